@@ -1,0 +1,117 @@
+# make			everything, into build/
+# make SAN=1		the same with AddressSanitizer and UBSan, into build/san/
+# make check		the C unit tests and the prepared-statement check (./dev test runs everything)
+# make bench fuzz	benchmarks; the fuzz targets, a minute each
+# make install		DESTDIR and PREFIX as usual
+# make format lint
+CC = gcc
+PREFIX = /usr
+SYSCONFDIR = /etc
+B = build$(if $(SAN),/san)
+GEN = build/gen
+
+WARN = -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wformat=2 -Wvla -Wundef -Wcast-qual -Wswitch-enum
+HARDEN = -fstack-protector-strong -fstack-clash-protection -fcf-protection -fno-common -fPIE \
+	$(if $(filter gcc,$(CC)),-ftrivial-auto-var-init=zero)
+FORTIFY = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+SANITIZE = $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer,$(FORTIFY))
+PKG = libpq json-c libsodium libjwt libcrypto libcurl libseccomp libzip libxml-2.0
+# System headers are not ours to warn about.
+INCLUDES := $(subst -I,-isystem ,$(filter -I%,$(shell pkg-config --cflags $(PKG) 2>/dev/null)))
+CFLAGS = -O2 -g
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -pthread $(CFLAGS) $(WARN) $(HARDEN) $(SANITIZE) -Iinclude -I$(GEN) -I. $(INCLUDES) $(CPPFLAGS)
+LINK = -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SANITIZE) $(LDFLAGS)
+
+lib_src := $(wildcard lib/*.c)
+fcgi_src := $(wildcard fcgi/*.c handlers/*.c)
+streamd_src := $(wildcard streamd/*.c)
+runner_src := $(wildcard runner/*.c runner/*/*.c)
+extract_src := $(wildcard extract/*.c)
+ctl_src := $(wildcard ctl/*.c)
+spawn_src := $(wildcard ctl/spawn/*.c)
+unit_src := $(wildcard tests/unit/*.c)
+
+objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
+LIB = $(B)/libmillrace.a
+LIB_LIBS = -lpq -ljson-c -lsodium -ljwt -lcrypto
+
+programs := $(if $(fcgi_src),millrace-fcgi) $(if $(streamd_src),millrace-streamd) $(if $(runner_src),millrace-runner) \
+	$(if $(extract_src),millrace-extract) $(if $(ctl_src),millracectl) $(if $(spawn_src),millrace-spawn)
+units := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
+
+.PHONY: all check units bench fuzz install format lint clean
+all: $(programs:%=$(B)/%)
+units: $(units)
+
+queries := $(wildcard sql/queries/*/*.sql)
+generated := $(GEN)/sql_api.h $(GEN)/sql_runner.h $(GEN)/sql_stream.h $(GEN)/sql_admin.h $(GEN)/schemas.h
+$(GEN)/sql_%.h: $(queries) sql/generate.awk Makefile
+	@mkdir -p $(GEN)
+	awk -v mode=header -v who=$* -f sql/generate.awk $(wildcard sql/queries/$*/*.sql) /dev/null >$@
+$(GEN)/queries.c: $(queries) sql/generate.awk Makefile
+	@mkdir -p $(GEN)
+	awk -v mode=source -f sql/generate.awk $(queries) /dev/null >$@
+$(GEN)/migrations.c: $(wildcard sql/migrations/*.sql) sql/embed-migrations.sh
+	@mkdir -p $(GEN)
+	sh sql/embed-migrations.sh $(wildcard sql/migrations/*.sql) >$@
+# The named reply schemas of handlers/schemas.json as one C string.
+$(GEN)/schemas.h: handlers/schemas.json
+	@mkdir -p $(GEN)
+	sed -e 's/^[[:space:]]*//' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&"/' $< >$@
+.SECONDARY: $(GEN)/queries.c $(GEN)/migrations.c
+
+$(B)/obj/%.o: %.c $(generated)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(call objects,$(lib_src) $(GEN)/queries.c $(GEN)/migrations.c)
+	rm -f $@
+	ar rcs $@ $^
+
+$(B)/millrace-fcgi: $(call objects,$(fcgi_src)) $(LIB)
+	$(CC) $(LINK) -o $@ $^ -lfcgi $(LIB_LIBS)
+$(B)/millrace-streamd: $(call objects,$(streamd_src)) $(LIB)
+	$(CC) $(LINK) -o $@ $^ -lhttp_parser $(LIB_LIBS)
+$(B)/millrace-runner: $(call objects,$(runner_src)) $(LIB)
+	$(CC) $(LINK) -o $@ $^ -lcurl $(LIB_LIBS)
+$(B)/millracectl: $(call objects,$(ctl_src)) $(LIB)
+	$(CC) $(LINK) -o $@ $^ $(LIB_LIBS)
+$(B)/millrace-extract: $(call objects,$(extract_src))
+	$(CC) $(LINK) -o $@ $^ -lzip -lxml2 -lseccomp
+$(B)/millrace-spawn: $(call objects,$(spawn_src))
+	$(CC) $(LINK) -o $@ $^
+
+# A unit test is one file in tests/unit; it is linked with lib and prints "N passed, N failed".
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LINK) -o $@ $^ $(LIB_LIBS)
+
+check: all units
+	tests/run unit
+
+bench: all
+	tests/bench/run
+
+fuzz:
+	tests/fuzz/run
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+lint:
+	tests/lint
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/lib/millrace $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/millrace/sql \
+		$(DESTDIR)$(SYSCONFDIR)/nginx/millrace $(DESTDIR)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/millrace
+	install -m 755 $(filter-out %/millracectl,$(programs:%=$(B)/%)) $(DESTDIR)$(PREFIX)/lib/millrace/
+	install -m 755 $(B)/millracectl $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 sql/roles.sql $(DESTDIR)$(PREFIX)/share/millrace/sql/
+	install -m 644 README.md INSTALL.md $(DESTDIR)$(PREFIX)/share/doc/millrace/
+	$(MAKE) -f systemd/install.mk DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' install
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,42 @@
+/*
+ * Tokens, passwords, and the small encodings they need. Keys never leave this module's callers; nothing here logs a value.
+ */
+#ifndef MILLRACE_CRYPTO_H
+#define MILLRACE_CRYPTO_H
+
+#include <millrace/arena.h>
+#include <millrace/err.h>
+
+/* What our own tokens say. Times are Unix seconds. */
+struct claims {
+	struct uuid user;	/* sub */
+	struct uuid session;	/* sid */
+	int64_t issued_at;	/* iat */
+	int64_t expires_at;	/* exp */
+};
+
+/* An HS256 JWT (RFC 7519) under config()->jwt_secret; NUL-terminated, the arena's. */
+struct str token_mint(struct arena *a, const struct claims *c);
+/* Checks alg (exactly HS256), signature, exp (30 s leeway) and shape. ERR_UNAUTHORIZED on anything else; no reason is given. */
+MUST_CHECK enum err token_verify(struct str token, struct claims *out);
+
+/* Argon2id (RFC 9106) with config()'s cost, as libsodium's "$argon2id$…" text; the arena's. Takes some 100 ms and its memory. */
+struct str password_hash(struct arena *a, struct str password);
+/* An absent hash costs as much time as a real one, and never matches. */
+bool password_matches(struct str hash, struct str password);
+
+/* base64url without padding (RFC 4648, section 5). */
+struct str base64url(struct arena *a, struct str bytes);
+MUST_CHECK bool base64url_decode(struct arena *a, struct str text, struct str *out);
+
+/* SHA-256 as it is fed. */
+struct sha256;
+struct sha256 *sha256_new(struct arena *a);
+void sha256_add(struct sha256 *h, struct str bytes);
+/* 32 bytes, the arena's of sha256_new. */
+struct str sha256_end(struct sha256 *h);
+/* HMAC-SHA-256 under a key derived from config()->jwt_secret for `purpose`; 32 bytes, the arena's. */
+struct str mac(struct arena *a, const char *purpose, struct str bytes);
+void random_bytes(void *into, size_t len);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * What every process of Millrace is: a version, a listening socket by systemd's protocol, a row in `process`.
+ */
+#ifndef MILLRACE_PROCESS_H
+#define MILLRACE_PROCESS_H
+
+#include <millrace/arena.h>
+
+#define MILLRACE_VERSION "0.1.0"
+
+/* The listening socket passed by systemd or millrace-spawn (sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, descriptor 3), set
+   non-blocking and close-on-exec; ends the process with a plain sentence where there is none. */
+int process_listener(void);
+/* This host's name; lives as long as the process. */
+const char *process_host(void);
+/* When this process started, RFC 3339. */
+const char *process_started(void);
+/* The last migration that this build knows. */
+extern const int migration_latest;
+
+/* A migration, built in. */
+struct migration {
+	int version;
+	const char *name;
+	const char *sha256;
+	const char *sql;
+};
+extern const struct migration migrations[];
+
+#endif

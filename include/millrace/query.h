@@ -1,0 +1,70 @@
+/*
+ * Named SQL statements. sql/queries/<who>/<resource>.sql is their only source; sql/generate.awk makes build/gen/queries.h of
+ * it: one `struct query` and one typed C function for each. Arguments travel as `struct sql_arg`; results come back as text.
+ */
+#ifndef MILLRACE_QUERY_H
+#define MILLRACE_QUERY_H
+
+#include <libpq-fe.h>
+
+#include <millrace/arena.h>
+#include <millrace/str.h>
+
+enum sql_type {
+	SQL_TEXT = 1,	/* text, and what goes as text: jsonb, numeric, timestamptz, interval (struct str) */
+	SQL_UUID,	/* struct uuid; absent: NULL */
+	SQL_INT,	/* int4 or int8 (int64_t); SQL_NULL_INT: NULL */
+	SQL_BOOL,	/* bool */
+	SQL_BYTES,	/* bytea, sent in binary (struct str) */
+	SQL_TEXTS,	/* text[] (struct str_list); p == NULL: NULL */
+	SQL_UUIDS	/* uuid[] (struct str_list of canonical uuids) */
+};
+
+#define SQL_NULL_INT INT64_MIN
+
+struct sql_arg {
+	enum sql_type type;
+	union {
+		struct str s;
+		struct uuid u;
+		int64_t i;
+		bool b;
+		struct str_list list;
+	};
+};
+
+struct query {
+	const char *name;		/* also the prepared statement's name */
+	const char *sql;
+	const char *sql_keep;		/* the same, its row kept for Idempotency-Key (one more text argument); or NULL */
+	const char *const *arg_types;	/* PostgreSQL's names: "uuid", "text", "int8", … */
+	int n_args;
+	const char *const *columns;	/* names and types of the row, alternating; checked against the server's description */
+	int n_columns;
+};
+
+/* libpq's parameter arrays. */
+struct sql_params {
+	const char **values;
+	int *lengths;
+	int *formats;
+	int n;
+};
+
+/* Every statement of the tree, for preparing and checking them all. */
+extern const struct query *const all_queries[];
+extern const size_t n_all_queries;
+
+/* Turns arguments into libpq's arrays; everything is the arena's. */
+struct sql_params sql_params(struct arena *a, const struct sql_arg *args, int n);
+
+/* Column `column` of row `row` as a str into the PGresult (absent for NULL). */
+static inline struct str
+sql_get(const PGresult *res, int row, int column)
+{
+	if (PQgetisnull(res, row, column))
+		return (struct str){ NULL, 0 };
+	return (struct str){ PQgetvalue(res, row, column), (size_t)PQgetlength(res, row, column) };
+}
+
+#endif

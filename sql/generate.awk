@@ -1,0 +1,110 @@
+# Makes C of named queries. Usage: awk -v mode=header|source -v who=api -f sql/generate.awk sql/queries/api/*.sql
+# (header: the typed functions of one directory), or mode=source over all directories (the statements themselves).
+#
+# A query:	-- name: conversation_list		its C name
+#		-- args: rows int8, before uuid		$1, $2 with their PostgreSQL types
+#		-- row: body json, cursor uuid		the columns, checked against the server
+#		-- keep					its reply is kept for Idempotency-Key
+#		SELECT …;
+# Other comment lines directly above `-- name:` become the C function's comment.
+
+function c_type(t) {
+	if (t == "uuid") return "struct uuid"
+	if (t == "int4" || t == "int8") return "int64_t"
+	if (t == "bool") return "bool"
+	if (t == "text[]" || t == "uuid[]") return "struct str_list"
+	return "struct str"
+}
+
+function c_arg(t, n) {
+	if (t == "uuid") return "{ .type = SQL_UUID, .u = " n " }"
+	if (t == "int4" || t == "int8") return "{ .type = SQL_INT, .i = " n " }"
+	if (t == "bool") return "{ .type = SQL_BOOL, .b = " n " }"
+	if (t == "bytea") return "{ .type = SQL_BYTES, .s = " n " }"
+	if (t == "text[]") return "{ .type = SQL_TEXTS, .list = " n " }"
+	if (t == "uuid[]") return "{ .type = SQL_UUIDS, .list = " n " }"
+	return "{ .type = SQL_TEXT, .s = " n " }"
+}
+
+function literal(s) {
+	gsub(/\\/, "\\\\", s); gsub(/"/, "\\\"", s); gsub(/\n/, "\\n\"\n\t    \"", s)
+	return "\"" s "\""
+}
+
+# "a int8, b uuid" into names[] and types[]; the count is returned.
+function pairs(s,    n, i, part, w) {
+	n = split(s, part, /, */)
+	if (s ~ /^ *$/) return 0
+	for (i = 1; i <= n; i++) { split(part[i], w, " "); names[i] = w[1]; types[i] = w[2] }
+	return n
+}
+
+function emit_function(    n, i, params, list) {
+	n = pairs(args)
+	params = ""; list = ""
+	for (i = 1; i <= n; i++) {
+		params = params ", " c_type(types[i]) " " names[i]
+		list = list (i > 1 ? ",\n\t\t" : "") c_arg(types[i], names[i])
+	}
+	if (comment != "") printf "/*\n%s */\n", comment
+	print "MUST_CHECK static inline enum err"
+	if (who == "api") print "sql_" name "(struct req *r, answer_fn *answer" params ")"
+	else if (who == "stream") print "pipe_" name "(struct pipe *p, struct arena *scratch, pipe_done *done, void *done_arg" params ")"
+	else print "db_" name "(struct db *db, struct arena *a, PGresult **out" params ")"
+	print "{"
+	if (n > 0) printf "\tconst struct sql_arg args[] = {\n\t\t%s\n\t};\n\n", list
+	given = n > 0 ? "args" : "NULL"
+	if (who == "api") print "\treturn req_ask(r, &query_" name ", " given ", " n ", answer);"
+	else if (who == "stream") print "\tconst struct pipe_statement s = { .query = &query_" name ", .args = " given ", .n_args = " n " };\n\n\treturn pipe_send(p, scratch, &s, 1, done, done_arg);"
+	else print "\treturn db_ask(db, a, &query_" name ", " given ", out);"
+	print "}\n"
+}
+
+function emit_source(    n, i, m) {
+	sub(/;[ \n\t]*$/, "", sql)
+	n = pairs(args)
+	if (n > 0) {
+		printf "static const char *const args_%s[] = {", name
+		for (i = 1; i <= n; i++) printf " \"%s\",", types[i]
+		print " };"
+	}
+	m = n; n = pairs(row)
+	if (n > 0) {
+		printf "static const char *const row_%s[] = {", name
+		for (i = 1; i <= n; i++) printf " \"%s\", \"%s\",", names[i], types[i]
+		print " };"
+	}
+	printf "const struct query query_%s = {\n\t.name = \"%s\",\n\t.sql = %s,\n", name, name, literal(sql)
+	if (keep) printf "\t.sql_keep = %s,\n", literal("WITH r AS (" sql ") SELECT r.*, idempotency_keep($" (m + 1) ", row_to_json(r)) FROM r")
+	if (m > 0) printf "\t.arg_types = args_%s,\n", name
+	printf "\t.n_args = %d,\n", m
+	if (n > 0) printf "\t.columns = row_%s,\n", name
+	printf "\t.n_columns = %d,\n};\n\n", n
+	all = all "\t&query_" name ",\n"
+}
+
+function finish() {
+	if (name == "") return
+	if (mode == "header") { print "extern const struct query query_" name ";\n"; emit_function() } else emit_source()
+	name = ""
+}
+
+BEGIN {
+	print "/* Generated from sql/queries by sql/generate.awk. */"
+	if (mode == "source") print "#include <millrace/query.h>\n#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n"
+}
+FNR == 1 { finish(); pending = "" }
+/^-- name: / { finish(); name = $3; args = ""; row = ""; keep = 0; sql = ""; comment = pending; pending = ""; next }
+/^-- args:/ { sub(/^-- args: */, ""); args = $0; next }
+/^-- row:/ { sub(/^-- row: */, ""); row = $0; next }
+/^-- keep *$/ { keep = 1; next }
+/^-- / { t = $0; sub(/^-- /, " * ", t); pending = pending t "\n"; next }
+/^ *$/ { next }
+name != "" { sql = sql (sql == "" ? "" : "\n") $0; pending = "" }
+END {
+	finish()
+	if (mode == "source") {
+		print "const struct query *const all_queries[] = {\n" all "};"
+		print "const size_t n_all_queries = sizeof(all_queries) / sizeof(*all_queries);"
+	}
+}
