@@ -1,0 +1,115 @@
+/*
+ * millrace-extract: a stranger's file in, plain text with marks out.
+ *
+ * A supervisor (main.c) starts one worker process, in which everything that
+ * touches the file's content happens, behind the walls of sandbox.c. The worker
+ * lives for one file, so it frees nothing and, wherever it has to give up,
+ * calls fail() and is gone. It answers the supervisor through descriptor 1:
+ * 'T' and the finished text, or 'E' and one sentence for a person.
+ */
+#ifndef MILLRACE_EXTRACT_H
+#define MILLRACE_EXTRACT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MIB ((size_t)1024 * 1024)
+
+#define EXTRACT_INPUT_MAX (100 * MIB) /* the file itself */
+#define EXTRACT_OUTPUT_MAX (32 * MIB) /* all text with its marks */
+#define EXTRACT_UNPACK_MAX (64 * MIB) /* what a DOCX's parts may expand to */
+#define EXTRACT_MEMORY_MAX (512 * MIB) /* address space of each process */
+#ifndef EXTRACT_SECONDS_MAX
+#define EXTRACT_SECONDS_MAX 30 /* processor and wall time; the tests' build has less */
+#endif
+
+/* Bytes from outside, not NUL-terminated. */
+struct bytes {
+	const unsigned char *p;
+	size_t n;
+};
+
+enum kind {
+	KIND_UNKNOWN, /* binary data that we cannot name */
+	KIND_PDF,
+	KIND_DOCX,
+	KIND_HTML,
+	KIND_TXT,
+	KIND_MD,
+	KIND_N,
+};
+
+/*
+ * Ends the worker with the given sentence, which is shown to the person who
+ * uploaded the file: plain words, a capital first, a full stop last.
+ */
+_Noreturn void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* realloc() that ends the worker when there is no memory. */
+void *grow(void *p, size_t n);
+
+/* The name of a kind in messages ("PDF", "plain text") and in the output. */
+const char *kind_title(enum kind k);
+const char *kind_word(enum kind k);
+
+/*
+ * What the bytes are, by their content alone; KIND_TXT also stands for
+ * Markdown, which looks the same. Ends the worker, with a reason that names
+ * the format, for what is certainly something else (an image, an old .doc).
+ * KIND_UNKNOWN is binary data that we cannot name.
+ */
+enum kind sniff(struct bytes all);
+
+/* True when the bytes (the first 1,024 count) begin a PDF. */
+bool sniff_pdf(struct bytes head);
+
+/*
+ * Compares the content's kind with the client's file name (may be NULL) and
+ * returns the kind to read it as: plain text is KIND_MD where the name says so
+ * and KIND_HTML where it ends in .html. Ends the worker when the name
+ * promises one known type and the content is another. Unknown endings promise nothing.
+ */
+enum kind kind_check(const char *name, enum kind k);
+
+/*
+ * The text as UTF-8 where its encoding can be told: by its byte order mark, by
+ * being UTF-8 (a few wrong bytes are let pass), else as Windows-1252, which
+ * ISO 8859-1 is a part of. What is none of these ends the worker (so does a
+ * Cyrillic code page, which would pass as nonsense in Windows-1252). May return b itself.
+ */
+struct bytes text_decode(struct bytes b);
+
+/* What text_decode() would find. */
+enum charset {
+	CHARSET_UTF8,
+	CHARSET_UTF16LE,
+	CHARSET_UTF16BE,
+	CHARSET_8BIT, /* Windows-1252 or another */
+};
+enum charset text_charset(struct bytes b);
+
+/*
+ * Starts pdftotext on descriptor 0 in a sandbox of its own, before the
+ * worker enters its own; pdf_read() then takes what it says, page by page.
+ */
+struct pdf {
+	int pid;
+	int out; /* its standard output */
+	int err; /* and error */
+};
+struct out;
+struct pdf pdf_start(void);
+void pdf_read(const struct pdf *pdf, struct out *o);
+
+/* Each parses all of the file and appends its paragraphs to o. */
+void docx_read(struct bytes file, struct out *o);
+void html_read(struct bytes file, struct out *o);
+void text_read(struct bytes file, struct out *o);
+
+#ifdef MILLRACE_TEST
+/* The tests' look at the sandbox from inside; see probe.c. Not installed. */
+int probe_main(int argc, char **argv);
+#endif
+
+#endif

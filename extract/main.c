@@ -1,0 +1,270 @@
+/*
+ * millrace-extract [--name NAME] <FILE
+ *
+ * Standard input is the file (seekable), NAME what the client calls it. On success
+ * the text goes to standard output and the exit status is 0, else 1 with one sentence
+ * for a person on standard error, and nothing on standard output.
+ *
+ * This process never looks at the file: it starts the worker, passes on what
+ * the worker says, and ends it, with all that belongs to it, after 30 s.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "out.h"
+#include "sandbox.h"
+
+static volatile sig_atomic_t worker; /* its process group; 0: none yet */
+static char too_late[128]; /* the handler's sentence, written before it can run */
+
+/* Ends and reaps all that was started here, also what the worker left behind. */
+static void
+end_all(void)
+{
+	if (worker > 0)
+		kill(-worker, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+}
+
+/* What the supervisor itself has to say when it gives up: one sentence. */
+static _Noreturn void
+die(const char *sentence)
+{
+	end_all();
+	fprintf(stderr, "%s\n", sentence);
+	exit(1);
+}
+
+static void
+on_alarm(int sig)
+{
+	(void)sig;
+	end_all();
+	if (write(STDERR_FILENO, too_late, strlen(too_late)) < 0)
+		_exit(2);
+	_exit(1);
+}
+
+/*
+ * The environment may hold the caller's secrets. It lies in this process's
+ * memory, of which the worker gets a copy, so it is overwritten, not only unlinked.
+ */
+static void
+forget_environment(void)
+{
+	char **e;
+
+	for (e = environ; *e != NULL; e++)
+		explicit_bzero(*e, strlen(*e));
+	clearenv();
+}
+
+static struct bytes
+load(size_t n)
+{
+	unsigned char *p = grow(NULL, n + 1);
+	size_t have = 0;
+	ssize_t got;
+
+	while (have < n) {
+		got = pread(STDIN_FILENO, p + have, n - have, (off_t)have);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			fail("The file cannot be read.");
+		have += (size_t)got;
+	}
+	return (struct bytes){ p, n };
+}
+
+/* The file's size, once it is certain that it can be read anew from any place. */
+static size_t
+input_size(void)
+{
+	struct stat st;
+
+	if (fstat(STDIN_FILENO, &st) != 0 || !S_ISREG(st.st_mode))
+		fail("millrace-extract reads a regular file on its standard input.");
+	if (st.st_size == 0)
+		fail("The file is empty.");
+	if ((size_t)st.st_size > EXTRACT_INPUT_MAX)
+		fail("The file is larger than %zu MiB, which is refused.", EXTRACT_INPUT_MAX / MIB);
+	return (size_t)st.st_size;
+}
+
+/* The worker. Of the content only "is it a PDF" is asked before the last wall is up. */
+static _Noreturn void
+work(const char *name, pid_t parent)
+{
+	unsigned char head[1024];
+	struct out o;
+	struct pdf pdf;
+	struct bytes all;
+	enum kind k;
+	size_t size;
+	ssize_t n;
+
+	sandbox_limits(parent);
+	size = input_size();
+	n = pread(STDIN_FILENO, head, sizeof(head), 0);
+	if (n > 0 && sniff_pdf((struct bytes){ head, (size_t)n })) {
+		out_begin(&o, kind_check(name, KIND_PDF));
+		pdf = pdf_start();
+		sandbox_parser();
+		pdf_read(&pdf, &o);
+		out_finish(&o, STDOUT_FILENO);
+	}
+	sandbox_parser();
+	all = load(size);
+	k = kind_check(name, sniff(all));
+	out_begin(&o, k);
+	if (k == KIND_DOCX)
+		docx_read(all, &o);
+	else if (k == KIND_HTML)
+		html_read(all, &o);
+	else
+		text_read(all, &o);
+	out_finish(&o, STDOUT_FILENO);
+}
+
+static void
+write_all(int fd, const char *p, size_t n)
+{
+	ssize_t done;
+
+	for (; n > 0; p += done, n -= (size_t)done) {
+		done = write(fd, p, n);
+		if (done < 0 && errno != EINTR)
+			die("The text could not be written.");
+		if (done < 0)
+			done = 0;
+	}
+}
+
+/*
+ * Passes on what the worker writes to `from`: text at once, a sentence into `sentence`.
+ * Returns the first byte, 'T' or 'E', or 0 when the worker said nothing.
+ */
+static char
+relay(int from, char *sentence, size_t size)
+{
+	static char buf[65536];
+	size_t len = 0, i, skip;
+	char what = 0;
+	ssize_t n;
+
+	while ((n = read(from, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		skip = what == 0;
+		if (what == 0)
+			what = buf[0];
+		if (what == 'T')
+			write_all(STDOUT_FILENO, buf + skip, (size_t)n - skip);
+		for (i = skip; what != 'T' && i < (size_t)n && len < size - 1; i++)
+			if ((unsigned char)buf[i] >= ' ')
+				sentence[len++] = buf[i];
+	}
+	sentence[len] = '\0';
+	return what;
+}
+
+/* Why the worker ended without a word of its own. */
+static const char *
+reason(int status)
+{
+	if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL))
+		return "The file took too much time or memory to read, which is refused.";
+	return "The file cannot be read: it is damaged, or made to break the reader.";
+}
+
+static pid_t
+start_worker(const char *name, int *from)
+{
+	pid_t parent = getpid(), pid;
+	int fds[2], null;
+
+	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (null < 0 || pipe2(fds, O_CLOEXEC) != 0 || (pid = fork()) < 0)
+		die("The host is out of processes or descriptors; try again later.");
+	if (pid == 0) {
+		(void)setpgid(0, 0);
+		(void)signal(SIGALRM, SIG_DFL);
+		if (dup2(fds[1], STDOUT_FILENO) < 0)
+			_exit(1);
+#ifndef __SANITIZE_ADDRESS__
+		/* Its messages would be the libraries' own, and could be made by the file. */
+		if (dup2(null, STDERR_FILENO) < 0)
+			_exit(1);
+#endif
+		(void)close_range(3, ~0U, 0);
+		work(name, parent);
+	}
+	(void)setpgid(pid, pid);
+	close(fds[1]);
+	close(null);
+	*from = fds[0];
+	return pid;
+}
+
+/* The options; ends the process on any other. Returns NAME or NULL. */
+static const char *
+parse_options(int argc, char **argv)
+{
+	if (argc == 1)
+		return NULL;
+	if (argc == 3 && strcmp(argv[1], "--name") == 0)
+		return argv[2];
+	die("usage: millrace-extract [--name NAME] <FILE");
+}
+
+int
+main(int argc, char **argv)
+{
+	char sentence[512];
+	const char *name;
+	char what;
+	siginfo_t end;
+	int from, status;
+
+#ifdef MILLRACE_TEST
+	if (argc > 1 && strncmp(argv[1], "--probe", 7) == 0)
+		return probe_main(argc, argv);
+#endif
+	(void)close_range(3, ~0U, 0);
+	forget_environment();
+	name = parse_options(argc, argv);
+	(void)snprintf(too_late, sizeof(too_late),
+	    "The file took more than %d seconds to read, which is refused.\n", EXTRACT_SECONDS_MAX);
+	if (signal(SIGALRM, on_alarm) == SIG_ERR)
+		die("The host refuses a signal handler.");
+	/* So that pdftotext, should the worker end before it, comes to this process to be reaped. */
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	alarm(EXTRACT_SECONDS_MAX);
+	worker = start_worker(name, &from);
+	(void)signal(SIGPIPE, SIG_IGN);
+	what = relay(from, sentence, sizeof(sentence));
+	/* Its number stays its own, and its group's, until it is reaped. */
+	while (waitid(P_PID, (id_t)worker, &end, WEXITED | WNOWAIT) != 0)
+		if (errno != EINTR)
+			die("The host lost the reading process.");
+	kill(-worker, SIGKILL);
+	if (waitpid(worker, &status, 0) != worker)
+		die("The host lost the reading process.");
+	worker = 0;
+	end_all();
+	if (what == 'T' && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	die(what == 'E' && sentence[0] != '\0' ? sentence : reason(status));
+}

@@ -1,0 +1,244 @@
+/*
+ * What a file is, told from its bytes, and whether its name agrees.
+ */
+#include "extract.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* Formats that we know and do not read. */
+static const struct {
+	const char *magic; /* the bytes at the file's beginning */
+	size_t n; /* how many */
+	const char *what; /* the name in "The file is …, which is not supported." */
+} foreign[] = {
+	{ "\x89PNG\r\n\x1a\n", 8, "a PNG image" },
+	{ "\xff\xd8\xff", 3, "a JPEG image" },
+	{ "GIF8", 4, "a GIF image" },
+	{ "II*\0", 4, "a TIFF image" },
+	{ "MM\0*", 4, "a TIFF image" },
+	{ "{\\rtf", 5, "a Rich Text (RTF) document" },
+	{ "\x7f"
+	  "ELF",
+	    4, "a program" },
+	{ "MZ\x90\0", 4, "a Windows program" },
+	{ "\x1f\x8b\x08", 3, "a gzip archive" },
+	{ "BZh", 3, "a bzip2 archive" },
+	{ "\xfd"
+	  "7zXZ\0",
+	    6, "an xz archive" },
+	{ "7z\xbc\xaf\x27\x1c", 6, "a 7-Zip archive" },
+	{ "Rar!\x1a\x07", 6, "a RAR archive" },
+	{ "%!PS", 4, "a PostScript document" },
+	{ "SQLite format 3\0", 16, "an SQLite database" },
+};
+
+/* What a zip is, by a name that it holds somewhere, stored in the clear. */
+static const struct {
+	const char *name;
+	const char *what; /* as above; NULL: a DOCX */
+} zips[] = {
+	{ "word/document", NULL },
+	{ "xl/workbook", "an Excel workbook" },
+	{ "ppt/presentation", "a PowerPoint presentation" },
+	{ "mimetypeapplication/vnd.oasis", "an OpenDocument file" },
+	{ "mimetypeapplication/epub", "an e-book" },
+};
+
+/* One row a kind, in the order of enum kind. */
+static const struct {
+	const char *title; /* in messages, after "a" or alone */
+	const char *word; /* in the output's first line */
+} kinds[KIND_N] = {
+	[KIND_UNKNOWN] = { "binary data", "?" },
+	[KIND_PDF] = { "a PDF", "pdf" },
+	[KIND_DOCX] = { "a DOCX", "docx" },
+	[KIND_HTML] = { "HTML", "html" },
+	[KIND_TXT] = { "plain text", "txt" },
+	[KIND_MD] = { "Markdown text", "md" },
+};
+
+/* What a name's ending promises. */
+static const struct {
+	const char *ending;
+	enum kind kind;
+} endings[] = {
+	{ "pdf", KIND_PDF },
+	{ "docx", KIND_DOCX },
+	{ "html", KIND_HTML },
+	{ "htm", KIND_HTML },
+	{ "xhtml", KIND_HTML },
+	{ "txt", KIND_TXT },
+	{ "text", KIND_TXT },
+	{ "md", KIND_MD },
+	{ "markdown", KIND_MD },
+};
+
+const char *
+kind_title(enum kind k)
+{
+	return kinds[k].title;
+}
+
+const char *
+kind_word(enum kind k)
+{
+	return kinds[k].word;
+}
+
+/* True when the n bytes at s are anywhere in the file. */
+static bool
+holds(struct bytes b, const char *s, size_t n)
+{
+	return b.p != NULL && memmem(b.p, b.n, s, n) != NULL;
+}
+
+bool
+sniff_pdf(struct bytes head)
+{
+	/* Readers accept junk before the header within the first 1,024 bytes (ISO 32000-1, H.3). */
+	if (head.n > 1024)
+		head.n = 1024;
+	return holds(head, "%PDF-", 5);
+}
+
+/* True when the file begins with the n bytes at s. */
+static bool
+begins(struct bytes b, const char *s, size_t n)
+{
+	return b.n >= n && memcmp(b.p, s, n) == 0;
+}
+
+/*
+ * Old Office files and encrypted new ones share a container, [MS-CFB]; the names
+ * of the streams inside, in UTF-16, tell them apart.
+ */
+static _Noreturn void
+fail_ole(struct bytes b)
+{
+	static const char package[] = "E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e";
+	static const char word[] = "W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t";
+
+	if (holds(b, package, sizeof(package)))
+		fail("The DOCX file is encrypted; remove its password and upload it again.");
+	if (holds(b, word, sizeof(word)))
+		fail("The file is an old Word document (.doc); save it as DOCX and upload that.");
+	fail("The file is an old Office document, which is not supported.");
+}
+
+/* Moves past white space, a byte order mark and <!-- comments --> or <? instructions ?>. */
+static struct bytes
+skip_prolog(struct bytes b)
+{
+	const unsigned char *end;
+
+	if (begins(b, "\xef\xbb\xbf", 3))
+		b = (struct bytes){ b.p + 3, b.n - 3 };
+	for (;;) {
+		while (b.n > 0 && strchr(" \t\r\n\f", b.p[0]) != NULL && b.p[0] != 0) {
+			b.p++;
+			b.n--;
+		}
+		if (begins(b, "<!--", 4))
+			end = memmem(b.p, b.n, "-->", 3);
+		else if (begins(b, "<?", 2))
+			end = memmem(b.p, b.n, "?>", 2);
+		else
+			return b;
+		if (end == NULL)
+			return b;
+		end += end[0] == '-' ? 3 : 2;
+		b.n -= (size_t)(end - b.p);
+		b.p = end;
+	}
+}
+
+/* Only what nothing but an HTML page begins with: a Markdown file may well begin with <div>. */
+static bool
+is_html(struct bytes b)
+{
+	static const char *const starts[] = { "<!doctype html", "<html", "<head>", "<body" };
+	size_t i;
+
+	b = skip_prolog(b);
+	for (i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		size_t n = strlen(starts[i]);
+
+		if (b.n > n && strncasecmp((const char *)b.p, starts[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum kind
+sniff_zip(struct bytes b)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(zips) / sizeof(zips[0]); i++) {
+		if (!holds(b, zips[i].name, strlen(zips[i].name)))
+			continue;
+		if (zips[i].what == NULL)
+			return KIND_DOCX;
+		fail("The file is %s, which is not supported.", zips[i].what);
+	}
+	fail("The file is a zip archive, which is not supported.");
+}
+
+/* Text has no NUL, and of other control characters hardly any. UTF-16 says so in front. */
+static bool
+is_binary(struct bytes b)
+{
+	size_t i, n_control = 0;
+
+	if (begins(b, "\xff\xfe", 2) || begins(b, "\xfe\xff", 2))
+		return false;
+	for (i = 0; i < b.n; i++) {
+		if (b.p[i] == 0)
+			return true;
+		if (b.p[i] < ' ' && strchr("\t\n\v\f\r\033", b.p[i]) == NULL)
+			n_control++;
+	}
+	return n_control > b.n / 1000;
+}
+
+enum kind
+sniff(struct bytes all)
+{
+	size_t i;
+
+	if (sniff_pdf(all))
+		return KIND_PDF;
+	if (begins(all, "PK\3\4", 4) || begins(all, "PK\5\6", 4))
+		return sniff_zip(all);
+	if (begins(all, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8))
+		fail_ole(all);
+	for (i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+		if (begins(all, foreign[i].magic, foreign[i].n))
+			fail("The file is %s, which is not supported.", foreign[i].what);
+	if (is_binary(all))
+		return KIND_UNKNOWN;
+	return is_html(all) ? KIND_HTML : KIND_TXT;
+}
+
+enum kind
+kind_check(const char *name, enum kind k)
+{
+	const char *dot = name != NULL ? strrchr(name, '.') : NULL;
+	enum kind said = KIND_UNKNOWN;
+	size_t i;
+
+	for (i = 0; dot != NULL && i < sizeof(endings) / sizeof(endings[0]); i++)
+		if (strcasecmp(dot + 1, endings[i].ending) == 0)
+			said = endings[i].kind;
+	if (said == KIND_UNKNOWN && k == KIND_UNKNOWN)
+		fail("The file holds binary data of a kind that is not supported.");
+	if (said == KIND_UNKNOWN || said == k)
+		return k;
+	if (k == KIND_TXT && (said == KIND_MD || said == KIND_HTML))
+		return said;
+	for (i = 0; endings[i].kind != said; i++)
+		;
+	fail("The file is named .%s but is not %s (it looks like %s).", endings[i].ending,
+	    kind_title(said), kind_title(k));
+}
