@@ -15,7 +15,9 @@ WARN = -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wsign-conversion 
 HARDEN = -fstack-protector-strong -fstack-clash-protection -fcf-protection -fno-common -fPIE \
 	$(if $(filter gcc,$(CC)),-ftrivial-auto-var-init=zero)
 FORTIFY = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
-SANITIZE = $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer,$(FORTIFY))
+comma = ,
+SAN_FLAGS = -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SANITIZE = $(if $(SAN),$(SAN_FLAGS),$(FORTIFY))
 PKG = libpq json-c libsodium libjwt libcrypto libcurl libseccomp libzip libxml-2.0
 # System headers are not ours to warn about.
 INCLUDES := $(subst -I,-isystem ,$(filter -I%,$(shell pkg-config --cflags $(PKG) 2>/dev/null)))
@@ -48,44 +50,52 @@ queries := $(wildcard sql/queries/*/*.sql)
 generated := $(GEN)/sql_api.h $(GEN)/sql_runner.h $(GEN)/sql_stream.h $(GEN)/sql_admin.h $(GEN)/schemas.h
 $(GEN)/sql_%.h: $(queries) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
-	awk -v mode=header -v who=$* -f sql/generate.awk $(wildcard sql/queries/$*/*.sql) /dev/null >$@
+	@awk -v mode=header -v who=$* -f sql/generate.awk $(wildcard sql/queries/$*/*.sql) /dev/null >$@
 $(GEN)/queries.c: $(queries) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
-	awk -v mode=source -f sql/generate.awk $(queries) /dev/null >$@
+	@awk -v mode=source -f sql/generate.awk $(queries) /dev/null >$@
 $(GEN)/migrations.c: $(wildcard sql/migrations/*.sql) sql/embed-migrations.sh
 	@mkdir -p $(GEN)
-	sh sql/embed-migrations.sh $(wildcard sql/migrations/*.sql) >$@
+	@sh sql/embed-migrations.sh $(wildcard sql/migrations/*.sql) >$@
 # The named reply schemas of handlers/schemas.json as one C string.
 $(GEN)/schemas.h: handlers/schemas.json
 	@mkdir -p $(GEN)
-	sed -e 's/^[[:space:]]*//' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&"/' $< >$@
+	@sed -e 's/^[[:space:]]*//' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&"/' $< >$@
 .SECONDARY: $(GEN)/queries.c $(GEN)/migrations.c
 
 $(B)/obj/%.o: %.c $(generated)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  CC $<'
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIB): $(call objects,$(lib_src) $(GEN)/queries.c $(GEN)/migrations.c)
-	rm -f $@
-	ar rcs $@ $^
+	@rm -f $@
+	@ar rcs $@ $^
 
 $(B)/millrace-fcgi: $(call objects,$(fcgi_src)) $(LIB)
-	$(CC) $(LINK) -o $@ $^ -lfcgi $(LIB_LIBS)
+	@echo '  LD $@'
+	@$(CC) $(LINK) -o $@ $^ -lfcgi $(LIB_LIBS)
 $(B)/millrace-streamd: $(call objects,$(streamd_src)) $(LIB)
-	$(CC) $(LINK) -o $@ $^ -lhttp_parser $(LIB_LIBS)
+	@echo '  LD $@'
+	@$(CC) $(LINK) -o $@ $^ -lhttp_parser $(LIB_LIBS)
 $(B)/millrace-runner: $(call objects,$(runner_src)) $(LIB)
-	$(CC) $(LINK) -o $@ $^ -lcurl $(LIB_LIBS)
+	@echo '  LD $@'
+	@$(CC) $(LINK) -o $@ $^ -lcurl $(LIB_LIBS)
 $(B)/millracectl: $(call objects,$(ctl_src)) $(LIB)
-	$(CC) $(LINK) -o $@ $^ $(LIB_LIBS)
+	@echo '  LD $@'
+	@$(CC) $(LINK) -o $@ $^ $(LIB_LIBS)
 $(B)/millrace-extract: $(call objects,$(extract_src))
-	$(CC) $(LINK) -o $@ $^ -lzip -lxml2 -lseccomp
+	@echo '  LD $@'
+	@$(CC) $(LINK) -o $@ $^ -lzip -lxml2 -lseccomp
 $(B)/millrace-spawn: $(call objects,$(spawn_src))
-	$(CC) $(LINK) -o $@ $^
+	@echo '  LD $@'
+	@$(CC) $(LINK) -o $@ $^
 
 # A unit test is one file in tests/unit; it is linked with lib and prints "N passed, N failed".
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LINK) -o $@ $^ $(LIB_LIBS)
+	@echo '  LD $@'
+	@$(CC) $(LINK) -o $@ $^ $(LIB_LIBS)
 
 check: all units
 	tests/run unit

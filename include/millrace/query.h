@@ -16,7 +16,7 @@ enum sql_type {
 	SQL_INT,	/* int4 or int8 (int64_t); SQL_NULL_INT: NULL */
 	SQL_BOOL,	/* bool */
 	SQL_BYTES,	/* bytea, sent in binary (struct str) */
-	SQL_TEXTS,	/* text[] (struct str_list); p == NULL: NULL */
+	SQL_TEXTS,	/* text[] (struct str_list) */
 	SQL_UUIDS	/* uuid[] (struct str_list of canonical uuids) */
 };
 

@@ -1,0 +1,112 @@
+#include <sodium.h>
+
+#include <millrace/config.h>
+#include <millrace/crypto.h>
+#include <millrace/log.h>
+
+struct sha256 {
+	struct arena *a;
+	crypto_hash_sha256_state state;
+};
+
+struct str
+base64url(struct arena *a, struct str bytes)
+{
+	const int variant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
+	size_t room = sodium_base64_encoded_len(bytes.n, variant);
+	char *text = arena_alloc(a, room);
+
+	sodium_bin2base64(text, room, (const unsigned char *)bytes.p, bytes.n, variant);
+	return (struct str){ text, room - 1 };
+}
+
+bool
+base64url_decode(struct arena *a, struct str text, struct str *out)
+{
+	size_t room = text.n / 4 * 3 + 3, len = 0;
+	unsigned char *bytes = arena_alloc(a, room + 1);
+
+	if (sodium_base642bin(bytes, room, text.p, text.n, NULL, &len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+		return false;
+	*out = (struct str){ (char *)bytes, len };
+	return true;
+}
+
+struct sha256 *
+sha256_new(struct arena *a)
+{
+	struct sha256 *h = arena_alloc(a, sizeof(*h));
+
+	h->a = a;
+	crypto_hash_sha256_init(&h->state);
+	return h;
+}
+
+void
+sha256_add(struct sha256 *h, struct str bytes)
+{
+	crypto_hash_sha256_update(&h->state, (const unsigned char *)bytes.p, bytes.n);
+}
+
+struct str
+sha256_end(struct sha256 *h)
+{
+	unsigned char *digest = arena_alloc(h->a, crypto_hash_sha256_BYTES);
+
+	crypto_hash_sha256_final(&h->state, digest);
+	return (struct str){ (char *)digest, crypto_hash_sha256_BYTES };
+}
+
+static struct str
+hmac(struct arena *a, struct str key, struct str bytes)
+{
+	crypto_auth_hmacsha256_state state;
+	unsigned char *out = arena_alloc(a, crypto_auth_hmacsha256_BYTES);
+
+	crypto_auth_hmacsha256_init(&state, (const unsigned char *)key.p, key.n);
+	crypto_auth_hmacsha256_update(&state, (const unsigned char *)bytes.p, bytes.n);
+	crypto_auth_hmacsha256_final(&state, out);
+	return (struct str){ (char *)out, crypto_auth_hmacsha256_BYTES };
+}
+
+struct str
+mac(struct arena *a, const char *purpose, struct str bytes)
+{
+	return hmac(a, hmac(a, str_from(config()->jwt_secret), str_from(purpose)), bytes);
+}
+
+void
+random_bytes(void *into, size_t len)
+{
+	randombytes_buf(into, len);
+}
+
+struct str
+password_hash(struct arena *a, struct str password)
+{
+	char *hash = arena_alloc(a, crypto_pwhash_STRBYTES);
+
+	if (crypto_pwhash_str(hash, password.p, password.n, (unsigned long long)config()->argon2_ops,
+		(size_t)config()->argon2_kib * 1024) != 0)
+		die("No memory for hashing a password.");
+	return str_from(hash);
+}
+
+bool
+password_matches(struct str hash, struct str password)
+{
+	static char decoy[crypto_pwhash_STRBYTES];
+	char text[crypto_pwhash_STRBYTES] = "";
+
+	if (!decoy[0]) {
+		struct arena *a = arena_new();
+
+		memcpy(decoy, password_hash(a, S("nobody's password")).p, sizeof(decoy));
+		arena_free(a);
+	}
+	if (hash.p && hash.n < sizeof(text))
+		memcpy(text, hash.p, hash.n);
+	else
+		memcpy(text, decoy, sizeof(text));
+	return crypto_pwhash_str_verify(text, password.p, password.n) == 0 && hash.p;
+}

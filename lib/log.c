@@ -1,0 +1,80 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <millrace/arena.h>
+#include <millrace/log.h>
+
+static const char *log_role = "millrace";
+static enum log_level log_least = LOG_INFO;
+
+void
+log_open(const char *role, enum log_level least)
+{
+	log_role = role;
+	log_least = least;
+}
+
+bool
+log_wants(enum log_level level)
+{
+	return level >= log_least;
+}
+
+static void
+log_write(enum log_level level, const char *msg, va_list pairs)
+{
+	static const char *const names[] = { "debug", "info", "warn", "error" };
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+	struct timespec now;
+	struct tm tm;
+	char stamp[32];
+	const char *name;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+	buf_printf(&b, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"role\":\"%s\",\"pid\":%d,\"msg\":", stamp,
+	    now.tv_nsec / 1000000, names[level], log_role, (int)getpid());
+	buf_json(&b, str_from(msg));
+	while ((name = va_arg(pairs, const char *)) != NULL) {
+		const char *value = va_arg(pairs, const char *);
+
+		if (!value)
+			continue;
+		buf_printf(&b, ",\"%s\":", name);
+		buf_json(&b, str_from(value));
+	}
+	buf_put(&b, S("}\n"));
+	/* A log that cannot be written has nowhere to be reported. */
+	(void)!write(STDERR_FILENO, b.p, b.n);
+	arena_free(a);
+}
+
+void
+log_line(enum log_level level, const char *msg, ...)
+{
+	va_list pairs;
+
+	if (!log_wants(level))
+		return;
+	va_start(pairs, msg);
+	log_write(level, msg, pairs);
+	va_end(pairs);
+}
+
+void
+die(const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_error(text);
+	exit(1);
+}

@@ -1,0 +1,234 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <millrace/arena.h>
+#include <millrace/log.h>
+#include <millrace/loop.h>
+
+#define EVENTS_A_TURN 256
+#define SIGNALS_MAX 8
+
+struct loop {
+	struct loop_fd signals;
+	int epoll;
+	bool stopped;
+	int64_t now_ms;
+	struct loop_timer **heap;	/* by due_ms, the soonest first */
+	size_t n_timers, timers_room;
+	struct epoll_event ready[EVENTS_A_TURN];
+	int n_ready;
+	sigset_t blocked;
+	struct {
+		int signo;
+		void (*handle)(int signo, void *arg);
+		void *arg;
+	} handlers[SIGNALS_MAX];
+	size_t n_handlers;
+	void (*turn)(void *arg);
+	void *turn_arg;
+};
+
+static int64_t
+clock_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+struct loop *
+loop_new(void)
+{
+	struct loop *l = xmalloc(sizeof(*l));
+
+	*l = (struct loop){ .epoll = epoll_create1(EPOLL_CLOEXEC), .now_ms = clock_ms(), .signals.fd = -1 };
+	if (l->epoll < 0)
+		die("epoll_create1: %s.", strerror(errno));
+	sigemptyset(&l->blocked);
+	return l;
+}
+
+void
+loop_free(struct loop *l)
+{
+	if (l->signals.fd >= 0)
+		close(l->signals.fd);
+	close(l->epoll);
+	free(l->heap);
+	free(l);
+}
+
+void
+loop_watch(struct loop *l, struct loop_fd *f, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.ptr = f };
+	int op = events == 0 ? EPOLL_CTL_DEL : f->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+
+	if (events == f->events)
+		return;
+	/* EPOLLEXCLUSIVE cannot be changed, only added anew. */
+	if (op == EPOLL_CTL_MOD && ((events | f->events) & EPOLLEXCLUSIVE)) {
+		epoll_ctl(l->epoll, EPOLL_CTL_DEL, f->fd, &e);
+		op = EPOLL_CTL_ADD;
+	}
+	if (epoll_ctl(l->epoll, op, f->fd, &e) != 0)
+		die("epoll_ctl: %s.", strerror(errno));
+	f->events = events;
+	/* What this turn still holds for a descriptor that has left must not reach its object. */
+	if (op == EPOLL_CTL_DEL)
+		for (int i = 0; i < l->n_ready; i++)
+			if (l->ready[i].data.ptr == f)
+				l->ready[i].data.ptr = NULL;
+}
+
+static void
+heap_set(struct loop *l, size_t i, struct loop_timer *t)
+{
+	l->heap[i] = t;
+	t->heap_index = (int)i;
+}
+
+static void
+heap_up(struct loop *l, size_t i)
+{
+	struct loop_timer *t = l->heap[i];
+
+	for (; i > 0 && l->heap[(i - 1) / 2]->due_ms > t->due_ms; i = (i - 1) / 2)
+		heap_set(l, i, l->heap[(i - 1) / 2]);
+	heap_set(l, i, t);
+}
+
+static void
+heap_down(struct loop *l, size_t i)
+{
+	struct loop_timer *t = l->heap[i];
+	size_t child;
+
+	for (; (child = 2 * i + 1) < l->n_timers; i = child) {
+		if (child + 1 < l->n_timers && l->heap[child + 1]->due_ms < l->heap[child]->due_ms)
+			child++;
+		if (l->heap[child]->due_ms >= t->due_ms)
+			break;
+		heap_set(l, i, l->heap[child]);
+	}
+	heap_set(l, i, t);
+}
+
+void
+loop_disarm(struct loop *l, struct loop_timer *t)
+{
+	size_t i = (size_t)t->heap_index;
+
+	if (t->due_ms == 0)
+		return;
+	t->due_ms = 0;
+	if (i == --l->n_timers)
+		return;
+	heap_set(l, i, l->heap[l->n_timers]);
+	heap_up(l, i);
+	heap_down(l, i);
+}
+
+void
+loop_arm(struct loop *l, struct loop_timer *t, int64_t ms)
+{
+	loop_disarm(l, t);
+	if (l->n_timers == l->timers_room) {
+		l->timers_room = l->timers_room ? 2 * l->timers_room : 64;
+		l->heap = xrealloc(l->heap, l->timers_room * sizeof(*l->heap));
+	}
+	t->due_ms = l->now_ms + (ms > 0 ? ms : 0);
+	if (t->due_ms == 0)
+		t->due_ms = 1;
+	heap_set(l, l->n_timers, t);
+	heap_up(l, l->n_timers++);
+}
+
+int64_t
+loop_now(const struct loop *l)
+{
+	return l->now_ms;
+}
+
+static void
+signals_ready(struct loop_fd *self, uint32_t events)
+{
+	struct loop *l = (struct loop *)self;	/* signals is its first member */
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(self->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		for (size_t i = 0; i < l->n_handlers; i++)
+			if (l->handlers[i].signo == (int)info.ssi_signo)
+				l->handlers[i].handle((int)info.ssi_signo, l->handlers[i].arg);
+}
+
+void
+loop_signal(struct loop *l, int signo, void (*handle)(int signo, void *arg), void *arg)
+{
+	if (l->n_handlers == SIGNALS_MAX)
+		abort();
+	l->handlers[l->n_handlers].signo = signo;
+	l->handlers[l->n_handlers].handle = handle;
+	l->handlers[l->n_handlers++].arg = arg;
+	sigaddset(&l->blocked, signo);
+	sigprocmask(SIG_BLOCK, &l->blocked, NULL);
+	l->signals.fd = signalfd(l->signals.fd, &l->blocked, SFD_NONBLOCK | SFD_CLOEXEC);
+	l->signals.ready = signals_ready;
+	loop_watch(l, &l->signals, EPOLLIN);
+}
+
+void
+loop_each_turn(struct loop *l, void (*turn)(void *arg), void *arg)
+{
+	l->turn = turn;
+	l->turn_arg = arg;
+}
+
+static void
+fire_due(struct loop *l)
+{
+	while (l->n_timers > 0 && l->heap[0]->due_ms <= l->now_ms) {
+		struct loop_timer *t = l->heap[0];
+
+		loop_disarm(l, t);
+		t->fire(t);
+	}
+}
+
+void
+loop_run(struct loop *l)
+{
+	while (!l->stopped) {
+		int64_t wait = l->n_timers > 0 ? l->heap[0]->due_ms - clock_ms() : -1;
+
+		if (l->n_timers > 0 && wait < 0)
+			wait = 0;
+		l->n_ready = epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, (int)(wait > 60000 ? 60000 : wait));
+		if (l->n_ready < 0 && errno != EINTR)
+			die("epoll_wait: %s.", strerror(errno));
+		l->now_ms = clock_ms();
+		for (int i = 0; i < l->n_ready; i++) {
+			struct loop_fd *f = l->ready[i].data.ptr;
+
+			if (f)
+				f->ready(f, l->ready[i].events);
+		}
+		l->n_ready = 0;
+		fire_due(l);
+		if (l->turn)
+			l->turn(l->turn_arg);
+	}
+}
+
+void
+loop_stop(struct loop *l)
+{
+	l->stopped = true;
+}

@@ -1,0 +1,56 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <millrace/log.h>
+#include <millrace/process.h>
+
+#define LISTEN_FD 3
+
+int
+process_listener(void)
+{
+	const char *pid = getenv("LISTEN_PID");
+	const char *fds = getenv("LISTEN_FDS");
+	int64_t for_pid, n;
+	int listening = 0;
+	socklen_t len = sizeof(listening);
+
+	if (!pid || !fds || !str_int(str_from(pid), &for_pid) || !str_int(str_from(fds), &n) || for_pid != getpid() || n != 1)
+		die("No listening socket was passed. Start this by its systemd unit, or as: millrace-spawn --socket PATH -- COMMAND");
+	if (getsockopt(LISTEN_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 || !listening)
+		die("Descriptor 3 is not a listening socket.");
+	if (fcntl(LISTEN_FD, F_SETFD, FD_CLOEXEC) != 0 || fcntl(LISTEN_FD, F_SETFL, O_NONBLOCK) != 0)
+		die("The listening socket cannot be set up: %s.", strerror(errno));
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	return LISTEN_FD;
+}
+
+const char *
+process_host(void)
+{
+	static char name[256];
+
+	if (!name[0] && gethostname(name, sizeof(name) - 1) != 0)
+		strncpy(name, "localhost", sizeof(name) - 1);
+	return name;
+}
+
+const char *
+process_started(void)
+{
+	static char text[32];
+
+	if (!text[0]) {
+		time_t now = time(NULL);
+		struct tm tm;
+
+		gmtime_r(&now, &tm);
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	}
+	return text;
+}

@@ -1,0 +1,70 @@
+#include <stdio.h>
+
+#include <millrace/query.h>
+
+/* A PostgreSQL array literal: {"a","b"} with quotes and backslashes escaped. */
+static const char *
+array_literal(struct arena *a, struct str_list list)
+{
+	struct buf b = { .a = a };
+
+	buf_put(&b, S("{"));
+	for (size_t i = 0; i < list.n; i++) {
+		struct str s = list.p[i];
+
+		buf_put(&b, i ? S(",\"") : S("\""));
+		for (size_t at = 0; at < s.n;) {
+			size_t run = at;
+
+			while (run < s.n && s.p[run] != '"' && s.p[run] != '\\')
+				run++;
+			buf_put(&b, (struct str){ s.p + at, run - at });
+			if (run < s.n)
+				buf_printf(&b, "\\%c", s.p[run++]);
+			at = run;
+		}
+		buf_put(&b, S("\""));
+	}
+	buf_put(&b, S("}"));
+	return b.p;
+}
+
+static const char *
+text_value(struct arena *a, const struct sql_arg *arg)
+{
+	switch (arg->type) {
+	case SQL_TEXT:
+		return arg->s.p ? arena_cstr(a, arg->s) : NULL;
+	case SQL_UUID:
+		return arg->u.text[0] ? arena_cstr(a, uuid_str(&arg->u)) : NULL;
+	case SQL_INT:
+		return arg->i == SQL_NULL_INT ? NULL : arena_printf(a, "%lld", (long long)arg->i).p;
+	case SQL_BOOL:
+		return arg->b ? "t" : "f";
+	case SQL_TEXTS:
+	case SQL_UUIDS:
+		return array_literal(a, arg->list);
+	case SQL_BYTES:
+		return arg->s.p;
+	}
+	return NULL;
+}
+
+struct sql_params
+sql_params(struct arena *a, const struct sql_arg *args, int n)
+{
+	size_t count = (size_t)n;
+	struct sql_params p = {
+		.values = arena_alloc(a, count * sizeof(*p.values)),
+		.lengths = arena_alloc(a, count * sizeof(*p.lengths)),
+		.formats = arena_alloc(a, count * sizeof(*p.formats)),
+		.n = n,
+	};
+
+	for (size_t i = 0; i < count; i++) {
+		p.values[i] = text_value(a, &args[i]);
+		p.lengths[i] = (int)args[i].s.n;
+		p.formats[i] = args[i].type == SQL_BYTES;
+	}
+	return p;
+}

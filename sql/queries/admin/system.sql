@@ -1,0 +1,3 @@
+-- name: migration_version
+-- row: version int4
+SELECT max(version) AS version FROM migration;

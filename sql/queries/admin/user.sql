@@ -1,0 +1,41 @@
+-- No row where the address is taken.
+-- name: admin_user_create
+-- args: email text, password_hash text, display_name text, role text
+-- row: id uuid
+WITH u AS (
+	INSERT INTO app_user (email, display_name, role) VALUES ($1, $3, $4)
+	ON CONFLICT (lower(email)) DO NOTHING RETURNING id
+), p AS (
+	INSERT INTO password (user_id, hash) SELECT id, $2 FROM u
+)
+SELECT id FROM u;
+
+-- The oldest first, after the id `after` (null: from the start).
+-- name: admin_user_list
+-- args: after uuid, rows int8
+-- row: id uuid, email text, display_name text, role text, created text, disabled bool, body json
+SELECT u.id, u.email, u.display_name, u.role, rfc3339(u.created_at) AS created, u.disabled_at IS NOT NULL AS disabled,
+	json_build_object('id', u.id, 'email', u.email, 'name', u.display_name, 'role', u.role,
+		'createdAt', rfc3339(u.created_at), 'disabledAt', rfc3339(u.disabled_at)) AS body
+FROM app_user u
+WHERE $1 IS NULL OR u.id > $1
+ORDER BY u.id LIMIT $2;
+
+-- No row where there is no such user.
+-- name: admin_user_role
+-- args: email text, role text
+-- row: email text, was text
+WITH old AS (
+	SELECT id, role FROM app_user WHERE lower(email) = lower($1) FOR UPDATE
+)
+UPDATE app_user u SET role = $2, updated_at = now() FROM old WHERE u.id = old.id
+RETURNING u.email, old.role AS was;
+
+-- Opens a session; no row where there is no such user, or a disabled one. Times are Unix seconds.
+-- name: admin_session_open
+-- args: email text, lifetime interval
+-- row: user_id uuid, session_id uuid, issued int8, expires int8, until text
+SELECT u.id AS user_id, s.session_id, extract(epoch FROM now())::int8 AS issued,
+	extract(epoch FROM s.expires_at)::int8 AS expires, rfc3339(s.expires_at) AS until
+FROM app_user u CROSS JOIN LATERAL session_open(u.id, $2) s
+WHERE lower(u.email) = lower($1) AND u.disabled_at IS NULL;
