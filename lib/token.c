@@ -35,7 +35,7 @@ token_mint(struct arena *a, const struct claims *c)
 	    !(text = jwt_encode_str(jwt)))
 		abort();
 	out = arena_str(a, str_from(text));
-	jwt_free_str(text);
+	free(text);
 	jwt_free(jwt);
 	return out;
 }
