@@ -1,0 +1,287 @@
+/* Chat with an OpenAI-compatible provider: the strict stand-in, and aimock, behind us. */
+import test, { after, before } from "node:test";
+import assert from "node:assert/strict";
+import http from "node:http";
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { LLMock } from "@copilotkit/aimock";
+import { newUser, privateInstance } from "../js/instance.mjs";
+import { start as startStandin } from "../standin/openai.mjs";
+import { assertError, assertStatus, until } from "../js/expect.mjs";
+import { assertDone, assertOneEnd, contentOf, isEnd } from "../js/events.mjs";
+
+let millrace, api, user, standin, aimock, front, target;
+
+/* One address for the runner; the test says which provider stands behind it. */
+async function switchboard() {
+	const server = http.createServer((req, res) => {
+		const to = http.request(target + req.url, { method: req.method, headers: { ...req.headers, host: new URL(target).host } },
+		    (reply) => { res.writeHead(reply.statusCode, reply.headers); reply.pipe(res); });
+		to.on("error", () => res.destroy());
+		res.on("close", () => to.destroy());
+		req.pipe(to);
+	});
+	server.listen(0, "127.0.0.1");
+	await new Promise((resolve) => { server.on("listening", resolve); });
+	return server;
+}
+
+before(async () => {
+	standin = await startStandin({ key: "sk-test-key" });
+	aimock = new LLMock({ port: 0 });
+	aimock.onMessage("hello mock", { content: "Hi there from the mock, über alles wheat!" });
+	await aimock.start();
+	front = await switchboard();
+	target = new URL(standin.url).origin;
+	millrace = await privateInstance("chat-openai", { MILLRACE_PROVIDER: "openai", OPENAI_API_KEY: "sk-test-key",
+		OPENAI_MODEL: "gpt-4o-mini", OPENAI_BASE_URL: `http://127.0.0.1:${front.address().port}/v1` });
+	({ api } = millrace);
+	user = await newUser(api);
+});
+after(async () => {
+	await millrace?.stop();
+	front?.closeAllConnections();
+	front?.close();
+	await standin?.close();
+	await aimock?.stop();
+});
+
+const words = (n, tail = "") => Array.from({ length: n }, (_, i) => `w${i}${tail}`).join(" ");
+const ask = async (message, more, from = user.api) => {
+	const stream = await from.chat(message, more);
+	const events = await stream.all();
+	assertOneEnd(events);
+	return { events, end: events.at(-1), run: stream.headers["x-run-id"], conversation: stream.headers["x-conversation-id"] };
+};
+const messagesOf = async (conversation) => assertStatus(await user.api.get(`/api/conversations/${conversation}`), 200).json.messages;
+const activities = (events, type) => events.filter((e) => e.event === "activity" && e.data.type === type).map((e) => e.data);
+
+test("tokens come as the provider says them, with its usage", async () => {
+	const { events, end, run } = await ask("[[tokens:30 delay:40]]");
+	const done = assertDone(end);
+	assert.equal(done.content, words(30));
+	assert.equal(contentOf(events), done.content);
+	const tokens = events.filter((e) => e.event === "token");
+	assert.ok(end.at - tokens[0].at > 600, "the tokens were held back");
+	assert.ok(tokens.length > 10, `30 tokens in ${tokens.length} events`);
+	assert.deepEqual([done.usage.provider, done.usage.model, done.usage.outputTokens], ["openai", "gpt-4o-mini", 30]);
+	assert.ok(done.usage.inputTokens > 0);
+	/* cost = tokens times the stored price, to the last digit, in SQL's numeric */
+	const [same, cost] = (await millrace.psql(`select u.cost_usd = (u.input_tokens * p.input_usd + u.output_tokens * p.output_usd) / 1000000,
+	    u.cost_usd from usage_event u join provider_price p on p.id = u.price_id where u.run_id = '${run}'`)).trim().split("|");
+	assert.equal(same, "t");
+	assert.match(end.text, new RegExp(`"costUsd"\\s*:\\s*${cost.replace(".", "\\.")}\\s*[,}]`), "not the exact decimals");
+	assert.ok(done.usage.costUsd > 0);
+});
+
+test("characters cut over packets, CRLF and comments", async () => {
+	const { end } = await ask("[[tokens:25 utf8 crlf comments delay:1]]");
+	assert.equal(assertDone(end).content, words(25, "·é語😀"));
+});
+
+test("the provider sees the conversation so far, in order", async () => {
+	const mark = randomUUID();
+	const { conversation } = await ask(`first ${mark} [[say:one]]`);
+	await ask(`second ${mark} [[say:two]]`, { conversationId: conversation });
+	const { body } = standin.log(`second ${mark}`).at(-1);
+	const said = body.messages.filter((m) => m.role !== "system" && m.role !== "developer").map((m) => [m.role, m.content]);
+	assert.deepEqual(said, [["user", `first ${mark} [[say:one]]`], ["assistant", "one"], ["user", `second ${mark} [[say:two]]`]]);
+	assert.deepEqual((await messagesOf(conversation)).map((m) => m.content),
+	    [`first ${mark} [[say:one]]`, "one", `second ${mark} [[say:two]]`, "two"]);
+});
+
+test("the search tool is offered, called and answered, and its sources come along", async () => {
+	const { id } = assertStatus(await user.api.upload("/api/documents/upload?wait=1", { name: "Oats",
+		file: { filename: "oats.txt", bytes: "Golspie mill in Sutherland grinds oats and peasemeal." } }), 200).json;
+	const mark = randomUUID();
+	const { events, end } = await ask(`${mark} [[tool:search_documents {"query":"peasemeal mill"}]] [[tokens:5]]`);
+	const done = assertDone(end);
+	assert.equal(done.content, words(5));
+	const [call] = activities(events, "tool_call"), [result] = activities(events, "tool_result");
+	assert.equal(call.name, "search_documents");
+	assert.match(JSON.stringify(call.input), /peasemeal mill/);
+	assert.match(JSON.stringify(result.output), /Golspie/);
+	assert.ok(done.sources.some((s) => s.documentId === id), JSON.stringify(done.sources));
+	const [first, second] = standin.log(mark);
+	assert.ok(first.body.tools.some((t) => t.function.name === "search_documents"));
+	assert.equal(second.body.messages.at(-1).role, "tool");
+	assert.match(second.body.messages.at(-1).content, /Golspie/);
+	assert.equal(done.usage.outputTokens, 8 + 5, "usage of both requests");
+});
+
+test("two tools at once are both answered", async () => {
+	const { events, end } = await ask('[[tool:search_documents {"query":"oats"}]] [[tool:search_documents {"query":"wind"}]]');
+	assertDone(end);
+	assert.equal(activities(events, "tool_call").length, 2);
+	assert.equal(activities(events, "tool_result").length, 2);
+});
+
+test("a written file is an artifact: read it, write it again, and nobody else", async () => {
+	const text = "# Grüße\n<script>x</script>\n";
+	const first = await ask(`[[tool:write_file ${JSON.stringify({ name: "notes.md", content: text })}]]`);
+	assertDone(first.end);
+	const { data: file } = first.events.find((e) => e.event === "artifact");
+	assert.deepEqual([file.name, file.size, file.version], ["notes.md", Buffer.byteLength(text), 1]);
+	const path = new URL(file.url, api.base).pathname;
+	const reply = assertStatus(await user.api.get(path), 200);
+	assert.equal(reply.text, text);
+	assert.equal(reply.headers["content-type"].split(";")[0], file.mimeType);
+	assert.match(reply.headers["content-disposition"] ?? "", /attachment/);
+	assert.equal(reply.headers["x-content-type-options"], "nosniff");
+	assert.equal((await user.api.request("HEAD", path)).headers["content-length"], String(file.size));
+	assertError(await (await newUser(api)).api.get(path), "NOT_FOUND");
+	assertError(await api.get(path), "UNAUTHORIZED");
+	const more = { conversationId: first.conversation };
+	const second = await ask('[[tool:write_file {"name":"notes.md","content":"two"}]]', more);
+	assert.equal(second.events.find((e) => e.event === "artifact").data.version, 2);
+	const read = await ask('[[tool:read_file {"name":"notes.md"}]]', more);
+	assert.match(JSON.stringify(activities(read.events, "tool_result")[0].output), /two/);
+	const old = assertStatus(await user.api.get(path), 200).text;
+	assert.ok([text, "two"].includes(old));
+});
+
+test("bad tool calls are answered to the model, and the run goes on", async () => {
+	for (const call of ['search_documents {"query":5}', "search_documents {broken json}", 'no_such_tool {"a":1}',
+	    'write_file {"name":"../../etc/passwd","content":"x"}', 'read_file {"name":"nowhere.txt"}', "write_file"]) {
+		const { events, end } = await ask(`${randomUUID()} [[tool:${call}]] [[tokens:3]]`);
+		assert.equal(assertDone(end).content, words(3), call);
+		assert.ok(activities(events, "tool_result").length >= 1, call);
+		assert.deepEqual(events.filter((e) => e.event === "artifact" && /\.\./.test(e.data.name)), []);
+	}
+});
+
+test("a model that calls tools without end is stopped", async () => {
+	const mark = randomUUID();
+	await ask(`${mark} [[toolloop:search_documents {"query":"oats"}]]`);
+	const rounds = standin.log(mark).length;
+	assert.ok(rounds >= 3 && rounds <= 50, `${rounds} rounds`);
+});
+
+test("429 with Retry-After is waited out, 500 is tried again", async () => {
+	const at = Date.now();
+	assert.equal(assertDone((await ask(`${randomUUID()} [[429:1]] [[tokens:4]]`)).end).content, words(4));
+	assert.ok(Date.now() - at >= 900, "Retry-After was not waited for");
+	assert.equal(assertDone((await ask(`${randomUUID()} [[500:1]] [[tokens:4]]`)).end).content, words(4));
+});
+
+test("a provider that fails for good ends the run with one error", async () => {
+	for (const directive of ["[[401]]", "[[400]]"]) {
+		const { end, run } = await ask(`${randomUUID()} ${directive}`);
+		assert.equal(end.event, "error");
+		assert.equal(end.data.code, "UPSTREAM_FAILED");
+		assert.doesNotMatch(end.data.message, /sk-test/);
+		assert.equal((await user.api.get(`/api/runs/${run}`)).json.status, "failed");
+	}
+});
+
+test("whatever a provider sends: no token twice, none lost, one end", async () => {
+	for (const fault of ["cut:6", "reset:6", "eof:6", "garbage:6", "errorchunk:6", "html", "reset"]) {
+		const { events, end, conversation } = await ask(`${randomUUID()} [[tokens:12 ${fault}]]`);
+		const text = contentOf(events);
+		assert.ok(words(12).startsWith(text), `${fault}: ${text}`);
+		if (end.event === "done")
+			assert.equal(text, words(12), fault);
+		const last = (await messagesOf(conversation)).at(-1);
+		if (text !== "")
+			assert.deepEqual([last.role, last.content], ["assistant", text], fault);
+	}
+});
+
+test("a stream without a usage chunk is counted all the same", async () => {
+	const { usage } = assertDone((await ask("[[nousage tokens:40]]")).end);
+	assert.ok(usage.inputTokens > 0 && usage.outputTokens > 0, JSON.stringify(usage));
+});
+
+test("an answer without end is cut off", async () => {
+	const { events } = await ask(`${randomUUID()} [[long:30000000]]`);
+	assert.ok(contentOf(events).length < 20000000);
+});
+
+test("cancel stops the provider's stream within a second and keeps what was said", async () => {
+	const mark = randomUUID();
+	const stream = await user.api.chat(`${mark} [[tokens:2000 delay:20]]`);
+	const run = stream.headers["x-run-id"];
+	const events = await stream.takeUntil((e) => contentOf([e]).includes("w5"));
+	const at = Date.now();
+	assertStatus(await user.api.post(`/api/runs/${run}/cancel`), 200);
+	events.push(...await stream.all());
+	assertOneEnd(events);
+	const entry = await until(() => standin.log(mark)[0].disconnectedAt && standin.log(mark)[0], "the provider is left");
+	assert.ok(entry.disconnectedAt - at < 1000, `${entry.disconnectedAt - at} ms`);
+	assert.ok(events.at(-1).at - at < 2000);
+	assert.equal((await user.api.get(`/api/runs/${run}`)).json.status, "cancelled");
+	const said = (await messagesOf(stream.headers["x-conversation-id"])).at(-1);
+	assert.deepEqual([said.role, said.content], ["assistant", contentOf(events)]);
+	assertStatus(await user.api.post(`/api/runs/${run}/cancel`), 200);
+});
+
+test("a client's leaving does not stop a run; resuming gives each event once, in order", async () => {
+	const stream = await user.api.chat("[[tokens:120 delay:15]]");
+	const run = stream.headers["x-run-id"];
+	const events = await stream.take(5);
+	stream.close();
+	while (!isEnd(events.at(-1))) {
+		const more = await user.api.resume(run, events.at(-1).id);
+		events.push(...await more.take(17));
+		more.close();
+	}
+	assertOneEnd(events);
+	assert.equal(contentOf(events), words(120));
+	assert.equal(assertDone(events.at(-1)).content, words(120));
+});
+
+test("several readers of one run all see the same", async () => {
+	const stream = await user.api.chat("[[tokens:60 delay:10]]");
+	const run = stream.headers["x-run-id"];
+	const others = await Promise.all([undefined, 3, 10].map((id) => user.api.resume(run, id)));
+	const [all, ...rest] = await Promise.all([stream, ...others].map((s) => s.all()));
+	assertOneEnd(all);
+	[0, 3, 10].forEach((n, i) => {
+		assertOneEnd(rest[i], n);
+		assert.deepEqual(rest[i].map((e) => e.data), all.slice(n).map((e) => e.data));
+	});
+});
+
+test("thirty chats at once keep to themselves", async () => {
+	const users = await Promise.all([1, 2, 3].map(() => newUser(api)));
+	await Promise.all(Array.from({ length: 30 }, async (_, i) => {
+		const text = Array.from({ length: 20 }, (_, k) => `c${i}t${k}`).join(" ");
+		const { events, end } = await ask(`[[say:${text}]] [[delay:30]]`, {}, users[i % 3].api);
+		assert.equal(contentOf(events), text);
+		assertDone(end);
+	}));
+});
+
+test("the same Idempotency-Key asks the provider once", async () => {
+	const mark = randomUUID();
+	const options = { headers: { "idempotency-key": randomUUID() } };
+	const first = await user.api.chat(`${mark} [[tokens:3]]`, {}, options);
+	const events = await first.all();
+	const second = await user.api.chat(`${mark} [[tokens:3]]`, {}, options);
+	assert.equal(second.headers["x-run-id"], first.headers["x-run-id"]);
+	assert.deepEqual((await second.all()).map((e) => e.data), events.map((e) => e.data));
+	assert.equal(standin.log(mark).length, 1);
+});
+
+test("a silent provider: pings keep the client's connection, cancel ends it", async () => {
+	const mark = randomUUID();
+	const stream = await user.api.chat(`${mark} [[hang]]`);
+	await until(() => standin.log(mark).length === 1, "the provider is asked");
+	const rest = stream.all();
+	await sleep(15500);
+	assert.ok(stream.comments.includes("ping"), "no ping in 15 s");
+	assertStatus(await user.api.post(`/api/runs/${stream.headers["x-run-id"]}/cancel`), 200);
+	assertOneEnd(await rest);
+});
+
+test("aimock behind us", async () => {
+	target = new URL(aimock.url).origin;
+	try {
+		const { end } = await ask("hello mock");
+		const done = assertDone(end);
+		assert.equal(done.content, "Hi there from the mock, über alles wheat!");
+		assert.ok(done.usage.outputTokens > 0);
+	} finally {
+		target = new URL(standin.url).origin;
+	}
+});

@@ -1,0 +1,222 @@
+/* The rules that hold for every path. */
+import test, { before } from "node:test";
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { newAddress, newUser, shared } from "../js/instance.mjs";
+import { TIME, assertError, assertStatus } from "../js/expect.mjs";
+
+let millrace, api, user;
+before(async () => { millrace = await shared(); ({ api } = millrace); user = await newUser(api); });
+
+const upload = (text, options, from = user.api) => from.upload("/api/documents/upload",
+    { name: "note", file: { filename: "note.txt", type: "text/plain", bytes: Buffer.from(text) } }, options);
+
+test("healthz, readyz and metrics", async () => {
+	assertStatus(await api.get("/healthz"), 200);
+	assertStatus(await api.get("/readyz"), 200);
+	const metrics = assertStatus(await api.get("/metrics"), 200);
+	assert.match(metrics.headers["content-type"], /^text\/plain/);
+	for (const line of metrics.text.trim().split("\n"))
+		assert.match(line, /^(# (HELP|TYPE) [a-zA-Z_:]\w* .+|[a-zA-Z_:]\w*(\{[^}]*\})? -?[\d.e+-]+|[a-zA-Z_:]\w*(\{[^}]*\})? [+-]?(Inf|NaN))$/);
+});
+
+test("a trailing slash makes no difference", async () => {
+	const plain = assertStatus(await user.api.get("/api/user"), 200);
+	const slash = assertStatus(await user.api.get("/api/user/"), 200);
+	assert.deepEqual(slash.json, plain.json);
+	assertStatus(await api.get("/healthz/"), 200);
+	assertStatus(await user.api.get("/api/documents/"), 200);
+	assertStatus(await user.api.get("/api/conversations/?limit=1"), 200);
+});
+
+test("unknown paths give 404, with and without a token", async () => {
+	for (const path of ["/api/nope", "/api/user/extra", "/nope", "/", "/api", "/api/", "/v1/nope", "/api/runs",
+	    "/api/conversations/not-a-uuid", "/api/documents/x", "/%00", "/api/chat/nope", "/_stream/run/x", "/_millrace/error"]) {
+		const wanted = path === "/%00" ? "BAD_REQUEST" : "NOT_FOUND";
+		assertError(await user.api.get(path), wanted);
+	}
+	assertError(await api.get("/api/nope"), "NOT_FOUND");
+});
+
+test("a known path with another method gives 405 and Allow", async () => {
+	const cases = { "/api/user": ["GET", "PATCH"], "/api/auth/login": ["POST"], "/api/chat": ["POST"],
+		[`/api/conversations/${randomUUID()}`]: ["GET", "PATCH", "DELETE"], "/healthz": ["GET"],
+		"/api/documents/upload": ["POST"] };
+	for (const [path, methods] of Object.entries(cases)) {
+		const reply = await user.api.request("PROPFIND", path);
+		assertError(reply, "METHOD_NOT_ALLOWED");
+		const allow = (reply.headers.allow ?? "").split(/,\s*/);
+		for (const method of methods)
+			assert.ok(allow.includes(method), `${path} allows ${allow}`);
+		assert.equal(allow.includes("HEAD"), methods.includes("GET"), `${path} allows ${allow}`);
+		assert.ok(allow.includes("OPTIONS"));
+	}
+	assertError(await user.api.request("DELETE", "/api/user"), "METHOD_NOT_ALLOWED");
+});
+
+test("HEAD gives GET's headers and no body", async () => {
+	const get = assertStatus(await user.api.get("/api/user"), 200);
+	const head = assertStatus(await user.api.request("HEAD", "/api/user"), 200);
+	assert.equal(head.bytes.length, 0);
+	assert.equal(head.headers["content-type"], get.headers["content-type"]);
+	if (get.headers["content-length"])
+		assert.equal(head.headers["content-length"], get.headers["content-length"]);
+	assert.equal((await api.request("HEAD", "/api/user")).status, 401);
+	assert.equal((await api.request("HEAD", "/api/nope")).status, 404);
+	assert.equal((await user.api.request("HEAD", "/api/chat")).status, 405);
+});
+
+test("OPTIONS answers preflights, without a token, for configured origins only", async () => {
+	const preflight = (origin) => api.request("OPTIONS", "/api/user", { headers: { origin,
+		"access-control-request-method": "PATCH", "access-control-request-headers": "authorization,content-type" } });
+	const good = assertStatus(await preflight(millrace.origin), 204);
+	assert.equal(good.headers["access-control-allow-origin"], millrace.origin);
+	assert.equal(good.headers["access-control-allow-credentials"], "true");
+	assert.match(good.headers["access-control-allow-methods"], /PATCH/);
+	assert.match(good.headers["access-control-allow-headers"], /authorization/i);
+	assert.match(good.headers["access-control-allow-headers"], /content-type/i);
+	assert.match(good.headers["access-control-allow-headers"], /idempotency-key/i);
+	assert.ok(Number(good.headers["access-control-max-age"]) > 0);
+	assert.match(good.headers.vary ?? "", /origin/i);
+	assert.match(good.headers.allow, /GET.*PATCH|PATCH.*GET/);
+	for (const origin of ["https://evil.example", millrace.origin + ".evil.example", "null", "https://"]) {
+		const bad = await preflight(origin);
+		assert.equal(bad.headers["access-control-allow-origin"], undefined, origin);
+		assert.equal(bad.headers["access-control-allow-credentials"], undefined, origin);
+	}
+	assertError(await api.request("OPTIONS", "/api/nope", { headers: { origin: millrace.origin } }), "NOT_FOUND");
+});
+
+test("replies and errors carry CORS headers, once", async () => {
+	const headers = { origin: millrace.origin };
+	for (const reply of [await user.api.get("/api/user", { headers }), await api.get("/api/user", { headers }),
+	    await api.get("/api/nope", { headers })]) {
+		assert.equal(reply.headers["access-control-allow-origin"], millrace.origin);
+		assert.match(reply.headers["access-control-expose-headers"], /X-Request-Id/);
+	}
+	assert.equal((await user.api.get("/api/user")).headers["access-control-allow-origin"], undefined);
+});
+
+test("a sane request id is kept, any other replaced", async () => {
+	for (const id of ["a", "Abc-1_2.3", "x".repeat(64), randomUUID()]) {
+		assert.equal((await user.api.get("/api/user", { headers: { "x-request-id": id } })).headers["x-request-id"], id);
+		const error = await api.get("/api/user", { headers: { "x-request-id": id } });
+		assertError(error, "UNAUTHORIZED");
+		assert.equal(error.json.request_id, id);
+	}
+	const seen = new Set();
+	for (const id of ["", "a b", "x".repeat(65), "<script>", "a\tb", 'q"', "é"]) {
+		const reply = await user.api.get("/api/user", { headers: { "x-request-id": Buffer.from(id).toString("latin1") } });
+		assert.match(reply.headers["x-request-id"], /^[A-Za-z0-9._-]{16,64}$/);
+		seen.add(reply.headers["x-request-id"]);
+	}
+	assert.equal(seen.size, 7, "made ids repeat");
+});
+
+test("security headers, and nothing that tells versions", async () => {
+	const { headers } = await user.api.get("/api/user");
+	assert.equal(headers["x-content-type-options"], "nosniff");
+	assert.match(headers["cache-control"], /no-store/);
+	assert.doesNotMatch(headers.server ?? "", /\d/);
+	assert.match(headers["content-type"], /^application\/json/);
+});
+
+test("what comes in has to be JSON and at most 1 MiB", async () => {
+	const send = (type, body) => user.api.request("PATCH", "/api/user",
+	    { body, headers: type ? { "content-type": type } : {} });
+	assertError(await send("text/plain", '{"name":"x"}'), "UNSUPPORTED_MEDIA_TYPE");
+	assertError(await send("application/x-www-form-urlencoded", "name=x"), "UNSUPPORTED_MEDIA_TYPE");
+	assertStatus(await send("application/json; charset=utf-8", '{"name":"x"}'), 200);
+	assertStatus(await send("APPLICATION/JSON", '{"name":"x"}'), 200);
+	assertError(await send("application/json", `{"name":"${"x".repeat(1 << 20)}"}`), "TOO_LARGE");
+	assertStatus(await send("application/json", `{"name":"x","more":"${"x".repeat((1 << 20) - 30)}"}`), 200);
+});
+
+test("limits that apply are told", async () => {
+	const reply = await api.fresh().post("/api/auth/login", { email: newAddress(), password: "wrong password" });
+	assertError(reply, "UNAUTHORIZED");
+	const [limit, remaining, reset] = ["limit", "remaining", "reset"].map((n) => Number(reply.headers[`x-ratelimit-${n}`]));
+	assert.ok(limit > 0 && remaining >= 0 && remaining < limit && reset >= 0, JSON.stringify(reply.headers));
+});
+
+test("too many logins from one address are refused, with Retry-After", async () => {
+	const from = api.fresh();
+	const replies = await Promise.all(Array.from({ length: 60 }, () => from.post("/api/auth/login", {})));
+	const refused = replies.filter((r) => r.status !== 400);
+	assert.ok(refused.length > 0, "none was refused");
+	for (const reply of refused) {
+		assertError(reply, "RATE_LIMITED");
+		assert.ok(Number(reply.headers["retry-after"]) > 0);
+	}
+	assertError(await api.fresh().post("/api/auth/login", {}), "BAD_REQUEST");
+});
+
+test("Idempotency-Key: the first reply again, and 409 for another body", async () => {
+	const key = { headers: { "idempotency-key": randomUUID() } };
+	/* the same bytes need the same boundary */
+	const body = Buffer.from('--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nonce\r\n--b\r\nContent-Disposition: '
+	    + 'form-data; name="file"; filename="a.txt"\r\n\r\nonly once\r\n--b--\r\n');
+	const send = (bytes, from = user.api) => from.request("POST", "/api/documents/upload",
+	    { body: bytes, headers: { ...key.headers, "content-type": "multipart/form-data; boundary=b" } });
+	const first = assertStatus(await send(body), 202);
+	const again = assertStatus(await send(body), 202);
+	assert.deepEqual(again.json, first.json);
+	assertError(await send(Buffer.from(body.toString().replace("only once", "only twice"))), "CONFLICT");
+	const list = (await user.api.get("/api/documents")).json.filter((d) => d.name === "once");
+	assert.equal(list.length, 1);
+	const other = await newUser(api);
+	assert.notEqual(assertStatus(await send(body, other.api), 202).json.id, first.json.id);
+});
+
+test("Idempotency-Key: of many at once one counts", async () => {
+	const { token, api: own } = await newUser(api);
+	const headers = { "idempotency-key": randomUUID(), "content-type": "multipart/form-data; boundary=b" };
+	const body = '--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nrace\r\n--b\r\nContent-Disposition: '
+	    + 'form-data; name="file"; filename="a.txt"\r\n\r\nrace\r\n--b--\r\n';
+	const replies = await Promise.all(Array.from({ length: 8 }, () => own.request("POST", "/api/documents/upload", { body, headers })));
+	const won = replies.filter((r) => r.status === 202);
+	assert.ok(won.length >= 1);
+	for (const reply of replies.filter((r) => r.status !== 202))
+		assertError(reply, "CONFLICT");
+	assert.equal(new Set(won.map((r) => r.json.id)).size, 1);
+	assert.equal((await own.get("/api/documents")).json.length, 1);
+	assert.ok(token);
+});
+
+test("Idempotency-Key: registering again gives the same user; a bad key is refused", async () => {
+	const json = { email: newAddress(), password: "correct horse 7", display_name: "Once" };
+	const headers = { "idempotency-key": randomUUID() };
+	const first = assertStatus(await api.fresh().post("/api/auth/register", json, { headers }), 201);
+	const again = assertStatus(await api.fresh().post("/api/auth/register", json, { headers }), 201);
+	assert.equal(again.json.uid, first.json.uid);
+	assertError(await api.fresh().post("/api/auth/register", { ...json, display_name: "Twice" }, { headers }), "CONFLICT");
+	assertError(await api.fresh().post("/api/auth/register", json, { headers: { "idempotency-key": "x".repeat(300) } }),
+	    "BAD_REQUEST");
+});
+
+test("lists: newest first, in pages that Link names, each row once", async () => {
+	const { api: own } = await newUser(api);
+	const ids = [];
+	for (let i = 0; i < 7; i++)
+		ids.unshift(assertStatus(await upload(`page ${i}`, {}, own), 202).json.id);
+	assert.deepEqual((await own.get("/api/documents")).json.map((d) => d.id), ids);
+	const seen = [];
+	let path = "/api/documents?limit=3", pages = 0;
+	while (path) {
+		const reply = assertStatus(await own.get(path), 200);
+		assert.ok(reply.json.length <= 3);
+		seen.push(...reply.json.map((d) => d.id));
+		const next = /^<([^>]+)>;\s*rel="?next"?$/.exec(reply.headers.link ?? "");
+		path = next && next[1].replace(/^https:\/\/[^/]+/, "");
+		assert.ok(++pages < 10);
+	}
+	assert.deepEqual(seen, ids);
+	assert.equal(pages, 3);
+	assert.equal((await own.get("/api/documents?limit=7")).headers.link, undefined);
+	for (const row of (await own.get("/api/documents?limit=1")).json)
+		assert.match(row.createdAt, TIME);
+	for (const bad of ["limit=0", "limit=201", "limit=x", "limit=-1", "limit=1e1", "limit=99999999999999999999"])
+		assertError(await own.get(`/api/documents?${bad}`), "BAD_REQUEST", ["limit"]);
+	assertError(await own.get("/api/documents?before=nonsense"), "BAD_REQUEST", ["before"]);
+	assertStatus(await own.get("/api/documents?limit=200"), 200);
+});

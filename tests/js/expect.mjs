@@ -1,0 +1,49 @@
+/* Assertions that many tests share. */
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export const UUID7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+export const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+
+const STATUS = { BAD_REQUEST: 400, UNAUTHORIZED: 401, FORBIDDEN: 403, NOT_FOUND: 404, METHOD_NOT_ALLOWED: 405,
+	CONFLICT: 409, TOO_LARGE: 413, UNSUPPORTED_MEDIA_TYPE: 415, RATE_LIMITED: 429, OVERLOADED: 503 };
+
+/* An error of the one shape; `fields` are the names of all bad fields, in any order. */
+export function assertError(reply, code, fields) {
+	const seen = `${reply.status} ${reply.text.slice(0, 500)}`;
+	assert.equal(reply.status, STATUS[code], seen);
+	assert.match(reply.headers["content-type"] ?? "", /^application\/json\b/, seen);
+	const { json } = reply;
+	assert.equal(json.code, code, seen);
+	assert.equal(typeof json.error, "string", seen);
+	assert.notEqual(json.error, "", seen);
+	assert.equal(json.detail, json.error, seen);
+	assert.ok(json.request_id, seen);
+	assert.equal(reply.headers["x-request-id"], json.request_id, seen);
+	if (!fields)
+		return;
+	assert.ok(Array.isArray(json.fields), `no fields in ${seen}`);
+	assert.deepEqual(json.fields.map((f) => f.field).sort(), [...fields].sort(), seen);
+	for (const f of json.fields)
+		assert.ok(typeof f.problem === "string" && f.problem !== "", seen);
+}
+
+export function assertStatus(reply, status) {
+	assert.equal(reply.status, status, reply.text.slice(0, 500));
+	return reply;
+}
+
+export const assertKeys = (value, keys) => assert.deepEqual(Object.keys(value).sort(), [...keys].sort());
+
+/* Calls fn until it gives something true, `ms` at most. */
+export async function until(fn, what = "the condition", ms = 10000) {
+	const end = Date.now() + ms;
+	for (;;) {
+		const value = await fn();
+		if (value)
+			return value;
+		if (Date.now() > end)
+			throw new Error(`${what}: not within ${ms} ms`);
+		await sleep(50);
+	}
+}

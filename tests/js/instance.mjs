@@ -1,0 +1,203 @@
+/*
+ * Whole instances of Millrace for tests, made by ./dev in directories of their own.
+ *
+ * shared() gives the one that most test files use: that of MILLRACE_TEST_URL and
+ * MILLRACE_TEST_DIR (run.mjs sets them), else a private one. privateInstance()
+ * starts one with settings of its own. All that were started here are stopped
+ * when the process ends.
+ */
+import { execFile, execFileSync, spawnSync } from "node:child_process";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { randomBytes, randomInt } from "node:crypto";
+import { once } from "node:events";
+import { Api } from "./client.mjs";
+import { schemas } from "./schema.mjs";
+import { until } from "./expect.mjs";
+
+const run = promisify(execFile);
+export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const DEV = join(ROOT, "dev");
+export const POOLS = ["system", "auth", "login", "account", "chat", "documents"];
+const ORIGIN = "https://app.example.com";
+
+async function isFree(port) {
+	const server = net.createServer().listen(port, "127.0.0.1");
+	try {
+		await once(server, "listening");
+		server.close();
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+export async function freePort() {
+	const first = Number(process.env.MILLRACE_TEST_PORTS ?? 8700);
+	for (let tries = 0; tries < 500; tries++) {
+		const port = first + randomInt(100);
+		if (await isFree(port))
+			return port;
+	}
+	throw new Error(`no free port from ${first} on`);
+}
+
+/* The environment of ./dev: ours without test settings, which the programs refuse. */
+function environment(dir, port, more = {}) {
+	const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(MILLRACE_(?!DEV_BIN)|NODE_)/.test(name)));
+	return { ...env, MILLRACE_DEV_DIR: dir, MILLRACE_DEV_PORT: String(port), ...more };
+}
+
+export class Instance {
+	constructor(url, dir, env) {
+		Object.assign(this, { url, dir, env, origin: ORIGIN, api: new Api(url) });
+		this.port = Number(new URL(url).port);
+	}
+
+	dev(...args) { return run(DEV, args, { env: this.env, cwd: ROOT, maxBuffer: 64 << 20 }); }
+
+	/* Rows as text, columns parted by "|". */
+	async psql(sql) {
+		const { stdout } = await this.dev("psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql);
+		return stdout;
+	}
+
+	ctl(...args) {
+		const env = { ...this.env, MILLRACE_DB: `host=${this.runDir}/pg dbname=millrace`, MILLRACE_RUNTIME_DIR: this.runDir };
+		for (const name of Object.keys(env))
+			if (name.startsWith("MILLRACE_DEV_"))
+				delete env[name];
+		return run(join(this.env.MILLRACE_DEV_BIN ?? join(ROOT, "build"), "millracectl"), args, { env });
+	}
+
+	/* Where sockets and pid files are; ./dev moves them out of a deep directory. */
+	get runDir() {
+		const own = join(this.dir, "run");
+		if (existsSync(join(own, "nginx.pid")))
+			return own;
+		const conf = readFileSync(join(this.dir, "nginx/conf/nginx.conf"), "utf8");
+		return dirname(/^\s*pid (\S+);/m.exec(conf)[1]);
+	}
+
+	/* The pids of a role's processes: a pool's name, streamd, runner or nginx. */
+	pids(role) {
+		const parent = readFileSync(join(this.runDir, `${role}.pid`), "utf8").trim();
+		return readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
+	}
+
+	/* Every worker's pid, to see that none died. */
+	workers() { return Object.fromEntries([...POOLS, "streamd", "runner"].map((role) => [role, this.pids(role)])); }
+
+	/* Lines of any log that hold the text. */
+	async grepLogs(text) {
+		const { stdout } = await run("grep", ["-rF", "--", text, join(this.dir, "log")]).catch((e) => {
+			if (e.code === 1)
+				return { stdout: "" };
+			throw e;
+		});
+		return stdout;
+	}
+
+	get demo() {
+		return Object.fromEntries(readFileSync(join(this.dir, "demo"), "utf8").trim().split("\n").map((l) => l.split(/=(.*)/).slice(0, 2)));
+	}
+
+	async ready() {
+		await until(async () => (await this.api.get("/readyz").catch(() => null))?.status === 200, "readiness", 30000);
+	}
+
+	/* An administrator's edit: pages of this origin may call. */
+	async allowOrigin() {
+		appendFileSync(join(this.dir, "nginx/conf/millrace/origins.map"), `"${ORIGIN}" $http_origin;\n`);
+		await this.dev("restart", "nginx");
+	}
+
+	/* Replies are held against the document that the server gives of itself. */
+	async checkSchemas() {
+		const reply = await this.api.get("/api/openapi.json");
+		if (reply.status !== 200)
+			throw new Error(`no OpenAPI document: ${reply.status} ${reply.text.slice(0, 200)}`);
+		this.document = reply.json;
+		this.api.check = schemas(this.document);
+	}
+
+	async stop() {
+		started.delete(this);
+		this.api.agent.destroy();
+		await this.dev("stop").catch(() => {});
+		if (!process.env.MILLRACE_TEST_KEEP)
+			rmSync(this.dir, { recursive: true, force: true });
+	}
+}
+
+const started = new Set();
+process.on("exit", () => {
+	for (const { env, dir } of started) {
+		spawnSync(DEV, ["stop"], { env, cwd: ROOT, stdio: "ignore" });
+		if (!process.env.MILLRACE_TEST_KEEP)
+			rmSync(dir, { recursive: true, force: true });
+	}
+});
+for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143]])
+	process.once(signal, () => process.exit(status));
+
+/* A new instance; `env` are more settings for ./dev and the programs. */
+export async function start(name, env = {}) {
+	const dir = mkdtempSync(join(tmpdir(), `millrace-${name}-`));
+	const port = await freePort();
+	const instance = new Instance(`https://127.0.0.1:${port}`, dir, environment(dir, port, env));
+	started.add(instance);
+	try {
+		await instance.dev("run", "--detach");
+	} catch (e) {
+		throw new Error(`./dev run failed: ${e.stdout}\n${e.stderr}`);
+	}
+	await instance.ready();
+	await instance.allowOrigin();
+	return instance;
+}
+
+export async function privateInstance(name, env) {
+	const instance = await start(name, env);
+	await instance.checkSchemas();
+	return instance;
+}
+
+let common;
+export function shared() {
+	const { MILLRACE_TEST_URL: url, MILLRACE_TEST_DIR: dir } = process.env;
+	common ??= (async () => {
+		if (!url)
+			return privateInstance("test");
+		const instance = new Instance(url, dir, environment(dir, new URL(url).port));
+		await instance.checkSchemas();
+		return instance;
+	})();
+	return common;
+}
+
+/* The directory of sample documents, made once. */
+export function fixtures() {
+	const dir = process.env.MILLRACE_TEST_FIXTURES ?? mkdtempSync(join(tmpdir(), "millrace-fixtures-"));
+	if (!existsSync(dir) || readdirSync(dir).length === 0)
+		execFileSync(join(ROOT, "tests/fixtures/make"), [dir], { stdio: ["ignore", "ignore", "inherit"] });
+	if (!process.env.MILLRACE_TEST_FIXTURES)
+		process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
+	return dir;
+}
+
+export const newAddress = () => `u${randomBytes(8).toString("hex")}@example.org`;
+export const PASSWORD = "correct horse 7";
+
+/* Registers somebody: { uid, email, token, api }, api being theirs. */
+export async function newUser(api, more = {}) {
+	const reply = await api.fresh().post("/api/auth/register",
+	    { email: newAddress(), password: PASSWORD, display_name: "Test", ...more });
+	if (reply.status !== 201)
+		throw new Error(`register: ${reply.status} ${reply.text}`);
+	return { ...reply.json, api: api.fresh().as(reply.json.token) };
+}
