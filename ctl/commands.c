@@ -1,0 +1,163 @@
+/* The whole surface of millracectl in one table, and the help that is made of it. */
+#include "ctl.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static const char *const role_names[] = { "user", "admin", "service", NULL };
+static const char *const state_names[] = { "dead", "queued", "running", NULL };
+
+const struct option_info option_infos[OPT_COUNT] = {
+	[OPT_ALL_DEAD] = { .name = "all-dead", .help = "every dead job" },
+	[OPT_DAYS] = { .name = "days",
+	    .value = "N",
+	    .min = 1,
+	    .max = 3650,
+	    .help = "how long it is good for, 1 to 3650 (default: as long as a login)" },
+	[OPT_JSON] = { .name = "json", .help = "JSON instead of a table" },
+	[OPT_LIMIT] = { .name = "limit",
+	    .value = "N",
+	    .min = 1,
+	    .max = 1000000,
+	    .help = "show at most N (default 100)" },
+	[OPT_NAME] = { .name = "name",
+	    .value = "NAME",
+	    .help = "the name to show (default: the address)" },
+	[OPT_ROLE] = { .name = "role",
+	    .value = "ROLE",
+	    .names = role_names,
+	    .help = "user (the default), admin or service" },
+	[OPT_STATE] = { .name = "state",
+	    .value = "STATE",
+	    .names = state_names,
+	    .help = "only dead, queued or running ones (default: all three)" },
+	[OPT_STATUS] = { .name = "status", .help = "change nothing, show what has been applied" },
+};
+
+#define OPT(o) (1u << (o))
+
+/* clang-format off */
+const struct command commands[] = {
+	{ "migrate", NULL, "", 0, 0, OPT(OPT_STATUS) | OPT(OPT_JSON), NEEDS_SERVER, false, migrate_run,
+	    "bring the database to this program's version",
+	    "Each migration is a transaction of its own, and one millracectl migrates at a time. A\n"
+	    "migration that was edited after it was applied, or a database that is newer than this\n"
+	    "program, is an error, and nothing is changed. The database must be there, and belong\n"
+	    "to the role millrace_owner.\n\n"
+	    "With --status it exits with 1 where the database is not at this program's version.\n" },
+	{ "user", "create", "EMAIL", 1, 1, OPT(OPT_NAME) | OPT(OPT_ROLE), NEEDS_CURRENT, false, user_create_run,
+	    "create a user who can log in",
+	    "The password, 8 to 1024 bytes, is asked for twice, or read from standard input where\n"
+	    "that is not a terminal:\n\n"
+	    "    millracectl user create ada@example.org --role admin <password-file\n" },
+	{ "user", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, user_list_run,
+	    "list the users, the oldest first", NULL },
+	{ "user", "role", "EMAIL user|admin|service", 2, 2, 0, NEEDS_CURRENT, false, user_role_run,
+	    "change what a user may do",
+	    "It takes effect with the user's next request.\n" },
+	{ "token", "mint", "EMAIL", 1, 1, OPT(OPT_DAYS), NEEDS_CURRENT, true, token_mint_run,
+	    "open a session for a user and print its token",
+	    "The token goes to standard output, alone, for `Authorization: Bearer`. It needs\n"
+	    "API_JWT_SECRET, or the file that API_JWT_SECRET_FILE names, as the workers have it.\n" },
+	{ "jobs", "list", "", 0, 0, OPT(OPT_STATE) | OPT(OPT_LIMIT) | OPT(OPT_JSON), NEEDS_CURRENT, false, jobs_list_run,
+	    "list the jobs that are dead, wait or run",
+	    "A dead job has used up its attempts, or failed in a way that does not pass.\n" },
+	{ "jobs", "retry", "ID | --all-dead", 0, 1, OPT(OPT_ALL_DEAD), NEEDS_CURRENT, false, jobs_retry_run,
+	    "do dead jobs again, each as a new run",
+	    "The old run has told its listeners that it failed, so the work is done under a new\n"
+	    "run, whose id is printed.\n" },
+	{ "status", NULL, "", 0, 0, OPT(OPT_JSON), NEEDS_SCHEMA, false, status_run,
+	    "one screen: database, processes, queue, streams",
+	    "A process that has not been heard of for 15 seconds is stale: it hangs, or was killed.\n" },
+	{ "queries", NULL, "", 0, 0, 0, NEEDS_CURRENT, false, queries_run,
+	    "check every statement of Millrace against the database",
+	    "Prepares them all and compares types; exits with 1 where one differs.\n" },
+};
+/* clang-format on */
+const size_t n_commands = sizeof(commands) / sizeof(*commands);
+
+const struct command *
+command_find(int n, char *const *words_given, int *words)
+{
+	size_t i;
+
+	for (i = 0; i < n_commands; i++) {
+		if (n < 1 || strcmp(words_given[0], commands[i].noun) != 0)
+			continue;
+		*words = commands[i].verb != NULL ? 2 : 1;
+		if (commands[i].verb == NULL ||
+		    (n >= 2 && strcmp(words_given[1], commands[i].verb) == 0))
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static void
+summary_line(FILE *out, const struct command *c)
+{
+	char name[80];
+
+	(void)snprintf(name, sizeof(name), "%s%s%s %s", c->noun, c->verb != NULL ? " " : "",
+	    c->verb != NULL ? c->verb : "", c->operands);
+	(void)fprintf(out, "  %-34s %s\n", name, c->summary);
+}
+
+void
+help_all(FILE *out)
+{
+	size_t i;
+
+	(void)fputs("usage: millracectl COMMAND [OPTIONS]\n\n", out);
+	for (i = 0; i < n_commands; i++)
+		summary_line(out, &commands[i]);
+	(void)fputs("  help [COMMAND]                     explain a command\n"
+		    "  --version                          print the version\n\n"
+		    "It works as the database role " ROLE
+		    ": run it as the system user of that name, or as\n"
+		    "anyone whom the database lets in as that role. The database is the one that "
+		    "MILLRACE_DB\n"
+		    "names. Exit status: 0 done, 1 failed, 2 wrong usage.\n",
+	    out);
+}
+
+bool
+help_noun(FILE *out, const char *noun)
+{
+	bool found = false;
+	size_t i;
+
+	for (i = 0; i < n_commands; i++) {
+		if (strcmp(noun, commands[i].noun) != 0)
+			continue;
+		if (!found)
+			(void)fprintf(out, "usage: millracectl %s COMMAND [OPTIONS]\n\n", noun);
+		found = true;
+		summary_line(out, &commands[i]);
+	}
+	return found;
+}
+
+void
+help_command(FILE *out, const struct command *c)
+{
+	const struct option_info *o;
+	char name[40];
+	int i;
+
+	(void)fprintf(out, "usage: millracectl %s%s%s%s%s%s\n\n", c->noun,
+	    c->verb != NULL ? " " : "", c->verb != NULL ? c->verb : "",
+	    *c->operands != '\0' ? " " : "", c->operands, c->options != 0 ? " [OPTIONS]" : "");
+	(void)fprintf(out, "%c%s.\n", toupper((unsigned char)*c->summary), c->summary + 1);
+	if (c->more != NULL)
+		(void)fprintf(out, "\n%s", c->more);
+	if (c->options != 0)
+		(void)fputs("\n", out);
+	for (i = 0; i < OPT_COUNT; i++) {
+		if ((c->options & (1u << i)) == 0)
+			continue;
+		o = &option_infos[i];
+		(void)snprintf(name, sizeof(name), "--%s%s%s", o->name, o->value != NULL ? " " : "",
+		    o->value != NULL ? o->value : "");
+		(void)fprintf(out, "  %-16s %s\n", name, o->help);
+	}
+}

@@ -1,0 +1,106 @@
+/*
+ * millracectl, the administrator's tool: one declarative table of commands (commands.c), a parser of command lines (main.c), and a
+ * file for each subject. A command's function prints, and returns the process's exit status; what goes wrong is said in a
+ * plain sentence on standard error. One thread, blocking; everything it allocates is the arena's.
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <millrace/arena.h>
+#include <millrace/db.h>
+
+#define ROLE "millrace_owner"
+
+/* The process's exit status. */
+enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
+
+enum ctl_option {
+	OPT_ALL_DEAD,
+	OPT_DAYS,
+	OPT_JSON,
+	OPT_LIMIT,
+	OPT_NAME,
+	OPT_ROLE,
+	OPT_STATE,
+	OPT_STATUS,
+	OPT_COUNT
+};
+
+/* One option, for every command that takes it. */
+struct option_info {
+	const char *name; /* without its dashes */
+	const char *value; /* what its value is called in the help; NULL: it takes none */
+	const char *const
+	    *names; /* the values it may have, NULL-terminated; NULL: any text, or a number */
+	int64_t min, max; /* a number's bounds, where max > 0 */
+	const char *help;
+};
+extern const struct option_info option_infos[OPT_COUNT];
+
+/* What must be there before the command runs. */
+enum needs {
+	NEEDS_SERVER = 1, /* nothing: the command connects by itself */
+	NEEDS_SCHEMA, /* a database that has been migrated once */
+	NEEDS_CURRENT /* a database at this program's own migration */
+};
+
+/* A command as it was called. */
+struct ctl {
+	struct arena *a;
+	struct db *db; /* NULL where the command connects by itself */
+	const struct command *command;
+	const char *const *operands;
+	int n_operands;
+	const char *options[OPT_COUNT]; /* its value, or "" where it takes none; NULL: not given */
+};
+
+struct command {
+	const char *noun;
+	const char *verb; /* the second word; NULL: there is none */
+	const char *operands; /* as the help shows them */
+	int least, most; /* how many operands there may be */
+	unsigned int options; /* 1u << OPT_X of those that it takes */
+	enum needs needs;
+	bool secrets; /* reads API_JWT_SECRET */
+	int (*run)(struct ctl *c);
+	const char *summary; /* one line */
+	const char *more; /* lines for its own help, or NULL */
+};
+extern const struct command commands[];
+extern const size_t n_commands;
+
+/* The command that begins argv[0..n), and in *words how many words its name has. NULL: there is none. */
+const struct command *command_find(int n, char *const *words_given, int *words);
+/* Help about everything, about a noun's commands, or about one command. */
+void help_all(FILE *out);
+bool help_noun(FILE *out, const char *noun);
+void help_command(FILE *out, const struct command *c);
+
+/* Prints "millracectl: …" on standard error; always CTL_FAILED. */
+int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same for a wrong command line, and where to read on; always CTL_USAGE. */
+int ctl_usage(const struct command *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* A query that failed for no reason of its own: says what could not be done, and where the reason stands. CTL_FAILED. */
+int ctl_fail_db(enum err e, const char *what);
+/* A number option's value (checked when it was parsed), or `otherwise`. */
+int64_t ctl_number(const struct ctl *c, enum ctl_option o, int64_t otherwise);
+
+/* Seconds as a person says them: "42 s", "5 min", "3 h", "12 d"; the arena's. */
+struct str ctl_age(struct arena *a, int64_t seconds);
+
+int migrate_run(struct ctl *c);
+int user_create_run(struct ctl *c);
+int user_list_run(struct ctl *c);
+int user_role_run(struct ctl *c);
+int token_mint_run(struct ctl *c);
+int jobs_list_run(struct ctl *c);
+int jobs_retry_run(struct ctl *c);
+int status_run(struct ctl *c);
+int queries_run(struct ctl *c);
+
+#endif

@@ -1,0 +1,224 @@
+/* millracectl migrate: brings the database to migration_latest, forward only. */
+#include "ctl.h"
+
+#include <string.h>
+#include <time.h>
+
+#include <millrace/process.h>
+
+#include <sql_admin.h>
+
+#include "server.h"
+#include "table.h"
+
+static int64_t
+version_at(const PGresult *applied, int row)
+{
+	int64_t v = 0;
+
+	(void)str_int(sql_get(applied, row, 0), &v);
+	return v;
+}
+
+static int
+n_applied(const PGresult *applied)
+{
+	return applied != NULL ? PQntuples(applied) : 0;
+}
+
+static int
+n_known(void)
+{
+	int n = 0;
+
+	while (migrations[n].version != 0)
+		n++;
+	return n;
+}
+
+/* Why row `row` of what was applied is not what this program has in its place; NULL where it is. */
+static const char *
+difference(struct arena *a, const PGresult *applied, int row)
+{
+	const struct migration *m = &migrations[row < n_known() ? row : n_known()];
+	int64_t version = version_at(applied, row);
+	const char *name = arena_cstr(a, sql_get(applied, row, 1));
+
+	if (m->version == 0 || version < m->version)
+		return arena_printf(a,
+		    "migration %s was applied to this database, but this program does not know it.",
+		    name)
+		    .p;
+	if (version > m->version)
+		return arena_printf(a,
+		    "migration %s was never applied to this database, though the later %s was.",
+		    m->name, name)
+		    .p;
+	if (str_eq(sql_get(applied, row, 2), str_from(m->sha256)))
+		return NULL;
+	return arena_printf(a,
+	    "migration %s is not what was applied to this database as %s on %.*s: an applied "
+	    "migration must never be edited. "
+	    "Restore it, and put the change into a new one.",
+	    m->name, name, S_ARG(sql_get(applied, row, 3)))
+	    .p;
+}
+
+/* Is what was applied the beginning of what this program knows? Says where it is not. */
+static bool
+history_fits(struct arena *a, const PGresult *applied)
+{
+	int n = n_applied(applied), i;
+	const char *why;
+
+	if (n > 0 && version_at(applied, n - 1) > migration_latest) {
+		(void)ctl_fail(
+		    "the database stands at migration %.*s and this program (%s) knows %d at most: "
+		    "it belongs to a newer release. Nothing was changed.",
+		    S_ARG(sql_get(applied, n - 1, 1)), MILLRACE_VERSION, migration_latest);
+		return false;
+	}
+	for (i = 0; i < n; i++) {
+		if ((why = difference(a, applied, i)) != NULL) {
+			(void)ctl_fail("%s Nothing was changed.", why);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+lock(PGconn *conn, struct arena *a)
+{
+	static const char what[] = "cannot take the lock for migrating";
+	PGresult *res = server_ask(conn, a, what, &query_admin_migrate_try_lock, NULL);
+
+	if (res == NULL)
+		return false;
+	if (str_eq(sql_get(res, 0, 0), S("t")))
+		return true;
+	(void)fputs("Another millracectl migrates this database; waiting for it.\n", stderr);
+	return server_ask(conn, a, what, &query_admin_migrate_lock, NULL) != NULL;
+}
+
+static int64_t
+milliseconds(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* The migration and its record, or neither. */
+static bool
+apply(PGconn *conn, struct arena *a, const struct migration *m)
+{
+	const struct sql_arg record[] = { { .type = SQL_INT, .i = m->version },
+		{ .type = SQL_TEXT, .s = str_from(m->name) },
+		{ .type = SQL_TEXT, .s = str_from(m->sha256) } };
+	int64_t began = milliseconds();
+	const char *why, *ignored;
+
+	if (!server_script(conn, a, query_admin_begin.sql, &why) ||
+	    !server_script(conn, a, m->sql, &why))
+		goto failed;
+	if (server_ask(conn, a, m->name, &query_admin_migration_record, record) == NULL) {
+		why = "its record could not be written";
+		goto failed;
+	}
+	if (!server_script(conn, a, query_admin_commit.sql, &why))
+		goto failed;
+	(void)printf("Applied %s (%lld ms)\n", m->name, (long long)(milliseconds() - began));
+	(void)fflush(stdout);
+	return true;
+failed:
+	(void)ctl_fail("migration %s failed and was rolled back: %s", m->name, why);
+	if (PQstatus(conn) == CONNECTION_OK)
+		(void)server_script(conn, a, query_admin_rollback.sql, &ignored);
+	return false;
+}
+
+static int
+migrate(PGconn *conn, struct arena *a)
+{
+	PGresult *applied;
+	bool ok;
+	int i, first;
+
+	if (!lock(conn, a))
+		return CTL_FAILED;
+	applied = server_migrations(conn, a, &ok);
+	if (!ok || !history_fits(a, applied))
+		return CTL_FAILED;
+	first = n_applied(applied);
+	for (i = first; i < n_known(); i++)
+		if (!apply(conn, a, &migrations[i]))
+			return CTL_FAILED;
+	if (i == first)
+		(void)printf(
+		    "Nothing to do: the database stands at migration %d.\n", migration_latest);
+	else
+		(void)printf("The database stands at migration %d.\n", migration_latest);
+	return CTL_OK;
+}
+
+/* One line a migration, known or applied; returns how many are not as they should be. */
+static int
+status_rows(struct arena *a, const PGresult *applied, struct table *t, struct buf *json)
+{
+	int i, bad = 0, n = n_applied(applied);
+	struct str name, when;
+	const char *state;
+
+	for (i = 0; i < n || i < n_known(); i++) {
+		state = i >= n				    ? "pending"
+			: difference(a, applied, i) == NULL ? "applied"
+							    : "differs";
+		name = i < n ? sql_get(applied, i, 1) : str_from(migrations[i].name);
+		when = i < n ? sql_get(applied, i, 3) : (struct str){ NULL, 0 };
+		bad += strcmp(state, "applied") != 0;
+		table_row(t, name, str_from(state), when);
+		buf_printf(json, "%s{\"name\":", i > 0 ? ",\n " : "");
+		buf_json(json, name);
+		buf_printf(json, ",\"state\":\"%s\",\"appliedAt\":", state);
+		buf_json(json, when);
+		buf_put(json, S("}"));
+	}
+	return bad;
+}
+
+static int
+show_status(PGconn *conn, struct ctl *c)
+{
+	struct table t = { .a = c->a, .n = 3, .heads = { "MIGRATION", "STATE", "APPLIED" } };
+	struct buf json = { .a = c->a };
+	PGresult *applied;
+	bool ok;
+	int bad;
+
+	applied = server_migrations(conn, c->a, &ok);
+	if (!ok)
+		return CTL_FAILED;
+	bad = status_rows(c->a, applied, &t, &json);
+	if (c->options[OPT_JSON] != NULL)
+		(void)printf("[%s]\n", json.p);
+	else
+		table_print(&t, stdout);
+	return bad == 0 ? CTL_OK : CTL_FAILED;
+}
+
+int
+migrate_run(struct ctl *c)
+{
+	PGconn *conn;
+	int status;
+
+	if (c->options[OPT_JSON] != NULL && c->options[OPT_STATUS] == NULL)
+		return ctl_usage(c->command, "--json goes with --status.");
+	if ((conn = server_connect(c->a)) == NULL)
+		return CTL_FAILED;
+	status = c->options[OPT_STATUS] != NULL ? show_status(conn, c) : migrate(conn, c->a);
+	PQfinish(conn);
+	return status;
+}

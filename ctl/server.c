@@ -1,0 +1,192 @@
+/* The plain connection of server.h. */
+#include "server.h"
+
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <millrace/config.h>
+#include <millrace/process.h>
+
+#include "ctl.h"
+
+#include <sql_admin.h>
+
+static void
+clear_result(void *res)
+{
+	PQclear(res);
+}
+
+const char *
+server_name(struct arena *a)
+{
+	struct buf b = { .a = a };
+	PQconninfoOption *all, *o;
+
+	buf_put(&b, S(""));
+	if ((all = PQconninfoParse(config()->db, NULL)) == NULL)
+		return "(what MILLRACE_DB says cannot be read)";
+	for (o = all; o->keyword != NULL; o++)
+		if (o->val != NULL && *o->val != '\0' && strchr(o->dispchar, '*') == NULL)
+			buf_printf(&b, "%s%s=%s", b.n > 0 ? " " : "", o->keyword, o->val);
+	PQconninfoFree(all);
+	return b.p;
+}
+
+/* libpq's message on one line. */
+static const char *
+one_line(struct arena *a, const char *message)
+{
+	char *copy = arena_cstr(a, str_from(message));
+	size_t n = 0, i;
+
+	for (i = 0; copy[i] != '\0'; i++) {
+		if (copy[i] != '\n' && copy[i] != '\t')
+			copy[n++] = copy[i];
+		else if (n > 0 && copy[n - 1] != ' ')
+			copy[n++] = ' ';
+	}
+	if (n > 0 && copy[n - 1] == ' ')
+		n--;
+	copy[n] = '\0';
+	return copy;
+}
+
+static void
+ignore_notice(void *arg, const char *message)
+{
+	(void)arg;
+	(void)message;
+}
+
+PGconn *
+server_connect(struct arena *a)
+{
+	const struct passwd *me = getpwuid(geteuid());
+	PGconn *conn = PQconnectdb(db_conninfo(a, ROLE, "millracectl"));
+
+	if (PQstatus(conn) == CONNECTION_OK) {
+		(void)PQsetNoticeProcessor(conn, ignore_notice, NULL);
+		return conn;
+	}
+	(void)ctl_fail("cannot connect to the database as " ROLE " (%s): %s", server_name(a),
+	    one_line(a, PQerrorMessage(conn)));
+	(void)fputs(
+	    "Check that PostgreSQL runs and that MILLRACE_DB names the right database.\n", stderr);
+	if (me == NULL || strcmp(me->pw_name, ROLE) != 0)
+		(void)fputs(
+		    "Where the database uses peer authentication, run this as the system user " ROLE
+		    ":\n    runuser -u " ROLE " -- millracectl ...\n",
+		    stderr);
+	PQfinish(conn);
+	return NULL;
+}
+
+PGresult *
+server_ask(PGconn *conn, struct arena *a, const char *what, const struct query *q,
+    const struct sql_arg *args)
+{
+	struct sql_params p = sql_params(a, args, q->n_args);
+	PGresult *res;
+
+	res = PQexecParams(conn, q->sql, p.n, NULL, p.values, p.lengths, p.formats, 0);
+	arena_defer(a, clear_result, res);
+	if (PQresultStatus(res) == PGRES_TUPLES_OK || PQresultStatus(res) == PGRES_COMMAND_OK)
+		return res;
+	(void)ctl_fail("%s: %s", what, one_line(a, PQerrorMessage(conn)));
+	return NULL;
+}
+
+/* The server's words, and the line of our text that they are about. */
+static const char *
+script_error(struct arena *a, const PGresult *res, const char *sql)
+{
+	const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+	const char *position = PQresultErrorField(res, PG_DIAG_STATEMENT_POSITION);
+	const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
+	int64_t at, i, line = 1;
+	struct buf b = { .a = a };
+
+	if (position != NULL && str_int(str_from(position), &at)) {
+		for (i = 0; i < at - 1 && sql[i] != '\0'; i++)
+			line += sql[i] == '\n';
+		buf_printf(&b, "line %lld: ", (long long)line);
+	}
+	buf_printf(&b, "%s", text != NULL ? text : one_line(a, PQresultErrorMessage(res)));
+	if (hint != NULL)
+		buf_printf(&b, " (%s)", hint);
+	return b.p;
+}
+
+bool
+server_script(PGconn *conn, struct arena *a, const char *sql, const char **why)
+{
+	const char *error = NULL;
+	PGresult *res;
+
+	if (PQsendQuery(conn, sql) == 0) {
+		*why = one_line(a, PQerrorMessage(conn));
+		return false;
+	}
+	while ((res = PQgetResult(conn)) != NULL) {
+		if (PQresultStatus(res) == PGRES_FATAL_ERROR && error == NULL)
+			error = script_error(a, res, sql);
+		PQclear(res);
+	}
+	if (error == NULL && PQstatus(conn) != CONNECTION_OK)
+		error = one_line(a, PQerrorMessage(conn));
+	if (error != NULL)
+		*why = error;
+	return error == NULL;
+}
+
+PGresult *
+server_migrations(PGconn *conn, struct arena *a, bool *ok)
+{
+	static const char what[] = "cannot read which migrations were applied";
+	PGresult *res = server_ask(conn, a, what, &query_admin_migration_exists, NULL);
+
+	*ok = res != NULL;
+	if (res == NULL || !str_eq(sql_get(res, 0, 0), S("t")))
+		return NULL;
+	res = server_ask(conn, a, what, &query_admin_migration_list, NULL);
+	*ok = res != NULL;
+	return res;
+}
+
+bool
+server_check(struct arena *a, bool current)
+{
+	PGconn *conn = server_connect(a);
+	PGresult *applied;
+	int64_t version = 0;
+	bool ok;
+
+	if (conn == NULL)
+		return false;
+	applied = server_migrations(conn, a, &ok);
+	PQfinish(conn);
+	if (!ok)
+		return false;
+	if (applied != NULL && PQntuples(applied) > 0)
+		(void)str_int(sql_get(applied, PQntuples(applied) - 1, 0), &version);
+	if (version == 0) {
+		(void)ctl_fail("the database is empty. Run: millracectl migrate");
+		return false;
+	}
+	if (current && version < migration_latest) {
+		(void)ctl_fail("the database stands at migration %lld, and this program needs %d. "
+			       "Run: millracectl migrate",
+		    (long long)version, migration_latest);
+		return false;
+	}
+	if (current && version > migration_latest) {
+		(void)ctl_fail(
+		    "the database stands at migration %lld, and this program knows %d at most: "
+		    "use the millracectl of the newer release.",
+		    (long long)version, migration_latest);
+		return false;
+	}
+	return true;
+}

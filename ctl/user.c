@@ -1,0 +1,133 @@
+/* millracectl user: create, list, role. */
+#include "ctl.h"
+
+#include <string.h>
+
+#include <millrace/crypto.h>
+
+#include <sql_admin.h>
+
+#include "password.h"
+#include "table.h"
+
+#define EMAIL_MAX 254 /* bytes; RFC 5321, section 4.5.3.1.3, less the angle brackets */
+#define NAME_MAX_CHARS 200
+#define USER_ROWS 500 /* fetched at once */
+
+/* Has it the shape of an address: something, one @, something, and nothing that a terminal or a header would stumble over? */
+static bool
+is_email(struct str s)
+{
+	const char *at = memchr(s.p, '@', s.n);
+	size_t i;
+
+	if (at == NULL || at == s.p || at == s.p + s.n - 1 || s.n > EMAIL_MAX || !str_utf8(s))
+		return false;
+	for (i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7F ||
+		    (s.p[i] == '@' && s.p + i != at))
+			return false;
+	return true;
+}
+
+int
+user_create_run(struct ctl *c)
+{
+	struct str email = str_from(c->operands[0]), name = str_from(c->options[OPT_NAME]), hash;
+	const char *role = c->options[OPT_ROLE] != NULL ? c->options[OPT_ROLE] : "user";
+	struct password password;
+	PGresult *res;
+	enum err e;
+	bool ok;
+
+	if (!is_email(email))
+		return ctl_usage(c->command, "`%s` is not an e-mail address.", c->operands[0]);
+	if (name.p == NULL)
+		name = email;
+	if (!str_utf8(name) || str_chars(name) > NAME_MAX_CHARS)
+		return ctl_usage(
+		    c->command, "--name is UTF-8 text of at most %d characters.", NAME_MAX_CHARS);
+	if ((ok = password_read(&password)))
+		hash = password_hash(c->a, (struct str){ password.bytes, password.n });
+	explicit_bzero(&password, sizeof(password));
+	if (!ok)
+		return CTL_FAILED;
+	if ((e = db_admin_user_create(c->db, c->a, &res, email, hash, name, str_from(role))) !=
+	    ERR_OK)
+		return ctl_fail_db(e, "the user was not created");
+	if (PQntuples(res) == 0)
+		return ctl_fail("an account with the address %s exists already.", c->operands[0]);
+	(void)printf("Created %s as %s, id %s\n", c->operands[0], role, PQgetvalue(res, 0, 0));
+	return CTL_OK;
+}
+
+/* The rows of one page, into the table or straight out as JSON. */
+static void
+user_rows(struct ctl *c, const PGresult *res, struct table *t, bool first)
+{
+	int i;
+
+	for (i = 0; i < PQntuples(res); i++) {
+		if (c->options[OPT_JSON] != NULL)
+			(void)printf("%s%s", first && i == 0 ? "" : ",\n ", PQgetvalue(res, i, 6));
+		else
+			table_row(t, sql_get(res, i, 1), sql_get(res, i, 2), sql_get(res, i, 3),
+			    sql_get(res, i, 4),
+			    str_eq(sql_get(res, i, 5), S("t")) ? S("disabled") : S("active"),
+			    sql_get(res, i, 0));
+	}
+}
+
+int
+user_list_run(struct ctl *c)
+{
+	struct table t = {
+		.a = c->a, .n = 6, .heads = { "ADDRESS", "NAME", "ROLE", "CREATED", "STATE", "ID" }
+	};
+	struct uuid after = { "" };
+	bool json = c->options[OPT_JSON] != NULL, first = true;
+	PGresult *res;
+	enum err e;
+
+	do {
+		if ((e = db_admin_user_list(c->db, c->a, &res, after, USER_ROWS)) != ERR_OK)
+			return ctl_fail_db(e, "the users cannot be listed");
+		if (json && first)
+			(void)fputs("[", stdout);
+		user_rows(c, res, &t, first);
+		first = false;
+		if (PQntuples(res) > 0 && !uuid_parse(sql_get(res, PQntuples(res) - 1, 0), &after))
+			return ctl_fail("the database gave an id that is none.");
+	} while (PQntuples(res) == USER_ROWS);
+	if (json)
+		(void)fputs("]\n", stdout);
+	else if (t.n_cells > 0)
+		table_print(&t, stdout);
+	else
+		(void)puts("There are no users yet; `millracectl user create EMAIL` makes one.");
+	return CTL_OK;
+}
+
+int
+user_role_run(struct ctl *c)
+{
+	const char *const *names = option_infos[OPT_ROLE].names;
+	const char *email = c->operands[0], *role = c->operands[1];
+	PGresult *res;
+	enum err e;
+
+	while (*names != NULL && strcmp(*names, role) != 0)
+		names++;
+	if (*names == NULL)
+		return ctl_usage(c->command, "a role is user, admin or service, not `%s`.", role);
+	if ((e = db_admin_user_role(c->db, c->a, &res, str_from(email), str_from(role))) != ERR_OK)
+		return ctl_fail_db(e, "the role was not changed");
+	if (PQntuples(res) == 0)
+		return ctl_fail("there is no user with the address %s.", email);
+	if (strcmp(PQgetvalue(res, 0, 1), role) == 0)
+		(void)printf("%s is %s already.\n", PQgetvalue(res, 0, 0), role);
+	else
+		(void)printf(
+		    "%s is %s now (was %s).\n", PQgetvalue(res, 0, 0), role, PQgetvalue(res, 0, 1));
+	return CTL_OK;
+}
