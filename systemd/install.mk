@@ -1,0 +1,34 @@
+# nginx's and systemd's files into DESTDIR; called by the Makefile's install.
+POOLS = system auth login account chat documents
+UNITDIR = /lib/systemd/system
+HERE := $(dir $(lastword $(MAKEFILE_LIST)))
+D = $(DESTDIR)$(UNITDIR)
+
+.PHONY: install
+install:
+	install -d $(D) $(DESTDIR)/usr/lib/sysusers.d $(DESTDIR)/usr/lib/tmpfiles.d $(DESTDIR)$(SYSCONFDIR)/millrace \
+		$(DESTDIR)$(SYSCONFDIR)/nginx/millrace
+	for p in $(POOLS); do \
+		install -m 644 $(HERE)pool.socket $(D)/millrace-$$p.socket && \
+		sed 's|/usr/lib/millrace/|$(PREFIX)/lib/millrace/|' $(HERE)pool@.service >$(D)/millrace-$$p@.service && \
+		chmod 644 $(D)/millrace-$$p@.service || exit 1; \
+	done
+	for u in millrace-streamd.service millrace-runner.service; do \
+		sed 's|/usr/lib/millrace/|$(PREFIX)/lib/millrace/|' $(HERE)$$u >$(D)/$$u && chmod 644 $(D)/$$u || exit 1; \
+	done
+	install -m 644 $(HERE)millrace-streamd.socket $(D)/
+	for p in $(POOLS); do \
+		echo "Wants=millrace-$$p.socket millrace-$$p@1.service millrace-$$p@2.service"; \
+	done | sed -e '/@WANTS@/{r /dev/stdin' -e 'd}' $(HERE)millrace.target.in >$(D)/millrace.target
+	chmod 644 $(D)/millrace.target
+	install -m 644 $(HERE)sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/millrace.conf
+	install -m 644 $(HERE)tmpfiles.conf $(DESTDIR)/usr/lib/tmpfiles.d/millrace.conf
+	install -m 644 $(HERE)millrace.env.example $(DESTDIR)$(SYSCONFDIR)/millrace/
+	for f in $(HERE)../nginx/*; do \
+		to=$(DESTDIR)$(SYSCONFDIR)/nginx/millrace/$${f##*/}; \
+		case $$to in \
+		*/origins.map | */limits.conf | */upload-limit.conf | */local-only.conf) \
+			[ ! -e $$to ] || { cmp -s $$f $$to || install -m 644 $$f $$to.new; continue; } ;; \
+		esac; \
+		install -m 644 $$f $$to || exit 1; \
+	done
