@@ -27,6 +27,7 @@ static const char usage_text[] =
     "  --pidfile FILE        write our pid there, and refuse to run twice with it\n"
     "  --name NAME           how log lines call it (default: the command's name)\n"
     "  --stop-timeout SECS   from SIGTERM to SIGKILL (default 35)\n"
+    "  --no-overlap          on SIGHUP end a process before its successor starts\n"
     "  --help\n"
     "\n"
     "SIGHUP replaces all processes, new ones first; the socket stays open.\n"
@@ -53,19 +54,21 @@ number(const char *option, const char *text, int base, long min, long max)
 	return n;
 }
 
+static const struct option longs[] = {
+	{ "socket", required_argument, NULL, 's' },
+	{ "mode", required_argument, NULL, 'm' },
+	{ "processes", required_argument, NULL, 'n' },
+	{ "pidfile", required_argument, NULL, 'p' },
+	{ "name", required_argument, NULL, 'N' },
+	{ "stop-timeout", required_argument, NULL, 't' },
+	{ "no-overlap", no_argument, NULL, 'o' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
 static void
 parse(int argc, char **argv, struct spawn_opts *o)
 {
-	static const struct option longs[] = {
-		{ "socket", required_argument, NULL, 's' },
-		{ "mode", required_argument, NULL, 'm' },
-		{ "processes", required_argument, NULL, 'n' },
-		{ "pidfile", required_argument, NULL, 'p' },
-		{ "name", required_argument, NULL, 'N' },
-		{ "stop-timeout", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	const char *slash;
 	int c;
 
@@ -89,6 +92,9 @@ parse(int argc, char **argv, struct spawn_opts *o)
 			break;
 		case 't':
 			o->stop_timeout_s = (int)number("--stop-timeout", optarg, 10, 1, 3600);
+			break;
+		case 'o':
+			o->no_overlap = true;
 			break;
 		case 'h':
 			(void)fputs(usage_text, stdout);

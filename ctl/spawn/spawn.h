@@ -25,6 +25,7 @@ struct spawn_opts {
 	const char *pidfile; /* or NULL */
 	size_t nprocesses;
 	int stop_timeout_s; /* after SIGTERM a process has so long, then SIGKILL */
+	bool no_overlap; /* on SIGHUP, a successor starts when its predecessor has ended */
 	char **command; /* NULL-terminated, as for execvp(3) */
 };
 

@@ -134,6 +134,21 @@ dismiss(struct supervisor *s, pid_t pid)
 	s->nleavers++;
 }
 
+/* SIGHUP without overlap: all are told to end; tick starts their successors when they have. */
+static void
+restart_begin(struct supervisor *s)
+{
+	log_line("info", "restarting %zu processes", s->o->nprocesses);
+	for (size_t i = 0; i < s->o->nprocesses; i++) {
+		struct place *p = &s->places[i];
+
+		dismiss(s, p->pid);
+		p->pid = 0;
+		p->delay_ms = 0;
+		p->next_start_ms = 0;
+	}
+}
+
 /* SIGHUP: a new process beside each; the old ones go when these have proved themselves. */
 static void
 replace_begin(struct supervisor *s)
@@ -249,6 +264,8 @@ tick(struct supervisor *s)
 		replace_end(s);
 	else if (s->replacing && s->replace_at_ms < next)
 		next = s->replace_at_ms;
+	if (s->o->no_overlap && s->nleavers > 0)
+		return next > now ? next - now : 0;
 	for (size_t i = 0; i < s->o->nprocesses; i++) {
 		struct place *p = &s->places[i];
 
@@ -302,6 +319,8 @@ supervise(const struct spawn_opts *o, int fd)
 		sig = sigtimedwait(&set, NULL, &wait);
 		if ((sig == SIGTERM || sig == SIGINT) && !s.stopping)
 			stop_all(&s);
+		else if (sig == SIGHUP && !s.stopping && o->no_overlap)
+			restart_begin(&s);
 		else if (sig == SIGHUP && !s.stopping)
 			replace_begin(&s);
 	}
