@@ -1,0 +1,28 @@
+/*
+ * What the workers would make of millracectl's work. `verify token TOKEN` prints "user session" and succeeds where token_verify takes
+ * it; `verify password HASH` reads a password from standard input and succeeds where it matches.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <millrace/config.h>
+#include <millrace/crypto.h>
+
+int
+main(int argc, char **argv)
+{
+	char password[2048];
+	struct claims claims;
+
+	if (argc != 3)
+		return 2;
+	config_load(true, false);
+	if (strcmp(argv[1], "token") == 0) {
+		if (token_verify(str_from(argv[2]), &claims) != ERR_OK)
+			return 1;
+		(void)printf("%s %s\n", claims.user.text, claims.session.text);
+		return 0;
+	}
+	return !password_matches(str_from(argv[2]),
+	    (struct str){ password, fread(password, 1, sizeof(password), stdin) });
+}
