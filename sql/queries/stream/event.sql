@@ -1,0 +1,25 @@
+-- What the log holds after `afters[i]` of `topics[i]`, in order, at most row_limit events and about byte_limit bytes of each topic
+-- (but always one, where there is one). Each topic has at least one row: `head` is its last seq, seq is NULL where nothing
+-- follows. One snapshot, so that head and events agree.
+-- name: stream_events_after
+-- args: topics text[], afters text[], row_limit int8, byte_limit int8
+-- row: n int8, head int8, seq int8, type text, data text
+SELECT w.n, coalesce(t.seq, 0) AS head, e.seq, e.type, e.data
+FROM unnest($1::text[], ($2::text[])::bigint[]) WITH ORDINALITY AS w (topic, after, n)
+LEFT JOIN topic t ON t.name = w.topic
+LEFT JOIN LATERAL (
+	SELECT b.seq, b.type, b.data FROM (
+		SELECT a.seq, a.type, a.data,
+			sum(octet_length(a.data)) OVER (ORDER BY a.seq) - octet_length(a.data) AS before
+		FROM (
+			SELECT s.seq, s.type, s.data::text AS data FROM stream_event s
+			WHERE s.topic = w.topic AND s.seq > w.after ORDER BY s.seq LIMIT $3
+		) a
+	) b WHERE b.before < $4
+) e ON true
+ORDER BY w.n, e.seq;
+
+-- Answered after the LISTEN before it on the same connection, so it has taken effect then.
+-- name: stream_listening
+-- row: channel text
+SELECT pg_listening_channels() AS channel;

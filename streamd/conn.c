@@ -1,0 +1,281 @@
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <utlist.h>
+
+#include <millrace/arena.h>
+#include <millrace/config.h>
+#include <millrace/log.h>
+
+#include "conn.h"
+#include "request.h"
+#include "stats.h"
+
+#define QUEUE_BYTES ((size_t)64 * 1024)
+#define QUEUE_BUFFERS 64
+
+struct conn *
+conn_of_sub(const struct sub *s)
+{
+	return (struct conn *)((uintptr_t)s - offsetof(struct conn, sub));
+}
+
+bool
+conn_has_room(const struct conn *c, size_t len)
+{
+	return c->n == 0 || (c->n < QUEUE_BUFFERS && c->queued + len <= QUEUE_BYTES);
+}
+
+/* When the connection wants to be looked at: the reader has stalled, or something of its kind. */
+static int64_t
+stall_ms(const struct conn *c)
+{
+	return c->moved_ms + config()->stream_stall_seconds * 1000;
+}
+
+void
+conn_rearm(struct conn *c)
+{
+	int64_t due = c->kind && !c->closing ? c->kind->due_ms(c) : 0;
+
+	if (c->dead)
+		return;
+	if (c->n > 0 && (due == 0 || stall_ms(c) < due))
+		due = stall_ms(c);
+	if (due == 0)
+		loop_disarm(c->server->loop, &c->timer);
+	else if (c->timer.due_ms != due)
+		loop_arm(c->server->loop, &c->timer, due - loop_now(c->server->loop));
+}
+
+static void
+timer_fires(struct loop_timer *t)
+{
+	struct conn *c = (struct conn *)((uintptr_t)t - offsetof(struct conn, timer));
+	int64_t now = loop_now(c->server->loop), due;
+
+	if (c->n > 0 && stall_ms(c) <= now) {
+		stats.slow_closed++;
+		log_info("a reader took nothing for too long and was closed");
+		conn_close(c);
+		return;
+	}
+	due = c->closing ? 0 : c->kind->due_ms(c);
+	if (due != 0 && due <= now)
+		c->kind->due(c);
+	conn_rearm(c);
+}
+
+static void
+queue_grow(struct conn *c)
+{
+	uint16_t room = (uint16_t)(c->room * 2);
+	struct buffer **larger = xmalloc(room * sizeof(*larger));
+
+	memcpy(larger, c->queue, c->n * sizeof(*larger));
+	if (c->queue != c->few)
+		free(c->queue);
+	c->queue = larger;
+	c->room = room;
+}
+
+/* An idle connection holds no array. */
+static void
+queue_shrink(struct conn *c)
+{
+	if (c->queue != c->few)
+		free(c->queue);
+	c->queue = c->few;
+	c->room = CONN_FEW;
+}
+
+void
+conn_put(struct conn *c, struct buffer *b)
+{
+	if (c->dead || c->closing)
+		return;
+	c->spoke_ms = loop_now(c->server->loop);
+	if (c->n == 0)
+		c->moved_ms = c->spoke_ms;
+	if (c->n == c->room)
+		queue_grow(c);
+	c->queue[c->n++] = buffer_hold(b);
+	c->queued += b->len;
+	if (c->dirty)
+		return;
+	c->dirty = true;
+	c->dirty_next = c->server->dirty;
+	c->server->dirty = c;
+}
+
+static void
+count_sent(const struct buffer *b, int64_t now_us)
+{
+	if (b->born_us == 0)
+		return;
+	stats_lag(now_us - b->born_us);
+}
+
+/* Takes what has been written off the queue. */
+static void
+queue_advance(struct conn *c, size_t wrote)
+{
+	int64_t now_us = clock_us();
+	uint16_t gone = 0;
+
+	stats.bytes_sent += wrote;
+	c->moved_ms = loop_now(c->server->loop);
+	while (gone < c->n && wrote >= c->queue[gone]->len - c->written) {
+		struct buffer *b = c->queue[gone++];
+
+		wrote -= b->len - c->written;
+		c->written = 0;
+		c->queued -= b->len;
+		count_sent(b, now_us);
+		buffer_drop(b);
+	}
+	c->written += (uint32_t)wrote;
+	c->n = (uint16_t)(c->n - gone);
+	memmove(c->queue, c->queue + gone, c->n * sizeof(*c->queue));
+}
+
+/* The socket is full: waits until it is not. */
+static void
+wait_for_room(struct conn *c)
+{
+	if (c->io.events & EPOLLOUT)
+		return;
+	loop_watch(c->server->loop, &c->io, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
+	conn_rearm(c);
+}
+
+void
+conn_flush(struct conn *c)
+{
+	struct iovec iov[QUEUE_BUFFERS];
+
+	while (c->n > 0 && !c->dead) {
+		int n = 0;
+		ssize_t wrote;
+
+		for (; n < c->n && n < QUEUE_BUFFERS; n++)
+			iov[n] = (struct iovec){ c->queue[n]->bytes, c->queue[n]->len };
+		iov[0].iov_base = (char *)iov[0].iov_base + c->written;
+		iov[0].iov_len -= c->written;
+		wrote = writev(c->io.fd, iov, n);
+		if (wrote >= 0) {
+			queue_advance(c, (size_t)wrote);
+		} else if (errno == EAGAIN) {
+			wait_for_room(c);
+			return;
+		} else if (errno != EINTR) {
+			conn_close(c);
+		}
+	}
+	if (c->dead)
+		return;
+	queue_shrink(c);
+	if (c->closing) {
+		conn_close(c);
+		return;
+	}
+	loop_watch(c->server->loop, &c->io, EPOLLIN | EPOLLRDHUP);
+	if (c->kind->drained)
+		c->kind->drained(c);
+}
+
+void
+conn_become(struct conn *c, const struct conn_kind *kind)
+{
+	c->kind = kind;
+	conn_rearm(c);
+}
+
+void
+conn_finish(struct conn *c)
+{
+	hub_leave(&c->sub);
+	c->closing = true;
+	if (c->n == 0)
+		conn_close(c);
+	else
+		conn_rearm(c);
+}
+
+void
+conn_close(struct conn *c)
+{
+	struct server *s = c->server;
+
+	if (c->dead)
+		return;
+	c->dead = true;
+	hub_leave(&c->sub);
+	c->kind->gone(c);
+	loop_disarm(s->loop, &c->timer);
+	loop_watch(s->loop, &c->io, 0);
+	close(c->io.fd);
+	for (uint16_t i = 0; i < c->n; i++)
+		buffer_drop(c->queue[i]);
+	c->n = 0;
+	queue_shrink(c);
+	stats.connections--;
+	DL_DELETE(s->conns, c);
+	LL_PREPEND(s->dead, c);
+	server_has_room(s);
+}
+
+/* After the head nothing is expected; what comes is not kept. False where the other side has gone. */
+static bool
+read_on(struct conn *c)
+{
+	char bytes[16 * 1024];
+
+	for (int i = 0; i < 8 && !c->dead; i++) {
+		ssize_t got = read(c->io.fd, bytes, sizeof(bytes));
+
+		if (got > 0)
+			request_bytes(c, (struct str){ bytes, (size_t)got });
+		else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+			return false;
+		else if (errno == EAGAIN)
+			return true;
+	}
+	return true;
+}
+
+static void
+conn_ready(struct loop_fd *self, uint32_t events)
+{
+	struct conn *c = (struct conn *)self;
+
+	if ((events & (EPOLLIN | EPOLLRDHUP)) && !read_on(c)) {
+		conn_close(c);
+		return;
+	}
+	if (events & (EPOLLERR | EPOLLHUP))
+		conn_close(c);
+	else if (!c->dead && (events & EPOLLOUT))
+		conn_flush(c);
+}
+
+void
+conn_open(struct server *s, int fd)
+{
+	struct conn *c = xmalloc(sizeof(*c));
+
+	*c = (struct conn){
+		.io = { .fd = fd, .ready = conn_ready },
+		.timer.fire = timer_fires,
+		.server = s,
+		.room = CONN_FEW,
+	};
+	c->queue = c->few;
+	stats.connections++;
+	DL_PREPEND(s->conns, c);
+	request_start(c);
+	loop_watch(s->loop, &c->io, EPOLLIN | EPOLLRDHUP);
+}

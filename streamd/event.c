@@ -1,0 +1,105 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <millrace/arena.h>
+
+#include "event.h"
+
+int64_t
+clock_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+struct buffer *
+buffer_new(size_t len)
+{
+	struct buffer *b = xmalloc(sizeof(*b) + len);
+
+	if (len > UINT32_MAX)
+		abort();
+	b->refs = 1;
+	b->len = (uint32_t)len;
+	b->born_us = 0;
+	return b;
+}
+
+struct buffer *
+buffer_of(struct str s)
+{
+	struct buffer *b = buffer_new(s.n);
+
+	if (s.n > 0)
+		memcpy(b->bytes, s.p, s.n);
+	return b;
+}
+
+struct buffer *
+buffer_hold(struct buffer *b)
+{
+	b->refs++;
+	return b;
+}
+
+void
+buffer_drop(struct buffer *b)
+{
+	if (b && --b->refs == 0)
+		free(b);
+}
+
+bool
+event_is_terminal(const struct event *e)
+{
+	return str_eq(e->type, S("done")) || str_eq(e->type, S("error"));
+}
+
+/* Copies s without line breaks. In JSON a raw one can only stand between tokens, so a space means the same. */
+static char *
+put_line(char *to, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		*to++ = s.p[i] == '\n' || s.p[i] == '\r' ? ' ' : s.p[i];
+	return to;
+}
+
+static char *
+put(char *to, struct str s)
+{
+	memcpy(to, s.p, s.n);
+	return to + s.n;
+}
+
+struct buffer *
+event_sse(struct event *e)
+{
+	const struct str event = S("\nevent: "), data = S("\ndata: "), end = S("\n\n\r\n");
+	char id[32], size[32];
+	size_t id_len, size_len;
+	char *to;
+
+	if (e->sse)
+		return e->sse;
+	id_len = (size_t)snprintf(id, sizeof(id), "id: %lld", (long long)e->seq);
+	size_len = (size_t)snprintf(size, sizeof(size), "%zx\r\n",
+	    id_len + event.n + e->type.n + data.n + e->data.n + end.n - 2);
+	e->sse = buffer_new(size_len + id_len + event.n + e->type.n + data.n + e->data.n + end.n);
+	e->sse->born_us = e->born_us;
+	to = put(e->sse->bytes, (struct str){ size, size_len });
+	to = put(to, (struct str){ id, id_len });
+	to = put_line(put(to, event), e->type);
+	to = put_line(put(to, data), e->data);
+	(void)put(to, end);
+	return e->sse;
+}
+
+void
+event_end(struct event *e)
+{
+	buffer_drop(e->sse);
+	e->sse = NULL;
+}

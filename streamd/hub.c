@@ -1,0 +1,289 @@
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include <millrace/arena.h>
+#include <millrace/log.h>
+
+#include "hub.h"
+#include "reader.h"
+#include "stats.h"
+
+struct hub {
+	struct topic *topics;
+	struct topic *hungry_first, **hungry_last;
+	struct reader *reader;
+};
+
+struct hub *
+hub_new(void)
+{
+	struct hub *h = xmalloc(sizeof(*h));
+
+	*h = (struct hub){ 0 };
+	h->hungry_last = &h->hungry_first;
+	return h;
+}
+
+void
+hub_read_from(struct hub *h, struct reader *r)
+{
+	h->reader = r;
+}
+
+void
+hub_free(struct hub *h)
+{
+	while (hub_next_hungry(h))
+		;
+	free(h);
+}
+
+size_t
+hub_topics(const struct hub *h)
+{
+	return HASH_COUNT(h->topics);
+}
+
+/* A topic without listeners goes, unless somebody still holds it. */
+static void
+topic_release(struct topic *t)
+{
+	struct hub *h = t->hub;
+
+	if (t->subs || t->busy || t->hungry || t->reading)
+		return;
+	HASH_DEL(h->topics, t);
+	free(t);
+}
+
+static struct topic *
+topic_find(struct hub *h, struct str name)
+{
+	struct topic *t;
+
+	HASH_FIND(hh, h->topics, name.p, name.n, t);
+	return t;
+}
+
+static struct topic *
+topic_get(struct hub *h, struct str name)
+{
+	struct topic *t = topic_find(h, name);
+
+	if (t)
+		return t;
+	t = xmalloc(sizeof(*t) + name.n + 1);
+	*t = (struct topic){ .hub = h, .unsure = true, .name_len = (uint32_t)name.n };
+	memcpy(t->name, name.p, name.n);
+	t->name[name.n] = '\0';
+	HASH_ADD_KEYPTR(hh, h->topics, t->name, t->name_len, t);
+	return t;
+}
+
+static bool
+is_behind(const struct topic *t, const struct sub *s)
+{
+	return t->unsure || s->sent < t->latest;
+}
+
+/* Puts the topic in the queue; a read under way looks again at its end. */
+static void
+topic_hunger(struct topic *t)
+{
+	if (t->hungry || t->reading)
+		return;
+	t->hungry = true;
+	t->hungry_next = NULL;
+	*t->hub->hungry_last = t;
+	t->hub->hungry_last = &t->hungry_next;
+}
+
+static void
+feed_if_behind(struct topic *t, const struct sub *s)
+{
+	if (is_behind(t, s) && s->ops->ready(s))
+		topic_hunger(t);
+}
+
+void
+hub_join(struct hub *h, struct sub *s, struct str topic, int64_t after)
+{
+	struct topic *t = topic_get(h, topic);
+
+	s->topic = t;
+	s->sent = after;
+	DL_PREPEND(t->subs, s);
+	/* More than we know of: another streamd was ahead of us, or the client made it up. */
+	if (after > t->latest)
+		t->unsure = true;
+	feed_if_behind(t, s);
+}
+
+void
+hub_leave(struct sub *s)
+{
+	struct topic *t = s->topic;
+
+	if (!t)
+		return;
+	s->topic = NULL;
+	DL_DELETE(t->subs, s);
+	topic_release(t);
+}
+
+void
+hub_drained(struct sub *s)
+{
+	if (s->topic)
+		feed_if_behind(s->topic, s);
+}
+
+void
+hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e)
+{
+	struct topic *t = topic_find(h, topic);
+	struct sub *s, *next;
+
+	if (!t)
+		return;
+	if (seq > t->latest)
+		t->latest = seq;
+	t->busy++;
+	DL_FOREACH_SAFE(t->subs, s, next) {
+		if (s->sent >= seq)
+			continue;
+		if (e && s->sent == seq - 1) {
+			/* Set first: taking the last event makes it leave. */
+			s->sent = seq;
+			if (s->ops->take(s, e))
+				continue;
+			s->sent = seq - 1;
+		}
+		feed_if_behind(t, s);
+	}
+	t->busy--;
+	topic_release(t);
+}
+
+void
+hub_doubt(struct hub *h)
+{
+	struct topic *t, *next;
+
+	HASH_ITER(hh, h->topics, t, next) {
+		t->unsure = true;
+		topic_hunger(t);
+	}
+}
+
+void
+hub_turn(struct hub *h)
+{
+	if (h->hungry_first)
+		reader_work(h->reader);
+}
+
+/* Where to read from: the least that a ready subscriber has. False where nobody needs anything. */
+static bool
+choose_after(struct topic *t)
+{
+	bool found = false;
+	struct sub *s;
+
+	DL_FOREACH(t->subs, s) {
+		if (!is_behind(t, s) || !s->ops->ready(s))
+			continue;
+		if (!found || s->sent < t->read_upto)
+			t->read_upto = s->sent;
+		found = true;
+	}
+	return found;
+}
+
+struct topic *
+hub_next_hungry(struct hub *h)
+{
+	struct topic *t;
+
+	while ((t = h->hungry_first) != NULL) {
+		h->hungry_first = t->hungry_next;
+		if (!h->hungry_first)
+			h->hungry_last = &h->hungry_first;
+		t->hungry = false;
+		if (choose_after(t))
+			break;
+		topic_release(t);
+	}
+	if (!t)
+		return NULL;
+	t->reading = true;
+	/* What is told from here on counts again; the read gives the rest. */
+	if (t->unsure)
+		t->latest = 0;
+	t->unsure = false;
+	return t;
+}
+
+void
+hub_read_event(struct topic *t, struct event *e)
+{
+	struct sub *s, *next;
+
+	DL_FOREACH_SAFE(t->subs, s, next) {
+		int64_t before = s->sent;
+
+		/* Only to who has all that comes before this in the log: not to who joined since with less, nor to who had no room
+		   for the one before. Where seq jumps, what is missing has been dropped for its age. */
+		if (before < t->read_upto || before >= e->seq)
+			continue;
+		s->sent = e->seq;
+		if (!s->ops->take(s, e))
+			s->sent = before;
+	}
+	t->read_upto = e->seq;
+	stats.events_read++;
+}
+
+/* Moves everyone who stands at `from` or beyond it (and, going forward, before `to`) to `to`. */
+static void
+subs_move(struct topic *t, int64_t from, int64_t to)
+{
+	struct sub *s;
+
+	DL_FOREACH(t->subs, s)
+		if (s->sent >= from && (to < from || s->sent < to))
+			s->sent = to;
+}
+
+void
+hub_read_done(struct topic *t, int64_t head, bool empty)
+{
+	struct sub *s;
+
+	t->reading = false;
+	if (empty && head > t->read_upto) {
+		/* The events are older than what is kept. */
+		subs_move(t, t->read_upto, head);
+	} else if (empty && head < t->read_upto) {
+		/* The server came up from a crash without its last commits (they were asynchronous), or the client made its number
+		   up. What is said from now on is worth more than silence. */
+		log_warn("a topic's log ends before what was asked for", "topic", t->name);
+		subs_move(t, t->read_upto, head);
+	}
+	if (head > t->latest)
+		t->latest = head;
+	DL_FOREACH(t->subs, s)
+		feed_if_behind(t, s);
+	topic_release(t);
+}
+
+void
+hub_read_failed(struct topic *t)
+{
+	t->reading = false;
+	t->unsure = true;
+	if (t->subs)
+		topic_hunger(t);
+	topic_release(t);
+}

@@ -1,0 +1,178 @@
+/* millrace-streamd: start, readiness, signals, signs of life, end. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <millrace/config.h>
+#include <millrace/db.h>
+#include <millrace/log.h>
+#include <millrace/process.h>
+
+#include "reader.h"
+#include "server.h"
+#include "sql_stream.h"
+#include "stats.h"
+
+#define SEEN_MS 5000
+
+struct streamd {
+	struct loop_timer seen;		/* first: the loop gives it back */
+	struct loop *loop;
+	struct hub *hub;
+	struct reader *reader;
+	struct arena *scratch;
+	struct server server;
+};
+
+static void
+help(void)
+{
+	printf("usage: millrace-streamd [--help | --version]\n"
+	       "\n"
+	       "Millrace's streaming daemon: holds every connection that waits, that is event\n"
+	       "streams and replies that take long, and feeds them from the event log in\n"
+	       "PostgreSQL. It takes its listening socket by systemd's protocol (descriptor 3);\n"
+	       "only nginx may reach that socket, since who connects is believed.\n"
+	       "SIGTERM ends all streams resumably, and then us, within 5 seconds.\n");
+	config_help(stdout);
+}
+
+static void
+options(int argc, char **argv)
+{
+	if (argc == 1)
+		return;
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		help();
+	else if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		puts("millrace-streamd " MILLRACE_VERSION);
+	else
+		fprintf(stderr, "millrace-streamd: unknown arguments. Try millrace-streamd --help.\n");
+	exit(argc == 2 && argv[1][0] == '-' && argv[1][1] == '-' && (argv[1][2] == 'h' || argv[1][2] == 'v') ? 0 : 2);
+}
+
+static enum log_level
+log_level_named(const char *name)
+{
+	static const char *const names[] = { "debug", "info", "warn", "error" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return (enum log_level)i;
+	return LOG_INFO;
+}
+
+/* As many descriptors as the system lets us have: each stream holds one. */
+static void
+raise_file_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+		log_warn("the limit of open files cannot be raised", "error", strerror(errno));
+	else if (files.rlim_cur != RLIM_INFINITY && files.rlim_cur < (rlim_t)config()->stream_connections + 300)
+		log_warn("the limit of open files is below MILLRACE_STREAM_CONNECTIONS");
+}
+
+static void
+on_term(int signo, void *arg)
+{
+	struct streamd *d = arg;
+
+	(void)signo;
+	log_info("stopping");
+	server_stop(&d->server);
+}
+
+static bool
+term_is_pending(void)
+{
+	sigset_t set;
+
+	return sigpending(&set) == 0 && (sigismember(&set, SIGTERM) == 1 || sigismember(&set, SIGINT) == 1);
+}
+
+static void
+seen_done(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+{
+	(void)arg;
+	(void)e;
+	(void)failed;
+	(void)text;
+	(void)res;
+	(void)n;
+}
+
+/* Our row in `process`; where the database is away, the next one will do. */
+static void
+seen_fires(struct loop_timer *t)
+{
+	struct streamd *d = (struct streamd *)t;
+	enum err e = pipe_stream_seen(reader_pipe(d->reader), d->scratch, seen_done, d, str_from(process_host()), getpid(),
+	    S(MILLRACE_VERSION), str_from(process_started()), stats_json(d->scratch));
+
+	if (e != ERR_OK)
+		log_debug("no sign of life could be given");
+	arena_reset(d->scratch);
+	loop_arm(d->loop, t, SEEN_MS);
+}
+
+/* Waits for a database of our version. False: we are to stop. */
+static bool
+wait_for_database(void)
+{
+	struct db *db = db_open("millrace_stream", "streamd start");
+	bool current = db_wait_current(db, term_is_pending);
+
+	db_close(db);
+	return current;
+}
+
+static void
+serve(struct streamd *d, int fd)
+{
+	d->hub = hub_new();
+	d->reader = reader_open(d->loop, d->hub);
+	d->scratch = arena_new();
+	d->server = (struct server){ .loop = d->loop, .hub = d->hub };
+	d->seen.fire = seen_fires;
+	loop_arm(d->loop, &d->seen, 200);
+	loop_each_turn(d->loop, server_turn, &d->server);
+	server_start(&d->server, fd);
+	log_info("ready");
+	loop_run(d->loop);
+	loop_disarm(d->loop, &d->seen);
+	server_end(&d->server);
+	reader_close(d->reader);
+	hub_free(d->hub);
+	arena_free(d->scratch);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct streamd d = { 0 };
+	int fd;
+
+	options(argc, argv);
+	config_load(false, false);
+	log_open("streamd", log_level_named(config()->log_level));
+	fd = process_listener();
+	raise_file_limit();
+	signal(SIGPIPE, SIG_IGN);
+	(void)process_started();
+	d.loop = loop_new();
+	loop_signal(d.loop, SIGTERM, on_term, &d);
+	loop_signal(d.loop, SIGINT, on_term, &d);
+	if (wait_for_database())
+		serve(&d, fd);
+	loop_free(d.loop);
+	log_info("ended");
+	return 0;
+}

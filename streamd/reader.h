@@ -1,0 +1,24 @@
+/*
+ * The event reader: two connections as millrace_stream, one that listens and one that reads the table. It feeds the hub and
+ * does what the hub asks for; many topics share a read, and few reads are under way at once, so that under load each carries
+ * more.
+ */
+#ifndef STREAMD_READER_H
+#define STREAMD_READER_H
+
+#include <millrace/loop.h>
+#include <millrace/pipe.h>
+
+#include "hub.h"
+
+struct reader;
+
+/* Starts connecting. The caller frees it with reader_close, before the loop and the hub. */
+struct reader *reader_open(struct loop *l, struct hub *h);
+void reader_close(struct reader *r);
+/* Starts the reads that the hub waits for, as far as now may be. */
+void reader_work(struct reader *r);
+/* The connection for statements; the reader's. */
+struct pipe *reader_pipe(struct reader *r);
+
+#endif

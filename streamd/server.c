@@ -1,0 +1,151 @@
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <utlist.h>
+
+#include <millrace/arena.h>
+#include <millrace/config.h>
+#include <millrace/log.h>
+
+#include "conn.h"
+#include "server.h"
+#include "stats.h"
+
+#define ACCEPTS_A_TURN 64
+/* Connections beyond the bound that may be open to be refused in words. */
+#define SPARE 256
+#define PAUSE_MS 100
+#define LAST_CALL_MS 4500
+
+bool
+server_is_full(const struct server *s)
+{
+	(void)s;
+	return stats.connections_sse + stats.connections_reply >= (uint64_t)config()->stream_connections;
+}
+
+static void
+accepting(struct server *s, bool yes)
+{
+	if (s->listener.fd >= 0)
+		loop_watch(s->loop, &s->listener, yes ? EPOLLIN : 0);
+}
+
+static void
+pause_fires(struct loop_timer *t)
+{
+	server_has_room((struct server *)((uintptr_t)t - offsetof(struct server, pause)));
+}
+
+void
+server_has_room(struct server *s)
+{
+	if (!s->stopping && s->pause.due_ms == 0 && stats.connections < (uint64_t)config()->stream_connections + SPARE)
+		accepting(s, true);
+}
+
+static void
+listener_ready(struct loop_fd *self, uint32_t events)
+{
+	struct server *s = (struct server *)self;
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		int fd;
+
+		if (stats.connections >= (uint64_t)config()->stream_connections + SPARE) {
+			accepting(s, false);
+			return;
+		}
+		fd = accept4(self->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			conn_open(s, fd);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			log_error("no more connections can be accepted", "error", strerror(errno));
+			accepting(s, false);
+			loop_arm(s->loop, &s->pause, PAUSE_MS);
+		}
+		return;
+	}
+}
+
+void
+server_start(struct server *s, int fd)
+{
+	s->scratch = arena_new();
+	s->pause.fire = pause_fires;
+	s->listener = (struct loop_fd){ .fd = fd, .ready = listener_ready };
+	accepting(s, true);
+}
+
+static void
+last_call_fires(struct loop_timer *t)
+{
+	struct server *s = (struct server *)((uintptr_t)t - offsetof(struct server, last_call));
+
+	loop_stop(s->loop);
+}
+
+void
+server_stop(struct server *s)
+{
+	struct conn *c, *next;
+
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	accepting(s, false);
+	s->last_call.fire = last_call_fires;
+	loop_arm(s->loop, &s->last_call, LAST_CALL_MS);
+	DL_FOREACH_SAFE(s->conns, c, next)
+		if (!c->closing)
+			c->kind->stop(c);
+}
+
+static void
+reap(struct server *s)
+{
+	struct conn *c, *next;
+
+	LL_FOREACH_SAFE(s->dead, c, next)
+		free(c);
+	s->dead = NULL;
+}
+
+void
+server_turn(void *server)
+{
+	struct server *s = server;
+
+	/* Writing may find out that a reader is behind; the hub comes after. */
+	while (s->dirty) {
+		struct conn *c = s->dirty;
+
+		s->dirty = c->dirty_next;
+		c->dirty = false;
+		if (!c->dead)
+			conn_flush(c);
+	}
+	hub_turn(s->hub);
+	stats.topics = hub_topics(s->hub);
+	reap(s);
+	if (s->stopping && !s->conns)
+		loop_stop(s->loop);
+}
+
+void
+server_end(struct server *s)
+{
+	struct conn *c, *next;
+
+	DL_FOREACH_SAFE(s->conns, c, next)
+		conn_close(c);
+	while (s->dirty)
+		s->dirty = s->dirty->dirty_next;
+	reap(s);
+	arena_free(s->scratch);
+}

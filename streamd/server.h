@@ -1,0 +1,40 @@
+/*
+ * The server: the listening socket, all connections, and what happens once a turn. Everything that came in during a turn is
+ * queued first; then each connection that has something is written to once.
+ */
+#ifndef STREAMD_SERVER_H
+#define STREAMD_SERVER_H
+
+#include <millrace/loop.h>
+
+#include "hub.h"
+
+struct conn;
+
+struct server {
+	struct loop_fd listener;	/* first: the loop gives it back */
+	struct loop_timer pause;	/* armed: nothing is accepted until it fires */
+	struct loop_timer last_call;	/* armed: stopping; what is left then is cut off */
+	struct loop *loop;
+	struct hub *hub;
+	struct arena *scratch;		/* for the length of one callback */
+	struct conn *conns;
+	struct conn *dirty;		/* have something to write */
+	struct conn *dead;		/* to be freed at the turn's end */
+	bool stopping;
+};
+
+/* Starts accepting on `fd`; s is zero-initialised but for loop and hub. */
+void server_start(struct server *s, int fd);
+/* Stops accepting, says goodbye to everyone, and stops the loop when all are gone or 5 s have passed. */
+void server_stop(struct server *s);
+/* Frees what is left; after the loop has stopped. */
+void server_end(struct server *s);
+/* For loop_each_turn. */
+void server_turn(void *server);
+/* A connection has gone: there is room again. */
+void server_has_room(struct server *s);
+/* Are as many streams and waiting replies held as may be? */
+bool server_is_full(const struct server *s);
+
+#endif

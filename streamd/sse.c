@@ -1,0 +1,144 @@
+#include <time.h>
+
+#include <millrace/config.h>
+
+#include "answer.h"
+#include "http.h"
+#include "sse.h"
+#include "stats.h"
+
+#define LAST_CHUNK "0\r\n\r\n"
+
+static const struct conn_kind sse_kind;
+
+/* Queues a literal that every stream shares; `*shared` keeps it for good. */
+static void
+put_shared(struct conn *c, struct buffer **shared, struct str bytes)
+{
+	if (!*shared)
+		*shared = buffer_of(bytes);
+	conn_put(c, *shared);
+}
+
+static void
+sse_end(struct conn *c)
+{
+	static struct buffer *last_chunk;
+
+	put_shared(c, &last_chunk, S(LAST_CHUNK));
+	conn_finish(c);
+}
+
+static bool
+ready(const struct sub *s)
+{
+	return conn_of_sub(s)->n == 0;
+}
+
+static bool
+take(struct sub *s, struct event *e)
+{
+	struct conn *c = conn_of_sub(s);
+
+	/* `result` is for who waits for an ordinary reply. */
+	if (str_eq(e->type, S("result")))
+		return true;
+	if (!conn_has_room(c, event_sse(e)->len)) {
+		conn_flush(c);
+		if (c->dead)
+			return true;
+		if (!conn_has_room(c, event_sse(e)->len))
+			return false;
+	}
+	conn_put(c, event_sse(e));
+	stats.events_sent++;
+	if (event_is_terminal(e))
+		sse_end(c);
+	return true;
+}
+
+static const struct sub_ops sse_sub = { .ready = ready, .take = take };
+
+static int64_t
+due_ms(const struct conn *c)
+{
+	int64_t ping = c->spoke_ms + config()->stream_ping_seconds * 1000;
+
+	return c->ends_ms != 0 && c->ends_ms < ping ? c->ends_ms : ping;
+}
+
+static void
+due(struct conn *c)
+{
+	static struct buffer *ping;
+
+	if (c->ends_ms != 0 && c->ends_ms <= loop_now(c->server->loop))
+		sse_end(c);
+	else if (c->n > 0)
+		c->spoke_ms = loop_now(c->server->loop);	/* it has something to read as it is */
+	else
+		put_shared(c, &ping, S("8\r\n: ping\n\n\r\n"));
+}
+
+static void
+drained(struct conn *c)
+{
+	hub_drained(&c->sub);
+}
+
+static void
+gone(struct conn *c)
+{
+	(void)c;
+	stats.connections_sse--;
+}
+
+static const struct conn_kind sse_kind = {
+	.due_ms = due_ms, .due = due, .drained = drained, .stop = sse_end, .gone = gone,
+};
+
+/* The reply's head and the stream's first line. */
+static void
+put_head(struct conn *c, const struct http_head *h, const struct grant *g)
+{
+	const struct str retry = S("retry: 1000\n\n");
+	struct buf b = { .a = h->arena };
+	struct buffer *made;
+
+	buf_put(&b, S("HTTP/1.1 200 OK\r\n"
+		      "Connection: close\r\n"
+		      "Content-Type: text/event-stream; charset=utf-8\r\n"
+		      "Cache-Control: no-cache\r\n"
+		      "X-Accel-Buffering: no\r\n"
+		      "Transfer-Encoding: chunked\r\n"));
+	buf_put(&b, answer_grant_headers(h->arena, g));
+	buf_put(&b, S("\r\n"));
+	if (h->method != METHOD_HEAD)
+		buf_printf(&b, "%zx\r\n%.*s\r\n", retry.n, S_ARG(retry));
+	made = buffer_of(buf_str(&b));
+	conn_put(c, made);
+	buffer_drop(made);
+}
+
+void
+sse_start(struct conn *c, struct http_head *h, const struct grant *g)
+{
+	bool head_sent_as_get = h->method == METHOD_GET && str_eq(g->method, S("HEAD"));
+	bool head = h->method == METHOD_HEAD;
+
+	stats.requests_sse++;
+	stats.connections_sse++;
+	c->ends_ms = g->expires_at == 0 ? 0 : loop_now(c->server->loop) + (g->expires_at - (int64_t)time(NULL)) * 1000;
+	put_head(c, h, g);
+	conn_become(c, &sse_kind);
+	if (head) {
+		conn_finish(c);
+	} else if (head_sent_as_get) {
+		sse_end(c);
+	} else {
+		c->sub.ops = &sse_sub;
+		hub_join(c->server->hub, &c->sub, g->topic, g->after);
+	}
+	http_head_free(h);
+	c->head = NULL;
+}

@@ -1,0 +1,37 @@
+/*
+ * What this process counts, for /metrics and `millracectl status`. Names are Prometheus's; counters start at 0 with the process.
+ */
+#ifndef STREAMD_STATS_H
+#define STREAMD_STATS_H
+
+#include <millrace/arena.h>
+
+#define LAG_BUCKETS 11
+
+struct stats {
+	uint64_t connections_sse;	/* held now */
+	uint64_t connections_reply;
+	uint64_t connections;		/* all, with those whose request is not complete */
+	uint64_t topics;
+	uint64_t requests_sse;
+	uint64_t requests_reply;
+	uint64_t requests_refused;
+	uint64_t events_notified;	/* told by the database */
+	uint64_t events_read;		/* read from the table */
+	uint64_t events_sent;		/* given to connections, each counted for each */
+	uint64_t bytes_sent;
+	uint64_t catch_ups;		/* topics read from the table */
+	uint64_t slow_closed;
+	uint64_t listens;		/* times that the listening connection was made */
+	uint64_t lag[LAG_BUCKETS];	/* notification to socket, by upper bound */
+	uint64_t lag_us;		/* their sum */
+	int64_t lag_most_us;		/* the longest since the last report */
+};
+
+extern struct stats stats;
+
+void stats_lag(int64_t us);
+/* All of it as a flat JSON object of numbers; the arena's. The longest lag is counted anew from here. */
+struct str stats_json(struct arena *a);
+
+#endif
