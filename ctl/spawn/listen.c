@@ -88,7 +88,7 @@ remove_stale(const struct sockaddr_un *sa)
 }
 
 int
-listen_unix(const char *path, mode_t mode)
+listen_unix(const char *path, mode_t mode, gid_t gid)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	mode_t old_umask;
@@ -110,7 +110,8 @@ listen_unix(const char *path, mode_t mode)
 	old_umask = umask(0177);
 	bound = bind(fd, (const struct sockaddr *)&sa, sizeof(sa));
 	(void)umask(old_umask);
-	if (bound == -1 || chmod(path, mode) == -1 || listen(fd, BACKLOG) == -1) {
+	if (bound == -1 || (gid != (gid_t)-1 && lchown(path, (uid_t)-1, gid) == -1) ||
+	    chmod(path, mode) == -1 || listen(fd, BACKLOG) == -1) {
 		log_line("error", "cannot listen on %s: %s", path, strerror(errno));
 		(void)close(fd);
 		return -1;

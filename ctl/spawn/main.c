@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,8 @@ static const char usage_text[] =
     "\n"
     "  --socket PATH         listen on this UNIX socket (default: none)\n"
     "  --mode OCTAL          the socket's permissions (default 0660)\n"
+    "  --group NAME          the socket's group, for example nginx's (default: ours)\n"
+    "  --user NAME           whom the copies run as (default: as we do)\n"
     "  --processes N         how many copies, 1 to 256 (default 1)\n"
     "  --pidfile FILE        write our pid there, and refuse to run twice with it\n"
     "  --name NAME           how log lines call it (default: the command's name)\n"
@@ -54,8 +58,32 @@ number(const char *option, const char *text, int base, long min, long max)
 	return n;
 }
 
+static void
+group_option(struct spawn_opts *o, const char *name)
+{
+	const struct group *g = getgrnam(name);
+
+	if (g == NULL)
+		usage_error(name, ": there is no such group");
+	o->socket_gid = g->gr_gid;
+}
+
+static void
+user_option(struct spawn_opts *o, const char *name)
+{
+	const struct passwd *u = getpwnam(name);
+
+	if (u == NULL)
+		usage_error(name, ": there is no such user");
+	o->user = name;
+	o->uid = u->pw_uid;
+	o->gid = u->pw_gid;
+}
+
 static const struct option longs[] = {
 	{ "socket", required_argument, NULL, 's' },
+	{ "group", required_argument, NULL, 'g' },
+	{ "user", required_argument, NULL, 'u' },
 	{ "mode", required_argument, NULL, 'm' },
 	{ "processes", required_argument, NULL, 'n' },
 	{ "pidfile", required_argument, NULL, 'p' },
@@ -76,6 +104,12 @@ parse(int argc, char **argv, struct spawn_opts *o)
 		switch (c) {
 		case 's':
 			o->socket = optarg;
+			break;
+		case 'g':
+			group_option(o, optarg);
+			break;
+		case 'u':
+			user_option(o, optarg);
 			break;
 		case 'm':
 			o->mode = (mode_t)number("--mode", optarg, 8, 0, 0777);
@@ -176,7 +210,9 @@ prepare(void)
 int
 main(int argc, char **argv)
 {
-	struct spawn_opts o = { .mode = 0660, .nprocesses = 1, .stop_timeout_s = 35 };
+	struct spawn_opts o = {
+		.mode = 0660, .socket_gid = (gid_t)-1, .nprocesses = 1, .stop_timeout_s = 35
+	};
 	int pidfile = -1, fd = -1, status = EXIT_FAILURE;
 
 	parse(argc, argv, &o);
@@ -184,7 +220,7 @@ main(int argc, char **argv)
 	log_name(o.name);
 	if (o.pidfile != NULL && (pidfile = pidfile_take(o.pidfile)) == -1)
 		return EXIT_FAILURE;
-	if (o.socket == NULL || (fd = listen_unix(o.socket, o.mode)) != -1)
+	if (o.socket == NULL || (fd = listen_unix(o.socket, o.mode, o.socket_gid)) != -1)
 		status = supervise(&o, fd);
 	if (fd != -1) {
 		(void)unlink(o.socket);

@@ -22,6 +22,10 @@ struct spawn_opts {
 	const char *name; /* how log lines call it */
 	const char *socket; /* path to listen on, or NULL */
 	mode_t mode; /* the socket's permissions */
+	gid_t socket_gid; /* the socket's group, (gid_t)-1: ours */
+	const char *user; /* whom the processes run as, NULL: as we do */
+	uid_t uid; /* of user */
+	gid_t gid;
 	const char *pidfile; /* or NULL */
 	size_t nprocesses;
 	int stop_timeout_s; /* after SIGTERM a process has so long, then SIGKILL */
@@ -31,11 +35,12 @@ struct spawn_opts {
 
 /*
  * Listens on a UNIX stream socket at path, non-blocking and close-on-exec,
- * with permissions mode. A socket file that nobody answers on is replaced.
+ * with permissions mode and group gid ((gid_t)-1: ours). A socket file that
+ * nobody answers on is replaced.
  * Returns the descriptor, which the caller owns, or -1 after a log line: a
  * live server there, a path that is too long or is no socket, no permission.
  */
-int listen_unix(const char *path, mode_t mode) __attribute__((warn_unused_result));
+int listen_unix(const char *path, mode_t mode, gid_t gid) __attribute__((warn_unused_result));
 
 /*
  * Runs the program until SIGTERM or SIGINT: starts nprocesses of it, restarts

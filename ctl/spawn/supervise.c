@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,10 +67,16 @@ now_ms(void)
 /* In the child: hand the socket over and become the program. Does not return. */
 static void __attribute__((noreturn)) child_exec(const struct supervisor *s, pid_t parent)
 {
+	const struct spawn_opts *o = s->o;
 	sigset_t none;
 	char pid[16];
 
-	/* die with the supervisor; it may have died before prctl took effect */
+	if (o->user != NULL &&
+	    (initgroups(o->user, o->gid) == -1 || setgid(o->gid) == -1 || setuid(o->uid) == -1)) {
+		log_line("error", "cannot become user %s: %s", o->user, strerror(errno));
+		_exit(1);
+	}
+	/* die with the supervisor, from here on since setuid(2) resets it; it may have died before prctl took effect */
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(1);
@@ -87,8 +94,8 @@ static void __attribute__((noreturn)) child_exec(const struct supervisor *s, pid
 	}
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)execvp(s->o->command[0], s->o->command);
-	log_line("error", "cannot run %s: %s", s->o->command[0], strerror(errno));
+	(void)execvp(o->command[0], o->command);
+	log_line("error", "cannot run %s: %s", o->command[0], strerror(errno));
 	_exit(127);
 }
 
