@@ -9,7 +9,7 @@ FROM system_state() s, (
 	FROM process WHERE role = 'streamd' AND seen_at > now() - interval '15 seconds'
 ) p;
 
--- What has given a sign of life within a day, with the counters that are not zero in one line.
+-- What has given a sign of life within a day, and what it does: those of its counters that say most, where they are not zero.
 -- name: admin_process_list
 -- row: role text, host text, pid int4, version text, age int8, seen int8, doing text, body json
 SELECT p.role, p.host, p.pid, p.version, extract(epoch FROM now() - p.started_at)::int8 AS age,
@@ -17,8 +17,29 @@ SELECT p.role, p.host, p.pid, p.version, extract(epoch FROM now() - p.started_at
 	json_build_object('role', p.role, 'host', p.host, 'pid', p.pid, 'version', p.version,
 		'startedAt', rfc3339(p.started_at), 'seenAt', rfc3339(p.seen_at), 'stats', p.stats) AS body
 FROM process p CROSS JOIN LATERAL (
-	SELECT string_agg(format('%s %s', regexp_replace(e.key, '^millrace_', ''), e.value), ', ' ORDER BY e.key) AS doing
-	FROM jsonb_each(p.stats) e WHERE jsonb_typeof(e.value) = 'number' AND e.value <> '0'
+	SELECT string_agg(s.total || ' ' || s.label, ', ' ORDER BY s.place) AS doing
+	FROM (
+		SELECT l.place, l.label, sum(e.value::numeric)::int8 AS total
+		FROM (VALUES
+			(1, 'millrace_connections', 'connections'),
+			(2, 'millrace_requests_total', 'requests'),
+			(3, 'millrace_requests_total{status="5xx"}', 'failed with 5xx'),
+			(4, 'millrace_rate_limited_total', 'rate-limited'),
+			(5, 'millrace_streams', 'streams'),
+			(6, 'millrace_stream_events_out_total', 'events sent'),
+			(7, 'millrace_stream_slow_readers_closed_total', 'slow readers closed'),
+			(8, 'millrace_jobs_running', 'jobs running'),
+			(9, 'millrace_jobs_done_total', 'done'),
+			(10, 'millrace_jobs_failed_total', 'failed'),
+			(11, 'millrace_jobs_dead_total', 'dead'),
+			(12, 'millrace_provider_calls_total', 'model calls'),
+			(13, 'millrace_provider_errors_total', 'of them failed')
+		) AS l (place, counter, label)
+		JOIN jsonb_each(p.stats) e ON e.key = l.counter OR starts_with(e.key, l.counter || '{')
+		WHERE jsonb_typeof(e.value) = 'number'
+		GROUP BY l.place, l.label
+	) s
+	WHERE s.total > 0
 ) c
 WHERE p.seen_at > now() - interval '1 day'
 ORDER BY p.role, p.host, p.pid LIMIT 500;
