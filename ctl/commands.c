@@ -72,6 +72,10 @@ const struct command commands[] = {
 	{ "queries", NULL, "", 0, 0, 0, NEEDS_CURRENT, false, queries_run,
 	    "check every statement of Millrace against the database",
 	    "Prepares them all and compares types; exits with 1 where one differs.\n" },
+	{ "config", NULL, "", 0, 0, 0, NEEDS_NOTHING, false, config_run,
+	    "list every setting with its default",
+	    "The settings are environment variables; under systemd they stand in\n"
+	    "/etc/millrace/millrace.env.\n" },
 };
 /* clang-format on */
 const size_t n_commands = sizeof(commands) / sizeof(*commands);

@@ -43,7 +43,8 @@ extern const struct option_info option_infos[OPT_COUNT];
 
 /* What must be there before the command runs. */
 enum needs {
-	NEEDS_SERVER = 1, /* nothing: the command connects by itself */
+	NEEDS_NOTHING = 1, /* not even valid settings */
+	NEEDS_SERVER, /* settings: the command connects by itself */
 	NEEDS_SCHEMA, /* a database that has been migrated once */
 	NEEDS_CURRENT /* a database at this program's own migration */
 };
@@ -102,5 +103,6 @@ int jobs_list_run(struct ctl *c);
 int jobs_retry_run(struct ctl *c);
 int status_run(struct ctl *c);
 int queries_run(struct ctl *c);
+int config_run(struct ctl *c);
 
 #endif

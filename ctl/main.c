@@ -61,6 +61,15 @@ ctl_number(const struct ctl *c, enum ctl_option o, int64_t otherwise)
 	return n;
 }
 
+/* millracectl config: what can be set. */
+int
+config_run(struct ctl *c)
+{
+	(void)c;
+	config_help(stdout);
+	return CTL_OK;
+}
+
 /* Is the value one that the option may have? Says what it may be where it is not. */
 static int
 option_check(const struct command *c, const struct option_info *o, const char *value)
@@ -155,8 +164,9 @@ run(struct ctl *c)
 	int status;
 
 	log_open("millracectl", LOG_WARN);
-	config_load(c->command->secrets, false);
-	if (c->command->needs != NEEDS_SERVER) {
+	if (c->command->needs != NEEDS_NOTHING)
+		config_load(c->command->secrets, false);
+	if (c->command->needs == NEEDS_SCHEMA || c->command->needs == NEEDS_CURRENT) {
 		if (!server_check(c->a, c->command->needs == NEEDS_CURRENT))
 			return CTL_FAILED;
 		c->db = db_open(ROLE, "millracectl");
