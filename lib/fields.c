@@ -410,8 +410,8 @@ query_fields(struct arena *a, const struct field *fields, size_t n, struct str q
 	return good && problems->n == before;
 }
 
-static void
-schema_of(struct buf *b, const struct field *f, bool camel)
+void
+field_schema(struct buf *b, const struct field *f, bool camel)
 {
 	switch (f->kind) {
 	case FIELD_STR:
@@ -460,7 +460,7 @@ fields_schema(struct buf *b, const struct field *fields, size_t n, bool camel)
 		buf_put(b, i ? S(",") : S(""));
 		buf_json(b, camel ? camel_case(b->a, fields[i].name) : str_from(fields[i].name));
 		buf_put(b, S(":"));
-		schema_of(b, &fields[i], camel);
+		field_schema(b, &fields[i], camel);
 	}
 	buf_put(b, S("}"));
 	for (size_t i = 0; i < n; i++) {

@@ -64,6 +64,15 @@ loop_free(struct loop *l)
 	free(l);
 }
 
+/* What this turn still holds for a descriptor that has left must not reach its object. */
+static void
+drop_ready(struct loop *l, const struct loop_fd *f)
+{
+	for (int i = 0; i < l->n_ready; i++)
+		if (l->ready[i].data.ptr == f)
+			l->ready[i].data.ptr = NULL;
+}
+
 void
 loop_watch(struct loop *l, struct loop_fd *f, uint32_t events)
 {
@@ -80,11 +89,15 @@ loop_watch(struct loop *l, struct loop_fd *f, uint32_t events)
 	if (epoll_ctl(l->epoll, op, f->fd, &e) != 0)
 		die("epoll_ctl: %s.", strerror(errno));
 	f->events = events;
-	/* What this turn still holds for a descriptor that has left must not reach its object. */
 	if (op == EPOLL_CTL_DEL)
-		for (int i = 0; i < l->n_ready; i++)
-			if (l->ready[i].data.ptr == f)
-				l->ready[i].data.ptr = NULL;
+		drop_ready(l, f);
+}
+
+void
+loop_forget(struct loop *l, struct loop_fd *f)
+{
+	f->events = 0;
+	drop_ready(l, f);
 }
 
 static void

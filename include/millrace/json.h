@@ -88,6 +88,9 @@ void fields_missing(const struct field *fields, size_t n, const void *into, stru
 /* A table's JSON Schema (OpenAPI 3.1) into b. `camel`: names as clients of camelCase contracts write them. */
 void fields_schema(struct buf *b, const struct field *fields, size_t n, bool camel);
 
+/* One field's. */
+void field_schema(struct buf *b, const struct field *f, bool camel);
+
 /* Percent-decoding (RFC 3986); false on broken escapes, NUL, or what is not UTF-8 afterwards. */
 MUST_CHECK bool url_decode(struct arena *a, struct str s, bool plus_is_space, struct str *out);
 

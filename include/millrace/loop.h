@@ -29,6 +29,8 @@ struct loop *loop_new(void);
 void loop_free(struct loop *l);
 /* Puts the descriptor in the set, or changes what it waits for; 0 takes it out. Before closing a descriptor, take it out. */
 void loop_watch(struct loop *l, struct loop_fd *f, uint32_t events);
+/* For a descriptor that someone else has closed already: it left the epoll set by that. */
+void loop_forget(struct loop *l, struct loop_fd *f);
 /* (Re)arms the timer to fire once, `ms` from now. */
 void loop_arm(struct loop *l, struct loop_timer *t, int64_t ms);
 void loop_disarm(struct loop *l, struct loop_timer *t);

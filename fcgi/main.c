@@ -1,0 +1,96 @@
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <sodium.h>
+
+#include <millrace/config.h>
+#include <millrace/log.h>
+#include <millrace/process.h>
+
+#include "fcgi/worker.h"
+
+static void
+usage(FILE *out)
+{
+	fputs("Usage: millrace-fcgi --group NAME\n"
+	      "       millrace-fcgi --routes | --openapi | --version | --help\n\n"
+	      "One worker of a pool: a FastCGI application behind nginx. It takes its listening socket as\n"
+	      "descriptor 3 (systemd socket activation, or millrace-spawn), and ends on SIGTERM once nginx has\n"
+	      "closed its kept connections.\n\n"
+	      "  --group NAME   the pool whose routes it serves\n"
+	      "  --routes       print METHOD PATH MODE of every route (I immediate, D deferred, SSE)\n"
+	      "  --openapi      print the OpenAPI 3.1 document\n\n",
+	    out);
+	config_help(out);
+}
+
+static enum log_level
+log_level(void)
+{
+	static const char *const names[] = { "debug", "info", "warn", "error" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(config()->log_level, names[i]) == 0)
+			return (enum log_level)i;
+	die("MILLRACE_LOG_LEVEL is \"%s\"; it takes debug, info, warn or error.", config()->log_level);
+}
+
+static void
+print_openapi(void)
+{
+	struct arena *a = arena_new();
+	struct str text = openapi_document(a);
+
+	fwrite(text.p, 1, text.n, stdout);
+	putchar('\n');
+	arena_free(a);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "group", required_argument, NULL, 'g' }, { "routes", no_argument, NULL, 'r' },
+		{ "openapi", no_argument, NULL, 'o' }, { "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+	};
+	const char *group = NULL;
+	int c;
+
+	routes_check();
+	while ((c = getopt_long(argc, argv, "g:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'g':
+			group = optarg;
+			break;
+		case 'r':
+			routes_print(stdout);
+			return 0;
+		case 'o':
+			print_openapi();
+			return 0;
+		case 'v':
+			puts("millrace-fcgi " MILLRACE_VERSION);
+			return 0;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (!group || optind < argc) {
+		usage(stderr);
+		return 2;
+	}
+	if (!routes_has_group(group))
+		die("There is no pool \"%s\"; --routes lists what there is.", group);
+	if (sodium_init() < 0)
+		die("libsodium cannot be set up.");
+	config_load(true, false);
+	log_open(group, log_level());
+	worker_run(group);
+	return 0;
+}

@@ -1,0 +1,74 @@
+/*
+ * The whole surface, a row an endpoint. From left to right: the method; the pool that serves it (nginx/pools.conf sends it there);
+ * who may call; what limits the rate; how it is answered; how the body arrives; the path; the handler; then the documented reply:
+ * status, schema (handlers/schemas.json) and summary. `.body` and `.query` are the field tables that the handler binds by; `.snake`
+ * documents their names in snake_case, as contracts 1, 3 and 4 write them; `.idempotent` takes Idempotency-Key.
+ */
+#include "handlers/handlers.h"
+
+/* The named columns are optional. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+const struct route routes[] = {
+	/* Is it up? */
+	{ M_GET, "system", AUTH_PUBLIC, RATE_NONE, IMMEDIATE, BODY_NONE, "/healthz", system_health,
+	    200, "Health", "Is the process up?" },
+	{ M_GET, "system", AUTH_PUBLIC, RATE_NONE, IMMEDIATE, BODY_NONE, "/readyz", system_ready,
+	    200, "Ready", "Is the database reachable and at this version?" },
+	{ M_GET, "system", AUTH_PUBLIC, RATE_NONE, IMMEDIATE, BODY_NONE, "/metrics", system_metrics,
+	    200, "text/plain", "Counters for Prometheus; local addresses only" },
+	{ M_GET, "system", AUTH_PUBLIC, RATE_NONE, IMMEDIATE, BODY_NONE, "/api/openapi.json", system_openapi,
+	    200, "OpenApi", "This document" },
+
+	/* Identity */
+	{ M_POST, "login", AUTH_PUBLIC, RATE_LOGIN, IMMEDIATE, BODY_JSON, "/api/auth/register", auth_register,
+	    201, "SignedIn", "Make an account and sign in", .body = &auth_register_body, .snake = true, .idempotent = true },
+	{ M_POST, "login", AUTH_PUBLIC, RATE_LOGIN, IMMEDIATE, BODY_JSON, "/api/auth/login", auth_login,
+	    200, "SignedIn", "Sign in", .body = &auth_login_body },
+	{ M_POST, "auth", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_NONE, "/api/auth/logout", auth_logout,
+	    200, "Message", "Revoke the token" },
+	{ M_GET, "auth", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE, "/api/auth/me", auth_me,
+	    200, "SignedIn", "Who am I?" },
+
+	/* Account */
+	{ M_GET, "account", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE, "/api/user", user_show,
+	    200, "User", "The caller's profile, credits and assistant" },
+	{ M_PATCH, "account", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_JSON, "/api/user", user_change,
+	    200, "User", "Change any part of the profile", .body = &user_change_body },
+
+	/* Chat */
+	{ M_POST, "chat", AUTH_USER, RATE_WRITE, STREAM, BODY_JSON, "/api/chat", chat_post,
+	    200, "EventStream", "Say something; the answer comes as events", .body = &chat_body, .idempotent = true },
+	{ M_GET, "chat", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE, "/api/runs/{id:uuid}", run_show,
+	    200, "Run", "What became of a run" },
+	{ M_GET, "chat", AUTH_USER, RATE_READ, STREAM, BODY_NONE, "/api/runs/{id:uuid}/stream", run_stream,
+	    200, "EventStream", "A run's events after Last-Event-ID, ?after= or all", .query = &run_stream_query },
+	{ M_POST, "chat", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_NONE, "/api/runs/{id:uuid}/cancel", run_cancel,
+	    200, "Run", "Stop a run and keep what was said" },
+	{ M_GET, "chat", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE, "/api/conversations", conversation_list,
+	    200, "Conversation[]", "The caller's conversations, newest first", .query = &list_query },
+	{ M_GET, "chat", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE, "/api/conversations/{id:uuid}", conversation_show,
+	    200, "ConversationWithMessages", "A conversation and its messages", .query = &list_query },
+	{ M_PATCH, "chat", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_JSON, "/api/conversations/{id:uuid}", conversation_rename,
+	    200, "Conversation", "Rename a conversation", .body = &conversation_body },
+	{ M_DELETE, "chat", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_NONE, "/api/conversations/{id:uuid}", conversation_delete,
+	    204, NULL, "Delete a conversation with its messages and artifacts" },
+	{ M_GET, "chat", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE, "/api/artifacts/{id:uuid}", artifact_show,
+	    200, "application/octet-stream", "A file that the assistant wrote" },
+
+	/* Documents */
+	{ M_POST, "documents", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_UPLOAD, "/api/documents/upload", document_upload,
+	    202, "Upload", "Store a document; with wait=1 the reply comes when it is ready (200)", .body = &document_body,
+	    .query = &document_upload_query, .idempotent = true },
+	{ M_GET, "documents", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE, "/api/documents", document_list,
+	    200, "Document[]", "The caller's documents, newest first", .query = &list_query },
+	{ M_GET, "documents", AUTH_USER, RATE_READ, DEFERRED, BODY_NONE, "/api/documents/search", document_search,
+	    200, "Passage[]", "Passages that match, best first", .query = &document_search_query },
+	{ M_GET, "documents", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE, "/api/documents/{id:uuid}", document_show,
+	    200, "Document", "A document" },
+	{ M_DELETE, "documents", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_NONE, "/api/documents/{id:uuid}", document_delete,
+	    204, NULL, "Delete a document with its file, passages and embeddings" },
+	{ M_POST, "documents", AUTH_USER, RATE_WRITE, DEFERRED, BODY_NONE, "/api/documents/{id:uuid}/reindex", document_reindex,
+	    200, "Document", "Work through a document again", .idempotent = true },
+};
+const size_t n_routes = sizeof(routes) / sizeof(*routes);

@@ -1,0 +1,227 @@
+/*
+ * The body comes over FastCGI as fast as we read it (nginx has it all), so reading is in our hands: a few chunks are in flight to
+ * the database at a time, and the loop serves others in between. Each chunk is a transaction of its own, since one pipeline
+ * cannot hold a transaction open across others' statements; the last step, the handler's, makes the blob whole and is the one
+ * that counts. What is broken off is swept by the runner.
+ */
+#include <millrace/config.h>
+#include <millrace/multipart.h>
+
+#include "fcgi/upload.h"
+#include "fcgi/worker.h"
+#include "sql_api.h"
+
+#define CHUNK_LEN ((size_t)256 * 1024)
+#define CHUNKS_IN_FLIGHT 4
+#define READ_LEN 65536
+#define FIELD_LEN_MAX 65536
+#define FILE_NAME_MAX 255
+
+struct receiving {
+	struct upload up;		/* what the handler sees; first */
+	struct req *r;
+	struct multipart *form;
+	struct sha256 *hash;
+	char *chunk;
+	size_t chunk_len;
+	int64_t n_chunks;
+	int in_flight;
+	bool in_file, read_all;
+	struct str field_name;
+	struct buf field;
+	enum err e;
+};
+
+static void go_on(struct receiving *u);
+
+static void
+chunk_stored(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+{
+	struct req *r = arg;
+	struct receiving *u = r->state;
+
+	(void)failed;
+	(void)res;
+	(void)n;
+	u->in_flight--;
+	if (e != ERR_OK && u->e == ERR_OK) {
+		u->e = e;
+		r->error_text = arena_str(r->a, text);
+	}
+	go_on(u);
+}
+
+static enum err
+send_chunk(struct receiving *u)
+{
+	const struct sql_arg args[] = {
+		{ .type = SQL_UUID, .u = u->up.blob },
+		{ .type = SQL_INT, .i = u->n_chunks++ },
+		{ .type = SQL_BYTES, .s = { u->chunk, u->chunk_len } },
+	};
+	enum err e = req_also(u->r, &query_blob_chunk_add, args, 3, chunk_stored);
+
+	u->chunk_len = 0;
+	if (e == ERR_OK)
+		u->in_flight++;
+	return e;
+}
+
+static enum err
+on_part(void *arg, struct str name, struct str file_name)
+{
+	struct receiving *u = arg;
+
+	u->in_file = str_eq(name, S("file")) && file_name.p;
+	u->field_name = name;
+	u->field = (struct buf){ .a = u->r->a };
+	if (!u->in_file)
+		return ERR_OK;
+	if (u->up.file_name.p)
+		return refuse(u->r, ERR_BAD_REQUEST, "The form has more than one file.");
+	/* Some clients send a path; only its last part is a name. */
+	for (size_t i = file_name.n; i > 0; i--)
+		if (file_name.p[i - 1] == '/' || file_name.p[i - 1] == '\\') {
+			file_name = (struct str){ file_name.p + i, file_name.n - i };
+			break;
+		}
+	if (file_name.n == 0 || file_name.n > FILE_NAME_MAX || memchr(file_name.p, '\0', file_name.n)) {
+		problem_add(&u->r->problems, S("file"), "must have a file name of 1 to %d bytes", FILE_NAME_MAX);
+		return ERR_BAD_REQUEST;
+	}
+	u->up.file_name = file_name;
+	return ERR_OK;
+}
+
+static enum err
+on_data(void *arg, struct str bytes)
+{
+	struct receiving *u = arg;
+	enum err e;
+
+	if (!u->in_file) {
+		if (u->field.n + bytes.n > FIELD_LEN_MAX)
+			return ERR_TOO_LARGE;
+		buf_put(&u->field, bytes);
+		return ERR_OK;
+	}
+	u->up.size += (int64_t)bytes.n;
+	if (u->up.size > config()->upload_max)
+		return ERR_TOO_LARGE;
+	sha256_add(u->hash, bytes);
+	while (bytes.n > 0) {
+		size_t room = CHUNK_LEN - u->chunk_len, take = bytes.n < room ? bytes.n : room;
+
+		memcpy(u->chunk + u->chunk_len, bytes.p, take);
+		u->chunk_len += take;
+		bytes.p += take;
+		bytes.n -= take;
+		if (u->chunk_len == CHUNK_LEN && (e = send_chunk(u)) != ERR_OK)
+			return e;
+	}
+	return ERR_OK;
+}
+
+static enum err
+on_part_end(void *arg)
+{
+	struct receiving *u = arg;
+	struct req *r = u->r;
+	const struct field_table *t = r->route->body;
+	struct str value = buf_str(&u->field);
+
+	if (u->in_file)
+		return u->chunk_len > 0 ? send_chunk(u) : ERR_OK;
+	if (!str_utf8(value) || memchr(value.p, '\0', value.n)) {
+		problem_add(&r->problems, u->field_name, "must be UTF-8 without NUL");
+		return ERR_BAD_REQUEST;
+	}
+	/* Every bad field is to be named, so go on; finish() looks at the problems. */
+	(void)!text_field(r->a, t->p, t->n, u->field_name, value, u->up.fields, &r->problems);
+	return ERR_OK;
+}
+
+static enum err
+read_some(struct receiving *u)
+{
+	static char bytes[READ_LEN];
+	int n = FCGX_GetStr(bytes, sizeof(bytes), u->r->fcgx.in);
+	enum err e = multipart_feed(u->form, (struct str){ bytes, (size_t)n });
+
+	if (e == ERR_BAD_REQUEST && !u->r->error_text.p && u->r->problems.n == 0)
+		u->r->error_text = str_from(multipart_problem(u->form));
+	if (n < (int)sizeof(bytes))
+		u->read_all = true;
+	return e;
+}
+
+static enum err
+finish(struct receiving *u)
+{
+	struct req *r = u->r;
+	enum err e = multipart_end(u->form);
+
+	if (e != ERR_OK)
+		return refuse(r, e, multipart_problem(u->form));
+	fields_missing(r->route->body->p, r->route->body->n, u->up.fields, &r->problems);
+	if (!u->up.file_name.p)
+		problem_add(&r->problems, S("file"), "is required");
+	else if (u->up.size == 0)
+		problem_add(&r->problems, S("file"), "must not be empty");
+	if (r->problems.n > 0)
+		return refuse(r, ERR_BAD_REQUEST, "Some fields are not valid.");
+	u->up.sha256 = sha256_end(u->hash);
+	/* An Idempotency-Key is for the same file under the same name. */
+	r->body = arena_printf(r->a, "%.*s %.*s", S_ARG(base64url(r->a, u->up.sha256)), S_ARG(u->up.file_name));
+	return r->route->handler(r);
+}
+
+/* Reads and stores as far as the bounds allow; called again as chunks are stored. */
+static void
+go_on(struct receiving *u)
+{
+	struct req *r = u->r;
+	char sink[16384];
+
+	while (u->e == ERR_OK && !u->read_all && u->in_flight < CHUNKS_IN_FLIGHT)
+		u->e = read_some(u);
+	if (u->in_flight > 0)
+		return;
+	if (u->e == ERR_OK)
+		u->e = finish(u);
+	if (u->e == ERR_OK)
+		return;
+	while (FCGX_GetStr(sink, sizeof(sink), r->fcgx.in) == (int)sizeof(sink))
+		;
+	reply_error(r, u->e);
+}
+
+static enum err
+blob_made(struct req *r)
+{
+	struct receiving *u = r->state;
+
+	u->up.blob = row_uuid(r, 0, 0);
+	go_on(u);
+	return ERR_OK;
+}
+
+enum err
+upload_begin(struct req *r)
+{
+	static const struct multipart_events events = { on_part, on_data, on_part_end };
+	struct receiving *u;
+
+	if (r->content_length > config()->upload_max + MIB)
+		return ERR_TOO_LARGE;
+	u = arena_alloc(r->a, sizeof(*u));
+	u->r = r;
+	u->form = multipart_new(r->a, r->content_type, &events, u);
+	if (!u->form)
+		return ERR_UNSUPPORTED_MEDIA_TYPE;
+	u->hash = sha256_new(r->a);
+	u->chunk = arena_alloc(r->a, CHUNK_LEN);
+	u->up.fields = arena_alloc(r->a, r->route->body->len);
+	r->state = u;
+	return sql_blob_create(r, blob_made);
+}

@@ -1,0 +1,192 @@
+/* The accept loop: many kept connections from nginx, each a struct req with an FCGX_Request of its own, in one epoll set. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <millrace/config.h>
+#include <millrace/log.h>
+#include <millrace/process.h>
+
+#include "fcgi/worker.h"
+
+#define DRAIN_MS 30000
+#define ACCEPTS_A_TURN 16
+
+static void
+connection_free(struct req *r)
+{
+	struct worker *w = r->worker;
+
+	w->n_connections--;
+	arena_free(r->a);
+	free(r);
+	if (w->stopping && w->n_connections == 0)
+		loop_stop(w->loop);
+}
+
+/* nginx has closed the connection: let go of our end. */
+static void
+connection_close(struct req *r)
+{
+	if (r->fd.events)
+		loop_watch(r->worker->loop, &r->fd, 0);
+	FCGX_Free(&r->fcgx, 1);
+	connection_free(r);
+}
+
+static bool
+peer_has_gone(int fd)
+{
+	char c;
+	ssize_t n = recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+static void
+connection_ready(struct loop_fd *self, uint32_t events)
+{
+	struct req *r = (struct req *)self;	/* fd is its first member */
+
+	(void)events;
+	if (r->busy) {
+		/* nginx sends nothing while it waits for our reply, so this is its end. The work goes on. */
+		loop_watch(r->worker->loop, &r->fd, 0);
+		r->gone = true;
+		return;
+	}
+	/* libfcgi would go on to accept on the same request if it met the end, so look first. */
+	if (peer_has_gone(r->fd.fd)) {
+		connection_close(r);
+		return;
+	}
+	if (FCGX_Accept_r(&r->fcgx) != 0 || r->fcgx.ipcFd != r->fd.fd) {
+		loop_forget(r->worker->loop, &r->fd);
+		FCGX_Free(&r->fcgx, 1);
+		connection_free(r);
+		return;
+	}
+	r->busy = true;
+	req_begin(r);
+}
+
+void
+req_end(struct req *r, int status)
+{
+	struct worker *w = r->worker;
+	int64_t took = now_us() - r->arrived_us;
+	static const int64_t bounds[LATENCY_BUCKETS] = {
+		1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000,
+	};
+	size_t i = 0;
+
+	while (i < LATENCY_BUCKETS && took > bounds[i])
+		i++;
+	w->stats.requests++;
+	w->stats.by_status[status / 100]++;
+	w->stats.latency[i]++;
+	w->stats.latency_sum_us += (uint64_t)took;
+	if (log_wants(status >= 500 ? LOG_WARN : LOG_DEBUG)) {
+		struct str us = arena_printf(r->a, "%lld", (long long)took);
+		const char *line = arena_printf(r->a, "%d", status).p;
+
+		log_line(status >= 500 ? LOG_WARN : LOG_DEBUG, "request", "request_id", arena_cstr(r->a, r->request_id), "method",
+		    arena_cstr(r->a, r->method), "path", arena_cstr(r->a, r->path), "status", line, "us", us.p, (char *)NULL);
+	}
+	FCGX_Finish_r(&r->fcgx);
+	if (r->fcgx.ipcFd < 0 || r->gone) {
+		/* libfcgi has closed it, or nginx will not come back. */
+		if (r->fcgx.ipcFd < 0)
+			loop_forget(w->loop, &r->fd);
+		connection_close(r);
+		return;
+	}
+	arena_reset(r->a);
+	*r = (struct req){ .fd = r->fd, .worker = w, .fcgx = r->fcgx, .a = r->a };
+}
+
+/* Takes one connection from the listening socket; false when there is none (or another worker won it). */
+static bool
+accept_one(struct worker *w)
+{
+	struct req *r = xmalloc(sizeof(*r));
+
+	*r = (struct req){ .worker = w, .a = arena_new() };
+	FCGX_InitRequest(&r->fcgx, w->listener.fd, FCGI_FAIL_ACCEPT_ON_INTR);
+	w->n_connections++;
+	if (FCGX_Accept_r(&r->fcgx) != 0) {
+		FCGX_Free(&r->fcgx, 1);
+		w->n_connections--;
+		arena_free(r->a);
+		free(r);
+		return false;
+	}
+	r->fd = (struct loop_fd){ .fd = r->fcgx.ipcFd, .ready = connection_ready };
+	loop_watch(w->loop, &r->fd, EPOLLIN | EPOLLRDHUP);
+	r->busy = true;
+	req_begin(r);
+	return true;
+}
+
+static void
+listener_ready(struct loop_fd *self, uint32_t events)
+{
+	struct worker *w = (struct worker *)((char *)self - offsetof(struct worker, listener));
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_A_TURN && accept_one(w); i++)
+		;
+}
+
+static void
+drain_over(struct loop_timer *t)
+{
+	struct worker *w = (struct worker *)((char *)t - offsetof(struct worker, drain));
+
+	log_warn("connections left at the end of the drain");
+	loop_stop(w->loop);
+}
+
+/* Stops accepting; what is kept is served until nginx closes it, since nginx would not repeat a POST that ran into our end. */
+static void
+terminate(int signo, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)signo;
+	if (w->stopping)
+		return;
+	w->stopping = true;
+	loop_watch(w->loop, &w->listener, 0);
+	close(w->listener.fd);
+	log_info("stopping");
+	if (w->n_connections == 0)
+		loop_stop(w->loop);
+	loop_arm(w->loop, &w->drain, DRAIN_MS);
+}
+
+void
+worker_run(const char *group)
+{
+	struct worker w = { .group = group, .drain.fire = drain_over };
+
+	/* A peer that connects and is silent would otherwise hold the worker for two seconds. */
+	setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "200", 1);
+	w.listener = (struct loop_fd){ .fd = process_listener(), .ready = listener_ready };
+	if (FCGX_Init() != 0)
+		die("libfcgi cannot be set up.");
+	/* After FCGX_Init, which installs a SIGTERM handler that races. */
+	w.loop = loop_new();
+	loop_signal(w.loop, SIGTERM, terminate, &w);
+	loop_signal(w.loop, SIGINT, terminate, &w);
+	signal(SIGPIPE, SIG_IGN);
+	w.scratch = arena_new();
+	rate_open();
+	w.pipe = pipe_open(w.loop, "millrace_api", group, NULL, (void (*)(void *))worker_tick, &w);
+	loop_watch(w.loop, &w.listener, EPOLLIN | EPOLLEXCLUSIVE);
+	log_info("serving", "version", MILLRACE_VERSION);
+	loop_run(w.loop);
+	log_info("stopped");
+}

@@ -1,0 +1,56 @@
+/*
+ * A worker process: one thread, one epoll set with the listening socket, every kept connection from nginx and the one pipelined
+ * database connection; and its counters.
+ */
+#ifndef FCGI_WORKER_H
+#define FCGI_WORKER_H
+
+#include <millrace/loop.h>
+#include <millrace/pipe.h>
+
+#include "fcgi/req.h"
+
+#define LATENCY_BUCKETS 10
+
+struct worker_stats {
+	uint64_t requests;
+	uint64_t by_status[6];			/* 1xx … 5xx by their first digit */
+	uint64_t latency[LATENCY_BUCKETS + 1];	/* counts by upper bound; the last is above all */
+	uint64_t latency_sum_us;
+	uint64_t rate_limited;
+};
+
+struct worker {
+	const char *group;
+	struct loop *loop;
+	struct pipe *pipe;
+	struct loop_fd listener;
+	struct loop_timer tick, drain;
+	bool stopping;
+	bool current;				/* the database stands at our migration */
+	size_t n_connections;
+	struct arena *scratch;			/* for the pipe's parameters; reset after each ask */
+	struct worker_stats stats;
+};
+
+/* Serves until SIGTERM has been heard and every kept connection is gone, 30 s at most. */
+void worker_run(const char *group);
+
+/* A request has arrived and its parameters are read: routes it, identifies, checks, calls the handler. */
+void req_begin(struct req *r);
+/* Ends the exchange once a reply was written: log line, counters, and the connection waits for the next request. */
+void req_end(struct req *r, int status);
+
+/* Keeps the process's row fresh and asks whether the database is at our migration; at start and every 5 s. */
+void worker_tick(struct worker *w);
+
+/*
+ * Counts a request of `who` against its route's limit for this minute, in memory that all workers of this host share
+ * ($MILLRACE_RUNTIME_DIR/ratelimit). Fills r->rate_*. ERR_RATE_LIMITED: over it.
+ */
+void rate_open(void);
+MUST_CHECK enum err rate_count(struct req *r, struct str who);
+
+int64_t now_us(void);
+
+#endif

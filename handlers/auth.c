@@ -1,0 +1,136 @@
+/* Own accounts: register, sign in, sign out. What hashes a password is served by the pool `login`. */
+#include <millrace/config.h>
+
+#include "handlers/handlers.h"
+#include "sql_api.h"
+
+#define PASSWORD_MIN 8
+#define PASSWORD_MAX 1024	/* bytes */
+
+struct register_in {
+	struct str email;
+	struct str password;
+	struct str display_name;
+};
+
+struct login_in {
+	struct str email;
+	struct str password;
+};
+
+/* local@domain, without spaces or control characters: enough to tell a mistake; only a mail proves an address. */
+static bool
+is_email(struct str s)
+{
+	struct str local, domain = str_cut(s, '@', &local);
+
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f || strchr("<>()[]\\,;:\"", s.p[i]))
+			return false;
+	return local.n > 0 && local.n <= 64 && domain.n > 0 && !memchr(domain.p, '@', domain.n) && domain.p[0] != '.' &&
+	    domain.p[domain.n - 1] != '.';
+}
+
+static bool
+is_password(struct str s)
+{
+	return s.n >= PASSWORD_MIN && s.n <= PASSWORD_MAX;
+}
+
+static const struct field register_fields[] = {
+	F_CHECKED(struct register_in, email, 3, 254, REQUIRED, is_email, "must be an e-mail address"),
+	F_CHECKED(struct register_in, password, 1, PASSWORD_MAX, REQUIRED, is_password, "must have 8 to 1024 bytes"),
+	F_STR(struct register_in, display_name, 1, 200, REQUIRED),
+};
+const struct field_table auth_register_body = FIELD_TABLE(struct register_in, register_fields);
+
+static const struct field login_fields[] = {
+	F_STR(struct login_in, email, 1, 254, REQUIRED),
+	F_STR(struct login_in, password, 1, PASSWORD_MAX, REQUIRED),
+};
+const struct field_table auth_login_body = FIELD_TABLE(struct login_in, login_fields);
+
+/* A row of an opened session as C2's UserResponse with its token. */
+static enum err
+reply_signed_in(struct req *r, int status)
+{
+	struct claims c = { .session = row_uuid(r, 0, 0), .user = row_uuid(r, 0, 3) };
+	struct buf b = { .a = r->a };
+
+	if (!str_int(row_text(r, 0, 1), &c.issued_at) || !str_int(row_text(r, 0, 2), &c.expires_at))
+		return ERR_INTERNAL;
+	buf_put(&b, S("{\"uid\":"));
+	buf_json(&b, uuid_str(&c.user));
+	buf_put(&b, S(",\"email\":"));
+	buf_json(&b, row_text(r, 0, 4));
+	buf_put(&b, S(",\"displayName\":"));
+	buf_json(&b, row_text(r, 0, 5));
+	buf_put(&b, S(",\"token\":"));
+	buf_json(&b, token_mint(r->a, &c));
+	buf_put(&b, S("}"));
+	return reply_json(r, status, buf_str(&b));
+}
+
+static enum err
+registered(struct req *r)
+{
+	return reply_signed_in(r, 201);
+}
+
+static enum err
+logged_in(struct req *r)
+{
+	return row_count(r) == 1 ? reply_signed_in(r, 200) : ERR_INTERNAL;
+}
+
+/* POST /api/auth/register: a new account, signed in. 409 where the address is taken. */
+enum err
+auth_register(struct req *r)
+{
+	struct register_in in = { 0 };
+	enum err e;
+
+	if ((e = body_bind(r, &in)) != ERR_OK)
+		return e;
+	return sql_auth_register(r, registered, in.email, password_hash(r->a, in.password), in.display_name,
+	    config()->session_seconds);
+}
+
+/* Unknown address and wrong password take the same time and get the same words. */
+static enum err
+check_password(struct req *r)
+{
+	bool known = row_count(r) == 1;
+	struct str *password = r->state;
+
+	if (!password_matches(known ? row_text(r, 0, 1) : (struct str){ NULL, 0 }, *password))
+		return refuse(r, ERR_UNAUTHORIZED, "The address or the password is wrong.");
+	return sql_auth_session_open(r, logged_in, row_uuid(r, 0, 0), config()->session_seconds);
+}
+
+/* POST /api/auth/login */
+enum err
+auth_login(struct req *r)
+{
+	struct login_in *in = arena_alloc(r->a, sizeof(*in));
+	enum err e;
+
+	if ((e = body_bind(r, in)) != ERR_OK)
+		return e;
+	r->state = &in->password;
+	return sql_auth_find(r, check_password, in->email);
+}
+
+/* POST /api/auth/logout: the token is of no use any more. */
+enum err
+auth_logout(struct req *r)
+{
+	return sql_auth_session_close(r, res_one, r->caller.session);
+}
+
+/* GET /api/auth/me */
+enum err
+auth_me(struct req *r)
+{
+	return sql_auth_me(r, res_one);
+}

@@ -1,0 +1,55 @@
+/* Conversations: list, read, rename, delete. POST /api/chat begins them. */
+#include "handlers/handlers.h"
+#include "sql_api.h"
+
+struct conversation_in {
+	struct str title;
+};
+
+static const struct field conversation_fields[] = {
+	F_STR(struct conversation_in, title, 1, 200, REQUIRED),
+};
+const struct field_table conversation_body = FIELD_TABLE(struct conversation_in, conversation_fields);
+
+/* GET /api/conversations */
+enum err
+conversation_list(struct req *r)
+{
+	struct list_in in = { 0 };
+	enum err e;
+
+	if ((e = query_bind(r, &in)) != ERR_OK)
+		return e;
+	return sql_conversation_list(r, res_list, list_rows(r, &in), in.before);
+}
+
+/* GET /api/conversations/{id}: with its newest messages; `limit` and `before` page through older ones. */
+enum err
+conversation_show(struct req *r)
+{
+	struct list_in in = { 0 };
+	enum err e;
+
+	if ((e = query_bind(r, &in)) != ERR_OK)
+		return e;
+	return sql_conversation_show(r, res_one, path_uuid(r, 0), in.limit > 0 ? in.limit : LIST_LIMIT_MAX, in.before);
+}
+
+/* PATCH /api/conversations/{id} */
+enum err
+conversation_rename(struct req *r)
+{
+	struct conversation_in in = { 0 };
+	enum err e;
+
+	if ((e = body_bind(r, &in)) != ERR_OK)
+		return e;
+	return sql_conversation_rename(r, res_one, path_uuid(r, 0), in.title);
+}
+
+/* DELETE /api/conversations/{id}: with its messages and artifacts; publishes conversation_deleted. */
+enum err
+conversation_delete(struct req *r)
+{
+	return sql_conversation_delete(r, res_empty, path_uuid(r, 0));
+}

@@ -1,0 +1,57 @@
+/*
+ * Every handler and every field table, for the route table (fcgi/routes.c). A handler answers its own route, or returns the err that
+ * becomes the error reply (fcgi/req.h).
+ */
+#ifndef HANDLERS_H
+#define HANDLERS_H
+
+#include "fcgi/req.h"
+
+/* auth.c */
+extern const struct field_table auth_register_body, auth_login_body;
+enum err auth_register(struct req *r);
+enum err auth_login(struct req *r);
+enum err auth_logout(struct req *r);
+enum err auth_me(struct req *r);
+
+/* user.c */
+extern const struct field_table user_change_body;
+enum err user_show(struct req *r);
+enum err user_change(struct req *r);
+
+/* chat.c */
+extern const struct field_table chat_body;
+enum err chat_post(struct req *r);
+
+/* runs.c */
+extern const struct field_table run_stream_query;
+enum err run_show(struct req *r);
+enum err run_stream(struct req *r);
+enum err run_cancel(struct req *r);
+
+/* conversations.c */
+extern const struct field_table conversation_body;
+enum err conversation_list(struct req *r);
+enum err conversation_show(struct req *r);
+enum err conversation_rename(struct req *r);
+enum err conversation_delete(struct req *r);
+
+/* artifacts.c */
+enum err artifact_show(struct req *r);
+
+/* documents.c */
+extern const struct field_table document_body, document_upload_query, document_search_query;
+enum err document_upload(struct req *r);
+enum err document_list(struct req *r);
+enum err document_show(struct req *r);
+enum err document_delete(struct req *r);
+enum err document_reindex(struct req *r);
+enum err document_search(struct req *r);
+
+/* system.c */
+enum err system_health(struct req *r);
+enum err system_ready(struct req *r);
+enum err system_metrics(struct req *r);
+enum err system_openapi(struct req *r);
+
+#endif

@@ -1,0 +1,230 @@
+#include <millrace/multipart.h>
+
+#define BOUNDARY_MAX 70
+#define HEADERS_MAX 8192
+#define PARTS_MAX 128
+
+enum state { BEFORE, AFTER_BOUNDARY, HEADERS, BODY, OVER };
+
+struct multipart {
+	struct arena *a;
+	const struct multipart_events *events;
+	void *arg;
+	enum state state;
+	char delimiter[BOUNDARY_MAX + 5];	/* CR LF "--" boundary */
+	size_t delimiter_len;
+	size_t n_parts;
+	const char *problem;
+	/* Bytes not decided upon yet: at most a head, or the start of a delimiter. */
+	char held[HEADERS_MAX + BOUNDARY_MAX + 8];
+	size_t n_held;
+};
+
+/* A parameter's value in `form-data; name="x"; filename=y`; quotes are taken off, and \" inside them is a quote. */
+static struct str
+parameter(struct arena *a, struct str header, struct str name)
+{
+	struct str rest = str_cut(header, ';', &(struct str){ NULL, 0 });
+
+	while (rest.n > 0) {
+		struct str key;
+		char *p = arena_alloc(a, rest.n + 1);
+		size_t n = 0, i = 0;
+
+		rest = str_cut(rest, '=', &key);
+		if (rest.n > 0 && rest.p[0] == '"') {
+			for (i = 1; i < rest.n && rest.p[i] != '"'; i++) {
+				if (rest.p[i] == '\\' && i + 1 < rest.n && (rest.p[i + 1] == '"' || rest.p[i + 1] == '\\'))
+					i++;
+				p[n++] = rest.p[i];
+			}
+		} else {
+			for (; i < rest.n && rest.p[i] != ';'; i++)
+				p[n++] = rest.p[i];
+		}
+		while (i < rest.n && rest.p[i] != ';')
+			i++;
+		if (str_eq_nocase(str_trim(key), name))
+			return (struct str){ p, n };
+		rest = i < rest.n ? (struct str){ rest.p + i + 1, rest.n - i - 1 } : (struct str){ NULL, 0 };
+	}
+	return (struct str){ NULL, 0 };
+}
+
+struct multipart *
+multipart_new(struct arena *a, struct str content_type, const struct multipart_events *events, void *arg)
+{
+	struct str type, boundary;
+	struct multipart *m;
+
+	if (!content_type.p)
+		return NULL;
+	(void)str_cut(content_type, ';', &type);
+	boundary = parameter(a, content_type, S("boundary"));
+	if (!str_eq_nocase(str_trim(type), S("multipart/form-data")) || boundary.n == 0 || boundary.n > BOUNDARY_MAX)
+		return NULL;
+	m = arena_alloc(a, sizeof(*m));
+	m->a = a;
+	m->events = events;
+	m->arg = arg;
+	memcpy(m->delimiter, "\r\n--", 4);
+	memcpy(m->delimiter + 4, boundary.p, boundary.n);
+	m->delimiter_len = boundary.n + 4;
+	/* The first boundary need not follow a line end, so the body is read as if one stood before it. */
+	memcpy(m->held, "\r\n", 2);
+	m->n_held = 2;
+	return m;
+}
+
+static enum err
+bad(struct multipart *m, const char *problem)
+{
+	m->problem = problem;
+	return ERR_BAD_REQUEST;
+}
+
+static enum err
+begin_part(struct multipart *m, struct str head)
+{
+	struct str line, name = { NULL, 0 }, file_name = { NULL, 0 };
+
+	if (++m->n_parts > PARTS_MAX)
+		return bad(m, "The form has too many parts.");
+	while (head.n > 0) {
+		struct str field, value;
+
+		head = str_cut(head, '\n', &line);
+		value = str_cut(line, ':', &field);
+		if (!str_eq_nocase(field, S("Content-Disposition")) || !value.p)
+			continue;
+		if (value.n > 0 && value.p[value.n - 1] == '\r')
+			value.n--;
+		name = parameter(m->a, value, S("name"));
+		file_name = parameter(m->a, value, S("filename"));
+	}
+	if (!name.p)
+		return bad(m, "A part of the form has no name.");
+	if (!str_utf8(name) || !str_utf8(file_name))
+		return bad(m, "A part's name is not UTF-8.");
+	m->state = BODY;
+	return m->events->part(m->arg, name, file_name);
+}
+
+/* Emits a body's bytes up to the delimiter, or all that cannot be the start of one. *used: how many were decided upon. */
+static enum err
+take_body(struct multipart *m, struct str s, size_t *used)
+{
+	const char *at = memmem(s.p, s.n, m->delimiter, m->delimiter_len);
+	size_t n = at ? (size_t)(at - s.p) : s.n;
+	enum err e = ERR_OK;
+
+	if (!at) {
+		const char *cr = memrchr(s.p + (s.n > m->delimiter_len ? s.n - m->delimiter_len : 0), '\r',
+		    s.n > m->delimiter_len ? m->delimiter_len : s.n);
+
+		/* The delimiter has one CR, at its begin, so only the last one can begin it. */
+		if (cr)
+			n = (size_t)(cr - s.p);
+	}
+	if (n > 0 && m->state == BODY)
+		e = m->events->data(m->arg, (struct str){ s.p, n });
+	*used = n;
+	if (e == ERR_OK && at) {
+		*used += m->delimiter_len;
+		if (m->state == BODY)
+			e = m->events->part_end(m->arg);
+		m->state = AFTER_BOUNDARY;
+	}
+	return e;
+}
+
+/* One step over s; *used == 0: more bytes are needed. */
+static enum err
+step(struct multipart *m, struct str s, size_t *used)
+{
+	const char *end;
+	enum err e;
+
+	*used = 0;
+	switch (m->state) {
+	case BEFORE:
+	case BODY:
+		return take_body(m, s, used);
+	case AFTER_BOUNDARY:
+		if (s.n < 2)
+			return ERR_OK;
+		*used = 2;
+		if (memcmp(s.p, "--", 2) == 0)
+			m->state = OVER;
+		else if (memcmp(s.p, "\r\n", 2) == 0)
+			m->state = HEADERS;
+		else
+			return bad(m, "A boundary of the form is followed by something else than a line end.");
+		return ERR_OK;
+	case HEADERS:
+		end = memmem(s.p, s.n, "\r\n\r\n", 4);
+		if (!end)
+			return s.n > HEADERS_MAX ? bad(m, "A part's headers are too long.") : ERR_OK;
+		e = (size_t)(end - s.p) > HEADERS_MAX ? bad(m, "A part's headers are too long.") :
+		    begin_part(m, (struct str){ s.p, (size_t)(end - s.p) });
+		*used = (size_t)(end - s.p) + 2;	/* the second line end may begin the delimiter of an empty body */
+		if (e == ERR_OK && m->state == BODY)
+			*used += 2;
+		return e;
+	case OVER:
+		*used = s.n;
+		return ERR_OK;
+	}
+	return ERR_OK;
+}
+
+/* Steps over s until more is needed; what is left is the result. */
+static enum err
+run(struct multipart *m, struct str *s)
+{
+	size_t used = 1;
+
+	while (used > 0 && s->n > 0) {
+		enum err e = step(m, *s, &used);
+
+		if (e != ERR_OK)
+			return e;
+		s->p += used;
+		s->n -= used;
+	}
+	return ERR_OK;
+}
+
+enum err
+multipart_feed(struct multipart *m, struct str bytes)
+{
+	while (bytes.n > 0) {
+		/* What was held and as much of the new as fits are looked at together. */
+		size_t room = sizeof(m->held) - m->n_held, take = bytes.n < room ? bytes.n : room;
+		struct str s = { m->held, m->n_held + take };
+		enum err e;
+
+		memcpy(m->held + m->n_held, bytes.p, take);
+		bytes.p += take;
+		bytes.n -= take;
+		if ((e = run(m, &s)) != ERR_OK)
+			return e;
+		memmove(m->held, s.p, s.n);
+		m->n_held = s.n;
+		if (m->n_held == sizeof(m->held))
+			return bad(m, "A part's headers are too long.");
+	}
+	return ERR_OK;
+}
+
+enum err
+multipart_end(struct multipart *m)
+{
+	return m->state == OVER ? ERR_OK : bad(m, "The form ends before its closing boundary.");
+}
+
+const char *
+multipart_problem(const struct multipart *m)
+{
+	return m->problem ? m->problem : "The form is malformed.";
+}

@@ -1,0 +1,31 @@
+-- A new account, signed in.
+-- name: auth_register
+-- args: email text, password_hash text, display_name text, lifetime_seconds int8
+-- row: session_id uuid, issued_at int8, expires_at int8, uid uuid, email text, display_name text
+-- keep
+SELECT s.session_id, extract(epoch FROM now())::bigint AS issued_at,
+	extract(epoch FROM s.expires_at)::bigint AS expires_at, s.uid, s.email, s.display_name
+FROM user_register($1, $2, $3) AS u (id), session_open(u.id, make_interval(secs => $4)) s;
+
+-- name: auth_find
+-- args: email text
+-- row: id uuid, password_hash text
+SELECT id, password_hash FROM user_for_login($1);
+
+-- name: auth_session_open
+-- args: user_id uuid, lifetime_seconds int8
+-- row: session_id uuid, issued_at int8, expires_at int8, uid uuid, email text, display_name text
+SELECT session_id, extract(epoch FROM now())::bigint AS issued_at, extract(epoch FROM expires_at)::bigint AS expires_at,
+	uid, email, display_name
+FROM session_open($1, make_interval(secs => $2));
+
+-- name: auth_session_close
+-- args: session_id uuid
+-- row: body json
+UPDATE session SET revoked_at = now() WHERE id = $1 AND user_id = caller_id()
+RETURNING json_build_object('message', 'Logout successful') AS body;
+
+-- name: auth_me
+-- row: body json
+SELECT json_build_object('uid', id, 'email', email, 'displayName', display_name, 'token', NULL) AS body
+FROM app_user WHERE id = caller_id();

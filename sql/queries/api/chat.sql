@@ -1,0 +1,60 @@
+-- name: chat_start
+-- args: message text, conversation uuid, queue_max int4
+-- row: run_id uuid, conversation_id uuid
+-- keep
+SELECT run_id, conversation_id FROM chat_start($1, $2, $3);
+
+-- name: run_show
+-- args: id uuid
+-- row: body json
+SELECT run_json(r) AS body FROM run r WHERE r.id = $1 AND r.owner_id = caller_id();
+
+-- What is needed to resume a run's stream; `kept` says whether its events are still there.
+-- name: run_resume
+-- args: id uuid
+-- row: run_id uuid, conversation_id uuid, last_seq int8, kept bool
+SELECT r.id AS run_id, r.conversation_id, r.last_seq,
+	r.ended_at IS NULL OR EXISTS (SELECT FROM stream_event e WHERE e.topic = 'run:' || r.id AND e.seq = r.last_seq) AS kept
+FROM run r WHERE r.id = $1 AND r.owner_id = caller_id();
+
+-- name: run_cancel
+-- args: id uuid
+-- row: body json
+SELECT run_cancel($1) AS body;
+
+-- name: conversation_list
+-- args: rows int8, before uuid
+-- row: body json, cursor uuid
+SELECT conversation_json(c) AS body, c.id AS cursor FROM conversation c
+WHERE c.owner_id = caller_id() AND ($2 IS NULL OR c.id < $2) ORDER BY c.id DESC LIMIT $1;
+
+-- A conversation with its newest messages, oldest of them first; `before` is a message's id.
+-- name: conversation_show
+-- args: id uuid, rows int8, before uuid
+-- row: body json
+SELECT (conversation_json(c)::jsonb || jsonb_build_object('messages', coalesce((
+	SELECT jsonb_agg(message_json(m) ORDER BY m.id) FROM (
+		SELECT * FROM message WHERE conversation_id = c.id AND ($3 IS NULL OR id < $3) ORDER BY id DESC LIMIT $2
+	) m), '[]')))::json AS body
+FROM conversation c WHERE c.id = $1 AND c.owner_id = caller_id();
+
+-- name: conversation_rename
+-- args: id uuid, title text
+-- row: body json
+UPDATE conversation c SET title = $2, updated_at = now() WHERE c.id = $1 AND c.owner_id = caller_id()
+RETURNING conversation_json(c) AS body;
+
+-- name: conversation_delete
+-- args: id uuid
+-- row: id uuid
+SELECT id FROM conversation_delete($1);
+
+-- name: artifact_show
+-- args: id uuid
+-- row: blob_id uuid, name text, mime_type text, size int8
+SELECT blob_id, name, mime_type, size FROM artifact WHERE id = $1 AND owner_id = caller_id();
+
+-- name: blob_chunk_read
+-- args: blob uuid, n int8
+-- row: data text
+SELECT encode(data, 'hex') AS data FROM blob_chunk WHERE blob_id = $1 AND n = $2;

@@ -1,0 +1,31 @@
+-- First statement of every signed-in request: makes the session's user the transaction's caller, or raises 401 or 403.
+-- name: caller_session
+-- args: session uuid, needs_admin bool
+-- row: user_id uuid, role text
+SELECT user_id, role FROM caller_session($1, $2);
+
+-- Claims an Idempotency-Key; raises MRIDM where there is a reply to repeat.
+-- name: idempotency_claim
+-- args: key text, body_mac bytea
+-- row: idempotency_claim void
+SELECT idempotency_claim($1, $2);
+
+-- The row that the first request of this key was answered with.
+-- name: idempotency_reply
+-- args: key text
+-- row: reply json
+SELECT to_json(reply) AS reply FROM idempotency
+WHERE owner_id = coalesce(caller_id(), '00000000-0000-0000-0000-000000000000') AND key = $1;
+
+-- name: process_store
+-- args: host text, role text, pid int8, version text, started_at text, stats text
+-- row: process_seen void
+SELECT process_seen($1, $2, $3::int, $4, $5::timestamptz, $6::jsonb);
+
+-- name: process_forget
+-- args: host text, role text, pid int8
+DELETE FROM process WHERE host = $1 AND role = $2 AND pid = $3::int;
+
+-- name: system_migration
+-- row: migration int4
+SELECT max(version) AS migration FROM migration;

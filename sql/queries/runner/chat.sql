@@ -1,0 +1,63 @@
+-- What a chat needs to know of its user: who is asked for, and whether there are passages to look in.
+-- name: runner_chat_user
+-- args: owner uuid
+-- row: name text, assistant_name text, interests text, documents bool
+SELECT u.display_name AS name, u.assistant_name, array_to_string(u.interests, ', ') AS interests,
+	EXISTS (SELECT FROM chunk c WHERE c.owner_id = u.id) AS documents
+FROM app_user u WHERE u.id = $1;
+
+-- The conversation up to this run's own question, newest first.
+-- name: runner_chat_history
+-- args: run_id uuid, conversation uuid, rows int8
+-- row: role text, content text
+SELECT m.role, m.content FROM message m WHERE m.conversation_id = $2
+	AND m.id <= (SELECT q.id FROM message q WHERE q.run_id = $1 AND q.role = 'user')
+ORDER BY m.id DESC LIMIT $3;
+
+-- What earlier attempts of this run have told.
+-- name: runner_chat_events
+-- args: run_id uuid
+-- row: type text, data text
+SELECT e.type, e.data::text AS data FROM stream_event e
+WHERE e.topic = 'run:' || $1::uuid AND e.type IN ('token', 'activity') ORDER BY e.seq;
+
+-- name: runner_chat_end
+-- args: run_id uuid, runner text, attempt int4, after int8, content text, sources text, reason text
+-- row: chat_finish int8
+SELECT chat_finish($1, $2, $3, $4, $5, $6::text::json, $7);
+
+-- The number of the last model call that is stored.
+-- name: runner_usage_last
+-- args: run_id uuid
+-- row: call int4
+SELECT coalesce(max(u.call), 0) AS call FROM usage_event u WHERE u.run_id = $1;
+
+-- name: runner_usage_store
+-- args: run_id uuid, call int4, provider text, model text, input_tokens int8, output_tokens int8, estimated bool
+-- row: cost numeric
+SELECT usage_record($1, $2, $3, $4, $5, $6, $7) AS cost;
+
+-- A predecessor's last call, which it could not store.
+-- name: runner_usage_lost
+-- args: run_id uuid, attempt int4, provider text, model text
+-- row: usage_unheard void
+SELECT usage_unheard($1, $2, $3, $4);
+
+-- name: runner_file_write
+-- args: run_id uuid, runner text, attempt int4, call_id text, name text, mime_type text, content bytea
+-- row: id uuid, version int4, told bool
+SELECT id, version, told FROM artifact_write($1, $2, $3, $4, $5, $6, $7);
+
+-- A file of the conversation, else a document of that name, as text of at most `most` characters.
+-- name: runner_file_read
+-- args: owner uuid, conversation uuid, name text, most int4
+-- row: content text, whole bool
+SELECT left(f.content, $4) AS content, length(f.content) <= $4 AS whole FROM (
+	(SELECT 0 AS rank, convert_from((SELECT coalesce(string_agg(b.data, ''::bytea ORDER BY b.n), '') FROM blob_chunk b
+		WHERE b.blob_id = a.blob_id), 'UTF8') AS content
+	FROM artifact a WHERE a.conversation_id = $2 AND a.owner_id = $1 AND a.name = $3 AND a.size <= 2097152
+	ORDER BY a.version DESC LIMIT 1)
+	UNION ALL
+	(SELECT 1, (SELECT string_agg(c.text, E'\n' ORDER BY c.n) FROM chunk c WHERE c.document_id = d.id)
+	FROM document d WHERE d.owner_id = $1 AND $3 IN (d.name, d.file_name) AND d.status = 'ready' ORDER BY d.id DESC LIMIT 1)
+) f ORDER BY f.rank LIMIT 1;
