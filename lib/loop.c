@@ -86,7 +86,8 @@ loop_watch(struct loop *l, struct loop_fd *f, uint32_t events)
 		epoll_ctl(l->epoll, EPOLL_CTL_DEL, f->fd, &e);
 		op = EPOLL_CTL_ADD;
 	}
-	if (epoll_ctl(l->epoll, op, f->fd, &e) != 0)
+	/* A descriptor that a library has closed already (libpq, when the server goes) has left the set by that. */
+	if (epoll_ctl(l->epoll, op, f->fd, &e) != 0 && op != EPOLL_CTL_DEL)
 		die("epoll_ctl: %s.", strerror(errno));
 	f->events = events;
 	if (op == EPOLL_CTL_DEL)

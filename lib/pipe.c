@@ -218,12 +218,13 @@ static void
 connect_go_on(struct loop_fd *self, uint32_t events)
 {
 	struct pipe *p = (struct pipe *)self;
-	PostgresPollingStatusType s = PQconnectPoll(p->conn);
+	PostgresPollingStatusType s;
 
 	(void)events;
-	/* libpq may have changed to another descriptor. */
+	/* libpq may close this descriptor and go on with another; the number may be the same. */
 	if (self->events)
 		loop_watch(p->loop, self, 0);
+	s = PQconnectPoll(p->conn);
 	self->fd = PQsocket(p->conn);
 	if (s == PGRES_POLLING_FAILED || self->fd < 0) {
 		connection_lost(p);
