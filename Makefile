@@ -61,7 +61,7 @@ $(GEN)/migrations.c: $(wildcard sql/migrations/*.sql) sql/embed-migrations.sh
 $(GEN)/schemas.h: handlers/schemas.json
 	@mkdir -p $(GEN)
 	@sed -e 's/^[[:space:]]*//' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&"/' $< >$@
-.SECONDARY: $(GEN)/queries.c $(GEN)/migrations.c
+.SECONDARY: $(generated) $(GEN)/queries.c $(GEN)/migrations.c
 
 $(B)/obj/%.o: %.c $(generated)
 	@mkdir -p $(@D)

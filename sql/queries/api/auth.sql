@@ -5,7 +5,7 @@
 -- keep
 SELECT s.session_id, extract(epoch FROM now())::bigint AS issued_at,
 	extract(epoch FROM s.expires_at)::bigint AS expires_at, s.uid, s.email, s.display_name
-FROM user_register($1, $2, $3) AS u (id), session_open(u.id, make_interval(secs => $4)) s;
+FROM user_register($1, $2, $3) AS u (id), session_open(u.id, make_interval(secs => $4::int8)) s;
 
 -- name: auth_find
 -- args: email text
@@ -17,7 +17,7 @@ SELECT id, password_hash FROM user_for_login($1);
 -- row: session_id uuid, issued_at int8, expires_at int8, uid uuid, email text, display_name text
 SELECT session_id, extract(epoch FROM now())::bigint AS issued_at, extract(epoch FROM expires_at)::bigint AS expires_at,
 	uid, email, display_name
-FROM session_open($1, make_interval(secs => $2));
+FROM session_open($1, make_interval(secs => $2::int8));
 
 -- name: auth_session_close
 -- args: session_id uuid

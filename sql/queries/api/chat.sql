@@ -26,7 +26,7 @@ SELECT run_cancel($1) AS body;
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
 SELECT conversation_json(c) AS body, c.id AS cursor FROM conversation c
-WHERE c.owner_id = caller_id() AND ($2 IS NULL OR c.id < $2) ORDER BY c.id DESC LIMIT $1;
+WHERE c.owner_id = caller_id() AND ($2::uuid IS NULL OR c.id < $2) ORDER BY c.id DESC LIMIT $1;
 
 -- A conversation with its newest messages, oldest of them first; `before` is a message's id.
 -- name: conversation_show
@@ -34,7 +34,7 @@ WHERE c.owner_id = caller_id() AND ($2 IS NULL OR c.id < $2) ORDER BY c.id DESC 
 -- row: body json
 SELECT (conversation_json(c)::jsonb || jsonb_build_object('messages', coalesce((
 	SELECT jsonb_agg(message_json(m) ORDER BY m.id) FROM (
-		SELECT * FROM message WHERE conversation_id = c.id AND ($3 IS NULL OR id < $3) ORDER BY id DESC LIMIT $2
+		SELECT * FROM message WHERE conversation_id = c.id AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $2
 	) m), '[]')))::json AS body
 FROM conversation c WHERE c.id = $1 AND c.owner_id = caller_id();
 
@@ -57,4 +57,4 @@ SELECT blob_id, name, mime_type, size FROM artifact WHERE id = $1 AND owner_id =
 -- name: blob_chunk_read
 -- args: blob uuid, n int8
 -- row: data text
-SELECT encode(data, 'hex') AS data FROM blob_chunk WHERE blob_id = $1 AND n = $2;
+SELECT encode(data, 'hex') AS data FROM blob_chunk WHERE blob_id = $1 AND n = $2::int8;

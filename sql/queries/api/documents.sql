@@ -4,7 +4,7 @@ INSERT INTO blob (owner_id) VALUES (caller_id()) RETURNING id;
 
 -- name: blob_chunk_add
 -- args: blob uuid, n int8, data bytea
-INSERT INTO blob_chunk (blob_id, n, data) VALUES ($1, $2, $3);
+INSERT INTO blob_chunk (blob_id, n, data) VALUES ($1, $2::int8, $3);
 
 -- name: document_create
 -- args: blob uuid, sha256 bytea, size int8, name text, description text, file_name text, waits bool, queue_max int4
@@ -16,7 +16,7 @@ SELECT body, run_id FROM document_create($1, $2, $3, $4, $5, $6, $7, $8);
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
 SELECT document_json(d) AS body, d.id AS cursor FROM document d
-WHERE d.owner_id = caller_id() AND ($2 IS NULL OR d.id < $2) ORDER BY d.id DESC LIMIT $1;
+WHERE d.owner_id = caller_id() AND ($2::uuid IS NULL OR d.id < $2) ORDER BY d.id DESC LIMIT $1;
 
 -- name: document_show
 -- args: id uuid
@@ -37,4 +37,4 @@ SELECT run_id FROM document_reindex($1, $2);
 -- name: document_search
 -- args: question text, rows int8, queue_max int4
 -- row: run_id uuid
-SELECT run_enqueue('search', jsonb_build_object('q', $1, 'limit', $2, 'reply', 'search'), $3, priority => 10) AS run_id;
+SELECT run_enqueue('search', jsonb_build_object('q', $1::text, 'limit', $2::int8, 'reply', 'search'), $3, priority => 10) AS run_id;
