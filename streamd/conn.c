@@ -29,7 +29,7 @@ conn_has_room(const struct conn *c, size_t len)
 	return c->n == 0 || (c->n < QUEUE_BUFFERS && c->queued + len <= QUEUE_BYTES);
 }
 
-/* When the connection wants to be looked at: the reader has stalled, or something of its kind. */
+/* When a reader that has taken nothing is given up. */
 static int64_t
 stall_ms(const struct conn *c)
 {
@@ -39,10 +39,11 @@ stall_ms(const struct conn *c)
 void
 conn_rearm(struct conn *c)
 {
-	int64_t due = c->kind && !c->closing ? c->kind->due_ms(c) : 0;
+	int64_t due;
 
 	if (c->dead)
 		return;
+	due = c->closing ? 0 : c->kind->due_ms(c);
 	if (c->n > 0 && (due == 0 || stall_ms(c) < due))
 		due = stall_ms(c);
 	if (due == 0)
@@ -111,14 +112,6 @@ conn_put(struct conn *c, struct buffer *b)
 	c->server->dirty = c;
 }
 
-static void
-count_sent(const struct buffer *b, int64_t now_us)
-{
-	if (b->born_us == 0)
-		return;
-	stats_lag(now_us - b->born_us);
-}
-
 /* Takes what has been written off the queue. */
 static void
 queue_advance(struct conn *c, size_t wrote)
@@ -134,7 +127,8 @@ queue_advance(struct conn *c, size_t wrote)
 		wrote -= b->len - c->written;
 		c->written = 0;
 		c->queued -= b->len;
-		count_sent(b, now_us);
+		if (b->born_us != 0)
+			stats_lag(now_us - b->born_us);
 		buffer_drop(b);
 	}
 	c->written += (uint32_t)wrote;

@@ -136,12 +136,12 @@ http_head_feed(struct http_head *h, struct str bytes)
 
 	h->parse->taken += bytes.n;
 	(void)http_parser_execute(&h->parse->parser, &settings, bytes.p, bytes.n);
+	if (HTTP_PARSER_ERRNO(&h->parse->parser) == HPE_HEADER_OVERFLOW || h->parse->taken > HEAD_MAX)
+		return HTTP_TOO_LARGE;
 	if (h->parse->complete) {
 		head_fill(h);
 		return HTTP_READY;
 	}
-	if (HTTP_PARSER_ERRNO(&h->parse->parser) == HPE_HEADER_OVERFLOW || h->parse->taken > HEAD_MAX)
-		return HTTP_TOO_LARGE;
 	return HTTP_PARSER_ERRNO(&h->parse->parser) == HPE_OK ? HTTP_MORE : HTTP_BAD;
 }
 

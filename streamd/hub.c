@@ -222,6 +222,7 @@ hub_next_hungry(struct hub *h)
 	if (t->unsure)
 		t->latest = 0;
 	t->unsure = false;
+	t->latest_before = t->latest;
 	return t;
 }
 
@@ -271,7 +272,8 @@ hub_read_done(struct topic *t, int64_t head, bool empty)
 		log_warn("a topic's log ends before what was asked for", "topic", t->name);
 		subs_move(t, t->read_upto, head);
 	}
-	if (head > t->latest)
+	/* Nothing was told since the read began: then it knows best. */
+	if (head > t->latest || t->latest == t->latest_before)
 		t->latest = head;
 	DL_FOREACH(t->subs, s)
 		feed_if_behind(t, s);

@@ -37,6 +37,7 @@ struct topic {
 	struct sub *subs;
 	struct topic *hungry_next;
 	int64_t latest;		/* the last seq known to exist */
+	int64_t latest_before;	/* `latest` as it was when the read began */
 	int64_t read_upto;	/* while reading: the seq after which the read goes on */
 	uint32_t busy;		/* callers on the stack that still need it */
 	bool unsure;		/* notifications may have been missed: `latest` is not to be relied on */

@@ -1,0 +1,311 @@
+"""What the tests of streamd share: a PostgreSQL cluster of their own, a streamd on a socket of its own, and a client that reads
+chunked event streams strictly."""
+import atexit
+import base64
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.environ.get("MILLRACE_DEV_BIN", os.path.join(ROOT, "build"))
+PGBIN = os.environ.get("MILLRACE_DEV_PGBIN", "/usr/lib/postgresql/15/bin")
+USER = "0198c0de-0000-7000-8000-000000000001"
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+
+
+class Cluster:
+    """An initialised, migrated cluster in a directory that goes with us."""
+
+    def __init__(self):
+        self.top = tempfile.mkdtemp(prefix="millrace-streamd-")
+        self.data = os.path.join(self.top, "data")
+        os.chmod(self.top, 0o755)
+        if os.getuid() == 0:
+            shutil.chown(self.top, "postgres")
+        atexit.register(self.remove)
+        self.as_server(PGBIN + "/initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8",
+                       "--locale=C.UTF-8")
+        self.start()
+        self.psql("postgres", "postgres", "-f", ROOT + "/sql/roles.sql")
+        self.psql("postgres", "postgres", "-c", "CREATE DATABASE millrace OWNER millrace_owner")
+        migrations = sorted(os.listdir(ROOT + "/sql/migrations"))
+        for name in migrations:
+            self.psql("millrace_owner", "millrace", "-1", "-f", ROOT + "/sql/migrations/" + name)
+        self.latest = int(migrations[-1][:4])
+
+    def as_server(self, *command):
+        """PostgreSQL refuses to run as root."""
+        if os.getuid() == 0:
+            command = ("setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups") + command
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def start(self):
+        self.as_server(PGBIN + "/pg_ctl", "-D", self.data, "-l", self.top + "/log", "-w", "-o",
+                       "-k %s -c listen_addresses='' -c fsync=off -c wal_writer_delay=10s" % self.top, "start")
+
+    def stop(self, mode="fast"):
+        self.as_server(PGBIN + "/pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
+
+    def remove(self):
+        try:
+            self.stop("immediate")
+        except subprocess.CalledProcessError:
+            pass
+        shutil.rmtree(self.top, ignore_errors=True)
+
+    def psql(self, role, db, *args):
+        return subprocess.run(["psql", "-h", self.top, "-U", role, "-d", db, "-v", "ON_ERROR_STOP=1", "-Atq", *args],
+                              check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.strip()
+
+    def sql(self, text, role="millrace_runner"):
+        return self.psql(role, "millrace", "-c", text)
+
+    def set_version(self, version):
+        self.sql("DELETE FROM migration; INSERT INTO migration VALUES (%d, 'test', '')" % version, "millrace_owner")
+
+    def publish(self, topic, type, data):
+        return int(self.sql("SELECT publish('%s', '%s', %s)" % (topic, type, quoted(json.dumps(data)))))
+
+    def publish_many(self, topic, n, type="token", start=1):
+        """n events {"content": "<number>"} in one transaction."""
+        self.sql("SELECT publish_many(array_fill('%s'::text, ARRAY[%d]), array_fill('%s'::text, ARRAY[%d]), "
+                 "(SELECT array_agg(json_build_object('content', g::text)::text ORDER BY g) FROM generate_series(%d, %d) g))"
+                 % (topic, n, type, n, start, start + n - 1))
+
+
+def quoted(text):
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Streamd:
+    """One streamd; the listening socket is ours and outlives it, as systemd's would."""
+
+    def __init__(self, cluster, **settings):
+        self.cluster = cluster
+        self.path = tempfile.mktemp(prefix="streamd-", suffix=".sock", dir=cluster.top)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        self.listener.listen(4096)
+        self.log = open(self.path + ".log", "w+")
+        self.settings = settings
+        self.process = None
+        atexit.register(self.kill)
+
+    def start(self, wait=True):
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("MILLRACE_", "API_", "OPENAI_", "PG", "LISTEN_"))}
+        env["MILLRACE_DB"] = "host=%s dbname=millrace" % self.cluster.top
+        env.update({"MILLRACE_" + k.upper(): str(v) for k, v in self.settings.items()})
+
+        # LISTEN_PID has to be the daemon's own.
+        launch = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); "
+                  "os.execv(sys.argv[2], sys.argv[2:])")
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", launch, str(self.listener.fileno()), os.path.join(BIN, "millrace-streamd")],
+            env=env, stderr=self.log, pass_fds=(self.listener.fileno(),))
+        if wait:
+            self.wait_for("ready")
+        return self
+
+    def said(self):
+        self.log.flush()
+        with open(self.log.name) as f:
+            return f.read()
+
+    def wait_for(self, word, seconds=10):
+        end = time.time() + seconds
+        while '"' + word not in self.said():
+            if time.time() > end or self.process.poll() is not None:
+                raise AssertionError("streamd did not say %s: %s" % (word, self.said()))
+            time.sleep(0.02)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(10)
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def memory(self, field="Pss"):
+        """Kilobytes of the daemon."""
+        with open("/proc/%d/smaps_rollup" % self.process.pid) as f:
+            for line in f:
+                if line.startswith(field + ":"):
+                    return int(line.split()[1])
+        raise AssertionError(field)
+
+    def connect(self):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(10)
+        s.connect(self.path)
+        return s
+
+    def raw(self, data, timeout=10):
+        """Everything that comes back for these bytes."""
+        s = self.connect()
+        s.settimeout(timeout)
+        try:
+            s.sendall(data)
+        except OSError:
+            pass
+        return read_all(s)
+
+    def request(self, path, grant, method="GET"):
+        s = self.connect()
+        s.sendall(request_bytes(path, grant, method))
+        return s
+
+    def stream(self, run, after=0, **grant):
+        return Stream(self.request("/_stream/run/" + run, make_grant(run, after=after, **grant)))
+
+    def reply(self, run, method="GET", **grant):
+        return self.request("/_stream/reply/" + run, make_grant(run, method=method, **grant), method)
+
+
+def new_run():
+    return str(uuid.uuid4())
+
+
+def make_grant(run, **more):
+    g = {"method": "GET", "user": USER, "topic": "run:" + run, "after": 0, "expires_at": 0, "wait_seconds": 10,
+         "timeout_status": 504, "timeout_body": '{"status":"running"}', "request_id": "req-1",
+         "headers": [["X-Run-Id", run]]}
+    g.update(more)
+    return g
+
+
+def encode_grant(grant):
+    return base64.urlsafe_b64encode(json.dumps(grant).encode()).rstrip(b"=").decode()
+
+
+def request_bytes(path, grant, method="GET"):
+    return ("%s %s HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: req-1\r\nConnection: close\r\n%s\r\n"
+            % (method, path, "X-Grant: %s\r\n" % encode_grant(grant) if grant is not None else "")).encode()
+
+
+def read_all(s):
+    got = b""
+    while True:
+        try:
+            part = s.recv(65536)
+        except ConnectionResetError:
+            return got
+        if not part:
+            return got
+        got += part
+
+
+def parse_reply(raw):
+    """(status, headers, body) of a whole reply with Content-Length."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    headers = {}
+    for line in lines[1:]:
+        name, _, value = line.partition(": ")
+        headers[name.lower()] = value
+    return int(lines[0].split()[1]), headers, body
+
+
+class Stream:
+    """An SSE stream over chunked encoding. `events` are (id, type, data text); `clean` after its last chunk came, `closed`
+    after the connection ended."""
+
+    def __init__(self, s):
+        self.s = s
+        self.raw = b""
+        self.text = b""
+        self.head = None
+        self.events = []
+        self.pings = 0
+        self.lines = []
+        self.clean = self.closed = False
+
+    def take(self, data):
+        self.raw += data
+        if self.head is None:
+            head, sep, rest = self.raw.partition(b"\r\n\r\n")
+            if not sep:
+                return
+            self.status, self.headers, _ = parse_reply(head + sep)
+            self.head, self.raw = head, rest
+        while not self.clean:
+            size, sep, rest = self.raw.partition(b"\r\n")
+            if not sep:
+                break
+            n = int(size, 16)
+            if len(rest) < n + 2:
+                break
+            assert rest[n:n + 2] == b"\r\n", rest[:80]
+            self.text += rest[:n]
+            self.raw = rest[n + 2:]
+            if n == 0:
+                self.clean = True
+                assert self.raw == b"", self.raw[:80]
+        while b"\n\n" in self.text:
+            block, _, self.text = self.text.partition(b"\n\n")
+            self.block(block.decode())
+
+    def block(self, block):
+        if block == ": ping":
+            self.pings += 1
+            return
+        if not block.startswith("id: "):
+            self.lines.append(block)
+            return
+        id, event, data = block.split("\n")
+        assert event.startswith("event: ") and data.startswith("data: "), block[:200]
+        self.events.append((int(id[4:]), event[7:], data[6:]))
+
+    def pump(self, seconds=0.0):
+        """Takes in what comes within so long, or until the end."""
+        end = time.time() + seconds
+        while not self.closed:
+            left = end - time.time()
+            self.s.settimeout(max(left, 0.0001))
+            try:
+                data = self.s.recv(1 << 20)
+            except (TimeoutError, socket.timeout, BlockingIOError):
+                return self
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                self.closed = True
+                self.s.close()
+            else:
+                self.take(data)
+        return self
+
+    def until(self, done, seconds=10):
+        end = time.time() + seconds
+        while not done(self):
+            if self.closed or time.time() > end:
+                raise AssertionError("%d events, the last %r, clean %s, closed %s"
+                                     % (len(self.events), self.events[-1:], self.clean, self.closed))
+            self.pump(0.02)
+        return self
+
+    def until_events(self, n, seconds=10):
+        return self.until(lambda s: len(s.events) >= n, seconds)
+
+    def until_end(self, seconds=10):
+        end = time.time() + seconds
+        while not self.closed and time.time() < end:
+            self.pump(0.05)
+        assert self.closed, "the stream did not end"
+        return self
+
+    def ids(self):
+        return [e[0] for e in self.events]
+
+    def close(self):
+        self.s.close()
