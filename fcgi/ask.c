@@ -20,7 +20,8 @@ static struct str
 request_mac(struct req *r)
 {
 	return mac(r->a, "idempotency",
-	    arena_printf(r->a, "%s\n%.*s\n%.*s", method_name(r->route->method), S_ARG(r->path), S_ARG(r->body)));
+	    arena_printf(r->a, "%s\n%.*s\n%.*s", method_name(r->route->method), S_ARG(r->path),
+		S_ARG(r->body)));
 }
 
 static void
@@ -53,7 +54,7 @@ replay(void *arg, enum err e, int failed, struct str text, PGresult **res, int n
 	(void)failed;
 	(void)text;
 	if (e == ERR_OK && (PQntuples(res[n - 1]) != 1 ||
-	    json_parse(r->a, sql_get(res[n - 1], 0, 0), &kept, &why) != ERR_OK))
+			       json_parse(r->a, sql_get(res[n - 1], 0, 0), &kept, &why) != ERR_OK))
 		e = ERR_OVERLOADED;
 	if (e == ERR_OK) {
 		count = json_object_array_length(kept);
@@ -62,7 +63,8 @@ replay(void *arg, enum err e, int failed, struct str text, PGresult **res, int n
 			json_object *o = json_object_array_get_idx(kept, i);
 
 			if (o)
-				r->replayed[i] = (struct str){ json_object_get_string(o), (size_t)json_object_get_string_len(o) };
+				r->replayed[i] = (struct str){ json_object_get_string(o),
+					(size_t)json_object_get_string_len(o) };
 		}
 		r->n_replayed = count;
 		reply_header(r, "Idempotent-Replayed", S("true"));
@@ -98,7 +100,8 @@ ask_replay(struct req *r)
 	size_t n = add_caller(r, s, caller);
 	enum err e;
 
-	s[n++] = (struct pipe_statement){ .query = &query_idempotency_reply, .args = &key, .n_args = 1 };
+	s[n++] =
+	    (struct pipe_statement){ .query = &query_idempotency_reply, .args = &key, .n_args = 1 };
 	if ((e = send_unit(r, s, n, replay)) != ERR_OK)
 		reply_error(r, e);
 }
@@ -128,7 +131,9 @@ req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n,
 	size_t count = add_caller(r, s, caller);
 
 	if (!r->worker->current)
-		return refuse(r, ERR_OVERLOADED, "The database is not at this version; an administrator runs: millracectl migrate");
+		return refuse(r, ERR_OVERLOADED,
+		    "The database is not at this version; an administrator runs: millracectl "
+		    "migrate");
 	r->answer = answer;
 	r->asked = q;
 	if (!is_idempotent(r, q)) {
@@ -139,11 +144,14 @@ req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n,
 		abort();
 	claim[0] = (struct sql_arg){ .type = SQL_TEXT, .s = r->idempotency_key };
 	claim[1] = (struct sql_arg){ .type = SQL_BYTES, .s = request_mac(r) };
-	s[count++] = (struct pipe_statement){ .query = &query_idempotency_claim, .args = claim, .n_args = 2 };
+	s[count++] = (struct pipe_statement){
+		.query = &query_idempotency_claim, .args = claim, .n_args = 2
+	};
 	if (n > 0)
 		memcpy(with_key, args, (size_t)n * sizeof(*args));
 	with_key[n] = claim[0];
-	s[count++] = (struct pipe_statement){ .query = q, .keep = true, .args = with_key, .n_args = n + 1 };
+	s[count++] =
+	    (struct pipe_statement){ .query = q, .keep = true, .args = with_key, .n_args = n + 1 };
 	return send_unit(r, s, count, answered);
 }
 
@@ -168,7 +176,8 @@ struct str
 row_text(const struct req *r, int row, int column)
 {
 	if (r->replayed)
-		return (size_t)column < r->n_replayed ? r->replayed[column] : (struct str){ NULL, 0 };
+		return (size_t)column < r->n_replayed ? r->replayed[column]
+						      : (struct str){ NULL, 0 };
 	return sql_get(r->rows, row, column);
 }
 

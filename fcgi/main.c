@@ -15,11 +15,14 @@ usage(FILE *out)
 {
 	fputs("Usage: millrace-fcgi --group NAME\n"
 	      "       millrace-fcgi --routes | --openapi | --version | --help\n\n"
-	      "One worker of a pool: a FastCGI application behind nginx. It takes its listening socket as\n"
-	      "descriptor 3 (systemd socket activation, or millrace-spawn), and ends on SIGTERM once nginx has\n"
+	      "One worker of a pool: a FastCGI application behind nginx. It takes its listening "
+	      "socket as\n"
+	      "descriptor 3 (systemd socket activation, or millrace-spawn), and ends on SIGTERM "
+	      "once nginx has\n"
 	      "closed its kept connections.\n\n"
 	      "  --group NAME   the pool whose routes it serves\n"
-	      "  --routes       print METHOD PATH MODE of every route (I immediate, D deferred, SSE)\n"
+	      "  --routes       print METHOD PATH MODE of every route (I immediate, D deferred, "
+	      "SSE)\n"
 	      "  --openapi      print the OpenAPI 3.1 document\n\n",
 	    out);
 	config_help(out);
@@ -33,7 +36,8 @@ log_level(void)
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strcmp(config()->log_level, names[i]) == 0)
 			return (enum log_level)i;
-	die("MILLRACE_LOG_LEVEL is \"%s\"; it takes debug, info, warn or error.", config()->log_level);
+	die("MILLRACE_LOG_LEVEL is \"%s\"; it takes debug, info, warn or error.",
+	    config()->log_level);
 }
 
 static void
@@ -51,9 +55,12 @@ int
 main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "group", required_argument, NULL, 'g' }, { "routes", no_argument, NULL, 'r' },
-		{ "openapi", no_argument, NULL, 'o' }, { "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+		{ "group", required_argument, NULL, 'g' },
+		{ "routes", no_argument, NULL, 'r' },
+		{ "openapi", no_argument, NULL, 'o' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	const char *group = NULL;
 	int c;

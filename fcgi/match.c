@@ -7,7 +7,11 @@ const char *
 method_name(enum method m)
 {
 	static const char *const names[] = {
-		[M_GET] = "GET", [M_POST] = "POST", [M_PUT] = "PUT", [M_PATCH] = "PATCH", [M_DELETE] = "DELETE",
+		[M_GET] = "GET",
+		[M_POST] = "POST",
+		[M_PUT] = "PUT",
+		[M_PATCH] = "PATCH",
+		[M_DELETE] = "DELETE",
 	};
 
 	return names[m];
@@ -72,7 +76,8 @@ route_match(const char *group, int method, struct str path)
 	for (size_t i = 0; i < n_routes; i++) {
 		struct match m = { 0 };
 
-		if (strcmp(routes[i].group, group) != 0 || !path_fits(routes[i].path, path, &score, &m))
+		if (strcmp(routes[i].group, group) != 0 ||
+		    !path_fits(routes[i].path, path, &score, &m))
 			continue;
 		if (best.methods == 0 || score > best_score) {
 			best = m;
@@ -124,12 +129,14 @@ routes_check(void)
 	for (size_t i = 0; i < n_routes; i++) {
 		const struct route *r = &routes[i];
 
-		if (!r->method || !r->group || !r->caller || !r->rate || !r->mode || !r->body_kind || !r->path || !r->handler ||
-		    !r->status || !r->summary)
+		if (!r->method || !r->group || !r->caller || !r->rate || !r->mode ||
+		    !r->body_kind || !r->path || !r->handler || !r->status || !r->summary)
 			die("Route %zu (%s) lacks a column.", i, r->path ? r->path : "?");
 		for (size_t k = 0; k < i; k++)
-			if (routes[k].method == r->method && str_eq(bare_pattern(a, routes[k].path), bare_pattern(a, r->path)))
-				die("%s %s stands in the route table twice.", method_name(r->method), r->path);
+			if (routes[k].method == r->method &&
+			    str_eq(bare_pattern(a, routes[k].path), bare_pattern(a, r->path)))
+				die("%s %s stands in the route table twice.",
+				    method_name(r->method), r->path);
 	}
 	arena_free(a);
 }
@@ -137,7 +144,9 @@ routes_check(void)
 void
 routes_print(FILE *out)
 {
-	static const char *const modes[] = { [IMMEDIATE] = "I", [DEFERRED] = "D", [STREAM] = "SSE" };
+	static const char *const modes[] = {
+		[IMMEDIATE] = "I", [DEFERRED] = "D", [STREAM] = "SSE"
+	};
 
 	for (size_t i = 0; i < n_routes; i++) {
 		struct str rest = str_from(routes[i].path);

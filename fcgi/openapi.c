@@ -35,8 +35,11 @@ put_path_parameters(struct buf *b, const char *path, bool *first)
 		if (part.n == 0 || part.p[0] != '{')
 			continue;
 		(void)str_cut((struct str){ part.p + 1, part.n - 2 }, ':', &name);
-		buf_printf(b, "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"%s}}",
-		    *first ? "" : ",", S_ARG(name), memmem(part.p, part.n, ":uuid", 5) ? ",\"format\":\"uuid\"" : "");
+		buf_printf(b,
+		    "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":"
+		    "\"string\"%s}}",
+		    *first ? "" : ",", S_ARG(name),
+		    memmem(part.p, part.n, ":uuid", 5) ? ",\"format\":\"uuid\"" : "");
 		*first = false;
 	}
 }
@@ -44,7 +47,9 @@ put_path_parameters(struct buf *b, const char *path, bool *first)
 static void
 put_header_parameter(struct buf *b, const char *name, const char *description, bool *first)
 {
-	buf_printf(b, "%s{\"name\":\"%s\",\"in\":\"header\",\"schema\":{\"type\":\"string\"},\"description\":\"%s\"}",
+	buf_printf(b,
+	    "%s{\"name\":\"%s\",\"in\":\"header\",\"schema\":{\"type\":\"string\"},\"description\":"
+	    "\"%s\"}",
 	    *first ? "" : ",", name, description);
 	*first = false;
 }
@@ -61,14 +66,18 @@ put_parameters(struct buf *b, const struct route *r)
 		struct buf one = { .a = b->a };
 
 		field_schema(&one, f, !r->snake);
-		buf_printf(b, "%s{\"name\":\"%s\",\"in\":\"query\",\"required\":%s,\"schema\":%.*s}", first ? "" : ",", f->name,
-		    f->required == REQUIRED ? "true" : "false", S_ARG(buf_str(&one)));
+		buf_printf(b,
+		    "%s{\"name\":\"%s\",\"in\":\"query\",\"required\":%s,\"schema\":%.*s}",
+		    first ? "" : ",", f->name, f->required == REQUIRED ? "true" : "false",
+		    S_ARG(buf_str(&one)));
 		first = false;
 	}
 	if (r->idempotent)
-		put_header_parameter(b, "Idempotency-Key", "The same key and body within 24 hours get the first reply again.", &first);
+		put_header_parameter(b, "Idempotency-Key",
+		    "The same key and body within 24 hours get the first reply again.", &first);
 	if (r->mode == STREAM && r->method == M_GET)
-		put_header_parameter(b, "Last-Event-ID", "The id of the last event that was seen.", &first);
+		put_header_parameter(
+		    b, "Last-Event-ID", "The id of the last event that was seen.", &first);
 	buf_put(b, S("]"));
 }
 
@@ -80,7 +89,8 @@ put_body(struct buf *b, const struct route *r)
 	buf_printf(b, ",\"requestBody\":{\"required\":true,\"content\":{\"%s\":{\"schema\":",
 	    r->body_kind == BODY_UPLOAD ? "multipart/form-data" : "application/json");
 	if (r->body_kind == BODY_UPLOAD)
-		buf_put(b, S("{\"allOf\":[{\"type\":\"object\",\"properties\":{\"file\":{\"type\":\"string\",\"format\":\"binary\"}},"
+		buf_put(b, S("{\"allOf\":[{\"type\":\"object\",\"properties\":{\"file\":{\"type\":"
+			     "\"string\",\"format\":\"binary\"}},"
 			     "\"required\":[\"file\"]},"));
 	fields_schema(b, r->body->p, r->body->n, !r->snake);
 	buf_put(b, r->body_kind == BODY_UPLOAD ? S("]}}}}") : S("}}}"));
@@ -96,12 +106,16 @@ put_reply(struct buf *b, int status, const struct route *r)
 
 	buf_printf(b, "\"%d\":{\"description\":\"%s\"", status, err_info(ERR_OK)->text);
 	if (name && strcmp(name, "EventStream") == 0)
-		buf_put(b, S(",\"content\":{\"text/event-stream\":{\"schema\":{\"$ref\":\"#/components/schemas/EventStream\"}}}"));
+		buf_put(b, S(",\"content\":{\"text/event-stream\":{\"schema\":{\"$ref\":\"#/"
+			     "components/schemas/EventStream\"}}}"));
 	else if (name && strchr(name, '/'))
 		buf_printf(b, ",\"content\":{\"%s\":{\"schema\":{\"type\":\"string\"}}}", name);
 	else if (name)
-		buf_printf(b, ",\"content\":{\"application/json\":{\"schema\":%s{\"$ref\":\"#/components/schemas/%.*s\"}%s}}",
-		    list ? "{\"type\":\"array\",\"items\":" : "", (int)(list ? n - 2 : n), name, list ? "}" : "");
+		buf_printf(b,
+		    ",\"content\":{\"application/json\":{\"schema\":%s{\"$ref\":\"#/components/"
+		    "schemas/%.*s\"}%s}}",
+		    list ? "{\"type\":\"array\",\"items\":" : "", (int)(list ? n - 2 : n), name,
+		    list ? "}" : "");
 	buf_put(b, S("}"));
 }
 
@@ -137,7 +151,8 @@ put_operation(struct buf *b, const struct route *r)
 	put_operation_id(b, r);
 	buf_put(b, S("\",\"summary\":"));
 	buf_json(b, str_from(r->summary));
-	buf_printf(b, ",\"tags\":[\"%s\"],\"security\":%s,", r->group, r->caller == AUTH_PUBLIC ? "[]" : "[{\"bearer\":[]}]");
+	buf_printf(b, ",\"tags\":[\"%s\"],\"security\":%s,", r->group,
+	    r->caller == AUTH_PUBLIC ? "[]" : "[{\"bearer\":[]}]");
 	put_parameters(b, r);
 	put_body(b, r);
 	buf_put(b, S(",\"responses\":{"));
@@ -148,7 +163,8 @@ put_operation(struct buf *b, const struct route *r)
 	}
 	if (r->mode == STREAM && r->method == M_GET)
 		buf_put(b, S(",\"204\":{\"description\":\"Every event has been seen.\"}"));
-	buf_put(b, S(",\"default\":{\"description\":\"An error\",\"content\":{\"application/json\":{\"schema\":"
+	buf_put(b, S(",\"default\":{\"description\":\"An "
+		     "error\",\"content\":{\"application/json\":{\"schema\":"
 		     "{\"$ref\":\"#/components/schemas/Error\"}}}}}}"));
 }
 
@@ -158,10 +174,12 @@ openapi_document(struct arena *a)
 	struct buf b = { .a = a };
 	bool first_path = true;
 
-	buf_put(&b, S("{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Millrace\",\"version\":\"" MILLRACE_VERSION "\","
-		      "\"description\":\"A self-hosted backend for AI-assistant applications.\","
-		      "\"license\":{\"name\":\"See the package's copyright file\",\"url\":\"/docs\"}},"
-		      "\"servers\":[{\"url\":\"/\"}],\"paths\":{"));
+	buf_put(
+	    &b, S("{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Millrace\",\"version\":"
+		  "\"" MILLRACE_VERSION "\","
+		  "\"description\":\"A self-hosted backend for AI-assistant applications.\","
+		  "\"license\":{\"name\":\"See the package's copyright file\",\"url\":\"/docs\"}},"
+		  "\"servers\":[{\"url\":\"/\"}],\"paths\":{"));
 	for (size_t i = 0; i < n_routes; i++) {
 		bool first_method = true, seen = false;
 
@@ -182,7 +200,10 @@ openapi_document(struct arena *a)
 		}
 		buf_put(&b, S("}"));
 	}
-	buf_printf(&b, "},\"components\":{\"securitySchemes\":{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"}},"
-		       "\"schemas\":%s}}", schemas);
+	buf_printf(&b,
+	    "},\"components\":{\"securitySchemes\":{\"bearer\":{\"type\":\"http\",\"scheme\":"
+	    "\"bearer\"}},"
+	    "\"schemas\":%s}}",
+	    schemas);
 	return buf_str(&b);
 }

@@ -19,7 +19,7 @@
 
 #include "fcgi/worker.h"
 
-#define SLOTS 65536U	/* a power of two */
+#define SLOTS 65536U /* a power of two */
 #define PROBES 8U
 #define WINDOW_S 60
 /* A slot: 24 bits of who, 12 bits of which minute, 28 bits of how often. */
@@ -62,7 +62,8 @@ count_up(uint64_t key, uint64_t minute)
 		for (;;) {
 			bool is_mine = (seen & ~COUNT_MASK) == mine;
 			bool is_stale = (seen >> COUNT_BITS & MINUTE_MASK) != minute;
-			uint64_t next = is_mine ? seen + ((seen & COUNT_MASK) < COUNT_MASK) : mine | 1;
+			uint64_t next =
+			    is_mine ? seen + ((seen & COUNT_MASK) < COUNT_MASK) : mine | 1;
 
 			if (!is_mine && !is_stale && i < PROBES - 1)
 				break;

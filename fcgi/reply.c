@@ -76,7 +76,8 @@ reply_error(struct req *r, enum err e)
 	struct buf b = { .a = r->a };
 
 	if (e == ERR_RATE_LIMITED)
-		reply_number(r, "Retry-After", r->rate_reset - time(NULL) > 0 ? r->rate_reset - time(NULL) : 1);
+		reply_number(r, "Retry-After",
+		    r->rate_reset - time(NULL) > 0 ? r->rate_reset - time(NULL) : 1);
 	if (e == ERR_OVERLOADED)
 		reply_header(r, "Retry-After", S(RETRY_AFTER_S));
 	if (e == ERR_UNAUTHORIZED)
@@ -177,7 +178,8 @@ static void
 grant_number(struct req *r, struct grant *g, const char *name, int64_t value)
 {
 	if (g->n_headers < GRANT_HEADERS_MAX)
-		g->headers[g->n_headers++] = (struct grant_header){ str_from(name), arena_printf(r->a, "%lld", (long long)value) };
+		g->headers[g->n_headers++] = (struct grant_header){ str_from(name),
+			arena_printf(r->a, "%lld", (long long)value) };
 }
 
 static enum err

@@ -23,11 +23,11 @@ struct worker;
 typedef enum err answer_fn(struct req *r);
 
 struct req {
-	struct loop_fd fd;		/* the kept connection that it came on */
+	struct loop_fd fd; /* the kept connection that it came on */
 	struct worker *worker;
 	FCGX_Request fcgx;
-	bool busy;			/* between its arrival and its reply */
-	bool gone;			/* nginx has closed the connection */
+	bool busy; /* between its arrival and its reply */
+	bool gone; /* nginx has closed the connection */
 	struct arena *a;
 
 	const struct route *route;
@@ -35,14 +35,14 @@ struct req {
 	struct str method, path, query_string, content_type, address;
 	struct str request_id, idempotency_key;
 	int64_t content_length;
-	struct str body;		/* read whole for BODY_JSON */
+	struct str body; /* read whole for BODY_JSON */
 	int64_t arrived_us;
 
 	bool signed_in;
-	struct claims caller;		/* valid where signed_in */
-	int64_t rate_limit, rate_remaining, rate_reset;	/* rate_limit 0: none applies */
+	struct claims caller; /* valid where signed_in */
+	int64_t rate_limit, rate_remaining, rate_reset; /* rate_limit 0: none applies */
 
-	void *state;			/* the handler's own, in the arena */
+	void *state; /* the handler's own, in the arena */
 	answer_fn *answer;
 	const struct query *asked;
 	struct sql_arg *asked_args;
@@ -52,8 +52,8 @@ struct req {
 	size_t n_replayed;
 
 	struct problems problems;
-	struct str error_text;		/* instead of the err's own */
-	struct buf headers;		/* of the reply */
+	struct str error_text; /* instead of the err's own */
+	struct buf headers; /* of the reply */
 	bool replied;
 };
 
@@ -71,11 +71,12 @@ struct str req_param(const struct req *r, const char *name);
 /* --- asking: used by the generated sql_… functions --- */
 
 /* Queues the statement behind the caller's (and the Idempotency-Key's) in one transaction; `answer` is called with its rows. */
-MUST_CHECK enum err req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n, answer_fn *answer);
+MUST_CHECK enum err req_ask(
+    struct req *r, const struct query *q, const struct sql_arg *args, int n, answer_fn *answer);
 
 /* A statement beside the one that will be answered, in a transaction of its own as the caller; done(r, …) hears of it. */
-MUST_CHECK enum err req_also(struct req *r, const struct query *q, const struct sql_arg *args, int n,
-    void (*done)(void *arg, enum err e, int failed, struct str text, PGresult **res, int n));
+MUST_CHECK enum err req_also(struct req *r, const struct query *q, const struct sql_arg *args,
+    int n, void (*done)(void *arg, enum err e, int failed, struct str text, PGresult **res, int n));
 
 /* --- the rows, in an answer's half --- */
 
@@ -116,7 +117,7 @@ enum err res_run_reply(struct req *r, int column);
 /* --- lists --- */
 
 struct list_in {
-	int64_t limit;			/* 0: not given */
+	int64_t limit; /* 0: not given */
 	struct uuid before;
 };
 #define LIST_LIMIT_DEFAULT 50

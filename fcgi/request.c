@@ -70,7 +70,8 @@ allow_list(struct req *r, unsigned methods)
 
 	for (int m = M_GET; m <= M_DELETE; m++)
 		if (methods & 1U << m)
-			buf_printf(&b, "%s%s, ", method_name((enum method)m), m == M_GET ? ", HEAD" : "");
+			buf_printf(
+			    &b, "%s%s, ", method_name((enum method)m), m == M_GET ? ", HEAD" : "");
 	buf_put(&b, S("OPTIONS"));
 	return buf_str(&b);
 }
@@ -84,7 +85,8 @@ answer_options(struct req *r)
 	reply_header(r, "Allow", allow);
 	reply_header(r, "Access-Control-Allow-Methods", allow);
 	reply_header(r, "Access-Control-Allow-Headers",
-	    S("Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-CSRF-Token, X-Request-Id"));
+	    S("Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-CSRF-Token, "
+	      "X-Request-Id"));
 	reply_header(r, "Access-Control-Max-Age", S(PREFLIGHT_SECONDS));
 	(void)reply_json(r, 204, (struct str){ NULL, 0 });
 }
@@ -128,7 +130,8 @@ read_idempotency_key(struct req *r)
 	if (!key.p || !r->route->idempotent)
 		return ERR_OK;
 	if (key.n == 0 || key.n > IDEMPOTENCY_KEY_MAX || !str_utf8(key)) {
-		problem_add(&r->problems, S("Idempotency-Key"), "must have 1 to %d bytes of UTF-8", IDEMPOTENCY_KEY_MAX);
+		problem_add(&r->problems, S("Idempotency-Key"), "must have 1 to %d bytes of UTF-8",
+		    IDEMPOTENCY_KEY_MAX);
 		return ERR_BAD_REQUEST;
 	}
 	r->idempotency_key = key;
@@ -179,7 +182,9 @@ begin(struct req *r)
 	}
 	if ((e = identify(r)) != ERR_OK)
 		return e;
-	if ((e = rate_count(r, r->signed_in && r->route->rate != RATE_LOGIN ? uuid_str(&r->caller.user) : r->address)) != ERR_OK)
+	if ((e = rate_count(r, r->signed_in && r->route->rate != RATE_LOGIN
+				   ? uuid_str(&r->caller.user)
+				   : r->address)) != ERR_OK)
 		return e;
 	if ((e = read_idempotency_key(r)) != ERR_OK)
 		return e;
@@ -212,7 +217,8 @@ body_bind(struct req *r, void *into)
 	const char *why;
 
 	if (json_parse(r->a, r->body, &o, &why) != ERR_OK) {
-		r->error_text = arena_printf(r->a, "The body is not the JSON that is taken here: %s.", why);
+		r->error_text =
+		    arena_printf(r->a, "The body is not the JSON that is taken here: %s.", why);
 		return ERR_BAD_REQUEST;
 	}
 	if (!json_object_is_type(o, json_type_object))

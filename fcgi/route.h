@@ -30,28 +30,32 @@ enum body_kind { BODY_NONE = 1, BODY_JSON, BODY_UPLOAD };
 struct field_table {
 	const struct field *p;
 	size_t n;
-	size_t len;			/* of the struct that it fills */
+	size_t len; /* of the struct that it fills */
 };
-#define FIELD_TABLE(type, array) { (array), sizeof(array) / sizeof(*(array)), sizeof(type) }
+#define FIELD_TABLE(type, array)                                        \
+	{                                                               \
+		(array), sizeof(array) / sizeof(*(array)), sizeof(type) \
+	}
 
 struct route {
 	enum method method;
-	const char *group;		/* the pool that serves it */
+	const char *group; /* the pool that serves it */
 	enum caller_kind caller;
 	enum rate rate;
 	enum mode mode;
 	enum body_kind body_kind;
-	const char *path;		/* parts as "{id:uuid}" or "{name:text}": another type of id is 404 before the handler */
+	const char *
+	    path; /* parts as "{id:uuid}" or "{name:text}": another type of id is 404 before the handler */
 	enum err (*handler)(struct req *r);
 	/* What OpenAPI says besides. */
-	int status;			/* of the reply */
-	const char *reply;		/* a name in handlers/schemas.json; NULL where there is no body */
+	int status; /* of the reply */
+	const char *reply; /* a name in handlers/schemas.json; NULL where there is no body */
 	const char *summary;
 	/* Optional. */
 	const struct field_table *body;
 	const struct field_table *query;
-	bool snake;			/* field names are documented in snake_case */
-	bool idempotent;		/* takes Idempotency-Key: its query says `-- keep` */
+	bool snake; /* field names are documented in snake_case */
+	bool idempotent; /* takes Idempotency-Key: its query says `-- keep` */
 };
 
 extern const struct route routes[];
@@ -67,8 +71,8 @@ bool routes_has_group(const char *group);
 void routes_print(FILE *out);
 
 struct match {
-	const struct route *route;	/* NULL: the path is unknown, or known with other methods only */
-	unsigned methods;		/* bit 1 << M_… for each method that the path has */
+	const struct route *route; /* NULL: the path is unknown, or known with other methods only */
+	unsigned methods; /* bit 1 << M_… for each method that the path has */
 	struct str parts[PATH_PARTS_MAX];
 	size_t n_parts;
 };

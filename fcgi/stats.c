@@ -15,21 +15,33 @@ static struct str
 stats_json(struct arena *a, const struct worker *w)
 {
 	static const char *const bounds[LATENCY_BUCKETS + 1] = {
-		"0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "1", "5", "+Inf",
+		"0.001",
+		"0.0025",
+		"0.005",
+		"0.01",
+		"0.025",
+		"0.05",
+		"0.1",
+		"0.25",
+		"1",
+		"5",
+		"+Inf",
 	};
 	struct buf b = { .a = a };
 	uint64_t below = 0;
 
-	buf_printf(&b, "{\"millrace_connections\":%zu,\"millrace_rate_limited_total\":%llu", w->n_connections,
-	    (unsigned long long)w->stats.rate_limited);
+	buf_printf(&b, "{\"millrace_connections\":%zu,\"millrace_rate_limited_total\":%llu",
+	    w->n_connections, (unsigned long long)w->stats.rate_limited);
 	for (int i = 1; i < 6; i++)
 		buf_printf(&b, ",\"millrace_requests_total{status=\\\"%dxx\\\"}\":%llu", i,
 		    (unsigned long long)w->stats.by_status[i]);
 	for (size_t i = 0; i <= LATENCY_BUCKETS; i++) {
 		below += w->stats.latency[i];
-		buf_printf(&b, ",\"millrace_request_seconds_bucket{le=\\\"%s\\\"}\":%llu", bounds[i], (unsigned long long)below);
+		buf_printf(&b, ",\"millrace_request_seconds_bucket{le=\\\"%s\\\"}\":%llu",
+		    bounds[i], (unsigned long long)below);
 	}
-	buf_printf(&b, ",\"millrace_request_seconds_count\":%llu,\"millrace_request_seconds_sum\":%.6f}",
+	buf_printf(&b,
+	    ",\"millrace_request_seconds_count\":%llu,\"millrace_request_seconds_sum\":%.6f}",
 	    (unsigned long long)w->stats.requests, (double)w->stats.latency_sum_us / 1e6);
 	return buf_str(&b);
 }
@@ -72,7 +84,9 @@ worker_tick(struct worker *w)
 		{ .type = SQL_TEXT, .s = str_from(process_started()) },
 		{ .type = SQL_TEXT, .s = stats_json(w->scratch, w) },
 	};
-	const struct pipe_statement store = { .query = &query_process_store, .args = args, .n_args = 6 };
+	const struct pipe_statement store = {
+		.query = &query_process_store, .args = args, .n_args = 6
+	};
 	const struct pipe_statement version = { .query = &query_system_migration };
 
 	w->tick.fire = tick_again;

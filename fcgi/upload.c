@@ -18,7 +18,7 @@
 #define FILE_NAME_MAX 255
 
 struct receiving {
-	struct upload up;		/* what the handler sees; first */
+	struct upload up; /* what the handler sees; first */
 	struct req *r;
 	struct multipart *form;
 	struct sha256 *hash;
@@ -85,8 +85,10 @@ on_part(void *arg, struct str name, struct str file_name)
 			file_name = (struct str){ file_name.p + i, file_name.n - i };
 			break;
 		}
-	if (file_name.n == 0 || file_name.n > FILE_NAME_MAX || memchr(file_name.p, '\0', file_name.n)) {
-		problem_add(&u->r->problems, S("file"), "must have a file name of 1 to %d bytes", FILE_NAME_MAX);
+	if (file_name.n == 0 || file_name.n > FILE_NAME_MAX ||
+	    memchr(file_name.p, '\0', file_name.n)) {
+		problem_add(&u->r->problems, S("file"), "must have a file name of 1 to %d bytes",
+		    FILE_NAME_MAX);
 		return ERR_BAD_REQUEST;
 	}
 	u->up.file_name = file_name;
@@ -172,7 +174,8 @@ finish(struct receiving *u)
 		return refuse(r, ERR_BAD_REQUEST, "Some fields are not valid.");
 	u->up.sha256 = sha256_end(u->hash);
 	/* An Idempotency-Key is for the same file under the same name. */
-	r->body = arena_printf(r->a, "%.*s %.*s", S_ARG(base64url(r->a, u->up.sha256)), S_ARG(u->up.file_name));
+	r->body = arena_printf(
+	    r->a, "%.*s %.*s", S_ARG(base64url(r->a, u->up.sha256)), S_ARG(u->up.file_name));
 	return r->route->handler(r);
 }
 

@@ -10,9 +10,9 @@
 struct upload {
 	struct uuid blob;
 	int64_t size;
-	struct str sha256;		/* 32 bytes */
+	struct str sha256; /* 32 bytes */
 	struct str file_name;
-	void *fields;			/* the route's body table, filled from the form's other parts */
+	void *fields; /* the route's body table, filled from the form's other parts */
 };
 
 /* Begins the upload of a routed, identified request. An err before anything was stored becomes the reply. */

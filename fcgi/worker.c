@@ -48,7 +48,7 @@ peer_has_gone(int fd)
 static void
 connection_ready(struct loop_fd *self, uint32_t events)
 {
-	struct req *r = (struct req *)self;	/* fd is its first member */
+	struct req *r = (struct req *)self; /* fd is its first member */
 
 	(void)events;
 	if (r->busy) {
@@ -78,7 +78,16 @@ req_end(struct req *r, int status)
 	struct worker *w = r->worker;
 	int64_t took = now_us() - r->arrived_us;
 	static const int64_t bounds[LATENCY_BUCKETS] = {
-		1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000,
+		1000,
+		2500,
+		5000,
+		10000,
+		25000,
+		50000,
+		100000,
+		250000,
+		1000000,
+		5000000,
 	};
 	size_t i = 0;
 
@@ -92,8 +101,9 @@ req_end(struct req *r, int status)
 		struct str us = arena_printf(r->a, "%lld", (long long)took);
 		const char *line = arena_printf(r->a, "%d", status).p;
 
-		log_line(status >= 500 ? LOG_WARN : LOG_DEBUG, "request", "request_id", arena_cstr(r->a, r->request_id), "method",
-		    arena_cstr(r->a, r->method), "path", arena_cstr(r->a, r->path), "status", line, "us", us.p, (char *)NULL);
+		log_line(status >= 500 ? LOG_WARN : LOG_DEBUG, "request", "request_id",
+		    arena_cstr(r->a, r->request_id), "method", arena_cstr(r->a, r->method), "path",
+		    arena_cstr(r->a, r->path), "status", line, "us", us.p, (char *)NULL);
 	}
 	FCGX_Finish_r(&r->fcgx);
 	if (r->fcgx.ipcFd < 0 || r->gone) {

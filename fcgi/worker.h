@@ -14,8 +14,8 @@
 
 struct worker_stats {
 	uint64_t requests;
-	uint64_t by_status[6];			/* 1xx … 5xx by their first digit */
-	uint64_t latency[LATENCY_BUCKETS + 1];	/* counts by upper bound; the last is above all */
+	uint64_t by_status[6]; /* 1xx … 5xx by their first digit */
+	uint64_t latency[LATENCY_BUCKETS + 1]; /* counts by upper bound; the last is above all */
 	uint64_t latency_sum_us;
 	uint64_t rate_limited;
 };
@@ -27,9 +27,9 @@ struct worker {
 	struct loop_fd listener;
 	struct loop_timer tick, drain;
 	bool stopping;
-	bool current;				/* the database stands at our migration */
+	bool current; /* the database stands at our migration */
 	size_t n_connections;
-	struct arena *scratch;			/* for the pipe's parameters; reset after each ask */
+	struct arena *scratch; /* for the pipe's parameters; reset after each ask */
 	struct worker_stats stats;
 };
 

@@ -22,7 +22,8 @@ chunk_read(struct req *r)
 	if (row_count(r) == 0)
 		return ERR_INTERNAL;
 	hex = row_text(r, 0, 0);
-	if (sodium_hex2bin((unsigned char *)s->bytes + s->n, s->len - s->n, hex.p, hex.n, NULL, &len, NULL) != 0)
+	if (sodium_hex2bin((unsigned char *)s->bytes + s->n, s->len - s->n, hex.p, hex.n, NULL,
+		&len, NULL) != 0)
 		return ERR_INTERNAL;
 	s->n += len;
 	if (s->n < s->len)
@@ -40,7 +41,8 @@ disposition(struct arena *a, struct str name)
 	for (size_t i = 0; i < name.n; i++) {
 		char c = name.p[i];
 
-		buf_printf(&b, "%c", c > 0x1f && c < 0x7f && c != '"' && c != '\\' && c != '/' ? c : '_');
+		buf_printf(
+		    &b, "%c", c > 0x1f && c < 0x7f && c != '"' && c != '\\' && c != '/' ? c : '_');
 	}
 	buf_put(&b, S("\"; filename*=UTF-8''"));
 	for (size_t i = 0; i < name.n; i++)

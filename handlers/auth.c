@@ -5,7 +5,7 @@
 #include "sql_api.h"
 
 #define PASSWORD_MIN 8
-#define PASSWORD_MAX 1024	/* bytes */
+#define PASSWORD_MAX 1024 /* bytes */
 
 struct register_in {
 	struct str email;
@@ -25,10 +25,11 @@ is_email(struct str s)
 	struct str local, domain = str_cut(s, '@', &local);
 
 	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f || strchr("<>()[]\\,;:\"", s.p[i]))
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f ||
+		    strchr("<>()[]\\,;:\"", s.p[i]))
 			return false;
-	return local.n > 0 && local.n <= 64 && domain.n > 0 && !memchr(domain.p, '@', domain.n) && domain.p[0] != '.' &&
-	    domain.p[domain.n - 1] != '.';
+	return local.n > 0 && local.n <= 64 && domain.n > 0 && !memchr(domain.p, '@', domain.n) &&
+	       domain.p[0] != '.' && domain.p[domain.n - 1] != '.';
 }
 
 static bool
@@ -38,8 +39,10 @@ is_password(struct str s)
 }
 
 static const struct field register_fields[] = {
-	F_CHECKED(struct register_in, email, 3, 254, REQUIRED, is_email, "must be an e-mail address"),
-	F_CHECKED(struct register_in, password, 1, PASSWORD_MAX, REQUIRED, is_password, "must have 8 to 1024 bytes"),
+	F_CHECKED(
+	    struct register_in, email, 3, 254, REQUIRED, is_email, "must be an e-mail address"),
+	F_CHECKED(struct register_in, password, 1, PASSWORD_MAX, REQUIRED, is_password,
+	    "must have 8 to 1024 bytes"),
 	F_STR(struct register_in, display_name, 1, 200, REQUIRED),
 };
 const struct field_table auth_register_body = FIELD_TABLE(struct register_in, register_fields);
@@ -92,8 +95,8 @@ auth_register(struct req *r)
 
 	if ((e = body_bind(r, &in)) != ERR_OK)
 		return e;
-	return sql_auth_register(r, registered, in.email, password_hash(r->a, in.password), in.display_name,
-	    config()->session_seconds);
+	return sql_auth_register(r, registered, in.email, password_hash(r->a, in.password),
+	    in.display_name, config()->session_seconds);
 }
 
 /* Unknown address and wrong password take the same time and get the same words. */

@@ -23,7 +23,8 @@ started(struct req *r)
 	struct grant g = { .topic = arena_printf(r->a, "run:%.*s", S_ARG(row_text(r, 0, 0))) };
 
 	g.headers[g.n_headers++] = (struct grant_header){ S("X-Run-Id"), row_text(r, 0, 0) };
-	g.headers[g.n_headers++] = (struct grant_header){ S("X-Conversation-Id"), row_text(r, 0, 1) };
+	g.headers[g.n_headers++] =
+	    (struct grant_header){ S("X-Conversation-Id"), row_text(r, 0, 1) };
 	return res_stream(r, &g);
 }
 

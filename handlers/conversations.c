@@ -9,7 +9,8 @@ struct conversation_in {
 static const struct field conversation_fields[] = {
 	F_STR(struct conversation_in, title, 1, 200, REQUIRED),
 };
-const struct field_table conversation_body = FIELD_TABLE(struct conversation_in, conversation_fields);
+const struct field_table conversation_body =
+    FIELD_TABLE(struct conversation_in, conversation_fields);
 
 /* GET /api/conversations */
 enum err
@@ -32,7 +33,8 @@ conversation_show(struct req *r)
 
 	if ((e = query_bind(r, &in)) != ERR_OK)
 		return e;
-	return sql_conversation_show(r, res_one, path_uuid(r, 0), in.limit > 0 ? in.limit : LIST_LIMIT_MAX, in.before);
+	return sql_conversation_show(
+	    r, res_one, path_uuid(r, 0), in.limit > 0 ? in.limit : LIST_LIMIT_MAX, in.before);
 }
 
 /* PATCH /api/conversations/{id} */

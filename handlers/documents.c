@@ -31,7 +31,8 @@ const struct field_table document_body = FIELD_TABLE(struct document_in, documen
 static const struct field upload_query_fields[] = {
 	F_BOOL(struct upload_query, wait, OPTIONAL),
 };
-const struct field_table document_upload_query = FIELD_TABLE(struct upload_query, upload_query_fields);
+const struct field_table document_upload_query =
+    FIELD_TABLE(struct upload_query, upload_query_fields);
 
 static const struct field search_fields[] = {
 	F_STR(struct search_in, q, 1, 1000, REQUIRED),
@@ -62,8 +63,9 @@ document_upload(struct req *r)
 
 	if ((e = query_bind(r, &query)) != ERR_OK)
 		return e;
-	return sql_document_create(r, query.wait ? waits_for_run_in_column_1 : res_accepted, up->blob, up->sha256, up->size,
-	    in->name.p ? in->name : up->file_name, in->description, up->file_name, query.wait, config()->queue_max);
+	return sql_document_create(r, query.wait ? waits_for_run_in_column_1 : res_accepted,
+	    up->blob, up->sha256, up->size, in->name.p ? in->name : up->file_name, in->description,
+	    up->file_name, query.wait, config()->queue_max);
 }
 
 /* GET /api/documents */
@@ -108,5 +110,6 @@ document_search(struct req *r)
 
 	if ((e = query_bind(r, &in)) != ERR_OK)
 		return e;
-	return sql_document_search(r, waits_for_run, in.q, in.limit > 0 ? in.limit : SEARCH_ROWS_DEFAULT, config()->queue_max);
+	return sql_document_search(r, waits_for_run, in.q,
+	    in.limit > 0 ? in.limit : SEARCH_ROWS_DEFAULT, config()->queue_max);
 }

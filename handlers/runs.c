@@ -38,11 +38,13 @@ resumed(struct req *r)
 	if (str_int(row_text(r, 0, 2), &last) && *after >= last)
 		return reply_json(r, 204, (struct str){ NULL, 0 });
 	if (!str_eq(row_text(r, 0, 3), S("t")))
-		return refuse(r, ERR_NOT_FOUND, "The run's events are no longer kept; GET /api/runs/{id} has its outcome.");
+		return refuse(r, ERR_NOT_FOUND,
+		    "The run's events are no longer kept; GET /api/runs/{id} has its outcome.");
 	g.topic = arena_printf(r->a, "run:%.*s", S_ARG(row_text(r, 0, 0)));
 	g.headers[g.n_headers++] = (struct grant_header){ S("X-Run-Id"), row_text(r, 0, 0) };
 	if (row_text(r, 0, 1).p)
-		g.headers[g.n_headers++] = (struct grant_header){ S("X-Conversation-Id"), row_text(r, 0, 1) };
+		g.headers[g.n_headers++] =
+		    (struct grant_header){ S("X-Conversation-Id"), row_text(r, 0, 1) };
 	return res_stream(r, &g);
 }
 

@@ -14,8 +14,9 @@ system_health(struct req *r)
 static enum err
 state_read(struct req *r)
 {
-	return reply_json(r, 200, arena_printf(r->a, "{\"status\":\"ready\",\"migration\":%.*s,\"queued\":%.*s}",
-	    S_ARG(row_text(r, 0, 0)), S_ARG(row_text(r, 0, 1))));
+	return reply_json(r, 200,
+	    arena_printf(r->a, "{\"status\":\"ready\",\"migration\":%.*s,\"queued\":%.*s}",
+		S_ARG(row_text(r, 0, 0)), S_ARG(row_text(r, 0, 1))));
 }
 
 /* GET /readyz: the database answers and is at this version (a worker asks nothing of another one). */
@@ -32,8 +33,9 @@ put_sample(struct buf *b, struct str role, struct str pid, const char *name, jso
 	struct str labels = str_cut(str_from(name), '{', &(struct str){ NULL, 0 });
 	size_t bare = labels.p ? (size_t)(labels.p - name - 1) : strlen(name);
 
-	buf_printf(b, "%.*s{role=\"%.*s\",pid=\"%.*s\"%s%.*s %s\n", (int)bare, name, S_ARG(role), S_ARG(pid), labels.p ? "," : "",
-	    labels.p ? (int)labels.n : 1, labels.p ? labels.p : "}", json_object_get_string(value));
+	buf_printf(b, "%.*s{role=\"%.*s\",pid=\"%.*s\"%s%.*s %s\n", (int)bare, name, S_ARG(role),
+	    S_ARG(pid), labels.p ? "," : "", labels.p ? (int)labels.n : 1,
+	    labels.p ? labels.p : "}", json_object_get_string(value));
 }
 
 static enum err
@@ -45,13 +47,15 @@ processes_read(struct req *r)
 	for (int i = 0; i < row_count(r); i++) {
 		json_object *stats;
 
-		buf_printf(b, "millrace_process_up{role=\"%.*s\",pid=\"%.*s\",version=\"%.*s\"} 1\n", S_ARG(row_text(r, i, 0)),
-		    S_ARG(row_text(r, i, 1)), S_ARG(row_text(r, i, 2)));
+		buf_printf(b,
+		    "millrace_process_up{role=\"%.*s\",pid=\"%.*s\",version=\"%.*s\"} 1\n",
+		    S_ARG(row_text(r, i, 0)), S_ARG(row_text(r, i, 1)), S_ARG(row_text(r, i, 2)));
 		if (json_parse(r->a, row_text(r, i, 3), &stats, &why) != ERR_OK)
 			continue;
 		json_object_object_foreach(stats, name, value)
 		{
-			if (json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double))
+			if (json_object_is_type(value, json_type_int) ||
+			    json_object_is_type(value, json_type_double))
 				put_sample(b, row_text(r, i, 0), row_text(r, i, 1), name, value);
 		}
 	}
@@ -62,14 +66,19 @@ static enum err
 metrics_state_read(struct req *r)
 {
 	static const char *const names[] = {
-		"millrace_migration", "millrace_jobs_queued", "millrace_jobs_leased", "millrace_jobs_dead",
-		"millrace_queue_oldest_seconds", "millrace_runs_open",
+		"millrace_migration",
+		"millrace_jobs_queued",
+		"millrace_jobs_leased",
+		"millrace_jobs_dead",
+		"millrace_queue_oldest_seconds",
+		"millrace_runs_open",
 	};
 	struct buf *b = arena_alloc(r->a, sizeof(*b));
 
 	b->a = r->a;
 	for (int i = 0; i < (int)(sizeof(names) / sizeof(*names)); i++)
-		buf_printf(b, "# TYPE %s gauge\n%s %.*s\n", names[i], names[i], S_ARG(row_text(r, 0, i)));
+		buf_printf(
+		    b, "# TYPE %s gauge\n%s %.*s\n", names[i], names[i], S_ARG(row_text(r, 0, i)));
 	r->state = b;
 	return sql_system_processes(r, processes_read, str_from(process_host()));
 }

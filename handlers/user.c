@@ -37,7 +37,8 @@ static const struct field assistant_fields[] = {
 };
 static const struct field user_fields[] = {
 	F_STR(struct user_in, name, 1, 200, OPTIONAL),
-	F_CHECKED(struct user_in, timezone, 1, 64, OPTIONAL, is_timezone, "must be an IANA time zone, such as Europe/Berlin"),
+	F_CHECKED(struct user_in, timezone, 1, 64, OPTIONAL, is_timezone,
+	    "must be an IANA time zone, such as Europe/Berlin"),
 	F_OBJECT(struct user_in, assistant, assistant_fields, OPTIONAL),
 };
 const struct field_table user_change_body = FIELD_TABLE(struct user_in, user_fields);
@@ -58,6 +59,6 @@ user_change(struct req *r)
 
 	if ((e = body_bind(r, &in)) != ERR_OK)
 		return e;
-	return sql_user_change(r, res_one, in.name, in.timezone, in.assistant.name, in.assistant.interests,
-	    in.assistant.interests.p != NULL);
+	return sql_user_change(r, res_one, in.name, in.timezone, in.assistant.name,
+	    in.assistant.interests, in.assistant.interests.p != NULL);
 }

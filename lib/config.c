@@ -24,37 +24,64 @@ static const struct setting {
 	int64_t min, max;
 	const char *help;
 } settings[] = {
-#define ROW(name, kind, readers, member, otherwise, min, max, help) \
-	{ name, kind, readers, offsetof(struct config, member), otherwise, min, max, help }
-	ROW("MILLRACE_DB", TEXT, ALL, db, "host=/run/postgresql dbname=millrace", 1, 1000, "libpq conninfo, without a user"),
-	ROW("MILLRACE_RUNTIME_DIR", TEXT, ALL, runtime_dir, "/run/millrace", 1, 90, "sockets and shared counters"),
-	ROW("MILLRACE_LIBEXEC_DIR", TEXT, ALL, libexec_dir, "/usr/lib/millrace", 1, 1000, "where millrace-extract is"),
+#define ROW(name, kind, readers, member, otherwise, min, max, help)                             \
+	{                                                                                       \
+		name, kind, readers, offsetof(struct config, member), otherwise, min, max, help \
+	}
+	ROW("MILLRACE_DB", TEXT, ALL, db, "host=/run/postgresql dbname=millrace", 1, 1000,
+	    "libpq conninfo, without a user"),
+	ROW("MILLRACE_RUNTIME_DIR", TEXT, ALL, runtime_dir, "/run/millrace", 1, 90,
+	    "sockets and shared counters"),
+	ROW("MILLRACE_LIBEXEC_DIR", TEXT, ALL, libexec_dir, "/usr/lib/millrace", 1, 1000,
+	    "where millrace-extract is"),
 	ROW("MILLRACE_LOG_LEVEL", TEXT, ALL, log_level, "info", 4, 5, "debug, info, warn or error"),
-	ROW("API_JWT_SECRET", SECRET, SIGNERS, jwt_secret, NULL, 32, 1024, "signs our own tokens; 32 bytes or more"),
-	ROW("MILLRACE_SESSION_SECONDS", NUMBER, ALL, session_seconds, "604800", 60, 31536000, "how long a sign-in lasts"),
+	ROW("API_JWT_SECRET", SECRET, SIGNERS, jwt_secret, NULL, 32, 1024,
+	    "signs our own tokens; 32 bytes or more"),
+	ROW("MILLRACE_SESSION_SECONDS", NUMBER, ALL, session_seconds, "604800", 60, 31536000,
+	    "how long a sign-in lasts"),
 	ROW("MILLRACE_ARGON2_OPS", NUMBER, ALL, argon2_ops, "3", 1, 20, "password hashing: passes"),
-	ROW("MILLRACE_ARGON2_KIB", NUMBER, ALL, argon2_kib, "65536", 8, 1048576, "password hashing: memory in KiB"),
-	ROW("MILLRACE_RATE_READ", NUMBER, ALL, rate_read, "3000", 0, 100000000, "reads a minute for each caller; 0: no limit"),
-	ROW("MILLRACE_RATE_WRITE", NUMBER, ALL, rate_write, "600", 0, 100000000, "changes a minute for each caller; 0: no limit"),
-	ROW("MILLRACE_RATE_LOGIN", NUMBER, ALL, rate_login, "30", 0, 100000000, "sign-ins a minute from one address; 0: no limit"),
-	ROW("MILLRACE_UPLOAD_MAX", NUMBER, ALL, upload_max, "52428800", 1024, 1073741824, "bytes of one file; nginx has a limit of its own"),
-	ROW("MILLRACE_QUEUE_MAX", NUMBER, ALL, queue_max, "10000", 1, 1000000, "jobs that may wait before 503"),
-	ROW("MILLRACE_REPLY_SECONDS", NUMBER, ALL, reply_seconds, "50", 1, 3600, "how long a deferred reply is waited for"),
-	ROW("MILLRACE_STATEMENT_MS", NUMBER, ALL, statement_ms, "5000", 10, 600000, "a worker's statement time limit"),
-	ROW("MILLRACE_EVENT_HOURS", NUMBER, ALL, event_hours, "24", 1, 8760, "how long stream events are kept"),
-	ROW("MILLRACE_RUNNER_JOBS", NUMBER, ALL, runner_jobs, "256", 1, 10000, "jobs one runner does at once"),
-	ROW("MILLRACE_USER_JOBS", NUMBER, ALL, user_jobs, "16", 1, 10000, "jobs of one user done at once, over all runners"),
-	ROW("MILLRACE_LEASE_SECONDS", NUMBER, ALL, lease_seconds, "30", 1, 3600, "a job is taken over when its runner is silent for so long"),
-	ROW("MILLRACE_FLUSH_MS", NUMBER, ALL, flush_ms, "20", 1, 1000, "token deltas are written together this often at most"),
-	ROW("MILLRACE_INSTANCE", TEXT, ALL, instance, "1", 1, 64, "this runner's name on this host"),
-	ROW("MILLRACE_PROVIDER", TEXT, ALL, provider, "auto", 4, 16, "auto, local or openai; auto: openai where it has a key, else local"),
-	ROW("OPENAI_BASE_URL", TEXT, ALL, openai_base_url, "https://api.openai.com/v1", 8, 1000, "any OpenAI-compatible server"),
+	ROW("MILLRACE_ARGON2_KIB", NUMBER, ALL, argon2_kib, "65536", 8, 1048576,
+	    "password hashing: memory in KiB"),
+	ROW("MILLRACE_RATE_READ", NUMBER, ALL, rate_read, "3000", 0, 100000000,
+	    "reads a minute for each caller; 0: no limit"),
+	ROW("MILLRACE_RATE_WRITE", NUMBER, ALL, rate_write, "600", 0, 100000000,
+	    "changes a minute for each caller; 0: no limit"),
+	ROW("MILLRACE_RATE_LOGIN", NUMBER, ALL, rate_login, "30", 0, 100000000,
+	    "sign-ins a minute from one address; 0: no limit"),
+	ROW("MILLRACE_UPLOAD_MAX", NUMBER, ALL, upload_max, "52428800", 1024, 1073741824,
+	    "bytes of one file; nginx has a limit of its own"),
+	ROW("MILLRACE_QUEUE_MAX", NUMBER, ALL, queue_max, "10000", 1, 1000000,
+	    "jobs that may wait before 503"),
+	ROW("MILLRACE_REPLY_SECONDS", NUMBER, ALL, reply_seconds, "50", 1, 3600,
+	    "how long a deferred reply is waited for"),
+	ROW("MILLRACE_STATEMENT_MS", NUMBER, ALL, statement_ms, "5000", 10, 600000,
+	    "a worker's statement time limit"),
+	ROW("MILLRACE_EVENT_HOURS", NUMBER, ALL, event_hours, "24", 1, 8760,
+	    "how long stream events are kept"),
+	ROW("MILLRACE_RUNNER_JOBS", NUMBER, ALL, runner_jobs, "256", 1, 10000,
+	    "jobs one runner does at once"),
+	ROW("MILLRACE_USER_JOBS", NUMBER, ALL, user_jobs, "16", 1, 10000,
+	    "jobs of one user done at once, over all runners"),
+	ROW("MILLRACE_LEASE_SECONDS", NUMBER, ALL, lease_seconds, "30", 1, 3600,
+	    "a job is taken over when its runner is silent for so long"),
+	ROW("MILLRACE_FLUSH_MS", NUMBER, ALL, flush_ms, "20", 1, 1000,
+	    "token deltas are written together this often at most"),
+	ROW("MILLRACE_INSTANCE", TEXT, ALL, instance, "1", 1, 64,
+	    "this runner's name on this host"),
+	ROW("MILLRACE_PROVIDER", TEXT, ALL, provider, "auto", 4, 16,
+	    "auto, local or openai; auto: openai where it has a key, else local"),
+	ROW("OPENAI_BASE_URL", TEXT, ALL, openai_base_url, "https://api.openai.com/v1", 8, 1000,
+	    "any OpenAI-compatible server"),
 	ROW("OPENAI_API_KEY", SECRET, PROVIDERS, openai_key, "", 0, 1000, "its key"),
 	ROW("OPENAI_MODEL", TEXT, ALL, openai_model, "gpt-4o-mini", 1, 200, "its model"),
-	ROW("MILLRACE_PROVIDER_SECONDS", NUMBER, ALL, provider_seconds, "120", 1, 3600, "a model call's longest silence"),
-	ROW("MILLRACE_STREAM_PING_SECONDS", NUMBER, ALL, stream_ping_seconds, "15", 1, 300, "`: ping` on a quiet stream"),
-	ROW("MILLRACE_STREAM_STALL_SECONDS", NUMBER, ALL, stream_stall_seconds, "60", 1, 3600, "a reader that takes nothing for so long is closed"),
-	ROW("MILLRACE_STREAM_CONNECTIONS", NUMBER, ALL, stream_connections, "20000", 1, 1000000, "connections held by one streamd"),
+	ROW("MILLRACE_PROVIDER_SECONDS", NUMBER, ALL, provider_seconds, "120", 1, 3600,
+	    "a model call's longest silence"),
+	ROW("MILLRACE_STREAM_PING_SECONDS", NUMBER, ALL, stream_ping_seconds, "15", 1, 300,
+	    "`: ping` on a quiet stream"),
+	ROW("MILLRACE_STREAM_STALL_SECONDS", NUMBER, ALL, stream_stall_seconds, "60", 1, 3600,
+	    "a reader that takes nothing for so long is closed"),
+	ROW("MILLRACE_STREAM_CONNECTIONS", NUMBER, ALL, stream_connections, "20000", 1, 1000000,
+	    "connections held by one streamd"),
 #undef ROW
 };
 #define N_SETTINGS (sizeof(settings) / sizeof(*settings))
@@ -97,7 +124,8 @@ find_secret(const char *name)
 		char *secret = read_secret_file(value);
 
 		if (!secret)
-			die("%s names the file %s, which cannot be read: %s.", path, value, strerror(errno));
+			die("%s names the file %s, which cannot be read: %s.", path, value,
+			    strerror(errno));
 		return secret;
 	}
 	if (!dir)
@@ -126,18 +154,19 @@ load_one(const struct setting *s)
 	if (!value || (!*value && s->kind != SECRET))
 		value = s->otherwise;
 	if (!value)
-		die("%s is not set. Give it in the environment, as a file named by %s_FILE, or as a systemd credential.",
+		die("%s is not set. Give it in the environment, as a file named by %s_FILE, or as "
+		    "a systemd credential.",
 		    s->name, s->name);
 	if (s->kind == NUMBER) {
 		if (!str_int(str_from(value), &number) || number < s->min || number > s->max)
-			die("%s is \"%s\"; it takes a whole number from %lld to %lld.", s->name, value,
-			    (long long)s->min, (long long)s->max);
+			die("%s is \"%s\"; it takes a whole number from %lld to %lld.", s->name,
+			    value, (long long)s->min, (long long)s->max);
 		memcpy(place, &number, sizeof(number));
 		return;
 	}
 	if (strlen(value) < (size_t)s->min || strlen(value) > (size_t)s->max)
-		die("%s has %zu bytes; it takes %lld to %lld.", s->name, strlen(value), (long long)s->min,
-		    (long long)s->max);
+		die("%s has %zu bytes; it takes %lld to %lld.", s->name, strlen(value),
+		    (long long)s->min, (long long)s->max);
 	value = s->kind == SECRET ? value : xstrdup(value);
 	memcpy(place, &value, sizeof(value));
 }
@@ -150,8 +179,8 @@ is_known(struct str name)
 
 		if (str_eq(name, known))
 			return true;
-		if (settings[i].kind == SECRET && name.n == known.n + 5 && str_starts(name, known) &&
-		    memcmp(name.p + known.n, "_FILE", 5) == 0)
+		if (settings[i].kind == SECRET && name.n == known.n + 5 &&
+		    str_starts(name, known) && memcmp(name.p + known.n, "_FILE", 5) == 0)
 			return true;
 	}
 	/* What ./dev and the tests tell themselves. */
@@ -171,7 +200,8 @@ config_load(bool secrets, bool providers)
 	for (size_t i = 0; i < N_SETTINGS; i++) {
 		const struct setting *s = &settings[i];
 
-		if ((s->readers == SIGNERS && secrets) || (s->readers == PROVIDERS && providers) || s->readers == ALL)
+		if ((s->readers == SIGNERS && secrets) || (s->readers == PROVIDERS && providers) ||
+		    s->readers == ALL)
 			load_one(s);
 		if (s->kind == SECRET)
 			forget_secret(s->name);
@@ -187,5 +217,7 @@ config_help(FILE *out)
 		    settings[i].otherwise && *settings[i].otherwise ? " [" : "",
 		    settings[i].otherwise ? settings[i].otherwise : "",
 		    settings[i].otherwise && *settings[i].otherwise ? "]" : "");
-	fputs("A secret NAME may also be a file that NAME_FILE names, or a systemd credential of that name.\n", out);
+	fputs("A secret NAME may also be a file that NAME_FILE names, or a systemd credential of "
+	      "that name.\n",
+	    out);
 }

@@ -26,7 +26,8 @@ base64url_decode(struct arena *a, struct str text, struct str *out)
 	size_t room = text.n / 4 * 3 + 3, len = 0;
 	unsigned char *bytes = arena_alloc(a, room + 1);
 
-	if (sodium_base642bin(bytes, room, text.p, text.n, NULL, &len, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+	if (sodium_base642bin(bytes, room, text.p, text.n, NULL, &len, NULL,
+		sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
 		return false;
 	*out = (struct str){ (char *)bytes, len };
 	return true;
@@ -86,8 +87,8 @@ password_hash(struct arena *a, struct str password)
 {
 	char *hash = arena_alloc(a, crypto_pwhash_STRBYTES);
 
-	if (crypto_pwhash_str(hash, password.p, password.n, (unsigned long long)config()->argon2_ops,
-		(size_t)config()->argon2_kib * 1024) != 0)
+	if (crypto_pwhash_str(hash, password.p, password.n,
+		(unsigned long long)config()->argon2_ops, (size_t)config()->argon2_kib * 1024) != 0)
 		die("No memory for hashing a password.");
 	return str_from(hash);
 }

@@ -24,8 +24,10 @@ struct db {
 const char *
 db_conninfo(struct arena *a, const char *role, const char *application)
 {
-	return arena_printf(a, "%s user=%s application_name='millrace %s' connect_timeout=5 options='-c timezone=UTC'",
-	    config()->db, role, application).p;
+	return arena_printf(a,
+	    "%s user=%s application_name='millrace %s' connect_timeout=5 options='-c timezone=UTC'",
+	    config()->db, role, application)
+	    .p;
 }
 
 struct db *
@@ -44,7 +46,8 @@ disconnect(struct db *db)
 {
 	struct prepared *p, *next;
 
-	HASH_ITER(hh, db->prepared, p, next) {
+	HASH_ITER(hh, db->prepared, p, next)
+	{
 		HASH_DEL(db->prepared, p);
 		free(p);
 	}
@@ -98,10 +101,18 @@ sql_err(const PGresult *res, struct str *text)
 		const char *prefix;
 		enum err e;
 	} map[] = {
-		{ "22P02", ERR_BAD_REQUEST }, { "22P05", ERR_BAD_REQUEST }, { "22021", ERR_BAD_REQUEST },
-		{ "22003", ERR_BAD_REQUEST }, { "22007", ERR_BAD_REQUEST }, { "22008", ERR_BAD_REQUEST },
-		{ "40001", ERR_OVERLOADED }, { "40P01", ERR_OVERLOADED }, { "57", ERR_OVERLOADED }, { "08", ERR_OVERLOADED },
-		{ "53", ERR_OVERLOADED }, { "55P03", ERR_OVERLOADED },
+		{ "22P02", ERR_BAD_REQUEST },
+		{ "22P05", ERR_BAD_REQUEST },
+		{ "22021", ERR_BAD_REQUEST },
+		{ "22003", ERR_BAD_REQUEST },
+		{ "22007", ERR_BAD_REQUEST },
+		{ "22008", ERR_BAD_REQUEST },
+		{ "40001", ERR_OVERLOADED },
+		{ "40P01", ERR_OVERLOADED },
+		{ "57", ERR_OVERLOADED },
+		{ "08", ERR_OVERLOADED },
+		{ "53", ERR_OVERLOADED },
+		{ "55P03", ERR_OVERLOADED },
 	};
 
 	if (text)
@@ -130,7 +141,8 @@ settled(struct db *db, const struct query *q, const PGresult *res)
 		return ERR_OK;
 	e = sql_err(res, NULL);
 	if (e == ERR_INTERNAL || e == ERR_OVERLOADED)
-		log_error("statement failed", "query", q->name, "error", res ? PQresultErrorMessage(res) : PQerrorMessage(db->conn));
+		log_error("statement failed", "query", q->name, "error",
+		    res ? PQresultErrorMessage(res) : PQerrorMessage(db->conn));
 	return e;
 }
 
@@ -156,7 +168,8 @@ prepare(struct db *db, const struct query *q)
 }
 
 enum err
-db_ask(struct db *db, struct arena *a, const struct query *q, const struct sql_arg *args, PGresult **out)
+db_ask(struct db *db, struct arena *a, const struct query *q, const struct sql_arg *args,
+    PGresult **out)
 {
 	struct sql_params params = sql_params(a, args, q->n_args);
 	PGresult *res;
@@ -166,10 +179,12 @@ db_ask(struct db *db, struct arena *a, const struct query *q, const struct sql_a
 		return ERR_OVERLOADED;
 	if ((e = prepare(db, q)) != ERR_OK) {
 		/* Only preparing failed, so nothing was done: a connection that died while idle is made again once. */
-		if (PQstatus(db->conn) == CONNECTION_OK || !connected(db) || (e = prepare(db, q)) != ERR_OK)
+		if (PQstatus(db->conn) == CONNECTION_OK || !connected(db) ||
+		    (e = prepare(db, q)) != ERR_OK)
 			return e;
 	}
-	res = PQexecPrepared(db->conn, q->name, params.n, params.values, params.lengths, params.formats, 0);
+	res = PQexecPrepared(
+	    db->conn, q->name, params.n, params.values, params.lengths, params.formats, 0);
 	arena_defer(a, clear_result, res);
 	if ((e = settled(db, q, res)) == ERR_OK && out)
 		*out = res;
@@ -188,7 +203,8 @@ db_script(struct db *db, struct arena *a, const char *sql, const char **message)
 	if (!PQsendQuery(db->conn, sql))
 		return ERR_OVERLOADED;
 	while ((res = PQgetResult(db->conn)) != NULL) {
-		if (e == ERR_OK && PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK) {
+		if (e == ERR_OK && PQresultStatus(res) != PGRES_COMMAND_OK &&
+		    PQresultStatus(res) != PGRES_TUPLES_OK) {
 			e = sql_err(res, NULL);
 			e = e == ERR_OK ? ERR_INTERNAL : e;
 			*message = arena_cstr(a, str_from(PQresultErrorMessage(res)));
@@ -205,28 +221,33 @@ static bool
 described_as_declared(struct db *db, const struct query *q)
 {
 	PGresult *res = PQdescribePrepared(db->conn, q->name);
-	bool same = PQresultStatus(res) == PGRES_COMMAND_OK && PQnparams(res) == q->n_args && PQnfields(res) == q->n_columns;
+	bool same = PQresultStatus(res) == PGRES_COMMAND_OK && PQnparams(res) == q->n_args &&
+		    PQnfields(res) == q->n_columns;
 	static const struct {
 		Oid oid;
 		const char *name;
-	} types[] = { { 16, "bool" }, { 17, "bytea" }, { 20, "int8" }, { 23, "int4" }, { 25, "text" }, { 114, "json" },
-		{ 701, "float8" }, { 1009, "text[]" }, { 1114, "timestamp" }, { 1184, "timestamptz" }, { 1186, "interval" },
-		{ 1560, "bit" }, { 1562, "varbit" }, { 1700, "numeric" }, { 2278, "void" }, { 2950, "uuid" }, { 2951, "uuid[]" },
-		{ 3802, "jsonb" } };
+	} types[] = { { 16, "bool" }, { 17, "bytea" }, { 20, "int8" }, { 23, "int4" },
+		{ 25, "text" }, { 114, "json" }, { 701, "float8" }, { 1009, "text[]" },
+		{ 1114, "timestamp" }, { 1184, "timestamptz" }, { 1186, "interval" },
+		{ 1560, "bit" }, { 1562, "varbit" }, { 1700, "numeric" }, { 2278, "void" },
+		{ 2950, "uuid" }, { 2951, "uuid[]" }, { 3802, "jsonb" } };
 
 	for (int i = 0; same && i < q->n_args + q->n_columns; i++) {
 		bool is_arg = i < q->n_args;
 		Oid oid = is_arg ? PQparamtype(res, i) : PQftype(res, i - q->n_args);
-		const char *declared = is_arg ? q->arg_types[i] : q->columns[2 * (i - q->n_args) + 1];
+		const char *declared =
+		    is_arg ? q->arg_types[i] : q->columns[2 * (i - q->n_args) + 1];
 		const char *is = "?";
 
 		for (size_t k = 0; k < sizeof(types) / sizeof(*types); k++)
 			if (types[k].oid == oid)
 				is = types[k].name;
 		same = strcmp(is, declared) == 0 &&
-		    (is_arg || strcmp(PQfname(res, i - q->n_args), q->columns[2 * (i - q->n_args)]) == 0);
+		       (is_arg || strcmp(PQfname(res, i - q->n_args),
+				      q->columns[2 * (i - q->n_args)]) == 0);
 		if (!same)
-			log_error("declared otherwise than the server has it", "query", q->name, "declared", declared, "is", is);
+			log_error("declared otherwise than the server has it", "query", q->name,
+			    "declared", declared, "is", is);
 	}
 	if (!same)
 		log_error("declaration and statement differ", "query", q->name);
@@ -242,7 +263,8 @@ db_check_queries(struct db *db)
 	if (!connected(db))
 		return (int)n_all_queries;
 	for (size_t i = 0; i < n_all_queries; i++)
-		if (prepare(db, all_queries[i]) != ERR_OK || !described_as_declared(db, all_queries[i]))
+		if (prepare(db, all_queries[i]) != ERR_OK ||
+		    !described_as_declared(db, all_queries[i]))
 			differ++;
 	return differ;
 }

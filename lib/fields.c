@@ -74,8 +74,9 @@ take_str(const struct spot *s, struct str text, struct str *place)
 	size_t n = str_chars(text);
 
 	if ((int64_t)n < s->f->min)
-		return s->f->min == 1 ? PROBLEM(s, "must not be empty") :
-		    PROBLEM(s, "must have at least %lld characters", (long long)s->f->min);
+		return s->f->min == 1
+			   ? PROBLEM(s, "must not be empty")
+			   : PROBLEM(s, "must have at least %lld characters", (long long)s->f->min);
 	if ((int64_t)n > s->f->max)
 		return PROBLEM(s, "must have at most %lld characters", (long long)s->f->max);
 	if (s->f->valid && !s->f->valid(text))
@@ -92,7 +93,8 @@ take_int(const struct spot *s, struct str digits, int64_t *place)
 	if (!str_int(digits, &v))
 		return PROBLEM(s, "must be a whole number");
 	if (v < s->f->min || v > s->f->max)
-		return PROBLEM(s, "must be between %lld and %lld", (long long)s->f->min, (long long)s->f->max);
+		return PROBLEM(
+		    s, "must be between %lld and %lld", (long long)s->f->min, (long long)s->f->max);
 	*place = v;
 	return true;
 }
@@ -104,10 +106,12 @@ take_decimal(const struct spot *s, struct str text, struct str *place)
 	struct str whole, part = str_cut(text, '.', &whole);
 	int64_t v, fraction = 0;
 
-	if (text.n > 20 || !str_int(whole, &v) || (part.p && (part.n == 0 || part.p[0] == '-' || !str_int(part, &fraction))))
+	if (text.n > 20 || !str_int(whole, &v) ||
+	    (part.p && (part.n == 0 || part.p[0] == '-' || !str_int(part, &fraction))))
 		return PROBLEM(s, "must be a decimal number of at most 18 digits");
 	if (v < s->f->min || v > s->f->max || (v == s->f->max && fraction > 0))
-		return PROBLEM(s, "must be between %lld and %lld", (long long)s->f->min, (long long)s->f->max);
+		return PROBLEM(
+		    s, "must be between %lld and %lld", (long long)s->f->min, (long long)s->f->max);
 	*place = text;
 	return true;
 }
@@ -142,7 +146,8 @@ take_zone(struct str *s, long *east)
 		return true;
 	}
 	sign = s->p[0];
-	if ((sign != '+' && sign != '-') || !two_digits(s, sign, 0, 23, &hours) || !two_digits(s, ':', 0, 59, &minutes))
+	if ((sign != '+' && sign != '-') || !two_digits(s, sign, 0, 23, &hours) ||
+	    !two_digits(s, ':', 0, 59, &minutes))
 		return false;
 	*east = (hours * 60L + minutes) * 60L * (sign == '-' ? -1 : 1);
 	return s->n == 0;
@@ -156,19 +161,24 @@ parse_time(struct str s, time_t *at, int *millis)
 	long east;
 
 	*millis = 0;
-	if (!two_digits(&s, 0, 0, 99, &century) || !two_digits(&s, 0, 0, 99, &year) || !two_digits(&s, '-', 1, 12, &tm.tm_mon) ||
-	    !two_digits(&s, '-', 1, 31, &tm.tm_mday))
+	if (!two_digits(&s, 0, 0, 99, &century) || !two_digits(&s, 0, 0, 99, &year) ||
+	    !two_digits(&s, '-', 1, 12, &tm.tm_mon) || !two_digits(&s, '-', 1, 31, &tm.tm_mday))
 		return false;
 	if (s.n > 0) {
 		char sep = s.p[0];
 
-		if ((sep != 'T' && sep != 't' && sep != ' ') || !two_digits(&s, sep, 0, 23, &tm.tm_hour) ||
-		    !two_digits(&s, ':', 0, 59, &tm.tm_min) || !two_digits(&s, ':', 0, 60, &tm.tm_sec))
+		if ((sep != 'T' && sep != 't' && sep != ' ') ||
+		    !two_digits(&s, sep, 0, 23, &tm.tm_hour) ||
+		    !two_digits(&s, ':', 0, 59, &tm.tm_min) ||
+		    !two_digits(&s, ':', 0, 60, &tm.tm_sec))
 			return false;
 		if (s.n > 1 && s.p[0] == '.')
-			for (s.p++, s.n--; s.n > 0 && s.p[0] >= '0' && s.p[0] <= '9'; s.p++, s.n--, digits++)
-				*millis += digits == 0 ? (s.p[0] - '0') * 100 : digits == 1 ? (s.p[0] - '0') * 10 :
-				    digits == 2 ? s.p[0] - '0' : 0;
+			for (s.p++, s.n--; s.n > 0 && s.p[0] >= '0' && s.p[0] <= '9';
+			     s.p++, s.n--, digits++)
+				*millis += digits == 0	 ? (s.p[0] - '0') * 100
+					   : digits == 1 ? (s.p[0] - '0') * 10
+					   : digits == 2 ? s.p[0] - '0'
+							 : 0;
 	}
 	if (tm.tm_sec == 60)
 		tm.tm_sec = 59;
@@ -189,10 +199,11 @@ take_time(const struct spot *s, struct str text, struct str *place)
 	int millis;
 	struct tm tm;
 
-	if (!parse_time(text, &at, &millis) || !gmtime_r(&at, &tm) || tm.tm_year < -1899 || tm.tm_year > 8099)
+	if (!parse_time(text, &at, &millis) || !gmtime_r(&at, &tm) || tm.tm_year < -1899 ||
+	    tm.tm_year > 8099)
 		return PROBLEM(s, "must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z");
-	*place = arena_printf(s->a, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-	    tm.tm_hour, tm.tm_min, tm.tm_sec, millis);
+	*place = arena_printf(s->a, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, millis);
 	return true;
 }
 
@@ -229,7 +240,8 @@ take_text(const struct spot *s, struct str text, void *place)
 		return take_int(s, text, place);
 	case FIELD_BOOL:
 		*(bool *)place = str_eq(text, S("1")) || str_eq(text, S("true"));
-		return *(bool *)place || str_eq(text, S("0")) || str_eq(text, S("false")) || PROBLEM(s, "must be true or false");
+		return *(bool *)place || str_eq(text, S("0")) || str_eq(text, S("false")) ||
+		       PROBLEM(s, "must be true or false");
 	case FIELD_STRS:
 	case FIELD_JSON:
 	case FIELD_OBJECT:
@@ -255,9 +267,11 @@ take_strs(const struct spot *s, json_object *v, struct str_list *place)
 
 		if (!json_object_is_type(e, json_type_string))
 			return PROBLEM(s, "must be an array of strings");
-		list.p[i] = (struct str){ json_object_get_string(e), (size_t)json_object_get_string_len(e) };
+		list.p[i] = (struct str){ json_object_get_string(e),
+			(size_t)json_object_get_string_len(e) };
 		if (str_chars(list.p[i]) > STRS_ENTRY_MAX)
-			return PROBLEM(s, "must have entries of at most %d characters", STRS_ENTRY_MAX);
+			return PROBLEM(
+			    s, "must have entries of at most %d characters", STRS_ENTRY_MAX);
 	}
 	*place = list;
 	return true;
@@ -270,15 +284,16 @@ take_json(const struct spot *s, json_object *v, struct str *place)
 
 	if (!json_object_is_type(v, json_type_object))
 		return PROBLEM(s, "must be an object");
-	text = str_from(json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	text = str_from(json_object_to_json_string_ext(
+	    v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	if ((int64_t)text.n > s->f->max)
 		return PROBLEM(s, "must take at most %lld bytes", (long long)s->f->max);
 	*place = text;
 	return true;
 }
 
-static bool take_members(struct arena *a, const struct field *fields, size_t n, json_object *from, void *into, struct str prefix,
-    struct problems *problems);
+static bool take_members(struct arena *a, const struct field *fields, size_t n, json_object *from,
+    void *into, struct str prefix, struct problems *problems);
 
 /* json-c clamps integers beyond 64 bits to these two, so they are out of everything's range. */
 static bool
@@ -296,7 +311,8 @@ take_value(const struct spot *s, json_object *v, void *place)
 	struct str text = { NULL, 0 };
 
 	if (type == json_type_string)
-		text = (struct str){ json_object_get_string(v), (size_t)json_object_get_string_len(v) };
+		text = (struct str){ json_object_get_string(v),
+			(size_t)json_object_get_string_len(v) };
 	switch (s->f->kind) {
 	case FIELD_BOOL:
 		if (type != json_type_boolean)
@@ -306,11 +322,15 @@ take_value(const struct spot *s, json_object *v, void *place)
 	case FIELD_INT:
 		if (type != json_type_int)
 			return PROBLEM(s, "must be a whole number");
-		return take_int(s, is_clamped(v) ? S("9223372036854775807") : str_from(json_object_get_string(v)), place);
+		return take_int(s,
+		    is_clamped(v) ? S("9223372036854775807") : str_from(json_object_get_string(v)),
+		    place);
 	case FIELD_DECIMAL:
-		if ((type != json_type_int && type != json_type_double) || (type == json_type_int && is_clamped(v)))
+		if ((type != json_type_int && type != json_type_double) ||
+		    (type == json_type_int && is_clamped(v)))
 			return PROBLEM(s, "must be a number");
-		return take_decimal(s, str_from(json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN)), place);
+		return take_decimal(
+		    s, str_from(json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN)), place);
 	case FIELD_STRS:
 		return take_strs(s, v, place);
 	case FIELD_JSON:
@@ -318,7 +338,8 @@ take_value(const struct spot *s, json_object *v, void *place)
 	case FIELD_OBJECT:
 		if (type != json_type_object)
 			return PROBLEM(s, "must be an object");
-		return take_members(s->a, s->f->fields, s->f->n_fields, v, place, s->name, s->problems);
+		return take_members(
+		    s->a, s->f->fields, s->f->n_fields, v, place, s->name, s->problems);
 	case FIELD_STR:
 	case FIELD_UUID:
 	case FIELD_TIME:
@@ -329,13 +350,16 @@ take_value(const struct spot *s, json_object *v, void *place)
 }
 
 static bool
-take_members(struct arena *a, const struct field *fields, size_t n, json_object *from, void *into, struct str prefix,
-    struct problems *problems)
+take_members(struct arena *a, const struct field *fields, size_t n, json_object *from, void *into,
+    struct str prefix, struct problems *problems)
 {
 	bool good = true;
 
 	for (size_t i = 0; i < n; i++) {
-		struct spot s = { .a = a, .f = &fields[i], .name = camel_case(a, fields[i].name), .problems = problems };
+		struct spot s = { .a = a,
+			.f = &fields[i],
+			.name = camel_case(a, fields[i].name),
+			.problems = problems };
 		json_object *v = json_at(from, fields[i].name);
 
 		if (v)
@@ -355,23 +379,27 @@ take_members(struct arena *a, const struct field *fields, size_t n, json_object 
 }
 
 bool
-json_fields(struct arena *a, const struct field *fields, size_t n, json_object *from, void *into, struct problems *problems)
+json_fields(struct arena *a, const struct field *fields, size_t n, json_object *from, void *into,
+    struct problems *problems)
 {
 	return take_members(a, fields, n, from, into, S(""), problems);
 }
 
 bool
-text_field(struct arena *a, const struct field *fields, size_t n, struct str name, struct str value, void *into,
-    struct problems *problems)
+text_field(struct arena *a, const struct field *fields, size_t n, struct str name, struct str value,
+    void *into, struct problems *problems)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct spot s = { .a = a, .f = &fields[i], .name = name, .problems = problems };
 		void *place = (char *)into + fields[i].offset;
 
-		if (!str_eq(name, str_from(fields[i].name)) && !str_eq(name, camel_case(a, fields[i].name)))
+		if (!str_eq(name, str_from(fields[i].name)) &&
+		    !str_eq(name, camel_case(a, fields[i].name)))
 			continue;
-		return !is_absent(&fields[i], place) && fields[i].kind != FIELD_BOOL && fields[i].kind != FIELD_INT ? true :
-		    take_text(&s, value, place);
+		return !is_absent(&fields[i], place) && fields[i].kind != FIELD_BOOL &&
+			       fields[i].kind != FIELD_INT
+			   ? true
+			   : take_text(&s, value, place);
 	}
 	return true;
 }
@@ -380,13 +408,14 @@ void
 fields_missing(const struct field *fields, size_t n, const void *into, struct problems *problems)
 {
 	for (size_t i = 0; i < n; i++)
-		if (fields[i].required == REQUIRED && is_absent(&fields[i], (const char *)into + fields[i].offset))
+		if (fields[i].required == REQUIRED &&
+		    is_absent(&fields[i], (const char *)into + fields[i].offset))
 			problem_add(problems, str_from(fields[i].name), "is required");
 }
 
 bool
-query_fields(struct arena *a, const struct field *fields, size_t n, struct str query_string, void *into,
-    struct problems *problems)
+query_fields(struct arena *a, const struct field *fields, size_t n, struct str query_string,
+    void *into, struct problems *problems)
 {
 	bool good = true;
 	size_t before;
@@ -415,15 +444,17 @@ field_schema(struct buf *b, const struct field *f, bool camel)
 {
 	switch (f->kind) {
 	case FIELD_STR:
-		buf_printf(b, "{\"type\":\"string\",\"minLength\":%lld,\"maxLength\":%lld}", (long long)f->min, (long long)f->max);
+		buf_printf(b, "{\"type\":\"string\",\"minLength\":%lld,\"maxLength\":%lld}",
+		    (long long)f->min, (long long)f->max);
 		break;
 	case FIELD_BOOL:
 		buf_put(b, S("{\"type\":\"boolean\"}"));
 		break;
 	case FIELD_INT:
 	case FIELD_DECIMAL:
-		buf_printf(b, "{\"type\":\"%s\",\"minimum\":%lld,\"maximum\":%lld}", f->kind == FIELD_INT ? "integer" : "number",
-		    (long long)f->min, (long long)f->max);
+		buf_printf(b, "{\"type\":\"%s\",\"minimum\":%lld,\"maximum\":%lld}",
+		    f->kind == FIELD_INT ? "integer" : "number", (long long)f->min,
+		    (long long)f->max);
 		break;
 	case FIELD_UUID:
 		buf_put(b, S("{\"type\":\"string\",\"format\":\"uuid\"}"));
@@ -438,7 +469,9 @@ field_schema(struct buf *b, const struct field *f, bool camel)
 		buf_put(b, S("]}"));
 		break;
 	case FIELD_STRS:
-		buf_printf(b, "{\"type\":\"array\",\"maxItems\":%lld,\"items\":{\"type\":\"string\",\"maxLength\":%d}}",
+		buf_printf(b,
+		    "{\"type\":\"array\",\"maxItems\":%lld,\"items\":{\"type\":\"string\","
+		    "\"maxLength\":%d}}",
 		    (long long)f->max, STRS_ENTRY_MAX);
 		break;
 	case FIELD_JSON:

@@ -13,8 +13,11 @@ grant_write(struct arena *a, const struct grant *g)
 	buf_json(&b, uuid_str(&g->user));
 	buf_put(&b, S(",\"topic\":"));
 	buf_json(&b, g->topic);
-	buf_printf(&b, ",\"after\":%lld,\"expires_at\":%lld,\"wait_seconds\":%lld,\"timeout_status\":%d,\"timeout_body\":",
-	    (long long)g->after, (long long)g->expires_at, (long long)g->wait_seconds, g->timeout_status);
+	buf_printf(&b,
+	    ",\"after\":%lld,\"expires_at\":%lld,\"wait_seconds\":%lld,\"timeout_status\":%d,"
+	    "\"timeout_body\":",
+	    (long long)g->after, (long long)g->expires_at, (long long)g->wait_seconds,
+	    g->timeout_status);
 	buf_json(&b, g->timeout_body);
 	buf_put(&b, S(",\"request_id\":"));
 	buf_json(&b, g->request_id);
@@ -35,8 +38,9 @@ text_at(json_object *pair, size_t i)
 {
 	json_object *o = json_object_array_get_idx(pair, i);
 
-	return json_object_is_type(o, json_type_string) ?
-	    (struct str){ json_object_get_string(o), (size_t)json_object_get_string_len(o) } : (struct str){ NULL, 0 };
+	return json_object_is_type(o, json_type_string) ? (struct str){ json_object_get_string(o),
+		(size_t)json_object_get_string_len(o) }
+							: (struct str){ NULL, 0 };
 }
 
 /* Header lines go out as they stand, so a line break in one is refused. */
@@ -51,7 +55,8 @@ read_headers(json_object *list, struct grant *g)
 		json_object *pair = json_object_array_get_idx(list, i);
 		struct grant_header *h = &g->headers[i];
 
-		if (!json_object_is_type(pair, json_type_array) || json_object_array_length(pair) != 2)
+		if (!json_object_is_type(pair, json_type_array) ||
+		    json_object_array_length(pair) != 2)
 			return false;
 		*h = (struct grant_header){ text_at(pair, 0), text_at(pair, 1) };
 		if (!h->name.p || !h->value.p || h->name.n == 0)
@@ -83,7 +88,8 @@ grant_read(struct arena *a, struct str header, struct grant *out)
 	g.expires_at = json_int(o, "expires_at", 0);
 	g.wait_seconds = json_int(o, "wait_seconds", 0);
 	g.timeout_status = (int)json_int(o, "timeout_status", 504);
-	if (!g.topic.p || !g.method.p || !uuid_parse(json_text(o, "user"), &g.user) || !read_headers(json_at(o, "headers"), &g))
+	if (!g.topic.p || !g.method.p || !uuid_parse(json_text(o, "user"), &g.user) ||
+	    !read_headers(json_at(o, "headers"), &g))
 		return ERR_BAD_REQUEST;
 	*out = g;
 	return ERR_OK;

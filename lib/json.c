@@ -22,7 +22,9 @@ unsound(json_object *o)
 
 	switch (json_object_get_type(o)) {
 	case json_type_string:
-		return has_nul(json_object_get_string(o), (size_t)json_object_get_string_len(o)) ? "a string holds NUL" : NULL;
+		return has_nul(json_object_get_string(o), (size_t)json_object_get_string_len(o))
+			   ? "a string holds NUL"
+			   : NULL;
 	case json_type_double:
 		return isfinite(json_object_get_double(o)) ? NULL : "a number is not finite";
 	case json_type_array:
@@ -87,8 +89,10 @@ json_parse(struct arena *a, struct str text, json_object **out, const char **why
 	if (o)
 		arena_defer(a, put_object, o);
 	if (state != json_tokener_success || !o) {
-		*why = state == json_tokener_error_depth ? "nested too deep" : state == json_tokener_continue ? "cut short" :
-		    state == json_tokener_success ? "null" : "not JSON";
+		*why = state == json_tokener_error_depth ? "nested too deep"
+		       : state == json_tokener_continue	 ? "cut short"
+		       : state == json_tokener_success	 ? "null"
+							 : "not JSON";
 		return ERR_BAD_REQUEST;
 	}
 	if ((*why = unsound(o)) != NULL)
@@ -102,7 +106,8 @@ json_at(json_object *o, const char *name)
 {
 	json_object *member = NULL;
 
-	if (!json_object_is_type(o, json_type_object) || !json_object_object_get_ex(o, name, &member))
+	if (!json_object_is_type(o, json_type_object) ||
+	    !json_object_object_get_ex(o, name, &member))
 		return NULL;
 	return member;
 }
@@ -114,7 +119,8 @@ json_text(json_object *o, const char *name)
 
 	if (!json_object_is_type(member, json_type_string))
 		return (struct str){ NULL, 0 };
-	return (struct str){ json_object_get_string(member), (size_t)json_object_get_string_len(member) };
+	return (struct str){ json_object_get_string(member),
+		(size_t)json_object_get_string_len(member) };
 }
 
 int64_t
@@ -122,13 +128,17 @@ json_int(json_object *o, const char *name, int64_t otherwise)
 {
 	json_object *member = json_at(o, name);
 
-	return json_object_is_type(member, json_type_int) ? json_object_get_int64(member) : otherwise;
+	return json_object_is_type(member, json_type_int) ? json_object_get_int64(member)
+							  : otherwise;
 }
 
 static int
 hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 bool

@@ -37,7 +37,8 @@ log_write(enum log_level level, const char *msg, va_list pairs)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	buf_printf(&b, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"role\":\"%s\",\"pid\":%d,\"msg\":", stamp,
+	buf_printf(&b,
+	    "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"role\":\"%s\",\"pid\":%d,\"msg\":", stamp,
 	    now.tv_nsec / 1000000, names[level], log_role, (int)getpid());
 	buf_json(&b, str_from(msg));
 	while ((name = va_arg(pairs, const char *)) != NULL) {

@@ -18,7 +18,7 @@ struct loop {
 	int epoll;
 	bool stopped;
 	int64_t now_ms;
-	struct loop_timer **heap;	/* by due_ms, the soonest first */
+	struct loop_timer **heap; /* by due_ms, the soonest first */
 	size_t n_timers, timers_room;
 	struct epoll_event ready[EVENTS_A_TURN];
 	int n_ready;
@@ -47,7 +47,9 @@ loop_new(void)
 {
 	struct loop *l = xmalloc(sizeof(*l));
 
-	*l = (struct loop){ .epoll = epoll_create1(EPOLL_CLOEXEC), .now_ms = clock_ms(), .signals.fd = -1 };
+	*l = (struct loop){
+		.epoll = epoll_create1(EPOLL_CLOEXEC), .now_ms = clock_ms(), .signals.fd = -1
+	};
 	if (l->epoll < 0)
 		die("epoll_create1: %s.", strerror(errno));
 	sigemptyset(&l->blocked);
@@ -173,7 +175,7 @@ loop_now(const struct loop *l)
 static void
 signals_ready(struct loop_fd *self, uint32_t events)
 {
-	struct loop *l = (struct loop *)self;	/* signals is its first member */
+	struct loop *l = (struct loop *)self; /* signals is its first member */
 	struct signalfd_siginfo info;
 
 	(void)events;
@@ -224,7 +226,8 @@ loop_run(struct loop *l)
 
 		if (l->n_timers > 0 && wait < 0)
 			wait = 0;
-		l->n_ready = epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, (int)(wait > 60000 ? 60000 : wait));
+		l->n_ready = epoll_wait(
+		    l->epoll, l->ready, EVENTS_A_TURN, (int)(wait > 60000 ? 60000 : wait));
 		if (l->n_ready < 0 && errno != EINTR)
 			die("epoll_wait: %s.", strerror(errno));
 		l->now_ms = clock_ms();

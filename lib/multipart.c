@@ -11,7 +11,7 @@ struct multipart {
 	const struct multipart_events *events;
 	void *arg;
 	enum state state;
-	char delimiter[BOUNDARY_MAX + 5];	/* CR LF "--" boundary */
+	char delimiter[BOUNDARY_MAX + 5]; /* CR LF "--" boundary */
 	size_t delimiter_len;
 	size_t n_parts;
 	const char *problem;
@@ -34,7 +34,8 @@ parameter(struct arena *a, struct str header, struct str name)
 		rest = str_cut(rest, '=', &key);
 		if (rest.n > 0 && rest.p[0] == '"') {
 			for (i = 1; i < rest.n && rest.p[i] != '"'; i++) {
-				if (rest.p[i] == '\\' && i + 1 < rest.n && (rest.p[i + 1] == '"' || rest.p[i + 1] == '\\'))
+				if (rest.p[i] == '\\' && i + 1 < rest.n &&
+				    (rest.p[i + 1] == '"' || rest.p[i + 1] == '\\'))
 					i++;
 				p[n++] = rest.p[i];
 			}
@@ -46,13 +47,15 @@ parameter(struct arena *a, struct str header, struct str name)
 			i++;
 		if (str_eq_nocase(str_trim(key), name))
 			return (struct str){ p, n };
-		rest = i < rest.n ? (struct str){ rest.p + i + 1, rest.n - i - 1 } : (struct str){ NULL, 0 };
+		rest = i < rest.n ? (struct str){ rest.p + i + 1, rest.n - i - 1 }
+				  : (struct str){ NULL, 0 };
 	}
 	return (struct str){ NULL, 0 };
 }
 
 struct multipart *
-multipart_new(struct arena *a, struct str content_type, const struct multipart_events *events, void *arg)
+multipart_new(
+    struct arena *a, struct str content_type, const struct multipart_events *events, void *arg)
 {
 	struct str type, boundary;
 	struct multipart *m;
@@ -61,7 +64,8 @@ multipart_new(struct arena *a, struct str content_type, const struct multipart_e
 		return NULL;
 	(void)str_cut(content_type, ';', &type);
 	boundary = parameter(a, content_type, S("boundary"));
-	if (!str_eq_nocase(str_trim(type), S("multipart/form-data")) || boundary.n == 0 || boundary.n > BOUNDARY_MAX)
+	if (!str_eq_nocase(str_trim(type), S("multipart/form-data")) || boundary.n == 0 ||
+	    boundary.n > BOUNDARY_MAX)
 		return NULL;
 	m = arena_alloc(a, sizeof(*m));
 	m->a = a;
@@ -119,8 +123,9 @@ take_body(struct multipart *m, struct str s, size_t *used)
 	enum err e = ERR_OK;
 
 	if (!at) {
-		const char *cr = memrchr(s.p + (s.n > m->delimiter_len ? s.n - m->delimiter_len : 0), '\r',
-		    s.n > m->delimiter_len ? m->delimiter_len : s.n);
+		const char *cr =
+		    memrchr(s.p + (s.n > m->delimiter_len ? s.n - m->delimiter_len : 0), '\r',
+			s.n > m->delimiter_len ? m->delimiter_len : s.n);
 
 		/* The delimiter has one CR, at its begin, so only the last one can begin it. */
 		if (cr)
@@ -159,15 +164,19 @@ step(struct multipart *m, struct str s, size_t *used)
 		else if (memcmp(s.p, "\r\n", 2) == 0)
 			m->state = HEADERS;
 		else
-			return bad(m, "A boundary of the form is followed by something else than a line end.");
+			return bad(m, "A boundary of the form is followed by something else than a "
+				      "line end.");
 		return ERR_OK;
 	case HEADERS:
 		end = memmem(s.p, s.n, "\r\n\r\n", 4);
 		if (!end)
-			return s.n > HEADERS_MAX ? bad(m, "A part's headers are too long.") : ERR_OK;
-		e = (size_t)(end - s.p) > HEADERS_MAX ? bad(m, "A part's headers are too long.") :
-		    begin_part(m, (struct str){ s.p, (size_t)(end - s.p) });
-		*used = (size_t)(end - s.p) + 2;	/* the second line end may begin the delimiter of an empty body */
+			return s.n > HEADERS_MAX ? bad(m, "A part's headers are too long.")
+						 : ERR_OK;
+		e = (size_t)(end - s.p) > HEADERS_MAX
+			? bad(m, "A part's headers are too long.")
+			: begin_part(m, (struct str){ s.p, (size_t)(end - s.p) });
+		*used = (size_t)(end - s.p) +
+			2; /* the second line end may begin the delimiter of an empty body */
 		if (e == ERR_OK && m->state == BODY)
 			*used += 2;
 		return e;

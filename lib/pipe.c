@@ -20,7 +20,7 @@ struct unit {
 	enum err e;
 	int failed;
 	char *text;
-	const char *name;	/* of its first statement, for the log */
+	const char *name; /* of its first statement, for the log */
 	int n, seen;
 	PGresult *results[];
 };
@@ -93,7 +93,8 @@ disconnect(struct pipe *p)
 	p->up = false;
 	if (p->fd.events)
 		loop_watch(p->loop, &p->fd, 0);
-	HASH_ITER(hh, p->prepared, s, next) {
+	HASH_ITER(hh, p->prepared, s, next)
+	{
 		HASH_DEL(p->prepared, s);
 		free(s);
 	}
@@ -199,7 +200,7 @@ take_input(struct pipe *p)
 static void
 on_ready(struct loop_fd *self, uint32_t events)
 {
-	struct pipe *p = (struct pipe *)self;	/* fd is its first member */
+	struct pipe *p = (struct pipe *)self; /* fd is its first member */
 
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		take_input(p);
@@ -291,17 +292,25 @@ flush_from_caller(struct pipe *p)
 
 struct pipe *
 pipe_open(struct loop *l, const char *role, const char *application,
-    void (*notify)(void *arg, struct str channel, struct str payload), void (*up)(void *arg), void *arg)
+    void (*notify)(void *arg, struct str channel, struct str payload), void (*up)(void *arg),
+    void *arg)
 {
 	struct arena *a = arena_new();
 	struct pipe *p = xmalloc(sizeof(*p));
 
 	*p = (struct pipe){
-		.loop = l, .retry.fire = retry, .backoff_ms = BACKOFF_FIRST_MS, .on_notify = notify, .on_up = up, .arg = arg,
+		.loop = l,
+		.retry.fire = retry,
+		.backoff_ms = BACKOFF_FIRST_MS,
+		.on_notify = notify,
+		.on_up = up,
+		.arg = arg,
 	};
 	p->last = &p->first;
-	p->conninfo = xstrdup(arena_printf(a, "%s options='-c timezone=UTC -c statement_timeout=%lld'",
-	    db_conninfo(a, role, application), (long long)config()->statement_ms).p);
+	p->conninfo =
+	    xstrdup(arena_printf(a, "%s options='-c timezone=UTC -c statement_timeout=%lld'",
+		db_conninfo(a, role, application), (long long)config()->statement_ms)
+			.p);
 	arena_free(a);
 	connect_start(p);
 	return p;
@@ -352,7 +361,8 @@ prepare(struct pipe *p, const struct pipe_statement *s)
 }
 
 enum err
-pipe_send(struct pipe *p, struct arena *scratch, const struct pipe_statement *statements, int n, pipe_done *done, void *arg)
+pipe_send(struct pipe *p, struct arena *scratch, const struct pipe_statement *statements, int n,
+    pipe_done *done, void *arg)
 {
 	bool sent = true;
 
@@ -366,7 +376,8 @@ pipe_send(struct pipe *p, struct arena *scratch, const struct pipe_statement *st
 		char name[128];
 
 		snprintf(name, sizeof(name), "%s%s", s->query->name, s->keep ? " keep" : "");
-		sent = PQsendQueryPrepared(p->conn, name, params.n, params.values, params.lengths, params.formats, 0);
+		sent = PQsendQueryPrepared(
+		    p->conn, name, params.n, params.values, params.lengths, params.formats, 0);
 	}
 	if (sent)
 		sent = PQpipelineSync(p->conn);
@@ -386,7 +397,8 @@ pipe_listen(struct pipe *p, const char *channel)
 	char text[128];
 
 	snprintf(text, sizeof(text), "LISTEN \"%s\"", channel);
-	if (!p->up || !PQsendQueryParams(p->conn, text, 0, NULL, NULL, NULL, NULL, 0) || !PQpipelineSync(p->conn))
+	if (!p->up || !PQsendQueryParams(p->conn, text, 0, NULL, NULL, NULL, NULL, 0) ||
+	    !PQpipelineSync(p->conn))
 		return;
 	(void)unit_new(p, 1, "listen", NULL, NULL);
 	flush_from_caller(p);

@@ -19,11 +19,14 @@ process_listener(void)
 	int listening = 0;
 	socklen_t len = sizeof(listening);
 
-	if (!pid || !fds || !str_int(str_from(pid), &for_pid) || !str_int(str_from(fds), &n) || for_pid != getpid() || n != 1)
-		die("No listening socket was passed. Start this by its systemd unit, or as: millrace-spawn --socket PATH -- COMMAND");
+	if (!pid || !fds || !str_int(str_from(pid), &for_pid) || !str_int(str_from(fds), &n) ||
+	    for_pid != getpid() || n != 1)
+		die("No listening socket was passed. Start this by its systemd unit, or as: "
+		    "millrace-spawn --socket PATH -- COMMAND");
 	if (getsockopt(LISTEN_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 || !listening)
 		die("Descriptor 3 is not a listening socket.");
-	if (fcntl(LISTEN_FD, F_SETFD, FD_CLOEXEC) != 0 || fcntl(LISTEN_FD, F_SETFL, O_NONBLOCK) != 0)
+	if (fcntl(LISTEN_FD, F_SETFD, FD_CLOEXEC) != 0 ||
+	    fcntl(LISTEN_FD, F_SETFL, O_NONBLOCK) != 0)
 		die("The listening socket cannot be set up: %s.", strerror(errno));
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");

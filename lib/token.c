@@ -28,10 +28,13 @@ token_mint(struct arena *a, const struct claims *c)
 	char *text;
 	struct str out;
 
-	if (jwt_new(&jwt) != 0 || jwt_add_grant(jwt, "iss", "millrace") != 0 || jwt_add_grant(jwt, "sub", c->user.text) != 0 ||
-	    jwt_add_grant(jwt, "sid", c->session.text) != 0 || jwt_add_grant_int(jwt, "iat", (long)c->issued_at) != 0 ||
+	if (jwt_new(&jwt) != 0 || jwt_add_grant(jwt, "iss", "millrace") != 0 ||
+	    jwt_add_grant(jwt, "sub", c->user.text) != 0 ||
+	    jwt_add_grant(jwt, "sid", c->session.text) != 0 ||
+	    jwt_add_grant_int(jwt, "iat", (long)c->issued_at) != 0 ||
 	    jwt_add_grant_int(jwt, "exp", (long)c->expires_at) != 0 ||
-	    jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)secret, (int)strlen(secret)) != 0 ||
+	    jwt_set_alg(jwt, JWT_ALG_HS256, (const unsigned char *)secret, (int)strlen(secret)) !=
+		0 ||
 	    !(text = jwt_encode_str(jwt)))
 		abort();
 	out = arena_str(a, str_from(text));
@@ -50,7 +53,7 @@ header_is_ours(struct arena *a, struct str token)
 
 	(void)str_cut(token, '.', &head);
 	return base64url_decode(a, head, &text) && json_parse(a, text, &o, &why) == ERR_OK &&
-	    json_object_is_type(o, json_type_object) && str_eq(json_text(o, "alg"), S("HS256"));
+	       json_object_is_type(o, json_type_object) && str_eq(json_text(o, "alg"), S("HS256"));
 }
 
 static enum err
@@ -70,8 +73,10 @@ check(struct arena *a, struct str token, struct claims *out)
 		return ERR_UNAUTHORIZED;
 	c.issued_at = jwt_get_grant_int(jwt, "iat");
 	c.expires_at = jwt_get_grant_int(jwt, "exp");
-	if (!str_eq(str_from(jwt_get_grant(jwt, "iss")), S("millrace")) || c.expires_at + LEEWAY_S < time(NULL) ||
-	    !uuid_parse(str_from(jwt_get_grant(jwt, "sub")), &c.user) || !uuid_parse(str_from(jwt_get_grant(jwt, "sid")), &c.session))
+	if (!str_eq(str_from(jwt_get_grant(jwt, "iss")), S("millrace")) ||
+	    c.expires_at + LEEWAY_S < time(NULL) ||
+	    !uuid_parse(str_from(jwt_get_grant(jwt, "sub")), &c.user) ||
+	    !uuid_parse(str_from(jwt_get_grant(jwt, "sid")), &c.session))
 		return ERR_UNAUTHORIZED;
 	*out = c;
 	return ERR_OK;

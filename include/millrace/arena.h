@@ -33,7 +33,8 @@ struct str arena_str(struct arena *a, struct str s);
 /* The same as a C string; s must hold no NUL for it to be whole. */
 char *arena_cstr(struct arena *a, struct str s);
 /* printf into the arena; NUL-terminated. */
-struct str arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct str arena_printf(struct arena *a, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* A string that grows in an arena. Zero-initialise with the arena: `struct buf b = { .a = arena };` */
 struct buf {

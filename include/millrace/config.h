@@ -11,40 +11,41 @@
 #include <stdio.h>
 
 struct config {
-	const char *db;			/* libpq conninfo without a user */
+	const char *db; /* libpq conninfo without a user */
 	const char *runtime_dir;
 	const char *libexec_dir;
 	const char *log_level;
 
-	const char *jwt_secret;		/* API_JWT_SECRET: HS256 key of our own tokens, at least 32 bytes */
+	const char *jwt_secret; /* API_JWT_SECRET: HS256 key of our own tokens, at least 32 bytes */
 	int64_t session_seconds;
 	int64_t argon2_ops;
 	int64_t argon2_kib;
 
-	int64_t rate_read;		/* requests a minute for each caller; 0: no limit */
+	int64_t rate_read; /* requests a minute for each caller; 0: no limit */
 	int64_t rate_write;
-	int64_t rate_login;		/* a minute for each address */
-	int64_t upload_max;		/* bytes */
-	int64_t queue_max;		/* jobs that may wait before 503 */
-	int64_t reply_seconds;		/* how long a deferred reply is waited for */
-	int64_t statement_ms;		/* a worker's statement time limit */
-	int64_t event_hours;		/* how long stream events are kept */
+	int64_t rate_login; /* a minute for each address */
+	int64_t upload_max; /* bytes */
+	int64_t queue_max; /* jobs that may wait before 503 */
+	int64_t reply_seconds; /* how long a deferred reply is waited for */
+	int64_t statement_ms; /* a worker's statement time limit */
+	int64_t event_hours; /* how long stream events are kept */
 
-	int64_t runner_jobs;		/* jobs one runner does at once: one thread each */
-	int64_t user_jobs;		/* of one user's at once, over all runners */
+	int64_t runner_jobs; /* jobs one runner does at once: one thread each */
+	int64_t user_jobs; /* of one user's at once, over all runners */
 	int64_t lease_seconds;
-	int64_t flush_ms;		/* token deltas are written together this often at most */
-	const char *instance;		/* this runner's name on this host; its successor takes its jobs back at start */
+	int64_t flush_ms; /* token deltas are written together this often at most */
+	const char *
+	    instance; /* this runner's name on this host; its successor takes its jobs back at start */
 
-	const char *provider;		/* auto, local or openai */
+	const char *provider; /* auto, local or openai */
 	const char *openai_base_url;
 	const char *openai_key;
 	const char *openai_model;
-	int64_t provider_seconds;	/* a model call's longest silence */
+	int64_t provider_seconds; /* a model call's longest silence */
 
-	int64_t stream_ping_seconds;	/* `: ping` on a quiet SSE stream */
-	int64_t stream_stall_seconds;	/* a reader that takes nothing for so long is closed */
-	int64_t stream_connections;	/* held at once by one streamd */
+	int64_t stream_ping_seconds; /* `: ping` on a quiet SSE stream */
+	int64_t stream_stall_seconds; /* a reader that takes nothing for so long is closed */
+	int64_t stream_connections; /* held at once by one streamd */
 };
 
 /* The process's settings, after config_load. Never NULL then; lives as long as the process. */

@@ -9,10 +9,10 @@
 
 /* What our own tokens say. Times are Unix seconds. */
 struct claims {
-	struct uuid user;	/* sub */
-	struct uuid session;	/* sid */
-	int64_t issued_at;	/* iat */
-	int64_t expires_at;	/* exp */
+	struct uuid user; /* sub */
+	struct uuid session; /* sid */
+	int64_t issued_at; /* iat */
+	int64_t expires_at; /* exp */
 };
 
 /* An HS256 JWT (RFC 7519) under config()->jwt_secret; NUL-terminated, the arena's. */

@@ -23,10 +23,12 @@ void db_close(struct db *db);
  * sql_err makes of the server's (ERR_NOT_FOUND for MR404 …; logged where it is our fault), ERR_OVERLOADED when the
  * server cannot be reached. out may be NULL.
  */
-MUST_CHECK enum err db_ask(struct db *db, struct arena *a, const struct query *q, const struct sql_arg *args, PGresult **out);
+MUST_CHECK enum err db_ask(struct db *db, struct arena *a, const struct query *q,
+    const struct sql_arg *args, PGresult **out);
 
 /* Runs SQL text of ours (a migration) as it stands, several statements allowed. On an error *message (the arena's) says why. */
-MUST_CHECK enum err db_script(struct db *db, struct arena *a, const char *sql, const char **message);
+MUST_CHECK enum err db_script(
+    struct db *db, struct arena *a, const char *sql, const char **message);
 
 /* The err that a failed PGresult stands for: SQLSTATE MRnnn is its HTTP status, and *text (may be NULL) its public message;
    22P02, 22P05, 22021 … (data that the server cannot take) ERR_BAD_REQUEST; 40001, 40P01, 57xxx, 08xxx ERR_OVERLOADED. */

@@ -27,9 +27,9 @@ enum err {
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 struct err_info {
-	int status;		/* HTTP status */
-	const char *code;	/* machine-readable, stable */
-	const char *text;	/* for a person; the default `error` */
+	int status; /* HTTP status */
+	const char *code; /* machine-readable, stable */
+	const char *text; /* for a person; the default `error` */
 };
 
 /* Never NULL for a value of enum err. */

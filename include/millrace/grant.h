@@ -16,15 +16,16 @@ struct grant_header {
 };
 
 struct grant {
-	struct str method;		/* the client's: HEAD gets no body */
+	struct str method; /* the client's: HEAD gets no body */
 	struct uuid user;
-	struct str topic;		/* what is streamed, or where the reply's `result` event will come: "run:<id>" */
-	int64_t after;			/* events up to this seq have been seen */
-	int64_t expires_at;		/* Unix seconds: the stream ends then; 0: never */
-	int64_t wait_seconds;		/* a reply: how long to wait for it */
-	int timeout_status;		/* a reply that did not come: this status … */
-	struct str timeout_body;	/* … and this JSON */
-	struct grant_header headers[GRANT_HEADERS_MAX];	/* to add to the answer */
+	struct str
+	    topic; /* what is streamed, or where the reply's `result` event will come: "run:<id>" */
+	int64_t after; /* events up to this seq have been seen */
+	int64_t expires_at; /* Unix seconds: the stream ends then; 0: never */
+	int64_t wait_seconds; /* a reply: how long to wait for it */
+	int timeout_status; /* a reply that did not come: this status … */
+	struct str timeout_body; /* … and this JSON */
+	struct grant_header headers[GRANT_HEADERS_MAX]; /* to add to the answer */
 	size_t n_headers;
 	struct str request_id;
 };

@@ -12,13 +12,13 @@
 /* Embed one in the object that the descriptor belongs to. */
 struct loop_fd {
 	int fd;
-	uint32_t events;	/* EPOLLIN … as last set; 0: not in the set */
+	uint32_t events; /* EPOLLIN … as last set; 0: not in the set */
 	void (*ready)(struct loop_fd *self, uint32_t events);
 };
 
 /* A one-shot timer; embed it too. Zero-initialised is "not armed". */
 struct loop_timer {
-	int64_t due_ms;		/* on loop_now's clock; 0: not armed */
+	int64_t due_ms; /* on loop_now's clock; 0: not armed */
 	int heap_index;
 	void (*fire)(struct loop_timer *self);
 };

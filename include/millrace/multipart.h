@@ -20,7 +20,8 @@ struct multipart_events {
 };
 
 /* A parser for a body of this Content-Type; NULL where it is not multipart/form-data with a boundary of 1 to 70 characters. */
-struct multipart *multipart_new(struct arena *a, struct str content_type, const struct multipart_events *events, void *arg);
+struct multipart *multipart_new(
+    struct arena *a, struct str content_type, const struct multipart_events *events, void *arg);
 /* The body's next bytes. ERR_BAD_REQUEST: not well formed; multipart_problem says why. */
 MUST_CHECK enum err multipart_feed(struct multipart *m, struct str bytes);
 /* No more bytes will come: ERR_BAD_REQUEST where the closing boundary has not been seen. */

@@ -22,7 +22,7 @@ typedef void pipe_done(void *arg, enum err e, int failed, struct str text, PGres
 
 struct pipe_statement {
 	const struct query *query;
-	bool keep;			/* take query->sql_keep */
+	bool keep; /* take query->sql_keep */
 	const struct sql_arg *args;
 	int n_args;
 };
@@ -30,7 +30,8 @@ struct pipe_statement {
 /* Starts connecting as `role`. `notify` (may be NULL) gets NOTIFY payloads, `up` (may be NULL) is called after each connect
    when the connection can be used: where LISTEN belongs. */
 struct pipe *pipe_open(struct loop *l, const char *role, const char *application,
-    void (*notify)(void *arg, struct str channel, struct str payload), void (*up)(void *arg), void *arg);
+    void (*notify)(void *arg, struct str channel, struct str payload), void (*up)(void *arg),
+    void *arg);
 void pipe_close(struct pipe *p);
 bool pipe_is_up(const struct pipe *p);
 /* Units sent and not yet answered. */
@@ -41,8 +42,8 @@ bool pipe_is_busy(const struct pipe *p);
 
 /* Queues a unit; `done(arg, …)` is called later from the loop, never from within. ERR_OVERLOADED: not connected, nothing is
    queued. Arguments are copied before it returns; `scratch` is used for that and may be reset afterwards. */
-MUST_CHECK enum err pipe_send(struct pipe *p, struct arena *scratch, const struct pipe_statement *statements, int n,
-    pipe_done *done, void *arg);
+MUST_CHECK enum err pipe_send(struct pipe *p, struct arena *scratch,
+    const struct pipe_statement *statements, int n, pipe_done *done, void *arg);
 
 /* "LISTEN channel" as a unit of its own; for `up`. */
 void pipe_listen(struct pipe *p, const char *channel);

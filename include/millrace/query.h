@@ -11,13 +11,14 @@
 #include <millrace/str.h>
 
 enum sql_type {
-	SQL_TEXT = 1,	/* text, and what goes as text: jsonb, numeric, timestamptz, interval (struct str) */
-	SQL_UUID,	/* struct uuid; absent: NULL */
-	SQL_INT,	/* int4 or int8 (int64_t); SQL_NULL_INT: NULL */
-	SQL_BOOL,	/* bool */
-	SQL_BYTES,	/* bytea, sent in binary (struct str) */
-	SQL_TEXTS,	/* text[] (struct str_list) */
-	SQL_UUIDS	/* uuid[] (struct str_list of canonical uuids) */
+	SQL_TEXT =
+	    1, /* text, and what goes as text: jsonb, numeric, timestamptz, interval (struct str) */
+	SQL_UUID, /* struct uuid; absent: NULL */
+	SQL_INT, /* int4 or int8 (int64_t); SQL_NULL_INT: NULL */
+	SQL_BOOL, /* bool */
+	SQL_BYTES, /* bytea, sent in binary (struct str) */
+	SQL_TEXTS, /* text[] (struct str_list) */
+	SQL_UUIDS /* uuid[] (struct str_list of canonical uuids) */
 };
 
 #define SQL_NULL_INT INT64_MIN
@@ -34,12 +35,14 @@ struct sql_arg {
 };
 
 struct query {
-	const char *name;		/* also the prepared statement's name */
+	const char *name; /* also the prepared statement's name */
 	const char *sql;
-	const char *sql_keep;		/* the same, its row kept for Idempotency-Key (one more text argument); or NULL */
-	const char *const *arg_types;	/* PostgreSQL's names: "uuid", "text", "int8", … */
+	const char *
+	    sql_keep; /* the same, its row kept for Idempotency-Key (one more text argument); or NULL */
+	const char *const *arg_types; /* PostgreSQL's names: "uuid", "text", "int8", … */
 	int n_args;
-	const char *const *columns;	/* names and types of the row, alternating; checked against the server's description */
+	const char *const *
+	    columns; /* names and types of the row, alternating; checked against the server's description */
 	int n_columns;
 };
 
