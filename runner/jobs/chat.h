@@ -1,0 +1,40 @@
+/* A chat run's state, shared by its parts: chat.c (the turn), chat_replay.c (what earlier attempts did). */
+#ifndef MILLRACE_RUNNER_CHAT_H
+#define MILLRACE_RUNNER_CHAT_H
+
+#include "../provider.h"
+#include "../runner.h"
+
+struct chat {
+	struct job *j;
+	const struct provider *p;
+	struct str question;
+	struct str user_name, assistant_name, interests;
+	bool has_documents;
+
+	struct message *messages; /* [0] is the system's */
+	size_t n_messages, room;
+	struct passages found;
+	struct buf answer;   /* all that was said in this run: what its token events hold */
+	bool between_rounds; /* a tool ran after the last word */
+	int rounds;	     /* model turns that ended in tool calls */
+	int64_t n_stored;    /* the last number of a stored model call */
+
+	/* What earlier attempts left unfinished (chat_replay). */
+	bool searched;		 /* the retrieval was told of */
+	struct str partial;	 /* the answer's end, to be continued */
+	struct tool_call *calls; /* a round of calls, some without output */
+	size_t n_calls;
+	struct str before_calls; /* the text of that round */
+};
+
+void chat_add(struct chat *c, struct message m);
+/* The calls of a round that now have outputs, and the text before them, as messages. */
+void chat_add_round(struct chat *c, struct str text, const struct tool_call *calls, size_t n);
+/* Runs the calls without output, and tells of each. */
+MUST_CHECK enum err chat_run_tools(struct chat *c, struct tool_call *calls, size_t n);
+
+/* Goes through the run's events: rebuilds answer, messages and what is unfinished. */
+MUST_CHECK enum err chat_replay(struct chat *c);
+
+#endif

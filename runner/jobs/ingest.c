@@ -1,0 +1,207 @@
+/*
+ * An ingestion: the document's file out of the database into memory, through the extractor, cut into passages, and these with their
+ * local embeddings into the database, in place of the old ones, in the step that makes the document ready.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <millrace/log.h>
+
+#include "../chunker.h"
+#include "../extractor.h"
+#include "../retrieve.h"
+#include "../runner.h"
+#include "sql_runner.h"
+
+struct passages_out {
+	struct str_list marks, texts, bits;
+	size_t room;
+	size_t characters;
+	int64_t pages;
+};
+
+/* Writes the blob's chunks into a memory file. */
+static enum err
+load_blob(struct job *j, struct uuid blob, int64_t size, int file)
+{
+	int64_t have = 0;
+	enum err e = ERR_OK;
+
+	for (int64_t n = 0; have < size && e == ERR_OK; n++) {
+		struct arena *a = arena_new();
+		unsigned char *bytes;
+		PGresult *res = NULL;
+		size_t len = 0;
+
+		JOB_ASK(j, e, db_runner_blob_part(db, a, &res, blob, n));
+		if (e == ERR_OK && PQntuples(res) != 1)
+			e = ERR_NOT_FOUND;
+		if (e == ERR_OK && (bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(res, 0, 0), &len)) != NULL) {
+			if (len == 0 || pwrite(file, bytes, len, (off_t)have) != (ssize_t)len)
+				e = ERR_INTERNAL;
+			have += (int64_t)len;
+			PQfreemem(bytes);
+		}
+		if (job_stop(j) != STOP_NOT)
+			e = ERR_CONFLICT;
+		arena_free(a);
+	}
+	return e;
+}
+
+static void
+grow(struct arena *a, struct str_list *list, size_t room)
+{
+	struct str *p = arena_alloc(a, room * sizeof(*p));
+
+	if (list->n > 0)
+		memcpy(p, list->p, list->n * sizeof(*p));
+	list->p = p;
+}
+
+static void
+add_passage(struct arena *a, struct passages_out *out, struct str mark, struct str text)
+{
+	char *hex = arena_alloc(a, EMBED_HEX + 1);
+
+	if (out->marks.n == out->room) {
+		out->room = out->room * 2 + 64;
+		grow(a, &out->marks, out->room);
+		grow(a, &out->texts, out->room);
+		grow(a, &out->bits, out->room);
+	}
+	embed_local(text, hex);
+	out->marks.p[out->marks.n++] = mark;
+	out->texts.p[out->texts.n++] = text;
+	out->bits.p[out->bits.n++] = (struct str){ hex, EMBED_HEX };
+}
+
+/* One block: a mark's line, then its text. */
+static void
+cut_block(struct arena *a, struct passages_out *out, struct str block)
+{
+	struct str mark, passage, text = str_cut(block, '\n', &mark);
+	int64_t page;
+
+	if (mark.n == 0 || mark.n > 100)
+		return;
+	if (str_starts(mark, S("page ")) && str_int((struct str){ mark.p + 5, mark.n - 5 }, &page) && page > out->pages)
+		out->pages = page;
+	for (text = chunk_next(text, &passage); passage.n > 0; text = chunk_next(text, &passage)) {
+		out->characters += str_chars(passage);
+		add_passage(a, out, mark, passage);
+	}
+}
+
+/* The extractor's output: "MILLRACE-TEXT 1 type", then blocks that each begin with a record separator. False: it is not that. */
+static bool
+cut_text(struct arena *a, struct str text, struct str *type, struct passages_out *out)
+{
+	struct str line, word, rest = str_cut(text, '\n', &line);
+
+	if (!str_utf8(text) || !str_eq((line = str_cut(line, ' ', &word), word), S("MILLRACE-TEXT")))
+		return false;
+	*type = str_cut(line, ' ', &word);
+	if (!str_eq(word, S("1")) || type->n == 0)
+		return false;
+	rest = str_cut(rest, '\x1e', &line);
+	while (rest.p) {
+		struct str block;
+
+		rest = str_cut(rest, '\x1e', &block);
+		cut_block(a, out, block);
+	}
+	return true;
+}
+
+static struct outcome
+fail_document(struct job *j, const char *why)
+{
+	struct outcome o = { 0 };
+
+	log_info("a document could not be read", "run", j->run.text, "error", why);
+	JOB_END(j, &o, db_runner_document_end_failed(db, j->a, &res, j->run, str_from(me.name), j->attempt, after, str_from(why)));
+	return o;
+}
+
+static struct outcome
+store(struct job *j, struct str text)
+{
+	struct passages_out out = { 0 };
+	struct str type, metadata;
+	struct outcome o = { 0 };
+
+	if (!cut_text(j->a, text, &type, &out))
+		return (struct outcome){ .end = END_AGAIN, .message = "the extractor's output is broken" };
+	if (out.marks.n == 0)
+		return fail_document(j, "The document holds no text that could be read.");
+	metadata = arena_printf(j->a, "{\"pages\":%s,\"characters\":%zu,\"chunks\":%zu}",
+	    out.pages > 0 ? arena_printf(j->a, "%lld", (long long)out.pages).p : "null", out.characters, out.marks.n);
+	JOB_END(j, &o, db_runner_document_end_ready(db, j->a, &res, j->run, str_from(me.name), j->attempt, after, type, metadata,
+	    out.marks, out.texts, out.bits));
+	if (o.end == END_DONE) {
+		atomic_fetch_add(&counters.documents, 1);
+		atomic_fetch_add(&counters.passages, (long long)out.marks.n);
+	}
+	return o;
+}
+
+static struct outcome
+read_file(struct job *j, int file, const char *name)
+{
+	struct extracted x;
+	struct outcome o;
+
+	switch (extract(j, file, name, &x)) {
+	case EXTRACT_TEXT:
+		o = store(j, (struct str){ x.text, x.n });
+		break;
+	case EXTRACT_UNREADABLE:
+		o = fail_document(j, arena_printf(j->a, "%s", x.why).p);
+		break;
+	case EXTRACT_BROKEN:
+		if (j->attempt >= j->max_attempts)
+			o = fail_document(j, "The document could not be read.");
+		else
+			o = (struct outcome){ .end = END_AGAIN, .message = "the extractor could not be run" };
+		break;
+	case EXTRACT_STOPPED:
+	default:
+		o = (struct outcome){ .end = END_STOPPED };
+		break;
+	}
+	free(x.text);
+	return o;
+}
+
+struct outcome
+ingest_run(struct job *j)
+{
+	PGresult *res_document = NULL;
+	struct outcome o;
+	struct uuid blob;
+	int64_t size = 0;
+	enum err e;
+	int file;
+
+	JOB_ASK(j, e, db_runner_document_process(db, j->a, &res_document, j->document));
+	if (e != ERR_OK)
+		return job_db_error(j, e, "the document could not be looked up");
+	if (PQntuples(res_document) != 1 || !uuid_parse(sql_get(res_document, 0, 1), &blob) ||
+	    !str_int(sql_get(res_document, 0, 2), &size))
+		return job_failed("NOT_FOUND", "The document was deleted.");
+	if ((file = memfd_create("document", MFD_CLOEXEC)) < 0)
+		return (struct outcome){ .end = END_AGAIN, .message = "there is no memory for the document" };
+	if ((e = load_blob(j, blob, size, file)) == ERR_OK)
+		o = read_file(j, file, arena_cstr(j->a, sql_get(res_document, 0, 0)));
+	else if (job_stop(j) != STOP_NOT)
+		o = (struct outcome){ .end = END_STOPPED };
+	else if (e == ERR_NOT_FOUND)
+		o = job_failed("NOT_FOUND", "The document was deleted.");
+	else
+		o = job_db_error(j, e, "the document's file could not be read");
+	close(file);
+	return o;
+}

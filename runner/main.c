@@ -1,0 +1,134 @@
+/* millrace-runner: does the work that takes long, a thread a running job. The only role that reaches other hosts. */
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <millrace/config.h>
+#include <millrace/log.h>
+#include <millrace/process.h>
+
+#include "outside/http.h"
+#include "runner.h"
+
+#define POOL 4		   /* connections that all jobs share */
+#define GIVE_BACK_MS 8000 /* at SIGTERM: how long jobs may take to be given back */
+
+static void
+usage(FILE *out)
+{
+	fputs("Usage: millrace-runner [--help | --version]\n\n"
+	      "Takes jobs from the queue in PostgreSQL and does them: chats, the ingestion of documents, searches.\n"
+	      "SIGTERM gives the running ones back and ends it. Several may run, on any number of hosts.\n\n",
+	    out);
+	config_help(out);
+}
+
+static enum log_level
+level(const char *name)
+{
+	static const char *const names[] = { "debug", "info", "warn", "error" };
+
+	for (size_t i = 0; i < 4; i++)
+		if (strcmp(name, names[i]) == 0)
+			return (enum log_level)i;
+	die("MILLRACE_LOG_LEVEL is \"%s\"; it takes debug, info, warn or error.", name);
+}
+
+/* Signals belong to the main thread's signalfd, and every thread inherits the mask. */
+static void
+block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Each provider call holds three descriptors. */
+static void
+raise_limits(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
+		lim.rlim_cur = lim.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &lim);
+	}
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < (rlim_t)me.slots * 3 + 64)
+		log_warn("the limit of open files is lower than MILLRACE_RUNNER_JOBS may need");
+	/* A thousand threads with an arena of malloc's own each would hold memory that nobody uses. */
+	(void)mallopt(M_ARENA_MAX, 4);
+	(void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+}
+
+/* Gives back what runs. Those that do not answer in time are left to their leases. */
+static void
+give_all_back(void)
+{
+	int64_t until = now_ms() + GIVE_BACK_MS;
+
+	atomic_store(&me.stopping, true);
+	jobs_tell_all(STOP_SHUTDOWN);
+	while (jobs_running() > 0 && now_ms() < until)
+		sleep_ms(10);
+	if (jobs_running() > 0) {
+		log_warn("some jobs could not be given back; their leases will run out");
+		_exit(1);
+	}
+}
+
+static void
+run(void)
+{
+	struct db *db = db_open("millrace_runner", "runner start");
+
+	snprintf(me.name, sizeof(me.name), "%s/%s", process_host(), config()->instance);
+	me.slots = (int)config()->runner_jobs;
+	raise_limits();
+	(void)process_started();
+	http_init();
+	(void)db_wait_current(db, NULL);
+	db_close(db);
+	me.pool = db_pool_new("millrace_runner", "runner job", POOL);
+	flusher_start();
+	lease_start();
+	sweep_start();
+	queue_run();
+	log_info("giving back what runs");
+	give_all_back();
+	lease_stop();
+	sweep_stop();
+	flusher_stop();
+	log_info("ended");
+	/* Detached threads may still be on their last instructions: libraries are not torn down under them. */
+	_exit(0);
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		puts("millrace-runner " MILLRACE_VERSION);
+		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	log_open("runner", LOG_INFO);
+	if (argc != 1) {
+		usage(stderr);
+		return 2;
+	}
+	config_load(false, true);
+	log_open("runner", level(config()->log_level));
+	block_signals();
+	run();
+}

@@ -1,0 +1,32 @@
+/*
+ * Server-sent events as they come from outside (WHATWG HTML, "server-sent events", parsing an event stream): incremental, cut
+ * anywhere, lines ended by CR, LF or CRLF, comments, data of several lines, a byte order mark. A function of the bytes alone.
+ */
+#ifndef MILLRACE_RUNNER_SSE_H
+#define MILLRACE_RUNNER_SSE_H
+
+#include <stdbool.h>
+
+#include <millrace/str.h>
+
+struct sse {
+	size_t max;	/* bytes of one line, and of one event's data */
+	char *line;
+	size_t n_line, line_room;
+	char *data;
+	size_t n_data, data_room;
+	char type[64];
+	bool has_data;
+	bool after_cr;	/* a LF that comes next belongs to that CR */
+	size_t n_bom;	/* bytes of a byte order mark seen at the start; 3: past it */
+};
+
+/* Called for each event; `type` is "message" where none was given. False ends the parsing. */
+typedef bool sse_event(void *arg, struct str type, struct str data);
+
+void sse_init(struct sse *s, size_t max);
+void sse_free(struct sse *s);
+/* False where `event` said so, or where a line or an event is longer than max. */
+bool sse_feed(struct sse *s, struct str bytes, sse_event *event, void *arg);
+
+#endif
