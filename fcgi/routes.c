@@ -9,7 +9,7 @@
 /* The named columns are optional. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
-/* clang-format off: columns. */
+/* clang-format off */
 const struct route routes[] = {
 	/* Is it up? */
 	{ M_GET,    "system",    AUTH_PUBLIC, RATE_NONE,  IMMEDIATE, BODY_NONE,   "/healthz",                         system_health,

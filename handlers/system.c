@@ -52,8 +52,7 @@ processes_read(struct req *r)
 		    S_ARG(row_text(r, i, 0)), S_ARG(row_text(r, i, 1)), S_ARG(row_text(r, i, 2)));
 		if (json_parse(r->a, row_text(r, i, 3), &stats, &why) != ERR_OK)
 			continue;
-		json_object_object_foreach(stats, name, value)
-		{
+		json_object_object_foreach (stats, name, value) {
 			if (json_object_is_type(value, json_type_int) ||
 			    json_object_is_type(value, json_type_double))
 				put_sample(b, row_text(r, i, 0), row_text(r, i, 1), name, value);

@@ -46,8 +46,7 @@ disconnect(struct db *db)
 {
 	struct prepared *p, *next;
 
-	HASH_ITER(hh, db->prepared, p, next)
-	{
+	HASH_ITER (hh, db->prepared, p, next) {
 		HASH_DEL(db->prepared, p);
 		free(p);
 	}
@@ -325,7 +324,7 @@ db_wait_current(struct db *db, bool (*stop)(void))
 		if (e == ERR_OK && PQntuples(res) == 1)
 			(void)str_int(sql_get(res, 0, 0), &version);
 		arena_free(a);
-		if (e == ERR_OK && version == migration_latest)
+		if (e == ERR_OK && version >= migration_latest)
 			return true;
 		if (e != ERR_OVERLOADED)
 			log_warn("the database is not at this version; run: millracectl migrate");

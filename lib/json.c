@@ -32,8 +32,7 @@ unsound(json_object *o)
 			why = unsound(json_object_array_get_idx(o, i));
 		return why;
 	case json_type_object: {
-		json_object_object_foreach(o, name, value)
-		{
+		json_object_object_foreach (o, name, value) {
 			(void)name;
 			if ((why = unsound(value)) != NULL)
 				break;

@@ -93,8 +93,7 @@ disconnect(struct pipe *p)
 	p->up = false;
 	if (p->fd.events)
 		loop_watch(p->loop, &p->fd, 0);
-	HASH_ITER(hh, p->prepared, s, next)
-	{
+	HASH_ITER (hh, p->prepared, s, next) {
 		HASH_DEL(p->prepared, s);
 		free(s);
 	}
