@@ -149,8 +149,8 @@ answer(struct call *c)
 	if (c->has_documents)
 		return S("I found nothing about this in your documents. " HOW_TO_CONFIGURE
 			 " Until then I can only quote documents that you have uploaded.");
-	return S("I cannot answer this: " HOW_TO_CONFIGURE
-		 " Without one I can only quote documents, and you have none yet; upload one (POST /api/documents/upload) and ask again.");
+	return S("I cannot answer this yet. " HOW_TO_CONFIGURE
+		 " Without one I can only quote documents, and you have none; upload one (POST /api/documents/upload) and ask again.");
 }
 
 /* The next delta: up to PIECE bytes and on to the end of the word. */

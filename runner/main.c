@@ -51,6 +51,15 @@ block_signals(void)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+/* Was the end asked for while nobody reads the signalfd yet? */
+static bool
+asked_to_end(void)
+{
+	sigset_t set;
+
+	return sigpending(&set) == 0 && (sigismember(&set, SIGTERM) || sigismember(&set, SIGINT));
+}
+
 /* Each provider call holds three descriptors. */
 static void
 raise_limits(void)
@@ -94,7 +103,8 @@ run(void)
 	raise_limits();
 	(void)process_started();
 	http_init();
-	(void)db_wait_current(db, NULL);
+	if (!db_wait_current(db, asked_to_end))
+		exit(0);
 	db_close(db);
 	me.pool = db_pool_new("millrace_runner", "runner job", POOL);
 	flusher_start();

@@ -66,11 +66,20 @@ listen_again(void)
 	return false;
 }
 
+/* Is a signal waiting to be read? */
+static bool
+signalled(int signals)
+{
+	struct pollfd fd = { .fd = signals, .events = POLLIN };
+
+	return poll(&fd, 1, 0) > 0;
+}
+
 /* Waits for a predecessor of the same name to be gone. */
 static void
-take_name(void)
+take_name(int signals)
 {
-	for (int64_t until = now_ms() + NAME_WAIT_MS; !has_name; sleep_ms(200)) {
+	for (int64_t until = now_ms() + NAME_WAIT_MS; !has_name && !signalled(signals); sleep_ms(200)) {
 		if (ears)
 			(void)ask_ears(&query_runner_name_take, me.name, &has_name);
 		else if (!listen_again())
@@ -201,8 +210,9 @@ queue_run(void)
 	freed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (signals < 0 || freed_fd < 0)
 		die("The runner cannot wait for signals.");
-	take_name();
-	take_back();
+	take_name(signals);
+	if (has_name)
+		take_back();
 	log_info("ready", "name", me.name, "provider", provider_default()->name);
 	for (;;) {
 		/* Whatever was missed while nobody listened is found by claiming. */

@@ -85,7 +85,8 @@ function question(messages) {
 		users = users.slice(0, -1);
 	}
 	const text = textOf(users.at(-1)?.content ?? "");
-	return { text, d: directives(text), partial, answered: last.role === "tool" };
+	const asked = messages.indexOf(users.at(-1));
+	return { text, d: directives(text), partial, answered: messages.slice(asked + 1).some((m) => m.role === "tool") };
 }
 
 /* The answer's tokens, those of `partial` left out. */
