@@ -1,8 +1,8 @@
 -- First statement of every signed-in request: makes the session's user the transaction's caller, or raises 401 or 403.
 -- name: caller_session
 -- args: session uuid, needs_admin bool
--- row: user_id uuid, role text
-SELECT user_id, role FROM caller_session($1, $2);
+-- row: caller_session void
+SELECT caller_session($1, $2);
 
 -- Claims an Idempotency-Key; raises MRIDM where there is a reply to repeat.
 -- name: idempotency_claim
