@@ -33,7 +33,7 @@ test("unknown paths give 404, with and without a token", async () => {
 	for (const path of ["/api/nope", "/api/user/extra", "/nope", "/", "/api", "/api/", "/v1/nope", "/api/runs",
 	    "/api/conversations/not-a-uuid", "/api/documents/x", "/%00", "/api/chat/nope", "/_stream/run/x", "/_millrace/error"]) {
 		const wanted = path === "/%00" ? "BAD_REQUEST" : "NOT_FOUND";
-		assertError(await user.api.get(path), wanted);
+		assertError(await user.api.get(path), wanted, null, path);
 	}
 	assertError(await api.get("/api/nope"), "NOT_FOUND");
 });

@@ -8,9 +8,9 @@ export const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 const STATUS = { BAD_REQUEST: 400, UNAUTHORIZED: 401, FORBIDDEN: 403, NOT_FOUND: 404, METHOD_NOT_ALLOWED: 405,
 	CONFLICT: 409, TOO_LARGE: 413, UNSUPPORTED_MEDIA_TYPE: 415, RATE_LIMITED: 429, OVERLOADED: 503 };
 
-/* An error of the one shape; `fields` are the names of all bad fields, in any order. */
-export function assertError(reply, code, fields) {
-	const seen = `${reply.status} ${reply.text.slice(0, 500)}`;
+/* An error of the one shape; `fields` are the names of all bad fields, in any order; `what` was sent. */
+export function assertError(reply, code, fields, what = "") {
+	const seen = `${what} ${reply.status} ${reply.text.slice(0, 500)}`;
 	assert.equal(reply.status, STATUS[code], seen);
 	assert.match(reply.headers["content-type"] ?? "", /^application\/json\b/, seen);
 	const { json } = reply;

@@ -49,7 +49,9 @@ export async function freePort() {
 /* The environment of ./dev: ours without test settings, which the programs refuse. */
 function environment(dir, port, more = {}) {
 	const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(MILLRACE_(?!DEV_BIN)|NODE_)/.test(name)));
-	return { ...env, MILLRACE_DEV_DIR: dir, MILLRACE_DEV_PORT: String(port), ...more };
+	/* cheaper passwords, since every test makes its users; limits out of the way of one busy user */
+	const cheap = { MILLRACE_ARGON2_OPS: "2", MILLRACE_ARGON2_KIB: "16384", MILLRACE_RATE_WRITE: "6000" };
+	return { ...env, ...cheap, MILLRACE_DEV_DIR: dir, MILLRACE_DEV_PORT: String(port), ...more };
 }
 
 export class Instance {
@@ -114,6 +116,10 @@ export class Instance {
 	async allowOrigin() {
 		appendFileSync(join(this.dir, "nginx/conf/millrace/origins.map"), `"${ORIGIN}" $http_origin;\n`);
 		await this.dev("restart", "nginx");
+		const headers = { origin: ORIGIN, connection: "close" };
+		await until(async () => (await this.api.get("/healthz", { headers })).headers["access-control-allow-origin"] === ORIGIN,
+		    "nginx's reload");
+		this.api.agent.destroy();       /* the old nginx closes what it held */
 	}
 
 	/* Replies are held against the document that the server gives of itself. */

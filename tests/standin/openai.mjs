@@ -55,7 +55,7 @@ const tokenCount = (text) => Math.ceil(Buffer.byteLength(text) / 4);
 /* The directives in a text: { tokens: "200", tools: [[name, json], …], … }. */
 export function directives(text) {
 	const d = { tools: [] };
-	const pattern = /\[\[(?:(tool|toolloop):([\w-]+)\s*(\{.*?\})?|say:([^\]]*)|([^[\]]+))\]\]/gs;
+	const pattern = /\[\[(?:(tool|toolloop):([\w-]+)\s*(\{.*?\})?\]\]|say:(.*?)\]\](?!\])|([^[\]]+)\]\])/gs;
 	for (const [, kind, name, json, say, inner] of text.matchAll(pattern)) {
 		if (kind) {
 			d.tools.push([name, json ?? "{}"]);

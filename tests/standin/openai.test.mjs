@@ -40,6 +40,7 @@ const words = (from, to, tail = "") => Array.from({ length: to - from }, (_, i) 
 test("directives are read", () => {
 	assert.deepEqual(directives('[[tokens:3 delay:4]] [[tool:f {"a":[[1]]}]] [[nousage]]'),
 	    { tools: [["f", '{"a":[[1]]}']], loop: false, tokens: "3", delay: "4", nousage: "" });
+	assert.equal(directives("x [[say:cited [1]]] y").say, "cited [1]");
 });
 
 test("an answer streams with its usage", async () => {
