@@ -44,6 +44,13 @@ ask_ears(const struct query *q, const char *param, bool *is_true)
 	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
 
+static void
+ignore_notice(void *arg, const PGresult *res)
+{
+	(void)arg;
+	(void)res;
+}
+
 /* Connects and listens. The runner's name is locked on this connection, so that a second of the same name cannot take its jobs. */
 static bool
 listen_again(void)
@@ -54,6 +61,7 @@ listen_again(void)
 	PQfinish(ears);
 	ears = PQconnectdb(db_conninfo(a, "millrace_runner", "runner"));
 	arena_free(a);
+	PQsetNoticeReceiver(ears, ignore_notice, NULL);
 	if (PQstatus(ears) == CONNECTION_OK && ask_ears(&query_runner_listen_jobs, NULL, NULL) &&
 	    ask_ears(&query_runner_listen_cancels, NULL, NULL) && ask_ears(&query_runner_name_take, me.name, &taken)) {
 		if (!taken && has_name)
