@@ -1,12 +1,16 @@
 /* Chat with the `local` provider: the stream, its resumption, conversations, runs. */
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
+import http2 from "node:http2";
+import { once } from "node:events";
 import { randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
+import { text as readText } from "node:stream/consumers";
 import { Stream } from "openai/core/streaming";
 import { newUser, shared } from "../js/instance.mjs";
 import { TIME, UUID7, assertError, assertKeys, assertStatus, until } from "../js/expect.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
+import { SseParser } from "../js/sse.mjs";
 
 let api, user, documentId;
 before(async () => {
@@ -149,6 +153,71 @@ test("nobody reaches a stream without a worker's grant", async () => {
 		assertError(await user.api.get(path, { headers: { "x-grant": grant } }), "NOT_FOUND");
 	const { api: other } = await newUser(api);
 	assertError(await other.get(`/api/runs/${run}/stream`, { headers: { "x-grant": grant } }), "NOT_FOUND");
+});
+
+test("a stream's reply has every header that other replies have", async () => {
+	const { origin } = await shared();
+	const stream = await user.api.chat("Which headers?", {}, { headers: { origin, "x-request-id": "stream-1" } });
+	const { headers } = stream;
+	assert.deepEqual([headers["x-request-id"], headers["access-control-allow-origin"], headers["x-content-type-options"]],
+	    ["stream-1", origin, "nosniff"]);
+	assert.match(headers["access-control-expose-headers"], /X-Run-Id/);
+	assert.ok(Number(headers["x-ratelimit-limit"]) > 0);
+	assert.equal(headers["x-grant"], undefined);
+	await stream.all();
+	const again = `/api/runs/${headers["x-run-id"]}/stream`;
+	const head = assertStatus(await user.api.request("HEAD", again), 200);
+	assert.match(head.headers["content-type"], /^text\/event-stream/);
+	assert.equal(head.bytes.length, 0);
+	assertOneEnd(await (await user.api.sse("GET", again + "/")).all());
+	const search = await user.api.get("/api/documents/search?q=mill", { headers: { origin, "x-request-id": "search-1" } });
+	assert.deepEqual([search.status, search.headers["x-request-id"], search.headers["access-control-allow-origin"]], [200, "search-1", origin]);
+	assert.match(search.headers["x-run-id"], UUID7);
+	assert.equal((await user.api.request("HEAD", "/api/documents/search?q=mill")).status, 200);
+});
+
+test("HTTP/2: requests and a stream over one connection", async () => {
+	const session = http2.connect(api.base.href, { rejectUnauthorized: false });
+	const request = async (headers, body) => {
+		const stream = session.request({ authorization: `Bearer ${user.token}`, "content-type": "application/json", ...headers });
+		stream.end(body);
+		const [head] = await once(stream, "response");
+		return { status: head[":status"], headers: head, text: await readText(stream) };
+	};
+	const [one, two, three] = await Promise.all([
+		request({ ":path": "/api/chat", ":method": "POST" }, JSON.stringify({ message: "What fills the pond at Eling?" })),
+		request({ ":path": "/api/user" }), request({ ":path": "/api/nope" })]);
+	session.close();
+	const events = new SseParser().feed(Buffer.from(one.text)).map((e) => ({ ...e, data: JSON.parse(e.data) }));
+	assertOneEnd(events);
+	assert.equal(contentOf(events), events.at(-1).data.content);
+	assert.deepEqual([two.status, JSON.parse(two.text).id, three.status], [200, user.uid, 404]);
+});
+
+test("a conversation's messages come in pages", async () => {
+	const own = await newUser(api);
+	let conversationId;
+	for (const message of ["one", "two", "three"]) {
+		const stream = await own.api.chat(message, conversationId ? { conversationId } : {});
+		await stream.all();
+		conversationId = stream.headers["x-conversation-id"];
+	}
+	const path = `/api/conversations/${conversationId}`;
+	const all = (await own.api.get(path)).json.messages;
+	assert.equal(all.length, 6);
+	const last = assertStatus(await own.api.get(`${path}?limit=2`), 200).json.messages;
+	assert.deepEqual(last, all.slice(4));
+	const before = assertStatus(await own.api.get(`${path}?limit=3&before=${last[0].id}`), 200).json.messages;
+	assert.deepEqual(before, all.slice(1, 4));
+	const page = await own.api.get("/api/conversations?limit=1");
+	assert.equal(page.headers.link, undefined);
+});
+
+test("a message of 100,000 characters is taken, and comes back as it was", async () => {
+	const message = "ü\u0001\t\n\r\u2028😀\\\"' ".repeat(9090);
+	const { conversation } = await ask(message);
+	assert.equal((await user.api.get(`/api/conversations/${conversation}`)).json.messages[0].content, message);
+	assertError(await user.api.post("/api/chat", { message: "x".repeat(100001) }), "BAD_REQUEST", ["message"]);
 });
 
 test("the official client's own reader takes the stream", async () => {

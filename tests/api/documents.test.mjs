@@ -183,6 +183,22 @@ test("delete removes the document and what was found by it", async () => {
 	assertError(await user.api.delete(`/api/documents/${id}`), "NOT_FOUND");
 });
 
+test("ten at once, the same file twice, and one deleted while it is worked on", async () => {
+	const own = await newUser(api);
+	const replies = await Promise.all(Array.from({ length: 10 }, (_, i) => upload(`n${i % 5}.txt`, Buffer.from(`weir number ${i % 5}`), { from: own.api })));
+	assert.deepEqual(replies.map((r) => r.json.status), Array(10).fill("ready"));
+	assert.equal(new Set(replies.map((r) => r.json.id)).size, 10);
+	const { id } = assertStatus(await upload("book-300.pdf", undefined, { wait: false, from: own.api }), 202).json;
+	assertStatus(await own.api.delete(`/api/documents/${id}`), 204);
+	assert.equal((await search("password of leaf 211", own.api)).filter((h) => h.documentId === id).length, 0);
+	const twice = await Promise.all([1, 2].map(() => own.api.post(`/api/documents/${replies[0].json.id}/reindex`)));
+	assert.deepEqual(twice.map((r) => [r.status, r.json.status]), [[200, "ready"], [200, "ready"]]);
+	const millrace = await shared();
+	await until(async () => (await millrace.psql(`select count(*) from run where owner_id = '${own.uid}' and ended_at is null`)).trim() === "0",
+	    "no run is left open");
+	assert.equal((await millrace.psql(`select count(*) from blob where owner_id = '${own.uid}'`)).trim(), "10");
+});
+
 test("another user's documents are not there", async () => {
 	const { id } = await ready("mine.txt", Buffer.from("Mine alone."));
 	const other = await newUser(api);
