@@ -105,18 +105,42 @@ find_route(struct req *r)
 	return ERR_OK;
 }
 
-/* DESIGN 5: Authorization before the others. What the token says is checked here, that its session lasts by the database. */
+struct token_in {
+	struct str token;
+};
+static const struct field token_fields[] = {
+	F_STR(struct token_in, token, 0, 4096, OPTIONAL),
+};
+
+/* Which credential counts: Authorization before ?token= (for an EventSource, which cannot send headers). Absent: none came. */
+static struct str
+credential(struct req *r)
+{
+	struct str header = req_param(r, "HTTP_AUTHORIZATION"), scheme, rest;
+	struct token_in in = { 0 };
+	struct problems ignored = { .json.a = r->a };
+
+	if (!header.p) {
+		if (r->query_string.n > 0)
+			(void)!query_fields(r->a, token_fields, 1, r->query_string, &in, &ignored);
+		return in.token;
+	}
+	rest = str_cut(header, ' ', &scheme);
+	return str_eq_nocase(scheme, S("Bearer")) && rest.p ? str_trim(rest) : S("");
+}
+
+/* What the token says is checked here; that its session lasts, by the database. */
 static enum err
 identify(struct req *r)
 {
-	struct str header = req_param(r, "HTTP_AUTHORIZATION"), scheme;
-	struct str token = str_trim(str_cut(header, ' ', &scheme));
+	struct str token;
 
-	if (!header.p)
-		return r->route->caller == AUTH_PUBLIC ? ERR_OK : ERR_UNAUTHORIZED;
 	if (r->route->caller == AUTH_PUBLIC)
 		return ERR_OK;
-	if (!str_eq_nocase(scheme, S("Bearer")) || token_verify(token, &r->caller) != ERR_OK)
+	token = credential(r);
+	if (!token.p)
+		return ERR_UNAUTHORIZED;
+	if (token_verify(token, &r->caller) != ERR_OK)
 		return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
 	r->signed_in = true;
 	return ERR_OK;

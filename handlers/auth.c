@@ -1,4 +1,6 @@
 /* Own accounts: register, sign in, sign out. What hashes a password is served by the pool `login`. */
+#include <time.h>
+
 #include <millrace/config.h>
 
 #include "handlers/handlers.h"
@@ -99,16 +101,28 @@ auth_register(struct req *r)
 	    in.display_name, config()->session_seconds);
 }
 
+static enum err
+refused(struct req *r)
+{
+	return refuse(r, ERR_UNAUTHORIZED, "The address or the password is wrong.");
+}
+
 /* Unknown address and wrong password take the same time and get the same words. */
 static enum err
 check_password(struct req *r)
 {
-	bool known = row_count(r) == 1;
-	struct str *password = r->state;
+	const struct login_in *in = r->state;
+	int64_t wait;
 
-	if (!password_matches(known ? row_text(r, 0, 1) : (struct str){ NULL, 0 }, *password))
-		return refuse(r, ERR_UNAUTHORIZED, "The address or the password is wrong.");
-	return sql_auth_session_open(r, logged_in, row_uuid(r, 0, 0), config()->session_seconds);
+	if (str_int(row_text(r, 0, 0), &wait) && wait > 0) {
+		r->rate_reset = time(NULL) + wait;
+		return refuse(r, ERR_RATE_LIMITED,
+		    "Too many wrong passwords for this account; wait before the next try.");
+	}
+	if (!password_matches(row_text(r, 0, 2), in->password))
+		return sql_auth_failed(r, refused, in->email);
+	return sql_auth_session_open(
+	    r, logged_in, row_uuid(r, 0, 1), in->email, config()->session_seconds);
 }
 
 /* POST /api/auth/login */
@@ -120,7 +134,7 @@ auth_login(struct req *r)
 
 	if ((e = body_bind(r, in)) != ERR_OK)
 		return e;
-	r->state = &in->password;
+	r->state = in;
 	return sql_auth_find(r, check_password, in->email);
 }
 

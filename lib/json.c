@@ -8,10 +8,19 @@ put_object(void *o)
 	json_object_put(o);
 }
 
+static int
+hex_digit(char c)
+{
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
+}
+
 static bool
 has_nul(const char *p, size_t n)
 {
-	return memchr(p, '\0', n) != NULL;
+	return n > 0 && memchr(p, '\0', n) != NULL;
 }
 
 /* json-c takes NUL in strings (as \u0000), NaN and Infinity even when strict; nothing here may. */
@@ -47,19 +56,65 @@ unsound(json_object *o)
 	return NULL;
 }
 
-/* "\u0000" in a member's name would cut it short unseen, so the text itself is looked at: the escape is refused wherever an
-   odd number of backslashes makes it one. */
-static bool
-escapes_nul(struct str text)
+/* The code unit of a "\uXXXX" at p (of n bytes), or -1. */
+static int
+escaped_unit(const char *p, size_t n)
 {
-	for (size_t i = 0; i + 6 <= text.n; i++) {
-		if (text.p[i] != '\\')
-			continue;
-		if (memcmp(text.p + i, "\\u0000", 6) == 0)
-			return true;
-		i++;
+	int unit = 0;
+
+	if (n < 6 || p[0] != '\\' || p[1] != 'u')
+		return -1;
+	for (size_t i = 2; i < 6; i++) {
+		int digit = hex_digit(p[i]);
+
+		if (digit < 0)
+			return -1;
+		unit = unit * 16 + digit;
 	}
-	return false;
+	return unit;
+}
+
+/* Looks at one escape at p; *len is its length. RFC 8259 leaves half a surrogate pair to chance; here it is refused. */
+static const char *
+escape_problem(const char *p, size_t n, size_t *len)
+{
+	int unit = escaped_unit(p, n), low;
+
+	*len = unit < 0 ? 2 : 6;
+	if (unit == 0)
+		return "a string holds NUL";
+	if (unit < 0xd800 || unit > 0xdfff)
+		return NULL;
+	low = n > 6 ? escaped_unit(p + 6, n - 6) : -1;
+	*len = 12;
+	return unit < 0xdc00 && low >= 0xdc00 && low <= 0xdfff ? NULL
+							       : "a string holds half a character";
+}
+
+/* What RFC 8259 forbids, or leaves open, and json-c lets pass even when strict: NUL as an escape (which would also cut a name
+   short unseen), control characters in strings, half surrogate pairs, numbers that end in a point. NULL: none of it. */
+static const char *
+text_problem(struct str text)
+{
+	bool in_string = false;
+	const char *why;
+
+	for (size_t i = 0, len; i < text.n; i += len) {
+		char c = text.p[i];
+
+		len = 1;
+		if (c == '"')
+			in_string = !in_string;
+		else if (in_string && (unsigned char)c < 0x20)
+			return "a string holds a control character";
+		else if (in_string && c == '\\') {
+			if ((why = escape_problem(text.p + i, text.n - i, &len)) != NULL)
+				return why;
+		} else if (!in_string && c == '.' &&
+			   (i + 1 == text.n || text.p[i + 1] < '0' || text.p[i + 1] > '9'))
+			return "a number ends in a point";
+	}
+	return NULL;
 }
 
 enum err
@@ -69,14 +124,15 @@ json_parse(struct arena *a, struct str text, json_object **out, const char **why
 	json_object *o;
 	enum json_tokener_error state;
 
-	*why = "not UTF-8";
+	*why = "not UTF-8, or too long";
 	if (text.n > INT32_MAX - 1 || !str_utf8(text))
 		return ERR_BAD_REQUEST;
-	*why = "NUL";
-	if (text.n == 0 || has_nul(text.p, text.n) || escapes_nul(text)) {
-		*why = text.n == 0 ? "empty" : "a string holds NUL";
+	*why = "a string holds NUL";
+	if (has_nul(text.p, text.n))
 		return ERR_BAD_REQUEST;
-	}
+	*why = text.n == 0 ? "empty" : text_problem(text);
+	if (*why)
+		return ERR_BAD_REQUEST;
 	tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
 	if (!tok)
 		return ERR_INTERNAL;
@@ -129,15 +185,6 @@ json_int(json_object *o, const char *name, int64_t otherwise)
 
 	return json_object_is_type(member, json_type_int) ? json_object_get_int64(member)
 							  : otherwise;
-}
-
-static int
-hex_digit(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
 }
 
 bool

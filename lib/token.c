@@ -83,7 +83,7 @@ check(struct arena *a, struct str token, struct claims *out)
 	c.issued_at = jwt_get_grant_int(jwt, "iat");
 	c.expires_at = jwt_get_grant_int(jwt, "exp");
 	if (!str_eq(str_from(jwt_get_grant(jwt, "iss")), S("millrace")) ||
-	    c.expires_at + LEEWAY_S < time(NULL) ||
+	    c.expires_at < time(NULL) - LEEWAY_S ||
 	    !uuid_parse(str_from(jwt_get_grant(jwt, "sub")), &c.user) ||
 	    !uuid_parse(str_from(jwt_get_grant(jwt, "sid")), &c.session))
 		return ERR_UNAUTHORIZED;

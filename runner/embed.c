@@ -1,9 +1,9 @@
-/* Local embeddings: lexical vectors of hashed words and four-letter pieces, so that word forms and misspellings are alike. */
+/* Local embeddings: lexical vectors of hashed words and their four-letter pieces, so that word forms and misspellings are alike. */
 #include <stdio.h>
 
 #include "retrieve.h"
 
-#define WORD_MAX 48 /* letters of a word that count */
+#define WORD_MAX 48 /* letters */
 
 size_t
 utf8_next(struct str s, uint32_t *c)
@@ -79,11 +79,14 @@ set_bit(unsigned char bits[EMBED_BITS / 8], const uint32_t *letters, size_t n, u
 static void
 add_word(unsigned char bits[EMBED_BITS / 8], const uint32_t *letters, size_t n)
 {
+	/* Chinese, Japanese and Korean write words of one or two letters, and no spaces. */
+	size_t piece = n > 0 && letters[0] >= 0x2e80 ? 2 : 4;
+
 	if (n == 0)
 		return;
 	set_bit(bits, letters, n, 0);
-	for (size_t i = 0; n > 4 && i + 4 <= n; i++)
-		set_bit(bits, letters + i, 4, 0x9e3779b97f4a7c15ULL);
+	for (size_t i = 0; i + piece <= n; i++)
+		set_bit(bits, letters + i, piece, 0x9e3779b97f4a7c15ULL);
 }
 
 void
@@ -101,8 +104,13 @@ embed_local(struct str text, char hex[EMBED_HEX + 1])
 		text.p += len;
 		text.n -= len;
 		if (is_word_char(c)) {
-			if (n < WORD_MAX)
-				word[n++] = fold_char(c);
+			/* What is longer is text without spaces: taken in runs that share their ends. */
+			if (n == WORD_MAX) {
+				add_word(bits, word, n);
+				memmove(word, word + WORD_MAX - 3, 3 * sizeof(*word));
+				n = 3;
+			}
+			word[n++] = fold_char(c);
 			continue;
 		}
 		add_word(bits, word, n);

@@ -106,9 +106,42 @@ BEGIN
 	RETURN new_id;
 END $$;
 
-CREATE FUNCTION user_for_login(email text)
-RETURNS TABLE (id uuid, password_hash text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
-	SELECT u.id, p.hash FROM app_user u JOIN password p ON p.user_id = u.id WHERE lower(u.email) = lower($1) AND u.disabled_at IS NULL
+-- Wrong passwords, by account (whether it exists or not) and by address. From the fifth on each doubles the wait, from one second
+-- to a quarter of an hour; a quarter of an hour without one forgets them. Unlogged: a crash forgives.
+CREATE UNLOGGED TABLE login_failure (
+	subject		text PRIMARY KEY,		-- "account <sha256 of the address in lower case>"
+	failures	int NOT NULL,
+	last_at		timestamptz NOT NULL DEFAULT now()
+);
+GRANT SELECT, DELETE ON login_failure TO millrace_runner;
+
+CREATE FUNCTION login_subject(email text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+	SELECT 'account ' || encode(sha256(convert_to(lower(email), 'UTF8')), 'hex')
+$$;
+
+-- Seconds until the account may be tried again; 0: now.
+CREATE FUNCTION login_wait(email text) RETURNS int LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+	SELECT coalesce((SELECT greatest(0, ceil(extract(epoch FROM
+		f.last_at + least(900, power(2, least(f.failures, 20) - 5)) * interval '1 second' - now())))::int
+		FROM login_failure f
+		WHERE f.subject = login_subject(email) AND f.failures >= 5 AND f.last_at > now() - interval '15 minutes'), 0)
+$$;
+
+CREATE FUNCTION login_failed(email text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+	INSERT INTO login_failure AS f (subject, failures) VALUES (login_subject(email), 1)
+	ON CONFLICT (subject) DO UPDATE SET last_at = now(),
+		failures = CASE WHEN f.last_at < now() - interval '15 minutes' THEN 1 ELSE f.failures + 1 END
+$$;
+
+CREATE FUNCTION user_for_login(email text) RETURNS TABLE (id uuid, password_hash text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+	SELECT u.id, p.hash FROM app_user u JOIN password p ON p.user_id = u.id
+	WHERE lower(u.email) = lower($1) AND u.disabled_at IS NULL
+$$;
+
+-- A session for someone whose password was right: what was wrong before is forgiven.
+CREATE FUNCTION login_succeeded(email text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+	DELETE FROM login_failure f WHERE f.subject = login_subject(email)
 $$;
 
 CREATE FUNCTION session_open(user_id uuid, lifetime interval)

@@ -199,6 +199,7 @@ BEGIN
 	DELETE FROM blob b WHERE b.sha256 IS NULL AND b.created_at < now() - interval '1 hour';
 	DELETE FROM session s WHERE s.expires_at < now() - interval '1 day';
 	DELETE FROM job j WHERE j.state = 'done' AND j.ended_at < now() - make_interval(hours => event_hours);
+	DELETE FROM login_failure f WHERE f.last_at < now() - interval '1 hour';
 	DELETE FROM process p WHERE p.seen_at < now() - interval '1 minute';
 END $$;
 

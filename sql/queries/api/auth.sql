@@ -7,17 +7,23 @@ SELECT s.session_id, extract(epoch FROM now())::bigint AS issued_at,
 	extract(epoch FROM s.expires_at)::bigint AS expires_at, s.uid, s.email, s.display_name
 FROM user_register($1, $2, $3) AS u (id), session_open(u.id, make_interval(secs => $4::int8)) s;
 
+-- One row, whether there is such an account or not.
 -- name: auth_find
 -- args: email text
--- row: id uuid, password_hash text
-SELECT id, password_hash FROM user_for_login($1);
+-- row: wait int4, id uuid, password_hash text
+SELECT login_wait($1) AS wait, u.id, u.password_hash FROM (VALUES (1)) one LEFT JOIN user_for_login($1) u ON true;
+
+-- name: auth_failed
+-- args: email text
+-- row: login_failed void
+SELECT login_failed($1);
 
 -- name: auth_session_open
--- args: user_id uuid, lifetime_seconds int8
+-- args: user_id uuid, email text, lifetime_seconds int8
 -- row: session_id uuid, issued_at int8, expires_at int8, uid uuid, email text, display_name text
-SELECT session_id, extract(epoch FROM now())::bigint AS issued_at, extract(epoch FROM expires_at)::bigint AS expires_at,
-	uid, email, display_name
-FROM session_open($1, make_interval(secs => $2::int8));
+SELECT s.session_id, extract(epoch FROM now())::bigint AS issued_at, extract(epoch FROM s.expires_at)::bigint AS expires_at,
+	s.uid, s.email, s.display_name
+FROM login_succeeded($2) AS forgiven, session_open($1, make_interval(secs => $3::int8)) s;
 
 -- name: auth_session_close
 -- args: session_id uuid
