@@ -43,9 +43,8 @@ log_line(const char *level, const char *fmt, ...)
 	(void)gmtime_r(&now.tv_sec, &tm);
 	(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
 	(void)fprintf(stderr,
-	    "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"process\":\"spawn\",\"pool\":\"%s\","
-	    "\"msg\":"
-	    "\"%s\"}\n",
+	    "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"role\":\"spawn\",\"pool\":\"%s\","
+	    "\"msg\":\"%s\"}\n",
 	    stamp, now.tv_nsec / 1000000, level, own_name, text);
 }
 
