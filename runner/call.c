@@ -9,9 +9,10 @@
 #include "runner.h"
 #include "sql_runner.h"
 
-#define TRIES 4		      /* of a call of which nothing came */
-#define CUTS 8		      /* continuations of one answer */
-#define WAIT_MOST_MS 20000    /* longest wait that a person is made to bear; a longer Retry-After ends the run */
+#define TRIES 4 /* of a call of which nothing came */
+#define CUTS 8 /* continuations of one answer */
+#define WAIT_MOST_MS \
+	20000 /* longest wait that a person is made to bear; a longer Retry-After ends the run */
 
 const struct provider *
 provider_default(void)
@@ -64,7 +65,9 @@ store_use(const struct provider *p, struct call *c, size_t partial, int64_t numb
 	}
 	if (job_stop(j) == STOP_LOST)
 		return;
-	JOB_ASK(j, e, db_runner_usage_store(db, c->a, NULL, j->run, number, str_from(p->name), str_from(p->model()), in, out, !c->counted));
+	JOB_ASK(j, e,
+	    db_runner_usage_store(db, c->a, NULL, j->run, number, str_from(p->name),
+		str_from(p->model()), in, out, !c->counted));
 	if (e != ERR_OK)
 		log_error("what a call used could not be stored", "run", j->run.text);
 }
@@ -127,7 +130,8 @@ model_call(const struct provider *p, struct call *c, int64_t *n_stored)
 		enum call_end end;
 
 		if (!breaker_allows(p, c->job)) {
-			c->problem = "The model's provider does not answer at the moment; try again later.";
+			c->problem =
+			    "The model's provider does not answer at the moment; try again later.";
 			return job_stop(c->job) == STOP_NOT ? CALL_REFUSED : CALL_STOPPED;
 		}
 		end = try_once(p, c, n_stored);
@@ -140,7 +144,8 @@ model_call(const struct provider *p, struct call *c, int64_t *n_stored)
 			wait = c->retry_after_ms + jitter(250);
 		if (tries >= TRIES || cuts > CUTS || wait > WAIT_MOST_MS)
 			return CALL_REFUSED;
-		atomic_fetch_add(end == CALL_CUT ? &counters.call_continuations : &counters.call_retries, 1);
+		atomic_fetch_add(
+		    end == CALL_CUT ? &counters.call_continuations : &counters.call_retries, 1);
 		if (!job_sleep(c->job, wait))
 			return CALL_STOPPED;
 	}

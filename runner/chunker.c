@@ -2,8 +2,8 @@
 #include "retrieve.h"
 
 #define CHUNK_CHARS 1200
-#define CHUNK_MOST 1500	 /* a rest of so many characters is not cut again */
-#define CHUNK_LEAST 500	 /* no cut before so many */
+#define CHUNK_MOST 1500 /* a rest of so many characters is not cut again */
+#define CHUNK_LEAST 500 /* no cut before so many */
 
 static bool
 is_space(char c)

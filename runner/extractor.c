@@ -153,8 +153,9 @@ supervise(struct job *j, pid_t pid, int out, int err, struct extracted *x)
 	if (job_stop(j) != STOP_NOT)
 		return EXTRACT_STOPPED;
 	if (!heard) {
-		snprintf(x->why, sizeof(x->why), "%s", x->n > TEXT_MAX ? "The document holds more text than can be searched."
-		    : "Reading the document took too long.");
+		snprintf(x->why, sizeof(x->why), "%s",
+		    x->n > TEXT_MAX ? "The document holds more text than can be searched."
+				    : "Reading the document took too long.");
 		return EXTRACT_UNREADABLE;
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)

@@ -9,8 +9,8 @@ struct job;
 enum extract_end {
 	EXTRACT_TEXT = 1, /* text has it */
 	EXTRACT_UNREADABLE, /* why says it, for a person */
-	EXTRACT_BROKEN,	    /* the child could not be run, or died of something else: may pass */
-	EXTRACT_STOPPED	    /* job_stop spoke */
+	EXTRACT_BROKEN, /* the child could not be run, or died of something else: may pass */
+	EXTRACT_STOPPED /* job_stop spoke */
 };
 
 struct extracted {

@@ -8,9 +8,11 @@
 #include "sql_runner.h"
 
 #define OUTBOX_MAX ((size_t)64 * 1024) /* unflushed bytes of one run before its job waits */
-#define TOKEN_MAX ((size_t)4 * 1024)   /* a token event's text at most, so that it fits a notification */
+#define TOKEN_MAX \
+	((size_t)4 * 1024) /* a token event's text at most, so that it fits a notification */
 #define BATCH_MAX ((size_t)4 * 1024 * 1024) /* bytes of one write, roughly */
-#define KEPT_MS 2000		       /* written events are kept so long: three times what an asynchronous commit may take */
+#define KEPT_MS \
+	2000 /* written events are kept so long: three times what an asynchronous commit may take */
 
 /* An event: unflushed (seq 0), or written and kept for a while. Tokens hold plain text, others JSON. */
 struct event {
@@ -31,20 +33,21 @@ struct outbox {
 	struct event *oldest, *newest;
 	struct event *pending; /* the oldest unflushed one, or NULL */
 	size_t pending_len;
-	int64_t seq;		/* of the last event in the log */
-	bool closed;		/* the job is gone: freed once no write holds it */
-	bool broken;		/* the server takes nothing of it */
+	int64_t seq; /* of the last event in the log */
+	bool closed; /* the job is gone: freed once no write holds it */
+	bool broken; /* the server takes nothing of it */
 	size_t n_taken;
 	struct outbox *next, *prev;
 };
 
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t filled;	/* something to write, or the end */
+	pthread_cond_t filled; /* something to write, or the end */
 	pthread_cond_t written; /* something was written */
 	struct outbox *open;
 	size_t n_pending; /* outboxes with something unflushed */
-	size_t singly;	  /* so many writes are of one outbox each, to find the one that the server refuses */
+	size_t
+	    singly; /* so many writes are of one outbox each, to find the one that the server refuses */
 	atomic_bool ending;
 	pthread_t thread;
 	struct db *db;
@@ -393,8 +396,8 @@ static enum err
 write_batch(struct batch *b, PGresult **res)
 {
 	int64_t start = now_us();
-	enum err e = db_runner_events_write(flusher.db, b->a, res, str_from(me.name), b->runs, b->attempts, b->after, b->counts,
-	    b->topics, b->types, b->data);
+	enum err e = db_runner_events_write(flusher.db, b->a, res, str_from(me.name), b->runs,
+	    b->attempts, b->after, b->counts, b->topics, b->types, b->data);
 
 	if (e == ERR_OK && (size_t)PQntuples(*res) != b->n)
 		e = ERR_INTERNAL;
@@ -422,7 +425,8 @@ settle_batch(struct batch *b, enum err e, const PGresult *res)
 		}
 		untake(o);
 		if (b->n == 1 && e != ERR_OVERLOADED) {
-			log_error("a run's events were refused", "run", o->run.text, "error", err_info(e)->code);
+			log_error("a run's events were refused", "run", o->run.text, "error",
+			    err_info(e)->code);
 			give_up(o);
 		}
 	}

@@ -194,7 +194,8 @@ job_db_error(struct job *j, enum err e, const char *what)
 
 	if (stop == STOP_LOST || stop == STOP_SHUTDOWN)
 		return (struct outcome){ .end = END_STOPPED };
-	log_error("a job could not go on", "run", j->run.text, "step", what, "error", err_info(e)->code);
+	log_error(
+	    "a job could not go on", "run", j->run.text, "step", what, "error", err_info(e)->code);
 	return (struct outcome){ .end = END_AGAIN, .message = what };
 }
 
@@ -226,7 +227,8 @@ work(struct job *j)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (strcmp(j->kind, kinds[i].name) == 0)
 			return kinds[i].run(j);
-	return (struct outcome){ .end = END_AGAIN, .message = "this runner does not know the kind of job" };
+	return (struct outcome){ .end = END_AGAIN,
+		.message = "this runner does not know the kind of job" };
 }
 
 /* Reads what is to be done. False where the lease is lost or the database says no. */
@@ -258,16 +260,20 @@ static void
 give_back(struct job *j, const char *why)
 {
 	int64_t wait = why ? (500 << (j->attempt < 6 ? j->attempt : 6)) : 0;
-	struct str delay = arena_printf(j->a, "%lld milliseconds", (long long)(wait ? wait / 2 + jitter(wait) : 0));
+	struct str delay = arena_printf(
+	    j->a, "%lld milliseconds", (long long)(wait ? wait / 2 + jitter(wait) : 0));
 	PGresult *res = NULL;
 	int64_t seq;
 	enum err e;
 
 	if (!outbox_drain(j->out, &seq))
 		return;
-	JOB_ASK(j, e, db_runner_job_give_back(db, j->a, &res, j->run, str_from(me.name), delay, str_from(why), why != NULL));
+	JOB_ASK(j, e,
+	    db_runner_job_give_back(
+		db, j->a, &res, j->run, str_from(me.name), delay, str_from(why), why != NULL));
 	if (e != ERR_OK)
-		log_warn("a job could not be given back; its lease will run out", "run", j->run.text);
+		log_warn(
+		    "a job could not be given back; its lease will run out", "run", j->run.text);
 	atomic_fetch_add(why ? &counters.again : &counters.given_back, 1);
 }
 
@@ -276,9 +282,11 @@ fail(struct job *j, const char *status, struct outcome how)
 {
 	struct outcome o = { 0 };
 
-	log_warn("a run failed", "run", j->run.text, "kind", j->kind, "code", how.code, "error", how.message);
-	JOB_END(j, &o, db_runner_job_end_failed(db, j->a, &res, j->run, str_from(me.name), j->attempt, after, str_from(status),
-	    str_from(how.code), str_from(how.message), how.dead));
+	log_warn("a run failed", "run", j->run.text, "kind", j->kind, "code", how.code, "error",
+	    how.message);
+	JOB_END(j, &o,
+	    db_runner_job_end_failed(db, j->a, &res, j->run, str_from(me.name), j->attempt, after,
+		str_from(status), str_from(how.code), str_from(how.message), how.dead));
 	if (o.end == END_DONE)
 		atomic_fetch_add(how.dead ? &counters.dead : &counters.failed, 1);
 }
@@ -306,8 +314,12 @@ settle(struct job *j, struct outcome o)
 	else if (j->attempt < j->max_attempts)
 		give_back(j, o.message ? o.message : "it stopped unasked");
 	else
-		fail(j, "failed", (struct outcome){ .end = END_FAILED, .code = "INTERNAL", .dead = true,
-		    .message = "Something went wrong on our side, and trying again did not help." });
+		fail(j, "failed",
+		    (struct outcome){ .end = END_FAILED,
+			.code = "INTERNAL",
+			.dead = true,
+			.message =
+			    "Something went wrong on our side, and trying again did not help." });
 }
 
 static void

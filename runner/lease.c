@@ -16,9 +16,11 @@ beat(struct db *db)
 	struct str lease = arena_printf(a, "%lld seconds", (long long)config()->lease_seconds);
 	PGresult *res = NULL;
 
-	if (runs.n > 0 && db_runner_jobs_heartbeat(db, a, &res, str_from(me.name), runs, lease) == ERR_OK)
+	if (runs.n > 0 &&
+	    db_runner_jobs_heartbeat(db, a, &res, str_from(me.name), runs, lease) == ERR_OK)
 		for (int i = 0; i < PQntuples(res); i++)
-			job_tell_run(sql_get(res, i, 0), str_eq(sql_get(res, i, 1), S("lost")) ? STOP_LOST : STOP_CANCELLED);
+			job_tell_run(sql_get(res, i, 0),
+			    str_eq(sql_get(res, i, 1), S("lost")) ? STOP_LOST : STOP_CANCELLED);
 	arena_free(a);
 }
 
@@ -27,7 +29,8 @@ heart_thread(void *arg)
 {
 	struct db *db = db_open("millrace_runner", "runner heart");
 	/* Several beats a lease; and often enough that a cancellation whose notification was missed is heard soon. */
-	int64_t every = config()->lease_seconds * 1000 / 4 < 5000 ? config()->lease_seconds * 1000 / 4 : 5000;
+	int64_t every =
+	    config()->lease_seconds * 1000 / 4 < 5000 ? config()->lease_seconds * 1000 / 4 : 5000;
 	int64_t next = now_ms() + every;
 
 	(void)arg;

@@ -7,14 +7,15 @@
 #include "runner.h"
 #include "words.h"
 
-#define QUOTES 4	 /* passages quoted at most */
-#define SENTENCES 64	 /* of a passage that are looked at */
-#define QUOTE_MAX 600	 /* bytes of one quotation */
-#define PIECE 20	 /* bytes of a delta, about */
+#define QUOTES 4 /* passages quoted at most */
+#define SENTENCES 64 /* of a passage that are looked at */
+#define QUOTE_MAX 600 /* bytes of one quotation */
+#define PIECE 20 /* bytes of a delta, about */
 #define PIECE_MS 8
 
 #define HOW_TO_CONFIGURE                                                                           \
-	"No language model is configured on this server. An administrator can set OPENAI_API_KEY (and, for another "        \
+	"No language model is configured on this server. An administrator can set OPENAI_API_KEY " \
+	"(and, for another "                                                                       \
 	"OpenAI-compatible server, OPENAI_BASE_URL and OPENAI_MODEL) and restart the runner."
 
 /* A passage's sentences, and how much of the question each holds. */
@@ -35,7 +36,8 @@ weigh_words(const struct words *w, const struct passages *found, double weights[
 	for (size_t i = 0; i < found->n; i++) {
 		struct str rest = found->p[i].text, sentence;
 
-		for (rest = sentence_next(rest, &sentence); sentence.n > 0; rest = sentence_next(rest, &sentence)) {
+		for (rest = sentence_next(rest, &sentence); sentence.n > 0;
+		     rest = sentence_next(rest, &sentence)) {
 			uint32_t bits = words_in(w, sentence);
 
 			total++;
@@ -44,7 +46,9 @@ weigh_words(const struct words *w, const struct passages *found, double weights[
 		}
 	}
 	for (size_t k = 0; k < w->n; k++)
-		weights[k] = in[k] == 0 || w->w[k].n < 2 ? 0 : total / (total + 4.0 * in[k]) * (w->w[k].n < 4 ? 0.3 : 1);
+		weights[k] = in[k] == 0 || w->w[k].n < 2
+				 ? 0
+				 : total / (total + 4.0 * in[k]) * (w->w[k].n < 4 ? 0.3 : 1);
 }
 
 static void
@@ -54,7 +58,8 @@ rate(const struct words *w, const double weights[WORDS_MAX], struct str text, st
 
 	r->n = 0;
 	r->best = 0;
-	for (text = sentence_next(text, &sentence); sentence.n > 0 && r->n < SENTENCES; text = sentence_next(text, &sentence)) {
+	for (text = sentence_next(text, &sentence); sentence.n > 0 && r->n < SENTENCES;
+	     text = sentence_next(text, &sentence)) {
 		double weight = 0;
 
 		r->words[r->n] = words_in(w, sentence);
@@ -135,7 +140,8 @@ quotations(struct call *c)
 		return (struct str){ NULL, 0 };
 	buf_put(&b, S("Sources:\n"));
 	buf_put(&b, buf_str(&sources));
-	buf_put(&b, S("\nThese are quotations found by search, not a model's answer. " HOW_TO_CONFIGURE));
+	buf_put(&b,
+	    S("\nThese are quotations found by search, not a model's answer. " HOW_TO_CONFIGURE));
 	return buf_str(&b);
 }
 
@@ -150,7 +156,8 @@ answer(struct call *c)
 		return S("I found nothing about this in your documents. " HOW_TO_CONFIGURE
 			 " Until then I can only quote documents that you have uploaded.");
 	return S("I cannot answer this yet. " HOW_TO_CONFIGURE
-		 " Without one I can only quote documents, and you have none; upload one (POST /api/documents/upload) and ask again.");
+		 " Without one I can only quote documents, and you have none; upload one (POST "
+		 "/api/documents/upload) and ask again.");
 }
 
 /* The next delta: up to PIECE bytes and on to the end of the word. */
@@ -175,7 +182,10 @@ local_call(struct call *c)
 		all.p += said.n;
 		all.n -= said.n;
 	} else if (said.n > 0) {
-		all = arena_printf(c->a, "\n\nYour documents changed while I answered; here is the answer again.\n\n%.*s", S_ARG(all));
+		all = arena_printf(c->a,
+		    "\n\nYour documents changed while I answered; here is the answer "
+		    "again.\n\n%.*s",
+		    S_ARG(all));
 	}
 	while (all.n > 0) {
 		struct str text = { all.p, piece(all) };

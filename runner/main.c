@@ -14,15 +14,17 @@
 #include "outside/http.h"
 #include "runner.h"
 
-#define POOL 4		   /* connections that all jobs share */
+#define POOL 4 /* connections that all jobs share */
 #define GIVE_BACK_MS 8000 /* at SIGTERM: how long jobs may take to be given back */
 
 static void
 usage(FILE *out)
 {
 	fputs("Usage: millrace-runner [--help | --version]\n\n"
-	      "Takes jobs from the queue in PostgreSQL and does them: chats, the ingestion of documents, searches.\n"
-	      "SIGTERM gives the running ones back and ends it. Several may run, on any number of hosts.\n\n",
+	      "Takes jobs from the queue in PostgreSQL and does them: chats, the ingestion of "
+	      "documents, searches.\n"
+	      "SIGTERM gives the running ones back and ends it. Several may run, on any number of "
+	      "hosts.\n\n",
 	    out);
 	config_help(out);
 }

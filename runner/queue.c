@@ -20,7 +20,7 @@
 #define NAME_WAIT_MS (20 * 1000)
 
 static int freed_fd = -1; /* written to when a job's thread ends */
-static PGconn *ears;	  /* the listening connection; NULL while there is none */
+static PGconn *ears; /* the listening connection; NULL while there is none */
 static bool has_name;
 
 static void
@@ -63,7 +63,8 @@ listen_again(void)
 	arena_free(a);
 	PQsetNoticeReceiver(ears, ignore_notice, NULL);
 	if (PQstatus(ears) == CONNECTION_OK && ask_ears(&query_runner_listen_jobs, NULL, NULL) &&
-	    ask_ears(&query_runner_listen_cancels, NULL, NULL) && ask_ears(&query_runner_name_take, me.name, &taken)) {
+	    ask_ears(&query_runner_listen_cancels, NULL, NULL) &&
+	    ask_ears(&query_runner_name_take, me.name, &taken)) {
 		if (!taken && has_name)
 			log_warn("another runner has taken this one's name", "name", me.name);
 		has_name = has_name || taken;
@@ -87,13 +88,16 @@ signalled(int signals)
 static void
 take_name(int signals)
 {
-	for (int64_t until = now_ms() + NAME_WAIT_MS; !has_name && !signalled(signals); sleep_ms(200)) {
+	for (int64_t until = now_ms() + NAME_WAIT_MS; !has_name && !signalled(signals);
+	     sleep_ms(200)) {
 		if (ears)
 			(void)ask_ears(&query_runner_name_take, me.name, &has_name);
 		else if (!listen_again())
 			until = now_ms() + NAME_WAIT_MS;
 		if (!has_name && now_ms() > until)
-			die("Another runner named %s is at work; give each on a host its own MILLRACE_INSTANCE.", me.name);
+			die("Another runner named %s is at work; give each on a host its own "
+			    "MILLRACE_INSTANCE.",
+			    me.name);
 	}
 }
 
@@ -109,7 +113,8 @@ take_back(void)
 	do {
 		struct db *db = db_pool_take(me.pool);
 
-		e = db_runner_jobs_take_back(db, a, &res, str_from(me.name), str_from(p->name), str_from(p->model()));
+		e = db_runner_jobs_take_back(
+		    db, a, &res, str_from(me.name), str_from(p->name), str_from(p->model()));
 		db_pool_give(me.pool, db);
 		if (e == ERR_OVERLOADED)
 			sleep_ms(200);
@@ -132,7 +137,8 @@ claim(void)
 	if (room > 0) {
 		struct db *db = db_pool_take(me.pool);
 
-		if (db_runner_jobs_claim(db, a, &res, str_from(me.name), room, config()->user_jobs, lease) == ERR_OK)
+		if (db_runner_jobs_claim(
+			db, a, &res, str_from(me.name), room, config()->user_jobs, lease) == ERR_OK)
 			n = PQntuples(res);
 		db_pool_give(me.pool, db);
 	}
@@ -141,8 +147,8 @@ claim(void)
 		struct uuid run, owner;
 		int64_t attempt = 1;
 
-		if (uuid_parse(sql_get(res, i, 0), &run) && uuid_parse(sql_get(res, i, 1), &owner) &&
-		    str_int(sql_get(res, i, 3), &attempt))
+		if (uuid_parse(sql_get(res, i, 0), &run) &&
+		    uuid_parse(sql_get(res, i, 1), &owner) && str_int(sql_get(res, i, 3), &attempt))
 			(void)job_spawn(run, owner, sql_get(res, i, 2), (int)attempt, job_is_over);
 	}
 	arena_free(a);

@@ -37,14 +37,18 @@ retrieve(struct job *j, struct str query, int want, struct passages *into, size_
 	*first = into->n;
 	query = shortened(query);
 	embed_local(query, bits);
-	JOB_ASK(j, e, db_runner_passages_find(db, j->a, &res, j->owner, query, str_from(bits), want));
+	JOB_ASK(
+	    j, e, db_runner_passages_find(db, j->a, &res, j->owner, query, str_from(bits), want));
 	if (e != ERR_OK)
 		return e;
 	for (int i = 0; i < PQntuples(res) && into->n < PASSAGES_MAX; i++) {
-		struct passage p = { .name = sql_get(res, i, 2), .mark = sql_get(res, i, 3), .text = sql_get(res, i, 4),
+		struct passage p = { .name = sql_get(res, i, 2),
+			.mark = sql_get(res, i, 3),
+			.text = sql_get(res, i, 4),
 			.score = sql_get(res, i, 5) };
 
-		if (str_int(sql_get(res, i, 0), &p.chunk) && uuid_parse(sql_get(res, i, 1), &p.document) && !has(into, p.chunk))
+		if (str_int(sql_get(res, i, 0), &p.chunk) &&
+		    uuid_parse(sql_get(res, i, 1), &p.document) && !has(into, p.chunk))
 			into->p[into->n++] = p;
 	}
 	return ERR_OK;
@@ -62,7 +66,8 @@ passage_json(struct buf *b, const struct passage *p, size_t n)
 	buf_json(b, p->name);
 	buf_put(b, S(",\"mark\":"));
 	buf_json(b, p->mark);
-	if (str_starts(p->mark, S("page ")) && str_int((struct str){ p->mark.p + 5, p->mark.n - 5 }, &page))
+	if (str_starts(p->mark, S("page ")) &&
+	    str_int((struct str){ p->mark.p + 5, p->mark.n - 5 }, &page))
 		buf_printf(b, ",\"page\":%lld", (long long)page);
 	else
 		buf_put(b, S(",\"page\":null"));

@@ -25,7 +25,8 @@ struct passages {
 };
 
 /* Adds up to `want` passages that are not there yet; *first gets the index of the first new one. Everything is the job's arena's. */
-MUST_CHECK enum err retrieve(struct job *j, struct str query, int want, struct passages *into, size_t *first);
+MUST_CHECK enum err retrieve(
+    struct job *j, struct str query, int want, struct passages *into, size_t *first);
 
 /* One as a JSON object, numbered n (0: without a number). */
 void passage_json(struct buf *b, const struct passage *p, size_t n);

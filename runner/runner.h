@@ -18,9 +18,9 @@
 /* Why a job's thread has to leave what it does. The first that is set counts. */
 enum stop {
 	STOP_NOT,
-	STOP_LOST,	/* the lease is another's: write nothing more */
+	STOP_LOST, /* the lease is another's: write nothing more */
 	STOP_CANCELLED, /* end the run with what was said */
-	STOP_SHUTDOWN	/* give the job back */
+	STOP_SHUTDOWN /* give the job back */
 };
 
 struct job {
@@ -31,11 +31,11 @@ struct job {
 	char kind[32];
 	int attempt;
 	int max_attempts;
-	struct str input;   /* JSON text, the arena's */
-	struct arena *a;    /* freed when the thread ends */
+	struct str input; /* JSON text, the arena's */
+	struct arena *a; /* freed when the thread ends */
 	struct outbox *out; /* the run's events on their way into the log */
 
-	atomic_int stop;     /* enum stop; set by any thread through job_tell */
+	atomic_int stop; /* enum stop; set by any thread through job_tell */
 	pthread_mutex_t lock; /* guards the two below */
 	pthread_cond_t told; /* signalled by job_tell */
 	void (*wake)(void *); /* interrupts what the thread waits for, while it waits there */
@@ -47,16 +47,16 @@ struct job {
 /* How a job's work came out. */
 enum end {
 	END_DONE = 1, /* the run has ended in the database, or is another's */
-	END_AGAIN,    /* an error that may pass: `message` is for the log, and the run waits for its next attempt */
-	END_FAILED,   /* an error for good: `code` and `message` are for the client */
-	END_STOPPED   /* job_stop said so */
+	END_AGAIN, /* an error that may pass: `message` is for the log, and the run waits for its next attempt */
+	END_FAILED, /* an error for good: `code` and `message` are for the client */
+	END_STOPPED /* job_stop said so */
 };
 
 struct outcome {
 	enum end end;
 	const char *code;
 	const char *message; /* lives as long as the job's arena, or for good */
-	bool dead;	     /* END_FAILED: keep the job for `millracectl jobs` */
+	bool dead; /* END_FAILED: keep the job for `millracectl jobs` */
 };
 
 /* A kind of job: one row in job.c's table. */
@@ -97,7 +97,8 @@ void sleep_ms(int64_t ms);
 
 /* Starts a thread for a leased job; false where no thread could be made, the job is then given back. `ended` is called when a
    thread is done, from that thread. */
-bool job_spawn(struct uuid run, struct uuid owner, struct str kind, int attempt, void (*ended)(void));
+bool job_spawn(
+    struct uuid run, struct uuid owner, struct str kind, int attempt, void (*ended)(void));
 int jobs_running(void);
 /* The running jobs' ids, for the heartbeat. */
 struct str_list jobs_list(struct arena *a);
@@ -121,14 +122,14 @@ void job_on_stop(struct job *j, void (*fn)(void *), void *arg);
  * Asks the database until it answers: `call` is an expression in `db` of type enum err. While the server is away it waits, for as
  * long as the job may go on. So a statement may be done twice, and all that are asked this way bear it.
  */
-#define JOB_ASK(j, e, call)                                                                        \
-	do {                                                                                       \
-		int job_ask_tries = 0;                                                             \
-		do {                                                                               \
-			struct db *db = db_pool_take(me.pool);                                 \
-			(e) = (call);                                                              \
-			db_pool_give(me.pool, db);                                             \
-		} while ((e) == ERR_OVERLOADED && job_wait_database((j), job_ask_tries++));        \
+#define JOB_ASK(j, e, call)                                                                 \
+	do {                                                                                \
+		int job_ask_tries = 0;                                                      \
+		do {                                                                        \
+			struct db *db = db_pool_take(me.pool);                              \
+			(e) = (call);                                                       \
+			db_pool_give(me.pool, db);                                          \
+		} while ((e) == ERR_OVERLOADED && job_wait_database((j), job_ask_tries++)); \
 	} while (0)
 bool job_wait_database(struct job *j, int tries);
 
@@ -137,19 +138,19 @@ bool job_wait_database(struct job *j, int tries);
  * int8 as chat_finish and its like do; does both again where a crash of the server lost events. The struct outcome *o gets
  * END_DONE, END_STOPPED or END_AGAIN.
  */
-#define JOB_END(j, o, call)                                                                        \
-	do {                                                                                       \
-		PGresult *res = NULL;                                                              \
-		int64_t after;                                                                     \
-		enum err e;                                                                        \
-		do {                                                                               \
-			if (!outbox_drain((j)->out, &after))                                       \
-				break;                                                             \
-			JOB_ASK((j), e, call);                                                     \
-			*(o) = job_ended((j), e, res, after);                                             \
-		} while ((o)->end == 0);                                                           \
-		if ((o)->end == 0)                                                                 \
-			(o)->end = END_STOPPED;                                                    \
+#define JOB_END(j, o, call)                                   \
+	do {                                                  \
+		PGresult *res = NULL;                         \
+		int64_t after;                                \
+		enum err e;                                   \
+		do {                                          \
+			if (!outbox_drain((j)->out, &after))  \
+				break;                        \
+			JOB_ASK((j), e, call);                \
+			*(o) = job_ended((j), e, res, after); \
+		} while ((o)->end == 0);                      \
+		if ((o)->end == 0)                            \
+			(o)->end = END_STOPPED;               \
 	} while (0)
 struct outcome job_ended(struct job *j, enum err e, const PGresult *res, int64_t after);
 

@@ -28,9 +28,12 @@ sweep_jobs(struct arena *a)
 	PGresult *res = NULL;
 	int64_t again = 0, ended = 0;
 
-	if (db_runner_jobs_sweep(db, a, &res, lease, str_from(p->name), str_from(p->model())) == ERR_OK &&
-	    str_int(sql_get(res, 0, 0), &again) && str_int(sql_get(res, 0, 1), &ended) && again + ended > 0)
-		log_warn("jobs whose runner is gone", "again", sql_get(res, 0, 0).p, "ended", sql_get(res, 0, 1).p);
+	if (db_runner_jobs_sweep(db, a, &res, lease, str_from(p->name), str_from(p->model())) ==
+		ERR_OK &&
+	    str_int(sql_get(res, 0, 0), &again) && str_int(sql_get(res, 0, 1), &ended) &&
+	    again + ended > 0)
+		log_warn("jobs whose runner is gone", "again", sql_get(res, 0, 0).p, "ended",
+		    sql_get(res, 0, 1).p);
 	db_pool_give(me.pool, db);
 	atomic_fetch_add(&counters.dead, ended);
 }
@@ -64,7 +67,8 @@ stats(struct arena *a)
 		{ "millrace_provider_calls_total", atomic_load(&counters.calls) },
 		{ "millrace_provider_errors_total", atomic_load(&counters.call_errors) },
 		{ "millrace_provider_retries_total", atomic_load(&counters.call_retries) },
-		{ "millrace_provider_continuations_total", atomic_load(&counters.call_continuations) },
+		{ "millrace_provider_continuations_total",
+		    atomic_load(&counters.call_continuations) },
 		{ "millrace_events_flushed_total", atomic_load(&counters.events) },
 		{ "millrace_flushes_total", atomic_load(&counters.flushes) },
 		{ "millrace_flush_errors_total", atomic_load(&counters.flush_errors) },
@@ -77,7 +81,8 @@ stats(struct arena *a)
 	buf_put(&b, S("{"));
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		buf_printf(&b, "\"%s\": %lld, ", rows[i].name, rows[i].value);
-	buf_printf(&b, "\"millrace_flush_seconds_total\": %lld.%06lld}", us / 1000000, us % 1000000);
+	buf_printf(
+	    &b, "\"millrace_flush_seconds_total\": %lld.%06lld}", us / 1000000, us % 1000000);
 	return buf_str(&b);
 }
 
@@ -86,8 +91,8 @@ seen(struct arena *a)
 {
 	struct db *db = db_pool_take(me.pool);
 
-	if (db_runner_seen(db, a, NULL, str_from(process_host()), getpid(), S(MILLRACE_VERSION), str_from(process_started()),
-	    stats(a)) != ERR_OK)
+	if (db_runner_seen(db, a, NULL, str_from(process_host()), getpid(), S(MILLRACE_VERSION),
+		str_from(process_started()), stats(a)) != ERR_OK)
 		log_debug("the process row could not be written");
 	db_pool_give(me.pool, db);
 }
@@ -95,7 +100,8 @@ seen(struct arena *a)
 static void *
 sweep_thread(void *arg)
 {
-	int64_t next_sweep = now_ms() + jitter(SWEEP_MS), next_seen = 0, next_old = now_ms() + jitter(OLD_MS / 4);
+	int64_t next_sweep = now_ms() + jitter(SWEEP_MS), next_seen = 0,
+		next_old = now_ms() + jitter(OLD_MS / 4);
 	struct arena *a = arena_new();
 
 	(void)arg;

@@ -15,17 +15,23 @@ const char tools_schema[] =
     "[{\"type\":\"function\",\"function\":{\"name\":\"search_documents\","
     "\"description\":\"Search the user's own documents. Gives numbered passages to cite as [n].\","
     "\"parameters\":{\"type\":\"object\",\"properties\":{\"query\":{\"type\":\"string\","
-    "\"description\":\"What to look for, in the documents' language where it is known\"}},\"required\":[\"query\"],"
+    "\"description\":\"What to look for, in the documents' language where it is "
+    "known\"}},\"required\":[\"query\"],"
     "\"additionalProperties\":false}}},"
     "{\"type\":\"function\",\"function\":{\"name\":\"write_file\","
-    "\"description\":\"Write a text file for the user to download. An existing name gets a new version.\","
-    "\"parameters\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"description\":\"File name with ending\"},"
+    "\"description\":\"Write a text file for the user to download. An existing name gets a new "
+    "version.\","
+    "\"parameters\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\","
+    "\"description\":\"File name with ending\"},"
     "\"content\":{\"type\":\"string\",\"description\":\"The whole content\"},"
-    "\"mimeType\":{\"type\":\"string\",\"description\":\"Such as text/markdown\"}},\"required\":[\"name\",\"content\"],"
+    "\"mimeType\":{\"type\":\"string\",\"description\":\"Such as "
+    "text/markdown\"}},\"required\":[\"name\",\"content\"],"
     "\"additionalProperties\":false}}},"
     "{\"type\":\"function\",\"function\":{\"name\":\"read_file\","
-    "\"description\":\"Read a file written in this conversation, or the text of one of the user's documents.\","
-    "\"parameters\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"}},\"required\":[\"name\"],"
+    "\"description\":\"Read a file written in this conversation, or the text of one of the user's "
+    "documents.\","
+    "\"parameters\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"}},"
+    "\"required\":[\"name\"],"
     "\"additionalProperties\":false}}}]";
 
 struct search_in {
@@ -46,7 +52,8 @@ static bool
 is_file_name(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == '/' || s.p[i] == '\\' || s.p[i] == 0x7f)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == '/' || s.p[i] == '\\' ||
+		    s.p[i] == 0x7f)
 			return false;
 	return !str_eq(s, S(".")) && !str_eq(s, S(".."));
 }
@@ -69,9 +76,11 @@ static const struct field search_fields[] = {
 };
 
 static const struct field write_fields[] = {
-	F_CHECKED(struct write_in, name, 1, 120, REQUIRED, is_file_name, "must be a file name without a path"),
+	F_CHECKED(struct write_in, name, 1, 120, REQUIRED, is_file_name,
+	    "must be a file name without a path"),
 	F_STR(struct write_in, content, 0, FILE_MAX, REQUIRED),
-	F_CHECKED(struct write_in, mime_type, 1, 100, OPTIONAL, is_mime_type, "must be a media type such as text/plain"),
+	F_CHECKED(struct write_in, mime_type, 1, 100, OPTIONAL, is_mime_type,
+	    "must be a media type such as text/plain"),
 };
 
 static const struct field read_fields[] = {
@@ -96,7 +105,8 @@ bind(struct job *j, struct tool_call *call, const struct field *fields, size_t n
 	}
 	if (json_fields(j->a, fields, n, o, into, &problems))
 		return true;
-	call->output = arena_printf(j->a, "The arguments are wrong: %.*s", S_ARG(buf_str(&problems.json)));
+	call->output =
+	    arena_printf(j->a, "The arguments are wrong: %.*s", S_ARG(buf_str(&problems.json)));
 	return false;
 }
 
@@ -123,13 +133,15 @@ mime_of(struct str name)
 {
 	static const struct {
 		const char *ending, *type;
-	} known[] = { { ".md", "text/markdown" }, { ".html", "text/html" }, { ".csv", "text/csv" }, { ".json", "application/json" },
-		{ ".xml", "application/xml" }, { ".svg", "image/svg+xml" }, { ".js", "text/javascript" }, { ".css", "text/css" } };
+	} known[] = { { ".md", "text/markdown" }, { ".html", "text/html" }, { ".csv", "text/csv" },
+		{ ".json", "application/json" }, { ".xml", "application/xml" },
+		{ ".svg", "image/svg+xml" }, { ".js", "text/javascript" }, { ".css", "text/css" } };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
 		size_t n = strlen(known[i].ending);
 
-		if (name.n > n && str_eq_nocase((struct str){ name.p + name.n - n, n }, str_from(known[i].ending)))
+		if (name.n > n && str_eq_nocase((struct str){ name.p + name.n - n, n },
+				      str_from(known[i].ending)))
 			return known[i].type;
 	}
 	return "text/plain";
@@ -144,7 +156,8 @@ tell_artifact(struct job *j, struct str id, const struct write_in *in, struct st
 	buf_json(&b, in->name);
 	buf_put(&b, S(",\"mimeType\":"));
 	buf_json(&b, in->mime_type);
-	buf_printf(&b, ",\"size\":%zu,\"url\":\"/api/artifacts/%.*s\",\"version\":%.*s}", in->content.n, S_ARG(id), S_ARG(version));
+	buf_printf(&b, ",\"size\":%zu,\"url\":\"/api/artifacts/%.*s\",\"version\":%.*s}",
+	    in->content.n, S_ARG(id), S_ARG(version));
 	outbox_event(j->out, "artifact", buf_str(&b));
 }
 
@@ -159,8 +172,9 @@ write_file(struct job *j, struct tool_call *call, bool *failed)
 		return ERR_OK;
 	if (!in.mime_type.p)
 		in.mime_type = str_from(mime_of(in.name));
-	JOB_ASK(j, e, db_runner_file_write(db, j->a, &res, j->run, str_from(me.name), j->attempt, call->id, in.name, in.mime_type,
-	    in.content));
+	JOB_ASK(j, e,
+	    db_runner_file_write(db, j->a, &res, j->run, str_from(me.name), j->attempt, call->id,
+		in.name, in.mime_type, in.content));
 	if (e != ERR_OK)
 		return e;
 	if (PQntuples(res) == 0) {
@@ -169,7 +183,8 @@ write_file(struct job *j, struct tool_call *call, bool *failed)
 	}
 	if (!str_eq(sql_get(res, 0, 2), S("t")))
 		tell_artifact(j, sql_get(res, 0, 0), &in, sql_get(res, 0, 1));
-	call->output = arena_printf(j->a, "Wrote %.*s, version %.*s, %zu bytes.", S_ARG(in.name), S_ARG(sql_get(res, 0, 1)), in.content.n);
+	call->output = arena_printf(j->a, "Wrote %.*s, version %.*s, %zu bytes.", S_ARG(in.name),
+	    S_ARG(sql_get(res, 0, 1)), in.content.n);
 	return ERR_OK;
 }
 
@@ -182,17 +197,20 @@ read_file(struct job *j, struct tool_call *call, bool *failed)
 
 	if ((*failed = !bind(j, call, read_fields, 1, &in)))
 		return ERR_OK;
-	JOB_ASK(j, e, db_runner_file_read(db, j->a, &res, j->owner, j->conversation, in.name, READ_MOST));
+	JOB_ASK(j, e,
+	    db_runner_file_read(db, j->a, &res, j->owner, j->conversation, in.name, READ_MOST));
 	if (e != ERR_OK && e != ERR_BAD_REQUEST)
 		return e;
 	*failed = e != ERR_OK || PQntuples(res) == 0 || PQgetisnull(res, 0, 0);
 	if (*failed) {
-		call->output = arena_printf(j->a, "There is no file or document named %.*s.", S_ARG(in.name));
+		call->output =
+		    arena_printf(j->a, "There is no file or document named %.*s.", S_ARG(in.name));
 		return ERR_OK;
 	}
 	call->output = sql_get(res, 0, 0);
 	if (!str_eq(sql_get(res, 0, 1), S("t")))
-		call->output = arena_printf(j->a, "%.*s\n[cut here: the file is longer]", S_ARG(call->output));
+		call->output =
+		    arena_printf(j->a, "%.*s\n[cut here: the file is longer]", S_ARG(call->output));
 	return ERR_OK;
 }
 

@@ -14,6 +14,7 @@ extern const char tools_schema[];
  * error (a wrong name or argument: the model is told and may do better). Passages found are added to *found. An enum err only for
  * what ends the job.
  */
-MUST_CHECK enum err tool_run(struct job *j, struct tool_call *call, struct passages *found, bool *failed);
+MUST_CHECK enum err tool_run(
+    struct job *j, struct tool_call *call, struct passages *found, bool *failed);
 
 #endif

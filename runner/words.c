@@ -30,7 +30,7 @@ alike(const uint32_t *a, size_t na, const uint32_t *b, size_t nb)
 		same++;
 	if (na == nb && same == na)
 		return true;
-	return shorter >= 5 && same * 4 >= (na > nb ? na : nb) * 3;
+	return shorter >= 4 && same * 4 >= (na > nb ? na : nb) * 3;
 }
 
 void
@@ -44,7 +44,8 @@ words_of(struct str text, struct words *out)
 		if (n == 0)
 			break;
 		for (size_t i = 0; i < out->n; i++)
-			known = known || alike(out->w[i].letters, out->w[i].n, out->w[out->n].letters, n);
+			known = known ||
+				alike(out->w[i].letters, out->w[i].n, out->w[out->n].letters, n);
 		if (known)
 			continue;
 		out->w[out->n++].n = n;

@@ -15,14 +15,14 @@ struct chat {
 	struct message *messages; /* [0] is the system's */
 	size_t n_messages, room;
 	struct passages found;
-	struct buf answer;   /* all that was said in this run: what its token events hold */
+	struct buf answer; /* all that was said in this run: what its token events hold */
 	bool between_rounds; /* a tool ran after the last word */
-	int rounds;	     /* model turns that ended in tool calls */
-	int64_t n_stored;    /* the last number of a stored model call */
+	int rounds; /* model turns that ended in tool calls */
+	int64_t n_stored; /* the last number of a stored model call */
 
 	/* What earlier attempts left unfinished (chat_replay). */
-	bool searched;		 /* the retrieval was told of */
-	struct str partial;	 /* the answer's end, to be continued */
+	bool searched; /* the retrieval was told of */
+	struct str partial; /* the answer's end, to be continued */
 	struct tool_call *calls; /* a round of calls, some without output */
 	size_t n_calls;
 	struct str before_calls; /* the text of that round */

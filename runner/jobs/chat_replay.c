@@ -36,7 +36,8 @@ arguments_of(struct arena *a, json_object *event)
 
 	if (json_object_is_type(input, json_type_string))
 		return arena_str(a, json_text(event, "input"));
-	return arena_str(a, str_from(json_object_to_json_string_ext(input, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)));
+	return arena_str(a, str_from(json_object_to_json_string_ext(
+				input, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)));
 }
 
 static void
@@ -59,7 +60,8 @@ replay_activity(struct chat *c, struct round *r, json_object *event)
 	if (r->n > 0 && r->calls[0].output.p)
 		end_round(c, r);
 	if (r->n < TOOL_CALLS_MAX)
-		r->calls[r->n++] = (struct tool_call){ .id = arena_str(a, id), .name = arena_str(a, json_text(event, "name")),
+		r->calls[r->n++] = (struct tool_call){ .id = arena_str(a, id),
+			.name = arena_str(a, json_text(event, "name")),
 			.arguments = arguments_of(a, event) };
 }
 

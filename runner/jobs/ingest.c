@@ -38,7 +38,9 @@ load_blob(struct job *j, struct uuid blob, int64_t size, int file)
 		JOB_ASK(j, e, db_runner_blob_part(db, a, &res, blob, n));
 		if (e == ERR_OK && PQntuples(res) != 1)
 			e = ERR_NOT_FOUND;
-		if (e == ERR_OK && (bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(res, 0, 0), &len)) != NULL) {
+		if (e == ERR_OK &&
+		    (bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(res, 0, 0), &len)) !=
+			NULL) {
 			if (len == 0 || pwrite(file, bytes, len, (off_t)have) != (ssize_t)len)
 				e = ERR_INTERNAL;
 			have += (int64_t)len;
@@ -87,7 +89,8 @@ cut_block(struct arena *a, struct passages_out *out, struct str block)
 
 	if (mark.n == 0 || mark.n > 100)
 		return;
-	if (str_starts(mark, S("page ")) && str_int((struct str){ mark.p + 5, mark.n - 5 }, &page) && page > out->pages)
+	if (str_starts(mark, S("page ")) &&
+	    str_int((struct str){ mark.p + 5, mark.n - 5 }, &page) && page > out->pages)
 		out->pages = page;
 	for (text = chunk_next(text, &passage); passage.n > 0; text = chunk_next(text, &passage)) {
 		out->characters += str_chars(passage);
@@ -101,7 +104,8 @@ cut_text(struct arena *a, struct str text, struct str *type, struct passages_out
 {
 	struct str line, word, rest = str_cut(text, '\n', &line);
 
-	if (!str_utf8(text) || !str_eq((line = str_cut(line, ' ', &word), word), S("MILLRACE-TEXT")))
+	if (!str_utf8(text) ||
+	    !str_eq((line = str_cut(line, ' ', &word), word), S("MILLRACE-TEXT")))
 		return false;
 	*type = str_cut(line, ' ', &word);
 	if (!str_eq(word, S("1")) || type->n == 0)
@@ -122,7 +126,9 @@ fail_document(struct job *j, const char *why)
 	struct outcome o = { 0 };
 
 	log_info("a document could not be read", "run", j->run.text, "error", why);
-	JOB_END(j, &o, db_runner_document_end_failed(db, j->a, &res, j->run, str_from(me.name), j->attempt, after, str_from(why)));
+	JOB_END(j, &o,
+	    db_runner_document_end_failed(
+		db, j->a, &res, j->run, str_from(me.name), j->attempt, after, str_from(why)));
 	return o;
 }
 
@@ -134,13 +140,16 @@ store(struct job *j, struct str text)
 	struct outcome o = { 0 };
 
 	if (!cut_text(j->a, text, &type, &out))
-		return (struct outcome){ .end = END_AGAIN, .message = "the extractor's output is broken" };
+		return (struct outcome){ .end = END_AGAIN,
+			.message = "the extractor's output is broken" };
 	if (out.marks.n == 0)
 		return fail_document(j, "The document holds no text that could be read.");
 	metadata = arena_printf(j->a, "{\"pages\":%s,\"characters\":%zu,\"chunks\":%zu}",
-	    out.pages > 0 ? arena_printf(j->a, "%lld", (long long)out.pages).p : "null", out.characters, out.marks.n);
-	JOB_END(j, &o, db_runner_document_end_ready(db, j->a, &res, j->run, str_from(me.name), j->attempt, after, type, metadata,
-	    out.marks, out.texts, out.bits));
+	    out.pages > 0 ? arena_printf(j->a, "%lld", (long long)out.pages).p : "null",
+	    out.characters, out.marks.n);
+	JOB_END(j, &o,
+	    db_runner_document_end_ready(db, j->a, &res, j->run, str_from(me.name), j->attempt,
+		after, type, metadata, out.marks, out.texts, out.bits));
 	if (o.end == END_DONE) {
 		atomic_fetch_add(&counters.documents, 1);
 		atomic_fetch_add(&counters.passages, (long long)out.marks.n);
@@ -165,7 +174,8 @@ read_file(struct job *j, int file, const char *name)
 		if (j->attempt >= j->max_attempts)
 			o = fail_document(j, "The document could not be read.");
 		else
-			o = (struct outcome){ .end = END_AGAIN, .message = "the extractor could not be run" };
+			o = (struct outcome){ .end = END_AGAIN,
+				.message = "the extractor could not be run" };
 		break;
 	case EXTRACT_STOPPED:
 	default:
@@ -193,7 +203,8 @@ ingest_run(struct job *j)
 	    !str_int(sql_get(res_document, 0, 2), &size))
 		return job_failed("NOT_FOUND", "The document was deleted.");
 	if ((file = memfd_create("document", MFD_CLOEXEC)) < 0)
-		return (struct outcome){ .end = END_AGAIN, .message = "there is no memory for the document" };
+		return (struct outcome){ .end = END_AGAIN,
+			.message = "there is no memory for the document" };
 	if ((e = load_blob(j, blob, size, file)) == ERR_OK)
 		o = read_file(j, file, arena_cstr(j->a, sql_get(res_document, 0, 0)));
 	else if (job_stop(j) != STOP_NOT)

@@ -45,8 +45,10 @@ search_run(struct job *j)
 	size_t first;
 	enum err found_e;
 
-	if (json_parse(j->a, j->input, &input, &why) != ERR_OK || !json_fields(j->a, search_fields, 2, input, &in, &problems))
-		return job_failed("BAD_REQUEST", "The search needs a text to look for and a limit from 1 to 64.");
+	if (json_parse(j->a, j->input, &input, &why) != ERR_OK ||
+	    !json_fields(j->a, search_fields, 2, input, &in, &problems))
+		return job_failed(
+		    "BAD_REQUEST", "The search needs a text to look for and a limit from 1 to 64.");
 	found_e = retrieve(j, in.q, (int)(in.limit ? in.limit : LIMIT_DEFAULT), found, &first);
 	if (found_e != ERR_OK)
 		return job_db_error(j, found_e, "the search could not be done");
@@ -55,6 +57,8 @@ search_run(struct job *j)
 	body = body_of(j->a, found);
 	data = arena_printf(j->a, "{\"found\":%zu}", found->n);
 	reply = arena_printf(j->a, "{\"status\":200,\"headers\":{},\"body\":%.*s}", S_ARG(body));
-	JOB_END(j, &o, db_runner_job_end_done(db, j->a, &res, j->run, str_from(me.name), j->attempt, after, data, reply));
+	JOB_END(j, &o,
+	    db_runner_job_end_done(
+		db, j->a, &res, j->run, str_from(me.name), j->attempt, after, data, reply));
 	return o;
 }

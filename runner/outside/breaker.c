@@ -7,15 +7,15 @@
 #include "http.h"
 
 #define HOSTS 16
-#define FAILURES 8	  /* in a row */
-#define SHUT_MS 3000	  /* the first time; doubled each time up to the most */
+#define FAILURES 8 /* in a row */
+#define SHUT_MS 3000 /* the first time; doubled each time up to the most */
 #define SHUT_MOST_MS 60000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct breaker {
 	char host[128];
 	int failures;
-	int64_t shut_ms;    /* how long it was shut last; 0: never */
+	int64_t shut_ms; /* how long it was shut last; 0: never */
 	int64_t shut_until; /* 0: open to all */
 } hosts[HOSTS];
 
@@ -63,7 +63,9 @@ breaker_report(const char *host, bool good)
 		b->shut_ms = 0;
 		b->shut_until = 0;
 	} else if (++b->failures >= FAILURES && b->shut_until <= now_ms() + b->shut_ms / 2) {
-		b->shut_ms = b->shut_ms == 0 ? SHUT_MS : b->shut_ms * 2 < SHUT_MOST_MS ? b->shut_ms * 2 : SHUT_MOST_MS;
+		b->shut_ms = b->shut_ms == 0		     ? SHUT_MS
+			     : b->shut_ms * 2 < SHUT_MOST_MS ? b->shut_ms * 2
+							     : SHUT_MOST_MS;
 		b->shut_until = now_ms() + b->shut_ms;
 		log_warn("a host fails again and again; it is let be for a while", "host", host);
 	}

@@ -13,8 +13,8 @@
 #include "http.h"
 
 #define CONNECT_MS 10000L
-#define IDLE_HANDLES 32	      /* kept with their connections */
-#define LINGER_MS 300	      /* for the end of a reply that has said all */
+#define IDLE_HANDLES 32 /* kept with their connections */
+#define LINGER_MS 300 /* for the end of a reply that has said all */
 #define ERROR_BODY_MAX (16 * 1024)
 #define RETRY_AFTER_MAX_MS (3600 * 1000)
 
@@ -166,7 +166,8 @@ static void
 set_up(CURL *easy, struct http_post *p, struct transfer *t, struct curl_slist *list)
 {
 	curl_easy_setopt(easy, CURLOPT_URL, p->url);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, strncasecmp(p->url, "http:", 5) == 0 ? "http" : "https");
+	curl_easy_setopt(
+	    easy, CURLOPT_PROTOCOLS_STR, strncasecmp(p->url, "http:", 5) == 0 ? "http" : "https");
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -220,8 +221,9 @@ transfer_run(struct job *j, struct tools *tools, struct transfer *t, CURLcode *c
 		return HTTP_ENDED;
 	if (*code == CURLE_OK || t->want == HTTP_ENOUGH)
 		return HTTP_DONE;
-	if (*code == CURLE_COULDNT_CONNECT || *code == CURLE_COULDNT_RESOLVE_HOST || *code == CURLE_COULDNT_RESOLVE_PROXY ||
-	    *code == CURLE_SSL_CONNECT_ERROR || *code == CURLE_PEER_FAILED_VERIFICATION || *code == CURLE_SSL_CERTPROBLEM ||
+	if (*code == CURLE_COULDNT_CONNECT || *code == CURLE_COULDNT_RESOLVE_HOST ||
+	    *code == CURLE_COULDNT_RESOLVE_PROXY || *code == CURLE_SSL_CONNECT_ERROR ||
+	    *code == CURLE_PEER_FAILED_VERIFICATION || *code == CURLE_SSL_CERTPROBLEM ||
 	    *code == CURLE_URL_MALFORMAT || *code == CURLE_UNSUPPORTED_PROTOCOL)
 		return HTTP_NO_CONNECT;
 	return *code == CURLE_OPERATION_TIMEDOUT && t->p->status == 0 ? HTTP_NO_CONNECT : HTTP_CUT;
@@ -230,7 +232,9 @@ transfer_run(struct job *j, struct tools *tools, struct transfer *t, CURLcode *c
 enum http_end
 http_post(struct job *j, struct arena *a, struct http_post *p)
 {
-	struct transfer t = { .p = p, .error_body = { .a = a }, .last_ms = now_ms(), .want = HTTP_MORE };
+	struct transfer t = {
+		.p = p, .error_body = { .a = a }, .last_ms = now_ms(), .want = HTTP_MORE
+	};
 	struct tools *tools = tools_take();
 	struct curl_slist *list = headers(p);
 	CURLcode code = CURLE_OK;
@@ -245,7 +249,8 @@ http_post(struct job *j, struct arena *a, struct http_post *p)
 	end = transfer_run(j, tools, &t, &code);
 	job_on_stop(j, NULL, NULL);
 	curl_multi_remove_handle(tools->multi, tools->easy);
-	snprintf(p->error, sizeof(p->error), "%s", end == HTTP_SILENT ? "silent for too long" : curl_easy_strerror(code));
+	snprintf(p->error, sizeof(p->error), "%s",
+	    end == HTTP_SILENT ? "silent for too long" : curl_easy_strerror(code));
 	p->error_body = buf_str(&t.error_body);
 	tools_give(tools);
 	curl_slist_free_all(list);

@@ -11,12 +11,12 @@
 struct job;
 
 enum http_end {
-	HTTP_DONE = 1,	 /* the reply is whole; status says what it is */
+	HTTP_DONE = 1, /* the reply is whole; status says what it is */
 	HTTP_NO_CONNECT, /* nothing was sent */
-	HTTP_SILENT,	 /* nothing came for too long */
-	HTTP_CUT,	 /* broken off on the way */
-	HTTP_ENDED,	 /* the taker wanted no more */
-	HTTP_STOPPED	 /* job_stop spoke */
+	HTTP_SILENT, /* nothing came for too long */
+	HTTP_CUT, /* broken off on the way */
+	HTTP_ENDED, /* the taker wanted no more */
+	HTTP_STOPPED /* job_stop spoke */
 };
 
 /* What the taker of a reply's bytes wants next. */
@@ -25,7 +25,7 @@ enum http_want { HTTP_MORE = 1, HTTP_ENOUGH, HTTP_NO_MORE };
 struct http_post {
 	const char *url;
 	const char *bearer; /* a key for Authorization, or NULL; never logged */
-	struct str body;    /* JSON */
+	struct str body; /* JSON */
 	int64_t silence_ms;
 	/* Takes bytes of a reply with status 200. HTTP_ENOUGH: all is said, the rest is waited for only shortly. */
 	enum http_want (*take)(void *arg, struct str bytes);
@@ -34,8 +34,8 @@ struct http_post {
 	int status; /* 0 where none came */
 	char content_type[64];
 	int64_t retry_after_ms; /* -1: none given */
-	struct str error_body;	/* of another status: its first 16 KiB, the arena's */
-	char error[256];	/* curl's words, for the log */
+	struct str error_body; /* of another status: its first 16 KiB, the arena's */
+	char error[256]; /* curl's words, for the log */
 };
 
 void http_init(void);

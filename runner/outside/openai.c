@@ -30,9 +30,10 @@ struct reply {
 	struct pending_call calls[TOOL_CALLS_MAX];
 	size_t n_calls;
 	const char *finish;
-	bool done;	/* [DONE] came */
-	bool garbage;	/* what came is not the protocol */
-	struct str error_type, error_message; /* an error in mid-stream; present type: there was one */
+	bool done; /* [DONE] came */
+	bool garbage; /* what came is not the protocol */
+	struct str error_type,
+	    error_message; /* an error in mid-stream; present type: there was one */
 	bool is_stream; /* the first bytes of an event stream have come */
 };
 
@@ -57,9 +58,10 @@ put_calls(struct buf *b, const struct message *m)
 static void
 put_message(struct buf *b, const struct message *m)
 {
-	static const char *const roles[] = {
-		[ROLE_SYSTEM] = "system", [ROLE_USER] = "user", [ROLE_ASSISTANT] = "assistant", [ROLE_TOOL] = "tool"
-	};
+	static const char *const roles[] = { [ROLE_SYSTEM] = "system",
+		[ROLE_USER] = "user",
+		[ROLE_ASSISTANT] = "assistant",
+		[ROLE_TOOL] = "tool" };
 
 	buf_printf(b, "{\"role\":\"%s\",\"content\":", roles[m->role]);
 	if (m->n_calls > 0 && m->content.n == 0)
@@ -80,9 +82,10 @@ static void
 put_continuation(struct buf *b, struct str partial)
 {
 	const struct message said = { .role = ROLE_ASSISTANT, .content = partial };
-	const struct message wish = { .role = ROLE_USER, .content =
-		S("Your last message was cut off by a technical fault. Continue it exactly where it stops: write only what comes next, from "
-		  "the next character on, repeating nothing and explaining nothing.") };
+	const struct message wish = { .role = ROLE_USER,
+		.content = S("Your last message was cut off by a technical fault. Continue it "
+			     "exactly where it stops: write only what comes next, from "
+			     "the next character on, repeating nothing and explaining nothing.") };
 
 	buf_put(b, S(","));
 	put_message(b, &said);
@@ -97,7 +100,8 @@ request(const struct call *c)
 
 	buf_put(&b, S("{\"model\":"));
 	buf_json(&b, str_from(config()->openai_model));
-	buf_put(&b, S(",\"stream\":true,\"stream_options\":{\"include_usage\":true},\"messages\":["));
+	buf_put(
+	    &b, S(",\"stream\":true,\"stream_options\":{\"include_usage\":true},\"messages\":["));
 	for (size_t i = 0; i < c->n_messages; i++) {
 		if (i > 0)
 			buf_put(&b, S(","));
@@ -130,7 +134,8 @@ call_of(struct reply *r, json_object *piece)
 	if ((size_t)index == r->n_calls) {
 		struct arena *a = r->c->a;
 
-		r->calls[r->n_calls++] = (struct pending_call){ { .a = a }, { .a = a }, { .a = a } };
+		r->calls[r->n_calls++] =
+		    (struct pending_call){ { .a = a }, { .a = a }, { .a = a } };
 	}
 	return &r->calls[index];
 }
@@ -142,9 +147,11 @@ on_tool_calls(struct reply *r, json_object *pieces)
 		json_object *piece = json_object_array_get_idx(pieces, i);
 		struct pending_call *call = call_of(r, piece);
 		json_object *function = json_at(piece, "function");
-		struct str id = json_text(piece, "id"), name = json_text(function, "name"), args = json_text(function, "arguments");
+		struct str id = json_text(piece, "id"), name = json_text(function, "name"),
+			   args = json_text(function, "arguments");
 
-		if (!call || call->arguments.n + args.n > ARGUMENTS_MAX || call->name.n + name.n > 128)
+		if (!call || call->arguments.n + args.n > ARGUMENTS_MAX ||
+		    call->name.n + name.n > 128)
 			return false;
 		if (call->id.n == 0)
 			buf_put(&call->id, (struct str){ id.p, id.n < 40 ? id.n : 40 });
@@ -193,7 +200,8 @@ on_choice(struct reply *r, json_object *choice)
 static void
 on_usage(struct call *c, json_object *usage)
 {
-	int64_t in = json_int(usage, "prompt_tokens", -1), out = json_int(usage, "completion_tokens", -1);
+	int64_t in = json_int(usage, "prompt_tokens", -1),
+		out = json_int(usage, "completion_tokens", -1);
 
 	if (in < 0 || out < 0)
 		return;
@@ -216,19 +224,22 @@ on_event(void *arg, struct str type, struct str data)
 		return false;
 	}
 	arena_reset(r->scratch);
-	if (json_parse(r->scratch, data, &chunk, &why) != ERR_OK || !json_object_is_type(chunk, json_type_object)) {
+	if (json_parse(r->scratch, data, &chunk, &why) != ERR_OK ||
+	    !json_object_is_type(chunk, json_type_object)) {
 		r->garbage = true;
 		return false;
 	}
 	if ((error = json_at(chunk, "error")) != NULL) {
 		r->error_message = arena_str(r->c->a, json_text(error, "message"));
-		r->error_type = arena_str(r->c->a, json_text(error, "type").p ? json_text(error, "type") : S("error"));
+		r->error_type = arena_str(
+		    r->c->a, json_text(error, "type").p ? json_text(error, "type") : S("error"));
 		return false;
 	}
 	if ((usage = json_at(chunk, "usage")) != NULL)
 		on_usage(r->c, usage);
 	choices = json_at(chunk, "choices");
-	if (!choices || !json_object_is_type(choices, json_type_array) || json_object_array_length(choices) == 0)
+	if (!choices || !json_object_is_type(choices, json_type_array) ||
+	    json_object_array_length(choices) == 0)
 		return true;
 	return on_choice(r, json_object_array_get_idx(choices, 0));
 }
@@ -254,9 +265,12 @@ take_calls(struct reply *r)
 	for (size_t i = 0; i < r->n_calls; i++) {
 		const struct pending_call *p = &r->calls[i];
 
-		c->calls[i] = (struct tool_call){ .id = buf_str(&p->id), .name = buf_str(&p->name), .arguments = buf_str(&p->arguments) };
+		c->calls[i] = (struct tool_call){ .id = buf_str(&p->id),
+			.name = buf_str(&p->name),
+			.arguments = buf_str(&p->arguments) };
 		if (c->calls[i].id.n == 0)
-			c->calls[i].id = arena_printf(c->a, "call_%s_%zu", c->job->run.text + 28, i);
+			c->calls[i].id =
+			    arena_printf(c->a, "call_%s_%zu", c->job->run.text + 28, i);
 	}
 	c->n_calls = r->n_calls;
 }
@@ -270,7 +284,8 @@ error_text(struct arena *a, struct str body)
 	struct str text = { NULL, 0 };
 
 	if (json_parse(a, body, &o, &why) == ERR_OK && (error = json_at(o, "error")) != NULL)
-		text = json_object_is_type(error, json_type_string) ? json_text(o, "error") : json_text(error, "message");
+		text = json_object_is_type(error, json_type_string) ? json_text(o, "error")
+								    : json_text(error, "message");
 	if (text.n > 300)
 		text.n = 300;
 	while (text.n > 0 && !str_utf8(text))
@@ -286,23 +301,32 @@ refused(struct call *c, const struct http_post *p)
 	char status[16];
 
 	snprintf(status, sizeof(status), "%d", p->status);
-	log_warn("the model's provider refused", "run", c->job->run.text, "status", status, "error", said.p);
+	log_warn("the model's provider refused", "run", c->job->run.text, "status", status, "error",
+	    said.p);
 	c->retry_after_ms = p->retry_after_ms;
 	if (p->status == 408 || p->status == 409 || p->status == 429 || p->status >= 500) {
-		c->problem = p->status == 429 ? "The model's provider is busy and takes no more requests at the moment; try again later."
-		    : "The model's provider has trouble and gave no answer; try again later.";
+		c->problem =
+		    p->status == 429
+			? "The model's provider is busy and takes no more requests at the moment; "
+			  "try again later."
+			: "The model's provider has trouble and gave no answer; try again later.";
 		return CALL_BUSY;
 	}
 	if (p->status == 401 || p->status == 403)
-		c->problem = "The model's provider does not accept this server's key; an administrator has to look at OPENAI_API_KEY.";
+		c->problem = "The model's provider does not accept this server's key; an "
+			     "administrator has to look at OPENAI_API_KEY.";
 	else if (p->status == 404)
-		c->problem = "The model's provider does not know the configured model or address; an administrator has to look at "
+		c->problem = "The model's provider does not know the configured model or address; "
+			     "an administrator has to look at "
 			     "OPENAI_MODEL and OPENAI_BASE_URL.";
 	else if (p->status >= 300 && p->status < 400)
-		c->problem = "The model's provider has moved to another address; an administrator has to look at OPENAI_BASE_URL.";
+		c->problem = "The model's provider has moved to another address; an administrator "
+			     "has to look at OPENAI_BASE_URL.";
 	else
-		c->problem = arena_printf(c->a, "The model's provider did not accept the request%s%s", said.n > 0 ? ": " : ".",
-		    said.n > 0 ? said.p : "").p;
+		c->problem =
+		    arena_printf(c->a, "The model's provider did not accept the request%s%s",
+			said.n > 0 ? ": " : ".", said.n > 0 ? said.p : "")
+			.p;
 	return CALL_REFUSED;
 }
 
@@ -320,15 +344,20 @@ answered(struct reply *r, const struct http_post *p, enum http_end end)
 		return CALL_DONE;
 	}
 	log_warn("the model's answer broke off", "run", c->job->run.text, "how",
-	    r->garbage ? "not the protocol" : r->error_type.p ? "an error in the stream" : end == HTTP_SILENT ? "silent" : "cut",
+	    r->garbage		 ? "not the protocol"
+	    : r->error_type.p	 ? "an error in the stream"
+	    : end == HTTP_SILENT ? "silent"
+				 : "cut",
 	    "error", r->error_message.p ? r->error_message.p : p->error);
 	c->timed_out = end == HTTP_SILENT;
 	if (r->is_stream) {
 		c->problem = "The model's answer broke off, and asking for the rest did not help.";
 		return CALL_CUT;
 	}
-	if (end == HTTP_DONE && p->content_type[0] && strncasecmp(p->content_type, "text/event-stream", 17) != 0) {
-		c->problem = "What answers at the model's address is not an OpenAI-compatible server; an administrator has to look at "
+	if (end == HTTP_DONE && p->content_type[0] &&
+	    strncasecmp(p->content_type, "text/event-stream", 17) != 0) {
+		c->problem = "What answers at the model's address is not an OpenAI-compatible "
+			     "server; an administrator has to look at "
 			     "OPENAI_BASE_URL.";
 		return CALL_REFUSED;
 	}
@@ -360,8 +389,10 @@ openai_call(struct call *c)
 	} else if (p.status > 0 && (how == HTTP_DONE || p.status >= 400)) {
 		end = refused(c, &p);
 	} else {
-		log_warn("the model's provider was not reached", "run", c->job->run.text, "error", p.error);
-		c->problem = "The model's provider cannot be reached at the moment; try again later.";
+		log_warn("the model's provider was not reached", "run", c->job->run.text, "error",
+		    p.error);
+		c->problem =
+		    "The model's provider cannot be reached at the moment; try again later.";
 		c->timed_out = how == HTTP_SILENT;
 		end = CALL_BUSY;
 	}

@@ -86,7 +86,8 @@ skip_mark(struct sse *s, struct str *bytes)
 
 	while (s->n_bom < 3 && bytes->n > 0) {
 		if (bytes->p[0] != mark[s->n_bom]) {
-			bool kept = add(&s->line, &s->n_line, &s->line_room, (struct str){ mark, s->n_bom }, s->max);
+			bool kept = add(&s->line, &s->n_line, &s->line_room,
+			    (struct str){ mark, s->n_bom }, s->max);
 
 			s->n_bom = 3;
 			return kept;

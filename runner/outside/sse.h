@@ -10,15 +10,15 @@
 #include <millrace/str.h>
 
 struct sse {
-	size_t max;	/* bytes of one line, and of one event's data */
+	size_t max; /* bytes of one line, and of one event's data */
 	char *line;
 	size_t n_line, line_room;
 	char *data;
 	size_t n_data, data_room;
 	char type[64];
 	bool has_data;
-	bool after_cr;	/* a LF that comes next belongs to that CR */
-	size_t n_bom;	/* bytes of a byte order mark seen at the start; 3: past it */
+	bool after_cr; /* a LF that comes next belongs to that CR */
+	size_t n_bom; /* bytes of a byte order mark seen at the start; 3: past it */
 };
 
 /* Called for each event; `type` is "message" where none was given. False ends the parsing. */

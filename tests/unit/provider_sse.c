@@ -1,0 +1,118 @@
+/* The parser of a provider's event stream, case by case and cut at every byte. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <millrace/arena.h>
+
+#include "../../runner/outside/sse.c"
+
+static int passed, failed;
+
+struct seen {
+	char text[512];
+};
+
+static bool
+on_event(void *arg, struct str type, struct str data)
+{
+	struct seen *s = arg;
+	size_t n = strlen(s->text);
+
+	snprintf(s->text + n, sizeof(s->text) - n, "%s%.*s|", str_eq(type, S("message")) ? "" : "!",
+	    S_ARG(data));
+	return !str_eq(data, S("end"));
+}
+
+static void
+check(const char *name, bool good)
+{
+	if (good)
+		passed++;
+	else
+		failed++;
+	printf("%s - %s\n", good ? "ok" : "not ok", name);
+}
+
+/* The stream in two pieces, cut everywhere, and byte for byte: always `want`. */
+static void
+is(const char *name, struct str stream, const char *want)
+{
+	bool good = true;
+
+	for (size_t cut = 0; cut <= stream.n + 1; cut++) {
+		struct seen seen = { "" };
+		struct sse s;
+
+		sse_init(&s, 1000);
+		if (cut <= stream.n) {
+			if (sse_feed(&s, (struct str){ stream.p, cut }, on_event, &seen))
+				(void)sse_feed(&s, (struct str){ stream.p + cut, stream.n - cut },
+				    on_event, &seen);
+		} else {
+			for (size_t i = 0; i < stream.n; i++)
+				if (!sse_feed(&s, (struct str){ stream.p + i, 1 }, on_event, &seen))
+					break;
+		}
+		sse_free(&s);
+		if (strcmp(seen.text, want) != 0) {
+			printf("# cut at %zu: %s, wanted %s\n", cut, seen.text, want);
+			good = false;
+		}
+	}
+	check(name, good);
+}
+
+static void
+test_bounds(void)
+{
+	char line[2000];
+	struct seen seen = { "" };
+	bool more = true;
+	struct sse s;
+
+	memset(line, 'x', sizeof(line));
+	sse_init(&s, 1000);
+	check("a line without end is given up",
+	    !sse_feed(&s, (struct str){ line, sizeof(line) }, on_event, &seen));
+	sse_free(&s);
+	sse_init(&s, 1000);
+	for (int i = 0; i < 300 && more; i++)
+		more = sse_feed(&s, S("data: abcdef\n"), on_event, &seen);
+	check("and so is an event without end", !more);
+	sse_free(&s);
+	check("of which nothing was told", seen.text[0] == '\0');
+}
+
+int
+main(void)
+{
+	is("lines end in LF", S("data: a\n\ndata: b\n\n"), "a|b|");
+	is("in CRLF", S("data: a\r\n\r\ndata: b\r\n\r\n"), "a|b|");
+	is("in CR", S("data: a\r\rdata: b\r\r"), "a|b|");
+	is("in all of them", S("data: a\r\n\ndata: b\n\rdata: c\r\r\n"), "a|b|c|");
+	is("one space after the colon is not the data's", S("data:a\n\ndata: b\n\ndata:  c\n\n"),
+	    "a|b| c|");
+	is("several lines of data", S("data: a\ndata\ndata: b\n\n"), "a\n\nb|");
+	is("comments and other fields", S(": x\nid: 1\nretry: 5\nfoo: bar\ndata: a\n:\n\n"), "a|");
+	is("an event without data is none", S("event: x\n\n\n\ndata: a\n\n"), "a|");
+	is("empty data is an event", S("data\n\ndata:\n\n"), "||");
+	is("a named event, and not the next", S("event: error\ndata: a\n\ndata: b\n\n"), "!a|b|");
+	is("a byte order mark",
+	    S("\xef\xbb\xbf"
+	      "data: a\n\n"),
+	    "a|");
+	is("only at the start",
+	    S("data: a\n\n\xef\xbb\xbf"
+	      "data: b\n\n"),
+	    "a|");
+	is("what only begins like one",
+	    S("\xef\xbb"
+	      "data: a\n\ndata: b\n\n"),
+	    "b|");
+	is("multibyte characters", S("data: é語😀\n\n"), "é語😀|");
+	is("an unfinished event is none", S("data: a\n\ndata: b\n"), "a|");
+	is("the callback ends it", S("data: a\n\ndata: end\n\ndata: b\n\n"), "a|end|");
+	test_bounds();
+	printf("%d passed, %d failed\n", passed, failed);
+	return failed > 0;
+}
