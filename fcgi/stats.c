@@ -7,6 +7,7 @@
 #include "fcgi/worker.h"
 
 extern const struct query query_process_store;
+extern const struct query query_process_forget;
 extern const struct query query_system_migration;
 
 #define TICK_MS 5000
@@ -65,6 +66,7 @@ migration_seen(void *arg, enum err e, int failed, struct str text, PGresult **re
 		log_warn("the database is not at this version; run: millracectl migrate");
 	else if (!was)
 		log_info("ready");
+	worker_accept(w);
 }
 
 static void
@@ -96,4 +98,34 @@ worker_tick(struct worker *w)
 		(void)!pipe_send(w->pipe, w->scratch, &store, 1, NULL, NULL);
 	arena_reset(w->scratch);
 	loop_arm(w->loop, &w->tick, w->current ? TICK_MS : 500);
+}
+
+static void
+left(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+{
+	struct worker *w = arg;
+
+	(void)e;
+	(void)failed;
+	(void)text;
+	(void)res;
+	(void)n;
+	loop_stop(w->loop);
+}
+
+void
+worker_leave(struct worker *w)
+{
+	const struct sql_arg args[] = {
+		{ .type = SQL_TEXT, .s = str_from(process_host()) },
+		{ .type = SQL_TEXT, .s = str_from(w->group) },
+		{ .type = SQL_INT, .i = getpid() },
+	};
+	const struct pipe_statement forget = {
+		.query = &query_process_forget, .args = args, .n_args = 3
+	};
+
+	loop_disarm(w->loop, &w->tick);
+	if (pipe_send(w->pipe, w->scratch, &forget, 1, left, w) != ERR_OK)
+		loop_stop(w->loop);
 }

@@ -12,6 +12,7 @@
 #include "fcgi/worker.h"
 
 #define DRAIN_MS 30000
+#define FIRST_LOOK_MS 1000
 #define ACCEPTS_A_TURN 16
 
 static void
@@ -23,7 +24,7 @@ connection_free(struct req *r)
 	arena_free(r->a);
 	free(r);
 	if (w->stopping && w->n_connections == 0)
-		loop_stop(w->loop);
+		worker_leave(w);
 }
 
 /* nginx has closed the connection: let go of our end. */
@@ -150,6 +151,20 @@ listener_ready(struct loop_fd *self, uint32_t events)
 		;
 }
 
+void
+worker_accept(struct worker *w)
+{
+	if (!w->stopping)
+		loop_watch(w->loop, &w->listener, EPOLLIN | EPOLLEXCLUSIVE);
+}
+
+/* The database does not answer: say so to whoever comes. */
+static void
+first_look_over(struct loop_timer *t)
+{
+	worker_accept((struct worker *)((char *)t - offsetof(struct worker, first_look)));
+}
+
 static void
 drain_over(struct loop_timer *t)
 {
@@ -172,15 +187,17 @@ terminate(int signo, void *arg)
 	loop_watch(w->loop, &w->listener, 0);
 	close(w->listener.fd);
 	log_info("stopping");
-	if (w->n_connections == 0)
-		loop_stop(w->loop);
 	loop_arm(w->loop, &w->drain, DRAIN_MS);
+	if (w->n_connections == 0)
+		worker_leave(w);
 }
 
 void
 worker_run(const char *group)
 {
-	struct worker w = { .group = group, .drain.fire = drain_over };
+	struct worker w = {
+		.group = group, .drain.fire = drain_over, .first_look.fire = first_look_over
+	};
 
 	/* A peer that connects and is silent would otherwise hold the worker for two seconds. */
 	setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "200", 1);
@@ -195,7 +212,7 @@ worker_run(const char *group)
 	w.scratch = arena_new();
 	rate_open();
 	w.pipe = pipe_open(w.loop, "millrace_api", group, NULL, (void (*)(void *))worker_tick, &w);
-	loop_watch(w.loop, &w.listener, EPOLLIN | EPOLLEXCLUSIVE);
+	loop_arm(w.loop, &w.first_look, FIRST_LOOK_MS);
 	log_info("serving", "version", MILLRACE_VERSION);
 	loop_run(w.loop);
 	log_info("stopped");

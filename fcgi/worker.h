@@ -25,7 +25,7 @@ struct worker {
 	struct loop *loop;
 	struct pipe *pipe;
 	struct loop_fd listener;
-	struct loop_timer tick, drain;
+	struct loop_timer tick, drain, first_look;
 	bool stopping;
 	bool current; /* the database stands at our migration */
 	size_t n_connections;
@@ -36,6 +36,12 @@ struct worker {
 /* Serves until SIGTERM has been heard and every kept connection is gone, 30 s at most. */
 void worker_run(const char *group);
 
+/*
+ * Takes connections from now on. Called when the database's version is known, so that a worker that has just started refuses
+ * nothing that another would serve; where the database is away, after a second. Idempotent.
+ */
+void worker_accept(struct worker *w);
+
 /* A request has arrived and its parameters are read: routes it, identifies, checks, calls the handler. */
 void req_begin(struct req *r);
 /* Ends the exchange once a reply was written: log line, counters, and the connection waits for the next request. */
@@ -43,6 +49,9 @@ void req_end(struct req *r, int status);
 
 /* Keeps the process's row fresh and asks whether the database is at our migration; at start and every 5 s. */
 void worker_tick(struct worker *w);
+
+/* Takes the process's row out and stops the loop. */
+void worker_leave(struct worker *w);
 
 /*
  * Counts a request of `who` against its route's limit for this minute, in memory that all workers of this host share
