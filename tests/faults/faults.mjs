@@ -1,0 +1,88 @@
+/*
+ * Whole instances for the fault tests, and what is done to their processes.
+ *
+ * Each test file has an instance of its own, with nginx and TLS in front and the
+ * strict stand-in as its provider. Roles are ./dev's names: a pool, streamd,
+ * runner.
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { openSync, closeSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { newUser, start } from "../js/instance.mjs";
+import { start as startStandin } from "../standin/openai.mjs";
+import { assertError, until } from "../js/expect.mjs";
+
+const SETTINGS = { MILLRACE_PROVIDER: "openai", OPENAI_API_KEY: "sk-faults", OPENAI_MODEL: "gpt-4o-mini",
+	MILLRACE_LEASE_SECONDS: "3", MILLRACE_USER_JOBS: "1000", MILLRACE_RATE_READ: "0", MILLRACE_RATE_WRITE: "0",
+	MILLRACE_RATE_LOGIN: "0", MILLRACE_ARGON2_OPS: "1", MILLRACE_ARGON2_KIB: "8",
+	MILLRACE_DEV_LOGIN_RATE: "10000r/s", MILLRACE_DEV_PUBLIC_RATE: "10000r/s" };
+
+/* { millrace, standin, users, stop() }: an instance with `people` users. */
+export async function world(name, env = {}, people = 5) {
+	const standin = await startStandin({ key: SETTINGS.OPENAI_API_KEY });
+	const millrace = await start(name, { ...SETTINGS, OPENAI_BASE_URL: standin.url, ...env });
+	const users = await Promise.all(Array.from({ length: people }, () => newUser(millrace.api)));
+	return { millrace, standin, users, async stop() {
+		await millrace.stop();
+		await standin.close();
+	} };
+}
+
+/* A role's processes are ended, as by the kernel. Returns their pids. */
+export async function kill(millrace, role, signal = "SIGKILL") {
+	const pids = await until(() => { const p = millrace.pids(role); return p.length > 0 && p; }, `${role} runs`);
+	for (const pid of pids)
+		process.kill(pid, signal);
+	return pids;
+}
+
+const isAlive = (pid) => {
+	try {
+		process.kill(pid, 0);
+		return true;
+	} catch {
+		return false;
+	}
+};
+
+/* Until the role has processes again, none of them in `before`. */
+export const revived = (millrace, role, before) => until(() => {
+	const now = millrace.pids(role);
+	return now.length > 0 && !now.some((pid) => before.includes(pid));
+}, `a new ${role}`, 15000);
+
+/* Stops a role for good, keeper and all. Gives the function that starts it again. */
+export async function halt(millrace, role) {
+	const keeper = Number(readFileSync(join(millrace.runDir, `${role}.pid`), "utf8"));
+	const split = (file) => readFileSync(`/proc/${keeper}/${file}`, "utf8").split("\0").filter(Boolean);
+	const [command, ...args] = split("cmdline");
+	const env = Object.fromEntries(split("environ").map((line) => line.split(/=(.*)/s).slice(0, 2)));
+	process.kill(keeper, "SIGTERM");
+	await until(() => !isAlive(keeper), `${role} has ended`, 40000);
+	return async () => {
+		const log = openSync(join(millrace.dir, "log", `${role}.log`), "a");
+		const child = spawn(command, args, { env, cwd: "/", detached: true, stdio: ["ignore", log, log] });
+		closeSync(log);
+		await once(child, "spawn");
+		child.unref();
+		await until(() => millrace.pids(role).length > 0, `${role} runs again`);
+	};
+}
+
+/* 503 in the one shape, with Retry-After. */
+export function assertOverloaded(reply) {
+	assertError(reply, "OVERLOADED");
+	assert.match(reply.headers["retry-after"] ?? "", /^[1-9]\d*$/, "no Retry-After");
+}
+
+/* Resident memory of a process in KiB. */
+export const rss = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]);
+
+/* Every row of a one-column answer. */
+export const column = async (millrace, sql) => (await millrace.psql(sql)).split("\n").filter(Boolean);
+export const value = async (millrace, sql) => (await column(millrace, sql))[0];
+
+export { sleep, until };
