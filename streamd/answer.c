@@ -7,9 +7,11 @@ answer_new(struct arena *a, const struct answer *from)
 	struct buf b = { .a = a };
 	bool bodiless = from->status == 204 || from->status == 304;
 
-	buf_printf(&b, "HTTP/1.1 %d %s\r\nConnection: close\r\n", from->status, http_reason(from->status));
+	buf_printf(
+	    &b, "HTTP/1.1 %d %s\r\nConnection: close\r\n", from->status, http_reason(from->status));
 	if (!bodiless) {
-		answer_header(&b, S("Content-Type"), from->type.p ? from->type : S("application/json"));
+		answer_header(
+		    &b, S("Content-Type"), from->type.p ? from->type : S("application/json"));
 		buf_printf(&b, "Content-Length: %zu\r\n", from->body.n);
 	}
 	buf_put(&b, from->headers);
@@ -20,7 +22,8 @@ answer_new(struct arena *a, const struct answer *from)
 }
 
 struct buffer *
-answer_error(struct arena *a, enum err e, const char *text, struct str request_id, struct str headers, bool no_body)
+answer_error(struct arena *a, enum err e, const char *text, struct str request_id,
+    struct str headers, bool no_body)
 {
 	const struct err_info *info = err_info(e);
 	struct str said = str_from(text ? text : info->text);
@@ -33,8 +36,10 @@ answer_error(struct arena *a, enum err e, const char *text, struct str request_i
 	buf_put(&b, S(",\"request_id\":"));
 	buf_json(&b, request_id);
 	buf_put(&b, S("}"));
-	return answer_new(a, &(struct answer){
-	    .status = info->status, .headers = headers, .body = buf_str(&b), .no_body = no_body });
+	return answer_new(a, &(struct answer){ .status = info->status,
+				 .headers = headers,
+				 .body = buf_str(&b),
+				 .no_body = no_body });
 }
 
 void

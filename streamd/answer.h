@@ -12,17 +12,17 @@
 
 struct answer {
 	int status;
-	struct str type;	/* Content-Type; absent: JSON */
-	struct str headers;	/* more lines, each with its line break */
+	struct str type; /* Content-Type; absent: JSON */
+	struct str headers; /* more lines, each with its line break */
 	struct str body;
-	bool no_body;		/* a HEAD: everything but the body */
+	bool no_body; /* a HEAD: everything but the body */
 };
 
 /* One reference, the caller's. `a` is for scratch. */
 struct buffer *answer_new(struct arena *a, const struct answer *from);
 /* The API's error shape. `text` NULL: e's own. */
-struct buffer *answer_error(struct arena *a, enum err e, const char *text, struct str request_id, struct str headers,
-    bool no_body);
+struct buffer *answer_error(struct arena *a, enum err e, const char *text, struct str request_id,
+    struct str headers, bool no_body);
 /* Adds "Name: value" and a line break; what could break out of the line is left out whole. */
 void answer_header(struct buf *b, struct str name, struct str value);
 /* The grant's headers as lines; the arena's. */

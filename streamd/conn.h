@@ -34,22 +34,23 @@ struct conn_kind {
 #define CONN_FEW 4
 
 struct conn {
-	struct loop_fd io;		/* first: the loop gives it back */
+	struct loop_fd io; /* first: the loop gives it back */
 	struct loop_timer timer;
 	struct server *server;
 	const struct conn_kind *kind;
-	struct conn *prev, *next;	/* of the server's list, or the dead */
+	struct conn *prev, *next; /* of the server's list, or the dead */
 	struct conn *dirty_next;
 	struct sub sub;
-	struct buffer **queue;		/* few, or a larger array of its own */
+	struct buffer **queue; /* few, or a larger array of its own */
 	struct buffer *few[CONN_FEW];
 	uint16_t n, room;
 	bool dirty, dead, closing;
-	uint32_t queued;		/* bytes in the queue, with the part of its first that is written already */
-	uint32_t written;		/* of its first */
-	int64_t moved_ms;		/* when the reader last took something, or the queue began */
-	int64_t spoke_ms;		/* when something was last queued */
-	int64_t ends_ms;		/* the head's, the grant's or the reply's time limit; 0: none */
+	uint32_t
+	    queued; /* bytes in the queue, with the part of its first that is written already */
+	uint32_t written; /* of its first */
+	int64_t moved_ms; /* when the reader last took something, or the queue began */
+	int64_t spoke_ms; /* when something was last queued */
+	int64_t ends_ms; /* the head's, the grant's or the reply's time limit; 0: none */
 	union {
 		struct http_head *head;
 		struct reply *reply;

@@ -11,16 +11,17 @@
 struct buffer {
 	uint32_t refs;
 	uint32_t len;
-	int64_t born_us;	/* when the event reached this process (clock_us); 0: not an event, not measured */
+	int64_t
+	    born_us; /* when the event reached this process (clock_us); 0: not an event, not measured */
 	char bytes[];
 };
 
 struct event {
 	int64_t seq;
 	struct str type;
-	struct str data;	/* one JSON value */
-	int64_t born_us;	/* as in buffer; 0 where it was read from the table */
-	struct buffer *sse;	/* made by event_sse */
+	struct str data; /* one JSON value */
+	int64_t born_us; /* as in buffer; 0 where it was read from the table */
+	struct buffer *sse; /* made by event_sse */
 };
 
 /* Microseconds on the monotonic clock, now. */

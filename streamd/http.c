@@ -12,12 +12,12 @@ struct http_parse {
 	size_t taken;
 	bool complete;
 	bool in_value;
-	size_t name_len;	/* beyond NAME_MAX_LEN: not one of ours */
+	size_t name_len; /* beyond NAME_MAX_LEN: not one of ours */
 	char name[NAME_MAX_LEN];
 	struct buf url;
 	struct buf grant;
 	struct buf request_id;
-	struct buf *value;	/* where the current header's value goes, or NULL */
+	struct buf *value; /* where the current header's value goes, or NULL */
 };
 
 static int
@@ -118,7 +118,9 @@ head_fill(struct http_head *h)
 {
 	enum http_method method = (enum http_method)h->parse->parser.method;
 
-	h->method = method == HTTP_GET ? METHOD_GET : method == HTTP_HEAD ? METHOD_HEAD : METHOD_OTHER;
+	h->method = method == HTTP_GET	  ? METHOD_GET
+		    : method == HTTP_HEAD ? METHOD_HEAD
+					  : METHOD_OTHER;
 	(void)str_cut(buf_str(&h->parse->url), '?', &h->path);
 	h->grant = absent_if_empty(&h->parse->grant);
 	h->request_id = absent_if_empty(&h->parse->request_id);
@@ -136,7 +138,8 @@ http_head_feed(struct http_head *h, struct str bytes)
 
 	h->parse->taken += bytes.n;
 	(void)http_parser_execute(&h->parse->parser, &settings, bytes.p, bytes.n);
-	if (HTTP_PARSER_ERRNO(&h->parse->parser) == HPE_HEADER_OVERFLOW || h->parse->taken > HEAD_MAX)
+	if (HTTP_PARSER_ERRNO(&h->parse->parser) == HPE_HEADER_OVERFLOW ||
+	    h->parse->taken > HEAD_MAX)
 		return HTTP_TOO_LARGE;
 	if (h->parse->complete) {
 		head_fill(h);

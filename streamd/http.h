@@ -12,11 +12,11 @@ enum http_method_kind { METHOD_OTHER, METHOD_GET, METHOD_HEAD };
 struct http_parse;
 
 struct http_head {
-	struct arena *arena;	/* the head's own; what is read from it may go there too */
+	struct arena *arena; /* the head's own; what is read from it may go there too */
 	struct http_parse *parse;
 	enum http_method_kind method;
-	struct str path;	/* up to '?' */
-	struct str grant;	/* X-Grant; absent where there is none */
+	struct str path; /* up to '?' */
+	struct str grant; /* X-Grant; absent where there is none */
 	struct str request_id;
 };
 

@@ -150,7 +150,7 @@ hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e)
 	if (seq > t->latest)
 		t->latest = seq;
 	t->busy++;
-	DL_FOREACH_SAFE(t->subs, s, next) {
+	DL_FOREACH_SAFE (t->subs, s, next) {
 		if (s->sent >= seq)
 			continue;
 		if (e && s->sent == seq - 1) {
@@ -171,7 +171,7 @@ hub_doubt(struct hub *h)
 {
 	struct topic *t, *next;
 
-	HASH_ITER(hh, h->topics, t, next) {
+	HASH_ITER (hh, h->topics, t, next) {
 		t->unsure = true;
 		topic_hunger(t);
 	}
@@ -191,7 +191,7 @@ choose_after(struct topic *t)
 	bool found = false;
 	struct sub *s;
 
-	DL_FOREACH(t->subs, s) {
+	DL_FOREACH (t->subs, s) {
 		if (!is_behind(t, s) || !s->ops->ready(s))
 			continue;
 		if (!found || s->sent < t->read_upto)
@@ -231,7 +231,7 @@ hub_read_event(struct topic *t, struct event *e)
 {
 	struct sub *s, *next;
 
-	DL_FOREACH_SAFE(t->subs, s, next) {
+	DL_FOREACH_SAFE (t->subs, s, next) {
 		int64_t before = s->sent;
 
 		/* Only to who has all that comes before this in the log: not to who joined since with less, nor to who had no room
@@ -252,7 +252,7 @@ subs_move(struct topic *t, int64_t from, int64_t to)
 {
 	struct sub *s;
 
-	DL_FOREACH(t->subs, s)
+	DL_FOREACH (t->subs, s)
 		if (s->sent >= from && (to < from || s->sent < to))
 			s->sent = to;
 }
@@ -275,7 +275,7 @@ hub_read_done(struct topic *t, int64_t head, bool empty)
 	/* Nothing was told since the read began: then it knows best. */
 	if (head > t->latest || t->latest == t->latest_before)
 		t->latest = head;
-	DL_FOREACH(t->subs, s)
+	DL_FOREACH (t->subs, s)
 		feed_if_behind(t, s);
 	topic_release(t);
 }

@@ -26,9 +26,9 @@ struct sub_ops {
 
 struct sub {
 	const struct sub_ops *ops;
-	struct topic *topic;	/* NULL: listens to nothing */
+	struct topic *topic; /* NULL: listens to nothing */
 	struct sub *prev, *next;
-	int64_t sent;		/* the last seq given, or passed over */
+	int64_t sent; /* the last seq given, or passed over */
 };
 
 struct topic {
@@ -36,15 +36,15 @@ struct topic {
 	struct hub *hub;
 	struct sub *subs;
 	struct topic *hungry_next;
-	int64_t latest;		/* the last seq known to exist */
-	int64_t latest_before;	/* `latest` as it was when the read began */
-	int64_t read_upto;	/* while reading: the seq after which the read goes on */
-	uint32_t busy;		/* callers on the stack that still need it */
-	bool unsure;		/* notifications may have been missed: `latest` is not to be relied on */
-	bool hungry;		/* in the queue of those to be read */
-	bool reading;		/* a read is under way */
+	int64_t latest; /* the last seq known to exist */
+	int64_t latest_before; /* `latest` as it was when the read began */
+	int64_t read_upto; /* while reading: the seq after which the read goes on */
+	uint32_t busy; /* callers on the stack that still need it */
+	bool unsure; /* notifications may have been missed: `latest` is not to be relied on */
+	bool hungry; /* in the queue of those to be read */
+	bool reading; /* a read is under way */
 	uint32_t name_len;
-	char name[];		/* NUL-terminated */
+	char name[]; /* NUL-terminated */
 };
 
 struct hub *hub_new(void);

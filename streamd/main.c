@@ -19,7 +19,7 @@
 #define SEEN_MS 5000
 
 struct streamd {
-	struct loop_timer seen;		/* first: the loop gives it back */
+	struct loop_timer seen; /* first: the loop gives it back */
 	struct loop *loop;
 	struct hub *hub;
 	struct reader *reader;
@@ -50,8 +50,12 @@ options(int argc, char **argv)
 	else if (argc == 2 && strcmp(argv[1], "--version") == 0)
 		puts("millrace-streamd " MILLRACE_VERSION);
 	else
-		fprintf(stderr, "millrace-streamd: unknown arguments. Try millrace-streamd --help.\n");
-	exit(argc == 2 && argv[1][0] == '-' && argv[1][1] == '-' && (argv[1][2] == 'h' || argv[1][2] == 'v') ? 0 : 2);
+		fprintf(
+		    stderr, "millrace-streamd: unknown arguments. Try millrace-streamd --help.\n");
+	exit(argc == 2 && argv[1][0] == '-' && argv[1][1] == '-' &&
+		     (argv[1][2] == 'h' || argv[1][2] == 'v')
+		 ? 0
+		 : 2);
 }
 
 static enum log_level
@@ -76,7 +80,8 @@ raise_file_limit(void)
 	files.rlim_cur = files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files) != 0)
 		log_warn("the limit of open files cannot be raised", "error", strerror(errno));
-	else if (files.rlim_cur != RLIM_INFINITY && files.rlim_cur < (rlim_t)config()->stream_connections + 300)
+	else if (files.rlim_cur != RLIM_INFINITY &&
+		 files.rlim_cur < (rlim_t)config()->stream_connections + 300)
 		log_warn("the limit of open files is below MILLRACE_STREAM_CONNECTIONS");
 }
 
@@ -95,7 +100,8 @@ term_is_pending(void)
 {
 	sigset_t set;
 
-	return sigpending(&set) == 0 && (sigismember(&set, SIGTERM) == 1 || sigismember(&set, SIGINT) == 1);
+	return sigpending(&set) == 0 &&
+	       (sigismember(&set, SIGTERM) == 1 || sigismember(&set, SIGINT) == 1);
 }
 
 static void
@@ -114,8 +120,9 @@ static void
 seen_fires(struct loop_timer *t)
 {
 	struct streamd *d = (struct streamd *)t;
-	enum err e = pipe_stream_seen(reader_pipe(d->reader), d->scratch, seen_done, d, str_from(process_host()), getpid(),
-	    S(MILLRACE_VERSION), str_from(process_started()), stats_json(d->scratch));
+	enum err e = pipe_stream_seen(reader_pipe(d->reader), d->scratch, seen_done, d,
+	    str_from(process_host()), getpid(), S(MILLRACE_VERSION), str_from(process_started()),
+	    stats_json(d->scratch));
 
 	if (e != ERR_OK)
 		log_debug("no sign of life could be given");

@@ -35,7 +35,8 @@ value_len(struct str s)
 
 	while (i < s.n) {
 		size_t len = s.p[i] == '"' ? string_len(skip(s, i)) : 1;
-		bool opens = s.p[i] == '{' || s.p[i] == '[', closes = s.p[i] == '}' || s.p[i] == ']';
+		bool opens = s.p[i] == '{' || s.p[i] == '[',
+		     closes = s.p[i] == '}' || s.p[i] == ']';
 
 		if (len == 0 || (depth == 0 && (closes || s.p[i] == ',')))
 			break;
@@ -43,7 +44,8 @@ value_len(struct str s)
 		depth -= closes;
 		i += len;
 	}
-	while (i > 0 && (s.p[i - 1] == ' ' || s.p[i - 1] == '\t' || s.p[i - 1] == '\n' || s.p[i - 1] == '\r'))
+	while (i > 0 && (s.p[i - 1] == ' ' || s.p[i - 1] == '\t' || s.p[i - 1] == '\n' ||
+			    s.p[i - 1] == '\r'))
 		i--;
 	return i;
 }

@@ -15,7 +15,7 @@
 #define RETRY_MS 500
 
 struct reader {
-	struct loop_timer retry;	/* armed: reads failed, none are started until it fires */
+	struct loop_timer retry; /* armed: reads failed, none are started until it fires */
 	struct loop *loop;
 	struct hub *hub;
 	struct pipe *listener;
@@ -100,7 +100,8 @@ read_send(struct reader *r, struct read *q)
 		topics.p[i] = (struct str){ t->name, t->name_len };
 		afters.p[i] = arena_printf(r->scratch, "%lld", (long long)t->read_upto);
 	}
-	e = pipe_stream_events_after(r->table, r->scratch, read_done, q, topics, afters, READ_ROWS, READ_BYTES);
+	e = pipe_stream_events_after(
+	    r->table, r->scratch, read_done, q, topics, afters, READ_ROWS, READ_BYTES);
 	arena_reset(r->scratch);
 	stats.catch_ups += q->n;
 	return e == ERR_OK;
@@ -198,7 +199,9 @@ reader_open(struct loop *l, struct hub *h)
 {
 	struct reader *r = xmalloc(sizeof(*r));
 
-	*r = (struct reader){ .loop = l, .hub = h, .retry.fire = retry_fires, .scratch = arena_new() };
+	*r = (struct reader){
+		.loop = l, .hub = h, .retry.fire = retry_fires, .scratch = arena_new()
+	};
 	hub_read_from(h, r);
 	r->listener = pipe_open(l, "millrace_stream", "streamd events", on_notify, listener_up, r);
 	r->table = pipe_open(l, "millrace_stream", "streamd reads", NULL, table_up, r);

@@ -11,11 +11,11 @@
 
 /* What is kept while a request waits; one allocation. */
 struct reply {
-	struct buffer *timeout;	/* the finished reply for when the time is up */
+	struct buffer *timeout; /* the finished reply for when the time is up */
 	bool no_body;
 	char request_id[68];
 	size_t headers_len;
-	char headers[];		/* the grant's, as lines */
+	char headers[]; /* the grant's, as lines */
 };
 
 /* Answers and ends. */
@@ -36,7 +36,8 @@ say_error(struct conn *c, enum err e, const char *text, struct str more_headers)
 
 	buf_put(&headers, (struct str){ r->headers, r->headers_len });
 	buf_put(&headers, more_headers);
-	b = answer_error(a, e, text, r->request_id[0] ? str_from(r->request_id) : (struct str){ NULL, 0 }, buf_str(&headers),
+	b = answer_error(a, e, text,
+	    r->request_id[0] ? str_from(r->request_id) : (struct str){ NULL, 0 }, buf_str(&headers),
 	    r->no_body);
 	say(c, b);
 	buffer_drop(b);
@@ -52,15 +53,15 @@ result_headers(struct arena *a, const struct reply *r, struct str from, struct s
 	const char *why;
 
 	buf_put(&b, (struct str){ r->headers, r->headers_len });
-	if (!from.p || json_parse(a, from, &o, &why) != ERR_OK || !json_object_is_type(o, json_type_object))
+	if (!from.p || json_parse(a, from, &o, &why) != ERR_OK ||
+	    !json_object_is_type(o, json_type_object))
 		return buf_str(&b);
-	json_object_object_foreach(o, name, value)
-	{
+	json_object_object_foreach (o, name, value) {
 		struct str n = str_from(name), v = json_text(o, name);
 
 		(void)value;
-		if (!v.p || str_eq_nocase(n, S("content-length")) || str_eq_nocase(n, S("transfer-encoding")) ||
-		    str_eq_nocase(n, S("connection")))
+		if (!v.p || str_eq_nocase(n, S("content-length")) ||
+		    str_eq_nocase(n, S("transfer-encoding")) || str_eq_nocase(n, S("connection")))
 			continue;
 		if (str_eq_nocase(n, S("content-type")))
 			*type = v;
@@ -80,7 +81,8 @@ say_result(struct conn *c, struct str data)
 	struct buffer *b;
 	int64_t status;
 
-	if (!str_int(member(data, S("status")), &status) || status < 200 || status > 599 || !answer.body.p) {
+	if (!str_int(member(data, S("status")), &status) || status < 200 || status > 599 ||
+	    !answer.body.p) {
 		log_error("a result event has no status or no body");
 		say_error(c, ERR_INTERNAL, NULL, S(""));
 		return;
@@ -109,7 +111,8 @@ take(struct sub *s, struct event *e)
 		stats.events_sent++;
 		say_result(c, e->data);
 	} else if (event_is_terminal(e)) {
-		log_error("a run ended without the result that a request waits for", "topic", s->topic->name);
+		log_error("a run ended without the result that a request waits for", "topic",
+		    s->topic->name);
 		say_error(c, ERR_INTERNAL, NULL, S(""));
 	}
 	return true;
@@ -132,7 +135,8 @@ due(struct conn *c)
 static void
 stop(struct conn *c)
 {
-	say_error(c, ERR_OVERLOADED, "The server is restarting; ask for the run's outcome.", S("Retry-After: 1\r\n"));
+	say_error(c, ERR_OVERLOADED, "The server is restarting; ask for the run's outcome.",
+	    S("Retry-After: 1\r\n"));
 }
 
 static void
@@ -144,7 +148,9 @@ gone(struct conn *c)
 	c->reply = NULL;
 }
 
-static const struct conn_kind reply_kind = { .due_ms = due_ms, .due = due, .stop = stop, .gone = gone };
+static const struct conn_kind reply_kind = {
+	.due_ms = due_ms, .due = due, .stop = stop, .gone = gone
+};
 
 static struct reply *
 reply_new(const struct http_head *h, const struct grant *g, struct str headers)
@@ -159,16 +165,20 @@ reply_new(const struct http_head *h, const struct grant *g, struct str headers)
 	r->no_body = h->method == METHOD_HEAD;
 	if (g->timeout_body.p && g->timeout_status >= 200 && g->timeout_status <= 599)
 		r->timeout = answer_new(h->arena, &(struct answer){ .status = g->timeout_status,
-		    .headers = headers, .body = g->timeout_body, .no_body = r->no_body });
+						      .headers = headers,
+						      .body = g->timeout_body,
+						      .no_body = r->no_body });
 	else
-		r->timeout = answer_error(h->arena, ERR_UPSTREAM_TIMEOUT, NULL, id, headers, r->no_body);
+		r->timeout =
+		    answer_error(h->arena, ERR_UPSTREAM_TIMEOUT, NULL, id, headers, r->no_body);
 	return r;
 }
 
 void
 reply_start(struct conn *c, struct http_head *h, const struct grant *g)
 {
-	int64_t wait_ms = g->wait_seconds > 0 && g->wait_seconds < 86400 ? g->wait_seconds * 1000 : 50000;
+	int64_t wait_ms =
+	    g->wait_seconds > 0 && g->wait_seconds < 86400 ? g->wait_seconds * 1000 : 50000;
 
 	stats.requests_reply++;
 	stats.connections_reply++;

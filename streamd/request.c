@@ -31,7 +31,8 @@ static void
 refuse(struct conn *c, enum err e, const char *text, struct str headers)
 {
 	struct http_head *h = c->head;
-	struct buffer *b = answer_error(h->arena, e, text, h->request_id, headers, h->method == METHOD_HEAD);
+	struct buffer *b =
+	    answer_error(h->arena, e, text, h->request_id, headers, h->method == METHOD_HEAD);
 
 	stats.requests_refused++;
 	log_debug("refused", "code", err_info(e)->code, "request_id",
@@ -54,7 +55,9 @@ stop(struct conn *c)
 		conn_close(c);
 }
 
-static const struct conn_kind request_kind = { .due_ms = due_ms, .due = due, .stop = stop, .gone = gone };
+static const struct conn_kind request_kind = {
+	.due_ms = due_ms, .due = due, .stop = stop, .gone = gone
+};
 
 void
 request_start(struct conn *c)
@@ -111,7 +114,8 @@ request_go(struct conn *c)
 	else if (c->server->stopping)
 		refuse(c, ERR_OVERLOADED, NULL, S("Retry-After: 1\r\n"));
 	else if (server_is_full(c->server))
-		refuse(c, ERR_OVERLOADED, "Too many streams are open; try again shortly.", S("Retry-After: 5\r\n"));
+		refuse(c, ERR_OVERLOADED, "Too many streams are open; try again shortly.",
+		    S("Retry-After: 5\r\n"));
 	else if (target == TARGET_RUN)
 		sse_start(c, h, &g);
 	else

@@ -23,7 +23,8 @@ bool
 server_is_full(const struct server *s)
 {
 	(void)s;
-	return stats.connections_sse + stats.connections_reply >= (uint64_t)config()->stream_connections;
+	return stats.connections_sse + stats.connections_reply >=
+	       (uint64_t)config()->stream_connections;
 }
 
 static void
@@ -42,7 +43,8 @@ pause_fires(struct loop_timer *t)
 void
 server_has_room(struct server *s)
 {
-	if (!s->stopping && s->pause.due_ms == 0 && stats.connections < (uint64_t)config()->stream_connections + SPARE)
+	if (!s->stopping && s->pause.due_ms == 0 &&
+	    stats.connections < (uint64_t)config()->stream_connections + SPARE)
 		accepting(s, true);
 }
 
@@ -101,7 +103,7 @@ server_stop(struct server *s)
 	accepting(s, false);
 	s->last_call.fire = last_call_fires;
 	loop_arm(s->loop, &s->last_call, LAST_CALL_MS);
-	DL_FOREACH_SAFE(s->conns, c, next)
+	DL_FOREACH_SAFE (s->conns, c, next)
 		if (!c->closing)
 			c->kind->stop(c);
 }
@@ -111,7 +113,7 @@ reap(struct server *s)
 {
 	struct conn *c, *next;
 
-	LL_FOREACH_SAFE(s->dead, c, next)
+	LL_FOREACH_SAFE (s->dead, c, next)
 		free(c);
 	s->dead = NULL;
 }
@@ -142,7 +144,7 @@ server_end(struct server *s)
 {
 	struct conn *c, *next;
 
-	DL_FOREACH_SAFE(s->conns, c, next)
+	DL_FOREACH_SAFE (s->conns, c, next)
 		conn_close(c);
 	while (s->dirty)
 		s->dirty = s->dirty->dirty_next;

@@ -12,15 +12,15 @@
 struct conn;
 
 struct server {
-	struct loop_fd listener;	/* first: the loop gives it back */
-	struct loop_timer pause;	/* armed: nothing is accepted until it fires */
-	struct loop_timer last_call;	/* armed: stopping; what is left then is cut off */
+	struct loop_fd listener; /* first: the loop gives it back */
+	struct loop_timer pause; /* armed: nothing is accepted until it fires */
+	struct loop_timer last_call; /* armed: stopping; what is left then is cut off */
 	struct loop *loop;
 	struct hub *hub;
-	struct arena *scratch;		/* for the length of one callback */
+	struct arena *scratch; /* for the length of one callback */
 	struct conn *conns;
-	struct conn *dirty;		/* have something to write */
-	struct conn *dead;		/* to be freed at the turn's end */
+	struct conn *dirty; /* have something to write */
+	struct conn *dead; /* to be freed at the turn's end */
 	bool stopping;
 };
 

@@ -75,7 +75,7 @@ due(struct conn *c)
 	if (c->ends_ms != 0 && c->ends_ms <= loop_now(c->server->loop))
 		sse_end(c);
 	else if (c->n > 0)
-		c->spoke_ms = loop_now(c->server->loop);	/* it has something to read as it is */
+		c->spoke_ms = loop_now(c->server->loop); /* it has something to read as it is */
 	else
 		put_shared(c, &ping, S("8\r\n: ping\n\n\r\n"));
 }
@@ -94,7 +94,11 @@ gone(struct conn *c)
 }
 
 static const struct conn_kind sse_kind = {
-	.due_ms = due_ms, .due = due, .drained = drained, .stop = sse_end, .gone = gone,
+	.due_ms = due_ms,
+	.due = due,
+	.drained = drained,
+	.stop = sse_end,
+	.gone = gone,
 };
 
 /* The reply's head and the stream's first line. */
@@ -128,7 +132,9 @@ sse_start(struct conn *c, struct http_head *h, const struct grant *g)
 
 	stats.requests_sse++;
 	stats.connections_sse++;
-	c->ends_ms = g->expires_at == 0 ? 0 : loop_now(c->server->loop) + (g->expires_at - (int64_t)time(NULL)) * 1000;
+	c->ends_ms = g->expires_at == 0
+			 ? 0
+			 : loop_now(c->server->loop) + (g->expires_at - (int64_t)time(NULL)) * 1000;
 	put_head(c, h, g);
 	conn_become(c, &sse_kind);
 	if (head) {

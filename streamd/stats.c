@@ -26,13 +26,15 @@ put_lag(struct buf *b)
 
 	for (size_t i = 0; i < LAG_BUCKETS - 1; i++) {
 		upto += stats.lag[i];
-		buf_printf(b, ",\"millrace_stream_lag_seconds_bucket{le=\\\"%g\\\"}\":%llu", lag_bounds_ms[i] / 1000.0,
-		    (unsigned long long)upto);
+		buf_printf(b, ",\"millrace_stream_lag_seconds_bucket{le=\\\"%g\\\"}\":%llu",
+		    lag_bounds_ms[i] / 1000.0, (unsigned long long)upto);
 	}
 	upto += stats.lag[LAG_BUCKETS - 1];
-	buf_printf(b, ",\"millrace_stream_lag_seconds_bucket{le=\\\"+Inf\\\"}\":%llu", (unsigned long long)upto);
+	buf_printf(b, ",\"millrace_stream_lag_seconds_bucket{le=\\\"+Inf\\\"}\":%llu",
+	    (unsigned long long)upto);
 	buf_printf(b, ",\"millrace_stream_lag_seconds_count\":%llu", (unsigned long long)upto);
-	buf_printf(b, ",\"millrace_stream_lag_seconds_sum\":%llu.%06llu", (unsigned long long)(stats.lag_us / 1000000),
+	buf_printf(b, ",\"millrace_stream_lag_seconds_sum\":%llu.%06llu",
+	    (unsigned long long)(stats.lag_us / 1000000),
 	    (unsigned long long)(stats.lag_us % 1000000));
 }
 
@@ -45,7 +47,8 @@ stats_json(struct arena *a)
 	} rows[] = {
 		{ "connections{kind=\\\"sse\\\"}", stats.connections_sse },
 		{ "connections{kind=\\\"reply\\\"}", stats.connections_reply },
-		{ "connections{kind=\\\"other\\\"}", stats.connections - stats.connections_sse - stats.connections_reply },
+		{ "connections{kind=\\\"other\\\"}",
+		    stats.connections - stats.connections_sse - stats.connections_reply },
 		{ "topics", stats.topics },
 		{ "requests_total{kind=\\\"sse\\\"}", stats.requests_sse },
 		{ "requests_total{kind=\\\"reply\\\"}", stats.requests_reply },
@@ -65,7 +68,8 @@ stats_json(struct arena *a)
 	    (long long)(stats.lag_most_us / 1000000), (long long)(stats.lag_most_us % 1000000));
 	stats.lag_most_us = 0;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		buf_printf(&b, ",\"millrace_stream_%s\":%llu", rows[i].name, (unsigned long long)rows[i].value);
+		buf_printf(&b, ",\"millrace_stream_%s\":%llu", rows[i].name,
+		    (unsigned long long)rows[i].value);
 	put_lag(&b);
 	buf_put(&b, S("}"));
 	return buf_str(&b);

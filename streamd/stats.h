@@ -9,23 +9,23 @@
 #define LAG_BUCKETS 11
 
 struct stats {
-	uint64_t connections_sse;	/* held now */
+	uint64_t connections_sse; /* held now */
 	uint64_t connections_reply;
-	uint64_t connections;		/* all, with those whose request is not complete */
+	uint64_t connections; /* all, with those whose request is not complete */
 	uint64_t topics;
 	uint64_t requests_sse;
 	uint64_t requests_reply;
 	uint64_t requests_refused;
-	uint64_t events_notified;	/* told by the database */
-	uint64_t events_read;		/* read from the table */
-	uint64_t events_sent;		/* given to connections, each counted for each */
+	uint64_t events_notified; /* told by the database */
+	uint64_t events_read; /* read from the table */
+	uint64_t events_sent; /* given to connections, each counted for each */
 	uint64_t bytes_sent;
-	uint64_t catch_ups;		/* topics read from the table */
+	uint64_t catch_ups; /* topics read from the table */
 	uint64_t slow_closed;
-	uint64_t listens;		/* times that the listening connection was made */
-	uint64_t lag[LAG_BUCKETS];	/* notification to socket, by upper bound */
-	uint64_t lag_us;		/* their sum */
-	int64_t lag_most_us;		/* the longest since the last report */
+	uint64_t listens; /* times that the listening connection was made */
+	uint64_t lag[LAG_BUCKETS]; /* notification to socket, by upper bound */
+	uint64_t lag_us; /* their sum */
+	int64_t lag_most_us; /* the longest since the last report */
 };
 
 extern struct stats stats;
