@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <math.h>
 
 #include <millrace/json.h>
@@ -91,13 +92,37 @@ escape_problem(const char *p, size_t n, size_t *len)
 							       : "a string holds half a character";
 }
 
+static bool
+is_digit(struct str text, size_t i)
+{
+	return i < text.n && text.p[i] >= '0' && text.p[i] <= '9';
+}
+
+/* Does a number with a needless zero before it, or a point with nothing after it, stand around i? */
+static const char *
+number_problem(struct str text, size_t i)
+{
+	char before = i > 0 ? text.p[i - 1] : ' ';
+
+	if (text.p[i] == '.' && !is_digit(text, i + 1))
+		return "a number ends in a point";
+	if (text.p[i] == '0' && is_digit(text, i + 1) &&
+	    (before == '-' ||
+		!(isalnum((unsigned char)before) || before == '.' || before == '+')) &&
+	    !(before == '-' && i > 1 && (text.p[i - 2] == 'e' || text.p[i - 2] == 'E')))
+		return "a number begins with a needless zero";
+	return NULL;
+}
+
 /* What RFC 8259 forbids, or leaves open, and json-c lets pass even when strict: NUL as an escape (which would also cut a name
-   short unseen), control characters in strings, half surrogate pairs, numbers that end in a point. NULL: none of it. */
+   short unseen), control characters in strings, half surrogate pairs, numbers like 01 and 1., empty containers one level deeper
+   than it was told. NULL: none of it. */
 static const char *
 text_problem(struct str text)
 {
 	bool in_string = false;
 	const char *why;
+	size_t depth = 0;
 
 	for (size_t i = 0, len; i < text.n; i += len) {
 		char c = text.p[i];
@@ -110,9 +135,13 @@ text_problem(struct str text)
 		else if (in_string && c == '\\') {
 			if ((why = escape_problem(text.p + i, text.n - i, &len)) != NULL)
 				return why;
-		} else if (!in_string && c == '.' &&
-			   (i + 1 == text.n || text.p[i + 1] < '0' || text.p[i + 1] > '9'))
-			return "a number ends in a point";
+		} else if (!in_string && (c == '[' || c == '{')) {
+			if (++depth > JSON_DEPTH_MAX)
+				return "nested too deep";
+		} else if (!in_string && (c == ']' || c == '}')) {
+			depth -= depth > 0;
+		} else if (!in_string && (why = number_problem(text, i)) != NULL)
+			return why;
 	}
 	return NULL;
 }

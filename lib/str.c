@@ -16,7 +16,7 @@ str_eq_nocase(struct str a, struct str b)
 bool
 str_starts(struct str s, struct str prefix)
 {
-	return s.n >= prefix.n && memcmp(s.p, prefix.p, prefix.n) == 0;
+	return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
 struct str
@@ -111,6 +111,8 @@ str_chars(struct str s)
 bool
 uuid_parse(struct str s, struct uuid *out)
 {
+	struct uuid u;
+
 	if (s.n != 36)
 		return false;
 	for (size_t i = 0; i < 36; i++) {
@@ -118,8 +120,9 @@ uuid_parse(struct str s, struct uuid *out)
 
 		if (dash ? s.p[i] != '-' : !isxdigit((unsigned char)s.p[i]))
 			return false;
-		out->text[i] = (char)tolower((unsigned char)s.p[i]);
+		u.text[i] = (char)tolower((unsigned char)s.p[i]);
 	}
-	out->text[36] = '\0';
+	u.text[36] = '\0';
+	*out = u;
 	return true;
 }
