@@ -7,6 +7,9 @@
 
 #define NAME_MAX_LEN 128
 #define STRS_ENTRY_MAX 200
+#define DECIMAL_DIGITS 18
+/* More than these are counted and not told: a query string can hold thousands. */
+#define PROBLEMS_MAX 100
 
 /* Where a value is looked at: its table row, its name as the client wrote it, and where problems go. */
 struct spot {
@@ -22,6 +25,10 @@ problem_add(struct problems *p, struct str field, const char *format, ...)
 	char text[256];
 	va_list args;
 
+	if (p->n >= PROBLEMS_MAX) {
+		p->n++;
+		return;
+	}
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
@@ -104,12 +111,14 @@ static bool
 take_decimal(const struct spot *s, struct str text, struct str *place)
 {
 	struct str whole, part = str_cut(text, '.', &whole);
+	bool negative = text.n > 0 && text.p[0] == '-';
 	int64_t v, fraction = 0;
 
-	if (text.n > 20 || !str_int(whole, &v) ||
+	if (text.n > DECIMAL_DIGITS + (size_t)negative + (part.p != NULL) || !str_int(whole, &v) ||
 	    (part.p && (part.n == 0 || part.p[0] == '-' || !str_int(part, &fraction))))
-		return PROBLEM(s, "must be a decimal number of at most 18 digits");
-	if (v < s->f->min || v > s->f->max || (v == s->f->max && fraction > 0))
+		return PROBLEM(s, "must be a decimal number of at most %d digits", DECIMAL_DIGITS);
+	if (v < s->f->min || (negative && v == s->f->min && fraction > 0) || v > s->f->max ||
+	    (!negative && v == s->f->max && fraction > 0))
 		return PROBLEM(
 		    s, "must be between %lld and %lld", (long long)s->f->min, (long long)s->f->max);
 	*place = text;
@@ -172,13 +181,16 @@ parse_time(struct str s, time_t *at, int *millis)
 		    !two_digits(&s, ':', 0, 59, &tm.tm_min) ||
 		    !two_digits(&s, ':', 0, 60, &tm.tm_sec))
 			return false;
-		if (s.n > 1 && s.p[0] == '.')
+		if (s.n > 0 && s.p[0] == '.') {
 			for (s.p++, s.n--; s.n > 0 && s.p[0] >= '0' && s.p[0] <= '9';
 			     s.p++, s.n--, digits++)
 				*millis += digits == 0	 ? (s.p[0] - '0') * 100
 					   : digits == 1 ? (s.p[0] - '0') * 10
 					   : digits == 2 ? s.p[0] - '0'
 							 : 0;
+			if (digits == 0)
+				return false;
+		}
 	}
 	if (tm.tm_sec == 60)
 		tm.tm_sec = 59;
@@ -385,23 +397,33 @@ json_fields(struct arena *a, const struct field *fields, size_t n, json_object *
 	return take_members(a, fields, n, from, into, S(""), problems);
 }
 
+/* The place in the table of a name in either spelling; n where it has none. */
+static size_t
+find_field(struct arena *a, const struct field *fields, size_t n, struct str name)
+{
+	size_t i = 0;
+
+	while (i < n && !str_eq(name, str_from(fields[i].name)) &&
+	       !str_eq(name, camel_case(a, fields[i].name)))
+		i++;
+	return i;
+}
+
 bool
 text_field(struct arena *a, const struct field *fields, size_t n, struct str name, struct str value,
     void *into, struct problems *problems)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct spot s = { .a = a, .f = &fields[i], .name = name, .problems = problems };
-		void *place = (char *)into + fields[i].offset;
+	size_t i = find_field(a, fields, n, name);
+	struct spot s = { .a = a, .name = name, .problems = problems };
+	void *place;
 
-		if (!str_eq(name, str_from(fields[i].name)) &&
-		    !str_eq(name, camel_case(a, fields[i].name)))
-			continue;
-		return !is_absent(&fields[i], place) && fields[i].kind != FIELD_BOOL &&
-			       fields[i].kind != FIELD_INT
-			   ? true
-			   : take_text(&s, value, place);
-	}
-	return true;
+	if (i == n)
+		return true;
+	s.f = &fields[i];
+	place = (char *)into + fields[i].offset;
+	return (!is_absent(&fields[i], place) && fields[i].kind != FIELD_BOOL &&
+		   fields[i].kind != FIELD_INT) ||
+	       take_text(&s, value, place);
 }
 
 void
@@ -413,30 +435,57 @@ fields_missing(const struct field *fields, size_t n, const void *into, struct pr
 			problem_add(problems, str_from(fields[i].name), "is required");
 }
 
+/* One name=value. `seen` has a flag a field: the first of a name counts. */
+static bool
+take_pair(struct arena *a, const struct field *fields, size_t n, struct str pair, void *into,
+    bool *seen, struct problems *problems)
+{
+	static const char broken[] = "must be percent-encoded UTF-8 without NUL";
+	struct str name, value, raw = str_cut(pair, '=', &name);
+	size_t i;
+
+	if (name.n > NAME_MAX_LEN)
+		return true;
+	if (!url_decode(a, name, true, &name)) {
+		problem_add(problems, name, "%s", broken);
+		return false;
+	}
+	i = find_field(a, fields, n, name);
+	if (i < n && seen[i])
+		return true;
+	if (i < n)
+		seen[i] = true;
+	if (!url_decode(a, raw.p ? raw : S(""), true, &value)) {
+		problem_add(problems, name, "%s", broken);
+		return false;
+	}
+	if (i == n)
+		return true;
+	return take_text(
+	    &(struct spot){ .a = a, .f = &fields[i], .name = name, .problems = problems }, value,
+	    (char *)into + fields[i].offset);
+}
+
 bool
 query_fields(struct arena *a, const struct field *fields, size_t n, struct str query_string,
     void *into, struct problems *problems)
 {
 	bool good = true;
-	size_t before;
+	bool *seen = arena_alloc(a, n * sizeof(*seen));
 
 	while (query_string.n > 0) {
-		struct str pair, name, value, raw;
+		struct str pair;
 
 		query_string = str_cut(query_string, '&', &pair);
-		raw = str_cut(pair, '=', &name);
-		if (name.n > NAME_MAX_LEN || !url_decode(a, name, true, &name))
-			continue;
-		if (!url_decode(a, raw.p ? raw : S(""), true, &value)) {
-			problem_add(problems, name, "must be percent-encoded UTF-8 without NUL");
+		if (!take_pair(a, fields, n, pair, into, seen, problems))
 			good = false;
-		} else if (!text_field(a, fields, n, name, value, into, problems)) {
+	}
+	for (size_t i = 0; i < n; i++)
+		if (fields[i].required == REQUIRED && !seen[i]) {
+			problem_add(problems, str_from(fields[i].name), "is required");
 			good = false;
 		}
-	}
-	before = problems->n;
-	fields_missing(fields, n, into, problems);
-	return good && problems->n == before;
+	return good;
 }
 
 void
