@@ -28,18 +28,6 @@ usage(FILE *out)
 	config_help(out);
 }
 
-static enum log_level
-log_level(void)
-{
-	static const char *const names[] = { "debug", "info", "warn", "error" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strcmp(config()->log_level, names[i]) == 0)
-			return (enum log_level)i;
-	die("MILLRACE_LOG_LEVEL is \"%s\"; it takes debug, info, warn or error.",
-	    config()->log_level);
-}
-
 static void
 print_openapi(void)
 {
@@ -97,7 +85,7 @@ main(int argc, char **argv)
 	if (sodium_init() < 0)
 		die("libsodium cannot be set up.");
 	config_load(true, false);
-	log_open(group, log_level());
+	log_open(group, log_level_named(config()->log_level));
 	worker_run(group);
 	return 0;
 }

@@ -23,10 +23,20 @@ log_wants(enum log_level level)
 	return level >= log_least;
 }
 
+static const char *const level_names[] = { "debug", "info", "warn", "error" };
+
+enum log_level
+log_level_named(const char *name)
+{
+	for (size_t i = 0; i < sizeof(level_names) / sizeof(*level_names); i++)
+		if (strcmp(name, level_names[i]) == 0)
+			return (enum log_level)i;
+	die("MILLRACE_LOG_LEVEL is \"%s\"; it takes debug, info, warn or error.", name);
+}
+
 static void
 log_write(enum log_level level, const char *msg, va_list pairs)
 {
-	static const char *const names[] = { "debug", "info", "warn", "error" };
 	struct arena *a = arena_new();
 	struct buf b = { .a = a };
 	struct timespec now;
@@ -39,7 +49,7 @@ log_write(enum log_level level, const char *msg, va_list pairs)
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
 	buf_printf(&b,
 	    "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"role\":\"%s\",\"pid\":%d,\"msg\":", stamp,
-	    now.tv_nsec / 1000000, names[level], log_role, (int)getpid());
+	    now.tv_nsec / 1000000, level_names[level], log_role, (int)getpid());
 	buf_json(&b, str_from(msg));
 	while ((name = va_arg(pairs, const char *)) != NULL) {
 		const char *value = va_arg(pairs, const char *);

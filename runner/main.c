@@ -29,17 +29,6 @@ usage(FILE *out)
 	config_help(out);
 }
 
-static enum log_level
-level(const char *name)
-{
-	static const char *const names[] = { "debug", "info", "warn", "error" };
-
-	for (size_t i = 0; i < 4; i++)
-		if (strcmp(name, names[i]) == 0)
-			return (enum log_level)i;
-	die("MILLRACE_LOG_LEVEL is \"%s\"; it takes debug, info, warn or error.", name);
-}
-
 /* Signals belong to the main thread's signalfd, and every thread inherits the mask. */
 static void
 block_signals(void)
@@ -140,7 +129,7 @@ main(int argc, char **argv)
 		return 2;
 	}
 	config_load(false, true);
-	log_open("runner", level(config()->log_level));
+	log_open("runner", log_level_named(config()->log_level));
 	block_signals();
 	run();
 }

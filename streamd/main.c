@@ -58,17 +58,6 @@ options(int argc, char **argv)
 		 : 2);
 }
 
-static enum log_level
-log_level_named(const char *name)
-{
-	static const char *const names[] = { "debug", "info", "warn", "error" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strcmp(name, names[i]) == 0)
-			return (enum log_level)i;
-	return LOG_INFO;
-}
-
 /* As many descriptors as the system lets us have: each stream holds one. */
 static void
 raise_file_limit(void)

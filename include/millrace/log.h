@@ -12,6 +12,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 /* Names the process in every line ("chat", "streamd", "runner"); `role` must live as long as the process. */
 void log_open(const char *role, enum log_level least);
 bool log_wants(enum log_level level);
+/* The level of a MILLRACE_LOG_LEVEL; ends the process where it is none. */
+enum log_level log_level_named(const char *name);
 
 /*
  * log_line(LOG_INFO, "request", "method", method, "path", path, NULL): after msg, pairs of a name (const char *) and a value
