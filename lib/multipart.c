@@ -20,35 +20,60 @@ struct multipart {
 	size_t n_held;
 };
 
-/* A parameter's value in `form-data; name="x"; filename=y`; quotes are taken off, and \" inside them is a quote. */
+/* Is the byte at i of a quoted value a backslash that escapes the next one? */
+static bool
+escapes(struct str s, size_t i)
+{
+	return s.p[i] == '\\' && i + 1 < s.n && (s.p[i + 1] == '"' || s.p[i + 1] == '\\');
+}
+
+/* How long the value is that s begins with, quotes included. */
+static size_t
+value_len(struct str s)
+{
+	size_t i = 0;
+
+	if (s.n > 0 && s.p[0] == '"')
+		for (i = 1; i < s.n && s.p[i] != '"'; i++)
+			i += escapes(s, i);
+	while (i < s.n && s.p[i] != ';')
+		i++;
+	return i;
+}
+
+/* A value without its quotes. */
+static struct str
+unquoted(struct arena *a, struct str raw)
+{
+	char *p;
+	size_t n = 0;
+
+	if (raw.n == 0 || raw.p[0] != '"')
+		return arena_str(a, str_trim(raw));
+	p = arena_alloc(a, raw.n + 1);
+	for (size_t i = 1; i < raw.n && raw.p[i] != '"'; i++) {
+		i += escapes(raw, i);
+		p[n++] = raw.p[i];
+	}
+	return (struct str){ p, n };
+}
+
+/* A parameter's value in `form-data; name="x"; filename=y`. Absent where it is not there. */
 static struct str
 parameter(struct arena *a, struct str header, struct str name)
 {
 	struct str rest = str_cut(header, ';', &(struct str){ NULL, 0 });
 
 	while (rest.n > 0) {
-		struct str key;
-		char *p = arena_alloc(a, rest.n + 1);
-		size_t n = 0, i = 0;
+		struct str key, raw;
 
 		rest = str_cut(rest, '=', &key);
-		if (rest.n > 0 && rest.p[0] == '"') {
-			for (i = 1; i < rest.n && rest.p[i] != '"'; i++) {
-				if (rest.p[i] == '\\' && i + 1 < rest.n &&
-				    (rest.p[i + 1] == '"' || rest.p[i + 1] == '\\'))
-					i++;
-				p[n++] = rest.p[i];
-			}
-		} else {
-			for (; i < rest.n && rest.p[i] != ';'; i++)
-				p[n++] = rest.p[i];
-		}
-		while (i < rest.n && rest.p[i] != ';')
-			i++;
-		if (str_eq_nocase(str_trim(key), name))
-			return (struct str){ p, n };
-		rest = i < rest.n ? (struct str){ rest.p + i + 1, rest.n - i - 1 }
-				  : (struct str){ NULL, 0 };
+		raw = (struct str){ rest.p, value_len(rest) };
+		/* Only what is asked for takes memory: a header may hold thousands. */
+		if (rest.p && str_eq_nocase(str_trim(key), name))
+			return unquoted(a, raw);
+		rest = raw.n < rest.n ? (struct str){ rest.p + raw.n + 1, rest.n - raw.n - 1 }
+				      : (struct str){ NULL, 0 };
 	}
 	return (struct str){ NULL, 0 };
 }
@@ -99,7 +124,9 @@ begin_part(struct multipart *m, struct str head)
 
 		head = str_cut(head, '\n', &line);
 		value = str_cut(line, ':', &field);
-		if (!str_eq_nocase(field, S("Content-Disposition")) || !value.p)
+		if (!value.p)
+			return bad(m, "A part's header is malformed.");
+		if (!str_eq_nocase(field, S("Content-Disposition")))
 			continue;
 		if (value.n > 0 && value.p[value.n - 1] == '\r')
 			value.n--;
@@ -168,6 +195,8 @@ step(struct multipart *m, struct str s, size_t *used)
 				      "line end.");
 		return ERR_OK;
 	case HEADERS:
+		if (s.n >= 2 && memcmp(s.p, "\r\n", 2) == 0)
+			return bad(m, "A part of the form has no name.");
 		end = memmem(s.p, s.n, "\r\n\r\n", 4);
 		if (!end)
 			return s.n > HEADERS_MAX ? bad(m, "A part's headers are too long.")
@@ -175,10 +204,7 @@ step(struct multipart *m, struct str s, size_t *used)
 		e = (size_t)(end - s.p) > HEADERS_MAX
 			? bad(m, "A part's headers are too long.")
 			: begin_part(m, (struct str){ s.p, (size_t)(end - s.p) });
-		*used = (size_t)(end - s.p) +
-			2; /* the second line end may begin the delimiter of an empty body */
-		if (e == ERR_OK && m->state == BODY)
-			*used += 2;
+		*used = (size_t)(end - s.p) + 4;
 		return e;
 	case OVER:
 		*used = s.n;
