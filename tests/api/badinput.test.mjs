@@ -97,7 +97,7 @@ test("10,000 fields, long names, numbers beyond measure", async () => {
 });
 
 test("query strings", async () => {
-	for (const query of ["limit=%zz", "limit=%", "limit=%0", "limit=%00", "before=%ff", "before=%c0%80", "limit=1%00", "limit=1&limit=x%"])
+	for (const query of ["limit=%zz", "limit=%", "limit=%0", "limit=%00", "before=%ff", "before=%c0%80", "limit=1%00"])
 		assertRefused(await user.api.get(`/api/documents?${query}`), query, [400]);
 	for (const query of ["&&&", "=", "==&=", "x".repeat(3000), "a=1&".repeat(500), "LIMIT=5;x"])
 		assert.equal((await user.api.get(`/api/documents?${query}`)).status, 200, query);
@@ -249,6 +249,19 @@ test("a form that crosses every buffer's end", async () => {
 		const { json } = assertStatus(await send(form.body, form.type), 202);
 		assert.equal((await user.api.get(`/api/documents/${json.id}`)).json.size, size);
 	}
+});
+
+test("large uploads, good and bad, leave the connection fit for the next request", async () => {
+	const big = part("file", "x".repeat(900000), '; filename="a.txt"');
+	const bodies = { 202: part("name", "x") + big + "--b--\r\n", 400: part("name", "x") + big + file + "--b--\r\n" };
+	const seen = {};
+	for (let i = 0; i < 25; i++)
+		for (const [wanted, body] of Object.entries(bodies)) {
+			const replies = await Promise.all([1, 2, 3].map(() => send(body)));
+			for (const { status } of replies)
+				seen[`${wanted}: ${status}`] = (seen[`${wanted}: ${status}`] ?? 0) + 1;
+		}
+	assert.deepEqual(seen, { "202: 202": 75, "400: 400": 75 });
 });
 
 test("a file larger than allowed is refused, one just below is taken", async () => {
