@@ -51,11 +51,10 @@ connection_ready(struct loop_fd *self, uint32_t events)
 {
 	struct req *r = (struct req *)self; /* fd is its first member */
 
-	(void)events;
 	if (r->busy) {
-		/* nginx sends nothing while it waits for our reply, so this is its end. The work goes on. */
-		loop_watch(r->worker->loop, &r->fd, 0);
-		r->gone = true;
+		/* What may come is the rest of an upload, which is read in its own time, and nginx's end; the work goes on. */
+		r->gone = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+		loop_watch(r->worker->loop, &r->fd, r->gone ? 0 : EPOLLRDHUP);
 		return;
 	}
 	/* libfcgi would go on to accept on the same request if it met the end, so look first. */
@@ -116,6 +115,7 @@ req_end(struct req *r, int status)
 	}
 	arena_reset(r->a);
 	*r = (struct req){ .fd = r->fd, .worker = w, .fcgx = r->fcgx, .a = r->a };
+	loop_watch(w->loop, &r->fd, EPOLLIN | EPOLLRDHUP);
 }
 
 /* Takes one connection from the listening socket; false when there is none (or another worker won it). */
