@@ -251,6 +251,7 @@ begin(struct job *j)
 	(void)str_int(sql_get(res, 0, 5), &max_attempts);
 	(void)str_int(sql_get(res, 0, 6), &seq);
 	j->max_attempts = (int)max_attempts;
+	j->first_seq = seq;
 	j->out = outbox_open(j, seq);
 	return true;
 }

@@ -31,6 +31,7 @@ struct job {
 	char kind[32];
 	int attempt;
 	int max_attempts;
+	int64_t first_seq; /* what earlier attempts have written; 0: nothing */
 	struct str input; /* JSON text, the arena's */
 	struct arena *a; /* freed when the thread ends */
 	struct outbox *out; /* the run's events on their way into the log */

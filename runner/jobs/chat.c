@@ -141,7 +141,7 @@ load_user(struct chat *c)
 	PGresult *res = NULL;
 	enum err e;
 
-	JOB_ASK(j, e, db_runner_chat_user(db, j->a, &res, j->owner));
+	JOB_ASK(j, e, db_runner_chat_user(db, j->a, &res, j->owner, j->run));
 	if (e != ERR_OK)
 		return e;
 	if (PQntuples(res) != 1)
@@ -150,6 +150,9 @@ load_user(struct chat *c)
 	c->assistant_name = sql_get(res, 0, 1);
 	c->interests = sql_get(res, 0, 2);
 	c->has_documents = str_eq(sql_get(res, 0, 3), S("t"));
+	/* Stored model calls are numbered on from here: each attempt has a thousand of its own. */
+	if (!str_int(sql_get(res, 0, 4), &c->n_stored) || c->n_stored < j->attempt * 1000)
+		c->n_stored = j->attempt * 1000;
 	return ERR_OK;
 }
 
@@ -366,12 +369,11 @@ converse(struct chat *c)
 	}
 }
 
-/* The number that stored model calls go on from: each attempt has a thousand of its own. */
+/* What earlier attempts did: the use of the last one's last call, which it could not store, and what they said. */
 static enum err
-load_use(struct chat *c)
+load_attempts(struct chat *c)
 {
 	struct job *j = c->j;
-	PGresult *res = NULL;
 	enum err e;
 
 	if (j->attempt > 1) {
@@ -381,12 +383,7 @@ load_use(struct chat *c)
 		if (e != ERR_OK)
 			return e;
 	}
-	JOB_ASK(j, e, db_runner_usage_last(db, j->a, &res, j->run));
-	if (e != ERR_OK)
-		return e;
-	if (!str_int(sql_get(res, 0, 0), &c->n_stored) || c->n_stored < j->attempt * 1000)
-		c->n_stored = j->attempt * 1000;
-	return ERR_OK;
+	return j->first_seq > 0 ? chat_replay(c) : ERR_OK;
 }
 
 static enum err
@@ -404,8 +401,7 @@ prepare(struct chat *c)
 		return ERR_BAD_REQUEST;
 	c->question = in.message;
 	if ((e = load_user(c)) != ERR_OK || (e = load_history(c)) != ERR_OK ||
-	    (e = load_use(c)) != ERR_OK || (e = chat_replay(c)) != ERR_OK ||
-	    (e = search_first(c)) != ERR_OK)
+	    (e = load_attempts(c)) != ERR_OK || (e = search_first(c)) != ERR_OK)
 		return e;
 	c->messages[0].content = system_prompt(c);
 	return ERR_OK;

@@ -16,7 +16,7 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("MILLRACE_DEV_BIN", os.path.join(ROOT, "build"))
 PGBIN = os.environ.get("MILLRACE_DEV_PGBIN", "/usr/lib/postgresql/15/bin")
-SAN = os.path.basename(BIN) == "san"
+SAN = os.path.basename(BIN) in ("san", "tsan")
 KEY = "sk-test-0123456789"
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
@@ -183,18 +183,18 @@ class World:
     def cancel(self, run):
         return json.loads(self.as_user("SELECT run_cancel('%s');" % run))
 
-    def upload(self, data, name, waits=True):
+    def upload(self, data, name, waits=True, user=None):
         """A document, as an upload's last step makes it; its id and its run's."""
         chunks = [data[i:i + 262144] for i in range(0, len(data), 262144)]
         parts = ["INSERT INTO blob_chunk VALUES (:'b', %d, '\\x%s');" % (n, c.hex()) for n, c in enumerate(chunks)]
         text = self.as_user("""INSERT INTO blob (owner_id) VALUES (caller_id()) RETURNING id AS b \\gset
             %s
             SELECT body ->> 'id', run_id FROM document_create(:'b', sha256('x'), %d, %s, NULL, %s, %s, 1000);"""
-            % ("\n".join(parts), len(data), quoted(name), quoted(name), "true" if waits else "false"))
+            % ("\n".join(parts), len(data), quoted(name), quoted(name), "true" if waits else "false"), user)
         return text.splitlines()[-1].split("|")
 
-    def search(self, q):
-        run = self.as_user("SELECT run_enqueue('search', '%s', 1000);" % json.dumps({"q": q, "limit": 5, "reply": "search"}).replace("'", "''"))
+    def search(self, q, user=None):
+        run = self.as_user("SELECT run_enqueue('search', '%s', 1000);" % json.dumps({"q": q, "limit": 5, "reply": "search"}).replace("'", "''"), user)
         self.ended(run)
         return next(d for t, d in self.events(run) if t == "result")["body"]
 

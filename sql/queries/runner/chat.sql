@@ -1,9 +1,11 @@
--- What a chat needs to know of its user: who is asked for, and whether there are passages to look in.
+-- What a chat needs to know at its start: who asks, whether there are passages to look in, and the number of the last model call
+-- that is stored.
 -- name: runner_chat_user
--- args: owner uuid
--- row: name text, assistant_name text, interests text, documents bool
+-- args: owner uuid, run_id uuid
+-- row: name text, assistant_name text, interests text, documents bool, last_call int4
 SELECT u.display_name AS name, u.assistant_name, array_to_string(u.interests, ', ') AS interests,
-	EXISTS (SELECT FROM chunk c WHERE c.owner_id = u.id) AS documents
+	EXISTS (SELECT FROM chunk c WHERE c.owner_id = u.id) AS documents,
+	(SELECT coalesce(max(e.call), 0) FROM usage_event e WHERE e.run_id = $2) AS last_call
 FROM app_user u WHERE u.id = $1;
 
 -- The conversation up to this run's own question, newest first.
@@ -25,12 +27,6 @@ WHERE e.topic = 'run:' || $1::uuid AND e.type IN ('token', 'activity') ORDER BY 
 -- args: run_id uuid, runner text, attempt int4, after int8, content text, sources text, reason text
 -- row: chat_finish int8
 SELECT chat_finish($1, $2, $3, $4, $5, $6::text::json, $7);
-
--- The number of the last model call that is stored.
--- name: runner_usage_last
--- args: run_id uuid
--- row: call int4
-SELECT coalesce(max(u.call), 0) AS call FROM usage_event u WHERE u.run_id = $1;
 
 -- name: runner_usage_store
 -- args: run_id uuid, call int4, provider text, model text, input_tokens int8, output_tokens int8, estimated bool
