@@ -135,6 +135,9 @@ export class Instance {
 		started.delete(this);
 		this.api.agent.destroy();
 		await this.dev("stop").catch(() => {});
+		const reports = await this.grepLogs("ERROR: AddressSanitizer") + await this.grepLogs("runtime error: ");
+		if (reports)
+			throw new Error(`sanitizers complain, see ${this.dir}/log:\n${reports}`);
 		if (!process.env.MILLRACE_TEST_KEEP)
 			rmSync(this.dir, { recursive: true, force: true });
 	}
