@@ -1,0 +1,509 @@
+/*
+ * The load client for streams and for fixed rates: many connections, plain or TLS, one epoll set.
+ *
+ *   client --to HOST:PORT|unix:PATH [--tls CERT] [--connections N] [--requests N] [--rate R] [--seconds S] [--hold] FILE
+ *
+ * FILE holds whole requests, each ended by a NUL; they are sent in turn. All connections are made first. With --rate, request
+ * i is due at i/R seconds whatever became of those before (an open loop: what waits for a connection counts as delay); without,
+ * a connection sends its next request when its last is answered. With --hold it says "ready" when every reply has begun, and
+ * goes on until its standard input ends. A token is ~NUMBER~ or ~NUMBER.NUMBER~ in a `data:` line; what it was sent at
+ * and when it came is kept. The result is JSON on standard output; times are in microseconds of the real-time clock.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <http_parser.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <millrace/arena.h>
+#include <millrace/log.h>
+
+#define LINE_MAX_LEN 8192
+
+/* What became of one request. */
+struct outcome {
+	int64_t due, first, end; /* first token, end of the reply; 0: never came */
+	int64_t own_delay; /* the provider's, where it tells */
+	int status;
+	int tokens;
+	bool done; /* an SSE `done` event came */
+};
+
+struct stamp {
+	int64_t sent, came;
+};
+
+struct conn {
+	int fd;
+	SSL *ssl;
+	http_parser parser;
+	struct outcome *now; /* the request under way, or NULL */
+	bool begun; /* its head is here */
+	bool other; /* the event is not of tokens (`done` repeats them) */
+	struct conn *next_free;
+	size_t n_line;
+	char line[LINE_MAX_LEN];
+};
+
+static struct {
+	const char *to, *cert;
+	int n_connections;
+	size_t n_requests;
+	double rate, seconds;
+	bool hold;
+} option = { .n_connections = 1, .n_requests = 1, .seconds = 120 };
+
+static struct {
+	char *bytes;
+	char **text;
+	size_t n;
+} requests;
+
+static SSL_CTX *tls;
+static int set;
+static struct conn *idle;
+static struct outcome *outcomes;
+static size_t n_started, n_ended, n_begun;
+static struct stamp *stamps;
+static size_t n_stamps, stamps_room;
+static size_t n_reconnects;
+
+static int64_t
+clock_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* -- what comes -- */
+
+static void
+keep_stamp(int64_t sent, int64_t came)
+{
+	if (n_stamps == stamps_room) {
+		stamps_room = stamps_room ? stamps_room * 2 : 1024;
+		stamps = xrealloc(stamps, stamps_room * sizeof(*stamps));
+	}
+	stamps[n_stamps++] = (struct stamp){ sent, came };
+}
+
+static void
+take_line(struct conn *c)
+{
+	int64_t came = clock_us();
+
+	c->line[c->n_line] = '\0';
+	if (strncmp(c->line, "event: ", 7) == 0) {
+		c->other = strcmp(c->line + 7, "token") != 0;
+		c->now->done |= strcmp(c->line + 7, "done") == 0;
+	}
+	if (c->other || strncmp(c->line, "data:", 5) != 0)
+		return;
+	for (char *p = strchr(c->line, '~'), *end; p; p = strchr(end + (*end == '~'), '~')) {
+		long long sent = strtoll(p + 1, &end, 10), delay = 0;
+
+		if (end > p + 1 && *end == '.')
+			delay = strtoll(end + 1, &end, 10);
+		if (end == p + 1 || *end != '~')
+			continue;
+		if (c->now->tokens++ == 0) {
+			c->now->first = came;
+			c->now->own_delay = delay;
+		}
+		keep_stamp(sent, came);
+	}
+}
+
+static int
+on_body(http_parser *parser, const char *p, size_t n)
+{
+	struct conn *c = parser->data;
+
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == '\n') {
+			take_line(c);
+			c->n_line = 0;
+		} else if (c->n_line < LINE_MAX_LEN - 1) {
+			c->line[c->n_line++] = p[i];
+		}
+	}
+	return 0;
+}
+
+static int
+on_head(http_parser *parser)
+{
+	struct conn *c = parser->data;
+
+	c->now->status = (int)parser->status_code;
+	c->begun = true;
+	n_begun++;
+	return 0;
+}
+
+static int
+on_end(http_parser *parser)
+{
+	struct conn *c = parser->data;
+
+	c->now->end = clock_us();
+	return 0;
+}
+
+static const http_parser_settings parsing = {
+	.on_headers_complete = on_head,
+	.on_body = on_body,
+	.on_message_complete = on_end,
+};
+
+/* -- connections -- */
+
+static int
+dial_unix(const char *path)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (strlen(path) >= sizeof(to.sun_path))
+		die("the path is too long: %s", path);
+	memcpy(to.sun_path, path, strlen(path) + 1);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
+		die("cannot connect to %s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* All servers here are on this host: 127.0.0.1 and the port of HOST:PORT. */
+static int
+dial_tcp(const char *address)
+{
+	const char *colon = strrchr(address, ':');
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	if (!colon)
+		die("not HOST:PORT: %s", address);
+	to.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
+		die("cannot connect to %s: %s", address, strerror(errno));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return fd;
+}
+
+static void
+conn_open(struct conn *c)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
+
+	if (strncmp(option.to, "unix:", 5) == 0)
+		c->fd = dial_unix(option.to + 5);
+	else
+		c->fd = dial_tcp(option.to);
+	if (tls) {
+		c->ssl = SSL_new(tls);
+		SSL_set_fd(c->ssl, c->fd);
+		if (SSL_connect(c->ssl) != 1)
+			die("TLS: %s", ERR_reason_error_string(ERR_get_error()));
+	}
+	fcntl(c->fd, F_SETFL, O_NONBLOCK);
+	epoll_ctl(set, EPOLL_CTL_ADD, c->fd, &ev);
+	http_parser_init(&c->parser, HTTP_RESPONSE);
+	c->parser.data = c;
+}
+
+static void
+conn_close(struct conn *c)
+{
+	if (c->ssl)
+		SSL_free(c->ssl);
+	c->ssl = NULL;
+	close(c->fd);
+	c->fd = -1;
+}
+
+static void
+give_back(struct conn *c)
+{
+	c->now = NULL;
+	c->begun = c->other = false;
+	c->n_line = 0;
+	n_ended++;
+	c->next_free = idle;
+	idle = c;
+}
+
+/* Bytes read; 0 at the end of the connection, -1 where there is nothing now. */
+static ssize_t
+conn_read(struct conn *c, char *to, size_t room)
+{
+	ssize_t n;
+
+	if (c->ssl) {
+		int got = SSL_read(c->ssl, to, (int)room);
+
+		if (got > 0)
+			return got;
+		return SSL_get_error(c->ssl, got) == SSL_ERROR_WANT_READ ? -1 : 0;
+	}
+	n = recv(c->fd, to, room, 0);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? -1 : 0;
+	return n;
+}
+
+static void
+conn_ended(struct conn *c)
+{
+	bool waiting = c->now != NULL;
+
+	if (waiting && c->begun && !c->now->end)
+		http_parser_execute(&c->parser, &parsing, NULL, 0);
+	conn_close(c);
+	if (waiting)
+		give_back(c);
+}
+
+static void
+conn_ready(struct conn *c)
+{
+	static char bytes[65536];
+	ssize_t n;
+
+	while (c->fd >= 0 && (n = conn_read(c, bytes, sizeof(bytes))) >= 0) {
+		if (n == 0 || !c->now ||
+		    http_parser_execute(&c->parser, &parsing, bytes, (size_t)n) != (size_t)n) {
+			conn_ended(c);
+			return;
+		}
+		if (!c->now->end)
+			continue;
+		if (!http_should_keep_alive(&c->parser))
+			conn_close(c);
+		give_back(c);
+	}
+}
+
+/* A request is small: it goes into an empty socket whole. */
+static void
+conn_send(struct conn *c, const char *text)
+{
+	size_t n = strlen(text);
+	bool sent = c->ssl ? SSL_write(c->ssl, text, (int)n) == (int)n
+			   : send(c->fd, text, n, MSG_NOSIGNAL) == (ssize_t)n;
+
+	if (!sent)
+		conn_ended(c);
+}
+
+/* -- the course of it -- */
+
+static void
+start_one(int64_t due)
+{
+	struct conn *c = idle;
+	struct outcome *o = &outcomes[n_started];
+
+	idle = c->next_free;
+	if (c->fd < 0) {
+		conn_open(c);
+		n_reconnects++;
+	}
+	http_parser_init(&c->parser, HTTP_RESPONSE);
+	c->parser.data = c;
+	o->due = due ? due : clock_us();
+	c->now = o;
+	conn_send(c, requests.text[n_started++ % requests.n]);
+}
+
+/* Starts what is due; the microseconds until the next is, or -1. */
+static int64_t
+start_due(int64_t begun)
+{
+	while (idle && n_started < option.n_requests) {
+		int64_t due = 0, wait;
+
+		if (option.rate > 0) {
+			due = begun + (int64_t)((double)n_started / option.rate * 1e6);
+			if ((wait = due - clock_us()) > 0)
+				return wait;
+		}
+		start_one(due);
+	}
+	return -1;
+}
+
+static void
+wait_and_read(int64_t most_us)
+{
+	struct epoll_event ev[256];
+	struct timespec t = { .tv_sec = most_us / 1000000, .tv_nsec = most_us % 1000000 * 1000 };
+	int n = epoll_pwait2(set, ev, 256, &t, NULL);
+
+	for (int i = 0; i < n; i++)
+		conn_ready(ev[i].data.ptr);
+}
+
+static bool
+held_is_over(void)
+{
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	char c;
+
+	return poll(&in, 1, 0) > 0 && read(0, &c, 1) <= 0;
+}
+
+static void
+run(void)
+{
+	int64_t begun = clock_us(), last = begun + (int64_t)(option.seconds * 1e6), wait;
+	bool told = false;
+
+	while (n_ended < option.n_requests && clock_us() < last) {
+		wait = start_due(begun);
+		wait_and_read(wait >= 0 && wait < 20000 ? wait : 20000);
+		if (!option.hold)
+			continue;
+		if (!told && n_begun == option.n_requests) {
+			puts("ready");
+			fflush(stdout);
+			told = true;
+		}
+		if (told && held_is_over())
+			break;
+	}
+}
+
+static void
+report(double opened_s, double took_s)
+{
+	printf("{\"opened_s\":%.3f,\"took_s\":%.3f,\"reconnects\":%zu,\"requests\":[", opened_s,
+	    took_s, n_reconnects);
+	for (size_t i = 0; i < n_started; i++) {
+		const struct outcome *o = &outcomes[i];
+
+		printf("%s[%lld,%lld,%lld,%lld,%d,%d,%d]", i ? "," : "", (long long)o->due,
+		    (long long)o->first, (long long)o->end, (long long)o->own_delay, o->status,
+		    o->tokens, o->done);
+	}
+	printf("],\"stamps\":[");
+	for (size_t i = 0; i < n_stamps; i++)
+		printf("%s[%lld,%lld]", i ? "," : "", (long long)stamps[i].sent,
+		    (long long)stamps[i].came);
+	printf("]}\n");
+}
+
+static void
+read_requests(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	size_t n;
+
+	if (fd < 0 || fstat(fd, &st) != 0 || st.st_size == 0)
+		die("cannot read %s", path);
+	n = (size_t)st.st_size;
+	requests.bytes = xmalloc(n + 1);
+	requests.bytes[n] = '\0';
+	if (read(fd, requests.bytes, n) != (ssize_t)n)
+		die("cannot read %s", path);
+	close(fd);
+	requests.text = xmalloc((n + 1) * sizeof(char *));
+	for (char *p = requests.bytes; p < requests.bytes + n; p += strlen(p) + 1)
+		requests.text[requests.n++] = p;
+}
+
+static void
+options(int argc, char **argv)
+{
+	static const struct option known[] = {
+		{ "to", required_argument, NULL, 't' },
+		{ "tls", required_argument, NULL, 'c' },
+		{ "connections", required_argument, NULL, 'n' },
+		{ "requests", required_argument, NULL, 'r' },
+		{ "rate", required_argument, NULL, 'R' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "hold", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int o;
+
+	while ((o = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		if (o == 't')
+			option.to = optarg;
+		else if (o == 'c')
+			option.cert = optarg;
+		else if (o == 'n')
+			option.n_connections = (int)strtol(optarg, NULL, 10);
+		else if (o == 'r')
+			option.n_requests = strtoul(optarg, NULL, 10);
+		else if (o == 'R')
+			option.rate = strtod(optarg, NULL);
+		else if (o == 's')
+			option.seconds = strtod(optarg, NULL);
+		else if (o == 'h')
+			option.hold = true;
+		else
+			exit(2);
+	}
+	if (!option.to || optind + 1 != argc)
+		die("usage: client --to HOST:PORT|unix:PATH [options] FILE");
+}
+
+static void
+tls_start(void)
+{
+	tls = SSL_CTX_new(TLS_client_method());
+	if (SSL_CTX_load_verify_locations(tls, option.cert, NULL) != 1)
+		die("cannot read the certificate %s", option.cert);
+	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+	/* one small read buffer a connection is enough, and a token does not wait for another */
+	SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct rlimit files;
+	int64_t start = clock_us(), opened;
+	struct conn *conns;
+
+	log_open("client", LOG_INFO);
+	options(argc, argv);
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	read_requests(argv[optind]);
+	if (option.cert)
+		tls_start();
+	set = epoll_create1(EPOLL_CLOEXEC);
+	outcomes = xmalloc(option.n_requests * sizeof(*outcomes));
+	memset(outcomes, 0, option.n_requests * sizeof(*outcomes));
+	conns = xmalloc((size_t)option.n_connections * sizeof(*conns));
+	for (int i = 0; i < option.n_connections; i++) {
+		conns[i] = (struct conn){ .fd = -1 };
+		conn_open(&conns[i]);
+		conns[i].next_free = idle;
+		idle = &conns[i];
+	}
+	opened = clock_us();
+	run();
+	report((double)(opened - start) / 1e6, (double)(clock_us() - opened) / 1e6);
+	return 0;
+}

@@ -1,0 +1,163 @@
+"""Requests a second: nginx alone, through a worker, through worker and PostgreSQL; the bare SELECT; peers."""
+import json
+import os
+import subprocess
+import time
+
+from instance import BENCH, BUILD, PGBIN, Background, children, program, smaps, wait_port
+from report import percentile
+
+USERS = 100
+SELECT = "SELECT user_json(u) AS body FROM app_user u WHERE u.id = '%s'"
+
+
+class Peers:
+    """The services that do the same, each of two processes; what cannot be installed is left out and said."""
+
+    def __init__(self, instance, node):
+        self.there, self.notes, self.running = [], [], {}
+        env = dict(instance.env, PGHOST=instance.run_dir + "/pg", PGUSER="postgres", PGDATABASE="millrace",
+                   SECRET=instance.secret())
+        for name in [n for n in env if n.startswith(("MILLRACE_", "OPENAI_"))]:
+            del env[name]
+        self.start_node(dict(env, PORT=str(instance.node), NODE_ENV="production"), instance, node)
+        self.start_fastapi(env, instance)
+
+    def start_node(self, env, instance, node):
+        if not node:
+            self.notes.append("Node: left out, there is no Node 20 and none could be installed")
+            return
+        path = os.path.join(BUILD, "node")
+        os.makedirs(path, exist_ok=True)
+        for name in ("package.json", "package-lock.json", "server.mjs"):
+            with open(os.path.join(BENCH, "peers/node", name)) as f, open(os.path.join(path, name), "w") as to:
+                to.write(f.read())
+        if not os.path.isdir(path + "/node_modules"):
+            got = subprocess.run(["npm", "ci", "--silent", "--no-fund", "--no-audit"], cwd=path, env=env, capture_output=True, text=True)
+            if got.returncode != 0:
+                self.notes.append("Node: left out, npm could not install it: %s" % got.stderr.strip()[-200:])
+                return
+        self.running["node"] = Background([node, "server.mjs"], cwd=path, env=env)
+        wait_port(instance.node)
+        self.there.append("node")
+
+    def start_fastapi(self, env, instance):
+        python = "/usr/bin/python3"
+        if subprocess.run([python, "-c", "import fastapi, asyncpg, uvicorn, uvloop, httptools, jwt"], capture_output=True).returncode != 0:
+            self.notes.append("FastAPI: left out, Debian's packages are not there")
+            return
+        env = {k: v for k, v in env.items() if not k.startswith("PYTHON")}
+        self.running["fastapi"] = Background(
+            [python, "-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port", str(instance.fastapi), "--workers", "2",
+             "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"],
+            cwd=os.path.join(BENCH, "peers/fastapi"), env=env)
+        wait_port(instance.fastapi)
+        self.there.append("fastapi")
+
+    def memory(self):
+        """Kilobytes of PSS of each peer's processes together."""
+        out = {}
+        for name, background in self.running.items():
+            pids, found = [background.process.pid], []
+            while pids:
+                pid = pids.pop()
+                found.append(pid)
+                pids += children(pid)
+            out[name] = sum(m["Pss"] for m in map(smaps, found) if m)
+        return out
+
+    def end(self):
+        for background in self.running.values():
+            background.end()
+
+
+def wrk(url, path, tokens, connections, seconds):
+    """Requests a second and the latency in ms; a failed request voids the run."""
+    out = subprocess.run(["wrk", "-t", str(min(2, connections)), "-c", str(connections), "-d", "%gs" % seconds, "--latency",
+                          "-s", BENCH + "/wrk.lua", url, "--", tokens or "", path],
+                         check=True, capture_output=True, text=True).stdout
+    r = json.loads(out.strip().splitlines()[-1])
+    if r["failed"] or not r["requests"]:
+        raise SystemExit("bench: %s%s: %d of %d requests failed" % (url, path, r["failed"], r["requests"]))
+    return {"rate": r["requests"] / r["us"] * 1e6, "p50": r["p50"] / 1000, "p90": r["p90"] / 1000, "p99": r["p99"] / 1000}
+
+
+def pgbench(instance, script, seconds):
+    out = subprocess.run([PGBIN + "/pgbench", "-n", "-M", "prepared", "-c", "8", "-j", "2", "-T", str(max(1, round(seconds))),
+                          "-f", script, "-h", instance.run_dir + "/pg", "-U", "postgres", "millrace"],
+                         check=True, capture_output=True, text=True).stdout
+    for line in out.splitlines():
+        if line.startswith("tps ="):
+            return {"rate": float(line.split()[2])}
+    raise SystemExit("bench: pgbench said no rate:\n" + out)
+
+
+def fixed_rate(instance, requests_file, rate, seconds, connections=64):
+    """Latency in ms from when a request was due, at so many a second, over a plain listener."""
+    out = subprocess.run([program("client"), "--to", "127.0.0.1:%d" % instance.plain, "--connections", str(connections), "--requests",
+                          str(int(rate * seconds)), "--rate", str(rate), requests_file], check=True, capture_output=True, text=True).stdout
+    got = json.loads(out)["requests"]
+    took = [(end - due) / 1000 for due, _, end, _, status, _, _ in got if status == 200 and end]
+    if len(took) != int(rate * seconds):
+        raise SystemExit("bench: at a fixed rate %d of %d requests were answered" % (len(took), int(rate * seconds)))
+    return {"rate": rate, "p50": percentile(took, 50), "p99": percentile(took, 99), "max": max(took)}
+
+
+def rows(instance, peers, tokens):
+    """name: (what it measures, a function of seconds)."""
+    plain = "http://127.0.0.1:%d" % instance.plain
+    tls = "https://127.0.0.1:%d" % instance.tls
+    script = instance.dir + "/select.sql"
+
+    def load(url, path, with_token=True, connections=64):
+        return lambda s: wrk(url, path, tokens if with_token else None, connections, s)
+
+    out = {
+        "select": ("pgbench, the bare SELECT", lambda s: pgbench(instance, script, s)),
+        "static": ("nginx return 200", load(plain, "/bench/static", False)),
+        "static_tls": ("nginx return 200, HTTPS", load(tls, "/bench/static", False)),
+        "healthz": ("healthz: nginx, worker", load(plain, "/healthz", False)),
+        "healthz_tls": ("healthz, HTTPS", load(tls, "/healthz", False)),
+        "user": ("GET /api/user: nginx, worker, PostgreSQL", load(plain, "/api/user")),
+        "user_tls": ("GET /api/user, HTTPS", load(tls, "/api/user")),
+        "user_1": ("GET /api/user, 1 connection", load(plain, "/api/user", True, 1)),
+        "user_8": ("GET /api/user, 8 connections", load(plain, "/api/user", True, 8)),
+        "user_256": ("GET /api/user, 256 connections", load(plain, "/api/user", True, 256)),
+    }
+    if "node" in peers.there:
+        out["node"] = ("Node: fastify, pg, fast-jwt; behind nginx", load(plain, "/bench/node"))
+        out["node_bare"] = ("the same without nginx", load("http://127.0.0.1:%d" % instance.node, "/api/user"))
+    if "fastapi" in peers.there:
+        out["fastapi"] = ("FastAPI, asyncpg, PyJWT; behind nginx", load(plain, "/bench/fastapi"))
+    return out
+
+
+def measure(instance, peers, users, rounds, seconds, say):
+    tokens = instance.dir + "/tokens"
+    with open(tokens, "w") as f:
+        f.writelines(token + "\n" for _, token in users)
+    with open(instance.dir + "/select.sql", "w") as f:
+        f.write(SELECT % users[0][0] + ";\n")
+    with open(instance.dir + "/user.requests", "wb") as f:
+        f.write(b"".join(b"GET /api/user HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n\0" % token.encode()
+                         for _, token in users))
+    table = rows(instance, peers, tokens)
+    for _, run in table.values():
+        run(1)
+    samples = {name: [] for name in table}
+    cpu, peak = {}, {}
+    for i in range(rounds):
+        for name, (_, run) in table.items():
+            before, began = instance.cpu(), time.time()
+            result = run(seconds)
+            took, after = time.time() - began, instance.cpu()
+            samples[name].append(result)
+            per_request = {role: max(0.0, after[role] - before.get(role, 0)) / (result["rate"] * took) * 1e6 for role in after}
+            cpu.setdefault(name, []).append(per_request)
+            if name == "user":
+                peak = {"memory": instance.memory(), "connections": instance.database_connections()}
+        say("round %d of %d" % (i + 1, rounds))
+    rate = max(500, round(sorted(s["rate"] for s in samples["user"])[len(samples["user"]) // 2] * 0.5, -2))
+    fixed = [fixed_rate(instance, instance.dir + "/user.requests", rate, seconds) for _ in range(rounds)]
+    return {"what": {name: what for name, (what, _) in table.items()}, "samples": samples, "cpu_us": cpu, "fixed": fixed,
+            "under_load": peak}

@@ -1,0 +1,118 @@
+"""The tables of a run, as Markdown."""
+from instance import POOLS
+from report import median, number, spread, table
+
+WORKERS = POOLS
+
+
+def rate_rows(r):
+    rows = []
+    base = median([s["rate"] for s in r["samples"]["select"]])
+    for name, samples in r["samples"].items():
+        values = [s["rate"] for s in samples]
+        latency = ["p50", "p99"]
+        ms = ["%s" % number(median([s[k] for s in samples]), 2) if k in samples[0] else "" for k in latency]
+        cpu = {role: median([c.get(role, 0) for c in r["cpu_us"][name]]) for role in r["cpu_us"][name][0]}
+        workers = sum(cpu[p] for p in WORKERS)
+        rows.append([r["what"][name], spread(values), number(median(values) / base, 2), *ms, number(cpu["nginx"]), number(workers),
+                     number(cpu["postgresql"])])
+    return rows
+
+
+def ratio(a, b):
+    """Of two rows in the same run: the median of the rounds' own ratios."""
+    return [x["rate"] / y["rate"] for x, y in zip(a, b)]
+
+
+def rates(out):
+    r = out["rates"]
+    s = r["samples"]
+    text = "## Requests a second, 64 connections where not said otherwise\n\n"
+    text += table(["", "requests/s: median (least to most)", "over pgbench", "p50 ms", "p99 ms", "nginx us", "worker us", "PostgreSQL us"],
+                  rate_rows(r))
+    text += "\n\nThe last three columns: processor time a request.\n\n"
+    rows = [["GET /api/user over the bare SELECT", spread(ratio(s["user"], s["select"]), 2), "0.35"],
+            ["the same over HTTPS", spread(ratio(s["user_tls"], s["select"]), 2), ""],
+            ["healthz over nginx's return 200", spread(ratio(s["healthz"], s["static"]), 2), ""]]
+    for peer, name, asked in (("node", "Node", "5"), ("fastapi", "FastAPI", "8"), ("node_bare", "Node without nginx", "")):
+        if peer in s:
+            rows.append(["GET /api/user over " + name, spread(ratio(s["user"], s[peer]), 1), asked])
+    rows.append(["p99 over p50 at 64 connections", spread([x["p99"] / x["p50"] for x in s["user"]], 1), "under 4"])
+    fixed = r["fixed"]
+    rows.append(["p99 ms at a fixed %s/s, 64 connections" % number(fixed[0]["rate"]), spread([x["p99"] for x in fixed], 1), ""])
+    rows.append(["p50 ms of that", spread([x["p50"] for x in fixed], 2), ""])
+    return text + table(["ratio", "median (least to most)", "asked"], rows) + "\n"
+
+
+def first(out):
+    r = out["first"]
+    names = {"overhead": "from POST to the first token, less the provider's own time", "before": "of that, until the provider is asked",
+             "after": "the provider's first token to ours", "direct": "the client at the provider itself"}
+    rows = [[names[n], spread([x["p50"] for x in r[n]], 2), spread([x["p99"] for x in r[n]], 2), "2" if n == "after" else ""] for n in names]
+    return "## First token, idle machine, one chat after the other over HTTPS\n\n" + table(["ms", "p50", "p99", "asked"], rows) + "\n"
+
+
+def chats(out):
+    text = "## 1,000 chats at once, over HTTPS, on one runner\n\n"
+    rows = []
+    for key, what in (("chats", "50 tokens, 100 ms apart"), ("chats_fast", "100 tokens, 50 ms apart")):
+        r = out[key]
+        rows += [[what + ": ended with done", spread([x["done"] for x in r]), "all"],
+                 ["tokens lost", spread([x["expected"] - x["tokens"] for x in r]), "0"],
+                 ["tokens/s at the clients", spread([x["rate"] for x in r]), ""],
+                 ["first token behind, p50 ms", spread([x["first"]["p50"] for x in r], 1), ""],
+                 ["first token behind, p99 ms", spread([x["first"]["p99"] for x in r], 1), ""],
+                 ["a token behind the provider's, p50 ms", spread([x["token"]["p50"] for x in r], 1), ""],
+                 ["a token behind the provider's, p99 ms", spread([x["token"]["p99"] for x in r], 1), ""]]
+        for role in ("runner", "streamd", "nginx", "postgresql"):
+            rows.append([role + ": processors busy", spread([x["cpu_s"][role] / x["seconds"] for x in r], 2), ""])
+        rows.append(["runner, PSS MB", spread([x["peak"]["runner"]["pss"] / 1024 for x in r], 1), "under 300"])
+        rows.append(["streamd, PSS MB", spread([x["peak"]["streamd"]["pss"] / 1024 for x in r], 1), ""])
+    return text + table(["", "median (least to most)", "asked"], rows) + "\n"
+
+
+def events(out):
+    rows = []
+    for rate, r in out["events"].items():
+        what = "%s events/s" % number(int(rate))
+        rows += [[what + ": reached", spread([x["rate"] for x in r]), what.split()[0]],
+                 [what + ": lost", spread([x["sent"] - x["came"] for x in r]), "0"],
+                 [what + ": commit to client, p50 ms", spread([x["latency"]["p50"] for x in r], 2), ""],
+                 [what + ": commit to client, p99 ms", spread([x["latency"]["p99"] for x in r], 1), "25" if int(rate) == 5000 else ""],
+                 [what + ": PostgreSQL, processors busy", spread([x["cpu_s"]["postgresql"] / x["seconds"] for x in r], 2), ""],
+                 [what + ": streamd, processors busy", spread([x["cpu_s"]["streamd"] / x["seconds"] for x in r], 2), ""]]
+    return "## The event log: 1,000 topics, a transaction every 20 ms, streamd's own socket\n\n" + table(
+        ["", "median (least to most)", "asked"], rows) + "\n"
+
+
+def memory(out):
+    idle = out["idle"]["memory"]
+    busy = out.get("rates", {}).get("under_load", {}).get("memory", {})
+    many = max(out.get("chats", []), key=lambda x: x["peak"]["runner"]["pss"])["peak"] if out.get("chats") else {}
+    mb = lambda m, role: number(m[role]["pss"] / 1024, 1) if role in m else ""
+    rows = [[role, idle[role]["n"], mb(idle, role), mb(busy, role), mb(many, role)] for role in WORKERS + ["streamd", "runner", "nginx", "spawn", "postgresql"]]
+    total = lambda m: number(sum(m[p]["pss"] for p in WORKERS) / 1024, 1) if m else ""
+    rows.insert(len(WORKERS), ["all worker pools (asked: under 60 idle)", sum(idle[p]["n"] for p in WORKERS), total(idle), total(busy), total(many)])
+    text = "## Memory, PSS in MB\n\n" + table(["role", "processes", "idle", "GET /api/user, 64", "1,000 chats"], rows) + "\n"
+    if out.get("peer_idle_kb"):
+        text += "\nPeers, idle: " + ", ".join("%s %s MB" % (n, number(kb / 1024, 1)) for n, kb in out["peer_idle_kb"].items()) + ".\n"
+    text += "\nDatabase connections, idle: " + ", ".join("%s %d" % c for c in out["idle"]["connections"].items()) + ".\n"
+    if "idle_streams" in out:
+        s = out["idle_streams"]
+        text += "\nAn idle SSE stream costs streamd %s bytes (of %s; asked: at most 1,500).\n" % (number(s["bytes"]), number(s["streams"]))
+    return text
+
+
+def tables(out):
+    m = out["machine"]
+    parts = ["# What was measured",
+             "%s. %d processors (%s), %d GiB, Linux %s, nginx %s, PostgreSQL %s; load client, peers and provider on the same "
+             "processors, load before the start %.1f. Ratios count; absolute figures move by up to twofold between runs.%s\n\n"
+             "Made by `tests/bench/run%s --save` in %d s. Each figure: the median of the rounds (the least to the most)."
+             % (m["date"], m["processors"], m["model"], m["memory_gib"], m["kernel"], m["nginx"], m["postgresql"], m["load_before"],
+                "".join(" %s." % note for note in out["notes"]), " --quick" if out["quick"] else "", out["took_s"])]
+    for name, render in (("rates", rates), ("first", first), ("chats", chats), ("events", events)):
+        if name in out:
+            parts.append(render(out).rstrip())
+    parts.append(memory(out).rstrip())
+    return "\n\n".join(parts) + "\n"
