@@ -47,6 +47,7 @@ class Peers:
             self.notes.append("FastAPI: left out, Debian's packages are not there")
             return
         env = {k: v for k, v in env.items() if not k.startswith("PYTHON")}
+        env["PYTHONDONTWRITEBYTECODE"] = "1"
         self.running["fastapi"] = Background(
             [python, "-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port", str(instance.fastapi), "--workers", "2",
              "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"],
