@@ -21,8 +21,15 @@ provider_default(void)
 
 	if (strcmp(name, "auto") == 0)
 		name = config()->openai_key && *config()->openai_key ? "openai" : "local";
-	if (strcmp(name, "openai") == 0)
+	if (strcmp(name, "openai") == 0) {
+		const char *base = config()->openai_base_url;
+
+		if (strncmp(base, "https://", 8) != 0 && strncmp(base, "http://", 7) != 0)
+			die("OPENAI_BASE_URL is \"%s\"; it begins with https:// (or http://, in a "
+			    "network you trust).",
+			    base);
 		return &provider_openai;
+	}
 	if (strcmp(name, "local") == 0)
 		return &provider_local;
 	die("MILLRACE_PROVIDER is \"%s\"; it takes auto, local or openai.", name);

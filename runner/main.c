@@ -12,6 +12,7 @@
 #include <millrace/process.h>
 
 #include "outside/http.h"
+#include "provider.h"
 #include "runner.h"
 
 #define POOL 4 /* connections that all jobs share */
@@ -94,6 +95,7 @@ run(void)
 	raise_limits();
 	(void)process_started();
 	http_init();
+	(void)provider_default();
 	if (!db_wait_current(db, asked_to_end))
 		exit(0);
 	db_close(db);

@@ -336,6 +336,9 @@ answered(struct reply *r, const struct http_post *p, enum http_end end)
 {
 	struct call *c = r->c;
 
+	/* Some servers end without a reason, some without [DONE]. */
+	if (!r->finish && r->done && (c->text.n > 0 || r->n_calls > 0))
+		r->finish = "stop";
 	if (r->finish && (r->done || r->error_type.p == NULL) && !r->garbage) {
 		c->finish = r->finish;
 		take_calls(r);
@@ -365,12 +368,22 @@ answered(struct reply *r, const struct http_post *p, enum http_end end)
 	return CALL_BUSY;
 }
 
+static const char *
+url(struct arena *a)
+{
+	struct str base = str_from(config()->openai_base_url);
+
+	while (base.n > 0 && base.p[base.n - 1] == '/')
+		base.n--;
+	return arena_printf(a, "%.*s/chat/completions", S_ARG(base)).p;
+}
+
 static enum call_end
 openai_call(struct call *c)
 {
 	struct reply r = { .c = c, .scratch = arena_new() };
 	struct http_post p = {
-		.url = arena_printf(c->a, "%s/chat/completions", config()->openai_base_url).p,
+		.url = url(c->a),
 		.bearer = config()->openai_key,
 		.body = request(c),
 		.silence_ms = config()->provider_seconds * 1000,

@@ -223,6 +223,9 @@ BEGIN
 		RETURN;
 	END IF;
 	PERFORM FROM conversation c WHERE c.id = r.conversation_id FOR UPDATE;
+	IF NOT FOUND THEN
+		r.conversation_id := NULL;	-- deleted meanwhile
+	END IF;
 	INSERT INTO blob (owner_id, sha256, size) VALUES (r.owner_id, sha256($7), octet_length($7)) RETURNING blob.id INTO file;
 	INSERT INTO blob_chunk (blob_id, n, data) SELECT file, k, substring($7 FROM k * 262144 + 1 FOR 262144)
 	FROM generate_series(0, (octet_length($7) - 1) / 262144) k WHERE octet_length($7) > 0;
