@@ -80,7 +80,7 @@ $(B)/millrace-streamd: $(call objects,$(streamd_src)) $(LIB)
 	@$(CC) $(LINK) -o $@ $^ -lhttp_parser $(LIB_LIBS)
 $(B)/millrace-runner: $(call objects,$(runner_src)) $(LIB)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $^ -lcurl $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $^ -lcurl -lssl $(LIB_LIBS)
 $(B)/millracectl: $(call objects,$(ctl_src)) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ $(LIB_LIBS)
