@@ -91,11 +91,20 @@ $(B)/millrace-spawn: $(call objects,$(spawn_src))
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^
 
-# A unit test is one file in tests/unit; it is linked with lib and prints "N passed, N failed".
+# A unit test is one file in tests/unit; it is linked with lib, and what its own line here adds, and prints "N passed, N failed".
+worker_parts := $(call objects,$(filter-out fcgi/main.c,$(fcgi_src)))
+$(B)/unit/match: $(call objects,fcgi/match.c)
+$(B)/unit/routes $(B)/unit/rate: $(worker_parts)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $^ $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi $(LIB_LIBS)
+
+# A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
+$(B)/fuzz-fields: $(worker_parts)
+$(B)/fuzz-%: $(B)/obj/tests/fuzz/%.o $(LIB)
+	@echo '  LD $@'
+	@$(CC) $(LINK) -fsanitize=fuzzer -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi $(LIB_LIBS)
 
 check: all units
 	tests/run unit

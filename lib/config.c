@@ -190,7 +190,7 @@ is_known(struct str name)
 void
 config_load(bool secrets, bool providers)
 {
-	for (char **e = environ; *e; e++) {
+	for (char **e = environ; e && *e; e++) {
 		struct str name;
 
 		(void)str_cut(str_from(*e), '=', &name);

@@ -98,6 +98,7 @@ password_matches(struct str hash, struct str password)
 {
 	static char decoy[crypto_pwhash_STRBYTES];
 	char text[crypto_pwhash_STRBYTES] = "";
+	bool real = hash.p && hash.n < sizeof(text);
 
 	if (!decoy[0]) {
 		struct arena *a = arena_new();
@@ -105,9 +106,9 @@ password_matches(struct str hash, struct str password)
 		memcpy(decoy, password_hash(a, S("nobody's password")).p, sizeof(decoy));
 		arena_free(a);
 	}
-	if (hash.p && hash.n < sizeof(text))
+	if (real)
 		memcpy(text, hash.p, hash.n);
 	else
 		memcpy(text, decoy, sizeof(text));
-	return crypto_pwhash_str_verify(text, password.p, password.n) == 0 && hash.p;
+	return crypto_pwhash_str_verify(text, password.p, password.n) == 0 && real;
 }

@@ -45,6 +45,15 @@ text_at(json_object *pair, size_t i)
 
 /* Header lines go out as they stand, so a line break in one is refused. */
 static bool
+is_printable(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static bool
 read_headers(json_object *list, struct grant *g)
 {
 	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
@@ -59,11 +68,9 @@ read_headers(json_object *list, struct grant *g)
 		    json_object_array_length(pair) != 2)
 			return false;
 		*h = (struct grant_header){ text_at(pair, 0), text_at(pair, 1) };
-		if (!h->name.p || !h->value.p || h->name.n == 0)
+		if (!h->name.p || !h->value.p || h->name.n == 0 || !is_printable(h->name) ||
+		    !is_printable(h->value))
 			return false;
-		for (size_t k = 0; k < h->value.n; k++)
-			if ((unsigned char)h->value.p[k] < 0x20)
-				return false;
 	}
 	g->n_headers = n;
 	return true;
@@ -76,6 +83,7 @@ grant_read(struct arena *a, struct str header, struct grant *out)
 	json_object *o;
 	const char *why;
 	struct grant g = { 0 };
+	int64_t status;
 
 	if (!base64url_decode(a, header, &text) || json_parse(a, text, &o, &why) != ERR_OK ||
 	    !json_object_is_type(o, json_type_object))
@@ -87,9 +95,10 @@ grant_read(struct arena *a, struct str header, struct grant *out)
 	g.after = json_int(o, "after", 0);
 	g.expires_at = json_int(o, "expires_at", 0);
 	g.wait_seconds = json_int(o, "wait_seconds", 0);
-	g.timeout_status = (int)json_int(o, "timeout_status", 504);
-	if (!g.topic.p || !g.method.p || !uuid_parse(json_text(o, "user"), &g.user) ||
-	    !read_headers(json_at(o, "headers"), &g))
+	status = json_int(o, "timeout_status", 504);
+	g.timeout_status = (int)status;
+	if (status < 0 || status > 599 || !g.topic.p || !g.method.p ||
+	    !uuid_parse(json_text(o, "user"), &g.user) || !read_headers(json_at(o, "headers"), &g))
 		return ERR_BAD_REQUEST;
 	*out = g;
 	return ERR_OK;

@@ -103,7 +103,7 @@ token_verify(struct str token, struct claims *out)
 		return ERR_UNAUTHORIZED;
 	crypto_hash_sha256(hash, (const unsigned char *)token.p, token.n);
 	known = &remembered[(hash[0] | (unsigned)hash[1] << 8) & (REMEMBERED - 1)];
-	if (known->claims.expires_at + LEEWAY_S >= time(NULL) &&
+	if (known->claims.expires_at >= time(NULL) - LEEWAY_S &&
 	    memcmp(known->hash, hash, sizeof(hash)) == 0) {
 		*out = known->claims;
 		return ERR_OK;

@@ -1,0 +1,227 @@
+/* lib/config.c: settings from the environment; a bad one ends the start and says why. Each load is a child's. */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <millrace/config.h>
+#include <millrace/log.h>
+
+#include "test.h"
+
+#define SECRET "0123456789abcdef0123456789abcdef"
+
+static char dir[] = "/tmp/millrace-unit-XXXXXX";
+static char said[4096];
+
+/* What a child sets before it loads, and what it looks at afterwards. */
+struct start {
+	const char *names[4][2];
+	bool secrets, providers;
+	bool (*holds)(void);
+};
+
+static void
+load(void *arg)
+{
+	const struct start *s = arg;
+
+	clearenv();
+	for (size_t i = 0; i < 4 && s->names[i][0]; i++)
+		setenv(s->names[i][0], s->names[i][1], 1);
+	config_load(s->secrets, s->providers);
+	_exit(!s->holds || s->holds() ? 0 : 3);
+}
+
+static bool
+starts(struct start s)
+{
+	int status = test_in_child(load, &s, said, sizeof(said));
+
+	if (status != 0)
+		printf("# status %d: %s\n", status, said);
+	return status == 0;
+}
+
+/* Ends with a line on standard error that has `why` in it. */
+static bool
+stops(struct start s, const char *why)
+{
+	int status = test_in_child(load, &s, said, sizeof(said));
+
+	if (status > 0 && status != 3 && strstr(said, why))
+		return true;
+	printf("# status %d: %s\n", status, said);
+	return false;
+}
+
+/* A file in `dir`; its path, kept. */
+static const char *
+file(const char *name, const char *text)
+{
+	static char paths[8][128];
+	static size_t n;
+	char *path = paths[n++];
+	FILE *f;
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", dir, name);
+	f = fopen(path, "we");
+	if (!f || fputs(text, f) < 0 || fclose(f) != 0)
+		abort();
+	return path;
+}
+
+static bool
+has_defaults(void)
+{
+	return strcmp(config()->db, "host=/run/postgresql dbname=millrace") == 0 &&
+	       config()->rate_read == 3000 && config()->upload_max == 52428800 &&
+	       strcmp(config()->provider, "auto") == 0 && !config()->jwt_secret;
+}
+
+static bool
+has_set(void)
+{
+	return config()->rate_read == 0 && strcmp(config()->db, "host=/x dbname=y") == 0 &&
+	       config()->flush_ms == 1000;
+}
+
+static bool
+has_secret(void)
+{
+	return strcmp(config()->jwt_secret, SECRET) == 0 && !getenv("API_JWT_SECRET") &&
+	       !getenv("API_JWT_SECRET_FILE");
+}
+
+static bool
+has_no_secret(void)
+{
+	return !config()->jwt_secret && !config()->openai_key && !getenv("API_JWT_SECRET") &&
+	       !getenv("API_JWT_SECRET_FILE") && !getenv("OPENAI_API_KEY");
+}
+
+static bool
+has_key(void)
+{
+	return strcmp(config()->openai_key, "sk-x") == 0 && !getenv("OPENAI_API_KEY");
+}
+
+static void
+settings(void)
+{
+	CHECK("nothing set: the defaults", starts((struct start){ .holds = has_defaults }));
+	CHECK("settings are taken, at their bounds too",
+	    starts((struct start){
+		.names = { { "MILLRACE_RATE_READ", "0" }, { "MILLRACE_DB", "host=/x dbname=y" },
+		    { "MILLRACE_FLUSH_MS", "1000" } },
+		.holds = has_set }));
+	CHECK("an empty one is as if not set",
+	    starts((struct start){
+		.names = { { "MILLRACE_RATE_READ", "" } }, .holds = has_defaults }));
+	CHECK("an unknown one stops the start",
+	    stops((struct start){ .names = { { "MILLRACE_RATE_RAED", "1" } } },
+		"MILLRACE_RATE_RAED"));
+	CHECK("also a known one with more behind it",
+	    stops((struct start){ .names = { { "MILLRACE_DB2", "1" } } }, "MILLRACE_DB2") &&
+		stops((struct start){ .names = { { "MILLRACE_DB_FILE", "x" } } },
+		    "MILLRACE_DB_FILE"));
+	CHECK("other programs' are not ours to judge",
+	    starts((struct start){ .names = { { "MILLRACEX", "1" }, { "PATH", "" } } }));
+}
+
+static void
+bad_values(void)
+{
+	static const char *const bad[] = { "x", "-1", "1.5", "1e3", " 5", "100000001",
+		"99999999999999999999", "0x10" };
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		EACH(good,
+		    stops((struct start){ .names = { { "MILLRACE_RATE_READ", bad[i] } } },
+			"a whole number from 0 to 100000000"),
+		    "%s", bad[i]);
+	CHECK("a number that is none or out of bounds stops the start", good);
+	CHECK("a text that is too long",
+	    stops(
+		(struct start){
+		    .names = { { "MILLRACE_RUNTIME_DIR",
+			"/1234567890123456789012345678901234567890123456789012345678901234567890"
+			"12345678901234567890" } } },
+		"MILLRACE_RUNTIME_DIR has 91 bytes"));
+}
+
+static void
+secrets(void)
+{
+	const char *good = file("good", SECRET "\nsecond line\n"), *empty = file("empty", "");
+	struct start s = {
+		.names = { { "API_JWT_SECRET", SECRET } }, .secrets = true, .holds = has_secret
+	};
+
+	CHECK("a secret from the environment, which forgets it", starts(s));
+	s = (struct start){
+		.names = { { "API_JWT_SECRET_FILE", good } }, .secrets = true, .holds = has_secret
+	};
+	CHECK("from a file's first line", starts(s));
+	(void)file("API_JWT_SECRET", SECRET);
+	s = (struct start){
+		.names = { { "CREDENTIALS_DIRECTORY", dir } }, .secrets = true, .holds = has_secret
+	};
+	CHECK("from a credential", starts(s));
+	s = (struct start){ .names = { { "API_JWT_SECRET", SECRET },
+				{ "API_JWT_SECRET_FILE", "/x" } },
+		.holds = has_no_secret };
+	CHECK("who may not hold it drops it unread", starts(s));
+	s = (struct start){
+		.names = { { "OPENAI_API_KEY", "sk-x" } }, .providers = true, .holds = has_key
+	};
+	CHECK("a provider's key", starts(s));
+	s.providers = false;
+	s.holds = has_no_secret;
+	CHECK("is dropped elsewhere", starts(s));
+	CHECK("no secret", stops((struct start){ .secrets = true }, "API_JWT_SECRET is not set"));
+	s = (struct start){ .names = { { "API_JWT_SECRET", "short" } }, .secrets = true };
+	CHECK("a short one, and it is not shown",
+	    stops(s, "it takes 32 to 1024") && !strstr(said, "short"));
+	s = (struct start){ .names = { { "API_JWT_SECRET_FILE", "/nonexistent" } },
+		.secrets = true };
+	CHECK("a file that is not there", stops(s, "No such file"));
+	s = (struct start){ .names = { { "API_JWT_SECRET_FILE", empty } }, .secrets = true };
+	CHECK("an empty file", stops(s, "it takes 32 to 1024"));
+}
+
+static void
+say_it(void *arg)
+{
+	log_open("unit", LOG_INFO);
+	log_debug("not wanted");
+	log_info("a\n\"b\"", "name", (const char *)arg, "absent", (const char *)NULL, "c", "d\xff");
+}
+
+static void
+logging(void)
+{
+	int status = test_in_child(say_it, "x\n{\"level\":\"forged\"}", said, sizeof(said));
+
+	CHECK(
+	    "a log line is one line", status == 0 && strchr(said, '\n') == said + strlen(said) - 1);
+	CHECK("with its values escaped", strstr(said, "\"msg\":\"a\\n\\\"b\\\"\",\"name\":\"x\\n{"
+						      "\\\"level\\\":\\\"forged\\\"}\",\"c\":\"d"
+						      "\\ufffd\"}"));
+}
+
+int
+main(void)
+{
+	char command[64];
+
+	if (!mkdtemp(dir))
+		abort();
+	settings();
+	bad_values();
+	secrets();
+	logging();
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	if (system(command) != 0)
+		abort();
+	return test_end();
+}

@@ -1,0 +1,232 @@
+/* lib/loop.c: timers in order, descriptors that come and go within a turn, signals. */
+#include <fcntl.h>
+#include <signal.h>
+#include <time.h>
+
+#include <millrace/loop.h>
+
+#include "test.h"
+
+static struct loop *loop;
+
+#define N_TIMERS 500
+
+struct numbered {
+	struct loop_timer t; /* first */
+	int64_t due;
+};
+
+static struct numbered timers[N_TIMERS];
+static int64_t last_due;
+static int n_fired, n_wanted;
+static bool in_order;
+
+static void
+fire(struct loop_timer *self)
+{
+	struct numbered *n = (struct numbered *)self;
+
+	in_order &= n->due >= last_due && self->due_ms == 0 && loop_now(loop) >= n->due;
+	last_due = n->due;
+	if (++n_fired == n_wanted)
+		loop_stop(loop);
+}
+
+static void
+arm(int i, uint32_t ms)
+{
+	timers[i].t.fire = fire;
+	loop_arm(loop, &timers[i].t, (int64_t)ms);
+	timers[i].due = timers[i].t.due_ms;
+}
+
+static void
+timer_order(void)
+{
+	uint32_t state = 5;
+
+	loop = loop_new();
+	for (int i = 0; i < N_TIMERS; i++)
+		arm(i, test_random(&state) % 50);
+	for (int i = 0; i < N_TIMERS; i += 3)
+		loop_disarm(loop, &timers[i].t);
+	for (int i = 1; i < N_TIMERS; i += 3)
+		arm(i, test_random(&state) % 80);
+	loop_disarm(loop, &timers[0].t);
+	in_order = true;
+	n_wanted = N_TIMERS - (N_TIMERS + 2) / 3;
+	loop_run(loop);
+	CHECK("timers fire in the order that they are due, and not before", in_order);
+	CHECK("those that were taken back do not", n_fired == n_wanted);
+	loop_free(loop);
+}
+
+static int n_ticks;
+static int64_t started, stopped;
+
+static void
+tick(struct loop_timer *self)
+{
+	if (++n_ticks < 5) {
+		loop_arm(loop, self, 10);
+		return;
+	}
+	stopped = loop_now(loop);
+	loop_stop(loop);
+}
+
+static void
+timer_again(void)
+{
+	struct loop_timer t = { .fire = tick };
+
+	loop = loop_new();
+	started = loop_now(loop);
+	loop_arm(loop, &t, -5);
+	loop_run(loop);
+	CHECK("a timer that arms itself again", n_ticks == 5);
+	CHECK("takes its time", stopped - started >= 40 && stopped - started < 1000);
+	loop_free(loop);
+}
+
+struct pipe_end {
+	struct loop_fd f; /* first */
+	int writer;
+	struct pipe_end *other;
+	int n_ready;
+};
+
+static void
+take_other_out(struct loop_fd *self, uint32_t events)
+{
+	struct pipe_end *p = (struct pipe_end *)self;
+
+	(void)events;
+	p->n_ready++;
+	loop_watch(loop, &p->other->f, 0);
+	/* As one does who frees the other object now. */
+	p->other->f.ready = NULL;
+	loop_stop(loop);
+}
+
+static void
+open_pipe(struct pipe_end *p, struct pipe_end *other,
+    void (*ready)(struct loop_fd *self, uint32_t events))
+{
+	int ends[2];
+
+	if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0)
+		abort();
+	*p = (struct pipe_end){
+		.f = { .fd = ends[0], .ready = ready }, .writer = ends[1], .other = other
+	};
+	if (write(p->writer, "x", 1) != 1)
+		abort();
+	loop_watch(loop, &p->f, EPOLLIN);
+}
+
+static void
+close_pipe(struct pipe_end *p)
+{
+	loop_watch(loop, &p->f, 0);
+	close(p->f.fd);
+	close(p->writer);
+}
+
+static void
+leaving_within_a_turn(void)
+{
+	struct pipe_end a, b;
+
+	loop = loop_new();
+	open_pipe(&a, &b, take_other_out);
+	open_pipe(&b, &a, take_other_out);
+	loop_run(loop);
+	CHECK("who is taken out in a turn is not called in it", a.n_ready + b.n_ready == 1);
+	close_pipe(&a);
+	close_pipe(&b);
+	loop_free(loop);
+}
+
+static int n_turns;
+
+static void
+count_turn(void *arg)
+{
+	*(int *)arg += 1;
+}
+
+static void
+change_wish(struct loop_fd *self, uint32_t events)
+{
+	struct pipe_end *p = (struct pipe_end *)self;
+	char c;
+
+	(void)events;
+	p->n_ready++;
+	if (read(self->fd, &c, 1) == 1 && p->n_ready == 1) {
+		loop_watch(loop, self, EPOLLIN | EPOLLEXCLUSIVE);
+		loop_watch(loop, self, 0);
+		loop_watch(loop, self, 0);
+		loop_watch(loop, self, EPOLLIN);
+		if (write(p->writer, "x", 1) != 1)
+			abort();
+		return;
+	}
+	loop_stop(loop);
+}
+
+static void
+coming_back(void)
+{
+	struct pipe_end a;
+
+	loop = loop_new();
+	loop_each_turn(loop, count_turn, &n_turns);
+	open_pipe(&a, NULL, change_wish);
+	loop_run(loop);
+	CHECK("who comes back is called again", a.n_ready == 2);
+	CHECK("each turn has an end", n_turns == 2);
+	close(a.f.fd);
+	loop_forget(loop, &a.f);
+	loop_watch(loop, &a.f, 0);
+	CHECK("a descriptor that was closed elsewhere is forgotten", a.f.events == 0);
+	close(a.writer);
+	loop_free(loop);
+}
+
+static int heard[2];
+
+static void
+on_signal(int signo, void *arg)
+{
+	heard[*(int *)arg] = signo;
+	if (heard[0] && heard[1])
+		loop_stop(loop);
+}
+
+static void
+signals(void)
+{
+	static int first = 0, second = 1;
+
+	loop = loop_new();
+	loop_signal(loop, SIGUSR1, on_signal, &first);
+	loop_signal(loop, SIGUSR2, on_signal, &second);
+	kill(getpid(), SIGUSR2);
+	kill(getpid(), SIGUSR1);
+	loop_run(loop);
+	CHECK("signals reach their own handlers", heard[0] == SIGUSR1 && heard[1] == SIGUSR2);
+	loop_free(loop);
+}
+
+int
+main(void)
+{
+	timer_order();
+	timer_again();
+	leaving_within_a_turn();
+	coming_back();
+	signals();
+	return test_end();
+}

@@ -1,0 +1,185 @@
+/* fcgi/match.c on a table of its own: what wins, what is refused, and tables that must stop the start. */
+/* The table changes between cases, so it is not const here, whatever the header says. */
+#define routes const_routes
+#define n_routes const_n_routes
+#include "fcgi/route.h"
+#undef routes
+#undef n_routes
+
+#include "test.h"
+
+enum err handle(struct req *r);
+
+enum err
+handle(struct req *r)
+{
+	(void)r;
+	return ERR_OK;
+}
+
+#define ROUTE(m, pool, pattern)                                                                  \
+	{                                                                                        \
+		.method = (m), .group = (pool), .caller = AUTH_USER, .rate = RATE_READ,          \
+		.mode = IMMEDIATE, .body_kind = BODY_NONE, .path = (pattern), .handler = handle, \
+		.status = 200, .summary = "x"                                                    \
+	}
+
+#define ID "0190b3e8-8a54-7c3e-9d55-0242ac120002"
+
+extern struct route routes[];
+extern size_t n_routes;
+
+struct route routes[] = {
+	ROUTE(M_GET, "a", "/"),
+	ROUTE(M_GET, "a", "/things"),
+	ROUTE(M_POST, "a", "/things"),
+	ROUTE(M_GET, "a", "/things/{id:uuid}"),
+	ROUTE(M_DELETE, "a", "/things/{id:uuid}"),
+	ROUTE(M_GET, "a", "/things/search"),
+	ROUTE(M_GET, "a", "/files/{name:text}"),
+	ROUTE(M_GET, "a", "/files/latest"),
+	ROUTE(M_PUT, "a", "/files/{name:text}"),
+	ROUTE(M_GET, "a", "/x/{a:text}/y/{b:uuid}/{c:text}"),
+	ROUTE(M_GET, "a", "/{first:text}/one"),
+	ROUTE(M_GET, "a", "/two/{second:text}"),
+	ROUTE(M_GET, "b", "/others"),
+};
+size_t n_routes = sizeof(routes) / sizeof(*routes);
+
+static bool
+finds(int method, const char *path, const char *pattern)
+{
+	struct match m = route_match("a", method, str_from(path));
+
+	if (pattern ? m.route && strcmp(m.route->path, pattern) == 0 : !m.route)
+		return true;
+	printf("# %s: %s\n", path, m.route ? m.route->path : "no route");
+	return false;
+}
+
+static unsigned
+methods(const char *path)
+{
+	return route_match("a", 0, str_from(path)).methods;
+}
+
+static void
+finding(void)
+{
+	struct match m;
+
+	CHECK("by path and method", finds(M_GET, "/things", "/things") && finds(M_GET, "/", "/") &&
+					finds(M_DELETE, "/things/" ID, "/things/{id:uuid}"));
+	CHECK("with and without a slash at the end",
+	    finds(M_GET, "/things/", "/things") &&
+		finds(M_GET, "/things/" ID "/", "/things/{id:uuid}"));
+	CHECK("but not with two", finds(M_GET, "/things//", NULL) &&
+				      finds(M_GET, "//things", NULL) && finds(M_GET, "//", "/"));
+	CHECK("a static part wins over a variable one, whichever comes first",
+	    finds(M_GET, "/things/search", "/things/search") &&
+		finds(M_GET, "/files/latest", "/files/latest") &&
+		finds(M_GET, "/files/other", "/files/{name:text}"));
+	CHECK("an earlier static part wins over a later one",
+	    finds(M_GET, "/two/one", "/two/{second:text}"));
+	CHECK("typed ids",
+	    finds(M_GET, "/things/1", NULL) && finds(M_GET, "/things/" ID "0", NULL) &&
+		finds(M_GET, "/things/0190B3E8-8A54-7C3E-9D55-0242AC120002", "/things/{id:uuid}"));
+	CHECK("unknown paths", finds(M_GET, "/nothing", NULL) && finds(M_GET, "", NULL) &&
+				   finds(M_GET, "things", NULL) &&
+				   finds(M_GET, "/things/" ID "/x", NULL) &&
+				   finds(M_GET, "/Things", NULL) && finds(M_GET, "/x/1/y", NULL) &&
+				   finds(M_GET, "/files/", NULL));
+	CHECK("another pool's", finds(M_GET, "/others", NULL) &&
+				    route_match("b", M_GET, S("/others")).route &&
+				    !route_match("c", M_GET, S("/others")).route);
+	m = route_match("a", M_GET, S("/x/\xc3\xa4/y/" ID "/last"));
+	CHECK("the variable parts", m.route && m.n_parts == 3 &&
+					str_eq(m.parts[0], S("\xc3\xa4")) &&
+					str_eq(m.parts[1], S(ID)) && str_eq(m.parts[2], S("last")));
+}
+
+static void
+other_methods(void)
+{
+	CHECK("a known path with another method",
+	    finds(M_PUT, "/things", NULL) && methods("/things") == (1U << M_GET | 1U << M_POST));
+	CHECK("its methods are those of the best fit",
+	    methods("/files/latest") == 1U << M_GET &&
+		methods("/files/x") == (1U << M_GET | 1U << M_PUT));
+	CHECK("an unknown path has none", methods("/nothing") == 0 && methods("/things/1") == 0);
+}
+
+static void
+long_paths(void)
+{
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+
+	for (int i = 0; i < 100000; i++)
+		buf_put(&b, S("/x"));
+	CHECK("a path of a hundred thousand parts", !route_match("a", M_GET, buf_str(&b)).route);
+	b = (struct buf){ .a = a };
+	buf_put(&b, S("/files/"));
+	for (int i = 0; i < 201; i++)
+		buf_put(&b, S("x"));
+	CHECK("a part has at most 200 bytes", !route_match("a", M_GET, buf_str(&b)).route);
+	arena_free(a);
+}
+
+static void
+check_table(void *arg)
+{
+	struct route *changed = arg;
+
+	routes[n_routes - 1] = *changed;
+	routes_check();
+}
+
+static bool
+stops(struct route last, const char *why)
+{
+	char said[1024];
+	int status = test_in_child(check_table, &last, said, sizeof(said));
+
+	if (why ? status > 0 && strstr(said, why) : status == 0)
+		return true;
+	printf("# status %d: %s\n", status, said);
+	return false;
+}
+
+static void
+checking(void)
+{
+	struct route r = ROUTE(M_GET, "b", "/others");
+
+	CHECK("a whole table starts", stops(r, NULL));
+	r.path = "/things";
+	CHECK("a route that is there twice", stops(r, "twice"));
+	r.path = "/things/{other:uuid}";
+	CHECK("under another variable's name", stops(r, "twice"));
+	r.path = "/things/{other:text}";
+	CHECK("or type", stops(r, "twice"));
+	r.method = M_PATCH;
+	CHECK("another method is another route", stops(r, NULL));
+	r.caller = 0;
+	CHECK("a forgotten caller", stops(r, "lacks a column"));
+	r = (struct route)ROUTE(M_GET, "b", "/others");
+	r.rate = 0;
+	CHECK("a forgotten rate", stops(r, "lacks a column"));
+	r = (struct route)ROUTE(M_GET, "b", "/others");
+	r.handler = NULL;
+	CHECK("a forgotten handler", stops(r, "lacks a column"));
+	r = (struct route)ROUTE(M_GET, NULL, "/others");
+	CHECK("a forgotten pool", stops(r, "lacks a column"));
+}
+
+int
+main(void)
+{
+	finding();
+	other_methods();
+	long_paths();
+	checking();
+	CHECK("pools", routes_has_group("a") && routes_has_group("b") && !routes_has_group("c"));
+	return test_end();
+}

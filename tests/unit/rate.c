@@ -1,0 +1,95 @@
+/* fcgi/rate.c: requests are counted by caller and kind, in this minute, by all processes together. */
+#include <time.h>
+
+#include <millrace/config.h>
+
+#include "fcgi/worker.h"
+#include "test.h"
+
+static struct worker worker;
+static char dir[] = "/tmp/millrace-unit-XXXXXX";
+
+/* Counts once; what is left, or -1 where it is too often. */
+static int64_t
+count(enum rate rate, const char *who)
+{
+	struct route route = { .rate = rate };
+	struct req r = { .a = arena_new(), .worker = &worker, .route = &route };
+	enum err e = rate_count(&r, str_from(who));
+	int64_t left = e == ERR_OK ? r.rate_remaining : -1;
+
+	if (e != ERR_OK && (e != ERR_RATE_LIMITED || r.rate_remaining != 0))
+		left = -2;
+	if (r.rate_limit != 0 && (r.rate_reset <= time(NULL) || r.rate_reset > time(NULL) + 60))
+		left = -3;
+	if (r.rate_limit == 0)
+		left = INT64_MAX;
+	arena_free(r.a);
+	return left;
+}
+
+static void
+count_twice(void *arg)
+{
+	(void)arg;
+	_exit((int)(count(RATE_LOGIN, "shared") + count(RATE_LOGIN, "shared")));
+}
+
+static void
+limits(void)
+{
+	bool good = true;
+	char said[64];
+
+	for (int64_t i = 0; i < 5; i++)
+		EACH(good, count(RATE_LOGIN, "a") == 4 - i, "%d", (int)i);
+	CHECK("five of five", good);
+	CHECK("the sixth is too often, and the seventh", count(RATE_LOGIN, "a") == -1 &&
+							     count(RATE_LOGIN, "a") == -1 &&
+							     worker.stats.rate_limited == 2);
+	CHECK("another caller is counted for itself", count(RATE_LOGIN, "b") == 4);
+	CHECK("another kind too", count(RATE_WRITE, "a") == 9);
+	CHECK("no limit, no count",
+	    count(RATE_READ, "a") == INT64_MAX && count(RATE_NONE, "a") == INT64_MAX);
+	CHECK("another process counts along",
+	    test_in_child(count_twice, NULL, said, sizeof(said)) == 4 + 3 &&
+		count(RATE_LOGIN, "shared") == 2);
+}
+
+/* Callers that share the table's slots push each other out at most; nobody is counted for another. */
+static void
+many_callers(void)
+{
+	char who[32];
+	bool good = true;
+
+	for (int i = 0; i < 20000; i++) {
+		snprintf(who, sizeof(who), "caller %d", i);
+		EACH(good, count(RATE_WRITE, who) == 9, "%s", who);
+	}
+	CHECK("twenty thousand callers are each counted once", good);
+}
+
+int
+main(void)
+{
+	char command[64];
+
+	if (!mkdtemp(dir))
+		abort();
+	setenv("MILLRACE_RUNTIME_DIR", dir, 1);
+	setenv("MILLRACE_RATE_LOGIN", "5", 1);
+	setenv("MILLRACE_RATE_WRITE", "10", 1);
+	setenv("MILLRACE_RATE_READ", "0", 1);
+	config_load(false, false);
+	rate_open();
+	/* A minute that ends while it is counted would begin the count anew. */
+	if (time(NULL) % 60 > 56)
+		sleep(4);
+	limits();
+	many_callers();
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	if (system(command) != 0)
+		abort();
+	return test_end();
+}
