@@ -242,6 +242,23 @@ test("a client's leaving does not stop a run; resuming gives each event once, in
 	assert.equal(assertDone(events.at(-1)).content, words(120));
 });
 
+test("a reader that resumes from beyond its end is let go when the run ends", async () => {
+	const stream = await user.api.chat("[[tokens:30 delay:10]]");
+	const lost = await user.api.resume(stream.headers["x-run-id"], 100000);
+	const nothing = lost.all();
+	await stream.all();
+	assert.deepEqual(await Promise.race([nothing, sleep(3000).then(() => "still open")]), []);
+	lost.close();
+});
+
+test("events larger than a notification holds come whole", async () => {
+	const content = "é".repeat(60000);
+	const { events, end } = await ask(`[[tool:write_file ${JSON.stringify({ name: "big.txt", content })}]] [[tokens:3]]`);
+	assert.equal(assertDone(end).content, words(3));
+	assert.equal(activities(events, "tool_call")[0].input.content, content);
+	assert.equal(events.find((e) => e.event === "artifact").data.size, 120000);
+});
+
 test("several readers of one run all see the same", async () => {
 	const stream = await user.api.chat("[[tokens:60 delay:10]]");
 	const run = stream.headers["x-run-id"];

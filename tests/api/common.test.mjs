@@ -164,8 +164,21 @@ test("Idempotency-Key: the first reply again, and 409 for another body", async (
 	assertError(await send(Buffer.from(body.toString().replace("only once", "only twice"))), "CONFLICT");
 	const list = (await user.api.get("/api/documents")).json.filter((d) => d.name === "once");
 	assert.equal(list.length, 1);
+	assertError(await send(Buffer.from(body.toString().replace("\r\n\r\nonce", "\r\n\r\nanother name"))), "CONFLICT");
 	const other = await newUser(api);
 	assert.notEqual(assertStatus(await send(body, other.api), 202).json.id, first.json.id);
+});
+
+test("Idempotency-Key: a deferred reply again, and one key for one path", async () => {
+	const { api: own } = await newUser(api);
+	const [a, b] = [await upload("one", {}, own), await upload("two", {}, own)].map((r) => r.json.id);
+	const key = { headers: { "idempotency-key": "reindex" } };
+	const first = assertStatus(await own.post(`/api/documents/${a}/reindex`, undefined, key), 200);
+	const again = assertStatus(await own.post(`/api/documents/${a}/reindex`, undefined, key), 200);
+	assert.equal(again.text, first.text);
+	assert.equal(again.headers["x-run-id"], first.headers["x-run-id"]);
+	assertError(await own.post(`/api/documents/${b}/reindex`, undefined, key), "CONFLICT");
+	assertStatus(await own.post("/api/documents/x/reindex", undefined, key), 404);
 });
 
 test("Idempotency-Key: of many at once one counts", async () => {

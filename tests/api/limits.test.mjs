@@ -2,6 +2,7 @@
 import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { newUser, privateInstance } from "../js/instance.mjs";
+import { assertOneEnd } from "../js/events.mjs";
 import { UUID7, assertError, assertStatus, until } from "../js/expect.mjs";
 
 let millrace, api;
@@ -70,6 +71,20 @@ test("a full queue answers 503 with Retry-After, and what was accepted is done",
 	await until(async () => (await user.api.get("/api/documents")).json.every((d) => d.status === "ready"), "the queue is done");
 	assert.equal((await user.api.get("/api/documents")).json.length, 6);
 	assert.deepEqual((await user.api.get("/api/conversations")).json, [], "a refused chat left a conversation");
+});
+
+test("a chat that still waits is cancelled at once, with its one terminal event", async () => {
+	const user = await newUser(api);
+	await withoutRunner(async () => {
+		const stream = await user.api.chat("never asked");
+		const run = stream.headers["x-run-id"];
+		assert.equal((await user.api.get(`/api/runs/${run}`)).json.status, "queued");
+		assert.equal(assertStatus(await user.api.post(`/api/runs/${run}/cancel`), 200).json.status, "cancelled");
+		const events = await stream.all();
+		assertOneEnd(events);
+		assert.equal(events.length, 1);
+		assert.equal((await user.api.get(`/api/runs/${run}`)).json.status, "cancelled");
+	});
 });
 
 test("a reply that takes too long is 504 with the run's id, and the run goes on", async () => {
