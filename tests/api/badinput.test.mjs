@@ -32,6 +32,7 @@ function assertRefused(reply, what, statuses) {
 	assert.doesNotMatch(reply.text, /nginx|postgres|libpq|SELECT|\.c:\d/i, seen);
 }
 
+const NOBODY = "01890a5d-ac96-774b-bcce-b302099a8057";
 const nest = (n, open = "[", close = "]") => open.repeat(n) + close.repeat(n);
 const latin1 = (text) => Buffer.from(text, "latin1");
 
@@ -68,20 +69,47 @@ test("depth 32 is taken and 33 refused", async () => {
 	assertError(await send(33), "BAD_REQUEST");
 });
 
-test("wrong types in every place", async () => {
-	const values = [null, true, 0, -1, 1.5, 1e308, "", "x".repeat(10000), [], {}, [[]], [null], { a: 1 }, "\u0001", "9".repeat(400)];
-	const fields = { "PATCH /api/user": ["name", "timezone", "assistant"], "POST /api/chat": ["message", "conversationId"],
-		"POST /api/auth/register": ["email", "password", "display_name"], "POST /api/auth/login": ["email", "password"] };
-	for (const [route, names] of Object.entries(fields))
-		for (const name of names)
-			for (const value of values) {
-				const [method, path] = route.split(" ");
-				if (path === "/api/chat" && name === "message" && typeof value === "string" && value !== "")
-					continue;
-				const base = path === "/api/chat" ? { message: 5 } : {};
-				const { status } = await user.api.fresh().request(method, path, { json: { ...base, [name]: value } });
-				assert.ok(status === 200 || (status >= 400 && status < 500), `${route} ${name}=${JSON.stringify(value).slice(0, 50)}: ${status}`);
-			}
+/* Names of the fields that an operation's JSON body has, those of objects in it too. */
+function bodyFields(operation) {
+	const resolve = (s) => s?.$ref ? s.$ref.slice(2).split("/").reduce((v, k) => v[k], millrace.document) : s;
+	const names = (schema, prefix) => Object.entries(resolve(schema)?.properties ?? {}).flatMap(([name, sub]) =>
+	    [[...prefix, name], ...names(sub, [...prefix, name])]);
+	return names(operation.requestBody?.content?.["application/json"]?.schema, []);
+}
+
+test("wrong types in every field of every operation that is described", async () => {
+	const values = [null, true, 0, -1, 1.5, 1e308, "", "x".repeat(200000), [], {}, [[]], [null], { a: 1 }, "\u0001", "9".repeat(400)];
+	let sent = 0;
+	for (const [path, item] of Object.entries(millrace.document.paths))
+		for (const [verb, operation] of Object.entries(item))
+			for (const name of bodyFields(operation))
+				for (const value of values) {
+					/* from an address each, since some operations count addresses */
+					const json = name.reduceRight((inner, key) => ({ [key]: inner }), value);
+					const reply = await user.api.fresh().request(verb.toUpperCase(), path.replace(/\{[^}]+\}/g, NOBODY), { json });
+					const seen = `${verb} ${path} ${JSON.stringify(json).slice(0, 60)}: ${reply.status}`;
+					assert.ok(reply.status < 500, seen);
+					sent++;
+				}
+	assert.ok(sent > 100, `only ${sent}`);
+});
+
+test("ids and parameters that are none, in every operation that is described", async () => {
+	const odd = ["x", "0", "-1", "%00", "%ff", "..", "%2e%2e%2f", "'", "null", "00000000-0000-0000-0000-000000000000", "a".repeat(500), "%7B%7D"];
+	for (const [path, item] of Object.entries(millrace.document.paths))
+		for (const [verb, operation] of Object.entries(item)) {
+			const method = verb.toUpperCase();
+			if (path.includes("{"))
+				for (const id of odd) {
+					const reply = await user.api.request(method, path.replace(/\{[^}]+\}/, id));
+					assert.ok([400, 404, 405].includes(reply.status), `${method} ${path} with ${id}: ${reply.status}`);
+				}
+			for (const { name } of (operation.parameters ?? []).filter((p) => p.in === "query"))
+				for (const value of odd) {
+					const reply = await user.api.request(method, `${path.replace(/\{[^}]+\}/g, NOBODY)}?${name}=${value}`);
+					assert.ok(reply.status < 500, `${method} ${path}?${name}=${value}: ${reply.status}`);
+				}
+		}
 });
 
 test("10,000 fields, long names, numbers beyond measure", async () => {
