@@ -35,7 +35,8 @@ provider_default(void)
 	die("MILLRACE_PROVIDER is \"%s\"; it takes auto, local or openai.", name);
 }
 
-int64_t
+/* Tokens that a text of so many bytes may be. */
+static int64_t
 tokens_guess(size_t len)
 {
 	return (int64_t)(len + 3) / 4;

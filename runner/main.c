@@ -75,7 +75,6 @@ give_all_back(void)
 {
 	int64_t until = now_ms() + GIVE_BACK_MS;
 
-	atomic_store(&me.stopping, true);
 	jobs_tell_all(STOP_SHUTDOWN);
 	while (jobs_running() > 0 && now_ms() < until)
 		sleep_ms(10);

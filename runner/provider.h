@@ -84,7 +84,4 @@ const struct provider *provider_default(void);
  */
 enum call_end model_call(const struct provider *p, struct call *c, int64_t *n_stored);
 
-/* Tokens that a text of so many bytes may be, where the provider does not say. */
-int64_t tokens_guess(size_t len);
-
 #endif

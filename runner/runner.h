@@ -74,14 +74,13 @@ struct runner {
 	char name[400]; /* host/instance: who holds the leases */
 	struct db_pool *pool;
 	int slots;
-	atomic_bool stopping;
 };
 extern struct runner me;
 
 /* Counters of the process row, by their Prometheus names in sweep.c. */
 struct counters {
 	atomic_llong claimed, done, failed, dead, again, given_back, lost;
-	atomic_llong calls, call_errors, call_retries, call_continuations, call_ns_to_first;
+	atomic_llong calls, call_errors, call_retries, call_continuations;
 	atomic_llong events, flushes, flush_us, flush_errors;
 	atomic_llong documents, passages;
 };
