@@ -87,7 +87,7 @@ password_hash(struct arena *a, struct str password)
 {
 	char *hash = arena_alloc(a, crypto_pwhash_STRBYTES);
 
-	if (crypto_pwhash_str(hash, password.p, password.n,
+	if (crypto_pwhash_str(hash, password.p ? password.p : "", password.n,
 		(unsigned long long)config()->argon2_ops, (size_t)config()->argon2_kib * 1024) != 0)
 		die("No memory for hashing a password.");
 	return str_from(hash);
@@ -110,5 +110,6 @@ password_matches(struct str hash, struct str password)
 		memcpy(text, hash.p, hash.n);
 	else
 		memcpy(text, decoy, sizeof(text));
-	return crypto_pwhash_str_verify(text, password.p, password.n) == 0 && real;
+	return crypto_pwhash_str_verify(text, password.p ? password.p : "", password.n) == 0 &&
+	       real;
 }
