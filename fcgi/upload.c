@@ -22,6 +22,7 @@ struct receiving {
 	struct req *r;
 	struct multipart *form;
 	struct sha256 *hash;
+	struct sha256 *fields_hash; /* of the form's other parts, for Idempotency-Key */
 	char *chunk;
 	size_t chunk_len;
 	int64_t n_chunks;
@@ -138,6 +139,9 @@ on_part_end(void *arg)
 		problem_add(&r->problems, u->field_name, "must be UTF-8 without NUL");
 		return ERR_BAD_REQUEST;
 	}
+	sha256_add(u->fields_hash,
+	    arena_printf(r->a, "%zu:%.*s%zu:", u->field_name.n, S_ARG(u->field_name), value.n));
+	sha256_add(u->fields_hash, value);
 	/* Every bad field is to be named, so go on; finish() looks at the problems. */
 	(void)!text_field(r->a, t->p, t->n, u->field_name, value, u->up.fields, &r->problems);
 	return ERR_OK;
@@ -173,9 +177,9 @@ finish(struct receiving *u)
 	if (r->problems.n > 0)
 		return refuse(r, ERR_BAD_REQUEST, "Some fields are not valid.");
 	u->up.sha256 = sha256_end(u->hash);
-	/* An Idempotency-Key is for the same file under the same name. */
-	r->body = arena_printf(
-	    r->a, "%.*s %.*s", S_ARG(base64url(r->a, u->up.sha256)), S_ARG(u->up.file_name));
+	/* An Idempotency-Key is for the same file under the same name with the same fields. */
+	r->body = arena_printf(r->a, "%.*s %.*s %.*s", S_ARG(base64url(r->a, u->up.sha256)),
+	    S_ARG(base64url(r->a, sha256_end(u->fields_hash))), S_ARG(u->up.file_name));
 	return r->route->handler(r);
 }
 
@@ -223,6 +227,7 @@ upload_begin(struct req *r)
 	if (!u->form)
 		return ERR_UNSUPPORTED_MEDIA_TYPE;
 	u->hash = sha256_new(r->a);
+	u->fields_hash = sha256_new(r->a);
 	u->chunk = arena_alloc(r->a, CHUNK_LEN);
 	u->up.fields = arena_alloc(r->a, r->route->body->len);
 	r->state = u;

@@ -215,5 +215,8 @@ worker_run(const char *group)
 	loop_arm(w.loop, &w.first_look, FIRST_LOOK_MS);
 	log_info("serving", "version", MILLRACE_VERSION);
 	loop_run(w.loop);
+	pipe_close(w.pipe);
+	arena_free(w.scratch);
+	loop_free(w.loop);
 	log_info("stopped");
 }

@@ -61,7 +61,12 @@ found(struct req *r)
 	if (!str_int(row_text(r, 0, 3), &len))
 		return ERR_INTERNAL;
 	s->blob = row_uuid(r, 0, 0);
-	s->mime_type = arena_str(r->a, row_text(r, 0, 2));
+	/* The runner writes text as UTF-8; without a charset browsers would take Latin-1. */
+	s->mime_type = arena_printf(r->a, "%.*s%s", S_ARG(row_text(r, 0, 2)),
+	    str_starts(row_text(r, 0, 2), S("text/")) &&
+		    !memchr(row_text(r, 0, 2).p, ';', row_text(r, 0, 2).n)
+		? "; charset=utf-8"
+		: "");
 	s->len = (size_t)len;
 	s->bytes = arena_alloc(r->a, s->len + 1);
 	r->state = s;

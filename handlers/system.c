@@ -93,9 +93,12 @@ system_metrics(struct req *r)
 enum err
 system_openapi(struct req *r)
 {
+	static struct arena *kept;
 	static struct str document;
 
-	if (!document.p)
-		document = openapi_document(arena_new());
+	if (!kept) {
+		kept = arena_new();
+		document = openapi_document(kept);
+	}
 	return reply_json(r, 200, document);
 }
