@@ -1,7 +1,15 @@
 #include "retrieve.h"
 #include "words.h"
 
-/* The next word of the text, folded; 0 letters at its end. */
+/* Scripts that are written without spaces: Thai, Lao, Burmese, Khmer, and all of East Asia. */
+static bool
+is_unspaced(uint32_t c)
+{
+	return c >= 0x2e80 || (c >= 0xe00 && c <= 0xeff) || (c >= 0x1000 && c <= 0x109f) ||
+	       (c >= 0x1780 && c <= 0x17ff);
+}
+
+/* The next word of the text, folded; 0 letters at its end. Without spaces every two neighbours are a word. */
 static size_t
 word_next(struct str *text, uint32_t letters[WORD_LETTERS])
 {
@@ -11,8 +19,12 @@ word_next(struct str *text, uint32_t letters[WORD_LETTERS])
 		uint32_t c;
 		size_t len = utf8_next(*text, &c);
 
-		if (!is_word_char(c) && n > 0)
+		if (n > 0 && (!is_word_char(c) || is_unspaced(c) != is_unspaced(letters[0])))
 			break;
+		if (n == 1 && is_unspaced(c)) {
+			letters[n++] = fold_char(c);
+			break;
+		}
 		text->p += len;
 		text->n -= len;
 		if (is_word_char(c) && n < WORD_LETTERS)

@@ -96,6 +96,10 @@ test_words(void)
 	words_of(S("When did the Miller open the gates, the MILLER?"), &w);
 	check("each word once", w.n == 6);
 	check("found in other forms", words_in(&w, S("the millers open a gate")) == 0x3c);
+	words_of(S("水車は川"), &w);
+	check("pairs where no spaces are", w.n == 4 &&
+					       words_in(&w, S("大きな水車は川のそば")) == 0x7 &&
+					       words_in(&w, S("火車")) == 0);
 	words_of(S(""), &w);
 	check("none in nothing", w.n == 0 && words_in(&w, S("text")) == 0);
 }
