@@ -99,6 +99,18 @@ export async function running(users, n, options) {
 	return { chats, ended };
 }
 
+/* A GET, repeated where nginx closed the kept connection under it, as browsers do. */
+async function get(chat, path) {
+	for (let tries = 0; ; tries++) {
+		try {
+			return (await chat.user.api.get(path)).json;
+		} catch (e) {
+			if (e.code !== "ECONNRESET" || tries > 3)
+				throw e;
+		}
+	}
+}
+
 /* What this chat's reader has seen, and what is stored of it. */
 async function assertWhole(chat) {
 	assertOneEnd(chat.events);
@@ -107,11 +119,11 @@ async function assertWhole(chat) {
 	assert.equal(done.content, chat.text);
 	assert.equal(done.finishReason, "stop");
 	assert.equal(done.usage.provider, "openai");
-	const { json } = await chat.user.api.get(`/api/conversations/${chat.conversation}`);
-	assert.deepEqual(json.messages.map((m) => [m.role, m.content, m.status]),
+	const { messages } = await get(chat, `/api/conversations/${chat.conversation}`);
+	assert.deepEqual(messages.map((m) => [m.role, m.content, m.status]),
 	    [["user", chat.message, "complete"], ["assistant", chat.text, "complete"]]);
-	assert.equal(done.messageId, json.messages[1].id);
-	const run = (await chat.user.api.get(`/api/runs/${chat.run}`)).json;
+	assert.equal(done.messageId, messages[1].id);
+	const run = await get(chat, `/api/runs/${chat.run}`);
 	assert.equal(run.status, "completed");
 	assert.equal(run.lastEventId, chat.events.length);
 }

@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { openSync, closeSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { newUser, start } from "../js/instance.mjs";
@@ -56,7 +56,8 @@ export const revived = (millrace, role, before) => until(() => {
 
 /* Stops a role for good, keeper and all. Gives the function that starts it again. */
 export async function halt(millrace, role) {
-	const keeper = Number(readFileSync(join(millrace.runDir, `${role}.pid`), "utf8"));
+	const pidFile = join(millrace.runDir, `${role}.pid`);
+	const keeper = Number(readFileSync(pidFile, "utf8"));
 	const split = (file) => readFileSync(`/proc/${keeper}/${file}`, "utf8").split("\0").filter(Boolean);
 	const [command, ...args] = split("cmdline");
 	const env = Object.fromEntries(split("environ").map((line) => line.split(/=(.*)/s).slice(0, 2)));
@@ -68,7 +69,8 @@ export async function halt(millrace, role) {
 		closeSync(log);
 		await once(child, "spawn");
 		child.unref();
-		await until(() => millrace.pids(role).length > 0, `${role} runs again`);
+		await until(() => existsSync(pidFile) && readFileSync(pidFile, "utf8") === `${child.pid}\n`
+		    && millrace.pids(role).length > 0, `${role} runs again`);
 	};
 }
 

@@ -1,0 +1,100 @@
+/* The queue when it is full, unfair load, jobs that nobody can finish; and readers that take nothing for a minute. */
+import test, { after, before } from "node:test";
+import assert from "node:assert/strict";
+import { assertOverloaded, column, halt, kill, revived, sleep, until, value, world } from "./faults.mjs";
+import { stall } from "./stalled.mjs";
+import { Chat, assertAllWhole, running } from "./chats.mjs";
+import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
+import { assertStatus } from "../js/expect.mjs";
+import { newUser } from "../js/instance.mjs";
+
+const QUEUE_MAX = 120, SLOTS = 8;
+let w, minute;
+
+before(async () => {
+	w = await world("queue", { MILLRACE_QUEUE_MAX: String(QUEUE_MAX), MILLRACE_RUNNER_JOBS: String(SLOTS),
+		MILLRACE_USER_JOBS: "16" }, 3);
+	/* goes on beside the other tests, and is looked at by the last one */
+	minute = await stall(w, 10, 60);
+});
+after(() => w?.stop());
+
+test("a user with a hundred chats does not starve another", async () => {
+	const [many, one] = w.users;
+	const hundred = Array.from({ length: 100 }, () => new Chat(many, { words: 10, delay: 60 }));
+	const ended = Promise.all(hundred.map((c) => c.complete()));
+	await until(async () => Number(await value(w.millrace, "select count(*) from job where state = 'queued'")) > 70, "a queue");
+	const at = Date.now();
+	const single = await new Chat(one, { words: 10, delay: 60 }).complete();
+	const took = Date.now() - at;
+	const waiting = Number(await value(w.millrace, "select count(*) from job where state = 'queued'"));
+	await ended;
+	assert.ok(waiting > 20, `only ${waiting} were still waiting then`);
+	assert.ok(took < 3000, `${took} ms, of which the chat itself takes 600`);
+	await assertAllWhole(w.millrace, [...hundred, single]);
+});
+
+test("a full queue refuses with 503; all that it took is done when the runner is back", async () => {
+	const [user, other] = w.users;
+	const resume = await halt(w.millrace, "runner");
+	const accepted = Array.from({ length: QUEUE_MAX }, () => new Chat(user, { words: 3, delay: 1 }));
+	const ended = Promise.all(accepted.map(async (c) => c.follow(await c.open())));
+	await until(() => accepted.every((c) => c.run), "all are taken");
+	for (const caller of [user, other]) {
+		assertOverloaded(await caller.api.post("/api/chat", { message: "one too many" }));
+		assertOverloaded(await caller.api.upload("/api/documents/upload", { name: "d", file: { filename: "d.txt", bytes: "text" } }));
+		assertOverloaded(await caller.api.get("/api/documents/search?q=text"));
+		assertStatus(await caller.api.get("/api/user"), 200);
+	}
+	assert.equal(await value(w.millrace, "select count(*) from message where content = 'one too many'"), "0");
+	assert.deepEqual(accepted.flatMap((c) => c.refusals), []);
+	await resume();
+	await ended;
+	await assertAllWhole(w.millrace, accepted);
+	assertDone((await new Chat(other, { words: 3, delay: 1 }).complete()).end);
+});
+
+test("a runner killed until the attempts are used up: error, dead, listed, retried", async () => {
+	const { chats: [chat], ended } = await running(w.users.slice(2), 1, { words: 90, delay: 50 });
+	for (let attempt = 1; attempt <= 3; attempt++) {
+		const said = chat.events.length;
+		await until(async () => await value(w.millrace, `select attempts from job where run_id = '${chat.run}' and state = 'running'`)
+		    === String(attempt) && (attempt === 1 || chat.events.length > said), `attempt ${attempt}`);
+		await revived(w.millrace, "runner", await kill(w.millrace, "runner"));
+	}
+	await ended;
+	assertOneEnd(chat.events);
+	assert.equal(chat.end.event, "error");
+	assert.ok(chat.end.data.message, JSON.stringify(chat.end.data));
+	const said = contentOf(chat.events);
+	assert.ok(said !== "" && chat.text.startsWith(said) && said !== chat.text, said);
+	const run = assertStatus(await chat.user.api.get(`/api/runs/${chat.run}`), 200).json;
+	assert.deepEqual([run.status, run.error.code], ["failed", chat.end.data.code]);
+	const { messages } = assertStatus(await chat.user.api.get(`/api/conversations/${chat.conversation}`), 200).json;
+	assert.deepEqual(messages.map((m) => [m.role, m.content, m.status]),
+	    [["user", chat.message, "complete"], ["assistant", said, "partial"]]);
+	assert.ok(Number(await value(w.millrace, `select sum(output_tokens) from usage_event where run_id = '${chat.run}'`)) > 0,
+	    "what was said is not charged");
+
+	const list = (await w.millrace.ctl("jobs", "list", "--state", "dead")).stdout;
+	assert.match(list, new RegExp(`^${chat.run} +chat +dead +\\S+ +3/?3? .*\\S$`, "m"), list);
+	const retried = (await w.millrace.ctl("jobs", "retry", chat.run)).stdout;
+	const again = retried.match(/[0-9a-f-]{36}/g).find((id) => id !== chat.run);
+	assert.ok(again, retried);
+	const stream = await chat.user.api.resume(again);
+	const events = await stream.all();
+	assertOneEnd(events);
+	assertDone(events.at(-1));
+	assert.equal((await chat.user.api.get(`/api/runs/${again}`)).json.status, "completed");
+	assert.doesNotMatch((await w.millrace.ctl("jobs", "list", "--state", "dead")).stdout, new RegExp(chat.run));
+	await assert.rejects(w.millrace.ctl("jobs", "retry", chat.run), "a job was retried twice");
+});
+
+test("readers that take nothing for a minute cost less than 1 MiB each, are closed, and resume", async () => {
+	await minute.done;
+});
+
+test("nothing is left open", async () => {
+	assert.deepEqual(await column(w.millrace, "select id from run where ended_at is null"), []);
+	assert.equal(w.standin.open, 0);
+});
