@@ -148,8 +148,10 @@ test("a written file is an artifact: read it, write it again, and nobody else", 
 	assert.equal(second.events.find((e) => e.event === "artifact").data.version, 2);
 	const read = await ask('[[tool:read_file {"name":"notes.md"}]]', more);
 	assert.match(JSON.stringify(activities(read.events, "tool_result")[0].output), /two/);
-	const old = assertStatus(await user.api.get(path), 200).text;
-	assert.ok([text, "two"].includes(old));
+	assert.equal(assertStatus(await user.api.get(path), 200).text, text, "an artifact is one version");
+	const other = await newUser(api);
+	const stolen = await ask('[[tool:read_file {"name":"notes.md"}]]', {}, other.api);
+	assert.doesNotMatch(JSON.stringify(activities(stolen.events, "tool_result")[0].output), /two|Grüße/);
 });
 
 test("bad tool calls are answered to the model, and the run goes on", async () => {
@@ -247,8 +249,7 @@ test("a reader that resumes from beyond its end is let go when the run ends", as
 	const lost = await user.api.resume(stream.headers["x-run-id"], 100000);
 	const nothing = lost.all();
 	await stream.all();
-	const seen = await Promise.race([nothing, sleep(3000).then(() => "still open")]);
-	assert.equal(seen.at(-1)?.event, "done", String(seen));
+	assert.deepEqual(await Promise.race([nothing, sleep(3000).then(() => "still open")]), []);
 	lost.close();
 });
 

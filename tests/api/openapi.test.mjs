@@ -52,6 +52,18 @@ test("every operation says who may call, what comes in and what goes out", () =>
 	}
 });
 
+test("a reply's schema says what is always there, and of which type", () => {
+	for (const [name, schema] of Object.entries(document.components.schemas)) {
+		if (schema.type !== "object" || name === "OpenApi")
+			continue;
+		assert.ok(schema.required?.length > 0, `${name}: nothing is required`);
+		for (const field of schema.required)
+			assert.ok(schema.properties[field], `${name}.${field} is required and not described`);
+		for (const [field, type] of Object.entries(schema.properties))
+			assert.ok(Object.keys(type).length > 0 || field === "outcome", `${name}.${field} may be anything`);
+	}
+});
+
 test("operations that need a user say so, and those that do not answer without one", async () => {
 	const { token } = await newUser(api);
 	assert.ok(token);
