@@ -151,8 +151,11 @@ hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e)
 		t->latest = seq;
 	t->busy++;
 	DL_FOREACH_SAFE (t->subs, s, next) {
-		if (s->sent >= seq)
+		if (s->sent >= seq) {
+			if (e && event_is_terminal(e) && s->ops->over)
+				s->ops->over(s);
 			continue;
+		}
 		if (e && s->sent == seq - 1) {
 			/* Set first: taking the last event makes it leave. */
 			s->sent = seq;
@@ -236,6 +239,8 @@ hub_read_event(struct topic *t, struct event *e)
 
 		/* Only to who has all that comes before this in the log: not to who joined since with less, nor to who had no room
 		   for the one before. Where seq jumps, what is missing has been dropped for its age. */
+		if (before >= e->seq && event_is_terminal(e) && s->ops->over)
+			s->ops->over(s);
 		if (before < t->read_upto || before >= e->seq)
 			continue;
 		s->sent = e->seq;

@@ -22,6 +22,9 @@ struct sub_ops {
 	bool (*ready)(const struct sub *s);
 	/* Takes the event, or answers false where there is no room. May leave its topic. */
 	bool (*take)(struct sub *s, struct event *e);
+	/* The topic's last event stands at or before where the subscriber began (a made-up Last-Event-ID): nothing will come.
+	   NULL where that cannot be. May leave its topic. */
+	void (*over)(struct sub *s);
 };
 
 struct sub {

@@ -57,7 +57,13 @@ take(struct sub *s, struct event *e)
 	return true;
 }
 
-static const struct sub_ops sse_sub = { .ready = ready, .take = take };
+static void
+over(struct sub *s)
+{
+	sse_end(conn_of_sub(s));
+}
+
+static const struct sub_ops sse_sub = { .ready = ready, .take = take, .over = over };
 
 static int64_t
 due_ms(const struct conn *c)

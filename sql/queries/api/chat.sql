@@ -12,10 +12,9 @@ SELECT run_json(r) AS body FROM run r WHERE r.id = $1 AND r.owner_id = caller_id
 -- What is needed to resume a run's stream; `kept` says whether its events are still there.
 -- name: run_resume
 -- args: id uuid
--- row: run_id uuid, conversation_id uuid, last_seq int8, kept bool, head int8
+-- row: run_id uuid, conversation_id uuid, last_seq int8, kept bool
 SELECT r.id AS run_id, r.conversation_id, r.last_seq,
-	r.ended_at IS NULL OR EXISTS (SELECT FROM stream_event e WHERE e.topic = 'run:' || r.id AND e.seq = r.last_seq) AS kept,
-	coalesce((SELECT t.seq FROM topic t WHERE t.name = 'run:' || r.id), 0) AS head
+	r.ended_at IS NULL OR EXISTS (SELECT FROM stream_event e WHERE e.topic = 'run:' || r.id AND e.seq = r.last_seq) AS kept
 FROM run r WHERE r.id = $1 AND r.owner_id = caller_id();
 
 -- name: run_cancel
