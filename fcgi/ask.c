@@ -2,7 +2,6 @@
 #include "fcgi/worker.h"
 
 /* Generated functions for sql/queries/api are for handlers; here the statements are put together by hand. */
-extern const struct query query_caller_session;
 extern const struct query query_idempotency_claim;
 extern const struct query query_idempotency_reply;
 
@@ -72,17 +71,6 @@ replay(void *arg, enum err e, int failed, struct str text, PGresult **res, int n
 	answer_now(r, e);
 }
 
-static size_t
-add_caller(struct req *r, struct pipe_statement *s, struct sql_arg *args)
-{
-	if (!r->signed_in)
-		return 0;
-	args[0] = (struct sql_arg){ .type = SQL_UUID, .u = r->caller.session };
-	args[1] = (struct sql_arg){ .type = SQL_BOOL, .b = r->route->caller == AUTH_ADMIN };
-	*s = (struct pipe_statement){ .query = &query_caller_session, .args = args, .n_args = 2 };
-	return 1;
-}
-
 static enum err
 send_unit(struct req *r, const struct pipe_statement *s, size_t n, pipe_done *done)
 {
@@ -96,8 +84,8 @@ static void
 ask_replay(struct req *r)
 {
 	struct pipe_statement s[ASK_STATEMENTS_MAX];
-	struct sql_arg caller[2], key = { .type = SQL_TEXT, .s = r->idempotency_key };
-	size_t n = add_caller(r, s, caller);
+	struct sql_arg caller[3], key = { .type = SQL_TEXT, .s = r->idempotency_key };
+	size_t n = caller_statement(r, s, caller);
 	enum err e;
 
 	s[n++] =
@@ -112,14 +100,18 @@ answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int
 	struct req *r = arg;
 	bool claimed = is_idempotent(r, r->asked);
 
-	if (e == ERR_CONFLICT && !text.p && claimed && failed == (r->signed_in ? 1 : 0)) {
+	if (e == ERR_CONFLICT && !text.p && claimed &&
+	    failed == (r->caller.how != CALLER_NOBODY ? 1 : 0)) {
 		ask_replay(r);
 		return;
 	}
-	if (e != ERR_OK)
+	if (e != ERR_OK) {
 		r->error_text = arena_str(r->a, text);
-	else
+	} else {
+		if (r->caller.how == CALLER_KEY)
+			(void)!uuid_parse(sql_get(res[0], 0, 0), &r->caller.user);
 		take_rows(r, &res[n - 1]);
+	}
 	answer_now(r, e);
 }
 
@@ -127,8 +119,8 @@ enum err
 req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n, answer_fn *answer)
 {
 	struct pipe_statement s[ASK_STATEMENTS_MAX];
-	struct sql_arg caller[2], claim[2], with_key[ASK_ARGS_MAX];
-	size_t count = add_caller(r, s, caller);
+	struct sql_arg caller[3], claim[2], with_key[ASK_ARGS_MAX];
+	size_t count = caller_statement(r, s, caller);
 
 	if (!r->worker->current)
 		return refuse(r, ERR_OVERLOADED,
@@ -159,8 +151,8 @@ enum err
 req_also(struct req *r, const struct query *q, const struct sql_arg *args, int n, pipe_done *done)
 {
 	struct pipe_statement s[2];
-	struct sql_arg caller[2];
-	size_t count = add_caller(r, s, caller);
+	struct sql_arg caller[3];
+	size_t count = caller_statement(r, s, caller);
 
 	s[count++] = (struct pipe_statement){ .query = q, .args = args, .n_args = n };
 	return send_unit(r, s, count, done);

@@ -84,7 +84,7 @@ put_parameters(struct buf *b, const struct route *r)
 static void
 put_body(struct buf *b, const struct route *r)
 {
-	if (!r->body)
+	if (r->body_kind == BODY_NONE)
 		return;
 	buf_printf(b, ",\"requestBody\":{\"required\":true,\"content\":{\"%s\":{\"schema\":",
 	    r->body_kind == BODY_UPLOAD ? "multipart/form-data" : "application/json");
@@ -92,7 +92,10 @@ put_body(struct buf *b, const struct route *r)
 		buf_put(b, S("{\"allOf\":[{\"type\":\"object\",\"properties\":{\"file\":{\"type\":"
 			     "\"string\",\"format\":\"binary\"}},"
 			     "\"required\":[\"file\"]},"));
-	fields_schema(b, r->body->p, r->body->n, !r->snake);
+	if (r->body)
+		fields_schema(b, r->body->p, r->body->n, !r->snake);
+	else
+		buf_put(b, S("{\"type\":\"object\"}"));
 	buf_put(b, r->body_kind == BODY_UPLOAD ? S("]}}}}") : S("}}}"));
 }
 

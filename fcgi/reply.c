@@ -204,7 +204,7 @@ hand_over(struct req *r, struct grant *g, const char *to)
 enum err
 res_stream(struct req *r, struct grant *g)
 {
-	g->expires_at = r->caller.expires_at;
+	g->expires_at = r->caller.claims.expires_at;
 	return hand_over(r, g, "run");
 }
 

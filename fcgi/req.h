@@ -22,6 +22,14 @@
 struct worker;
 typedef enum err answer_fn(struct req *r);
 
+/* Who is calling, and by what. */
+struct caller {
+	enum { CALLER_NOBODY, CALLER_SESSION, CALLER_KEY } how;
+	struct claims claims; /* CALLER_SESSION: the token's, by header or cookie */
+	struct str key_hash; /* CALLER_KEY: SHA-256 */
+	struct uuid user; /* of a key only known once the first statement has answered */
+};
+
 struct req {
 	struct loop_fd fd; /* the kept connection that it came on */
 	struct worker *worker;
@@ -38,8 +46,7 @@ struct req {
 	struct str body; /* read whole for BODY_JSON */
 	int64_t arrived_us;
 
-	bool signed_in;
-	struct claims caller; /* valid where signed_in */
+	struct caller caller;
 	int64_t rate_limit, rate_remaining, rate_reset; /* rate_limit 0: none applies */
 
 	void *state; /* the handler's own, in the arena */
@@ -59,6 +66,8 @@ struct req {
 
 /* --- what came in --- */
 
+/* The body as a JSON object, for what has no table; its text is r->body. */
+MUST_CHECK enum err body_object(struct req *r, json_object **out);
 /* Fills *into by the route's body table. ERR_BAD_REQUEST with every bad field named. */
 MUST_CHECK enum err body_bind(struct req *r, void *into);
 /* The same by the route's query table. */
@@ -67,6 +76,11 @@ MUST_CHECK enum err query_bind(struct req *r, void *into);
 struct uuid path_uuid(const struct req *r, size_t n);
 /* A request header or FastCGI parameter by its CGI name ("HTTP_ACCEPT"); absent where it was not sent. */
 struct str req_param(const struct req *r, const char *name);
+
+/* A cookie's value; absent where it did not come, or came twice (then somebody else has planted one). */
+struct str req_cookie(const struct req *r, struct str name);
+/* What the csrf_access_token cookie of a session is. */
+struct str csrf_token(struct arena *a, const struct claims *c);
 
 /* --- asking: used by the generated sql_… functions --- */
 

@@ -105,47 +105,6 @@ find_route(struct req *r)
 	return ERR_OK;
 }
 
-struct token_in {
-	struct str token;
-};
-static const struct field token_fields[] = {
-	F_STR(struct token_in, token, 0, 4096, OPTIONAL),
-};
-
-/* Which credential counts: Authorization before ?token= (for an EventSource, which cannot send headers). Absent: none came. */
-static struct str
-credential(struct req *r)
-{
-	struct str header = req_param(r, "HTTP_AUTHORIZATION"), scheme, rest;
-	struct token_in in = { 0 };
-	struct problems ignored = { .json.a = r->a };
-
-	if (!header.p) {
-		if (r->query_string.n > 0)
-			(void)!query_fields(r->a, token_fields, 1, r->query_string, &in, &ignored);
-		return in.token;
-	}
-	rest = str_cut(header, ' ', &scheme);
-	return str_eq_nocase(scheme, S("Bearer")) && rest.p ? str_trim(rest) : S("");
-}
-
-/* What the token says is checked here; that its session lasts, by the database. */
-static enum err
-identify(struct req *r)
-{
-	struct str token;
-
-	if (r->route->caller == AUTH_PUBLIC)
-		return ERR_OK;
-	token = credential(r);
-	if (!token.p)
-		return ERR_UNAUTHORIZED;
-	if (token_verify(token, &r->caller) != ERR_OK)
-		return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
-	r->signed_in = true;
-	return ERR_OK;
-}
-
 static enum err
 read_idempotency_key(struct req *r)
 {
@@ -192,6 +151,16 @@ read_body(struct req *r)
 	return ERR_OK;
 }
 
+/* Whom a request counts for: who is signed in, else the address. */
+static struct str
+rate_subject(struct req *r)
+{
+	if (r->route->rate == RATE_LOGIN || r->caller.how == CALLER_NOBODY)
+		return r->address;
+	return r->caller.how == CALLER_KEY ? base64url(r->a, r->caller.key_hash)
+					   : uuid_str(&r->caller.user);
+}
+
 static enum err
 begin(struct req *r)
 {
@@ -204,11 +173,9 @@ begin(struct req *r)
 		answer_options(r);
 		return ERR_OK;
 	}
-	if ((e = identify(r)) != ERR_OK)
+	if ((e = caller_identify(r)) != ERR_OK)
 		return e;
-	if ((e = rate_count(r, r->signed_in && r->route->rate != RATE_LOGIN
-				   ? uuid_str(&r->caller.user)
-				   : r->address)) != ERR_OK)
+	if ((e = rate_count(r, rate_subject(r))) != ERR_OK)
 		return e;
 	if ((e = read_idempotency_key(r)) != ERR_OK)
 		return e;
@@ -234,9 +201,8 @@ req_begin(struct req *r)
 }
 
 enum err
-body_bind(struct req *r, void *into)
+body_object(struct req *r, json_object **out)
 {
-	const struct field_table *t = r->route->body;
 	json_object *o;
 	const char *why;
 
@@ -247,6 +213,19 @@ body_bind(struct req *r, void *into)
 	}
 	if (!json_object_is_type(o, json_type_object))
 		return refuse(r, ERR_BAD_REQUEST, "The body must be a JSON object.");
+	*out = o;
+	return ERR_OK;
+}
+
+enum err
+body_bind(struct req *r, void *into)
+{
+	const struct field_table *t = r->route->body;
+	json_object *o;
+	enum err e;
+
+	if ((e = body_object(r, &o)) != ERR_OK)
+		return e;
 	if (!json_fields(r->a, t->p, t->n, o, into, &r->problems))
 		return refuse(r, ERR_BAD_REQUEST, "Some fields are not valid.");
 	return ERR_OK;

@@ -44,6 +44,11 @@ void worker_accept(struct worker *w);
 
 /* A request has arrived and its parameters are read: routes it, identifies, checks, calls the handler. */
 void req_begin(struct req *r);
+/* Finds and checks the caller's credential as far as that goes without the database: r->caller. ERR_UNAUTHORIZED where the route needs
+   one and none is valid, ERR_FORBIDDEN where a cookie came without its CSRF token. */
+MUST_CHECK enum err caller_identify(struct req *r);
+/* The statement that makes the caller the transaction's (args: room for 3). How many: 0 for nobody, else 1. */
+size_t caller_statement(struct req *r, struct pipe_statement *s, struct sql_arg *args);
 /* Ends the exchange once a reply was written: log line, counters, and the connection waits for the next request. */
 void req_end(struct req *r, int status);
 

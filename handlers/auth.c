@@ -21,8 +21,8 @@ struct login_in {
 };
 
 /* local@domain, without spaces or control characters: enough to tell a mistake; only a mail proves an address. */
-static bool
-is_email(struct str s)
+bool
+auth_is_email(struct str s)
 {
 	struct str local, domain = str_cut(s, '@', &local);
 
@@ -34,16 +34,16 @@ is_email(struct str s)
 	       domain.p[0] != '.' && domain.p[domain.n - 1] != '.';
 }
 
-static bool
-is_password(struct str s)
+bool
+auth_is_password(struct str s)
 {
 	return s.n >= PASSWORD_MIN && s.n <= PASSWORD_MAX;
 }
 
 static const struct field register_fields[] = {
-	F_CHECKED(
-	    struct register_in, email, 3, 254, REQUIRED, is_email, "must be an e-mail address"),
-	F_CHECKED(struct register_in, password, 1, PASSWORD_MAX, REQUIRED, is_password,
+	F_CHECKED(struct register_in, email, 3, 254, REQUIRED, auth_is_email,
+	    "must be an e-mail address"),
+	F_CHECKED(struct register_in, password, 1, PASSWORD_MAX, REQUIRED, auth_is_password,
 	    "must have 8 to 1024 bytes"),
 	F_STR(struct register_in, display_name, 1, 200, REQUIRED),
 };
@@ -107,11 +107,18 @@ refused(struct req *r)
 	return refuse(r, ERR_UNAUTHORIZED, "The address or the password is wrong.");
 }
 
+/* A sign-in under way: what was given, and what answers where it is right. */
+struct signing_in {
+	struct str name;
+	struct str password;
+	enum err (*open)(struct req *r, struct uuid user, struct str name);
+};
+
 /* Unknown address and wrong password take the same time and get the same words. */
 static enum err
 check_password(struct req *r)
 {
-	const struct login_in *in = r->state;
+	const struct signing_in *in = r->state;
 	int64_t wait;
 
 	if (str_int(row_text(r, 0, 0), &wait) && wait > 0) {
@@ -120,29 +127,44 @@ check_password(struct req *r)
 		    "Too many wrong passwords for this account; wait before the next try.");
 	}
 	if (!password_matches(row_text(r, 0, 2), in->password))
-		return sql_auth_failed(r, refused, in->email);
-	return sql_auth_session_open(
-	    r, logged_in, row_uuid(r, 0, 1), in->email, config()->session_seconds);
+		return sql_auth_failed(r, refused, in->name);
+	return in->open(r, row_uuid(r, 0, 1), in->name);
+}
+
+enum err
+auth_sign_in(struct req *r, struct str name, struct str password,
+    enum err (*open)(struct req *r, struct uuid user, struct str name))
+{
+	struct signing_in *in = arena_alloc(r->a, sizeof(*in));
+
+	*in = (struct signing_in){ name, password, open };
+	r->state = in;
+	return sql_auth_find(r, check_password, name);
+}
+
+static enum err
+open_token(struct req *r, struct uuid user, struct str name)
+{
+	return sql_auth_session_open(r, logged_in, user, name, config()->session_seconds);
 }
 
 /* POST /api/auth/login */
 enum err
 auth_login(struct req *r)
 {
-	struct login_in *in = arena_alloc(r->a, sizeof(*in));
+	struct login_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, in)) != ERR_OK)
+	if ((e = body_bind(r, &in)) != ERR_OK)
 		return e;
-	r->state = in;
-	return sql_auth_find(r, check_password, in->email);
+	return auth_sign_in(r, in.email, in.password, open_token);
 }
 
 /* POST /api/auth/logout: the token is of no use any more. */
 enum err
 auth_logout(struct req *r)
 {
-	return sql_auth_session_close(r, res_one, r->caller.session);
+	return sql_auth_session_close(r, res_one, r->caller.claims.session);
 }
 
 /* GET /api/auth/me */

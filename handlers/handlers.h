@@ -14,6 +14,33 @@ enum err auth_login(struct req *r);
 enum err auth_logout(struct req *r);
 enum err auth_me(struct req *r);
 
+/* local@domain; 8 to 1024 bytes. */
+bool auth_is_email(struct str s);
+bool auth_is_password(struct str s);
+/* Checks a password by the account's address or name, slowed after wrong ones; `open` then opens the session and answers. */
+enum err auth_sign_in(struct req *r, struct str name, struct str password,
+    enum err (*open)(struct req *r, struct uuid user, struct str name));
+
+/* session.c */
+extern const struct field_table session_login_body, session_register_body;
+enum err session_login(struct req *r);
+enum err session_logout(struct req *r);
+enum err session_register(struct req *r);
+enum err account_show(struct req *r);
+
+/* settings.c */
+enum err settings_show(struct req *r);
+enum err settings_merge(struct req *r);
+enum err settings_new_key(struct req *r);
+
+/* notifications.c */
+extern const struct field_table notification_list_query;
+enum err notification_list(struct req *r);
+enum err notification_show(struct req *r);
+enum err notification_read(struct req *r);
+enum err notification_read_all(struct req *r);
+enum err notification_delete(struct req *r);
+
 /* user.c */
 extern const struct field_table user_change_body;
 enum err user_show(struct req *r);

@@ -113,3 +113,9 @@ password_matches(struct str hash, struct str password)
 	return crypto_pwhash_str_verify(text, password.p ? password.p : "", password.n) == 0 &&
 	       real;
 }
+
+bool
+str_eq_secret(struct str a, struct str b)
+{
+	return a.n > 0 && a.n == b.n && sodium_memcmp(a.p, b.p, a.n) == 0;
+}

@@ -37,6 +37,8 @@ void sha256_add(struct sha256 *h, struct str bytes);
 struct str sha256_end(struct sha256 *h);
 /* HMAC-SHA-256 under a key derived from config()->jwt_secret for `purpose`; 32 bytes, the arena's. */
 struct str mac(struct arena *a, const char *purpose, struct str bytes);
+/* Equal, in a time that does not tell where they differ; absent or empty is equal to nothing. */
+bool str_eq_secret(struct str a, struct str b);
 void random_bytes(void *into, size_t len);
 
 #endif

@@ -35,3 +35,21 @@ RETURNING json_build_object('message', 'Logout successful') AS body;
 -- row: body json
 SELECT json_build_object('uid', id, 'email', email, 'displayName', display_name, 'token', NULL) AS body
 FROM app_user WHERE id = caller_id();
+
+-- Contract 4's account, and its session.
+-- name: session_register
+-- args: username text, password_hash text, email text, display_name text
+-- row: body json
+-- keep
+SELECT account_json(u) AS body FROM user_register_named($1, $2, $3, $4) u;
+
+-- name: session_open
+-- args: user_id uuid, name text, lifetime_seconds int8
+-- row: session_id uuid, issued_at int8, expires_at int8, body json
+SELECT s.session_id, extract(epoch FROM now())::bigint AS issued_at, extract(epoch FROM s.expires_at)::bigint AS expires_at,
+	account_json(u) AS body
+FROM login_succeeded($2) AS forgiven, session_open($1, make_interval(secs => $3::int8)) s, user_account($1) u;
+
+-- name: account_show
+-- row: body json
+SELECT account_json(u) AS body FROM app_user u WHERE u.id = caller_id();

@@ -1,8 +1,14 @@
 -- First statement of every signed-in request: makes the session's user the transaction's caller, or raises 401 or 403.
 -- name: caller_session
 -- args: session uuid, needs_admin bool
--- row: caller_session void
-SELECT caller_session($1, $2);
+-- row: user_id uuid
+SELECT caller_session($1, $2) AS user_id;
+
+-- The same by an API key's SHA-256.
+-- name: caller_key
+-- args: key_hash bytea, needs_admin bool, scope text
+-- row: user_id uuid
+SELECT caller_key($1, $2, $3) AS user_id;
 
 -- Claims an Idempotency-Key; raises MRIDM where there is a reply to repeat.
 -- name: idempotency_claim

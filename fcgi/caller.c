@@ -1,0 +1,143 @@
+/*
+ * Who is calling (DESIGN: who is calling). A credential is found and checked here as far as it can be without the database; the rest
+ * is the first statement of the request's transaction, which makes the caller its user or ends it.
+ */
+#include "fcgi/worker.h"
+
+extern const struct query query_caller_session;
+extern const struct query query_caller_key;
+
+#define KEY_PREFIX "mr_"
+#define KEY_LEN_MAX 128
+#define COOKIE_LEN_MAX 4096
+
+struct token_in {
+	struct str token;
+};
+static const struct field token_fields[] = {
+	F_STR(struct token_in, token, 0, 4096, OPTIONAL),
+};
+
+struct str
+req_cookie(const struct req *r, struct str name)
+{
+	struct str rest = req_param(r, "HTTP_COOKIE"), found = { NULL, 0 };
+
+	while (rest.n > 0) {
+		struct str pair, key, value;
+
+		rest = str_cut(rest, ';', &pair);
+		value = str_cut(str_trim(pair), '=', &key);
+		if (!str_eq(key, name) || !value.p)
+			continue;
+		/* Two of one name: a neighbour on a subdomain has planted one, and which is ours cannot be told. */
+		if (found.p)
+			return (struct str){ NULL, 0 };
+		found = value;
+	}
+	return found.n <= COOKIE_LEN_MAX ? found : (struct str){ NULL, 0 };
+}
+
+/* Bound to the session, so that planting both cookies on a victim is of no use. */
+struct str
+csrf_token(struct arena *a, const struct claims *c)
+{
+	return base64url(a, mac(a, "csrf", uuid_str(&c->session)));
+}
+
+/* The double submit: asked for where a cookie is what authenticated and the method changes something. */
+static enum err
+check_csrf(struct req *r)
+{
+	struct str header = req_param(r, "HTTP_X_CSRF_TOKEN"),
+		   cookie = req_cookie(r, S("csrf_access_token"));
+	struct str right = csrf_token(r->a, &r->caller.claims);
+
+	if (r->route->method == M_GET ||
+	    (str_eq_secret(header, right) && str_eq_secret(cookie, right)))
+		return ERR_OK;
+	return refuse(
+	    r, ERR_FORBIDDEN, "X-CSRF-Token must be the csrf_access_token cookie's value.");
+}
+
+static enum err
+by_token(struct req *r, struct str token)
+{
+	struct sha256 *h;
+
+	if (str_starts(token, S(KEY_PREFIX)) && token.n <= KEY_LEN_MAX) {
+		h = sha256_new(r->a);
+		sha256_add(h, token);
+		r->caller.key_hash = sha256_end(h);
+		r->caller.how = CALLER_KEY;
+		return ERR_OK;
+	}
+	if (token_verify(token, &r->caller.claims) != ERR_OK)
+		return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
+	r->caller.how = CALLER_SESSION;
+	r->caller.user = r->caller.claims.user;
+	return ERR_OK;
+}
+
+static enum err
+by_cookie(struct req *r, struct str token)
+{
+	enum err e;
+
+	if (str_starts(token, S(KEY_PREFIX)))
+		return ERR_UNAUTHORIZED;
+	if ((e = by_token(r, token)) != ERR_OK)
+		return e;
+	return check_csrf(r);
+}
+
+/* Authorization before the cookie, and that before ?token= (for an EventSource, which cannot send headers). */
+enum err
+caller_identify(struct req *r)
+{
+	struct str header = req_param(r, "HTTP_AUTHORIZATION"), cookie, scheme, rest;
+	struct token_in in = { 0 };
+	struct problems ignored = { .json.a = r->a };
+
+	if (r->route->caller == AUTH_PUBLIC)
+		return ERR_OK;
+	if (header.p) {
+		rest = str_cut(header, ' ', &scheme);
+		return by_token(
+		    r, str_eq_nocase(scheme, S("Bearer")) && rest.p ? str_trim(rest) : S(""));
+	}
+	cookie = req_cookie(r, S("access_token"));
+	if (cookie.p)
+		return by_cookie(r, cookie);
+	if (r->query_string.n > 0)
+		(void)!query_fields(r->a, token_fields, 1, r->query_string, &in, &ignored);
+	return in.token.p ? by_token(r, in.token) : ERR_UNAUTHORIZED;
+}
+
+/* What a route asks of an API key; sessions may do all that their user may. */
+static struct str
+scope_of(const struct route *route)
+{
+	return route->scope		? str_from(route->scope)
+	       : route->method == M_GET ? S("read")
+					: S("write");
+}
+
+size_t
+caller_statement(struct req *r, struct pipe_statement *s, struct sql_arg *args)
+{
+	bool by_key = r->caller.how == CALLER_KEY;
+
+	if (r->caller.how == CALLER_NOBODY)
+		return 0;
+	if (by_key)
+		args[0] = (struct sql_arg){ .type = SQL_BYTES, .s = r->caller.key_hash };
+	else
+		args[0] = (struct sql_arg){ .type = SQL_UUID, .u = r->caller.claims.session };
+	args[1] = (struct sql_arg){ .type = SQL_BOOL, .b = r->route->caller == AUTH_ADMIN };
+	args[2] = (struct sql_arg){ .type = SQL_TEXT, .s = scope_of(r->route) };
+	*s = (struct pipe_statement){ .query = by_key ? &query_caller_key : &query_caller_session,
+		.args = args,
+		.n_args = by_key ? 3 : 2 };
+	return 1;
+}
