@@ -97,6 +97,7 @@ growing(void)
 	struct arena *a = arena_new();
 	struct buf b = { .a = a };
 	bool whole = true, ended = true;
+	int64_t number;
 
 	CHECK("an empty buf is present", buf_str(&b).p && buf_str(&b).n == 0);
 	for (int i = 0; i < 20000; i++) {
@@ -107,7 +108,7 @@ growing(void)
 		ended &= b.p[b.n] == '\0';
 	}
 	for (int i = 0; i < 20000; i++)
-		whole &= atoi(b.p + (size_t)i * 6) == i;
+		whole &= str_int((struct str){ b.p + (size_t)i * 6, 5 }, &number) && number == i;
 	CHECK("a buf keeps what was put", whole && b.n == 120000);
 	CHECK("it ends in NUL after every call", ended);
 	for (size_t n = 250; n < 260; n++) {
