@@ -112,13 +112,23 @@ struct signing_in {
 	struct str name;
 	struct str password;
 	enum err (*open)(struct req *r, struct uuid user, struct str name);
+	struct uuid user; /* once the password was right */
 };
+
+static enum err
+rehashed(struct req *r)
+{
+	const struct signing_in *in = r->state;
+
+	return in->open(r, in->user, in->name);
+}
 
 /* Unknown address and wrong password take the same time and get the same words. */
 static enum err
 check_password(struct req *r)
 {
-	const struct signing_in *in = r->state;
+	struct signing_in *in = r->state;
+	struct str hash = row_text(r, 0, 2);
 	int64_t wait;
 
 	if (str_int(row_text(r, 0, 0), &wait) && wait > 0) {
@@ -126,9 +136,14 @@ check_password(struct req *r)
 		return refuse(r, ERR_RATE_LIMITED,
 		    "Too many wrong passwords for this account; wait before the next try.");
 	}
-	if (!password_matches(row_text(r, 0, 2), in->password))
+	if (!password_matches(hash, in->password))
 		return sql_auth_failed(r, refused, in->name);
-	return in->open(r, row_uuid(r, 0, 1), in->name);
+	in->user = row_uuid(r, 0, 1);
+	/* The cost has been changed since: now is when the password is known. */
+	if (password_is_outdated(hash))
+		return sql_password_rehash(
+		    r, rehashed, in->user, hash, password_hash(r->a, in->password));
+	return in->open(r, in->user, in->name);
 }
 
 enum err
@@ -137,7 +152,7 @@ auth_sign_in(struct req *r, struct str name, struct str password,
 {
 	struct signing_in *in = arena_alloc(r->a, sizeof(*in));
 
-	*in = (struct signing_in){ name, password, open };
+	*in = (struct signing_in){ .name = name, .password = password, .open = open };
 	r->state = in;
 	return sql_auth_find(r, check_password, name);
 }

@@ -28,6 +28,11 @@ enum err session_logout(struct req *r);
 enum err session_register(struct req *r);
 enum err account_show(struct req *r);
 
+/* reset.c */
+extern const struct field_table reset_ask_body, reset_confirm_body;
+enum err reset_ask(struct req *r);
+enum err reset_confirm(struct req *r);
+
 /* settings.c */
 enum err settings_show(struct req *r);
 enum err settings_merge(struct req *r);

@@ -115,6 +115,18 @@ password_matches(struct str hash, struct str password)
 }
 
 bool
+password_is_outdated(struct str hash)
+{
+	char text[crypto_pwhash_STRBYTES] = "";
+
+	if (!hash.p || hash.n >= sizeof(text))
+		return false;
+	memcpy(text, hash.p, hash.n);
+	return crypto_pwhash_str_needs_rehash(text, (unsigned long long)config()->argon2_ops,
+		   (size_t)config()->argon2_kib * 1024) == 1;
+}
+
+bool
 str_eq_secret(struct str a, struct str b)
 {
 	return a.n > 0 && a.n == b.n && sodium_memcmp(a.p, b.p, a.n) == 0;

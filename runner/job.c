@@ -22,6 +22,7 @@ static const struct job_kind kinds[] = {
 	{ "chat", chat_run },
 	{ "ingest", ingest_run },
 	{ "search", search_run },
+	{ "mail", mail_run },
 };
 
 struct runner me;
@@ -258,9 +259,9 @@ begin(struct job *j)
 
 /* Gives the job back: after an error the attempt counts and the next one is later; at shutdown neither. */
 static void
-give_back(struct job *j, const char *why)
+give_back(struct job *j, const char *why, int64_t wait_ms)
 {
-	int64_t wait = why ? (500 << (j->attempt < 6 ? j->attempt : 6)) : 0;
+	int64_t wait = wait_ms ? wait_ms : why ? (500 << (j->attempt < 6 ? j->attempt : 6)) : 0;
 	struct str delay = arena_printf(
 	    j->a, "%lld milliseconds", (long long)(wait ? wait / 2 + jitter(wait) : 0));
 	PGresult *res = NULL;
@@ -311,9 +312,9 @@ settle(struct job *j, struct outcome o)
 	else if (o.end == END_STOPPED && stop == STOP_CANCELLED)
 		fail(j, "cancelled", job_failed("CANCELLED", "The run was cancelled."));
 	else if (o.end == END_STOPPED && stop == STOP_SHUTDOWN)
-		give_back(j, NULL);
+		give_back(j, NULL, 0);
 	else if (j->attempt < j->max_attempts)
-		give_back(j, o.message ? o.message : "it stopped unasked");
+		give_back(j, o.message ? o.message : "it stopped unasked", o.wait_ms);
 	else
 		fail(j, "failed",
 		    (struct outcome){ .end = END_FAILED,

@@ -11,6 +11,7 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
+#include "mail/mail.h"
 #include "outside/http.h"
 #include "provider.h"
 #include "runner.h"
@@ -23,7 +24,7 @@ usage(FILE *out)
 {
 	fputs("Usage: millrace-runner [--help | --version]\n\n"
 	      "Takes jobs from the queue in PostgreSQL and does them: chats, the ingestion of "
-	      "documents, searches.\n"
+	      "documents, searches, mails.\n"
 	      "SIGTERM gives the running ones back and ends it. Several may run, on any number of "
 	      "hosts.\n\n",
 	    out);
@@ -94,6 +95,7 @@ run(void)
 	raise_limits();
 	(void)process_started();
 	http_init();
+	mail_init();
 	(void)provider_default();
 	if (!db_wait_current(db, asked_to_end))
 		exit(0);

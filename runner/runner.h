@@ -58,6 +58,7 @@ struct outcome {
 	const char *code;
 	const char *message; /* lives as long as the job's arena, or for good */
 	bool dead; /* END_FAILED: keep the job for `millracectl jobs` */
+	int64_t wait_ms; /* END_AGAIN: about how long until then; 0: soon */
 };
 
 /* A kind of job: one row in job.c's table. */
@@ -68,6 +69,7 @@ struct job_kind {
 struct outcome chat_run(struct job *j);
 struct outcome ingest_run(struct job *j);
 struct outcome search_run(struct job *j);
+struct outcome mail_run(struct job *j);
 
 /* Set once before the first thread starts. */
 struct runner {

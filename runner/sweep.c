@@ -15,6 +15,7 @@
 #define SWEEP_MS 3000
 #define SEEN_MS 5000
 #define OLD_MS (60 * 1000)
+#define MAIL_MS 1000
 
 static pthread_t thread;
 static atomic_bool ending;
@@ -45,6 +46,19 @@ sweep_old(struct arena *a)
 
 	if (db_runner_old_sweep(db, a, NULL, config()->event_hours) != ERR_OK)
 		log_warn("what is old could not be swept away");
+	if (db_runner_resets_sweep(db, a, NULL) != ERR_OK)
+		log_warn("old links for new passwords could not be swept away");
+	db_pool_give(me.pool, db);
+}
+
+/* Requests for a new password become mails here, apart from the requests themselves (0012_mail_oauth.sql says why). */
+static void
+take_resets(struct arena *a)
+{
+	struct db *db = db_pool_take(me.pool);
+
+	if (db_runner_resets_take(db, a, NULL) != ERR_OK)
+		log_warn("requests for a new password could not be looked at");
 	db_pool_give(me.pool, db);
 }
 
@@ -101,7 +115,7 @@ static void *
 sweep_thread(void *arg)
 {
 	int64_t next_sweep = now_ms() + jitter(SWEEP_MS), next_seen = 0,
-		next_old = now_ms() + jitter(OLD_MS / 4);
+		next_old = now_ms() + jitter(OLD_MS / 4), next_mail = 0;
 	struct arena *a = arena_new();
 
 	(void)arg;
@@ -115,6 +129,10 @@ sweep_thread(void *arg)
 		if (ms >= next_sweep) {
 			sweep_jobs(a);
 			next_sweep = now_ms() + SWEEP_MS * 3 / 4 + jitter(SWEEP_MS / 2);
+		}
+		if (ms >= next_mail) {
+			take_resets(a);
+			next_mail = now_ms() + MAIL_MS * 3 / 4 + jitter(MAIL_MS / 2);
 		}
 		if (ms >= next_old) {
 			sweep_old(a);

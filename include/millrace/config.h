@@ -43,6 +43,13 @@ struct config {
 	const char *openai_model;
 	int64_t provider_seconds; /* a model call's longest silence */
 
+	const char *smtp_url; /* smtp:// or smtps://; "": no mail */
+	const char *smtp_tls; /* required or off */
+	const char *smtp_user;
+	const char *smtp_password;
+	const char *smtp_from;
+	const char *reset_url; /* the page for a new password, with {token} */
+
 	int64_t stream_ping_seconds; /* `: ping` on a quiet SSE stream */
 	int64_t stream_stall_seconds; /* a reader that takes nothing for so long is closed */
 	int64_t stream_connections; /* held at once by one streamd */

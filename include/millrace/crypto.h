@@ -24,6 +24,8 @@ MUST_CHECK enum err token_verify(struct str token, struct claims *out);
 struct str password_hash(struct arena *a, struct str password);
 /* An absent hash costs as much time as a real one, and never matches. */
 bool password_matches(struct str hash, struct str password);
+/* Was it made at another cost than config()'s? */
+bool password_is_outdated(struct str hash);
 
 /* base64url without padding (RFC 4648, section 5). */
 struct str base64url(struct arena *a, struct str bytes);

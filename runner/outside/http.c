@@ -58,6 +58,14 @@ on_tls(CURL *easy, void *context, void *arg)
 	return CURLE_OK;
 }
 
+void
+http_trust(void *easy)
+{
+	curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+}
+
 static struct tools *
 tools_take(void)
 {
@@ -184,9 +192,7 @@ set_up(CURL *easy, struct http_post *p, struct transfer *t, struct curl_slist *l
 	curl_easy_setopt(
 	    easy, CURLOPT_PROTOCOLS_STR, strncasecmp(p->url, "http:", 5) == 0 ? "http" : "https");
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
-	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+	http_trust(easy);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);

@@ -32,6 +32,11 @@ passwords(void)
 					      !password_matches(S("$argon2id$v=19$"), S("x")));
 	hash = (struct str){ memset(arena_alloc(mem, 5000), 'x', 5000), 5000 };
 	CHECK("nor one that is too long", !password_matches(hash, S("nobody's password")));
+	CHECK("only a hash of another cost is outdated",
+	    !password_is_outdated(other) &&
+		password_is_outdated(S("$argon2id$v=19$m=65536,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$"
+				       "0000000000000000000000000000000000000000000")) &&
+		!password_is_outdated((struct str){ NULL, 0 }));
 	hash = password_hash(mem, (struct str){ NULL, 0 });
 	CHECK("an empty password is one", password_matches(hash, S("")));
 }

@@ -1,0 +1,20 @@
+-- The same work for every address, whether there is an account or not.
+-- name: reset_ask
+-- args: email text
+-- row: body json
+SELECT json_build_object('message', 'Password reset email sent') AS body FROM reset_ask($1) AS asked;
+
+-- name: reset_is_valid
+-- args: token_hash bytea
+-- row: valid bool
+SELECT reset_is_valid($1) AS valid;
+
+-- name: reset_confirm
+-- args: token_hash bytea, password_hash text
+-- row: body json
+SELECT json_build_object('message', 'Password reset successful') AS body FROM reset_confirm($1, $2) AS done;
+
+-- name: password_rehash
+-- args: user_id uuid, old text, new text
+-- row: password_rehash void
+SELECT password_rehash($1, $2, $3);

@@ -1,0 +1,13 @@
+-- Makes mails of what was asked for.
+-- name: runner_resets_take
+-- row: n int8
+SELECT reset_take() AS n;
+
+-- name: runner_resets_sweep
+-- row: reset_sweep void
+SELECT reset_sweep();
+
+-- name: runner_reset_prepare
+-- args: run_id uuid, runner text, attempt int4, token_hash bytea
+-- row: email text
+SELECT email FROM reset_prepare($1, $2, $3, $4);

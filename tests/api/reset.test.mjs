@@ -1,0 +1,256 @@
+/* A forgotten password: the mail, its link, and what using it does. */
+import test, { after, before } from "node:test";
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { PASSWORD, ROOT, newAddress, newUser, privateInstance, shared } from "../js/instance.mjs";
+import { assertError, assertKeys, assertStatus, until } from "../js/expect.mjs";
+import * as smtp from "../standin/smtp.mjs";
+
+const NEW = "another horse 8";
+const PAGE = "https://app.example.com/reset?a=1&token={token}#top";
+let api, millrace, relay;
+before(async () => {
+	relay = await smtp.start();
+	millrace = await privateInstance("reset", { SMTP_URL: relay.url, SMTP_USER: smtp.USER, SMTP_PASSWORD: smtp.PASSWORD,
+		SMTP_FROM: "Millrace Mill <no-reply@mill.example.com>", MILLRACE_RESET_URL: PAGE, SSL_CERT_FILE: relay.cert });
+	({ api } = millrace);
+});
+after(async () => {
+	await millrace?.stop();
+	await relay?.close();
+});
+
+const WAIT = 120000;        /* for what comes by itself, on a machine that is busy */
+const ask = (email, from = api.fresh()) => from.post("/api/auth/reset-password", { email });
+const confirm = (token, password = NEW) => api.fresh().post("/api/auth/reset-password/confirm", { token, password });
+const login = (email, password) => api.fresh().post("/api/auth/login", { email, password });
+const SAME = { message: "Password reset email sent" };
+const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
+
+async function mailsTo(email, n = 1) {
+	await until(() => relay.to(email).length >= n, `${n} mails to ${email}`, WAIT);
+	return relay.to(email);
+}
+const tokenOf = (mail) => {
+	const found = /^https:\/\/app\.example\.com\/reset\?a=1&token=([\w-]{43})#top$/m.exec(mail.text.replaceAll("\r", ""));
+	assert.ok(found, mail.text);
+	return found[1];
+};
+async function askFor(email) {
+	assert.deepEqual(assertStatus(await ask(email), 200).json, SAME);
+	return tokenOf((await mailsTo(email))[0]);
+}
+/* A mail's run of this user, once it has ended. */
+const ended = (uid) => until(async () => {
+	const [row] = (await millrace.psql(`SELECT r.id, r.status, r.error_code FROM run r WHERE r.owner_id = '${uid}'
+		AND r.kind = 'mail' AND r.ended_at IS NOT NULL`)).trim().split("\n");
+	const [id, status, code] = row.split("|");
+	return id && { id, status, code };
+}, "the mail's end", WAIT);
+
+/* Nothing of earlier tests is on its way any more. */
+const quiet = () => until(async () => (await millrace.psql(`SELECT (SELECT count(*) FROM reset_ask WHERE email IS NOT NULL)
+	+ (SELECT count(*) FROM run WHERE kind = 'mail' AND ended_at IS NULL)`)).trim() === "0", "the end of all mails", WAIT);
+
+test("the mail: both forms, one reader, nothing of anybody's in its headers", async () => {
+	const email = newAddress();
+	await newUser(api, { email, display_name: "<b>Eve</b>\u2028Bcc: x@example.org" });
+	const token = await askFor(email);
+	const [mail] = relay.to(email);
+	assert.deepEqual(mail.faults, []);
+	assert.deepEqual(mail.envelope, { from: "no-reply@mill.example.com", to: [email] });
+	assert.deepEqual([mail.from.address, mail.from.name], ["no-reply@mill.example.com", "Millrace Mill"]);
+	assert.deepEqual(mail.to.map((t) => t.address), [email]);
+	assert.match(mail.messageId, /^<[0-9a-f]{32}@mill\.example\.com>$/);
+	assert.equal(mail.headers.find((h) => h.key === "auto-submitted").value, "auto-generated");
+	assert.match(mail.headers.find((h) => h.key === "content-type").value, /^multipart\/alternative;/);
+	assert.ok(!Number.isNaN(Date.parse(mail.date)));
+	assert.ok(mail.html.includes(`href="https://app.example.com/reset?a=1&#38;token=${token}#top"`), mail.html);
+	assert.ok(!/Eve|Bcc/.test(mail.raw + mail.text + mail.html), "a name that a user chose");
+	assert.ok(relay.commands.includes("auth encrypted") && !relay.commands.includes("auth in clear"));
+});
+
+test("the link sets the password, once, and ends every session", async () => {
+	const user = await newUser(api);
+	const second = assertStatus(await login(user.email, PASSWORD), 200).json.token;
+	const other = await newUser(api);
+	const token = await askFor(user.email);
+	assert.deepEqual(assertStatus(await confirm(token), 200).json, { message: "Password reset successful" });
+	assertError(await user.api.get("/api/user"), "UNAUTHORIZED");
+	assertError(await api.as(second).get("/api/user"), "UNAUTHORIZED");
+	assertStatus(await other.api.get("/api/user"), 200);
+	assertError(await login(user.email, PASSWORD), "UNAUTHORIZED");
+	assertStatus(await login(user.email, NEW), 200);
+	assertError(await confirm(token, "a third horse 9"), "BAD_REQUEST");
+	assertStatus(await login(user.email, NEW), 200);
+});
+
+test("of many at once with one token one wins", async () => {
+	const user = await newUser(api);
+	const token = await askFor(user.email);
+	const passwords = [1, 2, 3, 4, 5].map((n) => `horse number ${n}`);
+	const statuses = (await Promise.all(passwords.map((p) => confirm(token, p)))).map((r) => r.status);
+	assert.deepEqual([...statuses].sort(), [200, 400, 400, 400, 400]);
+	assertStatus(await login(user.email, passwords[statuses.indexOf(200)]), 200);
+});
+
+test("a token that is too old, or none, or of a disabled account", async () => {
+	const user = await newUser(api);
+	const token = await askFor(user.email);
+	for (const bad of ["x", token.slice(0, -1), token + "A", token.toUpperCase(), "' OR 1=1 --", "é"])
+		assertError(await confirm(bad), "BAD_REQUEST");
+	await millrace.psql(`UPDATE app_user SET disabled_at = now() WHERE id = '${user.uid}'`);
+	assertError(await confirm(token), "BAD_REQUEST");
+	await millrace.psql(`UPDATE app_user SET disabled_at = NULL WHERE id = '${user.uid}'`);
+	const left = (await millrace.psql(`SELECT extract(epoch FROM expires_at - now()) FROM password_reset WHERE user_id = '${user.uid}'`)).trim();
+	assert.ok(Number(left) > 0 && Number(left) <= 3600, left);
+	await millrace.psql(`UPDATE password_reset SET expires_at = now() WHERE user_id = '${user.uid}'`);
+	assertError(await confirm(token), "BAD_REQUEST");
+	assertStatus(await login(user.email, PASSWORD), 200);
+});
+
+test("what is missing or out of bounds is named", async () => {
+	const path = "/api/auth/reset-password";
+	for (const bad of [{}, { email: "nobody" }, { email: 5 }, { email: "a@b.c\r\nBcc: x@example.org" }, { email: "a@b.c, x@example.org" }])
+		assertError(await api.fresh().post(path, bad), "BAD_REQUEST", ["email"]);
+	assertError(await api.fresh().post(`${path}/confirm`, {}), "BAD_REQUEST", ["token", "password"]);
+	assertError(await api.fresh().post(`${path}/confirm`, { token: "x".repeat(129), password: "short" }), "BAD_REQUEST", ["token", "password"]);
+});
+
+test("an address without an account gets the same words in the same time, and no mail", async () => {
+	const user = await newUser(api);
+	const times = { known: [], unknown: [] };
+	const bodies = new Set();
+	for (let i = 0; i < 9; i++)
+		for (const kind of ["known", "unknown"]) {
+			const from = api.fresh();
+			const email = kind === "known" ? user.email : newAddress();
+			await from.get("/healthz");         /* the connection is there */
+			const at = performance.now();
+			const reply = assertStatus(await ask(email, from), 200);
+			times[kind].push(performance.now() - at);
+			bodies.add(reply.text);
+		}
+	assert.equal(bodies.size, 1);
+	const [known, unknown] = [Math.min(...times.known), Math.min(...times.unknown)];
+	assert.ok(known < unknown * 4 && unknown < known * 4, `${known} ms and ${unknown} ms`);
+	const nobody = newAddress();
+	assertStatus(await ask(nobody), 200);
+	await quiet();
+	assert.equal(relay.to(nobody).length, 0);
+});
+
+test("five mails an hour for an account, in whatever case it is written", async () => {
+	const { email } = await newUser(api);
+	const subject = `login_subject(${quoted(email)})`;
+	await millrace.psql(`INSERT INTO reset_ask (subject, asks) VALUES (${subject}, 5)`);
+	assert.deepEqual(assertStatus(await ask(email.toUpperCase()), 200).json, SAME);
+	assert.equal((await millrace.psql(`SELECT asks, email IS NULL FROM reset_ask WHERE subject = ${subject}`)).trim(), "6|t");
+	await millrace.psql(`UPDATE reset_ask SET since = now() - interval '61 minutes' WHERE subject = ${subject}`);
+	await askFor(email);
+});
+
+test("the token is nowhere but in the mail, and the mail's run is not the user's", async () => {
+	const user = await newUser(api);
+	const token = await askFor(user.email);
+	const { id, status } = await ended(user.uid);
+	assert.equal(status, "completed");
+	const everything = await millrace.psql("SELECT database_to_xml(true, false, '')");
+	assert.ok(everything.includes(user.email) && !everything.includes(token), "the database holds the token");
+	assert.equal(await millrace.grepLogs(token), "");
+	assert.equal(await millrace.grepLogs(smtp.PASSWORD), "");
+	assertError(await user.api.get(`/api/runs/${id}`), "NOT_FOUND");
+	assertError(await user.api.get(`/api/runs/${id}/stream`), "NOT_FOUND");
+	assert.deepEqual(assertStatus(await user.api.get("/api/conversations"), 200).json, []);
+	assert.ok(!relay.to(user.email)[0].raw.includes(id), "the run's id went out");
+});
+
+test("a relay that is busy is asked again, with the same Message-ID", async () => {
+	const user = await newUser(api);
+	let refused = 0;
+	relay.answer = (step, mail) => (step === "data" && mail.envelope.to[0] === user.email && refused++ === 0 ? 451 : 0);
+	assertStatus(await ask(user.email), 200);
+	const [first, second] = await mailsTo(user.email, 2);
+	relay.answer = () => 0;
+	assert.equal(first.messageId, second.messageId);
+	assert.notEqual(tokenOf(first), tokenOf(second));
+	assert.equal((await ended(user.uid)).status, "completed");
+	/* the first may have arrived all the same: its link works, and then neither does any more */
+	assertStatus(await confirm(tokenOf(first)), 200);
+	assertError(await confirm(tokenOf(second)), "BAD_REQUEST");
+});
+
+test("a relay that says no for good is not asked again", async () => {
+	const user = await newUser(api);
+	relay.answer = (step, address) => (step === "rcpt" && address === user.email ? 550 : 0);
+	assertStatus(await ask(user.email), 200);
+	const { status, code } = await ended(user.uid);
+	relay.answer = () => 0;
+	assert.deepEqual([status, code], ["failed", "MAIL_REFUSED"]);
+	assert.equal(relay.commands.filter((c) => c === `rcpt ${user.email}`).length, 1);
+	assert.equal(relay.to(user.email).length, 0);
+});
+
+test("without STARTTLS nothing is said, not even who we are", async () => {
+	const user = await newUser(api);
+	await quiet();
+	const { length } = relay.commands;
+	relay.offer(false);
+	assertStatus(await ask(user.email), 200);
+	await until(async () => (await millrace.psql(`SELECT last_error FROM job WHERE owner_id = '${user.uid}'`)).includes("could not be sent"),
+	    "a failed attempt", WAIT);
+	assert.equal(relay.commands.length, length);
+	relay.offer(true);
+	tokenOf((await mailsTo(user.email))[0]);
+});
+
+test("an address that is none in an envelope goes nowhere", async () => {
+	const user = await newUser(api);
+	const evil = "a@example.org\r\nBcc: victim@example.org";
+	await quiet();
+	const { length } = relay.mails;
+	await millrace.psql(`UPDATE app_user SET email = ${quoted(evil)} WHERE id = '${user.uid}';
+		INSERT INTO reset_ask (subject, email) VALUES ('evil', ${quoted(evil)})`);
+	const { status, code } = await ended(user.uid);
+	assert.deepEqual([status, code], ["failed", "NOT_FOUND"]);
+	assert.equal(relay.mails.length, length);
+});
+
+test("a lock after wrong passwords ends with the reset", async () => {
+	const user = await newUser(api);
+	await until(async () => (await login(user.email, "wrong password")).status === 429, "the lock", WAIT);
+	assertStatus(await confirm(await askFor(user.email)), 200);
+	assertStatus(await login(user.email, NEW), 200);
+});
+
+test("a hash of another cost is made anew at the next login", async () => {
+	const email = newAddress();
+	const env = { ...millrace.env, MILLRACE_DB: `host=${millrace.runDir}/pg dbname=millrace`, MILLRACE_RUNTIME_DIR: millrace.runDir,
+		MILLRACE_ARGON2_OPS: "1", MILLRACE_ARGON2_KIB: "8192" };
+	for (const name of Object.keys(env).filter((n) => n.startsWith("MILLRACE_DEV_")))
+		delete env[name];
+	const made = spawnSync(join(process.env.MILLRACE_DEV_BIN ?? join(ROOT, "build"), "millracectl"), ["user", "create", email, "--name", "Old"],
+	    { env, input: `${PASSWORD}\n` });
+	assert.equal(made.status, 0, String(made.stderr));
+	const cost = async () => /m=\d+,t=\d+/.exec(await millrace.psql(`SELECT p.hash FROM password p JOIN app_user u ON u.id = p.user_id
+		WHERE u.email = ${quoted(email)}`))[0];
+	assert.equal(await cost(), "m=8192,t=1");
+	assertError(await login(email, "wrong password"), "UNAUTHORIZED");
+	assert.equal(await cost(), "m=8192,t=1");
+	assertKeys(assertStatus(await login(email, PASSWORD), 200).json, ["uid", "email", "displayName", "token"]);
+	assert.equal(await cost(), "m=16384,t=2");
+	assertStatus(await login(email, PASSWORD), 200);
+});
+
+test("a server without mail says so in its log, and to nobody else", async () => {
+	const other = await shared();
+	const user = await newUser(other.api);
+	assert.deepEqual(assertStatus(await ask(user.email, other.api.fresh()), 200).json, SAME);
+	const row = await until(async () => (await other.psql(`SELECT id, status, error_code FROM run WHERE owner_id = '${user.uid}'
+		AND kind = 'mail' AND ended_at IS NOT NULL`)).trim(), "the mail's end", WAIT);
+	const [id, status, code] = row.split("|");
+	assert.deepEqual([status, code], ["failed", "NOT_CONFIGURED"]);
+	const lines = await until(() => other.grepLogs(id), "the log line", WAIT);
+	assert.match(lines, /SMTP_URL, SMTP_FROM and MILLRACE_RESET_URL/);
+});
