@@ -82,10 +82,16 @@ registered(struct req *r)
 	return reply_signed_in(r, 201);
 }
 
+enum err
+auth_refused(struct req *r)
+{
+	return refuse(r, ERR_UNAUTHORIZED, "The address or the password is wrong.");
+}
+
 static enum err
 logged_in(struct req *r)
 {
-	return row_count(r) == 1 ? reply_signed_in(r, 200) : ERR_INTERNAL;
+	return row_count(r) == 1 ? reply_signed_in(r, 200) : auth_refused(r);
 }
 
 /* POST /api/auth/register: a new account, signed in. 409 where the address is taken. */
@@ -101,26 +107,25 @@ auth_register(struct req *r)
 	    in.display_name, config()->session_seconds);
 }
 
-static enum err
-refused(struct req *r)
-{
-	return refuse(r, ERR_UNAUTHORIZED, "The address or the password is wrong.");
-}
-
 /* A sign-in under way: what was given, and what answers where it is right. */
 struct signing_in {
 	struct str name;
 	struct str password;
-	enum err (*open)(struct req *r, struct uuid user, struct str name);
+	enum err (*open)(struct req *r, struct uuid user, struct str name, struct str hash);
 	struct uuid user; /* once the password was right */
 };
 
+static enum err check_password(struct req *r);
+
+/* Where somebody else was faster, all is looked at again. */
 static enum err
 rehashed(struct req *r)
 {
 	const struct signing_in *in = r->state;
 
-	return in->open(r, in->user, in->name);
+	if (row_count(r) == 0)
+		return sql_auth_find(r, check_password, in->name);
+	return in->open(r, in->user, in->name, arena_str(r->a, row_text(r, 0, 0)));
 }
 
 /* Unknown address and wrong password take the same time and get the same words. */
@@ -128,7 +133,7 @@ static enum err
 check_password(struct req *r)
 {
 	struct signing_in *in = r->state;
-	struct str hash = row_text(r, 0, 2);
+	struct str hash = arena_str(r->a, row_text(r, 0, 2));
 	int64_t wait;
 
 	if (str_int(row_text(r, 0, 0), &wait) && wait > 0) {
@@ -137,18 +142,18 @@ check_password(struct req *r)
 		    "Too many wrong passwords for this account; wait before the next try.");
 	}
 	if (!password_matches(hash, in->password))
-		return sql_auth_failed(r, refused, in->name);
+		return sql_auth_failed(r, auth_refused, in->name);
 	in->user = row_uuid(r, 0, 1);
 	/* The cost has been changed since: now is when the password is known. */
 	if (password_is_outdated(hash))
 		return sql_password_rehash(
 		    r, rehashed, in->user, hash, password_hash(r->a, in->password));
-	return in->open(r, in->user, in->name);
+	return in->open(r, in->user, in->name, hash);
 }
 
 enum err
 auth_sign_in(struct req *r, struct str name, struct str password,
-    enum err (*open)(struct req *r, struct uuid user, struct str name))
+    enum err (*open)(struct req *r, struct uuid user, struct str name, struct str hash))
 {
 	struct signing_in *in = arena_alloc(r->a, sizeof(*in));
 
@@ -158,9 +163,9 @@ auth_sign_in(struct req *r, struct str name, struct str password,
 }
 
 static enum err
-open_token(struct req *r, struct uuid user, struct str name)
+open_token(struct req *r, struct uuid user, struct str name, struct str hash)
 {
-	return sql_auth_session_open(r, logged_in, user, name, config()->session_seconds);
+	return sql_auth_session_open(r, logged_in, user, name, hash, config()->session_seconds);
 }
 
 /* POST /api/auth/login */

@@ -17,9 +17,11 @@ enum err auth_me(struct req *r);
 /* local@domain; 8 to 1024 bytes. */
 bool auth_is_email(struct str s);
 bool auth_is_password(struct str s);
-/* Checks a password by the account's address or name, slowed after wrong ones; `open` then opens the session and answers. */
+/* Checks a password by the account's address or name, slowed after wrong ones; `open` then opens the session and answers. `hash` is
+   what the password matched: where the account has another by then, the answer is auth_refused. */
 enum err auth_sign_in(struct req *r, struct str name, struct str password,
-    enum err (*open)(struct req *r, struct uuid user, struct str name));
+    enum err (*open)(struct req *r, struct uuid user, struct str name, struct str hash));
+enum err auth_refused(struct req *r);
 
 /* session.c */
 extern const struct field_table session_login_body, session_register_body;

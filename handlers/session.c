@@ -62,8 +62,11 @@ set_cookies(struct req *r, struct str token, struct str csrf, int64_t seconds)
 static enum err
 opened(struct req *r)
 {
-	struct claims c = { .session = row_uuid(r, 0, 0), .user = *(struct uuid *)r->state };
+	struct claims c = { .user = *(struct uuid *)r->state };
 
+	if (row_count(r) == 0)
+		return auth_refused(r);
+	c.session = row_uuid(r, 0, 0);
 	if (!str_int(row_text(r, 0, 1), &c.issued_at) || !str_int(row_text(r, 0, 2), &c.expires_at))
 		return ERR_INTERNAL;
 	set_cookies(r, token_mint(r->a, &c), csrf_token(r->a, &c), config()->session_seconds);
@@ -71,13 +74,13 @@ opened(struct req *r)
 }
 
 static enum err
-open_cookies(struct req *r, struct uuid user, struct str name)
+open_cookies(struct req *r, struct uuid user, struct str name, struct str hash)
 {
 	struct uuid *kept = arena_alloc(r->a, sizeof(*kept));
 
 	*kept = user;
 	r->state = kept;
-	return sql_session_open(r, opened, user, name, config()->session_seconds);
+	return sql_session_open(r, opened, user, name, hash, config()->session_seconds);
 }
 
 /* POST /api/v1/auth/login: a session of its own each time, so that one planted before is worth nothing. */

@@ -15,9 +15,13 @@ CREATE INDEX reset_ask_waiting ON reset_ask (since) WHERE email IS NOT NULL;
 CREATE TABLE password_reset (
 	token_hash	bytea PRIMARY KEY CHECK (octet_length(token_hash) = 32),	-- SHA-256
 	user_id		uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
+	email		text NOT NULL,			-- where it went: an account that has another address by then is not its
 	expires_at	timestamptz NOT NULL
 );
 CREATE INDEX password_reset_user ON password_reset (user_id);
+
+-- When the address was shown to be the user's. Own registration does not show it, a mailed link that was used does.
+ALTER TABLE app_user ADD COLUMN IF NOT EXISTS email_verified_at timestamptz;
 
 -- A mail is work on a user's behalf, but not the user's own run: workers do not see it.
 CREATE POLICY not_mail ON run AS RESTRICTIVE TO millrace_api USING (kind <> 'mail');
@@ -68,7 +72,8 @@ BEGIN
 	SELECT w.* INTO u FROM run r JOIN app_user w ON w.id = r.owner_id
 	WHERE r.id = $1 AND w.disabled_at IS NULL AND w.email IS NOT NULL;
 	IF FOUND THEN
-		INSERT INTO password_reset VALUES ($4, u.id, now() + interval '1 hour') ON CONFLICT DO NOTHING;
+		INSERT INTO password_reset (token_hash, user_id, email, expires_at)
+		VALUES ($4, u.id, u.email, now() + interval '1 hour') ON CONFLICT DO NOTHING;
 	END IF;
 	email := u.email;
 	RETURN NEXT;
@@ -82,7 +87,7 @@ $$;
 -- Whether a token is worth hashing a password for.
 CREATE FUNCTION reset_is_valid(token_hash bytea) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
 	SELECT EXISTS (SELECT FROM password_reset p JOIN app_user u ON u.id = p.user_id
-		WHERE p.token_hash = $1 AND p.expires_at > now() AND u.disabled_at IS NULL)
+		WHERE p.token_hash = $1 AND p.expires_at > now() AND u.email = p.email AND u.disabled_at IS NULL)
 $$;
 
 -- Uses a token, once: the password is another, every session has ended, and so has the account's lock. Two at once wait for each
@@ -94,7 +99,8 @@ DECLARE
 BEGIN
 	SELECT w.* INTO u FROM app_user w WHERE w.disabled_at IS NULL
 		AND w.id = (SELECT p.user_id FROM password_reset p WHERE p.token_hash = $1) FOR UPDATE;
-	PERFORM FROM password_reset p WHERE p.token_hash = $1 AND p.user_id = u.id AND p.expires_at > now();
+	PERFORM FROM password_reset p
+	WHERE p.token_hash = $1 AND p.user_id = u.id AND p.email = u.email AND p.expires_at > now();
 	IF NOT FOUND THEN
 		PERFORM refuse(400, 'The link has been used or is too old; ask for a new one.');
 	END IF;
@@ -103,15 +109,32 @@ BEGIN
 	ON CONFLICT (user_id) DO UPDATE SET hash = $2, changed_at = now();
 	UPDATE session s SET revoked_at = now() WHERE s.user_id = u.id AND s.revoked_at IS NULL;
 	DELETE FROM login_failure f WHERE f.subject IN (login_subject(u.email), login_subject(u.username));
+	-- Whoever registered with the address may have been a stranger: what they could still come in by ends.
+	IF u.email_verified_at IS NULL THEN
+		UPDATE api_key k SET revoked_at = now() WHERE k.user_id = u.id AND k.revoked_at IS NULL;
+	END IF;
+	UPDATE app_user w SET email_verified_at = now() WHERE w.id = u.id;
 END $$;
 
--- The same password under another cost: `old` is the hash that it was just checked against.
-CREATE FUNCTION password_rehash(user_id uuid, old text, new text) RETURNS void
+-- The same password under another cost: `old` is the hash that it was just checked against. No row where that has changed since.
+CREATE FUNCTION password_rehash(user_id uuid, old text, new text) RETURNS SETOF text
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
-	UPDATE password p SET hash = $3 WHERE p.user_id = $1 AND p.hash = $2
+	UPDATE password p SET hash = $3 WHERE p.user_id = $1 AND p.hash = $2 RETURNING p.hash
 $$;
+
+-- A session for a password that matched `hash`. No row where the hash is another by now; and one that changes meanwhile waits for us,
+-- and then ends this session with the others.
+CREATE FUNCTION session_open_by_password(user_id uuid, hash text, lifetime interval)
+RETURNS TABLE (session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	PERFORM FROM password p WHERE p.user_id = $1 AND p.hash = $2 FOR SHARE;
+	IF FOUND THEN
+		RETURN QUERY SELECT * FROM session_open($1, $3);
+	END IF;
+END $$;
 
 REVOKE EXECUTE ON FUNCTION reset_take, reset_prepare, reset_sweep FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION reset_take, reset_prepare, reset_sweep TO millrace_runner;
-REVOKE EXECUTE ON FUNCTION reset_ask, reset_is_valid, reset_confirm, password_rehash FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION reset_ask, reset_is_valid, reset_confirm, password_rehash TO millrace_api;
+REVOKE EXECUTE ON FUNCTION reset_ask, reset_is_valid, reset_confirm, password_rehash, session_open_by_password FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION reset_ask, reset_is_valid, reset_confirm, password_rehash, session_open_by_password TO millrace_api;

@@ -205,6 +205,55 @@ test("without STARTTLS nothing is said, not even who we are", async () => {
 	tokenOf((await mailsTo(user.email))[0]);
 });
 
+test("nor to a relay that is not who it says", async () => {
+	const user = await newUser(api);
+	await quiet();
+	const { length } = relay.commands;
+	relay.disguise(true);
+	assertStatus(await ask(user.email), 200);
+	await until(async () => (await millrace.psql(`SELECT last_error FROM job WHERE owner_id = '${user.uid}'`)).includes("could not be sent"),
+	    "a failed attempt", WAIT);
+	assert.equal(relay.commands.length, length);
+	relay.disguise(false);
+	tokenOf((await mailsTo(user.email))[0]);
+});
+
+test("encrypted from the start, and in clear where that is asked for", async () => {
+	for (const how of [{ secure: true }, { open: true }]) {
+		const own = await smtp.start(how);
+		const login = how.open ? { SMTP_TLS: "off" } : { SMTP_USER: smtp.USER, SMTP_PASSWORD: smtp.PASSWORD };
+		const other = await privateInstance("reset-tls", { SMTP_URL: own.url, SMTP_FROM: "mill@example.com", MILLRACE_RESET_URL: PAGE,
+			SSL_CERT_FILE: own.cert, ...login });
+		const user = await newUser(other.api);
+		assertStatus(await ask(user.email, other.api.fresh()), 200);
+		await until(() => own.to(user.email).length > 0, "the mail", WAIT);
+		const [mail] = own.to(user.email);
+		assert.deepEqual(mail.faults, []);
+		assert.equal(mail.from.address, "mill@example.com");
+		assert.deepEqual(own.commands.filter((c) => c.startsWith("auth")), how.open ? [] : ["auth encrypted"]);
+		await other.stop();
+		await own.close();
+	}
+});
+
+test("settings that would send mail wrongly stop the runner's start", () => {
+	const runner = join(process.env.MILLRACE_DEV_BIN ?? join(ROOT, "build"), "millrace-runner");
+	const path = { PATH: process.env.PATH };
+	for (const [env, says] of [
+		[{ SMTP_URL: "http://127.0.0.1" }, /SMTP_URL/],
+		[{ SMTP_TLS: "maybe" }, /SMTP_TLS/],
+		[{ SMTP_TLS: "off", SMTP_PASSWORD: "x" }, /in clear/],
+		[{ SMTP_FROM: "nobody" }, /SMTP_FROM/],
+		[{ SMTP_FROM: "A <a@example.com>\r\nBcc: b@example.com" }, /SMTP_FROM/],
+		[{ MILLRACE_RESET_URL: "https://example.com/reset" }, /MILLRACE_RESET_URL/],
+		[{ MILLRACE_RESET_URL: "javascript:{token}" }, /MILLRACE_RESET_URL/],
+	]) {
+		const { status, stderr } = spawnSync(runner, [], { env: { ...path, ...env } });
+		assert.equal(status, 1, String(stderr));
+		assert.match(String(stderr), says);
+	}
+});
+
 test("an address that is none in an envelope goes nowhere", async () => {
 	const user = await newUser(api);
 	const evil = "a@example.org\r\nBcc: victim@example.org";
@@ -215,6 +264,50 @@ test("an address that is none in an envelope goes nowhere", async () => {
 	const { status, code } = await ended(user.uid);
 	assert.deepEqual([status, code], ["failed", "NOT_FOUND"]);
 	assert.equal(relay.mails.length, length);
+});
+
+test("a link that went to an address is of no use for another", async () => {
+	const user = await newUser(api);
+	const token = await askFor(user.email);
+	await millrace.psql(`UPDATE app_user SET email = ${quoted(newAddress())} WHERE id = '${user.uid}'`);
+	assertError(await confirm(token), "BAD_REQUEST");
+});
+
+test("whoever registered with an address that was not shown to be theirs keeps no key to it", async () => {
+	const user = await newUser(api);
+	const newKey = async (session) => assertStatus(await api.as(session).post("/api/settings/regenerate-api-key"), 200).json.apiKey;
+	const verified = async () => (await millrace.psql(`SELECT email_verified_at IS NOT NULL FROM app_user WHERE id = '${user.uid}'`)).trim();
+	const first = await newKey(user.token);
+	assertStatus(await api.as(first).get("/api/user"), 200);
+	assert.equal(await verified(), "f");
+	assertStatus(await confirm(await askFor(user.email)), 200);
+	assertError(await api.as(first).get("/api/user"), "UNAUTHORIZED");
+	assert.equal(await verified(), "t");
+	/* now that it has been shown, a key outlives the next reset */
+	const second = await newKey(assertStatus(await login(user.email, NEW), 200).json.token);
+	assertStatus(await ask(user.email), 200);
+	assertStatus(await confirm(tokenOf((await mailsTo(user.email, 2))[1]), PASSWORD), 200);
+	assertStatus(await api.as(second).get("/api/user"), 200);
+});
+
+test("a login that is under way while the password changes does not come through", async () => {
+	const user = await newUser(api);
+	const token = await askFor(user.email);
+	const hash = (await millrace.psql(`SELECT hash FROM password WHERE user_id = '${user.uid}'`)).trim();
+	const open = () => millrace.psql(`SELECT uid FROM session_open_by_password('${user.uid}', ${quoted(hash)}, '1 hour')`);
+	assert.equal((await open()).trim(), user.uid);
+	assertStatus(await confirm(token), 200);
+	assert.equal((await open()).trim(), "");
+	const left = `SELECT count(*) FROM session WHERE user_id = '${user.uid}' AND revoked_at IS NULL`;
+	assert.equal((await millrace.psql(left)).trim(), "0");
+	/* the other way about: the login is first, and its session ends with the rest */
+	const other = await newUser(api);
+	const link = await askFor(other.email);
+	const tries = [];
+	for (let i = 0; i < 6; i++)
+		tries.push(login(other.email, PASSWORD), ...(i === 2 ? [confirm(link)] : []));
+	await Promise.all(tries);
+	assert.equal((await millrace.psql(left.replace(user.uid, other.uid))).trim(), "0");
 });
 
 test("a lock after wrong passwords ends with the reset", async () => {

@@ -43,14 +43,15 @@ function faultsOf(text) {
 	return faults;
 }
 
-export async function start() {
+/* `secure`: encrypted from the start (smtps). `open`: takes anybody's mail, also in clear. */
+export async function start({ secure = false, open = false } = {}) {
 	const tls = certificate();
 	const relay = { mails: [], commands: [], answer: () => null, cert: tls.cert, url: null };
 	const refusal = (step, what) => {
 		const code = relay.answer(step, what);
 		return code ? Object.assign(new Error("not now"), { responseCode: code }) : null;
 	};
-	const server = new SMTPServer({ ...tls.pair, authMethods: ["PLAIN", "LOGIN"], disableReverseLookup: true,
+	const server = new SMTPServer({ ...tls.pair, secure, authOptional: open, hideSTARTTLS: open, authMethods: ["PLAIN", "LOGIN"], disableReverseLookup: true,
 		onAuth({ username, password }, session, done) {
 			relay.commands.push(`auth ${session.secure ? "encrypted" : "in clear"}`);
 			if (username !== USER || password !== PASSWORD)
@@ -59,7 +60,7 @@ export async function start() {
 		},
 		onMailFrom({ address }, session, done) {
 			relay.commands.push(`mail ${address}`);
-			done(session.secure ? refusal("mail", address) : new Error("in clear"));
+			done(session.secure || open ? refusal("mail", address) : new Error("in clear"));
 		},
 		onRcptTo({ address }, session, done) {
 			relay.commands.push(`rcpt ${address}`);
@@ -77,9 +78,16 @@ export async function start() {
 	server.on("error", () => {});        /* a client that leaves */
 	server.listen(0, "127.0.0.1");
 	await once(server.server, "listening");
-	relay.url = `smtp://127.0.0.1:${server.server.address().port}`;
+	relay.url = `smtp${secure ? "s" : ""}://127.0.0.1:${server.server.address().port}`;
 	/* Whether it offers STARTTLS. */
 	relay.offer = (offers) => { server.options.hideSTARTTLS = !offers; };
+	/* Shows a certificate that nobody trusts, or its own again. */
+	relay.disguise = (on) => {
+		const other = on ? certificate() : tls;
+		server.updateSecureContext(other.pair);
+		if (on)
+			rmSync(other.dir, { recursive: true, force: true });
+	};
 	relay.to = (address) => relay.mails.filter((m) => m.envelope.to.includes(address));
 	relay.close = () => new Promise((resolve) => {
 		rmSync(tls.dir, { recursive: true, force: true });

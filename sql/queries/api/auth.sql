@@ -18,12 +18,13 @@ SELECT login_wait($1) AS wait, u.id, u.password_hash FROM (VALUES (1)) one LEFT 
 -- row: login_failed void
 SELECT login_failed($1);
 
+-- A session where the password is still the one that was checked.
 -- name: auth_session_open
--- args: user_id uuid, email text, lifetime_seconds int8
+-- args: user_id uuid, email text, hash text, lifetime_seconds int8
 -- row: session_id uuid, issued_at int8, expires_at int8, uid uuid, email text, display_name text
 SELECT s.session_id, extract(epoch FROM now())::bigint AS issued_at, extract(epoch FROM s.expires_at)::bigint AS expires_at,
 	s.uid, s.email, s.display_name
-FROM login_succeeded($2) AS forgiven, session_open($1, make_interval(secs => $3::int8)) s;
+FROM session_open_by_password($1, $3, make_interval(secs => $4::int8)) s, LATERAL login_succeeded($2) AS forgiven;
 
 -- name: auth_session_close
 -- args: session_id uuid
@@ -44,11 +45,12 @@ FROM app_user WHERE id = caller_id();
 SELECT account_json(u) AS body FROM user_register_named($1, $2, $3, $4) u;
 
 -- name: session_open
--- args: user_id uuid, name text, lifetime_seconds int8
+-- args: user_id uuid, name text, hash text, lifetime_seconds int8
 -- row: session_id uuid, issued_at int8, expires_at int8, body json
 SELECT s.session_id, extract(epoch FROM now())::bigint AS issued_at, extract(epoch FROM s.expires_at)::bigint AS expires_at,
 	account_json(u) AS body
-FROM login_succeeded($2) AS forgiven, session_open($1, make_interval(secs => $3::int8)) s, user_account($1) u;
+FROM session_open_by_password($1, $3, make_interval(secs => $4::int8)) s, LATERAL login_succeeded($2) AS forgiven,
+	user_account($1) u;
 
 -- name: account_show
 -- row: body json

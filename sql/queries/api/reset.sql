@@ -16,5 +16,5 @@ SELECT json_build_object('message', 'Password reset successful') AS body FROM re
 
 -- name: password_rehash
 -- args: user_id uuid, old text, new text
--- row: password_rehash void
-SELECT password_rehash($1, $2, $3);
+-- row: hash text
+SELECT hash FROM password_rehash($1, $2, $3) AS hash;
