@@ -72,6 +72,10 @@ const struct command commands[] = {
 	{ "queries", NULL, "", 0, 0, 0, NEEDS_CURRENT, false, queries_run,
 	    "check every statement of Millrace against the database",
 	    "Prepares them all and compares types; exits with 1 where one differs.\n" },
+	{ "audit", "verify", "", 0, 0, 0, NEEDS_CURRENT, false, audit_verify_run,
+	    "walk the audit log's hash chain",
+	    "Names the first row that was changed, removed, moved or cut off, and exits with 1 then.\n"
+	    "It does not see a chain that somebody with the owner's rights has written anew as a whole.\n" },
 	{ "config", NULL, "", 0, 0, 0, NEEDS_NOTHING, false, config_run,
 	    "list every setting with its default",
 	    "The settings are environment variables; under systemd they stand in\n"

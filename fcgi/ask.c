@@ -35,10 +35,15 @@ answer_now(struct req *r, enum err e)
 static void
 take_rows(struct req *r, PGresult **res)
 {
+	struct arena *a = r->page ? r->page : r->a;
+
+	/* Of a reply in pieces only the last rows are kept. */
+	if (r->page)
+		arena_reset(r->page);
 	r->rows = *res;
 	*res = NULL;
 	if (r->rows)
-		arena_defer(r->a, (void (*)(void *))PQclear, r->rows);
+		arena_defer(a, (void (*)(void *))PQclear, r->rows);
 }
 
 /* The kept row is an array of texts; the answer's half sees it as its one row. */

@@ -160,9 +160,9 @@ put_operation(struct buf *b, const struct route *r)
 	put_body(b, r);
 	buf_put(b, S(",\"responses\":{"));
 	put_reply(b, r->status, r);
-	if (r->status == 202) {
+	if (r->also || r->status == 202) {
 		buf_put(b, S(","));
-		put_reply(b, 200, r);
+		put_reply(b, r->also ? r->also : 200, r);
 	}
 	if (r->mode == STREAM && r->method == M_GET)
 		buf_put(b, S(",\"204\":{\"description\":\"Every event has been seen.\"}"));

@@ -29,21 +29,27 @@ reply_number(struct req *r, const char *name, int64_t value)
 	buf_printf(&r->headers, "%s: %lld\r\n", name, (long long)value);
 }
 
+void
+reply_head(struct req *r, struct buf *head, int status, const char *content_type)
+{
+	buf_printf(head, "Status: %d\r\n", status);
+	if (content_type)
+		buf_printf(head, "Content-Type: %s\r\n", content_type);
+	if (r->rate_limit > 0) {
+		reply_number(r, "X-RateLimit-Limit", r->rate_limit);
+		reply_number(r, "X-RateLimit-Remaining", r->rate_remaining);
+		reply_number(r, "X-RateLimit-Reset", r->rate_reset);
+	}
+	buf_put(head, buf_str(&r->headers));
+}
+
 /* Writes the head and the body at once, and ends the exchange. */
 static void
 send_reply(struct req *r, int status, const char *content_type, struct str body)
 {
 	struct buf head = { .a = r->a };
 
-	buf_printf(&head, "Status: %d\r\n", status);
-	if (content_type)
-		buf_printf(&head, "Content-Type: %s\r\n", content_type);
-	if (r->rate_limit > 0) {
-		reply_number(r, "X-RateLimit-Limit", r->rate_limit);
-		reply_number(r, "X-RateLimit-Remaining", r->rate_remaining);
-		reply_number(r, "X-RateLimit-Reset", r->rate_reset);
-	}
-	buf_put(&head, buf_str(&r->headers));
+	reply_head(r, &head, status, content_type);
 	if (status != 204)
 		buf_printf(&head, "Content-Length: %zu\r\n", body.n);
 	buf_put(&head, S("\r\n"));
@@ -75,6 +81,10 @@ reply_error(struct req *r, enum err e)
 	struct str text = r->error_text.p ? r->error_text : str_from(info->text);
 	struct buf b = { .a = r->a };
 
+	if (r->pieces) {
+		reply_break(r);
+		return;
+	}
 	if (e == ERR_RATE_LIMITED)
 		reply_number(r, "Retry-After",
 		    r->rate_reset - time(NULL) > 0 ? r->rate_reset - time(NULL) : 1);

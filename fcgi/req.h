@@ -62,6 +62,11 @@ struct req {
 	struct str error_text; /* instead of the err's own */
 	struct buf headers; /* of the reply */
 	bool replied;
+
+	/* A reply in pieces (fcgi/pieces.c). */
+	struct pieces *pieces; /* NULL: it is none */
+	struct arena *page; /* holds the rows of the last answer alone */
+	bool writing; /* a piece is on its way to nginx */
 };
 
 /* --- what came in --- */
@@ -107,6 +112,14 @@ void reply_header(struct req *r, const char *name, struct str value);
 enum err reply_json(struct req *r, int status, struct str json);
 /* Sends status and any other body. */
 enum err reply_body(struct req *r, int status, const char *content_type, struct str body);
+/*
+ * A reply of any length: reply_start sends the head; reply_piece takes the next piece (of this answer's rows, which stay until the
+ * next ask's) and returns at once; when nginx has taken it, next(r) is called, which asks for more or calls reply_end. An err from
+ * then on breaks the reply off, and the client sees that it did not end.
+ */
+enum err reply_start(struct req *r, int status, const char *content_type, answer_fn *next);
+enum err reply_piece(struct req *r, struct str piece);
+enum err reply_end(struct req *r);
 /* Sends the error shape for e with r->error_text and r->problems where there are any. */
 void reply_error(struct req *r, enum err e);
 /* Sets the public text and returns e, for `return refuse(r, ERR_CONFLICT, "…")`. */

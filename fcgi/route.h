@@ -55,6 +55,7 @@ struct route {
 	const struct field_table *body;
 	const struct field_table *query;
 	bool snake; /* field names are documented in snake_case */
+	int also; /* a second status of the reply */
 	const char *scope; /* what an API key needs; NULL: read for GET, else write */
 	bool idempotent; /* takes Idempotency-Key: its query says `-- keep` */
 };

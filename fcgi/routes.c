@@ -2,7 +2,8 @@
  * The whole surface, a row an endpoint. From left to right: the method; the pool that serves it (nginx/pools.conf sends it there);
  * who may call; what limits the rate; how it is answered; how the body arrives; the path; the handler; then the documented reply:
  * status, schema (handlers/schemas.json) and summary. `.body` and `.query` are the field tables that the handler binds by; `.snake`
- * documents their names in snake_case, as contracts 1, 3 and 4 write them; `.idempotent` takes Idempotency-Key.
+ * documents their names in snake_case, as contracts 1, 3 and 4 write them; `.also` is another status of
+ * the same reply; `.idempotent` takes Idempotency-Key.
  */
 #include "handlers/handlers.h"
 
@@ -55,6 +56,21 @@ const struct route routes[] = {
 	    .body = &user_change_body },
 	{ M_GET,    "account",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/v1/admin/user",               account_show,
 	    200, "Account", "The caller's account" },
+	{ M_POST,   "login",     AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_JSON,   "/api/v1/user/dao",                 account_make,
+	    201, "Account", "An administrator makes an account; anybody else completes their own (200), without password or role",
+	    .body = &account_make_body, .snake = true, .also = 200, .idempotent = true },
+	{ M_GET,    "account",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/v1/user/dao/{id:uuid}",       account_find,
+	    200, "Account", "One's own account, or anybody's for an administrator" },
+	{ M_PUT,    "account",   AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_JSON,   "/api/v1/user/dao/{id:uuid}",       account_change,
+	    200, "Account", "Change any part of an account; only an administrator gives roles",
+	    .body = &account_change_body, .snake = true },
+	{ M_DELETE, "account",   AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/v1/user/dao/{id:uuid}",       account_erase,
+	    204, NULL, "Erase an account with everything that is known about its user" },
+	{ M_GET,    "account",   AUTH_ADMIN,  RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/v1/user/manager",             account_search,
+	    200, "Account[]", "All accounts, or those that hold ?q= in a name or the address, newest first",
+	    .query = &account_search_query, .snake = true },
+	{ M_GET,    "account",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/v1/user/export",              account_export,
+	    200, "Export", "Everything held about the caller, as one JSON attachment" },
 	{ M_GET,    "account",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/settings",                    settings_show,
 	    200, "Settings", "The caller's settings" },
 	{ M_PUT,    "account",   AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_JSON,   "/api/settings",                    settings_merge,

@@ -54,6 +54,10 @@ connection_ready(struct loop_fd *self, uint32_t events)
 	if (r->busy) {
 		/* What may come is the rest of an upload, which is read in its own time, and nginx's end; the work goes on. */
 		r->gone = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+		if (r->writing) {
+			pieces_ready(r, r->gone);
+			return;
+		}
 		loop_watch(r->worker->loop, &r->fd, r->gone ? 0 : EPOLLRDHUP);
 		return;
 	}

@@ -49,6 +49,11 @@ void req_begin(struct req *r);
 MUST_CHECK enum err caller_identify(struct req *r);
 /* The statement that makes the caller the transaction's (args: room for 3). How many: 0 for nobody, else 1. */
 size_t caller_statement(struct req *r, struct pipe_statement *s, struct sql_arg *args);
+/* Writes the status and every header that belongs to any reply into head, without the empty line. */
+void reply_head(struct req *r, struct buf *head, int status, const char *content_type);
+/* For a reply in pieces: the connection takes more, or is gone; and the end of one that cannot go on. */
+void pieces_ready(struct req *r, bool gone);
+void reply_break(struct req *r);
 /* Ends the exchange once a reply was written: log line, counters, and the connection waits for the next request. */
 void req_end(struct req *r, int status);
 

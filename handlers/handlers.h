@@ -30,6 +30,18 @@ enum err session_logout(struct req *r);
 enum err session_register(struct req *r);
 enum err account_show(struct req *r);
 
+/* Letters, digits and . _ - of ASCII: never an address, so nobody can take another's as a name. */
+bool session_is_username(struct str s);
+
+/* account.c */
+extern const struct field_table account_make_body, account_change_body, account_search_query;
+enum err account_make(struct req *r);
+enum err account_find(struct req *r);
+enum err account_change(struct req *r);
+enum err account_erase(struct req *r);
+enum err account_search(struct req *r);
+enum err account_export(struct req *r);
+
 /* reset.c */
 extern const struct field_table reset_ask_body, reset_confirm_body;
 enum err reset_ask(struct req *r);
@@ -52,6 +64,9 @@ enum err notification_delete(struct req *r);
 extern const struct field_table user_change_body;
 enum err user_show(struct req *r);
 enum err user_change(struct req *r);
+
+/* Is it in the IANA database? */
+bool user_is_timezone(struct str s);
 
 /* chat.c */
 extern const struct field_table chat_body;

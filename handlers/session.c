@@ -18,9 +18,8 @@ struct register_in {
 	struct str name;
 };
 
-/* Letters, digits and . _ - of ASCII: never an address, so nobody can take another's as a name. */
-static bool
-is_username(struct str s)
+bool
+session_is_username(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if (!isalnum((unsigned char)s.p[i]) && (i == 0 || !strchr("._-", s.p[i])))
@@ -35,7 +34,7 @@ static const struct field login_fields[] = {
 const struct field_table session_login_body = FIELD_TABLE(struct login_in, login_fields);
 
 static const struct field register_fields[] = {
-	F_CHECKED(struct register_in, username, 3, 64, REQUIRED, is_username,
+	F_CHECKED(struct register_in, username, 3, 64, REQUIRED, session_is_username,
 	    "must be letters, digits, and . _ - after the first"),
 	F_CHECKED(struct register_in, password, 1, 1024, REQUIRED, auth_is_password,
 	    "must have 8 to 1024 bytes"),

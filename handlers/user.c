@@ -17,9 +17,9 @@ struct user_in {
 	struct assistant_in assistant;
 };
 
-/* Is it in the IANA database, as tzdata installs it? (No dot is let through, so the path stays below.) */
-static bool
-is_timezone(struct str s)
+/* As tzdata installs it. (No dot is let through, so the path stays below.) */
+bool
+user_is_timezone(struct str s)
 {
 	char path[128];
 	struct stat st;
@@ -37,7 +37,7 @@ static const struct field assistant_fields[] = {
 };
 static const struct field user_fields[] = {
 	F_STR(struct user_in, name, 1, 200, OPTIONAL),
-	F_CHECKED(struct user_in, timezone, 1, 64, OPTIONAL, is_timezone,
+	F_CHECKED(struct user_in, timezone, 1, 64, OPTIONAL, user_is_timezone,
 	    "must be an IANA time zone, such as Europe/Berlin"),
 	F_OBJECT(struct user_in, assistant, assistant_fields, OPTIONAL),
 };

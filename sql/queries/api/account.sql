@@ -1,0 +1,35 @@
+-- `made`: somebody else's account, by an administrator; else the caller's own, completed.
+-- name: account_make
+-- args: username text, password_hash text, email text, display_name text, timezone text, role text
+-- row: body json, made bool
+-- keep
+SELECT account_json(m.u) AS body, m.made FROM account_make($1, $2, $3, $4, $5, $6) m;
+
+-- name: account_find
+-- args: id uuid
+-- row: body json
+SELECT account_json(u) AS body FROM account_find($1) u;
+
+-- name: account_change
+-- args: id uuid, username text, email text, display_name text, timezone text, role text
+-- row: body json
+SELECT account_json(u) AS body FROM account_change($1, $2, $3, $4, $5, $6) u;
+
+-- name: account_erase
+-- args: id uuid
+-- row: erased bool
+SELECT e.erased FROM account_erase($1) AS e (erased) WHERE e.erased;
+
+-- name: account_search
+-- args: q text, rows int8, before uuid
+-- row: body json, cursor uuid
+SELECT account_json(u) AS body, u.id AS cursor FROM account_search($1, $2, $3) u;
+
+-- name: export_begin
+-- row: piece text
+SELECT export_begin() AS piece;
+
+-- name: export_page
+-- args: place int4, key uuid, part int8
+-- row: piece text, place int4, key uuid, part int8
+SELECT piece, place, key, part FROM export_page($1, $2, $3);

@@ -1,0 +1,190 @@
+/*
+ * Every route there is, by the programs' own list: none without a caller, none with somebody else's id, and nothing that a string
+ * may hold gets anywhere but where it belongs.
+ */
+import test, { before } from "node:test";
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { randomUUID } from "node:crypto";
+import { ROOT, PASSWORD, newAddress, newUser, shared } from "../js/instance.mjs";
+import { newName } from "../js/accounts.mjs";
+import { assertError, assertStatus } from "../js/expect.mjs";
+
+let millrace, api, routes, victim, ids;
+
+/* What somebody has, by the route's path up to its id. */
+async function belongings(user) {
+	const upload = assertStatus(await user.api.upload("/api/documents/upload?wait=1",
+	    { name: "Mill", file: { filename: "mill.txt", type: "text/plain", bytes: "The mill has a wheel." } }), 200).json;
+	const chat = await user.api.chat("What has the mill?");
+	await chat.all();
+	const one = async (sql) => (await millrace.psql(sql)).split("\n")[0];
+	const run = chat.headers["x-run-id"], conversation = chat.headers["x-conversation-id"];
+	const notification = await one(`INSERT INTO notification (owner_id, title, message) VALUES ('${user.uid}', 't', 'm') RETURNING id`);
+	const artifact = await one(`WITH b AS (INSERT INTO blob (owner_id, sha256, size) VALUES ('${user.uid}', sha256('wheel'), 5) RETURNING id),
+		c AS (INSERT INTO blob_chunk SELECT id, 0, 'wheel' FROM b)
+		INSERT INTO artifact (owner_id, conversation_id, run_id, name, version, mime_type, size, blob_id, call_id)
+		SELECT '${user.uid}', '${conversation}', '${run}', E'a\\r\\nX-Injected: yes\\r\\n"; b.txt', 1, 'text/plain', 5, b.id, 'c' FROM b RETURNING id`);
+	return { "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
+		"/api/notifications": notification, "/api/v1/user/dao": user.uid };
+}
+
+before(async () => {
+	millrace = await shared();
+	({ api } = millrace);
+	const text = execFileSync(join(process.env.MILLRACE_DEV_BIN ?? join(ROOT, "build"), "millrace-fcgi"), ["--routes"], { encoding: "utf8", env: {} });
+	routes = text.trim().split("\n").map((line) => {
+		const [method, path] = line.split(/\s+/);
+		const documented = millrace.document.paths[path.replace(/:[a-z0-9]+\}/g, "}")]?.[method.toLowerCase()];
+		return { method, path, documented, isPublic: documented?.security?.length === 0 };
+	});
+	victim = await newUser(api);
+	ids = await belongings(victim);
+});
+
+const withId = (path, id) => path.replace(/\{[^}]+\}/g, id);
+
+test("the list is whole", () => {
+	assert.ok(routes.length >= 40, `only ${routes.length}`);
+	for (const { method, path, documented } of routes)
+		assert.ok(documented || /^\/(docs|widget)/.test(path), `${method} ${path} is not described`);
+});
+
+test("no route but the public ones without a caller", async () => {
+	let tried = 0;
+	for (const { method, path, documented } of routes.filter((r) => !r.isPublic)) {
+		for (const headers of [{}, { authorization: "Bearer x.y.z" }, { cookie: "access_token=x" }])
+			assertError(await api.request(method, withId(path, randomUUID()), { headers }), "UNAUTHORIZED", undefined, `${method} ${path}`);
+		/* Only the database knows keys, and it is asked once the request itself is right. */
+		const schema = documented.requestBody?.content["application/json"]?.schema;
+		const needed = (documented.parameters ?? []).filter((p) => p.in === "query" && p.required).map((p) => `${p.name}=${randomUUID()}`);
+		const asked = `${withId(path, randomUUID())}?${needed.join("&")}`;
+		const nobody = api.as(`mr_${"A".repeat(43)}`);
+		const reply = documented.requestBody?.content["multipart/form-data"] ? await nobody.upload(asked, { name: "n", file: { filename: "n.txt", bytes: "n" } })
+		    : await nobody.request(method, asked, { json: schema && sample(schema) });
+		assertError(reply, "UNAUTHORIZED", undefined, `${method} ${asked}`);
+		tried += 4;
+	}
+	assert.ok(tried > 100, `only ${tried}`);
+});
+
+test("no route with an id of somebody else's", async () => {
+	const thief = await newUser(api);
+	const owned = routes.filter((r) => r.documented?.parameters.some((p) => p.in === "path" && p.schema.format === "uuid"));
+	assert.ok(owned.length >= 15, `only ${owned.length}`);
+	for (const { method, path, documented } of owned) {
+		const id = ids[path.slice(0, path.indexOf("/{"))];
+		assert.ok(id, `${path}: this test has nothing of that kind`);
+		const json = documented.requestBody ? { name: "Stolen", title: "Stolen" } : undefined;
+		const reply = await thief.api.request(method, withId(path, id), { json });
+		assert.ok([403, 404].includes(reply.status), `${method} ${path}: ${reply.status} ${reply.text.slice(0, 200)}`);
+		assertError(reply, reply.status === 404 ? "NOT_FOUND" : "FORBIDDEN");
+		const unknown = await thief.api.request(method, withId(path, randomUUID()), { json });
+		assert.deepEqual([unknown.status, unknown.json.error], [reply.status, reply.json.error], `${method} ${path} tells that there is one`);
+	}
+	const chat = await thief.api.post("/api/chat", { message: "x", conversationId: ids["/api/conversations"] });
+	assertError(chat, "NOT_FOUND");
+	/* All of it is still there, as it was. */
+	for (const { path } of owned.filter((r) => r.method === "GET" && !r.path.endsWith("/stream"))) {
+		const reply = assertStatus(await victim.api.get(withId(path, ids[path.slice(0, path.indexOf("/{"))])), 200);
+		assert.ok(!reply.text.includes("Stolen"));
+	}
+});
+
+test("lists hold nothing of somebody else's", async () => {
+	const thief = await newUser(api);
+	for (const { method, path } of routes.filter((r) => r.method === "GET" && !r.isPublic && !r.path.includes("{"))) {
+		const reply = await thief.api.request(method, path.endsWith("/search") ? `${path}?q=mill` : path);
+		for (const id of Object.values(ids))
+			assert.ok(!reply.text.includes(id), `${path} shows ${id}`);
+	}
+});
+
+/* A body that is valid, or nearly so. */
+const SAMPLES = { email: newAddress, username: newName, password: () => PASSWORD, timezone: () => "UTC", role: () => "user" };
+const resolve = (schema) => schema?.$ref ? schema.$ref.slice(2).split("/").reduce((v, k) => v[k], millrace.document) : schema;
+function sample(schema, name) {
+	const s = resolve(schema);
+	if (s?.type === "object" || s?.properties)
+		return Object.fromEntries(Object.entries(s.properties ?? {}).filter(([, v]) => resolve(v)?.format !== "uuid").map(([k, v]) => [k, sample(v, k)]));
+	if (s?.enum)
+		return s.enum[0];
+	return { integer: 1, number: 1, boolean: true, array: [] }[[s?.type].flat()[0]] ?? SAMPLES[name]?.() ?? "text";
+}
+
+/* The paths to all strings in it, and to lists of strings. */
+function strings(schema, at = []) {
+	const s = resolve(schema);
+	if (s?.properties)
+		return Object.entries(s.properties).flatMap(([k, v]) => strings(v, [...at, k]));
+	if ([s?.type].flat().includes("array"))
+		return [s.items].filter((i) => resolve(i)?.type === "string").map(() => [...at, 0]);
+	return [s?.type].flat().includes("string") ? [at] : [];
+}
+
+function put(value, [key, ...rest], text) {
+	value[key] = rest.length ? put(value[key], rest, text) : text;
+	return value;
+}
+
+const HOSTILE = ["'; DROP TABLE app_user; --", "' OR '1'='1", "\\'; SELECT pg_sleep(600); --", "$1$$; DELETE FROM session; $$", "\"; COPY app_user TO '/tmp/x'; --",
+	"a\r\nX-Injected: yes\r\n\r\nbody", "a\nSet-Cookie: x-injected=1", "a\rX-Injected: yes", "%0d%0aX-Injected:%20yes", "\u0085\u2028X-Injected: yes",
+	"Bcc: x@example.org\r\nX-Injected: yes", "{\"$ne\": null}", "${7*7}{{7*7}}<script>"];
+
+const counts = () => millrace.psql(`SELECT (SELECT count(*) FROM app_user WHERE id = '${victim.uid}'), (SELECT count(*) FROM session WHERE user_id = '${victim.uid}'),
+	(SELECT count(*) FROM document WHERE owner_id = '${victim.uid}'), (SELECT role FROM app_user WHERE id = '${victim.uid}')`);
+
+function assertHarmless(reply, what) {
+	assert.ok(reply.status < 500, `${what}: ${reply.status} ${reply.text.slice(0, 300)}`);
+	const names = Object.entries(reply.headers).flat(2).join("\n").toLowerCase();
+	assert.ok(!/^x-injected/m.test(names) && !names.includes("x-injected=1"), `${what}: ${names}`);
+	if (reply.status >= 400)
+		assert.doesNotMatch(reply.text, /syntax error|postgres|libpq|SQLSTATE/i, what);
+}
+
+test("SQL and line breaks in every string of every body", async () => {
+	const before = await counts();
+	let sent = 0;
+	for (const { method, path, documented } of routes) {
+		const schema = documented?.requestBody?.content["application/json"]?.schema;
+		for (const at of schema ? strings(schema) : [])
+			for (const text of HOSTILE) {
+				/* a caller each: some of these change who one is */
+				const user = sent++ % 20 === 0 || !put.user ? (put.user = await newUser(api)) : put.user;
+				const json = put(sample(schema), at, text);
+				const reply = await user.api.fresh().request(method, withId(path, user.uid), { json });
+				assertHarmless(reply, `${method} ${path} ${at.join(".")} ${JSON.stringify(text)}`);
+			}
+	}
+	assert.ok(sent > 200, `only ${sent}`);
+	assert.equal(await counts(), before);
+});
+
+test("SQL and line breaks in every parameter and odd header", async () => {
+	const before = await counts();
+	const user = await newUser(api);
+	for (const { method, path, documented } of routes.filter((r) => !r.path.endsWith("/logout")))
+		for (const text of HOSTILE) {
+			const encoded = encodeURIComponent(text);
+			for (const { name } of (documented?.parameters ?? []).filter((p) => p.in === "query"))
+				assertHarmless(await user.api.request(method, `${withId(path, randomUUID())}?${name}=${encoded}`), `${method} ${path}?${name}=${encoded}`);
+			if (path.includes("{"))
+				assertHarmless(await user.api.request(method, withId(path, encoded)), `${method} ${path} ${encoded}`);
+		}
+	for (const text of HOSTILE.filter((t) => /^[\x20-\x7e]*$/.test(t)))
+		for (const name of ["authorization", "cookie", "x-csrf-token", "idempotency-key", "last-event-id", "x-request-id", "accept", "origin"])
+			assertHarmless(await user.api.get("/api/user", { headers: { [name]: text } }), `${name}: ${text}`);
+	assert.equal(await counts(), before);
+});
+
+test("what is stored with line breaks in it adds no header when it comes out in one", async () => {
+	const reply = assertStatus(await victim.api.get(`/api/artifacts/${ids["/api/artifacts"]}`), 200);
+	assert.equal(reply.text, "wheel");
+	assert.equal(reply.headers["x-injected"], undefined);
+	assert.doesNotMatch(reply.headers["content-disposition"], /[\r\n]/);
+	await millrace.psql(`INSERT INTO notification (owner_id, title, message) SELECT '${victim.uid}', 't', 'm' FROM generate_series(1, 3)`);
+	const list = assertStatus(await victim.api.get("/api/notifications?limit=1&x=%0d%0aX-Injected:%20yes&y=%3E;%20rel=%22prev%22"), 200);
+	assert.equal(list.headers["x-injected"], undefined);
+	assert.match(list.headers.link, /rel="next"$/);
+});
