@@ -94,7 +94,8 @@ $(B)/millrace-spawn: $(call objects,$(spawn_src))
 # A unit test is one file in tests/unit; it is linked with lib, and what its own line here adds, and prints "N passed, N failed".
 worker_parts := $(call objects,$(filter-out fcgi/main.c,$(fcgi_src)))
 $(B)/unit/match: $(call objects,fcgi/match.c)
-$(B)/unit/routes $(B)/unit/rate: $(worker_parts)
+$(B)/unit/seal: $(call objects,runner/unseal.c)
+$(B)/unit/routes $(B)/unit/rate $(B)/unit/caller: $(worker_parts)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LD $@'

@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include <millrace/scope.h>
+
 static const char *const role_names[] = { "user", "admin", "service", NULL };
 static const char *const state_names[] = { "dead", "queued", "running", NULL };
 
@@ -13,20 +15,27 @@ const struct option_info option_infos[OPT_COUNT] = {
 	    .value = "N",
 	    .min = 1,
 	    .max = 3650,
-	    .help = "how long it is good for, 1 to 3650 (default: as long as a login)" },
+	    .help = "how long it is good for, 1 to 3650" },
 	[OPT_JSON] = { .name = "json", .help = "JSON instead of a table" },
+	[OPT_KEY_FILE] = { .name = "key-file",
+	    .value = "FILE",
+	    .help = "a new file for the private key (default: standard output)" },
 	[OPT_LIMIT] = { .name = "limit",
 	    .value = "N",
 	    .min = 1,
 	    .max = 1000000,
 	    .help = "show at most N (default 100)" },
-	[OPT_NAME] = { .name = "name",
-	    .value = "NAME",
-	    .help = "the name to show (default: the address)" },
+	[OPT_NAME] = { .name = "name", .value = "NAME", .help = "the name to show" },
 	[OPT_ROLE] = { .name = "role",
 	    .value = "ROLE",
 	    .names = role_names,
 	    .help = "user (the default), admin or service" },
+	[OPT_SCOPE] = { .name = "scope",
+	    .value = "SCOPE",
+	    .names = scope_names,
+	    .help = "what it may do; several times for several (default: read and write)" },
+	[OPT_SERVICE] = { .name = "service",
+	    .help = "for another program, in an account of its own" },
 	[OPT_STATE] = { .name = "state",
 	    .value = "STATE",
 	    .names = state_names,
@@ -47,6 +56,7 @@ const struct command commands[] = {
 	    "With --status it exits with 1 where the database is not at this program's version.\n" },
 	{ "user", "create", "EMAIL", 1, 1, OPT(OPT_NAME) | OPT(OPT_ROLE), NEEDS_CURRENT, false, user_create_run,
 	    "create a user who can log in",
+	    "--name is what to show of them (default: the address).\n"
 	    "The password, 8 to 1024 bytes, is asked for twice, or read from standard input where\n"
 	    "that is not a terminal:\n\n"
 	    "    millracectl user create ada@example.org --role admin <password-file\n" },
@@ -57,8 +67,36 @@ const struct command commands[] = {
 	    "It takes effect with the user's next request.\n" },
 	{ "token", "mint", "EMAIL", 1, 1, OPT(OPT_DAYS), NEEDS_CURRENT, true, token_mint_run,
 	    "open a session for a user and print its token",
+	    "Without --days it is good for as long as a login.\n"
 	    "The token goes to standard output, alone, for `Authorization: Bearer`. It needs\n"
 	    "API_JWT_SECRET, or the file that API_JWT_SECRET_FILE names, as the workers have it.\n" },
+	{ "key", "create", "EMAIL", 1, 1, OPT(OPT_SERVICE) | OPT(OPT_NAME) | OPT(OPT_SCOPE) | OPT(OPT_DAYS), NEEDS_CURRENT, false,
+	    key_create_run,
+	    "make an API key for a user and print it",
+	    "It goes to standard output, alone, this once: only its hash is kept. Without --days it\n"
+	    "has no end. With --service the account has the role service; it is made where there is\n"
+	    "none with this address, and nobody can log in to it.\n\n"
+	    "Scopes: read (GET), write (all that changes something), and those that single routes\n"
+	    "ask for, such as analytics:read.\n" },
+	{ "key", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, key_list_run,
+	    "list the API keys, the oldest first", NULL },
+	{ "key", "revoke", "ID", 1, 1, 0, NEEDS_CURRENT, false, key_revoke_run,
+	    "end an API key at once",
+	    "ID is that of `millracectl key list`. It does not come back.\n" },
+	{ "vault", "init", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, false, vault_init_run,
+	    "make the vault's first key pair",
+	    "The public half goes into the database. The private half is written into a new file\n"
+	    "that only its owner may read, or to standard output where that is not a terminal; it\n"
+	    "is MILLRACE_VAULT_KEY of every runner, and of nobody else. Keep a copy apart from the\n"
+	    "database's backups: without it the secrets are lost.\n" },
+	{ "vault", "status", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, vault_status_run,
+	    "list the vault's keys, the secrets under each, and which runners fit", NULL },
+	{ "vault", "rotate", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, false, vault_rotate_run,
+	    "bring a new key pair into force",
+	    "From now on secrets are sealed to the new key. Give it to the runners as\n"
+	    "MILLRACE_VAULT_KEY, the one before as MILLRACE_VAULT_KEY_OLD, and restart them: they\n"
+	    "put all secrets under the new key. When `millracectl vault status` shows none under the\n"
+	    "old one, it can go.\n" },
 	{ "jobs", "list", "", 0, 0, OPT(OPT_STATE) | OPT(OPT_LIMIT) | OPT(OPT_JSON), NEEDS_CURRENT, false, jobs_list_run,
 	    "list the jobs that are dead, wait or run",
 	    "A dead job has used up its attempts, or failed in a way that does not pass.\n" },

@@ -22,9 +22,12 @@ enum ctl_option {
 	OPT_ALL_DEAD,
 	OPT_DAYS,
 	OPT_JSON,
+	OPT_KEY_FILE,
 	OPT_LIMIT,
 	OPT_NAME,
 	OPT_ROLE,
+	OPT_SCOPE,
+	OPT_SERVICE,
 	OPT_STATE,
 	OPT_STATUS,
 	OPT_COUNT
@@ -49,6 +52,8 @@ enum needs {
 	NEEDS_CURRENT /* a database at this program's own migration */
 };
 
+#define CTL_SCOPES_MAX 16
+
 /* A command as it was called. */
 struct ctl {
 	struct arena *a;
@@ -57,6 +62,8 @@ struct ctl {
 	const char *const *operands;
 	int n_operands;
 	const char *options[OPT_COUNT]; /* its value, or "" where it takes none; NULL: not given */
+	struct str scopes[CTL_SCOPES_MAX]; /* of OPT_SCOPE, which may come several times */
+	size_t n_scopes;
 };
 
 struct command {
@@ -99,6 +106,12 @@ int user_create_run(struct ctl *c);
 int user_list_run(struct ctl *c);
 int user_role_run(struct ctl *c);
 int token_mint_run(struct ctl *c);
+int key_create_run(struct ctl *c);
+int key_list_run(struct ctl *c);
+int key_revoke_run(struct ctl *c);
+int vault_init_run(struct ctl *c);
+int vault_status_run(struct ctl *c);
+int vault_rotate_run(struct ctl *c);
 int jobs_list_run(struct ctl *c);
 int jobs_retry_run(struct ctl *c);
 int status_run(struct ctl *c);

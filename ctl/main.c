@@ -115,6 +115,11 @@ parse(struct ctl *c, int argc, char **argv)
 		c->options[i] = longs[i].has_arg == no_argument ? "" : optarg;
 		if ((status = option_check(c->command, &option_infos[i], c->options[i])) != CTL_OK)
 			return status;
+		if (i == OPT_SCOPE && c->n_scopes == CTL_SCOPES_MAX)
+			return ctl_usage(
+			    c->command, "--scope comes %d times at most.", CTL_SCOPES_MAX);
+		if (i == OPT_SCOPE)
+			c->scopes[c->n_scopes++] = str_from(optarg);
 	}
 	c->operands = (const char *const *)(argv + optind);
 	c->n_operands = argc - optind;

@@ -1,5 +1,6 @@
 /* From a method and a path to a row of the route table, and the table's own checks. */
 #include <millrace/log.h>
+#include <millrace/scope.h>
 
 #include "fcgi/route.h"
 
@@ -132,6 +133,9 @@ routes_check(void)
 		if (!r->method || !r->group || !r->caller || !r->rate || !r->mode ||
 		    !r->body_kind || !r->path || !r->handler || !r->status || !r->summary)
 			die("Route %zu (%s) lacks a column.", i, r->path ? r->path : "?");
+		if (r->scope && !scope_is_known(r->scope))
+			die("%s %s asks for the scope %s, which nobody can have.",
+			    method_name(r->method), r->path, r->scope);
 		for (size_t k = 0; k < i; k++)
 			if (routes[k].method == r->method &&
 			    str_eq(bare_pattern(a, routes[k].path), bare_pattern(a, r->path)))

@@ -91,6 +91,14 @@ const struct route routes[] = {
 	    200, "Updated", "Mark all notifications as read" },
 	{ M_DELETE, "account",   AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/notifications/{id:uuid}",     notification_delete,
 	    204, NULL, "Delete a notification" },
+	{ M_GET,    "account",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/vault",                       vault_list,
+	    200, "Secret[]", "What the caller has in the vault; never the values" },
+	{ M_POST,   "account",   AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_JSON,   "/api/vault",                       vault_put,
+	    200, "Secret", "Put a secret into the vault, in the place of one of the same name",
+	    .body = &vault_put_body, .idempotent = true },
+	{ M_DELETE, "account",   AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/vault",                       vault_delete,
+	    200, "Success", "Delete a secret",
+	    .query = &vault_delete_query },
 
 	/* Chat */
 	{ M_POST,   "chat",      AUTH_USER,   RATE_WRITE, STREAM,    BODY_JSON,   "/api/chat",                        chat_post,

@@ -60,6 +60,12 @@ enum err notification_read(struct req *r);
 enum err notification_read_all(struct req *r);
 enum err notification_delete(struct req *r);
 
+/* vault.c */
+extern const struct field_table vault_put_body, vault_delete_query;
+enum err vault_list(struct req *r);
+enum err vault_put(struct req *r);
+enum err vault_delete(struct req *r);
+
 /* user.c */
 extern const struct field_table user_change_body;
 enum err user_show(struct req *r);

@@ -15,6 +15,7 @@
 #include "outside/http.h"
 #include "provider.h"
 #include "runner.h"
+#include "vault.h"
 
 #define POOL 4 /* connections that all jobs share */
 #define GIVE_BACK_MS 8000 /* at SIGTERM: how long jobs may take to be given back */
@@ -104,10 +105,12 @@ run(void)
 	flusher_start();
 	lease_start();
 	sweep_start();
+	vault_start();
 	queue_run();
 	log_info("giving back what runs");
 	give_all_back();
 	lease_stop();
+	vault_stop();
 	sweep_stop();
 	flusher_stop();
 	log_info("ended");

@@ -11,6 +11,7 @@
 #include "provider.h"
 #include "runner.h"
 #include "sql_runner.h"
+#include "vault.h"
 
 #define SWEEP_MS 3000
 #define SEEN_MS 5000
@@ -88,6 +89,8 @@ stats(struct arena *a)
 		{ "millrace_flush_errors_total", atomic_load(&counters.flush_errors) },
 		{ "millrace_documents_ingested_total", atomic_load(&counters.documents) },
 		{ "millrace_passages_stored_total", atomic_load(&counters.passages) },
+		{ "millrace_vault_fits", vault_fits() },
+		{ "millrace_vault_resealed_total", vault_resealed() },
 	};
 	long long us = atomic_load(&counters.flush_us);
 	struct buf b = { .a = a };

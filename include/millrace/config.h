@@ -41,6 +41,8 @@ struct config {
 	const char *openai_base_url;
 	const char *openai_key;
 	const char *openai_model;
+	const char *vault_key; /* private, in base64; the runner's alone */
+	const char *vault_key_old;
 	int64_t provider_seconds; /* a model call's longest silence */
 
 	const char *smtp_url; /* smtp:// or smtps://; "": no mail */

@@ -1,0 +1,143 @@
+/* millracectl key: API keys made, listed and revoked by hand. */
+#include "ctl.h"
+
+#include <string.h>
+
+#include <millrace/crypto.h>
+
+#include <sql_admin.h>
+
+#include "table.h"
+
+#define KEY_BYTES 32
+#define KEY_SHOWN 8 /* its first characters, for telling keys apart */
+#define NAME_MAX_CHARS 200
+#define EMAIL_MAX 254
+#define KEY_ROWS 500 /* fetched at once */
+
+/* A key that nobody has; the arena's. */
+static struct str
+new_key(struct arena *a)
+{
+	char bytes[KEY_BYTES];
+	struct str text;
+
+	random_bytes(bytes, sizeof(bytes));
+	text = base64url(a, (struct str){ bytes, sizeof(bytes) });
+	explicit_bzero(bytes, sizeof(bytes));
+	return arena_printf(a, "mr_%.*s", S_ARG(text));
+}
+
+static enum err
+store(struct ctl *c, struct str key, PGresult **res)
+{
+	static struct str usual[] = { { "read", 4 }, { "write", 5 } };
+	bool service = c->options[OPT_SERVICE] != NULL;
+	struct str name = str_from(c->options[OPT_NAME]);
+	struct str_list scopes = { c->scopes, c->n_scopes };
+	struct sha256 *h = sha256_new(c->a);
+
+	if (scopes.n == 0)
+		scopes = (struct str_list){ usual, 2 };
+	if (name.p == NULL)
+		name = service ? S("service") : S("millracectl");
+	sha256_add(h, key);
+	return db_admin_key_create(c->db, c->a, res, str_from(c->operands[0]), sha256_end(h),
+	    arena_printf(c->a, "%.*s…", KEY_SHOWN, key.p), name, scopes,
+	    ctl_number(c, OPT_DAYS, SQL_NULL_INT), service);
+}
+
+int
+key_create_run(struct ctl *c)
+{
+	struct str name = str_from(c->options[OPT_NAME]), key, email = str_from(c->operands[0]);
+	const char *at = memchr(email.p, '@', email.n);
+	PGresult *res;
+	enum err e;
+
+	if (name.p != NULL && (!str_utf8(name) || str_chars(name) > NAME_MAX_CHARS))
+		return ctl_usage(
+		    c->command, "--name is UTF-8 text of at most %d characters.", NAME_MAX_CHARS);
+	if (at == NULL || at == email.p || at == email.p + email.n - 1 || email.n > EMAIL_MAX ||
+	    !str_utf8(email))
+		return ctl_usage(c->command, "`%s` is not an e-mail address.", c->operands[0]);
+	key = new_key(c->a);
+	if ((e = store(c, key, &res)) != ERR_OK)
+		return ctl_fail_db(e, "the key was not made");
+	if (PQntuples(res) == 0 && c->options[OPT_SERVICE] != NULL)
+		return ctl_fail("the account %s has another role, or is disabled; a service key "
+				"needs an account of its own.",
+		    c->operands[0]);
+	if (PQntuples(res) == 0)
+		return ctl_fail("there is no active user with the address %s.", c->operands[0]);
+	(void)printf("%.*s\n", S_ARG(key));
+	(void)fprintf(stderr, "Key %s of %s, good %s%s. It is not shown again.\n",
+	    PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1),
+	    PQgetisnull(res, 0, 2) ? "without end" : "until ", PQgetvalue(res, 0, 2));
+	return CTL_OK;
+}
+
+static void
+key_rows(struct ctl *c, const PGresult *res, struct table *t, bool first)
+{
+	int i;
+
+	for (i = 0; i < PQntuples(res); i++) {
+		if (c->options[OPT_JSON] != NULL)
+			(void)printf("%s%s", first && i == 0 ? "" : ",\n ", PQgetvalue(res, i, 9));
+		else
+			table_row(t, sql_get(res, i, 0), sql_get(res, i, 1), sql_get(res, i, 2),
+			    sql_get(res, i, 3), sql_get(res, i, 4), sql_get(res, i, 5),
+			    sql_get(res, i, 6), sql_get(res, i, 7), sql_get(res, i, 8));
+	}
+}
+
+int
+key_list_run(struct ctl *c)
+{
+	struct table t = { .a = c->a,
+		.n = 9,
+		.heads = { "ID", "ADDRESS", "NAME", "KEY", "SCOPES", "CREATED", "UNTIL",
+		    "LAST USED", "STATE" } };
+	bool json = c->options[OPT_JSON] != NULL, first = true;
+	struct uuid after = { "" };
+	PGresult *res;
+	enum err e;
+
+	do {
+		if ((e = db_admin_key_list(c->db, c->a, &res, after, KEY_ROWS)) != ERR_OK)
+			return ctl_fail_db(e, "the keys cannot be listed");
+		if (json && first)
+			(void)fputs("[", stdout);
+		key_rows(c, res, &t, first);
+		first = false;
+		if (PQntuples(res) > 0 && !uuid_parse(sql_get(res, PQntuples(res) - 1, 0), &after))
+			return ctl_fail("the database gave an id that is none.");
+	} while (PQntuples(res) == KEY_ROWS);
+	if (json)
+		(void)fputs("]\n", stdout);
+	else if (t.n_cells > 0)
+		table_print(&t, stdout);
+	else
+		(void)puts("There are no API keys; `millracectl key create EMAIL` makes one.");
+	return CTL_OK;
+}
+
+int
+key_revoke_run(struct ctl *c)
+{
+	struct uuid id;
+	PGresult *res;
+	enum err e;
+
+	if (!uuid_parse(str_from(c->operands[0]), &id))
+		return ctl_usage(c->command,
+		    "`%s` is not an id; `millracectl key list` shows them.", c->operands[0]);
+	if ((e = db_admin_key_revoke(c->db, c->a, &res, id)) != ERR_OK)
+		return ctl_fail_db(e, "the key was not revoked");
+	if (PQntuples(res) == 0)
+		return ctl_fail("there is no API key with the id %s.", id.text);
+	(void)printf("Key %s of %s %s.\n", id.text, PQgetvalue(res, 0, 0),
+	    str_eq(sql_get(res, 0, 1), S("t")) ? "was revoked before" : "is revoked");
+	return CTL_OK;
+}

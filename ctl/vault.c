@@ -1,0 +1,212 @@
+/* millracectl vault: the key pairs that secrets are sealed to. A private key is written once, and is never an argument of a process. */
+#include "ctl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include <millrace/seal.h>
+
+#include <sql_admin.h>
+
+#include "table.h"
+
+#define PRIVATE_TEXT_LEN sodium_base64_ENCODED_LEN(SEAL_KEY_BYTES, sodium_base64_VARIANT_ORIGINAL)
+
+struct made {
+	unsigned char public_key[SEAL_KEY_BYTES];
+	char private_text[PRIVATE_TEXT_LEN]; /* base64, NUL-terminated */
+};
+
+static bool
+make_pair(struct made *m)
+{
+	unsigned char private_key[SEAL_KEY_BYTES];
+
+	if (sodium_init() < 0 || crypto_box_keypair(m->public_key, private_key) != 0)
+		return false;
+	sodium_bin2base64(m->private_text, sizeof(m->private_text), private_key, SEAL_KEY_BYTES,
+	    sodium_base64_VARIANT_ORIGINAL);
+	explicit_bzero(private_key, sizeof(private_key));
+	return true;
+}
+
+/* Writes the private key into a new file, safely on the disk, or to standard output. False: it has said why not. */
+static bool
+hand_over(const struct made *m, const char *path)
+{
+	char line[PRIVATE_TEXT_LEN + 1];
+	size_t len = strlen(m->private_text) + 1;
+	bool ok;
+	int fd;
+
+	memcpy(line, m->private_text, len - 1);
+	line[len - 1] = '\n';
+	if (path == NULL) {
+		ok = fwrite(line, 1, len, stdout) == len && fflush(stdout) == 0;
+		explicit_bzero(line, sizeof(line));
+		if (!ok)
+			(void)ctl_fail("the private key could not be written: %s", strerror(errno));
+		return ok;
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		(void)ctl_fail("the file %s cannot be made: %s", path, strerror(errno));
+		return false;
+	}
+	ok = fchmod(fd, 0600) == 0 && write(fd, line, len) == (ssize_t)len && fsync(fd) == 0;
+	ok = close(fd) == 0 && ok;
+	explicit_bzero(line, sizeof(line));
+	if (!ok) {
+		(void)ctl_fail(
+		    "the private key could not be written to %s: %s", path, strerror(errno));
+		(void)unlink(path);
+	}
+	return ok;
+}
+
+static int
+not_added(const char *path, bool first)
+{
+	if (path != NULL)
+		(void)unlink(path);
+	else
+		(void)fputs("millracectl: the key that was printed is of no use.\n", stderr);
+	return first ? ctl_fail("the vault has a key in force already; `millracectl vault rotate` "
+				"brings a new one.")
+		     : ctl_fail(
+			   "the vault has no key yet; `millracectl vault init` makes the first.");
+}
+
+/* Is there a key in force? Asked before anything is written; whether it is still so, the insertion sees. */
+static bool
+has_key(struct ctl *c, bool *has)
+{
+	PGresult *res;
+	enum err e = db_admin_vault_keys(c->db, c->a, &res);
+
+	if (e != ERR_OK) {
+		(void)ctl_fail_db(e, "the vault's keys cannot be read");
+		return false;
+	}
+	*has = PQntuples(res) > 0 && str_eq(sql_get(res, 0, 1), S("in force"));
+	return true;
+}
+
+static int
+add_key(struct ctl *c, bool first)
+{
+	const char *path = c->options[OPT_KEY_FILE];
+	struct made m;
+	struct str canary;
+	PGresult *res;
+	enum err e;
+	bool has, ok;
+
+	if (path == NULL && isatty(STDOUT_FILENO))
+		return ctl_usage(c->command,
+		    "the private key would stand on the terminal: give --key-file, or redirect.");
+	if (!has_key(c, &has))
+		return CTL_FAILED;
+	if (has == first)
+		return first ? ctl_fail("the vault has a key in force already; `millracectl vault "
+					"rotate` brings a new one.")
+			     : ctl_fail("the vault has no key yet; `millracectl vault init` makes "
+					"the first.");
+	if (!make_pair(&m))
+		return ctl_fail("libsodium cannot make a key pair.");
+	canary = seal(c->a, m.public_key, seal_canary_label(c->a), SEAL_CANARY);
+	ok = hand_over(&m, path);
+	explicit_bzero(m.private_text, sizeof(m.private_text));
+	if (!ok)
+		return CTL_FAILED;
+	e = db_admin_vault_key_add(c->db, c->a, &res,
+	    (struct str){ (const char *)m.public_key, SEAL_KEY_BYTES }, canary, first);
+	if (e != ERR_OK) {
+		/* Whether it was stored is not known: the private half stays where it is. */
+		return ctl_fail_db(e,
+		    "the public key may not have been stored; see `millracectl vault "
+		    "status`");
+	}
+	if (PQgetisnull(res, 0, 0))
+		return not_added(path, first);
+	(void)fprintf(stderr, "Key %s is in force.%s\n", PQgetvalue(res, 0, 0),
+	    first
+		? " Give its private half to the runners as MILLRACE_VAULT_KEY."
+		: " Give its private half to the runners as MILLRACE_VAULT_KEY, the one before as "
+		  "MILLRACE_VAULT_KEY_OLD, and restart them.");
+	return CTL_OK;
+}
+
+int
+vault_init_run(struct ctl *c)
+{
+	return add_key(c, true);
+}
+
+int
+vault_rotate_run(struct ctl *c)
+{
+	return add_key(c, false);
+}
+
+static const char *
+fit_of(struct str fits)
+{
+	if (fits.p == NULL)
+		return "not known yet";
+	return str_eq(fits, S("1"))   ? "its key fits"
+	       : str_eq(fits, S("0")) ? "its key is missing or DOES NOT FIT; its log says more"
+				      : "has not seen a key yet";
+}
+
+static void
+status_json(const PGresult *keys, const PGresult *runners)
+{
+	int i;
+
+	(void)fputs("{\"keys\":[", stdout);
+	for (i = 0; i < PQntuples(keys); i++)
+		(void)printf("%s%s", i > 0 ? ",\n " : "", PQgetvalue(keys, i, 5));
+	(void)fputs("],\n \"runners\":[", stdout);
+	for (i = 0; i < PQntuples(runners); i++)
+		(void)printf("%s%s", i > 0 ? ",\n " : "", PQgetvalue(runners, i, 3));
+	(void)puts("]}");
+}
+
+int
+vault_status_run(struct ctl *c)
+{
+	struct table t = { .a = c->a,
+		.n = 5,
+		.heads = { "KEY", "STATE", "CREATED", "RETIRED", "SECRETS" },
+		.right = { [4] = true } };
+	PGresult *keys, *runners;
+	enum err e;
+	int i;
+
+	if ((e = db_admin_vault_keys(c->db, c->a, &keys)) != ERR_OK ||
+	    (e = db_admin_vault_runners(c->db, c->a, &runners)) != ERR_OK)
+		return ctl_fail_db(e, "the vault's state cannot be read");
+	if (c->options[OPT_JSON] != NULL) {
+		status_json(keys, runners);
+		return CTL_OK;
+	}
+	for (i = 0; i < PQntuples(keys); i++)
+		table_row(&t, sql_get(keys, i, 0), sql_get(keys, i, 1), sql_get(keys, i, 2),
+		    sql_get(keys, i, 3), sql_get(keys, i, 4));
+	if (t.n_cells > 0)
+		table_print(&t, stdout);
+	else
+		(void)puts("The vault has no key yet; `millracectl vault init` makes one.");
+	for (i = 0; i < PQntuples(runners); i++)
+		(void)printf("Runner %.*s on %.*s: %s.\n", S_ARG(sql_get(runners, i, 1)),
+		    S_ARG(printable(c->a, sql_get(runners, i, 0))), fit_of(sql_get(runners, i, 2)));
+	if (PQntuples(runners) == 0)
+		(void)puts("No runner is there.");
+	return CTL_OK;
+}
