@@ -16,11 +16,10 @@ is_idempotent(const struct req *r, const struct query *q)
 
 /* The claim's MAC covers what the request asks for: its route and its body. */
 static struct str
-request_mac(struct req *r)
+request_text(struct req *r)
 {
-	return mac(r->a, "idempotency",
-	    arena_printf(r->a, "%s\n%.*s\n%.*s", method_name(r->route->method), S_ARG(r->path),
-		S_ARG(r->body)));
+	return arena_printf(
+	    r->a, "%s\n%.*s\n%.*s", method_name(r->route->method), S_ARG(r->path), S_ARG(r->body));
 }
 
 static void
@@ -89,7 +88,7 @@ static void
 ask_replay(struct req *r)
 {
 	struct pipe_statement s[ASK_STATEMENTS_MAX];
-	struct sql_arg caller[3], key = { .type = SQL_TEXT, .s = r->idempotency_key };
+	struct sql_arg caller[CALLER_ARGS], key = { .type = SQL_TEXT, .s = r->idempotency_key };
 	size_t n = caller_statement(r, s, caller);
 	enum err e;
 
@@ -113,7 +112,7 @@ answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int
 	if (e != ERR_OK) {
 		r->error_text = arena_str(r->a, text);
 	} else {
-		if (r->caller.how == CALLER_KEY)
+		if (r->caller.how == CALLER_KEY || r->caller.how == CALLER_EXTERNAL)
 			(void)!uuid_parse(sql_get(res[0], 0, 0), &r->caller.user);
 		take_rows(r, &res[n - 1]);
 	}
@@ -124,7 +123,7 @@ enum err
 req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n, answer_fn *answer)
 {
 	struct pipe_statement s[ASK_STATEMENTS_MAX];
-	struct sql_arg caller[3], claim[2], with_key[ASK_ARGS_MAX];
+	struct sql_arg caller[CALLER_ARGS], claim[3], with_key[ASK_ARGS_MAX];
 	size_t count = caller_statement(r, s, caller);
 
 	if (!r->worker->current)
@@ -140,9 +139,12 @@ req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n,
 	if (n + 1 > ASK_ARGS_MAX)
 		abort();
 	claim[0] = (struct sql_arg){ .type = SQL_TEXT, .s = r->idempotency_key };
-	claim[1] = (struct sql_arg){ .type = SQL_BYTES, .s = request_mac(r) };
+	claim[1] =
+	    (struct sql_arg){ .type = SQL_BYTES, .s = mac(r->a, "idempotency", request_text(r)) };
+	claim[2] = (struct sql_arg){ .type = SQL_BYTES,
+		.s = mac_old(r->a, "idempotency", request_text(r)) };
 	s[count++] = (struct pipe_statement){
-		.query = &query_idempotency_claim, .args = claim, .n_args = 2
+		.query = &query_idempotency_claim, .args = claim, .n_args = 3
 	};
 	if (n > 0)
 		memcpy(with_key, args, (size_t)n * sizeof(*args));
@@ -156,7 +158,7 @@ enum err
 req_also(struct req *r, const struct query *q, const struct sql_arg *args, int n, pipe_done *done)
 {
 	struct pipe_statement s[2];
-	struct sql_arg caller[3];
+	struct sql_arg caller[CALLER_ARGS];
 	size_t count = caller_statement(r, s, caller);
 
 	s[count++] = (struct pipe_statement){ .query = q, .args = args, .n_args = n };

@@ -6,6 +6,7 @@
 
 extern const struct query query_caller_session;
 extern const struct query query_caller_key;
+extern const struct query query_caller_external;
 
 #define KEY_PREFIX "mr_"
 #define KEY_LEN_MAX 128
@@ -45,19 +46,58 @@ csrf_token(struct arena *a, const struct claims *c)
 	return base64url(a, mac(a, "csrf", uuid_str(&c->session)));
 }
 
+/* Is it the session's, also under the secret before this one? */
+static bool
+is_csrf_token(struct req *r, struct str given)
+{
+	struct str session = uuid_str(&r->caller.claims.session),
+		   old = mac_old(r->a, "csrf", session);
+
+	return str_eq_secret(given, csrf_token(r->a, &r->caller.claims)) ||
+	       (old.p && str_eq_secret(given, base64url(r->a, old)));
+}
+
 /* The double submit: asked for where a cookie is what authenticated and the method changes something. */
 static enum err
 check_csrf(struct req *r)
 {
 	struct str header = req_param(r, "HTTP_X_CSRF_TOKEN"),
 		   cookie = req_cookie(r, S("csrf_access_token"));
-	struct str right = csrf_token(r->a, &r->caller.claims);
 
 	if (r->route->method == M_GET ||
-	    (str_eq_secret(header, right) && str_eq_secret(cookie, right)))
+	    (str_eq_secret(header, cookie) && is_csrf_token(r, cookie)))
 		return ERR_OK;
 	return refuse(
 	    r, ERR_FORBIDDEN, "X-CSRF-Token must be the csrf_access_token cookie's value.");
+}
+
+/* A token of ours. */
+static enum err
+by_session(struct req *r, struct str token)
+{
+	if (token_verify(token, &r->caller.claims) != ERR_OK)
+		return ERR_UNAUTHORIZED;
+	r->caller.how = CALLER_SESSION;
+	r->caller.user = r->caller.claims.user;
+	return ERR_OK;
+}
+
+/* A token of Clerk's or Supabase's. Where only its key is not known, the runner may find it for the next try. */
+static enum err
+by_external(struct req *r, struct str token)
+{
+	struct external *who = arena_alloc(r->a, sizeof(*who));
+	const char *wanted;
+
+	if (external_verify(token, who, &wanted) != ERR_OK) {
+		if (wanted)
+			keys_wanted(r->worker, wanted);
+		return ERR_UNAUTHORIZED;
+	}
+	r->caller.how = CALLER_EXTERNAL;
+	r->caller.external = who;
+	r->caller.claims.expires_at = who->expires_at;
+	return ERR_OK;
 }
 
 static enum err
@@ -72,22 +112,17 @@ by_token(struct req *r, struct str token)
 		r->caller.how = CALLER_KEY;
 		return ERR_OK;
 	}
-	if (token_verify(token, &r->caller.claims) != ERR_OK)
-		return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
-	r->caller.how = CALLER_SESSION;
-	r->caller.user = r->caller.claims.user;
-	return ERR_OK;
+	if (by_session(r, token) == ERR_OK || by_external(r, token) == ERR_OK)
+		return ERR_OK;
+	return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
 }
 
+/* Cookies are ours to set, so only a token of ours is taken from one. */
 static enum err
 by_cookie(struct req *r, struct str token)
 {
-	enum err e;
-
-	if (str_starts(token, S(KEY_PREFIX)))
-		return ERR_UNAUTHORIZED;
-	if ((e = by_token(r, token)) != ERR_OK)
-		return e;
+	if (by_session(r, token) != ERR_OK)
+		return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
 	return check_csrf(r);
 }
 
@@ -123,6 +158,31 @@ scope_of(const struct route *route)
 					: S("write");
 }
 
+static struct sql_arg
+text_arg(const char *text)
+{
+	return (struct sql_arg){ .type = SQL_TEXT,
+		.s = *text ? str_from(text) : (struct str){ NULL, 0 } };
+}
+
+static void
+external_statement(struct req *r, struct pipe_statement *s, struct sql_arg *args)
+{
+	const struct external *who = r->caller.external;
+
+	args[0] = text_arg(who->provider);
+	args[1] = text_arg(who->subject);
+	args[2] = text_arg(who->email);
+	args[3] = (struct sql_arg){ .type = SQL_BOOL, .b = who->email_verified };
+	args[4] = text_arg(who->name);
+	args[5] = (struct sql_arg){ .type = SQL_BYTES,
+		.s = { (const char *)who->hash, sizeof(who->hash) } };
+	args[6] = (struct sql_arg){ .type = SQL_BOOL, .b = r->route->caller == AUTH_ADMIN };
+	*s = (struct pipe_statement){
+		.query = &query_caller_external, .args = args, .n_args = CALLER_ARGS
+	};
+}
+
 size_t
 caller_statement(struct req *r, struct pipe_statement *s, struct sql_arg *args)
 {
@@ -130,6 +190,10 @@ caller_statement(struct req *r, struct pipe_statement *s, struct sql_arg *args)
 
 	if (r->caller.how == CALLER_NOBODY)
 		return 0;
+	if (r->caller.how == CALLER_EXTERNAL) {
+		external_statement(r, s, args);
+		return 1;
+	}
 	if (by_key)
 		args[0] = (struct sql_arg){ .type = SQL_BYTES, .s = r->caller.key_hash };
 	else

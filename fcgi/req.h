@@ -12,6 +12,7 @@
 #include <millrace/arena.h>
 #include <millrace/crypto.h>
 #include <millrace/err.h>
+#include <millrace/external.h>
 #include <millrace/grant.h>
 #include <millrace/json.h>
 #include <millrace/loop.h>
@@ -24,10 +25,11 @@ typedef enum err answer_fn(struct req *r);
 
 /* Who is calling, and by what. */
 struct caller {
-	enum { CALLER_NOBODY, CALLER_SESSION, CALLER_KEY } how;
-	struct claims claims; /* CALLER_SESSION: the token's, by header or cookie */
+	enum { CALLER_NOBODY, CALLER_SESSION, CALLER_KEY, CALLER_EXTERNAL } how;
+	struct claims claims; /* CALLER_SESSION: the token's; CALLER_EXTERNAL: expires_at alone */
+	const struct external *external; /* CALLER_EXTERNAL: what the token says */
 	struct str key_hash; /* CALLER_KEY: SHA-256 */
-	struct uuid user; /* of a key only known once the first statement has answered */
+	struct uuid user; /* of all but a session known only by the first statement */
 };
 
 struct req {

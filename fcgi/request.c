@@ -157,6 +157,9 @@ rate_subject(struct req *r)
 {
 	if (r->route->rate == RATE_LOGIN || r->caller.how == CALLER_NOBODY)
 		return r->address;
+	if (r->caller.how == CALLER_EXTERNAL)
+		return arena_printf(
+		    r->a, "%s %s", r->caller.external->provider, r->caller.external->subject);
 	return r->caller.how == CALLER_KEY ? base64url(r->a, r->caller.key_hash)
 					   : uuid_str(&r->caller.user);
 }

@@ -215,7 +215,7 @@ worker_run(const char *group)
 	signal(SIGPIPE, SIG_IGN);
 	w.scratch = arena_new();
 	rate_open();
-	w.pipe = pipe_open(w.loop, "millrace_api", group, NULL, (void (*)(void *))worker_tick, &w);
+	w.pipe = pipe_open(w.loop, "millrace_api", group, keys_heard, keys_connected, &w);
 	loop_arm(w.loop, &w.first_look, FIRST_LOOK_MS);
 	log_info("serving", "version", MILLRACE_VERSION);
 	loop_run(w.loop);

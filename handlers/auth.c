@@ -180,11 +180,22 @@ auth_login(struct req *r)
 	return auth_sign_in(r, in.email, in.password, open_token);
 }
 
+enum err
+auth_sign_out(struct req *r, answer_fn *answer)
+{
+	const struct external *who = r->caller.external;
+
+	if (who)
+		return sql_external_deny(r, answer,
+		    (struct str){ (const char *)who->hash, sizeof(who->hash) }, who->expires_at);
+	return sql_auth_session_close(r, answer, r->caller.claims.session);
+}
+
 /* POST /api/auth/logout: the token is of no use any more. */
 enum err
 auth_logout(struct req *r)
 {
-	return sql_auth_session_close(r, res_one, r->caller.claims.session);
+	return auth_sign_out(r, res_one);
 }
 
 /* GET /api/auth/me */

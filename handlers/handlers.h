@@ -22,6 +22,8 @@ bool auth_is_password(struct str s);
 enum err auth_sign_in(struct req *r, struct str name, struct str password,
     enum err (*open)(struct req *r, struct uuid user, struct str name, struct str hash));
 enum err auth_refused(struct req *r);
+/* Ends what the caller came by: the session, or an external token until it would end by itself. */
+enum err auth_sign_out(struct req *r, answer_fn *answer);
 
 /* session.c */
 extern const struct field_table session_login_body, session_register_body;

@@ -105,7 +105,7 @@ closed(struct req *r)
 enum err
 session_logout(struct req *r)
 {
-	return sql_auth_session_close(r, closed, r->caller.claims.session);
+	return auth_sign_out(r, closed);
 }
 
 /* POST /api/v1/user/register */

@@ -37,6 +37,8 @@ static const struct setting {
 	ROW("MILLRACE_LOG_LEVEL", TEXT, ALL, log_level, "info", 4, 5, "debug, info, warn or error"),
 	ROW("API_JWT_SECRET", SECRET, SIGNERS, jwt_secret, NULL, 32, 1024,
 	    "signs our own tokens; 32 bytes or more"),
+	ROW("API_JWT_SECRET_OLD", SECRET, SIGNERS, jwt_secret_old, "", 32, 1024,
+	    "the one before it: still checks what it signed, signs nothing"),
 	ROW("MILLRACE_SESSION_SECONDS", NUMBER, ALL, session_seconds, "604800", 60, 31536000,
 	    "how long a sign-in lasts"),
 	ROW("MILLRACE_ARGON2_OPS", NUMBER, ALL, argon2_ops, "3", 1, 20, "password hashing: passes"),
@@ -90,6 +92,24 @@ static const struct setting {
 	    "the sender: an address, or Name <address>"),
 	ROW("MILLRACE_RESET_URL", TEXT, ALL, reset_url, "", 0, 1000,
 	    "the page that takes a new password, with {token} in its address"),
+	ROW("MILLRACE_CLERK_ISSUER", TEXT, ALL, clerk_issuer, "", 0, 500,
+	    "whose session tokens are taken: Clerk's Frontend API URL"),
+	ROW("MILLRACE_CLERK_JWKS_URL", TEXT, ALL, clerk_jwks_url, "", 0, 1000,
+	    "its keys; empty: the issuer's /.well-known/jwks.json"),
+	ROW("MILLRACE_CLERK_AZP", TEXT, ALL, clerk_azp, "", 0, 4000,
+	    "origins that may have asked for them (azp), parted by spaces; empty: any"),
+	ROW("SUPABASE_URL", TEXT, ALL, supabase_url, "", 0, 500,
+	    "whose access tokens are taken: a Supabase project"),
+	ROW("MILLRACE_SUPABASE_ISSUER", TEXT, ALL, supabase_issuer, "", 0, 500,
+	    "their iss; empty: SUPABASE_URL's /auth/v1"),
+	ROW("SUPABASE_JWKS_URL", TEXT, ALL, supabase_jwks_url, "", 0, 1000,
+	    "its keys; empty: the issuer's /.well-known/jwks.json"),
+	ROW("SUPABASE_JWT_SECRET", SECRET, SIGNERS, supabase_jwt_secret, "", 32, 1024,
+	    "for projects that sign with a secret (HS256)"),
+	ROW("MILLRACE_JWKS_SECONDS", NUMBER, ALL, jwks_seconds, "3600", 1, 604800,
+	    "how often those keys are fetched"),
+	ROW("MILLRACE_JWKS_PAUSE_SECONDS", NUMBER, ALL, jwks_pause_seconds, "30", 1, 3600,
+	    "the shortest time between fetches for keys that are not known, and after failures"),
 	ROW("MILLRACE_STREAM_PING_SECONDS", NUMBER, ALL, stream_ping_seconds, "15", 1, 300,
 	    "`: ping` on a quiet stream"),
 	ROW("MILLRACE_STREAM_STALL_SECONDS", NUMBER, ALL, stream_stall_seconds, "60", 1, 3600,
@@ -178,7 +198,10 @@ load_one(const struct setting *s)
 		memcpy(place, &number, sizeof(number));
 		return;
 	}
-	if (strlen(value) < (size_t)s->min || strlen(value) > (size_t)s->max)
+	/* What is nothing by default may be nothing. */
+	if (!*value && s->otherwise && !*s->otherwise)
+		value = s->otherwise;
+	else if (strlen(value) < (size_t)s->min || strlen(value) > (size_t)s->max)
 		die("%s has %zu bytes; it takes %lld to %lld.", s->name, strlen(value),
 		    (long long)s->min, (long long)s->max);
 	value = s->kind == SECRET ? value : xstrdup(value);

@@ -76,6 +76,16 @@ mac(struct arena *a, const char *purpose, struct str bytes)
 	return hmac(a, hmac(a, str_from(config()->jwt_secret), str_from(purpose)), bytes);
 }
 
+struct str
+mac_old(struct arena *a, const char *purpose, struct str bytes)
+{
+	const char *secret = config()->jwt_secret_old;
+
+	if (!secret || !*secret)
+		return (struct str){ NULL, 0 };
+	return hmac(a, hmac(a, str_from(secret), str_from(purpose)), bytes);
+}
+
 void
 random_bytes(void *into, size_t len)
 {

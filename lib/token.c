@@ -1,6 +1,6 @@
 /*
- * The only file that calls libjwt: version 1.10 takes the algorithm from the token, accepts a NULL key as "unverified", and checks no
- * times, so all of that is done here, before and after it.
+ * Our own tokens. Beside lib/external.c the only file that calls libjwt: version 1.10 takes the algorithm from the token, accepts a NULL
+ * key as "unverified", and checks no times, so all of that is done here, before and after it.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -65,17 +65,25 @@ header_is_ours(struct arena *a, struct str token)
 	       json_object_is_type(o, json_type_object) && str_eq(json_text(o, "alg"), S("HS256"));
 }
 
+/* The signature, by a secret of ours; the caller frees *out. */
+static bool
+is_signed(const char *text, const char *secret, jwt_t **out)
+{
+	return secret && *secret &&
+	       jwt_decode(out, text, (const unsigned char *)secret, (int)strlen(secret)) == 0;
+}
+
 static enum err
 check(struct arena *a, struct str token, struct claims *out)
 {
-	const char *secret = config()->jwt_secret;
 	jwt_t *jwt = NULL;
 	struct claims c = { 0 };
 	const char *text = arena_cstr(a, token);
 
 	if (strlen(text) != token.n || !header_is_ours(a, token))
 		return ERR_UNAUTHORIZED;
-	if (jwt_decode(&jwt, text, (const unsigned char *)secret, (int)strlen(secret)) != 0)
+	if (!is_signed(text, config()->jwt_secret, &jwt) &&
+	    !is_signed(text, config()->jwt_secret_old, &jwt))
 		return ERR_UNAUTHORIZED;
 	arena_defer(a, free_jwt, jwt);
 	if (jwt_get_alg(jwt) != JWT_ALG_HS256)

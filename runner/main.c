@@ -11,6 +11,7 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
+#include "jwks.h"
 #include "mail/mail.h"
 #include "outside/http.h"
 #include "provider.h"
@@ -104,11 +105,13 @@ run(void)
 	me.pool = db_pool_new("millrace_runner", "runner job", POOL);
 	flusher_start();
 	lease_start();
+	jwks_start();
 	sweep_start();
 	vault_start();
 	queue_run();
 	log_info("giving back what runs");
 	give_all_back();
+	jwks_stop();
 	lease_stop();
 	vault_stop();
 	sweep_stop();

@@ -12,6 +12,7 @@
 #include <millrace/config.h>
 #include <millrace/log.h>
 
+#include "jwks.h"
 #include "provider.h"
 #include "runner.h"
 #include "sql_runner.h"
@@ -64,6 +65,7 @@ listen_again(void)
 	PQsetNoticeReceiver(ears, ignore_notice, NULL);
 	if (PQstatus(ears) == CONNECTION_OK && ask_ears(&query_runner_listen_jobs, NULL, NULL) &&
 	    ask_ears(&query_runner_listen_cancels, NULL, NULL) &&
+	    ask_ears(&query_runner_listen_jwks, NULL, NULL) &&
 	    ask_ears(&query_runner_name_take, me.name, &taken)) {
 		if (!taken && has_name)
 			log_warn("another runner has taken this one's name", "name", me.name);
@@ -171,6 +173,8 @@ hear(void)
 	while ((n = PQnotifies(ears)) != NULL) {
 		if (strcmp(n->relname, "millrace_cancel") == 0)
 			job_tell_run(str_from(n->extra), STOP_CANCELLED);
+		else if (strcmp(n->relname, "millrace_jwks_wanted") == 0)
+			jwks_wake();
 		else
 			work = true;
 		PQfreemem(n);

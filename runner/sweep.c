@@ -47,6 +47,8 @@ sweep_old(struct arena *a)
 
 	if (db_runner_old_sweep(db, a, NULL, config()->event_hours) != ERR_OK)
 		log_warn("what is old could not be swept away");
+	if (db_runner_denied_sweep(db, a, NULL) != ERR_OK)
+		log_warn("denied tokens that have ended could not be swept away");
 	if (db_runner_resets_sweep(db, a, NULL) != ERR_OK)
 		log_warn("old links for new passwords could not be swept away");
 	db_pool_give(me.pool, db);

@@ -17,6 +17,7 @@ struct config {
 	const char *log_level;
 
 	const char *jwt_secret; /* API_JWT_SECRET: HS256 key of our own tokens, at least 32 bytes */
+	const char *jwt_secret_old; /* the one before it, for verifying alone; "": none */
 	int64_t session_seconds;
 	int64_t argon2_ops;
 	int64_t argon2_kib;
@@ -51,6 +52,16 @@ struct config {
 	const char *smtp_password;
 	const char *smtp_from;
 	const char *reset_url; /* the page for a new password, with {token} */
+
+	const char *clerk_issuer; /* external tokens: include/millrace/external.h */
+	const char *clerk_jwks_url;
+	const char *clerk_azp;
+	const char *supabase_url;
+	const char *supabase_issuer;
+	const char *supabase_jwks_url;
+	const char *supabase_jwt_secret; /* NULL where this process may not hold it */
+	int64_t jwks_seconds; /* how often keys are fetched */
+	int64_t jwks_pause_seconds; /* and how seldom because of unknown ones */
 
 	int64_t stream_ping_seconds; /* `: ping` on a quiet SSE stream */
 	int64_t stream_stall_seconds; /* a reader that takes nothing for so long is closed */

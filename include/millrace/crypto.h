@@ -17,7 +17,8 @@ struct claims {
 
 /* An HS256 JWT (RFC 7519) under config()->jwt_secret; NUL-terminated, the arena's. */
 struct str token_mint(struct arena *a, const struct claims *c);
-/* Checks alg (exactly HS256), signature, exp (30 s leeway) and shape. ERR_UNAUTHORIZED on anything else; no reason is given. */
+/* Checks alg (exactly HS256), signature (by the secret, or the one before it), exp (30 s leeway) and shape. ERR_UNAUTHORIZED on anything
+   else; no reason is given. */
 MUST_CHECK enum err token_verify(struct str token, struct claims *out);
 
 /* Argon2id (RFC 9106) with config()'s cost, as libsodium's "$argon2id$…" text; the arena's. Takes some 100 ms and its memory. */
@@ -39,6 +40,8 @@ void sha256_add(struct sha256 *h, struct str bytes);
 struct str sha256_end(struct sha256 *h);
 /* HMAC-SHA-256 under a key derived from config()->jwt_secret for `purpose`; 32 bytes, the arena's. */
 struct str mac(struct arena *a, const char *purpose, struct str bytes);
+/* The same under API_JWT_SECRET_OLD, to compare with what was made before the rotation; absent where there is none. */
+struct str mac_old(struct arena *a, const char *purpose, struct str bytes);
 /* Equal, in a time that does not tell where they differ; absent or empty is equal to nothing. */
 bool str_eq_secret(struct str a, struct str b);
 void random_bytes(void *into, size_t len);

@@ -12,9 +12,9 @@ SELECT caller_key($1, $2, $3) AS user_id;
 
 -- Claims an Idempotency-Key; raises MRIDM where there is a reply to repeat.
 -- name: idempotency_claim
--- args: key text, body_mac bytea
+-- args: key text, body_mac bytea, old_mac bytea
 -- row: idempotency_claim void
-SELECT idempotency_claim($1, $2);
+SELECT idempotency_claim($1, $2, $3);
 
 -- The row that the first request of this key was answered with.
 -- name: idempotency_reply

@@ -1,0 +1,12 @@
+/*
+ * The thread that keeps the keys of Clerk and Supabase fresh in the database. It is there only where one of them is configured.
+ */
+#ifndef MILLRACE_RUNNER_JWKS_H
+#define MILLRACE_RUNNER_JWKS_H
+
+void jwks_start(void);
+void jwks_stop(void);
+/* A worker has asked for keys; any thread may say so. */
+void jwks_wake(void);
+
+#endif

@@ -1,0 +1,275 @@
+/* lib/jwk.c and lib/external.c: which keys can be used, which tokens are taken by which, and that the key decides. */
+#include <time.h>
+
+#include <sodium.h>
+
+#include <millrace/config.h>
+#include <millrace/crypto.h>
+#include <millrace/external.h>
+#include <millrace/json.h>
+
+#include "test.h"
+
+#define ISSUER "https://x.clerk.accounts.dev"
+#define SECRET "super-secret-jwt-token-with-at-least-32-characters-long"
+#define X "puwXvS2PKMVMazQ6JGk49Jv7eCxZMg2t8zX-g7huApE"
+#define Y "2Rbjq8xJ88sjMh_hbOsLnzdqfjrykSPY_ZA_AlaMGmI"
+
+static struct arena *mem;
+static json_object *file;
+
+static json_object *
+json_of(const char *text)
+{
+	json_object *o = NULL;
+	const char *why;
+
+	return json_parse(mem, str_from(text), &o, &why) == ERR_OK ? o : NULL;
+}
+
+static bool
+is_key(const char *text)
+{
+	struct jwk k = { 0 };
+
+	return jwk_parse(mem, json_of(text), &k) == ERR_OK && k.pem.n > 0;
+}
+
+static json_object *
+read_vectors(void)
+{
+	FILE *f = fopen("tests/vectors/jwt-vectors.json", "re");
+	char *text = arena_alloc(mem, 65536);
+	json_object *o = NULL;
+	const char *why;
+	size_t n = f ? fread(text, 1, 65536, f) : 0;
+
+	if (f)
+		fclose(f);
+	return json_parse(mem, (struct str){ text, n }, &o, &why) == ERR_OK ? o : NULL;
+}
+
+static void
+good_keys(void)
+{
+	json_object *list = json_at(json_at(file, "jwks"), "keys");
+	struct jwk rsa = { 0 }, ec = { 0 };
+
+	CHECK("an RSA key", jwk_parse(mem, json_object_array_get_idx(list, 0), &rsa) == ERR_OK &&
+				strcmp(rsa.alg, "RS256") == 0 && str_eq(rsa.kid, S("k1")));
+	CHECK("as OpenSSL writes it", str_eq(rsa.pem, json_text(file, "pem")));
+	CHECK("a P-256 key", jwk_parse(mem, json_object_array_get_idx(list, 1), &ec) == ERR_OK &&
+				 strcmp(ec.alg, "ES256") == 0 && str_eq(ec.kid, S("k2")));
+	CHECK("alg and use may be missing",
+	    is_key("{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"a\",\"x\":\"" X "\",\"y\":\"" Y
+		   "\"}"));
+}
+
+#define EC(more) "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X "\",\"y\":\"" Y "\"" more "}"
+
+static void
+bad_keys(void)
+{
+	static const char *const bad[] = { "{}", "[]", "\"k\"", "1", EC(""), EC(",\"kid\":\"\""),
+		EC(",\"kid\":1"), EC(",\"kid\":\"a\",\"alg\":\"HS256\""),
+		EC(",\"kid\":\"a\",\"alg\":\"RS256\""), EC(",\"kid\":\"a\",\"alg\":1"),
+		EC(",\"kid\":\"a\",\"alg\":\"es256\""), EC(",\"kid\":\"a\",\"use\":\"enc\""),
+		EC(",\"kid\":\"a\",\"d\":\"AQ\""),
+		"{\"kty\":\"oct\",\"kid\":\"a\",\"k\":\"c2VjcmV0\",\"alg\":\"HS256\"}",
+		"{\"kty\":\"EC\",\"crv\":\"P-384\",\"kid\":\"a\",\"x\":\"" X "\",\"y\":\"" Y "\"}",
+		/* not on the curve, too short, infinity */
+		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"a\",\"x\":\"" X "\",\"y\":\"" X "\"}",
+		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"a\",\"x\":\"AQ\",\"y\":\"AQ\"}",
+		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"a\",\"x\":\"\",\"y\":\"\"}",
+		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"a\",\"x\":\"" X "=\",\"y\":\"" Y "\"}",
+		"{\"kty\":\"ec\",\"crv\":\"P-256\",\"kid\":\"a\",\"x\":\"" X "\",\"y\":\"" Y "\"}",
+		"{\"kty\":\"RSA\",\"kid\":\"a\",\"n\":\"AQAB\",\"e\":\"AQAB\"}",
+		"{\"kty\":\"RSA\",\"kid\":\"a\",\"e\":\"AQAB\"}",
+		"{\"kty\":\"RSA\",\"kid\":\"a\",\"n\":[],\"e\":\"AQAB\"}",
+		"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"a\",\"x\":\"" X "\"}" };
+	struct str n =
+	    json_text(json_object_array_get_idx(json_at(json_at(file, "jwks"), "keys"), 0), "n");
+	static const char *const exponents[] = { "", "AA", "AQ", "Ag", "AAAAAQ", "AQABAQABAQ",
+		"AQAB=", "!" };
+	bool good = true;
+	char *big = arena_alloc(mem, 4000);
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		EACH(good, !is_key(bad[i]), "%s", bad[i]);
+	for (size_t i = 0; i < sizeof(exponents) / sizeof(*exponents); i++)
+		EACH(good,
+		    !is_key(arena_printf(mem,
+			"{\"kty\":\"RSA\",\"kid\":\"a\",\"n\":\"%.*s\",\"e\":\"%s\"}", S_ARG(n),
+			exponents[i])
+				.p),
+		    "e %s", exponents[i]);
+	memset(big, 'A', 3999);
+	big[0] = '_';
+	EACH(good,
+	    !is_key(arena_printf(
+		mem, "{\"kty\":\"RSA\",\"kid\":\"a\",\"n\":\"%s\",\"e\":\"AQAB\"}", big)
+			.p),
+	    "%s", "a giant");
+	CHECK("what cannot be used is refused", good);
+}
+
+static void
+sets(void)
+{
+	struct jwk_set *set = arena_alloc(mem, sizeof(*set));
+	struct buf b = { .a = mem };
+
+	CHECK("an empty set is one",
+	    jwks_parse(mem, S("{\"keys\":[]}"), set) == ERR_OK && set->n == 0);
+	CHECK("what is none is none", jwks_parse(mem, S("{}"), set) != ERR_OK &&
+					  jwks_parse(mem, S("[]"), set) != ERR_OK &&
+					  jwks_parse(mem, S("{\"keys\":{}}"), set) != ERR_OK &&
+					  jwks_parse(mem, S("<html>"), set) != ERR_OK &&
+					  jwks_parse(mem, S(""), set) != ERR_OK);
+	buf_put(&b, S("{\"keys\":[1,null,{\"kty\":\"oct\",\"kid\":\"z\",\"k\":\"AQ\"}"));
+	for (int i = 0; i < 40; i++)
+		buf_printf(&b,
+		    ",{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X "\",\"y\":\"" Y
+		    "\",\"kid\":\"k%d\"}",
+		    i);
+	buf_put(&b, S("]}"));
+	CHECK("of a set only what can be used counts, and no more than there is room for",
+	    jwks_parse(mem, buf_str(&b), set) == ERR_OK && set->n == JWKS_KEYS_MAX &&
+		str_eq(set->keys[0].kid, S("k0")));
+}
+
+static bool
+is_taken(struct str token, struct external *who, const char **wanted)
+{
+	return external_verify(token, who, wanted) == ERR_OK;
+}
+
+static void
+use_keys(const char *issuer, size_t n)
+{
+	json_object *list = json_at(json_at(file, "jwks"), "keys");
+	struct external_key keys[2];
+
+	for (size_t i = 0; i < n; i++) {
+		json_object *o = json_object_array_get_idx(list, i);
+
+		keys[i] = (struct external_key){ str_from(issuer), json_text(o, "kid"),
+			str_from(json_object_to_json_string(o)) };
+	}
+	external_keys_set(keys, n);
+}
+
+static void
+vectors(void)
+{
+	json_object *list = json_at(file, "vectors");
+	struct external who = { 0 };
+	const char *wanted;
+	bool good = true;
+
+	use_keys(ISSUER, 2);
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		json_object *v = json_object_array_get_idx(list, i), *o = json_at(v, "expected");
+		struct str token = json_text(v, "token");
+
+		for (int again = 0; o && again < 2; again++)
+			EACH(good, is_taken(token, &who, &wanted) == json_object_get_boolean(o),
+			    "%s", json_text(v, "name").p);
+	}
+	CHECK("the vectors are taken and refused as they say", good);
+	CHECK("Supabase's by its secret",
+	    is_taken(json_text(json_at(file, "hs256"), "token"), &who, &wanted) &&
+		strcmp(who.provider, "supabase") == 0 && strcmp(who.subject, "u1") == 0);
+}
+
+static struct str
+signed_by_secret(const char *header, const char *claims)
+{
+	struct str head = base64url(mem, str_from(header)), body = base64url(mem, str_from(claims));
+	struct str text = arena_printf(mem, "%.*s.%.*s", S_ARG(head), S_ARG(body));
+	unsigned char sum[crypto_auth_hmacsha256_BYTES];
+	crypto_auth_hmacsha256_state state;
+
+	crypto_auth_hmacsha256_init(&state, (const unsigned char *)SECRET, strlen(SECRET));
+	crypto_auth_hmacsha256_update(&state, (const unsigned char *)text.p, text.n);
+	crypto_auth_hmacsha256_final(&state, sum);
+	return arena_printf(
+	    mem, "%s.%s", text.p, base64url(mem, (struct str){ (char *)sum, sizeof(sum) }).p);
+}
+
+#define CLAIMS(more) "{\"sub\":\"u\",\"aud\":\"authenticated\",\"exp\":4102444800" more "}"
+
+static void
+people(void)
+{
+	struct external who = { 0 };
+	const char *wanted, *head = "{\"alg\":\"HS256\"}";
+
+	CHECK("an address, verified by the provider",
+	    is_taken(signed_by_secret(head,
+			 CLAIMS(",\"email\":\"a@b.c\",\"app_metadata\":{\"email_verified\":true}")),
+		&who, &wanted) &&
+		strcmp(who.email, "a@b.c") == 0 && who.email_verified);
+	CHECK("the user's own word does not verify it",
+	    is_taken(
+		signed_by_secret(head,
+		    CLAIMS(",\"email\":\"a@b.c\",\"user_metadata\":{\"email_verified\":true}")),
+		&who, &wanted) &&
+		!who.email_verified);
+	CHECK("nor does a word that is not true",
+	    is_taken(
+		signed_by_secret(head, CLAIMS(",\"email\":\"a@b.c\",\"email_verified\":\"true\"")),
+		&who, &wanted) &&
+		!who.email_verified);
+	CHECK("what is no address is none",
+	    is_taken(signed_by_secret(head, CLAIMS(",\"email\":\"a b@c\",\"email_verified\":true")),
+		&who, &wanted) &&
+		!who.email[0] && !who.email_verified);
+	CHECK("our own issuer is not theirs",
+	    !is_taken(signed_by_secret(head, CLAIMS(",\"iss\":\"millrace\"")), &who, &wanted));
+	CHECK("Clerk's issuer wants Clerk's key",
+	    !is_taken(signed_by_secret(head, CLAIMS(",\"iss\":\"" ISSUER "\"")), &who, &wanted));
+}
+
+static void
+keys_decide(void)
+{
+	json_object *list = json_at(file, "vectors");
+	struct str token = json_text(json_object_array_get_idx(list, 0), "token");
+	struct external who = { 0 };
+	const char *wanted;
+
+	CHECK("a token is remembered", is_taken(token, &who, &wanted) && !wanted);
+	use_keys(ISSUER, 0);
+	CHECK("but not beyond its key", !is_taken(token, &who, &wanted));
+	CHECK("which is asked for", wanted && strcmp(wanted, ISSUER) == 0);
+	use_keys("https://other.example", 2);
+	CHECK("another issuer's key of that name is none of its", !is_taken(token, &who, &wanted));
+	use_keys(ISSUER, 2);
+	CHECK("until it is back", is_taken(token, &who, &wanted) &&
+				      strcmp(who.provider, "clerk") == 0 &&
+				      strcmp(who.subject, "user_1") == 0);
+	CHECK("nothing is asked for by what is wrong anyway",
+	    !is_taken(S("e30.e30.AA"), &who, &wanted) && !wanted);
+}
+
+int
+main(void)
+{
+	setenv("API_JWT_SECRET", "0123456789abcdef0123456789abcdef", 1);
+	setenv("MILLRACE_CLERK_ISSUER", ISSUER, 1);
+	setenv("MILLRACE_CLERK_AZP", "https://a.example http://localhost:5173", 1);
+	setenv("SUPABASE_JWT_SECRET", SECRET, 1);
+	config_load(true, false);
+	mem = arena_new();
+	file = read_vectors();
+	good_keys();
+	bad_keys();
+	sets();
+	vectors();
+	people();
+	keys_decide();
+	external_keys_set(NULL, 0);
+	arena_free(mem);
+	return test_end();
+}
