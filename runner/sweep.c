@@ -54,7 +54,7 @@ sweep_old(struct arena *a)
 	db_pool_give(me.pool, db);
 }
 
-/* Requests for a new password become mails here, apart from the requests themselves (0012_mail_oauth.sql says why). */
+/* Requests for a new password become mails here, apart from the requests themselves (0012_mail.sql says why). */
 static void
 take_resets(struct arena *a)
 {
