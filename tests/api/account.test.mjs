@@ -209,11 +209,42 @@ test("an export holds everything, as an attachment", async () => {
 	assertError(await api.get("/api/v1/user/export"), "UNAUTHORIZED");
 });
 
+test("no table of a user's things is missing in the export", async () => {
+	/* What is derived from the rest, of the machinery, or a secret. */
+	const left = ["blob", "chunk", "idempotency", "job", "password", "password_reset", "token_denied", "user_settings"];
+	const tables = (await millrace.psql(`SELECT DISTINCT c.table_name FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
+		WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.column_name IN ('owner_id', 'user_id')`)).trim().split("\n");
+	const queries = await millrace.psql("SELECT query FROM export_section");
+	assert.deepEqual(tables.filter((t) => !left.includes(t) && !new RegExp(`FROM ${t}\\b`).test(queries)), []);
+});
+
+test("secrets and identities are exported without their values; an erased identity makes nobody anew", async () => {
+	const subject = `user_${randomUUID()}`;
+	const see = () => millrace.psql(`SELECT caller_external('clerk', '${subject}', '${subject}@example.org', true, 'Ext', sha256('x'), false)`);
+	const id = (await see()).trim();
+	const count = async () => Number(await millrace.psql(`SELECT count(*) FROM external_identity WHERE subject = '${subject}'`));
+	assert.equal(await count(), 1);
+	const session = (await millrace.psql(`SELECT session_id FROM session_open('${id}', '1 hour')`)).trim();
+	const key = `mr_${randomUUID()}`;
+	await millrace.psql(`INSERT INTO api_key (user_id, hash, shown, name, scopes) VALUES ('${id}', sha256('${key}'), 'mr_', 'test', '{read,write}')`);
+	const user = api.as(key);
+	const { json } = assertStatus(await user.get("/api/v1/user/export"), 200);
+	assert.deepEqual(json.external_identities.map((i) => [i.provider, i.subject]), [["clerk", subject]]);
+	assert.ok(json.audit.some((a) => a.type === "identity_linked") && json.sessions.some((s) => s.id === session));
+	assert.deepEqual(json.secrets, []);
+	assertStatus(await user.delete(dao(id)), 204);
+	await assert.rejects(see(), /was erased/);
+	assert.equal(await count(), 0);
+	assert.equal((await millrace.psql(`SELECT count(*) FROM app_user WHERE email = '${subject}@example.org'`)).trim(), "0");
+	await millrace.psql("UPDATE identity_erased SET at = at - interval '2 hours'");
+	assert.notEqual((await see()).trim(), id);
+});
+
 test("an export shows nobody else's", async () => {
 	const [user, other] = [await full(), await newUser(api)];
 	const { text, json } = await other.api.get("/api/v1/user/export");
 	assert.ok(!text.includes(user.uid));
-	for (const name of ["messages", "conversations", "documents", "files", "notifications", "runs", "artifacts", "usage", "api_keys"])
+	for (const name of ["messages", "conversations", "documents", "files", "notifications", "runs", "artifacts", "usage", "api_keys", "secrets", "external_identities"])
 		assert.deepEqual(json[name], [], name);
 });
 
@@ -248,7 +279,9 @@ test("200,000 messages are exported in bounded memory, while the worker serves o
 	assert.equal(messages, 200000);
 	assert.ok(response.complete && bytes > 100e6, `${bytes} bytes`);
 	assert.ok(others > 2);
-	assert.ok(resident() - before < 32 * 1024, `${before} kB, then ${resident()} kB`);
+	/* A sanitizer holds on to what was freed. */
+	if (!/\bsan\b/.test(process.env.MILLRACE_DEV_BIN ?? ""))
+		assert.ok(resident() - before < 32 * 1024, `${before} kB, then ${resident()} kB`);
 });
 
 test("a reader who stalls or leaves holds nobody up", async () => {
