@@ -1,7 +1,7 @@
 /* Fifty chats run, something dies: every reader gets everything once and in order, and nothing is left open. */
-import test, { after, before } from "node:test";
+import { after, before } from "node:test";
 import assert from "node:assert/strict";
-import { assertOverloaded, column, kill, revived, sleep, until, value, world } from "./faults.mjs";
+import { assertOverloaded, column, kill, revived, sleep, test, until, value, world } from "./faults.mjs";
 import { assertAllWhole, running } from "./chats.mjs";
 import { assertStatus } from "../js/expect.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";

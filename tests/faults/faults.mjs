@@ -6,6 +6,7 @@
  * runner.
  */
 import assert from "node:assert/strict";
+import nodeTest from "node:test";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
@@ -19,6 +20,9 @@ const SETTINGS = { MILLRACE_PROVIDER: "openai", OPENAI_API_KEY: "sk-faults", OPE
 	MILLRACE_LEASE_SECONDS: "3", MILLRACE_USER_JOBS: "1000", MILLRACE_RATE_READ: "0", MILLRACE_RATE_WRITE: "0",
 	MILLRACE_RATE_LOGIN: "0", MILLRACE_ARGON2_OPS: "1", MILLRACE_ARGON2_KIB: "8",
 	MILLRACE_DEV_LOGIN_RATE: "10000r/s", MILLRACE_DEV_PUBLIC_RATE: "10000r/s" };
+
+/* What hangs has failed. */
+export const test = (name, fn) => nodeTest(name, { timeout: 90000 }, fn);
 
 /* { millrace, standin, users, stop() }: an instance with `people` users. */
 export async function world(name, env = {}, people = 5) {

@@ -1,7 +1,7 @@
 /* The queue when it is full, unfair load, jobs that nobody can finish; and readers that take nothing for a minute. */
-import test, { after, before } from "node:test";
+import { after, before } from "node:test";
 import assert from "node:assert/strict";
-import { assertOverloaded, column, halt, kill, revived, sleep, until, value, world } from "./faults.mjs";
+import { assertOverloaded, column, halt, kill, revived, sleep, test, until, value, world } from "./faults.mjs";
 import { stall } from "./stalled.mjs";
 import { Chat, assertAllWhole, running } from "./chats.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";

@@ -1,8 +1,8 @@
 /* Processes are replaced while requests that change something pour in: none of these fails. */
-import test, { after, before } from "node:test";
+import { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { kill, revived, sleep, until, value, world } from "./faults.mjs";
+import { kill, revived, sleep, test, until, value, world } from "./faults.mjs";
 import { load } from "./load.mjs";
 
 const TOTAL = 10000;
