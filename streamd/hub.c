@@ -116,7 +116,6 @@ hub_join(struct hub *h, struct sub *s, struct str topic, int64_t after)
 
 	s->topic = t;
 	s->sent = after;
-	s->told = false;
 	DL_PREPEND(t->subs, s);
 	/* More than we know of: another streamd was ahead of us, or the client made it up. */
 	if (after > t->latest)
@@ -163,7 +162,6 @@ hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e)
 		if (e && s->sent == seq - 1) {
 			/* Set first: taking the last event makes it leave. */
 			s->sent = seq;
-			s->told = true;
 			if (s->ops->take(s, e))
 				continue;
 			s->sent = seq - 1;
@@ -249,7 +247,6 @@ hub_read_event(struct topic *t, struct event *e)
 		if (before < t->read_upto || before >= e->seq)
 			continue;
 		s->sent = e->seq;
-		s->told = true;
 		if (!s->ops->take(s, e))
 			s->sent = before;
 	}
@@ -270,9 +267,8 @@ pass_over(struct topic *t, int64_t from, int64_t to)
 
 /*
  * Readers stand beyond the log's end: the server came up from a crash without its last commits (they were asynchronous), or a
- * client made its number up. The runner writes lost events again as they were, so whoever heard them from us keeps its place for a
- * while and hears nothing twice; where nobody does, and for those who have just come, what is said from then on is worth more than
- * silence.
+ * client made its number up. The runner writes lost events again as they were, so everyone keeps its place for a while and hears
+ * nothing twice; where nobody writes them, what is said from then on is worth more than silence.
  */
 static void
 log_is_short(struct topic *t, int64_t head)
@@ -284,14 +280,13 @@ log_is_short(struct topic *t, int64_t head)
 	DL_FOREACH (t->subs, s) {
 		if (s->sent <= head)
 			continue;
-		waits = waits || (s->told && !over);
-		if (!s->told)
-			s->sent = head;
-		else if (over)
+		if (over)
 			s->sent = t->short_head < head ? t->short_head : head;
+		else
+			waits = true;
 	}
 	if (waits && t->short_since_us == 0) {
-		log_warn("a topic's log ends before what was told of it", "topic", t->name);
+		log_warn("a topic's log ends before what its readers have", "topic", t->name);
 		t->short_since_us = clock_us();
 		t->short_head = head;
 	}
