@@ -42,7 +42,8 @@ struct topic {
 	int64_t latest; /* the last seq known to exist */
 	int64_t latest_before; /* `latest` as it was when the read began */
 	int64_t read_upto; /* while reading: the seq after which the read goes on */
-	int64_t short_since_us; /* when the log was seen to end before what its readers have; 0: it does not */
+	int64_t
+	    short_since_us; /* when the log was seen to end before what its readers have; 0: it does not */
 	int64_t short_head; /* where it ended then */
 	uint32_t busy; /* callers on the stack that still need it */
 	bool unsure; /* notifications may have been missed: `latest` is not to be relied on */
