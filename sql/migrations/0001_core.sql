@@ -72,16 +72,6 @@ CREATE POLICY own ON session TO millrace_api USING (user_id = caller_id());
 GRANT SELECT, UPDATE (revoked_at) ON session TO millrace_api;
 GRANT SELECT, DELETE ON session TO millrace_runner;
 
--- A user who is disabled has no sessions from then on: they end with it, and session_open() gives none. So who a session's user
--- is can be told from the session alone.
-CREATE FUNCTION sessions_end() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
-BEGIN
-	UPDATE session SET revoked_at = now() WHERE user_id = NEW.id AND revoked_at IS NULL;
-	RETURN NULL;
-END $$;
-CREATE TRIGGER disabled AFTER UPDATE OF disabled_at ON app_user FOR EACH ROW
-	WHEN (NEW.disabled_at IS NOT NULL) EXECUTE FUNCTION sessions_end();
-
 -- First statement of every request of a signed-in caller: makes the session's user the transaction's caller. It raises, so
 -- that nothing after it in the same implicit transaction runs, where the session is over (401) or the role too low (403).
 -- It is a third of what such a request costs here, hence one table, no statement more than needed, and tables named with their
