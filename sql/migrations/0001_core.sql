@@ -84,8 +84,10 @@ BEGIN
 	FROM public.session s WHERE s.id = session_id AND s.revoked_at IS NULL AND s.expires_at > now();
 	IF caller IS NULL THEN
 		PERFORM public.refuse(401, 'The session has ended; sign in again.');
-	ELSIF needs_admin AND NOT EXISTS (SELECT FROM public.app_user u WHERE u.id = caller::uuid AND u.role = 'admin') THEN
-		PERFORM public.refuse(403, 'This needs an administrator.');
+	ELSIF needs_admin THEN	-- by itself: with the query beside it, the expression would be a query for everybody
+		IF NOT EXISTS (SELECT FROM public.app_user u WHERE u.id = caller::uuid AND u.role = 'admin') THEN
+			PERFORM public.refuse(403, 'This needs an administrator.');
+		END IF;
 	END IF;
 END $$;
 
