@@ -145,7 +145,7 @@ class Held:
 
     def __init__(self, instance, file, n):
         self.p = subprocess.Popen([program("client"), "--to", "unix:%s/streamd.sock" % instance.run_dir, "--connections", str(n),
-                                   "--requests", str(n), "--seconds", "300", "--hold", file],
+                                   "--requests", str(n), "--seconds", "300", "--hold", "--late", file],
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.p.stdout.readline() != "ready\n":
             raise SystemExit("bench: the streams did not begin")
