@@ -15,11 +15,12 @@
 #define TOKEN_MAX 4096
 #define LEEWAY_S 30
 #define REMEMBERED 1024 /* a power of two */
+#define NEIGHBOURS 4 /* places that one token may stand in */
 
 /* Tokens that were found good, by their hash: a page's every request brings the same one. Only its time is looked at again; whether
    its session lasts is the database's to say. */
 static struct remembered {
-	unsigned char hash[crypto_hash_sha256_BYTES];
+	unsigned char hash[crypto_generichash_BYTES];
 	struct claims claims;
 } remembered[REMEMBERED];
 
@@ -99,29 +100,42 @@ check(struct arena *a, struct str token, struct claims *out)
 	return ERR_OK;
 }
 
+/* The place of a token that was found good, or the one to remember it in. */
+static struct remembered *
+place_of(const unsigned char hash[crypto_generichash_BYTES])
+{
+	struct remembered *first =
+	    &remembered[(hash[0] | (unsigned)hash[1] << 8) & (REMEMBERED - NEIGHBOURS)];
+
+	for (size_t i = 0; i < NEIGHBOURS; i++)
+		if (memcmp(first[i].hash, hash, crypto_generichash_BYTES) == 0)
+			return &first[i];
+	return &first[hash[2] % NEIGHBOURS];
+}
+
 enum err
 token_verify(struct str token, struct claims *out)
 {
-	unsigned char hash[crypto_hash_sha256_BYTES];
-	struct remembered *known;
+	unsigned char hash[crypto_generichash_BYTES];
+	struct remembered *place;
 	struct arena *a;
 	enum err e;
 
 	if (token.n == 0 || token.n > TOKEN_MAX || !config()->jwt_secret || !*config()->jwt_secret)
 		return ERR_UNAUTHORIZED;
-	crypto_hash_sha256(hash, (const unsigned char *)token.p, token.n);
-	known = &remembered[(hash[0] | (unsigned)hash[1] << 8) & (REMEMBERED - 1)];
-	if (known->claims.expires_at >= time(NULL) - LEEWAY_S &&
-	    memcmp(known->hash, hash, sizeof(hash)) == 0) {
-		*out = known->claims;
+	crypto_generichash(hash, sizeof(hash), (const unsigned char *)token.p, token.n, NULL, 0);
+	place = place_of(hash);
+	if (memcmp(place->hash, hash, sizeof(hash)) == 0 &&
+	    place->claims.expires_at >= time(NULL) - LEEWAY_S) {
+		*out = place->claims;
 		return ERR_OK;
 	}
 	a = arena_new();
 	e = check(a, token, out);
 	arena_free(a);
 	if (e == ERR_OK) {
-		known->claims = *out;
-		memcpy(known->hash, hash, sizeof(hash));
+		place->claims = *out;
+		memcpy(place->hash, hash, sizeof(hash));
 	}
 	return e;
 }

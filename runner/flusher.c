@@ -34,6 +34,7 @@ struct outbox {
 	struct event *pending; /* the oldest unflushed one, or NULL */
 	size_t pending_len;
 	int64_t seq; /* of the last event in the log */
+	int64_t checked_ms; /* when the server last said that the log has all of it */
 	bool closed; /* the job is gone: freed once no write holds it */
 	bool broken; /* the server takes nothing of it */
 	size_t n_taken;
@@ -217,9 +218,13 @@ outbox_drain(struct outbox *o, int64_t *seq)
 
 /* -- the flusher's side; the lock is held -- */
 
+/*
+ * What was written well before the server last agreed is on its disk. Time alone says nothing: the server may have been down since.
+ */
 static void
-forget_written(struct outbox *o, int64_t before_ms)
+forget_written(struct outbox *o)
 {
+	int64_t before_ms = o->checked_ms - KEPT_MS;
 	struct event *e;
 
 	while ((e = o->oldest) != NULL && e->seq > 0 && e->written_ms < before_ms) {
@@ -282,6 +287,8 @@ take(struct batch *b, struct outbox *o)
 
 	for (struct event *e = o->pending; e && (n == 0 || b->len < BATCH_MAX); e = e->next, n++) {
 		e->taken = true;
+		/* From here on it keeps its bounds: even where no answer comes, clients may have seen it. */
+		e->written_ms = now_ms();
 		b->len += e->n + 64;
 		b->topics.p[b->topics.n++] = topic;
 		b->types.p[b->types.n++] = str_from(e->type);
@@ -331,7 +338,7 @@ collect(struct arena *a, struct outbox *only)
 	size_t n_boxes = 0, n_events = 0;
 
 	for (struct outbox *o = flusher.open; o; o = o->next) {
-		forget_written(o, now_ms() - KEPT_MS);
+		forget_written(o);
 		if (!o->pending || o->broken || (only && o != only))
 			continue;
 		n_boxes++;
@@ -365,6 +372,7 @@ settle_written(struct outbox *o)
 		e->taken = false;
 		o->pending_len -= e->n;
 	}
+	o->checked_ms = ms;
 	o->pending = e;
 	if (!e)
 		flusher.n_pending--;

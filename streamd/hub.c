@@ -9,6 +9,9 @@
 #include "reader.h"
 #include "stats.h"
 
+/* How long the writer of events that a crash of the server has undone is given to write them again. */
+#define SHORT_US ((int64_t)5 * 1000 * 1000)
+
 struct hub {
 	struct topic *topics;
 	struct topic *hungry_first, **hungry_last;
@@ -251,15 +254,59 @@ hub_read_event(struct topic *t, struct event *e)
 	stats.events_read++;
 }
 
-/* Moves everyone who stands at `from` or beyond it (and, going forward, before `to`) to `to`. */
+/* The events after `from` and before what is there now are older than what is kept. */
 static void
-subs_move(struct topic *t, int64_t from, int64_t to)
+pass_over(struct topic *t, int64_t from, int64_t to)
 {
 	struct sub *s;
 
 	DL_FOREACH (t->subs, s)
-		if (s->sent >= from && (to < from || s->sent < to))
+		if (s->sent >= from && s->sent < to)
 			s->sent = to;
+}
+
+/*
+ * Readers stand beyond the log's end: the server came up from a crash without its last commits (they were asynchronous), or a
+ * client made its number up. The runner writes lost events again as they were, so everyone keeps its place for a while and hears
+ * nothing twice; where nobody writes them, what is said from then on is worth more than silence.
+ */
+static void
+log_is_short(struct topic *t, int64_t head)
+{
+	bool over = t->short_since_us != 0 && clock_us() - t->short_since_us >= SHORT_US;
+	bool waits = false;
+	struct sub *s;
+
+	DL_FOREACH (t->subs, s) {
+		if (s->sent <= head)
+			continue;
+		if (over)
+			s->sent = t->short_head < head ? t->short_head : head;
+		else
+			waits = true;
+	}
+	if (waits && t->short_since_us == 0) {
+		log_warn("a topic's log ends before what its readers have", "topic", t->name);
+		t->short_since_us = clock_us();
+		t->short_head = head;
+	}
+	if (waits)
+		reader_look_again(t->hub->reader);
+	else
+		t->short_since_us = 0;
+}
+
+void
+hub_look_again(struct hub *h)
+{
+	struct topic *t, *next;
+
+	HASH_ITER (hh, h->topics, t, next) {
+		if (t->short_since_us == 0)
+			continue;
+		t->unsure = true;
+		topic_hunger(t);
+	}
 }
 
 void
@@ -268,16 +315,11 @@ hub_read_done(struct topic *t, int64_t head, bool empty)
 	struct sub *s;
 
 	t->reading = false;
-	if (empty && head > t->read_upto) {
-		/* The events are older than what is kept. */
-		subs_move(t, t->read_upto, head);
-	} else if (empty && head < t->read_upto) {
-		/* The server came up from a crash without its last commits (they were asynchronous), or the client made its number
-		   up. What is said from now on is worth more than silence. */
-		log_warn("a topic's log ends before what was asked for", "topic", t->name);
-		subs_move(t, t->read_upto, head);
-	}
-	/* Nothing was told since the read began: then it knows best. */
+	if (empty && head > t->read_upto)
+		pass_over(t, t->read_upto, head);
+	/* Nothing was told since the read began: then it knows best. And nobody came who may know more. */
+	if (t->latest == t->latest_before && !t->unsure)
+		log_is_short(t, head);
 	if (head > t->latest || t->latest == t->latest_before)
 		t->latest = head;
 	DL_FOREACH (t->subs, s)

@@ -42,6 +42,9 @@ struct topic {
 	int64_t latest; /* the last seq known to exist */
 	int64_t latest_before; /* `latest` as it was when the read began */
 	int64_t read_upto; /* while reading: the seq after which the read goes on */
+	int64_t
+	    short_since_us; /* when the log was seen to end before what its readers have; 0: it does not */
+	int64_t short_head; /* where it ended then */
 	uint32_t busy; /* callers on the stack that still need it */
 	bool unsure; /* notifications may have been missed: `latest` is not to be relied on */
 	bool hungry; /* in the queue of those to be read */
@@ -68,6 +71,8 @@ void hub_drained(struct sub *s);
 void hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e);
 /* The listening connection is new: what was told before this is not known. */
 void hub_doubt(struct hub *h);
+/* Topics whose log was too short are to be read again. */
+void hub_look_again(struct hub *h);
 /* Starts the reads that are due; once a turn. */
 void hub_turn(struct hub *h);
 

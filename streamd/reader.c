@@ -16,6 +16,7 @@
 
 struct reader {
 	struct loop_timer retry; /* armed: reads failed, none are started until it fires */
+	struct loop_timer again; /* armed: the hub looks again when it fires */
 	struct loop *loop;
 	struct hub *hub;
 	struct pipe *listener;
@@ -194,14 +195,32 @@ retry_fires(struct loop_timer *t)
 	reader_work(r);
 }
 
+static void
+again_fires(struct loop_timer *t)
+{
+	struct reader *r = (struct reader *)((char *)t - offsetof(struct reader, again));
+
+	hub_look_again(r->hub);
+	reader_work(r);
+}
+
+void
+reader_look_again(struct reader *r)
+{
+	if (r->again.due_ms == 0)
+		loop_arm(r->loop, &r->again, RETRY_MS);
+}
+
 struct reader *
 reader_open(struct loop *l, struct hub *h)
 {
 	struct reader *r = xmalloc(sizeof(*r));
 
-	*r = (struct reader){
-		.loop = l, .hub = h, .retry.fire = retry_fires, .scratch = arena_new()
-	};
+	*r = (struct reader){ .loop = l,
+		.hub = h,
+		.retry.fire = retry_fires,
+		.again.fire = again_fires,
+		.scratch = arena_new() };
 	hub_read_from(h, r);
 	r->listener = pipe_open(l, "millrace_stream", "streamd events", on_notify, listener_up, r);
 	r->table = pipe_open(l, "millrace_stream", "streamd reads", NULL, table_up, r);
@@ -214,6 +233,7 @@ reader_close(struct reader *r)
 	pipe_close(r->listener);
 	pipe_close(r->table);
 	loop_disarm(r->loop, &r->retry);
+	loop_disarm(r->loop, &r->again);
 	arena_free(r->scratch);
 	free(r);
 }

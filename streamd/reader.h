@@ -18,6 +18,8 @@ struct reader *reader_open(struct loop *l, struct hub *h);
 void reader_close(struct reader *r);
 /* Starts the reads that the hub waits for, as far as now may be. */
 void reader_work(struct reader *r);
+/* Has the hub look again, a little later, at topics whose log was too short. */
+void reader_look_again(struct reader *r);
 /* The connection for statements; the reader's. */
 struct pipe *reader_pipe(struct reader *r);
 

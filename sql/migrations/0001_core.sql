@@ -74,22 +74,31 @@ GRANT SELECT, DELETE ON session TO millrace_runner;
 
 -- First statement of every request of a signed-in caller: makes the session's user the transaction's caller. It raises, so
 -- that nothing after it in the same implicit transaction runs, where the session is over (401) or the role too low (403).
--- Its tables are named with their schema, which is as safe as SET search_path and cheaper on this hottest of paths.
+-- It is a third of what such a request costs here, hence one table, no statement more than needed, and tables named with their
+-- schema, which is as safe as SET search_path and cheaper.
 CREATE FUNCTION caller_session(session_id uuid, needs_admin boolean) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-	caller uuid;
-	is_admin boolean;
+	caller text;
 BEGIN
-	SELECT u.id, u.role = 'admin' INTO caller, is_admin
-	FROM public.session s JOIN public.app_user u ON u.id = s.user_id
-	WHERE s.id = session_id AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL;
+	SELECT set_config('millrace.caller', s.user_id::text, true) INTO caller
+	FROM public.session s WHERE s.id = session_id AND s.revoked_at IS NULL AND s.expires_at > now();
 	IF caller IS NULL THEN
 		PERFORM public.refuse(401, 'The session has ended; sign in again.');
-	ELSIF needs_admin AND NOT is_admin THEN
-		PERFORM public.refuse(403, 'This needs an administrator.');
+	ELSIF needs_admin THEN	-- by itself: with the query beside it, the expression would be a query for everybody
+		IF NOT EXISTS (SELECT FROM public.app_user u WHERE u.id = caller::uuid AND u.role = 'admin') THEN
+			PERFORM public.refuse(403, 'This needs an administrator.');
+		END IF;
 	END IF;
-	PERFORM set_config('millrace.caller', caller::text, true);
 END $$;
+
+-- A disabled user's sessions end with that, so that a session alone says whether it lasts.
+CREATE FUNCTION user_disabled() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	UPDATE session SET revoked_at = now() WHERE user_id = NEW.id AND revoked_at IS NULL;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER user_disabled AFTER UPDATE OF disabled_at ON app_user FOR EACH ROW WHEN (NEW.disabled_at IS NOT NULL)
+	EXECUTE FUNCTION user_disabled();
 
 -- The two things that happen before anyone is signed in.
 CREATE FUNCTION user_register(email text, password_hash text, display_name text)
@@ -144,11 +153,13 @@ CREATE FUNCTION login_succeeded(email text) RETURNS void LANGUAGE sql VOLATILE S
 	DELETE FROM login_failure f WHERE f.subject = login_subject(email)
 $$;
 
+-- No row where the user is disabled; the row lock makes one that is being disabled wait, or us.
 CREATE FUNCTION session_open(user_id uuid, lifetime interval)
 RETURNS TABLE (session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
 	WITH s AS (
-		INSERT INTO session (user_id, expires_at) VALUES ($1, now() + $2) RETURNING session.id, session.expires_at
+		INSERT INTO session (user_id, expires_at) SELECT a.id, now() + $2 FROM app_user a
+		WHERE a.id = $1 AND a.disabled_at IS NULL FOR SHARE RETURNING session.id, session.expires_at
 	)
 	SELECT s.id, s.expires_at, u.id, u.email, u.display_name FROM s, app_user u WHERE u.id = $1
 $$;

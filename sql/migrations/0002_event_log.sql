@@ -65,7 +65,7 @@ CREATE FUNCTION notify_event(topic text, seq bigint, type text, data text) RETUR
 		ELSE topic || E'\n' || seq END)
 $$;
 
--- publish, publish_many: the log's only writers. They give out seq under the topic's row lock, so that readers see
+-- publish, publish_many (and publish_locked, which it is made of): the log's only writers. They give out seq under the topic's row lock, so that readers see
 -- events in the order of seq; several topics are locked in the order of their names.
 CREATE FUNCTION publish(topic text, type text, data json) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
@@ -79,18 +79,19 @@ BEGIN
 	RETURN n;
 END $$;
 
-CREATE FUNCTION publish_many(topics text[], types text[], data text[]) RETURNS bigint
+-- For topics that exist and are locked by the caller. Topics are looked up one by one (LATERAL with OFFSET): the plan is kept from
+-- when the tables were empty, and must do as well when they are not.
+CREATE FUNCTION publish_locked(topics text[], types text[], data text[]) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE
 	written bigint;
 BEGIN
-	INSERT INTO topic (name) SELECT DISTINCT u FROM unnest(topics) u ORDER BY u ON CONFLICT DO NOTHING;
-	PERFORM FROM topic WHERE name = ANY (topics) ORDER BY name FOR UPDATE;
 	WITH given AS (
 		SELECT e.topic, e.type, e.data, row_number() OVER (PARTITION BY e.topic ORDER BY e.n) AS k
 		FROM unnest(topics, types, data) WITH ORDINALITY AS e (topic, type, data, n)
 	), numbered AS (
-		SELECT g.topic, t.seq + g.k AS seq, g.type, g.data FROM given g JOIN topic t ON t.name = g.topic
+		SELECT g.topic, t.seq + g.k AS seq, g.type, g.data
+		FROM given g CROSS JOIN LATERAL (SELECT o.seq FROM topic o WHERE o.name = g.topic OFFSET 0) t
 	), stored AS (
 		INSERT INTO stream_event (topic, seq, type, data)
 		SELECT n.topic, n.seq, n.type, n.data::json FROM numbered n ORDER BY n.topic, n.seq RETURNING 1
@@ -105,5 +106,13 @@ BEGIN
 	INTO written;
 	RETURN written;
 END $$;
-REVOKE EXECUTE ON FUNCTION publish, publish_many FROM PUBLIC;
+
+CREATE FUNCTION publish_many(topics text[], types text[], data text[]) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	INSERT INTO topic (name) SELECT DISTINCT u FROM unnest(topics) u ORDER BY u ON CONFLICT DO NOTHING;
+	PERFORM FROM topic WHERE name = ANY (topics) ORDER BY name FOR UPDATE;
+	RETURN publish_locked(topics, types, data);
+END $$;
+REVOKE EXECUTE ON FUNCTION publish, publish_many, publish_locked FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION publish, publish_many TO millrace_api, millrace_runner;

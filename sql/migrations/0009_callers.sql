@@ -23,8 +23,9 @@ ALTER TABLE api_key ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON api_key TO millrace_api USING (user_id = caller_id());
 GRANT SELECT, INSERT, UPDATE (revoked_at) ON api_key TO millrace_api;
 
--- First statement of every signed-in request. Each form makes its user the transaction's caller and returns that user, or raises, so
--- that nothing after it in the same implicit transaction runs. Tables are named with their schema, which is as safe as SET
+-- First statement of a signed-in request that comes by something else than a session (caller_session is for those). Each form makes
+-- its user the transaction's caller and returns that user, or raises, so that nothing after it in the same implicit transaction runs.
+-- Tables are named with their schema, which is as safe as SET
 -- search_path and cheaper on this hottest of paths.
 CREATE FUNCTION caller_is(caller uuid, role text, needs_admin boolean) RETURNS uuid LANGUAGE plpgsql AS $$
 BEGIN
@@ -33,21 +34,6 @@ BEGIN
 	END IF;
 	PERFORM set_config('millrace.caller', caller::text, true);
 	RETURN caller;
-END $$;
-
-DROP FUNCTION caller_session(uuid, boolean);
-CREATE FUNCTION caller_session(session_id uuid, needs_admin boolean) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER AS $$
-DECLARE
-	caller uuid;
-	role text;
-BEGIN
-	SELECT u.id, u.role INTO caller, role
-	FROM public.session s JOIN public.app_user u ON u.id = s.user_id
-	WHERE s.id = session_id AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL;
-	IF caller IS NULL THEN
-		PERFORM public.refuse(401, 'The session has ended; sign in again.');
-	END IF;
-	RETURN public.caller_is(caller, role, needs_admin);
 END $$;
 
 -- By an API key's SHA-256. `scope` is what the route asks of a key ('read', 'write', 'analytics:read' …).

@@ -1,13 +1,14 @@
 /*
  * The load client for streams and for fixed rates: many connections, plain or TLS, one epoll set.
  *
- *   client --to HOST:PORT|unix:PATH [--tls CERT] [--connections N] [--requests N] [--rate R] [--seconds S] [--hold] FILE
+ *   client --to HOST:PORT|unix:PATH [--tls CERT] [--connections N] [--requests N] [--rate R] [--seconds S] [--hold] [--late] FILE
  *
- * FILE holds whole requests, each ended by a NUL; they are sent in turn. All connections are made first. With --rate, request
- * i is due at i/R seconds whatever became of those before (an open loop: what waits for a connection counts as delay); without,
- * a connection sends its next request when its last is answered. With --hold it says "ready" when every reply has begun, and
- * goes on until its standard input ends. A token is ~NUMBER~ or ~NUMBER.NUMBER~ in a `data:` line; what it was sent at
- * and when it came is kept. The result is JSON on standard output; times are in microseconds of the real-time clock.
+ * FILE holds whole requests, each ended by a NUL; they are sent in turn. All connections are made first; with --late each is
+ * made when it is needed, as nginx does. With --rate, request i is due at i/R seconds whatever became of those before (an open
+ * loop: what waits for a connection counts as delay); without, a connection sends its next request when its last is answered.
+ * With --hold it says "ready" when every reply has begun, and goes on until its standard input ends. A token is ~NUMBER~ or
+ * ~NUMBER.NUMBER~ in a `data:` line; what it was sent at and when it came is kept. The result is JSON on standard output; times
+ * are in microseconds of the real-time clock.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -65,7 +66,7 @@ static struct {
 	int n_connections;
 	size_t n_requests;
 	double rate, seconds;
-	bool hold;
+	bool hold, late;
 } option = { .n_connections = 1, .n_requests = 1, .seconds = 120 };
 
 static struct {
@@ -440,6 +441,7 @@ options(int argc, char **argv)
 		{ "rate", required_argument, NULL, 'R' },
 		{ "seconds", required_argument, NULL, 's' },
 		{ "hold", no_argument, NULL, 'h' },
+		{ "late", no_argument, NULL, 'l' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int o;
@@ -459,6 +461,8 @@ options(int argc, char **argv)
 			option.seconds = strtod(optarg, NULL);
 		else if (o == 'h')
 			option.hold = true;
+		else if (o == 'l')
+			option.late = true;
 		else
 			exit(2);
 	}
@@ -498,7 +502,8 @@ main(int argc, char **argv)
 	conns = xmalloc((size_t)option.n_connections * sizeof(*conns));
 	for (int i = 0; i < option.n_connections; i++) {
 		conns[i] = (struct conn){ .fd = -1 };
-		conn_open(&conns[i]);
+		if (!option.late)
+			conn_open(&conns[i]);
 		conns[i].next_free = idle;
 		idle = &conns[i];
 	}

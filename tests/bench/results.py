@@ -97,6 +97,8 @@ def memory(out):
     if out.get("peer_idle_kb"):
         text += "\nPeers, idle: " + ", ".join("%s %s MB" % (n, number(kb / 1024, 1)) for n, kb in out["peer_idle_kb"].items()) + ".\n"
     text += "\nDatabase connections, idle: " + ", ".join("%s %d" % c for c in out["idle"]["connections"].items()) + ".\n"
+    if out.get("chats"):
+        text += "\nWith 1,000 chats: " + ", ".join("%s %d" % c for c in out["chats"][0]["connections"].items()) + ".\n"
     if "idle_streams" in out:
         s = out["idle_streams"]
         text += "\nAn idle SSE stream costs streamd %s bytes (of %s; asked: at most 1,500).\n" % (number(s["bytes"]), number(s["streams"]))

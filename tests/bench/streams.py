@@ -85,18 +85,18 @@ def first_stamps(r):
 class Watch(threading.Thread):
     """Looks at the memory of all roles until it is told to stop; keeps the greatest of each."""
 
-    def __init__(self, instance, every=0.7):
+    def __init__(self, instance, every=1.0):
         super().__init__(daemon=True)
         self.instance, self.every, self.over = instance, every, threading.Event()
         self.peak, self.connections = {}, {}
 
     def run(self):
         while not self.over.wait(self.every):
+            if not self.connections:
+                self.connections = self.instance.database_connections()
             for role, m in self.instance.memory().items():
                 if m["pss"] > self.peak.get(role, {"pss": -1})["pss"]:
                     self.peak[role] = m
-            for name, n in self.instance.database_connections().items():
-                self.connections[name] = max(n, self.connections.get(name, 0))
 
     def end(self):
         self.over.set()
@@ -145,7 +145,7 @@ class Held:
 
     def __init__(self, instance, file, n):
         self.p = subprocess.Popen([program("client"), "--to", "unix:%s/streamd.sock" % instance.run_dir, "--connections", str(n),
-                                   "--requests", str(n), "--seconds", "300", "--hold", file],
+                                   "--requests", str(n), "--seconds", "300", "--hold", "--late", file],
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.p.stdout.readline() != "ready\n":
             raise SystemExit("bench: the streams did not begin")

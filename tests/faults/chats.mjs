@@ -29,7 +29,7 @@ function excuse(error) {
 
 export class Chat {
 	/* `words` words, each its own, `delay` ms between them. */
-	constructor(user, { words = 60, delay = 100, extra = "" } = {}) {
+	constructor(user, { words = 50, delay = 100, extra = "" } = {}) {
 		this.user = user;
 		this.mark = `q${++count}-${randomUUID().slice(0, 8)}`;
 		this.text = Array.from({ length: words }, (_, i) => `${this.mark}.${i}`).join(" ");

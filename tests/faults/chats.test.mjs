@@ -1,7 +1,7 @@
 /* Fifty chats run, something dies: every reader gets everything once and in order, and nothing is left open. */
-import test, { after, before } from "node:test";
+import { after, before } from "node:test";
 import assert from "node:assert/strict";
-import { assertOverloaded, column, kill, revived, sleep, until, value, world } from "./faults.mjs";
+import { assertOverloaded, column, kill, revived, secondRunner, sleep, test, until, value, world } from "./faults.mjs";
 import { assertAllWhole, running } from "./chats.mjs";
 import { assertStatus } from "../js/expect.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
@@ -39,14 +39,6 @@ test("kill -9 of the workers, while more chats begin", async () => {
 	await assertAllWhole(w.millrace, more.flatMap((m) => m.chats));
 });
 
-test("kill -9 of streamd", async () => {
-	const chats = await survive(async () => {
-		const pids = await kill(w.millrace, "streamd");
-		await revived(w.millrace, "streamd", pids);
-	});
-	assert.equal(cut(chats), CHATS, "streamd's death was not noticed");
-});
-
 test("kill -9 of streamd, again and again", async () => {
 	const chats = await survive(async () => {
 		for (let i = 0; i < 4; i++) {
@@ -54,6 +46,7 @@ test("kill -9 of streamd, again and again", async () => {
 			await sleep(400);
 		}
 	});
+	assert.equal(cut(chats), CHATS, "streamd's death was not noticed");
 	assert.ok(chats.some((c) => c.cuts > 2), `${chats.map((c) => c.cuts)}`);
 });
 
@@ -72,13 +65,31 @@ test("kill -9 of all three at once", async () => {
 	}, { words: 80 });
 });
 
-test("a runner that stands still loses its leases to nobody, goes on, and tells nothing twice", async () => {
-	await survive(async () => {
-		const [pid] = w.millrace.pids("runner");
+test("a runner that stands still is replaced by another, and tells nothing when it wakes", async () => {
+	let end;
+	const [pid] = w.millrace.pids("runner");
+	const chats = await survive(async (all) => {
 		process.kill(pid, "SIGSTOP");
-		await sleep(5000);                      /* longer than a lease */
+		end = await secondRunner(w.millrace);
+		await until(() => all.every((c) => w.standin.log(c.mark).length === 2), "the second has taken all over", 20000);
 		process.kill(pid, "SIGCONT");
+	}, { words: 80 });
+	assert.deepEqual(w.millrace.pids("runner"), [pid], "it did not wake");
+	assert.deepEqual(await column(w.millrace, `select distinct attempts, runner ~ '/2$' from job
+	    where run_id in (${chats.map((c) => `'${c.run}'`)})`), ["2|t"]);
+	await end();
+});
+
+test("the runner is restarted: it gives its jobs back, which costs them no attempt", async () => {
+	const chats = await survive(async () => {
+		const pids = w.millrace.pids("runner");
+		await w.millrace.dev("restart", "runner");
+		await revived(w.millrace, "runner", pids);
 	});
+	assert.equal(cut(chats), 0);
+	assert.deepEqual(await column(w.millrace, `select distinct attempts from job
+	    where run_id in (${chats.map((c) => `'${c.run}'`)})`), ["1"]);
+	assert.ok(chats.every((c) => w.standin.log(c.mark).length === 2), "nothing was restarted");
 });
 
 /* Asks every 10 ms until told to end; what came that was no 200. */

@@ -6,6 +6,7 @@
  * runner.
  */
 import assert from "node:assert/strict";
+import nodeTest from "node:test";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
@@ -20,12 +21,17 @@ const SETTINGS = { MILLRACE_PROVIDER: "openai", OPENAI_API_KEY: "sk-faults", OPE
 	MILLRACE_RATE_LOGIN: "0", MILLRACE_ARGON2_OPS: "1", MILLRACE_ARGON2_KIB: "8",
 	MILLRACE_DEV_LOGIN_RATE: "10000r/s", MILLRACE_DEV_PUBLIC_RATE: "10000r/s" };
 
+/* What hangs has failed. */
+export const test = (name, fn) => nodeTest(name, { timeout: 90000 }, fn);
+
 /* { millrace, standin, users, stop() }: an instance with `people` users. */
 export async function world(name, env = {}, people = 5) {
 	const standin = await startStandin({ key: SETTINGS.OPENAI_API_KEY });
 	const millrace = await start(name, { ...SETTINGS, OPENAI_BASE_URL: standin.url, ...env });
 	const users = await Promise.all(Array.from({ length: people }, () => newUser(millrace.api)));
 	return { millrace, standin, users, async stop() {
+		if (existsSync(join(millrace.runDir, "runner2.pid")))
+			await dismiss(keeperOf(millrace, "runner2"));
 		await millrace.stop();
 		await standin.close();
 	} };
@@ -54,24 +60,44 @@ export const revived = (millrace, role, before) => until(() => {
 	return now.length > 0 && !now.some((pid) => before.includes(pid));
 }, `a new ${role}`, 15000);
 
+/* How a role's keeper was started. */
+function keeperOf(millrace, role) {
+	const pidFile = join(millrace.runDir, `${role}.pid`);
+	const pid = Number(readFileSync(pidFile, "utf8"));
+	const split = (file) => readFileSync(`/proc/${pid}/${file}`, "utf8").split("\0").filter(Boolean);
+	const env = Object.fromEntries(split("environ").map((line) => line.split(/=(.*)/s).slice(0, 2)));
+	return { pid, pidFile, args: split("cmdline"), env };
+}
+
+async function launch(millrace, role, { pidFile, args: [command, ...args], env }) {
+	const log = openSync(join(millrace.dir, "log", `${role}.log`), "a");
+	const child = spawn(command, args, { env, cwd: "/", detached: true, stdio: ["ignore", log, log] });
+	closeSync(log);
+	await once(child, "spawn");
+	child.unref();
+	await until(() => existsSync(pidFile) && readFileSync(pidFile, "utf8") === `${child.pid}\n`
+	    && millrace.pids(role).length > 0, `${role} runs`);
+}
+
+async function dismiss({ pid }) {
+	process.kill(pid, "SIGTERM");
+	await until(() => !isAlive(pid), "the keeper has ended", 40000);
+}
+
 /* Stops a role for good, keeper and all. Gives the function that starts it again. */
 export async function halt(millrace, role) {
+	const keeper = keeperOf(millrace, role);
+	await dismiss(keeper);
+	return () => launch(millrace, role, keeper);
+}
+
+/* Starts a second runner. Gives the function that ends it. */
+export async function secondRunner(millrace) {
+	const role = "runner2", first = keeperOf(millrace, "runner");
 	const pidFile = join(millrace.runDir, `${role}.pid`);
-	const keeper = Number(readFileSync(pidFile, "utf8"));
-	const split = (file) => readFileSync(`/proc/${keeper}/${file}`, "utf8").split("\0").filter(Boolean);
-	const [command, ...args] = split("cmdline");
-	const env = Object.fromEntries(split("environ").map((line) => line.split(/=(.*)/s).slice(0, 2)));
-	process.kill(keeper, "SIGTERM");
-	await until(() => !isAlive(keeper), `${role} has ended`, 40000);
-	return async () => {
-		const log = openSync(join(millrace.dir, "log", `${role}.log`), "a");
-		const child = spawn(command, args, { env, cwd: "/", detached: true, stdio: ["ignore", log, log] });
-		closeSync(log);
-		await once(child, "spawn");
-		child.unref();
-		await until(() => existsSync(pidFile) && readFileSync(pidFile, "utf8") === `${child.pid}\n`
-		    && millrace.pids(role).length > 0, `${role} runs again`);
-	};
+	await launch(millrace, role, { pidFile, args: first.args.map((arg) => arg === first.pidFile ? pidFile : arg),
+		env: { ...first.env, MILLRACE_INSTANCE: "2" } });
+	return () => dismiss(keeperOf(millrace, role));
 }
 
 /* 503 in the one shape, with Retry-After. */

@@ -1,21 +1,18 @@
-/* The queue when it is full, unfair load, jobs that nobody can finish; and readers that take nothing for a minute. */
-import test, { after, before } from "node:test";
+/* The queue when it is full, unfair load, jobs that nobody can finish. */
+import { after, before } from "node:test";
 import assert from "node:assert/strict";
-import { assertOverloaded, column, halt, kill, revived, sleep, until, value, world } from "./faults.mjs";
-import { stall } from "./stalled.mjs";
+import { assertOverloaded, column, halt, kill, revived, sleep, test, until, value, world } from "./faults.mjs";
 import { Chat, assertAllWhole, running } from "./chats.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
 import { assertStatus } from "../js/expect.mjs";
 import { newUser } from "../js/instance.mjs";
 
 const QUEUE_MAX = 120, SLOTS = 8;
-let w, minute;
+let w;
 
 before(async () => {
 	w = await world("queue", { MILLRACE_QUEUE_MAX: String(QUEUE_MAX), MILLRACE_RUNNER_JOBS: String(SLOTS),
 		MILLRACE_USER_JOBS: "16" }, 3);
-	/* goes on beside the other tests, and is looked at by the last one */
-	minute = await stall(w, 10, 60);
 });
 after(() => w?.stop());
 
@@ -88,10 +85,6 @@ test("a runner killed until the attempts are used up: error, dead, listed, retri
 	assert.equal((await chat.user.api.get(`/api/runs/${again}`)).json.status, "completed");
 	assert.doesNotMatch((await w.millrace.ctl("jobs", "list", "--state", "dead")).stdout, new RegExp(chat.run));
 	await assert.rejects(w.millrace.ctl("jobs", "retry", chat.run), "a job was retried twice");
-});
-
-test("readers that take nothing for a minute cost less than 1 MiB each, are closed, and resume", async () => {
-	await minute.done;
 });
 
 test("nothing is left open", async () => {

@@ -1,12 +1,16 @@
-/* Processes are replaced while requests that change something pour in: none of these fails. */
-import test, { after, before } from "node:test";
+/*
+ * Processes are replaced while requests that change something pour in: none of
+ * these fails. Beside that, readers take nothing for a minute.
+ */
+import { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { kill, revived, sleep, until, value, world } from "./faults.mjs";
+import { kill, revived, sleep, test, until, value, world } from "./faults.mjs";
 import { load } from "./load.mjs";
+import { stall } from "./stalled.mjs";
 
 const TOTAL = 10000;
-let w, tokens, run, conversation;
+let w, tokens, run, conversation, minute;
 
 before(async () => {
 	w = await world("restart", {}, 32);
@@ -15,6 +19,8 @@ before(async () => {
 	await stream.all();
 	run = stream.headers["x-run-id"];
 	conversation = stream.headers["x-conversation-id"];
+	/* goes on beside the tests that do nothing to streamd and nginx */
+	minute = await stall(w, 10, 60);
 });
 after(() => w?.stop());
 
@@ -34,7 +40,7 @@ const mixed = (api, i) => (i % 50 === 0 ? WAYS[2] : [WAYS[0], WAYS[1], change][i
 /* Does `fault` five times while the load goes on, which lasts as long as these do. */
 async function under(fault, options) {
 	let going = true;
-	const doing = load(w.millrace.url, { total: TOTAL, more: () => going, ...options });
+	const doing = load(w.millrace.url, { total: TOTAL, ...options, more: () => going });
 	try {
 		for (let i = 0; i < 5; i++) {
 			await sleep(300);
@@ -45,7 +51,7 @@ async function under(fault, options) {
 	}
 	const { n, failures, slowest } = await doing;
 	assert.deepEqual(failures.slice(0, 5), [], `${failures.length} of ${n} failed`);
-	assert.ok(n >= TOTAL);
+	assert.ok(n >= (options.total ?? TOTAL));
 	return slowest;
 }
 
@@ -71,18 +77,6 @@ test("systemd's way, the old ones end before the new ones start: requests wait, 
 		await revived(w.millrace, "account", pids);
 	}, { send: change });
 	assert.ok(slowest < 10000, `a request waited for ${slowest} ms`);
-});
-
-/*
- * nginx closes idle kept connections when it is reloaded, also those on which a
- * request is just under way, and a client must not repeat a POST by itself. So
- * each request has a connection of its own here.
- */
-test("nginx reloaded five times under load fails no request", async () => {
-	await under(async () => {
-		await w.millrace.dev("restart", "nginx");
-		await sleep(700);
-	}, { send: change, keepAlive: false });
 });
 
 /*
@@ -120,4 +114,20 @@ test("kill -9 between request and reply: the same Idempotency-Key makes one run"
 	assert.equal(doubles, "0");
 	assert.equal(await value(w.millrace, `select count(distinct run_id) from message where role = 'user'
 	    and left(content, 36) = any ('{${asked.map((a) => a.key)}}')`), String(asked.length));
+});
+
+test("readers that take nothing for a minute cost less than 1 MiB each, are closed, and resume", async () => {
+	await minute.done;
+});
+
+/*
+ * nginx closes idle kept connections when it is reloaded, also those on which a
+ * request is just under way, and a client must not repeat a POST by itself. So
+ * each request has a connection of its own here; that is slow, hence fewer.
+ */
+test("nginx reloaded five times under load fails no request", async () => {
+	await under(async () => {
+		await w.millrace.dev("restart", "nginx");
+		await sleep(700);
+	}, { send: change, keepAlive: false, total: TOTAL / 2 });
 });

