@@ -25,6 +25,7 @@ function build() {
 /* The values of [owner, name] pairs, opened with the private keys in these files. */
 export function openSecrets(millrace, pairs, keyFile, oldKeyFile) {
 	const env = { PATH: process.env.PATH, MILLRACE_DB: `host=${millrace.runDir}/pg dbname=millrace`, MILLRACE_VAULT_KEY_FILE: keyFile };
+	env.ASAN_OPTIONS = "detect_leaks=0"; /* settings are kept until the process ends */
 	if (oldKeyFile)
 		env.MILLRACE_VAULT_KEY_OLD_FILE = oldKeyFile;
 	const done = spawnSync(build(), ["open"], { env, input: pairs.map((p) => p.join(" ") + "\n").join(""), encoding: "utf8" });
