@@ -82,7 +82,7 @@ test("one that is over, revoked, or whose user is gone or shut out", async () =>
 	await millrace.psql(`UPDATE app_user SET disabled_at = now() WHERE id = '${user.uid}'`);
 	assertError(await api.as(key).get("/api/user"), "UNAUTHORIZED");
 	await millrace.psql(`UPDATE app_user SET disabled_at = NULL WHERE id = '${user.uid}'`);
-	assertStatus(await user.api.delete(`/api/v1/user/dao/${user.uid}`), 204);
+	assertStatus(await api.as(key).delete(`/api/v1/user/dao/${user.uid}`), 204);
 	assertError(await api.as(key).get("/api/user"), "UNAUTHORIZED");
 });
 
