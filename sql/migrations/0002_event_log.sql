@@ -82,7 +82,7 @@ END $$;
 -- For topics that exist and are locked by the caller. Topics are looked up one by one (LATERAL with OFFSET): the plan is kept from
 -- when the tables were empty, and must do as well when they are not.
 CREATE FUNCTION publish_locked(topics text[], types text[], data text[]) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off AS $$
 DECLARE
 	written bigint;
 BEGIN

@@ -76,7 +76,7 @@ END $$;
 -- priority first, users with the fewest running first. Claims take turns (they are short), so the bound is exact. Jobs without
 -- attempts left are not here: job_sweep() ends them. Committed asynchronously: a claim that a crash undoes is made again.
 CREATE FUNCTION job_claim(runner text, want int, per_user int, lease interval)
-RETURNS TABLE (run_id uuid, owner_id uuid, kind text, attempt int) LANGUAGE plpgsql AS $$
+RETURNS TABLE (run_id uuid, owner_id uuid, kind text, attempt int) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
 	PERFORM set_config('synchronous_commit', 'off', true);
 	PERFORM pg_advisory_xact_lock(hashtext('millrace.job_claim'));

@@ -2,12 +2,16 @@
 -- fence; `after` is the seq that the attempt has written last, so that a write whose answer was lost is not done twice, and one
 -- that a crash of the server undid (deltas are committed asynchronously) is noticed and done again.
 -- Locks are taken in one order everywhere: job, run, topic.
+-- Sequential scans are off in what runs for every chat: its plans are kept, and may have been made when a quiet night had left the
+-- tables empty.
 
 -- Locks the job where this attempt still holds it and gives the topic's seq; NULL where it does not.
-CREATE FUNCTION job_fence(run_id uuid, runner text, attempt int) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION job_fence(run_id uuid, runner text, attempt int) RETURNS bigint LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	j job;
 BEGIN
-	PERFORM FROM job j WHERE j.run_id = $1 AND j.state = 'running' AND j.runner = $2 AND j.attempts = $3 FOR UPDATE;
-	IF NOT FOUND THEN
+	SELECT * INTO j FROM job WHERE job.run_id = $1 FOR UPDATE;
+	IF (j.state = 'running' AND j.runner = $2 AND j.attempts = $3) IS NOT TRUE THEN
 		RETURN NULL;
 	END IF;
 	RETURN coalesce((SELECT t.seq FROM topic t WHERE t.name = 'run:' || $1), 0);
@@ -18,7 +22,7 @@ END $$;
 -- undoes them, the job is queued again and the lease is lost.
 CREATE FUNCTION job_begin(run_id uuid, runner text, attempt int)
 RETURNS TABLE (owner_id uuid, conversation_id uuid, document_id uuid, input text, cancelled boolean, max_attempts int, seq bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off AS $$
 BEGIN
 	PERFORM set_config('synchronous_commit', 'off', true);
 	INSERT INTO topic AS t (name) VALUES ('run:' || $1) ON CONFLICT DO NOTHING;
@@ -33,7 +37,7 @@ END $$;
 -- events and has written after[i] so far. Returns for each its seq now: after + count where they are in the log (also where an
 -- earlier try had put them there), less where nothing was written because the log is behind `after`, NULL where the lease is lost.
 CREATE FUNCTION job_publish(runner text, runs uuid[], attempts int[], after bigint[], counts int[], topics text[], types text[],
-	data text[]) RETURNS TABLE (n int, seq bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+	data text[]) RETURNS TABLE (n int, seq bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off AS $$
 DECLARE
 	seqs bigint[];
 	due text[];
@@ -45,10 +49,10 @@ BEGIN
 		array_agg(t.name) FILTER (WHERE j.run_id IS NOT NULL AND t.seq = g.after)
 	INTO seqs, due
 	FROM unnest(runs, attempts, after, counts) WITH ORDINALITY AS g (run_id, attempt, after, count, n)
-	-- One by one (LATERAL with OFFSET): this plan is kept from when the tables were empty, and each job was compared with each.
+	-- One by one and by their keys (LATERAL with OFFSET; what else is asked of a job stands outside): else each is compared with each.
 	LEFT JOIN LATERAL (SELECT o.name, o.seq FROM topic o WHERE o.name = 'run:' || g.run_id OFFSET 0) t ON true
-	LEFT JOIN LATERAL (SELECT o.run_id FROM job o WHERE o.run_id = g.run_id AND o.state = 'running' AND o.runner = $1
-		AND o.attempts = g.attempt OFFSET 0) j ON true;
+	LEFT JOIN LATERAL (SELECT o.* FROM job o WHERE o.run_id = g.run_id OFFSET 0) j
+		ON j.state = 'running' AND j.runner = $1 AND j.attempts = g.attempt;
 	IF cardinality(due) = cardinality(runs) THEN
 		PERFORM publish_locked(topics, types, data);
 	ELSIF due IS NOT NULL THEN
@@ -85,7 +89,7 @@ END $$;
 -- A chat's end: the answer as a message (none where nothing was said, or where the conversation was deleted meanwhile).
 -- `reason` is the model's (stop, length …) or 'cancelled', which leaves the message partial.
 CREATE FUNCTION chat_finish(run_id uuid, runner text, attempt int, after bigint, content text, sources json, reason text)
-RETURNS bigint LANGUAGE plpgsql AS $$
+RETURNS bigint LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
 	seq bigint := job_fence($1, $2, $3);
 	answer uuid;
