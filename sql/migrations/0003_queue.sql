@@ -74,11 +74,11 @@ END $$;
 
 -- Leases up to `want` due jobs to `runner`, at most `per_user` running at once for one user, oldest of the highest
 -- priority first, users with the fewest running first. Claims take turns (they are short), so the bound is exact. Jobs without
--- attempts left are not here: job_sweep() ends them. Committed asynchronously: a claim that a crash undoes is made again.
+-- attempts left are not here: job_sweep() ends them. Committed synchronously: (runner, attempt) fences what a job writes, and an attempt's
+-- number that a crash had taken back could be given out twice.
 CREATE FUNCTION job_claim(runner text, want int, per_user int, lease interval)
 RETURNS TABLE (run_id uuid, owner_id uuid, kind text, attempt int) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
-	PERFORM set_config('synchronous_commit', 'off', true);
 	PERFORM pg_advisory_xact_lock(hashtext('millrace.job_claim'));
 	RETURN QUERY
 	WITH busy AS (
