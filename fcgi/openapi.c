@@ -177,12 +177,10 @@ openapi_document(struct arena *a)
 	struct buf b = { .a = a };
 	bool first_path = true;
 
-	buf_put(
-	    &b, S("{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Millrace\",\"version\":"
-		  "\"" MILLRACE_VERSION "\","
-		  "\"description\":\"A self-hosted backend for AI-assistant applications.\","
-		  "\"license\":{\"name\":\"See the package's copyright file\",\"url\":\"/docs\"}},"
-		  "\"servers\":[{\"url\":\"/\"}],\"paths\":{"));
+	buf_put(&b, S("{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Millrace\",\"version\":"
+		      "\"" MILLRACE_VERSION "\","
+		      "\"description\":\"A self-hosted backend for AI-assistant applications.\"},"
+		      "\"servers\":[{\"url\":\"/\"}],\"paths\":{"));
 	for (size_t i = 0; i < n_routes; i++) {
 		bool first_method = true, seen = false;
 

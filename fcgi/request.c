@@ -121,10 +121,8 @@ read_idempotency_key(struct req *r)
 	return ERR_OK;
 }
 
-/* Reads what is left of the body and forgets it: a kept connection must be at its next request's begin. nginx has the whole
-   body before it asks us, so reading does not wait for a client. */
-static void
-drain_body(struct req *r)
+void
+req_drain(struct req *r)
 {
 	char sink[16384];
 
@@ -172,7 +170,7 @@ begin(struct req *r)
 	if ((e = find_route(r)) != ERR_OK)
 		return e;
 	if (!r->route) {
-		drain_body(r);
+		req_drain(r);
 		answer_options(r);
 		return ERR_OK;
 	}
@@ -186,7 +184,7 @@ begin(struct req *r)
 		return upload_begin(r);
 	if (r->route->body_kind == BODY_JSON && (e = read_body(r)) != ERR_OK)
 		return e;
-	drain_body(r);
+	req_drain(r);
 	return r->route->handler(r);
 }
 
@@ -199,7 +197,7 @@ req_begin(struct req *r)
 	e = begin(r);
 	if (e == ERR_OK)
 		return;
-	drain_body(r);
+	req_drain(r);
 	reply_error(r, e);
 }
 

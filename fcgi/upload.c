@@ -188,7 +188,6 @@ static void
 go_on(struct receiving *u)
 {
 	struct req *r = u->r;
-	char sink[16384];
 
 	while (u->e == ERR_OK && !u->read_all && u->in_flight < CHUNKS_IN_FLIGHT)
 		u->e = read_some(u);
@@ -198,8 +197,7 @@ go_on(struct receiving *u)
 		u->e = finish(u);
 	if (u->e == ERR_OK)
 		return;
-	while (FCGX_GetStr(sink, sizeof(sink), r->fcgx.in) == (int)sizeof(sink))
-		;
+	req_drain(r);
 	reply_error(r, u->e);
 }
 

@@ -56,6 +56,9 @@ void reply_head(struct req *r, struct buf *head, int status, const char *content
 /* For a reply in pieces: the connection takes more, or is gone; and the end of one that cannot go on. */
 void pieces_ready(struct req *r, bool gone);
 void reply_break(struct req *r);
+/* Reads what is left of the body and forgets it: a kept connection must be at its next request's begin. nginx has the whole body
+   before it asks us, so reading does not wait for a client. */
+void req_drain(struct req *r);
 /* Ends the exchange once a reply was written: log line, counters, and the connection waits for the next request. */
 void req_end(struct req *r, int status);
 
