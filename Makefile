@@ -18,7 +18,7 @@ FORTIFY = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 comma = ,
 SAN_FLAGS = -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANITIZE = $(if $(SAN),$(SAN_FLAGS),$(FORTIFY))
-PKG = libpq json-c libsodium libjwt libcrypto libcurl libseccomp libzip libxml-2.0
+PKG = libpq json-c libsodium libjwt libcrypto libcurl libseccomp libzip libxml-2.0 libwslay zlib
 # System headers are not ours to warn about.
 INCLUDES := $(subst -I,-isystem ,$(filter -I%,$(shell pkg-config --cflags $(PKG) 2>/dev/null)))
 CFLAGS = -O2 -g
@@ -77,7 +77,7 @@ $(B)/millrace-fcgi: $(call objects,$(fcgi_src)) $(LIB)
 	@$(CC) $(LINK) -o $@ $^ -lfcgi $(LIB_LIBS)
 $(B)/millrace-streamd: $(call objects,$(streamd_src)) $(LIB)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $^ -lhttp_parser $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $^ -lhttp_parser -lwslay -lz $(LIB_LIBS)
 $(B)/millrace-runner: $(call objects,$(runner_src)) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ -lcurl -lssl $(LIB_LIBS)
