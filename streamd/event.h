@@ -20,6 +20,7 @@ struct event {
 	int64_t seq;
 	struct str type;
 	struct str data; /* one JSON value */
+	int64_t at_ms; /* when it was published, Unix time; 0 where that is not known */
 	int64_t born_us; /* as in buffer; 0 where it was read from the table */
 	struct buffer *sse; /* made by event_sse */
 };

@@ -130,13 +130,13 @@ reader_work(struct reader *r)
 	}
 }
 
-/* "topic \n seq \n type \n data", or "topic \n seq" for an event too large to be told. */
+/* "topic \n seq \n type \n Unix milliseconds \n data", or "topic \n seq" for an event too large to be told. */
 static void
 on_notify(void *arg, struct str channel, struct str payload)
 {
 	struct reader *r = arg;
 	struct event e = { .born_us = clock_us() };
-	struct str topic, seq, rest;
+	struct str topic, seq, at, rest;
 
 	if (!str_eq(channel, S("millrace_event")))
 		return;
@@ -147,8 +147,11 @@ on_notify(void *arg, struct str channel, struct str payload)
 		return;
 	}
 	stats.events_notified++;
-	if (rest.p)
-		e.data = str_cut(rest, '\n', &e.type);
+	if (rest.p) {
+		rest = str_cut(rest, '\n', &e.type);
+		e.data = str_cut(rest, '\n', &at);
+		(void)str_int(at, &e.at_ms);
+	}
 	hub_notified(r->hub, topic, e.seq, e.data.p ? &e : NULL);
 	event_end(&e);
 }
