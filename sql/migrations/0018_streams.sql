@@ -36,12 +36,3 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
 			AND (k.expires_at IS NULL OR k.expires_at > now()))),
 		sees_analytics($1, $3)
 $$;
-
--- A revoked key ends what it has opened.
-CREATE FUNCTION api_key_revoked() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM pg_notify('millrace_access', NEW.user_id::text);
-	RETURN NULL;
-END $$;
-CREATE TRIGGER api_key_revoked AFTER UPDATE OF revoked_at ON api_key FOR EACH ROW
-	WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL) EXECUTE FUNCTION api_key_revoked();
