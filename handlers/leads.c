@@ -20,16 +20,16 @@ struct lead_in {
 static const char *const statuses[] = { "new", "contacted", "qualified", "converted", "lost",
 	NULL };
 
-#define LEAD_FIELDS(named)                                                                         \
-	F_STR(struct lead_in, name, 1, 200, named),                                                \
-	    F_CHECKED(struct lead_in, email, 3, 254, OPTIONAL, auth_is_email,                      \
-		"must be an e-mail address"),                                                      \
-	    F_STR(struct lead_in, phone, 1, 40, OPTIONAL),                                         \
-	    F_STR(struct lead_in, company, 1, 200, OPTIONAL),                                      \
-	    F_STR(struct lead_in, source, 1, 100, OPTIONAL),                                       \
-	    F_ENUM(struct lead_in, status, statuses, OPTIONAL),                                    \
-	    F_DECIMAL(struct lead_in, value, 0, VALUE_MAX, OPTIONAL),                              \
-	    F_STR(struct lead_in, notes, 0, 10000, OPTIONAL),                                      \
+#define LEAD_FIELDS(named)                                                    \
+	F_STR(struct lead_in, name, 1, 200, named),                           \
+	    F_CHECKED(struct lead_in, email, 3, 254, OPTIONAL, auth_is_email, \
+		"must be an e-mail address"),                                 \
+	    F_STR(struct lead_in, phone, 1, 40, OPTIONAL),                    \
+	    F_STR(struct lead_in, company, 1, 200, OPTIONAL),                 \
+	    F_STR(struct lead_in, source, 1, 100, OPTIONAL),                  \
+	    F_ENUM(struct lead_in, status, statuses, OPTIONAL),               \
+	    F_DECIMAL(struct lead_in, value, 0, VALUE_MAX, OPTIONAL),         \
+	    F_STR(struct lead_in, notes, 0, 10000, OPTIONAL),                 \
 	    F_JSON(struct lead_in, metadata, METADATA_MAX, OPTIONAL)
 
 static const struct field create_fields[] = { LEAD_FIELDS(REQUIRED) };
@@ -75,8 +75,8 @@ lead_list(struct req *r)
 
 	if ((e = query_bind(r, &in)) != ERR_OK)
 		return e;
-	return sql_lead_list(r, res_list,
-	    list_rows(r, &(struct list_in){ in.limit, in.before }), in.before, in.status, in.q);
+	return sql_lead_list(r, res_list, list_rows(r, &(struct list_in){ in.limit, in.before }),
+	    in.before, in.status, in.q);
 }
 
 /* GET /api/leads/{id} */
