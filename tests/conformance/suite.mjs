@@ -8,6 +8,8 @@ import assert from "node:assert/strict";
 /* How long a thing that must come may take, and how long one that must not is waited for. The machine may be busy. */
 export const SOON = 8000;
 export const QUIET = 120;
+/* A time at which a failure says nothing, and how often a case is run because of it. */
+const LATE = 80, TRIES = 3;
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -68,8 +70,8 @@ class Context {
 /* What went wrong, without the comparison that assert adds to a message of ours. */
 const said = (error) => (error.generatedMessage ? error.message : String(error.message ?? error).split("\n")[0]);
 
-async function runCase(c, target, print) {
-	const context = new Context(target), from = Date.now();
+async function runCase(c, target, print, lateness) {
+	const context = new Context(target), from = performance.now();
 	let error;
 	try {
 		await within(c.limit, "the case", c.run(context));
@@ -77,27 +79,40 @@ async function runCase(c, target, print) {
 		error = e;
 	}
 	context.end();
+	const late = lateness.since(from);
+	if (error && late > LATE && (c.tries ?? 1) < TRIES) {
+		print(`# ${c.name}: once more, since time was lost (${late} ms at once): ${said(error).split("\n")[0]}`);
+		return { again: { ...c, tries: (c.tries ?? 1) + 1 } };
+	}
 	const notes = context.notes.length > 0 ? ` # ${context.notes.join("; ")}` : "";
 	print(`${error ? "not ok" : "ok"} - ${c.name}: ${c.title}${notes}`);
 	if (error)
 		print(`    ${said(error).replaceAll("\n", "\n    ")}`);
-	return { name: c.name, failed: error !== undefined, nonStrict: notes.includes("non-strict"), ms: Date.now() - from };
+	return { name: c.name, failed: error !== undefined, nonStrict: notes.includes("non-strict") };
 }
 
 /*
- * Runs cases against `target` ({ url, host, port, pid, strict, memoryLimit }), up
- * to `jobs` at once and those that want to be alone afterwards. Gives what became
- * of each, in no order.
+ * Runs cases against `target` ({ host, port, pid, strict, memory }), up to `jobs`
+ * at once and those that want to be alone afterwards. Sessions live on pongs
+ * within 200 ms: a case that fails while `lateness` says that such a time was
+ * lost is run again, alone. Gives what became of each, in no order.
  */
-export async function runCases(cases, target, { jobs = 6, print = console.log } = {}) {
+export async function runCases(cases, target, lateness, { jobs = 4, print = console.log } = {}) {
 	const results = [];
-	const together = cases.filter((c) => !c.alone);
+	const together = cases.filter((c) => !c.alone), alone = cases.filter((c) => c.alone);
+	const run = async (c) => {
+		const result = await runCase(c, target, print, lateness);
+		if (result.again)
+			alone.push(result.again);
+		else
+			results.push(result);
+	};
 	const worker = async () => {
 		for (let c; (c = together.shift());)
-			results.push(await runCase(c, target, print));
+			await run(c);
 	};
 	await Promise.all(Array.from({ length: jobs }, worker));
-	for (const c of cases.filter((c) => c.alone))
-		results.push(await runCase(c, target, print));
+	for (let c; (c = alone.shift());)
+		await run(c);
 	return results;
 }
