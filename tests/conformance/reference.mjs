@@ -54,9 +54,17 @@ const io = new SocketServer({ ...HEARTBEAT, connectTimeout: 1000, serveClient: f
 io.attach(server, { destroyUpgrade: false });
 for (const namespace of [io.of("/"), io.of("/custom")])
 	namespace.on("connection", (socket) => {
+		/* what JSON.parse took may be too deep for JSON.stringify */
+		const answer = (send) => (...args) => {
+			try {
+				send(...args);
+			} catch {
+				socket.disconnect(true);
+			}
+		};
 		socket.emit("auth", socket.handshake.auth);
-		socket.on("message", (...args) => socket.emit("message-back", ...args));
-		socket.on("message-with-ack", (...args) => args.pop()(...args));
+		socket.on("message", answer((...args) => socket.emit("message-back", ...args)));
+		socket.on("message-with-ack", answer((...args) => args.pop()(...args)));
 	});
 
 server.listen(Number(values.port), "127.0.0.1", () => console.log(`listening on 127.0.0.1:${server.address().port}`));

@@ -166,6 +166,7 @@ function disconnecting() {
 		for (const namespace of ["", "", "/custom,", "/custom,"]) {
 			ids.add(await connect(socket, { namespace }));
 			await socket.send(`41${namespace}`);
+			await sleep(QUIET / 2);         /* the reference may take what follows at once for the past */
 		}
 		assert.equal(ids.size, 4);
 	});
@@ -286,8 +287,8 @@ function invalid() {
 		const socket = await opened(t);
 		await socket.send(...sent);
 		const list = await socket.isClosed();
-		assert(list.every((packet) => packet === "2" || packet === "41"), `answered with ${list}`);
-		assert(list.filter((packet) => packet === "2").length <= 1, "closed only for want of pongs");
+		assert(!list.includes("2"), "closed only for want of pongs");
+		assert(list.every((packet) => packet === "41"), `answered with ${list}`);
 	});
 	closes("p.6.1", "an unknown packet type", "4abc");
 	closes("p.6.2", "a payload that is no list", "42{}");
