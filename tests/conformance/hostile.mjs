@@ -14,7 +14,7 @@ import { HEARTBEAT, Polling, Socket, fetch, isRefused, query } from "./engine.mj
 import { Certain, SOON, Suite, sleep, within } from "./suite.mjs";
 import { BINARY, CLOSE, CONTINUATION, PING, TEXT, Wire, bytes, closePayload, frame, opening, readHead } from "./wire.mjs";
 
-const MIB = 1 << 20, ECHO_LIMIT = 16 * MIB;
+const MIB = 1 << 20, ECHO_LIMIT = 32 * MIB;
 /* How long a neighbour may wait for his echo, and for a new connection, while somebody else misbehaves. */
 const PATIENCE = 2000;
 const suite = new Suite("hostile");
@@ -191,7 +191,7 @@ function frames() {
 		wires.forEach((wire, i) => (i % 2 ? wire.socket.resetAndDestroy() : wire.socket.end()));
 		await sleep(200);
 	});
-	attack("f.10", "50 claims of 16 MiB cost nothing before the octets come", async (t) => {
+	attack("f.10", "50 claims of 32 MiB cost nothing before the octets come", async (t) => {
 		for (let i = 0; i < 50; i++)
 			await (await echo(t)).raw(frame(BINARY, "abc", { form: 64, claim: ECHO_LIMIT }));
 		await sleep(200);
@@ -242,13 +242,13 @@ function bombs() {
 		await wire.send(BINARY, await bomb(1), RSV1);
 		await wire.expectMessage(BINARY, Buffer.alloc(MIB));
 	});
-	attack("z.2", "16 MiB are taken, an octet more is not", async (t) => {
+	attack("z.2", "32 MiB are taken, an octet more is not", async (t) => {
 		const wire = await echo(t, { offers });
-		await wire.send(BINARY, await bomb(16), RSV1);
+		await wire.send(BINARY, await bomb(32), RSV1);
 		await wire.expectMessage(BINARY, Buffer.alloc(ECHO_LIMIT));
 		await wire.goodbye();
 		const second = await echo(t, { offers });
-		await second.send(BINARY, await bomb(16, 1), RSV1);
+		await second.send(BINARY, await bomb(32, 1), RSV1);
 		await second.fails(1009);
 	}, { allow: 4 * ECHO_LIMIT });
 	attack("z.3", "1 GiB in a MiB is cut off at the limit", async (t) => {

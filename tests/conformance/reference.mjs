@@ -3,7 +3,7 @@
  * The reference servers on one port, as the conformance mode of millrace-streamd
  * serves them:
  *   node tests/conformance/reference.mjs [--port N]
- * /echo        ws: echoes messages, permessage-deflate on, messages of up to 16 MiB
+ * /echo        ws: echoes messages, permessage-deflate on, messages of up to 32 MiB
  * /engine.io/  engine.io: echoes messages
  * /socket.io/  socket.io: the namespaces / and /custom emit "auth" with the CONNECT
  *              payload, answer "message" with "message-back" and the same
@@ -18,7 +18,7 @@ import { Server as SocketServer } from "socket.io";
 import { WebSocketServer } from "ws";
 
 const HEARTBEAT = { pingInterval: 300, pingTimeout: 200, maxHttpBufferSize: 1_000_000 };
-const ECHO_LIMIT = 16 << 20;
+const ECHO_LIMIT = 32 << 20;
 
 const { values } = parseArgs({ options: { port: { type: "string", default: "0" } } });
 

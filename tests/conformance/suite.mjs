@@ -90,8 +90,6 @@ async function runCase(c, target, print, lateness) {
 		print(`# ${c.name}: once more, since time was lost (${late} ms at once): ${said(error).split("\n")[0]}`);
 		return { again: { ...c, tries: (c.tries ?? 1) + 1 } };
 	}
-	if (process.env.CONFORMANCE_TIMES)
-		context.note(`took ${Math.round(performance.now() - from)} ms`);
 	const notes = context.notes.length > 0 ? ` # ${context.notes.join("; ")}` : "";
 	print(`${error ? "not ok" : "ok"} - ${c.name}: ${c.title}${notes}`);
 	if (error)

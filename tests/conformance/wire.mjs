@@ -160,13 +160,13 @@ class Deflater {
 
 /*
  * The other way. Where the server promised a window smaller than 15 bits, output
- * is taken in steps of 64 bytes: zlib then sees no further back than the window
+ * is taken in steps of 256 bytes: zlib then sees no further back than the window
  * and those, so a server that does not keep its promise is found out.
  */
 class Inflater {
 	constructor(given) {
 		const bits = given.server_max_window_bits ?? 15;
-		this.options = { windowBits: Math.max(9, bits), ...(bits < 15 ? { chunkSize: 64 } : {}) };
+		this.options = { windowBits: Math.max(9, bits), ...(bits < 15 ? { chunkSize: 256 } : {}) };
 		this.fresh = Boolean(given.server_no_context_takeover);
 	}
 
