@@ -188,11 +188,8 @@ name_protocol_error(struct ws_in *in)
 {
 	static const char nameless[] = { '\x88', '\x00' },
 			  named[] = { '\x88', '\x02', '\x03', '\xea' };
-	bool answered =
-	    wslay_event_get_close_received(in->wslay) &&
-	    wslay_event_get_status_code_received(in->wslay) == WSLAY_CODE_NO_STATUS_RCVD;
 
-	if (answered || in->out.n < sizeof(nameless) ||
+	if (in->empty_close || in->out.n < sizeof(nameless) ||
 	    memcmp(in->out.p + in->out.n - sizeof(nameless), nameless, sizeof(nameless)) != 0)
 		return;
 	in->out.n -= sizeof(nameless);
