@@ -1,0 +1,314 @@
+"""Real-time fan-out: Millrace's WebSockets and Socket.IO beside nchan, ws and socket.io, directly and through nginx. Every
+subscriber has to get every message once and in order; what did not is counted as lost and shown."""
+import json
+import os
+import subprocess
+import time
+
+from instance import Background, Missing, children, cpu_seconds, file_limit, npm_peer, program, smaps, wait_port
+from streams import idle_streams
+
+NCHAN = "/usr/lib/nginx/modules/ngx_nchan_module.so"
+LENGTH = 200
+FIELD = "\x1e"
+MANY_TOPICS, EACH = 2000, 5
+
+# nchan, with the other peers behind the same nginx: another than Millrace's, so that each one's processor time is known.
+NGINX = """
+load_module %(nchan)s;
+daemon off;
+worker_processes auto;
+worker_rlimit_nofile %(files)d;
+pid %(dir)s/nginx.pid;
+error_log %(dir)s/error.log;
+events { worker_connections %(connections)d; }
+http {
+    access_log off;
+    client_body_temp_path %(dir)s/body;
+    proxy_temp_path %(dir)s/proxy;
+    fastcgi_temp_path %(dir)s/fastcgi;
+    uwsgi_temp_path %(dir)s/uwsgi;
+    scgi_temp_path %(dir)s/scgi;
+    keepalive_requests 1000000000;      # of the publisher
+    nchan_shared_memory_size 512m;
+    server {
+        listen 127.0.0.1:%(plain)d backlog=4096;
+        %(locations)s
+    }
+    server {
+        listen 127.0.0.1:%(tls)d ssl backlog=4096;
+        ssl_certificate %(cert)s;
+        ssl_certificate_key %(key)s;
+        include %(tls_conf)s;
+        %(locations)s
+    }
+}
+"""
+LOCATIONS = """
+        location = /publish {
+            nchan_publisher;
+            nchan_channel_id $arg_id;
+            nchan_message_buffer_length 100000;
+            nchan_message_timeout 5m;
+        }
+        location = /subscribe {
+            nchan_subscriber websocket;
+            nchan_channel_id $arg_id;
+            nchan_subscriber_first_message newest;
+        }
+        location /ws/ { proxy_pass http://127.0.0.1:%(ws)d; %(upgrade)s }
+        location /socket.io/ { proxy_pass http://127.0.0.1:%(socketio)d; %(upgrade)s }
+"""
+UPGRADE = ("proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; "
+           "proxy_buffering off; proxy_read_timeout 1h;")
+
+
+def handshake(path, headers=""):
+    return ("GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n" % (path, headers))
+
+
+def socketio_script(path, room, headers=""):
+    """A handshake, a connection to the main namespace, a room; the server acknowledges that the client is in it."""
+    return FIELD.join([handshake(path, headers), "0{", "40", "40{", '420["join",{"room":"%s"}]' % room, "430", ""])
+
+
+# ------------------------------------------------------------------ systems
+
+class System:
+    """Something that is measured: `server` says what it is, `way` how it is reached (direct, nginx, tls), `protocol` ws or
+    socketio."""
+
+    def __init__(self, server, way, protocol):
+        self.server, self.way, self.protocol = server, way, protocol
+        self.key = "%s %s" % (server, way) if server != "millrace" else "millrace %s %s" % (protocol, way)
+
+    # to(), cert(), publish(), topics(n), script(topic), pids(): {role: [pid]}
+
+
+class Peer(System):
+    def __init__(self, peers, server, way, protocol="ws"):
+        super().__init__(server, way, protocol)
+        self.peers = peers
+
+    def to(self):
+        port = self.peers.ports[{"nginx": "plain", "tls": "tls"}.get(self.way, self.server)]
+        return "127.0.0.1:%d" % port
+
+    def cert(self):
+        return self.peers.cert if self.way == "tls" else None
+
+    def publish(self):
+        if self.server == "nchan":
+            return "http:127.0.0.1:%d/publish?id=" % self.peers.ports["plain"]
+        return "line:127.0.0.1:%d" % self.peers.ports[self.server + "_publish"]
+
+    def topics(self, n):
+        return ["%s-%d-%d" % (self.way, n, i) for i in range(n)]
+
+    def script(self, topic):
+        if self.server == "nchan":
+            return handshake("/subscribe?id=" + topic)
+        if self.server == "ws":
+            return handshake("/ws/" + topic)
+        return socketio_script("/socket.io/?EIO=4&transport=websocket", topic)
+
+    def pids(self):
+        nginx = self.peers.nginx.process.pid
+        roles = {} if self.way == "direct" else {"nginx": [nginx] + children(nginx)}
+        if self.server in self.peers.node:
+            roles[self.server] = [self.peers.node[self.server].process.pid]
+        return roles
+
+
+class Peers:
+    """nchan in an nginx of its own, ws and socket.io; what cannot be had is left out and said."""
+
+    def __init__(self, instance, node, files):
+        self.notes, self.node, self.systems = [], {}, []
+        names = ("plain", "tls", "ws", "ws_publish", "socketio", "socketio_publish")
+        self.ports = dict(zip(names, instance.fanout_ports))
+        self.cert = instance.cert
+        if not os.path.exists(NCHAN):
+            raise Missing("nchan: left out, and the fan-out with it: Debian's package is not there")
+        self.start_nginx(instance, files)
+        self.systems += [Peer(self, "nchan", "nginx"), Peer(self, "nchan", "tls")]
+        try:
+            self.start_node(instance, node)
+        except Missing as e:
+            self.notes.append(str(e))
+
+    def start_nginx(self, instance, files):
+        at = os.path.join(instance.dir, "peers")
+        os.makedirs(at)
+        os.chmod(at, 0o755)
+        locations = LOCATIONS % dict(self.ports, upgrade=UPGRADE)
+        with open(at + "/nginx.conf", "w") as f:
+            f.write(NGINX % dict(self.ports, dir=at, nchan=NCHAN, files=files, connections=files - 256, cert=self.cert,
+                                 key=instance.dir + "/tls/key.pem", locations=locations,
+                                 tls_conf=instance.dir + "/nginx/conf/millrace/tls.conf"))
+        self.nginx = Background(["/usr/sbin/nginx", "-p", at, "-c", at + "/nginx.conf", "-e", at + "/error.log"],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_port(self.ports["tls"])
+
+    def start_node(self, instance, node):
+        path = npm_peer("fanout", node, instance.env)
+        for name in ("ws", "socketio"):
+            env = dict(PATH=os.environ["PATH"], NODE_ENV="production", PORT=str(self.ports[name]),
+                       PUBLISH_PORT=str(self.ports[name + "_publish"]))
+            self.node[name] = Background([node, name + ".mjs"], cwd=path, env=env)
+            wait_port(self.ports[name])
+            wait_port(self.ports[name + "_publish"])
+            for way in ("direct", "nginx", "tls"):
+                self.systems.append(Peer(self, name, way, "socketio" if name == "socketio" else "ws"))
+
+    def end(self):
+        for background in [self.nginx, *self.node.values()]:
+            background.end()
+
+
+# --------------------------------------------------------------------- load
+
+class Load:
+    """Subscribers of one system, and their publisher."""
+
+    def __init__(self, instance, system, subscribers, topics=1):
+        self.system = system
+        base = os.path.join(instance.dir, "fanout-%s-%d-%d" % (system.key.replace(" ", "-"), subscribers, topics))
+        names = system.topics(topics)
+        with open(base + ".topics", "w") as f:
+            f.writelines(name + "\0" for name in names)
+        with open(base + ".scripts", "w") as f:
+            f.writelines(system.script(name) + "\0" for name in names)
+        cert = ["--tls", system.cert()] if system.cert() else []
+        self.p = subprocess.Popen([program("fanout"), "--to", system.to(), *cert, "--publish", system.publish(), "--connections",
+                                   str(subscribers), "--length", str(LENGTH), base + ".topics", base + ".scripts"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def wait(self):
+        if self.p.stdout.readline() != "ready\n":
+            raise SystemExit("bench: the subscribers of %s could not be opened" % self.system.key)
+
+    def cpu(self):
+        return {role: sum(map(cpu_seconds, pids)) for role, pids in self.system.pids().items()}
+
+    def run(self, window=0, rate=0, count=0, seconds=0.0, batch_ms=0):
+        """What the load client says, with microseconds of the server's processor time a delivery."""
+        before = self.cpu()
+        self.p.stdin.write("%d %g %d %g %g\n" % (window, rate, count, seconds, batch_ms))
+        self.p.stdin.flush()
+        line = self.p.stdout.readline()
+        if not line:
+            raise SystemExit("bench: the load client of %s ended" % self.system.key)
+        after, out = self.cpu(), json.loads(line)
+        out["rate"] = out["deliveries"] / max(out["took_s"], 1e-6)
+        out["cpu_us"] = {role: (after[role] - before[role]) / max(out["deliveries"], 1) * 1e6 for role in after}
+        return out
+
+    def end(self):
+        self.p.stdin.close()
+        self.p.wait()
+
+
+def opened(instance, systems, subscribers, topics=1):
+    loads = [Load(instance, system, subscribers, topics) for system in systems]
+    for load in loads:
+        load.wait()
+    time.sleep(0.5)     # nchan's processes tell one another of a new channel after the handshake
+    return loads
+
+
+def rounds_of(loads, modes, rounds, quick):
+    """{system: {mode: [result of each round]}}, interleaved, after one round that does not count."""
+    out = {load.system.key: {mode: [] for mode in modes} for load in loads}
+    for i in range(rounds + 1):
+        for mode, settings in modes.items():
+            for load in loads:
+                got = load.run(**shorter(settings) if quick or i == 0 else settings)
+                if i:
+                    out[load.system.key][mode].append(got)
+    return out
+
+
+def shorter(settings):
+    """The same load for less long."""
+    out = dict(settings)
+    if "count" in out:
+        out["count"] = max(1, out["count"] // 2)
+    if "seconds" in out:
+        out["seconds"] /= 2
+    return out
+
+
+# What is asked of how many subscribers: one message at a time; more than anybody keeps up with, at 500 a second and more; a
+# fixed rate that all can keep.
+MODES = {
+    1: {"one": dict(window=1, seconds=0.3), "paced": dict(rate=500, count=150)},
+    100: {"one": dict(window=1, seconds=0.3), "many": dict(rate=2000, count=800), "paced": dict(rate=500, count=250)},
+    1000: {"one": dict(window=1, seconds=0.4), "many": dict(rate=500, count=100), "paced": dict(rate=20, count=12)},
+    5000: {"one": dict(window=1, seconds=0.5), "many": dict(rate=500, count=25), "paced": dict(rate=10, count=8)},
+}
+TOPIC_MODES = {
+    "many": dict(window=2000, seconds=0.5), "100/s": dict(rate=100, count=100), "5,000/s": dict(rate=5000, count=4000, batch_ms=20),
+}
+
+
+def chosen(systems, n):
+    """All of them at 1,000 subscribers; for the others what is compared."""
+    if n == 1000:
+        return systems
+    return [s for s in systems if s.server in ("millrace", "nchan") or s.way == "direct"]
+
+
+def measure(instance, peers, systems, rounds, quick, say):
+    out = {"sizes": {}, "topics": {}, "what": {s.key: [s.server, s.way, s.protocol] for s in systems}}
+    for n, modes in MODES.items():
+        out["sizes"][n] = {}
+        for protocol in ("ws", "socketio"):
+            loads = opened(instance, [s for s in chosen(systems, n) if s.protocol == protocol], n)
+            out["sizes"][n].update(rounds_of(loads, modes, rounds, quick))
+            for load in loads:
+                load.end()
+            say("%d subscribers, %s" % (n, protocol))
+    few = [s for s in systems if s.protocol == "ws" and s.server in ("millrace", "nchan", "ws") and s.way != "tls"
+           and (s.server, s.way) != ("ws", "nginx")]
+    loads = opened(instance, few, MANY_TOPICS * EACH, MANY_TOPICS)
+    out["topics"] = rounds_of(loads, TOPIC_MODES, rounds, quick)
+    for load in loads:
+        load.end()
+    say("%d topics" % MANY_TOPICS)
+    return out
+
+
+def pss_kb(system):
+    """Of the server itself: without the nginx in front of it."""
+    pids = system.pids()
+    own = pids.get(system.server) or pids.get("streamd") or pids["nginx"]
+    return sum(m["Pss"] for m in map(smaps, own) if m)
+
+
+def idle(instance, systems, n):
+    """Kilobytes of the server for each of n connections on which nothing happens, each of a topic of its own."""
+    out = {}
+    for system in systems:
+        before = pss_kb(system)
+        load = opened(instance, [system], n, n)[0]
+        time.sleep(1)
+        out[system.key] = (pss_kb(system) - before) / n
+        load.end()
+        time.sleep(0.5)
+    return out
+
+
+def run(instance, node, users, quick, say):
+    peers = Peers(instance, node, file_limit())
+    systems = peers.systems
+    out = measure(instance, peers, systems, 2 if quick else 5, quick, say)
+    alone = [s for s in systems if s.way == "direct" or (s.server, s.way) == ("nchan", "nginx")]
+    out["idle_n"] = 5000 if quick else 10000
+    out["idle"] = idle(instance, alone, out["idle_n"])
+    out["idle"]["millrace sse direct"] = idle_streams(instance, users[0][0], out["idle_n"])["bytes"] / 1024
+    say("idle connections")
+    out["notes"] = peers.notes
+    peers.end()
+    return out
