@@ -38,8 +38,7 @@ struct token_ask {
 	struct question *question;
 	/* ERR_OK: *who is who they are (its `changed` unset), until `expires_at` (Unix seconds; 0: without end). ERR_UNAUTHORIZED: nobody.
 	   ERR_OVERLOADED: there is no answer now. */
-	void (*done)(
-	    struct token_ask *a, enum err e, const struct person *who, int64_t expires_at);
+	void (*done)(struct token_ask *a, enum err e, const struct person *who, int64_t expires_at);
 };
 
 /* Asks over `table`; stays the reader's. The caller frees it with access_close, when nobody asks or is entered any more. */
@@ -58,7 +57,8 @@ void person_leave(struct access *a, struct person *p);
 /*
  * May `p` listen to `topic`, how far has it got, and is everything after `after` (-1: not asked) still kept? The topic is copied.
  */
-void access_ask(struct access *a, struct ask *ask, const struct person *p, struct str topic, int64_t after);
+void access_ask(
+    struct access *a, struct ask *ask, const struct person *p, struct str topic, int64_t after);
 void ask_cancel(struct ask *ask);
 
 /* Whose token is it? Any that a worker takes in Authorization: ours, an API key, Clerk's or Supabase's. */

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from instance import Background, Missing, children, cpu_seconds, file_limit, npm_peer, program, smaps, wait_port
-from streams import idle_streams
+from streams import encoded, idle_streams
 
 NCHAN = "/usr/lib/nginx/modules/ngx_nchan_module.so"
 LENGTH = 200
@@ -56,7 +56,6 @@ LOCATIONS = """
             nchan_channel_id $arg_id;
             nchan_subscriber_first_message newest;
         }
-        location /ws/ { proxy_pass http://127.0.0.1:%(ws)d; %(upgrade)s }
         location /socket.io/ { proxy_pass http://127.0.0.1:%(socketio)d; %(upgrade)s }
 """
 UPGRADE = ("proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; "
@@ -83,7 +82,50 @@ class System:
         self.server, self.way, self.protocol = server, way, protocol
         self.key = "%s %s" % (server, way) if server != "millrace" else "millrace %s %s" % (protocol, way)
 
-    # to(), cert(), publish(), topics(n), script(topic), pids(): {role: [pid]}
+    # What each has to tell: to(), cert(), publish() for the load client; topics(n): names that are new; script(topic): how a
+    # subscriber of it is opened; pids(): {role: [pid]} of the server.
+
+
+class Millrace(System):
+    """A topic is a user's own; its subscribers are that user's connections."""
+
+    def __init__(self, instance, way, protocol):
+        super().__init__("millrace", way, protocol)
+        self.instance, self.users = instance, {}
+
+    def to(self):
+        return {"direct": "unix:%s/streamd.sock" % self.instance.run_dir, "nginx": "127.0.0.1:%d" % self.instance.plain,
+                "tls": "127.0.0.1:%d" % self.instance.tls}[self.way]
+
+    def cert(self):
+        return self.instance.cert if self.way == "tls" else None
+
+    def publish(self):
+        return "pg:%s user=millrace_runner" % self.instance.conninfo
+
+    def topics(self, n):
+        self.users = {"user:" + user: (user, session, token) for user, session, token in self.instance.signed_in(n)}
+        return list(self.users)
+
+    def script(self, topic):
+        user, session, token = self.users[topic]
+        if self.way == "direct":
+            path, headers = self.handed_over(user, session)
+        else:
+            path = "/api/ws/notifications?token=" + token if self.protocol == "ws" else "/api/socket.io/?EIO=4&transport=websocket"
+            headers = "Authorization: Bearer %s\r\n" % token if self.protocol == "socketio" else ""
+        return handshake(path, headers) if self.protocol == "ws" else socketio_script(path, "user_" + user, headers)
+
+    def handed_over(self, user, session):
+        """What nginx makes of it when a worker has said who it is."""
+        path = "/_stream/ws/notifications" if self.protocol == "ws" else "/_stream/socketio?EIO=4&transport=websocket"
+        grant = {"method": "GET", "user": user, "session": session, "analytics": False, "topic": "", "after": 0, "expires_at": 0,
+                 "wait_seconds": 0, "timeout_status": 504, "timeout_body": "", "request_id": "bench", "headers": []}
+        return path, "X-Request-Id: bench\r\nX-Grant: %s\r\n" % encoded(grant)
+
+    def pids(self):
+        roles = self.instance.processes()
+        return {role: roles[role] for role in ["streamd", "postgresql"] + (["nginx"] if self.way != "direct" else [])}
 
 
 class Peer(System):
@@ -159,7 +201,7 @@ class Peers:
             self.node[name] = Background([node, name + ".mjs"], cwd=path, env=env)
             wait_port(self.ports[name])
             wait_port(self.ports[name + "_publish"])
-            for way in ("direct", "nginx", "tls"):
+            for way in ("direct", "nginx", "tls") if name == "socketio" else ("direct",):
                 self.systems.append(Peer(self, name, way, "socketio" if name == "socketio" else "ws"))
 
     def end(self):
@@ -243,25 +285,23 @@ def shorter(settings):
 # What is asked of how many subscribers: one message at a time; more than anybody keeps up with, at 500 a second and more; a
 # fixed rate that all can keep.
 MODES = {
-    1: {"one": dict(window=1, seconds=0.3), "paced": dict(rate=500, count=150)},
-    100: {"one": dict(window=1, seconds=0.3), "many": dict(rate=2000, count=800), "paced": dict(rate=500, count=250)},
-    1000: {"one": dict(window=1, seconds=0.4), "many": dict(rate=500, count=100), "paced": dict(rate=20, count=12)},
-    5000: {"one": dict(window=1, seconds=0.5), "many": dict(rate=500, count=25), "paced": dict(rate=10, count=8)},
+    1: {"one": dict(window=1, seconds=0.2), "paced": dict(rate=500, count=100)},
+    100: {"one": dict(window=1, seconds=0.2), "many": dict(rate=2000, count=400), "paced": dict(rate=500, count=200)},
+    1000: {"one": dict(window=1, seconds=0.3), "many": dict(rate=500, count=60), "paced": dict(rate=20, count=10)},
+    5000: {"one": dict(window=1, seconds=0.4), "many": dict(rate=500, count=20), "paced": dict(rate=10, count=5)},
 }
 TOPIC_MODES = {
-    "many": dict(window=2000, seconds=0.5), "100/s": dict(rate=100, count=100), "5,000/s": dict(rate=5000, count=4000, batch_ms=20),
+    "many": dict(window=2000, seconds=0.4), "100/s": dict(rate=100, count=60), "5,000/s": dict(rate=5000, count=3000, batch_ms=20),
 }
 
 
 def chosen(systems, n):
-    """All of them at 1,000 subscribers; for the others what is compared."""
-    if n == 1000:
-        return systems
-    return [s for s in systems if s.server in ("millrace", "nchan") or s.way == "direct"]
+    """What is compared; socket.io behind nginx at 1,000 subscribers alone."""
+    return [s for s in systems if s.server in ("millrace", "nchan") or s.way == "direct" or n == 1000]
 
 
-def measure(instance, peers, systems, rounds, quick, say):
-    out = {"sizes": {}, "topics": {}, "what": {s.key: [s.server, s.way, s.protocol] for s in systems}}
+def measure(instance, systems, rounds, quick, say):
+    out = {"sizes": {}, "topics": {}, "modes": MODES, "what": {s.key: [s.server, s.way, s.protocol] for s in systems}}
     for n, modes in MODES.items():
         out["sizes"][n] = {}
         for protocol in ("ws", "socketio"):
@@ -270,8 +310,7 @@ def measure(instance, peers, systems, rounds, quick, say):
             for load in loads:
                 load.end()
             say("%d subscribers, %s" % (n, protocol))
-    few = [s for s in systems if s.protocol == "ws" and s.server in ("millrace", "nchan", "ws") and s.way != "tls"
-           and (s.server, s.way) != ("ws", "nginx")]
+    few = [s for s in systems if s.protocol == "ws" and (s.way == "direct" or s.way == "nginx" and s.server != "ws")]
     loads = opened(instance, few, MANY_TOPICS * EACH, MANY_TOPICS)
     out["topics"] = rounds_of(loads, TOPIC_MODES, rounds, quick)
     for load in loads:
@@ -302,8 +341,9 @@ def idle(instance, systems, n):
 
 def run(instance, node, users, quick, say):
     peers = Peers(instance, node, file_limit())
-    systems = peers.systems
-    out = measure(instance, peers, systems, 2 if quick else 5, quick, say)
+    systems = [Millrace(instance, way, protocol) for protocol in ("ws", "socketio") for way in ("direct", "nginx", "tls")]
+    systems += peers.systems
+    out = measure(instance, systems, 2 if quick else 5, quick, say)
     alone = [s for s in systems if s.way == "direct" or (s.server, s.way) == ("nchan", "nginx")]
     out["idle_n"] = 5000 if quick else 10000
     out["idle"] = idle(instance, alone, out["idle_n"])

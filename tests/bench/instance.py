@@ -1,6 +1,8 @@
 """An instance of Millrace of its own for measuring, made by ./dev, and what can be asked of it: users, SQL, its processes, their
 memory and processor time."""
 import atexit
+import base64
+import hmac
 import http.client
 import json
 import os
@@ -209,6 +211,20 @@ class Instance:
         c.close()
         return made
 
+    def signed_in(self, n):
+        """n new users, made without asking anybody: (id, session, token) of each."""
+        secret, now = self.secret().encode(), int(time.time())
+        rows = self.sql("WITH u AS (INSERT INTO app_user (email, display_name) SELECT gen_random_uuid() || '@example.org', 'Listener' "
+                        "FROM generate_series(1, %d) RETURNING id) INSERT INTO session (user_id, expires_at) "
+                        "SELECT id, now() + interval '1 day' FROM u RETURNING user_id, id" % n)
+        made = []
+        for row in rows.splitlines():
+            user, session = row.split("|")
+            claims = {"iss": "millrace", "sub": user, "sid": session, "iat": now, "exp": now + 86400}
+            text = ".".join(base64url(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+            made.append((user, session, text + "." + base64url(hmac.digest(secret, text.encode(), "sha256"))))
+        return made
+
     # ------------------------------------------------------------- processes
 
     def spawners(self):
@@ -255,6 +271,10 @@ class Instance:
         rows = self.sql("SELECT application_name, count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' "
                         "AND usename LIKE 'millrace%' GROUP BY 1 ORDER BY 1")
         return {name: int(n) for name, n in (line.rsplit("|", 1) for line in rows.splitlines())}
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def children(pid):
