@@ -19,7 +19,7 @@ struct grant {
 	struct str method; /* the client's: HEAD gets no body */
 	struct uuid
 	    user; /* absent: nobody has been identified (a socket's handshake is answered all the same) */
-	struct uuid session; /* the user's session, where that is what they came by */
+	struct uuid session, key; /* what the user came by; both absent: somebody else's token */
 	bool
 	    analytics; /* may see what is about everybody: an administrator, or the scope analytics:read */
 	struct str
