@@ -14,6 +14,7 @@
 
 #define EVENT_TYPE "notification_created"
 #define TEXT_LEN_MAX 4096
+#define POSTS_AT_ONCE 32 /* they and their replies have room in the sockets */
 
 struct publisher {
 	PGconn *db; /* or */
@@ -89,45 +90,64 @@ send_events(struct publisher *p, struct message *const *m, size_t n)
 	events_commit(p->db);
 }
 
-/* Reads one reply; nchan's have a Content-Length and a body that comes with the head. */
-static void
-read_reply(struct publisher *p)
+/* Bytes of one whole reply; 0 where it is not. Its length is told: nchan's always is. */
+static size_t
+reply_len(const char *p, size_t n)
 {
-	char bytes[4096];
-	size_t n = 0;
-	char *body, *length;
+	const char *body = memmem(p, n, "\r\n\r\n", 4),
+		   *length = body ? strcasestr(p, "\r\nContent-Length:") : NULL;
+	size_t len;
 
-	for (;;) {
+	if (!body)
+		return 0;
+	if (!length || length > body)
+		die("a publisher's reply without Content-Length");
+	if (strncmp(p, "HTTP/1.1 20", 11) != 0)
+		die("publishing was refused: %.*s", (int)strcspn(p, "\r"), p);
+	len = (size_t)(body + 4 - p) + strtoul(strchr(length + 2, ':') + 1, NULL, 10);
+	return len <= n ? len : 0;
+}
+
+static void
+read_replies(struct publisher *p, size_t wanted)
+{
+	char bytes[16384];
+	size_t n = 0, len;
+
+	while (wanted > 0) {
 		ssize_t got = read(p->wire.fd, bytes + n, sizeof(bytes) - 1 - n);
 
 		if (got <= 0)
 			die("the publisher's connection ended");
 		n += (size_t)got;
 		bytes[n] = '\0';
-		body = strstr(bytes, "\r\n\r\n");
-		length = body ? strcasestr(bytes, "\r\nContent-Length:") : NULL;
-		if (body && !length)
-			die("a publisher's reply without Content-Length");
-		if (body && n == (size_t)(body + 4 - bytes) +
-				     strtoul(strchr(length + 2, ':') + 1, NULL, 10))
-			break;
+		while (wanted > 0 && (len = reply_len(bytes, n)) > 0) {
+			n -= len;
+			memmove(bytes, bytes + len, n + 1);
+			wanted--;
+		}
 	}
-	if (strncmp(bytes, "HTTP/1.1 20", 11) != 0)
-		die("publishing was refused: %.*s", (int)strcspn(bytes, "\r"), bytes);
 }
 
+/* Pipelined: nobody has to wait for a reply to publish what is due as well. */
 static void
-send_post(struct publisher *p, struct message *m)
+send_posts(struct publisher *p, struct message *const *m, size_t n)
 {
-	char bytes[TEXT_LEN_MAX + 1024];
-	int n = snprintf(bytes, sizeof(bytes),
-	    "POST %s%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n%s", p->path,
-	    topic_of(p, m->number), p->length, text_of(p, 0, m->number));
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+	int64_t now;
 
-	m->sent = clock_us();
-	if (!wire_write(&p->wire, bytes, (size_t)n))
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&b,
+		    "POST %s%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n%s",
+		    p->path, topic_of(p, m[i]->number), p->length, text_of(p, i, m[i]->number));
+	now = clock_us();
+	for (size_t i = 0; i < n; i++)
+		m[i]->sent = now;
+	if (!wire_write(&p->wire, b.p, b.n))
 		die("cannot publish: %s", strerror(errno));
-	read_reply(p);
+	read_replies(p, n);
+	arena_free(a);
 }
 
 static void
@@ -155,6 +175,6 @@ publisher_send(struct publisher *p, struct message *const *m, size_t n)
 	else if (!p->path[0])
 		send_lines(p, m, n);
 	else
-		for (size_t i = 0; i < n; i++)
-			send_post(p, m[i]);
+		for (size_t i = 0; i < n; i += POSTS_AT_ONCE)
+			send_posts(p, m + i, n - i < POSTS_AT_ONCE ? n - i : POSTS_AT_ONCE);
 }

@@ -10,7 +10,7 @@
 
 #define MESSAGES (1 << 20)
 #define OPENING_AT_ONCE 64
-#define OPENING_SECONDS 60
+#define OPENING_SECONDS 120
 #define READ_LEN 262144
 #define SCRIPT_END 0x1e
 
@@ -49,8 +49,8 @@ ended(struct conn *c, const char *why)
 {
 	if (!c->open)
 		die("a subscriber could not be opened: %s", why);
-	log_warn("a subscriber's connection ended", "why", why);
-	tally.ended++;
+	if (tally.ended++ == 0)
+		log_warn("a subscriber's connection ended", "why", why);
 	wire_close(&c->wire);
 }
 

@@ -40,7 +40,7 @@ struct tally {
 };
 extern struct tally tally;
 
-/* Opens all connections; ends the program where that takes more than a minute. */
+/* Opens all connections; ends the program where that takes more than two minutes. */
 void subscribers_open(const struct audience *a);
 
 /* Reads what is there, or comes within so many milliseconds. */
