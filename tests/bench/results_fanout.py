@@ -61,8 +61,8 @@ RATIOS = [("directly over nchan, one at a time", "millrace ws direct", "nchan ng
           ("the same with TLS, one at a time", "millrace ws tls", "nchan tls", "one", "0.5", (1000, 5000)),
           ("the same with TLS, many at once", "millrace ws tls", "nchan tls", "many", "over 1", (100, 1000, 5000)),
           ("directly over ws", "millrace ws direct", "ws direct", "one", "", (1000, 5000))]
-SOCKETIO = [("Socket.IO over socket.io, %s, %s" % (WAYS[way], mode_name), "millrace socketio " + way, "socketio " + way, mode, "2", (100, 1000, 5000))
-            for mode, mode_name in (("one", "one at a time"), ("many", "many at once")) for way in WAYS]
+SOCKETIO = [("Socket.IO over socket.io, %s, %s" % (WAYS[way], words), "millrace socketio " + way, "socketio " + way, mode, "2",
+             (100, 1000, 5000)) for mode, words in (("one", "one at a time"), ("many", "many at once")) for way in WAYS]
 LATE = [("p99 over nchan's, " + WAYS[way], "millrace ws " + way, "nchan tls" if way == "tls" else "nchan nginx", "paced", "at most 1",
          (100, 1000, 5000)) for way in WAYS]
 
