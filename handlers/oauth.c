@@ -118,8 +118,8 @@ redirect(struct req *r, struct str to)
 static enum err
 redirect_error(struct req *r, const struct oauth_provider *p, struct str code)
 {
-	const char *page = *config()->oauth_error_url ? config()->oauth_error_url
-						      : config()->oauth_return_url;
+	const char *page =
+	    *config()->oauth_error_url ? config()->oauth_error_url : config()->oauth_return_url;
 	struct str head, fragment = str_cut(str_from(page), '#', &head);
 	struct buf b = { .a = r->a };
 
@@ -221,8 +221,8 @@ exchanging(struct req *r)
 	if (!run.p)
 		return redirect_error(r, ret->provider, row_text(r, 0, 1));
 	g.topic = arena_printf(r->a, "run:%.*s", S_ARG(run));
-	g.wait_seconds = config()->reply_seconds < WAIT_SECONDS_MAX ? config()->reply_seconds
-								    : WAIT_SECONDS_MAX;
+	g.wait_seconds =
+	    config()->reply_seconds < WAIT_SECONDS_MAX ? config()->reply_seconds : WAIT_SECONDS_MAX;
 	g.headers[g.n_headers++] = (struct grant_header){ S("Location"),
 		arena_printf(r->a, "%.*s?ticket=%.*s",
 		    S_ARG(oauth_callback_url(r->a, ret->provider)), S_ARG(ret->ticket)) };

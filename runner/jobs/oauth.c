@@ -59,8 +59,8 @@ end_badly(struct job *j, const char *why)
 
 /* Seals them to the vault's key. Without one somebody can sign in all the same; there is then nothing kept to act for them by. */
 static void
-seal_tokens(struct job *j, const struct oauth_provider *p, const struct tokens *t,
-    struct exchanged *x)
+seal_tokens(
+    struct job *j, const struct oauth_provider *p, const struct tokens *t, struct exchanged *x)
 {
 	struct str label = seal_oauth_label(j->a, str_from(p->name), str_from(x->who.subject));
 	enum err e;
@@ -105,8 +105,7 @@ exchange(struct job *j)
 	enum oauth_end end;
 	enum err e;
 
-	JOB_ASK(
-	    j, e, db_runner_oauth_take(db, j->a, &res, j->run, str_from(me.name), j->attempt));
+	JOB_ASK(j, e, db_runner_oauth_take(db, j->a, &res, j->run, str_from(me.name), j->attempt));
 	if (e != ERR_OK)
 		return job_db_error(j, e, "the sign-in could not be read");
 	if (PQntuples(res) == 0)
@@ -184,8 +183,8 @@ end_done(struct job *j)
 	struct outcome o = { 0 };
 
 	JOB_END(j, &o,
-	    db_runner_job_end_done(db, j->a, &res, j->run, str_from(me.name), j->attempt, after,
-		S("{}"), absent));
+	    db_runner_job_end_done(
+		db, j->a, &res, j->run, str_from(me.name), j->attempt, after, S("{}"), absent));
 	return o;
 }
 

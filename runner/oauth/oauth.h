@@ -46,7 +46,7 @@ MUST_CHECK enum oauth_end person_find(struct job *j, const struct oauth_provider
     const struct tokens *t, struct str nonce, struct external *out);
 
 /* Says what went wrong, once, and makes an end of it. */
-enum oauth_end oauth_complain(
-    struct job *j, const struct oauth_provider *p, enum oauth_end end, const char *what, const char *why);
+enum oauth_end oauth_complain(struct job *j, const struct oauth_provider *p, enum oauth_end end,
+    const char *what, const char *why);
 
 #endif

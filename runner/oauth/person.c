@@ -154,7 +154,8 @@ primary_address(json_object *list, struct external *who)
 {
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		json_object *one = json_object_array_get_idx(list, i);
-		json_object *primary = json_at(one, "primary"), *verified = json_at(one, "verified");
+		json_object *primary = json_at(one, "primary"),
+			    *verified = json_at(one, "verified");
 
 		if (!json_object_is_type(primary, json_type_boolean) ||
 		    !json_object_get_boolean(primary))
@@ -168,8 +169,7 @@ primary_address(json_object *list, struct external *who)
 }
 
 static enum oauth_end
-by_github(
-    struct job *j, const struct oauth_provider *p, struct str token, struct external *out)
+by_github(struct job *j, const struct oauth_provider *p, struct str token, struct external *out)
 {
 	struct external who = { .provider = p->name };
 	json_object *user = NULL, *list = NULL;

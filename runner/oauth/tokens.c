@@ -145,25 +145,21 @@ revoke_at_github(struct job *j, const struct oauth_config *c, const struct token
 	buf_json(&body, t->access);
 	buf_put(&body, S("}"));
 	q->method = "DELETE";
-	q->url =
-	    arena_printf(j->a, "%s/applications/%s/grant", c->api_url, c->client_id).p;
+	q->url = arena_printf(j->a, "%s/applications/%s/grant", c->api_url, c->client_id).p;
 	q->headers = headers;
 	q->body = buf_str(&body);
 }
 
 /* RFC 7009. With the refresh token go the access tokens that came of it. */
 static void
-revoke_by_token(
-    struct job *j, const struct oauth_config *c, const struct tokens *t, struct ask *q)
+revoke_by_token(struct job *j, const struct oauth_config *c, const struct tokens *t, struct ask *q)
 {
-	static const char *const headers[] = {
-		"Content-Type: application/x-www-form-urlencoded", "Accept: application/json", NULL
-	};
+	static const char *const headers[] = { "Content-Type: application/x-www-form-urlencoded",
+		"Accept: application/json", NULL };
 	struct buf form = { .a = j->a };
 
 	form_put(&form, "token", t->refresh.p ? t->refresh : t->access);
-	form_put(&form, "token_type_hint",
-	    t->refresh.p ? S("refresh_token") : S("access_token"));
+	form_put(&form, "token_type_hint", t->refresh.p ? S("refresh_token") : S("access_token"));
 	form_put(&form, "client_id", str_from(c->client_id));
 	form_put(&form, "client_secret", str_from(c->client_secret));
 	q->method = "POST";

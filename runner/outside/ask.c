@@ -71,9 +71,9 @@ ask(struct job *j, struct ask *q)
 
 	for (int tries = 1;; tries++) {
 		enum ask_end end = ask_once(j, q, host);
-		bool again = end == ASK_NO_CONNECT ||
-			     (q->repeatable && (end == ASK_FAILED ||
-						   (end == ASK_DONE && q->status >= 500)));
+		bool again =
+		    end == ASK_NO_CONNECT ||
+		    (q->repeatable && (end == ASK_FAILED || (end == ASK_DONE && q->status >= 500)));
 
 		if (!again || tries == TRIES)
 			return end;

@@ -25,7 +25,8 @@ struct ask {
 	bool repeatable; /* may be sent again where it is not known what became of it */
 
 	int status;
-	struct str reply; /* at most 256 KiB, of another status than 200 the first 16; the job's arena's */
+	struct str
+	    reply; /* at most 256 KiB, of another status than 200 the first 16; the job's arena's */
 	char error[256]; /* why none came, for the log */
 };
 

@@ -286,6 +286,9 @@ END $$;
 
 CREATE FUNCTION oauth_sweep_old() RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
 	DELETE FROM oauth_flow f WHERE f.created_at < now() - interval '15 minutes';
+	-- Nobody comes back to these; a dead one waits for `millracectl jobs`.
+	DELETE FROM run r WHERE r.owner_id IS NULL AND r.ended_at < now() - interval '1 day'
+		AND NOT EXISTS (SELECT FROM job j WHERE j.run_id = r.id AND j.state = 'dead');
 	DELETE FROM oauth_token t WHERE t.forgotten_at < now() - interval '7 days'
 $$;
 

@@ -159,7 +159,7 @@ export async function start(name, env = {}) {
 	const dir = mkdtempSync(join(tmpdir(), `millrace-${name}-`));
 	const port = await freePort();
 	const url = `https://127.0.0.1:${port}`;
-	const instance = new Instance(url, dir, environment(dir, port, typeof env === "function" ? env(url) : env));
+	const instance = new Instance(url, dir, environment(dir, port, typeof env === "function" ? await env(url) : env));
 	started.add(instance);
 	try {
 		await instance.dev("run", "--detach");
