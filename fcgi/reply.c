@@ -198,9 +198,7 @@ static enum err
 hand_over(struct req *r, struct grant *g, struct str to)
 {
 	g->method = r->method;
-	/* A public route's caller goes as the nil UUID, which nobody has. */
-	g->user = r->caller.user.text[0] ? r->caller.user
-					 : (struct uuid){ "00000000-0000-0000-0000-000000000000" };
+	g->user = r->caller.user;
 	g->request_id = r->request_id;
 	if (r->rate_limit > 0) {
 		grant_number(r, g, "X-RateLimit-Limit", r->rate_limit);
