@@ -18,7 +18,7 @@ FORTIFY = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 comma = ,
 SAN_FLAGS = -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANITIZE = $(if $(SAN),$(SAN_FLAGS),$(FORTIFY))
-PKG = libpq json-c libsodium libjwt libcrypto libcurl libseccomp libzip libxml-2.0 libwslay zlib
+PKG = libpq json-c libsodium libjwt libcrypto libcurl libseccomp libzip libxml-2.0 zlib
 # System headers are not ours to warn about.
 INCLUDES := $(subst -I,-isystem ,$(filter -I%,$(shell pkg-config --cflags $(PKG) 2>/dev/null)))
 CFLAGS = -O2 -g
