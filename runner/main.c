@@ -11,6 +11,7 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
+#include "audit.h"
 #include "jwks.h"
 #include "mail/mail.h"
 #include "outside/http.h"
@@ -108,11 +109,13 @@ run(void)
 	jwks_start();
 	sweep_start();
 	vault_start();
+	audit_start();
 	queue_run();
 	log_info("giving back what runs");
 	give_all_back();
 	jwks_stop();
 	lease_stop();
+	audit_stop();
 	vault_stop();
 	sweep_stop();
 	flusher_stop();

@@ -239,6 +239,7 @@ test("signing out denies that token until it ends, however its signature is writ
 	await refused(twin);
 	await refused(token);
 	assertError(await instance.api.post("/api/auth/logout", undefined, { token }), "UNAUTHORIZED");
+	assert.equal(await count(`SELECT count(*) FROM audit_log WHERE subject = '${id}' AND actor = subject AND type = 'logout'`), 1);
 	const next = await sign(ec, { ...claims, session_id: randomUUID() });
 	assert.equal((await user(next)).id, id, "the next session's token");
 	assertStatus(await instance.api.post("/api/v1/auth/logout", undefined, { token: next }), 200);
