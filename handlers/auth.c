@@ -227,13 +227,20 @@ auth_login(struct req *r)
 	return auth_sign_in(r, in.email, in.password, open_token);
 }
 
+/* What becomes of it is asked of the database all the same: whether the key is one at all, and of what scope. */
+static enum err
+no_session(struct req *r)
+{
+	return refuse(r, ERR_BAD_REQUEST, "An API key has no session that could end.");
+}
+
 enum err
 auth_sign_out(struct req *r, answer_fn *answer)
 {
 	const struct external *who = r->caller.external;
 
 	if (r->caller.how == CALLER_KEY)
-		return refuse(r, ERR_BAD_REQUEST, "An API key has no session that could end.");
+		answer = no_session;
 	if (who)
 		return sql_external_deny(r, answer,
 		    (struct str){ (const char *)who->hash, sizeof(who->hash) }, who->expires_at);
