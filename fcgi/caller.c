@@ -8,8 +8,6 @@ extern const struct query query_caller_session;
 extern const struct query query_caller_key;
 extern const struct query query_caller_external;
 
-#define KEY_PREFIX "mr_"
-#define KEY_LEN_MAX 128
 #define COOKIE_LEN_MAX 4096
 
 struct token_in {
@@ -71,49 +69,33 @@ check_csrf(struct req *r)
 	    r, ERR_FORBIDDEN, "X-CSRF-Token must be the csrf_access_token cookie's value.");
 }
 
-/* A token of ours. */
+/*
+ * A socket's handshake cannot carry X-CSRF-Token, and a WebSocket is not bound by CORS: the page that opens one by a cookie must be this
+ * site's own, or of an origin that nginx lists. Other programs than browsers send no Origin.
+ */
 static enum err
-by_session(struct req *r, struct str token)
+check_origin(struct req *r)
 {
-	if (token_verify(token, &r->caller.claims) != ERR_OK)
-		return ERR_UNAUTHORIZED;
-	r->caller.how = CALLER_SESSION;
-	r->caller.user = r->caller.claims.user;
-	return ERR_OK;
+	struct str origin = req_param(r, "HTTP_ORIGIN"), host = req_param(r, "HTTP_HOST"),
+		   scheme = req_param(r, "REQUEST_SCHEME");
+	struct str own = arena_printf(r->a, "%.*s://%.*s", S_ARG(scheme), S_ARG(host));
+
+	if (!origin.p || str_eq_nocase(origin, own) ||
+	    str_eq(origin, req_param(r, "MILLRACE_CORS_ORIGIN")))
+		return ERR_OK;
+	return refuse(r, ERR_FORBIDDEN, "Pages of this origin may not open sockets here.");
 }
 
-/* A token of Clerk's or Supabase's. Where only its key is not known, the runner may find it for the next try. */
-static enum err
-by_external(struct req *r, struct str token)
-{
-	struct external *who = arena_alloc(r->a, sizeof(*who));
-	const char *wanted;
-
-	if (external_verify(token, who, &wanted) != ERR_OK) {
-		if (wanted)
-			keys_wanted(r->worker, wanted);
-		return ERR_UNAUTHORIZED;
-	}
-	r->caller.how = CALLER_EXTERNAL;
-	r->caller.external = who;
-	r->caller.claims.expires_at = who->expires_at;
-	return ERR_OK;
-}
-
+/* Where only an external token's key is not known, the runner may find it for the next try. */
 static enum err
 by_token(struct req *r, struct str token)
 {
-	struct sha256 *h;
+	const char *wanted;
 
-	if (str_starts(token, S(KEY_PREFIX)) && token.n <= KEY_LEN_MAX) {
-		h = sha256_new(r->a);
-		sha256_add(h, token);
-		r->caller.key_hash = sha256_end(h);
-		r->caller.how = CALLER_KEY;
+	if (caller_by_token(r->a, token, &r->caller, &wanted) == ERR_OK)
 		return ERR_OK;
-	}
-	if (by_session(r, token) == ERR_OK || by_external(r, token) == ERR_OK)
-		return ERR_OK;
+	if (wanted && r->worker->current)
+		keys_wanted(&r->worker->keys, wanted);
 	return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
 }
 
@@ -121,9 +103,9 @@ by_token(struct req *r, struct str token)
 static enum err
 by_cookie(struct req *r, struct str token)
 {
-	if (by_session(r, token) != ERR_OK)
+	if (caller_by_session(token, &r->caller) != ERR_OK)
 		return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
-	return check_csrf(r);
+	return r->route->mode == SOCKET ? check_origin(r) : check_csrf(r);
 }
 
 /* Authorization before the cookie, and that before ?token= (for an EventSource, which cannot send headers). */
@@ -146,7 +128,17 @@ caller_identify(struct req *r)
 		return by_cookie(r, cookie);
 	if (r->query_string.n > 0)
 		(void)!query_fields(r->a, token_fields, 1, r->query_string, &in, &ignored);
-	return in.token.p ? by_token(r, in.token) : ERR_UNAUTHORIZED;
+	if (in.token.p)
+		return by_token(r, in.token);
+	return r->route->caller == AUTH_OPTIONAL ? ERR_OK : ERR_UNAUTHORIZED;
+}
+
+bool
+caller_in_band(const struct req *r)
+{
+	return r->route && r->route->mode == SOCKET &&
+	       (r->route->caller == AUTH_OPTIONAL ||
+		   str_eq_nocase(req_param(r, "HTTP_UPGRADE"), S("websocket")));
 }
 
 /* What a route asks of an API key; sessions may do all that their user may. */

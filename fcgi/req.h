@@ -10,9 +10,8 @@
 #include <fcgiapp.h>
 
 #include <millrace/arena.h>
-#include <millrace/crypto.h>
+#include <millrace/caller.h>
 #include <millrace/err.h>
-#include <millrace/external.h>
 #include <millrace/grant.h>
 #include <millrace/json.h>
 #include <millrace/loop.h>
@@ -21,16 +20,6 @@
 #include "fcgi/route.h"
 
 struct worker;
-typedef enum err answer_fn(struct req *r);
-
-/* Who is calling, and by what. */
-struct caller {
-	enum { CALLER_NOBODY, CALLER_SESSION, CALLER_KEY, CALLER_EXTERNAL } how;
-	struct claims claims; /* CALLER_SESSION: the token's; CALLER_EXTERNAL: expires_at alone */
-	const struct external *external; /* CALLER_EXTERNAL: what the token says */
-	struct str key_hash; /* CALLER_KEY: SHA-256 */
-	struct uuid user; /* of all but a session known only by the first statement */
-};
 
 struct req {
 	struct loop_fd fd; /* the kept connection that it came on */
@@ -140,6 +129,8 @@ enum err res_empty(struct req *r);
 /* Hands the connection over to streamd. The grant's method, user, request id and X-RateLimit headers are filled in here. */
 enum err res_stream(struct req *r, struct grant *g);
 enum err res_deferred(struct req *r, struct grant *g);
+/* A socket, at streamd's path below /_stream/. */
+enum err res_socket(struct req *r, struct grant *g, struct str to);
 /* For a first row whose `column` is a run's id: waits for that run's reply. */
 enum err res_run_reply(struct req *r, int column);
 

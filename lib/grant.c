@@ -11,7 +11,11 @@ grant_write(struct arena *a, const struct grant *g)
 	buf_json(&b, g->method);
 	buf_put(&b, S(",\"user\":"));
 	buf_json(&b, uuid_str(&g->user));
-	buf_put(&b, S(",\"topic\":"));
+	buf_put(&b, S(",\"session\":"));
+	buf_json(&b, uuid_str(&g->session));
+	buf_put(&b, S(",\"key\":"));
+	buf_json(&b, uuid_str(&g->key));
+	buf_printf(&b, ",\"analytics\":%s,\"topic\":", g->analytics ? "true" : "false");
 	buf_json(&b, g->topic);
 	buf_printf(&b,
 	    ",\"after\":%lld,\"expires_at\":%lld,\"wait_seconds\":%lld,\"timeout_status\":%d,"
@@ -76,6 +80,13 @@ read_headers(json_object *list, struct grant *g)
 	return true;
 }
 
+/* A member that is a UUID, or is not there or null. */
+static bool
+read_uuid(json_object *o, const char *name, struct uuid *out)
+{
+	return !json_at(o, name) || uuid_parse(json_text(o, name), out);
+}
+
 enum err
 grant_read(struct arena *a, struct str header, struct grant *out)
 {
@@ -97,8 +108,10 @@ grant_read(struct arena *a, struct str header, struct grant *out)
 	g.wait_seconds = json_int(o, "wait_seconds", 0);
 	status = json_int(o, "timeout_status", 504);
 	g.timeout_status = (int)status;
+	g.analytics = json_object_get_boolean(json_at(o, "analytics"));
 	if (status < 0 || status > 599 || !g.topic.p || !g.method.p ||
-	    !uuid_parse(json_text(o, "user"), &g.user) || !read_headers(json_at(o, "headers"), &g))
+	    !read_uuid(o, "user", &g.user) || !read_uuid(o, "session", &g.session) ||
+	    !read_uuid(o, "key", &g.key) || !read_headers(json_at(o, "headers"), &g))
 		return ERR_BAD_REQUEST;
 	*out = g;
 	return ERR_OK;

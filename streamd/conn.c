@@ -16,6 +16,8 @@
 
 #define QUEUE_BYTES ((size_t)64 * 1024)
 #define QUEUE_BUFFERS 64
+/* For a reader that has taken nothing for too long to take the last word. */
+#define LAST_WORD_MS 3000
 
 struct conn *
 conn_of_sub(const struct sub *s)
@@ -52,6 +54,29 @@ conn_rearm(struct conn *c)
 		loop_arm(c->server->loop, &c->timer, due - loop_now(c->server->loop));
 }
 
+/* The first time, a kind that can says so in a last word, for which there is a little time. */
+static void
+stalled(struct conn *c)
+{
+	if (c->kind->stalled && !c->stalled) {
+		c->stalled = true;
+		stats.slow_closed++;
+		log_info("a reader took nothing for too long and is told to come back");
+		c->kind->stalled(c);
+		if (c->dead)
+			return;
+		c->moved_ms = loop_now(c->server->loop) - config()->stream_stall_seconds * 1000 +
+			      LAST_WORD_MS;
+		conn_rearm(c);
+		return;
+	}
+	if (!c->stalled) {
+		stats.slow_closed++;
+		log_info("a reader took nothing for too long and was closed");
+	}
+	conn_close(c);
+}
+
 static void
 timer_fires(struct loop_timer *t)
 {
@@ -59,9 +84,7 @@ timer_fires(struct loop_timer *t)
 	int64_t now = loop_now(c->server->loop), due;
 
 	if (c->n > 0 && stall_ms(c) <= now) {
-		stats.slow_closed++;
-		log_info("a reader took nothing for too long and was closed");
-		conn_close(c);
+		stalled(c);
 		return;
 	}
 	due = c->closing ? 0 : c->kind->due_ms(c);
@@ -136,13 +159,28 @@ queue_advance(struct conn *c, size_t wrote)
 	memmove(c->queue, c->queue + gone, c->n * sizeof(*c->queue));
 }
 
-/* The socket is full: waits until it is not. */
+void
+conn_forget(struct conn *c)
+{
+	uint16_t kept = c->written > 0 ? 1 : 0;
+
+	while (c->n > kept) {
+		struct buffer *b = c->queue[--c->n];
+
+		c->queued -= b->len;
+		buffer_drop(b);
+	}
+}
+
+/* The socket is full: waits until it is not. Who asks for more than they take is not listened to meanwhile. */
 static void
 wait_for_room(struct conn *c)
 {
-	if (c->io.events & EPOLLOUT)
+	uint32_t in = conn_has_room(c, 0) ? EPOLLIN | EPOLLRDHUP : 0;
+
+	if (c->io.events == (in | EPOLLOUT))
 		return;
-	loop_watch(c->server->loop, &c->io, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
+	loop_watch(c->server->loop, &c->io, in | EPOLLOUT);
 	conn_rearm(c);
 }
 
@@ -222,7 +260,7 @@ conn_close(struct conn *c)
 	server_has_room(s);
 }
 
-/* After the head nothing is expected; what comes is not kept. False where the other side has gone. */
+/* Gives what has come to the kind; what it does not want is not kept. False where the other side has gone. */
 static bool
 read_on(struct conn *c)
 {
@@ -231,8 +269,14 @@ read_on(struct conn *c)
 	for (int i = 0; i < 8 && !c->dead; i++) {
 		ssize_t got = read(c->io.fd, bytes, sizeof(bytes));
 
-		if (got > 0)
-			request_bytes(c, (struct str){ bytes, (size_t)got });
+		if (got > 0 && c->kind->bytes && !c->closing) {
+			c->kind->bytes(c, (struct str){ bytes, (size_t)got });
+			if (!c->dead && !conn_has_room(c, 0))
+				conn_flush(c);
+			if (!c->dead && !(c->io.events & EPOLLIN))
+				return true;
+		} else if (got > 0)
+			continue;
 		else if (got == 0 || (errno != EAGAIN && errno != EINTR))
 			return false;
 		else if (errno == EAGAIN)
@@ -247,6 +291,9 @@ conn_ready(struct loop_fd *self, uint32_t events)
 	struct conn *c = (struct conn *)self;
 
 	if ((events & (EPOLLIN | EPOLLRDHUP)) && !read_on(c)) {
+		/* Half a connection may still take the last word. */
+		if (c->closing && !c->dead)
+			conn_flush(c);
 		conn_close(c);
 		return;
 	}

@@ -1,6 +1,7 @@
 /*
- * One connection from nginx, which carries one request: its head is read, it becomes an event stream (sse.h) or a waiting
- * reply (reply.h), and it ends. What it says is queued as references to shared buffers and written once a turn.
+ * One connection from nginx, which carries one request: its head is read, it becomes an event stream (sse.h), a waiting reply
+ * (reply.h), a WebSocket (ws.h) or a poll of Engine.IO (poll.h), and it ends. What it says is queued as references to shared
+ * buffers and written once a turn.
  *
  * A closed connection stays in memory until the turn's end, so callers further up the stack may still look at it.
  */
@@ -16,15 +17,22 @@
 struct conn;
 struct http_head;
 struct reply;
+struct ws;
+struct poll;
 
-/* What a connection is, beyond bytes. */
+/* What a connection is, beyond bytes. Those that are optional may be NULL. */
 struct conn_kind {
+	/* What the other side says; optional. */
+	void (*bytes)(struct conn *c, struct str bytes);
 	/* When something is due: loop_now's clock, 0 for never. */
 	int64_t (*due_ms)(const struct conn *c);
 	/* It is due. */
 	void (*due)(struct conn *c);
-	/* Everything queued has been written. */
+	/* Everything queued has been written; optional. */
 	void (*drained)(struct conn *c);
+	/* The reader has taken nothing for too long; what is queued and was not begun may be given up for a last word. Optional;
+	   where it is not there, or at the second time, the connection is closed. */
+	void (*stalled)(struct conn *c);
 	/* The process stops. */
 	void (*stop)(struct conn *c);
 	/* The connection is gone; frees what is the kind's own. */
@@ -44,7 +52,7 @@ struct conn {
 	struct buffer **queue; /* few, or a larger array of its own */
 	struct buffer *few[CONN_FEW];
 	uint16_t n, room;
-	bool dirty, dead, closing;
+	bool dirty, dead, closing, stalled;
 	uint32_t
 	    queued; /* bytes in the queue, with the part of its first that is written already */
 	uint32_t written; /* of its first */
@@ -54,6 +62,8 @@ struct conn {
 	union {
 		struct http_head *head;
 		struct reply *reply;
+		struct ws *ws;
+		struct poll *poll;
 	};
 };
 
@@ -68,6 +78,8 @@ bool conn_has_room(const struct conn *c, size_t len);
 void conn_put(struct conn *c, struct buffer *b);
 /* Writes what can be written. May close the connection. */
 void conn_flush(struct conn *c);
+/* Gives up what is queued and not begun: for a last word to a reader that does not keep up. */
+void conn_forget(struct conn *c);
 /* Nothing more will be queued: closes once everything is written. */
 void conn_finish(struct conn *c);
 /* At once, with whatever is queued unsent. Idempotent. */

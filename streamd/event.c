@@ -75,31 +75,53 @@ put(char *to, struct str s)
 }
 
 struct buffer *
+event_form(const struct event *e, unsigned key)
+{
+	for (size_t i = 0; i < EVENT_FORMS; i++)
+		if (e->forms[i].bytes && e->forms[i].key == key)
+			return e->forms[i].bytes;
+	return NULL;
+}
+
+struct buffer *
+event_keep(struct event *e, unsigned key, struct buffer *bytes)
+{
+	struct event_form *f = &e->forms[e->n_forms++ % EVENT_FORMS];
+
+	buffer_drop(f->bytes);
+	*f = (struct event_form){ key, bytes };
+	bytes->born_us = e->born_us;
+	return bytes;
+}
+
+struct buffer *
 event_sse(struct event *e)
 {
 	const struct str event = S("\nevent: "), data = S("\ndata: "), end = S("\n\n\r\n");
+	struct buffer *b = event_form(e, FORM_SSE);
 	char id[32], size[32];
 	size_t id_len, size_len;
 	char *to;
 
-	if (e->sse)
-		return e->sse;
+	if (b)
+		return b;
 	id_len = (size_t)snprintf(id, sizeof(id), "id: %lld", (long long)e->seq);
 	size_len = (size_t)snprintf(size, sizeof(size), "%zx\r\n",
 	    id_len + event.n + e->type.n + data.n + e->data.n + end.n - 2);
-	e->sse = buffer_new(size_len + id_len + event.n + e->type.n + data.n + e->data.n + end.n);
-	e->sse->born_us = e->born_us;
-	to = put(e->sse->bytes, (struct str){ size, size_len });
+	b = buffer_new(size_len + id_len + event.n + e->type.n + data.n + e->data.n + end.n);
+	to = put(b->bytes, (struct str){ size, size_len });
 	to = put(to, (struct str){ id, id_len });
 	to = put_line(put(to, event), e->type);
 	to = put_line(put(to, data), e->data);
 	(void)put(to, end);
-	return e->sse;
+	return event_keep(e, FORM_SSE, b);
 }
 
 void
 event_end(struct event *e)
 {
-	buffer_drop(e->sse);
-	e->sse = NULL;
+	for (size_t i = 0; i < EVENT_FORMS; i++) {
+		buffer_drop(e->forms[i].bytes);
+		e->forms[i].bytes = NULL;
+	}
 }

@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <stdlib.h>
 
 #include <http_parser.h>
@@ -7,16 +8,32 @@
 #define HEAD_MAX ((size_t)64 * 1024)
 #define NAME_MAX_LEN 64
 
+/* The headers that are of use here, each where it is kept. */
+static const struct wanted {
+	struct str name;
+	size_t offset; /* of its str in struct http_head */
+} wanted[] = {
+	{ { "x-grant", 7 }, offsetof(struct http_head, grant) },
+	{ { "x-request-id", 12 }, offsetof(struct http_head, request_id) },
+	{ { "origin", 6 }, offsetof(struct http_head, origin) },
+	{ { "content-type", 12 }, offsetof(struct http_head, type) },
+	{ { "sec-websocket-key", 17 }, offsetof(struct http_head, ws_key) },
+	{ { "sec-websocket-version", 21 }, offsetof(struct http_head, ws_version) },
+	{ { "sec-websocket-extensions", 24 }, offsetof(struct http_head, ws_extensions) },
+};
+#define WANTED (sizeof(wanted) / sizeof(*wanted))
+
 struct http_parse {
 	http_parser parser;
-	size_t taken;
-	bool complete;
+	size_t taken; /* bytes of the head */
+	bool in_head, complete, too_large;
 	bool in_value;
 	size_t name_len; /* beyond NAME_MAX_LEN: not one of ours */
 	char name[NAME_MAX_LEN];
 	struct buf url;
-	struct buf grant;
-	struct buf request_id;
+	struct buf values[WANTED];
+	struct buf upgrade; /* Upgrade's; http-parser itself looks at Connection */
+	struct buf body;
 	struct buf *value; /* where the current header's value goes, or NULL */
 };
 
@@ -51,11 +68,10 @@ value_place(struct http_parse *parse)
 
 	if (parse->name_len > NAME_MAX_LEN)
 		return NULL;
-	if (str_eq_nocase(name, S("x-grant")))
-		return &parse->grant;
-	if (str_eq_nocase(name, S("x-request-id")))
-		return &parse->request_id;
-	return NULL;
+	for (size_t i = 0; i < WANTED; i++)
+		if (str_eq_nocase(name, wanted[i].name))
+			return &parse->values[i];
+	return str_eq_nocase(name, S("upgrade")) ? &parse->upgrade : NULL;
 }
 
 static int
@@ -75,9 +91,34 @@ on_value(http_parser *p, const char *at, size_t n)
 }
 
 static int
+on_head_complete(http_parser *p)
+{
+	struct http_parse *parse = ((struct http_head *)p->data)->parse;
+
+	parse->in_head = false;
+	parse->too_large = !(p->flags & F_CHUNKED) && p->content_length != UINT64_MAX &&
+			   p->content_length > HTTP_BODY_MAX;
+	return parse->too_large ? -1 : 0;
+}
+
+static int
+on_body(http_parser *p, const char *at, size_t n)
+{
+	struct http_parse *parse = ((struct http_head *)p->data)->parse;
+
+	parse->too_large = parse->body.n + n > HTTP_BODY_MAX;
+	if (parse->too_large)
+		return -1;
+	buf_put(&parse->body, (struct str){ at, n });
+	return 0;
+}
+
+/* What follows belongs to whoever takes the connection over. */
+static int
 on_complete(http_parser *p)
 {
 	((struct http_head *)p->data)->parse->complete = true;
+	http_parser_pause(p, 1);
 	return 0;
 }
 
@@ -88,7 +129,10 @@ http_head_new(void)
 	struct http_head *h = arena_alloc(a, sizeof(*h));
 
 	*h = (struct http_head){ .arena = a, .parse = arena_alloc(a, sizeof(*h->parse)) };
-	h->parse->url.a = h->parse->grant.a = h->parse->request_id.a = a;
+	h->parse->in_head = true;
+	h->parse->url.a = h->parse->upgrade.a = h->parse->body.a = a;
+	for (size_t i = 0; i < WANTED; i++)
+		h->parse->values[i].a = a;
 	http_parser_init(&h->parse->parser, HTTP_REQUEST);
 	h->parse->parser.data = h;
 	return h;
@@ -113,17 +157,35 @@ absent_if_empty(const struct buf *b)
 	return b->n > 0 ? buf_str(b) : (struct str){ NULL, 0 };
 }
 
+static enum http_method_kind
+method_kind(unsigned method)
+{
+	switch (method) {
+	case HTTP_GET:
+		return METHOD_GET;
+	case HTTP_HEAD:
+		return METHOD_HEAD;
+	case HTTP_POST:
+		return METHOD_POST;
+	case HTTP_OPTIONS:
+		return METHOD_OPTIONS;
+	default:
+		return METHOD_OTHER;
+	}
+}
+
 static void
 head_fill(struct http_head *h)
 {
-	enum http_method method = (enum http_method)h->parse->parser.method;
+	struct http_parse *parse = h->parse;
 
-	h->method = method == HTTP_GET	  ? METHOD_GET
-		    : method == HTTP_HEAD ? METHOD_HEAD
-					  : METHOD_OTHER;
-	(void)str_cut(buf_str(&h->parse->url), '?', &h->path);
-	h->grant = absent_if_empty(&h->parse->grant);
-	h->request_id = absent_if_empty(&h->parse->request_id);
+	h->method = method_kind(parse->parser.method);
+	h->query = str_cut(buf_str(&parse->url), '?', &h->path);
+	h->wants_upgrade = parse->parser.upgrade &&
+			   str_eq_nocase(str_trim(buf_str(&parse->upgrade)), S("websocket"));
+	for (size_t i = 0; i < WANTED; i++)
+		*(struct str *)((char *)h + wanted[i].offset) = absent_if_empty(&parse->values[i]);
+	h->body = absent_if_empty(&parse->body);
 }
 
 enum http_state
@@ -133,19 +195,24 @@ http_head_feed(struct http_head *h, struct str bytes)
 		.on_url = on_url,
 		.on_header_field = on_field,
 		.on_header_value = on_value,
-		.on_headers_complete = on_complete,
+		.on_headers_complete = on_head_complete,
+		.on_body = on_body,
+		.on_message_complete = on_complete,
 	};
+	struct http_parse *parse = h->parse;
+	size_t took = http_parser_execute(&parse->parser, &settings, bytes.p, bytes.n);
 
-	h->parse->taken += bytes.n;
-	(void)http_parser_execute(&h->parse->parser, &settings, bytes.p, bytes.n);
-	if (HTTP_PARSER_ERRNO(&h->parse->parser) == HPE_HEADER_OVERFLOW ||
-	    h->parse->taken > HEAD_MAX)
+	if (parse->in_head)
+		parse->taken += bytes.n;
+	if (HTTP_PARSER_ERRNO(&parse->parser) == HPE_HEADER_OVERFLOW || parse->too_large ||
+	    parse->taken > HEAD_MAX)
 		return HTTP_TOO_LARGE;
-	if (h->parse->complete) {
+	if (parse->complete) {
+		h->rest = (struct str){ bytes.p + took, bytes.n - took };
 		head_fill(h);
 		return HTTP_READY;
 	}
-	return HTTP_PARSER_ERRNO(&h->parse->parser) == HPE_OK ? HTTP_MORE : HTTP_BAD;
+	return HTTP_PARSER_ERRNO(&parse->parser) == HPE_OK ? HTTP_MORE : HTTP_BAD;
 }
 
 const char *

@@ -1,0 +1,69 @@
+/*
+ * Who may listen to what, and who somebody is whose token comes inside a stream. The database decides both (topic_allowed,
+ * stream_caller); that a topic is allowed is remembered for a few seconds. Everything remembered is forgotten at once, and whoever is
+ * concerned looks again, when somebody's role, session or ownership changes (NOTIFY millrace_access).
+ */
+#ifndef STREAMD_ACCESS_H
+#define STREAMD_ACCESS_H
+
+#include <millrace/loop.h>
+#include <millrace/pipe.h>
+
+#include "hub.h"
+
+struct access;
+
+/* Somebody who may ask for topics: part of a channel or a socket. */
+struct person {
+	struct person *prev, *next;
+	unsigned looked; /* access.c's */
+	struct uuid user;
+	struct uuid session, key; /* what they came by; both absent: somebody else's token */
+	bool analytics; /* may see what is about everybody */
+	/* Something has changed: what is listened to is to be asked for again. `ended`: the account or the session is over, and
+	   everything of this person is to be closed. */
+	void (*changed)(struct person *p, bool ended);
+};
+
+/* A question under way; it belongs to who asks, and stays until it is answered or cancelled. */
+struct ask {
+	struct access *access; /* NULL: nothing is asked */
+	struct question *question;
+	/* Called once, perhaps before access_ask returns. `e` other than ERR_OK: there is no answer now (ERR_OVERLOADED). */
+	void (*done)(struct ask *a, enum err e, bool allowed, int64_t head, bool kept);
+};
+
+/* A token's check under way, in the same way. */
+struct token_ask {
+	struct access *access;
+	struct question *question;
+	/* Called once, perhaps before access_token returns. ERR_OK: *who is who they are (its `changed` unset), until `expires_at` (Unix
+	   seconds; 0: without end). ERR_UNAUTHORIZED: nobody. ERR_OVERLOADED: there is no answer now. */
+	void (*done)(struct token_ask *a, enum err e, const struct person *who, int64_t expires_at);
+};
+
+/* Asks over the reader's connection, and listens by its other one. The caller frees it with access_close, after everything that asks. */
+struct access *access_open(struct loop *l, struct hub *h, struct reader *r);
+void access_close(struct access *a);
+/* A notification: NOTIFY millrace_access, '<user id>', and millrace_jwks; others are ignored. */
+void access_heard(struct access *a, struct str channel, struct str payload);
+/* The listening connection is new: what was told before is not known. */
+void access_connected(struct access *a);
+
+/* From now on p->changed is called. p stays the caller's, who takes it out before it goes. */
+void person_enter(struct access *a, struct person *p);
+/* Idempotent. */
+void person_leave(struct access *a, struct person *p);
+
+/*
+ * May `p` listen to `topic`, how far has it got, and is everything after `after` (-1: not asked) still kept? The topic is copied.
+ */
+void access_ask(
+    struct access *a, struct ask *ask, const struct person *p, struct str topic, int64_t after);
+void ask_cancel(struct ask *ask);
+
+/* Whose token is it? Any that a worker takes in Authorization: ours, an API key, Clerk's or Supabase's. */
+void access_token(struct access *a, struct token_ask *ask, struct str token);
+void token_cancel(struct token_ask *ask);
+
+#endif
