@@ -48,6 +48,29 @@ END $$;
 REVOKE EXECUTE ON FUNCTION login_waits, login_failed(text, text, int), session_open_by_login FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION login_waits, login_failed(text, text, int), session_open_by_login TO millrace_api;
 
+-- The first statement of every signed-in request, again (caller_session() stays, for streams and for workers of the release before). A third of such
+-- a request's time went into a function written in PL/pgSQL, hence a view that reads the sessions that last with its owner's
+-- rights: of each, the id, which opens nothing without a signature, and whose it is. The functions run where a request is refused,
+-- and where an administrator is asked for.
+CREATE VIEW session_alive AS
+	SELECT s.id, s.user_id FROM session s WHERE s.revoked_at IS NULL AND s.expires_at > now();
+GRANT SELECT ON session_alive TO millrace_api;
+
+CREATE FUNCTION user_is_admin(user_id uuid) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM app_user u WHERE u.id = $1 AND u.role = 'admin');
+END $$;
+
+CREATE FUNCTION session_refused(session_id uuid) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	IF EXISTS (SELECT FROM session_alive s WHERE s.id = $1) THEN
+		PERFORM refuse(403, 'This needs an administrator.');
+	END IF;
+	PERFORM refuse(401, 'The session has ended; sign in again.');
+END $$;
+REVOKE EXECUTE ON FUNCTION user_is_admin, session_refused FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION user_is_admin, session_refused TO millrace_api;
+
 -- Two more events for the chain: an external token that was signed out, and a first password for an account that had none.
 CREATE FUNCTION identity_event_told() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 BEGIN
