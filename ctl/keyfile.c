@@ -55,8 +55,7 @@ keyfile_write(const unsigned char key[KEYFILE_BYTES], const char *path)
 	char line[LINE_LEN];
 	bool ok;
 
-	sodium_bin2base64(
-	    line, sizeof(line), key, KEYFILE_BYTES, sodium_base64_VARIANT_ORIGINAL);
+	sodium_bin2base64(line, sizeof(line), key, KEYFILE_BYTES, sodium_base64_VARIANT_ORIGINAL);
 	line[LINE_LEN - 1] = '\n';
 	ok = path == NULL ? to_stdout(line) : to_file(line, path);
 	explicit_bzero(line, sizeof(line));

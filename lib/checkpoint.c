@@ -22,9 +22,7 @@ checkpoint_is_signed(
 {
 	struct str text = checkpoint_text(a, c);
 
-	return public_key.n == CHECKPOINT_KEY_BYTES &&
-	       signature.n == CHECKPOINT_SIGNATURE_BYTES &&
+	return public_key.n == CHECKPOINT_KEY_BYTES && signature.n == CHECKPOINT_SIGNATURE_BYTES &&
 	       crypto_sign_verify_detached((const unsigned char *)signature.p,
-		   (const unsigned char *)text.p, text.n,
-		   (const unsigned char *)public_key.p) == 0;
+		   (const unsigned char *)text.p, text.n, (const unsigned char *)public_key.p) == 0;
 }

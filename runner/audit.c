@@ -81,8 +81,8 @@ read_state(struct db *db, struct arena *a, struct state *s)
 	s->hash = sql_get(res, 0, 5);
 	s->public_key = sql_get(res, 0, 7);
 	return str_int(sql_get(res, 0, 0), &s->last.n) &&
-	       str_int(sql_get(res, 0, 1), &s->last.seq) &&
-	       str_int(sql_get(res, 0, 4), &s->seq) && str_int(sql_get(res, 0, 6), &s->waited_s);
+	       str_int(sql_get(res, 0, 1), &s->last.seq) && str_int(sql_get(res, 0, 4), &s->seq) &&
+	       str_int(sql_get(res, 0, 6), &s->waited_s);
 }
 
 /* May this state be signed on? Says why not. */
@@ -149,8 +149,7 @@ sign(struct db *db, struct arena *a, const struct state *s)
 	gettimeofday(&now, NULL);
 	c.at_us = (int64_t)now.tv_sec * 1000000 + now.tv_usec;
 	text = checkpoint_text(a, &c);
-	crypto_sign_detached(
-	    signature, NULL, (const unsigned char *)text.p, text.n, key.pair);
+	crypto_sign_detached(signature, NULL, (const unsigned char *)text.p, text.n, key.pair);
 	if (!hex_decode(a, s->hash, &hash) ||
 	    db_runner_audit_sign(db, a, &res, c.n, c.seq, hash, c.at_us,
 		(struct str){ (const char *)key.public_key, sizeof(key.public_key) },
@@ -170,8 +169,8 @@ look(struct db *db, struct arena *a)
 
 	if (!read_state(db, a, &s) || !is_sound(a, &s))
 		return;
-	if (s.seq <= s.last.seq || (s.seq - s.last.seq < config()->audit_rows &&
-				       s.waited_s < config()->audit_seconds)) {
+	if (s.seq <= s.last.seq ||
+	    (s.seq - s.last.seq < config()->audit_rows && s.waited_s < config()->audit_seconds)) {
 		tell(1, "the audit log is signed here");
 		return;
 	}

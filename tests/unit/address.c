@@ -25,8 +25,8 @@ main(void)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		EACH(good,
-		    str_eq(address_network(a, str_from(cases[i].given)),
-			str_from(cases[i].network)),
+		    str_eq(
+			address_network(a, str_from(cases[i].given)), str_from(cases[i].network)),
 		    "%s", cases[i].given);
 	CHECK("an address counts for its network", good);
 	good = true;

@@ -290,10 +290,8 @@ remembering(void)
 
 	known = seconds_of(token, REMEMBERED_TOKEN);
 	anew = seconds_of(token, UNKNOWN_TOKEN) - seconds_of(token, KEYS_ALONE);
-	printf("# an RS256 token: %.1f us, and %.1f us once it is known
-	       ", anew / 300 * 1e6,
-	       known /
-	       300 * 1e6);
+	printf("# an RS256 token: %.1f us, and %.1f us once it is known\n", anew / 300 * 1e6,
+	    known / 300 * 1e6);
 	CHECK("an RS256 token costs its signature once", known >= 0 && known * 3 < anew);
 	altered = arena_printf(mem, "%.*s%c%s", (int)token.n - 2, token.p,
 	    token.p[token.n - 2] == 'A' ? 'B' : 'A', token.p + token.n - 1);
