@@ -12,6 +12,7 @@
 #include <millrace/process.h>
 
 #include "access.h"
+#include "main.h"
 #include "reader.h"
 #include "server.h"
 #include "sql_stream.h"
@@ -163,6 +164,8 @@ main(int argc, char **argv)
 	struct streamd d = { 0 };
 	int fd;
 
+	if (streamd_test_mode && streamd_test_mode(argc, argv))
+		return 0;
 	options(argc, argv);
 	config_load(true, false);
 	log_open("streamd", log_level_named(config()->log_level));
