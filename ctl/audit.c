@@ -22,7 +22,7 @@ struct walk {
 	const char *wanted; /* --checkpoint; NULL: none */
 	bool found;
 	int64_t n, seq; /* the last one that is right */
-	const char *name, *at;
+	char name[128], at[40];
 	int64_t bad_n, bad_seq; /* the first that is not */
 	const char *bad; /* why; NULL: all are right */
 };
@@ -97,26 +97,29 @@ look_at(struct arena *a, struct walk *w, const PGresult *res, int row)
 	}
 	w->n = k.n;
 	w->seq = k.seq;
-	w->name = checkpoint_name(a, &k).p;
-	w->at = PQgetvalue(res, row, 7);
+	(void)snprintf(w->name, sizeof(w->name), "%s", checkpoint_name(a, &k).p);
+	(void)snprintf(w->at, sizeof(w->at), "%s", PQgetvalue(res, row, 7));
 	w->found = w->found || (w->wanted && strcmp(w->name, w->wanted) == 0);
 }
 
 static enum err
 walk(struct ctl *c, struct walk *w)
 {
-	PGresult *res;
-	enum err e;
+	enum err e = ERR_OK;
 	int n = PAGE;
 
-	while (n == PAGE && !w->bad) {
-		if ((e = db_admin_audit_checkpoints(c->db, c->a, &res, w->n, PAGE)) != ERR_OK)
-			return e;
-		n = PQntuples(res);
-		for (int i = 0; i < n && !w->bad; i++)
-			look_at(c->a, w, res, i);
+	while (n == PAGE && !w->bad && e == ERR_OK) {
+		struct arena *a = arena_new();
+		PGresult *res;
+
+		if ((e = db_admin_audit_checkpoints(c->db, a, &res, w->n, PAGE)) == ERR_OK) {
+			n = PQntuples(res);
+			for (int i = 0; i < n && !w->bad; i++)
+				look_at(a, w, res, i);
+		}
+		arena_free(a);
 	}
-	return ERR_OK;
+	return e;
 }
 
 static void

@@ -108,6 +108,7 @@ run(void)
 	lease_start();
 	jwks_start();
 	sweep_start();
+	analytics_start();
 	vault_start();
 	audit_start();
 	queue_run();
@@ -117,6 +118,7 @@ run(void)
 	lease_stop();
 	audit_stop();
 	vault_stop();
+	analytics_stop();
 	sweep_stop();
 	flusher_stop();
 	log_info("ended");

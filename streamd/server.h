@@ -31,8 +31,14 @@ struct server {
 	bool stopping;
 };
 
-/* Starts accepting on `fd`; s is zero-initialised but for loop, hub, reader and access. */
+/* Gets ready; s is zero-initialised but for loop, hub, reader and access. */
+void server_open(struct server *s);
+/* Starts accepting on `fd`. */
 void server_start(struct server *s, int fd);
+/* Writes what can be written now. */
+void server_flush(struct server *s);
+/* Closes all connections at once. */
+void server_drop_all(struct server *s);
 /* Stops accepting, says goodbye to everyone, and stops the loop when all are gone or 5 s have passed. */
 void server_stop(struct server *s);
 /* Frees what is left; after the loop has stopped. */

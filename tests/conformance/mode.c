@@ -109,6 +109,7 @@ serve(uint16_t port)
 	loop_signal(s.loop, SIGTERM, on_term, &s);
 	loop_signal(s.loop, SIGINT, on_term, &s);
 	loop_each_turn(s.loop, server_turn, &s);
+	server_open(&s);
 	server_start(&s, listen_on(port));
 	loop_run(s.loop);
 	server_end(&s);
