@@ -22,7 +22,12 @@ bool auth_is_password(struct str s);
 enum err auth_sign_in(struct req *r, struct str name, struct str password,
     enum err (*open)(struct req *r, struct uuid user, struct str name, struct str hash));
 enum err auth_refused(struct req *r);
-/* Ends what the caller came by: the session, or an external token until it would end by itself. */
+/* The network that the caller's wrong passwords count for; absent where it has none. */
+struct str auth_client(struct req *r);
+/* The refusal, with Retry-After, where the first row's `column` or the one behind it says that the account or the address has to
+   wait so many seconds after wrong passwords; else ERR_OK. */
+MUST_CHECK enum err auth_has_to_wait(struct req *r, int column);
+/* Ends what the caller came by: the session, or an external token until it would end by itself. An API key: ERR_BAD_REQUEST. */
 enum err auth_sign_out(struct req *r, answer_fn *answer);
 
 /* session.c */

@@ -62,9 +62,12 @@ static enum err
 opened(struct req *r)
 {
 	struct claims c = { .user = *(struct uuid *)r->state };
+	enum err e;
 
 	if (row_count(r) == 0)
 		return auth_refused(r);
+	if ((e = auth_has_to_wait(r, 4)) != ERR_OK)
+		return e;
 	c.session = row_uuid(r, 0, 0);
 	if (!str_int(row_text(r, 0, 1), &c.issued_at) || !str_int(row_text(r, 0, 2), &c.expires_at))
 		return ERR_INTERNAL;
@@ -80,7 +83,8 @@ open_cookies(struct req *r, struct uuid user, struct str name, struct str hash)
 
 	*kept = user;
 	r->state = kept;
-	return sql_session_open(r, opened, user, name, hash, config()->session_seconds);
+	return sql_session_open(r, opened, user, name, hash, config()->session_seconds,
+	    auth_client(r), config()->login_address_tries);
 }
 
 /* POST /api/v1/auth/login: a session of its own each time, so that one planted before is worth nothing. */

@@ -8,6 +8,7 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
+#include "audit.h"
 #include "provider.h"
 #include "runner.h"
 #include "sql_runner.h"
@@ -106,6 +107,8 @@ stats(struct arena *a)
 		{ "millrace_passages_stored_total", atomic_load(&counters.passages) },
 		{ "millrace_vault_fits", vault_fits() },
 		{ "millrace_vault_resealed_total", vault_resealed() },
+		{ "millrace_audit_signs", audit_signs() },
+		{ "millrace_audit_signed_total", audit_signed() },
 	};
 	long long us = atomic_load(&counters.flush_us);
 	struct buf b = { .a = a };

@@ -38,6 +38,7 @@ struct config {
 	int64_t rate_read; /* requests a minute for each caller; 0: no limit */
 	int64_t rate_write;
 	int64_t rate_login; /* a minute for each address */
+	int64_t login_address_tries; /* wrong passwords in a quarter of an hour; 0: any */
 	int64_t upload_max; /* bytes */
 	int64_t queue_max; /* jobs that may wait before 503 */
 	int64_t reply_seconds; /* how long a deferred reply is waited for */
@@ -57,6 +58,9 @@ struct config {
 	const char *openai_model;
 	const char *vault_key; /* private, in base64; the runner's alone */
 	const char *vault_key_old;
+	const char *audit_key; /* private, in base64; the runner's alone */
+	int64_t audit_seconds; /* how long a row of the audit log waits for its signature */
+	int64_t audit_rows; /* and how many wait at most */
 	int64_t provider_seconds; /* a model call's longest silence */
 
 	const char *smtp_url; /* smtp:// or smtps://; "": no mail */

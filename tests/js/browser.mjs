@@ -1,89 +1,75 @@
 /*
- * What of a browser matters to a sign-in that leads over several hosts: it keeps cookies by origin, follows redirects, and sends a Strict
- * cookie only where the way has not led over another site, a Lax one also after that. Each has an address of its own.
+ * A real browser for tests: Debian's Chromium by playwright-core, without a window. A page of the instance's own origin is one that the
+ * browser is told about (nothing of nginx changes); everything that its scripts do goes to the real server over real TLS.
+ *
+ *   const browser = await launch();
+ *   const page = await ownPage(browser, millrace.url);      a browser profile of its own each
+ *   const reply = await call(page, "POST", "/api/…", { json, headers });
+ *   await page.evaluate(() => …);                           EventSource, WebSocket … as any page has them
+ *   await browser.close();
+ *
+ * The server's certificate is its own, so it is not checked; MILLRACE_TEST_CHROMIUM names another program.
  */
-import assert from "node:assert/strict";
-import { once } from "node:events";
-import http from "node:http";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
 
-export class Browser {
-	jars = new Map();
-	visited = [];                /* { url, status } of the last walk */
+/* The caller closes it. As root Chromium runs without its own sandbox only; and pages of the wide world, as tests of other origins
+   make them up, may reach this host, or the browser's own guard of local networks would stand in for the server's. */
+export function launch() {
+	return chromium.launch({ executablePath: process.env.MILLRACE_TEST_CHROMIUM ?? "/usr/bin/chromium",
+		args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-features=LocalNetworkAccessChecks"] });
+}
 
-	constructor(api) {
-		this.api = api.fresh().as(null);
-		this.home = api.base.origin;
-	}
+/* A profile without cookies; its pages share them. */
+export const profile = (browser) => browser.newContext({ ignoreHTTPSErrors: true });
 
-	/* Cookies of an origin: name → { value, strict }. */
-	jar(origin = this.home) {
-		if (!this.jars.has(origin))
-			this.jars.set(origin, new Map());
-		return this.jars.get(origin);
-	}
+const BLANK = "<!doctype html><meta charset=utf-8><title>Test</title><body>";
 
-	cookie(name) { return this.jar().get(name)?.value; }
+/* A page of `origin` in a profile: HTML of ours at `path`, which no route of the server is. `page.replies` are those it has got since. */
+export async function pageOf(context, origin, { html = BLANK, path = "/_test/page" } = {}) {
+	const page = await context.newPage();
+	const url = new URL(path, origin).href;
+	await page.route(url, (route) => route.fulfill({ status: 200, contentType: "text/html", body: html }));
+	await page.goto(url);
+	/* While anything is intercepted, playwright itself answers preflights, and allows them all. */
+	await page.unroute(url);
+	page.replies = [];
+	page.on("response", (reply) => page.replies.push({ method: reply.request().method(), url: reply.url(), status: reply.status() }));
+	return page;
+}
 
-	plant(name, value) { this.jar().set(name, { value, strict: true }); }
+/* The same in a profile of its own. */
+export const ownPage = async (browser, origin, options) => pageOf(await profile(browser), origin, options);
 
-	header(origin, crossed) {
-		return [...this.jar(origin)].filter(([, c]) => !(crossed && c.strict)).map(([name, c]) => `${name}=${c.value}`).join("; ");
-	}
-
-	#keep(origin, reply) {
-		for (const line of reply.headers["set-cookie"] ?? []) {
-			const [pair, ...flags] = line.split(/; */).map((s) => s.trim());
-			const [name, value] = pair.split(/=(.*)/s), lower = flags.map((f) => f.toLowerCase());
-			if (name.startsWith("__Host-"))
-				assert.ok(lower.includes("secure") && lower.includes("path=/") && !lower.some((f) => f.startsWith("domain")), line);
-			if (value === "" || lower.includes("max-age=0"))
-				this.jar(origin).delete(name);
-			else
-				this.jar(origin).set(name, { value, strict: lower.includes("samesite=strict") });
+/*
+ * What fetch in the page says: { status, json, text, headers }, or { error } where it fails, as it does where another origin may not
+ * read. `options`: json, body, headers, credentials ("same-origin" as the standard has it), mode.
+ */
+export function call(page, method, url, { json, ...options } = {}) {
+	return page.evaluate(async ({ method, url, json, options }) => {
+		const { headers = {}, ...rest } = options;
+		const type = json === undefined ? {} : { "content-type": "application/json" };
+		const body = json === undefined ? {} : { body: JSON.stringify(json) };
+		try {
+			const reply = await fetch(url, { method, headers: { ...type, ...headers }, ...body, ...rest });
+			const text = await reply.text();
+			let value = null;
+			try {
+				value = JSON.parse(text);
+			} catch { /* no JSON */ }
+			return { status: reply.status, type: reply.type, text, json: value, headers: Object.fromEntries(reply.headers) };
+		} catch (e) {
+			return { error: String(e) };
 		}
-	}
+	}, { method, url, json, options });
+}
 
-	/* One request, not followed. */
-	async visit(url, { crossed = false, headers = {} } = {}) {
-		const { origin, pathname, search } = new URL(url, this.home);
-		const all = { ...headers, cookie: headers.cookie ?? this.header(origin, crossed) };
-		if (all.cookie === "")
-			delete all.cookie;
-		let reply;
-		if (origin === this.home) {
-			reply = await this.api.get(pathname + search, { headers: all });
-		} else {
-			const request = http.get(url, { headers: all });
-			const [response] = await once(request, "response");
-			response.resume();
-			reply = { status: response.statusCode, headers: response.headers };
-			await once(response, "end");
-		}
-		this.#keep(origin, reply);
-		this.visited.push({ url: new URL(url, this.home).href, status: reply.status });
-		return reply;
-	}
-
-	/* Goes where redirects lead, until `stop` says of an address that it is not to be visited any more, or a page comes. That address. */
-	async walk(url, stop = () => false) {
-		let crossed = false;
-		this.visited = [];
-		for (let hops = 0; hops < 20; hops++) {
-			const at = new URL(url, this.home);
-			if (stop(at) || at.hostname.endsWith(".example.com"))
-				return at.href;
-			crossed ||= at.origin !== this.home;
-			const reply = await this.visit(at.href, { crossed });
-			if (![301, 302, 303, 307].includes(reply.status))
-				throw Object.assign(new Error(`a page: ${reply.status} ${reply.text ?? ""} at ${at.href}`), { reply });
-			url = new URL(reply.headers.location, at).href;
-		}
-		throw new Error("too many redirects");
-	}
-
-	/* A request as the page's own script makes it. */
-	send(method, path, options = {}) {
-		const headers = { cookie: this.header(this.home, false), "x-csrf-token": this.cookie("csrf_access_token") ?? "", ...options.headers };
-		return this.api.request(method, path, { ...options, headers });
-	}
+/* A picture of the page for people, where MILLRACE_TEST_SCREENSHOTS names a directory. */
+export async function screenshot(page, name) {
+	const dir = process.env.MILLRACE_TEST_SCREENSHOTS;
+	if (!dir)
+		return;
+	mkdirSync(dir, { recursive: true });
+	await page.screenshot({ path: join(dir, `${name}.png`) });
 }
