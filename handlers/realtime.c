@@ -46,6 +46,9 @@ open_channel(struct req *r)
 	struct grant g = grant_of(r);
 	bool all = g.analytics && str_eq(channel_of(r), S("analytics"));
 
+	if (!str_eq_nocase(req_param(r, "HTTP_UPGRADE"), S("websocket")))
+		return refuse(r, ERR_UPGRADE_REQUIRED,
+		    "This is a WebSocket: the request must ask for the upgrade.");
 	g.topic = all ? S("analytics") : arena_printf(r->a, "user:%s", g.user.text);
 	if (*since >= 0)
 		g.after = *since;
@@ -62,9 +65,6 @@ realtime_channel(struct req *r)
 	int64_t *since = arena_alloc(r->a, sizeof(*since));
 	enum err e;
 
-	if (!str_eq_nocase(req_param(r, "HTTP_UPGRADE"), S("websocket")))
-		return refuse(r, ERR_UPGRADE_REQUIRED,
-		    "This is a WebSocket: the request must ask for the upgrade.");
 	if ((e = query_bind(r, &in)) != ERR_OK)
 		return e;
 	if (r->caller.how == CALLER_NOBODY)
