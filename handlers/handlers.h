@@ -40,6 +40,15 @@ enum err account_show(struct req *r);
 /* Letters, digits and . _ - of ASCII: never an address, so nobody can take another's as a name. */
 bool session_is_username(struct str s);
 
+/* A session's two cookies; empty ones for 0 seconds clear them. */
+void session_set_cookies(struct req *r, struct str token, struct str csrf, int64_t seconds);
+
+/* oauth.c */
+extern const struct field_table oauth_start_query, oauth_callback_query;
+enum err oauth_start(struct req *r);
+enum err oauth_callback(struct req *r);
+enum err oauth_disconnect(struct req *r);
+
 /* account.c */
 extern const struct field_table account_make_body, account_change_body, account_search_query;
 enum err account_make(struct req *r);

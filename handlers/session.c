@@ -45,8 +45,8 @@ static const struct field register_fields[] = {
 const struct field_table session_register_body = FIELD_TABLE(struct register_in, register_fields);
 
 /* Both cookies (RFC 6265bis). The second one is for the page's own script to read, and to send back as X-CSRF-Token. */
-static void
-set_cookies(struct req *r, struct str token, struct str csrf, int64_t seconds)
+void
+session_set_cookies(struct req *r, struct str token, struct str csrf, int64_t seconds)
 {
 	reply_header(r, "Set-Cookie",
 	    arena_printf(r->a,
@@ -71,7 +71,8 @@ opened(struct req *r)
 	c.session = row_uuid(r, 0, 0);
 	if (!str_int(row_text(r, 0, 1), &c.issued_at) || !str_int(row_text(r, 0, 2), &c.expires_at))
 		return ERR_INTERNAL;
-	set_cookies(r, token_mint(r->a, &c), csrf_token(r->a, &c), config()->session_seconds);
+	session_set_cookies(
+	    r, token_mint(r->a, &c), csrf_token(r->a, &c), config()->session_seconds);
 	return reply_json(r, 200, row_text(r, 0, 3));
 }
 
@@ -101,7 +102,7 @@ session_login(struct req *r)
 static enum err
 closed(struct req *r)
 {
-	set_cookies(r, S(""), S(""), 0);
+	session_set_cookies(r, S(""), S(""), 0);
 	return res_one(r);
 }
 

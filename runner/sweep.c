@@ -52,6 +52,8 @@ sweep_old(struct arena *a)
 		log_warn("denied tokens that have ended could not be swept away");
 	if (db_runner_resets_sweep(db, a, NULL) != ERR_OK)
 		log_warn("old links for new passwords could not be swept away");
+	if (db_runner_oauth_sweep_old(db, a, NULL) != ERR_OK)
+		log_warn("sign-ins that came to nothing could not be swept away");
 	db_pool_give(me.pool, db);
 }
 
@@ -63,6 +65,17 @@ take_resets(struct arena *a)
 
 	if (db_runner_resets_take(db, a, NULL) != ERR_OK)
 		log_warn("requests for a new password could not be looked at");
+	db_pool_give(me.pool, db);
+}
+
+/* Providers' tokens that will end soon become jobs. */
+static void
+refresh_tokens(struct arena *a)
+{
+	struct db *db = db_pool_take(me.pool);
+
+	if (db_runner_oauth_sweep(db, a, NULL) != ERR_OK)
+		log_warn("providers' tokens that are due could not be looked at");
 	db_pool_give(me.pool, db);
 }
 
@@ -140,6 +153,7 @@ sweep_thread(void *arg)
 		}
 		if (ms >= next_mail) {
 			take_resets(a);
+			refresh_tokens(a);
 			next_mail = now_ms() + MAIL_MS * 3 / 4 + jitter(MAIL_MS / 2);
 		}
 		if (ms >= next_old) {

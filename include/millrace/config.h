@@ -10,6 +10,19 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* What this server is at a provider that people sign in with (include/millrace/oauth.h). */
+struct oauth_config {
+	const char *client_id; /* "": not set up */
+	const char *client_secret; /* the runner's alone */
+	const char *scopes;
+	const char *authorize_url;
+	const char *token_url;
+	const char *api_url; /* GitHub's */
+	const char *issuer; /* OpenID Connect: of the id_token */
+	const char *jwks_url;
+	const char *revoke_url; /* RFC 7009; "": none */
+};
+
 struct config {
 	const char *db; /* libpq conninfo without a user */
 	const char *runtime_dir;
@@ -66,6 +79,12 @@ struct config {
 	const char *supabase_jwt_secret; /* NULL where this process may not hold it */
 	int64_t jwks_seconds; /* how often keys are fetched */
 	int64_t jwks_pause_seconds; /* and how seldom because of unknown ones */
+
+	const char *public_url; /* where this server is reached from outside */
+	const char *oauth_return_url; /* the page after a sign-in by a provider */
+	const char *oauth_error_url; /* and after one that failed; "": the same */
+	struct oauth_config github, google, microsoft;
+	const char *microsoft_tenant;
 
 	int64_t stream_ping_seconds; /* `: ping` on a quiet SSE stream */
 	int64_t stream_stall_seconds; /* a reader that takes nothing for so long is closed */
