@@ -95,6 +95,7 @@ $(B)/millrace-spawn: $(call objects,$(spawn_src))
 worker_parts := $(call objects,$(filter-out fcgi/main.c,$(fcgi_src)))
 $(B)/unit/match: $(call objects,fcgi/match.c)
 $(B)/unit/seal: $(call objects,runner/unseal.c)
+$(B)/unit/packet: $(call objects,streamd/packet.c streamd/scan.c)
 $(B)/unit/routes $(B)/unit/rate $(B)/unit/caller: $(worker_parts)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
@@ -103,6 +104,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 
 # A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
 $(B)/fuzz-fields: $(worker_parts)
+$(B)/fuzz-packet: $(call objects,streamd/packet.c streamd/scan.c)
 $(B)/fuzz-%: $(B)/obj/tests/fuzz/%.o $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -fsanitize=fuzzer -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi $(LIB_LIBS)
