@@ -8,8 +8,6 @@ extern const struct query query_caller_session;
 extern const struct query query_caller_key;
 extern const struct query query_caller_external;
 
-#define KEY_PREFIX "mr_"
-#define KEY_LEN_MAX 128
 #define COOKIE_LEN_MAX 4096
 
 struct token_in {
@@ -71,49 +69,16 @@ check_csrf(struct req *r)
 	    r, ERR_FORBIDDEN, "X-CSRF-Token must be the csrf_access_token cookie's value.");
 }
 
-/* A token of ours. */
-static enum err
-by_session(struct req *r, struct str token)
-{
-	if (token_verify(token, &r->caller.claims) != ERR_OK)
-		return ERR_UNAUTHORIZED;
-	r->caller.how = CALLER_SESSION;
-	r->caller.user = r->caller.claims.user;
-	return ERR_OK;
-}
-
-/* A token of Clerk's or Supabase's. Where only its key is not known, the runner may find it for the next try. */
-static enum err
-by_external(struct req *r, struct str token)
-{
-	struct external *who = arena_alloc(r->a, sizeof(*who));
-	const char *wanted;
-
-	if (external_verify(token, who, &wanted) != ERR_OK) {
-		if (wanted)
-			keys_wanted(r->worker, wanted);
-		return ERR_UNAUTHORIZED;
-	}
-	r->caller.how = CALLER_EXTERNAL;
-	r->caller.external = who;
-	r->caller.claims.expires_at = who->expires_at;
-	return ERR_OK;
-}
-
+/* Where only an external token's key is not known, the runner may find it for the next try. */
 static enum err
 by_token(struct req *r, struct str token)
 {
-	struct sha256 *h;
+	const char *wanted;
 
-	if (str_starts(token, S(KEY_PREFIX)) && token.n <= KEY_LEN_MAX) {
-		h = sha256_new(r->a);
-		sha256_add(h, token);
-		r->caller.key_hash = sha256_end(h);
-		r->caller.how = CALLER_KEY;
+	if (caller_by_token(r->a, token, &r->caller, &wanted) == ERR_OK)
 		return ERR_OK;
-	}
-	if (by_session(r, token) == ERR_OK || by_external(r, token) == ERR_OK)
-		return ERR_OK;
+	if (wanted && r->worker->current)
+		keys_wanted(&r->worker->keys, wanted);
 	return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
 }
 
@@ -121,7 +86,7 @@ by_token(struct req *r, struct str token)
 static enum err
 by_cookie(struct req *r, struct str token)
 {
-	if (by_session(r, token) != ERR_OK)
+	if (caller_by_session(token, &r->caller) != ERR_OK)
 		return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
 	return check_csrf(r);
 }

@@ -10,9 +10,8 @@
 #include <fcgiapp.h>
 
 #include <millrace/arena.h>
-#include <millrace/crypto.h>
+#include <millrace/caller.h>
 #include <millrace/err.h>
-#include <millrace/external.h>
 #include <millrace/grant.h>
 #include <millrace/json.h>
 #include <millrace/loop.h>
@@ -22,15 +21,6 @@
 
 struct worker;
 typedef enum err answer_fn(struct req *r);
-
-/* Who is calling, and by what. */
-struct caller {
-	enum { CALLER_NOBODY, CALLER_SESSION, CALLER_KEY, CALLER_EXTERNAL } how;
-	struct claims claims; /* CALLER_SESSION: the token's; CALLER_EXTERNAL: expires_at alone */
-	const struct external *external; /* CALLER_EXTERNAL: what the token says */
-	struct str key_hash; /* CALLER_KEY: SHA-256 */
-	struct uuid user; /* of all but a session known only by the first statement */
-};
 
 struct req {
 	struct loop_fd fd; /* the kept connection that it came on */

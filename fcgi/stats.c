@@ -97,7 +97,7 @@ worker_tick(struct worker *w)
 	else
 		(void)!pipe_send(w->pipe, w->scratch, &store, 1, NULL, NULL);
 	arena_reset(w->scratch);
-	keys_tick(w);
+	keys_tick(&w->keys);
 	loop_arm(w->loop, &w->tick, w->current ? TICK_MS : 500);
 }
 

@@ -197,6 +197,25 @@ terminate(int signo, void *arg)
 		worker_leave(w);
 }
 
+/* Keys before the first look at the version, whose answer opens the doors: a good token is not refused then for want of them. */
+static void
+connected(void *arg)
+{
+	struct worker *w = arg;
+
+	keys_connected(&w->keys);
+	worker_tick(w);
+}
+
+static void
+heard(void *arg, struct str channel, struct str payload)
+{
+	struct worker *w = arg;
+
+	(void)payload;
+	keys_heard(&w->keys, channel);
+}
+
 void
 worker_run(const char *group)
 {
@@ -216,7 +235,8 @@ worker_run(const char *group)
 	signal(SIGPIPE, SIG_IGN);
 	w.scratch = arena_new();
 	rate_open();
-	w.pipe = pipe_open(w.loop, "millrace_api", group, keys_heard, keys_connected, &w);
+	w.pipe = pipe_open(w.loop, "millrace_api", group, heard, connected, &w);
+	w.keys = (struct keys){ .pipe = w.pipe, .scratch = w.scratch };
 	loop_arm(w.loop, &w.first_look, FIRST_LOOK_MS);
 	log_info("serving", "version", MILLRACE_VERSION);
 	loop_run(w.loop);

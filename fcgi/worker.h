@@ -5,6 +5,7 @@
 #ifndef FCGI_WORKER_H
 #define FCGI_WORKER_H
 
+#include <millrace/keys.h>
 #include <millrace/loop.h>
 #include <millrace/pipe.h>
 
@@ -29,7 +30,7 @@ struct worker {
 	bool stopping;
 	bool current; /* the database stands at our migration */
 	size_t n_connections;
-	int64_t keys_due_us, keys_asked_us; /* of external tokens (keys.c) */
+	struct keys keys; /* of external tokens */
 	struct arena *scratch; /* for the pipe's parameters; reset after each ask */
 	struct worker_stats stats;
 };
@@ -64,12 +65,6 @@ void req_end(struct req *r, int status);
 
 /* Keeps the process's row fresh and asks whether the database is at our migration; at start and every 5 s. */
 void worker_tick(struct worker *w);
-
-/* The keys of external tokens: the pipe's `up` and `notify`; what is due; and a token came whose key, of `issuer`, is not known. */
-void keys_connected(void *worker);
-void keys_heard(void *worker, struct str channel, struct str payload);
-void keys_tick(struct worker *w);
-void keys_wanted(struct worker *w, const char *issuer);
 
 /* Takes the process's row out and stops the loop. */
 void worker_leave(struct worker *w);

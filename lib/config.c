@@ -116,6 +116,12 @@ static const struct setting {
 	    "a reader that takes nothing for so long is closed"),
 	ROW("MILLRACE_STREAM_CONNECTIONS", NUMBER, ALL, stream_connections, "20000", 1, 1000000,
 	    "connections held by one streamd"),
+	ROW("MILLRACE_WS_PING_SECONDS", NUMBER, ALL, ws_ping_seconds, "25", 1, 3600,
+	    "a quiet WebSocket is asked whether it is there"),
+	ROW("MILLRACE_WS_PING_TIMEOUT_SECONDS", NUMBER, ALL, ws_ping_timeout_seconds, "20", 1, 3600,
+	    "and closed when it does not answer for so long"),
+	ROW("MILLRACE_WS_DEFLATE", NUMBER, ALL, ws_deflate, "1", 0, 1,
+	    "1: WebSocket messages are compressed for clients that can; 0: never"),
 #undef ROW
 };
 #define N_SETTINGS (sizeof(settings) / sizeof(*settings))

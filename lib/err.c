@@ -24,6 +24,8 @@ static const struct err_info infos[ERR_COUNT] = {
 	    "The service is busy or restarting; try again shortly." },
 	[ERR_UPSTREAM_TIMEOUT] = { 504, "UPSTREAM_TIMEOUT",
 	    "The result is not there yet; the run goes on." },
+	[ERR_UPGRADE_REQUIRED] = { 426, "UPGRADE_REQUIRED",
+	    "The request must ask for another protocol." },
 };
 
 const struct err_info *

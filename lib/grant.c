@@ -13,6 +13,8 @@ grant_write(struct arena *a, const struct grant *g)
 	buf_json(&b, uuid_str(&g->user));
 	buf_put(&b, S(",\"session\":"));
 	buf_json(&b, uuid_str(&g->session));
+	buf_put(&b, S(",\"key\":"));
+	buf_json(&b, uuid_str(&g->key));
 	buf_printf(&b, ",\"analytics\":%s,\"topic\":", g->analytics ? "true" : "false");
 	buf_json(&b, g->topic);
 	buf_printf(&b,
@@ -109,7 +111,7 @@ grant_read(struct arena *a, struct str header, struct grant *out)
 	g.analytics = json_object_get_boolean(json_at(o, "analytics"));
 	if (status < 0 || status > 599 || !g.topic.p || !g.method.p ||
 	    !read_uuid(o, "user", &g.user) || !read_uuid(o, "session", &g.session) ||
-	    !read_headers(json_at(o, "headers"), &g))
+	    !read_uuid(o, "key", &g.key) || !read_headers(json_at(o, "headers"), &g))
 		return ERR_BAD_REQUEST;
 	*out = g;
 	return ERR_OK;

@@ -1,5 +1,6 @@
 #include <ctype.h>
 #include <math.h>
+#include <time.h>
 
 #include <millrace/json.h>
 
@@ -242,4 +243,15 @@ url_decode(struct arena *a, struct str s, bool plus_is_space, struct str *out)
 	}
 	*out = (struct str){ p, n };
 	return str_utf8(*out);
+}
+
+void
+buf_time(struct buf *b, int64_t unix_ms)
+{
+	time_t at = (time_t)(unix_ms / 1000);
+	struct tm tm = { 0 };
+
+	(void)gmtime_r(&at, &tm);
+	buf_printf(b, "\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year + 1900, tm.tm_mon + 1,
+	    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(unix_ms % 1000));
 }

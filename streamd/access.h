@@ -16,8 +16,9 @@ struct access;
 /* Somebody who may ask for topics: part of a channel or a socket. */
 struct person {
 	struct person *prev, *next;
+	unsigned looked; /* access.c's */
 	struct uuid user;
-	struct uuid session; /* absent: came by a key, or by somebody else's token */
+	struct uuid session, key; /* what they came by; both absent: somebody else's token */
 	bool analytics; /* may see what is about everybody */
 	/* Something has changed: what is listened to is to be asked for again. `ended`: the account or the session is over, and
 	   everything of this person is to be closed. */
@@ -36,19 +37,18 @@ struct ask {
 struct token_ask {
 	struct access *access;
 	struct question *question;
-	/* ERR_OK: *who is who they are (its `changed` unset), until `expires_at` (Unix seconds; 0: without end). ERR_UNAUTHORIZED: nobody.
-	   ERR_OVERLOADED: there is no answer now. */
-	void (*done)(
-	    struct token_ask *a, enum err e, const struct person *who, int64_t expires_at);
+	/* Called once, perhaps before access_token returns. ERR_OK: *who is who they are (its `changed` unset), until `expires_at` (Unix
+	   seconds; 0: without end). ERR_UNAUTHORIZED: nobody. ERR_OVERLOADED: there is no answer now. */
+	void (*done)(struct token_ask *a, enum err e, const struct person *who, int64_t expires_at);
 };
 
-/* Asks over `table`; stays the reader's. The caller frees it with access_close, when nobody asks or is entered any more. */
-struct access *access_open(struct loop *l, struct hub *h, struct pipe *table);
+/* Asks over the reader's connection, and listens by its other one. The caller frees it with access_close, after everything that asks. */
+struct access *access_open(struct loop *l, struct hub *h, struct reader *r);
 void access_close(struct access *a);
-/* NOTIFY millrace_access: the payload is a user's id. */
-void access_changed(struct access *a, struct str user);
+/* A notification: NOTIFY millrace_access, '<user id>', and millrace_jwks; others are ignored. */
+void access_heard(struct access *a, struct str channel, struct str payload);
 /* The listening connection is new: what was told before is not known. */
-void access_doubt(struct access *a);
+void access_connected(struct access *a);
 
 /* From now on p->changed is called. p stays the caller's, who takes it out before it goes. */
 void person_enter(struct access *a, struct person *p);
@@ -58,7 +58,8 @@ void person_leave(struct access *a, struct person *p);
 /*
  * May `p` listen to `topic`, how far has it got, and is everything after `after` (-1: not asked) still kept? The topic is copied.
  */
-void access_ask(struct access *a, struct ask *ask, const struct person *p, struct str topic, int64_t after);
+void access_ask(
+    struct access *a, struct ask *ask, const struct person *p, struct str topic, int64_t after);
 void ask_cancel(struct ask *ask);
 
 /* Whose token is it? Any that a worker takes in Authorization: ours, an API key, Clerk's or Supabase's. */

@@ -172,13 +172,15 @@ conn_forget(struct conn *c)
 	}
 }
 
-/* The socket is full: waits until it is not. */
+/* The socket is full: waits until it is not. Who asks for more than they take is not listened to meanwhile. */
 static void
 wait_for_room(struct conn *c)
 {
-	if (c->io.events & EPOLLOUT)
+	uint32_t in = conn_has_room(c, 0) ? EPOLLIN | EPOLLRDHUP : 0;
+
+	if (c->io.events == (in | EPOLLOUT))
 		return;
-	loop_watch(c->server->loop, &c->io, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
+	loop_watch(c->server->loop, &c->io, in | EPOLLOUT);
 	conn_rearm(c);
 }
 
@@ -267,9 +269,13 @@ read_on(struct conn *c)
 	for (int i = 0; i < 8 && !c->dead; i++) {
 		ssize_t got = read(c->io.fd, bytes, sizeof(bytes));
 
-		if (got > 0 && c->kind->bytes && !c->closing)
+		if (got > 0 && c->kind->bytes && !c->closing) {
 			c->kind->bytes(c, (struct str){ bytes, (size_t)got });
-		else if (got > 0)
+			if (!c->dead && !conn_has_room(c, 0))
+				conn_flush(c);
+			if (!c->dead && !(c->io.events & EPOLLIN))
+				return true;
+		} else if (got > 0)
 			continue;
 		else if (got == 0 || (errno != EAGAIN && errno != EINTR))
 			return false;

@@ -61,12 +61,23 @@ topic_release(struct topic *t)
 }
 
 static struct topic *
-topic_find(struct hub *h, struct str name)
+topic_find(const struct hub *h, struct str name)
 {
 	struct topic *t;
 
 	HASH_FIND(hh, h->topics, name.p, name.n, t);
 	return t;
+}
+
+bool
+hub_head(const struct hub *h, struct str topic, int64_t *head)
+{
+	const struct topic *t = topic_find(h, topic);
+
+	if (!t || t->unsure || t->reading)
+		return false;
+	*head = t->latest;
+	return true;
 }
 
 static struct topic *

@@ -59,6 +59,8 @@ void hub_read_from(struct hub *h, struct reader *r);
 /* Only without subscribers and reads under way. */
 void hub_free(struct hub *h);
 size_t hub_topics(const struct hub *h);
+/* How far a topic is; false where nobody here listens to it, or it is not known just now. */
+bool hub_head(const struct hub *h, struct str topic, int64_t *head);
 
 /* Makes s a listener of `topic` for everything after `after`. s->ops is set. */
 void hub_join(struct hub *h, struct sub *s, struct str topic, int64_t after);

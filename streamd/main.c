@@ -11,6 +11,7 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
+#include "access.h"
 #include "reader.h"
 #include "server.h"
 #include "sql_stream.h"
@@ -23,6 +24,7 @@ struct streamd {
 	struct loop *loop;
 	struct hub *hub;
 	struct reader *reader;
+	struct access *access;
 	struct arena *scratch;
 	struct server server;
 };
@@ -33,8 +35,9 @@ help(void)
 	printf("usage: millrace-streamd [--help | --version]\n"
 	       "\n"
 	       "Millrace's streaming daemon: holds every connection that waits, that is event\n"
-	       "streams and replies that take long, and feeds them from the event log in\n"
-	       "PostgreSQL. It takes its listening socket by systemd's protocol (descriptor 3);\n"
+	       "streams, WebSockets, Socket.IO and replies that take long, and feeds them from\n"
+	       "the event log in PostgreSQL. It takes its listening socket by systemd's protocol "
+	       "(descriptor 3);\n"
 	       "only nginx may reach that socket, since who connects is believed.\n"
 	       "SIGTERM ends all streams resumably, and then us, within 5 seconds.\n");
 	config_help(stdout);
@@ -136,7 +139,10 @@ serve(struct streamd *d, int fd)
 	d->hub = hub_new();
 	d->reader = reader_open(d->loop, d->hub);
 	d->scratch = arena_new();
-	d->server = (struct server){ .loop = d->loop, .hub = d->hub };
+	d->access = access_open(d->loop, d->hub, d->reader);
+	d->server = (struct server){
+		.loop = d->loop, .hub = d->hub, .reader = d->reader, .access = d->access
+	};
 	d->seen.fire = seen_fires;
 	loop_arm(d->loop, &d->seen, 200);
 	loop_each_turn(d->loop, server_turn, &d->server);
@@ -146,6 +152,7 @@ serve(struct streamd *d, int fd)
 	loop_disarm(d->loop, &d->seen);
 	server_end(&d->server);
 	reader_close(d->reader);
+	access_close(d->access);
 	hub_free(d->hub);
 	arena_free(d->scratch);
 }
@@ -157,7 +164,7 @@ main(int argc, char **argv)
 	int fd;
 
 	options(argc, argv);
-	config_load(false, false);
+	config_load(true, false);
 	log_open("streamd", log_level_named(config()->log_level));
 	fd = process_listener();
 	raise_file_limit();

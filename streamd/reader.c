@@ -3,6 +3,7 @@
 
 #include <millrace/log.h>
 
+#include "access.h"
 #include "reader.h"
 #include "sql_stream.h"
 #include "stats.h"
@@ -21,6 +22,7 @@ struct reader {
 	struct hub *hub;
 	struct pipe *listener;
 	struct pipe *table;
+	struct access *access;
 	struct arena *scratch;
 	int reads;
 };
@@ -63,6 +65,7 @@ read_rows(struct read *q, const PGresult *res)
 		if (!str_int(sql_get(res, row, 2), &seq))
 			continue;
 		e.seq = seq;
+		(void)str_int(sql_get(res, row, 5), &e.at_ms);
 		empty = false;
 		hub_read_event(q->topics[ordinal - 1], &e);
 		event_end(&e);
@@ -130,16 +133,18 @@ reader_work(struct reader *r)
 	}
 }
 
-/* "topic \n seq \n type \n data", or "topic \n seq" for an event too large to be told. */
+/* "topic \n seq \n type \n time \n data", or "topic \n seq" for an event too large to be told; the time in Unix milliseconds. */
 static void
 on_notify(void *arg, struct str channel, struct str payload)
 {
 	struct reader *r = arg;
 	struct event e = { .born_us = clock_us() };
-	struct str topic, seq, rest;
+	struct str topic, seq, at, rest;
 
-	if (!str_eq(channel, S("millrace_event")))
+	if (!str_eq(channel, S("millrace_event"))) {
+		access_heard(r->access, channel, payload);
 		return;
+	}
 	rest = str_cut(payload, '\n', &topic);
 	rest = str_cut(rest, '\n', &seq);
 	if (!str_int(seq, &e.seq)) {
@@ -147,8 +152,11 @@ on_notify(void *arg, struct str channel, struct str payload)
 		return;
 	}
 	stats.events_notified++;
-	if (rest.p)
-		e.data = str_cut(rest, '\n', &e.type);
+	if (rest.p) {
+		rest = str_cut(rest, '\n', &e.type);
+		e.data = str_cut(rest, '\n', &at);
+		(void)str_int(at, &e.at_ms);
+	}
 	hub_notified(r->hub, topic, e.seq, e.data.p ? &e : NULL);
 	event_end(&e);
 }
@@ -176,6 +184,7 @@ listener_up(void *arg)
 	struct reader *r = arg;
 
 	pipe_listen(r->listener, "millrace_event");
+	access_connected(r->access);
 	if (pipe_stream_listening(r->listener, r->scratch, listening, r) != ERR_OK)
 		log_warn("the listening connection was lost at once");
 	arena_reset(r->scratch);
@@ -242,4 +251,16 @@ struct pipe *
 reader_pipe(struct reader *r)
 {
 	return r->table;
+}
+
+struct pipe *
+reader_listener(struct reader *r)
+{
+	return r->listener;
+}
+
+void
+reader_tell(struct reader *r, struct access *a)
+{
+	r->access = a;
 }

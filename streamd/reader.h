@@ -11,6 +11,7 @@
 
 #include "hub.h"
 
+struct access;
 struct reader;
 
 /* Starts connecting. The caller frees it with reader_close, before the loop and the hub. */
@@ -20,7 +21,10 @@ void reader_close(struct reader *r);
 void reader_work(struct reader *r);
 /* Has the hub look again, a little later, at topics whose log was too short. */
 void reader_look_again(struct reader *r);
-/* The connection for statements; the reader's. */
+/* The connection for statements, and the one that hears notifications; the reader's. */
 struct pipe *reader_pipe(struct reader *r);
+struct pipe *reader_listener(struct reader *r);
+/* Who else is to be told of notifications, and that the listening connection is new. */
+void reader_tell(struct reader *r, struct access *a);
 
 #endif

@@ -5,6 +5,7 @@
 #include <millrace/log.h>
 
 #include "answer.h"
+#include "channel.h"
 #include "http.h"
 #include "reply.h"
 #include "request.h"
@@ -55,8 +56,10 @@ stop(struct conn *c)
 		conn_close(c);
 }
 
+static void request_bytes(struct conn *c, struct str bytes);
+
 static const struct conn_kind request_kind = {
-	.due_ms = due_ms, .due = due, .stop = stop, .gone = gone
+	.bytes = request_bytes, .due_ms = due_ms, .due = due, .stop = stop, .gone = gone
 };
 
 void
@@ -67,31 +70,81 @@ request_start(struct conn *c)
 	conn_become(c, &request_kind);
 }
 
-enum target { TARGET_NONE, TARGET_RUN, TARGET_REPLY };
-
-static enum target
-path_target(struct str path, struct str *id)
+static bool
+is_uuid(struct str id)
 {
-	const struct str run = S("/_stream/run/"), reply = S("/_stream/reply/");
-	bool is_run = str_starts(path, run);
-	size_t skip = is_run ? run.n : reply.n;
 	struct uuid u;
 
-	if (!is_run && !str_starts(path, reply))
-		return TARGET_NONE;
-	*id = (struct str){ path.p + skip, path.n - skip };
-	if (!uuid_parse(*id, &u))
-		return TARGET_NONE;
-	return is_run ? TARGET_RUN : TARGET_REPLY;
+	return uuid_parse(id, &u);
 }
 
-/* The topic is "<kind>:<id>" with the id of the path: a grant that was made for another request is not taken. */
+/* The grant's topic is "<kind>:<id>" with the id of the path: one that was made for another request is not taken. */
 static bool
-grant_fits(const struct grant *g, struct str id)
+is_of_path(const struct grant *g, struct str id)
 {
 	struct str kind;
 
-	return str_eq(str_cut(g->topic, ':', &kind), id) && g->topic.n <= 200 && g->after >= 0;
+	return str_eq(str_cut(g->topic, ':', &kind), id) && g->user.text[0];
+}
+
+static bool
+is_channel(struct str name)
+{
+	return channel_named(name) != CHANNEL_KINDS;
+}
+
+static bool
+is_any(const struct grant *g, struct str rest)
+{
+	(void)rest;
+	return g->topic.n > 0 || !g->user.text[0];
+}
+
+static void
+start_channel(struct conn *c, struct http_head *h, const struct grant *g)
+{
+	struct str name = h->path;
+
+	while (memchr(name.p, '/', name.n))
+		name = str_cut(name, '/', &(struct str){ NULL, 0 });
+	channel_start(c, h, g, channel_named(name));
+}
+
+/*
+ * What can be asked for: the path up to what is variable in it, which `known` checks; whether the grant is for it; what the connection
+ * becomes. What is refused `in_band` tells an ended token in its own way, after the handshake.
+ */
+static const struct target {
+	struct str path;
+	bool (*known)(struct str rest);
+	bool (*fits)(const struct grant *g, struct str rest);
+	bool in_band;
+	void (*start)(struct conn *c, struct http_head *h, const struct grant *g);
+} targets[] = {
+	{ { "/_stream/run/", 13 }, is_uuid, is_of_path, false, sse_start },
+	{ { "/_stream/reply/", 15 }, is_uuid, is_of_path, false, reply_start },
+	{ { "/_stream/ws/", 12 }, is_channel, is_any, true, start_channel },
+};
+
+static const struct target *
+target_of(struct str path, struct str *rest)
+{
+	for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++) {
+		size_t skip = targets[i].path.n;
+
+		if (!str_starts(path, targets[i].path))
+			continue;
+		*rest = (struct str){ path.p + skip, path.n - skip };
+		return targets[i].known(*rest) ? &targets[i] : NULL;
+	}
+	return NULL;
+}
+
+static bool
+grant_fits(struct http_head *h, const struct target *t, struct str rest, struct grant *g)
+{
+	return h->grant.p && grant_read(h->arena, h->grant, g) == ERR_OK && t->fits(g, rest) &&
+	       g->topic.n <= 200 && g->after >= 0;
 }
 
 /* What the whole head asks for. */
@@ -99,34 +152,30 @@ static void
 request_go(struct conn *c)
 {
 	struct http_head *h = c->head;
-	struct str id;
+	struct str rest;
 	struct grant g;
-	enum target target = path_target(h->path, &id);
+	const struct target *t = target_of(h->path, &rest);
 
-	if (target == TARGET_NONE)
+	if (!t)
 		refuse(c, ERR_NOT_FOUND, "There is no such stream.", S(""));
 	else if (h->method == METHOD_OTHER)
 		refuse(c, ERR_METHOD_NOT_ALLOWED, NULL, S("Allow: GET, HEAD\r\n"));
-	else if (!h->grant.p || grant_read(h->arena, h->grant, &g) != ERR_OK || !grant_fits(&g, id))
+	else if (!grant_fits(h, t, rest, &g))
 		refuse(c, ERR_BAD_REQUEST, "This request does not come from a worker.", S(""));
-	else if (g.expires_at != 0 && g.expires_at <= time(NULL))
+	else if (!t->in_band && g.expires_at != 0 && g.expires_at <= time(NULL))
 		refuse(c, ERR_UNAUTHORIZED, NULL, S(""));
 	else if (c->server->stopping)
 		refuse(c, ERR_OVERLOADED, NULL, S("Retry-After: 1\r\n"));
 	else if (server_is_full(c->server))
 		refuse(c, ERR_OVERLOADED, "Too many streams are open; try again shortly.",
 		    S("Retry-After: 5\r\n"));
-	else if (target == TARGET_RUN)
-		sse_start(c, h, &g);
 	else
-		reply_start(c, h, &g);
+		t->start(c, h, &g);
 }
 
-void
+static void
 request_bytes(struct conn *c, struct str bytes)
 {
-	if (c->kind != &request_kind || c->closing)
-		return;
 	switch (http_head_feed(c->head, bytes)) {
 	case HTTP_MORE:
 		return;

@@ -9,7 +9,9 @@
 
 #include "hub.h"
 
+struct access;
 struct conn;
+struct reader;
 
 struct server {
 	struct loop_fd listener; /* first: the loop gives it back */
@@ -17,6 +19,8 @@ struct server {
 	struct loop_timer last_call; /* armed: stopping; what is left then is cut off */
 	struct loop *loop;
 	struct hub *hub;
+	struct reader *reader;
+	struct access *access;
 	struct arena *scratch; /* for the length of one callback */
 	struct conn *conns;
 	struct conn *dirty; /* have something to write */
@@ -24,7 +28,7 @@ struct server {
 	bool stopping;
 };
 
-/* Starts accepting on `fd`; s is zero-initialised but for loop and hub. */
+/* Starts accepting on `fd`; s is zero-initialised but for loop, hub, reader and access. */
 void server_start(struct server *s, int fd);
 /* Stops accepting, says goodbye to everyone, and stops the loop when all are gone or 5 s have passed. */
 void server_stop(struct server *s);

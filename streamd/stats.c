@@ -38,6 +38,12 @@ put_lag(struct buf *b)
 	    (unsigned long long)(stats.lag_us % 1000000));
 }
 
+uint64_t
+stats_held(void)
+{
+	return stats.connections_sse + stats.connections_reply + stats.connections_ws;
+}
+
 struct str
 stats_json(struct arena *a)
 {
@@ -47,11 +53,12 @@ stats_json(struct arena *a)
 	} rows[] = {
 		{ "connections{kind=\\\"sse\\\"}", stats.connections_sse },
 		{ "connections{kind=\\\"reply\\\"}", stats.connections_reply },
-		{ "connections{kind=\\\"other\\\"}",
-		    stats.connections - stats.connections_sse - stats.connections_reply },
+		{ "connections{kind=\\\"websocket\\\"}", stats.connections_ws },
+		{ "connections{kind=\\\"other\\\"}", stats.connections - stats_held() },
 		{ "topics", stats.topics },
 		{ "requests_total{kind=\\\"sse\\\"}", stats.requests_sse },
 		{ "requests_total{kind=\\\"reply\\\"}", stats.requests_reply },
+		{ "requests_total{kind=\\\"websocket\\\"}", stats.requests_ws },
 		{ "requests_total{kind=\\\"refused\\\"}", stats.requests_refused },
 		{ "events_in_total{from=\\\"notification\\\"}", stats.events_notified },
 		{ "events_in_total{from=\\\"table\\\"}", stats.events_read },
@@ -59,13 +66,14 @@ stats_json(struct arena *a)
 		{ "bytes_out_total", stats.bytes_sent },
 		{ "catch_ups_total", stats.catch_ups },
 		{ "slow_readers_closed_total", stats.slow_closed },
+		{ "half_open_closed_total", stats.half_open_closed },
 		{ "listens_total", stats.listens },
 	};
 	struct buf b = { .a = a };
 
 	buf_printf(&b, "{\"millrace_streams\":%llu,\"millrace_event_lag_seconds\":%lld.%06lld",
-	    (unsigned long long)(stats.connections_sse + stats.connections_reply),
-	    (long long)(stats.lag_most_us / 1000000), (long long)(stats.lag_most_us % 1000000));
+	    (unsigned long long)stats_held(), (long long)(stats.lag_most_us / 1000000),
+	    (long long)(stats.lag_most_us % 1000000));
 	stats.lag_most_us = 0;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		buf_printf(&b, ",\"millrace_stream_%s\":%llu", rows[i].name,

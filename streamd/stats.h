@@ -11,10 +11,12 @@
 struct stats {
 	uint64_t connections_sse; /* held now */
 	uint64_t connections_reply;
+	uint64_t connections_ws;
 	uint64_t connections; /* all, with those whose request is not complete */
 	uint64_t topics;
 	uint64_t requests_sse;
 	uint64_t requests_reply;
+	uint64_t requests_ws;
 	uint64_t requests_refused;
 	uint64_t events_notified; /* told by the database */
 	uint64_t events_read; /* read from the table */
@@ -22,6 +24,7 @@ struct stats {
 	uint64_t bytes_sent;
 	uint64_t catch_ups; /* topics read from the table */
 	uint64_t slow_closed;
+	uint64_t half_open_closed; /* WebSockets whose peer did not answer a ping */
 	uint64_t listens; /* times that the listening connection was made */
 	uint64_t lag[LAG_BUCKETS]; /* notification to socket, by upper bound */
 	uint64_t lag_us; /* their sum */
@@ -30,6 +33,8 @@ struct stats {
 
 extern struct stats stats;
 
+/* Connections that have become something: streams, waiting replies, sockets. */
+uint64_t stats_held(void);
 void stats_lag(int64_t us);
 /* All of it as a flat JSON object of numbers; the arena's. The longest lag is counted anew from here. */
 struct str stats_json(struct arena *a);

@@ -53,14 +53,16 @@ struct ws {
 	bool pinged; /* since heard_ms */
 	bool close_sent;
 	bool left; /* app->gone has been called */
+	bool feeding; /* on the stack below */
 };
 
 /*
- * Answers the handshake (RFC 6455, 4.2.2) and makes the connection a WebSocket of `app`, or refuses and returns NULL. `headers` are
- * lines for the reply. Frees the connection's head; what came after it is read by ws_begin.
+ * Answers the handshake (RFC 6455, 4.2.2) and makes the connection a WebSocket of `app`; `headers` are lines for the reply, or empty. A
+ * bad handshake is refused, and the result NULL; `h` stays the connection's then, and `own` the caller's.
  */
-struct ws *ws_accept(struct conn *c, struct http_head *h, const struct ws_app *app, void *own);
-/* Hands over what came with the handshake, and frees its head; `w` may be closed by it. Once, after ws_accept and when `own` is set. */
+struct ws *ws_accept(
+    struct conn *c, struct http_head *h, struct str headers, const struct ws_app *app, void *own);
+/* Hands over what came with the handshake and frees `h`. Last thing after ws_accept: `w` may be closed by it. */
 void ws_begin(struct ws *w, struct http_head *h);
 
 /* A finished frame of a whole message; one reference, the caller's. `deflate_bits` as in struct ws: what is compressed by it goes only to
@@ -70,7 +72,7 @@ struct buffer *ws_frame(bool binary, struct str payload, uint8_t deflate_bits);
 void ws_say(struct ws *w, bool binary, struct str payload);
 /* Queues a finished frame that others may share. */
 void ws_put(struct ws *w, struct buffer *frame);
-/* May so many more bytes be queued now? */
+/* May so many more bytes be queued now? Makes room where it can, and may find the connection gone by that: look at conn->dead. */
 bool ws_has_room(struct ws *w, size_t len);
 /* Says why and closes: the application is gone at once, the connection when the peer has answered or 3 s have passed. Idempotent. */
 void ws_close(struct ws *w, unsigned code, const char *reason);

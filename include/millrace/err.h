@@ -21,6 +21,7 @@ enum err {
 	ERR_UPSTREAM_FAILED,
 	ERR_OVERLOADED,
 	ERR_UPSTREAM_TIMEOUT,
+	ERR_UPGRADE_REQUIRED, /* RFC 6455, 4.4: a version of WebSocket that is not spoken */
 	ERR_COUNT
 };
 

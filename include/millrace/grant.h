@@ -17,9 +17,11 @@ struct grant_header {
 
 struct grant {
 	struct str method; /* the client's: HEAD gets no body */
-	struct uuid user; /* absent: nobody has been identified (a socket's handshake is answered all the same) */
-	struct uuid session; /* the user's session, where that is what they came by */
-	bool analytics; /* may see what is about everybody: an administrator, or the scope analytics:read */
+	struct uuid
+	    user; /* absent: nobody has been identified (a socket's handshake is answered all the same) */
+	struct uuid session, key; /* what the user came by; both absent: somebody else's token */
+	bool
+	    analytics; /* may see what is about everybody: an administrator, or the scope analytics:read */
 	struct str
 	    topic; /* what is streamed, or where the reply's `result` event will come: "run:<id>" */
 	int64_t after; /* events up to this seq have been seen */

@@ -138,6 +138,9 @@ void field_schema(struct buf *b, const struct field *f, bool camel);
 /* Percent-decoding (RFC 3986); false on broken escapes, NUL, or what is not UTF-8 afterwards. */
 MUST_CHECK bool url_decode(struct arena *a, struct str s, bool plus_is_space, struct str *out);
 
+/* Unix milliseconds as RFC 3339 in UTC, with its quotes. */
+void buf_time(struct buf *b, int64_t unix_ms);
+
 /* A member of an object, and its text; NULL or absent where it is not there or of another type. For documents from outside that
    are not requests (a provider's chunks). */
 json_object *json_at(json_object *o, const char *name);

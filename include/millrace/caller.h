@@ -1,0 +1,28 @@
+/*
+ * Who is calling, as far as a token alone says it: the same check for Authorization in a worker and for a token inside a stream. The
+ * rest (does the session last, whose is the key) is the database's to say.
+ */
+#ifndef MILLRACE_CALLER_H
+#define MILLRACE_CALLER_H
+
+#include <millrace/arena.h>
+#include <millrace/crypto.h>
+#include <millrace/err.h>
+#include <millrace/external.h>
+
+struct caller {
+	enum { CALLER_NOBODY, CALLER_SESSION, CALLER_KEY, CALLER_EXTERNAL } how;
+	struct claims claims; /* CALLER_SESSION: the token's; CALLER_EXTERNAL: expires_at alone */
+	const struct external *external; /* CALLER_EXTERNAL: what the token says */
+	struct str key_hash; /* CALLER_KEY: SHA-256 */
+	struct uuid user; /* of all but a session known only by the first statement */
+};
+
+/* A token of ours: a session's. ERR_UNAUTHORIZED for anything else. */
+MUST_CHECK enum err caller_by_session(struct str token, struct caller *out);
+/* Any token: ours, an API key (mr_…), Clerk's or Supabase's. What *out points to is the arena's. ERR_UNAUTHORIZED where none is good;
+   *wanted (else NULL) is then the issuer of one whose key is not known (external_verify). */
+MUST_CHECK enum err caller_by_token(
+    struct arena *a, struct str token, struct caller *out, const char **wanted);
+
+#endif

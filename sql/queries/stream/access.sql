@@ -1,0 +1,25 @@
+-- May somebody listen to a topic, how far is it, and is all that follows `after` (-1: not asked) still there?
+-- name: stream_topic_ask
+-- args: who uuid, analytics bool, topic text, after int8
+-- row: allowed bool, head int8, kept bool
+SELECT topic_allowed($1, $2, $3) AS allowed, t.head, $4 < 0 OR $4 >= t.head
+	OR EXISTS (SELECT FROM stream_event e WHERE e.topic = $3 AND e.seq = $4 + 1) AS kept
+FROM (SELECT coalesce((SELECT seq FROM topic WHERE name = $3), 0) AS head) t;
+
+-- Whose token is it? Raises 401.
+-- name: stream_caller
+-- args: session uuid, key_hash bytea, provider text, subject text, email text, email_verified bool, name text, token_hash bytea
+-- row: user_id uuid, key_id uuid, analytics bool, key_ends int8
+SELECT user_id, key_id, analytics, key_ends FROM stream_caller($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- Is somebody still who they were when they came?
+-- name: stream_person
+-- args: who uuid, session uuid, key uuid
+-- row: alive bool, analytics bool
+SELECT alive, analytics FROM stream_person($1, $2, $3);
+
+-- A trend's series as it stands.
+-- name: stream_trend
+-- args: who uuid, everybody bool, what text, start_date text, end_date text, aggregation text
+-- row: series json
+SELECT trend_series($1, $2, $3, $4::text::timestamptz, $5::text::timestamptz, $6) AS series;

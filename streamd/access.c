@@ -1,0 +1,424 @@
+#include <stdlib.h>
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include <millrace/caller.h>
+#include <millrace/keys.h>
+#include <millrace/log.h>
+
+#include "access.h"
+#include "reader.h"
+#include "sql_stream.h"
+
+/* How long an answer is believed; what makes it wrong is told at once, but a notification may be missed. */
+#define BELIEVED_MS 5000
+#define ANSWERS_MAX 8192
+#define KEYS_EVERY_MS 10000
+#define TOKEN_MAX 8192
+
+/* What was answered, by who asked and for what. */
+struct answer {
+	UT_hash_handle hh;
+	bool allowed;
+	int64_t until_ms;
+	unsigned name_len;
+	char name[];
+};
+
+struct access {
+	struct loop_timer keys_due; /* first: the loop gives it back */
+	struct loop *loop;
+	struct hub *hub;
+	struct reader *reader;
+	struct arena *scratch;
+	struct keys keys;
+	struct answer *answers;
+	struct person *persons;
+	unsigned looked; /* counts the rounds of telling people */
+	uint64_t changes; /* an answer to what was asked before the last one is not remembered */
+};
+
+/* What the database was asked, for whoever still wants to know. */
+struct question {
+	struct access *access;
+	struct ask *ask;
+	struct token_ask *token;
+	struct person who; /* of a token, or of somebody who is looked at again */
+	int64_t expires_at;
+	int64_t after;
+	uint64_t changes;
+	struct answer *answer; /* to be remembered */
+};
+
+/* ------------------------------------------------------ what is believed */
+
+static void
+forget_all(struct access *a)
+{
+	struct answer *x, *next;
+
+	HASH_ITER (hh, a->answers, x, next) {
+		HASH_DEL(a->answers, x);
+		free(x);
+	}
+	a->changes++;
+}
+
+/* "user analytics topic". */
+static struct answer *
+answer_new_for(const struct person *p, struct str topic)
+{
+	struct answer *x = xmalloc(sizeof(*x) + sizeof(p->user.text) + 1 + topic.n);
+	size_t n = strlen(p->user.text);
+
+	*x = (struct answer){ .name_len = (unsigned)(n + 1 + topic.n) };
+	memcpy(x->name, p->user.text, n);
+	x->name[n] = p->analytics ? '+' : '-';
+	memcpy(x->name + n + 1, topic.p, topic.n);
+	return x;
+}
+
+static struct answer *
+answer_find(struct access *a, const struct answer *like)
+{
+	struct answer *x;
+
+	HASH_FIND(hh, a->answers, like->name, like->name_len, x);
+	if (x && x->until_ms <= loop_now(a->loop)) {
+		HASH_DEL(a->answers, x);
+		free(x);
+		return NULL;
+	}
+	return x;
+}
+
+static void
+answer_keep(struct access *a, struct answer *x)
+{
+	struct answer *old = answer_find(a, x);
+
+	if (old) {
+		HASH_DEL(a->answers, old);
+		free(old);
+	}
+	if (HASH_COUNT(a->answers) >= ANSWERS_MAX)
+		forget_all(a);
+	x->until_ms = loop_now(a->loop) + BELIEVED_MS;
+	HASH_ADD_KEYPTR(hh, a->answers, x->name, x->name_len, x);
+}
+
+/* ---------------------------------------------------------------- topics */
+
+static void
+question_free(struct question *q)
+{
+	free(q->answer);
+	free(q);
+}
+
+static void
+topic_answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+{
+	struct question *q = arg;
+	struct access *a = q->access;
+	struct ask *ask = q->ask;
+	bool allowed = false, kept = false;
+	int64_t head = 0;
+
+	(void)failed;
+	(void)text;
+	if (e == ERR_OK && (n != 1 || PQntuples(res[0]) != 1))
+		e = ERR_INTERNAL;
+	if (e == ERR_OK) {
+		allowed = str_eq(sql_get(res[0], 0, 0), S("t"));
+		(void)str_int(sql_get(res[0], 0, 1), &head);
+		kept = str_eq(sql_get(res[0], 0, 2), S("t"));
+	}
+	if (e == ERR_OK && allowed && q->changes == a->changes) {
+		q->answer->allowed = true;
+		answer_keep(a, q->answer);
+		q->answer = NULL;
+	}
+	question_free(q);
+	if (!ask)
+		return;
+	*ask = (struct ask){ .done = ask->done };
+	ask->done(ask, e, allowed, head, kept);
+}
+
+void
+access_ask(
+    struct access *a, struct ask *ask, const struct person *p, struct str topic, int64_t after)
+{
+	struct question *q;
+	struct answer *like = answer_new_for(p, topic);
+	int64_t head;
+	enum err e;
+
+	/* How far the topic is is known without asking where somebody here listens to it already. */
+	if (after < 0 && answer_find(a, like) && hub_head(a->hub, topic, &head)) {
+		free(like);
+		*ask = (struct ask){ .done = ask->done };
+		ask->done(ask, ERR_OK, true, head, true);
+		return;
+	}
+	q = xmalloc(sizeof(*q));
+	*q = (struct question){ .access = a, .ask = ask, .changes = a->changes, .answer = like };
+	ask->access = a;
+	ask->question = q;
+	e = pipe_stream_topic_ask(reader_pipe(a->reader), a->scratch, topic_answered, q, p->user,
+	    p->analytics, topic, after);
+	arena_reset(a->scratch);
+	if (e != ERR_OK)
+		topic_answered(q, e, 0, (struct str){ NULL, 0 }, NULL, 0);
+}
+
+void
+ask_cancel(struct ask *ask)
+{
+	if (ask->question)
+		ask->question->ask = NULL;
+	*ask = (struct ask){ .done = ask->done };
+}
+
+/* ---------------------------------------------------------------- tokens */
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static void
+token_answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+{
+	struct question *q = arg;
+	struct token_ask *ask = q->token;
+	int64_t key_ends = 0;
+
+	(void)failed;
+	(void)text;
+	if (e == ERR_OK &&
+	    (n != 1 || PQntuples(res[0]) != 1 || !uuid_parse(sql_get(res[0], 0, 0), &q->who.user)))
+		e = ERR_INTERNAL;
+	if (e == ERR_OK) {
+		(void)uuid_parse(sql_get(res[0], 0, 1), &q->who.key);
+		q->who.analytics = str_eq(sql_get(res[0], 0, 2), S("t"));
+		(void)str_int(sql_get(res[0], 0, 3), &key_ends);
+		q->expires_at = earlier(q->expires_at, key_ends);
+	} else if (e != ERR_UNAUTHORIZED && e != ERR_FORBIDDEN) {
+		e = ERR_OVERLOADED;
+	} else {
+		e = ERR_UNAUTHORIZED;
+	}
+	if (ask) {
+		*ask = (struct token_ask){ .done = ask->done };
+		ask->done(ask, e, &q->who, q->expires_at);
+	}
+	question_free(q);
+}
+
+static struct str
+text_or_null(const char *text)
+{
+	return text && *text ? str_from(text) : (struct str){ NULL, 0 };
+}
+
+static enum err
+token_send(struct question *q, const struct caller *c)
+{
+	static const struct external nobody;
+	struct access *a = q->access;
+	const struct external *x = c->how == CALLER_EXTERNAL ? c->external : &nobody;
+	struct str hash = { c->how == CALLER_EXTERNAL ? (const char *)x->hash : NULL,
+		c->how == CALLER_EXTERNAL ? sizeof(x->hash) : 0 };
+
+	return pipe_stream_caller(reader_pipe(a->reader), a->scratch, token_answered, q,
+	    c->claims.session, c->key_hash, text_or_null(x->provider), text_or_null(x->subject),
+	    text_or_null(x->email), x->email_verified, text_or_null(x->name), hash);
+}
+
+void
+access_token(struct access *a, struct token_ask *ask, struct str token)
+{
+	struct arena *mem = arena_new();
+	struct question *q = xmalloc(sizeof(*q));
+	struct caller c = { 0 };
+	const char *wanted = NULL;
+	enum err e = ERR_UNAUTHORIZED;
+
+	*q = (struct question){ .access = a, .token = ask };
+	ask->access = a;
+	ask->question = q;
+	if (token.n > 0 && token.n <= TOKEN_MAX)
+		e = caller_by_token(mem, token, &c, &wanted);
+	if (wanted)
+		keys_wanted(&a->keys, wanted);
+	if (e == ERR_OK) {
+		q->expires_at = c.claims.expires_at;
+		q->who.session = c.claims.session;
+		e = token_send(q, &c);
+		arena_reset(a->scratch);
+	}
+	arena_free(mem);
+	if (e != ERR_OK)
+		token_answered(q, e, 0, (struct str){ NULL, 0 }, NULL, 0);
+}
+
+void
+token_cancel(struct token_ask *ask)
+{
+	if (ask->question)
+		ask->question->token = NULL;
+	*ask = (struct token_ask){ .done = ask->done };
+}
+
+/* --------------------------------------------------------------- persons */
+
+void
+person_enter(struct access *a, struct person *p)
+{
+	DL_APPEND(a->persons, p);
+}
+
+void
+person_leave(struct access *a, struct person *p)
+{
+	if (!p->prev)
+		return;
+	DL_DELETE(a->persons, p);
+	p->prev = p->next = NULL;
+}
+
+/* Is it the same person, come by the same? */
+static bool
+is_same(const struct person *a, const struct person *b)
+{
+	return strcmp(a->user.text, b->user.text) == 0 &&
+	       strcmp(a->session.text, b->session.text) == 0 &&
+	       strcmp(a->key.text, b->key.text) == 0;
+}
+
+/* Each may go while it is told, and others with it; so the next is looked for from the start. */
+static struct person *
+not_looked_at(struct access *a, const struct person *like)
+{
+	struct person *p;
+
+	DL_FOREACH (a->persons, p)
+		if (p->looked != a->looked && is_same(p, like))
+			return p;
+	return NULL;
+}
+
+static void
+person_answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+{
+	struct question *q = arg;
+	struct access *a = q->access;
+	bool alive, analytics;
+	struct person *p;
+
+	(void)failed;
+	(void)text;
+	if (e == ERR_OK && n == 1 && PQntuples(res[0]) == 1) {
+		alive = str_eq(sql_get(res[0], 0, 0), S("t"));
+		analytics = str_eq(sql_get(res[0], 0, 1), S("t"));
+		a->looked++;
+		while ((p = not_looked_at(a, &q->who)) != NULL) {
+			p->looked = a->looked;
+			p->analytics = analytics;
+			p->changed(p, !alive);
+		}
+	} else {
+		log_warn("a change of rights could not be looked at");
+	}
+	question_free(q);
+}
+
+static void
+look_again(struct access *a, const struct person *p)
+{
+	struct question *q = xmalloc(sizeof(*q));
+	enum err e;
+
+	*q = (struct question){ .access = a,
+		.who = { .user = p->user, .session = p->session, .key = p->key } };
+	e = pipe_stream_person(
+	    reader_pipe(a->reader), a->scratch, person_answered, q, p->user, p->session, p->key);
+	arena_reset(a->scratch);
+	if (e != ERR_OK)
+		question_free(q);
+}
+
+/* One question for each way in that somebody has open here. */
+static void
+look_at(struct access *a, struct str user)
+{
+	struct person *p, *before;
+
+	DL_FOREACH (a->persons, p) {
+		if (!str_eq(uuid_str(&p->user), user))
+			continue;
+		DL_FOREACH (a->persons, before)
+			if (before == p || is_same(before, p))
+				break;
+		if (before == p)
+			look_again(a, p);
+	}
+}
+
+void
+access_heard(struct access *a, struct str channel, struct str payload)
+{
+	keys_heard(&a->keys, channel);
+	if (!str_eq(channel, S("millrace_access")))
+		return;
+	forget_all(a);
+	look_at(a, payload);
+}
+
+void
+access_connected(struct access *a)
+{
+	struct person *p;
+
+	forget_all(a);
+	pipe_listen(a->keys.pipe, "millrace_access");
+	keys_connected(&a->keys);
+	DL_FOREACH (a->persons, p)
+		look_again(a, p);
+}
+
+static void
+keys_fire(struct loop_timer *t)
+{
+	struct access *a = (struct access *)t;
+
+	keys_tick(&a->keys);
+	loop_arm(a->loop, t, KEYS_EVERY_MS);
+}
+
+struct access *
+access_open(struct loop *l, struct hub *h, struct reader *r)
+{
+	struct access *a = xmalloc(sizeof(*a));
+
+	*a = (struct access){
+		.keys_due.fire = keys_fire, .loop = l, .hub = h, .reader = r, .scratch = arena_new()
+	};
+	a->keys = (struct keys){ .pipe = reader_listener(r), .scratch = a->scratch };
+	loop_arm(l, &a->keys_due, KEYS_EVERY_MS);
+	reader_tell(r, a);
+	return a;
+}
+
+void
+access_close(struct access *a)
+{
+	forget_all(a);
+	loop_disarm(a->loop, &a->keys_due);
+	arena_free(a->scratch);
+	free(a);
+}

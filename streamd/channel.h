@@ -1,0 +1,24 @@
+/*
+ * The three WebSocket channels of contract 1: analytics, notifications, workflows. A connection begins with the topic that its grant
+ * names, whose events come in the short form ({"type","data","topic","seq"}); topics that it subscribes to by message give the long one
+ * ({"type":"event","channel","topic","event","data","ts","seq"}). Each event comes once, in order; `params.since` goes on after a seq.
+ */
+#ifndef STREAMD_CHANNEL_H
+#define STREAMD_CHANNEL_H
+
+#include <millrace/grant.h>
+
+#include "conn.h"
+
+struct http_head;
+
+enum channel_kind { CHANNEL_ANALYTICS, CHANNEL_NOTIFICATIONS, CHANNEL_WORKFLOWS, CHANNEL_KINDS };
+
+/* "analytics" …; CHANNEL_KINDS where there is none of that name. */
+enum channel_kind channel_named(struct str name);
+/* Makes the connection a channel's WebSocket, or refuses; takes `h` over as sse_start does. A grant without a user is closed with 1008
+   after the handshake. */
+void channel_start(
+    struct conn *c, struct http_head *h, const struct grant *g, enum channel_kind kind);
+
+#endif
