@@ -178,6 +178,8 @@ session_moves(struct session *s, struct ws *w)
 {
 	if (s->poll)
 		poll_answer(s, session_payload(s, "6"));
+	stats.sessions_polling--;
+	s->polls = false;
 	s->ws = w;
 	s->probe = NULL;
 	s->probed = false;
@@ -300,18 +302,20 @@ timer_fires(struct loop_timer *t)
 /* --------------------------------------------------- beginning and end */
 
 struct session *
-session_new(struct engine *e)
+session_new(struct engine *e, bool polls)
 {
 	struct session *s = xmalloc(sizeof(*s));
 	unsigned char bytes[SID_LEN / 4 * 3];
 
-	*s = (struct session){ .engine = e, .timer.fire = timer_fires };
+	*s = (struct session){ .engine = e, .polls = polls, .timer.fire = timer_fires };
 	random_bytes(bytes, sizeof(bytes));
 	memcpy(s->sid, base64url(e->out, (struct str){ (char *)bytes, sizeof(bytes) }).p, SID_LEN);
 	arena_reset(e->out);
 	s->beat_ms = loop_now(e->server->loop) + config()->socketio_ping_ms;
 	HASH_ADD(hh, e->sessions, sid, SID_LEN, s);
 	stats.sessions_socketio++;
+	if (polls)
+		stats.sessions_polling++;
 	return s;
 }
 
@@ -356,6 +360,8 @@ session_end(struct session *s, enum session_end how, unsigned code, const char *
 		return;
 	s->ended = true;
 	leave(s);
+	if (s->polls)
+		stats.sessions_polling--;
 	if (s->poll)
 		poll_answer(s, how == END_BY_PEER ? S("6") : S("1"));
 	drop_ws(&s->ws, code, reason);
@@ -388,16 +394,21 @@ session_close(struct session *s, unsigned code, const char *reason)
 	session_rearm(s);
 }
 
-static void
-reap(struct loop_timer *t)
+void
+engine_reap(struct engine *e)
 {
-	struct engine *e = (struct engine *)((uintptr_t)t - offsetof(struct engine, reaper));
-
+	loop_disarm(e->server->loop, &e->reaper);
 	while (e->n_buried > 0)
 		free(e->buried[--e->n_buried]);
 	free(e->buried);
 	e->buried = NULL;
 	e->room = 0;
+}
+
+static void
+reaper_fires(struct loop_timer *t)
+{
+	engine_reap((struct engine *)((uintptr_t)t - offsetof(struct engine, reaper)));
 }
 
 void
@@ -411,7 +422,7 @@ engine_bury(struct engine *e, void *p)
 	}
 	e->buried[e->n_buried++] = p;
 	if (e->reaper.due_ms == 0) {
-		e->reaper.fire = reap;
+		e->reaper.fire = reaper_fires;
 		loop_arm(e->server->loop, &e->reaper, 0);
 	}
 }

@@ -11,6 +11,7 @@
 #include <uthash.h>
 
 #include "access.h"
+#include "packet.h"
 #include "server.h"
 #include "ws.h"
 
@@ -64,6 +65,7 @@ struct session {
 	int64_t beat_ms; /* the next ping, or the end of the patience after one */
 	int64_t probe_ms; /* when a probe is given up */
 	int64_t end_ms; /* ending: how long it waits for the poll that takes the last words */
+	bool polls; /* it has not moved to a WebSocket */
 	bool pinged; /* and not answered */
 	bool patience; /* has been renewed since the ping */
 	bool probed; /* polls are answered at once, so that the client can leave them */
@@ -71,8 +73,8 @@ struct session {
 	bool ending, ended;
 };
 
-/* Opens a session on nothing yet. */
-struct session *session_new(struct engine *e);
+/* Opens a session, which polls or is given its WebSocket next. */
+struct session *session_new(struct engine *e, bool polls);
 /* NULL where there is none. */
 struct session *session_find(struct engine *e, struct str sid);
 /* Packets that came over the session's transport. False: nothing more is taken from it. */
@@ -100,8 +102,7 @@ void session_close(struct session *s, unsigned code, const char *reason);
 /* How packets look on the session's transport: below 16. Packets of one shape are shared. */
 unsigned session_shape(const struct session *s);
 /* A message as a packet of that shape; one reference, the caller's. */
-struct buffer *session_packet(
-    struct engine *e, unsigned shape, bool binary, struct str message);
+struct buffer *session_packet(struct engine *e, unsigned shape, bool binary, struct str message);
 /* Queues a packet of the session's shape, whoever reads; a reader that leaves far too much unread is closed. */
 void session_put(struct session *s, struct buffer *packet);
 /* The same with a message. */
@@ -113,5 +114,7 @@ bool session_is_idle(const struct session *s);
 
 /* free(p), once nobody on the stack may still look at it. */
 void engine_bury(struct engine *e, void *p);
+/* Nobody is on the stack. */
+void engine_reap(struct engine *e);
 
 #endif

@@ -1,0 +1,25 @@
+/*
+ * Engine.IO 4 over HTTP: which request opens a session, polls for it, speaks for it, or moves it to a WebSocket, and which is
+ * refused, as the reference server does it. The sessions themselves are session.h's.
+ */
+#ifndef STREAMD_ENGINE_H
+#define STREAMD_ENGINE_H
+
+#include <millrace/grant.h>
+
+#include "conn.h"
+#include "session.h"
+
+/* The sessions of `app`; `upper` is the application's own. The caller frees it with engine_free, after all connections. */
+struct engine *engine_new(struct server *s, const struct engine_app *app, const void *upper);
+void engine_free(struct engine *e);
+
+/* A request for the server's Socket.IO; frees `h` with all that g points to. */
+void engine_request(struct conn *c, struct http_head *h, const struct grant *g);
+/* The same for any engine. */
+void engine_serve(struct engine *e, struct conn *c, struct http_head *h, const struct grant *g);
+
+/* For session.c: answers the poll that waits for the session; it waits no more. */
+void poll_answer(struct session *s, struct str payload);
+
+#endif
