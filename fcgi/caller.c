@@ -69,6 +69,23 @@ check_csrf(struct req *r)
 	    r, ERR_FORBIDDEN, "X-CSRF-Token must be the csrf_access_token cookie's value.");
 }
 
+/*
+ * A socket's handshake cannot carry X-CSRF-Token, and a WebSocket is not bound by CORS: the page that opens one by a cookie must be this
+ * site's own, or of an origin that nginx lists. Other programs than browsers send no Origin.
+ */
+static enum err
+check_origin(struct req *r)
+{
+	struct str origin = req_param(r, "HTTP_ORIGIN"), host = req_param(r, "HTTP_HOST"),
+		   scheme = req_param(r, "REQUEST_SCHEME");
+	struct str own = arena_printf(r->a, "%.*s://%.*s", S_ARG(scheme), S_ARG(host));
+
+	if (!origin.p || str_eq_nocase(origin, own) ||
+	    str_eq(origin, req_param(r, "MILLRACE_CORS_ORIGIN")))
+		return ERR_OK;
+	return refuse(r, ERR_FORBIDDEN, "Pages of this origin may not open sockets here.");
+}
+
 /* Where only an external token's key is not known, the runner may find it for the next try. */
 static enum err
 by_token(struct req *r, struct str token)
@@ -88,7 +105,7 @@ by_cookie(struct req *r, struct str token)
 {
 	if (caller_by_session(token, &r->caller) != ERR_OK)
 		return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
-	return check_csrf(r);
+	return r->route->mode == SOCKET ? check_origin(r) : check_csrf(r);
 }
 
 /* Authorization before the cookie, and that before ?token= (for an EventSource, which cannot send headers). */
@@ -111,7 +128,17 @@ caller_identify(struct req *r)
 		return by_cookie(r, cookie);
 	if (r->query_string.n > 0)
 		(void)!query_fields(r->a, token_fields, 1, r->query_string, &in, &ignored);
-	return in.token.p ? by_token(r, in.token) : ERR_UNAUTHORIZED;
+	if (in.token.p)
+		return by_token(r, in.token);
+	return r->route->caller == AUTH_OPTIONAL ? ERR_OK : ERR_UNAUTHORIZED;
+}
+
+bool
+caller_in_band(const struct req *r)
+{
+	return r->route && r->route->mode == SOCKET &&
+	       (r->route->caller == AUTH_OPTIONAL ||
+		   str_eq_nocase(req_param(r, "HTTP_UPGRADE"), S("websocket")));
 }
 
 /* What a route asks of an API key; sessions may do all that their user may. */

@@ -133,7 +133,10 @@ routes_check(void)
 		if (!r->method || !r->group || !r->caller || !r->rate || !r->mode ||
 		    !r->body_kind || !r->path || !r->handler || !r->status || !r->summary)
 			die("Route %zu (%s) lacks a column.", i, r->path ? r->path : "?");
-		if (r->scope && !scope_is_known(r->scope))
+		if ((r->mode == SOCKET) != (r->nobody != NULL))
+			die("%s %s must say how it answers nobody.", method_name(r->method),
+			    r->path);
+		if (r->scope && !scopes_are_known(r->scope))
 			die("%s %s asks for the scope %s, which nobody can have.",
 			    method_name(r->method), r->path, r->scope);
 		for (size_t k = 0; k < i; k++)
@@ -149,7 +152,7 @@ void
 routes_print(FILE *out)
 {
 	static const char *const modes[] = {
-		[IMMEDIATE] = "I", [DEFERRED] = "D", [STREAM] = "SSE"
+		[IMMEDIATE] = "I", [DEFERRED] = "D", [STREAM] = "SSE", [SOCKET] = "WS"
 	};
 
 	for (size_t i = 0; i < n_routes; i++) {

@@ -155,7 +155,9 @@ put_operation(struct buf *b, const struct route *r)
 	buf_put(b, S("\",\"summary\":"));
 	buf_json(b, str_from(r->summary));
 	buf_printf(b, ",\"tags\":[\"%s\"],\"security\":%s,", r->group,
-	    r->caller == AUTH_PUBLIC ? "[]" : "[{\"bearer\":[]}]");
+	    r->caller == AUTH_PUBLIC	 ? "[]"
+	    : r->caller == AUTH_OPTIONAL ? "[{},{\"bearer\":[]}]"
+					 : "[{\"bearer\":[]}]");
 	put_parameters(b, r);
 	put_body(b, r);
 	buf_put(b, S(",\"responses\":{"));

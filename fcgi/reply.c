@@ -85,6 +85,8 @@ reply_error(struct req *r, enum err e)
 		reply_break(r);
 		return;
 	}
+	if (e == ERR_UNAUTHORIZED && caller_in_band(r) && r->route->nobody(r) == ERR_OK)
+		return;
 	if (e == ERR_RATE_LIMITED)
 		reply_number(r, "Retry-After",
 		    r->rate_reset - time(NULL) > 0 ? r->rate_reset - time(NULL) : 1);
@@ -193,10 +195,8 @@ grant_number(struct req *r, struct grant *g, const char *name, int64_t value)
 }
 
 static enum err
-hand_over(struct req *r, struct grant *g, const char *to)
+hand_over(struct req *r, struct grant *g, struct str to)
 {
-	struct str id;
-
 	g->method = r->method;
 	g->user = r->caller.user;
 	g->request_id = r->request_id;
@@ -205,17 +205,31 @@ hand_over(struct req *r, struct grant *g, const char *to)
 		grant_number(r, g, "X-RateLimit-Remaining", r->rate_remaining);
 		grant_number(r, g, "X-RateLimit-Reset", r->rate_reset);
 	}
-	id = str_cut(g->topic, ':', &(struct str){ NULL, 0 });
-	reply_header(r, "X-Accel-Redirect", arena_printf(r->a, "/_stream/%s/%.*s", to, S_ARG(id)));
+	reply_header(r, "X-Accel-Redirect", arena_printf(r->a, "/_stream/%.*s", S_ARG(to)));
 	reply_header(r, "X-Grant", grant_write(r->a, g));
 	return reply_body(r, 200, NULL, S(""));
+}
+
+/* "run/<id>" for the topic run:<id>. */
+static struct str
+run_path(struct req *r, const struct grant *g, const char *what)
+{
+	struct str id = str_cut(g->topic, ':', &(struct str){ NULL, 0 });
+
+	return arena_printf(r->a, "%s/%.*s", what, S_ARG(id));
 }
 
 enum err
 res_stream(struct req *r, struct grant *g)
 {
 	g->expires_at = r->caller.claims.expires_at;
-	return hand_over(r, g, "run");
+	return hand_over(r, g, run_path(r, g, "run"));
+}
+
+enum err
+res_socket(struct req *r, struct grant *g, struct str to)
+{
+	return hand_over(r, g, to);
 }
 
 enum err
@@ -223,7 +237,7 @@ res_deferred(struct req *r, struct grant *g)
 {
 	if (g->wait_seconds == 0)
 		g->wait_seconds = config()->reply_seconds;
-	return hand_over(r, g, "reply");
+	return hand_over(r, g, run_path(r, g, "reply"));
 }
 
 enum err

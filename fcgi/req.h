@@ -20,7 +20,6 @@
 #include "fcgi/route.h"
 
 struct worker;
-typedef enum err answer_fn(struct req *r);
 
 struct req {
 	struct loop_fd fd; /* the kept connection that it came on */
@@ -130,6 +129,8 @@ enum err res_empty(struct req *r);
 /* Hands the connection over to streamd. The grant's method, user, request id and X-RateLimit headers are filled in here. */
 enum err res_stream(struct req *r, struct grant *g);
 enum err res_deferred(struct req *r, struct grant *g);
+/* A socket, at streamd's path below /_stream/. */
+enum err res_socket(struct req *r, struct grant *g, struct str to);
 /* For a first row whose `column` is a run's id: waits for that run's reply. */
 enum err res_run_reply(struct req *r, int column);
 

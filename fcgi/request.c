@@ -174,7 +174,9 @@ begin(struct req *r)
 		answer_options(r);
 		return ERR_OK;
 	}
-	if ((e = caller_identify(r)) != ERR_OK)
+	if ((e = caller_identify(r)) == ERR_UNAUTHORIZED && caller_in_band(r))
+		r->caller = (struct caller){ .how = CALLER_NOBODY };
+	else if (e != ERR_OK)
 		return e;
 	if ((e = rate_count(r, rate_subject(r))) != ERR_OK)
 		return e;

@@ -11,6 +11,7 @@
 #include <millrace/json.h>
 
 struct req;
+typedef enum err answer_fn(struct req *r);
 
 #define KIB 1024
 #define MIB (1024 * KIB)
@@ -18,12 +19,12 @@ struct req;
 #define PATH_PARTS_MAX 4
 
 enum method { M_GET = 1, M_POST, M_PUT, M_PATCH, M_DELETE };
-/* Who may call: anyone, or a signed-in user, or an administrator. */
-enum caller_kind { AUTH_PUBLIC = 1, AUTH_USER, AUTH_ADMIN };
+/* Who may call: anyone, anyone or a signed-in user, a signed-in user, or an administrator. */
+enum caller_kind { AUTH_PUBLIC = 1, AUTH_OPTIONAL, AUTH_USER, AUTH_ADMIN };
 /* Which of the settings MILLRACE_RATE_* bounds it. RATE_LOGIN counts by address, the others by caller. */
 enum rate { RATE_NONE = 1, RATE_READ, RATE_WRITE, RATE_LOGIN };
-/* How it is answered: at once, by streamd when the run ends, or as a stream of events. */
-enum mode { IMMEDIATE = 1, DEFERRED, STREAM };
+/* How it is answered: at once, by streamd when the run ends, as a stream of events, or by a socket that streamd holds. */
+enum mode { IMMEDIATE = 1, DEFERRED, STREAM, SOCKET };
 /* How the body arrives. UPLOAD streams multipart/form-data through the handler's own parts (fcgi/upload.h). */
 enum body_kind { BODY_NONE = 1, BODY_JSON, BODY_UPLOAD };
 
@@ -46,7 +47,7 @@ struct route {
 	enum body_kind body_kind;
 	const char *
 	    path; /* parts as "{id:uuid}" or "{name:text}": another type of id is 404 before the handler */
-	enum err (*handler)(struct req *r);
+	answer_fn *handler;
 	/* What OpenAPI says besides. */
 	int status; /* of the reply */
 	const char *reply; /* a name in handlers/schemas.json; NULL where there is no body */
@@ -58,6 +59,7 @@ struct route {
 	int also; /* a second status of the reply */
 	const char *scope; /* what an API key needs; NULL: read for GET, else write */
 	bool idempotent; /* takes Idempotency-Key: its query says `-- keep` */
+	answer_fn *nobody; /* SOCKET: answers a caller who is not who they say, instead of 401 */
 };
 
 extern const struct route routes[];

@@ -100,6 +100,23 @@ const struct route routes[] = {
 	    200, "Success", "Delete a secret",
 	    .query = &vault_delete_query },
 
+	/* Real time */
+	{ M_GET,    "realtime",  AUTH_USER,   RATE_READ,  SOCKET,    BODY_NONE,   "/api/ws/analytics",                realtime_channel,
+	    101, NULL, "WebSocket: leads, messages, conversations and subscriptions as they change; the caller's, or everybody's",
+	    .query = &socket_query, .scope = "read analytics:read", .nobody = realtime_nobody },
+	{ M_GET,    "realtime",  AUTH_USER,   RATE_READ,  SOCKET,    BODY_NONE,   "/api/ws/notifications",            realtime_channel,
+	    101, NULL, "WebSocket: the caller's notifications as they come",
+	    .query = &socket_query, .nobody = realtime_nobody },
+	{ M_GET,    "realtime",  AUTH_USER,   RATE_READ,  SOCKET,    BODY_NONE,   "/api/ws/workflows",                realtime_channel,
+	    101, NULL, "WebSocket: how the caller's workflows get on",
+	    .query = &socket_query, .nobody = realtime_nobody },
+	{ M_GET,    "realtime",  AUTH_OPTIONAL, RATE_NONE, SOCKET,   BODY_NONE,   "/api/socket.io",                   realtime_socketio,
+	    200, "text/plain", "Socket.IO 5 over Engine.IO 4: handshake, poll, or WebSocket (101)",
+	    .also = 101, .nobody = realtime_nobody },
+	{ M_POST,   "realtime",  AUTH_OPTIONAL, RATE_NONE, SOCKET,   BODY_NONE,   "/api/socket.io",                   realtime_socketio,
+	    200, "text/plain", "Socket.IO 5 over Engine.IO 4: packets of a polling client",
+	    .nobody = realtime_nobody },
+
 	/* Chat */
 	{ M_POST,   "chat",      AUTH_USER,   RATE_WRITE, STREAM,    BODY_JSON,   "/api/chat",                        chat_post,
 	    200, "EventStream", "Say something; the answer comes as events",

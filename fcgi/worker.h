@@ -49,6 +49,8 @@ void req_begin(struct req *r);
 /* Finds and checks the caller's credential as far as that goes without the database: r->caller. ERR_UNAUTHORIZED where the route needs
    one and none is valid, ERR_FORBIDDEN where a cookie came without its CSRF token. */
 MUST_CHECK enum err caller_identify(struct req *r);
+/* Is a caller whom nobody knows told so inside the socket that was asked for? */
+bool caller_in_band(const struct req *r);
 /* The statement that makes the caller the transaction's (args: room for CALLER_ARGS). How many: 0 for nobody, else 1. */
 #define CALLER_ARGS 7
 size_t caller_statement(struct req *r, struct pipe_statement *s, struct sql_arg *args);

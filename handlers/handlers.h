@@ -105,6 +105,13 @@ enum err document_delete(struct req *r);
 enum err document_reindex(struct req *r);
 enum err document_search(struct req *r);
 
+/* realtime.c */
+extern const struct field_table socket_query;
+enum err realtime_channel(struct req *r);
+enum err realtime_socketio(struct req *r);
+/* Hands a socket over whose caller turned out to be nobody. */
+enum err realtime_nobody(struct req *r);
+
 /* system.c */
 enum err system_health(struct req *r);
 enum err system_ready(struct req *r);

@@ -2,14 +2,28 @@
 #include <string.h>
 
 #include <millrace/scope.h>
+#include <millrace/str.h>
 
 const char *const scope_names[] = { "read", "write", "analytics:read", NULL };
 
-bool
-scope_is_known(const char *name)
+static bool
+is_known(struct str name)
 {
 	for (const char *const *s = scope_names; *s; s++)
-		if (strcmp(*s, name) == 0)
+		if (str_eq(name, str_from(*s)))
 			return true;
 	return false;
+}
+
+bool
+scopes_are_known(const char *names)
+{
+	struct str rest = str_from(names), name;
+
+	do {
+		rest = str_cut(rest, ' ', &name);
+		if (!is_known(name))
+			return false;
+	} while (rest.p);
+	return true;
 }

@@ -1,5 +1,5 @@
 # nginx's and systemd's files into DESTDIR; called by the Makefile's install.
-POOLS = system auth login account chat documents
+POOLS = system auth login account chat documents realtime
 UNITDIR = /lib/systemd/system
 HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 D = $(DESTDIR)$(UNITDIR)

@@ -7,6 +7,7 @@
 /* NULL-terminated. "read" is asked for by every GET, "write" by all else, where the route names no scope of its own. */
 extern const char *const scope_names[];
 
-bool scope_is_known(const char *name);
+/* Is each of these, parted by spaces, one of them? */
+bool scopes_are_known(const char *names);
 
 #endif

@@ -1,5 +1,27 @@
 -- What streams and sockets ask about who somebody is: streamd for tokens that come inside a stream, workers when they hand one over.
 
+-- The scopes that do for a route are now several, parted by spaces, of which a key needs one.
+CREATE OR REPLACE FUNCTION caller_key(key_hash bytea, needs_admin boolean, scope text) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+	caller uuid;
+	role text;
+	k public.api_key;
+BEGIN
+	SELECT * INTO k FROM public.api_key a
+	WHERE a.hash = key_hash AND a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > now());
+	SELECT u.id, u.role INTO caller, role FROM public.app_user u WHERE u.id = k.user_id AND u.disabled_at IS NULL;
+	IF caller IS NULL THEN
+		PERFORM public.refuse(401, 'The API key is not valid.');
+	ELSIF NOT string_to_array(scope, ' ') && k.scopes THEN
+		PERFORM public.refuse(403, 'The API key lacks the scope ' || replace(scope, ' ', ' or ') || '.');
+	END IF;
+	-- To the minute is enough, and a write a request would not be.
+	IF k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute' THEN
+		UPDATE public.api_key SET last_used_at = now() WHERE id = k.id;
+	END IF;
+	RETURN public.caller_is(caller, role, needs_admin);
+END $$;
+
 -- May this user (by this key, where it is not NULL) see what is about everybody?
 CREATE FUNCTION sees_analytics(who uuid, key uuid) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$

@@ -37,12 +37,12 @@ main(void)
 		str_eq(asked(M_POST, "analytics:read", AUTH_USER, &admin), S("analytics:read")));
 	CHECK("an administrator's route says so to the database",
 	    str_eq(asked(M_GET, NULL, AUTH_ADMIN, &admin), S("read")) && admin);
-	CHECK("the list of scopes", scope_is_known("read") && scope_is_known("write") &&
-					scope_is_known("analytics:read") && !scope_is_known("") &&
-					!scope_is_known("READ") && !scope_is_known("admin"));
+	CHECK("the list of scopes", scopes_are_known("read") && scopes_are_known("write") &&
+					scopes_are_known("analytics:read") && !scopes_are_known("") &&
+					!scopes_are_known("READ") && !scopes_are_known("admin"));
 	good = true;
 	for (size_t i = 0; i < n_routes; i++)
-		EACH(good, !routes[i].scope || scope_is_known(routes[i].scope), "%s",
+		EACH(good, !routes[i].scope || scopes_are_known(routes[i].scope), "%s",
 		    routes[i].path);
 	CHECK("every route's scope is in it", good);
 	return test_end();

@@ -1,0 +1,112 @@
+/*
+ * Sockets: who opens one is settled here, and the connection goes to streamd, which holds it. Somebody whom nobody knows is handed over
+ * as nobody: a browser's WebSocket learns why it was refused only by a close code, after the handshake.
+ */
+#include "handlers/handlers.h"
+#include "sql_api.h"
+
+struct socket_in {
+	int64_t since;
+};
+
+static const struct field socket_fields[] = {
+	F_INT(struct socket_in, since, 0, INT64_MAX - 1, OPTIONAL),
+};
+const struct field_table socket_query = FIELD_TABLE(struct socket_in, socket_fields);
+
+/* What the caller's first statement and realtime_open have found. */
+static struct grant
+grant_of(struct req *r)
+{
+	struct grant g = { .user = r->caller.user,
+		.session = r->caller.claims.session,
+		.key = row_uuid(r, 0, 0),
+		.analytics = str_eq(row_text(r, 0, 2), S("t")),
+		.expires_at = r->caller.claims.expires_at };
+	int64_t key_ends;
+
+	if (str_int(row_text(r, 0, 1), &key_ends))
+		g.expires_at = key_ends;
+	return g;
+}
+
+/* The channel is the path's last part. */
+static struct str
+channel_of(const struct req *r)
+{
+	const char *slash = strrchr(r->route->path, '/');
+
+	return str_from(slash + 1);
+}
+
+static enum err
+open_channel(struct req *r)
+{
+	const int64_t *since = r->state;
+	struct grant g = grant_of(r);
+	bool all = g.analytics && str_eq(channel_of(r), S("analytics"));
+
+	g.topic = all ? S("analytics") : arena_printf(r->a, "user:%s", g.user.text);
+	if (*since >= 0)
+		g.after = *since;
+	else if (!str_int(row_text(r, 0, all ? 4 : 3), &g.after))
+		return ERR_INTERNAL;
+	return res_socket(r, &g, arena_printf(r->a, "ws/%.*s", S_ARG(channel_of(r))));
+}
+
+/* GET /api/ws/{analytics,notifications,workflows}: begins with the caller's own topic, after ?since= or from now on. */
+enum err
+realtime_channel(struct req *r)
+{
+	struct socket_in in = { .since = -1 };
+	int64_t *since = arena_alloc(r->a, sizeof(*since));
+	enum err e;
+
+	if (!str_eq_nocase(req_param(r, "HTTP_UPGRADE"), S("websocket")))
+		return refuse(r, ERR_UPGRADE_REQUIRED, "This is a WebSocket: the request must ask for the upgrade.");
+	if ((e = query_bind(r, &in)) != ERR_OK)
+		return e;
+	if (r->caller.how == CALLER_NOBODY)
+		return realtime_nobody(r);
+	*since = in.since;
+	r->state = since;
+	return sql_realtime_open(r, open_channel, r->caller.key_hash);
+}
+
+/* The query goes along: it is Engine.IO's. */
+static struct str
+socketio_target(struct req *r)
+{
+	return r->query_string.n > 0 ? arena_printf(r->a, "socketio?%.*s", S_ARG(r->query_string))
+				     : S("socketio");
+}
+
+static enum err
+open_socketio(struct req *r)
+{
+	struct grant g = grant_of(r);
+
+	g.topic = arena_printf(r->a, "user:%s", g.user.text);
+	return res_socket(r, &g, socketio_target(r));
+}
+
+/* GET, POST /api/socket.io: Engine.IO's requests. One that nobody is known by may still say who it is in CONNECT. */
+enum err
+realtime_socketio(struct req *r)
+{
+	if (r->caller.how == CALLER_NOBODY)
+		return realtime_nobody(r);
+	return sql_realtime_open(r, open_socketio, r->caller.key_hash);
+}
+
+enum err
+realtime_nobody(struct req *r)
+{
+	struct grant g = { .topic = S("") };
+	bool is_socketio = str_eq(channel_of(r), S("socket.io"));
+
+	r->caller = (struct caller){ .how = CALLER_NOBODY };
+	return res_socket(r, &g,
+	    is_socketio ? socketio_target(r)
+			: arena_printf(r->a, "ws/%.*s", S_ARG(channel_of(r))));
+}
