@@ -8,8 +8,6 @@
 #include <millrace/arena.h>
 
 #define PLACES_MAX 50
-/* A place as text, with what parts it from the next. */
-#define PLACE_TEXT_MAX 60
 
 struct place {
 	char kind; /* 'a': an agent, 'u': a user */
