@@ -251,8 +251,10 @@ probe_take(struct session *s, struct ws *w, const struct packet *p)
 		s->probed = true;
 		ws_say(w, false, S("3probe"));
 		session_flush(s);
-	} else if (p && p->type == PACKET_UPGRADE && s->probed && !s->ending) {
+	} else if (p && p->type == PACKET_UPGRADE && s->probed) {
 		session_moves(s, w);
+		if (s->ending)
+			session_end(s, END_BY_US, WS_POLICY, "The session is over.");
 	} else {
 		ws_close(w, WS_POLICY, "This is not how an upgrade goes.");
 	}

@@ -390,7 +390,9 @@ session_close(struct session *s, unsigned code, const char *reason)
 		session_end(s, END_LOST, code, reason);
 		return;
 	}
-	drop_ws(&s->probe, code, reason);
+	/* A client that is about to move hears the last words where it goes. */
+	if (!s->probed)
+		drop_ws(&s->probe, code, reason);
 	session_rearm(s);
 }
 
