@@ -1,5 +1,6 @@
 # make			everything, into build/
 # make SAN=1		the same with AddressSanitizer and UBSan, into build/san/
+# make test-build	build/test/millrace-streamd, which has the modes that tests need (--conformance)
 # make check		the C unit tests and the prepared-statement check (./dev test runs everything)
 # make bench fuzz	benchmarks; the fuzz targets, a minute each
 # make install		DESTDIR and PREFIX as usual
@@ -41,10 +42,13 @@ LIB_LIBS = -lpq -ljson-c -lsodium -ljwt -lcrypto
 programs := $(if $(fcgi_src),millrace-fcgi) $(if $(streamd_src),millrace-streamd) $(if $(runner_src),millrace-runner) \
 	$(if $(extract_src),millrace-extract) $(if $(ctl_src),millracectl) $(if $(spawn_src),millrace-spawn)
 units := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
+# The build for tests adds modes of its own: always the one with sanitizers, and build/test without them.
+test_parts := $(call objects,$(wildcard tests/conformance/*.c))
 
-.PHONY: all check units bench fuzz install format lint clean
+.PHONY: all test-build check units bench fuzz install format lint clean
 all: $(programs:%=$(B)/%)
 units: $(units)
+test-build: $(B)/test/millrace-streamd
 
 queries := $(wildcard sql/queries/*/*.sql)
 generated := $(GEN)/sql_api.h $(GEN)/sql_runner.h $(GEN)/sql_stream.h $(GEN)/sql_admin.h $(GEN)/schemas.h
@@ -75,7 +79,11 @@ $(LIB): $(call objects,$(lib_src) $(GEN)/queries.c $(GEN)/migrations.c)
 $(B)/millrace-fcgi: $(call objects,$(fcgi_src)) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ -lfcgi $(LIB_LIBS)
-$(B)/millrace-streamd: $(call objects,$(streamd_src)) $(LIB)
+$(B)/millrace-streamd: $(call objects,$(streamd_src)) $(if $(SAN),$(test_parts)) $(LIB)
+	@echo '  LD $@'
+	@$(CC) $(LINK) -o $@ $^ -lhttp_parser -lwslay -lz $(LIB_LIBS)
+$(B)/test/millrace-streamd: $(call objects,$(streamd_src)) $(test_parts) $(LIB)
+	@mkdir -p $(@D)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ -lhttp_parser -lwslay -lz $(LIB_LIBS)
 $(B)/millrace-runner: $(call objects,$(runner_src)) $(LIB)

@@ -107,6 +107,11 @@ const struct command commands[] = {
 	{ "status", NULL, "", 0, 0, OPT(OPT_JSON), NEEDS_SCHEMA, false, status_run,
 	    "one screen: database, processes, queue, streams",
 	    "A process that has not been heard of for 15 seconds is stale: it hangs, or was killed.\n" },
+	{ "streamd", "handover", "", 0, 0, 0, NEEDS_SERVER, false, streamd_handover_run,
+	    "replace streamd by the program that is installed now",
+	    "The one that runs starts the new one and gives it the listening socket and every open\n"
+	    "connection: no stream and no WebSocket ends. Where the new one does not come, the old\n"
+	    "one goes on. Run it as root, or as the user that streamd runs as.\n" },
 	{ "queries", NULL, "", 0, 0, 0, NEEDS_CURRENT, false, queries_run,
 	    "check every statement of Millrace against the database",
 	    "Prepares them all and compares types; exits with 1 where one differs.\n" },

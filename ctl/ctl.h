@@ -115,6 +115,7 @@ int vault_rotate_run(struct ctl *c);
 int jobs_list_run(struct ctl *c);
 int jobs_retry_run(struct ctl *c);
 int status_run(struct ctl *c);
+int streamd_handover_run(struct ctl *c);
 int queries_run(struct ctl *c);
 int audit_verify_run(struct ctl *c);
 int config_run(struct ctl *c);

@@ -159,6 +159,21 @@ const struct route routes[] = {
 	{ M_POST,   "documents", AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_NONE,   "/api/documents/{id:uuid}/reindex", document_reindex,
 	    200, "Document", "Work through a document again",
 	    .idempotent = true },
+
+	/* Insight */
+	{ M_POST,   "insight",   AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_JSON,   "/api/leads",                       lead_create,
+	    201, "Lead", "Make a lead",
+	    .body = &lead_create_body, .snake = true, .idempotent = true },
+	{ M_GET,    "insight",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/leads",                       lead_list,
+	    200, "Lead[]", "The caller's leads, or those of ?status= or that hold ?q=, newest first",
+	    .query = &lead_list_query, .snake = true },
+	{ M_GET,    "insight",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/leads/{id:uuid}",             lead_show,
+	    200, "Lead", "A lead" },
+	{ M_PATCH,  "insight",   AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_JSON,   "/api/leads/{id:uuid}",             lead_change,
+	    200, "Lead", "Change any part of a lead; null clears",
+	    .body = &lead_change_body, .snake = true },
+	{ M_DELETE, "insight",   AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/leads/{id:uuid}",             lead_delete,
+	    204, NULL, "Delete a lead" },
 };
 /* clang-format on */
 const size_t n_routes = sizeof(routes) / sizeof(*routes);

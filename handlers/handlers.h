@@ -105,6 +105,14 @@ enum err document_delete(struct req *r);
 enum err document_reindex(struct req *r);
 enum err document_search(struct req *r);
 
+/* leads.c */
+extern const struct field_table lead_create_body, lead_change_body, lead_list_query;
+enum err lead_create(struct req *r);
+enum err lead_list(struct req *r);
+enum err lead_show(struct req *r);
+enum err lead_change(struct req *r);
+enum err lead_delete(struct req *r);
+
 /* realtime.c */
 extern const struct field_table socket_query;
 enum err realtime_channel(struct req *r);

@@ -63,7 +63,8 @@ realtime_channel(struct req *r)
 	enum err e;
 
 	if (!str_eq_nocase(req_param(r, "HTTP_UPGRADE"), S("websocket")))
-		return refuse(r, ERR_UPGRADE_REQUIRED, "This is a WebSocket: the request must ask for the upgrade.");
+		return refuse(r, ERR_UPGRADE_REQUIRED,
+		    "This is a WebSocket: the request must ask for the upgrade.");
 	if ((e = query_bind(r, &in)) != ERR_OK)
 		return e;
 	if (r->caller.how == CALLER_NOBODY)
@@ -107,6 +108,5 @@ realtime_nobody(struct req *r)
 
 	r->caller = (struct caller){ .how = CALLER_NOBODY };
 	return res_socket(r, &g,
-	    is_socketio ? socketio_target(r)
-			: arena_printf(r->a, "ws/%.*s", S_ARG(channel_of(r))));
+	    is_socketio ? socketio_target(r) : arena_printf(r->a, "ws/%.*s", S_ARG(channel_of(r))));
 }

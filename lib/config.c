@@ -262,6 +262,20 @@ config_load(bool secrets, bool providers)
 }
 
 void
+config_reveal(void)
+{
+	for (size_t i = 0; i < N_SETTINGS; i++) {
+		const char *value;
+
+		if (settings[i].kind != SECRET)
+			continue;
+		memcpy(&value, (const char *)&loaded + settings[i].offset, sizeof(value));
+		if (value && *value)
+			setenv(settings[i].name, value, 1);
+	}
+}
+
+void
 config_help(FILE *out)
 {
 	fputs("Settings, from the environment:\n", out);

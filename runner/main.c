@@ -107,6 +107,7 @@ run(void)
 	lease_start();
 	jwks_start();
 	sweep_start();
+	analytics_start();
 	vault_start();
 	queue_run();
 	log_info("giving back what runs");
@@ -114,6 +115,7 @@ run(void)
 	jwks_stop();
 	lease_stop();
 	vault_stop();
+	analytics_stop();
 	sweep_stop();
 	flusher_stop();
 	log_info("ended");

@@ -1,9 +1,10 @@
 /*
  * What the parts of the runner share: its name, its few database connections, its counters, the running jobs.
  *
- * Threads: main (queue.c: listens and claims), the heart (lease.c), the sweeper (sweep.c), the flusher (flusher.c), and one for each
- * running job. A struct job is written by its own thread; what others may touch is said below. A job's thread may wait for the
- * database (job_ask), for its unflushed events (outbox), and for a provider (http.c), and in each of these it hears job_stop.
+ * Threads: main (queue.c: listens and claims), the heart (lease.c), the sweeper (sweep.c), the publisher for `analytics` (analytics.c),
+ * the flusher (flusher.c), and one for each running job. A struct job is written by its own thread; what others may touch is said
+ * below. A job's thread may wait for the database (job_ask), for its unflushed events (outbox), and for a provider (http.c), and in
+ * each of these it hears job_stop.
  */
 #ifndef MILLRACE_RUNNER_H
 #define MILLRACE_RUNNER_H
@@ -171,6 +172,8 @@ void lease_start(void);
 void lease_stop(void);
 void sweep_start(void);
 void sweep_stop(void);
+void analytics_start(void);
+void analytics_stop(void);
 
 /* queue.c: claims until SIGTERM or SIGINT. */
 void queue_run(void);

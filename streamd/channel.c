@@ -197,7 +197,27 @@ gone(struct ws *w)
 	free(c);
 }
 
+static bool
+save(const struct ws *w, struct buf *out)
+{
+	const struct channel *c = w->own;
+	const struct subscription *s;
+
+	buf_printf(out,
+	    "\"kind\":\"channel\",\"channel\":%d,\"malformed\":%d,\"until_ms\":%lld,\"analytics\":%"
+	    "s,"
+	    "\"user\":\"%s\",\"session\":\"%s\",\"key\":\"%s\",\"subscriptions\":[",
+	    (int)c->kind, (int)c->malformed, (long long)c->ends_ms,
+	    c->person.analytics ? "true" : "false", c->person.user.text, c->person.session.text,
+	    c->person.key.text);
+	DL_FOREACH (c->subscriptions, s)
+		subscription_save(s, out, s == c->subscriptions);
+	buf_put(out, S("],"));
+	return true;
+}
+
 static const struct ws_app channel_app = {
+	.save = save,
 	.message = message,
 	.drained = drained,
 	.due_ms = due_ms,
@@ -255,4 +275,40 @@ channel_start(struct conn *conn, struct http_head *h, const struct grant *g, enu
 		ws_rearm(w);
 	}
 	ws_begin(w, h);
+}
+
+/* An id, or none. */
+static bool
+take_uuid(json_object *from, const char *name, struct uuid *out)
+{
+	struct str text = json_text(from, name);
+
+	return text.n == 0 || uuid_parse(text, out);
+}
+
+bool
+channel_restore(struct conn *conn, json_object *from)
+{
+	json_object *list = json_at(from, "subscriptions");
+	struct grant g = { .analytics = json_object_get_boolean(json_at(from, "analytics")) };
+	int64_t kind = json_int(from, "channel", CHANNEL_KINDS);
+	struct channel *c;
+
+	if (kind < 0 || kind >= CHANNEL_KINDS || !take_uuid(from, "user", &g.user) ||
+	    !take_uuid(from, "session", &g.session) || !take_uuid(from, "key", &g.key) ||
+	    !json_object_is_type(list, json_type_array))
+		return false;
+	c = channel_new(conn->server, &g, (enum channel_kind)kind);
+	c->ws = ws_restore(conn, from, &channel_app, c);
+	if (!c->ws) {
+		free(c);
+		return false;
+	}
+	c->ends_ms = json_int(from, "until_ms", 0);
+	c->malformed = (uint8_t)json_int(from, "malformed", 0);
+	person_enter(c->access, &c->person);
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		subscription_restore(c, json_object_array_get_idx(list, i));
+	ws_resume(c->ws, from);
+	return true;
 }

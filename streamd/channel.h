@@ -16,6 +16,7 @@ enum channel_kind { CHANNEL_ANALYTICS, CHANNEL_NOTIFICATIONS, CHANNEL_WORKFLOWS,
 
 /* "analytics" …; CHANNEL_KINDS where there is none of that name. */
 enum channel_kind channel_named(struct str name);
+restore_fn channel_restore;
 /* Makes the connection a channel's WebSocket, or refuses; takes `h` over as sse_start does. A grant without a user is closed with 1008
    after the handshake. */
 void channel_start(

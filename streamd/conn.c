@@ -8,6 +8,7 @@
 
 #include <millrace/arena.h>
 #include <millrace/config.h>
+#include <millrace/crypto.h>
 #include <millrace/log.h>
 
 #include "conn.h"
@@ -246,7 +247,8 @@ conn_close(struct conn *c)
 		return;
 	c->dead = true;
 	hub_leave(&c->sub);
-	c->kind->gone(c);
+	if (c->kind)
+		c->kind->gone(c);
 	loop_disarm(s->loop, &c->timer);
 	loop_watch(s->loop, &c->io, 0);
 	close(c->io.fd);
@@ -303,8 +305,8 @@ conn_ready(struct loop_fd *self, uint32_t events)
 		conn_flush(c);
 }
 
-void
-conn_open(struct server *s, int fd)
+struct conn *
+conn_adopt(struct server *s, int fd)
 {
 	struct conn *c = xmalloc(sizeof(*c));
 
@@ -317,6 +319,45 @@ conn_open(struct server *s, int fd)
 	c->queue = c->few;
 	stats.connections++;
 	DL_PREPEND(s->conns, c);
+	return c;
+}
+
+void
+conn_open(struct server *s, int fd)
+{
+	struct conn *c = conn_adopt(s, fd);
+
 	request_start(c);
 	loop_watch(s->loop, &c->io, EPOLLIN | EPOLLRDHUP);
+}
+
+/* Clocks are the system's, and good in another process. */
+void
+conn_save(const struct conn *c, struct buf *out)
+{
+	struct buf unsent = { .a = out->a };
+
+	for (uint16_t i = 0; i < c->n; i++)
+		buf_put(&unsent, (struct str){ c->queue[i]->bytes, c->queue[i]->len });
+	buf_printf(out, "\"ends_ms\":%lld,\"unsent\":", (long long)c->ends_ms);
+	buf_json(
+	    out, base64url(out->a, (struct str){ unsent.p + c->written, unsent.n - c->written }));
+}
+
+void
+conn_restore(struct conn *c, json_object *from)
+{
+	struct arena *a = arena_new();
+	struct str unsent;
+
+	c->ends_ms = json_int(from, "ends_ms", 0);
+	loop_watch(c->server->loop, &c->io, EPOLLIN | EPOLLRDHUP);
+	if (base64url_decode(a, json_text(from, "unsent"), &unsent) && unsent.n > 0) {
+		struct buffer *b = buffer_of(unsent);
+
+		conn_put(c, b);
+		buffer_drop(b);
+	}
+	conn_rearm(c);
+	arena_free(a);
 }

@@ -11,6 +11,7 @@
 #include <millrace/loop.h>
 
 #include "event.h"
+#include "handover.h"
 #include "hub.h"
 #include "server.h"
 
@@ -22,6 +23,8 @@ struct poll;
 
 /* What a connection is, beyond bytes. Those that are optional may be NULL. */
 struct conn_kind {
+	/* The state that another process can go on from (handover.h); optional. */
+	save_fn *save;
 	/* What the other side says; optional. */
 	void (*bytes)(struct conn *c, struct str bytes);
 	/* When something is due: loop_now's clock, 0 for never. */
@@ -53,6 +56,7 @@ struct conn {
 	struct buffer *few[CONN_FEW];
 	uint16_t n, room;
 	bool dirty, dead, closing, stalled;
+	bool moving; /* a successor has it */
 	uint32_t
 	    queued; /* bytes in the queue, with the part of its first that is written already */
 	uint32_t written; /* of its first */
@@ -72,6 +76,12 @@ struct conn *conn_of_sub(const struct sub *s);
 
 /* Takes over `fd`. */
 void conn_open(struct server *s, int fd);
+/* The same for one that was somebody's before: it is nothing yet, and a restore_fn makes it what it was. */
+struct conn *conn_adopt(struct server *s, int fd);
+/* What is the same for all kinds, for a handover: members of a JSON object, the first without a comma before it. */
+void conn_save(const struct conn *c, struct buf *out);
+/* Goes on; after its restore_fn. */
+void conn_restore(struct conn *c, json_object *from);
 /* May so many more bytes be queued? An empty queue takes anything. */
 bool conn_has_room(const struct conn *c, size_t len);
 /* Queues a reference to b; it is written at the turn's end. */

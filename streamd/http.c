@@ -200,9 +200,10 @@ http_head_feed(struct http_head *h, struct str bytes)
 		.on_message_complete = on_complete,
 	};
 	struct http_parse *parse = h->parse;
+	bool in_head = parse->in_head;
 	size_t took = http_parser_execute(&parse->parser, &settings, bytes.p, bytes.n);
 
-	if (parse->in_head)
+	if (in_head)
 		parse->taken += bytes.n;
 	if (HTTP_PARSER_ERRNO(&parse->parser) == HPE_HEADER_OVERFLOW || parse->too_large ||
 	    parse->taken > HEAD_MAX)

@@ -13,6 +13,8 @@
 
 #include "access.h"
 #include "engine.h"
+#include "handover.h"
+#include "main.h"
 #include "reader.h"
 #include "rooms.h"
 #include "server.h"
@@ -41,7 +43,9 @@ help(void)
 	       "the event log in PostgreSQL. It takes its listening socket by systemd's protocol "
 	       "(descriptor 3);\n"
 	       "only nginx may reach that socket, since who connects is believed.\n"
-	       "SIGTERM ends all streams resumably, and then us, within 5 seconds.\n");
+	       "A new process takes everything over from the one that runs: millracectl streamd\n"
+	       "handover starts one. SIGTERM ends all streams resumably, and then us, within 5\n"
+	       "seconds.\n");
 	config_help(stdout);
 }
 
@@ -149,9 +153,13 @@ serve(struct streamd *d, int fd)
 	d->seen.fire = seen_fires;
 	loop_arm(d->loop, &d->seen, 200);
 	loop_each_turn(d->loop, server_turn, &d->server);
-	server_start(&d->server, fd);
+	server_open(&d->server);
+	(void)takeover(&d->server, &fd);
+	server_start(&d->server, fd >= 0 ? fd : process_listener());
+	handover_open(&d->server);
 	log_info("ready");
 	loop_run(d->loop);
+	handover_close(&d->server);
 	loop_disarm(d->loop, &d->seen);
 	server_end(&d->server);
 	engine_free(d->server.engine);
@@ -167,10 +175,13 @@ main(int argc, char **argv)
 	struct streamd d = { 0 };
 	int fd;
 
+	if (streamd_test_mode && streamd_test_mode(argc, argv))
+		return 0;
 	options(argc, argv);
 	config_load(true, false);
 	log_open("streamd", log_level_named(config()->log_level));
-	fd = process_listener();
+	/* Where none is passed, a predecessor may have one. */
+	fd = getenv("LISTEN_FDS") ? process_listener() : -1;
 	raise_file_limit();
 	signal(SIGPIPE, SIG_IGN);
 	(void)process_started();

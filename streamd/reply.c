@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include <millrace/crypto.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
 
@@ -148,21 +149,46 @@ gone(struct conn *c)
 	c->reply = NULL;
 }
 
+static bool
+save(const struct conn *c, struct buf *out)
+{
+	const struct reply *r = c->reply;
+
+	buf_put(out, S("\"kind\":\"reply\",\"topic\":"));
+	buf_json(out, str_from(c->sub.topic->name));
+	buf_printf(out, ",\"sent\":%lld,\"no_body\":%s,\"request_id\":", (long long)c->sub.sent,
+	    r->no_body ? "true" : "false");
+	buf_json(out, str_from(r->request_id));
+	buf_put(out, S(",\"headers\":"));
+	buf_json(out, (struct str){ r->headers, r->headers_len });
+	buf_put(out, S(",\"timeout\":"));
+	buf_json(out, base64url(out->a, (struct str){ r->timeout->bytes, r->timeout->len }));
+	buf_put(out, S(","));
+	return true;
+}
+
 static const struct conn_kind reply_kind = {
-	.due_ms = due_ms, .due = due, .stop = stop, .gone = gone
+	.save = save, .due_ms = due_ms, .due = due, .stop = stop, .gone = gone
 };
+
+static struct reply *
+reply_alloc(struct str id, struct str headers, bool no_body)
+{
+	struct reply *r = xmalloc(sizeof(*r) + headers.n);
+
+	*r = (struct reply){ .headers_len = headers.n, .no_body = no_body };
+	memcpy(r->headers, headers.p, headers.n);
+	if (id.p && id.n < sizeof(r->request_id))
+		memcpy(r->request_id, id.p, id.n);
+	return r;
+}
 
 static struct reply *
 reply_new(const struct http_head *h, const struct grant *g, struct str headers)
 {
-	struct reply *r = xmalloc(sizeof(*r) + headers.n);
 	struct str id = g->request_id.p ? g->request_id : h->request_id;
+	struct reply *r = reply_alloc(id, headers, h->method == METHOD_HEAD);
 
-	*r = (struct reply){ .headers_len = headers.n };
-	memcpy(r->headers, headers.p, headers.n);
-	if (id.p && id.n < sizeof(r->request_id))
-		memcpy(r->request_id, id.p, id.n);
-	r->no_body = h->method == METHOD_HEAD;
 	if (g->timeout_body.p && g->timeout_status >= 200 && g->timeout_status <= 599)
 		r->timeout = answer_new(h->arena, &(struct answer){ .status = g->timeout_status,
 						      .headers = headers,
@@ -188,4 +214,25 @@ reply_start(struct conn *c, struct http_head *h, const struct grant *g)
 	conn_become(c, &reply_kind);
 	hub_join(c->server->hub, &c->sub, g->topic, g->after);
 	http_head_free(h);
+}
+
+bool
+reply_restore(struct conn *c, json_object *from)
+{
+	struct arena *a = arena_new();
+	struct str topic = json_text(from, "topic"), headers = json_text(from, "headers"), timeout;
+	bool good =
+	    topic.p && headers.p && base64url_decode(a, json_text(from, "timeout"), &timeout);
+
+	if (good) {
+		stats.connections_reply++;
+		c->reply = reply_alloc(json_text(from, "request_id"), headers,
+		    json_object_get_boolean(json_at(from, "no_body")));
+		c->reply->timeout = buffer_of(timeout);
+		c->sub.ops = &reply_sub;
+		conn_become(c, &reply_kind);
+		hub_join(c->server->hub, &c->sub, topic, json_int(from, "sent", 0));
+	}
+	arena_free(a);
+	return good;
 }

@@ -11,6 +11,7 @@
 
 struct http_head;
 
+restore_fn reply_restore;
 /* Makes the connection wait; frees `h` with all that g points to. */
 void reply_start(struct conn *c, struct http_head *h, const struct grant *g);
 

@@ -134,13 +134,15 @@ static const struct target {
 	struct str path;
 	bool (*known)(struct str rest);
 	bool (*fits)(const struct grant *g, struct str rest);
-	bool in_band, counts;
+	bool in_band;
+	bool posts; /* POST and OPTIONS, too */
+	bool counts;
 	void (*start)(struct conn *c, struct http_head *h, const struct grant *g);
 } targets[] = {
-	{ { "/_stream/run/", 13 }, is_uuid, is_of_path, false, false, sse_start },
-	{ { "/_stream/reply/", 15 }, is_uuid, is_of_path, false, false, reply_start },
-	{ { "/_stream/ws/", 12 }, is_channel, is_any, true, false, start_channel },
-	{ { "/_stream/socketio", 17 }, is_nothing, is_anybody, true, true, engine_request },
+	{ { "/_stream/run/", 13 }, is_uuid, is_of_path, false, false, false, sse_start },
+	{ { "/_stream/reply/", 15 }, is_uuid, is_of_path, false, false, false, reply_start },
+	{ { "/_stream/ws/", 12 }, is_channel, is_any, true, false, false, start_channel },
+	{ { "/_stream/socketio", 17 }, is_nothing, is_anybody, true, true, true, engine_request },
 };
 
 static const struct target *
@@ -175,7 +177,8 @@ request_go(struct conn *c)
 
 	if (!t)
 		refuse(c, ERR_NOT_FOUND, "There is no such stream.", S(""));
-	else if (h->method == METHOD_OTHER)
+	else if (h->method != METHOD_GET && h->method != METHOD_HEAD &&
+		 (!t->posts || h->method == METHOD_OTHER))
 		refuse(c, ERR_METHOD_NOT_ALLOWED, NULL, S("Allow: GET, HEAD\r\n"));
 	else if (!grant_fits(h, t, rest, &g))
 		refuse(c, ERR_BAD_REQUEST, "This request does not come from a worker.", S(""));
@@ -197,7 +200,10 @@ request_bytes(struct conn *c, struct str bytes)
 	case HTTP_MORE:
 		return;
 	case HTTP_READY:
-		request_go(c);
+		if (c->server->request)
+			c->server->request(c, c->head);
+		else
+			request_go(c);
 		return;
 	case HTTP_TOO_LARGE:
 		refuse(c, ERR_TOO_LARGE, "The request's head is too large.", S(""));

@@ -75,9 +75,15 @@ listener_ready(struct loop_fd *self, uint32_t events)
 }
 
 void
-server_start(struct server *s, int fd)
+server_open(struct server *s)
 {
 	s->scratch = arena_new();
+	s->listener.fd = -1;
+}
+
+void
+server_start(struct server *s, int fd)
+{
 	s->pause.fire = pause_fires;
 	s->listener = (struct loop_fd){ .fd = fd, .ready = listener_ready };
 	accepting(s, true);
@@ -118,11 +124,8 @@ reap(struct server *s)
 }
 
 void
-server_turn(void *server)
+server_flush(struct server *s)
 {
-	struct server *s = server;
-
-	/* Writing may find out that a reader is behind; the hub comes after. */
 	while (s->dirty) {
 		struct conn *c = s->dirty;
 
@@ -131,6 +134,15 @@ server_turn(void *server)
 		if (!c->dead)
 			conn_flush(c);
 	}
+}
+
+void
+server_turn(void *server)
+{
+	struct server *s = server;
+
+	/* Writing may find out that a reader is behind; the hub comes after. */
+	server_flush(s);
 	hub_turn(s->hub);
 	stats.topics = hub_topics(s->hub);
 	reap(s);
@@ -139,7 +151,7 @@ server_turn(void *server)
 }
 
 void
-server_end(struct server *s)
+server_drop_all(struct server *s)
 {
 	struct conn *c, *next;
 
@@ -148,5 +160,11 @@ server_end(struct server *s)
 	while (s->dirty)
 		s->dirty = s->dirty->dirty_next;
 	reap(s);
+}
+
+void
+server_end(struct server *s)
+{
+	server_drop_all(s);
 	arena_free(s->scratch);
 }

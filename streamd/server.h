@@ -12,6 +12,7 @@
 struct access;
 struct conn;
 struct engine;
+struct http_head;
 struct reader;
 
 struct server {
@@ -27,11 +28,19 @@ struct server {
 	struct conn *conns;
 	struct conn *dirty; /* have something to write */
 	struct conn *dead; /* to be freed at the turn's end */
+	/* Takes every whole request in the place of request.c's routes; NULL but in tests. */
+	void (*request)(struct conn *c, struct http_head *h);
 	bool stopping;
 };
 
-/* Starts accepting on `fd`; s is zero-initialised but for loop, hub, reader and access. */
+/* Gets ready; s is zero-initialised but for loop, hub, reader and access. */
+void server_open(struct server *s);
+/* Starts accepting on `fd`. */
 void server_start(struct server *s, int fd);
+/* Writes what can be written now. */
+void server_flush(struct server *s);
+/* Closes all connections at once. */
+void server_drop_all(struct server *s);
 /* Stops accepting, says goodbye to everyone, and stops the loop when all are gone or 5 s have passed. */
 void server_stop(struct server *s);
 /* Frees what is left; after the loop has stopped. */

@@ -1,6 +1,7 @@
 #include <time.h>
 
 #include <millrace/config.h>
+#include <millrace/crypto.h>
 
 #include "answer.h"
 #include "http.h"
@@ -8,6 +9,9 @@
 #include "stats.h"
 
 #define LAST_CHUNK "0\r\n\r\n"
+
+/* All come back when the process stops: over so long a time. */
+#define RETURN_MS 5000
 
 static const struct conn_kind sse_kind;
 
@@ -99,11 +103,39 @@ gone(struct conn *c)
 	stats.connections_sse--;
 }
 
+/* They come back one after the other. */
+static void
+stop(struct conn *c)
+{
+	struct arena *a = c->server->scratch;
+	uint16_t wait;
+	struct str text;
+	struct buffer *b;
+
+	random_bytes(&wait, sizeof(wait));
+	text = arena_printf(a, "retry: %d\n\n", 500 + wait % RETURN_MS);
+	b = buffer_of(arena_printf(a, "%zx\r\n%.*s\r\n", text.n, S_ARG(text)));
+	conn_put(c, b);
+	buffer_drop(b);
+	arena_reset(a);
+	sse_end(c);
+}
+
+static bool
+save(const struct conn *c, struct buf *out)
+{
+	buf_put(out, S("\"kind\":\"sse\",\"topic\":"));
+	buf_json(out, str_from(c->sub.topic->name));
+	buf_printf(out, ",\"sent\":%lld,", (long long)c->sub.sent);
+	return true;
+}
+
 static const struct conn_kind sse_kind = {
+	.save = save,
 	.due_ms = due_ms,
 	.due = due,
 	.drained = drained,
-	.stop = sse_end,
+	.stop = stop,
 	.gone = gone,
 };
 
@@ -153,4 +185,19 @@ sse_start(struct conn *c, struct http_head *h, const struct grant *g)
 	}
 	http_head_free(h);
 	c->head = NULL;
+}
+
+bool
+sse_restore(struct conn *c, json_object *from)
+{
+	struct str topic = json_text(from, "topic");
+
+	if (!topic.p)
+		return false;
+	stats.connections_sse++;
+	c->sub.ops = &sse_sub;
+	c->spoke_ms = loop_now(c->server->loop);
+	conn_become(c, &sse_kind);
+	hub_join(c->server->hub, &c->sub, topic, json_int(from, "sent", 0));
+	return true;
 }

@@ -12,6 +12,7 @@
 
 struct http_head;
 
+restore_fn sse_restore;
 /* Turns the connection into a stream; frees `h` with all that g points to. */
 void sse_start(struct conn *c, struct http_head *h, const struct grant *g);
 

@@ -307,3 +307,41 @@ subscriptions_check(struct channel *c)
 	}
 	arena_free(a);
 }
+
+/* One that is still being asked for is asked for again. */
+void
+subscription_save(const struct subscription *s, struct buf *out, bool first)
+{
+	buf_printf(out, "%s{\"first_form\":%s,\"joined\":%s,\"since\":%lld,\"sent\":%lld,",
+	    first ? "" : ",", s->first_form ? "true" : "false", s->sub.topic ? "true" : "false",
+	    (long long)s->since, (long long)s->sub.sent);
+	if (s->trend)
+		trend_save(s->trend, out);
+	buf_put(out, S("\"topic\":"));
+	buf_json(out, subscription_topic(s));
+	buf_put(out, S("}"));
+}
+
+void
+subscription_restore(struct channel *c, json_object *from)
+{
+	struct str topic = json_text(from, "topic");
+	struct trend *trend = topic.p && trend_is(topic) ? trend_restore(from) : NULL;
+	struct subscription *s;
+	struct arena *a;
+
+	if (!topic.p || topic.n > TOPIC_MAX)
+		return;
+	if (!json_object_get_boolean(json_at(from, "joined"))) {
+		subscription_add(c, topic, json_int(from, "since", -1), trend);
+		return;
+	}
+	a = arena_new();
+	s = subscription_new(c, topic, NULL);
+	s->first_form = json_object_get_boolean(json_at(from, "first_form"));
+	s->trend = trend;
+	hub_join(c->hub, &s->sub, trend ? trend_source(a, c) : topic, json_int(from, "sent", 0));
+	if (trend)
+		trend_start(s);
+	arena_free(a);
+}

@@ -52,6 +52,10 @@ void subscription_end(struct subscription *s);
 /* May they all stay? */
 void subscriptions_check(struct channel *c);
 
+/* One as an element of a JSON array, and back. */
+void subscription_save(const struct subscription *s, struct buf *out, bool first);
+void subscription_restore(struct channel *c, json_object *from);
+
 /* Tells the client what is wrong; code as in contract 1. `topic` may be absent. */
 void channel_error(struct channel *c, const char *code, const char *text, struct str topic);
 
@@ -69,6 +73,9 @@ void trend_start(struct subscription *s);
 /* An event that may have changed it. */
 void trend_event(struct subscription *s, const struct event *e);
 void trend_free(struct trend *t);
+/* Its params as members of a JSON object, each with its comma behind it; and back. */
+void trend_save(const struct trend *t, struct buf *out);
+struct trend *trend_restore(json_object *from);
 /* The topic whose events change it; the arena's or a literal. */
 struct str trend_source(struct arena *a, const struct channel *c);
 

@@ -3,6 +3,7 @@
 
 #include <sodium.h>
 
+#include <millrace/crypto.h>
 #include <millrace/json.h>
 
 #include "reader.h"
@@ -192,4 +193,29 @@ trend_event(struct subscription *s, const struct event *e)
 		return;
 	s->trend->stale = true;
 	go_on(s->trend);
+}
+
+void
+trend_save(const struct trend *t, struct buf *out)
+{
+	buf_printf(out,
+	    "\"start_date\":\"%s\",\"end_date\":\"%s\",\"aggregation\":\"%s\",\"series\":",
+	    t->start_date, t->end_date, t->aggregation);
+	buf_json(out, base64url(out->a, (struct str){ (const char *)t->sent, sizeof(t->sent) }));
+	buf_put(out, S(","));
+}
+
+struct trend *
+trend_restore(json_object *from)
+{
+	struct trend *t = trend_new(&(struct trend_in){ .start_date = json_text(from, "start_date"),
+	    .end_date = json_text(from, "end_date"),
+	    .aggregation = json_text(from, "aggregation") });
+	struct arena *a = arena_new();
+	struct str sent;
+
+	if (base64url_decode(a, json_text(from, "series"), &sent) && sent.n == sizeof(t->sent))
+		memcpy(t->sent, sent.p, sizeof(t->sent));
+	arena_free(a);
+	return t;
 }

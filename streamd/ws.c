@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include <millrace/config.h>
+#include <millrace/crypto.h>
 
 #include "answer.h"
 #include "deflate.h"
@@ -309,7 +310,22 @@ gone(struct conn *c)
 		ws_free(w);
 }
 
+static bool
+save(const struct conn *c, struct buf *out)
+{
+	const struct ws *w = c->ws;
+	struct str begun = w->in ? ws_in_begun(w->in) : S("");
+
+	if (w->close_sent || !w->app->save || !begun.p || !w->app->save(w, out))
+		return false;
+	buf_printf(out, "\"deflate_bits\":%u,\"begun\":", (unsigned)w->deflate_bits);
+	buf_json(out, base64url(out->a, begun));
+	buf_put(out, S(","));
+	return true;
+}
+
 static const struct conn_kind ws_kind = {
+	.save = save,
 	.bytes = bytes_came,
 	.due_ms = due_ms,
 	.due = due,
@@ -375,35 +391,45 @@ handshake_is_good(struct conn *c, struct http_head *h)
 	return false;
 }
 
+static struct ws *
+become(struct conn *c, const struct ws_app *app, void *own, uint8_t deflate_bits)
+{
+	struct ws *w = xmalloc(sizeof(*w));
+
+	*w = (struct ws){ .conn = c,
+		.app = app,
+		.own = own,
+		.heard_ms = loop_now(c->server->loop),
+		.deflate_bits = deflate_bits };
+	stats.connections_ws++;
+	c->ws = w;
+	conn_become(c, &ws_kind);
+	return w;
+}
+
 struct ws *
 ws_accept(
     struct conn *c, struct http_head *h, struct str headers, const struct ws_app *app, void *own)
 {
 	struct buf b = { .a = h->arena };
 	struct buffer *reply;
-	struct ws *w;
+	uint8_t bits = 0;
 
 	if (!handshake_is_good(c, h))
 		return NULL;
-	w = xmalloc(sizeof(*w));
-	*w =
-	    (struct ws){ .conn = c, .app = app, .own = own, .heard_ms = loop_now(c->server->loop) };
 	buf_put(&b, S("HTTP/1.1 101 Switching Protocols\r\n"
 		      "Upgrade: websocket\r\n"
 		      "Connection: Upgrade\r\n"));
 	accept_key(&b, str_trim(h->ws_key));
 	if (config()->ws_deflate)
-		w->deflate_bits = deflate_negotiate(&b, h->ws_extensions);
+		bits = deflate_negotiate(&b, h->ws_extensions);
 	buf_put(&b, headers);
 	buf_put(&b, S("\r\n"));
 	reply = buffer_of(buf_str(&b));
 	conn_put(c, reply);
 	buffer_drop(reply);
-	stats.connections_ws++;
 	stats.requests_ws++;
-	c->ws = w;
-	conn_become(c, &ws_kind);
-	return w;
+	return become(c, app, own, bits);
 }
 
 void
@@ -414,4 +440,23 @@ ws_begin(struct ws *w, struct http_head *h)
 	if (h->rest.n > 0 && !c->dead && !c->closing)
 		bytes_came(c, h->rest);
 	http_head_free(h);
+}
+
+struct ws *
+ws_restore(struct conn *c, json_object *from, const struct ws_app *app, void *own)
+{
+	int64_t bits = json_int(from, "deflate_bits", 0);
+
+	return bits == 0 || (bits >= 9 && bits <= 15) ? become(c, app, own, (uint8_t)bits) : NULL;
+}
+
+void
+ws_resume(struct ws *w, json_object *from)
+{
+	struct arena *a = arena_new();
+	struct str begun;
+
+	if (base64url_decode(a, json_text(from, "begun"), &begun) && begun.n > 0)
+		bytes_came(w->conn, begun);
+	arena_free(a);
 }

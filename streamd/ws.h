@@ -36,6 +36,8 @@ struct ws_app {
 	void (*stop)(struct ws *w);
 	/* It is closing, by whichever side: called once, and nothing after it. Frees `own`. */
 	void (*gone)(struct ws *w);
+	/* The application's part of a handover, `kind` in it; optional. */
+	bool (*save)(const struct ws *w, struct buf *out);
 	/* Bytes that a message may have, after inflating. */
 	size_t message_max;
 	/* Does the application watch over its peer itself? Else pings are sent, and a peer that is silent is closed. */
@@ -64,6 +66,11 @@ struct ws *ws_accept(
     struct conn *c, struct http_head *h, struct str headers, const struct ws_app *app, void *own);
 /* Hands over what came with the handshake and frees `h`. Last thing after ws_accept: `w` may be closed by it. */
 void ws_begin(struct ws *w, struct http_head *h);
+
+/* The same for a connection that was a WebSocket in another process (handover.h); NULL where what is said of it makes no sense. What it
+   had begun to say is read by ws_resume, once `own` is whole. */
+struct ws *ws_restore(struct conn *c, json_object *from, const struct ws_app *app, void *own);
+void ws_resume(struct ws *w, json_object *from);
 
 /* A finished frame of a whole message; one reference, the caller's. `deflate_bits` as in struct ws: what is compressed by it goes only to
    those with the same. Short or incompressible messages are left as they are. */

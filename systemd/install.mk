@@ -1,5 +1,5 @@
 # nginx's and systemd's files into DESTDIR; called by the Makefile's install.
-POOLS = system auth login account chat documents realtime
+POOLS = system auth login account chat documents insight realtime
 UNITDIR = /lib/systemd/system
 HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 D = $(DESTDIR)$(UNITDIR)
@@ -14,7 +14,7 @@ install:
 		chmod 644 $(D)/millrace-$$p@.service || exit 1; \
 	done
 	for u in millrace-streamd.service millrace-runner.service; do \
-		sed 's|/usr/lib/millrace/|$(PREFIX)/lib/millrace/|' $(HERE)$$u >$(D)/$$u && chmod 644 $(D)/$$u || exit 1; \
+		sed -e 's|/usr/lib/millrace/|$(PREFIX)/lib/millrace/|' -e 's|/usr/bin/|$(PREFIX)/bin/|' $(HERE)$$u >$(D)/$$u && chmod 644 $(D)/$$u || exit 1; \
 	done
 	install -m 644 $(HERE)millrace-streamd.socket $(D)/
 	for p in $(POOLS); do \

@@ -83,6 +83,9 @@ const struct config *config(void);
    API_JWT_SECRET, and `providers` whether it may hold provider keys: what it may not hold, it drops unread. */
 void config_load(bool secrets, bool providers);
 
+/* Puts the secrets that this process holds back into its environment: for exec of its own successor alone. */
+void config_reveal(void);
+
 /* Every setting with its default and meaning, for --help. */
 void config_help(FILE *out);
 

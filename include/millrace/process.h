@@ -11,6 +11,8 @@
 /* The listening socket passed by systemd or millrace-spawn (sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, descriptor 3), set
    non-blocking and close-on-exec; ends the process with a plain sentence where there is none. */
 int process_listener(void);
+/* Tells systemd something (sd_notify(3)), where it has asked to be told. */
+void process_notify(const char *state);
 /* This host's name; lives as long as the process. */
 const char *process_host(void);
 /* When this process started, RFC 3339. */

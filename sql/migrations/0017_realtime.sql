@@ -33,22 +33,22 @@ DROP FUNCTION topic_allowed(uuid, boolean, text);
 CREATE FUNCTION topic_allowed(caller uuid, analytics boolean, topic text) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public AS $$
 DECLARE
-	id text := (regexp_match($3, '^[a-z_]+:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$'))[1];
+	thing text := (regexp_match($3, '^[a-z_]+:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$'))[1];
 BEGIN
 	IF NOT EXISTS (SELECT FROM app_user u WHERE u.id = $1 AND u.disabled_at IS NULL) THEN
 		RETURN false;
 	ELSIF $3 IN ('analytics', 'lead_trends', 'conversation_trends') THEN
 		RETURN coalesce($2, false);
-	ELSIF id IS NULL THEN
+	ELSIF thing IS NULL THEN
 		RETURN false;
 	END IF;
 	CASE split_part($3, ':', 1)
 	WHEN 'user' THEN
-		RETURN id::uuid = $1;
+		RETURN thing::uuid = $1;
 	WHEN 'run' THEN
-		RETURN EXISTS (SELECT FROM run r WHERE r.id = topic_allowed.id::uuid AND r.owner_id = $1);
+		RETURN EXISTS (SELECT FROM run r WHERE r.id = thing::uuid AND r.owner_id = $1);
 	WHEN 'conversation' THEN
-		RETURN EXISTS (SELECT FROM conversation c WHERE c.id = topic_allowed.id::uuid AND c.owner_id = $1);
+		RETURN EXISTS (SELECT FROM conversation c WHERE c.id = thing::uuid AND c.owner_id = $1);
 	WHEN 'agent', 'process', 'workflow_run' THEN
 		RETURN EXISTS (SELECT FROM topic_owner o WHERE o.topic = $3 AND o.owner_id = $1);
 	ELSE
@@ -148,3 +148,173 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION trend_series FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION trend_series TO millrace_stream, millrace_api;
+
+-- Publishing what happens to rows: triggers put events into the outbox, and all of a transaction's are published together at its end.
+-- So locks on topics are taken last, once, and in the order of their names, whatever a transaction did before. Rows are taken out by
+-- the transaction that put them in: nobody ever sees another's, and none outlives a crash.
+CREATE UNLOGGED TABLE outbox (
+	n		bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	owner_id	uuid NOT NULL,
+	type		text NOT NULL,
+	data		json NOT NULL,
+	due		boolean NOT NULL DEFAULT false
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+ALTER TABLE outbox ENABLE ROW LEVEL SECURITY;
+
+-- What goes to `analytics`, which everybody publishes to: its lock, held until each commit is on disk, would make all chats wait for
+-- each other (measured: half as many a second). So it waits here, and the runner publishes it in batches, within a tenth of a second.
+CREATE TABLE outbox_analytics (
+	n		bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	type		text NOT NULL,
+	data		json NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- Publishes to `user:<owner>` when the transaction commits, and to what else such an event goes to, unless the owner is gone by then:
+-- `analytics` for leads, messages, conversations and subscriptions, `workflow_run:<id>` for a run's status. May be called at any point
+-- of a transaction; best from a trigger of the table that the event is about.
+CREATE FUNCTION publish_to_owner(owner uuid, type text, data json) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public AS $$
+	INSERT INTO outbox (owner_id, type, data) VALUES ($1, $2, $3)
+$$;
+REVOKE EXECUTE ON FUNCTION publish_to_owner FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION publish_to_owner TO millrace_api, millrace_runner;
+
+CREATE FUNCTION event_topics(owner uuid, type text, data json) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+	SELECT ARRAY['user:' || $1] || CASE WHEN $2 = 'workflow_status_update' THEN ARRAY['workflow_run:' || ($3 ->> 'workflow_run_id')] END
+$$;
+
+CREATE FUNCTION event_is_analytic(type text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+	SELECT $1 ~ '^(lead|subscription)_' OR $1 IN ('message_created', 'conversation_deleted')
+$$;
+
+-- In two steps, both at the transaction's end: the first only makes the second due, which so comes after every trigger that was
+-- deferred until here. Among these are those of the audit log, whose lock is taken before those on topics everywhere. The first row
+-- takes all the others along.
+CREATE FUNCTION outbox_publish() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off AS $$
+DECLARE
+	topics text[];
+	types text[];
+	datas text[];
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		UPDATE outbox o SET due = true WHERE o.n = NEW.n;
+		RETURN NULL;
+	ELSIF NOT EXISTS (SELECT FROM outbox o WHERE o.n = NEW.n) THEN
+		RETURN NULL;
+	END IF;
+	WITH mine AS MATERIALIZED (
+		DELETE FROM outbox o WHERE o.n >= NEW.n RETURNING *
+	), wanted AS MATERIALIZED (
+		SELECT * FROM mine m WHERE EXISTS (SELECT FROM app_user u WHERE u.id = m.owner_id)
+	), analytic AS (
+		INSERT INTO outbox_analytics (type, data) SELECT w.type, w.data FROM wanted w WHERE event_is_analytic(w.type) ORDER BY w.n
+	)
+	SELECT array_agg(t.name ORDER BY w.n), array_agg(w.type ORDER BY w.n), array_agg(w.data::text ORDER BY w.n) INTO topics, types, datas
+	FROM wanted w CROSS JOIN LATERAL unnest(event_topics(w.owner_id, w.type, w.data)) t (name);
+	IF topics IS NOT NULL THEN
+		PERFORM publish_many(topics, types, datas);
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER outbox_filled AFTER INSERT ON outbox DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW EXECUTE FUNCTION outbox_publish();
+CREATE CONSTRAINT TRIGGER outbox_due AFTER UPDATE ON outbox DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW EXECUTE FUNCTION outbox_publish();
+
+-- Publishes what waits for `analytics`, `most` events at most; returns how many. One at a time.
+CREATE FUNCTION outbox_analytics_publish(most int) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	topics text[];
+	types text[];
+	datas text[];
+BEGIN
+	IF NOT pg_try_advisory_xact_lock(hashtext('millrace.outbox_analytics')) THEN
+		RETURN 0;
+	END IF;
+	WITH taken AS (
+		DELETE FROM outbox_analytics o WHERE o.n IN (SELECT d.n FROM outbox_analytics d ORDER BY d.n LIMIT most) RETURNING *
+	)
+	SELECT array_agg('analytics'::text ORDER BY t.n), array_agg(t.type ORDER BY t.n), array_agg(t.data::text ORDER BY t.n)
+	INTO topics, types, datas FROM taken t;
+	RETURN CASE WHEN topics IS NULL THEN 0 ELSE publish_many(topics, types, datas) END;
+END $$;
+REVOKE EXECUTE ON FUNCTION outbox_analytics_publish FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION outbox_analytics_publish TO millrace_runner;
+
+-- What is published of rows, by the rows themselves, so that it is right however one changes.
+CREATE FUNCTION row_published() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	CASE TG_TABLE_NAME || ' ' || TG_OP
+	WHEN 'lead INSERT' THEN
+		PERFORM publish_to_owner(NEW.owner_id, 'lead_created', json_build_object('lead_id', NEW.id, 'user_id', NEW.owner_id,
+			'created_at', rfc3339(NEW.created_at)));
+	WHEN 'lead UPDATE' THEN
+		PERFORM publish_to_owner(NEW.owner_id, 'lead_updated', json_build_object('lead_id', NEW.id, 'user_id', NEW.owner_id,
+			'updated_at', rfc3339(now())));
+	WHEN 'lead DELETE' THEN
+		PERFORM publish_to_owner(OLD.owner_id, 'lead_deleted', json_build_object('lead_id', OLD.id, 'user_id', OLD.owner_id,
+			'deleted_at', rfc3339(now())));
+	WHEN 'message INSERT' THEN
+		PERFORM publish_to_owner(NEW.owner_id, 'message_created', json_build_object('conversation_id', NEW.conversation_id,
+			'message_id', NEW.id, 'user_id', NEW.owner_id, 'created_at', rfc3339(NEW.created_at)));
+	WHEN 'conversation DELETE' THEN
+		PERFORM publish_to_owner(OLD.owner_id, 'conversation_deleted', json_build_object('conversation_id', OLD.id,
+			'user_id', OLD.owner_id, 'deleted_at', rfc3339(now())));
+	WHEN 'notification INSERT' THEN
+		PERFORM publish_to_owner(NEW.owner_id, 'notification_created', json_build_object('id', NEW.id, 'notification_id', NEW.id,
+			'user_id', NEW.owner_id, 'notification_type', coalesce(NEW.metadata ->> 'type', 'general'), 'severity', NEW.severity,
+			'title', NEW.title, 'message', NEW.message, 'action_url', NEW.action_url, 'created_at', rfc3339(NEW.created_at),
+			'read', NEW.read, 'metadata', NEW.metadata));
+	END CASE;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER published AFTER INSERT OR DELETE ON lead FOR EACH ROW EXECUTE FUNCTION row_published();
+CREATE TRIGGER published_change AFTER UPDATE ON lead FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION row_published();
+CREATE TRIGGER published AFTER INSERT ON message FOR EACH ROW EXECUTE FUNCTION row_published();
+CREATE TRIGGER published AFTER DELETE ON conversation FOR EACH ROW EXECUTE FUNCTION row_published();
+DROP TRIGGER notification_published ON notification;
+DROP FUNCTION notification_published;
+CREATE TRIGGER published AFTER INSERT ON notification FOR EACH ROW EXECUTE FUNCTION row_published();
+
+CREATE OR REPLACE FUNCTION conversation_delete(conversation uuid) RETURNS TABLE (id uuid) LANGUAGE plpgsql AS $$
+BEGIN
+	DELETE FROM conversation c WHERE c.id = $1 RETURNING c.id INTO conversation_delete.id;
+	IF conversation_delete.id IS NULL THEN
+		PERFORM refuse(404, 'There is no such conversation.');
+	END IF;
+	RETURN NEXT;
+END $$;
+
+-- Of somebody who is erased, and of a thing that has a topic of its own and is deleted, the log keeps nothing. At the transaction's
+-- end: by then whoever was publishing about a row of theirs has committed, since the row's deletion waited for that.
+CREATE FUNCTION events_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	own text;
+BEGIN
+	IF TG_TABLE_NAME = 'app_user' THEN
+		own := 'user:' || OLD.id;
+		-- In the order of their way: what the runner is just publishing, it has published when we have waited for its row.
+		DELETE FROM outbox_analytics o WHERE o.data ->> 'user_id' = OLD.id::text;
+		DELETE FROM stream_event e WHERE e.topic = 'analytics' AND e.data ->> 'user_id' = OLD.id::text;
+	ELSE
+		own := OLD.topic;
+	END IF;
+	DELETE FROM stream_event e WHERE e.topic = own;
+	DELETE FROM topic t WHERE t.name = own;
+	RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER events_erased AFTER DELETE ON app_user DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW EXECUTE FUNCTION events_erased();
+CREATE CONSTRAINT TRIGGER events_erased AFTER DELETE ON topic_owner DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW EXECUTE FUNCTION events_erased();
+
+CREATE FUNCTION lead_json(l lead) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', l.id, 'user_id', l.owner_id, 'name', l.name, 'email', l.email, 'phone', l.phone,
+		'company', l.company, 'source', l.source, 'status', l.status, 'value', l.value, 'notes', l.notes, 'metadata', l.metadata,
+		'created_at', rfc3339(l.created_at), 'updated_at', rfc3339(l.updated_at))
+$$;
+
+INSERT INTO export_section (place, name, query) VALUES
+(110, 'leads', $q$SELECT id, 0::int8, lead_json(l)
+	FROM lead l WHERE owner_id = caller_id() AND id > $1 ORDER BY id LIMIT $3$q$);

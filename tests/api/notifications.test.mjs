@@ -91,8 +91,8 @@ test("a new one is published to its user, in the same transaction", async () => 
 		WHERE topic = 'user:${user.uid}' ORDER BY seq`)).trim().split("\n").map((l) => JSON.parse(l));
 	assert.deepEqual(events.map((e) => [e.seq, e.type]), [[1, "notification_created"], [2, "notification_created"]]);
 	const { data } = events[0];
-	assertKeys(data, ["notification_id", "user_id", "notification_type", "severity", "title", "message", "action_url", "created_at", "read", "metadata"]);
-	assert.deepEqual([data.notification_id, data.user_id, data.notification_type, data.severity, data.action_url, data.read],
-	    [id, user.uid, "lead", "success", "/x", false]);
+	assertKeys(data, ["id", "notification_id", "user_id", "notification_type", "severity", "title", "message", "action_url", "created_at", "read", "metadata"]);
+	assert.deepEqual([data.id, data.notification_id, data.user_id, data.notification_type, data.severity, data.action_url, data.read],
+	    [id, id, user.uid, "lead", "success", "/x", false]);
 	assert.deepEqual([events[1].data.notification_id, events[1].data.notification_type], [plain, "general"]);
 });

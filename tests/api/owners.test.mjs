@@ -26,7 +26,8 @@ async function belongings(user) {
 		c AS (INSERT INTO blob_chunk SELECT id, 0, 'wheel' FROM b)
 		INSERT INTO artifact (owner_id, conversation_id, run_id, name, version, mime_type, size, blob_id, call_id)
 		SELECT '${user.uid}', '${conversation}', '${run}', E'a\\r\\nX-Injected: yes\\r\\n"; b.txt', 1, 'text/plain', 5, b.id, 'c' FROM b RETURNING id`);
-	return { "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
+	const lead = assertStatus(await user.api.post("/api/leads", { name: "Ada" }), 201).json;
+	return { "/api/leads": lead.id, "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
 		"/api/notifications": notification, "/api/v1/user/dao": user.uid };
 }
 

@@ -22,7 +22,7 @@ import { until } from "./expect.mjs";
 const run = promisify(execFile);
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const DEV = join(ROOT, "dev");
-export const POOLS = ["system", "auth", "login", "account", "chat", "documents", "realtime"];
+export const POOLS = ["system", "auth", "login", "account", "chat", "documents", "insight", "realtime"];
 const ORIGIN = "https://app.example.com";
 
 async function isFree(port) {

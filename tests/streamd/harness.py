@@ -103,6 +103,7 @@ class Streamd:
     def start(self, wait=True):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("MILLRACE_", "API_", "OPENAI_", "PG", "LISTEN_"))}
         env["MILLRACE_DB"] = "host=%s dbname=millrace" % self.cluster.top
+        env["API_JWT_SECRET"] = "0123456789abcdef0123456789abcdef"
         env.update({"MILLRACE_" + k.upper(): str(v) for k, v in self.settings.items()})
 
         # LISTEN_PID has to be the daemon's own.

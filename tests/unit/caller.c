@@ -38,8 +38,9 @@ main(void)
 	CHECK("an administrator's route says so to the database",
 	    str_eq(asked(M_GET, NULL, AUTH_ADMIN, &admin), S("read")) && admin);
 	CHECK("the list of scopes", scopes_are_known("read") && scopes_are_known("write") &&
-					scopes_are_known("analytics:read") && !scopes_are_known("") &&
-					!scopes_are_known("READ") && !scopes_are_known("admin"));
+					scopes_are_known("analytics:read") &&
+					!scopes_are_known("") && !scopes_are_known("READ") &&
+					!scopes_are_known("admin"));
 	good = true;
 	for (size_t i = 0; i < n_routes; i++)
 		EACH(good, !routes[i].scope || scopes_are_known(routes[i].scope), "%s",

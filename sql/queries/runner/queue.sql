@@ -35,6 +35,11 @@ SELECT run_id, why FROM job_heartbeat($1, $2, $3);
 -- row: again int8, ended int8
 SELECT again, ended FROM job_sweep($1, $2, $3);
 
+-- name: runner_analytics_publish
+-- args: most int4
+-- row: published int8
+SELECT outbox_analytics_publish($1) AS published;
+
 -- name: runner_old_sweep
 -- args: event_hours int4
 -- row: sweep_old void

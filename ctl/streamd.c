@@ -1,0 +1,35 @@
+/* millracectl streamd: replace the streaming daemon without ending a stream. */
+#include "ctl.h"
+
+#include <unistd.h>
+
+#include <millrace/json.h>
+#include <millrace/move.h>
+
+/* Longer than streamd itself waits for its successor. */
+#define PATIENCE_S 30
+
+int
+streamd_handover_run(struct ctl *c)
+{
+	int socket = move_connect(), passed = -1, status = CTL_FAILED;
+	struct str text;
+	json_object *o = NULL;
+	const char *why;
+
+	if (socket < 0)
+		return ctl_fail("no streamd listens at %s.", move_path(c->a));
+	move_patience(socket, PATIENCE_S);
+	if (!move_send(socket, S("{\"handover\":true}"), -1) ||
+	    !move_receive(socket, c->a, &text, &passed) ||
+	    json_parse(c->a, text, &o, &why) != ERR_OK) {
+		(void)ctl_fail("streamd did not answer; its log says why.");
+	} else if (json_at(o, "ok")) {
+		puts("A new streamd has taken over.");
+		status = CTL_OK;
+	} else {
+		(void)ctl_fail("%s", arena_cstr(c->a, json_text(o, "error")));
+	}
+	close(socket);
+	return status;
+}

@@ -1,0 +1,15 @@
+/* The test build's --conformance mode: its settings, for the parts that serve it. */
+#ifndef TESTS_CONFORMANCE_H
+#define TESTS_CONFORMANCE_H
+
+#include "streamd/http.h"
+#include "streamd/ws.h"
+
+struct conformance {
+	int64_t ping_interval_ms, ping_timeout_ms;
+	int64_t max_payload; /* bytes */
+	int64_t connect_timeout_ms;
+};
+extern struct conformance conformance;
+
+#endif
