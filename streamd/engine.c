@@ -87,13 +87,13 @@ refuse(struct call *q, enum refusal why)
 		q->head->arena, "{\"code\":%d,\"message\":\"%s\"}", (int)why, refusals[why]));
 }
 
+/* What the reference has no word for goes in the API's error shape. */
 static void
-refuse_full(struct call *q)
+refuse_as(struct call *q, enum err e, const char *text, struct str headers)
 {
 	struct http_head *h = q->head;
 	struct buffer *b =
-	    answer_error(h->arena, ERR_OVERLOADED, "Too many streams are open; try again shortly.",
-		h->request_id, S("Retry-After: 5\r\n"), h->method == METHOD_HEAD);
+	    answer_error(h->arena, e, text, h->request_id, headers, h->method == METHOD_HEAD);
 
 	stats.requests_refused++;
 	conn_put(q->conn, b);
@@ -149,27 +149,38 @@ poll_gone(struct conn *c)
 	c->poll = NULL;
 }
 
+static bool
+poll_save(const struct conn *c, struct buf *out)
+{
+	const struct poll *p = c->poll;
+
+	buf_put(out, S("\"kind\":\"poll\",\"headers\":"));
+	buf_json(out, (struct str){ p->headers, p->n });
+	buf_put(out, S(","));
+	return p->session && session_save(p->session, out);
+}
+
 static const struct conn_kind poll_kind = {
+	.save = poll_save,
 	.due_ms = poll_due_ms,
 	.due = poll_due,
 	.stop = poll_stop,
 	.gone = poll_gone,
 };
 
+/* The connection waits for what the session will have to say. */
 static void
-poll_wait(struct call *q)
+poll_wait(struct session *s, struct conn *c, struct str headers)
 {
-	struct str headers = answer_grant_headers(q->head->arena, q->grant);
 	struct poll *p = xmalloc(sizeof(*p) + headers.n);
 
-	*p = (struct poll){ .session = q->session, .n = headers.n };
+	*p = (struct poll){ .session = s, .n = headers.n };
 	if (headers.n > 0)
 		memcpy(p->headers, headers.p, headers.n);
-	http_head_free(q->head);
-	q->conn->poll = p;
-	q->conn->ends_ms = 0;
-	q->session->poll = q->conn;
-	conn_become(q->conn, &poll_kind);
+	c->poll = p;
+	c->ends_ms = 0;
+	s->poll = c;
+	conn_become(c, &poll_kind);
 }
 
 static void
@@ -182,7 +193,8 @@ poll_come(struct call *q)
 		refuse(q, BAD_REQUEST);
 		return;
 	}
-	poll_wait(q);
+	poll_wait(s, q->conn, answer_grant_headers(q->head->arena, q->grant));
+	http_head_free(q->head);
 	if (!s->ending) {
 		session_flush(s);
 		return;
@@ -225,7 +237,7 @@ post_come(struct call *q)
 	bool good;
 
 	if (q->head->body.p && q->head->body.n > (size_t)config()->socketio_payload_max) {
-		answer_call(q, 413, TEXT_TYPE, S(""));
+		refuse_as(q, ERR_TOO_LARGE, NULL, S(""));
 		return;
 	}
 	s->holding = true;
@@ -318,8 +330,18 @@ ws_gone(struct ws *w)
 	}
 }
 
+static bool
+ws_save(const struct ws *w, struct buf *out)
+{
+	const struct session *s = w->own;
+
+	buf_put(out, S("\"kind\":\"engine\","));
+	return s && s->ws == w && session_save(s, out);
+}
+
 /* Its message_max is the setting's. */
 static struct ws_app engine_ws = {
+	.save = ws_save,
 	.message = ws_message,
 	.drained = ws_drained,
 	.stop = ws_stop,
@@ -431,7 +453,8 @@ handshake(struct call *q, struct str version)
 	else if (!str_eq(version, S("4")))
 		refuse(q, UNSUPPORTED_VERSION);
 	else if (server_is_full(q->conn->server))
-		refuse_full(q);
+		refuse_as(q, ERR_OVERLOADED, "Too many streams are open; try again shortly.",
+		    S("Retry-After: 5\r\n"));
 	else if (q->websocket)
 		open_websocket(q);
 	else
@@ -497,6 +520,62 @@ engine_request(struct conn *c, struct http_head *h, const struct grant *g)
 	engine_serve(c->server->engine, c, h, g);
 }
 
+/* ---------------------------------------------------------------- handover */
+
+bool
+engine_restore_ws(struct conn *c, json_object *from)
+{
+	struct session *s = session_restore(c->server->engine, from, false);
+	struct ws *w = s ? ws_restore(c, from, &engine_ws, s) : NULL;
+
+	if (s && !w)
+		session_end(s, END_LOST, WS_NORMAL, "");
+	if (!w)
+		return false;
+	s->ws = w;
+	ws_resume(w, from);
+	return true;
+}
+
+bool
+engine_restore_poll(struct conn *c, json_object *from)
+{
+	struct session *s = session_restore(c->server->engine, from, true);
+
+	if (!s)
+		return false;
+	poll_wait(s, c, json_text(from, "headers"));
+	session_flush(s);
+	return true;
+}
+
+bool
+engine_restore_session(struct server *s, json_object *from)
+{
+	return session_restore(s->engine, from, true) != NULL;
+}
+
+bool
+engine_save_sessions(
+    struct engine *e, struct arena *a, bool (*send)(void *arg, struct str state), void *arg)
+{
+	struct session *s, *next;
+	bool good = true;
+
+	HASH_ITER (hh, e->sessions, s, next) {
+		struct buf b = { .a = a };
+
+		if (s->ws || s->poll || !good)
+			continue;
+		buf_put(&b, S("{\"kind\":\"session\","));
+		if (!session_save(s, &b))
+			continue;
+		buf_put(&b, S("\"last\":true}"));
+		good = send(arg, buf_str(&b));
+	}
+	return good;
+}
+
 struct engine *
 engine_new(struct server *s, const struct engine_app *app, const void *upper)
 {
@@ -510,13 +589,19 @@ engine_new(struct server *s, const struct engine_app *app, const void *upper)
 }
 
 void
-engine_free(struct engine *e)
+engine_drop_all(struct engine *e)
 {
 	struct session *s, *next;
 
 	HASH_ITER (hh, e->sessions, s, next)
 		session_end(s, END_LOST, WS_GOING_AWAY, "");
 	engine_reap(e);
+}
+
+void
+engine_free(struct engine *e)
+{
+	engine_drop_all(e);
 	arena_free(e->in);
 	arena_free(e->out);
 	free(e);

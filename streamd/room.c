@@ -14,8 +14,8 @@ server_of(const struct member *m)
 /* ----------------------------------------------------------- what is said */
 
 /* The member's offset: its place in each room. */
-static struct str
-offset_of(struct arena *a, const struct member *m)
+struct str
+member_offset(struct arena *a, const struct member *m)
 {
 	struct buf b = { .a = a };
 	const struct room *r;
@@ -36,10 +36,10 @@ room_say_moved(struct member *m, const char *event, const struct place *place)
 {
 	struct arena *a = arena_new();
 
-	sio_emit(m->socket,
-	    &(struct sio_event){ .args = arena_printf(a, "[\"%s\",{\"room\":\"%.*s\"},\"%.*s\"]",
-				     event, S_ARG(place_room(a, place)), S_ARG(offset_of(a, m))),
-		.id = SIO_NO_ID });
+	sio_emit(m->socket, &(struct sio_event){
+				.args = arena_printf(a, "[\"%s\",{\"room\":\"%.*s\"},\"%.*s\"]",
+				    event, S_ARG(place_room(a, place)), S_ARG(member_offset(a, m))),
+				.id = SIO_NO_ID });
 	arena_free(a);
 }
 
@@ -107,7 +107,7 @@ event_packet(const struct member *m, const struct event *e, unsigned shape)
 {
 	struct engine *engine = sio_session(m->socket)->engine;
 	struct buf b = { .a = engine->out };
-	struct str offset = offset_of(engine->out, m);
+	struct str offset = member_offset(engine->out, m);
 
 	sio_put(&b, &(struct sio_packet){
 			.type = SIO_EVENT, .nsp = sio_namespace(m->socket), .id = SIO_NO_ID });

@@ -50,6 +50,8 @@ struct member {
 	bool overloaded; /* or could not be asked */
 };
 
+/* Its place in each room (place.h). */
+struct str member_offset(struct arena *a, const struct member *m);
 /* To the acknowledgement that was asked for: {"ok":true,"room":…}. */
 void member_ok(struct member *m, int64_t ack, const struct place *place);
 /* {"ok":false,"error":…,"code":…,"room":…} to the acknowledgement, or {"message":…,"code":…,"room":…} as an `error` event where none was

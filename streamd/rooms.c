@@ -351,7 +351,48 @@ gone(struct sio_socket *s)
 	engine_bury(sio_session(s)->engine, m);
 }
 
+/* ---------------------------------------------------------------- handover */
+
+static bool
+save(const struct sio_socket *s, struct buf *out)
+{
+	const struct member *m = s->own;
+	const struct room *r;
+
+	person_save(&m->person, out);
+	buf_printf(out, "\"ends_ms\":%lld,\"offset\":", (long long)m->ends_ms);
+	DL_FOREACH (m->rooms, r)
+		if (r->state != ROOM_JOINED || r->ask.access)
+			return false;
+	buf_json(out, member_offset(out->a, m));
+	buf_put(out, S(","));
+	return true;
+}
+
+static bool
+restore(struct sio_socket *s, json_object *from)
+{
+	struct member *m = xmalloc(sizeof(*m));
+	struct place places[PLACES_MAX];
+	int n = places_read(json_text(from, "offset"), places);
+
+	*m = (struct member){ .socket = s, .ends_ms = json_int(from, "ends_ms", 0) };
+	if (n < 0 || !person_restore(&m->person, from)) {
+		free(m);
+		return false;
+	}
+	s->own = m;
+	m->person.changed = changed;
+	m->token.done = token_answered;
+	person_enter(server_of(m)->access, &m->person);
+	for (int i = 0; i < n; i++)
+		room_join(room_new(m, &places[i], ROOM_ASKED, SIO_NO_ID), places[i].seq);
+	return true;
+}
+
 const struct sio_app rooms_app = {
+	.save = save,
+	.restore = restore,
 	.connect = connects,
 	.event = event,
 	.drained = drained,

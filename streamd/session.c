@@ -301,21 +301,31 @@ timer_fires(struct loop_timer *t)
 
 /* --------------------------------------------------- beginning and end */
 
-struct session *
-session_new(struct engine *e, bool polls)
+static struct session *
+session_add(struct engine *e, const char *name, bool polls)
 {
 	struct session *s = xmalloc(sizeof(*s));
-	unsigned char bytes[SID_LEN / 4 * 3];
 
 	*s = (struct session){ .engine = e, .polls = polls, .timer.fire = timer_fires };
-	random_bytes(bytes, sizeof(bytes));
-	memcpy(s->sid, base64url(e->out, (struct str){ (char *)bytes, sizeof(bytes) }).p, SID_LEN);
-	arena_reset(e->out);
+	memcpy(s->sid, name, SID_LEN);
 	s->beat_ms = loop_now(e->server->loop) + config()->socketio_ping_ms;
 	HASH_ADD(hh, e->sessions, sid, SID_LEN, s);
 	stats.sessions_socketio++;
 	if (polls)
 		stats.sessions_polling++;
+	return s;
+}
+
+struct session *
+session_new(struct engine *e, bool polls)
+{
+	unsigned char bytes[SID_LEN / 4 * 3];
+	struct session *s;
+
+	random_bytes(bytes, sizeof(bytes));
+	s = session_add(
+	    e, base64url(e->out, (struct str){ (char *)bytes, sizeof(bytes) }).p, polls);
+	arena_reset(e->out);
 	return s;
 }
 
@@ -395,6 +405,71 @@ session_close(struct session *s, unsigned code, const char *reason)
 		drop_ws(&s->probe, code, reason);
 	session_rearm(s);
 }
+
+/* ---------------------------------------------------------------- handover */
+
+bool
+session_save(const struct session *s, struct buf *out)
+{
+	const struct engine_app *app = s->engine->app;
+
+	if (s->ended || s->ending || s->probe || !app->save)
+		return false;
+	buf_printf(out, "\"sid\":\"%s\",", s->sid);
+	person_save(&s->who, out);
+	buf_printf(out,
+	    "\"who_ends_ms\":%lld,\"beat_ms\":%lld,\"pinged\":%s,\"patience\":%s,\"queue\":[",
+	    (long long)s->who_ends_ms, (long long)s->beat_ms, s->pinged ? "true" : "false",
+	    s->patience ? "true" : "false");
+	for (uint16_t i = 0; i < s->n; i++) {
+		buf_put(out, i > 0 ? S(",") : S(""));
+		buf_json(out, (struct str){ s->queue[i]->bytes, s->queue[i]->len });
+	}
+	buf_put(out, S("],"));
+	return app->save(s, out);
+}
+
+static bool
+restore_queue(struct session *s, json_object *list)
+{
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		json_object *o = json_object_array_get_idx(list, i);
+		struct buffer *b;
+
+		if (!json_object_is_type(o, json_type_string))
+			return false;
+		b = buffer_of((struct str){
+		    json_object_get_string(o), (size_t)json_object_get_string_len(o) });
+		queue_push(s, b);
+		buffer_drop(b);
+	}
+	return true;
+}
+
+struct session *
+session_restore(struct engine *e, json_object *from, bool polls)
+{
+	json_object *list = json_at(from, "queue");
+	struct str sid = json_text(from, "sid");
+	struct session *s;
+
+	if (sid.n != SID_LEN || session_find(e, sid) || !e->app->restore ||
+	    !json_object_is_type(list, json_type_array))
+		return NULL;
+	s = session_add(e, sid.p, polls);
+	s->who_ends_ms = json_int(from, "who_ends_ms", 0);
+	s->beat_ms = json_int(from, "beat_ms", s->beat_ms);
+	s->pinged = json_object_get_boolean(json_at(from, "pinged"));
+	s->patience = json_object_get_boolean(json_at(from, "patience"));
+	if (e->app->restore(s, from) && person_restore(&s->who, from) && restore_queue(s, list)) {
+		session_rearm(s);
+		return s;
+	}
+	session_end(s, END_LOST, WS_NORMAL, "");
+	return NULL;
+}
+
+/* ---------------------------------------------------------------- burying */
 
 void
 engine_reap(struct engine *e)

@@ -32,6 +32,10 @@ struct engine_app {
 	void (*due)(struct session *s);
 	/* It ends, by whichever side: called once, and nothing after it. Frees `own`, with engine_bury. */
 	void (*closed)(struct session *s);
+	/* For a handover: its state as members of a JSON object, each with its comma behind it (false: it cannot be moved now), and the
+	   session's, made again, from them; both optional. */
+	bool (*save)(const struct session *s, struct buf *out);
+	bool (*restore)(struct session *s, json_object *from);
 };
 
 /* All sessions of one application. */
@@ -75,6 +79,9 @@ struct session {
 
 /* Opens a session, which polls or is given its WebSocket next. */
 struct session *session_new(struct engine *e, bool polls);
+/* For a handover: a session's state, as save_fn (handover.h), and the session made again; NULL where what is said makes no sense. */
+bool session_save(const struct session *s, struct buf *out);
+struct session *session_restore(struct engine *e, json_object *from, bool polls);
 /* NULL where there is none. */
 struct session *session_find(struct engine *e, struct str sid);
 /* Packets that came over the session's transport. False: nothing more is taken from it. */

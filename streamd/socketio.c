@@ -448,7 +448,70 @@ closed(struct session *session)
 	engine_bury(session->engine, c);
 }
 
+/* ---------------------------------------------------------------- handover */
+
+static bool
+save(const struct session *session, struct buf *out)
+{
+	const struct sio_client *c = session->own;
+	const struct sio_socket *s;
+
+	if (c->partial || !app_of(c)->save)
+		return false;
+	buf_printf(out, "\"connect_by_ms\":%lld,\"sockets\":[", (long long)c->connect_by_ms);
+	DL_FOREACH (c->sockets, s) {
+		buf_put(out, s == c->sockets ? S("{\"nsp\":") : S(",{\"nsp\":"));
+		buf_json(out, sio_namespace(s));
+		buf_printf(out, ",\"id\":\"%s\",", s->id);
+		if (!s->connected || !app_of(c)->save(s, out))
+			return false;
+		buf_put(out, S("\"last\":true}"));
+	}
+	buf_put(out, S("],"));
+	return true;
+}
+
+static bool
+restore_socket(struct sio_client *c, json_object *from)
+{
+	struct str nsp = json_text(from, "nsp"), id = json_text(from, "id");
+	unsigned number = namespace_number(nsp);
+	struct sio_socket *s;
+
+	if (number == SIO_NAMESPACES_MAX || id.n != SID_LEN || find(c, nsp))
+		return false;
+	s = xmalloc(sizeof(*s));
+	*s = (struct sio_socket){ .client = c, .nsp = (uint8_t)number, .connected = true };
+	memcpy(s->id, id.p, SID_LEN);
+	if (!app_of(c)->restore(s, from)) {
+		free(s);
+		return false;
+	}
+	DL_APPEND(c->sockets, s);
+	return true;
+}
+
+static bool
+restore(struct session *session, json_object *from)
+{
+	json_object *list = json_at(from, "sockets");
+	struct sio_client *c = xmalloc(sizeof(*c));
+
+	*c = (struct sio_client){ .session = session,
+		.connect_by_ms = json_int(from, "connect_by_ms", 0) };
+	session->own = c;
+	if (!json_object_is_type(list, json_type_array) || !app_of(c)->restore)
+		return false;
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		if (!restore_socket(c, json_object_array_get_idx(list, i)))
+			return false;
+	look_for_namespace(c);
+	return true;
+}
+
 const struct engine_app socketio_app = {
+	.save = save,
+	.restore = restore,
 	.open = opened,
 	.message = message,
 	.drained = drained,

@@ -43,6 +43,9 @@ struct sio_app {
 	void (*due)(struct sio_socket *s);
 	/* The socket is no more: called once, and nothing after it. */
 	void (*gone)(struct sio_socket *s);
+	/* A handover, as in struct engine_app; both optional. */
+	bool (*save)(const struct sio_socket *s, struct buf *out);
+	bool (*restore)(struct sio_socket *s, json_object *from);
 };
 
 /* For engine_new, whose `upper` is a struct sio_app. */
