@@ -29,6 +29,7 @@ struct ws_in {
 	uint64_t fed, framed; /* bytes in all, and in the frames whose head has been read */
 	size_t fragments; /* of the message that has begun */
 	bool in_message;
+	bool empty_close; /* the peer has closed, without a code */
 	bool failed;
 	struct bytes begun;
 	struct bytes out;
@@ -101,11 +102,23 @@ on_frame(
 
 	(void)ctx;
 	in->framed += frame_len(f->payload_length);
+	if (f->opcode == WSLAY_CONNECTION_CLOSE)
+		in->empty_close = f->payload_length == 0;
 	if (wslay_is_ctrl_frame(f->opcode))
 		return;
 	in->in_message = !f->fin;
-	if (++in->fragments > FRAGMENTS_MORE + in->rules->message_max / 16)
+	if (++in->fragments > FRAGMENTS_MORE + in->rules->message_max / 64)
 		fail(in, WSLAY_CODE_MESSAGE_TOO_BIG);
+}
+
+static void flush(struct ws_in *in);
+
+/* A ping that came before the message is answered before what the message brings about. */
+static void
+say(struct ws_in *in, bool binary, struct str bytes)
+{
+	flush(in);
+	in->rules->message(in->arg, binary, bytes);
 }
 
 static void
@@ -138,7 +151,7 @@ on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg
 	if (m->opcode == WSLAY_TEXT_FRAME && compressed && !str_utf8(bytes))
 		fail(in, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA);
 	else
-		in->rules->message(in->arg, m->opcode == WSLAY_BINARY_FRAME, bytes);
+		say(in, m->opcode == WSLAY_BINARY_FRAME, bytes);
 }
 
 struct ws_in *
@@ -169,6 +182,20 @@ ws_in_free(struct ws_in *in)
 	free(in);
 }
 
+/* libwslay closes without a code where a frame's head or a close is wrong; a peer that closed without one is answered like that. */
+static void
+name_protocol_error(struct ws_in *in)
+{
+	static const char nameless[] = { '\x88', '\x00' },
+			  named[] = { '\x88', '\x02', '\x03', '\xea' };
+
+	if (in->empty_close || in->out.n < sizeof(nameless) ||
+	    memcmp(in->out.p + in->out.n - sizeof(nameless), nameless, sizeof(nameless)) != 0)
+		return;
+	in->out.n -= sizeof(nameless);
+	append(&in->out, named, sizeof(named));
+}
+
 /* What libwslay wants said: pongs, the answer to a close, a close of its own for what was wrong. */
 static void
 flush(struct ws_in *in)
@@ -176,6 +203,8 @@ flush(struct ws_in *in)
 	in->out.n = 0;
 	if (wslay_event_want_write(in->wslay) && wslay_event_send(in->wslay) != 0)
 		abort();
+	if (wslay_event_get_close_sent(in->wslay))
+		name_protocol_error(in);
 	if (in->out.n > 0)
 		in->rules->answer(in->arg, (struct str){ in->out.p, in->out.n },
 		    wslay_event_get_close_sent(in->wslay));

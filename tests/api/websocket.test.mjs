@@ -61,8 +61,7 @@ test("a bad token: the handshake succeeds, then 1008", async () => {
 
 test("the token's end closes, and so does the session's", async () => {
 	const user = await newUser(api), other = await newUser(api);
-	const { stdout } = await millrace.ctl("token", "mint", user.email);
-	const s = await new Socket(millrace, WORKFLOWS, { token: stdout.trim() }).open(), theirs = await open(WORKFLOWS, other);
+	const s = await open(WORKFLOWS, user), theirs = await open(WORKFLOWS, other);
 	await s.settled();
 	await millrace.psql(`UPDATE session SET revoked_at = now() WHERE user_id = '${user.uid}'`);
 	assert.deepEqual(await s.end(), { code: 1008, reason: "The session has ended." });
@@ -109,10 +108,10 @@ test("a message above 64 KiB closes with 1009, one of 64 KiB does not", async ()
 	const user = await newUser(api);
 	for (const perMessageDeflate of [false, true]) {
 		const s = await open(NOTIFICATIONS, user, { perMessageDeflate });
-		s.say(JSON.stringify({ type: "heartbeat", x: "y".repeat(65536 - 32) }).slice(0, 65535) + "}");
-		s.say(`{"type":"heartbeat","x":"${"y".repeat(65536 - 26)}"}`);
-		assert.equal((await s.type("heartbeat")).x.length, 65536 - 26);
-		s.say(`{"type":"heartbeat","x":"${"y".repeat(65536 - 25)}"}`);
+		const beat = (bytes) => `{"type":"heartbeat","x":"${"y".repeat(bytes - 27)}"}`;
+		s.say(beat(65536));
+		assert.equal((await s.type("heartbeat")).x.length, 65536 - 27);
+		s.say(beat(65537));
 		assert.equal((await s.end()).code, 1009);
 	}
 });
