@@ -1,5 +1,4 @@
 /* Socket.IO clients for tests: the official one, and Engine.IO by hand. */
-import { once } from "node:events";
 import { io } from "socket.io-client";
 import WebSocket from "ws";
 
@@ -73,8 +72,8 @@ export class Engine {
 		ws.said = [];
 		ws.on("message", (data, binary) => ws.said.push(binary ? data : data.toString()));
 		ws.on("error", () => {});
-		ws.ended = once(ws, "close");
-		await Promise.race([once(ws, "open"), ws.ended]);
+		ws.ended = new Promise((resolve) => { ws.on("close", (...args) => resolve(args)); });
+		await new Promise((resolve) => ws.on("open", resolve).on("close", resolve));
 		return ws;
 	}
 }
