@@ -1,7 +1,7 @@
 /*
  * JSON text (RFC 8259) that is checked and cut without being built: what a socket says may be a megabyte, and a tree of it many times
- * that. As strict as json_parse: UTF-8 is the caller's to have checked; at most JSON_DEPTH_MAX deep, no NUL and no half character in
- * any string.
+ * that. At most JSON_DEPTH_MAX deep; UTF-8 is the caller's to have checked. Escapes of NUL and of half characters pass, which json_parse
+ * refuses: they are for whoever reads the string.
  */
 #ifndef STREAMD_SCAN_H
 #define STREAMD_SCAN_H

@@ -220,7 +220,7 @@ test("a message that is none closes the WebSocket", async () => {
 	const bad = ["", "abc", "7", "2", "4", "4abc", "42{}", "42", "42[]", "42[null]", "42[\"disconnect\"]", "42abc[\"a\"]", "42[\"a\",]", `42["a",${deep}]`,
 		"42/custom,[\"a\"]", "41/custom", "40", "44{\"message\":\"x\"}", "451-[\"a\"", "450-[\"a\"]", "4511-[\"a\"]", "45-[\"a\"]", "451[\"a\"]",
 		"451-[\"a\",{\"_placeholder\":true,\"num\":1}]", "451-[\"a\",{\"_placeholder\":true,\"num\":-1}]", "499[\"a\"]", "429999999999999999999[\"a\"]",
-		`40/${"n".repeat(200)},`, "42[\"\\ud800\"]", "42[\"\\u0000\"]", Buffer.from([1, 2, 3])];
+		`40/${"n".repeat(200)},`, Buffer.from([1, 2, 3])];
 	for (const message of bad) {
 		const ws = await socket();
 		ws.send(message);

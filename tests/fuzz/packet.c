@@ -1,6 +1,6 @@
 /*
  * What Engine.IO and Socket.IO say. The first byte says how the rest is taken: a payload of packets, a message of Socket.IO, or JSON,
- * where scan.c and json_parse agree on what it is. What is read is written and read again the same.
+ * where scan.c and json_parse agree on what it is but for some escapes. What is read is written and read again the same.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -66,7 +66,9 @@ json(struct arena *a, struct str text)
 	scanned = scan_whole(text, 0);
 	assert(!taken || scanned);
 	assert(!scanned || taken || strcmp(why, "null") == 0 ||
-	       strcmp(why, "a number is not finite") == 0);
+	       strcmp(why, "a number is not finite") == 0 ||
+	       strcmp(why, "a string holds NUL") == 0 ||
+	       strcmp(why, "a string holds half a character") == 0);
 }
 
 int
