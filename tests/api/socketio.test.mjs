@@ -113,6 +113,37 @@ for (const transports of TRANSPORTS) {
 	});
 }
 
+test("a new streamd takes the sessions over: nobody is cut off, nothing is lost or told twice", async () => {
+	const user = await newUser(api), agent = await newAgent(user);
+	const sockets = await Promise.all(TRANSPORTS.map((transports) => connected(millrace, user, { transports })));
+	const admin = sockets[0].io.socket("/admin", { auth: { token: user.token } });
+	await next(admin, "connect");
+	sockets.push(admin);
+	await until(() => sockets[2].io.engine.transport.name === "websocket", "the upgrade");
+	let lost = 0, n = 0;
+	for (const socket of sockets) {
+		socket.on("disconnect", () => lost++);
+		await join(socket, room(user));
+	}
+	await join(sockets[1], `agent_${agent}`);
+	const heard = sockets.map(hear);
+	for (let round = 0; round < 3; round++) {
+		await publish(topic(user), "task_update", { n: n++ });
+		const { stdout } = await millrace.ctl("streamd", "handover");
+		assert.match(stdout, /has taken over/);
+		await publish(topic(user), "task_update", { n: n++ });
+		await publish(`agent:${agent}`, "agent_status", { n: round });
+	}
+	await until(() => heard.every((h) => numbers(h, "task_update").length >= n), "all events");
+	await sleep(2000);
+	assert.equal(lost, 0);
+	for (const h of heard)
+		assert.deepEqual(numbers(h, "task_update"), [...Array(n).keys()]);
+	assert.deepEqual(numbers(heard[1], "agent_status"), [0, 1, 2]);
+	for (const socket of sockets)
+		assert.equal((await leave(socket, room(user))).ok, true);
+});
+
 test("what comes while a client moves to a WebSocket is neither lost nor told twice", async () => {
 	const user = await newUser(api);
 	for (let round = 0; round < 3; round++) {

@@ -10,29 +10,21 @@
  * ~NUMBER.NUMBER~ in a `data:` line; what it was sent at and when it came is kept. The result is JSON on standard output; times
  * are in microseconds of the real-time clock.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <http_parser.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 
 #include <millrace/arena.h>
 #include <millrace/log.h>
+
+#include "net.h"
 
 #define LINE_MAX_LEN 8192
 
@@ -50,8 +42,7 @@ struct stamp {
 };
 
 struct conn {
-	int fd;
-	SSL *ssl;
+	struct wire wire;
 	http_parser parser;
 	struct outcome *now; /* the request under way, or NULL */
 	bool begun; /* its head is here */
@@ -69,11 +60,7 @@ static struct {
 	bool hold, late;
 } option = { .n_connections = 1, .n_requests = 1, .seconds = 120 };
 
-static struct {
-	char *bytes;
-	char **text;
-	size_t n;
-} requests;
+static struct records requests;
 
 static SSL_CTX *tls;
 static int set;
@@ -83,15 +70,6 @@ static size_t n_started, n_ended, n_begun;
 static struct stamp *stamps;
 static size_t n_stamps, stamps_room;
 static size_t n_reconnects;
-
-static int64_t
-clock_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 /* -- what comes -- */
 
@@ -176,67 +154,15 @@ static const http_parser_settings parsing = {
 
 /* -- connections -- */
 
-static int
-dial_unix(const char *path)
-{
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (strlen(path) >= sizeof(to.sun_path))
-		die("the path is too long: %s", path);
-	memcpy(to.sun_path, path, strlen(path) + 1);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
-		die("cannot connect to %s: %s", path, strerror(errno));
-	return fd;
-}
-
-/* All servers here are on this host: 127.0.0.1 and the port of HOST:PORT. */
-static int
-dial_tcp(const char *address)
-{
-	const char *colon = strrchr(address, ':');
-	struct sockaddr_in to = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-
-	if (!colon)
-		die("not HOST:PORT: %s", address);
-	to.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
-	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
-		die("cannot connect to %s: %s", address, strerror(errno));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	return fd;
-}
-
 static void
 conn_open(struct conn *c)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
 
-	if (strncmp(option.to, "unix:", 5) == 0)
-		c->fd = dial_unix(option.to + 5);
-	else
-		c->fd = dial_tcp(option.to);
-	if (tls) {
-		c->ssl = SSL_new(tls);
-		SSL_set_fd(c->ssl, c->fd);
-		if (SSL_connect(c->ssl) != 1)
-			die("TLS: %s", ERR_reason_error_string(ERR_get_error()));
-	}
-	fcntl(c->fd, F_SETFL, O_NONBLOCK);
-	epoll_ctl(set, EPOLL_CTL_ADD, c->fd, &ev);
+	wire_open(&c->wire, option.to, tls);
+	epoll_ctl(set, EPOLL_CTL_ADD, c->wire.fd, &ev);
 	http_parser_init(&c->parser, HTTP_RESPONSE);
 	c->parser.data = c;
-}
-
-static void
-conn_close(struct conn *c)
-{
-	if (c->ssl)
-		SSL_free(c->ssl);
-	c->ssl = NULL;
-	close(c->fd);
-	c->fd = -1;
 }
 
 static void
@@ -250,25 +176,6 @@ give_back(struct conn *c)
 	idle = c;
 }
 
-/* Bytes read; 0 at the end of the connection, -1 where there is nothing now. */
-static ssize_t
-conn_read(struct conn *c, char *to, size_t room)
-{
-	ssize_t n;
-
-	if (c->ssl) {
-		int got = SSL_read(c->ssl, to, (int)room);
-
-		if (got > 0)
-			return got;
-		return SSL_get_error(c->ssl, got) == SSL_ERROR_WANT_READ ? -1 : 0;
-	}
-	n = recv(c->fd, to, room, 0);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? -1 : 0;
-	return n;
-}
-
 static void
 conn_ended(struct conn *c)
 {
@@ -276,7 +183,7 @@ conn_ended(struct conn *c)
 
 	if (waiting && c->begun && !c->now->end)
 		http_parser_execute(&c->parser, &parsing, NULL, 0);
-	conn_close(c);
+	wire_close(&c->wire);
 	if (waiting)
 		give_back(c);
 }
@@ -287,7 +194,7 @@ conn_ready(struct conn *c)
 	static char bytes[65536];
 	ssize_t n;
 
-	while (c->fd >= 0 && (n = conn_read(c, bytes, sizeof(bytes))) >= 0) {
+	while (c->wire.fd >= 0 && (n = wire_read(&c->wire, bytes, sizeof(bytes))) >= 0) {
 		if (n == 0 || !c->now ||
 		    http_parser_execute(&c->parser, &parsing, bytes, (size_t)n) != (size_t)n) {
 			conn_ended(c);
@@ -296,7 +203,7 @@ conn_ready(struct conn *c)
 		if (!c->now->end)
 			continue;
 		if (!http_should_keep_alive(&c->parser))
-			conn_close(c);
+			wire_close(&c->wire);
 		give_back(c);
 	}
 }
@@ -305,11 +212,7 @@ conn_ready(struct conn *c)
 static void
 conn_send(struct conn *c, const char *text)
 {
-	size_t n = strlen(text);
-	bool sent = c->ssl ? SSL_write(c->ssl, text, (int)n) == (int)n
-			   : send(c->fd, text, n, MSG_NOSIGNAL) == (ssize_t)n;
-
-	if (!sent)
+	if (!wire_write(&c->wire, text, strlen(text)))
 		conn_ended(c);
 }
 
@@ -322,7 +225,7 @@ start_one(int64_t due)
 	struct outcome *o = &outcomes[n_started];
 
 	idle = c->next_free;
-	if (c->fd < 0) {
+	if (c->wire.fd < 0) {
 		conn_open(c);
 		n_reconnects++;
 	}
@@ -411,26 +314,6 @@ report(double opened_s, double took_s)
 }
 
 static void
-read_requests(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	size_t n;
-
-	if (fd < 0 || fstat(fd, &st) != 0 || st.st_size == 0)
-		die("cannot read %s", path);
-	n = (size_t)st.st_size;
-	requests.bytes = xmalloc(n + 1);
-	requests.bytes[n] = '\0';
-	if (read(fd, requests.bytes, n) != (ssize_t)n)
-		die("cannot read %s", path);
-	close(fd);
-	requests.text = xmalloc((n + 1) * sizeof(char *));
-	for (char *p = requests.bytes; p < requests.bytes + n; p += strlen(p) + 1)
-		requests.text[requests.n++] = p;
-}
-
-static void
 options(int argc, char **argv)
 {
 	static const struct option known[] = {
@@ -470,38 +353,24 @@ options(int argc, char **argv)
 		die("usage: client --to HOST:PORT|unix:PATH [options] FILE");
 }
 
-static void
-tls_start(void)
-{
-	tls = SSL_CTX_new(TLS_client_method());
-	if (SSL_CTX_load_verify_locations(tls, option.cert, NULL) != 1)
-		die("cannot read the certificate %s", option.cert);
-	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
-	/* one small read buffer a connection is enough, and a token does not wait for another */
-	SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
-}
-
 int
 main(int argc, char **argv)
 {
-	struct rlimit files;
 	int64_t start = clock_us(), opened;
 	struct conn *conns;
 
 	log_open("client", LOG_INFO);
 	options(argc, argv);
-	getrlimit(RLIMIT_NOFILE, &files);
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
-	read_requests(argv[optind]);
+	files_raise();
+	requests = records_read(argv[optind]);
 	if (option.cert)
-		tls_start();
+		tls = tls_client(option.cert);
 	set = epoll_create1(EPOLL_CLOEXEC);
 	outcomes = xmalloc(option.n_requests * sizeof(*outcomes));
 	memset(outcomes, 0, option.n_requests * sizeof(*outcomes));
 	conns = xmalloc((size_t)option.n_connections * sizeof(*conns));
 	for (int i = 0; i < option.n_connections; i++) {
-		conns[i] = (struct conn){ .fd = -1 };
+		conns[i] = (struct conn){ .wire.fd = -1 };
 		if (!option.late)
 			conn_open(&conns[i]);
 		conns[i].next_free = idle;

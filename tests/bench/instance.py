@@ -1,10 +1,13 @@
 """An instance of Millrace of its own for measuring, made by ./dev, and what can be asked of it: users, SQL, its processes, their
 memory and processor time."""
 import atexit
+import base64
+import hmac
 import http.client
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -19,7 +22,10 @@ BUILD = os.path.join(ROOT, "build", "bench")
 PGBIN = os.environ.get("MILLRACE_DEV_PGBIN", "/usr/lib/postgresql/15/bin")
 POOLS = ["system", "auth", "login", "account", "chat", "documents", "insight", "realtime"]
 TICK = os.sysconf("SC_CLK_TCK")
-PROGRAMS = ["client", "provider", "publish"]
+PROGRAMS = {
+    "client": ["client", "net"], "provider": ["provider"], "publish": ["publish", "events", "net"],
+    "fanout": ["fanout", "subscriber", "publisher", "ws", "events", "net"],
+}
 BIN = os.environ.get("MILLRACE_DEV_BIN", ROOT + "/build")
 
 # Nothing of a benchmark is limited by a setting that is there against abuse.
@@ -57,8 +63,18 @@ LOCATIONS = """
 PEER = "proxy_http_version 1.1;\nproxy_set_header Connection \"\";\n"
 
 
-def free_ports(n, first=9000, last=9049):
-    found = []
+def file_limit():
+    """As many descriptors as the units give streamd, where the machine lets us; for us too."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    files = 262144 if hard == resource.RLIM_INFINITY else min(hard, 262144)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return files
+
+
+def free_ports(n):
+    """Of the fifty from MILLRACE_TEST_PORTS on, or from 9000."""
+    first = int(os.environ.get("MILLRACE_TEST_PORTS", "9000"))
+    last, found = first + 49, []
     for port in range(first, last + 1):
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -76,9 +92,9 @@ def compile_programs():
     """Ours in C, against the library that make has built."""
     os.makedirs(BUILD, exist_ok=True)
     include = subprocess.run(["pg_config", "--includedir"], check=True, capture_output=True, text=True).stdout.strip()
-    for name in PROGRAMS:
+    for name, parts in PROGRAMS.items():
         subprocess.run(["gcc", "-std=c17", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-I" + ROOT + "/include",
-                        "-isystem", include, "-o", os.path.join(BUILD, name), os.path.join(BENCH, name + ".c"),
+                        "-isystem", include, "-o", os.path.join(BUILD, name), *[os.path.join(BENCH, part + ".c") for part in parts],
                         ROOT + "/build/libmillrace.a", "-pthread", "-lhttp_parser", "-lssl", "-lcrypto", "-lpq", "-ljson-c",
                         "-lsodium", "-ljwt"], check=True)
 
@@ -87,12 +103,33 @@ def program(name):
     return os.path.join(BUILD, name)
 
 
+class Missing(Exception):
+    """A peer cannot be had here; says which and why."""
+
+
+def npm_peer(name, node, env):
+    """The directory of a peer with what it needs installed: peers/NAME, copied."""
+    if not node:
+        raise Missing("Node: left out (%s), there is no Node 20 and none could be installed" % name)
+    path, source = os.path.join(BUILD, "peers", name), os.path.join(BENCH, "peers", name)
+    os.makedirs(path, exist_ok=True)
+    for file in os.listdir(source):
+        if os.path.isfile(os.path.join(source, file)):
+            shutil.copy(os.path.join(source, file), path)
+    if not os.path.isdir(path + "/node_modules"):
+        got = subprocess.run(["npm", "ci", "--silent", "--no-fund", "--no-audit"], cwd=path, env=env, capture_output=True, text=True)
+        if got.returncode != 0:
+            raise Missing("Node: left out (%s), npm could not install it: %s" % (name, got.stderr.strip()[-200:]))
+    return path
+
+
 class Instance:
     """Started by the constructor; stopped and removed when the process ends."""
 
     def __init__(self, settings=None):
-        ports = free_ports(6)
-        self.port, self.plain, self.tls, self.node, self.fastapi, self.provider = ports
+        ports = free_ports(12)
+        self.port, self.plain, self.tls, self.node, self.fastapi, self.provider = ports[:6]
+        self.fanout_ports = ports[6:]
         self.dir = tempfile.mkdtemp(prefix="millrace-bench-")
         os.chmod(self.dir, 0o755)
         bin_dir = os.path.join(self.dir, "bin")      # a copy: a build in the tree meanwhile changes nothing
@@ -126,6 +163,8 @@ class Instance:
         path = self.dir + "/nginx/conf/nginx.conf"
         with open(path) as f:
             text = f.read().rstrip()
+        # both ends of each connection that is passed on, on whichever process
+        text = re.sub(r"worker_connections \d+", "worker_connections %d" % (file_limit() - 256), text)
         servers = SERVERS % dict(vars(self), locations=LOCATIONS)
         with open(path, "w") as f:
             f.write(text[:text.rindex("}")] + servers + "}\n")
@@ -170,6 +209,20 @@ class Instance:
             user = json.loads(text)
             made.append((user["uid"], user["token"]))
         c.close()
+        return made
+
+    def signed_in(self, n):
+        """n new users, made without asking anybody: (id, session, token) of each."""
+        secret, now = self.secret().encode(), int(time.time())
+        rows = self.sql("WITH u AS (INSERT INTO app_user (email, display_name) SELECT gen_random_uuid() || '@example.org', 'Listener' "
+                        "FROM generate_series(1, %d) RETURNING id) INSERT INTO session (user_id, expires_at) "
+                        "SELECT id, now() + interval '1 day' FROM u RETURNING user_id, id" % n)
+        made = []
+        for row in rows.splitlines():
+            user, session = row.split("|")
+            claims = {"iss": "millrace", "sub": user, "sid": session, "iat": now, "exp": now + 86400}
+            text = ".".join(base64url(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+            made.append((user, session, text + "." + base64url(hmac.digest(secret, text.encode(), "sha256"))))
         return made
 
     # ------------------------------------------------------------- processes
@@ -218,6 +271,10 @@ class Instance:
         rows = self.sql("SELECT application_name, count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' "
                         "AND usename LIKE 'millrace%' GROUP BY 1 ORDER BY 1")
         return {name: int(n) for name, n in (line.rsplit("|", 1) for line in rows.splitlines())}
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def children(pid):

@@ -12,36 +12,14 @@
 #include <string.h>
 #include <time.h>
 
-#include <libpq-fe.h>
-
 #include <millrace/arena.h>
 #include <millrace/log.h>
 
+#include "events.h"
+#include "net.h"
+
 static char **topics;
 static size_t n_topics;
-
-static int64_t
-clock_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-static void
-must(PGconn *db, PGresult *res)
-{
-	if (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)
-		die("%s", PQerrorMessage(db));
-	PQclear(res);
-}
-
-static void
-command(PGconn *db, const char *text)
-{
-	must(db, PQexecParams(db, text, 0, NULL, NULL, NULL, NULL, 0));
-}
 
 static void
 read_topics(const char *path)
@@ -65,25 +43,14 @@ read_topics(const char *path)
 static void
 send_batch(PGconn *db, size_t batch, size_t first, size_t size)
 {
-	struct arena *a = arena_new();
-	struct buf names = { .a = a }, types = { .a = a }, data = { .a = a };
-	const char *values[3];
+	struct event_text *e = xmalloc((size + 1) * sizeof(*e));
+	char data[64];
 
-	for (size_t i = 0; i < size; i++) {
-		buf_printf(&names, "%s%s", i ? "," : "{", topics[(first + i) % n_topics]);
-		buf_printf(&types, "%stoken", i ? "," : "{");
-		buf_printf(&data, "%s\"{\\\"content\\\":\\\"~%zu~ and some words\\\"}\"",
-		    i ? "," : "{", batch);
-	}
-	buf_put(&names, S("}"));
-	buf_put(&types, S("}"));
-	buf_put(&data, S("}"));
-	values[0] = buf_str(&names).p;
-	values[1] = buf_str(&types).p;
-	values[2] = buf_str(&data).p;
-	command(db, "BEGIN");
-	must(db, PQexecPrepared(db, "publish", 3, values, NULL, NULL, 0));
-	arena_free(a);
+	snprintf(data, sizeof(data), "{\"content\":\"~%zu~ and some words\"}", batch);
+	for (size_t i = 0; i < size; i++)
+		e[i] = (struct event_text){ topics[(first + i) % n_topics], "token", data };
+	events_write(db, e, size);
+	free(e);
 }
 
 int
@@ -97,17 +64,12 @@ main(int argc, char **argv)
 	log_open("publish", LOG_INFO);
 	if (argc != 6)
 		die("usage: publish CONNINFO TOPICS-FILE EVENTS-A-SECOND SECONDS BATCH_MS");
-	db = PQconnectdb(argv[1]);
-	if (PQstatus(db) != CONNECTION_OK)
-		die("%s", PQerrorMessage(db));
+	db = events_open(argv[1]);
 	read_topics(argv[2]);
 	rate = strtod(argv[3], NULL);
 	seconds = strtod(argv[4], NULL);
 	batch_ms = strtod(argv[5], NULL);
 	n = (size_t)(seconds * 1000 / batch_ms);
-	command(db, "SET synchronous_commit = off");
-	must(db, PQprepare(db, "publish", "SELECT publish_many($1::text[], $2::text[], $3::text[])",
-		     3, NULL));
 	printf("{\"batches\":[");
 	begun = clock_us();
 	for (size_t i = 0; i < n; i++) {
@@ -121,7 +83,7 @@ main(int argc, char **argv)
 			    &(struct timespec){ wait / 1000000, wait % 1000000 * 1000 }, NULL);
 		send_batch(db, i, done, until - done);
 		sent = clock_us();
-		command(db, "COMMIT");
+		events_commit(db);
 		printf("%s[%zu,%lld,%lld,%zu]", i ? "," : "", i, sent, (long long)clock_us(),
 		    until - done);
 		done = until;

@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from instance import BENCH, BUILD, PGBIN, Background, children, program, smaps, wait_port
+from instance import BENCH, PGBIN, Background, Missing, children, npm_peer, program, smaps, wait_port
 from report import percentile
 
 USERS = 100
@@ -27,19 +27,11 @@ class Peers:
         self.start_fastapi(env, instance)
 
     def start_node(self, env, instance, node):
-        if not node:
-            self.notes.append("Node: left out, there is no Node 20 and none could be installed")
+        try:
+            path = npm_peer("node", node, env)
+        except Missing as e:
+            self.notes.append(str(e))
             return
-        path = os.path.join(BUILD, "node")
-        os.makedirs(path, exist_ok=True)
-        for name in ("package.json", "package-lock.json", "server.mjs"):
-            with open(os.path.join(BENCH, "peers/node", name)) as f, open(os.path.join(path, name), "w") as to:
-                to.write(f.read())
-        if not os.path.isdir(path + "/node_modules"):
-            got = subprocess.run(["npm", "ci", "--silent", "--no-fund", "--no-audit"], cwd=path, env=env, capture_output=True, text=True)
-            if got.returncode != 0:
-                self.notes.append("Node: left out, npm could not install it: %s" % got.stderr.strip()[-200:])
-                return
         self.running["node"] = Background([node, "server.mjs"], cwd=path, env=env)
         wait_port(instance.node)
         self.there.append("node")

@@ -1,6 +1,7 @@
 """The tables of a run, as Markdown."""
 from instance import POOLS
 from report import median, number, spread, table
+from results_fanout import fanout
 
 WORKERS = POOLS
 
@@ -113,7 +114,7 @@ def tables(out):
              "Made by `tests/bench/run%s --save` in %d s. Each figure: the median of the rounds (the least to the most)."
              % (m["date"], m["processors"], m["model"], m["memory_gib"], m["kernel"], m["nginx"], m["postgresql"], m["load_before"],
                 "".join(" %s." % note for note in out["notes"]), " --quick" if out["quick"] else "", out["took_s"])]
-    for name, render in (("rates", rates), ("first", first), ("chats", chats), ("events", events)):
+    for name, render in (("rates", rates), ("first", first), ("chats", chats), ("events", events), ("fanout", fanout)):
         if name in out:
             parts.append(render(out).rstrip())
     parts.append(memory(out).rstrip())

@@ -1,6 +1,5 @@
 """Streams: how far the first token is behind the provider's, a thousand chats at once, the event log's throughput, and what an
 idle stream costs."""
-import base64
 import json
 import os
 import subprocess
@@ -8,7 +7,7 @@ import threading
 import time
 import uuid
 
-from instance import program, smaps
+from instance import base64url, program, smaps
 from report import percentile
 
 CHAT = ("POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
@@ -128,6 +127,11 @@ def at_once(instance, tokens, chats, per_chat, delay_ms):
 
 # ---------------------------------------------------------------- streamd
 
+def encoded(grant):
+    """As X-Grant has it."""
+    return base64url(json.dumps(grant).encode())
+
+
 def stream_requests(instance, name, runs, user):
     """Requests as nginx sends them, with the grant that a worker would have given."""
     file = os.path.join(instance.dir, name + ".requests")
@@ -135,8 +139,7 @@ def stream_requests(instance, name, runs, user):
         for run in runs:
             grant = {"method": "GET", "user": user, "topic": "run:" + run, "after": 0, "expires_at": 0, "wait_seconds": 0,
                      "timeout_status": 504, "timeout_body": "", "request_id": "bench", "headers": [["X-Run-Id", run]]}
-            text = base64.urlsafe_b64encode(json.dumps(grant).encode()).rstrip(b"=").decode()
-            f.write("GET /_stream/run/%s HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: bench\r\nX-Grant: %s\r\n\r\n\0" % (run, text))
+            f.write("GET /_stream/run/%s HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: bench\r\nX-Grant: %s\r\n\r\n\0" % (run, encoded(grant)))
     return file
 
 

@@ -16,7 +16,7 @@ read_grant(struct arena *a, struct str header)
 		assert(!g.topic.p);
 		return;
 	}
-	assert(g.topic.p && g.method.p && g.user.text[0] && g.n_headers <= GRANT_HEADERS_MAX);
+	assert(g.topic.p && g.method.p && g.n_headers <= GRANT_HEADERS_MAX);
 	assert(g.timeout_status >= 0 && g.timeout_status <= 599);
 	for (size_t i = 0; i < g.n_headers; i++) {
 		assert(g.headers[i].name.n > 0);
