@@ -8,11 +8,11 @@
 #include "engine.h"
 #include "http.h"
 #include "packet.h"
+#include "poll.h"
 #include "stats.h"
 
 /* A client that began to move to a WebSocket is given up on after so long. */
 #define PROBE_MS 10000
-#define TEXT_TYPE S("text/plain; charset=UTF-8")
 
 /* What a request is refused for, by the reference's numbers. */
 enum refusal {
@@ -33,13 +33,6 @@ static const char *const refusals[] = {
 	[UNSUPPORTED_VERSION] = "Unsupported protocol version",
 };
 
-/* A poll that waits. */
-struct poll {
-	struct session *session; /* NULL: answered */
-	size_t n;
-	char headers[]; /* the worker's, for the answer */
-};
-
 /* One request, as it was asked. */
 struct call {
 	struct engine *engine;
@@ -52,30 +45,13 @@ struct call {
 
 /* ---------------------------------------------------------------- answers */
 
-static void
-answer(struct conn *c, struct arena *a, int status, struct str type, struct str headers,
-    struct str body)
-{
-	struct buf all = { .a = a };
-	struct buffer *b;
-
-	buf_put(&all, headers);
-	buf_put(&all, S("Cache-Control: no-store\r\n"));
-	b = answer_new(
-	    a, &(struct answer){
-		   .status = status, .type = type, .headers = buf_str(&all), .body = body });
-	conn_put(c, b);
-	buffer_drop(b);
-	conn_finish(c);
-}
-
 /* The connection keeps the head until it is gone. */
 static void
 answer_call(struct call *q, int status, struct str type, struct str body)
 {
 	struct arena *a = q->head->arena;
 
-	answer(q->conn, a, status, type, answer_grant_headers(a, q->grant), body);
+	poll_reply(q->conn, a, status, type, answer_grant_headers(a, q->grant), body);
 }
 
 static void
@@ -102,86 +78,6 @@ refuse_as(struct call *q, enum err e, const char *text, struct str headers)
 }
 
 /* ------------------------------------------------------------------ polls */
-
-void
-poll_answer(struct session *s, struct str payload)
-{
-	struct conn *c = s->poll;
-	struct arena *a = s->engine->out;
-
-	s->poll = NULL;
-	c->poll->session = NULL;
-	answer(c, a, 200, TEXT_TYPE, (struct str){ c->poll->headers, c->poll->n }, payload);
-	arena_reset(a);
-}
-
-static int64_t
-poll_due_ms(const struct conn *c)
-{
-	(void)c;
-	return 0;
-}
-
-static void
-poll_due(struct conn *c)
-{
-	(void)c;
-}
-
-static void
-poll_stop(struct conn *c)
-{
-	if (c->poll->session)
-		session_end(c->poll->session, END_BY_US, WS_RESTART, "");
-}
-
-/* Who goes away while a poll waits is not coming back with another. */
-static void
-poll_gone(struct conn *c)
-{
-	struct session *s = c->poll->session;
-
-	if (s) {
-		s->poll = NULL;
-		session_end(s, END_LOST, WS_NORMAL, "");
-	}
-	free(c->poll);
-	c->poll = NULL;
-}
-
-static bool
-poll_save(const struct conn *c, struct buf *out)
-{
-	const struct poll *p = c->poll;
-
-	buf_put(out, S("\"kind\":\"poll\",\"headers\":"));
-	buf_json(out, (struct str){ p->headers, p->n });
-	buf_put(out, S(","));
-	return p->session && session_save(p->session, out);
-}
-
-static const struct conn_kind poll_kind = {
-	.save = poll_save,
-	.due_ms = poll_due_ms,
-	.due = poll_due,
-	.stop = poll_stop,
-	.gone = poll_gone,
-};
-
-/* The connection waits for what the session will have to say. */
-static void
-poll_wait(struct session *s, struct conn *c, struct str headers)
-{
-	struct poll *p = xmalloc(sizeof(*p) + headers.n);
-
-	*p = (struct poll){ .session = s, .n = headers.n };
-	if (headers.n > 0)
-		memcpy(p->headers, headers.p, headers.n);
-	c->poll = p;
-	c->ends_ms = 0;
-	s->poll = c;
-	conn_become(c, &poll_kind);
-}
 
 static void
 poll_come(struct call *q)
@@ -534,18 +430,6 @@ engine_restore_ws(struct conn *c, json_object *from)
 		return false;
 	s->ws = w;
 	ws_resume(w, from);
-	return true;
-}
-
-bool
-engine_restore_poll(struct conn *c, json_object *from)
-{
-	struct session *s = session_restore(c->server->engine, from, true);
-
-	if (!s)
-		return false;
-	poll_wait(s, c, json_text(from, "headers"));
-	session_flush(s);
 	return true;
 }
 

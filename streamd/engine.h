@@ -22,15 +22,11 @@ void engine_request(struct conn *c, struct http_head *h, const struct grant *g);
 /* The same for any engine. */
 void engine_serve(struct engine *e, struct conn *c, struct http_head *h, const struct grant *g);
 
-/* A handover (handover.h): sessions over a WebSocket, polls that wait, and sessions that wait for a poll, which have no descriptor. */
+/* A handover (handover.h): sessions over a WebSocket, and sessions that wait for a poll, which have no descriptor. */
 restore_fn engine_restore_ws;
-restore_fn engine_restore_poll;
 bool engine_restore_session(struct server *s, json_object *from);
 /* Gives the state of each session that waits for a poll to `send`, until that answers false. */
 bool engine_save_sessions(
     struct engine *e, struct arena *a, bool (*send)(void *arg, struct str state), void *arg);
-
-/* For session.c: answers the poll that waits for the session; it waits no more. */
-void poll_answer(struct session *s, struct str payload);
 
 #endif

@@ -4,8 +4,8 @@
 #include <millrace/crypto.h>
 
 #include "answer.h"
-#include "engine.h"
 #include "packet.h"
+#include "poll.h"
 #include "session.h"
 #include "stats.h"
 

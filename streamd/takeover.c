@@ -8,6 +8,7 @@
 #include "engine.h"
 #include "handover.h"
 #include <millrace/move.h>
+#include "poll.h"
 #include "reply.h"
 #include "sse.h"
 
@@ -20,7 +21,7 @@ static const struct {
 	{ "reply", reply_restore },
 	{ "channel", channel_restore },
 	{ "engine", engine_restore_ws },
-	{ "poll", engine_restore_poll },
+	{ "poll", poll_restore },
 };
 
 static bool
