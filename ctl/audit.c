@@ -1,21 +1,238 @@
-/* millracectl audit: the chain of who did what. */
+/* millracectl audit: the chain of who did what, and the checkpoints that the runners have signed of it. */
 #include "ctl.h"
 
+#include <string.h>
+
+#include <sodium.h>
+
+#include <millrace/checkpoint.h>
+#include <millrace/seal.h>
+
 #include <sql_admin.h>
+
+#include "keyfile.h"
+
+#define PAGE 500 /* checkpoints read at once */
+#define KEYS_MAX 16 /* in --public-key */
+
+/* What a walk over the checkpoints found. */
+struct walk {
+	struct str keys[KEYS_MAX]; /* the only ones that count, where there are any */
+	size_t n_keys;
+	const char *wanted; /* --checkpoint; NULL: none */
+	bool found;
+	int64_t n, seq; /* the last one that is right */
+	char name[128], at[40];
+	int64_t bad_n, bad_seq; /* the first that is not */
+	const char *bad; /* why; NULL: all are right */
+};
+
+/* The keys of --public-key; false where one is none. */
+static bool
+read_keys(struct ctl *c, struct walk *w)
+{
+	struct str rest = str_from(c->options[OPT_PUBLIC_KEY]), one;
+	unsigned char *key;
+	size_t len;
+
+	while (rest.p) {
+		rest = str_cut(rest, ',', &one);
+		key = arena_alloc(c->a, CHECKPOINT_KEY_BYTES);
+		if (w->n_keys == KEYS_MAX ||
+		    sodium_base642bin(key, CHECKPOINT_KEY_BYTES, one.p, one.n, " ", &len, NULL,
+			sodium_base64_VARIANT_ORIGINAL) != 0 ||
+		    len != CHECKPOINT_KEY_BYTES)
+			return false;
+		w->keys[w->n_keys++] = (struct str){ (char *)key, len };
+	}
+	return true;
+}
+
+static bool
+counts(const struct walk *w, struct str key)
+{
+	for (size_t i = 0; i < w->n_keys; i++)
+		if (str_eq(w->keys[i], key))
+			return true;
+	return w->n_keys == 0;
+}
+
+/* What is wrong with a checkpoint; NULL: nothing. */
+static const char *
+fault_of(
+    struct arena *a, const struct walk *w, const struct checkpoint *k, const PGresult *res, int row)
+{
+	struct str key, signature;
+
+	if (k->n != w->n + 1)
+		return "the checkpoint before it is missing";
+	if (!hex_decode(a, sql_get(res, row, 4), &key) ||
+	    !hex_decode(a, sql_get(res, row, 5), &signature) ||
+	    !checkpoint_is_signed(a, k, key, signature))
+		return "its signature is not its key's";
+	if (!counts(w, key))
+		return "it is signed by another key";
+	if (k->seq < w->seq)
+		return "it names an earlier row than the one before it";
+	if (PQgetisnull(res, row, 6))
+		return "the row that it names was cut off";
+	if (!str_eq(sql_get(res, row, 6), k->hash))
+		return "the row that it names, or one before that, is not what was signed";
+	return NULL;
+}
+
+static void
+look_at(struct arena *a, struct walk *w, const PGresult *res, int row)
+{
+	struct checkpoint k = { .hash = sql_get(res, row, 2) };
+
+	if (!str_int(sql_get(res, row, 0), &k.n) || !str_int(sql_get(res, row, 1), &k.seq) ||
+	    !str_int(sql_get(res, row, 3), &k.at_us))
+		return;
+	w->bad = fault_of(a, w, &k, res, row);
+	if (w->bad) {
+		w->bad_n = k.n;
+		w->bad_seq = k.seq;
+		return;
+	}
+	w->n = k.n;
+	w->seq = k.seq;
+	(void)snprintf(w->name, sizeof(w->name), "%s", checkpoint_name(a, &k).p);
+	(void)snprintf(w->at, sizeof(w->at), "%s", PQgetvalue(res, row, 7));
+	w->found = w->found || (w->wanted && strcmp(w->name, w->wanted) == 0);
+}
+
+static enum err
+walk(struct ctl *c, struct walk *w)
+{
+	enum err e = ERR_OK;
+	int n = PAGE;
+
+	while (n == PAGE && !w->bad && e == ERR_OK) {
+		struct arena *a = arena_new();
+		PGresult *res;
+
+		if ((e = db_admin_audit_checkpoints(c->db, a, &res, w->n, PAGE)) == ERR_OK) {
+			n = PQntuples(res);
+			for (int i = 0; i < n && !w->bad; i++)
+				look_at(a, w, res, i);
+		}
+		arena_free(a);
+	}
+	return e;
+}
+
+static void
+tell(const struct walk *w, const char *rows)
+{
+	(void)printf("The audit log holds: %s rows.\n", rows);
+	if (w->n == 0)
+		(void)puts("No checkpoint has been signed; see `millracectl help audit init`.");
+	else
+		(void)printf("It is signed up to row %lld, by %lld checkpoints, the last of %s.\n"
+			     "Checkpoint %s\n",
+		    (long long)w->seq, (long long)w->n, w->at, w->name);
+}
 
 int
 audit_verify_run(struct ctl *c)
 {
-	PGresult *res;
+	struct walk w = { .wanted = c->options[OPT_CHECKPOINT] };
+	PGresult *chain;
+	int64_t row = 0;
 	enum err e;
 
-	if ((e = db_admin_audit_verify(c->db, c->a, &res)) != ERR_OK)
+	if (sodium_init() < 0)
+		return ctl_fail("libsodium cannot be set up.");
+	if (!read_keys(c, &w))
+		return ctl_usage(
+		    c->command, "--public-key takes what `millracectl audit key` prints.");
+	if ((e = walk(c, &w)) != ERR_OK ||
+	    (e = db_admin_audit_verify(c->db, c->a, &chain)) != ERR_OK)
 		return ctl_fail_db(e, "the audit log cannot be read");
-	if (PQntuples(res) != 1)
+	if (PQntuples(chain) != 1)
 		return ctl_fail("the audit log cannot be read.");
-	if (!PQgetisnull(res, 0, 1))
-		return ctl_fail("the audit log is broken at row %s: %s.", PQgetvalue(res, 0, 1),
-		    PQgetvalue(res, 0, 2));
-	(void)printf("The audit log holds: %s rows.\n", PQgetvalue(res, 0, 0));
+	if (!PQgetisnull(chain, 0, 1) && str_int(sql_get(chain, 0, 1), &row) &&
+	    (!w.bad || row <= w.bad_seq))
+		return ctl_fail("the audit log is broken at row %lld: %s.", (long long)row,
+		    PQgetvalue(chain, 0, 2));
+	if (w.bad)
+		return ctl_fail("the audit log is broken at checkpoint %lld (row %lld): %s.",
+		    (long long)w.bad_n, (long long)w.bad_seq, w.bad);
+	if (w.wanted && !w.found)
+		return ctl_fail(
+		    "the audit log is broken: the checkpoint %s, which you kept, is not "
+		    "there any more.",
+		    w.wanted);
+	if (w.n_keys > 0 && w.n == 0)
+		return ctl_fail("the audit log is not signed by that key: there is no checkpoint.");
+	tell(&w, PQgetvalue(chain, 0, 0));
+	return CTL_OK;
+}
+
+static int
+add_key(struct ctl *c, bool first)
+{
+	const char *path = c->options[OPT_KEY_FILE];
+	unsigned char public_key[crypto_sign_PUBLICKEYBYTES], pair[crypto_sign_SECRETKEYBYTES];
+	unsigned char seed[crypto_sign_SEEDBYTES];
+	PGresult *res;
+	enum err e;
+	bool ok;
+
+	if (!keyfile_is_hidden(path))
+		return ctl_usage(c->command, KEYFILE_ON_TERMINAL);
+	if (sodium_init() < 0)
+		return ctl_fail("libsodium cannot make a key pair.");
+	randombytes_buf(seed, sizeof(seed));
+	crypto_sign_seed_keypair(public_key, pair, seed);
+	explicit_bzero(pair, sizeof(pair));
+	ok = keyfile_write(seed, path);
+	explicit_bzero(seed, sizeof(seed));
+	if (!ok)
+		return CTL_FAILED;
+	e = db_admin_audit_key_add(
+	    c->db, c->a, &res, (struct str){ (const char *)public_key, sizeof(public_key) }, first);
+	if (e != ERR_OK) /* whether it was stored is not known: the private half stays */
+		return ctl_fail_db(
+		    e, "the public key may not have been stored; see `millracectl audit key`");
+	if (PQgetisnull(res, 0, 0)) {
+		keyfile_undo(path);
+		return first ? ctl_fail("the audit log has a key in force already; `millracectl "
+					"audit rotate` brings a new one.")
+			     : ctl_fail("the audit log has no key yet; `millracectl audit init` "
+					"makes the first.");
+	}
+	(void)fputs("The key is in force. Give its private half to the runners as "
+		    "MILLRACE_AUDIT_KEY, and restart them.\n",
+	    stderr);
+	return CTL_OK;
+}
+
+int
+audit_init_run(struct ctl *c)
+{
+	return add_key(c, true);
+}
+
+int
+audit_rotate_run(struct ctl *c)
+{
+	return add_key(c, false);
+}
+
+int
+audit_key_run(struct ctl *c)
+{
+	PGresult *res;
+	enum err e = db_admin_audit_keys(c->db, c->a, &res);
+
+	if (e != ERR_OK)
+		return ctl_fail_db(e, "the audit log's keys cannot be read");
+	if (PQntuples(res) == 0)
+		return ctl_fail(
+		    "the audit log has no key yet; `millracectl audit init` makes the first.");
+	for (int i = 0; i < PQntuples(res); i++)
+		(void)puts(PQgetvalue(res, i, 0));
 	return CTL_OK;
 }

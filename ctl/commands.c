@@ -11,6 +11,9 @@ static const char *const state_names[] = { "dead", "queued", "running", NULL };
 
 const struct option_info option_infos[OPT_COUNT] = {
 	[OPT_ALL_DEAD] = { .name = "all-dead", .help = "every dead job" },
+	[OPT_CHECKPOINT] = { .name = "checkpoint",
+	    .value = "TEXT",
+	    .help = "one that you kept elsewhere (N:ROW:HASH): is it still true?" },
 	[OPT_DAYS] = { .name = "days",
 	    .value = "N",
 	    .min = 1,
@@ -26,6 +29,9 @@ const struct option_info option_infos[OPT_COUNT] = {
 	    .max = 1000000,
 	    .help = "show at most N (default 100)" },
 	[OPT_NAME] = { .name = "name", .value = "NAME", .help = "the name to show" },
+	[OPT_PUBLIC_KEY] = { .name = "public-key",
+	    .value = "KEY",
+	    .help = "what you know to be the key, or several with commas; no other one counts" },
 	[OPT_ROLE] = { .name = "role",
 	    .value = "ROLE",
 	    .names = role_names,
@@ -115,10 +121,27 @@ const struct command commands[] = {
 	{ "queries", NULL, "", 0, 0, 0, NEEDS_CURRENT, false, queries_run,
 	    "check every statement of Millrace against the database",
 	    "Prepares them all and compares types; exits with 1 where one differs.\n" },
-	{ "audit", "verify", "", 0, 0, 0, NEEDS_CURRENT, false, audit_verify_run,
-	    "walk the audit log's hash chain",
-	    "Names the first row that was changed, removed, moved or cut off, and exits with 1 then.\n"
-	    "It does not see a chain that somebody with the owner's rights has written anew as a whole.\n" },
+	{ "audit", "verify", "", 0, 0, OPT(OPT_PUBLIC_KEY) | OPT(OPT_CHECKPOINT), NEEDS_CURRENT, false, audit_verify_run,
+	    "walk the audit log's hash chain and its signed checkpoints",
+	    "Names the first row that was changed, removed, moved or cut off, or the first checkpoint\n"
+	    "that does not fit the chain, and exits with 1 then. Checkpoints are signed by the runners,\n"
+	    "so a chain that was written anew as a whole does not fit them.\n\n"
+	    "Whoever may write everything in the database could put another key there, too, or remove\n"
+	    "the last checkpoints with their rows. Against that, keep elsewhere what `millracectl audit\n"
+	    "key` prints, and now and then a checkpoint (it is printed here, and in the runners' log),\n"
+	    "and give them as --public-key and --checkpoint.\n" },
+	{ "audit", "init", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, false, audit_init_run,
+	    "make the first key pair that signs the audit log",
+	    "The public half goes into the database. The private half is written into a new file\n"
+	    "that only its owner may read, or to standard output where that is not a terminal; it\n"
+	    "is MILLRACE_AUDIT_KEY of every runner, and of nobody else.\n" },
+	{ "audit", "rotate", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, false, audit_rotate_run,
+	    "bring a new key pair for the audit log into force",
+	    "What was signed by the one before stays good. Give the new one to the runners as\n"
+	    "MILLRACE_AUDIT_KEY and restart them; until then nothing is signed.\n" },
+	{ "audit", "key", "", 0, 0, 0, NEEDS_CURRENT, false, audit_key_run,
+	    "print the public keys that the audit log is signed by",
+	    "In base64, a line each, the one in force first.\n" },
 	{ "config", NULL, "", 0, 0, 0, NEEDS_NOTHING, false, config_run,
 	    "list every setting with its default",
 	    "The settings are environment variables; under systemd they stand in\n"

@@ -20,11 +20,13 @@ enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
 
 enum ctl_option {
 	OPT_ALL_DEAD,
+	OPT_CHECKPOINT,
 	OPT_DAYS,
 	OPT_JSON,
 	OPT_KEY_FILE,
 	OPT_LIMIT,
 	OPT_NAME,
+	OPT_PUBLIC_KEY,
 	OPT_ROLE,
 	OPT_SCOPE,
 	OPT_SERVICE,
@@ -118,6 +120,9 @@ int status_run(struct ctl *c);
 int streamd_handover_run(struct ctl *c);
 int queries_run(struct ctl *c);
 int audit_verify_run(struct ctl *c);
+int audit_init_run(struct ctl *c);
+int audit_rotate_run(struct ctl *c);
+int audit_key_run(struct ctl *c);
 int config_run(struct ctl *c);
 
 #endif

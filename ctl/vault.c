@@ -1,10 +1,7 @@
 /* millracectl vault: the key pairs that secrets are sealed to. A private key is written once, and is never an argument of a process. */
 #include "ctl.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <sodium.h>
@@ -13,69 +10,13 @@
 
 #include <sql_admin.h>
 
+#include "keyfile.h"
 #include "table.h"
-
-#define PRIVATE_TEXT_LEN sodium_base64_ENCODED_LEN(SEAL_KEY_BYTES, sodium_base64_VARIANT_ORIGINAL)
-
-struct made {
-	unsigned char public_key[SEAL_KEY_BYTES];
-	char private_text[PRIVATE_TEXT_LEN]; /* base64, NUL-terminated */
-};
-
-static bool
-make_pair(struct made *m)
-{
-	unsigned char private_key[SEAL_KEY_BYTES];
-
-	if (sodium_init() < 0 || crypto_box_keypair(m->public_key, private_key) != 0)
-		return false;
-	sodium_bin2base64(m->private_text, sizeof(m->private_text), private_key, SEAL_KEY_BYTES,
-	    sodium_base64_VARIANT_ORIGINAL);
-	explicit_bzero(private_key, sizeof(private_key));
-	return true;
-}
-
-/* Writes the private key into a new file, safely on the disk, or to standard output. False: it has said why not. */
-static bool
-hand_over(const struct made *m, const char *path)
-{
-	char line[PRIVATE_TEXT_LEN + 1];
-	size_t len = strlen(m->private_text) + 1;
-	bool ok;
-	int fd;
-
-	memcpy(line, m->private_text, len - 1);
-	line[len - 1] = '\n';
-	if (path == NULL) {
-		ok = fwrite(line, 1, len, stdout) == len && fflush(stdout) == 0;
-		explicit_bzero(line, sizeof(line));
-		if (!ok)
-			(void)ctl_fail("the private key could not be written: %s", strerror(errno));
-		return ok;
-	}
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0) {
-		(void)ctl_fail("the file %s cannot be made: %s", path, strerror(errno));
-		return false;
-	}
-	ok = fchmod(fd, 0600) == 0 && write(fd, line, len) == (ssize_t)len && fsync(fd) == 0;
-	ok = close(fd) == 0 && ok;
-	explicit_bzero(line, sizeof(line));
-	if (!ok) {
-		(void)ctl_fail(
-		    "the private key could not be written to %s: %s", path, strerror(errno));
-		(void)unlink(path);
-	}
-	return ok;
-}
 
 static int
 not_added(const char *path, bool first)
 {
-	if (path != NULL)
-		(void)unlink(path);
-	else
-		(void)fputs("millracectl: the key that was printed is of no use.\n", stderr);
+	keyfile_undo(path);
 	return first ? ctl_fail("the vault has a key in force already; `millracectl vault rotate` "
 				"brings a new one.")
 		     : ctl_fail(
@@ -101,15 +42,14 @@ static int
 add_key(struct ctl *c, bool first)
 {
 	const char *path = c->options[OPT_KEY_FILE];
-	struct made m;
+	unsigned char public_key[SEAL_KEY_BYTES], private_key[KEYFILE_BYTES];
 	struct str canary;
 	PGresult *res;
 	enum err e;
 	bool has, ok;
 
-	if (path == NULL && isatty(STDOUT_FILENO))
-		return ctl_usage(c->command,
-		    "the private key would stand on the terminal: give --key-file, or redirect.");
+	if (!keyfile_is_hidden(path))
+		return ctl_usage(c->command, KEYFILE_ON_TERMINAL);
 	if (!has_key(c, &has))
 		return CTL_FAILED;
 	if (has == first)
@@ -117,15 +57,15 @@ add_key(struct ctl *c, bool first)
 					"rotate` brings a new one.")
 			     : ctl_fail("the vault has no key yet; `millracectl vault init` makes "
 					"the first.");
-	if (!make_pair(&m))
+	if (sodium_init() < 0 || crypto_box_keypair(public_key, private_key) != 0)
 		return ctl_fail("libsodium cannot make a key pair.");
-	canary = seal(c->a, m.public_key, seal_canary_label(c->a), SEAL_CANARY);
-	ok = hand_over(&m, path);
-	explicit_bzero(m.private_text, sizeof(m.private_text));
+	canary = seal(c->a, public_key, seal_canary_label(c->a), SEAL_CANARY);
+	ok = keyfile_write(private_key, path);
+	explicit_bzero(private_key, sizeof(private_key));
 	if (!ok)
 		return CTL_FAILED;
 	e = db_admin_vault_key_add(c->db, c->a, &res,
-	    (struct str){ (const char *)m.public_key, SEAL_KEY_BYTES }, canary, first);
+	    (struct str){ (const char *)public_key, SEAL_KEY_BYTES }, canary, first);
 	if (e != ERR_OK) {
 		/* Whether it was stored is not known: the private half stays where it is. */
 		return ctl_fail_db(e,

@@ -142,6 +142,34 @@ put_operation_id(struct buf *b, const struct route *r)
 	}
 }
 
+/* Any one of these; the cookie with its header where something changes (a socket's handshake cannot carry one). */
+static void
+put_security(struct buf *b, const struct route *r)
+{
+	bool is_safe = r->method == M_GET || r->mode == SOCKET;
+
+	if (r->caller == AUTH_PUBLIC)
+		buf_put(b, S("\"security\":[],"));
+	else
+		buf_printf(b, "\"security\":[%s{\"bearer\":[]},{\"cookie\":[]%s},{\"query\":[]}],",
+		    r->caller == AUTH_OPTIONAL ? "{}," : "", is_safe ? "" : ",\"csrf\":[]");
+}
+
+/* The ways to say who is calling, as put_security names them. */
+static const char security_schemes[] = "{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\","
+				       "\"description\":\"A token from signing in, an API key "
+				       "(mr_...), or a token of Clerk's or Supabase's where the "
+				       "server takes them. It goes before the other ways.\"},"
+				       "\"cookie\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":"
+				       "\"access_token\",\"description\":\"As "
+				       "POST /api/v1/auth/login sets it.\"},"
+				       "\"csrf\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":"
+				       "\"X-CSRF-Token\",\"description\":\"The value of "
+				       "the csrf_access_token cookie.\"},"
+				       "\"query\":{\"type\":\"apiKey\",\"in\":\"query\",\"name\":"
+				       "\"token\",\"description\":\"The same as bearer, for "
+				       "what cannot send headers.\"}}";
+
 static void
 put_operation(struct buf *b, const struct route *r)
 {
@@ -154,10 +182,8 @@ put_operation(struct buf *b, const struct route *r)
 	put_operation_id(b, r);
 	buf_put(b, S("\",\"summary\":"));
 	buf_json(b, str_from(r->summary));
-	buf_printf(b, ",\"tags\":[\"%s\"],\"security\":%s,", r->group,
-	    r->caller == AUTH_PUBLIC	 ? "[]"
-	    : r->caller == AUTH_OPTIONAL ? "[{},{\"bearer\":[]}]"
-					 : "[{\"bearer\":[]}]");
+	buf_printf(b, ",\"tags\":[\"%s\"],", r->group);
+	put_security(b, r);
 	put_parameters(b, r);
 	put_body(b, r);
 	buf_put(b, S(",\"responses\":{"));
@@ -208,10 +234,7 @@ openapi_document(struct arena *a)
 		}
 		buf_put(&b, S("}"));
 	}
-	buf_printf(&b,
-	    "},\"components\":{\"securitySchemes\":{\"bearer\":{\"type\":\"http\",\"scheme\":"
-	    "\"bearer\"}},"
-	    "\"schemas\":%s}}",
-	    schemas);
+	buf_printf(&b, "},\"components\":{\"securitySchemes\":%s,\"schemas\":%s}}",
+	    security_schemes, schemas);
 	return buf_str(&b);
 }

@@ -1,6 +1,7 @@
 /* Own accounts: register, sign in, sign out. What hashes a password is served by the pool `login`. */
 #include <time.h>
 
+#include <millrace/address.h>
 #include <millrace/config.h>
 
 #include "handlers/handlers.h"
@@ -88,10 +89,39 @@ auth_refused(struct req *r)
 	return refuse(r, ERR_UNAUTHORIZED, "The address or the password is wrong.");
 }
 
+struct str
+auth_client(struct req *r)
+{
+	return address_network(r->a, r->address);
+}
+
+enum err
+auth_has_to_wait(struct req *r, int column)
+{
+	int64_t account, address;
+
+	if (!str_int(row_text(r, 0, column), &account) ||
+	    !str_int(row_text(r, 0, column + 1), &address))
+		return ERR_INTERNAL;
+	if (account <= 0 && address <= 0)
+		return ERR_OK;
+	r->rate_reset = time(NULL) + (account > address ? account : address);
+	return refuse(r, ERR_RATE_LIMITED,
+	    account > address
+		? "Too many wrong passwords for this account; wait before the next try."
+		: "Too many wrong passwords from this address; wait before the next try.");
+}
+
 static enum err
 logged_in(struct req *r)
 {
-	return row_count(r) == 1 ? reply_signed_in(r, 200) : auth_refused(r);
+	enum err e;
+
+	if (row_count(r) == 0)
+		return auth_refused(r);
+	if ((e = auth_has_to_wait(r, 6)) != ERR_OK)
+		return e;
+	return reply_signed_in(r, 200);
 }
 
 /* POST /api/auth/register: a new account, signed in. 409 where the address is taken. */
@@ -117,6 +147,15 @@ struct signing_in {
 
 static enum err check_password(struct req *r);
 
+static enum err
+find(struct req *r)
+{
+	const struct signing_in *in = r->state;
+
+	return sql_auth_find(
+	    r, check_password, in->name, auth_client(r), config()->login_address_tries);
+}
+
 /* Where somebody else was faster, all is looked at again. */
 static enum err
 rehashed(struct req *r)
@@ -124,8 +163,17 @@ rehashed(struct req *r)
 	const struct signing_in *in = r->state;
 
 	if (row_count(r) == 0)
-		return sql_auth_find(r, check_password, in->name);
+		return find(r);
 	return in->open(r, in->user, in->name, arena_str(r->a, row_text(r, 0, 0)));
+}
+
+/* The password was wrong: of many that were tried at once, those that are too many hear that alone. */
+static enum err
+failed(struct req *r)
+{
+	enum err e = auth_has_to_wait(r, 0);
+
+	return e != ERR_OK ? e : auth_refused(r);
 }
 
 /* Unknown address and wrong password take the same time and get the same words. */
@@ -133,17 +181,15 @@ static enum err
 check_password(struct req *r)
 {
 	struct signing_in *in = r->state;
-	struct str hash = arena_str(r->a, row_text(r, 0, 2));
-	int64_t wait;
+	struct str hash = arena_str(r->a, row_text(r, 0, 3));
+	enum err e;
 
-	if (str_int(row_text(r, 0, 0), &wait) && wait > 0) {
-		r->rate_reset = time(NULL) + wait;
-		return refuse(r, ERR_RATE_LIMITED,
-		    "Too many wrong passwords for this account; wait before the next try.");
-	}
+	if ((e = auth_has_to_wait(r, 0)) != ERR_OK)
+		return e;
 	if (!password_matches(hash, in->password))
-		return sql_auth_failed(r, auth_refused, in->name);
-	in->user = row_uuid(r, 0, 1);
+		return sql_auth_failed(
+		    r, failed, in->name, auth_client(r), config()->login_address_tries);
+	in->user = row_uuid(r, 0, 2);
 	/* The cost has been changed since: now is when the password is known. */
 	if (password_is_outdated(hash))
 		return sql_password_rehash(
@@ -159,13 +205,14 @@ auth_sign_in(struct req *r, struct str name, struct str password,
 
 	*in = (struct signing_in){ .name = name, .password = password, .open = open };
 	r->state = in;
-	return sql_auth_find(r, check_password, name);
+	return find(r);
 }
 
 static enum err
 open_token(struct req *r, struct uuid user, struct str name, struct str hash)
 {
-	return sql_auth_session_open(r, logged_in, user, name, hash, config()->session_seconds);
+	return sql_auth_session_open(r, logged_in, user, name, hash, config()->session_seconds,
+	    auth_client(r), config()->login_address_tries);
 }
 
 /* POST /api/auth/login */
@@ -180,11 +227,20 @@ auth_login(struct req *r)
 	return auth_sign_in(r, in.email, in.password, open_token);
 }
 
+/* What becomes of it is asked of the database all the same: whether the key is one at all, and of what scope. */
+static enum err
+no_session(struct req *r)
+{
+	return refuse(r, ERR_BAD_REQUEST, "An API key has no session that could end.");
+}
+
 enum err
 auth_sign_out(struct req *r, answer_fn *answer)
 {
 	const struct external *who = r->caller.external;
 
+	if (r->caller.how == CALLER_KEY)
+		answer = no_session;
 	if (who)
 		return sql_external_deny(r, answer,
 		    (struct str){ (const char *)who->hash, sizeof(who->hash) }, who->expires_at);

@@ -22,7 +22,12 @@ bool auth_is_password(struct str s);
 enum err auth_sign_in(struct req *r, struct str name, struct str password,
     enum err (*open)(struct req *r, struct uuid user, struct str name, struct str hash));
 enum err auth_refused(struct req *r);
-/* Ends what the caller came by: the session, or an external token until it would end by itself. */
+/* The network that the caller's wrong passwords count for; absent where it has none. */
+struct str auth_client(struct req *r);
+/* The refusal, with Retry-After, where the first row's `column` or the one behind it says that the account or the address has to
+   wait so many seconds after wrong passwords; else ERR_OK. */
+MUST_CHECK enum err auth_has_to_wait(struct req *r, int column);
+/* Ends what the caller came by: the session, or an external token until it would end by itself. An API key: ERR_BAD_REQUEST. */
 enum err auth_sign_out(struct req *r, answer_fn *answer);
 
 /* session.c */
@@ -34,6 +39,15 @@ enum err account_show(struct req *r);
 
 /* Letters, digits and . _ - of ASCII: never an address, so nobody can take another's as a name. */
 bool session_is_username(struct str s);
+
+/* A session's two cookies; empty ones for 0 seconds clear them. */
+void session_set_cookies(struct req *r, struct str token, struct str csrf, int64_t seconds);
+
+/* oauth.c */
+extern const struct field_table oauth_start_query, oauth_callback_query;
+enum err oauth_start(struct req *r);
+enum err oauth_callback(struct req *r);
+enum err oauth_disconnect(struct req *r);
 
 /* account.c */
 extern const struct field_table account_make_body, account_change_body, account_search_query;

@@ -45,8 +45,8 @@ static const struct field register_fields[] = {
 const struct field_table session_register_body = FIELD_TABLE(struct register_in, register_fields);
 
 /* Both cookies (RFC 6265bis). The second one is for the page's own script to read, and to send back as X-CSRF-Token. */
-static void
-set_cookies(struct req *r, struct str token, struct str csrf, int64_t seconds)
+void
+session_set_cookies(struct req *r, struct str token, struct str csrf, int64_t seconds)
 {
 	reply_header(r, "Set-Cookie",
 	    arena_printf(r->a,
@@ -62,13 +62,17 @@ static enum err
 opened(struct req *r)
 {
 	struct claims c = { .user = *(struct uuid *)r->state };
+	enum err e;
 
 	if (row_count(r) == 0)
 		return auth_refused(r);
+	if ((e = auth_has_to_wait(r, 4)) != ERR_OK)
+		return e;
 	c.session = row_uuid(r, 0, 0);
 	if (!str_int(row_text(r, 0, 1), &c.issued_at) || !str_int(row_text(r, 0, 2), &c.expires_at))
 		return ERR_INTERNAL;
-	set_cookies(r, token_mint(r->a, &c), csrf_token(r->a, &c), config()->session_seconds);
+	session_set_cookies(
+	    r, token_mint(r->a, &c), csrf_token(r->a, &c), config()->session_seconds);
 	return reply_json(r, 200, row_text(r, 0, 3));
 }
 
@@ -79,7 +83,8 @@ open_cookies(struct req *r, struct uuid user, struct str name, struct str hash)
 
 	*kept = user;
 	r->state = kept;
-	return sql_session_open(r, opened, user, name, hash, config()->session_seconds);
+	return sql_session_open(r, opened, user, name, hash, config()->session_seconds,
+	    auth_client(r), config()->login_address_tries);
 }
 
 /* POST /api/v1/auth/login: a session of its own each time, so that one planted before is worth nothing. */
@@ -97,7 +102,7 @@ session_login(struct req *r)
 static enum err
 closed(struct req *r)
 {
-	set_cookies(r, S(""), S(""), 0);
+	session_set_cookies(r, S(""), S(""), 0);
 	return res_one(r);
 }
 

@@ -17,7 +17,7 @@
 #define KEYS_MAX (EXTERNAL_SOURCES * JWKS_KEYS_MAX)
 #define REMEMBERED 512 /* a power of two */
 
-enum provider { CLERK = 1, SUPABASE };
+enum provider { CLERK = 1, SUPABASE, OPENID };
 
 /* A key, and what it pins: its issuer and its algorithm. */
 struct key {
@@ -345,4 +345,103 @@ external_verify(struct str token, struct external *out, const char **wanted)
 		memcpy(known->hash, hash, sizeof(hash));
 	}
 	return e;
+}
+
+/* --- id_tokens, of providers that people sign in with here --- */
+
+#define PERSONAL_ACCOUNTS S("9188040d-6c67-4c5b-b112-36a304b66dad") /* Microsoft's tenant of them */
+
+/* Is `tid` one of those whom the setting lets in? Of a domain only Microsoft knows whose it is. */
+static bool
+is_tenant(const char *tenant, struct str tid)
+{
+	struct uuid only, is;
+
+	if (!uuid_parse(tid, &is))
+		return false;
+	if (strcmp(tenant, "consumers") == 0)
+		return str_eq(uuid_str(&is), PERSONAL_ACCOUNTS);
+	if (strcmp(tenant, "organizations") == 0)
+		return !str_eq(uuid_str(&is), PERSONAL_ACCOUNTS);
+	return !uuid_parse(str_from(tenant), &only) || str_eq(uuid_str(&only), uuid_str(&is));
+}
+
+static bool
+is_issuer(struct arena *a, const struct id_rules *rules, const struct parts *p)
+{
+	static const char place[] = "{tenantid}";
+	struct str want = str_from(rules->issuer), tid = json_text(p->claims, "tid");
+	const char *at = strstr(rules->issuer, place);
+
+	if (rules->tenant && at) {
+		if (!is_tenant(rules->tenant, tid))
+			return false;
+		want = arena_printf(a, "%.*s%.*s%s", (int)(at - rules->issuer), rules->issuer,
+		    S_ARG(tid), at + strlen(place));
+	}
+	if (rules->bare_issuer && str_starts(want, S("https://")) &&
+	    str_eq(p->iss, (struct str){ want.p + 8, want.n - 8 }))
+		return true;
+	return str_eq(p->iss, want);
+}
+
+/* For us, and where for others too, made for us. */
+static bool
+is_audience(json_object *claims, struct str client_id)
+{
+	json_object *aud = json_at(claims, "aud"), *azp = json_at(claims, "azp");
+	bool is_list = json_object_is_type(aud, json_type_array), found = false;
+	size_t n = is_list ? json_object_array_length(aud) : 0;
+
+	if (azp && !str_eq(json_text(claims, "azp"), client_id))
+		return false;
+	if (!is_list)
+		return client_id.n > 0 && str_eq(json_text(claims, "aud"), client_id);
+	for (size_t i = 0; i < n; i++) {
+		json_object *one = json_object_array_get_idx(aud, i);
+
+		found = found || (json_object_is_type(one, json_type_string) &&
+				     str_eq(str_from(json_object_get_string(one)), client_id));
+	}
+	return client_id.n > 0 && found && (n == 1 || azp);
+}
+
+/* Microsoft writes it as true, 1, "1" or "true". */
+static bool
+is_edov(json_object *claims)
+{
+	json_object *o = json_at(claims, "xms_edov");
+	struct str text = json_text(claims, "xms_edov");
+
+	return (json_object_is_type(o, json_type_boolean) && json_object_get_boolean(o)) ||
+	       (json_object_is_type(o, json_type_int) && json_object_get_int64(o) == 1) ||
+	       str_eq(text, S("1")) || str_eq_nocase(text, S("true"));
+}
+
+enum err
+id_token_verify(struct arena *a, struct str token, const struct id_rules *rules,
+    struct external *out, bool *unknown_key)
+{
+	struct parts p = { 0 };
+	struct external who = { 0 };
+	const struct jwk *key = NULL;
+
+	*unknown_key = false;
+	if (token.n == 0 || token.n > EXTERNAL_TOKEN_MAX || !take_apart(a, token, &p) ||
+	    !is_issuer(a, rules, &p) || !is_audience(p.claims, rules->client_id) ||
+	    !times_are_good(p.claims, &who.expires_at) ||
+	    (rules->nonce.p && !str_eq_secret(rules->nonce, json_text(p.claims, "nonce"))) ||
+	    !read_person(OPENID, p.claims, &who))
+		return ERR_UNAUTHORIZED;
+	if (rules->tenant)
+		who.email_verified = who.email[0] && is_edov(p.claims);
+	for (size_t i = 0; i < rules->keys->n && !key && p.kid.n > 0; i++)
+		if (str_eq(p.kid, rules->keys->keys[i].kid))
+			key = &rules->keys->keys[i];
+	*unknown_key =
+	    !key && p.kid.n > 0 && (str_eq(p.alg, S("RS256")) || str_eq(p.alg, S("ES256")));
+	if (!key || !is_signed_by(a, &p, key->alg, key->pem.p))
+		return ERR_UNAUTHORIZED;
+	*out = who;
+	return ERR_OK;
 }

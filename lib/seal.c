@@ -18,6 +18,18 @@ seal_label(struct arena *a, const struct uuid *owner, struct str key)
 }
 
 struct str
+seal_oauth_label(struct arena *a, struct str provider, struct str subject)
+{
+	struct sha256 *h = sha256_new(a);
+
+	sha256_add(h, S("oauth "));
+	sha256_add(h, provider);
+	sha256_add(h, S(" "));
+	sha256_add(h, subject);
+	return sha256_end(h);
+}
+
+struct str
 seal_canary_label(struct arena *a)
 {
 	struct sha256 *h = sha256_new(a);

@@ -23,6 +23,7 @@ static const struct job_kind kinds[] = {
 	{ "ingest", ingest_run },
 	{ "search", search_run },
 	{ "mail", mail_run },
+	{ "oauth", oauth_run },
 };
 
 struct runner me;

@@ -11,6 +11,7 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
+#include "audit.h"
 #include "jwks.h"
 #include "mail/mail.h"
 #include "outside/http.h"
@@ -109,11 +110,13 @@ run(void)
 	sweep_start();
 	analytics_start();
 	vault_start();
+	audit_start();
 	queue_run();
 	log_info("giving back what runs");
 	give_all_back();
 	jwks_stop();
 	lease_stop();
+	audit_stop();
 	vault_stop();
 	analytics_stop();
 	sweep_stop();

@@ -146,11 +146,12 @@ claim(void)
 	}
 	atomic_fetch_add(&counters.claimed, n);
 	for (int i = 0; i < n; i++) {
-		struct uuid run, owner;
+		struct uuid run, owner = { "" };
 		int64_t attempt = 1;
 
-		if (uuid_parse(sql_get(res, i, 0), &run) &&
-		    uuid_parse(sql_get(res, i, 1), &owner) && str_int(sql_get(res, i, 3), &attempt))
+		/* A sign-in under way is nobody's yet. */
+		(void)!uuid_parse(sql_get(res, i, 1), &owner);
+		if (uuid_parse(sql_get(res, i, 0), &run) && str_int(sql_get(res, i, 3), &attempt))
 			(void)job_spawn(run, owner, sql_get(res, i, 2), (int)attempt, job_is_over);
 	}
 	arena_free(a);

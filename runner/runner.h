@@ -26,7 +26,7 @@ enum stop {
 
 struct job {
 	struct uuid run;
-	struct uuid owner;
+	struct uuid owner; /* absent where it is nobody's (yet) */
 	struct uuid conversation; /* absent where the run has none */
 	struct uuid document;
 	char kind[32];
@@ -71,6 +71,7 @@ struct outcome chat_run(struct job *j);
 struct outcome ingest_run(struct job *j);
 struct outcome search_run(struct job *j);
 struct outcome mail_run(struct job *j);
+struct outcome oauth_run(struct job *j);
 
 /* Set once before the first thread starts. */
 struct runner {

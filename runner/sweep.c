@@ -8,6 +8,7 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
+#include "audit.h"
 #include "provider.h"
 #include "runner.h"
 #include "sql_runner.h"
@@ -51,6 +52,8 @@ sweep_old(struct arena *a)
 		log_warn("denied tokens that have ended could not be swept away");
 	if (db_runner_resets_sweep(db, a, NULL) != ERR_OK)
 		log_warn("old links for new passwords could not be swept away");
+	if (db_runner_oauth_sweep_old(db, a, NULL) != ERR_OK)
+		log_warn("sign-ins that came to nothing could not be swept away");
 	db_pool_give(me.pool, db);
 }
 
@@ -62,6 +65,17 @@ take_resets(struct arena *a)
 
 	if (db_runner_resets_take(db, a, NULL) != ERR_OK)
 		log_warn("requests for a new password could not be looked at");
+	db_pool_give(me.pool, db);
+}
+
+/* Providers' tokens that will end soon become jobs. */
+static void
+refresh_tokens(struct arena *a)
+{
+	struct db *db = db_pool_take(me.pool);
+
+	if (db_runner_oauth_sweep(db, a, NULL) != ERR_OK)
+		log_warn("providers' tokens that are due could not be looked at");
 	db_pool_give(me.pool, db);
 }
 
@@ -93,6 +107,8 @@ stats(struct arena *a)
 		{ "millrace_passages_stored_total", atomic_load(&counters.passages) },
 		{ "millrace_vault_fits", vault_fits() },
 		{ "millrace_vault_resealed_total", vault_resealed() },
+		{ "millrace_audit_signs", audit_signs() },
+		{ "millrace_audit_signed_total", audit_signed() },
 	};
 	long long us = atomic_load(&counters.flush_us);
 	struct buf b = { .a = a };
@@ -137,6 +153,7 @@ sweep_thread(void *arg)
 		}
 		if (ms >= next_mail) {
 			take_resets(a);
+			refresh_tokens(a);
 			next_mail = now_ms() + MAIL_MS * 3 / 4 + jitter(MAIL_MS / 2);
 		}
 		if (ms >= next_old) {

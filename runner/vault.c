@@ -101,9 +101,51 @@ look(struct db *db, struct arena *a, struct uuid *key)
 	return now == 1;
 }
 
+/* What lies sealed in one table: the rows under another key (id, two columns that the label is made of, sealed, was), and their change. */
+struct kind {
+	enum err (*old)(struct db *db, struct arena *a, PGresult **out, struct uuid key_id,
+	    struct uuid after, int64_t rows);
+	struct str (*label)(struct arena *a, const PGresult *rows, int i);
+	enum err (*reseal)(struct db *db, struct arena *a, PGresult **out, struct str_list ids,
+	    struct str_list was, struct str_list sealed, struct uuid key_id);
+};
+
+static struct str
+secret_label(struct arena *a, const PGresult *rows, int i)
+{
+	struct uuid owner = { "" };
+
+	(void)!uuid_parse(sql_get(rows, i, 1), &owner);
+	return seal_label(a, &owner, sql_get(rows, i, 2));
+}
+
+static struct str
+oauth_label(struct arena *a, const PGresult *rows, int i)
+{
+	return seal_oauth_label(a, sql_get(rows, i, 1), sql_get(rows, i, 2));
+}
+
+static const struct kind kinds[] = {
+	{ db_runner_vault_old, secret_label, db_runner_vault_reseal },
+	{ db_runner_oauth_old, oauth_label, db_runner_oauth_reseal },
+};
+#define N_KINDS (sizeof(kinds) / sizeof(*kinds))
+
+static struct str
+base64(struct arena *a, struct str bytes)
+{
+	size_t room = sodium_base64_encoded_len(bytes.n, sodium_base64_VARIANT_ORIGINAL);
+	char *text = arena_alloc(a, room);
+
+	sodium_bin2base64(
+	    text, room, (const unsigned char *)bytes.p, bytes.n, sodium_base64_VARIANT_ORIGINAL);
+	return str_from(text);
+}
+
 /* Puts the rows of a batch that we can open under the key in force. How many could not be opened; -1: the database is away. */
 static int
-reseal_rows(struct db *db, struct arena *a, struct uuid key, const PGresult *rows)
+reseal_rows(
+    struct db *db, struct arena *a, const struct kind *kind, struct uuid key, const PGresult *rows)
 {
 	size_t n = 0, most = (size_t)PQntuples(rows);
 	struct str *ids = arena_alloc(a, most * sizeof(*ids)),
@@ -113,43 +155,31 @@ reseal_rows(struct db *db, struct arena *a, struct uuid key, const PGresult *row
 	int64_t done = 0;
 
 	for (int i = 0; i < PQntuples(rows); i++) {
-		struct uuid owner;
-		struct str label, anew;
-		char *text;
-		size_t room;
+		struct str label = kind->label(a, rows, i);
 
-		if (!uuid_parse(sql_get(rows, i, 1), &owner))
-			continue;
-		label = seal_label(a, &owner, sql_get(rows, i, 2));
 		if (!open_with_any(a, label, sql_get(rows, i, 3), &value))
 			continue;
-		anew = seal(a, pairs[0].public_key, label, value);
-		room = sodium_base64_ENCODED_LEN(anew.n, sodium_base64_VARIANT_ORIGINAL);
-		text = arena_alloc(a, room);
-		sodium_bin2base64(text, room, (const unsigned char *)anew.p, anew.n,
-		    sodium_base64_VARIANT_ORIGINAL);
 		ids[n] = sql_get(rows, i, 0);
 		was[n] = sql_get(rows, i, 4);
-		sealed[n++] = str_from(text);
+		sealed[n++] = base64(a, seal(a, pairs[0].public_key, label, value));
 	}
 	if (n == 0)
 		return (int)most;
-	if (db_runner_vault_reseal(db, a, &res, (struct str_list){ ids, n },
-		(struct str_list){ was, n }, (struct str_list){ sealed, n }, key) != ERR_OK)
+	if (kind->reseal(db, a, &res, (struct str_list){ ids, n }, (struct str_list){ was, n },
+		(struct str_list){ sealed, n }, key) != ERR_OK)
 		return -1;
 	if (str_int(sql_get(res, 0, 0), &done))
 		atomic_fetch_add(&resealed, done);
 	return (int)(most - n);
 }
 
-/* One pass over all secrets under older keys. Each batch is one statement: whenever it is interrupted, every secret opens. */
-static void
-reseal(struct db *db, struct uuid key)
+/* One pass over all of a kind under older keys. Each batch is one statement: whenever it is interrupted, every secret opens. How many
+   could not be opened; -1: not known. */
+static int
+reseal_kind(struct db *db, const struct kind *kind, struct uuid key)
 {
 	struct uuid after = { "" };
-	long long before = vault_resealed();
 	int left = 0, n = BATCH;
-	char text[24];
 
 	while (n == BATCH && left >= 0 && !atomic_load(&ending)) {
 		struct arena *a = arena_new();
@@ -157,14 +187,29 @@ reseal(struct db *db, struct uuid key)
 		int failed = -1;
 
 		n = 0;
-		if (db_runner_vault_old(db, a, &res, key, after, BATCH) == ERR_OK) {
+		if (kind->old(db, a, &res, key, after, BATCH) == ERR_OK) {
 			n = PQntuples(res);
-			failed = n > 0 ? reseal_rows(db, a, key, res) : 0;
+			failed = n > 0 ? reseal_rows(db, a, kind, key, res) : 0;
 			if (n > 0 && !uuid_parse(sql_get(res, n - 1, 0), &after))
 				failed = -1;
 		}
 		left = failed < 0 ? -1 : left + failed;
 		arena_free(a);
+	}
+	return left;
+}
+
+static void
+reseal(struct db *db, struct uuid key)
+{
+	long long before = vault_resealed();
+	int left = 0;
+	char text[24];
+
+	for (size_t i = 0; i < N_KINDS && left >= 0; i++) {
+		int of_kind = reseal_kind(db, &kinds[i], key);
+
+		left = of_kind < 0 ? -1 : left + of_kind;
 	}
 	snprintf(text, sizeof(text), "%lld", vault_resealed() - before);
 	if (vault_resealed() > before)
@@ -246,4 +291,26 @@ vault_open(struct db *db, struct arena *a, struct uuid owner, struct str key, co
 	log_error(
 	    "a secret could not be opened with this runner's keys", "under", sql_get(res, 0, 1).p);
 	return ERR_OVERLOADED;
+}
+
+enum err
+vault_seal(struct db *db, struct arena *a, struct str label, struct str value, struct uuid *key,
+    struct str *sealed)
+{
+	PGresult *res = NULL;
+	enum err e = db_runner_vault_keys(db, a, &res);
+
+	if (e != ERR_OK)
+		return e;
+	if (PQntuples(res) == 0 || !str_eq(sql_get(res, 0, 3), S("t")) ||
+	    !uuid_parse(sql_get(res, 0, 0), key) || !opens_canary(a, sql_get(res, 0, 1)))
+		return ERR_NOT_FOUND;
+	*sealed = base64(a, seal(a, pairs[0].public_key, label, value));
+	return ERR_OK;
+}
+
+bool
+vault_unseal(struct arena *a, struct str label, struct str sealed_hex, struct str *value)
+{
+	return open_with_any(a, label, sealed_hex, value);
 }

@@ -25,4 +25,14 @@ long long vault_resealed(void);
 MUST_CHECK enum err vault_open(struct db *db, struct arena *a, struct uuid owner, struct str key,
     const char *purpose, struct str *value);
 
+/*
+ * Seals `value` to the key in force, for a row outside of `secret`; *sealed (base64) is the arena's, *key the key's id. ERR_NOT_FOUND:
+ * this runner has no key that fits. ERR_OVERLOADED: the database is away.
+ */
+MUST_CHECK enum err vault_seal(struct db *db, struct arena *a, struct str label, struct str value,
+    struct uuid *key, struct str *sealed);
+/* Opens such a one, given in hexadecimal digits. False where this runner's keys do not. */
+MUST_CHECK bool vault_unseal(
+    struct arena *a, struct str label, struct str sealed_hex, struct str *value);
+
 #endif

@@ -88,6 +88,15 @@ is_of_path(const struct grant *g, struct str id)
 	return str_eq(str_cut(g->topic, ':', &kind), id) && g->user.text[0];
 }
 
+/* A reply may be nobody's: of a route that anyone may call. */
+static bool
+is_reply_of_path(const struct grant *g, struct str id)
+{
+	struct str kind;
+
+	return str_eq(str_cut(g->topic, ':', &kind), id);
+}
+
 static bool
 is_channel(struct str name)
 {
@@ -140,7 +149,7 @@ static const struct target {
 	void (*start)(struct conn *c, struct http_head *h, const struct grant *g);
 } targets[] = {
 	{ { "/_stream/run/", 13 }, is_uuid, is_of_path, false, false, false, sse_start },
-	{ { "/_stream/reply/", 15 }, is_uuid, is_of_path, false, false, false, reply_start },
+	{ { "/_stream/reply/", 15 }, is_uuid, is_reply_of_path, false, false, false, reply_start },
 	{ { "/_stream/ws/", 12 }, is_channel, is_any, true, false, false, start_channel },
 	{ { "/_stream/socketio", 17 }, is_nothing, is_anybody, true, true, true, engine_request },
 };

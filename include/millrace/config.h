@@ -10,6 +10,19 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* What this server is at a provider that people sign in with (include/millrace/oauth.h). */
+struct oauth_config {
+	const char *client_id; /* "": not set up */
+	const char *client_secret; /* the runner's alone */
+	const char *scopes;
+	const char *authorize_url;
+	const char *token_url;
+	const char *api_url; /* GitHub's */
+	const char *issuer; /* OpenID Connect: of the id_token */
+	const char *jwks_url;
+	const char *revoke_url; /* RFC 7009; "": none */
+};
+
 struct config {
 	const char *db; /* libpq conninfo without a user */
 	const char *runtime_dir;
@@ -25,6 +38,7 @@ struct config {
 	int64_t rate_read; /* requests a minute for each caller; 0: no limit */
 	int64_t rate_write;
 	int64_t rate_login; /* a minute for each address */
+	int64_t login_address_tries; /* wrong passwords in a quarter of an hour; 0: any */
 	int64_t upload_max; /* bytes */
 	int64_t queue_max; /* jobs that may wait before 503 */
 	int64_t reply_seconds; /* how long a deferred reply is waited for */
@@ -44,6 +58,9 @@ struct config {
 	const char *openai_model;
 	const char *vault_key; /* private, in base64; the runner's alone */
 	const char *vault_key_old;
+	const char *audit_key; /* private, in base64; the runner's alone */
+	int64_t audit_seconds; /* how long a row of the audit log waits for its signature */
+	int64_t audit_rows; /* and how many wait at most */
 	int64_t provider_seconds; /* a model call's longest silence */
 
 	const char *smtp_url; /* smtp:// or smtps://; "": no mail */
@@ -62,6 +79,12 @@ struct config {
 	const char *supabase_jwt_secret; /* NULL where this process may not hold it */
 	int64_t jwks_seconds; /* how often keys are fetched */
 	int64_t jwks_pause_seconds; /* and how seldom because of unknown ones */
+
+	const char *public_url; /* where this server is reached from outside */
+	const char *oauth_return_url; /* the page after a sign-in by a provider */
+	const char *oauth_error_url; /* and after one that failed; "": the same */
+	struct oauth_config github, google, microsoft;
+	const char *microsoft_tenant;
 
 	int64_t stream_ping_seconds; /* `: ping` on a quiet SSE stream */
 	int64_t stream_stall_seconds; /* a reader that takes nothing for so long is closed */

@@ -16,6 +16,8 @@
 
 /* A secret's label: of its owner and its name. */
 struct str seal_label(struct arena *a, const struct uuid *owner, struct str key);
+/* The label of what a provider gave for one of its users (include/millrace/oauth.h). */
+struct str seal_oauth_label(struct arena *a, struct str provider, struct str subject);
 /* The label and the text of a key's canary. */
 struct str seal_canary_label(struct arena *a);
 #define SEAL_CANARY S("The key fits.")

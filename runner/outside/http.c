@@ -30,6 +30,7 @@ struct transfer {
 	struct http_post *p;
 	struct buf error_body;
 	int64_t last_ms; /* when something came last */
+	int64_t until_ms; /* 0: no end is set */
 	enum http_want want;
 };
 
@@ -172,11 +173,13 @@ on_header(char *bytes, size_t one, size_t n, void *arg)
 static struct curl_slist *
 headers(const struct http_post *p)
 {
-	struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
-	char line[1100];
+	static const char *const json[] = { "Content-Type: application/json",
+		"Accept: text/event-stream, application/json", NULL };
+	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+	char line[8300];
 
-	list = curl_slist_append(list, "Accept: text/event-stream, application/json");
-	list = curl_slist_append(list, "Expect:");
+	for (const char *const *h = p->headers ? p->headers : json; *h; h++)
+		list = curl_slist_append(list, *h);
 	if (p->bearer && *p->bearer) {
 		snprintf(line, sizeof(line), "Authorization: Bearer %s", p->bearer);
 		list = curl_slist_append(list, line);
@@ -201,9 +204,14 @@ set_up(CURL *easy, struct http_post *p, struct transfer *t, struct curl_slist *l
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "millrace/" MILLRACE_VERSION);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, list);
-	curl_easy_setopt(easy, CURLOPT_POST, 1L);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, p->body.p);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)p->body.n);
+	if (p->method && strcmp(p->method, "GET") == 0) {
+		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+	} else {
+		curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, p->body.p);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)p->body.n);
+		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, p->method);
+	}
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -227,6 +235,8 @@ transfer_run(struct job *j, struct tools *tools, struct transfer *t, CURLcode *c
 		int64_t silence = t->want == HTTP_ENOUGH ? LINGER_MS : t->p->silence_ms;
 		int64_t wait = t->last_ms + silence - now_ms();
 
+		if (t->until_ms > 0 && t->until_ms - now_ms() < wait)
+			wait = t->until_ms - now_ms();
 		if (curl_multi_perform(tools->multi, &running) != CURLM_OK)
 			return HTTP_CUT;
 		if (running == 0)
@@ -264,6 +274,7 @@ http_post(struct job *j, struct arena *a, struct http_post *p)
 	CURLcode code = CURLE_OK;
 	enum http_end end;
 
+	t.until_ms = p->within_ms > 0 ? now_ms() + p->within_ms : 0;
 	p->status = 0;
 	p->retry_after_ms = -1;
 	p->content_type[0] = '\0';

@@ -1,5 +1,5 @@
 /*
- * Requests to other hosts, by libcurl: one POST whose reply is handed on as it comes. Blocks the job's thread; job_stop ends it at
+ * Requests to other hosts, by libcurl: one POST (or another method) whose reply is handed on as it comes. Blocks the job's thread; job_stop ends it at
  * once. Only https, and http where the configured address says so; no redirects; silence and size are bounded. Connections are
  * kept and used again.
  */
@@ -27,6 +27,9 @@ struct http_post {
 	const char *bearer; /* a key for Authorization, or NULL; never logged */
 	struct str body; /* JSON */
 	int64_t silence_ms;
+	int64_t within_ms; /* for all of it; 0: as long as it is not silent */
+	const char *method; /* NULL: POST. GET has no body */
+	const char *const *headers; /* instead of those of a JSON POST; NULL at its end; or NULL */
 	/* Takes bytes of a reply with status 200. HTTP_ENOUGH: all is said, the rest is waited for only shortly. */
 	enum http_want (*take)(void *arg, struct str bytes);
 	void *arg;

@@ -1,19 +1,26 @@
 /* The audit chain: what goes there, that nobody can change it unseen, and that the tool names the row. */
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
+import { createHash, createPrivateKey, randomBytes, sign as signBy } from "node:crypto";
+import { readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
 import { newUser, PASSWORD, privateInstance } from "../js/instance.mjs";
 import { newAdmin, signedIn } from "../js/accounts.mjs";
-import { assertError, assertStatus } from "../js/expect.mjs";
+import { assertError, assertStatus, until } from "../js/expect.mjs";
 
+/* Signed often enough for a test, and not in the midst of those that tamper with the chain itself. */
+const [EVERY_ROWS, WAIT] = [400, 60000];
 let millrace, api;
-before(async () => { millrace = await privateInstance("audit"); ({ api } = millrace); });
+before(async () => {
+	millrace = await privateInstance("audit", { MILLRACE_AUDIT_SECONDS: "86400", MILLRACE_AUDIT_ROWS: String(EVERY_ROWS) });
+	({ api } = millrace);
+});
 
 const log = async (where) => (await millrace.psql(
     `SELECT json_build_object('seq', seq, 'actor', actor, 'subject', subject, 'type', type, 'data', data) FROM audit_log WHERE ${where} ORDER BY seq`))
     .trim().split("\n").filter(Boolean).map((l) => JSON.parse(l));
 const types = async (uid) => (await log(`subject = '${uid}'`)).map((r) => r.type);
-const verify = () => millrace.ctl("audit", "verify").then(({ stdout }) => stdout, (e) => { assert.equal(e.code, 1, String(e)); return e.stderr; });
+const verify = (...args) => millrace.ctl("audit", "verify", ...args).then(({ stdout }) => stdout, (e) => { assert.equal(e.code, 1, String(e)); return e.stderr; });
 
 test("every way in, and every failure, by token and by cookie", async () => {
 	const user = await newUser(api);
@@ -111,4 +118,176 @@ test("a changed, removed, moved or cut-off row is named", async () => {
 	await millrace.psql("DROP TABLE kept");
 	await newUser(api);
 	assert.match(await verify(), /holds/);
+});
+
+/* --- checkpoints --- */
+
+const value = async (sql) => (await millrace.psql(sql)).trim();
+const checkpoints = async () => Number(await value("SELECT count(*) FROM audit_checkpoint"));
+const signs = () => value("SELECT stats ->> 'millrace_audit_signs' FROM process WHERE role = 'runner' AND seen_at > now() - interval '15 seconds' ORDER BY seen_at DESC LIMIT 1");
+const errors = async () => (await millrace.grepLogs("the audit log")).split("\n").filter((l) => l.includes('"level":"error"'));
+
+/* Enough rows for another checkpoint: that of the last row, as it is printed. */
+async function another() {
+	const before = await checkpoints();
+	await millrace.psql(`SELECT audit(NULL, NULL, 'padding', '{}') FROM generate_series(1, ${EVERY_ROWS})`);
+	await until(async () => await checkpoints() > before, "another checkpoint", WAIT);
+	return value("SELECT n || ':' || seq || ':' || encode(hash, 'hex') FROM audit_checkpoint ORDER BY n DESC LIMIT 1");
+}
+
+async function newRunner() {
+	const [old] = millrace.pids("runner");
+	await millrace.dev("restart", "runner");
+	await until(() => { const [pid] = millrace.pids("runner"); return pid && pid !== old; }, "the new runner", WAIT);
+}
+
+/* Every hash made anew from row `from` on, as audit() makes them, the chain's end too: what verify alone took for whole. */
+const REWRITE = (from) => `DO $$ DECLARE r audit_log; BEGIN
+	FOR r IN SELECT * FROM audit_log WHERE seq >= ${from} ORDER BY seq LOOP
+		r.prev := coalesce((SELECT hash FROM audit_log WHERE seq = r.seq - 1), decode(repeat('00', 32), 'hex'));
+		r.subject_prev := coalesce((SELECT hash FROM audit_log WHERE subject = r.subject AND seq < r.seq ORDER BY seq DESC LIMIT 1), decode(repeat('00', 32), 'hex'));
+		UPDATE audit_log SET prev = r.prev, subject_prev = r.subject_prev, hash = audit_hash(r) WHERE seq = r.seq;
+	END LOOP;
+	UPDATE audit_head h SET (seq, hash) = (SELECT l.seq, l.hash FROM audit_log l ORDER BY l.seq DESC LIMIT 1);
+END $$`;
+
+/* Tables as they are now; the function puts them back. */
+async function keep() {
+	await millrace.psql("CREATE TABLE kept_log AS TABLE audit_log; CREATE TABLE kept_head AS TABLE audit_head; CREATE TABLE kept_checkpoint AS TABLE audit_checkpoint; CREATE TABLE kept_key AS TABLE audit_key");
+	return {
+		restore: () => tamper(`DELETE FROM audit_log; INSERT INTO audit_log TABLE kept_log; DELETE FROM audit_head; INSERT INTO audit_head TABLE kept_head;
+			DELETE FROM audit_checkpoint; DELETE FROM audit_key; INSERT INTO audit_key TABLE kept_key; INSERT INTO audit_checkpoint TABLE kept_checkpoint`),
+		forget: () => millrace.psql("DROP TABLE kept_log, kept_head, kept_checkpoint, kept_key"),
+	};
+}
+
+test("the runner signs the chain; the key is printed, and the workers have nothing of it", async () => {
+	const last = await another();
+	const said = await verify();
+	assert.match(said, /It is signed up to row \d+, by [1-9]\d* checkpoints/);
+	assert.ok(said.includes(`Checkpoint ${last}\n`), said);
+	assert.notEqual(await millrace.grepLogs(last), "", "it is in the runner's log");
+	const key = (await millrace.ctl("audit", "key")).stdout.trim();
+	assert.match(await verify("--public-key", key, "--checkpoint", last), /holds/);
+	assert.match(await verify("--public-key", randomBytes(32).toString("base64")), /broken at checkpoint 1 .*: it is signed by another key/);
+	assert.match(await verify("--checkpoint", last.replace(/.$/, (c) => c === "0" ? "1" : "0")), /which you kept, is not there/);
+	assert.equal(await until(signs, "the runner's word", WAIT), "1");
+	const secret = readFileSync(join(millrace.dir, "audit.key"), "utf8").trim();
+	assert.equal(await millrace.grepLogs(secret), "");
+	for (const role of ["millrace_api", "millrace_stream"])
+		for (const sql of ["TABLE audit_checkpoint", "SELECT * FROM audit_state()", "SELECT audit_checkpoint_add(99, 1, '', 0, '', '')", "SELECT audit_key_add('', false)"])
+			await assert.rejects(millrace.psql(`SET ROLE ${role}; ${sql}`), /permission denied/, `${role}: ${sql}`);
+	for (const sql of ["UPDATE audit_checkpoint SET at = now()", "DELETE FROM audit_checkpoint", "TRUNCATE audit_checkpoint"])
+		await assert.rejects(millrace.psql(sql), /takes no/);
+});
+
+test("a chain that was written anew as a whole is found out, and so is every other way to lie about a checkpoint", async () => {
+	await another();
+	const kept = await keep();
+	const n = await checkpoints();
+	const [runner] = millrace.pids("runner");
+	/* The runner would notice, too; here the tool has to. */
+	process.kill(runner, "SIGSTOP");
+	try {
+		const second = Number(await value("SELECT seq FROM audit_checkpoint WHERE n = 2"));
+		for (const [what, sql, at] of [
+			["the whole chain anew", `UPDATE audit_log SET type = 'logout' WHERE seq = 3; ${REWRITE(3)}`, /at checkpoint 1 .*is not what was signed/],
+			["the chain behind the first checkpoint anew", `UPDATE audit_log SET type = 'x' WHERE seq = ${second}; ${REWRITE(second)}`, /at checkpoint 2 /],
+			["the end cut off, and the head with it", `DELETE FROM audit_log WHERE seq >= ${second}; ${REWRITE(second)}`, /at checkpoint 2 .*was cut off/],
+			["checkpoints that tell of the new chain", `UPDATE audit_log SET type = 'logout' WHERE seq = 3; ${REWRITE(3)};
+				UPDATE audit_checkpoint c SET hash = (SELECT hash FROM audit_log WHERE seq = c.seq)`, /at checkpoint 1 .*signature/],
+			["another time", "UPDATE audit_checkpoint SET at = at - interval '1 day' WHERE n = 2", /at checkpoint 2 .*signature/],
+			["the first checkpoint gone", "DELETE FROM audit_checkpoint WHERE n = 1", /at checkpoint 2 .*before it is missing/],
+			["one counted otherwise", "DELETE FROM audit_checkpoint WHERE n = 1; UPDATE audit_checkpoint SET n = n - 1", /at checkpoint 1 .*signature/],
+			["a changed row before a checkpoint", "UPDATE audit_log SET type = 'logout' WHERE seq = 3", /at row 3:/],
+		]) {
+			await tamper(sql);
+			assert.match(await verify(), at, what);
+			await kept.restore();
+		}
+		assert.match(await verify(), /holds/);
+		/* Against whoever also brings a key of their own, or takes the last checkpoints away, what was kept elsewhere helps. */
+		const key = (await millrace.ctl("audit", "key")).stdout.trim();
+		const last = await value(`SELECT n || ':' || seq || ':' || encode(hash, 'hex') FROM audit_checkpoint WHERE n = ${n}`);
+		await tamper(`UPDATE audit_log SET type = 'logout' WHERE seq = 3; ${REWRITE(3)}`);
+		await forge();
+		assert.match(await verify(), /holds/, "the forger's own key");
+		assert.match(await verify("--public-key", key), /checkpoint 1 .*another key/);
+		await kept.restore();
+		await tamper(`DELETE FROM audit_checkpoint WHERE n = ${n}; DELETE FROM audit_log WHERE seq >= ${last.split(":")[1]}; ${REWRITE(1)}`);
+		assert.match(await verify(), /holds/, "the last ones with their rows");
+		assert.match(await verify("--checkpoint", last), /which you kept, is not there/);
+		await kept.restore();
+		assert.match(await verify("--public-key", key, "--checkpoint", last), /holds/);
+	} finally {
+		process.kill(runner, "SIGCONT");
+		await kept.forget();
+	}
+});
+
+/* All checkpoints by a key of the forger's, in the place of the right one. */
+async function forge() {
+	const seed = randomBytes(32), der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), seed]);
+	const secret = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+	const publicKey = Buffer.from(secret.export({ format: "jwk" }).x, "base64url").toString("hex");
+	await tamper(`UPDATE audit_key SET public_key = '\\x${publicKey}'; UPDATE audit_checkpoint c SET hash = (SELECT hash FROM audit_log WHERE seq = c.seq)`);
+	const rows = await value("SELECT n, seq, encode(hash, 'hex'), (extract(epoch FROM at) * 1000000)::bigint FROM audit_checkpoint");
+	for (const [n, seq, hash, at] of rows.split("\n").map((l) => l.split("|"))) {
+		const signature = signBy(null, Buffer.from(`millrace audit checkpoint\n${n}\n${seq}\n${hash}\n${at}\n`), secret);
+		await tamper(`UPDATE audit_checkpoint SET signature = '\\x${signature.toString("hex")}' WHERE n = ${n}`);
+	}
+}
+
+test("a runner signs nothing that contradicts what it has seen signed", async () => {
+	await another();
+	const kept = await keep();
+	const n = await checkpoints();
+	for (const [what, sql, words] of [
+		["a chain written anew", `UPDATE audit_log SET type = 'logout' WHERE seq = 3; ${REWRITE(3)}`, /is not what was signed/],
+		["the last checkpoint gone with its rows", `DELETE FROM audit_checkpoint WHERE n = ${n};
+			DELETE FROM audit_log WHERE seq > (SELECT max(seq) FROM audit_checkpoint); ${REWRITE(1)}`, /are gone/],
+		["a row changed behind the last checkpoint", "UPDATE audit_log SET type = 'x' WHERE seq = (SELECT max(seq) FROM audit_log)", /broken behind its last checkpoint/],
+	]) {
+		const before = (await errors()).length;
+		await millrace.psql("SELECT audit(NULL, NULL, 'padding', '{}')");
+		await tamper(sql);
+		await millrace.psql(`SELECT audit(NULL, NULL, 'padding', '{}') FROM generate_series(1, ${EVERY_ROWS})`);
+		await until(async () => (await errors()).slice(before).some((l) => words.test(l)), what, WAIT);
+		await until(async () => await signs() === "0", `${what}: the metric`, WAIT);
+		assert.ok(await checkpoints() <= n, what);
+		await kept.restore();
+		await until(async () => await signs() === "1", `${what}: whole again`, WAIT);
+	}
+	await kept.forget();
+	await another();
+	assert.match(await verify(), /holds/);
+});
+
+test("another key: what was signed stays good, and nothing is signed until the runner has it", async () => {
+	const old = await another();
+	const next = join(millrace.dir, "audit.key.new");
+	await millrace.ctl("audit", "rotate", "--key-file", next);
+	await until(async () => (await errors()).some((l) => l.includes("is not the private half")), "the runner's word", WAIT);
+	const n = await checkpoints();
+	await millrace.psql(`SELECT audit(NULL, NULL, 'padding', '{}') FROM generate_series(1, ${EVERY_ROWS})`);
+	await millrace.psql("SELECT pg_sleep(2)");
+	assert.equal(await checkpoints(), n);
+	renameSync(next, join(millrace.dir, "audit.key"));
+	await newRunner();
+	await until(async () => await checkpoints() > n, "a checkpoint by the new key", WAIT);
+	const keys = (await millrace.ctl("audit", "key")).stdout.trim().split("\n");
+	assert.equal(keys.length, 2);
+	assert.match(await verify("--checkpoint", old, "--public-key", keys.join()), /holds/);
+	assert.match(await verify("--public-key", keys[0]), /checkpoint 1 .*another key/);
+});
+
+test("the chain is signed after a while, too, and not while it does not grow", async (t) => {
+	const other = await privateInstance("audit-time", { MILLRACE_AUDIT_SECONDS: "2" });
+	t.after(() => other.stop());
+	await newUser(other.api);
+	const state = async () => (await other.psql("SELECT count(*), coalesce(max(seq), 0), (SELECT max(seq) FROM audit_log) FROM audit_checkpoint")).trim().split("|").map(Number);
+	await until(async () => { const [n, seq, end] = await state(); return n > 0 && seq === end; }, "the signature", WAIT);
+	const before = await state();
+	await other.psql("SELECT pg_sleep(4)");
+	assert.deepEqual(await state(), before);
 });

@@ -5,14 +5,13 @@
  */
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import http from "node:http";
-import { once } from "node:events";
 import { createHmac, createPublicKey, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as jose from "jose";
 import { createClient } from "@supabase/supabase-js";
 import { PASSWORD, ROOT, newAddress, newUser, privateInstance } from "../js/instance.mjs";
 import { assertError, assertStatus, until } from "../js/expect.mjs";
+import { KeyHost, pair, sign } from "../js/issuers.mjs";
 
 process.env.CLERK_TELEMETRY_DISABLED = "1";
 const { verifyToken } = await import("@clerk/backend");
@@ -26,55 +25,8 @@ const [NEW_SECRET, OLD_SECRET] = ["new-secret-of-the-service-itself-0123456789",
 const PAUSE = 3;
 const vectors = JSON.parse(readFileSync(`${ROOT}/tests/vectors/jwt-vectors.json`, "utf8"));
 
-/* What the providers' hosts give out: sets of keys by path, and how they behave. */
-class KeyHost {
-	sets = {};
-	hits = {};
-	mode = "well";          /* or: error, garbage, slow */
-	hanging = new Set();
-
-	async start(port = 0) {
-		this.server = http.createServer((request, response) => this.answer(request, response)).listen(port, "127.0.0.1");
-		await once(this.server, "listening");
-		this.port = this.server.address().port;
-	}
-
-	answer({ url }, response) {
-		this.hits[url] = (this.hits[url] ?? 0) + 1;
-		response.setHeader("connection", "close");
-		if (this.mode === "slow")
-			this.hanging.add(response);
-		else if (this.mode === "error")
-			response.writeHead(503).end('{"keys":[]}');
-		else if (this.mode === "garbage")
-			response.end('{"keys": "none"');
-		else
-			response.setHeader("content-type", "application/json").end(JSON.stringify({ keys: this.sets[url] ?? [] }));
-	}
-
-	async stop() {
-		for (const response of this.hanging)
-			response.destroy();
-		this.hanging.clear();
-		this.server.close();
-		this.server.closeAllConnections();
-		await once(this.server, "close");
-	}
-}
-
-/* A pair of keys whose public half is in no set yet. */
-async function pair(alg, kid) {
-	const { publicKey, privateKey } = await jose.generateKeyPair(alg, { extractable: true });
-	return { alg, kid, publicKey, privateKey, jwk: { ...await jose.exportJWK(publicKey), kid, alg, use: "sig" } };
-}
-
 const now = () => Math.floor(Date.now() / 1000);
 const subject = () => `user_${randomUUID().replaceAll("-", "")}`;
-
-function sign(key, claims, header = {}) {
-	const jwt = new jose.SignJWT(claims).setProtectedHeader({ alg: key.alg, typ: "JWT", ...key.kid && { kid: key.kid }, ...header });
-	return jwt.sign(key.privateKey);
-}
 
 const clerkClaims = (more = {}) => ({ iss: CLERK, sub: subject(), sid: "sess_1", azp: AZP[0], iat: now(), nbf: now() - 10,
 	exp: now() + 3600, ...more });
@@ -239,6 +191,7 @@ test("signing out denies that token until it ends, however its signature is writ
 	await refused(twin);
 	await refused(token);
 	assertError(await instance.api.post("/api/auth/logout", undefined, { token }), "UNAUTHORIZED");
+	assert.equal(await count(`SELECT count(*) FROM audit_log WHERE subject = '${id}' AND actor = subject AND type = 'logout'`), 1);
 	const next = await sign(ec, { ...claims, session_id: randomUUID() });
 	assert.equal((await user(next)).id, id, "the next session's token");
 	assertStatus(await instance.api.post("/api/v1/auth/logout", undefined, { token: next }), 200);

@@ -1,14 +1,17 @@
 /* What happens at the limits: of a caller's rate, of the queue, of patience, of an upload. */
 import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
-import { newUser, privateInstance } from "../js/instance.mjs";
+import { PASSWORD, newAddress, newUser, privateInstance } from "../js/instance.mjs";
+import { newName, register } from "../js/accounts.mjs";
 import { assertOneEnd } from "../js/events.mjs";
 import { UUID7, assertError, assertStatus, until } from "../js/expect.mjs";
 
+const TRIES = 8;           /* wrong passwords from one address */
 let millrace, api;
 before(async () => {
 	millrace = await privateInstance("limits", { MILLRACE_RATE_READ: "40", MILLRACE_RATE_WRITE: "30", MILLRACE_QUEUE_MAX: "6",
-		MILLRACE_REPLY_SECONDS: "1", MILLRACE_UPLOAD_MAX: "100000", MILLRACE_SESSION_SECONDS: "60" });
+		MILLRACE_REPLY_SECONDS: "1", MILLRACE_UPLOAD_MAX: "100000", MILLRACE_SESSION_SECONDS: "60",
+		MILLRACE_LOGIN_ADDRESS_TRIES: String(TRIES), MILLRACE_RATE_LOGIN: "0" });
 	({ api } = millrace);
 });
 after(() => millrace?.stop());
@@ -124,4 +127,71 @@ test("a user who is disabled or gone is nobody at once", async () => {
 		assertError(await user.api.get("/api/user"), "UNAUTHORIZED");
 		assertError(await api.fresh().post("/api/auth/login", { email: user.email, password: "correct horse 7" }), "UNAUTHORIZED");
 	}
+});
+
+/* --- wrong passwords --- */
+
+const login = (from, email, password) => from.post("/api/auth/login", { email, password });
+const failures = async (from) => Number(await millrace.psql(`SELECT coalesce(max(failures), 0) FROM login_failure WHERE subject = 'address ${from.address}'`));
+const aged = (from, seconds) => millrace.psql(`UPDATE login_failure SET last_at = last_at - interval '${seconds} s' WHERE subject = 'address ${from.address}'`);
+
+test("wrong passwords for ever other accounts slow their address down, and no other", async () => {
+	const [user, named] = [await newUser(api), await register(api)];
+	const from = api.fresh();
+	for (let i = 0; i < TRIES; i++) {
+		const reply = i % 2 ? await login(from, newAddress(), "wrong password")
+		    : await from.post("/api/v1/auth/login", { username: newName(), password: "wrong password" });
+		assertError(reply, "UNAUTHORIZED");
+	}
+	for (const reply of [await login(from, user.email, PASSWORD), await login(from, newAddress(), "wrong password"),
+		await from.post("/api/v1/auth/login", { username: named.username, password: PASSWORD })]) {
+		assertError(reply, "RATE_LIMITED");
+		assert.match(reply.json.error, /from this address/);
+		assert.ok(Number(reply.headers["retry-after"]) > 0);
+		assert.equal(reply.headers["set-cookie"], undefined);
+	}
+	assertStatus(await login(api.fresh(), user.email, PASSWORD), 200);
+	assertStatus(await from.get("/healthz"), 200);
+	const counted = await failures(from);
+	assert.ok(counted > TRIES - 1 && counted <= TRIES, `${counted}: those that were turned away do not count`);
+	await aged(from, 900 / TRIES);
+	assertStatus(await login(from, user.email, PASSWORD), 200);
+	assert.equal(await failures(from), counted, "a password of one's own forgives the address nothing");
+});
+
+test("an address' wrong passwords run off, and the sweep forgets them", async () => {
+	const from = api.fresh();
+	for (let i = 0; i < TRIES - 1; i++)
+		assertError(await login(from, newAddress(), "wrong password"), "UNAUTHORIZED");
+	await aged(from, 450);          /* half of a quarter of an hour: half of what it may */
+	assertError(await login(from, newAddress(), "wrong password"), "UNAUTHORIZED");
+	const left = await failures(from);
+	assert.ok(left > TRIES / 2 - 2 && left < TRIES / 2 + 1, `${left} left`);
+	await aged(from, 100000);
+	assertError(await login(from, newAddress(), "wrong password"), "UNAUTHORIZED");
+	assert.equal(await failures(from), 1);
+	await aged(from, 3700);
+	await millrace.psql("SELECT sweep_old(24)");
+	assert.equal(await failures(from), 0);
+});
+
+test("an IPv6 address counts with its /64, and one without an address not at all", async () => {
+	const failed = async (client) => (await millrace.psql(`SELECT account, address FROM login_failed('${newAddress()}', ${client}, 2)`)).trim();
+	for (const expected of ["0|0", "0|0"])
+		assert.equal(await failed("'2001:db8:1:2::/64'"), expected);
+	assert.match(await failed("'2001:db8:1:2::/64'"), /^0\|4\d\d$/);
+	assert.equal(await failed("'2001:db8:1:3::/64'"), "0|0");
+	for (let i = 0; i < 4; i++)
+		assert.equal(await failed("NULL"), "0|0");
+	assert.equal((await millrace.psql("SELECT address FROM login_waits('x', '2001:db8:1:2::/64', 0)")).trim(), "0");
+});
+
+test("of many wrong passwords at once no more are tried than one after the other", async () => {
+	const user = await newUser(api);
+	const tries = Array.from({ length: 40 }, (_, i) => login(api.fresh(), user.email, i === 30 ? PASSWORD : "wrong password"));
+	const statuses = (await Promise.all(tries)).map((r) => r.status);
+	const heard = statuses.filter((s) => s !== 429).length;
+	/* five, and what other processes had in hand meanwhile */
+	assert.ok(heard >= 5 && heard <= 5 + millrace.pids("login").length, `${heard} of ${statuses.join()}`);
+	assertError(await login(api.fresh(), user.email, PASSWORD), "RATE_LIMITED");
 });

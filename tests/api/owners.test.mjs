@@ -31,6 +31,9 @@ async function belongings(user) {
 		"/api/notifications": notification, "/api/v1/user/dao": user.uid };
 }
 
+/* None of the ways to say who is calling is asked for, or none is one of them. */
+const isPublic = (ways) => ways?.length === 0 || ways?.some((way) => Object.keys(way).length === 0);
+
 before(async () => {
 	millrace = await shared();
 	({ api } = millrace);
@@ -38,7 +41,7 @@ before(async () => {
 	routes = text.trim().split("\n").map((line) => {
 		const [method, path] = line.split(/\s+/);
 		const documented = millrace.document.paths[path.replace(/:[a-z0-9]+\}/g, "}")]?.[method.toLowerCase()];
-		return { method, path, documented, isPublic: documented?.security?.length === 0 };
+		return { method, path, documented, isPublic: isPublic(documented?.security) };
 	});
 	victim = await newUser(api);
 	ids = await belongings(victim);
@@ -57,7 +60,10 @@ test("no route but the public ones without a caller", async () => {
 	for (const { method, path, documented } of routes.filter((r) => !r.isPublic)) {
 		for (const headers of [{}, { authorization: "Bearer x.y.z" }, { cookie: "access_token=x" }])
 			assertError(await api.request(method, withId(path, randomUUID()), { headers }), "UNAUTHORIZED", undefined, `${method} ${path}`);
-		/* Only the database knows keys, and it is asked once the request itself is right. */
+		tried += 3;
+		/* Only the database knows keys, and it is asked once the request itself is right; of a socket, inside it. */
+		if (documented.responses[101])
+			continue;
 		const schema = documented.requestBody?.content["application/json"]?.schema;
 		const needed = (documented.parameters ?? []).filter((p) => p.in === "query" && p.required).map((p) => `${p.name}=${randomUUID()}`);
 		const asked = `${withId(path, randomUUID())}?${needed.join("&")}`;
@@ -65,7 +71,7 @@ test("no route but the public ones without a caller", async () => {
 		const reply = documented.requestBody?.content["multipart/form-data"] ? await nobody.upload(asked, { name: "n", file: { filename: "n.txt", bytes: "n" } })
 		    : await nobody.request(method, asked, { json: schema && sample(schema) });
 		assertError(reply, "UNAUTHORIZED", undefined, `${method} ${asked}`);
-		tried += 4;
+		tried++;
 	}
 	assert.ok(tried > 100, `only ${tried}`);
 });
@@ -134,7 +140,9 @@ const HOSTILE = ["'; DROP TABLE app_user; --", "' OR '1'='1", "\\'; SELECT pg_sl
 	"Bcc: x@example.org\r\nX-Injected: yes", "{\"$ne\": null}", "${7*7}{{7*7}}<script>"];
 
 const counts = () => millrace.psql(`SELECT (SELECT count(*) FROM app_user WHERE id = '${victim.uid}'), (SELECT count(*) FROM session WHERE user_id = '${victim.uid}'),
-	(SELECT count(*) FROM document WHERE owner_id = '${victim.uid}'), (SELECT role FROM app_user WHERE id = '${victim.uid}')`);
+	(SELECT count(*) FROM document WHERE owner_id = '${victim.uid}'), (SELECT role FROM app_user WHERE id = '${victim.uid}'),
+	(SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind IN ('r', 'v', 'p') AND relnamespace = 'public'::regnamespace
+		AND relname NOT LIKE 'stream\\_event\\__%')`);
 
 function assertHarmless(reply, what) {
 	assert.ok(reply.status < 500, `${what}: ${reply.status} ${reply.text.slice(0, 300)}`);

@@ -86,6 +86,15 @@ test("the link sets the password, once, and ends every session", async () => {
 	assertStatus(await login(user.email, NEW), 200);
 });
 
+test("a first password for an account that had none is told as a change", async () => {
+	const user = await newUser(api);
+	await millrace.psql(`DELETE FROM password WHERE user_id = '${user.uid}'`);
+	assertStatus(await confirm(await askFor(user.email)), 200);
+	assertStatus(await login(user.email, NEW), 200);
+	const told = await millrace.psql(`SELECT data FROM audit_log WHERE subject = '${user.uid}' AND type = 'password_changed'`);
+	assert.deepEqual(told.trim().split("\n").map((l) => JSON.parse(l)), [{ first: true }]);
+});
+
 test("of many at once with one token one wins", async () => {
 	const user = await newUser(api);
 	const token = await askFor(user.email);

@@ -45,6 +45,17 @@ def rates(out):
     return text + table(["ratio", "median (least to most)", "asked"], rows) + "\n"
 
 
+def callers(out):
+    checked, stub = out["callers"]["checked"], out["callers"]["stub"]
+    rows = [["GET /api/user by its token, requests/s", spread([x["rate"] for x in checked]), ""],
+            ["the same with everybody taken for one user", spread([x["rate"] for x in stub]), ""],
+            ["what the token adds to a request's time, %", spread([(s / c - 1) * 100 for s, c in zip([x["rate"] for x in stub], [x["rate"] for x in checked])], 1),
+             "under 15"]]
+    for key, name in (("worker_us", "worker"), ("postgresql_us", "PostgreSQL")):
+        rows.append(["of that, %s us a request" % name, spread([c[key] - s[key] for c, s in zip(checked, stub)], 1), ""])
+    return "## What checking a token costs, 64 connections\n\n" + table(["", "median (least to most)", "asked"], rows) + "\n"
+
+
 def first(out):
     r = out["first"]
     names = {"overhead": "from POST to the first token, less the provider's own time", "before": "of that, until the provider is asked",
@@ -114,7 +125,7 @@ def tables(out):
              "Made by `tests/bench/run%s --save` in %d s. Each figure: the median of the rounds (the least to the most)."
              % (m["date"], m["processors"], m["model"], m["memory_gib"], m["kernel"], m["nginx"], m["postgresql"], m["load_before"],
                 "".join(" %s." % note for note in out["notes"]), " --quick" if out["quick"] else "", out["took_s"])]
-    for name, render in (("rates", rates), ("first", first), ("chats", chats), ("events", events), ("fanout", fanout)):
+    for name, render in (("rates", rates), ("callers", callers), ("first", first), ("chats", chats), ("events", events), ("fanout", fanout)):
         if name in out:
             parts.append(render(out).rstrip())
     parts.append(memory(out).rstrip())

@@ -154,11 +154,12 @@ process.on("exit", () => {
 for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143]])
 	process.once(signal, () => process.exit(status));
 
-/* A new instance; `env` are more settings for ./dev and the programs. */
+/* A new instance; `env` are more settings for ./dev and the programs, or a function of its address that gives them. */
 export async function start(name, env = {}) {
 	const dir = mkdtempSync(join(tmpdir(), `millrace-${name}-`));
 	const port = await freePort();
-	const instance = new Instance(`https://127.0.0.1:${port}`, dir, environment(dir, port, env));
+	const url = `https://127.0.0.1:${port}`;
+	const instance = new Instance(url, dir, environment(dir, port, typeof env === "function" ? await env(url) : env));
 	started.add(instance);
 	try {
 		await instance.dev("run", "--detach");

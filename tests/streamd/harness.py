@@ -41,6 +41,7 @@ class Cluster:
         for name in migrations:
             self.psql("millrace_owner", "millrace", "-1", "-f", ROOT + "/sql/migrations/" + name)
         self.latest = int(migrations[-1][:4])
+        self.psql("millrace_owner", "millrace", "-c", "INSERT INTO app_user (id, display_name) VALUES ('%s', 'Test')" % USER)
 
     def as_server(self, *command):
         """PostgreSQL refuses to run as root."""
@@ -98,12 +99,17 @@ class Streamd:
         self.log = open(self.path + ".log", "w+")
         self.settings = settings
         self.process = None
+        # Where successors look for it: others of the same test are none.
+        self.runtime = self.path + ".run"
+        os.mkdir(self.runtime)
         atexit.register(self.kill)
 
     def start(self, wait=True):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("MILLRACE_", "API_", "OPENAI_", "PG", "LISTEN_"))}
         env["MILLRACE_DB"] = "host=%s dbname=millrace" % self.cluster.top
         env["API_JWT_SECRET"] = "0123456789abcdef0123456789abcdef"
+        env["MILLRACE_RUNTIME_DIR"] = self.runtime
+        env["MILLRACE_LIBEXEC_DIR"] = BIN
         env.update({"MILLRACE_" + k.upper(): str(v) for k, v in self.settings.items()})
 
         # LISTEN_PID has to be the daemon's own.
@@ -115,6 +121,20 @@ class Streamd:
         if wait:
             self.wait_for("ready")
         return self
+
+    def succeed(self):
+        """Starts a successor beside it; the old process has to end by itself."""
+        old = self.process
+        self.start(wait=False)
+        assert old.wait(10) == 0
+        return old
+
+    def ctl(self, *args):
+        """millracectl with this daemon's settings: (status, what it printed)."""
+        env = {"PATH": os.environ["PATH"], "MILLRACE_RUNTIME_DIR": self.runtime,
+               "MILLRACE_DB": "host=%s dbname=millrace" % self.cluster.top}
+        done = subprocess.run([os.path.join(BIN, "millracectl"), *args], env=env, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
 
     def said(self):
         self.log.flush()
@@ -171,6 +191,86 @@ class Streamd:
 
     def reply(self, run, method="GET", **grant):
         return self.request("/_stream/reply/" + run, make_grant(run, method=method, **grant), method)
+
+
+class Channel:
+    """A WebSocket of contract 1, as nginx hands it over: `messages` are what came. Frames of the server are whole and unmasked."""
+
+    def __init__(self, d, topic, after=0, channel="notifications", **grant):
+        head = request_bytes("/_stream/ws/" + channel, make_grant(new_run(), topic=topic, after=after, headers=[], **grant)).decode()
+        self.s = d.connect()
+        self.s.sendall(head.replace("Connection: close", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==").encode())
+        self.raw = b""
+        self.messages = []
+        self.close_code = None
+        self.closed = False
+        while b"\r\n\r\n" not in self.raw:
+            self.raw += self.s.recv(4096)
+        reply, _, self.raw = self.raw.partition(b"\r\n\r\n")
+        assert reply.startswith(b"HTTP/1.1 101 "), reply
+        assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in reply, reply
+
+    def frame(self, text, opcode=1):
+        data = text.encode()
+        head = bytes([0x80 | opcode]) + (bytes([0x80 | len(data)]) if len(data) < 126 else
+                                         b"\xfe" + len(data).to_bytes(2, "big"))
+        return head + b"\0\0\0\0" + data
+
+    def send(self, data):
+        try:
+            self.s.sendall(data)
+        except OSError as e:
+            self.pump()
+            raise AssertionError("the channel was closed with %r: %s" % (self.close_code, e))
+
+    def say(self, message):
+        self.send(self.frame(json.dumps(message)))
+
+    def pump(self, seconds=0.0):
+        end = time.time() + seconds
+        while not self.closed:
+            self.s.settimeout(max(end - time.time(), 0.0001))
+            try:
+                data = self.s.recv(1 << 20)
+            except (TimeoutError, socket.timeout, BlockingIOError):
+                return self
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                self.closed = True
+                return self
+            self.raw += data
+            while self.one():
+                pass
+        return self
+
+    def one(self):
+        if len(self.raw) < 2:
+            return False
+        opcode, n, at = self.raw[0] & 15, self.raw[1], 2
+        if n >= 126:
+            at = 4 if n == 126 else 10
+            n = int.from_bytes(self.raw[2:at], "big")
+        if len(self.raw) < at + n or (self.raw[1] >= 126 and len(self.raw) < at):
+            return False
+        payload, self.raw = self.raw[at:at + n], self.raw[at + n:]
+        if opcode == 1:
+            self.messages.append(json.loads(payload))
+        elif opcode == 8:
+            self.close_code = int.from_bytes(payload[:2], "big")
+        else:
+            assert opcode in (9, 10), opcode
+        return True
+
+    def seqs(self):
+        return [m["seq"] for m in self.messages if m["type"] in ("notification_created", "event")]
+
+    def until_seqs(self, n, seconds=10):
+        end = time.time() + seconds
+        while len(self.seqs()) < n and time.time() < end and not self.closed:
+            self.pump(0.02)
+        return self
 
 
 def new_run():

@@ -64,7 +64,9 @@ meaning(void)
 		    "%s: body", r->path);
 		EACH(good, r->method != M_GET || r->body_kind == BODY_NONE, "%s: body", r->path);
 		EACH(good, !r->idempotent || r->method == M_POST, "%s: Idempotency-Key", r->path);
-		EACH(good, (r->status == 204 || r->status == 101) == (r->reply == NULL),
+		EACH(good,
+		    r->status == 302 ||
+			(r->status == 204 || r->status == 101) == (r->reply == NULL),
 		    "%s: reply", r->path);
 		EACH(good, r->status != 204 || r->mode == IMMEDIATE, "%s: mode", r->path);
 		EACH(good, r->caller != AUTH_PUBLIC || r->rate != RATE_WRITE, "%s: rate", r->path);

@@ -7,24 +7,24 @@ SELECT s.session_id, extract(epoch FROM now())::bigint AS issued_at,
 	extract(epoch FROM s.expires_at)::bigint AS expires_at, s.uid, s.email, s.display_name
 FROM user_register($1, $2, $3) AS u (id), session_open(u.id, make_interval(secs => $4::int8)) s;
 
--- One row, whether there is such an account or not.
+-- One row, whether there is such an account or not. `account` and `address`: how long each has to wait after wrong passwords.
 -- name: auth_find
--- args: email text
--- row: wait int4, id uuid, password_hash text
-SELECT login_wait($1) AS wait, u.id, u.password_hash FROM (VALUES (1)) one LEFT JOIN user_for_login($1) u ON true;
+-- args: email text, client text, most int4
+-- row: account int4, address int4, id uuid, password_hash text
+SELECT w.account, w.address, u.id, u.password_hash FROM login_waits($1, $2, $3) w LEFT JOIN user_for_login($1) u ON true;
 
 -- name: auth_failed
--- args: email text
--- row: login_failed void
-SELECT login_failed($1);
+-- args: email text, client text, most int4
+-- row: account int4, address int4
+SELECT account, address FROM login_failed($1, $2, $3);
 
--- A session where the password is still the one that was checked.
+-- A session where the password is still the one that was checked, and nobody has to wait meanwhile.
 -- name: auth_session_open
--- args: user_id uuid, email text, hash text, lifetime_seconds int8
--- row: session_id uuid, issued_at int8, expires_at int8, uid uuid, email text, display_name text
+-- args: user_id uuid, email text, hash text, lifetime_seconds int8, client text, most int4
+-- row: session_id uuid, issued_at int8, expires_at int8, uid uuid, email text, display_name text, account int4, address int4
 SELECT s.session_id, extract(epoch FROM now())::bigint AS issued_at, extract(epoch FROM s.expires_at)::bigint AS expires_at,
-	s.uid, s.email, s.display_name
-FROM session_open_by_password($1, $3, make_interval(secs => $4::int8)) s, LATERAL login_succeeded($2) AS forgiven;
+	s.uid, s.email, s.display_name, s.account, s.address
+FROM session_open_by_login($1, $2, $3, make_interval(secs => $4::int8), $5, $6) s;
 
 -- name: auth_session_close
 -- args: session_id uuid
@@ -45,12 +45,11 @@ FROM app_user WHERE id = caller_id();
 SELECT account_json(u) AS body FROM user_register_named($1, $2, $3, $4) u;
 
 -- name: session_open
--- args: user_id uuid, name text, hash text, lifetime_seconds int8
--- row: session_id uuid, issued_at int8, expires_at int8, body json
+-- args: user_id uuid, name text, hash text, lifetime_seconds int8, client text, most int4
+-- row: session_id uuid, issued_at int8, expires_at int8, body json, account int4, address int4
 SELECT s.session_id, extract(epoch FROM now())::bigint AS issued_at, extract(epoch FROM s.expires_at)::bigint AS expires_at,
-	account_json(u) AS body
-FROM session_open_by_password($1, $3, make_interval(secs => $4::int8)) s, LATERAL login_succeeded($2) AS forgiven,
-	user_account($1) u;
+	account_json(u) AS body, s.account, s.address
+FROM session_open_by_login($1, $2, $3, make_interval(secs => $4::int8), $5, $6) s, user_account($1) u;
 
 -- name: account_show
 -- row: body json

@@ -1,8 +1,9 @@
 -- First statement of every signed-in request: makes the session's user the transaction's caller, or raises 401 or 403.
 -- name: caller_session
 -- args: session uuid, needs_admin bool
--- row: caller_session void
-SELECT caller_session($1, $2);
+-- row: user_id text
+SELECT coalesce((SELECT set_config('millrace.caller', s.user_id::text, true) FROM session_alive s
+	WHERE s.id = $1 AND (NOT $2 OR user_is_admin(s.user_id))), session_refused($1)) AS user_id;
 
 -- The same by an API key's SHA-256.
 -- name: caller_key

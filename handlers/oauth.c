@@ -1,0 +1,285 @@
+/*
+ * Signing in by GitHub, Google or Microsoft. A worker has no network and the runner cannot sign our tokens, so the browser comes here
+ * three times: oauth_start sends it to the provider; the provider sends it back with a code, which the runner exchanges while streamd
+ * holds the connection; and the reply to that sends it here once more, with a ticket, for its session. A cookie binds the three
+ * together, so that nobody can be made to end a sign-in that somebody else began.
+ */
+#include <stdlib.h>
+
+#include <millrace/config.h>
+#include <millrace/oauth.h>
+
+#include "handlers/handlers.h"
+#include "sql_api.h"
+
+/* Lax: it has to come along when the provider sends the browser back. __Host-: no neighbour on a subdomain can set it. */
+#define COOKIE "__Host-oauth"
+#define COOKIE_SECONDS 600
+#define SECRET_LEN 32 /* bytes of state, verifier, nonce, cookie and ticket */
+#define WAIT_SECONDS_MAX 30 /* for the exchange; somebody looks at an empty page */
+
+struct start_in {
+	struct str return_to;
+};
+
+struct callback_in {
+	struct str state;
+	struct str code;
+	struct str error;
+	struct str ticket;
+};
+
+/*
+ * A path on the return page's origin. It goes behind that origin as it stands, so it begins with the one slash that ends an authority;
+ * what browsers take for a slash, or for nothing at all, is refused with all else that RFC 3986 does not allow in a path and query.
+ */
+static bool
+is_path(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f ||
+		    strchr("\\\"<>^`{|}", s.p[i]))
+			return false;
+	return s.n > 0 && s.p[0] == '/' && (s.n == 1 || s.p[1] != '/');
+}
+
+static const struct field start_fields[] = {
+	F_CHECKED(struct start_in, return_to, 1, 500, OPTIONAL, is_path,
+	    "must be a path on the page's own host, such as /welcome"),
+};
+const struct field_table oauth_start_query = FIELD_TABLE(struct start_in, start_fields);
+
+static const struct field callback_fields[] = {
+	F_STR(struct callback_in, state, 1, 200, OPTIONAL),
+	F_STR(struct callback_in, code, 1, 4096, OPTIONAL),
+	F_STR(struct callback_in, error, 1, 200, OPTIONAL),
+	F_STR(struct callback_in, ticket, 1, 200, OPTIONAL),
+};
+const struct field_table oauth_callback_query = FIELD_TABLE(struct callback_in, callback_fields);
+
+/* The provider that the route's path names. */
+static const struct oauth_provider *
+provider_of(const struct req *r)
+{
+	struct str rest = str_from(r->route->path), part;
+	const struct oauth_provider *p = NULL;
+
+	while (!p && rest.p) {
+		rest = str_cut(rest, '/', &part);
+		p = oauth_provider(part);
+	}
+	if (!p)
+		abort();
+	return p;
+}
+
+static enum err
+not_set_up(struct req *r, const struct oauth_provider *p)
+{
+	r->error_text =
+	    arena_printf(r->a, "Signing in by %s is not set up on this server.", p->title);
+	return ERR_NOT_FOUND;
+}
+
+static struct str
+new_secret(struct arena *a)
+{
+	char bytes[SECRET_LEN];
+
+	random_bytes(bytes, sizeof(bytes));
+	return base64url(a, (struct str){ bytes, sizeof(bytes) });
+}
+
+static struct str
+hash_of(struct arena *a, struct str text)
+{
+	struct sha256 *h = sha256_new(a);
+
+	sha256_add(h, text);
+	return sha256_end(h);
+}
+
+static void
+set_cookie(struct req *r, struct str value, int seconds)
+{
+	reply_header(r, "Set-Cookie",
+	    arena_printf(r->a, COOKIE "=%.*s; Path=/; Max-Age=%d; HttpOnly; Secure; SameSite=Lax",
+		S_ARG(value), seconds));
+}
+
+static enum err
+redirect(struct req *r, struct str to)
+{
+	reply_header(r, "Location", to);
+	return reply_body(r, 302, NULL, S(""));
+}
+
+/* The page for errors, which is told which one, and of whose sign-in. */
+static enum err
+redirect_error(struct req *r, const struct oauth_provider *p, struct str code)
+{
+	const char *page =
+	    *config()->oauth_error_url ? config()->oauth_error_url : config()->oauth_return_url;
+	struct str head, fragment = str_cut(str_from(page), '#', &head);
+	struct buf b = { .a = r->a };
+
+	buf_printf(&b, "%.*s%serror=%.*s&provider=%s", S_ARG(head),
+	    memchr(head.p, '?', head.n) ? "&" : "?", S_ARG(code), p->name);
+	if (fragment.p)
+		buf_printf(&b, "#%.*s", S_ARG(fragment));
+	set_cookie(r, S(""), 0);
+	return redirect(r, buf_str(&b));
+}
+
+/* The page after a good sign-in, or another path on its host. */
+static struct str
+return_page(struct arena *a, struct str path)
+{
+	const char *page = config()->oauth_return_url, *host = strstr(page, "://");
+	size_t origin = host ? (size_t)(host - page) + 3 : 0;
+
+	if (!path.p)
+		return str_from(page);
+	origin += strcspn(page + origin, "/?#");
+	return arena_printf(a, "%.*s%.*s", (int)origin, page, S_ARG(path));
+}
+
+/* --- to the provider --- */
+
+struct starting {
+	const struct oauth_provider *provider;
+	struct str state, verifier, nonce, cookie;
+};
+
+static enum err
+started(struct req *r)
+{
+	const struct starting *s = r->state;
+	const struct oauth_config *c = oauth_config(s->provider);
+	struct str url = oauth_url(r->a, c->authorize_url);
+	struct buf b = { .a = r->a }, to = { .a = r->a };
+
+	form_put(&b, "response_type", S("code"));
+	form_put(&b, "client_id", str_from(c->client_id));
+	form_put(&b, "redirect_uri", oauth_callback_url(r->a, s->provider));
+	form_put(&b, "scope", str_from(c->scopes));
+	form_put(&b, "state", s->state);
+	form_put(&b, "code_challenge", base64url(r->a, hash_of(r->a, s->verifier)));
+	form_put(&b, "code_challenge_method", S("S256"));
+	if (s->provider->openid)
+		form_put(&b, "nonce", s->nonce);
+	buf_put(&b, str_from(s->provider->extra));
+	buf_printf(
+	    &to, "%.*s%s%s", S_ARG(url), memchr(url.p, '?', url.n) ? "&" : "?", buf_str(&b).p);
+	set_cookie(r, s->cookie, COOKIE_SECONDS);
+	return redirect(r, buf_str(&to));
+}
+
+/* GET /api/v1/auth2/{provider}/{signin,login}. All of it is new each time: a cookie that was planted before is worth nothing. */
+enum err
+oauth_start(struct req *r)
+{
+	const struct oauth_provider *p = provider_of(r);
+	struct starting *s = arena_alloc(r->a, sizeof(*s));
+	struct str token = req_cookie(r, S("access_token"));
+	struct claims who = { 0 };
+	struct start_in in = { 0 };
+	enum err e;
+
+	if (!oauth_is_set_up(p))
+		return not_set_up(r, p);
+	if ((e = query_bind(r, &in)) != ERR_OK)
+		return e;
+	/* The cookie alone, which is Strict: a page elsewhere cannot begin a linking. */
+	if (token.p && token_verify(token, &who) != ERR_OK)
+		who = (struct claims){ 0 };
+	*s = (struct starting){ .provider = p,
+		.state = new_secret(r->a),
+		.verifier = new_secret(r->a),
+		.nonce = new_secret(r->a),
+		.cookie = new_secret(r->a) };
+	r->state = s;
+	return sql_oauth_start(r, started, str_from(p->name), hash_of(r->a, s->state),
+	    hash_of(r->a, s->cookie), s->verifier, s->nonce, in.return_to, who.session);
+}
+
+/* --- and back --- */
+
+struct returning {
+	const struct oauth_provider *provider;
+	struct str ticket; /* made for the next step */
+};
+
+/* streamd waits for the exchange. However that ends, its reply sends the browser here with the ticket; so does its absence. */
+static enum err
+exchanging(struct req *r)
+{
+	const struct returning *ret = r->state;
+	struct str run = row_text(r, 0, 0);
+	struct grant g = { .timeout_status = 302, .timeout_body = S("{}") };
+
+	if (!run.p)
+		return redirect_error(r, ret->provider, row_text(r, 0, 1));
+	g.topic = arena_printf(r->a, "run:%.*s", S_ARG(run));
+	g.wait_seconds =
+	    config()->reply_seconds < WAIT_SECONDS_MAX ? config()->reply_seconds : WAIT_SECONDS_MAX;
+	g.headers[g.n_headers++] = (struct grant_header){ S("Location"),
+		arena_printf(r->a, "%.*s?ticket=%.*s",
+		    S_ARG(oauth_callback_url(r->a, ret->provider)), S_ARG(ret->ticket)) };
+	return res_deferred(r, &g);
+}
+
+static enum err
+redeemed(struct req *r)
+{
+	const struct returning *ret = r->state;
+	struct claims c = { .session = row_uuid(r, 0, 2), .user = row_uuid(r, 0, 5) };
+
+	if (row_text(r, 0, 0).p)
+		return redirect_error(r, ret->provider, row_text(r, 0, 0));
+	if (!str_int(row_text(r, 0, 3), &c.issued_at) || !str_int(row_text(r, 0, 4), &c.expires_at))
+		return ERR_INTERNAL;
+	set_cookie(r, S(""), 0);
+	session_set_cookies(
+	    r, token_mint(r->a, &c), csrf_token(r->a, &c), config()->session_seconds);
+	return redirect(r, return_page(r->a, row_text(r, 0, 1)));
+}
+
+/* GET /api/v1/auth2/{provider}/callback, twice: by the provider (state and code, or error), and by ourselves (ticket). */
+enum err
+oauth_callback(struct req *r)
+{
+	const struct oauth_provider *p = provider_of(r);
+	struct str cookie = req_cookie(r, S(COOKIE)), hash;
+	struct returning *ret = arena_alloc(r->a, sizeof(*ret));
+	struct callback_in in = { 0 };
+	enum err e;
+
+	if (!oauth_is_set_up(p))
+		return not_set_up(r, p);
+	/* What looks before it loads would use up what is good for once. */
+	if (str_eq(r->method, S("HEAD")))
+		return ERR_METHOD_NOT_ALLOWED;
+	if ((e = query_bind(r, &in)) != ERR_OK)
+		return e;
+	*ret = (struct returning){ .provider = p, .ticket = new_secret(r->a) };
+	r->state = ret;
+	if (!cookie.p || (!in.ticket.p && !in.state.p))
+		return redirect_error(r, p, S("invalid_state"));
+	hash = hash_of(r->a, cookie);
+	if (in.ticket.p)
+		return sql_oauth_redeem(r, redeemed, str_from(p->name), hash_of(r->a, in.ticket),
+		    hash, config()->session_seconds);
+	return sql_oauth_callback(r, exchanging, str_from(p->name), hash_of(r->a, in.state), hash,
+	    in.error.p ? (struct str){ NULL, 0 } : in.code, in.error, hash_of(r->a, ret->ticket),
+	    config()->queue_max);
+}
+
+/* POST /api/v1/auth/disconnect/{provider} */
+enum err
+oauth_disconnect(struct req *r)
+{
+	const struct oauth_provider *p = provider_of(r);
+
+	return sql_oauth_disconnect(r, res_one, str_from(p->name), str_from(p->title));
+}

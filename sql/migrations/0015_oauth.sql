@@ -1,0 +1,411 @@
+-- Signing in by GitHub, Google and Microsoft (OAuth 2.0 with PKCE, OpenID Connect), and the tokens that come of it.
+
+-- Work that belongs to nobody yet, or to nobody any more: a sign-in's exchange, a revocation after an erasure. Policies show such a
+-- run to nobody.
+ALTER TABLE run ALTER COLUMN owner_id DROP NOT NULL;
+ALTER TABLE job ALTER COLUMN owner_id DROP NOT NULL;
+
+-- A sign-in under way, from the redirect to the provider until the browser has its session. Workers see it through the functions
+-- below alone. State, cookie and ticket are kept as their SHA-256.
+CREATE TABLE oauth_flow (
+	state_hash	bytea PRIMARY KEY CHECK (octet_length(state_hash) = 32),
+	cookie_hash	bytea NOT NULL CHECK (octet_length(cookie_hash) = 32),	-- the browser that began it
+	provider	text NOT NULL,
+	verifier	text NOT NULL,			-- PKCE (RFC 7636)
+	nonce		text NOT NULL,			-- OpenID Connect
+	return_to	text,				-- a path, which the worker has checked
+	user_id		uuid REFERENCES app_user ON DELETE CASCADE,	-- who was signed in: an identity is to be linked
+	session_id	uuid,				-- by which session
+	code		text,				-- between the callback and the runner
+	run_id		uuid UNIQUE,			-- the exchange; NULL: the browser is at the provider still
+	ticket_hash	bytea UNIQUE,			-- what the browser comes back with after the exchange
+	outcome		text,				-- NULL: under way; 'ok', or an error's code
+	subject		text,
+	email		text,
+	email_verified	boolean,
+	name		text,
+	sealed		bytea,
+	key_id		uuid REFERENCES vault_key,
+	scope		text,
+	expires_at	timestamptz,			-- of the access token
+	refreshable	boolean,
+	created_at	timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX oauth_flow_age ON oauth_flow (created_at);
+CREATE INDEX oauth_flow_user ON oauth_flow (user_id) WHERE user_id IS NOT NULL;
+ALTER TABLE oauth_flow ENABLE ROW LEVEL SECURITY;
+
+-- What a provider gave us for somebody: {"access_token", "refresh_token"}, sealed to the runner's key under a label of provider and
+-- subject. A row without a user is to be revoked at the provider and then goes; `subject` stays for opening it until then.
+CREATE TABLE oauth_token (
+	id		uuid PRIMARY KEY DEFAULT uuid_v7(),
+	user_id		uuid REFERENCES app_user ON DELETE CASCADE,
+	provider	text NOT NULL,
+	subject		text NOT NULL,
+	sealed		bytea NOT NULL,
+	key_id		uuid NOT NULL REFERENCES vault_key,
+	scope		text,
+	expires_at	timestamptz,			-- of the access token; NULL: it lasts
+	refresh_at	timestamptz,			-- when it is due; NULL: never
+	refresh_run	uuid,				-- whose turn it is
+	failures	int NOT NULL DEFAULT 0,		-- of refreshing, in a row
+	failed_at	timestamptz,			-- the provider takes the refresh token no more
+	created_at	timestamptz NOT NULL DEFAULT now(),
+	refreshed_at	timestamptz,
+	forgotten_at	timestamptz
+);
+CREATE UNIQUE INDEX oauth_token_identity ON oauth_token (provider, subject) WHERE forgotten_at IS NULL;
+CREATE INDEX oauth_token_user ON oauth_token (user_id);
+CREATE INDEX oauth_token_due ON oauth_token (refresh_at) WHERE refresh_at IS NOT NULL;
+CREATE INDEX oauth_token_key ON oauth_token (key_id, id);
+ALTER TABLE oauth_token ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON oauth_token TO millrace_api USING (user_id = caller_id());
+GRANT SELECT (id, user_id, provider, subject, scope, expires_at, failed_at, created_at, refreshed_at) ON oauth_token TO millrace_api;
+-- `key_id` for the count by key; `sealed` for the runner alone.
+GRANT SELECT ON oauth_token TO millrace_runner;
+
+-- When a token that lasts `seconds` is refreshed: five minutes before its end, or at half its time.
+CREATE FUNCTION oauth_due_at(seconds bigint) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+	SELECT now() + make_interval(secs => greatest(seconds / 2.0, seconds - 300))
+$$;
+
+-- A run of nobody's.
+CREATE FUNCTION oauth_enqueue(input jsonb, attempts int) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+	new_id uuid;
+BEGIN
+	INSERT INTO run (owner_id, kind, input) VALUES (NULL, 'oauth', $1) RETURNING id INTO new_id;
+	INSERT INTO job (run_id, owner_id, kind, priority, max_attempts) VALUES (new_id, NULL, 'oauth', 10, $2);
+	PERFORM pg_notify('millrace_job', '');
+	RETURN new_id;
+END $$;
+REVOKE EXECUTE ON FUNCTION oauth_enqueue FROM PUBLIC;
+
+-- The first step. `session` is what the browser's cookie says; one that has ended is none.
+CREATE FUNCTION oauth_start(provider text, state_hash bytea, cookie_hash bytea, verifier text, nonce text, return_to text, session uuid)
+RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+	INSERT INTO oauth_flow (provider, state_hash, cookie_hash, verifier, nonce, return_to, user_id, session_id)
+	SELECT $1, $2, $3, $4, $5, $6, s.user_id, s.id FROM (VALUES (1)) one LEFT JOIN (session s JOIN app_user u ON u.id = s.user_id)
+		ON s.id = $7 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
+$$;
+
+-- The provider has sent the browser back, with a code or without (then with why not). A state is good for one such call, by the
+-- browser that it was given to, for ten minutes. Gives the exchange's run, or an error's code.
+CREATE FUNCTION oauth_callback(provider text, state_hash bytea, cookie_hash bytea, code text, problem text, ticket_hash bytea, queue_max int)
+RETURNS TABLE (run_id uuid, error text) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+#variable_conflict use_column
+DECLARE
+	f oauth_flow;
+BEGIN
+	SELECT * INTO f FROM oauth_flow o WHERE o.state_hash = $2 AND o.cookie_hash = $3 AND o.provider = $1 AND o.run_id IS NULL
+		AND o.created_at > now() - interval '10 minutes' FOR UPDATE;
+	IF f.state_hash IS NULL THEN
+		oauth_callback.error := 'invalid_state';
+	ELSIF $4 IS NULL THEN
+		DELETE FROM oauth_flow o WHERE o.state_hash = $2;
+		oauth_callback.error := CASE WHEN $5 = 'access_denied' THEN 'access_denied' ELSE 'provider_error' END;
+	ELSE
+		IF queue_depth($7) >= $7 THEN
+			PERFORM refuse(503, 'Too much work is waiting; try again shortly.');
+		END IF;
+		-- Each attempt after the first only says how the first one ended, so there may be many.
+		oauth_callback.run_id := oauth_enqueue('{"reply": "redirect", "do": "exchange"}', 8);
+		UPDATE oauth_flow o SET code = $4, run_id = oauth_callback.run_id, ticket_hash = $6 WHERE o.state_hash = $2;
+	END IF;
+	RETURN NEXT;
+END $$;
+
+-- The exchange's first step: its code, once. NULL where an attempt before this one has had it: whether the provider has seen it is
+-- not known, and it is never sent twice. No row where the lease is lost.
+CREATE FUNCTION oauth_take(run_id uuid, runner text, attempt int) RETURNS TABLE (provider text, code text, verifier text, nonce text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+#variable_conflict use_column
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN;
+	END IF;
+	SELECT o.provider, o.code, o.verifier, o.nonce INTO oauth_take.provider, oauth_take.code, oauth_take.verifier, oauth_take.nonce
+	FROM oauth_flow o WHERE o.run_id = $1 FOR UPDATE;
+	UPDATE oauth_flow o SET code = NULL WHERE o.run_id = $1;
+	RETURN NEXT;
+END $$;
+
+-- The exchange's end. `sealed` in base64; NULL where there was no key to seal to: nothing is kept then but who it is. `lasts` is the
+-- access token's time in seconds, NULL for good.
+CREATE FUNCTION oauth_exchanged(run_id uuid, runner text, attempt int, after bigint, outcome text, subject text, email text,
+	email_verified boolean, name text, sealed text, key_id uuid, scope text, lasts bigint, refreshable boolean)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	seq bigint := job_fence($1, $2, $3);
+BEGIN
+	IF seq IS DISTINCT FROM after THEN
+		RETURN seq;
+	END IF;
+	UPDATE oauth_flow o SET outcome = $5, subject = $6, email = $7, email_verified = $8, name = $9, sealed = decode($10, 'base64'),
+		key_id = $11, scope = $12, expires_at = now() + make_interval(secs => $13), refreshable = $14
+	WHERE o.run_id = $1;
+	-- Where to is in the grant of the request that waits.
+	PERFORM run_finish($1, CASE $5 WHEN 'ok' THEN 'completed' ELSE 'failed' END, CASE $5 WHEN 'ok' THEN 'done' ELSE 'error' END,
+		CASE $5 WHEN 'ok' THEN '{}'::json ELSE json_build_object('code', upper($5), 'message', 'The sign-in was not completed.') END,
+		'{"status": 302, "headers": {}, "body": {}}');
+	RETURN seq;
+END $$;
+
+-- Keeps what the provider gave, in the place of what it gave before.
+CREATE FUNCTION oauth_keep(f oauth_flow, who uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF f.sealed IS NULL THEN
+		RETURN;
+	END IF;
+	INSERT INTO oauth_token AS t (user_id, provider, subject, sealed, key_id, scope, expires_at, refresh_at)
+	VALUES (who, f.provider, f.subject, f.sealed, f.key_id, f.scope, f.expires_at, CASE WHEN f.refreshable
+		THEN oauth_due_at(greatest(0, extract(epoch FROM f.expires_at - now()))::bigint) END)
+	ON CONFLICT (provider, subject) WHERE forgotten_at IS NULL DO UPDATE SET user_id = excluded.user_id, sealed = excluded.sealed,
+		key_id = excluded.key_id, scope = excluded.scope, expires_at = excluded.expires_at, refresh_at = excluded.refresh_at,
+		refresh_run = NULL, failures = 0, failed_at = NULL, created_at = now(), refreshed_at = NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION oauth_keep FROM PUBLIC;
+
+-- Adds the identity to the user who began while signed in. NULL, or an error's code.
+CREATE FUNCTION oauth_link(f oauth_flow) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	who uuid;
+BEGIN
+	PERFORM FROM session s WHERE s.id = f.session_id AND s.user_id = f.user_id AND s.revoked_at IS NULL AND s.expires_at > now()
+		FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RETURN 'session_ended';
+	END IF;
+	-- As external_first_sight does: of all who come with this identity one is the first.
+	PERFORM pg_advisory_xact_lock(hashtextextended(f.provider || ' ' || f.subject, 0));
+	SELECT i.user_id INTO who FROM external_identity i WHERE i.provider = f.provider AND i.subject = f.subject;
+	IF who IS NULL THEN
+		INSERT INTO external_identity (provider, subject, user_id, email) VALUES (f.provider, f.subject, f.user_id, f.email);
+	ELSIF who <> f.user_id THEN
+		RETURN 'identity_taken';
+	END IF;
+	RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION oauth_link FROM PUBLIC;
+
+-- The last step: the browser brings the ticket, once, within a minute or two, and its cookie. A session of its own each time; one that
+-- an identity was linked in ends with that.
+CREATE FUNCTION oauth_redeem(provider text, ticket_hash bytea, cookie_hash bytea, lifetime interval)
+RETURNS TABLE (error text, return_to text, session_id uuid, expires_at timestamptz, user_id uuid)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+#variable_conflict use_column
+DECLARE
+	f oauth_flow;
+	who uuid;
+	problem text;
+BEGIN
+	DELETE FROM oauth_flow o WHERE o.ticket_hash = $2 AND o.cookie_hash = $3 AND o.provider = $1
+		AND o.created_at > now() - interval '12 minutes' RETURNING o.* INTO f;
+	problem := CASE WHEN f.state_hash IS NULL THEN 'invalid_state' WHEN f.outcome IS NULL THEN 'timeout' WHEN f.outcome <> 'ok' THEN f.outcome END;
+	BEGIN
+		IF problem IS NULL AND f.user_id IS NOT NULL THEN
+			problem := oauth_link(f);
+			who := f.user_id;
+		ELSIF problem IS NULL THEN
+			who := external_first_sight(f.provider, f.subject, f.email, f.email_verified, f.name);
+		END IF;
+	EXCEPTION
+	WHEN SQLSTATE 'MR401' THEN
+		problem := 'account_erased';
+	WHEN SQLSTATE 'MR503' THEN
+		problem := 'try_again';
+	END;
+	IF problem IS NULL THEN
+		SELECT s.session_id, s.expires_at INTO oauth_redeem.session_id, oauth_redeem.expires_at FROM session_open(who, $4) s;
+		IF oauth_redeem.session_id IS NULL THEN
+			problem := 'account_disabled';
+		ELSE
+			PERFORM oauth_keep(f, who);
+			UPDATE session s SET revoked_at = now() WHERE s.id = f.session_id AND s.user_id = who AND s.revoked_at IS NULL;
+		END IF;
+	END IF;
+	oauth_redeem.error := problem;
+	oauth_redeem.return_to := f.return_to;
+	oauth_redeem.user_id := who;
+	RETURN NEXT;
+END $$;
+
+-- Forgets somebody's tokens of a provider (NULL: of all), and has them revoked there. How many there were.
+CREATE FUNCTION oauth_forget(who uuid, provider text) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	t uuid;
+	n bigint := 0;
+BEGIN
+	FOR t IN UPDATE oauth_token o SET user_id = NULL, forgotten_at = now(), refresh_at = NULL
+		WHERE o.user_id = $1 AND ($2 IS NULL OR o.provider = $2) RETURNING o.id LOOP
+		PERFORM oauth_enqueue(jsonb_build_object('do', 'revoke', 'token', t), 10);
+		n := n + 1;
+	END LOOP;
+	RETURN n;
+END $$;
+REVOKE EXECUTE ON FUNCTION oauth_forget FROM PUBLIC;
+
+-- The caller takes leave of a provider. The identity goes too where there is another way in, or nobody could sign in any more.
+CREATE FUNCTION oauth_disconnect(provider text, name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	n bigint;
+	stays boolean;
+BEGIN
+	PERFORM FROM app_user u WHERE u.id = caller_id() FOR NO KEY UPDATE;
+	n := oauth_forget(caller_id(), $1);
+	stays := NOT EXISTS (SELECT FROM password p WHERE p.user_id = caller_id())
+		AND NOT EXISTS (SELECT FROM external_identity i WHERE i.user_id = caller_id() AND i.provider <> $1);
+	IF NOT stays THEN
+		DELETE FROM external_identity i WHERE i.user_id = caller_id() AND i.provider = $1;
+	END IF;
+	IF n = 0 AND (stays OR NOT FOUND) THEN
+		PERFORM refuse(409, $2 || ' is not connected.');
+	END IF;
+	RETURN json_build_object('message', $2 || ' is disconnected.' || CASE WHEN stays
+		THEN ' It remains the way to sign in, since this account has no other.' ELSE '' END || CASE WHEN $1 = 'microsoft'
+		THEN ' Microsoft lets no application revoke its tokens: remove the consent at https://myapps.microsoft.com, or for a personal '
+			|| 'account at https://account.live.com/consent/Manage.' ELSE '' END);
+END $$;
+REVOKE EXECUTE ON FUNCTION oauth_start, oauth_callback, oauth_redeem, oauth_disconnect FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION oauth_start, oauth_callback, oauth_redeem, oauth_disconnect TO millrace_api;
+
+-- A job for each token that is due. Should a job come to nothing, the token is due again ten minutes later. How many.
+CREATE FUNCTION oauth_sweep() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	t uuid;
+	n bigint := 0;
+BEGIN
+	FOR t IN SELECT o.id FROM oauth_token o WHERE o.refresh_at <= now() ORDER BY o.refresh_at LIMIT 100 FOR UPDATE SKIP LOCKED LOOP
+		UPDATE oauth_token o SET refresh_at = now() + interval '10 minutes',
+			refresh_run = oauth_enqueue(jsonb_build_object('do', 'refresh', 'token', t), 3)
+		WHERE o.id = t;
+		n := n + 1;
+	END LOOP;
+	RETURN n;
+END $$;
+
+CREATE FUNCTION oauth_sweep_old() RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+	DELETE FROM oauth_flow f WHERE f.created_at < now() - interval '15 minutes';
+	-- Nobody comes back to these; a dead one waits for `millracectl jobs`.
+	DELETE FROM run r WHERE r.owner_id IS NULL AND r.ended_at < now() - interval '1 day'
+		AND NOT EXISTS (SELECT FROM job j WHERE j.run_id = r.id AND j.state = 'dead');
+	DELETE FROM oauth_token t WHERE t.forgotten_at < now() - interval '7 days'
+$$;
+
+-- What a refresh or a revocation works on. `mine`: still to be done, and by this run; `waits`: a refresh is on its way, whose end a
+-- revocation waits for. No row where the lease is lost.
+CREATE FUNCTION oauth_token_take(run_id uuid, runner text, attempt int, token uuid)
+RETURNS TABLE (provider text, subject text, sealed text, key_id uuid, mine boolean, waits boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+#variable_conflict use_column
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN;
+	END IF;
+	SELECT t.provider, t.subject, encode(t.sealed, 'hex'), t.key_id, CASE WHEN t.forgotten_at IS NULL THEN t.refresh_run = $1 ELSE
+		(SELECT r.input ->> 'do' = 'revoke' FROM run r WHERE r.id = $1) END,
+		EXISTS (SELECT FROM job j WHERE j.run_id = t.refresh_run AND j.run_id <> $1 AND j.state = 'running')
+	INTO oauth_token_take.provider, oauth_token_take.subject, oauth_token_take.sealed, oauth_token_take.key_id, mine, waits
+	FROM oauth_token t WHERE t.id = $4;
+	RETURN NEXT;
+END $$;
+
+-- A refresh's end, good: what came takes the place of what was, also where it was forgotten meanwhile, so that this is what is revoked.
+CREATE FUNCTION oauth_refreshed(run_id uuid, runner text, attempt int, after bigint, token uuid, sealed text, key_id uuid, lasts bigint)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	seq bigint := job_fence($1, $2, $3);
+BEGIN
+	IF seq = after THEN
+		UPDATE oauth_token t SET sealed = decode($6, 'base64'), key_id = $7, expires_at = now() + make_interval(secs => $8),
+			refresh_at = CASE WHEN t.forgotten_at IS NULL AND $8 IS NOT NULL THEN oauth_due_at($8) END, refreshed_at = now(),
+			failures = 0
+		WHERE t.id = $5 AND t.refresh_run = $1;
+		PERFORM run_finish($1, 'completed', 'done', '{}', NULL);
+	END IF;
+	RETURN seq;
+END $$;
+
+-- And bad. `for_good`: the provider takes the refresh token no more, and the user has to come again, and is told so.
+CREATE FUNCTION oauth_refresh_failed(run_id uuid, runner text, attempt int, after bigint, token uuid, name text, for_good boolean)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	seq bigint := job_fence($1, $2, $3);
+	t oauth_token;
+BEGIN
+	IF seq IS DISTINCT FROM after THEN
+		RETURN seq;
+	END IF;
+	UPDATE oauth_token o SET failures = o.failures + 1, failed_at = CASE WHEN $7 THEN now() END,
+		refresh_at = CASE WHEN NOT $7 THEN now() + least(3600, 5 * 2 ^ least(o.failures, 20)) * interval '1 second' END
+	WHERE o.id = $5 AND o.refresh_run = $1 AND o.forgotten_at IS NULL RETURNING o.* INTO t;
+	IF t.user_id IS NOT NULL AND $7 THEN
+		INSERT INTO notification (owner_id, severity, title, message, metadata) VALUES (t.user_id, 'warning', $6 || ' must be connected again',
+			$6 || ' does not accept the permission that was given any more. Sign in with it once more to go on using it here.',
+			jsonb_build_object('type', 'connection', 'provider', t.provider));
+	END IF;
+	PERFORM run_finish($1, 'failed', 'error', json_build_object('code', 'UPSTREAM_FAILED', 'message', 'The tokens could not be refreshed.'), NULL);
+	RETURN seq;
+END $$;
+
+CREATE FUNCTION oauth_revoked(run_id uuid, runner text, attempt int, after bigint, token uuid) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	seq bigint := job_fence($1, $2, $3);
+BEGIN
+	IF seq = after THEN
+		DELETE FROM oauth_token t WHERE t.id = $5 AND t.forgotten_at IS NOT NULL;
+		PERFORM run_finish($1, 'completed', 'done', '{}', NULL);
+	END IF;
+	RETURN seq;
+END $$;
+
+-- As vault_reseal does for secrets.
+CREATE FUNCTION oauth_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	n bigint;
+BEGIN
+	PERFORM FROM oauth_token t WHERE t.id = ANY ($1) ORDER BY t.id FOR NO KEY UPDATE;
+	UPDATE oauth_token t SET sealed = decode(new.sealed, 'base64'), key_id = $4
+	FROM unnest($1, $2, $3) AS new (id, was, sealed)
+	WHERE t.id = new.id AND encode(sha256(t.sealed), 'hex') = new.was;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN n;
+END $$;
+REVOKE EXECUTE ON FUNCTION oauth_take, oauth_exchanged, oauth_sweep, oauth_sweep_old, oauth_token_take, oauth_refreshed,
+	oauth_refresh_failed, oauth_revoked, oauth_reseal FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION oauth_take, oauth_exchanged, oauth_sweep, oauth_sweep_old, oauth_token_take, oauth_refreshed,
+	oauth_refresh_failed, oauth_revoked, oauth_reseal TO millrace_runner;
+
+-- Erasure, export and the audit chain.
+
+CREATE FUNCTION oauth_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	PERFORM oauth_forget(OLD.id, NULL);
+	RETURN OLD;
+END $$;
+CREATE TRIGGER oauth_erased BEFORE DELETE ON app_user FOR EACH ROW EXECUTE FUNCTION oauth_erased();
+
+CREATE FUNCTION identity_untold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	IF EXISTS (SELECT FROM app_user u WHERE u.id = OLD.user_id) THEN
+		PERFORM audit(coalesce(caller_id(), OLD.user_id), OLD.user_id, 'identity_unlinked', jsonb_build_object('provider', OLD.provider));
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER identity_untold AFTER DELETE ON external_identity DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW EXECUTE FUNCTION identity_untold();
+
+CREATE FUNCTION oauth_told() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	PERFORM audit(caller_id(), OLD.user_id, 'provider_disconnected', jsonb_build_object('provider', OLD.provider));
+	RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER oauth_told AFTER UPDATE OF forgotten_at ON oauth_token DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW WHEN (OLD.forgotten_at IS NULL AND NEW.forgotten_at IS NOT NULL) EXECUTE FUNCTION oauth_told();
+
+INSERT INTO export_section (place, name, query) VALUES
+(23, 'connections', $q$SELECT id, 0::int8, json_build_object('id', id, 'provider', provider, 'subject', subject, 'scope', scope,
+	'connected_at', rfc3339(created_at), 'expires_at', rfc3339(expires_at), 'refreshed_at', rfc3339(refreshed_at),
+	'failed_at', rfc3339(failed_at)) FROM oauth_token WHERE user_id = caller_id() AND id > $1 ORDER BY id LIMIT $3$q$);
