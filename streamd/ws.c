@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <openssl/evp.h>
@@ -16,6 +17,7 @@
 #define KEY_LEN 24 /* 16 bytes in base64 */
 #define ACCEPT_GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #define CLOSE_WAIT_MS 3000
+#define FAILED_WAIT_MS 1000
 #define REASON_MAX 123
 
 /* Frame header bytes (RFC 6455, 5.2). */
@@ -180,6 +182,8 @@ bytes_came(struct conn *c, struct str bytes)
 		.message = message };
 	enum ws_in_state state;
 
+	if (w->failed)
+		return;
 	w->heard_ms = loop_now(c->server->loop);
 	w->pinged = false;
 	if (!w->in)
@@ -199,10 +203,15 @@ bytes_came(struct conn *c, struct str bytes)
 	case WS_IN_MORE:
 		break;
 	case WS_IN_OVER:
-		/* Both sides have said their last word, or the peer has broken the protocol and was told so. */
 		leave(w);
 		conn_finish(c);
 		return;
+	case WS_IN_FAILED:
+		/* Closing at once, with more of its bytes on the way, would take the close from it that says why. */
+		leave(w);
+		w->failed = true;
+		w->close_by_ms = w->heard_ms + FAILED_WAIT_MS;
+		break;
 	}
 	conn_rearm(c);
 }
@@ -276,7 +285,9 @@ drained(struct conn *c)
 {
 	struct ws *w = c->ws;
 
-	if (!w->close_sent && w->app->drained)
+	if (w->failed)
+		(void)shutdown(c->io.fd, SHUT_WR);
+	else if (!w->close_sent && w->app->drained)
 		w->app->drained(w);
 }
 

@@ -55,6 +55,7 @@ struct ws {
 	bool pinged; /* since heard_ms */
 	bool close_sent;
 	bool left; /* app->gone has been called */
+	bool failed; /* what the peer still says is not read */
 	bool feeding; /* on the stack below */
 };
 

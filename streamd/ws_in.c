@@ -225,7 +225,7 @@ ws_in_feed(struct ws_in *in, const struct ws_in_rules *rules, struct str bytes)
 	e = wslay_event_recv(in->wslay);
 	flush(in);
 	if (e != 0 || !wslay_event_want_read(in->wslay))
-		return WS_IN_OVER;
+		return wslay_event_get_close_received(in->wslay) ? WS_IN_OVER : WS_IN_FAILED;
 	return in->fed == in->framed && !in->in_message ? WS_IN_IDLE : WS_IN_MORE;
 }
 

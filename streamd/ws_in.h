@@ -21,8 +21,9 @@ struct ws_in_rules {
 	void (*message)(void *arg, bool binary, struct str bytes);
 };
 
-/* IDLE: between messages, it may be freed. MORE: in the middle of one. OVER: the last has been read; feed no more. */
-enum ws_in_state { WS_IN_IDLE, WS_IN_MORE, WS_IN_OVER };
+/* IDLE: between messages, it may be freed. MORE: in the middle of one. OVER: both sides have closed. FAILED: the peer has broken the
+   protocol, and a close says so. After the last two nothing more is fed. */
+enum ws_in_state { WS_IN_IDLE, WS_IN_MORE, WS_IN_OVER, WS_IN_FAILED };
 
 /* `arg` is the callbacks'. The caller frees it with ws_in_free; NULL is ignored there. */
 struct ws_in *ws_in_new(void *arg, int64_t now_ms);
