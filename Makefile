@@ -103,6 +103,8 @@ $(B)/millrace-spawn: $(call objects,$(spawn_src))
 worker_parts := $(call objects,$(filter-out fcgi/main.c,$(fcgi_src)))
 $(B)/unit/match: $(call objects,fcgi/match.c)
 $(B)/unit/seal: $(call objects,runner/unseal.c)
+$(B)/unit/packet: $(call objects,streamd/packet.c streamd/scan.c)
+$(B)/unit/place: $(call objects,streamd/place.c)
 $(B)/unit/deflate: $(call objects,streamd/deflate.c)
 $(B)/unit/routes $(B)/unit/rate $(B)/unit/caller: $(worker_parts)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
@@ -112,6 +114,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 
 # A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
 $(B)/fuzz-fields: $(worker_parts)
+$(B)/fuzz-packet: $(call objects,streamd/packet.c streamd/scan.c)
 $(B)/fuzz-ws: $(call objects,streamd/ws_in.c streamd/deflate.c)
 $(B)/fuzz-%: $(B)/obj/tests/fuzz/%.o $(LIB)
 	@echo '  LD $@'

@@ -192,6 +192,11 @@ put_operation(struct buf *b, const struct route *r)
 		buf_put(b, S(","));
 		put_reply(b, r->also ? r->also : 200, r);
 	}
+	if (r->refusal)
+		buf_printf(b,
+		    ",\"400\":{\"description\":\"A refusal\",\"content\":{\"application/json\":{"
+		    "\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}}}",
+		    r->refusal);
 	if (r->mode == STREAM && r->method == M_GET)
 		buf_put(b, S(",\"204\":{\"description\":\"Every event has been seen.\"}"));
 	buf_put(b, S(",\"default\":{\"description\":\"An "

@@ -57,6 +57,7 @@ struct route {
 	const struct field_table *query;
 	bool snake; /* field names are documented in snake_case */
 	int also; /* a second status of the reply */
+	const char *refusal; /* the schema of a 400 that is not of the error shape alone */
 	const char *scope; /* what an API key needs; NULL: read for GET, else write */
 	bool idempotent; /* takes Idempotency-Key: its query says `-- keep` */
 	answer_fn *nobody; /* SOCKET: answers a caller who is not who they say, instead of 401 */

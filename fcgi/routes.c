@@ -147,10 +147,10 @@ const struct route routes[] = {
 	    .query = &socket_query, .nobody = realtime_nobody },
 	{ M_GET,    "realtime",  AUTH_OPTIONAL, RATE_NONE, SOCKET,   BODY_NONE,   "/api/socket.io",                   realtime_socketio,
 	    200, "text/plain", "Socket.IO 5 over Engine.IO 4: handshake, poll, or WebSocket (101)",
-	    .also = 101, .nobody = realtime_nobody },
+	    .also = 101, .refusal = "EngineRefusal", .nobody = realtime_nobody },
 	{ M_POST,   "realtime",  AUTH_OPTIONAL, RATE_NONE, SOCKET,   BODY_NONE,   "/api/socket.io",                   realtime_socketio,
 	    200, "text/plain", "Socket.IO 5 over Engine.IO 4: packets of a polling client",
-	    .nobody = realtime_nobody },
+	    .refusal = "EngineRefusal", .nobody = realtime_nobody },
 
 	/* Chat */
 	{ M_POST,   "chat",      AUTH_USER,   RATE_WRITE, STREAM,    BODY_JSON,   "/api/chat",                        chat_post,

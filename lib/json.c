@@ -107,6 +107,8 @@ number_problem(struct str text, size_t i)
 
 	if (text.p[i] == '.' && !is_digit(text, i + 1))
 		return "a number ends in a point";
+	if (text.p[i] == '.' && (i == 0 || !is_digit(text, i - 1)))
+		return "a number begins with a point";
 	if (text.p[i] == '0' && is_digit(text, i + 1) &&
 	    (before == '-' ||
 		!(isalnum((unsigned char)before) || before == '.' || before == '+')) &&
@@ -116,7 +118,7 @@ number_problem(struct str text, size_t i)
 }
 
 /* What RFC 8259 forbids, or leaves open, and json-c lets pass even when strict: NUL as an escape (which would also cut a name
-   short unseen), control characters in strings, half surrogate pairs, numbers like 01 and 1., empty containers one level deeper
+   short unseen), control characters in strings, half surrogate pairs, numbers like 01, 1. and -.5, empty containers one level deeper
    than it was told. NULL: none of it. */
 static const char *
 text_problem(struct str text)

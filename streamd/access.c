@@ -291,6 +291,31 @@ person_leave(struct access *a, struct person *p)
 	p->prev = p->next = NULL;
 }
 
+void
+person_save(const struct person *p, struct buf *out)
+{
+	buf_printf(out, "\"user\":\"%s\",\"session\":\"%s\",\"key\":\"%s\",\"analytics\":%s,",
+	    p->user.text, p->session.text, p->key.text, p->analytics ? "true" : "false");
+}
+
+/* An id, or none. */
+static bool
+take_uuid(json_object *from, const char *name, struct uuid *out)
+{
+	struct str text = json_text(from, name);
+
+	*out = (struct uuid){ 0 };
+	return text.n == 0 || uuid_parse(text, out);
+}
+
+bool
+person_restore(struct person *p, json_object *from)
+{
+	p->analytics = json_object_get_boolean(json_at(from, "analytics"));
+	return take_uuid(from, "user", &p->user) && take_uuid(from, "session", &p->session) &&
+	       take_uuid(from, "key", &p->key);
+}
+
 /* Is it the same person, come by the same? */
 static bool
 is_same(const struct person *a, const struct person *b)

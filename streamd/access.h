@@ -6,6 +6,7 @@
 #ifndef STREAMD_ACCESS_H
 #define STREAMD_ACCESS_H
 
+#include <millrace/json.h>
 #include <millrace/loop.h>
 #include <millrace/pipe.h>
 
@@ -50,6 +51,9 @@ void access_heard(struct access *a, struct str channel, struct str payload);
 /* The listening connection is new: what was told before is not known. */
 void access_connected(struct access *a);
 
+/* Who it is, as members of a JSON object, each with its comma behind it, and from them; for a handover. */
+void person_save(const struct person *p, struct buf *out);
+bool person_restore(struct person *p, json_object *from);
 /* From now on p->changed is called. p stays the caller's, who takes it out before it goes. */
 void person_enter(struct access *a, struct person *p);
 /* Idempotent. */

@@ -18,6 +18,7 @@
 #include <millrace/process.h>
 
 #include "conn.h"
+#include "engine.h"
 #include "handover.h"
 #include <millrace/move.h>
 
@@ -53,6 +54,12 @@ save(const struct conn *c, struct buf *out)
 	return true;
 }
 
+static bool
+give_session(void *socket, struct str state)
+{
+	return move_send(*(int *)socket, state, -1);
+}
+
 /* Sends everything that can be moved and notes what was. */
 static bool
 give(struct server *s, int socket)
@@ -72,6 +79,7 @@ give(struct server *s, int socket)
 			good = move_send(socket, buf_str(&b), c->io.fd);
 		arena_reset(a);
 	}
+	good = good && engine_save_sessions(s->engine, a, give_session, &socket);
 	good = good && move_send(socket, S("{\"end\":true}"), -1);
 	arena_free(a);
 	return good;

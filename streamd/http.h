@@ -9,8 +9,9 @@
 
 enum http_method_kind { METHOD_OTHER, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_OPTIONS };
 
-/* The longest body that is read. */
-#define HTTP_BODY_MAX ((size_t)1000000)
+/* The longest body that is read. A little more than Engine.IO's largest payload: what is too long for it is still read, so that its
+   sender hears so. */
+#define HTTP_BODY_MAX ((size_t)1024 * 1024)
 
 struct http_parse;
 

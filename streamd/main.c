@@ -12,9 +12,11 @@
 #include <millrace/process.h>
 
 #include "access.h"
+#include "engine.h"
 #include "handover.h"
 #include "main.h"
 #include "reader.h"
+#include "rooms.h"
 #include "server.h"
 #include "sql_stream.h"
 #include "stats.h"
@@ -147,6 +149,7 @@ serve(struct streamd *d, int fd)
 	d->server = (struct server){
 		.loop = d->loop, .hub = d->hub, .reader = d->reader, .access = d->access
 	};
+	d->server.engine = engine_new(&d->server, &socketio_app, &rooms_app);
 	d->seen.fire = seen_fires;
 	loop_arm(d->loop, &d->seen, 200);
 	loop_each_turn(d->loop, server_turn, &d->server);
@@ -159,6 +162,7 @@ serve(struct streamd *d, int fd)
 	handover_close(&d->server);
 	loop_disarm(d->loop, &d->seen);
 	server_end(&d->server);
+	engine_free(d->server.engine);
 	reader_close(d->reader);
 	access_close(d->access);
 	hub_free(d->hub);

@@ -6,6 +6,7 @@
 
 #include "answer.h"
 #include "channel.h"
+#include "engine.h"
 #include "http.h"
 #include "reply.h"
 #include "request.h"
@@ -109,6 +110,20 @@ is_any(const struct grant *g, struct str rest)
 	return g->topic.n > 0 || !g->user.text[0];
 }
 
+static bool
+is_nothing(struct str rest)
+{
+	return rest.n == 0;
+}
+
+static bool
+is_anybody(const struct grant *g, struct str rest)
+{
+	(void)g;
+	(void)rest;
+	return true;
+}
+
 static void
 start_channel(struct conn *c, struct http_head *h, const struct grant *g)
 {
@@ -121,7 +136,8 @@ start_channel(struct conn *c, struct http_head *h, const struct grant *g)
 
 /*
  * What can be asked for: the path up to what is variable in it, which `known` checks; whether the grant is for it; what the connection
- * becomes. What is refused `in_band` tells an ended token in its own way, after the handshake.
+ * becomes. What is refused `in_band` tells an ended token in its own way, after the handshake. What `counts` of its own is not refused
+ * for there being too much here: most of its requests go on with what is here already.
  */
 static const struct target {
 	struct str path;
@@ -129,11 +145,13 @@ static const struct target {
 	bool (*fits)(const struct grant *g, struct str rest);
 	bool in_band;
 	bool posts; /* POST and OPTIONS, too */
+	bool counts;
 	void (*start)(struct conn *c, struct http_head *h, const struct grant *g);
 } targets[] = {
-	{ { "/_stream/run/", 13 }, is_uuid, is_of_path, false, false, sse_start },
-	{ { "/_stream/reply/", 15 }, is_uuid, is_reply_of_path, false, false, reply_start },
-	{ { "/_stream/ws/", 12 }, is_channel, is_any, true, false, start_channel },
+	{ { "/_stream/run/", 13 }, is_uuid, is_of_path, false, false, false, sse_start },
+	{ { "/_stream/reply/", 15 }, is_uuid, is_reply_of_path, false, false, false, reply_start },
+	{ { "/_stream/ws/", 12 }, is_channel, is_any, true, false, false, start_channel },
+	{ { "/_stream/socketio", 17 }, is_nothing, is_anybody, true, true, true, engine_request },
 };
 
 static const struct target *
@@ -177,7 +195,7 @@ request_go(struct conn *c)
 		refuse(c, ERR_UNAUTHORIZED, NULL, S(""));
 	else if (c->server->stopping)
 		refuse(c, ERR_OVERLOADED, NULL, S("Retry-After: 1\r\n"));
-	else if (server_is_full(c->server))
+	else if (!t->counts && server_is_full(c->server))
 		refuse(c, ERR_OVERLOADED, "Too many streams are open; try again shortly.",
 		    S("Retry-After: 5\r\n"));
 	else

@@ -23,7 +23,7 @@ bool
 server_is_full(const struct server *s)
 {
 	(void)s;
-	return stats_held() >= (uint64_t)config()->stream_connections;
+	return stats_held() + stats.sessions_polling >= (uint64_t)config()->stream_connections;
 }
 
 static void

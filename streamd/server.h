@@ -11,6 +11,7 @@
 
 struct access;
 struct conn;
+struct engine;
 struct http_head;
 struct reader;
 
@@ -22,6 +23,7 @@ struct server {
 	struct hub *hub;
 	struct reader *reader;
 	struct access *access;
+	struct engine *engine; /* Socket.IO's */
 	struct arena *scratch; /* for the length of one callback */
 	struct conn *conns;
 	struct conn *dirty; /* have something to write */

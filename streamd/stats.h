@@ -12,11 +12,14 @@ struct stats {
 	uint64_t connections_sse; /* held now */
 	uint64_t connections_reply;
 	uint64_t connections_ws;
+	uint64_t sessions_socketio; /* of Engine.IO, by polling or WebSocket */
+	uint64_t sessions_polling; /* of them, those without a WebSocket */
 	uint64_t connections; /* all, with those whose request is not complete */
 	uint64_t topics;
 	uint64_t requests_sse;
 	uint64_t requests_reply;
 	uint64_t requests_ws;
+	uint64_t requests_socketio; /* sessions of Engine.IO that were opened */
 	uint64_t requests_refused;
 	uint64_t events_notified; /* told by the database */
 	uint64_t events_read; /* read from the table */

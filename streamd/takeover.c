@@ -5,8 +5,10 @@
 
 #include "channel.h"
 #include "conn.h"
+#include "engine.h"
 #include "handover.h"
 #include <millrace/move.h>
+#include "poll.h"
 #include "reply.h"
 #include "sse.h"
 
@@ -18,6 +20,8 @@ static const struct {
 	{ "sse", sse_restore },
 	{ "reply", reply_restore },
 	{ "channel", channel_restore },
+	{ "engine", engine_restore_ws },
+	{ "poll", poll_restore },
 };
 
 static bool
@@ -25,6 +29,9 @@ restore(struct server *s, json_object *o, int fd)
 {
 	struct str kind = json_text(o, "kind");
 
+	/* Between two polls a session has no connection. */
+	if (fd < 0)
+		return str_eq(kind, S("session")) && engine_restore_session(s, o);
 	for (size_t i = 0; i < sizeof(restorers) / sizeof(*restorers); i++) {
 		struct conn *c;
 
@@ -85,7 +92,7 @@ take(struct server *s, int socket, struct arena *a, size_t *n)
 			o = NULL;
 		if (json_at(o, "end"))
 			return true;
-		if (fd >= 0 && restore(s, o, fd))
+		if (restore(s, o, fd))
 			*n += 1;
 		else
 			log_warn("something that was handed over made no sense and was closed");
@@ -106,10 +113,12 @@ takeover(struct server *s, int *listener)
 	good = greeting(socket, a, listener) && take(s, socket, a, &n) &&
 	       move_send(socket, S("{\"taken\":true}"), -1);
 	/* The predecessor goes on with what it holds; so these must not. */
-	if (!good)
+	if (!good) {
 		server_drop_all(s);
-	else
+		engine_drop_all(s->engine);
+	} else {
 		say_how_many("taken over", n);
+	}
 	arena_free(a);
 	close(socket);
 	return good;

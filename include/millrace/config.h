@@ -91,6 +91,11 @@ struct config {
 	int64_t stream_connections; /* held at once by one streamd */
 	int64_t ws_ping_seconds; /* a quiet WebSocket is asked whether it is there … */
 	int64_t ws_ping_timeout_seconds; /* … and closed when it has not said so for so long */
+	const char *socketio_namespaces; /* beside "/", parted by commas */
+	int64_t socketio_ping_ms;
+	int64_t socketio_ping_timeout_ms;
+	int64_t socketio_connect_ms; /* a session in no namespace is closed */
+	int64_t socketio_payload_max; /* bytes of a message, and of a poll's body */
 	int64_t ws_deflate; /* 1: permessage-deflate is agreed to */
 };
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { PASSWORD, newAddress, newUser, shared } from "../js/instance.mjs";
 import { Session, register, login } from "../js/accounts.mjs";
 import { UUID7, assertError, assertStatus, until } from "../js/expect.mjs";
-import { Browser } from "../js/walker.mjs";
+import { Browser } from "../js/useragent.mjs";
 import { LATE, PAGE, errorPage, hub, refused, signIn, someAddress, startAll, startPath, upToCallback } from "../js/oauth.mjs";
 
 let all, millrace, api, github, browser, bare;

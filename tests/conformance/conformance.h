@@ -3,6 +3,7 @@
 #define TESTS_CONFORMANCE_H
 
 #include "streamd/http.h"
+#include "streamd/socketio.h"
 #include "streamd/ws.h"
 
 struct conformance {
@@ -11,5 +12,9 @@ struct conformance {
 	int64_t connect_timeout_ms;
 };
 extern struct conformance conformance;
+
+/* /engine.io/ and /socket.io/ (sockets.c) */
+extern const struct engine_app conformance_engine;
+extern const struct sio_app conformance_socketio;
 
 #endif

@@ -14,6 +14,7 @@
 #include <millrace/log.h>
 
 #include "streamd/answer.h"
+#include "streamd/engine.h"
 #include "streamd/main.h"
 #include "streamd/server.h"
 #include "tests/conformance/conformance.h"
@@ -59,13 +60,20 @@ echo(struct conn *c, struct http_head *h)
 
 /* ---------------------------------------------------------------- routes */
 
+static struct engine *engine_io, *socket_io;
+
 static void
 request(struct conn *c, struct http_head *h)
 {
+	const struct grant nobody = { .topic = S("") };
 	struct buffer *b;
 
 	if (str_eq(h->path, S("/echo"))) {
 		echo(c, h);
+		return;
+	}
+	if (str_eq(h->path, S("/engine.io/")) || str_eq(h->path, S("/socket.io/"))) {
+		engine_serve(h->path.p[1] == 'e' ? engine_io : socket_io, c, h, &nobody);
 		return;
 	}
 	b = answer_error(h->arena, ERR_NOT_FOUND, NULL, h->request_id, S(""), false);
@@ -110,9 +118,13 @@ serve(uint16_t port)
 	loop_signal(s.loop, SIGINT, on_term, &s);
 	loop_each_turn(s.loop, server_turn, &s);
 	server_open(&s);
+	engine_io = engine_new(&s, &conformance_engine, NULL);
+	socket_io = engine_new(&s, &socketio_app, &conformance_socketio);
 	server_start(&s, listen_on(port));
 	loop_run(s.loop);
 	server_end(&s);
+	engine_free(engine_io);
+	engine_free(socket_io);
 	hub_free(s.hub);
 	loop_free(s.loop);
 }
@@ -140,6 +152,15 @@ option(char **argv, int64_t *port)
 	return false;
 }
 
+static void
+set(const char *name, int64_t number)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", (long long)number);
+	setenv(name, text, 1);
+}
+
 bool
 streamd_test_mode(int argc, char **argv)
 {
@@ -152,6 +173,11 @@ streamd_test_mode(int argc, char **argv)
 			die("usage: millrace-streamd --conformance [--port N] [--ping-interval MS] "
 			    "[--ping-timeout MS] [--max-payload BYTES] [--connect-timeout MS]");
 	setenv("API_JWT_SECRET", "the conformance mode signs nothing with this", 1);
+	set("MILLRACE_SOCKETIO_PING_MS", conformance.ping_interval_ms);
+	set("MILLRACE_SOCKETIO_PING_TIMEOUT_MS", conformance.ping_timeout_ms);
+	set("MILLRACE_SOCKETIO_CONNECT_MS", conformance.connect_timeout_ms);
+	set("MILLRACE_SOCKETIO_PAYLOAD_MAX", conformance.max_payload);
+	setenv("MILLRACE_SOCKETIO_NAMESPACES", "/custom", 1);
 	config_load(true, false);
 	log_open("conformance", LOG_WARN);
 	signal(SIGPIPE, SIG_IGN);

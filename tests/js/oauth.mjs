@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { freePort, privateInstance } from "./instance.mjs";
 import { assertStatus } from "./expect.mjs";
-import { Browser } from "./walker.mjs";
+import { Browser } from "./useragent.mjs";
 import { GitHub } from "../standin/github.mjs";
 import { OpenId } from "../standin/openid.mjs";
 

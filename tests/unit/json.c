@@ -57,6 +57,8 @@ static const struct str invalid[] = {
 	TEXT("nul"),
 	TEXT("True"),
 	TEXT("NaN"),
+	TEXT("-.5"),
+	TEXT("[.5]"),
 	TEXT("nan"),
 	TEXT("-NaN"),
 	TEXT("[NaN]"),

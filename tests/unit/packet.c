@@ -1,0 +1,258 @@
+/* streamd/packet.c and streamd/scan.c: what Engine.IO and Socket.IO say, read and written, and everything that is not that. */
+#include "streamd/packet.h"
+#include "streamd/scan.h"
+#include "test.h"
+
+#define TEXT(s)                     \
+	{                           \
+		s, sizeof("" s) - 1 \
+	}
+
+static const struct str good_json[] = {
+	TEXT("0"),
+	TEXT("-0.5e+10"),
+	TEXT(" [ ] "),
+	TEXT("{}"),
+	TEXT("null"),
+	TEXT("\"\\u0000\\ud83d\""),
+	TEXT("[1,\"2\",{\"3\":[true,false,null]}]"),
+	TEXT("\"\\u00e4\\ud83d\\ude00\\n\\/\\\\\\\"\""),
+	TEXT("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"),
+};
+
+static const struct str bad_json[] = {
+	TEXT(""),
+	TEXT(" "),
+	TEXT("01"),
+	TEXT("1."),
+	TEXT("-"),
+	TEXT("1e"),
+	TEXT("[1,]"),
+	TEXT("[1 2]"),
+	TEXT("[1"),
+	TEXT("{\"a\"}"),
+	TEXT("{\"a\":1,}"),
+	TEXT("{a:1}"),
+	TEXT("\"\\x\""),
+	TEXT("\"\\u12\""),
+	TEXT("\"\\u00g0\""),
+	TEXT("\"\\u\""),
+	TEXT("\"\n\""),
+	TEXT("\"open"),
+	TEXT("tru"),
+	TEXT("1 1"),
+	TEXT("[]]"),
+	TEXT("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"),
+};
+
+static void
+test_scan(void)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(good_json) / sizeof(*good_json); i++)
+		EACH(good, scan_whole(good_json[i], 0), "%.*s", S_ARG(good_json[i]));
+	CHECK("scan_whole takes JSON", good);
+	good = true;
+	for (size_t i = 0; i < sizeof(bad_json) / sizeof(*bad_json); i++)
+		EACH(good, !scan_whole(bad_json[i], 0), "%.*s", S_ARG(bad_json[i]));
+	CHECK("scan_whole takes nothing else", good);
+}
+
+static void
+test_elements(void)
+{
+	struct str rest = S(" [ \"a]\" , {\"b\":[1,2]} ,3 ] "), one;
+	bool first = scan_element(&rest, &one) && str_eq(one, S("\"a]\""));
+	bool second = scan_element(&rest, &one) && str_eq(one, S("{\"b\":[1,2]}"));
+	bool third = scan_element(&rest, &one) && str_eq(one, S("3"));
+	struct arena *a = arena_new();
+	struct str text;
+
+	CHECK("scan_element cuts an array", first && second && third && !scan_element(&rest, &one));
+	rest = S("[ ]");
+	CHECK("scan_element: an empty array has none", !scan_element(&rest, &one));
+	CHECK("scan_text reads a string",
+	    scan_text(a, S("\"a\\u00e4\\n\""), 20, &text) && str_eq(text, S("a\xc3\xa4\n")));
+	CHECK("scan_text: NUL, half a character", !scan_text(a, S("\"\\u0000\""), 20, &text) &&
+						      !scan_text(a, S("\"\\ud83d\""), 20, &text));
+	CHECK("scan_text: not a string, too long",
+	    !scan_text(a, S("12"), 20, &text) && !scan_text(a, S("\"1234\""), 3, &text));
+	arena_free(a);
+}
+
+static void
+test_places(void)
+{
+	struct str two = S("[{\"_placeholder\":true,\"num\":0},{\"x\":{ \"num\" : 1 , "
+			   "\"_placeholder\" : true }}]");
+
+	CHECK("places for data that comes", scan_whole(two, 2));
+	CHECK("places for data that does not come", !scan_whole(two, 1));
+	CHECK("a place without a number, or a wrong one",
+	    !scan_whole(S("{\"_placeholder\":true}"), 1) &&
+		!scan_whole(S("{\"_placeholder\":true,\"num\":-1}"), 1) &&
+		!scan_whole(S("{\"_placeholder\":true,\"num\":\"0\"}"), 1) &&
+		!scan_whole(S("{\"_placeholder\":true,\"num\":0.5}"), 1));
+	CHECK("where no data comes there are no places", scan_whole(two, 0));
+}
+
+static void
+test_engine(void)
+{
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+	struct packet p;
+	struct str rest = S("4hello\x1e"
+			    "2probe\x1e"
+			    "bAQIDBA==\x1e"
+			    "3");
+	bool good;
+
+	good = payload_next(a, &rest, &p) && p.type == PACKET_MESSAGE && !p.binary &&
+	       str_eq(p.data, S("hello"));
+	good = good && payload_next(a, &rest, &p) && p.type == PACKET_PING &&
+	       str_eq(p.data, S("probe"));
+	good = good && payload_next(a, &rest, &p) && p.type == PACKET_MESSAGE && p.binary &&
+	       str_eq(p.data, S("\1\2\3\4"));
+	good = good && payload_next(a, &rest, &p) && p.type == PACKET_PONG && p.data.n == 0;
+	CHECK("a payload, packet by packet", good && !rest.p);
+	CHECK("no packet: empty, an unknown type, a letter", !packet_read(a, S(""), &p) &&
+								 !packet_read(a, S("7"), &p) &&
+								 !packet_read(a, S("abc"), &p));
+	CHECK("no packet: base64 that is none",
+	    !packet_read(a, S("bAQ*="), &p) && !packet_read(a, S("bA"), &p));
+	CHECK("base64 without its padding", packet_read(a, S("bAQIDBA"), &p) && p.data.n == 4);
+	rest = S("4a\x1e");
+	CHECK("an empty packet at the end is none",
+	    payload_next(a, &rest, &p) && rest.p && !payload_next(a, &rest, &p));
+	packet_put(&b, false, S("hi"));
+	buf_put(&b, S("\x1e"));
+	packet_put(&b, true, S("\1\2\3\4"));
+	CHECK("packets in text form", str_eq(buf_str(&b), S("4hi\x1e"
+							    "bAQIDBA==")));
+	arena_free(a);
+}
+
+/* What a packet is, on one line: type, attachments, namespace, id, data; or "bad". */
+static struct str
+told(struct arena *a, struct str text)
+{
+	struct sio_packet p;
+
+	if (!sio_read(text, &p))
+		return S("bad");
+	return arena_printf(a, "%d %u %.*s %lld %.*s", (int)p.type, p.attachments, S_ARG(p.nsp),
+	    (long long)p.id, S_ARG(p.data));
+}
+
+static const struct {
+	struct str text, told;
+} packets[] = {
+	{ TEXT("0"), TEXT("0 0 / -1 ") },
+	{ TEXT("0{\"token\":\"123\"}"), TEXT("0 0 / -1 {\"token\":\"123\"}") },
+	{ TEXT("0/custom"), TEXT("0 0 /custom -1 ") },
+	{ TEXT("0/custom,{\"a\":1}"), TEXT("0 0 /custom -1 {\"a\":1}") },
+	{ TEXT("1"), TEXT("1 0 / -1 ") },
+	{ TEXT("1/admin,"), TEXT("1 0 /admin -1 ") },
+	{ TEXT("2[\"foo\"]"), TEXT("2 0 / -1 [\"foo\"]") },
+	{ TEXT("2/admin,12[\"foo\",1]"), TEXT("2 0 /admin 12 [\"foo\",1]") },
+	{ TEXT("2[7]"), TEXT("2 0 / -1 [7]") },
+	{ TEXT("29007199254740992[\"a\"]"), TEXT("2 0 / 9007199254740992 [\"a\"]") },
+	{ TEXT("3/admin,456[]"), TEXT("3 0 /admin 456 []") },
+	{ TEXT("4\"no\""), TEXT("4 0 / -1 \"no\"") },
+	{ TEXT("52-[\"a\",{\"_placeholder\":true,\"num\":1}]"),
+	    TEXT("5 2 / -1 [\"a\",{\"_placeholder\":true,\"num\":1}]") },
+	{ TEXT("61-/b,13[{\"_placeholder\":true,\"num\":0}]"),
+	    TEXT("6 1 /b 13 [{\"_placeholder\":true,\"num\":0}]") },
+};
+
+static const struct str bad_packets[] = {
+	TEXT(""),
+	TEXT("7"),
+	TEXT("abc"),
+	TEXT("0[]"),
+	TEXT("0\"a\""),
+	TEXT("1{}"),
+	TEXT("2"),
+	TEXT("2{}"),
+	TEXT("2[]"),
+	TEXT("2[null]"),
+	TEXT("2[{}]"),
+	TEXT("2[\"connect\"]"),
+	TEXT("2[\"disconnect\",1]"),
+	TEXT("2[\"newListener\"]"),
+	TEXT("2[\"a\"]x"),
+	TEXT("2abc[\"a\"]"),
+	TEXT("2-1[\"a\"]"),
+	TEXT("29007199254740993[\"a\"]"),
+	TEXT("299999999999999999999999[\"a\"]"),
+	TEXT("3[]"),
+	TEXT("3"),
+	TEXT("4"),
+	TEXT("41"),
+	TEXT("5[\"a\"]"),
+	TEXT("50-[\"a\"]"),
+	TEXT("511-[\"a\"]"),
+	TEXT("5-[\"a\"]"),
+	TEXT("51"),
+	TEXT("51-"),
+	TEXT("51-[\"a\",{\"_placeholder\":true,\"num\":1}]"),
+};
+
+static void
+test_socketio(void)
+{
+	struct arena *a = arena_new();
+	bool good = true, same = true;
+
+	for (size_t i = 0; i < sizeof(packets) / sizeof(*packets); i++) {
+		struct buf b = { .a = a };
+		struct sio_packet p;
+
+		EACH(good, str_eq(told(a, packets[i].text), packets[i].told), "%.*s",
+		    S_ARG(packets[i].text));
+		if (!sio_read(packets[i].text, &p))
+			continue;
+		sio_put(&b, &p);
+		EACH(same, str_eq(told(a, buf_str(&b)), packets[i].told), "%.*s",
+		    S_ARG(packets[i].text));
+	}
+	CHECK("Socket.IO's packets are read", good);
+	CHECK("and written as they were", same);
+	good = true;
+	for (size_t i = 0; i < sizeof(bad_packets) / sizeof(*bad_packets); i++)
+		EACH(
+		    good, str_eq(told(a, bad_packets[i]), S("bad")), "%.*s", S_ARG(bad_packets[i]));
+	CHECK("and nothing else is", good);
+	arena_free(a);
+}
+
+static void
+test_limits(void)
+{
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+	struct sio_packet p;
+
+	buf_put(&b, S("0/"));
+	while (b.n < 1 + SIO_NAMESPACE_MAX)
+		buf_put(&b, S("n"));
+	CHECK("the longest namespace", sio_read(buf_str(&b), &p));
+	buf_put(&b, S("n"));
+	CHECK("one longer", !sio_read(buf_str(&b), &p));
+	CHECK("ten pieces of data", sio_read(S("510-[\"a\"]"), &p) && p.attachments == 10);
+	arena_free(a);
+}
+
+int
+main(void)
+{
+	test_scan();
+	test_elements();
+	test_places();
+	test_engine();
+	test_socketio();
+	test_limits();
+	return test_end();
+}
