@@ -169,22 +169,22 @@ CREATE TABLE outbox_analytics (
 	data		json NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
--- Publishes to `user:<owner>` when the transaction commits, and to what else such an event goes to, unless the owner is gone by then:
--- `analytics` for leads, messages, conversations and subscriptions, `workflow_run:<id>` for a run's status. May be called at any point
--- of a transaction; best from a trigger of the table that the event is about.
+-- Publishes to `user:<owner>` when the transaction commits, unless the owner is gone by then, and to what else such an event goes to:
+-- `analytics` for leads, messages, conversations and subscriptions (data names the owner as user_id), `workflow_run:<id>` for a run's
+-- status. May be called at any point of a transaction; best from a trigger of the table that the event is about.
 CREATE FUNCTION publish_to_owner(owner uuid, type text, data json) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public AS $$
-	INSERT INTO outbox (owner_id, type, data) VALUES ($1, $2, $3)
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	INSERT INTO outbox (owner_id, type, data) VALUES ($1, $2, $3);
+	IF $2 ~ '^(lead|subscription)_' OR $2 IN ('message_created', 'conversation_deleted') THEN
+		INSERT INTO outbox_analytics (type, data) VALUES ($2, $3);
+	END IF;
+END $$;
 REVOKE EXECUTE ON FUNCTION publish_to_owner FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION publish_to_owner TO millrace_api, millrace_runner;
 
 CREATE FUNCTION event_topics(owner uuid, type text, data json) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
 	SELECT ARRAY['user:' || $1] || CASE WHEN $2 = 'workflow_status_update' THEN ARRAY['workflow_run:' || ($3 ->> 'workflow_run_id')] END
-$$;
-
-CREATE FUNCTION event_is_analytic(type text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-	SELECT $1 ~ '^(lead|subscription)_' OR $1 IN ('message_created', 'conversation_deleted')
 $$;
 
 -- In two steps, both at the transaction's end: the first only makes the second due, which so comes after every trigger that was
@@ -193,9 +193,7 @@ $$;
 CREATE FUNCTION outbox_publish() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off AS $$
 DECLARE
-	topics text[];
-	types text[];
-	datas text[];
+	e record;
 BEGIN
 	IF TG_OP = 'INSERT' THEN
 		UPDATE outbox o SET due = true WHERE o.n = NEW.n;
@@ -203,18 +201,14 @@ BEGIN
 	ELSIF NOT EXISTS (SELECT FROM outbox o WHERE o.n = NEW.n) THEN
 		RETURN NULL;
 	END IF;
-	WITH mine AS MATERIALIZED (
-		DELETE FROM outbox o WHERE o.n >= NEW.n RETURNING *
-	), wanted AS MATERIALIZED (
-		SELECT * FROM mine m WHERE EXISTS (SELECT FROM app_user u WHERE u.id = m.owner_id)
-	), analytic AS (
-		INSERT INTO outbox_analytics (type, data) SELECT w.type, w.data FROM wanted w WHERE event_is_analytic(w.type) ORDER BY w.n
-	)
-	SELECT array_agg(t.name ORDER BY w.n), array_agg(w.type ORDER BY w.n), array_agg(w.data::text ORDER BY w.n) INTO topics, types, datas
-	FROM wanted w CROSS JOIN LATERAL unnest(event_topics(w.owner_id, w.type, w.data)) t (name);
-	IF topics IS NOT NULL THEN
-		PERFORM publish_many(topics, types, datas);
-	END IF;
+	-- By publish(), one by one: publish_many() is planned anew each time, which for one event costs more than all the rest.
+	FOR e IN
+		WITH mine AS (DELETE FROM outbox o WHERE o.n >= NEW.n RETURNING *)
+		SELECT t.name, m.type, m.data FROM mine m CROSS JOIN LATERAL unnest(event_topics(m.owner_id, m.type, m.data)) t (name)
+		WHERE EXISTS (SELECT FROM app_user u WHERE u.id = m.owner_id) ORDER BY t.name, m.n
+	LOOP
+		PERFORM publish(e.name, e.type, e.data);
+	END LOOP;
 	RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER outbox_filled AFTER INSERT ON outbox DEFERRABLE INITIALLY DEFERRED
@@ -294,7 +288,7 @@ DECLARE
 BEGIN
 	IF TG_TABLE_NAME = 'app_user' THEN
 		own := 'user:' || OLD.id;
-		-- In the order of their way: what the runner is just publishing, it has published when we have waited for its row.
+		-- In the order of an event's way: what the runner is just publishing, it has published once we have waited for its row.
 		DELETE FROM outbox_analytics o WHERE o.data ->> 'user_id' = OLD.id::text;
 		DELETE FROM stream_event e WHERE e.topic = 'analytics' AND e.data ->> 'user_id' = OLD.id::text;
 	ELSE
