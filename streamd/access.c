@@ -14,7 +14,7 @@
 /* How long an answer is believed; what makes it wrong is told at once, but a notification may be missed. */
 #define BELIEVED_MS 5000
 #define ANSWERS_MAX 8192
-#define KEYS_EVERY_MS 10000
+#define TICK_MS 10000
 #define TOKEN_MAX 8192
 
 /* What was answered, by who asked and for what. */
@@ -27,7 +27,7 @@ struct answer {
 };
 
 struct access {
-	struct loop_timer keys_due; /* first: the loop gives it back */
+	struct loop_timer tick; /* first: the loop gives it back */
 	struct loop *loop;
 	struct hub *hub;
 	struct reader *reader;
@@ -35,7 +35,8 @@ struct access {
 	struct keys keys;
 	struct answer *answers;
 	struct person *persons;
-	unsigned looked; /* counts the rounds of telling people */
+	struct person *next; /* of those who are being told */
+	bool doubts; /* somebody could not be looked at */
 	uint64_t changes; /* an answer to what was asked before the last one is not remembered */
 };
 
@@ -287,6 +288,8 @@ person_leave(struct access *a, struct person *p)
 {
 	if (!p->prev)
 		return;
+	if (a->next == p)
+		a->next = p->next;
 	DL_DELETE(a->persons, p);
 	p->prev = p->next = NULL;
 }
@@ -325,39 +328,29 @@ is_same(const struct person *a, const struct person *b)
 	       strcmp(a->key.text, b->key.text) == 0;
 }
 
-/* Each may go while it is told, and others with it; so the next is looked for from the start. */
-static struct person *
-not_looked_at(struct access *a, const struct person *like)
-{
-	struct person *p;
-
-	DL_FOREACH (a->persons, p)
-		if (p->looked != a->looked && is_same(p, like))
-			return p;
-	return NULL;
-}
-
+/* Each may go while it is told, and others with it: whoever goes is passed over (person_leave). */
 static void
 person_answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
 {
 	struct question *q = arg;
 	struct access *a = q->access;
 	bool alive, analytics;
-	struct person *p;
 
 	(void)failed;
 	(void)text;
 	if (e == ERR_OK && n == 1 && PQntuples(res[0]) == 1) {
 		alive = str_eq(sql_get(res[0], 0, 0), S("t"));
 		analytics = str_eq(sql_get(res[0], 0, 1), S("t"));
-		a->looked++;
-		while ((p = not_looked_at(a, &q->who)) != NULL) {
-			p->looked = a->looked;
+		for (struct person *p = a->persons; p; p = a->next) {
+			a->next = p->next;
+			if (!is_same(p, &q->who))
+				continue;
 			p->analytics = analytics;
 			p->changed(p, !alive);
 		}
+		a->next = NULL;
 	} else {
-		log_warn("a change of rights could not be looked at");
+		a->doubts = true;
 	}
 	question_free(q);
 }
@@ -373,24 +366,43 @@ look_again(struct access *a, const struct person *p)
 	e = pipe_stream_person(
 	    reader_pipe(a->reader), a->scratch, person_answered, q, p->user, p->session, p->key);
 	arena_reset(a->scratch);
-	if (e != ERR_OK)
+	if (e != ERR_OK) {
+		a->doubts = true;
 		question_free(q);
+	}
 }
 
-/* One question for each way in that somebody has open here. */
+/* A way in that is asked about, once for all who came by it. */
+struct way {
+	UT_hash_handle hh;
+	struct {
+		struct uuid user, session, key;
+	} id;
+};
+
+/* One question for each way in that is open here: of one user, or of all (absent). */
 static void
 look_at(struct access *a, struct str user)
 {
-	struct person *p, *before;
+	struct way *ways = NULL, *w, *next;
+	struct person *p;
 
+	a->doubts = false;
 	DL_FOREACH (a->persons, p) {
-		if (!str_eq(uuid_str(&p->user), user))
+		struct way *new = xmalloc(sizeof(*new));
+
+		*new = (struct way){ .id = { p->user, p->session, p->key } };
+		HASH_FIND(hh, ways, &new->id, sizeof(new->id), w);
+		if (w || (user.p && !str_eq(uuid_str(&p->user), user))) {
+			free(new);
 			continue;
-		DL_FOREACH (a->persons, before)
-			if (before == p || is_same(before, p))
-				break;
-		if (before == p)
-			look_again(a, p);
+		}
+		HASH_ADD(hh, ways, id, sizeof(new->id), new);
+		look_again(a, p);
+	}
+	HASH_ITER (hh, ways, w, next) {
+		HASH_DEL(ways, w);
+		free(w);
 	}
 }
 
@@ -407,22 +419,27 @@ access_heard(struct access *a, struct str channel, struct str payload)
 void
 access_connected(struct access *a)
 {
-	struct person *p;
-
 	forget_all(a);
 	pipe_listen(a->keys.pipe, "millrace_access");
 	keys_connected(&a->keys);
-	DL_FOREACH (a->persons, p)
-		look_again(a, p);
+	look_at(a, (struct str){ NULL, 0 });
+}
+
+void
+access_can_ask(struct access *a)
+{
+	if (a->doubts)
+		look_at(a, (struct str){ NULL, 0 });
 }
 
 static void
-keys_fire(struct loop_timer *t)
+tick_fires(struct loop_timer *t)
 {
 	struct access *a = (struct access *)t;
 
 	keys_tick(&a->keys);
-	loop_arm(a->loop, t, KEYS_EVERY_MS);
+	access_can_ask(a);
+	loop_arm(a->loop, t, TICK_MS);
 }
 
 struct access *
@@ -431,10 +448,10 @@ access_open(struct loop *l, struct hub *h, struct reader *r)
 	struct access *a = xmalloc(sizeof(*a));
 
 	*a = (struct access){
-		.keys_due.fire = keys_fire, .loop = l, .hub = h, .reader = r, .scratch = arena_new()
+		.tick.fire = tick_fires, .loop = l, .hub = h, .reader = r, .scratch = arena_new()
 	};
 	a->keys = (struct keys){ .pipe = reader_listener(r), .scratch = a->scratch };
-	loop_arm(l, &a->keys_due, KEYS_EVERY_MS);
+	loop_arm(l, &a->tick, TICK_MS);
 	reader_tell(r, a);
 	return a;
 }
@@ -443,7 +460,7 @@ void
 access_close(struct access *a)
 {
 	forget_all(a);
-	loop_disarm(a->loop, &a->keys_due);
+	loop_disarm(a->loop, &a->tick);
 	arena_free(a->scratch);
 	free(a);
 }

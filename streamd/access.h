@@ -17,7 +17,6 @@ struct access;
 /* Somebody who may ask for topics: part of a channel or a socket. */
 struct person {
 	struct person *prev, *next;
-	unsigned looked; /* access.c's */
 	struct uuid user;
 	struct uuid session, key; /* what they came by; both absent: somebody else's token */
 	bool analytics; /* may see what is about everybody */
@@ -50,6 +49,8 @@ void access_close(struct access *a);
 void access_heard(struct access *a, struct str channel, struct str payload);
 /* The listening connection is new: what was told before is not known. */
 void access_connected(struct access *a);
+/* The connection for statements is there: what could not be asked before is asked now. */
+void access_can_ask(struct access *a);
 
 /* Who it is, as members of a JSON object, each with its comma behind it, and from them; for a handover. */
 void person_save(const struct person *p, struct buf *out);

@@ -193,7 +193,10 @@ listener_up(void *arg)
 static void
 table_up(void *arg)
 {
-	reader_work(arg);
+	struct reader *r = arg;
+
+	access_can_ask(r->access);
+	reader_work(r);
 }
 
 static void

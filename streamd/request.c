@@ -59,9 +59,28 @@ stop(struct conn *c)
 
 static void request_bytes(struct conn *c, struct str bytes);
 
-static const struct conn_kind request_kind = {
-	.bytes = request_bytes, .due_ms = due_ms, .due = due, .stop = stop, .gone = gone
-};
+/* One that has said nothing yet is anybody's. */
+static bool
+save(const struct conn *c, struct buf *out)
+{
+	buf_put(out, S("\"kind\":\"request\","));
+	return !http_head_begun(c->head);
+}
+
+static const struct conn_kind request_kind = { .save = save,
+	.bytes = request_bytes,
+	.due_ms = due_ms,
+	.due = due,
+	.stop = stop,
+	.gone = gone };
+
+bool
+request_restore(struct conn *c, json_object *from)
+{
+	(void)from;
+	request_start(c);
+	return true;
+}
 
 void
 request_start(struct conn *c)

@@ -8,5 +8,6 @@
 #include "conn.h"
 
 void request_start(struct conn *c);
+restore_fn request_restore;
 
 #endif

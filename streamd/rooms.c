@@ -362,7 +362,7 @@ save(const struct sio_socket *s, struct buf *out)
 	person_save(&m->person, out);
 	buf_printf(out, "\"ends_ms\":%lld,\"offset\":", (long long)m->ends_ms);
 	DL_FOREACH (m->rooms, r)
-		if (r->state != ROOM_JOINED || r->ask.access)
+		if (r->state != ROOM_JOINED)
 			return false;
 	buf_json(out, member_offset(out->a, m));
 	buf_put(out, S(","));

@@ -276,7 +276,8 @@ checked(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
 
 	(void)head;
 	(void)kept;
-	if (e == ERR_OK && allowed)
+	/* Without an answer all stays as it is: where the database was away, everybody is looked at when it is back. */
+	if (e != ERR_OK || allowed)
 		return;
 	if (s->first_form) {
 		ws_close(c->ws, WS_POLICY, "What you may see has changed; connect again.");

@@ -10,6 +10,7 @@
 #include <millrace/move.h>
 #include "poll.h"
 #include "reply.h"
+#include "request.h"
 #include "sse.h"
 
 /* Where each kind of connection is made again. */
@@ -17,6 +18,7 @@ static const struct {
 	const char *kind;
 	restore_fn *restore;
 } restorers[] = {
+	{ "request", request_restore },
 	{ "sse", sse_restore },
 	{ "reply", reply_restore },
 	{ "channel", channel_restore },

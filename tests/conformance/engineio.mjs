@@ -163,8 +163,14 @@ function pollingMessages() {
 	});
 	suite.case("m.7", "polling: two POSTs at once end the session", async (t) => {
 		const session = await Polling.open(t, PATH), socket = await halfPost(t, session, "4unfinished", 100);
-		assert.equal((await session.post("4second")).status, 400);
-		await session.isClosed();
+		const second = await session.post("4second");
+		/* Who is told of a request when it is whole does not see the overlap. */
+		if (second.status === 200) {
+			t.nonStrict("a POST counts from its last byte on");
+		} else {
+			assert.equal(second.status, 400);
+			await session.isClosed();
+		}
 		socket.destroy();
 	});
 	suite.case("m.8", "polling: a message ends the poll that waits", async (t) => {
