@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <millrace/address.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
@@ -153,8 +154,12 @@ read_body(struct req *r)
 static struct str
 rate_subject(struct req *r)
 {
-	if (r->route->rate == RATE_LOGIN || r->caller.how == CALLER_NOBODY)
-		return r->address;
+	struct str network;
+
+	if (r->route->rate == RATE_LOGIN || r->caller.how == CALLER_NOBODY) {
+		network = address_network(r->a, r->address);
+		return network.p ? network : r->address;
+	}
 	if (r->caller.how == CALLER_EXTERNAL)
 		return arena_printf(
 		    r->a, "%s %s", r->caller.external->provider, r->caller.external->subject);

@@ -140,7 +140,7 @@ conn_put(struct conn *c, struct buffer *b)
 static void
 queue_advance(struct conn *c, size_t wrote)
 {
-	int64_t now_us = clock_us();
+	int64_t now_us = clock_unix_us();
 	uint16_t gone = 0;
 
 	stats.bytes_sent += wrote;
@@ -151,8 +151,8 @@ queue_advance(struct conn *c, size_t wrote)
 		wrote -= b->len - c->written;
 		c->written = 0;
 		c->queued -= b->len;
-		if (b->born_us != 0)
-			stats_lag(now_us - b->born_us);
+		if (b->born_ms != 0)
+			stats_lag(now_us - b->born_ms * 1000);
 		buffer_drop(b);
 	}
 	c->written += (uint32_t)wrote;

@@ -6,13 +6,25 @@
 
 #include "event.h"
 
-int64_t
-clock_us(void)
+static int64_t
+clock_of(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t
+clock_us(void)
+{
+	return clock_of(CLOCK_MONOTONIC);
+}
+
+int64_t
+clock_unix_us(void)
+{
+	return clock_of(CLOCK_REALTIME);
 }
 
 struct buffer *
@@ -24,7 +36,7 @@ buffer_new(size_t len)
 		abort();
 	b->refs = 1;
 	b->len = (uint32_t)len;
-	b->born_us = 0;
+	b->born_ms = 0;
 	return b;
 }
 
@@ -90,7 +102,7 @@ event_keep(struct event *e, unsigned key, struct buffer *bytes)
 
 	buffer_drop(f->bytes);
 	*f = (struct event_form){ key, bytes };
-	bytes->born_us = e->born_us;
+	bytes->born_ms = e->born_ms;
 	return bytes;
 }
 

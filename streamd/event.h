@@ -11,8 +11,7 @@
 struct buffer {
 	uint32_t refs;
 	uint32_t len;
-	int64_t
-	    born_us; /* when the event reached this process (clock_us); 0: not an event, not measured */
+	int64_t born_ms; /* when the event was published (Unix); 0: not an event, or caught up */
 	char bytes[];
 };
 
@@ -25,7 +24,7 @@ struct event {
 	struct str type;
 	struct str data; /* one JSON value */
 	int64_t at_ms; /* when it was published, Unix milliseconds */
-	int64_t born_us; /* as in buffer; 0 where it was read from the table */
+	int64_t born_ms; /* as in buffer: at_ms, or 0 where it was read from the table */
 	struct event_form {
 		unsigned key;
 		struct buffer *bytes;
@@ -33,8 +32,9 @@ struct event {
 	unsigned n_forms; /* made so far; the oldest give way */
 };
 
-/* Microseconds on the monotonic clock, now. */
+/* Microseconds on the monotonic clock, and on the calendar's, now. */
 int64_t clock_us(void);
+int64_t clock_unix_us(void);
 
 /* `len` bytes to fill in; one reference, the caller's. `len` is under 2^32: events are bounded by the database's 1 GB. */
 struct buffer *buffer_new(size_t len);

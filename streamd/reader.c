@@ -138,7 +138,7 @@ static void
 on_notify(void *arg, struct str channel, struct str payload)
 {
 	struct reader *r = arg;
-	struct event e = { .born_us = clock_us() };
+	struct event e = { 0 };
 	struct str topic, seq, at, rest;
 
 	if (!str_eq(channel, S("millrace_event"))) {
@@ -156,6 +156,7 @@ on_notify(void *arg, struct str channel, struct str payload)
 		rest = str_cut(rest, '\n', &e.type);
 		e.data = str_cut(rest, '\n', &at);
 		(void)str_int(at, &e.at_ms);
+		e.born_ms = e.at_ms;
 	}
 	hub_notified(r->hub, topic, e.seq, e.data.p ? &e : NULL);
 	event_end(&e);

@@ -139,7 +139,7 @@ take(struct sub *sub, struct event *e)
 		buffer_hold(b);
 	} else {
 		b = event_packet(m, e, shape);
-		b->born_us = e->born_us;
+		b->born_ms = e->born_ms;
 		if (shared)
 			buffer_hold(event_keep(e, key, b));
 	}

@@ -10,6 +10,8 @@ stats_lag(int64_t us)
 {
 	size_t i = 0;
 
+	if (us < 0)
+		us = 0;
 	while (i < LAG_BUCKETS - 1 && us > (int64_t)lag_bounds_ms[i] * 1000)
 		i++;
 	stats.lag[i]++;
@@ -62,6 +64,7 @@ stats_json(struct arena *a)
 		{ "requests_total{kind=\\\"sse\\\"}", stats.requests_sse },
 		{ "requests_total{kind=\\\"reply\\\"}", stats.requests_reply },
 		{ "requests_total{kind=\\\"websocket\\\"}", stats.requests_ws },
+		{ "requests_total{kind=\\\"socketio\\\"}", stats.requests_socketio },
 		{ "requests_total{kind=\\\"refused\\\"}", stats.requests_refused },
 		{ "events_in_total{from=\\\"notification\\\"}", stats.events_notified },
 		{ "events_in_total{from=\\\"table\\\"}", stats.events_read },

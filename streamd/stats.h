@@ -29,7 +29,7 @@ struct stats {
 	uint64_t slow_closed;
 	uint64_t half_open_closed; /* WebSockets whose peer did not answer a ping */
 	uint64_t listens; /* times that the listening connection was made */
-	uint64_t lag[LAG_BUCKETS]; /* notification to socket, by upper bound */
+	uint64_t lag[LAG_BUCKETS]; /* publishing to socket, by upper bound */
 	uint64_t lag_us; /* their sum */
 	int64_t lag_most_us; /* the longest since the last report */
 };
@@ -38,6 +38,7 @@ extern struct stats stats;
 
 /* Connections that have become something: streams, waiting replies, sockets. */
 uint64_t stats_held(void);
+/* A moment less than none is none: clocks of two hosts. */
 void stats_lag(int64_t us);
 /* All of it as a flat JSON object of numbers; the arena's. The longest lag is counted anew from here. */
 struct str stats_json(struct arena *a);
