@@ -81,7 +81,7 @@ check_origin(struct req *r)
 	struct str own = arena_printf(r->a, "%.*s://%.*s", S_ARG(scheme), S_ARG(host));
 
 	if (!origin.p || str_eq_nocase(origin, own) ||
-	    str_eq(origin, req_param(r, "MILLRACE_CORS_ORIGIN")))
+	    str_eq(origin, req_param(r, "CORS_ORIGIN")))
 		return ERR_OK;
 	return refuse(r, ERR_FORBIDDEN, "Pages of this origin may not open sockets here.");
 }

@@ -1,5 +1,6 @@
 /* From a method and a path to a row of the route table, and the table's own checks. */
 #include <millrace/log.h>
+#include <millrace/oauth.h>
 #include <millrace/scope.h>
 
 #include "fcgi/route.h"
@@ -41,6 +42,8 @@ fits(struct str pattern, struct str part)
 		return str_eq(pattern, part);
 	if (memmem(pattern.p, pattern.n, ":uuid}", 6))
 		return uuid_parse(part, &u);
+	if (memmem(pattern.p, pattern.n, ":provider}", 10))
+		return oauth_provider(part) != NULL;
 	return part.n > 0 && part.n <= 200;
 }
 

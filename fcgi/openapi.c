@@ -39,7 +39,10 @@ put_path_parameters(struct buf *b, const char *path, bool *first)
 		    "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":"
 		    "\"string\"%s}}",
 		    *first ? "" : ",", S_ARG(name),
-		    memmem(part.p, part.n, ":uuid", 5) ? ",\"format\":\"uuid\"" : "");
+		    memmem(part.p, part.n, ":uuid", 5) ? ",\"format\":\"uuid\""
+		    : memmem(part.p, part.n, ":provider", 9)
+			? ",\"enum\":[\"github\",\"google\",\"microsoft\"]"
+			: "");
 		*first = false;
 	}
 }

@@ -46,7 +46,7 @@ struct route {
 	enum mode mode;
 	enum body_kind body_kind;
 	const char *
-	    path; /* parts as "{id:uuid}" or "{name:text}": another type of id is 404 before the handler */
+	    path; /* parts as "{id:uuid}", "{name:text}" or "{provider:provider}" (oauth.h): what is of another type is 404 before the handler */
 	answer_fn *handler;
 	/* What OpenAPI says besides. */
 	int status; /* of the reply */

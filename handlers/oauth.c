@@ -57,17 +57,11 @@ static const struct field callback_fields[] = {
 };
 const struct field_table oauth_callback_query = FIELD_TABLE(struct callback_in, callback_fields);
 
-/* The provider that the route's path names. */
 static const struct oauth_provider *
 provider_of(const struct req *r)
 {
-	struct str rest = str_from(r->route->path), part;
-	const struct oauth_provider *p = NULL;
+	const struct oauth_provider *p = oauth_provider(r->match.parts[0]);
 
-	while (!p && rest.p) {
-		rest = str_cut(rest, '/', &part);
-		p = oauth_provider(part);
-	}
 	if (!p)
 		abort();
 	return p;

@@ -102,7 +102,7 @@ class Streamd:
         # Where successors look for it: others of the same test are none.
         self.runtime = self.path + ".run"
         os.mkdir(self.runtime)
-        atexit.register(self.kill)
+        atexit.register(self.end)
 
     def start(self, wait=True):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("MILLRACE_", "API_", "OPENAI_", "PG", "LISTEN_"))}
@@ -117,7 +117,7 @@ class Streamd:
                   "os.execv(sys.argv[2], sys.argv[2:])")
         self.process = subprocess.Popen(
             [sys.executable, "-c", launch, str(self.listener.fileno()), os.path.join(BIN, "millrace-streamd")],
-            env=env, stderr=self.log, pass_fds=(self.listener.fileno(),))
+            env=env, stdout=self.log, stderr=self.log, pass_fds=(self.listener.fileno(),))
         if wait:
             self.wait_for("ready")
         return self
@@ -156,6 +156,23 @@ class Streamd:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+    def heirs(self):
+        """Processes that it, and not we, have started: successors."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/environ" % pid, "rb") as f:
+                    if b"MILLRACE_RUNTIME_DIR=" + self.runtime.encode() in f.read().split(b"\0"):
+                        found.append(int(pid))
+            except OSError:
+                pass
+        return [pid for pid in found if pid != self.process.pid]
+
+    def end(self):
+        self.kill()
+        for pid in self.heirs():
+            os.kill(pid, signal.SIGKILL)
 
     def memory(self, field="Pss"):
         """Kilobytes of the daemon."""
@@ -197,13 +214,14 @@ class Channel:
     """A WebSocket of contract 1, as nginx hands it over: `messages` are what came. Frames of the server are whole and unmasked."""
 
     def __init__(self, d, topic, after=0, channel="notifications", **grant):
+        grant.setdefault("user", topic.partition(":")[2])
         head = request_bytes("/_stream/ws/" + channel, make_grant(new_run(), topic=topic, after=after, headers=[], **grant)).decode()
         self.s = d.connect()
         self.s.sendall(head.replace("Connection: close", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==").encode())
         self.raw = b""
         self.messages = []
-        self.close_code = None
+        self.close_code = self.close_reason = None
         self.closed = False
         while b"\r\n\r\n" not in self.raw:
             self.raw += self.s.recv(4096)
@@ -222,7 +240,7 @@ class Channel:
             self.s.sendall(data)
         except OSError as e:
             self.pump()
-            raise AssertionError("the channel was closed with %r: %s" % (self.close_code, e))
+            raise AssertionError("the channel was closed with %r %r: %s" % (self.close_code, self.close_reason, e))
 
     def say(self, message):
         self.send(self.frame(json.dumps(message)))
@@ -258,7 +276,7 @@ class Channel:
         if opcode == 1:
             self.messages.append(json.loads(payload))
         elif opcode == 8:
-            self.close_code = int.from_bytes(payload[:2], "big")
+            self.close_code, self.close_reason = int.from_bytes(payload[:2], "big"), payload[2:].decode()
         else:
             assert opcode in (9, 10), opcode
         return True
