@@ -80,8 +80,7 @@ check_origin(struct req *r)
 		   scheme = req_param(r, "REQUEST_SCHEME");
 	struct str own = arena_printf(r->a, "%.*s://%.*s", S_ARG(scheme), S_ARG(host));
 
-	if (!origin.p || str_eq_nocase(origin, own) ||
-	    str_eq(origin, req_param(r, "CORS_ORIGIN")))
+	if (!origin.p || str_eq_nocase(origin, own) || str_eq(origin, req_param(r, "CORS_ORIGIN")))
 		return ERR_OK;
 	return refuse(r, ERR_FORBIDDEN, "Pages of this origin may not open sockets here.");
 }

@@ -20,7 +20,9 @@ example_path(const char *pattern)
 		if (*pattern == '{') {
 			size_t len = strcspn(pattern, "}") + 1;
 
-			buf_put(&b, memmem(pattern, len, ":uuid}", 6) ? S(ID) : S("some text"));
+			buf_put(&b, memmem(pattern, len, ":uuid}", 6)	     ? S(ID)
+				    : memmem(pattern, len, ":provider}", 10) ? S("github")
+									     : S("some text"));
 			pattern += len;
 		}
 	}
