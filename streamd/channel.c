@@ -203,13 +203,10 @@ save(const struct ws *w, struct buf *out)
 	const struct channel *c = w->own;
 	const struct subscription *s;
 
-	buf_printf(out,
-	    "\"kind\":\"channel\",\"channel\":%d,\"malformed\":%d,\"until_ms\":%lld,\"analytics\":%"
-	    "s,"
-	    "\"user\":\"%s\",\"session\":\"%s\",\"key\":\"%s\",\"subscriptions\":[",
-	    (int)c->kind, (int)c->malformed, (long long)c->ends_ms,
-	    c->person.analytics ? "true" : "false", c->person.user.text, c->person.session.text,
-	    c->person.key.text);
+	buf_put(out, S("\"kind\":\"channel\","));
+	person_save(&c->person, out);
+	buf_printf(out, "\"channel\":%d,\"malformed\":%d,\"until_ms\":%lld,\"subscriptions\":[",
+	    (int)c->kind, (int)c->malformed, (long long)c->ends_ms);
 	DL_FOREACH (c->subscriptions, s)
 		subscription_save(s, out, s == c->subscriptions);
 	buf_put(out, S("],"));
@@ -239,25 +236,22 @@ changed(struct person *p, bool ended)
 }
 
 static struct channel *
-channel_new(const struct server *s, const struct grant *g, enum channel_kind kind)
+channel_new(const struct server *s, const struct person *who, enum channel_kind kind)
 {
 	struct channel *c = xmalloc(sizeof(*c));
 
-	*c = (struct channel){ .access = s->access, .hub = s->hub, .kind = kind };
-	c->person = (struct person){ .user = g->user,
-		.session = g->session,
-		.key = g->key,
-		.analytics = g->analytics,
-		.changed = changed };
-	if (g->expires_at != 0)
-		c->ends_ms = loop_now(s->loop) + (g->expires_at - (int64_t)time(NULL)) * 1000;
+	*c = (struct channel){ .access = s->access, .hub = s->hub, .kind = kind, .person = *who };
+	c->person.changed = changed;
 	return c;
 }
 
 void
 channel_start(struct conn *conn, struct http_head *h, const struct grant *g, enum channel_kind kind)
 {
-	struct channel *c = channel_new(conn->server, g, kind);
+	const struct person who = {
+		.user = g->user, .session = g->session, .key = g->key, .analytics = g->analytics
+	};
+	struct channel *c = channel_new(conn->server, &who, kind);
 	struct ws *w = ws_accept(conn, h, answer_grant_headers(h->arena, g), &channel_app, c);
 
 	if (!w) {
@@ -265,6 +259,9 @@ channel_start(struct conn *conn, struct http_head *h, const struct grant *g, enu
 		return;
 	}
 	c->ws = w;
+	if (g->expires_at != 0)
+		c->ends_ms =
+		    loop_now(conn->server->loop) + (g->expires_at - (int64_t)time(NULL)) * 1000;
 	person_enter(c->access, &c->person);
 	if (!g->user.text[0]) {
 		ws_close(w, WS_POLICY, "The token is not valid.");
@@ -277,28 +274,18 @@ channel_start(struct conn *conn, struct http_head *h, const struct grant *g, enu
 	ws_begin(w, h);
 }
 
-/* An id, or none. */
-static bool
-take_uuid(json_object *from, const char *name, struct uuid *out)
-{
-	struct str text = json_text(from, name);
-
-	return text.n == 0 || uuid_parse(text, out);
-}
-
 bool
 channel_restore(struct conn *conn, json_object *from)
 {
 	json_object *list = json_at(from, "subscriptions");
-	struct grant g = { .analytics = json_object_get_boolean(json_at(from, "analytics")) };
+	struct person who = { 0 };
 	int64_t kind = json_int(from, "channel", CHANNEL_KINDS);
 	struct channel *c;
 
-	if (kind < 0 || kind >= CHANNEL_KINDS || !take_uuid(from, "user", &g.user) ||
-	    !take_uuid(from, "session", &g.session) || !take_uuid(from, "key", &g.key) ||
+	if (kind < 0 || kind >= CHANNEL_KINDS || !person_restore(&who, from) ||
 	    !json_object_is_type(list, json_type_array))
 		return false;
-	c = channel_new(conn->server, &g, (enum channel_kind)kind);
+	c = channel_new(conn->server, &who, (enum channel_kind)kind);
 	c->ws = ws_restore(conn, from, &channel_app, c);
 	if (!c->ws) {
 		free(c);

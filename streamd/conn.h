@@ -57,6 +57,7 @@ struct conn {
 	uint16_t n, room;
 	bool dirty, dead, closing, stalled;
 	bool moving; /* a successor has it */
+	bool told; /* that the process stops */
 	uint32_t
 	    queued; /* bytes in the queue, with the part of its first that is written already */
 	uint32_t written; /* of its first */

@@ -7,7 +7,9 @@
 
 #include "conn.h"
 
+/* Makes the connection wait for a request's head. */
 void request_start(struct conn *c);
+/* For a handover: one that had said nothing. */
 restore_fn request_restore;
 
 #endif

@@ -18,6 +18,10 @@
 #define SPARE 256
 #define PAUSE_MS 100
 #define LAST_CALL_MS 4500
+/* Many are told to come back in so many turns, so far apart. */
+#define FAREWELL_TURNS 40
+#define FAREWELL_MS 50
+#define FEW 50
 
 bool
 server_is_full(const struct server *s)
@@ -97,20 +101,44 @@ last_call_fires(struct loop_timer *t)
 	loop_stop(s->loop);
 }
 
+/* The next few; to be told is not to be gone at once. */
+static void
+say_farewell(struct server *s)
+{
+	struct conn *c, *next;
+	size_t n = 0;
+
+	DL_FOREACH_SAFE (s->conns, c, next) {
+		if (c->closing || c->told)
+			continue;
+		if (n++ == s->farewells) {
+			loop_arm(s->loop, &s->farewell, FAREWELL_MS);
+			return;
+		}
+		c->told = true;
+		c->kind->stop(c);
+	}
+}
+
+static void
+farewell_fires(struct loop_timer *t)
+{
+	say_farewell((struct server *)((uintptr_t)t - offsetof(struct server, farewell)));
+}
+
 void
 server_stop(struct server *s)
 {
-	struct conn *c, *next;
-
 	if (s->stopping)
 		return;
 	s->stopping = true;
 	accepting(s, false);
 	s->last_call.fire = last_call_fires;
 	loop_arm(s->loop, &s->last_call, LAST_CALL_MS);
-	DL_FOREACH_SAFE (s->conns, c, next)
-		if (!c->closing)
-			c->kind->stop(c);
+	s->farewell.fire = farewell_fires;
+	s->farewells =
+	    stats.connections / FAREWELL_TURNS > FEW ? stats.connections / FAREWELL_TURNS : FEW;
+	say_farewell(s);
 }
 
 static void
@@ -165,6 +193,7 @@ server_drop_all(struct server *s)
 void
 server_end(struct server *s)
 {
+	loop_disarm(s->loop, &s->farewell);
 	server_drop_all(s);
 	arena_free(s->scratch);
 }

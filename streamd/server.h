@@ -19,6 +19,8 @@ struct server {
 	struct loop_fd listener; /* first: the loop gives it back */
 	struct loop_timer pause; /* armed: nothing is accepted until it fires */
 	struct loop_timer last_call; /* armed: stopping; what is left then is cut off */
+	struct loop_timer farewell; /* armed: stopping; the next are told when it fires */
+	size_t farewells; /* how many at a time */
 	struct loop *loop;
 	struct hub *hub;
 	struct reader *reader;
@@ -41,7 +43,8 @@ void server_start(struct server *s, int fd);
 void server_flush(struct server *s);
 /* Closes all connections at once. */
 void server_drop_all(struct server *s);
-/* Stops accepting, says goodbye to everyone, and stops the loop when all are gone or 5 s have passed. */
+/* Stops accepting, says goodbye to everyone, to many of them over two seconds, so that they do not all come back at once, and stops the
+   loop when all are gone or 5 s have passed. */
 void server_stop(struct server *s);
 /* Frees what is left; after the loop has stopped. */
 void server_end(struct server *s);

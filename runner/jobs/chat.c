@@ -57,13 +57,12 @@ chat_add_round(struct chat *c, struct str text, const struct tool_call *calls, s
 static struct str
 now_text(struct arena *a)
 {
+	struct buf b = { .a = a };
 	struct timespec t;
-	struct tm tm;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	gmtime_r(&t.tv_sec, &tm);
-	return arena_printf(a, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ", tm.tm_year + 1900,
-	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, t.tv_nsec / 1000000);
+	buf_time(&b, (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000);
+	return (struct str){ b.p + 1, b.n - 2 };
 }
 
 /* Arguments go out as the JSON object that they are, or as text where they are none. */

@@ -24,7 +24,7 @@ test("EventSource, WebSocket and Socket.IO in Chromium", async () => {
 		const said = [];
 		page.on("console", async (m) => said.push((await Promise.all(m.args().map((a) => a.jsonValue().catch(() => null))))));
 		page.on("pageerror", (e) => said.push(["error", e.message]));
-		await page.goto(`${millrace.url}/`);
+		await page.goto(`${millrace.url}/try`);
 		/* as a console does: what one paste declares the next one sees */
 		const pasted = [signIn.replace("demo@example.com", email).replace("…", password), ...others].join("\n");
 		await page.evaluate(`(async () => { ${pasted} })()`);

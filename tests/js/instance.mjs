@@ -7,7 +7,7 @@
  * when the process ends.
  */
 import { execFile, execFileSync, spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -36,11 +36,32 @@ async function isFree(port) {
 	}
 }
 
+const claimed = [];
+process.on("exit", () => claimed.forEach((path) => rmSync(path, { force: true })));
+
+/* Test files run side by side, and a port is listened on only some seconds after it was chosen: so each is claimed by a file that names
+   the process. False where another one that still lives has it. */
+function claim(port) {
+	const path = join(tmpdir(), `millrace-port-${port}`);
+	try {
+		writeFileSync(path, String(process.pid), { flag: "wx" });
+	} catch {
+		try {
+			process.kill(Number(readFileSync(path, "utf8")), 0);
+			return false;
+		} catch {
+			writeFileSync(path, String(process.pid));
+		}
+	}
+	claimed.push(path);
+	return true;
+}
+
 export async function freePort() {
 	const first = Number(process.env.MILLRACE_TEST_PORTS ?? 8700);
 	for (let tries = 0; tries < 500; tries++) {
 		const port = first + randomInt(100);
-		if (await isFree(port))
+		if (claim(port) && await isFree(port))
 			return port;
 	}
 	throw new Error(`no free port from ${first} on`);
