@@ -92,11 +92,12 @@ let_go(struct server *s)
 	struct conn *c, *next;
 	size_t n = 0;
 
-	DL_FOREACH_SAFE (s->conns, c, next) {
-		if (!c->moving)
-			continue;
-		n++;
-		conn_close(c);
+	DL_FOREACH (s->conns, c)
+		n += c->moving;
+	for (c = s->conns; c; c = server_go_on(s, next)) {
+		next = c->next;
+		if (c->moving)
+			conn_close(c);
 	}
 	say_how_many("handed over", n);
 	handover_close(s);

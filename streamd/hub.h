@@ -53,6 +53,7 @@ struct topic {
 	char name[]; /* NUL-terminated */
 };
 
+/* The caller frees it with hub_free. */
 struct hub *hub_new(void);
 /* Where the hub reads from; before anyone joins. Stays the caller's. */
 void hub_read_from(struct hub *h, struct reader *r);

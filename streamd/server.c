@@ -101,6 +101,12 @@ last_call_fires(struct loop_timer *t)
 	loop_stop(s->loop);
 }
 
+struct conn *
+server_go_on(const struct server *s, struct conn *next)
+{
+	return next && next->dead ? s->conns : next;
+}
+
 /* The next few; to be told is not to be gone at once. */
 static void
 say_farewell(struct server *s)
@@ -108,7 +114,8 @@ say_farewell(struct server *s)
 	struct conn *c, *next;
 	size_t n = 0;
 
-	DL_FOREACH_SAFE (s->conns, c, next) {
+	for (c = s->conns; c; c = server_go_on(s, next)) {
+		next = c->next;
 		if (c->closing || c->told)
 			continue;
 		if (n++ == s->farewells) {
@@ -181,10 +188,8 @@ server_turn(void *server)
 void
 server_drop_all(struct server *s)
 {
-	struct conn *c, *next;
-
-	DL_FOREACH_SAFE (s->conns, c, next)
-		conn_close(c);
+	while (s->conns)
+		conn_close(s->conns);
 	while (s->dirty)
 		s->dirty = s->dirty->dirty_next;
 	reap(s);

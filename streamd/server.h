@@ -39,6 +39,9 @@ struct server {
 void server_open(struct server *s);
 /* Starts accepting on `fd`. */
 void server_start(struct server *s, int fd);
+/* Where to go on in s->conns with `next`, which was noted before a connection was closed: closing one may close others of its session,
+   and those are in another list then. */
+struct conn *server_go_on(const struct server *s, struct conn *next);
 /* Writes what can be written now. */
 void server_flush(struct server *s);
 /* Closes all connections at once. */
