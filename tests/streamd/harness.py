@@ -228,6 +228,7 @@ class Channel:
         reply, _, self.raw = self.raw.partition(b"\r\n\r\n")
         assert reply.startswith(b"HTTP/1.1 101 "), reply
         assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in reply, reply
+        self.take_all()  # frames may come in one piece with the reply
 
     def frame(self, text, opcode=1):
         data = text.encode()
@@ -259,9 +260,12 @@ class Channel:
                 self.closed = True
                 return self
             self.raw += data
-            while self.one():
-                pass
+            self.take_all()
         return self
+
+    def take_all(self):
+        while self.one():
+            pass
 
     def one(self):
         if len(self.raw) < 2:
