@@ -358,6 +358,5 @@ conn_restore(struct conn *c, json_object *from)
 		conn_put(c, b);
 		buffer_drop(b);
 	}
-	conn_rearm(c);
 	arena_free(a);
 }

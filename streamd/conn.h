@@ -81,7 +81,7 @@ void conn_open(struct server *s, int fd);
 struct conn *conn_adopt(struct server *s, int fd);
 /* What is the same for all kinds, for a handover: members of a JSON object, the first without a comma before it. */
 void conn_save(const struct conn *c, struct buf *out);
-/* Goes on; after its restore_fn. */
+/* What was left to be written comes before anything that its restore_fn, which is called next, may say. */
 void conn_restore(struct conn *c, json_object *from);
 /* May so many more bytes be queued? An empty queue takes anything. */
 bool conn_has_room(const struct conn *c, size_t len);

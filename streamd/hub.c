@@ -142,6 +142,8 @@ hub_leave(struct sub *s)
 	if (!t)
 		return;
 	s->topic = NULL;
+	if (t->next == s)
+		t->next = s->next;
 	DL_DELETE(t->subs, s);
 	topic_release(t);
 }
@@ -153,18 +155,34 @@ hub_drained(struct sub *s)
 		feed_if_behind(s->topic, s);
 }
 
+/* Walks over all subscribers. Whoever is given an event may go, and others with it: those are passed over (hub_leave). */
+static struct sub *
+first(struct topic *t)
+{
+	t->next = t->subs ? t->subs->next : NULL;
+	return t->subs;
+}
+
+static struct sub *
+following(struct topic *t)
+{
+	struct sub *s = t->next;
+
+	t->next = s ? s->next : NULL;
+	return s;
+}
+
 void
 hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e)
 {
 	struct topic *t = topic_find(h, topic);
-	struct sub *s, *next;
 
 	if (!t)
 		return;
 	if (seq > t->latest)
 		t->latest = seq;
 	t->busy++;
-	DL_FOREACH_SAFE (t->subs, s, next) {
+	for (struct sub *s = first(t); s; s = following(t)) {
 		if (s->sent >= seq) {
 			if (e && event_is_terminal(e) && s->ops->over)
 				s->ops->over(s);
@@ -246,9 +264,7 @@ hub_next_hungry(struct hub *h)
 void
 hub_read_event(struct topic *t, struct event *e)
 {
-	struct sub *s, *next;
-
-	DL_FOREACH_SAFE (t->subs, s, next) {
+	for (struct sub *s = first(t); s; s = following(t)) {
 		int64_t before = s->sent;
 
 		/* Only to who has all that comes before this in the log: not to who joined since with less, nor to who had no room

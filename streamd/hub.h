@@ -38,6 +38,8 @@ struct topic {
 	UT_hash_handle hh;
 	struct hub *hub;
 	struct sub *subs;
+	struct sub
+	    *next; /* while an event is given to all: who is given it after the present one */
 	struct topic *hungry_next;
 	int64_t latest; /* the last seq known to exist */
 	int64_t latest_before; /* `latest` as it was when the read began */

@@ -40,8 +40,9 @@ restore(struct server *s, json_object *o, int fd)
 		if (!str_eq(kind, str_from(restorers[i].kind)))
 			continue;
 		c = conn_adopt(s, fd);
+		conn_restore(c, o);
 		if (restorers[i].restore(c, o)) {
-			conn_restore(c, o);
+			conn_rearm(c);
 			return true;
 		}
 		conn_close(c);

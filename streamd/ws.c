@@ -187,9 +187,9 @@ bytes_came(struct conn *c, struct str bytes)
 	w->heard_ms = loop_now(c->server->loop);
 	w->pinged = false;
 	if (!w->in)
-		w->in = ws_in_new(w, w->heard_ms);
+		w->in = ws_in_new(w);
 	w->feeding = true;
-	state = ws_in_feed(w->in, &rules, bytes);
+	state = ws_in_feed(w->in, &rules, bytes, w->heard_ms);
 	w->feeding = false;
 	if (c->dead) {
 		ws_free(w);

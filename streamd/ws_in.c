@@ -11,9 +11,12 @@
 #define MESSAGE_MS ((int64_t)30 * 1000)
 /* Fragments that a message may come in, above what its length explains: empty ones cost us, and nobody needs them. */
 #define FRAGMENTS_MORE 1024
+/* Bytes of messages that are not whole yet, of all WebSockets together. */
+#define HELD_MAX ((size_t)64 * 1024 * 1024)
 /* Beginnings longer than this are not kept for a successor. */
 #define BEGUN_MAX ((size_t)256 * 1024)
 #define BEGUN_FIRST 512
+#define TRY_AGAIN 1013 /* a close code that libwslay has no name for */
 
 struct bytes {
 	char *p;
@@ -27,6 +30,8 @@ struct ws_in {
 	struct str rest; /* of what is being fed */
 	int64_t due_ms;
 	uint64_t fed, framed; /* bytes in all, and in the frames whose head has been read */
+	uint64_t whole; /* bytes of what has come to its end: nothing of it is begun */
+	size_t held; /* its part in held_bytes */
 	size_t fragments; /* of the message that has begun */
 	bool in_message;
 	bool empty_close; /* the peer has closed, without a code */
@@ -35,6 +40,8 @@ struct ws_in {
 	struct bytes out;
 };
 
+static size_t held_bytes;
+
 static void
 append(struct bytes *b, const void *p, size_t n)
 {
@@ -42,7 +49,8 @@ append(struct bytes *b, const void *p, size_t n)
 		b->room = b->n + n + (b->n > BEGUN_FIRST ? b->n : BEGUN_FIRST);
 		b->p = xrealloc(b->p, b->room);
 	}
-	memcpy(b->p + b->n, p, n);
+	if (n > 0)
+		memcpy(b->p + b->n, p, n);
 	b->n += n;
 }
 
@@ -101,6 +109,8 @@ on_frame(
 	struct ws_in *in = arg;
 
 	(void)ctx;
+	if (!in->in_message)
+		in->whole = in->framed;
 	in->framed += frame_len(f->payload_length);
 	if (f->opcode == WSLAY_CONNECTION_CLOSE)
 		in->empty_close = f->payload_length == 0;
@@ -155,7 +165,7 @@ on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg
 }
 
 struct ws_in *
-ws_in_new(void *arg, int64_t now_ms)
+ws_in_new(void *arg)
 {
 	static const struct wslay_event_callbacks callbacks = {
 		.recv_callback = on_recv,
@@ -165,7 +175,7 @@ ws_in_new(void *arg, int64_t now_ms)
 	};
 	struct ws_in *in = xmalloc(sizeof(*in));
 
-	*in = (struct ws_in){ .arg = arg, .due_ms = now_ms + MESSAGE_MS };
+	*in = (struct ws_in){ .arg = arg };
 	if (wslay_event_context_server_init(&in->wslay, &callbacks, in) != 0)
 		abort();
 	return in;
@@ -176,6 +186,7 @@ ws_in_free(struct ws_in *in)
 {
 	if (!in)
 		return;
+	held_bytes -= in->held;
 	wslay_event_context_free(in->wslay);
 	free(in->begun.p);
 	free(in->out.p);
@@ -210,8 +221,29 @@ flush(struct ws_in *in)
 		    wslay_event_get_close_sent(in->wslay));
 }
 
+/* Keeps what has begun, of which `bytes` are the last, and no message that is whole. False: all together have begun too much. */
+static bool
+hold(struct ws_in *in, struct str bytes, int64_t now_ms)
+{
+	size_t begun;
+
+	if (in->fed >= in->framed && !in->in_message)
+		in->whole = in->framed;
+	begun = (size_t)(in->fed - in->whole);
+	if (begun <= bytes.n) {
+		in->begun.n = 0;
+		in->due_ms = now_ms + MESSAGE_MS;
+		bytes = (struct str){ bytes.p + bytes.n - begun, begun };
+	}
+	if (in->begun.n <= BEGUN_MAX)
+		append(&in->begun, bytes.p, bytes.n);
+	held_bytes += begun - in->held;
+	in->held = begun;
+	return held_bytes <= HELD_MAX;
+}
+
 enum ws_in_state
-ws_in_feed(struct ws_in *in, const struct ws_in_rules *rules, struct str bytes)
+ws_in_feed(struct ws_in *in, const struct ws_in_rules *rules, struct str bytes, int64_t now_ms)
 {
 	int e;
 
@@ -220,9 +252,9 @@ ws_in_feed(struct ws_in *in, const struct ws_in_rules *rules, struct str bytes)
 	wslay_event_config_set_max_recv_msg_length(in->wslay, rules->message_max);
 	wslay_event_config_set_allowed_rsv_bits(
 	    in->wslay, rules->deflate ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE);
-	if (in->begun.n <= BEGUN_MAX)
-		append(&in->begun, bytes.p, bytes.n);
 	e = wslay_event_recv(in->wslay);
+	if (e == 0 && !hold(in, bytes, now_ms))
+		fail(in, TRY_AGAIN);
 	flush(in);
 	if (e != 0 || !wslay_event_want_read(in->wslay))
 		return wslay_event_get_close_received(in->wslay) ? WS_IN_OVER : WS_IN_FAILED;

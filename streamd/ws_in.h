@@ -26,10 +26,11 @@ struct ws_in_rules {
 enum ws_in_state { WS_IN_IDLE, WS_IN_MORE, WS_IN_OVER, WS_IN_FAILED };
 
 /* `arg` is the callbacks'. The caller frees it with ws_in_free; NULL is ignored there. */
-struct ws_in *ws_in_new(void *arg, int64_t now_ms);
+struct ws_in *ws_in_new(void *arg);
 void ws_in_free(struct ws_in *in);
-enum ws_in_state ws_in_feed(struct ws_in *in, const struct ws_in_rules *rules, struct str bytes);
-/* When what has begun must have ended; on the clock of ws_in_new's `now_ms`. */
+enum ws_in_state ws_in_feed(
+    struct ws_in *in, const struct ws_in_rules *rules, struct str bytes, int64_t now_ms);
+/* When what has begun must have ended; on the clock of `now_ms`. */
 int64_t ws_in_due_ms(const struct ws_in *in);
 /* What has come since the last message's end; absent where that is more than is kept. */
 struct str ws_in_begun(const struct ws_in *in);

@@ -42,18 +42,18 @@ feed(struct str bytes, bool deflate, size_t step)
 		.message_max = MESSAGE_MAX, .deflate = deflate, .answer = answer, .message = message
 	};
 	bool closed = false;
-	struct ws_in *in = ws_in_new(&closed, 0);
+	struct ws_in *in = ws_in_new(&closed);
 	enum ws_in_state state = WS_IN_IDLE;
 
 	for (size_t at = 0; at < bytes.n && state < WS_IN_OVER; at += step) {
 		size_t len = bytes.n - at < step ? bytes.n - at : step;
 
-		state = ws_in_feed(in, &rules, (struct str){ bytes.p + at, len });
+		state = ws_in_feed(in, &rules, (struct str){ bytes.p + at, len }, 0);
 		assert(state >= WS_IN_OVER || !closed);
 		/* Another process could go on from here. */
 		if (state == WS_IN_IDLE) {
 			ws_in_free(in);
-			in = ws_in_new(&closed, 0);
+			in = ws_in_new(&closed);
 		}
 	}
 	ws_in_free(in);
