@@ -23,8 +23,11 @@ grant_of(struct req *r)
 		.key = row_uuid(r, 0, 0),
 		.analytics = str_eq(row_text(r, 0, 2), S("t")),
 		.expires_at = r->caller.claims.expires_at };
+	const struct external *external = r->caller.external;
 	int64_t key_ends;
 
+	if (external)
+		g.token_hash = (struct str){ (const char *)external->hash, sizeof(external->hash) };
 	if (str_int(row_text(r, 0, 1), &key_ends))
 		g.expires_at = key_ends;
 	return g;

@@ -15,6 +15,8 @@ grant_write(struct arena *a, const struct grant *g)
 	buf_json(&b, uuid_str(&g->session));
 	buf_put(&b, S(",\"key\":"));
 	buf_json(&b, uuid_str(&g->key));
+	buf_put(&b, S(",\"token_hash\":"));
+	buf_json(&b, base64url(a, g->token_hash));
 	buf_printf(&b, ",\"analytics\":%s,\"topic\":", g->analytics ? "true" : "false");
 	buf_json(&b, g->topic);
 	buf_printf(&b,
@@ -87,6 +89,12 @@ read_uuid(json_object *o, const char *name, struct uuid *out)
 	return !json_at(o, name) || uuid_parse(json_text(o, name), out);
 }
 
+static bool
+read_hash(struct arena *a, json_object *o, struct str *out)
+{
+	return !json_at(o, "token_hash") || base64url_decode(a, json_text(o, "token_hash"), out);
+}
+
 enum err
 grant_read(struct arena *a, struct str header, struct grant *out)
 {
@@ -111,7 +119,8 @@ grant_read(struct arena *a, struct str header, struct grant *out)
 	g.analytics = json_object_get_boolean(json_at(o, "analytics"));
 	if (status < 0 || status > 599 || !g.topic.p || !g.method.p ||
 	    !read_uuid(o, "user", &g.user) || !read_uuid(o, "session", &g.session) ||
-	    !read_uuid(o, "key", &g.key) || !read_headers(json_at(o, "headers"), &g))
+	    !read_uuid(o, "key", &g.key) || !read_hash(a, o, &g.token_hash) ||
+	    !read_headers(json_at(o, "headers"), &g))
 		return ERR_BAD_REQUEST;
 	*out = g;
 	return ERR_OK;

@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include <millrace/caller.h>
+#include <millrace/crypto.h>
 #include <millrace/keys.h>
 #include <millrace/log.h>
 
@@ -185,6 +186,14 @@ ask_cancel(struct ask *ask)
 
 /* ---------------------------------------------------------------- tokens */
 
+static void
+take_hash(struct person *p, struct str hash)
+{
+	p->by_token = hash.n == sizeof(p->token_hash);
+	if (p->by_token)
+		memcpy(p->token_hash, hash.p, hash.n);
+}
+
 static int64_t
 earlier(int64_t a, int64_t b)
 {
@@ -259,6 +268,9 @@ access_token(struct access *a, struct token_ask *ask, struct str token)
 	if (e == ERR_OK) {
 		q->expires_at = c.claims.expires_at;
 		q->who.session = c.claims.session;
+		if (c.external)
+			take_hash(&q->who, (struct str){ (const char *)c.external->hash,
+					       sizeof(c.external->hash) });
 		e = token_send(q, &c);
 		arena_reset(a->scratch);
 	}
@@ -277,10 +289,22 @@ token_cancel(struct token_ask *ask)
 
 /* --------------------------------------------------------------- persons */
 
-void
-person_enter(struct access *a, struct person *p)
+struct person
+person_of_grant(const struct grant *g)
 {
-	DL_APPEND(a->persons, p);
+	struct person p = {
+		.user = g->user, .session = g->session, .key = g->key, .analytics = g->analytics
+	};
+
+	take_hash(&p, g->token_hash);
+	return p;
+}
+
+static struct str
+token_hash(const struct person *p)
+{
+	return p->by_token ? (struct str){ (const char *)p->token_hash, sizeof(p->token_hash) }
+			   : (struct str){ NULL, 0 };
 }
 
 void
@@ -299,6 +323,9 @@ person_save(const struct person *p, struct buf *out)
 {
 	buf_printf(out, "\"user\":\"%s\",\"session\":\"%s\",\"key\":\"%s\",\"analytics\":%s,",
 	    p->user.text, p->session.text, p->key.text, p->analytics ? "true" : "false");
+	buf_put(out, S("\"token_hash\":"));
+	buf_json(out, base64url(out->a, token_hash(p)));
+	buf_put(out, S(","));
 }
 
 /* An id, or none. */
@@ -314,7 +341,13 @@ take_uuid(json_object *from, const char *name, struct uuid *out)
 bool
 person_restore(struct person *p, json_object *from)
 {
+	struct arena *a = arena_new();
+	struct str hash;
+
 	p->analytics = json_object_get_boolean(json_at(from, "analytics"));
+	if (base64url_decode(a, json_text(from, "token_hash"), &hash))
+		take_hash(p, hash);
+	arena_free(a);
 	return take_uuid(from, "user", &p->user) && take_uuid(from, "session", &p->session) &&
 	       take_uuid(from, "key", &p->key);
 }
@@ -325,7 +358,7 @@ is_same(const struct person *a, const struct person *b)
 {
 	return strcmp(a->user.text, b->user.text) == 0 &&
 	       strcmp(a->session.text, b->session.text) == 0 &&
-	       strcmp(a->key.text, b->key.text) == 0;
+	       strcmp(a->key.text, b->key.text) == 0 && str_eq(token_hash(a), token_hash(b));
 }
 
 /* Each may go while it is told, and others with it: whoever goes is passed over (person_leave). */
@@ -361,10 +394,9 @@ look_again(struct access *a, const struct person *p)
 	struct question *q = xmalloc(sizeof(*q));
 	enum err e;
 
-	*q = (struct question){ .access = a,
-		.who = { .user = p->user, .session = p->session, .key = p->key } };
-	e = pipe_stream_person(
-	    reader_pipe(a->reader), a->scratch, person_answered, q, p->user, p->session, p->key);
+	*q = (struct question){ .access = a, .who = *p };
+	e = pipe_stream_person(reader_pipe(a->reader), a->scratch, person_answered, q, p->user,
+	    p->session, p->key, token_hash(p));
 	arena_reset(a->scratch);
 	if (e != ERR_OK) {
 		a->doubts = true;
@@ -372,11 +404,20 @@ look_again(struct access *a, const struct person *p)
 	}
 }
 
+/* What was told to who had not entered yet, they did not hear: between the worker's look and this, or since a session was opened. */
+void
+person_enter(struct access *a, struct person *p)
+{
+	DL_APPEND(a->persons, p);
+	look_again(a, p);
+}
+
 /* A way in that is asked about, once for all who came by it. */
 struct way {
 	UT_hash_handle hh;
 	struct {
 		struct uuid user, session, key;
+		unsigned char token_hash[sizeof(((struct person *)NULL)->token_hash)];
 	} id;
 };
 
@@ -392,6 +433,7 @@ look_at(struct access *a, struct str user)
 		struct way *new = xmalloc(sizeof(*new));
 
 		*new = (struct way){ .id = { p->user, p->session, p->key } };
+		memcpy(new->id.token_hash, p->token_hash, sizeof(p->token_hash));
 		HASH_FIND(hh, ways, &new->id, sizeof(new->id), w);
 		if (w || (user.p && !str_eq(uuid_str(&p->user), user))) {
 			free(new);

@@ -10,6 +10,8 @@
 #include <millrace/loop.h>
 #include <millrace/pipe.h>
 
+#include <millrace/grant.h>
+
 #include "hub.h"
 
 struct access;
@@ -18,7 +20,9 @@ struct access;
 struct person {
 	struct person *prev, *next;
 	struct uuid user;
-	struct uuid session, key; /* what they came by; both absent: somebody else's token */
+	struct uuid session, key; /* what they came by; both absent: somebody else's token … */
+	bool by_token;
+	unsigned char token_hash[32]; /* … and this is its hash */
 	bool analytics; /* may see what is about everybody */
 	/* Something has changed: what is listened to is to be asked for again. `ended`: the account or the session is over, and
 	   everything of this person is to be closed. */
@@ -55,7 +59,9 @@ void access_can_ask(struct access *a);
 /* Who it is, as members of a JSON object, each with its comma behind it, and from them; for a handover. */
 void person_save(const struct person *p, struct buf *out);
 bool person_restore(struct person *p, json_object *from);
-/* From now on p->changed is called. p stays the caller's, who takes it out before it goes. */
+/* Somebody as a worker has identified them. */
+struct person person_of_grant(const struct grant *g);
+/* Is it still who it was when that was looked at? And from now on p->changed is called. p stays the caller's, who takes it out before it goes. */
 void person_enter(struct access *a, struct person *p);
 /* Idempotent. */
 void person_leave(struct access *a, struct person *p);

@@ -248,9 +248,7 @@ channel_new(const struct server *s, const struct person *who, enum channel_kind 
 void
 channel_start(struct conn *conn, struct http_head *h, const struct grant *g, enum channel_kind kind)
 {
-	const struct person who = {
-		.user = g->user, .session = g->session, .key = g->key, .analytics = g->analytics
-	};
+	const struct person who = person_of_grant(g);
 	struct channel *c = channel_new(conn->server, &who, kind);
 	struct ws *w = ws_accept(conn, h, answer_grant_headers(h->arena, g), &channel_app, c);
 
@@ -262,12 +260,12 @@ channel_start(struct conn *conn, struct http_head *h, const struct grant *g, enu
 	if (g->expires_at != 0)
 		c->ends_ms =
 		    loop_now(conn->server->loop) + (g->expires_at - (int64_t)time(NULL)) * 1000;
-	person_enter(c->access, &c->person);
 	if (!g->user.text[0]) {
 		ws_close(w, WS_POLICY, "The token is not valid.");
 	} else if (c->ends_ms != 0 && c->ends_ms <= loop_now(conn->server->loop)) {
 		ws_close(w, WS_POLICY, "The token has expired.");
 	} else {
+		person_enter(c->access, &c->person);
 		subscription_own(c, g->topic, g->after);
 		ws_rearm(w);
 	}

@@ -274,9 +274,7 @@ open_for(struct call *q, bool polls)
 	const struct grant *g = q->grant;
 	struct session *s = session_new(q->engine, polls);
 
-	s->who = (struct person){
-		.user = g->user, .session = g->session, .key = g->key, .analytics = g->analytics
-	};
+	s->who = person_of_grant(g);
 	if (g->expires_at != 0)
 		s->who_ends_ms =
 		    loop_now(q->conn->server->loop) + (g->expires_at - (int64_t)time(NULL)) * 1000;

@@ -129,11 +129,9 @@ identified(struct member *m, const struct person *who, int64_t ends_ms)
 		    S("{\"message\":\"Unauthorized\",\"data\":{\"code\":\"UNAUTHORIZED\"}}"));
 		return;
 	}
-	m->person = (struct person){ .user = who->user,
-		.session = who->session,
-		.key = who->key,
-		.analytics = who->analytics,
-		.changed = changed };
+	m->person = *who;
+	m->person.prev = m->person.next = NULL;
+	m->person.changed = changed;
 	m->ends_ms = ends_ms;
 	person_enter(s->access, &m->person);
 	sio_rearm(m->socket);

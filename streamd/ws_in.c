@@ -45,12 +45,13 @@ static size_t held_bytes;
 static void
 append(struct bytes *b, const void *p, size_t n)
 {
+	if (n == 0)
+		return;
 	if (b->room - b->n < n) {
 		b->room = b->n + n + (b->n > BEGUN_FIRST ? b->n : BEGUN_FIRST);
 		b->p = xrealloc(b->p, b->room);
 	}
-	if (n > 0)
-		memcpy(b->p + b->n, p, n);
+	memcpy(b->p + b->n, p, n);
 	b->n += n;
 }
 

@@ -19,7 +19,8 @@ struct grant {
 	struct str method; /* the client's: HEAD gets no body */
 	struct uuid
 	    user; /* absent: nobody has been identified (a socket's handshake is answered all the same) */
-	struct uuid session, key; /* what the user came by; both absent: somebody else's token */
+	struct uuid session, key; /* what the user came by; both absent: somebody else's token … */
+	struct str token_hash; /* … the SHA-256 that it is signed out by */
 	bool
 	    analytics; /* may see what is about everybody: an administrator, or the scope analytics:read */
 	struct str

@@ -12,6 +12,7 @@ import { createClient } from "@supabase/supabase-js";
 import { PASSWORD, ROOT, newAddress, newUser, privateInstance } from "../js/instance.mjs";
 import { assertError, assertStatus, until } from "../js/expect.mjs";
 import { KeyHost, pair, sign } from "../js/issuers.mjs";
+import { Socket } from "../js/socket.mjs";
 
 process.env.CLERK_TELEMETRY_DISABLED = "1";
 const { verifyToken } = await import("@clerk/backend");
@@ -160,9 +161,20 @@ test("a verified address links; what was set up before without proof ends", asyn
 	assertError(await instance.api.fresh().post("/api/auth/login", { email: own.email, password: PASSWORD }), "UNAUTHORIZED");
 });
 
+test("whoever gave their account an address that was not shown to be theirs does not stay in it with its owner", async () => {
+	const stranger = clerkClaims(), email = newAddress();
+	const account = await user(await sign(rsa, stranger));
+	assertStatus(await instance.api.put(`/api/v1/user/dao/${account.id}`, { email }, { token: await sign(rsa, stranger) }), 200);
+	const owner = await sign(ec, supabaseClaims({ email, app_metadata: { email_verified: true } }));
+	assert.equal((await user(owner)).id, account.id);
+	assert.notEqual((await user(await sign(rsa, stranger))).id, account.id);
+	assert.equal(await count(`SELECT count(*) FROM audit_log WHERE subject = '${account.id}' AND type = 'identity_unlinked'`), 1);
+});
+
 test("where the address was proven before, all of it stays", async () => {
 	const own = await newUser(instance.api);
-	await instance.psql(`UPDATE app_user SET email_verified_at = now() WHERE id = '${own.uid}'`);
+	/* as if it had been before anything else was */
+	await instance.psql(`SET session_replication_role = replica; UPDATE app_user SET email_verified_at = now() WHERE id = '${own.uid}'`);
 	const token = await sign(rsa, clerkClaims({ email: own.email, email_verified: true }));
 	assert.equal((await user(token)).id, own.uid);
 	assertStatus(await own.api.get("/api/user"), 200);
@@ -196,6 +208,28 @@ test("signing out denies that token until it ends, however its signature is writ
 	assert.equal((await user(next)).id, id, "the next session's token");
 	assertStatus(await instance.api.post("/api/v1/auth/logout", undefined, { token: next }), 200);
 	await refused(next);
+});
+
+test("a stream ends with the token that it was opened by, and with no other", async () => {
+	const claims = clerkClaims();
+	const [token, other] = [await sign(rsa, claims), await sign(rsa, { ...claims, iat: now() - 1 })];
+	/* each process of this pool has to have read the keys, too */
+	async function open(by) {
+		let s;
+		await until(async () => {
+			s = await new Socket(instance, "/api/ws/notifications", { token: by }).open();
+			return s.settled().then(() => true, () => false);
+		}, "a stream", 60000);
+		return s;
+	}
+	const [ends, stays] = [await open(token), await open(other)];
+	assertStatus(await instance.api.post("/api/auth/logout", undefined, { token }), 200);
+	assert.deepEqual(await ends.end(), { code: 1008, reason: "The session has ended." });
+	await stays.settled();
+	const again = await open(other);
+	assert.equal(again.closed ?? stays.closed, undefined);
+	again.close();
+	stays.close();
 });
 
 /* Each as [what, token, does the provider's own library take it?]; we take none of them. */

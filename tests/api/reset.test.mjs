@@ -288,10 +288,13 @@ test("whoever registered with an address that was not shown to be theirs keeps n
 	const verified = async () => (await millrace.psql(`SELECT email_verified_at IS NOT NULL FROM app_user WHERE id = '${user.uid}'`)).trim();
 	const first = await newKey(user.token);
 	assertStatus(await api.as(first).get("/api/user"), 200);
+	await millrace.psql(`INSERT INTO external_identity (provider, subject, user_id) VALUES ('github', 'a ${user.uid}', '${user.uid}')`);
+	const identities = async () => (await millrace.psql(`SELECT count(*) FROM external_identity WHERE user_id = '${user.uid}'`)).trim();
 	assert.equal(await verified(), "f");
 	assertStatus(await confirm(await askFor(user.email)), 200);
 	assertError(await api.as(first).get("/api/user"), "UNAUTHORIZED");
 	assert.equal(await verified(), "t");
+	assert.equal(await identities(), "0");
 	/* now that it has been shown, a key outlives the next reset */
 	const second = await newKey(assertStatus(await login(user.email, NEW), 200).json.token);
 	assertStatus(await ask(user.email), 200);

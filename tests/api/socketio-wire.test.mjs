@@ -50,6 +50,14 @@ test("the handshake by polling", async () => {
 	assert.deepEqual({ ...hello, sid: 0 }, { sid: 0, upgrades: ["websocket"], pingInterval: PING, pingTimeout: TIMEOUT, maxPayload: 1000000 });
 });
 
+test("who has signed out since the handshake does not connect by it", async () => {
+	const other = await newUser(api), ws = await new Engine(other.api).socket();
+	await until(() => ws.said.length, "the handshake");
+	assertStatus(await other.api.post("/api/auth/logout"), 200);
+	ws.send("40");
+	assert.equal((await ws.ended)[0], 1008);
+});
+
 test("the handshake by WebSocket", async () => {
 	const ws = await new Engine(user.api).socket();
 	await until(() => ws.said.length, "the handshake");

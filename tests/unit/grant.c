@@ -24,6 +24,7 @@ example(void)
 	if (!uuid_parse(S(USER), &g.user))
 		abort();
 	g.session = g.key = g.user;
+	g.token_hash = S("\xff hash");
 	g.analytics = true;
 	g.headers[0] = (struct grant_header){ S("X-RateLimit-Limit"), S("600") };
 	g.headers[1] = (struct grant_header){ S("Link"), S("</api?a=1>; rel=\"next\"") };
@@ -37,8 +38,8 @@ same(const struct grant *a, const struct grant *b)
 		    str_eq(uuid_str(&a->user), uuid_str(&b->user)) && a->after == b->after &&
 		    str_eq(uuid_str(&a->session), uuid_str(&b->session)) &&
 		    str_eq(uuid_str(&a->key), uuid_str(&b->key)) && a->analytics == b->analytics &&
-		    a->expires_at == b->expires_at && a->wait_seconds == b->wait_seconds &&
-		    a->timeout_status == b->timeout_status &&
+		    str_eq(a->token_hash, b->token_hash) && a->expires_at == b->expires_at &&
+		    a->wait_seconds == b->wait_seconds && a->timeout_status == b->timeout_status &&
 		    str_eq(a->timeout_body, b->timeout_body) &&
 		    str_eq(a->request_id, b->request_id) && a->n_headers == b->n_headers;
 

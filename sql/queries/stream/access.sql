@@ -14,9 +14,9 @@ SELECT user_id, key_id, analytics, key_ends FROM stream_caller($1, $2, $3, $4, $
 
 -- Is somebody still who they were when they came?
 -- name: stream_person
--- args: who uuid, session uuid, key uuid
+-- args: who uuid, session uuid, key uuid, token_hash bytea
 -- row: alive bool, analytics bool
-SELECT alive, analytics FROM stream_person($1, $2, $3);
+SELECT alive, analytics FROM stream_person($1, $2, $3, $4);
 
 -- A trend's series as it stands.
 -- name: stream_trend
