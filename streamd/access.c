@@ -17,6 +17,8 @@
 #define ANSWERS_MAX 8192
 #define TICK_MS 10000
 #define TOKEN_MAX 8192
+/* Questions of one user that wait for their answers: what the database answers in a fraction of a second. */
+#define ASKS_MAX 4096
 
 /* What was answered, by who asked and for what. */
 struct answer {
@@ -27,6 +29,13 @@ struct answer {
 	char name[];
 };
 
+/* A user with questions that have no answer yet. */
+struct asker {
+	UT_hash_handle hh;
+	struct uuid user;
+	unsigned n;
+};
+
 struct access {
 	struct loop_timer tick; /* first: the loop gives it back */
 	struct loop *loop;
@@ -35,6 +44,7 @@ struct access {
 	struct arena *scratch;
 	struct keys keys;
 	struct answer *answers;
+	struct asker *askers;
 	struct person *persons;
 	struct person *next; /* of those who are being told */
 	bool doubts; /* somebody could not be looked at */
@@ -112,6 +122,47 @@ answer_keep(struct access *a, struct answer *x)
 
 /* ---------------------------------------------------------------- topics */
 
+static struct asker *
+asker_of(const struct access *a, const struct uuid *user)
+{
+	struct asker *x;
+
+	HASH_FIND(hh, a->askers, user->text, sizeof(user->text), x);
+	return x;
+}
+
+bool
+access_is_enough(const struct access *a, const struct person *p)
+{
+	const struct asker *x = asker_of(a, &p->user);
+
+	return x && x->n >= ASKS_MAX;
+}
+
+static void
+has_asked(struct access *a, const struct uuid *user)
+{
+	struct asker *x = asker_of(a, user);
+
+	if (!x) {
+		x = xmalloc(sizeof(*x));
+		*x = (struct asker){ .user = *user };
+		HASH_ADD(hh, a->askers, user.text, sizeof(x->user.text), x);
+	}
+	x->n++;
+}
+
+static void
+has_heard(struct access *a, const struct uuid *user)
+{
+	struct asker *x = asker_of(a, user);
+
+	if (--x->n > 0)
+		return;
+	HASH_DEL(a->askers, x);
+	free(x);
+}
+
 static void
 question_free(struct question *q)
 {
@@ -142,6 +193,7 @@ topic_answered(void *arg, enum err e, int failed, struct str text, PGresult **re
 		answer_keep(a, q->answer);
 		q->answer = NULL;
 	}
+	has_heard(a, &q->who.user);
 	question_free(q);
 	if (!ask)
 		return;
@@ -166,7 +218,10 @@ access_ask(
 		return;
 	}
 	q = xmalloc(sizeof(*q));
-	*q = (struct question){ .access = a, .ask = ask, .changes = a->changes, .answer = like };
+	*q = (struct question){
+		.access = a, .ask = ask, .who.user = p->user, .changes = a->changes, .answer = like
+	};
+	has_asked(a, &p->user);
 	ask->access = a;
 	ask->question = q;
 	e = pipe_stream_topic_ask(reader_pipe(a->reader), a->scratch, topic_answered, q, p->user,

@@ -72,6 +72,9 @@ void person_leave(struct access *a, struct person *p);
 void access_ask(
     struct access *a, struct ask *ask, const struct person *p, struct str topic, int64_t after);
 void ask_cancel(struct ask *ask);
+/* Has p's user asked so much already that has no answer yet (also of what was cancelled), that more would be at others' cost? Looked at
+   before what a client can ask for as often as it likes. */
+bool access_is_enough(const struct access *a, const struct person *p);
 
 /* Whose token is it? Any that a worker takes in Authorization: ours, an API key, Clerk's or Supabase's. */
 void access_token(struct access *a, struct token_ask *ask, struct str token);

@@ -239,6 +239,8 @@ join(struct member *m, int64_t ack, const struct place *place, struct str name)
 		member_ok(m, ack, place);
 	else if (m->n_rooms >= PLACES_MAX)
 		member_error(m, ack, ERR_BAD_REQUEST, "A socket is in at most 50 rooms.", name);
+	else if (access_is_enough(server_of(m)->access, &m->person))
+		member_error(m, ack, ERR_OVERLOADED, NULL, name);
 	else
 		room_ask(room_new(m, place, ROOM_ASKED, ack));
 }

@@ -209,6 +209,13 @@ say_subscribed(struct subscription *s, int64_t seq, bool kept)
 	arena_free(a);
 }
 
+static void
+overloaded(struct channel *c, struct str topic)
+{
+	channel_error(
+	    c, "OVERLOADED", "The topic cannot be asked for now; try again shortly.", topic);
+}
+
 /* The answer to a client's subscribe. */
 static void
 added(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
@@ -219,9 +226,7 @@ added(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
 
 	if (e != ERR_OK || !allowed) {
 		if (e != ERR_OK)
-			channel_error(c, "OVERLOADED",
-			    "The topic cannot be asked for now; try again shortly.",
-			    subscription_topic(s));
+			overloaded(c, subscription_topic(s));
 		else
 			channel_error(
 			    c, "UNAUTHORIZED", "This topic is not for you.", subscription_topic(s));
@@ -246,8 +251,14 @@ void
 subscription_add(struct channel *c, struct str topic, int64_t since, struct trend *trend)
 {
 	struct subscription *s = subscription_find(c, topic);
-	struct arena *a = arena_new();
+	struct arena *a;
 
+	if (access_is_enough(c->access, &c->person)) {
+		overloaded(c, topic);
+		trend_free(trend);
+		return;
+	}
+	a = arena_new();
 	if (s)
 		subscription_end(s);
 	s = subscription_new(c, topic, added);

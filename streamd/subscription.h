@@ -15,6 +15,7 @@ struct channel {
 	struct hub *hub;
 	struct subscription *subscriptions;
 	int64_t ends_ms; /* loop_now's clock; 0: never */
+	int64_t trend_asked_ms[2]; /* when the database was last asked for each series */
 	enum channel_kind kind : 8;
 	uint8_t malformed; /* messages so far */
 	uint16_t n; /* subscriptions */

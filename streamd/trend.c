@@ -103,6 +103,15 @@ send_series(struct trend *t, struct str series)
 	arena_free(a);
 }
 
+/* When the database was last asked for this series for the same client. */
+static int64_t *
+last_asked(const struct trend *t)
+{
+	const struct subscription *s = t->subscription;
+
+	return &s->channel->trend_asked_ms[str_eq(subscription_topic(s), S("lead_trends"))];
+}
+
 /* Asks again where something has happened since, not sooner than in a second. */
 static void
 go_on(struct trend *t)
@@ -110,8 +119,12 @@ go_on(struct trend *t)
 	struct loop *l = t->subscription->channel->ws->conn->server->loop;
 	int64_t wait = t->asked_ms + AGAIN_MS - loop_now(l);
 
-	if (t->stale && !t->question && t->again.due_ms == 0)
-		loop_arm(l, &t->again, wait > 0 ? wait : 0);
+	if (!t->stale || t->question || t->again.due_ms != 0)
+		return;
+	if (wait > 0)
+		loop_arm(l, &t->again, wait);
+	else
+		ask(t);
 }
 
 static void
@@ -166,7 +179,7 @@ ask(struct trend *t)
 	*q = (struct trend_question){ t };
 	t->question = q;
 	t->stale = false;
-	t->asked_ms = loop_now(server->loop);
+	t->asked_ms = *last_asked(t) = loop_now(server->loop);
 	e = pipe_stream_trend(reader_pipe(server->reader), a, told, q, s->channel->person.user,
 	    s->channel->person.analytics, subscription_topic(s),
 	    date(a, t->start_date, DAYS_DEFAULT), date(a, t->end_date, 0),
@@ -176,11 +189,16 @@ ask(struct trend *t)
 		told(q, e, 0, (struct str){ NULL, 0 }, NULL, 0);
 }
 
+/* Who subscribes again and again is given the series no more often for that. */
 void
 trend_start(struct subscription *s)
 {
-	s->trend->subscription = s;
-	ask(s->trend);
+	struct trend *t = s->trend;
+
+	t->subscription = s;
+	t->asked_ms = *last_asked(t);
+	t->stale = true;
+	go_on(t);
 }
 
 void
