@@ -317,6 +317,8 @@ open_polling(struct call *q)
 {
 	struct session *s = open_for(q, true);
 
+	if (!s->who.user.text[0])
+		session_is_stranger(s);
 	answer_call(q, 200, TEXT_TYPE, open_packet(q->head->arena, s, "\"websocket\""));
 	q->engine->app->open(s);
 	session_rearm(s);
@@ -346,7 +348,7 @@ handshake(struct call *q, struct str version)
 		refuse(q, BAD_REQUEST);
 	else if (!str_eq(version, S("4")))
 		refuse(q, UNSUPPORTED_VERSION);
-	else if (server_is_full(q->conn->server))
+	else if (!server_make_room(q->conn->server))
 		refuse_as(q, ERR_OVERLOADED, "Too many streams are open; try again shortly.",
 		    S("Retry-After: 5\r\n"));
 	else if (q->websocket)

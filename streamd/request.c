@@ -214,7 +214,7 @@ request_go(struct conn *c)
 		refuse(c, ERR_UNAUTHORIZED, NULL, S(""));
 	else if (c->server->stopping)
 		refuse(c, ERR_OVERLOADED, NULL, S("Retry-After: 1\r\n"));
-	else if (!t->counts && server_is_full(c->server))
+	else if (!t->counts && !server_make_room(c->server))
 		refuse(c, ERR_OVERLOADED, "Too many streams are open; try again shortly.",
 		    S("Retry-After: 5\r\n"));
 	else

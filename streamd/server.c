@@ -11,6 +11,7 @@
 
 #include "conn.h"
 #include "server.h"
+#include "session.h"
 #include "stats.h"
 
 #define ACCEPTS_A_TURN 64
@@ -24,10 +25,10 @@
 #define FEW 50
 
 bool
-server_is_full(const struct server *s)
+server_make_room(struct server *s)
 {
-	(void)s;
-	return stats_held() + stats.sessions_polling >= (uint64_t)config()->stream_connections;
+	return stats_held() + stats.sessions_polling < (uint64_t)config()->stream_connections ||
+	       engine_make_room(s->engine);
 }
 
 static void

@@ -55,7 +55,7 @@ void server_end(struct server *s);
 void server_turn(void *server);
 /* A connection has gone: there is room again. */
 void server_has_room(struct server *s);
-/* Are as many streams and waiting replies held as may be? */
-bool server_is_full(const struct server *s);
+/* Is there room for one more stream, session or waiting reply? Where there is none, a stranger (session.h) gives way. */
+bool server_make_room(struct server *s);
 
 #endif

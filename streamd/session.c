@@ -1,5 +1,7 @@
 #include <stdlib.h>
 
+#include <utlist.h>
+
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 
@@ -179,6 +181,7 @@ session_moves(struct session *s, struct ws *w)
 	if (s->poll)
 		poll_answer(s, session_payload(s, "6"));
 	stats.sessions_polling--;
+	session_is_known(s);
 	s->polls = false;
 	s->ws = w;
 	s->probe = NULL;
@@ -329,6 +332,30 @@ session_new(struct engine *e, bool polls)
 	return s;
 }
 
+void
+session_is_stranger(struct session *s)
+{
+	s->stranger = true;
+	DL_APPEND(s->engine->strangers, s);
+}
+
+void
+session_is_known(struct session *s)
+{
+	if (s->stranger)
+		DL_DELETE(s->engine->strangers, s);
+	s->stranger = false;
+}
+
+bool
+engine_make_room(struct engine *e)
+{
+	if (!e->strangers)
+		return false;
+	session_end(e->strangers, END_BY_US, WS_TRY_AGAIN, "");
+	return true;
+}
+
 struct session *
 session_find(struct engine *e, struct str sid)
 {
@@ -369,6 +396,7 @@ session_end(struct session *s, enum session_end how, unsigned code, const char *
 	if (s->ended)
 		return;
 	s->ended = true;
+	session_is_known(s);
 	leave(s);
 	if (s->polls)
 		stats.sessions_polling--;
@@ -452,6 +480,7 @@ session_restore(struct engine *e, json_object *from, bool polls)
 	json_object *list = json_at(from, "queue");
 	struct str sid = json_text(from, "sid");
 	struct session *s;
+	bool good;
 
 	if (sid.n != SID_LEN || session_find(e, sid) || !e->app->restore ||
 	    !json_object_is_type(list, json_type_array))
@@ -461,7 +490,10 @@ session_restore(struct engine *e, json_object *from, bool polls)
 	s->beat_ms = json_int(from, "beat_ms", s->beat_ms);
 	s->pinged = json_object_get_boolean(json_at(from, "pinged"));
 	s->patience = json_object_get_boolean(json_at(from, "patience"));
-	if (e->app->restore(s, from) && person_restore(&s->who, from) && restore_queue(s, list)) {
+	good = person_restore(&s->who, from);
+	if (good && polls && !s->who.user.text[0])
+		session_is_stranger(s);
+	if (e->app->restore(s, from) && good && restore_queue(s, list)) {
 		session_rearm(s);
 		return s;
 	}

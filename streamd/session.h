@@ -44,6 +44,7 @@ struct engine {
 	const struct engine_app *app;
 	const void *upper; /* the application's own application, or NULL */
 	struct session *sessions;
+	struct session *strangers; /* who polls and nobody knows yet, the oldest first */
 	struct arena *in; /* for the length of one message */
 	struct arena *out; /* for the making of one packet */
 	struct loop_timer reaper;
@@ -53,6 +54,7 @@ struct engine {
 
 struct session {
 	UT_hash_handle hh;
+	struct session *prev, *next; /* of the strangers, while it is one */
 	struct engine *engine;
 	void *own; /* the application's */
 	struct loop_timer timer;
@@ -70,6 +72,7 @@ struct session {
 	int64_t probe_ms; /* when a probe is given up */
 	int64_t end_ms; /* ending: how long it waits for the poll that takes the last words */
 	bool polls; /* it has not moved to a WebSocket */
+	bool stranger;
 	bool pinged; /* and not answered */
 	bool patience; /* has been renewed since the ping */
 	bool probed; /* polls are answered at once, so that the client can leave them */
@@ -118,6 +121,15 @@ void session_say(struct session *s, bool binary, struct str message);
 bool session_has_room(struct session *s, size_t len);
 /* Is nothing waiting to be read? */
 bool session_is_idle(const struct session *s);
+
+/*
+ * A session that polls costs its peer one request, and nobody may have identified whose it is: such a one gives way, the oldest first,
+ * where there is no room for somebody else. It is one until its application says that it knows who it is.
+ */
+void session_is_stranger(struct session *s);
+void session_is_known(struct session *s);
+/* Ends the oldest; false where there is none. */
+bool engine_make_room(struct engine *e);
 
 /* free(p), once nobody on the stack may still look at it. */
 void engine_bury(struct engine *e, void *p);

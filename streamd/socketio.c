@@ -201,6 +201,7 @@ sio_accept(struct sio_socket *s, struct str pid)
 	}
 	buf_put(&b, S("}"));
 	s->connected = true;
+	session_is_known(sio_session(s));
 	say(s->client, &(struct sio_packet){ .type = SIO_CONNECT,
 			   .nsp = sio_namespace(s),
 			   .id = SIO_NO_ID,
@@ -488,6 +489,7 @@ restore_socket(struct sio_client *c, json_object *from)
 		return false;
 	}
 	DL_APPEND(c->sockets, s);
+	session_is_known(c->session);
 	return true;
 }
 

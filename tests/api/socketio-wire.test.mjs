@@ -308,6 +308,25 @@ test("who asks a great deal and reads nothing is closed; others are not harmed",
 	assert.match((await quiet.poll()).text, /^430/);
 });
 
+test("sessions of nobody give way to others, the oldest first, and not those that have said who they are", async () => {
+	const nobody = () => new Engine(api.fresh()).open();
+	const named = await nobody();
+	assertStatus(await named.post(`40${JSON.stringify({ token: user.token })}`), 200);
+	assert.match((await named.poll()).text, /^40/);
+	const strangers = [];
+	for (let i = 0; i < 60; i++)
+		strangers.push(await nobody());
+	unknown(await strangers[0].poll());
+	const session = await inNamespace(), ws = await socket();
+	unknown(await strangers[21].poll());
+	for (const one of [named, session]) {
+		await one.post("42[\"x\"]");
+		assert.match((await one.poll()).text, /error/);
+	}
+	assertStatus(await strangers.at(-1).post("1"), 200);
+	ws.close();
+});
+
 test("there are only so many sessions", async () => {
 	await sleep(PING + TIMEOUT + 500);
 	const sessions = [];
