@@ -12,7 +12,6 @@
 #define KEY_BYTES 32
 #define KEY_SHOWN 8 /* its first characters, for telling keys apart */
 #define NAME_MAX_CHARS 200
-#define EMAIL_MAX 254
 #define KEY_ROWS 500 /* fetched at once */
 
 /* A key that nobody has; the arena's. */
@@ -50,26 +49,25 @@ store(struct ctl *c, struct str key, PGresult **res)
 int
 key_create_run(struct ctl *c)
 {
-	struct str name = str_from(c->options[OPT_NAME]), key, email = str_from(c->operands[0]);
-	const char *at = memchr(email.p, '@', email.n);
+	struct str name = str_from(c->options[OPT_NAME]), key;
+	bool service = c->options[OPT_SERVICE] != NULL;
 	PGresult *res;
 	enum err e;
 
 	if (name.p != NULL && (!str_utf8(name) || str_chars(name) > NAME_MAX_CHARS))
 		return ctl_usage(
 		    c->command, "--name is UTF-8 text of at most %d characters.", NAME_MAX_CHARS);
-	if (at == NULL || at == email.p || at == email.p + email.n - 1 || email.n > EMAIL_MAX ||
-	    !str_utf8(email))
+	if (service && !ctl_is_email(str_from(c->operands[0])))
 		return ctl_usage(c->command, "`%s` is not an e-mail address.", c->operands[0]);
 	key = new_key(c->a);
 	if ((e = store(c, key, &res)) != ERR_OK)
 		return ctl_fail_db(e, "the key was not made");
-	if (PQntuples(res) == 0 && c->options[OPT_SERVICE] != NULL)
+	if (PQntuples(res) == 0 && service)
 		return ctl_fail("the account %s has another role, or is disabled; a service key "
 				"needs an account of its own.",
 		    c->operands[0]);
 	if (PQntuples(res) == 0)
-		return ctl_fail("there is no active user with the address %s.", c->operands[0]);
+		return ctl_fail("there is no active user %s.", c->operands[0]);
 	(void)printf("%.*s\n", S_ARG(key));
 	(void)fprintf(stderr, "Key %s of %s, good %s%s. It is not shown again.\n",
 	    PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1),
@@ -97,8 +95,8 @@ key_list_run(struct ctl *c)
 {
 	struct table t = { .a = c->a,
 		.n = 9,
-		.heads = { "ID", "ADDRESS", "NAME", "KEY", "SCOPES", "CREATED", "UNTIL",
-		    "LAST USED", "STATE" } };
+		.heads = { "ID", "USER", "NAME", "KEY", "SCOPES", "CREATED", "UNTIL", "LAST USED",
+		    "STATE" } };
 	bool json = c->options[OPT_JSON] != NULL, first = true;
 	struct uuid after = { "" };
 	PGresult *res;
@@ -119,7 +117,7 @@ key_list_run(struct ctl *c)
 	else if (t.n_cells > 0)
 		table_print(&t, stdout);
 	else
-		(void)puts("There are no API keys; `millracectl key create EMAIL` makes one.");
+		(void)puts("There are no API keys; `millracectl key create USER` makes one.");
 	return CTL_OK;
 }
 

@@ -14,9 +14,8 @@
 #define NAME_MAX_CHARS 200
 #define USER_ROWS 500 /* fetched at once */
 
-/* Has it the shape of an address: something, one @, something, and nothing that a terminal or a header would stumble over? */
-static bool
-is_email(struct str s)
+bool
+ctl_is_email(struct str s)
 {
 	const char *at = memchr(s.p, '@', s.n);
 	size_t i;
@@ -40,7 +39,7 @@ user_create_run(struct ctl *c)
 	enum err e;
 	bool ok;
 
-	if (!is_email(email))
+	if (!ctl_is_email(email))
 		return ctl_usage(c->command, "`%s` is not an e-mail address.", c->operands[0]);
 	if (name.p == NULL)
 		name = email;
@@ -82,7 +81,7 @@ int
 user_list_run(struct ctl *c)
 {
 	struct table t = {
-		.a = c->a, .n = 6, .heads = { "ADDRESS", "NAME", "ROLE", "CREATED", "STATE", "ID" }
+		.a = c->a, .n = 6, .heads = { "USER", "NAME", "ROLE", "CREATED", "STATE", "ID" }
 	};
 	struct uuid after = { "" };
 	bool json = c->options[OPT_JSON] != NULL, first = true;
@@ -112,7 +111,7 @@ int
 user_role_run(struct ctl *c)
 {
 	const char *const *names = option_infos[OPT_ROLE].names;
-	const char *email = c->operands[0], *role = c->operands[1];
+	const char *user = c->operands[0], *role = c->operands[1];
 	PGresult *res;
 	enum err e;
 
@@ -120,10 +119,10 @@ user_role_run(struct ctl *c)
 		names++;
 	if (*names == NULL)
 		return ctl_usage(c->command, "a role is user, admin or service, not `%s`.", role);
-	if ((e = db_admin_user_role(c->db, c->a, &res, str_from(email), str_from(role))) != ERR_OK)
+	if ((e = db_admin_user_role(c->db, c->a, &res, str_from(user), str_from(role))) != ERR_OK)
 		return ctl_fail_db(e, "the role was not changed");
 	if (PQntuples(res) == 0)
-		return ctl_fail("there is no user with the address %s.", email);
+		return ctl_fail("there is no user %s.", user);
 	if (strcmp(PQgetvalue(res, 0, 1), role) == 0)
 		(void)printf("%s is %s already.\n", PQgetvalue(res, 0, 0), role);
 	else

@@ -84,6 +84,7 @@ main(int argc, char **argv)
 		die("There is no pool \"%s\"; --routes lists what there is.", group);
 	if (sodium_init() < 0)
 		die("libsodium cannot be set up.");
+	log_open(group, LOG_INFO);
 	config_load(true, false);
 	log_open(group, log_level_named(config()->log_level));
 	worker_run(group);

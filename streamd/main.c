@@ -178,6 +178,7 @@ main(int argc, char **argv)
 	if (streamd_test_mode && streamd_test_mode(argc, argv))
 		return 0;
 	options(argc, argv);
+	log_open("streamd", LOG_INFO);
 	config_load(true, false);
 	log_open("streamd", log_level_named(config()->log_level));
 	/* Where none is passed, a predecessor may have one. */
