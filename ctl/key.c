@@ -3,29 +3,15 @@
 
 #include <string.h>
 
+#include <millrace/caller.h>
 #include <millrace/crypto.h>
 
 #include <sql_admin.h>
 
 #include "table.h"
 
-#define KEY_BYTES 32
-#define KEY_SHOWN 8 /* its first characters, for telling keys apart */
 #define NAME_MAX_CHARS 200
 #define KEY_ROWS 500 /* fetched at once */
-
-/* A key that nobody has; the arena's. */
-static struct str
-new_key(struct arena *a)
-{
-	char bytes[KEY_BYTES];
-	struct str text;
-
-	random_bytes(bytes, sizeof(bytes));
-	text = base64url(a, (struct str){ bytes, sizeof(bytes) });
-	explicit_bzero(bytes, sizeof(bytes));
-	return arena_printf(a, "mr_%.*s", S_ARG(text));
-}
 
 static enum err
 store(struct ctl *c, struct str key, PGresult **res)
@@ -34,16 +20,13 @@ store(struct ctl *c, struct str key, PGresult **res)
 	bool service = c->options[OPT_SERVICE] != NULL;
 	struct str name = str_from(c->options[OPT_NAME]);
 	struct str_list scopes = { c->scopes, c->n_scopes };
-	struct sha256 *h = sha256_new(c->a);
 
 	if (scopes.n == 0)
 		scopes = (struct str_list){ usual, 2 };
 	if (name.p == NULL)
 		name = service ? S("service") : S("millracectl");
-	sha256_add(h, key);
-	return db_admin_key_create(c->db, c->a, res, str_from(c->operands[0]), sha256_end(h),
-	    arena_printf(c->a, "%.*s…", KEY_SHOWN, key.p), name, scopes,
-	    ctl_number(c, OPT_DAYS, SQL_NULL_INT), service);
+	return db_admin_key_create(c->db, c->a, res, str_from(c->operands[0]), sha256(c->a, key),
+	    api_key_shown(c->a, key), name, scopes, ctl_number(c, OPT_DAYS, SQL_NULL_INT), service);
 }
 
 int
@@ -59,7 +42,7 @@ key_create_run(struct ctl *c)
 		    c->command, "--name is UTF-8 text of at most %d characters.", NAME_MAX_CHARS);
 	if (service && !ctl_is_email(str_from(c->operands[0])))
 		return ctl_usage(c->command, "`%s` is not an e-mail address.", c->operands[0]);
-	key = new_key(c->a);
+	key = api_key_new(c->a);
 	if ((e = store(c, key, &res)) != ERR_OK)
 		return ctl_fail_db(e, "the key was not made");
 	if (PQntuples(res) == 0 && service)

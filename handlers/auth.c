@@ -56,7 +56,7 @@ static const struct field login_fields[] = {
 };
 const struct field_table auth_login_body = FIELD_TABLE(struct login_in, login_fields);
 
-/* A row of an opened session as C2's UserResponse with its token. */
+/* A row of an opened session as the reply of registering and signing in, with the token. */
 static enum err
 reply_signed_in(struct req *r, int status)
 {

@@ -35,7 +35,6 @@ extern const struct field_table session_login_body, session_register_body;
 enum err session_login(struct req *r);
 enum err session_logout(struct req *r);
 enum err session_register(struct req *r);
-enum err account_show(struct req *r);
 
 /* Letters, digits and . _ - of ASCII: never an address, so nobody can take another's as a name. */
 bool session_is_username(struct str s);
@@ -51,6 +50,7 @@ enum err oauth_disconnect(struct req *r);
 
 /* account.c */
 extern const struct field_table account_make_body, account_change_body, account_search_query;
+enum err account_show(struct req *r);
 enum err account_make(struct req *r);
 enum err account_find(struct req *r);
 enum err account_change(struct req *r);

@@ -59,13 +59,11 @@ reset_confirm(struct req *r)
 {
 	struct confirm_in in = { 0 };
 	struct confirming *c = arena_alloc(r->a, sizeof(*c));
-	struct sha256 *h = sha256_new(r->a);
 	enum err e;
 
 	if ((e = body_bind(r, &in)) != ERR_OK)
 		return e;
-	sha256_add(h, in.token);
-	*c = (struct confirming){ .hash = sha256_end(h), .password = in.password };
+	*c = (struct confirming){ .hash = sha256(r->a, in.token), .password = in.password };
 	r->state = c;
 	return sql_reset_is_valid(r, is_valid, c->hash);
 }

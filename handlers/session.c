@@ -1,4 +1,4 @@
-/* Contract 4's way in: a name and a password for a session in cookies. */
+/* The way in for pages: a name and a password for a session in cookies. */
 #include <ctype.h>
 
 #include <millrace/config.h>
@@ -124,11 +124,4 @@ session_register(struct req *r)
 		return e;
 	return sql_session_register(
 	    r, res_created, in.username, password_hash(r->a, in.password), in.email, in.name);
-}
-
-/* GET /api/v1/admin/user: the caller's own account. */
-enum err
-account_show(struct req *r)
-{
-	return sql_account_show(r, res_one);
 }

@@ -45,7 +45,7 @@ struct db *db_pool_take(struct db_pool *pool);
 void db_pool_give(struct db_pool *pool, struct db *db);
 
 /* Waits until the database answers and stands at our migration; tries again, with a log line, for as long as it takes, or until
-   `stop` (may be NULL) returns true; false then. A process that is newer than its database must not serve (DESIGN: data, rules); an
+   `stop` (may be NULL) returns true; false then. A process that is newer than its database must not serve; an
    older one may, since migrations expand first. */
 bool db_wait_current(struct db *db, bool (*stop)(void));
 
