@@ -100,9 +100,6 @@ int ctl_fail_db(enum err e, const char *what);
 /* A number option's value (checked when it was parsed), or `otherwise`. */
 int64_t ctl_number(const struct ctl *c, enum ctl_option o, int64_t otherwise);
 
-/* Has it the shape of an address: something, one @, something, and nothing that a terminal or a header would stumble over? */
-bool ctl_is_email(struct str s);
-
 /* Seconds as a person says them: "42 s", "5 min", "3 h", "12 d"; the arena's. */
 struct str ctl_age(struct arena *a, int64_t seconds);
 

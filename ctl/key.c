@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include <millrace/address.h>
 #include <millrace/caller.h>
 #include <millrace/crypto.h>
 
@@ -40,7 +41,7 @@ key_create_run(struct ctl *c)
 	if (name.p != NULL && (!str_utf8(name) || str_chars(name) > NAME_MAX_CHARS))
 		return ctl_usage(
 		    c->command, "--name is UTF-8 text of at most %d characters.", NAME_MAX_CHARS);
-	if (service && !ctl_is_email(str_from(c->operands[0])))
+	if (service && !address_is_email(str_from(c->operands[0])))
 		return ctl_usage(c->command, "`%s` is not an e-mail address.", c->operands[0]);
 	key = api_key_new(c->a);
 	if ((e = store(c, key, &res)) != ERR_OK)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include <millrace/address.h>
 #include <millrace/crypto.h>
 
 #include <sql_admin.h>
@@ -10,24 +11,8 @@
 #include "password.h"
 #include "table.h"
 
-#define EMAIL_MAX 254 /* bytes; RFC 5321, section 4.5.3.1.3, less the angle brackets */
 #define NAME_MAX_CHARS 200
 #define USER_ROWS 500 /* fetched at once */
-
-bool
-ctl_is_email(struct str s)
-{
-	const char *at = memchr(s.p, '@', s.n);
-	size_t i;
-
-	if (at == NULL || at == s.p || at == s.p + s.n - 1 || s.n > EMAIL_MAX || !str_utf8(s))
-		return false;
-	for (i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7F ||
-		    (s.p[i] == '@' && s.p + i != at))
-			return false;
-	return true;
-}
 
 int
 user_create_run(struct ctl *c)
@@ -39,7 +24,7 @@ user_create_run(struct ctl *c)
 	enum err e;
 	bool ok;
 
-	if (!ctl_is_email(email))
+	if (!address_is_email(email))
 		return ctl_usage(c->command, "`%s` is not an e-mail address.", c->operands[0]);
 	if (name.p == NULL)
 		name = email;

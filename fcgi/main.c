@@ -13,7 +13,7 @@
 static void
 usage(FILE *out)
 {
-	fputs("Usage: millrace-fcgi --group NAME\n"
+	fputs("usage: millrace-fcgi --group NAME\n"
 	      "       millrace-fcgi --routes | --openapi | --version | --help\n\n"
 	      "One worker of a pool: a FastCGI application behind nginx. It takes its listening "
 	      "socket as\n"

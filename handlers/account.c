@@ -1,4 +1,6 @@
 /* Accounts under /api/v1: one's own, and everybody's for an administrator; and the export of all that is held. */
+#include <millrace/address.h>
+
 #include "handlers/handlers.h"
 #include "sql_api.h"
 
@@ -20,7 +22,7 @@ is_role(struct str s)
 #define ACCOUNT_FIELDS                                                                \
 	F_CHECKED(struct account_in, username, 3, 64, OPTIONAL, session_is_username,  \
 	    "must be letters, digits, and . _ - after the first"),                    \
-	    F_CHECKED(struct account_in, email, 3, 254, OPTIONAL, auth_is_email,      \
+	    F_CHECKED(struct account_in, email, 3, 254, OPTIONAL, address_is_email,   \
 		"must be an e-mail address"),                                         \
 	    F_STR(struct account_in, name, 1, 200, OPTIONAL),                         \
 	    F_CHECKED(struct account_in, timezone, 1, 64, OPTIONAL, user_is_timezone, \

@@ -14,8 +14,7 @@ enum err auth_login(struct req *r);
 enum err auth_logout(struct req *r);
 enum err auth_me(struct req *r);
 
-/* local@domain; 8 to 1024 bytes. */
-bool auth_is_email(struct str s);
+/* 8 to 1024 bytes. */
 bool auth_is_password(struct str s);
 /* Checks a password by the account's address or name, slowed after wrong ones; `open` then opens the session and answers. `hash` is
    what the password matched: where the account has another by then, the answer is auth_refused. */

@@ -1,4 +1,6 @@
 /* A forgotten password: a mailed link (the runner's jobs/mail.c), and the new password that it is good for. */
+#include <millrace/address.h>
+
 #include "handlers/handlers.h"
 #include "sql_api.h"
 
@@ -13,7 +15,7 @@ struct confirm_in {
 
 static const struct field ask_fields[] = {
 	F_CHECKED(
-	    struct ask_in, email, 3, 254, REQUIRED, auth_is_email, "must be an e-mail address"),
+	    struct ask_in, email, 3, 254, REQUIRED, address_is_email, "must be an e-mail address"),
 };
 const struct field_table reset_ask_body = FIELD_TABLE(struct ask_in, ask_fields);
 
