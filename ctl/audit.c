@@ -129,9 +129,9 @@ tell(const struct walk *w, const char *rows)
 	if (w->n == 0)
 		(void)puts("No checkpoint has been signed; see `millracectl help audit init`.");
 	else
-		(void)printf("It is signed up to row %lld, by %lld checkpoints, the last of %s.\n"
+		(void)printf("It is signed up to row %lld, by %lld checkpoint%s, the last of %s.\n"
 			     "Checkpoint %s\n",
-		    (long long)w->seq, (long long)w->n, w->at, w->name);
+		    (long long)w->seq, (long long)w->n, w->n == 1 ? "" : "s", w->at, w->name);
 }
 
 int

@@ -68,20 +68,22 @@ const struct command commands[] = {
 	    "    millracectl user create ada@example.org --role admin <password-file\n" },
 	{ "user", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, user_list_run,
 	    "list the users, the oldest first", NULL },
-	{ "user", "role", "EMAIL user|admin|service", 2, 2, 0, NEEDS_CURRENT, false, user_role_run,
+	{ "user", "role", "USER user|admin|service", 2, 2, 0, NEEDS_CURRENT, false, user_role_run,
 	    "change what a user may do",
-	    "It takes effect with the user's next request.\n" },
-	{ "token", "mint", "EMAIL", 1, 1, OPT(OPT_DAYS), NEEDS_CURRENT, true, token_mint_run,
+	    "USER is what they sign in by, an address or a name. It takes effect with their next request.\n" },
+	{ "token", "mint", "USER", 1, 1, OPT(OPT_DAYS), NEEDS_CURRENT, true, token_mint_run,
 	    "open a session for a user and print its token",
-	    "Without --days it is good for as long as a login.\n"
+	    "USER is what they sign in by, an address or a name. Without --days it is good for as long\n"
+	    "as a login.\n"
 	    "The token goes to standard output, alone, for `Authorization: Bearer`. It needs\n"
 	    "API_JWT_SECRET, or the file that API_JWT_SECRET_FILE names, as the workers have it.\n" },
-	{ "key", "create", "EMAIL", 1, 1, OPT(OPT_SERVICE) | OPT(OPT_NAME) | OPT(OPT_SCOPE) | OPT(OPT_DAYS), NEEDS_CURRENT, false,
+	{ "key", "create", "USER", 1, 1, OPT(OPT_SERVICE) | OPT(OPT_NAME) | OPT(OPT_SCOPE) | OPT(OPT_DAYS), NEEDS_CURRENT, false,
 	    key_create_run,
 	    "make an API key for a user and print it",
-	    "It goes to standard output, alone, this once: only its hash is kept. Without --days it\n"
-	    "has no end. With --service the account has the role service; it is made where there is\n"
-	    "none with this address, and nobody can log in to it.\n\n"
+	    "USER is what they sign in by, an address or a name. The key goes to standard output, alone,\n"
+	    "this once: only its hash is kept. Without --days it has no end. With --service, USER is\n"
+	    "an address, and the account has the role service; it is made where there is none with\n"
+	    "this address, and nobody can log in to it.\n\n"
 	    "Scopes: read (GET), write (all that changes something), and those that single routes\n"
 	    "ask for, such as analytics:read.\n" },
 	{ "key", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, key_list_run,

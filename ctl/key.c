@@ -3,30 +3,16 @@
 
 #include <string.h>
 
+#include <millrace/address.h>
+#include <millrace/caller.h>
 #include <millrace/crypto.h>
 
 #include <sql_admin.h>
 
 #include "table.h"
 
-#define KEY_BYTES 32
-#define KEY_SHOWN 8 /* its first characters, for telling keys apart */
 #define NAME_MAX_CHARS 200
-#define EMAIL_MAX 254
 #define KEY_ROWS 500 /* fetched at once */
-
-/* A key that nobody has; the arena's. */
-static struct str
-new_key(struct arena *a)
-{
-	char bytes[KEY_BYTES];
-	struct str text;
-
-	random_bytes(bytes, sizeof(bytes));
-	text = base64url(a, (struct str){ bytes, sizeof(bytes) });
-	explicit_bzero(bytes, sizeof(bytes));
-	return arena_printf(a, "mr_%.*s", S_ARG(text));
-}
 
 static enum err
 store(struct ctl *c, struct str key, PGresult **res)
@@ -35,41 +21,37 @@ store(struct ctl *c, struct str key, PGresult **res)
 	bool service = c->options[OPT_SERVICE] != NULL;
 	struct str name = str_from(c->options[OPT_NAME]);
 	struct str_list scopes = { c->scopes, c->n_scopes };
-	struct sha256 *h = sha256_new(c->a);
 
 	if (scopes.n == 0)
 		scopes = (struct str_list){ usual, 2 };
 	if (name.p == NULL)
 		name = service ? S("service") : S("millracectl");
-	sha256_add(h, key);
-	return db_admin_key_create(c->db, c->a, res, str_from(c->operands[0]), sha256_end(h),
-	    arena_printf(c->a, "%.*s…", KEY_SHOWN, key.p), name, scopes,
-	    ctl_number(c, OPT_DAYS, SQL_NULL_INT), service);
+	return db_admin_key_create(c->db, c->a, res, str_from(c->operands[0]), sha256(c->a, key),
+	    api_key_shown(c->a, key), name, scopes, ctl_number(c, OPT_DAYS, SQL_NULL_INT), service);
 }
 
 int
 key_create_run(struct ctl *c)
 {
-	struct str name = str_from(c->options[OPT_NAME]), key, email = str_from(c->operands[0]);
-	const char *at = memchr(email.p, '@', email.n);
+	struct str name = str_from(c->options[OPT_NAME]), key;
+	bool service = c->options[OPT_SERVICE] != NULL;
 	PGresult *res;
 	enum err e;
 
 	if (name.p != NULL && (!str_utf8(name) || str_chars(name) > NAME_MAX_CHARS))
 		return ctl_usage(
 		    c->command, "--name is UTF-8 text of at most %d characters.", NAME_MAX_CHARS);
-	if (at == NULL || at == email.p || at == email.p + email.n - 1 || email.n > EMAIL_MAX ||
-	    !str_utf8(email))
+	if (service && !address_is_email(str_from(c->operands[0])))
 		return ctl_usage(c->command, "`%s` is not an e-mail address.", c->operands[0]);
-	key = new_key(c->a);
+	key = api_key_new(c->a);
 	if ((e = store(c, key, &res)) != ERR_OK)
 		return ctl_fail_db(e, "the key was not made");
-	if (PQntuples(res) == 0 && c->options[OPT_SERVICE] != NULL)
+	if (PQntuples(res) == 0 && service)
 		return ctl_fail("the account %s has another role, or is disabled; a service key "
 				"needs an account of its own.",
 		    c->operands[0]);
 	if (PQntuples(res) == 0)
-		return ctl_fail("there is no active user with the address %s.", c->operands[0]);
+		return ctl_fail("there is no active user %s.", c->operands[0]);
 	(void)printf("%.*s\n", S_ARG(key));
 	(void)fprintf(stderr, "Key %s of %s, good %s%s. It is not shown again.\n",
 	    PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1),
@@ -97,8 +79,8 @@ key_list_run(struct ctl *c)
 {
 	struct table t = { .a = c->a,
 		.n = 9,
-		.heads = { "ID", "ADDRESS", "NAME", "KEY", "SCOPES", "CREATED", "UNTIL",
-		    "LAST USED", "STATE" } };
+		.heads = { "ID", "USER", "NAME", "KEY", "SCOPES", "CREATED", "UNTIL", "LAST USED",
+		    "STATE" } };
 	bool json = c->options[OPT_JSON] != NULL, first = true;
 	struct uuid after = { "" };
 	PGresult *res;
@@ -119,7 +101,7 @@ key_list_run(struct ctl *c)
 	else if (t.n_cells > 0)
 		table_print(&t, stdout);
 	else
-		(void)puts("There are no API keys; `millracectl key create EMAIL` makes one.");
+		(void)puts("There are no API keys; `millracectl key create USER` makes one.");
 	return CTL_OK;
 }
 

@@ -24,7 +24,7 @@ token_mint_run(struct ctl *c)
 	if (e != ERR_OK)
 		return ctl_fail_db(e, "the session was not opened");
 	if (PQntuples(res) == 0)
-		return ctl_fail("there is no active user with the address %s.", c->operands[0]);
+		return ctl_fail("there is no active user %s.", c->operands[0]);
 	if (!uuid_parse(sql_get(res, 0, 0), &claims.user) ||
 	    !uuid_parse(sql_get(res, 0, 1), &claims.session) ||
 	    !str_int(sql_get(res, 0, 2), &claims.issued_at) ||

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include <millrace/address.h>
 #include <millrace/crypto.h>
 
 #include <sql_admin.h>
@@ -10,25 +11,8 @@
 #include "password.h"
 #include "table.h"
 
-#define EMAIL_MAX 254 /* bytes; RFC 5321, section 4.5.3.1.3, less the angle brackets */
 #define NAME_MAX_CHARS 200
 #define USER_ROWS 500 /* fetched at once */
-
-/* Has it the shape of an address: something, one @, something, and nothing that a terminal or a header would stumble over? */
-static bool
-is_email(struct str s)
-{
-	const char *at = memchr(s.p, '@', s.n);
-	size_t i;
-
-	if (at == NULL || at == s.p || at == s.p + s.n - 1 || s.n > EMAIL_MAX || !str_utf8(s))
-		return false;
-	for (i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7F ||
-		    (s.p[i] == '@' && s.p + i != at))
-			return false;
-	return true;
-}
 
 int
 user_create_run(struct ctl *c)
@@ -40,7 +24,7 @@ user_create_run(struct ctl *c)
 	enum err e;
 	bool ok;
 
-	if (!is_email(email))
+	if (!address_is_email(email))
 		return ctl_usage(c->command, "`%s` is not an e-mail address.", c->operands[0]);
 	if (name.p == NULL)
 		name = email;
@@ -82,7 +66,7 @@ int
 user_list_run(struct ctl *c)
 {
 	struct table t = {
-		.a = c->a, .n = 6, .heads = { "ADDRESS", "NAME", "ROLE", "CREATED", "STATE", "ID" }
+		.a = c->a, .n = 6, .heads = { "USER", "NAME", "ROLE", "CREATED", "STATE", "ID" }
 	};
 	struct uuid after = { "" };
 	bool json = c->options[OPT_JSON] != NULL, first = true;
@@ -112,7 +96,7 @@ int
 user_role_run(struct ctl *c)
 {
 	const char *const *names = option_infos[OPT_ROLE].names;
-	const char *email = c->operands[0], *role = c->operands[1];
+	const char *user = c->operands[0], *role = c->operands[1];
 	PGresult *res;
 	enum err e;
 
@@ -120,10 +104,10 @@ user_role_run(struct ctl *c)
 		names++;
 	if (*names == NULL)
 		return ctl_usage(c->command, "a role is user, admin or service, not `%s`.", role);
-	if ((e = db_admin_user_role(c->db, c->a, &res, str_from(email), str_from(role))) != ERR_OK)
+	if ((e = db_admin_user_role(c->db, c->a, &res, str_from(user), str_from(role))) != ERR_OK)
 		return ctl_fail_db(e, "the role was not changed");
 	if (PQntuples(res) == 0)
-		return ctl_fail("there is no user with the address %s.", email);
+		return ctl_fail("there is no user %s.", user);
 	if (strcmp(PQgetvalue(res, 0, 1), role) == 0)
 		(void)printf("%s is %s already.\n", PQgetvalue(res, 0, 0), role);
 	else

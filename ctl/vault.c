@@ -14,9 +14,8 @@
 #include "table.h"
 
 static int
-not_added(const char *path, bool first)
+not_added(bool first)
 {
-	keyfile_undo(path);
 	return first ? ctl_fail("the vault has a key in force already; `millracectl vault rotate` "
 				"brings a new one.")
 		     : ctl_fail(
@@ -53,10 +52,7 @@ add_key(struct ctl *c, bool first)
 	if (!has_key(c, &has))
 		return CTL_FAILED;
 	if (has == first)
-		return first ? ctl_fail("the vault has a key in force already; `millracectl vault "
-					"rotate` brings a new one.")
-			     : ctl_fail("the vault has no key yet; `millracectl vault init` makes "
-					"the first.");
+		return not_added(first);
 	if (sodium_init() < 0 || crypto_box_keypair(public_key, private_key) != 0)
 		return ctl_fail("libsodium cannot make a key pair.");
 	canary = seal(c->a, public_key, seal_canary_label(c->a), SEAL_CANARY);
@@ -72,8 +68,10 @@ add_key(struct ctl *c, bool first)
 		    "the public key may not have been stored; see `millracectl vault "
 		    "status`");
 	}
-	if (PQgetisnull(res, 0, 0))
-		return not_added(path, first);
+	if (PQgetisnull(res, 0, 0)) {
+		keyfile_undo(path);
+		return not_added(first);
+	}
 	(void)fprintf(stderr, "Key %s is in force.%s\n", PQgetvalue(res, 0, 0),
 	    first
 		? " Give its private half to the runners as MILLRACE_VAULT_KEY."

@@ -1,5 +1,5 @@
 /*
- * Who is calling (DESIGN: who is calling). A credential is found and checked here as far as it can be without the database; the rest
+ * Who is calling. A credential is found and checked here as far as it can be without the database; the rest
  * is the first statement of the request's transaction, which makes the caller its user or ends it.
  */
 #include "fcgi/worker.h"

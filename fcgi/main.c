@@ -13,7 +13,7 @@
 static void
 usage(FILE *out)
 {
-	fputs("Usage: millrace-fcgi --group NAME\n"
+	fputs("usage: millrace-fcgi --group NAME\n"
 	      "       millrace-fcgi --routes | --openapi | --version | --help\n\n"
 	      "One worker of a pool: a FastCGI application behind nginx. It takes its listening "
 	      "socket as\n"
@@ -84,6 +84,7 @@ main(int argc, char **argv)
 		die("There is no pool \"%s\"; --routes lists what there is.", group);
 	if (sodium_init() < 0)
 		die("libsodium cannot be set up.");
+	log_open(group, LOG_INFO);
 	config_load(true, false);
 	log_open(group, log_level_named(config()->log_level));
 	worker_run(group);

@@ -47,6 +47,17 @@ fits(struct str pattern, struct str part)
 	return part.n > 0 && part.n <= 200;
 }
 
+/* Are the two alike up to the pattern's first variable part? Of a pool's routes few are. */
+static bool
+begins_alike(const char *pattern, struct str path)
+{
+	size_t i = 0;
+
+	while (i < path.n && pattern[i] == path.p[i] && pattern[i] != '{')
+		i++;
+	return pattern[i] == '{' || (pattern[i] == '\0' && i == path.n);
+}
+
 /* Does the path fit the pattern? *score says how well: an earlier static part outweighs all later ones. */
 static bool
 path_fits(const char *pattern, struct str path, unsigned *score, struct match *m)
@@ -70,7 +81,7 @@ path_fits(const char *pattern, struct str path, unsigned *score, struct match *m
 struct match
 route_match(const char *group, int method, struct str path)
 {
-	struct match best = { 0 };
+	struct match best = { 0 }, m = { 0 };
 	unsigned best_score = 0, score;
 
 	if (path.n > 1 && path.p[path.n - 1] == '/')
@@ -78,9 +89,7 @@ route_match(const char *group, int method, struct str path)
 	if (path.n == 0 || path.p[0] != '/')
 		return best;
 	for (size_t i = 0; i < n_routes; i++) {
-		struct match m = { 0 };
-
-		if (strcmp(routes[i].group, group) != 0 ||
+		if (strcmp(routes[i].group, group) != 0 || !begins_alike(routes[i].path, path) ||
 		    !path_fits(routes[i].path, path, &score, &m))
 			continue;
 		if (best.methods == 0 || score > best_score) {

@@ -2,8 +2,7 @@
  * The whole surface, a row an endpoint. From left to right: the method; the pool that serves it (nginx/pools.conf sends it there);
  * who may call; what limits the rate; how it is answered; how the body arrives; the path; the handler; then the documented reply:
  * status, schema (handlers/schemas.json) and summary. `.body` and `.query` are the field tables that the handler binds by; `.snake`
- * documents their names in snake_case, as contracts 1, 3 and 4 write them; `.also` is another status of
- * the same reply; `.idempotent` takes Idempotency-Key.
+ * documents their names in snake_case, as the route's clients write them; `.also` is another status of the same reply; `.idempotent` takes Idempotency-Key.
  */
 #include "handlers/handlers.h"
 

@@ -1,4 +1,6 @@
-/* Accounts as contract 4 has them: one's own, and everybody's for an administrator; and the export of all that is held. */
+/* Accounts under /api/v1: one's own, and everybody's for an administrator; and the export of all that is held. */
+#include <millrace/address.h>
+
 #include "handlers/handlers.h"
 #include "sql_api.h"
 
@@ -20,7 +22,7 @@ is_role(struct str s)
 #define ACCOUNT_FIELDS                                                                \
 	F_CHECKED(struct account_in, username, 3, 64, OPTIONAL, session_is_username,  \
 	    "must be letters, digits, and . _ - after the first"),                    \
-	    F_CHECKED(struct account_in, email, 3, 254, OPTIONAL, auth_is_email,      \
+	    F_CHECKED(struct account_in, email, 3, 254, OPTIONAL, address_is_email,   \
 		"must be an e-mail address"),                                         \
 	    F_STR(struct account_in, name, 1, 200, OPTIONAL),                         \
 	    F_CHECKED(struct account_in, timezone, 1, 64, OPTIONAL, user_is_timezone, \
@@ -46,20 +48,46 @@ made(struct req *r)
 		   : res_one(r);
 }
 
-/* POST /api/v1/user/dao: an administrator makes an account (201); anybody else completes their own (200), without a password. */
+static enum err
+make(struct req *r, struct str hash)
+{
+	const struct account_in *in = r->state;
+
+	return sql_account_make(
+	    r, made, in->username, hash, in->email, in->name, in->timezone, in->role);
+}
+
+static enum err
+make_with_password(struct req *r)
+{
+	const struct account_in *in = r->state;
+
+	if (!str_eq(row_text(r, 0, 0), S("t")))
+		return refuse(r, ERR_FORBIDDEN, "Only an administrator makes accounts for others.");
+	return make(r, password_hash(r->a, in->password));
+}
+
+/* POST /api/v1/user/dao: an administrator makes an account (201); anybody else completes their own (200), without a password. Who it is
+   is looked at first, so that nobody else can have passwords hashed. */
 enum err
 account_make(struct req *r)
 {
-	struct account_in in = { 0 };
-	struct str hash = { NULL, 0 };
+	struct account_in *in = arena_alloc(r->a, sizeof(*in));
 	enum err e;
 
-	if ((e = body_bind(r, &in)) != ERR_OK)
+	if ((e = body_bind(r, in)) != ERR_OK)
 		return e;
-	if (in.password.p)
-		hash = password_hash(r->a, in.password);
-	return sql_account_make(
-	    r, made, in.username, hash, in.email, in.name, in.timezone, in.role);
+	r->state = in;
+	if (in->password.p)
+		return sql_account_is_admin(r, make_with_password);
+	return make(r, (struct str){ NULL, 0 });
+}
+
+/* GET /api/v1/admin/user: the caller's own account. */
+enum err
+account_show(struct req *r)
+{
+	return sql_account_show(r, res_one);
 }
 
 /* GET /api/v1/user/dao/{id} */
@@ -116,8 +144,7 @@ account_search(struct req *r)
 }
 
 /* Where the export stands; place 0 is its beginning, an absent one its end. */
-struct export
-{
+struct exporting {
 	bool over;
 	int64_t place, part;
 	struct uuid key;
@@ -126,7 +153,7 @@ struct export
 static enum err
 export_paged(struct req *r)
 {
-	struct export *x = r->state;
+	struct exporting *x = r->state;
 
 	if (row_count(r) != 1)
 		return ERR_INTERNAL;
@@ -142,7 +169,7 @@ export_paged(struct req *r)
 static enum err
 export_next(struct req *r)
 {
-	const struct export *x = r->state;
+	const struct exporting *x = r->state;
 
 	if (x->over)
 		return reply_end(r);
@@ -170,7 +197,7 @@ export_begun(struct req *r)
 enum err
 account_export(struct req *r)
 {
-	struct export *x = arena_alloc(r->a, sizeof(*x));
+	struct exporting *x = arena_alloc(r->a, sizeof(*x));
 
 	x->key = (struct uuid){ "00000000-0000-0000-0000-000000000000" };
 	r->state = x;

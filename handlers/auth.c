@@ -21,20 +21,6 @@ struct login_in {
 	struct str password;
 };
 
-/* local@domain, without spaces or control characters: enough to tell a mistake; only a mail proves an address. */
-bool
-auth_is_email(struct str s)
-{
-	struct str local, domain = str_cut(s, '@', &local);
-
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f ||
-		    strchr("<>()[]\\,;:\"", s.p[i]))
-			return false;
-	return local.n > 0 && local.n <= 64 && domain.n > 0 && !memchr(domain.p, '@', domain.n) &&
-	       domain.p[0] != '.' && domain.p[domain.n - 1] != '.';
-}
-
 bool
 auth_is_password(struct str s)
 {
@@ -42,7 +28,7 @@ auth_is_password(struct str s)
 }
 
 static const struct field register_fields[] = {
-	F_CHECKED(struct register_in, email, 3, 254, REQUIRED, auth_is_email,
+	F_CHECKED(struct register_in, email, 3, 254, REQUIRED, address_is_email,
 	    "must be an e-mail address"),
 	F_CHECKED(struct register_in, password, 1, PASSWORD_MAX, REQUIRED, auth_is_password,
 	    "must have 8 to 1024 bytes"),
@@ -56,7 +42,7 @@ static const struct field login_fields[] = {
 };
 const struct field_table auth_login_body = FIELD_TABLE(struct login_in, login_fields);
 
-/* A row of an opened session as C2's UserResponse with its token. */
+/* A row of an opened session as the reply of registering and signing in, with the token. */
 static enum err
 reply_signed_in(struct req *r, int status)
 {

@@ -14,8 +14,7 @@ enum err auth_login(struct req *r);
 enum err auth_logout(struct req *r);
 enum err auth_me(struct req *r);
 
-/* local@domain; 8 to 1024 bytes. */
-bool auth_is_email(struct str s);
+/* 8 to 1024 bytes. */
 bool auth_is_password(struct str s);
 /* Checks a password by the account's address or name, slowed after wrong ones; `open` then opens the session and answers. `hash` is
    what the password matched: where the account has another by then, the answer is auth_refused. */
@@ -35,7 +34,6 @@ extern const struct field_table session_login_body, session_register_body;
 enum err session_login(struct req *r);
 enum err session_logout(struct req *r);
 enum err session_register(struct req *r);
-enum err account_show(struct req *r);
 
 /* Letters, digits and . _ - of ASCII: never an address, so nobody can take another's as a name. */
 bool session_is_username(struct str s);
@@ -51,6 +49,7 @@ enum err oauth_disconnect(struct req *r);
 
 /* account.c */
 extern const struct field_table account_make_body, account_change_body, account_search_query;
+enum err account_show(struct req *r);
 enum err account_make(struct req *r);
 enum err account_find(struct req *r);
 enum err account_change(struct req *r);

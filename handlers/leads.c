@@ -1,4 +1,6 @@
 /* Leads: people who may become customers. What happens to a row is published by its triggers. */
+#include <millrace/address.h>
+
 #include "handlers/handlers.h"
 #include "sql_api.h"
 
@@ -20,16 +22,16 @@ struct lead_in {
 static const char *const statuses[] = { "new", "contacted", "qualified", "converted", "lost",
 	NULL };
 
-#define LEAD_FIELDS(named)                                                    \
-	F_STR(struct lead_in, name, 1, 200, named),                           \
-	    F_CHECKED(struct lead_in, email, 3, 254, OPTIONAL, auth_is_email, \
-		"must be an e-mail address"),                                 \
-	    F_STR(struct lead_in, phone, 1, 40, OPTIONAL),                    \
-	    F_STR(struct lead_in, company, 1, 200, OPTIONAL),                 \
-	    F_STR(struct lead_in, source, 1, 100, OPTIONAL),                  \
-	    F_ENUM(struct lead_in, status, statuses, OPTIONAL),               \
-	    F_DECIMAL(struct lead_in, value, 0, VALUE_MAX, OPTIONAL),         \
-	    F_STR(struct lead_in, notes, 0, 10000, OPTIONAL),                 \
+#define LEAD_FIELDS(named)                                                       \
+	F_STR(struct lead_in, name, 1, 200, named),                              \
+	    F_CHECKED(struct lead_in, email, 3, 254, OPTIONAL, address_is_email, \
+		"must be an e-mail address"),                                    \
+	    F_STR(struct lead_in, phone, 1, 40, OPTIONAL),                       \
+	    F_STR(struct lead_in, company, 1, 200, OPTIONAL),                    \
+	    F_STR(struct lead_in, source, 1, 100, OPTIONAL),                     \
+	    F_ENUM(struct lead_in, status, statuses, OPTIONAL),                  \
+	    F_DECIMAL(struct lead_in, value, 0, VALUE_MAX, OPTIONAL),            \
+	    F_STR(struct lead_in, notes, 0, 10000, OPTIONAL),                    \
 	    F_JSON(struct lead_in, metadata, METADATA_MAX, OPTIONAL)
 
 static const struct field create_fields[] = { LEAD_FIELDS(REQUIRED) };

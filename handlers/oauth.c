@@ -75,24 +75,6 @@ not_set_up(struct req *r, const struct oauth_provider *p)
 	return ERR_NOT_FOUND;
 }
 
-static struct str
-new_secret(struct arena *a)
-{
-	char bytes[SECRET_LEN];
-
-	random_bytes(bytes, sizeof(bytes));
-	return base64url(a, (struct str){ bytes, sizeof(bytes) });
-}
-
-static struct str
-hash_of(struct arena *a, struct str text)
-{
-	struct sha256 *h = sha256_new(a);
-
-	sha256_add(h, text);
-	return sha256_end(h);
-}
-
 static void
 set_cookie(struct req *r, struct str value, int seconds)
 {
@@ -158,7 +140,7 @@ started(struct req *r)
 	form_put(&b, "redirect_uri", oauth_callback_url(r->a, s->provider));
 	form_put(&b, "scope", str_from(c->scopes));
 	form_put(&b, "state", s->state);
-	form_put(&b, "code_challenge", base64url(r->a, hash_of(r->a, s->verifier)));
+	form_put(&b, "code_challenge", base64url(r->a, sha256(r->a, s->verifier)));
 	form_put(&b, "code_challenge_method", S("S256"));
 	if (s->provider->openid)
 		form_put(&b, "nonce", s->nonce);
@@ -188,13 +170,13 @@ oauth_start(struct req *r)
 	if (token.p && token_verify(token, &who) != ERR_OK)
 		who = (struct claims){ 0 };
 	*s = (struct starting){ .provider = p,
-		.state = new_secret(r->a),
-		.verifier = new_secret(r->a),
-		.nonce = new_secret(r->a),
-		.cookie = new_secret(r->a) };
+		.state = random_text(r->a, SECRET_LEN),
+		.verifier = random_text(r->a, SECRET_LEN),
+		.nonce = random_text(r->a, SECRET_LEN),
+		.cookie = random_text(r->a, SECRET_LEN) };
 	r->state = s;
-	return sql_oauth_start(r, started, str_from(p->name), hash_of(r->a, s->state),
-	    hash_of(r->a, s->cookie), s->verifier, s->nonce, in.return_to, who.session);
+	return sql_oauth_start(r, started, str_from(p->name), sha256(r->a, s->state),
+	    sha256(r->a, s->cookie), s->verifier, s->nonce, in.return_to, who.session);
 }
 
 /* --- and back --- */
@@ -256,16 +238,16 @@ oauth_callback(struct req *r)
 		return ERR_METHOD_NOT_ALLOWED;
 	if ((e = query_bind(r, &in)) != ERR_OK)
 		return e;
-	*ret = (struct returning){ .provider = p, .ticket = new_secret(r->a) };
+	*ret = (struct returning){ .provider = p, .ticket = random_text(r->a, SECRET_LEN) };
 	r->state = ret;
 	if (!cookie.p || (!in.ticket.p && !in.state.p))
 		return redirect_error(r, p, S("invalid_state"));
-	hash = hash_of(r->a, cookie);
+	hash = sha256(r->a, cookie);
 	if (in.ticket.p)
-		return sql_oauth_redeem(r, redeemed, str_from(p->name), hash_of(r->a, in.ticket),
+		return sql_oauth_redeem(r, redeemed, str_from(p->name), sha256(r->a, in.ticket),
 		    hash, config()->session_seconds);
-	return sql_oauth_callback(r, exchanging, str_from(p->name), hash_of(r->a, in.state), hash,
-	    in.error.p ? (struct str){ NULL, 0 } : in.code, in.error, hash_of(r->a, ret->ticket),
+	return sql_oauth_callback(r, exchanging, str_from(p->name), sha256(r->a, in.state), hash,
+	    in.error.p ? (struct str){ NULL, 0 } : in.code, in.error, sha256(r->a, ret->ticket),
 	    config()->queue_max);
 }
 

@@ -1,4 +1,6 @@
 /* A forgotten password: a mailed link (the runner's jobs/mail.c), and the new password that it is good for. */
+#include <millrace/address.h>
+
 #include "handlers/handlers.h"
 #include "sql_api.h"
 
@@ -13,7 +15,7 @@ struct confirm_in {
 
 static const struct field ask_fields[] = {
 	F_CHECKED(
-	    struct ask_in, email, 3, 254, REQUIRED, auth_is_email, "must be an e-mail address"),
+	    struct ask_in, email, 3, 254, REQUIRED, address_is_email, "must be an e-mail address"),
 };
 const struct field_table reset_ask_body = FIELD_TABLE(struct ask_in, ask_fields);
 
@@ -59,13 +61,11 @@ reset_confirm(struct req *r)
 {
 	struct confirm_in in = { 0 };
 	struct confirming *c = arena_alloc(r->a, sizeof(*c));
-	struct sha256 *h = sha256_new(r->a);
 	enum err e;
 
 	if ((e = body_bind(r, &in)) != ERR_OK)
 		return e;
-	sha256_add(h, in.token);
-	*c = (struct confirming){ .hash = sha256_end(h), .password = in.password };
+	*c = (struct confirming){ .hash = sha256(r->a, in.token), .password = in.password };
 	r->state = c;
 	return sql_reset_is_valid(r, is_valid, c->hash);
 }

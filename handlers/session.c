@@ -1,6 +1,7 @@
-/* Contract 4's way in: a name and a password for a session in cookies. */
+/* The way in for pages: a name and a password for a session in cookies. */
 #include <ctype.h>
 
+#include <millrace/address.h>
 #include <millrace/config.h>
 
 #include "handlers/handlers.h"
@@ -38,7 +39,7 @@ static const struct field register_fields[] = {
 	    "must be letters, digits, and . _ - after the first"),
 	F_CHECKED(struct register_in, password, 1, 1024, REQUIRED, auth_is_password,
 	    "must have 8 to 1024 bytes"),
-	F_CHECKED(struct register_in, email, 3, 254, OPTIONAL, auth_is_email,
+	F_CHECKED(struct register_in, email, 3, 254, OPTIONAL, address_is_email,
 	    "must be an e-mail address"),
 	F_STR(struct register_in, name, 1, 200, OPTIONAL),
 };
@@ -124,11 +125,4 @@ session_register(struct req *r)
 		return e;
 	return sql_session_register(
 	    r, res_created, in.username, password_hash(r->a, in.password), in.email, in.name);
-}
-
-/* GET /api/v1/admin/user: the caller's own account. */
-enum err
-account_show(struct req *r)
-{
-	return sql_account_show(r, res_one);
 }

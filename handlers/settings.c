@@ -2,9 +2,6 @@
 #include "handlers/handlers.h"
 #include "sql_api.h"
 
-#define KEY_BYTES 32
-#define KEY_SHOWN 8 /* its first characters, for telling keys apart */
-
 /* GET /api/settings: the defaults where nothing was ever set. */
 enum err
 settings_show(struct req *r)
@@ -39,15 +36,9 @@ key_made(struct req *r)
 enum err
 settings_new_key(struct req *r)
 {
-	struct sha256 *h = sha256_new(r->a);
 	struct str *key = arena_alloc(r->a, sizeof(*key));
-	char bytes[KEY_BYTES];
 
-	random_bytes(bytes, sizeof(bytes));
-	*key = arena_printf(
-	    r->a, "mr_%.*s", S_ARG(base64url(r->a, (struct str){ bytes, sizeof(bytes) })));
-	sha256_add(h, *key);
+	*key = api_key_new(r->a);
 	r->state = key;
-	return sql_settings_new_key(
-	    r, key_made, sha256_end(h), arena_printf(r->a, "%.*s…", KEY_SHOWN, key->p));
+	return sql_settings_new_key(r, key_made, sha256(r->a, *key), api_key_shown(r->a, *key));
 }

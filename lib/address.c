@@ -3,6 +3,7 @@
 #include <millrace/address.h>
 
 #define NETWORK_BYTES 8 /* /64 */
+#define EMAIL_MAX 254 /* RFC 5321, 4.5.3.1.3, less the angle brackets */
 
 struct str
 address_network(struct arena *a, struct str address)
@@ -29,4 +30,18 @@ address_network(struct arena *a, struct str address)
 	if (!inet_ntop(AF_INET, &four, text, sizeof(text)))
 		return (struct str){ NULL, 0 };
 	return arena_str(a, str_from(text));
+}
+
+bool
+address_is_email(struct str s)
+{
+	struct str local, domain = str_cut(s, '@', &local);
+
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f ||
+		    strchr("<>()[]\\,;:\"", s.p[i]))
+			return false;
+	return s.n <= EMAIL_MAX && str_utf8(s) && local.n > 0 && local.n <= 64 && domain.n > 0 &&
+	       !memchr(domain.p, '@', domain.n) && domain.p[0] != '.' &&
+	       domain.p[domain.n - 1] != '.';
 }

@@ -207,15 +207,19 @@ buf_printf(struct buf *b, const char *format, ...)
 	va_list args;
 	int n;
 
+	/* Mostly there is room already. */
+	buf_grow(b, 0);
 	va_start(args, format);
-	n = vsnprintf(NULL, 0, format, args);
+	n = vsnprintf(b->p + b->n, b->room - b->n, format, args);
 	va_end(args);
 	if (n < 0)
 		abort();
-	buf_grow(b, (size_t)n);
-	va_start(args, format);
-	vsnprintf(b->p + b->n, (size_t)n + 1, format, args);
-	va_end(args);
+	if ((size_t)n >= b->room - b->n) {
+		buf_grow(b, (size_t)n);
+		va_start(args, format);
+		vsnprintf(b->p + b->n, (size_t)n + 1, format, args);
+		va_end(args);
+	}
 	b->n += (size_t)n;
 }
 

@@ -2,6 +2,8 @@
 
 #define KEY_PREFIX "mr_"
 #define KEY_LEN_MAX 128
+#define KEY_BYTES 32
+#define KEY_SHOWN 8 /* characters */
 
 enum err
 caller_by_session(struct str token, struct caller *out)
@@ -15,14 +17,16 @@ caller_by_session(struct str token, struct caller *out)
 	return ERR_OK;
 }
 
-static enum err
-by_key(struct arena *a, struct str token, struct caller *out)
+struct str
+api_key_new(struct arena *a)
 {
-	struct sha256 *h = sha256_new(a);
+	return arena_printf(a, KEY_PREFIX "%.*s", S_ARG(random_text(a, KEY_BYTES)));
+}
 
-	sha256_add(h, token);
-	*out = (struct caller){ .how = CALLER_KEY, .key_hash = sha256_end(h) };
-	return ERR_OK;
+struct str
+api_key_shown(struct arena *a, struct str key)
+{
+	return arena_printf(a, "%.*s…", KEY_SHOWN, key.p);
 }
 
 enum err
@@ -31,8 +35,10 @@ caller_by_token(struct arena *a, struct str token, struct caller *out, const cha
 	struct external *who;
 
 	*wanted = NULL;
-	if (str_starts(token, S(KEY_PREFIX)) && token.n <= KEY_LEN_MAX)
-		return by_key(a, token, out);
+	if (str_starts(token, S(KEY_PREFIX)) && token.n <= KEY_LEN_MAX) {
+		*out = (struct caller){ .how = CALLER_KEY, .key_hash = sha256(a, token) };
+		return ERR_OK;
+	}
 	if (caller_by_session(token, out) == ERR_OK)
 		return ERR_OK;
 	who = arena_alloc(a, sizeof(*who));

@@ -61,7 +61,7 @@ static const struct setting {
 	ROW("MILLRACE_STATEMENT_MS", NUMBER, ALL, statement_ms, "5000", 10, 600000,
 	    "a worker's statement time limit"),
 	ROW("MILLRACE_EVENT_HOURS", NUMBER, ALL, event_hours, "24", 1, 8760,
-	    "how long stream events are kept"),
+	    "hours that stream events are kept"),
 	ROW("MILLRACE_RUNNER_JOBS", NUMBER, ALL, runner_jobs, "256", 1, 10000,
 	    "jobs one runner does at once"),
 	ROW("MILLRACE_USER_JOBS", NUMBER, ALL, user_jobs, "16", 1, 10000,
@@ -77,6 +77,9 @@ static const struct setting {
 	ROW("OPENAI_BASE_URL", TEXT, ALL, openai_base_url, "https://api.openai.com/v1", 8, 1000,
 	    "any OpenAI-compatible server"),
 	ROW("OPENAI_API_KEY", SECRET, PROVIDERS, openai_key, "", 0, 1000, "its key"),
+	ROW("OPENAI_MODEL", TEXT, ALL, openai_model, "gpt-4o-mini", 1, 200, "its model"),
+	ROW("MILLRACE_PROVIDER_SECONDS", NUMBER, ALL, provider_seconds, "120", 1, 3600,
+	    "a model call's longest silence"),
 	ROW("MILLRACE_VAULT_KEY", SECRET, PROVIDERS, vault_key, "", 0, 100,
 	    "opens the vault's secrets; millracectl vault init makes it"),
 	ROW("MILLRACE_VAULT_KEY_OLD", SECRET, PROVIDERS, vault_key_old, "", 0, 100,
@@ -87,9 +90,6 @@ static const struct setting {
 	    "a row of the audit log is signed after so long at most"),
 	ROW("MILLRACE_AUDIT_ROWS", NUMBER, ALL, audit_rows, "1000", 1, 1000000,
 	    "or when so many wait for it"),
-	ROW("OPENAI_MODEL", TEXT, ALL, openai_model, "gpt-4o-mini", 1, 200, "its model"),
-	ROW("MILLRACE_PROVIDER_SECONDS", NUMBER, ALL, provider_seconds, "120", 1, 3600,
-	    "a model call's longest silence"),
 	ROW("SMTP_URL", TEXT, ALL, smtp_url, "", 0, 1000,
 	    "the mail relay: smtp://host:587 (STARTTLS) or smtps://host:465"),
 	ROW("SMTP_TLS", TEXT, ALL, smtp_tls, "required", 3, 8,
@@ -344,7 +344,7 @@ config_help(FILE *out)
 {
 	fputs("Settings, from the environment:\n", out);
 	for (size_t i = 0; i < N_SETTINGS; i++)
-		fprintf(out, "  %-30s %s%s%s%s\n", settings[i].name, settings[i].help,
+		fprintf(out, "  %-34s %s%s%s%s\n", settings[i].name, settings[i].help,
 		    settings[i].otherwise && *settings[i].otherwise ? " [" : "",
 		    settings[i].otherwise ? settings[i].otherwise : "",
 		    settings[i].otherwise && *settings[i].otherwise ? "]" : "");

@@ -58,6 +58,15 @@ sha256_end(struct sha256 *h)
 	return (struct str){ (char *)digest, crypto_hash_sha256_BYTES };
 }
 
+struct str
+sha256(struct arena *a, struct str bytes)
+{
+	struct sha256 *h = sha256_new(a);
+
+	sha256_add(h, bytes);
+	return sha256_end(h);
+}
+
 static struct str
 hmac(struct arena *a, struct str key, struct str bytes)
 {
@@ -90,6 +99,15 @@ void
 random_bytes(void *into, size_t len)
 {
 	randombytes_buf(into, len);
+}
+
+struct str
+random_text(struct arena *a, size_t len)
+{
+	char *bytes = arena_alloc(a, len);
+
+	random_bytes(bytes, len);
+	return base64url(a, (struct str){ bytes, len });
 }
 
 struct str

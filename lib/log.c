@@ -9,12 +9,19 @@
 
 static const char *log_role = "millrace";
 static enum log_level log_least = LOG_INFO;
+static bool log_is_plain;
 
 void
 log_open(const char *role, enum log_level least)
 {
 	log_role = role;
 	log_least = least;
+}
+
+void
+log_plainly(void)
+{
+	log_is_plain = true;
 }
 
 bool
@@ -35,10 +42,8 @@ log_level_named(const char *name)
 }
 
 static void
-log_write(enum log_level level, const char *msg, va_list pairs)
+write_json(struct buf *b, enum log_level level, const char *msg, va_list pairs)
 {
-	struct arena *a = arena_new();
-	struct buf b = { .a = a };
 	struct timespec now;
 	struct tm tm;
 	char stamp[32];
@@ -47,19 +52,50 @@ log_write(enum log_level level, const char *msg, va_list pairs)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	buf_printf(&b,
+	buf_printf(b,
 	    "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"role\":\"%s\",\"pid\":%d,\"msg\":", stamp,
 	    now.tv_nsec / 1000000, level_names[level], log_role, (int)getpid());
-	buf_json(&b, str_from(msg));
+	buf_json(b, str_from(msg));
 	while ((name = va_arg(pairs, const char *)) != NULL) {
 		const char *value = va_arg(pairs, const char *);
 
 		if (!value)
 			continue;
-		buf_printf(&b, ",\"%s\":", name);
-		buf_json(&b, str_from(value));
+		buf_printf(b, ",\"%s\":", name);
+		buf_json(b, str_from(value));
 	}
-	buf_put(&b, S("}\n"));
+	buf_put(b, S("}\n"));
+}
+
+/* Values are quoted and escaped here, too. */
+static void
+write_plain(struct buf *b, const char *msg, va_list pairs)
+{
+	const char *name, *between = " (";
+
+	buf_printf(b, "%s: %s", log_role, msg);
+	while ((name = va_arg(pairs, const char *)) != NULL) {
+		const char *value = va_arg(pairs, const char *);
+
+		if (!value)
+			continue;
+		buf_printf(b, "%s%s ", between, name);
+		buf_json(b, str_from(value));
+		between = ", ";
+	}
+	buf_put(b, *between == ',' ? S(")\n") : S("\n"));
+}
+
+static void
+log_write(enum log_level level, const char *msg, va_list pairs)
+{
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+
+	if (log_is_plain)
+		write_plain(&b, msg, pairs);
+	else
+		write_json(&b, level, msg, pairs);
 	/* A log that cannot be written has nowhere to be reported. */
 	(void)!write(STDERR_FILENO, b.p, b.n);
 	arena_free(a);

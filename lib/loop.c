@@ -172,6 +172,15 @@ loop_now(const struct loop *l)
 	return l->now_ms;
 }
 
+int64_t
+loop_at_unix(const struct loop *l, int64_t seconds)
+{
+	int64_t at = l->now_ms + (seconds - (int64_t)time(NULL)) * 1000;
+
+	/* long ago on a host that has just started is not never */
+	return seconds == 0 ? 0 : at == 0 ? -1 : at;
+}
+
 static void
 signals_ready(struct loop_fd *self, uint32_t events)
 {

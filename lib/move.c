@@ -48,7 +48,7 @@ move_connect(void)
 }
 
 void
-say_how_many(const char *what, size_t n)
+move_log(const char *what, size_t n)
 {
 	struct arena *a = arena_new();
 

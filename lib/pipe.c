@@ -11,6 +11,7 @@
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS 5000
 #define IN_FLIGHT_MANY 256
+#define STATEMENT_NAME_MAX 128
 
 /* A unit that was sent; `results` fill up until its Sync comes back. */
 struct unit {
@@ -338,19 +339,29 @@ unit_new(struct pipe *p, int n, const char *name, pipe_done *done, void *arg)
 	return u;
 }
 
+/* What a statement is prepared as; `room` holds the name where it is not the query's own. */
+static const char *
+statement_name(const struct pipe_statement *s, char room[STATEMENT_NAME_MAX])
+{
+	if (!s->keep)
+		return s->query->name;
+	snprintf(room, STATEMENT_NAME_MAX, "%s keep", s->query->name);
+	return room;
+}
+
 /* A unit of its own, so that an error in another statement cannot keep it from being done. */
 static bool
 prepare(struct pipe *p, const struct pipe_statement *s)
 {
 	const char *sql = s->keep ? s->query->sql_keep : s->query->sql;
 	struct prepared *known;
-	char name[128];
+	char room[STATEMENT_NAME_MAX];
 
 	HASH_FIND_PTR(p->prepared, &sql, known);
 	if (known)
 		return true;
-	snprintf(name, sizeof(name), "%s%s", s->query->name, s->keep ? " keep" : "");
-	if (!PQsendPrepare(p->conn, name, sql, 0, NULL) || !PQpipelineSync(p->conn))
+	if (!PQsendPrepare(p->conn, statement_name(s, room), sql, 0, NULL) ||
+	    !PQpipelineSync(p->conn))
 		return false;
 	(void)unit_new(p, 1, s->query->name, NULL, NULL);
 	known = xmalloc(sizeof(*known));
@@ -372,11 +383,10 @@ pipe_send(struct pipe *p, struct arena *scratch, const struct pipe_statement *st
 	for (int i = 0; sent && i < n; i++) {
 		const struct pipe_statement *s = &statements[i];
 		struct sql_params params = sql_params(scratch, s->args, s->n_args);
-		char name[128];
+		char room[STATEMENT_NAME_MAX];
 
-		snprintf(name, sizeof(name), "%s%s", s->query->name, s->keep ? " keep" : "");
-		sent = PQsendQueryPrepared(
-		    p->conn, name, params.n, params.values, params.lengths, params.formats, 0);
+		sent = PQsendQueryPrepared(p->conn, statement_name(s, room), params.n,
+		    params.values, params.lengths, params.formats, 0);
 	}
 	if (sent)
 		sent = PQpipelineSync(p->conn);

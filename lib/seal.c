@@ -32,10 +32,7 @@ seal_oauth_label(struct arena *a, struct str provider, struct str subject)
 struct str
 seal_canary_label(struct arena *a)
 {
-	struct sha256 *h = sha256_new(a);
-
-	sha256_add(h, S("canary"));
-	return sha256_end(h);
+	return sha256(a, S("canary"));
 }
 
 struct str

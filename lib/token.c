@@ -100,17 +100,21 @@ check(struct arena *a, struct str token, struct claims *out)
 	return ERR_OK;
 }
 
-/* The place of a token that was found good, or the one to remember it in. */
+/* The place of a token that was found good, or the one to remember it in: an empty one, else that of the token which ends first. */
 static struct remembered *
 place_of(const unsigned char hash[crypto_generichash_BYTES])
 {
 	struct remembered *first =
 	    &remembered[(hash[0] | (unsigned)hash[1] << 8) & (REMEMBERED - NEIGHBOURS)];
+	struct remembered *place = first;
 
-	for (size_t i = 0; i < NEIGHBOURS; i++)
+	for (size_t i = 0; i < NEIGHBOURS; i++) {
 		if (memcmp(first[i].hash, hash, crypto_generichash_BYTES) == 0)
 			return &first[i];
-	return &first[hash[2] % NEIGHBOURS];
+		if (first[i].claims.expires_at < place->claims.expires_at)
+			place = &first[i];
+	}
+	return place;
 }
 
 enum err

@@ -12,6 +12,7 @@
 struct job;
 struct outbox;
 
+/* Starts the thread; before the first outbox is opened. */
 void flusher_start(void);
 /* After the last outbox is closed: ends and joins the thread. */
 void flusher_stop(void);

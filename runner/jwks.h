@@ -5,6 +5,7 @@
 #define MILLRACE_RUNNER_JWKS_H
 
 void jwks_start(void);
+/* Ends and joins it, where it is there. */
 void jwks_stop(void);
 /* A worker has asked for keys; any thread may say so. */
 void jwks_wake(void);

@@ -25,7 +25,7 @@
 static void
 usage(FILE *out)
 {
-	fputs("Usage: millrace-runner [--help | --version]\n\n"
+	fputs("usage: millrace-runner [--help | --version]\n\n"
 	      "Takes jobs from the queue in PostgreSQL and does them: chats, the ingestion of "
 	      "documents, searches, mails.\n"
 	      "SIGTERM gives the running ones back and ends it. Several may run, on any number of "

@@ -16,6 +16,7 @@ struct words {
 	size_t n;
 };
 
+/* The first WORDS_MAX words of the text, cut at WORD_LETTERS letters each. */
 void words_of(struct str text, struct words *out);
 /* Which of the words stand in the text: a bit each. Words of four letters and more match by their first three quarters. */
 uint32_t words_in(const struct words *w, struct str text);

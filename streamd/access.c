@@ -249,12 +249,6 @@ take_hash(struct person *p, struct str hash)
 		memcpy(p->token_hash, hash.p, hash.n);
 }
 
-static int64_t
-earlier(int64_t a, int64_t b)
-{
-	return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
 static void
 token_answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
 {
@@ -271,7 +265,7 @@ token_answered(void *arg, enum err e, int failed, struct str text, PGresult **re
 		(void)uuid_parse(sql_get(res[0], 0, 1), &q->who.key);
 		q->who.analytics = str_eq(sql_get(res[0], 0, 2), S("t"));
 		(void)str_int(sql_get(res[0], 0, 3), &key_ends);
-		q->expires_at = earlier(q->expires_at, key_ends);
+		q->expires_at = sooner(q->expires_at, key_ends);
 	} else if (e != ERR_UNAUTHORIZED && e != ERR_FORBIDDEN) {
 		e = ERR_OVERLOADED;
 	} else {

@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <time.h>
 
 #include <utlist.h>
 
@@ -257,9 +256,7 @@ channel_start(struct conn *conn, struct http_head *h, const struct grant *g, enu
 		return;
 	}
 	c->ws = w;
-	if (g->expires_at != 0)
-		c->ends_ms =
-		    loop_now(conn->server->loop) + (g->expires_at - (int64_t)time(NULL)) * 1000;
+	c->ends_ms = loop_at_unix(conn->server->loop, g->expires_at);
 	if (!g->user.text[0]) {
 		ws_close(w, WS_POLICY, "The token is not valid.");
 	} else if (c->ends_ms != 0 && c->ends_ms <= loop_now(conn->server->loop)) {

@@ -1,5 +1,5 @@
 /*
- * The three WebSocket channels of contract 1: analytics, notifications, workflows. A connection begins with the topic that its grant
+ * The three WebSocket channels: analytics, notifications, workflows. A connection begins with the topic that its grant
  * names, whose events come in the short form ({"type","data","topic","seq"}); topics that it subscribes to by message give the long one
  * ({"type":"event","channel","topic","event","data","ts","seq"}). Each event comes once, in order; `params.since` goes on after a seq.
  */

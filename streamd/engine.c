@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <time.h>
 
 #include <millrace/config.h>
 #include <millrace/json.h>
@@ -9,6 +8,7 @@
 #include "http.h"
 #include "packet.h"
 #include "poll.h"
+#include "request.h"
 #include "stats.h"
 
 /* A client that began to move to a WebSocket is given up on after so long. */
@@ -61,20 +61,6 @@ refuse(struct call *q, enum refusal why)
 	answer_call(q, why == FORBIDDEN ? 403 : 400, S("application/json"),
 	    arena_printf(
 		q->head->arena, "{\"code\":%d,\"message\":\"%s\"}", (int)why, refusals[why]));
-}
-
-/* What the reference has no word for goes in the API's error shape. */
-static void
-refuse_as(struct call *q, enum err e, const char *text, struct str headers)
-{
-	struct http_head *h = q->head;
-	struct buffer *b =
-	    answer_error(h->arena, e, text, h->request_id, headers, h->method == METHOD_HEAD);
-
-	stats.requests_refused++;
-	conn_put(q->conn, b);
-	buffer_drop(b);
-	conn_finish(q->conn);
 }
 
 /* ------------------------------------------------------------------ polls */
@@ -133,7 +119,7 @@ post_come(struct call *q)
 	bool good;
 
 	if (q->head->body.p && q->head->body.n > (size_t)config()->socketio_payload_max) {
-		refuse_as(q, ERR_TOO_LARGE, NULL, S(""));
+		request_refuse(q->conn, ERR_TOO_LARGE, NULL, S(""));
 		return;
 	}
 	s->holding = true;
@@ -275,9 +261,7 @@ open_for(struct call *q, bool polls)
 	struct session *s = session_new(q->engine, polls);
 
 	s->who = person_of_grant(g);
-	if (g->expires_at != 0)
-		s->who_ends_ms =
-		    loop_now(q->conn->server->loop) + (g->expires_at - (int64_t)time(NULL)) * 1000;
+	s->who_ends_ms = loop_at_unix(q->conn->server->loop, g->expires_at);
 	stats.requests_socketio++;
 	return s;
 }
@@ -349,8 +333,9 @@ handshake(struct call *q, struct str version)
 	else if (!str_eq(version, S("4")))
 		refuse(q, UNSUPPORTED_VERSION);
 	else if (!server_make_room(q->conn->server))
-		refuse_as(q, ERR_OVERLOADED, "Too many streams are open; try again shortly.",
-		    S("Retry-After: 5\r\n"));
+		/* What the reference has no word for. */
+		request_refuse(q->conn, ERR_OVERLOADED,
+		    "Too many streams are open; try again shortly.", S("Retry-After: 5\r\n"));
 	else if (q->websocket)
 		open_websocket(q);
 	else

@@ -15,12 +15,12 @@
 #include <millrace/config.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
+#include <millrace/move.h>
 #include <millrace/process.h>
 
 #include "conn.h"
 #include "engine.h"
 #include "handover.h"
-#include <millrace/move.h>
 
 #define LISTEN_FD 3
 #define SUCCESSOR_MS 20000
@@ -99,7 +99,7 @@ let_go(struct server *s)
 		if (c->moving)
 			conn_close(c);
 	}
-	say_how_many("handed over", n);
+	move_log("handed over", n);
 	handover_close(s);
 	server_stop(s);
 }

@@ -40,12 +40,12 @@ help(void)
 	       "\n"
 	       "Millrace's streaming daemon: holds every connection that waits, that is event\n"
 	       "streams, WebSockets, Socket.IO and replies that take long, and feeds them from\n"
-	       "the event log in PostgreSQL. It takes its listening socket by systemd's protocol "
-	       "(descriptor 3);\n"
-	       "only nginx may reach that socket, since who connects is believed.\n"
+	       "the event log in PostgreSQL. It takes its listening socket by systemd's protocol\n"
+	       "(descriptor 3); only nginx may reach that socket, since who connects is believed.\n"
 	       "A new process takes everything over from the one that runs: millracectl streamd\n"
 	       "handover starts one. SIGTERM ends all streams resumably, and then us, within 5\n"
-	       "seconds.\n");
+	       "seconds.\n"
+	       "\n");
 	config_help(stdout);
 }
 
@@ -54,17 +54,16 @@ options(int argc, char **argv)
 {
 	if (argc == 1)
 		return;
-	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		help();
-	else if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		exit(0);
+	}
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		puts("millrace-streamd " MILLRACE_VERSION);
-	else
-		fprintf(
-		    stderr, "millrace-streamd: unknown arguments. Try millrace-streamd --help.\n");
-	exit(argc == 2 && argv[1][0] == '-' && argv[1][1] == '-' &&
-		     (argv[1][2] == 'h' || argv[1][2] == 'v')
-		 ? 0
-		 : 2);
+		exit(0);
+	}
+	fputs("millrace-streamd: unknown arguments. Try millrace-streamd --help.\n", stderr);
+	exit(2);
 }
 
 /* As many descriptors as the system lets us have: each stream holds one. */
@@ -178,6 +177,7 @@ main(int argc, char **argv)
 	if (streamd_test_mode && streamd_test_mode(argc, argv))
 		return 0;
 	options(argc, argv);
+	log_open("streamd", LOG_INFO);
 	config_load(true, false);
 	log_open("streamd", log_level_named(config()->log_level));
 	/* Where none is passed, a predecessor may have one. */

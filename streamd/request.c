@@ -28,9 +28,8 @@ gone(struct conn *c)
 	c->head = NULL;
 }
 
-/* Answers in the error shape and ends. `headers` are lines, each with its line break, or empty. */
-static void
-refuse(struct conn *c, enum err e, const char *text, struct str headers)
+void
+request_refuse(struct conn *c, enum err e, const char *text, struct str headers)
 {
 	struct http_head *h = c->head;
 	struct buffer *b =
@@ -47,7 +46,7 @@ refuse(struct conn *c, enum err e, const char *text, struct str headers)
 static void
 due(struct conn *c)
 {
-	refuse(c, ERR_BAD_REQUEST, "The request did not arrive in time.", S(""));
+	request_refuse(c, ERR_BAD_REQUEST, "The request did not arrive in time.", S(""));
 }
 
 static void
@@ -204,18 +203,19 @@ request_go(struct conn *c)
 	const struct target *t = target_of(h->path, &rest);
 
 	if (!t)
-		refuse(c, ERR_NOT_FOUND, "There is no such stream.", S(""));
+		request_refuse(c, ERR_NOT_FOUND, "There is no such stream.", S(""));
 	else if (h->method != METHOD_GET && h->method != METHOD_HEAD &&
 		 (!t->posts || h->method == METHOD_OTHER))
-		refuse(c, ERR_METHOD_NOT_ALLOWED, NULL, S("Allow: GET, HEAD\r\n"));
+		request_refuse(c, ERR_METHOD_NOT_ALLOWED, NULL, S("Allow: GET, HEAD\r\n"));
 	else if (!grant_fits(h, t, rest, &g))
-		refuse(c, ERR_BAD_REQUEST, "This request does not come from a worker.", S(""));
+		request_refuse(
+		    c, ERR_BAD_REQUEST, "This request does not come from a worker.", S(""));
 	else if (!t->in_band && g.expires_at != 0 && g.expires_at <= time(NULL))
-		refuse(c, ERR_UNAUTHORIZED, NULL, S(""));
+		request_refuse(c, ERR_UNAUTHORIZED, NULL, S(""));
 	else if (c->server->stopping)
-		refuse(c, ERR_OVERLOADED, NULL, S("Retry-After: 1\r\n"));
+		request_refuse(c, ERR_OVERLOADED, NULL, S("Retry-After: 1\r\n"));
 	else if (!t->counts && !server_make_room(c->server))
-		refuse(c, ERR_OVERLOADED, "Too many streams are open; try again shortly.",
+		request_refuse(c, ERR_OVERLOADED, "Too many streams are open; try again shortly.",
 		    S("Retry-After: 5\r\n"));
 	else
 		t->start(c, h, &g);
@@ -234,10 +234,10 @@ request_bytes(struct conn *c, struct str bytes)
 			request_go(c);
 		return;
 	case HTTP_TOO_LARGE:
-		refuse(c, ERR_TOO_LARGE, "The request's head is too large.", S(""));
+		request_refuse(c, ERR_TOO_LARGE, "The request's head is too large.", S(""));
 		return;
 	case HTTP_BAD:
-		refuse(c, ERR_BAD_REQUEST, "This is not an HTTP request.", S(""));
+		request_refuse(c, ERR_BAD_REQUEST, "This is not an HTTP request.", S(""));
 		return;
 	}
 }

@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <time.h>
 
 #include <utlist.h>
 
@@ -150,10 +149,8 @@ token_answered(struct token_ask *ask, enum err e, const struct person *who, int6
 	if (e == ERR_OVERLOADED)
 		member_come_back(m);
 	else
-		identified(m, e == ERR_OK ? who : &nobody,
-		    expires_at == 0
-			? 0
-			: loop_now(server_of(m)->loop) + (expires_at - (int64_t)time(NULL)) * 1000);
+		identified(
+		    m, e == ERR_OK ? who : &nobody, loop_at_unix(server_of(m)->loop, expires_at));
 }
 
 struct connect_in {

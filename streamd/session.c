@@ -231,12 +231,6 @@ session_take(struct session *s, enum packet_type type, bool binary, struct str d
 /* ---------------------------------------------------------------- timing */
 
 static int64_t
-sooner(int64_t a, int64_t b)
-{
-	return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
-static int64_t
 due_ms(const struct session *s)
 {
 	const struct engine_app *app = s->engine->app;
@@ -322,12 +316,8 @@ session_add(struct engine *e, const char *name, bool polls)
 struct session *
 session_new(struct engine *e, bool polls)
 {
-	unsigned char bytes[SID_LEN / 4 * 3];
-	struct session *s;
+	struct session *s = session_add(e, random_text(e->out, SID_BYTES).p, polls);
 
-	random_bytes(bytes, sizeof(bytes));
-	s = session_add(
-	    e, base64url(e->out, (struct str){ (char *)bytes, sizeof(bytes) }).p, polls);
 	arena_reset(e->out);
 	return s;
 }

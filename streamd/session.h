@@ -15,7 +15,8 @@
 #include "server.h"
 #include "ws.h"
 
-#define SID_LEN 20
+#define SID_BYTES 15
+#define SID_LEN 20 /* in base64url */
 
 struct session;
 

@@ -162,10 +162,8 @@ void
 sio_new_id(struct sio_socket *s)
 {
 	struct arena *a = arena_new();
-	unsigned char bytes[SID_LEN / 4 * 3];
 
-	random_bytes(bytes, sizeof(bytes));
-	memcpy(s->id, base64url(a, (struct str){ (char *)bytes, sizeof(bytes) }).p, SID_LEN);
+	memcpy(s->id, random_text(a, SID_BYTES).p, SID_LEN);
 	arena_free(a);
 }
 
@@ -388,12 +386,6 @@ drained(struct session *session)
 	if (app_of(c)->drained)
 		DL_FOREACH (c->sockets, s)
 			app_of(c)->drained(s);
-}
-
-static int64_t
-sooner(int64_t a, int64_t b)
-{
-	return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
 static int64_t

@@ -51,6 +51,7 @@ struct sio_app {
 /* For engine_new, whose `upper` is a struct sio_app. */
 extern const struct engine_app socketio_app;
 
+/* Whose it is; never NULL while the socket is there. */
 struct session *sio_session(const struct sio_socket *s);
 /* "/admin". */
 struct str sio_namespace(const struct sio_socket *s);

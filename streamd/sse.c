@@ -1,5 +1,3 @@
-#include <time.h>
-
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 
@@ -170,9 +168,7 @@ sse_start(struct conn *c, struct http_head *h, const struct grant *g)
 
 	stats.requests_sse++;
 	stats.connections_sse++;
-	c->ends_ms = g->expires_at == 0
-			 ? 0
-			 : loop_now(c->server->loop) + (g->expires_at - (int64_t)time(NULL)) * 1000;
+	c->ends_ms = loop_at_unix(c->server->loop, g->expires_at);
 	put_head(c, h, g);
 	conn_become(c, &sse_kind);
 	if (head) {

@@ -29,7 +29,6 @@ struct subscription {
 	struct trend *trend; /* NULL: events as they come */
 	int64_t since; /* while it is asked for: go on after this; -1: from now on */
 	bool first_form; /* the grant's own */
-	bool checking; /* the question is whether it may stay */
 	uint16_t topic_len;
 	char topic[]; /* as the client says it; NUL-terminated */
 };
@@ -57,7 +56,7 @@ void subscriptions_check(struct channel *c);
 void subscription_save(const struct subscription *s, struct buf *out, bool first);
 void subscription_restore(struct channel *c, json_object *from);
 
-/* Tells the client what is wrong; code as in contract 1. `topic` may be absent. */
+/* Tells the client what is wrong; code is UNAUTHORIZED, INVALID_TOPIC, BAD_REQUEST or OVERLOADED. `topic` may be absent. */
 void channel_error(struct channel *c, const char *code, const char *text, struct str topic);
 
 /* What a trend is of; from the client's params. */

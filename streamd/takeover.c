@@ -2,12 +2,12 @@
 
 #include <millrace/json.h>
 #include <millrace/log.h>
+#include <millrace/move.h>
 
 #include "channel.h"
 #include "conn.h"
 #include "engine.h"
 #include "handover.h"
-#include <millrace/move.h>
 #include "poll.h"
 #include "reply.h"
 #include "request.h"
@@ -120,7 +120,7 @@ takeover(struct server *s, int *listener)
 		server_drop_all(s);
 		engine_drop_all(s->engine);
 	} else {
-		say_how_many("taken over", n);
+		move_log("taken over", n);
 	}
 	arena_free(a);
 	close(socket);

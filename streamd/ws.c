@@ -7,9 +7,9 @@
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 
-#include "answer.h"
 #include "deflate.h"
 #include "http.h"
+#include "request.h"
 #include "stats.h"
 #include "ws.h"
 #include "ws_in.h"
@@ -218,12 +218,6 @@ bytes_came(struct conn *c, struct str bytes)
 
 /* --------------------------------------------------------- being there */
 
-static int64_t
-sooner(int64_t a, int64_t b)
-{
-	return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
 /* The next ping, or the end of the patience after one. */
 static int64_t
 watch_ms(const struct ws *w)
@@ -380,7 +374,6 @@ handshake_is_good(struct conn *c, struct http_head *h)
 	struct str headers = S("");
 	const char *why = NULL;
 	enum err e = ERR_BAD_REQUEST;
-	struct buffer *b;
 
 	if (!h->wants_upgrade || h->method != METHOD_GET) {
 		why = "This is for WebSockets: the request must ask for the upgrade.";
@@ -394,11 +387,7 @@ handshake_is_good(struct conn *c, struct http_head *h)
 	}
 	if (!why)
 		return true;
-	stats.requests_refused++;
-	b = answer_error(h->arena, e, why, h->request_id, headers, h->method == METHOD_HEAD);
-	conn_put(c, b);
-	buffer_drop(b);
-	conn_finish(c);
+	request_refuse(c, e, why, headers);
 	return false;
 }
 

@@ -1,4 +1,4 @@
-/* Client addresses, as limits count them. */
+/* Addresses: of clients, as limits count them, and of mail. */
 #ifndef MILLRACE_ADDRESS_H
 #define MILLRACE_ADDRESS_H
 
@@ -10,5 +10,9 @@
  * anything else, such as "unix:".
  */
 struct str address_network(struct arena *a, struct str address);
+
+/* local@domain in UTF-8, of 254 bytes at most, without spaces, control characters, or what would have to be quoted (RFC 5321, 4.1.2):
+   enough to tell a mistake; only a mail proves an address. */
+bool address_is_email(struct str s);
 
 #endif

@@ -13,7 +13,7 @@
 
 struct arena;
 
-/* malloc, realloc that never return NULL: they abort with a log line. The caller frees. */
+/* malloc, realloc, strdup that never return NULL: they abort instead. The caller frees. What xmalloc gives is not zeroed. */
 void *xmalloc(size_t len);
 void *xrealloc(void *p, size_t len);
 char *xstrdup(const char *z);

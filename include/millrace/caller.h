@@ -25,4 +25,9 @@ MUST_CHECK enum err caller_by_session(struct str token, struct caller *out);
 MUST_CHECK enum err caller_by_token(
     struct arena *a, struct str token, struct caller *out, const char **wanted);
 
+/* A key that nobody has: "mr_" and 32 random bytes in base64url. What is stored of it is its SHA-256. NUL-terminated, the arena's. */
+struct str api_key_new(struct arena *a);
+/* Its first characters, for telling keys apart: "mr_Ab3dE…"; the arena's. */
+struct str api_key_shown(struct arena *a, struct str key);
+
 #endif

@@ -15,6 +15,7 @@ const char *db_conninfo(struct arena *a, const char *role, const char *applicati
 
 /* Connects lazily: the first db_ask connects. Never NULL. The caller frees it with db_close. */
 struct db *db_open(const char *role, const char *application);
+/* NULL is ignored. */
 void db_close(struct db *db);
 
 /*
@@ -40,12 +41,14 @@ int db_check_queries(struct db *db);
 
 /* A pool of `n` connections for threads: db_pool_take waits for a free one. */
 struct db_pool;
+/* It lives as long as the process. */
 struct db_pool *db_pool_new(const char *role, const char *application, int n);
 struct db *db_pool_take(struct db_pool *pool);
+/* Back to the pool, where it was taken from. */
 void db_pool_give(struct db_pool *pool, struct db *db);
 
 /* Waits until the database answers and stands at our migration; tries again, with a log line, for as long as it takes, or until
-   `stop` (may be NULL) returns true; false then. A process that is newer than its database must not serve (DESIGN: data, rules); an
+   `stop` (may be NULL) returns true; false then. A process that is newer than its database must not serve; an
    older one may, since migrations expand first. */
 bool db_wait_current(struct db *db, bool (*stop)(void));
 

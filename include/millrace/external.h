@@ -1,7 +1,9 @@
 /*
  * Tokens that somebody else has issued: Clerk's session tokens and Supabase's JWTs (RFC 7519). The issuer chooses the verifier, and the
- * key, found by `kid`, pins the algorithm: what the token says of it must agree and decides nothing. Keys are JWKs (RFC 7517)
- * that the runner fetches and workers read from the database; nothing here blocks or talks to anyone. One thread at a time.
+ * key, found by `kid`, pins the algorithm: what the token says of it must agree and decides nothing. What claims mean is by the issuers'
+ * own words: Clerk's "Manual JWT verification", Supabase's "JSON Web Token (JWT)", Google's "OpenID Connect", Microsoft's "ID token claims
+ * reference". Keys are JWKs (RFC 7517) that the runner fetches and workers read from the database; nothing here blocks or talks to
+ * anyone. One thread at a time.
  */
 #ifndef MILLRACE_EXTERNAL_H
 #define MILLRACE_EXTERNAL_H
@@ -20,7 +22,7 @@ struct jwk {
 };
 
 /*
- * An RSA key of 2048 to 8192 bits or a P-256 key, for signatures, with a kid of 1 to 200 bytes; strs are the arena's. ERR_BAD_REQUEST
+ * A JWK (RFC 7517, 7518) that is an RSA key of 2048 to 8192 bits or a P-256 key, for signatures, with a kid of 1 to 200 bytes; strs are the arena's. ERR_BAD_REQUEST
  * for anything else, also for one that holds its private part.
  */
 MUST_CHECK enum err jwk_parse(struct arena *a, json_object *o, struct jwk *out);

@@ -129,7 +129,7 @@ MUST_CHECK bool text_field(struct arena *a, const struct field *fields, size_t n
 void fields_missing(
     const struct field *fields, size_t n, const void *into, struct problems *problems);
 
-/* A table's JSON Schema (OpenAPI 3.1) into b. `camel`: names as clients of camelCase contracts write them. */
+/* A table's JSON Schema (OpenAPI 3.1) into b. `camel`: names in camelCase, as most of the routes document them. */
 void fields_schema(struct buf *b, const struct field *fields, size_t n, bool camel);
 
 /* One field's. */

@@ -1,6 +1,7 @@
 /*
  * One JSON object a line on standard error: {"time","level","role","pid","msg", …}. Values are escaped, so nothing from
- * outside can forge a line. Secrets and tokens are never given to it. Each line is one write(2).
+ * outside can forge a line. Secrets and tokens are never given to it. Each line is one write(2). Of a command that a person
+ * runs: "role: msg (name value, …)" instead.
  */
 #ifndef MILLRACE_LOG_H
 #define MILLRACE_LOG_H
@@ -11,6 +12,9 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 /* Names the process in every line ("chat", "streamd", "runner"); `role` must live as long as the process. */
 void log_open(const char *role, enum log_level least);
+/* From here on lines are for a person. */
+void log_plainly(void);
+/* Would a line of that level be written? For what is costly to put together. */
 bool log_wants(enum log_level level);
 /* The level of a MILLRACE_LOG_LEVEL; ends the process where it is none. */
 enum log_level log_level_named(const char *name);

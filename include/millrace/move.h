@@ -8,18 +8,19 @@
 #define MOVE_VERSION 1
 #define MOVE_FRAME_MAX ((size_t)64 * 1024 * 1024)
 
-/* Sends a frame, with `fd` where that is not -1; false where the other side is gone or does not take it in time. Blocks. */
+/* Sends a frame, with `fd` (which stays the caller's) where that is not -1; false where it is too long, or the other side is gone or
+   does not take it in time (move_patience). Blocks. */
 bool move_send(int socket, struct str text, int fd);
-/* Receives one; *fd is -1 where none came. The text is the arena's. */
+/* Receives one, in the same way. The text is the arena's; *fd is the caller's to close, and -1 where none came. */
 bool move_receive(int socket, struct arena *a, struct str *text, int *fd);
 /* Where a streamd listens for its successor and for millracectl, in config()->runtime_dir; the arena's. NULL where that would be longer than
    a socket's path may be. */
 const char *move_path(struct arena *a);
 /* A connection to it; -1 where nobody listens. The caller closes it. */
 int move_connect(void);
-/* A log line. */
-void say_how_many(const char *what, size_t n);
-/* Both directions give up after so long; 5 s for what move_connect gives. */
+/* Logs `what` with its number of connections. */
+void move_log(const char *what, size_t n);
+/* Sending and receiving each give up after so long; 5 s for what move_connect gives. */
 void move_patience(int socket, int seconds);
 
 #endif

@@ -27,12 +27,14 @@ struct pipe_statement {
 	int n_args;
 };
 
-/* Starts connecting as `role`. `notify` (may be NULL) gets NOTIFY payloads, `up` (may be NULL) is called after each connect
+/* Starts connecting as `role` ("millrace_api" …); never NULL, the caller closes it with pipe_close. `notify` (may be NULL) gets NOTIFY payloads, `up` (may be NULL) is called after each connect
    when the connection can be used: where LISTEN belongs. */
 struct pipe *pipe_open(struct loop *l, const char *role, const char *application,
     void (*notify)(void *arg, struct str channel, struct str payload), void (*up)(void *arg),
     void *arg);
+/* Fails what is in flight, and gives everything back; before the loop. */
 void pipe_close(struct pipe *p);
+/* Can units be sent now? */
 bool pipe_is_up(const struct pipe *p);
 /* Units sent and not yet answered. */
 size_t pipe_in_flight(const struct pipe *p);

@@ -25,7 +25,7 @@ struct str seal_canary_label(struct arena *a);
 /* Seals `value` under `label` to SEAL_KEY_BYTES of public key; the arena's. */
 struct str seal(struct arena *a, const void *public_key, struct str label, struct str value);
 
-/* Hexadecimal digits as bytes, the arena's; false where they are none. */
+/* Hexadecimal digits as bytes (RFC 4648, section 8; either case), the arena's; false where they are none. */
 bool hex_decode(struct arena *a, struct str hex, struct str *out);
 
 #endif

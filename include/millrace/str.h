@@ -38,6 +38,7 @@ str_from(const char *z)
 	return (struct str){ z, z ? strlen(z) : 0 };
 }
 
+/* Byte for byte; absent is equal to empty. */
 static inline bool
 str_eq(struct str a, struct str b)
 {
@@ -46,6 +47,7 @@ str_eq(struct str a, struct str b)
 
 /* ASCII case is ignored; for header names and the like. */
 bool str_eq_nocase(struct str a, struct str b);
+/* Byte for byte. */
 bool str_starts(struct str s, struct str prefix);
 /* The same str without spaces and tabs at both ends. */
 struct str str_trim(struct str s);
@@ -60,6 +62,7 @@ size_t str_chars(struct str s);
 /* Takes any letter case; false where s is not 8-4-4-4-12 hexadecimal digits. */
 bool uuid_parse(struct str s, struct uuid *out);
 
+/* Its text, which is *u's; absent where *u is. */
 static inline struct str
 uuid_str(const struct uuid *u)
 {

@@ -28,6 +28,7 @@ struct chat {
 	struct str before_calls; /* the text of that round */
 };
 
+/* Adds a message to those that the model is given. Its texts are the job's arena's. */
 void chat_add(struct chat *c, struct message m);
 /* The calls of a round that now have outputs, and the text before them, as messages. */
 void chat_add_round(struct chat *c, struct str text, const struct tool_call *calls, size_t n);

@@ -26,12 +26,9 @@ static const struct field mail_fields[] = {
 static struct str
 message_id(struct job *j)
 {
-	struct sha256 *h = sha256_new(j->a);
+	struct str digest = sha256(j->a, uuid_str(&j->run));
 	struct buf b = { .a = j->a };
-	struct str digest;
 
-	sha256_add(h, uuid_str(&j->run));
-	digest = sha256_end(h);
 	for (size_t i = 0; i < 16; i++)
 		buf_printf(&b, "%02x", (unsigned char)digest.p[i]);
 	return buf_str(&b);
@@ -40,14 +37,9 @@ message_id(struct job *j)
 static struct str
 new_token(struct job *j, struct str *hash)
 {
-	struct sha256 *h = sha256_new(j->a);
-	char bytes[TOKEN_LEN];
-	struct str token;
+	struct str token = random_text(j->a, TOKEN_LEN);
 
-	random_bytes(bytes, sizeof(bytes));
-	token = base64url(j->a, (struct str){ bytes, sizeof(bytes) });
-	sha256_add(h, token);
-	*hash = sha256_end(h);
+	*hash = sha256(j->a, token);
 	return token;
 }
 

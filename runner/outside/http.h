@@ -41,9 +41,11 @@ struct http_post {
 	char error[256]; /* curl's words, for the log */
 };
 
+/* Once, before any thread makes a request. Ends the process where the system's certificates cannot be read. */
 void http_init(void);
 /* Makes a CURL handle trust whom all others trust. */
 void http_trust(void *easy);
+/* Makes the request and fills in p's second half. Only HTTP_DONE says that `status` and what was taken are the whole reply. */
 enum http_end http_post(struct job *j, struct arena *a, struct http_post *p);
 
 /*

@@ -24,6 +24,7 @@ struct sse {
 /* Called for each event; `type` is "message" where none was given. False ends the parsing. */
 typedef bool sse_event(void *arg, struct str type, struct str data);
 
+/* `max` is what is kept of it at most, in bytes. The caller frees it with sse_free. */
 void sse_init(struct sse *s, size_t max);
 void sse_free(struct sse *s);
 /* False where `event` said so, or where a line or an event is longer than max. */

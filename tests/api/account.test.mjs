@@ -1,4 +1,4 @@
-/* Accounts as contract 4 has them: dao, manager, erasure, and the export of all that is held. */
+/* Accounts under /api/v1: dao, manager, erasure, and the export of all that is held. */
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";

@@ -171,7 +171,7 @@ test("the runner signs the chain; the key is printed, and the workers have nothi
 	assert.match(await verify("--public-key", key, "--checkpoint", last), /holds/);
 	assert.match(await verify("--public-key", randomBytes(32).toString("base64")), /broken at checkpoint 1 .*: it is signed by another key/);
 	assert.match(await verify("--checkpoint", last.replace(/.$/, (c) => c === "0" ? "1" : "0")), /which you kept, is not there/);
-	assert.equal(await until(signs, "the runner's word", WAIT), "1");
+	await until(async () => await signs() === "1", "the runner's word", WAIT);
 	const secret = readFileSync(join(millrace.dir, "audit.key"), "utf8").trim();
 	assert.equal(await millrace.grepLogs(secret), "");
 	for (const role of ["millrace_api", "millrace_stream"])

@@ -1,6 +1,6 @@
 /*
  * Contract 4's cookies in a real browser, over real TLS: what it keeps, what its scripts see, what a page may do with them and what one
- * of another origin may not. axios is the front end's own build for browsers, with the settings of the contract.
+ * of another origin may not. axios is the front end's own build for browsers, set up as front ends do it.
  */
 import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
@@ -185,7 +185,7 @@ test("session fixation: cookies that were planted before the login are worth not
 	assert.equal((await call(thief.page, "GET", "/api/v1/admin/user")).json.id, thief.user.id, "the thief is who they were");
 });
 
-test("axios in the browser with contract 4's settings: login, change, export, logout", async () => {
+test("axios in the browser, as a front end sets it up: login, change, export, logout", async () => {
 	const user = await register(millrace.api);
 	const page = await ownPage(browser, millrace.url);
 	await page.addScriptTag({ path: AXIOS });

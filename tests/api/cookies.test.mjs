@@ -165,7 +165,7 @@ test("a page of another origin may neither read nor send cookies along", async (
 	assert.match(preflight.headers["access-control-allow-headers"], /X-CSRF-Token/i);
 });
 
-/* As contract 4's front end is set up. A browser's script reads the cookie; here an interceptor does that with axios' own names. */
+/* As a front end is set up. A browser's script reads the cookie; here an interceptor does that with axios' own names. */
 function frontEnd() {
 	const jar = new CookieJar();
 	const Agent = createCookieAgent(https.Agent);
@@ -181,7 +181,7 @@ function frontEnd() {
 	return { client, jar };
 }
 
-test("axios with contract 4's settings: login, change, export, logout", async () => {
+test("axios as a front end sets it up: login, change, export, logout", async () => {
 	const user = await register(api);
 	const { client, jar } = frontEnd();
 	assert.equal((await client.post("/auth/login", { username: user.username, password: PASSWORD })).status, 200);

@@ -10,6 +10,8 @@ let millrace, api;
 before(async () => { millrace = await shared(); ({ api } = millrace); });
 
 const psql = (sql) => millrace.psql(sql);
+/* What psql hears while it does this. */
+const listening = async (channel, sql) => (await millrace.dev("psql", "-X", "-A", "-t", "-c", `LISTEN ${channel}; ${sql}`)).stdout;
 const one = async (sql) => (await psql(sql)).split("\n")[0];
 const ofUser = (user) => eventsOf(millrace, `user:${user.uid}`);
 const notification = (user) => `INSERT INTO notification (owner_id, title, message) VALUES ('${user.uid}', 't', 'm')`;
@@ -141,14 +143,14 @@ test("an erasure waits for who is publishing about the user, and takes that alon
 
 test("a notification says when its event was published", async () => {
 	const user = await newUser(api);
-	const heard = await psql(`LISTEN millrace_event; ${lead(user)}`);
+	const heard = await listening("millrace_event", lead(user));
 	const at = await one(`SELECT floor(extract(epoch FROM created_at) * 1000) FROM stream_event WHERE topic = 'user:${user.uid}'`);
 	assert.ok(Math.abs(Number(at) - Date.now()) < 60000);
 	const [, payload] = heard.split(`"user:${user.uid}\n`);
 	const [seq, type, time, data] = payload.split("\n");
 	assert.deepEqual([seq, type, time], ["1", "lead_created", at]);
 	assert.deepEqual(JSON.parse(data.slice(0, data.lastIndexOf("}") + 1)), (await ofUser(user))[0].data);
-	const large = await psql(`LISTEN millrace_event; SELECT publish('user:${user.uid}', 'x', json_build_object('x', repeat('y', 7800)))`);
+	const large = await listening("millrace_event", `SELECT publish('user:${user.uid}', 'x', json_build_object('x', repeat('y', 7800)))`);
 	assert.match(large, new RegExp(`"user:${user.uid}\n2"`));
 });
 
@@ -202,7 +204,7 @@ test("topic_own: one owner, who may change; nobody takes what is another's", asy
 
 test("streamd is told whose access has changed", async () => {
 	const [user, other] = [await newUser(api), await newUser(api)];
-	const heard = async (sql) => [...(await psql(`LISTEN millrace_access; ${sql}`)).matchAll(/"millrace_access" with payload "([^"]*)"/g)].map((m) => m[1]).sort();
+	const heard = async (sql) => [...(await listening("millrace_access", sql)).matchAll(/"millrace_access" with payload "([^"]*)"/g)].map((m) => m[1]).sort();
 	const set = (what) => `UPDATE app_user SET ${what} WHERE id = '${user.uid}'`;
 	assert.deepEqual(await heard(set("role = 'admin'")), [user.uid]);
 	assert.deepEqual(await heard(set("role = 'admin', display_name = 'x'")), []);
@@ -255,7 +257,7 @@ test("trend_series: 1000 points at most, and what it does not know", async () =>
 	for (const [what, from, to, aggregation] of [["leads", "2002-01-01", "2002-01-02", "daily"], ["lead_trends", "2002-01-02", "2002-01-01", "daily"],
 		["lead_trends", "2002-01-01", "2002-01-02", "hourly"], ["lead_trends", "2002-01-01", "2002-01-02", ""], ["lead_trends", "-infinity", "infinity", "monthly"],
 		["lead_trends", "2002-01-01", "infinity", "daily"], ["lead_trends", "0044-03-15 BC", "0044-03-16 BC", "daily"], ["lead_trends'", "2002-01-01", "2002-01-02", "daily"]])
-		await assert.rejects(series(user, what.replace("'", "''"), from, to, aggregation), /ERROR:  (The series needs|There is no such series|The aggregation is)/, `${what} ${from} ${aggregation}`);
+		await assert.rejects(series(user, what.replace("'", "''"), from, to, aggregation), /^error: (The series needs|There is no such series|The aggregation is)/, `${what} ${from} ${aggregation}`);
 	await assert.rejects(psql(`SELECT trend_series('${user.uid}', false, 'lead_trends', NULL, now(), 'daily')`), /The series needs/);
 });
 

@@ -38,7 +38,7 @@ test("protected fields are ignored in both spellings", async () => {
 	assert.deepEqual(await get(user), { ...before, fontSize: 12 });
 });
 
-test("POST changes the profile, as contract 0 has it", async () => {
+test("POST changes the profile, as PATCH /api/user does", async () => {
 	const user = await newUser(api);
 	const { json } = assertStatus(await user.api.post("/api/settings", { name: "Grace", timezone: "Europe/Berlin" }), 200);
 	assert.deepEqual([json.id, json.name, json.timezone], [user.uid, "Grace", "Europe/Berlin"]);

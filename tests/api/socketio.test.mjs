@@ -11,7 +11,7 @@ import { client, closeAll, connected, hear, next } from "../js/sockets.mjs";
 let millrace, api;
 before(async () => {
 	millrace = await privateInstance("socketio", { MILLRACE_SOCKETIO_NAMESPACES: "/admin, /shop", MILLRACE_SOCKETIO_PING_MS: "1000",
-		MILLRACE_SOCKETIO_PING_TIMEOUT_MS: "3000" });
+		MILLRACE_SOCKETIO_PING_TIMEOUT_MS: "20000" });
 	({ api } = millrace);
 });
 afterEach(closeAll);

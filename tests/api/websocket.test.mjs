@@ -116,7 +116,7 @@ test("a message above 64 KiB closes with 1009, one of 64 KiB does not", async ()
 	}
 });
 
-test("notifications: contract 1's first form, and the second after a subscribe", async () => {
+test("notifications: the first form, and the second after a subscribe", async () => {
 	const user = await newUser(api), other = await newUser(api);
 	const s = await open(NOTIFICATIONS, user);
 	await notify(other, "not for you");

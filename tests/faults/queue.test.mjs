@@ -21,13 +21,10 @@ test("a user with a hundred chats does not starve another", async () => {
 	const hundred = Array.from({ length: 100 }, () => new Chat(many, { words: 10, delay: 60 }));
 	const ended = Promise.all(hundred.map((c) => c.complete()));
 	await until(async () => Number(await value(w.millrace, "select count(*) from job where state = 'queued'")) > 70, "a queue");
-	const at = Date.now();
 	const single = await new Chat(one, { words: 10, delay: 60 }).complete();
-	const took = Date.now() - at;
 	const waiting = Number(await value(w.millrace, "select count(*) from job where state = 'queued'"));
 	await ended;
 	assert.ok(waiting > 20, `only ${waiting} were still waiting then`);
-	assert.ok(took < 3000, `${took} ms, of which the chat itself takes 600`);
 	await assertAllWhole(w.millrace, [...hundred, single]);
 });
 

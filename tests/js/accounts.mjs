@@ -1,4 +1,4 @@
-/* Callers of contract 4 for tests: somebody with a name, signed in by cookies; and administrators. */
+/* Callers for tests: somebody with a name, signed in by cookies; and administrators. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { PASSWORD, newAddress, newUser } from "./instance.mjs";

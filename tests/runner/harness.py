@@ -14,8 +14,10 @@ import urllib.parse
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.append(ROOT + "/tests")
+import cluster  # noqa: E402
+
 BIN = os.environ.get("MILLRACE_DEV_BIN", os.path.join(ROOT, "build"))
-PGBIN = os.environ.get("MILLRACE_DEV_PGBIN", "/usr/lib/postgresql/15/bin")
 SAN = os.path.basename(BIN) in ("san", "tsan")
 KEY = "sk-test-0123456789"
 
@@ -38,61 +40,14 @@ def until(what, seconds=10, every=0.02):
         time.sleep(every)
 
 
-class Cluster:
-    """An initialised, migrated cluster in a directory that goes with us."""
-
+class Cluster(cluster.Cluster):
     def __init__(self):
-        self.top = tempfile.mkdtemp(prefix="millrace-runner-")
-        self.data = os.path.join(self.top, "data")
-        os.chmod(self.top, 0o755)
-        if os.getuid() == 0:
-            shutil.chown(self.top, "postgres")
-        atexit.register(self.remove)
-        self.as_server(PGBIN + "/initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8",
-                       "--locale=C.UTF-8")
-        self.start()
-        self.psql("postgres", "postgres", "-f", ROOT + "/sql/roles.sql")
-        self.psql("postgres", "postgres", "-c", "CREATE DATABASE millrace OWNER millrace_owner")
-        for name in sorted(os.listdir(ROOT + "/sql/migrations")):
-            self.psql("millrace_owner", "millrace", "-1", "-f", ROOT + "/sql/migrations/" + name)
-            self.set_version(int(name[:4]))
-
-    def as_server(self, *command):
-        """PostgreSQL refuses to run as root."""
-        if os.getuid() == 0:
-            command = ("setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups") + command
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-    def start(self):
-        self.as_server(PGBIN + "/pg_ctl", "-D", self.data, "-l", self.top + "/log", "-w", "-o",
-                       "-k %s -c listen_addresses='' -c full_page_writes=off" % self.top, "start")
-
-    def stop(self, mode="fast"):
-        self.as_server(PGBIN + "/pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
-
-    def remove(self):
-        try:
-            self.stop("immediate")
-        except subprocess.CalledProcessError:
-            pass
-        shutil.rmtree(self.top, ignore_errors=True)
-
-    def psql(self, role, db, *args, input=None):
-        done = subprocess.run(["psql", "-h", self.top, "-U", role, "-d", db, "-v", "ON_ERROR_STOP=1", "-AtqX", *args],
-                              capture_output=True, text=True, input=input or "")
-        if done.returncode:
-            raise AssertionError("psql: " + done.stderr)
-        return done.stdout.strip()
-
-    def sql(self, text, role="millrace_owner"):
-        return self.psql(role, "millrace", input=text)
+        super().__init__("runner", "-c full_page_writes=off")
+        self.set_version(self.latest)
 
     def rows(self, text):
         """Rows as dicts."""
         return json.loads(self.sql("SELECT coalesce(json_agg(q), '[]') FROM (%s) q" % text, "postgres") or "[]")
-
-    def set_version(self, version):
-        self.sql("DELETE FROM migration; INSERT INTO migration VALUES (%d, 'test', '')" % version)
 
 
 class Standin:
@@ -127,9 +82,9 @@ class Runner:
         atexit.register(self.kill)
 
     def start(self, wait=True):
+        n = self.said().count('"ready"')
         self.process = subprocess.Popen([os.path.join(BIN, "millrace-runner")], env=self.env, stderr=self.log, stdin=subprocess.DEVNULL)
         if wait:
-            n = self.said().count('"ready"')
             until(lambda: self.said().count('"ready"') > n or self.process.poll() is not None, 15)
             assert self.process.poll() is None, self.said()
         return self

@@ -5,7 +5,6 @@ import base64
 import json
 import os
 import resource
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,63 +14,23 @@ import time
 import uuid
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.append(ROOT + "/tests")
+import cluster  # noqa: E402
+
 BIN = os.environ.get("MILLRACE_DEV_BIN", os.path.join(ROOT, "build"))
-PGBIN = os.environ.get("MILLRACE_DEV_PGBIN", "/usr/lib/postgresql/15/bin")
 USER = "0198c0de-0000-7000-8000-000000000001"
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
-class Cluster:
-    """An initialised, migrated cluster in a directory that goes with us."""
-
+class Cluster(cluster.Cluster):
     def __init__(self):
-        self.top = tempfile.mkdtemp(prefix="millrace-streamd-")
-        self.data = os.path.join(self.top, "data")
-        os.chmod(self.top, 0o755)
-        if os.getuid() == 0:
-            shutil.chown(self.top, "postgres")
-        atexit.register(self.remove)
-        self.as_server(PGBIN + "/initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--no-sync", "-E", "UTF8",
-                       "--locale=C.UTF-8")
-        self.start()
-        self.psql("postgres", "postgres", "-f", ROOT + "/sql/roles.sql")
-        self.psql("postgres", "postgres", "-c", "CREATE DATABASE millrace OWNER millrace_owner")
-        migrations = sorted(os.listdir(ROOT + "/sql/migrations"))
-        for name in migrations:
-            self.psql("millrace_owner", "millrace", "-1", "-f", ROOT + "/sql/migrations/" + name)
-        self.latest = int(migrations[-1][:4])
+        super().__init__("streamd", "-c fsync=off -c wal_writer_delay=10s")
         self.psql("millrace_owner", "millrace", "-c", "INSERT INTO app_user (id, display_name) VALUES ('%s', 'Test')" % USER)
 
-    def as_server(self, *command):
-        """PostgreSQL refuses to run as root."""
-        if os.getuid() == 0:
-            command = ("setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups") + command
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
-
-    def start(self):
-        self.as_server(PGBIN + "/pg_ctl", "-D", self.data, "-l", self.top + "/log", "-w", "-o",
-                       "-k %s -c listen_addresses='' -c fsync=off -c wal_writer_delay=10s" % self.top, "start")
-
-    def stop(self, mode="fast"):
-        self.as_server(PGBIN + "/pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
-
-    def remove(self):
-        try:
-            self.stop("immediate")
-        except subprocess.CalledProcessError:
-            pass
-        shutil.rmtree(self.top, ignore_errors=True)
-
-    def psql(self, role, db, *args):
-        return subprocess.run(["psql", "-h", self.top, "-U", role, "-d", db, "-v", "ON_ERROR_STOP=1", "-Atq", *args],
-                              check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.strip()
-
     def sql(self, text, role="millrace_runner"):
+        """All of it in one transaction."""
         return self.psql(role, "millrace", "-c", text)
-
-    def set_version(self, version):
-        self.sql("DELETE FROM migration; INSERT INTO migration VALUES (%d, 'test', '')" % version, "millrace_owner")
 
     def publish(self, topic, type, data):
         return int(self.sql("SELECT publish('%s', '%s', %s)" % (topic, type, quoted(json.dumps(data)))))
@@ -210,25 +169,50 @@ class Streamd:
         return self.request("/_stream/reply/" + run, make_grant(run, method=method, **grant), method)
 
 
-class Channel:
-    """A WebSocket of contract 1, as nginx hands it over: `messages` are what came. Frames of the server are whole and unmasked."""
+class Peer:
+    """The client's side of a connection; `closed` after it ended. take(data) is called with what comes."""
+
+    def __init__(self, s):
+        self.s = s
+        self.raw = b""
+        self.closed = False
+
+    def pump(self, seconds=0.0):
+        """Takes in what comes within so long, or until the end."""
+        end = time.time() + seconds
+        while not self.closed:
+            self.s.settimeout(max(end - time.time(), 0.0001))
+            try:
+                data = self.s.recv(1 << 20)
+            except (TimeoutError, socket.timeout, BlockingIOError):
+                return self
+            except ConnectionResetError:
+                data = b""
+            if data:
+                self.take(data)
+            else:
+                self.closed = True
+                self.s.close()
+        return self
+
+
+class Channel(Peer):
+    """A WebSocket of a channel, as nginx hands it over: `messages` are what came. Frames of the server are whole and unmasked."""
 
     def __init__(self, d, topic, after=0, channel="notifications", **grant):
         grant.setdefault("user", topic.partition(":")[2])
         head = request_bytes("/_stream/ws/" + channel, make_grant(new_run(), topic=topic, after=after, headers=[], **grant)).decode()
-        self.s = d.connect()
+        super().__init__(d.connect())
         self.s.sendall(head.replace("Connection: close", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==").encode())
-        self.raw = b""
         self.messages = []
         self.close_code = self.close_reason = None
-        self.closed = False
         while b"\r\n\r\n" not in self.raw:
             self.raw += self.s.recv(4096)
         reply, _, self.raw = self.raw.partition(b"\r\n\r\n")
         assert reply.startswith(b"HTTP/1.1 101 "), reply
         assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in reply, reply
-        self.take_all()  # frames may come in one piece with the reply
+        self.take(b"")  # frames may come in one piece with the reply
 
     def frame(self, text, opcode=1):
         data = text.encode()
@@ -246,24 +230,8 @@ class Channel:
     def say(self, message):
         self.send(self.frame(json.dumps(message)))
 
-    def pump(self, seconds=0.0):
-        end = time.time() + seconds
-        while not self.closed:
-            self.s.settimeout(max(end - time.time(), 0.0001))
-            try:
-                data = self.s.recv(1 << 20)
-            except (TimeoutError, socket.timeout, BlockingIOError):
-                return self
-            except ConnectionResetError:
-                data = b""
-            if not data:
-                self.closed = True
-                return self
-            self.raw += data
-            self.take_all()
-        return self
-
-    def take_all(self):
+    def take(self, data):
+        self.raw += data
         while self.one():
             pass
 
@@ -339,19 +307,17 @@ def parse_reply(raw):
     return int(lines[0].split()[1]), headers, body
 
 
-class Stream:
-    """An SSE stream over chunked encoding. `events` are (id, type, data text); `clean` after its last chunk came, `closed`
-    after the connection ended."""
+class Stream(Peer):
+    """An SSE stream over chunked encoding. `events` are (id, type, data text); `clean` after its last chunk came."""
 
     def __init__(self, s):
-        self.s = s
-        self.raw = b""
+        super().__init__(s)
         self.text = b""
         self.head = None
         self.events = []
         self.pings = 0
         self.lines = []
-        self.clean = self.closed = False
+        self.clean = False
 
     def take(self, data):
         self.raw += data
@@ -388,25 +354,6 @@ class Stream:
         id, event, data = block.split("\n")
         assert event.startswith("event: ") and data.startswith("data: "), block[:200]
         self.events.append((int(id[4:]), event[7:], data[6:]))
-
-    def pump(self, seconds=0.0):
-        """Takes in what comes within so long, or until the end."""
-        end = time.time() + seconds
-        while not self.closed:
-            left = end - time.time()
-            self.s.settimeout(max(left, 0.0001))
-            try:
-                data = self.s.recv(1 << 20)
-            except (TimeoutError, socket.timeout, BlockingIOError):
-                return self
-            except ConnectionResetError:
-                data = b""
-            if not data:
-                self.closed = True
-                self.s.close()
-            else:
-                self.take(data)
-        return self
 
     def until(self, done, seconds=10):
         end = time.time() + seconds

@@ -1,7 +1,28 @@
-/* lib/address.c: whom an address counts for. */
+/* lib/address.c: whom an address counts for, and what one of mail looks like. */
 #include <millrace/address.h>
 
 #include "test.h"
+
+static void
+emails(struct arena *a)
+{
+	static const char *const good_ones[] = { "a@b", "ada.l+x@mail.example.com",
+		"gr\xc3\xbc\xc3\x9f@example.org" };
+	static const char *const bad_ones[] = { "", "@", "a@", "@b", "a@b@c", "a b@c", "a@.b",
+		"a@b.", "a(b)@c", "a\x7f@b", "a@b\n", "\xff@b" };
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(good_ones) / sizeof(*good_ones); i++)
+		EACH(good, address_is_email(str_from(good_ones[i])), "%s", good_ones[i]);
+	EACH(good, address_is_email(arena_printf(a, "a@%0252d", 1)), "254 bytes");
+	CHECK("an e-mail address", good);
+	good = true;
+	for (size_t i = 0; i < sizeof(bad_ones) / sizeof(*bad_ones); i++)
+		EACH(good, !address_is_email(str_from(bad_ones[i])), "%s", bad_ones[i]);
+	EACH(good, !address_is_email(arena_printf(a, "a@%0253d", 1)), "255 bytes");
+	EACH(good, !address_is_email(arena_printf(a, "%065d@b", 1)), "65 before the @");
+	CHECK("what is no e-mail address", good);
+}
 
 int
 main(void)
@@ -35,6 +56,7 @@ main(void)
 	EACH(good, !address_network(a, S("1.2.3.4\0x")).p, "a NUL byte");
 	EACH(good, !address_network(a, (struct str){ NULL, 0 }).p, "nothing");
 	CHECK("what is no address counts for nobody", good);
+	emails(a);
 	arena_free(a);
 	return test_end();
 }

@@ -1,3 +1,7 @@
+-- name: account_is_admin
+-- row: admin bool
+SELECT caller_is_admin() AS admin;
+
 -- `made`: somebody else's account, by an administrator; else the caller's own, completed.
 -- name: account_make
 -- args: username text, password_hash text, email text, display_name text, timezone text, role text
