@@ -57,6 +57,8 @@ struct question {
 	struct ask *ask;
 	struct token_ask *token;
 	struct person who; /* of a token, or of somebody who is looked at again */
+	bool enters; /* somebody who has just come … */
+	struct person *entering; /* … and has not gone meanwhile */
 	int64_t expires_at;
 	int64_t after;
 	uint64_t changes;
@@ -359,6 +361,9 @@ token_hash(const struct person *p)
 void
 person_leave(struct access *a, struct person *p)
 {
+	if (p->question)
+		p->question->entering = NULL;
+	p->question = NULL;
 	if (!p->prev)
 		return;
 	if (a->next == p)
@@ -412,6 +417,30 @@ is_same(const struct person *a, const struct person *b)
 
 /* Each may go while it is told, and others with it: whoever goes is passed over (person_leave). */
 static void
+tell_all(struct access *a, const struct person *who, bool alive, bool analytics)
+{
+	for (struct person *p = a->persons; p; p = a->next) {
+		a->next = p->next;
+		if (!is_same(p, who))
+			continue;
+		p->analytics = analytics;
+		p->changed(p, !alive);
+	}
+	a->next = NULL;
+}
+
+/* Who has just come is told only of what is not as it was taken to be: else many of one session would all be told of each. */
+static void
+tell_entering(struct person *p, bool alive, bool analytics)
+{
+	p->question = NULL;
+	if (alive && p->analytics == analytics)
+		return;
+	p->analytics = analytics;
+	p->changed(p, !alive);
+}
+
+static void
 person_answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
 {
 	struct question *q = arg;
@@ -423,34 +452,35 @@ person_answered(void *arg, enum err e, int failed, struct str text, PGresult **r
 	if (e == ERR_OK && n == 1 && PQntuples(res[0]) == 1) {
 		alive = str_eq(sql_get(res[0], 0, 0), S("t"));
 		analytics = str_eq(sql_get(res[0], 0, 1), S("t"));
-		for (struct person *p = a->persons; p; p = a->next) {
-			a->next = p->next;
-			if (!is_same(p, &q->who))
-				continue;
-			p->analytics = analytics;
-			p->changed(p, !alive);
-		}
-		a->next = NULL;
+		if (!q->enters)
+			tell_all(a, &q->who, alive, analytics);
+		else if (q->entering)
+			tell_entering(q->entering, alive, analytics);
 	} else {
 		a->doubts = true;
+		if (q->entering)
+			q->entering->question = NULL;
 	}
 	question_free(q);
 }
 
+/* `entering`: for the one who has just come, not (NULL) for all who came by the same. */
 static void
-look_again(struct access *a, const struct person *p)
+look_again(struct access *a, const struct person *p, struct person *entering)
 {
 	struct question *q = xmalloc(sizeof(*q));
 	enum err e;
 
-	*q = (struct question){ .access = a, .who = *p };
+	*q = (struct question){
+		.access = a, .who = *p, .enters = entering != NULL, .entering = entering
+	};
+	if (entering)
+		entering->question = q;
 	e = pipe_stream_person(reader_pipe(a->reader), a->scratch, person_answered, q, p->user,
 	    p->session, p->key, token_hash(p));
 	arena_reset(a->scratch);
-	if (e != ERR_OK) {
-		a->doubts = true;
-		question_free(q);
-	}
+	if (e != ERR_OK)
+		person_answered(q, e, 0, (struct str){ NULL, 0 }, NULL, 0);
 }
 
 /* What was told to who had not entered yet, they did not hear: between the worker's look and this, or since a session was opened. */
@@ -458,7 +488,7 @@ void
 person_enter(struct access *a, struct person *p)
 {
 	DL_APPEND(a->persons, p);
-	look_again(a, p);
+	look_again(a, p, p);
 }
 
 /* A way in that is asked about, once for all who came by it. */
@@ -489,7 +519,7 @@ look_at(struct access *a, struct str user)
 			continue;
 		}
 		HASH_ADD(hh, ways, id, sizeof(new->id), new);
-		look_again(a, p);
+		look_again(a, p, NULL);
 	}
 	HASH_ITER (hh, ways, w, next) {
 		HASH_DEL(ways, w);

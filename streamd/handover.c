@@ -273,6 +273,8 @@ handover_open(struct server *s)
 		arena_free(a);
 		return;
 	}
+	/* A successor that failed is not waited for. */
+	signal(SIGCHLD, SIG_IGN);
 	handover.server = s;
 	handover.patience.fire = look_after_successor;
 	handover.io = (struct loop_fd){ .fd = fd, .ready = somebody_came };

@@ -15,7 +15,7 @@ import { ROOT, fixtures, start } from "./instance.mjs";
 
 const args = process.argv.slice(2);
 const at = args.indexOf("--jobs");
-const jobs = at >= 0 ? args.splice(at, 2)[1] : "6";
+const jobs = at >= 0 ? args.splice(at, 2)[1] : "8";
 const testsIn = (dir) => readdirSync(join(ROOT, dir)).filter((f) => f.endsWith(".test.mjs")).sort().map((f) => join(ROOT, dir, f));
 const files = args.length > 0 ? args : ["tests/standin", "tests/js", "tests/api"].flatMap(testsIn);
 
