@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <stdlib.h>
 
 #include <uthash.h>
@@ -16,6 +17,8 @@
 #define BELIEVED_MS 5000
 #define ANSWERS_MAX 8192
 #define TICK_MS 10000
+/* Who comes is looked at again so long after, many of one session at once. */
+#define ARRIVALS_MS 100
 #define TOKEN_MAX 8192
 /* Questions of one user that wait for their answers: what the database answers in a fraction of a second. */
 #define ASKS_MAX 4096
@@ -38,6 +41,7 @@ struct asker {
 
 struct access {
 	struct loop_timer tick; /* first: the loop gives it back */
+	struct loop_timer arrivals; /* armed: somebody has come and is to be looked at again */
 	struct loop *loop;
 	struct hub *hub;
 	struct reader *reader;
@@ -57,8 +61,7 @@ struct question {
 	struct ask *ask;
 	struct token_ask *token;
 	struct person who; /* of a token, or of somebody who is looked at again */
-	bool enters; /* somebody who has just come … */
-	struct person *entering; /* … and has not gone meanwhile */
+	bool enters; /* of somebody who has just come */
 	int64_t expires_at;
 	int64_t after;
 	uint64_t changes;
@@ -361,9 +364,6 @@ token_hash(const struct person *p)
 void
 person_leave(struct access *a, struct person *p)
 {
-	if (p->question)
-		p->question->entering = NULL;
-	p->question = NULL;
 	if (!p->prev)
 		return;
 	if (a->next == p)
@@ -415,13 +415,16 @@ is_same(const struct person *a, const struct person *b)
 	       strcmp(a->key.text, b->key.text) == 0 && str_eq(token_hash(a), token_hash(b));
 }
 
-/* Each may go while it is told, and others with it: whoever goes is passed over (person_leave). */
+/*
+ * Each may go while it is told, and others with it: whoever goes is passed over (person_leave). Where some have only come, nobody is told
+ * who is as they were taken to be: else many of one session would all be told of each.
+ */
 static void
-tell_all(struct access *a, const struct person *who, bool alive, bool analytics)
+tell_all(struct access *a, const struct question *q, bool alive, bool analytics)
 {
 	for (struct person *p = a->persons; p; p = a->next) {
 		a->next = p->next;
-		if (!is_same(p, who))
+		if (!is_same(p, &q->who) || (q->enters && alive && p->analytics == analytics))
 			continue;
 		p->analytics = analytics;
 		p->changed(p, !alive);
@@ -429,53 +432,29 @@ tell_all(struct access *a, const struct person *who, bool alive, bool analytics)
 	a->next = NULL;
 }
 
-/* Who has just come is told only of what is not as it was taken to be: else many of one session would all be told of each. */
-static void
-tell_entering(struct person *p, bool alive, bool analytics)
-{
-	p->question = NULL;
-	if (alive && p->analytics == analytics)
-		return;
-	p->analytics = analytics;
-	p->changed(p, !alive);
-}
-
 static void
 person_answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
 {
 	struct question *q = arg;
 	struct access *a = q->access;
-	bool alive, analytics;
 
 	(void)failed;
 	(void)text;
-	if (e == ERR_OK && n == 1 && PQntuples(res[0]) == 1) {
-		alive = str_eq(sql_get(res[0], 0, 0), S("t"));
-		analytics = str_eq(sql_get(res[0], 0, 1), S("t"));
-		if (!q->enters)
-			tell_all(a, &q->who, alive, analytics);
-		else if (q->entering)
-			tell_entering(q->entering, alive, analytics);
-	} else {
+	if (e == ERR_OK && n == 1 && PQntuples(res[0]) == 1)
+		tell_all(a, q, str_eq(sql_get(res[0], 0, 0), S("t")),
+		    str_eq(sql_get(res[0], 0, 1), S("t")));
+	else
 		a->doubts = true;
-		if (q->entering)
-			q->entering->question = NULL;
-	}
 	question_free(q);
 }
 
-/* `entering`: for the one who has just come, not (NULL) for all who came by the same. */
 static void
-look_again(struct access *a, const struct person *p, struct person *entering)
+look_again(struct access *a, const struct person *p, bool enters)
 {
 	struct question *q = xmalloc(sizeof(*q));
 	enum err e;
 
-	*q = (struct question){
-		.access = a, .who = *p, .enters = entering != NULL, .entering = entering
-	};
-	if (entering)
-		entering->question = q;
+	*q = (struct question){ .access = a, .who = *p, .enters = enters };
 	e = pipe_stream_person(reader_pipe(a->reader), a->scratch, person_answered, q, p->user,
 	    p->session, p->key, token_hash(p));
 	arena_reset(a->scratch);
@@ -488,7 +467,9 @@ void
 person_enter(struct access *a, struct person *p)
 {
 	DL_APPEND(a->persons, p);
-	look_again(a, p, p);
+	p->is_new = true;
+	if (a->arrivals.due_ms == 0)
+		loop_arm(a->loop, &a->arrivals, ARRIVALS_MS);
 }
 
 /* A way in that is asked about, once for all who came by it. */
@@ -500,31 +481,48 @@ struct way {
 	} id;
 };
 
-/* One question for each way in that is open here: of one user, or of all (absent). */
+/* One question for each way in that is open here: of one user, or of all (absent), or of those who have just come. */
 static void
-look_at(struct access *a, struct str user)
+look_at(struct access *a, struct str user, bool only_new)
 {
 	struct way *ways = NULL, *w, *next;
 	struct person *p;
 
-	a->doubts = false;
 	DL_FOREACH (a->persons, p) {
-		struct way *new = xmalloc(sizeof(*new));
+		struct way *new;
 
+		if ((only_new && !p->is_new) || (user.p && !str_eq(uuid_str(&p->user), user)))
+			continue;
+		p->is_new = false;
+		new = xmalloc(sizeof(*new));
 		*new = (struct way){ .id = { p->user, p->session, p->key } };
 		memcpy(new->id.token_hash, p->token_hash, sizeof(p->token_hash));
 		HASH_FIND(hh, ways, &new->id, sizeof(new->id), w);
-		if (w || (user.p && !str_eq(uuid_str(&p->user), user))) {
+		if (w) {
 			free(new);
 			continue;
 		}
 		HASH_ADD(hh, ways, id, sizeof(new->id), new);
-		look_again(a, p, NULL);
+		look_again(a, p, only_new);
 	}
 	HASH_ITER (hh, ways, w, next) {
 		HASH_DEL(ways, w);
 		free(w);
 	}
+}
+
+static void
+look_at_all(struct access *a)
+{
+	a->doubts = false;
+	look_at(a, (struct str){ NULL, 0 }, false);
+}
+
+static void
+arrivals_fire(struct loop_timer *t)
+{
+	look_at((struct access *)((char *)t - offsetof(struct access, arrivals)),
+	    (struct str){ NULL, 0 }, true);
 }
 
 void
@@ -534,7 +532,7 @@ access_heard(struct access *a, struct str channel, struct str payload)
 	if (!str_eq(channel, S("millrace_access")))
 		return;
 	forget_all(a);
-	look_at(a, payload);
+	look_at(a, payload, false);
 }
 
 void
@@ -543,14 +541,14 @@ access_connected(struct access *a)
 	forget_all(a);
 	pipe_listen(a->keys.pipe, "millrace_access");
 	keys_connected(&a->keys);
-	look_at(a, (struct str){ NULL, 0 });
+	look_at_all(a);
 }
 
 void
 access_can_ask(struct access *a)
 {
 	if (a->doubts)
-		look_at(a, (struct str){ NULL, 0 });
+		look_at_all(a);
 }
 
 static void
@@ -568,9 +566,12 @@ access_open(struct loop *l, struct hub *h, struct reader *r)
 {
 	struct access *a = xmalloc(sizeof(*a));
 
-	*a = (struct access){
-		.tick.fire = tick_fires, .loop = l, .hub = h, .reader = r, .scratch = arena_new()
-	};
+	*a = (struct access){ .tick.fire = tick_fires,
+		.arrivals.fire = arrivals_fire,
+		.loop = l,
+		.hub = h,
+		.reader = r,
+		.scratch = arena_new() };
 	a->keys = (struct keys){ .pipe = reader_listener(r), .scratch = a->scratch };
 	loop_arm(l, &a->tick, TICK_MS);
 	reader_tell(r, a);
@@ -582,6 +583,7 @@ access_close(struct access *a)
 {
 	forget_all(a);
 	loop_disarm(a->loop, &a->tick);
+	loop_disarm(a->loop, &a->arrivals);
 	arena_free(a->scratch);
 	free(a);
 }

@@ -24,7 +24,7 @@ struct person {
 	bool by_token;
 	unsigned char token_hash[32]; /* … and this is its hash */
 	bool analytics; /* may see what is about everybody */
-	struct question *question; /* under way since they came: are they still who they were? */
+	bool is_new; /* to be looked at again: are they still who they were? */
 	/* Something has changed: what is listened to is to be asked for again. `ended`: the account or the session is over, and
 	   everything of this person is to be closed. */
 	void (*changed)(struct person *p, bool ended);

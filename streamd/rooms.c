@@ -130,7 +130,6 @@ identified(struct member *m, const struct person *who, int64_t ends_ms)
 	}
 	m->person = *who;
 	m->person.prev = m->person.next = NULL;
-	m->person.question = NULL;
 	m->person.changed = changed;
 	m->ends_ms = ends_ms;
 	person_enter(s->access, &m->person);
