@@ -3,6 +3,7 @@
  * job's input. SMTP cannot send exactly once; where the relay's answer is lost, the next attempt sends the same Message-ID again, and the
  * links of both are good until one is used.
  */
+#include <millrace/address.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
@@ -90,7 +91,7 @@ send_reset(struct job *j)
 		return (struct outcome){ .end = END_STOPPED };
 	}
 	m.to = sql_get(res, 0, 0);
-	if (!m.to.p || !mail_is_address(m.to))
+	if (!m.to.p || !address_is_email(m.to))
 		return job_failed("NOT_FOUND", "There is no address to write to.");
 	mail_reset(j->a, token, &m);
 	return deliver(j, &m);

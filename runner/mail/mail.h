@@ -11,7 +11,7 @@
 struct job;
 
 struct mail {
-	struct str to; /* one address, as mail_is_address takes it */
+	struct str to; /* one address, as address_is_email takes it */
 	struct str id; /* hexadecimal; the same at every attempt, for Message-ID */
 	struct str subject; /* ASCII */
 	struct str text;
@@ -23,8 +23,6 @@ void mail_init(void);
 /* Is there a relay, a sender and a page to link to? */
 bool mail_configured(void);
 
-/* Can it stand in an envelope and in a header, and be nothing but one address there? */
-bool mail_is_address(struct str s);
 /* The whole message with CRLF line ends; the arena's. No value can begin a line of its own. */
 struct str mail_message(struct arena *a, const struct mail *m);
 

@@ -9,18 +9,6 @@
 
 #define LINE_BYTES 57 /* 76 characters of base64, RFC 2045's most */
 
-bool
-mail_is_address(struct str s)
-{
-	struct str local, domain = str_cut(s, '@', &local);
-
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f ||
-		    strchr("<>()[]\\,;:\"", s.p[i]))
-			return false;
-	return s.n <= 254 && local.n > 0 && domain.n > 0 && !memchr(domain.p, '@', domain.n);
-}
-
 /* A header's line. What would end it is left out, whoever the value is from. */
 static void
 header(struct buf *b, const char *name, struct str value)

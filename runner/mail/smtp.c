@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 
+#include <millrace/address.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
@@ -48,7 +49,7 @@ is_from(struct str from)
 	for (size_t i = 0; i < from.n; i++)
 		if ((unsigned char)from.p[i] < ' ' || (unsigned char)from.p[i] > '~')
 			return false;
-	return mail_is_address(sender());
+	return address_is_email(sender());
 }
 
 void
