@@ -73,12 +73,19 @@ after(async () => {
 	await host.stop();
 });
 
-/* Until every process of the pool takes the tokens (or, with another status, refuses them). */
+/* Until every process of the pool takes the tokens (or, with another status, refuses them): several rounds, since a process that is late to
+   hear of new keys may be late to take connections, too, and so be missed by one. */
 async function settled(...tokens) {
 	const status = typeof tokens.at(-1) === "number" ? tokens.pop() : 200;
+	await steady(instance.api, status, tokens);
+}
+
+async function steady(api, status, tokens) {
+	let rounds = 0;
 	await until(async () => {
-		const replies = await Promise.all(Array.from({ length: 12 }, () => tokens.map((t) => who(t))).flat());
-		return replies.every((r) => r.status === status);
+		const replies = await Promise.all(Array.from({ length: 12 }, () => tokens.map((token) => api.get("/api/user", { token }))).flat());
+		rounds = replies.every((r) => r.status === status) ? rounds + 1 : 0;
+		return rounds === 5;
 	}, `status ${status} of all processes`, 60000);
 }
 
@@ -463,11 +470,11 @@ test("the vectors, with keys fetched again and again, and Supabase by its secret
 	host.sets["/vectors"] = vectors.jwks.keys;
 	const other = await privateInstance("vectors", {
 		MILLRACE_CLERK_ISSUER: vectors.iss, MILLRACE_CLERK_JWKS_URL: `http://127.0.0.1:${host.port}/vectors`,
-		MILLRACE_CLERK_AZP: vectors.azp, SUPABASE_JWT_SECRET: vectors.hs256.secret, MILLRACE_JWKS_SECONDS: "1" });
+		MILLRACE_CLERK_AZP: vectors.azp, SUPABASE_JWT_SECRET: vectors.hs256.secret, MILLRACE_JWKS_SECONDS: "1", MILLRACE_RATE_READ: "0" });
 	t.after(() => other.stop());
 	const take = async (token) => (await other.api.get("/api/user", { token })).status;
 	const good = vectors.vectors.find((v) => v.expected).token;
-	await until(async () => (await Promise.all(Array.from({ length: 12 }, () => take(good)))).every((s) => s === 200), "the keys", 60000);
+	await steady(other.api, 200, [good]);
 	for (const { name, token, expected } of vectors.vectors) {
 		const status = await take(token);
 		assert.ok(status === 200 || status === 401, `${name}: ${status}`);

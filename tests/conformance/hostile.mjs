@@ -339,13 +339,17 @@ function engine() {
 		}
 	});
 	attack("e.2", "two pollers on each of 50 sessions", async (t) => {
-		await Promise.all(Array.from({ length: 50 }, async () => {
+		/* A poll that was answered by the server's own ping met no other: that session says nothing. */
+		const meet = async () => {
 			const session = await Polling.open(t, PATH), polls = [session.get(), sleep(30).then(() => session.get())];
 			const [first, second] = await Promise.all(polls);
+			if (first.text === "2")
+				return meet();
 			assert.deepEqual([first.status, first.text], [200, "1"]);
 			assert([400, 500].includes(second.status));
 			await session.isClosed();
-		}));
+		};
+		await Promise.all(Array.from({ length: 50 }, meet));
 	});
 	attack("e.3", "300 guesses at session ids", async (t) => {
 		const { sid } = await Polling.open(t, PATH);
