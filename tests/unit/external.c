@@ -10,6 +10,7 @@
 #include <millrace/json.h>
 
 #include "test.h"
+#include "vectors.h"
 
 #define ISSUER "https://x.clerk.accounts.dev"
 #define SECRET "super-secret-jwt-token-with-at-least-32-characters-long"
@@ -34,20 +35,6 @@ is_key(const char *text)
 	struct jwk k = { 0 };
 
 	return jwk_parse(mem, json_of(text), &k) == ERR_OK && k.pem.n > 0;
-}
-
-static json_object *
-read_vectors(void)
-{
-	FILE *f = fopen("tests/vectors/jwt-vectors.json", "re");
-	char *text = arena_alloc(mem, 65536);
-	json_object *o = NULL;
-	const char *why;
-	size_t n = f ? fread(text, 1, 65536, f) : 0;
-
-	if (f)
-		fclose(f);
-	return json_parse(mem, (struct str){ text, n }, &o, &why) == ERR_OK ? o : NULL;
 }
 
 static void
@@ -338,7 +325,7 @@ main(void)
 	setenv("SUPABASE_JWT_SECRET", SECRET, 1);
 	config_load(true, false);
 	mem = arena_new();
-	file = read_vectors();
+	file = read_vectors(mem);
 	good_keys();
 	bad_keys();
 	sets();
