@@ -170,6 +170,20 @@ vectors(void)
 		strcmp(who.provider, "supabase") == 0 && strcmp(who.subject, "u1") == 0);
 }
 
+static void
+before_any_keys(void)
+{
+	struct str good =
+	    json_text(json_object_array_get_idx(json_at(file, "vectors"), 0), "token");
+	struct external who;
+	const char *wanted;
+
+	CHECK("before there are keys nobody is turned out, but asked to come again",
+	    external_verify(good, &who, &wanted) == ERR_OVERLOADED && !wanted);
+	CHECK("nonsense is refused all the same",
+	    external_verify(S("a.b.c"), &who, &wanted) == ERR_UNAUTHORIZED);
+}
+
 static struct str
 signed_by_secret(const char *header, const char *claims)
 {
@@ -329,6 +343,7 @@ main(void)
 	good_keys();
 	bad_keys();
 	sets();
+	before_any_keys();
 	vectors();
 	people();
 	keys_decide();
