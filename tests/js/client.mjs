@@ -57,8 +57,15 @@ export class Api {
 		const request = https.request({ host: this.base.hostname, port: this.base.port, method, path, headers: all,
 			agent: this.agent, localAddress: this.address, rejectUnauthorized: false, signal });
 		request.end(body);
-		const [response] = await once(request, "response");
-		return response;
+		try {
+			const [response] = await once(request, "response");
+			return response;
+		} catch (e) {
+			/* as clients do with a kept connection that the server has just closed (RFC 9112, 9.3.1) */
+			if (e.code !== "ECONNRESET" || !request.reusedSocket || method !== "GET")
+				throw e;
+			return this.open(method, path, { headers: all, token, signal });
+		}
 	}
 
 	async request(method, path, options) {
