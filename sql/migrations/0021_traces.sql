@@ -76,9 +76,52 @@ BEGIN
 	END IF;
 END $$;
 
+-- An erasure does not fail, and leaves nothing, while its user goes on working.
+CREATE OR REPLACE FUNCTION account_erase(account uuid) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	someone app_user;
+	r run;
+	said CONSTANT json := '{"code": "CANCELLED", "message": "The account was erased."}';
+BEGIN
+	SELECT * INTO someone FROM account_find($1);
+	IF someone.id IS NULL THEN
+		RETURN false;
+	END IF;
+	-- Twice: what came of requests under way, and of runs, is there when we have the user's row, and no more comes then. Before that we have
+	-- whatever a request may hold while it asks for that row.
+	FOR pass IN 1..2 LOOP
+		-- As the runner does: the job, then its run.
+		PERFORM FROM run x JOIN job j ON j.run_id = x.id WHERE x.owner_id = $1 AND x.ended_at IS NULL ORDER BY x.id FOR UPDATE OF j;
+		FOR r IN SELECT * FROM run WHERE run.owner_id = $1 AND run.ended_at IS NULL ORDER BY run.id FOR UPDATE LOOP
+			PERFORM run_finish(r.id, 'cancelled', 'error', said, CASE WHEN r.input ? 'reply' THEN json_build_object('status', 409,
+				'headers', '{}'::json, 'body', json_build_object('error', said ->> 'message', 'code', said ->> 'code',
+					'detail', said ->> 'message', 'request_id', r.id)) END);
+			PERFORM pg_notify('millrace_cancel', r.id::text);
+		END LOOP;
+		-- The word that a run is over stays for those who come back to it; it says nothing about anybody.
+		DELETE FROM stream_event e WHERE e.topic = 'user:' || $1
+			OR (e.topic IN (SELECT 'run:' || x.id FROM run x WHERE x.owner_id = $1) AND e.data::text <> said::text);
+		-- Files go by their owners' triggers.
+		DELETE FROM document d WHERE d.owner_id = $1;
+		DELETE FROM artifact a WHERE a.owner_id = $1;
+		DELETE FROM conversation c WHERE c.owner_id = $1;
+		DELETE FROM idempotency i WHERE i.owner_id = $1;
+		DELETE FROM login_failure f WHERE f.subject IN (login_subject(someone.email), login_subject(someone.username));
+		IF pass = 1 THEN
+			DELETE FROM api_key k WHERE k.user_id = $1;
+			PERFORM FROM blob b WHERE b.owner_id = $1 FOR UPDATE;
+			PERFORM FROM app_user u WHERE u.id = $1 FOR UPDATE;
+		END IF;
+	END LOOP;
+	-- What is left over are uploads under way.
+	DELETE FROM blob b WHERE b.owner_id = $1;
+	DELETE FROM app_user u WHERE u.id = $1;
+	RETURN true;
+END $$;
+
 -- With somebody goes what others' requests have left of them: sign-ins that were not brought to their end, and replies that are kept
--- for an Idempotency-Key of whoever made the account, who was nobody yet or an administrator, or of a request of theirs that was under
--- way and had the user's row when account_erase() looked. A sign-in that is just being redeemed goes by itself, and may be waiting for us.
+-- for an Idempotency-Key of whoever made the account, who was nobody yet or an administrator. A sign-in that is just being redeemed goes
+-- by itself, and may be waiting for us.
 CREATE OR REPLACE FUNCTION user_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 BEGIN
 	INSERT INTO identity_erased (hash) SELECT identity_hash(i.provider, i.subject) FROM external_identity i WHERE i.user_id = OLD.id
@@ -87,7 +130,6 @@ BEGIN
 	DELETE FROM oauth_flow f WHERE f.state_hash IN (SELECT o.state_hash FROM oauth_flow o WHERE lower(o.email) = lower(OLD.email)
 		OR EXISTS (SELECT FROM external_identity i WHERE i.user_id = OLD.id AND i.provider = o.provider AND i.subject = o.subject)
 		FOR UPDATE SKIP LOCKED);
-	DELETE FROM idempotency i WHERE i.owner_id = OLD.id;
 	DELETE FROM idempotency i USING (SELECT '00000000-0000-0000-0000-000000000000'::uuid UNION ALL SELECT u.id FROM app_user u WHERE u.role = 'admin') o (id)
 	WHERE i.owner_id = o.id AND i.reply::text LIKE '%' || OLD.id || '%';
 	RETURN OLD;

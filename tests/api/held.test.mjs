@@ -9,7 +9,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { PASSWORD, shared } from "../js/instance.mjs";
 import { newAdmin, newName } from "../js/accounts.mjs";
-import { assertError, assertStatus } from "../js/expect.mjs";
+import { assertError, assertStatus, until } from "../js/expect.mjs";
 
 let millrace, api;
 before(async () => { millrace = await shared(); ({ api } = millrace); });
@@ -61,6 +61,10 @@ async function everything() {
 	return user;
 }
 
+/* The tokens that nobody can open wait for their revocation no more. */
+const forget = ({ subject }) => sql(`DELETE FROM run WHERE input ->> 'token' = (SELECT id::text FROM oauth_token WHERE subject = '${subject}');
+    DELETE FROM oauth_token WHERE subject = '${subject}'`);
+
 /* Of nobody; or of somebody, but so that it is not to be seen: a hash that is kept for an hour, what is derived and goes with its source,
    what the transaction that wrote it takes out itself, or the runner within a tenth of a second. */
 const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "jwks", "jwks_source", "migration", "process", "provider_price",
@@ -89,8 +93,30 @@ test("an erasure leaves nothing of somebody in any table, but what is kept for a
 	assert.ok(kept.includes(user.uid) && !kept.includes(user.mark), kept);
 	assert.equal(await sql(`SELECT user_id, forgotten_at IS NOT NULL FROM oauth_token WHERE subject = '${user.subject}'`), "|t\n");
 	assert.equal(await millrace.grepLogs(user.mark), "");
-	await sql(`DELETE FROM run WHERE input ->> 'token' = (SELECT id::text FROM oauth_token WHERE subject = '${user.subject}');
-	    DELETE FROM oauth_token WHERE subject = '${user.subject}'`);
+	await forget(user);
+});
+
+test("an erasure comes through, and leaves nothing, while requests and runs of theirs are under way", async () => {
+	const user = await everything(), run = randomUUID();
+	/* One that came by an API key, and goes on when the erasure is on its way. */
+	const request = new pg.Client({ host: join(millrace.runDir, "pg"), database: "millrace", user: "postgres" });
+	await request.connect();
+	await request.query(`BEGIN; UPDATE api_key SET last_used_at = now() WHERE user_id = '${user.uid}'`);
+	const erasure = sql(`SELECT set_config('millrace.caller', '${user.uid}', false); SELECT account_erase('${user.uid}')`);
+	erasure.catch(() => {});
+	await until(async () => await sql(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> pg_backend_pid()
+	    AND query LIKE '%account_erase(''${user.uid}'')%'`) === "1\n", "the erasure in its middle", 60000);
+	await request.query(`
+		WITH b AS (INSERT INTO blob (owner_id, sha256) VALUES ('${user.uid}', sha256('x')) RETURNING id)
+			INSERT INTO document (owner_id, name, file_name, size, blob_id) SELECT '${user.uid}', '${user.mark}', 'x', 1, id FROM b;
+		INSERT INTO run (id, owner_id, kind, status, ended_at) VALUES ('${run}', '${user.uid}', 'ingest', 'completed', now());
+		SELECT publish('run:${run}', 'done', '{"name": "${user.mark}"}');
+		INSERT INTO idempotency (owner_id, key, body_mac, reply) VALUES ('${user.uid}', 'late', 'x', ARRAY['${user.mark}']);
+		COMMIT`);
+	await request.end();
+	assert.match(await erasure, /^t$/m);
+	assert.deepEqual(await traces(user), ["audit_log", "oauth_token", "token_denied", "usage_event"]);
+	await forget(user);
 });
 
 test("an erasure leaves nothing in what an administrator was answered", async () => {
