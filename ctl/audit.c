@@ -171,6 +171,15 @@ audit_verify_run(struct ctl *c)
 }
 
 static int
+not_added(bool first)
+{
+	return first ? ctl_fail("the audit log has a key in force already; `millracectl audit "
+				"rotate` brings a new one.")
+		     : ctl_fail("the audit log has no key yet; `millracectl audit init` makes "
+				"the first.");
+}
+
+static int
 add_key(struct ctl *c, bool first)
 {
 	const char *path = c->options[OPT_KEY_FILE];
@@ -182,6 +191,11 @@ add_key(struct ctl *c, bool first)
 
 	if (!keyfile_is_hidden(path))
 		return ctl_usage(c->command, KEYFILE_ON_TERMINAL);
+	/* Before anything is written; whether it is still so, the insertion sees. */
+	if ((e = db_admin_audit_keys(c->db, c->a, &res)) != ERR_OK)
+		return ctl_fail_db(e, "the audit log's keys cannot be read");
+	if ((PQntuples(res) > 0 && str_eq(sql_get(res, 0, 1), S("t"))) == first)
+		return not_added(first);
 	if (sodium_init() < 0)
 		return ctl_fail("libsodium cannot make a key pair.");
 	randombytes_buf(seed, sizeof(seed));
@@ -198,10 +212,7 @@ add_key(struct ctl *c, bool first)
 		    e, "the public key may not have been stored; see `millracectl audit key`");
 	if (PQgetisnull(res, 0, 0)) {
 		keyfile_undo(path);
-		return first ? ctl_fail("the audit log has a key in force already; `millracectl "
-					"audit rotate` brings a new one.")
-			     : ctl_fail("the audit log has no key yet; `millracectl audit init` "
-					"makes the first.");
+		return not_added(first);
 	}
 	(void)fputs("The key is in force. Give its private half to the runners as "
 		    "MILLRACE_AUDIT_KEY, and restart them.\n",

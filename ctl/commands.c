@@ -19,6 +19,8 @@ const struct option_info option_infos[OPT_COUNT] = {
 	    .min = 1,
 	    .max = 3650,
 	    .help = "how long it is good for, 1 to 3650" },
+	[OPT_FORCE] = { .name = "force",
+	    .help = "also where the key of some secrets will be lost, and they with it" },
 	[OPT_JSON] = { .name = "json", .help = "JSON instead of a table" },
 	[OPT_KEY_FILE] = { .name = "key-file",
 	    .value = "FILE",
@@ -99,12 +101,13 @@ const struct command commands[] = {
 	    "database's backups: without it the secrets are lost.\n" },
 	{ "vault", "status", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, vault_status_run,
 	    "list the vault's keys, the secrets under each, and which runners fit", NULL },
-	{ "vault", "rotate", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, false, vault_rotate_run,
+	{ "vault", "rotate", "", 0, 0, OPT(OPT_KEY_FILE) | OPT(OPT_FORCE), NEEDS_CURRENT, false, vault_rotate_run,
 	    "bring a new key pair into force",
 	    "From now on secrets are sealed to the new key. Give it to the runners as\n"
 	    "MILLRACE_VAULT_KEY, the one before as MILLRACE_VAULT_KEY_OLD, and restart them: they\n"
 	    "put all secrets under the new key. When `millracectl vault status` shows none under the\n"
-	    "old one, it can go.\n" },
+	    "old one, it can go. Until then there is no other rotation: the runners hold two keys,\n"
+	    "and what is under a third would be lost.\n" },
 	{ "jobs", "list", "", 0, 0, OPT(OPT_STATE) | OPT(OPT_LIMIT) | OPT(OPT_JSON), NEEDS_CURRENT, false, jobs_list_run,
 	    "list the jobs that are dead, wait or run",
 	    "A dead job has used up its attempts, or failed in a way that does not pass.\n" },

@@ -53,8 +53,8 @@ key_create_run(struct ctl *c)
 	if (PQntuples(res) == 0)
 		return ctl_fail("there is no active user %s.", c->operands[0]);
 	(void)printf("%.*s\n", S_ARG(key));
-	(void)fprintf(stderr, "Key %s of %s, good %s%s. It is not shown again.\n",
-	    PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1),
+	(void)fprintf(stderr, "Key %s of %.*s, good %s%s. It is not shown again.\n",
+	    PQgetvalue(res, 0, 0), S_ARG(printable(c->a, sql_get(res, 0, 1))),
 	    PQgetisnull(res, 0, 2) ? "without end" : "until ", PQgetvalue(res, 0, 2));
 	return CTL_OK;
 }
@@ -119,7 +119,7 @@ key_revoke_run(struct ctl *c)
 		return ctl_fail_db(e, "the key was not revoked");
 	if (PQntuples(res) == 0)
 		return ctl_fail("there is no API key with the id %s.", id.text);
-	(void)printf("Key %s of %s %s.\n", id.text, PQgetvalue(res, 0, 0),
+	(void)printf("Key %s of %.*s %s.\n", id.text, S_ARG(printable(c->a, sql_get(res, 0, 0))),
 	    str_eq(sql_get(res, 0, 1), S("t")) ? "was revoked before" : "is revoked");
 	return CTL_OK;
 }

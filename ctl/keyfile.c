@@ -22,7 +22,9 @@ keyfile_is_hidden(const char *path)
 static bool
 to_stdout(const char *line)
 {
-	if (fwrite(line, 1, LINE_LEN, stdout) == LINE_LEN && fflush(stdout) == 0)
+	/* A pipe has no disk under it. */
+	if (fwrite(line, 1, LINE_LEN, stdout) == LINE_LEN && fflush(stdout) == 0 &&
+	    (fsync(STDOUT_FILENO) == 0 || errno == EINVAL || errno == EROFS))
 		return true;
 	(void)ctl_fail("the private key could not be written: %s", strerror(errno));
 	return false;

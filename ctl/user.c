@@ -97,6 +97,7 @@ user_role_run(struct ctl *c)
 {
 	const char *const *names = option_infos[OPT_ROLE].names;
 	const char *user = c->operands[0], *role = c->operands[1];
+	struct str login;
 	PGresult *res;
 	enum err e;
 
@@ -108,10 +109,11 @@ user_role_run(struct ctl *c)
 		return ctl_fail_db(e, "the role was not changed");
 	if (PQntuples(res) == 0)
 		return ctl_fail("there is no user %s.", user);
+	login = printable(c->a, sql_get(res, 0, 0));
 	if (strcmp(PQgetvalue(res, 0, 1), role) == 0)
-		(void)printf("%s is %s already.\n", PQgetvalue(res, 0, 0), role);
+		(void)printf("%.*s is %s already.\n", S_ARG(login), role);
 	else
 		(void)printf(
-		    "%s is %s now (was %s).\n", PQgetvalue(res, 0, 0), role, PQgetvalue(res, 0, 1));
+		    "%.*s is %s now (was %s).\n", S_ARG(login), role, PQgetvalue(res, 0, 1));
 	return CTL_OK;
 }

@@ -22,18 +22,24 @@ not_added(bool first)
 			   "the vault has no key yet; `millracectl vault init` makes the first.");
 }
 
-/* Is there a key in force? Asked before anything is written; whether it is still so, the insertion sees. */
+/* Is there a key in force, and how many secrets lie under others? Asked before anything is written; whether there still is one, the
+   insertion sees. */
 static bool
-has_key(struct ctl *c, bool *has)
+look(struct ctl *c, bool *has, int64_t *n_old)
 {
 	PGresult *res;
 	enum err e = db_admin_vault_keys(c->db, c->a, &res);
+	int64_t n;
 
 	if (e != ERR_OK) {
 		(void)ctl_fail_db(e, "the vault's keys cannot be read");
 		return false;
 	}
 	*has = PQntuples(res) > 0 && str_eq(sql_get(res, 0, 1), S("in force"));
+	*n_old = 0;
+	for (int i = *has ? 1 : 0; i < PQntuples(res); i++)
+		if (str_int(sql_get(res, i, 4), &n))
+			*n_old += n;
 	return true;
 }
 
@@ -45,14 +51,20 @@ add_key(struct ctl *c, bool first)
 	struct str canary;
 	PGresult *res;
 	enum err e;
+	int64_t n_old;
 	bool has, ok;
 
 	if (!keyfile_is_hidden(path))
 		return ctl_usage(c->command, KEYFILE_ON_TERMINAL);
-	if (!has_key(c, &has))
+	if (!look(c, &has, &n_old))
 		return CTL_FAILED;
 	if (has == first)
 		return not_added(first);
+	if (n_old > 0 && c->options[OPT_FORCE] == NULL)
+		return ctl_fail("some secrets (%lld) are under an older key still, and would be "
+				"lost with it. Wait until `millracectl vault status` shows none "
+				"there; a runner moves them that has both keys.",
+		    (long long)n_old);
 	if (sodium_init() < 0 || crypto_box_keypair(public_key, private_key) != 0)
 		return ctl_fail("libsodium cannot make a key pair.");
 	canary = seal(c->a, public_key, seal_canary_label(c->a), SEAL_CANARY);

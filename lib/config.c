@@ -251,8 +251,11 @@ find_secret(const char *name)
 static void
 forget_secret(const char *name)
 {
-	char file[256];
+	char file[256], *value = getenv(name);
 
+	/* Overwritten, or /proc/PID/environ would go on showing it. */
+	if (value)
+		explicit_bzero(value, strlen(value));
 	snprintf(file, sizeof(file), "%s_FILE", name);
 	unsetenv(name);
 	unsetenv(file);

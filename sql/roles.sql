@@ -1,5 +1,5 @@
 -- Run once per cluster by a superuser: the four roles. Each is the name of an operating system user too, so that
--- PostgreSQL's `peer` authentication needs no passwords and no map. Running it again changes nothing.
+-- PostgreSQL's `peer` authentication needs no passwords and no map. Running it again is harmless, and due after an upgrade.
 DO $$
 DECLARE
 	name text;
@@ -8,6 +8,9 @@ BEGIN
 		IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
 			EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE', name);
 		END IF;
+		-- Whatever of statements the server logs, what users gave is not in it.
+		EXECUTE format('ALTER ROLE %I SET log_parameter_max_length = 0', name);
+		EXECUTE format('ALTER ROLE %I SET log_parameter_max_length_on_error = 0', name);
 	END LOOP;
 END $$;
 -- The runner works for every user; workers and streamd never see past row-level security.

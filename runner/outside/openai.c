@@ -210,6 +210,17 @@ on_usage(struct call *c, json_object *usage)
 	c->output_tokens = out;
 }
 
+/* Some servers repeat the key that came with what they did not like. */
+static struct str
+without_key(struct str said)
+{
+	const char *key = config()->openai_key;
+
+	if (said.n == 0 || !*key || !memmem(said.p, said.n, key, strlen(key)))
+		return said;
+	return S("what it said held the key");
+}
+
 static bool
 on_event(void *arg, struct str type, struct str data)
 {
@@ -230,7 +241,7 @@ on_event(void *arg, struct str type, struct str data)
 		return false;
 	}
 	if ((error = json_at(chunk, "error")) != NULL) {
-		r->error_message = arena_str(r->c->a, json_text(error, "message"));
+		r->error_message = arena_str(r->c->a, without_key(json_text(error, "message")));
 		r->error_type = arena_str(
 		    r->c->a, json_text(error, "type").p ? json_text(error, "type") : S("error"));
 		return false;
@@ -286,6 +297,7 @@ error_text(struct arena *a, struct str body)
 	if (json_parse(a, body, &o, &why) == ERR_OK && (error = json_at(o, "error")) != NULL)
 		text = json_object_is_type(error, json_type_string) ? json_text(o, "error")
 								    : json_text(error, "message");
+	text = without_key(text);
 	if (text.n > 300)
 		text.n = 300;
 	while (text.n > 0 && !str_utf8(text))

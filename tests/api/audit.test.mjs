@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { createHash, createPrivateKey, randomBytes, sign as signBy } from "node:crypto";
 import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { newUser, PASSWORD, privateInstance } from "../js/instance.mjs";
-import { newAdmin, signedIn } from "../js/accounts.mjs";
+import { newAddress, newUser, PASSWORD, privateInstance } from "../js/instance.mjs";
+import { newAdmin, newName, signedIn } from "../js/accounts.mjs";
 import { assertError, assertStatus, until } from "../js/expect.mjs";
 
 /* Signed often enough for a test, and not in the midst of those that tamper with the chain itself. */
@@ -61,6 +61,22 @@ test("keys, roles by the API and by millracectl, export, erasure: who did it to 
 	assertStatus(await admin.api.post("/api/v1/user/dao", { username: "made.by.admin", password: PASSWORD }), 201);
 	const [made] = await log(`type = 'registered' AND actor = '${admin.uid}' AND subject <> actor`);
 	assert.ok(made);
+});
+
+test("what one comes in by, and as: addresses and names, a password that went, an account that was disabled", async () => {
+	const user = await newUser(api), email = newAddress(), put = (json) => user.api.put(`/api/v1/user/dao/${user.uid}`, json);
+	for (const json of [{ email }, { username: newName() }, { name: "Neither", email }])
+		assertStatus(await put(json), 200);
+	await millrace.psql(`UPDATE app_user SET disabled_at = now() WHERE id = '${user.uid}'`);
+	await millrace.psql(`UPDATE app_user SET disabled_at = NULL WHERE id = '${user.uid}'`);
+	/* The address was shown to be somebody's, who may be another than set the password. */
+	await millrace.psql(`SELECT caller_external('clerk', '${newName()}', '${email}', true, 'Ada', sha256('x'), false)`);
+	const rows = await log(`subject = '${user.uid}' AND type NOT IN ('registered', 'login', 'logout')`);
+	assert.deepEqual(rows.map((r) => [r.type, r.actor === user.uid, r.data]), [
+		["address_changed", true, { email: true, username: false }], ["address_changed", true, { email: false, username: true }],
+		["disabled", false, { by: "postgres" }], ["enabled", false, { by: "postgres" }],
+		["password_removed", true, { by: "postgres" }], ["identity_linked", true, { by: "postgres", provider: "clerk" }]]);
+	assert.equal((await types(user.uid)).filter((t) => t === "logout").length, 1);
 });
 
 test("what fails leaves nothing", async () => {

@@ -2,6 +2,7 @@
 import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import http from "node:http";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
@@ -186,6 +187,29 @@ test("a provider that fails for good ends the run with one error", async () => {
 		assert.doesNotMatch(end.data.message, /sk-test/);
 		assert.equal((await user.api.get(`/api/runs/${run}`)).json.status, "failed");
 	}
+});
+
+test("a provider that repeats the key in what it says is not quoted", async () => {
+	let stream = false;
+	const parrot = http.createServer((req, res) => {
+		const error = { message: `${"You may not do that, ".repeat(13)}${req.headers.authorization}`, type: "invalid_request_error" };
+		res.writeHead(stream ? 200 : 400, { "content-type": stream ? "text/event-stream" : "application/json" });
+		res.end(stream ? `data: ${JSON.stringify({ error })}\n\n` : JSON.stringify({ error }));
+	}).listen(0, "127.0.0.1");
+	await once(parrot, "listening");
+	try {
+		target = `http://127.0.0.1:${parrot.address().port}`;
+		for (stream of [false, true]) {
+			const { end } = await ask(randomUUID());
+			assert.equal(end.event, "error");
+			assert.doesNotMatch(JSON.stringify(end.data), /sk-t/);
+		}
+	} finally {
+		target = new URL(standin.url).origin;
+		parrot.close();
+	}
+	assert.notEqual(await millrace.grepLogs("held the key"), "");
+	assert.equal(await millrace.grepLogs("sk-test-key"), "");
 });
 
 test("whatever a provider sends: no token twice, none lost, one end", async () => {

@@ -61,7 +61,7 @@ test("disconnect: GitHub's grant is deleted, the tokens are gone, and so is the 
 	assertError(await disconnect(b, "github"), "CONFLICT");
 	assert.match((await disconnect(b, "github")).json.error, /GitHub is not connected/);
 	const types = await value(`SELECT string_agg(type, ' ' ORDER BY type) FROM audit_log WHERE subject = '${user.id}' AND data ->> 'provider' = 'github'`);
-	assert.equal(types, "identity_linked identity_unlinked provider_disconnected");
+	assert.equal(types, "identity_linked identity_unlinked provider_connected provider_disconnected");
 	/* Whoever signs in by it now has a user of their own. */
 	assert.notEqual((await signIn(browser(), "github")).id, user.id);
 	assert.deepEqual(github.faults, []);

@@ -233,6 +233,9 @@ test("a user who denies consent comes back to the page, which is told", async ()
 	assert.equal(await count(`SELECT count(*) FROM external_identity WHERE subject = '${github.user.id}'`), 0);
 });
 
+/* Why somebody whom the provider vouched for did not come in, by the audit log. */
+const failures = (uid) => value(`SELECT string_agg(data::text, ' ' ORDER BY seq) FROM audit_log WHERE subject = '${uid}' AND type = 'login_failed'`);
+
 /* A browser that is signed in by name and password. */
 async function signedInBrowser() {
 	const user = await register(api, { email: someAddress() }), b = browser(), session = await login(api, user);
@@ -260,6 +263,7 @@ test("an identity that is somebody else's is not linked, and stays theirs", asyn
 	const owner = await signIn(browser(), "github");
 	const { user, b, session } = await signedInBrowser();
 	await refused(b, startPath("github"), "identity_taken", "github");
+	assert.equal(await failures(user.id), '{"why": "identity_taken", "provider": "github"}');
 	assert.equal(b.cookie("access_token"), session.access);
 	assertStatus(await b.send("GET", "/api/v1/admin/user"), 200);
 	assert.equal(await count(`SELECT count(*) FROM external_identity WHERE user_id = '${user.id}'`), 0);
@@ -324,6 +328,7 @@ test("a disabled account, and one just erased, do not come in this way", async (
 	await millrace.psql(`UPDATE app_user SET disabled_at = now() WHERE id = '${me.id}'`);
 	b.jar().clear();
 	await refused(b, startPath("github"), "account_disabled", "github");
+	assert.equal(await failures(me.id), '{"why": "account_disabled", "provider": "github"}');
 	await millrace.psql(`UPDATE app_user SET disabled_at = NULL WHERE id = '${me.id}'`);
 	await signIn(b, "github");
 	assertStatus(await b.send("DELETE", `/api/v1/user/dao/${me.id}`), 204);

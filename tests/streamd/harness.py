@@ -49,6 +49,8 @@ def quoted(text):
 class Streamd:
     """One streamd; the listening socket is ours and outlives it, as systemd's would."""
 
+    secret = "0123456789abcdef0123456789abcdef"
+
     def __init__(self, cluster, **settings):
         self.cluster = cluster
         self.path = tempfile.mktemp(prefix="streamd-", suffix=".sock", dir=cluster.top)
@@ -66,7 +68,7 @@ class Streamd:
     def start(self, wait=True):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("MILLRACE_", "API_", "OPENAI_", "PG", "LISTEN_"))}
         env["MILLRACE_DB"] = "host=%s dbname=millrace" % self.cluster.top
-        env["API_JWT_SECRET"] = "0123456789abcdef0123456789abcdef"
+        env["API_JWT_SECRET"] = self.secret
         env["MILLRACE_RUNTIME_DIR"] = self.runtime
         env["MILLRACE_LIBEXEC_DIR"] = BIN
         env.update({"MILLRACE_" + k.upper(): str(v) for k, v in self.settings.items()})

@@ -1,0 +1,174 @@
+/*
+ * What is held about somebody, table by table and column by column as the database itself lists them: it is in the export, and an
+ * erasure leaves nothing of it. A new table fails here until everything() fills it, or it is named below with the reason why not.
+ */
+import test, { before } from "node:test";
+import assert from "node:assert/strict";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { join } from "node:path";
+import pg from "pg";
+import { PASSWORD, shared } from "../js/instance.mjs";
+import { newAdmin, newName } from "../js/accounts.mjs";
+import { assertError, assertStatus, until } from "../js/expect.mjs";
+
+let millrace, api;
+before(async () => { millrace = await shared(); ({ api } = millrace); });
+
+/* The tests' own statements hold what is looked for, and may be slow enough for the server's log. */
+const sql = (text) => millrace.psql(`SET log_min_duration_statement = -1; ${text}`);
+const newMark = () => `m${randomBytes(10).toString("hex")}`;
+
+/* Somebody of whom every table has something, with a mark in whatever may hold a word of theirs. */
+async function everything() {
+	const mark = newMark(), email = `${mark}@example.org`, headers = { "idempotency-key": newMark() };
+	const signedUp = assertStatus(await api.fresh().post("/api/auth/register", { email, password: PASSWORD, display_name: mark }, { headers }), 201).json;
+	const user = { uid: signedUp.uid, mark, email, subject: `${mark}sub`, api: api.fresh().as(signedUp.token) };
+	assertStatus(await user.api.put(`/api/v1/user/dao/${user.uid}`, { username: mark }), 200);
+	assertStatus(await user.api.patch("/api/user", { assistant: { name: mark, interests: [mark] } }), 200);
+	assertStatus(await user.api.put("/api/settings", { theme: mark }), 200);
+	assertStatus(await user.api.post("/api/settings/regenerate-api-key"), 200);
+	assertStatus(await user.api.post("/api/leads", { name: mark, notes: mark, metadata: { mark } }, { headers }), 201);
+	assertStatus(await user.api.post("/api/vault", { key: mark, value: mark }), 200);
+	assertStatus(await user.api.upload("/api/documents/upload?wait=1",
+	    { name: mark, file: { filename: `${mark}.txt`, type: "text/plain", bytes: `The ${mark} has a wheel.` } }), 200);
+	const chat = await user.api.chat(`What has the ${mark}?`);
+	await chat.all();
+	assertError(await api.fresh().post("/api/auth/login", { email, password: "wrong password" }), "UNAUTHORIZED");
+	const agent = randomUUID(), [run, conversation] = [chat.headers["x-run-id"], chat.headers["x-conversation-id"]];
+	await sql(`
+		INSERT INTO notification (owner_id, title, message) VALUES ('${user.uid}', '${mark}', '${mark}');
+		WITH b AS (INSERT INTO blob (owner_id, sha256, size) VALUES ('${user.uid}', sha256('${mark}'), 21) RETURNING id),
+			c AS (INSERT INTO blob_chunk SELECT id, 0, '${mark}' FROM b)
+			INSERT INTO artifact (owner_id, conversation_id, run_id, name, version, mime_type, size, blob_id, call_id)
+			SELECT '${user.uid}', '${conversation}', '${run}', '${mark}', 1, 'text/plain', 21, b.id, 'c' FROM b;
+		INSERT INTO usage_event (owner_id, run_id, call, provider, model, input_tokens, output_tokens, estimated, input_usd, output_usd, cost_usd)
+			VALUES ('${user.uid}', '${run}', 999999, 'local', 'x', 1, 1, false, 0, 0, 0);
+		INSERT INTO external_identity (provider, subject, user_id, email) VALUES ('github', '${user.subject}', '${user.uid}', '${email}');
+		INSERT INTO oauth_token (user_id, provider, subject, sealed, key_id)
+			SELECT '${user.uid}', 'github', '${user.subject}', 'x', id FROM vault_key WHERE retired_at IS NULL;
+		INSERT INTO oauth_flow (state_hash, cookie_hash, provider, verifier, nonce, user_id)
+			VALUES (sha256('${mark}1'), sha256('c'), 'github', 'v', 'n', '${user.uid}');
+		INSERT INTO oauth_flow (state_hash, cookie_hash, provider, verifier, nonce, outcome, subject, name)
+			VALUES (sha256('${mark}2'), sha256('c'), 'github', 'v', 'n', 'ok', '${user.subject}', '${mark}');
+		INSERT INTO oauth_flow (state_hash, cookie_hash, provider, verifier, nonce, outcome, subject, email)
+			VALUES (sha256('${mark}3'), sha256('c'), 'google', 'v', 'n', 'ok', 'x', '${email.toUpperCase()}');
+		INSERT INTO token_denied (hash, user_id, expires_at) VALUES (sha256('${mark}'), '${user.uid}', now() + interval '1 hour');
+		INSERT INTO reset_ask (subject) VALUES (login_subject('${email}'));
+		INSERT INTO password_reset (token_hash, user_id, email, expires_at) VALUES (sha256('${mark}'), '${user.uid}', '${email}', now() + interval '1 hour');
+		SELECT topic_own('agent:${agent}', '${user.uid}');
+		SELECT publish('agent:${agent}', 'agent_status', '{"mark": "${mark}"}');
+		SELECT publish('analytics', 'lead_created', '{"user_id": "${user.uid}"}')`);
+	return user;
+}
+
+/* The tokens that nobody can open wait for their revocation no more. */
+const forget = ({ subject }) => sql(`DELETE FROM run WHERE input ->> 'token' = (SELECT id::text FROM oauth_token WHERE subject = '${subject}');
+    DELETE FROM oauth_token WHERE subject = '${subject}'`);
+
+/* Of nobody; or of somebody, but so that it is not to be seen: a hash that is kept for an hour, what is derived and goes with its source,
+   what the transaction that wrote it takes out itself, or the runner within a tenth of a second. */
+const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "jwks", "jwks_source", "migration", "process", "provider_price",
+	"vault_key", "identity_erased", "embedding", "outbox", "outbox_analytics"];
+
+const tables = async () => (await sql(`SELECT c.relname FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+    AND c.relnamespace = 'public'::regnamespace ORDER BY 1`)).trim().split("\n");
+
+/* The tables that have something of them in any column, by id, mark or hash, in letters or bytes. */
+async function traces(user) {
+	const hash = createHash("sha256").update(user.email).digest("hex");
+	const words = [user.uid, user.mark, hash].flatMap((w) => [w, Buffer.from(w).toString("hex")]).join("|");
+	const all = (await tables()).map((t) => `SELECT '${t}' WHERE EXISTS (SELECT FROM ${t} t WHERE t::text ~* '${words}')`);
+	return (await sql(all.join(" UNION ALL "))).trim().split("\n").sort();
+}
+
+test("an erasure leaves nothing of somebody in any table, but what is kept for a reason", async () => {
+	const user = await everything();
+	assert.deepEqual(await traces(user), (await tables()).filter((t) => !NOBODYS.includes(t)).sort());
+	assertStatus(await user.api.delete(`/api/v1/user/dao/${user.uid}`), 204);
+	/* What happened and what was used, under an id that is nobody's; a signed-out token until it ends; what is still to be revoked at the
+	   provider. */
+	assert.deepEqual(await traces(user), ["audit_log", "oauth_token", "token_denied", "usage_event"]);
+	const kept = await sql(`SELECT l::text FROM audit_log l WHERE l::text LIKE '%${user.uid}%' UNION ALL SELECT u::text FROM usage_event u WHERE owner_id = '${user.uid}'
+	    UNION ALL SELECT d::text FROM token_denied d WHERE user_id = '${user.uid}'`);
+	assert.ok(kept.includes(user.uid) && !kept.includes(user.mark), kept);
+	assert.equal(await sql(`SELECT user_id, forgotten_at IS NOT NULL FROM oauth_token WHERE subject = '${user.subject}'`), "|t\n");
+	assert.equal(await millrace.grepLogs(user.mark), "");
+	await forget(user);
+});
+
+test("an erasure comes through, and leaves nothing, while requests and runs of theirs are under way", async () => {
+	const user = await everything(), run = randomUUID();
+	/* One that came by an API key, and goes on when the erasure is on its way. */
+	const request = new pg.Client({ host: join(millrace.runDir, "pg"), database: "millrace", user: "postgres" });
+	await request.connect();
+	await request.query(`BEGIN; UPDATE api_key SET last_used_at = now() WHERE user_id = '${user.uid}'`);
+	const erasure = sql(`SELECT set_config('millrace.caller', '${user.uid}', false); SELECT account_erase('${user.uid}')`);
+	erasure.catch(() => {});
+	await until(async () => await sql(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> pg_backend_pid()
+	    AND query LIKE '%account_erase(''${user.uid}'')%'`) === "1\n", "the erasure in its middle", 60000);
+	await request.query(`
+		WITH b AS (INSERT INTO blob (owner_id, sha256) VALUES ('${user.uid}', sha256('x')) RETURNING id)
+			INSERT INTO document (owner_id, name, file_name, size, blob_id) SELECT '${user.uid}', '${user.mark}', 'x', 1, id FROM b;
+		INSERT INTO run (id, owner_id, kind, status, ended_at) VALUES ('${run}', '${user.uid}', 'ingest', 'completed', now());
+		SELECT publish('run:${run}', 'done', '{"name": "${user.mark}"}');
+		INSERT INTO idempotency (owner_id, key, body_mac, reply) VALUES ('${user.uid}', 'late', 'x', ARRAY['${user.mark}']);
+		COMMIT`);
+	await request.end();
+	assert.match(await erasure, /^t$/m);
+	assert.deepEqual(await traces(user), ["audit_log", "oauth_token", "token_denied", "usage_event"]);
+	await forget(user);
+});
+
+test("an erasure leaves nothing in what an administrator was answered", async () => {
+	const admin = await newAdmin(millrace), mark = newName(), headers = { "idempotency-key": newName() };
+	const { id } = assertStatus(await admin.api.post("/api/v1/user/dao", { username: mark, name: mark }, { headers }), 201).json;
+	assertStatus(await admin.api.delete(`/api/v1/user/dao/${id}`), 204);
+	assert.deepEqual(await traces({ uid: id, mark, email: mark }), ["audit_log"]);
+});
+
+test("what is left of an erased identity is swept away", async () => {
+	const left = await sql(`INSERT INTO identity_erased (hash, at) VALUES (sha256('old'), now() - interval '61 minutes'), (sha256('new'), now());
+	    SELECT oauth_sweep_old(); SELECT hash = sha256('new') FROM identity_erased WHERE hash IN (sha256('old'), sha256('new'))`);
+	assert.equal(left.trim(), "t");
+});
+
+/* Columns that an export leaves out: what is derived from the rest, machinery, secrets, and what is gone within the hour. */
+const LEFT_OUT = /^(artifact\.call_id|(chunk|idempotency|job|oauth_flow|outbox|password|password_reset|topic_owner)\..*)$/;
+
+test("an export holds every column that may hold a word of somebody's", async () => {
+	const user = await everything();
+	const columns = (await sql(`SELECT c.table_name, c.column_name, c.udt_name, o.column_name FROM information_schema.columns c
+	    JOIN information_schema.columns o ON o.table_schema = 'public' AND o.table_name = c.table_name
+		AND (o.column_name IN ('owner_id', 'user_id') OR (o.table_name, o.column_name) = ('app_user', 'id'))
+	    WHERE c.table_schema = 'public' AND c.udt_name IN ('text', '_text', 'json', 'jsonb') ORDER BY 1, 2`)).trim().split("\n").map((l) => l.split("|"));
+	const planted = {};
+	for (const [table, column, type, owner] of columns.filter(([t]) => t !== "outbox")) {
+		const mark = newMark(), given = { text: `'${mark}'`, _text: `ARRAY['${mark}']` }[type] ?? `'{"mark": "${mark}"}'`;
+		/* Without triggers. */
+		const done = await sql(`SET session_replication_role = replica; UPDATE ${table} SET ${column} = ${given} WHERE ${owner} = '${user.uid}' RETURNING 1`)
+		    .catch((e) => assert.match(String(e), /violates check constraint/));   /* it holds one of some words of ours */
+		assert.notEqual(done, "", `${table} has nothing`);
+		if (done)
+			planted[`${table}.${column}`] = mark;
+	}
+	assert.ok(Object.keys(planted).length > 40, Object.keys(planted).join());
+	user.api.check = null;   /* nothing of it is as it should be */
+	const { text } = assertStatus(await user.api.get("/api/v1/user/export"), 200);
+	const missing = Object.keys(planted).filter((name) => !text.includes(planted[name]));
+	assert.deepEqual(missing.filter((name) => !LEFT_OUT.test(name)), []);
+});
+
+test("whatever the server logs of statements, what they were given is not there", async (t) => {
+	const mark = newMark(), marked = `/* ${newMark()} */`;
+	for (const role of ["millrace_api", "millrace_stream", "millrace_runner", "millrace_owner"]) {
+		await sql(`ALTER ROLE ${role} SET log_min_duration_statement = 0`);
+		t.after(() => sql(`ALTER ROLE ${role} RESET log_min_duration_statement`));
+		const client = new pg.Client({ host: join(millrace.runDir, "pg"), database: "millrace", user: role });
+		await client.connect();
+		await client.query(`SELECT $1::text ${marked}`, [mark]);
+		await assert.rejects(client.query(`SELECT 1 / length(left($1::text, 0)) ${marked}`, [mark]));
+		await client.end();
+	}
+	assert.notEqual(await millrace.grepLogs(marked), "");
+	assert.equal(await millrace.grepLogs(mark), "");
+});
