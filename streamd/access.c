@@ -5,13 +5,16 @@
 #include <utlist.h>
 
 #include <millrace/caller.h>
+#include <millrace/config.h>
 #include <millrace/crypto.h>
 #include <millrace/keys.h>
 #include <millrace/log.h>
 
 #include "access.h"
+#include "holder.h"
 #include "reader.h"
 #include "sql_stream.h"
+#include "stats.h"
 
 /* How long an answer is believed; what makes it wrong is told at once, but a notification may be missed. */
 #define BELIEVED_MS 5000
@@ -32,13 +35,6 @@ struct answer {
 	char name[];
 };
 
-/* A user with questions that have no answer yet. */
-struct asker {
-	UT_hash_handle hh;
-	struct uuid user;
-	unsigned n;
-};
-
 struct access {
 	struct loop_timer tick; /* first: the loop gives it back */
 	struct loop_timer arrivals; /* armed: somebody has come and is to be looked at again */
@@ -48,7 +44,7 @@ struct access {
 	struct arena *scratch;
 	struct keys keys;
 	struct answer *answers;
-	struct asker *askers;
+	struct holder *holders;
 	struct person *persons;
 	struct person *next; /* of those who are being told */
 	bool doubts; /* somebody could not be looked at */
@@ -67,6 +63,31 @@ struct question {
 	uint64_t changes;
 	struct answer *answer; /* to be remembered */
 };
+
+/* ------------------------------------------------------ what users have */
+
+bool
+access_is_full(const struct access *a, const struct uuid *user)
+{
+	if (config()->user_streams == 0 ||
+	    holder_of(a->holders, user).streams < config()->user_streams)
+		return false;
+	stats.user_limit++;
+	log_info("a user has as many streams as one may have", "user", user->text);
+	return true;
+}
+
+unsigned
+access_most(const struct access *a)
+{
+	return holders_most(a->holders);
+}
+
+bool
+access_is_enough(const struct access *a, const struct person *p)
+{
+	return holder_of(a->holders, &p->user).asks >= ASKS_MAX;
+}
 
 /* ------------------------------------------------------ what is believed */
 
@@ -127,47 +148,6 @@ answer_keep(struct access *a, struct answer *x)
 
 /* ---------------------------------------------------------------- topics */
 
-static struct asker *
-asker_of(const struct access *a, const struct uuid *user)
-{
-	struct asker *x;
-
-	HASH_FIND(hh, a->askers, user->text, sizeof(user->text), x);
-	return x;
-}
-
-bool
-access_is_enough(const struct access *a, const struct person *p)
-{
-	const struct asker *x = asker_of(a, &p->user);
-
-	return x && x->n >= ASKS_MAX;
-}
-
-static void
-has_asked(struct access *a, const struct uuid *user)
-{
-	struct asker *x = asker_of(a, user);
-
-	if (!x) {
-		x = xmalloc(sizeof(*x));
-		*x = (struct asker){ .user = *user };
-		HASH_ADD(hh, a->askers, user.text, sizeof(x->user.text), x);
-	}
-	x->n++;
-}
-
-static void
-has_heard(struct access *a, const struct uuid *user)
-{
-	struct asker *x = asker_of(a, user);
-
-	if (--x->n > 0)
-		return;
-	HASH_DEL(a->askers, x);
-	free(x);
-}
-
 static void
 question_free(struct question *q)
 {
@@ -198,7 +178,7 @@ topic_answered(void *arg, enum err e, int failed, struct str text, PGresult **re
 		answer_keep(a, q->answer);
 		q->answer = NULL;
 	}
-	has_heard(a, &q->who.user);
+	holder_loses(&a->holders, &q->who.user, HOLDS_ASK);
 	question_free(q);
 	if (!ask)
 		return;
@@ -226,7 +206,7 @@ access_ask(
 	*q = (struct question){
 		.access = a, .ask = ask, .who.user = p->user, .changes = a->changes, .answer = like
 	};
-	has_asked(a, &p->user);
+	holder_gains(&a->holders, &p->user, HOLDS_ASK);
 	ask->access = a;
 	ask->question = q;
 	e = pipe_stream_topic_ask(reader_pipe(a->reader), a->scratch, topic_answered, q, p->user,
@@ -370,6 +350,7 @@ person_leave(struct access *a, struct person *p)
 		a->next = p->next;
 	DL_DELETE(a->persons, p);
 	p->prev = p->next = NULL;
+	holder_loses(&a->holders, &p->user, HOLDS_STREAM);
 }
 
 void
@@ -462,11 +443,15 @@ look_again(struct access *a, const struct person *p, bool enters)
 		person_answered(q, e, 0, (struct str){ NULL, 0 }, NULL, 0);
 }
 
-/* What was told to who had not entered yet, they did not hear: between the worker's look and this, or since a session was opened. */
+/* What was told to who had not entered yet, they did not hear: between the worker's look and this, or since a session was opened. Of
+   nobody (a reply of a route that anyone may call) nothing can be told. */
 void
 person_enter(struct access *a, struct person *p)
 {
+	if (!p->user.text[0])
+		return;
 	DL_APPEND(a->persons, p);
+	holder_gains(&a->holders, &p->user, HOLDS_STREAM);
 	p->is_new = true;
 	if (a->arrivals.due_ms == 0)
 		loop_arm(a->loop, &a->arrivals, ARRIVALS_MS);

@@ -229,6 +229,7 @@ class Channel(Peer):
         return head + b"\0\0\0\0" + data
 
     def send(self, data):
+        self.s.settimeout(10)
         try:
             self.s.sendall(data)
         except OSError as e:
