@@ -83,12 +83,38 @@ open_socketio(struct req *r)
 	return res_socket(r, &g, socketio_target(r));
 }
 
+struct engine_in {
+	struct str sid;
+};
+
+static const struct field engine_fields[] = {
+	F_STR(struct engine_in, sid, 0, 100, OPTIONAL),
+};
+
+/*
+ * Does the request go on with a session of Engine.IO? Whose that is has been looked at when it began, and streamd hears when that ends: so
+ * a poll needs no database, also while there is none. Whose an API key or somebody else's token is the database alone knows.
+ */
+static bool
+goes_on(struct req *r)
+{
+	struct engine_in in = { 0 };
+	struct problems ignored = { .json.a = r->a };
+
+	return r->caller.how == CALLER_SESSION && r->query_string.n > 0 &&
+	       query_fields(r->a, engine_fields, 1, r->query_string, &in, &ignored) && in.sid.n > 0;
+}
+
 /* GET, POST /api/socket.io: Engine.IO's requests. One that nobody is known by may still say who it is in CONNECT. */
 enum err
 realtime_socketio(struct req *r)
 {
+	struct grant g = { .topic = S("") };
+
 	if (r->caller.how == CALLER_NOBODY)
 		return realtime_nobody(r);
+	if (goes_on(r))
+		return res_socket(r, &g, socketio_target(r));
 	return sql_realtime_open(r, open_socketio, r->caller.key_hash);
 }
 

@@ -8,6 +8,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
+import { io } from "socket.io-client";
 import WebSocket from "ws";
 import { assertOverloaded, rss, sleep, test, until, value, world } from "./faults.mjs";
 import { listeners } from "./listeners.mjs";
@@ -15,7 +16,7 @@ import { newUser } from "../js/instance.mjs";
 import { assertStatus } from "../js/expect.mjs";
 
 const LISTENERS = 60, EVENTS = 200, AWAY = 15000, GROWTH_KIB = 32 * 1024;
-let w, user, run, all;
+let w, user, run, all, polls;
 
 before(async () => {
 	w = await world("outage", { MILLRACE_STREAM_PING_SECONDS: "1", MILLRACE_WS_PING_SECONDS: "2", MILLRACE_WS_PING_TIMEOUT_SECONDS: "10",
@@ -24,8 +25,13 @@ before(async () => {
 	run = randomUUID();
 	await w.millrace.psql(`INSERT INTO run (id, owner_id, kind, status, input) VALUES ('${run}', '${user.uid}', 'chat', 'running', '{}')`);
 	all = await listeners(w.millrace, user, run, LISTENERS);
+	/* one that shows its token with every poll */
+	polls = io(w.millrace.url, { path: "/api/socket.io", transports: ["polling"], rejectUnauthorized: false, forceNew: true,
+		extraHeaders: { authorization: `Bearer ${user.token}` } });
+	await until(() => polls.connected, "it is connected");
 });
 after(async () => {
+	polls?.disconnect();
 	all?.forEach((l) => l.end());
 	await w?.stop();
 });
@@ -88,6 +94,9 @@ async function over(fault, ms) {
 	await w.millrace.psql(`UPDATE api_key SET expires_at = now() + interval '${ms / 2} milliseconds' WHERE user_id = '${brief.uid}'`);
 	const ends = socket(key), loses = socket(gone.token);
 	assert.deepEqual([await ends.opened, await loses.opened], [101, 101]);
+	let lost = 0;
+	const losing = () => lost++;
+	polls.on("disconnect", losing);
 	const back = await fault();
 	let late;
 	const state = { over: false }, probes = Promise.all(Array.from({ length: 20 }, () => asking(state)));
@@ -110,7 +119,8 @@ async function over(fault, ms) {
 	const head = Number(await value(w.millrace, `SELECT seq FROM topic WHERE name = 'run:${run}'`));
 	await until(() => all.every((l) => l.last() >= head), "all have caught up", 30000).catch(() => {});
 	all.forEach((l, i) => l.assertWhole(head, `${l.constructor.name} ${i}`));
-	assert.equal(connections(), before, "somebody was cut off");
+	polls.off("disconnect", losing);
+	assert.deepEqual([connections(), lost], [before, 0], "somebody was cut off");
 	assert.deepEqual(processes(), pids, "a process died of it");
 	pids.forEach((pid, i) => assert.ok(rss(pid) - were[i] < GROWTH_KIB, `${rss(pid) - were[i]} KiB more`));
 	assertStatus(await user.api.get("/api/user"), 200);
