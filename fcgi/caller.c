@@ -90,9 +90,10 @@ static enum err
 by_token(struct req *r, struct str token)
 {
 	const char *wanted;
+	enum err e = caller_by_token(r->a, token, &r->caller, &wanted);
 
-	if (caller_by_token(r->a, token, &r->caller, &wanted) == ERR_OK)
-		return ERR_OK;
+	if (e != ERR_UNAUTHORIZED)
+		return e;
 	if (wanted && r->worker->current)
 		keys_wanted(&r->worker->keys, wanted);
 	return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");

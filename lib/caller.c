@@ -34,6 +34,8 @@ caller_by_token(struct arena *a, struct str token, struct caller *out, const cha
 {
 	struct external *who;
 
+	enum err e;
+
 	*wanted = NULL;
 	if (str_starts(token, S(KEY_PREFIX)) && token.n <= KEY_LEN_MAX) {
 		*out = (struct caller){ .how = CALLER_KEY, .key_hash = sha256(a, token) };
@@ -42,8 +44,8 @@ caller_by_token(struct arena *a, struct str token, struct caller *out, const cha
 	if (caller_by_session(token, out) == ERR_OK)
 		return ERR_OK;
 	who = arena_alloc(a, sizeof(*who));
-	if (external_verify(token, who, wanted) != ERR_OK)
-		return ERR_UNAUTHORIZED;
+	if ((e = external_verify(token, who, wanted)) != ERR_OK)
+		return e;
 	*out = (struct caller){
 		.how = CALLER_EXTERNAL, .external = who, .claims.expires_at = who->expires_at
 	};

@@ -29,6 +29,7 @@ struct key {
 static struct key keys[KEYS_MAX];
 static size_t n_keys;
 static unsigned generation = 1; /* of the keys; what was remembered by another is not believed */
+static bool were_set;
 
 static struct remembered {
 	unsigned char hash[crypto_hash_sha256_BYTES]; /* of the whole token */
@@ -115,6 +116,7 @@ external_keys_set(const struct external_key *from, size_t n)
 			.pem = xstrdup(jwk.pem.p) };
 	}
 	generation++;
+	were_set = true;
 	arena_free(a);
 }
 
@@ -307,7 +309,11 @@ check(struct arena *a, struct str token, struct external *out, const char **want
 	    !read_person(provider, p.claims, &who))
 		return ERR_UNAUTHORIZED;
 	if (!is_signed(a, &p, from, &known)) {
-		*wanted = known || !from->jwks_url ? NULL : from->issuer;
+		if (known || !from->jwks_url)
+			return ERR_UNAUTHORIZED;
+		if (!were_set)
+			return ERR_OVERLOADED;
+		*wanted = from->issuer;
 		return ERR_UNAUTHORIZED;
 	}
 	who.provider = from->provider;

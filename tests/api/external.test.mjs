@@ -416,6 +416,27 @@ test("a key that is withdrawn counts no more, for remembered tokens neither", as
 	await user(await sign(rsa, clerkClaims()));
 });
 
+test("a pool that starts while the database is away turns nobody out", async () => {
+	const token = await sign(rsa, clerkClaims());
+	await user(token);
+	const database = Number(readFileSync(`${instance.dir}/pg/postmaster.pid`, "utf8").split("\n")[0]);
+	const statuses = new Set();
+	const seen = (status) => until(async () => {
+		const reply = await instance.api.fresh().get("/api/user", { token, headers: { connection: "close" } });
+		statuses.add(reply.status);
+		return reply.status === status;
+	}, `status ${status}`, 60000);
+	process.kill(database, "SIGSTOP");
+	try {
+		await instance.dev("restart", "account");
+		await seen(503);
+	} finally {
+		process.kill(database, "SIGCONT");
+	}
+	await seen(200);
+	assert.ok(!statuses.has(401), [...statuses].join());
+});
+
 test("what was denied is forgotten once it has ended", async () => {
 	await until(async () => await count("SELECT count(*) FROM token_denied WHERE hash = sha256('ended')") === 0, "the sweep", 180000);
 	assert.equal(await count("SELECT count(*) FROM token_denied WHERE hash = sha256('lasts')"), 1);

@@ -17,7 +17,9 @@ const args = process.argv.slice(2);
 const at = args.indexOf("--jobs");
 const jobs = at >= 0 ? args.splice(at, 2)[1] : "8";
 const testsIn = (dir) => readdirSync(join(ROOT, dir)).filter((f) => f.endsWith(".test.mjs")).sort().map((f) => join(ROOT, dir, f));
-const files = args.length > 0 ? args : ["tests/standin", "tests/js", "tests/api"].flatMap(testsIn);
+/* Those with an instance of their own first: they take the longest. */
+const isLong = (file) => /await privateInstance\(|js\/oauth.mjs/.test(readFileSync(file, "utf8"));
+const files = args.length > 0 ? args : ["tests/standin", "tests/js", "tests/api"].flatMap(testsIn).sort((a, b) => isLong(b) - isLong(a));
 
 const dir = mkdtempSync(join(tmpdir(), "millrace-api-"));
 process.env.MILLRACE_TEST_FIXTURES = join(dir, "fixtures");

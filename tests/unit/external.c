@@ -10,6 +10,7 @@
 #include <millrace/json.h>
 
 #include "test.h"
+#include "vectors.h"
 
 #define ISSUER "https://x.clerk.accounts.dev"
 #define SECRET "super-secret-jwt-token-with-at-least-32-characters-long"
@@ -34,20 +35,6 @@ is_key(const char *text)
 	struct jwk k = { 0 };
 
 	return jwk_parse(mem, json_of(text), &k) == ERR_OK && k.pem.n > 0;
-}
-
-static json_object *
-read_vectors(void)
-{
-	FILE *f = fopen("tests/vectors/jwt-vectors.json", "re");
-	char *text = arena_alloc(mem, 65536);
-	json_object *o = NULL;
-	const char *why;
-	size_t n = f ? fread(text, 1, 65536, f) : 0;
-
-	if (f)
-		fclose(f);
-	return json_parse(mem, (struct str){ text, n }, &o, &why) == ERR_OK ? o : NULL;
 }
 
 static void
@@ -181,6 +168,20 @@ vectors(void)
 	CHECK("Supabase's by its secret",
 	    is_taken(json_text(json_at(file, "hs256"), "token"), &who, &wanted) &&
 		strcmp(who.provider, "supabase") == 0 && strcmp(who.subject, "u1") == 0);
+}
+
+static void
+before_any_keys(void)
+{
+	struct str good =
+	    json_text(json_object_array_get_idx(json_at(file, "vectors"), 0), "token");
+	struct external who;
+	const char *wanted;
+
+	CHECK("before there are keys nobody is turned out, but asked to come again",
+	    external_verify(good, &who, &wanted) == ERR_OVERLOADED && !wanted);
+	CHECK("nonsense is refused all the same",
+	    external_verify(S("a.b.c"), &who, &wanted) == ERR_UNAUTHORIZED);
 }
 
 static struct str
@@ -338,10 +339,11 @@ main(void)
 	setenv("SUPABASE_JWT_SECRET", SECRET, 1);
 	config_load(true, false);
 	mem = arena_new();
-	file = read_vectors();
+	file = read_vectors(mem);
 	good_keys();
 	bad_keys();
 	sets();
+	before_any_keys();
 	vectors();
 	people();
 	keys_decide();

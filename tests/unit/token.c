@@ -8,6 +8,7 @@
 #include <millrace/json.h>
 
 #include "test.h"
+#include "vectors.h"
 
 /* The secret of the vectors' own HS256 token, so that its signature is right and only its claims are not ours. */
 #define SECRET "super-secret-jwt-token-with-at-least-32-characters-long"
@@ -176,24 +177,10 @@ shapes(void)
 	CHECK("and what is too long", !is_taken(str_from(big)));
 }
 
-static json_object *
-read_vectors(void)
-{
-	FILE *f = fopen("tests/vectors/jwt-vectors.json", "re");
-	char *text = arena_alloc(mem, 65536);
-	json_object *o = NULL;
-	const char *why;
-	size_t n = f ? fread(text, 1, 65536, f) : 0;
-
-	if (f)
-		fclose(f);
-	return json_parse(mem, (struct str){ text, n }, &o, &why) == ERR_OK ? o : NULL;
-}
-
 static void
 vectors(void)
 {
-	json_object *file = read_vectors(), *list = json_at(file, "vectors");
+	json_object *file = read_vectors(mem), *list = json_at(file, "vectors");
 	bool good = true;
 	size_t n = list ? json_object_array_length(list) : 0;
 
