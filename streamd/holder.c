@@ -1,59 +1,38 @@
 #include <stdlib.h>
 
-#include <uthash.h>
-
 #include <millrace/arena.h>
 
 #include "holder.h"
 
-struct holder {
-	UT_hash_handle hh;
-	struct uuid user;
-	struct holding has;
-};
-
-static struct holder *
-find(const struct holder *all, const struct uuid *user)
+struct holder *
+holder_find(struct holder *all, const struct uuid *user)
 {
-	struct holder *x;
+	struct holder *h;
 
-	HASH_FIND(hh, all, user->text, sizeof(user->text), x);
-	return x;
+	HASH_FIND(hh, all, user->text, sizeof(user->text), h);
+	return h;
+}
+
+struct holder *
+holder_get(struct holder **all, const struct uuid *user)
+{
+	struct holder *h = holder_find(*all, user);
+
+	if (h)
+		return h;
+	h = xmalloc(sizeof(*h));
+	*h = (struct holder){ .user = *user };
+	HASH_ADD(hh, *all, user.text, sizeof(h->user.text), h);
+	return h;
 }
 
 void
-holder_gains(struct holder **all, const struct uuid *user, struct holding more)
+holder_release(struct holder **all, struct holder *h)
 {
-	struct holder *x = find(*all, user);
-
-	if (!x) {
-		x = xmalloc(sizeof(*x));
-		*x = (struct holder){ .user = *user };
-		HASH_ADD(hh, *all, user.text, sizeof(x->user.text), x);
-	}
-	x->has.asks += more.asks;
-	x->has.streams += more.streams;
-}
-
-void
-holder_loses(struct holder **all, const struct uuid *user, struct holding less)
-{
-	struct holder *x = find(*all, user);
-
-	x->has.asks -= less.asks;
-	x->has.streams -= less.streams;
-	if (x->has.asks > 0 || x->has.streams > 0)
+	if (h->asks > 0 || h->streams > 0)
 		return;
-	HASH_DEL(*all, x);
-	free(x);
-}
-
-struct holding
-holder_of(const struct holder *all, const struct uuid *user)
-{
-	const struct holder *x = find(all, user);
-
-	return x ? x->has : (struct holding){ 0 };
+	HASH_DEL(*all, h);
+	free(h);
 }
 
 unsigned
@@ -61,8 +40,8 @@ holders_most(const struct holder *all)
 {
 	unsigned most = 0;
 
-	for (const struct holder *x = all; x; x = x->hh.next)
-		if (x->has.streams > most)
-			most = x->has.streams;
+	for (const struct holder *h = all; h; h = h->hh.next)
+		if (h->streams > most)
+			most = h->streams;
 	return most;
 }

@@ -5,21 +5,25 @@
 #ifndef STREAMD_HOLDER_H
 #define STREAMD_HOLDER_H
 
+#include <uthash.h>
+
 #include <millrace/str.h>
 
-struct holder;
+struct person;
 
-struct holding {
+struct holder {
+	UT_hash_handle hh;
+	struct uuid user;
 	unsigned asks, streams;
+	struct person *persons; /* whose streams they are, one each */
 };
 
-#define HOLDS_ASK ((struct holding){ .asks = 1 })
-#define HOLDS_STREAM ((struct holding){ .streams = 1 })
-
-void holder_gains(struct holder **all, const struct uuid *user, struct holding more);
-/* Of what was gained. */
-void holder_loses(struct holder **all, const struct uuid *user, struct holding less);
-struct holding holder_of(const struct holder *all, const struct uuid *user);
+/* NULL where the user has nothing. */
+struct holder *holder_find(struct holder *all, const struct uuid *user);
+/* A new one where they have nothing. */
+struct holder *holder_get(struct holder **all, const struct uuid *user);
+/* Something was taken off; frees it where that was all. */
+void holder_release(struct holder **all, struct holder *h);
 /* The most streams that one user has. */
 unsigned holders_most(const struct holder *all);
 
