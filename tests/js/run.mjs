@@ -26,7 +26,7 @@ process.env.MILLRACE_TEST_FIXTURES = join(dir, "fixtures");
 fixtures();
 const instance = await start("shared");
 const reporters = ["spec", "stdout", "tap", join(dir, "tap")].map((v, i) => `--test-reporter${i % 2 ? "-destination" : ""}=${v}`);
-const tests = spawn(process.execPath, ["--test", `--test-concurrency=${jobs}`, ...reporters, ...files],
+const tests = spawn(process.execPath, ["--test", "--test-force-exit", `--test-concurrency=${jobs}`, ...reporters, ...files],
     { stdio: "inherit", env: { ...process.env, MILLRACE_TEST_URL: instance.url, MILLRACE_TEST_DIR: instance.dir } });
 const [status] = await once(tests, "exit");
 let complaint = 0;
