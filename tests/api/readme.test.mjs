@@ -28,7 +28,7 @@ test("EventSource, WebSocket and Socket.IO in Chromium", async () => {
 		/* as a console does: what one paste declares the next one sees */
 		const pasted = [signIn.replace("demo@example.com", email).replace("…", password), ...others].join("\n");
 		await page.evaluate(`(async () => { ${pasted} })()`);
-		const heard = (by, fits, what) => until(() => said.some(([who, ...rest]) => who === by && fits(...rest)), what, 15000);
+		const heard = (by, fits, what) => until(() => said.some(([who, ...rest]) => who === by && fits(...rest)), what);
 		try {
 			await heard("EventSource", (id, text) => Number(id) > 0 && typeof text === "string", "a token");
 			await heard("EventSource", (data) => data?.messageId, "done");

@@ -29,7 +29,7 @@ export class Socket {
 	say(message) { this.ws.send(typeof message === "string" || Buffer.isBuffer(message) ? message : JSON.stringify(message)); }
 
 	/* The first message that fits, taken out; those before it stay. */
-	async take(fits, what = "a message", ms = 5000) {
+	async take(fits, what = "a message", ms) {
 		let at = -1;
 		await until(() => (at = this.messages.findIndex(fits)) >= 0, what, ms);
 		return this.messages.splice(at, 1)[0];

@@ -186,7 +186,7 @@ test("models and embeddings", async () => {
 
 test("1,000 slow streams at once", async () => {
 	server.clear();
-	const payload = JSON.stringify({ ...ask("many [[slowfirst:8000 tokens:20 delay:100]]"), stream: true, stream_options: { include_usage: true } });
+	const payload = JSON.stringify({ ...ask("many [[slowfirst:15000 tokens:20 delay:100]]"), stream: true, stream_options: { include_usage: true } });
 	const head = `POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test\r\n`
 	    + `Content-Type: application/json\r\nConnection: close\r\nContent-Length: ${payload.length}\r\n\r\n`;
 	const one = () => new Promise((resolve, reject) => {
