@@ -45,6 +45,18 @@ take_rows(struct req *r, PGresult **res)
 		arena_defer(a, (void (*)(void *))PQclear, r->rows);
 }
 
+/* What the first statement alone knows of who is calling. */
+static void
+take_caller(struct caller *c, const PGresult *row)
+{
+	if (c->how == CALLER_KEY || c->how == CALLER_EXTERNAL)
+		(void)!uuid_parse(sql_get(row, 0, 0), &c->user);
+	if (c->how == CALLER_KEY) {
+		(void)!uuid_parse(sql_get(row, 0, 1), &c->key);
+		(void)!str_int(sql_get(row, 0, 2), &c->claims.expires_at);
+	}
+}
+
 /* The kept row is an array of texts; the answer's half sees it as its one row. */
 static void
 replay(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
@@ -60,6 +72,7 @@ replay(void *arg, enum err e, int failed, struct str text, PGresult **res, int n
 			       json_parse(r->a, sql_get(res[n - 1], 0, 0), &kept, &why) != ERR_OK))
 		e = ERR_OVERLOADED;
 	if (e == ERR_OK) {
+		take_caller(&r->caller, res[0]);
 		count = json_object_array_length(kept);
 		r->replayed = arena_alloc(r->a, (count + 1) * sizeof(*r->replayed));
 		for (size_t i = 0; i < count; i++) {
@@ -112,8 +125,7 @@ answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int
 	if (e != ERR_OK) {
 		r->error_text = arena_str(r->a, text);
 	} else {
-		if (r->caller.how == CALLER_KEY || r->caller.how == CALLER_EXTERNAL)
-			(void)!uuid_parse(sql_get(res[0], 0, 0), &r->caller.user);
+		take_caller(&r->caller, res[0]);
 		take_rows(r, &res[n - 1]);
 	}
 	answer_now(r, e);

@@ -197,8 +197,16 @@ grant_number(struct req *r, struct grant *g, const char *name, int64_t value)
 static enum err
 hand_over(struct req *r, struct grant *g, struct str to)
 {
+	const struct external *external = r->caller.external;
+
 	g->method = r->method;
 	g->user = r->caller.user;
+	g->session = r->caller.claims.session;
+	g->key = r->caller.key;
+	if (external)
+		g->token_hash =
+		    (struct str){ (const char *)external->hash, sizeof(external->hash) };
+	g->expires_at = r->caller.claims.expires_at;
 	g->request_id = r->request_id;
 	if (r->rate_limit > 0) {
 		grant_number(r, g, "X-RateLimit-Limit", r->rate_limit);
@@ -222,7 +230,6 @@ run_path(struct req *r, const struct grant *g, const char *what)
 enum err
 res_stream(struct req *r, struct grant *g)
 {
-	g->expires_at = r->caller.claims.expires_at;
 	return hand_over(r, g, run_path(r, g, "run"));
 }
 

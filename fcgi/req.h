@@ -126,7 +126,8 @@ enum err res_list(struct req *r);
 /* 204; no row: 404. */
 enum err res_empty(struct req *r);
 
-/* Hands the connection over to streamd. The grant's method, user, request id and X-RateLimit headers are filled in here. */
+/* Hands the connection over to streamd. Who the grant is for, by what and until when, its method, request id and X-RateLimit headers are
+   filled in here. */
 enum err res_stream(struct req *r, struct grant *g);
 enum err res_deferred(struct req *r, struct grant *g);
 /* A socket, at streamd's path below /_stream/. */

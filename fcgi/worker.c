@@ -14,6 +14,7 @@
 #define DRAIN_MS 30000
 #define FIRST_LOOK_MS 1000
 #define ACCEPTS_A_TURN 16
+#define PAUSE_MS 100
 
 static void
 connection_free(struct req *r)
@@ -25,6 +26,7 @@ connection_free(struct req *r)
 	free(r);
 	if (w->stopping && w->n_connections == 0)
 		worker_leave(w);
+	worker_accept(w);
 }
 
 /* nginx has closed the connection: let go of our end. */
@@ -123,20 +125,33 @@ req_end(struct req *r, int status)
 	loop_watch(w->loop, &r->fd, EPOLLIN | EPOLLRDHUP);
 }
 
+/* No descriptor or memory is to be had now: those that wait stay in the socket's queue, which would else be ready again at once. */
+static void
+accept_later(struct worker *w, int error)
+{
+	if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+		return;
+	log_error("no more connections can be accepted", "error", strerror(error));
+	loop_watch(w->loop, &w->listener, 0);
+	loop_arm(w->loop, &w->pause, PAUSE_MS);
+}
+
 /* Takes one connection from the listening socket; false when there is none (or another worker won it). */
 static bool
 accept_one(struct worker *w)
 {
 	struct req *r = xmalloc(sizeof(*r));
+	int got;
 
 	*r = (struct req){ .worker = w, .a = arena_new() };
 	FCGX_InitRequest(&r->fcgx, w->listener.fd, FCGI_FAIL_ACCEPT_ON_INTR);
 	w->n_connections++;
-	if (FCGX_Accept_r(&r->fcgx) != 0) {
+	if ((got = FCGX_Accept_r(&r->fcgx)) != 0) {
 		FCGX_Free(&r->fcgx, 1);
 		w->n_connections--;
 		arena_free(r->a);
 		free(r);
+		accept_later(w, -got);
 		return false;
 	}
 	r->fd = (struct loop_fd){ .fd = r->fcgx.ipcFd, .ready = connection_ready };
@@ -152,15 +167,27 @@ listener_ready(struct loop_fd *self, uint32_t events)
 	struct worker *w = (struct worker *)((char *)self - offsetof(struct worker, listener));
 
 	(void)events;
-	for (int i = 0; i < ACCEPTS_A_TURN && accept_one(w); i++)
-		;
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		if (w->n_connections >= w->connections_max) {
+			loop_watch(w->loop, &w->listener, 0);
+			return;
+		}
+		if (!accept_one(w))
+			return;
+	}
 }
 
 void
 worker_accept(struct worker *w)
 {
-	if (!w->stopping)
+	if (!w->stopping && w->pause.due_ms == 0 && w->n_connections < w->connections_max)
 		loop_watch(w->loop, &w->listener, EPOLLIN | EPOLLEXCLUSIVE);
+}
+
+static void
+pause_over(struct loop_timer *t)
+{
+	worker_accept((struct worker *)((char *)t - offsetof(struct worker, pause)));
 }
 
 /* The database does not answer: say so to whoever comes. */
@@ -220,7 +247,11 @@ void
 worker_run(const char *group)
 {
 	struct worker w = {
-		.group = group, .drain.fire = drain_over, .first_look.fire = first_look_over
+		.group = group,
+		.drain.fire = drain_over,
+		.first_look.fire = first_look_over,
+		.pause.fire = pause_over,
+		.connections_max = process_files(),
 	};
 
 	/* A peer that connects and is silent would otherwise hold the worker for two seconds. */

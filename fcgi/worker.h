@@ -27,9 +27,10 @@ struct worker {
 	struct pipe *pipe;
 	struct loop_fd listener;
 	struct loop_timer tick, drain, first_look;
+	struct loop_timer pause; /* armed: nothing is accepted until it fires */
 	bool stopping;
 	bool current; /* the database stands at our migration */
-	size_t n_connections;
+	size_t n_connections, connections_max;
 	struct keys keys; /* of external tokens */
 	struct arena *scratch; /* for the pipe's parameters; reset after each ask */
 	struct worker_stats stats;
@@ -39,8 +40,8 @@ struct worker {
 void worker_run(const char *group);
 
 /*
- * Takes connections from now on. Called when the database's version is known, so that a worker that has just started refuses
- * nothing that another would serve; where the database is away, after a second. Idempotent.
+ * Takes connections from now on, where there is room for one. Called when the database's version is known, so that a worker that has just
+ * started refuses nothing that another would serve; where the database is away, after a second. Idempotent.
  */
 void worker_accept(struct worker *w);
 

@@ -180,6 +180,9 @@ static const struct setting {
 	    "a reader that takes nothing for so long is closed"),
 	ROW("MILLRACE_STREAM_CONNECTIONS", NUMBER, ALL, stream_connections, "20000", 1, 1000000,
 	    "connections held by one streamd"),
+	ROW("MILLRACE_USER_STREAMS", NUMBER, ALL, user_streams, "100", 0, 1000000,
+	    "streams, sockets and waiting replies of one user at once, in each streamd; 0: no "
+	    "limit"),
 	ROW("MILLRACE_WS_PING_SECONDS", NUMBER, ALL, ws_ping_seconds, "25", 1, 3600,
 	    "a quiet WebSocket is asked whether it is there"),
 	ROW("MILLRACE_WS_PING_TIMEOUT_SECONDS", NUMBER, ALL, ws_ping_timeout_seconds, "20", 1, 3600,

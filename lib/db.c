@@ -24,8 +24,10 @@ struct db {
 const char *
 db_conninfo(struct arena *a, const char *role, const char *application)
 {
+	/* A host that is gone is noticed within a minute, and not after hours, where the setting says nothing else. */
 	return arena_printf(a,
-	    "%s user=%s application_name='millrace %s' connect_timeout=5 options='-c timezone=UTC'",
+	    "keepalives_idle=20 keepalives_interval=5 keepalives_count=4 tcp_user_timeout=40000 %s "
+	    "user=%s application_name='millrace %s' connect_timeout=5 options='-c timezone=UTC'",
 	    config()->db, role, application)
 	    .p;
 }

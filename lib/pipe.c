@@ -10,6 +10,9 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS 5000
+#define CONNECT_MS 10000
+/* The server ends a statement after MILLRACE_STATEMENT_MS; one that has said nothing for so much longer is not there. */
+#define SILENT_MS 15000
 #define IN_FLIGHT_MANY 256
 #define STATEMENT_NAME_MAX 128
 
@@ -35,11 +38,13 @@ struct prepared {
 struct pipe {
 	struct loop_fd fd;
 	struct loop_timer retry;
+	struct loop_timer patience; /* armed while there are units in flight */
 	struct loop *loop;
 	PGconn *conn;
 	char *conninfo;
 	bool up;
 	int64_t backoff_ms;
+	int64_t heard_ms; /* the last result, or when the first unit was sent */
 	struct unit *first, **last;
 	size_t in_flight;
 	struct prepared *prepared;
@@ -92,6 +97,7 @@ disconnect(struct pipe *p)
 	struct prepared *s, *next;
 
 	p->up = false;
+	loop_disarm(p->loop, &p->patience);
 	if (p->fd.events)
 		loop_watch(p->loop, &p->fd, 0);
 	HASH_ITER (hh, p->prepared, s, next) {
@@ -113,6 +119,23 @@ connection_lost(struct pipe *p)
 	disconnect(p);
 	loop_arm(p->loop, &p->retry, p->backoff_ms);
 	p->backoff_ms = p->backoff_ms * 2 > BACKOFF_MOST_MS ? BACKOFF_MOST_MS : p->backoff_ms * 2;
+}
+
+/* A host that is gone, or a server that stands still, closes no connection: who waits would wait for good, and more would come. */
+static void
+patience_over(struct loop_timer *t)
+{
+	struct pipe *p = (struct pipe *)((char *)t - offsetof(struct pipe, patience));
+	int64_t left = p->heard_ms + config()->statement_ms + SILENT_MS - loop_now(p->loop);
+
+	if (!p->first)
+		return;
+	if (left > 0) {
+		loop_arm(p->loop, t, left);
+		return;
+	}
+	log_warn("the database says nothing");
+	connection_lost(p);
 }
 
 static void
@@ -152,6 +175,7 @@ take_result(struct pipe *p, PGresult *res)
 	struct unit *u = p->first;
 	ExecStatusType status = PQresultStatus(res);
 
+	p->heard_ms = loop_now(p->loop);
 	if (status == PGRES_PIPELINE_SYNC) {
 		PQclear(res);
 		unit_finish(p);
@@ -238,6 +262,7 @@ connect_go_on(struct loop_fd *self, uint32_t events)
 		self->ready = on_ready;
 		loop_watch(p->loop, self, EPOLLIN);
 		p->up = true;
+		loop_disarm(p->loop, &p->retry);
 		p->backoff_ms = BACKOFF_FIRST_MS;
 		log_info("database connected");
 		if (p->on_up)
@@ -258,6 +283,7 @@ connect_start(struct pipe *p)
 	}
 	p->fd.ready = connect_go_on;
 	loop_watch(p->loop, &p->fd, EPOLLOUT);
+	loop_arm(p->loop, &p->retry, CONNECT_MS);
 }
 
 static void
@@ -301,6 +327,7 @@ pipe_open(struct loop *l, const char *role, const char *application,
 	*p = (struct pipe){
 		.loop = l,
 		.retry.fire = retry,
+		.patience.fire = patience_over,
 		.backoff_ms = BACKOFF_FIRST_MS,
 		.on_notify = notify,
 		.on_up = up,
@@ -331,6 +358,10 @@ unit_new(struct pipe *p, int n, const char *name, pipe_done *done, void *arg)
 	struct unit *u = xmalloc(sizeof(*u) + (size_t)n * sizeof(PGresult *));
 
 	*u = (struct unit){ .done = done, .arg = arg, .n = n, .name = name };
+	if (!p->first)
+		p->heard_ms = loop_now(p->loop);
+	if (p->patience.due_ms == 0)
+		loop_arm(p->loop, &p->patience, config()->statement_ms + SILENT_MS);
 	for (int i = 0; i < n; i++)
 		u->results[i] = NULL;
 	*p->last = u;

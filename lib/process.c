@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include <millrace/process.h>
 
 #define LISTEN_FD 3
+#define OWN_FILES 32
 
 int
 process_listener(void)
@@ -54,6 +56,16 @@ process_notify(const char *state)
 		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0)
 		log_warn("systemd could not be told", "what", state, "error", strerror(errno));
 	close(fd);
+}
+
+size_t
+process_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur < 2)
+		return 1;
+	return files.rlim_cur < 2 * OWN_FILES ? files.rlim_cur / 2 : files.rlim_cur - OWN_FILES;
 }
 
 const char *

@@ -5,13 +5,16 @@
 #include <utlist.h>
 
 #include <millrace/caller.h>
+#include <millrace/config.h>
 #include <millrace/crypto.h>
 #include <millrace/keys.h>
 #include <millrace/log.h>
 
 #include "access.h"
+#include "holder.h"
 #include "reader.h"
 #include "sql_stream.h"
+#include "stats.h"
 
 /* How long an answer is believed; what makes it wrong is told at once, but a notification may be missed. */
 #define BELIEVED_MS 5000
@@ -32,13 +35,6 @@ struct answer {
 	char name[];
 };
 
-/* A user with questions that have no answer yet. */
-struct asker {
-	UT_hash_handle hh;
-	struct uuid user;
-	unsigned n;
-};
-
 struct access {
 	struct loop_timer tick; /* first: the loop gives it back */
 	struct loop_timer arrivals; /* armed: somebody has come and is to be looked at again */
@@ -48,8 +44,7 @@ struct access {
 	struct arena *scratch;
 	struct keys keys;
 	struct answer *answers;
-	struct asker *askers;
-	struct person *persons;
+	struct holder *holders; /* and whose streams are here */
 	struct person *next; /* of those who are being told */
 	bool doubts; /* somebody could not be looked at */
 	uint64_t changes; /* an answer to what was asked before the last one is not remembered */
@@ -67,6 +62,34 @@ struct question {
 	uint64_t changes;
 	struct answer *answer; /* to be remembered */
 };
+
+/* ------------------------------------------------------ what users have */
+
+bool
+access_is_full(const struct access *a, const struct uuid *user)
+{
+	const struct holder *h = holder_find(a->holders, user);
+
+	if (config()->user_streams == 0 || !h || h->streams < config()->user_streams)
+		return false;
+	stats.user_limit++;
+	log_info("a user has as many streams as one may have", "user", user->text);
+	return true;
+}
+
+unsigned
+access_most(const struct access *a)
+{
+	return holders_most(a->holders);
+}
+
+bool
+access_is_enough(const struct access *a, const struct person *p)
+{
+	const struct holder *h = holder_find(a->holders, &p->user);
+
+	return h && h->asks >= ASKS_MAX;
+}
 
 /* ------------------------------------------------------ what is believed */
 
@@ -127,47 +150,6 @@ answer_keep(struct access *a, struct answer *x)
 
 /* ---------------------------------------------------------------- topics */
 
-static struct asker *
-asker_of(const struct access *a, const struct uuid *user)
-{
-	struct asker *x;
-
-	HASH_FIND(hh, a->askers, user->text, sizeof(user->text), x);
-	return x;
-}
-
-bool
-access_is_enough(const struct access *a, const struct person *p)
-{
-	const struct asker *x = asker_of(a, &p->user);
-
-	return x && x->n >= ASKS_MAX;
-}
-
-static void
-has_asked(struct access *a, const struct uuid *user)
-{
-	struct asker *x = asker_of(a, user);
-
-	if (!x) {
-		x = xmalloc(sizeof(*x));
-		*x = (struct asker){ .user = *user };
-		HASH_ADD(hh, a->askers, user.text, sizeof(x->user.text), x);
-	}
-	x->n++;
-}
-
-static void
-has_heard(struct access *a, const struct uuid *user)
-{
-	struct asker *x = asker_of(a, user);
-
-	if (--x->n > 0)
-		return;
-	HASH_DEL(a->askers, x);
-	free(x);
-}
-
 static void
 question_free(struct question *q)
 {
@@ -181,6 +163,7 @@ topic_answered(void *arg, enum err e, int failed, struct str text, PGresult **re
 	struct question *q = arg;
 	struct access *a = q->access;
 	struct ask *ask = q->ask;
+	struct holder *h = holder_find(a->holders, &q->who.user);
 	bool allowed = false, kept = false;
 	int64_t head = 0;
 
@@ -198,7 +181,8 @@ topic_answered(void *arg, enum err e, int failed, struct str text, PGresult **re
 		answer_keep(a, q->answer);
 		q->answer = NULL;
 	}
-	has_heard(a, &q->who.user);
+	h->asks--;
+	holder_release(&a->holders, h);
 	question_free(q);
 	if (!ask)
 		return;
@@ -226,7 +210,7 @@ access_ask(
 	*q = (struct question){
 		.access = a, .ask = ask, .who.user = p->user, .changes = a->changes, .answer = like
 	};
-	has_asked(a, &p->user);
+	holder_get(&a->holders, &p->user)->asks++;
 	ask->access = a;
 	ask->question = q;
 	e = pipe_stream_topic_ask(reader_pipe(a->reader), a->scratch, topic_answered, q, p->user,
@@ -364,12 +348,17 @@ token_hash(const struct person *p)
 void
 person_leave(struct access *a, struct person *p)
 {
+	struct holder *h;
+
 	if (!p->prev)
 		return;
 	if (a->next == p)
 		a->next = p->next;
-	DL_DELETE(a->persons, p);
+	h = holder_find(a->holders, &p->user);
+	DL_DELETE(h->persons, p);
 	p->prev = p->next = NULL;
+	h->streams--;
+	holder_release(&a->holders, h);
 }
 
 void
@@ -422,7 +411,9 @@ is_same(const struct person *a, const struct person *b)
 static void
 tell_all(struct access *a, const struct question *q, bool alive, bool analytics)
 {
-	for (struct person *p = a->persons; p; p = a->next) {
+	const struct holder *h = holder_find(a->holders, &q->who.user);
+
+	for (struct person *p = h ? h->persons : NULL; p; p = a->next) {
 		a->next = p->next;
 		if (!is_same(p, &q->who) || (q->enters && alive && p->analytics == analytics))
 			continue;
@@ -462,11 +453,18 @@ look_again(struct access *a, const struct person *p, bool enters)
 		person_answered(q, e, 0, (struct str){ NULL, 0 }, NULL, 0);
 }
 
-/* What was told to who had not entered yet, they did not hear: between the worker's look and this, or since a session was opened. */
+/* What was told to who had not entered yet, they did not hear: between the worker's look and this, or since a session was opened. Of
+   nobody (a reply of a route that anyone may call) nothing can be told. */
 void
 person_enter(struct access *a, struct person *p)
 {
-	DL_APPEND(a->persons, p);
+	struct holder *h;
+
+	if (!p->user.text[0])
+		return;
+	h = holder_get(&a->holders, &p->user);
+	DL_APPEND(h->persons, p);
+	h->streams++;
 	p->is_new = true;
 	if (a->arrivals.due_ms == 0)
 		loop_arm(a->loop, &a->arrivals, ARRIVALS_MS);
@@ -476,26 +474,26 @@ person_enter(struct access *a, struct person *p)
 struct way {
 	UT_hash_handle hh;
 	struct {
-		struct uuid user, session, key;
+		struct uuid session, key;
 		unsigned char token_hash[sizeof(((struct person *)NULL)->token_hash)];
 	} id;
 };
 
-/* One question for each way in that is open here: of one user, or of all (absent), or of those who have just come. */
+/* One question for each way in of a user's that is open here, or by which somebody has just come. */
 static void
-look_at(struct access *a, struct str user, bool only_new)
+look_at(struct access *a, const struct holder *h, bool only_new)
 {
 	struct way *ways = NULL, *w, *next;
 	struct person *p;
 
-	DL_FOREACH (a->persons, p) {
+	DL_FOREACH (h->persons, p) {
 		struct way *new;
 
-		if ((only_new && !p->is_new) || (user.p && !str_eq(uuid_str(&p->user), user)))
+		if (only_new && !p->is_new)
 			continue;
 		p->is_new = false;
 		new = xmalloc(sizeof(*new));
-		*new = (struct way){ .id = { p->user, p->session, p->key } };
+		*new = (struct way){ .id = { p->session, p->key } };
 		memcpy(new->id.token_hash, p->token_hash, sizeof(p->token_hash));
 		HASH_FIND(hh, ways, &new->id, sizeof(new->id), w);
 		if (w) {
@@ -512,27 +510,38 @@ look_at(struct access *a, struct str user, bool only_new)
 }
 
 static void
-look_at_all(struct access *a)
+look_at_all(struct access *a, bool only_new)
+{
+	for (const struct holder *h = a->holders; h; h = h->hh.next)
+		look_at(a, h, only_new);
+}
+
+static void
+look_at_doubts(struct access *a)
 {
 	a->doubts = false;
-	look_at(a, (struct str){ NULL, 0 }, false);
+	look_at_all(a, false);
 }
 
 static void
 arrivals_fire(struct loop_timer *t)
 {
-	look_at((struct access *)((char *)t - offsetof(struct access, arrivals)),
-	    (struct str){ NULL, 0 }, true);
+	look_at_all((struct access *)((char *)t - offsetof(struct access, arrivals)), true);
 }
 
 void
 access_heard(struct access *a, struct str channel, struct str payload)
 {
+	const struct holder *h;
+	struct uuid user;
+
 	keys_heard(&a->keys, channel);
 	if (!str_eq(channel, S("millrace_access")))
 		return;
 	forget_all(a);
-	look_at(a, payload, false);
+	h = uuid_parse(payload, &user) ? holder_find(a->holders, &user) : NULL;
+	if (h)
+		look_at(a, h, false);
 }
 
 void
@@ -541,14 +550,14 @@ access_connected(struct access *a)
 	forget_all(a);
 	pipe_listen(a->keys.pipe, "millrace_access");
 	keys_connected(&a->keys);
-	look_at_all(a);
+	look_at_doubts(a);
 }
 
 void
 access_can_ask(struct access *a)
 {
 	if (a->doubts)
-		look_at_all(a);
+		look_at_doubts(a);
 }
 
 static void

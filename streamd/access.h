@@ -16,7 +16,7 @@
 
 struct access;
 
-/* Somebody who may ask for topics: part of a channel or a socket. */
+/* Whose a stream is, and who may ask for topics by it: part of an event stream, a waiting reply, a channel or a socket. */
 struct person {
 	struct person *prev, *next;
 	struct uuid user;
@@ -62,10 +62,16 @@ void person_save(const struct person *p, struct buf *out);
 bool person_restore(struct person *p, json_object *from);
 /* Somebody as a worker has identified them. */
 struct person person_of_grant(const struct grant *g);
-/* Is it still who it was when that was looked at? And from now on p->changed is called. p stays the caller's, who takes it out before it goes. */
+/* Is it still who it was when that was looked at? From now on p->changed is called, and the stream counts as one of the user's. p stays the
+   caller's, who takes it out before it goes. */
 void person_enter(struct access *a, struct person *p);
 /* Idempotent. */
 void person_leave(struct access *a, struct person *p);
+/* Has the user as many streams as one may have (MILLRACE_USER_STREAMS)? Asked before one more is let in, which is refused then and counted as
+   that. Socket.IO's sockets are one each; whoever has not said who they are is not counted, and gives way (session.h). */
+bool access_is_full(const struct access *a, const struct uuid *user);
+/* The most streams that one user has. */
+unsigned access_most(const struct access *a);
 
 /*
  * May `p` listen to `topic`, how far has it got, and is everything after `after` (-1: not asked) still kept? The topic is copied.

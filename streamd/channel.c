@@ -261,6 +261,9 @@ channel_start(struct conn *conn, struct http_head *h, const struct grant *g, enu
 		ws_close(w, WS_POLICY, "The token is not valid.");
 	} else if (c->ends_ms != 0 && c->ends_ms <= loop_now(conn->server->loop)) {
 		ws_close(w, WS_POLICY, "The token has expired.");
+	} else if (access_is_full(c->access, &g->user)) {
+		ws_close(
+		    w, WS_TRY_AGAIN, "You have too many streams open; close some of them first.");
 	} else {
 		person_enter(c->access, &c->person);
 		subscription_own(c, g->topic, g->after);

@@ -18,6 +18,7 @@
 struct conn;
 struct http_head;
 struct reply;
+struct sse;
 struct ws;
 struct poll;
 
@@ -66,6 +67,7 @@ struct conn {
 	int64_t ends_ms; /* the head's, the grant's or the reply's time limit; 0: none */
 	union {
 		struct http_head *head;
+		struct sse *sse;
 		struct reply *reply;
 		struct ws *ws;
 		struct poll *poll;

@@ -301,8 +301,6 @@ open_polling(struct call *q)
 {
 	struct session *s = open_for(q, true);
 
-	if (!s->who.user.text[0])
-		session_is_stranger(s);
 	answer_call(q, 200, TEXT_TYPE, open_packet(q->head->arena, s, "\"websocket\""));
 	q->engine->app->open(s);
 	session_rearm(s);

@@ -25,6 +25,7 @@
 #define LISTEN_FD 3
 #define SUCCESSOR_MS 20000
 #define LOOK_MS 100
+#define PAUSE_MS 1000
 /* For each step of the giving, in which nothing else is done. */
 #define PATIENCE_S 5
 
@@ -32,6 +33,7 @@
 static struct handover {
 	struct loop_fd io; /* first: the loop gives it back */
 	struct loop_timer patience; /* armed: a successor was started and has not come yet */
+	struct loop_timer pause; /* armed: there was no descriptor for who came */
 	struct server *server;
 	int asker; /* millracectl, which waits for the outcome; -1: nobody */
 	pid_t child;
@@ -216,6 +218,13 @@ may_ask(int fd)
 }
 
 static void
+pause_over(struct loop_timer *t)
+{
+	(void)t;
+	loop_watch(handover.server->loop, &handover.io, EPOLLIN);
+}
+
+static void
 somebody_came(struct loop_fd *io, uint32_t events)
 {
 	struct arena *a = arena_new();
@@ -223,8 +232,12 @@ somebody_came(struct loop_fd *io, uint32_t events)
 	int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC), passed;
 
 	(void)events;
-	if (fd >= 0)
+	if (fd < 0) {
+		loop_watch(handover.server->loop, io, 0);
+		loop_arm(handover.server->loop, &handover.pause, PAUSE_MS);
+	} else {
 		move_patience(fd, PATIENCE_S);
+	}
 	if (fd >= 0 && may_ask(fd) && !handover.server->stopping &&
 	    move_receive(fd, a, &word, &passed)) {
 		if (passed >= 0)
@@ -277,6 +290,7 @@ handover_open(struct server *s)
 	signal(SIGCHLD, SIG_IGN);
 	handover.server = s;
 	handover.patience.fire = look_after_successor;
+	handover.pause.fire = pause_over;
 	handover.io = (struct loop_fd){ .fd = fd, .ready = somebody_came };
 	loop_watch(s->loop, &handover.io, EPOLLIN);
 	arena_free(a);
@@ -289,6 +303,7 @@ handover_close(struct server *s)
 		return;
 	loop_watch(s->loop, &handover.io, 0);
 	loop_disarm(s->loop, &handover.patience);
+	loop_disarm(s->loop, &handover.pause);
 	close(handover.io.fd);
 	handover.io.fd = -1;
 }

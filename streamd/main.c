@@ -77,9 +77,6 @@ raise_file_limit(void)
 	files.rlim_cur = files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files) != 0)
 		log_warn("the limit of open files cannot be raised", "error", strerror(errno));
-	else if (files.rlim_cur != RLIM_INFINITY &&
-		 files.rlim_cur < (rlim_t)config()->stream_connections + 300)
-		log_warn("the limit of open files is below MILLRACE_STREAM_CONNECTIONS");
 }
 
 static void
@@ -117,7 +114,10 @@ static void
 seen_fires(struct loop_timer *t)
 {
 	struct streamd *d = (struct streamd *)t;
-	enum err e = pipe_stream_seen(reader_pipe(d->reader), d->scratch, seen_done, d,
+	enum err e;
+
+	stats.user_most = access_most(d->access);
+	e = pipe_stream_seen(reader_pipe(d->reader), d->scratch, seen_done, d,
 	    str_from(process_host()), getpid(), S(MILLRACE_VERSION), str_from(process_started()),
 	    stats_json(d->scratch));
 

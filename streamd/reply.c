@@ -1,9 +1,11 @@
+#include <stddef.h>
 #include <stdlib.h>
 
 #include <millrace/crypto.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
 
+#include "access.h"
 #include "answer.h"
 #include "http.h"
 #include "member.h"
@@ -12,6 +14,8 @@
 
 /* What is kept while a request waits; one allocation. */
 struct reply {
+	struct person person; /* who waits; nobody where anyone may call the route */
+	struct conn *conn;
 	struct buffer *timeout; /* the finished reply for when the time is up */
 	bool no_body;
 	char request_id[68];
@@ -43,6 +47,14 @@ say_error(struct conn *c, enum err e, const char *text, struct str more_headers)
 	say(c, b);
 	buffer_drop(b);
 	arena_reset(a);
+}
+
+static void
+changed(struct person *p, bool ended)
+{
+	if (ended)
+		say_error(((struct reply *)((char *)p - offsetof(struct reply, person)))->conn,
+		    ERR_UNAUTHORIZED, "The session has ended.", S(""));
 }
 
 /* The result's own headers as lines, Content-Type apart. Framing is ours. */
@@ -144,6 +156,7 @@ static void
 gone(struct conn *c)
 {
 	stats.connections_reply--;
+	person_leave(c->server->access, &c->reply->person);
 	buffer_drop(c->reply->timeout);
 	free(c->reply);
 	c->reply = NULL;
@@ -164,6 +177,7 @@ save(const struct conn *c, struct buf *out)
 	buf_put(out, S(",\"timeout\":"));
 	buf_json(out, base64url(out->a, (struct str){ r->timeout->bytes, r->timeout->len }));
 	buf_put(out, S(","));
+	person_save(&r->person, out);
 	return true;
 }
 
@@ -200,19 +214,33 @@ reply_new(const struct http_head *h, const struct grant *g, struct str headers)
 	return r;
 }
 
+/* The connection waits, for `who`, for what follows `after`. */
+static void
+wait_for(struct conn *c, const struct person *who, struct str topic, int64_t after)
+{
+	struct reply *r = c->reply;
+
+	stats.connections_reply++;
+	r->conn = c;
+	r->person = *who;
+	r->person.changed = changed;
+	person_enter(c->server->access, &r->person);
+	c->sub.ops = &reply_sub;
+	conn_become(c, &reply_kind);
+	hub_join(c->server->hub, &c->sub, topic, after);
+}
+
 void
 reply_start(struct conn *c, struct http_head *h, const struct grant *g)
 {
 	int64_t wait_ms =
 	    g->wait_seconds > 0 && g->wait_seconds < 86400 ? g->wait_seconds * 1000 : 50000;
+	struct person who = person_of_grant(g);
 
 	stats.requests_reply++;
-	stats.connections_reply++;
 	c->reply = reply_new(h, g, answer_grant_headers(h->arena, g));
 	c->ends_ms = loop_now(c->server->loop) + wait_ms;
-	c->sub.ops = &reply_sub;
-	conn_become(c, &reply_kind);
-	hub_join(c->server->hub, &c->sub, g->topic, g->after);
+	wait_for(c, &who, g->topic, g->after);
 	http_head_free(h);
 }
 
@@ -221,17 +249,15 @@ reply_restore(struct conn *c, json_object *from)
 {
 	struct arena *a = arena_new();
 	struct str topic = json_text(from, "topic"), headers = json_text(from, "headers"), timeout;
-	bool good =
-	    topic.p && headers.p && base64url_decode(a, json_text(from, "timeout"), &timeout);
+	struct person who = { 0 };
+	bool good = topic.p && headers.p && person_restore(&who, from) &&
+		    base64url_decode(a, json_text(from, "timeout"), &timeout);
 
 	if (good) {
-		stats.connections_reply++;
 		c->reply = reply_alloc(json_text(from, "request_id"), headers,
 		    json_object_get_boolean(json_at(from, "no_body")));
 		c->reply->timeout = buffer_of(timeout);
-		c->sub.ops = &reply_sub;
-		conn_become(c, &reply_kind);
-		hub_join(c->server->hub, &c->sub, topic, json_int(from, "sent", 0));
+		wait_for(c, &who, topic, json_int(from, "sent", 0));
 	}
 	arena_free(a);
 	return good;

@@ -4,6 +4,7 @@
 #include <millrace/grant.h>
 #include <millrace/log.h>
 
+#include "access.h"
 #include "answer.h"
 #include "channel.h"
 #include "engine.h"
@@ -154,7 +155,7 @@ start_channel(struct conn *c, struct http_head *h, const struct grant *g)
 
 /*
  * What can be asked for: the path up to what is variable in it, which `known` checks; whether the grant is for it; what the connection
- * becomes. What is refused `in_band` tells an ended token in its own way, after the handshake. What `counts` of its own is not refused
+ * becomes. What is refused `in_band` tells an ended token, and a user of too many, in its own way, after the handshake. What `counts` of its own is not refused
  * for there being too much here: most of its requests go on with what is here already.
  */
 static const struct target {
@@ -193,6 +194,16 @@ grant_fits(struct http_head *h, const struct target *t, struct str rest, struct 
 	       g->topic.n <= 200 && g->after >= 0;
 }
 
+/* There is too much here. What a worker has begun goes on, and its headers say what that is. */
+static void
+refuse_for_now(struct conn *c, const struct grant *g, enum err e, const char *text)
+{
+	struct arena *a = c->head->arena;
+
+	request_refuse(c, e, text,
+	    arena_printf(a, "Retry-After: 5\r\n%.*s", S_ARG(answer_grant_headers(a, g))));
+}
+
 /* What the whole head asks for. */
 static void
 request_go(struct conn *c)
@@ -214,9 +225,12 @@ request_go(struct conn *c)
 		request_refuse(c, ERR_UNAUTHORIZED, NULL, S(""));
 	else if (c->server->stopping)
 		request_refuse(c, ERR_OVERLOADED, NULL, S("Retry-After: 1\r\n"));
+	else if (!t->in_band && access_is_full(c->server->access, &g.user))
+		refuse_for_now(c, &g, ERR_RATE_LIMITED,
+		    "You have too many streams open; close some of them first.");
 	else if (!t->counts && !server_make_room(c->server))
-		request_refuse(c, ERR_OVERLOADED, "Too many streams are open; try again shortly.",
-		    S("Retry-After: 5\r\n"));
+		refuse_for_now(
+		    c, &g, ERR_OVERLOADED, "Too many streams are open; try again shortly.");
 	else
 		t->start(c, h, &g);
 }

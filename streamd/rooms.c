@@ -128,6 +128,11 @@ identified(struct member *m, const struct person *who, int64_t ends_ms)
 		    S("{\"message\":\"Unauthorized\",\"data\":{\"code\":\"UNAUTHORIZED\"}}"));
 		return;
 	}
+	if (access_is_full(s->access, &who->user)) {
+		sio_refuse(m->socket,
+		    S("{\"message\":\"Too many streams\",\"data\":{\"code\":\"RATE_LIMITED\"}}"));
+		return;
+	}
 	m->person = *who;
 	m->person.prev = m->person.next = NULL;
 	m->person.changed = changed;

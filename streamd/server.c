@@ -8,6 +8,7 @@
 #include <millrace/arena.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
+#include <millrace/process.h>
 
 #include "conn.h"
 #include "server.h"
@@ -27,7 +28,7 @@
 bool
 server_make_room(struct server *s)
 {
-	return stats_held() + stats.sessions_polling < (uint64_t)config()->stream_connections ||
+	return stats_held() + stats.sessions_polling < s->streams_max ||
 	       engine_make_room(s->engine);
 }
 
@@ -47,8 +48,7 @@ pause_fires(struct loop_timer *t)
 void
 server_has_room(struct server *s)
 {
-	if (!s->stopping && s->pause.due_ms == 0 &&
-	    stats.connections < (uint64_t)config()->stream_connections + SPARE)
+	if (!s->stopping && s->pause.due_ms == 0 && stats.connections < s->connections_max)
 		accepting(s, true);
 }
 
@@ -61,7 +61,7 @@ listener_ready(struct loop_fd *self, uint32_t events)
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		int fd;
 
-		if (stats.connections >= (uint64_t)config()->stream_connections + SPARE) {
+		if (stats.connections >= s->connections_max) {
 			accepting(s, false);
 			return;
 		}
@@ -79,11 +79,31 @@ listener_ready(struct loop_fd *self, uint32_t events)
 	}
 }
 
+static size_t
+less(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static void
+set_bounds(struct server *s)
+{
+	size_t wanted = (size_t)config()->stream_connections, files = process_files();
+
+	s->connections_max = less(wanted + SPARE, files);
+	s->streams_max = less(wanted, files - less(SPARE, files / 4));
+	if (s->streams_max < wanted)
+		log_warn("the limit of open files is too low for MILLRACE_STREAM_CONNECTIONS",
+		    "connections", arena_printf(s->scratch, "%zu", s->streams_max).p);
+	arena_reset(s->scratch);
+}
+
 void
 server_open(struct server *s)
 {
 	s->scratch = arena_new();
 	s->listener.fd = -1;
+	set_bounds(s);
 }
 
 void

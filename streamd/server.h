@@ -27,6 +27,8 @@ struct server {
 	struct access *access;
 	struct engine *engine; /* Socket.IO's */
 	struct arena *scratch; /* for the length of one callback */
+	size_t streams_max; /* held at once: the setting, or what the limit of open files lets us */
+	size_t connections_max; /* with those that are open to be refused in words */
 	struct conn *conns;
 	struct conn *dirty; /* have something to write */
 	struct conn *dead; /* to be freed at the turn's end */

@@ -181,7 +181,6 @@ session_moves(struct session *s, struct ws *w)
 	if (s->poll)
 		poll_answer(s, session_payload(s, "6"));
 	stats.sessions_polling--;
-	session_is_known(s);
 	s->polls = false;
 	s->ws = w;
 	s->probe = NULL;
@@ -325,8 +324,9 @@ session_new(struct engine *e, bool polls)
 void
 session_is_stranger(struct session *s)
 {
+	if (!s->stranger)
+		DL_APPEND(s->engine->strangers, s);
 	s->stranger = true;
-	DL_APPEND(s->engine->strangers, s);
 }
 
 void
@@ -340,9 +340,17 @@ session_is_known(struct session *s)
 bool
 engine_make_room(struct engine *e)
 {
-	if (!e->strangers)
+	struct session *s = e->strangers;
+	struct conn *c = s && s->ws ? s->ws->conn : NULL;
+
+	if (!s)
 		return false;
-	session_end(e->strangers, END_BY_US, WS_TRY_AGAIN, "");
+	stats.gave_way++;
+	session_end(
+	    s, END_BY_US, WS_TRY_AGAIN, "There is no room for those who do not say who they are.");
+	/* The peer's own close is not waited for: it would keep the place. */
+	if (c)
+		conn_finish(c);
 	return true;
 }
 
@@ -481,8 +489,6 @@ session_restore(struct engine *e, json_object *from, bool polls)
 	s->pinged = json_object_get_boolean(json_at(from, "pinged"));
 	s->patience = json_object_get_boolean(json_at(from, "patience"));
 	good = person_restore(&s->who, from);
-	if (good && polls && !s->who.user.text[0])
-		session_is_stranger(s);
 	if (e->app->restore(s, from) && good && restore_queue(s, list)) {
 		session_rearm(s);
 		return s;

@@ -45,7 +45,7 @@ struct engine {
 	const struct engine_app *app;
 	const void *upper; /* the application's own application, or NULL */
 	struct session *sessions;
-	struct session *strangers; /* who polls and nobody knows yet, the oldest first */
+	struct session *strangers; /* whom nobody knows, the oldest first */
 	struct arena *in; /* for the length of one message */
 	struct arena *out; /* for the making of one packet */
 	struct loop_timer reaper;
@@ -124,12 +124,12 @@ bool session_has_room(struct session *s, size_t len);
 bool session_is_idle(const struct session *s);
 
 /*
- * A session that polls costs its peer one request, and nobody may have identified whose it is: such a one gives way, the oldest first,
- * where there is no room for somebody else. It is one until its application says that it knows who it is.
+ * A session costs its peer next to nothing, and nobody may have said whose it is: such a one gives way, the oldest first, where there is no
+ * room for somebody else. Its application says which it is; both are idempotent.
  */
 void session_is_stranger(struct session *s);
 void session_is_known(struct session *s);
-/* Ends the oldest; false where there is none. */
+/* Ends the oldest at once; false where there is none. */
 bool engine_make_room(struct engine *e);
 
 /* free(p), once nobody on the stack may still look at it. */

@@ -125,7 +125,8 @@ find(const struct sio_client *c, struct str nsp)
 	return NULL;
 }
 
-/* The session has to be in a namespace again before long. */
+/* A session that is in no namespace has to be in one before long, and is anybody's until then: only who connects has said who it is, and is
+   counted. */
 static void
 look_for_namespace(struct sio_client *c)
 {
@@ -135,11 +136,15 @@ look_for_namespace(struct sio_client *c)
 	DL_FOREACH (c->sockets, s)
 		if (s->connected)
 			break;
-	if (s)
+	if (s) {
 		c->connect_by_ms = 0;
-	else if (c->connect_by_ms == 0)
-		c->connect_by_ms =
-		    loop_now(session->engine->server->loop) + config()->socketio_connect_ms;
+		session_is_known(session);
+	} else {
+		if (c->connect_by_ms == 0)
+			c->connect_by_ms =
+			    loop_now(session->engine->server->loop) + config()->socketio_connect_ms;
+		session_is_stranger(session);
+	}
 	session_rearm(session);
 }
 
@@ -199,7 +204,6 @@ sio_accept(struct sio_socket *s, struct str pid)
 	}
 	buf_put(&b, S("}"));
 	s->connected = true;
-	session_is_known(sio_session(s));
 	say(s->client, &(struct sio_packet){ .type = SIO_CONNECT,
 			   .nsp = sio_namespace(s),
 			   .id = SIO_NO_ID,
@@ -481,7 +485,6 @@ restore_socket(struct sio_client *c, json_object *from)
 		return false;
 	}
 	DL_APPEND(c->sockets, s);
-	session_is_known(c->session);
 	return true;
 }
 

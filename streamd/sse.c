@@ -1,6 +1,10 @@
+#include <stddef.h>
+#include <stdlib.h>
+
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 
+#include "access.h"
 #include "answer.h"
 #include "http.h"
 #include "sse.h"
@@ -10,6 +14,12 @@
 
 /* All come back when the process stops: over so long a time. */
 #define RETURN_MS 5000
+
+/* Whose a stream is. */
+struct sse {
+	struct person person;
+	struct conn *conn;
+};
 
 static const struct conn_kind sse_kind;
 
@@ -65,6 +75,14 @@ over(struct sub *s)
 	sse_end(conn_of_sub(s));
 }
 
+/* Who comes back for the rest is refused by a worker, and told why. */
+static void
+changed(struct person *p, bool ended)
+{
+	if (ended)
+		sse_end(((struct sse *)((char *)p - offsetof(struct sse, person)))->conn);
+}
+
 static const struct sub_ops sse_sub = { .ready = ready, .take = take, .over = over };
 
 static int64_t
@@ -97,8 +115,11 @@ drained(struct conn *c)
 static void
 gone(struct conn *c)
 {
-	(void)c;
 	stats.connections_sse--;
+	if (c->sse)
+		person_leave(c->server->access, &c->sse->person);
+	free(c->sse);
+	c->sse = NULL;
 }
 
 /* They come back one after the other. */
@@ -125,6 +146,7 @@ save(const struct conn *c, struct buf *out)
 	buf_put(out, S("\"kind\":\"sse\",\"topic\":"));
 	buf_json(out, str_from(c->sub.topic->name));
 	buf_printf(out, ",\"sent\":%lld,", (long long)c->sub.sent);
+	person_save(&c->sse->person, out);
 	return true;
 }
 
@@ -160,40 +182,53 @@ put_head(struct conn *c, const struct http_head *h, const struct grant *g)
 	buffer_drop(made);
 }
 
+/* Makes the connection `who`'s stream of what follows `after`. */
+static void
+stream(struct conn *c, const struct person *who, struct str topic, int64_t after)
+{
+	c->sse = xmalloc(sizeof(*c->sse));
+	*c->sse = (struct sse){ .person = *who, .conn = c };
+	c->sse->person.changed = changed;
+	person_enter(c->server->access, &c->sse->person);
+	c->sub.ops = &sse_sub;
+	hub_join(c->server->hub, &c->sub, topic, after);
+}
+
 void
 sse_start(struct conn *c, struct http_head *h, const struct grant *g)
 {
 	bool head_sent_as_get = h->method == METHOD_GET && str_eq(g->method, S("HEAD"));
 	bool head = h->method == METHOD_HEAD;
+	struct person who = person_of_grant(g);
 
 	stats.requests_sse++;
 	stats.connections_sse++;
 	c->ends_ms = loop_at_unix(c->server->loop, g->expires_at);
 	put_head(c, h, g);
+	c->sse = NULL;
 	conn_become(c, &sse_kind);
 	if (head) {
 		conn_finish(c);
 	} else if (head_sent_as_get) {
 		sse_end(c);
 	} else {
-		c->sub.ops = &sse_sub;
-		hub_join(c->server->hub, &c->sub, g->topic, g->after);
+		stream(c, &who, g->topic, g->after);
 	}
 	http_head_free(h);
-	c->head = NULL;
 }
 
 bool
 sse_restore(struct conn *c, json_object *from)
 {
 	struct str topic = json_text(from, "topic");
+	struct person who = { 0 };
 
-	if (!topic.p)
+	if (!topic.p || !person_restore(&who, from))
 		return false;
 	stats.connections_sse++;
-	c->sub.ops = &sse_sub;
 	c->spoke_ms = loop_now(c->server->loop);
+	c->sse = NULL;
 	conn_become(c, &sse_kind);
-	hub_join(c->server->hub, &c->sub, topic, json_int(from, "sent", 0));
+	stream(c, &who, topic, json_int(from, "sent", 0));
 	return true;
 }

@@ -1,7 +1,7 @@
 /*
  * Server-sent events (HTML standard, 9.2) of one topic, over chunked encoding, so that a cut is told from an end. A stream that
- * ends with its topic's terminal event, at the grant's time limit or at shutdown ends cleanly; one that is cut off for being
- * slow does not. Either way the client goes on by Last-Event-ID.
+ * ends with its topic's terminal event, at the grant's time limit, with its caller's session or at shutdown ends cleanly; one that is cut
+ * off for being slow does not. Either way the client goes on by Last-Event-ID.
  */
 #ifndef STREAMD_SSE_H
 #define STREAMD_SSE_H

@@ -21,6 +21,9 @@ struct stats {
 	uint64_t requests_ws;
 	uint64_t requests_socketio; /* sessions of Engine.IO that were opened */
 	uint64_t requests_refused;
+	uint64_t user_most; /* streams of the user who has the most */
+	uint64_t user_limit; /* streams refused because their user had as many as one may */
+	uint64_t gave_way; /* sessions of nobody that were ended for others */
 	uint64_t events_notified; /* told by the database */
 	uint64_t events_read; /* read from the table */
 	uint64_t events_sent; /* given to connections, each counted for each */

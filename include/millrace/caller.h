@@ -12,9 +12,11 @@
 
 struct caller {
 	enum { CALLER_NOBODY, CALLER_SESSION, CALLER_KEY, CALLER_EXTERNAL } how;
-	struct claims claims; /* CALLER_SESSION: the token's; CALLER_EXTERNAL: expires_at alone */
+	struct claims
+	    claims; /* CALLER_SESSION: the token's; else expires_at alone, 0: never (a key's is known only by the first statement) */
 	const struct external *external; /* CALLER_EXTERNAL: what the token says */
-	struct str key_hash; /* CALLER_KEY: SHA-256 */
+	struct str key_hash; /* CALLER_KEY: SHA-256 … */
+	struct uuid key; /* … and its id, known only by the first statement */
 	struct uuid user; /* of all but a session known only by the first statement */
 };
 

@@ -89,6 +89,7 @@ struct config {
 	int64_t stream_ping_seconds; /* `: ping` on a quiet SSE stream */
 	int64_t stream_stall_seconds; /* a reader that takes nothing for so long is closed */
 	int64_t stream_connections; /* held at once by one streamd */
+	int64_t user_streams; /* of them, one user's; 0: any */
 	int64_t ws_ping_seconds; /* a quiet WebSocket is asked whether it is there … */
 	int64_t ws_ping_timeout_seconds; /* … and closed when it has not said so for so long */
 	const char *socketio_namespaces; /* beside "/", parted by commas */

@@ -1,8 +1,8 @@
 /*
  * One pipelined, never blocking PostgreSQL connection on a loop. A unit is one or more statements and a Sync: an implicit
  * transaction. Units queue up during a turn, go out together, and each is answered when its results are there, in order. A lost
- * connection fails every unit in flight with ERR_OVERLOADED and is made again with backoff (0.1 s to 5 s); until it is, new
- * units are refused at once.
+ * connection, or one that says nothing for far longer than a statement may take, fails every unit in flight with ERR_OVERLOADED and is
+ * made again with backoff (0.1 s to 5 s); until it is, new units are refused at once.
  */
 #ifndef MILLRACE_PIPE_H
 #define MILLRACE_PIPE_H

@@ -329,19 +329,38 @@ test("sessions of nobody give way to others, the oldest first, and not those tha
 	ws.close();
 });
 
+test("so do WebSockets that nobody speaks for, at once, and sessions of somebody that are in no namespace", async () => {
+	const sockets = (n) => Promise.all(Array.from({ length: n }, () => new Engine(api.fresh()).socket()));
+	const silent = async (n) => (await Promise.all(Array.from({ length: n }, open)));
+	const first = await sockets(25), named = await silent(25), mine = await socket(), last = await sockets(30);
+	assert.deepEqual([...new Set(await Promise.all(first.map(async (ws) => (await ws.ended)[0])))], [1013]);
+	const over = await Promise.all(named.map(async (one) => (await one.post("1")).status));
+	assert.ok(over.filter((status) => status === 200).length < 10, `${over}`);
+	mine.send("420[\"nope\"]");
+	await until(() => words(mine).length, "the answer");
+	const connects = last.at(-1);
+	connects.send(`40${JSON.stringify({ token: user.token })}`);
+	await until(() => words(connects).length >= 2, "it is let in");
+	assert.match(words(connects)[1], /^40\{/);
+	[...last, mine].forEach((ws) => ws.close());
+});
+
 test("there are only so many sessions", async () => {
 	await sleep(PING + TIMEOUT + 500);
 	const sessions = [];
 	let reply;
-	while ((reply = await user.api.get(`${PATH}/?EIO=4&transport=polling`)).status === 200 && sessions.length < 100)
-		sessions.push(JSON.parse(reply.text.slice(1)).sid);
+	while ((reply = await user.api.get(`${PATH}/?EIO=4&transport=polling`)).status === 200 && sessions.length < 100) {
+		const session = new Engine(user.api);
+		session.sid = JSON.parse(reply.text.slice(1)).sid;
+		assertStatus(await session.post("40"), 200);
+		assert.match((await session.poll()).text, /^40\{/);
+		sessions.push(session);
+	}
 	assertStatus(reply, 503);
 	assert.equal(reply.json.code, "OVERLOADED");
 	assert.ok(sessions.length >= 30 && sessions.length <= 40, sessions.length);
-	const last = new Engine(user.api);
-	last.sid = sessions.at(-1);
-	assertStatus(await last.post("40"), 200);
-	assert.match((await last.poll()).text, /^40\{/);
+	await sessions.at(-1).post("42[\"x\"]");
+	assert.match((await sessions.at(-1).poll()).text, /error/);
 	await sleep(PING + TIMEOUT + 500);
 	await open();
 });

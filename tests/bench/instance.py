@@ -32,7 +32,7 @@ BIN = os.environ.get("MILLRACE_DEV_BIN", ROOT + "/build")
 # Nothing of a benchmark is limited by a setting that is there against abuse.
 SETTINGS = {
     "MILLRACE_RATE_READ": "0", "MILLRACE_RATE_WRITE": "0", "MILLRACE_RATE_LOGIN": "0",
-    "MILLRACE_USER_JOBS": "10000", "MILLRACE_RUNNER_JOBS": "2000",
+    "MILLRACE_USER_JOBS": "10000", "MILLRACE_USER_STREAMS": "0", "MILLRACE_RUNNER_JOBS": "2000",
     "MILLRACE_ARGON2_OPS": "1", "MILLRACE_ARGON2_KIB": "8192",
     "MILLRACE_DEV_LOGIN_RATE": "10000r/s", "MILLRACE_DEV_PUBLIC_RATE": "10000r/s",
     "OPENAI_API_KEY": "bench",

@@ -51,8 +51,10 @@ class Streamd:
 
     secret = "0123456789abcdef0123456789abcdef"
 
-    def __init__(self, cluster, **settings):
+    def __init__(self, cluster, files=None, **settings):
+        """`files`: its limit of open ones."""
         self.cluster = cluster
+        self.files = files
         self.path = tempfile.mktemp(prefix="streamd-", suffix=".sock", dir=cluster.top)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
@@ -74,7 +76,8 @@ class Streamd:
         env.update({"MILLRACE_" + k.upper(): str(v) for k, v in self.settings.items()})
 
         # LISTEN_PID has to be the daemon's own.
-        launch = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); "
+        launch = ("import os, resource, sys; " + ("resource.setrlimit(resource.RLIMIT_NOFILE, (%d, %d)); " % (self.files, self.files)
+                                                  if self.files else "") + "os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); "
                   "os.execv(sys.argv[2], sys.argv[2:])")
         self.process = subprocess.Popen(
             [sys.executable, "-c", launch, str(self.listener.fileno()), os.path.join(BIN, "millrace-streamd")],
@@ -134,6 +137,11 @@ class Streamd:
         self.kill()
         for pid in self.heirs():
             os.kill(pid, signal.SIGKILL)
+
+    def processor(self):
+        """Seconds that the daemon has computed."""
+        with open("/proc/%d/stat" % self.process.pid) as f:
+            return sum(map(int, f.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self, field="Pss"):
         """Kilobytes of the daemon."""
@@ -223,6 +231,7 @@ class Channel(Peer):
         return head + b"\0\0\0\0" + data
 
     def send(self, data):
+        self.s.settimeout(10)
         try:
             self.s.sendall(data)
         except OSError as e:

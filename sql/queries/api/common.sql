@@ -5,11 +5,14 @@
 SELECT coalesce((SELECT set_config('millrace.caller', s.user_id::text, true) FROM session_alive s
 	WHERE s.id = $1 AND (NOT $2 OR user_is_admin(s.user_id))), session_refused($1)) AS user_id;
 
--- The same by an API key's SHA-256.
+-- The same by an API key's SHA-256; `ends` is in Unix seconds, NULL: never. (OFFSET 0: the key is the caller's to see once the function has
+-- said who that is.)
 -- name: caller_key
 -- args: key_hash bytea, needs_admin bool, scope text
--- row: user_id uuid
-SELECT caller_key($1, $2, $3) AS user_id;
+-- row: user_id uuid, key_id uuid, ends int8
+SELECT c.user_id, k.id AS key_id, extract(epoch FROM k.expires_at)::bigint AS ends
+FROM caller_key($1, $2, $3) AS c (user_id)
+LEFT JOIN LATERAL (SELECT a.id, a.expires_at FROM api_key a WHERE a.hash = $1 AND a.user_id = c.user_id OFFSET 0) k ON true;
 
 -- Claims an Idempotency-Key; raises MRIDM where there is a reply to repeat.
 -- name: idempotency_claim

@@ -1,0 +1,81 @@
+/* Workers that may open no more descriptors: who is connected is served, nothing turns in circles, and who waits is let in later. */
+import { after, before } from "node:test";
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import net from "node:net";
+import { once } from "node:events";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { sleep, test, until, world } from "./faults.mjs";
+import { assertStatus } from "../js/expect.mjs";
+
+const POOL = "system", FREE = 4, CONNECTIONS = 30;
+const run = promisify(execFile);
+let w;
+before(async () => { w = await world("descriptors", {}, 1); });
+after(() => w?.stop());
+
+/* FastCGI (1.0, 3.3 and on), as nginx speaks it over a kept connection: one record. */
+const record = (type, content = Buffer.alloc(0)) =>
+	Buffer.concat([Buffer.from([1, type, 0, 1, content.length >> 8, content.length & 255, 0, 0]), content]);
+const pair = (name, value) => Buffer.concat([Buffer.from([name.length, value.length]), Buffer.from(name + value)]);
+const REQUEST = Buffer.concat([record(1, Buffer.from([0, 1, 1, 0, 0, 0, 0, 0])),
+	record(4, Buffer.concat([pair("REQUEST_METHOD", "GET"), pair("DOCUMENT_URI", "/healthz")])), record(4), record(5)]);
+
+class Kept {
+	constructor(path) {
+		this.bytes = Buffer.alloc(0);
+		this.socket = net.connect({ path });
+		this.socket.on("data", (bytes) => { this.bytes = Buffer.concat([this.bytes, bytes]); });
+		this.socket.on("error", () => {});
+		this.ask();
+	}
+
+	ask() {
+		this.bytes = Buffer.alloc(0);
+		this.socket.write(REQUEST);
+	}
+
+	/* The reply is there, up to its end record. */
+	get served() { return this.bytes.length >= 16 && this.bytes.at(-15) === 3 && /Status: 200|"ok"/.test(this.bytes.toString("latin1")); }
+
+	async close() {
+		this.socket.end();
+		await once(this.socket, "close");
+	}
+}
+
+/* Seconds that a process has computed. */
+const processor = (pid) => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ").slice(11, 13)
+    .reduce((sum, ticks) => sum + Number(ticks) / 100, 0);
+
+const limit = (pid, files) => run("prlimit", [`--pid=${pid}`, `--nofile=${files}:`]);
+
+test("a pool of workers without descriptors", async () => {
+	const pids = w.millrace.pids(POOL), were = pids.map((pid) => readdirSync(`/proc/${pid}/fd`).length);
+	const path = join(w.millrace.runDir, `${POOL}.sock`);
+	await Promise.all(pids.map((pid, i) => limit(pid, were[i] + FREE)));
+	const all = Array.from({ length: CONNECTIONS }, () => new Kept(path));
+	await until(() => w.millrace.grepLogs("no more connections can be accepted"), "the limit is met");
+	await sleep(1000);
+	const served = all.filter((c) => c.served);
+	assert.ok(served.length > 0 && served.length < CONNECTIONS, `${served.length} of ${CONNECTIONS} served`);
+	const before = pids.map(processor);
+	await sleep(2000);
+	pids.forEach((pid, i) => assert.ok(processor(pid) - before[i] < 1, `${processor(pid) - before[i]} s of 2`));
+	for (const c of served)
+		c.ask();
+	await until(() => served.every((c) => c.served), "who is connected is served");
+	/* as some go, others come, and one after the other all */
+	while (all.length > 0) {
+		await until(() => all.some((c) => c.served), "the next");
+		for (const c of all.filter((one) => one.served)) {
+			all.splice(all.indexOf(c), 1);
+			await c.close();
+		}
+	}
+	await Promise.all(pids.map((pid) => limit(pid, 1024)));
+	assertStatus(await w.millrace.api.get("/healthz"), 200);
+	assert.deepEqual(w.millrace.pids(POOL), pids, "a worker died of it");
+});
