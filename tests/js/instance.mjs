@@ -84,18 +84,20 @@ export class Instance {
 
 	dev(...args) { return run(DEV, args, { env: this.env, cwd: ROOT, maxBuffer: 64 << 20 }); }
 
-	/* Rows as psql -A -t prints them: as text, columns parted by "|". By one connection each, since tests restart the server; starting psql
-	   itself costs ten times as much, and much here asks until it sees something. */
+	/* Rows as psql -A -t prints them: as text, columns parted by "|". Starting psql, or a connection, costs twenty times as much as a question
+	   does, and much here asks until it sees something. */
 	async psql(sql) {
-		const client = new pg.Client({ host: join(this.runDir, "pg"), database: "millrace", user: "postgres",
-			types: { getTypeParser: () => (value) => value } });
-		client.on("error", () => {});   /* whoever waits for the answer is told */
-		await client.connect();
+		this.connections ??= new pg.Pool({ host: join(this.runDir, "pg"), database: "millrace", user: "postgres", max: 6,
+			idleTimeoutMillis: 1000, allowExitOnIdle: true, types: { getTypeParser: () => (value) => value } })
+		    .on("error", () => {}).on("connect", (client) => client.on("error", () => {}));     /* tests restart the server */
+		const client = await this.connections.connect();
+		let good = false;
 		try {
 			const results = [await client.query({ text: sql, rowMode: "array" })].flat();
+			good = await client.query("DISCARD ALL").then(() => true, () => false);
 			return results.flatMap(({ rows }) => rows).map((row) => `${row.map((v) => v ?? "").join("|")}\n`).join("");
 		} finally {
-			await client.end().catch(() => {});
+			client.release(!good);
 		}
 	}
 
