@@ -22,6 +22,7 @@
 #define TICK_MS 10000
 /* Who comes is looked at again so long after, many of one session at once. */
 #define ARRIVALS_MS 100
+#define BUSY_MS 10
 #define TOKEN_MAX 8192
 /* Questions of one user that wait for their answers: what the database answers in a fraction of a second. */
 #define ASKS_MAX 4096
@@ -510,23 +511,24 @@ look_at(struct access *a, const struct holder *h, bool only_new)
 }
 
 static void
-look_at_all(struct access *a, bool only_new)
-{
-	for (const struct holder *h = a->holders; h; h = h->hh.next)
-		look_at(a, h, only_new);
-}
-
-static void
 look_at_doubts(struct access *a)
 {
 	a->doubts = false;
-	look_at_all(a, false);
+	for (const struct holder *h = a->holders; h; h = h->hh.next)
+		look_at(a, h, false);
 }
 
+/* Of thousands who come at once some after the others: the questions' memory would else be had for good. */
 static void
 arrivals_fire(struct loop_timer *t)
 {
-	look_at_all((struct access *)((char *)t - offsetof(struct access, arrivals)), true);
+	struct access *a = (struct access *)((char *)t - offsetof(struct access, arrivals));
+	const struct holder *h = a->holders;
+
+	for (; h && !pipe_is_busy(reader_pipe(a->reader)); h = h->hh.next)
+		look_at(a, h, true);
+	if (h)
+		loop_arm(a->loop, t, BUSY_MS);
 }
 
 void
