@@ -15,6 +15,7 @@
 
 #define LEEWAY_S 30
 #define KEYS_MAX (EXTERNAL_SOURCES * JWKS_KEYS_MAX)
+#define NO_KEYS_YET 1 /* the first generation; 0 is of what was never remembered */
 #define REMEMBERED 512 /* a power of two */
 
 enum provider { CLERK = 1, SUPABASE, OPENID };
@@ -28,8 +29,8 @@ struct key {
 };
 static struct key keys[KEYS_MAX];
 static size_t n_keys;
-static unsigned generation = 1; /* of the keys; what was remembered by another is not believed */
-static bool were_set;
+/* Of the keys; what was remembered by another is not believed. */
+static unsigned generation = NO_KEYS_YET;
 
 static struct remembered {
 	unsigned char hash[crypto_hash_sha256_BYTES]; /* of the whole token */
@@ -116,7 +117,6 @@ external_keys_set(const struct external_key *from, size_t n)
 			.pem = xstrdup(jwk.pem.p) };
 	}
 	generation++;
-	were_set = true;
 	arena_free(a);
 }
 
@@ -311,7 +311,7 @@ check(struct arena *a, struct str token, struct external *out, const char **want
 	if (!is_signed(a, &p, from, &known)) {
 		if (known || !from->jwks_url)
 			return ERR_UNAUTHORIZED;
-		if (!were_set)
+		if (generation == NO_KEYS_YET)
 			return ERR_OVERLOADED;
 		*wanted = from->issuer;
 		return ERR_UNAUTHORIZED;

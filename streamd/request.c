@@ -155,8 +155,8 @@ start_channel(struct conn *c, struct http_head *h, const struct grant *g)
 
 /*
  * What can be asked for: the path up to what is variable in it, which `known` checks; whether the grant is for it; what the connection
- * becomes. What is refused `in_band` tells an ended token, and a user of too many, in its own way, after the handshake. What `counts` of its own is not refused
- * for there being too much here: most of its requests go on with what is here already.
+ * becomes. What is refused `in_band` tells an ended token, and a user of too many, in its own way, after the handshake. What `counts` of
+ * its own is not refused for there being too much here: most of its requests go on with what is here already.
  */
 static const struct target {
 	struct str path;
