@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include <millrace/json.h>
-#include <millrace/move.h>
+#include "streamd/handover/wire.h"
 
 /* Longer than streamd itself waits for its successor. */
 #define PATIENCE_S 30

@@ -1,5 +1,5 @@
 /*
- * The route table's form. fcgi/routes.c holds the one table of the whole surface; a pool serves the rows of its group. Zero is
+ * The route table's form. handlers/routes.c holds the one table of the whole surface; a pool serves the rows of its group. Zero is
  * not a valid value of any column before the optional ones, so that a forgotten column stops the boot.
  */
 #ifndef FCGI_ROUTE_H

@@ -5,7 +5,7 @@
 #ifndef FCGI_UPLOAD_H
 #define FCGI_UPLOAD_H
 
-#include "fcgi/req.h"
+#include "fcgi/request.h"
 
 struct upload {
 	struct uuid blob;

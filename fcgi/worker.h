@@ -9,7 +9,7 @@
 #include <millrace/loop.h>
 #include <millrace/pipe.h>
 
-#include "fcgi/req.h"
+#include "fcgi/request.h"
 
 #define LATENCY_BUCKETS 10
 

@@ -1,11 +1,11 @@
 /*
- * Every handler and every field table, for the route table (fcgi/routes.c). A handler answers its own route, or returns the err that
- * becomes the error reply (fcgi/req.h).
+ * Every handler and every field table, for the route table (handlers/routes.c). A handler answers its own route, or returns the err that
+ * becomes the error reply (fcgi/request.h).
  */
 #ifndef HANDLERS_H
 #define HANDLERS_H
 
-#include "fcgi/req.h"
+#include "fcgi/request.h"
 
 /* auth.c */
 extern const struct field_table auth_register_body, auth_login_body;

@@ -11,13 +11,13 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
-#include "audit.h"
-#include "jwks.h"
-#include "mail/mail.h"
-#include "outside/http.h"
-#include "provider.h"
-#include "runner.h"
-#include "vault.h"
+#include "runner/audit/sign.h"
+#include "runner/identity/jwks.h"
+#include "runner/outside/mail.h"
+#include "runner/outside/http.h"
+#include "runner/models/provider.h"
+#include "runner/runner.h"
+#include "runner/secrets/vault.h"
 
 #define POOL 4 /* connections that all jobs share */
 #define GIVE_BACK_MS 8000 /* at SIGTERM: how long jobs may take to be given back */

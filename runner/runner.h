@@ -14,7 +14,7 @@
 
 #include <millrace/db.h>
 
-#include "flusher.h"
+#include "runner/queue/outbox.h"
 
 /* Why a job's thread has to leave what it does. The first that is set counts. */
 enum stop {

@@ -11,9 +11,9 @@
 #include <millrace/crypto.h>
 #include <millrace/log.h>
 
-#include "conn.h"
-#include "request.h"
-#include "stats.h"
+#include "streamd/conn.h"
+#include "streamd/http/dispatch.h"
+#include "streamd/metrics.h"
 
 #define QUEUE_BYTES ((size_t)64 * 1024)
 #define QUEUE_BUFFERS 64

@@ -10,10 +10,10 @@
 
 #include <millrace/loop.h>
 
-#include "event.h"
-#include "handover.h"
-#include "hub.h"
-#include "server.h"
+#include "streamd/events/event.h"
+#include "streamd/handover/handover.h"
+#include "streamd/events/hub.h"
+#include "streamd/server.h"
 
 struct conn;
 struct http_head;

@@ -11,15 +11,15 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
-#include "access.h"
-#include "engine.h"
-#include "handover.h"
-#include "main.h"
-#include "reader.h"
-#include "rooms.h"
-#include "server.h"
+#include "streamd/events/topics.h"
+#include "streamd/socketio/engine.h"
+#include "streamd/handover/handover.h"
+#include "streamd/main.h"
+#include "streamd/events/feed.h"
+#include "streamd/socketio/rooms.h"
+#include "streamd/server.h"
 #include "sql_stream.h"
-#include "stats.h"
+#include "streamd/metrics.h"
 
 #define SEEN_MS 5000
 

@@ -10,10 +10,10 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
-#include "conn.h"
-#include "server.h"
-#include "session.h"
-#include "stats.h"
+#include "streamd/conn.h"
+#include "streamd/server.h"
+#include "streamd/socketio/engine_session.h"
+#include "streamd/metrics.h"
 
 #define ACCEPTS_A_TURN 64
 /* Connections beyond the bound that may be open to be refused in words. */

@@ -7,7 +7,7 @@
 
 #include <millrace/loop.h>
 
-#include "hub.h"
+#include "streamd/events/hub.h"
 
 struct access;
 struct conn;

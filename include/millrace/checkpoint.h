@@ -1,6 +1,6 @@
 /*
  * Checkpoints of the audit chain: how it ended at some time, signed by a runner (Ed25519, RFC 8032). Nothing here holds a private key;
- * signing is the runner's (runner/audit.c).
+ * signing is the runner's (runner/audit/sign.c).
  */
 #ifndef MILLRACE_CHECKPOINT_H
 #define MILLRACE_CHECKPOINT_H

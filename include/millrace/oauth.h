@@ -1,6 +1,6 @@
 /*
  * The providers that people sign in with: GitHub (OAuth 2.0, RFC 6749; its "Authorizing OAuth apps"), Google and Microsoft (OpenID Connect Core 1.0), all with PKCE
- * (RFC 7636). What workers (handlers/oauth.c) and the runner (runner/oauth/) both have to know of them. Nothing here blocks.
+ * (RFC 7636). What workers (handlers/identity/oauth.c) and the runner (runner/identity/) both have to know of them. Nothing here blocks.
  */
 #ifndef MILLRACE_OAUTH_H
 #define MILLRACE_OAUTH_H

@@ -1,6 +1,6 @@
 /*
  * Sealing: what is sealed to a public key (libsodium's crypto_box_seal) only the holder of the private key opens, which whoever sealed
- * it is not. Nothing here opens; that is the runner's (runner/unseal.h).
+ * it is not. Nothing here opens; that is the runner's (runner/secrets/unseal.h).
  *
  * Sealed with the value goes a label, the SHA-256 of what it belongs to, so that a row that was moved to another owner or name does
  * not open there. In the box: one byte 1, 32 bytes of label, the value.

@@ -10,8 +10,8 @@
 #include <millrace/json.h>
 #include <millrace/log.h>
 
-#include "../tools.h"
-#include "chat.h"
+#include "runner/models/tools.h"
+#include "runner/jobs/chat.h"
 #include "sql_runner.h"
 
 #define HISTORY_ROWS 40

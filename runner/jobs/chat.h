@@ -2,8 +2,8 @@
 #ifndef MILLRACE_RUNNER_CHAT_H
 #define MILLRACE_RUNNER_CHAT_H
 
-#include "../provider.h"
-#include "../runner.h"
+#include "runner/models/provider.h"
+#include "runner/runner.h"
 
 struct chat {
 	struct job *j;

@@ -3,7 +3,7 @@
 
 #include <millrace/json.h>
 
-#include "chat.h"
+#include "runner/jobs/chat.h"
 #include "sql_runner.h"
 
 /* The round that is being read: its text, then its calls. */

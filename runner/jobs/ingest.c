@@ -9,10 +9,10 @@
 
 #include <millrace/log.h>
 
-#include "../chunker.h"
-#include "../extractor.h"
-#include "../retrieve.h"
-#include "../runner.h"
+#include "runner/knowledge/chunker.h"
+#include "runner/knowledge/extractor.h"
+#include "runner/knowledge/retrieve.h"
+#include "runner/runner.h"
 #include "sql_runner.h"
 
 struct passages_out {

@@ -8,8 +8,8 @@
 #include <millrace/json.h>
 #include <millrace/log.h>
 
-#include "../mail/mail.h"
-#include "../runner.h"
+#include "runner/outside/mail.h"
+#include "runner/runner.h"
 #include "sql_runner.h"
 
 #define TOKEN_LEN 32

@@ -8,9 +8,9 @@
 #include <millrace/log.h>
 #include <millrace/seal.h>
 
-#include "../oauth/oauth.h"
-#include "../runner.h"
-#include "../vault.h"
+#include "runner/identity/oauth.h"
+#include "runner/runner.h"
+#include "runner/secrets/vault.h"
 #include "sql_runner.h"
 
 #define REVOKE_WAIT_MAX_MS (900 * 1000)

@@ -1,8 +1,8 @@
 /* GET /api/documents/search: the passages that chat would be given, as the request's reply. */
 #include <millrace/json.h>
 
-#include "../retrieve.h"
-#include "../runner.h"
+#include "runner/knowledge/retrieve.h"
+#include "runner/runner.h"
 #include "sql_runner.h"
 
 #define LIMIT_DEFAULT 10

@@ -1,9 +1,9 @@
-#include "ask.h"
+#include "runner/outside/ask.h"
 
 #include <stdio.h>
 
-#include "../runner.h"
-#include "http.h"
+#include "runner/runner.h"
+#include "runner/outside/http.h"
 
 #define WITHIN_MS 8000
 #define REPLY_MAX (256 * 1024)

@@ -3,8 +3,8 @@
 
 #include <millrace/log.h>
 
-#include "../runner.h"
-#include "http.h"
+#include "runner/runner.h"
+#include "runner/outside/http.h"
 
 #define HOSTS 16
 #define FAILURES 8 /* in a row */

@@ -6,8 +6,8 @@
 
 #include <millrace/process.h>
 
-#include "fetch.h"
-#include "http.h"
+#include "runner/outside/fetch.h"
+#include "runner/outside/http.h"
 
 #define CONNECT_MS 5000L
 

@@ -10,8 +10,8 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
-#include "../runner.h"
-#include "http.h"
+#include "runner/runner.h"
+#include "runner/outside/http.h"
 
 #define CONNECT_MS 10000L
 #define IDLE_HANDLES 32 /* kept with their connections */

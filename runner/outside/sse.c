@@ -2,7 +2,7 @@
 
 #include <millrace/arena.h>
 
-#include "sse.h"
+#include "runner/outside/sse.h"
 
 void
 sse_init(struct sse *s, size_t max)

@@ -99,7 +99,7 @@ def compile_programs():
                         ROOT + "/build/libmillrace.a", "-pthread", "-lhttp_parser", "-lssl", "-lcrypto", "-lpq", "-ljson-c",
                         "-lsodium", "-ljwt"], check=True)
     # A worker whose caller is the benchmark's own: caller_stub.c says why.
-    sources = [s for s in glob.glob("fcgi/*.c", root_dir=ROOT) + glob.glob("handlers/*.c", root_dir=ROOT) if s != "fcgi/caller.c"]
+    sources = [s for s in glob.glob("fcgi/*.c", root_dir=ROOT) + glob.glob("handlers/**/*.c", root_dir=ROOT, recursive=True) if s != "fcgi/caller.c"]
     parts = [ROOT + "/build/obj/" + s[:-2] + ".o" for s in sources]
     subprocess.run(["gcc", "-std=c17", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-I" + ROOT + "/include", "-I" + ROOT,
                     "-isystem", include, "-pthread", "-o", os.path.join(BUILD, "worker-stub"), BENCH + "/caller_stub.c", *parts,

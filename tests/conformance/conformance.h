@@ -2,9 +2,9 @@
 #ifndef TESTS_CONFORMANCE_H
 #define TESTS_CONFORMANCE_H
 
-#include "streamd/http.h"
-#include "streamd/socketio.h"
-#include "streamd/ws.h"
+#include "streamd/http/head.h"
+#include "streamd/socketio/socketio.h"
+#include "streamd/websocket/ws.h"
 
 struct conformance {
 	int64_t ping_interval_ms, ping_timeout_ms;

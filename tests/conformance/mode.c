@@ -13,8 +13,8 @@
 #include <millrace/config.h>
 #include <millrace/log.h>
 
-#include "streamd/answer.h"
-#include "streamd/engine.h"
+#include "streamd/http/response.h"
+#include "streamd/socketio/engine.h"
 #include "streamd/main.h"
 #include "streamd/server.h"
 #include "tests/conformance/conformance.h"

@@ -1,9 +1,9 @@
 /* What public suites speak with over Engine.IO: an echo of messages, and a Socket.IO server that says back what it is told. */
 #include <stdlib.h>
 
-#include "streamd/engine.h"
-#include "streamd/scan.h"
-#include "streamd/socketio.h"
+#include "streamd/socketio/engine.h"
+#include "streamd/socketio/json_scan.h"
+#include "streamd/socketio/socketio.h"
 #include "tests/conformance/conformance.h"
 
 /* ------------------------------------------------------------- Engine.IO */

@@ -13,7 +13,7 @@
 #include <millrace/seal.h>
 
 #include "runner/runner.h"
-#include "runner/vault.h"
+#include "runner/secrets/vault.h"
 
 /* What the module takes from the rest of the runner; its thread is not wanted here. */
 bool

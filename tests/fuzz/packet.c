@@ -5,8 +5,8 @@
 #undef NDEBUG
 #include <assert.h>
 
-#include "streamd/packet.h"
-#include "streamd/scan.h"
+#include "streamd/socketio/packet.h"
+#include "streamd/socketio/json_scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

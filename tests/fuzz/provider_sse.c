@@ -7,7 +7,7 @@
 
 #include <millrace/arena.h>
 
-#include "../../runner/outside/sse.c"
+#include "runner/outside/sse.c"
 
 #define EVENT_MAX 4096
 

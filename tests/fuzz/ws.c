@@ -6,8 +6,8 @@
 
 #include <millrace/arena.h>
 
-#include "streamd/deflate.h"
-#include "streamd/ws_in.h"
+#include "streamd/websocket/deflate.h"
+#include "streamd/websocket/ws_read.h"
 
 #define MESSAGE_MAX ((size_t)4096)
 

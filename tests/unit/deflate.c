@@ -1,5 +1,5 @@
-/* streamd/deflate.c: which offers are taken, and that messages come back as they were. */
-#include "streamd/deflate.h"
+/* streamd/websocket/deflate.c: which offers are taken, and that messages come back as they were. */
+#include "streamd/websocket/deflate.h"
 #include "test.h"
 
 static struct arena *mem;

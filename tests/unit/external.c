@@ -1,4 +1,4 @@
-/* lib/jwk.c and lib/external.c: which keys can be used, which tokens are taken by which, and that the key decides. */
+/* lib/identity/jwk.c and lib/identity/external.c: which keys can be used, which tokens are taken by which, and that the key decides. */
 #include <malloc.h>
 #include <time.h>
 

@@ -1,4 +1,4 @@
-/* lib/grant.c: what a worker says is what streamd reads, and nothing else is read. */
+/* lib/identity/grant.c: what a worker says is what streamd reads, and nothing else is read. */
 #include <millrace/crypto.h>
 #include <millrace/grant.h>
 

@@ -1,4 +1,4 @@
-/* id_token_verify of lib/external.c: which issuer, tenant, audience and nonce are taken, each token signed here; and lib/oauth.c. */
+/* id_token_verify of lib/identity/external.c: which issuer, tenant, audience and nonce are taken, each token signed here; and lib/identity/oauth.c. */
 #include <time.h>
 
 #include <openssl/core_names.h>

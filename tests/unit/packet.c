@@ -1,6 +1,6 @@
-/* streamd/packet.c and streamd/scan.c: what Engine.IO and Socket.IO say, read and written, and everything that is not that. */
-#include "streamd/packet.h"
-#include "streamd/scan.h"
+/* streamd/socketio/packet.c and streamd/socketio/json_scan.c: what Engine.IO and Socket.IO say, read and written, and everything that is not that. */
+#include "streamd/socketio/packet.h"
+#include "streamd/socketio/json_scan.h"
 #include "test.h"
 
 #define TEXT(s)                     \

@@ -4,10 +4,10 @@
 
 #include <millrace/arena.h>
 
-#include "../../runner/chunker.c"
-#include "../../runner/embed.c"
+#include "runner/knowledge/chunker.c"
+#include "runner/knowledge/embed.c"
 #define is_space is_space_here
-#include "../../runner/words.c"
+#include "runner/knowledge/words.c"
 
 static int passed, failed;
 

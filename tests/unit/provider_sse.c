@@ -4,7 +4,7 @@
 
 #include <millrace/arena.h>
 
-#include "../../runner/outside/sse.c"
+#include "runner/outside/sse.c"
 
 static int passed, failed;
 

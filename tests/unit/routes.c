@@ -1,4 +1,4 @@
-/* fcgi/routes.c: the real table. Every row can be reached, means what it says, and stands in the OpenAPI document. */
+/* handlers/routes.c: the real table. Every row can be reached, means what it says, and stands in the OpenAPI document. */
 #include "handlers/handlers.h"
 #include "test.h"
 

@@ -1,9 +1,9 @@
-/* lib/seal.c and runner/unseal.c: what is sealed opens with the private key alone, under its own label alone. */
+/* lib/seal.c and runner/secrets/unseal.c: what is sealed opens with the private key alone, under its own label alone. */
 #include <sodium.h>
 
 #include <millrace/crypto.h>
 
-#include "runner/unseal.h"
+#include "runner/secrets/unseal.h"
 #include "test.h"
 
 static struct arena *mem;

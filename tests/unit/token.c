@@ -1,4 +1,4 @@
-/* lib/token.c: our own tokens go round, everybody else's are refused; tests/vectors/jwt-vectors.json has the known tricks. */
+/* lib/identity/token.c: our own tokens go round, everybody else's are refused; tests/vectors/jwt-vectors.json has the known tricks. */
 #include <time.h>
 
 #include <sodium.h>

@@ -1,0 +1,202 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <millrace/config.h>
+#include <millrace/log.h>
+
+#include "runner/knowledge/extractor.h"
+#include "runner/runner.h"
+
+#define DEADLINE_MS 35000
+#define TEXT_MAX ((size_t)8 * 1024 * 1024)
+#define AT_ONCE 2
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int at_work;
+
+/* Waits for one of the places; false where the job has to stop. */
+static bool
+take_place(struct job *j)
+{
+	for (;;) {
+		pthread_mutex_lock(&lock);
+		if (at_work < AT_ONCE) {
+			at_work++;
+			pthread_mutex_unlock(&lock);
+			return true;
+		}
+		pthread_mutex_unlock(&lock);
+		if (!job_sleep(j, 50))
+			return false;
+	}
+}
+
+static void
+give_place(void)
+{
+	pthread_mutex_lock(&lock);
+	at_work--;
+	pthread_mutex_unlock(&lock);
+}
+
+/* The child: descriptors 0 to 2 and no other, an empty environment, a process group and default signals of its own. */
+static pid_t
+spawn(int file, int out, int err, const char *name)
+{
+	char path[4096], option[] = "--name", *copy = xstrdup(name);
+	char *argv[] = { path, option, copy, NULL }, *env[] = { NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none;
+	pid_t pid = -1;
+	int e;
+
+	snprintf(path, sizeof(path), "%s/millrace-extract", config()->libexec_dir);
+	sigemptyset(&none);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, file, 0);
+	posix_spawn_file_actions_adddup2(&files, out, 1);
+	posix_spawn_file_actions_adddup2(&files, err, 2);
+	posix_spawn_file_actions_addclosefrom_np(&files, 3);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setpgroup(&attr, 0);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+	e = posix_spawn(&pid, path, &files, &attr, argv, env);
+	if (e != 0)
+		log_error("the extractor cannot be started", "path", path, "error", strerror(e));
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	free(copy);
+	return e == 0 ? pid : -1;
+}
+
+/* Takes what is there. False at the end, or where there is too much. */
+static bool
+read_text(int fd, struct extracted *x, size_t *room)
+{
+	ssize_t n;
+
+	if (x->n == *room) {
+		*room = *room * 2 + 65536;
+		x->text = xrealloc(x->text, *room);
+	}
+	n = read(fd, x->text + x->n, *room - x->n);
+	if (n > 0)
+		x->n += (size_t)n;
+	return (n > 0 || (n < 0 && errno == EINTR)) && x->n <= TEXT_MAX;
+}
+
+static bool
+read_why(int fd, struct extracted *x)
+{
+	size_t have = strlen(x->why), room = sizeof(x->why) - 1 - have;
+	char more[256];
+	ssize_t n = read(fd, more, sizeof(more));
+
+	if (n <= 0)
+		return n < 0 && errno == EINTR;
+	memcpy(x->why + have, more, (size_t)n < room ? (size_t)n : room);
+	return true;
+}
+
+/* Reads both pipes until both end. False where the child is to be killed: too late, too much, or a stop. */
+static bool
+listen_to(struct job *j, int out, int err, struct extracted *x)
+{
+	struct pollfd fds[] = { { .fd = out, .events = POLLIN }, { .fd = err, .events = POLLIN } };
+	int64_t until = now_ms() + DEADLINE_MS;
+	size_t room = 0;
+
+	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+		if (job_stop(j) != STOP_NOT || now_ms() > until)
+			return false;
+		if (poll(fds, 2, 100) <= 0)
+			continue;
+		if (fds[0].revents && !read_text(out, x, &room)) {
+			if (x->n > TEXT_MAX)
+				return false;
+			fds[0].fd = -1;
+		}
+		if (fds[1].revents && !read_why(err, x))
+			fds[1].fd = -1;
+	}
+	return true;
+}
+
+/* The sentence on standard error: its first line, as UTF-8. */
+static bool
+is_sentence(char *why)
+{
+	why[strcspn(why, "\r\n")] = '\0';
+	return why[0] && str_utf8(str_from(why));
+}
+
+static enum extract_end
+supervise(struct job *j, pid_t pid, int out, int err, struct extracted *x)
+{
+	bool heard = listen_to(j, out, err, x);
+	int status = 0;
+
+	if (!heard)
+		kill(-pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (job_stop(j) != STOP_NOT)
+		return EXTRACT_STOPPED;
+	if (!heard) {
+		snprintf(x->why, sizeof(x->why), "%s",
+		    x->n > TEXT_MAX ? "The document holds more text than can be searched."
+				    : "Reading the document took too long.");
+		return EXTRACT_UNREADABLE;
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return EXTRACT_TEXT;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 1 && is_sentence(x->why))
+		return EXTRACT_UNREADABLE;
+	log_error("the extractor died", "run", j->run.text, "error", x->why);
+	return EXTRACT_BROKEN;
+}
+
+static enum extract_end
+with_pipes(struct job *j, int file, const char *name, struct extracted *x)
+{
+	int out[2] = { -1, -1 }, err[2] = { -1, -1 };
+	enum extract_end end = EXTRACT_BROKEN;
+	pid_t pid = -1;
+
+	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0)
+		pid = spawn(file, out[1], err[1], name);
+	if (out[1] >= 0)
+		close(out[1]);
+	if (err[1] >= 0)
+		close(err[1]);
+	if (pid > 0)
+		end = supervise(j, pid, out[0], err[0], x);
+	if (out[0] >= 0)
+		close(out[0]);
+	if (err[0] >= 0)
+		close(err[0]);
+	return end;
+}
+
+enum extract_end
+extract(struct job *j, int file, const char *name, struct extracted *out)
+{
+	enum extract_end end;
+
+	*out = (struct extracted){ .text = NULL };
+	if (!take_place(j))
+		return EXTRACT_STOPPED;
+	end = with_pipes(j, file, name, out);
+	give_place();
+	return end;
+}

@@ -1,0 +1,50 @@
+/* Retrieval: a user's passages for a query, by full text and local vectors. Chat, its tool and GET /api/documents/search share it. */
+#ifndef RUNNER_KNOWLEDGE_RETRIEVE_H
+#define RUNNER_KNOWLEDGE_RETRIEVE_H
+
+#include <millrace/arena.h>
+#include <millrace/err.h>
+
+struct job;
+
+#define PASSAGES_MAX 64 /* of one chat */
+
+struct passage {
+	int64_t chunk;
+	struct uuid document;
+	struct str name; /* the document's */
+	struct str mark; /* "page 3", "paragraph 12" */
+	struct str text;
+	struct str score; /* decimal digits */
+};
+
+/* Numbered from 1 in the order found: [1], [2] … */
+struct passages {
+	struct passage p[PASSAGES_MAX];
+	size_t n;
+};
+
+/* Adds up to `want` passages that are not there yet; *first gets the index of the first new one. Everything is the job's arena's. */
+MUST_CHECK enum err retrieve(
+    struct job *j, struct str query, int want, struct passages *into, size_t *first);
+
+/* One as a JSON object, numbered n (0: without a number). */
+void passage_json(struct buf *b, const struct passage *p, size_t n);
+/* "[n] name, mark" and the text: how a model is shown one. */
+void passage_text(struct buf *b, const struct passage *p, size_t n);
+
+#define EMBED_BITS 2048
+#define EMBED_HEX (EMBED_BITS / 4)
+
+/*
+ * The local embedding (embed.c): each lower-cased word and each piece of four letters sets a bit. `hex` gets EMBED_HEX digits
+ * and a NUL. Pure; the same for passages and queries.
+ */
+void embed_local(struct str text, char hex[EMBED_HEX + 1]);
+/* The lower case of one code point, for Latin, Greek, Cyrillic and Armenian; others as they are. Is it a letter or digit? */
+uint32_t fold_char(uint32_t c);
+bool is_word_char(uint32_t c);
+/* Decodes one character of text that is well-formed UTF-8; returns its length. */
+size_t utf8_next(struct str s, uint32_t *c);
+
+#endif

@@ -1,0 +1,26 @@
+/* Sentences and words of a text, for quoting what answers a question. Pure. */
+#ifndef RUNNER_KNOWLEDGE_WORDS_H
+#define RUNNER_KNOWLEDGE_WORDS_H
+
+#include <millrace/str.h>
+
+#define WORDS_MAX 32
+#define WORD_LETTERS 32
+
+/* The words of a question, lower-cased, each once. */
+struct words {
+	struct {
+		uint32_t letters[WORD_LETTERS];
+		size_t n;
+	} w[WORDS_MAX];
+	size_t n;
+};
+
+/* The first WORDS_MAX words of the text, cut at WORD_LETTERS letters each. */
+void words_of(struct str text, struct words *out);
+/* Which of the words stand in the text: a bit each. Words of four letters and more match by their first three quarters. */
+uint32_t words_in(const struct words *w, struct str text);
+/* Cuts the next sentence off the text: *sentence gets it without space around, empty at the end; the rest is returned. */
+struct str sentence_next(struct str text, struct str *sentence);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * A model's provider is a row of functions: one model call, streamed. `local` needs no key and no network; `openai` is any
+ * OpenAI-compatible server. model_call (call.c) is what jobs use: it adds retries, continuations, the circuit breaker and the
+ * record of what was used.
+ */
+#ifndef RUNNER_MODELS_PROVIDER_H
+#define RUNNER_MODELS_PROVIDER_H
+
+#include <millrace/arena.h>
+
+#include "runner/knowledge/retrieve.h"
+
+struct job;
+
+#define ANSWER_MAX ((size_t)512 * 1024) /* bytes of one answer; then it ends as "length" */
+#define ARGUMENTS_MAX ((size_t)1536 * 1024) /* bytes of one tool call's arguments */
+#define TOOL_CALLS_MAX 16 /* in one round */
+
+struct tool_call {
+	struct str id; /* at most 40 bytes */
+	struct str name;
+	struct str arguments; /* JSON text as the model gave it: not yet checked */
+	struct str output; /* absent until it was made */
+};
+
+enum role { ROLE_SYSTEM = 1, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };
+
+struct message {
+	enum role role;
+	struct str content;
+	const struct tool_call *calls; /* ROLE_ASSISTANT */
+	size_t n_calls;
+	struct str call_id; /* ROLE_TOOL */
+};
+
+enum call_end {
+	CALL_DONE = 1, /* the model has ended its turn: text, or tool calls */
+	CALL_CUT, /* broken off in mid-answer; what was said counts */
+	CALL_BUSY, /* nothing came of it, and it may be tried again (after retry_after_ms) */
+	CALL_REFUSED, /* trying again would not help */
+	CALL_STOPPED /* job_stop spoke */
+};
+
+/* One model call. The first half is the caller's, the second the provider's. */
+struct call {
+	struct job *job;
+	struct arena *a;
+	const struct message *messages;
+	size_t n_messages;
+	bool tools; /* may the model call tools? */
+	struct str question; /* what `local` answers, */
+	const struct passages *found; /* and from what */
+	bool has_documents;
+	void (*say)(void *arg, struct str text); /* called for each delta, from the job's thread */
+	void *say_arg;
+
+	struct buf
+	    text; /* this turn's text; what stands there at the start was said before and is to be continued */
+	struct tool_call *calls;
+	size_t n_calls;
+	const char *finish; /* stop, length, content_filter, tool_calls */
+	bool counted; /* the provider said what was used: */
+	int64_t input_tokens, output_tokens;
+	int64_t retry_after_ms;
+	bool timed_out;
+	const char *problem; /* for a person; the arena's or a literal */
+};
+
+struct provider {
+	const char *name; /* as in provider_price and usage_event */
+	const char *(*model)(void);
+	const char *host; /* whose circuit breaker counts; NULL: none */
+	enum call_end (*call)(struct call *c);
+};
+
+extern const struct provider provider_local, provider_openai;
+
+/* The one that the settings name. Ends the process at the first call where they name none that exists. */
+const struct provider *provider_default(void);
+
+/*
+ * One turn of the model: tries again what may be tried again, has a cut answer continued, and stores what each call used
+ * under the next numbers after *n_stored. CALL_DONE, CALL_STOPPED, or CALL_REFUSED with c->problem.
+ */
+enum call_end model_call(const struct provider *p, struct call *c, int64_t *n_stored);
+
+#endif

@@ -1,0 +1,230 @@
+#include <string.h>
+
+#include <millrace/json.h>
+#include <millrace/log.h>
+
+#include "runner/runner.h"
+#include "sql_runner.h"
+#include "runner/models/tools.h"
+
+#define SEARCH_WANT 6
+#define READ_MOST 24000 /* characters of a file that a model is shown */
+#define FILE_MAX ((size_t)1024 * 1024)
+
+const char tools_schema[] =
+    "[{\"type\":\"function\",\"function\":{\"name\":\"search_documents\","
+    "\"description\":\"Search the user's own documents. Gives numbered passages to cite as [n].\","
+    "\"parameters\":{\"type\":\"object\",\"properties\":{\"query\":{\"type\":\"string\","
+    "\"description\":\"What to look for, in the documents' language where it is "
+    "known\"}},\"required\":[\"query\"],"
+    "\"additionalProperties\":false}}},"
+    "{\"type\":\"function\",\"function\":{\"name\":\"write_file\","
+    "\"description\":\"Write a text file for the user to download. An existing name gets a new "
+    "version.\","
+    "\"parameters\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\","
+    "\"description\":\"File name with ending\"},"
+    "\"content\":{\"type\":\"string\",\"description\":\"The whole content\"},"
+    "\"mimeType\":{\"type\":\"string\",\"description\":\"Such as "
+    "text/markdown\"}},\"required\":[\"name\",\"content\"],"
+    "\"additionalProperties\":false}}},"
+    "{\"type\":\"function\",\"function\":{\"name\":\"read_file\","
+    "\"description\":\"Read a file written in this conversation, or the text of one of the user's "
+    "documents.\","
+    "\"parameters\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"}},"
+    "\"required\":[\"name\"],"
+    "\"additionalProperties\":false}}}]";
+
+struct search_in {
+	struct str query;
+};
+
+struct write_in {
+	struct str name;
+	struct str content;
+	struct str mime_type;
+};
+
+struct read_in {
+	struct str name;
+};
+
+static bool
+is_file_name(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == '/' || s.p[i] == '\\' ||
+		    s.p[i] == 0x7f)
+			return false;
+	return !str_eq(s, S(".")) && !str_eq(s, S(".."));
+}
+
+static bool
+is_mime_type(struct str s)
+{
+	size_t slashes = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		slashes += s.p[i] == '/';
+		if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '"' || s.p[i] == '\\')
+			return false;
+	}
+	return slashes == 1;
+}
+
+static const struct field search_fields[] = {
+	F_STR(struct search_in, query, 1, 2000, REQUIRED),
+};
+
+static const struct field write_fields[] = {
+	F_CHECKED(struct write_in, name, 1, 120, REQUIRED, is_file_name,
+	    "must be a file name without a path"),
+	F_STR(struct write_in, content, 0, FILE_MAX, REQUIRED),
+	F_CHECKED(struct write_in, mime_type, 1, 100, OPTIONAL, is_mime_type,
+	    "must be a media type such as text/plain"),
+};
+
+static const struct field read_fields[] = {
+	F_STR(struct read_in, name, 1, 200, REQUIRED),
+};
+
+/* Fills *into from the arguments; else tells the model what is wrong with them. */
+static bool
+bind(struct job *j, struct tool_call *call, const struct field *fields, size_t n, void *into)
+{
+	struct problems problems = { .json = { .a = j->a } };
+	json_object *o;
+	const char *why;
+
+	if (json_parse(j->a, call->arguments, &o, &why) != ERR_OK) {
+		call->output = arena_printf(j->a, "The arguments are not JSON: %s.", why);
+		return false;
+	}
+	if (!json_object_is_type(o, json_type_object)) {
+		call->output = S("The arguments are not a JSON object.");
+		return false;
+	}
+	if (json_fields(j->a, fields, n, o, into, &problems))
+		return true;
+	call->output =
+	    arena_printf(j->a, "The arguments are wrong: %.*s", S_ARG(buf_str(&problems.json)));
+	return false;
+}
+
+static enum err
+search_documents(struct job *j, struct tool_call *call, struct passages *found, bool *failed)
+{
+	struct search_in in = { 0 };
+	struct buf b = { .a = j->a };
+	size_t first;
+	enum err e;
+
+	if ((*failed = !bind(j, call, search_fields, 1, &in)))
+		return ERR_OK;
+	if ((e = retrieve(j, in.query, SEARCH_WANT, found, &first)) != ERR_OK)
+		return e;
+	for (size_t i = first; i < found->n; i++)
+		passage_text(&b, &found->p[i], i + 1);
+	call->output = b.n > 0 ? buf_str(&b) : S("Nothing new was found.");
+	return ERR_OK;
+}
+
+static const char *
+mime_of(struct str name)
+{
+	static const struct {
+		const char *ending, *type;
+	} known[] = { { ".md", "text/markdown" }, { ".html", "text/html" }, { ".csv", "text/csv" },
+		{ ".json", "application/json" }, { ".xml", "application/xml" },
+		{ ".svg", "image/svg+xml" }, { ".js", "text/javascript" }, { ".css", "text/css" } };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		size_t n = strlen(known[i].ending);
+
+		if (name.n > n && str_eq_nocase((struct str){ name.p + name.n - n, n },
+				      str_from(known[i].ending)))
+			return known[i].type;
+	}
+	return "text/plain";
+}
+
+static void
+tell_artifact(struct job *j, struct str id, const struct write_in *in, struct str version)
+{
+	struct buf b = { .a = j->a };
+
+	buf_printf(&b, "{\"id\":\"%.*s\",\"name\":", S_ARG(id));
+	buf_json(&b, in->name);
+	buf_put(&b, S(",\"mimeType\":"));
+	buf_json(&b, in->mime_type);
+	buf_printf(&b, ",\"size\":%zu,\"url\":\"/api/artifacts/%.*s\",\"version\":%.*s}",
+	    in->content.n, S_ARG(id), S_ARG(version));
+	outbox_event(j->out, "artifact", buf_str(&b));
+}
+
+static enum err
+write_file(struct job *j, struct tool_call *call, bool *failed)
+{
+	struct write_in in = { 0 };
+	PGresult *res = NULL;
+	enum err e;
+
+	if ((*failed = !bind(j, call, write_fields, 3, &in)))
+		return ERR_OK;
+	if (!in.mime_type.p)
+		in.mime_type = str_from(mime_of(in.name));
+	JOB_ASK(j, e,
+	    db_runner_file_write(db, j->a, &res, j->run, str_from(me.name), j->attempt, call->id,
+		in.name, in.mime_type, in.content));
+	if (e != ERR_OK)
+		return e;
+	if (PQntuples(res) == 0) {
+		job_tell(j, STOP_LOST);
+		return ERR_CONFLICT;
+	}
+	if (!str_eq(sql_get(res, 0, 2), S("t")))
+		tell_artifact(j, sql_get(res, 0, 0), &in, sql_get(res, 0, 1));
+	call->output = arena_printf(j->a, "Wrote %.*s, version %.*s, %zu bytes.", S_ARG(in.name),
+	    S_ARG(sql_get(res, 0, 1)), in.content.n);
+	return ERR_OK;
+}
+
+static enum err
+read_file(struct job *j, struct tool_call *call, bool *failed)
+{
+	struct read_in in = { 0 };
+	PGresult *res = NULL;
+	enum err e;
+
+	if ((*failed = !bind(j, call, read_fields, 1, &in)))
+		return ERR_OK;
+	JOB_ASK(j, e,
+	    db_runner_file_read(db, j->a, &res, j->owner, j->conversation, in.name, READ_MOST));
+	if (e != ERR_OK && e != ERR_BAD_REQUEST)
+		return e;
+	*failed = e != ERR_OK || PQntuples(res) == 0 || PQgetisnull(res, 0, 0);
+	if (*failed) {
+		call->output =
+		    arena_printf(j->a, "There is no file or document named %.*s.", S_ARG(in.name));
+		return ERR_OK;
+	}
+	call->output = sql_get(res, 0, 0);
+	if (!str_eq(sql_get(res, 0, 1), S("t")))
+		call->output =
+		    arena_printf(j->a, "%.*s\n[cut here: the file is longer]", S_ARG(call->output));
+	return ERR_OK;
+}
+
+enum err
+tool_run(struct job *j, struct tool_call *call, struct passages *found, bool *failed)
+{
+	*failed = false;
+	if (str_eq(call->name, S("search_documents")))
+		return search_documents(j, call, found, failed);
+	if (str_eq(call->name, S("write_file")))
+		return write_file(j, call, failed);
+	if (str_eq(call->name, S("read_file")))
+		return read_file(j, call, failed);
+	*failed = true;
+	call->output = S("There is no such tool.");
+	return ERR_OK;
+}

@@ -1,0 +1,41 @@
+/*
+ * Mail (RFC 5322 with a text and an HTML body, RFC 2046) and its way out by SMTP (RFC 5321) through the one relay that is
+ * configured. Encrypted by STARTTLS or from the start, unless the administrator has said otherwise. Nothing here logs an address or
+ * a body.
+ */
+#ifndef RUNNER_OUTSIDE_MAIL_H
+#define RUNNER_OUTSIDE_MAIL_H
+
+#include <millrace/arena.h>
+
+struct job;
+
+struct mail {
+	struct str to; /* one address, as address_is_email takes it */
+	struct str id; /* hexadecimal; the same at every attempt, for Message-ID */
+	struct str subject; /* ASCII */
+	struct str text;
+	struct str html;
+};
+
+/* Ends the process where a setting of mail's is wrong. At start, after http_init. */
+void mail_init(void);
+/* Is there a relay, a sender and a page to link to? */
+bool mail_configured(void);
+
+/* The whole message with CRLF line ends; the arena's. No value can begin a line of its own. */
+struct str mail_message(struct arena *a, const struct mail *m);
+
+enum mail_end {
+	MAIL_SENT = 1, /* the relay has taken it */
+	MAIL_LATER, /* it may still go */
+	MAIL_REFUSED, /* the relay said no for good */
+	MAIL_STOPPED /* job_stop spoke */
+};
+/* Hands a message to the relay; waits for it, a minute or two at most. `error` gets what to log. */
+enum mail_end mail_send(struct job *j, struct str to, struct str message, char error[256]);
+
+/* The mail that a new password begins with. */
+void mail_reset(struct arena *a, struct str token, struct mail *m);
+
+#endif

@@ -1,0 +1,530 @@
+#include <stdlib.h>
+#include <time.h>
+
+#include <millrace/config.h>
+#include <millrace/log.h>
+
+#include "runner/runner.h"
+#include "sql_runner.h"
+
+#define OUTBOX_MAX ((size_t)64 * 1024) /* unflushed bytes of one run before its job waits */
+#define TOKEN_MAX \
+	((size_t)4 * 1024) /* a token event's text at most, so that it fits a notification */
+#define BATCH_MAX ((size_t)4 * 1024 * 1024) /* bytes of one write, roughly */
+#define KEPT_MS \
+	2000 /* written events are kept so long: three times what an asynchronous commit may take */
+
+/* An event: unflushed (seq 0), or written and kept for a while. Tokens hold plain text, others JSON. */
+struct event {
+	struct event *next;
+	const char *type; /* a literal */
+	bool is_token;
+	bool taken; /* part of the write that is under way */
+	int64_t seq;
+	int64_t written_ms;
+	size_t n, room;
+	char bytes[];
+};
+
+/* Everything in it is guarded by flusher.lock. */
+struct outbox {
+	struct job *j;
+	struct uuid run;
+	struct event *oldest, *newest;
+	struct event *pending; /* the oldest unflushed one, or NULL */
+	size_t pending_len;
+	int64_t seq; /* of the last event in the log */
+	int64_t checked_ms; /* when the server last said that the log has all of it */
+	bool closed; /* the job is gone: freed once no write holds it */
+	bool broken; /* the server takes nothing of it */
+	size_t n_taken;
+	struct outbox *next, *prev;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t filled; /* something to write, or the end */
+	pthread_cond_t written; /* something was written */
+	struct outbox *open;
+	size_t n_pending; /* outboxes with something unflushed */
+	size_t
+	    singly; /* so many writes are of one outbox each, to find the one that the server refuses */
+	atomic_bool ending;
+	pthread_t thread;
+	struct db *db;
+} flusher = { .lock = PTHREAD_MUTEX_INITIALIZER, .written = PTHREAD_COND_INITIALIZER };
+
+/* One write: the outboxes that take part, and their events as the statement's arrays. */
+struct batch {
+	struct arena *a;
+	struct outbox **boxes;
+	size_t n;
+	size_t len;
+	struct str_list runs, attempts, after, counts, topics, types, data;
+};
+
+/* -- the job's side -- */
+
+struct outbox *
+outbox_open(struct job *j, int64_t seq)
+{
+	struct outbox *o = xmalloc(sizeof(*o));
+
+	*o = (struct outbox){ .j = j, .run = j->run, .seq = seq };
+	pthread_mutex_lock(&flusher.lock);
+	o->next = flusher.open;
+	if (o->next)
+		o->next->prev = o;
+	flusher.open = o;
+	pthread_mutex_unlock(&flusher.lock);
+	return o;
+}
+
+static void
+outbox_free(struct outbox *o)
+{
+	for (struct event *e = o->oldest, *next; e; e = next) {
+		next = e->next;
+		free(e);
+	}
+	if (o->pending)
+		flusher.n_pending--;
+	if (o->prev)
+		o->prev->next = o->next;
+	else
+		flusher.open = o->next;
+	if (o->next)
+		o->next->prev = o->prev;
+	free(o);
+}
+
+void
+outbox_close(struct outbox *o)
+{
+	if (!o)
+		return;
+	pthread_mutex_lock(&flusher.lock);
+	/* A write that is under way points into it, and into the job. */
+	while (o->n_taken > 0)
+		pthread_cond_wait(&flusher.written, &flusher.lock);
+	outbox_free(o);
+	pthread_mutex_unlock(&flusher.lock);
+}
+
+/* Is there anything left to wait for? */
+static bool
+may_wait(struct outbox *o)
+{
+	return !o->broken && job_stop(o->j) != STOP_LOST;
+}
+
+static void
+append(struct outbox *o, struct event *e)
+{
+	if (o->newest)
+		o->newest->next = e;
+	else
+		o->oldest = e;
+	o->newest = e;
+	if (o->pending)
+		return;
+	o->pending = e;
+	if (flusher.n_pending++ == 0)
+		pthread_cond_signal(&flusher.filled);
+}
+
+static struct event *
+event_new(const char *type, bool is_token, size_t n)
+{
+	size_t room = is_token && n < 64 ? 64 : n;
+	struct event *e = xmalloc(sizeof(*e) + room);
+
+	*e = (struct event){ .type = type, .is_token = is_token, .room = room };
+	return e;
+}
+
+/* Adds to the newest event where that is an unflushed token with room in it. */
+static bool
+merged(struct outbox *o, struct str text)
+{
+	struct event *e = o->newest;
+
+	/* One that was written once stays as it is, also after a rewind: clients may have seen it. */
+	if (!e || !e->is_token || e->taken || e->written_ms > 0 || e->n + text.n > e->room)
+		return false;
+	memcpy(e->bytes + e->n, text.p, text.n);
+	e->n += text.n;
+	return true;
+}
+
+static void
+put(struct outbox *o, const char *type, bool is_token, struct str bytes)
+{
+	pthread_mutex_lock(&flusher.lock);
+	while (o->pending_len > OUTBOX_MAX && may_wait(o) && !atomic_load(&o->j->stop))
+		pthread_cond_wait(&flusher.written, &flusher.lock);
+	if (!o->broken && (!is_token || !merged(o, bytes))) {
+		struct event *last = o->newest, *e;
+		size_t n = bytes.n;
+
+		/* A token that follows an unflushed one will be followed by more: make room for a tick's worth. */
+		if (is_token && last && last->is_token && !last->taken && last->seq == 0)
+			n = last->room * 2 < TOKEN_MAX ? last->room * 2 : TOKEN_MAX;
+		e = event_new(type, is_token, n < bytes.n ? bytes.n : n);
+		memcpy(e->bytes, bytes.p, bytes.n);
+		e->n = bytes.n;
+		append(o, e);
+	}
+	o->pending_len += bytes.n;
+	pthread_mutex_unlock(&flusher.lock);
+}
+
+void
+outbox_token(struct outbox *o, struct str text)
+{
+	while (text.n > 0) {
+		size_t n = text.n > TOKEN_MAX ? TOKEN_MAX : text.n;
+
+		/* Cut between characters. */
+		while (n < text.n && n > 0 && ((unsigned char)text.p[n] & 0xc0) == 0x80)
+			n--;
+		n = n ? n : text.n;
+		put(o, "token", true, (struct str){ text.p, n });
+		text.p += n;
+		text.n -= n;
+	}
+}
+
+void
+outbox_event(struct outbox *o, const char *type, struct str data)
+{
+	put(o, type, false, data);
+}
+
+bool
+outbox_drain(struct outbox *o, int64_t *seq)
+{
+	bool drained;
+
+	pthread_mutex_lock(&flusher.lock);
+	while (o->pending && may_wait(o))
+		pthread_cond_wait(&flusher.written, &flusher.lock);
+	drained = !o->pending && may_wait(o);
+	if (drained)
+		*seq = o->seq;
+	pthread_mutex_unlock(&flusher.lock);
+	return drained;
+}
+
+/* -- the flusher's side; the lock is held -- */
+
+/*
+ * What was written well before the server last agreed is on its disk. Time alone says nothing: the server may have been down since.
+ */
+static void
+forget_written(struct outbox *o)
+{
+	int64_t before_ms = o->checked_ms - KEPT_MS;
+	struct event *e;
+
+	while ((e = o->oldest) != NULL && e->seq > 0 && e->written_ms < before_ms) {
+		o->oldest = e->next;
+		if (!o->oldest)
+			o->newest = NULL;
+		free(e);
+	}
+}
+
+/* The log stands at `seq`, before what was written last: the events after it are unflushed again. */
+static void
+rewind_to(struct outbox *o, int64_t seq)
+{
+	struct event *first = o->pending;
+	size_t len = o->pending_len;
+
+	for (struct event *e = o->oldest; e && e->seq > 0; e = e->next) {
+		if (e->seq <= seq)
+			continue;
+		if (!first || first == o->pending)
+			first = e;
+		e->seq = 0;
+		len += e->n;
+	}
+	log_warn("the event log lost its end in a crash; it is written again", "run", o->run.text);
+	if (!o->pending && first && flusher.n_pending++ == 0)
+		pthread_cond_signal(&flusher.filled);
+	o->pending = first;
+	o->pending_len = len;
+	o->seq = seq;
+}
+
+void
+outbox_rewind(struct outbox *o, int64_t seq)
+{
+	pthread_mutex_lock(&flusher.lock);
+	rewind_to(o, seq);
+	pthread_mutex_unlock(&flusher.lock);
+}
+
+static struct str
+event_data(struct arena *a, const struct event *e)
+{
+	struct buf b = { .a = a };
+
+	if (!e->is_token)
+		return arena_str(a, (struct str){ e->bytes, e->n });
+	buf_put(&b, S("{\"content\":"));
+	buf_json(&b, (struct str){ e->bytes, e->n });
+	buf_put(&b, S("}"));
+	return buf_str(&b);
+}
+
+static void
+take(struct batch *b, struct outbox *o)
+{
+	struct str topic = arena_printf(b->a, "run:%s", o->run.text);
+	size_t n = 0;
+
+	for (struct event *e = o->pending; e && (n == 0 || b->len < BATCH_MAX); e = e->next, n++) {
+		e->taken = true;
+		/* From here on it keeps its bounds: even where no answer comes, clients may have seen it. */
+		e->written_ms = now_ms();
+		b->len += e->n + 64;
+		b->topics.p[b->topics.n++] = topic;
+		b->types.p[b->types.n++] = str_from(e->type);
+		b->data.p[b->data.n++] = event_data(b->a, e);
+	}
+	o->n_taken = n;
+	b->boxes[b->n++] = o;
+	b->runs.p[b->runs.n++] = arena_str(b->a, uuid_str(&o->run));
+	b->attempts.p[b->attempts.n++] = arena_printf(b->a, "%d", o->j->attempt);
+	b->after.p[b->after.n++] = arena_printf(b->a, "%lld", (long long)o->seq);
+	b->counts.p[b->counts.n++] = arena_printf(b->a, "%zu", n);
+}
+
+static void
+untake(struct outbox *o)
+{
+	struct event *e = o->pending;
+
+	for (size_t i = 0; i < o->n_taken; i++, e = e->next)
+		e->taken = false;
+	o->n_taken = 0;
+}
+
+/* Nothing more of this outbox is written. */
+static void
+give_up(struct outbox *o)
+{
+	untake(o);
+	o->broken = true;
+	if (o->pending)
+		flusher.n_pending--;
+	o->pending = NULL;
+	job_tell(o->j, STOP_LOST);
+}
+
+static struct str_list
+list_of(struct arena *a, size_t n)
+{
+	return (struct str_list){ arena_alloc(a, n * sizeof(struct str)), 0 };
+}
+
+/* A batch of everything unflushed, or of one outbox alone. */
+static struct batch
+collect(struct arena *a, struct outbox *only)
+{
+	struct batch b = { .a = a };
+	size_t n_boxes = 0, n_events = 0;
+
+	for (struct outbox *o = flusher.open; o; o = o->next) {
+		forget_written(o);
+		if (!o->pending || o->broken || (only && o != only))
+			continue;
+		n_boxes++;
+		for (struct event *e = o->pending; e; e = e->next)
+			n_events++;
+	}
+	b.boxes = arena_alloc(a, n_boxes * sizeof(*b.boxes));
+	b.runs = list_of(a, n_boxes);
+	b.attempts = list_of(a, n_boxes);
+	b.after = list_of(a, n_boxes);
+	b.counts = list_of(a, n_boxes);
+	b.topics = list_of(a, n_events);
+	b.types = list_of(a, n_events);
+	b.data = list_of(a, n_events);
+	for (struct outbox *o = flusher.open; o && b.len < BATCH_MAX; o = o->next)
+		if (o->pending && !o->broken && (!only || o == only))
+			take(&b, o);
+	return b;
+}
+
+/* The events that the batch took of this outbox are in the log now. */
+static void
+settle_written(struct outbox *o)
+{
+	struct event *e = o->pending;
+	int64_t ms = now_ms();
+
+	for (size_t i = 0; i < o->n_taken; i++, e = e->next) {
+		e->seq = ++o->seq;
+		e->written_ms = ms;
+		e->taken = false;
+		o->pending_len -= e->n;
+	}
+	o->checked_ms = ms;
+	o->pending = e;
+	if (!e)
+		flusher.n_pending--;
+}
+
+/* What the server answered for one outbox: its topic's seq, absent where the lease is lost. */
+static void
+settle_one(struct outbox *o, struct str answer)
+{
+	int64_t seq;
+
+	if (!str_int(answer, &seq)) {
+		give_up(o);
+	} else if (seq == o->seq + (int64_t)o->n_taken) {
+		settle_written(o);
+	} else {
+		untake(o);
+		if (seq < o->seq)
+			rewind_to(o, seq);
+		else
+			o->seq = seq;
+	}
+	o->n_taken = 0;
+}
+
+/* -- writing; the lock is not held while the database is asked -- */
+
+static enum err
+write_batch(struct batch *b, PGresult **res)
+{
+	int64_t start = now_us();
+	enum err e = db_runner_events_write(flusher.db, b->a, res, str_from(me.name), b->runs,
+	    b->attempts, b->after, b->counts, b->topics, b->types, b->data);
+
+	if (e == ERR_OK && (size_t)PQntuples(*res) != b->n)
+		e = ERR_INTERNAL;
+	if (e == ERR_OK) {
+		atomic_fetch_add(&counters.flushes, 1);
+		atomic_fetch_add(&counters.events, (long long)b->data.n);
+		atomic_fetch_add(&counters.flush_us, now_us() - start);
+	} else {
+		atomic_fetch_add(&counters.flush_errors, 1);
+	}
+	return e;
+}
+
+/* Takes the lock for what follows and returns with it held. An outbox alone that the server refuses is broken. */
+static void
+settle_batch(struct batch *b, enum err e, const PGresult *res)
+{
+	pthread_mutex_lock(&flusher.lock);
+	for (size_t i = 0; i < b->n; i++) {
+		struct outbox *o = b->boxes[i];
+
+		if (e == ERR_OK) {
+			settle_one(o, sql_get(res, (int)i, 1));
+			continue;
+		}
+		untake(o);
+		if (b->n == 1 && e != ERR_OVERLOADED) {
+			log_error("a run's events were refused", "run", o->run.text, "error",
+			    err_info(e)->code);
+			give_up(o);
+		}
+	}
+	if (b->n > 1 && e != ERR_OK && e != ERR_OVERLOADED)
+		flusher.singly = b->n;
+	pthread_cond_broadcast(&flusher.written);
+}
+
+/* Writes until the server has answered; the same batch each time. */
+static void
+flush(struct outbox *only)
+{
+	struct arena *a = arena_new();
+	struct batch b = collect(a, only);
+	PGresult *res = NULL;
+	enum err e = ERR_OK;
+
+	pthread_mutex_unlock(&flusher.lock);
+	for (int tries = 0; b.n > 0 && (e = write_batch(&b, &res)) == ERR_OVERLOADED; tries++) {
+		if (atomic_load(&flusher.ending))
+			break;
+		/* Those who wait look whether they still have to. */
+		pthread_mutex_lock(&flusher.lock);
+		pthread_cond_broadcast(&flusher.written);
+		pthread_mutex_unlock(&flusher.lock);
+		sleep_ms((tries < 4 ? 25 << tries : 400) + jitter(50));
+	}
+	settle_batch(&b, e, res);
+	arena_free(a);
+}
+
+/* What the next write is of: everything (NULL), or one outbox while the refused one is looked for. */
+static struct outbox *
+next_alone(void)
+{
+	if (flusher.singly == 0)
+		return NULL;
+	flusher.singly--;
+	for (struct outbox *o = flusher.open; o; o = o->next)
+		if (o->pending && !o->broken)
+			return o;
+	return NULL;
+}
+
+static void *
+flusher_thread(void *arg)
+{
+	int64_t last = 0;
+
+	(void)arg;
+	pthread_mutex_lock(&flusher.lock);
+	for (;;) {
+		int64_t early;
+
+		while (flusher.n_pending == 0 && !atomic_load(&flusher.ending))
+			pthread_cond_wait(&flusher.filled, &flusher.lock);
+		if (atomic_load(&flusher.ending))
+			break;
+		if ((early = last + config()->flush_ms - now_ms()) > 0) {
+			pthread_mutex_unlock(&flusher.lock);
+			sleep_ms(early);
+			pthread_mutex_lock(&flusher.lock);
+		}
+		last = now_ms();
+		flush(next_alone());
+	}
+	pthread_mutex_unlock(&flusher.lock);
+	return NULL;
+}
+
+void
+flusher_start(void)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&flusher.filled, &attr);
+	pthread_condattr_destroy(&attr);
+	flusher.db = db_open("millrace_runner", "runner flusher");
+	thread_start(&flusher.thread, flusher_thread, NULL, true);
+}
+
+void
+flusher_stop(void)
+{
+	pthread_mutex_lock(&flusher.lock);
+	atomic_store(&flusher.ending, true);
+	pthread_cond_signal(&flusher.filled);
+	pthread_mutex_unlock(&flusher.lock);
+	pthread_join(flusher.thread, NULL);
+	db_close(flusher.db);
+}

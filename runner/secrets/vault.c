@@ -1,0 +1,316 @@
+#include "runner/secrets/vault.h"
+
+#include <stdatomic.h>
+#include <sodium.h>
+
+#include <millrace/config.h>
+#include <millrace/log.h>
+
+#include "runner/runner.h"
+#include "sql_runner.h"
+#include "runner/secrets/unseal.h"
+
+#define LOOK_MS 1000
+#define BATCH 100 /* secrets re-sealed in one statement */
+
+static pthread_t thread;
+static atomic_bool ending;
+static atomic_int fits = -1;
+static atomic_llong resealed;
+
+/* Written before the thread starts, read by all afterwards. */
+static struct key_pair pairs[2]; /* MILLRACE_VAULT_KEY, MILLRACE_VAULT_KEY_OLD */
+
+/* What was last said about a key, so that it is said once. The thread's own. */
+static struct uuid told_key;
+static int told;
+static bool told_left;
+
+int
+vault_fits(void)
+{
+	return atomic_load(&fits);
+}
+
+long long
+vault_resealed(void)
+{
+	return atomic_load(&resealed);
+}
+
+static bool
+open_with_any(struct arena *a, struct str label, struct str sealed_hex, struct str *value)
+{
+	struct str sealed;
+
+	if (!hex_decode(a, sealed_hex, &sealed))
+		return false;
+	return unseal(a, &pairs[0], label, sealed, value) ||
+	       unseal(a, &pairs[1], label, sealed, value);
+}
+
+/* Does our key open the canary of the key in force? */
+static bool
+opens_canary(struct arena *a, struct str canary_hex)
+{
+	struct str canary, text;
+
+	return hex_decode(a, canary_hex, &canary) &&
+	       unseal(a, &pairs[0], seal_canary_label(a), canary, &text) &&
+	       str_eq(text, SEAL_CANARY);
+}
+
+static void
+tell(struct uuid key, struct str created, int now)
+{
+	if (now == told && str_eq(uuid_str(&key), uuid_str(&told_key)))
+		return;
+	told = now;
+	told_key = key;
+	if (now < 0)
+		log_info("the vault has no key yet; run: millracectl vault init");
+	else if (now > 0)
+		log_info("the vault's key fits", "key", key.text);
+	else if (!pairs[0].there)
+		log_error("this runner has no key to the vault (MILLRACE_VAULT_KEY), but the "
+			  "database has secrets for one: they cannot be opened here",
+		    "key", key.text, "made", created.p);
+	else
+		log_error(
+		    "MILLRACE_VAULT_KEY does not fit the database: it is not the private half "
+		    "of the key in force. Secrets cannot be opened here until this runner is "
+		    "given the right one and restarted",
+		    "key", key.text, "made", created.p);
+}
+
+/* The key in force; false where we do not hold it. */
+static bool
+look(struct db *db, struct arena *a, struct uuid *key)
+{
+	PGresult *res = NULL;
+	int now = -1;
+
+	if (db_runner_vault_keys(db, a, &res) != ERR_OK)
+		return false;
+	*key = (struct uuid){ "" };
+	if (PQntuples(res) > 0 && str_eq(sql_get(res, 0, 3), S("t")) &&
+	    uuid_parse(sql_get(res, 0, 0), key))
+		now = opens_canary(a, sql_get(res, 0, 1));
+	tell(*key, now < 0 ? S("") : sql_get(res, 0, 2), now);
+	atomic_store(&fits, now);
+	return now == 1;
+}
+
+/* What lies sealed in one table: the rows under another key (id, two columns that the label is made of, sealed, was), and their change. */
+struct kind {
+	enum err (*old)(struct db *db, struct arena *a, PGresult **out, struct uuid key_id,
+	    struct uuid after, int64_t rows);
+	struct str (*label)(struct arena *a, const PGresult *rows, int i);
+	enum err (*reseal)(struct db *db, struct arena *a, PGresult **out, struct str_list ids,
+	    struct str_list was, struct str_list sealed, struct uuid key_id);
+};
+
+static struct str
+secret_label(struct arena *a, const PGresult *rows, int i)
+{
+	struct uuid owner = { "" };
+
+	(void)!uuid_parse(sql_get(rows, i, 1), &owner);
+	return seal_label(a, &owner, sql_get(rows, i, 2));
+}
+
+static struct str
+oauth_label(struct arena *a, const PGresult *rows, int i)
+{
+	return seal_oauth_label(a, sql_get(rows, i, 1), sql_get(rows, i, 2));
+}
+
+static const struct kind kinds[] = {
+	{ db_runner_vault_old, secret_label, db_runner_vault_reseal },
+	{ db_runner_oauth_old, oauth_label, db_runner_oauth_reseal },
+};
+#define N_KINDS (sizeof(kinds) / sizeof(*kinds))
+
+static struct str
+base64(struct arena *a, struct str bytes)
+{
+	size_t room = sodium_base64_encoded_len(bytes.n, sodium_base64_VARIANT_ORIGINAL);
+	char *text = arena_alloc(a, room);
+
+	sodium_bin2base64(
+	    text, room, (const unsigned char *)bytes.p, bytes.n, sodium_base64_VARIANT_ORIGINAL);
+	return str_from(text);
+}
+
+/* Puts the rows of a batch that we can open under the key in force. How many could not be opened; -1: the database is away. */
+static int
+reseal_rows(
+    struct db *db, struct arena *a, const struct kind *kind, struct uuid key, const PGresult *rows)
+{
+	size_t n = 0, most = (size_t)PQntuples(rows);
+	struct str *ids = arena_alloc(a, most * sizeof(*ids)),
+		   *was = arena_alloc(a, most * sizeof(*was)),
+		   *sealed = arena_alloc(a, most * sizeof(*sealed)), value;
+	PGresult *res = NULL;
+	int64_t done = 0;
+
+	for (int i = 0; i < PQntuples(rows); i++) {
+		struct str label = kind->label(a, rows, i);
+
+		if (!open_with_any(a, label, sql_get(rows, i, 3), &value))
+			continue;
+		ids[n] = sql_get(rows, i, 0);
+		was[n] = sql_get(rows, i, 4);
+		sealed[n++] = base64(a, seal(a, pairs[0].public_key, label, value));
+	}
+	if (n == 0)
+		return (int)most;
+	if (kind->reseal(db, a, &res, (struct str_list){ ids, n }, (struct str_list){ was, n },
+		(struct str_list){ sealed, n }, key) != ERR_OK)
+		return -1;
+	if (str_int(sql_get(res, 0, 0), &done))
+		atomic_fetch_add(&resealed, done);
+	return (int)(most - n);
+}
+
+/* One pass over all of a kind under older keys. Each batch is one statement: whenever it is interrupted, every secret opens. How many
+   could not be opened; -1: not known. */
+static int
+reseal_kind(struct db *db, const struct kind *kind, struct uuid key)
+{
+	struct uuid after = { "" };
+	int left = 0, n = BATCH;
+
+	while (n == BATCH && left >= 0 && !atomic_load(&ending)) {
+		struct arena *a = arena_new();
+		PGresult *res = NULL;
+		int failed = -1;
+
+		n = 0;
+		if (kind->old(db, a, &res, key, after, BATCH) == ERR_OK) {
+			n = PQntuples(res);
+			failed = n > 0 ? reseal_rows(db, a, kind, key, res) : 0;
+			if (n > 0 && !uuid_parse(sql_get(res, n - 1, 0), &after))
+				failed = -1;
+		}
+		left = failed < 0 ? -1 : left + failed;
+		arena_free(a);
+	}
+	return left;
+}
+
+static void
+reseal(struct db *db, struct uuid key)
+{
+	long long before = vault_resealed();
+	int left = 0;
+	char text[24];
+
+	for (size_t i = 0; i < N_KINDS && left >= 0; i++) {
+		int of_kind = reseal_kind(db, &kinds[i], key);
+
+		left = of_kind < 0 ? -1 : left + of_kind;
+	}
+	snprintf(text, sizeof(text), "%lld", vault_resealed() - before);
+	if (vault_resealed() > before)
+		log_info("secrets were put under the key in force", "key", key.text, "n", text);
+	snprintf(text, sizeof(text), "%d", left);
+	if (left > 0 && !told_left)
+		log_error("some secrets are under a key that this runner does not hold (give it as "
+			  "MILLRACE_VAULT_KEY_OLD), or are damaged",
+		    "n", text);
+	told_left = left > 0;
+}
+
+static void *
+vault_thread(void *arg)
+{
+	struct db *db = db_open("millrace_runner", "runner vault");
+	int64_t next = 0;
+
+	(void)arg;
+	while (!atomic_load(&ending)) {
+		struct arena *a;
+		struct uuid key;
+
+		if (now_ms() < next) {
+			sleep_ms(50);
+			continue;
+		}
+		a = arena_new();
+		if (look(db, a, &key))
+			reseal(db, key);
+		arena_free(a);
+		next = now_ms() + LOOK_MS / 2 + jitter(LOOK_MS);
+	}
+	db_close(db);
+	return NULL;
+}
+
+static void
+read_key(const char *name, const char *text, struct key_pair *pair)
+{
+	if (!key_pair_from(str_from(text), pair))
+		log_error("the vault's private key is not 32 bytes in base64, as millracectl vault "
+			  "init writes them; it is not used",
+		    "setting", name);
+}
+
+void
+vault_start(void)
+{
+	if (sodium_init() < 0)
+		die("libsodium cannot be set up.");
+	read_key("MILLRACE_VAULT_KEY", config()->vault_key, &pairs[0]);
+	read_key("MILLRACE_VAULT_KEY_OLD", config()->vault_key_old, &pairs[1]);
+	told = -2;
+	thread_start(&thread, vault_thread, NULL, true);
+}
+
+void
+vault_stop(void)
+{
+	atomic_store(&ending, true);
+	pthread_join(thread, NULL);
+	sodium_memzero(pairs, sizeof(pairs));
+}
+
+enum err
+vault_open(struct db *db, struct arena *a, struct uuid owner, struct str key, const char *purpose,
+    struct str *value)
+{
+	PGresult *res = NULL;
+	enum err e = db_runner_vault_use(db, a, &res, owner, key, str_from(purpose));
+
+	if (e != ERR_OK)
+		return e;
+	if (PQntuples(res) == 0)
+		return ERR_NOT_FOUND;
+	if (open_with_any(a, seal_label(a, &owner, key), sql_get(res, 0, 0), value))
+		return ERR_OK;
+	log_error(
+	    "a secret could not be opened with this runner's keys", "under", sql_get(res, 0, 1).p);
+	return ERR_OVERLOADED;
+}
+
+enum err
+vault_seal(struct db *db, struct arena *a, struct str label, struct str value, struct uuid *key,
+    struct str *sealed)
+{
+	PGresult *res = NULL;
+	enum err e = db_runner_vault_keys(db, a, &res);
+
+	if (e != ERR_OK)
+		return e;
+	if (PQntuples(res) == 0 || !str_eq(sql_get(res, 0, 3), S("t")) ||
+	    !uuid_parse(sql_get(res, 0, 0), key) || !opens_canary(a, sql_get(res, 0, 1)))
+		return ERR_NOT_FOUND;
+	*sealed = base64(a, seal(a, pairs[0].public_key, label, value));
+	return ERR_OK;
+}
+
+bool
+vault_unseal(struct arena *a, struct str label, struct str sealed_hex, struct str *value)
+{
+	return open_with_any(a, label, sealed_hex, value);
+}

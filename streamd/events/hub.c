@@ -1,0 +1,365 @@
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include <millrace/arena.h>
+#include <millrace/log.h>
+
+#include "streamd/events/hub.h"
+#include "streamd/events/feed.h"
+#include "streamd/metrics.h"
+
+/* How long the writer of events that a crash of the server has undone is given to write them again. */
+#define SHORT_US ((int64_t)5 * 1000 * 1000)
+
+struct hub {
+	struct topic *topics;
+	struct topic *hungry_first, **hungry_last;
+	struct reader *reader;
+};
+
+struct hub *
+hub_new(void)
+{
+	struct hub *h = xmalloc(sizeof(*h));
+
+	*h = (struct hub){ 0 };
+	h->hungry_last = &h->hungry_first;
+	return h;
+}
+
+void
+hub_read_from(struct hub *h, struct reader *r)
+{
+	h->reader = r;
+}
+
+void
+hub_free(struct hub *h)
+{
+	while (hub_next_hungry(h))
+		;
+	free(h);
+}
+
+size_t
+hub_topics(const struct hub *h)
+{
+	return HASH_COUNT(h->topics);
+}
+
+/* A topic without listeners goes, unless somebody still holds it. */
+static void
+topic_release(struct topic *t)
+{
+	struct hub *h = t->hub;
+
+	if (t->subs || t->busy || t->hungry || t->reading)
+		return;
+	HASH_DEL(h->topics, t);
+	free(t);
+}
+
+static struct topic *
+topic_find(const struct hub *h, struct str name)
+{
+	struct topic *t;
+
+	HASH_FIND(hh, h->topics, name.p, name.n, t);
+	return t;
+}
+
+bool
+hub_head(const struct hub *h, struct str topic, int64_t *head)
+{
+	const struct topic *t = topic_find(h, topic);
+
+	if (!t || t->unsure || t->reading)
+		return false;
+	*head = t->latest;
+	return true;
+}
+
+static struct topic *
+topic_get(struct hub *h, struct str name)
+{
+	struct topic *t = topic_find(h, name);
+
+	if (t)
+		return t;
+	t = xmalloc(sizeof(*t) + name.n + 1);
+	*t = (struct topic){ .hub = h, .unsure = true, .name_len = (uint32_t)name.n };
+	memcpy(t->name, name.p, name.n);
+	t->name[name.n] = '\0';
+	HASH_ADD_KEYPTR(hh, h->topics, t->name, t->name_len, t);
+	return t;
+}
+
+static bool
+is_behind(const struct topic *t, const struct sub *s)
+{
+	return t->unsure || s->sent < t->latest;
+}
+
+/* Puts the topic in the queue; a read under way looks again at its end. */
+static void
+topic_hunger(struct topic *t)
+{
+	if (t->hungry || t->reading)
+		return;
+	t->hungry = true;
+	t->hungry_next = NULL;
+	*t->hub->hungry_last = t;
+	t->hub->hungry_last = &t->hungry_next;
+}
+
+static void
+feed_if_behind(struct topic *t, const struct sub *s)
+{
+	if (is_behind(t, s) && s->ops->ready(s))
+		topic_hunger(t);
+}
+
+void
+hub_join(struct hub *h, struct sub *s, struct str topic, int64_t after)
+{
+	struct topic *t = topic_get(h, topic);
+
+	s->topic = t;
+	s->sent = after;
+	DL_PREPEND(t->subs, s);
+	/* More than we know of: another streamd was ahead of us, or the client made it up. */
+	if (after > t->latest)
+		t->unsure = true;
+	feed_if_behind(t, s);
+}
+
+void
+hub_leave(struct sub *s)
+{
+	struct topic *t = s->topic;
+
+	if (!t)
+		return;
+	s->topic = NULL;
+	if (t->next == s)
+		t->next = s->next;
+	DL_DELETE(t->subs, s);
+	topic_release(t);
+}
+
+void
+hub_drained(struct sub *s)
+{
+	if (s->topic)
+		feed_if_behind(s->topic, s);
+}
+
+/* Walks over all subscribers. Whoever is given an event may go, and others with it: those are passed over (hub_leave). */
+static struct sub *
+first(struct topic *t)
+{
+	t->next = t->subs ? t->subs->next : NULL;
+	return t->subs;
+}
+
+static struct sub *
+following(struct topic *t)
+{
+	struct sub *s = t->next;
+
+	t->next = s ? s->next : NULL;
+	return s;
+}
+
+void
+hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e)
+{
+	struct topic *t = topic_find(h, topic);
+
+	if (!t)
+		return;
+	if (seq > t->latest)
+		t->latest = seq;
+	t->busy++;
+	for (struct sub *s = first(t); s; s = following(t)) {
+		if (s->sent >= seq) {
+			if (e && event_is_terminal(e) && s->ops->over)
+				s->ops->over(s);
+			continue;
+		}
+		if (e && s->sent == seq - 1) {
+			/* Set first: taking the last event makes it leave. */
+			s->sent = seq;
+			if (s->ops->take(s, e))
+				continue;
+			s->sent = seq - 1;
+		}
+		feed_if_behind(t, s);
+	}
+	t->busy--;
+	topic_release(t);
+}
+
+void
+hub_doubt(struct hub *h)
+{
+	struct topic *t, *next;
+
+	HASH_ITER (hh, h->topics, t, next) {
+		t->unsure = true;
+		topic_hunger(t);
+	}
+}
+
+void
+hub_turn(struct hub *h)
+{
+	if (h->hungry_first)
+		reader_work(h->reader);
+}
+
+/* Where to read from: the least that a ready subscriber has. False where nobody needs anything. */
+static bool
+choose_after(struct topic *t)
+{
+	bool found = false;
+	struct sub *s;
+
+	DL_FOREACH (t->subs, s) {
+		if (!is_behind(t, s) || !s->ops->ready(s))
+			continue;
+		if (!found || s->sent < t->read_upto)
+			t->read_upto = s->sent;
+		found = true;
+	}
+	return found;
+}
+
+struct topic *
+hub_next_hungry(struct hub *h)
+{
+	struct topic *t;
+
+	while ((t = h->hungry_first) != NULL) {
+		h->hungry_first = t->hungry_next;
+		if (!h->hungry_first)
+			h->hungry_last = &h->hungry_first;
+		t->hungry = false;
+		if (choose_after(t))
+			break;
+		topic_release(t);
+	}
+	if (!t)
+		return NULL;
+	t->reading = true;
+	/* What is told from here on counts again; the read gives the rest. */
+	if (t->unsure)
+		t->latest = 0;
+	t->unsure = false;
+	t->latest_before = t->latest;
+	return t;
+}
+
+void
+hub_read_event(struct topic *t, struct event *e)
+{
+	for (struct sub *s = first(t); s; s = following(t)) {
+		int64_t before = s->sent;
+
+		/* Only to who has all that comes before this in the log: not to who joined since with less, nor to who had no room
+		   for the one before. Where seq jumps, what is missing has been dropped for its age. */
+		if (before >= e->seq && event_is_terminal(e) && s->ops->over)
+			s->ops->over(s);
+		if (before < t->read_upto || before >= e->seq)
+			continue;
+		s->sent = e->seq;
+		if (!s->ops->take(s, e))
+			s->sent = before;
+	}
+	t->read_upto = e->seq;
+	stats.events_read++;
+}
+
+/* The events after `from` and before what is there now are older than what is kept. */
+static void
+pass_over(struct topic *t, int64_t from, int64_t to)
+{
+	struct sub *s;
+
+	DL_FOREACH (t->subs, s)
+		if (s->sent >= from && s->sent < to)
+			s->sent = to;
+}
+
+/*
+ * Readers stand beyond the log's end: the server came up from a crash without its last commits (they were asynchronous), or a
+ * client made its number up. The runner writes lost events again as they were, so everyone keeps its place for a while and hears
+ * nothing twice; where nobody writes them, what is said from then on is worth more than silence.
+ */
+static void
+log_is_short(struct topic *t, int64_t head)
+{
+	bool over = t->short_since_us != 0 && clock_us() - t->short_since_us >= SHORT_US;
+	bool waits = false;
+	struct sub *s;
+
+	DL_FOREACH (t->subs, s) {
+		if (s->sent <= head)
+			continue;
+		if (over)
+			s->sent = t->short_head < head ? t->short_head : head;
+		else
+			waits = true;
+	}
+	if (waits && t->short_since_us == 0) {
+		log_warn("a topic's log ends before what its readers have", "topic", t->name);
+		t->short_since_us = clock_us();
+		t->short_head = head;
+	}
+	if (waits)
+		reader_look_again(t->hub->reader);
+	else
+		t->short_since_us = 0;
+}
+
+void
+hub_look_again(struct hub *h)
+{
+	struct topic *t, *next;
+
+	HASH_ITER (hh, h->topics, t, next) {
+		if (t->short_since_us == 0)
+			continue;
+		t->unsure = true;
+		topic_hunger(t);
+	}
+}
+
+void
+hub_read_done(struct topic *t, int64_t head, bool empty)
+{
+	struct sub *s;
+
+	t->reading = false;
+	if (empty && head > t->read_upto)
+		pass_over(t, t->read_upto, head);
+	/* Nothing was told since the read began: then it knows best. And nobody came who may know more. */
+	if (t->latest == t->latest_before && !t->unsure)
+		log_is_short(t, head);
+	if (head > t->latest || t->latest == t->latest_before)
+		t->latest = head;
+	DL_FOREACH (t->subs, s)
+		feed_if_behind(t, s);
+	topic_release(t);
+}
+
+void
+hub_read_failed(struct topic *t)
+{
+	t->reading = false;
+	t->unsure = true;
+	if (t->subs)
+		topic_hunger(t);
+	topic_release(t);
+}

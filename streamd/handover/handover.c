@@ -1,0 +1,309 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <utlist.h>
+
+#include <millrace/config.h>
+#include <millrace/json.h>
+#include <millrace/log.h>
+#include "streamd/handover/wire.h"
+#include <millrace/process.h>
+
+#include "streamd/conn.h"
+#include "streamd/socketio/engine.h"
+#include "streamd/handover/handover.h"
+
+#define LISTEN_FD 3
+#define SUCCESSOR_MS 20000
+#define LOOK_MS 100
+#define PAUSE_MS 1000
+/* For each step of the giving, in which nothing else is done. */
+#define PATIENCE_S 5
+
+/* The socket for successors, and the one request for a handover that may be under way. */
+static struct handover {
+	struct loop_fd io; /* first: the loop gives it back */
+	struct loop_timer patience; /* armed: a successor was started and has not come yet */
+	struct loop_timer pause; /* armed: there was no descriptor for who came */
+	struct server *server;
+	int asker; /* millracectl, which waits for the outcome; -1: nobody */
+	pid_t child;
+	int64_t until_ms; /* the child is waited for */
+} handover = { .io.fd = -1, .asker = -1 };
+
+/* ---------------------------------------------------------------- giving */
+
+/* One connection's frame; false where it stays here. */
+static bool
+save(const struct conn *c, struct buf *out)
+{
+	if (c->dead || c->closing || !c->kind->save)
+		return false;
+	buf_put(out, S("{"));
+	if (!c->kind->save(c, out))
+		return false;
+	conn_save(c, out);
+	buf_put(out, S("}"));
+	return true;
+}
+
+static bool
+give_session(void *socket, struct str state)
+{
+	return move_send(*(int *)socket, state, -1);
+}
+
+/* Sends everything that can be moved and notes what was. */
+static bool
+give(struct server *s, int socket)
+{
+	struct arena *a = arena_new();
+	bool good;
+	struct conn *c;
+
+	good = move_send(socket,
+	    arena_printf(a, "{\"version\":%d,\"pid\":%d}", MOVE_VERSION, (int)getpid()),
+	    s->listener.fd);
+	DL_FOREACH (s->conns, c) {
+		struct buf b = { .a = a };
+
+		c->moving = good && save(c, &b);
+		if (c->moving)
+			good = move_send(socket, buf_str(&b), c->io.fd);
+		arena_reset(a);
+	}
+	good = good && engine_save_sessions(s->engine, a, give_session, &socket);
+	good = good && move_send(socket, S("{\"end\":true}"), -1);
+	arena_free(a);
+	return good;
+}
+
+/* What has been moved is let go without a word; what has not is told to come back. */
+static void
+let_go(struct server *s)
+{
+	struct conn *c, *next;
+	size_t n = 0;
+
+	DL_FOREACH (s->conns, c)
+		n += c->moving;
+	for (c = s->conns; c; c = server_go_on(s, next)) {
+		next = c->next;
+		if (c->moving)
+			conn_close(c);
+	}
+	move_log("handed over", n);
+	handover_close(s);
+	server_stop(s);
+}
+
+static void
+tell_asker(const char *text)
+{
+	if (handover.asker < 0)
+		return;
+	(void)move_send(handover.asker, str_from(text), -1);
+	close(handover.asker);
+	handover.asker = -1;
+}
+
+/* A successor is here. Everything else waits for the moment that this takes. */
+static void
+give_to(struct server *s, int socket)
+{
+	struct arena *a = arena_new();
+	struct str word = { NULL, 0 };
+	int fd;
+	bool taken;
+
+	server_flush(s);
+	taken = give(s, socket) && move_receive(socket, a, &word, &fd) &&
+		str_eq(word, S("{\"taken\":true}"));
+	loop_disarm(s->loop, &handover.patience);
+	if (taken) {
+		/* One that systemd has started itself it knows. */
+		if (handover.child > 0)
+			process_notify(arena_printf(a, "MAINPID=%d", (int)handover.child).p);
+		tell_asker("{\"ok\":true}");
+		let_go(s);
+	} else {
+		log_error("a successor came and did not take over; this process goes on");
+		tell_asker("{\"error\":\"The successor did not take over; its log says why.\"}");
+	}
+	arena_free(a);
+}
+
+/* ------------------------------------------------------ starting a successor */
+
+/* Becomes the program anew, with the listening socket as systemd would pass it. */
+static void __attribute__((noreturn)) exec_successor(const struct server *s)
+{
+	struct arena *a = arena_new();
+	char *path = arena_cstr(a, arena_printf(a, "%s/millrace-streamd", config()->libexec_dir));
+	char *argv[] = { path, NULL };
+	sigset_t none;
+
+	/* dup2 of a descriptor onto itself would leave close-on-exec set */
+	if (s->listener.fd == LISTEN_FD ? fcntl(LISTEN_FD, F_SETFD, 0) < 0
+					: dup2(s->listener.fd, LISTEN_FD) < 0)
+		_exit(126);
+	setenv("LISTEN_FDS", "1", 1);
+	setenv("LISTEN_PID", arena_printf(a, "%d", (int)getpid()).p, 1);
+	config_reveal();
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	execv(path, argv);
+	fprintf(stderr, "%s cannot be run: %s\n", path, strerror(errno));
+	_exit(127);
+}
+
+static void
+look_after_successor(struct loop_timer *t)
+{
+	struct loop *l = handover.server->loop;
+
+	if (waitpid(handover.child, NULL, WNOHANG) == 0 && loop_now(l) < handover.until_ms) {
+		loop_arm(l, t, LOOK_MS);
+		return;
+	}
+	tell_asker("{\"error\":\"The successor did not come; its log says why.\"}");
+}
+
+static void
+look_later(struct loop *l)
+{
+	handover.until_ms = loop_now(l) + SUCCESSOR_MS;
+	loop_arm(l, &handover.patience, LOOK_MS);
+}
+
+static void
+start_successor(struct server *s, int asker)
+{
+	if (handover.asker >= 0) {
+		(void)move_send(asker, S("{\"error\":\"A handover is under way already.\"}"), -1);
+		close(asker);
+		return;
+	}
+	handover.asker = asker;
+	handover.child = fork();
+	if (handover.child == 0)
+		exec_successor(s);
+	if (handover.child < 0)
+		tell_asker("{\"error\":\"No process can be started.\"}");
+	else
+		look_later(s->loop);
+}
+
+/* -------------------------------------------------------------- the socket */
+
+/* Only who could do as much by other means: our own user, and root. */
+static bool
+may_ask(int fd)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
+	       (who.uid == geteuid() || who.uid == 0);
+}
+
+static void
+pause_over(struct loop_timer *t)
+{
+	(void)t;
+	loop_watch(handover.server->loop, &handover.io, EPOLLIN);
+}
+
+static void
+somebody_came(struct loop_fd *io, uint32_t events)
+{
+	struct arena *a = arena_new();
+	struct str word = { NULL, 0 };
+	int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC), passed;
+
+	(void)events;
+	if (fd < 0) {
+		loop_watch(handover.server->loop, io, 0);
+		loop_arm(handover.server->loop, &handover.pause, PAUSE_MS);
+	} else {
+		move_patience(fd, PATIENCE_S);
+	}
+	if (fd >= 0 && may_ask(fd) && !handover.server->stopping &&
+	    move_receive(fd, a, &word, &passed)) {
+		if (passed >= 0)
+			close(passed);
+		if (str_eq(word, S("{\"handover\":true}"))) {
+			start_successor(handover.server, fd);
+			fd = -1;
+		} else if (str_eq(word, S("{\"takeover\":true}"))) {
+			give_to(handover.server, fd);
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	arena_free(a);
+}
+
+/* Bound beside and moved over, so that there is always one to be found. */
+static bool
+listen_at(int fd, const char *path, struct arena *a)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct str aside = arena_printf(a, "%s.%d", path, (int)getpid() % 1000);
+
+	if (aside.n >= sizeof(at.sun_path))
+		return false;
+	memcpy(at.sun_path, aside.p, aside.n);
+	(void)unlink(aside.p);
+	return bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 && chmod(aside.p, 0600) == 0 &&
+	       listen(fd, 4) == 0 && rename(aside.p, path) == 0;
+}
+
+void
+handover_open(struct server *s)
+{
+	struct arena *a = arena_new();
+	const char *path = move_path(a);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	/* systemd-tmpfiles has made it where we may not. */
+	(void)mkdir(arena_printf(a, "%s/streamd", config()->runtime_dir).p, 0700);
+	if (fd < 0 || !path || !listen_at(fd, path, a)) {
+		log_warn("no successor can take over: the socket for it cannot be made", "path",
+		    path, "error", strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		arena_free(a);
+		return;
+	}
+	/* A successor that failed is not waited for. */
+	signal(SIGCHLD, SIG_IGN);
+	handover.server = s;
+	handover.patience.fire = look_after_successor;
+	handover.pause.fire = pause_over;
+	handover.io = (struct loop_fd){ .fd = fd, .ready = somebody_came };
+	loop_watch(s->loop, &handover.io, EPOLLIN);
+	arena_free(a);
+}
+
+void
+handover_close(struct server *s)
+{
+	if (handover.io.fd < 0)
+		return;
+	loop_watch(s->loop, &handover.io, 0);
+	loop_disarm(s->loop, &handover.patience);
+	loop_disarm(s->loop, &handover.pause);
+	close(handover.io.fd);
+	handover.io.fd = -1;
+}

@@ -1,0 +1,128 @@
+#include <unistd.h>
+
+#include <millrace/json.h>
+#include <millrace/log.h>
+#include "streamd/handover/wire.h"
+
+#include "streamd/websocket/channel.h"
+#include "streamd/conn.h"
+#include "streamd/socketio/engine.h"
+#include "streamd/handover/handover.h"
+#include "streamd/socketio/poll.h"
+#include "streamd/http/deferred.h"
+#include "streamd/http/dispatch.h"
+#include "streamd/http/sse.h"
+
+/* Where each kind of connection is made again. */
+static const struct {
+	const char *kind;
+	restore_fn *restore;
+} restorers[] = {
+	{ "request", request_restore },
+	{ "sse", sse_restore },
+	{ "reply", reply_restore },
+	{ "channel", channel_restore },
+	{ "engine", engine_restore_ws },
+	{ "poll", poll_restore },
+};
+
+static bool
+restore(struct server *s, json_object *o, int fd)
+{
+	struct str kind = json_text(o, "kind");
+
+	/* Between two polls a session has no connection. */
+	if (fd < 0)
+		return str_eq(kind, S("session")) && engine_restore_session(s, o);
+	for (size_t i = 0; i < sizeof(restorers) / sizeof(*restorers); i++) {
+		struct conn *c;
+
+		if (!str_eq(kind, str_from(restorers[i].kind)))
+			continue;
+		c = conn_adopt(s, fd);
+		conn_restore(c, o);
+		if (restorers[i].restore(c, o)) {
+			conn_rearm(c);
+			return true;
+		}
+		conn_close(c);
+		return false;
+	}
+	return false;
+}
+
+/* The first frame; its descriptor is the listening socket. */
+static bool
+greeting(int socket, struct arena *a, int *listener)
+{
+	struct str text;
+	json_object *o;
+	const char *why;
+	int fd;
+
+	if (!move_send(socket, S("{\"takeover\":true}"), -1) ||
+	    !move_receive(socket, a, &text, &fd))
+		return false;
+	if (json_parse(a, text, &o, &why) != ERR_OK || json_int(o, "version", 0) != MOVE_VERSION ||
+	    fd < 0) {
+		log_warn("the predecessor's state is of another version; its clients come back by "
+			 "themselves");
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	if (*listener < 0)
+		*listener = fd;
+	else
+		close(fd);
+	return true;
+}
+
+/* Everything up to the frame that says it was all. */
+static bool
+take(struct server *s, int socket, struct arena *a, size_t *n)
+{
+	for (;;) {
+		struct str text;
+		json_object *o;
+		const char *why;
+		int fd;
+
+		arena_reset(a);
+		if (!move_receive(socket, a, &text, &fd))
+			return false;
+		if (json_parse(a, text, &o, &why) != ERR_OK)
+			o = NULL;
+		if (json_at(o, "end"))
+			return true;
+		if (restore(s, o, fd))
+			*n += 1;
+		else
+			log_warn("something that was handed over made no sense and was closed");
+	}
+}
+
+bool
+takeover(struct server *s, int *listener)
+{
+	int socket = move_connect();
+	struct arena *a;
+	size_t n = 0;
+	bool good;
+
+	if (socket < 0)
+		return false;
+	a = arena_new();
+	good = greeting(socket, a, listener) && take(s, socket, a, &n) &&
+	       move_send(socket, S("{\"taken\":true}"), -1);
+	/* The predecessor goes on with what it holds; so these must not. */
+	if (!good) {
+		server_drop_all(s);
+		engine_drop_all(s->engine);
+	} else {
+		move_log("taken over", n);
+	}
+	arena_free(a);
+	close(socket);
+	return good;
+}

@@ -1,0 +1,234 @@
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <millrace/config.h>
+#include <millrace/crypto.h>
+
+#include "streamd/events/topics.h"
+#include "streamd/http/response.h"
+#include "streamd/http/head.h"
+#include "streamd/http/sse.h"
+#include "streamd/metrics.h"
+
+#define LAST_CHUNK "0\r\n\r\n"
+
+/* All come back when the process stops: over so long a time. */
+#define RETURN_MS 5000
+
+/* Whose a stream is. */
+struct sse {
+	struct person person;
+	struct conn *conn;
+};
+
+static const struct conn_kind sse_kind;
+
+/* Queues a literal that every stream shares; `*shared` keeps it for good. */
+static void
+put_shared(struct conn *c, struct buffer **shared, struct str bytes)
+{
+	if (!*shared)
+		*shared = buffer_of(bytes);
+	conn_put(c, *shared);
+}
+
+static void
+sse_end(struct conn *c)
+{
+	static struct buffer *last_chunk;
+
+	put_shared(c, &last_chunk, S(LAST_CHUNK));
+	conn_finish(c);
+}
+
+static bool
+ready(const struct sub *s)
+{
+	return conn_of_sub(s)->n == 0;
+}
+
+static bool
+take(struct sub *s, struct event *e)
+{
+	struct conn *c = conn_of_sub(s);
+
+	/* `result` is for who waits for an ordinary reply. */
+	if (str_eq(e->type, S("result")))
+		return true;
+	if (!conn_has_room(c, event_sse(e)->len)) {
+		conn_flush(c);
+		if (c->dead)
+			return true;
+		if (!conn_has_room(c, event_sse(e)->len))
+			return false;
+	}
+	conn_put(c, event_sse(e));
+	stats.events_sent++;
+	if (event_is_terminal(e))
+		sse_end(c);
+	return true;
+}
+
+static void
+over(struct sub *s)
+{
+	sse_end(conn_of_sub(s));
+}
+
+/* Who comes back for the rest is refused by a worker, and told why. */
+static void
+changed(struct person *p, bool ended)
+{
+	if (ended)
+		sse_end(((struct sse *)((char *)p - offsetof(struct sse, person)))->conn);
+}
+
+static const struct sub_ops sse_sub = { .ready = ready, .take = take, .over = over };
+
+static int64_t
+due_ms(const struct conn *c)
+{
+	int64_t ping = c->spoke_ms + config()->stream_ping_seconds * 1000;
+
+	return c->ends_ms != 0 && c->ends_ms < ping ? c->ends_ms : ping;
+}
+
+static void
+due(struct conn *c)
+{
+	static struct buffer *ping;
+
+	if (c->ends_ms != 0 && c->ends_ms <= loop_now(c->server->loop))
+		sse_end(c);
+	else if (c->n > 0)
+		c->spoke_ms = loop_now(c->server->loop); /* it has something to read as it is */
+	else
+		put_shared(c, &ping, S("8\r\n: ping\n\n\r\n"));
+}
+
+static void
+drained(struct conn *c)
+{
+	hub_drained(&c->sub);
+}
+
+static void
+gone(struct conn *c)
+{
+	stats.connections_sse--;
+	if (c->sse)
+		person_leave(c->server->access, &c->sse->person);
+	free(c->sse);
+	c->sse = NULL;
+}
+
+/* They come back one after the other. */
+static void
+stop(struct conn *c)
+{
+	struct arena *a = c->server->scratch;
+	uint16_t wait;
+	struct str text;
+	struct buffer *b;
+
+	random_bytes(&wait, sizeof(wait));
+	text = arena_printf(a, "retry: %d\n\n", 500 + wait % RETURN_MS);
+	b = buffer_of(arena_printf(a, "%zx\r\n%.*s\r\n", text.n, S_ARG(text)));
+	conn_put(c, b);
+	buffer_drop(b);
+	arena_reset(a);
+	sse_end(c);
+}
+
+static bool
+save(const struct conn *c, struct buf *out)
+{
+	buf_put(out, S("\"kind\":\"sse\",\"topic\":"));
+	buf_json(out, str_from(c->sub.topic->name));
+	buf_printf(out, ",\"sent\":%lld,", (long long)c->sub.sent);
+	person_save(&c->sse->person, out);
+	return true;
+}
+
+static const struct conn_kind sse_kind = {
+	.save = save,
+	.due_ms = due_ms,
+	.due = due,
+	.drained = drained,
+	.stop = stop,
+	.gone = gone,
+};
+
+/* The reply's head and the stream's first line. */
+static void
+put_head(struct conn *c, const struct http_head *h, const struct grant *g)
+{
+	const struct str retry = S("retry: 1000\n\n");
+	struct buf b = { .a = h->arena };
+	struct buffer *made;
+
+	buf_put(&b, S("HTTP/1.1 200 OK\r\n"
+		      "Connection: close\r\n"
+		      "Content-Type: text/event-stream; charset=utf-8\r\n"
+		      "Cache-Control: no-cache\r\n"
+		      "X-Accel-Buffering: no\r\n"
+		      "Transfer-Encoding: chunked\r\n"));
+	buf_put(&b, answer_grant_headers(h->arena, g));
+	buf_put(&b, S("\r\n"));
+	if (h->method != METHOD_HEAD)
+		buf_printf(&b, "%zx\r\n%.*s\r\n", retry.n, S_ARG(retry));
+	made = buffer_of(buf_str(&b));
+	conn_put(c, made);
+	buffer_drop(made);
+}
+
+/* Makes the connection `who`'s stream of what follows `after`. */
+static void
+stream(struct conn *c, const struct person *who, struct str topic, int64_t after)
+{
+	c->sse = xmalloc(sizeof(*c->sse));
+	*c->sse = (struct sse){ .person = *who, .conn = c };
+	c->sse->person.changed = changed;
+	person_enter(c->server->access, &c->sse->person);
+	c->sub.ops = &sse_sub;
+	hub_join(c->server->hub, &c->sub, topic, after);
+}
+
+void
+sse_start(struct conn *c, struct http_head *h, const struct grant *g)
+{
+	bool head_sent_as_get = h->method == METHOD_GET && str_eq(g->method, S("HEAD"));
+	bool head = h->method == METHOD_HEAD;
+	struct person who = person_of_grant(g);
+
+	stats.requests_sse++;
+	stats.connections_sse++;
+	c->ends_ms = loop_at_unix(c->server->loop, g->expires_at);
+	put_head(c, h, g);
+	c->sse = NULL;
+	conn_become(c, &sse_kind);
+	if (head) {
+		conn_finish(c);
+	} else if (head_sent_as_get) {
+		sse_end(c);
+	} else {
+		stream(c, &who, g->topic, g->after);
+	}
+	http_head_free(h);
+}
+
+bool
+sse_restore(struct conn *c, json_object *from)
+{
+	struct str topic = json_text(from, "topic");
+	struct person who = { 0 };
+
+	if (!topic.p || !person_restore(&who, from))
+		return false;
+	stats.connections_sse++;
+	c->spoke_ms = loop_now(c->server->loop);
+	c->sse = NULL;
+	conn_become(c, &sse_kind);
+	stream(c, &who, topic, json_int(from, "sent", 0));
+	return true;
+}

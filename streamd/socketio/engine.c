@@ -1,0 +1,475 @@
+#include <stdlib.h>
+
+#include <millrace/config.h>
+#include <millrace/json.h>
+
+#include "streamd/http/response.h"
+#include "streamd/socketio/engine.h"
+#include "streamd/http/head.h"
+#include "streamd/socketio/packet.h"
+#include "streamd/socketio/poll.h"
+#include "streamd/http/dispatch.h"
+#include "streamd/metrics.h"
+
+/* A client that began to move to a WebSocket is given up on after so long. */
+#define PROBE_MS 10000
+
+/* What a request is refused for, by the reference's numbers. */
+enum refusal {
+	UNKNOWN_TRANSPORT,
+	UNKNOWN_SID,
+	BAD_HANDSHAKE_METHOD,
+	BAD_REQUEST,
+	FORBIDDEN,
+	UNSUPPORTED_VERSION
+};
+
+static const char *const refusals[] = {
+	[UNKNOWN_TRANSPORT] = "Transport unknown",
+	[UNKNOWN_SID] = "Session ID unknown",
+	[BAD_HANDSHAKE_METHOD] = "Bad handshake method",
+	[BAD_REQUEST] = "Bad request",
+	[FORBIDDEN] = "Forbidden",
+	[UNSUPPORTED_VERSION] = "Unsupported protocol version",
+};
+
+/* One request, as it was asked. */
+struct call {
+	struct engine *engine;
+	struct conn *conn;
+	struct http_head *head;
+	const struct grant *grant;
+	bool websocket; /* the transport asked for */
+	struct session *session; /* NULL: there is no sid */
+};
+
+/* ---------------------------------------------------------------- answers */
+
+/* The connection keeps the head until it is gone. */
+static void
+answer_call(struct call *q, int status, struct str type, struct str body)
+{
+	struct arena *a = q->head->arena;
+
+	poll_reply(q->conn, a, status, type, answer_grant_headers(a, q->grant), body);
+}
+
+static void
+refuse(struct call *q, enum refusal why)
+{
+	stats.requests_refused++;
+	answer_call(q, why == FORBIDDEN ? 403 : 400, S("application/json"),
+	    arena_printf(
+		q->head->arena, "{\"code\":%d,\"message\":\"%s\"}", (int)why, refusals[why]));
+}
+
+/* ------------------------------------------------------------------ polls */
+
+static void
+poll_come(struct call *q)
+{
+	struct session *s = q->session;
+
+	if (s->poll) {
+		session_end(s, END_BY_US, WS_NORMAL, "");
+		refuse(q, BAD_REQUEST);
+		return;
+	}
+	poll_wait(s, q->conn, answer_grant_headers(q->head->arena, q->grant));
+	http_head_free(q->head);
+	if (!s->ending) {
+		session_flush(s);
+		return;
+	}
+	poll_answer(s, session_payload(s, "1"));
+	session_end(s, END_LOST, WS_NORMAL, "");
+}
+
+/* What a client posts, packet by packet. */
+static bool
+post_take(struct session *s, struct arena *a, struct str payload)
+{
+	struct str rest = payload.p ? payload : S("");
+	struct packet p;
+
+	if (!str_utf8(rest))
+		return false;
+	do {
+		if (!payload_next(a, &rest, &p))
+			return false;
+		if (!session_take(s, p.type, p.binary, p.data))
+			return true;
+	} while (rest.p);
+	return true;
+}
+
+static bool
+is_bytes(struct str type)
+{
+	struct str name;
+
+	(void)str_cut(type, ';', &name);
+	return type.p && str_eq_nocase(str_trim(name), S("application/octet-stream"));
+}
+
+static void
+post_come(struct call *q)
+{
+	struct session *s = q->session;
+	bool good;
+
+	if (q->head->body.p && q->head->body.n > (size_t)config()->socketio_payload_max) {
+		request_refuse(q->conn, ERR_TOO_LARGE, NULL, S(""));
+		return;
+	}
+	s->holding = true;
+	good =
+	    !is_bytes(q->head->type) && (s->ending || post_take(s, q->head->arena, q->head->body));
+	s->holding = false;
+	if (!good) {
+		session_end(s, END_BY_US, WS_POLICY, "");
+		refuse(q, BAD_REQUEST);
+		return;
+	}
+	answer_call(q, 200, TEXT_TYPE, S("ok"));
+	if (!s->ended)
+		session_flush(s);
+}
+
+/* -------------------------------------------------------------- WebSockets */
+
+static void
+probe_take(struct session *s, struct ws *w, const struct packet *p)
+{
+	if (p && p->type == PACKET_PING && str_eq(p->data, S("probe")) && !s->probed) {
+		s->probed = true;
+		ws_say(w, false, S("3probe"));
+		session_flush(s);
+	} else if (p && p->type == PACKET_UPGRADE && s->probed) {
+		session_moves(s, w);
+		if (s->ending)
+			session_end(s, END_BY_US, WS_POLICY, "The session is over.");
+	} else {
+		ws_close(w, WS_POLICY, "This is not how an upgrade goes.");
+	}
+}
+
+static void
+ws_message(struct ws *w, bool binary, struct str bytes)
+{
+	struct session *s = w->own;
+	struct packet p = { .type = PACKET_MESSAGE, .binary = true, .data = bytes };
+	struct engine *e;
+	bool good;
+
+	if (!s)
+		return;
+	e = s->engine;
+	good = binary || packet_read(e->in, bytes, &p);
+	if (s->probe == w)
+		probe_take(s, w, good && !binary ? &p : NULL);
+	else if (!good)
+		session_end(s, END_BY_US, WS_POLICY, "That is no packet.");
+	else
+		(void)session_take(s, p.type, p.binary, p.data);
+	arena_reset(e->in);
+}
+
+static void
+ws_drained(struct ws *w)
+{
+	struct session *s = w->own;
+
+	if (s && s->ws == w && s->engine->app->drained)
+		s->engine->app->drained(s);
+}
+
+static void
+ws_stop(struct ws *w)
+{
+	struct session *s = w->own;
+
+	if (s && s->ws == w)
+		session_end(s, END_BY_US, WS_RESTART, "The server is restarting.");
+	else
+		ws_close(w, WS_RESTART, "The server is restarting.");
+}
+
+static void
+ws_gone(struct ws *w)
+{
+	struct session *s = w->own;
+
+	if (!s)
+		return;
+	if (s->ws == w) {
+		s->ws = NULL;
+		session_end(s, END_LOST, WS_NORMAL, "");
+	} else if (s->probe == w) {
+		s->probe = NULL;
+		s->probed = false;
+		session_rearm(s);
+	}
+}
+
+static bool
+ws_save(const struct ws *w, struct buf *out)
+{
+	const struct session *s = w->own;
+
+	buf_put(out, S("\"kind\":\"engine\","));
+	return s && s->ws == w && session_save(s, out);
+}
+
+/* Its message_max is the setting's. */
+static struct ws_app engine_ws = {
+	.save = ws_save,
+	.message = ws_message,
+	.drained = ws_drained,
+	.stop = ws_stop,
+	.gone = ws_gone,
+	.own_pings = true,
+};
+
+/* A WebSocket for a session that polls. One that has moved, or is about to, takes no other. */
+static void
+ws_probe(struct call *q)
+{
+	struct session *s = q->session;
+	bool taken = s->ws || s->probe || s->ending;
+	struct ws *w = ws_accept(q->conn, q->head, answer_grant_headers(q->head->arena, q->grant),
+	    &engine_ws, taken ? NULL : s);
+
+	if (!w)
+		return;
+	if (taken) {
+		ws_close(w, WS_POLICY, "The session is on another WebSocket.");
+	} else {
+		s->probe = w;
+		s->probe_ms = loop_now(q->conn->server->loop) + PROBE_MS;
+		session_rearm(s);
+	}
+	ws_begin(w, q->head);
+}
+
+/* -------------------------------------------------------------- handshakes */
+
+static struct session *
+open_for(struct call *q, bool polls)
+{
+	const struct grant *g = q->grant;
+	struct session *s = session_new(q->engine, polls);
+
+	s->who = person_of_grant(g);
+	s->who_ends_ms = loop_at_unix(q->conn->server->loop, g->expires_at);
+	stats.requests_socketio++;
+	return s;
+}
+
+static struct str
+open_packet(struct arena *a, const struct session *s, const char *upgrades)
+{
+	return arena_printf(a,
+	    "0{\"sid\":\"%s\",\"upgrades\":[%s],\"pingInterval\":%lld,\"pingTimeout\":%lld,"
+	    "\"maxPayload\":%lld}",
+	    s->sid, upgrades, (long long)config()->socketio_ping_ms,
+	    (long long)config()->socketio_ping_timeout_ms,
+	    (long long)config()->socketio_payload_max);
+}
+
+static void
+open_websocket(struct call *q)
+{
+	struct arena *a = q->head->arena;
+	struct ws *w =
+	    ws_accept(q->conn, q->head, answer_grant_headers(a, q->grant), &engine_ws, NULL);
+	struct session *s;
+
+	if (!w)
+		return;
+	s = open_for(q, false);
+	s->ws = w;
+	w->own = s;
+	ws_say(w, false, open_packet(a, s, ""));
+	q->engine->app->open(s);
+	session_rearm(s);
+	ws_begin(w, q->head);
+}
+
+static void
+open_polling(struct call *q)
+{
+	struct session *s = open_for(q, true);
+
+	answer_call(q, 200, TEXT_TYPE, open_packet(q->head->arena, s, "\"websocket\""));
+	q->engine->app->open(s);
+	session_rearm(s);
+}
+
+/* --------------------------------------------------------------- requests */
+
+struct query_in {
+	struct str EIO;
+	struct str transport;
+	struct str sid;
+};
+
+static const struct field query_in_fields[] = {
+	F_STR(struct query_in, EIO, 0, 100, OPTIONAL),
+	F_STR(struct query_in, transport, 0, 100, OPTIONAL),
+	F_STR(struct query_in, sid, 0, 100, OPTIONAL),
+};
+
+/* Opens a session. */
+static void
+handshake(struct call *q, struct str version)
+{
+	if (q->head->method != METHOD_GET)
+		refuse(q, BAD_HANDSHAKE_METHOD);
+	else if (q->websocket != q->head->wants_upgrade)
+		refuse(q, BAD_REQUEST);
+	else if (!str_eq(version, S("4")))
+		refuse(q, UNSUPPORTED_VERSION);
+	else if (!server_make_room(q->conn->server))
+		/* What the reference has no word for. */
+		request_refuse(q->conn, ERR_OVERLOADED,
+		    "Too many streams are open; try again shortly.", S("Retry-After: 5\r\n"));
+	else if (q->websocket)
+		open_websocket(q);
+	else
+		open_polling(q);
+}
+
+/* Goes on with one. */
+static void
+go_on(struct call *q, struct str version)
+{
+	struct session *s = q->session;
+
+	if (!str_eq(version, S("4")) || q->websocket != q->head->wants_upgrade ||
+	    (s->ws && !q->websocket))
+		refuse(q, BAD_REQUEST);
+	else if (q->websocket)
+		ws_probe(q);
+	else if (q->head->method == METHOD_GET)
+		poll_come(q);
+	else if (q->head->method == METHOD_POST)
+		post_come(q);
+	else
+		refuse(q, BAD_REQUEST);
+}
+
+/* The session of a sid: it is only there for who opened it. */
+static struct session *
+find_for(const struct call *q, struct str sid)
+{
+	struct session *s = session_find(q->engine, sid);
+
+	return s && str_eq(uuid_str(&s->who.user), uuid_str(&q->grant->user)) ? s : NULL;
+}
+
+void
+engine_serve(struct engine *e, struct conn *c, struct http_head *h, const struct grant *g)
+{
+	struct call q = { .engine = e, .conn = c, .head = h, .grant = g };
+	struct query_in in = { 0 };
+	struct problems problems = { .json.a = h->arena };
+
+	if (!query_fields(h->arena, query_in_fields,
+		sizeof(query_in_fields) / sizeof(*query_in_fields), h->query.p ? h->query : S(""),
+		&in, &problems)) {
+		refuse(&q, BAD_REQUEST);
+		return;
+	}
+	q.websocket = str_eq(in.transport, S("websocket"));
+	if (!q.websocket && !str_eq(in.transport, S("polling"))) {
+		refuse(&q, UNKNOWN_TRANSPORT);
+	} else if (in.sid.n == 0) {
+		handshake(&q, in.EIO);
+	} else if ((q.session = find_for(&q, in.sid)) == NULL) {
+		refuse(&q, UNKNOWN_SID);
+	} else {
+		go_on(&q, in.EIO);
+	}
+}
+
+void
+engine_request(struct conn *c, struct http_head *h, const struct grant *g)
+{
+	engine_serve(c->server->engine, c, h, g);
+}
+
+/* ---------------------------------------------------------------- handover */
+
+bool
+engine_restore_ws(struct conn *c, json_object *from)
+{
+	struct session *s = session_restore(c->server->engine, from, false);
+	struct ws *w = s ? ws_restore(c, from, &engine_ws, s) : NULL;
+
+	if (s && !w)
+		session_end(s, END_LOST, WS_NORMAL, "");
+	if (!w)
+		return false;
+	s->ws = w;
+	ws_resume(w, from);
+	return true;
+}
+
+bool
+engine_restore_session(struct server *s, json_object *from)
+{
+	return session_restore(s->engine, from, true) != NULL;
+}
+
+bool
+engine_save_sessions(
+    struct engine *e, struct arena *a, bool (*send)(void *arg, struct str state), void *arg)
+{
+	struct session *s, *next;
+	bool good = true;
+
+	HASH_ITER (hh, e->sessions, s, next) {
+		struct buf b = { .a = a };
+
+		if (s->ws || s->poll || !good)
+			continue;
+		buf_put(&b, S("{\"kind\":\"session\","));
+		if (!session_save(s, &b))
+			continue;
+		buf_put(&b, S("\"last\":true}"));
+		good = send(arg, buf_str(&b));
+	}
+	return good;
+}
+
+struct engine *
+engine_new(struct server *s, const struct engine_app *app, const void *upper)
+{
+	struct engine *e = xmalloc(sizeof(*e));
+
+	*e = (struct engine){
+		.server = s, .app = app, .upper = upper, .in = arena_new(), .out = arena_new()
+	};
+	engine_ws.message_max = (size_t)config()->socketio_payload_max;
+	return e;
+}
+
+void
+engine_drop_all(struct engine *e)
+{
+	struct session *s, *next;
+
+	HASH_ITER (hh, e->sessions, s, next)
+		session_end(s, END_LOST, WS_GOING_AWAY, "");
+	engine_reap(e);
+}
+
+void
+engine_free(struct engine *e)
+{
+	engine_drop_all(e);
+	arena_free(e->in);
+	arena_free(e->out);
+	free(e);
+}

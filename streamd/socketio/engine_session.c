@@ -1,0 +1,533 @@
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include <millrace/config.h>
+#include <millrace/crypto.h>
+
+#include "streamd/http/response.h"
+#include "streamd/socketio/packet.h"
+#include "streamd/socketio/poll.h"
+#include "streamd/socketio/engine_session.h"
+#include "streamd/metrics.h"
+
+/* What an application that can wait may leave in a polling session's queue, and what anyone may. */
+#define QUEUE_BYTES ((size_t)64 * 1024)
+#define QUEUE_PACKETS 64
+#define UNREAD_BYTES ((size_t)1024 * 1024)
+#define UNREAD_PACKETS 1000
+/* How long a polling session that was closed waits to tell its peer. */
+#define LAST_POLL_MS 30000
+/* Not a window of deflate (0, or 8 to 15). */
+#define SHAPE_POLL 1
+
+/* ---------------------------------------------------------- what is said */
+
+unsigned
+session_shape(const struct session *s)
+{
+	return s->ws ? s->ws->deflate_bits : SHAPE_POLL;
+}
+
+struct buffer *
+session_packet(struct engine *e, unsigned shape, bool binary, struct str message)
+{
+	struct buf b = { .a = e->out };
+	struct buffer *made;
+
+	if (shape != SHAPE_POLL && binary)
+		return ws_frame(true, message, (uint8_t)shape);
+	packet_put(&b, binary, message);
+	made = shape == SHAPE_POLL ? buffer_of(buf_str(&b))
+				   : ws_frame(false, buf_str(&b), (uint8_t)shape);
+	arena_reset(e->out);
+	return made;
+}
+
+bool
+session_is_idle(const struct session *s)
+{
+	return s->ws ? s->ws->conn->n == 0 : s->n == 0;
+}
+
+bool
+session_has_room(struct session *s, size_t len)
+{
+	if (s->ws)
+		return ws_has_room(s->ws, len);
+	return s->n == 0 || (s->n < QUEUE_PACKETS && s->queued + len <= QUEUE_BYTES);
+}
+
+/* Has the peer left so much unread that it is not going to? */
+static bool
+is_flooded(struct session *s, size_t len)
+{
+	const struct conn *c = s->ws ? s->ws->conn : NULL;
+	size_t n = c ? c->n : s->n, bytes = c ? c->queued : s->queued;
+
+	return n > 0 && (n >= UNREAD_PACKETS || bytes + len > UNREAD_BYTES);
+}
+
+static void
+queue_push(struct session *s, struct buffer *packet)
+{
+	if (s->n == s->room) {
+		s->room = (uint16_t)(s->room ? s->room * 2 : 4);
+		s->queue = xrealloc(s->queue, s->room * sizeof(*s->queue));
+	}
+	s->queue[s->n++] = buffer_hold(packet);
+	s->queued += packet->len;
+}
+
+/* An idle session holds no array. */
+static void
+queue_drop(struct session *s)
+{
+	for (uint16_t i = 0; i < s->n; i++)
+		buffer_drop(s->queue[i]);
+	free(s->queue);
+	s->queue = NULL;
+	s->n = s->room = 0;
+	s->queued = 0;
+}
+
+void
+session_put(struct session *s, struct buffer *packet)
+{
+	if (s->ended || s->ending)
+		return;
+	if (is_flooded(s, packet->len)) {
+		/* A WebSocket may only not have been written to yet. */
+		if (!s->ws || !ws_has_room(s->ws, packet->len)) {
+			stats.slow_closed++;
+			session_end(s, END_BY_US, WS_TRY_AGAIN, "You read too slowly.");
+			return;
+		}
+	}
+	if (s->ws) {
+		ws_put(s->ws, packet);
+	} else {
+		queue_push(s, packet);
+		session_flush(s);
+	}
+}
+
+void
+session_say(struct session *s, bool binary, struct str message)
+{
+	struct buffer *b = session_packet(s->engine, session_shape(s), binary, message);
+
+	session_put(s, b);
+	buffer_drop(b);
+}
+
+struct str
+session_payload(struct session *s, const char *otherwise)
+{
+	struct buf b = { .a = s->engine->out };
+
+	for (uint16_t i = 0; i < s->n; i++) {
+		if (i > 0)
+			buf_put(&b, S("\x1e"));
+		buf_put(&b, (struct str){ s->queue[i]->bytes, s->queue[i]->len });
+	}
+	/* The close comes after what was said before it. */
+	if (s->n > 0 && s->ending)
+		buf_put(&b, S("\x1e"));
+	if (s->n == 0 || s->ending)
+		buf_put(&b, str_from(otherwise));
+	queue_drop(s);
+	return buf_str(&b);
+}
+
+static void
+drained(struct session *s)
+{
+	if (!s->ended && !s->ending && s->engine->app->drained)
+		s->engine->app->drained(s);
+}
+
+void
+session_flush(struct session *s)
+{
+	if (!s->poll || s->holding || (s->n == 0 && !s->probed))
+		return;
+	poll_answer(s, session_payload(s, "6"));
+	drained(s);
+}
+
+/* What was queued for polls goes over the WebSocket, as it was. */
+static void
+queue_moves(struct session *s)
+{
+	struct engine *e = s->engine;
+
+	for (uint16_t i = 0; i < s->n; i++) {
+		struct str text = { s->queue[i]->bytes, s->queue[i]->len };
+		struct packet p;
+
+		if (text.p[0] == 'b' && packet_read(e->out, text, &p))
+			ws_say(s->ws, true, p.data);
+		else
+			ws_say(s->ws, false, text);
+		arena_reset(e->out);
+	}
+	queue_drop(s);
+}
+
+void
+session_moves(struct session *s, struct ws *w)
+{
+	if (s->poll)
+		poll_answer(s, session_payload(s, "6"));
+	stats.sessions_polling--;
+	s->polls = false;
+	s->ws = w;
+	s->probe = NULL;
+	s->probed = false;
+	queue_moves(s);
+	session_rearm(s);
+	drained(s);
+}
+
+/* -------------------------------------------------------- what is heard */
+
+bool
+session_take(struct session *s, enum packet_type type, bool binary, struct str data)
+{
+	int64_t now = loop_now(s->engine->server->loop);
+
+	if (s->ended || s->ending)
+		return false;
+	if (s->pinged && !s->patience && type != PACKET_PONG) {
+		s->patience = true;
+		s->beat_ms = now + config()->socketio_ping_timeout_ms;
+	}
+	switch (type) {
+	case PACKET_PONG:
+		s->pinged = false;
+		s->beat_ms = now + config()->socketio_ping_ms;
+		break;
+	case PACKET_PING:
+		session_end(s, END_BY_US, WS_POLICY, "It is the server that pings.");
+		return false;
+	case PACKET_CLOSE:
+		session_end(s, END_BY_PEER, WS_NORMAL, "");
+		return false;
+	case PACKET_MESSAGE:
+		if (!s->engine->app->message(s, binary, data))
+			session_end(s, END_BY_US, WS_POLICY, "That message has no meaning here.");
+		break;
+	case PACKET_OPEN:
+	case PACKET_UPGRADE:
+	case PACKET_NOOP:
+		break;
+	}
+	session_rearm(s);
+	return !s->ended && !s->ending;
+}
+
+/* ---------------------------------------------------------------- timing */
+
+static int64_t
+due_ms(const struct session *s)
+{
+	const struct engine_app *app = s->engine->app;
+	int64_t due = s->beat_ms;
+
+	if (s->ending)
+		return s->end_ms;
+	if (s->probe)
+		due = sooner(due, s->probe_ms);
+	return app->due_ms ? sooner(due, app->due_ms(s)) : due;
+}
+
+void
+session_rearm(struct session *s)
+{
+	struct loop *l = s->engine->server->loop;
+	int64_t due;
+
+	if (s->ended)
+		return;
+	due = due_ms(s);
+	if (due != s->timer.due_ms)
+		loop_arm(l, &s->timer, due - loop_now(l));
+}
+
+static void
+beat(struct session *s)
+{
+	static struct buffer *text, *frame;
+
+	if (s->pinged) {
+		stats.half_open_closed++;
+		session_end(s, END_BY_US, WS_POLICY, "You did not answer a ping.");
+		return;
+	}
+	if (!text) {
+		text = buffer_of(S("2"));
+		frame = ws_frame(false, S("2"), 0);
+	}
+	s->pinged = true;
+	s->patience = false;
+	s->beat_ms = loop_now(s->engine->server->loop) + config()->socketio_ping_timeout_ms;
+	session_put(s, s->ws ? frame : text);
+}
+
+static void
+timer_fires(struct loop_timer *t)
+{
+	struct session *s = (struct session *)((uintptr_t)t - offsetof(struct session, timer));
+	const struct engine_app *app = s->engine->app;
+	int64_t now = loop_now(s->engine->server->loop);
+
+	if (s->ending) {
+		session_end(s, END_LOST, WS_NORMAL, "");
+		return;
+	}
+	if (s->probe && s->probe_ms <= now)
+		ws_close(s->probe, WS_POLICY, "The upgrade took too long.");
+	if (s->beat_ms <= now)
+		beat(s);
+	if (!s->ended && !s->ending && app->due_ms && app->due_ms(s) != 0 && app->due_ms(s) <= now)
+		app->due(s);
+	session_rearm(s);
+}
+
+/* --------------------------------------------------- beginning and end */
+
+static struct session *
+session_add(struct engine *e, const char *name, bool polls)
+{
+	struct session *s = xmalloc(sizeof(*s));
+
+	*s = (struct session){ .engine = e, .polls = polls, .timer.fire = timer_fires };
+	memcpy(s->sid, name, SID_LEN);
+	s->beat_ms = loop_now(e->server->loop) + config()->socketio_ping_ms;
+	HASH_ADD(hh, e->sessions, sid, SID_LEN, s);
+	stats.sessions_socketio++;
+	if (polls)
+		stats.sessions_polling++;
+	return s;
+}
+
+struct session *
+session_new(struct engine *e, bool polls)
+{
+	struct session *s = session_add(e, random_text(e->out, SID_BYTES).p, polls);
+
+	arena_reset(e->out);
+	return s;
+}
+
+void
+session_is_stranger(struct session *s)
+{
+	if (!s->stranger)
+		DL_APPEND(s->engine->strangers, s);
+	s->stranger = true;
+}
+
+void
+session_is_known(struct session *s)
+{
+	if (s->stranger)
+		DL_DELETE(s->engine->strangers, s);
+	s->stranger = false;
+}
+
+bool
+engine_make_room(struct engine *e)
+{
+	struct session *s = e->strangers;
+	struct conn *c = s && s->ws ? s->ws->conn : NULL;
+
+	if (!s)
+		return false;
+	stats.gave_way++;
+	session_end(
+	    s, END_BY_US, WS_TRY_AGAIN, "There is no room for those who do not say who they are.");
+	/* The peer's own close is not waited for: it would keep the place. */
+	if (c)
+		conn_finish(c);
+	return true;
+}
+
+struct session *
+session_find(struct engine *e, struct str sid)
+{
+	struct session *s = NULL;
+
+	if (sid.n == SID_LEN)
+		HASH_FIND(hh, e->sessions, sid.p, SID_LEN, s);
+	return s;
+}
+
+/* What it was to its application is over. */
+static void
+leave(struct session *s)
+{
+	if (!s->ending)
+		s->engine->app->closed(s);
+	s->own = NULL;
+}
+
+/* A WebSocket of the session that is no longer. */
+static void
+drop_ws(struct ws **place, unsigned code, const char *reason)
+{
+	struct ws *w = *place;
+
+	*place = NULL;
+	if (!w)
+		return;
+	w->own = NULL;
+	ws_close(w, code, reason);
+}
+
+void
+session_end(struct session *s, enum session_end how, unsigned code, const char *reason)
+{
+	struct engine *e = s->engine;
+
+	if (s->ended)
+		return;
+	s->ended = true;
+	session_is_known(s);
+	leave(s);
+	if (s->polls)
+		stats.sessions_polling--;
+	if (s->poll)
+		poll_answer(s, how == END_BY_PEER ? S("6") : S("1"));
+	drop_ws(&s->ws, code, reason);
+	drop_ws(&s->probe, code, reason);
+	queue_drop(s);
+	loop_disarm(e->server->loop, &s->timer);
+	HASH_DEL(e->sessions, s);
+	stats.sessions_socketio--;
+	engine_bury(e, s);
+}
+
+void
+session_close(struct session *s, unsigned code, const char *reason)
+{
+	if (s->ended || s->ending)
+		return;
+	if (s->ws) {
+		session_end(s, END_BY_US, code, reason);
+		return;
+	}
+	leave(s);
+	s->ending = true;
+	s->end_ms = loop_now(s->engine->server->loop) + LAST_POLL_MS;
+	if (s->poll) {
+		poll_answer(s, session_payload(s, "1"));
+		session_end(s, END_LOST, code, reason);
+		return;
+	}
+	/* A client that is about to move hears the last words where it goes. */
+	if (!s->probed)
+		drop_ws(&s->probe, code, reason);
+	session_rearm(s);
+}
+
+/* ---------------------------------------------------------------- handover */
+
+bool
+session_save(const struct session *s, struct buf *out)
+{
+	const struct engine_app *app = s->engine->app;
+
+	if (s->ended || s->ending || s->probe || !app->save)
+		return false;
+	buf_printf(out, "\"sid\":\"%s\",", s->sid);
+	person_save(&s->who, out);
+	buf_printf(out,
+	    "\"who_ends_ms\":%lld,\"beat_ms\":%lld,\"pinged\":%s,\"patience\":%s,\"queue\":[",
+	    (long long)s->who_ends_ms, (long long)s->beat_ms, s->pinged ? "true" : "false",
+	    s->patience ? "true" : "false");
+	for (uint16_t i = 0; i < s->n; i++) {
+		buf_put(out, i > 0 ? S(",") : S(""));
+		buf_json(out, (struct str){ s->queue[i]->bytes, s->queue[i]->len });
+	}
+	buf_put(out, S("],"));
+	return app->save(s, out);
+}
+
+static bool
+restore_queue(struct session *s, json_object *list)
+{
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		json_object *o = json_object_array_get_idx(list, i);
+		struct buffer *b;
+
+		if (!json_object_is_type(o, json_type_string))
+			return false;
+		b = buffer_of((struct str){
+		    json_object_get_string(o), (size_t)json_object_get_string_len(o) });
+		queue_push(s, b);
+		buffer_drop(b);
+	}
+	return true;
+}
+
+struct session *
+session_restore(struct engine *e, json_object *from, bool polls)
+{
+	json_object *list = json_at(from, "queue");
+	struct str sid = json_text(from, "sid");
+	struct session *s;
+	bool good;
+
+	if (sid.n != SID_LEN || session_find(e, sid) || !e->app->restore ||
+	    !json_object_is_type(list, json_type_array))
+		return NULL;
+	s = session_add(e, sid.p, polls);
+	s->who_ends_ms = json_int(from, "who_ends_ms", 0);
+	s->beat_ms = json_int(from, "beat_ms", s->beat_ms);
+	s->pinged = json_object_get_boolean(json_at(from, "pinged"));
+	s->patience = json_object_get_boolean(json_at(from, "patience"));
+	good = person_restore(&s->who, from);
+	if (e->app->restore(s, from) && good && restore_queue(s, list)) {
+		session_rearm(s);
+		return s;
+	}
+	session_end(s, END_LOST, WS_NORMAL, "");
+	return NULL;
+}
+
+/* ---------------------------------------------------------------- burying */
+
+void
+engine_reap(struct engine *e)
+{
+	loop_disarm(e->server->loop, &e->reaper);
+	while (e->n_buried > 0)
+		free(e->buried[--e->n_buried]);
+	free(e->buried);
+	e->buried = NULL;
+	e->room = 0;
+}
+
+static void
+reaper_fires(struct loop_timer *t)
+{
+	engine_reap((struct engine *)((uintptr_t)t - offsetof(struct engine, reaper)));
+}
+
+void
+engine_bury(struct engine *e, void *p)
+{
+	if (!p)
+		return;
+	if (e->n_buried == e->room) {
+		e->room = e->room ? e->room * 2 : 16;
+		e->buried = xrealloc(e->buried, e->room * sizeof(*e->buried));
+	}
+	e->buried[e->n_buried++] = p;
+	if (e->reaper.due_ms == 0) {
+		e->reaper.fire = reaper_fires;
+		loop_arm(e->server->loop, &e->reaper, 0);
+	}
+}

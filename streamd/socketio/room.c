@@ -1,0 +1,290 @@
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include "streamd/socketio/room.h"
+#include "streamd/metrics.h"
+
+static struct server *
+server_of(const struct member *m)
+{
+	return sio_session(m->socket)->engine->server;
+}
+
+/* ----------------------------------------------------------- what is said */
+
+/* The member's offset: its place in each room. */
+struct str
+member_offset(struct arena *a, const struct member *m)
+{
+	struct buf b = { .a = a };
+	const struct room *r;
+
+	DL_FOREACH (m->rooms, r) {
+		struct place p = r->place;
+
+		p.seq = r->sub.sent;
+		if (r->state == ROOM_JOINED)
+			place_put(&b, &p);
+	}
+	return b.n > 0 ? buf_str(&b) : S("~");
+}
+
+/* `joined` and `left`: with the offset, which has changed. */
+void
+room_say_moved(struct member *m, const char *event, const struct place *place)
+{
+	struct arena *a = arena_new();
+
+	sio_emit(m->socket, &(struct sio_event){
+				.args = arena_printf(a, "[\"%s\",{\"room\":\"%.*s\"},\"%.*s\"]",
+				    event, S_ARG(place_room(a, place)), S_ARG(member_offset(a, m))),
+				.id = SIO_NO_ID });
+	arena_free(a);
+}
+
+void
+member_ok(struct member *m, int64_t ack, const struct place *place)
+{
+	struct arena *a = arena_new();
+
+	sio_ack(m->socket,
+	    &(struct sio_event){ .args = arena_printf(a, "[{\"ok\":true,\"room\":\"%.*s\"}]",
+				     S_ARG(place_room(a, place))),
+		.id = ack });
+	arena_free(a);
+}
+
+/* To the acknowledgement that was asked for, else as an `error` event. */
+void
+member_error(struct member *m, int64_t ack, enum err e, const char *text, struct str room)
+{
+	struct buf b = { .a = arena_new() };
+	struct str said = str_from(text ? text : err_info(e)->text);
+
+	buf_put(
+	    &b, ack == SIO_NO_ID ? S("[\"error\",{\"message\":") : S("[{\"ok\":false,\"error\":"));
+	buf_json(&b, said);
+	buf_printf(&b, ",\"code\":\"%s\"", err_info(e)->code);
+	if (room.p) {
+		buf_put(&b, S(",\"room\":"));
+		buf_json(&b, room);
+	}
+	buf_put(&b, S("}]"));
+	if (ack == SIO_NO_ID)
+		sio_emit(m->socket, &(struct sio_event){ .args = buf_str(&b), .id = SIO_NO_ID });
+	else
+		sio_ack(m->socket, &(struct sio_event){ .args = buf_str(&b), .id = ack });
+	arena_free(b.a);
+}
+
+void
+room_error(struct room *r, enum err e, const char *text)
+{
+	struct arena *a = arena_new();
+
+	member_error(r->member, r->ack, e, text, place_room(a, &r->place));
+	arena_free(a);
+}
+
+/* --------------------------------------------------------------- events */
+
+static struct room *
+room_of_sub(const struct sub *s)
+{
+	return (struct room *)((uintptr_t)s - offsetof(struct room, sub));
+}
+
+static bool
+ready(const struct sub *s)
+{
+	return session_is_idle(sio_session(room_of_sub(s)->member->socket));
+}
+
+/* 2["<type>",<data>,"<offset>"], with the data as it stands in the log. */
+static struct buffer *
+event_packet(const struct member *m, const struct event *e, unsigned shape)
+{
+	struct engine *engine = sio_session(m->socket)->engine;
+	struct buf b = { .a = engine->out };
+	struct str offset = member_offset(engine->out, m);
+
+	sio_put(&b, &(struct sio_packet){
+			.type = SIO_EVENT, .nsp = sio_namespace(m->socket), .id = SIO_NO_ID });
+	buf_put(&b, S("["));
+	buf_json(&b, e->type);
+	buf_put(&b, S(","));
+	buf_put(&b, e->data);
+	buf_put(&b, S(",\""));
+	buf_put(&b, offset);
+	buf_put(&b, S("\"]"));
+	return session_packet(engine, shape, false, buf_str(&b));
+}
+
+/* All who are in this one room have the same offset, and so the same packet. */
+static bool
+take(struct sub *sub, struct event *e)
+{
+	struct member *m = room_of_sub(sub)->member;
+	struct session *session = sio_session(m->socket);
+	unsigned shape = session_shape(session);
+	unsigned key = FORM_SOCKETIO | (unsigned)m->socket->nsp << 4 | shape;
+	bool shared = m->n_joined == 1, room;
+	struct buffer *b = shared ? event_form(e, key) : NULL;
+
+	/* It has left by what this very event did to another room of its session. */
+	if (!sub->topic)
+		return true;
+	if (b) {
+		buffer_hold(b);
+	} else {
+		b = event_packet(m, e, shape);
+		b->born_ms = e->born_ms;
+		if (shared)
+			buffer_hold(event_keep(e, key, b));
+	}
+	/* Looking for room may find out that nobody is there. */
+	room = session_has_room(session, b->len);
+	if (room && sub->topic) {
+		session_put(session, b);
+		stats.events_sent++;
+	}
+	buffer_drop(b);
+	return room || !sub->topic;
+}
+
+static const struct sub_ops room_sub = { .ready = ready, .take = take };
+
+/* ----------------------------------------------------------------- rooms */
+
+struct room *
+room_new(struct member *m, const struct place *place, enum room_state state, int64_t ack)
+{
+	struct room *r = xmalloc(sizeof(*r));
+
+	*r = (struct room){
+		.sub.ops = &room_sub, .member = m, .place = *place, .ack = ack, .state = state
+	};
+	DL_APPEND(m->rooms, r);
+	m->n_rooms++;
+	return r;
+}
+
+/* The hub may be looking at it: it stays in memory until it does not. */
+void
+room_end(struct room *r)
+{
+	struct member *m = r->member;
+
+	ask_cancel(&r->ask);
+	hub_leave(&r->sub);
+	DL_DELETE(m->rooms, r);
+	m->n_rooms--;
+	if (r->state == ROOM_JOINED)
+		m->n_joined--;
+	engine_bury(sio_session(m->socket)->engine, r);
+}
+
+/* The room of that place that is joined, or that is not yet. */
+struct room *
+room_find(struct member *m, const struct place *place, bool joined)
+{
+	struct room *r;
+
+	DL_FOREACH (m->rooms, r)
+		if ((r->state == ROOM_JOINED) == joined && place_is_of(&r->place, place))
+			return r;
+	return NULL;
+}
+
+void
+room_join(struct room *r, int64_t after)
+{
+	struct arena *a = arena_new();
+
+	r->state = ROOM_JOINED;
+	r->member->n_joined++;
+	hub_join(server_of(r->member)->hub, &r->sub, place_topic(a, &r->place), after);
+	arena_free(a);
+}
+
+/* Nobody can say now what may be listened to: the client comes back, and is told then. */
+void
+member_come_back(struct member *m)
+{
+	session_close(sio_session(m->socket), WS_TRY_AGAIN, "Come back shortly.");
+}
+
+static void
+joined(struct room *r, enum err e, bool allowed, int64_t head)
+{
+	struct member *m = r->member;
+
+	if (e == ERR_OK && allowed && !room_find(m, &r->place, true)) {
+		room_join(r, head);
+		room_say_moved(m, "joined", &r->place);
+		member_ok(m, r->ack, &r->place);
+		return;
+	}
+	if (e == ERR_OK && allowed)
+		member_ok(m, r->ack, &r->place);
+	else if (e == ERR_OK)
+		room_error(r, ERR_FORBIDDEN, "This room is not yours.");
+	else
+		room_error(r, ERR_OVERLOADED, NULL);
+	/* Saying so may have found out that nobody reads. */
+	if (!m->socket->gone)
+		room_end(r);
+}
+
+/* What was asked again because something has changed. */
+static void
+checked(struct room *r, enum err e, bool allowed)
+{
+	struct member *m = r->member;
+	struct place place = r->place;
+
+	if (e != ERR_OK) {
+		member_come_back(m);
+	} else if (!allowed) {
+		r->ack = SIO_NO_ID;
+		room_end(r);
+		room_error(r, ERR_FORBIDDEN, "This room is no longer yours.");
+		room_say_moved(m, "left", &place);
+	}
+}
+
+static void
+answered(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
+{
+	struct room *r = (struct room *)((uintptr_t)ask - offsetof(struct room, ask));
+	struct member *m = r->member;
+
+	switch (r->state) {
+	case ROOM_ASKED:
+		joined(r, e, allowed, head);
+		break;
+	case ROOM_RECOVERING:
+		m->overloaded |= e != ERR_OK;
+		m->unfit |= !allowed || !kept;
+		if (--m->n_asked == 0)
+			member_recovered(m);
+		break;
+	case ROOM_JOINED:
+		checked(r, e, allowed);
+		break;
+	}
+}
+
+void
+room_ask(struct room *r)
+{
+	struct member *m = r->member;
+	struct arena *a = arena_new();
+	struct str topic = place_topic(a, &r->place);
+
+	r->ask.done = answered;
+	access_ask(server_of(m)->access, &r->ask, &m->person, topic,
+	    r->state == ROOM_RECOVERING ? r->place.seq : -1);
+	arena_free(a);
+}

@@ -1,0 +1,404 @@
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include <millrace/crypto.h>
+#include <millrace/json.h>
+
+#include "streamd/socketio/room.h"
+#include "streamd/socketio/rooms.h"
+#include "streamd/socketio/json_scan.h"
+
+/* Bytes of a CONNECT's payload, and of the argument of `join` and `leave`. */
+#define PAYLOAD_MAX ((size_t)16 * 1024)
+#define ROOM_ARG_MAX ((size_t)1024)
+#define ROOM_NAME_MAX 100
+#define PID_PURPOSE "socketio pid"
+
+static struct server *
+server_of(const struct member *m)
+{
+	return sio_session(m->socket)->engine->server;
+}
+
+/* ------------------------------------------------------------ connecting */
+
+/* The pid of that id for whoever the member is. */
+static struct str
+pid_of(struct arena *a, const struct member *m, struct str id,
+    struct str (*by)(struct arena *, const char *, struct str))
+{
+	struct str what = arena_printf(
+	    a, "%s %.*s %.*s", m->person.user.text, S_ARG(sio_namespace(m->socket)), S_ARG(id));
+	struct str code = by(a, PID_PURPOSE, what);
+
+	if (!code.p)
+		return (struct str){ NULL, 0 };
+	return arena_printf(a, "%.*s%.*s", S_ARG(id), S_ARG(base64url(a, code)));
+}
+
+static void
+connected(struct member *m)
+{
+	struct arena *a = arena_new();
+
+	sio_accept(m->socket, pid_of(a, m, str_from(m->socket->id), mac));
+	arena_free(a);
+	free(m->recovery);
+	m->recovery = NULL;
+}
+
+static void
+connect_anew(struct member *m)
+{
+	struct room *r, *next;
+
+	DL_FOREACH_SAFE (m->rooms, r, next)
+		room_end(r);
+	sio_new_id(m->socket);
+	connected(m);
+}
+
+/* Everything that a recovery asks for has been answered. */
+void
+member_recovered(struct member *m)
+{
+	struct room *r;
+
+	if (m->overloaded) {
+		member_come_back(m);
+		return;
+	}
+	if (m->unfit) {
+		connect_anew(m);
+		return;
+	}
+	/* The same pid, letter for letter: by it the client knows. */
+	memcpy(m->socket->id, m->recovery->pid, SID_LEN);
+	sio_accept(m->socket, str_from(m->recovery->pid));
+	free(m->recovery);
+	m->recovery = NULL;
+	if (m->socket->gone)
+		return;
+	DL_FOREACH (m->rooms, r)
+		room_join(r, r->place.seq);
+}
+
+static bool
+pid_fits(const struct member *m)
+{
+	struct arena *a = arena_new();
+	struct str pid = str_from(m->recovery->pid), id = { pid.p, SID_LEN };
+	bool fits = str_eq_secret(pid_of(a, m, id, mac), pid) ||
+		    str_eq_secret(pid_of(a, m, id, mac_old), pid);
+
+	arena_free(a);
+	return fits;
+}
+
+/* Each room is asked for at once; the last answer decides. */
+static void
+recover(struct member *m)
+{
+	struct recovery *v = m->recovery;
+	int n = v->n;
+
+	m->n_asked = (uint8_t)n;
+	for (int i = 0; i < n; i++)
+		(void)room_new(m, &v->places[i], ROOM_RECOVERING, SIO_NO_ID);
+	if (n == 0)
+		member_recovered(m);
+	for (struct room *r = m->rooms, *next; n > 0 && r; r = next) {
+		next = r->next;
+		n--;
+		room_ask(r);
+	}
+}
+
+static void changed(struct person *p, bool ended);
+
+/* The member is `who`, until then. */
+static void
+identified(struct member *m, const struct person *who, int64_t ends_ms)
+{
+	struct server *s = server_of(m);
+
+	if (!who->user.text[0] || (ends_ms != 0 && ends_ms <= loop_now(s->loop))) {
+		sio_refuse(m->socket,
+		    S("{\"message\":\"Unauthorized\",\"data\":{\"code\":\"UNAUTHORIZED\"}}"));
+		return;
+	}
+	if (access_is_full(s->access, &who->user)) {
+		sio_refuse(m->socket,
+		    S("{\"message\":\"Too many streams\",\"data\":{\"code\":\"RATE_LIMITED\"}}"));
+		return;
+	}
+	m->person = *who;
+	m->person.prev = m->person.next = NULL;
+	m->person.changed = changed;
+	m->ends_ms = ends_ms;
+	person_enter(s->access, &m->person);
+	sio_rearm(m->socket);
+	if (m->recovery && pid_fits(m))
+		recover(m);
+	else
+		connect_anew(m);
+}
+
+static void
+token_answered(struct token_ask *ask, enum err e, const struct person *who, int64_t expires_at)
+{
+	struct member *m = (struct member *)((uintptr_t)ask - offsetof(struct member, token));
+	static const struct person nobody;
+
+	if (e == ERR_OVERLOADED)
+		member_come_back(m);
+	else
+		identified(
+		    m, e == ERR_OK ? who : &nobody, loop_at_unix(server_of(m)->loop, expires_at));
+}
+
+struct connect_in {
+	struct str token;
+	struct str pid;
+	struct str offset;
+};
+
+static const struct field connect_fields[] = {
+	F_STR(struct connect_in, token, 0, PAYLOAD_MAX, OPTIONAL),
+	F_STR(struct connect_in, pid, 0, PAYLOAD_MAX, OPTIONAL),
+	F_STR(struct connect_in, offset, 0, PAYLOAD_MAX, OPTIONAL),
+};
+
+static bool
+bind(struct arena *a, const struct field *fields, size_t n, struct str json, size_t max, void *into)
+{
+	struct problems problems = { .json.a = a };
+	json_object *o;
+	const char *why;
+
+	return json.n <= max && json_parse(a, json, &o, &why) == ERR_OK &&
+	       json_fields(a, fields, n, o, into, &problems);
+}
+
+/* What cannot be a recovery is as if it had not come. */
+static struct recovery *
+recovery_read(const struct connect_in *in)
+{
+	struct recovery *v;
+
+	if (in->pid.n != PID_LEN || in->offset.n == 0)
+		return NULL;
+	v = xmalloc(sizeof(*v));
+	memcpy(v->pid, in->pid.p, PID_LEN);
+	v->pid[PID_LEN] = '\0';
+	v->n = places_read(in->offset, v->places);
+	if (v->n >= 0)
+		return v;
+	free(v);
+	return NULL;
+}
+
+static void
+connects(struct sio_socket *s, struct str payload)
+{
+	struct session *session = sio_session(s);
+	struct arena *a = arena_new();
+	struct connect_in in = { 0 };
+	struct member *m = xmalloc(sizeof(*m));
+
+	*m = (struct member){ .socket = s };
+	s->own = m;
+	if (payload.p && !bind(a, connect_fields, 3, payload, PAYLOAD_MAX, &in)) {
+		sio_refuse(
+		    s, S("{\"message\":\"Bad request\",\"data\":{\"code\":\"BAD_REQUEST\"}}"));
+		arena_free(a);
+		return;
+	}
+	m->recovery = recovery_read(&in);
+	m->token.done = token_answered;
+	if (in.token.n > 0)
+		access_token(server_of(m)->access, &m->token, in.token);
+	else
+		identified(m, &session->who, session->who_ends_ms);
+	arena_free(a);
+}
+
+/* ------------------------------------------------------ what is asked for */
+
+struct room_in {
+	struct str room;
+};
+
+static const struct field room_fields[] = {
+	F_STR(struct room_in, room, 1, ROOM_NAME_MAX, REQUIRED),
+};
+
+static void
+join(struct member *m, int64_t ack, const struct place *place, struct str name)
+{
+	if (room_find(m, place, true))
+		member_ok(m, ack, place);
+	else if (m->n_rooms >= PLACES_MAX)
+		member_error(m, ack, ERR_BAD_REQUEST, "A socket is in at most 50 rooms.", name);
+	else if (access_is_enough(server_of(m)->access, &m->person))
+		member_error(m, ack, ERR_OVERLOADED, NULL, name);
+	else
+		room_ask(room_new(m, place, ROOM_ASKED, ack));
+}
+
+/* A join that is not answered yet is overtaken. */
+static void
+leave(struct member *m, int64_t ack, const struct place *place)
+{
+	struct room *r;
+
+	while ((r = room_find(m, place, false)) != NULL) {
+		room_error(r, ERR_CONFLICT, "The room was left before it was joined.");
+		if (m->socket->gone)
+			return;
+		room_end(r);
+	}
+	if ((r = room_find(m, place, true)) != NULL) {
+		room_end(r);
+		room_say_moved(m, "left", place);
+	}
+	member_ok(m, ack, place);
+}
+
+static void
+event(struct sio_socket *s, const struct sio_event *e)
+{
+	struct member *m = s->own;
+	struct arena *a = arena_new();
+	struct str rest = e->args, name, arg, called = S("");
+	struct room_in in = { 0 };
+	struct place place = { 0 };
+
+	(void)scan_element(&rest, &name);
+	(void)scan_text(a, name, SIO_NAME_MAX, &called);
+	if (!str_eq(called, S("join")) && !str_eq(called, S("leave")))
+		member_error(m, e->id, ERR_NOT_FOUND, "There is no such event: send join or leave.",
+		    (struct str){ NULL, 0 });
+	else if (!scan_element(&rest, &arg) || !bind(a, room_fields, 1, arg, ROOM_ARG_MAX, &in) ||
+		 !place_of_room(in.room, &place))
+		member_error(m, e->id, ERR_BAD_REQUEST,
+		    "Send {\"room\":\"agent_<id>\"} or {\"room\":\"user_<id>\"}.", in.room);
+	else if (str_eq(called, S("join")))
+		join(m, e->id, &place, in.room);
+	else
+		leave(m, e->id, &place);
+	arena_free(a);
+}
+
+/* ---------------------------------------------------------------- the rest */
+
+static void
+changed(struct person *p, bool ended)
+{
+	struct member *m = (struct member *)((uintptr_t)p - offsetof(struct member, person));
+	struct room *r, *next;
+
+	if (ended) {
+		sio_end(m->socket, "The session has ended.");
+		return;
+	}
+	DL_FOREACH_SAFE (m->rooms, r, next) {
+		/* A part of a recovery that was answered already is not any more. */
+		if (r->state == ROOM_RECOVERING && !r->ask.access)
+			m->n_asked++;
+		ask_cancel(&r->ask);
+	}
+	DL_FOREACH_SAFE (m->rooms, r, next) {
+		if (m->socket->gone)
+			return;
+		room_ask(r);
+	}
+}
+
+static void
+drained(struct sio_socket *s)
+{
+	struct member *m = s->own;
+	struct room *r;
+
+	DL_FOREACH (m->rooms, r)
+		hub_drained(&r->sub);
+}
+
+static int64_t
+due_ms(const struct sio_socket *s)
+{
+	return ((const struct member *)s->own)->ends_ms;
+}
+
+static void
+due(struct sio_socket *s)
+{
+	sio_end(s, "The token has expired.");
+}
+
+static void
+gone(struct sio_socket *s)
+{
+	struct member *m = s->own;
+	struct room *r, *next;
+
+	token_cancel(&m->token);
+	person_leave(server_of(m)->access, &m->person);
+	DL_FOREACH_SAFE (m->rooms, r, next)
+		room_end(r);
+	free(m->recovery);
+	m->recovery = NULL;
+	engine_bury(sio_session(s)->engine, m);
+}
+
+/* ---------------------------------------------------------------- handover */
+
+static bool
+save(const struct sio_socket *s, struct buf *out)
+{
+	const struct member *m = s->own;
+	const struct room *r;
+
+	person_save(&m->person, out);
+	buf_printf(out, "\"ends_ms\":%lld,\"offset\":", (long long)m->ends_ms);
+	DL_FOREACH (m->rooms, r)
+		if (r->state != ROOM_JOINED)
+			return false;
+	buf_json(out, member_offset(out->a, m));
+	buf_put(out, S(","));
+	return true;
+}
+
+static bool
+restore(struct sio_socket *s, json_object *from)
+{
+	struct member *m = xmalloc(sizeof(*m));
+	struct place places[PLACES_MAX];
+	int n = places_read(json_text(from, "offset"), places);
+
+	*m = (struct member){ .socket = s, .ends_ms = json_int(from, "ends_ms", 0) };
+	if (n < 0 || !person_restore(&m->person, from)) {
+		free(m);
+		return false;
+	}
+	s->own = m;
+	m->person.changed = changed;
+	m->token.done = token_answered;
+	person_enter(server_of(m)->access, &m->person);
+	for (int i = 0; i < n; i++)
+		room_join(room_new(m, &places[i], ROOM_ASKED, SIO_NO_ID), places[i].seq);
+	return true;
+}
+
+const struct sio_app rooms_app = {
+	.save = save,
+	.restore = restore,
+	.connect = connects,
+	.event = event,
+	.drained = drained,
+	.due_ms = due_ms,
+	.due = due,
+	.gone = gone,
+};

@@ -1,0 +1,359 @@
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include <millrace/json.h>
+
+#include "streamd/server.h"
+#include "streamd/metrics.h"
+#include "streamd/websocket/subscription.h"
+
+static const char *const kind_names[CHANNEL_KINDS] = { "analytics", "notifications", "workflows" };
+
+enum channel_kind
+channel_named(struct str name)
+{
+	int kind = 0;
+
+	while (kind < CHANNEL_KINDS && !str_eq(name, str_from(kind_names[kind])))
+		kind++;
+	return (enum channel_kind)kind;
+}
+
+static struct subscription *
+of_sub(const struct sub *s)
+{
+	return (struct subscription *)((uintptr_t)s - offsetof(struct subscription, sub));
+}
+
+static struct subscription *
+of_ask(const struct ask *a)
+{
+	return (struct subscription *)((uintptr_t)a - offsetof(struct subscription, ask));
+}
+
+/* -------------------------------------------------------- events, outward */
+
+/* A user's own topic carries everything about them; a channel shows its part. */
+static bool
+is_shown(enum channel_kind kind, struct str topic, struct str type)
+{
+	/* for those who wait for an ordinary reply */
+	if (str_eq(type, S("result")))
+		return false;
+	if (!str_starts(topic, S("user:")))
+		return true;
+	switch (kind) {
+	case CHANNEL_NOTIFICATIONS:
+		return str_starts(type, S("notification_"));
+	case CHANNEL_WORKFLOWS:
+		return str_starts(type, S("workflow_"));
+	case CHANNEL_ANALYTICS:
+	case CHANNEL_KINDS:
+		break;
+	}
+	return str_starts(type, S("lead_")) || str_starts(type, S("message_")) ||
+	       str_starts(type, S("conversation_")) || str_starts(type, S("subscription_"));
+}
+
+struct str
+channel_long_form(struct arena *a, enum channel_kind kind, struct str topic, struct str event,
+    struct str data, int64_t at_ms, int64_t seq)
+{
+	struct buf b = { .a = a };
+
+	buf_printf(&b, "{\"type\":\"event\",\"channel\":\"%s\",\"topic\":", kind_names[kind]);
+	buf_json(&b, topic);
+	if (event.p) {
+		buf_put(&b, S(",\"event\":"));
+		buf_json(&b, event);
+	}
+	buf_put(&b, S(",\"data\":"));
+	buf_put(&b, data);
+	buf_put(&b, S(",\"ts\":"));
+	buf_time(&b, at_ms);
+	if (seq >= 0)
+		buf_printf(&b, ",\"seq\":%lld", (long long)seq);
+	buf_put(&b, S("}"));
+	return buf_str(&b);
+}
+
+static struct str
+short_form(struct arena *a, struct str topic, const struct event *e)
+{
+	struct buf b = { .a = a };
+
+	buf_put(&b, S("{\"type\":"));
+	buf_json(&b, e->type);
+	buf_put(&b, S(",\"data\":"));
+	buf_put(&b, e->data);
+	buf_put(&b, S(",\"topic\":"));
+	buf_json(&b, topic);
+	buf_printf(&b, ",\"seq\":%lld}", (long long)e->seq);
+	return buf_str(&b);
+}
+
+/* The event's frame for this subscription: one for all that see it alike. */
+static struct buffer *
+frame_of(const struct subscription *s, struct event *e)
+{
+	const struct channel *c = s->channel;
+	unsigned seen_by = s->first_form ? 0 : 1 + c->kind;
+	unsigned key = FORM_CHANNEL | seen_by << 4 | c->ws->deflate_bits;
+	struct buffer *b = event_form(e, key);
+	struct arena *a;
+	struct str text;
+
+	if (b)
+		return b;
+	a = arena_new();
+	text = s->first_form ? short_form(a, subscription_topic(s), e)
+			     : channel_long_form(a, c->kind, subscription_topic(s), e->type,
+				   e->data, e->at_ms, e->seq);
+	b = event_keep(e, key, ws_frame(false, text, c->ws->deflate_bits));
+	arena_free(a);
+	return b;
+}
+
+static bool
+ready(const struct sub *s)
+{
+	return of_sub(s)->channel->ws->conn->n == 0;
+}
+
+static bool
+take(struct sub *sub, struct event *e)
+{
+	struct subscription *s = of_sub(sub);
+	struct ws *w = s->channel->ws;
+	struct conn *conn = w->conn;
+	struct buffer *b;
+
+	if (s->trend) {
+		trend_event(s, e);
+		return true;
+	}
+	if (!is_shown(s->channel->kind, subscription_topic(s), e->type))
+		return true;
+	b = frame_of(s, e);
+	/* Making room may find the reader gone, and us with it. */
+	if (!ws_has_room(w, b->len))
+		return conn->dead;
+	ws_put(w, b);
+	stats.events_sent++;
+	return true;
+}
+
+static const struct sub_ops ops = { .ready = ready, .take = take };
+
+/* ------------------------------------------------------------ coming, going */
+
+static struct subscription *
+subscription_new(
+    struct channel *c, struct str topic, void (*done)(struct ask *, enum err, bool, int64_t, bool))
+{
+	struct subscription *s = xmalloc(sizeof(*s) + topic.n + 1);
+
+	*s = (struct subscription){
+		.channel = c, .ask.done = done, .sub.ops = &ops, .topic_len = (uint16_t)topic.n
+	};
+	memcpy(s->topic, topic.p, topic.n);
+	s->topic[topic.n] = '\0';
+	DL_APPEND(c->subscriptions, s);
+	c->n++;
+	return s;
+}
+
+void
+subscription_end(struct subscription *s)
+{
+	struct channel *c = s->channel;
+
+	hub_leave(&s->sub);
+	ask_cancel(&s->ask);
+	trend_free(s->trend);
+	DL_DELETE(c->subscriptions, s);
+	c->n--;
+	free(s);
+}
+
+struct subscription *
+subscription_find(struct channel *c, struct str topic)
+{
+	struct subscription *s;
+
+	DL_FOREACH (c->subscriptions, s)
+		if (str_eq(subscription_topic(s), topic))
+			return s;
+	return NULL;
+}
+
+/* What has a state says in each event all that it is, so the last one is where it stands. */
+static bool
+has_state(struct str topic)
+{
+	return str_starts(topic, S("workflow_run:")) || str_starts(topic, S("agent:")) ||
+	       str_starts(topic, S("process:"));
+}
+
+static void
+say_subscribed(struct subscription *s, int64_t seq, bool kept)
+{
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+
+	buf_put(&b, S("{\"type\":\"subscribed\",\"topic\":"));
+	buf_json(&b, subscription_topic(s));
+	buf_printf(&b, ",\"seq\":%lld%s}", (long long)seq, kept ? "" : ",\"complete\":false");
+	ws_say(s->channel->ws, false, buf_str(&b));
+	arena_free(a);
+}
+
+static void
+overloaded(struct channel *c, struct str topic)
+{
+	channel_error(
+	    c, "OVERLOADED", "The topic cannot be asked for now; try again shortly.", topic);
+}
+
+/* The answer to a client's subscribe. */
+static void
+added(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
+{
+	struct subscription *s = of_ask(ask);
+	struct channel *c = s->channel;
+	int64_t after = s->since >= 0 ? s->since : head;
+
+	if (e != ERR_OK || !allowed) {
+		if (e != ERR_OK)
+			overloaded(c, subscription_topic(s));
+		else
+			channel_error(
+			    c, "UNAUTHORIZED", "This topic is not for you.", subscription_topic(s));
+		subscription_end(s);
+		return;
+	}
+	if (s->since < 0 && !s->trend && head > 0 && has_state(subscription_topic(s)))
+		after = head - 1;
+	say_subscribed(s, after, kept);
+	if (s->trend) {
+		struct arena *a = arena_new();
+
+		hub_join(c->hub, &s->sub, trend_source(a, c), head);
+		arena_free(a);
+		trend_start(s);
+		return;
+	}
+	hub_join(c->hub, &s->sub, subscription_topic(s), after);
+}
+
+void
+subscription_add(struct channel *c, struct str topic, int64_t since, struct trend *trend)
+{
+	struct subscription *s = subscription_find(c, topic);
+	struct arena *a;
+
+	if (access_is_enough(c->access, &c->person)) {
+		overloaded(c, topic);
+		trend_free(trend);
+		return;
+	}
+	a = arena_new();
+	if (s)
+		subscription_end(s);
+	s = subscription_new(c, topic, added);
+	s->since = since;
+	s->trend = trend;
+	/* A trend is allowed to whom its source is, and begins with it. */
+	access_ask(c->access, &s->ask, &c->person, trend ? trend_source(a, c) : topic, since);
+	arena_free(a);
+}
+
+void
+subscription_own(struct channel *c, struct str topic, int64_t after)
+{
+	struct subscription *s = subscription_new(c, topic, NULL);
+
+	s->first_form = true;
+	hub_join(c->hub, &s->sub, topic, after);
+}
+
+/* The answer to whether one may stay. What the connection was opened for is not taken away in silence. */
+static void
+checked(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
+{
+	struct subscription *s = of_ask(ask);
+	struct channel *c = s->channel;
+
+	(void)head;
+	(void)kept;
+	/* Without an answer all stays as it is: where the database was away, everybody is looked at when it is back. */
+	if (e != ERR_OK || allowed)
+		return;
+	if (s->first_form) {
+		ws_close(c->ws, WS_POLICY, "What you may see has changed; connect again.");
+		return;
+	}
+	channel_error(
+	    c, "UNAUTHORIZED", "This topic is not for you any more.", subscription_topic(s));
+	subscription_end(s);
+}
+
+void
+subscriptions_check(struct channel *c)
+{
+	struct arena *a = arena_new();
+	struct conn *conn = c->ws->conn;
+	struct ws *w = c->ws;
+	struct subscription *s, *next;
+
+	DL_FOREACH_SAFE (c->subscriptions, s, next) {
+		/* one that is being asked for hears the truth by that */
+		if (s->ask.question)
+			continue;
+		s->ask.done = checked;
+		access_ask(c->access, &s->ask, &c->person,
+		    s->trend ? trend_source(a, c) : subscription_topic(s), -1);
+		if (conn->dead || w->left)
+			break;
+	}
+	arena_free(a);
+}
+
+/* One that is still being asked for is asked for again. */
+void
+subscription_save(const struct subscription *s, struct buf *out, bool first)
+{
+	buf_printf(out, "%s{\"first_form\":%s,\"joined\":%s,\"since\":%lld,\"sent\":%lld,",
+	    first ? "" : ",", s->first_form ? "true" : "false", s->sub.topic ? "true" : "false",
+	    (long long)s->since, (long long)s->sub.sent);
+	if (s->trend)
+		trend_save(s->trend, out);
+	buf_put(out, S("\"topic\":"));
+	buf_json(out, subscription_topic(s));
+	buf_put(out, S("}"));
+}
+
+void
+subscription_restore(struct channel *c, json_object *from)
+{
+	struct str topic = json_text(from, "topic");
+	struct trend *trend = topic.p && trend_is(topic) ? trend_restore(from) : NULL;
+	struct subscription *s;
+	struct arena *a;
+
+	if (!topic.p || topic.n > TOPIC_MAX)
+		return;
+	if (!json_object_get_boolean(json_at(from, "joined"))) {
+		subscription_add(c, topic, json_int(from, "since", -1), trend);
+		return;
+	}
+	a = arena_new();
+	s = subscription_new(c, topic, NULL);
+	s->first_form = json_object_get_boolean(json_at(from, "first_form"));
+	s->trend = trend;
+	hub_join(c->hub, &s->sub, trend ? trend_source(a, c) : topic, json_int(from, "sent", 0));
+	if (trend)
+		trend_start(s);
+	arena_free(a);
+}

@@ -1,0 +1,239 @@
+#include <stdlib.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#include <millrace/crypto.h>
+#include <millrace/json.h>
+
+#include "streamd/events/feed.h"
+#include "streamd/server.h"
+#include "sql_stream.h"
+#include "streamd/websocket/subscription.h"
+
+/* A series is sent again at most so often. */
+#define AGAIN_MS 1000
+#define DAYS_DEFAULT 30
+
+struct trend {
+	struct loop_timer again; /* first: the loop gives it back */
+	struct subscription *subscription;
+	struct trend_question *question; /* what the database was asked */
+	int64_t asked_ms;
+	bool stale; /* an event has come since it was asked */
+	unsigned char sent[crypto_generichash_BYTES]; /* of the series that the client has */
+	char start_date[32], end_date[32], aggregation[8]; /* dates "": relative to now */
+};
+
+/* Outlives the trend, which may go while the database thinks. */
+struct trend_question {
+	struct trend *trend;
+};
+
+static void ask(struct trend *t);
+
+bool
+trend_is(struct str topic)
+{
+	return str_eq(topic, S("lead_trends")) || str_eq(topic, S("conversation_trends"));
+}
+
+struct str
+trend_source(struct arena *a, const struct channel *c)
+{
+	return c->person.analytics ? S("analytics")
+				   : arena_printf(a, "user:%s", c->person.user.text);
+}
+
+static void
+again_fires(struct loop_timer *timer)
+{
+	ask((struct trend *)timer);
+}
+
+static void
+copy(char *to, size_t room, struct str from)
+{
+	if (from.p && from.n < room)
+		memcpy(to, from.p, from.n);
+}
+
+struct trend *
+trend_new(const struct trend_in *in)
+{
+	struct trend *t = xmalloc(sizeof(*t));
+
+	*t = (struct trend){ .again.fire = again_fires };
+	copy(t->start_date, sizeof(t->start_date), in->start_date);
+	copy(t->end_date, sizeof(t->end_date), in->end_date);
+	copy(t->aggregation, sizeof(t->aggregation),
+	    in->aggregation.p ? in->aggregation : S("daily"));
+	return t;
+}
+
+void
+trend_free(struct trend *t)
+{
+	if (!t)
+		return;
+	if (t->question)
+		t->question->trend = NULL;
+	if (t->subscription)
+		loop_disarm(t->subscription->channel->ws->conn->server->loop, &t->again);
+	free(t);
+}
+
+static void
+send_series(struct trend *t, struct str series)
+{
+	struct subscription *s = t->subscription;
+	unsigned char hash[crypto_generichash_BYTES];
+	struct timespec now;
+	struct arena *a;
+
+	crypto_generichash(hash, sizeof(hash), (const unsigned char *)series.p, series.n, NULL, 0);
+	if (memcmp(hash, t->sent, sizeof(hash)) == 0)
+		return;
+	memcpy(t->sent, hash, sizeof(hash));
+	clock_gettime(CLOCK_REALTIME, &now);
+	a = arena_new();
+	ws_say(s->channel->ws, false,
+	    channel_long_form(a, s->channel->kind, subscription_topic(s), (struct str){ NULL, 0 },
+		series, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, s->sub.sent));
+	arena_free(a);
+}
+
+/* When the database was last asked for this series for the same client. */
+static int64_t *
+last_asked(const struct trend *t)
+{
+	const struct subscription *s = t->subscription;
+
+	return &s->channel->trend_asked_ms[str_eq(subscription_topic(s), S("lead_trends"))];
+}
+
+/* Asks again where something has happened since, not sooner than in a second. */
+static void
+go_on(struct trend *t)
+{
+	struct loop *l = t->subscription->channel->ws->conn->server->loop;
+	int64_t wait = t->asked_ms + AGAIN_MS - loop_now(l);
+
+	if (!t->stale || t->question || t->again.due_ms != 0)
+		return;
+	if (wait > 0)
+		loop_arm(l, &t->again, wait);
+	else
+		ask(t);
+}
+
+static void
+told(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+{
+	struct trend_question *q = arg;
+	struct trend *t = q->trend;
+
+	(void)failed;
+	free(q);
+	if (!t)
+		return;
+	t->question = NULL;
+	if (e == ERR_OK && n == 1 && PQntuples(res[0]) == 1) {
+		send_series(t, sql_get(res[0], 0, 0));
+	} else if (e == ERR_BAD_REQUEST) {
+		struct arena *a = arena_new();
+
+		channel_error(t->subscription->channel, "BAD_REQUEST",
+		    text.p ? arena_cstr(a, text) : "The params are not valid.",
+		    subscription_topic(t->subscription));
+		arena_free(a);
+		subscription_end(t->subscription);
+		return;
+	} else {
+		t->stale = true;
+	}
+	go_on(t);
+}
+
+/* The period: what the client gave, else up to now and 30 days back. */
+static struct str
+date(struct arena *a, const char *given, int days_ago)
+{
+	struct buf b = { .a = a };
+
+	if (*given)
+		return str_from(given);
+	buf_time(&b, ((int64_t)time(NULL) - days_ago * 86400) * 1000);
+	return (struct str){ b.p + 1, b.n - 2 };
+}
+
+static void
+ask(struct trend *t)
+{
+	struct subscription *s = t->subscription;
+	struct server *server = s->channel->ws->conn->server;
+	struct trend_question *q = xmalloc(sizeof(*q));
+	struct arena *a = arena_new();
+	enum err e;
+
+	*q = (struct trend_question){ t };
+	t->question = q;
+	t->stale = false;
+	t->asked_ms = *last_asked(t) = loop_now(server->loop);
+	e = pipe_stream_trend(reader_pipe(server->reader), a, told, q, s->channel->person.user,
+	    s->channel->person.analytics, subscription_topic(s),
+	    date(a, t->start_date, DAYS_DEFAULT), date(a, t->end_date, 0),
+	    str_from(t->aggregation));
+	arena_free(a);
+	if (e != ERR_OK)
+		told(q, e, 0, (struct str){ NULL, 0 }, NULL, 0);
+}
+
+/* Who subscribes again and again is given the series no more often for that. */
+void
+trend_start(struct subscription *s)
+{
+	struct trend *t = s->trend;
+
+	t->subscription = s;
+	t->asked_ms = *last_asked(t);
+	t->stale = true;
+	go_on(t);
+}
+
+void
+trend_event(struct subscription *s, const struct event *e)
+{
+	bool of_leads = str_eq(subscription_topic(s), S("lead_trends"));
+
+	if (!str_starts(e->type, of_leads ? S("lead_") : S("conversation_")) &&
+	    (of_leads || !str_starts(e->type, S("message_"))))
+		return;
+	s->trend->stale = true;
+	go_on(s->trend);
+}
+
+void
+trend_save(const struct trend *t, struct buf *out)
+{
+	buf_printf(out,
+	    "\"start_date\":\"%s\",\"end_date\":\"%s\",\"aggregation\":\"%s\",\"series\":",
+	    t->start_date, t->end_date, t->aggregation);
+	buf_json(out, base64url(out->a, (struct str){ (const char *)t->sent, sizeof(t->sent) }));
+	buf_put(out, S(","));
+}
+
+struct trend *
+trend_restore(json_object *from)
+{
+	struct trend *t = trend_new(&(struct trend_in){ .start_date = json_text(from, "start_date"),
+	    .end_date = json_text(from, "end_date"),
+	    .aggregation = json_text(from, "aggregation") });
+	struct arena *a = arena_new();
+	struct str sent;
+
+	if (base64url_decode(a, json_text(from, "series"), &sent) && sent.n == sizeof(t->sent))
+		memcpy(t->sent, sent.p, sizeof(t->sent));
+	arena_free(a);
+	return t;
+}

@@ -1,0 +1,161 @@
+/* streamd/websocket/ws_read.c: what counts as begun, and for how long and how much of it there is patience. */
+#include <millrace/json.h>
+
+#include "streamd/websocket/ws_read.h"
+#include "test.h"
+
+#define MAX ((size_t)1024 * 1024)
+
+static struct arena *mem;
+static int heard, code;
+
+static void
+answer(void *arg, struct str frames, bool is_close)
+{
+	(void)arg;
+	if (is_close && frames.n >= 4)
+		code = (unsigned char)frames.p[2] << 8 | (unsigned char)frames.p[3];
+}
+
+static void
+message(void *arg, bool binary, struct str bytes)
+{
+	(void)arg;
+	(void)binary;
+	(void)bytes;
+	heard++;
+}
+
+static enum ws_in_state
+feed(struct ws_in *in, struct str bytes, int64_t now_ms)
+{
+	const struct ws_in_rules rules = {
+		.message_max = MAX, .answer = answer, .message = message
+	};
+
+	return ws_in_feed(in, &rules, bytes, now_ms);
+}
+
+/* A frame masked by 0. */
+static struct str
+frame(unsigned first, size_t len)
+{
+	struct buf b = { .a = mem };
+	char head[] = { (char)first, (char)0xff, 0, 0, 0, 0, (char)(len >> 24), (char)(len >> 16),
+		(char)(len >> 8), (char)len, 0, 0, 0, 0 };
+	char *payload = arena_alloc(mem, len + 1);
+
+	memset(payload, 'a', len);
+	if (len > UINT16_MAX) {
+		buf_put(&b, (struct str){ head, sizeof(head) });
+	} else {
+		head[1] = (char)(len < 126 ? 0x80 | len : 0xfe);
+		buf_put(&b, (struct str){ head, 2 });
+		if (len >= 126)
+			buf_put(&b, (struct str){ head + 8, 2 });
+		buf_put(&b, (struct str){ head + 10, 4 });
+	}
+	buf_put(&b, (struct str){ payload, len });
+	return buf_str(&b);
+}
+
+static struct str
+both(struct str a, struct str b)
+{
+	struct buf all = { .a = mem };
+
+	buf_put(&all, a);
+	buf_put(&all, b);
+	return buf_str(&all);
+}
+
+/* Every way to cut two messages, with a ping between two fragments, in two. */
+static void
+begun(void)
+{
+	struct str first = frame(0x81, 200),
+		   second = both(both(frame(0x01, 10), frame(0x89, 0)), frame(0x80, 10)),
+		   all = both(first, second);
+	bool good = true;
+
+	for (size_t at = 1; at < all.n; at++) {
+		struct ws_in *in = ws_in_new(NULL);
+		enum ws_in_state state = feed(in, (struct str){ all.p, at }, 0);
+		size_t from = at < first.n ? 0 : first.n;
+
+		EACH(good, at == first.n ? state == WS_IN_IDLE : state == WS_IN_MORE,
+		    "state at %zu", at);
+		EACH(good, str_eq(ws_in_begun(in), (struct str){ all.p + from, at - from }),
+		    "begun at %zu", at);
+		heard = 0;
+		ws_in_free(in);
+		in = ws_in_new(NULL);
+		(void)feed(in, (struct str){ all.p + from, at - from }, 0);
+		EACH(good, feed(in, (struct str){ all.p + at, all.n - at }, 0) == WS_IN_IDLE,
+		    "end after %zu", at);
+		EACH(good, heard == (from == 0 ? 2 : 1), "heard %d after %zu", heard, at);
+		ws_in_free(in);
+	}
+	CHECK("what is begun is no message that was whole", good);
+}
+
+/* Pieces that each end one message and begin the next: one who always speaks is not one who never ends. */
+static void
+patience(void)
+{
+	struct str all = frame(0x81, 1000);
+	struct ws_in *in = ws_in_new(NULL);
+	bool good = true;
+
+	(void)feed(in, (struct str){ all.p, 500 }, 0);
+	CHECK("a message has half a minute", ws_in_due_ms(in) == 30000);
+	for (int64_t now = 1000; now < 100000; now += 1000) {
+		struct str piece =
+		    both((struct str){ all.p + 500, all.n - 500 }, (struct str){ all.p, 500 });
+
+		EACH(good, feed(in, piece, now) == WS_IN_MORE, "state at %lld", (long long)now);
+		EACH(good, ws_in_due_ms(in) == now + 30000, "due at %lld", (long long)now);
+	}
+	CHECK("the next one has it anew", good);
+	(void)feed(in, (struct str){ all.p + 500, 100 }, 200000);
+	CHECK("but not for each piece", ws_in_due_ms(in) == 99000 + 30000);
+	ws_in_free(in);
+}
+
+/* Bytes of messages that are not whole, of all connections. */
+static void
+together(void)
+{
+	struct ws_in *in[100];
+	struct str all = frame(0x82, MAX);
+	int n = 0;
+	enum ws_in_state state = WS_IN_MORE;
+
+	while (n < 100 && state == WS_IN_MORE) {
+		in[n] = ws_in_new(NULL);
+		state = feed(in[n++], (struct str){ all.p, all.n - 1 }, 0);
+	}
+	CHECK("all together may have begun no more than 64 MiB", n == 64 && state == WS_IN_FAILED);
+	CHECK("who comes after that is told to come back", code == 1013);
+	ws_in_free(in[--n]);
+	heard = 0;
+	state = feed(in[0], (struct str){ all.p + all.n - 1, 1 }, 0);
+	CHECK("others go on", heard == 1 && state == WS_IN_IDLE);
+	while (n > 0)
+		ws_in_free(in[--n]);
+	in[0] = ws_in_new(NULL);
+	CHECK("and there is room again",
+	    feed(in[0], (struct str){ all.p, all.n - 1 }, 0) == WS_IN_MORE);
+	ws_in_free(in[0]);
+}
+
+int
+main(void)
+{
+	mem = arena_new();
+	begun();
+	patience();
+	together();
+	arena_free(mem);
+	return test_end();
+}
