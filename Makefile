@@ -95,7 +95,7 @@ $(B)/millracectl: $(call objects,$(ctl_src) streamd/handover/wire.c) $(LIB)
 $(B)/millrace-extract: $(call objects,$(extract_src))
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ -lzip -lxml2 -lseccomp
-$(B)/millrace-spawn: $(call objects,$(spawn_src))
+$(B)/millrace-spawn: $(call objects,$(spawn_src)) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^
 

@@ -194,7 +194,7 @@ add_key(struct ctl *c, bool first)
 	/* Before anything is written; whether it is still so, the insertion sees. */
 	if ((e = db_admin_audit_keys(c->db, c->a, &res)) != ERR_OK)
 		return ctl_fail_db(e, "the audit log's keys cannot be read");
-	if ((PQntuples(res) > 0 && str_eq(sql_get(res, 0, 1), S("t"))) == first)
+	if ((PQntuples(res) > 0 && sql_bool(res, 0, 1)) == first)
 		return not_added(first);
 	if (sodium_init() < 0)
 		return ctl_fail("libsodium cannot make a key pair.");

@@ -120,6 +120,6 @@ key_revoke_run(struct ctl *c)
 	if (PQntuples(res) == 0)
 		return ctl_fail("there is no API key with the id %s.", id.text);
 	(void)printf("Key %s of %.*s %s.\n", id.text, S_ARG(printable(c->a, sql_get(res, 0, 0))),
-	    str_eq(sql_get(res, 0, 1), S("t")) ? "was revoked before" : "is revoked");
+	    sql_bool(res, 0, 1) ? "was revoked before" : "is revoked");
 	return CTL_OK;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <millrace/clock.h>
 #include <millrace/process.h>
 
 #include <sql_admin.h>
@@ -95,19 +96,10 @@ lock(PGconn *conn, struct arena *a)
 
 	if (res == NULL)
 		return false;
-	if (str_eq(sql_get(res, 0, 0), S("t")))
+	if (sql_bool(res, 0, 0))
 		return true;
 	(void)fputs("Another millracectl migrates this database; waiting for it.\n", stderr);
 	return server_ask(conn, a, what, &query_admin_migrate_lock, NULL) != NULL;
-}
-
-static int64_t
-milliseconds(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* The migration and its record, or neither. */
@@ -117,7 +109,7 @@ apply(PGconn *conn, struct arena *a, const struct migration *m)
 	const struct sql_arg record[] = { { .type = SQL_INT, .i = m->version },
 		{ .type = SQL_TEXT, .s = str_from(m->name) },
 		{ .type = SQL_TEXT, .s = str_from(m->sha256) } };
-	int64_t began = milliseconds();
+	int64_t began = clock_ms();
 	const char *why, *ignored;
 
 	if (!server_script(conn, a, query_admin_begin.sql, &why) ||
@@ -129,7 +121,7 @@ apply(PGconn *conn, struct arena *a, const struct migration *m)
 	}
 	if (!server_script(conn, a, query_admin_commit.sql, &why))
 		goto failed;
-	(void)printf("Applied %s (%lld ms)\n", m->name, (long long)(milliseconds() - began));
+	(void)printf("Applied %s (%lld ms)\n", m->name, (long long)(clock_ms() - began));
 	(void)fflush(stdout);
 	return true;
 failed:

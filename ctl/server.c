@@ -148,7 +148,7 @@ server_migrations(PGconn *conn, struct arena *a, bool *ok)
 	PGresult *res = server_ask(conn, a, what, &query_admin_migration_exists, NULL);
 
 	*ok = res != NULL;
-	if (res == NULL || !str_eq(sql_get(res, 0, 0), S("t")))
+	if (res == NULL || !sql_bool(res, 0, 0))
 		return NULL;
 	res = server_ask(conn, a, what, &query_admin_migration_list, NULL);
 	*ok = res != NULL;

@@ -56,8 +56,7 @@ user_rows(struct ctl *c, const PGresult *res, struct table *t, bool first)
 			(void)printf("%s%s", first && i == 0 ? "" : ",\n ", PQgetvalue(res, i, 6));
 		else
 			table_row(t, sql_get(res, i, 1), sql_get(res, i, 2), sql_get(res, i, 3),
-			    sql_get(res, i, 4),
-			    str_eq(sql_get(res, i, 5), S("t")) ? S("disabled") : S("active"),
+			    sql_get(res, i, 4), sql_bool(res, i, 5) ? S("disabled") : S("active"),
 			    sql_get(res, i, 0));
 	}
 }

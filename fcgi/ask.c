@@ -59,20 +59,20 @@ take_caller(struct caller *c, const PGresult *row)
 
 /* The kept row is an array of texts; the answer's half sees it as its one row. */
 static void
-replay(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+replay(void *arg, const struct pipe_reply *reply)
 {
 	struct req *r = arg;
+	enum err e = reply->e;
 	json_object *kept = NULL;
 	const char *why;
 	size_t count;
 
-	(void)failed;
-	(void)text;
-	if (e == ERR_OK && (PQntuples(res[n - 1]) != 1 ||
-			       json_parse(r->a, sql_get(res[n - 1], 0, 0), &kept, &why) != ERR_OK))
+	if (e == ERR_OK &&
+	    (PQntuples(reply->res[reply->n - 1]) != 1 ||
+		json_parse(r->a, sql_get(reply->res[reply->n - 1], 0, 0), &kept, &why) != ERR_OK))
 		e = ERR_OVERLOADED;
 	if (e == ERR_OK) {
-		take_caller(&r->caller, res[0]);
+		take_caller(&r->caller, reply->res[0]);
 		count = json_object_array_length(kept);
 		r->replayed = arena_alloc(r->a, (count + 1) * sizeof(*r->replayed));
 		for (size_t i = 0; i < count; i++) {
@@ -112,23 +112,21 @@ ask_replay(struct req *r)
 }
 
 static void
-answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+answered(void *arg, const struct pipe_reply *reply)
 {
 	struct req *r = arg;
-	bool claimed = is_idempotent(r, r->asked);
 
-	if (e == ERR_CONFLICT && !text.p && claimed &&
-	    failed == (r->caller.how != CALLER_NOBODY ? 1 : 0)) {
+	if (reply->e == ERR_REPLAY) {
 		ask_replay(r);
 		return;
 	}
-	if (e != ERR_OK) {
-		r->error_text = arena_str(r->a, text);
+	if (reply->e != ERR_OK) {
+		r->error_text = arena_str(r->a, reply->text);
 	} else {
-		take_caller(&r->caller, res[0]);
-		take_rows(r, &res[n - 1]);
+		take_caller(&r->caller, reply->res[0]);
+		take_rows(r, &reply->res[reply->n - 1]);
 	}
-	answer_now(r, e);
+	answer_now(r, reply->e);
 }
 
 enum err
@@ -190,6 +188,12 @@ row_text(const struct req *r, int row, int column)
 		return (size_t)column < r->n_replayed ? r->replayed[column]
 						      : (struct str){ NULL, 0 };
 	return sql_get(r->rows, row, column);
+}
+
+bool
+row_bool(const struct req *r, int row, int column)
+{
+	return sql_text_is_true(row_text(r, row, column));
 }
 
 struct uuid

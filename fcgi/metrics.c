@@ -1,6 +1,7 @@
 /* What a worker tells of itself: its row in `process`, from which /metrics and `millracectl status` read. */
 #include <unistd.h>
 
+#include <millrace/container_of.h>
 #include <millrace/log.h>
 #include <millrace/process.h>
 
@@ -49,18 +50,16 @@ stats_json(struct arena *a, const struct worker *w)
 
 /* Another version of the database is not served: migrations expand first, so only an older database is too old. */
 static void
-migration_seen(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+migration_seen(void *arg, const struct pipe_reply *reply)
 {
 	struct worker *w = arg;
 	int64_t version = -1;
 	bool was = w->current;
 
-	(void)failed;
-	(void)text;
-	if (e == ERR_OVERLOADED)
+	if (reply->e == ERR_OVERLOADED)
 		return;
-	if (e == ERR_OK && PQntuples(res[n - 1]) == 1)
-		(void)str_int(sql_get(res[n - 1], 0, 0), &version);
+	if (reply->e == ERR_OK && PQntuples(reply->res[reply->n - 1]) == 1)
+		(void)str_int(sql_get(reply->res[reply->n - 1], 0, 0), &version);
 	w->current = version >= migration_latest;
 	if (!w->current)
 		log_warn("the database is not at this version; run: millracectl migrate");
@@ -72,7 +71,7 @@ migration_seen(void *arg, enum err e, int failed, struct str text, PGresult **re
 static void
 tick_again(struct loop_timer *t)
 {
-	worker_tick((struct worker *)((char *)t - offsetof(struct worker, tick)));
+	worker_tick(container_of(t, struct worker, tick));
 }
 
 void
@@ -102,15 +101,11 @@ worker_tick(struct worker *w)
 }
 
 static void
-left(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+left(void *arg, const struct pipe_reply *reply)
 {
 	struct worker *w = arg;
 
-	(void)e;
-	(void)failed;
-	(void)text;
-	(void)res;
-	(void)n;
+	(void)reply;
 	loop_stop(w->loop);
 }
 

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <millrace/address.h>
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
@@ -28,15 +29,6 @@ path_uuid(const struct req *r, size_t n)
 	return u;
 }
 
-int64_t
-now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static int
 method_number(struct str name)
 {
@@ -57,7 +49,7 @@ read_params(struct req *r)
 	r->request_id = req_param(r, "HTTP_X_REQUEST_ID");
 	r->problems.json.a = r->a;
 	r->headers.a = r->a;
-	r->arrived_us = now_us();
+	r->arrived_us = clock_us();
 	r->content_length = 0;
 	if (!str_int(req_param(r, "CONTENT_LENGTH"), &r->content_length) || r->content_length < 0)
 		r->content_length = 0;

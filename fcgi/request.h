@@ -15,6 +15,7 @@
 #include <millrace/grant.h>
 #include <millrace/json.h>
 #include <millrace/loop.h>
+#include <millrace/pipe.h>
 #include <millrace/query.h>
 
 #include "fcgi/route.h"
@@ -85,14 +86,16 @@ MUST_CHECK enum err req_ask(
     struct req *r, const struct query *q, const struct sql_arg *args, int n, answer_fn *answer);
 
 /* A statement beside the one that will be answered, in a transaction of its own as the caller; done(r, …) hears of it. */
-MUST_CHECK enum err req_also(struct req *r, const struct query *q, const struct sql_arg *args,
-    int n, void (*done)(void *arg, enum err e, int failed, struct str text, PGresult **res, int n));
+MUST_CHECK enum err req_also(
+    struct req *r, const struct query *q, const struct sql_arg *args, int n, pipe_done *done);
 
 /* --- the rows, in an answer's half --- */
 
 int row_count(const struct req *r);
 /* Column `column` of row `row`; valid until the next ask or the reply. Absent for NULL. */
 struct str row_text(const struct req *r, int row, int column);
+/* A boolean column; false for NULL. */
+bool row_bool(const struct req *r, int row, int column);
 struct uuid row_uuid(const struct req *r, int row, int column);
 
 /* --- answering; each may be an answer's half itself --- */

@@ -36,18 +36,15 @@ struct receiving {
 static void go_on(struct receiving *u);
 
 static void
-chunk_stored(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+chunk_stored(void *arg, const struct pipe_reply *reply)
 {
 	struct req *r = arg;
 	struct receiving *u = r->state;
 
-	(void)failed;
-	(void)res;
-	(void)n;
 	u->in_flight--;
-	if (e != ERR_OK && u->e == ERR_OK) {
-		u->e = e;
-		r->error_text = arena_str(r->a, text);
+	if (reply->e != ERR_OK && u->e == ERR_OK) {
+		u->e = reply->e;
+		r->error_text = arena_str(r->a, reply->text);
 	}
 	go_on(u);
 }

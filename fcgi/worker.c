@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <millrace/clock.h>
 #include <millrace/config.h>
+#include <millrace/container_of.h>
 #include <millrace/log.h>
 #include <millrace/process.h>
 
@@ -51,7 +53,7 @@ peer_has_gone(int fd)
 static void
 connection_ready(struct loop_fd *self, uint32_t events)
 {
-	struct req *r = (struct req *)self; /* fd is its first member */
+	struct req *r = container_of(self, struct req, fd);
 
 	if (r->busy) {
 		/* What may come is the rest of an upload, which is read in its own time, and nginx's end; the work goes on. */
@@ -83,7 +85,7 @@ void
 req_end(struct req *r, int status)
 {
 	struct worker *w = r->worker;
-	int64_t took = now_us() - r->arrived_us;
+	int64_t took = clock_us() - r->arrived_us;
 	static const int64_t bounds[LATENCY_BUCKETS] = {
 		1000,
 		2500,
@@ -164,7 +166,7 @@ accept_one(struct worker *w)
 static void
 listener_ready(struct loop_fd *self, uint32_t events)
 {
-	struct worker *w = (struct worker *)((char *)self - offsetof(struct worker, listener));
+	struct worker *w = container_of(self, struct worker, listener);
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
@@ -187,20 +189,20 @@ worker_accept(struct worker *w)
 static void
 pause_over(struct loop_timer *t)
 {
-	worker_accept((struct worker *)((char *)t - offsetof(struct worker, pause)));
+	worker_accept(container_of(t, struct worker, pause));
 }
 
 /* The database does not answer: say so to whoever comes. */
 static void
 first_look_over(struct loop_timer *t)
 {
-	worker_accept((struct worker *)((char *)t - offsetof(struct worker, first_look)));
+	worker_accept(container_of(t, struct worker, first_look));
 }
 
 static void
 drain_over(struct loop_timer *t)
 {
-	struct worker *w = (struct worker *)((char *)t - offsetof(struct worker, drain));
+	struct worker *w = container_of(t, struct worker, drain);
 
 	log_warn("connections left at the end of the drain");
 	loop_stop(w->loop);

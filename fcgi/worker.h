@@ -79,6 +79,4 @@ void worker_leave(struct worker *w);
 void rate_open(void);
 MUST_CHECK enum err rate_count(struct req *r, struct str who);
 
-int64_t now_us(void);
-
 #endif

@@ -120,6 +120,8 @@ sql_err(const PGresult *res, struct str *text)
 		*text = (struct str){ NULL, 0 };
 	if (!state)
 		return ERR_OVERLOADED;
+	if (strcmp(state, "MRIDM") == 0)
+		return ERR_REPLAY;
 	if (strncmp(state, "MR", 2) == 0) {
 		if (text)
 			*text = str_from(PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));

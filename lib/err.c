@@ -12,6 +12,7 @@ static const struct err_info infos[ERR_COUNT] = {
 	[ERR_METHOD_NOT_ALLOWED] = { 405, "METHOD_NOT_ALLOWED",
 	    "This method is not allowed here; see Allow." },
 	[ERR_CONFLICT] = { 409, "CONFLICT", "This conflicts with what is there." },
+	[ERR_REPLAY] = { 409, "CONFLICT", "This Idempotency-Key was used before." },
 	[ERR_TOO_LARGE] = { 413, "TOO_LARGE", "The request body is too large." },
 	[ERR_UNSUPPORTED_MEDIA_TYPE] = { 415, "UNSUPPORTED_MEDIA_TYPE",
 	    "The body's Content-Type is not one that is taken here." },

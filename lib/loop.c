@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <millrace/arena.h>
+#include <millrace/clock.h>
+#include <millrace/container_of.h>
 #include <millrace/log.h>
 #include <millrace/loop.h>
 
@@ -32,15 +34,6 @@ struct loop {
 	void (*turn)(void *arg);
 	void *turn_arg;
 };
-
-static int64_t
-clock_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 struct loop *
 loop_new(void)
@@ -184,7 +177,7 @@ loop_at_unix(const struct loop *l, int64_t seconds)
 static void
 signals_ready(struct loop_fd *self, uint32_t events)
 {
-	struct loop *l = (struct loop *)self; /* signals is its first member */
+	struct loop *l = container_of(self, struct loop, signals);
 	struct signalfd_siginfo info;
 
 	(void)events;

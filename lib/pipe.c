@@ -4,6 +4,7 @@
 #include <uthash.h>
 
 #include <millrace/config.h>
+#include <millrace/container_of.h>
 #include <millrace/db.h>
 #include <millrace/log.h>
 #include <millrace/pipe.h>
@@ -84,7 +85,11 @@ unit_finish(struct pipe *p)
 		p->last = &p->first;
 	p->in_flight--;
 	if (u->done)
-		u->done(u->arg, u->e, u->failed, str_from(u->text), u->results, u->n);
+		u->done(u->arg, &(struct pipe_reply){ .e = u->e,
+				    .failed = u->failed,
+				    .text = str_from(u->text),
+				    .res = u->results,
+				    .n = u->n });
 	for (int i = 0; i < u->n; i++)
 		PQclear(u->results[i]);
 	free(u->text);
@@ -125,7 +130,7 @@ connection_lost(struct pipe *p)
 static void
 patience_over(struct loop_timer *t)
 {
-	struct pipe *p = (struct pipe *)((char *)t - offsetof(struct pipe, patience));
+	struct pipe *p = container_of(t, struct pipe, patience);
 	int64_t left = p->heard_ms + config()->statement_ms + SILENT_MS - loop_now(p->loop);
 
 	if (!p->first)
@@ -158,14 +163,8 @@ unit_failed(struct unit *u, const PGresult *res)
 	u->failed = u->seen;
 	if (text.p)
 		u->text = xstrdup(text.p);
-	/* MRIDM is a repeat, not a failure: its place (ERR_CONFLICT without text) is told apart by the failing index. */
-	if (strcmp(PQresultErrorField(res, PG_DIAG_SQLSTATE), "MRIDM") == 0) {
-		u->e = ERR_CONFLICT;
-		free(u->text);
-		u->text = NULL;
-	} else if (u->e == ERR_INTERNAL || u->e == ERR_OVERLOADED) {
+	if (u->e == ERR_INTERNAL || u->e == ERR_OVERLOADED)
 		log_error("statement failed", "query", u->name, "error", PQresultErrorMessage(res));
-	}
 }
 
 /* One result that came in belongs to the first unit in flight. */
@@ -224,7 +223,7 @@ take_input(struct pipe *p)
 static void
 on_ready(struct loop_fd *self, uint32_t events)
 {
-	struct pipe *p = (struct pipe *)self; /* fd is its first member */
+	struct pipe *p = container_of(self, struct pipe, fd);
 
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		take_input(p);
@@ -242,7 +241,7 @@ ignore_notice(void *arg, const PGresult *res)
 static void
 connect_go_on(struct loop_fd *self, uint32_t events)
 {
-	struct pipe *p = (struct pipe *)self;
+	struct pipe *p = container_of(self, struct pipe, fd);
 	PostgresPollingStatusType s;
 
 	(void)events;
@@ -289,7 +288,7 @@ connect_start(struct pipe *p)
 static void
 retry(struct loop_timer *t)
 {
-	struct pipe *p = (struct pipe *)((char *)t - offsetof(struct pipe, retry));
+	struct pipe *p = container_of(t, struct pipe, retry);
 
 	if (p->conn)
 		disconnect(p);

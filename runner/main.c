@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 #include <millrace/process.h>
@@ -77,10 +78,10 @@ raise_limits(void)
 static void
 give_all_back(void)
 {
-	int64_t until = now_ms() + GIVE_BACK_MS;
+	int64_t until = clock_ms() + GIVE_BACK_MS;
 
 	jobs_tell_all(STOP_SHUTDOWN);
-	while (jobs_running() > 0 && now_ms() < until)
+	while (jobs_running() > 0 && clock_ms() < until)
 		sleep_ms(10);
 	if (jobs_running() > 0) {
 		log_warn("some jobs could not be given back; their leases will run out");

@@ -90,9 +90,6 @@ struct counters {
 };
 extern struct counters counters;
 
-/* Milliseconds and microseconds on the monotonic clock. */
-int64_t now_ms(void);
-int64_t now_us(void);
 /* A number in [0, n), for jitter; not for secrets. */
 int64_t jitter(int64_t n);
 void sleep_ms(int64_t ms);

@@ -7,7 +7,9 @@
 #include <utlist.h>
 
 #include <millrace/arena.h>
+#include <millrace/clock.h>
 #include <millrace/config.h>
+#include <millrace/container_of.h>
 #include <millrace/crypto.h>
 #include <millrace/log.h>
 
@@ -23,7 +25,7 @@
 struct conn *
 conn_of_sub(const struct sub *s)
 {
-	return (struct conn *)((uintptr_t)s - offsetof(struct conn, sub));
+	return container_of(s, struct conn, sub);
 }
 
 bool
@@ -81,7 +83,7 @@ stalled(struct conn *c)
 static void
 timer_fires(struct loop_timer *t)
 {
-	struct conn *c = (struct conn *)((uintptr_t)t - offsetof(struct conn, timer));
+	struct conn *c = container_of(t, struct conn, timer);
 	int64_t now = loop_now(c->server->loop), due;
 
 	if (c->n > 0 && stall_ms(c) <= now) {
@@ -290,7 +292,7 @@ read_on(struct conn *c)
 static void
 conn_ready(struct loop_fd *self, uint32_t events)
 {
-	struct conn *c = (struct conn *)self;
+	struct conn *c = container_of(self, struct conn, io);
 
 	if ((events & (EPOLLIN | EPOLLRDHUP)) && !read_on(c)) {
 		/* Half a connection may still take the last word. */

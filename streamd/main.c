@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <millrace/config.h>
+#include <millrace/container_of.h>
 #include <millrace/db.h>
 #include <millrace/log.h>
 #include <millrace/process.h>
@@ -99,21 +100,17 @@ term_is_pending(void)
 }
 
 static void
-seen_done(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+seen_done(void *arg, const struct pipe_reply *reply)
 {
 	(void)arg;
-	(void)e;
-	(void)failed;
-	(void)text;
-	(void)res;
-	(void)n;
+	(void)reply;
 }
 
 /* Our row in `process`; where the database is away, the next one will do. */
 static void
 seen_fires(struct loop_timer *t)
 {
-	struct streamd *d = (struct streamd *)t;
+	struct streamd *d = container_of(t, struct streamd, seen);
 	enum err e;
 
 	stats.user_most = access_most(d->access);

@@ -7,6 +7,7 @@
 
 #include <millrace/arena.h>
 #include <millrace/config.h>
+#include <millrace/container_of.h>
 #include <millrace/log.h>
 #include <millrace/process.h>
 
@@ -42,7 +43,7 @@ accepting(struct server *s, bool yes)
 static void
 pause_fires(struct loop_timer *t)
 {
-	server_has_room((struct server *)((uintptr_t)t - offsetof(struct server, pause)));
+	server_has_room(container_of(t, struct server, pause));
 }
 
 void
@@ -55,7 +56,7 @@ server_has_room(struct server *s)
 static void
 listener_ready(struct loop_fd *self, uint32_t events)
 {
-	struct server *s = (struct server *)self;
+	struct server *s = container_of(self, struct server, listener);
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
@@ -117,7 +118,7 @@ server_start(struct server *s, int fd)
 static void
 last_call_fires(struct loop_timer *t)
 {
-	struct server *s = (struct server *)((uintptr_t)t - offsetof(struct server, last_call));
+	struct server *s = container_of(t, struct server, last_call);
 
 	loop_stop(s->loop);
 }
@@ -151,7 +152,7 @@ say_farewell(struct server *s)
 static void
 farewell_fires(struct loop_timer *t)
 {
-	say_farewell((struct server *)((uintptr_t)t - offsetof(struct server, farewell)));
+	say_farewell(container_of(t, struct server, farewell));
 }
 
 void

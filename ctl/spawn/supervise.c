@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <millrace/clock.h>
+
 #define LISTEN_FD 3
 
 /* A process that lived so long has earned an immediate restart. */
@@ -34,14 +36,14 @@
 struct place {
 	pid_t pid; /* 0 where none runs */
 	pid_t old; /* the one it replaces, until it has proved itself */
-	long started_ms; /* of pid */
-	long next_start_ms; /* where pid is 0 */
-	long delay_ms; /* the next wait after an early death */
+	int64_t started_ms; /* of pid */
+	int64_t next_start_ms; /* where pid is 0 */
+	int64_t delay_ms; /* the next wait after an early death */
 };
 
 struct leaver {
 	pid_t pid;
-	long deadline_ms;
+	int64_t deadline_ms;
 };
 
 struct supervisor {
@@ -49,20 +51,11 @@ struct supervisor {
 	int fd;
 	bool stopping;
 	bool replacing;
-	long replace_at_ms; /* when to look whether the new ones live */
+	int64_t replace_at_ms; /* when to look whether the new ones live */
 	struct place places[SPAWN_PROCESSES_MAX];
 	struct leaver leavers[LEAVERS_MAX];
 	size_t nleavers;
 };
-
-static long
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* In the child: hand the socket over and become the program. Does not return. */
 static void __attribute__((noreturn)) child_exec(const struct supervisor *s, pid_t parent)
@@ -119,7 +112,7 @@ start(const struct supervisor *s)
 static void
 start_in(const struct supervisor *s, struct place *p)
 {
-	p->started_ms = now_ms();
+	p->started_ms = clock_ms();
 	if ((p->pid = start(s)) == 0)
 		p->next_start_ms = p->started_ms + DELAY_FIRST_MS;
 }
@@ -137,7 +130,7 @@ dismiss(struct supervisor *s, pid_t pid)
 		s->leavers[0] = s->leavers[--s->nleavers];
 	}
 	s->leavers[s->nleavers].pid = pid;
-	s->leavers[s->nleavers].deadline_ms = now_ms() + s->o->stop_timeout_s * 1000L;
+	s->leavers[s->nleavers].deadline_ms = clock_ms() + s->o->stop_timeout_s * 1000L;
 	s->nleavers++;
 }
 
@@ -171,7 +164,7 @@ replace_begin(struct supervisor *s)
 		start_in(s, p);
 	}
 	s->replacing = true;
-	s->replace_at_ms = now_ms() + REPLACE_MS;
+	s->replace_at_ms = clock_ms() + REPLACE_MS;
 }
 
 /* A second later: old processes leave, unless the new one in their place died. */
@@ -202,7 +195,7 @@ replace_end(struct supervisor *s)
 static void
 place_lost(struct place *p)
 {
-	long now = now_ms();
+	int64_t now = clock_ms();
 
 	if (now - p->started_ms >= SETTLED_MS)
 		p->delay_ms = 0;
@@ -252,7 +245,7 @@ reap_one(struct supervisor *s, pid_t pid, int status)
 static long
 tick(struct supervisor *s)
 {
-	long now = now_ms();
+	int64_t now = clock_ms();
 	long next = now + 60000;
 
 	for (size_t i = 0; i < s->nleavers; i++) {

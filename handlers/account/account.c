@@ -43,9 +43,7 @@ const struct field_table account_make_body = FIELD_TABLE(struct account_in, make
 static enum err
 made(struct req *r)
 {
-	return str_eq(row_text(r, 0, 1), S("t")) || str_eq(row_text(r, 0, 1), S("true"))
-		   ? res_created(r)
-		   : res_one(r);
+	return row_bool(r, 0, 1) ? res_created(r) : res_one(r);
 }
 
 static enum err
@@ -62,7 +60,7 @@ make_with_password(struct req *r)
 {
 	const struct account_in *in = r->state;
 
-	if (!str_eq(row_text(r, 0, 0), S("t")))
+	if (!row_bool(r, 0, 0))
 		return refuse(r, ERR_FORBIDDEN, "Only an administrator makes accounts for others.");
 	return make(r, password_hash(r->a, in->password));
 }

@@ -37,7 +37,7 @@ resumed(struct req *r)
 	/* 204 is what stops an EventSource from coming back for more (HTML, server-sent events). */
 	if (str_int(row_text(r, 0, 2), &last) && *after >= last)
 		return reply_json(r, 204, (struct str){ NULL, 0 });
-	if (!str_eq(row_text(r, 0, 3), S("t")))
+	if (!row_bool(r, 0, 3))
 		return refuse(r, ERR_NOT_FOUND,
 		    "The run's events are no longer kept; GET /api/runs/{id} has its outcome.");
 	g.topic = arena_printf(r->a, "run:%.*s", S_ARG(row_text(r, 0, 0)));

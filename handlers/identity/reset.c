@@ -49,7 +49,7 @@ is_valid(struct req *r)
 {
 	const struct confirming *c = r->state;
 
-	if (!str_eq(row_text(r, 0, 0), S("t")))
+	if (!row_bool(r, 0, 0))
 		return refuse(
 		    r, ERR_BAD_REQUEST, "The link has been used or is too old; ask for a new one.");
 	return sql_reset_confirm(r, res_one, c->hash, password_hash(r->a, c->password));

@@ -18,7 +18,7 @@ const struct field_table socket_query = FIELD_TABLE(struct socket_in, socket_fie
 static struct grant
 grant_of(struct req *r)
 {
-	return (struct grant){ .analytics = str_eq(row_text(r, 0, 0), S("t")),
+	return (struct grant){ .analytics = row_bool(r, 0, 0),
 		.topic = arena_printf(r->a, "user:%s", r->caller.user.text) };
 }
 

@@ -14,6 +14,7 @@ enum err {
 	ERR_NOT_FOUND,
 	ERR_METHOD_NOT_ALLOWED,
 	ERR_CONFLICT,
+	ERR_REPLAY, /* an Idempotency-Key that was claimed before: its kept reply is due, not an error */
 	ERR_TOO_LARGE,
 	ERR_UNSUPPORTED_MEDIA_TYPE,
 	ERR_RATE_LIMITED,

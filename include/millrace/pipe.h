@@ -13,12 +13,17 @@
 
 struct pipe;
 
-/*
- * Called once a unit. `res` has one PGresult a statement (the pipe's; valid during the call, take one by setting it NULL).
- * On an error `e` is not ERR_OK, `failed` is the failing statement's index, and `text` the message meant for the client (absent
- * where there is none); results after it are NULL.
- */
-typedef void pipe_done(void *arg, enum err e, int failed, struct str text, PGresult **res, int n);
+/* What became of a unit; valid during the call that gets it. */
+struct pipe_reply {
+	enum err e; /* of the statement that failed; ERR_OK where none did */
+	int failed; /* that statement's index */
+	struct str text; /* its message for the client; absent where there is none */
+	PGresult **res; /* one a statement, NULL from the failed one on; set one NULL to keep it */
+	int n;
+};
+
+/* Called once a unit, from the loop. */
+typedef void pipe_done(void *arg, const struct pipe_reply *reply);
 
 struct pipe_statement {
 	const struct query *query;

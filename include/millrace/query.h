@@ -70,4 +70,18 @@ sql_get(const PGresult *res, int row, int column)
 	return (struct str){ PQgetvalue(res, row, column), (size_t)PQgetlength(res, row, column) };
 }
 
+/* A text that came of a boolean: PostgreSQL writes "t" in a column, and "true" in JSON (a kept reply's row). */
+static inline bool
+sql_text_is_true(struct str s)
+{
+	return str_eq(s, S("t")) || str_eq(s, S("true"));
+}
+
+/* Column `column` of row `row`, a boolean; false for NULL. */
+static inline bool
+sql_bool(const PGresult *res, int row, int column)
+{
+	return sql_text_is_true(sql_get(res, row, column));
+}
+
 #endif

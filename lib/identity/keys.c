@@ -1,5 +1,6 @@
 #include <time.h>
 
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/external.h>
 #include <millrace/keys.h>
@@ -10,15 +11,6 @@ extern const struct query query_jwks_ask;
 #define EVERY_US (60 * (int64_t)1000000)
 #define ASK_US (1 * (int64_t)1000000) /* of one process; the database has the limit for all */
 
-static int64_t
-now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static bool
 are_needed(void)
 {
@@ -28,24 +20,24 @@ are_needed(void)
 }
 
 static void
-loaded(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+loaded(void *arg, const struct pipe_reply *reply)
 {
 	struct keys *k = arg;
+	const PGresult *res;
 	struct external_key *keys;
 	size_t count;
 
-	(void)failed;
-	(void)text;
-	if (e != ERR_OK) {
+	if (reply->e != ERR_OK) {
 		k->due_us = 0;
 		return;
 	}
-	count = (size_t)PQntuples(res[n - 1]);
+	res = reply->res[reply->n - 1];
+	count = (size_t)PQntuples(res);
 	keys = arena_alloc(k->scratch, (count + 1) * sizeof(*keys));
 	for (size_t i = 0; i < count; i++)
-		keys[i] = (struct external_key){ .issuer = sql_get(res[n - 1], (int)i, 0),
-			.kid = sql_get(res[n - 1], (int)i, 1),
-			.jwk = sql_get(res[n - 1], (int)i, 2) };
+		keys[i] = (struct external_key){ .issuer = sql_get(res, (int)i, 0),
+			.kid = sql_get(res, (int)i, 1),
+			.jwk = sql_get(res, (int)i, 2) };
 	external_keys_set(keys, count);
 	arena_reset(k->scratch);
 }
@@ -61,7 +53,7 @@ load(struct keys *k)
 
 	for (size_t i = 0; i < n; i++)
 		issuers[i] = str_from(sources[i].issuer);
-	k->due_us = now_us() + EVERY_US;
+	k->due_us = clock_us() + EVERY_US;
 	if (pipe_send(k->pipe, k->scratch, &s, 1, loaded, k) != ERR_OK)
 		k->due_us = 0;
 	arena_reset(k->scratch);
@@ -86,7 +78,7 @@ keys_heard(struct keys *k, struct str channel)
 void
 keys_tick(struct keys *k)
 {
-	if (are_needed() && now_us() >= k->due_us)
+	if (are_needed() && clock_us() >= k->due_us)
 		load(k);
 }
 
@@ -99,9 +91,9 @@ keys_wanted(struct keys *k, const char *issuer)
 	};
 	const struct pipe_statement s = { .query = &query_jwks_ask, .args = args, .n_args = 2 };
 
-	if (now_us() < k->asked_us + ASK_US)
+	if (clock_us() < k->asked_us + ASK_US)
 		return;
-	k->asked_us = now_us();
+	k->asked_us = clock_us();
 	(void)!pipe_send(k->pipe, k->scratch, &s, 1, NULL, NULL);
 	arena_reset(k->scratch);
 }

@@ -5,6 +5,7 @@
 #include <sys/time.h>
 
 #include <millrace/checkpoint.h>
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 #include <millrace/seal.h>
@@ -77,7 +78,7 @@ read_state(struct db *db, struct arena *a, struct state *s)
 	if (db_runner_audit_state(db, a, &res) != ERR_OK || PQntuples(res) != 1)
 		return false;
 	s->last.hash = sql_get(res, 0, 2);
-	s->kept = str_eq(sql_get(res, 0, 3), S("t"));
+	s->kept = sql_bool(res, 0, 3);
 	s->hash = sql_get(res, 0, 5);
 	s->public_key = sql_get(res, 0, 7);
 	return str_int(sql_get(res, 0, 0), &s->last.n) &&
@@ -154,7 +155,7 @@ sign(struct db *db, struct arena *a, const struct state *s)
 	    db_runner_audit_sign(db, a, &res, c.n, c.seq, hash, c.at_us,
 		(struct str){ (const char *)key.public_key, sizeof(key.public_key) },
 		(struct str){ (const char *)signature, sizeof(signature) }) != ERR_OK ||
-	    !str_eq(sql_get(res, 0, 0), S("t")))
+	    !sql_bool(res, 0, 0))
 		return;
 	atomic_fetch_add(&n_signed, 1);
 	seen.n = c.n;
@@ -190,14 +191,14 @@ audit_thread(void *arg)
 	while (!atomic_load(&ending)) {
 		struct arena *a;
 
-		if (now_ms() < next) {
+		if (clock_ms() < next) {
 			sleep_ms(50);
 			continue;
 		}
 		a = arena_new();
 		look(db, a);
 		arena_free(a);
-		next = now_ms() + LOOK_MS / 2 + jitter(LOOK_MS);
+		next = clock_ms() + LOOK_MS / 2 + jitter(LOOK_MS);
 	}
 	db_close(db);
 	return NULL;

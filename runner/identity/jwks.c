@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/external.h>
 #include <millrace/log.h>
@@ -32,7 +33,7 @@ is_ours_to_fetch(struct arena *a, struct str issuer)
 	    db, a, &res, issuer, config()->jwks_seconds, config()->jwks_pause_seconds);
 
 	db_pool_give(me.pool, db);
-	return e == ERR_OK && str_eq(sql_get(res, 0, 0), S("t"));
+	return e == ERR_OK && sql_bool(res, 0, 0);
 }
 
 static struct str
@@ -60,7 +61,7 @@ store(struct arena *a, const struct external_source *from, const struct jwk_set 
 	db_pool_give(me.pool, db);
 	if (e != ERR_OK)
 		log_warn("fetched keys could not be stored", "provider", from->provider);
-	else if (str_eq(sql_get(res, 0, 0), S("t")))
+	else if (sql_bool(res, 0, 0))
 		log_info("keys have changed", "provider", from->provider, "usable",
 		    arena_printf(a, "%zu", set->n).p);
 }
@@ -95,11 +96,11 @@ jwks_thread(void *arg)
 
 	(void)arg;
 	while (!atomic_load(&ending)) {
-		if (atomic_exchange(&woken, false) || now_ms() >= next) {
+		if (atomic_exchange(&woken, false) || clock_ms() >= next) {
 			for (size_t i = 0; i < n; i++)
 				if (sources[i].jwks_url)
 					refresh(a, &sources[i]);
-			next = now_ms() + LOOK_MS * 3 / 4 + jitter(LOOK_MS / 2);
+			next = clock_ms() + LOOK_MS * 3 / 4 + jitter(LOOK_MS / 2);
 		}
 		arena_reset(a);
 		sleep_ms(100);

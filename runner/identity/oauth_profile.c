@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <millrace/clock.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
 
@@ -31,7 +32,7 @@ kept(struct arena *a, const char *url, int64_t age_ms)
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < DOCUMENTS; i++)
 		if (documents[i].url && strcmp(documents[i].url, url) == 0 &&
-		    now_ms() - documents[i].fetched_ms < age_ms)
+		    clock_ms() - documents[i].fetched_ms < age_ms)
 			text = arena_str(a, str_from(documents[i].text));
 	pthread_mutex_unlock(&lock);
 	return text;
@@ -51,7 +52,7 @@ keep(const char *url, struct str text)
 			d->url = xstrdup(url);
 		free(d->text);
 		d->text = xstrdup(text.p);
-		d->fetched_ms = now_ms();
+		d->fetched_ms = clock_ms();
 	}
 	pthread_mutex_unlock(&lock);
 }

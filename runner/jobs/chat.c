@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <millrace/clock.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
 
@@ -58,10 +59,8 @@ static struct str
 now_text(struct arena *a)
 {
 	struct buf b = { .a = a };
-	struct timespec t;
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	buf_time(&b, (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000);
+	buf_time(&b, clock_unix_ms());
 	return (struct str){ b.p + 1, b.n - 2 };
 }
 
@@ -148,7 +147,7 @@ load_user(struct chat *c)
 	c->user_name = sql_get(res, 0, 0);
 	c->assistant_name = sql_get(res, 0, 1);
 	c->interests = sql_get(res, 0, 2);
-	c->has_documents = str_eq(sql_get(res, 0, 3), S("t"));
+	c->has_documents = sql_bool(res, 0, 3);
 	/* Stored model calls are numbered on from here: each attempt has a thousand of its own. */
 	if (!str_int(sql_get(res, 0, 4), &c->n_stored) || c->n_stored < j->attempt * 1000)
 		c->n_stored = j->attempt * 1000;

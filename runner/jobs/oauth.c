@@ -164,8 +164,8 @@ take_token(struct job *j, struct task *task, struct outcome *o)
 		return false;
 	}
 	task->provider = oauth_provider(sql_get(res, 0, 0));
-	task->gone = !task->provider || !str_eq(sql_get(res, 0, 4), S("t"));
-	task->waits = str_eq(sql_get(res, 0, 5), S("t"));
+	task->gone = !task->provider || !sql_bool(res, 0, 4);
+	task->waits = sql_bool(res, 0, 5);
 	if (task->gone)
 		return true;
 	task->label = seal_oauth_label(j->a, sql_get(res, 0, 0), sql_get(res, 0, 1));

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
@@ -113,11 +114,11 @@ static bool
 listen_to(struct job *j, int out, int err, struct extracted *x)
 {
 	struct pollfd fds[] = { { .fd = out, .events = POLLIN }, { .fd = err, .events = POLLIN } };
-	int64_t until = now_ms() + DEADLINE_MS;
+	int64_t until = clock_ms() + DEADLINE_MS;
 	size_t room = 0;
 
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-		if (job_stop(j) != STOP_NOT || now_ms() > until)
+		if (job_stop(j) != STOP_NOT || clock_ms() > until)
 			return false;
 		if (poll(fds, 2, 100) <= 0)
 			continue;

@@ -1,6 +1,7 @@
 /* One turn of a model, whatever it takes: retries, continuations, the circuit breaker, and the record of what was used. */
 #include <string.h>
 
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
@@ -84,10 +85,10 @@ store_use(const struct provider *p, struct call *c, size_t partial, int64_t numb
 static bool
 breaker_allows(const struct provider *p, struct job *j)
 {
-	int64_t until = now_ms() + WAIT_MOST_MS, wait;
+	int64_t until = clock_ms() + WAIT_MOST_MS, wait;
 
 	while (p->host && (wait = breaker_wait_ms(p->host)) > 0) {
-		if (now_ms() + wait > until || !job_sleep(j, wait + jitter(200)))
+		if (clock_ms() + wait > until || !job_sleep(j, wait + jitter(200)))
 			return false;
 	}
 	return true;

@@ -181,7 +181,7 @@ write_file(struct job *j, struct tool_call *call, bool *failed)
 		job_tell(j, STOP_LOST);
 		return ERR_CONFLICT;
 	}
-	if (!str_eq(sql_get(res, 0, 2), S("t")))
+	if (!sql_bool(res, 0, 2))
 		tell_artifact(j, sql_get(res, 0, 0), &in, sql_get(res, 0, 1));
 	call->output = arena_printf(j->a, "Wrote %.*s, version %.*s, %zu bytes.", S_ARG(in.name),
 	    S_ARG(sql_get(res, 0, 1)), in.content.n);
@@ -208,7 +208,7 @@ read_file(struct job *j, struct tool_call *call, bool *failed)
 		return ERR_OK;
 	}
 	call->output = sql_get(res, 0, 0);
-	if (!str_eq(sql_get(res, 0, 1), S("t")))
+	if (!sql_bool(res, 0, 1))
 		call->output =
 		    arena_printf(j->a, "%.*s\n[cut here: the file is longer]", S_ARG(call->output));
 	return ERR_OK;

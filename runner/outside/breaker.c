@@ -1,6 +1,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include <millrace/clock.h>
 #include <millrace/log.h>
 
 #include "runner/runner.h"
@@ -35,7 +36,7 @@ find(const char *host)
 int64_t
 breaker_wait_ms(const char *host)
 {
-	int64_t wait = 0, ms = now_ms();
+	int64_t wait = 0, ms = clock_ms();
 	struct breaker *b;
 
 	pthread_mutex_lock(&lock);
@@ -62,11 +63,11 @@ breaker_report(const char *host, bool good)
 		b->failures = 0;
 		b->shut_ms = 0;
 		b->shut_until = 0;
-	} else if (++b->failures >= FAILURES && b->shut_until <= now_ms() + b->shut_ms / 2) {
+	} else if (++b->failures >= FAILURES && b->shut_until <= clock_ms() + b->shut_ms / 2) {
 		b->shut_ms = b->shut_ms == 0		     ? SHUT_MS
 			     : b->shut_ms * 2 < SHUT_MOST_MS ? b->shut_ms * 2
 							     : SHUT_MOST_MS;
-		b->shut_until = now_ms() + b->shut_ms;
+		b->shut_until = clock_ms() + b->shut_ms;
 		log_warn("a host fails again and again; it is let be for a while", "host", host);
 	}
 	pthread_mutex_unlock(&lock);

@@ -7,6 +7,7 @@
 #include <curl/curl.h>
 #include <openssl/ssl.h>
 
+#include <millrace/clock.h>
 #include <millrace/log.h>
 #include <millrace/process.h>
 
@@ -115,7 +116,7 @@ on_body(char *bytes, size_t one, size_t n, void *arg)
 	size_t room = ERROR_BODY_MAX - t->error_body.n;
 
 	(void)one;
-	t->last_ms = now_ms();
+	t->last_ms = clock_ms();
 	if (t->p->status != 200) {
 		buf_put(&t->error_body, (struct str){ bytes, n < room ? n : room });
 		return n;
@@ -151,7 +152,7 @@ on_header(char *bytes, size_t one, size_t n, void *arg)
 	struct str name, value, line = { bytes, n };
 
 	(void)one;
-	t->last_ms = now_ms();
+	t->last_ms = clock_ms();
 	while (line.n > 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
 		line.n--;
 	/* A status line begins anew: what an interim reply said does not count. */
@@ -233,10 +234,10 @@ transfer_run(struct job *j, struct tools *tools, struct transfer *t, CURLcode *c
 
 	for (;;) {
 		int64_t silence = t->want == HTTP_ENOUGH ? LINGER_MS : t->p->silence_ms;
-		int64_t wait = t->last_ms + silence - now_ms();
+		int64_t wait = t->last_ms + silence - clock_ms();
 
-		if (t->until_ms > 0 && t->until_ms - now_ms() < wait)
-			wait = t->until_ms - now_ms();
+		if (t->until_ms > 0 && t->until_ms - clock_ms() < wait)
+			wait = t->until_ms - clock_ms();
 		if (curl_multi_perform(tools->multi, &running) != CURLM_OK)
 			return HTTP_CUT;
 		if (running == 0)
@@ -267,14 +268,14 @@ enum http_end
 http_post(struct job *j, struct arena *a, struct http_post *p)
 {
 	struct transfer t = {
-		.p = p, .error_body = { .a = a }, .last_ms = now_ms(), .want = HTTP_MORE
+		.p = p, .error_body = { .a = a }, .last_ms = clock_ms(), .want = HTTP_MORE
 	};
 	struct tools *tools = tools_take();
 	struct curl_slist *list = headers(p);
 	CURLcode code = CURLE_OK;
 	enum http_end end;
 
-	t.until_ms = p->within_ms > 0 ? now_ms() + p->within_ms : 0;
+	t.until_ms = p->within_ms > 0 ? clock_ms() + p->within_ms : 0;
 	p->status = 0;
 	p->retry_after_ms = -1;
 	p->content_type[0] = '\0';

@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
@@ -40,7 +41,7 @@ ask_ears(const struct query *q, const char *param, bool *is_true)
 	ExecStatusType status = PQresultStatus(res);
 
 	if (is_true)
-		*is_true = status == PGRES_TUPLES_OK && str_eq(sql_get(res, 0, 0), S("t"));
+		*is_true = status == PGRES_TUPLES_OK && sql_bool(res, 0, 0);
 	PQclear(res);
 	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
@@ -90,13 +91,13 @@ signalled(int signals)
 static void
 take_name(int signals)
 {
-	for (int64_t until = now_ms() + NAME_WAIT_MS; !has_name && !signalled(signals);
+	for (int64_t until = clock_ms() + NAME_WAIT_MS; !has_name && !signalled(signals);
 	     sleep_ms(200)) {
 		if (ears)
 			(void)ask_ears(&query_runner_name_take, me.name, &has_name);
 		else if (!listen_again())
-			until = now_ms() + NAME_WAIT_MS;
-		if (!has_name && now_ms() > until)
+			until = clock_ms() + NAME_WAIT_MS;
+		if (!has_name && clock_ms() > until)
 			die("Another runner named %s is at work; give each on a host its own "
 			    "MILLRACE_INSTANCE.",
 			    me.name);

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
@@ -35,27 +36,12 @@ static int n_list;
 static void (*on_ended)(void);
 
 int64_t
-now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-int64_t
-now_ms(void)
-{
-	return now_us() / 1000;
-}
-
-int64_t
 jitter(int64_t n)
 {
 	uint64_t r = 0;
 
 	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r))
-		r = (uint64_t)now_us();
+		r = (uint64_t)clock_us();
 	return n > 0 ? (int64_t)(r % (uint64_t)n) : 0;
 }
 
@@ -248,7 +234,7 @@ begin(struct job *j)
 	(void)uuid_parse(sql_get(res, 0, 1), &j->conversation);
 	(void)uuid_parse(sql_get(res, 0, 2), &j->document);
 	j->input = sql_get(res, 0, 3);
-	if (str_eq(sql_get(res, 0, 4), S("t")))
+	if (sql_bool(res, 0, 4))
 		job_tell(j, STOP_CANCELLED);
 	(void)str_int(sql_get(res, 0, 5), &max_attempts);
 	(void)str_int(sql_get(res, 0, 6), &seq);

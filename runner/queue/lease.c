@@ -1,4 +1,5 @@
 /* The heart: one thread that prolongs the leases of all running jobs in one statement and hears which were lost or cancelled. */
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
@@ -31,14 +32,14 @@ heart_thread(void *arg)
 	/* Several beats a lease; and often enough that a cancellation whose notification was missed is heard soon. */
 	int64_t every =
 	    config()->lease_seconds * 1000 / 4 < 5000 ? config()->lease_seconds * 1000 / 4 : 5000;
-	int64_t next = now_ms() + every;
+	int64_t next = clock_ms() + every;
 
 	(void)arg;
 	while (!atomic_load(&ending)) {
 		sleep_ms(100);
-		if (now_ms() < next)
+		if (clock_ms() < next)
 			continue;
-		next = now_ms() + every;
+		next = clock_ms() + every;
 		beat(db);
 	}
 	db_close(db);

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
@@ -288,7 +289,7 @@ take(struct batch *b, struct outbox *o)
 	for (struct event *e = o->pending; e && (n == 0 || b->len < BATCH_MAX); e = e->next, n++) {
 		e->taken = true;
 		/* From here on it keeps its bounds: even where no answer comes, clients may have seen it. */
-		e->written_ms = now_ms();
+		e->written_ms = clock_ms();
 		b->len += e->n + 64;
 		b->topics.p[b->topics.n++] = topic;
 		b->types.p[b->types.n++] = str_from(e->type);
@@ -364,7 +365,7 @@ static void
 settle_written(struct outbox *o)
 {
 	struct event *e = o->pending;
-	int64_t ms = now_ms();
+	int64_t ms = clock_ms();
 
 	for (size_t i = 0; i < o->n_taken; i++, e = e->next) {
 		e->seq = ++o->seq;
@@ -403,7 +404,7 @@ settle_one(struct outbox *o, struct str answer)
 static enum err
 write_batch(struct batch *b, PGresult **res)
 {
-	int64_t start = now_us();
+	int64_t start = clock_us();
 	enum err e = db_runner_events_write(flusher.db, b->a, res, str_from(me.name), b->runs,
 	    b->attempts, b->after, b->counts, b->topics, b->types, b->data);
 
@@ -412,7 +413,7 @@ write_batch(struct batch *b, PGresult **res)
 	if (e == ERR_OK) {
 		atomic_fetch_add(&counters.flushes, 1);
 		atomic_fetch_add(&counters.events, (long long)b->data.n);
-		atomic_fetch_add(&counters.flush_us, now_us() - start);
+		atomic_fetch_add(&counters.flush_us, clock_us() - start);
 	} else {
 		atomic_fetch_add(&counters.flush_errors, 1);
 	}
@@ -493,12 +494,12 @@ flusher_thread(void *arg)
 			pthread_cond_wait(&flusher.filled, &flusher.lock);
 		if (atomic_load(&flusher.ending))
 			break;
-		if ((early = last + config()->flush_ms - now_ms()) > 0) {
+		if ((early = last + config()->flush_ms - clock_ms()) > 0) {
 			pthread_mutex_unlock(&flusher.lock);
 			sleep_ms(early);
 			pthread_mutex_lock(&flusher.lock);
 		}
-		last = now_ms();
+		last = clock_ms();
 		flush(next_alone());
 	}
 	pthread_mutex_unlock(&flusher.lock);

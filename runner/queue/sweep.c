@@ -4,6 +4,7 @@
  */
 #include <unistd.h>
 
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 #include <millrace/process.h>
@@ -135,30 +136,30 @@ seen(struct arena *a)
 static void *
 sweep_thread(void *arg)
 {
-	int64_t next_sweep = now_ms() + jitter(SWEEP_MS), next_seen = 0,
-		next_old = now_ms() + jitter(OLD_MS / 4), next_mail = 0;
+	int64_t next_sweep = clock_ms() + jitter(SWEEP_MS), next_seen = 0,
+		next_old = clock_ms() + jitter(OLD_MS / 4), next_mail = 0;
 	struct arena *a = arena_new();
 
 	(void)arg;
 	while (!atomic_load(&ending)) {
-		int64_t ms = now_ms();
+		int64_t ms = clock_ms();
 
 		if (ms >= next_seen) {
 			seen(a);
-			next_seen = now_ms() + SEEN_MS;
+			next_seen = clock_ms() + SEEN_MS;
 		}
 		if (ms >= next_sweep) {
 			sweep_jobs(a);
-			next_sweep = now_ms() + SWEEP_MS * 3 / 4 + jitter(SWEEP_MS / 2);
+			next_sweep = clock_ms() + SWEEP_MS * 3 / 4 + jitter(SWEEP_MS / 2);
 		}
 		if (ms >= next_mail) {
 			take_resets(a);
 			refresh_tokens(a);
-			next_mail = now_ms() + MAIL_MS * 3 / 4 + jitter(MAIL_MS / 2);
+			next_mail = clock_ms() + MAIL_MS * 3 / 4 + jitter(MAIL_MS / 2);
 		}
 		if (ms >= next_old) {
 			sweep_old(a);
-			next_old = now_ms() + OLD_MS;
+			next_old = clock_ms() + OLD_MS;
 		}
 		arena_reset(a);
 		sleep_ms(100);

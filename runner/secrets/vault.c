@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 #include <sodium.h>
 
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
@@ -93,8 +94,7 @@ look(struct db *db, struct arena *a, struct uuid *key)
 	if (db_runner_vault_keys(db, a, &res) != ERR_OK)
 		return false;
 	*key = (struct uuid){ "" };
-	if (PQntuples(res) > 0 && str_eq(sql_get(res, 0, 3), S("t")) &&
-	    uuid_parse(sql_get(res, 0, 0), key))
+	if (PQntuples(res) > 0 && sql_bool(res, 0, 3) && uuid_parse(sql_get(res, 0, 0), key))
 		now = opens_canary(a, sql_get(res, 0, 1));
 	tell(*key, now < 0 ? S("") : sql_get(res, 0, 2), now);
 	atomic_store(&fits, now);
@@ -233,7 +233,7 @@ vault_thread(void *arg)
 		struct arena *a;
 		struct uuid key;
 
-		if (now_ms() < next) {
+		if (clock_ms() < next) {
 			sleep_ms(50);
 			continue;
 		}
@@ -241,7 +241,7 @@ vault_thread(void *arg)
 		if (look(db, a, &key))
 			reseal(db, key);
 		arena_free(a);
-		next = now_ms() + LOOK_MS / 2 + jitter(LOOK_MS);
+		next = clock_ms() + LOOK_MS / 2 + jitter(LOOK_MS);
 	}
 	db_close(db);
 	return NULL;
@@ -302,8 +302,8 @@ vault_seal(struct db *db, struct arena *a, struct str label, struct str value, s
 
 	if (e != ERR_OK)
 		return e;
-	if (PQntuples(res) == 0 || !str_eq(sql_get(res, 0, 3), S("t")) ||
-	    !uuid_parse(sql_get(res, 0, 0), key) || !opens_canary(a, sql_get(res, 0, 1)))
+	if (PQntuples(res) == 0 || !sql_bool(res, 0, 3) || !uuid_parse(sql_get(res, 0, 0), key) ||
+	    !opens_canary(a, sql_get(res, 0, 1)))
 		return ERR_NOT_FOUND;
 	*sealed = base64(a, seal(a, pairs[0].public_key, label, value));
 	return ERR_OK;

@@ -6,27 +6,6 @@
 
 #include "streamd/events/event.h"
 
-static int64_t
-clock_of(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-int64_t
-clock_us(void)
-{
-	return clock_of(CLOCK_MONOTONIC);
-}
-
-int64_t
-clock_unix_us(void)
-{
-	return clock_of(CLOCK_REALTIME);
-}
-
 struct buffer *
 buffer_new(size_t len)
 {

@@ -6,6 +6,7 @@
 #ifndef STREAMD_EVENTS_EVENT_H
 #define STREAMD_EVENTS_EVENT_H
 
+#include <millrace/clock.h>
 #include <millrace/str.h>
 
 struct buffer {
@@ -31,10 +32,6 @@ struct event {
 	} forms[EVENT_FORMS];
 	unsigned n_forms; /* made so far; the oldest give way */
 };
-
-/* Microseconds on the monotonic clock, and on the calendar's, now. */
-int64_t clock_us(void);
-int64_t clock_unix_us(void);
 
 /* `len` bytes to fill in; one reference, the caller's. `len` is under 2^32: events are bounded by the database's 1 GB. */
 struct buffer *buffer_new(size_t len);

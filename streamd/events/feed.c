@@ -1,6 +1,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include <millrace/container_of.h>
 #include <millrace/log.h>
 
 #include "streamd/events/topics.h"
@@ -75,16 +76,14 @@ read_rows(struct read *q, const PGresult *res)
 }
 
 static void
-read_done(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+read_done(void *arg, const struct pipe_reply *reply)
 {
 	struct read *q = arg;
 	struct reader *r = q->reader;
 
-	(void)failed;
-	(void)text;
 	r->reads--;
-	if (e == ERR_OK && n == 1)
-		read_rows(q, res[0]);
+	if (reply->e == ERR_OK && reply->n == 1)
+		read_rows(q, reply->res[0]);
 	else
 		read_failed(q);
 	free(q);
@@ -164,15 +163,11 @@ on_notify(void *arg, struct str channel, struct str payload)
 
 /* We are told of everything from here on; what came before is to be read. */
 static void
-listening(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+listening(void *arg, const struct pipe_reply *reply)
 {
 	struct reader *r = arg;
 
-	(void)failed;
-	(void)text;
-	(void)res;
-	(void)n;
-	if (e != ERR_OK)
+	if (reply->e != ERR_OK)
 		return;
 	stats.listens++;
 	hub_doubt(r->hub);
@@ -203,7 +198,7 @@ table_up(void *arg)
 static void
 retry_fires(struct loop_timer *t)
 {
-	struct reader *r = (struct reader *)((char *)t - offsetof(struct reader, retry));
+	struct reader *r = container_of(t, struct reader, retry);
 
 	reader_work(r);
 }
@@ -211,7 +206,7 @@ retry_fires(struct loop_timer *t)
 static void
 again_fires(struct loop_timer *t)
 {
-	struct reader *r = (struct reader *)((char *)t - offsetof(struct reader, again));
+	struct reader *r = container_of(t, struct reader, again);
 
 	hub_look_again(r->hub);
 	reader_work(r);

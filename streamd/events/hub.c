@@ -3,6 +3,7 @@
 #include <utlist.h>
 
 #include <millrace/arena.h>
+#include <millrace/clock.h>
 #include <millrace/log.h>
 
 #include "streamd/events/hub.h"

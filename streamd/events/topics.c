@@ -6,6 +6,7 @@
 
 #include <millrace/caller.h>
 #include <millrace/config.h>
+#include <millrace/container_of.h>
 #include <millrace/crypto.h>
 #include <millrace/keys.h>
 #include <millrace/log.h>
@@ -159,23 +160,23 @@ question_free(struct question *q)
 }
 
 static void
-topic_answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+topic_answered(void *arg, const struct pipe_reply *reply)
 {
 	struct question *q = arg;
 	struct access *a = q->access;
 	struct ask *ask = q->ask;
 	struct holder *h = holder_find(a->holders, &q->who.user);
+	PGresult *const *res = reply->res;
+	enum err e = reply->e;
 	bool allowed = false, kept = false;
 	int64_t head = 0;
 
-	(void)failed;
-	(void)text;
-	if (e == ERR_OK && (n != 1 || PQntuples(res[0]) != 1))
+	if (e == ERR_OK && (reply->n != 1 || PQntuples(res[0]) != 1))
 		e = ERR_INTERNAL;
 	if (e == ERR_OK) {
-		allowed = str_eq(sql_get(res[0], 0, 0), S("t"));
+		allowed = sql_bool(res[0], 0, 0);
 		(void)str_int(sql_get(res[0], 0, 1), &head);
-		kept = str_eq(sql_get(res[0], 0, 2), S("t"));
+		kept = sql_bool(res[0], 0, 2);
 	}
 	if (e == ERR_OK && allowed && q->changes == a->changes) {
 		q->answer->allowed = true;
@@ -218,7 +219,7 @@ access_ask(
 	    p->analytics, topic, after);
 	arena_reset(a->scratch);
 	if (e != ERR_OK)
-		topic_answered(q, e, 0, (struct str){ NULL, 0 }, NULL, 0);
+		topic_answered(q, &(struct pipe_reply){ .e = e });
 }
 
 void
@@ -240,20 +241,20 @@ take_hash(struct person *p, struct str hash)
 }
 
 static void
-token_answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+token_answered(void *arg, const struct pipe_reply *reply)
 {
 	struct question *q = arg;
 	struct token_ask *ask = q->token;
+	PGresult *const *res = reply->res;
+	enum err e = reply->e;
 	int64_t key_ends = 0;
 
-	(void)failed;
-	(void)text;
-	if (e == ERR_OK &&
-	    (n != 1 || PQntuples(res[0]) != 1 || !uuid_parse(sql_get(res[0], 0, 0), &q->who.user)))
+	if (e == ERR_OK && (reply->n != 1 || PQntuples(res[0]) != 1 ||
+			       !uuid_parse(sql_get(res[0], 0, 0), &q->who.user)))
 		e = ERR_INTERNAL;
 	if (e == ERR_OK) {
 		(void)uuid_parse(sql_get(res[0], 0, 1), &q->who.key);
-		q->who.analytics = str_eq(sql_get(res[0], 0, 2), S("t"));
+		q->who.analytics = sql_bool(res[0], 0, 2);
 		(void)str_int(sql_get(res[0], 0, 3), &key_ends);
 		q->expires_at = sooner(q->expires_at, key_ends);
 	} else if (e != ERR_UNAUTHORIZED && e != ERR_FORBIDDEN) {
@@ -315,7 +316,7 @@ access_token(struct access *a, struct token_ask *ask, struct str token)
 	}
 	arena_free(mem);
 	if (e != ERR_OK)
-		token_answered(q, e, 0, (struct str){ NULL, 0 }, NULL, 0);
+		token_answered(q, &(struct pipe_reply){ .e = e });
 }
 
 void
@@ -425,16 +426,14 @@ tell_all(struct access *a, const struct question *q, bool alive, bool analytics)
 }
 
 static void
-person_answered(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+person_answered(void *arg, const struct pipe_reply *reply)
 {
 	struct question *q = arg;
+	PGresult *const *res = reply->res;
 	struct access *a = q->access;
 
-	(void)failed;
-	(void)text;
-	if (e == ERR_OK && n == 1 && PQntuples(res[0]) == 1)
-		tell_all(a, q, str_eq(sql_get(res[0], 0, 0), S("t")),
-		    str_eq(sql_get(res[0], 0, 1), S("t")));
+	if (reply->e == ERR_OK && reply->n == 1 && PQntuples(res[0]) == 1)
+		tell_all(a, q, sql_bool(res[0], 0, 0), sql_bool(res[0], 0, 1));
 	else
 		a->doubts = true;
 	question_free(q);
@@ -451,7 +450,7 @@ look_again(struct access *a, const struct person *p, bool enters)
 	    p->session, p->key, token_hash(p));
 	arena_reset(a->scratch);
 	if (e != ERR_OK)
-		person_answered(q, e, 0, (struct str){ NULL, 0 }, NULL, 0);
+		person_answered(q, &(struct pipe_reply){ .e = e });
 }
 
 /* What was told to who had not entered yet, they did not hear: between the worker's look and this, or since a session was opened. Of
@@ -522,7 +521,7 @@ look_at_doubts(struct access *a)
 static void
 arrivals_fire(struct loop_timer *t)
 {
-	struct access *a = (struct access *)((char *)t - offsetof(struct access, arrivals));
+	struct access *a = container_of(t, struct access, arrivals);
 	const struct holder *h = a->holders;
 
 	for (; h && !pipe_is_busy(reader_pipe(a->reader)); h = h->hh.next)
@@ -565,7 +564,7 @@ access_can_ask(struct access *a)
 static void
 tick_fires(struct loop_timer *t)
 {
-	struct access *a = (struct access *)t;
+	struct access *a = container_of(t, struct access, tick);
 
 	keys_tick(&a->keys);
 	access_can_ask(a);

@@ -1,6 +1,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include <millrace/container_of.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
@@ -53,8 +54,8 @@ static void
 changed(struct person *p, bool ended)
 {
 	if (ended)
-		say_error(((struct reply *)((char *)p - offsetof(struct reply, person)))->conn,
-		    ERR_UNAUTHORIZED, "The session has ended.", S(""));
+		say_error((container_of(p, struct reply, person))->conn, ERR_UNAUTHORIZED,
+		    "The session has ended.", S(""));
 }
 
 /* The result's own headers as lines, Content-Type apart. Framing is ours. */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include <millrace/config.h>
+#include <millrace/container_of.h>
 #include <millrace/crypto.h>
 
 #include "streamd/events/topics.h"
@@ -80,7 +81,7 @@ static void
 changed(struct person *p, bool ended)
 {
 	if (ended)
-		sse_end(((struct sse *)((char *)p - offsetof(struct sse, person)))->conn);
+		sse_end((container_of(p, struct sse, person))->conn);
 }
 
 static const struct sub_ops sse_sub = { .ready = ready, .take = take, .over = over };

@@ -3,6 +3,7 @@
 #include <utlist.h>
 
 #include <millrace/config.h>
+#include <millrace/container_of.h>
 #include <millrace/crypto.h>
 
 #include "streamd/http/response.h"
@@ -278,7 +279,7 @@ beat(struct session *s)
 static void
 timer_fires(struct loop_timer *t)
 {
-	struct session *s = (struct session *)((uintptr_t)t - offsetof(struct session, timer));
+	struct session *s = container_of(t, struct session, timer);
 	const struct engine_app *app = s->engine->app;
 	int64_t now = loop_now(s->engine->server->loop);
 
@@ -513,7 +514,7 @@ engine_reap(struct engine *e)
 static void
 reaper_fires(struct loop_timer *t)
 {
-	engine_reap((struct engine *)((uintptr_t)t - offsetof(struct engine, reaper)));
+	engine_reap(container_of(t, struct engine, reaper));
 }
 
 void

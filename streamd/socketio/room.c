@@ -2,6 +2,8 @@
 
 #include <utlist.h>
 
+#include <millrace/container_of.h>
+
 #include "streamd/socketio/room.h"
 #include "streamd/metrics.h"
 
@@ -92,7 +94,7 @@ room_error(struct room *r, enum err e, const char *text)
 static struct room *
 room_of_sub(const struct sub *s)
 {
-	return (struct room *)((uintptr_t)s - offsetof(struct room, sub));
+	return container_of(s, struct room, sub);
 }
 
 static bool
@@ -257,7 +259,7 @@ checked(struct room *r, enum err e, bool allowed)
 static void
 answered(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
 {
-	struct room *r = (struct room *)((uintptr_t)ask - offsetof(struct room, ask));
+	struct room *r = container_of(ask, struct room, ask);
 	struct member *m = r->member;
 
 	switch (r->state) {

@@ -2,6 +2,7 @@
 
 #include <utlist.h>
 
+#include <millrace/container_of.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
 
@@ -148,7 +149,7 @@ identified(struct member *m, const struct person *who, int64_t ends_ms)
 static void
 token_answered(struct token_ask *ask, enum err e, const struct person *who, int64_t expires_at)
 {
-	struct member *m = (struct member *)((uintptr_t)ask - offsetof(struct member, token));
+	struct member *m = container_of(ask, struct member, token);
 	static const struct person nobody;
 
 	if (e == ERR_OVERLOADED)
@@ -296,7 +297,7 @@ event(struct sio_socket *s, const struct sio_event *e)
 static void
 changed(struct person *p, bool ended)
 {
-	struct member *m = (struct member *)((uintptr_t)p - offsetof(struct member, person));
+	struct member *m = container_of(p, struct member, person);
 	struct room *r, *next;
 
 	if (ended) {

@@ -2,6 +2,7 @@
 
 #include <utlist.h>
 
+#include <millrace/container_of.h>
 #include <millrace/json.h>
 
 #include "streamd/http/response.h"
@@ -226,7 +227,7 @@ static const struct ws_app channel_app = {
 static void
 changed(struct person *p, bool ended)
 {
-	struct channel *c = (struct channel *)((char *)p - offsetof(struct channel, person));
+	struct channel *c = container_of(p, struct channel, person);
 
 	if (ended)
 		ws_close(c->ws, WS_POLICY, "The session has ended.");

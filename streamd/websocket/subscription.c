@@ -2,6 +2,7 @@
 
 #include <utlist.h>
 
+#include <millrace/container_of.h>
 #include <millrace/json.h>
 
 #include "streamd/server.h"
@@ -23,13 +24,13 @@ channel_named(struct str name)
 static struct subscription *
 of_sub(const struct sub *s)
 {
-	return (struct subscription *)((uintptr_t)s - offsetof(struct subscription, sub));
+	return container_of(s, struct subscription, sub);
 }
 
 static struct subscription *
 of_ask(const struct ask *a)
 {
-	return (struct subscription *)((uintptr_t)a - offsetof(struct subscription, ask));
+	return container_of(a, struct subscription, ask);
 }
 
 /* -------------------------------------------------------- events, outward */

@@ -3,6 +3,7 @@
 
 #include <sodium.h>
 
+#include <millrace/clock.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
 
@@ -88,18 +89,16 @@ send_series(struct trend *t, struct str series)
 {
 	struct subscription *s = t->subscription;
 	unsigned char hash[crypto_generichash_BYTES];
-	struct timespec now;
 	struct arena *a;
 
 	crypto_generichash(hash, sizeof(hash), (const unsigned char *)series.p, series.n, NULL, 0);
 	if (memcmp(hash, t->sent, sizeof(hash)) == 0)
 		return;
 	memcpy(t->sent, hash, sizeof(hash));
-	clock_gettime(CLOCK_REALTIME, &now);
 	a = arena_new();
 	ws_say(s->channel->ws, false,
 	    channel_long_form(a, s->channel->kind, subscription_topic(s), (struct str){ NULL, 0 },
-		series, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, s->sub.sent));
+		series, clock_unix_ms(), s->sub.sent));
 	arena_free(a);
 }
 
@@ -128,23 +127,22 @@ go_on(struct trend *t)
 }
 
 static void
-told(void *arg, enum err e, int failed, struct str text, PGresult **res, int n)
+told(void *arg, const struct pipe_reply *reply)
 {
 	struct trend_question *q = arg;
 	struct trend *t = q->trend;
 
-	(void)failed;
 	free(q);
 	if (!t)
 		return;
 	t->question = NULL;
-	if (e == ERR_OK && n == 1 && PQntuples(res[0]) == 1) {
-		send_series(t, sql_get(res[0], 0, 0));
-	} else if (e == ERR_BAD_REQUEST) {
+	if (reply->e == ERR_OK && reply->n == 1 && PQntuples(reply->res[0]) == 1) {
+		send_series(t, sql_get(reply->res[0], 0, 0));
+	} else if (reply->e == ERR_BAD_REQUEST) {
 		struct arena *a = arena_new();
 
 		channel_error(t->subscription->channel, "BAD_REQUEST",
-		    text.p ? arena_cstr(a, text) : "The params are not valid.",
+		    reply->text.p ? arena_cstr(a, reply->text) : "The params are not valid.",
 		    subscription_topic(t->subscription));
 		arena_free(a);
 		subscription_end(t->subscription);
@@ -186,7 +184,7 @@ ask(struct trend *t)
 	    str_from(t->aggregation));
 	arena_free(a);
 	if (e != ERR_OK)
-		told(q, e, 0, (struct str){ NULL, 0 }, NULL, 0);
+		told(q, &(struct pipe_reply){ .e = e });
 }
 
 /* Who subscribes again and again is given the series no more often for that. */

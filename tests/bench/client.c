@@ -86,7 +86,7 @@ keep_stamp(int64_t sent, int64_t came)
 static void
 take_line(struct conn *c)
 {
-	int64_t came = clock_us();
+	int64_t came = clock_unix_us();
 
 	c->line[c->n_line] = '\0';
 	if (strncmp(c->line, "event: ", 7) == 0) {
@@ -142,7 +142,7 @@ on_end(http_parser *parser)
 {
 	struct conn *c = parser->data;
 
-	c->now->end = clock_us();
+	c->now->end = clock_unix_us();
 	return 0;
 }
 
@@ -231,7 +231,7 @@ start_one(int64_t due)
 	}
 	http_parser_init(&c->parser, HTTP_RESPONSE);
 	c->parser.data = c;
-	o->due = due ? due : clock_us();
+	o->due = due ? due : clock_unix_us();
 	c->now = o;
 	conn_send(c, requests.text[n_started++ % requests.n]);
 }
@@ -245,7 +245,7 @@ start_due(int64_t begun)
 
 		if (option.rate > 0) {
 			due = begun + (int64_t)((double)n_started / option.rate * 1e6);
-			if ((wait = due - clock_us()) > 0)
+			if ((wait = due - clock_unix_us()) > 0)
 				return wait;
 		}
 		start_one(due);
@@ -276,10 +276,10 @@ held_is_over(void)
 static void
 run(void)
 {
-	int64_t begun = clock_us(), last = begun + (int64_t)(option.seconds * 1e6), wait;
+	int64_t begun = clock_unix_us(), last = begun + (int64_t)(option.seconds * 1e6), wait;
 	bool told = false;
 
-	while (n_ended < option.n_requests && clock_us() < last) {
+	while (n_ended < option.n_requests && clock_unix_us() < last) {
 		wait = start_due(begun);
 		wait_and_read(wait >= 0 && wait < 20000 ? wait : 20000);
 		if (!option.hold)
@@ -356,7 +356,7 @@ options(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	int64_t start = clock_us(), opened;
+	int64_t start = clock_unix_us(), opened;
 	struct conn *conns;
 
 	log_open("client", LOG_INFO);
@@ -376,8 +376,8 @@ main(int argc, char **argv)
 		conns[i].next_free = idle;
 		idle = &conns[i];
 	}
-	opened = clock_us();
+	opened = clock_unix_us();
 	run();
-	report((double)(opened - start) / 1e6, (double)(clock_us() - opened) / 1e6);
+	report((double)(opened - start) / 1e6, (double)(clock_unix_us() - opened) / 1e6);
 	return 0;
 }

@@ -91,7 +91,7 @@ due_at(uint64_t i, int64_t now)
 static void
 wait_until(int64_t when)
 {
-	int64_t left = when - clock_us();
+	int64_t left = when - clock_unix_us();
 
 	if (left > 0)
 		nanosleep(&(struct timespec){ left / 1000000, left % 1000000 * 1000 }, NULL);
@@ -131,10 +131,10 @@ publish(void *unused)
 
 	(void)unused;
 	prctl(PR_SET_TIMERSLACK, 1);
-	while (!course.over && (course.count ? done < course.count : clock_us() < last)) {
+	while (!course.over && (course.count ? done < course.count : clock_unix_us() < last)) {
 		uint64_t n, room = UINT64_MAX;
 
-		now = clock_us();
+		now = clock_unix_us();
 		n = due_by(now, &next) - done;
 		if (course.window)
 			room = course.window - (first + done - course.whole);
@@ -233,7 +233,7 @@ run(void)
 	subscribers_expect(first);
 	course.whole = tally.whole = first;
 	course.done = course.over = false;
-	course.begun = tally.last = clock_us();
+	course.begun = tally.last = clock_unix_us();
 	if (pthread_create(&thread, NULL, publish, NULL) != 0)
 		die("there is no thread");
 	for (;;) {
@@ -245,7 +245,7 @@ run(void)
 		}
 		if (course.done && tally.deliveries >= (course.published - first) * each)
 			break;
-		if (clock_us() - tally.last < STALL_SECONDS * 1000000LL)
+		if (clock_unix_us() - tally.last < STALL_SECONDS * 1000000LL)
 			continue;
 		course.over = course.published - first > tally.deliveries / each;
 		if (course.done)

@@ -12,8 +12,7 @@
 
 #include <openssl/ssl.h>
 
-/* Microseconds of the real-time clock, which all programs of a run share. */
-int64_t clock_us(void);
+#include <millrace/clock.h>
 
 /* Takes as many descriptors as the hard limit gives. */
 void files_raise(void);

@@ -40,7 +40,7 @@ struct call {
 static struct loop *loop;
 
 static int64_t
-clock_us(void)
+clock_unix_us(void)
 {
 	struct timespec t;
 
@@ -86,7 +86,7 @@ static size_t
 put_token(struct call *c, char *to, size_t room)
 {
 	char delta[128];
-	long long now = clock_us();
+	long long now = clock_unix_us();
 
 	if (c->sent++ == 0)
 		snprintf(delta, sizeof(delta), "{\"content\":\"~%lld.%lld~ \"}", now,
@@ -168,7 +168,7 @@ on_asked(http_parser *parser)
 
 	for (const char *p = c->body; p && (p = strstr(p, "[[")) != NULL; p += 2)
 		asked = p;
-	c->came = clock_us();
+	c->came = clock_unix_us();
 	c->first_ms = directive(asked, "first:", 0);
 	c->tokens = directive(asked, "tokens:", 20);
 	c->delay_ms = directive(asked, "delay:", 20);

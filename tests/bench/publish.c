@@ -71,10 +71,10 @@ main(int argc, char **argv)
 	batch_ms = strtod(argv[5], NULL);
 	n = (size_t)(seconds * 1000 / batch_ms);
 	printf("{\"batches\":[");
-	begun = clock_us();
+	begun = clock_unix_us();
 	for (size_t i = 0; i < n; i++) {
 		int64_t due = begun + (int64_t)((double)i * batch_ms * 1000),
-			wait = due - clock_us();
+			wait = due - clock_unix_us();
 		size_t until = (size_t)(rate * batch_ms / 1000 * (double)(i + 1));
 		long long sent;
 
@@ -82,13 +82,14 @@ main(int argc, char **argv)
 			nanosleep(
 			    &(struct timespec){ wait / 1000000, wait % 1000000 * 1000 }, NULL);
 		send_batch(db, i, done, until - done);
-		sent = clock_us();
+		sent = clock_unix_us();
 		events_commit(db);
-		printf("%s[%zu,%lld,%lld,%zu]", i ? "," : "", i, sent, (long long)clock_us(),
+		printf("%s[%zu,%lld,%lld,%zu]", i ? "," : "", i, sent, (long long)clock_unix_us(),
 		    until - done);
 		done = until;
 	}
-	printf("],\"events\":%zu,\"took_s\":%.3f}\n", done, (double)(clock_us() - begun) / 1e6);
+	printf(
+	    "],\"events\":%zu,\"took_s\":%.3f}\n", done, (double)(clock_unix_us() - begun) / 1e6);
 	PQfinish(db);
 	return 0;
 }

@@ -84,7 +84,7 @@ send_events(struct publisher *p, struct message *const *m, size_t n)
 		e[i] = (struct event_text){ topic_of(p, m[i]->number), EVENT_TYPE,
 			text_of(p, i, m[i]->number) };
 	events_write(p->db, e, n);
-	now = clock_us();
+	now = clock_unix_us();
 	for (size_t i = 0; i < n; i++)
 		m[i]->sent = now;
 	events_commit(p->db);
@@ -141,7 +141,7 @@ send_posts(struct publisher *p, struct message *const *m, size_t n)
 		buf_printf(&b,
 		    "POST %s%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n%s",
 		    p->path, topic_of(p, m[i]->number), p->length, text_of(p, i, m[i]->number));
-	now = clock_us();
+	now = clock_unix_us();
 	for (size_t i = 0; i < n; i++)
 		m[i]->sent = now;
 	if (!wire_write(&p->wire, b.p, b.n))
@@ -159,7 +159,7 @@ send_lines(struct publisher *p, struct message *const *m, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		buf_printf(&b, "%s %s\n", topic_of(p, m[i]->number), text_of(p, i, m[i]->number));
-	now = clock_us();
+	now = clock_unix_us();
 	for (size_t i = 0; i < n; i++)
 		m[i]->sent = now;
 	if (!wire_write(&p->wire, b.p, b.n))

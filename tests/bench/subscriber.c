@@ -214,7 +214,7 @@ ready(struct conn *c)
 		if (got <= 0)
 			break;
 		n += (size_t)got;
-		int64_t came = clock_us();
+		int64_t came = clock_unix_us();
 		for (at = 0; at < n && (used = take(c, bytes + at, n - at, came)) > 0; at += used)
 			;
 		keep_part(c, bytes + at, n - at);
@@ -256,7 +256,7 @@ dial(void)
 void
 subscribers_open(const struct audience *a)
 {
-	int64_t last = clock_us() + OPENING_SECONDS * 1000000LL;
+	int64_t last = clock_unix_us() + OPENING_SECONDS * 1000000LL;
 
 	audience = *a;
 	set = epoll_create1(EPOLL_CLOEXEC);
@@ -266,7 +266,7 @@ subscribers_open(const struct audience *a)
 		while (n_dialled < a->n_connections && n_dialled - n_open < OPENING_AT_ONCE)
 			dial();
 		subscribers_turn(100);
-		if (clock_us() > last)
+		if (clock_unix_us() > last)
 			die("%zu of %zu subscribers were open after %d s", n_open, n_dialled,
 			    OPENING_SECONDS);
 	}
