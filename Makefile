@@ -23,7 +23,8 @@ PKG = libpq json-c libsodium libjwt libcrypto libcurl libseccomp libzip libxml-2
 # System headers are not ours to warn about.
 INCLUDES := $(subst -I,-isystem ,$(filter -I%,$(shell pkg-config --cflags $(PKG) 2>/dev/null)))
 CFLAGS = -O2 -g
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -pthread $(CFLAGS) $(WARN) $(HARDEN) $(SANITIZE) -Iinclude -I$(GEN) -I. $(INCLUDES) $(CPPFLAGS)
+VERSION := $(shell cat VERSION)
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DMILLRACE_VERSION='"$(VERSION)"' -pthread $(CFLAGS) $(WARN) $(HARDEN) $(SANITIZE) -Iinclude -I$(GEN) -I. $(INCLUDES) $(CPPFLAGS)
 LINK = -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SANITIZE) $(LDFLAGS)
 
 lib_src := $(wildcard lib/*.c lib/*/*.c)

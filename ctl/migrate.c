@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include <millrace/clock.h>
+#include <millrace/migrations.h>
 #include <millrace/process.h>
 
 #include <sql_admin.h>

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <millrace/config.h>
+#include <millrace/migrations.h>
 #include <millrace/process.h>
 
 #include "ctl.h"

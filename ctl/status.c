@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include <millrace/migrations.h>
 #include <millrace/process.h>
 
 #include <sql_admin.h>

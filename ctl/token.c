@@ -3,6 +3,7 @@
 
 #include <millrace/config.h>
 #include <millrace/crypto.h>
+#include <millrace/token.h>
 
 #include <sql_admin.h>
 

@@ -1,4 +1,6 @@
 /* From a handler's ask to its answer: the unit of statements that goes down the pipe, and what comes back. */
+#include <millrace/json.h>
+
 #include "fcgi/worker.h"
 
 /* Generated functions for sql/queries/api are for handlers; here the statements are put together by hand. */

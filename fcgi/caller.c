@@ -2,6 +2,9 @@
  * Who is calling. A credential is found and checked here as far as it can be without the database; the rest
  * is the first statement of the request's transaction, which makes the caller its user or ends it.
  */
+#include <millrace/fields.h>
+#include <millrace/token.h>
+
 #include "fcgi/worker.h"
 
 extern const struct query query_caller_session;

@@ -3,6 +3,7 @@
 
 #include <millrace/container_of.h>
 #include <millrace/log.h>
+#include <millrace/migrations.h>
 #include <millrace/process.h>
 
 #include "fcgi/worker.h"

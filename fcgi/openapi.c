@@ -1,6 +1,7 @@
 /* OpenAPI 3.1 (spec.openapis.org) out of the route table, the field tables and handlers/schemas.json, so that they cannot differ. */
 #include <ctype.h>
 
+#include <millrace/fields.h>
 #include <millrace/process.h>
 
 #include "fcgi/route.h"

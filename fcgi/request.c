@@ -5,6 +5,8 @@
 #include <millrace/address.h>
 #include <millrace/clock.h>
 #include <millrace/config.h>
+#include <millrace/fields.h>
+#include <millrace/json.h>
 #include <millrace/log.h>
 
 #include "fcgi/upload.h"

@@ -12,11 +12,12 @@
 #include <millrace/arena.h>
 #include <millrace/caller.h>
 #include <millrace/err.h>
+#include <millrace/fields.h>
 #include <millrace/grant.h>
-#include <millrace/json.h>
 #include <millrace/loop.h>
 #include <millrace/pipe.h>
 #include <millrace/query.h>
+#include <millrace/token.h>
 
 #include "fcgi/route.h"
 

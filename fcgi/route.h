@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include <millrace/err.h>
-#include <millrace/json.h>
+#include <millrace/fields.h>
 
 struct req;
 typedef enum err answer_fn(struct req *r);

@@ -5,6 +5,7 @@
  * that counts. What is broken off is swept by the runner.
  */
 #include <millrace/config.h>
+#include <millrace/fields.h>
 #include <millrace/multipart.h>
 
 #include "fcgi/upload.h"

@@ -5,6 +5,8 @@
 #ifndef HANDLERS_H
 #define HANDLERS_H
 
+#include <millrace/fields.h>
+
 #include "fcgi/request.h"
 
 /* auth.c */

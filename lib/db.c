@@ -8,6 +8,7 @@
 #include <millrace/config.h>
 #include <millrace/db.h>
 #include <millrace/log.h>
+#include <millrace/migrations.h>
 #include <millrace/process.h>
 
 struct prepared {

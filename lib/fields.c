@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <millrace/fields.h>
 #include <millrace/json.h>
 
 #define NAME_MAX_LEN 128

@@ -3,7 +3,7 @@
 # migration is noticed.
 set -eu
 echo '/* Generated from sql/migrations by sql/embed-migrations.sh. */'
-echo '#include <millrace/process.h>'
+echo '#include <millrace/migrations.h>'
 echo '#pragma GCC diagnostic ignored "-Woverlength-strings"'
 echo 'const struct migration migrations[] = {'
 last=0

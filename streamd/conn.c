@@ -11,6 +11,7 @@
 #include <millrace/config.h>
 #include <millrace/container_of.h>
 #include <millrace/crypto.h>
+#include <millrace/json.h>
 #include <millrace/log.h>
 
 #include "streamd/conn.h"

@@ -9,6 +9,7 @@
 #define STREAMD_CONN_H
 
 #include <millrace/loop.h>
+#include <millrace/json.h>
 
 #include "streamd/events/event.h"
 #include "streamd/handover/handover.h"

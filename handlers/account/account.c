@@ -1,5 +1,6 @@
 /* Accounts under /api/v1: one's own, and everybody's for an administrator; and the export of all that is held. */
 #include <millrace/address.h>
+#include <millrace/fields.h>
 
 #include "handlers/handlers.h"
 #include "sql_api.h"

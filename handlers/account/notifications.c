@@ -1,4 +1,6 @@
 /* What a user is told. Rows are made by whatever has something to tell; their trigger publishes them to user:<id>. */
+#include <millrace/fields.h>
+
 #include "handlers/handlers.h"
 #include "sql_api.h"
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include <millrace/fields.h>
+
 #include "handlers/handlers.h"
 #include "sql_api.h"
 

@@ -2,6 +2,7 @@
  * The caller's secrets. A worker seals each to the runner's public key before it goes to the database, and neither it nor its
  * database role can read one back; what is shown is the name, and what is left of the value behind a mask.
  */
+#include <millrace/fields.h>
 #include <millrace/seal.h>
 
 #include "handlers/handlers.h"

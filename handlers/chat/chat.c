@@ -1,5 +1,6 @@
 /* A chat turn: stored with its run and job in one statement, then streamed by streamd. */
 #include <millrace/config.h>
+#include <millrace/fields.h>
 
 #include "handlers/handlers.h"
 #include "sql_api.h"

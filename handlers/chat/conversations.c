@@ -1,4 +1,6 @@
 /* Conversations: list, read, rename, delete. POST /api/chat begins them. */
+#include <millrace/fields.h>
+
 #include "handlers/handlers.h"
 #include "sql_api.h"
 

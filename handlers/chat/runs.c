@@ -1,4 +1,6 @@
 /* Runs: what became of one, its stream again from where the client was, its end. */
+#include <millrace/fields.h>
+
 #include "handlers/handlers.h"
 #include "sql_api.h"
 

@@ -1,5 +1,6 @@
 /* Documents: upload, list, read, delete, work through again, search. The runner extracts and indexes. */
 #include <millrace/config.h>
+#include <millrace/fields.h>
 
 #include "fcgi/upload.h"
 #include "handlers/handlers.h"

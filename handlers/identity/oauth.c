@@ -7,7 +7,9 @@
 #include <stdlib.h>
 
 #include <millrace/config.h>
+#include <millrace/fields.h>
 #include <millrace/oauth.h>
+#include <millrace/token.h>
 
 #include "handlers/handlers.h"
 #include "sql_api.h"

@@ -1,5 +1,6 @@
 /* A forgotten password: a mailed link (the runner's jobs/mail.c), and the new password that it is good for. */
 #include <millrace/address.h>
+#include <millrace/fields.h>
 
 #include "handlers/handlers.h"
 #include "sql_api.h"

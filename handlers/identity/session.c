@@ -3,6 +3,8 @@
 
 #include <millrace/address.h>
 #include <millrace/config.h>
+#include <millrace/fields.h>
+#include <millrace/token.h>
 
 #include "handlers/handlers.h"
 #include "sql_api.h"

@@ -1,5 +1,6 @@
 /* Leads: people who may become customers. What happens to a row is published by its triggers. */
 #include <millrace/address.h>
+#include <millrace/fields.h>
 
 #include "handlers/handlers.h"
 #include "sql_api.h"

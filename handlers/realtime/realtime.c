@@ -2,6 +2,8 @@
  * Sockets: who opens one is settled here, and the connection goes to streamd, which holds it. Somebody whom nobody knows is handed over
  * as nobody: a browser's WebSocket learns why it was refused only by a close code, after the handshake.
  */
+#include <millrace/fields.h>
+
 #include "handlers/handlers.h"
 #include "sql_api.h"
 

@@ -1,4 +1,5 @@
 /* What machines ask: is it up, can it work, how much, what is there. */
+#include <millrace/json.h>
 #include <millrace/process.h>
 
 #include "handlers/handlers.h"

@@ -9,6 +9,7 @@
 #include <millrace/crypto.h>
 #include <millrace/err.h>
 #include <millrace/external.h>
+#include <millrace/token.h>
 
 struct caller {
 	enum { CALLER_NOBODY, CALLER_SESSION, CALLER_KEY, CALLER_EXTERNAL } how;

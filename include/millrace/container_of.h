@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 /* `pointer` points to the member `member` of a `type`; gives that `type *`. */
-#define container_of(pointer, type, member) \
-	((type *)((uintptr_t)(pointer) - offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)((uintptr_t)(pointer)-offsetof(type, member)))
 
 #endif

@@ -1,25 +1,11 @@
 /*
- * Tokens, passwords, and the small encodings they need. Keys never leave this module's callers; nothing here logs a value.
+ * Passwords, digests, random numbers, and the small encodings they need. Nothing here logs a value.
  */
 #ifndef MILLRACE_CRYPTO_H
 #define MILLRACE_CRYPTO_H
 
 #include <millrace/arena.h>
 #include <millrace/err.h>
-
-/* What our own tokens say. Times are Unix seconds. */
-struct claims {
-	struct uuid user; /* sub */
-	struct uuid session; /* sid */
-	int64_t issued_at; /* iat */
-	int64_t expires_at; /* exp */
-};
-
-/* An HS256 JWT (RFC 7519) under config()->jwt_secret; NUL-terminated, the arena's. */
-struct str token_mint(struct arena *a, const struct claims *c);
-/* Checks alg (exactly HS256), signature (by the secret, or the one before it), exp (30 s leeway) and shape. ERR_UNAUTHORIZED on anything
-   else; no reason is given. */
-MUST_CHECK enum err token_verify(struct str token, struct claims *out);
 
 /* Argon2id (RFC 9106) with config()'s cost, as libsodium's "$argon2id$…" text; the arena's. Takes some 100 ms and its memory. */
 struct str password_hash(struct arena *a, struct str password);

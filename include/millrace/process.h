@@ -5,8 +5,7 @@
 #define MILLRACE_PROCESS_H
 
 #include <millrace/arena.h>
-
-#define MILLRACE_VERSION "0.1.0"
+#include <millrace/version.h>
 
 /* The listening socket passed by systemd or millrace-spawn (sd_listen_fds(3): LISTEN_PID, LISTEN_FDS, descriptor 3), set
    non-blocking and close-on-exec; ends the process with a plain sentence where there is none. */
@@ -20,16 +19,4 @@ size_t process_files(void);
 const char *process_host(void);
 /* When this process started, RFC 3339. */
 const char *process_started(void);
-/* The last migration that this build knows. */
-extern const int migration_latest;
-
-/* A migration, built in. */
-struct migration {
-	int version;
-	const char *name;
-	const char *sha256;
-	const char *sql;
-};
-extern const struct migration migrations[];
-
 #endif

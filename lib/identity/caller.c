@@ -1,4 +1,5 @@
 #include <millrace/caller.h>
+#include <millrace/token.h>
 
 #define KEY_PREFIX "mr_"
 #define KEY_LEN_MAX 128

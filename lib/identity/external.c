@@ -11,7 +11,9 @@
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 #include <millrace/external.h>
+#include <millrace/idtoken.h>
 #include <millrace/json.h>
+#include <millrace/jwk.h>
 
 #define LEEWAY_S 30
 #define KEYS_MAX (EXTERNAL_SOURCES * JWKS_KEYS_MAX)

@@ -8,6 +8,7 @@
 #include <millrace/crypto.h>
 #include <millrace/external.h>
 #include <millrace/json.h>
+#include <millrace/jwk.h>
 
 #define KID_MAX 200
 #define JWK_MAX 8192 /* bytes of JSON */

@@ -11,6 +11,7 @@
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
+#include <millrace/token.h>
 
 #define TOKEN_MAX 4096
 #define LEEWAY_S 30

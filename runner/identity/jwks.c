@@ -9,6 +9,7 @@
 #include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/external.h>
+#include <millrace/jwk.h>
 #include <millrace/log.h>
 
 #include "runner/identity/jwks.h"

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include <millrace/clock.h>
+#include <millrace/idtoken.h>
 #include <millrace/json.h>
+#include <millrace/jwk.h>
 #include <millrace/log.h>
 
 #include "runner/outside/ask.h"

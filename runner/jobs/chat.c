@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include <millrace/clock.h>
+#include <millrace/fields.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
 

@@ -5,6 +5,7 @@
  */
 #include <millrace/address.h>
 #include <millrace/crypto.h>
+#include <millrace/fields.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
 

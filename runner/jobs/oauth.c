@@ -4,6 +4,7 @@
  * anew. A refresh token may be sent twice where a runner died in between; a provider that gives each out for one use may then not take
  * it any more, and the user is told to connect again.
  */
+#include <millrace/fields.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
 #include <millrace/seal.h>

@@ -1,4 +1,5 @@
 /* GET /api/documents/search: the passages that chat would be given, as the request's reply. */
+#include <millrace/fields.h>
 #include <millrace/json.h>
 
 #include "runner/knowledge/retrieve.h"

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include <millrace/fields.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
 

@@ -8,6 +8,7 @@
 #include <millrace/config.h>
 #include <millrace/container_of.h>
 #include <millrace/crypto.h>
+#include <millrace/json.h>
 #include <millrace/keys.h>
 #include <millrace/log.h>
 

@@ -6,11 +6,11 @@
 #ifndef STREAMD_EVENTS_TOPICS_H
 #define STREAMD_EVENTS_TOPICS_H
 
-#include <millrace/json.h>
 #include <millrace/loop.h>
 #include <millrace/pipe.h>
 
 #include <millrace/grant.h>
+#include <millrace/json.h>
 
 #include "streamd/events/hub.h"
 

@@ -13,7 +13,6 @@
 #include <utlist.h>
 
 #include <millrace/config.h>
-#include <millrace/json.h>
 #include <millrace/log.h>
 #include "streamd/handover/wire.h"
 #include <millrace/process.h>

@@ -3,6 +3,7 @@
 #include <millrace/config.h>
 #include <millrace/grant.h>
 #include <millrace/log.h>
+#include <millrace/json.h>
 
 #include "streamd/events/topics.h"
 #include "streamd/http/response.h"

@@ -4,6 +4,7 @@
 #include <millrace/config.h>
 #include <millrace/container_of.h>
 #include <millrace/crypto.h>
+#include <millrace/json.h>
 
 #include "streamd/events/topics.h"
 #include "streamd/http/response.h"

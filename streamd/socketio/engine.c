@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include <millrace/config.h>
-#include <millrace/json.h>
+#include <millrace/fields.h>
 
 #include "streamd/http/response.h"
 #include "streamd/socketio/engine.h"

@@ -5,6 +5,7 @@
 #include <millrace/config.h>
 #include <millrace/container_of.h>
 #include <millrace/crypto.h>
+#include <millrace/json.h>
 
 #include "streamd/http/response.h"
 #include "streamd/socketio/packet.h"

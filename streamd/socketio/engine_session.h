@@ -8,6 +8,8 @@
 #ifndef STREAMD_SOCKETIO_ENGINE_SESSION_H
 #define STREAMD_SOCKETIO_ENGINE_SESSION_H
 
+#include <millrace/json.h>
+
 #include <uthash.h>
 
 #include "streamd/events/topics.h"

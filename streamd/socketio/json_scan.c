@@ -1,5 +1,7 @@
 #include <ctype.h>
 
+#include <millrace/json.h>
+
 #include "streamd/socketio/json_scan.h"
 
 struct scan {

@@ -1,5 +1,7 @@
 #include <stdlib.h>
 
+#include <millrace/json.h>
+
 #include "streamd/http/response.h"
 #include "streamd/socketio/engine.h"
 #include "streamd/socketio/poll.h"

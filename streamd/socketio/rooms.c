@@ -4,6 +4,7 @@
 
 #include <millrace/container_of.h>
 #include <millrace/crypto.h>
+#include <millrace/fields.h>
 #include <millrace/json.h>
 
 #include "streamd/socketio/room.h"

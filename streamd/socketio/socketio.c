@@ -4,6 +4,7 @@
 
 #include <millrace/config.h>
 #include <millrace/crypto.h>
+#include <millrace/json.h>
 
 #include "streamd/socketio/engine.h"
 #include "streamd/socketio/socketio.h"

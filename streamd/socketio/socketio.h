@@ -7,6 +7,8 @@
 #ifndef STREAMD_SOCKETIO_SOCKETIO_H
 #define STREAMD_SOCKETIO_SOCKETIO_H
 
+#include <millrace/json.h>
+
 #include "streamd/socketio/packet.h"
 #include "streamd/socketio/engine_session.h"
 

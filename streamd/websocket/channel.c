@@ -3,6 +3,7 @@
 #include <utlist.h>
 
 #include <millrace/container_of.h>
+#include <millrace/fields.h>
 #include <millrace/json.h>
 
 #include "streamd/http/response.h"

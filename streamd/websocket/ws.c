@@ -6,6 +6,7 @@
 
 #include <millrace/config.h>
 #include <millrace/crypto.h>
+#include <millrace/json.h>
 
 #include "streamd/websocket/deflate.h"
 #include "streamd/http/head.h"

@@ -8,6 +8,8 @@
 #ifndef STREAMD_WEBSOCKET_WS_H
 #define STREAMD_WEBSOCKET_WS_H
 
+#include <millrace/json.h>
+
 #include "streamd/conn.h"
 
 struct ws;

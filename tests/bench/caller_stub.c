@@ -4,6 +4,8 @@
  */
 #include <stdlib.h>
 
+#include <millrace/token.h>
+
 #include "fcgi/worker.h"
 
 static const char *const arg_types[] = { "uuid" };

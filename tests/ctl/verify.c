@@ -7,6 +7,7 @@
 
 #include <millrace/config.h>
 #include <millrace/crypto.h>
+#include <millrace/token.h>
 
 int
 main(int argc, char **argv)

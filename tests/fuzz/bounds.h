@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include <millrace/fields.h>
 #include <millrace/json.h>
 
 static inline bool

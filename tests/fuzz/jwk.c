@@ -4,6 +4,7 @@
 
 #include <millrace/external.h>
 #include <millrace/json.h>
+#include <millrace/jwk.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -5,6 +5,8 @@
 #undef NDEBUG
 #include <assert.h>
 
+#include <millrace/json.h>
+
 #include "streamd/socketio/packet.h"
 #include "streamd/socketio/json_scan.h"
 

@@ -8,6 +8,7 @@
 #include <millrace/crypto.h>
 #include <millrace/external.h>
 #include <millrace/json.h>
+#include <millrace/jwk.h>
 
 #include "test.h"
 #include "vectors.h"

@@ -1,4 +1,5 @@
 /* lib/fields.c: each kind of field, both spellings, problems and their names, query strings, schemas. */
+#include <millrace/fields.h>
 #include <millrace/json.h>
 
 #include "test.h"

@@ -8,7 +8,8 @@
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 #include <millrace/external.h>
-#include <millrace/json.h>
+#include <millrace/idtoken.h>
+#include <millrace/jwk.h>
 #include <millrace/oauth.h>
 
 #include "test.h"

@@ -6,6 +6,7 @@
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
+#include <millrace/token.h>
 
 #include "test.h"
 #include "vectors.h"

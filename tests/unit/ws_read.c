@@ -1,5 +1,4 @@
 /* streamd/websocket/ws_read.c: what counts as begun, and for how long and how much of it there is patience. */
-#include <millrace/json.h>
 
 #include "streamd/websocket/ws_read.h"
 #include "test.h"
