@@ -14,39 +14,44 @@ extern const struct query query_system_migration;
 
 #define TICK_MS 5000
 
-static struct str
-stats_json(struct arena *a, const struct worker *w)
-{
-	static const char *const bounds[LATENCY_BUCKETS + 1] = {
-		"0.001",
-		"0.0025",
-		"0.005",
-		"0.01",
-		"0.025",
-		"0.05",
-		"0.1",
-		"0.25",
-		"1",
-		"5",
-		"+Inf",
-	};
-	struct buf b = { .a = a };
-	uint64_t below = 0;
-
-	buf_printf(&b, "{\"millrace_connections\":%zu,\"millrace_rate_limited_total\":%llu",
-	    w->n_connections, (unsigned long long)w->stats.rate_limited);
-	for (int i = 1; i < 6; i++)
-		buf_printf(&b, ",\"millrace_requests_total{status=\\\"%dxx\\\"}\":%llu", i,
-		    (unsigned long long)w->stats.by_status[i]);
-	for (size_t i = 0; i <= LATENCY_BUCKETS; i++) {
-		below += w->stats.latency[i];
-		buf_printf(&b, ",\"millrace_request_seconds_bucket{le=\\\"%s\\\"}\":%llu",
-		    bounds[i], (unsigned long long)below);
+#define BY_STATUS(n)                                                                \
+	{                                                                           \
+		.name = "millrace_requests_total", .labels = "status=\"" #n "xx\"", \
+		.kind = METRIC_COUNTER,                                             \
+		.help = "Requests answered, by the class of their status.",         \
+		.value = &metrics.by_status[n]                                      \
 	}
-	buf_printf(&b,
-	    ",\"millrace_request_seconds_count\":%llu,\"millrace_request_seconds_sum\":%.6f}",
-	    (unsigned long long)w->stats.requests, (double)w->stats.latency_sum_us / 1e6);
-	return buf_str(&b);
+
+struct worker_metrics metrics = {
+	.request_seconds.bounds_us = { 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000,
+	    1000000, 5000000 },
+};
+
+static const struct metric table[] = {
+	{ .name = "millrace_connections",
+	    .kind = METRIC_GAUGE,
+	    .help = "Connections from nginx that are held now.",
+	    .value = &metrics.connections },
+	{ .name = "millrace_rate_limited_total",
+	    .kind = METRIC_COUNTER,
+	    .help = "Requests refused because their caller made too many.",
+	    .value = &metrics.rate_limited },
+	BY_STATUS(1),
+	BY_STATUS(2),
+	BY_STATUS(3),
+	BY_STATUS(4),
+	BY_STATUS(5),
+	{ .name = "millrace_request_seconds",
+	    .kind = METRIC_HISTOGRAM,
+	    .help = "From a request's arrival in the worker to its reply.",
+	    .histogram = &metrics.request_seconds },
+};
+
+static struct str
+process_stats(struct arena *a, const struct worker *w)
+{
+	metrics.connections = w->n_connections;
+	return metrics_json(a, table, sizeof(table) / sizeof(*table));
 }
 
 /* Another version of the database is not served: migrations expand first, so only an older database is too old. */
@@ -84,7 +89,7 @@ worker_tick(struct worker *w)
 		{ .type = SQL_INT, .i = getpid() },
 		{ .type = SQL_TEXT, .s = S(MILLRACE_VERSION) },
 		{ .type = SQL_TEXT, .s = str_from(process_started()) },
-		{ .type = SQL_TEXT, .s = stats_json(w->scratch, w) },
+		{ .type = SQL_TEXT, .s = process_stats(w->scratch, w) },
 	};
 	const struct pipe_statement store = {
 		.query = &query_process_store, .args = args, .n_args = 6

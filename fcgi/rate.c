@@ -109,6 +109,6 @@ rate_count(struct req *r, struct str who)
 	r->rate_reset = (now / WINDOW_S + 1) * WINDOW_S;
 	if (count <= limit)
 		return ERR_OK;
-	r->worker->stats.rate_limited++;
+	metrics.rate_limited++;
 	return ERR_RATE_LIMITED;
 }

@@ -86,26 +86,9 @@ req_end(struct req *r, int status)
 {
 	struct worker *w = r->worker;
 	int64_t took = clock_us() - r->arrived_us;
-	static const int64_t bounds[LATENCY_BUCKETS] = {
-		1000,
-		2500,
-		5000,
-		10000,
-		25000,
-		50000,
-		100000,
-		250000,
-		1000000,
-		5000000,
-	};
-	size_t i = 0;
 
-	while (i < LATENCY_BUCKETS && took > bounds[i])
-		i++;
-	w->stats.requests++;
-	w->stats.by_status[status / 100]++;
-	w->stats.latency[i]++;
-	w->stats.latency_sum_us += (uint64_t)took;
+	metrics.by_status[status / 100]++;
+	histogram_add(&metrics.request_seconds, took);
 	if (log_wants(status >= 500 ? LOG_WARN : LOG_DEBUG)) {
 		struct str us = arena_printf(r->a, "%lld", (long long)took);
 		const char *line = arena_printf(r->a, "%d", status).p;

@@ -7,19 +7,19 @@
 
 #include <millrace/keys.h>
 #include <millrace/loop.h>
+#include <millrace/metrics.h>
 #include <millrace/pipe.h>
 
 #include "fcgi/request.h"
 
-#define LATENCY_BUCKETS 10
-
-struct worker_stats {
-	uint64_t requests;
+/* What this process counts (fcgi/metrics.c). */
+struct worker_metrics {
+	uint64_t connections;
 	uint64_t by_status[6]; /* 1xx … 5xx by their first digit */
-	uint64_t latency[LATENCY_BUCKETS + 1]; /* counts by upper bound; the last is above all */
-	uint64_t latency_sum_us;
 	uint64_t rate_limited;
+	struct histogram request_seconds;
 };
+extern struct worker_metrics metrics;
 
 struct worker {
 	const char *group;
@@ -33,7 +33,6 @@ struct worker {
 	size_t n_connections, connections_max;
 	struct keys keys; /* of external tokens */
 	struct arena *scratch; /* for the pipe's parameters; reset after each ask */
-	struct worker_stats stats;
 };
 
 /* Serves until SIGTERM has been heard and every kept connection is gone, 30 s at most. */

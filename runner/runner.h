@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include <millrace/db.h>
+#include <millrace/metrics.h>
 
 #include "runner/queue/outbox.h"
 
@@ -81,14 +82,17 @@ struct runner {
 };
 extern struct runner me;
 
-/* Counters of the process row, by their Prometheus names in sweep.c. */
+/* What this process counts (runner/metrics.c). */
 struct counters {
 	atomic_llong claimed, done, failed, dead, again, given_back, lost;
 	atomic_llong calls, call_errors, call_retries, call_continuations;
-	atomic_llong events, flushes, flush_us, flush_errors;
+	atomic_llong events, flushes, flush_errors;
+	struct histogram flush_seconds;
 	atomic_llong documents, passages;
 };
 extern struct counters counters;
+/* All of it for the process row; the arena's. */
+struct str counters_json(struct arena *a);
 
 /* A number in [0, n), for jitter; not for secrets. */
 int64_t jitter(int64_t n);

@@ -1,43 +1,15 @@
 #include "streamd/metrics.h"
 
-struct stats stats;
-
-/* Upper bounds in milliseconds; the last bucket takes the rest. */
-static const int lag_bounds_ms[LAG_BUCKETS - 1] = { 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000 };
+struct stats stats = {
+	.lag.bounds_us = { 1000, 2000, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000 },
+};
 
 void
 stats_lag(int64_t us)
 {
-	size_t i = 0;
-
-	if (us < 0)
-		us = 0;
-	while (i < LAG_BUCKETS - 1 && us > (int64_t)lag_bounds_ms[i] * 1000)
-		i++;
-	stats.lag[i]++;
-	stats.lag_us += (uint64_t)us;
+	histogram_add(&stats.lag, us);
 	if (us > stats.lag_most_us)
 		stats.lag_most_us = us;
-}
-
-/* Prometheus's buckets count everything up to their bound. */
-static void
-put_lag(struct buf *b)
-{
-	uint64_t upto = 0;
-
-	for (size_t i = 0; i < LAG_BUCKETS - 1; i++) {
-		upto += stats.lag[i];
-		buf_printf(b, ",\"millrace_stream_lag_seconds_bucket{le=\\\"%g\\\"}\":%llu",
-		    lag_bounds_ms[i] / 1000.0, (unsigned long long)upto);
-	}
-	upto += stats.lag[LAG_BUCKETS - 1];
-	buf_printf(b, ",\"millrace_stream_lag_seconds_bucket{le=\\\"+Inf\\\"}\":%llu",
-	    (unsigned long long)upto);
-	buf_printf(b, ",\"millrace_stream_lag_seconds_count\":%llu", (unsigned long long)upto);
-	buf_printf(b, ",\"millrace_stream_lag_seconds_sum\":%llu.%06llu",
-	    (unsigned long long)(stats.lag_us / 1000000),
-	    (unsigned long long)(stats.lag_us % 1000000));
 }
 
 uint64_t
@@ -46,48 +18,157 @@ stats_held(void)
 	return stats.connections_sse + stats.connections_reply + stats.connections_ws;
 }
 
+static double
+read_held(void)
+{
+	return (double)stats_held();
+}
+
+/* Counted anew from here. */
+static double
+read_lag_most(void)
+{
+	double seconds = (double)stats.lag_most_us / 1e6;
+
+	stats.lag_most_us = 0;
+	return seconds;
+}
+
+static double
+read_other(void)
+{
+	return (double)(stats.connections - stats_held());
+}
+
+static double
+read_socketio_ws(void)
+{
+	return (double)(stats.sessions_socketio - stats.sessions_polling);
+}
+
+static const struct metric table[] = {
+	{ .name = "millrace_streams",
+	    .kind = METRIC_GAUGE,
+	    .help = "Streams, sockets and waiting replies that are held now.",
+	    .read = read_held },
+	{ .name = "millrace_event_lag_seconds",
+	    .kind = METRIC_GAUGE,
+	    .help =
+		"The longest time from publishing an event to the socket since the last report.",
+	    .read = read_lag_most },
+	{ .name = "millrace_stream_connections",
+	    .labels = "kind=\"sse\"",
+	    .kind = METRIC_GAUGE,
+	    .help = "Connections that are held now, by kind.",
+	    .value = &stats.connections_sse },
+	{ .name = "millrace_stream_connections",
+	    .labels = "kind=\"reply\"",
+	    .kind = METRIC_GAUGE,
+	    .help = "Connections that are held now, by kind.",
+	    .value = &stats.connections_reply },
+	{ .name = "millrace_stream_connections",
+	    .labels = "kind=\"websocket\"",
+	    .kind = METRIC_GAUGE,
+	    .help = "Connections that are held now, by kind.",
+	    .value = &stats.connections_ws },
+	{ .name = "millrace_stream_connections",
+	    .labels = "kind=\"other\"",
+	    .kind = METRIC_GAUGE,
+	    .help = "Connections that are held now, by kind.",
+	    .read = read_other },
+	{ .name = "millrace_stream_socketio_sessions",
+	    .labels = "transport=\"websocket\"",
+	    .kind = METRIC_GAUGE,
+	    .help = "Socket.IO sessions, by their transport.",
+	    .read = read_socketio_ws },
+	{ .name = "millrace_stream_socketio_sessions",
+	    .labels = "transport=\"polling\"",
+	    .kind = METRIC_GAUGE,
+	    .help = "Socket.IO sessions, by their transport.",
+	    .value = &stats.sessions_polling },
+	{ .name = "millrace_stream_topics",
+	    .kind = METRIC_GAUGE,
+	    .help = "Topics that somebody listens to.",
+	    .value = &stats.topics },
+	{ .name = "millrace_stream_requests_total",
+	    .labels = "kind=\"sse\"",
+	    .kind = METRIC_COUNTER,
+	    .help = "Streams, sockets and replies begun, by kind.",
+	    .value = &stats.requests_sse },
+	{ .name = "millrace_stream_requests_total",
+	    .labels = "kind=\"reply\"",
+	    .kind = METRIC_COUNTER,
+	    .help = "Streams, sockets and replies begun, by kind.",
+	    .value = &stats.requests_reply },
+	{ .name = "millrace_stream_requests_total",
+	    .labels = "kind=\"websocket\"",
+	    .kind = METRIC_COUNTER,
+	    .help = "Streams, sockets and replies begun, by kind.",
+	    .value = &stats.requests_ws },
+	{ .name = "millrace_stream_requests_total",
+	    .labels = "kind=\"socketio\"",
+	    .kind = METRIC_COUNTER,
+	    .help = "Streams, sockets and replies begun, by kind.",
+	    .value = &stats.requests_socketio },
+	{ .name = "millrace_stream_requests_total",
+	    .labels = "kind=\"refused\"",
+	    .kind = METRIC_COUNTER,
+	    .help = "Streams, sockets and replies begun, by kind.",
+	    .value = &stats.requests_refused },
+	{ .name = "millrace_stream_user_most",
+	    .kind = METRIC_GAUGE,
+	    .help = "Streams of the user who has the most.",
+	    .value = &stats.user_most },
+	{ .name = "millrace_stream_user_limit_total",
+	    .kind = METRIC_COUNTER,
+	    .help = "Streams refused because their user had as many as one may have.",
+	    .value = &stats.user_limit },
+	{ .name = "millrace_stream_gave_way_total",
+	    .kind = METRIC_COUNTER,
+	    .help = "Sessions without a user that were ended to make room.",
+	    .value = &stats.gave_way },
+	{ .name = "millrace_stream_events_in_total",
+	    .labels = "from=\"notification\"",
+	    .kind = METRIC_COUNTER,
+	    .help = "Events that came from the database, by the way they came.",
+	    .value = &stats.events_notified },
+	{ .name = "millrace_stream_events_in_total",
+	    .labels = "from=\"table\"",
+	    .kind = METRIC_COUNTER,
+	    .help = "Events that came from the database, by the way they came.",
+	    .value = &stats.events_read },
+	{ .name = "millrace_stream_events_out_total",
+	    .kind = METRIC_COUNTER,
+	    .help = "Events written to connections, counted for each.",
+	    .value = &stats.events_sent },
+	{ .name = "millrace_stream_bytes_out_total",
+	    .kind = METRIC_COUNTER,
+	    .help = "Bytes written to connections.",
+	    .value = &stats.bytes_sent },
+	{ .name = "millrace_stream_catch_ups_total",
+	    .kind = METRIC_COUNTER,
+	    .help = "Topics read from the table after a gap.",
+	    .value = &stats.catch_ups },
+	{ .name = "millrace_stream_slow_readers_closed_total",
+	    .kind = METRIC_COUNTER,
+	    .help = "Connections closed because their client read too slowly.",
+	    .value = &stats.slow_closed },
+	{ .name = "millrace_stream_half_open_closed_total",
+	    .kind = METRIC_COUNTER,
+	    .help = "WebSockets closed because their client answered no ping.",
+	    .value = &stats.half_open_closed },
+	{ .name = "millrace_stream_listens_total",
+	    .kind = METRIC_COUNTER,
+	    .help = "Times that the listening connection to the database was made.",
+	    .value = &stats.listens },
+	{ .name = "millrace_stream_lag_seconds",
+	    .kind = METRIC_HISTOGRAM,
+	    .help = "From publishing an event to the socket.",
+	    .histogram = &stats.lag },
+};
+
 struct str
 stats_json(struct arena *a)
 {
-	const struct {
-		const char *name;
-		uint64_t value;
-	} rows[] = {
-		{ "connections{kind=\\\"sse\\\"}", stats.connections_sse },
-		{ "connections{kind=\\\"reply\\\"}", stats.connections_reply },
-		{ "connections{kind=\\\"websocket\\\"}", stats.connections_ws },
-		{ "connections{kind=\\\"other\\\"}", stats.connections - stats_held() },
-		{ "socketio_sessions{transport=\\\"websocket\\\"}",
-		    stats.sessions_socketio - stats.sessions_polling },
-		{ "socketio_sessions{transport=\\\"polling\\\"}", stats.sessions_polling },
-		{ "topics", stats.topics },
-		{ "requests_total{kind=\\\"sse\\\"}", stats.requests_sse },
-		{ "requests_total{kind=\\\"reply\\\"}", stats.requests_reply },
-		{ "requests_total{kind=\\\"websocket\\\"}", stats.requests_ws },
-		{ "requests_total{kind=\\\"socketio\\\"}", stats.requests_socketio },
-		{ "requests_total{kind=\\\"refused\\\"}", stats.requests_refused },
-		{ "user_most", stats.user_most },
-		{ "user_limit_total", stats.user_limit },
-		{ "gave_way_total", stats.gave_way },
-		{ "events_in_total{from=\\\"notification\\\"}", stats.events_notified },
-		{ "events_in_total{from=\\\"table\\\"}", stats.events_read },
-		{ "events_out_total", stats.events_sent },
-		{ "bytes_out_total", stats.bytes_sent },
-		{ "catch_ups_total", stats.catch_ups },
-		{ "slow_readers_closed_total", stats.slow_closed },
-		{ "half_open_closed_total", stats.half_open_closed },
-		{ "listens_total", stats.listens },
-	};
-	struct buf b = { .a = a };
-
-	buf_printf(&b, "{\"millrace_streams\":%llu,\"millrace_event_lag_seconds\":%lld.%06lld",
-	    (unsigned long long)stats_held(), (long long)(stats.lag_most_us / 1000000),
-	    (long long)(stats.lag_most_us % 1000000));
-	stats.lag_most_us = 0;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		buf_printf(&b, ",\"millrace_stream_%s\":%llu", rows[i].name,
-		    (unsigned long long)rows[i].value);
-	put_lag(&b);
-	buf_put(&b, S("}"));
-	return buf_str(&b);
+	return metrics_json(a, table, sizeof(table) / sizeof(*table));
 }

@@ -4,9 +4,7 @@
 #ifndef STREAMD_METRICS_H
 #define STREAMD_METRICS_H
 
-#include <millrace/arena.h>
-
-#define LAG_BUCKETS 11
+#include <millrace/metrics.h>
 
 struct stats {
 	uint64_t connections_sse; /* held now */
@@ -32,8 +30,7 @@ struct stats {
 	uint64_t slow_closed;
 	uint64_t half_open_closed; /* WebSockets whose peer did not answer a ping */
 	uint64_t listens; /* times that the listening connection was made */
-	uint64_t lag[LAG_BUCKETS]; /* publishing to socket, by upper bound */
-	uint64_t lag_us; /* their sum */
+	struct histogram lag; /* publishing to socket */
 	int64_t lag_most_us; /* the longest since the last report */
 };
 

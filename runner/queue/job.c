@@ -28,8 +28,6 @@ static const struct job_kind kinds[] = {
 };
 
 struct runner me;
-struct counters counters;
-
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct job *list;
 static int n_list;

@@ -413,7 +413,7 @@ write_batch(struct batch *b, PGresult **res)
 	if (e == ERR_OK) {
 		atomic_fetch_add(&counters.flushes, 1);
 		atomic_fetch_add(&counters.events, (long long)b->data.n);
-		atomic_fetch_add(&counters.flush_us, clock_us() - start);
+		histogram_add(&counters.flush_seconds, clock_us() - start);
 	} else {
 		atomic_fetch_add(&counters.flush_errors, 1);
 	}

@@ -9,11 +9,9 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
-#include "runner/audit/sign.h"
 #include "runner/models/provider.h"
 #include "runner/runner.h"
 #include "sql_runner.h"
-#include "runner/secrets/vault.h"
 
 #define SWEEP_MS 3000
 #define SEEN_MS 5000
@@ -80,55 +78,13 @@ refresh_tokens(struct arena *a)
 	db_pool_give(me.pool, db);
 }
 
-static struct str
-stats(struct arena *a)
-{
-	const struct {
-		const char *name;
-		long long value;
-	} rows[] = {
-		{ "millrace_jobs_running", jobs_running() },
-		{ "millrace_jobs_slots", me.slots },
-		{ "millrace_jobs_claimed_total", atomic_load(&counters.claimed) },
-		{ "millrace_jobs_done_total", atomic_load(&counters.done) },
-		{ "millrace_jobs_failed_total", atomic_load(&counters.failed) },
-		{ "millrace_jobs_dead_total", atomic_load(&counters.dead) },
-		{ "millrace_jobs_again_total", atomic_load(&counters.again) },
-		{ "millrace_jobs_given_back_total", atomic_load(&counters.given_back) },
-		{ "millrace_jobs_lost_total", atomic_load(&counters.lost) },
-		{ "millrace_provider_calls_total", atomic_load(&counters.calls) },
-		{ "millrace_provider_errors_total", atomic_load(&counters.call_errors) },
-		{ "millrace_provider_retries_total", atomic_load(&counters.call_retries) },
-		{ "millrace_provider_continuations_total",
-		    atomic_load(&counters.call_continuations) },
-		{ "millrace_events_flushed_total", atomic_load(&counters.events) },
-		{ "millrace_flushes_total", atomic_load(&counters.flushes) },
-		{ "millrace_flush_errors_total", atomic_load(&counters.flush_errors) },
-		{ "millrace_documents_ingested_total", atomic_load(&counters.documents) },
-		{ "millrace_passages_stored_total", atomic_load(&counters.passages) },
-		{ "millrace_vault_fits", vault_fits() },
-		{ "millrace_vault_resealed_total", vault_resealed() },
-		{ "millrace_audit_signs", audit_signs() },
-		{ "millrace_audit_signed_total", audit_signed() },
-	};
-	long long us = atomic_load(&counters.flush_us);
-	struct buf b = { .a = a };
-
-	buf_put(&b, S("{"));
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		buf_printf(&b, "\"%s\": %lld, ", rows[i].name, rows[i].value);
-	buf_printf(
-	    &b, "\"millrace_flush_seconds_total\": %lld.%06lld}", us / 1000000, us % 1000000);
-	return buf_str(&b);
-}
-
 static void
 seen(struct arena *a)
 {
 	struct db *db = db_pool_take(me.pool);
 
 	if (db_runner_seen(db, a, NULL, str_from(process_host()), getpid(), S(MILLRACE_VERSION),
-		str_from(process_started()), stats(a)) != ERR_OK)
+		str_from(process_started()), counters_json(a)) != ERR_OK)
 		log_debug("the process row could not be written");
 	db_pool_give(me.pool, db);
 }

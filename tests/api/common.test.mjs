@@ -20,6 +20,29 @@ test("healthz, readyz and metrics", async () => {
 		assert.match(line, /^(# (HELP|TYPE) [a-zA-Z_:]\w* .+|[a-zA-Z_:]\w*(\{[^}]*\})? -?[\d.e+-]+|[a-zA-Z_:]\w*(\{[^}]*\})? [+-]?(Inf|NaN))$/);
 });
 
+test("each metric says what it counts and of which type it is, once, above all of its samples", async () => {
+	const { text } = assertStatus(await api.get("/metrics"), 200);
+	const types = {}, seen = new Set();
+	let family = null;
+	for (const line of text.trim().split("\n")) {
+		const [, what, name, rest] = /^# (HELP|TYPE) (\S+) (.+)$/.exec(line) ?? [];
+		if (what === "HELP") {
+			assert.ok(!seen.has(name), `${name} comes twice`);
+			seen.add(family = name);
+		} else if (what === "TYPE") {
+			assert.equal(name, family, line);
+			types[name] = rest;
+		} else {
+			const sample = /^[a-zA-Z_:]\w*/.exec(line)[0];
+			const base = types[family] === "histogram" ? sample.replace(/_(bucket|sum|count)$/, "") : sample;
+			assert.equal(base, family, line);
+			assert.equal(types[family] === "counter", sample.endsWith("_total"), `${family} is a ${types[family]}`);
+		}
+	}
+	for (const name of ["millrace_request_seconds", "millrace_stream_lag_seconds", "millrace_flush_seconds"])
+		assert.equal(types[name], "histogram", name);
+});
+
 test("a trailing slash makes no difference", async () => {
 	const plain = assertStatus(await user.api.get("/api/user"), 200);
 	const slash = assertStatus(await user.api.get("/api/user/"), 200);

@@ -46,7 +46,7 @@ limits(void)
 	CHECK("five of five", good);
 	CHECK("the sixth is too often, and the seventh", count(RATE_LOGIN, "a") == -1 &&
 							     count(RATE_LOGIN, "a") == -1 &&
-							     worker.stats.rate_limited == 2);
+							     metrics.rate_limited == 2);
 	CHECK("another caller is counted for itself", count(RATE_LOGIN, "b") == 4);
 	CHECK("another kind too", count(RATE_WRITE, "a") == 9);
 	CHECK("no limit, no count",

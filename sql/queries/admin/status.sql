@@ -15,7 +15,7 @@ FROM system_state() s, (
 SELECT p.role, p.host, p.pid, p.version, extract(epoch FROM now() - p.started_at)::int8 AS age,
 	extract(epoch FROM now() - p.seen_at)::int8 AS seen, c.doing,
 	json_build_object('role', p.role, 'host', p.host, 'pid', p.pid, 'version', p.version,
-		'startedAt', rfc3339(p.started_at), 'seenAt', rfc3339(p.seen_at), 'stats', p.stats) AS body
+		'startedAt', rfc3339(p.started_at), 'seenAt', rfc3339(p.seen_at), 'stats', p.stats - 'families') AS body
 FROM process p CROSS JOIN LATERAL (
 	SELECT string_agg(s.total || ' ' || s.label, ', ' ORDER BY s.place) AS doing
 	FROM (

@@ -1,0 +1,77 @@
+/* What the runner counts, by Prometheus's names. */
+#include "runner/audit/sign.h"
+#include "runner/runner.h"
+#include "runner/secrets/vault.h"
+
+struct counters counters = {
+	.flush_seconds.bounds_us = { 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000,
+	    5000000 },
+};
+
+static double
+read_running(void)
+{
+	return jobs_running();
+}
+
+static double
+read_slots(void)
+{
+	return me.slots;
+}
+
+static double
+read_vault_fits(void)
+{
+	return vault_fits();
+}
+
+static double
+read_vault_resealed(void)
+{
+	return (double)vault_resealed();
+}
+
+static double
+read_audit_signs(void)
+{
+	return audit_signs();
+}
+
+static double
+read_audit_signed(void)
+{
+	return (double)audit_signed();
+}
+
+static const struct metric table[] = {
+	{ .name = "millrace_jobs_running", .kind = METRIC_GAUGE, .help = "Jobs that run now.", .read = read_running },
+	{ .name = "millrace_jobs_slots", .kind = METRIC_GAUGE, .help = "Jobs that may run at once.", .read = read_slots },
+	{ .name = "millrace_jobs_claimed_total", .kind = METRIC_COUNTER, .help = "Jobs taken from the queue.", .shared = &counters.claimed },
+	{ .name = "millrace_jobs_done_total", .kind = METRIC_COUNTER, .help = "Jobs that ended well.", .shared = &counters.done },
+	{ .name = "millrace_jobs_failed_total", .kind = METRIC_COUNTER, .help = "Jobs that failed for good.", .shared = &counters.failed },
+	{ .name = "millrace_jobs_dead_total", .kind = METRIC_COUNTER, .help = "Jobs given up after their last attempt.", .shared = &counters.dead },
+	{ .name = "millrace_jobs_again_total", .kind = METRIC_COUNTER, .help = "Jobs put back for another attempt.", .shared = &counters.again },
+	{ .name = "millrace_jobs_given_back_total", .kind = METRIC_COUNTER, .help = "Jobs given back because the runner was ending.", .shared = &counters.given_back },
+	{ .name = "millrace_jobs_lost_total", .kind = METRIC_COUNTER, .help = "Jobs whose lease another runner had taken over.", .shared = &counters.lost },
+	{ .name = "millrace_provider_calls_total", .kind = METRIC_COUNTER, .help = "Calls of model providers.", .shared = &counters.calls },
+	{ .name = "millrace_provider_errors_total", .kind = METRIC_COUNTER, .help = "Calls of model providers that failed.", .shared = &counters.call_errors },
+	{ .name = "millrace_provider_retries_total", .kind = METRIC_COUNTER, .help = "Calls of model providers that were made again.", .shared = &counters.call_retries },
+	{ .name = "millrace_provider_continuations_total", .kind = METRIC_COUNTER, .help = "Answers that were cut off and asked to go on.", .shared = &counters.call_continuations },
+	{ .name = "millrace_events_flushed_total", .kind = METRIC_COUNTER, .help = "Events written to the event log.", .shared = &counters.events },
+	{ .name = "millrace_flushes_total", .kind = METRIC_COUNTER, .help = "Transactions that wrote events.", .shared = &counters.flushes },
+	{ .name = "millrace_flush_errors_total", .kind = METRIC_COUNTER, .help = "Transactions with events that failed.", .shared = &counters.flush_errors },
+	{ .name = "millrace_flush_seconds", .kind = METRIC_HISTOGRAM, .help = "Duration of a transaction that writes events.", .histogram = &counters.flush_seconds },
+	{ .name = "millrace_documents_ingested_total", .kind = METRIC_COUNTER, .help = "Documents whose text was stored.", .shared = &counters.documents },
+	{ .name = "millrace_passages_stored_total", .kind = METRIC_COUNTER, .help = "Passages stored of documents.", .shared = &counters.passages },
+	{ .name = "millrace_vault_fits", .kind = METRIC_GAUGE, .help = "Whether the key fits the database: 1, or 0.", .read = read_vault_fits },
+	{ .name = "millrace_vault_resealed_total", .kind = METRIC_COUNTER, .help = "Secrets sealed anew to the key in force.", .read = read_vault_resealed },
+	{ .name = "millrace_audit_signs", .kind = METRIC_GAUGE, .help = "Whether this runner signs checkpoints of the audit log: 1, or 0.", .read = read_audit_signs },
+	{ .name = "millrace_audit_signed_total", .kind = METRIC_COUNTER, .help = "Checkpoints of the audit log that were signed.", .read = read_audit_signed },
+};
+
+struct str
+counters_json(struct arena *a)
+{
+	return metrics_json(a, table, sizeof(table) / sizeof(*table));
+}
