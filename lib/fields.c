@@ -398,6 +398,26 @@ json_fields(struct arena *a, const struct field *fields, size_t n, json_object *
 	return take_members(a, fields, n, from, into, S(""), problems);
 }
 
+bool
+fields_from_text(struct arena *a, const struct field *fields, size_t n, struct str text, void *into,
+    struct str *why)
+{
+	struct problems problems = { .json.a = a };
+	const char *malformed;
+	json_object *o;
+
+	if (json_parse(a, text, &o, &malformed) != ERR_OK) {
+		*why = str_from(malformed);
+	} else if (!json_object_is_type(o, json_type_object)) {
+		*why = S("not an object");
+	} else if (!json_fields(a, fields, n, o, into, &problems)) {
+		*why = buf_str(&problems.json);
+	} else {
+		return true;
+	}
+	return false;
+}
+
 /* The place in the table of a name in either spelling; n where it has none. */
 static size_t
 find_field(struct arena *a, const struct field *fields, size_t n, struct str name)

@@ -108,6 +108,13 @@ void problem_add(struct problems *p, struct str field, const char *format, ...)
 MUST_CHECK bool json_fields(struct arena *a, const struct field *fields, size_t n,
     json_object *from, void *into, struct problems *problems);
 
+/*
+ * The same from JSON text, of a job's input, a message or a tool call. False where it is no object either; *why is then what is wrong,
+ * for a log or a reply: a few words ("not JSON"), or the problems as JSON. The arena's, or a literal.
+ */
+MUST_CHECK bool fields_from_text(struct arena *a, const struct field *fields, size_t n,
+    struct str text, void *into, struct str *why);
+
 /* The same from name=value pairs (application/x-www-form-urlencoded, RFC 3986 escapes; "+" is a space). False also for
    broken escapes, NUL or bad UTF-8. A name that comes twice: the first counts. */
 MUST_CHECK bool query_fields(struct arena *a, const struct field *fields, size_t n,

@@ -396,6 +396,25 @@ form_fields(void)
 }
 
 static void
+from_text(void)
+{
+	struct all in = { 0 };
+	struct str why = { NULL, 0 };
+
+	CHECK("text that fits fills the struct",
+	    fields_from_text(mem, fields, N_FIELDS, S("{\"some_text\":\"x\"}"), &in, &why) &&
+		str_eq(in.some_text, S("x")));
+	CHECK("what is no JSON is told",
+	    !fields_from_text(mem, fields, N_FIELDS, S("{"), &in, &why) && why.n > 0);
+	CHECK("what is no object is told",
+	    !fields_from_text(mem, fields, N_FIELDS, S("[]"), &in, &why) &&
+		str_eq(why, S("not an object")));
+	CHECK("a bad field is told",
+	    !fields_from_text(mem, fields, N_FIELDS, S("{\"someText\":1}"), &in, &why) &&
+		why.p[0] == '[');
+}
+
+static void
 schemas(void)
 {
 	for (int camel = 0; camel < 2; camel++) {
@@ -439,6 +458,7 @@ main(void)
 	queries();
 	floods();
 	form_fields();
+	from_text();
 	schemas();
 	arena_free(mem);
 	return test_end();

@@ -77,8 +77,8 @@ main(void)
 		number(o, "c_seconds_bucket{le=\"0.0025\"}") == 3 &&
 		number(o, "c_seconds_bucket{le=\"1\"}") == 3 &&
 		number(o, "c_seconds_bucket{le=\"+Inf\"}") == 4);
-	CHECK("sum and count", number(o, "c_seconds_count") == 4 &&
-				   number(o, "c_seconds_sum") == 5.002001);
+	CHECK("sum and count",
+	    number(o, "c_seconds_count") == 4 && number(o, "c_seconds_sum") == 5.002001);
 	CHECK("all bounds in use, and labels beside le",
 	    number(o, "d_seconds_bucket{of=\"d\",le=\"1.2e-05\"}") == 12 &&
 		number(o, "d_seconds_bucket{of=\"d\",le=\"+Inf\"}") == 13);
