@@ -110,7 +110,8 @@ MUST_CHECK bool json_fields(struct arena *a, const struct field *fields, size_t 
 
 /*
  * The same from JSON text, of a job's input, a message or a tool call. False where it is no object either; *why is then what is wrong,
- * for a log or a reply: a few words ("not JSON"), or the problems as JSON. The arena's, or a literal.
+ * for a log or a reply: a few words ("not JSON"), or the problems as
+ * JSON objects with commas between. The arena's, or a literal.
  */
 MUST_CHECK bool fields_from_text(struct arena *a, const struct field *fields, size_t n,
     struct str text, void *into, struct str *why);

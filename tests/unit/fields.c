@@ -411,7 +411,7 @@ from_text(void)
 		str_eq(why, S("not an object")));
 	CHECK("a bad field is told",
 	    !fields_from_text(mem, fields, N_FIELDS, S("{\"someText\":1}"), &in, &why) &&
-		why.p[0] == '[');
+		why.p[0] == '{');
 }
 
 static void
