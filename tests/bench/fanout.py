@@ -373,19 +373,21 @@ def there(instance, systems, notes):
     return out
 
 
-def run(instance, node, users, quick, say):
-    peers = Peers(instance, node, file_limit())
+def run(instance, node, users, quick, alone, say):
+    peers = None if alone else Peers(instance, node, file_limit())
     systems = [Millrace(instance, way, protocol) for protocol in ("ws", "socketio") for way in ("direct", "nginx", "tls")]
-    systems += peers.systems
-    systems = there(instance, systems, peers.notes)
+    notes = peers.notes if peers else []
+    systems += peers.systems if peers else []
+    systems = there(instance, systems, notes)
     idle_n = 5000 if quick else 10000
-    alone = [s for s in systems if s.way == "direct" or (s.server, s.way) == ("nchan", "nginx")]
-    kb = idle(instance, alone, idle_n)
+    direct = [s for s in systems if s.way == "direct" or (s.server, s.way) == ("nchan", "nginx")]
+    kb = idle(instance, direct, idle_n)
     systems[0].renew()
     kb["millrace sse direct"] = idle_streams(instance, users[0][0], idle_n)["bytes"] / 1024
     say("idle connections")
     out = measure(instance, systems, 2 if quick else 5, quick, say)
     out["idle_n"], out["idle"] = idle_n, kb
-    out["notes"] = peers.notes
-    peers.end()
+    out["notes"] = notes
+    if peers:
+        peers.end()
     return out

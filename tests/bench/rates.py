@@ -41,8 +41,10 @@ SELECT = "SELECT user_json(u) AS body FROM app_user u WHERE u.id = '%s'"
 class Peers:
     """The services that do the same, each of two processes; what cannot be installed is left out and said."""
 
-    def __init__(self, instance, node):
+    def __init__(self, instance, node, alone):
         self.there, self.notes, self.running = [], [], {}
+        if alone:
+            return
         env = dict(instance.env, PGHOST=instance.run_dir + "/pg", PGUSER="postgres", PGDATABASE="millrace",
                    SECRET=instance.secret())
         for name in [n for n in env if n.startswith(("MILLRACE_", "OPENAI_"))]:
