@@ -59,9 +59,9 @@ $(GEN)/sql_%.h: $(queries) sql/generate.awk Makefile
 $(GEN)/queries.c: $(queries) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
 	@awk -v mode=source -f sql/generate.awk $(queries) /dev/null >$@
-$(GEN)/migrations.c: $(wildcard sql/migrations/*.sql) sql/embed-migrations.sh
+$(GEN)/migrations.c: $(wildcard sql/*.sql sql/migrations/*.sql sql/functions/*.sql sql/triggers/*.sql) sql/embed.sh
 	@mkdir -p $(GEN)
-	@sh sql/embed-migrations.sh $(wildcard sql/migrations/*.sql) >$@
+	@sh sql/embed.sh >$@
 # The named reply schemas of handlers/schemas.json as one C string.
 $(GEN)/schemas.h: handlers/schemas.json
 	@mkdir -p $(GEN)

@@ -57,7 +57,9 @@ const struct option_info option_infos[OPT_COUNT] = {
 const struct command commands[] = {
 	{ "migrate", NULL, "", 0, 0, OPT(OPT_STATUS) | OPT(OPT_JSON), NEEDS_SERVER, false, migrate_run,
 	    "bring the database to this program's version",
-	    "Each migration is a transaction of its own, and one millracectl migrates at a time. A\n"
+	    "Migrations, functions and grants go in as one transaction, or nothing is changed, and\n"
+	    "one millracectl migrates at a time. Functions and grants are applied anew where this\n"
+	    "program's are not those that were applied last. A\n"
 	    "migration that was edited after it was applied, or a database that is newer than this\n"
 	    "program, is an error, and nothing is changed. The database must be there, and belong\n"
 	    "to the role millrace_owner.\n\n"

@@ -1,4 +1,4 @@
-/* millracectl migrate: brings the database to migration_latest, forward only. */
+/* millracectl migrate: brings the database to migration_latest, forward only, and gives it our functions and grants. */
 #include "ctl.h"
 
 #include <string.h>
@@ -73,6 +73,8 @@ history_fits(struct arena *a, const PGresult *applied)
 	int n = n_applied(applied), i;
 	const char *why;
 
+	if (applied != NULL && server_predates(applied))
+		return false;
 	if (n > 0 && version_at(applied, n - 1) > migration_latest) {
 		(void)ctl_fail(
 		    "the database stands at migration %.*s and this program (%s) knows %d at most: "
@@ -103,57 +105,118 @@ lock(PGconn *conn, struct arena *a)
 	return server_ask(conn, a, what, &query_admin_migrate_lock, NULL) != NULL;
 }
 
-/* The migration and its record, or neither. */
+/* Runs SQL text of ours, named `name`. */
+static bool
+run(PGconn *conn, struct arena *a, const char *name, const char *sql)
+{
+	const char *why;
+
+	if (server_script(conn, a, sql, &why))
+		return true;
+	(void)ctl_fail("%s failed and everything was rolled back: %s", name, why);
+	return false;
+}
+
+static bool
+run_files(PGconn *conn, struct arena *a, const struct sql_file *file)
+{
+	for (; file->name != NULL; file++)
+		if (!run(conn, a, file->name, file->sql))
+			return false;
+	return true;
+}
+
+/* The migration and its record. */
 static bool
 apply(PGconn *conn, struct arena *a, const struct migration *m)
 {
 	const struct sql_arg record[] = { { .type = SQL_INT, .i = m->version },
 		{ .type = SQL_TEXT, .s = str_from(m->name) },
 		{ .type = SQL_TEXT, .s = str_from(m->sha256) } };
-	int64_t began = clock_ms();
-	const char *why, *ignored;
 
-	if (!server_script(conn, a, query_admin_begin.sql, &why) ||
-	    !server_script(conn, a, m->sql, &why))
-		goto failed;
-	if (server_ask(conn, a, m->name, &query_admin_migration_record, record) == NULL) {
-		why = "its record could not be written";
-		goto failed;
+	return run(conn, a, arena_printf(a, "migration %s", m->name).p, m->sql) &&
+	       server_ask(conn, a, m->name, &query_admin_migration_record, record) != NULL;
+}
+
+/* Migrations need functions (triggers, defaults, policies name them), and functions need tables: so some come before,
+   unchecked, and all of them after, when their bodies can be checked. */
+static bool
+apply_all(PGconn *conn, struct arena *a, const struct migration *m)
+{
+	const struct sql_arg set = { .type = SQL_TEXT, .s = str_from(functions_sha256) };
+	const PGresult *res;
+
+	res = server_ask(conn, a, "migrating", &query_admin_functions_unchecked, NULL);
+	if (res == NULL || !run_files(conn, a, functions_first))
+		return false;
+	for (; m->version != 0; m++)
+		if (!apply(conn, a, m))
+			return false;
+	if (!run_files(conn, a, functions_all))
+		return false;
+	res = server_ask(conn, a, "a function is wrong", &query_admin_functions_check, NULL);
+	if (res == NULL)
+		return false;
+	res = server_ask(conn, a, "functions", &query_admin_functions_record, &set);
+	return res != NULL;
+}
+
+/* All in one transaction, so that no one ever meets new tables with old functions or the other way about. */
+static bool
+transaction(PGconn *conn, struct arena *a, const struct migration *m)
+{
+	int64_t began = clock_ms();
+	const char *ignored;
+
+	if (!run(conn, a, "the transaction's begin", query_admin_begin.sql))
+		return false;
+	if (!apply_all(conn, a, m) ||
+	    !run(conn, a, "the transaction's commit", query_admin_commit.sql)) {
+		if (PQstatus(conn) == CONNECTION_OK)
+			(void)server_script(conn, a, query_admin_rollback.sql, &ignored);
+		return false;
 	}
-	if (!server_script(conn, a, query_admin_commit.sql, &why))
-		goto failed;
-	(void)printf("Applied %s (%lld ms)\n", m->name, (long long)(clock_ms() - began));
-	(void)fflush(stdout);
+	for (; m->version != 0; m++)
+		(void)printf("Applied %s\n", m->name);
+	(void)printf("Applied functions and grants\n");
+	(void)printf("The database stands at migration %d (%lld ms).\n", migration_latest,
+	    (long long)(clock_ms() - began));
 	return true;
-failed:
-	(void)ctl_fail("migration %s failed and was rolled back: %s", m->name, why);
-	if (PQstatus(conn) == CONNECTION_OK)
-		(void)server_script(conn, a, query_admin_rollback.sql, &ignored);
-	return false;
 }
 
 static int
 migrate(PGconn *conn, struct arena *a)
 {
+	struct str when;
 	PGresult *applied;
+	int n, functions = 0;
 	bool ok;
-	int i, first;
 
 	if (!lock(conn, a))
 		return CTL_FAILED;
 	applied = server_migrations(conn, a, &ok);
 	if (!ok || !history_fits(a, applied))
 		return CTL_FAILED;
-	first = n_applied(applied);
-	for (i = first; i < n_known(); i++)
-		if (!apply(conn, a, &migrations[i]))
-			return CTL_FAILED;
-	if (i == first)
+	n = n_applied(applied);
+	if (n > 0 && (functions = server_functions(conn, a, &when)) < 0)
+		return CTL_FAILED;
+	if (n == n_known() && functions == 1) {
 		(void)printf(
 		    "Nothing to do: the database stands at migration %d.\n", migration_latest);
-	else
-		(void)printf("The database stands at migration %d.\n", migration_latest);
-	return CTL_OK;
+		return CTL_OK;
+	}
+	return transaction(conn, a, &migrations[n]) ? CTL_OK : CTL_FAILED;
+}
+
+static void
+status_row(struct table *t, struct buf *json, struct str name, const char *state, struct str when)
+{
+	table_row(t, name, str_from(state), when);
+	buf_printf(json, "%s{\"name\":", json->n > 0 ? ",\n " : "");
+	buf_json(json, name);
+	buf_printf(json, ",\"state\":\"%s\",\"appliedAt\":", state);
+	buf_json(json, when);
+	buf_put(json, S("}"));
 }
 
 /* One line a migration, known or applied; returns how many are not as they should be. */
@@ -171,12 +234,7 @@ status_rows(struct arena *a, const PGresult *applied, struct table *t, struct bu
 		name = i < n ? sql_get(applied, i, 1) : str_from(migrations[i].name);
 		when = i < n ? sql_get(applied, i, 3) : (struct str){ NULL, 0 };
 		bad += strcmp(state, "applied") != 0;
-		table_row(t, name, str_from(state), when);
-		buf_printf(json, "%s{\"name\":", i > 0 ? ",\n " : "");
-		buf_json(json, name);
-		buf_printf(json, ",\"state\":\"%s\",\"appliedAt\":", state);
-		buf_json(json, when);
-		buf_put(json, S("}"));
+		status_row(t, json, name, state, when);
 	}
 	return bad;
 }
@@ -186,14 +244,18 @@ show_status(PGconn *conn, struct ctl *c)
 {
 	struct table t = { .a = c->a, .n = 3, .heads = { "MIGRATION", "STATE", "APPLIED" } };
 	struct buf json = { .a = c->a };
+	struct str when = { NULL, 0 };
 	PGresult *applied;
+	int bad, functions = 0;
 	bool ok;
-	int bad;
 
 	applied = server_migrations(conn, c->a, &ok);
-	if (!ok)
+	if (!ok || (applied != NULL && server_predates(applied)))
 		return CTL_FAILED;
-	bad = status_rows(c->a, applied, &t, &json);
+	if (n_applied(applied) > 0 && (functions = server_functions(conn, c->a, &when)) < 0)
+		return CTL_FAILED;
+	bad = status_rows(c->a, applied, &t, &json) + (functions != 1);
+	status_row(&t, &json, S("functions and grants"), functions ? "applied" : "pending", when);
 	if (c->options[OPT_JSON] != NULL)
 		(void)printf("[%s]\n", json.p);
 	else

@@ -157,6 +157,68 @@ server_migrations(PGconn *conn, struct arena *a, bool *ok)
 }
 
 bool
+server_predates(const PGresult *applied)
+{
+	/* Of 0001_core as it stood before anything was released. */
+	static const char before[] =
+	    "e5e75bece3c77bc15706b7d0bbeb57b28d5b6fd7b7e3486bb51baeffd66008ac";
+
+	if (PQntuples(applied) == 0 || !str_eq(sql_get(applied, 0, 2), str_from(before)))
+		return false;
+	(void)ctl_fail(
+	    "this database was made before the first release, by migrations that have since "
+	    "become one baseline. It cannot be brought forward: make a new database and run "
+	    "`millracectl migrate` on it (INSTALL tells how to take data along). Nothing was "
+	    "changed.");
+	return true;
+}
+
+int
+server_functions(PGconn *conn, struct arena *a, struct str *applied)
+{
+	const struct sql_arg ours = { .type = SQL_TEXT, .s = str_from(functions_sha256) };
+	PGresult *res = server_ask(conn, a, "cannot read which functions were applied",
+	    &query_admin_functions_state, &ours);
+
+	*applied = (struct str){ NULL, 0 };
+	if (res == NULL)
+		return -1;
+	if (PQntuples(res) == 0)
+		return 0;
+	*applied = sql_get(res, 0, 1);
+	return str_eq(sql_get(res, 0, 0), S("t"));
+}
+
+/* Is the database at our migration, with our functions? Says where it is not. */
+static bool
+is_current(PGconn *conn, struct arena *a, int64_t version)
+{
+	const struct sql_arg ours[] = { { .type = SQL_INT, .i = migration_latest },
+		{ .type = SQL_TEXT, .s = str_from(functions_sha256) } };
+	PGresult *res;
+
+	if (version > migration_latest) {
+		(void)ctl_fail(
+		    "the database stands at migration %lld, and this program knows %d at most: "
+		    "use the millracectl of the newer release.",
+		    (long long)version, migration_latest);
+		return false;
+	}
+	if (version < migration_latest) {
+		(void)ctl_fail("the database stands at migration %lld, and this program needs %d. "
+			       "Run: millracectl migrate",
+		    (long long)version, migration_latest);
+		return false;
+	}
+	res = server_ask(
+	    conn, a, "cannot read which functions were applied", &query_migration_current, ours);
+	if (res != NULL && !str_eq(sql_get(res, 0, 0), S("t")))
+		(void)ctl_fail("the database has not got this program's functions. "
+			       "Run: millracectl migrate");
+	return res != NULL && str_eq(sql_get(res, 0, 0), S("t"));
+}
+
+bool
 server_check(struct arena *a, bool current)
 {
 	PGconn *conn = server_connect(a);
@@ -167,27 +229,12 @@ server_check(struct arena *a, bool current)
 	if (conn == NULL)
 		return false;
 	applied = server_migrations(conn, a, &ok);
-	PQfinish(conn);
-	if (!ok)
-		return false;
 	if (applied != NULL && PQntuples(applied) > 0)
 		(void)str_int(sql_get(applied, PQntuples(applied) - 1, 0), &version);
-	if (version == 0) {
-		(void)ctl_fail("the database is empty. Run: millracectl migrate");
-		return false;
-	}
-	if (current && version < migration_latest) {
-		(void)ctl_fail("the database stands at migration %lld, and this program needs %d. "
-			       "Run: millracectl migrate",
-		    (long long)version, migration_latest);
-		return false;
-	}
-	if (current && version > migration_latest) {
-		(void)ctl_fail(
-		    "the database stands at migration %lld, and this program knows %d at most: "
-		    "use the millracectl of the newer release.",
-		    (long long)version, migration_latest);
-		return false;
-	}
-	return true;
+	if (ok && version == 0)
+		ok = ctl_fail("the database is empty. Run: millracectl migrate") == CTL_OK;
+	else if (ok)
+		ok = !server_predates(applied) && (!current || is_current(conn, a, version));
+	PQfinish(conn);
+	return ok;
 }

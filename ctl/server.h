@@ -23,6 +23,13 @@ PGresult *server_ask(PGconn *conn, struct arena *a, const char *what, const stru
 /* Runs SQL text of several statements. False: *why (the arena's) is the server's reason, with the line of the text. */
 bool server_script(PGconn *conn, struct arena *a, const char *sql, const char **why);
 
+/* Was what was applied made before the baseline was folded (it begins with another first migration)? Then it has said what to do. */
+bool server_predates(const PGresult *applied);
+
+/* Our functions in this database: 1 in force, 0 not (or others since), -1: it has said why that is not known. *applied is when the
+   set in force was applied, empty where none was. */
+int server_functions(PGconn *conn, struct arena *a, struct str *applied);
+
 /* What has been applied, by version (admin_migration_list), or NULL where the database is empty. *ok false: it has said why. */
 PGresult *server_migrations(PGconn *conn, struct arena *a, bool *ok);
 

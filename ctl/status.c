@@ -25,7 +25,8 @@ enum {
 	S_OLDEST_WAIT,
 	S_RUNS_OPEN,
 	S_STREAMS,
-	S_LAG_MS
+	S_LAG_MS,
+	S_FUNCTIONS
 };
 
 /* What an administrator should look at, one sentence each. */
@@ -117,6 +118,9 @@ check(struct arena *a, struct warnings *w, const PGresult *state, const PGresult
 			    "The database stands at migration %lld, this program knows %d at most: "
 			    "it is too old.",
 			    (long long)version, migration_latest));
+	if (!str_eq(sql_get(state, 0, S_FUNCTIONS), S("t")))
+		warn(w, S("The database has not got this program's functions: run "
+			  "`millracectl migrate`."));
 	for (i = 0; i < PQntuples(processes); i++)
 		check_process(a, w, processes, i);
 	if (!is_there(processes, S("runner")))
@@ -216,7 +220,8 @@ status_run(struct ctl *c)
 	PGresult *state, *processes;
 	enum err e;
 
-	if ((e = db_admin_system_state(c->db, c->a, &state)) != ERR_OK ||
+	if ((e = db_admin_system_state(c->db, c->a, &state, str_from(functions_sha256))) !=
+		ERR_OK ||
 	    (e = db_admin_process_list(c->db, c->a, &processes)) != ERR_OK)
 		return ctl_fail_db(e, "the status cannot be read");
 	check(c->a, &w, state, processes);

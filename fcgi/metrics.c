@@ -10,7 +10,7 @@
 
 extern const struct query query_process_store;
 extern const struct query query_process_forget;
-extern const struct query query_system_migration;
+extern const struct query query_system_current;
 
 #define TICK_MS 5000
 
@@ -59,14 +59,12 @@ static void
 migration_seen(void *arg, const struct pipe_reply *reply)
 {
 	struct worker *w = arg;
-	int64_t version = -1;
 	bool was = w->current;
 
 	if (reply->e == ERR_OVERLOADED)
 		return;
-	if (reply->e == ERR_OK && PQntuples(reply->res[reply->n - 1]) == 1)
-		(void)str_int(sql_get(reply->res[reply->n - 1], 0, 0), &version);
-	w->current = version >= migration_latest;
+	w->current = reply->e == ERR_OK && PQntuples(reply->res[reply->n - 1]) == 1 &&
+		     str_eq(sql_get(reply->res[reply->n - 1], 0, 0), S("t"));
 	if (!w->current)
 		log_warn("the database is not at this version; run: millracectl migrate");
 	else if (!was)
@@ -94,7 +92,13 @@ worker_tick(struct worker *w)
 	const struct pipe_statement store = {
 		.query = &query_process_store, .args = args, .n_args = 6
 	};
-	const struct pipe_statement version = { .query = &query_system_migration };
+	const struct sql_arg ours[] = {
+		{ .type = SQL_INT, .i = migration_latest },
+		{ .type = SQL_TEXT, .s = str_from(functions_sha256) },
+	};
+	const struct pipe_statement version = {
+		.query = &query_system_current, .args = ours, .n_args = 2
+	};
 
 	w->tick.fire = tick_again;
 	if (!w->current)

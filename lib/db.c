@@ -318,18 +318,19 @@ db_pool_give(struct db_pool *pool, struct db *db)
 bool
 db_wait_current(struct db *db, bool (*stop)(void))
 {
-	extern const struct query query_migration_version;
+	extern const struct query query_migration_current;
+	const struct sql_arg args[] = { { .type = SQL_INT, .i = migration_latest },
+		{ .type = SQL_TEXT, .s = str_from(functions_sha256) } };
 
 	for (;;) {
 		struct arena *a = arena_new();
 		PGresult *res = NULL;
-		int64_t version = -1;
-		enum err e = db_ask(db, a, &query_migration_version, NULL, &res);
+		enum err e = db_ask(db, a, &query_migration_current, args, &res);
+		bool current =
+		    e == ERR_OK && PQntuples(res) == 1 && str_eq(sql_get(res, 0, 0), S("t"));
 
-		if (e == ERR_OK && PQntuples(res) == 1)
-			(void)str_int(sql_get(res, 0, 0), &version);
 		arena_free(a);
-		if (e == ERR_OK && version >= migration_latest)
+		if (current)
 			return true;
 		if (e != ERR_OVERLOADED)
 			log_warn("the database is not at this version; run: millracectl migrate");

@@ -26,10 +26,13 @@ class Cluster:
         self.start()
         self.psql("postgres", "postgres", "-f", ROOT + "/sql/roles.sql")
         self.psql("postgres", "postgres", "-c", "CREATE DATABASE millrace OWNER millrace_owner")
-        migrations = sorted(os.listdir(ROOT + "/sql/migrations"))
-        for migration in migrations:
-            self.psql("millrace_owner", "millrace", "-1", "-f", ROOT + "/sql/migrations/" + migration)
-        self.latest = int(migrations[-1][:4])
+        programs = os.environ.get("MILLRACE_DEV_BIN", os.path.join(ROOT, "build"))
+        done = subprocess.run([programs + "/millracectl", "migrate"], capture_output=True, text=True,
+                              env={**os.environ, "MILLRACE_DB": "host=%s dbname=millrace" % self.top})
+        if done.returncode:
+            raise AssertionError("migrate: " + done.stderr)
+        self.latest = int(self.sql("SELECT max(version) FROM migration", "millrace_owner"))
+        self.sql("DELETE FROM migration", "millrace_owner")
 
     def as_server(self, *command):
         """PostgreSQL refuses to run as root."""

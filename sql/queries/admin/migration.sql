@@ -21,6 +21,28 @@ SELECT version, name, sha256, rfc3339(applied_at) AS applied FROM migration ORDE
 -- args: version int4, name text, sha256 text
 INSERT INTO migration (version, name, sha256) VALUES ($1, $2, $3);
 
+-- Whether this program's set of functions is in force, and since when another or this one is. No row: none was applied yet.
+-- name: admin_functions_state
+-- args: sha256 text
+-- row: current bool, applied text
+SELECT sha256 = $1 AS current, rfc3339(applied_at) AS applied FROM function_set ORDER BY applied_at DESC LIMIT 1;
+
+-- name: admin_functions_record
+-- args: sha256 text
+INSERT INTO function_set (sha256) VALUES ($1) ON CONFLICT (sha256) DO UPDATE SET applied_at = excluded.applied_at;
+
+-- Functions are made in any order, whatever they name, as pg_dump does it; for this transaction.
+-- name: admin_functions_unchecked
+-- row: done text
+SELECT set_config('check_function_bodies', 'off', true) AS done;
+
+-- And then each body is checked, by what CREATE FUNCTION itself checks it with.
+-- name: admin_functions_check
+-- row: checked int8
+SELECT count(CASE l.lanname WHEN 'sql' THEN fmgr_sql_validator(p.oid)::text ELSE plpgsql_validator(p.oid)::text END) AS checked
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang, set_config('check_function_bodies', 'on', true)
+WHERE p.pronamespace = 'public'::regnamespace AND l.lanname IN ('sql', 'plpgsql');
+
 -- name: admin_begin
 BEGIN;
 

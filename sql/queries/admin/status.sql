@@ -1,8 +1,10 @@
 -- Streams and lag are what the streamd processes said of themselves; null where none of them speaks of it.
 -- name: admin_system_state
--- row: server text, migration int4, queued int8, running int8, dead int8, oldest_wait int8, runs_open int8, streams int8, lag_ms int8
+-- args: functions text
+-- row: server text, migration int4, queued int8, running int8, dead int8, oldest_wait int8, runs_open int8, streams int8, lag_ms int8, functions bool
 SELECT split_part(current_setting('server_version'), ' ', 1) AS server, s.migration, s.queued, s.running, s.dead,
-	s.oldest_wait::int8 AS oldest_wait, s.runs_open, p.streams, p.lag_ms
+	s.oldest_wait::int8 AS oldest_wait, s.runs_open, p.streams, p.lag_ms,
+	EXISTS (SELECT FROM function_set f WHERE f.sha256 = $1) AS functions
 FROM system_state() s, (
 	SELECT sum((stats ->> 'millrace_streams')::numeric)::int8 AS streams,
 		max((stats ->> 'millrace_event_lag_seconds')::numeric * 1000)::int8 AS lag_ms

@@ -36,6 +36,8 @@ SELECT process_seen($1, $2, $3::int8::int, $4, $5::text::timestamptz, $6::text::
 -- args: host text, role text, pid int8
 DELETE FROM process WHERE host = $1 AND role = $2 AND pid = $3::int8;
 
--- name: system_migration
--- row: migration int4
-SELECT max(version) AS migration FROM migration;
+-- As migration_current.
+-- name: system_current
+-- args: version int4, functions text
+-- row: current bool
+SELECT coalesce(max(version), 0) >= $1 AND EXISTS (SELECT FROM function_set f WHERE f.sha256 = $2) AS current FROM migration;

@@ -1,76 +1,12 @@
--- Signing in by GitHub, Google and Microsoft (OAuth 2.0 with PKCE, OpenID Connect), and the tokens that come of it.
-
--- Work that belongs to nobody yet, or to nobody any more: a sign-in's exchange, a revocation after an erasure. Policies show such a
--- run to nobody.
-ALTER TABLE run ALTER COLUMN owner_id DROP NOT NULL;
-ALTER TABLE job ALTER COLUMN owner_id DROP NOT NULL;
-
--- A sign-in under way, from the redirect to the provider until the browser has its session. Workers see it through the functions
--- below alone. State, cookie and ticket are kept as their SHA-256.
-CREATE TABLE oauth_flow (
-	state_hash	bytea PRIMARY KEY CHECK (octet_length(state_hash) = 32),
-	cookie_hash	bytea NOT NULL CHECK (octet_length(cookie_hash) = 32),	-- the browser that began it
-	provider	text NOT NULL,
-	verifier	text NOT NULL,			-- PKCE (RFC 7636)
-	nonce		text NOT NULL,			-- OpenID Connect
-	return_to	text,				-- a path, which the worker has checked
-	user_id		uuid REFERENCES app_user ON DELETE CASCADE,	-- who was signed in: an identity is to be linked
-	session_id	uuid,				-- by which session
-	code		text,				-- between the callback and the runner
-	run_id		uuid UNIQUE,			-- the exchange; NULL: the browser is at the provider still
-	ticket_hash	bytea UNIQUE,			-- what the browser comes back with after the exchange
-	outcome		text,				-- NULL: under way; 'ok', or an error's code
-	subject		text,
-	email		text,
-	email_verified	boolean,
-	name		text,
-	sealed		bytea,
-	key_id		uuid REFERENCES vault_key,
-	scope		text,
-	expires_at	timestamptz,			-- of the access token
-	refreshable	boolean,
-	created_at	timestamptz NOT NULL DEFAULT now()
-);
-CREATE INDEX oauth_flow_age ON oauth_flow (created_at);
-CREATE INDEX oauth_flow_user ON oauth_flow (user_id) WHERE user_id IS NOT NULL;
-ALTER TABLE oauth_flow ENABLE ROW LEVEL SECURITY;
-
--- What a provider gave us for somebody: {"access_token", "refresh_token"}, sealed to the runner's key under a label of provider and
--- subject. A row without a user is to be revoked at the provider and then goes; `subject` stays for opening it until then.
-CREATE TABLE oauth_token (
-	id		uuid PRIMARY KEY DEFAULT uuid_v7(),
-	user_id		uuid REFERENCES app_user ON DELETE CASCADE,
-	provider	text NOT NULL,
-	subject		text NOT NULL,
-	sealed		bytea NOT NULL,
-	key_id		uuid NOT NULL REFERENCES vault_key,
-	scope		text,
-	expires_at	timestamptz,			-- of the access token; NULL: it lasts
-	refresh_at	timestamptz,			-- when it is due; NULL: never
-	refresh_run	uuid,				-- whose turn it is
-	failures	int NOT NULL DEFAULT 0,		-- of refreshing, in a row
-	failed_at	timestamptz,			-- the provider takes the refresh token no more
-	created_at	timestamptz NOT NULL DEFAULT now(),
-	refreshed_at	timestamptz,
-	forgotten_at	timestamptz
-);
-CREATE UNIQUE INDEX oauth_token_identity ON oauth_token (provider, subject) WHERE forgotten_at IS NULL;
-CREATE INDEX oauth_token_user ON oauth_token (user_id);
-CREATE INDEX oauth_token_due ON oauth_token (refresh_at) WHERE refresh_at IS NOT NULL;
-CREATE INDEX oauth_token_key ON oauth_token (key_id, id);
-ALTER TABLE oauth_token ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON oauth_token TO millrace_api USING (user_id = caller_id());
-GRANT SELECT (id, user_id, provider, subject, scope, expires_at, failed_at, created_at, refreshed_at) ON oauth_token TO millrace_api;
--- `key_id` for the count by key; `sealed` for the runner alone.
-GRANT SELECT ON oauth_token TO millrace_runner;
+-- Signing in by GitHub, Google and Microsoft, and the tokens that come of it.
 
 -- When a token that lasts `seconds` is refreshed: five minutes before its end, or at half its time.
-CREATE FUNCTION oauth_due_at(seconds bigint) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION oauth_due_at(seconds bigint) RETURNS timestamptz LANGUAGE sql STABLE AS $$
 	SELECT now() + make_interval(secs => greatest(seconds / 2.0, seconds - 300))
 $$;
 
 -- A run of nobody's.
-CREATE FUNCTION oauth_enqueue(input jsonb, attempts int) RETURNS uuid LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION oauth_enqueue(input jsonb, attempts int) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
 	new_id uuid;
 BEGIN
@@ -79,10 +15,9 @@ BEGIN
 	PERFORM pg_notify('millrace_job', '');
 	RETURN new_id;
 END $$;
-REVOKE EXECUTE ON FUNCTION oauth_enqueue FROM PUBLIC;
 
 -- The first step. `session` is what the browser's cookie says; one that has ended is none.
-CREATE FUNCTION oauth_start(provider text, state_hash bytea, cookie_hash bytea, verifier text, nonce text, return_to text, session uuid)
+CREATE OR REPLACE FUNCTION oauth_start(provider text, state_hash bytea, cookie_hash bytea, verifier text, nonce text, return_to text, session uuid)
 RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
 	INSERT INTO oauth_flow (provider, state_hash, cookie_hash, verifier, nonce, return_to, user_id, session_id)
 	SELECT $1, $2, $3, $4, $5, $6, s.user_id, s.id FROM (VALUES (1)) one LEFT JOIN (session s JOIN app_user u ON u.id = s.user_id)
@@ -91,7 +26,7 @@ $$;
 
 -- The provider has sent the browser back, with a code or without (then with why not). A state is good for one such call, by the
 -- browser that it was given to, for ten minutes. Gives the exchange's run, or an error's code.
-CREATE FUNCTION oauth_callback(provider text, state_hash bytea, cookie_hash bytea, code text, problem text, ticket_hash bytea, queue_max int)
+CREATE OR REPLACE FUNCTION oauth_callback(provider text, state_hash bytea, cookie_hash bytea, code text, problem text, ticket_hash bytea, queue_max int)
 RETURNS TABLE (run_id uuid, error text) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 #variable_conflict use_column
 DECLARE
@@ -117,7 +52,7 @@ END $$;
 
 -- The exchange's first step: its code, once. NULL where an attempt before this one has had it: whether the provider has seen it is
 -- not known, and it is never sent twice. No row where the lease is lost.
-CREATE FUNCTION oauth_take(run_id uuid, runner text, attempt int) RETURNS TABLE (provider text, code text, verifier text, nonce text)
+CREATE OR REPLACE FUNCTION oauth_take(run_id uuid, runner text, attempt int) RETURNS TABLE (provider text, code text, verifier text, nonce text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 #variable_conflict use_column
 BEGIN
@@ -132,7 +67,7 @@ END $$;
 
 -- The exchange's end. `sealed` in base64; NULL where there was no key to seal to: nothing is kept then but who it is. `lasts` is the
 -- access token's time in seconds, NULL for good.
-CREATE FUNCTION oauth_exchanged(run_id uuid, runner text, attempt int, after bigint, outcome text, subject text, email text,
+CREATE OR REPLACE FUNCTION oauth_exchanged(run_id uuid, runner text, attempt int, after bigint, outcome text, subject text, email text,
 	email_verified boolean, name text, sealed text, key_id uuid, scope text, lasts bigint, refreshable boolean)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE
@@ -152,7 +87,7 @@ BEGIN
 END $$;
 
 -- Keeps what the provider gave, in the place of what it gave before.
-CREATE FUNCTION oauth_keep(f oauth_flow, who uuid) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION oauth_keep(f oauth_flow, who uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	IF f.sealed IS NULL THEN
 		RETURN;
@@ -164,10 +99,9 @@ BEGIN
 		key_id = excluded.key_id, scope = excluded.scope, expires_at = excluded.expires_at, refresh_at = excluded.refresh_at,
 		refresh_run = NULL, failures = 0, failed_at = NULL, created_at = now(), refreshed_at = NULL;
 END $$;
-REVOKE EXECUTE ON FUNCTION oauth_keep FROM PUBLIC;
 
 -- Adds the identity to the user who began while signed in. NULL, or an error's code.
-CREATE FUNCTION oauth_link(f oauth_flow) RETURNS text LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION oauth_link(f oauth_flow) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	who uuid;
 BEGIN
@@ -186,11 +120,10 @@ BEGIN
 	END IF;
 	RETURN NULL;
 END $$;
-REVOKE EXECUTE ON FUNCTION oauth_link FROM PUBLIC;
 
 -- The last step: the browser brings the ticket, once, within a minute or two, and its cookie. A session of its own each time; one that
 -- an identity was linked in ends with that.
-CREATE FUNCTION oauth_redeem(provider text, ticket_hash bytea, cookie_hash bytea, lifetime interval)
+CREATE OR REPLACE FUNCTION oauth_redeem(provider text, ticket_hash bytea, cookie_hash bytea, lifetime interval)
 RETURNS TABLE (error text, return_to text, session_id uuid, expires_at timestamptz, user_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 #variable_conflict use_column
@@ -228,10 +161,14 @@ BEGIN
 	oauth_redeem.return_to := f.return_to;
 	oauth_redeem.user_id := who;
 	RETURN NEXT;
+	-- The provider has said who it is, and they did not come in all the same.
+	IF problem IS NOT NULL AND f.outcome = 'ok' THEN
+		PERFORM audit(NULL, coalesce(who, f.user_id), 'login_failed', jsonb_build_object('provider', f.provider, 'why', problem));
+	END IF;
 END $$;
 
 -- Forgets somebody's tokens of a provider (NULL: of all), and has them revoked there. How many there were.
-CREATE FUNCTION oauth_forget(who uuid, provider text) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+CREATE OR REPLACE FUNCTION oauth_forget(who uuid, provider text) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE
 	t uuid;
 	n bigint := 0;
@@ -243,10 +180,9 @@ BEGIN
 	END LOOP;
 	RETURN n;
 END $$;
-REVOKE EXECUTE ON FUNCTION oauth_forget FROM PUBLIC;
 
 -- The caller takes leave of a provider. The identity goes too where there is another way in, or nobody could sign in any more.
-CREATE FUNCTION oauth_disconnect(provider text, name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+CREATE OR REPLACE FUNCTION oauth_disconnect(provider text, name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE
 	n bigint;
 	stays boolean;
@@ -266,11 +202,9 @@ BEGIN
 		THEN ' Microsoft lets no application revoke its tokens: remove the consent at https://myapps.microsoft.com, or for a personal '
 			|| 'account at https://account.live.com/consent/Manage.' ELSE '' END);
 END $$;
-REVOKE EXECUTE ON FUNCTION oauth_start, oauth_callback, oauth_redeem, oauth_disconnect FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION oauth_start, oauth_callback, oauth_redeem, oauth_disconnect TO millrace_api;
 
 -- A job for each token that is due. Should a job come to nothing, the token is due again ten minutes later. How many.
-CREATE FUNCTION oauth_sweep() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+CREATE OR REPLACE FUNCTION oauth_sweep() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE
 	t uuid;
 	n bigint := 0;
@@ -284,17 +218,19 @@ BEGIN
 	RETURN n;
 END $$;
 
-CREATE FUNCTION oauth_sweep_old() RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+-- An identity's hash, from which a short subject can be guessed, stays no longer than it is of use.
+CREATE OR REPLACE FUNCTION oauth_sweep_old() RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
 	DELETE FROM oauth_flow f WHERE f.created_at < now() - interval '15 minutes';
 	-- Nobody comes back to these; a dead one waits for `millracectl jobs`.
 	DELETE FROM run r WHERE r.owner_id IS NULL AND r.ended_at < now() - interval '1 day'
 		AND NOT EXISTS (SELECT FROM job j WHERE j.run_id = r.id AND j.state = 'dead');
-	DELETE FROM oauth_token t WHERE t.forgotten_at < now() - interval '7 days'
+	DELETE FROM oauth_token t WHERE t.forgotten_at < now() - interval '7 days';
+	DELETE FROM identity_erased e WHERE e.at < now() - interval '1 hour'
 $$;
 
 -- What a refresh or a revocation works on. `mine`: still to be done, and by this run; `waits`: a refresh is on its way, whose end a
 -- revocation waits for. No row where the lease is lost.
-CREATE FUNCTION oauth_token_take(run_id uuid, runner text, attempt int, token uuid)
+CREATE OR REPLACE FUNCTION oauth_token_take(run_id uuid, runner text, attempt int, token uuid)
 RETURNS TABLE (provider text, subject text, sealed text, key_id uuid, mine boolean, waits boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 #variable_conflict use_column
@@ -311,7 +247,7 @@ BEGIN
 END $$;
 
 -- A refresh's end, good: what came takes the place of what was, also where it was forgotten meanwhile, so that this is what is revoked.
-CREATE FUNCTION oauth_refreshed(run_id uuid, runner text, attempt int, after bigint, token uuid, sealed text, key_id uuid, lasts bigint)
+CREATE OR REPLACE FUNCTION oauth_refreshed(run_id uuid, runner text, attempt int, after bigint, token uuid, sealed text, key_id uuid, lasts bigint)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE
 	seq bigint := job_fence($1, $2, $3);
@@ -327,7 +263,7 @@ BEGIN
 END $$;
 
 -- And bad. `for_good`: the provider takes the refresh token no more, and the user has to come again, and is told so.
-CREATE FUNCTION oauth_refresh_failed(run_id uuid, runner text, attempt int, after bigint, token uuid, name text, for_good boolean)
+CREATE OR REPLACE FUNCTION oauth_refresh_failed(run_id uuid, runner text, attempt int, after bigint, token uuid, name text, for_good boolean)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE
 	seq bigint := job_fence($1, $2, $3);
@@ -348,7 +284,7 @@ BEGIN
 	RETURN seq;
 END $$;
 
-CREATE FUNCTION oauth_revoked(run_id uuid, runner text, attempt int, after bigint, token uuid) RETURNS bigint
+CREATE OR REPLACE FUNCTION oauth_revoked(run_id uuid, runner text, attempt int, after bigint, token uuid) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE
 	seq bigint := job_fence($1, $2, $3);
@@ -361,7 +297,7 @@ BEGIN
 END $$;
 
 -- As vault_reseal does for secrets.
-CREATE FUNCTION oauth_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint
+CREATE OR REPLACE FUNCTION oauth_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE
 	n bigint;
@@ -373,39 +309,14 @@ BEGIN
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;
 END $$;
+
+REVOKE EXECUTE ON FUNCTION oauth_enqueue FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION oauth_keep FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION oauth_link FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION oauth_forget FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION oauth_start, oauth_callback, oauth_redeem, oauth_disconnect FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION oauth_start, oauth_callback, oauth_redeem, oauth_disconnect TO millrace_api;
 REVOKE EXECUTE ON FUNCTION oauth_take, oauth_exchanged, oauth_sweep, oauth_sweep_old, oauth_token_take, oauth_refreshed,
 	oauth_refresh_failed, oauth_revoked, oauth_reseal FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION oauth_take, oauth_exchanged, oauth_sweep, oauth_sweep_old, oauth_token_take, oauth_refreshed,
 	oauth_refresh_failed, oauth_revoked, oauth_reseal TO millrace_runner;
-
--- Erasure, export and the audit chain.
-
-CREATE FUNCTION oauth_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
-BEGIN
-	PERFORM oauth_forget(OLD.id, NULL);
-	RETURN OLD;
-END $$;
-CREATE TRIGGER oauth_erased BEFORE DELETE ON app_user FOR EACH ROW EXECUTE FUNCTION oauth_erased();
-
-CREATE FUNCTION identity_untold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
-BEGIN
-	IF EXISTS (SELECT FROM app_user u WHERE u.id = OLD.user_id) THEN
-		PERFORM audit(coalesce(caller_id(), OLD.user_id), OLD.user_id, 'identity_unlinked', jsonb_build_object('provider', OLD.provider));
-	END IF;
-	RETURN NULL;
-END $$;
-CREATE CONSTRAINT TRIGGER identity_untold AFTER DELETE ON external_identity DEFERRABLE INITIALLY DEFERRED
-	FOR EACH ROW EXECUTE FUNCTION identity_untold();
-
-CREATE FUNCTION oauth_told() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
-BEGIN
-	PERFORM audit(caller_id(), OLD.user_id, 'provider_disconnected', jsonb_build_object('provider', OLD.provider));
-	RETURN NULL;
-END $$;
-CREATE CONSTRAINT TRIGGER oauth_told AFTER UPDATE OF forgotten_at ON oauth_token DEFERRABLE INITIALLY DEFERRED
-	FOR EACH ROW WHEN (OLD.forgotten_at IS NULL AND NEW.forgotten_at IS NOT NULL) EXECUTE FUNCTION oauth_told();
-
-INSERT INTO export_section (place, name, query) VALUES
-(23, 'connections', $q$SELECT id, 0::int8, json_build_object('id', id, 'provider', provider, 'subject', subject, 'scope', scope,
-	'connected_at', rfc3339(created_at), 'expires_at', rfc3339(expires_at), 'refreshed_at', rfc3339(refreshed_at),
-	'failed_at', rfc3339(failed_at)) FROM oauth_token WHERE user_id = caller_id() AND id > $1 ORDER BY id LIMIT $3$q$);

@@ -1,0 +1,219 @@
+-- Accounts, their settings, everything held about somebody, and their erasure.
+
+CREATE OR REPLACE FUNCTION user_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', u.id, 'name', u.display_name, 'email', u.email, 'timezone', u.timezone,
+		'credits', json_build_object('balanceUsd', u.balance_usd),
+		'assistant', json_build_object('name', u.assistant_name, 'interests', u.interests),
+		'container', json_build_object('status', 'none', 'since', NULL))
+$$;
+
+-- A user's row for the steps before anyone is signed in.
+CREATE OR REPLACE FUNCTION user_account(id uuid) RETURNS SETOF app_user LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+	SELECT * FROM app_user u WHERE u.id = $1
+$$;
+
+-- Contract 4's user.
+CREATE OR REPLACE FUNCTION account_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'name', u.display_name, 'role', u.role,
+		'timezone', u.timezone, 'created_at', rfc3339(u.created_at), 'updated_at', rfc3339(u.updated_at))
+$$;
+
+CREATE OR REPLACE FUNCTION notification_json(n notification) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', n.id, 'severity', n.severity, 'title', n.title, 'message', n.message,
+		'action_url', n.action_url, 'read', n.read, 'metadata', n.metadata, 'created_at', rfc3339(n.created_at))
+$$;
+
+-- The caller's settings over the defaults, with what is not theirs to change.
+CREATE OR REPLACE FUNCTION settings_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT ('{"theme": "system", "language": "en", "notifications": {"email": true, "push": false}}'::jsonb
+		|| coalesce((SELECT s.settings FROM user_settings s WHERE s.user_id = u.id), '{}')
+		|| jsonb_build_object('uid', u.id, 'email', u.email, 'displayName', u.display_name,
+			'apiKey', (SELECT k.shown FROM api_key k WHERE k.user_id = u.id AND k.of_settings AND k.revoked_at IS NULL),
+			'usage', (SELECT jsonb_build_object('messages', count(*), 'inputTokens', coalesce(sum(e.input_tokens), 0),
+				'outputTokens', coalesce(sum(e.output_tokens), 0), 'costUsd', coalesce(sum(e.cost_usd), 0))
+				FROM usage_event e WHERE e.owner_id = u.id)))::json
+$$;
+
+CREATE OR REPLACE FUNCTION settings_merge(given jsonb) RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+	mine jsonb;
+BEGIN
+	INSERT INTO user_settings AS s (user_id, settings)
+	VALUES (caller_id(), given - ARRAY['uid', 'email', 'displayName', 'display_name', 'apiKey', 'api_key', 'usage'])
+	ON CONFLICT (user_id) DO UPDATE SET settings = s.settings || excluded.settings, updated_at = now()
+	RETURNING s.settings INTO mine;
+	IF octet_length(mine::text) > 65536 THEN
+		PERFORM refuse(413, 'The settings would take more than 64 KiB.');
+	END IF;
+	RETURN (SELECT settings_json(u) FROM app_user u WHERE u.id = caller_id());
+END $$;
+
+-- The settings' API key anew: the old one stops at once.
+CREATE OR REPLACE FUNCTION settings_new_key(hash bytea, shown text) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+	new_id uuid;
+BEGIN
+	UPDATE api_key k SET revoked_at = now() WHERE k.user_id = caller_id() AND k.of_settings AND k.revoked_at IS NULL;
+	INSERT INTO api_key (user_id, hash, shown, name, scopes, of_settings)
+	VALUES (caller_id(), $1, $2, 'settings', ARRAY['read', 'write'], true) RETURNING id INTO new_id;
+	RETURN new_id;
+END $$;
+
+CREATE OR REPLACE FUNCTION account_find(account uuid) RETURNS SETOF app_user LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+	SELECT * FROM app_user u WHERE u.id = $1 AND (u.id = caller_id() OR caller_is_admin())
+$$;
+
+-- Those whose name, address or name to sign in by holds `q`, letter case aside; newest first.
+CREATE OR REPLACE FUNCTION account_search(q text, rows bigint, before uuid) RETURNS SETOF app_user
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+	SELECT * FROM app_user u
+	WHERE caller_is_admin() AND ($3 IS NULL OR u.id < $3)
+		AND ($1 IS NULL OR strpos(lower(concat_ws(' ', u.username, u.email, u.display_name)), lower($1)) > 0)
+	ORDER BY u.id DESC LIMIT $2
+$$;
+
+-- Changes what is given (NULL leaves a column as it is). No row: there is no such account for this caller.
+CREATE OR REPLACE FUNCTION account_change(account uuid, username text, email text, display_name text, timezone text, role text)
+RETURNS SETOF app_user LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM account_find($1)) THEN
+		RETURN;
+	ELSIF $6 IS NOT NULL AND NOT caller_is_admin() THEN
+		PERFORM refuse(403, 'Only an administrator gives roles.');
+	END IF;
+	RETURN QUERY UPDATE app_user u SET username = coalesce($2, u.username), email = coalesce($3, u.email),
+		display_name = coalesce($4, u.display_name), timezone = coalesce($5, u.timezone), role = coalesce($6, u.role),
+		email_verified_at = CASE WHEN lower($3) <> lower(u.email) THEN NULL ELSE u.email_verified_at END, updated_at = now()
+	WHERE u.id = $1 RETURNING u.*;
+EXCEPTION WHEN unique_violation THEN
+	PERFORM refuse(409, 'An account with this name or address exists already.');
+END $$;
+
+-- An administrator makes somebody else's account, which needs a name or an address to sign in by; anybody else completes their own.
+CREATE OR REPLACE FUNCTION account_make(username text, password_hash text, email text, display_name text, timezone text, role text)
+RETURNS TABLE (u app_user, made boolean) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	made := caller_is_admin();
+	IF NOT made AND $2 IS NOT NULL THEN
+		PERFORM refuse(403, 'Only an administrator makes accounts for others.');
+	ELSIF NOT made THEN
+		SELECT a.* INTO u FROM account_change(caller_id(), $1, $3, $4, $5, $6) a;
+	ELSIF coalesce($1, $3) IS NULL THEN
+		PERFORM refuse(400, 'An account needs a username or an email.');
+	ELSE
+		INSERT INTO app_user (username, email, display_name, timezone, role)
+		VALUES ($1, $3, coalesce($4, $1, $3), coalesce($5, 'UTC'), coalesce($6, 'user'))
+		ON CONFLICT DO NOTHING RETURNING * INTO u;
+		IF u.id IS NULL THEN
+			PERFORM refuse(409, 'An account with this name or address exists already.');
+		END IF;
+		-- Without a password there is no way in until one is set.
+		IF $2 IS NOT NULL THEN
+			INSERT INTO password (user_id, hash) VALUES (u.id, $2);
+		END IF;
+	END IF;
+	RETURN NEXT;
+END $$;
+
+-- Erases what is known about somebody; false where the caller may not, or there is no such account. What they used and what happened
+-- stays under an id that nobody answers to. Running work is ended, and whoever listens hears of it. An erasure does not fail, and leaves nothing, while its user goes on working.
+CREATE OR REPLACE FUNCTION account_erase(account uuid) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	someone app_user;
+	r run;
+	said CONSTANT json := '{"code": "CANCELLED", "message": "The account was erased."}';
+BEGIN
+	SELECT * INTO someone FROM account_find($1);
+	IF someone.id IS NULL THEN
+		RETURN false;
+	END IF;
+	-- Twice: what came of requests under way, and of runs, is there when we have the user's row, and no more comes then. Before that we have
+	-- whatever a request may hold while it asks for that row.
+	FOR pass IN 1..2 LOOP
+		-- As the runner does: the job, then its run.
+		PERFORM FROM run x JOIN job j ON j.run_id = x.id WHERE x.owner_id = $1 AND x.ended_at IS NULL ORDER BY x.id FOR UPDATE OF j;
+		FOR r IN SELECT * FROM run WHERE run.owner_id = $1 AND run.ended_at IS NULL ORDER BY run.id FOR UPDATE LOOP
+			PERFORM run_finish(r.id, 'cancelled', 'error', said, CASE WHEN r.input ? 'reply' THEN json_build_object('status', 409,
+				'headers', '{}'::json, 'body', json_build_object('error', said ->> 'message', 'code', said ->> 'code',
+					'detail', said ->> 'message', 'request_id', r.id)) END);
+			PERFORM pg_notify('millrace_cancel', r.id::text);
+		END LOOP;
+		-- The word that a run is over stays for those who come back to it; it says nothing about anybody.
+		DELETE FROM stream_event e WHERE e.topic = 'user:' || $1
+			OR (e.topic IN (SELECT 'run:' || x.id FROM run x WHERE x.owner_id = $1) AND e.data::text <> said::text);
+		-- Files go by their owners' triggers.
+		DELETE FROM document d WHERE d.owner_id = $1;
+		DELETE FROM artifact a WHERE a.owner_id = $1;
+		DELETE FROM conversation c WHERE c.owner_id = $1;
+		DELETE FROM idempotency i WHERE i.owner_id = $1;
+		DELETE FROM login_failure f WHERE f.subject IN (login_subject(someone.email), login_subject(someone.username));
+		IF pass = 1 THEN
+			DELETE FROM api_key k WHERE k.user_id = $1;
+			PERFORM FROM blob b WHERE b.owner_id = $1 FOR UPDATE;
+			PERFORM FROM app_user u WHERE u.id = $1 FOR UPDATE;
+		END IF;
+	END LOOP;
+	-- What is left over are uploads under way.
+	DELETE FROM blob b WHERE b.owner_id = $1;
+	DELETE FROM app_user u WHERE u.id = $1;
+	RETURN true;
+END $$;
+
+-- The export's beginning; export_page() gives what follows, `}` at its end.
+CREATE OR REPLACE FUNCTION export_begin() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM audit(caller_id(), caller_id(), 'exported', '{}');
+	RETURN (SELECT '{"exported_at":' || to_json(rfc3339(now())) || ',"user":' || account_json(u)
+		|| ',"assistant":' || json_build_object('name', u.assistant_name, 'interests', u.interests)
+		|| ',"balance_usd":' || u.balance_usd
+		|| ',"settings":' || coalesce((SELECT s.settings FROM user_settings s WHERE s.user_id = u.id), '{}')
+		FROM app_user u WHERE u.id = caller_id());
+END $$;
+
+-- The next piece from where (place, key, part) stands, some 256 KiB, or one row where that is larger; the next place is NULL after
+-- the last piece. A section begins at the key of zeros.
+CREATE OR REPLACE FUNCTION export_page(from_place int, from_key uuid, from_part bigint)
+RETURNS TABLE (piece text, place int, key uuid, part bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	zero CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
+	rows_max CONSTANT int := 100;
+	s export_section;
+	pieces text[] := '{}';
+	len bigint := 0;
+	n int;
+	body json;
+BEGIN
+	place := from_place;
+	key := from_key;
+	part := from_part;
+	WHILE len < 262144 LOOP
+		SELECT * INTO s FROM export_section e WHERE e.place >= export_page.place ORDER BY e.place LIMIT 1;
+		IF NOT FOUND THEN
+			pieces := pieces || '}'::text;
+			place := NULL;
+			EXIT;
+		END IF;
+		IF s.place <> place OR key = zero THEN
+			pieces := pieces || (',' || to_json(s.name) || ':[');
+			key := zero;
+			part := -1;
+		END IF;
+		n := 0;
+		FOR key, part, body IN EXECUTE s.query USING key, part, rows_max LOOP
+			pieces := pieces || (CASE WHEN n = 0 AND pieces[array_upper(pieces, 1)] LIKE '%:[' THEN '' ELSE ',' END || body);
+			len := len + octet_length(body::text);
+			n := n + 1;
+			EXIT WHEN len >= 262144;
+		END LOOP;
+		IF n < rows_max AND len < 262144 THEN
+			pieces := pieces || ']'::text;
+			place := s.place + 1;
+			key := zero;
+			part := -1;
+		ELSE
+			place := s.place;
+		END IF;
+	END LOOP;
+	piece := array_to_string(pieces, '');
+	RETURN NEXT;
+END $$;

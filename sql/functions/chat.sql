@@ -1,0 +1,146 @@
+-- Conversations, chats, artifacts, and the use of models. What the runner calls is fenced as queue.sql says.
+
+-- Stores a call's use at the price in force; again with the same (run, call) changes nothing. Returns the cost.
+CREATE OR REPLACE FUNCTION usage_record(run_id uuid, call int, provider text, model text, input_tokens bigint, output_tokens bigint,
+	estimated boolean) RETURNS numeric LANGUAGE sql AS $$
+	WITH price AS (
+		SELECT p.* FROM provider_price p
+		WHERE p.provider = $3 AND p.model IN ($4, '*') AND p.valid_from <= now()
+		ORDER BY p.model = '*', p.valid_from DESC LIMIT 1
+	), stored AS (
+		INSERT INTO usage_event (owner_id, run_id, call, provider, model, input_tokens, output_tokens, estimated,
+			price_id, input_usd, output_usd, cost_usd)
+		SELECT r.owner_id, $1, $2, $3, $4, $5, $6, $7, p.id, coalesce(p.input_usd, 0), coalesce(p.output_usd, 0),
+			($5 * coalesce(p.input_usd, 0) + $6 * coalesce(p.output_usd, 0)) * 0.000001
+		FROM run r LEFT JOIN price p ON true WHERE r.id = $1
+		ON CONFLICT ON CONSTRAINT usage_event_run_id_call_key DO NOTHING RETURNING cost_usd
+	)
+	SELECT coalesce((SELECT cost_usd FROM stored),
+		(SELECT u.cost_usd FROM usage_event u WHERE u.run_id = $1 AND u.call = $2))
+$$;
+
+CREATE OR REPLACE FUNCTION conversation_json(c conversation) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', c.id, 'title', c.title,
+		'createdAt', rfc3339(c.created_at), 'updatedAt', rfc3339(c.updated_at))
+$$;
+
+CREATE OR REPLACE FUNCTION message_json(m message) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', m.id, 'conversationId', m.conversation_id, 'role', m.role, 'content', m.content,
+		'sources', m.sources, 'runId', m.run_id, 'status', m.status, 'createdAt', rfc3339(m.created_at))
+$$;
+
+-- A chat turn: the conversation (a new one where none is named), the user's message, the run and its job.
+CREATE OR REPLACE FUNCTION chat_start(message text, conversation uuid, queue_max int)
+RETURNS TABLE (run_id uuid, conversation_id uuid) LANGUAGE plpgsql AS $$
+BEGIN
+	IF conversation IS NULL THEN
+		INSERT INTO conversation (owner_id, title)
+		VALUES (caller_id(), left(regexp_replace(btrim($1), '\s+', ' ', 'g'), 80))
+		RETURNING id INTO conversation_id;
+	ELSE
+		UPDATE conversation c SET updated_at = now() WHERE c.id = $2 RETURNING c.id INTO conversation_id;
+		IF NOT FOUND THEN
+			PERFORM refuse(404, 'There is no such conversation.');
+		END IF;
+	END IF;
+	run_id := run_enqueue('chat', json_build_object('message', $1)::jsonb, queue_max, conversation_id);
+	INSERT INTO message (conversation_id, owner_id, run_id, role, content)
+	VALUES (chat_start.conversation_id, caller_id(), chat_start.run_id, 'user', $1);
+	RETURN NEXT;
+END $$;
+
+-- A chat's terminal `done` event; its use is the sum of the run's calls.
+CREATE OR REPLACE FUNCTION chat_done(run_id uuid, message_id uuid, content text, sources json, reason text)
+RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('messageId', $2, 'conversationId', r.conversation_id, 'content', $3,
+		'usage', (SELECT json_build_object('inputTokens', coalesce(sum(u.input_tokens), 0),
+			'outputTokens', coalesce(sum(u.output_tokens), 0), 'costUsd', coalesce(sum(u.cost_usd), 0),
+			'model', (array_agg(u.model ORDER BY u.id DESC))[1],
+			'provider', (array_agg(u.provider ORDER BY u.id DESC))[1])
+			FROM usage_event u WHERE u.run_id = $1),
+		'sources', $4, 'finishReason', $5)
+	FROM run r WHERE r.id = $1
+$$;
+
+CREATE OR REPLACE FUNCTION conversation_delete(conversation uuid) RETURNS TABLE (id uuid) LANGUAGE plpgsql AS $$
+BEGIN
+	DELETE FROM conversation c WHERE c.id = $1 RETURNING c.id INTO conversation_delete.id;
+	IF conversation_delete.id IS NULL THEN
+		PERFORM refuse(404, 'There is no such conversation.');
+	END IF;
+	RETURN NEXT;
+END $$;
+
+-- A chat's end: the answer as a message (none where nothing was said, or where the conversation was deleted meanwhile).
+-- `reason` is the model's (stop, length …) or 'cancelled', which leaves the message partial.
+CREATE OR REPLACE FUNCTION chat_finish(run_id uuid, runner text, attempt int, after bigint, content text, sources json, reason text)
+RETURNS bigint LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	seq bigint := job_fence($1, $2, $3);
+	answer uuid;
+	r run;
+	data json;
+BEGIN
+	IF seq IS DISTINCT FROM after THEN
+		RETURN seq;
+	END IF;
+	SELECT * INTO r FROM run WHERE run.id = $1 FOR UPDATE;
+	UPDATE conversation c SET updated_at = now() WHERE c.id = r.conversation_id;
+	IF FOUND AND content <> '' THEN
+		INSERT INTO message (conversation_id, owner_id, run_id, role, content, sources, status)
+		VALUES (r.conversation_id, r.owner_id, $1, 'assistant', $5, $6,
+			CASE reason WHEN 'cancelled' THEN 'partial' ELSE 'complete' END)
+		RETURNING id INTO answer;
+	END IF;
+	data := chat_done($1, answer, $5, $6, reason);
+	PERFORM run_finish($1, CASE reason WHEN 'cancelled' THEN 'cancelled' ELSE 'completed' END, 'done', data,
+		data_reply($1, data));
+	RETURN seq;
+END $$;
+
+-- What an attempt said that ended unheard is charged as far as we can count it; the call's number is its attempt's last.
+CREATE OR REPLACE FUNCTION usage_unheard(run_id uuid, attempt int, provider text, model text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	said bigint := octet_length(run_said($1))
+		- 4 * coalesce((SELECT sum(u.output_tokens) FROM usage_event u WHERE u.run_id = $1), 0);
+BEGIN
+	IF said > 0 AND NOT EXISTS (SELECT FROM usage_event u WHERE u.run_id = $1 AND u.call / 1000 = attempt) THEN
+		PERFORM usage_record($1, attempt * 1000 + 999, provider, model,
+			(SELECT coalesce(sum(octet_length(m.content)), 0) / 4 FROM message m JOIN run r ON r.id = $1
+			 WHERE m.conversation_id = r.conversation_id AND m.created_at <= r.created_at), said / 4 + 1, true);
+	END IF;
+END $$;
+
+-- A file that a tool call writes: the next version of that name in the conversation. The same call tried again finds what it wrote
+-- (`again`), and whether the run's log tells of it already (`told`). No row where the lease is lost.
+CREATE OR REPLACE FUNCTION artifact_write(run_id uuid, runner text, attempt int, call_id text, name text, mime_type text, content bytea)
+RETURNS TABLE (id uuid, version int, told boolean) LANGUAGE plpgsql AS $$
+DECLARE
+	r run;
+	file uuid;
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN;
+	END IF;
+	SELECT * INTO r FROM run WHERE run.id = $1;
+	SELECT a.id, a.version INTO id, version FROM artifact a WHERE a.run_id = $1 AND a.call_id = $4;
+	IF FOUND THEN
+		told := EXISTS (SELECT FROM stream_event e WHERE e.topic = 'run:' || $1 AND e.type = 'artifact'
+			AND e.data ->> 'id' = artifact_write.id::text);
+		RETURN NEXT;
+		RETURN;
+	END IF;
+	PERFORM FROM conversation c WHERE c.id = r.conversation_id FOR UPDATE;
+	IF NOT FOUND THEN
+		r.conversation_id := NULL;	-- deleted meanwhile
+	END IF;
+	INSERT INTO blob (owner_id, sha256, size) VALUES (r.owner_id, sha256($7), octet_length($7)) RETURNING blob.id INTO file;
+	INSERT INTO blob_chunk (blob_id, n, data) SELECT file, k, substring($7 FROM k * 262144 + 1 FOR 262144)
+	FROM generate_series(0, (octet_length($7) - 1) / 262144) k WHERE octet_length($7) > 0;
+	INSERT INTO artifact AS a (owner_id, conversation_id, run_id, name, version, mime_type, size, blob_id, call_id)
+	SELECT r.owner_id, r.conversation_id, $1, $5, 1 + coalesce(max(o.version), 0), $6, octet_length($7), file, $4
+	FROM artifact o WHERE o.conversation_id = r.conversation_id AND o.name = $5
+	RETURNING a.id, a.version INTO id, version;
+	told := false;
+	RETURN NEXT;
+END $$;

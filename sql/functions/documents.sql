@@ -1,0 +1,131 @@
+-- Documents, their ingestion, and retrieval. What the runner calls is fenced as queue.sql says.
+
+-- Hybrid retrieval over one user's passages: full text (each word weighs by how rare it is among them) and local vectors,
+-- joined by reciprocal rank. Words on more than half of more than twenty passages are taken for noise.
+CREATE OR REPLACE FUNCTION chunk_search(owner uuid, query text, query_bits bit(2048), want int)
+RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STABLE AS $$
+	WITH total AS (
+		SELECT count(*)::float8 AS n FROM chunk c WHERE c.owner_id = $1
+	), word AS (
+		SELECT DISTINCT lexeme FROM unnest(to_tsvector('simple', left($2, 2000))) LIMIT 64
+	), hit AS (
+		SELECT c.id, w.lexeme, count(*) OVER (PARTITION BY w.lexeme)::float8 AS df
+		FROM word w JOIN chunk c ON c.owner_id = $1 AND c.words @@ quote_literal(w.lexeme)::tsquery
+	), lexical AS (
+		SELECT h.id, sum(ln(1 + (t.n - h.df + 0.5) / (h.df + 0.5))) AS weight
+		FROM hit h, total t WHERE t.n <= 20 OR h.df <= t.n / 2 GROUP BY h.id
+	), lexical_ranked AS (
+		SELECT id, row_number() OVER (ORDER BY weight DESC, id) AS place FROM lexical ORDER BY place LIMIT 50
+	), alike AS (
+		SELECT c.id, bit_count(e.bits & $3)::float8 / greatest(bit_count($3), 1) AS share, bit_count(e.bits) AS filled
+		FROM chunk c JOIN embedding e ON e.chunk_id = c.id AND e.model = 'local' WHERE c.owner_id = $1
+	), alike_ranked AS (
+		SELECT id, row_number() OVER (ORDER BY share - filled / 2048.0 DESC, id) AS place
+		FROM alike WHERE share > 0.35 + 0.65 * filled / 2048.0 ORDER BY place LIMIT 50
+	), joined AS (
+		SELECT coalesce(l.id, a.id) AS id,
+			coalesce(2.0 / (20 + l.place), 0) + coalesce(1.0 / (20 + a.place), 0) AS score
+		FROM lexical_ranked l FULL JOIN alike_ranked a ON a.id = l.id
+	)
+	SELECT c.id, c.document_id, j.score FROM joined j JOIN chunk c ON c.id = j.id
+	ORDER BY j.score DESC, c.id LIMIT $4
+$$;
+
+CREATE OR REPLACE FUNCTION document_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', d.id, 'userId', d.owner_id, 'name', d.name, 'description', d.description,
+		'type', d.type, 'size', d.size, 'status', d.status, 'error', d.error, 'chunkCount', d.chunk_count,
+		'metadata', d.metadata, 'createdAt', rfc3339(d.created_at), 'updatedAt', rfc3339(d.updated_at))
+$$;
+
+-- POST /api/documents/upload's answer, at once and with ?wait=1.
+CREATE OR REPLACE FUNCTION upload_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('documentId', d.id, 'id', d.id, 'name', d.name, 'status', d.status, 'message',
+		CASE d.status WHEN 'ready' THEN 'The document is ready.' WHEN 'failed' THEN d.error
+		ELSE 'The document was stored and is being processed.' END)
+$$;
+
+-- An upload's last step: the blob is whole, the document and its ingestion begin.
+CREATE OR REPLACE FUNCTION document_create(blob uuid, sha256 bytea, size bigint, name text, description text, file_name text,
+	waits boolean, queue_max int) RETURNS TABLE (body json, run_id uuid) LANGUAGE plpgsql AS $$
+DECLARE
+	d document;
+BEGIN
+	UPDATE blob b SET sha256 = $2, size = $3 WHERE b.id = $1 AND b.sha256 IS NULL;
+	IF NOT FOUND THEN
+		PERFORM refuse(409, 'The upload was given up; send the file again.');
+	END IF;
+	INSERT INTO document (owner_id, name, description, file_name, size, blob_id)
+	VALUES (caller_id(), $4, $5, $6, $3, $1) RETURNING * INTO d;
+	run_id := run_enqueue('ingest', CASE WHEN waits THEN '{"reply": "upload"}' ELSE '{}' END::jsonb, queue_max,
+		document_id => d.id);
+	body := upload_json(d);
+	RETURN NEXT;
+END $$;
+
+CREATE OR REPLACE FUNCTION document_reindex(document uuid, queue_max int) RETURNS TABLE (run_id uuid) LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE document d SET status = 'pending', error = NULL, updated_at = now() WHERE d.id = $1;
+	IF NOT FOUND THEN
+		PERFORM refuse(404, 'There is no such document.');
+	END IF;
+	run_id := run_enqueue('ingest', '{"reply": "document"}', queue_max, document_id => $1);
+	RETURN NEXT;
+END $$;
+
+-- An ingestion's end, good: the document's passages are replaced and it is ready, in one step. `bits` are hexadecimal.
+CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
+	texts text[], bits text[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	seq bigint := job_fence($1, $2, $3);
+	d document;
+BEGIN
+	IF seq IS DISTINCT FROM after THEN
+		RETURN seq;
+	END IF;
+	UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = $6, chunk_count = cardinality(marks),
+		updated_at = now()
+	FROM run r WHERE r.id = $1 AND document.id = r.document_id RETURNING document.* INTO d;
+	IF NOT FOUND THEN
+		PERFORM run_end_unheard($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);
+		RETURN seq;
+	END IF;
+	DELETE FROM chunk c WHERE c.document_id = d.id;
+	WITH given AS (
+		SELECT g.n::int AS n, g.mark, g.text, g.bits FROM unnest(marks, texts, bits) WITH ORDINALITY AS g (mark, text, bits, n)
+	), stored AS (
+		INSERT INTO chunk (document_id, owner_id, n, mark, text)
+		SELECT d.id, d.owner_id, g.n, g.mark, g.text FROM given g RETURNING chunk.id, chunk.n
+	)
+	INSERT INTO embedding (chunk_id, model, bits)
+	SELECT s.id, 'local', ('x' || g.bits)::bit(2048) FROM stored s JOIN given g ON g.n = s.n;
+	PERFORM run_finish($1, 'completed', 'done', document_json(d), document_reply($1, d));
+	RETURN seq;
+END $$;
+
+-- The reply of a request that waits for an ingestion; NULL where none does.
+CREATE OR REPLACE FUNCTION document_reply(run_id uuid, d document) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT data_reply($1, CASE r.input ->> 'reply' WHEN 'upload' THEN upload_json(d) ELSE document_json(d) END)
+	FROM run r WHERE r.id = $1
+$$;
+
+-- An ingestion's end, bad: `error` is for a person. Old passages go, since they are no longer what the document holds.
+CREATE OR REPLACE FUNCTION document_failed(run_id uuid, runner text, attempt int, after bigint, error text) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+	seq bigint := job_fence($1, $2, $3);
+	d document;
+BEGIN
+	IF seq IS DISTINCT FROM after THEN
+		RETURN seq;
+	END IF;
+	UPDATE document SET status = 'failed', error = $5, chunk_count = 0, updated_at = now()
+	FROM run r WHERE r.id = $1 AND document.id = r.document_id RETURNING document.* INTO d;
+	IF NOT FOUND THEN
+		PERFORM run_end_unheard($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);
+		RETURN seq;
+	END IF;
+	DELETE FROM chunk c WHERE c.document_id = d.id;
+	PERFORM run_finish($1, 'failed', 'error', json_build_object('code', 'UNREADABLE_DOCUMENT', 'message', $5),
+		document_reply($1, d));
+	RETURN seq;
+END $$;

@@ -1,0 +1,117 @@
+-- The event log and the outbox.
+--
+-- Publishing is planned once in a session (plan_cache_mode), not anew for each call: with the arrays' lengths before it, the planner
+-- takes planning to be worth its while each time, which was a third to a half of what an event cost. The plans look rows up by their
+-- keys, so that they are as good for one event as for thousands, and whatever the tables hold by then.
+
+-- A notification is "topic \n seq \n type \n Unix milliseconds \n data", or "topic \n seq" where that would pass 7,900 bytes; streamd
+-- then fetches the event. The time is the transaction's, as stream_event.created_at is. NOTIFY refuses 8,000 bytes.
+CREATE OR REPLACE FUNCTION notify_event(topic text, seq bigint, type text, data text) RETURNS void LANGUAGE sql AS $$
+	SELECT pg_notify('millrace_event', CASE
+		WHEN octet_length(data) + octet_length(topic) + octet_length(type) <= 7800
+		THEN topic || E'\n' || seq || E'\n' || type || E'\n' || floor(extract(epoch FROM now()) * 1000)::bigint || E'\n' || data
+		ELSE topic || E'\n' || seq END)
+$$;
+
+-- publish, publish_many (and publish_locked, which it is made of): the log's only writers. They give out seq under the topic's row
+-- lock, so that readers see events in the order of seq; several topics are locked in the order of their names.
+CREATE OR REPLACE FUNCTION publish(topic text, type text, data json) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	n bigint;
+BEGIN
+	INSERT INTO topic AS t (name, seq) VALUES ($1, 1)
+	ON CONFLICT (name) DO UPDATE SET seq = t.seq + 1, updated_at = now() RETURNING t.seq INTO n;
+	INSERT INTO stream_event (topic, seq, type, data) VALUES ($1, n, $2, $3);
+	PERFORM notify_event($1, n, $2, $3::text);
+	RETURN n;
+END $$;
+
+-- For topics that exist and are locked by the caller. Topics are looked up one by one (LATERAL with OFFSET): the plan is kept from
+-- when the tables were empty, and must do as well when they are not.
+CREATE OR REPLACE FUNCTION publish_locked(topics text[], types text[], data text[]) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+	written bigint;
+BEGIN
+	WITH given AS (
+		SELECT e.topic, e.type, e.data, row_number() OVER (PARTITION BY e.topic ORDER BY e.n) AS k
+		FROM unnest(topics, types, data) WITH ORDINALITY AS e (topic, type, data, n)
+	), numbered AS (
+		SELECT g.topic, t.seq + g.k AS seq, g.type, g.data
+		FROM given g CROSS JOIN LATERAL (SELECT o.seq FROM topic o WHERE o.name = g.topic OFFSET 0) t
+	), stored AS (
+		INSERT INTO stream_event (topic, seq, type, data)
+		SELECT n.topic, n.seq, n.type, n.data::json FROM numbered n ORDER BY n.topic, n.seq RETURNING 1
+	), counted AS (
+		UPDATE topic t SET seq = t.seq + c.n, updated_at = now()
+		FROM (SELECT g.topic, count(*) AS n FROM given g GROUP BY g.topic) c WHERE t.name = c.topic RETURNING 1
+	), told AS MATERIALIZED (
+		SELECT notify_event(n.topic, n.seq, n.type, n.data) FROM
+		(SELECT * FROM numbered ORDER BY numbered.topic, numbered.seq) n
+	)
+	SELECT (SELECT count(*) FROM stored) + 0 * (SELECT count(*) FROM counted) + 0 * (SELECT count(*) FROM told)
+	INTO written;
+	RETURN written;
+END $$;
+
+-- One event alone goes the short way.
+CREATE OR REPLACE FUNCTION publish_many(topics text[], types text[], data text[]) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+	IF cardinality(topics) = 1 THEN
+		PERFORM publish(topics[1], types[1], data[1]::json);
+		RETURN 1;
+	END IF;
+	INSERT INTO topic (name) SELECT DISTINCT u FROM unnest(topics) u ORDER BY u ON CONFLICT DO NOTHING;
+	PERFORM FROM topic WHERE name = ANY (topics) ORDER BY name FOR UPDATE;
+	RETURN publish_locked(topics, types, data);
+END $$;
+
+-- From now on the topic is `owner`'s; called where the thing itself is made, or changes hands. A worker can only give its caller what is
+-- nobody's: row-level security refuses the rest.
+CREATE OR REPLACE FUNCTION topic_own(topic text, owner uuid) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO topic_owner AS o (topic, owner_id) VALUES ($1, $2)
+	ON CONFLICT ON CONSTRAINT topic_owner_pkey DO UPDATE SET owner_id = excluded.owner_id
+$$;
+
+-- Publishes to `user:<owner>` when the transaction commits, unless the owner is gone by then, and to what else such an event goes to:
+-- `analytics` for leads, messages, conversations and subscriptions (data names the owner as user_id), `workflow_run:<id>` for a run's
+-- status. May be called at any point of a transaction; best from a trigger of the table that the event is about.
+CREATE OR REPLACE FUNCTION publish_to_owner(owner uuid, type text, data json) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	INSERT INTO outbox (owner_id, type, data) VALUES ($1, $2, $3);
+	IF $2 ~ '^(lead|subscription)_' OR $2 IN ('message_created', 'conversation_deleted') THEN
+		INSERT INTO outbox_analytics (type, data) VALUES ($2, $3);
+	END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION event_topics(owner uuid, type text, data json) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+	SELECT ARRAY['user:' || $1] || CASE WHEN $2 = 'workflow_status_update' THEN ARRAY['workflow_run:' || ($3 ->> 'workflow_run_id')] END
+$$;
+
+-- Publishes what waits for `analytics`, `most` events at most; returns how many. One at a time.
+CREATE OR REPLACE FUNCTION outbox_analytics_publish(most int) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	topics text[];
+	types text[];
+	datas text[];
+BEGIN
+	IF NOT pg_try_advisory_xact_lock(hashtext('millrace.outbox_analytics')) THEN
+		RETURN 0;
+	END IF;
+	WITH taken AS (
+		DELETE FROM outbox_analytics o WHERE o.n IN (SELECT d.n FROM outbox_analytics d ORDER BY d.n LIMIT most) RETURNING *
+	)
+	SELECT array_agg('analytics'::text ORDER BY t.n), array_agg(t.type ORDER BY t.n), array_agg(t.data::text ORDER BY t.n)
+	INTO topics, types, datas FROM taken t;
+	RETURN CASE WHEN topics IS NULL THEN 0 ELSE publish_many(topics, types, datas) END;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION publish, publish_many, publish_locked FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION publish, publish_many TO millrace_api, millrace_runner;
+REVOKE EXECUTE ON FUNCTION publish_to_owner FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION publish_to_owner TO millrace_api, millrace_runner;
+REVOKE EXECUTE ON FUNCTION outbox_analytics_publish FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION outbox_analytics_publish TO millrace_runner;

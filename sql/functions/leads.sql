@@ -1,0 +1,48 @@
+-- Leads, and series of what was made when.
+
+-- How many leads or conversations were made, [{"date", "value"}, …], date being the first day of a day, week (from Monday) or month in
+-- UTC: all periods from that which start_date lies in to that which end_date lies in, each counted whole, 0 where there was nothing.
+-- Of the caller's rows, or of everybody's, which is for whoever asks to decide. At most 1000 periods.
+CREATE OR REPLACE FUNCTION trend_series(caller uuid, everybody boolean, what text, start_date timestamptz, end_date timestamptz, aggregation text)
+RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	unit text := CASE aggregation WHEN 'daily' THEN 'day' WHEN 'weekly' THEN 'week' WHEN 'monthly' THEN 'month' END;
+	counted text := CASE what WHEN 'lead_trends' THEN 'lead' WHEN 'conversation_trends' THEN 'conversation' END;
+	first timestamp;
+	last timestamp;
+	series json;
+BEGIN
+	IF unit IS NULL THEN
+		PERFORM refuse(400, 'The aggregation is daily, weekly or monthly.');
+	ELSIF counted IS NULL THEN
+		PERFORM refuse(400, 'There is no such series.');
+	ELSIF (start_date >= '0001-01-08Z' AND start_date <= end_date AND end_date < '9999-12-01Z') IS NOT TRUE THEN
+		PERFORM refuse(400, 'The series needs a start_date, and an end_date that is not before it.');
+	END IF;
+	first := date_trunc(unit, start_date AT TIME ZONE 'UTC');
+	last := date_trunc(unit, end_date AT TIME ZONE 'UTC');
+	IF (CASE unit WHEN 'day' THEN last::date - first::date WHEN 'week' THEN (last::date - first::date) / 7
+		ELSE extract(year FROM age(last, first)) * 12 + extract(month FROM age(last, first)) END) >= 1000 THEN
+		PERFORM refuse(400, 'The series would have more than 1000 points; ask for a shorter time or for longer steps.');
+	END IF;
+	-- Planned for these values, since how much of the table they are makes the plan.
+	EXECUTE format($q$
+		SELECT json_agg(json_build_object('date', to_char(p.first_day, 'YYYY-MM-DD'), 'value', coalesce(c.n, 0)) ORDER BY p.first_day)
+		FROM generate_series($1, $2, $3) p (first_day)
+		LEFT JOIN (
+			SELECT date_trunc(%1$L, x.created_at AT TIME ZONE 'UTC') AS first_day, count(*) AS n FROM %2$I x
+			WHERE x.created_at >= $4 AND x.created_at < $5 %3$s GROUP BY 1
+		) c USING (first_day)$q$, unit, counted, CASE WHEN everybody THEN '' ELSE 'AND x.owner_id = $6' END)
+	INTO series USING first, last, ('1 ' || unit)::interval,
+		first AT TIME ZONE 'UTC', (last + ('1 ' || unit)::interval) AT TIME ZONE 'UTC', caller;
+	RETURN series;
+END $$;
+
+CREATE OR REPLACE FUNCTION lead_json(l lead) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', l.id, 'user_id', l.owner_id, 'name', l.name, 'email', l.email, 'phone', l.phone,
+		'company', l.company, 'source', l.source, 'status', l.status, 'value', l.value, 'notes', l.notes, 'metadata', l.metadata,
+		'created_at', rfc3339(l.created_at), 'updated_at', rfc3339(l.updated_at))
+$$;
+
+REVOKE EXECUTE ON FUNCTION trend_series FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION trend_series TO millrace_stream, millrace_api;

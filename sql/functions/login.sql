@@ -1,0 +1,228 @@
+-- Before anyone is signed in: registering, passwords, sessions, resetting a password by a mailed link.
+
+-- The two things that happen before anyone is signed in.
+CREATE OR REPLACE FUNCTION user_register(email text, password_hash text, display_name text)
+RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	new_id uuid;
+BEGIN
+	INSERT INTO app_user (email, display_name) VALUES ($1, $3)
+	ON CONFLICT (lower(app_user.email)) DO NOTHING RETURNING id INTO new_id;
+	IF new_id IS NULL THEN
+		PERFORM refuse(409, 'An account with this address exists already.');
+	END IF;
+	INSERT INTO password (user_id, hash) VALUES (new_id, $2);
+	RETURN new_id;
+END $$;
+
+-- Seconds until the account may be tried again; 0: now.
+CREATE OR REPLACE FUNCTION login_wait(email text) RETURNS int LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+	SELECT coalesce((SELECT greatest(0, ceil(extract(epoch FROM
+		f.last_at + least(900, power(2, least(f.failures, 20) - 5)) * interval '1 second' - now())))::int
+		FROM login_failure f
+		WHERE f.subject = login_subject(email) AND f.failures >= 5 AND f.last_at > now() - interval '15 minutes'), 0)
+$$;
+
+CREATE OR REPLACE FUNCTION login_failed(email text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+	INSERT INTO login_failure AS f (subject, failures) VALUES (login_subject(email), 1)
+	ON CONFLICT (subject) DO UPDATE SET last_at = now(),
+		failures = CASE WHEN f.last_at < now() - interval '15 minutes' THEN 1 ELSE f.failures + 1 END
+$$;
+
+-- Signing in by address or by name.
+CREATE OR REPLACE FUNCTION user_for_login(email text) RETURNS TABLE (id uuid, password_hash text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+	SELECT u.id, p.hash FROM app_user u JOIN password p ON p.user_id = u.id
+	WHERE (lower(u.email) = lower($1) OR lower(u.username) = lower($1)) AND u.disabled_at IS NULL
+	ORDER BY lower(u.email) = lower($1) DESC NULLS LAST LIMIT 1
+$$;
+
+-- A session for someone whose password was right: what was wrong before is forgiven.
+CREATE OR REPLACE FUNCTION login_succeeded(email text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+	DELETE FROM login_failure f WHERE f.subject = login_subject(email)
+$$;
+
+-- No row where the user is disabled; the row lock makes one that is being disabled wait, or us.
+CREATE OR REPLACE FUNCTION session_open(user_id uuid, lifetime interval)
+RETURNS TABLE (session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+	WITH s AS (
+		INSERT INTO session (user_id, expires_at) SELECT a.id, now() + $2 FROM app_user a
+		WHERE a.id = $1 AND a.disabled_at IS NULL FOR SHARE RETURNING session.id, session.expires_at
+	)
+	SELECT s.id, s.expires_at, u.id, u.email, u.display_name FROM s, app_user u WHERE u.id = $1
+$$;
+
+-- An account that has a name to sign in by, and perhaps an address. A name never looks like an address (the worker sees to it), so
+-- neither can be taken for somebody else's.
+CREATE OR REPLACE FUNCTION user_register_named(username text, password_hash text, email text, display_name text)
+RETURNS app_user LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	u app_user;
+BEGIN
+	INSERT INTO app_user (username, email, display_name) VALUES ($1, $3, coalesce($4, $1))
+	ON CONFLICT DO NOTHING RETURNING * INTO u;
+	IF u.id IS NULL THEN
+		PERFORM refuse(409, 'An account with this name or address exists already.');
+	END IF;
+	INSERT INTO password (user_id, hash) VALUES (u.id, $2);
+	RETURN u;
+END $$;
+
+-- Five mails an hour for one account; more is passed over in silence.
+CREATE OR REPLACE FUNCTION reset_ask(email text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+	INSERT INTO reset_ask AS a (subject, email) VALUES (login_subject($1), $1)
+	ON CONFLICT (subject) DO UPDATE SET
+		email = CASE WHEN a.since < now() - interval '1 hour' OR a.asks < 5 THEN $1 ELSE a.email END,
+		asks = CASE WHEN a.since < now() - interval '1 hour' THEN 1 ELSE least(a.asks + 1, 1000000) END,
+		since = CASE WHEN a.since < now() - interval '1 hour' THEN now() ELSE a.since END
+$$;
+
+-- The runner's part: a mail for each that asked and has an account. Returns how many. A relay may be away for half an hour, hence
+-- the many attempts; before a user's chats, since somebody waits for it.
+CREATE OR REPLACE FUNCTION reset_take() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	a record;
+	new_id uuid;
+	n bigint := 0;
+BEGIN
+	FOR a IN SELECT r.subject, r.email FROM reset_ask r WHERE r.email IS NOT NULL ORDER BY r.since LIMIT 100
+		FOR UPDATE SKIP LOCKED LOOP
+		UPDATE reset_ask r SET email = NULL WHERE r.subject = a.subject;
+		INSERT INTO run (owner_id, kind, input) SELECT u.id, 'mail', '{"template": "reset"}' FROM app_user u
+		WHERE lower(u.email) = lower(a.email) AND u.disabled_at IS NULL AND u.role <> 'service' RETURNING id INTO new_id;
+		CONTINUE WHEN NOT FOUND;
+		INSERT INTO job (run_id, owner_id, kind, priority, max_attempts)
+		SELECT new_id, r.owner_id, 'mail', 10, 8 FROM run r WHERE r.id = new_id;
+		n := n + 1;
+	END LOOP;
+	IF n > 0 THEN
+		PERFORM pg_notify('millrace_job', '');
+	END IF;
+	RETURN n;
+END $$;
+
+-- The token of a mail that is about to be sent is good from now on, and the address to send it to: no row where the lease is lost,
+-- NULL where there is nobody to write to any more. Tokens of earlier attempts stay good, since their mails may have arrived.
+CREATE OR REPLACE FUNCTION reset_prepare(run_id uuid, runner text, attempt int, token_hash bytea) RETURNS TABLE (email text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	u app_user;
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN;
+	END IF;
+	SELECT w.* INTO u FROM run r JOIN app_user w ON w.id = r.owner_id
+	WHERE r.id = $1 AND w.disabled_at IS NULL AND w.email IS NOT NULL;
+	IF FOUND THEN
+		INSERT INTO password_reset (token_hash, user_id, email, expires_at)
+		VALUES ($4, u.id, u.email, now() + interval '1 hour') ON CONFLICT DO NOTHING;
+	END IF;
+	email := u.email;
+	RETURN NEXT;
+END $$;
+
+CREATE OR REPLACE FUNCTION reset_sweep() RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+	DELETE FROM reset_ask a WHERE a.email IS NULL AND a.since < now() - interval '1 hour';
+	DELETE FROM password_reset p WHERE p.expires_at < now()
+$$;
+
+-- Whether a token is worth hashing a password for.
+CREATE OR REPLACE FUNCTION reset_is_valid(token_hash bytea) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+	SELECT EXISTS (SELECT FROM password_reset p JOIN app_user u ON u.id = p.user_id
+		WHERE p.token_hash = $1 AND p.expires_at > now() AND u.email = p.email AND u.disabled_at IS NULL)
+$$;
+
+-- Uses a token, once: the password is another, every session has ended, and so has the account's lock. Two at once wait for each
+-- other at the user's row; the second one finds no token.
+CREATE OR REPLACE FUNCTION reset_confirm(token_hash bytea, password_hash text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	u app_user;
+BEGIN
+	SELECT w.* INTO u FROM app_user w WHERE w.disabled_at IS NULL
+		AND w.id = (SELECT p.user_id FROM password_reset p WHERE p.token_hash = $1) FOR UPDATE;
+	PERFORM FROM password_reset p
+	WHERE p.token_hash = $1 AND p.user_id = u.id AND p.email = u.email AND p.expires_at > now();
+	IF NOT FOUND THEN
+		PERFORM refuse(400, 'The link has been used or is too old; ask for a new one.');
+	END IF;
+	DELETE FROM password_reset p WHERE p.user_id = u.id;
+	INSERT INTO password AS w (user_id, hash) VALUES (u.id, $2)
+	ON CONFLICT (user_id) DO UPDATE SET hash = $2, changed_at = now();
+	UPDATE session s SET revoked_at = now() WHERE s.user_id = u.id AND s.revoked_at IS NULL;
+	DELETE FROM login_failure f WHERE f.subject IN (login_subject(u.email), login_subject(u.username));
+	-- Whoever registered with the address may have been a stranger: what they could still come in by ends.
+	IF u.email_verified_at IS NULL THEN
+		UPDATE api_key k SET revoked_at = now() WHERE k.user_id = u.id AND k.revoked_at IS NULL;
+	END IF;
+	UPDATE app_user w SET email_verified_at = now() WHERE w.id = u.id;
+END $$;
+
+-- The same password under another cost: `old` is the hash that it was just checked against. No row where that has changed since.
+CREATE OR REPLACE FUNCTION password_rehash(user_id uuid, old text, new text) RETURNS SETOF text
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+	UPDATE password p SET hash = $3 WHERE p.user_id = $1 AND p.hash = $2 RETURNING p.hash
+$$;
+
+-- A session for a password that matched `hash`. No row where the hash is another by now; and one that changes meanwhile waits for us,
+-- and then ends this session with the others.
+CREATE OR REPLACE FUNCTION session_open_by_password(user_id uuid, hash text, lifetime interval)
+RETURNS TABLE (session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	PERFORM FROM password p WHERE p.user_id = $1 AND p.hash = $2 FOR SHARE;
+	IF FOUND THEN
+		RETURN QUERY SELECT * FROM session_open($1, $3);
+	END IF;
+END $$;
+
+-- Seconds until the account, and until anybody from the address `client`, may be tried again; 0: now. Many people may share an
+-- address, so it has `most` wrong passwords in a quarter of an hour, in any order, of which one runs off every 900 / `most` seconds;
+-- whoever has used them up waits for that. `client` NULL or `most` 0: addresses do not count.
+CREATE OR REPLACE FUNCTION login_waits(name text, client text, most int) RETURNS TABLE (account int, address int)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+	SELECT login_wait($1), coalesce((SELECT greatest(0, ceil((f.failures - ($3 - 1)) * 900 / $3
+		- extract(epoch FROM now() - f.last_at)))::int
+		FROM login_failure f WHERE $3 > 0 AND f.subject = 'address ' || $2), 0)
+$$;
+
+-- A wrong password: counts for both where neither has to wait. What it returns is as of before, so that of several that came at once
+-- those that are too many hear nothing about the password.
+CREATE OR REPLACE FUNCTION login_failed(name text, client text, most int) RETURNS TABLE (account int, address int)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	SELECT w.account, w.address INTO account, address FROM login_waits($1, $2, $3) w;
+	IF account = 0 AND address = 0 THEN
+		PERFORM login_failed($1);
+		INSERT INTO login_failure AS f (subject, failures) SELECT 'address ' || $2, 1 WHERE $2 IS NOT NULL AND $3 > 0
+		ON CONFLICT (subject) DO UPDATE SET last_at = now(),
+			failures = 1 + greatest(0, f.failures - extract(epoch FROM now() - f.last_at) * $3 / 900);
+	END IF;
+	RETURN NEXT;
+END $$;
+
+-- A session for a password that matched `hash`, where neither has to wait by now; else the waits and no session. No row where the
+-- hash is another by now. What was wrong before is forgiven the account, but not the address: whoever guesses has an account, too.
+CREATE OR REPLACE FUNCTION session_open_by_login(user_id uuid, name text, hash text, lifetime interval, client text, most int)
+RETURNS TABLE (account int, address int, session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	SELECT w.account, w.address INTO account, address FROM login_waits($2, $5, $6) w;
+	IF account > 0 OR address > 0 THEN
+		RETURN NEXT;
+		RETURN;
+	END IF;
+	SELECT s.* INTO session_id, expires_at, uid, email, display_name FROM session_open_by_password($1, $3, $4) s;
+	IF FOUND THEN
+		PERFORM login_succeeded($2);
+		RETURN NEXT;
+	END IF;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION reset_take, reset_prepare, reset_sweep FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION reset_take, reset_prepare, reset_sweep TO millrace_runner;
+REVOKE EXECUTE ON FUNCTION reset_ask, reset_is_valid, reset_confirm, password_rehash, session_open_by_password FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION reset_ask, reset_is_valid, reset_confirm, password_rehash, session_open_by_password TO millrace_api;
+REVOKE EXECUTE ON FUNCTION login_waits, login_failed(text, text, int), session_open_by_login FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION login_waits, login_failed(text, text, int), session_open_by_login TO millrace_api;

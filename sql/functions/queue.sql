@@ -1,0 +1,367 @@
+-- Runs and jobs.
+--
+-- What the runner writes is fenced: an attempt may write for its run only while the job is leased to it. (runner, attempt) is the
+-- fence; `after` is the seq that the attempt has written last, so that a write whose answer was lost is not done twice, and one
+-- that a crash of the server undid (deltas are committed asynchronously) is noticed and done again.
+-- Locks are taken in one order everywhere: job, run, topic.
+-- Sequential scans are off in what runs for every chat: its plans are kept, and may have been made when a quiet night had left the
+-- tables empty.
+
+-- How many jobs wait, counted no further than `up_to`, whoever they belong to.
+CREATE OR REPLACE FUNCTION queue_depth(up_to int) RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+	SELECT count(*) FROM (SELECT FROM job WHERE state = 'queued' LIMIT up_to) q
+$$;
+
+-- Stores a run with its job and wakes a runner; 503 where `queue_max` jobs wait already. The caller's transaction does the
+-- rest of what the run needs.
+CREATE OR REPLACE FUNCTION run_enqueue(kind text, input jsonb, queue_max int, conversation_id uuid DEFAULT NULL,
+	document_id uuid DEFAULT NULL, priority int DEFAULT 0) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+	new_id uuid;
+BEGIN
+	IF queue_depth(queue_max) >= queue_max THEN
+		PERFORM refuse(503, 'Too much work is waiting; try again shortly.');
+	END IF;
+	INSERT INTO run (owner_id, kind, input, conversation_id, document_id)
+	VALUES (caller_id(), $1, $2, $4, $5) RETURNING id INTO new_id;
+	INSERT INTO job (run_id, owner_id, kind, priority) VALUES (new_id, caller_id(), $1, $6);
+	PERFORM pg_notify('millrace_job', '');
+	RETURN new_id;
+END $$;
+
+-- Leases up to `want` due jobs to `runner`, at most `per_user` running at once for one user, oldest of the highest
+-- priority first, users with the fewest running first. Claims take turns (they are short), so the bound is exact. Jobs without
+-- attempts left are not here: job_sweep() ends them. Committed synchronously: (runner, attempt) fences what a job writes, and an attempt's
+-- number that a crash had taken back could be given out twice.
+CREATE OR REPLACE FUNCTION job_claim(runner text, want int, per_user int, lease interval)
+RETURNS TABLE (run_id uuid, owner_id uuid, kind text, attempt int) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+BEGIN
+	PERFORM pg_advisory_xact_lock(hashtext('millrace.job_claim'));
+	RETURN QUERY
+	WITH busy AS (
+		SELECT j.owner_id, count(*) AS n FROM job j WHERE j.state = 'running' GROUP BY j.owner_id
+	), due AS (
+		SELECT j.run_id, j.owner_id, j.priority, j.run_at,
+			coalesce(b.n, 0) + row_number() OVER (PARTITION BY j.owner_id
+				ORDER BY j.priority DESC, j.run_at, j.run_id) AS place
+		FROM job j LEFT JOIN busy b ON b.owner_id = j.owner_id
+		WHERE j.state = 'queued' AND j.run_at <= now()
+	), chosen AS (
+		SELECT j.run_id FROM job j JOIN due d ON d.run_id = j.run_id
+		WHERE d.place <= per_user AND j.state = 'queued'
+		ORDER BY d.priority DESC, d.place, d.run_at LIMIT want FOR UPDATE OF j SKIP LOCKED
+	), leased AS (
+		UPDATE job j SET state = 'running', attempts = j.attempts + 1, runner = $1, lease_until = now() + lease
+		FROM chosen c WHERE j.run_id = c.run_id
+		RETURNING j.run_id, j.owner_id, j.kind, j.attempts
+	), started AS (
+		UPDATE run r SET status = 'running', started_at = coalesce(r.started_at, now())
+		FROM leased l WHERE r.id = l.run_id
+	)
+	SELECT l.run_id, l.owner_id, l.kind, l.attempts FROM leased l;
+END $$;
+
+-- Heartbeat: prolongs the leases that `runner` still holds; returns those runs of `runs` that it has lost or whose
+-- cancellation was asked for, and why ('lost', 'cancel').
+CREATE OR REPLACE FUNCTION job_heartbeat(runner text, runs uuid[], lease interval)
+RETURNS TABLE (run_id uuid, why text) LANGUAGE sql AS $$
+	WITH kept AS (
+		UPDATE job j SET lease_until = now() + $3
+		WHERE j.run_id = ANY ($2) AND j.state = 'running' AND j.runner = $1 RETURNING j.run_id
+	)
+	SELECT u, 'lost' FROM unnest($2) u WHERE u NOT IN (SELECT k.run_id FROM kept k)
+	UNION ALL
+	SELECT r.id, 'cancel' FROM run r WHERE r.id = ANY ($2) AND r.cancel_asked_at IS NOT NULL
+$$;
+
+-- Gives a leased job back, to run again after `delay`; used at shutdown (`counts` false: the attempt is not counted) and
+-- after an error that may pass. Returns false where the lease was lost.
+CREATE OR REPLACE FUNCTION job_release(run_id uuid, runner text, delay interval, error text, counts boolean)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE job j SET state = 'queued', run_at = now() + delay, lease_until = NULL, runner = NULL,
+		last_error = coalesce(error, j.last_error), attempts = j.attempts - CASE WHEN counts THEN 0 ELSE 1 END
+	WHERE j.run_id = $1 AND j.state = 'running' AND j.runner = $2;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	UPDATE run SET status = 'queued' WHERE id = $1;
+	IF delay <= interval '0' THEN
+		PERFORM pg_notify('millrace_job', '');
+	END IF;
+	RETURN true;
+END $$;
+
+-- Ends a run, once: the outcome, the terminal event and the job's state in one transaction. `terminal` is 'done' or 'error';
+-- where `reply` is given (deferred requests) a `result` event {status, headers, body} goes before it. A dead job is kept for
+-- `millracectl jobs`. Returns false, and does nothing, where the run has ended already.
+CREATE OR REPLACE FUNCTION run_finish(run_id uuid, status text, terminal text, data json, reply json, dead boolean DEFAULT false)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	seq bigint;
+BEGIN
+	PERFORM FROM run r WHERE r.id = $1 AND r.ended_at IS NULL FOR UPDATE;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	IF reply IS NOT NULL THEN
+		PERFORM publish('run:' || $1, 'result', reply);
+	END IF;
+	seq := publish('run:' || $1, terminal, data);
+	UPDATE run r SET status = $2, outcome = $4, ended_at = now(), last_seq = seq,
+		error_code = CASE WHEN terminal = 'error' THEN data ->> 'code' END,
+		error_message = CASE WHEN terminal = 'error' THEN data ->> 'message' END
+	WHERE r.id = $1;
+	UPDATE job j SET state = CASE WHEN dead THEN 'dead' ELSE 'done' END, ended_at = now(), lease_until = NULL,
+		last_error = CASE WHEN terminal = 'error' THEN data ->> 'message' ELSE j.last_error END
+	WHERE j.run_id = $1;
+	RETURN true;
+END $$;
+
+-- What a run has said so far: its token events put together.
+CREATE OR REPLACE FUNCTION run_said(run_id uuid) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT coalesce(string_agg(e.data ->> 'content', '' ORDER BY e.seq), '')
+	FROM stream_event e WHERE e.topic = 'run:' || $1 AND e.type = 'token'
+$$;
+
+-- The dead-letter state's way back: a fresh run of the same input cannot reuse the ended one's event log, so the job starts
+-- over under its own run only where that run never ended; otherwise a copy is enqueued and its id returned.
+CREATE OR REPLACE FUNCTION job_retry(run_id uuid) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+	old run;
+	new_id uuid;
+BEGIN
+	SELECT r.* INTO old FROM run r JOIN job j ON j.run_id = r.id WHERE r.id = $1 AND j.state = 'dead' FOR UPDATE OF j;
+	IF NOT FOUND THEN
+		PERFORM refuse(404, 'There is no dead job of this id.');
+	END IF;
+	INSERT INTO run (owner_id, kind, input, conversation_id, document_id)
+	VALUES (old.owner_id, old.kind, old.input, old.conversation_id, old.document_id) RETURNING id INTO new_id;
+	INSERT INTO job (run_id, owner_id, kind) VALUES (new_id, old.owner_id, old.kind);
+	UPDATE job j SET state = 'done' WHERE j.run_id = $1;
+	PERFORM pg_notify('millrace_job', '');
+	RETURN new_id;
+END $$;
+
+CREATE OR REPLACE FUNCTION run_json(r run) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', r.id, 'kind', r.kind, 'status', r.status, 'conversationId', r.conversation_id,
+		'documentId', r.document_id, 'outcome', r.outcome,
+		'error', CASE WHEN r.error_code IS NOT NULL
+			THEN json_build_object('code', r.error_code, 'message', r.error_message) END,
+		'lastEventId', r.last_seq, 'createdAt', rfc3339(r.created_at),
+		'startedAt', rfc3339(r.started_at), 'endedAt', rfc3339(r.ended_at))
+$$;
+
+-- Asks for a run's end. One that still waits ends here and now; a running one is ended by its runner, which hears of it.
+CREATE OR REPLACE FUNCTION run_cancel(run_id uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	r run;
+BEGIN
+	SELECT * INTO r FROM run WHERE run.id = $1 AND run.owner_id = caller_id() FOR UPDATE;
+	IF NOT FOUND THEN
+		PERFORM refuse(404, 'There is no such run.');
+	END IF;
+	IF r.ended_at IS NULL THEN
+		UPDATE run SET cancel_asked_at = coalesce(cancel_asked_at, now()) WHERE id = r.id;
+		PERFORM pg_notify('millrace_cancel', r.id::text);
+		PERFORM FROM job j WHERE j.run_id = r.id AND j.state = 'queued' FOR UPDATE SKIP LOCKED;
+		IF FOUND THEN
+			PERFORM run_end_unheard(r.id, 'cancelled', 'CANCELLED', 'The run was cancelled.', false);
+		END IF;
+	END IF;
+	SELECT * INTO r FROM run WHERE run.id = $1;
+	RETURN run_json(r);
+END $$;
+
+-- Ends a run that no runner speaks for (cancelled while it waited, or its attempts are used up), keeping what it has said. A
+-- cancelled chat is done with what there is; anything else ends in an error.
+CREATE OR REPLACE FUNCTION run_end_unheard(run_id uuid, status text, code text, message text, dead boolean)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	r run;
+	said text;
+	answer uuid;
+	data json;
+BEGIN
+	SELECT * INTO r FROM run WHERE run.id = $1 AND run.ended_at IS NULL FOR UPDATE;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	said := run_said(r.id);
+	IF r.kind = 'chat' AND said <> '' AND EXISTS (SELECT FROM conversation c WHERE c.id = r.conversation_id) THEN
+		INSERT INTO message (conversation_id, owner_id, run_id, role, content, status)
+		VALUES (r.conversation_id, r.owner_id, r.id, 'assistant', said, 'partial')
+		ON CONFLICT DO NOTHING RETURNING id INTO answer;
+	END IF;
+	IF r.document_id IS NOT NULL AND r.kind = 'ingest' THEN
+		UPDATE document d SET status = 'failed', error = $4, updated_at = now()
+		WHERE d.id = r.document_id AND d.status <> 'ready';
+	END IF;
+	IF $2 = 'cancelled' AND r.kind = 'chat' THEN
+		data := chat_done(r.id, answer, said, '[]', 'cancelled');
+		RETURN run_finish(r.id, $2, 'done', data, data_reply(r.id, data), dead);
+	END IF;
+	data := json_build_object('code', code, 'message', message);
+	RETURN run_finish(r.id, $2, 'error', data, CASE WHEN r.kind <> 'chat' THEN json_build_object('status',
+		CASE code WHEN 'CANCELLED' THEN 409 ELSE 500 END, 'headers', '{}'::json, 'body',
+		json_build_object('error', message, 'code', code, 'detail', message, 'request_id', r.id)) END, dead);
+END $$;
+
+-- The `result` event of a run whose request waits for an ordinary reply (input.reply is set); NULL for the others.
+CREATE OR REPLACE FUNCTION data_reply(run_id uuid, body json) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('status', 200, 'headers', '{}'::json, 'body', $2)
+	FROM run r WHERE r.id = $1 AND r.input ? 'reply'
+$$;
+
+-- Locks the job where this attempt still holds it and gives the topic's seq; NULL where it does not.
+CREATE OR REPLACE FUNCTION job_fence(run_id uuid, runner text, attempt int) RETURNS bigint LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	j job;
+BEGIN
+	SELECT * INTO j FROM job WHERE job.run_id = $1 FOR UPDATE;
+	IF (j.state = 'running' AND j.runner = $2 AND j.attempts = $3) IS NOT TRUE THEN
+		RETURN NULL;
+	END IF;
+	RETURN coalesce((SELECT t.seq FROM topic t WHERE t.name = 'run:' || $1), 0);
+END $$;
+
+-- An attempt's first step: what it is to do, and the seq it goes on from. Taking the topic's lock waits for a predecessor's last
+-- write to be through. No row where the lease is lost. Committed asynchronously, as the claim before it: where a crash of the server
+-- undoes them, the job is queued again and the lease is lost.
+CREATE OR REPLACE FUNCTION job_begin(run_id uuid, runner text, attempt int)
+RETURNS TABLE (owner_id uuid, conversation_id uuid, document_id uuid, input text, cancelled boolean, max_attempts int, seq bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off AS $$
+BEGIN
+	PERFORM set_config('synchronous_commit', 'off', true);
+	INSERT INTO topic AS t (name) VALUES ('run:' || $1) ON CONFLICT DO NOTHING;
+	PERFORM FROM topic t WHERE t.name = 'run:' || $1 FOR UPDATE;
+	RETURN QUERY
+	SELECT r.owner_id, r.conversation_id, r.document_id, r.input::text, r.cancel_asked_at IS NOT NULL, j.max_attempts, t.seq
+	FROM job j JOIN run r ON r.id = j.run_id JOIN topic t ON t.name = 'run:' || $1
+	WHERE j.run_id = $1 AND j.state = 'running' AND j.runner = $2 AND j.attempts = $3;
+END $$;
+
+-- The flusher's write: the events of many runs, in the order given, committed asynchronously. Run i of `runs` has counts[i]
+-- events and has written after[i] so far. Returns for each its seq now: after + count where they are in the log (also where an
+-- earlier try had put them there), less where nothing was written because the log is behind `after`, NULL where the lease is lost.
+CREATE OR REPLACE FUNCTION job_publish(runner text, runs uuid[], attempts int[], after bigint[], counts int[], topics text[], types text[],
+	data text[]) RETURNS TABLE (n int, seq bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+	seqs bigint[];
+	due text[];
+BEGIN
+	PERFORM set_config('synchronous_commit', 'off', true);
+	PERFORM FROM topic t WHERE t.name = ANY (topics) ORDER BY t.name FOR UPDATE;
+	-- With the topics locked, what the jobs say here stays true until the commit: a successor begins by taking the same lock.
+	SELECT array_agg(CASE WHEN j.run_id IS NULL THEN NULL WHEN t.seq = g.after THEN t.seq + g.count ELSE t.seq END ORDER BY g.n),
+		array_agg(t.name) FILTER (WHERE j.run_id IS NOT NULL AND t.seq = g.after)
+	INTO seqs, due
+	FROM unnest(runs, attempts, after, counts) WITH ORDINALITY AS g (run_id, attempt, after, count, n)
+	-- One by one and by their keys (LATERAL with OFFSET; what else is asked of a job stands outside): else each is compared with each.
+	LEFT JOIN LATERAL (SELECT o.name, o.seq FROM topic o WHERE o.name = 'run:' || g.run_id OFFSET 0) t ON true
+	LEFT JOIN LATERAL (SELECT o.* FROM job o WHERE o.run_id = g.run_id OFFSET 0) j
+		ON j.state = 'running' AND j.runner = $1 AND j.attempts = g.attempt;
+	IF cardinality(due) = cardinality(runs) THEN
+		PERFORM publish_locked(topics, types, data);
+	ELSIF due IS NOT NULL THEN
+		PERFORM publish_locked(array_agg(e.topic ORDER BY e.n), array_agg(e.type ORDER BY e.n), array_agg(e.data ORDER BY e.n))
+		FROM unnest(topics, types, data) WITH ORDINALITY AS e (topic, type, data, n) WHERE e.topic = ANY (due);
+	END IF;
+	RETURN QUERY SELECT s.n::int, s.seq FROM unnest(seqs) WITH ORDINALITY AS s (seq, n);
+END $$;
+
+-- An attempt's last step, for every kind of run. All three return NULL where the lease is lost and a seq below `after` where the
+-- log is behind (nothing is done then), `after` where the run has ended.
+CREATE OR REPLACE FUNCTION job_done(run_id uuid, runner text, attempt int, after bigint, data json, reply json)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	seq bigint := job_fence($1, $2, $3);
+BEGIN
+	IF seq = after THEN
+		PERFORM run_finish($1, 'completed', 'done', data, reply);
+	END IF;
+	RETURN seq;
+END $$;
+
+CREATE OR REPLACE FUNCTION job_fail(run_id uuid, runner text, attempt int, after bigint, status text, code text, message text, dead boolean)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	seq bigint := job_fence($1, $2, $3);
+BEGIN
+	IF seq = after THEN
+		PERFORM run_end_unheard($1, $5, $6, $7, $8);
+	END IF;
+	RETURN seq;
+END $$;
+
+-- A job whose runner is gone: it waits again, for `delay`, or ends where it was cancelled or has no attempts left. The caller
+-- holds the job's lock. Returns whether it waits.
+CREATE OR REPLACE FUNCTION job_abandoned(run_id uuid, delay interval, provider text, model text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	j job;
+	r run;
+BEGIN
+	SELECT * INTO j FROM job WHERE job.run_id = $1;
+	SELECT * INTO r FROM run WHERE run.id = $1 FOR UPDATE;
+	IF r.ended_at IS NOT NULL THEN
+		UPDATE job SET state = 'done', ended_at = now(), lease_until = NULL WHERE job.run_id = $1;
+		RETURN false;
+	END IF;
+	IF r.kind = 'chat' AND (r.cancel_asked_at IS NOT NULL OR j.attempts >= j.max_attempts) THEN
+		PERFORM usage_unheard($1, j.attempts, provider, model);
+	END IF;
+	IF r.cancel_asked_at IS NOT NULL THEN
+		PERFORM run_end_unheard($1, 'cancelled', 'CANCELLED', 'The run was cancelled.', false);
+		RETURN false;
+	END IF;
+	IF j.attempts >= j.max_attempts THEN
+		PERFORM run_end_unheard($1, 'failed', 'INTERNAL', 'The run was interrupted too often and was given up.', true);
+		RETURN false;
+	END IF;
+	UPDATE job SET state = 'queued', run_at = now() + delay, lease_until = NULL, runner = NULL,
+		last_error = 'its runner ended' WHERE job.run_id = $1;
+	UPDATE run SET status = 'queued' WHERE run.id = $1;
+	RETURN true;
+END $$;
+
+-- At a runner's start: what its predecessor of the same name held waits again at once. Returns how many jobs.
+CREATE OR REPLACE FUNCTION job_take_back(runner text, provider text, model text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	held uuid[];
+BEGIN
+	SELECT array_agg(l.run_id) INTO held FROM (SELECT j.run_id FROM job j WHERE j.state = 'running' AND j.runner = $1
+		ORDER BY j.run_id FOR UPDATE) l;
+	RETURN (SELECT count(*) FILTER (WHERE job_abandoned(u, '0', provider, model)) FROM unnest(held) u);
+END $$;
+
+-- What gives every run its one terminal event: jobs whose lease ran out wait again or end; so do runs without a job. After a
+-- restart of the server leases are let be for as long as one lasts, since heartbeats could not be heard. One sweep at a time.
+CREATE OR REPLACE FUNCTION job_sweep(lease interval, provider text, model text) RETURNS TABLE (again bigint, ended bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+	j record;
+	waits boolean;
+BEGIN
+	again := 0;
+	ended := 0;
+	IF NOT pg_try_advisory_xact_lock(hashtext('millrace.job_sweep')) THEN
+		RETURN NEXT;
+		RETURN;
+	END IF;
+	FOR j IN SELECT q.run_id, q.attempts FROM job q WHERE q.state = 'running' AND q.lease_until < now()
+		AND pg_postmaster_start_time() < now() - lease ORDER BY q.run_id LIMIT 200 FOR UPDATE SKIP LOCKED LOOP
+		waits := job_abandoned(j.run_id, (0.5 + random()) * 2 ^ least(j.attempts, 6) * interval '0.5 s', provider, model);
+		again := again + waits::int;
+		ended := ended + (NOT waits)::int;
+	END LOOP;
+	FOR j IN SELECT r.id FROM run r WHERE r.ended_at IS NULL AND r.created_at < now() - interval '1 minute' AND NOT EXISTS
+		(SELECT FROM job q WHERE q.run_id = r.id AND q.state IN ('queued', 'running')) ORDER BY r.id LIMIT 200 LOOP
+		PERFORM run_end_unheard(j.id, 'failed', 'INTERNAL', 'The run was lost and was given up.', true);
+		ended := ended + 1;
+	END LOOP;
+	RETURN NEXT;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION job_begin, job_publish FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION job_begin, job_publish TO millrace_runner;

@@ -1,0 +1,57 @@
+-- What follows from a change of an account, a document or an artifact. Applied before the migrations, as functions/base.sql says.
+
+-- A disabled user's sessions end with that, so that a session alone says whether it lasts.
+CREATE OR REPLACE FUNCTION user_disabled() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	UPDATE session SET revoked_at = now() WHERE user_id = NEW.id AND revoked_at IS NULL;
+	RETURN NULL;
+END $$;
+
+-- Files go with what they belong to.
+CREATE OR REPLACE FUNCTION blob_unused() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	DELETE FROM blob WHERE id = OLD.blob_id;
+	RETURN NULL;
+END $$;
+
+-- With somebody goes what others' requests have left of them: sign-ins that were not brought to their end, and replies that are kept
+-- for an Idempotency-Key of whoever made the account, who was nobody yet or an administrator. A sign-in that is just being redeemed goes
+-- by itself, and may be waiting for us.
+CREATE OR REPLACE FUNCTION user_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	INSERT INTO identity_erased (hash) SELECT identity_hash(i.provider, i.subject) FROM external_identity i WHERE i.user_id = OLD.id
+	ON CONFLICT (hash) DO UPDATE SET at = now();
+	DELETE FROM reset_ask r WHERE r.subject IN (login_subject(OLD.email), login_subject(OLD.username));
+	DELETE FROM oauth_flow f WHERE f.state_hash IN (SELECT o.state_hash FROM oauth_flow o WHERE lower(o.email) = lower(OLD.email)
+		OR EXISTS (SELECT FROM external_identity i WHERE i.user_id = OLD.id AND i.provider = o.provider AND i.subject = o.subject)
+		FOR UPDATE SKIP LOCKED);
+	DELETE FROM idempotency i USING (SELECT '00000000-0000-0000-0000-000000000000'::uuid UNION ALL SELECT u.id FROM app_user u WHERE u.role = 'admin') o (id)
+	WHERE i.owner_id = o.id AND i.reply::text LIKE '%' || OLD.id || '%';
+	RETURN OLD;
+END $$;
+
+CREATE OR REPLACE FUNCTION identity_refused() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	IF EXISTS (SELECT FROM identity_erased e WHERE e.hash = identity_hash(NEW.provider, NEW.subject) AND e.at > now() - interval '1 hour') THEN
+		PERFORM refuse(401, 'The account was erased; sign up again in an hour.');
+	END IF;
+	RETURN NEW;
+END $$;
+
+-- Erasure, export and the audit chain.
+CREATE OR REPLACE FUNCTION oauth_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	PERFORM oauth_forget(OLD.id, NULL);
+	RETURN OLD;
+END $$;
+
+-- An account's address was just shown to be somebody's, and never before: whoever made the account, or gave it that address, may have
+-- been a stranger who waited for this day. What they could still come in by ends: sessions, keys, identities and their tokens.
+CREATE OR REPLACE FUNCTION address_proven() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+	UPDATE session s SET revoked_at = now() WHERE s.user_id = NEW.id AND s.revoked_at IS NULL;
+	UPDATE api_key k SET revoked_at = now() WHERE k.user_id = NEW.id AND k.revoked_at IS NULL;
+	PERFORM oauth_forget(NEW.id, NULL);
+	DELETE FROM external_identity i WHERE i.user_id = NEW.id;
+	RETURN NULL;
+END $$;

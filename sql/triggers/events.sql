@@ -1,0 +1,73 @@
+-- What is published of rows, and what erasure takes from the event log. Applied before the migrations, as functions/base.sql says.
+
+-- In two steps, both at the transaction's end: the first only makes the second due, which so comes after every trigger that was
+-- deferred until here. Among these are those of the audit log, whose lock is taken before those on topics everywhere. The first row
+-- takes all the others along.
+CREATE OR REPLACE FUNCTION outbox_publish() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off AS $$
+DECLARE
+	e record;
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		UPDATE outbox o SET due = true WHERE o.n = NEW.n;
+		RETURN NULL;
+	ELSIF NOT EXISTS (SELECT FROM outbox o WHERE o.n = NEW.n) THEN
+		RETURN NULL;
+	END IF;
+	-- By publish(), one by one: publish_many() is planned anew each time, which for one event costs more than all the rest.
+	FOR e IN
+		WITH mine AS (DELETE FROM outbox o WHERE o.n >= NEW.n RETURNING *)
+		SELECT t.name, m.type, m.data FROM mine m CROSS JOIN LATERAL unnest(event_topics(m.owner_id, m.type, m.data)) t (name)
+		WHERE EXISTS (SELECT FROM app_user u WHERE u.id = m.owner_id) ORDER BY t.name, m.n
+	LOOP
+		PERFORM publish(e.name, e.type, e.data);
+	END LOOP;
+	RETURN NULL;
+END $$;
+
+-- What is published of rows, by the rows themselves, so that it is right however one changes.
+CREATE OR REPLACE FUNCTION row_published() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	CASE TG_TABLE_NAME || ' ' || TG_OP
+	WHEN 'lead INSERT' THEN
+		PERFORM publish_to_owner(NEW.owner_id, 'lead_created', json_build_object('lead_id', NEW.id, 'user_id', NEW.owner_id,
+			'created_at', rfc3339(NEW.created_at)));
+	WHEN 'lead UPDATE' THEN
+		PERFORM publish_to_owner(NEW.owner_id, 'lead_updated', json_build_object('lead_id', NEW.id, 'user_id', NEW.owner_id,
+			'updated_at', rfc3339(now())));
+	WHEN 'lead DELETE' THEN
+		PERFORM publish_to_owner(OLD.owner_id, 'lead_deleted', json_build_object('lead_id', OLD.id, 'user_id', OLD.owner_id,
+			'deleted_at', rfc3339(now())));
+	WHEN 'message INSERT' THEN
+		PERFORM publish_to_owner(NEW.owner_id, 'message_created', json_build_object('conversation_id', NEW.conversation_id,
+			'message_id', NEW.id, 'user_id', NEW.owner_id, 'created_at', rfc3339(NEW.created_at)));
+	WHEN 'conversation DELETE' THEN
+		PERFORM publish_to_owner(OLD.owner_id, 'conversation_deleted', json_build_object('conversation_id', OLD.id,
+			'user_id', OLD.owner_id, 'deleted_at', rfc3339(now())));
+	WHEN 'notification INSERT' THEN
+		PERFORM publish_to_owner(NEW.owner_id, 'notification_created', json_build_object('id', NEW.id, 'notification_id', NEW.id,
+			'user_id', NEW.owner_id, 'notification_type', coalesce(NEW.metadata ->> 'type', 'general'), 'severity', NEW.severity,
+			'title', NEW.title, 'message', NEW.message, 'action_url', NEW.action_url, 'created_at', rfc3339(NEW.created_at),
+			'read', NEW.read, 'metadata', NEW.metadata));
+	END CASE;
+	RETURN NULL;
+END $$;
+
+-- Of somebody who is erased, and of a thing that has a topic of its own and is deleted, the log keeps nothing. At the transaction's
+-- end: by then whoever was publishing about a row of theirs has committed, since the row's deletion waited for that.
+CREATE OR REPLACE FUNCTION events_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+DECLARE
+	own text;
+BEGIN
+	IF TG_TABLE_NAME = 'app_user' THEN
+		own := 'user:' || OLD.id;
+		-- In the order of an event's way: what the runner is just publishing, it has published once we have waited for its row.
+		DELETE FROM outbox_analytics o WHERE o.data ->> 'user_id' = OLD.id::text;
+		DELETE FROM stream_event e WHERE e.topic = 'analytics' AND e.data ->> 'user_id' = OLD.id::text;
+	ELSE
+		own := OLD.topic;
+	END IF;
+	DELETE FROM stream_event e WHERE e.topic = own;
+	DELETE FROM topic t WHERE t.name = own;
+	RETURN NULL;
+END $$;
