@@ -45,7 +45,7 @@ CREATE OR REPLACE FUNCTION idempotency_keep(key text, reply_row json) RETURNS vo
 	WHERE owner_id = coalesce(caller_id(), '00000000-0000-0000-0000-000000000000') AND idempotency.key = $1
 $$;
 
-CREATE OR REPLACE FUNCTION process_seen(host text, role text, pid int, version text, started_at timestamptz, stats jsonb)
+CREATE OR REPLACE FUNCTION process_seen(host text, role text, pid int, version text, started_at timestamptz, stats json)
 RETURNS void LANGUAGE sql AS $$
 	INSERT INTO process AS p VALUES ($1, $2, $3, $4, $5, now(), $6)
 	ON CONFLICT ON CONSTRAINT process_pkey DO UPDATE

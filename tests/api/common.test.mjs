@@ -41,6 +41,15 @@ test("each metric says what it counts and of which type it is, once, above all o
 	}
 	for (const name of ["millrace_request_seconds", "millrace_stream_lag_seconds", "millrace_flush_seconds"])
 		assert.equal(types[name], "histogram", name);
+	const buckets = {};
+	for (const [, name, labels, le, n] of text.matchAll(/^(\w+)_bucket\{(.*),le="(.+)"\} (\d+)$/gm))
+		(buckets[name + labels] ??= []).push([le === "+Inf" ? Infinity : Number(le), Number(n)]);
+	assert.ok(Object.keys(buckets).length > 3);
+	for (const [name, rows] of Object.entries(buckets)) {
+		assert.equal(rows.at(-1)[0], Infinity, name);
+		for (let i = 1; i < rows.length; i++)
+			assert.ok(rows[i][0] > rows[i - 1][0] && rows[i][1] >= rows[i - 1][1], `${name}: ${JSON.stringify(rows)}`);
+	}
 });
 
 test("a trailing slash makes no difference", async () => {

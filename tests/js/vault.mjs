@@ -17,7 +17,7 @@ function build() {
 	const flags = execFileSync("pkg-config", ["--cflags", "libpq", "json-c"], { encoding: "utf8" }).trim().split(/\s+/);
 	const sanitize = /san\/?$/.test(BIN) ? ["-fsanitize=address,undefined"] : [];
 	execFileSync("cc", ["-std=c17", "-D_GNU_SOURCE", "-pthread", ...sanitize, `-I${ROOT}include`, `-I${ROOT}`, ...flags, "-o", program,
-		join(ROOT, "tests/ctl/vault.c"), `${BIN}/obj/runner/vault.o`, `${BIN}/obj/runner/unseal.o`, `${BIN}/libmillrace.a`,
+		join(ROOT, "tests/ctl/vault.c"), `${BIN}/obj/runner/secrets/vault.o`, `${BIN}/obj/runner/secrets/unseal.o`, `${BIN}/libmillrace.a`,
 		"-lpq", "-ljson-c", "-lsodium", "-ljwt", "-lcrypto"], { stdio: ["ignore", "inherit", "inherit"] });
 	return program;
 }

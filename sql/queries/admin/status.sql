@@ -17,11 +17,11 @@ FROM system_state() s, (
 SELECT p.role, p.host, p.pid, p.version, extract(epoch FROM now() - p.started_at)::int8 AS age,
 	extract(epoch FROM now() - p.seen_at)::int8 AS seen, c.doing,
 	json_build_object('role', p.role, 'host', p.host, 'pid', p.pid, 'version', p.version,
-		'startedAt', rfc3339(p.started_at), 'seenAt', rfc3339(p.seen_at), 'stats', p.stats - 'families') AS body
+		'startedAt', rfc3339(p.started_at), 'seenAt', rfc3339(p.seen_at), 'stats', p.stats::jsonb - 'families') AS body
 FROM process p CROSS JOIN LATERAL (
 	SELECT string_agg(s.total || ' ' || s.label, ', ' ORDER BY s.place) AS doing
 	FROM (
-		SELECT l.place, l.label, sum(e.value::numeric)::int8 AS total
+		SELECT l.place, l.label, sum(e.value::text::numeric)::int8 AS total
 		FROM (VALUES
 			(1, 'millrace_connections', 'connections'),
 			(2, 'millrace_requests_total', 'requests'),
@@ -37,8 +37,8 @@ FROM process p CROSS JOIN LATERAL (
 			(12, 'millrace_provider_calls_total', 'model calls'),
 			(13, 'millrace_provider_errors_total', 'of them failed')
 		) AS l (place, counter, label)
-		JOIN jsonb_each(p.stats) e ON e.key = l.counter OR starts_with(e.key, l.counter || '{')
-		WHERE jsonb_typeof(e.value) = 'number'
+		JOIN json_each(p.stats) e ON e.key = l.counter OR starts_with(e.key, l.counter || '{')
+		WHERE json_typeof(e.value) = 'number'
 		GROUP BY l.place, l.label
 	) s
 	WHERE s.total > 0

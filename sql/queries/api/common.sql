@@ -30,7 +30,7 @@ WHERE owner_id = coalesce(caller_id(), '00000000-0000-0000-0000-000000000000') A
 -- name: process_store
 -- args: host text, role text, pid int8, version text, started_at text, stats text
 -- row: process_seen void
-SELECT process_seen($1, $2, $3::int8::int, $4, $5::text::timestamptz, $6::text::jsonb);
+SELECT process_seen($1, $2, $3::int8::int, $4, $5::text::timestamptz, $6::text::json);
 
 -- name: process_forget
 -- args: host text, role text, pid int8

@@ -5,5 +5,5 @@ SELECT migration, queued, running, dead, oldest_wait::text, runs_open FROM syste
 -- name: system_processes
 -- args: host text
 -- row: role text, pid int4, version text, stats json
-SELECT role, pid, version, stats::json FROM process
+SELECT role, pid, version, stats FROM process
 WHERE host = $1 AND seen_at > now() - interval '20 seconds' ORDER BY role, pid;

@@ -74,4 +74,4 @@ SELECT job_fail($1, $2, $3, $4, $5, $6, $7, $8);
 -- name: runner_seen
 -- args: host text, pid int4, version text, started_at timestamptz, stats text
 -- row: process_seen void
-SELECT process_seen($1, 'runner', $2, $3, $4, $5::text::jsonb);
+SELECT process_seen($1, 'runner', $2, $3, $4, $5::text::json);
