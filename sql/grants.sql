@@ -1,10 +1,24 @@
--- What each role may do with each table. `millracectl migrate` applies this with the functions, whose grants stand beside them.
+-- What each role may do: tables and columns here, functions beside their definitions (sql/functions). `millracectl migrate` applies
+-- this first of the set, so it begins by taking everything back: what stands here and there is all there is.
+
+-- What PostgreSQL gives everybody unless told otherwise. The owner's functions to come are nobody else's until they are granted.
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+DO $$ BEGIN
+	EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC, millrace_api, millrace_stream, millrace_runner', current_database());
+	EXECUTE format('GRANT CONNECT ON DATABASE %I TO millrace_api, millrace_stream, millrace_runner', current_database());
+END $$;
+REVOKE ALL ON SCHEMA public FROM PUBLIC, millrace_api, millrace_stream, millrace_runner;
+GRANT USAGE ON SCHEMA public TO millrace_api, millrace_stream, millrace_runner;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, millrace_api, millrace_stream, millrace_runner;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, millrace_api, millrace_stream, millrace_runner;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC, millrace_api, millrace_stream, millrace_runner;
+
 GRANT SELECT ON migration, function_set TO millrace_api, millrace_stream, millrace_runner;
 GRANT SELECT, UPDATE (display_name, timezone, assistant_name, interests, updated_at) ON app_user TO millrace_api;
-GRANT SELECT, UPDATE ON app_user TO millrace_runner;
+GRANT SELECT ON app_user TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency TO millrace_api;
 GRANT SELECT, DELETE ON idempotency TO millrace_runner;
-GRANT SELECT, INSERT, UPDATE, DELETE ON process TO millrace_api, millrace_stream, millrace_runner;
+GRANT SELECT, DELETE ON process TO millrace_api, millrace_runner;
 GRANT SELECT, UPDATE (revoked_at) ON session TO millrace_api;
 GRANT SELECT, DELETE ON session TO millrace_runner;
 GRANT SELECT ON session_alive TO millrace_api;
@@ -15,9 +29,9 @@ GRANT SELECT, INSERT ON token_denied TO millrace_api;
 GRANT SELECT, DELETE ON token_denied TO millrace_runner;
 GRANT SELECT ON jwks TO millrace_api, millrace_stream;
 GRANT SELECT, INSERT, UPDATE, DELETE ON jwks, jwks_source TO millrace_runner;
-GRANT SELECT ON topic TO millrace_stream, millrace_api, millrace_runner;
-GRANT DELETE ON topic TO millrace_runner;
-GRANT SELECT ON stream_event TO millrace_stream, millrace_runner, millrace_api;
+GRANT SELECT ON topic TO millrace_stream;
+GRANT SELECT, DELETE ON topic TO millrace_runner;
+GRANT SELECT ON stream_event TO millrace_stream, millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON topic_owner TO millrace_api, millrace_runner;
 GRANT SELECT, INSERT, UPDATE (cancel_asked_at) ON run TO millrace_api;
 GRANT SELECT, UPDATE ON run TO millrace_runner;

@@ -10,8 +10,7 @@ PGBIN = os.environ.get("MILLRACE_DEV_PGBIN", "/usr/lib/postgresql/15/bin")
 
 
 class Cluster:
-    """An initialised, migrated cluster in a directory that goes with us, named after `name`. `options` are the server's. The table of
-    what was migrated is empty: set_version fills it in."""
+    """An initialised, migrated cluster in a directory that goes with us, named after `name`. `options` are the server's."""
 
     def __init__(self, name, options):
         self.options = options
@@ -26,13 +25,15 @@ class Cluster:
         self.start()
         self.psql("postgres", "postgres", "-f", ROOT + "/sql/roles.sql")
         self.psql("postgres", "postgres", "-c", "CREATE DATABASE millrace OWNER millrace_owner")
+        self.migrate()
+        self.latest = int(self.sql("SELECT max(version) FROM migration", "millrace_owner"))
+
+    def migrate(self):
         programs = os.environ.get("MILLRACE_DEV_BIN", os.path.join(ROOT, "build"))
         done = subprocess.run([programs + "/millracectl", "migrate"], capture_output=True, text=True,
                               env={**os.environ, "MILLRACE_DB": "host=%s dbname=millrace" % self.top})
         if done.returncode:
             raise AssertionError("migrate: " + done.stderr)
-        self.latest = int(self.sql("SELECT max(version) FROM migration", "millrace_owner"))
-        self.sql("DELETE FROM migration", "millrace_owner")
 
     def as_server(self, *command):
         """PostgreSQL refuses to run as root."""

@@ -6,22 +6,28 @@ CREATE OR REPLACE FUNCTION user_json(u app_user) RETURNS json LANGUAGE sql STABL
 		'assistant', json_build_object('name', u.assistant_name, 'interests', u.interests),
 		'container', json_build_object('status', 'none', 'since', NULL))
 $$;
+GRANT EXECUTE ON FUNCTION user_json TO millrace_api;
 
 -- A user's row for the steps before anyone is signed in.
-CREATE OR REPLACE FUNCTION user_account(id uuid) RETURNS SETOF app_user LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: nobody is signed in yet whose row it would be.
+CREATE OR REPLACE FUNCTION user_account(id uuid) RETURNS SETOF app_user
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT * FROM app_user u WHERE u.id = $1
 $$;
+GRANT EXECUTE ON FUNCTION user_account TO millrace_api;
 
 -- Contract 4's user.
 CREATE OR REPLACE FUNCTION account_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'name', u.display_name, 'role', u.role,
 		'timezone', u.timezone, 'created_at', rfc3339(u.created_at), 'updated_at', rfc3339(u.updated_at))
 $$;
+GRANT EXECUTE ON FUNCTION account_json TO millrace_api;
 
 CREATE OR REPLACE FUNCTION notification_json(n notification) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', n.id, 'severity', n.severity, 'title', n.title, 'message', n.message,
 		'action_url', n.action_url, 'read', n.read, 'metadata', n.metadata, 'created_at', rfc3339(n.created_at))
 $$;
+GRANT EXECUTE ON FUNCTION notification_json TO millrace_api;
 
 -- The caller's settings over the defaults, with what is not theirs to change.
 CREATE OR REPLACE FUNCTION settings_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
@@ -33,6 +39,7 @@ CREATE OR REPLACE FUNCTION settings_json(u app_user) RETURNS json LANGUAGE sql S
 				'outputTokens', coalesce(sum(e.output_tokens), 0), 'costUsd', coalesce(sum(e.cost_usd), 0))
 				FROM usage_event e WHERE e.owner_id = u.id)))::json
 $$;
+GRANT EXECUTE ON FUNCTION settings_json TO millrace_api;
 
 CREATE OR REPLACE FUNCTION settings_merge(given jsonb) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
@@ -47,9 +54,11 @@ BEGIN
 	END IF;
 	RETURN (SELECT settings_json(u) FROM app_user u WHERE u.id = caller_id());
 END $$;
+GRANT EXECUTE ON FUNCTION settings_merge TO millrace_api;
 
 -- The settings' API key anew: the old one stops at once.
-CREATE OR REPLACE FUNCTION settings_new_key(hash bytea, shown text) RETURNS uuid LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION settings_new_key(hash bytea, shown text) RETURNS uuid
+LANGUAGE plpgsql AS $$
 DECLARE
 	new_id uuid;
 BEGIN
@@ -58,23 +67,30 @@ BEGIN
 	VALUES (caller_id(), $1, $2, 'settings', ARRAY['read', 'write'], true) RETURNING id INTO new_id;
 	RETURN new_id;
 END $$;
+GRANT EXECUTE ON FUNCTION settings_new_key TO millrace_api;
 
-CREATE OR REPLACE FUNCTION account_find(account uuid) RETURNS SETOF app_user LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: an administrator's accounts are others' rows.
+CREATE OR REPLACE FUNCTION account_find(account uuid) RETURNS SETOF app_user
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT * FROM app_user u WHERE u.id = $1 AND (u.id = caller_id() OR caller_is_admin())
 $$;
+GRANT EXECUTE ON FUNCTION account_find TO millrace_api;
 
 -- Those whose name, address or name to sign in by holds `q`, letter case aside; newest first.
+-- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_search(q text, rows bigint, before uuid) RETURNS SETOF app_user
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT * FROM app_user u
 	WHERE caller_is_admin() AND ($3 IS NULL OR u.id < $3)
 		AND ($1 IS NULL OR strpos(lower(concat_ws(' ', u.username, u.email, u.display_name)), lower($1)) > 0)
 	ORDER BY u.id DESC LIMIT $2
 $$;
+GRANT EXECUTE ON FUNCTION account_search TO millrace_api;
 
 -- Changes what is given (NULL leaves a column as it is). No row: there is no such account for this caller.
+-- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_change(account uuid, username text, email text, display_name text, timezone text, role text)
-RETURNS SETOF app_user LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+RETURNS SETOF app_user LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM account_find($1)) THEN
 		RETURN;
@@ -88,10 +104,13 @@ BEGIN
 EXCEPTION WHEN unique_violation THEN
 	PERFORM refuse(409, 'An account with this name or address exists already.');
 END $$;
+GRANT EXECUTE ON FUNCTION account_change TO millrace_api;
 
 -- An administrator makes somebody else's account, which needs a name or an address to sign in by; anybody else completes their own.
+-- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_make(username text, password_hash text, email text, display_name text, timezone text, role text)
-RETURNS TABLE (u app_user, made boolean) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+RETURNS TABLE (u app_user, made boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	made := caller_is_admin();
 	IF NOT made AND $2 IS NOT NULL THEN
@@ -114,10 +133,13 @@ BEGIN
 	END IF;
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION account_make TO millrace_api;
 
 -- Erases what is known about somebody; false where the caller may not, or there is no such account. What they used and what happened
 -- stays under an id that nobody answers to. Running work is ended, and whoever listens hears of it. An erasure does not fail, and leaves nothing, while its user goes on working.
-CREATE OR REPLACE FUNCTION account_erase(account uuid) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: an administrator's accounts are others' rows.
+CREATE OR REPLACE FUNCTION account_erase(account uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	someone app_user;
 	r run;
@@ -158,9 +180,12 @@ BEGIN
 	DELETE FROM app_user u WHERE u.id = $1;
 	RETURN true;
 END $$;
+GRANT EXECUTE ON FUNCTION account_erase TO millrace_api;
 
 -- The export's beginning; export_page() gives what follows, `}` at its end.
-CREATE OR REPLACE FUNCTION export_begin() RETURNS text LANGUAGE plpgsql AS $$
+-- As the owner: the audit log is no role's to write; each part names the caller.
+CREATE OR REPLACE FUNCTION export_begin() RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	PERFORM audit(caller_id(), caller_id(), 'exported', '{}');
 	RETURN (SELECT '{"exported_at":' || to_json(rfc3339(now())) || ',"user":' || account_json(u)
@@ -169,6 +194,7 @@ BEGIN
 		|| ',"settings":' || coalesce((SELECT s.settings FROM user_settings s WHERE s.user_id = u.id), '{}')
 		FROM app_user u WHERE u.id = caller_id());
 END $$;
+GRANT EXECUTE ON FUNCTION export_begin TO millrace_api;
 
 -- The next piece from where (place, key, part) stands, some 256 KiB, or one row where that is larger; the next place is NULL after
 -- the last piece. A section begins at the key of zeros.
@@ -217,3 +243,4 @@ BEGIN
 	piece := array_to_string(pieces, '');
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION export_page TO millrace_api;

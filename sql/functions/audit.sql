@@ -7,8 +7,9 @@ $$;
 
 -- The log's only writer. `data.by` names the database role where it is not the workers'. Call it last in a transaction, or from a
 -- deferred trigger: everybody's next event waits for the end of this one's transaction.
+-- As the owner: audit_log and audit_head are no role's to write.
 CREATE OR REPLACE FUNCTION audit(actor uuid, subject uuid, type text, data jsonb) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	head audit_head;
 	r audit_log;
@@ -22,9 +23,11 @@ BEGIN
 	INSERT INTO audit_log SELECT r.*;
 	UPDATE audit_head SET seq = r.seq, hash = r.hash;
 END $$;
+GRANT EXECUTE ON FUNCTION audit TO millrace_runner;
 
 -- The first row that is not as it was written, and why; no row: the chain holds.
-CREATE OR REPLACE FUNCTION audit_verify() RETURNS TABLE (seq bigint, problem text) LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION audit_verify() RETURNS TABLE (seq bigint, problem text)
+LANGUAGE sql STABLE AS $$
 	WITH walked AS (
 		SELECT l.seq, CASE
 			WHEN l.seq <> 1 + coalesce(lag(l.seq) OVER overall, 0) THEN 'the row before it is missing'
@@ -48,9 +51,10 @@ $$;
 
 -- What a runner has to know before it signs: the last checkpoint (0 and NULL: there is none), whether its row is still as it was
 -- signed, the chain's last row, how long the oldest row behind the checkpoint has waited, and the key in force.
+-- As the owner: audit_log and its checkpoints are no role's.
 CREATE OR REPLACE FUNCTION audit_state() RETURNS TABLE (n bigint, seq bigint, hash text, kept boolean, last_seq bigint, last_hash text,
 	waited_s bigint, public_key text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	WITH c AS (SELECT * FROM audit_checkpoint k ORDER BY k.n DESC LIMIT 1), l AS (SELECT * FROM audit_log r ORDER BY r.seq DESC LIMIT 1)
 	SELECT coalesce(c.n, 0), coalesce(c.seq, 0), encode(c.hash, 'hex'),
 		c.n IS NULL OR EXISTS (SELECT FROM audit_log r WHERE r.seq = c.seq AND r.hash = c.hash),
@@ -59,10 +63,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
 		(SELECT encode(k.public_key, 'hex') FROM audit_key k WHERE k.retired_at IS NULL)
 	FROM (VALUES (1)) one LEFT JOIN c ON true LEFT JOIN l ON true
 $$;
+GRANT EXECUTE ON FUNCTION audit_state TO millrace_runner;
 
 -- audit_verify() for the rows behind `after` alone, which itself is taken to be right; for a runner that signs those.
+-- As the owner: audit_log and its checkpoints are no role's.
 CREATE OR REPLACE FUNCTION audit_verify_after(after bigint) RETURNS TABLE (seq bigint, problem text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	WITH walked AS (
 		SELECT l.seq, CASE
 			WHEN l.seq <> 1 + coalesce(lag(l.seq) OVER overall, 0) THEN 'the row before it is missing'
@@ -77,10 +83,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
 	)
 	SELECT w.seq, w.problem FROM walked w WHERE w.problem IS NOT NULL AND w.seq > $1 ORDER BY w.seq LIMIT 1
 $$;
+GRANT EXECUTE ON FUNCTION audit_verify_after TO millrace_runner;
 
 -- Keeps a checkpoint. False where another runner was faster.
+-- As the owner: audit_log and its checkpoints are no role's.
 CREATE OR REPLACE FUNCTION audit_checkpoint_add(n bigint, seq bigint, hash bytea, at_us bigint, public_key bytea, signature bytea) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	INSERT INTO audit_checkpoint (n, seq, hash, at, key_id, signature)
 	SELECT $1, $2, $3, timestamptz 'epoch' + $4 * interval '1 microsecond', k.id, $6 FROM audit_key k
@@ -88,9 +96,11 @@ BEGIN
 	ON CONFLICT DO NOTHING;
 	RETURN FOUND;
 END $$;
+GRANT EXECUTE ON FUNCTION audit_checkpoint_add TO millrace_runner;
 
 -- A new key comes into force, and the one before is retired. With `first` only where there is none yet. NULL: not done.
-CREATE OR REPLACE FUNCTION audit_key_add(public_key bytea, first boolean) RETURNS uuid LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION audit_key_add(public_key bytea, first boolean) RETURNS uuid
+LANGUAGE plpgsql AS $$
 DECLARE
 	new_id uuid;
 BEGIN
@@ -103,8 +113,3 @@ BEGIN
 	PERFORM audit(NULL, NULL, 'audit_key_made', jsonb_build_object('public_key', encode($1, 'base64')));
 	RETURN new_id;
 END $$;
-
-REVOKE EXECUTE ON FUNCTION audit FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION audit TO millrace_api, millrace_runner;
-REVOKE EXECUTE ON FUNCTION audit_state, audit_verify_after, audit_checkpoint_add FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION audit_state, audit_verify_after, audit_checkpoint_add TO millrace_runner;

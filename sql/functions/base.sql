@@ -9,19 +9,24 @@ CREATE OR REPLACE FUNCTION uuid_v7() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL
 			FROM 1 FOR 6),
 		52, 1), 53, 1), 'hex')::uuid
 $$;
+GRANT EXECUTE ON FUNCTION uuid_v7 TO millrace_api, millrace_runner;
 
 -- The user on whose behalf this transaction runs; every policy below asks it. NULL where nobody is signed in.
 CREATE OR REPLACE FUNCTION caller_id() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	SELECT nullif(current_setting('millrace.caller', true), '')::uuid
 $$;
+GRANT EXECUTE ON FUNCTION caller_id TO millrace_api;
 
 CREATE OR REPLACE FUNCTION login_subject(email text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
 	SELECT 'account ' || encode(sha256(convert_to(lower(email), 'UTF8')), 'hex')
 $$;
+GRANT EXECUTE ON FUNCTION login_subject TO millrace_api, millrace_runner;
 
 -- Makes the partitions of three hours from now on that are missing, and drops those whose last event is older than
 -- `keep`. Called by the runner's sweeper.
-CREATE OR REPLACE FUNCTION event_partitions(keep interval) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: it makes and drops tables.
+CREATE OR REPLACE FUNCTION event_partitions(keep interval) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	slot timestamptz;
 	child record;
@@ -51,5 +56,4 @@ BEGIN
 	DELETE FROM stream_event_rest WHERE created_at < now() - keep;
 	DELETE FROM topic WHERE name LIKE 'run:%' AND updated_at < now() - keep - interval '3 hours';
 END $$;
-
 GRANT EXECUTE ON FUNCTION event_partitions TO millrace_runner;

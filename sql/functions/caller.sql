@@ -1,31 +1,31 @@
 -- Who the caller is, for the first statement of a request and for streams; and what a caller may listen to.
 
--- First statement of every request of a signed-in caller: makes the session's user the transaction's caller. It raises, so
--- that nothing after it in the same implicit transaction runs, where the session is over (401) or the role too low (403).
--- It is a third of what such a request costs here, hence one table, no statement more than needed, and tables named with their
--- schema, which is as safe as SET search_path and cheaper.
-CREATE OR REPLACE FUNCTION caller_session(session_id uuid, needs_admin boolean) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- Makes the session's user the transaction's caller, or raises where the session is over (401) or the role too low (403). For
+-- streams; the first statement of a request does the same by session_alive, and cheaper.
+-- As the owner: nobody is the caller yet.
+CREATE OR REPLACE FUNCTION caller_session(session_id uuid, needs_admin boolean) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	caller text;
 BEGIN
 	SELECT set_config('millrace.caller', s.user_id::text, true) INTO caller
-	FROM public.session s WHERE s.id = session_id AND s.revoked_at IS NULL AND s.expires_at > now();
+	FROM session s WHERE s.id = session_id AND s.revoked_at IS NULL AND s.expires_at > now();
 	IF caller IS NULL THEN
-		PERFORM public.refuse(401, 'The session has ended; sign in again.');
+		PERFORM refuse(401, 'The session has ended; sign in again.');
 	ELSIF needs_admin THEN	-- by itself: with the query beside it, the expression would be a query for everybody
-		IF NOT EXISTS (SELECT FROM public.app_user u WHERE u.id = caller::uuid AND u.role = 'admin') THEN
-			PERFORM public.refuse(403, 'This needs an administrator.');
+		IF NOT EXISTS (SELECT FROM app_user u WHERE u.id = caller::uuid AND u.role = 'admin') THEN
+			PERFORM refuse(403, 'This needs an administrator.');
 		END IF;
 	END IF;
 END $$;
 
 -- First statement of a signed-in request that comes by something else than a session (caller_session is for those). Each form makes
 -- its user the transaction's caller and returns that user, or raises, so that nothing after it in the same implicit transaction runs.
--- Tables are named with their schema, which is as safe as SET search_path and cheaper on this hottest of paths.
-CREATE OR REPLACE FUNCTION caller_is(caller uuid, role text, needs_admin boolean) RETURNS uuid LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION caller_is(caller uuid, role text, needs_admin boolean) RETURNS uuid
+LANGUAGE plpgsql AS $$
 BEGIN
 	IF needs_admin AND role <> 'admin' THEN
-		PERFORM public.refuse(403, 'This needs an administrator.');
+		PERFORM refuse(403, 'This needs an administrator.');
 	END IF;
 	PERFORM set_config('millrace.caller', caller::text, true);
 	RETURN caller;
@@ -33,59 +33,69 @@ END $$;
 
 -- By an API key's SHA-256. `scope` is what the route asks of a key ('read', 'write', 'analytics:read' …): several, parted by spaces, of
 -- which a key needs one.
-CREATE OR REPLACE FUNCTION caller_key(key_hash bytea, needs_admin boolean, scope text) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- As the owner: nobody is the caller yet.
+CREATE OR REPLACE FUNCTION caller_key(key_hash bytea, needs_admin boolean, scope text) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	caller uuid;
 	role text;
-	k public.api_key;
+	k api_key;
 BEGIN
-	SELECT * INTO k FROM public.api_key a
+	SELECT * INTO k FROM api_key a
 	WHERE a.hash = key_hash AND a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > now());
-	SELECT u.id, u.role INTO caller, role FROM public.app_user u WHERE u.id = k.user_id AND u.disabled_at IS NULL;
+	SELECT u.id, u.role INTO caller, role FROM app_user u WHERE u.id = k.user_id AND u.disabled_at IS NULL;
 	IF caller IS NULL THEN
-		PERFORM public.refuse(401, 'The API key is not valid.');
+		PERFORM refuse(401, 'The API key is not valid.');
 	ELSIF NOT string_to_array(scope, ' ') && k.scopes THEN
-		PERFORM public.refuse(403, 'The API key lacks the scope ' || replace(scope, ' ', ' or ') || '.');
+		PERFORM refuse(403, 'The API key lacks the scope ' || replace(scope, ' ', ' or ') || '.');
 	END IF;
 	-- To the minute is enough, and a write a request would not be.
 	IF k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute' THEN
-		UPDATE public.api_key SET last_used_at = now() WHERE id = k.id;
+		UPDATE api_key SET last_used_at = now() WHERE id = k.id;
 	END IF;
-	RETURN public.caller_is(caller, role, needs_admin);
+	RETURN caller_is(caller, role, needs_admin);
 END $$;
+GRANT EXECUTE ON FUNCTION caller_key TO millrace_api;
 
 -- Accounts by id: one's own, or anybody's for an administrator.
-CREATE OR REPLACE FUNCTION caller_is_admin() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+CREATE OR REPLACE FUNCTION caller_is_admin() RETURNS boolean LANGUAGE sql STABLE AS $$
 	SELECT EXISTS (SELECT FROM app_user u WHERE u.id = caller_id() AND u.role = 'admin')
 $$;
+GRANT EXECUTE ON FUNCTION caller_is_admin TO millrace_api;
 
 -- First statement of a request with a checked external token, as caller_session is with an own one.
+-- As the owner: nobody is the caller yet.
 CREATE OR REPLACE FUNCTION caller_external(provider text, subject text, email text, email_verified boolean, name text, token_hash bytea,
-	needs_admin boolean) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER AS $$
+	needs_admin boolean) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	caller uuid;
 	role text;
 	disabled timestamptz;
 BEGIN
-	IF EXISTS (SELECT FROM public.token_denied d WHERE d.hash = token_hash) THEN
-		PERFORM public.refuse(401, 'The session has ended; sign in again.');
+	IF EXISTS (SELECT FROM token_denied d WHERE d.hash = token_hash) THEN
+		PERFORM refuse(401, 'The session has ended; sign in again.');
 	END IF;
 	SELECT u.id, u.role, u.disabled_at INTO caller, role, disabled
-	FROM public.external_identity i JOIN public.app_user u ON u.id = i.user_id WHERE i.provider = $1 AND i.subject = $2;
+	FROM external_identity i JOIN app_user u ON u.id = i.user_id WHERE i.provider = $1 AND i.subject = $2;
 	IF caller IS NULL THEN
-		caller := public.external_first_sight($1, $2, $3, $4, $5);
-		SELECT u.role, u.disabled_at INTO role, disabled FROM public.app_user u WHERE u.id = caller;
+		caller := external_first_sight($1, $2, $3, $4, $5);
+		SELECT u.role, u.disabled_at INTO role, disabled FROM app_user u WHERE u.id = caller;
 	END IF;
 	IF disabled IS NOT NULL THEN
-		PERFORM public.refuse(401, 'The account is disabled.');
+		PERFORM refuse(401, 'The account is disabled.');
 	END IF;
-	RETURN public.caller_is(caller, role, needs_admin);
+	RETURN caller_is(caller, role, needs_admin);
 END $$;
+GRANT EXECUTE ON FUNCTION caller_external TO millrace_api;
 
-CREATE OR REPLACE FUNCTION user_is_admin(user_id uuid) RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: nobody is the caller yet.
+CREATE OR REPLACE FUNCTION user_is_admin(user_id uuid) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	RETURN EXISTS (SELECT FROM app_user u WHERE u.id = $1 AND u.role = 'admin');
 END $$;
+GRANT EXECUTE ON FUNCTION user_is_admin TO millrace_api;
 
 CREATE OR REPLACE FUNCTION session_refused(session_id uuid) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -94,9 +104,11 @@ BEGIN
 	END IF;
 	PERFORM refuse(401, 'The session has ended; sign in again.');
 END $$;
+GRANT EXECUTE ON FUNCTION session_refused TO millrace_api;
 
+-- As the owner: streamd reads no table of users.
 CREATE OR REPLACE FUNCTION topic_allowed(caller uuid, analytics boolean, topic text) RETURNS boolean
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	thing text := (regexp_match($3, '^[a-z_]+:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$'))[1];
 BEGIN
@@ -120,18 +132,22 @@ BEGIN
 		RETURN false;
 	END CASE;
 END $$;
+GRANT EXECUTE ON FUNCTION topic_allowed TO millrace_stream;
 
 -- May this user (by this key, where it is not NULL) see what is about everybody?
+-- As the owner: streamd asks it for others.
 CREATE OR REPLACE FUNCTION sees_analytics(who uuid, key uuid) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT EXISTS (SELECT FROM app_user u WHERE u.id = $1 AND u.role = 'admin')
 		OR EXISTS (SELECT FROM api_key k WHERE k.id = $2 AND k.user_id = $1 AND 'analytics:read' = ANY (k.scopes))
 $$;
+GRANT EXECUTE ON FUNCTION sees_analytics TO millrace_api;
 
 -- Whose token is it? One of session, key_hash and subject is given. Raises what the worker's first statement raises (401).
+-- As the owner: streamd reads no table of users.
 CREATE OR REPLACE FUNCTION stream_caller(session uuid, key_hash bytea, provider text, subject text, email text, email_verified boolean, name text,
 	token_hash bytea) RETURNS TABLE (user_id uuid, key_id uuid, analytics boolean, key_ends bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	IF session IS NOT NULL THEN
 		PERFORM caller_session(session, false);
@@ -145,29 +161,17 @@ BEGIN
 	analytics := sees_analytics(user_id, key_id);
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION stream_caller TO millrace_stream;
 
--- Is somebody who is listening still who they were? `session` and `key` are what they came by, where that is one.
-CREATE OR REPLACE FUNCTION stream_person(who uuid, session uuid, key uuid) RETURNS TABLE (alive boolean, analytics boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+-- Is somebody who is listening still who they were? One of `session`, `key` and `token_hash` is what they came by.
+-- As the owner: streamd reads no table of users.
+CREATE OR REPLACE FUNCTION stream_person(who uuid, session uuid, key uuid, token_hash bytea) RETURNS TABLE (alive boolean, analytics boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT EXISTS (SELECT FROM app_user u WHERE u.id = $1 AND u.disabled_at IS NULL)
 		AND ($2 IS NULL OR EXISTS (SELECT FROM session s WHERE s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > now()))
 		AND ($3 IS NULL OR EXISTS (SELECT FROM api_key k WHERE k.id = $3 AND k.revoked_at IS NULL
-			AND (k.expires_at IS NULL OR k.expires_at > now()))),
+			AND (k.expires_at IS NULL OR k.expires_at > now())))
+		AND NOT EXISTS (SELECT FROM token_denied d WHERE d.hash = $4),
 		sees_analytics($1, $3)
 $$;
-
--- Is somebody who is listening still who they were? One of `session`, `key` and `token_hash` is what they came by.
-CREATE OR REPLACE FUNCTION stream_person(who uuid, session uuid, key uuid, token_hash bytea) RETURNS TABLE (alive boolean, analytics boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
-	SELECT p.alive AND NOT EXISTS (SELECT FROM token_denied d WHERE d.hash = $4), p.analytics
-	FROM stream_person($1, $2, $3) p
-$$;
-
-REVOKE EXECUTE ON FUNCTION user_is_admin, session_refused FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION user_is_admin, session_refused TO millrace_api;
-REVOKE EXECUTE ON FUNCTION topic_allowed FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION topic_allowed TO millrace_stream, millrace_api;
-REVOKE EXECUTE ON FUNCTION stream_caller FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION stream_caller TO millrace_stream;
-REVOKE EXECUTE ON FUNCTION stream_person(uuid, uuid, uuid, bytea) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION stream_person(uuid, uuid, uuid, bytea) TO millrace_stream;
+GRANT EXECUTE ON FUNCTION stream_person TO millrace_stream;

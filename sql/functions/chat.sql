@@ -18,16 +18,19 @@ CREATE OR REPLACE FUNCTION usage_record(run_id uuid, call int, provider text, mo
 	SELECT coalesce((SELECT cost_usd FROM stored),
 		(SELECT u.cost_usd FROM usage_event u WHERE u.run_id = $1 AND u.call = $2))
 $$;
+GRANT EXECUTE ON FUNCTION usage_record TO millrace_runner;
 
 CREATE OR REPLACE FUNCTION conversation_json(c conversation) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', c.id, 'title', c.title,
 		'createdAt', rfc3339(c.created_at), 'updatedAt', rfc3339(c.updated_at))
 $$;
+GRANT EXECUTE ON FUNCTION conversation_json TO millrace_api;
 
 CREATE OR REPLACE FUNCTION message_json(m message) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', m.id, 'conversationId', m.conversation_id, 'role', m.role, 'content', m.content,
 		'sources', m.sources, 'runId', m.run_id, 'status', m.status, 'createdAt', rfc3339(m.created_at))
 $$;
+GRANT EXECUTE ON FUNCTION message_json TO millrace_api;
 
 -- A chat turn: the conversation (a new one where none is named), the user's message, the run and its job.
 CREATE OR REPLACE FUNCTION chat_start(message text, conversation uuid, queue_max int)
@@ -48,6 +51,7 @@ BEGIN
 	VALUES (chat_start.conversation_id, caller_id(), chat_start.run_id, 'user', $1);
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION chat_start TO millrace_api;
 
 -- A chat's terminal `done` event; its use is the sum of the run's calls.
 CREATE OR REPLACE FUNCTION chat_done(run_id uuid, message_id uuid, content text, sources json, reason text)
@@ -61,8 +65,10 @@ RETURNS json LANGUAGE sql STABLE AS $$
 		'sources', $4, 'finishReason', $5)
 	FROM run r WHERE r.id = $1
 $$;
+GRANT EXECUTE ON FUNCTION chat_done TO millrace_runner;
 
-CREATE OR REPLACE FUNCTION conversation_delete(conversation uuid) RETURNS TABLE (id uuid) LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION conversation_delete(conversation uuid) RETURNS TABLE (id uuid)
+LANGUAGE plpgsql AS $$
 BEGIN
 	DELETE FROM conversation c WHERE c.id = $1 RETURNING c.id INTO conversation_delete.id;
 	IF conversation_delete.id IS NULL THEN
@@ -70,6 +76,7 @@ BEGIN
 	END IF;
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION conversation_delete TO millrace_api;
 
 -- A chat's end: the answer as a message (none where nothing was said, or where the conversation was deleted meanwhile).
 -- `reason` is the model's (stop, length …) or 'cancelled', which leaves the message partial.
@@ -97,9 +104,11 @@ BEGIN
 		data_reply($1, data));
 	RETURN seq;
 END $$;
+GRANT EXECUTE ON FUNCTION chat_finish TO millrace_runner;
 
 -- What an attempt said that ended unheard is charged as far as we can count it; the call's number is its attempt's last.
-CREATE OR REPLACE FUNCTION usage_unheard(run_id uuid, attempt int, provider text, model text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION usage_unheard(run_id uuid, attempt int, provider text, model text) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
 	said bigint := octet_length(run_said($1))
 		- 4 * coalesce((SELECT sum(u.output_tokens) FROM usage_event u WHERE u.run_id = $1), 0);
@@ -110,6 +119,7 @@ BEGIN
 			 WHERE m.conversation_id = r.conversation_id AND m.created_at <= r.created_at), said / 4 + 1, true);
 	END IF;
 END $$;
+GRANT EXECUTE ON FUNCTION usage_unheard TO millrace_runner;
 
 -- A file that a tool call writes: the next version of that name in the conversation. The same call tried again finds what it wrote
 -- (`again`), and whether the run's log tells of it already (`told`). No row where the lease is lost.
@@ -144,3 +154,4 @@ BEGIN
 	told := false;
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION artifact_write TO millrace_runner;

@@ -4,22 +4,26 @@
 CREATE OR REPLACE FUNCTION rfc3339(t timestamptz) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 $$;
+GRANT EXECUTE ON FUNCTION rfc3339 TO millrace_api, millrace_runner;
 
 -- SQLSTATE MRnnn carries an HTTP status, and its message is meant for the client (the worker's err table).
 CREATE OR REPLACE FUNCTION refuse(status int, message text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	RAISE EXCEPTION USING ERRCODE = 'MR' || status, MESSAGE = message;
 END $$;
+GRANT EXECUTE ON FUNCTION refuse TO millrace_api;
 
 -- Claims the key for this transaction. A concurrent claim of the same key waits here until the first has committed. Raises
 -- MR409 where the key came with another body and MRIDM (which ends the transaction before the handler's statement) where
--- there is a reply to repeat; returns where the handler's statement is to run.
-CREATE OR REPLACE FUNCTION idempotency_claim(key text, body_mac bytea) RETURNS void LANGUAGE plpgsql AS $$
+-- there is a reply to repeat; returns where the handler's statement is to run. `old_mac` is the body's under the secret before this one.
+CREATE OR REPLACE FUNCTION idempotency_claim(key text, body_mac bytea, old_mac bytea) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
 	owner uuid := coalesce(caller_id(), '00000000-0000-0000-0000-000000000000');
 	found idempotency;
 BEGIN
 	DELETE FROM idempotency i WHERE i.owner_id = owner AND i.key = $1 AND i.created_at < now() - interval '24 hours';
+	UPDATE idempotency i SET body_mac = $2 WHERE i.owner_id = owner AND i.key = $1 AND i.body_mac = $3;
 	INSERT INTO idempotency (owner_id, key, body_mac) VALUES (owner, $1, $2) ON CONFLICT DO NOTHING;
 	SELECT * INTO found FROM idempotency i WHERE i.owner_id = owner AND i.key = $1 FOR UPDATE;
 	IF found.body_mac <> $2 THEN
@@ -29,14 +33,7 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'MRIDM', MESSAGE = 'repeated';
 	END IF;
 END $$;
-
--- The same claim for a key that may have been used under the secret before this one.
-CREATE OR REPLACE FUNCTION idempotency_claim(key text, body_mac bytea, old_mac bytea) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-	UPDATE idempotency i SET body_mac = $2
-	WHERE i.owner_id = coalesce(caller_id(), '00000000-0000-0000-0000-000000000000') AND i.key = $1 AND i.body_mac = $3;
-	PERFORM idempotency_claim($1, $2);
-END $$;
+GRANT EXECUTE ON FUNCTION idempotency_claim TO millrace_api;
 
 -- Keeps the row that a claimed request was answered with; part of the same statement as the work itself.
 CREATE OR REPLACE FUNCTION idempotency_keep(key text, reply_row json) RETURNS void LANGUAGE sql AS $$
@@ -44,23 +41,28 @@ CREATE OR REPLACE FUNCTION idempotency_keep(key text, reply_row json) RETURNS vo
 		FROM json_each_text(reply_row) WITH ORDINALITY AS e (name, value, n))
 	WHERE owner_id = coalesce(caller_id(), '00000000-0000-0000-0000-000000000000') AND idempotency.key = $1
 $$;
+GRANT EXECUTE ON FUNCTION idempotency_keep TO millrace_api;
 
+-- As the owner: streamd writes no table.
 CREATE OR REPLACE FUNCTION process_seen(host text, role text, pid int, version text, started_at timestamptz, stats json)
-RETURNS void LANGUAGE sql AS $$
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	INSERT INTO process AS p VALUES ($1, $2, $3, $4, $5, now(), $6)
 	ON CONFLICT ON CONSTRAINT process_pkey DO UPDATE
 	SET version = $4, started_at = $5, seen_at = now(), stats = $6
 $$;
+GRANT EXECUTE ON FUNCTION process_seen TO millrace_api, millrace_stream, millrace_runner;
 
 -- How far everything is behind, for /metrics, /readyz and `millracectl status`, whoever asks.
+-- As the owner: the queue is everybody's.
 CREATE OR REPLACE FUNCTION system_state() RETURNS TABLE (migration int, queued bigint, running bigint, dead bigint, oldest_wait float8,
-	runs_open bigint) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+	runs_open bigint) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT (SELECT max(version) FROM migration),
 		(SELECT count(*) FROM job WHERE state = 'queued'), (SELECT count(*) FROM job WHERE state = 'running'),
 		(SELECT count(*) FROM job WHERE state = 'dead'),
 		coalesce((SELECT extract(epoch FROM now() - min(run_at)) FROM job WHERE state = 'queued' AND run_at <= now()), 0)::float8,
 		(SELECT count(*) FROM run WHERE ended_at IS NULL)
 $$;
+GRANT EXECUTE ON FUNCTION system_state TO millrace_api;
 
 -- What is kept for a time only.
 CREATE OR REPLACE FUNCTION sweep_old(event_hours int) RETURNS void LANGUAGE plpgsql AS $$
@@ -76,3 +78,4 @@ BEGIN
 	DELETE FROM login_failure f WHERE f.last_at < now() - interval '1 hour';
 	DELETE FROM process p WHERE p.seen_at < now() - interval '1 minute';
 END $$;
+GRANT EXECUTE ON FUNCTION sweep_old TO millrace_runner;

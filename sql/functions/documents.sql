@@ -30,12 +30,14 @@ RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STA
 	SELECT c.id, c.document_id, j.score FROM joined j JOIN chunk c ON c.id = j.id
 	ORDER BY j.score DESC, c.id LIMIT $4
 $$;
+GRANT EXECUTE ON FUNCTION chunk_search TO millrace_runner;
 
 CREATE OR REPLACE FUNCTION document_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', d.id, 'userId', d.owner_id, 'name', d.name, 'description', d.description,
 		'type', d.type, 'size', d.size, 'status', d.status, 'error', d.error, 'chunkCount', d.chunk_count,
 		'metadata', d.metadata, 'createdAt', rfc3339(d.created_at), 'updatedAt', rfc3339(d.updated_at))
 $$;
+GRANT EXECUTE ON FUNCTION document_json TO millrace_api, millrace_runner;
 
 -- POST /api/documents/upload's answer, at once and with ?wait=1.
 CREATE OR REPLACE FUNCTION upload_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
@@ -43,6 +45,7 @@ CREATE OR REPLACE FUNCTION upload_json(d document) RETURNS json LANGUAGE sql STA
 		CASE d.status WHEN 'ready' THEN 'The document is ready.' WHEN 'failed' THEN d.error
 		ELSE 'The document was stored and is being processed.' END)
 $$;
+GRANT EXECUTE ON FUNCTION upload_json TO millrace_api, millrace_runner;
 
 -- An upload's last step: the blob is whole, the document and its ingestion begin.
 CREATE OR REPLACE FUNCTION document_create(blob uuid, sha256 bytea, size bigint, name text, description text, file_name text,
@@ -61,8 +64,10 @@ BEGIN
 	body := upload_json(d);
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION document_create TO millrace_api;
 
-CREATE OR REPLACE FUNCTION document_reindex(document uuid, queue_max int) RETURNS TABLE (run_id uuid) LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION document_reindex(document uuid, queue_max int) RETURNS TABLE (run_id uuid)
+LANGUAGE plpgsql AS $$
 BEGIN
 	UPDATE document d SET status = 'pending', error = NULL, updated_at = now() WHERE d.id = $1;
 	IF NOT FOUND THEN
@@ -71,6 +76,7 @@ BEGIN
 	run_id := run_enqueue('ingest', '{"reply": "document"}', queue_max, document_id => $1);
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION document_reindex TO millrace_api;
 
 -- An ingestion's end, good: the document's passages are replaced and it is ready, in one step. `bits` are hexadecimal.
 CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
@@ -101,12 +107,15 @@ BEGIN
 	PERFORM run_finish($1, 'completed', 'done', document_json(d), document_reply($1, d));
 	RETURN seq;
 END $$;
+GRANT EXECUTE ON FUNCTION document_ready TO millrace_runner;
 
 -- The reply of a request that waits for an ingestion; NULL where none does.
-CREATE OR REPLACE FUNCTION document_reply(run_id uuid, d document) RETURNS json LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION document_reply(run_id uuid, d document) RETURNS json
+LANGUAGE sql STABLE AS $$
 	SELECT data_reply($1, CASE r.input ->> 'reply' WHEN 'upload' THEN upload_json(d) ELSE document_json(d) END)
 	FROM run r WHERE r.id = $1
 $$;
+GRANT EXECUTE ON FUNCTION document_reply TO millrace_runner;
 
 -- An ingestion's end, bad: `error` is for a person. Old passages go, since they are no longer what the document holds.
 CREATE OR REPLACE FUNCTION document_failed(run_id uuid, runner text, attempt int, after bigint, error text) RETURNS bigint
@@ -129,3 +138,4 @@ BEGIN
 		document_reply($1, d));
 	RETURN seq;
 END $$;
+GRANT EXECUTE ON FUNCTION document_failed TO millrace_runner;

@@ -6,7 +6,8 @@
 
 -- A notification is "topic \n seq \n type \n Unix milliseconds \n data", or "topic \n seq" where that would pass 7,900 bytes; streamd
 -- then fetches the event. The time is the transaction's, as stream_event.created_at is. NOTIFY refuses 8,000 bytes.
-CREATE OR REPLACE FUNCTION notify_event(topic text, seq bigint, type text, data text) RETURNS void LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION notify_event(topic text, seq bigint, type text, data text) RETURNS void
+LANGUAGE sql AS $$
 	SELECT pg_notify('millrace_event', CASE
 		WHEN octet_length(data) + octet_length(topic) + octet_length(type) <= 7800
 		THEN topic || E'\n' || seq || E'\n' || type || E'\n' || floor(extract(epoch FROM now()) * 1000)::bigint || E'\n' || data
@@ -15,8 +16,9 @@ $$;
 
 -- publish, publish_many (and publish_locked, which it is made of): the log's only writers. They give out seq under the topic's row
 -- lock, so that readers see events in the order of seq; several topics are locked in the order of their names.
+-- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION publish(topic text, type text, data json) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	n bigint;
 BEGIN
@@ -26,11 +28,13 @@ BEGIN
 	PERFORM notify_event($1, n, $2, $3::text);
 	RETURN n;
 END $$;
+GRANT EXECUTE ON FUNCTION publish TO millrace_runner;
 
 -- For topics that exist and are locked by the caller. Topics are looked up one by one (LATERAL with OFFSET): the plan is kept from
 -- when the tables were empty, and must do as well when they are not.
+-- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION publish_locked(topics text[], types text[], data text[]) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	written bigint;
 BEGIN
@@ -56,8 +60,10 @@ BEGIN
 END $$;
 
 -- One event alone goes the short way.
-CREATE OR REPLACE FUNCTION publish_many(topics text[], types text[], data text[]) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+-- As the owner: the log is no role's to write.
+CREATE OR REPLACE FUNCTION publish_many(topics text[], types text[], data text[]) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
 	IF cardinality(topics) = 1 THEN
 		PERFORM publish(topics[1], types[1], data[1]::json);
@@ -67,6 +73,25 @@ BEGIN
 	PERFORM FROM topic WHERE name = ANY (topics) ORDER BY name FOR UPDATE;
 	RETURN publish_locked(topics, types, data);
 END $$;
+GRANT EXECUTE ON FUNCTION publish_many TO millrace_runner;
+
+-- How far the caller's own topic is, and `analytics`: what a socket begins with.
+-- As the owner: topics are everybody's.
+CREATE OR REPLACE FUNCTION topic_heads() RETURNS TABLE (user_head bigint, analytics_head bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	SELECT coalesce((SELECT t.seq FROM topic t WHERE t.name = 'user:' || caller_id()), 0),
+		coalesce((SELECT t.seq FROM topic t WHERE t.name = 'analytics'), 0)
+$$;
+GRANT EXECUTE ON FUNCTION topic_heads TO millrace_api;
+
+-- Does the log still hold the last event of this run of the caller's? Else there is nothing to resume.
+-- As the owner: the log is everybody's.
+CREATE OR REPLACE FUNCTION run_kept(run_id uuid) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	SELECT EXISTS (SELECT FROM run r JOIN stream_event e ON e.topic = 'run:' || r.id AND e.seq = r.last_seq
+		WHERE r.id = $1 AND r.owner_id = caller_id())
+$$;
+GRANT EXECUTE ON FUNCTION run_kept TO millrace_api;
 
 -- From now on the topic is `owner`'s; called where the thing itself is made, or changes hands. A worker can only give its caller what is
 -- nobody's: row-level security refuses the rest.
@@ -74,25 +99,31 @@ CREATE OR REPLACE FUNCTION topic_own(topic text, owner uuid) RETURNS void LANGUA
 	INSERT INTO topic_owner AS o (topic, owner_id) VALUES ($1, $2)
 	ON CONFLICT ON CONSTRAINT topic_owner_pkey DO UPDATE SET owner_id = excluded.owner_id
 $$;
+GRANT EXECUTE ON FUNCTION topic_own TO millrace_api, millrace_runner;
 
 -- Publishes to `user:<owner>` when the transaction commits, unless the owner is gone by then, and to what else such an event goes to:
 -- `analytics` for leads, messages, conversations and subscriptions (data names the owner as user_id), `workflow_run:<id>` for a run's
 -- status. May be called at any point of a transaction; best from a trigger of the table that the event is about.
+-- As the owner: outbox is no role's.
 CREATE OR REPLACE FUNCTION publish_to_owner(owner uuid, type text, data json) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	INSERT INTO outbox (owner_id, type, data) VALUES ($1, $2, $3);
 	IF $2 ~ '^(lead|subscription)_' OR $2 IN ('message_created', 'conversation_deleted') THEN
 		INSERT INTO outbox_analytics (type, data) VALUES ($2, $3);
 	END IF;
 END $$;
+GRANT EXECUTE ON FUNCTION publish_to_owner TO millrace_api, millrace_runner;
 
-CREATE OR REPLACE FUNCTION event_topics(owner uuid, type text, data json) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION event_topics(owner uuid, type text, data json) RETURNS text[]
+LANGUAGE sql IMMUTABLE AS $$
 	SELECT ARRAY['user:' || $1] || CASE WHEN $2 = 'workflow_status_update' THEN ARRAY['workflow_run:' || ($3 ->> 'workflow_run_id')] END
 $$;
 
 -- Publishes what waits for `analytics`, `most` events at most; returns how many. One at a time.
-CREATE OR REPLACE FUNCTION outbox_analytics_publish(most int) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: outbox is no role's.
+CREATE OR REPLACE FUNCTION outbox_analytics_publish(most int) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	topics text[];
 	types text[];
@@ -108,10 +139,4 @@ BEGIN
 	INTO topics, types, datas FROM taken t;
 	RETURN CASE WHEN topics IS NULL THEN 0 ELSE publish_many(topics, types, datas) END;
 END $$;
-
-REVOKE EXECUTE ON FUNCTION publish, publish_many, publish_locked FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION publish, publish_many TO millrace_api, millrace_runner;
-REVOKE EXECUTE ON FUNCTION publish_to_owner FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION publish_to_owner TO millrace_api, millrace_runner;
-REVOKE EXECUTE ON FUNCTION outbox_analytics_publish FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION outbox_analytics_publish TO millrace_runner;

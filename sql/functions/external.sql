@@ -1,7 +1,9 @@
 -- Callers whom somebody else has signed in (Clerk, Supabase): their first sight, and the keys that their tokens are checked by.
 
 -- A worker met an unknown key. However many ask: once in `pause` seconds a runner is woken.
-CREATE OR REPLACE FUNCTION jwks_ask(issuer text, pause int) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: jwks_source is the runner's to write.
+CREATE OR REPLACE FUNCTION jwks_ask(issuer text, pause int) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	INSERT INTO jwks_source AS s (issuer, asked_at) VALUES ($1, now())
 	ON CONFLICT ON CONSTRAINT jwks_source_pkey DO UPDATE SET asked_at = now()
@@ -10,9 +12,11 @@ BEGIN
 		PERFORM pg_notify('millrace_jwks_wanted', $1);
 	END IF;
 END $$;
+GRANT EXECUTE ON FUNCTION jwks_ask TO millrace_api, millrace_stream;
 
 -- Is it this runner's turn to fetch? Every `every` seconds, when a worker has asked, and `again` seconds after a failure.
-CREATE OR REPLACE FUNCTION jwks_claim(issuer text, every int, again int) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION jwks_claim(issuer text, every int, again int) RETURNS boolean
+LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO jwks_source AS s (issuer, tried_at) VALUES ($1, now())
 	ON CONFLICT ON CONSTRAINT jwks_source_pkey DO UPDATE SET tried_at = now()
@@ -20,6 +24,7 @@ BEGIN
 		OR ((s.fetched_at IS NULL OR s.fetched_at < s.tried_at) AND s.tried_at < now() - make_interval(secs => $3));
 	RETURN FOUND;
 END $$;
+GRANT EXECUTE ON FUNCTION jwks_claim TO millrace_runner;
 
 -- The whole set of an issuer's keys, [{"kid", "jwk"}]: what is not in it is withdrawn. True, and workers hear of it, where it differs.
 CREATE OR REPLACE FUNCTION jwks_store(issuer text, keys jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -39,11 +44,13 @@ BEGIN
 	END IF;
 	RETURN differs;
 END $$;
+GRANT EXECUTE ON FUNCTION jwks_store TO millrace_runner;
 
 -- The first token of somebody: a new user, or the one whose address the provider has verified to be theirs. However many come at
 -- once, one user comes of it. An unverified address is noted with the identity and is nobody's.
+-- As the owner: external_identity is no role's to write.
 CREATE OR REPLACE FUNCTION external_first_sight(provider text, subject text, email text, email_verified boolean, name text)
-RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	who uuid;
 	proven boolean;
@@ -76,6 +83,7 @@ BEGIN
 	RETURN who;
 END $$;
 
-CREATE OR REPLACE FUNCTION identity_hash(provider text, subject text) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION identity_hash(provider text, subject text) RETURNS bytea
+LANGUAGE sql IMMUTABLE AS $$
 	SELECT sha256(convert_to(jsonb_build_array(provider, subject)::text, 'UTF8'))
 $$;

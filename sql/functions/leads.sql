@@ -3,8 +3,9 @@
 -- How many leads or conversations were made, [{"date", "value"}, …], date being the first day of a day, week (from Monday) or month in
 -- UTC: all periods from that which start_date lies in to that which end_date lies in, each counted whole, 0 where there was nothing.
 -- Of the caller's rows, or of everybody's, which is for whoever asks to decide. At most 1000 periods.
+-- As the owner: streamd asks it for others.
 CREATE OR REPLACE FUNCTION trend_series(caller uuid, everybody boolean, what text, start_date timestamptz, end_date timestamptz, aggregation text)
-RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public AS $$
+RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	unit text := CASE aggregation WHEN 'daily' THEN 'day' WHEN 'weekly' THEN 'week' WHEN 'monthly' THEN 'month' END;
 	counted text := CASE what WHEN 'lead_trends' THEN 'lead' WHEN 'conversation_trends' THEN 'conversation' END;
@@ -37,12 +38,11 @@ BEGIN
 		first AT TIME ZONE 'UTC', (last + ('1 ' || unit)::interval) AT TIME ZONE 'UTC', caller;
 	RETURN series;
 END $$;
+GRANT EXECUTE ON FUNCTION trend_series TO millrace_stream;
 
 CREATE OR REPLACE FUNCTION lead_json(l lead) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', l.id, 'user_id', l.owner_id, 'name', l.name, 'email', l.email, 'phone', l.phone,
 		'company', l.company, 'source', l.source, 'status', l.status, 'value', l.value, 'notes', l.notes, 'metadata', l.metadata,
 		'created_at', rfc3339(l.created_at), 'updated_at', rfc3339(l.updated_at))
 $$;
-
-REVOKE EXECUTE ON FUNCTION trend_series FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION trend_series TO millrace_stream, millrace_api;
+GRANT EXECUTE ON FUNCTION lead_json TO millrace_api;

@@ -1,8 +1,9 @@
 -- Before anyone is signed in: registering, passwords, sessions, resetting a password by a mailed link.
 
 -- The two things that happen before anyone is signed in.
+-- As the owner: password is no role's to read or write.
 CREATE OR REPLACE FUNCTION user_register(email text, password_hash text, display_name text)
-RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	new_id uuid;
 BEGIN
@@ -14,49 +15,53 @@ BEGIN
 	INSERT INTO password (user_id, hash) VALUES (new_id, $2);
 	RETURN new_id;
 END $$;
+GRANT EXECUTE ON FUNCTION user_register TO millrace_api;
 
 -- Seconds until the account may be tried again; 0: now.
-CREATE OR REPLACE FUNCTION login_wait(email text) RETURNS int LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: workers only read login_failure through these.
+CREATE OR REPLACE FUNCTION login_wait(email text) RETURNS int
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT coalesce((SELECT greatest(0, ceil(extract(epoch FROM
 		f.last_at + least(900, power(2, least(f.failures, 20) - 5)) * interval '1 second' - now())))::int
 		FROM login_failure f
 		WHERE f.subject = login_subject(email) AND f.failures >= 5 AND f.last_at > now() - interval '15 minutes'), 0)
 $$;
 
-CREATE OR REPLACE FUNCTION login_failed(email text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
-	INSERT INTO login_failure AS f (subject, failures) VALUES (login_subject(email), 1)
-	ON CONFLICT (subject) DO UPDATE SET last_at = now(),
-		failures = CASE WHEN f.last_at < now() - interval '15 minutes' THEN 1 ELSE f.failures + 1 END
-$$;
-
 -- Signing in by address or by name.
+-- As the owner: password is no role's to read or write.
 CREATE OR REPLACE FUNCTION user_for_login(email text) RETURNS TABLE (id uuid, password_hash text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT u.id, p.hash FROM app_user u JOIN password p ON p.user_id = u.id
 	WHERE (lower(u.email) = lower($1) OR lower(u.username) = lower($1)) AND u.disabled_at IS NULL
 	ORDER BY lower(u.email) = lower($1) DESC NULLS LAST LIMIT 1
 $$;
+GRANT EXECUTE ON FUNCTION user_for_login TO millrace_api;
 
 -- A session for someone whose password was right: what was wrong before is forgiven.
-CREATE OR REPLACE FUNCTION login_succeeded(email text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: workers only read login_failure through these.
+CREATE OR REPLACE FUNCTION login_succeeded(email text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	DELETE FROM login_failure f WHERE f.subject = login_subject(email)
 $$;
 
 -- No row where the user is disabled; the row lock makes one that is being disabled wait, or us.
+-- As the owner: nobody is signed in yet whose row it would be.
 CREATE OR REPLACE FUNCTION session_open(user_id uuid, lifetime interval)
 RETURNS TABLE (session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	WITH s AS (
 		INSERT INTO session (user_id, expires_at) SELECT a.id, now() + $2 FROM app_user a
 		WHERE a.id = $1 AND a.disabled_at IS NULL FOR SHARE RETURNING session.id, session.expires_at
 	)
 	SELECT s.id, s.expires_at, u.id, u.email, u.display_name FROM s, app_user u WHERE u.id = $1
 $$;
+GRANT EXECUTE ON FUNCTION session_open TO millrace_api;
 
 -- An account that has a name to sign in by, and perhaps an address. A name never looks like an address (the worker sees to it), so
 -- neither can be taken for somebody else's.
+-- As the owner: password is no role's to read or write.
 CREATE OR REPLACE FUNCTION user_register_named(username text, password_hash text, email text, display_name text)
-RETURNS app_user LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+RETURNS app_user LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	u app_user;
 BEGIN
@@ -68,19 +73,25 @@ BEGIN
 	INSERT INTO password (user_id, hash) VALUES (u.id, $2);
 	RETURN u;
 END $$;
+GRANT EXECUTE ON FUNCTION user_register_named TO millrace_api;
 
 -- Five mails an hour for one account; more is passed over in silence.
-CREATE OR REPLACE FUNCTION reset_ask(email text) RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: reset_ask and password_reset are no role's.
+CREATE OR REPLACE FUNCTION reset_ask(email text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	INSERT INTO reset_ask AS a (subject, email) VALUES (login_subject($1), $1)
 	ON CONFLICT (subject) DO UPDATE SET
 		email = CASE WHEN a.since < now() - interval '1 hour' OR a.asks < 5 THEN $1 ELSE a.email END,
 		asks = CASE WHEN a.since < now() - interval '1 hour' THEN 1 ELSE least(a.asks + 1, 1000000) END,
 		since = CASE WHEN a.since < now() - interval '1 hour' THEN now() ELSE a.since END
 $$;
+GRANT EXECUTE ON FUNCTION reset_ask TO millrace_api;
 
 -- The runner's part: a mail for each that asked and has an account. Returns how many. A relay may be away for half an hour, hence
 -- the many attempts; before a user's chats, since somebody waits for it.
-CREATE OR REPLACE FUNCTION reset_take() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: reset_ask and password_reset are no role's.
+CREATE OR REPLACE FUNCTION reset_take() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	a record;
 	new_id uuid;
@@ -101,11 +112,13 @@ BEGIN
 	END IF;
 	RETURN n;
 END $$;
+GRANT EXECUTE ON FUNCTION reset_take TO millrace_runner;
 
 -- The token of a mail that is about to be sent is good from now on, and the address to send it to: no row where the lease is lost,
 -- NULL where there is nobody to write to any more. Tokens of earlier attempts stay good, since their mails may have arrived.
+-- As the owner: reset_ask and password_reset are no role's.
 CREATE OR REPLACE FUNCTION reset_prepare(run_id uuid, runner text, attempt int, token_hash bytea) RETURNS TABLE (email text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	u app_user;
 BEGIN
@@ -121,22 +134,30 @@ BEGIN
 	email := u.email;
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION reset_prepare TO millrace_runner;
 
-CREATE OR REPLACE FUNCTION reset_sweep() RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: reset_ask and password_reset are no role's.
+CREATE OR REPLACE FUNCTION reset_sweep() RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	DELETE FROM reset_ask a WHERE a.email IS NULL AND a.since < now() - interval '1 hour';
 	DELETE FROM password_reset p WHERE p.expires_at < now()
 $$;
+GRANT EXECUTE ON FUNCTION reset_sweep TO millrace_runner;
 
 -- Whether a token is worth hashing a password for.
-CREATE OR REPLACE FUNCTION reset_is_valid(token_hash bytea) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: reset_ask and password_reset are no role's.
+CREATE OR REPLACE FUNCTION reset_is_valid(token_hash bytea) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT EXISTS (SELECT FROM password_reset p JOIN app_user u ON u.id = p.user_id
 		WHERE p.token_hash = $1 AND p.expires_at > now() AND u.email = p.email AND u.disabled_at IS NULL)
 $$;
+GRANT EXECUTE ON FUNCTION reset_is_valid TO millrace_api;
 
 -- Uses a token, once: the password is another, every session has ended, and so has the account's lock. Two at once wait for each
 -- other at the user's row; the second one finds no token.
+-- As the owner: it writes what is no role's: password, password_reset.
 CREATE OR REPLACE FUNCTION reset_confirm(token_hash bytea, password_hash text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	u app_user;
 BEGIN
@@ -158,18 +179,22 @@ BEGIN
 	END IF;
 	UPDATE app_user w SET email_verified_at = now() WHERE w.id = u.id;
 END $$;
+GRANT EXECUTE ON FUNCTION reset_confirm TO millrace_api;
 
 -- The same password under another cost: `old` is the hash that it was just checked against. No row where that has changed since.
+-- As the owner: password is no role's to read or write.
 CREATE OR REPLACE FUNCTION password_rehash(user_id uuid, old text, new text) RETURNS SETOF text
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	UPDATE password p SET hash = $3 WHERE p.user_id = $1 AND p.hash = $2 RETURNING p.hash
 $$;
+GRANT EXECUTE ON FUNCTION password_rehash TO millrace_api;
 
 -- A session for a password that matched `hash`. No row where the hash is another by now; and one that changes meanwhile waits for us,
 -- and then ends this session with the others.
+-- As the owner: password is no role's to read or write.
 CREATE OR REPLACE FUNCTION session_open_by_password(user_id uuid, hash text, lifetime interval)
 RETURNS TABLE (session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	PERFORM FROM password p WHERE p.user_id = $1 AND p.hash = $2 FOR SHARE;
 	IF FOUND THEN
@@ -180,33 +205,40 @@ END $$;
 -- Seconds until the account, and until anybody from the address `client`, may be tried again; 0: now. Many people may share an
 -- address, so it has `most` wrong passwords in a quarter of an hour, in any order, of which one runs off every 900 / `most` seconds;
 -- whoever has used them up waits for that. `client` NULL or `most` 0: addresses do not count.
+-- As the owner: workers only read login_failure through these.
 CREATE OR REPLACE FUNCTION login_waits(name text, client text, most int) RETURNS TABLE (account int, address int)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT login_wait($1), coalesce((SELECT greatest(0, ceil((f.failures - ($3 - 1)) * 900 / $3
 		- extract(epoch FROM now() - f.last_at)))::int
 		FROM login_failure f WHERE $3 > 0 AND f.subject = 'address ' || $2), 0)
 $$;
+GRANT EXECUTE ON FUNCTION login_waits TO millrace_api;
 
 -- A wrong password: counts for both where neither has to wait. What it returns is as of before, so that of several that came at once
 -- those that are too many hear nothing about the password.
+-- As the owner: workers only read login_failure through these.
 CREATE OR REPLACE FUNCTION login_failed(name text, client text, most int) RETURNS TABLE (account int, address int)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	SELECT w.account, w.address INTO account, address FROM login_waits($1, $2, $3) w;
 	IF account = 0 AND address = 0 THEN
-		PERFORM login_failed($1);
+		INSERT INTO login_failure AS f (subject, failures) VALUES (login_subject($1), 1)
+		ON CONFLICT (subject) DO UPDATE SET last_at = now(),
+			failures = CASE WHEN f.last_at < now() - interval '15 minutes' THEN 1 ELSE f.failures + 1 END;
 		INSERT INTO login_failure AS f (subject, failures) SELECT 'address ' || $2, 1 WHERE $2 IS NOT NULL AND $3 > 0
 		ON CONFLICT (subject) DO UPDATE SET last_at = now(),
 			failures = 1 + greatest(0, f.failures - extract(epoch FROM now() - f.last_at) * $3 / 900);
 	END IF;
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION login_failed TO millrace_api;
 
 -- A session for a password that matched `hash`, where neither has to wait by now; else the waits and no session. No row where the
 -- hash is another by now. What was wrong before is forgiven the account, but not the address: whoever guesses has an account, too.
+-- As the owner: workers only read login_failure through these.
 CREATE OR REPLACE FUNCTION session_open_by_login(user_id uuid, name text, hash text, lifetime interval, client text, most int)
 RETURNS TABLE (account int, address int, session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	SELECT w.account, w.address INTO account, address FROM login_waits($2, $5, $6) w;
 	IF account > 0 OR address > 0 THEN
@@ -219,10 +251,4 @@ BEGIN
 		RETURN NEXT;
 	END IF;
 END $$;
-
-REVOKE EXECUTE ON FUNCTION reset_take, reset_prepare, reset_sweep FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION reset_take, reset_prepare, reset_sweep TO millrace_runner;
-REVOKE EXECUTE ON FUNCTION reset_ask, reset_is_valid, reset_confirm, password_rehash, session_open_by_password FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION reset_ask, reset_is_valid, reset_confirm, password_rehash, session_open_by_password TO millrace_api;
-REVOKE EXECUTE ON FUNCTION login_waits, login_failed(text, text, int), session_open_by_login FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION login_waits, login_failed(text, text, int), session_open_by_login TO millrace_api;
+GRANT EXECUTE ON FUNCTION session_open_by_login TO millrace_api;

@@ -6,7 +6,8 @@ CREATE OR REPLACE FUNCTION oauth_due_at(seconds bigint) RETURNS timestamptz LANG
 $$;
 
 -- A run of nobody's.
-CREATE OR REPLACE FUNCTION oauth_enqueue(input jsonb, attempts int) RETURNS uuid LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION oauth_enqueue(input jsonb, attempts int) RETURNS uuid
+LANGUAGE plpgsql AS $$
 DECLARE
 	new_id uuid;
 BEGIN
@@ -17,17 +18,21 @@ BEGIN
 END $$;
 
 -- The first step. `session` is what the browser's cookie says; one that has ended is none.
+-- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_start(provider text, state_hash bytea, cookie_hash bytea, verifier text, nonce text, return_to text, session uuid)
-RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	INSERT INTO oauth_flow (provider, state_hash, cookie_hash, verifier, nonce, return_to, user_id, session_id)
 	SELECT $1, $2, $3, $4, $5, $6, s.user_id, s.id FROM (VALUES (1)) one LEFT JOIN (session s JOIN app_user u ON u.id = s.user_id)
 		ON s.id = $7 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
 $$;
+GRANT EXECUTE ON FUNCTION oauth_start TO millrace_api;
 
 -- The provider has sent the browser back, with a code or without (then with why not). A state is good for one such call, by the
 -- browser that it was given to, for ten minutes. Gives the exchange's run, or an error's code.
+-- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_callback(provider text, state_hash bytea, cookie_hash bytea, code text, problem text, ticket_hash bytea, queue_max int)
-RETURNS TABLE (run_id uuid, error text) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+RETURNS TABLE (run_id uuid, error text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
 	f oauth_flow;
@@ -49,11 +54,13 @@ BEGIN
 	END IF;
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION oauth_callback TO millrace_api;
 
 -- The exchange's first step: its code, once. NULL where an attempt before this one has had it: whether the provider has seen it is
 -- not known, and it is never sent twice. No row where the lease is lost.
+-- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_take(run_id uuid, runner text, attempt int) RETURNS TABLE (provider text, code text, verifier text, nonce text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
 	IF job_fence($1, $2, $3) IS NULL THEN
@@ -64,12 +71,14 @@ BEGIN
 	UPDATE oauth_flow o SET code = NULL WHERE o.run_id = $1;
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION oauth_take TO millrace_runner;
 
 -- The exchange's end. `sealed` in base64; NULL where there was no key to seal to: nothing is kept then but who it is. `lasts` is the
 -- access token's time in seconds, NULL for good.
+-- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_exchanged(run_id uuid, runner text, attempt int, after bigint, outcome text, subject text, email text,
 	email_verified boolean, name text, sealed text, key_id uuid, scope text, lasts bigint, refreshable boolean)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	seq bigint := job_fence($1, $2, $3);
 BEGIN
@@ -85,6 +94,7 @@ BEGIN
 		'{"status": 302, "headers": {}, "body": {}}');
 	RETURN seq;
 END $$;
+GRANT EXECUTE ON FUNCTION oauth_exchanged TO millrace_runner;
 
 -- Keeps what the provider gave, in the place of what it gave before.
 CREATE OR REPLACE FUNCTION oauth_keep(f oauth_flow, who uuid) RETURNS void LANGUAGE plpgsql AS $$
@@ -123,9 +133,10 @@ END $$;
 
 -- The last step: the browser brings the ticket, once, within a minute or two, and its cookie. A session of its own each time; one that
 -- an identity was linked in ends with that.
+-- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_redeem(provider text, ticket_hash bytea, cookie_hash bytea, lifetime interval)
 RETURNS TABLE (error text, return_to text, session_id uuid, expires_at timestamptz, user_id uuid)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
 	f oauth_flow;
@@ -166,9 +177,12 @@ BEGIN
 		PERFORM audit(NULL, coalesce(who, f.user_id), 'login_failed', jsonb_build_object('provider', f.provider, 'why', problem));
 	END IF;
 END $$;
+GRANT EXECUTE ON FUNCTION oauth_redeem TO millrace_api;
 
 -- Forgets somebody's tokens of a provider (NULL: of all), and has them revoked there. How many there were.
-CREATE OR REPLACE FUNCTION oauth_forget(who uuid, provider text) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: oauth_flow and oauth_token are no role's to write.
+CREATE OR REPLACE FUNCTION oauth_forget(who uuid, provider text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	t uuid;
 	n bigint := 0;
@@ -182,7 +196,9 @@ BEGIN
 END $$;
 
 -- The caller takes leave of a provider. The identity goes too where there is another way in, or nobody could sign in any more.
-CREATE OR REPLACE FUNCTION oauth_disconnect(provider text, name text) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: oauth_flow and oauth_token are no role's to write.
+CREATE OR REPLACE FUNCTION oauth_disconnect(provider text, name text) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	n bigint;
 	stays boolean;
@@ -202,9 +218,12 @@ BEGIN
 		THEN ' Microsoft lets no application revoke its tokens: remove the consent at https://myapps.microsoft.com, or for a personal '
 			|| 'account at https://account.live.com/consent/Manage.' ELSE '' END);
 END $$;
+GRANT EXECUTE ON FUNCTION oauth_disconnect TO millrace_api;
 
 -- A job for each token that is due. Should a job come to nothing, the token is due again ten minutes later. How many.
-CREATE OR REPLACE FUNCTION oauth_sweep() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: oauth_flow and oauth_token are no role's to write.
+CREATE OR REPLACE FUNCTION oauth_sweep() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	t uuid;
 	n bigint := 0;
@@ -217,9 +236,12 @@ BEGIN
 	END LOOP;
 	RETURN n;
 END $$;
+GRANT EXECUTE ON FUNCTION oauth_sweep TO millrace_runner;
 
 -- An identity's hash, from which a short subject can be guessed, stays no longer than it is of use.
-CREATE OR REPLACE FUNCTION oauth_sweep_old() RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: oauth_flow and oauth_token are no role's to write.
+CREATE OR REPLACE FUNCTION oauth_sweep_old() RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	DELETE FROM oauth_flow f WHERE f.created_at < now() - interval '15 minutes';
 	-- Nobody comes back to these; a dead one waits for `millracectl jobs`.
 	DELETE FROM run r WHERE r.owner_id IS NULL AND r.ended_at < now() - interval '1 day'
@@ -227,12 +249,14 @@ CREATE OR REPLACE FUNCTION oauth_sweep_old() RETURNS void LANGUAGE sql VOLATILE 
 	DELETE FROM oauth_token t WHERE t.forgotten_at < now() - interval '7 days';
 	DELETE FROM identity_erased e WHERE e.at < now() - interval '1 hour'
 $$;
+GRANT EXECUTE ON FUNCTION oauth_sweep_old TO millrace_runner;
 
 -- What a refresh or a revocation works on. `mine`: still to be done, and by this run; `waits`: a refresh is on its way, whose end a
 -- revocation waits for. No row where the lease is lost.
+-- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_token_take(run_id uuid, runner text, attempt int, token uuid)
 RETURNS TABLE (provider text, subject text, sealed text, key_id uuid, mine boolean, waits boolean)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
 	IF job_fence($1, $2, $3) IS NULL THEN
@@ -245,10 +269,12 @@ BEGIN
 	FROM oauth_token t WHERE t.id = $4;
 	RETURN NEXT;
 END $$;
+GRANT EXECUTE ON FUNCTION oauth_token_take TO millrace_runner;
 
 -- A refresh's end, good: what came takes the place of what was, also where it was forgotten meanwhile, so that this is what is revoked.
+-- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_refreshed(run_id uuid, runner text, attempt int, after bigint, token uuid, sealed text, key_id uuid, lasts bigint)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	seq bigint := job_fence($1, $2, $3);
 BEGIN
@@ -261,10 +287,12 @@ BEGIN
 	END IF;
 	RETURN seq;
 END $$;
+GRANT EXECUTE ON FUNCTION oauth_refreshed TO millrace_runner;
 
 -- And bad. `for_good`: the provider takes the refresh token no more, and the user has to come again, and is told so.
+-- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_refresh_failed(run_id uuid, runner text, attempt int, after bigint, token uuid, name text, for_good boolean)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	seq bigint := job_fence($1, $2, $3);
 	t oauth_token;
@@ -283,9 +311,11 @@ BEGIN
 	PERFORM run_finish($1, 'failed', 'error', json_build_object('code', 'UPSTREAM_FAILED', 'message', 'The tokens could not be refreshed.'), NULL);
 	RETURN seq;
 END $$;
+GRANT EXECUTE ON FUNCTION oauth_refresh_failed TO millrace_runner;
 
+-- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_revoked(run_id uuid, runner text, attempt int, after bigint, token uuid) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	seq bigint := job_fence($1, $2, $3);
 BEGIN
@@ -295,10 +325,12 @@ BEGIN
 	END IF;
 	RETURN seq;
 END $$;
+GRANT EXECUTE ON FUNCTION oauth_revoked TO millrace_runner;
 
 -- As vault_reseal does for secrets.
+-- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	n bigint;
 BEGIN
@@ -309,14 +341,4 @@ BEGIN
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;
 END $$;
-
-REVOKE EXECUTE ON FUNCTION oauth_enqueue FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION oauth_keep FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION oauth_link FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION oauth_forget FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION oauth_start, oauth_callback, oauth_redeem, oauth_disconnect FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION oauth_start, oauth_callback, oauth_redeem, oauth_disconnect TO millrace_api;
-REVOKE EXECUTE ON FUNCTION oauth_take, oauth_exchanged, oauth_sweep, oauth_sweep_old, oauth_token_take, oauth_refreshed,
-	oauth_refresh_failed, oauth_revoked, oauth_reseal FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION oauth_take, oauth_exchanged, oauth_sweep, oauth_sweep_old, oauth_token_take, oauth_refreshed,
-	oauth_refresh_failed, oauth_revoked, oauth_reseal TO millrace_runner;
+GRANT EXECUTE ON FUNCTION oauth_reseal TO millrace_runner;

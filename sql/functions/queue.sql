@@ -8,9 +8,12 @@
 -- tables empty.
 
 -- How many jobs wait, counted no further than `up_to`, whoever they belong to.
-CREATE OR REPLACE FUNCTION queue_depth(up_to int) RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: the queue is everybody's.
+CREATE OR REPLACE FUNCTION queue_depth(up_to int) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT count(*) FROM (SELECT FROM job WHERE state = 'queued' LIMIT up_to) q
 $$;
+GRANT EXECUTE ON FUNCTION queue_depth TO millrace_api;
 
 -- Stores a run with its job and wakes a runner; 503 where `queue_max` jobs wait already. The caller's transaction does the
 -- rest of what the run needs.
@@ -28,13 +31,15 @@ BEGIN
 	PERFORM pg_notify('millrace_job', '');
 	RETURN new_id;
 END $$;
+GRANT EXECUTE ON FUNCTION run_enqueue TO millrace_api;
 
 -- Leases up to `want` due jobs to `runner`, at most `per_user` running at once for one user, oldest of the highest
 -- priority first, users with the fewest running first. Claims take turns (they are short), so the bound is exact. Jobs without
 -- attempts left are not here: job_sweep() ends them. Committed synchronously: (runner, attempt) fences what a job writes, and an attempt's
 -- number that a crash had taken back could be given out twice.
 CREATE OR REPLACE FUNCTION job_claim(runner text, want int, per_user int, lease interval)
-RETURNS TABLE (run_id uuid, owner_id uuid, kind text, attempt int) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+RETURNS TABLE (run_id uuid, owner_id uuid, kind text, attempt int)
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
 	PERFORM pg_advisory_xact_lock(hashtext('millrace.job_claim'));
 	RETURN QUERY
@@ -60,6 +65,7 @@ BEGIN
 	)
 	SELECT l.run_id, l.owner_id, l.kind, l.attempts FROM leased l;
 END $$;
+GRANT EXECUTE ON FUNCTION job_claim TO millrace_runner;
 
 -- Heartbeat: prolongs the leases that `runner` still holds; returns those runs of `runs` that it has lost or whose
 -- cancellation was asked for, and why ('lost', 'cancel').
@@ -73,6 +79,7 @@ RETURNS TABLE (run_id uuid, why text) LANGUAGE sql AS $$
 	UNION ALL
 	SELECT r.id, 'cancel' FROM run r WHERE r.id = ANY ($2) AND r.cancel_asked_at IS NOT NULL
 $$;
+GRANT EXECUTE ON FUNCTION job_heartbeat TO millrace_runner;
 
 -- Gives a leased job back, to run again after `delay`; used at shutdown (`counts` false: the attempt is not counted) and
 -- after an error that may pass. Returns false where the lease was lost.
@@ -91,6 +98,7 @@ BEGIN
 	END IF;
 	RETURN true;
 END $$;
+GRANT EXECUTE ON FUNCTION job_release TO millrace_runner;
 
 -- Ends a run, once: the outcome, the terminal event and the job's state in one transaction. `terminal` is 'done' or 'error';
 -- where `reply` is given (deferred requests) a `result` event {status, headers, body} goes before it. A dead job is kept for
@@ -117,12 +125,14 @@ BEGIN
 	WHERE j.run_id = $1;
 	RETURN true;
 END $$;
+GRANT EXECUTE ON FUNCTION run_finish TO millrace_runner;
 
 -- What a run has said so far: its token events put together.
 CREATE OR REPLACE FUNCTION run_said(run_id uuid) RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT coalesce(string_agg(e.data ->> 'content', '' ORDER BY e.seq), '')
 	FROM stream_event e WHERE e.topic = 'run:' || $1 AND e.type = 'token'
 $$;
+GRANT EXECUTE ON FUNCTION run_said TO millrace_runner;
 
 -- The dead-letter state's way back: a fresh run of the same input cannot reuse the ended one's event log, so the job starts
 -- over under its own run only where that run never ended; otherwise a copy is enqueued and its id returned.
@@ -151,9 +161,12 @@ CREATE OR REPLACE FUNCTION run_json(r run) RETURNS json LANGUAGE sql STABLE AS $
 		'lastEventId', r.last_seq, 'createdAt', rfc3339(r.created_at),
 		'startedAt', rfc3339(r.started_at), 'endedAt', rfc3339(r.ended_at))
 $$;
+GRANT EXECUTE ON FUNCTION run_json TO millrace_api;
 
 -- Asks for a run's end. One that still waits ends here and now; a running one is ended by its runner, which hears of it.
-CREATE OR REPLACE FUNCTION run_cancel(run_id uuid) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: a run's end is the runner's to write.
+CREATE OR REPLACE FUNCTION run_cancel(run_id uuid) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	r run;
 BEGIN
@@ -172,6 +185,7 @@ BEGIN
 	SELECT * INTO r FROM run WHERE run.id = $1;
 	RETURN run_json(r);
 END $$;
+GRANT EXECUTE ON FUNCTION run_cancel TO millrace_api;
 
 -- Ends a run that no runner speaks for (cancelled while it waited, or its attempts are used up), keeping what it has said. A
 -- cancelled chat is done with what there is; anything else ends in an error.
@@ -206,15 +220,18 @@ BEGIN
 		CASE code WHEN 'CANCELLED' THEN 409 ELSE 500 END, 'headers', '{}'::json, 'body',
 		json_build_object('error', message, 'code', code, 'detail', message, 'request_id', r.id)) END, dead);
 END $$;
+GRANT EXECUTE ON FUNCTION run_end_unheard TO millrace_runner;
 
 -- The `result` event of a run whose request waits for an ordinary reply (input.reply is set); NULL for the others.
 CREATE OR REPLACE FUNCTION data_reply(run_id uuid, body json) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('status', 200, 'headers', '{}'::json, 'body', $2)
 	FROM run r WHERE r.id = $1 AND r.input ? 'reply'
 $$;
+GRANT EXECUTE ON FUNCTION data_reply TO millrace_runner;
 
 -- Locks the job where this attempt still holds it and gives the topic's seq; NULL where it does not.
-CREATE OR REPLACE FUNCTION job_fence(run_id uuid, runner text, attempt int) RETURNS bigint LANGUAGE plpgsql SET enable_seqscan = off AS $$
+CREATE OR REPLACE FUNCTION job_fence(run_id uuid, runner text, attempt int) RETURNS bigint
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
 	j job;
 BEGIN
@@ -224,13 +241,15 @@ BEGIN
 	END IF;
 	RETURN coalesce((SELECT t.seq FROM topic t WHERE t.name = 'run:' || $1), 0);
 END $$;
+GRANT EXECUTE ON FUNCTION job_fence TO millrace_runner;
 
 -- An attempt's first step: what it is to do, and the seq it goes on from. Taking the topic's lock waits for a predecessor's last
 -- write to be through. No row where the lease is lost. Committed asynchronously, as the claim before it: where a crash of the server
 -- undoes them, the job is queued again and the lease is lost.
+-- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION job_begin(run_id uuid, runner text, attempt int)
 RETURNS TABLE (owner_id uuid, conversation_id uuid, document_id uuid, input text, cancelled boolean, max_attempts int, seq bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 BEGIN
 	PERFORM set_config('synchronous_commit', 'off', true);
 	INSERT INTO topic AS t (name) VALUES ('run:' || $1) ON CONFLICT DO NOTHING;
@@ -240,12 +259,15 @@ BEGIN
 	FROM job j JOIN run r ON r.id = j.run_id JOIN topic t ON t.name = 'run:' || $1
 	WHERE j.run_id = $1 AND j.state = 'running' AND j.runner = $2 AND j.attempts = $3;
 END $$;
+GRANT EXECUTE ON FUNCTION job_begin TO millrace_runner;
 
 -- The flusher's write: the events of many runs, in the order given, committed asynchronously. Run i of `runs` has counts[i]
 -- events and has written after[i] so far. Returns for each its seq now: after + count where they are in the log (also where an
 -- earlier try had put them there), less where nothing was written because the log is behind `after`, NULL where the lease is lost.
+-- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION job_publish(runner text, runs uuid[], attempts int[], after bigint[], counts int[], topics text[], types text[],
-	data text[]) RETURNS TABLE (n int, seq bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off
+	data text[]) RETURNS TABLE (n int, seq bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	seqs bigint[];
@@ -270,6 +292,7 @@ BEGIN
 	END IF;
 	RETURN QUERY SELECT s.n::int, s.seq FROM unnest(seqs) WITH ORDINALITY AS s (seq, n);
 END $$;
+GRANT EXECUTE ON FUNCTION job_publish TO millrace_runner;
 
 -- An attempt's last step, for every kind of run. All three return NULL where the lease is lost and a seq below `after` where the
 -- log is behind (nothing is done then), `after` where the run has ended.
@@ -283,6 +306,7 @@ BEGIN
 	END IF;
 	RETURN seq;
 END $$;
+GRANT EXECUTE ON FUNCTION job_done TO millrace_runner;
 
 CREATE OR REPLACE FUNCTION job_fail(run_id uuid, runner text, attempt int, after bigint, status text, code text, message text, dead boolean)
 RETURNS bigint LANGUAGE plpgsql AS $$
@@ -294,10 +318,12 @@ BEGIN
 	END IF;
 	RETURN seq;
 END $$;
+GRANT EXECUTE ON FUNCTION job_fail TO millrace_runner;
 
 -- A job whose runner is gone: it waits again, for `delay`, or ends where it was cancelled or has no attempts left. The caller
 -- holds the job's lock. Returns whether it waits.
-CREATE OR REPLACE FUNCTION job_abandoned(run_id uuid, delay interval, provider text, model text) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION job_abandoned(run_id uuid, delay interval, provider text, model text) RETURNS boolean
+LANGUAGE plpgsql AS $$
 DECLARE
 	j job;
 	r run;
@@ -324,9 +350,11 @@ BEGIN
 	UPDATE run SET status = 'queued' WHERE run.id = $1;
 	RETURN true;
 END $$;
+GRANT EXECUTE ON FUNCTION job_abandoned TO millrace_runner;
 
 -- At a runner's start: what its predecessor of the same name held waits again at once. Returns how many jobs.
-CREATE OR REPLACE FUNCTION job_take_back(runner text, provider text, model text) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION job_take_back(runner text, provider text, model text) RETURNS bigint
+LANGUAGE plpgsql AS $$
 DECLARE
 	held uuid[];
 BEGIN
@@ -334,6 +362,7 @@ BEGIN
 		ORDER BY j.run_id FOR UPDATE) l;
 	RETURN (SELECT count(*) FILTER (WHERE job_abandoned(u, '0', provider, model)) FROM unnest(held) u);
 END $$;
+GRANT EXECUTE ON FUNCTION job_take_back TO millrace_runner;
 
 -- What gives every run its one terminal event: jobs whose lease ran out wait again or end; so do runs without a job. After a
 -- restart of the server leases are let be for as long as one lasts, since heartbeats could not be heard. One sweep at a time.
@@ -362,6 +391,4 @@ BEGIN
 	END LOOP;
 	RETURN NEXT;
 END $$;
-
-REVOKE EXECUTE ON FUNCTION job_begin, job_publish FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION job_begin, job_publish TO millrace_runner;
+GRANT EXECUTE ON FUNCTION job_sweep TO millrace_runner;

@@ -2,8 +2,10 @@
 
 -- Stores a secret of the caller's, in the place of one with the same name. No row where `key_id` is not in force any more: the worker
 -- then seals anew. Its row is held until we commit, so that nothing is sealed to a key after it was retired.
+-- As the owner: workers do not write secret.sealed, nor read it.
 CREATE OR REPLACE FUNCTION vault_put(key text, sealed bytea, key_id uuid, masked text, most int)
-RETURNS TABLE (id uuid, body json) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+RETURNS TABLE (id uuid, body json)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
 	PERFORM FROM vault_key k WHERE k.id = $3 AND k.retired_at IS NULL FOR SHARE;
@@ -23,6 +25,7 @@ BEGIN
 	RETURNING s.id, json_build_object('id', s.id, 'key', s.key, 'masked', s.masked, 'createdAt', rfc3339(s.created_at),
 		'lastUsedAt', rfc3339(s.last_used_at));
 END $$;
+GRANT EXECUTE ON FUNCTION vault_put TO millrace_api;
 
 -- A secret that the runner is about to open, for `purpose`: each use goes into the audit chain.
 CREATE OR REPLACE FUNCTION vault_use(owner_id uuid, key text, purpose text) RETURNS TABLE (sealed bytea, key_id uuid)
@@ -38,10 +41,12 @@ BEGIN
 		PERFORM audit(NULL, $1, 'secret_used', jsonb_build_object('secret', used, 'purpose', $3));
 	END IF;
 END $$;
+GRANT EXECUTE ON FUNCTION vault_use TO millrace_runner;
 
 -- Puts a batch under another key. A secret that its user has replaced meanwhile (`was` is another's SHA-256) stays as it is. The rows
 -- are locked in one order, so that two runners do not wait for each other in a circle.
-CREATE OR REPLACE FUNCTION vault_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION vault_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint
+LANGUAGE plpgsql AS $$
 DECLARE
 	n bigint;
 BEGIN
@@ -52,9 +57,11 @@ BEGIN
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;
 END $$;
+GRANT EXECUTE ON FUNCTION vault_reseal TO millrace_runner;
 
 -- A new key comes into force, and the one before is retired. With `first` only where there is none yet. NULL: not done.
-CREATE OR REPLACE FUNCTION vault_key_add(public_key bytea, canary bytea, first boolean) RETURNS uuid LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION vault_key_add(public_key bytea, canary bytea, first boolean) RETURNS uuid
+LANGUAGE plpgsql AS $$
 DECLARE
 	new_id uuid;
 BEGIN
@@ -67,6 +74,3 @@ BEGIN
 	PERFORM audit(NULL, NULL, 'vault_key_made', jsonb_build_object('vault_key', new_id));
 	RETURN new_id;
 END $$;
-
-REVOKE ALL ON FUNCTION vault_put FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION vault_put TO millrace_api;

@@ -72,6 +72,7 @@ CREATE UNLOGGED TABLE process (
 	version		text NOT NULL,
 	started_at	timestamptz NOT NULL,
 	seen_at		timestamptz NOT NULL DEFAULT now(),
-	stats		jsonb NOT NULL DEFAULT '{}',	-- counters by their Prometheus names
+	-- Counters by their Prometheus names, as they were written: jsonb would sort them, and Prometheus wants a histogram's buckets in order.
+	stats		json NOT NULL DEFAULT '{}',
 	PRIMARY KEY (host, role, pid)
 );

@@ -1,14 +1,18 @@
 -- What follows from a change of an account, a document or an artifact. Applied before the migrations, as functions/base.sql says.
 
 -- A disabled user's sessions end with that, so that a session alone says whether it lasts.
-CREATE OR REPLACE FUNCTION user_disabled() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: it ends what is another's row to the one who writes.
+CREATE OR REPLACE FUNCTION user_disabled() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	UPDATE session SET revoked_at = now() WHERE user_id = NEW.id AND revoked_at IS NULL;
 	RETURN NULL;
 END $$;
 
 -- Files go with what they belong to.
-CREATE OR REPLACE FUNCTION blob_unused() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: it ends what is another's row to the one who writes.
+CREATE OR REPLACE FUNCTION blob_unused() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	DELETE FROM blob WHERE id = OLD.blob_id;
 	RETURN NULL;
@@ -17,7 +21,9 @@ END $$;
 -- With somebody goes what others' requests have left of them: sign-ins that were not brought to their end, and replies that are kept
 -- for an Idempotency-Key of whoever made the account, who was nobody yet or an administrator. A sign-in that is just being redeemed goes
 -- by itself, and may be waiting for us.
-CREATE OR REPLACE FUNCTION user_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: identity_erased is no role's.
+CREATE OR REPLACE FUNCTION user_erased() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	INSERT INTO identity_erased (hash) SELECT identity_hash(i.provider, i.subject) FROM external_identity i WHERE i.user_id = OLD.id
 	ON CONFLICT (hash) DO UPDATE SET at = now();
@@ -30,7 +36,9 @@ BEGIN
 	RETURN OLD;
 END $$;
 
-CREATE OR REPLACE FUNCTION identity_refused() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: identity_erased is no role's.
+CREATE OR REPLACE FUNCTION identity_refused() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	IF EXISTS (SELECT FROM identity_erased e WHERE e.hash = identity_hash(NEW.provider, NEW.subject) AND e.at > now() - interval '1 hour') THEN
 		PERFORM refuse(401, 'The account was erased; sign up again in an hour.');
@@ -39,7 +47,9 @@ BEGIN
 END $$;
 
 -- Erasure, export and the audit chain.
-CREATE OR REPLACE FUNCTION oauth_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: oauth_flow and oauth_token are no role's to write.
+CREATE OR REPLACE FUNCTION oauth_erased() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	PERFORM oauth_forget(OLD.id, NULL);
 	RETURN OLD;
@@ -47,7 +57,9 @@ END $$;
 
 -- An account's address was just shown to be somebody's, and never before: whoever made the account, or gave it that address, may have
 -- been a stranger who waited for this day. What they could still come in by ends: sessions, keys, identities and their tokens.
-CREATE OR REPLACE FUNCTION address_proven() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: it ends what is another's row to the one who writes.
+CREATE OR REPLACE FUNCTION address_proven() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	UPDATE session s SET revoked_at = now() WHERE s.user_id = NEW.id AND s.revoked_at IS NULL;
 	UPDATE api_key k SET revoked_at = now() WHERE k.user_id = NEW.id AND k.revoked_at IS NULL;

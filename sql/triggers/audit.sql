@@ -5,7 +5,9 @@ BEGIN
 	RAISE EXCEPTION 'The audit log takes no % of rows.', lower(TG_OP);
 END $$;
 
-CREATE OR REPLACE FUNCTION audit_told() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_told() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	CASE TG_TABLE_NAME || ' ' || TG_OP
 	WHEN 'session INSERT' THEN
@@ -33,7 +35,9 @@ BEGIN
 END $$;
 
 -- Into the audit chain, at the transaction's end. Re-sealing changes nothing that anybody could see, and is not told.
-CREATE OR REPLACE FUNCTION secret_told() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION secret_told() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	IF TG_OP = 'DELETE' THEN
 		PERFORM audit(caller_id(), OLD.owner_id, 'secret_deleted', jsonb_build_object('secret', OLD.id));
@@ -43,13 +47,17 @@ BEGIN
 	RETURN NULL;
 END $$;
 
-CREATE OR REPLACE FUNCTION identity_told() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION identity_told() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	PERFORM audit(coalesce(caller_id(), NEW.user_id), NEW.user_id, 'identity_linked', jsonb_build_object('provider', NEW.provider));
 	RETURN NULL;
 END $$;
 
-CREATE OR REPLACE FUNCTION identity_untold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION identity_untold() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	IF EXISTS (SELECT FROM app_user u WHERE u.id = OLD.user_id) THEN
 		PERFORM audit(coalesce(caller_id(), OLD.user_id), OLD.user_id, 'identity_unlinked', jsonb_build_object('provider', OLD.provider));
@@ -57,14 +65,18 @@ BEGIN
 	RETURN NULL;
 END $$;
 
-CREATE OR REPLACE FUNCTION oauth_told() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION oauth_told() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	PERFORM audit(caller_id(), OLD.user_id, 'provider_disconnected', jsonb_build_object('provider', OLD.provider));
 	RETURN NULL;
 END $$;
 
 -- Two more events for the chain: an external token that was signed out, and a first password for an account that had none.
-CREATE OR REPLACE FUNCTION identity_event_told() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION identity_event_told() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	IF TG_TABLE_NAME = 'token_denied' THEN
 		PERFORM audit(caller_id(), NEW.user_id, 'logout', jsonb_build_object('token', encode(NEW.hash, 'hex')));
@@ -76,7 +88,9 @@ END $$;
 
 -- What somebody can come in by, and as: a password that was taken away, an account that was disabled or enabled again, another address
 -- or name to sign in by (which one, not what it is), a provider whose tokens are kept.
-CREATE OR REPLACE FUNCTION account_told() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION account_told() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	CASE TG_TABLE_NAME || ' ' || TG_OP
 	WHEN 'password DELETE' THEN

@@ -3,8 +3,9 @@
 -- In two steps, both at the transaction's end: the first only makes the second due, which so comes after every trigger that was
 -- deferred until here. Among these are those of the audit log, whose lock is taken before those on topics everywhere. The first row
 -- takes all the others along.
+-- As the owner: outbox is no role's.
 CREATE OR REPLACE FUNCTION outbox_publish() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
 	e record;
 BEGIN
@@ -55,7 +56,9 @@ END $$;
 
 -- Of somebody who is erased, and of a thing that has a topic of its own and is deleted, the log keeps nothing. At the transaction's
 -- end: by then whoever was publishing about a row of theirs has committed, since the row's deletion waited for that.
-CREATE OR REPLACE FUNCTION events_erased() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+-- As the owner: the event log is no role's to delete from.
+CREATE OR REPLACE FUNCTION events_erased() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	own text;
 BEGIN
