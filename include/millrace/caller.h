@@ -24,9 +24,9 @@ struct caller {
 /* A token of ours: a session's. ERR_UNAUTHORIZED for anything else. */
 MUST_CHECK enum err caller_by_session(struct str token, struct caller *out);
 /* Any token: ours, an API key (mr_…), Clerk's or Supabase's. What *out points to is the arena's. ERR_UNAUTHORIZED where none is good;
-   *wanted (else NULL) is then the issuer of one whose key is not known; ERR_OVERLOADED while no keys are known yet (external_verify). */
+   *unknown_issuer (else NULL) is then the issuer of one whose key is not known; ERR_OVERLOADED while no keys are known yet (external_verify). */
 MUST_CHECK enum err caller_by_token(
-    struct arena *a, struct str token, struct caller *out, const char **wanted);
+    struct arena *a, struct str token, struct caller *out, const char **unknown_issuer);
 
 /* A key that nobody has: "mr_" and 32 random bytes in base64url. What is stored of it is its SHA-256. NUL-terminated, the arena's. */
 struct str api_key_new(struct arena *a);

@@ -44,9 +44,9 @@ struct external {
 
 /*
  * Checks signature, alg, iss, exp, nbf, iat (30 s leeway), and azp or aud as its provider has them. Good ones are remembered until they end.
- * ERR_UNAUTHORIZED on anything else; *wanted (NULL otherwise) is then the issuer of a token that nothing is wrong with but that
+ * ERR_UNAUTHORIZED on anything else; *unknown_issuer (NULL otherwise) is then the issuer of a token that nothing is wrong with but that
  * its key is not known. ERR_OVERLOADED for such a one while no keys were set yet, so that nobody is signed out by our own start.
  */
-MUST_CHECK enum err external_verify(struct str token, struct external *out, const char **wanted);
+MUST_CHECK enum err external_verify(struct str token, struct external *out, const char **unknown_issuer);
 
 #endif

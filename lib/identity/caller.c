@@ -31,13 +31,13 @@ api_key_shown(struct arena *a, struct str key)
 }
 
 enum err
-caller_by_token(struct arena *a, struct str token, struct caller *out, const char **wanted)
+caller_by_token(struct arena *a, struct str token, struct caller *out, const char **unknown_issuer)
 {
 	struct external *who;
 
 	enum err e;
 
-	*wanted = NULL;
+	*unknown_issuer = NULL;
 	if (str_starts(token, S(KEY_PREFIX)) && token.n <= KEY_LEN_MAX) {
 		*out = (struct caller){ .how = CALLER_KEY, .key_hash = sha256(a, token) };
 		return ERR_OK;
@@ -45,7 +45,7 @@ caller_by_token(struct arena *a, struct str token, struct caller *out, const cha
 	if (caller_by_session(token, out) == ERR_OK)
 		return ERR_OK;
 	who = arena_alloc(a, sizeof(*who));
-	if ((e = external_verify(token, who, wanted)) != ERR_OK)
+	if ((e = external_verify(token, who, unknown_issuer)) != ERR_OK)
 		return e;
 	*out = (struct caller){
 		.how = CALLER_EXTERNAL, .external = who, .claims.expires_at = who->expires_at

@@ -1,4 +1,7 @@
-/* id_token_verify of lib/identity/external.c: which issuer, tenant, audience and nonce are taken, each token signed here; and lib/identity/oauth.c. */
+/*
+ * id_token_verify of lib/identity/idtoken.c: which issuer, tenant, audience and nonce are accepted, each
+ * token signed here; and lib/identity/oauth.c.
+ */
 #include <time.h>
 
 #include <openssl/core_names.h>
