@@ -23,7 +23,8 @@ void keys_on_notify(struct keys *k, struct str channel);
 void keys_tick(struct keys *k);
 /*
  * A token names a key of `issuer` that is unknown (external_verify): asks the runner to fetch that
- * issuer's keys, at most once a second for each process. Errors are ignored: the next token asks again.
+ * issuer's keys, at most once a second for each process. Errors are ignored: the next token asks
+ * again.
  */
 void keys_request(struct keys *k, const char *issuer);
 

@@ -1,7 +1,7 @@
 /*
- * One pipelined PostgreSQL connection on a loop that never blocks (libpq's manual, "Pipeline Mode").
- * A unit is one or more statements and a Sync: an implicit transaction. Units sent during a turn go
- * out together, and each is answered, in order, when its results have arrived.
+ * One pipelined PostgreSQL connection on a loop that never blocks (libpq's manual, "Pipeline
+ * Mode"). A unit is one or more statements and a Sync: an implicit transaction. Units sent during a
+ * turn go out together, and each is answered, in order, when its results have arrived.
  *
  * A lost connection fails every unit in flight with ERR_OVERLOADED; so does one that brings no
  * result for 15 s longer than MILLRACE_STATEMENT_MS. It is made again with backoff (0.1 s to 5 s);
