@@ -215,7 +215,7 @@ connected(void *arg)
 {
 	struct worker *w = arg;
 
-	keys_connected(&w->keys);
+	keys_on_connect(&w->keys);
 	worker_tick(w);
 }
 
@@ -225,7 +225,7 @@ heard(void *arg, struct str channel, struct str payload)
 	struct worker *w = arg;
 
 	(void)payload;
-	keys_heard(&w->keys, channel);
+	keys_on_notify(&w->keys, channel);
 }
 
 void
@@ -236,7 +236,7 @@ worker_run(const char *group)
 		.drain.fire = drain_over,
 		.first_look.fire = first_look_over,
 		.pause.fire = pause_over,
-		.connections_max = process_files(),
+		.connections_max = process_client_fds(),
 	};
 
 	/* A peer that connects and is silent would otherwise hold the worker for two seconds. */

@@ -2,7 +2,7 @@
 
 #include <millrace/address.h>
 
-#define NETWORK_BYTES 8 /* /64 */
+#define NETWORK_BYTES 8 /* of an IPv6 address: its /64 */
 #define EMAIL_MAX 254 /* RFC 5321, 4.5.3.1.3, less the angle brackets */
 
 struct str

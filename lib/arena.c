@@ -5,7 +5,7 @@
 #include <millrace/log.h>
 
 #ifndef __has_feature
-#define __has_feature(x) 0 /* clang's way to say what gcc says by __SANITIZE_ADDRESS__ */
+#define __has_feature(x) 0 /* clang's form of gcc's __SANITIZE_ADDRESS__ */
 #endif
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #include <sanitizer/asan_interface.h>
@@ -173,7 +173,10 @@ arena_printf(struct arena *a, const char *format, ...)
 	return (struct str){ p, (size_t)n };
 }
 
-/* Room for `more` bytes and a NUL. The old place stays in the arena; doubling bounds what that wastes. */
+/*
+ * Makes room for `more` bytes and a NUL. The old block stays in the arena; doubling bounds the
+ * waste.
+ */
 static void
 buf_grow(struct buf *b, size_t more)
 {
@@ -207,7 +210,7 @@ buf_printf(struct buf *b, const char *format, ...)
 	va_list args;
 	int n;
 
-	/* Mostly there is room already. */
+	/* There is usually enough room, so one pass of vsnprintf does. */
 	buf_grow(b, 0);
 	va_start(args, format);
 	n = vsnprintf(b->p + b->n, b->room - b->n, format, args);
@@ -223,7 +226,7 @@ buf_printf(struct buf *b, const char *format, ...)
 	b->n += (size_t)n;
 }
 
-/* The length of the longest well-formed start of s that needs no escape. */
+/* The length of the longest prefix of s that is well-formed and needs no escape. */
 static size_t
 plain_run(struct str s)
 {

@@ -117,7 +117,9 @@ password_hash(struct arena *a, struct str password)
 
 	if (crypto_pwhash_str(hash, password.p ? password.p : "", password.n,
 		(unsigned long long)config()->argon2_ops, (size_t)config()->argon2_kib * 1024) != 0)
-		die("No memory for hashing a password.");
+		die("There is not enough memory to hash a password: MILLRACE_ARGON2_KIB is %lld "
+		    "KiB.",
+		    (long long)config()->argon2_kib);
 	return str_from(hash);
 }
 

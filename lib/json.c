@@ -5,7 +5,7 @@
 #include <millrace/json.h>
 
 static void
-put_object(void *o)
+json_free_object(void *o)
 {
 	json_object_put(o);
 }
@@ -25,9 +25,9 @@ has_nul(const char *p, size_t n)
 	return n > 0 && memchr(p, '\0', n) != NULL;
 }
 
-/* json-c takes NUL in strings (as \u0000), NaN and Infinity even when strict; nothing here may. */
+/* json-c accepts NUL in strings (as \u0000), NaN and Infinity even when strict; refuse them. */
 static const char *
-unsound(json_object *o)
+value_problem(json_object *o)
 {
 	const char *why = NULL;
 
@@ -40,12 +40,12 @@ unsound(json_object *o)
 		return isfinite(json_object_get_double(o)) ? NULL : "a number is not finite";
 	case json_type_array:
 		for (size_t i = 0; i < json_object_array_length(o) && !why; i++)
-			why = unsound(json_object_array_get_idx(o, i));
+			why = value_problem(json_object_array_get_idx(o, i));
 		return why;
 	case json_type_object: {
 		json_object_object_foreach (o, name, value) {
 			(void)name;
-			if ((why = unsound(value)) != NULL)
+			if ((why = value_problem(value)) != NULL)
 				break;
 		}
 		return why;
@@ -76,7 +76,10 @@ escaped_unit(const char *p, size_t n)
 	return unit;
 }
 
-/* Looks at one escape at p; *len is its length. RFC 8259 leaves half a surrogate pair to chance; here it is refused. */
+/*
+ * What is wrong with the escape at p, or NULL; *len is its length. RFC 8259 leaves unpaired
+ * surrogates to the implementation; here they are refused.
+ */
 static const char *
 escape_problem(const char *p, size_t n, size_t *len)
 {
@@ -99,7 +102,7 @@ is_digit(struct str text, size_t i)
 	return i < text.n && text.p[i] >= '0' && text.p[i] <= '9';
 }
 
-/* Does a number with a needless zero before it, or a point with nothing after it, stand around i? */
+/* Is there a leading zero, or a point without a digit beside it, at i? */
 static const char *
 number_problem(struct str text, size_t i)
 {
@@ -117,9 +120,12 @@ number_problem(struct str text, size_t i)
 	return NULL;
 }
 
-/* What RFC 8259 forbids, or leaves open, and json-c lets pass even when strict: NUL as an escape (which would also cut a name
-   short unseen), control characters in strings, half surrogate pairs, numbers like 01, 1. and -.5, empty containers one level deeper
-   than it was told. NULL: none of it. */
+/*
+ * Finds what json-c accepts even when strict, although RFC 8259 forbids it or leaves it open: NUL as
+ * an escape (which truncates a member's name unnoticed), control characters in strings, unpaired
+ * surrogates, numbers like 01, 1. and -.5, and empty containers one level below the depth limit.
+ * NULL: none of it.
+ */
 static const char *
 text_problem(struct str text)
 {
@@ -169,12 +175,12 @@ json_parse(struct arena *a, struct str text, json_object **out, const char **why
 	if (!tok)
 		return ERR_INTERNAL;
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	/* The NUL after the text tells json-c that a number at its end is whole. */
+	/* With the NUL after the text json-c knows that a number at its end is complete. */
 	o = json_tokener_parse_ex(tok, arena_cstr(a, text), (int)text.n + 1);
 	state = json_tokener_get_error(tok);
 	json_tokener_free(tok);
 	if (o)
-		arena_defer(a, put_object, o);
+		arena_defer(a, json_free_object, o);
 	if (state != json_tokener_success || !o) {
 		*why = state == json_tokener_error_depth ? "nested too deep"
 		       : state == json_tokener_continue	 ? "cut short"
@@ -182,7 +188,7 @@ json_parse(struct arena *a, struct str text, json_object **out, const char **why
 							 : "not JSON";
 		return ERR_BAD_REQUEST;
 	}
-	if ((*why = unsound(o)) != NULL)
+	if ((*why = value_problem(o)) != NULL)
 		return ERR_BAD_REQUEST;
 	*out = o;
 	return ERR_OK;

@@ -19,7 +19,7 @@ log_open(const char *role, enum log_level least)
 }
 
 void
-log_plainly(void)
+log_set_plain(void)
 {
 	log_is_plain = true;
 }
@@ -67,7 +67,7 @@ write_json(struct buf *b, enum log_level level, const char *msg, va_list pairs)
 	buf_put(b, S("}\n"));
 }
 
-/* Values are quoted and escaped here, too. */
+/* Values are quoted and escaped in this form, too. */
 static void
 write_plain(struct buf *b, const char *msg, va_list pairs)
 {
@@ -96,7 +96,7 @@ log_write(enum log_level level, const char *msg, va_list pairs)
 		write_plain(&b, msg, pairs);
 	else
 		write_json(&b, level, msg, pairs);
-	/* A log that cannot be written has nowhere to be reported. */
+	/* A failure to write the log cannot be reported anywhere. */
 	(void)!write(STDERR_FILENO, b.p, b.n);
 	arena_free(a);
 }

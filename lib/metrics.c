@@ -15,7 +15,7 @@ histogram_add(struct histogram *h, int64_t us)
 	atomic_fetch_add_explicit(&h->sum_us, (unsigned long long)us, memory_order_relaxed);
 }
 
-/* `,"NAME_SUFFIX{LABELS,MORE}":`, with the quotes of labels escaped. */
+/* Puts `,"NAME_SUFFIX{LABELS,MORE}":`, with the quotes of labels escaped. */
 static void
 put_key(struct buf *b, const struct metric *m, const char *suffix, struct str more)
 {
@@ -30,7 +30,7 @@ put_key(struct buf *b, const struct metric *m, const char *suffix, struct str mo
 	buf_put(b, S(":"));
 }
 
-/* Prometheus's buckets count everything up to their bound. */
+/* Prometheus's buckets are cumulative: each counts everything up to its bound. */
 static void
 put_histogram(struct buf *b, const struct metric *m)
 {

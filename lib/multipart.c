@@ -15,7 +15,7 @@ struct multipart {
 	size_t delimiter_len;
 	size_t n_parts;
 	const char *problem;
-	/* Bytes not decided upon yet: at most a head, or the start of a delimiter. */
+	/* Unconsumed bytes: at most the headers of a part, or the start of a delimiter. */
 	char held[HEADERS_MAX + BOUNDARY_MAX + 8];
 	size_t n_held;
 };
@@ -27,7 +27,7 @@ escapes(struct str s, size_t i)
 	return s.p[i] == '\\' && i + 1 < s.n && (s.p[i + 1] == '"' || s.p[i + 1] == '\\');
 }
 
-/* How long the value is that s begins with, quotes included. */
+/* The length of the value at the start of s, quotes included. */
 static size_t
 value_len(struct str s)
 {
@@ -69,7 +69,7 @@ parameter(struct arena *a, struct str header, struct str name)
 
 		rest = str_cut(rest, '=', &key);
 		raw = (struct str){ rest.p, value_len(rest) };
-		/* Only what is asked for takes memory: a header may hold thousands. */
+		/* Only the wanted one is copied: a header may hold thousands of parameters. */
 		if (rest.p && str_eq_nocase(str_trim(key), name))
 			return unquoted(a, raw);
 		rest = raw.n < rest.n ? (struct str){ rest.p + raw.n + 1, rest.n - raw.n - 1 }
@@ -99,7 +99,7 @@ multipart_new(
 	memcpy(m->delimiter, "\r\n--", 4);
 	memcpy(m->delimiter + 4, boundary.p, boundary.n);
 	m->delimiter_len = boundary.n + 4;
-	/* The first boundary need not follow a line end, so the body is read as if one stood before it. */
+	/* No line end precedes the first boundary, but the delimiter has one: supply it. */
 	memcpy(m->held, "\r\n", 2);
 	m->n_held = 2;
 	return m;
@@ -141,9 +141,12 @@ begin_part(struct multipart *m, struct str head)
 	return m->events->part(m->arg, name, file_name);
 }
 
-/* Emits a body's bytes up to the delimiter, or all that cannot be the start of one. *used: how many were decided upon. */
+/*
+ * Emits the bytes of a part up to the delimiter, or as many as cannot belong to one. *used is the
+ * number of bytes that were consumed.
+ */
 static enum err
-take_body(struct multipart *m, struct str s, size_t *used)
+emit_body(struct multipart *m, struct str s, size_t *used)
 {
 	const char *at = memmem(s.p, s.n, m->delimiter, m->delimiter_len);
 	size_t n = at ? (size_t)(at - s.p) : s.n;
@@ -154,7 +157,7 @@ take_body(struct multipart *m, struct str s, size_t *used)
 		    memrchr(s.p + (s.n > m->delimiter_len ? s.n - m->delimiter_len : 0), '\r',
 			s.n > m->delimiter_len ? m->delimiter_len : s.n);
 
-		/* The delimiter has one CR, at its begin, so only the last one can begin it. */
+		/* The only CR of the delimiter is its first byte, so only the last CR can begin it. */
 		if (cr)
 			n = (size_t)(cr - s.p);
 	}
@@ -170,7 +173,7 @@ take_body(struct multipart *m, struct str s, size_t *used)
 	return e;
 }
 
-/* One step over s; *used == 0: more bytes are needed. */
+/* Parses one piece of s; *used == 0: more bytes are needed. */
 static enum err
 step(struct multipart *m, struct str s, size_t *used)
 {
@@ -181,7 +184,7 @@ step(struct multipart *m, struct str s, size_t *used)
 	switch (m->state) {
 	case BEFORE:
 	case BODY:
-		return take_body(m, s, used);
+		return emit_body(m, s, used);
 	case AFTER_BOUNDARY:
 		if (s.n < 2)
 			return ERR_OK;
@@ -213,7 +216,7 @@ step(struct multipart *m, struct str s, size_t *used)
 	return ERR_OK;
 }
 
-/* Steps over s until more is needed; what is left is the result. */
+/* Parses s until more bytes are needed, and leaves the rest in it. */
 static enum err
 run(struct multipart *m, struct str *s)
 {
@@ -234,7 +237,7 @@ enum err
 multipart_feed(struct multipart *m, struct str bytes)
 {
 	while (bytes.n > 0) {
-		/* What was held and as much of the new as fits are looked at together. */
+		/* Parse what was held back together with as many new bytes as fit. */
 		size_t room = sizeof(m->held) - m->n_held, take = bytes.n < room ? bytes.n : room;
 		struct str s = { m->held, m->n_held + take };
 		enum err e;

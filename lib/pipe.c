@@ -9,15 +9,18 @@
 #include <millrace/log.h>
 #include <millrace/pipe.h>
 
-#define BACKOFF_FIRST_MS 100
-#define BACKOFF_MOST_MS 5000
-#define CONNECT_MS 10000
-/* The server ends a statement after MILLRACE_STATEMENT_MS; one that has said nothing for so much longer is not there. */
-#define SILENT_MS 15000
-#define IN_FLIGHT_MANY 256
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
+#define CONNECT_TIMEOUT_MS 10000
+/*
+ * The server ends a statement after MILLRACE_STATEMENT_MS (statement_timeout). A connection that
+ * brings no result for so much longer is dead.
+ */
+#define REPLY_GRACE_MS 15000
+#define BUSY_UNITS 256
 #define STATEMENT_NAME_MAX 128
 
-/* A unit that was sent; `results` fill up until its Sync comes back. */
+/* A unit that was sent. `results` fill up until the reply to its Sync arrives. */
 struct unit {
 	struct unit *next;
 	pipe_done *done;
@@ -30,7 +33,7 @@ struct unit {
 	PGresult *results[];
 };
 
-/* Keyed by its text's address: a query and its keeping form are two statements. */
+/* Keyed by the address of its text: a query and its keeping form are two statements. */
 struct prepared {
 	const char *sql;
 	UT_hash_handle hh;
@@ -39,13 +42,13 @@ struct prepared {
 struct pipe {
 	struct loop_fd fd;
 	struct loop_timer retry;
-	struct loop_timer patience; /* armed while there are units in flight */
+	struct loop_timer watchdog; /* armed while there are units in flight */
 	struct loop *loop;
 	PGconn *conn;
 	char *conninfo;
 	bool up;
 	int64_t backoff_ms;
-	int64_t heard_ms; /* the last result, or when the first unit was sent */
+	int64_t last_reply_ms; /* or when the first unit in flight was sent, if that is later */
 	struct unit *first, **last;
 	size_t in_flight;
 	struct prepared *prepared;
@@ -71,10 +74,10 @@ pipe_in_flight(const struct pipe *p)
 bool
 pipe_is_busy(const struct pipe *p)
 {
-	return p->in_flight > IN_FLIGHT_MANY || (p->fd.events & EPOLLOUT);
+	return p->in_flight > BUSY_UNITS || (p->fd.events & EPOLLOUT);
 }
 
-/* Takes the first unit off and tells its owner. */
+/* Takes the first unit off the queue and calls its owner. */
 static void
 unit_finish(struct pipe *p)
 {
@@ -102,7 +105,7 @@ disconnect(struct pipe *p)
 	struct prepared *s, *next;
 
 	p->up = false;
-	loop_disarm(p->loop, &p->patience);
+	loop_disarm(p->loop, &p->watchdog);
 	if (p->fd.events)
 		loop_watch(p->loop, &p->fd, 0);
 	HASH_ITER (hh, p->prepared, s, next) {
@@ -118,20 +121,24 @@ disconnect(struct pipe *p)
 }
 
 static void
-connection_lost(struct pipe *p)
+lose_connection(struct pipe *p)
 {
-	log_warn("database connection lost", "error", PQerrorMessage(p->conn));
+	log_warn("db: connection lost", "error", PQerrorMessage(p->conn));
 	disconnect(p);
 	loop_arm(p->loop, &p->retry, p->backoff_ms);
-	p->backoff_ms = p->backoff_ms * 2 > BACKOFF_MOST_MS ? BACKOFF_MOST_MS : p->backoff_ms * 2;
+	p->backoff_ms = p->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : p->backoff_ms * 2;
 }
 
-/* A host that is gone, or a server that stands still, closes no connection: who waits would wait for good, and more would come. */
+/*
+ * A host that died, or a server that hangs, closes no connection: without a limit the units in
+ * flight would wait forever, and their number would grow.
+ */
 static void
-patience_over(struct loop_timer *t)
+pipe_timed_out(struct loop_timer *t)
 {
-	struct pipe *p = container_of(t, struct pipe, patience);
-	int64_t left = p->heard_ms + config()->statement_ms + SILENT_MS - loop_now(p->loop);
+	struct pipe *p = container_of(t, struct pipe, watchdog);
+	int64_t left =
+	    p->last_reply_ms + config()->statement_ms + REPLY_GRACE_MS - loop_now(p->loop);
 
 	if (!p->first)
 		return;
@@ -139,8 +146,8 @@ patience_over(struct loop_timer *t)
 		loop_arm(p->loop, t, left);
 		return;
 	}
-	log_warn("the database says nothing");
-	connection_lost(p);
+	log_warn("db: timeout", "query", p->first->name);
+	lose_connection(p);
 }
 
 static void
@@ -149,13 +156,13 @@ flush(struct pipe *p)
 	int left = PQflush(p->conn);
 
 	if (left < 0)
-		connection_lost(p);
+		lose_connection(p);
 	else
 		loop_watch(p->loop, &p->fd, EPOLLIN | (left > 0 ? EPOLLOUT : 0));
 }
 
 static void
-unit_failed(struct unit *u, const PGresult *res)
+unit_set_error(struct unit *u, const PGresult *res)
 {
 	struct str text;
 
@@ -164,17 +171,18 @@ unit_failed(struct unit *u, const PGresult *res)
 	if (text.p)
 		u->text = xstrdup(text.p);
 	if (u->e == ERR_INTERNAL || u->e == ERR_OVERLOADED)
-		log_error("statement failed", "query", u->name, "error", PQresultErrorMessage(res));
+		log_error(
+		    "db: statement failed", "query", u->name, "error", PQresultErrorMessage(res));
 }
 
-/* One result that came in belongs to the first unit in flight. */
+/* A result always belongs to the first unit in flight. */
 static void
-take_result(struct pipe *p, PGresult *res)
+accept_result(struct pipe *p, PGresult *res)
 {
 	struct unit *u = p->first;
 	ExecStatusType status = PQresultStatus(res);
 
-	p->heard_ms = loop_now(p->loop);
+	p->last_reply_ms = loop_now(p->loop);
 	if (status == PGRES_PIPELINE_SYNC) {
 		PQclear(res);
 		unit_finish(p);
@@ -186,7 +194,7 @@ take_result(struct pipe *p, PGresult *res)
 	}
 	if (status != PGRES_PIPELINE_ABORTED && u->e == ERR_OK) {
 		if (PQresultErrorField(res, PG_DIAG_SQLSTATE))
-			unit_failed(u, res);
+			unit_set_error(u, res);
 		else
 			u->e = ERR_OVERLOADED;
 	}
@@ -195,21 +203,21 @@ take_result(struct pipe *p, PGresult *res)
 }
 
 static void
-take_input(struct pipe *p)
+read_input(struct pipe *p)
 {
 	PGnotify *n;
 
 	if (!PQconsumeInput(p->conn) || PQstatus(p->conn) != CONNECTION_OK) {
-		connection_lost(p);
+		lose_connection(p);
 		return;
 	}
 	while (p->first && !PQisBusy(p->conn)) {
 		PGresult *res = PQgetResult(p->conn);
 
 		if (res)
-			take_result(p, res);
+			accept_result(p, res);
 		if (PQstatus(p->conn) != CONNECTION_OK) {
-			connection_lost(p);
+			lose_connection(p);
 			return;
 		}
 	}
@@ -221,49 +229,49 @@ take_input(struct pipe *p)
 }
 
 static void
-on_ready(struct loop_fd *self, uint32_t events)
+pipe_ready(struct loop_fd *self, uint32_t events)
 {
 	struct pipe *p = container_of(self, struct pipe, fd);
 
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-		take_input(p);
+		read_input(p);
 	if (p->up)
 		flush(p);
 }
 
 static void
-ignore_notice(void *arg, const PGresult *res)
+pipe_ignore_notice(void *arg, const PGresult *res)
 {
 	(void)arg;
 	(void)res;
 }
 
 static void
-connect_go_on(struct loop_fd *self, uint32_t events)
+pipe_connecting(struct loop_fd *self, uint32_t events)
 {
 	struct pipe *p = container_of(self, struct pipe, fd);
 	PostgresPollingStatusType s;
 
 	(void)events;
-	/* libpq may close this descriptor and go on with another; the number may be the same. */
+	/* libpq may close this descriptor and continue with another of the same number. */
 	if (self->events)
 		loop_watch(p->loop, self, 0);
 	s = PQconnectPoll(p->conn);
 	self->fd = PQsocket(p->conn);
 	if (s == PGRES_POLLING_FAILED || self->fd < 0) {
-		connection_lost(p);
+		lose_connection(p);
 	} else if (s != PGRES_POLLING_OK) {
 		loop_watch(p->loop, self, s == PGRES_POLLING_READING ? EPOLLIN : EPOLLOUT);
 	} else {
 		PQsetnonblocking(p->conn, 1);
 		PQenterPipelineMode(p->conn);
-		PQsetNoticeReceiver(p->conn, ignore_notice, NULL);
-		self->ready = on_ready;
+		PQsetNoticeReceiver(p->conn, pipe_ignore_notice, NULL);
+		self->ready = pipe_ready;
 		loop_watch(p->loop, self, EPOLLIN);
 		p->up = true;
 		loop_disarm(p->loop, &p->retry);
-		p->backoff_ms = BACKOFF_FIRST_MS;
-		log_info("database connected");
+		p->backoff_ms = BACKOFF_MIN_MS;
+		log_info("db: connected");
 		if (p->on_up)
 			p->on_up(p->arg);
 	}
@@ -277,16 +285,16 @@ connect_start(struct pipe *p)
 		abort();
 	p->fd.fd = PQsocket(p->conn);
 	if (PQstatus(p->conn) == CONNECTION_BAD || p->fd.fd < 0) {
-		connection_lost(p);
+		lose_connection(p);
 		return;
 	}
-	p->fd.ready = connect_go_on;
+	p->fd.ready = pipe_connecting;
 	loop_watch(p->loop, &p->fd, EPOLLOUT);
-	loop_arm(p->loop, &p->retry, CONNECT_MS);
+	loop_arm(p->loop, &p->retry, CONNECT_TIMEOUT_MS);
 }
 
 static void
-retry(struct loop_timer *t)
+pipe_retry(struct loop_timer *t)
 {
 	struct pipe *p = container_of(t, struct pipe, retry);
 
@@ -295,22 +303,22 @@ retry(struct loop_timer *t)
 	connect_start(p);
 }
 
-/* The connection is of no use any more; its units are failed from the loop, not from within a caller. */
+/* For pipe_send and its like: no `done` may run within them, so a timer fails the units. */
 static void
-connection_broken(struct pipe *p)
+lose_connection_later(struct pipe *p)
 {
 	p->up = false;
 	loop_arm(p->loop, &p->retry, 0);
 }
 
-/* Sends what can be sent now; the loop does the rest. */
+/* Writes as much as the socket takes now; the loop writes the rest. */
 static void
-flush_from_caller(struct pipe *p)
+flush_deferred(struct pipe *p)
 {
 	int left = PQflush(p->conn);
 
 	if (left < 0)
-		connection_broken(p);
+		lose_connection_later(p);
 	else if (left > 0)
 		loop_watch(p->loop, &p->fd, EPOLLIN | EPOLLOUT);
 }
@@ -325,9 +333,9 @@ pipe_open(struct loop *l, const char *role, const char *application,
 
 	*p = (struct pipe){
 		.loop = l,
-		.retry.fire = retry,
-		.patience.fire = patience_over,
-		.backoff_ms = BACKOFF_FIRST_MS,
+		.retry.fire = pipe_retry,
+		.watchdog.fire = pipe_timed_out,
+		.backoff_ms = BACKOFF_MIN_MS,
 		.on_notify = notify,
 		.on_up = up,
 		.arg = arg,
@@ -358,9 +366,9 @@ unit_new(struct pipe *p, int n, const char *name, pipe_done *done, void *arg)
 
 	*u = (struct unit){ .done = done, .arg = arg, .n = n, .name = name };
 	if (!p->first)
-		p->heard_ms = loop_now(p->loop);
-	if (p->patience.due_ms == 0)
-		loop_arm(p->loop, &p->patience, config()->statement_ms + SILENT_MS);
+		p->last_reply_ms = loop_now(p->loop);
+	if (p->watchdog.due_ms == 0)
+		loop_arm(p->loop, &p->watchdog, config()->statement_ms + REPLY_GRACE_MS);
 	for (int i = 0; i < n; i++)
 		u->results[i] = NULL;
 	*p->last = u;
@@ -369,7 +377,7 @@ unit_new(struct pipe *p, int n, const char *name, pipe_done *done, void *arg)
 	return u;
 }
 
-/* What a statement is prepared as; `room` holds the name where it is not the query's own. */
+/* The prepared statement's name; `room` holds it where it is not the query's own. */
 static const char *
 statement_name(const struct pipe_statement *s, char room[STATEMENT_NAME_MAX])
 {
@@ -379,7 +387,7 @@ statement_name(const struct pipe_statement *s, char room[STATEMENT_NAME_MAX])
 	return room;
 }
 
-/* A unit of its own, so that an error in another statement cannot keep it from being done. */
+/* Preparing is a unit of its own, so that an error in another statement cannot undo it. */
 static bool
 prepare(struct pipe *p, const struct pipe_statement *s)
 {
@@ -421,12 +429,12 @@ pipe_send(struct pipe *p, struct arena *scratch, const struct pipe_statement *st
 	if (sent)
 		sent = PQpipelineSync(p->conn);
 	if (!sent) {
-		/* Half a unit may lie in libpq's buffer. */
-		connection_broken(p);
+		/* Half a unit may be left in libpq's buffer. */
+		lose_connection_later(p);
 		return ERR_OVERLOADED;
 	}
 	(void)unit_new(p, n, statements[0].query->name, done, arg);
-	flush_from_caller(p);
+	flush_deferred(p);
 	return ERR_OK;
 }
 
@@ -440,5 +448,5 @@ pipe_listen(struct pipe *p, const char *channel)
 	    !PQpipelineSync(p->conn))
 		return;
 	(void)unit_new(p, 1, "listen", NULL, NULL);
-	flush_from_caller(p);
+	flush_deferred(p);
 }

@@ -54,12 +54,12 @@ process_notify(const char *state)
 		return;
 	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&at,
 		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0)
-		log_warn("systemd could not be told", "what", state, "error", strerror(errno));
+		log_warn("systemd: notification failed", "state", state, "error", strerror(errno));
 	close(fd);
 }
 
 size_t
-process_files(void)
+process_client_fds(void)
 {
 	struct rlimit files;
 

@@ -46,7 +46,7 @@ seal(struct arena *a, const void *public_key, struct str label, struct str value
 	if (value.n > 0)
 		memcpy(plain + 1 + SEAL_LABEL_BYTES, value.p, value.n);
 	if (crypto_box_seal(sealed, plain, len, public_key) != 0)
-		die("A public key of the vault is none.");
+		die("The vault's public key is not a valid curve25519 point.");
 	sodium_memzero(plain, len);
 	free(plain);
 	return (struct str){ (char *)sealed, len + crypto_box_SEALBYTES };

@@ -6,15 +6,17 @@ D = $(DESTDIR)$(UNITDIR)
 
 .PHONY: install
 install:
-	install -d $(D) $(DESTDIR)/usr/lib/sysusers.d $(DESTDIR)/usr/lib/tmpfiles.d $(DESTDIR)$(SYSCONFDIR)/millrace \
-		$(DESTDIR)$(SYSCONFDIR)/nginx/millrace
+	install -d $(D) $(DESTDIR)/usr/lib/sysusers.d $(DESTDIR)/usr/lib/tmpfiles.d \
+		$(DESTDIR)$(SYSCONFDIR)/millrace $(DESTDIR)$(SYSCONFDIR)/nginx/millrace
 	for p in $(POOLS); do \
 		install -m 644 $(HERE)pool.socket $(D)/millrace-$$p.socket && \
-		sed 's|/usr/lib/millrace/|$(PREFIX)/lib/millrace/|' $(HERE)pool@.service >$(D)/millrace-$$p@.service && \
+		sed 's|/usr/lib/millrace/|$(PREFIX)/lib/millrace/|' $(HERE)pool@.service \
+			>$(D)/millrace-$$p@.service && \
 		chmod 644 $(D)/millrace-$$p@.service || exit 1; \
 	done
 	for u in millrace-streamd.service millrace-runner.service; do \
-		sed -e 's|/usr/lib/millrace/|$(PREFIX)/lib/millrace/|' -e 's|/usr/bin/|$(PREFIX)/bin/|' $(HERE)$$u >$(D)/$$u && chmod 644 $(D)/$$u || exit 1; \
+		sed -e 's|/usr/lib/millrace/|$(PREFIX)/lib/millrace/|' -e 's|/usr/bin/|$(PREFIX)/bin/|' \
+			$(HERE)$$u >$(D)/$$u && chmod 644 $(D)/$$u || exit 1; \
 	done
 	install -m 644 $(HERE)millrace-streamd.socket $(D)/
 	for p in $(POOLS); do \
@@ -28,7 +30,8 @@ install:
 		to=$(DESTDIR)$(SYSCONFDIR)/nginx/millrace/$${f##*/}; \
 		case $$to in \
 		*/origins.map | */limits.conf | */upload-limit.conf | */local-only.conf) \
-			[ ! -e $$to ] || { cmp -s $$f $$to || install -m 644 $$f $$to.new; continue; } ;; \
+			[ ! -e $$to ] || \
+				{ cmp -s $$f $$to || install -m 644 $$f $$to.new; continue; } ;; \
 		esac; \
 		install -m 644 $$f $$to || exit 1; \
 	done

@@ -1,6 +1,7 @@
 /*
- * Checkpoints of the audit chain: how it ended at some time, signed by a runner (Ed25519, RFC 8032). Nothing here holds a private key;
- * signing is the runner's (runner/audit/sign.c).
+ * Checkpoints of the audit log: the end of its hash chain at some time, signed by a runner
+ * (Ed25519, RFC 8032). Nothing here holds a private key; runner/audit/sign.c does. Any thread;
+ * nothing blocks.
  */
 #ifndef MILLRACE_CHECKPOINT_H
 #define MILLRACE_CHECKPOINT_H
@@ -12,16 +13,22 @@
 
 struct checkpoint {
 	int64_t n; /* 1, 2, 3 … */
-	int64_t seq; /* the chain's last row then */
-	struct str hash; /* and its hash, in hexadecimal digits */
+	int64_t seq; /* of the chain's last row at that time */
+	struct str hash; /* that row's hash, in hexadecimal digits */
 	int64_t at_us; /* Unix microseconds */
 };
 
-/* What is signed: a first line that no other text of ours begins with, then n, seq, hash and time, a line each; the arena's. */
+/*
+ * The text that is signed: a line that begins no other text of ours, so that a signature cannot be
+ * passed off as another's, then n, seq, hash and time, a line each; the arena's.
+ */
 struct str checkpoint_text(struct arena *a, const struct checkpoint *c);
-/* "N:ROW:HASH", as it is logged and kept elsewhere; the arena's. */
+/* "N:ROW:HASH", which is logged and may be kept elsewhere; the arena's. */
 struct str checkpoint_name(struct arena *a, const struct checkpoint *c);
-/* Is it signed by the holder of the key? Anything that is not of the right length is not. */
+/*
+ * Does the signature (64 bytes) verify under the public key (32 bytes)? False for any other length.
+ * sodium_init comes first.
+ */
 bool checkpoint_is_signed(
     struct arena *a, const struct checkpoint *c, struct str public_key, struct str signature);
 

@@ -6,10 +6,12 @@
 
 #include <stdint.h>
 
-/* The monotonic clock, in microseconds and milliseconds since some time in the past: for intervals. */
+/* The monotonic clock, in microseconds and milliseconds since an arbitrary time: for intervals. */
 int64_t clock_us(void);
 int64_t clock_ms(void);
-/* The time of day, in microseconds and milliseconds since 1970 in UTC: for what people and other hosts read. */
+/*
+ * The time of day, in microseconds and milliseconds since 1970 in UTC: for people and other hosts.
+ */
 int64_t clock_unix_us(void);
 int64_t clock_unix_ms(void);
 

@@ -1,5 +1,6 @@
 /*
- * Passwords, digests, random numbers, and the small encodings they need. Nothing here logs a value.
+ * Passwords, digests, random bytes, and the encodings that they need, by libsodium. sodium_init and
+ * config_load come first; nothing here logs a value. Any thread, but for password_matches.
  */
 #ifndef MILLRACE_CRYPTO_H
 #define MILLRACE_CRYPTO_H
@@ -7,35 +8,42 @@
 #include <millrace/arena.h>
 #include <millrace/err.h>
 
-/* Argon2id (RFC 9106) with config()'s cost, as libsodium's "$argon2id$…" text; the arena's. Takes some 100 ms and its memory. */
+/*
+ * Argon2id (RFC 9106) with config()'s cost, as libsodium's "$argon2id$…" text; the arena's. Blocks
+ * for 100 ms or more and takes its memory; ends the process where there is none.
+ */
 struct str password_hash(struct arena *a, struct str password);
-/* An absent hash costs as much time as a real one, and never matches. */
+/*
+ * Is it this password's hash? An absent hash takes as long as a real one and never matches, so the
+ * time does not tell whether there is an account. One thread at a time.
+ */
 bool password_matches(struct str hash, struct str password);
 /* Was it made at another cost than config()'s? */
 bool password_is_outdated(struct str hash);
 
 /* base64url without padding (RFC 4648, section 5); NUL-terminated, the arena's. */
 struct str base64url(struct arena *a, struct str bytes);
-/* The bytes again, the arena's; false where the text is none. */
+/* The bytes, the arena's; false where the text is not canonical base64url without padding. */
 MUST_CHECK bool base64url_decode(struct arena *a, struct str text, struct str *out);
 
 /* SHA-256 (FIPS 180-4); 32 bytes, the arena's. */
 struct str sha256(struct arena *a, struct str bytes);
-/* The same as it is fed. */
+/*
+ * The same in pieces: sha256_new, any number of sha256_add, sha256_end. All of it is the arena's.
+ */
 struct sha256;
 struct sha256 *sha256_new(struct arena *a);
 void sha256_add(struct sha256 *h, struct str bytes);
-/* 32 bytes, the arena's of sha256_new. */
 struct str sha256_end(struct sha256 *h);
-/* HMAC-SHA-256 (RFC 2104) under a key derived from config()->jwt_secret for `purpose`; 32 bytes, the arena's. */
+/* HMAC-SHA-256 (RFC 2104) under a key derived from API_JWT_SECRET for `purpose`; 32 bytes. */
 struct str mac(struct arena *a, const char *purpose, struct str bytes);
-/* The same under API_JWT_SECRET_OLD, to compare with what was made before the rotation; absent where there is none. */
+/* The same under API_JWT_SECRET_OLD, for what was made before its rotation; absent without one. */
 struct str mac_old(struct arena *a, const char *purpose, struct str bytes);
-/* Equal, in a time that does not tell where they differ; absent or empty is equal to nothing. */
+/* Are they equal? In constant time; absent and empty are equal to nothing. */
 bool str_eq_secret(struct str a, struct str b);
-/* `len` bytes that nobody can guess, from the kernel. */
+/* `len` bytes from the kernel's generator (getrandom(2)). */
 void random_bytes(void *into, size_t len);
-/* So many of them in base64url; the arena's. */
+/* `len` random bytes in base64url; the arena's. */
 struct str random_text(struct arena *a, size_t len);
 
 #endif

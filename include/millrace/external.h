@@ -1,9 +1,11 @@
 /*
- * Tokens that somebody else has issued: Clerk's session tokens and Supabase's JWTs (RFC 7519). The issuer chooses the verifier, and the
- * key, found by `kid`, pins the algorithm: what the token says of it must agree and decides nothing. What claims mean is by the issuers'
- * own words: Clerk's "Manual JWT verification", Supabase's "JSON Web Token (JWT)", Google's "OpenID Connect", Microsoft's "ID token claims
- * reference". Keys are JWKs (RFC 7517) that the runner fetches and workers read from the database; nothing here blocks or talks to
- * anyone. One thread at a time.
+ * Tokens of other issuers: Clerk's session tokens and Supabase's JWTs (RFC 7519). The issuer
+ * selects the source, and the key, found by `kid`, pins the algorithm: the token's own `alg` must
+ * agree and decides nothing. Claims mean what the issuers' documents say: Clerk's "Manual JWT
+ * verification", Supabase's "JSON Web Token (JWT)".
+ *
+ * Keys are JWKs (RFC 7517) that the runner fetches and other programs read from the database (see
+ * keys.h). Nothing here blocks; one thread at a time.
  */
 #ifndef MILLRACE_EXTERNAL_H
 #define MILLRACE_EXTERNAL_H
@@ -11,42 +13,49 @@
 #include <millrace/arena.h>
 #include <millrace/err.h>
 
-/* Whom config() says to trust. */
+/* An issuer that config() trusts. */
 struct external_source {
 	const char *provider; /* "clerk", "supabase" */
-	const char *issuer; /* "" for Supabase by its secret alone: any that is nobody else's */
+	const char *issuer; /* "": Supabase by its secret alone, for tokens of any other issuer */
 	const char *jwks_url; /* NULL where there are no keys to fetch */
 };
 #define EXTERNAL_SOURCES 2
-/* Those that are configured, into out; how many. The texts live as long as the process. */
+/* Writes the configured ones to out and returns their number. They live as long as the process. */
 size_t external_sources(struct external_source out[EXTERNAL_SOURCES]);
 
-/* A key as it lies in the database. */
+/* A key as the database has it. */
 struct external_key {
 	struct str issuer;
 	struct str kid;
-	struct str jwk; /* JSON */
+	struct str jwk; /* JSON text */
 };
-/* These keys, and no others, from now on. Tokens that were found good by a key that is gone are checked again. */
+/*
+ * Replaces the key set; keys are copied, and those that jwk_parse refuses are left out. Tokens that
+ * were verified with the old set are verified again.
+ */
 void external_keys_set(const struct external_key *keys, size_t n);
 
-#define EXTERNAL_TOKEN_MAX 8192
-/* What a good token says; texts are "" where it says nothing. */
+#define EXTERNAL_TOKEN_MAX 8192 /* bytes */
+
+/* The principal that a verified token (or a provider's API) describes; texts may be "". */
 struct external {
 	const char *provider;
-	char subject[256];
+	char subject[256]; /* the provider's own, unchanging id */
 	char email[321];
-	bool email_verified; /* by the provider, not by the user's own word */
+	bool email_verified; /* by the provider, not on the user's own word */
 	char name[201];
 	int64_t expires_at; /* Unix seconds */
-	unsigned char hash[32]; /* SHA-256 of what is signed, for signing it out */
+	unsigned char hash[32]; /* SHA-256 of the signed part, to revoke the token by */
 };
 
 /*
- * Checks signature, alg, iss, exp, nbf, iat (30 s leeway), and azp or aud as its provider has them. Good ones are remembered until they end.
- * ERR_UNAUTHORIZED on anything else; *wanted (NULL otherwise) is then the issuer of a token that nothing is wrong with but that
- * its key is not known. ERR_OVERLOADED for such a one while no keys were set yet, so that nobody is signed out by our own start.
+ * Verifies signature, alg, iss, exp, nbf and iat (30 s leeway), and azp or aud as the provider
+ * defines them. Verified tokens are cached until they expire. ERR_UNAUTHORIZED for any other;
+ * *unknown_issuer (otherwise NULL) is then the issuer of a token whose only defect is that its key
+ * is unknown. ERR_OVERLOADED for such a token before the first external_keys_set, so that a restart
+ * of ours signs nobody out.
  */
-MUST_CHECK enum err external_verify(struct str token, struct external *out, const char **wanted);
+MUST_CHECK enum err external_verify(
+    struct str token, struct external *out, const char **unknown_issuer);
 
 #endif

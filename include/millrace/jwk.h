@@ -1,5 +1,6 @@
 /*
- * Public keys as JWKs (RFC 7517, RFC 7518): which of them can check a token. Nothing here blocks; any thread.
+ * Public keys as JWKs (RFC 7517, RFC 7518): which of them tokens can be verified with. Nothing here
+ * blocks; any thread.
  */
 #ifndef MILLRACE_JWK_H
 #define MILLRACE_JWK_H
@@ -9,7 +10,7 @@
 #include <millrace/arena.h>
 #include <millrace/err.h>
 
-/* A public key that tokens can be checked by. */
+/* A public key. */
 struct jwk {
 	struct str kid;
 	const char *alg; /* "RS256" or "ES256" */
@@ -18,8 +19,9 @@ struct jwk {
 };
 
 /*
- * A JWK (RFC 7517, 7518) that is an RSA key of 2048 to 8192 bits or a P-256 key, for signatures, with a kid of 1 to 200 bytes; strs are the arena's. ERR_BAD_REQUEST
- * for anything else, also for one that holds its private part.
+ * Reads an RSA key of 2048 to 8192 bits or a P-256 key, for signatures, with a kid of 1 to 200
+ * bytes. All of *out is the arena's. ERR_BAD_REQUEST for anything else, also for a JWK that holds a
+ * private part.
  */
 MUST_CHECK enum err jwk_parse(struct arena *a, json_object *o, struct jwk *out);
 
@@ -28,7 +30,10 @@ struct jwk_set {
 	struct jwk keys[JWKS_KEYS_MAX];
 	size_t n;
 };
-/* {"keys": […]}: those that can be used, the first JWKS_KEYS_MAX of them. ERR_BAD_REQUEST where the text is no such document. */
+/*
+ * Reads {"keys": […]} (RFC 7517, 5): the first JWKS_KEYS_MAX keys that jwk_parse accepts, others
+ * are left out. ERR_BAD_REQUEST where the text is no such document.
+ */
 MUST_CHECK enum err jwks_parse(struct arena *a, struct str text, struct jwk_set *out);
 
 #endif

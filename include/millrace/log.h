@@ -1,7 +1,10 @@
 /*
- * One JSON object a line on standard error: {"time","level","role","pid","msg", …}. Values are escaped, so nothing from
- * outside can forge a line. Secrets and tokens are never given to it. Each line is one write(2). Of a command that a person
- * runs: "role: msg (name value, …)" instead.
+ * The log: one JSON object a line on standard error, {"time","level","role","pid","msg", …}. Values
+ * are escaped, so nothing from outside can forge a line. Secrets and tokens must never be passed.
+ * For a command that a person runs (log_set_plain) it is "role: msg (name value, …)" instead.
+ *
+ * Any thread may log; each line is one write(2), so lines of threads and processes do not mix.
+ * log_open and log_set_plain are for main, before the first thread.
  */
 #ifndef MILLRACE_LOG_H
 #define MILLRACE_LOG_H
@@ -10,18 +13,22 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
-/* Names the process in every line ("chat", "streamd", "runner"); `role` must live as long as the process. */
+/*
+ * Sets the role that every line names ("chat", "streamd", "runner"; it must live as long as the
+ * process) and the least level that is written.
+ */
 void log_open(const char *role, enum log_level least);
 /* From here on lines are for a person. */
-void log_plainly(void);
-/* Would a line of that level be written? For what is costly to put together. */
+void log_set_plain(void);
+/* Would a line of that level be written? For values that are costly to compute. */
 bool log_wants(enum log_level level);
 /* The level of a MILLRACE_LOG_LEVEL; ends the process where it is none. */
 enum log_level log_level_named(const char *name);
 
 /*
- * log_line(LOG_INFO, "request", "method", method, "path", path, NULL): after msg, pairs of a name (const char *) and a value
- * (const char *; NULL values are left out with their name). The macros below end the list.
+ * log_line(LOG_INFO, "request", "method", method, "path", path, NULL): after msg come pairs of a
+ * name and a value, both C strings; a pair whose value is NULL is left out. The macros below end
+ * the list. msg begins with a noun that people search for: "db: connection lost".
  */
 void log_line(enum log_level level, const char *msg, ...) __attribute__((sentinel));
 

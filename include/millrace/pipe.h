@@ -1,8 +1,11 @@
 /*
- * One pipelined, never blocking PostgreSQL connection on a loop. A unit is one or more statements and a Sync: an implicit
- * transaction. Units queue up during a turn, go out together, and each is answered when its results are there, in order. A lost
- * connection, or one that says nothing for far longer than a statement may take, fails every unit in flight with ERR_OVERLOADED and is
- * made again with backoff (0.1 s to 5 s); until it is, new units are refused at once.
+ * One pipelined PostgreSQL connection on a loop that never blocks (libpq's manual, "Pipeline
+ * Mode"). A unit is one or more statements and a Sync: an implicit transaction. Units sent during a
+ * turn go out together, and each is answered, in order, when its results have arrived.
+ *
+ * A lost connection fails every unit in flight with ERR_OVERLOADED; so does one that brings no
+ * result for 15 s longer than MILLRACE_STATEMENT_MS. It is made again with backoff (0.1 s to 5 s);
+ * until it is up, new units are refused at once. Only the loop's thread may call these functions.
  */
 #ifndef MILLRACE_PIPE_H
 #define MILLRACE_PIPE_H
@@ -16,43 +19,55 @@ struct pipe;
 /* What became of a unit; valid during the call that gets it. */
 struct pipe_reply {
 	enum err e; /* of the statement that failed; ERR_OK where none did */
-	int failed; /* that statement's index */
+	int failed; /* that statement's index; 0 where the connection was lost */
 	struct str text; /* its message for the client; absent where there is none */
 	PGresult **res; /* one a statement, NULL from the failed one on; set one NULL to keep it */
 	int n;
 };
 
-/* Called once a unit, from the loop. */
+/* Called once for each unit, from the loop, with the argument that was given to pipe_send. */
 typedef void pipe_done(void *arg, const struct pipe_reply *reply);
 
 struct pipe_statement {
 	const struct query *query;
-	bool keep; /* take query->sql_keep */
+	bool keep; /* send query->sql_keep instead of query->sql */
 	const struct sql_arg *args;
 	int n_args;
 };
 
-/* Starts connecting as `role` ("millrace_api" …); never NULL, the caller closes it with pipe_close. `notify` (may be NULL) gets NOTIFY payloads, `up` (may be NULL) is called after each connect
-   when the connection can be used: where LISTEN belongs. */
+/*
+ * Starts to connect as the role `role` ("millrace_api", …); `application` ends up in
+ * pg_stat_activity. Never NULL; the caller closes it with pipe_close. The callbacks may be NULL and
+ * run from the loop, with `arg`: `notify` for each NOTIFY, `up` after each connect, which is the
+ * place for pipe_listen.
+ */
 struct pipe *pipe_open(struct loop *l, const char *role, const char *application,
     void (*notify)(void *arg, struct str channel, struct str payload), void (*up)(void *arg),
     void *arg);
-/* Fails what is in flight, and gives everything back; before the loop. */
+/* Fails what is in flight with ERR_OVERLOADED and frees everything. Comes before loop_free. */
 void pipe_close(struct pipe *p);
-/* Can units be sent now? */
+/* Is the connection up, so that units can be sent? */
 bool pipe_is_up(const struct pipe *p);
-/* Units sent and not yet answered. */
+/* The number of units sent and not yet answered; preparing a statement is one, too. */
 size_t pipe_in_flight(const struct pipe *p);
-/* Bytes of unsent output are waited for by whoever streams a lot: true while more than 1 MiB lies in libpq's buffer or more
-   than 256 units are in flight. */
+/*
+ * Backpressure for whoever sends a lot: true while output waits for the socket to become writable,
+ * or more than 256 units are in flight.
+ */
 bool pipe_is_busy(const struct pipe *p);
 
-/* Queues a unit; `done(arg, …)` is called later from the loop, never from within. ERR_OVERLOADED: not connected, nothing is
-   queued. Arguments are copied before it returns; `scratch` is used for that and may be reset afterwards. */
+/*
+ * Queues a unit of `n` statements (1 or more); `done` (may be NULL) is called from the loop, never
+ * from within this call. Arguments are copied before it returns; `scratch` is used for that and may
+ * be reset afterwards. ERR_OVERLOADED: not connected; nothing is queued, and `done` is not called.
+ */
 MUST_CHECK enum err pipe_send(struct pipe *p, struct arena *scratch,
     const struct pipe_statement *statements, int n, pipe_done *done, void *arg);
 
-/* "LISTEN channel" as a unit of its own; for `up`. */
+/*
+ * "LISTEN channel" as a unit of its own. It lasts as long as the connection, so call it from `up`;
+ * without a connection it does nothing. `channel` is a literal without quotes.
+ */
 void pipe_listen(struct pipe *p, const char *channel);
 
 #endif

@@ -1,13 +1,16 @@
-/* What an API key may be allowed to do: the one list of scopes. A route that names another stops the boot. */
+/*
+ * The one list of scopes: what an API key may be allowed to do. A route that names another one
+ * stops the boot. Any thread.
+ */
 #ifndef MILLRACE_SCOPE_H
 #define MILLRACE_SCOPE_H
 
 #include <stdbool.h>
 
-/* NULL-terminated. "read" is asked for by every GET, "write" by all else, where the route names no scope of its own. */
+/* NULL-terminated. Where a route names no scope, its GET requires "read", all else "write". */
 extern const char *const scope_names[];
 
-/* Is each of these, parted by spaces, one of them? */
+/* Are all of these scopes? `names` are separated by spaces. */
 bool scopes_are_known(const char *names);
 
 #endif

@@ -1,6 +1,8 @@
 /*
- * Bytes from outside: a pointer and a length, never assumed to end in NUL. A str does not own its bytes; whoever made them
- * (an arena, a literal, a PGresult) does. `p == NULL` is "absent" (SQL's NULL); a present empty string has p != NULL.
+ * Bytes from outside: a pointer and a length, never assumed to end in NUL. A str does not own its
+ * bytes; whoever made them (an arena, a literal, a PGresult) does. `p == NULL` is "absent" (SQL's
+ * NULL); a present empty string has p != NULL. All functions are pure: any thread, no errors but
+ * what they return.
  */
 #ifndef MILLRACE_STR_H
 #define MILLRACE_STR_H
@@ -28,7 +30,7 @@ struct uuid {
 
 /* S("literal"): a str over a string literal. */
 #define S(literal) ((struct str){ "" literal, sizeof(literal) - 1 })
-/* For printf's "%.*s". */
+/* The two arguments of printf's "%.*s". */
 #define S_ARG(s) (int)(s).n, (s).p
 
 /* Wraps a NUL-terminated string, which stays the caller's; NULL gives the absent str. */
@@ -38,31 +40,34 @@ str_from(const char *z)
 	return (struct str){ z, z ? strlen(z) : 0 };
 }
 
-/* Byte for byte; absent is equal to empty. */
+/* Are they equal byte for byte? Absent is equal to empty. Not for secrets: str_eq_secret. */
 static inline bool
 str_eq(struct str a, struct str b)
 {
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-/* ASCII case is ignored; for header names and the like. */
+/* Are they equal but for the case of ASCII letters? For header names and the like. */
 bool str_eq_nocase(struct str a, struct str b);
-/* Byte for byte. */
+/* Does s begin with prefix, byte for byte? Every s begins with an empty one. */
 bool str_starts(struct str s, struct str prefix);
-/* The same str without spaces and tabs at both ends. */
+/* s without the spaces and tabs at both ends. */
 struct str str_trim(struct str s);
-/* Cuts s at the first `sep`: *head gets what stands before it, the result what stands after; without one, all and "absent". */
+/*
+ * Cuts s at the first `sep`: *head gets what is before it, and what is after it is returned.
+ * Without a `sep`, *head gets all of s, and absent is returned.
+ */
 struct str str_cut(struct str s, char sep, struct str *head);
-/* Decimal digits with an optional '-', nothing else; false on overflow or anything that is not a number. */
+/* Reads decimal digits with an optional '-'. False for anything else, and on overflow. */
 bool str_int(struct str s, int64_t *out);
 /* Is it well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF)? */
 bool str_utf8(struct str s);
-/* Number of code points in well-formed UTF-8. */
+/* The number of code points in well-formed UTF-8. */
 size_t str_chars(struct str s);
-/* Takes any letter case; false where s is not 8-4-4-4-12 hexadecimal digits. */
+/* Reads 8-4-4-4-12 hexadecimal digits in either case; false for anything else. */
 bool uuid_parse(struct str s, struct uuid *out);
 
-/* Its text, which is *u's; absent where *u is. */
+/* Its text, which lives as long as *u; absent where *u is. */
 static inline struct str
 uuid_str(const struct uuid *u)
 {

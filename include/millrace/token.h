@@ -1,5 +1,6 @@
 /*
- * Our own tokens: a session's JWT (RFC 7519), HS256 alone. Nothing here blocks or logs a value; one thread at a time.
+ * Our own tokens: a session's JWT (RFC 7519), HS256 alone. Nothing here blocks or logs a value; one
+ * thread at a time.
  */
 #ifndef MILLRACE_TOKEN_H
 #define MILLRACE_TOKEN_H
@@ -7,7 +8,7 @@
 #include <millrace/arena.h>
 #include <millrace/err.h>
 
-/* What our own tokens say. Times are Unix seconds. */
+/* The claims of a session token. Times are Unix seconds. */
 struct claims {
 	struct uuid user; /* sub */
 	struct uuid session; /* sid */
@@ -15,10 +16,13 @@ struct claims {
 	int64_t expires_at; /* exp */
 };
 
-/* An HS256 JWT (RFC 7519) under config()->jwt_secret; NUL-terminated, the arena's. */
+/* Signs the claims with API_JWT_SECRET; NUL-terminated, the arena's. */
 struct str token_mint(struct arena *a, const struct claims *c);
-/* Checks alg (exactly HS256), signature (by the secret, or the one before it), exp (30 s leeway) and shape. ERR_UNAUTHORIZED on anything
-   else; no reason is given. */
+/*
+ * Verifies alg (exactly HS256), the signature (by API_JWT_SECRET or API_JWT_SECRET_OLD), iss, exp
+ * (30 s leeway) and the form of sub and sid. ERR_UNAUTHORIZED for any other token, without a
+ * reason.
+ */
 MUST_CHECK enum err token_verify(struct str token, struct claims *out);
 
 #endif

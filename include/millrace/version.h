@@ -1,5 +1,5 @@
 /*
- * What this build is called. The Makefile takes the text from the file VERSION.
+ * The version of this build. The Makefile takes it from the file VERSION.
  */
 #ifndef MILLRACE_VERSION_H
 #define MILLRACE_VERSION_H

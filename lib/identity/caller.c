@@ -31,24 +31,23 @@ api_key_shown(struct arena *a, struct str key)
 }
 
 enum err
-caller_by_token(struct arena *a, struct str token, struct caller *out, const char **wanted)
+caller_by_token(struct arena *a, struct str token, struct caller *out, const char **unknown_issuer)
 {
-	struct external *who;
-
+	struct external *principal;
 	enum err e;
 
-	*wanted = NULL;
+	*unknown_issuer = NULL;
 	if (str_starts(token, S(KEY_PREFIX)) && token.n <= KEY_LEN_MAX) {
 		*out = (struct caller){ .how = CALLER_KEY, .key_hash = sha256(a, token) };
 		return ERR_OK;
 	}
 	if (caller_by_session(token, out) == ERR_OK)
 		return ERR_OK;
-	who = arena_alloc(a, sizeof(*who));
-	if ((e = external_verify(token, who, wanted)) != ERR_OK)
+	principal = arena_alloc(a, sizeof(*principal));
+	if ((e = external_verify(token, principal, unknown_issuer)) != ERR_OK)
 		return e;
-	*out = (struct caller){
-		.how = CALLER_EXTERNAL, .external = who, .claims.expires_at = who->expires_at
-	};
+	*out = (struct caller){ .how = CALLER_EXTERNAL,
+		.external = principal,
+		.claims.expires_at = principal->expires_at };
 	return ERR_OK;
 }

@@ -1,4 +1,4 @@
-/* JWKs (RFC 7517, 7518) into the PEM that libjwt takes. What is in them is a stranger's. */
+/* Turns JWKs (RFC 7517, 7518), which are untrusted input, into the PEM that libjwt takes. */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -6,7 +6,6 @@
 #include <openssl/pem.h>
 
 #include <millrace/crypto.h>
-#include <millrace/external.h>
 #include <millrace/json.h>
 #include <millrace/jwk.h>
 
@@ -57,7 +56,7 @@ rsa_key(struct arena *a, json_object *o)
 	return key;
 }
 
-/* OpenSSL refuses a point that is not on the curve. */
+/* EVP_PKEY_fromdata refuses a point that is not on the curve. */
 static EVP_PKEY *
 p256_key(struct arena *a, json_object *o)
 {

@@ -1,5 +1,3 @@
-#include <time.h>
-
 #include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/external.h>
@@ -8,9 +6,11 @@
 extern const struct query query_jwks_keys;
 extern const struct query query_jwks_ask;
 
-#define EVERY_US (60 * (int64_t)1000000)
-#define ASK_US (1 * (int64_t)1000000) /* of one process; the database has the limit for all */
+#define RELOAD_US (60 * (int64_t)1000000)
+/* Of one process; query_jwks_ask holds the limit of all of them. */
+#define REQUEST_US (1 * (int64_t)1000000)
 
+/* Without an external issuer there are no keys to load. */
 static bool
 are_needed(void)
 {
@@ -20,7 +20,7 @@ are_needed(void)
 }
 
 static void
-loaded(void *arg, const struct pipe_reply *reply)
+keys_loaded(void *arg, const struct pipe_reply *reply)
 {
 	struct keys *k = arg;
 	const PGresult *res;
@@ -53,14 +53,14 @@ load(struct keys *k)
 
 	for (size_t i = 0; i < n; i++)
 		issuers[i] = str_from(sources[i].issuer);
-	k->due_us = clock_us() + EVERY_US;
-	if (pipe_send(k->pipe, k->scratch, &s, 1, loaded, k) != ERR_OK)
+	k->due_us = clock_us() + RELOAD_US;
+	if (pipe_send(k->pipe, k->scratch, &s, 1, keys_loaded, k) != ERR_OK)
 		k->due_us = 0;
 	arena_reset(k->scratch);
 }
 
 void
-keys_connected(struct keys *k)
+keys_on_connect(struct keys *k)
 {
 	if (!are_needed())
 		return;
@@ -69,7 +69,7 @@ keys_connected(struct keys *k)
 }
 
 void
-keys_heard(struct keys *k, struct str channel)
+keys_on_notify(struct keys *k, struct str channel)
 {
 	if (str_eq(channel, S("millrace_jwks")))
 		load(k);
@@ -83,7 +83,7 @@ keys_tick(struct keys *k)
 }
 
 void
-keys_wanted(struct keys *k, const char *issuer)
+keys_request(struct keys *k, const char *issuer)
 {
 	const struct sql_arg args[] = {
 		{ .type = SQL_TEXT, .s = str_from(issuer) },
@@ -91,9 +91,9 @@ keys_wanted(struct keys *k, const char *issuer)
 	};
 	const struct pipe_statement s = { .query = &query_jwks_ask, .args = args, .n_args = 2 };
 
-	if (clock_us() < k->asked_us + ASK_US)
+	if (clock_us() < k->requested_us + REQUEST_US)
 		return;
-	k->asked_us = clock_us();
+	k->requested_us = clock_us();
 	(void)!pipe_send(k->pipe, k->scratch, &s, 1, NULL, NULL);
 	arena_reset(k->scratch);
 }

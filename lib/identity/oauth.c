@@ -7,7 +7,7 @@ oauth_provider(struct str name)
 {
 	static const struct oauth_provider list[] = {
 		{ "github", "GitHub", false, "", offsetof(struct config, github) },
-		/* Without these Google gives a refresh token at the first consent alone. */
+		/* Without these Google issues a refresh token at the first consent only. */
 		{ "google", "Google", true, "&access_type=offline&prompt=consent",
 		    offsetof(struct config, google) },
 		{ "microsoft", "Microsoft", true, "", offsetof(struct config, microsoft) },

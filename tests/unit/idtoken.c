@@ -1,4 +1,7 @@
-/* id_token_verify of lib/identity/external.c: which issuer, tenant, audience and nonce are taken, each token signed here; and lib/identity/oauth.c. */
+/*
+ * id_token_verify of lib/identity/idtoken.c: which issuer, tenant, audience and nonce are accepted, each
+ * token signed here; and lib/identity/oauth.c.
+ */
 #include <time.h>
 
 #include <openssl/core_names.h>
@@ -176,7 +179,7 @@ main(void)
 {
 	setenv("API_JWT_SECRET", "0123456789abcdef0123456789abcdef", 1);
 	setenv("MILLRACE_PUBLIC_URL", "https://api.example/", 1);
-	config_load(true, false);
+	config_load(CONFIG_WORKER);
 	mem = arena_new();
 	make_keys();
 	google();
