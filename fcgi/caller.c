@@ -98,7 +98,7 @@ by_token(struct req *r, struct str token)
 	if (e != ERR_UNAUTHORIZED)
 		return e;
 	if (wanted && r->worker->current)
-		keys_wanted(&r->worker->keys, wanted);
+		keys_request(&r->worker->keys, wanted);
 	return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
 }
 

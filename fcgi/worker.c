@@ -215,7 +215,7 @@ connected(void *arg)
 {
 	struct worker *w = arg;
 
-	keys_connected(&w->keys);
+	keys_on_connect(&w->keys);
 	worker_tick(w);
 }
 
@@ -225,7 +225,7 @@ heard(void *arg, struct str channel, struct str payload)
 	struct worker *w = arg;
 
 	(void)payload;
-	keys_heard(&w->keys, channel);
+	keys_on_notify(&w->keys, channel);
 }
 
 void

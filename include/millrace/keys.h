@@ -15,12 +15,12 @@ struct keys {
 };
 
 /* For the pipe's `up`: listens and reads. */
-void keys_connected(struct keys *k);
+void keys_on_connect(struct keys *k);
 /* For its `notify`; other channels are ignored. */
-void keys_heard(struct keys *k, struct str channel);
+void keys_on_notify(struct keys *k, struct str channel);
 /* Now and then. */
 void keys_tick(struct keys *k);
 /* A token came whose key, of `issuer`, is not known: the runner is asked for it, not too often. */
-void keys_wanted(struct keys *k, const char *issuer);
+void keys_request(struct keys *k, const char *issuer);
 
 #endif

@@ -60,7 +60,7 @@ load(struct keys *k)
 }
 
 void
-keys_connected(struct keys *k)
+keys_on_connect(struct keys *k)
 {
 	if (!are_needed())
 		return;
@@ -69,7 +69,7 @@ keys_connected(struct keys *k)
 }
 
 void
-keys_heard(struct keys *k, struct str channel)
+keys_on_notify(struct keys *k, struct str channel)
 {
 	if (str_eq(channel, S("millrace_jwks")))
 		load(k);
@@ -83,7 +83,7 @@ keys_tick(struct keys *k)
 }
 
 void
-keys_wanted(struct keys *k, const char *issuer)
+keys_request(struct keys *k, const char *issuer)
 {
 	const struct sql_arg args[] = {
 		{ .type = SQL_TEXT, .s = str_from(issuer) },

@@ -305,7 +305,7 @@ access_token(struct access *a, struct token_ask *ask, struct str token)
 	if (token.n > 0 && token.n <= TOKEN_MAX)
 		e = caller_by_token(mem, token, &c, &wanted);
 	if (wanted)
-		keys_wanted(&a->keys, wanted);
+		keys_request(&a->keys, wanted);
 	if (e == ERR_OK) {
 		q->expires_at = c.claims.expires_at;
 		q->who.session = c.claims.session;
@@ -537,7 +537,7 @@ access_heard(struct access *a, struct str channel, struct str payload)
 	const struct holder *h;
 	struct uuid user;
 
-	keys_heard(&a->keys, channel);
+	keys_on_notify(&a->keys, channel);
 	if (!str_eq(channel, S("millrace_access")))
 		return;
 	forget_all(a);
@@ -551,7 +551,7 @@ access_connected(struct access *a)
 {
 	forget_all(a);
 	pipe_listen(a->keys.pipe, "millrace_access");
-	keys_connected(&a->keys);
+	keys_on_connect(&a->keys);
 	look_at_doubts(a);
 }
 
