@@ -169,7 +169,7 @@ run(struct ctl *c)
 	int status;
 
 	log_open("millracectl", LOG_WARN);
-	log_plainly();
+	log_set_plain();
 	if (c->command->needs != NEEDS_NOTHING)
 		config_load(c->command->secrets, false);
 	if (c->command->needs == NEEDS_SCHEMA || c->command->needs == NEEDS_CURRENT) {

@@ -236,7 +236,7 @@ worker_run(const char *group)
 		.drain.fire = drain_over,
 		.first_look.fire = first_look_over,
 		.pause.fire = pause_over,
-		.connections_max = process_files(),
+		.connections_max = process_client_fds(),
 	};
 
 	/* A peer that connects and is silent would otherwise hold the worker for two seconds. */

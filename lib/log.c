@@ -19,7 +19,7 @@ log_open(const char *role, enum log_level least)
 }
 
 void
-log_plainly(void)
+log_set_plain(void)
 {
 	log_is_plain = true;
 }

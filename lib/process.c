@@ -59,7 +59,7 @@ process_notify(const char *state)
 }
 
 size_t
-process_files(void)
+process_client_fds(void)
 {
 	struct rlimit files;
 

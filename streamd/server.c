@@ -89,7 +89,7 @@ less(size_t a, size_t b)
 static void
 set_bounds(struct server *s)
 {
-	size_t wanted = (size_t)config()->stream_connections, files = process_files();
+	size_t wanted = (size_t)config()->stream_connections, files = process_client_fds();
 
 	s->connections_max = less(wanted + SPARE, files);
 	s->streams_max = less(wanted, files - less(SPARE, files / 4));

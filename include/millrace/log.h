@@ -13,7 +13,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 /* Names the process in every line ("chat", "streamd", "runner"); `role` must live as long as the process. */
 void log_open(const char *role, enum log_level least);
 /* From here on lines are for a person. */
-void log_plainly(void);
+void log_set_plain(void);
 /* Would a line of that level be written? For what is costly to put together. */
 bool log_wants(enum log_level level);
 /* The level of a MILLRACE_LOG_LEVEL; ends the process where it is none. */

@@ -14,7 +14,7 @@ int process_listener(void);
 void process_notify(const char *state);
 /* How many descriptors its clients may hold of those that the process may open: some are kept, so that it connects to the database anew
    whoever holds the others. At least 1. */
-size_t process_files(void);
+size_t process_client_fds(void);
 /* This host's name; lives as long as the process. */
 const char *process_host(void);
 /* When this process started, RFC 3339. */
