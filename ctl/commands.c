@@ -6,6 +6,7 @@
 
 #include <millrace/scope.h>
 
+static const char *const program_names[] = { "worker", "streamd", "runner", "ctl", NULL };
 static const char *const role_names[] = { "user", "admin", "service", NULL };
 static const char *const state_names[] = { "dead", "queued", "running", NULL };
 
@@ -31,6 +32,11 @@ const struct option_info option_infos[OPT_COUNT] = {
 	    .max = 1000000,
 	    .help = "show at most N (default 100)" },
 	[OPT_NAME] = { .name = "name", .value = "NAME", .help = "the name to show" },
+	[OPT_NAMES] = { .name = "names", .help = "only the names, one a line" },
+	[OPT_PROGRAM] = { .name = "program",
+	    .value = "NAME",
+	    .names = program_names,
+	    .help = "what this program reads: worker, streamd, runner or ctl" },
 	[OPT_PUBLIC_KEY] = { .name = "public-key",
 	    .value = "KEY",
 	    .help = "what you know to be the key, or several with commas; no other one counts" },
@@ -42,6 +48,7 @@ const struct option_info option_infos[OPT_COUNT] = {
 	    .value = "SCOPE",
 	    .names = scope_names,
 	    .help = "what it may do; several times for several (default: read and write)" },
+	[OPT_SECRETS] = { .name = "secrets", .help = "only the secrets" },
 	[OPT_SERVICE] = { .name = "service",
 	    .help = "for another program, in an account of its own" },
 	[OPT_STATE] = { .name = "state",
@@ -147,10 +154,13 @@ const struct command commands[] = {
 	{ "audit", "key", "", 0, 0, 0, NEEDS_CURRENT, false, audit_key_run,
 	    "print the public keys that the audit log is signed by",
 	    "In base64, a line each, the one in force first.\n" },
-	{ "config", NULL, "", 0, 0, 0, NEEDS_NOTHING, false, config_run,
+	{ "config", NULL, "", 0, 0, OPT(OPT_SECRETS) | OPT(OPT_PROGRAM) | OPT(OPT_NAMES) | OPT(OPT_JSON), NEEDS_NOTHING, false, config_run,
 	    "list every setting with its default",
 	    "The settings are environment variables; under systemd they stand in\n"
-	    "/etc/millrace/millrace.env.\n" },
+	    "/etc/millrace/millrace.env. A secret NAME may also be a file that NAME_FILE names, or a\n"
+	    "systemd credential; a program drops the secrets that it does not read.\n\n"
+	    "Scripts take --names or --json:\n\n"
+	    "    millracectl config --secrets --program runner --names\n" },
 };
 /* clang-format on */
 const size_t n_commands = sizeof(commands) / sizeof(*commands);

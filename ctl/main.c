@@ -61,15 +61,6 @@ ctl_number(const struct ctl *c, enum ctl_option o, int64_t otherwise)
 	return n;
 }
 
-/* millracectl config: what can be set. */
-int
-config_run(struct ctl *c)
-{
-	(void)c;
-	config_help(stdout);
-	return CTL_OK;
-}
-
 /* Is the value one that the option may have? Says what it may be where it is not. */
 static int
 option_check(const struct command *c, const struct option_info *o, const char *value)
@@ -171,7 +162,7 @@ run(struct ctl *c)
 	log_open("millracectl", LOG_WARN);
 	log_set_plain();
 	if (c->command->needs != NEEDS_NOTHING)
-		config_load(c->command->secrets, false);
+		config_load(c->command->secrets ? CONFIG_CTL : CONFIG_NO_SECRETS);
 	if (c->command->needs == NEEDS_SCHEMA || c->command->needs == NEEDS_CURRENT) {
 		if (!server_check(c->a, c->command->needs == NEEDS_CURRENT))
 			return CTL_FAILED;

@@ -85,7 +85,7 @@ main(int argc, char **argv)
 	if (sodium_init() < 0)
 		die("libsodium cannot be set up.");
 	log_open(group, LOG_INFO);
-	config_load(true, false);
+	config_load(CONFIG_WORKER);
 	log_open(group, log_level_named(config()->log_level));
 	worker_run(group);
 	return 0;

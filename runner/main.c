@@ -143,7 +143,7 @@ main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	config_load(false, true);
+	config_load(CONFIG_RUNNER);
 	log_open("runner", log_level_named(config()->log_level));
 	block_signals();
 	run();

@@ -175,7 +175,7 @@ main(int argc, char **argv)
 		return 0;
 	options(argc, argv);
 	log_open("streamd", LOG_INFO);
-	config_load(true, false);
+	config_load(CONFIG_STREAMD);
 	log_open("streamd", log_level_named(config()->log_level));
 	/* Where none is passed, a predecessor may have one. */
 	fd = getenv("LISTEN_FDS") ? process_listener() : -1;

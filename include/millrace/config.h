@@ -1,19 +1,24 @@
 /*
- * Settings, from the environment alone, read once at start. One table in lib/config.c names, explains and bounds each; an
- * unknown MILLRACE_ name or a bad value ends the start with a plain sentence. A secret NAME may come as NAME, as the file that
- * NAME_FILE names, or as $CREDENTIALS_DIRECTORY/NAME (systemd); it is removed from the environment once read.
+ * Settings, from the environment alone, read once at start. One table in lib/config.c names, bounds
+ * and explains each; an unknown MILLRACE_ name or a bad value ends the start with a plain sentence.
+ * A secret NAME may come as NAME, as the file that NAME_FILE names, or as
+ * $CREDENTIALS_DIRECTORY/NAME (systemd.exec(5)); it is removed from the environment once read.
+ *
+ * config_load and config_reveal are for main, before the first thread; after that the settings
+ * never change, and any thread may read them.
  */
 #ifndef MILLRACE_CONFIG_H
 #define MILLRACE_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-/* What this server is at a provider that people sign in with (include/millrace/oauth.h). */
+/* This server's registration at an identity provider (include/millrace/oauth.h). */
 struct oauth_config {
-	const char *client_id; /* "": not set up */
-	const char *client_secret; /* the runner's alone */
+	const char *client_id; /* "": no sign-in by this provider */
+	const char *client_secret; /* NULL outside the runner */
 	const char *scopes;
 	const char *authorize_url;
 	const char *token_url;
@@ -23,14 +28,15 @@ struct oauth_config {
 	const char *revoke_url; /* RFC 7009; "": none */
 };
 
+/* A secret is NULL in a program that may not hold it. Texts are never NULL otherwise. */
 struct config {
 	const char *db; /* libpq conninfo without a user */
 	const char *runtime_dir;
 	const char *libexec_dir;
 	const char *log_level;
 
-	const char *jwt_secret; /* API_JWT_SECRET: HS256 key of our own tokens, at least 32 bytes */
-	const char *jwt_secret_old; /* the one before it, for verifying alone; "": none */
+	const char *jwt_secret; /* API_JWT_SECRET: HS256 key of our own tokens, >= 32 bytes */
+	const char *jwt_secret_old; /* the one before, only to verify with; "": none */
 	int64_t session_seconds;
 	int64_t argon2_ops;
 	int64_t argon2_kib;
@@ -38,79 +44,107 @@ struct config {
 	int64_t rate_read; /* requests a minute for each caller; 0: no limit */
 	int64_t rate_write;
 	int64_t rate_login; /* a minute for each address */
-	int64_t login_address_tries; /* wrong passwords in a quarter of an hour; 0: any */
+	int64_t login_address_tries; /* wrong passwords in 15 minutes; 0: no limit */
 	int64_t upload_max; /* bytes */
-	int64_t queue_max; /* jobs that may wait before 503 */
-	int64_t reply_seconds; /* how long a deferred reply is waited for */
-	int64_t statement_ms; /* a worker's statement time limit */
-	int64_t event_hours; /* how long stream events are kept */
+	int64_t queue_max; /* jobs that may wait before requests get 503 */
+	int64_t reply_seconds; /* timeout of a deferred reply */
+	int64_t statement_ms; /* statement_timeout of workers and streamd */
+	int64_t event_hours; /* retention of stream events */
 
-	int64_t runner_jobs; /* jobs one runner does at once: one thread each */
-	int64_t user_jobs; /* of one user's at once, over all runners */
-	int64_t lease_seconds;
-	int64_t flush_ms; /* token deltas are written together this often at most */
-	const char *
-	    instance; /* this runner's name on this host; its successor takes its jobs back at start */
+	int64_t runner_jobs; /* jobs that one runner executes at once, a thread each */
+	int64_t user_jobs; /* of one user at once, over all runners */
+	int64_t lease_seconds; /* without a heartbeat for so long, a job is taken over */
+	int64_t flush_ms; /* interval in which token deltas are batched */
+	const char *instance; /* names this runner on this host, also after a restart */
 
 	const char *provider; /* auto, local or openai */
 	const char *openai_base_url;
 	const char *openai_key;
 	const char *openai_model;
-	const char *vault_key; /* private, in base64; the runner's alone */
+	const char *vault_key; /* private key, base64; the runner's alone */
 	const char *vault_key_old;
-	const char *audit_key; /* private, in base64; the runner's alone */
-	int64_t audit_seconds; /* how long a row of the audit log waits for its signature */
-	int64_t audit_rows; /* and how many wait at most */
-	int64_t provider_seconds; /* a model call's longest silence */
+	const char *audit_key; /* private key, base64; the runner's alone */
+	int64_t audit_seconds; /* an audit row waits so long for its signature at most */
+	int64_t audit_rows; /* so many rows are unsigned at most */
+	int64_t provider_seconds; /* a model call that is silent for so long fails */
 
 	const char *smtp_url; /* smtp:// or smtps://; "": no mail */
 	const char *smtp_tls; /* required or off */
 	const char *smtp_user;
 	const char *smtp_password;
 	const char *smtp_from;
-	const char *reset_url; /* the page for a new password, with {token} */
+	const char *reset_url; /* page for a new password, with {token} */
 
-	const char *clerk_issuer; /* external tokens: include/millrace/external.h */
+	const char *clerk_issuer; /* include/millrace/external.h */
 	const char *clerk_jwks_url;
 	const char *clerk_azp;
 	const char *supabase_url;
 	const char *supabase_issuer;
 	const char *supabase_jwks_url;
-	const char *supabase_jwt_secret; /* NULL where this process may not hold it */
-	int64_t jwks_seconds; /* how often keys are fetched */
-	int64_t jwks_pause_seconds; /* and how seldom because of unknown ones */
+	const char *supabase_jwt_secret;
+	int64_t jwks_seconds; /* interval in which keys are fetched */
+	int64_t jwks_pause_seconds; /* least time between two fetches for unknown keys */
 
-	const char *public_url; /* where this server is reached from outside */
-	const char *oauth_return_url; /* the page after a sign-in by a provider */
-	const char *oauth_error_url; /* and after one that failed; "": the same */
+	const char *public_url; /* address of this server from outside */
+	const char *oauth_return_url; /* page after a sign-in by a provider */
+	const char *oauth_error_url; /* page after a failed one; "": the same */
 	struct oauth_config github, google, microsoft;
 	const char *microsoft_tenant;
 
-	int64_t stream_ping_seconds; /* `: ping` on a quiet SSE stream */
-	int64_t stream_stall_seconds; /* a reader that takes nothing for so long is closed */
-	int64_t stream_connections; /* held at once by one streamd */
-	int64_t user_streams; /* of them, one user's; 0: any */
-	int64_t ws_ping_seconds; /* a quiet WebSocket is asked whether it is there … */
-	int64_t ws_ping_timeout_seconds; /* … and closed when it has not said so for so long */
-	const char *socketio_namespaces; /* beside "/", parted by commas */
+	int64_t stream_ping_seconds; /* interval of `: ping` on an idle SSE stream */
+	int64_t stream_stall_seconds; /* a client that reads nothing for so long is closed */
+	int64_t stream_connections; /* of one streamd */
+	int64_t user_streams; /* of one user in one streamd; 0: no limit */
+	int64_t ws_ping_seconds; /* an idle WebSocket is sent a ping after so long */
+	int64_t ws_ping_timeout_seconds; /* and closed where its pong takes longer */
+	const char *socketio_namespaces; /* beside "/", separated by commas */
 	int64_t socketio_ping_ms;
 	int64_t socketio_ping_timeout_ms;
-	int64_t socketio_connect_ms; /* a session in no namespace is closed */
-	int64_t socketio_payload_max; /* bytes of a message, and of a poll's body */
-	int64_t ws_deflate; /* 1: permessage-deflate is agreed to */
+	int64_t socketio_connect_ms; /* a session in no namespace is closed after so long */
+	int64_t socketio_payload_max; /* bytes of a message, and of a polling body */
+	int64_t ws_deflate; /* 1: permessage-deflate is negotiated */
 };
 
-/* The process's settings, after config_load. Never NULL then; lives as long as the process. */
+/* The programs that read settings; a set of them is their bits. */
+enum config_role {
+	CONFIG_NO_SECRETS = 0, /* not a program: one that may hold no secret */
+	CONFIG_WORKER = 1,
+	CONFIG_STREAMD = 2,
+	CONFIG_RUNNER = 4,
+	CONFIG_CTL = 8
+};
+
+enum setting_kind { SETTING_TEXT = 1, SETTING_NUMBER, SETTING_SECRET };
+
+/* A row of the table. */
+struct setting {
+	const char *name; /* of the environment variable */
+	enum setting_kind kind;
+	unsigned roles; /* the programs that read it; no other one may hold a secret */
+	size_t offset; /* in struct config: of a const char * or an int64_t */
+	const char *fallback; /* the default; "": may be empty; NULL: must be given */
+	int64_t min, max; /* a number's bounds, or those of a text's length in bytes */
+	const char *unit; /* of a number; "" where it has none */
+	const char *help; /* one clause, without a full stop */
+};
+extern const struct setting config_settings[];
+extern const size_t n_config_settings;
+
+/* The process's settings after config_load. Never NULL; lives as long as the process. */
 const struct config *config(void);
 
-/* Reads and checks everything. Ends the process with a message on any error. `secrets` says whether this process may hold
-   API_JWT_SECRET, and `providers` whether it may hold provider keys: what it may not hold, it drops unread. */
-void config_load(bool secrets, bool providers);
+/*
+ * Reads and checks every setting, on behalf of one program: secrets that are not its own are
+ * dropped unread. Ends the process with a message on any error.
+ */
+void config_load(enum config_role role);
 
-/* Puts the secrets that this process holds back into its environment: for exec of its own successor alone. */
+/* Puts the secrets back into the environment: only for exec of the process's own successor. */
 void config_reveal(void);
 
-/* Every setting with its default and meaning, for --help. */
+/* Prints one setting as --help shows it: a line with its name, help and default. */
+void config_help_setting(FILE *out, const struct setting *s);
+/* Prints all of them, and how a secret is given. */
 void config_help(FILE *out);
 
 #endif

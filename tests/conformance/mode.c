@@ -178,7 +178,7 @@ streamd_test_mode(int argc, char **argv)
 	set("MILLRACE_SOCKETIO_CONNECT_MS", conformance.connect_timeout_ms);
 	set("MILLRACE_SOCKETIO_PAYLOAD_MAX", conformance.max_payload);
 	setenv("MILLRACE_SOCKETIO_NAMESPACES", "/custom", 1);
-	config_load(true, false);
+	config_load(CONFIG_STREAMD);
 	log_open("conformance", LOG_WARN);
 	signal(SIGPIPE, SIG_IGN);
 	serve((uint16_t)port);

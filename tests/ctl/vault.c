@@ -96,7 +96,7 @@ main(int argc, char **argv)
 	if (sodium_init() < 0)
 		return 1;
 	log_open("vault test", LOG_INFO);
-	config_load(false, true);
+	config_load(CONFIG_RUNNER);
 	if (argc == 2 && strcmp(argv[1], "open") == 0)
 		return open_all();
 	if (argc == 5 && strcmp(argv[1], "seal") == 0)

@@ -17,7 +17,7 @@ main(int argc, char **argv)
 
 	if (argc != 3)
 		return 2;
-	config_load(true, false);
+	config_load(CONFIG_WORKER);
 	if (strcmp(argv[1], "token") == 0) {
 		if (token_verify(str_from(argv[2]), &claims) != ERR_OK)
 			return 1;

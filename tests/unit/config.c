@@ -15,7 +15,7 @@ static char said[4096];
 /* What a child sets before it loads, and what it looks at afterwards. */
 struct start {
 	const char *names[4][2];
-	bool secrets, providers;
+	enum config_role role;
 	bool (*holds)(void);
 };
 
@@ -27,7 +27,7 @@ load(void *arg)
 	clearenv();
 	for (size_t i = 0; i < 4 && s->names[i][0]; i++)
 		setenv(s->names[i][0], s->names[i][1], 1);
-	config_load(s->secrets, s->providers);
+	config_load(s->role);
 	_exit(!s->holds || s->holds() ? 0 : 3);
 }
 
@@ -100,6 +100,13 @@ has_no_secret(void)
 }
 
 static bool
+has_only_jwt_secret(void)
+{
+	return strcmp(config()->jwt_secret, SECRET) == 0 && !config()->openai_key &&
+	       !getenv("OPENAI_API_KEY");
+}
+
+static bool
 has_key(void)
 {
 	return strcmp(config()->openai_key, "sk-x") == 0 && !getenv("OPENAI_API_KEY");
@@ -154,39 +161,44 @@ static void
 secrets(void)
 {
 	const char *good = file("good", SECRET "\nsecond line\n"), *empty = file("empty", "");
-	struct start s = {
-		.names = { { "API_JWT_SECRET", SECRET } }, .secrets = true, .holds = has_secret
-	};
+	struct start s = { .names = { { "API_JWT_SECRET", SECRET } },
+		.role = CONFIG_WORKER,
+		.holds = has_secret };
 
 	CHECK("a secret from the environment, which forgets it", starts(s));
-	s = (struct start){
-		.names = { { "API_JWT_SECRET_FILE", good } }, .secrets = true, .holds = has_secret
-	};
+	s = (struct start){ .names = { { "API_JWT_SECRET_FILE", good } },
+		.role = CONFIG_WORKER,
+		.holds = has_secret };
 	CHECK("from a file's first line", starts(s));
 	(void)file("API_JWT_SECRET", SECRET);
-	s = (struct start){
-		.names = { { "CREDENTIALS_DIRECTORY", dir } }, .secrets = true, .holds = has_secret
-	};
+	s = (struct start){ .names = { { "CREDENTIALS_DIRECTORY", dir } },
+		.role = CONFIG_WORKER,
+		.holds = has_secret };
 	CHECK("from a credential", starts(s));
 	s = (struct start){ .names = { { "API_JWT_SECRET", SECRET },
 				{ "API_JWT_SECRET_FILE", "/x" } },
 		.holds = has_no_secret };
 	CHECK("who may not hold it drops it unread", starts(s));
 	s = (struct start){
-		.names = { { "OPENAI_API_KEY", "sk-x" } }, .providers = true, .holds = has_key
+		.names = { { "OPENAI_API_KEY", "sk-x" } }, .role = CONFIG_RUNNER, .holds = has_key
 	};
 	CHECK("a provider's key", starts(s));
-	s.providers = false;
+	s.role = CONFIG_NO_SECRETS;
 	s.holds = has_no_secret;
 	CHECK("is dropped elsewhere", starts(s));
-	CHECK("no secret", stops((struct start){ .secrets = true }, "API_JWT_SECRET is not set"));
-	s = (struct start){ .names = { { "API_JWT_SECRET", "short" } }, .secrets = true };
+	s = (struct start){ .names = { { "API_JWT_SECRET", SECRET }, { "OPENAI_API_KEY", "sk-x" } },
+		.role = CONFIG_STREAMD,
+		.holds = has_only_jwt_secret };
+	CHECK("each program holds its own secrets alone", starts(s));
+	CHECK("no secret",
+	    stops((struct start){ .role = CONFIG_WORKER }, "API_JWT_SECRET is not set"));
+	s = (struct start){ .names = { { "API_JWT_SECRET", "short" } }, .role = CONFIG_WORKER };
 	CHECK("a short one, and it is not shown",
 	    stops(s, "it takes 32 to 1024") && !strstr(said, "short"));
 	s = (struct start){ .names = { { "API_JWT_SECRET_FILE", "/nonexistent" } },
-		.secrets = true };
+		.role = CONFIG_WORKER };
 	CHECK("a file that is not there", stops(s, "No such file"));
-	s = (struct start){ .names = { { "API_JWT_SECRET_FILE", empty } }, .secrets = true };
+	s = (struct start){ .names = { { "API_JWT_SECRET_FILE", empty } }, .role = CONFIG_WORKER };
 	CHECK("an empty file", stops(s, "it takes 32 to 1024"));
 }
 

@@ -121,7 +121,7 @@ main(void)
 	setenv("API_JWT_SECRET", "0123456789abcdef0123456789abcdef", 1);
 	setenv("MILLRACE_ARGON2_OPS", "1", 1);
 	setenv("MILLRACE_ARGON2_KIB", "64", 1);
-	config_load(true, false);
+	config_load(CONFIG_WORKER);
 	mem = arena_new();
 	passwords();
 	base64();

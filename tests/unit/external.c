@@ -338,7 +338,7 @@ main(void)
 	setenv("MILLRACE_CLERK_ISSUER", ISSUER, 1);
 	setenv("MILLRACE_CLERK_AZP", "https://a.example http://localhost:5173", 1);
 	setenv("SUPABASE_JWT_SECRET", SECRET, 1);
-	config_load(true, false);
+	config_load(CONFIG_WORKER);
 	mem = arena_new();
 	file = read_vectors(mem);
 	good_keys();

@@ -176,7 +176,7 @@ main(void)
 {
 	setenv("API_JWT_SECRET", "0123456789abcdef0123456789abcdef", 1);
 	setenv("MILLRACE_PUBLIC_URL", "https://api.example/", 1);
-	config_load(true, false);
+	config_load(CONFIG_WORKER);
 	mem = arena_new();
 	make_keys();
 	google();

@@ -81,7 +81,7 @@ main(void)
 	setenv("MILLRACE_RATE_LOGIN", "5", 1);
 	setenv("MILLRACE_RATE_WRITE", "10", 1);
 	setenv("MILLRACE_RATE_READ", "0", 1);
-	config_load(false, false);
+	config_load(CONFIG_NO_SECRETS);
 	rate_open();
 	/* A minute that ends while it is counted would begin the count anew. */
 	if (time(NULL) % 60 > 56)

@@ -202,7 +202,7 @@ int
 main(void)
 {
 	setenv("API_JWT_SECRET", SECRET, 1);
-	config_load(true, false);
+	config_load(CONFIG_WORKER);
 	mem = arena_new();
 	round_trip();
 	tampering();
