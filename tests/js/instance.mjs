@@ -7,7 +7,7 @@
  * when the process ends.
  */
 import { execFile, execFileSync, spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -190,6 +190,7 @@ for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143]])
 /* A new instance; `env` are more settings for ./dev and the programs, or a function of its address that gives them. */
 export async function start(name, env = {}) {
 	const dir = mkdtempSync(join(tmpdir(), `millrace-${name}-`));
+	chmodSync(dir, 0o711);          /* as root ./dev runs the programs as another user, who has to come in */
 	const port = await freePort();
 	const url = `https://127.0.0.1:${port}`;
 	const instance = new Instance(url, dir, environment(dir, port, typeof env === "function" ? await env(url) : env));
