@@ -23,7 +23,10 @@ import { until } from "./expect.mjs";
 const run = promisify(execFile);
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const DEV = join(ROOT, "dev");
-export const POOLS = ["system", "auth", "login", "account", "chat", "documents", "insight", "realtime"];
+const BIN = process.env.MILLRACE_DEV_BIN ?? join(ROOT, "build");
+if (!existsSync(join(BIN, "millrace-fcgi")))
+	execFileSync("make", ["-s", "-C", ROOT, "all"], { stdio: "inherit" });
+export const POOLS = execFileSync(join(BIN, "millrace-fcgi"), ["--pools"], { encoding: "utf8" }).trim().split("\n").map((l) => l.split(" ")[0]);
 const ORIGIN = "https://app.example.com";
 
 async function isFree(port) {
@@ -106,7 +109,7 @@ export class Instance {
 		for (const name of Object.keys(env))
 			if (name.startsWith("MILLRACE_DEV_"))
 				delete env[name];
-		return run(join(this.env.MILLRACE_DEV_BIN ?? join(ROOT, "build"), "millracectl"), args, { env });
+		return run(join(BIN, "millracectl"), args, { env });
 	}
 
 	/* Where sockets and pid files are; ./dev moves them out of a deep directory. */
