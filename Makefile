@@ -143,8 +143,8 @@ install: all
 	install -m 755 $(filter-out %/millracectl,$(programs:%=$(B)/%)) $(DESTDIR)$(PREFIX)/lib/millrace/
 	install -m 755 $(B)/millracectl $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 sql/roles.sql $(DESTDIR)$(PREFIX)/share/millrace/sql/
-	install -m 644 README.md INSTALL.md $(DESTDIR)$(PREFIX)/share/doc/millrace/
-	$(MAKE) -f systemd/install.mk DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' install
+	install -m 644 README.md INSTALL.md CHANGELOG.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/millrace/
+	$(MAKE) -f systemd/install.mk FCGI=$(B)/millrace-fcgi DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' install
 
 clean:
 	rm -rf build

@@ -1,5 +1,7 @@
 # nginx's and systemd's files into DESTDIR; called by the Makefile's install.
-POOLS = system auth login account chat documents insight realtime
+# The program has the one list of pools (handlers/routes.c).
+FCGI = $(HERE)../build/millrace-fcgi
+POOLS = $(or $(shell $(FCGI) --pools | cut -d ' ' -f 1),$(error $(FCGI) is not built: run make first))
 UNITDIR = /lib/systemd/system
 HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 D = $(DESTDIR)$(UNITDIR)

@@ -28,6 +28,8 @@ static const char usage_text[] =
     "  --group NAME          the socket's group, for example nginx's (default: ours)\n"
     "  --user NAME           whom the copies run as (default: as we do)\n"
     "  --processes N         how many copies, 1 to 256 (default 1)\n"
+    "  --env-file FILE       add its NAME=value lines to each copy's environment, where\n"
+    "                        ours has no such name; read anew whenever a copy starts\n"
     "  --pidfile FILE        write our pid there, and refuse to run twice with it\n"
     "  --name NAME           how log lines call it (default: the command's name)\n"
     "  --stop-timeout SECS   from SIGTERM to SIGKILL (default 35)\n"
@@ -86,6 +88,7 @@ static const struct option longs[] = {
 	{ "user", required_argument, NULL, 'u' },
 	{ "mode", required_argument, NULL, 'm' },
 	{ "processes", required_argument, NULL, 'n' },
+	{ "env-file", required_argument, NULL, 'e' },
 	{ "pidfile", required_argument, NULL, 'p' },
 	{ "name", required_argument, NULL, 'N' },
 	{ "stop-timeout", required_argument, NULL, 't' },
@@ -117,6 +120,9 @@ parse(int argc, char **argv, struct spawn_opts *o)
 		case 'n':
 			o->nprocesses =
 			    (size_t)number("--processes", optarg, 10, 1, SPAWN_PROCESSES_MAX);
+			break;
+		case 'e':
+			o->env_file = optarg;
 			break;
 		case 'p':
 			o->pidfile = optarg;

@@ -1,9 +1,9 @@
 /*
  * Starting, watching, replacing and ending the processes.
  *
- * A place is one of the N processes that should run; it has the current pid and
- * when to try again after an early death. A replaced process leaves its place
- * and joins the leavers, where it only has to end before its deadline.
+ * A slot is one of the N processes that should run; it has the current pid and
+ * when to try again after an early exit. A replaced process leaves its slot and
+ * joins the draining ones, where it only has to end before its deadline.
  */
 #include "spawn.h"
 
@@ -24,16 +24,16 @@
 
 #define LISTEN_FD 3
 
-/* A process that lived so long has earned an immediate restart. */
+/* A process that ran for so long is restarted without a delay. */
 #define SETTLED_MS 10000
 #define DELAY_FIRST_MS 250
 #define DELAY_MAX_MS 10000
-/* New processes that survive so long are taken to work: the old may go. */
+/* New processes that still run after this time are taken to work: the old ones are ended. */
 #define REPLACE_MS 1000
 
-#define LEAVERS_MAX ((size_t)SPAWN_PROCESSES_MAX * 4)
+#define DRAINING_MAX ((size_t)SPAWN_PROCESSES_MAX * 4)
 
-struct place {
+struct slot {
 	pid_t pid; /* 0 where none runs */
 	pid_t old; /* the one it replaces, until it has proved itself */
 	int64_t started_ms; /* of pid */
@@ -41,7 +41,7 @@ struct place {
 	int64_t delay_ms; /* the next wait after an early death */
 };
 
-struct leaver {
+struct draining {
 	pid_t pid;
 	int64_t deadline_ms;
 };
@@ -52,9 +52,9 @@ struct supervisor {
 	bool stopping;
 	bool replacing;
 	int64_t replace_at_ms; /* when to look whether the new ones live */
-	struct place places[SPAWN_PROCESSES_MAX];
-	struct leaver leavers[LEAVERS_MAX];
-	size_t nleavers;
+	struct slot slots[SPAWN_PROCESSES_MAX];
+	struct draining draining[DRAINING_MAX];
+	size_t ndraining;
 };
 
 /* In the child: hand the socket over and become the program. Does not return. */
@@ -64,12 +64,15 @@ static void __attribute__((noreturn)) child_exec(const struct supervisor *s, pid
 	sigset_t none;
 	char pid[16];
 
+	if (o->env_file != NULL && !environment_load(o->env_file))
+		_exit(1);
 	if (o->user != NULL &&
 	    (initgroups(o->user, o->gid) == -1 || setgid(o->gid) == -1 || setuid(o->uid) == -1)) {
 		log_line("error", "cannot become user %s: %s", o->user, strerror(errno));
 		_exit(1);
 	}
-	/* die with the supervisor, from here on since setuid(2) resets it; it may have died before prctl took effect */
+	/* Die with the supervisor: set after setuid(2), which resets it. The supervisor may have
+	   died before prctl took effect. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(1);
@@ -110,7 +113,7 @@ start(const struct supervisor *s)
 }
 
 static void
-start_in(const struct supervisor *s, struct place *p)
+start_in(const struct supervisor *s, struct slot *p)
 {
 	p->started_ms = clock_ms();
 	if ((p->pid = start(s)) == 0)
@@ -124,14 +127,14 @@ dismiss(struct supervisor *s, pid_t pid)
 	if (pid == 0)
 		return;
 	(void)kill(pid, SIGTERM);
-	if (s->nleavers == LEAVERS_MAX) {
+	if (s->ndraining == DRAINING_MAX) {
 		/* only reached by hundreds of replacements within one stop timeout */
-		(void)kill(s->leavers[0].pid, SIGKILL);
-		s->leavers[0] = s->leavers[--s->nleavers];
+		(void)kill(s->draining[0].pid, SIGKILL);
+		s->draining[0] = s->draining[--s->ndraining];
 	}
-	s->leavers[s->nleavers].pid = pid;
-	s->leavers[s->nleavers].deadline_ms = clock_ms() + s->o->stop_timeout_s * 1000L;
-	s->nleavers++;
+	s->draining[s->ndraining].pid = pid;
+	s->draining[s->ndraining].deadline_ms = clock_ms() + s->o->stop_timeout_s * 1000L;
+	s->ndraining++;
 }
 
 /* SIGHUP without overlap: all are told to end; tick starts their successors when they have. */
@@ -140,7 +143,7 @@ restart_begin(struct supervisor *s)
 {
 	log_line("info", "restarting %zu processes", s->o->nprocesses);
 	for (size_t i = 0; i < s->o->nprocesses; i++) {
-		struct place *p = &s->places[i];
+		struct slot *p = &s->slots[i];
 
 		dismiss(s, p->pid);
 		p->pid = 0;
@@ -155,7 +158,7 @@ replace_begin(struct supervisor *s)
 {
 	log_line("info", "replacing %zu processes", s->o->nprocesses);
 	for (size_t i = 0; i < s->o->nprocesses; i++) {
-		struct place *p = &s->places[i];
+		struct slot *p = &s->slots[i];
 
 		if (p->old != 0)
 			dismiss(s, p->old);
@@ -167,14 +170,14 @@ replace_begin(struct supervisor *s)
 	s->replace_at_ms = clock_ms() + REPLACE_MS;
 }
 
-/* A second later: old processes leave, unless the new one in their place died. */
+/* A second later: old processes leave, unless the new one in their slot died. */
 static void
 replace_end(struct supervisor *s)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < s->o->nprocesses; i++) {
-		struct place *p = &s->places[i];
+		struct slot *p = &s->slots[i];
 
 		if (p->old == 0)
 			continue;
@@ -191,9 +194,9 @@ replace_end(struct supervisor *s)
 		log_line("error", "%zu new processes ended at once; the old ones stay", kept);
 }
 
-/* The process of a place has ended: say when it is to start again. */
+/* The process of a slot has ended: say when it is to start again. */
 static void
-place_lost(struct place *p)
+slot_lost(struct slot *p)
 {
 	int64_t now = clock_ms();
 
@@ -220,20 +223,20 @@ log_end(pid_t pid, int status, bool expected)
 static void
 reap_one(struct supervisor *s, pid_t pid, int status)
 {
-	for (size_t i = 0; i < s->nleavers; i++) {
-		if (s->leavers[i].pid != pid)
+	for (size_t i = 0; i < s->ndraining; i++) {
+		if (s->draining[i].pid != pid)
 			continue;
-		s->leavers[i] = s->leavers[--s->nleavers];
+		s->draining[i] = s->draining[--s->ndraining];
 		log_end(pid, status, true);
 		return;
 	}
 	for (size_t i = 0; i < s->o->nprocesses; i++) {
-		struct place *p = &s->places[i];
+		struct slot *p = &s->slots[i];
 
 		if (p->old == pid)
 			p->old = 0;
 		else if (p->pid == pid)
-			place_lost(p);
+			slot_lost(p);
 		else
 			continue;
 		log_end(pid, status, s->stopping);
@@ -248,15 +251,15 @@ tick(struct supervisor *s)
 	int64_t now = clock_ms();
 	long next = now + 60000;
 
-	for (size_t i = 0; i < s->nleavers; i++) {
-		if (s->leavers[i].deadline_ms <= now) {
+	for (size_t i = 0; i < s->ndraining; i++) {
+		if (s->draining[i].deadline_ms <= now) {
 			log_line(
-			    "warn", "process %ld did not end in time", (long)s->leavers[i].pid);
-			(void)kill(s->leavers[i].pid, SIGKILL);
-			s->leavers[i].deadline_ms = now + 60000;
+			    "warn", "process %ld did not end in time", (long)s->draining[i].pid);
+			(void)kill(s->draining[i].pid, SIGKILL);
+			s->draining[i].deadline_ms = now + 60000;
 		}
-		if (s->leavers[i].deadline_ms < next)
-			next = s->leavers[i].deadline_ms;
+		if (s->draining[i].deadline_ms < next)
+			next = s->draining[i].deadline_ms;
 	}
 	if (s->stopping)
 		return next - now;
@@ -264,10 +267,10 @@ tick(struct supervisor *s)
 		replace_end(s);
 	else if (s->replacing && s->replace_at_ms < next)
 		next = s->replace_at_ms;
-	if (s->o->no_overlap && s->nleavers > 0)
+	if (s->o->no_overlap && s->ndraining > 0)
 		return next > now ? next - now : 0;
 	for (size_t i = 0; i < s->o->nprocesses; i++) {
-		struct place *p = &s->places[i];
+		struct slot *p = &s->slots[i];
 
 		/* while replacing, an early death is an answer: no second try */
 		if (p->pid != 0 || (s->replacing && p->old != 0))
@@ -285,9 +288,9 @@ stop_all(struct supervisor *s)
 {
 	s->stopping = true;
 	for (size_t i = 0; i < s->o->nprocesses; i++) {
-		dismiss(s, s->places[i].pid);
-		dismiss(s, s->places[i].old);
-		s->places[i].pid = s->places[i].old = 0;
+		dismiss(s, s->slots[i].pid);
+		dismiss(s, s->slots[i].old);
+		s->slots[i].pid = s->slots[i].old = 0;
 	}
 }
 
@@ -311,7 +314,7 @@ supervise(const struct spawn_opts *o, int fd)
 	for (;;) {
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 			reap_one(&s, pid, status);
-		if (s.stopping && s.nleavers == 0)
+		if (s.stopping && s.ndraining == 0)
 			return 0;
 		ms = tick(&s);
 		wait.tv_sec = ms / 1000;

@@ -62,12 +62,23 @@ test("a trailing slash makes no difference", async () => {
 });
 
 test("unknown paths give 404, with and without a token", async () => {
-	for (const path of ["/api/nope", "/api/user/extra", "/nope", "/", "/api", "/api/", "/v1/nope", "/api/runs",
+	for (const path of ["/api/nope", "/api/user/extra", "/nope", "/index.html", "/api", "/api/", "/v1/nope", "/api/runs",
 	    "/api/conversations/not-a-uuid", "/api/documents/x", "/%00", "/api/chat/nope", "/_stream/run/x", "/_millrace/error"]) {
 		const wanted = path === "/%00" ? "BAD_REQUEST" : "NOT_FOUND";
 		assertError(await user.api.get(path), wanted, null, path);
 	}
 	assertError(await api.get("/api/nope"), "NOT_FOUND");
+});
+
+test("/ is a page that says what this is, to GET and HEAD alone", async () => {
+	const page = assertStatus(await api.get("/"), 200);
+	assert.match(page.headers["content-type"], /^text\/html/);
+	assert.match(page.text, /<h1>Millrace<\/h1>/);
+	assert.match(page.headers["content-security-policy"], /^default-src 'none'/);
+	for (const [, path] of page.text.matchAll(/href="(\/[^"]*)"/g))
+		assertStatus(await api.get(path), 200);
+	assert.equal(assertStatus(await api.request("HEAD", "/"), 200).bytes.length, 0);
+	assertError(await api.request("POST", "/"), "METHOD_NOT_ALLOWED");
 });
 
 test("a known path with another method gives 405 and Allow", async () => {

@@ -13,6 +13,29 @@ before(async () => {
 	examples = [...readFileSync(join(ROOT, "README.md"), "utf8").matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
 });
 
+/* What a page's console shows as errors and warnings, and replies that are errors (a missing icon, say). */
+function complaintsOf(page) {
+	const found = [];
+	page.on("console", (m) => { if (["error", "warning"].includes(m.type())) found.push(m.text()); });
+	page.on("pageerror", (e) => found.push(e.message));
+	page.on("response", (r) => { if (r.status() >= 400) found.push(`${r.status()} ${r.url()}`); });
+	return found;
+}
+
+test("the page at / has nothing in its console", async () => {
+	const browser = await launch();
+	try {
+		const page = await (await profile(browser)).newPage(), complaints = complaintsOf(page);
+		await page.goto(millrace.url);
+		assert.match(await page.textContent("h1"), /Millrace/);
+		await page.waitForTimeout(300);         /* an icon is fetched after the page */
+		assert.deepEqual(complaints, []);
+		await screenshot(page, "welcome");
+	} finally {
+		await browser.close();
+	}
+});
+
 test("EventSource, WebSocket and Socket.IO in Chromium", async () => {
 	const { email, password } = millrace.demo, [signIn, ...others] = examples;
 	assert.equal(others.length, 3, "an example for each of the three");
@@ -23,8 +46,10 @@ test("EventSource, WebSocket and Socket.IO in Chromium", async () => {
 		const page = await (await profile(browser)).newPage();
 		const said = [];
 		page.on("console", async (m) => said.push((await Promise.all(m.args().map((a) => a.jsonValue().catch(() => null))))));
+		const complaints = complaintsOf(page);
 		page.on("pageerror", (e) => said.push(["error", e.message]));
 		await page.goto(`${millrace.url}/try`);
+		assert.deepEqual(complaints, [], "the console of /try");
 		/* as a console does: what one paste declares the next one sees */
 		const pasted = [signIn.replace("demo@example.com", email).replace("…", password), ...others].join("\n");
 		await page.evaluate(`(async () => { ${pasted} })()`);

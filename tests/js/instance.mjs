@@ -7,7 +7,7 @@
  * when the process ends.
  */
 import { execFile, execFileSync, spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -23,7 +23,10 @@ import { until } from "./expect.mjs";
 const run = promisify(execFile);
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const DEV = join(ROOT, "dev");
-export const POOLS = ["system", "auth", "login", "account", "chat", "documents", "insight", "realtime"];
+const BIN = process.env.MILLRACE_DEV_BIN ?? join(ROOT, "build");
+if (!existsSync(join(BIN, "millrace-fcgi")))
+	execFileSync("make", ["-s", "-C", ROOT, "all"], { stdio: "inherit" });
+export const POOLS = execFileSync(join(BIN, "millrace-fcgi"), ["--pools"], { encoding: "utf8" }).trim().split("\n").map((l) => l.split(" ")[0]);
 const ORIGIN = "https://app.example.com";
 
 async function isFree(port) {
@@ -106,7 +109,7 @@ export class Instance {
 		for (const name of Object.keys(env))
 			if (name.startsWith("MILLRACE_DEV_"))
 				delete env[name];
-		return run(join(this.env.MILLRACE_DEV_BIN ?? join(ROOT, "build"), "millracectl"), args, { env });
+		return run(join(BIN, "millracectl"), args, { env });
 	}
 
 	/* Where sockets and pid files are; ./dev moves them out of a deep directory. */
@@ -190,6 +193,7 @@ for (const [signal, status] of [["SIGINT", 130], ["SIGTERM", 143]])
 /* A new instance; `env` are more settings for ./dev and the programs, or a function of its address that gives them. */
 export async function start(name, env = {}) {
 	const dir = mkdtempSync(join(tmpdir(), `millrace-${name}-`));
+	chmodSync(dir, 0o711);          /* as root ./dev runs the programs as another user, who has to come in */
 	const port = await freePort();
 	const url = `https://127.0.0.1:${port}`;
 	const instance = new Instance(url, dir, environment(dir, port, typeof env === "function" ? await env(url) : env));
