@@ -95,6 +95,23 @@ clear_result(void *res)
 	PQclear(res);
 }
 
+/* What SQL's refuse() raised. */
+static enum err
+refused(const PGresult *res, struct str *text)
+{
+	const char *detail = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
+	const char *code = detail ? detail : "";
+	enum err e = err_from_code(code);
+
+	if (e == ERR_COUNT) {
+		log_error("SQL refused by a code that is not in the table", "code", code);
+		return ERR_INTERNAL;
+	}
+	if (text)
+		*text = str_from(PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
+	return e;
+}
+
 enum err
 sql_err(const PGresult *res, struct str *text)
 {
@@ -123,11 +140,8 @@ sql_err(const PGresult *res, struct str *text)
 		return ERR_OVERLOADED;
 	if (strcmp(state, "MRIDM") == 0)
 		return ERR_REPLAY;
-	if (strncmp(state, "MR", 2) == 0) {
-		if (text)
-			*text = str_from(PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY));
-		return err_from_status((int)strtol(state + 2, NULL, 10));
-	}
+	if (strcmp(state, "MR000") == 0)
+		return refused(res, text);
 	for (size_t i = 0; i < sizeof(map) / sizeof(*map); i++)
 		if (strncmp(state, map[i].prefix, strlen(map[i].prefix)) == 0)
 			return map[i].e;

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include <millrace/err.h>
 
 static const struct err_info infos[ERR_COUNT] = {
@@ -7,15 +9,21 @@ static const struct err_info infos[ERR_COUNT] = {
 	    "Sign in first: no valid credential came with the request." },
 	[ERR_INSUFFICIENT_CREDITS] = { 402, "INSUFFICIENT_CREDITS",
 	    "The credits do not cover this." },
+	[ERR_BUDGET_EXCEEDED] = { 402, "BUDGET_EXCEEDED", "The budget does not cover this." },
 	[ERR_FORBIDDEN] = { 403, "FORBIDDEN", "This is not allowed for the caller." },
+	[ERR_APPROVAL_REQUIRED] = { 403, "APPROVAL_REQUIRED", "This waits for an approval." },
 	[ERR_NOT_FOUND] = { 404, "NOT_FOUND", "There is nothing here." },
 	[ERR_METHOD_NOT_ALLOWED] = { 405, "METHOD_NOT_ALLOWED",
 	    "This method is not allowed here; see Allow." },
 	[ERR_CONFLICT] = { 409, "CONFLICT", "This conflicts with what is there." },
 	[ERR_REPLAY] = { 409, "CONFLICT", "This Idempotency-Key was used before." },
+	[ERR_NOT_CONNECTED] = { 409, "NOT_CONNECTED", "The service is not connected." },
+	[ERR_CANCELLED] = { 409, "CANCELLED", "The run was cancelled." },
 	[ERR_TOO_LARGE] = { 413, "TOO_LARGE", "The request body is too large." },
 	[ERR_UNSUPPORTED_MEDIA_TYPE] = { 415, "UNSUPPORTED_MEDIA_TYPE",
 	    "The body's Content-Type is not one that is taken here." },
+	[ERR_UNREADABLE_DOCUMENT] = { 422, "UNREADABLE_DOCUMENT",
+	    "The document could not be read." },
 	[ERR_RATE_LIMITED] = { 429, "RATE_LIMITED", "Too many requests; see Retry-After." },
 	[ERR_INTERNAL] = { 500, "INTERNAL",
 	    "Something went wrong here; the request id finds it in the log." },
@@ -36,10 +44,10 @@ err_info(enum err e)
 }
 
 enum err
-err_from_status(int status)
+err_from_code(const char *code)
 {
-	for (int e = 0; e < ERR_COUNT; e++)
-		if (infos[e].status == status)
+	for (int e = ERR_OK + 1; e < ERR_COUNT; e++)
+		if (e != ERR_REPLAY && strcmp(infos[e].code, code) == 0)
 			return (enum err)e;
-	return ERR_INTERNAL;
+	return ERR_COUNT;
 }

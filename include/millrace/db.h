@@ -21,7 +21,7 @@ void db_close(struct db *db);
 /*
  * Runs one statement in a transaction of its own and waits. *out gets the rows; the arena frees them. A connection that is
  * gone is made again once before giving up, and the statement then repeated only if it had not been sent. Errors: what
- * sql_err makes of the server's (ERR_NOT_FOUND for MR404 …; logged where it is our fault), ERR_OVERLOADED when the
+ * sql_err makes of the server's (ERR_NOT_FOUND where SQL refuses by that code …; logged where it is our fault), ERR_OVERLOADED when the
  * server cannot be reached. out may be NULL.
  */
 MUST_CHECK enum err db_ask(struct db *db, struct arena *a, const struct query *q,
@@ -31,7 +31,8 @@ MUST_CHECK enum err db_ask(struct db *db, struct arena *a, const struct query *q
 MUST_CHECK enum err db_script(
     struct db *db, struct arena *a, const char *sql, const char **message);
 
-/* The err that a failed PGresult stands for: SQLSTATE MRnnn is its HTTP status, and *text (may be NULL) its public message;
+/* The err that a failed PGresult stands for: SQLSTATE MR000 (SQL's refuse()) has its code as detail, and *text (may be NULL) gets its
+   public message, which the result owns; a code that is not in the table is logged and ERR_INTERNAL. MRIDM is ERR_REPLAY;
    22P02, 22P05, 22021 … (data that the server cannot take) ERR_BAD_REQUEST; 40001, 40P01, 57xxx, 08xxx ERR_OVERLOADED. */
 enum err sql_err(const PGresult *res, struct str *text);
 

@@ -10,13 +10,18 @@ enum err {
 	ERR_BAD_REQUEST,
 	ERR_UNAUTHORIZED,
 	ERR_INSUFFICIENT_CREDITS,
+	ERR_BUDGET_EXCEEDED,
 	ERR_FORBIDDEN,
+	ERR_APPROVAL_REQUIRED,
 	ERR_NOT_FOUND,
 	ERR_METHOD_NOT_ALLOWED,
 	ERR_CONFLICT,
 	ERR_REPLAY, /* an Idempotency-Key that was claimed before: its kept reply is due, not an error */
+	ERR_NOT_CONNECTED,
+	ERR_CANCELLED,
 	ERR_TOO_LARGE,
 	ERR_UNSUPPORTED_MEDIA_TYPE,
+	ERR_UNREADABLE_DOCUMENT,
 	ERR_RATE_LIMITED,
 	ERR_INTERNAL,
 	ERR_UPSTREAM_FAILED,
@@ -36,7 +41,7 @@ struct err_info {
 
 /* Never NULL for a value of enum err. */
 const struct err_info *err_info(enum err e);
-/* The err of an HTTP status that stands in the table; ERR_INTERNAL for any other. */
-enum err err_from_status(int status);
+/* The err whose code this is; ERR_COUNT where the table has none, and for "OK", which is no error. */
+enum err err_from_code(const char *code);
 
 #endif

@@ -50,7 +50,7 @@ BEGIN
 	ON CONFLICT (user_id) DO UPDATE SET settings = s.settings || excluded.settings, updated_at = now()
 	RETURNING s.settings INTO mine;
 	IF octet_length(mine::text) > 65536 THEN
-		PERFORM refuse(413, 'The settings would take more than 64 KiB.');
+		PERFORM refuse('TOO_LARGE', 'The settings would take more than 64 KiB.');
 	END IF;
 	RETURN (SELECT settings_json(u) FROM app_user u WHERE u.id = caller_id());
 END $$;
@@ -95,14 +95,14 @@ BEGIN
 	IF NOT EXISTS (SELECT FROM account_find($1)) THEN
 		RETURN;
 	ELSIF $6 IS NOT NULL AND NOT caller_is_admin() THEN
-		PERFORM refuse(403, 'Only an administrator gives roles.');
+		PERFORM refuse('FORBIDDEN', 'Only an administrator gives roles.');
 	END IF;
 	RETURN QUERY UPDATE app_user u SET username = coalesce($2, u.username), email = coalesce($3, u.email),
 		display_name = coalesce($4, u.display_name), timezone = coalesce($5, u.timezone), role = coalesce($6, u.role),
 		email_verified_at = CASE WHEN lower($3) <> lower(u.email) THEN NULL ELSE u.email_verified_at END, updated_at = now()
 	WHERE u.id = $1 RETURNING u.*;
 EXCEPTION WHEN unique_violation THEN
-	PERFORM refuse(409, 'An account with this name or address exists already.');
+	PERFORM refuse('CONFLICT', 'An account with this name or address exists already.');
 END $$;
 GRANT EXECUTE ON FUNCTION account_change TO millrace_api;
 
@@ -114,17 +114,17 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	made := caller_is_admin();
 	IF NOT made AND $2 IS NOT NULL THEN
-		PERFORM refuse(403, 'Only an administrator makes accounts for others.');
+		PERFORM refuse('FORBIDDEN', 'Only an administrator makes accounts for others.');
 	ELSIF NOT made THEN
 		SELECT a.* INTO u FROM account_change(caller_id(), $1, $3, $4, $5, $6) a;
 	ELSIF coalesce($1, $3) IS NULL THEN
-		PERFORM refuse(400, 'An account needs a username or an email.');
+		PERFORM refuse('BAD_REQUEST', 'An account needs a username or an email.');
 	ELSE
 		INSERT INTO app_user (username, email, display_name, timezone, role)
 		VALUES ($1, $3, coalesce($4, $1, $3), coalesce($5, 'UTC'), coalesce($6, 'user'))
 		ON CONFLICT DO NOTHING RETURNING * INTO u;
 		IF u.id IS NULL THEN
-			PERFORM refuse(409, 'An account with this name or address exists already.');
+			PERFORM refuse('CONFLICT', 'An account with this name or address exists already.');
 		END IF;
 		-- Without a password there is no way in until one is set.
 		IF $2 IS NOT NULL THEN
@@ -155,9 +155,8 @@ BEGIN
 		-- As the runner does: the job, then its run.
 		PERFORM FROM run x JOIN job j ON j.run_id = x.id WHERE x.owner_id = $1 AND x.ended_at IS NULL ORDER BY x.id FOR UPDATE OF j;
 		FOR r IN SELECT * FROM run WHERE run.owner_id = $1 AND run.ended_at IS NULL ORDER BY run.id FOR UPDATE LOOP
-			PERFORM run_finish(r.id, 'cancelled', 'error', said, CASE WHEN r.input ? 'reply' THEN json_build_object('status', 409,
-				'headers', '{}'::json, 'body', json_build_object('error', said ->> 'message', 'code', said ->> 'code',
-					'detail', said ->> 'message', 'request_id', r.id)) END);
+			PERFORM run_finish(r.id, 'cancelled', 'error', said, CASE WHEN r.input ? 'reply'
+				THEN error_reply(r.id, 409, said ->> 'code', said ->> 'message') END);
 			PERFORM pg_notify('millrace_cancel', r.id::text);
 		END LOOP;
 		-- The word that a run is over stays for those who come back to it; it says nothing about anybody.

@@ -11,10 +11,10 @@ BEGIN
 	SELECT set_config('millrace.caller', s.user_id::text, true) INTO caller
 	FROM session s WHERE s.id = session_id AND s.revoked_at IS NULL AND s.expires_at > now();
 	IF caller IS NULL THEN
-		PERFORM refuse(401, 'The session has ended; sign in again.');
+		PERFORM refuse('UNAUTHORIZED', 'The session has ended; sign in again.');
 	ELSIF needs_admin THEN	-- by itself: with the query beside it, the expression would be a query for everybody
 		IF NOT EXISTS (SELECT FROM app_user u WHERE u.id = caller::uuid AND u.role = 'admin') THEN
-			PERFORM refuse(403, 'This needs an administrator.');
+			PERFORM refuse('FORBIDDEN', 'This needs an administrator.');
 		END IF;
 	END IF;
 END $$;
@@ -25,7 +25,7 @@ CREATE OR REPLACE FUNCTION caller_is(caller uuid, role text, needs_admin boolean
 LANGUAGE plpgsql AS $$
 BEGIN
 	IF needs_admin AND role <> 'admin' THEN
-		PERFORM refuse(403, 'This needs an administrator.');
+		PERFORM refuse('FORBIDDEN', 'This needs an administrator.');
 	END IF;
 	PERFORM set_config('millrace.caller', caller::text, true);
 	RETURN caller;
@@ -45,9 +45,9 @@ BEGIN
 	WHERE a.hash = key_hash AND a.revoked_at IS NULL AND (a.expires_at IS NULL OR a.expires_at > now());
 	SELECT u.id, u.role INTO caller, role FROM app_user u WHERE u.id = k.user_id AND u.disabled_at IS NULL;
 	IF caller IS NULL THEN
-		PERFORM refuse(401, 'The API key is not valid.');
+		PERFORM refuse('UNAUTHORIZED', 'The API key is not valid.');
 	ELSIF NOT string_to_array(scope, ' ') && k.scopes THEN
-		PERFORM refuse(403, 'The API key lacks the scope ' || replace(scope, ' ', ' or ') || '.');
+		PERFORM refuse('FORBIDDEN', 'The API key lacks the scope ' || replace(scope, ' ', ' or ') || '.');
 	END IF;
 	-- To the minute is enough, and a write a request would not be.
 	IF k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute' THEN
@@ -74,7 +74,7 @@ DECLARE
 	disabled timestamptz;
 BEGIN
 	IF EXISTS (SELECT FROM token_denied d WHERE d.hash = token_hash) THEN
-		PERFORM refuse(401, 'The session has ended; sign in again.');
+		PERFORM refuse('UNAUTHORIZED', 'The session has ended; sign in again.');
 	END IF;
 	SELECT u.id, u.role, u.disabled_at INTO caller, role, disabled
 	FROM external_identity i JOIN app_user u ON u.id = i.user_id WHERE i.provider = $1 AND i.subject = $2;
@@ -83,7 +83,7 @@ BEGIN
 		SELECT u.role, u.disabled_at INTO role, disabled FROM app_user u WHERE u.id = caller;
 	END IF;
 	IF disabled IS NOT NULL THEN
-		PERFORM refuse(401, 'The account is disabled.');
+		PERFORM refuse('UNAUTHORIZED', 'The account is disabled.');
 	END IF;
 	RETURN caller_is(caller, role, needs_admin);
 END $$;
@@ -100,9 +100,9 @@ GRANT EXECUTE ON FUNCTION user_is_admin TO millrace_api;
 CREATE OR REPLACE FUNCTION session_refused(session_id uuid) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	IF EXISTS (SELECT FROM session_alive s WHERE s.id = $1) THEN
-		PERFORM refuse(403, 'This needs an administrator.');
+		PERFORM refuse('FORBIDDEN', 'This needs an administrator.');
 	END IF;
-	PERFORM refuse(401, 'The session has ended; sign in again.');
+	PERFORM refuse('UNAUTHORIZED', 'The session has ended; sign in again.');
 END $$;
 GRANT EXECUTE ON FUNCTION session_refused TO millrace_api;
 

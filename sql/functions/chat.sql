@@ -43,7 +43,7 @@ BEGIN
 	ELSE
 		UPDATE conversation c SET updated_at = now() WHERE c.id = $2 RETURNING c.id INTO conversation_id;
 		IF NOT FOUND THEN
-			PERFORM refuse(404, 'There is no such conversation.');
+			PERFORM refuse('NOT_FOUND', 'There is no such conversation.');
 		END IF;
 	END IF;
 	run_id := run_enqueue('chat', json_build_object('message', $1)::jsonb, queue_max, conversation_id);
@@ -72,11 +72,32 @@ LANGUAGE plpgsql AS $$
 BEGIN
 	DELETE FROM conversation c WHERE c.id = $1 RETURNING c.id INTO conversation_delete.id;
 	IF conversation_delete.id IS NULL THEN
-		PERFORM refuse(404, 'There is no such conversation.');
+		PERFORM refuse('NOT_FOUND', 'There is no such conversation.');
 	END IF;
 	RETURN NEXT;
 END $$;
 GRANT EXECUTE ON FUNCTION conversation_delete TO millrace_api;
+
+-- A chat's end without its runner: what it has said is kept. Where it was cancelled it is done with that, else it ends in an error.
+CREATE OR REPLACE FUNCTION chat_abort(r run, status text, code text, message text, dead boolean) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+	said text := run_said(r.id);
+	answer uuid;
+	data json;
+BEGIN
+	IF said <> '' AND EXISTS (SELECT FROM conversation c WHERE c.id = r.conversation_id) THEN
+		INSERT INTO message (conversation_id, owner_id, run_id, role, content, status)
+		VALUES (r.conversation_id, r.owner_id, r.id, 'assistant', said, 'partial')
+		ON CONFLICT DO NOTHING RETURNING id INTO answer;
+	END IF;
+	IF $2 <> 'cancelled' THEN
+		RETURN run_finish(r.id, $2, 'error', json_build_object('code', $3, 'message', $4), NULL, $5);
+	END IF;
+	data := chat_done(r.id, answer, said, '[]', 'cancelled');
+	RETURN run_finish(r.id, $2, 'done', data, data_reply(r.id, data), $5);
+END $$;
+GRANT EXECUTE ON FUNCTION chat_abort TO millrace_runner;
 
 -- A chat's end: the answer as a message (none where nothing was said, or where the conversation was deleted meanwhile).
 -- `reason` is the model's (stop, length …) or 'cancelled', which leaves the message partial.
@@ -107,7 +128,7 @@ END $$;
 GRANT EXECUTE ON FUNCTION chat_finish TO millrace_runner;
 
 -- What an attempt said that ended unheard is charged as far as we can count it; the call's number is its attempt's last.
-CREATE OR REPLACE FUNCTION usage_unheard(run_id uuid, attempt int, provider text, model text) RETURNS void
+CREATE OR REPLACE FUNCTION usage_estimate(run_id uuid, attempt int, provider text, model text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
 	said bigint := octet_length(run_said($1))
@@ -119,7 +140,7 @@ BEGIN
 			 WHERE m.conversation_id = r.conversation_id AND m.created_at <= r.created_at), said / 4 + 1, true);
 	END IF;
 END $$;
-GRANT EXECUTE ON FUNCTION usage_unheard TO millrace_runner;
+GRANT EXECUTE ON FUNCTION usage_estimate TO millrace_runner;
 
 -- A file that a tool call writes: the next version of that name in the conversation. The same call tried again finds what it wrote
 -- (`again`), and whether the run's log tells of it already (`told`). No row where the lease is lost.

@@ -55,7 +55,7 @@ DECLARE
 BEGIN
 	UPDATE blob b SET sha256 = $2, size = $3 WHERE b.id = $1 AND b.sha256 IS NULL;
 	IF NOT FOUND THEN
-		PERFORM refuse(409, 'The upload was given up; send the file again.');
+		PERFORM refuse('CONFLICT', 'The upload was given up; send the file again.');
 	END IF;
 	INSERT INTO document (owner_id, name, description, file_name, size, blob_id)
 	VALUES (caller_id(), $4, $5, $6, $3, $1) RETURNING * INTO d;
@@ -71,7 +71,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
 	UPDATE document d SET status = 'pending', error = NULL, updated_at = now() WHERE d.id = $1;
 	IF NOT FOUND THEN
-		PERFORM refuse(404, 'There is no such document.');
+		PERFORM refuse('NOT_FOUND', 'There is no such document.');
 	END IF;
 	run_id := run_enqueue('ingest', '{"reply": "document"}', queue_max, document_id => $1);
 	RETURN NEXT;
@@ -92,7 +92,7 @@ BEGIN
 		updated_at = now()
 	FROM run r WHERE r.id = $1 AND document.id = r.document_id RETURNING document.* INTO d;
 	IF NOT FOUND THEN
-		PERFORM run_end_unheard($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);
+		PERFORM run_abort($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);
 		RETURN seq;
 	END IF;
 	DELETE FROM chunk c WHERE c.document_id = d.id;
@@ -130,7 +130,7 @@ BEGIN
 	UPDATE document SET status = 'failed', error = $5, chunk_count = 0, updated_at = now()
 	FROM run r WHERE r.id = $1 AND document.id = r.document_id RETURNING document.* INTO d;
 	IF NOT FOUND THEN
-		PERFORM run_end_unheard($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);
+		PERFORM run_abort($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);
 		RETURN seq;
 	END IF;
 	DELETE FROM chunk c WHERE c.document_id = d.id;

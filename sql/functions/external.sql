@@ -68,7 +68,7 @@ BEGIN
 		SELECT u.id, u.email_verified_at IS NOT NULL INTO who, proven
 		FROM app_user u WHERE lower(u.email) = lower($3) FOR UPDATE;
 		IF who IS NULL THEN
-			PERFORM refuse(503, 'The account is just being removed; try again shortly.');
+			PERFORM refuse('OVERLOADED', 'The account is just being removed; try again shortly.');
 		END IF;
 		-- Whoever registered with this address had not shown that it is theirs, and may be a stranger who waited for this day:
 		-- what they could still come in by ends.

@@ -14,17 +14,17 @@ DECLARE
 	series json;
 BEGIN
 	IF unit IS NULL THEN
-		PERFORM refuse(400, 'The aggregation is daily, weekly or monthly.');
+		PERFORM refuse('BAD_REQUEST', 'The aggregation is daily, weekly or monthly.');
 	ELSIF counted IS NULL THEN
-		PERFORM refuse(400, 'There is no such series.');
+		PERFORM refuse('BAD_REQUEST', 'There is no such series.');
 	ELSIF (start_date >= '0001-01-08Z' AND start_date <= end_date AND end_date < '9999-12-01Z') IS NOT TRUE THEN
-		PERFORM refuse(400, 'The series needs a start_date, and an end_date that is not before it.');
+		PERFORM refuse('BAD_REQUEST', 'The series needs a start_date, and an end_date that is not before it.');
 	END IF;
 	first := date_trunc(unit, start_date AT TIME ZONE 'UTC');
 	last := date_trunc(unit, end_date AT TIME ZONE 'UTC');
 	IF (CASE unit WHEN 'day' THEN last::date - first::date WHEN 'week' THEN (last::date - first::date) / 7
 		ELSE extract(year FROM age(last, first)) * 12 + extract(month FROM age(last, first)) END) >= 1000 THEN
-		PERFORM refuse(400, 'The series would have more than 1000 points; ask for a shorter time or for longer steps.');
+		PERFORM refuse('BAD_REQUEST', 'The series would have more than 1000 points; ask for a shorter time or for longer steps.');
 	END IF;
 	-- Planned for these values, since how much of the table they are makes the plan.
 	EXECUTE format($q$

@@ -10,7 +10,7 @@ BEGIN
 	INSERT INTO app_user (email, display_name) VALUES ($1, $3)
 	ON CONFLICT (lower(app_user.email)) DO NOTHING RETURNING id INTO new_id;
 	IF new_id IS NULL THEN
-		PERFORM refuse(409, 'An account with this address exists already.');
+		PERFORM refuse('CONFLICT', 'An account with this address exists already.');
 	END IF;
 	INSERT INTO password (user_id, hash) VALUES (new_id, $2);
 	RETURN new_id;
@@ -68,7 +68,7 @@ BEGIN
 	INSERT INTO app_user (username, email, display_name) VALUES ($1, $3, coalesce($4, $1))
 	ON CONFLICT DO NOTHING RETURNING * INTO u;
 	IF u.id IS NULL THEN
-		PERFORM refuse(409, 'An account with this name or address exists already.');
+		PERFORM refuse('CONFLICT', 'An account with this name or address exists already.');
 	END IF;
 	INSERT INTO password (user_id, hash) VALUES (u.id, $2);
 	RETURN u;
@@ -166,7 +166,7 @@ BEGIN
 	PERFORM FROM password_reset p
 	WHERE p.token_hash = $1 AND p.user_id = u.id AND p.email = u.email AND p.expires_at > now();
 	IF NOT FOUND THEN
-		PERFORM refuse(400, 'The link has been used or is too old; ask for a new one.');
+		PERFORM refuse('BAD_REQUEST', 'The link has been used or is too old; ask for a new one.');
 	END IF;
 	DELETE FROM password_reset p WHERE p.user_id = u.id;
 	INSERT INTO password AS w (user_id, hash) VALUES (u.id, $2)

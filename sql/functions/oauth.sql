@@ -46,7 +46,7 @@ BEGIN
 		oauth_callback.error := CASE WHEN $5 = 'access_denied' THEN 'access_denied' ELSE 'provider_error' END;
 	ELSE
 		IF queue_depth($7) >= $7 THEN
-			PERFORM refuse(503, 'Too much work is waiting; try again shortly.');
+			PERFORM refuse('OVERLOADED', 'Too much work is waiting; try again shortly.');
 		END IF;
 		-- Each attempt after the first only says how the first one ended, so there may be many.
 		oauth_callback.run_id := oauth_enqueue('{"reply": "redirect", "do": "exchange"}', 8);
@@ -142,6 +142,7 @@ DECLARE
 	f oauth_flow;
 	who uuid;
 	problem text;
+	code text;
 BEGIN
 	DELETE FROM oauth_flow o WHERE o.ticket_hash = $2 AND o.cookie_hash = $3 AND o.provider = $1
 		AND o.created_at > now() - interval '12 minutes' RETURNING o.* INTO f;
@@ -153,11 +154,12 @@ BEGIN
 		ELSIF problem IS NULL THEN
 			who := external_first_sight(f.provider, f.subject, f.email, f.email_verified, f.name);
 		END IF;
-	EXCEPTION
-	WHEN SQLSTATE 'MR401' THEN
-		problem := 'account_erased';
-	WHEN SQLSTATE 'MR503' THEN
-		problem := 'try_again';
+	EXCEPTION WHEN SQLSTATE 'MR000' THEN
+		GET STACKED DIAGNOSTICS code = PG_EXCEPTION_DETAIL;
+		problem := CASE code WHEN 'UNAUTHORIZED' THEN 'account_erased' WHEN 'OVERLOADED' THEN 'try_again' END;
+		IF problem IS NULL THEN
+			RAISE;
+		END IF;
 	END;
 	IF problem IS NULL THEN
 		SELECT s.session_id, s.expires_at INTO oauth_redeem.session_id, oauth_redeem.expires_at FROM session_open(who, $4) s;
@@ -211,7 +213,7 @@ BEGIN
 		DELETE FROM external_identity i WHERE i.user_id = caller_id() AND i.provider = $1;
 	END IF;
 	IF n = 0 AND (stays OR NOT FOUND) THEN
-		PERFORM refuse(409, $2 || ' is not connected.');
+		PERFORM refuse('CONFLICT', $2 || ' is not connected.');
 	END IF;
 	RETURN json_build_object('message', $2 || ' is disconnected.' || CASE WHEN stays
 		THEN ' It remains the way to sign in, since this account has no other.' ELSE '' END || CASE WHEN $1 = 'microsoft'

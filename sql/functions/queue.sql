@@ -23,7 +23,7 @@ DECLARE
 	new_id uuid;
 BEGIN
 	IF queue_depth(queue_max) >= queue_max THEN
-		PERFORM refuse(503, 'Too much work is waiting; try again shortly.');
+		PERFORM refuse('OVERLOADED', 'Too much work is waiting; try again shortly.');
 	END IF;
 	INSERT INTO run (owner_id, kind, input, conversation_id, document_id)
 	VALUES (caller_id(), $1, $2, $4, $5) RETURNING id INTO new_id;
@@ -143,7 +143,7 @@ DECLARE
 BEGIN
 	SELECT r.* INTO old FROM run r JOIN job j ON j.run_id = r.id WHERE r.id = $1 AND j.state = 'dead' FOR UPDATE OF j;
 	IF NOT FOUND THEN
-		PERFORM refuse(404, 'There is no dead job of this id.');
+		PERFORM refuse('NOT_FOUND', 'There is no dead job of this id.');
 	END IF;
 	INSERT INTO run (owner_id, kind, input, conversation_id, document_id)
 	VALUES (old.owner_id, old.kind, old.input, old.conversation_id, old.document_id) RETURNING id INTO new_id;
@@ -172,14 +172,14 @@ DECLARE
 BEGIN
 	SELECT * INTO r FROM run WHERE run.id = $1 AND run.owner_id = caller_id() FOR UPDATE;
 	IF NOT FOUND THEN
-		PERFORM refuse(404, 'There is no such run.');
+		PERFORM refuse('NOT_FOUND', 'There is no such run.');
 	END IF;
 	IF r.ended_at IS NULL THEN
 		UPDATE run SET cancel_asked_at = coalesce(cancel_asked_at, now()) WHERE id = r.id;
 		PERFORM pg_notify('millrace_cancel', r.id::text);
 		PERFORM FROM job j WHERE j.run_id = r.id AND j.state = 'queued' FOR UPDATE SKIP LOCKED;
 		IF FOUND THEN
-			PERFORM run_end_unheard(r.id, 'cancelled', 'CANCELLED', 'The run was cancelled.', false);
+			PERFORM run_abort(r.id, 'cancelled', 'CANCELLED', 'The run was cancelled.', false);
 		END IF;
 	END IF;
 	SELECT * INTO r FROM run WHERE run.id = $1;
@@ -187,40 +187,23 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION run_cancel TO millrace_api;
 
--- Ends a run that no runner speaks for (cancelled while it waited, or its attempts are used up), keeping what it has said. A
--- cancelled chat is done with what there is; anything else ends in an error.
-CREATE OR REPLACE FUNCTION run_end_unheard(run_id uuid, status text, code text, message text, dead boolean)
-RETURNS boolean LANGUAGE plpgsql AS $$
+-- Ends a run that no runner ends (cancelled while it waited, its attempts used up, or what it works on is gone) in an error; a chat
+-- keeps what it has said. What else a kind has to do about that, a trigger on run does (document_ingest_ended).
+CREATE OR REPLACE FUNCTION run_abort(run_id uuid, status text, code text, message text, dead boolean) RETURNS boolean
+LANGUAGE plpgsql AS $$
 DECLARE
 	r run;
-	said text;
-	answer uuid;
-	data json;
 BEGIN
 	SELECT * INTO r FROM run WHERE run.id = $1 AND run.ended_at IS NULL FOR UPDATE;
 	IF NOT FOUND THEN
 		RETURN false;
+	ELSIF r.kind = 'chat' THEN
+		RETURN chat_abort(r, $2, $3, $4, $5);
 	END IF;
-	said := run_said(r.id);
-	IF r.kind = 'chat' AND said <> '' AND EXISTS (SELECT FROM conversation c WHERE c.id = r.conversation_id) THEN
-		INSERT INTO message (conversation_id, owner_id, run_id, role, content, status)
-		VALUES (r.conversation_id, r.owner_id, r.id, 'assistant', said, 'partial')
-		ON CONFLICT DO NOTHING RETURNING id INTO answer;
-	END IF;
-	IF r.document_id IS NOT NULL AND r.kind = 'ingest' THEN
-		UPDATE document d SET status = 'failed', error = $4, updated_at = now()
-		WHERE d.id = r.document_id AND d.status <> 'ready';
-	END IF;
-	IF $2 = 'cancelled' AND r.kind = 'chat' THEN
-		data := chat_done(r.id, answer, said, '[]', 'cancelled');
-		RETURN run_finish(r.id, $2, 'done', data, data_reply(r.id, data), dead);
-	END IF;
-	data := json_build_object('code', code, 'message', message);
-	RETURN run_finish(r.id, $2, 'error', data, CASE WHEN r.kind <> 'chat' THEN json_build_object('status',
-		CASE code WHEN 'CANCELLED' THEN 409 ELSE 500 END, 'headers', '{}'::json, 'body',
-		json_build_object('error', message, 'code', code, 'detail', message, 'request_id', r.id)) END, dead);
+	RETURN run_finish(r.id, $2, 'error', json_build_object('code', $3, 'message', $4),
+		error_reply(r.id, CASE $3 WHEN 'CANCELLED' THEN 409 ELSE 500 END, $3, $4), $5);
 END $$;
-GRANT EXECUTE ON FUNCTION run_end_unheard TO millrace_runner;
+GRANT EXECUTE ON FUNCTION run_abort TO millrace_runner;
 
 -- The `result` event of a run whose request waits for an ordinary reply (input.reply is set); NULL for the others.
 CREATE OR REPLACE FUNCTION data_reply(run_id uuid, body json) RETURNS json LANGUAGE sql STABLE AS $$
@@ -228,6 +211,13 @@ CREATE OR REPLACE FUNCTION data_reply(run_id uuid, body json) RETURNS json LANGU
 	FROM run r WHERE r.id = $1 AND r.input ? 'reply'
 $$;
 GRANT EXECUTE ON FUNCTION data_reply TO millrace_runner;
+
+-- The same for an error.
+CREATE OR REPLACE FUNCTION error_reply(run_id uuid, status int, code text, message text) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('status', $2, 'headers', '{}'::json,
+		'body', json_build_object('error', $4, 'code', $3, 'detail', $4, 'request_id', $1))
+$$;
+GRANT EXECUTE ON FUNCTION error_reply TO millrace_runner;
 
 -- Locks the job where this attempt still holds it and gives the topic's seq; NULL where it does not.
 CREATE OR REPLACE FUNCTION job_fence(run_id uuid, runner text, attempt int) RETURNS bigint
@@ -314,7 +304,7 @@ DECLARE
 	seq bigint := job_fence($1, $2, $3);
 BEGIN
 	IF seq = after THEN
-		PERFORM run_end_unheard($1, $5, $6, $7, $8);
+		PERFORM run_abort($1, $5, $6, $7, $8);
 	END IF;
 	RETURN seq;
 END $$;
@@ -335,14 +325,14 @@ BEGIN
 		RETURN false;
 	END IF;
 	IF r.kind = 'chat' AND (r.cancel_asked_at IS NOT NULL OR j.attempts >= j.max_attempts) THEN
-		PERFORM usage_unheard($1, j.attempts, provider, model);
+		PERFORM usage_estimate($1, j.attempts, provider, model);
 	END IF;
 	IF r.cancel_asked_at IS NOT NULL THEN
-		PERFORM run_end_unheard($1, 'cancelled', 'CANCELLED', 'The run was cancelled.', false);
+		PERFORM run_abort($1, 'cancelled', 'CANCELLED', 'The run was cancelled.', false);
 		RETURN false;
 	END IF;
 	IF j.attempts >= j.max_attempts THEN
-		PERFORM run_end_unheard($1, 'failed', 'INTERNAL', 'The run was interrupted too often and was given up.', true);
+		PERFORM run_abort($1, 'failed', 'INTERNAL', 'The run was interrupted too often and was given up.', true);
 		RETURN false;
 	END IF;
 	UPDATE job SET state = 'queued', run_at = now() + delay, lease_until = NULL, runner = NULL,
@@ -386,7 +376,7 @@ BEGIN
 	END LOOP;
 	FOR j IN SELECT r.id FROM run r WHERE r.ended_at IS NULL AND r.created_at < now() - interval '1 minute' AND NOT EXISTS
 		(SELECT FROM job q WHERE q.run_id = r.id AND q.state IN ('queued', 'running')) ORDER BY r.id LIMIT 200 LOOP
-		PERFORM run_end_unheard(j.id, 'failed', 'INTERNAL', 'The run was lost and was given up.', true);
+		PERFORM run_abort(j.id, 'failed', 'INTERNAL', 'The run was lost and was given up.', true);
 		ended := ended + 1;
 	END LOOP;
 	RETURN NEXT;

@@ -16,7 +16,7 @@ BEGIN
 	PERFORM FROM app_user u WHERE u.id = caller_id() FOR NO KEY UPDATE;
 	IF NOT EXISTS (SELECT FROM secret s WHERE s.owner_id = caller_id() AND s.key = $1)
 		AND (SELECT count(*) FROM secret s WHERE s.owner_id = caller_id()) >= $5 THEN
-		PERFORM refuse(409, 'The vault holds ' || $5 || ' secrets, and no more fit; delete one first.');
+		PERFORM refuse('CONFLICT', 'The vault holds ' || $5 || ' secrets, and no more fit; delete one first.');
 	END IF;
 	RETURN QUERY
 	INSERT INTO secret AS s (owner_id, key, sealed, key_id, masked) VALUES (caller_id(), $1, $2, $3, $4)

@@ -41,11 +41,11 @@ CREATE TRIGGER user_disabled AFTER UPDATE OF disabled_at ON app_user FOR EACH RO
 	EXECUTE FUNCTION user_disabled();
 CREATE TRIGGER user_erased BEFORE DELETE ON app_user FOR EACH ROW EXECUTE FUNCTION user_erased();
 CREATE TRIGGER oauth_erased BEFORE DELETE ON app_user FOR EACH ROW EXECUTE FUNCTION oauth_erased();
-CREATE TRIGGER access_changed AFTER UPDATE OF role, disabled_at ON app_user FOR EACH ROW
-	WHEN (OLD.role <> NEW.role OR OLD.disabled_at IS DISTINCT FROM NEW.disabled_at) EXECUTE FUNCTION access_changed();
-CREATE TRIGGER access_ended AFTER DELETE ON app_user FOR EACH ROW EXECUTE FUNCTION access_changed();
+CREATE TRIGGER access_user_changed AFTER UPDATE OF role, disabled_at ON app_user FOR EACH ROW
+	WHEN (OLD.role <> NEW.role OR OLD.disabled_at IS DISTINCT FROM NEW.disabled_at) EXECUTE FUNCTION access_user_changed();
+CREATE TRIGGER access_user_deleted AFTER DELETE ON app_user FOR EACH ROW EXECUTE FUNCTION access_user_changed();
 CREATE CONSTRAINT TRIGGER events_erased AFTER DELETE ON app_user DEFERRABLE INITIALLY DEFERRED
-	FOR EACH ROW EXECUTE FUNCTION events_erased();
+	FOR EACH ROW EXECUTE FUNCTION events_erased_with_user();
 CREATE TRIGGER address_proven AFTER UPDATE OF email_verified_at ON app_user FOR EACH ROW
 	WHEN (OLD.email_verified_at IS NULL AND NEW.email_verified_at IS NOT NULL) EXECUTE FUNCTION address_proven();
 

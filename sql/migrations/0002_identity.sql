@@ -18,8 +18,8 @@ CREATE INDEX session_owner ON session (user_id);
 CREATE INDEX session_end ON session (expires_at);
 ALTER TABLE session ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON session TO millrace_api USING (user_id = caller_id());
-CREATE TRIGGER access_ended AFTER UPDATE OF revoked_at ON session FOR EACH ROW
-	WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL) EXECUTE FUNCTION access_changed();
+CREATE TRIGGER access_credential_ended AFTER UPDATE OF revoked_at ON session FOR EACH ROW
+	WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL) EXECUTE FUNCTION access_credential_ended();
 
 -- What the first statement of every signed-in request reads. A third of such a request's time went into a function written in
 -- PL/pgSQL, hence a view that reads the sessions that last with its owner's rights: of each, the id, which opens nothing without a
@@ -56,8 +56,8 @@ CREATE UNIQUE INDEX api_key_of_settings ON api_key (user_id) WHERE of_settings A
 CREATE INDEX api_key_user ON api_key (user_id);
 ALTER TABLE api_key ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON api_key TO millrace_api USING (user_id = caller_id());
-CREATE TRIGGER access_ended AFTER UPDATE OF revoked_at ON api_key FOR EACH ROW
-	WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL) EXECUTE FUNCTION access_changed();
+CREATE TRIGGER access_credential_ended AFTER UPDATE OF revoked_at ON api_key FOR EACH ROW
+	WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL) EXECUTE FUNCTION access_credential_ended();
 
 CREATE TABLE external_identity (
 	provider	text NOT NULL,		-- clerk, supabase …
@@ -82,7 +82,7 @@ CREATE TABLE token_denied (
 CREATE INDEX token_denied_end ON token_denied (expires_at);
 ALTER TABLE token_denied ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON token_denied TO millrace_api USING (user_id = caller_id());
-CREATE TRIGGER access_ended AFTER INSERT ON token_denied FOR EACH ROW EXECUTE FUNCTION access_denied();
+CREATE TRIGGER access_credential_ended AFTER INSERT ON token_denied FOR EACH ROW EXECUTE FUNCTION access_credential_ended();
 
 -- Public keys, by the issuer that they sign for: keys of an issuer that is no longer configured are of no use to anyone.
 CREATE TABLE jwks (

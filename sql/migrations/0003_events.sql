@@ -28,11 +28,11 @@ CREATE TABLE topic_owner (
 CREATE INDEX topic_owner_owner ON topic_owner (owner_id);
 ALTER TABLE topic_owner ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON topic_owner TO millrace_api USING (owner_id = caller_id());
-CREATE TRIGGER access_changed AFTER UPDATE ON topic_owner FOR EACH ROW
-	WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION access_changed();
-CREATE TRIGGER access_ended AFTER DELETE ON topic_owner FOR EACH ROW EXECUTE FUNCTION access_changed();
+CREATE TRIGGER access_topic_changed AFTER UPDATE ON topic_owner FOR EACH ROW
+	WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION access_topic_changed();
+CREATE TRIGGER access_topic_deleted AFTER DELETE ON topic_owner FOR EACH ROW EXECUTE FUNCTION access_topic_changed();
 CREATE CONSTRAINT TRIGGER events_erased AFTER DELETE ON topic_owner DEFERRABLE INITIALLY DEFERRED
-	FOR EACH ROW EXECUTE FUNCTION events_erased();
+	FOR EACH ROW EXECUTE FUNCTION events_erased_with_topic();
 
 -- Publishing what happens to rows: triggers put events into the outbox, and all of a transaction's are published together at its end.
 -- So locks on topics are taken last, once, and in the order of their names, whatever a transaction did before. Rows are taken out by

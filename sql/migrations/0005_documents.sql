@@ -44,6 +44,8 @@ CREATE INDEX document_owner ON document (owner_id, id);
 CREATE INDEX document_blob ON document (blob_id);
 ALTER TABLE document ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON document TO millrace_api USING (owner_id = caller_id());
+CREATE TRIGGER document_ingest_ended AFTER UPDATE OF ended_at ON run FOR EACH ROW
+	WHEN (NEW.kind = 'ingest' AND NEW.ended_at IS NOT NULL AND NEW.status <> 'completed') EXECUTE FUNCTION document_ingest_ended();
 CREATE TRIGGER document_blob_unused AFTER DELETE ON document FOR EACH ROW EXECUTE FUNCTION blob_unused();
 
 -- A passage of a document: some 1,200 characters, cut at a sentence where there is one, never across a page.

@@ -12,7 +12,8 @@ ALTER TABLE conversation ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON conversation TO millrace_api USING (owner_id = caller_id());
 CREATE INDEX conversation_made ON conversation (created_at);
 CREATE INDEX conversation_owner_made ON conversation (owner_id, created_at);
-CREATE TRIGGER published AFTER DELETE ON conversation FOR EACH ROW EXECUTE FUNCTION row_published();
+CREATE TRIGGER publish_conversation_deleted AFTER DELETE ON conversation FOR EACH ROW
+	EXECUTE FUNCTION publish_conversation_deleted();
 
 CREATE TABLE message (
 	id		uuid PRIMARY KEY DEFAULT uuid_v7(),
@@ -32,7 +33,7 @@ CREATE UNIQUE INDEX message_answer ON message (run_id) WHERE role = 'assistant';
 ALTER TABLE message ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON message TO millrace_api USING (owner_id = caller_id());
 CREATE INDEX message_owner ON message (owner_id, id);
-CREATE TRIGGER published AFTER INSERT ON message FOR EACH ROW EXECUTE FUNCTION row_published();
+CREATE TRIGGER publish_message_created AFTER INSERT ON message FOR EACH ROW EXECUTE FUNCTION publish_message_created();
 
 CREATE TABLE artifact (
 	id		uuid PRIMARY KEY DEFAULT uuid_v7(),

@@ -25,7 +25,8 @@ CREATE INDEX notification_owner ON notification (owner_id, id);
 CREATE INDEX notification_unread ON notification (owner_id, id) WHERE NOT read;
 ALTER TABLE notification ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON notification TO millrace_api USING (owner_id = caller_id());
-CREATE TRIGGER published AFTER INSERT ON notification FOR EACH ROW EXECUTE FUNCTION row_published();
+CREATE TRIGGER publish_notification_created AFTER INSERT ON notification FOR EACH ROW
+	EXECUTE FUNCTION publish_notification_created();
 
 CREATE TABLE lead (
 	id		uuid PRIMARY KEY DEFAULT uuid_v7(),
@@ -47,8 +48,10 @@ CREATE INDEX lead_made ON lead (created_at);
 CREATE INDEX lead_owner_made ON lead (owner_id, created_at);
 ALTER TABLE lead ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON lead TO millrace_api USING (owner_id = caller_id());
-CREATE TRIGGER published AFTER INSERT OR DELETE ON lead FOR EACH ROW EXECUTE FUNCTION row_published();
-CREATE TRIGGER published_change AFTER UPDATE ON lead FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION row_published();
+CREATE TRIGGER publish_lead_created AFTER INSERT ON lead FOR EACH ROW EXECUTE FUNCTION publish_lead_created();
+CREATE TRIGGER publish_lead_updated AFTER UPDATE ON lead FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*)
+	EXECUTE FUNCTION publish_lead_updated();
+CREATE TRIGGER publish_lead_deleted AFTER DELETE ON lead FOR EACH ROW EXECUTE FUNCTION publish_lead_deleted();
 
 -- Everything held about somebody. A section's query gives what follows ($1, $2) in its order, $3 rows at most, as the caller's
 -- role sees it: (key uuid, part int8, body json). A table that holds personal data has its row here.

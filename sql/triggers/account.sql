@@ -9,6 +9,14 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+-- An ingestion ended and had not said how its document is: it failed for the run's reason.
+CREATE OR REPLACE FUNCTION document_ingest_ended() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE document d SET status = 'failed', error = NEW.error_message, updated_at = now()
+	WHERE d.id = NEW.document_id AND d.status IN ('pending', 'processing');
+	RETURN NULL;
+END $$;
+
 -- Files go with what they belong to.
 -- As the owner: it ends what is another's row to the one who writes.
 CREATE OR REPLACE FUNCTION blob_unused() RETURNS trigger
@@ -41,7 +49,7 @@ CREATE OR REPLACE FUNCTION identity_refused() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	IF EXISTS (SELECT FROM identity_erased e WHERE e.hash = identity_hash(NEW.provider, NEW.subject) AND e.at > now() - interval '1 hour') THEN
-		PERFORM refuse(401, 'The account was erased; sign up again in an hour.');
+		PERFORM refuse('UNAUTHORIZED', 'The account was erased; sign up again in an hour.');
 	END IF;
 	RETURN NEW;
 END $$;

@@ -1,4 +1,4 @@
--- What goes into the audit chain. Applied before the migrations, as functions/base.sql says.
+-- What goes into the audit chain: one function an event. Applied before the migrations, as functions/base.sql says.
 
 CREATE OR REPLACE FUNCTION audit_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -6,57 +6,140 @@ BEGIN
 END $$;
 
 -- As the owner: the audit log is no role's to write.
-CREATE OR REPLACE FUNCTION audit_told() RETURNS trigger
+CREATE OR REPLACE FUNCTION audit_registered() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	CASE TG_TABLE_NAME || ' ' || TG_OP
-	WHEN 'session INSERT' THEN
-		PERFORM audit(NEW.user_id, NEW.user_id, 'login', jsonb_build_object('session', NEW.id));
-	WHEN 'session UPDATE' THEN
-		PERFORM audit(caller_id(), NEW.user_id, 'logout', jsonb_build_object('session', NEW.id));
-	WHEN 'login_failure INSERT', 'login_failure UPDATE' THEN
-		PERFORM audit(NULL, (SELECT u.id FROM app_user u
-			WHERE login_subject(u.email) = NEW.subject OR login_subject(u.username) = NEW.subject LIMIT 1),
-			'login_failed', jsonb_build_object('name', split_part(NEW.subject, ' ', 2), 'failures', NEW.failures));
-	WHEN 'api_key INSERT' THEN
-		PERFORM audit(caller_id(), NEW.user_id, 'key_made', jsonb_build_object('key', NEW.id, 'scopes', NEW.scopes));
-	WHEN 'api_key UPDATE' THEN
-		PERFORM audit(caller_id(), NEW.user_id, 'key_revoked', jsonb_build_object('key', NEW.id));
-	WHEN 'password UPDATE' THEN
-		PERFORM audit(caller_id(), NEW.user_id, 'password_changed', '{}');
-	WHEN 'app_user INSERT' THEN
-		PERFORM audit(coalesce(caller_id(), NEW.id), NEW.id, 'registered', jsonb_build_object('role', NEW.role));
-	WHEN 'app_user UPDATE' THEN
-		PERFORM audit(caller_id(), NEW.id, 'role_changed', jsonb_build_object('from', OLD.role, 'to', NEW.role));
-	WHEN 'app_user DELETE' THEN
-		PERFORM audit(caller_id(), OLD.id, 'erased', '{}');
-	END CASE;
+	PERFORM audit(coalesce(caller_id(), NEW.id), NEW.id, 'registered', jsonb_build_object('role', NEW.role));
 	RETURN NULL;
 END $$;
 
--- Into the audit chain, at the transaction's end. Re-sealing changes nothing that anybody could see, and is not told.
 -- As the owner: the audit log is no role's to write.
-CREATE OR REPLACE FUNCTION secret_told() RETURNS trigger
+CREATE OR REPLACE FUNCTION audit_role_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	IF TG_OP = 'DELETE' THEN
-		PERFORM audit(caller_id(), OLD.owner_id, 'secret_deleted', jsonb_build_object('secret', OLD.id));
-	ELSE
-		PERFORM audit(caller_id(), NEW.owner_id, 'secret_stored', jsonb_build_object('secret', NEW.id));
+	PERFORM audit(caller_id(), NEW.id, 'role_changed', jsonb_build_object('from', OLD.role, 'to', NEW.role));
+	RETURN NULL;
+END $$;
+
+-- Disabled, or enabled again.
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_disabled() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM audit(caller_id(), NEW.id, CASE WHEN NEW.disabled_at IS NULL THEN 'enabled' ELSE 'disabled' END, '{}');
+	RETURN NULL;
+END $$;
+
+-- Another address or name to sign in by: which one of them, not what it is.
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_address_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM audit(caller_id(), NEW.id, 'address_changed', jsonb_build_object(
+		'email', OLD.email IS DISTINCT FROM NEW.email, 'username', OLD.username IS DISTINCT FROM NEW.username));
+	RETURN NULL;
+END $$;
+
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_erased() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM audit(caller_id(), OLD.id, 'erased', '{}');
+	RETURN NULL;
+END $$;
+
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_login() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM audit(NEW.user_id, NEW.user_id, 'login', jsonb_build_object('session', NEW.id));
+	RETURN NULL;
+END $$;
+
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_logout() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM audit(caller_id(), NEW.user_id, 'logout', jsonb_build_object('session', NEW.id));
+	RETURN NULL;
+END $$;
+
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_login_failed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM audit(NULL, (SELECT u.id FROM app_user u
+		WHERE login_subject(u.email) = NEW.subject OR login_subject(u.username) = NEW.subject LIMIT 1),
+		'login_failed', jsonb_build_object('name', split_part(NEW.subject, ' ', 2), 'failures', NEW.failures));
+	RETURN NULL;
+END $$;
+
+-- An external token was signed out.
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_token_denied() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM audit(caller_id(), NEW.user_id, 'logout', jsonb_build_object('token', encode(NEW.hash, 'hex')));
+	RETURN NULL;
+END $$;
+
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_key_made() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM audit(caller_id(), NEW.user_id, 'key_made', jsonb_build_object('key', NEW.id, 'scopes', NEW.scopes));
+	RETURN NULL;
+END $$;
+
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_key_revoked() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM audit(caller_id(), NEW.user_id, 'key_revoked', jsonb_build_object('key', NEW.id));
+	RETURN NULL;
+END $$;
+
+-- A first password for an account that had none; not the one that an account is made with.
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_password_first() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM app_user u WHERE u.id = NEW.user_id AND u.created_at = now()) THEN
+		PERFORM audit(caller_id(), NEW.user_id, 'password_changed', '{"first": true}');
 	END IF;
 	RETURN NULL;
 END $$;
 
 -- As the owner: the audit log is no role's to write.
-CREATE OR REPLACE FUNCTION identity_told() RETURNS trigger
+CREATE OR REPLACE FUNCTION audit_password_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM audit(caller_id(), NEW.user_id, 'password_changed', '{}');
+	RETURN NULL;
+END $$;
+
+-- Not where it goes with its user.
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_password_removed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	IF EXISTS (SELECT FROM app_user u WHERE u.id = OLD.user_id) THEN
+		PERFORM audit(caller_id(), OLD.user_id, 'password_removed', '{}');
+	END IF;
+	RETURN NULL;
+END $$;
+
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_identity_linked() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	PERFORM audit(coalesce(caller_id(), NEW.user_id), NEW.user_id, 'identity_linked', jsonb_build_object('provider', NEW.provider));
 	RETURN NULL;
 END $$;
 
+-- Not where it goes with its user.
 -- As the owner: the audit log is no role's to write.
-CREATE OR REPLACE FUNCTION identity_untold() RETURNS trigger
+CREATE OR REPLACE FUNCTION audit_identity_unlinked() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	IF EXISTS (SELECT FROM app_user u WHERE u.id = OLD.user_id) THEN
@@ -65,48 +148,36 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+-- A provider's tokens are kept.
 -- As the owner: the audit log is no role's to write.
-CREATE OR REPLACE FUNCTION oauth_told() RETURNS trigger
+CREATE OR REPLACE FUNCTION audit_provider_connected() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM audit(coalesce(caller_id(), NEW.user_id), NEW.user_id, 'provider_connected', jsonb_build_object('provider', NEW.provider));
+	RETURN NULL;
+END $$;
+
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_provider_disconnected() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	PERFORM audit(caller_id(), OLD.user_id, 'provider_disconnected', jsonb_build_object('provider', OLD.provider));
 	RETURN NULL;
 END $$;
 
--- Two more events for the chain: an external token that was signed out, and a first password for an account that had none.
+-- Sealing it to another key changes nothing that anybody could see, and is no event: the trigger looks at updated_at.
 -- As the owner: the audit log is no role's to write.
-CREATE OR REPLACE FUNCTION identity_event_told() RETURNS trigger
+CREATE OR REPLACE FUNCTION audit_secret_stored() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	IF TG_TABLE_NAME = 'token_denied' THEN
-		PERFORM audit(caller_id(), NEW.user_id, 'logout', jsonb_build_object('token', encode(NEW.hash, 'hex')));
-	ELSIF NOT EXISTS (SELECT FROM app_user u WHERE u.id = NEW.user_id AND u.created_at = now()) THEN
-		PERFORM audit(caller_id(), NEW.user_id, 'password_changed', '{"first": true}');
-	END IF;
+	PERFORM audit(caller_id(), NEW.owner_id, 'secret_stored', jsonb_build_object('secret', NEW.id));
 	RETURN NULL;
 END $$;
 
--- What somebody can come in by, and as: a password that was taken away, an account that was disabled or enabled again, another address
--- or name to sign in by (which one, not what it is), a provider whose tokens are kept.
 -- As the owner: the audit log is no role's to write.
-CREATE OR REPLACE FUNCTION account_told() RETURNS trigger
+CREATE OR REPLACE FUNCTION audit_secret_deleted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	CASE TG_TABLE_NAME || ' ' || TG_OP
-	WHEN 'password DELETE' THEN
-		IF EXISTS (SELECT FROM app_user u WHERE u.id = OLD.user_id) THEN
-			PERFORM audit(caller_id(), OLD.user_id, 'password_removed', '{}');
-		END IF;
-	WHEN 'oauth_token INSERT' THEN
-		PERFORM audit(coalesce(caller_id(), NEW.user_id), NEW.user_id, 'provider_connected', jsonb_build_object('provider', NEW.provider));
-	WHEN 'app_user UPDATE' THEN
-		IF (OLD.disabled_at IS NULL) <> (NEW.disabled_at IS NULL) THEN
-			PERFORM audit(caller_id(), NEW.id, CASE WHEN NEW.disabled_at IS NULL THEN 'enabled' ELSE 'disabled' END, '{}');
-		END IF;
-		IF OLD.email IS DISTINCT FROM NEW.email OR OLD.username IS DISTINCT FROM NEW.username THEN
-			PERFORM audit(caller_id(), NEW.id, 'address_changed', jsonb_build_object('email', OLD.email IS DISTINCT FROM NEW.email,
-				'username', OLD.username IS DISTINCT FROM NEW.username));
-		END IF;
-	END CASE;
+	PERFORM audit(caller_id(), OLD.owner_id, 'secret_deleted', jsonb_build_object('secret', OLD.id));
 	RETURN NULL;
 END $$;

@@ -26,51 +26,71 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- What is published of rows, by the rows themselves, so that it is right however one changes.
-CREATE OR REPLACE FUNCTION row_published() RETURNS trigger LANGUAGE plpgsql AS $$
+-- One function an event: rows publish themselves, so that it is right however one changes.
+
+CREATE OR REPLACE FUNCTION publish_lead_created() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	CASE TG_TABLE_NAME || ' ' || TG_OP
-	WHEN 'lead INSERT' THEN
-		PERFORM publish_to_owner(NEW.owner_id, 'lead_created', json_build_object('lead_id', NEW.id, 'user_id', NEW.owner_id,
-			'created_at', rfc3339(NEW.created_at)));
-	WHEN 'lead UPDATE' THEN
-		PERFORM publish_to_owner(NEW.owner_id, 'lead_updated', json_build_object('lead_id', NEW.id, 'user_id', NEW.owner_id,
-			'updated_at', rfc3339(now())));
-	WHEN 'lead DELETE' THEN
-		PERFORM publish_to_owner(OLD.owner_id, 'lead_deleted', json_build_object('lead_id', OLD.id, 'user_id', OLD.owner_id,
-			'deleted_at', rfc3339(now())));
-	WHEN 'message INSERT' THEN
-		PERFORM publish_to_owner(NEW.owner_id, 'message_created', json_build_object('conversation_id', NEW.conversation_id,
-			'message_id', NEW.id, 'user_id', NEW.owner_id, 'created_at', rfc3339(NEW.created_at)));
-	WHEN 'conversation DELETE' THEN
-		PERFORM publish_to_owner(OLD.owner_id, 'conversation_deleted', json_build_object('conversation_id', OLD.id,
-			'user_id', OLD.owner_id, 'deleted_at', rfc3339(now())));
-	WHEN 'notification INSERT' THEN
-		PERFORM publish_to_owner(NEW.owner_id, 'notification_created', json_build_object('id', NEW.id, 'notification_id', NEW.id,
-			'user_id', NEW.owner_id, 'notification_type', coalesce(NEW.metadata ->> 'type', 'general'), 'severity', NEW.severity,
-			'title', NEW.title, 'message', NEW.message, 'action_url', NEW.action_url, 'created_at', rfc3339(NEW.created_at),
-			'read', NEW.read, 'metadata', NEW.metadata));
-	END CASE;
+	PERFORM publish_to_owner(NEW.owner_id, 'lead_created', json_build_object('lead_id', NEW.id, 'user_id', NEW.owner_id,
+		'created_at', rfc3339(NEW.created_at)));
+	RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION publish_lead_updated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM publish_to_owner(NEW.owner_id, 'lead_updated', json_build_object('lead_id', NEW.id, 'user_id', NEW.owner_id,
+		'updated_at', rfc3339(now())));
+	RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION publish_lead_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM publish_to_owner(OLD.owner_id, 'lead_deleted', json_build_object('lead_id', OLD.id, 'user_id', OLD.owner_id,
+		'deleted_at', rfc3339(now())));
+	RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION publish_message_created() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM publish_to_owner(NEW.owner_id, 'message_created', json_build_object('conversation_id', NEW.conversation_id,
+		'message_id', NEW.id, 'user_id', NEW.owner_id, 'created_at', rfc3339(NEW.created_at)));
+	RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION publish_conversation_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM publish_to_owner(OLD.owner_id, 'conversation_deleted', json_build_object('conversation_id', OLD.id,
+		'user_id', OLD.owner_id, 'deleted_at', rfc3339(now())));
+	RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION publish_notification_created() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM publish_to_owner(NEW.owner_id, 'notification_created', json_build_object('id', NEW.id, 'notification_id', NEW.id,
+		'user_id', NEW.owner_id, 'notification_type', coalesce(NEW.metadata ->> 'type', 'general'), 'severity', NEW.severity,
+		'title', NEW.title, 'message', NEW.message, 'action_url', NEW.action_url, 'created_at', rfc3339(NEW.created_at),
+		'read', NEW.read, 'metadata', NEW.metadata));
 	RETURN NULL;
 END $$;
 
 -- Of somebody who is erased, and of a thing that has a topic of its own and is deleted, the log keeps nothing. At the transaction's
 -- end: by then whoever was publishing about a row of theirs has committed, since the row's deletion waited for that.
 -- As the owner: the event log is no role's to delete from.
-CREATE OR REPLACE FUNCTION events_erased() RETURNS trigger
+CREATE OR REPLACE FUNCTION events_erased_with_user() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-	own text;
 BEGIN
-	IF TG_TABLE_NAME = 'app_user' THEN
-		own := 'user:' || OLD.id;
-		-- In the order of an event's way: what the runner is just publishing, it has published once we have waited for its row.
-		DELETE FROM outbox_analytics o WHERE o.data ->> 'user_id' = OLD.id::text;
-		DELETE FROM stream_event e WHERE e.topic = 'analytics' AND e.data ->> 'user_id' = OLD.id::text;
-	ELSE
-		own := OLD.topic;
-	END IF;
-	DELETE FROM stream_event e WHERE e.topic = own;
-	DELETE FROM topic t WHERE t.name = own;
+	-- In the order of an event's way: what the runner is just publishing, it has published once we have waited for its row.
+	DELETE FROM outbox_analytics o WHERE o.data ->> 'user_id' = OLD.id::text;
+	DELETE FROM stream_event e WHERE e.topic = 'analytics' AND e.data ->> 'user_id' = OLD.id::text;
+	DELETE FROM stream_event e WHERE e.topic = 'user:' || OLD.id;
+	DELETE FROM topic t WHERE t.name = 'user:' || OLD.id;
+	RETURN NULL;
+END $$;
+
+-- As the owner: the event log is no role's to delete from.
+CREATE OR REPLACE FUNCTION events_erased_with_topic() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	DELETE FROM stream_event e WHERE e.topic = OLD.topic;
+	DELETE FROM topic t WHERE t.name = OLD.topic;
 	RETURN NULL;
 END $$;

@@ -70,12 +70,14 @@ errs(void)
 		EACH(good,
 		    info->status >= 200 && info->code && *info->code && info->text && *info->text,
 		    "%d", e);
-		EACH(good, e == ERR_REPLAY || err_from_status(info->status) == (enum err)e, "%d",
-		    info->status);
+		EACH(good,
+		    e == ERR_OK || e == ERR_REPLAY || err_from_code(info->code) == (enum err)e,
+		    "%s", info->code);
 	}
-	CHECK("every err has a status of its own, a code and a text", good);
-	CHECK("any other status is ours to answer for",
-	    err_from_status(0) == ERR_INTERNAL && err_from_status(418) == ERR_INTERNAL);
+	CHECK("every err has a status, a code of its own and a text", good);
+	CHECK("a code that is in no row is none", err_from_code("") == ERR_COUNT &&
+						      err_from_code("OK") == ERR_COUNT &&
+						      err_from_code("CONFLICT ") == ERR_COUNT);
 }
 
 int

@@ -12,7 +12,7 @@ FROM job j LEFT JOIN app_user u ON u.id = j.owner_id
 WHERE j.state IN ('dead', 'queued', 'running') AND ($1::text IS NULL OR j.state = $1)
 ORDER BY j.state <> 'dead', j.created_at LIMIT $2;
 
--- MR404 where there is no dead job of this id.
+-- NOT_FOUND where there is no dead job of this id.
 -- name: admin_job_retry
 -- args: run uuid
 -- row: new_run uuid

@@ -36,8 +36,8 @@ SELECT usage_record($1, $2, $3, $4, $5, $6, $7) AS cost;
 -- A predecessor's last call, which it could not store.
 -- name: runner_usage_lost
 -- args: run_id uuid, attempt int4, provider text, model text
--- row: usage_unheard void
-SELECT usage_unheard($1, $2, $3, $4);
+-- row: usage_estimate void
+SELECT usage_estimate($1, $2, $3, $4);
 
 -- name: runner_file_write
 -- args: run_id uuid, runner text, attempt int4, call_id text, name text, mime_type text, content bytea
