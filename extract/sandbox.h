@@ -11,10 +11,11 @@
  *    abstract sockets to the outside (from 6.12).
  *
  * Without Landlock: the parser still cannot open anything, since its seccomp list has no open().
- * The program has a read-only openat(), which seccomp cannot restrict to paths: one that an attacker controls could read any file that its user may read, and put it into
- * its text. Root has become nobody by then; under systemd the unit's own ProtectSystem, ProtectProc
- * and InaccessiblePaths remain. It can still reach no network, write nothing and start nothing.
- * stat() of any path is possible for the program either way.
+ * The program has a read-only openat(), which seccomp cannot restrict to paths: one that an
+ * attacker controls could read any file that its user may read, and put it into its text. Root has
+ * become nobody by then; under systemd the unit's own ProtectSystem, ProtectProc and
+ * InaccessiblePaths remain. It can still reach no network, write nothing and start nothing. stat()
+ * of any path is possible for the program either way.
  */
 #ifndef MILLRACE_EXTRACT_SANDBOX_H
 #define MILLRACE_EXTRACT_SANDBOX_H
