@@ -184,7 +184,7 @@ print_processes(struct arena *a, const PGresult *res)
 	if (t.n_cells > 0)
 		table_print(&t, stdout);
 	else
-		(void)puts("No process has been heard of within a day.");
+		(void)puts("No process has sent a heartbeat within a day.");
 }
 
 static void

@@ -225,20 +225,20 @@ enum kind
 kind_check(const char *name, enum kind k)
 {
 	const char *dot = name != NULL ? strrchr(name, '.') : NULL;
-	enum kind said = KIND_UNKNOWN;
+	enum kind claimed = KIND_UNKNOWN;
 	size_t i;
 
 	for (i = 0; dot != NULL && i < sizeof(endings) / sizeof(endings[0]); i++)
 		if (strcasecmp(dot + 1, endings[i].ending) == 0)
-			said = endings[i].kind;
-	if (said == KIND_UNKNOWN && k == KIND_UNKNOWN)
+			claimed = endings[i].kind;
+	if (claimed == KIND_UNKNOWN && k == KIND_UNKNOWN)
 		fail("The file holds binary data of a kind that is not supported.");
-	if (said == KIND_UNKNOWN || said == k)
+	if (claimed == KIND_UNKNOWN || claimed == k)
 		return k;
-	if (k == KIND_TXT && (said == KIND_MD || said == KIND_HTML))
-		return said;
-	for (i = 0; endings[i].kind != said; i++)
+	if (k == KIND_TXT && (claimed == KIND_MD || claimed == KIND_HTML))
+		return claimed;
+	for (i = 0; endings[i].kind != claimed; i++)
 		;
 	fail("The file is named .%s but is not %s (it looks like %s).", endings[i].ending,
-	    kind_title(said), kind_title(k));
+	    kind_title(claimed), kind_title(k));
 }
