@@ -1,4 +1,4 @@
-/* millracectl audit: the chain of who did what, and the checkpoints that the runners have signed of it. */
+/* millracectl audit: the audit log's hash chain, its signed checkpoints, and the keys of those. */
 #include "ctl.h"
 
 #include <string.h>
@@ -12,22 +12,22 @@
 
 #include "keyfile.h"
 
-#define PAGE 500 /* checkpoints read at once */
-#define KEYS_MAX 16 /* in --public-key */
+#define PAGE 500 /* checkpoints in one query */
+#define KEYS_MAX 16 /* of --public-key */
 
-/* What a walk over the checkpoints found. */
+/* The state of a walk over the checkpoints, in their order. */
 struct walk {
-	struct str keys[KEYS_MAX]; /* the only ones that count, where there are any */
+	struct str keys[KEYS_MAX]; /* --public-key: no other key is accepted; none: any is */
 	size_t n_keys;
-	const char *wanted; /* --checkpoint; NULL: none */
+	const char *wanted; /* --checkpoint; NULL: not given */
 	bool found;
-	int64_t n, seq; /* the last one that is right */
+	int64_t n, seq; /* the last checkpoint that is valid */
 	char name[128], at[40];
-	int64_t bad_n, bad_seq; /* the first that is not */
-	const char *bad; /* why; NULL: all are right */
+	int64_t bad_n, bad_seq; /* the first one that is not */
+	const char *bad; /* why; NULL: all are valid */
 };
 
-/* The keys of --public-key; false where one is none. */
+/* Decodes --public-key; false where it is not a list of keys. */
 static bool
 read_keys(struct ctl *c, struct walk *w)
 {
@@ -49,7 +49,7 @@ read_keys(struct ctl *c, struct walk *w)
 }
 
 static bool
-counts(const struct walk *w, struct str key)
+is_accepted(const struct walk *w, struct str key)
 {
 	for (size_t i = 0; i < w->n_keys; i++)
 		if (str_eq(w->keys[i], key))
@@ -69,8 +69,8 @@ fault_of(
 	if (!hex_decode(a, sql_get(res, row, 4), &key) ||
 	    !hex_decode(a, sql_get(res, row, 5), &signature) ||
 	    !checkpoint_is_signed(a, k, key, signature))
-		return "its signature is not its key's";
-	if (!counts(w, key))
+		return "its signature does not verify";
+	if (!is_accepted(w, key))
 		return "it is signed by another key";
 	if (k->seq < w->seq)
 		return "it names an earlier row than the one before it";
@@ -82,7 +82,7 @@ fault_of(
 }
 
 static void
-look_at(struct arena *a, struct walk *w, const PGresult *res, int row)
+check_one(struct arena *a, struct walk *w, const PGresult *res, int row)
 {
 	struct checkpoint k = { .hash = sql_get(res, row, 2) };
 
@@ -115,7 +115,7 @@ walk(struct ctl *c, struct walk *w)
 		if ((e = db_admin_audit_checkpoints(c->db, a, &res, w->n, PAGE)) == ERR_OK) {
 			n = PQntuples(res);
 			for (int i = 0; i < n && !w->bad; i++)
-				look_at(a, w, res, i);
+				check_one(a, w, res, i);
 		}
 		arena_free(a);
 	}
@@ -123,7 +123,7 @@ walk(struct ctl *c, struct walk *w)
 }
 
 static void
-tell(const struct walk *w, const char *rows)
+print_result(const struct walk *w, const char *rows)
 {
 	(void)printf("The audit log holds: %s rows.\n", rows);
 	if (w->n == 0)
@@ -166,7 +166,7 @@ audit_verify_run(struct ctl *c)
 		    w.wanted);
 	if (w.n_keys > 0 && w.n == 0)
 		return ctl_fail("the audit log is not signed by that key: there is no checkpoint.");
-	tell(&w, PQgetvalue(chain, 0, 0));
+	print_result(&w, PQgetvalue(chain, 0, 0));
 	return CTL_OK;
 }
 
@@ -191,7 +191,7 @@ add_key(struct ctl *c, bool first)
 
 	if (!keyfile_is_hidden(path))
 		return ctl_usage(c->command, KEYFILE_ON_TERMINAL);
-	/* Before anything is written; whether it is still so, the insertion sees. */
+	/* Check before the file is written; the INSERT checks again, against a race. */
 	if ((e = db_admin_audit_keys(c->db, c->a, &res)) != ERR_OK)
 		return ctl_fail_db(e, "the audit log's keys cannot be read");
 	if ((PQntuples(res) > 0 && sql_bool(res, 0, 1)) == first)
@@ -207,7 +207,8 @@ add_key(struct ctl *c, bool first)
 		return CTL_FAILED;
 	e = db_admin_audit_key_add(
 	    c->db, c->a, &res, (struct str){ (const char *)public_key, sizeof(public_key) }, first);
-	if (e != ERR_OK) /* whether it was stored is not known: the private half stays */
+	/* It may have been stored nevertheless: the private half must stay. */
+	if (e != ERR_OK)
 		return ctl_fail_db(
 		    e, "the public key may not have been stored; see `millracectl audit key`");
 	if (PQgetisnull(res, 0, 0)) {

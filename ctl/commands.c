@@ -14,14 +14,14 @@ const struct option_info option_infos[OPT_COUNT] = {
 	[OPT_ALL_DEAD] = { .name = "all-dead", .help = "every dead job" },
 	[OPT_CHECKPOINT] = { .name = "checkpoint",
 	    .value = "TEXT",
-	    .help = "one that you kept elsewhere (N:ROW:HASH): is it still true?" },
+	    .help = "a checkpoint that you kept elsewhere (N:ROW:HASH), to look for" },
 	[OPT_DAYS] = { .name = "days",
 	    .value = "N",
 	    .min = 1,
 	    .max = 3650,
-	    .help = "how long it is good for, 1 to 3650" },
+	    .help = "days until it expires, 1 to 3650" },
 	[OPT_FORCE] = { .name = "force",
-	    .help = "also where the key of some secrets will be lost, and they with it" },
+	    .help = "even if secrets are lost whose key no runner will hold any more" },
 	[OPT_JSON] = { .name = "json", .help = "JSON instead of a table" },
 	[OPT_KEY_FILE] = { .name = "key-file",
 	    .value = "FILE",
@@ -30,16 +30,16 @@ const struct option_info option_infos[OPT_COUNT] = {
 	    .value = "N",
 	    .min = 1,
 	    .max = 1000000,
-	    .help = "show at most N (default 100)" },
+	    .help = "list at most N jobs (default 100)" },
 	[OPT_NAME] = { .name = "name", .value = "NAME", .help = "the name to show" },
 	[OPT_NAMES] = { .name = "names", .help = "only the names, one a line" },
 	[OPT_PROGRAM] = { .name = "program",
 	    .value = "NAME",
 	    .names = program_names,
-	    .help = "what this program reads: worker, streamd, runner or ctl" },
+	    .help = "only what this program reads: worker, streamd, runner or ctl" },
 	[OPT_PUBLIC_KEY] = { .name = "public-key",
 	    .value = "KEY",
-	    .help = "what you know to be the key, or several with commas; no other one counts" },
+	    .help = "accept only signatures of this key (or of several, with commas)" },
 	[OPT_ROLE] = { .name = "role",
 	    .value = "ROLE",
 	    .names = role_names,
@@ -47,14 +47,13 @@ const struct option_info option_infos[OPT_COUNT] = {
 	[OPT_SCOPE] = { .name = "scope",
 	    .value = "SCOPE",
 	    .names = scope_names,
-	    .help = "what it may do; several times for several (default: read and write)" },
+	    .help = "what it may do; may be repeated (default: read and write)" },
 	[OPT_SECRETS] = { .name = "secrets", .help = "only the secrets" },
-	[OPT_SERVICE] = { .name = "service",
-	    .help = "for another program, in an account of its own" },
+	[OPT_SERVICE] = { .name = "service", .help = "for a program, in an account of its own" },
 	[OPT_STATE] = { .name = "state",
 	    .value = "STATE",
 	    .names = state_names,
-	    .help = "only dead, queued or running ones (default: all three)" },
+	    .help = "only dead, queued or running jobs (default: all three)" },
 	[OPT_STATUS] = { .name = "status", .help = "change nothing, show what has been applied" },
 };
 
@@ -62,105 +61,118 @@ const struct option_info option_infos[OPT_COUNT] = {
 
 /* clang-format off */
 const struct command commands[] = {
-	{ "migrate", NULL, "", 0, 0, OPT(OPT_STATUS) | OPT(OPT_JSON), NEEDS_SERVER, false, migrate_run,
+	{ "migrate", NULL, "", 0, 0, OPT(OPT_STATUS) | OPT(OPT_JSON), NEEDS_SERVER, false,
+	    migrate_run,
 	    "bring the database to this program's version",
-	    "Migrations, functions and grants go in as one transaction, or nothing is changed, and\n"
-	    "one millracectl migrates at a time. Functions and grants are applied anew where this\n"
-	    "program's are not those that were applied last. A\n"
-	    "migration that was edited after it was applied, or a database that is newer than this\n"
-	    "program, is an error, and nothing is changed. The database must be there, and belong\n"
-	    "to the role millrace_owner.\n\n"
-	    "With --status it exits with 1 where the database is not at this program's version.\n" },
-	{ "user", "create", "EMAIL", 1, 1, OPT(OPT_NAME) | OPT(OPT_ROLE), NEEDS_CURRENT, false, user_create_run,
+	    "Migrations, functions and grants go in as one transaction, or nothing is changed,\n"
+	    "and one millracectl migrates at a time. Functions and grants are applied anew\n"
+	    "where this program's are not those that were applied last. A migration that was\n"
+	    "edited after it was applied, or a database that is newer than this program, is an\n"
+	    "error, and nothing is changed. The database must be there, and belong to the role\n"
+	    "millrace_owner.\n\n"
+	    "With --status it exits with 1 where the database is not at that version.\n" },
+	{ "user", "create", "EMAIL", 1, 1, OPT(OPT_NAME) | OPT(OPT_ROLE), NEEDS_CURRENT, false,
+	    user_create_run,
 	    "create a user who can log in",
-	    "--name is what to show of them (default: the address).\n"
-	    "The password, 8 to 1024 bytes, is asked for twice, or read from standard input where\n"
-	    "that is not a terminal:\n\n"
+	    "--name is the name to show (default: the address). The password, 8 to 1024 bytes,\n"
+	    "is asked for twice, or read from standard input where that is not a terminal:\n\n"
 	    "    millracectl user create ada@example.org --role admin <password-file\n" },
 	{ "user", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, user_list_run,
 	    "list the users, the oldest first", NULL },
 	{ "user", "role", "USER user|admin|service", 2, 2, 0, NEEDS_CURRENT, false, user_role_run,
-	    "change what a user may do",
-	    "USER is what they sign in by, an address or a name. It takes effect with their next request.\n" },
+	    "change a user's role",
+	    "USER is the login, an address or a name. It takes effect with the user's next\n"
+	    "request:\n\n"
+	    "    millracectl user role ada@example.org admin\n" },
 	{ "token", "mint", "USER", 1, 1, OPT(OPT_DAYS), NEEDS_CURRENT, true, token_mint_run,
 	    "open a session for a user and print its token",
-	    "USER is what they sign in by, an address or a name. Without --days it is good for as long\n"
-	    "as a login.\n"
-	    "The token goes to standard output, alone, for `Authorization: Bearer`. It needs\n"
-	    "API_JWT_SECRET, or the file that API_JWT_SECRET_FILE names, as the workers have it.\n" },
-	{ "key", "create", "USER", 1, 1, OPT(OPT_SERVICE) | OPT(OPT_NAME) | OPT(OPT_SCOPE) | OPT(OPT_DAYS), NEEDS_CURRENT, false,
+	    "USER is the login, an address or a name. Without --days the session lasts\n"
+	    "MILLRACE_SESSION_SECONDS, as after a login. The token goes to standard output,\n"
+	    "alone:\n\n"
+	    "    curl -H \"Authorization: Bearer $(millracectl token mint ada)\" ...\n\n"
+	    "It needs API_JWT_SECRET, or the file that API_JWT_SECRET_FILE names, as workers\n"
+	    "do.\n" },
+	{ "key", "create", "USER", 1, 1,
+	    OPT(OPT_SERVICE) | OPT(OPT_NAME) | OPT(OPT_SCOPE) | OPT(OPT_DAYS), NEEDS_CURRENT, false,
 	    key_create_run,
 	    "make an API key for a user and print it",
-	    "USER is what they sign in by, an address or a name. The key goes to standard output, alone,\n"
-	    "this once: only its hash is kept. Without --days it has no end. With --service, USER is\n"
-	    "an address, and the account has the role service; it is made where there is none with\n"
-	    "this address, and nobody can log in to it.\n\n"
-	    "Scopes: read (GET), write (all that changes something), and those that single routes\n"
-	    "ask for, such as analytics:read.\n" },
+	    "USER is the login, an address or a name. The key goes to standard output, alone,\n"
+	    "this once: only its hash is stored. Without --days it does not expire. With\n"
+	    "--service, USER is the address of an account with the role service, to which\n"
+	    "nobody can log in; it is created where it does not exist:\n\n"
+	    "    millracectl key create backup@example.org --service --scope read --days 90\n\n"
+	    "Scopes: read (GET), write (whatever changes something), and those that single\n"
+	    "routes require, such as analytics:read.\n" },
 	{ "key", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, key_list_run,
 	    "list the API keys, the oldest first", NULL },
 	{ "key", "revoke", "ID", 1, 1, 0, NEEDS_CURRENT, false, key_revoke_run,
 	    "end an API key at once",
-	    "ID is that of `millracectl key list`. It does not come back.\n" },
+	    "`millracectl key list` shows the ids. It cannot be undone.\n" },
 	{ "vault", "init", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, false, vault_init_run,
 	    "make the vault's first key pair",
-	    "The public half goes into the database. The private half is written into a new file\n"
-	    "that only its owner may read, or to standard output where that is not a terminal; it\n"
-	    "is MILLRACE_VAULT_KEY of every runner, and of nobody else. Keep a copy apart from the\n"
-	    "database's backups: without it the secrets are lost.\n" },
+	    "The public half goes into the database. The private half goes into a new file that\n"
+	    "only its owner may read, or to standard output where that is not a terminal; it is\n"
+	    "the setting MILLRACE_VAULT_KEY of every runner, and of no other program. Keep a\n"
+	    "copy apart from the database's backups: without it the secrets are lost.\n" },
 	{ "vault", "status", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, vault_status_run,
-	    "list the vault's keys, the secrets under each, and which runners fit", NULL },
-	{ "vault", "rotate", "", 0, 0, OPT(OPT_KEY_FILE) | OPT(OPT_FORCE), NEEDS_CURRENT, false, vault_rotate_run,
+	    "list the vault's keys, their secrets, and whether each runner's key fits", NULL },
+	{ "vault", "rotate", "", 0, 0, OPT(OPT_KEY_FILE) | OPT(OPT_FORCE), NEEDS_CURRENT, false,
+	    vault_rotate_run,
 	    "bring a new key pair into force",
-	    "From now on secrets are sealed to the new key. Give it to the runners as\n"
-	    "MILLRACE_VAULT_KEY, the one before as MILLRACE_VAULT_KEY_OLD, and restart them: they\n"
-	    "put all secrets under the new key. When `millracectl vault status` shows none under the\n"
-	    "old one, it can go. Until then there is no other rotation: the runners hold two keys,\n"
-	    "and what is under a third would be lost.\n" },
-	{ "jobs", "list", "", 0, 0, OPT(OPT_STATE) | OPT(OPT_LIMIT) | OPT(OPT_JSON), NEEDS_CURRENT, false, jobs_list_run,
-	    "list the jobs that are dead, wait or run",
-	    "A dead job has used up its attempts, or failed in a way that does not pass.\n" },
-	{ "jobs", "retry", "ID | --all-dead", 0, 1, OPT(OPT_ALL_DEAD), NEEDS_CURRENT, false, jobs_retry_run,
-	    "do dead jobs again, each as a new run",
-	    "The old run has told its listeners that it failed, so the work is done under a new\n"
-	    "run, whose id is printed.\n" },
+	    "From then on secrets are sealed to the new key. Give it to the runners as\n"
+	    "MILLRACE_VAULT_KEY, the previous one as MILLRACE_VAULT_KEY_OLD, and restart them:\n"
+	    "they seal all secrets anew. When `millracectl vault status` shows none under the\n"
+	    "previous key, remove that. Until then another rotation is refused: the runners\n"
+	    "hold two keys, and secrets under a third would be lost.\n" },
+	{ "jobs", "list", "", 0, 0, OPT(OPT_STATE) | OPT(OPT_LIMIT) | OPT(OPT_JSON), NEEDS_CURRENT,
+	    false, jobs_list_run,
+	    "list the jobs that are dead, queued or running",
+	    "A dead job has used up its attempts, or failed with a permanent error.\n" },
+	{ "jobs", "retry", "ID | --all-dead", 0, 1, OPT(OPT_ALL_DEAD), NEEDS_CURRENT, false,
+	    jobs_retry_run,
+	    "queue dead jobs again, each as a new run",
+	    "The old run has reported its failure, so the work is done under a new run, whose\n"
+	    "id is printed.\n" },
 	{ "status", NULL, "", 0, 0, OPT(OPT_JSON), NEEDS_SCHEMA, false, status_run,
 	    "one screen: database, processes, queue, streams",
-	    "A process that has not been heard of for 15 seconds is stale: it hangs, or was killed.\n" },
+	    "A process without a heartbeat for 15 seconds is stale: it hangs, or was killed.\n" },
 	{ "streamd", "handover", "", 0, 0, 0, NEEDS_SERVER, false, streamd_handover_run,
 	    "replace streamd by the program that is installed now",
-	    "The one that runs starts the new one and gives it the listening socket and every open\n"
-	    "connection: no stream and no WebSocket ends. Where the new one does not come, the old\n"
-	    "one goes on. Run it as root, or as the user that streamd runs as.\n" },
+	    "The running streamd starts its successor and hands it the listening socket and\n"
+	    "every connection: no stream and no WebSocket ends. Where the successor fails, the\n"
+	    "running one continues. Run it as root, or as the user that streamd runs as.\n" },
 	{ "queries", NULL, "", 0, 0, 0, NEEDS_CURRENT, false, queries_run,
 	    "check every statement of Millrace against the database",
 	    "Prepares them all and compares types; exits with 1 where one differs.\n" },
-	{ "audit", "verify", "", 0, 0, OPT(OPT_PUBLIC_KEY) | OPT(OPT_CHECKPOINT), NEEDS_CURRENT, false, audit_verify_run,
-	    "walk the audit log's hash chain and its signed checkpoints",
-	    "Names the first row that was changed, removed, moved or cut off, or the first checkpoint\n"
-	    "that does not fit the chain, and exits with 1 then. Checkpoints are signed by the runners,\n"
-	    "so a chain that was written anew as a whole does not fit them.\n\n"
-	    "Whoever may write everything in the database could put another key there, too, or remove\n"
-	    "the last checkpoints with their rows. Against that, keep elsewhere what `millracectl audit\n"
-	    "key` prints, and now and then a checkpoint (it is printed here, and in the runners' log),\n"
-	    "and give them as --public-key and --checkpoint.\n" },
+	{ "audit", "verify", "", 0, 0, OPT(OPT_PUBLIC_KEY) | OPT(OPT_CHECKPOINT), NEEDS_CURRENT,
+	    false, audit_verify_run,
+	    "verify the audit log's hash chain and its signed checkpoints",
+	    "Names the first row that was changed, removed, moved or cut off, or the first\n"
+	    "checkpoint that does not fit the chain, and exits with 1 then. Checkpoints are\n"
+	    "signed by the runners, so they do not fit a chain that was rewritten as a whole.\n\n"
+	    "Whoever may write to the whole database could replace the key as well, or remove\n"
+	    "the last checkpoints with their rows. Against that, keep elsewhere what\n"
+	    "`millracectl audit key` prints, and from time to time a checkpoint (this command\n"
+	    "and the runners' log show them), and pass them as --public-key and --checkpoint.\n" },
 	{ "audit", "init", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, false, audit_init_run,
 	    "make the first key pair that signs the audit log",
-	    "The public half goes into the database. The private half is written into a new file\n"
-	    "that only its owner may read, or to standard output where that is not a terminal; it\n"
-	    "is MILLRACE_AUDIT_KEY of every runner, and of nobody else.\n" },
+	    "The public half goes into the database. The private half goes into a new file that\n"
+	    "only its owner may read, or to standard output where that is not a terminal; it is\n"
+	    "the setting MILLRACE_AUDIT_KEY of every runner, and of no other program.\n" },
 	{ "audit", "rotate", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, false, audit_rotate_run,
 	    "bring a new key pair for the audit log into force",
-	    "What was signed by the one before stays good. Give the new one to the runners as\n"
-	    "MILLRACE_AUDIT_KEY and restart them; until then nothing is signed.\n" },
+	    "Earlier signatures stay valid. Give the new key to the runners as\n"
+	    "MILLRACE_AUDIT_KEY and restart them; nothing is signed until then.\n" },
 	{ "audit", "key", "", 0, 0, 0, NEEDS_CURRENT, false, audit_key_run,
-	    "print the public keys that the audit log is signed by",
+	    "print the public keys that the audit log is signed with",
 	    "In base64, a line each, the one in force first.\n" },
-	{ "config", NULL, "", 0, 0, OPT(OPT_SECRETS) | OPT(OPT_PROGRAM) | OPT(OPT_NAMES) | OPT(OPT_JSON), NEEDS_NOTHING, false, config_run,
+	{ "config", NULL, "", 0, 0,
+	    OPT(OPT_SECRETS) | OPT(OPT_PROGRAM) | OPT(OPT_NAMES) | OPT(OPT_JSON), NEEDS_NOTHING,
+	    false, config_run,
 	    "list every setting with its default",
 	    "The settings are environment variables; under systemd they stand in\n"
-	    "/etc/millrace/millrace.env. A secret NAME may also be a file that NAME_FILE names, or a\n"
-	    "systemd credential; a program drops the secrets that it does not read.\n\n"
+	    "/etc/millrace/millrace.env. A secret NAME may also be a file that NAME_FILE names,\n"
+	    "or a systemd credential; a program drops the secrets that it does not read.\n\n"
 	    "Scripts take --names or --json:\n\n"
 	    "    millracectl config --secrets --program runner --names\n" },
 };
@@ -249,6 +261,6 @@ help_command(FILE *out, const struct command *c)
 		o = &option_infos[i];
 		(void)snprintf(name, sizeof(name), "--%s%s%s", o->name, o->value != NULL ? " " : "",
 		    o->value != NULL ? o->value : "");
-		(void)fprintf(out, "  %-16s %s\n", name, o->help);
+		(void)fprintf(out, "  %-18s %s\n", name, o->help);
 	}
 }

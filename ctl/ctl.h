@@ -1,7 +1,10 @@
 /*
- * millracectl, the administrator's tool: one declarative table of commands (commands.c), a parser of command lines (main.c), and a
- * file for each subject. A command's function prints, and returns the process's exit status; what goes wrong is said in a
- * plain sentence on standard error. One thread, blocking; everything it allocates is the arena's.
+ * millracectl, the administrator's tool: one declarative table of commands (commands.c), a parser
+ * of command lines (main.c), and a file for each subject. A command's function prints to standard
+ * output and returns the process's exit status; errors are plain sentences on standard error.
+ *
+ * One thread, blocking. Everything that is allocated is the arena's, which lives as long as the
+ * command.
  */
 #ifndef CTL_CTL_H
 #define CTL_CTL_H
@@ -43,19 +46,18 @@ enum ctl_option {
 struct option_info {
 	const char *name; /* without its dashes */
 	const char *value; /* what its value is called in the help; NULL: it takes none */
-	const char *const
-	    *names; /* the values it may have, NULL-terminated; NULL: any text, or a number */
+	const char *const *names; /* the values it may have, NULL-terminated; NULL: any */
 	int64_t min, max; /* a number's bounds, where max > 0 */
 	const char *help;
 };
 extern const struct option_info option_infos[OPT_COUNT];
 
-/* What must be there before the command runs. */
+/* What a command requires; checked before it runs. */
 enum needs {
 	NEEDS_NOTHING = 1, /* not even valid settings */
-	NEEDS_SERVER, /* settings: the command connects by itself */
+	NEEDS_SERVER, /* valid settings: the command connects by itself */
 	NEEDS_SCHEMA, /* a database that has been migrated once */
-	NEEDS_CURRENT /* a database at this program's own migration */
+	NEEDS_CURRENT /* a database at this program's migration */
 };
 
 #define CTL_SCOPES_MAX 16
@@ -76,7 +78,7 @@ struct command {
 	const char *noun;
 	const char *verb; /* the second word; NULL: there is none */
 	const char *operands; /* as the help shows them */
-	int least, most; /* how many operands there may be */
+	int least, most; /* number of operands */
 	unsigned int options; /* 1u << OPT_X of those that it takes */
 	enum needs needs;
 	bool secrets; /* reads API_JWT_SECRET */
@@ -87,24 +89,24 @@ struct command {
 extern const struct command commands[];
 extern const size_t n_commands;
 
-/* The command that begins argv[0..n), and in *words how many words its name has. NULL: there is none. */
+/* The command whose name begins the `n` words, and in *words the length of that name; or NULL. */
 const struct command *command_find(int n, char *const *words_given, int *words);
-/* Help about everything, about a noun's commands, or about one command. */
+/* Print help about everything, about a noun's commands (false: no such noun), or about one. */
 void help_all(FILE *out);
 bool help_noun(FILE *out, const char *noun);
 void help_command(FILE *out, const struct command *c);
 
 /* Prints "millracectl: …" on standard error; always CTL_FAILED. */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The same for a wrong command line, and where to read on; always CTL_USAGE. */
+/* The same for a wrong command line, with a hint at the help; always CTL_USAGE. c may be NULL. */
 int ctl_usage(const struct command *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* A query that failed for no reason of its own: says what could not be done, and where the reason stands. CTL_FAILED. */
+/* For a query that failed: prints `what` could not be done, and where the reason is. CTL_FAILED. */
 int ctl_fail_db(enum err e, const char *what);
-/* A number option's value (checked when it was parsed), or `otherwise`. */
-int64_t ctl_number(const struct ctl *c, enum ctl_option o, int64_t otherwise);
+/* A number option's value, checked when it was parsed; `fallback` where it is not given. */
+int64_t ctl_number(const struct ctl *c, enum ctl_option o, int64_t fallback);
 
-/* Seconds as a person says them: "42 s", "5 min", "3 h", "12 d"; the arena's. */
+/* A duration for people: "42 s", "5 min", "3 h", "12 d"; the arena's. */
 struct str ctl_age(struct arena *a, int64_t seconds);
 
 int migrate_run(struct ctl *c);

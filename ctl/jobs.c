@@ -1,15 +1,15 @@
-/* millracectl jobs: what waits, runs, or was given up. */
+/* millracectl jobs: those that are queued, running or dead. */
 #include "ctl.h"
 
 #include <sql_admin.h>
 
 #include "table.h"
 
-#define JOB_ROWS 100 /* listed where --limit says nothing else */
+#define JOB_ROWS 100 /* the default of --limit */
 #define RETRY_ROWS 500 /* retried in one statement */
 #define ERROR_CHARS 100 /* of a job's last error in the table */
 
-/* The beginning of s, cut between code points. */
+/* At most the first ERROR_CHARS code points of s, with "..." where it is cut. */
 static struct str
 shortened(struct arena *a, struct str s)
 {

@@ -1,4 +1,4 @@
-/* millracectl key: API keys made, listed and revoked by hand. */
+/* millracectl key: create, list and revoke API keys. */
 #include "ctl.h"
 
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "table.h"
 
 #define NAME_MAX_CHARS 200
-#define KEY_ROWS 500 /* fetched at once */
+#define KEY_ROWS 500 /* in one query */
 
 static enum err
 store(struct ctl *c, struct str key, PGresult **res)
@@ -42,7 +42,8 @@ key_create_run(struct ctl *c)
 		return ctl_usage(
 		    c->command, "--name is UTF-8 text of at most %d characters.", NAME_MAX_CHARS);
 	if (service && !address_is_email(str_from(c->operands[0])))
-		return ctl_usage(c->command, "`%s` is not an e-mail address.", c->operands[0]);
+		return ctl_usage(c->command,
+		    "`%s` is not an e-mail address such as backup@example.org.", c->operands[0]);
 	key = api_key_new(c->a);
 	if ((e = store(c, key, &res)) != ERR_OK)
 		return ctl_fail_db(e, "the key was not made");

@@ -10,7 +10,7 @@
 
 #include "ctl.h"
 
-/* With its NUL, in whose place the line's end goes. */
+/* Includes the NUL, which the line feed replaces. */
 #define LINE_LEN sodium_base64_ENCODED_LEN(KEYFILE_BYTES, sodium_base64_VARIANT_ORIGINAL)
 
 bool
@@ -22,7 +22,7 @@ keyfile_is_hidden(const char *path)
 static bool
 to_stdout(const char *line)
 {
-	/* A pipe has no disk under it. */
+	/* A pipe cannot be synced. */
 	if (fwrite(line, 1, LINE_LEN, stdout) == LINE_LEN && fflush(stdout) == 0 &&
 	    (fsync(STDOUT_FILENO) == 0 || errno == EINVAL || errno == EROFS))
 		return true;

@@ -1,6 +1,6 @@
 /*
- * A private key on its way out of millracectl: into a new file that its owner alone may read, or to standard output; once, and never as
- * an argument of a process.
+ * Writes a new private key: to a new file that only its owner may read, or to standard output.
+ * Once, and never as a process's argument.
  */
 #ifndef CTL_KEYFILE_H
 #define CTL_KEYFILE_H
@@ -9,14 +9,17 @@
 
 #define KEYFILE_BYTES 32
 
-/* Where `path` is NULL: is standard output something else than a terminal? */
+/* Is the key kept off the terminal? A `path` of NULL is standard output. */
 bool keyfile_is_hidden(const char *path);
 #define KEYFILE_ON_TERMINAL \
-	"the private key would stand on the terminal: give --key-file, or redirect."
+	"the private key would be shown on the terminal: give --key-file FILE, or redirect."
 
-/* Writes the key in base64, a line, safely on the disk. False: it has said why not, and the file is not there. */
+/*
+ * Writes the key, a line of base64, and syncs it to disk. False: it has printed why, and there is
+ * no file.
+ */
 bool keyfile_write(const unsigned char key[KEYFILE_BYTES], const char *path);
-/* The key that was just written has not come into force. */
+/* Takes back a key that was written but has not come into force: removes the file, or says so. */
 void keyfile_undo(const char *path);
 
 #endif

@@ -1,4 +1,4 @@
-/* The command line: finds the command, checks its options, makes sure of the database, runs it. */
+/* The command line: finds the command, checks its options and the database, runs it. */
 #include "ctl.h"
 
 #include <getopt.h>
@@ -52,27 +52,33 @@ ctl_fail_db(enum err e, const char *what)
 }
 
 int64_t
-ctl_number(const struct ctl *c, enum ctl_option o, int64_t otherwise)
+ctl_number(const struct ctl *c, enum ctl_option o, int64_t fallback)
 {
 	int64_t n;
 
 	if (c->options[o] == NULL || !str_int(str_from(c->options[o]), &n))
-		return otherwise;
+		return fallback;
 	return n;
 }
 
-/* Is the value one that the option may have? Says what it may be where it is not. */
+/* Checks the value of an option. CTL_USAGE: it has printed what the option takes. */
 static int
-option_check(const struct command *c, const struct option_info *o, const char *value)
+option_check(
+    struct arena *a, const struct command *c, const struct option_info *o, const char *value)
 {
 	int64_t n;
 	size_t i;
 
 	if (o->names != NULL) {
-		for (i = 0; o->names[i] != NULL; i++)
+		struct buf b = { .a = a };
+
+		for (i = 0; o->names[i] != NULL; i++) {
 			if (strcmp(o->names[i], value) == 0)
 				return CTL_OK;
-		return ctl_usage(c, "--%s cannot be `%s`.", o->name, value);
+			buf_printf(&b, "%s%s", i > 0 ? ", " : "", o->names[i]);
+		}
+		return ctl_usage(
+		    c, "--%s cannot be `%s`; it takes one of: %s.", o->name, value, b.p);
 	}
 	if (o->max > 0 && (!str_int(str_from(value), &n) || n < o->min || n > o->max))
 		return ctl_usage(c, "--%s is a whole number from %lld to %lld, not `%s`.", o->name,
@@ -80,7 +86,7 @@ option_check(const struct command *c, const struct option_info *o, const char *v
 	return CTL_OK;
 }
 
-/* Fills in options and operands; argv[0] is the command's last word. -1: go on; else the exit status. */
+/* Parses options and operands; argv[0] is the command's last word. -1: run it; else the status. */
 static int
 parse(struct ctl *c, int argc, char **argv)
 {
@@ -104,7 +110,8 @@ parse(struct ctl *c, int argc, char **argv)
 		if ((c->command->options & (1u << i)) == 0)
 			return ctl_usage(c->command, "this command takes no --%s.", longs[i].name);
 		c->options[i] = longs[i].has_arg == no_argument ? "" : optarg;
-		if ((status = option_check(c->command, &option_infos[i], c->options[i])) != CTL_OK)
+		if ((status = option_check(c->a, c->command, &option_infos[i], c->options[i])) !=
+		    CTL_OK)
 			return status;
 		if (i == OPT_SCOPE && c->n_scopes == CTL_SCOPES_MAX)
 			return ctl_usage(
@@ -141,7 +148,7 @@ help(int n, char **words)
 	return ctl_usage(NULL, "there is no command `%s`.", words[0]);
 }
 
-/* A noun alone, or with a word that is not one of its verbs. */
+/* Reports a noun alone, or one with a word that is not one of its verbs. */
 static int
 not_found(int n, char **words)
 {
@@ -195,10 +202,9 @@ main(int argc, char **argv)
 	}
 	if ((c.command = command_find(argc - 1, argv + 1, &words)) == NULL)
 		return not_found(argc - 1, argv + 1);
-	if ((status = parse(&c, argc - words, argv + words)) != -1)
-		return status;
 	c.a = arena_new();
-	status = run(&c);
+	if ((status = parse(&c, argc - words, argv + words)) == -1)
+		status = run(&c);
 	arena_free(c.a);
 	return status;
 }

@@ -1,4 +1,4 @@
-/* Reading a new password. */
+/* Reads a new password. */
 #include "password.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ note_signal(int signo)
 	interrupted = signo;
 }
 
-/* Reads to the end of input, or of a line on a terminal. False: not readable. */
+/* Reads to the end of the input, or of the line on a terminal. False: not readable. */
 static bool
 read_bytes(struct password *p, bool terminal)
 {
@@ -46,7 +46,7 @@ read_bytes(struct password *p, bool terminal)
 	return true;
 }
 
-/* Prompts with the echo off; it is on again afterwards, also where a signal ends it. */
+/* Prompts with the echo off, and turns it on again, even where a signal interrupts. */
 static bool
 prompt(const char *text, struct password *p)
 {

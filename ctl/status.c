@@ -1,4 +1,4 @@
-/* millracectl status: one screen of how everything is; and millracectl queries. */
+/* millracectl status: the state of all on one screen; and millracectl queries. */
 #include "ctl.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "server.h"
 #include "table.h"
 
-#define STALE_SECONDS 15 /* a process tells of itself every few seconds */
+#define STALE_SECONDS 15 /* heartbeats come every few seconds */
 
 /* Columns of admin_process_list. */
 enum { P_ROLE, P_HOST, P_PID, P_VERSION, P_AGE, P_SEEN, P_DOING, P_BODY };
@@ -29,7 +29,7 @@ enum {
 	S_FUNCTIONS
 };
 
-/* What an administrator should look at, one sentence each. */
+/* What an administrator should look at, a sentence each. */
 struct warnings {
 	struct buf lines; /* for a person */
 	struct buf json; /* array elements */
@@ -79,7 +79,7 @@ check_process(struct arena *a, struct warnings *w, const PGresult *res, int row)
 
 	if (seen > STALE_SECONDS)
 		warn(w, arena_printf(a,
-			    "%.*s %.*s on %.*s is stale: not heard of for %.*s; it hangs, or was "
+			    "%.*s %.*s on %.*s is stale: no heartbeat for %.*s; it hangs, or was "
 			    "killed.",
 			    S_ARG(role), S_ARG(pid), S_ARG(host), S_ARG(ctl_age(a, seen))));
 	else if (!str_eq(version, str_from(MILLRACE_VERSION)))
@@ -184,7 +184,7 @@ print_processes(struct arena *a, const PGresult *res)
 	if (t.n_cells > 0)
 		table_print(&t, stdout);
 	else
-		(void)puts("No process has been heard of within a day.");
+		(void)puts("No process has sent a heartbeat within a day.");
 }
 
 static void

@@ -1,4 +1,4 @@
-/* Aligned columns. */
+/* Prints a table of aligned columns. */
 #include "table.h"
 
 struct str

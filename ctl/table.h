@@ -1,6 +1,6 @@
 /*
- * Aligned columns for a person. Cells may hold anything: what a terminal would obey (control characters) is shown as "?".
- * Widths are counted in code points.
+ * A table of aligned columns for people. Cells may hold anything: control characters, which a
+ * terminal would obey, are shown as "?". Widths are counted in code points. One thread.
  */
 #ifndef CTL_TABLE_H
 #define CTL_TABLE_H
@@ -21,12 +21,12 @@ struct table {
 	size_t n_cells, room;
 };
 
-/* table_row(t, cell, …): one struct str for each column; copied. An absent one is shown as "-". */
+/* table_row(t, cell, …): adds a struct str for each column, copied. Absent is shown as "-". */
 #define table_row(t, ...) table_add((t), (const struct str[]){ __VA_ARGS__ })
 void table_add(struct table *t, const struct str *cells);
 void table_print(const struct table *t, FILE *out);
 
-/* s with "?" for every control character and for what is not UTF-8; the arena's. */
+/* s with "?" for each control character, and "?" where it is not UTF-8; the arena's. */
 struct str printable(struct arena *a, struct str s);
 
 #endif

@@ -1,4 +1,4 @@
-/* millracectl token: sessions opened by hand. */
+/* millracectl token: opens a session for a user. */
 #include "ctl.h"
 
 #include <millrace/config.h>

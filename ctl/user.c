@@ -12,7 +12,7 @@
 #include "table.h"
 
 #define NAME_MAX_CHARS 200
-#define USER_ROWS 500 /* fetched at once */
+#define USER_ROWS 500 /* in one query */
 
 int
 user_create_run(struct ctl *c)
@@ -25,7 +25,8 @@ user_create_run(struct ctl *c)
 	bool ok;
 
 	if (!address_is_email(email))
-		return ctl_usage(c->command, "`%s` is not an e-mail address.", c->operands[0]);
+		return ctl_usage(c->command,
+		    "`%s` is not an e-mail address such as ada@example.org.", c->operands[0]);
 	if (name.p == NULL)
 		name = email;
 	if (!str_utf8(name) || str_chars(name) > NAME_MAX_CHARS)
@@ -45,7 +46,7 @@ user_create_run(struct ctl *c)
 	return CTL_OK;
 }
 
-/* The rows of one page, into the table or straight out as JSON. */
+/* Adds the rows of one page to the table, or prints them as JSON. */
 static void
 user_rows(struct ctl *c, const PGresult *res, struct table *t, bool first)
 {

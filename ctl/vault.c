@@ -1,4 +1,4 @@
-/* millracectl vault: the key pairs that secrets are sealed to. A private key is written once, and is never an argument of a process. */
+/* millracectl vault: the key pairs that secrets are sealed to. */
 #include "ctl.h"
 
 #include <string.h>
@@ -22,10 +22,12 @@ not_added(bool first)
 			   "the vault has no key yet; `millracectl vault init` makes the first.");
 }
 
-/* Is there a key in force, and how many secrets lie under others? Asked before anything is written; whether there still is one, the
-   insertion sees. */
+/*
+ * Is there a key in force, and how many secrets are sealed to others? This is checked before the
+ * file is written; the INSERT checks again, against a race.
+ */
 static bool
-look(struct ctl *c, bool *has, int64_t *n_old)
+read_state(struct ctl *c, bool *has, int64_t *n_old)
 {
 	PGresult *res;
 	enum err e = db_admin_vault_keys(c->db, c->a, &res);
@@ -56,7 +58,7 @@ add_key(struct ctl *c, bool first)
 
 	if (!keyfile_is_hidden(path))
 		return ctl_usage(c->command, KEYFILE_ON_TERMINAL);
-	if (!look(c, &has, &n_old))
+	if (!read_state(c, &has, &n_old))
 		return CTL_FAILED;
 	if (has == first)
 		return not_added(first);
@@ -75,7 +77,7 @@ add_key(struct ctl *c, bool first)
 	e = db_admin_vault_key_add(c->db, c->a, &res,
 	    (struct str){ (const char *)public_key, SEAL_KEY_BYTES }, canary, first);
 	if (e != ERR_OK) {
-		/* Whether it was stored is not known: the private half stays where it is. */
+		/* It may have been stored nevertheless: the private half must stay. */
 		return ctl_fail_db(e,
 		    "the public key may not have been stored; see `millracectl vault "
 		    "status`");

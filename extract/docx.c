@@ -82,7 +82,7 @@ is_fallback(const xmlChar *name, const xmlChar *uri)
 }
 
 static void
-on_start(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri, int n_ns,
+docx_start(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri, int n_ns,
     const xmlChar **ns, int n_attr, int n_default, const xmlChar **attr)
 {
 	struct docx *d = arg;
@@ -109,9 +109,9 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *u
 		d->table++;
 }
 
-/* A table's row is a paragraph: cells are divided by tabs, paragraphs within one by spaces. */
+/* A row of a table is a paragraph: tabs separate cells, spaces the paragraphs in a cell. */
 static void
-on_end(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
+docx_end(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
 {
 	struct docx *d = arg;
 	const char *s = (const char *)name;
@@ -143,7 +143,7 @@ on_end(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri
 }
 
 static void
-on_text(void *arg, const xmlChar *s, int n)
+docx_text(void *arg, const xmlChar *s, int n)
 {
 	struct docx *d = arg;
 
@@ -152,7 +152,7 @@ on_text(void *arg, const xmlChar *s, int n)
 }
 
 static void
-on_doctype(void *arg, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
+docx_doctype(void *arg, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
 {
 	(void)arg, (void)name, (void)public_id, (void)system_id;
 	fail("The DOCX file declares XML entities, which is refused.");
@@ -184,12 +184,12 @@ read_part(struct docx *d, zip_t *zip, zip_uint64_t index)
 {
 	xmlSAXHandler sax = {
 		.initialized = XML_SAX2_MAGIC,
-		.internalSubset = on_doctype,
-		.startElementNs = on_start,
-		.endElementNs = on_end,
-		.characters = on_text,
-		.ignorableWhitespace = on_text,
-		.cdataBlock = on_text,
+		.internalSubset = docx_doctype,
+		.startElementNs = docx_start,
+		.endElementNs = docx_end,
+		.characters = docx_text,
+		.ignorableWhitespace = docx_text,
+		.cdataBlock = docx_text,
 	};
 	xmlParserCtxtPtr ctx;
 
@@ -208,7 +208,7 @@ read_part(struct docx *d, zip_t *zip, zip_uint64_t index)
 	zip_fclose(d->file);
 }
 
-/* The sizes that the zip claims, of the parts that will be read; fails on what is too much. */
+/* Checks the declared sizes of the parts that will be read, before any is unpacked. */
 static void
 check_part(zip_t *zip, zip_uint64_t index, zip_uint64_t *total)
 {

@@ -1,11 +1,10 @@
 /*
- * millrace-extract: a stranger's file in, plain text with marks out.
+ * millrace-extract: reads an untrusted file and writes plain text with marks.
  *
- * A supervisor (main.c) starts one worker process, in which everything that
- * touches the file's content happens, behind the walls of sandbox.c. The worker
- * lives for one file, so it frees nothing and, wherever it has to give up,
- * calls fail() and is gone. It answers the supervisor through descriptor 1:
- * 'T' and the finished text, or 'E' and one sentence for a person.
+ * A supervisor (main.c) starts one worker process, which alone touches the file's content, in the
+ * sandbox of sandbox.c. The worker lives for one file, so it frees nothing, and fail() ends it
+ * wherever it cannot go on. It replies to the supervisor through descriptor 1: 'T' and the text, or
+ * 'E' and one sentence for the user.
  */
 #ifndef MILLRACE_EXTRACT_H
 #define MILLRACE_EXTRACT_H
@@ -31,7 +30,7 @@ struct bytes {
 };
 
 enum kind {
-	KIND_UNKNOWN, /* binary data that we cannot name */
+	KIND_UNKNOWN, /* binary data of an unknown format */
 	KIND_PDF,
 	KIND_DOCX,
 	KIND_HTML,
@@ -41,8 +40,8 @@ enum kind {
 };
 
 /*
- * Ends the worker with the given sentence, which is shown to the person who
- * uploaded the file: plain words, a capital first, a full stop last.
+ * Ends the worker with a sentence for the user who uploaded the file: plain words, a capital first,
+ * a full stop last.
  */
 _Noreturn void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -54,10 +53,9 @@ const char *kind_title(enum kind k);
 const char *kind_word(enum kind k);
 
 /*
- * What the bytes are, by their content alone; KIND_TXT also stands for
- * Markdown, which looks the same. Ends the worker, with a reason that names
- * the format, for what is certainly something else (an image, an old .doc).
- * KIND_UNKNOWN is binary data that we cannot name.
+ * The kind of a file by its content alone; KIND_TXT also stands for Markdown, which cannot be told
+ * apart. Ends the worker, with a sentence that names the format, for a known format that is not
+ * read (an image, an old .doc). KIND_UNKNOWN is binary data of an unknown format.
  */
 enum kind sniff(struct bytes all);
 
@@ -65,22 +63,22 @@ enum kind sniff(struct bytes all);
 bool sniff_pdf(struct bytes head);
 
 /*
- * Compares the content's kind with the client's file name (may be NULL) and
- * returns the kind to read it as: plain text is KIND_MD where the name says so
- * and KIND_HTML where it ends in .html. Ends the worker when the name
- * promises one known type and the content is another. Unknown endings promise nothing.
+ * Compares the content's kind with the client's file name (may be NULL) and returns the kind to
+ * read it as: plain text is KIND_MD or KIND_HTML where the name's ending is theirs. Ends the worker
+ * where the ending belongs to one known kind and the content is another. Unknown endings are
+ * ignored.
  */
 enum kind kind_check(const char *name, enum kind k);
 
 /*
- * The text as UTF-8 where its encoding can be told: by its byte order mark, by
- * being UTF-8 (a few wrong bytes are let pass), else as Windows-1252, which
- * ISO 8859-1 is a part of. What is none of these ends the worker (so does a
- * Cyrillic code page, which would pass as nonsense in Windows-1252). May return b itself.
+ * Converts text to UTF-8. Its encoding is that of its byte order mark, or UTF-8 where it is that
+ * (a few invalid bytes are tolerated), or Windows-1252, which contains ISO 8859-1. Anything else
+ * ends the worker, and so does a Cyrillic code page, which would turn to nonsense as Windows-1252.
+ * May return b itself.
  */
 struct bytes text_decode(struct bytes b);
 
-/* What text_decode() would find. */
+/* The encoding that text_decode() assumes. */
 enum charset {
 	CHARSET_UTF8,
 	CHARSET_UTF16LE,
@@ -90,8 +88,8 @@ enum charset {
 enum charset text_charset(struct bytes b);
 
 /*
- * Starts pdftotext on descriptor 0 in a sandbox of its own, before the
- * worker enters its own; pdf_read() then takes what it says, page by page.
+ * Starts pdftotext on descriptor 0 in a sandbox of its own, before the worker enters its own;
+ * pdf_read() then reads its output, page by page.
  */
 struct pdf {
 	int pid;
@@ -108,7 +106,7 @@ void html_read(struct bytes file, struct out *o);
 void text_read(struct bytes file, struct out *o);
 
 #ifdef MILLRACE_TEST
-/* The tests' look at the sandbox from inside; see probe.c. Not installed. */
+/* Tests the sandbox from inside; see probe.c. Not installed. */
 int probe_main(int argc, char **argv);
 #endif
 

@@ -20,7 +20,7 @@ struct html {
 	bool space; /* white space is due before the next character */
 };
 
-/* What an element means for the text. Others are within a line and mean nothing. */
+/* What an element means for the text. Inline elements mean nothing. */
 enum role {
 	ROLE_NONE,
 	ROLE_BLOCK, /* starts and ends a paragraph */
@@ -119,7 +119,7 @@ flush(struct html *h)
 }
 
 static void
-on_start(void *arg, const xmlChar *name, const xmlChar **attr)
+html_start(void *arg, const xmlChar *name, const xmlChar **attr)
 {
 	struct html *h = arg;
 	enum role role = role_of(name);
@@ -140,7 +140,7 @@ on_start(void *arg, const xmlChar *name, const xmlChar **attr)
 }
 
 static void
-on_end(void *arg, const xmlChar *name)
+html_end(void *arg, const xmlChar *name)
 {
 	struct html *h = arg;
 	enum role role = role_of(name);
@@ -161,9 +161,9 @@ on_end(void *arg, const xmlChar *name)
 	}
 }
 
-/* Runs of white space become one space, which is left out at a line's beginning. */
+/* A run of white space becomes one space, and none at the beginning of a line. */
 static void
-on_text(void *arg, const xmlChar *s, int n)
+html_text(void *arg, const xmlChar *s, int n)
 {
 	struct html *h = arg;
 	int i;
@@ -193,7 +193,7 @@ on_cdata(void *arg, const xmlChar *s, int n)
 
 /*
  * The encoding to force on the parser; NULL leaves it to the page's own <meta>.
- * UTF-8 is told from the bytes, since many pages that are lie about it.
+ * UTF-8 is detected from the bytes, since many such pages declare another encoding.
  */
 static const char *
 encoding_of(struct bytes b)
@@ -212,10 +212,10 @@ void
 html_read(struct bytes file, struct out *o)
 {
 	const htmlSAXHandler sax = {
-		.startElement = on_start,
-		.endElement = on_end,
-		.characters = on_text,
-		.ignorableWhitespace = on_text,
+		.startElement = html_start,
+		.endElement = html_end,
+		.characters = html_text,
+		.ignorableWhitespace = html_text,
 		.cdataBlock = on_cdata,
 	};
 	struct html h = { .out = o };

@@ -1,12 +1,12 @@
 /*
  * millrace-extract [--name NAME] <FILE
  *
- * Standard input is the file (seekable), NAME what the client calls it. On success
- * the text goes to standard output and the exit status is 0, else 1 with one sentence
- * for a person on standard error, and nothing on standard output.
+ * Standard input is the file (seekable), NAME the client's name for it. On success the text goes to
+ * standard output and the exit status is 0; otherwise it is 1, with one sentence for the user on
+ * standard error and nothing on standard output.
  *
- * This process never looks at the file: it starts the worker, passes on what
- * the worker says, and ends it, with all that belongs to it, after 30 s.
+ * This process never reads the file: it starts the worker, relays the worker's reply, and kills it
+ * with all of its children after 30 s.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,9 +23,9 @@
 #include "sandbox.h"
 
 static volatile sig_atomic_t worker; /* its process group; 0: none yet */
-static char too_late[128]; /* the handler's sentence, written before it can run */
+static char too_late[128]; /* for the signal handler; written before that can run */
 
-/* Ends and reaps all that was started here, also what the worker left behind. */
+/* Kills and reaps all children, also those that the worker left behind. */
 static void
 end_all(void)
 {
@@ -35,7 +35,7 @@ end_all(void)
 		;
 }
 
-/* What the supervisor itself has to say when it gives up: one sentence. */
+/* Ends the supervisor with an error of its own: one sentence. */
 static _Noreturn void
 die(const char *sentence)
 {
@@ -55,8 +55,8 @@ on_alarm(int sig)
 }
 
 /*
- * The environment may hold the caller's secrets. It lies in this process's
- * memory, of which the worker gets a copy, so it is overwritten, not only unlinked.
+ * The environment may hold the caller's secrets, and the worker gets a copy of this process's
+ * memory: overwrite it, since clearenv alone only drops the pointers.
  */
 static void
 forget_environment(void)
@@ -86,7 +86,7 @@ load(size_t n)
 	return (struct bytes){ p, n };
 }
 
-/* The file's size, once it is certain that it can be read anew from any place. */
+/* The file's size. Ends the worker unless the file is regular, so that it can be read anew. */
 static size_t
 input_size(void)
 {
@@ -101,7 +101,7 @@ input_size(void)
 	return (size_t)st.st_size;
 }
 
-/* The worker. Of the content only "is it a PDF" is asked before the last wall is up. */
+/* The worker. Before the sandbox is complete it checks of the content only whether it is a PDF. */
 static _Noreturn void
 work(const char *name, pid_t parent)
 {
@@ -152,7 +152,7 @@ write_all(int fd, const char *p, size_t n)
 
 /*
  * Passes on what the worker writes to `from`: text at once, a sentence into `sentence`.
- * Returns the first byte, 'T' or 'E', or 0 when the worker said nothing.
+ * Returns the first byte, 'T' or 'E', or 0 when the worker wrote nothing.
  */
 static char
 relay(int from, char *sentence, size_t size)
@@ -180,7 +180,7 @@ relay(int from, char *sentence, size_t size)
 	return what;
 }
 
-/* Why the worker ended without a word of its own. */
+/* The sentence for a worker that ended without one. */
 static const char *
 reason(int status)
 {
@@ -204,7 +204,7 @@ start_worker(const char *name, int *from)
 		if (dup2(fds[1], STDOUT_FILENO) < 0)
 			_exit(1);
 #ifndef __SANITIZE_ADDRESS__
-		/* Its messages would be the libraries' own, and could be made by the file. */
+		/* Messages of the libraries on it could be chosen by the file. */
 		if (dup2(null, STDERR_FILENO) < 0)
 			_exit(1);
 #endif
@@ -249,13 +249,13 @@ main(int argc, char **argv)
 	    "The file took more than %d seconds to read, which is refused.\n", EXTRACT_SECONDS_MAX);
 	if (signal(SIGALRM, on_alarm) == SIG_ERR)
 		die("The host refuses a signal handler.");
-	/* So that pdftotext, should the worker end before it, comes to this process to be reaped. */
+	/* pdftotext is reparented to this process, and reaped, where the worker ends first. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	alarm(EXTRACT_SECONDS_MAX);
 	worker = start_worker(name, &from);
 	(void)signal(SIGPIPE, SIG_IGN);
 	what = relay(from, sentence, sizeof(sentence));
-	/* Its number stays its own, and its group's, until it is reaped. */
+	/* Kill its group before reaping it: after that the number may belong to another process. */
 	while (waitid(P_PID, (id_t)worker, &end, WEXITED | WNOWAIT) != 0)
 		if (errno != EINTR)
 			die("The host lost the reading process.");

@@ -1,4 +1,4 @@
-/* The output: cleaned text in marked blocks. */
+/* The output: sanitized text in marked blocks. */
 #include "out.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A block of paragraphs takes in no further one once it holds this many bytes. */
+/* A block of this many bytes or more gets no further paragraph. */
 #define BLOCK_FULL 400
 
 #define REPLACEMENT 0xFFFDu
@@ -105,7 +105,7 @@ append(struct out *o, const char *p, size_t n)
 	o->len += n;
 }
 
-/* Spaces of all sorts that a text may consist of and still be blank. */
+/* White space, control characters and invisible ones: a text of these alone is blank. */
 static bool
 is_blank(uint32_t c)
 {
@@ -113,7 +113,7 @@ is_blank(uint32_t c)
 	       c == 0x2028 || c == 0x2029;
 }
 
-/* Control characters (C0, DEL, C1), and marks that only hinder a search: BOM, soft hyphen. */
+/* Control characters (C0, DEL, C1), and BOM and soft hyphen, which break full-text search. */
 static bool
 is_dropped(uint32_t c)
 {

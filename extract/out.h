@@ -1,8 +1,7 @@
 /*
- * The output under construction: MILLRACE-TEXT 1, then blocks of a mark and
- * text. It is kept in memory until all of it is known, so that a file which
- * fails late leaves nothing half-told. Whatever comes in, what goes out is
- * UTF-8 (RFC 3629) without control characters other than newline and tab.
+ * The output: the line MILLRACE-TEXT 1, then blocks of a mark and text. It is kept in memory until
+ * the file has been read to its end, so that one which fails late produces no partial text. It is
+ * always UTF-8 (RFC 3629) without control characters other than newline and tab.
  */
 #ifndef MILLRACE_EXTRACT_OUT_H
 #define MILLRACE_EXTRACT_OUT_H

@@ -19,8 +19,8 @@
 static const char damaged[] = "The PDF is damaged or incomplete and cannot be read.";
 
 /*
- * A PDF ends in %%EOF (ISO 32000-1, 7.5.5). poppler would make the best of one
- * that was cut off, and the pages that are missing would never be noticed.
+ * A PDF ends in %%EOF (ISO 32000-1, 7.5.5). poppler reads what it can of a
+ * truncated one, and nobody would notice the missing pages.
  */
 static void
 check_tail(void)
@@ -56,8 +56,8 @@ pdf_start(void)
 	return (struct pdf){ .pid = pid, .out = out[0], .err = err[0] };
 }
 
-/* What pdftotext says of itself: its text, and the beginning of its messages. */
-struct said {
+/* The output of pdftotext: its text, and the beginning of its messages. */
+struct pdf_output {
 	char *p; /* cap bytes, len used */
 	size_t len;
 	size_t cap;
@@ -66,7 +66,7 @@ struct said {
 };
 
 static void
-read_text(struct said *s, struct pollfd *fd)
+read_text(struct pdf_output *s, struct pollfd *fd)
 {
 	ssize_t n;
 
@@ -85,7 +85,7 @@ read_text(struct said *s, struct pollfd *fd)
 }
 
 static void
-read_message(struct said *s, struct pollfd *fd)
+read_message(struct pdf_output *s, struct pollfd *fd)
 {
 	char rest[4096];
 	size_t room = sizeof(s->msg) - 1 - s->msg_len;
@@ -98,9 +98,9 @@ read_message(struct said *s, struct pollfd *fd)
 		fd->fd = -1;
 }
 
-/* pdftotext(1), "EXIT CODES", and what poppler's SecurityHandler.cc prints. */
+/* Exit codes are those of pdftotext(1); the messages are from poppler's SecurityHandler.cc. */
 static void
-check_end(const struct said *s, int status)
+check_end(const struct pdf_output *s, int status)
 {
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return;
@@ -125,7 +125,7 @@ check_end(const struct said *s, int status)
 void
 pdf_read(const struct pdf *pdf, struct out *o)
 {
-	static struct said s;
+	static struct pdf_output s;
 	struct pollfd fds[2] = { { .fd = pdf->out, .events = POLLIN },
 		{ .fd = pdf->err, .events = POLLIN } };
 	unsigned long page = 0;

@@ -1,9 +1,8 @@
 /*
- * The tests' look at the sandbox from inside, in a binary that is never installed
- * (-DMILLRACE_TEST). `--probe parser` walls itself in as the worker does, `--probe
- * program` starts itself as pdftotext is started; both then try what
- * an intruder would try and print, for each, a name and "refused" or "ALLOWED".
- * `--probe landlock` tells whether the kernel has it, by its exit status.
+ * Tests the sandbox from inside, in a binary that is never installed (-DMILLRACE_TEST). `--probe
+ * parser` enters the sandbox as the worker does, `--probe program` starts itself as pdftotext is
+ * started; both then try what an attacker would try, and print a name and "refused" or "ALLOWED"
+ * for each attempt. The exit status of `--probe landlock` tells whether the kernel has Landlock.
  */
 #ifdef MILLRACE_TEST
 #include <errno.h>
@@ -25,7 +24,7 @@
 #include "sandbox.h"
 
 static void
-say(const char *name, bool allowed)
+report(const char *name, bool allowed)
 {
 	char line[128];
 	int n = snprintf(line, sizeof(line), "%s %s\n", name, allowed ? "ALLOWED" : "refused");
@@ -34,7 +33,7 @@ say(const char *name, bool allowed)
 		_exit(2);
 }
 
-/* Reading counts, not opening: a parser has no business with either. */
+/* The sandbox must refuse to open a file, not only to read it. */
 static bool
 can_open(const char *path, int flags)
 {
@@ -47,7 +46,7 @@ can_exec(void)
 	static char *argv[] = { "true", NULL };
 	pid_t pid = fork();
 
-	/* No new process is the first half of the answer; then try in this one's place. */
+	/* A child is one way to run a program; execve in place of this process is the other. */
 	if (pid == 0)
 		_exit(0);
 	if (pid > 0)
@@ -61,26 +60,26 @@ try_all(void)
 {
 	void *p;
 
-	say("read-passwd", can_open("/etc/passwd", O_RDONLY));
-	say("read-environ", can_open("/proc/self/environ", O_RDONLY));
-	say("read-directory", can_open("/root", O_RDONLY | O_DIRECTORY));
-	say("write-file", can_open("/tmp/millrace-probe", O_WRONLY | O_CREAT));
-	say("write-temporary", can_open("/tmp", O_RDWR | O_TMPFILE));
-	say("append-file", can_open("/dev/null", O_WRONLY | O_APPEND));
-	say("make-directory", mkdir("/tmp/millrace-probe.d", 0700) == 0);
-	say("unlink", unlink("/tmp/millrace-probe") == 0);
-	say("memfd", memfd_create("x", 0) >= 0);
-	say("socket-inet", socket(AF_INET, SOCK_STREAM, 0) >= 0);
-	say("socket-unix", socket(AF_UNIX, SOCK_STREAM, 0) >= 0);
-	say("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, (int[2]){ 0, 0 }) == 0);
-	say("ptrace", ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
-	say("kill-parent", kill(getppid(), 0) == 0);
-	say("namespace", unshare(CLONE_NEWUSER) == 0);
-	say("io-uring", syscall(SYS_io_uring_setup, 1, NULL) >= 0 || errno != EPERM);
-	say("bpf", syscall(SYS_bpf, 0, NULL, 0) >= 0 || errno != EPERM);
+	report("read-passwd", can_open("/etc/passwd", O_RDONLY));
+	report("read-environ", can_open("/proc/self/environ", O_RDONLY));
+	report("read-directory", can_open("/root", O_RDONLY | O_DIRECTORY));
+	report("write-file", can_open("/tmp/millrace-probe", O_WRONLY | O_CREAT));
+	report("write-temporary", can_open("/tmp", O_RDWR | O_TMPFILE));
+	report("append-file", can_open("/dev/null", O_WRONLY | O_APPEND));
+	report("make-directory", mkdir("/tmp/millrace-probe.d", 0700) == 0);
+	report("unlink", unlink("/tmp/millrace-probe") == 0);
+	report("memfd", memfd_create("x", 0) >= 0);
+	report("socket-inet", socket(AF_INET, SOCK_STREAM, 0) >= 0);
+	report("socket-unix", socket(AF_UNIX, SOCK_STREAM, 0) >= 0);
+	report("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, (int[2]){ 0, 0 }) == 0);
+	report("ptrace", ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
+	report("kill-parent", kill(getppid(), 0) == 0);
+	report("namespace", unshare(CLONE_NEWUSER) == 0);
+	report("io-uring", syscall(SYS_io_uring_setup, 1, NULL) >= 0 || errno != EPERM);
+	report("bpf", syscall(SYS_bpf, 0, NULL, 0) >= 0 || errno != EPERM);
 	p = mmap(NULL, 600 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	say("memory-600-mib", p != MAP_FAILED);
-	say("exec", can_exec());
+	report("memory-600-mib", p != MAP_FAILED);
+	report("exec", can_exec());
 }
 
 static int
@@ -95,8 +94,8 @@ probe_parser(void)
 		sandbox_parser();
 		try_all();
 		p = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		say("executable-memory", p != MAP_FAILED);
-		say("stat", access("/etc/passwd", F_OK) == 0);
+		report("executable-memory", p != MAP_FAILED);
+		report("stat", access("/etc/passwd", F_OK) == 0);
 		_exit(0);
 	}
 	return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 1;

@@ -1,4 +1,4 @@
-/* Limits, seccomp and Landlock; sandbox.h says what each is worth. */
+/* Limits, seccomp and Landlock; sandbox.h says what each protects against. */
 #include "sandbox.h"
 
 #include <errno.h>
@@ -30,7 +30,7 @@
 #define LIMIT_MEMORY EXTRACT_MEMORY_MAX
 #endif
 
-/* What a parser needs: its descriptors, memory, the end. mmap and mprotect come with a condition. */
+/* What a parser needs: descriptors, memory, exit. mmap and mprotect are allowed conditionally. */
 static const int parser_calls[] = {
 	SCMP_SYS(read),
 	SCMP_SYS(pread64),
@@ -56,7 +56,7 @@ static const int parser_calls[] = {
 	SCMP_SYS(exit_group),
 };
 
-/* What a program needs on top to be loaded, with its libraries. open and openat come with a condition. */
+/* What a program needs in addition, to be loaded. open and openat are allowed conditionally. */
 static const int program_calls[] = {
 	SCMP_SYS(mmap),
 	SCMP_SYS(mprotect),
@@ -111,11 +111,11 @@ static const struct {
 	{ "/etc/ld.so.cache", LANDLOCK_ACCESS_FS_READ_FILE },
 };
 
-/* Set in a child that is to become a program: its output is no longer the worker's. */
+/* Set in a child that becomes a program: its standard output is not the worker's. */
 static bool is_program;
 
 static _Noreturn void
-fail_wall(const char *what)
+sandbox_fail(const char *what)
 {
 	if (is_program)
 		_exit(SANDBOX_EXEC_FAILED);
@@ -129,18 +129,18 @@ limit(__rlimit_resource_t what, rlim_t most)
 	struct rlimit r;
 
 	if (getrlimit(what, &r) != 0)
-		fail_wall("rlimit");
+		sandbox_fail("rlimit");
 	if (r.rlim_max == RLIM_INFINITY || most < r.rlim_max)
 		r.rlim_max = most;
 	r.rlim_cur = r.rlim_max;
 	if (setrlimit(what, &r) != 0)
-		fail_wall("rlimit");
+		sandbox_fail("rlimit");
 }
 
 void
 sandbox_limits(pid_t parent)
 {
-	/* In a container's user namespace nobody may not exist; the other walls stand. */
+	/* The user nobody may be missing in a container's user namespace; the other layers hold. */
 	if (geteuid() == 0 && setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0 &&
 	    setresuid(NOBODY, NOBODY, NOBODY) != 0)
 		(void)setgroups(0, NULL);
@@ -151,10 +151,10 @@ sandbox_limits(pid_t parent)
 	limit(RLIMIT_NOFILE, 32);
 	limit(RLIMIT_MEMLOCK, 0);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-		fail_wall("prctl");
-	/* After the change of user, which would clear it; and the parent may already be gone. */
+		sandbox_fail("prctl");
+	/* Changing the user clears it, so set it afterwards; the parent may have ended by now. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
-		fail_wall("prctl");
+		sandbox_fail("prctl");
 	if (getppid() != parent)
 		_exit(1);
 }
@@ -168,7 +168,7 @@ landlock_allow(int ruleset, const char *path, uint64_t rights)
 	if (rule.parent_fd < 0)
 		return; /* not on this system: nothing to allow */
 	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
-		fail_wall("Landlock");
+		sandbox_fail("Landlock");
 	close(rule.parent_fd);
 }
 
@@ -202,7 +202,7 @@ landlock(const char *program)
 		       : 8,
 	    0);
 	if (ruleset < 0)
-		fail_wall("Landlock");
+		sandbox_fail("Landlock");
 	if (program != NULL) {
 		landlock_allow(
 		    ruleset, program, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE);
@@ -210,7 +210,7 @@ landlock(const char *program)
 			landlock_allow(ruleset, program_paths[i].path, program_paths[i].rights);
 	}
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
-		fail_wall("Landlock");
+		sandbox_fail("Landlock");
 	close(ruleset);
 }
 
@@ -221,7 +221,7 @@ allow(scmp_filter_ctx f, const int *calls, size_t n)
 
 	for (i = 0; i < n; i++)
 		if (seccomp_rule_add(f, SCMP_ACT_ALLOW, calls[i], 0) != 0)
-			fail_wall("seccomp");
+			sandbox_fail("seccomp");
 }
 
 /* Allows a call when the given bits of the given argument are all clear. */
@@ -230,7 +230,7 @@ allow_without(scmp_filter_ctx f, int call, unsigned arg, uint64_t bits)
 {
 	if (seccomp_rule_add(
 		f, SCMP_ACT_ALLOW, call, 1, SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, bits, 0)) != 0)
-		fail_wall("seccomp");
+		sandbox_fail("seccomp");
 }
 
 /* A filter that refuses all but parser_calls; a call of another architecture kills. */
@@ -240,7 +240,7 @@ filter_new(void)
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 
 	if (f == NULL || seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0)
-		fail_wall("seccomp");
+		sandbox_fail("seccomp");
 	allow(f, parser_calls, sizeof(parser_calls) / sizeof(parser_calls[0]));
 	return f;
 }
@@ -254,7 +254,7 @@ sandbox_parser(void)
 	allow_without(f, SCMP_SYS(mmap), 2, PROT_EXEC);
 	allow_without(f, SCMP_SYS(mprotect), 2, PROT_EXEC);
 	if (seccomp_load(f) != 0)
-		fail_wall("seccomp");
+		sandbox_fail("seccomp");
 	seccomp_release(f);
 }
 
@@ -280,7 +280,7 @@ sandbox_program(const char *path, char *const argv[], pid_t parent)
 		SCMP_A0(SCMP_CMP_EQ, (uintptr_t)path, 0), SCMP_A1(SCMP_CMP_EQ, (uintptr_t)argv, 0),
 		SCMP_A2(SCMP_CMP_EQ, (uintptr_t)env, 0)) != 0 ||
 	    seccomp_load(f) != 0)
-		fail_wall("seccomp");
+		sandbox_fail("seccomp");
 	execve(path, argv, env);
 	_exit(SANDBOX_EXEC_FAILED);
 }

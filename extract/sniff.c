@@ -1,12 +1,12 @@
 /*
- * What a file is, told from its bytes, and whether its name agrees.
+ * Detects a file's kind from its bytes, and checks it against the file's name.
  */
 #include "extract.h"
 
 #include <string.h>
 #include <strings.h>
 
-/* Formats that we know and do not read. */
+/* Known formats that are not read. */
 static const struct {
 	const char *magic; /* the bytes at the file's beginning */
 	size_t n; /* how many */
@@ -33,7 +33,7 @@ static const struct {
 	{ "SQLite format 3\0", 16, "an SQLite database" },
 };
 
-/* What a zip is, by a name that it holds somewhere, stored in the clear. */
+/* The format of a zip archive, by the name of a member. */
 static const struct {
 	const char *name;
 	const char *what; /* as above; NULL: a DOCX */
@@ -58,7 +58,7 @@ static const struct {
 	[KIND_MD] = { "Markdown text", "md" },
 };
 
-/* What a name's ending promises. */
+/* The kind that a name's ending stands for. */
 static const struct {
 	const char *ending;
 	enum kind kind;
@@ -153,7 +153,7 @@ skip_prolog(struct bytes b)
 	}
 }
 
-/* Only what nothing but an HTML page begins with: a Markdown file may well begin with <div>. */
+/* Only what no other format begins with: a Markdown file may begin with <div>. */
 static bool
 is_html(struct bytes b)
 {
@@ -185,7 +185,7 @@ sniff_zip(struct bytes b)
 	fail("The file is a zip archive, which is not supported.");
 }
 
-/* Text has no NUL, and of other control characters hardly any. UTF-16 says so in front. */
+/* Text has no NUL and hardly any other control characters. UTF-16 begins with its mark. */
 static bool
 is_binary(struct bytes b)
 {
@@ -225,20 +225,20 @@ enum kind
 kind_check(const char *name, enum kind k)
 {
 	const char *dot = name != NULL ? strrchr(name, '.') : NULL;
-	enum kind said = KIND_UNKNOWN;
+	enum kind claimed = KIND_UNKNOWN;
 	size_t i;
 
 	for (i = 0; dot != NULL && i < sizeof(endings) / sizeof(endings[0]); i++)
 		if (strcasecmp(dot + 1, endings[i].ending) == 0)
-			said = endings[i].kind;
-	if (said == KIND_UNKNOWN && k == KIND_UNKNOWN)
+			claimed = endings[i].kind;
+	if (claimed == KIND_UNKNOWN && k == KIND_UNKNOWN)
 		fail("The file holds binary data of a kind that is not supported.");
-	if (said == KIND_UNKNOWN || said == k)
+	if (claimed == KIND_UNKNOWN || claimed == k)
 		return k;
-	if (k == KIND_TXT && (said == KIND_MD || said == KIND_HTML))
-		return said;
-	for (i = 0; endings[i].kind != said; i++)
+	if (k == KIND_TXT && (claimed == KIND_MD || claimed == KIND_HTML))
+		return claimed;
+	for (i = 0; endings[i].kind != claimed; i++)
 		;
 	fail("The file is named .%s but is not %s (it looks like %s).", endings[i].ending,
-	    kind_title(said), kind_title(k));
+	    kind_title(claimed), kind_title(k));
 }

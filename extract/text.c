@@ -69,9 +69,8 @@ is_ascii_letter(unsigned char c)
 }
 
 /*
- * In the languages that Windows-1252 is for, accented letters are few among
- * plain ones; where most letters are high bytes it is a Cyrillic, Greek or
- * Asian code page, which nothing in the file names.
+ * In the languages that Windows-1252 covers, accented letters are rare. Where most letters are high
+ * bytes, the encoding is a Cyrillic, Greek or Asian code page, and the file does not say which.
  */
 static struct bytes
 from_8bit(struct bytes b)
@@ -130,7 +129,7 @@ text_read(struct bytes file, struct out *o)
 {
 	struct bytes b = text_decode(file);
 	const char *p = (const char *)b.p, *end = p + b.n, *start = p, *eol;
-	/* Old Macs ended lines with a carriage return alone. */
+	/* Classic Mac OS ended lines with a lone carriage return. */
 	int newline = memchr(b.p, '\n', b.n) != NULL ? '\n' : '\r';
 
 	for (; p < end; p = eol + 1) {

@@ -217,12 +217,12 @@ json_text(json_object *o, const char *name)
 }
 
 int64_t
-json_int(json_object *o, const char *name, int64_t otherwise)
+json_int(json_object *o, const char *name, int64_t fallback)
 {
 	json_object *member = json_at(o, name);
 
 	return json_object_is_type(member, json_type_int) ? json_object_get_int64(member)
-							  : otherwise;
+							  : fallback;
 }
 
 bool

@@ -1,4 +1,7 @@
-/* lib/config.c: settings from the environment; a bad one ends the start and says why. Each load is a child's. */
+/*
+ * lib/config.c: settings from the environment; a bad one ends the start and says why. Each load is
+ * a child's.
+ */
 #include <fcntl.h>
 #include <sys/stat.h>
 

@@ -1,4 +1,7 @@
-/* lib/identity/jwk.c and lib/identity/external.c: which keys can be used, which tokens are taken by which, and that the key decides. */
+/*
+ * lib/identity/jwk.c and lib/identity/external.c: which keys can be used, which tokens are accepted
+ * by which, and that the key decides.
+ */
 #include <malloc.h>
 #include <time.h>
 
@@ -128,9 +131,9 @@ sets(void)
 }
 
 static bool
-is_taken(struct str token, struct external *who, const char **wanted)
+is_accepted(struct str token, struct external *principal, const char **unknown_issuer)
 {
-	return external_verify(token, who, wanted) == ERR_OK;
+	return external_verify(token, principal, unknown_issuer) == ERR_OK;
 }
 
 static void
@@ -152,8 +155,8 @@ static void
 vectors(void)
 {
 	json_object *list = json_at(file, "vectors");
-	struct external who = { 0 };
-	const char *wanted;
+	struct external principal = { 0 };
+	const char *unknown_issuer;
 	bool good = true;
 
 	use_keys(ISSUER, 2);
@@ -162,13 +165,16 @@ vectors(void)
 		struct str token = json_text(v, "token");
 
 		for (int again = 0; o && again < 2; again++)
-			EACH(good, is_taken(token, &who, &wanted) == json_object_get_boolean(o),
+			EACH(good,
+			    is_accepted(token, &principal, &unknown_issuer) ==
+				json_object_get_boolean(o),
 			    "%s", json_text(v, "name").p);
 	}
-	CHECK("the vectors are taken and refused as they say", good);
+	CHECK("the vectors are accepted and refused as they say", good);
 	CHECK("Supabase's by its secret",
-	    is_taken(json_text(json_at(file, "hs256"), "token"), &who, &wanted) &&
-		strcmp(who.provider, "supabase") == 0 && strcmp(who.subject, "u1") == 0);
+	    is_accepted(json_text(json_at(file, "hs256"), "token"), &principal, &unknown_issuer) &&
+		strcmp(principal.provider, "supabase") == 0 &&
+		strcmp(principal.subject, "u1") == 0);
 }
 
 static void
@@ -176,13 +182,14 @@ before_any_keys(void)
 {
 	struct str good =
 	    json_text(json_object_array_get_idx(json_at(file, "vectors"), 0), "token");
-	struct external who;
-	const char *wanted;
+	struct external principal;
+	const char *unknown_issuer;
 
 	CHECK("before there are keys nobody is turned out, but asked to come again",
-	    external_verify(good, &who, &wanted) == ERR_OVERLOADED && !wanted);
+	    external_verify(good, &principal, &unknown_issuer) == ERR_OVERLOADED &&
+		!unknown_issuer);
 	CHECK("nonsense is refused all the same",
-	    external_verify(S("a.b.c"), &who, &wanted) == ERR_UNAUTHORIZED);
+	    external_verify(S("a.b.c"), &principal, &unknown_issuer) == ERR_UNAUTHORIZED);
 }
 
 static struct str
@@ -205,33 +212,37 @@ signed_by_secret(const char *header, const char *claims)
 static void
 people(void)
 {
-	struct external who = { 0 };
-	const char *wanted, *head = "{\"alg\":\"HS256\"}";
+	struct external principal = { 0 };
+	const char *unknown_issuer, *head = "{\"alg\":\"HS256\"}";
 
 	CHECK("an address, verified by the provider",
-	    is_taken(signed_by_secret(head,
-			 CLAIMS(",\"email\":\"a@b.c\",\"app_metadata\":{\"email_verified\":true}")),
-		&who, &wanted) &&
-		strcmp(who.email, "a@b.c") == 0 && who.email_verified);
+	    is_accepted(
+		signed_by_secret(head,
+		    CLAIMS(",\"email\":\"a@b.c\",\"app_metadata\":{\"email_verified\":true}")),
+		&principal, &unknown_issuer) &&
+		strcmp(principal.email, "a@b.c") == 0 && principal.email_verified);
 	CHECK("the user's own word does not verify it",
-	    is_taken(
+	    is_accepted(
 		signed_by_secret(head,
 		    CLAIMS(",\"email\":\"a@b.c\",\"user_metadata\":{\"email_verified\":true}")),
-		&who, &wanted) &&
-		!who.email_verified);
+		&principal, &unknown_issuer) &&
+		!principal.email_verified);
 	CHECK("nor does a word that is not true",
-	    is_taken(
+	    is_accepted(
 		signed_by_secret(head, CLAIMS(",\"email\":\"a@b.c\",\"email_verified\":\"true\"")),
-		&who, &wanted) &&
-		!who.email_verified);
+		&principal, &unknown_issuer) &&
+		!principal.email_verified);
 	CHECK("what is no address is none",
-	    is_taken(signed_by_secret(head, CLAIMS(",\"email\":\"a b@c\",\"email_verified\":true")),
-		&who, &wanted) &&
-		!who.email[0] && !who.email_verified);
+	    is_accepted(
+		signed_by_secret(head, CLAIMS(",\"email\":\"a b@c\",\"email_verified\":true")),
+		&principal, &unknown_issuer) &&
+		!principal.email[0] && !principal.email_verified);
 	CHECK("our own issuer is not theirs",
-	    !is_taken(signed_by_secret(head, CLAIMS(",\"iss\":\"millrace\"")), &who, &wanted));
+	    !is_accepted(signed_by_secret(head, CLAIMS(",\"iss\":\"millrace\"")), &principal,
+		&unknown_issuer));
 	CHECK("Clerk's issuer wants Clerk's key",
-	    !is_taken(signed_by_secret(head, CLAIMS(",\"iss\":\"" ISSUER "\"")), &who, &wanted));
+	    !is_accepted(signed_by_secret(head, CLAIMS(",\"iss\":\"" ISSUER "\"")), &principal,
+		&unknown_issuer));
 }
 
 static void
@@ -239,52 +250,60 @@ keys_decide(void)
 {
 	json_object *list = json_at(file, "vectors");
 	struct str token = json_text(json_object_array_get_idx(list, 0), "token");
-	struct external who = { 0 };
-	const char *wanted;
+	struct external principal = { 0 };
+	const char *unknown_issuer;
 
-	CHECK("a token is remembered", is_taken(token, &who, &wanted) && !wanted);
+	CHECK("a token is cached",
+	    is_accepted(token, &principal, &unknown_issuer) && !unknown_issuer);
 	use_keys(ISSUER, 0);
-	CHECK("but not beyond its key", !is_taken(token, &who, &wanted));
-	CHECK("which is asked for", wanted && strcmp(wanted, ISSUER) == 0);
+	CHECK("but not beyond its key", !is_accepted(token, &principal, &unknown_issuer));
+	CHECK("which is asked for", unknown_issuer && strcmp(unknown_issuer, ISSUER) == 0);
 	use_keys("https://other.example", 2);
-	CHECK("another issuer's key of that name is none of its", !is_taken(token, &who, &wanted));
+	CHECK("another issuer's key of that name is none of its",
+	    !is_accepted(token, &principal, &unknown_issuer));
 	use_keys(ISSUER, 2);
-	CHECK("until it is back", is_taken(token, &who, &wanted) &&
-				      strcmp(who.provider, "clerk") == 0 &&
-				      strcmp(who.subject, "user_1") == 0);
+	CHECK("until it is back", is_accepted(token, &principal, &unknown_issuer) &&
+				      strcmp(principal.provider, "clerk") == 0 &&
+				      strcmp(principal.subject, "user_1") == 0);
 	CHECK("nothing is asked for by what is wrong anyway",
-	    !is_taken(S("e30.e30.AA"), &who, &wanted) && !wanted);
+	    !is_accepted(S("e30.e30.AA"), &principal, &unknown_issuer) && !unknown_issuer);
 }
 
 enum { REMEMBERED_TOKEN, UNKNOWN_TOKEN, KEYS_ALONE };
 
-/* Processor time of 300 checks of a token that is remembered or not; or of forgetting them all alone, which is how it is not. */
+/*
+ * Processor time of 300 checks of a token that is remembered or not; or of forgetting them all
+ * alone, which is how it is not.
+ */
 static double
 seconds_of(struct str token, int what)
 {
 	struct timespec from, to;
-	struct external who;
-	const char *wanted;
+	struct external principal;
+	const char *unknown_issuer;
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
 	for (int i = 0; i < 300; i++) {
 		if (what != REMEMBERED_TOKEN)
 			use_keys(ISSUER, 2);
-		if (what != KEYS_ALONE && !is_taken(token, &who, &wanted))
+		if (what != KEYS_ALONE && !is_accepted(token, &principal, &unknown_issuer))
 			return -1;
 	}
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
 	return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
 }
 
-/* What was found good is remembered by the token's hash: so long as it is good, and no more of them than there are places. */
+/*
+ * What was found good is remembered by the token's hash: so long as it is good, and no more of them
+ * than there are places.
+ */
 static void
 remembering(void)
 {
 	struct str token =
 	    json_text(json_object_array_get_idx(json_at(file, "vectors"), 0), "token");
-	const char *head = "{\"alg\":\"HS256\"}", *wanted;
-	struct external who = { 0 };
+	const char *head = "{\"alg\":\"HS256\"}", *unknown_issuer;
+	struct external principal = { 0 };
 	struct str ending, altered;
 	bool good = true;
 	double known, anew;
@@ -298,15 +317,16 @@ remembering(void)
 	altered = arena_printf(mem, "%.*s%c%s", (int)token.n - 2, token.p,
 	    token.p[token.n - 2] == 'A' ? 'B' : 'A', token.p + token.n - 1);
 	CHECK("a neighbour of one that is remembered is not it",
-	    !is_taken(altered, &who, &wanted) && is_taken(token, &who, &wanted));
+	    !is_accepted(altered, &principal, &unknown_issuer) &&
+		is_accepted(token, &principal, &unknown_issuer));
 
 	ending = signed_by_secret(
 	    head, arena_printf(mem, "{\"sub\":\"u\",\"aud\":\"authenticated\",\"exp\":%lld}",
 		      (long long)time(NULL) - 28)
 		      .p);
-	CHECK("one that is about to end", is_taken(ending, &who, &wanted));
+	CHECK("one that is about to expire", is_accepted(ending, &principal, &unknown_issuer));
 	sleep(3);
-	CHECK("is not remembered beyond its end", !is_taken(ending, &who, &wanted));
+	CHECK("is not cached beyond its expiry", !is_accepted(ending, &principal, &unknown_issuer));
 
 	held = mallinfo2().uordblks;
 	for (int i = 0; i < 5000; i++) {
@@ -314,21 +334,21 @@ remembering(void)
 
 		mem = arena_new();
 		EACH(good,
-		    is_taken(
+		    is_accepted(
 			signed_by_secret(head, arena_printf(mem,
 						   "{\"sub\":\"u%d\",\"aud\":\"authenticated\","
 						   "\"exp\":4102444800}",
 						   i)
 						   .p),
-			&who, &wanted) &&
-			strcmp(who.subject, arena_printf(mem, "u%d", i).p) == 0,
+			&principal, &unknown_issuer) &&
+			strcmp(principal.subject, arena_printf(mem, "u%d", i).p) == 0,
 		    "u%d", i);
 		arena_free(mem);
 		mem = a;
 	}
-	CHECK("five thousand others, each is who it says", good);
+	CHECK("five thousand others, each is principal it says", good);
 	CHECK("take no memory", mallinfo2().uordblks < held + 65536);
-	CHECK("and push out nobody for good", is_taken(token, &who, &wanted));
+	CHECK("and push out nobody for good", is_accepted(token, &principal, &unknown_issuer));
 }
 
 int

@@ -1,6 +1,6 @@
 /*
- * id_token_verify of lib/identity/idtoken.c: which issuer, tenant, audience and nonce are accepted, each
- * token signed here; and lib/identity/oauth.c.
+ * id_token_verify of lib/identity/idtoken.c: which issuer, tenant, audience and nonce are accepted,
+ * each token signed here; and lib/identity/oauth.c.
  */
 #include <time.h>
 
@@ -50,7 +50,7 @@ make_keys(void)
 	text = arena_printf(mem,
 	    "{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"k\",\"n\":\"%.*s\",\"e\":\"%.*s\"}]}", S_ARG(n),
 	    S_ARG(e));
-	CHECK("the key is taken", jwks_parse(mem, text, &keys) == ERR_OK && keys.n == 1);
+	CHECK("the key is accepted", jwks_parse(mem, text, &keys) == ERR_OK && keys.n == 1);
 }
 
 /* A token that lasts a minute, with these claims besides. */
@@ -74,13 +74,13 @@ token(const char *claims)
 }
 
 static bool
-is_taken(const struct id_rules *rules, const char *claims)
+is_accepted(const struct id_rules *rules, const char *claims)
 {
-	struct external who;
+	struct external principal;
 	bool unknown;
 
-	return id_token_verify(mem, token(claims), rules, &who, &unknown) == ERR_OK && !unknown &&
-	       strcmp(who.subject, "s") == 0;
+	return id_token_verify(mem, token(claims), rules, &principal, &unknown) == ERR_OK &&
+	       !unknown && strcmp(principal.subject, "s") == 0;
 }
 
 static void
@@ -93,21 +93,21 @@ google(void)
 		.keys = &keys };
 
 	CHECK("the issuer",
-	    is_taken(&r, "\"iss\":\"https://accounts.example\",\"aud\":\"us\",\"nonce\":\"n\""));
+	    is_accepted(&r, "\"iss\":\"https://accounts.example\",\"aud\":\"us\",\"nonce\":\"n\""));
 	CHECK("without its scheme",
-	    is_taken(&r, "\"iss\":\"accounts.example\",\"aud\":\"us\",\"nonce\":\"n\""));
+	    is_accepted(&r, "\"iss\":\"accounts.example\",\"aud\":\"us\",\"nonce\":\"n\""));
 	CHECK("another scheme is another issuer",
-	    !is_taken(&r, "\"iss\":\"http://accounts.example\",\"aud\":\"us\",\"nonce\":\"n\""));
+	    !is_accepted(&r, "\"iss\":\"http://accounts.example\",\"aud\":\"us\",\"nonce\":\"n\""));
 	CHECK("so is a longer one",
-	    !is_taken(&r, "\"iss\":\"accounts.example.org\",\"aud\":\"us\",\"nonce\":\"n\""));
+	    !is_accepted(&r, "\"iss\":\"accounts.example.org\",\"aud\":\"us\",\"nonce\":\"n\""));
 	r.bare_issuer = false;
 	CHECK("elsewhere the scheme belongs to it",
-	    !is_taken(&r, "\"iss\":\"accounts.example\",\"aud\":\"us\",\"nonce\":\"n\""));
+	    !is_accepted(&r, "\"iss\":\"accounts.example\",\"aud\":\"us\",\"nonce\":\"n\""));
 	CHECK("no nonce where one was sent",
-	    !is_taken(&r, "\"iss\":\"https://accounts.example\",\"aud\":\"us\""));
+	    !is_accepted(&r, "\"iss\":\"https://accounts.example\",\"aud\":\"us\""));
 	r.client_id = S("");
 	CHECK("without a name of ours nothing is for us",
-	    !is_taken(&r, "\"iss\":\"https://accounts.example\",\"aud\":\"\",\"nonce\":\"n\""));
+	    !is_accepted(&r, "\"iss\":\"https://accounts.example\",\"aud\":\"\",\"nonce\":\"n\""));
 }
 
 static bool
@@ -117,7 +117,7 @@ lets_in(const char *tenant, const char *tid)
 		.issuer = AT("{tenantid}"), .tenant = tenant, .client_id = S("us"), .keys = &keys
 	};
 
-	return is_taken(&r,
+	return is_accepted(&r,
 	    arena_printf(mem,
 		"\"iss\":\"https://login.example/%s/v2.0\",\"aud\":\"us\",\"tid\":\"%s\"", tid, tid)
 		.p);
@@ -144,14 +144,14 @@ unknown_key(void)
 	const struct jwk_set none = { .n = 0 };
 	struct id_rules r = { .issuer = "https://a.example", .client_id = S("us"), .keys = &none };
 	struct str good = token("\"iss\":\"https://a.example\",\"aud\":\"us\"");
-	struct external who;
+	struct external principal;
 	bool unknown = false;
 
 	CHECK("a good token whose key is not there says so",
-	    id_token_verify(mem, good, &r, &who, &unknown) == ERR_UNAUTHORIZED && unknown);
+	    id_token_verify(mem, good, &r, &principal, &unknown) == ERR_UNAUTHORIZED && unknown);
 	r.client_id = S("others");
 	CHECK("one that is wrong besides does not",
-	    id_token_verify(mem, good, &r, &who, &unknown) == ERR_UNAUTHORIZED && !unknown);
+	    id_token_verify(mem, good, &r, &principal, &unknown) == ERR_UNAUTHORIZED && !unknown);
 }
 
 static void

@@ -1,4 +1,7 @@
-/* lib/multipart.c: forms cut at every place, forms that lie, and binary data that must come out as it went in. */
+/*
+ * lib/multipart.c: forms cut at every place, forms that lie, and binary data that must come out as
+ * it went in.
+ */
 #include <millrace/multipart.h>
 
 #include "test.h"

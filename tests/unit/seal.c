@@ -1,4 +1,7 @@
-/* lib/seal.c and runner/secrets/unseal.c: what is sealed opens with the private key alone, under its own label alone. */
+/*
+ * lib/seal.c and runner/secrets/unseal.c: what is sealed opens with the private key alone, under
+ * its own label alone.
+ */
 #include <sodium.h>
 
 #include <millrace/crypto.h>

@@ -1,6 +1,7 @@
 /*
- * A unit test's few words. A case is one CHECK: it prints "ok - name" or "not ok - name (file:line)". main ends with
- * `return test_end();`, which prints the last line, "N passed, N failed".
+ * A unit test's few words. A case is one CHECK: it prints "ok - name" or "not ok - name
+ * (file:line)". main ends with `return test_end();`, which prints the last line, "N passed, N
+ * failed".
  */
 #ifndef TESTS_UNIT_TEST_H
 #define TESTS_UNIT_TEST_H
@@ -54,8 +55,8 @@ test_end(void)
 }
 
 /*
- * Runs fn(arg) in a child and waits. The result is the child's exit status (0 where fn returns), or -1 where a signal ended it;
- * what it wrote to standard error is in `said`, cut at `room`.
+ * Runs fn(arg) in a child and waits. The result is the child's exit status (0 where fn returns), or
+ * -1 where a signal ended it; what it wrote to standard error is in `said`, cut at `room`.
  */
 static inline int
 test_in_child(void (*fn)(void *arg), void *arg, char *said, size_t room)

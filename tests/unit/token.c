@@ -1,4 +1,7 @@
-/* lib/identity/token.c: our own tokens go round, everybody else's are refused; tests/vectors/jwt-vectors.json has the known tricks. */
+/*
+ * lib/identity/token.c: our own tokens go round, everybody else's are refused;
+ * tests/vectors/jwt-vectors.json has the known tricks.
+ */
 #include <time.h>
 
 #include <sodium.h>
@@ -11,7 +14,10 @@
 #include "test.h"
 #include "vectors.h"
 
-/* The secret of the vectors' own HS256 token, so that its signature is right and only its claims are not ours. */
+/*
+ * The secret of the vectors' own HS256 token, so that its signature is right and only its claims
+ * are not ours.
+ */
 #define SECRET "super-secret-jwt-token-with-at-least-32-characters-long"
 #define USER "0190b3e8-8a54-7c3e-9d55-0242ac120002"
 #define SESSION "0190b3e8-8a54-7c3e-9d55-0242ac120003"
@@ -20,7 +26,7 @@
 static struct arena *mem;
 
 static bool
-is_taken(struct str token)
+is_accepted(struct str token)
 {
 	struct claims c = { 0 };
 	bool good = token_verify(token, &c) == ERR_OK;
@@ -67,11 +73,11 @@ round_trip(void)
 	    token_verify(token, &out) == ERR_OK && str_eq(uuid_str(&out.user), S(USER)) &&
 		str_eq(uuid_str(&out.session), S(SESSION)) && out.issued_at == in.issued_at &&
 		out.expires_at == in.expires_at);
-	CHECK("and again", is_taken(token));
+	CHECK("and again", is_accepted(token));
 	in.expires_at = time(NULL) - 10;
-	CHECK("30 s of leeway", is_taken(token_mint(mem, &in)));
+	CHECK("30 s of leeway", is_accepted(token_mint(mem, &in)));
 	in.expires_at = time(NULL) - 40;
-	CHECK("no more", !is_taken(token_mint(mem, &in)));
+	CHECK("no more", !is_accepted(token_mint(mem, &in)));
 }
 
 /* Every byte of a good token counts, and every length. */
@@ -81,25 +87,26 @@ tampering(void)
 	static const char letters[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	struct str token = forge(S(OURS), claims_with("4102444800", ""), SECRET);
-	bool good = is_taken(token);
+	bool good = is_accepted(token);
 
-	CHECK("a token made elsewhere with the same key is taken", good);
+	CHECK("a token made elsewhere with the same key is accepted", good);
 	for (size_t i = 0; i < token.n; i++) {
 		char *bad = arena_cstr(mem, token);
 		const char *at = strchr(letters, token.p[i]);
 
 		bad[i] = at ? letters[(size_t)(at - letters) ^ 1] : 'A';
-		EACH(good, !is_taken(str_from(bad)), "%s", bad);
-		EACH(good, !is_taken((struct str){ token.p, i }), "%zu bytes", i);
+		EACH(good, !is_accepted(str_from(bad)), "%s", bad);
+		EACH(good, !is_accepted((struct str){ token.p, i }), "%zu bytes", i);
 	}
 	CHECK("no byte of it may be changed or missing", good);
-	CHECK("nor added", !is_taken(arena_printf(mem, "%sA", token.p)) &&
-			       !is_taken(arena_printf(mem, "%s.", token.p)) &&
-			       !is_taken(arena_printf(mem, "%s=", token.p)) &&
-			       !is_taken(arena_printf(mem, " %s", token.p)) &&
-			       !is_taken((struct str){ token.p, token.n + 1 }));
-	CHECK("another key", !is_taken(forge(S(OURS), claims_with("4102444800", ""), SECRET "x")) &&
-				 !is_taken(forge(S(OURS), claims_with("4102444800", ""), "")));
+	CHECK("nor added", !is_accepted(arena_printf(mem, "%sA", token.p)) &&
+			       !is_accepted(arena_printf(mem, "%s.", token.p)) &&
+			       !is_accepted(arena_printf(mem, "%s=", token.p)) &&
+			       !is_accepted(arena_printf(mem, " %s", token.p)) &&
+			       !is_accepted((struct str){ token.p, token.n + 1 }));
+	CHECK("another key",
+	    !is_accepted(forge(S(OURS), claims_with("4102444800", ""), SECRET "x")) &&
+		!is_accepted(forge(S(OURS), claims_with("4102444800", ""), "")));
 }
 
 static void
@@ -118,10 +125,10 @@ headers(void)
 		struct str token = forge(str_from(bad[i]), claims, SECRET), rest;
 		struct str head, body;
 
-		EACH(good, !is_taken(token), "%s", bad[i]);
+		EACH(good, !is_accepted(token), "%s", bad[i]);
 		rest = str_cut(token, '.', &head);
 		(void)str_cut(rest, '.', &body);
-		EACH(good, !is_taken(arena_printf(mem, "%.*s.%.*s.", S_ARG(head), S_ARG(body))),
+		EACH(good, !is_accepted(arena_printf(mem, "%.*s.%.*s.", S_ARG(head), S_ARG(body))),
 		    "%s unsigned", bad[i]);
 	}
 	CHECK("another alg is refused, even signed with our key", good);
@@ -135,31 +142,31 @@ claims(void)
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		EACH(good, !is_taken(forge(S(OURS), claims_with(bad[i], ""), SECRET)), "exp %s",
+		EACH(good, !is_accepted(forge(S(OURS), claims_with(bad[i], ""), SECRET)), "exp %s",
 		    bad[i]);
 	CHECK("exp must be a whole number to come", good);
-	CHECK("another issuer", !is_taken(forge(S(OURS),
+	CHECK("another issuer", !is_accepted(forge(S(OURS),
 				    S("{\"iss\":\"other\",\"sub\":\"" USER "\",\"sid\":\"" SESSION
 				      "\",\"iat\":1,\"exp\":4102444800}"),
 				    SECRET)));
 	CHECK("no issuer",
-	    !is_taken(forge(S(OURS),
+	    !is_accepted(forge(S(OURS),
 		S("{\"sub\":\"" USER "\",\"sid\":\"" SESSION "\",\"iat\":1,\"exp\":4102444800}"),
 		SECRET)));
 	CHECK("a subject that is no UUID",
-	    !is_taken(forge(S(OURS),
+	    !is_accepted(forge(S(OURS),
 		S("{\"iss\":\"millrace\",\"sub\":\"1\",\"sid\":\"" SESSION
 		  "\",\"iat\":1,\"exp\":4102444800}"),
 		SECRET)));
 	CHECK("no session",
-	    !is_taken(forge(S(OURS),
+	    !is_accepted(forge(S(OURS),
 		S("{\"iss\":\"millrace\",\"sub\":\"" USER "\",\"iat\":1,\"exp\":4102444800}"),
 		SECRET)));
-	CHECK("claims that are none", !is_taken(forge(S(OURS), S("[]"), SECRET)) &&
-					  !is_taken(forge(S(OURS), S(""), SECRET)) &&
-					  !is_taken(forge(S(OURS), S("x"), SECRET)));
+	CHECK("claims that are none", !is_accepted(forge(S(OURS), S("[]"), SECRET)) &&
+					  !is_accepted(forge(S(OURS), S(""), SECRET)) &&
+					  !is_accepted(forge(S(OURS), S("x"), SECRET)));
 	CHECK("the end of time",
-	    is_taken(forge(S(OURS), claims_with("9223372036854775807", ""), SECRET)));
+	    is_accepted(forge(S(OURS), claims_with("9223372036854775807", ""), SECRET)));
 }
 
 static void
@@ -172,10 +179,10 @@ shapes(void)
 	char *big = arena_alloc(mem, 10000);
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		EACH(good, !is_taken(str_from(bad[i])), "%s", bad[i]);
-	CHECK("what is no token is refused", good && !is_taken((struct str){ NULL, 0 }));
+		EACH(good, !is_accepted(str_from(bad[i])), "%s", bad[i]);
+	CHECK("what is no token is refused", good && !is_accepted((struct str){ NULL, 0 }));
 	memset(big, 'A', 9999);
-	CHECK("and what is too long", !is_taken(str_from(big)));
+	CHECK("and what is too long", !is_accepted(str_from(big)));
 }
 
 static void
@@ -189,13 +196,13 @@ vectors(void)
 	for (size_t i = 0; i < n; i++) {
 		json_object *v = json_object_array_get_idx(list, i);
 
-		EACH(good, !is_taken(json_text(v, "token")), "%s", json_text(v, "name").p);
+		EACH(good, !is_accepted(json_text(v, "token")), "%s", json_text(v, "name").p);
 	}
 	CHECK("tokens of other issuers and all known tricks are refused", good);
 	CHECK("a token of our own key that is not ours is refused",
-	    !is_taken(json_text(json_at(file, "hs256"), "token")));
+	    !is_accepted(json_text(json_at(file, "hs256"), "token")));
 	CHECK("the public key of someone is no secret of ours",
-	    !is_taken(forge(S(OURS), claims_with("4102444800", ""), json_text(file, "pem").p)));
+	    !is_accepted(forge(S(OURS), claims_with("4102444800", ""), json_text(file, "pem").p)));
 }
 
 int
