@@ -6,7 +6,7 @@
 
 #include <millrace/metrics.h>
 
-struct stats {
+struct metrics {
 	uint64_t connections_sse; /* held now */
 	uint64_t connections_reply;
 	uint64_t connections_ws;
@@ -34,13 +34,13 @@ struct stats {
 	int64_t lag_most_us; /* the longest since the last report */
 };
 
-extern struct stats stats;
+extern struct metrics metrics;
 
 /* Connections that have become something: streams, waiting replies, sockets. */
-uint64_t stats_held(void);
+uint64_t metrics_held(void);
 /* A moment less than none is none: clocks of two hosts. */
-void stats_lag(int64_t us);
+void metrics_add_lag(int64_t us);
 /* All of it as a flat JSON object of numbers; the arena's. The longest lag is counted anew from here. */
-struct str stats_json(struct arena *a);
+struct str metrics_report(struct arena *a);
 
 #endif

@@ -62,7 +62,7 @@ on_field(http_parser *p, const char *at, size_t n)
 
 /* Each may come once. */
 static struct buf *
-value_place(struct http_parse *parse)
+value_slot(struct http_parse *parse)
 {
 	struct str name = { parse->name, parse->name_len };
 
@@ -80,7 +80,7 @@ on_value(http_parser *p, const char *at, size_t n)
 	struct http_parse *parse = ((struct http_head *)p->data)->parse;
 
 	if (!parse->in_value) {
-		parse->value = value_place(parse);
+		parse->value = value_slot(parse);
 		if (parse->value && parse->value->p)
 			return -1;
 	}

@@ -8,7 +8,6 @@
 #include <millrace/grant.h>
 
 #include "streamd/conn.h"
-#include "streamd/handover/handover.h"
 #include "streamd/socketio/engine_session.h"
 
 /* The sessions of `app`; `upper` is the application's own. The caller frees it with engine_free, after all connections. */
@@ -18,7 +17,7 @@ void engine_free(struct engine *e);
 void engine_drop_all(struct engine *e);
 
 /* A request for the server's Socket.IO; frees `h` with all that g points to. */
-void engine_request(struct conn *c, struct http_head *h, const struct grant *g);
+void engine_start(struct conn *c, struct http_head *h, const struct grant *g);
 /* The same for any engine. */
 void engine_serve(struct engine *e, struct conn *c, struct http_head *h, const struct grant *g);
 

@@ -12,7 +12,7 @@
 
 #include <uthash.h>
 
-#include "streamd/events/topics.h"
+#include "streamd/events/principal.h"
 #include "streamd/socketio/packet.h"
 #include "streamd/server.h"
 #include "streamd/websocket/ws.h"
@@ -33,7 +33,7 @@ struct engine_app {
 	/* When something of the application's is due (loop_now's clock, 0: nothing), and that it is; both optional. */
 	int64_t (*due_ms)(const struct session *s);
 	void (*due)(struct session *s);
-	/* It ends, by whichever side: called once, and nothing after it. Frees `own`, with engine_bury. */
+	/* It ends, by whichever side: called once, and nothing after it. Frees `own`, with engine_defer_free. */
 	void (*closed)(struct session *s);
 	/* For a handover: its state as members of a JSON object, each with its comma behind it (false: it cannot be moved now), and the
 	   session's, made again, from them; both optional. */
@@ -47,12 +47,12 @@ struct engine {
 	const struct engine_app *app;
 	const void *upper; /* the application's own application, or NULL */
 	struct session *sessions;
-	struct session *strangers; /* whom nobody knows, the oldest first */
+	struct session *anonymous; /* whom nobody knows, the oldest first */
 	struct arena *in; /* for the length of one message */
 	struct arena *out; /* for the making of one packet */
-	struct loop_timer reaper;
-	void **buried; /* to be freed once nobody on the stack looks at them */
-	size_t n_buried, room;
+	struct loop_timer deferred_timer;
+	void **deferred; /* to be freed once nobody on the stack looks at them */
+	size_t n_deferred, room;
 };
 
 struct session {
@@ -63,7 +63,7 @@ struct session {
 	struct loop_timer timer;
 	char sid[SID_LEN + 1];
 	/* Who opened it, as the worker has identified them; `user` absent: nobody. */
-	struct person who;
+	struct principal who;
 	int64_t who_ends_ms; /* loop_now's clock; 0: never */
 	struct ws *ws; /* NULL: it polls */
 	struct ws *probe; /* a WebSocket that may become the transport */
@@ -71,15 +71,15 @@ struct session {
 	struct buffer **queue; /* packets in text form, while it polls */
 	uint16_t n, room;
 	uint32_t queued; /* their bytes */
-	int64_t beat_ms; /* the next ping, or the end of the patience after one */
+	int64_t heartbeat_ms; /* the next ping, or the end of the extended after one */
 	int64_t probe_ms; /* when a probe is given up */
 	int64_t end_ms; /* ending: how long it waits for the poll that takes the last words */
 	bool polls; /* it has not moved to a WebSocket */
-	bool stranger;
+	bool is_anonymous;
 	bool pinged; /* and not answered */
-	bool patience; /* has been renewed since the ping */
+	bool extended; /* has been renewed since the ping */
 	bool probed; /* polls are answered at once, so that the client can leave them */
-	bool holding; /* a poll waits until all that came together has been dealt with */
+	bool corked; /* a poll waits until all that came together has been dealt with */
 	bool ending, ended;
 };
 
@@ -91,11 +91,11 @@ struct session *session_restore(struct engine *e, json_object *from, bool polls)
 /* NULL where there is none. */
 struct session *session_find(struct engine *e, struct str sid);
 /* Packets that came over the session's transport. False: nothing more is taken from it. */
-bool session_take(struct session *s, enum packet_type type, bool binary, struct str data);
+bool session_receive(struct session *s, enum packet_type type, bool binary, struct str data);
 /* Answers the waiting poll where there is something to answer. */
 void session_flush(struct session *s);
 /* The session now speaks over `w`. */
-void session_moves(struct session *s, struct ws *w);
+void session_upgrade(struct session *s, struct ws *w);
 /* Something about what is due has changed. */
 void session_rearm(struct session *s);
 
@@ -117,9 +117,9 @@ unsigned session_shape(const struct session *s);
 /* A message as a packet of that shape; one reference, the caller's. */
 struct buffer *session_packet(struct engine *e, unsigned shape, bool binary, struct str message);
 /* Queues a packet of the session's shape, whoever reads; a reader that leaves far too much unread is closed. */
-void session_put(struct session *s, struct buffer *packet);
+void session_send_packet(struct session *s, struct buffer *packet);
 /* The same with a message. */
-void session_say(struct session *s, bool binary, struct str message);
+void session_send(struct session *s, bool binary, struct str message);
 /* Would so many more bytes be read soon? */
 bool session_has_room(struct session *s, size_t len);
 /* Is nothing waiting to be read? */
@@ -129,14 +129,14 @@ bool session_is_idle(const struct session *s);
  * A session costs its peer next to nothing, and nobody may have said whose it is: such a one gives way, the oldest first, where there is no
  * room for somebody else. Its application says which it is; both are idempotent.
  */
-void session_is_stranger(struct session *s);
-void session_is_known(struct session *s);
+void session_mark_anonymous(struct session *s);
+void session_mark_identified(struct session *s);
 /* Ends the oldest at once; false where there is none. */
-bool engine_make_room(struct engine *e);
+bool engine_evict(struct engine *e);
 
 /* free(p), once nobody on the stack may still look at it. */
-void engine_bury(struct engine *e, void *p);
+void engine_defer_free(struct engine *e, void *p);
 /* Nobody is on the stack. */
-void engine_reap(struct engine *e);
+void engine_free_deferred(struct engine *e);
 
 #endif

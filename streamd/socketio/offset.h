@@ -7,23 +7,23 @@
 
 #include <millrace/arena.h>
 
-#define PLACES_MAX 50
+#define OFFSETS_MAX 50
 
-struct place {
+struct offset {
 	char kind; /* 'a': an agent, 'u': a user */
 	struct uuid id;
 	int64_t seq; /* the last event that was given */
 };
 
 /* Takes "agent_<id>" or "user_<id>"; `seq` is left alone. */
-bool place_of_room(struct str room, struct place *out);
+bool offset_of_room(struct str room, struct offset *out);
 /* "agent_<id>", "agent:<id>"; the arena's. */
-struct str place_room(struct arena *a, const struct place *p);
-struct str place_topic(struct arena *a, const struct place *p);
+struct str offset_room(struct arena *a, const struct offset *p);
+struct str offset_topic(struct arena *a, const struct offset *p);
 /* Adds the place to an offset that is being written: "a<id>.<seq>", after "~" where others stand before it. */
-void place_put(struct buf *b, const struct place *p);
-/* The offset as places; -1 where it is none, names a topic twice, or has more than PLACES_MAX. */
-int places_read(struct str offset, struct place *out);
-bool place_is_of(const struct place *a, const struct place *b);
+void offset_put(struct buf *b, const struct offset *p);
+/* The offset as places; -1 where it is none, names a topic twice, or has more than OFFSETS_MAX. */
+int offsets_read(struct str offset, struct offset *out);
+bool offset_same_topic(const struct offset *a, const struct offset *b);
 
 #endif

@@ -1,7 +1,7 @@
 #include <sodium.h>
 
 #include "streamd/socketio/packet.h"
-#include "streamd/socketio/json_scan.h"
+#include "streamd/json_scan.h"
 
 static bool
 base64_read(struct arena *a, struct str text, struct str *out)
@@ -128,7 +128,7 @@ names_event(struct str data)
 		"\"disconnect\"", "\"disconnecting\"", "\"newListener\"", "\"removeListener\"" };
 	struct str name;
 
-	if (!scan_element(&data, &name))
+	if (!json_scan_element(&data, &name))
 		return false;
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
 		if (str_eq(name, str_from(reserved[i])))
@@ -174,7 +174,7 @@ sio_read(struct str text, struct sio_packet *out)
 	if (!read_namespace(&s, &p) || !read_id(&s, &p))
 		return false;
 	if (s.n > 0) {
-		if (!scan_whole(s, p.attachments))
+		if (!json_scan_is_value(s, p.attachments))
 			return false;
 		p.data = s;
 	}

@@ -22,15 +22,15 @@ channel_named(struct str name)
 }
 
 static struct subscription *
-of_sub(const struct sub *s)
+subscription_of_sub(const struct sub *s)
 {
 	return container_of(s, struct subscription, sub);
 }
 
 static struct subscription *
-of_ask(const struct ask *a)
+subscription_of_query(const struct topic_query *q)
 {
-	return container_of(a, struct subscription, ask);
+	return container_of(q, struct subscription, query);
 }
 
 /* -------------------------------------------------------- events, outward */
@@ -117,15 +117,15 @@ frame_of(const struct subscription *s, struct event *e)
 }
 
 static bool
-ready(const struct sub *s)
+subscription_ready(const struct sub *s)
 {
-	return of_sub(s)->channel->ws->conn->n == 0;
+	return subscription_of_sub(s)->channel->ws->conn->n == 0;
 }
 
 static bool
-take(struct sub *sub, struct event *e)
+subscription_deliver(struct sub *sub, struct event *e)
 {
-	struct subscription *s = of_sub(sub);
+	struct subscription *s = subscription_of_sub(sub);
 	struct ws *w = s->channel->ws;
 	struct conn *conn = w->conn;
 	struct buffer *b;
@@ -140,24 +140,26 @@ take(struct sub *sub, struct event *e)
 	/* Making room may find the reader gone, and us with it. */
 	if (!ws_has_room(w, b->len))
 		return conn->dead;
-	ws_put(w, b);
-	stats.events_sent++;
+	ws_send_frame(w, b);
+	metrics.events_sent++;
 	return true;
 }
 
-static const struct sub_ops ops = { .ready = ready, .take = take };
+static const struct sub_ops subscription_ops = { .ready = subscription_ready,
+	.deliver = subscription_deliver };
 
 /* ------------------------------------------------------------ coming, going */
 
 static struct subscription *
-subscription_new(
-    struct channel *c, struct str topic, void (*done)(struct ask *, enum err, bool, int64_t, bool))
+subscription_new(struct channel *c, struct str topic,
+    void (*on_reply)(struct topic_query *, enum err, bool, int64_t, bool))
 {
 	struct subscription *s = xmalloc(sizeof(*s) + topic.n + 1);
 
-	*s = (struct subscription){
-		.channel = c, .ask.done = done, .sub.ops = &ops, .topic_len = (uint16_t)topic.n
-	};
+	*s = (struct subscription){ .channel = c,
+		.query.on_reply = on_reply,
+		.sub.ops = &subscription_ops,
+		.topic_len = (uint16_t)topic.n };
 	memcpy(s->topic, topic.p, topic.n);
 	s->topic[topic.n] = '\0';
 	DL_APPEND(c->subscriptions, s);
@@ -170,8 +172,8 @@ subscription_end(struct subscription *s)
 {
 	struct channel *c = s->channel;
 
-	hub_leave(&s->sub);
-	ask_cancel(&s->ask);
+	hub_unsubscribe(&s->sub);
+	topic_query_cancel(&s->query);
 	trend_free(s->trend);
 	DL_DELETE(c->subscriptions, s);
 	c->n--;
@@ -198,7 +200,7 @@ has_state(struct str topic)
 }
 
 static void
-say_subscribed(struct subscription *s, int64_t seq, bool kept)
+send_subscribed(struct subscription *s, int64_t seq, bool kept)
 {
 	struct arena *a = arena_new();
 	struct buf b = { .a = a };
@@ -206,12 +208,12 @@ say_subscribed(struct subscription *s, int64_t seq, bool kept)
 	buf_put(&b, S("{\"type\":\"subscribed\",\"topic\":"));
 	buf_json(&b, subscription_topic(s));
 	buf_printf(&b, ",\"seq\":%lld%s}", (long long)seq, kept ? "" : ",\"complete\":false");
-	ws_say(s->channel->ws, false, buf_str(&b));
+	ws_send(s->channel->ws, false, buf_str(&b));
 	arena_free(a);
 }
 
 static void
-overloaded(struct channel *c, struct str topic)
+send_overloaded(struct channel *c, struct str topic)
 {
 	channel_error(
 	    c, "OVERLOADED", "The topic cannot be asked for now; try again shortly.", topic);
@@ -219,15 +221,15 @@ overloaded(struct channel *c, struct str topic)
 
 /* The answer to a client's subscribe. */
 static void
-added(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
+subscription_on_reply(struct topic_query *q, enum err e, bool allowed, int64_t head, bool kept)
 {
-	struct subscription *s = of_ask(ask);
+	struct subscription *s = subscription_of_query(q);
 	struct channel *c = s->channel;
 	int64_t after = s->since >= 0 ? s->since : head;
 
 	if (e != ERR_OK || !allowed) {
 		if (e != ERR_OK)
-			overloaded(c, subscription_topic(s));
+			send_overloaded(c, subscription_topic(s));
 		else
 			channel_error(
 			    c, "UNAUTHORIZED", "This topic is not for you.", subscription_topic(s));
@@ -236,16 +238,16 @@ added(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
 	}
 	if (s->since < 0 && !s->trend && head > 0 && has_state(subscription_topic(s)))
 		after = head - 1;
-	say_subscribed(s, after, kept);
+	send_subscribed(s, after, kept);
 	if (s->trend) {
 		struct arena *a = arena_new();
 
-		hub_join(c->hub, &s->sub, trend_source(a, c), head);
+		hub_subscribe(c->server->hub, &s->sub, trend_source(a, c), head);
 		arena_free(a);
 		trend_start(s);
 		return;
 	}
-	hub_join(c->hub, &s->sub, subscription_topic(s), after);
+	hub_subscribe(c->server->hub, &s->sub, subscription_topic(s), after);
 }
 
 void
@@ -254,36 +256,37 @@ subscription_add(struct channel *c, struct str topic, int64_t since, struct tren
 	struct subscription *s = subscription_find(c, topic);
 	struct arena *a;
 
-	if (access_is_enough(c->access, &c->person)) {
-		overloaded(c, topic);
+	if (topics_user_is_flooding(c->server->topics, &c->principal)) {
+		send_overloaded(c, topic);
 		trend_free(trend);
 		return;
 	}
 	a = arena_new();
 	if (s)
 		subscription_end(s);
-	s = subscription_new(c, topic, added);
+	s = subscription_new(c, topic, subscription_on_reply);
 	s->since = since;
 	s->trend = trend;
 	/* A trend is allowed to whom its source is, and begins with it. */
-	access_ask(c->access, &s->ask, &c->person, trend ? trend_source(a, c) : topic, since);
+	topics_query(
+	    c->server->topics, &s->query, &c->principal, trend ? trend_source(a, c) : topic, since);
 	arena_free(a);
 }
 
 void
-subscription_own(struct channel *c, struct str topic, int64_t after)
+subscription_add_own(struct channel *c, struct str topic, int64_t after)
 {
 	struct subscription *s = subscription_new(c, topic, NULL);
 
 	s->first_form = true;
-	hub_join(c->hub, &s->sub, topic, after);
+	hub_subscribe(c->server->hub, &s->sub, topic, after);
 }
 
 /* The answer to whether one may stay. What the connection was opened for is not taken away in silence. */
 static void
-checked(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
+subscription_on_recheck(struct topic_query *q, enum err e, bool allowed, int64_t head, bool kept)
 {
-	struct subscription *s = of_ask(ask);
+	struct subscription *s = subscription_of_query(q);
 	struct channel *c = s->channel;
 
 	(void)head;
@@ -310,12 +313,12 @@ subscriptions_check(struct channel *c)
 
 	DL_FOREACH_SAFE (c->subscriptions, s, next) {
 		/* one that is being asked for hears the truth by that */
-		if (s->ask.question)
+		if (s->query.request)
 			continue;
-		s->ask.done = checked;
-		access_ask(c->access, &s->ask, &c->person,
+		s->query.on_reply = subscription_on_recheck;
+		topics_query(c->server->topics, &s->query, &c->principal,
 		    s->trend ? trend_source(a, c) : subscription_topic(s), -1);
-		if (conn->dead || w->left)
+		if (conn->dead || w->detached)
 			break;
 	}
 	arena_free(a);
@@ -353,7 +356,8 @@ subscription_restore(struct channel *c, json_object *from)
 	s = subscription_new(c, topic, NULL);
 	s->first_form = json_object_get_boolean(json_at(from, "first_form"));
 	s->trend = trend;
-	hub_join(c->hub, &s->sub, trend ? trend_source(a, c) : topic, json_int(from, "sent", 0));
+	hub_subscribe(
+	    c->server->hub, &s->sub, trend ? trend_source(a, c) : topic, json_int(from, "sent", 0));
 	if (trend)
 		trend_start(s);
 	arena_free(a);

@@ -14,8 +14,8 @@
 /* Bytes of messages that are not whole yet, of all WebSockets together. */
 #define HELD_MAX ((size_t)64 * 1024 * 1024)
 /* Beginnings longer than this are not kept for a successor. */
-#define BEGUN_MAX ((size_t)256 * 1024)
-#define BEGUN_FIRST 512
+#define PARTIAL_MAX ((size_t)256 * 1024)
+#define PARTIAL_FIRST 512
 #define TRY_AGAIN 1013 /* a close code that libwslay has no name for */
 
 struct bytes {
@@ -23,20 +23,20 @@ struct bytes {
 	size_t n, room;
 };
 
-struct ws_in {
+struct ws_read {
 	wslay_event_context_ptr wslay;
-	const struct ws_in_rules *rules; /* while feeding */
+	const struct ws_read_rules *rules; /* while feeding */
 	void *arg;
 	struct str rest; /* of what is being fed */
 	int64_t due_ms;
 	uint64_t fed, framed; /* bytes in all, and in the frames whose head has been read */
-	uint64_t whole; /* bytes of what has come to its end: nothing of it is begun */
+	uint64_t complete; /* bytes of what has come to its end: nothing of it is begun */
 	size_t held; /* its part in held_bytes */
 	size_t fragments; /* of the message that has begun */
 	bool in_message;
 	bool empty_close; /* the peer has closed, without a code */
 	bool failed;
-	struct bytes begun;
+	struct bytes partial;
 	struct bytes out;
 };
 
@@ -48,7 +48,7 @@ append(struct bytes *b, const void *p, size_t n)
 	if (n == 0)
 		return;
 	if (b->room - b->n < n) {
-		b->room = b->n + n + (b->n > BEGUN_FIRST ? b->n : BEGUN_FIRST);
+		b->room = b->n + n + (b->n > PARTIAL_FIRST ? b->n : PARTIAL_FIRST);
 		b->p = xrealloc(b->p, b->room);
 	}
 	memcpy(b->p + b->n, p, n);
@@ -57,7 +57,7 @@ append(struct bytes *b, const void *p, size_t n)
 
 /* Says why and reads no more. */
 static void
-fail(struct ws_in *in, uint16_t code)
+fail(struct ws_read *in, uint16_t code)
 {
 	if (in->failed)
 		return;
@@ -69,7 +69,7 @@ fail(struct ws_in *in, uint16_t code)
 static ssize_t
 on_recv(wslay_event_context_ptr ctx, uint8_t *to, size_t room, int flags, void *arg)
 {
-	struct ws_in *in = arg;
+	struct ws_read *in = arg;
 	size_t n = in->rest.n < room ? in->rest.n : room;
 
 	(void)flags;
@@ -86,7 +86,7 @@ on_recv(wslay_event_context_ptr ctx, uint8_t *to, size_t room, int flags, void *
 static ssize_t
 on_send(wslay_event_context_ptr ctx, const uint8_t *from, size_t n, int flags, void *arg)
 {
-	struct ws_in *in = arg;
+	struct ws_read *in = arg;
 
 	(void)ctx;
 	(void)flags;
@@ -107,11 +107,11 @@ static void
 on_frame(
     wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_start_arg *f, void *arg)
 {
-	struct ws_in *in = arg;
+	struct ws_read *in = arg;
 
 	(void)ctx;
 	if (!in->in_message)
-		in->whole = in->framed;
+		in->complete = in->framed;
 	in->framed += frame_len(f->payload_length);
 	if (f->opcode == WSLAY_CONNECTION_CLOSE)
 		in->empty_close = f->payload_length == 0;
@@ -122,11 +122,11 @@ on_frame(
 		fail(in, WSLAY_CODE_MESSAGE_TOO_BIG);
 }
 
-static void flush(struct ws_in *in);
+static void flush(struct ws_read *in);
 
 /* A ping that came before the message is answered before what the message brings about. */
 static void
-say(struct ws_in *in, bool binary, struct str bytes)
+give_message(struct ws_read *in, bool binary, struct str bytes)
 {
 	flush(in);
 	in->rules->message(in->arg, binary, bytes);
@@ -135,7 +135,7 @@ say(struct ws_in *in, bool binary, struct str bytes)
 static void
 on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *m, void *arg)
 {
-	struct ws_in *in = arg;
+	struct ws_read *in = arg;
 	struct str bytes = { (const char *)m->msg, m->msg_length }, larger;
 	bool compressed = wslay_get_rsv1(m->rsv);
 
@@ -162,11 +162,11 @@ on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg
 	if (m->opcode == WSLAY_TEXT_FRAME && compressed && !str_utf8(bytes))
 		fail(in, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA);
 	else
-		say(in, m->opcode == WSLAY_BINARY_FRAME, bytes);
+		give_message(in, m->opcode == WSLAY_BINARY_FRAME, bytes);
 }
 
-struct ws_in *
-ws_in_new(void *arg)
+struct ws_read *
+ws_read_new(void *arg)
 {
 	static const struct wslay_event_callbacks callbacks = {
 		.recv_callback = on_recv,
@@ -174,29 +174,29 @@ ws_in_new(void *arg)
 		.on_frame_recv_start_callback = on_frame,
 		.on_msg_recv_callback = on_message,
 	};
-	struct ws_in *in = xmalloc(sizeof(*in));
+	struct ws_read *in = xmalloc(sizeof(*in));
 
-	*in = (struct ws_in){ .arg = arg };
+	*in = (struct ws_read){ .arg = arg };
 	if (wslay_event_context_server_init(&in->wslay, &callbacks, in) != 0)
 		abort();
 	return in;
 }
 
 void
-ws_in_free(struct ws_in *in)
+ws_read_free(struct ws_read *in)
 {
 	if (!in)
 		return;
 	held_bytes -= in->held;
 	wslay_event_context_free(in->wslay);
-	free(in->begun.p);
+	free(in->partial.p);
 	free(in->out.p);
 	free(in);
 }
 
 /* libwslay closes without a code where a frame's head or a close is wrong; a peer that closed without one is answered like that. */
 static void
-name_protocol_error(struct ws_in *in)
+name_protocol_error(struct ws_read *in)
 {
 	static const char nameless[] = { '\x88', '\x00' },
 			  named[] = { '\x88', '\x02', '\x03', '\xea' };
@@ -210,7 +210,7 @@ name_protocol_error(struct ws_in *in)
 
 /* What libwslay wants said: pongs, the answer to a close, a close of its own for what was wrong. */
 static void
-flush(struct ws_in *in)
+flush(struct ws_read *in)
 {
 	in->out.n = 0;
 	if (wslay_event_want_write(in->wslay) && wslay_event_send(in->wslay) != 0)
@@ -218,33 +218,34 @@ flush(struct ws_in *in)
 	if (wslay_event_get_close_sent(in->wslay))
 		name_protocol_error(in);
 	if (in->out.n > 0)
-		in->rules->answer(in->arg, (struct str){ in->out.p, in->out.n },
+		in->rules->send(in->arg, (struct str){ in->out.p, in->out.n },
 		    wslay_event_get_close_sent(in->wslay));
 }
 
 /* Keeps what has begun, of which `bytes` are the last, and no message that is whole. False: all together have begun too much. */
 static bool
-hold(struct ws_in *in, struct str bytes, int64_t now_ms)
+hold(struct ws_read *in, struct str bytes, int64_t now_ms)
 {
-	size_t begun;
+	size_t partial;
 
 	if (in->fed >= in->framed && !in->in_message)
-		in->whole = in->framed;
-	begun = (size_t)(in->fed - in->whole);
-	if (begun <= bytes.n) {
-		in->begun.n = 0;
+		in->complete = in->framed;
+	partial = (size_t)(in->fed - in->complete);
+	if (partial <= bytes.n) {
+		in->partial.n = 0;
 		in->due_ms = now_ms + MESSAGE_MS;
-		bytes = (struct str){ bytes.p + bytes.n - begun, begun };
+		bytes = (struct str){ bytes.p + bytes.n - partial, partial };
 	}
-	if (in->begun.n <= BEGUN_MAX)
-		append(&in->begun, bytes.p, bytes.n);
-	held_bytes += begun - in->held;
-	in->held = begun;
+	if (in->partial.n <= PARTIAL_MAX)
+		append(&in->partial, bytes.p, bytes.n);
+	held_bytes += partial - in->held;
+	in->held = partial;
 	return held_bytes <= HELD_MAX;
 }
 
-enum ws_in_state
-ws_in_feed(struct ws_in *in, const struct ws_in_rules *rules, struct str bytes, int64_t now_ms)
+enum ws_read_state
+ws_read_feed(
+    struct ws_read *in, const struct ws_read_rules *rules, struct str bytes, int64_t now_ms)
 {
 	int e;
 
@@ -258,19 +259,19 @@ ws_in_feed(struct ws_in *in, const struct ws_in_rules *rules, struct str bytes, 
 		fail(in, TRY_AGAIN);
 	flush(in);
 	if (e != 0 || !wslay_event_want_read(in->wslay))
-		return wslay_event_get_close_received(in->wslay) ? WS_IN_OVER : WS_IN_FAILED;
-	return in->fed == in->framed && !in->in_message ? WS_IN_IDLE : WS_IN_MORE;
+		return wslay_event_get_close_received(in->wslay) ? WS_READ_OVER : WS_READ_FAILED;
+	return in->fed == in->framed && !in->in_message ? WS_READ_IDLE : WS_READ_MORE;
 }
 
 int64_t
-ws_in_due_ms(const struct ws_in *in)
+ws_read_due_ms(const struct ws_read *in)
 {
 	return in->due_ms;
 }
 
 struct str
-ws_in_begun(const struct ws_in *in)
+ws_read_partial(const struct ws_read *in)
 {
-	return in->begun.n <= BEGUN_MAX ? (struct str){ in->begun.p, in->begun.n }
-					: (struct str){ NULL, 0 };
+	return in->partial.n <= PARTIAL_MAX ? (struct str){ in->partial.p, in->partial.n }
+					    : (struct str){ NULL, 0 };
 }

@@ -13,6 +13,8 @@
 #include <millrace/config.h>
 #include <millrace/log.h>
 
+#include "streamd/events/hub.h"
+#include "streamd/http/dispatch.h"
 #include "streamd/http/response.h"
 #include "streamd/socketio/engine.h"
 #include "streamd/main.h"
@@ -29,7 +31,7 @@ struct conformance conformance = { .ping_interval_ms = 300,
 static void
 echo_message(struct ws *w, bool binary, struct str bytes)
 {
-	ws_say(w, binary, bytes);
+	ws_send(w, binary, bytes);
 }
 
 static void
@@ -76,7 +78,7 @@ request(struct conn *c, struct http_head *h)
 		engine_serve(h->path.p[1] == 'e' ? engine_io : socket_io, c, h, &nobody);
 		return;
 	}
-	b = answer_error(h->arena, ERR_NOT_FOUND, NULL, h->request_id, S(""), false);
+	b = response_error(h->arena, ERR_NOT_FOUND, NULL, h->request_id, S(""), false);
 	conn_put(c, b);
 	buffer_drop(b);
 	conn_finish(c);
@@ -112,7 +114,9 @@ on_term(int signo, void *server)
 static void
 serve(uint16_t port)
 {
-	struct server s = { .loop = loop_new(), .hub = hub_new(), .request = request };
+	struct server s = {
+		.loop = loop_new(), .hub = hub_new(), .accepted = dispatch_start, .request = request
+	};
 
 	loop_signal(s.loop, SIGTERM, on_term, &s);
 	loop_signal(s.loop, SIGINT, on_term, &s);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "streamd/socketio/engine.h"
-#include "streamd/socketio/json_scan.h"
+#include "streamd/json_scan.h"
 #include "streamd/socketio/socketio.h"
 #include "tests/conformance/conformance.h"
 
@@ -17,7 +17,7 @@ opened(struct session *s)
 static bool
 echo(struct session *s, bool binary, struct str bytes)
 {
-	session_say(s, binary, bytes);
+	session_send(s, binary, bytes);
 	return true;
 }
 
@@ -34,8 +34,8 @@ arguments(struct arena *a, const char *first, struct str args)
 	bool comma = *first;
 
 	buf_printf(&b, "[%s", first);
-	(void)scan_element(&rest, &one);
-	while (scan_element(&rest, &one)) {
+	(void)json_scan_element(&rest, &one);
+	while (json_scan_element(&rest, &one)) {
 		buf_put(&b, comma ? S(",") : S(""));
 		buf_put(&b, one);
 		comma = true;
@@ -95,7 +95,7 @@ event(struct sio_socket *s, const struct sio_event *e)
 	struct str rest = e->args, name;
 	struct sio_event back = *e;
 
-	(void)scan_element(&rest, &name);
+	(void)json_scan_element(&rest, &name);
 	if (str_eq(name, S("\"message\""))) {
 		back.args = arguments(a, "\"message-back\"", e->args);
 		back.id = SIO_NO_ID;

@@ -1,6 +1,6 @@
-/* streamd/socketio/packet.c and streamd/socketio/json_scan.c: what Engine.IO and Socket.IO say, read and written, and everything that is not that. */
+/* streamd/socketio/packet.c and streamd/json_scan.c: what Engine.IO and Socket.IO say, read and written, and everything that is not that. */
 #include "streamd/socketio/packet.h"
-#include "streamd/socketio/json_scan.h"
+#include "streamd/json_scan.h"
 #include "test.h"
 
 #define TEXT(s)                     \
@@ -51,11 +51,11 @@ test_scan(void)
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(good_json) / sizeof(*good_json); i++)
-		EACH(good, scan_whole(good_json[i], 0), "%.*s", S_ARG(good_json[i]));
+		EACH(good, json_scan_is_value(good_json[i], 0), "%.*s", S_ARG(good_json[i]));
 	CHECK("scan_whole takes JSON", good);
 	good = true;
 	for (size_t i = 0; i < sizeof(bad_json) / sizeof(*bad_json); i++)
-		EACH(good, !scan_whole(bad_json[i], 0), "%.*s", S_ARG(bad_json[i]));
+		EACH(good, !json_scan_is_value(bad_json[i], 0), "%.*s", S_ARG(bad_json[i]));
 	CHECK("scan_whole takes nothing else", good);
 }
 
@@ -63,21 +63,23 @@ static void
 test_elements(void)
 {
 	struct str rest = S(" [ \"a]\" , {\"b\":[1,2]} ,3 ] "), one;
-	bool first = scan_element(&rest, &one) && str_eq(one, S("\"a]\""));
-	bool second = scan_element(&rest, &one) && str_eq(one, S("{\"b\":[1,2]}"));
-	bool third = scan_element(&rest, &one) && str_eq(one, S("3"));
+	bool first = json_scan_element(&rest, &one) && str_eq(one, S("\"a]\""));
+	bool second = json_scan_element(&rest, &one) && str_eq(one, S("{\"b\":[1,2]}"));
+	bool third = json_scan_element(&rest, &one) && str_eq(one, S("3"));
 	struct arena *a = arena_new();
 	struct str text;
 
-	CHECK("scan_element cuts an array", first && second && third && !scan_element(&rest, &one));
+	CHECK("scan_element cuts an array",
+	    first && second && third && !json_scan_element(&rest, &one));
 	rest = S("[ ]");
-	CHECK("scan_element: an empty array has none", !scan_element(&rest, &one));
+	CHECK("scan_element: an empty array has none", !json_scan_element(&rest, &one));
 	CHECK("scan_text reads a string",
-	    scan_text(a, S("\"a\\u00e4\\n\""), 20, &text) && str_eq(text, S("a\xc3\xa4\n")));
-	CHECK("scan_text: NUL, half a character", !scan_text(a, S("\"\\u0000\""), 20, &text) &&
-						      !scan_text(a, S("\"\\ud83d\""), 20, &text));
+	    json_scan_text(a, S("\"a\\u00e4\\n\""), 20, &text) && str_eq(text, S("a\xc3\xa4\n")));
+	CHECK("scan_text: NUL, half a character",
+	    !json_scan_text(a, S("\"\\u0000\""), 20, &text) &&
+		!json_scan_text(a, S("\"\\ud83d\""), 20, &text));
 	CHECK("scan_text: not a string, too long",
-	    !scan_text(a, S("12"), 20, &text) && !scan_text(a, S("\"1234\""), 3, &text));
+	    !json_scan_text(a, S("12"), 20, &text) && !json_scan_text(a, S("\"1234\""), 3, &text));
 	arena_free(a);
 }
 
@@ -87,14 +89,14 @@ test_places(void)
 	struct str two = S("[{\"_placeholder\":true,\"num\":0},{\"x\":{ \"num\" : 1 , "
 			   "\"_placeholder\" : true }}]");
 
-	CHECK("places for data that comes", scan_whole(two, 2));
-	CHECK("places for data that does not come", !scan_whole(two, 1));
+	CHECK("places for data that comes", json_scan_is_value(two, 2));
+	CHECK("places for data that does not come", !json_scan_is_value(two, 1));
 	CHECK("a place without a number, or a wrong one",
-	    !scan_whole(S("{\"_placeholder\":true}"), 1) &&
-		!scan_whole(S("{\"_placeholder\":true,\"num\":-1}"), 1) &&
-		!scan_whole(S("{\"_placeholder\":true,\"num\":\"0\"}"), 1) &&
-		!scan_whole(S("{\"_placeholder\":true,\"num\":0.5}"), 1));
-	CHECK("where no data comes there are no places", scan_whole(two, 0));
+	    !json_scan_is_value(S("{\"_placeholder\":true}"), 1) &&
+		!json_scan_is_value(S("{\"_placeholder\":true,\"num\":-1}"), 1) &&
+		!json_scan_is_value(S("{\"_placeholder\":true,\"num\":\"0\"}"), 1) &&
+		!json_scan_is_value(S("{\"_placeholder\":true,\"num\":0.5}"), 1));
+	CHECK("where no data comes there are no places", json_scan_is_value(two, 0));
 }
 
 static void

@@ -2,7 +2,7 @@
 
 #include <millrace/json.h>
 
-#include "streamd/socketio/json_scan.h"
+#include "streamd/json_scan.h"
 
 struct scan {
 	const char *p, *end;
@@ -203,7 +203,7 @@ scan_value(struct scan *s, unsigned depth)
 }
 
 bool
-scan_whole(struct str json, unsigned attachments)
+json_scan_is_value(struct str json, unsigned attachments)
 {
 	struct scan s = { json.p, json.p + json.n, attachments };
 
@@ -211,7 +211,7 @@ scan_whole(struct str json, unsigned attachments)
 }
 
 bool
-scan_element(struct str *rest, struct str *element)
+json_scan_element(struct str *rest, struct str *element)
 {
 	struct scan s = { rest->p, rest->p + rest->n, 0 };
 	const char *from;
@@ -235,7 +235,7 @@ scan_element(struct str *rest, struct str *element)
 }
 
 bool
-scan_text(struct arena *a, struct str json, size_t max, struct str *text)
+json_scan_text(struct arena *a, struct str json, size_t max, struct str *text)
 {
 	json_object *o;
 	const char *why;
@@ -245,4 +245,83 @@ scan_text(struct arena *a, struct str json, size_t max, struct str *text)
 		return false;
 	*text = (struct str){ json_object_get_string(o), (size_t)json_object_get_string_len(o) };
 	return true;
+}
+
+/* ------------------------------------------------------ one member, unchecked */
+
+static struct str
+skip(struct str s, size_t n)
+{
+	return (struct str){ s.p + n, s.n - n };
+}
+
+static struct str
+skip_space(struct str s)
+{
+	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\n' || s.p[0] == '\r'))
+		s = skip(s, 1);
+	return s;
+}
+
+/* Length of the string that s begins with, with its quotes; 0 where it has no end. */
+static size_t
+string_end(struct str s)
+{
+	for (size_t i = 1; i < s.n; i++) {
+		if (s.p[i] == '\\')
+			i++;
+		else if (s.p[i] == '"')
+			return i + 1;
+	}
+	return 0;
+}
+
+/* Length of the value that s begins with: up to the comma, bracket or brace that belongs to what is around it. */
+static size_t
+value_end(struct str s)
+{
+	size_t depth = 0, i = 0;
+
+	while (i < s.n) {
+		size_t len = s.p[i] == '"' ? string_end(skip(s, i)) : 1;
+		bool opens = s.p[i] == '{' || s.p[i] == '[',
+		     closes = s.p[i] == '}' || s.p[i] == ']';
+
+		if (len == 0 || (depth == 0 && (closes || s.p[i] == ',')))
+			break;
+		depth += opens;
+		depth -= closes;
+		i += len;
+	}
+	while (i > 0 && (s.p[i - 1] == ' ' || s.p[i - 1] == '\t' || s.p[i - 1] == '\n' ||
+			    s.p[i - 1] == '\r'))
+		i--;
+	return i;
+}
+
+struct str
+json_scan_at(struct str json, struct str name)
+{
+	struct str s = skip_space(json);
+
+	if (s.n == 0 || s.p[0] != '{')
+		return (struct str){ NULL, 0 };
+	s = skip_space(skip(s, 1));
+	while (s.n > 0 && s.p[0] == '"') {
+		size_t key_len = string_end(s), len;
+		struct str key = { s.p + 1, key_len < 2 ? 0 : key_len - 2 };
+
+		s = skip_space(skip(s, key_len));
+		if (key_len == 0 || s.n == 0 || s.p[0] != ':')
+			break;
+		s = skip_space(skip(s, 1));
+		len = value_end(s);
+		if (str_eq(key, name))
+			return (struct str){ s.p, len };
+		s = skip_space(skip(s, len));
+		if (s.n == 0 || s.p[0] != ',')
+			break;
+		s = skip_space(skip(s, 1));
+	}
+	return (struct str){ NULL, 0 };
 }
