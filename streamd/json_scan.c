@@ -19,7 +19,7 @@ space(struct scan *s)
 }
 
 static bool
-takes(struct scan *s, char c)
+accept_char(struct scan *s, char c)
 {
 	if (s->p == s->end || *s->p != c)
 		return false;
@@ -46,21 +46,21 @@ digits(struct scan *s)
 static bool
 number(struct scan *s)
 {
-	(void)takes(s, '-');
-	if (!takes(s, '0') && !digits(s))
+	(void)accept_char(s, '-');
+	if (!accept_char(s, '0') && !digits(s))
 		return false;
-	if (takes(s, '.') && !digits(s))
+	if (accept_char(s, '.') && !digits(s))
 		return false;
 	if (s->p < s->end && (*s->p == 'e' || *s->p == 'E')) {
 		s->p++;
-		if (!takes(s, '-'))
-			(void)takes(s, '+');
+		if (!accept_char(s, '-'))
+			(void)accept_char(s, '+');
 		return digits(s);
 	}
 	return true;
 }
 
-/* What follows a backslash. */
+/* What follows the backslash. */
 static bool
 escape(struct scan *s)
 {
@@ -80,7 +80,7 @@ string(struct scan *s, struct str *inside)
 {
 	const char *from;
 
-	if (!takes(s, '"'))
+	if (!accept_char(s, '"'))
 		return false;
 	from = s->p;
 	while (s->p < s->end) {
@@ -109,21 +109,21 @@ static bool
 array(struct scan *s, unsigned depth)
 {
 	space(s);
-	if (takes(s, ']'))
+	if (accept_char(s, ']'))
 		return true;
 	for (;;) {
 		if (!scan_value(s, depth))
 			return false;
-		if (takes(s, ']'))
+		if (accept_char(s, ']'))
 			return true;
-		if (!takes(s, ','))
+		if (!accept_char(s, ','))
 			return false;
 	}
 }
 
-/* Does a place for binary data name data that comes? */
+/* Does a placeholder's number name one of the attachments? */
 static bool
-place_is_good(const struct scan *s, struct str num)
+placeholder_is_good(const struct scan *s, struct str num)
 {
 	int64_t n;
 
@@ -134,10 +134,10 @@ static bool
 object(struct scan *s, unsigned depth)
 {
 	struct str name, num = { NULL, 0 };
-	bool place = false;
+	bool is_placeholder = false;
 
 	space(s);
-	if (takes(s, '}'))
+	if (accept_char(s, '}'))
 		return true;
 	for (;;) {
 		struct str value;
@@ -146,7 +146,7 @@ object(struct scan *s, unsigned depth)
 		if (!string(s, &name))
 			return false;
 		space(s);
-		if (!takes(s, ':'))
+		if (!accept_char(s, ':'))
 			return false;
 		space(s);
 		value.p = s->p;
@@ -158,10 +158,11 @@ object(struct scan *s, unsigned depth)
 		if (str_eq(name, S("num")))
 			num = value;
 		else if (str_eq(name, S("_placeholder")))
-			place = str_eq(value, S("true"));
-		if (takes(s, '}'))
-			return s->attachments == 0 || !place || place_is_good(s, num);
-		if (!takes(s, ','))
+			is_placeholder = str_eq(value, S("true"));
+		if (accept_char(s, '}'))
+			return s->attachments == 0 || !is_placeholder ||
+			       placeholder_is_good(s, num);
+		if (!accept_char(s, ','))
 			return false;
 	}
 }
@@ -216,7 +217,7 @@ json_scan_element(struct str *rest, struct str *element)
 	struct scan s = { rest->p, rest->p + rest->n, 0 };
 	const char *from;
 
-	/* The bracket before the first, the comma before each other. */
+	/* Skips the bracket before the first element, the comma before each other. */
 	space(&s);
 	if (s.p == s.end || *s.p == ']')
 		return false;
@@ -263,7 +264,7 @@ skip_space(struct str s)
 	return s;
 }
 
-/* Length of the string that s begins with, with its quotes; 0 where it has no end. */
+/* The length of the string at s, with its quotes; 0 where it does not end. */
 static size_t
 string_end(struct str s)
 {
@@ -276,7 +277,7 @@ string_end(struct str s)
 	return 0;
 }
 
-/* Length of the value that s begins with: up to the comma, bracket or brace that belongs to what is around it. */
+/* The length of the value at s: up to the comma or closing bracket of what encloses it. */
 static size_t
 value_end(struct str s)
 {

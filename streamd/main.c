@@ -45,8 +45,8 @@ help(void)
 	       "the event log in PostgreSQL. It takes its listening socket by systemd's protocol\n"
 	       "(descriptor 3); only nginx may reach that socket, since who connects is believed.\n"
 	       "A new process takes everything over from the one that runs: millracectl streamd\n"
-	       "handover starts one. SIGTERM ends all streams resumably, and then us, within 5\n"
-	       "seconds.\n"
+	       "handover starts one. SIGTERM ends all streams so that clients resume them, and\n"
+	       "the process within 5 seconds.\n"
 	       "\n");
 	config_help(stdout);
 }

@@ -19,14 +19,14 @@ metrics_held(void)
 }
 
 static double
-read_held(void)
+metrics_read_held(void)
 {
 	return (double)metrics_held();
 }
 
-/* Counted anew from here. */
+/* Resets the maximum. */
 static double
-read_lag_most(void)
+metrics_read_lag_most(void)
 {
 	double seconds = (double)metrics.lag_most_us / 1e6;
 
@@ -35,13 +35,13 @@ read_lag_most(void)
 }
 
 static double
-read_other(void)
+metrics_read_other(void)
 {
 	return (double)(metrics.connections - metrics_held());
 }
 
 static double
-read_socketio_ws(void)
+metrics_read_socketio_ws(void)
 {
 	return (double)(metrics.sessions_socketio - metrics.sessions_polling);
 }
@@ -50,12 +50,12 @@ static const struct metric table[] = {
 	{ .name = "millrace_streams",
 	    .kind = METRIC_GAUGE,
 	    .help = "Streams, sockets and waiting replies that are held now.",
-	    .read = read_held },
+	    .read = metrics_read_held },
 	{ .name = "millrace_event_lag_seconds",
 	    .kind = METRIC_GAUGE,
 	    .help =
 		"The longest time from publishing an event to the socket since the last report.",
-	    .read = read_lag_most },
+	    .read = metrics_read_lag_most },
 	{ .name = "millrace_stream_connections",
 	    .labels = "kind=\"sse\"",
 	    .kind = METRIC_GAUGE,
@@ -75,12 +75,12 @@ static const struct metric table[] = {
 	    .labels = "kind=\"other\"",
 	    .kind = METRIC_GAUGE,
 	    .help = "Connections that are held now, by kind.",
-	    .read = read_other },
+	    .read = metrics_read_other },
 	{ .name = "millrace_stream_socketio_sessions",
 	    .labels = "transport=\"websocket\"",
 	    .kind = METRIC_GAUGE,
 	    .help = "Socket.IO sessions, by their transport.",
-	    .read = read_socketio_ws },
+	    .read = metrics_read_socketio_ws },
 	{ .name = "millrace_stream_socketio_sessions",
 	    .labels = "transport=\"polling\"",
 	    .kind = METRIC_GAUGE,

@@ -40,7 +40,7 @@ server_set_accepting(struct server *s, bool yes)
 }
 
 static void
-accept_pause_fires(struct loop_timer *t)
+server_accept_fires(struct loop_timer *t)
 {
 	server_resume_accepting(container_of(t, struct server, accept_pause));
 }
@@ -53,7 +53,7 @@ server_resume_accepting(struct server *s)
 }
 
 static void
-listener_ready(struct loop_fd *self, uint32_t events)
+server_ready(struct loop_fd *self, uint32_t events)
 {
 	struct server *s = container_of(self, struct server, listener);
 
@@ -110,13 +110,13 @@ server_open(struct server *s)
 void
 server_start(struct server *s, int fd)
 {
-	s->accept_pause.fire = accept_pause_fires;
-	s->listener = (struct loop_fd){ .fd = fd, .ready = listener_ready };
+	s->accept_pause.fire = server_accept_fires;
+	s->listener = (struct loop_fd){ .fd = fd, .ready = server_ready };
 	server_set_accepting(s, true);
 }
 
 static void
-drain_deadline_fires(struct loop_timer *t)
+server_deadline_fires(struct loop_timer *t)
 {
 	struct server *s = container_of(t, struct server, drain_deadline);
 
@@ -150,7 +150,7 @@ drain_next(struct server *s)
 }
 
 static void
-drain_timer_fires(struct loop_timer *t)
+server_drain_fires(struct loop_timer *t)
 {
 	drain_next(container_of(t, struct server, drain_timer));
 }
@@ -162,9 +162,9 @@ server_stop(struct server *s)
 		return;
 	s->stopping = true;
 	server_set_accepting(s, false);
-	s->drain_deadline.fire = drain_deadline_fires;
+	s->drain_deadline.fire = server_deadline_fires;
 	loop_arm(s->loop, &s->drain_deadline, DRAIN_MAX_MS);
-	s->drain_timer.fire = drain_timer_fires;
+	s->drain_timer.fire = server_drain_fires;
 	s->drain_batch = metrics.connections / DRAIN_BATCHES > DRAIN_BATCH_MIN
 			     ? metrics.connections / DRAIN_BATCHES
 			     : DRAIN_BATCH_MIN;

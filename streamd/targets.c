@@ -16,28 +16,28 @@ topic_has_id(const struct grant *g, struct str id)
 }
 
 static bool
-run_fits(const struct grant *g, struct str id)
+target_run_fits(const struct grant *g, struct str id)
 {
 	return topic_has_id(g, id) && g->user.text[0];
 }
 
 /* Without a user, too: anybody may call some of the routes that reply later. */
 static bool
-reply_fits(const struct grant *g, struct str id)
+target_reply_fits(const struct grant *g, struct str id)
 {
 	return topic_has_id(g, id);
 }
 
 /* A grant without a user needs no topic: it is closed after the handshake. */
 static bool
-channel_fits(const struct grant *g, struct str rest)
+target_channel_fits(const struct grant *g, struct str rest)
 {
 	(void)rest;
 	return g->topic.n > 0 || !g->user.text[0];
 }
 
 static bool
-socketio_fits(const struct grant *g, struct str rest)
+target_socketio_fits(const struct grant *g, struct str rest)
 {
 	(void)g;
 	(void)rest;
@@ -45,7 +45,7 @@ socketio_fits(const struct grant *g, struct str rest)
 }
 
 static bool
-is_uuid(struct str id)
+target_is_uuid(struct str id)
 {
 	struct uuid u;
 
@@ -53,19 +53,19 @@ is_uuid(struct str id)
 }
 
 static bool
-is_channel(struct str name)
+target_is_channel(struct str name)
 {
 	return channel_named(name) != CHANNEL_KINDS;
 }
 
 static bool
-is_empty(struct str rest)
+target_is_empty(struct str rest)
 {
 	return rest.n == 0;
 }
 
 static void
-channel_start_named(struct conn *c, struct http_head *h, const struct grant *g)
+target_start_channel(struct conn *c, struct http_head *h, const struct grant *g)
 {
 	struct str name = h->path;
 
@@ -75,19 +75,22 @@ channel_start_named(struct conn *c, struct http_head *h, const struct grant *g)
 }
 
 const struct target targets[TARGETS] = {
-	{ .path = { "/_stream/run/", 13 }, .known = is_uuid, .fits = run_fits, .start = sse_start },
+	{ .path = { "/_stream/run/", 13 },
+	    .known = target_is_uuid,
+	    .fits = target_run_fits,
+	    .start = sse_start },
 	{ .path = { "/_stream/reply/", 15 },
-	    .known = is_uuid,
-	    .fits = reply_fits,
+	    .known = target_is_uuid,
+	    .fits = target_reply_fits,
 	    .start = deferred_start },
 	{ .path = { "/_stream/ws/", 12 },
-	    .known = is_channel,
-	    .fits = channel_fits,
+	    .known = target_is_channel,
+	    .fits = target_channel_fits,
 	    .in_band = true,
-	    .start = channel_start_named },
+	    .start = target_start_channel },
 	{ .path = { "/_stream/socketio", 17 },
-	    .known = is_empty,
-	    .fits = socketio_fits,
+	    .known = target_is_empty,
+	    .fits = target_socketio_fits,
 	    .in_band = true,
 	    .posts = true,
 	    .counts = true,

@@ -148,13 +148,13 @@ feed_recheck_later(struct hub_source *source)
 }
 
 static void
-retry_fires(struct loop_timer *t)
+feed_retry_fires(struct loop_timer *t)
 {
 	feed_read(&container_of(t, struct feed, retry)->source);
 }
 
 static void
-recheck_fires(struct loop_timer *t)
+feed_recheck_fires(struct loop_timer *t)
 {
 	struct feed *f = container_of(t, struct feed, recheck);
 
@@ -252,8 +252,8 @@ feed_open(struct loop *l, struct hub *h)
 	struct feed *f = xmalloc(sizeof(*f));
 
 	*f = (struct feed){ .source = { .read = feed_read, .recheck_later = feed_recheck_later },
-		.retry.fire = retry_fires,
-		.recheck.fire = recheck_fires,
+		.retry.fire = feed_retry_fires,
+		.recheck.fire = feed_recheck_fires,
 		.loop = l,
 		.hub = h,
 		.scratch = arena_new() };

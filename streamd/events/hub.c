@@ -9,7 +9,7 @@
 #include "streamd/events/hub.h"
 #include "streamd/metrics.h"
 
-/* How long the writer of events that a crash of the server has undone is given to write them again. */
+/* How long the runner has to write events again that a crash of the database has lost. */
 #define SHORT_LOG_US ((int64_t)5 * 1000 * 1000)
 
 struct hub {
@@ -48,7 +48,7 @@ hub_topics(const struct hub *h)
 	return HASH_COUNT(h->topics);
 }
 
-/* A topic without listeners goes, unless somebody still holds it. */
+/* Frees a topic without subscribers that nothing else refers to. */
 static void
 topic_release(struct topic *t)
 {
@@ -101,7 +101,7 @@ is_behind(const struct topic *t, const struct sub *s)
 	return t->stale || s->sent < t->latest;
 }
 
-/* Puts the topic in the queue; a read under way looks again at its end. */
+/* Queues the topic for a read. A read under way queues it again at its end. */
 static void
 topic_queue_read(struct topic *t)
 {
@@ -128,7 +128,7 @@ hub_subscribe(struct hub *h, struct sub *s, struct str topic, int64_t after)
 	s->topic = t;
 	s->sent = after;
 	DL_PREPEND(t->subs, s);
-	/* More than we know of: another streamd was ahead of us, or the client made it up. */
+	/* Beyond what is known here: another streamd was ahead, or the client invented it. */
 	if (after > t->latest)
 		t->stale = true;
 	read_if_behind(t, s);
@@ -155,7 +155,8 @@ hub_drained(struct sub *s)
 		read_if_behind(s->topic, s);
 }
 
-/* Walks over all subscribers. Whoever is given an event may go, and others with it: those are passed over (hub_unsubscribe). */
+/* Walks over all subscribers. A delivery may unsubscribe any of them: hub_unsubscribe moves t->next
+   past those. */
 static struct sub *
 first(struct topic *t)
 {
@@ -189,7 +190,7 @@ hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e)
 			continue;
 		}
 		if (e && s->sent == seq - 1) {
-			/* Set first: taking the last event makes it leave. */
+			/* Set first: the delivery of the last event unsubscribes it. */
 			s->sent = seq;
 			if (s->ops->deliver(s, e))
 				continue;
@@ -219,7 +220,7 @@ hub_turn(struct hub *h)
 		h->source->read(h->source);
 }
 
-/* Where to read from: the least that a ready subscriber has. False where nobody needs anything. */
+/* Reads from the least seq of a ready subscriber. False where nobody needs a read. */
 static bool
 choose_after(struct topic *t)
 {
@@ -253,7 +254,7 @@ hub_next_pending(struct hub *h)
 	if (!t)
 		return NULL;
 	t->reading = true;
-	/* What is told from here on counts again; the read gives the rest. */
+	/* Notifications from here on are reliable again; the read brings the rest. */
 	if (t->stale)
 		t->latest = 0;
 	t->stale = false;
@@ -267,8 +268,9 @@ hub_read_event(struct topic *t, struct event *e)
 	for (struct sub *s = first(t); s; s = following(t)) {
 		int64_t before = s->sent;
 
-		/* Only to who has all that comes before this in the log: not to who joined since with less, nor to who had no room
-		   for the one before. Where seq jumps, what is missing has been dropped for its age. */
+		/* Deliver only to those who have all before it: not to one that subscribed
+		   meanwhile with less, nor to one that had no room for the event before. Where seq
+		   jumps, the missing events were deleted for their age. */
 		if (before >= e->seq && event_is_terminal(e) && s->ops->ended)
 			s->ops->ended(s);
 		if (before < t->read_upto || before >= e->seq)
@@ -281,7 +283,7 @@ hub_read_event(struct topic *t, struct event *e)
 	metrics.events_read++;
 }
 
-/* The events after `from` and before what is there now are older than what is kept. */
+/* The events from `from` to `to` have been deleted for their age. */
 static void
 pass_over(struct topic *t, int64_t from, int64_t to)
 {
@@ -292,11 +294,10 @@ pass_over(struct topic *t, int64_t from, int64_t to)
 			s->sent = to;
 }
 
-/*
- * Readers stand beyond the log's end: the server came up from a crash without its last commits (they were asynchronous), or a
- * client made its number up. The runner writes lost events again as they were, so everyone keeps its place for a while and hears
- * nothing twice; where nobody writes them, what is said from then on is worth more than silence.
- */
+/* Subscribers have more than the log holds: the database lost its last commits in a crash (they are
+   asynchronous), or a client invented its number. The runner writes lost events again unchanged, so
+   subscribers keep their seq for a while, and get nothing twice. After that they go back to the
+   log's end: events that are written then must reach them. */
 static void
 log_is_short(struct topic *t, int64_t head)
 {
@@ -313,7 +314,7 @@ log_is_short(struct topic *t, int64_t head)
 			waits = true;
 	}
 	if (waits && t->short_since_us == 0) {
-		log_warn("a topic's log ends before what its readers have", "topic", t->name);
+		log_warn("hub: log ends before what its subscribers have", "topic", t->name);
 		t->short_since_us = clock_us();
 		t->short_head = head;
 	}
@@ -344,7 +345,7 @@ hub_read_done(struct topic *t, int64_t head, bool empty)
 	t->reading = false;
 	if (empty && head > t->read_upto)
 		pass_over(t, t->read_upto, head);
-	/* Nothing was told since the read began: then it knows best. And nobody came who may know more. */
+	/* Only without notifications and newcomers during the read does its head hold. */
 	if (t->latest == t->latest_before && !t->stale)
 		log_is_short(t, head);
 	if (head > t->latest || t->latest == t->latest_before)

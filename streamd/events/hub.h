@@ -27,13 +27,14 @@ struct hub_source {
 };
 
 struct sub_ops {
-	/* Has the subscriber nothing queued, so that reading the log for it is of use? Where it
-	   says no, its owner calls hub_drained once it would say yes. */
+	/* Has the subscriber nothing queued, so that reading the log for it is of use? Where not,
+	   its owner calls hub_drained once it is. */
 	bool (*ready)(const struct sub *s);
 	/* Takes the event; false where there is no room. It may unsubscribe this and others. */
 	bool (*deliver)(struct sub *s, struct event *e);
-	/* The topic's last event is at or before the seq that the subscriber began with (an invented
-	   Last-Event-ID): nothing will come. Optional. It may unsubscribe this and others. */
+	/* The topic's last event is at or before the seq that the subscriber began with (an
+	   invented Last-Event-ID): nothing will come. Optional. It may unsubscribe this and
+	   others. */
 	void (*ended)(struct sub *s);
 };
 

@@ -228,7 +228,7 @@ revalidate_all(struct principals *ps)
 /* Revalidate in slices while the pipe is not busy: thousands of arrivals at once would otherwise
    grow its queue for good. */
 static void
-pending_fires(struct loop_timer *t)
+principal_pending_fires(struct loop_timer *t)
 {
 	struct principals *ps = container_of(t, struct principals, pending);
 	const struct user_usage *u = ps->usage->users;
@@ -300,7 +300,7 @@ principals_on_ready(void *principals)
 }
 
 static void
-retry_fires(struct loop_timer *t)
+principal_retry_fires(struct loop_timer *t)
 {
 	principals_on_ready(container_of(t, struct principals, retry));
 }
@@ -310,8 +310,8 @@ principals_open(struct loop *l, struct feed *f, struct usage *u)
 {
 	struct principals *ps = xmalloc(sizeof(*ps));
 
-	*ps = (struct principals){ .pending.fire = pending_fires,
-		.retry.fire = retry_fires,
+	*ps = (struct principals){ .pending.fire = principal_pending_fires,
+		.retry.fire = principal_retry_fires,
 		.loop = l,
 		.feed = f,
 		.usage = u,

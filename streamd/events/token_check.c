@@ -130,7 +130,7 @@ tokens_on_listen(void *tokens)
 }
 
 static void
-tick_fires(struct loop_timer *t)
+tokens_tick_fires(struct loop_timer *t)
 {
 	struct tokens *ts = container_of(t, struct tokens, tick);
 
@@ -144,7 +144,7 @@ tokens_open(struct loop *l, struct feed *f)
 	struct tokens *ts = xmalloc(sizeof(*ts));
 
 	*ts = (struct tokens){
-		.tick.fire = tick_fires, .loop = l, .feed = f, .scratch = arena_new()
+		.tick.fire = tokens_tick_fires, .loop = l, .feed = f, .scratch = arena_new()
 	};
 	ts->keys = (struct keys){ .pipe = feed_listener_pipe(f), .scratch = ts->scratch };
 	loop_arm(l, &ts->tick, TICK_MS);

@@ -1,7 +1,7 @@
 /*
- * Whose token is it that came inside a stream (Socket.IO's CONNECT)? Any token that a worker takes
- * in Authorization is taken: Millrace's own, an API key, an external issuer's. The signature is
- * checked here, the account, session and key in the database (stream_caller).
+ * Whose token came inside a stream (Socket.IO's CONNECT)? It may be any that a worker accepts in
+ * Authorization: Millrace's own, an API key, an external issuer's. The signature is checked here,
+ * the account, session and key in the database (stream_caller).
  *
  * One thread; nothing blocks. A callback may come before the call returns.
  */

@@ -20,7 +20,7 @@ struct topics;
    until on_reply, or topic_query_cancel. */
 struct topic_query {
 	struct topic_request *request; /* NULL: nothing is under way */
-	/* Called once. ERR_OK: *allowed* says whether the topic may be listened to, `head` is its
+	/* Called once. ERR_OK: `allowed` is whether the topic may be listened to, `head` its
 	   last seq, `kept` whether every event after topics_query's `after` is still in the log.
 	   Any other error: the database gave no reply, and the rest is 0. */
 	void (*on_reply)(struct topic_query *q, enum err e, bool allowed, int64_t head, bool kept);

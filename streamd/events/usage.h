@@ -19,7 +19,8 @@ struct user_usage {
 	struct principal *principals; /* one for each stream (utlist.h) */
 };
 
-/* All users'. Zero-initialise it; it is empty, and holds no memory, once every entry is released. */
+/* All users'. Zero-initialise it; it is empty, and holds no memory, once every entry is
+   released. */
 struct usage {
 	struct user_usage *users;
 };

@@ -25,23 +25,23 @@
 #define SUCCESSOR_MS 20000
 #define WATCH_MS 100
 #define PAUSE_MS 1000
-/* For each step of the giving, in which nothing else is done. */
+/* For each frame of a handover, which blocks the process. */
 #define STEP_TIMEOUT_S 5
 
-/* The socket for successors, and the one request for a handover that may be under way. */
+/* The socket for successors, and the request for a handover that may be under way. */
 static struct handover {
-	struct loop_fd io; /* first: the loop gives it back */
-	struct loop_timer watch; /* armed: a successor was started and has not come yet */
-	struct loop_timer pause; /* armed: there was no descriptor for who came */
+	struct loop_fd io;
+	struct loop_timer watch; /* armed: a successor was started and has not connected */
+	struct loop_timer pause; /* armed: accept failed for want of a descriptor */
 	struct server *server;
-	int requester; /* millracectl, which waits for the outcome; -1: nobody */
+	int requester; /* millracectl's connection, which waits for the outcome; -1: none */
 	pid_t child;
-	int64_t until_ms; /* the child is waited for */
+	int64_t until_ms; /* how long the child is waited for */
 } handover = { .io.fd = -1, .requester = -1 };
 
-/* ---------------------------------------------------------------- giving */
+/* ------------------------------------------------------ handing over */
 
-/* One connection's frame; false where it stays here. */
+/* One connection's frame; false where it cannot be handed over. */
 static bool
 handover_save(const struct conn *c, struct buf *out)
 {
@@ -61,7 +61,7 @@ send_session(void *socket, struct str state)
 	return wire_send(*(int *)socket, state, -1);
 }
 
-/* Sends everything that can be moved and notes what was. */
+/* Sends everything that can be handed over, and marks those connections. */
 static bool
 handover_send(struct server *s, int socket)
 {
@@ -86,7 +86,7 @@ handover_send(struct server *s, int socket)
 	return good;
 }
 
-/* What has been moved is let go without a word; what has not is told to come back. */
+/* Closes what was handed over, of which the successor holds the descriptors; drains the rest. */
 static void
 release(struct server *s)
 {
@@ -100,7 +100,7 @@ release(struct server *s)
 		if (c->handed_over)
 			conn_close(c);
 	}
-	wire_log("handed over", n);
+	wire_log("handover: handed over", n);
 	handover_close(s);
 	server_stop(s);
 }
@@ -115,27 +115,27 @@ reply_to_requester(const char *text)
 	handover.requester = -1;
 }
 
-/* A successor is here. Everything else waits for the moment that this takes. */
+/* Hands over to the successor on `socket`. Blocks the process. */
 static void
 handover_to(struct server *s, int socket)
 {
 	struct arena *a = arena_new();
-	struct str word = { NULL, 0 };
+	struct str request = { NULL, 0 };
 	int fd;
-	bool taken;
+	bool confirmed;
 
 	server_flush(s);
-	taken = handover_send(s, socket) && wire_receive(socket, a, &word, &fd) &&
-		str_eq(word, S("{\"taken\":true}"));
+	confirmed = handover_send(s, socket) && wire_receive(socket, a, &request, &fd) &&
+		    str_eq(request, S("{\"taken\":true}"));
 	loop_disarm(s->loop, &handover.watch);
-	if (taken) {
-		/* One that systemd has started itself it knows. */
+	if (confirmed) {
+		/* A successor that systemd started is its main process already. */
 		if (handover.child > 0)
 			process_notify(arena_printf(a, "MAINPID=%d", (int)handover.child).p);
 		reply_to_requester("{\"ok\":true}");
 		release(s);
 	} else {
-		log_error("a successor came and did not take over; this process goes on");
+		log_error("handover: successor did not take over; this process goes on");
 		reply_to_requester(
 		    "{\"error\":\"The successor did not take over; its log says why.\"}");
 	}
@@ -144,7 +144,7 @@ handover_to(struct server *s, int socket)
 
 /* ------------------------------------------------------ starting a successor */
 
-/* Becomes the program anew, with the listening socket as systemd would pass it. */
+/* Executes the program anew, with the listening socket as systemd would pass it. */
 static void __attribute__((noreturn)) exec_successor(const struct server *s)
 {
 	struct arena *a = arena_new();
@@ -152,7 +152,7 @@ static void __attribute__((noreturn)) exec_successor(const struct server *s)
 	char *argv[] = { path, NULL };
 	sigset_t none;
 
-	/* dup2 of a descriptor onto itself would leave close-on-exec set */
+	/* dup2 of a descriptor onto itself leaves close-on-exec set */
 	if (s->listener.fd == LISTEN_FD ? fcntl(LISTEN_FD, F_SETFD, 0) < 0
 					: dup2(s->listener.fd, LISTEN_FD) < 0)
 		_exit(126);
@@ -168,7 +168,7 @@ static void __attribute__((noreturn)) exec_successor(const struct server *s)
 }
 
 static void
-watch_successor(struct loop_timer *t)
+handover_watch_fires(struct loop_timer *t)
 {
 	struct loop *l = handover.server->loop;
 
@@ -176,7 +176,7 @@ watch_successor(struct loop_timer *t)
 		loop_arm(l, t, WATCH_MS);
 		return;
 	}
-	reply_to_requester("{\"error\":\"The successor did not come; its log says why.\"}");
+	reply_to_requester("{\"error\":\"The successor did not connect; its log says why.\"}");
 }
 
 static void
@@ -207,7 +207,7 @@ start_successor(struct server *s, int requester)
 
 /* -------------------------------------------------------------- the socket */
 
-/* Only who could do as much by other means: our own user, and root. */
+/* The same user and root, who could as well read this process's memory. */
 static bool
 peer_is_allowed(int fd)
 {
@@ -219,7 +219,7 @@ peer_is_allowed(int fd)
 }
 
 static void
-pause_fires(struct loop_timer *t)
+handover_pause_fires(struct loop_timer *t)
 {
 	(void)t;
 	loop_watch(handover.server->loop, &handover.io, EPOLLIN);
@@ -229,7 +229,7 @@ static void
 handover_accept(struct loop_fd *io, uint32_t events)
 {
 	struct arena *a = arena_new();
-	struct str word = { NULL, 0 };
+	struct str request = { NULL, 0 };
 	int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC), passed;
 
 	(void)events;
@@ -240,13 +240,13 @@ handover_accept(struct loop_fd *io, uint32_t events)
 		wire_set_timeout(fd, STEP_TIMEOUT_S);
 	}
 	if (fd >= 0 && peer_is_allowed(fd) && !handover.server->stopping &&
-	    wire_receive(fd, a, &word, &passed)) {
+	    wire_receive(fd, a, &request, &passed)) {
 		if (passed >= 0)
 			close(passed);
-		if (str_eq(word, S("{\"handover\":true}"))) {
+		if (str_eq(request, S("{\"handover\":true}"))) {
 			start_successor(handover.server, fd);
 			fd = -1;
-		} else if (str_eq(word, S("{\"takeover\":true}"))) {
+		} else if (str_eq(request, S("{\"takeover\":true}"))) {
 			handover_to(handover.server, fd);
 		}
 	}
@@ -255,7 +255,7 @@ handover_accept(struct loop_fd *io, uint32_t events)
 	arena_free(a);
 }
 
-/* Bound beside and moved over, so that there is always one to be found. */
+/* Bound under another name and renamed, so that the path always names a live socket. */
 static bool
 listen_at(int fd, const char *path, struct arena *a)
 {
@@ -277,21 +277,21 @@ handover_open(struct server *s)
 	const char *path = wire_path(a);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	/* systemd-tmpfiles has made it where we may not. */
+	/* Where this process may not, systemd-tmpfiles has made it. */
 	(void)mkdir(arena_printf(a, "%s/streamd", config()->runtime_dir).p, 0700);
 	if (fd < 0 || !path || !listen_at(fd, path, a)) {
-		log_warn("no successor can take over: the socket for it cannot be made", "path",
-		    path, "error", strerror(errno));
+		log_warn("handover: socket cannot be made; a restart drains instead", "path", path,
+		    "error", strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		arena_free(a);
 		return;
 	}
-	/* A successor that failed is not waited for. */
+	/* No zombie remains of a successor that failed. */
 	signal(SIGCHLD, SIG_IGN);
 	handover.server = s;
-	handover.watch.fire = watch_successor;
-	handover.pause.fire = pause_fires;
+	handover.watch.fire = handover_watch_fires;
+	handover.pause.fire = handover_pause_fires;
 	handover.io = (struct loop_fd){ .fd = fd, .ready = handover_accept };
 	loop_watch(s->loop, &handover.io, EPOLLIN);
 	arena_free(a);

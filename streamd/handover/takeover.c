@@ -13,7 +13,7 @@
 #include "streamd/socketio/poll.h"
 #include "streamd/websocket/channel.h"
 
-/* Where each kind of connection is made again. */
+/* Who restores each kind of connection. */
 static const struct {
 	const char *kind;
 	restore_fn *restore;
@@ -31,7 +31,7 @@ takeover_restore(struct server *s, json_object *o, int fd)
 {
 	struct str kind = json_text(o, "kind");
 
-	/* Between two polls a session has no connection. */
+	/* A session between two polls has no connection. */
 	if (fd < 0)
 		return str_eq(kind, S("session")) && engine_restore_session(s, o);
 	for (size_t i = 0; i < sizeof(restorers) / sizeof(*restorers); i++) {
@@ -65,8 +65,7 @@ takeover_begin(int socket, struct arena *a, int *listener)
 		return false;
 	if (json_parse(a, text, &o, &why) != ERR_OK || json_int(o, "version", 0) != WIRE_VERSION ||
 	    fd < 0) {
-		log_warn("the predecessor's state is of another version; its clients come back by "
-			 "themselves");
+		log_warn("handover: predecessor has another version; its clients reconnect");
 		if (fd >= 0)
 			close(fd);
 		return false;
@@ -78,7 +77,7 @@ takeover_begin(int socket, struct arena *a, int *listener)
 	return true;
 }
 
-/* Everything up to the frame that says it was all. */
+/* Receives frames up to the last, which says so. */
 static bool
 takeover_receive(struct server *s, int socket, struct arena *a, size_t *n)
 {
@@ -98,7 +97,7 @@ takeover_receive(struct server *s, int socket, struct arena *a, size_t *n)
 		if (takeover_restore(s, o, fd))
 			*n += 1;
 		else
-			log_warn("something that was handed over made no sense and was closed");
+			log_warn("handover: malformed state; connection closed");
 	}
 }
 
@@ -115,12 +114,12 @@ takeover(struct server *s, int *listener)
 	a = arena_new();
 	good = takeover_begin(socket, a, listener) && takeover_receive(s, socket, a, &n) &&
 	       wire_send(socket, S("{\"taken\":true}"), -1);
-	/* The predecessor goes on with what it holds; so these must not. */
+	/* The predecessor goes on with the same connections. */
 	if (!good) {
 		server_drop_all(s);
 		engine_drop_all(s->engine);
 	} else {
-		wire_log("taken over", n);
+		wire_log("handover: taken over", n);
 	}
 	arena_free(a);
 	close(socket);

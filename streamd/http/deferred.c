@@ -13,18 +13,18 @@
 #include "streamd/http/deferred.h"
 #include "streamd/metrics.h"
 
-/* What is kept while a request waits; one allocation. */
+/* A waiting request; one allocation. */
 struct deferred {
-	struct principal principal; /* who waits; nobody where anyone may call the route */
+	struct principal principal; /* without a user where anybody may call the route */
 	struct conn *conn;
-	struct buffer *timeout; /* the finished reply for when the time is up */
+	struct buffer *timeout; /* the finished response for the time limit */
 	bool no_body;
 	char request_id[68];
 	size_t headers_len;
 	char headers[]; /* the grant's, as lines */
 };
 
-/* Answers and ends. */
+/* Responds and finishes. */
 static void
 deferred_send(struct conn *c, struct buffer *b)
 {
@@ -58,7 +58,8 @@ deferred_on_change(struct principal *p, bool ended)
 		    ERR_UNAUTHORIZED, "The session has ended.", S(""));
 }
 
-/* The result's own headers as lines, Content-Type apart. Framing is ours. */
+/* The result's own headers as lines, with Content-Type apart and without those that frame the
+   body. */
 static struct str
 result_headers(struct arena *a, const struct deferred *r, struct str from, struct str *type)
 {
@@ -85,7 +86,8 @@ result_headers(struct arena *a, const struct deferred *r, struct str from, struc
 	return buf_str(&b);
 }
 
-/* {"status", "headers", "body"}: the body goes out as it stands in the event, digit by digit. */
+/* Sends {"status", "headers", "body"}. The body is the event's text, so numbers keep their
+   digits. */
 static void
 deferred_send_result(struct conn *c, struct str data)
 {
@@ -97,7 +99,7 @@ deferred_send_result(struct conn *c, struct str data)
 
 	if (!str_int(json_scan_at(data, S("status")), &status) || status < 200 || status > 599 ||
 	    !response.body.p) {
-		log_error("a result event has no status or no body");
+		log_error("deferred: result has no status or no body");
 		deferred_send_error(c, ERR_INTERNAL, NULL, S(""));
 		return;
 	}
@@ -125,8 +127,7 @@ deferred_deliver(struct sub *s, struct event *e)
 		metrics.events_sent++;
 		deferred_send_result(c, e->data);
 	} else if (event_is_terminal(e)) {
-		log_error("a run ended without the result that a request waits for", "topic",
-		    s->topic->name);
+		log_error("deferred: run ended without a result", "topic", s->topic->name);
 		deferred_send_error(c, ERR_INTERNAL, NULL, S(""));
 	}
 	return true;
@@ -217,7 +218,7 @@ deferred_new(const struct http_head *h, const struct grant *g, struct str header
 	return r;
 }
 
-/* The connection waits, for `who`, for what follows `after`. */
+/* Makes the connection wait for events after `after`. */
 static void
 deferred_wait(struct conn *c, const struct principal *who, struct str topic, int64_t after)
 {

@@ -29,13 +29,13 @@ response_error(struct arena *a, enum err e, const char *text, struct str request
     struct str headers, bool no_body)
 {
 	const struct err_info *info = err_info(e);
-	struct str said = str_from(text ? text : info->text);
+	struct str message = str_from(text ? text : info->text);
 	struct buf b = { .a = a };
 
 	buf_put(&b, S("{\"error\":"));
-	buf_json(&b, said);
+	buf_json(&b, message);
 	buf_printf(&b, ",\"code\":\"%s\",\"detail\":", info->code);
-	buf_json(&b, said);
+	buf_json(&b, message);
 	buf_put(&b, S(",\"request_id\":"));
 	buf_json(&b, request_id);
 	buf_put(&b, S("}"));

@@ -14,10 +14,10 @@
 
 #define LAST_CHUNK "0\r\n\r\n"
 
-/* All come back when the process stops: over so long a time. */
+/* Clients reconnect over so long a time when the process stops. */
 #define RETURN_MS 5000
 
-/* Whose a stream is. */
+/* A stream's principal. */
 struct sse {
 	struct principal principal;
 	struct conn *conn;
@@ -25,7 +25,7 @@ struct sse {
 
 static const struct conn_kind sse_kind;
 
-/* Queues a literal that every stream shares; `*shared` keeps it for good. */
+/* Queues a literal that all streams share; `*shared` keeps it for good. */
 static void
 put_shared(struct conn *c, struct buffer **shared, struct str bytes)
 {
@@ -54,7 +54,7 @@ sse_deliver(struct sub *s, struct event *e)
 {
 	struct conn *c = conn_of_sub(s);
 
-	/* `result` is for who waits for an ordinary reply. */
+	/* `result` is for deferred replies. */
 	if (str_eq(e->type, S("result")))
 		return true;
 	if (!conn_has_room(c, event_sse(e)->len)) {
@@ -77,7 +77,7 @@ sse_ended(struct sub *s)
 	sse_end(conn_of_sub(s));
 }
 
-/* Who comes back for the rest is refused by a worker, and told why. */
+/* A client that reconnects is refused by a worker, with the reason. */
 static void
 sse_on_change(struct principal *p, bool ended)
 {
@@ -105,7 +105,7 @@ sse_due(struct conn *c)
 	if (c->ends_ms != 0 && c->ends_ms <= loop_now(c->server->loop))
 		sse_end(c);
 	else if (c->n > 0)
-		c->put_ms = loop_now(c->server->loop); /* it has something to read as it is */
+		c->put_ms = loop_now(c->server->loop); /* queued output serves as well */
 	else
 		put_shared(c, &ping, S("8\r\n: ping\n\n\r\n"));
 }
@@ -126,7 +126,7 @@ sse_gone(struct conn *c)
 	c->sse = NULL;
 }
 
-/* They come back one after the other. */
+/* Spread reconnects at random, so that they do not come all at once. */
 static void
 sse_stop(struct conn *c)
 {
@@ -163,7 +163,7 @@ static const struct conn_kind sse_kind = {
 	.gone = sse_gone,
 };
 
-/* The reply's head and the stream's first line. */
+/* The response's head and the stream's first line. */
 static void
 put_head(struct conn *c, const struct http_head *h, const struct grant *g)
 {
@@ -186,7 +186,7 @@ put_head(struct conn *c, const struct http_head *h, const struct grant *g)
 	buffer_drop(made);
 }
 
-/* Makes the connection `who`'s stream of what follows `after`. */
+/* Subscribes to events after `after`. */
 static void
 sse_subscribe(struct conn *c, const struct principal *who, struct str topic, int64_t after)
 {

@@ -10,10 +10,10 @@
 #include "streamd/socketio/poll.h"
 #include "streamd/metrics.h"
 
-/* A client that began to move to a WebSocket is given up on after so long. */
+/* How long an upgrade to a WebSocket may take. */
 #define PROBE_MS 10000
 
-/* What a request is refused for, by the reference's numbers. */
+/* Why a request is refused, with the numbers of the reference server. */
 enum refusal {
 	UNKNOWN_TRANSPORT,
 	UNKNOWN_SID,
@@ -32,19 +32,19 @@ static const char *const refusals[] = {
 	[UNSUPPORTED_VERSION] = "Unsupported protocol version",
 };
 
-/* One request, as it was asked. */
+/* One request. */
 struct engine_call {
 	struct engine *engine;
 	struct conn *conn;
 	struct http_head *head;
 	const struct grant *grant;
-	bool websocket; /* the transport asked for */
-	struct session *session; /* NULL: there is no sid */
+	bool websocket; /* the requested transport */
+	struct session *session; /* NULL: the request has no sid */
 };
 
-/* ---------------------------------------------------------------- answers */
+/* --------------------------------------------------------- responses */
 
-/* The connection keeps the head until it is gone. */
+/* The connection's kind does not change: it frees the head when it closes. */
 static void
 engine_respond(struct engine_call *q, int status, struct str type, struct str body)
 {
@@ -84,7 +84,7 @@ engine_poll(struct engine_call *q)
 	session_end(s, END_LOST, WS_NORMAL, "");
 }
 
-/* What a client posts, packet by packet. */
+/* Receives the packets of a POST; false where one is malformed. */
 static bool
 post_receive(struct session *s, struct arena *a, struct str payload)
 {
@@ -149,7 +149,7 @@ probe_receive(struct session *s, struct ws *w, const struct packet *p)
 		if (s->ending)
 			session_end(s, END_BY_US, WS_POLICY, "The session is over.");
 	} else {
-		ws_close(w, WS_POLICY, "This is not how an upgrade goes.");
+		ws_close(w, WS_POLICY, "Unexpected packet during the upgrade.");
 	}
 }
 
@@ -168,7 +168,7 @@ engine_ws_message(struct ws *w, bool binary, struct str bytes)
 	if (s->probe == w)
 		probe_receive(s, w, good && !binary ? &p : NULL);
 	else if (!good)
-		session_end(s, END_BY_US, WS_POLICY, "That is no packet.");
+		session_end(s, END_BY_US, WS_POLICY, "Malformed packet.");
 	else
 		(void)session_receive(s, p.type, p.binary, p.data);
 	arena_reset(e->in);
@@ -220,7 +220,7 @@ engine_ws_save(const struct ws *w, struct buf *out)
 	return s && s->ws == w && session_save(s, out);
 }
 
-/* Its message_max is the setting's. */
+/* engine_new sets message_max from the settings. */
 static struct ws_app engine_ws = {
 	.save = engine_ws_save,
 	.message = engine_ws_message,
@@ -230,18 +230,19 @@ static struct ws_app engine_ws = {
 	.app_pings = true,
 };
 
-/* A WebSocket for a session that polls. One that has moved, or is about to, takes no other. */
+/* A WebSocket for a polling session. A session with a WebSocket, or an upgrade under way, refuses
+   another. */
 static void
 engine_probe(struct engine_call *q)
 {
 	struct session *s = q->session;
-	bool taken = s->ws || s->probe || s->ending;
+	bool refused = s->ws || s->probe || s->ending;
 	struct ws *w = ws_accept(q->conn, q->head, response_grant_headers(q->head->arena, q->grant),
-	    &engine_ws, taken ? NULL : s);
+	    &engine_ws, refused ? NULL : s);
 
 	if (!w)
 		return;
-	if (taken) {
+	if (refused) {
 		ws_close(w, WS_POLICY, "The session is on another WebSocket.");
 	} else {
 		s->probe = w;
@@ -330,7 +331,7 @@ engine_handshake(struct engine_call *q, struct str version)
 	else if (!str_eq(version, S("4")))
 		engine_refuse(q, UNSUPPORTED_VERSION);
 	else if (!server_make_room(q->conn->server))
-		/* What the reference has no word for. */
+		/* The reference server has no number for this. */
 		response_refuse(q->conn, ERR_OVERLOADED,
 		    "Too many streams are open; try again shortly.", S("Retry-After: 5\r\n"));
 	else if (q->websocket)
@@ -339,7 +340,7 @@ engine_handshake(struct engine_call *q, struct str version)
 		open_polling(q);
 }
 
-/* Goes on with one. */
+/* Continues one. */
 static void
 engine_resume(struct engine_call *q, struct str version)
 {
@@ -358,7 +359,7 @@ engine_resume(struct engine_call *q, struct str version)
 		engine_refuse(q, BAD_REQUEST);
 }
 
-/* The session of a sid: it is only there for who opened it. */
+/* The session of a sid, which exists only for the user who opened it. */
 static struct session *
 find_session(const struct engine_call *q, struct str sid)
 {

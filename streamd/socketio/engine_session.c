@@ -13,17 +13,17 @@
 #include "streamd/socketio/engine_session.h"
 #include "streamd/metrics.h"
 
-/* What an application that can wait may leave in a polling session's queue, and what anyone may. */
+/* Bounds of a polling session's queue: for output that can wait (session_has_room), and for any. */
 #define QUEUE_BYTES ((size_t)64 * 1024)
 #define QUEUE_PACKETS 64
 #define UNREAD_BYTES ((size_t)1024 * 1024)
 #define UNREAD_PACKETS 1000
-/* How long a polling session that was closed waits to tell its peer. */
+/* How long a closed polling session waits for the poll that takes its last packets. */
 #define CLOSE_POLL_MS 30000
-/* Not a window of deflate (0, or 8 to 15). */
+/* Distinct from a deflate window (0, or 9 to 15). */
 #define SHAPE_POLL 1
 
-/* ---------------------------------------------------------- what is said */
+/* ------------------------------------------------------------ output */
 
 unsigned
 session_shape(const struct session *s)
@@ -60,7 +60,7 @@ session_has_room(struct session *s, size_t len)
 	return s->n == 0 || (s->n < QUEUE_PACKETS && s->queued + len <= QUEUE_BYTES);
 }
 
-/* Has the peer left so much unread that it is not going to? */
+/* Is so much unread that the peer has stopped reading? */
 static bool
 session_is_flooded(struct session *s, size_t len)
 {
@@ -99,7 +99,7 @@ session_send_packet(struct session *s, struct buffer *packet)
 	if (s->ended || s->ending)
 		return;
 	if (session_is_flooded(s, packet->len)) {
-		/* A WebSocket may only not have been written to yet. */
+		/* A WebSocket's queue may only be waiting for the turn's end. */
 		if (!s->ws || !ws_has_room(s->ws, packet->len)) {
 			metrics.slow_closed++;
 			session_end(s, END_BY_US, WS_TRY_AGAIN, "You read too slowly.");
@@ -133,7 +133,7 @@ session_payload(struct session *s, const char *otherwise)
 			buf_put(&b, S("\x1e"));
 		buf_put(&b, (struct str){ s->queue[i]->bytes, s->queue[i]->len });
 	}
-	/* The close comes after what was said before it. */
+	/* The close comes after the queue. */
 	if (s->n > 0 && s->ending)
 		buf_put(&b, S("\x1e"));
 	if (s->n == 0 || s->ending)
@@ -158,7 +158,7 @@ session_flush(struct session *s)
 	session_drained(s);
 }
 
-/* What was queued for polls goes over the WebSocket, as it was. */
+/* Sends over the WebSocket what was queued for polls. */
 static void
 queue_moves(struct session *s)
 {
@@ -192,7 +192,7 @@ session_upgrade(struct session *s, struct ws *w)
 	session_drained(s);
 }
 
-/* -------------------------------------------------------- what is heard */
+/* ------------------------------------------------------------- input */
 
 bool
 session_receive(struct session *s, enum packet_type type, bool binary, struct str data)
@@ -211,14 +211,14 @@ session_receive(struct session *s, enum packet_type type, bool binary, struct st
 		s->heartbeat_ms = now + config()->socketio_ping_ms;
 		break;
 	case PACKET_PING:
-		session_end(s, END_BY_US, WS_POLICY, "It is the server that pings.");
+		session_end(s, END_BY_US, WS_POLICY, "Unexpected ping: only the server pings.");
 		return false;
 	case PACKET_CLOSE:
 		session_end(s, END_BY_PEER, WS_NORMAL, "");
 		return false;
 	case PACKET_MESSAGE:
 		if (!s->engine->app->message(s, binary, data))
-			session_end(s, END_BY_US, WS_POLICY, "That message has no meaning here.");
+			session_end(s, END_BY_US, WS_POLICY, "Unexpected message.");
 		break;
 	case PACKET_OPEN:
 	case PACKET_UPGRADE:
@@ -264,7 +264,7 @@ session_heartbeat(struct session *s)
 
 	if (s->pinged) {
 		metrics.half_open_closed++;
-		session_end(s, END_BY_US, WS_POLICY, "You did not answer a ping.");
+		session_end(s, END_BY_US, WS_POLICY, "The ping was not answered.");
 		return;
 	}
 	if (!text) {
@@ -297,7 +297,7 @@ session_timer_fires(struct loop_timer *t)
 	session_rearm(s);
 }
 
-/* --------------------------------------------------- beginning and end */
+/* ---------------------------------------------------------- lifetime */
 
 static struct session *
 session_add(struct engine *e, const char *name, bool polls)
@@ -348,9 +348,9 @@ engine_evict(struct engine *e)
 	if (!s)
 		return false;
 	metrics.gave_way++;
-	session_end(
-	    s, END_BY_US, WS_TRY_AGAIN, "There is no room for those who do not say who they are.");
-	/* The peer's own close is not waited for: it would keep the place. */
+	session_end(s, END_BY_US, WS_TRY_AGAIN,
+	    "Too many connections: anonymous sessions are closed first.");
+	/* Do not wait for the peer's close: until then the connection would still count. */
 	if (c)
 		conn_finish(c);
 	return true;
@@ -366,7 +366,7 @@ session_find(struct engine *e, struct str sid)
 	return s;
 }
 
-/* What it was to its application is over. */
+/* The application's last call. */
 static void
 session_detach(struct session *s)
 {
@@ -375,13 +375,13 @@ session_detach(struct session *s)
 	s->own = NULL;
 }
 
-/* A WebSocket of the session that is no longer. */
+/* Closes a WebSocket that is no longer the session's. */
 static void
-drop_ws(struct ws **place, unsigned code, const char *reason)
+drop_ws(struct ws **slot, unsigned code, const char *reason)
 {
-	struct ws *w = *place;
+	struct ws *w = *slot;
 
-	*place = NULL;
+	*slot = NULL;
 	if (!w)
 		return;
 	w->own = NULL;
@@ -428,7 +428,7 @@ session_close(struct session *s, unsigned code, const char *reason)
 		session_end(s, END_LOST, code, reason);
 		return;
 	}
-	/* A client that is about to move hears the last words where it goes. */
+	/* A client in the middle of an upgrade reads the last packets over its WebSocket. */
 	if (!s->probed)
 		drop_ws(&s->probe, code, reason);
 	session_rearm(s);
@@ -499,7 +499,7 @@ session_restore(struct engine *e, json_object *from, bool polls)
 	return NULL;
 }
 
-/* ---------------------------------------------------------------- burying */
+/* ----------------------------------------------------- deferred free */
 
 void
 engine_free_deferred(struct engine *e)
@@ -513,7 +513,7 @@ engine_free_deferred(struct engine *e)
 }
 
 static void
-deferred_timer_fires(struct loop_timer *t)
+engine_deferred_fires(struct loop_timer *t)
 {
 	engine_free_deferred(container_of(t, struct engine, deferred_timer));
 }
@@ -529,7 +529,7 @@ engine_defer_free(struct engine *e, void *p)
 	}
 	e->deferred[e->n_deferred++] = p;
 	if (e->deferred_timer.due_ms == 0) {
-		e->deferred_timer.fire = deferred_timer_fires;
+		e->deferred_timer.fire = engine_deferred_fires;
 		loop_arm(e->server->loop, &e->deferred_timer, 0);
 	}
 }

@@ -63,7 +63,7 @@ packet_put(struct buf *b, bool binary, struct str message)
 	buf_put(b, (struct str){ text, room - 1 });
 }
 
-/* Where the reader stands. */
+/* s without its first n bytes. */
 static struct str
 after(struct str s, size_t n)
 {
@@ -120,7 +120,7 @@ read_id(struct str *s, struct sio_packet *p)
 	return true;
 }
 
-/* The first argument names the event: a string that is not one of the client's own events, or a number. */
+/* The first argument names the event: a number, or a string that is not reserved by clients. */
 static bool
 names_event(struct str data)
 {
@@ -136,7 +136,7 @@ names_event(struct str data)
 	return name.p[0] == '"' || name.p[0] == '-' || (name.p[0] >= '0' && name.p[0] <= '9');
 }
 
-/* Is the data what a packet of its type has? What one may leave out is absent. */
+/* Does the data fit the packet's type? Optional data may be absent. */
 static bool
 data_is_good(const struct sio_packet *p)
 {

@@ -6,11 +6,11 @@
 #include "streamd/socketio/engine.h"
 #include "streamd/socketio/poll.h"
 
-/* A poll that waits. */
+/* A waiting poll. */
 struct poll {
-	struct session *session; /* NULL: answered */
+	struct session *session; /* NULL: responded */
 	size_t n;
-	char headers[]; /* the worker's, for the answer */
+	char headers[]; /* the grant's, for the response */
 };
 
 void
@@ -62,7 +62,7 @@ poll_stop(struct conn *c)
 		session_end(c->poll->session, END_BY_US, WS_RESTART, "");
 }
 
-/* Who goes away while a poll waits is not coming back with another. */
+/* A client that closes its waiting poll has gone. */
 static void
 poll_gone(struct conn *c)
 {

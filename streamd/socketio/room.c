@@ -7,15 +7,8 @@
 #include "streamd/socketio/room.h"
 #include "streamd/metrics.h"
 
-static struct server *
-server_of(const struct member *m)
-{
-	return sio_session(m->socket)->engine->server;
-}
+/* ------------------------------------------------------------ output */
 
-/* ----------------------------------------------------------- what is said */
-
-/* The member's offset: its place in each room. */
 struct str
 member_offset(struct arena *a, const struct member *m)
 {
@@ -32,7 +25,6 @@ member_offset(struct arena *a, const struct member *m)
 	return b.n > 0 ? buf_str(&b) : S("~");
 }
 
-/* `joined` and `left`: with the offset, which has changed. */
 void
 member_notify_rooms(struct member *m, const char *event, const struct offset *offset)
 {
@@ -58,16 +50,15 @@ member_ok(struct member *m, int64_t ack, const struct offset *offset)
 	arena_free(a);
 }
 
-/* To the acknowledgement that was asked for, else as an `error` event. */
 void
 member_error(struct member *m, int64_t ack, enum err e, const char *text, struct str room)
 {
 	struct buf b = { .a = arena_new() };
-	struct str said = str_from(text ? text : err_info(e)->text);
+	struct str message = str_from(text ? text : err_info(e)->text);
 
 	buf_put(
 	    &b, ack == SIO_NO_ID ? S("[\"error\",{\"message\":") : S("[{\"ok\":false,\"error\":"));
-	buf_json(&b, said);
+	buf_json(&b, message);
 	buf_printf(&b, ",\"code\":\"%s\"", err_info(e)->code);
 	if (room.p) {
 		buf_put(&b, S(",\"room\":"));
@@ -124,7 +115,7 @@ event_packet(const struct member *m, const struct event *e, unsigned shape)
 	return session_packet(engine, shape, false, buf_str(&b));
 }
 
-/* All who are in this one room have the same offset, and so the same packet. */
+/* Members of this one room alone have the same offset, and so share a packet. */
 static bool
 room_deliver(struct sub *sub, struct event *e)
 {
@@ -135,7 +126,7 @@ room_deliver(struct sub *sub, struct event *e)
 	bool shared = m->n_joined == 1, room;
 	struct buffer *b = shared ? event_form(e, key) : NULL;
 
-	/* It has left by what this very event did to another room of its session. */
+	/* This very event has ended the session by another of its rooms. */
 	if (!sub->topic)
 		return true;
 	if (b) {
@@ -146,7 +137,7 @@ room_deliver(struct sub *sub, struct event *e)
 		if (shared)
 			buffer_hold(event_keep(e, key, b));
 	}
-	/* Looking for room may find out that nobody is there. */
+	/* Making room may find the connection closed, and the room ended. */
 	room = session_has_room(session, b->len);
 	if (room && sub->topic) {
 		session_send_packet(session, b);
@@ -173,7 +164,7 @@ room_new(struct member *m, const struct offset *offset, enum room_state state, i
 	return r;
 }
 
-/* The hub may be looking at it: it stays in memory until it does not. */
+/* The hub may be delivering to it, so the memory is freed later. */
 void
 room_end(struct room *r)
 {
@@ -188,7 +179,6 @@ room_end(struct room *r)
 	engine_defer_free(sio_session(m->socket)->engine, r);
 }
 
-/* The room of that place that is joined, or that is not yet. */
 struct room *
 room_find(struct member *m, const struct offset *offset, bool joined)
 {
@@ -207,15 +197,15 @@ room_join(struct room *r, int64_t after)
 
 	r->state = ROOM_JOINED;
 	r->member->n_joined++;
-	hub_subscribe(server_of(r->member)->hub, &r->sub, offset_topic(a, &r->offset), after);
+	hub_subscribe(member_server(r->member)->hub, &r->sub, offset_topic(a, &r->offset), after);
 	arena_free(a);
 }
 
-/* Nobody can say now what may be listened to: the client comes back, and is told then. */
 void
 member_retry_later(struct member *m)
 {
-	session_close(sio_session(m->socket), WS_TRY_AGAIN, "Come back shortly.");
+	session_close(sio_session(m->socket), WS_TRY_AGAIN,
+	    "The database is not available; connect again shortly.");
 }
 
 static void
@@ -235,12 +225,12 @@ room_on_join(struct room *r, enum err e, bool allowed, int64_t head)
 		room_error(r, ERR_FORBIDDEN, "This room is not yours.");
 	else
 		room_error(r, ERR_OVERLOADED, NULL);
-	/* Saying so may have found out that nobody reads. */
+	/* Sending may have ended the socket, and the room with it. */
 	if (!m->socket->gone)
 		room_end(r);
 }
 
-/* What was asked again because something has changed. */
+/* The reply to a query because rights have changed. */
 static void
 room_on_recheck(struct room *r, enum err e, bool allowed)
 {
@@ -287,7 +277,7 @@ room_query(struct room *r)
 	struct str topic = offset_topic(a, &r->offset);
 
 	r->query.on_reply = room_on_reply;
-	topics_query(server_of(m)->topics, &r->query, &m->principal, topic,
+	topics_query(member_server(m)->topics, &r->query, &m->principal, topic,
 	    r->state == ROOM_RECOVERING ? r->offset.seq : -1);
 	arena_free(a);
 }

@@ -11,21 +11,15 @@
 #include "streamd/socketio/rooms.h"
 #include "streamd/json_scan.h"
 
-/* Bytes of a CONNECT's payload, and of the argument of `join` and `leave`. */
+/* Bytes: a CONNECT's payload, and the argument of `join` and `leave`. */
 #define PAYLOAD_MAX ((size_t)16 * 1024)
 #define ROOM_ARG_MAX ((size_t)1024)
 #define ROOM_NAME_MAX 100
 #define PID_PURPOSE "socketio pid"
 
-static struct server *
-server_of(const struct member *m)
-{
-	return sio_session(m->socket)->engine->server;
-}
-
 /* ------------------------------------------------------------ connecting */
 
-/* The pid of that id for whoever the member is. */
+/* The pid of an id, which is valid for the member's user and namespace: the id and its MAC. */
 static struct str
 pid_of(struct arena *a, const struct member *m, struct str id,
     struct str (*by)(struct arena *, const char *, struct str))
@@ -61,7 +55,6 @@ member_connect_anew(struct member *m)
 	member_connected(m);
 }
 
-/* Everything that a recovery asks for has been answered. */
 void
 member_recovered(struct member *m)
 {
@@ -75,7 +68,7 @@ member_recovered(struct member *m)
 		member_connect_anew(m);
 		return;
 	}
-	/* The same pid, letter for letter: by it the client knows. */
+	/* The unchanged pid tells the client that it is recovered. */
 	memcpy(m->socket->id, m->recovery->pid, SID_LEN);
 	sio_accept(m->socket, str_from(m->recovery->pid));
 	free(m->recovery);
@@ -98,7 +91,8 @@ pid_fits(const struct member *m)
 	return fits;
 }
 
-/* Each room is asked for at once; the last answer decides. */
+/* Queries all rooms at once; the last reply decides. A reply may come at once and end the
+   member. */
 static void
 member_recover(struct member *m)
 {
@@ -119,11 +113,11 @@ member_recover(struct member *m)
 
 static void rooms_on_change(struct principal *p, bool ended);
 
-/* The member is `who`, until then. */
+/* The member's principal is `who` until ends_ms; refuses, or recovers or connects it. */
 static void
 member_identify(struct member *m, const struct principal *who, int64_t ends_ms)
 {
-	struct server *s = server_of(m);
+	struct server *s = member_server(m);
 
 	if (!who->user.text[0] || (ends_ms != 0 && ends_ms <= loop_now(s->loop))) {
 		sio_refuse(m->socket,
@@ -157,8 +151,8 @@ member_on_token(
 	if (e == ERR_OVERLOADED)
 		member_retry_later(m);
 	else
-		member_identify(
-		    m, e == ERR_OK ? who : &nobody, loop_at_unix(server_of(m)->loop, expires_at));
+		member_identify(m, e == ERR_OK ? who : &nobody,
+		    loop_at_unix(member_server(m)->loop, expires_at));
 }
 
 struct connect_in {
@@ -184,7 +178,7 @@ bind(struct arena *a, const struct field *fields, size_t n, struct str json, siz
 	       json_fields(a, fields, n, o, into, &problems);
 }
 
-/* What cannot be a recovery is as if it had not come. */
+/* A malformed recovery is ignored. */
 static struct recovery *
 recovery_read(const struct connect_in *in)
 {
@@ -221,13 +215,13 @@ rooms_connect(struct sio_socket *s, struct str payload)
 	m->recovery = recovery_read(&in);
 	m->token.on_reply = member_on_token;
 	if (in.token.n > 0)
-		token_check(server_of(m)->tokens, &m->token, in.token);
+		token_check(member_server(m)->tokens, &m->token, in.token);
 	else
 		member_identify(m, &session->who, session->who_ends_ms);
 	arena_free(a);
 }
 
-/* ------------------------------------------------------ what is asked for */
+/* ---------------------------------------------------- join and leave */
 
 struct room_in {
 	struct str room;
@@ -244,13 +238,13 @@ rooms_join(struct member *m, int64_t ack, const struct offset *offset, struct st
 		member_ok(m, ack, offset);
 	else if (m->n_rooms >= OFFSETS_MAX)
 		member_error(m, ack, ERR_BAD_REQUEST, "A socket is in at most 50 rooms.", name);
-	else if (topics_user_is_flooding(server_of(m)->topics, &m->principal))
+	else if (topics_user_is_flooding(member_server(m)->topics, &m->principal))
 		member_error(m, ack, ERR_OVERLOADED, NULL, name);
 	else
 		room_query(room_new(m, offset, ROOM_JOINING, ack));
 }
 
-/* A join that is not answered yet is overtaken. */
+/* Cancels joins without a reply, too. */
 static void
 rooms_leave(struct member *m, int64_t ack, const struct offset *offset)
 {
@@ -295,7 +289,7 @@ rooms_event(struct sio_socket *s, const struct sio_event *e)
 	arena_free(a);
 }
 
-/* ---------------------------------------------------------------- the rest */
+/* ---------------------------------------------------------- lifetime */
 
 static void
 rooms_on_change(struct principal *p, bool ended)
@@ -308,7 +302,7 @@ rooms_on_change(struct principal *p, bool ended)
 		return;
 	}
 	DL_FOREACH_SAFE (m->rooms, r, next) {
-		/* A part of a recovery that was answered already is not any more. */
+		/* A recovery counts replies from before the change again. */
 		if (r->state == ROOM_RECOVERING && !r->query.request)
 			m->n_pending++;
 		topic_query_cancel(&r->query);
@@ -349,7 +343,7 @@ rooms_gone(struct sio_socket *s)
 	struct room *r, *next;
 
 	token_check_cancel(&m->token);
-	principal_detach(server_of(m)->principals, &m->principal);
+	principal_detach(member_server(m)->principals, &m->principal);
 	DL_FOREACH_SAFE (m->rooms, r, next)
 		room_end(r);
 	free(m->recovery);
@@ -390,7 +384,7 @@ rooms_restore(struct sio_socket *s, json_object *from)
 	s->own = m;
 	m->principal.on_change = rooms_on_change;
 	m->token.on_reply = member_on_token;
-	principal_attach(server_of(m)->principals, &m->principal);
+	principal_attach(member_server(m)->principals, &m->principal);
 	for (int i = 0; i < n; i++)
 		room_join(room_new(m, &offsets[i], ROOM_JOINING, SIO_NO_ID), offsets[i].seq);
 	return true;

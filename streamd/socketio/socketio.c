@@ -9,14 +9,14 @@
 #include "streamd/socketio/engine.h"
 #include "streamd/socketio/socketio.h"
 
-/* Bytes of binary events that are not whole yet, of all sessions together. */
+/* Bytes of incomplete binary events of all sessions together. */
 #define PARTIAL_BYTES ((size_t)64 * 1024 * 1024)
 
-/* An event whose binary data is still coming, in one block after the packet's text. */
+/* An incomplete binary event: the packet's text and its binary data so far, in one block. */
 struct partial {
 	int64_t by_ms;
 	size_t text_len;
-	unsigned attachments, n; /* pieces that are to come, and that have come */
+	unsigned attachments, n; /* pieces expected, and received */
 	size_t ends[SIO_ATTACHMENTS_MAX]; /* where each ends */
 	size_t len, room;
 	char *bytes;
@@ -26,7 +26,7 @@ struct sio_client {
 	struct session *session;
 	struct sio_socket *sockets;
 	struct partial *partial;
-	int64_t connect_by_ms; /* 0: it is in a namespace */
+	int64_t connect_by_ms; /* 0: it is connected to a namespace */
 };
 
 static size_t partial_bytes;
@@ -45,7 +45,7 @@ app_of(const struct sio_client *c)
 
 /* ------------------------------------------------------------- namespaces */
 
-/* The setting's `n`-th, from 1; absent where there are not so many. */
+/* The setting's `n`-th namespace, from 1; absent where there are fewer. */
 static struct str
 configured(unsigned n)
 {
@@ -56,7 +56,7 @@ configured(unsigned n)
 	return n > 0 && (rest.p || one.n > 0) ? str_trim(one) : (struct str){ NULL, 0 };
 }
 
-/* Its number, or SIO_NAMESPACES_MAX. */
+/* The namespace's number, or SIO_NAMESPACES_MAX. */
 static unsigned
 namespace_number(struct str name)
 {
@@ -74,7 +74,7 @@ sio_namespace(const struct sio_socket *s)
 	return s->nsp == 0 ? S("/") : configured(s->nsp);
 }
 
-/* ---------------------------------------------------------- what is said */
+/* ------------------------------------------------------------ output */
 
 static void
 sio_send(struct sio_client *c, const struct sio_packet *p)
@@ -127,8 +127,8 @@ sio_find(const struct sio_client *c, struct str nsp)
 	return NULL;
 }
 
-/* A session that is in no namespace has to be in one before long, and is anybody's until then: only who connects has said who it is, and is
-   counted. */
+/* A session without a connected socket must connect one soon, and is anonymous until then: only a
+   connected socket has a principal that counts it. */
 static void
 sio_check_namespace(struct sio_client *c)
 {
@@ -243,9 +243,9 @@ sio_rearm(struct sio_socket *s)
 		session_rearm(sio_session(s));
 }
 
-/* -------------------------------------------------------- what is heard */
+/* ------------------------------------------------------------- input */
 
-/* A whole packet. False: it has no place here, and the session ends. */
+/* Handles a whole packet. False: it is not expected here, and the session ends. */
 static bool
 sio_receive(struct sio_client *c, const struct sio_packet *p, const struct str *attached)
 {
@@ -270,7 +270,7 @@ sio_receive(struct sio_client *c, const struct sio_packet *p, const struct str *
 		return true;
 	case SIO_ACK:
 	case SIO_BINARY_ACK:
-		return true; /* none was asked for */
+		return true; /* the server requests none */
 	case SIO_CONNECT:
 	case SIO_CONNECT_ERROR:
 		break;
@@ -291,7 +291,7 @@ partial_free(struct sio_client *c)
 	free(p);
 }
 
-/* False: more has come than is kept, of one or of all. */
+/* False: too much, of this event or of all together. */
 static bool
 partial_add(struct partial *p, struct str bytes)
 {
@@ -311,7 +311,7 @@ partial_add(struct partial *p, struct str bytes)
 	return true;
 }
 
-/* The packet is only kept where its socket is there to take it. */
+/* A packet for a socket that is not connected is not kept. */
 static bool
 partial_begin(struct sio_client *c, struct str text, const struct sio_packet *head)
 {
@@ -415,11 +415,12 @@ sio_due(struct session *session)
 	struct sio_socket *s, *next;
 
 	if (c->connect_by_ms != 0 && c->connect_by_ms <= now) {
-		session_close(session, WS_POLICY, "You are in no namespace.");
+		session_close(session, WS_POLICY, "No namespace was connected in time.");
 		return;
 	}
 	if (c->partial && c->partial->by_ms <= now) {
-		session_close(session, WS_POLICY, "The event's data did not come.");
+		session_close(
+		    session, WS_POLICY, "The event's binary data did not arrive in time.");
 		return;
 	}
 	DL_FOREACH_SAFE (c->sockets, s, next) {

@@ -34,16 +34,16 @@ channel_error(struct channel *c, const char *code, const char *text, struct str 
 	arena_free(a);
 }
 
-/* A client that does not speak the protocol is told so twice. */
+/* The third malformed message closes the channel. */
 static void
 channel_malformed(struct channel *c, const char *text)
 {
 	channel_error(c, "BAD_REQUEST", text, (struct str){ NULL, 0 });
 	if (++c->malformed >= MALFORMED_MAX)
-		ws_close(c->ws, WS_POLICY, "Three messages were not understood.");
+		ws_close(c->ws, WS_POLICY, "Three malformed messages.");
 }
 
-/* ------------------------------------------------------------ from clients */
+/* --------------------------------------------- messages from clients */
 
 struct subscribe_in {
 	struct str type;
@@ -65,7 +65,7 @@ static const struct field subscribe_fields[] = {
 	F_OBJECT(struct subscribe_in, params, params_fields, OPTIONAL),
 };
 
-/* Is it the name of something that there are topics of? */
+/* Can there be a topic of that name? */
 static bool
 is_topic(struct str topic)
 {

@@ -33,13 +33,13 @@ subscription_of_query(const struct topic_query *q)
 	return container_of(q, struct subscription, query);
 }
 
-/* -------------------------------------------------------- events, outward */
+/* ---------------------------------------------- events to the client */
 
-/* A user's own topic carries everything about them; a channel shows its part. */
+/* A user's own topic carries all events about them, of which a channel shows its part. */
 static bool
 is_shown(enum channel_kind kind, struct str topic, struct str type)
 {
-	/* for those who wait for an ordinary reply */
+	/* for deferred replies */
 	if (str_eq(type, S("result")))
 		return false;
 	if (!str_starts(topic, S("user:")))
@@ -94,7 +94,7 @@ short_form(struct arena *a, struct str topic, const struct event *e)
 	return buf_str(&b);
 }
 
-/* The event's frame for this subscription: one for all that see it alike. */
+/* The event's frame, shared by all subscriptions with the same form and window. */
 static struct buffer *
 frame_of(const struct subscription *s, struct event *e)
 {
@@ -137,7 +137,7 @@ subscription_deliver(struct sub *sub, struct event *e)
 	if (!is_shown(s->channel->kind, subscription_topic(s), e->type))
 		return true;
 	b = frame_of(s, e);
-	/* Making room may find the reader gone, and us with it. */
+	/* Making room may find the connection closed, and s freed by that. */
 	if (!ws_has_room(w, b->len))
 		return conn->dead;
 	ws_send_frame(w, b);
@@ -148,7 +148,7 @@ subscription_deliver(struct sub *sub, struct event *e)
 static const struct sub_ops subscription_ops = { .ready = subscription_ready,
 	.deliver = subscription_deliver };
 
-/* ------------------------------------------------------------ coming, going */
+/* ---------------------------------------------------------- lifetime */
 
 static struct subscription *
 subscription_new(struct channel *c, struct str topic,
@@ -191,7 +191,7 @@ subscription_find(struct channel *c, struct str topic)
 	return NULL;
 }
 
-/* What has a state says in each event all that it is, so the last one is where it stands. */
+/* Each event of such a topic carries the whole state, so the last one is the present state. */
 static bool
 has_state(struct str topic)
 {
@@ -215,11 +215,10 @@ send_subscribed(struct subscription *s, int64_t seq, bool kept)
 static void
 send_overloaded(struct channel *c, struct str topic)
 {
-	channel_error(
-	    c, "OVERLOADED", "The topic cannot be asked for now; try again shortly.", topic);
+	channel_error(c, "OVERLOADED", "The database is not available; try again shortly.", topic);
 }
 
-/* The answer to a client's subscribe. */
+/* The reply for a client's subscribe. */
 static void
 subscription_on_reply(struct topic_query *q, enum err e, bool allowed, int64_t head, bool kept)
 {
@@ -267,7 +266,7 @@ subscription_add(struct channel *c, struct str topic, int64_t since, struct tren
 	s = subscription_new(c, topic, subscription_on_reply);
 	s->since = since;
 	s->trend = trend;
-	/* A trend is allowed to whom its source is, and begins with it. */
+	/* A trend needs the right to its source, and the source's head to begin with. */
 	topics_query(
 	    c->server->topics, &s->query, &c->principal, trend ? trend_source(a, c) : topic, since);
 	arena_free(a);
@@ -282,7 +281,8 @@ subscription_add_own(struct channel *c, struct str topic, int64_t after)
 	hub_subscribe(c->server->hub, &s->sub, topic, after);
 }
 
-/* The answer to whether one may stay. What the connection was opened for is not taken away in silence. */
+/* The reply to whether one may stay. Losing the topic that the connection was opened for closes it:
+   a client without it would wait for nothing. */
 static void
 subscription_on_recheck(struct topic_query *q, enum err e, bool allowed, int64_t head, bool kept)
 {
@@ -291,11 +291,11 @@ subscription_on_recheck(struct topic_query *q, enum err e, bool allowed, int64_t
 
 	(void)head;
 	(void)kept;
-	/* Without an answer all stays as it is: where the database was away, everybody is looked at when it is back. */
+	/* Without a reply nothing changes: principals are revalidated when the database is back. */
 	if (e != ERR_OK || allowed)
 		return;
 	if (s->first_form) {
-		ws_close(c->ws, WS_POLICY, "What you may see has changed; connect again.");
+		ws_close(c->ws, WS_POLICY, "Your rights have changed; connect again.");
 		return;
 	}
 	channel_error(
@@ -312,7 +312,7 @@ subscriptions_check(struct channel *c)
 	struct subscription *s, *next;
 
 	DL_FOREACH_SAFE (c->subscriptions, s, next) {
-		/* one that is being asked for hears the truth by that */
+		/* a query under way gets the present rights */
 		if (s->query.request)
 			continue;
 		s->query.on_reply = subscription_on_recheck;
@@ -324,7 +324,7 @@ subscriptions_check(struct channel *c)
 	arena_free(a);
 }
 
-/* One that is still being asked for is asked for again. */
+/* One whose query is under way is queried again by the successor. */
 void
 subscription_save(const struct subscription *s, struct buf *out, bool first)
 {

@@ -4,6 +4,7 @@
 #include <sodium.h>
 
 #include <millrace/clock.h>
+#include <millrace/container_of.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
 
@@ -12,21 +13,21 @@
 #include "streamd/websocket/subscription.h"
 #include "sql_stream.h"
 
-/* A series is sent again at most so often. */
+/* The least time between two queries of a series. */
 #define REFRESH_MS 1000
 #define DAYS_DEFAULT 30
 
 struct trend {
-	struct loop_timer refresh_timer; /* first: the loop gives it back */
+	struct loop_timer refresh_timer;
 	struct subscription *subscription;
-	struct trend_query *query; /* what the database was asked */
+	struct trend_query *query; /* under way; NULL: none */
 	int64_t queried_ms;
-	bool stale; /* an event has come since it was asked */
-	unsigned char sent[crypto_generichash_BYTES]; /* of the series that the client has */
+	bool stale; /* an event has come since queried_ms */
+	unsigned char sent[crypto_generichash_BYTES]; /* hash of the series that the client has */
 	char start_date[32], end_date[32], aggregation[8]; /* dates "": relative to now */
 };
 
-/* Outlives the trend, which may go while the database thinks. */
+/* A statement under way; it outlives a trend that is freed meanwhile. */
 struct trend_query {
 	struct trend *trend;
 };
@@ -49,7 +50,7 @@ trend_source(struct arena *a, const struct channel *c)
 static void
 trend_refresh_fires(struct loop_timer *timer)
 {
-	trend_query((struct trend *)timer);
+	trend_query(container_of(timer, struct trend, refresh_timer));
 }
 
 static void
@@ -102,7 +103,7 @@ send_series(struct trend *t, struct str series)
 	arena_free(a);
 }
 
-/* When the database was last asked for this series for the same client. */
+/* When this series was last queried for the same client. */
 static int64_t *
 last_queried(const struct trend *t)
 {
@@ -111,7 +112,7 @@ last_queried(const struct trend *t)
 	return &s->channel->trend_queried_ms[str_eq(subscription_topic(s), S("lead_trends"))];
 }
 
-/* Asks again where something has happened since, not sooner than in a second. */
+/* Queries again where an event has come since, REFRESH_MS after the last query. */
 static void
 trend_refresh(struct trend *t)
 {
@@ -153,7 +154,7 @@ trend_on_reply(void *arg, const struct pipe_reply *reply)
 	trend_refresh(t);
 }
 
-/* The period: what the client gave, else up to now and 30 days back. */
+/* The client's date, or a date before now. */
 static struct str
 date(struct arena *a, const char *given, int days_ago)
 {
@@ -187,7 +188,7 @@ trend_query(struct trend *t)
 		trend_on_reply(q, &(struct pipe_reply){ .e = e });
 }
 
-/* Who subscribes again and again is given the series no more often for that. */
+/* Repeated subscribing does not query the series more often. */
 void
 trend_start(struct subscription *s)
 {

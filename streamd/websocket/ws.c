@@ -26,7 +26,7 @@ enum { FIN = 0x80, RSV1 = 0x40, TEXT = 0x1, BINARY = 0x2, CLOSE = 0x8, PING = 0x
 
 static const struct conn_kind ws_kind;
 
-/* ------------------------------------------------------- what goes out */
+/* ------------------------------------------------------------ output */
 
 /* An unmasked frame's header before `len` bytes; up to 10 bytes. */
 static size_t
@@ -102,7 +102,7 @@ ws_has_room(struct ws *w, size_t len)
 
 /* ------------------------------------------------------------- closing */
 
-/* The application hears of the end once, whatever else ends after it. */
+/* The application's last call, once, whatever ends first. */
 static void
 ws_detach(struct ws *w)
 {
@@ -140,7 +140,7 @@ ws_rearm(struct ws *w)
 	conn_rearm(w->conn);
 }
 
-/* ------------------------------------------------------- what comes in */
+/* ------------------------------------------------------------- input */
 
 static void
 ws_free(struct ws *w)
@@ -149,7 +149,7 @@ ws_free(struct ws *w)
 	free(w);
 }
 
-/* What ws_read.c says that the protocol wants said: pongs and closes, finished. */
+/* Queues what the protocol itself requires: finished pongs and closes. */
 static void
 ws_on_send(void *ws, struct str bytes, bool is_close)
 {
@@ -208,7 +208,8 @@ ws_bytes(struct conn *c, struct str bytes)
 		conn_finish(c);
 		return;
 	case WS_READ_FAILED:
-		/* Closing at once, with more of its bytes on the way, would take the close from it that says why. */
+		/* Wait before closing: an RST for unread input would discard the close frame with
+		   its reason. */
 		ws_detach(w);
 		w->failed = true;
 		w->close_by_ms = w->read_ms + FAILED_WAIT_MS;
@@ -217,9 +218,9 @@ ws_bytes(struct conn *c, struct str bytes)
 	conn_rearm(c);
 }
 
-/* --------------------------------------------------------- being there */
+/* ---------------------------------------------------------- liveness */
 
-/* The next ping, or the end of the extended after one. */
+/* When the next ping is due, or its answer overdue. */
 static int64_t
 ws_watch_ms(const struct ws *w)
 {
@@ -286,12 +287,13 @@ ws_drained(struct conn *c)
 		w->app->drained(w);
 }
 
-/* A message that was not begun need not be sent: the reader comes back and is given it then. */
+/* What is not begun is dropped: a client that comes back is caught up. */
 static void
 ws_stalled(struct conn *c)
 {
 	conn_drop_unsent(c);
-	ws_close(c->ws, WS_TRY_AGAIN, "You read too slowly; come back and go on where you were.");
+	ws_close(
+	    c->ws, WS_TRY_AGAIN, "You read too slowly; connect again and go on where you were.");
 }
 
 static void
@@ -311,7 +313,7 @@ ws_gone(struct conn *c)
 	ws_detach(w);
 	metrics.connections_ws--;
 	c->ws = NULL;
-	/* Else what is being fed goes on with it, and frees it then. */
+	/* While feeding, ws_bytes frees it afterwards. */
 	if (!w->feeding)
 		ws_free(w);
 }
@@ -368,7 +370,7 @@ is_key(struct str key)
 	       EVP_DecodeBlock(bytes, (const unsigned char *)key.p, KEY_LEN) == KEY_LEN / 4 * 3;
 }
 
-/* Says what is wrong with the handshake, or does nothing and answers true. */
+/* Refuses a bad handshake, with the reason. */
 static bool
 handshake_is_good(struct conn *c, struct http_head *h)
 {

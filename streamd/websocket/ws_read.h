@@ -1,6 +1,6 @@
 /*
  * A WebSocket's input, from bytes to messages (RFC 6455, RFC 7692). Only ws_read.c knows libwslay.
- * A reader exists from a message's first byte to its last, and keeps what has come of it, so that
+ * A ws_read exists from a message's first byte to its last, and keeps what has come of it, so that
  * another process can begin anew with it after a handover. One thread; nothing blocks.
  */
 #ifndef STREAMD_WEBSOCKET_WS_READ_H
@@ -34,8 +34,8 @@ enum ws_read_state {
    ignores NULL; not from a callback. */
 struct ws_read *ws_read_new(void *arg);
 void ws_read_free(struct ws_read *r);
-/* Reads bytes, with callbacks; `now_ms` is on any monotonic clock. All readers together hold at
-   most 64 MiB of incomplete messages: beyond that the reader fails with 1013. */
+/* Reads bytes, with callbacks; `now_ms` is on any monotonic clock. All together hold at most
+   64 MiB of incomplete messages: beyond that it fails with 1013. */
 enum ws_read_state ws_read_feed(
     struct ws_read *r, const struct ws_read_rules *rules, struct str bytes, int64_t now_ms);
 /* When the message under way must be complete, on now_ms's clock. */

@@ -1,6 +1,7 @@
 /*
- * What the test build's millrace-streamd can do beside its work: --conformance serves the behaviour that public protocol suites expect,
- * over plain HTTP on a TCP port, without a database and without grants. Nothing of it is in the program that is installed.
+ * What the test build's millrace-streamd can do beside its work: --conformance serves the behaviour
+ * that public protocol suites expect, over plain HTTP on a TCP port, without a database and without
+ * grants. Nothing of it is in the program that is installed.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -65,7 +66,7 @@ echo(struct conn *c, struct http_head *h)
 static struct engine *engine_io, *socket_io;
 
 static void
-request(struct conn *c, struct http_head *h)
+conformance_request(struct conn *c, struct http_head *h)
 {
 	const struct grant nobody = { .topic = S("") };
 	struct buffer *b;
@@ -114,9 +115,10 @@ on_term(int signo, void *server)
 static void
 serve(uint16_t port)
 {
-	struct server s = {
-		.loop = loop_new(), .hub = hub_new(), .accepted = dispatch_start, .request = request
-	};
+	struct server s = { .loop = loop_new(),
+		.hub = hub_new(),
+		.accepted = dispatch_start,
+		.request = conformance_request };
 
 	loop_signal(s.loop, SIGTERM, on_term, &s);
 	loop_signal(s.loop, SIGINT, on_term, &s);

@@ -1,4 +1,5 @@
-/* What public suites speak with over Engine.IO: an echo of messages, and a Socket.IO server that says back what it is told. */
+/* What public suites speak with over Engine.IO: an echo of messages, and a Socket.IO server that
+   says back what it is told. */
 #include <stdlib.h>
 
 #include "streamd/socketio/engine.h"
@@ -9,19 +10,21 @@
 /* ------------------------------------------------------------- Engine.IO */
 
 static void
-opened(struct session *s)
+echo_open(struct session *s)
 {
 	(void)s;
 }
 
 static bool
-echo(struct session *s, bool binary, struct str bytes)
+echo_message(struct session *s, bool binary, struct str bytes)
 {
 	session_send(s, binary, bytes);
 	return true;
 }
 
-const struct engine_app conformance_engine = { .open = opened, .message = echo, .closed = opened };
+const struct engine_app conformance_engine = {
+	.open = echo_open, .message = echo_message, .closed = echo_open
+};
 
 /* ------------------------------------------------------------- Socket.IO */
 
@@ -44,8 +47,9 @@ arguments(struct arena *a, const char *first, struct str args)
 	return buf_str(&b);
 }
 
-/* `auth`, which is still to be said. Suites wait for one message after the other, and their client tells of all that one read has brought
-   before they can: so it comes a little after the handshake. */
+/* `auth`, which is still to be said. Suites wait for one message after the other, and their client
+   tells of all that one read has brought before they can: so it comes a little after the
+   handshake. */
 struct greeting {
 	int64_t due_ms;
 	size_t n;
@@ -54,7 +58,7 @@ struct greeting {
 #define GREETING_MS 10
 
 static void
-connects(struct sio_socket *s, struct str payload)
+greeting_connect(struct sio_socket *s, struct str payload)
 {
 	struct str auth = payload.p ? payload : S("{}");
 	struct greeting *g = xmalloc(sizeof(*g) + auth.n);
@@ -70,13 +74,13 @@ connects(struct sio_socket *s, struct str payload)
 }
 
 static int64_t
-due_ms(const struct sio_socket *s)
+greeting_due_ms(const struct sio_socket *s)
 {
 	return ((const struct greeting *)s->own)->due_ms;
 }
 
 static void
-greet(struct sio_socket *s)
+greeting_due(struct sio_socket *s)
 {
 	struct arena *a = arena_new();
 	struct greeting *g = s->own;
@@ -89,7 +93,7 @@ greet(struct sio_socket *s)
 }
 
 static void
-event(struct sio_socket *s, const struct sio_event *e)
+greeting_event(struct sio_socket *s, const struct sio_event *e)
 {
 	struct arena *a = arena_new();
 	struct str rest = e->args, name;
@@ -108,11 +112,13 @@ event(struct sio_socket *s, const struct sio_event *e)
 }
 
 static void
-gone(struct sio_socket *s)
+greeting_gone(struct sio_socket *s)
 {
 	free(s->own);
 }
 
-const struct sio_app conformance_socketio = {
-	.connect = connects, .event = event, .due_ms = due_ms, .due = greet, .gone = gone
-};
+const struct sio_app conformance_socketio = { .connect = greeting_connect,
+	.event = greeting_event,
+	.due_ms = greeting_due_ms,
+	.due = greeting_due,
+	.gone = greeting_gone };

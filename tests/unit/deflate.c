@@ -88,7 +88,8 @@ messages(void)
 	CHECK("short ones are left alone", !deflate_message(S("hello"), 15, &small));
 	CHECK("nonsense", inflate_message(S("\x07\xff\xff"), 100, &again) == INFLATE_BAD);
 	CHECK("nothing", inflate_message(S("\x00"), 100, &again) == INFLATE_GOOD && again.n == 0);
-	/* RFC 7692, 7.2.3.1, 7.2.3.4 and 7.2.3.5: two blocks; a final block; the example with a final bit */
+	/* RFC 7692, 7.2.3.1, 7.2.3.4 and 7.2.3.5: two blocks; a final block; the example with a
+	   final bit */
 	CHECK("the RFC's Hello",
 	    inflate_message(S("\xf2\x48\xcd\xc9\xc9\x07\x00"), 100, &again) == INFLATE_GOOD &&
 		str_eq(again, S("Hello")));

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include <millrace/container_of.h>
 #include <millrace/loop.h>
 
 #include "test.h"
@@ -12,7 +13,7 @@ static struct loop *loop;
 #define N_TIMERS 500
 
 struct numbered {
-	struct loop_timer t; /* first */
+	struct loop_timer t;
 	int64_t due;
 };
 
@@ -24,7 +25,7 @@ static bool in_order;
 static void
 fire(struct loop_timer *self)
 {
-	struct numbered *n = (struct numbered *)self;
+	struct numbered *n = container_of(self, struct numbered, t);
 
 	in_order &= n->due >= last_due && self->due_ms == 0 && loop_now(loop) >= n->due;
 	last_due = n->due;
@@ -90,7 +91,7 @@ timer_again(void)
 }
 
 struct pipe_end {
-	struct loop_fd f; /* first */
+	struct loop_fd f;
 	int writer;
 	struct pipe_end *other;
 	int n_ready;
@@ -99,7 +100,7 @@ struct pipe_end {
 static void
 take_other_out(struct loop_fd *self, uint32_t events)
 {
-	struct pipe_end *p = (struct pipe_end *)self;
+	struct pipe_end *p = container_of(self, struct pipe_end, f);
 
 	(void)events;
 	p->n_ready++;
@@ -159,7 +160,7 @@ count_turn(void *arg)
 static void
 change_wish(struct loop_fd *self, uint32_t events)
 {
-	struct pipe_end *p = (struct pipe_end *)self;
+	struct pipe_end *p = container_of(self, struct pipe_end, f);
 	char c;
 
 	(void)events;

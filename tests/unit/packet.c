@@ -1,4 +1,5 @@
-/* streamd/socketio/packet.c and streamd/json_scan.c: what Engine.IO and Socket.IO say, read and written, and everything that is not that. */
+/* streamd/socketio/packet.c and streamd/json_scan.c: what Engine.IO and Socket.IO say, read and
+   written, and everything that is not that. */
 #include "streamd/socketio/packet.h"
 #include "streamd/json_scan.h"
 #include "test.h"

@@ -1,4 +1,5 @@
-/* streamd/websocket/ws_read.c: what counts as begun, and for how long and how much of it there is extended. */
+/* streamd/websocket/ws_read.c: what counts as begun, and for how long and how much of it there is
+   extended. */
 
 #include "streamd/websocket/ws_read.h"
 #include "test.h"
@@ -98,7 +99,8 @@ begun(void)
 	CHECK("what is begun is no message that was whole", good);
 }
 
-/* Pieces that each end one message and begin the next: one who always speaks is not one who never ends. */
+/* Pieces that each end one message and begin the next: one who always speaks is not one who never
+   ends. */
 static void
 extended(void)
 {
