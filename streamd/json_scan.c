@@ -248,7 +248,7 @@ json_scan_text(struct arena *a, struct str json, size_t max, struct str *text)
 	return true;
 }
 
-/* ------------------------------------------------------ one member, unchecked */
+/* -------------------------------------------------- one member, unchecked */
 
 static struct str
 skip(struct str s, size_t n)

@@ -12,8 +12,8 @@
 #include <millrace/process.h>
 
 #include "streamd/conn.h"
-#include "streamd/server.h"
 #include "streamd/metrics.h"
+#include "streamd/server.h"
 
 #define ACCEPTS_A_TURN 64
 /* Connections above streams_max that may be open to be refused with a response. */

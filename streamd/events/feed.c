@@ -35,7 +35,7 @@ struct read {
 	struct topic *topics[READ_TOPICS];
 };
 
-/* ----------------------------------------------------------------- reads */
+/* ------------------------------------------------------------------ reads */
 
 static void
 read_failed(struct read *q)
@@ -162,7 +162,7 @@ feed_recheck_fires(struct loop_timer *t)
 	feed_read(&f->source);
 }
 
-/* --------------------------------------------------------- notifications */
+/* ---------------------------------------------------------- notifications */
 
 /* The payload is "topic \n seq \n type \n time \n data", or "topic \n seq" for an event too large
    for NOTIFY; the time in Unix milliseconds. */
@@ -244,7 +244,7 @@ feed_statements_up(void *arg)
 	feed_read(&f->source);
 }
 
-/* ------------------------------------------------------------- lifetime */
+/* --------------------------------------------------------------- lifetime */
 
 struct feed *
 feed_open(struct loop *l, struct hub *h)

@@ -270,7 +270,7 @@ principal_detach(struct principals *ps, struct principal *p)
 	usage_release(ps->usage, u);
 }
 
-/* --------------------------------------------------------- notifications */
+/* ---------------------------------------------------------- notifications */
 
 void
 principals_on_notify(void *principals, struct str payload)

@@ -42,7 +42,7 @@ struct topic_request {
 	struct allowed *allowed; /* the entry to cache */
 };
 
-/* ----------------------------------------------------------------- cache */
+/* ------------------------------------------------------------------ cache */
 
 static void
 cache_drop(struct topics *ts)
@@ -99,7 +99,7 @@ cache_add(struct topics *ts, struct allowed *x)
 	HASH_ADD_KEYPTR(hh, ts->cache, x->key, x->key_len, x);
 }
 
-/* --------------------------------------------------------------- queries */
+/* ---------------------------------------------------------------- queries */
 
 static void
 topics_on_reply(void *arg, const struct pipe_reply *reply)
@@ -181,7 +181,7 @@ topics_user_is_flooding(const struct topics *ts, const struct principal *p)
 	return u && u->queries >= QUERIES_MAX;
 }
 
-/* --------------------------------------------------------- notifications */
+/* ---------------------------------------------------------- notifications */
 
 void
 topics_on_notify(void *topics, struct str payload)

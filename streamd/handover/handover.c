@@ -39,7 +39,7 @@ static struct handover {
 	int64_t until_ms; /* how long the child is waited for */
 } handover = { .io.fd = -1, .requester = -1 };
 
-/* ------------------------------------------------------ handing over */
+/* ----------------------------------------------------------- handing over */
 
 /* One connection's frame; false where it cannot be handed over. */
 static bool
@@ -142,7 +142,7 @@ handover_to(struct server *s, int socket)
 	arena_free(a);
 }
 
-/* ------------------------------------------------------ starting a successor */
+/* --------------------------------------------------- starting a successor */
 
 /* Executes the program anew, with the listening socket as systemd would pass it. */
 static void __attribute__((noreturn)) exec_successor(const struct server *s)
@@ -205,7 +205,7 @@ start_successor(struct server *s, int requester)
 		start_watch(s->loop);
 }
 
-/* -------------------------------------------------------------- the socket */
+/* ------------------------------------------------------------- the socket */
 
 /* The same user and root, who could as well read this process's memory. */
 static bool

@@ -7,10 +7,10 @@
 #include <millrace/log.h>
 
 #include "streamd/events/principal.h"
-#include "streamd/http/response.h"
-#include "streamd/http/head.h"
-#include "streamd/json_scan.h"
 #include "streamd/http/deferred.h"
+#include "streamd/http/head.h"
+#include "streamd/http/response.h"
+#include "streamd/json_scan.h"
 #include "streamd/metrics.h"
 
 /* A waiting request; one allocation. */

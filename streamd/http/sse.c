@@ -7,8 +7,8 @@
 #include <millrace/json.h>
 
 #include "streamd/events/principal.h"
-#include "streamd/http/response.h"
 #include "streamd/http/head.h"
+#include "streamd/http/response.h"
 #include "streamd/http/sse.h"
 #include "streamd/metrics.h"
 

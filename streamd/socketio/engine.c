@@ -3,12 +3,12 @@
 #include <millrace/config.h>
 #include <millrace/fields.h>
 
-#include "streamd/http/response.h"
-#include "streamd/socketio/engine.h"
 #include "streamd/http/head.h"
+#include "streamd/http/response.h"
+#include "streamd/metrics.h"
+#include "streamd/socketio/engine.h"
 #include "streamd/socketio/packet.h"
 #include "streamd/socketio/poll.h"
-#include "streamd/metrics.h"
 
 /* How long an upgrade to a WebSocket may take. */
 #define PROBE_MS 10000
@@ -42,7 +42,7 @@ struct engine_call {
 	struct session *session; /* NULL: the request has no sid */
 };
 
-/* --------------------------------------------------------- responses */
+/* -------------------------------------------------------------- responses */
 
 /* The connection's kind does not change: it frees the head when it closes. */
 static void
@@ -135,7 +135,7 @@ engine_post(struct engine_call *q)
 		session_flush(s);
 }
 
-/* -------------------------------------------------------------- WebSockets */
+/* ------------------------------------------------------------- WebSockets */
 
 static void
 probe_receive(struct session *s, struct ws *w, const struct packet *p)
@@ -252,7 +252,7 @@ engine_probe(struct engine_call *q)
 	ws_begin(w, q->head);
 }
 
-/* -------------------------------------------------------------- handshakes */
+/* ------------------------------------------------------------- handshakes */
 
 static struct session *
 open_session(struct engine_call *q, bool polls)
@@ -399,7 +399,7 @@ engine_start(struct conn *c, struct http_head *h, const struct grant *g)
 	engine_serve(c->server->engine, c, h, g);
 }
 
-/* ---------------------------------------------------------------- handover */
+/* --------------------------------------------------------------- handover */
 
 bool
 engine_restore_ws(struct conn *c, json_object *from)

@@ -8,10 +8,10 @@
 #include <millrace/json.h>
 
 #include "streamd/http/response.h"
+#include "streamd/metrics.h"
+#include "streamd/socketio/engine_session.h"
 #include "streamd/socketio/packet.h"
 #include "streamd/socketio/poll.h"
-#include "streamd/socketio/engine_session.h"
-#include "streamd/metrics.h"
 
 /* Bounds of a polling session's queue: for output that can wait (session_has_room), and for any. */
 #define QUEUE_BYTES ((size_t)64 * 1024)
@@ -23,7 +23,7 @@
 /* Distinct from a deflate window (0, or 9 to 15). */
 #define SHAPE_POLL 1
 
-/* ------------------------------------------------------------ output */
+/* ----------------------------------------------------------------- output */
 
 unsigned
 session_shape(const struct session *s)
@@ -192,7 +192,7 @@ session_upgrade(struct session *s, struct ws *w)
 	session_drained(s);
 }
 
-/* ------------------------------------------------------------- input */
+/* ------------------------------------------------------------------ input */
 
 bool
 session_receive(struct session *s, enum packet_type type, bool binary, struct str data)
@@ -229,7 +229,7 @@ session_receive(struct session *s, enum packet_type type, bool binary, struct st
 	return !s->ended && !s->ending;
 }
 
-/* ---------------------------------------------------------------- timing */
+/* ----------------------------------------------------------------- timing */
 
 static int64_t
 session_due_ms(const struct session *s)
@@ -297,7 +297,7 @@ session_timer_fires(struct loop_timer *t)
 	session_rearm(s);
 }
 
-/* ---------------------------------------------------------- lifetime */
+/* --------------------------------------------------------------- lifetime */
 
 static struct session *
 session_add(struct engine *e, const char *name, bool polls)
@@ -434,7 +434,7 @@ session_close(struct session *s, unsigned code, const char *reason)
 	session_rearm(s);
 }
 
-/* ---------------------------------------------------------------- handover */
+/* --------------------------------------------------------------- handover */
 
 bool
 session_save(const struct session *s, struct buf *out)
@@ -499,7 +499,7 @@ session_restore(struct engine *e, json_object *from, bool polls)
 	return NULL;
 }
 
-/* ----------------------------------------------------- deferred free */
+/* ---------------------------------------------------------- deferred free */
 
 void
 engine_free_deferred(struct engine *e)

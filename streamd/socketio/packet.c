@@ -1,7 +1,7 @@
 #include <sodium.h>
 
-#include "streamd/socketio/packet.h"
 #include "streamd/json_scan.h"
+#include "streamd/socketio/packet.h"
 
 static bool
 base64_read(struct arena *a, struct str text, struct str *out)

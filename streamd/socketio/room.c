@@ -4,10 +4,10 @@
 
 #include <millrace/container_of.h>
 
-#include "streamd/socketio/room.h"
 #include "streamd/metrics.h"
+#include "streamd/socketio/room.h"
 
-/* ------------------------------------------------------------ output */
+/* ----------------------------------------------------------------- output */
 
 struct str
 member_offset(struct arena *a, const struct member *m)
@@ -81,7 +81,7 @@ room_error(struct room *r, enum err e, const char *text)
 	arena_free(a);
 }
 
-/* --------------------------------------------------------------- events */
+/* ----------------------------------------------------------------- events */
 
 static struct room *
 room_of_sub(const struct sub *s)
@@ -149,7 +149,7 @@ room_deliver(struct sub *sub, struct event *e)
 
 static const struct sub_ops room_sub = { .ready = room_ready, .deliver = room_deliver };
 
-/* ----------------------------------------------------------------- rooms */
+/* ------------------------------------------------------------------ rooms */
 
 struct room *
 room_new(struct member *m, const struct offset *offset, enum room_state state, int64_t ack)

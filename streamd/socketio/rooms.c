@@ -7,9 +7,9 @@
 #include <millrace/fields.h>
 #include <millrace/json.h>
 
+#include "streamd/json_scan.h"
 #include "streamd/socketio/room.h"
 #include "streamd/socketio/rooms.h"
-#include "streamd/json_scan.h"
 
 /* Bytes: a CONNECT's payload, and the argument of `join` and `leave`. */
 #define PAYLOAD_MAX ((size_t)16 * 1024)
@@ -17,7 +17,7 @@
 #define ROOM_NAME_MAX 100
 #define PID_PURPOSE "socketio pid"
 
-/* ------------------------------------------------------------ connecting */
+/* ------------------------------------------------------------- connecting */
 
 /* The pid of an id, which is valid for the member's user and namespace: the id and its MAC. */
 static struct str
@@ -221,7 +221,7 @@ rooms_connect(struct sio_socket *s, struct str payload)
 	arena_free(a);
 }
 
-/* ---------------------------------------------------- join and leave */
+/* --------------------------------------------------------- join and leave */
 
 struct room_in {
 	struct str room;
@@ -289,7 +289,7 @@ rooms_event(struct sio_socket *s, const struct sio_event *e)
 	arena_free(a);
 }
 
-/* ---------------------------------------------------------- lifetime */
+/* --------------------------------------------------------------- lifetime */
 
 static void
 rooms_on_change(struct principal *p, bool ended)
@@ -351,7 +351,7 @@ rooms_gone(struct sio_socket *s)
 	engine_defer_free(sio_session(s)->engine, m);
 }
 
-/* ---------------------------------------------------------------- handover */
+/* --------------------------------------------------------------- handover */
 
 static bool
 rooms_save(const struct sio_socket *s, struct buf *out)

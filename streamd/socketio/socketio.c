@@ -74,7 +74,7 @@ sio_namespace(const struct sio_socket *s)
 	return s->nsp == 0 ? S("/") : configured(s->nsp);
 }
 
-/* ------------------------------------------------------------ output */
+/* ----------------------------------------------------------------- output */
 
 static void
 sio_send(struct sio_client *c, const struct sio_packet *p)
@@ -113,7 +113,7 @@ sio_ack(struct sio_socket *s, const struct sio_event *e)
 		sio_send_event(s, SIO_ACK, SIO_BINARY_ACK, e);
 }
 
-/* ----------------------------------------------------------------- sockets */
+/* ---------------------------------------------------------------- sockets */
 
 static struct sio_socket *
 sio_find(const struct sio_client *c, struct str nsp)
@@ -243,7 +243,7 @@ sio_rearm(struct sio_socket *s)
 		session_rearm(sio_session(s));
 }
 
-/* ------------------------------------------------------------- input */
+/* ------------------------------------------------------------------ input */
 
 /* Handles a whole packet. False: it is not expected here, and the session ends. */
 static bool
@@ -371,7 +371,7 @@ sio_message(struct session *session, bool binary, struct str bytes)
 	return sio_receive(c, &p, NULL);
 }
 
-/* ---------------------------------------------------------------- sessions */
+/* --------------------------------------------------------------- sessions */
 
 static void
 sio_opened(struct session *session)
@@ -448,7 +448,7 @@ sio_closed(struct session *session)
 	engine_defer_free(session->engine, c);
 }
 
-/* ---------------------------------------------------------------- handover */
+/* --------------------------------------------------------------- handover */
 
 static bool
 sio_save(const struct session *session, struct buf *out)

@@ -6,8 +6,8 @@
 #include <millrace/fields.h>
 #include <millrace/json.h>
 
-#include "streamd/http/response.h"
 #include "streamd/http/head.h"
+#include "streamd/http/response.h"
 #include "streamd/server.h"
 #include "streamd/websocket/subscription.h"
 
@@ -43,7 +43,7 @@ channel_malformed(struct channel *c, const char *text)
 		ws_close(c->ws, WS_POLICY, "Three malformed messages.");
 }
 
-/* --------------------------------------------- messages from clients */
+/* -------------------------------------------------- messages from clients */
 
 struct subscribe_in {
 	struct str type;
@@ -157,7 +157,7 @@ channel_message(struct ws *w, bool binary, struct str bytes)
 	arena_free(a);
 }
 
-/* -------------------------------------------------------------- the channel */
+/* ------------------------------------------------------------ the channel */
 
 static void
 channel_drained(struct ws *w)

@@ -31,7 +31,7 @@ need(struct bytes *b, size_t room)
 	b->room = room;
 }
 
-/* ---------------------------------------------------------- negotiation */
+/* ------------------------------------------------------------ negotiation */
 
 struct offer {
 	bool good;
@@ -111,7 +111,7 @@ deflate_negotiate(struct buf *reply, struct str offers)
 	return 0;
 }
 
-/* ------------------------------------------------------------- messages */
+/* --------------------------------------------------------------- messages */
 
 /* One compressor for each window in use. */
 static z_stream *

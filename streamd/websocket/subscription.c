@@ -5,8 +5,8 @@
 #include <millrace/container_of.h>
 #include <millrace/json.h>
 
-#include "streamd/server.h"
 #include "streamd/metrics.h"
+#include "streamd/server.h"
 #include "streamd/websocket/subscription.h"
 
 static const char *const kind_names[CHANNEL_KINDS] = { "analytics", "notifications", "workflows" };
@@ -33,7 +33,7 @@ subscription_of_query(const struct topic_query *q)
 	return container_of(q, struct subscription, query);
 }
 
-/* ---------------------------------------------- events to the client */
+/* --------------------------------------------------- events to the client */
 
 /* A user's own topic carries all events about them, of which a channel shows its part. */
 static bool
@@ -148,7 +148,7 @@ subscription_deliver(struct sub *sub, struct event *e)
 static const struct sub_ops subscription_ops = { .ready = subscription_ready,
 	.deliver = subscription_deliver };
 
-/* ---------------------------------------------------------- lifetime */
+/* --------------------------------------------------------------- lifetime */
 
 static struct subscription *
 subscription_new(struct channel *c, struct str topic,

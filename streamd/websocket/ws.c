@@ -8,10 +8,10 @@
 #include <millrace/crypto.h>
 #include <millrace/json.h>
 
-#include "streamd/websocket/deflate.h"
 #include "streamd/http/head.h"
 #include "streamd/http/response.h"
 #include "streamd/metrics.h"
+#include "streamd/websocket/deflate.h"
 #include "streamd/websocket/ws.h"
 #include "streamd/websocket/ws_read.h"
 
@@ -26,7 +26,7 @@ enum { FIN = 0x80, RSV1 = 0x40, TEXT = 0x1, BINARY = 0x2, CLOSE = 0x8, PING = 0x
 
 static const struct conn_kind ws_kind;
 
-/* ------------------------------------------------------------ output */
+/* ----------------------------------------------------------------- output */
 
 /* An unmasked frame's header before `len` bytes; up to 10 bytes. */
 static size_t
@@ -100,7 +100,7 @@ ws_has_room(struct ws *w, size_t len)
 	return !c->dead && conn_has_room(c, len);
 }
 
-/* ------------------------------------------------------------- closing */
+/* ---------------------------------------------------------------- closing */
 
 /* The application's last call, once, whatever ends first. */
 static void
@@ -140,7 +140,7 @@ ws_rearm(struct ws *w)
 	conn_rearm(w->conn);
 }
 
-/* ------------------------------------------------------------- input */
+/* ------------------------------------------------------------------ input */
 
 static void
 ws_free(struct ws *w)
@@ -218,7 +218,7 @@ ws_bytes(struct conn *c, struct str bytes)
 	conn_rearm(c);
 }
 
-/* ---------------------------------------------------------- liveness */
+/* --------------------------------------------------------------- liveness */
 
 /* When the next ping is due, or its answer overdue. */
 static int64_t
@@ -343,7 +343,7 @@ static const struct conn_kind ws_kind = {
 	.gone = ws_gone,
 };
 
-/* ----------------------------------------------------------- handshake */
+/* -------------------------------------------------------------- handshake */
 
 /* Sec-WebSocket-Accept (RFC 6455, 4.2.2). */
 static void

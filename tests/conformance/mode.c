@@ -17,9 +17,9 @@
 #include "streamd/events/hub.h"
 #include "streamd/http/dispatch.h"
 #include "streamd/http/response.h"
-#include "streamd/socketio/engine.h"
 #include "streamd/main.h"
 #include "streamd/server.h"
+#include "streamd/socketio/engine.h"
 #include "tests/conformance/conformance.h"
 
 struct conformance conformance = { .ping_interval_ms = 300,
@@ -27,7 +27,7 @@ struct conformance conformance = { .ping_interval_ms = 300,
 	.max_payload = 1000000,
 	.connect_timeout_ms = 1000 };
 
-/* ------------------------------------------------------------------ echo */
+/* ------------------------------------------------------------------- echo */
 
 static void
 echo_message(struct ws *w, bool binary, struct str bytes)
@@ -61,7 +61,7 @@ echo(struct conn *c, struct http_head *h)
 		ws_begin(w, h);
 }
 
-/* ---------------------------------------------------------------- routes */
+/* ----------------------------------------------------------------- routes */
 
 static struct engine *engine_io, *socket_io;
 
@@ -85,7 +85,7 @@ conformance_request(struct conn *c, struct http_head *h)
 	conn_finish(c);
 }
 
-/* --------------------------------------------------------------- serving */
+/* ---------------------------------------------------------------- serving */
 
 static int
 listen_on(uint16_t port)

@@ -2,12 +2,12 @@
    says back what it is told. */
 #include <stdlib.h>
 
-#include "streamd/socketio/engine.h"
 #include "streamd/json_scan.h"
+#include "streamd/socketio/engine.h"
 #include "streamd/socketio/socketio.h"
 #include "tests/conformance/conformance.h"
 
-/* ------------------------------------------------------------- Engine.IO */
+/* -------------------------------------------------------------- Engine.IO */
 
 static void
 echo_open(struct session *s)
@@ -26,7 +26,7 @@ const struct engine_app conformance_engine = {
 	.open = echo_open, .message = echo_message, .closed = echo_open
 };
 
-/* ------------------------------------------------------------- Socket.IO */
+/* -------------------------------------------------------------- Socket.IO */
 
 /* A JSON array: `first`, where it is not empty, and what follows the event's name. */
 static struct str
