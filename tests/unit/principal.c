@@ -220,7 +220,7 @@ int
 main(void)
 {
 	setenv("MILLRACE_USER_STREAMS", "2", 1);
-	config_load(false, false);
+	config_load(CONFIG_NO_SECRETS);
 	log_open("test", LOG_ERROR);
 	mem = arena_new();
 	handed_over();

@@ -1,4 +1,5 @@
--- May a user listen to a topic, what is its last seq, and is everything after `after` (-1: not of interest) still kept?
+-- May a user listen to a topic, what is its last seq, and is everything after `after` (-1: not of
+-- interest) still kept?
 -- name: stream_topic_allowed
 -- args: who uuid, analytics bool, topic text, after int8
 -- row: allowed bool, head int8, kept bool
