@@ -35,9 +35,10 @@ test_rooms(void)
 				     str_eq(offset_topic(a, &p), S("agent:" A)));
 	CHECK("a user's room", offset_of_room(S("user_" B), &p) && p.kind == 'u' &&
 				   str_eq(offset_topic(a, &p), S("user:" B)));
-	CHECK("no room", !offset_of_room(S("run_" B), &p) && !offset_of_room(S("user"), &p) &&
-			     !offset_of_room(S("user_"), &p) && !offset_of_room(S("agent_1"), &p) &&
-			     !offset_of_room(S("user:" B), &p));
+	CHECK("other names", !offset_of_room(S("run_" B), &p) && !offset_of_room(S("user"), &p) &&
+				 !offset_of_room(S("user_"), &p) &&
+				 !offset_of_room(S("agent_1"), &p) &&
+				 !offset_of_room(S("user:" B), &p));
 	arena_free(a);
 }
 
@@ -55,11 +56,11 @@ test_offsets(void)
 				       p[1].kind == 'u' && p[1].seq == 1234567890123);
 	for (int i = 0; i < n; i++)
 		offset_put(&b, &p[i]);
-	CHECK("and written as it was", str_eq(buf_str(&b), two));
+	CHECK("and written unchanged", str_eq(buf_str(&b), two));
 	CHECK("the offset of no rooms", offsets_read(S("~"), p) == 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		EACH(good, offsets_read(str_from(bad[i]), p) == -1, "%s", bad[i]);
-	CHECK("what is no offset", good);
+	CHECK("malformed offsets", good);
 	arena_free(a);
 }
 
