@@ -1,6 +1,7 @@
 /*
- * What Engine.IO and Socket.IO say. The first byte says how the rest is taken: a payload of packets, a message of Socket.IO, or JSON,
- * where scan.c and json_parse agree on what it is but for some escapes. What is read is written and read again the same.
+ * Packets of Engine.IO and Socket.IO. The first byte selects how the rest is read: a payload of
+ * packets, a message of Socket.IO, or JSON, where json_scan.c and json_parse agree but for some
+ * escapes. What is read is written and read again the same.
  */
 #undef NDEBUG
 #include <assert.h>
