@@ -104,7 +104,11 @@ $(B)/millrace-spawn: $(call objects,$(spawn_src)) $(LIB)
 worker_parts := $(call objects,$(filter-out fcgi/main.c,$(fcgi_src)))
 $(B)/unit/match: $(call objects,fcgi/match.c)
 $(B)/unit/seal: $(call objects,runner/secrets/unseal.c)
-$(B)/unit/packet: $(call objects,streamd/socketio/packet.c streamd/socketio/json_scan.c)
+$(B)/unit/hub: $(call objects,streamd/events/hub.c streamd/events/event.c streamd/metrics.c)
+$(B)/unit/principal: $(call objects,streamd/events/principal.c streamd/events/usage.c streamd/metrics.c)
+$(B)/unit/topics: $(call objects,streamd/events/topics.c streamd/events/usage.c streamd/events/hub.c \
+	streamd/events/event.c streamd/metrics.c)
+$(B)/unit/packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
 $(B)/unit/offset: $(call objects,streamd/socketio/offset.c)
 $(B)/unit/deflate: $(call objects,streamd/websocket/deflate.c)
 $(B)/unit/ws_read: $(call objects,streamd/websocket/ws_read.c streamd/websocket/deflate.c)
@@ -116,7 +120,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 
 # A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
 $(B)/fuzz-fields: $(worker_parts)
-$(B)/fuzz-packet: $(call objects,streamd/socketio/packet.c streamd/socketio/json_scan.c)
+$(B)/fuzz-packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
 $(B)/fuzz-ws: $(call objects,streamd/websocket/ws_read.c streamd/websocket/deflate.c)
 $(B)/fuzz-%: $(B)/obj/tests/fuzz/%.o $(LIB)
 	@echo '  LD $@'

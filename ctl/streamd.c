@@ -12,16 +12,16 @@
 int
 streamd_handover_run(struct ctl *c)
 {
-	int socket = move_connect(), passed = -1, status = CTL_FAILED;
+	int socket = wire_connect(), passed = -1, status = CTL_FAILED;
 	struct str text;
 	json_object *o = NULL;
 	const char *why;
 
 	if (socket < 0)
-		return ctl_fail("no streamd listens at %s.", move_path(c->a));
-	move_patience(socket, PATIENCE_S);
-	if (!move_send(socket, S("{\"handover\":true}"), -1) ||
-	    !move_receive(socket, c->a, &text, &passed) ||
+		return ctl_fail("no streamd listens at %s.", wire_path(c->a));
+	wire_set_timeout(socket, PATIENCE_S);
+	if (!wire_send(socket, S("{\"handover\":true}"), -1) ||
+	    !wire_receive(socket, c->a, &text, &passed) ||
 	    json_parse(c->a, text, &o, &why) != ERR_OK) {
 		(void)ctl_fail("streamd did not answer; its log says why.");
 	} else if (json_at(o, "ok")) {

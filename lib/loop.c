@@ -59,7 +59,7 @@ loop_free(struct loop *l)
 	free(l);
 }
 
-/* What this turn still holds for a descriptor that has left must not reach its object. */
+/* Events of this turn must not reach an object that has left the set: it may be freed. */
 static void
 drop_ready(struct loop *l, const struct loop_fd *f)
 {
@@ -76,12 +76,13 @@ loop_watch(struct loop *l, struct loop_fd *f, uint32_t events)
 
 	if (events == f->events)
 		return;
-	/* EPOLLEXCLUSIVE cannot be changed, only added anew. */
+	/* The kernel refuses to modify an entry with EPOLLEXCLUSIVE: add it anew. */
 	if (op == EPOLL_CTL_MOD && ((events | f->events) & EPOLLEXCLUSIVE)) {
 		epoll_ctl(l->epoll, EPOLL_CTL_DEL, f->fd, &e);
 		op = EPOLL_CTL_ADD;
 	}
-	/* A descriptor that a library has closed already (libpq, when the server goes) has left the set by that. */
+	/* EPOLL_CTL_DEL may fail: a descriptor that libpq has closed already has left the set by
+	   that. */
 	if (epoll_ctl(l->epoll, op, f->fd, &e) != 0 && op != EPOLL_CTL_DEL)
 		die("epoll_ctl: %s.", strerror(errno));
 	f->events = events;
@@ -170,12 +171,12 @@ loop_at_unix(const struct loop *l, int64_t seconds)
 {
 	int64_t at = l->now_ms + (seconds - (int64_t)time(NULL)) * 1000;
 
-	/* long ago on a host that has just started is not never */
+	/* 0 is never: a time before the clock's zero must not become it */
 	return seconds == 0 ? 0 : at == 0 ? -1 : at;
 }
 
 static void
-signals_ready(struct loop_fd *self, uint32_t events)
+loop_signals_ready(struct loop_fd *self, uint32_t events)
 {
 	struct loop *l = container_of(self, struct loop, signals);
 	struct signalfd_siginfo info;
@@ -198,7 +199,7 @@ loop_signal(struct loop *l, int signo, void (*handle)(int signo, void *arg), voi
 	sigaddset(&l->blocked, signo);
 	sigprocmask(SIG_BLOCK, &l->blocked, NULL);
 	l->signals.fd = signalfd(l->signals.fd, &l->blocked, SFD_NONBLOCK | SFD_CLOEXEC);
-	l->signals.ready = signals_ready;
+	l->signals.ready = loop_signals_ready;
 	loop_watch(l, &l->signals, EPOLLIN);
 }
 

@@ -15,13 +15,12 @@
 #include <millrace/log.h>
 
 #include "streamd/conn.h"
-#include "streamd/http/dispatch.h"
 #include "streamd/metrics.h"
 
 #define QUEUE_BYTES ((size_t)64 * 1024)
 #define QUEUE_BUFFERS 64
-/* For a reader that has taken nothing for too long to take the last word. */
-#define LAST_WORD_MS 3000
+/* How long a stalled peer has to read the last message. */
+#define LAST_MESSAGE_MS 3000
 
 struct conn *
 conn_of_sub(const struct sub *s)
@@ -35,11 +34,11 @@ conn_has_room(const struct conn *c, size_t len)
 	return c->n == 0 || (c->n < QUEUE_BUFFERS && c->queued + len <= QUEUE_BYTES);
 }
 
-/* When a reader that has taken nothing is given up. */
+/* When a peer that reads nothing is stalled. */
 static int64_t
 stall_ms(const struct conn *c)
 {
-	return c->moved_ms + config()->stream_stall_seconds * 1000;
+	return c->progress_ms + config()->stream_stall_seconds * 1000;
 }
 
 void
@@ -58,37 +57,37 @@ conn_rearm(struct conn *c)
 		loop_arm(c->server->loop, &c->timer, due - loop_now(c->server->loop));
 }
 
-/* The first time, a kind that can says so in a last word, for which there is a little time. */
+/* The first time, a kind may queue a last message, which the peer has a little time to read. */
 static void
-stalled(struct conn *c)
+conn_stalled(struct conn *c)
 {
 	if (c->kind->stalled && !c->stalled) {
 		c->stalled = true;
-		stats.slow_closed++;
-		log_info("a reader took nothing for too long and is told to come back");
+		metrics.slow_closed++;
+		log_info("conn: slow reader is closed with a reason");
 		c->kind->stalled(c);
 		if (c->dead)
 			return;
-		c->moved_ms = loop_now(c->server->loop) - config()->stream_stall_seconds * 1000 +
-			      LAST_WORD_MS;
+		c->progress_ms = loop_now(c->server->loop) - config()->stream_stall_seconds * 1000 +
+				 LAST_MESSAGE_MS;
 		conn_rearm(c);
 		return;
 	}
 	if (!c->stalled) {
-		stats.slow_closed++;
-		log_info("a reader took nothing for too long and was closed");
+		metrics.slow_closed++;
+		log_info("conn: slow reader is closed");
 	}
 	conn_close(c);
 }
 
 static void
-timer_fires(struct loop_timer *t)
+conn_timer_fires(struct loop_timer *t)
 {
 	struct conn *c = container_of(t, struct conn, timer);
 	int64_t now = loop_now(c->server->loop), due;
 
 	if (c->n > 0 && stall_ms(c) <= now) {
-		stalled(c);
+		conn_stalled(c);
 		return;
 	}
 	due = c->closing ? 0 : c->kind->due_ms(c);
@@ -104,7 +103,7 @@ queue_grow(struct conn *c)
 	struct buffer **larger = xmalloc(room * sizeof(*larger));
 
 	memcpy(larger, c->queue, c->n * sizeof(*larger));
-	if (c->queue != c->few)
+	if (c->queue != c->inline_queue)
 		free(c->queue);
 	c->queue = larger;
 	c->room = room;
@@ -114,10 +113,10 @@ queue_grow(struct conn *c)
 static void
 queue_shrink(struct conn *c)
 {
-	if (c->queue != c->few)
+	if (c->queue != c->inline_queue)
 		free(c->queue);
-	c->queue = c->few;
-	c->room = CONN_FEW;
+	c->queue = c->inline_queue;
+	c->room = CONN_INLINE;
 }
 
 void
@@ -125,9 +124,9 @@ conn_put(struct conn *c, struct buffer *b)
 {
 	if (c->dead || c->closing)
 		return;
-	c->spoke_ms = loop_now(c->server->loop);
+	c->put_ms = loop_now(c->server->loop);
 	if (c->n == 0)
-		c->moved_ms = c->spoke_ms;
+		c->progress_ms = c->put_ms;
 	if (c->n == c->room)
 		queue_grow(c);
 	c->queue[c->n++] = buffer_hold(b);
@@ -139,15 +138,15 @@ conn_put(struct conn *c, struct buffer *b)
 	c->server->dirty = c;
 }
 
-/* Takes what has been written off the queue. */
+/* Removes `wrote` bytes from the queue. */
 static void
 queue_advance(struct conn *c, size_t wrote)
 {
 	int64_t now_us = clock_unix_us();
 	uint16_t gone = 0;
 
-	stats.bytes_sent += wrote;
-	c->moved_ms = loop_now(c->server->loop);
+	metrics.bytes_sent += wrote;
+	c->progress_ms = loop_now(c->server->loop);
 	while (gone < c->n && wrote >= c->queue[gone]->len - c->written) {
 		struct buffer *b = c->queue[gone++];
 
@@ -155,7 +154,7 @@ queue_advance(struct conn *c, size_t wrote)
 		c->written = 0;
 		c->queued -= b->len;
 		if (b->born_ms != 0)
-			stats_lag(now_us - b->born_ms * 1000);
+			metrics_add_lag(now_us - b->born_ms * 1000);
 		buffer_drop(b);
 	}
 	c->written += (uint32_t)wrote;
@@ -164,7 +163,7 @@ queue_advance(struct conn *c, size_t wrote)
 }
 
 void
-conn_forget(struct conn *c)
+conn_drop_unsent(struct conn *c)
 {
 	uint16_t kept = c->written > 0 ? 1 : 0;
 
@@ -176,9 +175,10 @@ conn_forget(struct conn *c)
 	}
 }
 
-/* The socket is full: waits until it is not. Who asks for more than they take is not listened to meanwhile. */
+/* The socket is full. A peer whose queue is full, too, is not read from until it has read: its
+   requests would only lengthen the queue. */
 static void
-wait_for_room(struct conn *c)
+conn_wait_writable(struct conn *c)
 {
 	uint32_t in = conn_has_room(c, 0) ? EPOLLIN | EPOLLRDHUP : 0;
 
@@ -205,7 +205,7 @@ conn_flush(struct conn *c)
 		if (wrote >= 0) {
 			queue_advance(c, (size_t)wrote);
 		} else if (errno == EAGAIN) {
-			wait_for_room(c);
+			conn_wait_writable(c);
 			return;
 		} else if (errno != EINTR) {
 			conn_close(c);
@@ -224,7 +224,7 @@ conn_flush(struct conn *c)
 }
 
 void
-conn_become(struct conn *c, const struct conn_kind *kind)
+conn_set_kind(struct conn *c, const struct conn_kind *kind)
 {
 	c->kind = kind;
 	conn_rearm(c);
@@ -233,7 +233,7 @@ conn_become(struct conn *c, const struct conn_kind *kind)
 void
 conn_finish(struct conn *c)
 {
-	hub_leave(&c->sub);
+	hub_unsubscribe(&c->sub);
 	c->closing = true;
 	if (c->n == 0)
 		conn_close(c);
@@ -249,7 +249,7 @@ conn_close(struct conn *c)
 	if (c->dead)
 		return;
 	c->dead = true;
-	hub_leave(&c->sub);
+	hub_unsubscribe(&c->sub);
 	if (c->kind)
 		c->kind->gone(c);
 	loop_disarm(s->loop, &c->timer);
@@ -259,15 +259,15 @@ conn_close(struct conn *c)
 		buffer_drop(c->queue[i]);
 	c->n = 0;
 	queue_shrink(c);
-	stats.connections--;
+	metrics.connections--;
 	DL_DELETE(s->conns, c);
 	LL_PREPEND(s->dead, c);
-	server_has_room(s);
+	server_resume_accepting(s);
 }
 
-/* Gives what has come to the kind; what it does not want is not kept. False where the other side has gone. */
+/* False where the peer has closed. */
 static bool
-read_on(struct conn *c)
+conn_read_on(struct conn *c)
 {
 	char bytes[16 * 1024];
 
@@ -295,8 +295,8 @@ conn_ready(struct loop_fd *self, uint32_t events)
 {
 	struct conn *c = container_of(self, struct conn, io);
 
-	if ((events & (EPOLLIN | EPOLLRDHUP)) && !read_on(c)) {
-		/* Half a connection may still take the last word. */
+	if ((events & (EPOLLIN | EPOLLRDHUP)) && !conn_read_on(c)) {
+		/* A peer that has shut down its sending side may still read. */
 		if (c->closing && !c->dead)
 			conn_flush(c);
 		conn_close(c);
@@ -315,12 +315,12 @@ conn_adopt(struct server *s, int fd)
 
 	*c = (struct conn){
 		.io = { .fd = fd, .ready = conn_ready },
-		.timer.fire = timer_fires,
+		.timer.fire = conn_timer_fires,
 		.server = s,
-		.room = CONN_FEW,
+		.room = CONN_INLINE,
 	};
-	c->queue = c->few;
-	stats.connections++;
+	c->queue = c->inline_queue;
+	metrics.connections++;
 	DL_PREPEND(s->conns, c);
 	return c;
 }
@@ -330,11 +330,11 @@ conn_open(struct server *s, int fd)
 {
 	struct conn *c = conn_adopt(s, fd);
 
-	request_start(c);
+	s->accepted(c);
 	loop_watch(s->loop, &c->io, EPOLLIN | EPOLLRDHUP);
 }
 
-/* Clocks are the system's, and good in another process. */
+/* Times are on the monotonic clock, which is the same in every process of the host. */
 void
 conn_save(const struct conn *c, struct buf *out)
 {

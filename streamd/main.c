@@ -1,4 +1,4 @@
-/* millrace-streamd: start, readiness, signals, signs of life, end. */
+/* millrace-streamd: start, the wiring of its parts (server.h), signals, heartbeat, end. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,25 +12,26 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
+#include "streamd/events/feed.h"
+#include "streamd/events/token_check.h"
 #include "streamd/events/topics.h"
-#include "streamd/socketio/engine.h"
+#include "streamd/events/usage.h"
 #include "streamd/handover/handover.h"
 #include "streamd/main.h"
-#include "streamd/events/feed.h"
-#include "streamd/socketio/rooms.h"
-#include "streamd/server.h"
-#include "sql_stream.h"
 #include "streamd/metrics.h"
+#include "streamd/server.h"
+#include "streamd/socketio/engine.h"
+#include "streamd/socketio/rooms.h"
+#include "streamd/targets.h"
+#include "sql_stream.h"
 
-#define SEEN_MS 5000
+#define HEARTBEAT_MS 5000
 
 struct streamd {
-	struct loop_timer seen; /* first: the loop gives it back */
+	struct loop_timer heartbeat;
 	struct loop *loop;
-	struct hub *hub;
-	struct reader *reader;
-	struct access *access;
 	struct arena *scratch;
+	struct usage usage;
 	struct server server;
 };
 
@@ -44,8 +45,8 @@ help(void)
 	       "the event log in PostgreSQL. It takes its listening socket by systemd's protocol\n"
 	       "(descriptor 3); only nginx may reach that socket, since who connects is believed.\n"
 	       "A new process takes everything over from the one that runs: millracectl streamd\n"
-	       "handover starts one. SIGTERM ends all streams resumably, and then us, within 5\n"
-	       "seconds.\n"
+	       "handover starts one. SIGTERM ends all streams so that clients resume them, and\n"
+	       "the process within 5 seconds.\n"
 	       "\n");
 	config_help(stdout);
 }
@@ -67,7 +68,7 @@ options(int argc, char **argv)
 	exit(2);
 }
 
-/* As many descriptors as the system lets us have: each stream holds one. */
+/* To the hard limit: each stream holds a descriptor. */
 static void
 raise_file_limit(void)
 {
@@ -77,7 +78,7 @@ raise_file_limit(void)
 		return;
 	files.rlim_cur = files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files) != 0)
-		log_warn("the limit of open files cannot be raised", "error", strerror(errno));
+		log_warn("files: limit cannot be raised", "error", strerror(errno));
 }
 
 static void
@@ -100,31 +101,31 @@ term_is_pending(void)
 }
 
 static void
-seen_done(void *arg, const struct pipe_reply *reply)
+heartbeat_done(void *arg, const struct pipe_reply *reply)
 {
 	(void)arg;
 	(void)reply;
 }
 
-/* Our row in `process`; where the database is away, the next one will do. */
+/* Updates this process's row in `process`; where the database is away, the next one does. */
 static void
-seen_fires(struct loop_timer *t)
+heartbeat_fires(struct loop_timer *t)
 {
-	struct streamd *d = container_of(t, struct streamd, seen);
+	struct streamd *d = container_of(t, struct streamd, heartbeat);
 	enum err e;
 
-	stats.user_most = access_most(d->access);
-	e = pipe_stream_seen(reader_pipe(d->reader), d->scratch, seen_done, d,
+	metrics.user_most = usage_most_streams(&d->usage);
+	e = pipe_stream_heartbeat(feed_pipe(d->server.feed), d->scratch, heartbeat_done, d,
 	    str_from(process_host()), getpid(), S(MILLRACE_VERSION), str_from(process_started()),
-	    stats_json(d->scratch));
+	    metrics_report(d->scratch));
 
 	if (e != ERR_OK)
-		log_debug("no sign of life could be given");
+		log_debug("heartbeat: database is away");
 	arena_reset(d->scratch);
-	loop_arm(d->loop, t, SEEN_MS);
+	loop_arm(d->loop, t, HEARTBEAT_MS);
 }
 
-/* Waits for a database of our version. False: we are to stop. */
+/* Waits for a database with this program's schema. False: SIGTERM came first. */
 static bool
 wait_for_database(void)
 {
@@ -135,33 +136,73 @@ wait_for_database(void)
 	return current;
 }
 
+static bool
+evict(struct server *s)
+{
+	return engine_evict(s->engine);
+}
+
+/* In this order for a new connection and for each notification: the cache is dropped before
+   principals' streams query their topics again. */
+#define LISTENERS 3
+
+static void
+wire_listeners(const struct server *s, struct feed_listener table[LISTENERS])
+{
+	table[0] = (struct feed_listener){ .channel = "millrace_access",
+		.on_notify = topics_on_notify,
+		.on_listen = topics_on_listen,
+		.arg = s->topics };
+	table[1] = (struct feed_listener){ .channel = "millrace_access",
+		.on_notify = principals_on_notify,
+		.on_listen = principals_on_listen,
+		.on_ready = principals_on_ready,
+		.arg = s->principals };
+	table[2] = (struct feed_listener){ .channel = "millrace_jwks",
+		.on_notify = tokens_on_notify,
+		.on_listen = tokens_on_listen,
+		.arg = s->tokens };
+	feed_listen(s->feed, table, LISTENERS);
+}
+
 static void
 serve(struct streamd *d, int fd)
 {
-	d->hub = hub_new();
-	d->reader = reader_open(d->loop, d->hub);
+	struct server *s = &d->server;
+	struct feed_listener listeners[LISTENERS];
+
 	d->scratch = arena_new();
-	d->access = access_open(d->loop, d->hub, d->reader);
-	d->server = (struct server){
-		.loop = d->loop, .hub = d->hub, .reader = d->reader, .access = d->access
-	};
-	d->server.engine = engine_new(&d->server, &socketio_app, &rooms_app);
-	d->seen.fire = seen_fires;
-	loop_arm(d->loop, &d->seen, 200);
-	loop_each_turn(d->loop, server_turn, &d->server);
-	server_open(&d->server);
-	(void)takeover(&d->server, &fd);
-	server_start(&d->server, fd >= 0 ? fd : process_listener());
-	handover_open(&d->server);
+	s->loop = d->loop;
+	s->hub = hub_new();
+	s->feed = feed_open(d->loop, s->hub);
+	s->principals = principals_open(d->loop, s->feed, &d->usage);
+	s->topics = topics_open(d->loop, s->hub, s->feed, &d->usage);
+	s->tokens = tokens_open(d->loop, s->feed);
+	wire_listeners(s, listeners);
+	s->engine = engine_new(s, &socketio_app, &rooms_app);
+	s->accepted = dispatch_start;
+	s->request = dispatch_request;
+	s->evict = evict;
+	s->targets = targets;
+	s->n_targets = TARGETS;
+	d->heartbeat.fire = heartbeat_fires;
+	loop_arm(d->loop, &d->heartbeat, 200);
+	loop_each_turn(d->loop, server_turn, s);
+	server_open(s);
+	(void)takeover(s, &fd);
+	server_start(s, fd >= 0 ? fd : process_listener());
+	handover_open(s);
 	log_info("ready");
 	loop_run(d->loop);
-	handover_close(&d->server);
-	loop_disarm(d->loop, &d->seen);
-	server_end(&d->server);
-	engine_free(d->server.engine);
-	reader_close(d->reader);
-	access_close(d->access);
-	hub_free(d->hub);
+	handover_close(s);
+	loop_disarm(d->loop, &d->heartbeat);
+	server_end(s);
+	engine_free(s->engine);
+	feed_close(s->feed);
+	tokens_close(s->tokens);
+	topics_close(s->topics);
+	principals_close(s->principals);
+	hub_free(s->hub);
 	arena_free(d->scratch);
 }
 
@@ -177,7 +218,7 @@ main(int argc, char **argv)
 	log_open("streamd", LOG_INFO);
 	config_load(CONFIG_STREAMD);
 	log_open("streamd", log_level_named(config()->log_level));
-	/* Where none is passed, a predecessor may have one. */
+	/* Without a socket from systemd, the predecessor's is taken over. */
 	fd = getenv("LISTEN_FDS") ? process_listener() : -1;
 	raise_file_limit();
 	signal(SIGPIPE, SIG_IGN);

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* Linked in by the test build alone (tests/conformance): does all that its arguments ask for and answers true, or false where they are not
-   its own. */
+/* Linked in by the test build alone (tests/conformance): does what the arguments require and
+   returns true, or false where they are not its own. */
 bool streamd_test_mode(int argc, char **argv) __attribute__((weak));
 
 #endif

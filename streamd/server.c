@@ -12,49 +12,48 @@
 #include <millrace/process.h>
 
 #include "streamd/conn.h"
-#include "streamd/server.h"
-#include "streamd/socketio/engine_session.h"
 #include "streamd/metrics.h"
+#include "streamd/server.h"
 
 #define ACCEPTS_A_TURN 64
-/* Connections beyond the bound that may be open to be refused in words. */
-#define SPARE 256
-#define PAUSE_MS 100
-#define LAST_CALL_MS 4500
-/* Many are told to come back in so many turns, so far apart. */
-#define FAREWELL_TURNS 40
-#define FAREWELL_MS 50
-#define FEW 50
+/* Connections above streams_max that may be open to be refused with a response. */
+#define REFUSAL_RESERVE 256
+#define ACCEPT_PAUSE_MS 100
+#define DRAIN_MAX_MS 4500
+/* All connections are drained in so many batches, so far apart. */
+#define DRAIN_BATCHES 40
+#define DRAIN_PAUSE_MS 50
+#define DRAIN_BATCH_MIN 50
 
 bool
 server_make_room(struct server *s)
 {
-	return stats_held() + stats.sessions_polling < s->streams_max ||
-	       engine_make_room(s->engine);
+	return metrics_held() + metrics.sessions_polling < s->streams_max ||
+	       (s->evict && s->evict(s));
 }
 
 static void
-accepting(struct server *s, bool yes)
+server_set_accepting(struct server *s, bool yes)
 {
 	if (s->listener.fd >= 0)
 		loop_watch(s->loop, &s->listener, yes ? EPOLLIN : 0);
 }
 
 static void
-pause_fires(struct loop_timer *t)
+server_accept_fires(struct loop_timer *t)
 {
-	server_has_room(container_of(t, struct server, pause));
+	server_resume_accepting(container_of(t, struct server, accept_pause));
 }
 
 void
-server_has_room(struct server *s)
+server_resume_accepting(struct server *s)
 {
-	if (!s->stopping && s->pause.due_ms == 0 && stats.connections < s->connections_max)
-		accepting(s, true);
+	if (!s->stopping && s->accept_pause.due_ms == 0 && metrics.connections < s->connections_max)
+		server_set_accepting(s, true);
 }
 
 static void
-listener_ready(struct loop_fd *self, uint32_t events)
+server_ready(struct loop_fd *self, uint32_t events)
 {
 	struct server *s = container_of(self, struct server, listener);
 
@@ -62,8 +61,8 @@ listener_ready(struct loop_fd *self, uint32_t events)
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		int fd;
 
-		if (stats.connections >= s->connections_max) {
-			accepting(s, false);
+		if (metrics.connections >= s->connections_max) {
+			server_set_accepting(s, false);
 			return;
 		}
 		fd = accept4(self->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -72,9 +71,10 @@ listener_ready(struct loop_fd *self, uint32_t events)
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-			log_error("no more connections can be accepted", "error", strerror(errno));
-			accepting(s, false);
-			loop_arm(s->loop, &s->pause, PAUSE_MS);
+			log_error("accept: no more connections can be accepted", "error",
+			    strerror(errno));
+			server_set_accepting(s, false);
+			loop_arm(s->loop, &s->accept_pause, ACCEPT_PAUSE_MS);
 		}
 		return;
 	}
@@ -91,11 +91,11 @@ set_bounds(struct server *s)
 {
 	size_t wanted = (size_t)config()->stream_connections, files = process_client_fds();
 
-	s->connections_max = less(wanted + SPARE, files);
-	s->streams_max = less(wanted, files - less(SPARE, files / 4));
+	s->connections_max = less(wanted + REFUSAL_RESERVE, files);
+	s->streams_max = less(wanted, files - less(REFUSAL_RESERVE, files / 4));
 	if (s->streams_max < wanted)
-		log_warn("the limit of open files is too low for MILLRACE_STREAM_CONNECTIONS",
-		    "connections", arena_printf(s->scratch, "%zu", s->streams_max).p);
+		log_warn("files: limit is too low for MILLRACE_STREAM_CONNECTIONS", "connections",
+		    arena_printf(s->scratch, "%zu", s->streams_max).p);
 	arena_reset(s->scratch);
 }
 
@@ -110,49 +110,49 @@ server_open(struct server *s)
 void
 server_start(struct server *s, int fd)
 {
-	s->pause.fire = pause_fires;
-	s->listener = (struct loop_fd){ .fd = fd, .ready = listener_ready };
-	accepting(s, true);
+	s->accept_pause.fire = server_accept_fires;
+	s->listener = (struct loop_fd){ .fd = fd, .ready = server_ready };
+	server_set_accepting(s, true);
 }
 
 static void
-last_call_fires(struct loop_timer *t)
+server_deadline_fires(struct loop_timer *t)
 {
-	struct server *s = container_of(t, struct server, last_call);
+	struct server *s = container_of(t, struct server, drain_deadline);
 
 	loop_stop(s->loop);
 }
 
 struct conn *
-server_go_on(const struct server *s, struct conn *next)
+server_next_conn(const struct server *s, struct conn *next)
 {
 	return next && next->dead ? s->conns : next;
 }
 
-/* The next few; to be told is not to be gone at once. */
+/* One batch; a drained connection may stay open for a while. */
 static void
-say_farewell(struct server *s)
+drain_next(struct server *s)
 {
 	struct conn *c, *next;
 	size_t n = 0;
 
-	for (c = s->conns; c; c = server_go_on(s, next)) {
+	for (c = s->conns; c; c = server_next_conn(s, next)) {
 		next = c->next;
-		if (c->closing || c->told)
+		if (c->closing || c->draining)
 			continue;
-		if (n++ == s->farewells) {
-			loop_arm(s->loop, &s->farewell, FAREWELL_MS);
+		if (n++ == s->drain_batch) {
+			loop_arm(s->loop, &s->drain_timer, DRAIN_PAUSE_MS);
 			return;
 		}
-		c->told = true;
+		c->draining = true;
 		c->kind->stop(c);
 	}
 }
 
 static void
-farewell_fires(struct loop_timer *t)
+server_drain_fires(struct loop_timer *t)
 {
-	say_farewell(container_of(t, struct server, farewell));
+	drain_next(container_of(t, struct server, drain_timer));
 }
 
 void
@@ -161,17 +161,18 @@ server_stop(struct server *s)
 	if (s->stopping)
 		return;
 	s->stopping = true;
-	accepting(s, false);
-	s->last_call.fire = last_call_fires;
-	loop_arm(s->loop, &s->last_call, LAST_CALL_MS);
-	s->farewell.fire = farewell_fires;
-	s->farewells =
-	    stats.connections / FAREWELL_TURNS > FEW ? stats.connections / FAREWELL_TURNS : FEW;
-	say_farewell(s);
+	server_set_accepting(s, false);
+	s->drain_deadline.fire = server_deadline_fires;
+	loop_arm(s->loop, &s->drain_deadline, DRAIN_MAX_MS);
+	s->drain_timer.fire = server_drain_fires;
+	s->drain_batch = metrics.connections / DRAIN_BATCHES > DRAIN_BATCH_MIN
+			     ? metrics.connections / DRAIN_BATCHES
+			     : DRAIN_BATCH_MIN;
+	drain_next(s);
 }
 
 static void
-reap(struct server *s)
+free_dead(struct server *s)
 {
 	struct conn *c, *next;
 
@@ -198,11 +199,11 @@ server_turn(void *server)
 {
 	struct server *s = server;
 
-	/* Writing may find out that a reader is behind; the hub comes after. */
+	/* The hub last: writing may make a subscriber ready. */
 	server_flush(s);
 	hub_turn(s->hub);
-	stats.topics = hub_topics(s->hub);
-	reap(s);
+	metrics.topics = hub_topics(s->hub);
+	free_dead(s);
 	if (s->stopping && !s->conns)
 		loop_stop(s->loop);
 }
@@ -214,13 +215,13 @@ server_drop_all(struct server *s)
 		conn_close(s->conns);
 	while (s->dirty)
 		s->dirty = s->dirty->dirty_next;
-	reap(s);
+	free_dead(s);
 }
 
 void
 server_end(struct server *s)
 {
-	loop_disarm(s->loop, &s->farewell);
+	loop_disarm(s->loop, &s->drain_timer);
 	server_drop_all(s);
 	arena_free(s->scratch);
 }

@@ -1,63 +1,93 @@
 /*
- * The server: the listening socket, all connections, and what happens once a turn. Everything that came in during a turn is
- * queued first; then each connection that has something is written to once.
+ * The server: the listening socket, all connections, and what happens once a loop turn. What
+ * arrives during a turn queues its output; at the turn's end each connection with output is
+ * written to once.
+ *
+ * streamd's parts, bottom up. Each includes only itself and parts above it in this list:
+ *
+ *	metrics, json_scan	no other part
+ *	events/			the database: feed, hub, topics, principals, tokens
+ *	server, conn		connections, whatever they carry
+ *	http/			requests and replies, event streams, deferred replies
+ *	websocket/		WebSockets and their channels
+ *	socketio/		Engine.IO, Socket.IO and rooms
+ *	handover/		everything to another process; wire.h includes no other part
+ *	targets, main		what can be requested, and the wiring of all parts
+ *
+ * What a lower part calls in a higher one, main sets as a callback. One thread; nothing blocks.
  */
 #ifndef STREAMD_SERVER_H
 #define STREAMD_SERVER_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include <millrace/loop.h>
 
-#include "streamd/events/hub.h"
-
-struct access;
 struct conn;
 struct engine;
+struct feed;
 struct http_head;
-struct reader;
+struct hub;
+struct principals;
+struct target;
+struct tokens;
+struct topics;
 
 struct server {
-	struct loop_fd listener; /* first: the loop gives it back */
-	struct loop_timer pause; /* armed: nothing is accepted until it fires */
-	struct loop_timer last_call; /* armed: stopping; what is left then is cut off */
-	struct loop_timer farewell; /* armed: stopping; the next are told when it fires */
-	size_t farewells; /* how many at a time */
+	/* Set before server_open, and the caller's. The events' parts may be NULL where no request
+	   needs them (tests). */
 	struct loop *loop;
+	struct feed *feed;
 	struct hub *hub;
-	struct reader *reader;
-	struct access *access;
-	struct engine *engine; /* Socket.IO's */
-	struct arena *scratch; /* for the length of one callback */
-	size_t streams_max; /* held at once: the setting, or what the limit of open files lets us */
-	size_t connections_max; /* with those that are open to be refused in words */
-	struct conn *conns;
-	struct conn *dirty; /* have something to write */
-	struct conn *dead; /* to be freed at the turn's end */
-	/* Takes every whole request in the place of request.c's routes; NULL but in tests. */
+	struct principals *principals;
+	struct topics *topics;
+	struct tokens *tokens;
+	struct engine *engine; /* Socket.IO's; set before server_start */
+	/* A connection was accepted: sets its kind. */
+	void (*accepted)(struct conn *c);
+	/* A whole request, which h is; the connection keeps h until its kind is set. */
 	void (*request)(struct conn *c, struct http_head *h);
+	/* Ends something anonymous to make room; false where there is nothing. Optional. */
+	bool (*evict)(struct server *s);
+	const struct target *targets; /* what can be requested (http/dispatch.h) */
+	size_t n_targets;
+
+	struct arena *scratch; /* for the length of one callback */
+	struct loop_fd listener;
+	struct loop_timer accept_pause; /* armed: nothing is accepted until it fires */
+	struct loop_timer drain_deadline; /* armed: draining; what is left then is cut off */
+	struct loop_timer drain_timer; /* armed: draining; the next batch is due when it fires */
+	size_t drain_batch; /* connections */
+	size_t streams_max; /* the setting, or what the limit of open files allows */
+	size_t connections_max; /* streams_max and those that are open to be refused */
+	struct conn *conns;
+	struct conn *dirty; /* have output to write */
+	struct conn *dead; /* closed, freed at the turn's end */
 	bool stopping;
 };
 
-/* Gets ready; s is zero-initialised but for loop, hub, reader and access. */
+/* Prepares s, of which the first part is set and the rest zero. */
 void server_open(struct server *s);
-/* Starts accepting on `fd`. */
+/* Starts accepting on `fd`, a listening, non-blocking socket that stays the caller's. */
 void server_start(struct server *s, int fd);
-/* Where to go on in s->conns with `next`, which was noted before a connection was closed: closing one may close others of its session,
-   and those are in another list then. */
-struct conn *server_go_on(const struct server *s, struct conn *next);
-/* Writes what can be written now. */
+/* Continues a walk over s->conns: `next`, noted before a connection was closed, or the list's
+   beginning where the close has closed that one too, which is in another list then. */
+struct conn *server_next_conn(const struct server *s, struct conn *next);
+/* Writes all output that can be written now. */
 void server_flush(struct server *s);
 /* Closes all connections at once. */
 void server_drop_all(struct server *s);
-/* Stops accepting, says goodbye to everyone, to many of them over two seconds, so that they do not all come back at once, and stops the
-   loop when all are gone or 5 s have passed. */
+/* Drains: stops accepting and calls each connection's `stop` in batches over two seconds, so that
+   clients do not reconnect all at once. Stops the loop when all are closed, or after 4.5 s. */
 void server_stop(struct server *s);
 /* Frees what is left; after the loop has stopped. */
 void server_end(struct server *s);
-/* For loop_each_turn. */
+/* For loop_each_turn; `server` is a struct server. */
 void server_turn(void *server);
-/* A connection has gone: there is room again. */
-void server_has_room(struct server *s);
-/* Is there room for one more stream, session or waiting reply? Where there is none, a stranger (session.h) gives way. */
+/* A connection was closed: accepts again where the limit had been reached. */
+void server_resume_accepting(struct server *s);
+/* Is there room for one more stream, session or deferred reply? Evicts where there is none. */
 bool server_make_room(struct server *s);
 
 #endif

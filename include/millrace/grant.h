@@ -1,6 +1,7 @@
 /*
- * The grant: what a worker tells streamd when it hands a request over (X-Grant: base64url of a JSON object). streamd trusts it
- * because only nginx can reach its socket. Both sides use these two functions, so the form is in one place.
+ * The grant: what a worker passes to streamd when it hands a request over (X-Grant: base64url of a
+ * JSON object). streamd trusts it because only nginx can reach its socket. Both sides use these
+ * functions, so the format is in one place. Any thread; nothing blocks.
  */
 #ifndef MILLRACE_GRANT_H
 #define MILLRACE_GRANT_H
@@ -16,28 +17,27 @@ struct grant_header {
 };
 
 struct grant {
-	struct str method; /* the client's: HEAD gets no body */
-	struct uuid
-	    user; /* absent: nobody has been identified (a socket's handshake is answered all the same) */
-	struct uuid session, key; /* what the user came by; both absent: somebody else's token … */
-	struct str token_hash; /* … the SHA-256 that it is signed out by */
-	bool
-	    analytics; /* may see what is about everybody: an administrator, or the scope analytics:read */
-	struct str
-	    topic; /* what is streamed, or where the reply's `result` event will come: "run:<id>" */
-	int64_t after; /* events up to this seq have been seen */
-	int64_t expires_at; /* Unix seconds: the stream ends then; 0: never */
-	int64_t wait_seconds; /* a reply: how long to wait for it */
-	int timeout_status; /* a reply that did not come: this status … */
-	struct str timeout_body; /* … and this JSON */
-	struct grant_header headers[GRANT_HEADERS_MAX]; /* to add to the answer */
+	struct str method; /* the client's: a HEAD gets no body */
+	struct uuid user; /* absent: nobody has been identified */
+	/* The user's credential; both absent: an external token, known by its hash. */
+	struct uuid session, key;
+	struct str token_hash; /* SHA-256, by which it is signed out */
+	bool analytics; /* may see events about everybody */
+	struct str topic; /* to stream, or on which a deferred reply's `result` comes */
+	int64_t after; /* seq of the last event that the client has */
+	int64_t expires_at; /* Unix seconds, when the stream ends; 0: never */
+	int64_t wait_seconds; /* of a deferred reply */
+	/* Its response at that time limit: status, 0 for the default, and JSON. */
+	int timeout_status;
+	struct str timeout_body;
+	struct grant_header headers[GRANT_HEADERS_MAX]; /* to add to the response */
 	size_t n_headers;
 	struct str request_id;
 };
 
 /* The header's value; the arena's. */
 struct str grant_write(struct arena *a, const struct grant *g);
-/* ERR_BAD_REQUEST where it is not one. Strs point into the arena. */
+/* Reads it; strs are the arena's. ERR_BAD_REQUEST, with *out unchanged, where it is malformed. */
 MUST_CHECK enum err grant_read(struct arena *a, struct str header, struct grant *out);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * An epoll loop: file descriptors, timers, and signals by signalfd; one thread, no callbacks from elsewhere. Used by workers and
- * streamd. Callbacks run to their end and must not block.
+ * An epoll loop: file descriptors, timers, and signals by signalfd(2). A loop and everything on it
+ * belong to one thread. Callbacks run to their end and must not block. What the kernel refuses
+ * (epoll_create1, epoll_ctl, epoll_wait) ends the process, so nothing returns errors.
  */
 #ifndef MILLRACE_LOOP_H
 #define MILLRACE_LOOP_H
@@ -9,14 +10,14 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-/* Embed one in the object that the descriptor belongs to. */
+/* Embed it in the object that the descriptor belongs to (container_of.h). */
 struct loop_fd {
 	int fd;
 	uint32_t events; /* EPOLLIN … as last set; 0: not in the set */
 	void (*ready)(struct loop_fd *self, uint32_t events);
 };
 
-/* A one-shot timer; embed it too. Zero-initialised is "not armed". */
+/* A one-shot timer; embed it, too. Zero-initialised it is not armed. */
 struct loop_timer {
 	int64_t due_ms; /* on loop_now's clock; 0: not armed */
 	int heap_index;
@@ -25,15 +26,17 @@ struct loop_timer {
 
 struct loop;
 
-/* Never NULL: a process that can have no epoll set ends. The caller frees it with loop_free, which closes no descriptor of others. */
+/* Never NULL. The caller frees it with loop_free, which closes no descriptor of others. */
 struct loop *loop_new(void);
 void loop_free(struct loop *l);
-/* Puts the descriptor in the set, or changes what it waits for (epoll_ctl(2)'s bits; level-triggered); 0 takes it out. Before closing a
-   descriptor, take it out. Where the kernel refuses, the process ends. */
+/* Puts the descriptor in the set, or changes what it waits for (epoll_ctl(2)'s bits,
+   level-triggered); 0 takes it out, after which `ready` is not called in this turn either. Take a
+   descriptor out before closing it. */
 void loop_watch(struct loop *l, struct loop_fd *f, uint32_t events);
-/* For a descriptor that someone else has closed already: it left the epoll set by that. */
+/* Forgets a descriptor that somebody has closed already, and that left the set by that. */
 void loop_forget(struct loop *l, struct loop_fd *f);
-/* (Re)arms the timer to fire once, `ms` from now; 0 or less: in this turn's end or the next. */
+/* Arms the timer, again where it is armed, to fire once in `ms` milliseconds; 0 or less: at this
+   turn's end or the next. */
 void loop_arm(struct loop *l, struct loop_timer *t, int64_t ms);
 /* Idempotent. */
 void loop_disarm(struct loop *l, struct loop_timer *t);
@@ -49,11 +52,13 @@ sooner(int64_t a, int64_t b)
 	return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-/* Blocks `signo` and calls `handle(signo, arg)` from the loop when it comes. At most 8 signals. */
+/* Blocks `signo` in this thread and calls handle(signo, arg) from the loop when it comes; 8 signals
+   at most. */
 void loop_signal(struct loop *l, int signo, void (*handle)(int signo, void *arg), void *arg);
-/* Called once at the end of each turn, after all ready descriptors: where what was queued is flushed together. */
+/* Calls turn(arg) at each turn's end, after descriptors and timers: where output that was queued is
+   written together. One per loop. */
 void loop_each_turn(struct loop *l, void (*turn)(void *arg), void *arg);
-/* Runs until loop_stop, and the turn in which it was called to its end. */
+/* Runs until loop_stop is called, and then to that turn's end. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 

@@ -49,7 +49,7 @@ text_at(json_object *pair, size_t i)
 							: (struct str){ NULL, 0 };
 }
 
-/* Header lines go out as they stand, so a line break in one is refused. */
+/* Headers are sent unchanged, so a line break in one is refused. */
 static bool
 is_printable(struct str s)
 {
@@ -82,7 +82,7 @@ read_headers(json_object *list, struct grant *g)
 	return true;
 }
 
-/* A member that is a UUID, or is not there or null. */
+/* A member that is a UUID, absent or null. */
 static bool
 read_uuid(json_object *o, const char *name, struct uuid *out)
 {

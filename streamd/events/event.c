@@ -49,7 +49,7 @@ event_is_terminal(const struct event *e)
 	return str_eq(e->type, S("done")) || str_eq(e->type, S("error"));
 }
 
-/* Copies s without line breaks. In JSON a raw one can only stand between tokens, so a space means the same. */
+/* Copies s with spaces for line breaks: in JSON a raw one is only white space between tokens. */
 static char *
 put_line(char *to, struct str s)
 {

@@ -1,7 +1,9 @@
 /*
- * Events and the buffers that carry them. A buffer holds finished bytes for the wire; it never changes and is shared by all
- * connections that it is queued on, each of which holds a reference. An event lives only while the hub hands it out; each of its
- * wire forms is made when the first subscriber asks for it, and then shared.
+ * Events and the buffers that carry them. A buffer holds finished bytes for the wire; it never
+ * changes, and every connection that queues it holds a reference. An event lives only while the
+ * hub delivers it; each of its wire forms is made when the first subscriber needs it, and shared.
+ *
+ * One thread: references are counted without locks. Nothing blocks or fails.
  */
 #ifndef STREAMD_EVENTS_EVENT_H
 #define STREAMD_EVENTS_EVENT_H
@@ -12,11 +14,12 @@
 struct buffer {
 	uint32_t refs;
 	uint32_t len;
-	int64_t born_ms; /* when the event was published (Unix); 0: not an event, or caught up */
+	int64_t
+	    born_ms; /* when its event was published (Unix); 0: no event, or read from the log */
 	char bytes[];
 };
 
-/* Which bytes an event became: whose form it is in the high bits, how it is made in the low byte. */
+/* The key of a wire form: whose it is in the high bits, its variant in the low byte. */
 enum { FORM_SSE = 0x100, FORM_CHANNEL = 0x200, FORM_SOCKETIO = 0x300 };
 #define EVENT_FORMS 6
 
@@ -25,31 +28,33 @@ struct event {
 	struct str type;
 	struct str data; /* one JSON value */
 	int64_t at_ms; /* when it was published, Unix milliseconds */
-	int64_t born_ms; /* as in buffer: at_ms, or 0 where it was read from the table */
+	int64_t born_ms; /* as in struct buffer */
 	struct event_form {
 		unsigned key;
 		struct buffer *bytes;
 	} forms[EVENT_FORMS];
-	unsigned n_forms; /* made so far; the oldest give way */
+	unsigned n_forms; /* made so far; the oldest is replaced */
 };
 
-/* `len` bytes to fill in; one reference, the caller's. `len` is under 2^32: events are bounded by the database's 1 GB. */
+/* A buffer of `len` bytes to be filled in, below 4 GiB; one reference, the caller's. */
 struct buffer *buffer_new(size_t len);
 /* The same, filled with s. */
 struct buffer *buffer_of(struct str s);
+/* Adds a reference; returns b. */
 struct buffer *buffer_hold(struct buffer *b);
 /* Gives a reference back; the last one frees. NULL is ignored. */
 void buffer_drop(struct buffer *b);
 
-/* Is it `done` or `error`, after which a run says nothing more? */
+/* Is it `done` or `error`, a run's last event? */
 bool event_is_terminal(const struct event *e);
-/* The form of that key, or NULL where nobody has made it. The event's; hold it to keep it. */
+/* The form of that key, the event's, or NULL where it is not made; hold it to keep it. */
 struct buffer *event_form(const struct event *e, unsigned key);
-/* Keeps a form, whose reference the event takes over, for those who ask next; returns it. */
+/* Adds a form, of which the event takes over the reference; returns it. */
 struct buffer *event_keep(struct event *e, unsigned key, struct buffer *bytes);
-/* The event as one HTTP chunk of text/event-stream (RFC 9112, 7.1; HTML standard, 9.2). The event's; hold it to keep it. */
+/* The event as one chunk (RFC 9112, 7.1) of text/event-stream (HTML standard, 9.2), the event's;
+   hold it to keep it. */
 struct buffer *event_sse(struct event *e);
-/* Gives back the forms. */
+/* Gives the forms back. */
 void event_end(struct event *e);
 
 #endif

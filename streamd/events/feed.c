@@ -1,13 +1,11 @@
-#include <stddef.h>
 #include <stdlib.h>
 
 #include <millrace/container_of.h>
 #include <millrace/log.h>
 
-#include "streamd/events/topics.h"
 #include "streamd/events/feed.h"
-#include "sql_stream.h"
 #include "streamd/metrics.h"
+#include "sql_stream.h"
 
 /* Bounds of what one read may bring: topics × (bytes + one event). */
 #define READ_TOPICS 32
@@ -15,37 +13,42 @@
 #define READ_BYTES ((int64_t)64 * 1024)
 #define READS_AT_ONCE 2
 #define RETRY_MS 500
+#define EVENT_CHANNEL "millrace_event"
 
-struct reader {
-	struct loop_timer retry; /* armed: reads failed, none are started until it fires */
-	struct loop_timer again; /* armed: the hub looks again when it fires */
+struct feed {
+	struct hub_source source;
+	struct loop_timer retry; /* armed: a read failed, and none is started until it fires */
+	struct loop_timer recheck; /* armed: the hub rechecks short logs when it fires */
 	struct loop *loop;
 	struct hub *hub;
 	struct pipe *listener;
-	struct pipe *table;
-	struct access *access;
+	struct pipe *statements;
+	const struct feed_listener *table;
+	size_t n_table;
 	struct arena *scratch;
-	int reads;
+	int reads; /* under way */
 };
 
 struct read {
-	struct reader *reader;
+	struct feed *feed;
 	size_t n;
 	struct topic *topics[READ_TOPICS];
 };
 
+/* ------------------------------------------------------------------ reads */
+
 static void
 read_failed(struct read *q)
 {
-	struct reader *r = q->reader;
+	struct feed *f = q->feed;
 
 	for (size_t i = 0; i < q->n; i++)
 		hub_read_failed(q->topics[i]);
-	if (r->retry.due_ms == 0)
-		loop_arm(r->loop, &r->retry, RETRY_MS);
+	if (f->retry.due_ms == 0)
+		loop_arm(f->loop, &f->retry, RETRY_MS);
 }
 
-/* Rows come ordered by topic and seq; each topic has one at least. */
+/* Rows are ordered by topic and seq; each topic has at least one. */
 static void
 read_rows(struct read *q, const PGresult *res)
 {
@@ -76,12 +79,12 @@ read_rows(struct read *q, const PGresult *res)
 }
 
 static void
-read_done(void *arg, const struct pipe_reply *reply)
+feed_on_rows(void *arg, const struct pipe_reply *reply)
 {
 	struct read *q = arg;
-	struct reader *r = q->reader;
+	struct feed *f = q->feed;
 
-	r->reads--;
+	f->reads--;
 	if (reply->e == ERR_OK && reply->n == 1)
 		read_rows(q, reply->res[0]);
 	else
@@ -89,42 +92,45 @@ read_done(void *arg, const struct pipe_reply *reply)
 	free(q);
 }
 
-/* Asks for what follows in q's topics. */
+/* False where the connection is down. */
 static bool
-read_send(struct reader *r, struct read *q)
+read_send(struct feed *f, struct read *q)
 {
-	struct str_list topics = { arena_alloc(r->scratch, q->n * sizeof(struct str)), q->n };
-	struct str_list afters = { arena_alloc(r->scratch, q->n * sizeof(struct str)), q->n };
+	struct str_list topics = { arena_alloc(f->scratch, q->n * sizeof(struct str)), q->n };
+	struct str_list afters = { arena_alloc(f->scratch, q->n * sizeof(struct str)), q->n };
 	enum err e;
 
 	for (size_t i = 0; i < q->n; i++) {
 		const struct topic *t = q->topics[i];
 
 		topics.p[i] = (struct str){ t->name, t->name_len };
-		afters.p[i] = arena_printf(r->scratch, "%lld", (long long)t->read_upto);
+		afters.p[i] = arena_printf(f->scratch, "%lld", (long long)t->read_upto);
 	}
 	e = pipe_stream_events_after(
-	    r->table, r->scratch, read_done, q, topics, afters, READ_ROWS, READ_BYTES);
-	arena_reset(r->scratch);
-	stats.catch_ups += q->n;
+	    f->statements, f->scratch, feed_on_rows, q, topics, afters, READ_ROWS, READ_BYTES);
+	arena_reset(f->scratch);
+	metrics.catch_ups += q->n;
 	return e == ERR_OK;
 }
 
-void
-reader_work(struct reader *r)
+/* Starts as many reads of pending topics as may be under way. */
+static void
+feed_read(struct hub_source *source)
 {
-	while (r->reads < READS_AT_ONCE && r->retry.due_ms == 0 && pipe_is_up(r->table)) {
+	struct feed *f = container_of(source, struct feed, source);
+
+	while (f->reads < READS_AT_ONCE && f->retry.due_ms == 0 && pipe_is_up(f->statements)) {
 		struct read *q;
-		struct topic *t = hub_next_hungry(r->hub);
+		struct topic *t = hub_next_pending(f->hub);
 
 		if (!t)
 			return;
 		q = xmalloc(sizeof(*q));
-		q->reader = r;
-		for (q->n = 0; t; t = q->n < READ_TOPICS ? hub_next_hungry(r->hub) : NULL)
+		q->feed = f;
+		for (q->n = 0; t; t = q->n < READ_TOPICS ? hub_next_pending(f->hub) : NULL)
 			q->topics[q->n++] = t;
-		if (read_send(r, q)) {
-			r->reads++;
+		if (read_send(f, q)) {
+			f->reads++;
 			continue;
 		}
 		read_failed(q);
@@ -132,134 +138,159 @@ reader_work(struct reader *r)
 	}
 }
 
-/* "topic \n seq \n type \n time \n data", or "topic \n seq" for an event too large to be told; the time in Unix milliseconds. */
 static void
-on_notify(void *arg, struct str channel, struct str payload)
+feed_recheck_later(struct hub_source *source)
 {
-	struct reader *r = arg;
+	struct feed *f = container_of(source, struct feed, source);
+
+	if (f->recheck.due_ms == 0)
+		loop_arm(f->loop, &f->recheck, RETRY_MS);
+}
+
+static void
+feed_retry_fires(struct loop_timer *t)
+{
+	feed_read(&container_of(t, struct feed, retry)->source);
+}
+
+static void
+feed_recheck_fires(struct loop_timer *t)
+{
+	struct feed *f = container_of(t, struct feed, recheck);
+
+	hub_recheck_short(f->hub);
+	feed_read(&f->source);
+}
+
+/* ---------------------------------------------------------- notifications */
+
+/* The payload is "topic \n seq \n type \n time \n data", or "topic \n seq" for an event too large
+   for NOTIFY; the time in Unix milliseconds. */
+static void
+feed_on_event(struct feed *f, struct str payload)
+{
 	struct event e = { 0 };
 	struct str topic, seq, at, rest;
 
-	if (!str_eq(channel, S("millrace_event"))) {
-		access_heard(r->access, channel, payload);
-		return;
-	}
 	rest = str_cut(payload, '\n', &topic);
 	rest = str_cut(rest, '\n', &seq);
 	if (!str_int(seq, &e.seq)) {
-		log_warn("a notification was not understood");
+		log_warn("feed: malformed notification");
 		return;
 	}
-	stats.events_notified++;
+	metrics.events_notified++;
 	if (rest.p) {
 		rest = str_cut(rest, '\n', &e.type);
 		e.data = str_cut(rest, '\n', &at);
 		(void)str_int(at, &e.at_ms);
 		e.born_ms = e.at_ms;
 	}
-	hub_notified(r->hub, topic, e.seq, e.data.p ? &e : NULL);
+	hub_notified(f->hub, topic, e.seq, e.data.p ? &e : NULL);
 	event_end(&e);
 }
 
-/* We are told of everything from here on; what came before is to be read. */
 static void
-listening(void *arg, const struct pipe_reply *reply)
+feed_on_notify(void *arg, struct str channel, struct str payload)
 {
-	struct reader *r = arg;
+	struct feed *f = arg;
+
+	if (str_eq(channel, S(EVENT_CHANNEL))) {
+		feed_on_event(f, payload);
+		return;
+	}
+	for (size_t i = 0; i < f->n_table; i++)
+		if (str_eq(channel, str_from(f->table[i].channel)))
+			f->table[i].on_notify(f->table[i].arg, payload);
+}
+
+/* The LISTENs before this statement have taken effect: everything from here on is notified, and
+   what happened before has to be read. */
+static void
+feed_on_listening(void *arg, const struct pipe_reply *reply)
+{
+	struct feed *f = arg;
 
 	if (reply->e != ERR_OK)
 		return;
-	stats.listens++;
-	hub_doubt(r->hub);
-	reader_work(r);
+	metrics.listens++;
+	for (size_t i = 0; i < f->n_table; i++)
+		if (f->table[i].on_listen)
+			f->table[i].on_listen(f->table[i].arg);
+	hub_mark_stale(f->hub);
+	feed_read(&f->source);
 }
 
 static void
-listener_up(void *arg)
+feed_listener_up(void *arg)
 {
-	struct reader *r = arg;
+	struct feed *f = arg;
 
-	pipe_listen(r->listener, "millrace_event");
-	access_connected(r->access);
-	if (pipe_stream_listening(r->listener, r->scratch, listening, r) != ERR_OK)
-		log_warn("the listening connection was lost at once");
-	arena_reset(r->scratch);
+	pipe_listen(f->listener, EVENT_CHANNEL);
+	for (size_t i = 0; i < f->n_table; i++)
+		pipe_listen(f->listener, f->table[i].channel);
+	if (pipe_stream_listening(f->listener, f->scratch, feed_on_listening, f) != ERR_OK)
+		log_warn("feed: listening connection lost at once");
+	arena_reset(f->scratch);
 }
 
 static void
-table_up(void *arg)
+feed_statements_up(void *arg)
 {
-	struct reader *r = arg;
+	struct feed *f = arg;
 
-	access_can_ask(r->access);
-	reader_work(r);
+	for (size_t i = 0; i < f->n_table; i++)
+		if (f->table[i].on_ready)
+			f->table[i].on_ready(f->table[i].arg);
+	feed_read(&f->source);
 }
 
-static void
-retry_fires(struct loop_timer *t)
+/* --------------------------------------------------------------- lifetime */
+
+struct feed *
+feed_open(struct loop *l, struct hub *h)
 {
-	struct reader *r = container_of(t, struct reader, retry);
+	struct feed *f = xmalloc(sizeof(*f));
 
-	reader_work(r);
-}
-
-static void
-again_fires(struct loop_timer *t)
-{
-	struct reader *r = container_of(t, struct reader, again);
-
-	hub_look_again(r->hub);
-	reader_work(r);
-}
-
-void
-reader_look_again(struct reader *r)
-{
-	if (r->again.due_ms == 0)
-		loop_arm(r->loop, &r->again, RETRY_MS);
-}
-
-struct reader *
-reader_open(struct loop *l, struct hub *h)
-{
-	struct reader *r = xmalloc(sizeof(*r));
-
-	*r = (struct reader){ .loop = l,
+	*f = (struct feed){ .source = { .read = feed_read, .recheck_later = feed_recheck_later },
+		.retry.fire = feed_retry_fires,
+		.recheck.fire = feed_recheck_fires,
+		.loop = l,
 		.hub = h,
-		.retry.fire = retry_fires,
-		.again.fire = again_fires,
 		.scratch = arena_new() };
-	hub_read_from(h, r);
-	r->listener = pipe_open(l, "millrace_stream", "streamd events", on_notify, listener_up, r);
-	r->table = pipe_open(l, "millrace_stream", "streamd reads", NULL, table_up, r);
-	return r;
+	hub_set_source(h, &f->source);
+	f->listener =
+	    pipe_open(l, "millrace_stream", "streamd events", feed_on_notify, feed_listener_up, f);
+	f->statements =
+	    pipe_open(l, "millrace_stream", "streamd reads", NULL, feed_statements_up, f);
+	return f;
 }
 
 void
-reader_close(struct reader *r)
+feed_close(struct feed *f)
 {
-	pipe_close(r->listener);
-	pipe_close(r->table);
-	loop_disarm(r->loop, &r->retry);
-	loop_disarm(r->loop, &r->again);
-	arena_free(r->scratch);
-	free(r);
-}
-
-struct pipe *
-reader_pipe(struct reader *r)
-{
-	return r->table;
-}
-
-struct pipe *
-reader_listener(struct reader *r)
-{
-	return r->listener;
+	pipe_close(f->listener);
+	pipe_close(f->statements);
+	loop_disarm(f->loop, &f->retry);
+	loop_disarm(f->loop, &f->recheck);
+	arena_free(f->scratch);
+	free(f);
 }
 
 void
-reader_tell(struct reader *r, struct access *a)
+feed_listen(struct feed *f, const struct feed_listener *table, size_t n)
 {
-	r->access = a;
+	f->table = table;
+	f->n_table = n;
+}
+
+struct pipe *
+feed_pipe(struct feed *f)
+{
+	return f->statements;
+}
+
+struct pipe *
+feed_listener_pipe(struct feed *f)
+{
+	return f->listener;
 }

@@ -1,7 +1,11 @@
 /*
- * The event reader: two connections as millrace_stream, one that listens and one that reads the table. It feeds the hub and
- * does what the hub asks for; many topics share a read, and few reads are under way at once, so that under load each carries
- * more.
+ * The feed: two connections to the database as millrace_stream, one that LISTENs and one for
+ * statements. It is the hub's source: events come by NOTIFY millrace_event, and what the hub
+ * misses is read from the log. Many topics share a read, and few reads are under way at once, so
+ * under load each read carries more. Other channels are handed on by a table.
+ *
+ * One thread; nothing blocks. A lost connection is made again (pipe.h), after which all topics
+ * are stale.
  */
 #ifndef STREAMD_EVENTS_FEED_H
 #define STREAMD_EVENTS_FEED_H
@@ -11,20 +15,27 @@
 
 #include "streamd/events/hub.h"
 
-struct access;
-struct reader;
+struct feed;
 
-/* Starts connecting. The caller frees it with reader_close, before the loop and the hub. */
-struct reader *reader_open(struct loop *l, struct hub *h);
-void reader_close(struct reader *r);
-/* Starts the reads that the hub waits for, as far as now may be. */
-void reader_work(struct reader *r);
-/* Has the hub look again, a little later, at topics whose log was too short. */
-void reader_look_again(struct reader *r);
-/* The connection for statements, and the one that hears notifications; the reader's. */
-struct pipe *reader_pipe(struct reader *r);
-struct pipe *reader_listener(struct reader *r);
-/* Who else is to be told of notifications, and that the listening connection is new. */
-void reader_tell(struct reader *r, struct access *a);
+/* Who is notified of a channel. Rows of one channel are called in the table's order. */
+struct feed_listener {
+	const char *channel; /* LISTENed to on each connection */
+	void (*on_notify)(void *arg, struct str payload);
+	/* The listening connection is new: notifications before this may be lost. Optional. */
+	void (*on_listen)(void *arg);
+	/* The connection for statements can be used (again). Optional. */
+	void (*on_ready)(void *arg);
+	void *arg;
+};
+
+/* Starts connecting and becomes h's source. Never NULL. The caller frees it with feed_close,
+   before the loop, the hub and whoever has statements under way: each is failed by that. */
+struct feed *feed_open(struct loop *l, struct hub *h);
+void feed_close(struct feed *f);
+/* Sets the table of n rows, which stays the caller's; before the loop runs. */
+void feed_listen(struct feed *f, const struct feed_listener *table, size_t n);
+/* The connection for statements, and the one that LISTENs; the feed's. */
+struct pipe *feed_pipe(struct feed *f);
+struct pipe *feed_listener_pipe(struct feed *f);
 
 #endif

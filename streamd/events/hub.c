@@ -7,16 +7,15 @@
 #include <millrace/log.h>
 
 #include "streamd/events/hub.h"
-#include "streamd/events/feed.h"
 #include "streamd/metrics.h"
 
-/* How long the writer of events that a crash of the server has undone is given to write them again. */
-#define SHORT_US ((int64_t)5 * 1000 * 1000)
+/* How long the runner has to write events again that a crash of the database has lost. */
+#define SHORT_LOG_US ((int64_t)5 * 1000 * 1000)
 
 struct hub {
 	struct topic *topics;
-	struct topic *hungry_first, **hungry_last;
-	struct reader *reader;
+	struct topic *pending_first, **pending_last;
+	struct hub_source *source;
 };
 
 struct hub *
@@ -25,20 +24,20 @@ hub_new(void)
 	struct hub *h = xmalloc(sizeof(*h));
 
 	*h = (struct hub){ 0 };
-	h->hungry_last = &h->hungry_first;
+	h->pending_last = &h->pending_first;
 	return h;
 }
 
 void
-hub_read_from(struct hub *h, struct reader *r)
+hub_set_source(struct hub *h, struct hub_source *source)
 {
-	h->reader = r;
+	h->source = source;
 }
 
 void
 hub_free(struct hub *h)
 {
-	while (hub_next_hungry(h))
+	while (hub_next_pending(h))
 		;
 	free(h);
 }
@@ -49,13 +48,13 @@ hub_topics(const struct hub *h)
 	return HASH_COUNT(h->topics);
 }
 
-/* A topic without listeners goes, unless somebody still holds it. */
+/* Frees a topic without subscribers that nothing else refers to. */
 static void
 topic_release(struct topic *t)
 {
 	struct hub *h = t->hub;
 
-	if (t->subs || t->busy || t->hungry || t->reading)
+	if (t->subs || t->busy || t->pending || t->reading)
 		return;
 	HASH_DEL(h->topics, t);
 	free(t);
@@ -75,7 +74,7 @@ hub_head(const struct hub *h, struct str topic, int64_t *head)
 {
 	const struct topic *t = topic_find(h, topic);
 
-	if (!t || t->unsure || t->reading)
+	if (!t || t->stale || t->reading)
 		return false;
 	*head = t->latest;
 	return true;
@@ -89,7 +88,7 @@ topic_get(struct hub *h, struct str name)
 	if (t)
 		return t;
 	t = xmalloc(sizeof(*t) + name.n + 1);
-	*t = (struct topic){ .hub = h, .unsure = true, .name_len = (uint32_t)name.n };
+	*t = (struct topic){ .hub = h, .stale = true, .name_len = (uint32_t)name.n };
 	memcpy(t->name, name.p, name.n);
 	t->name[name.n] = '\0';
 	HASH_ADD_KEYPTR(hh, h->topics, t->name, t->name_len, t);
@@ -99,44 +98,44 @@ topic_get(struct hub *h, struct str name)
 static bool
 is_behind(const struct topic *t, const struct sub *s)
 {
-	return t->unsure || s->sent < t->latest;
+	return t->stale || s->sent < t->latest;
 }
 
-/* Puts the topic in the queue; a read under way looks again at its end. */
+/* Queues the topic for a read. A read under way queues it again at its end. */
 static void
-topic_hunger(struct topic *t)
+topic_queue_read(struct topic *t)
 {
-	if (t->hungry || t->reading)
+	if (t->pending || t->reading)
 		return;
-	t->hungry = true;
-	t->hungry_next = NULL;
-	*t->hub->hungry_last = t;
-	t->hub->hungry_last = &t->hungry_next;
+	t->pending = true;
+	t->pending_next = NULL;
+	*t->hub->pending_last = t;
+	t->hub->pending_last = &t->pending_next;
 }
 
 static void
-feed_if_behind(struct topic *t, const struct sub *s)
+read_if_behind(struct topic *t, const struct sub *s)
 {
 	if (is_behind(t, s) && s->ops->ready(s))
-		topic_hunger(t);
+		topic_queue_read(t);
 }
 
 void
-hub_join(struct hub *h, struct sub *s, struct str topic, int64_t after)
+hub_subscribe(struct hub *h, struct sub *s, struct str topic, int64_t after)
 {
 	struct topic *t = topic_get(h, topic);
 
 	s->topic = t;
 	s->sent = after;
 	DL_PREPEND(t->subs, s);
-	/* More than we know of: another streamd was ahead of us, or the client made it up. */
+	/* Beyond what is known here: another streamd was ahead, or the client invented it. */
 	if (after > t->latest)
-		t->unsure = true;
-	feed_if_behind(t, s);
+		t->stale = true;
+	read_if_behind(t, s);
 }
 
 void
-hub_leave(struct sub *s)
+hub_unsubscribe(struct sub *s)
 {
 	struct topic *t = s->topic;
 
@@ -153,10 +152,11 @@ void
 hub_drained(struct sub *s)
 {
 	if (s->topic)
-		feed_if_behind(s->topic, s);
+		read_if_behind(s->topic, s);
 }
 
-/* Walks over all subscribers. Whoever is given an event may go, and others with it: those are passed over (hub_leave). */
+/* Walks over all subscribers. A delivery may unsubscribe any of them: hub_unsubscribe moves t->next
+   past those. */
 static struct sub *
 first(struct topic *t)
 {
@@ -185,42 +185,42 @@ hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e)
 	t->busy++;
 	for (struct sub *s = first(t); s; s = following(t)) {
 		if (s->sent >= seq) {
-			if (e && event_is_terminal(e) && s->ops->over)
-				s->ops->over(s);
+			if (e && event_is_terminal(e) && s->ops->ended)
+				s->ops->ended(s);
 			continue;
 		}
 		if (e && s->sent == seq - 1) {
-			/* Set first: taking the last event makes it leave. */
+			/* Set first: the delivery of the last event unsubscribes it. */
 			s->sent = seq;
-			if (s->ops->take(s, e))
+			if (s->ops->deliver(s, e))
 				continue;
 			s->sent = seq - 1;
 		}
-		feed_if_behind(t, s);
+		read_if_behind(t, s);
 	}
 	t->busy--;
 	topic_release(t);
 }
 
 void
-hub_doubt(struct hub *h)
+hub_mark_stale(struct hub *h)
 {
 	struct topic *t, *next;
 
 	HASH_ITER (hh, h->topics, t, next) {
-		t->unsure = true;
-		topic_hunger(t);
+		t->stale = true;
+		topic_queue_read(t);
 	}
 }
 
 void
 hub_turn(struct hub *h)
 {
-	if (h->hungry_first)
-		reader_work(h->reader);
+	if (h->pending_first)
+		h->source->read(h->source);
 }
 
-/* Where to read from: the least that a ready subscriber has. False where nobody needs anything. */
+/* Reads from the least seq of a ready subscriber. False where nobody needs a read. */
 static bool
 choose_after(struct topic *t)
 {
@@ -238,15 +238,15 @@ choose_after(struct topic *t)
 }
 
 struct topic *
-hub_next_hungry(struct hub *h)
+hub_next_pending(struct hub *h)
 {
 	struct topic *t;
 
-	while ((t = h->hungry_first) != NULL) {
-		h->hungry_first = t->hungry_next;
-		if (!h->hungry_first)
-			h->hungry_last = &h->hungry_first;
-		t->hungry = false;
+	while ((t = h->pending_first) != NULL) {
+		h->pending_first = t->pending_next;
+		if (!h->pending_first)
+			h->pending_last = &h->pending_first;
+		t->pending = false;
 		if (choose_after(t))
 			break;
 		topic_release(t);
@@ -254,10 +254,10 @@ hub_next_hungry(struct hub *h)
 	if (!t)
 		return NULL;
 	t->reading = true;
-	/* What is told from here on counts again; the read gives the rest. */
-	if (t->unsure)
+	/* Notifications from here on are reliable again; the read brings the rest. */
+	if (t->stale)
 		t->latest = 0;
-	t->unsure = false;
+	t->stale = false;
 	t->latest_before = t->latest;
 	return t;
 }
@@ -268,21 +268,22 @@ hub_read_event(struct topic *t, struct event *e)
 	for (struct sub *s = first(t); s; s = following(t)) {
 		int64_t before = s->sent;
 
-		/* Only to who has all that comes before this in the log: not to who joined since with less, nor to who had no room
-		   for the one before. Where seq jumps, what is missing has been dropped for its age. */
-		if (before >= e->seq && event_is_terminal(e) && s->ops->over)
-			s->ops->over(s);
+		/* Deliver only to those who have all before it: not to one that subscribed
+		   meanwhile with less, nor to one that had no room for the event before. Where seq
+		   jumps, the missing events were deleted for their age. */
+		if (before >= e->seq && event_is_terminal(e) && s->ops->ended)
+			s->ops->ended(s);
 		if (before < t->read_upto || before >= e->seq)
 			continue;
 		s->sent = e->seq;
-		if (!s->ops->take(s, e))
+		if (!s->ops->deliver(s, e))
 			s->sent = before;
 	}
 	t->read_upto = e->seq;
-	stats.events_read++;
+	metrics.events_read++;
 }
 
-/* The events after `from` and before what is there now are older than what is kept. */
+/* The events from `from` to `to` have been deleted for their age. */
 static void
 pass_over(struct topic *t, int64_t from, int64_t to)
 {
@@ -293,15 +294,14 @@ pass_over(struct topic *t, int64_t from, int64_t to)
 			s->sent = to;
 }
 
-/*
- * Readers stand beyond the log's end: the server came up from a crash without its last commits (they were asynchronous), or a
- * client made its number up. The runner writes lost events again as they were, so everyone keeps its place for a while and hears
- * nothing twice; where nobody writes them, what is said from then on is worth more than silence.
- */
+/* Subscribers have more than the log holds: the database lost its last commits in a crash (they are
+   asynchronous), or a client invented its number. The runner writes lost events again unchanged, so
+   subscribers keep their seq for a while, and get nothing twice. After that they go back to the
+   log's end: events that are written then must reach them. */
 static void
 log_is_short(struct topic *t, int64_t head)
 {
-	bool over = t->short_since_us != 0 && clock_us() - t->short_since_us >= SHORT_US;
+	bool over = t->short_since_us != 0 && clock_us() - t->short_since_us >= SHORT_LOG_US;
 	bool waits = false;
 	struct sub *s;
 
@@ -314,26 +314,26 @@ log_is_short(struct topic *t, int64_t head)
 			waits = true;
 	}
 	if (waits && t->short_since_us == 0) {
-		log_warn("a topic's log ends before what its readers have", "topic", t->name);
+		log_warn("hub: log ends before what its subscribers have", "topic", t->name);
 		t->short_since_us = clock_us();
 		t->short_head = head;
 	}
 	if (waits)
-		reader_look_again(t->hub->reader);
+		t->hub->source->recheck_later(t->hub->source);
 	else
 		t->short_since_us = 0;
 }
 
 void
-hub_look_again(struct hub *h)
+hub_recheck_short(struct hub *h)
 {
 	struct topic *t, *next;
 
 	HASH_ITER (hh, h->topics, t, next) {
 		if (t->short_since_us == 0)
 			continue;
-		t->unsure = true;
-		topic_hunger(t);
+		t->stale = true;
+		topic_queue_read(t);
 	}
 }
 
@@ -345,13 +345,13 @@ hub_read_done(struct topic *t, int64_t head, bool empty)
 	t->reading = false;
 	if (empty && head > t->read_upto)
 		pass_over(t, t->read_upto, head);
-	/* Nothing was told since the read began: then it knows best. And nobody came who may know more. */
-	if (t->latest == t->latest_before && !t->unsure)
+	/* Only without notifications and newcomers during the read does its head hold. */
+	if (t->latest == t->latest_before && !t->stale)
 		log_is_short(t, head);
 	if (head > t->latest || t->latest == t->latest_before)
 		t->latest = head;
 	DL_FOREACH (t->subs, s)
-		feed_if_behind(t, s);
+		read_if_behind(t, s);
 	topic_release(t);
 }
 
@@ -359,8 +359,8 @@ void
 hub_read_failed(struct topic *t)
 {
 	t->reading = false;
-	t->unsure = true;
+	t->stale = true;
 	if (t->subs)
-		topic_hunger(t);
+		topic_queue_read(t);
 	topic_release(t);
 }

@@ -1,9 +1,12 @@
 /*
- * Topics and who listens to them. A subscriber keeps one number, the last seq it was given; event n goes at once to those
- * that stand at n - 1, and everyone else is behind and is caught up from the event table. So whatever made the gap (a lost
- * connection, a restart, a slow reader, an event that came by reference), it heals by one way, in order, nothing twice.
+ * Topics and who listens to them. A subscriber keeps one number, the seq of the last event that it
+ * was given. Event n is delivered at once to those that have n - 1; everyone else is behind and is
+ * caught up from the event log. So whatever made a gap (a lost connection, a restart, a slow
+ * client, an event too large for a notification), it heals in one way, in order, without
+ * duplicates.
  *
- * The hub owns topics; a subscriber is embedded in its connection, which owns it and must leave before it goes.
+ * The hub owns topics. A subscriber is embedded in its owner, which unsubscribes it before it
+ * goes. One thread; nothing blocks and nothing fails.
  */
 #ifndef STREAMD_EVENTS_HUB_H
 #define STREAMD_EVENTS_HUB_H
@@ -13,82 +16,88 @@
 #include "streamd/events/event.h"
 
 struct hub;
-struct reader;
 struct sub;
 
+/* Where the hub reads the log. Embed it; both are called from hub_turn and other hub calls. */
+struct hub_source {
+	/* Topics are pending: read those that hub_next_pending gives, a few at once. */
+	void (*read)(struct hub_source *source);
+	/* Call hub_recheck_short a little later, once for all calls until then. */
+	void (*recheck_later)(struct hub_source *source);
+};
+
 struct sub_ops {
-	/* Is nothing waiting on this subscriber, so that reading the table for it is of use? Where it says no, hub_drained is
-	   called once it would say yes. */
+	/* Has the subscriber nothing queued, so that reading the log for it is of use? Where not,
+	   its owner calls hub_drained once it is. */
 	bool (*ready)(const struct sub *s);
-	/* Takes the event, or answers false where there is no room. May leave its topic. */
-	bool (*take)(struct sub *s, struct event *e);
-	/* The topic's last event stands at or before where the subscriber began (a made-up Last-Event-ID): nothing will come.
-	   NULL where that cannot be. May leave its topic. */
-	void (*over)(struct sub *s);
+	/* Takes the event; false where there is no room. It may unsubscribe this and others. */
+	bool (*deliver)(struct sub *s, struct event *e);
+	/* The topic's last event is at or before the seq that the subscriber began with (an
+	   invented Last-Event-ID): nothing will come. Optional. It may unsubscribe this and
+	   others. */
+	void (*ended)(struct sub *s);
 };
 
 struct sub {
 	const struct sub_ops *ops;
-	struct topic *topic; /* NULL: listens to nothing */
+	struct topic *topic; /* NULL: not subscribed */
 	struct sub *prev, *next;
-	int64_t sent; /* the last seq given, or passed over */
+	int64_t sent; /* seq of the last event delivered, or passed over */
 };
 
 struct topic {
 	UT_hash_handle hh;
 	struct hub *hub;
 	struct sub *subs;
-	struct sub
-	    *next; /* while an event is given to all: who is given it after the present one */
-	struct topic *hungry_next;
+	struct sub *next; /* during a delivery to all: who comes after the present one */
+	struct topic *pending_next;
 	int64_t latest; /* the last seq known to exist */
-	int64_t latest_before; /* `latest` as it was when the read began */
+	int64_t latest_before; /* `latest` when the read began */
 	int64_t read_upto; /* while reading: the seq after which the read goes on */
-	int64_t
-	    short_since_us; /* when the log was seen to end before what its readers have; 0: it does not */
+	int64_t short_since_us; /* since when the log ends before `sent` of a subscriber; 0: no */
 	int64_t short_head; /* where it ended then */
 	uint32_t busy; /* callers on the stack that still need it */
-	bool unsure; /* notifications may have been missed: `latest` is not to be relied on */
-	bool hungry; /* in the queue of those to be read */
+	bool stale; /* notifications may be lost: `latest` is not reliable */
+	bool pending; /* queued for a read */
 	bool reading; /* a read is under way */
 	uint32_t name_len;
 	char name[]; /* NUL-terminated */
 };
 
-/* The caller frees it with hub_free. */
+/* Never NULL. The caller frees it with hub_free, without subscribers and reads under way. */
 struct hub *hub_new(void);
-/* Where the hub reads from; before anyone joins. Stays the caller's. */
-void hub_read_from(struct hub *h, struct reader *r);
-/* Only without subscribers and reads under way. */
 void hub_free(struct hub *h);
+/* Sets the source, which stays the caller's; before the first subscriber. */
+void hub_set_source(struct hub *h, struct hub_source *source);
 size_t hub_topics(const struct hub *h);
-/* How far a topic is; false where nobody here listens to it, or it is not known just now. */
+/* The topic's last seq into *head; false where nobody subscribes to it or it is not known now. */
 bool hub_head(const struct hub *h, struct str topic, int64_t *head);
 
-/* Makes s a listener of `topic` for everything after `after`. s->ops is set. */
-void hub_join(struct hub *h, struct sub *s, struct str topic, int64_t after);
+/* Subscribes s, whose ops are set, to everything after seq `after`. The name is copied. */
+void hub_subscribe(struct hub *h, struct sub *s, struct str topic, int64_t after);
 /* Idempotent. */
-void hub_leave(struct sub *s);
-/* The subscriber can take events again. */
+void hub_unsubscribe(struct sub *s);
+/* The subscriber is ready again. */
 void hub_drained(struct sub *s);
 
-/* A notification: seq exists; `e` (NULL: by reference only) is it. */
+/* A notification: seq exists, and e is that event (NULL: it came without). e stays the caller's. */
 void hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e);
-/* The listening connection is new: what was told before this is not known. */
-void hub_doubt(struct hub *h);
-/* Topics whose log was too short are to be read again. */
-void hub_look_again(struct hub *h);
-/* Starts the reads that are due; once a turn. */
+/* Notifications may be lost: every topic is read. */
+void hub_mark_stale(struct hub *h);
+/* Reads those topics again whose log was too short. */
+void hub_recheck_short(struct hub *h);
+/* Lets the source read what is pending; once a loop turn. */
 void hub_turn(struct hub *h);
 
-/* The topics that wait to be read, oldest first; NULL where none does. The caller starts a read after topic->read_upto and
-   answers it with hub_read_done or hub_read_failed. */
-struct topic *hub_next_hungry(struct hub *h);
-/* One event of a read, in order. */
+/* For the source: the oldest pending topic, NULL where there is none. The source reads what follows
+   topic->read_upto and ends the read with hub_read_done or hub_read_failed. */
+struct topic *hub_next_pending(struct hub *h);
+/* One event of a read, in order; e stays the caller's. */
 void hub_read_event(struct topic *t, struct event *e);
-/* The read's end; `head` is the topic's last seq as the read saw it, `empty` says that no event came. May free the topic. */
+/* Ends a read. `head` is the topic's last seq in the read's snapshot, `empty` says that no event
+   came. May free the topic. */
 void hub_read_done(struct topic *t, int64_t head, bool empty);
-/* Nothing came; the topic waits again. May free the topic. */
+/* Ends a read without result; the topic is pending again. May free the topic. */
 void hub_read_failed(struct topic *t);
 
 #endif

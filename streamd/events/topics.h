@@ -1,90 +1,47 @@
 /*
- * Who may listen to what, and who somebody is whose token comes inside a stream. The database decides both (topic_allowed,
- * stream_caller); that a topic is allowed is remembered for a few seconds. Everything remembered is forgotten at once, and whoever is
- * concerned looks again, when somebody's role, session or ownership changes (NOTIFY millrace_access).
+ * May a principal listen to a topic? The database decides (topic_allowed); that one is allowed is
+ * cached for a few seconds. The whole cache is dropped at once when anybody's role, session or
+ * ownership changes (NOTIFY millrace_access), and when a notification may have been missed.
+ *
+ * One thread; nothing blocks. A callback may come before the call returns.
  */
 #ifndef STREAMD_EVENTS_TOPICS_H
 #define STREAMD_EVENTS_TOPICS_H
 
+#include <millrace/err.h>
 #include <millrace/loop.h>
-#include <millrace/pipe.h>
-
-#include <millrace/grant.h>
-#include <millrace/json.h>
 
 #include "streamd/events/hub.h"
+#include "streamd/events/principal.h"
 
-struct access;
+struct topics;
 
-/* Whose a stream is, and who may ask for topics by it: part of an event stream, a waiting reply, a channel or a socket. */
-struct person {
-	struct person *prev, *next;
-	struct uuid user;
-	struct uuid session, key; /* what they came by; both absent: somebody else's token … */
-	bool by_token;
-	unsigned char token_hash[32]; /* … and this is its hash */
-	bool analytics; /* may see what is about everybody */
-	bool is_new; /* to be looked at again: are they still who they were? */
-	/* Something has changed: what is listened to is to be asked for again. `ended`: the account or the session is over, and
-	   everything of this person is to be closed. */
-	void (*changed)(struct person *p, bool ended);
+/* A query under way; embed it in the object that waits, with `on_reply` set. It stays in place
+   until on_reply, or topic_query_cancel. */
+struct topic_query {
+	struct topic_request *request; /* NULL: nothing is under way */
+	/* Called once. ERR_OK: `allowed` is whether the topic may be listened to, `head` its
+	   last seq, `kept` whether every event after topics_query's `after` is still in the log.
+	   Any other error: the database gave no reply, and the rest is 0. */
+	void (*on_reply)(struct topic_query *q, enum err e, bool allowed, int64_t head, bool kept);
 };
 
-/* A question under way; it belongs to who asks, and stays until it is answered or cancelled. */
-struct ask {
-	struct access *access; /* NULL: nothing is asked */
-	struct question *question;
-	/* Called once, perhaps before access_ask returns. `e` other than ERR_OK: there is no answer now (ERR_OVERLOADED). */
-	void (*done)(struct ask *a, enum err e, bool allowed, int64_t head, bool kept);
-};
+/* h, f and u stay the caller's and must outlive the result. Never NULL; the caller frees it with
+   topics_close, after the feed is closed, which ends what is under way. */
+struct topics *topics_open(struct loop *l, const struct hub *h, struct feed *f, struct usage *u);
+void topics_close(struct topics *ts);
+/* For the feed's table (feed.h): `topics` is a struct topics. */
+void topics_on_notify(void *topics, struct str payload);
+void topics_on_listen(void *topics);
 
-/* A token's check under way, in the same way. */
-struct token_ask {
-	struct access *access;
-	struct question *question;
-	/* Called once, perhaps before access_token returns. ERR_OK: *who is who they are (its `changed` unset), until `expires_at` (Unix
-	   seconds; 0: without end). ERR_UNAUTHORIZED: nobody. ERR_OVERLOADED: there is no answer now. */
-	void (*done)(struct token_ask *a, enum err e, const struct person *who, int64_t expires_at);
-};
-
-/* Asks over the reader's connection, and listens by its other one. The caller frees it with access_close, after everything that asks. */
-struct access *access_open(struct loop *l, struct hub *h, struct reader *r);
-void access_close(struct access *a);
-/* A notification: NOTIFY millrace_access, '<user id>', and millrace_jwks; others are ignored. */
-void access_heard(struct access *a, struct str channel, struct str payload);
-/* The listening connection is new: what was told before is not known. */
-void access_connected(struct access *a);
-/* The connection for statements is there: what could not be asked before is asked now. */
-void access_can_ask(struct access *a);
-
-/* Who it is, as members of a JSON object, each with its comma behind it, and from them; for a handover. */
-void person_save(const struct person *p, struct buf *out);
-bool person_restore(struct person *p, json_object *from);
-/* Somebody as a worker has identified them. */
-struct person person_of_grant(const struct grant *g);
-/* Is it still who it was when that was looked at? From now on p->changed is called, and the stream counts as one of the user's. p stays the
-   caller's, who takes it out before it goes. */
-void person_enter(struct access *a, struct person *p);
-/* Idempotent. */
-void person_leave(struct access *a, struct person *p);
-/* Has the user as many streams as one may have (MILLRACE_USER_STREAMS)? Asked before one more is let in, which is refused then and counted as
-   that. Socket.IO's sockets are one each; whoever has not said who they are is not counted, and gives way (session.h). */
-bool access_is_full(const struct access *a, const struct uuid *user);
-/* The most streams that one user has. */
-unsigned access_most(const struct access *a);
-
-/*
- * May `p` listen to `topic`, how far has it got, and is everything after `after` (-1: not asked) still kept? The topic is copied.
- */
-void access_ask(
-    struct access *a, struct ask *ask, const struct person *p, struct str topic, int64_t after);
-void ask_cancel(struct ask *ask);
-/* Has p's user asked so much already that has no answer yet (also of what was cancelled), that more would be at others' cost? Looked at
-   before what a client can ask for as often as it likes. */
-bool access_is_enough(const struct access *a, const struct person *p);
-
-/* Whose token is it? Any that a worker takes in Authorization: ours, an API key, Clerk's or Supabase's. */
-void access_token(struct access *a, struct token_ask *ask, struct str token);
-void token_cancel(struct token_ask *ask);
+/* Queries whether p may listen to `topic`, and whether all after seq `after` is kept (-1: not of
+   interest, which lets the cache reply). Copies p's ids and the topic. */
+void topics_query(struct topics *ts, struct topic_query *q, const struct principal *p,
+    struct str topic, int64_t after);
+/* on_reply will not be called. Idempotent. */
+void topic_query_cancel(struct topic_query *q);
+/* Has p's user so many queries without a reply, cancelled ones included, that more would delay
+   everybody? Check it before a query that a client can cause as often as it likes. */
+bool topics_user_is_flooding(const struct topics *ts, const struct principal *p);
 
 #endif

@@ -4,44 +4,44 @@
 
 #include "streamd/events/usage.h"
 
-struct holder *
-holder_find(struct holder *all, const struct uuid *user)
+struct user_usage *
+usage_find(const struct usage *u, const struct uuid *user)
 {
-	struct holder *h;
+	struct user_usage *found;
 
-	HASH_FIND(hh, all, user->text, sizeof(user->text), h);
-	return h;
+	HASH_FIND(hh, u->users, user->text, sizeof(user->text), found);
+	return found;
 }
 
-struct holder *
-holder_get(struct holder **all, const struct uuid *user)
+struct user_usage *
+usage_get(struct usage *u, const struct uuid *user)
 {
-	struct holder *h = holder_find(*all, user);
+	struct user_usage *entry = usage_find(u, user);
 
-	if (h)
-		return h;
-	h = xmalloc(sizeof(*h));
-	*h = (struct holder){ .user = *user };
-	HASH_ADD(hh, *all, user.text, sizeof(h->user.text), h);
-	return h;
+	if (entry)
+		return entry;
+	entry = xmalloc(sizeof(*entry));
+	*entry = (struct user_usage){ .user = *user };
+	HASH_ADD(hh, u->users, user.text, sizeof(entry->user.text), entry);
+	return entry;
 }
 
 void
-holder_release(struct holder **all, struct holder *h)
+usage_release(struct usage *u, struct user_usage *user)
 {
-	if (h->asks > 0 || h->streams > 0)
+	if (user->queries > 0 || user->streams > 0)
 		return;
-	HASH_DEL(*all, h);
-	free(h);
+	HASH_DEL(u->users, user);
+	free(user);
 }
 
 unsigned
-holders_most(const struct holder *all)
+usage_most_streams(const struct usage *u)
 {
 	unsigned most = 0;
 
-	for (const struct holder *h = all; h; h = h->hh.next)
-		if (h->streams > most)
-			most = h->streams;
+	for (const struct user_usage *user = u->users; user; user = user->hh.next)
+		if (user->streams > most)
+			most = user->streams;
 	return most;
 }

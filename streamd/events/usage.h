@@ -1,6 +1,6 @@
 /*
- * What each user has here at once: questions to the database that have no answer yet, and streams. A table of users, each of whom is in it
- * for as long as they have anything; it is its owner's, NULL where it is empty.
+ * What each user uses of this process: topic queries under way, and streams. A user has an entry
+ * for as long as either is more than zero. One thread; nothing blocks or fails.
  */
 #ifndef STREAMD_EVENTS_USAGE_H
 #define STREAMD_EVENTS_USAGE_H
@@ -9,22 +9,29 @@
 
 #include <millrace/str.h>
 
-struct person;
+struct principal;
 
-struct holder {
+struct user_usage {
 	UT_hash_handle hh;
 	struct uuid user;
-	unsigned asks, streams;
-	struct person *persons; /* whose streams they are, one each */
+	unsigned queries; /* topic queries without a reply, cancelled ones included */
+	unsigned streams;
+	struct principal *principals; /* one for each stream (utlist.h) */
 };
 
-/* NULL where the user has nothing. */
-struct holder *holder_find(struct holder *all, const struct uuid *user);
-/* A new one where they have nothing. */
-struct holder *holder_get(struct holder **all, const struct uuid *user);
-/* Something was taken off; frees it where that was all. */
-void holder_release(struct holder **all, struct holder *h);
-/* The most streams that one user has. */
-unsigned holders_most(const struct holder *all);
+/* All users'. Zero-initialise it; it is empty, and holds no memory, once every entry is
+   released. */
+struct usage {
+	struct user_usage *users;
+};
+
+/* The user's entry; NULL where they use nothing. The table's, until usage_release. */
+struct user_usage *usage_find(const struct usage *u, const struct uuid *user);
+/* The same, made where there is none; count something in it before the next call. */
+struct user_usage *usage_get(struct usage *u, const struct uuid *user);
+/* Frees the entry where nothing is counted in it any more; call it after each decrement. */
+void usage_release(struct usage *u, struct user_usage *user);
+/* The most streams that one user has; walks over all users. */
+unsigned usage_most_streams(const struct usage *u);
 
 #endif

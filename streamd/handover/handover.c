@@ -14,36 +14,36 @@
 
 #include <millrace/config.h>
 #include <millrace/log.h>
-#include "streamd/handover/wire.h"
 #include <millrace/process.h>
 
 #include "streamd/conn.h"
-#include "streamd/socketio/engine.h"
 #include "streamd/handover/handover.h"
+#include "streamd/handover/wire.h"
+#include "streamd/socketio/engine.h"
 
 #define LISTEN_FD 3
 #define SUCCESSOR_MS 20000
-#define LOOK_MS 100
+#define WATCH_MS 100
 #define PAUSE_MS 1000
-/* For each step of the giving, in which nothing else is done. */
-#define PATIENCE_S 5
+/* For each frame of a handover, which blocks the process. */
+#define STEP_TIMEOUT_S 5
 
-/* The socket for successors, and the one request for a handover that may be under way. */
+/* The socket for successors, and the request for a handover that may be under way. */
 static struct handover {
-	struct loop_fd io; /* first: the loop gives it back */
-	struct loop_timer patience; /* armed: a successor was started and has not come yet */
-	struct loop_timer pause; /* armed: there was no descriptor for who came */
+	struct loop_fd io;
+	struct loop_timer watch; /* armed: a successor was started and has not connected */
+	struct loop_timer pause; /* armed: accept failed for want of a descriptor */
 	struct server *server;
-	int asker; /* millracectl, which waits for the outcome; -1: nobody */
+	int requester; /* millracectl's connection, which waits for the outcome; -1: none */
 	pid_t child;
-	int64_t until_ms; /* the child is waited for */
-} handover = { .io.fd = -1, .asker = -1 };
+	int64_t until_ms; /* how long the child is waited for */
+} handover = { .io.fd = -1, .requester = -1 };
 
-/* ---------------------------------------------------------------- giving */
+/* ----------------------------------------------------------- handing over */
 
-/* One connection's frame; false where it stays here. */
+/* One connection's frame; false where it cannot be handed over. */
 static bool
-save(const struct conn *c, struct buf *out)
+handover_save(const struct conn *c, struct buf *out)
 {
 	if (c->dead || c->closing || !c->kind->save)
 		return false;
@@ -56,94 +56,95 @@ save(const struct conn *c, struct buf *out)
 }
 
 static bool
-give_session(void *socket, struct str state)
+send_session(void *socket, struct str state)
 {
-	return move_send(*(int *)socket, state, -1);
+	return wire_send(*(int *)socket, state, -1);
 }
 
-/* Sends everything that can be moved and notes what was. */
+/* Sends everything that can be handed over, and marks those connections. */
 static bool
-give(struct server *s, int socket)
+handover_send(struct server *s, int socket)
 {
 	struct arena *a = arena_new();
 	bool good;
 	struct conn *c;
 
-	good = move_send(socket,
-	    arena_printf(a, "{\"version\":%d,\"pid\":%d}", MOVE_VERSION, (int)getpid()),
+	good = wire_send(socket,
+	    arena_printf(a, "{\"version\":%d,\"pid\":%d}", WIRE_VERSION, (int)getpid()),
 	    s->listener.fd);
 	DL_FOREACH (s->conns, c) {
 		struct buf b = { .a = a };
 
-		c->moving = good && save(c, &b);
-		if (c->moving)
-			good = move_send(socket, buf_str(&b), c->io.fd);
+		c->handed_over = good && handover_save(c, &b);
+		if (c->handed_over)
+			good = wire_send(socket, buf_str(&b), c->io.fd);
 		arena_reset(a);
 	}
-	good = good && engine_save_sessions(s->engine, a, give_session, &socket);
-	good = good && move_send(socket, S("{\"end\":true}"), -1);
+	good = good && engine_save_sessions(s->engine, a, send_session, &socket);
+	good = good && wire_send(socket, S("{\"end\":true}"), -1);
 	arena_free(a);
 	return good;
 }
 
-/* What has been moved is let go without a word; what has not is told to come back. */
+/* Closes what was handed over, of which the successor holds the descriptors; drains the rest. */
 static void
-let_go(struct server *s)
+release(struct server *s)
 {
 	struct conn *c, *next;
 	size_t n = 0;
 
 	DL_FOREACH (s->conns, c)
-		n += c->moving;
-	for (c = s->conns; c; c = server_go_on(s, next)) {
+		n += c->handed_over;
+	for (c = s->conns; c; c = server_next_conn(s, next)) {
 		next = c->next;
-		if (c->moving)
+		if (c->handed_over)
 			conn_close(c);
 	}
-	move_log("handed over", n);
+	wire_log("handover: handed over", n);
 	handover_close(s);
 	server_stop(s);
 }
 
 static void
-tell_asker(const char *text)
+reply_to_requester(const char *text)
 {
-	if (handover.asker < 0)
+	if (handover.requester < 0)
 		return;
-	(void)move_send(handover.asker, str_from(text), -1);
-	close(handover.asker);
-	handover.asker = -1;
+	(void)wire_send(handover.requester, str_from(text), -1);
+	close(handover.requester);
+	handover.requester = -1;
 }
 
-/* A successor is here. Everything else waits for the moment that this takes. */
+/* Hands over to the successor on `socket`. Blocks the process. */
 static void
-give_to(struct server *s, int socket)
+handover_to(struct server *s, int socket)
 {
 	struct arena *a = arena_new();
-	struct str word = { NULL, 0 };
+	struct str request = { NULL, 0 };
 	int fd;
-	bool taken;
+	bool confirmed;
 
 	server_flush(s);
-	taken = give(s, socket) && move_receive(socket, a, &word, &fd) &&
-		str_eq(word, S("{\"taken\":true}"));
-	loop_disarm(s->loop, &handover.patience);
-	if (taken) {
-		/* One that systemd has started itself it knows. */
+	confirmed = handover_send(s, socket) && wire_receive(socket, a, &request, &fd) &&
+		    str_eq(request, S("{\"taken\":true}"));
+	loop_disarm(s->loop, &handover.watch);
+	if (confirmed) {
+		/* A successor that systemd started is its main process already. */
 		if (handover.child > 0)
 			process_notify(arena_printf(a, "MAINPID=%d", (int)handover.child).p);
-		tell_asker("{\"ok\":true}");
-		let_go(s);
+		reply_to_requester("{\"ok\":true}");
+		release(s);
 	} else {
-		log_error("a successor came and did not take over; this process goes on");
-		tell_asker("{\"error\":\"The successor did not take over; its log says why.\"}");
+		log_error("handover: successor did not take over; this process goes on");
+		reply_to_requester(
+		    "{\"error\":\"The successor did not take over; its log says why.\"}");
 	}
 	arena_free(a);
 }
 
-/* ------------------------------------------------------ starting a successor */
+/* --------------------------------------------------- starting a successor */
 
-/* Becomes the program anew, with the listening socket as systemd would pass it. */
+/* Executes the program anew, with the listening socket as systemd would pass it. */
 static void __attribute__((noreturn)) exec_successor(const struct server *s)
 {
 	struct arena *a = arena_new();
@@ -151,7 +152,7 @@ static void __attribute__((noreturn)) exec_successor(const struct server *s)
 	char *argv[] = { path, NULL };
 	sigset_t none;
 
-	/* dup2 of a descriptor onto itself would leave close-on-exec set */
+	/* dup2 of a descriptor onto itself leaves close-on-exec set */
 	if (s->listener.fd == LISTEN_FD ? fcntl(LISTEN_FD, F_SETFD, 0) < 0
 					: dup2(s->listener.fd, LISTEN_FD) < 0)
 		_exit(126);
@@ -167,47 +168,48 @@ static void __attribute__((noreturn)) exec_successor(const struct server *s)
 }
 
 static void
-look_after_successor(struct loop_timer *t)
+handover_watch_fires(struct loop_timer *t)
 {
 	struct loop *l = handover.server->loop;
 
 	if (waitpid(handover.child, NULL, WNOHANG) == 0 && loop_now(l) < handover.until_ms) {
-		loop_arm(l, t, LOOK_MS);
+		loop_arm(l, t, WATCH_MS);
 		return;
 	}
-	tell_asker("{\"error\":\"The successor did not come; its log says why.\"}");
+	reply_to_requester("{\"error\":\"The successor did not connect; its log says why.\"}");
 }
 
 static void
-look_later(struct loop *l)
+start_watch(struct loop *l)
 {
 	handover.until_ms = loop_now(l) + SUCCESSOR_MS;
-	loop_arm(l, &handover.patience, LOOK_MS);
+	loop_arm(l, &handover.watch, WATCH_MS);
 }
 
 static void
-start_successor(struct server *s, int asker)
+start_successor(struct server *s, int requester)
 {
-	if (handover.asker >= 0) {
-		(void)move_send(asker, S("{\"error\":\"A handover is under way already.\"}"), -1);
-		close(asker);
+	if (handover.requester >= 0) {
+		(void)wire_send(
+		    requester, S("{\"error\":\"A handover is under way already.\"}"), -1);
+		close(requester);
 		return;
 	}
-	handover.asker = asker;
+	handover.requester = requester;
 	handover.child = fork();
 	if (handover.child == 0)
 		exec_successor(s);
 	if (handover.child < 0)
-		tell_asker("{\"error\":\"No process can be started.\"}");
+		reply_to_requester("{\"error\":\"No process can be started.\"}");
 	else
-		look_later(s->loop);
+		start_watch(s->loop);
 }
 
-/* -------------------------------------------------------------- the socket */
+/* ------------------------------------------------------------- the socket */
 
-/* Only who could do as much by other means: our own user, and root. */
+/* The same user and root, who could as well read this process's memory. */
 static bool
-may_ask(int fd)
+peer_is_allowed(int fd)
 {
 	struct ucred who;
 	socklen_t len = sizeof(who);
@@ -217,17 +219,17 @@ may_ask(int fd)
 }
 
 static void
-pause_over(struct loop_timer *t)
+handover_pause_fires(struct loop_timer *t)
 {
 	(void)t;
 	loop_watch(handover.server->loop, &handover.io, EPOLLIN);
 }
 
 static void
-somebody_came(struct loop_fd *io, uint32_t events)
+handover_accept(struct loop_fd *io, uint32_t events)
 {
 	struct arena *a = arena_new();
-	struct str word = { NULL, 0 };
+	struct str request = { NULL, 0 };
 	int fd = accept4(io->fd, NULL, NULL, SOCK_CLOEXEC), passed;
 
 	(void)events;
@@ -235,17 +237,17 @@ somebody_came(struct loop_fd *io, uint32_t events)
 		loop_watch(handover.server->loop, io, 0);
 		loop_arm(handover.server->loop, &handover.pause, PAUSE_MS);
 	} else {
-		move_patience(fd, PATIENCE_S);
+		wire_set_timeout(fd, STEP_TIMEOUT_S);
 	}
-	if (fd >= 0 && may_ask(fd) && !handover.server->stopping &&
-	    move_receive(fd, a, &word, &passed)) {
+	if (fd >= 0 && peer_is_allowed(fd) && !handover.server->stopping &&
+	    wire_receive(fd, a, &request, &passed)) {
 		if (passed >= 0)
 			close(passed);
-		if (str_eq(word, S("{\"handover\":true}"))) {
+		if (str_eq(request, S("{\"handover\":true}"))) {
 			start_successor(handover.server, fd);
 			fd = -1;
-		} else if (str_eq(word, S("{\"takeover\":true}"))) {
-			give_to(handover.server, fd);
+		} else if (str_eq(request, S("{\"takeover\":true}"))) {
+			handover_to(handover.server, fd);
 		}
 	}
 	if (fd >= 0)
@@ -253,7 +255,7 @@ somebody_came(struct loop_fd *io, uint32_t events)
 	arena_free(a);
 }
 
-/* Bound beside and moved over, so that there is always one to be found. */
+/* Bound under another name and renamed, so that the path always names a live socket. */
 static bool
 listen_at(int fd, const char *path, struct arena *a)
 {
@@ -272,25 +274,25 @@ void
 handover_open(struct server *s)
 {
 	struct arena *a = arena_new();
-	const char *path = move_path(a);
+	const char *path = wire_path(a);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	/* systemd-tmpfiles has made it where we may not. */
+	/* Where this process may not, systemd-tmpfiles has made it. */
 	(void)mkdir(arena_printf(a, "%s/streamd", config()->runtime_dir).p, 0700);
 	if (fd < 0 || !path || !listen_at(fd, path, a)) {
-		log_warn("no successor can take over: the socket for it cannot be made", "path",
-		    path, "error", strerror(errno));
+		log_warn("handover: socket cannot be made; a restart drains instead", "path", path,
+		    "error", strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		arena_free(a);
 		return;
 	}
-	/* A successor that failed is not waited for. */
+	/* No zombie remains of a successor that failed. */
 	signal(SIGCHLD, SIG_IGN);
 	handover.server = s;
-	handover.patience.fire = look_after_successor;
-	handover.pause.fire = pause_over;
-	handover.io = (struct loop_fd){ .fd = fd, .ready = somebody_came };
+	handover.watch.fire = handover_watch_fires;
+	handover.pause.fire = handover_pause_fires;
+	handover.io = (struct loop_fd){ .fd = fd, .ready = handover_accept };
 	loop_watch(s->loop, &handover.io, EPOLLIN);
 	arena_free(a);
 }
@@ -301,7 +303,7 @@ handover_close(struct server *s)
 	if (handover.io.fd < 0)
 		return;
 	loop_watch(s->loop, &handover.io, 0);
-	loop_disarm(s->loop, &handover.patience);
+	loop_disarm(s->loop, &handover.watch);
 	loop_disarm(s->loop, &handover.pause);
 	close(handover.io.fd);
 	handover.io.fd = -1;

@@ -2,36 +2,36 @@
 
 #include <millrace/json.h>
 #include <millrace/log.h>
-#include "streamd/handover/wire.h"
 
-#include "streamd/websocket/channel.h"
 #include "streamd/conn.h"
-#include "streamd/socketio/engine.h"
 #include "streamd/handover/handover.h"
-#include "streamd/socketio/poll.h"
+#include "streamd/handover/wire.h"
 #include "streamd/http/deferred.h"
 #include "streamd/http/dispatch.h"
 #include "streamd/http/sse.h"
+#include "streamd/socketio/engine.h"
+#include "streamd/socketio/poll.h"
+#include "streamd/websocket/channel.h"
 
-/* Where each kind of connection is made again. */
+/* Who restores each kind of connection. */
 static const struct {
 	const char *kind;
 	restore_fn *restore;
 } restorers[] = {
-	{ "request", request_restore },
+	{ "request", dispatch_restore },
 	{ "sse", sse_restore },
-	{ "reply", reply_restore },
+	{ "reply", deferred_restore },
 	{ "channel", channel_restore },
 	{ "engine", engine_restore_ws },
 	{ "poll", poll_restore },
 };
 
 static bool
-restore(struct server *s, json_object *o, int fd)
+takeover_restore(struct server *s, json_object *o, int fd)
 {
 	struct str kind = json_text(o, "kind");
 
-	/* Between two polls a session has no connection. */
+	/* A session between two polls has no connection. */
 	if (fd < 0)
 		return str_eq(kind, S("session")) && engine_restore_session(s, o);
 	for (size_t i = 0; i < sizeof(restorers) / sizeof(*restorers); i++) {
@@ -53,20 +53,19 @@ restore(struct server *s, json_object *o, int fd)
 
 /* The first frame; its descriptor is the listening socket. */
 static bool
-greeting(int socket, struct arena *a, int *listener)
+takeover_begin(int socket, struct arena *a, int *listener)
 {
 	struct str text;
 	json_object *o;
 	const char *why;
 	int fd;
 
-	if (!move_send(socket, S("{\"takeover\":true}"), -1) ||
-	    !move_receive(socket, a, &text, &fd))
+	if (!wire_send(socket, S("{\"takeover\":true}"), -1) ||
+	    !wire_receive(socket, a, &text, &fd))
 		return false;
-	if (json_parse(a, text, &o, &why) != ERR_OK || json_int(o, "version", 0) != MOVE_VERSION ||
+	if (json_parse(a, text, &o, &why) != ERR_OK || json_int(o, "version", 0) != WIRE_VERSION ||
 	    fd < 0) {
-		log_warn("the predecessor's state is of another version; its clients come back by "
-			 "themselves");
+		log_warn("handover: predecessor has another version; its clients reconnect");
 		if (fd >= 0)
 			close(fd);
 		return false;
@@ -78,9 +77,9 @@ greeting(int socket, struct arena *a, int *listener)
 	return true;
 }
 
-/* Everything up to the frame that says it was all. */
+/* Receives frames up to the last, which says so. */
 static bool
-take(struct server *s, int socket, struct arena *a, size_t *n)
+takeover_receive(struct server *s, int socket, struct arena *a, size_t *n)
 {
 	for (;;) {
 		struct str text;
@@ -89,23 +88,23 @@ take(struct server *s, int socket, struct arena *a, size_t *n)
 		int fd;
 
 		arena_reset(a);
-		if (!move_receive(socket, a, &text, &fd))
+		if (!wire_receive(socket, a, &text, &fd))
 			return false;
 		if (json_parse(a, text, &o, &why) != ERR_OK)
 			o = NULL;
 		if (json_at(o, "end"))
 			return true;
-		if (restore(s, o, fd))
+		if (takeover_restore(s, o, fd))
 			*n += 1;
 		else
-			log_warn("something that was handed over made no sense and was closed");
+			log_warn("handover: malformed state; connection closed");
 	}
 }
 
 bool
 takeover(struct server *s, int *listener)
 {
-	int socket = move_connect();
+	int socket = wire_connect();
 	struct arena *a;
 	size_t n = 0;
 	bool good;
@@ -113,14 +112,14 @@ takeover(struct server *s, int *listener)
 	if (socket < 0)
 		return false;
 	a = arena_new();
-	good = greeting(socket, a, listener) && take(s, socket, a, &n) &&
-	       move_send(socket, S("{\"taken\":true}"), -1);
-	/* The predecessor goes on with what it holds; so these must not. */
+	good = takeover_begin(socket, a, listener) && takeover_receive(s, socket, a, &n) &&
+	       wire_send(socket, S("{\"taken\":true}"), -1);
+	/* The predecessor goes on with the same connections. */
 	if (!good) {
 		server_drop_all(s);
 		engine_drop_all(s->engine);
 	} else {
-		move_log("taken over", n);
+		wire_log("handover: taken over", n);
 	}
 	arena_free(a);
 	close(socket);

@@ -8,10 +8,10 @@
 #include <millrace/log.h>
 #include "streamd/handover/wire.h"
 
-#define PATIENCE_S 5
+#define TIMEOUT_S 5
 
 void
-move_patience(int socket, int seconds)
+wire_set_timeout(int socket, int seconds)
 {
 	const struct timeval tv = { .tv_sec = seconds };
 
@@ -20,7 +20,7 @@ move_patience(int socket, int seconds)
 }
 
 const char *
-move_path(struct arena *a)
+wire_path(struct arena *a)
 {
 	struct str path = arena_printf(a, "%s/streamd/handover.sock", config()->runtime_dir);
 
@@ -28,11 +28,11 @@ move_path(struct arena *a)
 }
 
 int
-move_connect(void)
+wire_connect(void)
 {
 	struct arena *a = arena_new();
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	const char *path = move_path(a);
+	const char *path = wire_path(a);
 	int fd = path ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
 
 	if (path)
@@ -43,12 +43,12 @@ move_connect(void)
 	}
 	arena_free(a);
 	if (fd >= 0)
-		move_patience(fd, PATIENCE_S);
+		wire_set_timeout(fd, TIMEOUT_S);
 	return fd;
 }
 
 void
-move_log(const char *what, size_t n)
+wire_log(const char *what, size_t n)
 {
 	struct arena *a = arena_new();
 
@@ -95,7 +95,7 @@ union control {
 };
 
 bool
-move_send(int socket, struct str text, int fd)
+wire_send(int socket, struct str text, int fd)
 {
 	uint32_t len = (uint32_t)text.n;
 	struct iovec iov = { &len, sizeof(len) };
@@ -103,7 +103,7 @@ move_send(int socket, struct str text, int fd)
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t sent;
 
-	if (text.n > MOVE_FRAME_MAX)
+	if (text.n > WIRE_FRAME_MAX)
 		return false;
 	if (fd >= 0) {
 		struct cmsghdr *c;
@@ -125,7 +125,7 @@ move_send(int socket, struct str text, int fd)
 }
 
 bool
-move_receive(int socket, struct arena *a, struct str *text, int *fd)
+wire_receive(int socket, struct arena *a, struct str *text, int *fd)
 {
 	uint32_t len = 0;
 	struct iovec iov = { &len, sizeof(len) };
@@ -149,7 +149,7 @@ move_receive(int socket, struct arena *a, struct str *text, int *fd)
 	    c->cmsg_len == CMSG_LEN(sizeof(*fd)))
 		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
 	if (receive_all(socket, (char *)&len + got, sizeof(len) - (size_t)got) &&
-	    len <= MOVE_FRAME_MAX) {
+	    len <= WIRE_FRAME_MAX) {
 		p = arena_alloc(a, (size_t)len + 1);
 		if (receive_all(socket, p, len)) {
 			*text = (struct str){ p, len };

@@ -1,6 +1,6 @@
 /*
- * A deferred reply: the request waits for its run's `result` event and is answered with it as an ordinary JSON reply, or, after
- * the route's time limit, with what the grant says.
+ * A deferred reply: the request waits for its run's `result` event, which becomes an ordinary JSON
+ * response; at the route's time limit it gets what the grant says.
  */
 #ifndef STREAMD_HTTP_DEFERRED_H
 #define STREAMD_HTTP_DEFERRED_H
@@ -11,8 +11,8 @@
 
 struct http_head;
 
-restore_fn reply_restore;
-/* Makes the connection wait; frees `h` with all that g points to. */
-void reply_start(struct conn *c, struct http_head *h, const struct grant *g);
+/* For the table of targets: makes the connection wait on g->topic; frees h. */
+void deferred_start(struct conn *c, struct http_head *h, const struct grant *g);
+restore_fn deferred_restore;
 
 #endif

@@ -8,7 +8,7 @@
 #define HEAD_MAX ((size_t)64 * 1024)
 #define NAME_MAX_LEN 64
 
-/* The headers that are of use here, each where it is kept. */
+/* The headers that are kept, and where. */
 static const struct wanted {
 	struct str name;
 	size_t offset; /* of its str in struct http_head */
@@ -25,20 +25,20 @@ static const struct wanted {
 
 struct http_parse {
 	http_parser parser;
-	size_t taken; /* bytes of the head */
+	size_t fed; /* bytes of the head */
 	bool in_head, complete, too_large;
 	bool in_value;
-	size_t name_len; /* beyond NAME_MAX_LEN: not one of ours */
+	size_t name_len; /* above NAME_MAX_LEN: none that is kept */
 	char name[NAME_MAX_LEN];
 	struct buf url;
 	struct buf values[WANTED];
-	struct buf upgrade; /* Upgrade's; http-parser itself looks at Connection */
+	struct buf upgrade; /* Upgrade's; http-parser itself checks Connection */
 	struct buf body;
 	struct buf *value; /* where the current header's value goes, or NULL */
 };
 
 static int
-on_url(http_parser *p, const char *at, size_t n)
+head_on_url(http_parser *p, const char *at, size_t n)
 {
 	struct http_head *h = p->data;
 
@@ -47,7 +47,7 @@ on_url(http_parser *p, const char *at, size_t n)
 }
 
 static int
-on_field(http_parser *p, const char *at, size_t n)
+head_on_field(http_parser *p, const char *at, size_t n)
 {
 	struct http_parse *parse = ((struct http_head *)p->data)->parse;
 
@@ -60,9 +60,9 @@ on_field(http_parser *p, const char *at, size_t n)
 	return 0;
 }
 
-/* Each may come once. */
+/* A header that is kept may come once. */
 static struct buf *
-value_place(struct http_parse *parse)
+value_slot(struct http_parse *parse)
 {
 	struct str name = { parse->name, parse->name_len };
 
@@ -75,12 +75,12 @@ value_place(struct http_parse *parse)
 }
 
 static int
-on_value(http_parser *p, const char *at, size_t n)
+head_on_value(http_parser *p, const char *at, size_t n)
 {
 	struct http_parse *parse = ((struct http_head *)p->data)->parse;
 
 	if (!parse->in_value) {
-		parse->value = value_place(parse);
+		parse->value = value_slot(parse);
 		if (parse->value && parse->value->p)
 			return -1;
 	}
@@ -91,7 +91,7 @@ on_value(http_parser *p, const char *at, size_t n)
 }
 
 static int
-on_head_complete(http_parser *p)
+head_on_head_complete(http_parser *p)
 {
 	struct http_parse *parse = ((struct http_head *)p->data)->parse;
 
@@ -102,7 +102,7 @@ on_head_complete(http_parser *p)
 }
 
 static int
-on_body(http_parser *p, const char *at, size_t n)
+head_on_body(http_parser *p, const char *at, size_t n)
 {
 	struct http_parse *parse = ((struct http_head *)p->data)->parse;
 
@@ -113,9 +113,9 @@ on_body(http_parser *p, const char *at, size_t n)
 	return 0;
 }
 
-/* What follows belongs to whoever takes the connection over. */
+/* What follows belongs to the protocol that the connection is upgraded to. */
 static int
-on_complete(http_parser *p)
+head_on_complete(http_parser *p)
 {
 	((struct http_head *)p->data)->parse->complete = true;
 	http_parser_pause(p, 1);
@@ -148,7 +148,7 @@ http_head_free(struct http_head *h)
 bool
 http_head_begun(const struct http_head *h)
 {
-	return h->parse->taken > 0;
+	return h->parse->fed > 0;
 }
 
 static struct str
@@ -192,21 +192,21 @@ enum http_state
 http_head_feed(struct http_head *h, struct str bytes)
 {
 	static const http_parser_settings settings = {
-		.on_url = on_url,
-		.on_header_field = on_field,
-		.on_header_value = on_value,
-		.on_headers_complete = on_head_complete,
-		.on_body = on_body,
-		.on_message_complete = on_complete,
+		.on_url = head_on_url,
+		.on_header_field = head_on_field,
+		.on_header_value = head_on_value,
+		.on_headers_complete = head_on_head_complete,
+		.on_body = head_on_body,
+		.on_message_complete = head_on_complete,
 	};
 	struct http_parse *parse = h->parse;
 	bool in_head = parse->in_head;
 	size_t took = http_parser_execute(&parse->parser, &settings, bytes.p, bytes.n);
 
 	if (in_head)
-		parse->taken += bytes.n;
+		parse->fed += bytes.n;
 	if (HTTP_PARSER_ERRNO(&parse->parser) == HPE_HEADER_OVERFLOW || parse->too_large ||
-	    parse->taken > HEAD_MAX)
+	    parse->fed > HEAD_MAX)
 		return HTTP_TOO_LARGE;
 	if (parse->complete) {
 		h->rest = (struct str){ bytes.p + took, bytes.n - took };

@@ -1,8 +1,11 @@
-#include "streamd/http/response.h"
+#include <millrace/log.h>
+
 #include "streamd/http/head.h"
+#include "streamd/http/response.h"
+#include "streamd/metrics.h"
 
 struct buffer *
-answer_new(struct arena *a, const struct answer *from)
+response_new(struct arena *a, const struct response *from)
 {
 	struct buf b = { .a = a };
 	bool bodiless = from->status == 204 || from->status == 304;
@@ -10,7 +13,7 @@ answer_new(struct arena *a, const struct answer *from)
 	buf_printf(
 	    &b, "HTTP/1.1 %d %s\r\nConnection: close\r\n", from->status, http_reason(from->status));
 	if (!bodiless) {
-		answer_header(
+		response_put_header(
 		    &b, S("Content-Type"), from->type.p ? from->type : S("application/json"));
 		buf_printf(&b, "Content-Length: %zu\r\n", from->body.n);
 	}
@@ -22,28 +25,43 @@ answer_new(struct arena *a, const struct answer *from)
 }
 
 struct buffer *
-answer_error(struct arena *a, enum err e, const char *text, struct str request_id,
+response_error(struct arena *a, enum err e, const char *text, struct str request_id,
     struct str headers, bool no_body)
 {
 	const struct err_info *info = err_info(e);
-	struct str said = str_from(text ? text : info->text);
+	struct str message = str_from(text ? text : info->text);
 	struct buf b = { .a = a };
 
 	buf_put(&b, S("{\"error\":"));
-	buf_json(&b, said);
+	buf_json(&b, message);
 	buf_printf(&b, ",\"code\":\"%s\",\"detail\":", info->code);
-	buf_json(&b, said);
+	buf_json(&b, message);
 	buf_put(&b, S(",\"request_id\":"));
 	buf_json(&b, request_id);
 	buf_put(&b, S("}"));
-	return answer_new(a, &(struct answer){ .status = info->status,
-				 .headers = headers,
-				 .body = buf_str(&b),
-				 .no_body = no_body });
+	return response_new(a, &(struct response){ .status = info->status,
+				   .headers = headers,
+				   .body = buf_str(&b),
+				   .no_body = no_body });
 }
 
 void
-answer_header(struct buf *b, struct str name, struct str value)
+response_refuse(struct conn *c, enum err e, const char *text, struct str headers)
+{
+	struct http_head *h = c->head;
+	struct buffer *b =
+	    response_error(h->arena, e, text, h->request_id, headers, h->method == METHOD_HEAD);
+
+	metrics.requests_refused++;
+	log_debug("http: request refused", "code", err_info(e)->code, "request_id",
+	    h->request_id.p ? arena_cstr(h->arena, h->request_id) : NULL);
+	conn_put(c, b);
+	buffer_drop(b);
+	conn_finish(c);
+}
+
+void
+response_put_header(struct buf *b, struct str name, struct str value)
 {
 	for (size_t i = 0; i < name.n; i++)
 		if ((unsigned char)name.p[i] <= ' ' || name.p[i] == ':' || name.p[i] == 0x7f)
@@ -60,11 +78,11 @@ answer_header(struct buf *b, struct str name, struct str value)
 }
 
 struct str
-answer_grant_headers(struct arena *a, const struct grant *g)
+response_grant_headers(struct arena *a, const struct grant *g)
 {
 	struct buf b = { .a = a };
 
 	for (size_t i = 0; i < g->n_headers; i++)
-		answer_header(&b, g->headers[i].name, g->headers[i].value);
+		response_put_header(&b, g->headers[i].name, g->headers[i].value);
 	return buf_str(&b);
 }

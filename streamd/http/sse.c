@@ -6,26 +6,26 @@
 #include <millrace/crypto.h>
 #include <millrace/json.h>
 
-#include "streamd/events/topics.h"
-#include "streamd/http/response.h"
+#include "streamd/events/principal.h"
 #include "streamd/http/head.h"
+#include "streamd/http/response.h"
 #include "streamd/http/sse.h"
 #include "streamd/metrics.h"
 
 #define LAST_CHUNK "0\r\n\r\n"
 
-/* All come back when the process stops: over so long a time. */
+/* Clients reconnect over so long a time when the process stops. */
 #define RETURN_MS 5000
 
-/* Whose a stream is. */
+/* A stream's principal. */
 struct sse {
-	struct person person;
+	struct principal principal;
 	struct conn *conn;
 };
 
 static const struct conn_kind sse_kind;
 
-/* Queues a literal that every stream shares; `*shared` keeps it for good. */
+/* Queues a literal that all streams share; `*shared` keeps it for good. */
 static void
 put_shared(struct conn *c, struct buffer **shared, struct str bytes)
 {
@@ -44,17 +44,17 @@ sse_end(struct conn *c)
 }
 
 static bool
-ready(const struct sub *s)
+sse_ready(const struct sub *s)
 {
 	return conn_of_sub(s)->n == 0;
 }
 
 static bool
-take(struct sub *s, struct event *e)
+sse_deliver(struct sub *s, struct event *e)
 {
 	struct conn *c = conn_of_sub(s);
 
-	/* `result` is for who waits for an ordinary reply. */
+	/* `result` is for deferred replies. */
 	if (str_eq(e->type, S("result")))
 		return true;
 	if (!conn_has_room(c, event_sse(e)->len)) {
@@ -65,68 +65,70 @@ take(struct sub *s, struct event *e)
 			return false;
 	}
 	conn_put(c, event_sse(e));
-	stats.events_sent++;
+	metrics.events_sent++;
 	if (event_is_terminal(e))
 		sse_end(c);
 	return true;
 }
 
 static void
-over(struct sub *s)
+sse_ended(struct sub *s)
 {
 	sse_end(conn_of_sub(s));
 }
 
-/* Who comes back for the rest is refused by a worker, and told why. */
+/* A client that reconnects is refused by a worker, with the reason. */
 static void
-changed(struct person *p, bool ended)
+sse_on_change(struct principal *p, bool ended)
 {
 	if (ended)
-		sse_end((container_of(p, struct sse, person))->conn);
+		sse_end((container_of(p, struct sse, principal))->conn);
 }
 
-static const struct sub_ops sse_sub = { .ready = ready, .take = take, .over = over };
+static const struct sub_ops sse_sub = {
+	.ready = sse_ready, .deliver = sse_deliver, .ended = sse_ended
+};
 
 static int64_t
-due_ms(const struct conn *c)
+sse_due_ms(const struct conn *c)
 {
-	int64_t ping = c->spoke_ms + config()->stream_ping_seconds * 1000;
+	int64_t ping = c->put_ms + config()->stream_ping_seconds * 1000;
 
 	return c->ends_ms != 0 && c->ends_ms < ping ? c->ends_ms : ping;
 }
 
 static void
-due(struct conn *c)
+sse_due(struct conn *c)
 {
 	static struct buffer *ping;
 
 	if (c->ends_ms != 0 && c->ends_ms <= loop_now(c->server->loop))
 		sse_end(c);
 	else if (c->n > 0)
-		c->spoke_ms = loop_now(c->server->loop); /* it has something to read as it is */
+		c->put_ms = loop_now(c->server->loop); /* queued output serves as well */
 	else
 		put_shared(c, &ping, S("8\r\n: ping\n\n\r\n"));
 }
 
 static void
-drained(struct conn *c)
+sse_drained(struct conn *c)
 {
 	hub_drained(&c->sub);
 }
 
 static void
-gone(struct conn *c)
+sse_gone(struct conn *c)
 {
-	stats.connections_sse--;
+	metrics.connections_sse--;
 	if (c->sse)
-		person_leave(c->server->access, &c->sse->person);
+		principal_detach(c->server->principals, &c->sse->principal);
 	free(c->sse);
 	c->sse = NULL;
 }
 
-/* They come back one after the other. */
+/* Spread reconnects at random, so that they do not come all at once. */
 static void
-stop(struct conn *c)
+sse_stop(struct conn *c)
 {
 	struct arena *a = c->server->scratch;
 	uint16_t wait;
@@ -143,25 +145,25 @@ stop(struct conn *c)
 }
 
 static bool
-save(const struct conn *c, struct buf *out)
+sse_save(const struct conn *c, struct buf *out)
 {
 	buf_put(out, S("\"kind\":\"sse\",\"topic\":"));
 	buf_json(out, str_from(c->sub.topic->name));
 	buf_printf(out, ",\"sent\":%lld,", (long long)c->sub.sent);
-	person_save(&c->sse->person, out);
+	principal_save(&c->sse->principal, out);
 	return true;
 }
 
 static const struct conn_kind sse_kind = {
-	.save = save,
-	.due_ms = due_ms,
-	.due = due,
-	.drained = drained,
-	.stop = stop,
-	.gone = gone,
+	.save = sse_save,
+	.due_ms = sse_due_ms,
+	.due = sse_due,
+	.drained = sse_drained,
+	.stop = sse_stop,
+	.gone = sse_gone,
 };
 
-/* The reply's head and the stream's first line. */
+/* The response's head and the stream's first line. */
 static void
 put_head(struct conn *c, const struct http_head *h, const struct grant *g)
 {
@@ -175,7 +177,7 @@ put_head(struct conn *c, const struct http_head *h, const struct grant *g)
 		      "Cache-Control: no-cache\r\n"
 		      "X-Accel-Buffering: no\r\n"
 		      "Transfer-Encoding: chunked\r\n"));
-	buf_put(&b, answer_grant_headers(h->arena, g));
+	buf_put(&b, response_grant_headers(h->arena, g));
 	buf_put(&b, S("\r\n"));
 	if (h->method != METHOD_HEAD)
 		buf_printf(&b, "%zx\r\n%.*s\r\n", retry.n, S_ARG(retry));
@@ -184,16 +186,16 @@ put_head(struct conn *c, const struct http_head *h, const struct grant *g)
 	buffer_drop(made);
 }
 
-/* Makes the connection `who`'s stream of what follows `after`. */
+/* Subscribes to events after `after`. */
 static void
-stream(struct conn *c, const struct person *who, struct str topic, int64_t after)
+sse_subscribe(struct conn *c, const struct principal *who, struct str topic, int64_t after)
 {
 	c->sse = xmalloc(sizeof(*c->sse));
-	*c->sse = (struct sse){ .person = *who, .conn = c };
-	c->sse->person.changed = changed;
-	person_enter(c->server->access, &c->sse->person);
+	*c->sse = (struct sse){ .principal = *who, .conn = c };
+	c->sse->principal.on_change = sse_on_change;
+	principal_attach(c->server->principals, &c->sse->principal);
 	c->sub.ops = &sse_sub;
-	hub_join(c->server->hub, &c->sub, topic, after);
+	hub_subscribe(c->server->hub, &c->sub, topic, after);
 }
 
 void
@@ -201,20 +203,20 @@ sse_start(struct conn *c, struct http_head *h, const struct grant *g)
 {
 	bool head_sent_as_get = h->method == METHOD_GET && str_eq(g->method, S("HEAD"));
 	bool head = h->method == METHOD_HEAD;
-	struct person who = person_of_grant(g);
+	struct principal who = principal_of_grant(g);
 
-	stats.requests_sse++;
-	stats.connections_sse++;
+	metrics.requests_sse++;
+	metrics.connections_sse++;
 	c->ends_ms = loop_at_unix(c->server->loop, g->expires_at);
 	put_head(c, h, g);
 	c->sse = NULL;
-	conn_become(c, &sse_kind);
+	conn_set_kind(c, &sse_kind);
 	if (head) {
 		conn_finish(c);
 	} else if (head_sent_as_get) {
 		sse_end(c);
 	} else {
-		stream(c, &who, g->topic, g->after);
+		sse_subscribe(c, &who, g->topic, g->after);
 	}
 	http_head_free(h);
 }
@@ -223,14 +225,14 @@ bool
 sse_restore(struct conn *c, json_object *from)
 {
 	struct str topic = json_text(from, "topic");
-	struct person who = { 0 };
+	struct principal who = { 0 };
 
-	if (!topic.p || !person_restore(&who, from))
+	if (!topic.p || !principal_restore(&who, from))
 		return false;
-	stats.connections_sse++;
-	c->spoke_ms = loop_now(c->server->loop);
+	metrics.connections_sse++;
+	c->put_ms = loop_now(c->server->loop);
 	c->sse = NULL;
-	conn_become(c, &sse_kind);
-	stream(c, &who, topic, json_int(from, "sent", 0));
+	conn_set_kind(c, &sse_kind);
+	sse_subscribe(c, &who, topic, json_int(from, "sent", 0));
 	return true;
 }

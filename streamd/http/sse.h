@@ -1,7 +1,8 @@
 /*
- * Server-sent events (HTML standard, 9.2) of one topic, over chunked encoding, so that a cut is told from an end. A stream that
- * ends with its topic's terminal event, at the grant's time limit, with its caller's session or at shutdown ends cleanly; one that is cut
- * off for being slow does not. Either way the client goes on by Last-Event-ID.
+ * Server-sent events (HTML standard, 9.2) of one topic, over chunked encoding, which tells a cut
+ * stream from one that ended. A stream ends cleanly with its topic's terminal event, at the
+ * grant's time limit, with its principal's session and at shutdown; one that is closed for being
+ * slow is cut. Either way the client goes on by Last-Event-ID.
  */
 #ifndef STREAMD_HTTP_SSE_H
 #define STREAMD_HTTP_SSE_H
@@ -12,8 +13,8 @@
 
 struct http_head;
 
-restore_fn sse_restore;
-/* Turns the connection into a stream; frees `h` with all that g points to. */
+/* For the table of targets: makes the connection a stream of g->topic; frees h. */
 void sse_start(struct conn *c, struct http_head *h, const struct grant *g);
+restore_fn sse_restore;
 
 #endif

@@ -3,18 +3,17 @@
 #include <millrace/config.h>
 #include <millrace/fields.h>
 
-#include "streamd/http/response.h"
-#include "streamd/socketio/engine.h"
 #include "streamd/http/head.h"
+#include "streamd/http/response.h"
+#include "streamd/metrics.h"
+#include "streamd/socketio/engine.h"
 #include "streamd/socketio/packet.h"
 #include "streamd/socketio/poll.h"
-#include "streamd/http/dispatch.h"
-#include "streamd/metrics.h"
 
-/* A client that began to move to a WebSocket is given up on after so long. */
+/* How long an upgrade to a WebSocket may take. */
 #define PROBE_MS 10000
 
-/* What a request is refused for, by the reference's numbers. */
+/* Why a request is refused, with the numbers of the reference server. */
 enum refusal {
 	UNKNOWN_TRANSPORT,
 	UNKNOWN_SID,
@@ -33,32 +32,32 @@ static const char *const refusals[] = {
 	[UNSUPPORTED_VERSION] = "Unsupported protocol version",
 };
 
-/* One request, as it was asked. */
-struct call {
+/* One request. */
+struct engine_call {
 	struct engine *engine;
 	struct conn *conn;
 	struct http_head *head;
 	const struct grant *grant;
-	bool websocket; /* the transport asked for */
-	struct session *session; /* NULL: there is no sid */
+	bool websocket; /* the requested transport */
+	struct session *session; /* NULL: the request has no sid */
 };
 
-/* ---------------------------------------------------------------- answers */
+/* -------------------------------------------------------------- responses */
 
-/* The connection keeps the head until it is gone. */
+/* The connection's kind does not change: it frees the head when it closes. */
 static void
-answer_call(struct call *q, int status, struct str type, struct str body)
+engine_respond(struct engine_call *q, int status, struct str type, struct str body)
 {
 	struct arena *a = q->head->arena;
 
-	poll_reply(q->conn, a, status, type, answer_grant_headers(a, q->grant), body);
+	poll_reply(q->conn, a, status, type, response_grant_headers(a, q->grant), body);
 }
 
 static void
-refuse(struct call *q, enum refusal why)
+engine_refuse(struct engine_call *q, enum refusal why)
 {
-	stats.requests_refused++;
-	answer_call(q, why == FORBIDDEN ? 403 : 400, S("application/json"),
+	metrics.requests_refused++;
+	engine_respond(q, why == FORBIDDEN ? 403 : 400, S("application/json"),
 	    arena_printf(
 		q->head->arena, "{\"code\":%d,\"message\":\"%s\"}", (int)why, refusals[why]));
 }
@@ -66,28 +65,28 @@ refuse(struct call *q, enum refusal why)
 /* ------------------------------------------------------------------ polls */
 
 static void
-poll_come(struct call *q)
+engine_poll(struct engine_call *q)
 {
 	struct session *s = q->session;
 
 	if (s->poll) {
 		session_end(s, END_BY_US, WS_NORMAL, "");
-		refuse(q, BAD_REQUEST);
+		engine_refuse(q, BAD_REQUEST);
 		return;
 	}
-	poll_wait(s, q->conn, answer_grant_headers(q->head->arena, q->grant));
+	poll_wait(s, q->conn, response_grant_headers(q->head->arena, q->grant));
 	http_head_free(q->head);
 	if (!s->ending) {
 		session_flush(s);
 		return;
 	}
-	poll_answer(s, session_payload(s, "1"));
+	poll_send(s, session_payload(s, "1"));
 	session_end(s, END_LOST, WS_NORMAL, "");
 }
 
-/* What a client posts, packet by packet. */
+/* Receives the packets of a POST; false where one is malformed. */
 static bool
-post_take(struct session *s, struct arena *a, struct str payload)
+post_receive(struct session *s, struct arena *a, struct str payload)
 {
 	struct str rest = payload.p ? payload : S("");
 	struct packet p;
@@ -97,7 +96,7 @@ post_take(struct session *s, struct arena *a, struct str payload)
 	do {
 		if (!payload_next(a, &rest, &p))
 			return false;
-		if (!session_take(s, p.type, p.binary, p.data))
+		if (!session_receive(s, p.type, p.binary, p.data))
 			return true;
 	} while (rest.p);
 	return true;
@@ -113,49 +112,49 @@ is_bytes(struct str type)
 }
 
 static void
-post_come(struct call *q)
+engine_post(struct engine_call *q)
 {
 	struct session *s = q->session;
 	bool good;
 
 	if (q->head->body.p && q->head->body.n > (size_t)config()->socketio_payload_max) {
-		request_refuse(q->conn, ERR_TOO_LARGE, NULL, S(""));
+		response_refuse(q->conn, ERR_TOO_LARGE, NULL, S(""));
 		return;
 	}
-	s->holding = true;
-	good =
-	    !is_bytes(q->head->type) && (s->ending || post_take(s, q->head->arena, q->head->body));
-	s->holding = false;
+	s->corked = true;
+	good = !is_bytes(q->head->type) &&
+	       (s->ending || post_receive(s, q->head->arena, q->head->body));
+	s->corked = false;
 	if (!good) {
 		session_end(s, END_BY_US, WS_POLICY, "");
-		refuse(q, BAD_REQUEST);
+		engine_refuse(q, BAD_REQUEST);
 		return;
 	}
-	answer_call(q, 200, TEXT_TYPE, S("ok"));
+	engine_respond(q, 200, TEXT_TYPE, S("ok"));
 	if (!s->ended)
 		session_flush(s);
 }
 
-/* -------------------------------------------------------------- WebSockets */
+/* ------------------------------------------------------------- WebSockets */
 
 static void
-probe_take(struct session *s, struct ws *w, const struct packet *p)
+probe_receive(struct session *s, struct ws *w, const struct packet *p)
 {
 	if (p && p->type == PACKET_PING && str_eq(p->data, S("probe")) && !s->probed) {
 		s->probed = true;
-		ws_say(w, false, S("3probe"));
+		ws_send(w, false, S("3probe"));
 		session_flush(s);
 	} else if (p && p->type == PACKET_UPGRADE && s->probed) {
-		session_moves(s, w);
+		session_upgrade(s, w);
 		if (s->ending)
 			session_end(s, END_BY_US, WS_POLICY, "The session is over.");
 	} else {
-		ws_close(w, WS_POLICY, "This is not how an upgrade goes.");
+		ws_close(w, WS_POLICY, "Unexpected packet during the upgrade.");
 	}
 }
 
 static void
-ws_message(struct ws *w, bool binary, struct str bytes)
+engine_ws_message(struct ws *w, bool binary, struct str bytes)
 {
 	struct session *s = w->own;
 	struct packet p = { .type = PACKET_MESSAGE, .binary = true, .data = bytes };
@@ -167,16 +166,16 @@ ws_message(struct ws *w, bool binary, struct str bytes)
 	e = s->engine;
 	good = binary || packet_read(e->in, bytes, &p);
 	if (s->probe == w)
-		probe_take(s, w, good && !binary ? &p : NULL);
+		probe_receive(s, w, good && !binary ? &p : NULL);
 	else if (!good)
-		session_end(s, END_BY_US, WS_POLICY, "That is no packet.");
+		session_end(s, END_BY_US, WS_POLICY, "Malformed packet.");
 	else
-		(void)session_take(s, p.type, p.binary, p.data);
+		(void)session_receive(s, p.type, p.binary, p.data);
 	arena_reset(e->in);
 }
 
 static void
-ws_drained(struct ws *w)
+engine_ws_drained(struct ws *w)
 {
 	struct session *s = w->own;
 
@@ -185,7 +184,7 @@ ws_drained(struct ws *w)
 }
 
 static void
-ws_stop(struct ws *w)
+engine_ws_stop(struct ws *w)
 {
 	struct session *s = w->own;
 
@@ -196,7 +195,7 @@ ws_stop(struct ws *w)
 }
 
 static void
-ws_gone(struct ws *w)
+engine_ws_gone(struct ws *w)
 {
 	struct session *s = w->own;
 
@@ -213,7 +212,7 @@ ws_gone(struct ws *w)
 }
 
 static bool
-ws_save(const struct ws *w, struct buf *out)
+engine_ws_save(const struct ws *w, struct buf *out)
 {
 	const struct session *s = w->own;
 
@@ -221,28 +220,29 @@ ws_save(const struct ws *w, struct buf *out)
 	return s && s->ws == w && session_save(s, out);
 }
 
-/* Its message_max is the setting's. */
+/* engine_new sets message_max from the settings. */
 static struct ws_app engine_ws = {
-	.save = ws_save,
-	.message = ws_message,
-	.drained = ws_drained,
-	.stop = ws_stop,
-	.gone = ws_gone,
-	.own_pings = true,
+	.save = engine_ws_save,
+	.message = engine_ws_message,
+	.drained = engine_ws_drained,
+	.stop = engine_ws_stop,
+	.gone = engine_ws_gone,
+	.app_pings = true,
 };
 
-/* A WebSocket for a session that polls. One that has moved, or is about to, takes no other. */
+/* A WebSocket for a polling session. A session with a WebSocket, or an upgrade under way, refuses
+   another. */
 static void
-ws_probe(struct call *q)
+engine_probe(struct engine_call *q)
 {
 	struct session *s = q->session;
-	bool taken = s->ws || s->probe || s->ending;
-	struct ws *w = ws_accept(q->conn, q->head, answer_grant_headers(q->head->arena, q->grant),
-	    &engine_ws, taken ? NULL : s);
+	bool refused = s->ws || s->probe || s->ending;
+	struct ws *w = ws_accept(q->conn, q->head, response_grant_headers(q->head->arena, q->grant),
+	    &engine_ws, refused ? NULL : s);
 
 	if (!w)
 		return;
-	if (taken) {
+	if (refused) {
 		ws_close(w, WS_POLICY, "The session is on another WebSocket.");
 	} else {
 		s->probe = w;
@@ -252,17 +252,17 @@ ws_probe(struct call *q)
 	ws_begin(w, q->head);
 }
 
-/* -------------------------------------------------------------- handshakes */
+/* ------------------------------------------------------------- handshakes */
 
 static struct session *
-open_for(struct call *q, bool polls)
+open_session(struct engine_call *q, bool polls)
 {
 	const struct grant *g = q->grant;
 	struct session *s = session_new(q->engine, polls);
 
-	s->who = person_of_grant(g);
+	s->who = principal_of_grant(g);
 	s->who_ends_ms = loop_at_unix(q->conn->server->loop, g->expires_at);
-	stats.requests_socketio++;
+	metrics.requests_socketio++;
 	return s;
 }
 
@@ -278,30 +278,30 @@ open_packet(struct arena *a, const struct session *s, const char *upgrades)
 }
 
 static void
-open_websocket(struct call *q)
+open_websocket(struct engine_call *q)
 {
 	struct arena *a = q->head->arena;
 	struct ws *w =
-	    ws_accept(q->conn, q->head, answer_grant_headers(a, q->grant), &engine_ws, NULL);
+	    ws_accept(q->conn, q->head, response_grant_headers(a, q->grant), &engine_ws, NULL);
 	struct session *s;
 
 	if (!w)
 		return;
-	s = open_for(q, false);
+	s = open_session(q, false);
 	s->ws = w;
 	w->own = s;
-	ws_say(w, false, open_packet(a, s, ""));
+	ws_send(w, false, open_packet(a, s, ""));
 	q->engine->app->open(s);
 	session_rearm(s);
 	ws_begin(w, q->head);
 }
 
 static void
-open_polling(struct call *q)
+open_polling(struct engine_call *q)
 {
-	struct session *s = open_for(q, true);
+	struct session *s = open_session(q, true);
 
-	answer_call(q, 200, TEXT_TYPE, open_packet(q->head->arena, s, "\"websocket\""));
+	engine_respond(q, 200, TEXT_TYPE, open_packet(q->head->arena, s, "\"websocket\""));
 	q->engine->app->open(s);
 	session_rearm(s);
 }
@@ -322,17 +322,17 @@ static const struct field query_in_fields[] = {
 
 /* Opens a session. */
 static void
-handshake(struct call *q, struct str version)
+engine_handshake(struct engine_call *q, struct str version)
 {
 	if (q->head->method != METHOD_GET)
-		refuse(q, BAD_HANDSHAKE_METHOD);
+		engine_refuse(q, BAD_HANDSHAKE_METHOD);
 	else if (q->websocket != q->head->wants_upgrade)
-		refuse(q, BAD_REQUEST);
+		engine_refuse(q, BAD_REQUEST);
 	else if (!str_eq(version, S("4")))
-		refuse(q, UNSUPPORTED_VERSION);
+		engine_refuse(q, UNSUPPORTED_VERSION);
 	else if (!server_make_room(q->conn->server))
-		/* What the reference has no word for. */
-		request_refuse(q->conn, ERR_OVERLOADED,
+		/* The reference server has no number for this. */
+		response_refuse(q->conn, ERR_OVERLOADED,
 		    "Too many streams are open; try again shortly.", S("Retry-After: 5\r\n"));
 	else if (q->websocket)
 		open_websocket(q);
@@ -340,28 +340,28 @@ handshake(struct call *q, struct str version)
 		open_polling(q);
 }
 
-/* Goes on with one. */
+/* Continues one. */
 static void
-go_on(struct call *q, struct str version)
+engine_resume(struct engine_call *q, struct str version)
 {
 	struct session *s = q->session;
 
 	if (!str_eq(version, S("4")) || q->websocket != q->head->wants_upgrade ||
 	    (s->ws && !q->websocket))
-		refuse(q, BAD_REQUEST);
+		engine_refuse(q, BAD_REQUEST);
 	else if (q->websocket)
-		ws_probe(q);
+		engine_probe(q);
 	else if (q->head->method == METHOD_GET)
-		poll_come(q);
+		engine_poll(q);
 	else if (q->head->method == METHOD_POST)
-		post_come(q);
+		engine_post(q);
 	else
-		refuse(q, BAD_REQUEST);
+		engine_refuse(q, BAD_REQUEST);
 }
 
-/* The session of a sid: it is only there for who opened it. */
+/* The session of a sid, which exists only for the user who opened it. */
 static struct session *
-find_for(const struct call *q, struct str sid)
+find_session(const struct engine_call *q, struct str sid)
 {
 	struct session *s = session_find(q->engine, sid);
 
@@ -371,35 +371,35 @@ find_for(const struct call *q, struct str sid)
 void
 engine_serve(struct engine *e, struct conn *c, struct http_head *h, const struct grant *g)
 {
-	struct call q = { .engine = e, .conn = c, .head = h, .grant = g };
+	struct engine_call q = { .engine = e, .conn = c, .head = h, .grant = g };
 	struct query_in in = { 0 };
 	struct problems problems = { .json.a = h->arena };
 
 	if (!query_fields(h->arena, query_in_fields,
 		sizeof(query_in_fields) / sizeof(*query_in_fields), h->query.p ? h->query : S(""),
 		&in, &problems)) {
-		refuse(&q, BAD_REQUEST);
+		engine_refuse(&q, BAD_REQUEST);
 		return;
 	}
 	q.websocket = str_eq(in.transport, S("websocket"));
 	if (!q.websocket && !str_eq(in.transport, S("polling"))) {
-		refuse(&q, UNKNOWN_TRANSPORT);
+		engine_refuse(&q, UNKNOWN_TRANSPORT);
 	} else if (in.sid.n == 0) {
-		handshake(&q, in.EIO);
-	} else if ((q.session = find_for(&q, in.sid)) == NULL) {
-		refuse(&q, UNKNOWN_SID);
+		engine_handshake(&q, in.EIO);
+	} else if ((q.session = find_session(&q, in.sid)) == NULL) {
+		engine_refuse(&q, UNKNOWN_SID);
 	} else {
-		go_on(&q, in.EIO);
+		engine_resume(&q, in.EIO);
 	}
 }
 
 void
-engine_request(struct conn *c, struct http_head *h, const struct grant *g)
+engine_start(struct conn *c, struct http_head *h, const struct grant *g)
 {
 	engine_serve(c->server->engine, c, h, g);
 }
 
-/* ---------------------------------------------------------------- handover */
+/* --------------------------------------------------------------- handover */
 
 bool
 engine_restore_ws(struct conn *c, json_object *from)
@@ -462,7 +462,7 @@ engine_drop_all(struct engine *e)
 
 	HASH_ITER (hh, e->sessions, s, next)
 		session_end(s, END_LOST, WS_GOING_AWAY, "");
-	engine_reap(e);
+	engine_free_deferred(e);
 }
 
 void

@@ -8,22 +8,22 @@
 #include <millrace/json.h>
 
 #include "streamd/http/response.h"
+#include "streamd/metrics.h"
+#include "streamd/socketio/engine_session.h"
 #include "streamd/socketio/packet.h"
 #include "streamd/socketio/poll.h"
-#include "streamd/socketio/engine_session.h"
-#include "streamd/metrics.h"
 
-/* What an application that can wait may leave in a polling session's queue, and what anyone may. */
+/* Bounds of a polling session's queue: for output that can wait (session_has_room), and for any. */
 #define QUEUE_BYTES ((size_t)64 * 1024)
 #define QUEUE_PACKETS 64
 #define UNREAD_BYTES ((size_t)1024 * 1024)
 #define UNREAD_PACKETS 1000
-/* How long a polling session that was closed waits to tell its peer. */
-#define LAST_POLL_MS 30000
-/* Not a window of deflate (0, or 8 to 15). */
+/* How long a closed polling session waits for the poll that takes its last packets. */
+#define CLOSE_POLL_MS 30000
+/* Distinct from a deflate window (0, or 9 to 15). */
 #define SHAPE_POLL 1
 
-/* ---------------------------------------------------------- what is said */
+/* ----------------------------------------------------------------- output */
 
 unsigned
 session_shape(const struct session *s)
@@ -60,9 +60,9 @@ session_has_room(struct session *s, size_t len)
 	return s->n == 0 || (s->n < QUEUE_PACKETS && s->queued + len <= QUEUE_BYTES);
 }
 
-/* Has the peer left so much unread that it is not going to? */
+/* Is so much unread that the peer has stopped reading? */
 static bool
-is_flooded(struct session *s, size_t len)
+session_is_flooded(struct session *s, size_t len)
 {
 	const struct conn *c = s->ws ? s->ws->conn : NULL;
 	size_t n = c ? c->n : s->n, bytes = c ? c->queued : s->queued;
@@ -94,20 +94,20 @@ queue_drop(struct session *s)
 }
 
 void
-session_put(struct session *s, struct buffer *packet)
+session_send_packet(struct session *s, struct buffer *packet)
 {
 	if (s->ended || s->ending)
 		return;
-	if (is_flooded(s, packet->len)) {
-		/* A WebSocket may only not have been written to yet. */
+	if (session_is_flooded(s, packet->len)) {
+		/* A WebSocket's queue may only be waiting for the turn's end. */
 		if (!s->ws || !ws_has_room(s->ws, packet->len)) {
-			stats.slow_closed++;
+			metrics.slow_closed++;
 			session_end(s, END_BY_US, WS_TRY_AGAIN, "You read too slowly.");
 			return;
 		}
 	}
 	if (s->ws) {
-		ws_put(s->ws, packet);
+		ws_send_frame(s->ws, packet);
 	} else {
 		queue_push(s, packet);
 		session_flush(s);
@@ -115,11 +115,11 @@ session_put(struct session *s, struct buffer *packet)
 }
 
 void
-session_say(struct session *s, bool binary, struct str message)
+session_send(struct session *s, bool binary, struct str message)
 {
 	struct buffer *b = session_packet(s->engine, session_shape(s), binary, message);
 
-	session_put(s, b);
+	session_send_packet(s, b);
 	buffer_drop(b);
 }
 
@@ -133,7 +133,7 @@ session_payload(struct session *s, const char *otherwise)
 			buf_put(&b, S("\x1e"));
 		buf_put(&b, (struct str){ s->queue[i]->bytes, s->queue[i]->len });
 	}
-	/* The close comes after what was said before it. */
+	/* The close comes after the queue. */
 	if (s->n > 0 && s->ending)
 		buf_put(&b, S("\x1e"));
 	if (s->n == 0 || s->ending)
@@ -143,7 +143,7 @@ session_payload(struct session *s, const char *otherwise)
 }
 
 static void
-drained(struct session *s)
+session_drained(struct session *s)
 {
 	if (!s->ended && !s->ending && s->engine->app->drained)
 		s->engine->app->drained(s);
@@ -152,13 +152,13 @@ drained(struct session *s)
 void
 session_flush(struct session *s)
 {
-	if (!s->poll || s->holding || (s->n == 0 && !s->probed))
+	if (!s->poll || s->corked || (s->n == 0 && !s->probed))
 		return;
-	poll_answer(s, session_payload(s, "6"));
-	drained(s);
+	poll_send(s, session_payload(s, "6"));
+	session_drained(s);
 }
 
-/* What was queued for polls goes over the WebSocket, as it was. */
+/* Sends over the WebSocket what was queued for polls. */
 static void
 queue_moves(struct session *s)
 {
@@ -169,56 +169,56 @@ queue_moves(struct session *s)
 		struct packet p;
 
 		if (text.p[0] == 'b' && packet_read(e->out, text, &p))
-			ws_say(s->ws, true, p.data);
+			ws_send(s->ws, true, p.data);
 		else
-			ws_say(s->ws, false, text);
+			ws_send(s->ws, false, text);
 		arena_reset(e->out);
 	}
 	queue_drop(s);
 }
 
 void
-session_moves(struct session *s, struct ws *w)
+session_upgrade(struct session *s, struct ws *w)
 {
 	if (s->poll)
-		poll_answer(s, session_payload(s, "6"));
-	stats.sessions_polling--;
+		poll_send(s, session_payload(s, "6"));
+	metrics.sessions_polling--;
 	s->polls = false;
 	s->ws = w;
 	s->probe = NULL;
 	s->probed = false;
 	queue_moves(s);
 	session_rearm(s);
-	drained(s);
+	session_drained(s);
 }
 
-/* -------------------------------------------------------- what is heard */
+/* ------------------------------------------------------------------ input */
 
 bool
-session_take(struct session *s, enum packet_type type, bool binary, struct str data)
+session_receive(struct session *s, enum packet_type type, bool binary, struct str data)
 {
 	int64_t now = loop_now(s->engine->server->loop);
 
 	if (s->ended || s->ending)
 		return false;
-	if (s->pinged && !s->patience && type != PACKET_PONG) {
-		s->patience = true;
-		s->beat_ms = now + config()->socketio_ping_timeout_ms;
+	if (s->pinged && !s->extended && type != PACKET_PONG) {
+		s->extended = true;
+		s->heartbeat_ms = now + config()->socketio_ping_timeout_ms;
 	}
 	switch (type) {
 	case PACKET_PONG:
 		s->pinged = false;
-		s->beat_ms = now + config()->socketio_ping_ms;
+		s->heartbeat_ms = now + config()->socketio_ping_ms;
 		break;
 	case PACKET_PING:
-		session_end(s, END_BY_US, WS_POLICY, "It is the server that pings.");
+		session_end(s, END_BY_US, WS_POLICY, "Unexpected ping: only the server pings.");
 		return false;
 	case PACKET_CLOSE:
 		session_end(s, END_BY_PEER, WS_NORMAL, "");
 		return false;
 	case PACKET_MESSAGE:
 		if (!s->engine->app->message(s, binary, data))
-			session_end(s, END_BY_US, WS_POLICY, "That message has no meaning here.");
+			session_end(s, END_BY_US, WS_POLICY, "Unexpected message.");
 		break;
 	case PACKET_OPEN:
 	case PACKET_UPGRADE:
@@ -229,13 +229,13 @@ session_take(struct session *s, enum packet_type type, bool binary, struct str d
 	return !s->ended && !s->ending;
 }
 
-/* ---------------------------------------------------------------- timing */
+/* ----------------------------------------------------------------- timing */
 
 static int64_t
-due_ms(const struct session *s)
+session_due_ms(const struct session *s)
 {
 	const struct engine_app *app = s->engine->app;
-	int64_t due = s->beat_ms;
+	int64_t due = s->heartbeat_ms;
 
 	if (s->ending)
 		return s->end_ms;
@@ -252,19 +252,19 @@ session_rearm(struct session *s)
 
 	if (s->ended)
 		return;
-	due = due_ms(s);
+	due = session_due_ms(s);
 	if (due != s->timer.due_ms)
 		loop_arm(l, &s->timer, due - loop_now(l));
 }
 
 static void
-beat(struct session *s)
+session_heartbeat(struct session *s)
 {
 	static struct buffer *text, *frame;
 
 	if (s->pinged) {
-		stats.half_open_closed++;
-		session_end(s, END_BY_US, WS_POLICY, "You did not answer a ping.");
+		metrics.half_open_closed++;
+		session_end(s, END_BY_US, WS_POLICY, "The ping was not answered.");
 		return;
 	}
 	if (!text) {
@@ -272,13 +272,13 @@ beat(struct session *s)
 		frame = ws_frame(false, S("2"), 0);
 	}
 	s->pinged = true;
-	s->patience = false;
-	s->beat_ms = loop_now(s->engine->server->loop) + config()->socketio_ping_timeout_ms;
-	session_put(s, s->ws ? frame : text);
+	s->extended = false;
+	s->heartbeat_ms = loop_now(s->engine->server->loop) + config()->socketio_ping_timeout_ms;
+	session_send_packet(s, s->ws ? frame : text);
 }
 
 static void
-timer_fires(struct loop_timer *t)
+session_timer_fires(struct loop_timer *t)
 {
 	struct session *s = container_of(t, struct session, timer);
 	const struct engine_app *app = s->engine->app;
@@ -290,27 +290,27 @@ timer_fires(struct loop_timer *t)
 	}
 	if (s->probe && s->probe_ms <= now)
 		ws_close(s->probe, WS_POLICY, "The upgrade took too long.");
-	if (s->beat_ms <= now)
-		beat(s);
+	if (s->heartbeat_ms <= now)
+		session_heartbeat(s);
 	if (!s->ended && !s->ending && app->due_ms && app->due_ms(s) != 0 && app->due_ms(s) <= now)
 		app->due(s);
 	session_rearm(s);
 }
 
-/* --------------------------------------------------- beginning and end */
+/* --------------------------------------------------------------- lifetime */
 
 static struct session *
 session_add(struct engine *e, const char *name, bool polls)
 {
 	struct session *s = xmalloc(sizeof(*s));
 
-	*s = (struct session){ .engine = e, .polls = polls, .timer.fire = timer_fires };
+	*s = (struct session){ .engine = e, .polls = polls, .timer.fire = session_timer_fires };
 	memcpy(s->sid, name, SID_LEN);
-	s->beat_ms = loop_now(e->server->loop) + config()->socketio_ping_ms;
+	s->heartbeat_ms = loop_now(e->server->loop) + config()->socketio_ping_ms;
 	HASH_ADD(hh, e->sessions, sid, SID_LEN, s);
-	stats.sessions_socketio++;
+	metrics.sessions_socketio++;
 	if (polls)
-		stats.sessions_polling++;
+		metrics.sessions_polling++;
 	return s;
 }
 
@@ -324,33 +324,33 @@ session_new(struct engine *e, bool polls)
 }
 
 void
-session_is_stranger(struct session *s)
+session_mark_anonymous(struct session *s)
 {
-	if (!s->stranger)
-		DL_APPEND(s->engine->strangers, s);
-	s->stranger = true;
+	if (!s->is_anonymous)
+		DL_APPEND(s->engine->anonymous, s);
+	s->is_anonymous = true;
 }
 
 void
-session_is_known(struct session *s)
+session_mark_identified(struct session *s)
 {
-	if (s->stranger)
-		DL_DELETE(s->engine->strangers, s);
-	s->stranger = false;
+	if (s->is_anonymous)
+		DL_DELETE(s->engine->anonymous, s);
+	s->is_anonymous = false;
 }
 
 bool
-engine_make_room(struct engine *e)
+engine_evict(struct engine *e)
 {
-	struct session *s = e->strangers;
+	struct session *s = e->anonymous;
 	struct conn *c = s && s->ws ? s->ws->conn : NULL;
 
 	if (!s)
 		return false;
-	stats.gave_way++;
-	session_end(
-	    s, END_BY_US, WS_TRY_AGAIN, "There is no room for those who do not say who they are.");
-	/* The peer's own close is not waited for: it would keep the place. */
+	metrics.gave_way++;
+	session_end(s, END_BY_US, WS_TRY_AGAIN,
+	    "Too many connections: anonymous sessions are closed first.");
+	/* Do not wait for the peer's close: until then the connection would still count. */
 	if (c)
 		conn_finish(c);
 	return true;
@@ -366,22 +366,22 @@ session_find(struct engine *e, struct str sid)
 	return s;
 }
 
-/* What it was to its application is over. */
+/* The application's last call. */
 static void
-leave(struct session *s)
+session_detach(struct session *s)
 {
 	if (!s->ending)
 		s->engine->app->closed(s);
 	s->own = NULL;
 }
 
-/* A WebSocket of the session that is no longer. */
+/* Closes a WebSocket that is no longer the session's. */
 static void
-drop_ws(struct ws **place, unsigned code, const char *reason)
+drop_ws(struct ws **slot, unsigned code, const char *reason)
 {
-	struct ws *w = *place;
+	struct ws *w = *slot;
 
-	*place = NULL;
+	*slot = NULL;
 	if (!w)
 		return;
 	w->own = NULL;
@@ -396,19 +396,19 @@ session_end(struct session *s, enum session_end how, unsigned code, const char *
 	if (s->ended)
 		return;
 	s->ended = true;
-	session_is_known(s);
-	leave(s);
+	session_mark_identified(s);
+	session_detach(s);
 	if (s->polls)
-		stats.sessions_polling--;
+		metrics.sessions_polling--;
 	if (s->poll)
-		poll_answer(s, how == END_BY_PEER ? S("6") : S("1"));
+		poll_send(s, how == END_BY_PEER ? S("6") : S("1"));
 	drop_ws(&s->ws, code, reason);
 	drop_ws(&s->probe, code, reason);
 	queue_drop(s);
 	loop_disarm(e->server->loop, &s->timer);
 	HASH_DEL(e->sessions, s);
-	stats.sessions_socketio--;
-	engine_bury(e, s);
+	metrics.sessions_socketio--;
+	engine_defer_free(e, s);
 }
 
 void
@@ -420,21 +420,21 @@ session_close(struct session *s, unsigned code, const char *reason)
 		session_end(s, END_BY_US, code, reason);
 		return;
 	}
-	leave(s);
+	session_detach(s);
 	s->ending = true;
-	s->end_ms = loop_now(s->engine->server->loop) + LAST_POLL_MS;
+	s->end_ms = loop_now(s->engine->server->loop) + CLOSE_POLL_MS;
 	if (s->poll) {
-		poll_answer(s, session_payload(s, "1"));
+		poll_send(s, session_payload(s, "1"));
 		session_end(s, END_LOST, code, reason);
 		return;
 	}
-	/* A client that is about to move hears the last words where it goes. */
+	/* A client in the middle of an upgrade reads the last packets over its WebSocket. */
 	if (!s->probed)
 		drop_ws(&s->probe, code, reason);
 	session_rearm(s);
 }
 
-/* ---------------------------------------------------------------- handover */
+/* --------------------------------------------------------------- handover */
 
 bool
 session_save(const struct session *s, struct buf *out)
@@ -444,11 +444,11 @@ session_save(const struct session *s, struct buf *out)
 	if (s->ended || s->ending || s->probe || !app->save)
 		return false;
 	buf_printf(out, "\"sid\":\"%s\",", s->sid);
-	person_save(&s->who, out);
+	principal_save(&s->who, out);
 	buf_printf(out,
 	    "\"who_ends_ms\":%lld,\"beat_ms\":%lld,\"pinged\":%s,\"patience\":%s,\"queue\":[",
-	    (long long)s->who_ends_ms, (long long)s->beat_ms, s->pinged ? "true" : "false",
-	    s->patience ? "true" : "false");
+	    (long long)s->who_ends_ms, (long long)s->heartbeat_ms, s->pinged ? "true" : "false",
+	    s->extended ? "true" : "false");
 	for (uint16_t i = 0; i < s->n; i++) {
 		buf_put(out, i > 0 ? S(",") : S(""));
 		buf_json(out, (struct str){ s->queue[i]->bytes, s->queue[i]->len });
@@ -487,10 +487,10 @@ session_restore(struct engine *e, json_object *from, bool polls)
 		return NULL;
 	s = session_add(e, sid.p, polls);
 	s->who_ends_ms = json_int(from, "who_ends_ms", 0);
-	s->beat_ms = json_int(from, "beat_ms", s->beat_ms);
+	s->heartbeat_ms = json_int(from, "beat_ms", s->heartbeat_ms);
 	s->pinged = json_object_get_boolean(json_at(from, "pinged"));
-	s->patience = json_object_get_boolean(json_at(from, "patience"));
-	good = person_restore(&s->who, from);
+	s->extended = json_object_get_boolean(json_at(from, "patience"));
+	good = principal_restore(&s->who, from);
 	if (e->app->restore(s, from) && good && restore_queue(s, list)) {
 		session_rearm(s);
 		return s;
@@ -499,37 +499,37 @@ session_restore(struct engine *e, json_object *from, bool polls)
 	return NULL;
 }
 
-/* ---------------------------------------------------------------- burying */
+/* ---------------------------------------------------------- deferred free */
 
 void
-engine_reap(struct engine *e)
+engine_free_deferred(struct engine *e)
 {
-	loop_disarm(e->server->loop, &e->reaper);
-	while (e->n_buried > 0)
-		free(e->buried[--e->n_buried]);
-	free(e->buried);
-	e->buried = NULL;
+	loop_disarm(e->server->loop, &e->deferred_timer);
+	while (e->n_deferred > 0)
+		free(e->deferred[--e->n_deferred]);
+	free(e->deferred);
+	e->deferred = NULL;
 	e->room = 0;
 }
 
 static void
-reaper_fires(struct loop_timer *t)
+engine_deferred_fires(struct loop_timer *t)
 {
-	engine_reap(container_of(t, struct engine, reaper));
+	engine_free_deferred(container_of(t, struct engine, deferred_timer));
 }
 
 void
-engine_bury(struct engine *e, void *p)
+engine_defer_free(struct engine *e, void *p)
 {
 	if (!p)
 		return;
-	if (e->n_buried == e->room) {
+	if (e->n_deferred == e->room) {
 		e->room = e->room ? e->room * 2 : 16;
-		e->buried = xrealloc(e->buried, e->room * sizeof(*e->buried));
+		e->deferred = xrealloc(e->deferred, e->room * sizeof(*e->deferred));
 	}
-	e->buried[e->n_buried++] = p;
-	if (e->reaper.due_ms == 0) {
-		e->reaper.fire = reaper_fires;
-		loop_arm(e->server->loop, &e->reaper, 0);
+	e->deferred[e->n_deferred++] = p;
+	if (e->deferred_timer.due_ms == 0) {
+		e->deferred_timer.fire = engine_deferred_fires;
+		loop_arm(e->server->loop, &e->deferred_timer, 0);
 	}
 }

@@ -3,13 +3,13 @@
 #define UUID_LEN 36
 
 bool
-place_is_of(const struct place *a, const struct place *b)
+offset_same_topic(const struct offset *a, const struct offset *b)
 {
 	return a->kind == b->kind && memcmp(a->id.text, b->id.text, sizeof(a->id.text)) == 0;
 }
 
 bool
-place_of_room(struct str room, struct place *out)
+offset_of_room(struct str room, struct offset *out)
 {
 	struct str kind, id = str_cut(room, '_', &kind);
 
@@ -23,31 +23,31 @@ place_of_room(struct str room, struct place *out)
 }
 
 static const char *
-kind_name(const struct place *p)
+kind_name(const struct offset *p)
 {
 	return p->kind == 'a' ? "agent" : "user";
 }
 
 struct str
-place_room(struct arena *a, const struct place *p)
+offset_room(struct arena *a, const struct offset *p)
 {
 	return arena_printf(a, "%s_%s", kind_name(p), p->id.text);
 }
 
 struct str
-place_topic(struct arena *a, const struct place *p)
+offset_topic(struct arena *a, const struct offset *p)
 {
 	return arena_printf(a, "%s:%s", kind_name(p), p->id.text);
 }
 
 void
-place_put(struct buf *b, const struct place *p)
+offset_put(struct buf *b, const struct offset *p)
 {
 	buf_printf(b, "%s%c%s.%lld", b->n > 0 ? "~" : "", p->kind, p->id.text, (long long)p->seq);
 }
 
 static bool
-place_read(struct str text, struct place *out)
+offset_read(struct str text, struct offset *out)
 {
 	const struct str id = { text.p + 1, UUID_LEN };
 
@@ -61,7 +61,7 @@ place_read(struct str text, struct place *out)
 }
 
 int
-places_read(struct str offset, struct place *out)
+offsets_read(struct str offset, struct offset *out)
 {
 	struct str rest = offset, one;
 	int n = 0;
@@ -70,10 +70,10 @@ places_read(struct str offset, struct place *out)
 		return 0;
 	do {
 		rest = str_cut(rest, '~', &one);
-		if (n == PLACES_MAX || !place_read(one, &out[n]))
+		if (n == OFFSETS_MAX || !offset_read(one, &out[n]))
 			return -1;
 		for (int i = 0; i < n; i++)
-			if (place_is_of(&out[i], &out[n]))
+			if (offset_same_topic(&out[i], &out[n]))
 				return -1;
 		n++;
 	} while (rest.p);

@@ -1,29 +1,34 @@
 /*
- * Where a socket stands in the topics that it listens to, as text that its client keeps and brings back ("offset" in Socket.IO's connection
- * state recovery): "a<agent>.<seq>~u<user>.<seq>", "~" for none. It is not secret and not believed: each topic is asked for again.
+ * Offsets: up to which event a socket has been sent each of its topics, as text that its client
+ * keeps and brings back ("offset" in Socket.IO's connection state recovery):
+ * "a<agent>.<seq>~u<user>.<seq>", "~" for none. It is not secret and not trusted: each topic is
+ * queried again. No state; any thread.
  */
 #ifndef STREAMD_SOCKETIO_OFFSET_H
 #define STREAMD_SOCKETIO_OFFSET_H
 
 #include <millrace/arena.h>
 
-#define PLACES_MAX 50
+#define OFFSETS_MAX 50
 
-struct place {
-	char kind; /* 'a': an agent, 'u': a user */
+/* The offset in one topic. */
+struct offset {
+	char kind; /* 'a': an agent's topic, 'u': a user's */
 	struct uuid id;
-	int64_t seq; /* the last event that was given */
+	int64_t seq; /* of the last event sent */
 };
 
-/* Takes "agent_<id>" or "user_<id>"; `seq` is left alone. */
-bool place_of_room(struct str room, struct place *out);
+/* The topic of the room "agent_<id>" or "user_<id>", with `seq` unchanged; false, with *out
+   undefined, where the name is neither. */
+bool offset_of_room(struct str room, struct offset *out);
 /* "agent_<id>", "agent:<id>"; the arena's. */
-struct str place_room(struct arena *a, const struct place *p);
-struct str place_topic(struct arena *a, const struct place *p);
-/* Adds the place to an offset that is being written: "a<id>.<seq>", after "~" where others stand before it. */
-void place_put(struct buf *b, const struct place *p);
-/* The offset as places; -1 where it is none, names a topic twice, or has more than PLACES_MAX. */
-int places_read(struct str offset, struct place *out);
-bool place_is_of(const struct place *a, const struct place *b);
+struct str offset_room(struct arena *a, const struct offset *o);
+struct str offset_topic(struct arena *a, const struct offset *o);
+/* Appends it to a text of offsets. */
+void offset_put(struct buf *b, const struct offset *o);
+/* Reads a text of offsets into `out`, which has room for OFFSETS_MAX. Returns their number, or -1
+   where it is malformed, names a topic twice, or has too many. */
+int offsets_read(struct str text, struct offset *out);
+bool offset_same_topic(const struct offset *a, const struct offset *b);
 
 #endif

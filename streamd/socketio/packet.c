@@ -1,7 +1,7 @@
 #include <sodium.h>
 
+#include "streamd/json_scan.h"
 #include "streamd/socketio/packet.h"
-#include "streamd/socketio/json_scan.h"
 
 static bool
 base64_read(struct arena *a, struct str text, struct str *out)
@@ -63,7 +63,7 @@ packet_put(struct buf *b, bool binary, struct str message)
 	buf_put(b, (struct str){ text, room - 1 });
 }
 
-/* Where the reader stands. */
+/* s without its first n bytes. */
 static struct str
 after(struct str s, size_t n)
 {
@@ -120,7 +120,7 @@ read_id(struct str *s, struct sio_packet *p)
 	return true;
 }
 
-/* The first argument names the event: a string that is not one of the client's own events, or a number. */
+/* The first argument names the event: a number, or a string that is not reserved by clients. */
 static bool
 names_event(struct str data)
 {
@@ -128,7 +128,7 @@ names_event(struct str data)
 		"\"disconnect\"", "\"disconnecting\"", "\"newListener\"", "\"removeListener\"" };
 	struct str name;
 
-	if (!scan_element(&data, &name))
+	if (!json_scan_element(&data, &name))
 		return false;
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
 		if (str_eq(name, str_from(reserved[i])))
@@ -136,7 +136,7 @@ names_event(struct str data)
 	return name.p[0] == '"' || name.p[0] == '-' || (name.p[0] >= '0' && name.p[0] <= '9');
 }
 
-/* Is the data what a packet of its type has? What one may leave out is absent. */
+/* Does the data fit the packet's type? Optional data may be absent. */
 static bool
 data_is_good(const struct sio_packet *p)
 {
@@ -174,7 +174,7 @@ sio_read(struct str text, struct sio_packet *out)
 	if (!read_namespace(&s, &p) || !read_id(&s, &p))
 		return false;
 	if (s.n > 0) {
-		if (!scan_whole(s, p.attachments))
+		if (!json_scan_is_value(s, p.attachments))
 			return false;
 		p.data = s;
 	}

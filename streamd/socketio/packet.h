@@ -1,7 +1,8 @@
 /*
- * What Engine.IO 4 and Socket.IO 5 say over the wire, read and written: Engine.IO's packets ("4" and a message, "2" a ping, "b" and
- * base64 for binary data where only text goes), its payloads (packets of a poll, joined by 0x1e), and Socket.IO's packets within
- * the messages. No state, no I/O; everything read points into what was given, or into the arena.
+ * The wire formats of Engine.IO 4 and Socket.IO 5, read and written: Engine.IO's packets ("4" and
+ * a message, "2" a ping, "b" and base64 for binary data where only text goes), its payloads
+ * (packets of a poll, joined by 0x1e), and Socket.IO's packets within messages (socket.io-protocol
+ * revision 5). No state, no I/O; what is read points into the input or the arena. Any thread.
  */
 #ifndef STREAMD_SOCKETIO_PACKET_H
 #define STREAMD_SOCKETIO_PACKET_H
@@ -27,11 +28,12 @@ struct packet {
 	struct str data;
 };
 
-/* One packet in text form. False where it is none. */
+/* Reads one packet in text form; false where it is malformed. */
 bool packet_read(struct arena *a, struct str text, struct packet *out);
-/* The next packet of a payload; *rest, at first the payload, is moved on, and absent after the last. False where it is none. */
+/* Reads the next packet of a payload. *rest is the payload at first, is moved on, and is absent
+   after the last. False where it is malformed. */
 bool payload_next(struct arena *a, struct str *rest, struct packet *out);
-/* A message in text form. */
+/* Writes a message in text form. */
 void packet_put(struct buf *b, bool binary, struct str message);
 
 /* Socket.IO's, by their digit. */
@@ -49,7 +51,7 @@ enum sio_type {
 #define SIO_NAMESPACE_MAX 100
 #define SIO_ID_MAX ((int64_t)1 << 53)
 #define SIO_NO_ID (-1)
-/* Bytes of an event's name, as it stands in JSON. */
+/* Bytes of an event's name, as it is in JSON. */
 #define SIO_NAME_MAX 200
 
 struct sio_packet {
@@ -57,10 +59,10 @@ struct sio_packet {
 	unsigned attachments; /* binary messages that follow */
 	struct str nsp; /* "/" where it is not given */
 	int64_t id; /* SIO_NO_ID: none */
-	struct str data; /* JSON that scan.h has checked, as its type asks for; absent: none */
+	struct str data; /* valid JSON (json_scan.h) of the kind that the type has; or absent */
 };
 
-/* A message of Socket.IO; False where it is none, or beyond the limits above. */
+/* Reads a message of Socket.IO; false where it is malformed, or beyond the limits above. */
 bool sio_read(struct str text, struct sio_packet *out);
 /* Writes a packet; `data` is JSON, or absent. */
 void sio_put(struct buf *b, const struct sio_packet *p);

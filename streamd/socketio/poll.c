@@ -6,11 +6,11 @@
 #include "streamd/socketio/engine.h"
 #include "streamd/socketio/poll.h"
 
-/* A poll that waits. */
+/* A waiting poll. */
 struct poll {
-	struct session *session; /* NULL: answered */
+	struct session *session; /* NULL: responded */
 	size_t n;
-	char headers[]; /* the worker's, for the answer */
+	char headers[]; /* the grant's, for the response */
 };
 
 void
@@ -22,8 +22,8 @@ poll_reply(struct conn *c, struct arena *a, int status, struct str type, struct 
 
 	buf_put(&all, headers);
 	buf_put(&all, S("Cache-Control: no-store\r\n"));
-	b = answer_new(
-	    a, &(struct answer){
+	b = response_new(
+	    a, &(struct response){
 		   .status = status, .type = type, .headers = buf_str(&all), .body = body });
 	conn_put(c, b);
 	buffer_drop(b);
@@ -31,7 +31,7 @@ poll_reply(struct conn *c, struct arena *a, int status, struct str type, struct 
 }
 
 void
-poll_answer(struct session *s, struct str payload)
+poll_send(struct session *s, struct str payload)
 {
 	struct conn *c = s->poll;
 	struct arena *a = s->engine->out;
@@ -62,7 +62,7 @@ poll_stop(struct conn *c)
 		session_end(c->poll->session, END_BY_US, WS_RESTART, "");
 }
 
-/* Who goes away while a poll waits is not coming back with another. */
+/* A client that closes its waiting poll has gone. */
 static void
 poll_gone(struct conn *c)
 {
@@ -106,7 +106,7 @@ poll_wait(struct session *s, struct conn *c, struct str headers)
 	c->poll = p;
 	c->ends_ms = 0;
 	s->poll = c;
-	conn_become(c, &poll_kind);
+	conn_set_kind(c, &poll_kind);
 }
 
 bool

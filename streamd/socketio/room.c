@@ -4,18 +4,11 @@
 
 #include <millrace/container_of.h>
 
-#include "streamd/socketio/room.h"
 #include "streamd/metrics.h"
+#include "streamd/socketio/room.h"
 
-static struct server *
-server_of(const struct member *m)
-{
-	return sio_session(m->socket)->engine->server;
-}
+/* ----------------------------------------------------------------- output */
 
-/* ----------------------------------------------------------- what is said */
-
-/* The member's offset: its place in each room. */
 struct str
 member_offset(struct arena *a, const struct member *m)
 {
@@ -23,50 +16,49 @@ member_offset(struct arena *a, const struct member *m)
 	const struct room *r;
 
 	DL_FOREACH (m->rooms, r) {
-		struct place p = r->place;
+		struct offset p = r->offset;
 
 		p.seq = r->sub.sent;
 		if (r->state == ROOM_JOINED)
-			place_put(&b, &p);
+			offset_put(&b, &p);
 	}
 	return b.n > 0 ? buf_str(&b) : S("~");
 }
 
-/* `joined` and `left`: with the offset, which has changed. */
 void
-room_say_moved(struct member *m, const char *event, const struct place *place)
+member_notify_rooms(struct member *m, const char *event, const struct offset *offset)
 {
 	struct arena *a = arena_new();
 
-	sio_emit(m->socket, &(struct sio_event){
-				.args = arena_printf(a, "[\"%s\",{\"room\":\"%.*s\"},\"%.*s\"]",
-				    event, S_ARG(place_room(a, place)), S_ARG(member_offset(a, m))),
-				.id = SIO_NO_ID });
+	sio_emit(
+	    m->socket, &(struct sio_event){
+			   .args = arena_printf(a, "[\"%s\",{\"room\":\"%.*s\"},\"%.*s\"]", event,
+			       S_ARG(offset_room(a, offset)), S_ARG(member_offset(a, m))),
+			   .id = SIO_NO_ID });
 	arena_free(a);
 }
 
 void
-member_ok(struct member *m, int64_t ack, const struct place *place)
+member_ok(struct member *m, int64_t ack, const struct offset *offset)
 {
 	struct arena *a = arena_new();
 
 	sio_ack(m->socket,
 	    &(struct sio_event){ .args = arena_printf(a, "[{\"ok\":true,\"room\":\"%.*s\"}]",
-				     S_ARG(place_room(a, place))),
+				     S_ARG(offset_room(a, offset))),
 		.id = ack });
 	arena_free(a);
 }
 
-/* To the acknowledgement that was asked for, else as an `error` event. */
 void
 member_error(struct member *m, int64_t ack, enum err e, const char *text, struct str room)
 {
 	struct buf b = { .a = arena_new() };
-	struct str said = str_from(text ? text : err_info(e)->text);
+	struct str message = str_from(text ? text : err_info(e)->text);
 
 	buf_put(
 	    &b, ack == SIO_NO_ID ? S("[\"error\",{\"message\":") : S("[{\"ok\":false,\"error\":"));
-	buf_json(&b, said);
+	buf_json(&b, message);
 	buf_printf(&b, ",\"code\":\"%s\"", err_info(e)->code);
 	if (room.p) {
 		buf_put(&b, S(",\"room\":"));
@@ -85,11 +77,11 @@ room_error(struct room *r, enum err e, const char *text)
 {
 	struct arena *a = arena_new();
 
-	member_error(r->member, r->ack, e, text, place_room(a, &r->place));
+	member_error(r->member, r->ack, e, text, offset_room(a, &r->offset));
 	arena_free(a);
 }
 
-/* --------------------------------------------------------------- events */
+/* ----------------------------------------------------------------- events */
 
 static struct room *
 room_of_sub(const struct sub *s)
@@ -98,7 +90,7 @@ room_of_sub(const struct sub *s)
 }
 
 static bool
-ready(const struct sub *s)
+room_ready(const struct sub *s)
 {
 	return session_is_idle(sio_session(room_of_sub(s)->member->socket));
 }
@@ -123,9 +115,9 @@ event_packet(const struct member *m, const struct event *e, unsigned shape)
 	return session_packet(engine, shape, false, buf_str(&b));
 }
 
-/* All who are in this one room have the same offset, and so the same packet. */
+/* Members of this one room alone have the same offset, and so share a packet. */
 static bool
-take(struct sub *sub, struct event *e)
+room_deliver(struct sub *sub, struct event *e)
 {
 	struct member *m = room_of_sub(sub)->member;
 	struct session *session = sio_session(m->socket);
@@ -134,7 +126,7 @@ take(struct sub *sub, struct event *e)
 	bool shared = m->n_joined == 1, room;
 	struct buffer *b = shared ? event_form(e, key) : NULL;
 
-	/* It has left by what this very event did to another room of its session. */
+	/* This very event has ended the session by another of its rooms. */
 	if (!sub->topic)
 		return true;
 	if (b) {
@@ -145,56 +137,55 @@ take(struct sub *sub, struct event *e)
 		if (shared)
 			buffer_hold(event_keep(e, key, b));
 	}
-	/* Looking for room may find out that nobody is there. */
+	/* Making room may find the connection closed, and the room ended. */
 	room = session_has_room(session, b->len);
 	if (room && sub->topic) {
-		session_put(session, b);
-		stats.events_sent++;
+		session_send_packet(session, b);
+		metrics.events_sent++;
 	}
 	buffer_drop(b);
 	return room || !sub->topic;
 }
 
-static const struct sub_ops room_sub = { .ready = ready, .take = take };
+static const struct sub_ops room_sub = { .ready = room_ready, .deliver = room_deliver };
 
-/* ----------------------------------------------------------------- rooms */
+/* ------------------------------------------------------------------ rooms */
 
 struct room *
-room_new(struct member *m, const struct place *place, enum room_state state, int64_t ack)
+room_new(struct member *m, const struct offset *offset, enum room_state state, int64_t ack)
 {
 	struct room *r = xmalloc(sizeof(*r));
 
 	*r = (struct room){
-		.sub.ops = &room_sub, .member = m, .place = *place, .ack = ack, .state = state
+		.sub.ops = &room_sub, .member = m, .offset = *offset, .ack = ack, .state = state
 	};
 	DL_APPEND(m->rooms, r);
 	m->n_rooms++;
 	return r;
 }
 
-/* The hub may be looking at it: it stays in memory until it does not. */
+/* The hub may be delivering to it, so the memory is freed later. */
 void
 room_end(struct room *r)
 {
 	struct member *m = r->member;
 
-	ask_cancel(&r->ask);
-	hub_leave(&r->sub);
+	topic_query_cancel(&r->query);
+	hub_unsubscribe(&r->sub);
 	DL_DELETE(m->rooms, r);
 	m->n_rooms--;
 	if (r->state == ROOM_JOINED)
 		m->n_joined--;
-	engine_bury(sio_session(m->socket)->engine, r);
+	engine_defer_free(sio_session(m->socket)->engine, r);
 }
 
-/* The room of that place that is joined, or that is not yet. */
 struct room *
-room_find(struct member *m, const struct place *place, bool joined)
+room_find(struct member *m, const struct offset *offset, bool joined)
 {
 	struct room *r;
 
 	DL_FOREACH (m->rooms, r)
-		if ((r->state == ROOM_JOINED) == joined && place_is_of(&r->place, place))
+		if ((r->state == ROOM_JOINED) == joined && offset_same_topic(&r->offset, offset))
 			return r;
 	return NULL;
 }
@@ -206,87 +197,87 @@ room_join(struct room *r, int64_t after)
 
 	r->state = ROOM_JOINED;
 	r->member->n_joined++;
-	hub_join(server_of(r->member)->hub, &r->sub, place_topic(a, &r->place), after);
+	hub_subscribe(member_server(r->member)->hub, &r->sub, offset_topic(a, &r->offset), after);
 	arena_free(a);
 }
 
-/* Nobody can say now what may be listened to: the client comes back, and is told then. */
 void
-member_come_back(struct member *m)
+member_retry_later(struct member *m)
 {
-	session_close(sio_session(m->socket), WS_TRY_AGAIN, "Come back shortly.");
+	session_close(sio_session(m->socket), WS_TRY_AGAIN,
+	    "The database is not available; connect again shortly.");
 }
 
 static void
-joined(struct room *r, enum err e, bool allowed, int64_t head)
+room_on_join(struct room *r, enum err e, bool allowed, int64_t head)
 {
 	struct member *m = r->member;
 
-	if (e == ERR_OK && allowed && !room_find(m, &r->place, true)) {
+	if (e == ERR_OK && allowed && !room_find(m, &r->offset, true)) {
 		room_join(r, head);
-		room_say_moved(m, "joined", &r->place);
-		member_ok(m, r->ack, &r->place);
+		member_notify_rooms(m, "joined", &r->offset);
+		member_ok(m, r->ack, &r->offset);
 		return;
 	}
 	if (e == ERR_OK && allowed)
-		member_ok(m, r->ack, &r->place);
+		member_ok(m, r->ack, &r->offset);
 	else if (e == ERR_OK)
 		room_error(r, ERR_FORBIDDEN, "This room is not yours.");
 	else
 		room_error(r, ERR_OVERLOADED, NULL);
-	/* Saying so may have found out that nobody reads. */
+	/* Sending may have ended the socket, and the room with it. */
 	if (!m->socket->gone)
 		room_end(r);
 }
 
-/* What was asked again because something has changed. */
+/* The reply to a query because rights have changed. */
 static void
-checked(struct room *r, enum err e, bool allowed)
+room_on_recheck(struct room *r, enum err e, bool allowed)
 {
 	struct member *m = r->member;
-	struct place place = r->place;
+	struct offset offset = r->offset;
 
 	if (e != ERR_OK) {
-		member_come_back(m);
+		member_retry_later(m);
 	} else if (!allowed) {
 		r->ack = SIO_NO_ID;
 		room_end(r);
 		room_error(r, ERR_FORBIDDEN, "This room is no longer yours.");
-		room_say_moved(m, "left", &place);
+		member_notify_rooms(m, "left", &offset);
 	}
 }
 
 static void
-answered(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
+room_on_reply(struct topic_query *q, enum err e, bool allowed, int64_t head, bool kept)
 {
-	struct room *r = container_of(ask, struct room, ask);
+	struct room *r = container_of(q, struct room, query);
 	struct member *m = r->member;
 
 	switch (r->state) {
-	case ROOM_ASKED:
-		joined(r, e, allowed, head);
+	case ROOM_JOINING:
+		room_on_join(r, e, allowed, head);
 		break;
 	case ROOM_RECOVERING:
 		m->overloaded |= e != ERR_OK;
 		m->unfit |= !allowed || !kept;
-		if (--m->n_asked == 0)
+		if (--m->n_pending == 0)
 			member_recovered(m);
 		break;
 	case ROOM_JOINED:
-		checked(r, e, allowed);
+		room_on_recheck(r, e, allowed);
 		break;
 	}
 }
 
 void
-room_ask(struct room *r)
+room_query(struct room *r)
 {
 	struct member *m = r->member;
 	struct arena *a = arena_new();
-	struct str topic = place_topic(a, &r->place);
+	struct str topic = offset_topic(a, &r->offset);
 
-	r->ask.done = answered;
-	access_ask(server_of(m)->access, &r->ask, &m->person, topic,
-	    r->state == ROOM_RECOVERING ? r->place.seq : -1);
+	r->query.on_reply = room_on_reply;
+	topics_query(member_server(m)->topics, &r->query, &m->principal, topic,
+	    r->state == ROOM_RECOVERING ? r->offset.seq : -1);
 	arena_free(a);
 }

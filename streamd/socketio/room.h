@@ -1,12 +1,16 @@
 /*
- * A room of a socket: a topic of the event log that is listened to, or asked for; and the socket's part that holds its rooms. For
- * rooms.c, which is what Socket.IO's events mean here.
+ * A socket's rooms: topics of the event log that it is subscribed to, or queries about. A member
+ * is the socket's part that holds them. For rooms.c, which gives Socket.IO's events their meaning.
+ *
+ * Anything that sends may end the member's session: check socket->gone afterwards.
  */
 #ifndef STREAMD_SOCKETIO_ROOM_H
 #define STREAMD_SOCKETIO_ROOM_H
 
 #include <millrace/err.h>
 
+#include "streamd/events/token_check.h"
+#include "streamd/events/topics.h"
 #include "streamd/socketio/offset.h"
 #include "streamd/socketio/socketio.h"
 
@@ -17,65 +21,71 @@
 struct recovery {
 	char pid[PID_LEN + 1];
 	int n;
-	struct place places[PLACES_MAX];
+	struct offset offsets[OFFSETS_MAX];
 };
 
 enum room_state {
-	ROOM_ASKED, /* a join that is not answered yet */
+	ROOM_JOINING, /* a join without a reply */
 	ROOM_RECOVERING, /* the same, as part of a recovery */
 	ROOM_JOINED
 };
 
 struct room {
-	struct sub sub; /* first: the hub gives it back */
+	struct sub sub;
 	struct room *prev, *next;
 	struct member *member;
-	struct ask ask;
-	struct place place; /* where a recovery goes on; once joined, `sub` knows */
-	int64_t ack; /* what the join asked for */
+	struct topic_query query;
+	struct offset offset; /* its seq is where a recovery goes on; once joined, sub.sent is */
+	int64_t ack; /* the join's acknowledgement id, or SIO_NO_ID */
 	enum room_state state;
 };
 
-/* A socket's part here. */
 struct member {
 	struct sio_socket *socket;
-	struct person person;
-	struct token_ask token;
+	struct principal principal;
+	struct token_check token;
 	struct room *rooms;
 	struct recovery *recovery; /* until it is connected */
-	int64_t ends_ms; /* when the token ends; 0: never */
+	int64_t ends_ms; /* when the token expires, on loop_now's clock; 0: never */
 	uint8_t n_rooms, n_joined;
-	uint8_t n_asked; /* of a recovery's topics, those without an answer */
-	bool unfit; /* something about the recovery does not fit */
-	bool overloaded; /* or could not be asked */
+	uint8_t n_pending; /* a recovery's queries without a reply */
+	bool unfit; /* the recovery is refused, */
+	bool overloaded; /* or has no reply */
 };
 
-/* Its place in each room (place.h). */
-struct str member_offset(struct arena *a, const struct member *m);
-/* To the acknowledgement that was asked for: {"ok":true,"room":…}. */
-void member_ok(struct member *m, int64_t ack, const struct place *place);
-/* {"ok":false,"error":…,"code":…,"room":…} to the acknowledgement, or {"message":…,"code":…,"room":…} as an `error` event where none was
-   asked for. `text` NULL: e's own. */
-void member_error(struct member *m, int64_t ack, enum err e, const char *text, struct str room);
-/* Nobody can say now what may be listened to: ends the session, so that the client comes back and is told then. */
-void member_come_back(struct member *m);
-/* rooms.c's: all that a recovery asks for has been answered. */
-void member_recovered(struct member *m);
+static inline struct server *
+member_server(const struct member *m)
+{
+	return sio_session(m->socket)->engine->server;
+}
 
-/* A room that is not joined yet; the member's. */
+/* The text of its offsets (offset.h); the arena's. */
+struct str member_offset(struct arena *a, const struct member *m);
+/* Acknowledges with {"ok":true,"room":…}; nothing where ack is SIO_NO_ID. */
+void member_ok(struct member *m, int64_t ack, const struct offset *offset);
+/* Acknowledges with {"ok":false,"error":…,"code":…,"room":…}, or sends
+   {"message":…,"code":…,"room":…} as an `error` event where ack is SIO_NO_ID. `text` NULL: e's
+   own; `room` may be absent. */
+void member_error(struct member *m, int64_t ack, enum err e, const char *text, struct str room);
+/* Ends the session for want of a reply from the database; the client comes back. */
+void member_retry_later(struct member *m);
+/* In rooms.c: all queries of a recovery have their reply. */
+void member_recovered(struct member *m);
+/* Sends `joined` or `left` with the member's offset, which has changed. */
+void member_notify_rooms(struct member *m, const char *event, const struct offset *offset);
+
+/* A new room of the member, not subscribed yet. */
 struct room *room_new(
-    struct member *m, const struct place *place, enum room_state state, int64_t ack);
-/* Asks whether it may be joined, or (once it is) still. May end it, and the session. */
-void room_ask(struct room *r);
-/* Listens to everything after that. */
+    struct member *m, const struct offset *offset, enum room_state state, int64_t ack);
+/* Queries whether it may be joined, or once it is, may stay. May end it, and the session. */
+void room_query(struct room *r);
+/* Subscribes to events after seq `after`. */
 void room_join(struct room *r, int64_t after);
-/* Leaves it, or asks no more. It stays in memory as engine_bury leaves it. */
+/* Unsubscribes and cancels; its memory is freed by engine_defer_free. */
 void room_end(struct room *r);
-/* `joined` or `left`, as an event with the member's offset, which has changed. */
-void room_say_moved(struct member *m, const char *event, const struct place *place);
-/* member_error about the room, for the join that asked. */
+/* member_error about the room, for the join that it is from. */
 void room_error(struct room *r, enum err e, const char *text);
-/* The member's room of that place, joined or not yet; or NULL. */
-struct room *room_find(struct member *m, const struct place *place, bool joined);
+/* The member's room of that topic that is joined, or is not yet; NULL where there is none. */
+struct room *room_find(struct member *m, const struct offset *offset, bool joined);
 
 #endif

@@ -7,31 +7,25 @@
 #include <millrace/fields.h>
 #include <millrace/json.h>
 
+#include "streamd/json_scan.h"
 #include "streamd/socketio/room.h"
 #include "streamd/socketio/rooms.h"
-#include "streamd/socketio/json_scan.h"
 
-/* Bytes of a CONNECT's payload, and of the argument of `join` and `leave`. */
+/* Bytes: a CONNECT's payload, and the argument of `join` and `leave`. */
 #define PAYLOAD_MAX ((size_t)16 * 1024)
 #define ROOM_ARG_MAX ((size_t)1024)
 #define ROOM_NAME_MAX 100
 #define PID_PURPOSE "socketio pid"
 
-static struct server *
-server_of(const struct member *m)
-{
-	return sio_session(m->socket)->engine->server;
-}
+/* ------------------------------------------------------------- connecting */
 
-/* ------------------------------------------------------------ connecting */
-
-/* The pid of that id for whoever the member is. */
+/* The pid of an id, which is valid for the member's user and namespace: the id and its MAC. */
 static struct str
 pid_of(struct arena *a, const struct member *m, struct str id,
     struct str (*by)(struct arena *, const char *, struct str))
 {
 	struct str what = arena_printf(
-	    a, "%s %.*s %.*s", m->person.user.text, S_ARG(sio_namespace(m->socket)), S_ARG(id));
+	    a, "%s %.*s %.*s", m->principal.user.text, S_ARG(sio_namespace(m->socket)), S_ARG(id));
 	struct str code = by(a, PID_PURPOSE, what);
 
 	if (!code.p)
@@ -40,7 +34,7 @@ pid_of(struct arena *a, const struct member *m, struct str id,
 }
 
 static void
-connected(struct member *m)
+member_connected(struct member *m)
 {
 	struct arena *a = arena_new();
 
@@ -51,31 +45,30 @@ connected(struct member *m)
 }
 
 static void
-connect_anew(struct member *m)
+member_connect_anew(struct member *m)
 {
 	struct room *r, *next;
 
 	DL_FOREACH_SAFE (m->rooms, r, next)
 		room_end(r);
 	sio_new_id(m->socket);
-	connected(m);
+	member_connected(m);
 }
 
-/* Everything that a recovery asks for has been answered. */
 void
 member_recovered(struct member *m)
 {
 	struct room *r;
 
 	if (m->overloaded) {
-		member_come_back(m);
+		member_retry_later(m);
 		return;
 	}
 	if (m->unfit) {
-		connect_anew(m);
+		member_connect_anew(m);
 		return;
 	}
-	/* The same pid, letter for letter: by it the client knows. */
+	/* The unchanged pid tells the client that it is recovered. */
 	memcpy(m->socket->id, m->recovery->pid, SID_LEN);
 	sio_accept(m->socket, str_from(m->recovery->pid));
 	free(m->recovery);
@@ -83,7 +76,7 @@ member_recovered(struct member *m)
 	if (m->socket->gone)
 		return;
 	DL_FOREACH (m->rooms, r)
-		room_join(r, r->place.seq);
+		room_join(r, r->offset.seq);
 }
 
 static bool
@@ -98,66 +91,68 @@ pid_fits(const struct member *m)
 	return fits;
 }
 
-/* Each room is asked for at once; the last answer decides. */
+/* Queries all rooms at once; the last reply decides. A reply may come at once and end the
+   member. */
 static void
-recover(struct member *m)
+member_recover(struct member *m)
 {
 	struct recovery *v = m->recovery;
 	int n = v->n;
 
-	m->n_asked = (uint8_t)n;
+	m->n_pending = (uint8_t)n;
 	for (int i = 0; i < n; i++)
-		(void)room_new(m, &v->places[i], ROOM_RECOVERING, SIO_NO_ID);
+		(void)room_new(m, &v->offsets[i], ROOM_RECOVERING, SIO_NO_ID);
 	if (n == 0)
 		member_recovered(m);
 	for (struct room *r = m->rooms, *next; n > 0 && r; r = next) {
 		next = r->next;
 		n--;
-		room_ask(r);
+		room_query(r);
 	}
 }
 
-static void changed(struct person *p, bool ended);
+static void rooms_on_change(struct principal *p, bool ended);
 
-/* The member is `who`, until then. */
+/* The member's principal is `who` until ends_ms; refuses, or recovers or connects it. */
 static void
-identified(struct member *m, const struct person *who, int64_t ends_ms)
+member_identify(struct member *m, const struct principal *who, int64_t ends_ms)
 {
-	struct server *s = server_of(m);
+	struct server *s = member_server(m);
 
 	if (!who->user.text[0] || (ends_ms != 0 && ends_ms <= loop_now(s->loop))) {
 		sio_refuse(m->socket,
 		    S("{\"message\":\"Unauthorized\",\"data\":{\"code\":\"UNAUTHORIZED\"}}"));
 		return;
 	}
-	if (access_is_full(s->access, &who->user)) {
+	if (principals_user_is_full(s->principals, &who->user)) {
 		sio_refuse(m->socket,
 		    S("{\"message\":\"Too many streams\",\"data\":{\"code\":\"RATE_LIMITED\"}}"));
 		return;
 	}
-	m->person = *who;
-	m->person.prev = m->person.next = NULL;
-	m->person.changed = changed;
+	m->principal = *who;
+	m->principal.prev = m->principal.next = NULL;
+	m->principal.on_change = rooms_on_change;
 	m->ends_ms = ends_ms;
-	person_enter(s->access, &m->person);
+	principal_attach(s->principals, &m->principal);
 	sio_rearm(m->socket);
 	if (m->recovery && pid_fits(m))
-		recover(m);
+		member_recover(m);
 	else
-		connect_anew(m);
+		member_connect_anew(m);
 }
 
 static void
-token_answered(struct token_ask *ask, enum err e, const struct person *who, int64_t expires_at)
+member_on_token(
+    struct token_check *check, enum err e, const struct principal *who, int64_t expires_at)
 {
-	struct member *m = container_of(ask, struct member, token);
-	static const struct person nobody;
+	struct member *m = container_of(check, struct member, token);
+	static const struct principal nobody;
 
 	if (e == ERR_OVERLOADED)
-		member_come_back(m);
+		member_retry_later(m);
 	else
-		identified(
-		    m, e == ERR_OK ? who : &nobody, loop_at_unix(server_of(m)->loop, expires_at));
+		member_identify(m, e == ERR_OK ? who : &nobody,
+		    loop_at_unix(member_server(m)->loop, expires_at));
 }
 
 struct connect_in {
@@ -183,7 +178,7 @@ bind(struct arena *a, const struct field *fields, size_t n, struct str json, siz
 	       json_fields(a, fields, n, o, into, &problems);
 }
 
-/* What cannot be a recovery is as if it had not come. */
+/* A malformed recovery is ignored. */
 static struct recovery *
 recovery_read(const struct connect_in *in)
 {
@@ -194,7 +189,7 @@ recovery_read(const struct connect_in *in)
 	v = xmalloc(sizeof(*v));
 	memcpy(v->pid, in->pid.p, PID_LEN);
 	v->pid[PID_LEN] = '\0';
-	v->n = places_read(in->offset, v->places);
+	v->n = offsets_read(in->offset, v->offsets);
 	if (v->n >= 0)
 		return v;
 	free(v);
@@ -202,7 +197,7 @@ recovery_read(const struct connect_in *in)
 }
 
 static void
-connects(struct sio_socket *s, struct str payload)
+rooms_connect(struct sio_socket *s, struct str payload)
 {
 	struct session *session = sio_session(s);
 	struct arena *a = arena_new();
@@ -218,15 +213,15 @@ connects(struct sio_socket *s, struct str payload)
 		return;
 	}
 	m->recovery = recovery_read(&in);
-	m->token.done = token_answered;
+	m->token.on_reply = member_on_token;
 	if (in.token.n > 0)
-		access_token(server_of(m)->access, &m->token, in.token);
+		token_check(member_server(m)->tokens, &m->token, in.token);
 	else
-		identified(m, &session->who, session->who_ends_ms);
+		member_identify(m, &session->who, session->who_ends_ms);
 	arena_free(a);
 }
 
-/* ------------------------------------------------------ what is asked for */
+/* --------------------------------------------------------- join and leave */
 
 struct room_in {
 	struct str room;
@@ -237,68 +232,69 @@ static const struct field room_fields[] = {
 };
 
 static void
-join(struct member *m, int64_t ack, const struct place *place, struct str name)
+rooms_join(struct member *m, int64_t ack, const struct offset *offset, struct str name)
 {
-	if (room_find(m, place, true))
-		member_ok(m, ack, place);
-	else if (m->n_rooms >= PLACES_MAX)
+	if (room_find(m, offset, true))
+		member_ok(m, ack, offset);
+	else if (m->n_rooms >= OFFSETS_MAX)
 		member_error(m, ack, ERR_BAD_REQUEST, "A socket is in at most 50 rooms.", name);
-	else if (access_is_enough(server_of(m)->access, &m->person))
+	else if (topics_user_is_flooding(member_server(m)->topics, &m->principal))
 		member_error(m, ack, ERR_OVERLOADED, NULL, name);
 	else
-		room_ask(room_new(m, place, ROOM_ASKED, ack));
+		room_query(room_new(m, offset, ROOM_JOINING, ack));
 }
 
-/* A join that is not answered yet is overtaken. */
+/* Cancels joins without a reply, too. */
 static void
-leave(struct member *m, int64_t ack, const struct place *place)
+rooms_leave(struct member *m, int64_t ack, const struct offset *offset)
 {
 	struct room *r;
 
-	while ((r = room_find(m, place, false)) != NULL) {
+	while ((r = room_find(m, offset, false)) != NULL) {
 		room_error(r, ERR_CONFLICT, "The room was left before it was joined.");
 		if (m->socket->gone)
 			return;
 		room_end(r);
 	}
-	if ((r = room_find(m, place, true)) != NULL) {
+	if ((r = room_find(m, offset, true)) != NULL) {
 		room_end(r);
-		room_say_moved(m, "left", place);
+		member_notify_rooms(m, "left", offset);
 	}
-	member_ok(m, ack, place);
+	member_ok(m, ack, offset);
 }
 
 static void
-event(struct sio_socket *s, const struct sio_event *e)
+rooms_event(struct sio_socket *s, const struct sio_event *e)
 {
 	struct member *m = s->own;
 	struct arena *a = arena_new();
 	struct str rest = e->args, name, arg, called = S("");
 	struct room_in in = { 0 };
-	struct place place = { 0 };
+	struct offset offset = { 0 };
 
-	(void)scan_element(&rest, &name);
-	(void)scan_text(a, name, SIO_NAME_MAX, &called);
+	(void)json_scan_element(&rest, &name);
+	(void)json_scan_text(a, name, SIO_NAME_MAX, &called);
 	if (!str_eq(called, S("join")) && !str_eq(called, S("leave")))
 		member_error(m, e->id, ERR_NOT_FOUND, "There is no such event: send join or leave.",
 		    (struct str){ NULL, 0 });
-	else if (!scan_element(&rest, &arg) || !bind(a, room_fields, 1, arg, ROOM_ARG_MAX, &in) ||
-		 !place_of_room(in.room, &place))
+	else if (!json_scan_element(&rest, &arg) ||
+		 !bind(a, room_fields, 1, arg, ROOM_ARG_MAX, &in) ||
+		 !offset_of_room(in.room, &offset))
 		member_error(m, e->id, ERR_BAD_REQUEST,
 		    "Send {\"room\":\"agent_<id>\"} or {\"room\":\"user_<id>\"}.", in.room);
 	else if (str_eq(called, S("join")))
-		join(m, e->id, &place, in.room);
+		rooms_join(m, e->id, &offset, in.room);
 	else
-		leave(m, e->id, &place);
+		rooms_leave(m, e->id, &offset);
 	arena_free(a);
 }
 
-/* ---------------------------------------------------------------- the rest */
+/* --------------------------------------------------------------- lifetime */
 
 static void
-changed(struct person *p, bool ended)
+rooms_on_change(struct principal *p, bool ended)
 {
-	struct member *m = container_of(p, struct member, person);
+	struct member *m = container_of(p, struct member, principal);
 	struct room *r, *next;
 
 	if (ended) {
@@ -306,20 +302,20 @@ changed(struct person *p, bool ended)
 		return;
 	}
 	DL_FOREACH_SAFE (m->rooms, r, next) {
-		/* A part of a recovery that was answered already is not any more. */
-		if (r->state == ROOM_RECOVERING && !r->ask.access)
-			m->n_asked++;
-		ask_cancel(&r->ask);
+		/* A recovery counts replies from before the change again. */
+		if (r->state == ROOM_RECOVERING && !r->query.request)
+			m->n_pending++;
+		topic_query_cancel(&r->query);
 	}
 	DL_FOREACH_SAFE (m->rooms, r, next) {
 		if (m->socket->gone)
 			return;
-		room_ask(r);
+		room_query(r);
 	}
 }
 
 static void
-drained(struct sio_socket *s)
+rooms_drained(struct sio_socket *s)
 {
 	struct member *m = s->own;
 	struct room *r;
@@ -329,41 +325,41 @@ drained(struct sio_socket *s)
 }
 
 static int64_t
-due_ms(const struct sio_socket *s)
+rooms_due_ms(const struct sio_socket *s)
 {
 	return ((const struct member *)s->own)->ends_ms;
 }
 
 static void
-due(struct sio_socket *s)
+rooms_due(struct sio_socket *s)
 {
 	sio_end(s, "The token has expired.");
 }
 
 static void
-gone(struct sio_socket *s)
+rooms_gone(struct sio_socket *s)
 {
 	struct member *m = s->own;
 	struct room *r, *next;
 
-	token_cancel(&m->token);
-	person_leave(server_of(m)->access, &m->person);
+	token_check_cancel(&m->token);
+	principal_detach(member_server(m)->principals, &m->principal);
 	DL_FOREACH_SAFE (m->rooms, r, next)
 		room_end(r);
 	free(m->recovery);
 	m->recovery = NULL;
-	engine_bury(sio_session(s)->engine, m);
+	engine_defer_free(sio_session(s)->engine, m);
 }
 
-/* ---------------------------------------------------------------- handover */
+/* --------------------------------------------------------------- handover */
 
 static bool
-save(const struct sio_socket *s, struct buf *out)
+rooms_save(const struct sio_socket *s, struct buf *out)
 {
 	const struct member *m = s->own;
 	const struct room *r;
 
-	person_save(&m->person, out);
+	principal_save(&m->principal, out);
 	buf_printf(out, "\"ends_ms\":%lld,\"offset\":", (long long)m->ends_ms);
 	DL_FOREACH (m->rooms, r)
 		if (r->state != ROOM_JOINED)
@@ -374,33 +370,33 @@ save(const struct sio_socket *s, struct buf *out)
 }
 
 static bool
-restore(struct sio_socket *s, json_object *from)
+rooms_restore(struct sio_socket *s, json_object *from)
 {
 	struct member *m = xmalloc(sizeof(*m));
-	struct place places[PLACES_MAX];
-	int n = places_read(json_text(from, "offset"), places);
+	struct offset offsets[OFFSETS_MAX];
+	int n = offsets_read(json_text(from, "offset"), offsets);
 
 	*m = (struct member){ .socket = s, .ends_ms = json_int(from, "ends_ms", 0) };
-	if (n < 0 || !person_restore(&m->person, from)) {
+	if (n < 0 || !principal_restore(&m->principal, from)) {
 		free(m);
 		return false;
 	}
 	s->own = m;
-	m->person.changed = changed;
-	m->token.done = token_answered;
-	person_enter(server_of(m)->access, &m->person);
+	m->principal.on_change = rooms_on_change;
+	m->token.on_reply = member_on_token;
+	principal_attach(member_server(m)->principals, &m->principal);
 	for (int i = 0; i < n; i++)
-		room_join(room_new(m, &places[i], ROOM_ASKED, SIO_NO_ID), places[i].seq);
+		room_join(room_new(m, &offsets[i], ROOM_JOINING, SIO_NO_ID), offsets[i].seq);
 	return true;
 }
 
 const struct sio_app rooms_app = {
-	.save = save,
-	.restore = restore,
-	.connect = connects,
-	.event = event,
-	.drained = drained,
-	.due_ms = due_ms,
-	.due = due,
-	.gone = gone,
+	.save = rooms_save,
+	.restore = rooms_restore,
+	.connect = rooms_connect,
+	.event = rooms_event,
+	.drained = rooms_drained,
+	.due_ms = rooms_due_ms,
+	.due = rooms_due,
+	.gone = rooms_gone,
 };

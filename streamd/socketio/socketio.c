@@ -9,14 +9,14 @@
 #include "streamd/socketio/engine.h"
 #include "streamd/socketio/socketio.h"
 
-/* Bytes of binary events that are not whole yet, of all sessions together. */
+/* Bytes of incomplete binary events of all sessions together. */
 #define PARTIAL_BYTES ((size_t)64 * 1024 * 1024)
 
-/* An event whose binary data is still coming, in one block after the packet's text. */
+/* An incomplete binary event: the packet's text and its binary data so far, in one block. */
 struct partial {
 	int64_t by_ms;
 	size_t text_len;
-	unsigned attachments, n; /* pieces that are to come, and that have come */
+	unsigned attachments, n; /* pieces expected, and received */
 	size_t ends[SIO_ATTACHMENTS_MAX]; /* where each ends */
 	size_t len, room;
 	char *bytes;
@@ -26,7 +26,7 @@ struct sio_client {
 	struct session *session;
 	struct sio_socket *sockets;
 	struct partial *partial;
-	int64_t connect_by_ms; /* 0: it is in a namespace */
+	int64_t connect_by_ms; /* 0: it is connected to a namespace */
 };
 
 static size_t partial_bytes;
@@ -45,7 +45,7 @@ app_of(const struct sio_client *c)
 
 /* ------------------------------------------------------------- namespaces */
 
-/* The setting's `n`-th, from 1; absent where there are not so many. */
+/* The setting's `n`-th namespace, from 1; absent where there are fewer. */
 static struct str
 configured(unsigned n)
 {
@@ -56,7 +56,7 @@ configured(unsigned n)
 	return n > 0 && (rest.p || one.n > 0) ? str_trim(one) : (struct str){ NULL, 0 };
 }
 
-/* Its number, or SIO_NAMESPACES_MAX. */
+/* The namespace's number, or SIO_NAMESPACES_MAX. */
 static unsigned
 namespace_number(struct str name)
 {
@@ -74,48 +74,49 @@ sio_namespace(const struct sio_socket *s)
 	return s->nsp == 0 ? S("/") : configured(s->nsp);
 }
 
-/* ---------------------------------------------------------- what is said */
+/* ----------------------------------------------------------------- output */
 
 static void
-say(struct sio_client *c, const struct sio_packet *p)
+sio_send(struct sio_client *c, const struct sio_packet *p)
 {
 	struct buf b = { .a = arena_new() };
 
 	sio_put(&b, p);
-	session_say(c->session, false, buf_str(&b));
+	session_send(c->session, false, buf_str(&b));
 	arena_free(b.a);
 }
 
 static void
-say_event(struct sio_socket *s, enum sio_type text, enum sio_type binary, const struct sio_event *e)
+sio_send_event(
+    struct sio_socket *s, enum sio_type text, enum sio_type binary, const struct sio_event *e)
 {
-	say(s->client, &(struct sio_packet){ .type = e->attachments > 0 ? binary : text,
-			   .attachments = e->attachments,
-			   .nsp = sio_namespace(s),
-			   .id = e->id,
-			   .data = e->args });
+	sio_send(s->client, &(struct sio_packet){ .type = e->attachments > 0 ? binary : text,
+				.attachments = e->attachments,
+				.nsp = sio_namespace(s),
+				.id = e->id,
+				.data = e->args });
 	for (unsigned i = 0; i < e->attachments; i++)
-		session_say(sio_session(s), true, e->attached[i]);
+		session_send(sio_session(s), true, e->attached[i]);
 }
 
 void
 sio_emit(struct sio_socket *s, const struct sio_event *e)
 {
 	if (!s->gone)
-		say_event(s, SIO_EVENT, SIO_BINARY_EVENT, e);
+		sio_send_event(s, SIO_EVENT, SIO_BINARY_EVENT, e);
 }
 
 void
 sio_ack(struct sio_socket *s, const struct sio_event *e)
 {
 	if (!s->gone && e->id != SIO_NO_ID)
-		say_event(s, SIO_ACK, SIO_BINARY_ACK, e);
+		sio_send_event(s, SIO_ACK, SIO_BINARY_ACK, e);
 }
 
-/* ----------------------------------------------------------------- sockets */
+/* ---------------------------------------------------------------- sockets */
 
 static struct sio_socket *
-find(const struct sio_client *c, struct str nsp)
+sio_find(const struct sio_client *c, struct str nsp)
 {
 	unsigned number = namespace_number(nsp);
 	struct sio_socket *s;
@@ -126,10 +127,10 @@ find(const struct sio_client *c, struct str nsp)
 	return NULL;
 }
 
-/* A session that is in no namespace has to be in one before long, and is anybody's until then: only who connects has said who it is, and is
-   counted. */
+/* A session without a connected socket must connect one soon, and is anonymous until then: only a
+   connected socket has a principal that counts it. */
 static void
-look_for_namespace(struct sio_client *c)
+sio_check_namespace(struct sio_client *c)
 {
 	struct session *session = c->session;
 	const struct sio_socket *s;
@@ -139,18 +140,18 @@ look_for_namespace(struct sio_client *c)
 			break;
 	if (s) {
 		c->connect_by_ms = 0;
-		session_is_known(session);
+		session_mark_identified(session);
 	} else {
 		if (c->connect_by_ms == 0)
 			c->connect_by_ms =
 			    loop_now(session->engine->server->loop) + config()->socketio_connect_ms;
-		session_is_stranger(session);
+		session_mark_anonymous(session);
 	}
 	session_rearm(session);
 }
 
 static void
-drop(struct sio_socket *s)
+sio_drop(struct sio_socket *s)
 {
 	struct sio_client *c = s->client;
 
@@ -160,8 +161,8 @@ drop(struct sio_socket *s)
 	app_of(c)->gone(s);
 	s->own = NULL;
 	DL_DELETE(c->sockets, s);
-	engine_bury(c->session->engine, s);
-	look_for_namespace(c);
+	engine_defer_free(c->session->engine, s);
+	sio_check_namespace(c);
 }
 
 void
@@ -174,16 +175,16 @@ sio_new_id(struct sio_socket *s)
 }
 
 static void
-connect_socket(struct sio_client *c, const struct sio_packet *p)
+sio_connect(struct sio_client *c, const struct sio_packet *p)
 {
 	unsigned nsp = namespace_number(p->nsp);
 	struct sio_socket *s;
 
 	if (nsp == SIO_NAMESPACES_MAX) {
-		say(c, &(struct sio_packet){ .type = SIO_CONNECT_ERROR,
-			   .nsp = p->nsp,
-			   .id = SIO_NO_ID,
-			   .data = S("{\"message\":\"Invalid namespace\"}") });
+		sio_send(c, &(struct sio_packet){ .type = SIO_CONNECT_ERROR,
+				.nsp = p->nsp,
+				.id = SIO_NO_ID,
+				.data = S("{\"message\":\"Invalid namespace\"}") });
 		return;
 	}
 	s = xmalloc(sizeof(*s));
@@ -205,22 +206,22 @@ sio_accept(struct sio_socket *s, struct str pid)
 	}
 	buf_put(&b, S("}"));
 	s->connected = true;
-	say(s->client, &(struct sio_packet){ .type = SIO_CONNECT,
-			   .nsp = sio_namespace(s),
-			   .id = SIO_NO_ID,
-			   .data = buf_str(&b) });
+	sio_send(s->client, &(struct sio_packet){ .type = SIO_CONNECT,
+				.nsp = sio_namespace(s),
+				.id = SIO_NO_ID,
+				.data = buf_str(&b) });
 	arena_free(a);
 	if (!s->gone)
-		look_for_namespace(s->client);
+		sio_check_namespace(s->client);
 }
 
 void
 sio_refuse(struct sio_socket *s, struct str why)
 {
-	say(s->client,
+	sio_send(s->client,
 	    &(struct sio_packet){
 		.type = SIO_CONNECT_ERROR, .nsp = sio_namespace(s), .id = SIO_NO_ID, .data = why });
-	drop(s);
+	sio_drop(s);
 }
 
 void
@@ -229,7 +230,7 @@ sio_end(struct sio_socket *s, const char *reason)
 	struct session *session = sio_session(s);
 
 	if (s->connected && !s->gone)
-		say(s->client,
+		sio_send(s->client,
 		    &(struct sio_packet){
 			.type = SIO_DISCONNECT, .nsp = sio_namespace(s), .id = SIO_NO_ID });
 	session_close(session, WS_POLICY, reason);
@@ -242,16 +243,16 @@ sio_rearm(struct sio_socket *s)
 		session_rearm(sio_session(s));
 }
 
-/* -------------------------------------------------------- what is heard */
+/* ------------------------------------------------------------------ input */
 
-/* A whole packet. False: it has no place here, and the session ends. */
+/* Handles a whole packet. False: it is not expected here, and the session ends. */
 static bool
-take_packet(struct sio_client *c, const struct sio_packet *p, const struct str *attached)
+sio_receive(struct sio_client *c, const struct sio_packet *p, const struct str *attached)
 {
-	struct sio_socket *s = find(c, p->nsp);
+	struct sio_socket *s = sio_find(c, p->nsp);
 
 	if (!s && p->type == SIO_CONNECT) {
-		connect_socket(c, p);
+		sio_connect(c, p);
 		return true;
 	}
 	if (!s || !s->connected)
@@ -265,11 +266,11 @@ take_packet(struct sio_client *c, const struct sio_packet *p, const struct str *
 					.attached = attached });
 		return true;
 	case SIO_DISCONNECT:
-		drop(s);
+		sio_drop(s);
 		return true;
 	case SIO_ACK:
 	case SIO_BINARY_ACK:
-		return true; /* none was asked for */
+		return true; /* the server requests none */
 	case SIO_CONNECT:
 	case SIO_CONNECT_ERROR:
 		break;
@@ -290,7 +291,7 @@ partial_free(struct sio_client *c)
 	free(p);
 }
 
-/* False: more has come than is kept, of one or of all. */
+/* False: too much, of this event or of all together. */
 static bool
 partial_add(struct partial *p, struct str bytes)
 {
@@ -310,11 +311,11 @@ partial_add(struct partial *p, struct str bytes)
 	return true;
 }
 
-/* The packet is only kept where its socket is there to take it. */
+/* A packet for a socket that is not connected is not kept. */
 static bool
 partial_begin(struct sio_client *c, struct str text, const struct sio_packet *head)
 {
-	const struct sio_socket *s = find(c, head->nsp);
+	const struct sio_socket *s = sio_find(c, head->nsp);
 	struct partial *p;
 
 	if (!s || !s->connected)
@@ -329,7 +330,7 @@ partial_begin(struct sio_client *c, struct str text, const struct sio_packet *he
 }
 
 static bool
-partial_goes_on(struct sio_client *c, struct str bytes)
+partial_continue(struct sio_client *c, struct str bytes)
 {
 	struct partial *p = c->partial;
 	struct str attached[SIO_ATTACHMENTS_MAX], text;
@@ -349,41 +350,41 @@ partial_goes_on(struct sio_client *c, struct str bytes)
 		at = p->ends[i];
 	}
 	c->partial = NULL;
-	good = sio_read(text, &head) && take_packet(c, &head, attached);
+	good = sio_read(text, &head) && sio_receive(c, &head, attached);
 	c->partial = p;
 	partial_free(c);
 	return good;
 }
 
 static bool
-message(struct session *session, bool binary, struct str bytes)
+sio_message(struct session *session, bool binary, struct str bytes)
 {
 	struct sio_client *c = session->own;
 	struct sio_packet p;
 
 	if (binary)
-		return c->partial && partial_goes_on(c, bytes);
+		return c->partial && partial_continue(c, bytes);
 	if (c->partial || !sio_read(bytes, &p))
 		return false;
 	if (p.attachments > 0)
 		return partial_begin(c, bytes, &p);
-	return take_packet(c, &p, NULL);
+	return sio_receive(c, &p, NULL);
 }
 
-/* ---------------------------------------------------------------- sessions */
+/* --------------------------------------------------------------- sessions */
 
 static void
-opened(struct session *session)
+sio_opened(struct session *session)
 {
 	struct sio_client *c = xmalloc(sizeof(*c));
 
 	*c = (struct sio_client){ .session = session };
 	session->own = c;
-	look_for_namespace(c);
+	sio_check_namespace(c);
 }
 
 static void
-drained(struct session *session)
+sio_drained(struct session *session)
 {
 	struct sio_client *c = session->own;
 	struct sio_socket *s;
@@ -394,7 +395,7 @@ drained(struct session *session)
 }
 
 static int64_t
-due_ms(const struct session *session)
+sio_due_ms(const struct session *session)
 {
 	const struct sio_client *c = session->own;
 	int64_t due = sooner(c->connect_by_ms, c->partial ? c->partial->by_ms : 0);
@@ -407,18 +408,19 @@ due_ms(const struct session *session)
 }
 
 static void
-due(struct session *session)
+sio_due(struct session *session)
 {
 	struct sio_client *c = session->own;
 	int64_t now = loop_now(session->engine->server->loop), at;
 	struct sio_socket *s, *next;
 
 	if (c->connect_by_ms != 0 && c->connect_by_ms <= now) {
-		session_close(session, WS_POLICY, "You are in no namespace.");
+		session_close(session, WS_POLICY, "No namespace was connected in time.");
 		return;
 	}
 	if (c->partial && c->partial->by_ms <= now) {
-		session_close(session, WS_POLICY, "The event's data did not come.");
+		session_close(
+		    session, WS_POLICY, "The event's binary data did not arrive in time.");
 		return;
 	}
 	DL_FOREACH_SAFE (c->sockets, s, next) {
@@ -431,7 +433,7 @@ due(struct session *session)
 }
 
 static void
-closed(struct session *session)
+sio_closed(struct session *session)
 {
 	struct sio_client *c = session->own;
 	struct sio_socket *s, *next;
@@ -439,17 +441,17 @@ closed(struct session *session)
 	DL_FOREACH_SAFE (c->sockets, s, next) {
 		s->gone = true;
 		app_of(c)->gone(s);
-		engine_bury(session->engine, s);
+		engine_defer_free(session->engine, s);
 	}
 	c->sockets = NULL;
 	partial_free(c);
-	engine_bury(session->engine, c);
+	engine_defer_free(session->engine, c);
 }
 
-/* ---------------------------------------------------------------- handover */
+/* --------------------------------------------------------------- handover */
 
 static bool
-save(const struct session *session, struct buf *out)
+sio_save(const struct session *session, struct buf *out)
 {
 	const struct sio_client *c = session->own;
 	const struct sio_socket *s;
@@ -476,7 +478,7 @@ restore_socket(struct sio_client *c, json_object *from)
 	unsigned number = namespace_number(nsp);
 	struct sio_socket *s;
 
-	if (number == SIO_NAMESPACES_MAX || id.n != SID_LEN || find(c, nsp))
+	if (number == SIO_NAMESPACES_MAX || id.n != SID_LEN || sio_find(c, nsp))
 		return false;
 	s = xmalloc(sizeof(*s));
 	*s = (struct sio_socket){ .client = c, .nsp = (uint8_t)number, .connected = true };
@@ -490,7 +492,7 @@ restore_socket(struct sio_client *c, json_object *from)
 }
 
 static bool
-restore(struct session *session, json_object *from)
+sio_restore(struct session *session, json_object *from)
 {
 	json_object *list = json_at(from, "sockets");
 	struct sio_client *c = xmalloc(sizeof(*c));
@@ -503,17 +505,17 @@ restore(struct session *session, json_object *from)
 	for (size_t i = 0; i < json_object_array_length(list); i++)
 		if (!restore_socket(c, json_object_array_get_idx(list, i)))
 			return false;
-	look_for_namespace(c);
+	sio_check_namespace(c);
 	return true;
 }
 
 const struct engine_app socketio_app = {
-	.save = save,
-	.restore = restore,
-	.open = opened,
-	.message = message,
-	.drained = drained,
-	.due_ms = due_ms,
-	.due = due,
-	.closed = closed,
+	.save = sio_save,
+	.restore = sio_restore,
+	.open = sio_opened,
+	.message = sio_message,
+	.drained = sio_drained,
+	.due_ms = sio_due_ms,
+	.due = sio_due,
+	.closed = sio_closed,
 };

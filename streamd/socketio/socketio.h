@@ -1,18 +1,22 @@
 /*
- * Socket.IO 5 over sessions of Engine.IO: namespaces, events, acknowledgements and the binary data that comes after an event. What
- * sockets are for is the application's (rooms.h): who may connect, and what is done with events.
+ * Socket.IO 5 over sessions of Engine.IO: namespaces, events, acknowledgements, and the binary data
+ * that follows an event. What sockets are for is the application's (rooms.h): who may connect, and
+ * what events mean.
  *
- * A session has one socket for each namespace that it is in.
+ * A session has one socket for each namespace that it is connected to. A socket that is gone stays
+ * in memory until nobody on the stack can use it: anything that sends leaves `gone` to be checked.
+ * One thread; nothing blocks.
  */
 #ifndef STREAMD_SOCKETIO_SOCKETIO_H
 #define STREAMD_SOCKETIO_SOCKETIO_H
 
 #include <millrace/json.h>
 
-#include "streamd/socketio/packet.h"
 #include "streamd/socketio/engine_session.h"
+#include "streamd/socketio/packet.h"
 
-/* Namespaces, with "/", the first; a shape's (session.h) and a namespace's number make the key of an event's form. */
+/* Namespaces, with "/" as number 0. A packet's shape (engine_session.h) and a namespace's number,
+   below 16 each, make the key of an event's form. */
 #define SIO_NAMESPACES_MAX 16
 
 struct sio_client;
@@ -23,29 +27,32 @@ struct sio_socket {
 	void *own; /* the application's */
 	char id[SID_LEN + 1];
 	uint8_t nsp; /* its namespace's number */
-	bool connected; /* and not only asking to be */
+	bool connected; /* accepted by the application */
 	bool gone;
 };
 
-/* An event, or an acknowledgement, with its binary data; its bytes stay as long as the call. */
+/* An event or an acknowledgement, with its binary data; valid during the call. */
 struct sio_event {
-	struct str args; /* a JSON array: the event's name first */
-	int64_t id; /* SIO_NO_ID: no acknowledgement is asked for */
+	struct str args; /* a JSON array; an event's begins with its name */
+	int64_t id; /* SIO_NO_ID: no acknowledgement is requested */
 	unsigned attachments;
 	const struct str *attached;
 };
 
 struct sio_app {
-	/* A socket asks to connect; `payload` is a JSON object, or absent. Now or later it is accepted or refused. */
+	/* A socket requests to connect; `payload` is a JSON object, or absent. Call sio_accept or
+	   sio_refuse, now or later. */
 	void (*connect)(struct sio_socket *s, struct str payload);
 	void (*event)(struct sio_socket *s, const struct sio_event *e);
-	/* There is room again; optional, as the next two. */
+	/* All output has been sent. Optional. */
 	void (*drained)(struct sio_socket *s);
+	/* When `due` is to be called, on loop_now's clock; 0: never. Both optional. */
 	int64_t (*due_ms)(const struct sio_socket *s);
 	void (*due)(struct sio_socket *s);
-	/* The socket is no more: called once, and nothing after it. */
+	/* The socket is closed; the last call, once. Frees `own`, by engine_defer_free where a
+	   callback may be on the stack. */
 	void (*gone)(struct sio_socket *s);
-	/* A handover, as in struct engine_app; both optional. */
+	/* For a handover, as in struct engine_app. Optional. */
 	bool (*save)(const struct sio_socket *s, struct buf *out);
 	bool (*restore)(struct sio_socket *s, json_object *from);
 };
@@ -53,22 +60,22 @@ struct sio_app {
 /* For engine_new, whose `upper` is a struct sio_app. */
 extern const struct engine_app socketio_app;
 
-/* Whose it is; never NULL while the socket is there. */
+/* Its session; never NULL while the socket exists. */
 struct session *sio_session(const struct sio_socket *s);
-/* "/admin". */
+/* Its namespace's name ("/admin"). */
 struct str sio_namespace(const struct sio_socket *s);
-/* A fresh id for a socket that connects. */
+/* Gives a socket that connects a random id. */
 void sio_new_id(struct sio_socket *s);
 
-/* Connects the socket; `pid` is what it may be recovered by, or absent. */
+/* Connects the socket; `pid` is for its recovery, or absent. */
 void sio_accept(struct sio_socket *s, struct str pid);
-/* CONNECT_ERROR with that JSON; the socket is gone. */
+/* Sends CONNECT_ERROR with that JSON; the socket is gone. */
 void sio_refuse(struct sio_socket *s, struct str why);
-/* An event: `args` is a JSON array. */
+/* Sends an event. */
 void sio_emit(struct sio_socket *s, const struct sio_event *e);
-/* Acknowledges the event `id` with a JSON array. */
+/* Acknowledges event e->id, unless it is SIO_NO_ID. */
 void sio_ack(struct sio_socket *s, const struct sio_event *e);
-/* The namespace is closed for the client, and then the session. */
+/* Sends DISCONNECT and closes the session. */
 void sio_end(struct sio_socket *s, const char *reason);
 /* The application's due_ms has changed. */
 void sio_rearm(struct sio_socket *s);

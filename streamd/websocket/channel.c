@@ -6,8 +6,8 @@
 #include <millrace/fields.h>
 #include <millrace/json.h>
 
-#include "streamd/http/response.h"
 #include "streamd/http/head.h"
+#include "streamd/http/response.h"
 #include "streamd/server.h"
 #include "streamd/websocket/subscription.h"
 
@@ -30,20 +30,20 @@ channel_error(struct channel *c, const char *code, const char *text, struct str 
 		buf_json(&b, topic);
 	}
 	buf_put(&b, S("}"));
-	ws_say(c->ws, false, buf_str(&b));
+	ws_send(c->ws, false, buf_str(&b));
 	arena_free(a);
 }
 
-/* A client that does not speak the protocol is told so twice. */
+/* The third malformed message closes the channel. */
 static void
-malformed(struct channel *c, const char *text)
+channel_malformed(struct channel *c, const char *text)
 {
 	channel_error(c, "BAD_REQUEST", text, (struct str){ NULL, 0 });
 	if (++c->malformed >= MALFORMED_MAX)
-		ws_close(c->ws, WS_POLICY, "Three messages were not understood.");
+		ws_close(c->ws, WS_POLICY, "Three malformed messages.");
 }
 
-/* ------------------------------------------------------------ from clients */
+/* -------------------------------------------------- messages from clients */
 
 struct subscribe_in {
 	struct str type;
@@ -65,7 +65,7 @@ static const struct field subscribe_fields[] = {
 	F_OBJECT(struct subscribe_in, params, params_fields, OPTIONAL),
 };
 
-/* Is it the name of something that there are topics of? */
+/* Can there be a topic of that name? */
 static bool
 is_topic(struct str topic)
 {
@@ -88,9 +88,9 @@ bind_topic(struct channel *c, struct arena *a, json_object *o, struct subscribe_
 
 	*in = (struct subscribe_in){ .params.since = -1 };
 	if (!json_fields(a, subscribe_fields, 2, o, in, &problems)) {
-		malformed(c, arena_printf(a, "The message is not valid: %.*s",
-				 S_ARG(buf_str(&problems.json)))
-				 .p);
+		channel_malformed(c, arena_printf(a, "The message is not valid: %.*s",
+					 S_ARG(buf_str(&problems.json)))
+					 .p);
 		return false;
 	}
 	if (is_topic(in->topic))
@@ -100,7 +100,7 @@ bind_topic(struct channel *c, struct arena *a, json_object *o, struct subscribe_
 }
 
 static void
-subscribe(struct channel *c, struct arena *a, json_object *o)
+channel_subscribe(struct channel *c, struct arena *a, json_object *o)
 {
 	struct subscribe_in in;
 
@@ -116,7 +116,7 @@ subscribe(struct channel *c, struct arena *a, json_object *o)
 }
 
 static void
-unsubscribe(struct channel *c, struct arena *a, json_object *o)
+channel_unsubscribe(struct channel *c, struct arena *a, json_object *o)
 {
 	struct subscribe_in in;
 	struct subscription *s;
@@ -129,11 +129,11 @@ unsubscribe(struct channel *c, struct arena *a, json_object *o)
 	buf_put(&b, S("{\"type\":\"unsubscribed\",\"topic\":"));
 	buf_json(&b, in.topic);
 	buf_put(&b, S("}"));
-	ws_say(c->ws, false, buf_str(&b));
+	ws_send(c->ws, false, buf_str(&b));
 }
 
 static void
-message(struct ws *w, bool binary, struct str bytes)
+channel_message(struct ws *w, bool binary, struct str bytes)
 {
 	struct channel *c = w->own;
 	struct arena *a = arena_new();
@@ -143,24 +143,24 @@ message(struct ws *w, bool binary, struct str bytes)
 
 	if (binary || json_parse(a, bytes, &o, &why) != ERR_OK ||
 	    !json_object_is_type(o, json_type_object))
-		malformed(c, "A message must be a JSON object, as text.");
+		channel_malformed(c, "A message must be a JSON object, as text.");
 	else if (type = json_text(o, "type"), str_eq(type, S("heartbeat")))
-		ws_say(w, false, bytes);
+		ws_send(w, false, bytes);
 	else if (str_eq(type, S("ping")))
-		ws_say(w, false, S("{\"type\":\"pong\"}"));
+		ws_send(w, false, S("{\"type\":\"pong\"}"));
 	else if (str_eq(type, S("subscribe")))
-		subscribe(c, a, o);
+		channel_subscribe(c, a, o);
 	else if (str_eq(type, S("unsubscribe")))
-		unsubscribe(c, a, o);
+		channel_unsubscribe(c, a, o);
 	else
-		malformed(c, "The type must be heartbeat, ping, subscribe or unsubscribe.");
+		channel_malformed(c, "The type must be heartbeat, ping, subscribe or unsubscribe.");
 	arena_free(a);
 }
 
-/* -------------------------------------------------------------- the channel */
+/* ------------------------------------------------------------ the channel */
 
 static void
-drained(struct ws *w)
+channel_drained(struct ws *w)
 {
 	struct channel *c = w->own;
 	struct subscription *s;
@@ -170,42 +170,42 @@ drained(struct ws *w)
 }
 
 static int64_t
-due_ms(const struct ws *w)
+channel_due_ms(const struct ws *w)
 {
 	return ((const struct channel *)w->own)->ends_ms;
 }
 
 static void
-due(struct ws *w)
+channel_due(struct ws *w)
 {
 	ws_close(w, WS_POLICY, "The token has expired.");
 }
 
 static void
-stop(struct ws *w)
+channel_stop(struct ws *w)
 {
 	ws_close(w, WS_RESTART, "The server is restarting; connect again in a few seconds.");
 }
 
 static void
-gone(struct ws *w)
+channel_gone(struct ws *w)
 {
 	struct channel *c = w->own;
 
-	person_leave(c->access, &c->person);
+	principal_detach(c->server->principals, &c->principal);
 	while (c->subscriptions)
 		subscription_end(c->subscriptions);
 	free(c);
 }
 
 static bool
-save(const struct ws *w, struct buf *out)
+channel_save(const struct ws *w, struct buf *out)
 {
 	const struct channel *c = w->own;
 	const struct subscription *s;
 
 	buf_put(out, S("\"kind\":\"channel\","));
-	person_save(&c->person, out);
+	principal_save(&c->principal, out);
 	buf_printf(out, "\"channel\":%d,\"malformed\":%d,\"until_ms\":%lld,\"subscriptions\":[",
 	    (int)c->kind, (int)c->malformed, (long long)c->ends_ms);
 	DL_FOREACH (c->subscriptions, s)
@@ -215,20 +215,20 @@ save(const struct ws *w, struct buf *out)
 }
 
 static const struct ws_app channel_app = {
-	.save = save,
-	.message = message,
-	.drained = drained,
-	.due_ms = due_ms,
-	.due = due,
-	.stop = stop,
-	.gone = gone,
+	.save = channel_save,
+	.message = channel_message,
+	.drained = channel_drained,
+	.due_ms = channel_due_ms,
+	.due = channel_due,
+	.stop = channel_stop,
+	.gone = channel_gone,
 	.message_max = MESSAGE_MAX,
 };
 
 static void
-changed(struct person *p, bool ended)
+channel_on_change(struct principal *p, bool ended)
 {
-	struct channel *c = container_of(p, struct channel, person);
+	struct channel *c = container_of(p, struct channel, principal);
 
 	if (ended)
 		ws_close(c->ws, WS_POLICY, "The session has ended.");
@@ -237,21 +237,21 @@ changed(struct person *p, bool ended)
 }
 
 static struct channel *
-channel_new(const struct server *s, const struct person *who, enum channel_kind kind)
+channel_new(struct server *s, const struct principal *who, enum channel_kind kind)
 {
 	struct channel *c = xmalloc(sizeof(*c));
 
-	*c = (struct channel){ .access = s->access, .hub = s->hub, .kind = kind, .person = *who };
-	c->person.changed = changed;
+	*c = (struct channel){ .server = s, .kind = kind, .principal = *who };
+	c->principal.on_change = channel_on_change;
 	return c;
 }
 
 void
 channel_start(struct conn *conn, struct http_head *h, const struct grant *g, enum channel_kind kind)
 {
-	const struct person who = person_of_grant(g);
+	const struct principal who = principal_of_grant(g);
 	struct channel *c = channel_new(conn->server, &who, kind);
-	struct ws *w = ws_accept(conn, h, answer_grant_headers(h->arena, g), &channel_app, c);
+	struct ws *w = ws_accept(conn, h, response_grant_headers(h->arena, g), &channel_app, c);
 
 	if (!w) {
 		free(c);
@@ -263,12 +263,12 @@ channel_start(struct conn *conn, struct http_head *h, const struct grant *g, enu
 		ws_close(w, WS_POLICY, "The token is not valid.");
 	} else if (c->ends_ms != 0 && c->ends_ms <= loop_now(conn->server->loop)) {
 		ws_close(w, WS_POLICY, "The token has expired.");
-	} else if (access_is_full(c->access, &g->user)) {
+	} else if (principals_user_is_full(c->server->principals, &g->user)) {
 		ws_close(
 		    w, WS_TRY_AGAIN, "You have too many streams open; close some of them first.");
 	} else {
-		person_enter(c->access, &c->person);
-		subscription_own(c, g->topic, g->after);
+		principal_attach(c->server->principals, &c->principal);
+		subscription_add_own(c, g->topic, g->after);
 		ws_rearm(w);
 	}
 	ws_begin(w, h);
@@ -278,11 +278,11 @@ bool
 channel_restore(struct conn *conn, json_object *from)
 {
 	json_object *list = json_at(from, "subscriptions");
-	struct person who = { 0 };
+	struct principal who = { 0 };
 	int64_t kind = json_int(from, "channel", CHANNEL_KINDS);
 	struct channel *c;
 
-	if (kind < 0 || kind >= CHANNEL_KINDS || !person_restore(&who, from) ||
+	if (kind < 0 || kind >= CHANNEL_KINDS || !principal_restore(&who, from) ||
 	    !json_object_is_type(list, json_type_array))
 		return false;
 	c = channel_new(conn->server, &who, (enum channel_kind)kind);
@@ -293,7 +293,7 @@ channel_restore(struct conn *conn, json_object *from)
 	}
 	c->ends_ms = json_int(from, "until_ms", 0);
 	c->malformed = (uint8_t)json_int(from, "malformed", 0);
-	person_enter(c->access, &c->person);
+	principal_attach(c->server->principals, &c->principal);
 	for (size_t i = 0; i < json_object_array_length(list); i++)
 		subscription_restore(c, json_object_array_get_idx(list, i));
 	ws_resume(c->ws, from);

@@ -5,15 +5,15 @@
 
 #include "streamd/websocket/deflate.h"
 
-/* Below this a frame is a packet either way. */
+/* A message shorter than this fits one packet either way. */
 #define WORTH_IT 128
 #define BITS_MIN 9 /* zlib cannot make raw streams with a window of 8 */
 #define BITS_MAX 15
 #define MEMORY_LEVEL 8
-/* What is kept between messages; larger ones give theirs back. */
+/* The largest buffer that is kept between messages. */
 #define KEEP_MAX ((size_t)256 * 1024)
 
-/* The end of every message, which is left out on the wire (RFC 7692, 7.2.1). */
+/* The end of every message, omitted on the wire (RFC 7692, 7.2.1). */
 static const unsigned char tail[4] = { 0x00, 0x00, 0xff, 0xff };
 
 struct bytes {
@@ -31,12 +31,12 @@ need(struct bytes *b, size_t room)
 	b->room = room;
 }
 
-/* ---------------------------------------------------------- negotiation */
+/* ------------------------------------------------------------ negotiation */
 
 struct offer {
 	bool good;
-	bool window_given; /* client_max_window_bits: we may name one, and do not */
-	uint8_t bits; /* server_max_window_bits; 0: not asked for */
+	bool window_given; /* client_max_window_bits: the response may name one, and does not */
+	uint8_t bits; /* server_max_window_bits; 0: not given */
 };
 
 /* "9" or "\"9\"". */
@@ -52,7 +52,7 @@ window(struct str value)
 		   : 0;
 }
 
-/* One parameter; an unknown, repeated or ill-formed one spoils the offer (RFC 7692, 7.1). */
+/* One parameter; an unknown, repeated or malformed one makes the offer invalid (RFC 7692, 7.1). */
 static void
 parameter(struct offer *o, unsigned *seen, struct str text)
 {
@@ -111,9 +111,9 @@ deflate_negotiate(struct buf *reply, struct str offers)
 	return 0;
 }
 
-/* ------------------------------------------------------------- messages */
+/* --------------------------------------------------------------- messages */
 
-/* One stream for each window that somebody asked for. */
+/* One compressor for each window in use. */
 static z_stream *
 deflater(uint8_t bits)
 {
@@ -142,7 +142,7 @@ deflate_message(struct str message, uint8_t bits, struct str *out)
 	if (message.n < WORTH_IT || message.n > UINT32_MAX / 2)
 		return false;
 	z = deflater(bits);
-	/* Where it does not fit, nothing is gained. */
+	/* Output that does not fit is no gain. */
 	need(&into, message.n);
 	z->next_in = (const unsigned char *)message.p;
 	z->avail_in = (uInt)message.n;
@@ -170,7 +170,8 @@ inflater(void)
 	return z;
 }
 
-/* Inflates one piece; a final block ends one stream, and the message may go on with another (RFC 7692, 7.2.3.5). */
+/* Inflates one piece; a final block ends one stream, and the message may go on with another (RFC
+   7692, 7.2.3.5). */
 static bool
 inflate_piece(z_stream *z, const void *p, size_t n)
 {
@@ -183,7 +184,7 @@ inflate_piece(z_stream *z, const void *p, size_t n)
 			if (inflateReset(z) != Z_OK)
 				return false;
 		} else if (e == Z_BUF_ERROR) {
-			return true; /* it wants more than there is */
+			return true; /* needs more input */
 		} else if (e != Z_OK) {
 			return false;
 		}
@@ -198,7 +199,7 @@ inflate_message(struct str message, size_t max, struct str *out)
 	z_stream *z = inflater();
 	size_t room = message.n < max / 8 ? message.n * 8 + 64 : max + 1;
 
-	/* A second try, from the start, where the first guess of the room was too small. */
+	/* Once more from the start where the first guess of the size was too small. */
 	for (;;) {
 		need(&into, room);
 		z->next_out = into.p;

@@ -5,8 +5,8 @@
 #include <millrace/container_of.h>
 #include <millrace/json.h>
 
-#include "streamd/server.h"
 #include "streamd/metrics.h"
+#include "streamd/server.h"
 #include "streamd/websocket/subscription.h"
 
 static const char *const kind_names[CHANNEL_KINDS] = { "analytics", "notifications", "workflows" };
@@ -22,24 +22,24 @@ channel_named(struct str name)
 }
 
 static struct subscription *
-of_sub(const struct sub *s)
+subscription_of_sub(const struct sub *s)
 {
 	return container_of(s, struct subscription, sub);
 }
 
 static struct subscription *
-of_ask(const struct ask *a)
+subscription_of_query(const struct topic_query *q)
 {
-	return container_of(a, struct subscription, ask);
+	return container_of(q, struct subscription, query);
 }
 
-/* -------------------------------------------------------- events, outward */
+/* --------------------------------------------------- events to the client */
 
-/* A user's own topic carries everything about them; a channel shows its part. */
+/* A user's own topic carries all events about them, of which a channel shows its part. */
 static bool
 is_shown(enum channel_kind kind, struct str topic, struct str type)
 {
-	/* for those who wait for an ordinary reply */
+	/* for deferred replies */
 	if (str_eq(type, S("result")))
 		return false;
 	if (!str_starts(topic, S("user:")))
@@ -94,7 +94,7 @@ short_form(struct arena *a, struct str topic, const struct event *e)
 	return buf_str(&b);
 }
 
-/* The event's frame for this subscription: one for all that see it alike. */
+/* The event's frame, shared by all subscriptions with the same form and window. */
 static struct buffer *
 frame_of(const struct subscription *s, struct event *e)
 {
@@ -117,15 +117,15 @@ frame_of(const struct subscription *s, struct event *e)
 }
 
 static bool
-ready(const struct sub *s)
+subscription_ready(const struct sub *s)
 {
-	return of_sub(s)->channel->ws->conn->n == 0;
+	return subscription_of_sub(s)->channel->ws->conn->n == 0;
 }
 
 static bool
-take(struct sub *sub, struct event *e)
+subscription_deliver(struct sub *sub, struct event *e)
 {
-	struct subscription *s = of_sub(sub);
+	struct subscription *s = subscription_of_sub(sub);
 	struct ws *w = s->channel->ws;
 	struct conn *conn = w->conn;
 	struct buffer *b;
@@ -137,27 +137,29 @@ take(struct sub *sub, struct event *e)
 	if (!is_shown(s->channel->kind, subscription_topic(s), e->type))
 		return true;
 	b = frame_of(s, e);
-	/* Making room may find the reader gone, and us with it. */
+	/* Making room may find the connection closed, and s freed by that. */
 	if (!ws_has_room(w, b->len))
 		return conn->dead;
-	ws_put(w, b);
-	stats.events_sent++;
+	ws_send_frame(w, b);
+	metrics.events_sent++;
 	return true;
 }
 
-static const struct sub_ops ops = { .ready = ready, .take = take };
+static const struct sub_ops subscription_ops = { .ready = subscription_ready,
+	.deliver = subscription_deliver };
 
-/* ------------------------------------------------------------ coming, going */
+/* --------------------------------------------------------------- lifetime */
 
 static struct subscription *
-subscription_new(
-    struct channel *c, struct str topic, void (*done)(struct ask *, enum err, bool, int64_t, bool))
+subscription_new(struct channel *c, struct str topic,
+    void (*on_reply)(struct topic_query *, enum err, bool, int64_t, bool))
 {
 	struct subscription *s = xmalloc(sizeof(*s) + topic.n + 1);
 
-	*s = (struct subscription){
-		.channel = c, .ask.done = done, .sub.ops = &ops, .topic_len = (uint16_t)topic.n
-	};
+	*s = (struct subscription){ .channel = c,
+		.query.on_reply = on_reply,
+		.sub.ops = &subscription_ops,
+		.topic_len = (uint16_t)topic.n };
 	memcpy(s->topic, topic.p, topic.n);
 	s->topic[topic.n] = '\0';
 	DL_APPEND(c->subscriptions, s);
@@ -170,8 +172,8 @@ subscription_end(struct subscription *s)
 {
 	struct channel *c = s->channel;
 
-	hub_leave(&s->sub);
-	ask_cancel(&s->ask);
+	hub_unsubscribe(&s->sub);
+	topic_query_cancel(&s->query);
 	trend_free(s->trend);
 	DL_DELETE(c->subscriptions, s);
 	c->n--;
@@ -189,7 +191,7 @@ subscription_find(struct channel *c, struct str topic)
 	return NULL;
 }
 
-/* What has a state says in each event all that it is, so the last one is where it stands. */
+/* Each event of such a topic carries the whole state, so the last one is the present state. */
 static bool
 has_state(struct str topic)
 {
@@ -198,7 +200,7 @@ has_state(struct str topic)
 }
 
 static void
-say_subscribed(struct subscription *s, int64_t seq, bool kept)
+send_subscribed(struct subscription *s, int64_t seq, bool kept)
 {
 	struct arena *a = arena_new();
 	struct buf b = { .a = a };
@@ -206,28 +208,27 @@ say_subscribed(struct subscription *s, int64_t seq, bool kept)
 	buf_put(&b, S("{\"type\":\"subscribed\",\"topic\":"));
 	buf_json(&b, subscription_topic(s));
 	buf_printf(&b, ",\"seq\":%lld%s}", (long long)seq, kept ? "" : ",\"complete\":false");
-	ws_say(s->channel->ws, false, buf_str(&b));
+	ws_send(s->channel->ws, false, buf_str(&b));
 	arena_free(a);
 }
 
 static void
-overloaded(struct channel *c, struct str topic)
+send_overloaded(struct channel *c, struct str topic)
 {
-	channel_error(
-	    c, "OVERLOADED", "The topic cannot be asked for now; try again shortly.", topic);
+	channel_error(c, "OVERLOADED", "The database is not available; try again shortly.", topic);
 }
 
-/* The answer to a client's subscribe. */
+/* The reply for a client's subscribe. */
 static void
-added(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
+subscription_on_reply(struct topic_query *q, enum err e, bool allowed, int64_t head, bool kept)
 {
-	struct subscription *s = of_ask(ask);
+	struct subscription *s = subscription_of_query(q);
 	struct channel *c = s->channel;
 	int64_t after = s->since >= 0 ? s->since : head;
 
 	if (e != ERR_OK || !allowed) {
 		if (e != ERR_OK)
-			overloaded(c, subscription_topic(s));
+			send_overloaded(c, subscription_topic(s));
 		else
 			channel_error(
 			    c, "UNAUTHORIZED", "This topic is not for you.", subscription_topic(s));
@@ -236,16 +237,16 @@ added(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
 	}
 	if (s->since < 0 && !s->trend && head > 0 && has_state(subscription_topic(s)))
 		after = head - 1;
-	say_subscribed(s, after, kept);
+	send_subscribed(s, after, kept);
 	if (s->trend) {
 		struct arena *a = arena_new();
 
-		hub_join(c->hub, &s->sub, trend_source(a, c), head);
+		hub_subscribe(c->server->hub, &s->sub, trend_source(a, c), head);
 		arena_free(a);
 		trend_start(s);
 		return;
 	}
-	hub_join(c->hub, &s->sub, subscription_topic(s), after);
+	hub_subscribe(c->server->hub, &s->sub, subscription_topic(s), after);
 }
 
 void
@@ -254,45 +255,47 @@ subscription_add(struct channel *c, struct str topic, int64_t since, struct tren
 	struct subscription *s = subscription_find(c, topic);
 	struct arena *a;
 
-	if (access_is_enough(c->access, &c->person)) {
-		overloaded(c, topic);
+	if (topics_user_is_flooding(c->server->topics, &c->principal)) {
+		send_overloaded(c, topic);
 		trend_free(trend);
 		return;
 	}
 	a = arena_new();
 	if (s)
 		subscription_end(s);
-	s = subscription_new(c, topic, added);
+	s = subscription_new(c, topic, subscription_on_reply);
 	s->since = since;
 	s->trend = trend;
-	/* A trend is allowed to whom its source is, and begins with it. */
-	access_ask(c->access, &s->ask, &c->person, trend ? trend_source(a, c) : topic, since);
+	/* A trend needs the right to its source, and the source's head to begin with. */
+	topics_query(
+	    c->server->topics, &s->query, &c->principal, trend ? trend_source(a, c) : topic, since);
 	arena_free(a);
 }
 
 void
-subscription_own(struct channel *c, struct str topic, int64_t after)
+subscription_add_own(struct channel *c, struct str topic, int64_t after)
 {
 	struct subscription *s = subscription_new(c, topic, NULL);
 
 	s->first_form = true;
-	hub_join(c->hub, &s->sub, topic, after);
+	hub_subscribe(c->server->hub, &s->sub, topic, after);
 }
 
-/* The answer to whether one may stay. What the connection was opened for is not taken away in silence. */
+/* The reply to whether one may stay. Losing the topic that the connection was opened for closes it:
+   a client without it would wait for nothing. */
 static void
-checked(struct ask *ask, enum err e, bool allowed, int64_t head, bool kept)
+subscription_on_recheck(struct topic_query *q, enum err e, bool allowed, int64_t head, bool kept)
 {
-	struct subscription *s = of_ask(ask);
+	struct subscription *s = subscription_of_query(q);
 	struct channel *c = s->channel;
 
 	(void)head;
 	(void)kept;
-	/* Without an answer all stays as it is: where the database was away, everybody is looked at when it is back. */
+	/* Without a reply nothing changes: principals are revalidated when the database is back. */
 	if (e != ERR_OK || allowed)
 		return;
 	if (s->first_form) {
-		ws_close(c->ws, WS_POLICY, "What you may see has changed; connect again.");
+		ws_close(c->ws, WS_POLICY, "Your rights have changed; connect again.");
 		return;
 	}
 	channel_error(
@@ -309,19 +312,19 @@ subscriptions_check(struct channel *c)
 	struct subscription *s, *next;
 
 	DL_FOREACH_SAFE (c->subscriptions, s, next) {
-		/* one that is being asked for hears the truth by that */
-		if (s->ask.question)
+		/* a query under way gets the present rights */
+		if (s->query.request)
 			continue;
-		s->ask.done = checked;
-		access_ask(c->access, &s->ask, &c->person,
+		s->query.on_reply = subscription_on_recheck;
+		topics_query(c->server->topics, &s->query, &c->principal,
 		    s->trend ? trend_source(a, c) : subscription_topic(s), -1);
-		if (conn->dead || w->left)
+		if (conn->dead || w->detached)
 			break;
 	}
 	arena_free(a);
 }
 
-/* One that is still being asked for is asked for again. */
+/* One whose query is under way is queried again by the successor. */
 void
 subscription_save(const struct subscription *s, struct buf *out, bool first)
 {
@@ -353,7 +356,8 @@ subscription_restore(struct channel *c, json_object *from)
 	s = subscription_new(c, topic, NULL);
 	s->first_form = json_object_get_boolean(json_at(from, "first_form"));
 	s->trend = trend;
-	hub_join(c->hub, &s->sub, trend ? trend_source(a, c) : topic, json_int(from, "sent", 0));
+	hub_subscribe(
+	    c->server->hub, &s->sub, trend ? trend_source(a, c) : topic, json_int(from, "sent", 0));
 	if (trend)
 		trend_start(s);
 	arena_free(a);

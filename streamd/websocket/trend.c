@@ -4,34 +4,35 @@
 #include <sodium.h>
 
 #include <millrace/clock.h>
+#include <millrace/container_of.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
 
 #include "streamd/events/feed.h"
 #include "streamd/server.h"
-#include "sql_stream.h"
 #include "streamd/websocket/subscription.h"
+#include "sql_stream.h"
 
-/* A series is sent again at most so often. */
-#define AGAIN_MS 1000
+/* The least time between two queries of a series. */
+#define REFRESH_MS 1000
 #define DAYS_DEFAULT 30
 
 struct trend {
-	struct loop_timer again; /* first: the loop gives it back */
+	struct loop_timer refresh_timer;
 	struct subscription *subscription;
-	struct trend_question *question; /* what the database was asked */
-	int64_t asked_ms;
-	bool stale; /* an event has come since it was asked */
-	unsigned char sent[crypto_generichash_BYTES]; /* of the series that the client has */
+	struct trend_query *query; /* under way; NULL: none */
+	int64_t queried_ms;
+	bool stale; /* an event has come since queried_ms */
+	unsigned char sent[crypto_generichash_BYTES]; /* hash of the series that the client has */
 	char start_date[32], end_date[32], aggregation[8]; /* dates "": relative to now */
 };
 
-/* Outlives the trend, which may go while the database thinks. */
-struct trend_question {
+/* A statement under way; it outlives a trend that is freed meanwhile. */
+struct trend_query {
 	struct trend *trend;
 };
 
-static void ask(struct trend *t);
+static void trend_query(struct trend *t);
 
 bool
 trend_is(struct str topic)
@@ -42,18 +43,18 @@ trend_is(struct str topic)
 struct str
 trend_source(struct arena *a, const struct channel *c)
 {
-	return c->person.analytics ? S("analytics")
-				   : arena_printf(a, "user:%s", c->person.user.text);
+	return c->principal.analytics ? S("analytics")
+				      : arena_printf(a, "user:%s", c->principal.user.text);
 }
 
 static void
-again_fires(struct loop_timer *timer)
+trend_refresh_fires(struct loop_timer *timer)
 {
-	ask((struct trend *)timer);
+	trend_query(container_of(timer, struct trend, refresh_timer));
 }
 
 static void
-copy(char *to, size_t room, struct str from)
+copy_text(char *to, size_t room, struct str from)
 {
 	if (from.p && from.n < room)
 		memcpy(to, from.p, from.n);
@@ -64,10 +65,10 @@ trend_new(const struct trend_in *in)
 {
 	struct trend *t = xmalloc(sizeof(*t));
 
-	*t = (struct trend){ .again.fire = again_fires };
-	copy(t->start_date, sizeof(t->start_date), in->start_date);
-	copy(t->end_date, sizeof(t->end_date), in->end_date);
-	copy(t->aggregation, sizeof(t->aggregation),
+	*t = (struct trend){ .refresh_timer.fire = trend_refresh_fires };
+	copy_text(t->start_date, sizeof(t->start_date), in->start_date);
+	copy_text(t->end_date, sizeof(t->end_date), in->end_date);
+	copy_text(t->aggregation, sizeof(t->aggregation),
 	    in->aggregation.p ? in->aggregation : S("daily"));
 	return t;
 }
@@ -77,10 +78,10 @@ trend_free(struct trend *t)
 {
 	if (!t)
 		return;
-	if (t->question)
-		t->question->trend = NULL;
+	if (t->query)
+		t->query->trend = NULL;
 	if (t->subscription)
-		loop_disarm(t->subscription->channel->ws->conn->server->loop, &t->again);
+		loop_disarm(t->subscription->channel->server->loop, &t->refresh_timer);
 	free(t);
 }
 
@@ -96,46 +97,46 @@ send_series(struct trend *t, struct str series)
 		return;
 	memcpy(t->sent, hash, sizeof(hash));
 	a = arena_new();
-	ws_say(s->channel->ws, false,
+	ws_send(s->channel->ws, false,
 	    channel_long_form(a, s->channel->kind, subscription_topic(s), (struct str){ NULL, 0 },
 		series, clock_unix_ms(), s->sub.sent));
 	arena_free(a);
 }
 
-/* When the database was last asked for this series for the same client. */
+/* When this series was last queried for the same client. */
 static int64_t *
-last_asked(const struct trend *t)
+last_queried(const struct trend *t)
 {
 	const struct subscription *s = t->subscription;
 
-	return &s->channel->trend_asked_ms[str_eq(subscription_topic(s), S("lead_trends"))];
+	return &s->channel->trend_queried_ms[str_eq(subscription_topic(s), S("lead_trends"))];
 }
 
-/* Asks again where something has happened since, not sooner than in a second. */
+/* Queries again where an event has come since, REFRESH_MS after the last query. */
 static void
-go_on(struct trend *t)
+trend_refresh(struct trend *t)
 {
-	struct loop *l = t->subscription->channel->ws->conn->server->loop;
-	int64_t wait = t->asked_ms + AGAIN_MS - loop_now(l);
+	struct loop *l = t->subscription->channel->server->loop;
+	int64_t wait = t->queried_ms + REFRESH_MS - loop_now(l);
 
-	if (!t->stale || t->question || t->again.due_ms != 0)
+	if (!t->stale || t->query || t->refresh_timer.due_ms != 0)
 		return;
 	if (wait > 0)
-		loop_arm(l, &t->again, wait);
+		loop_arm(l, &t->refresh_timer, wait);
 	else
-		ask(t);
+		trend_query(t);
 }
 
 static void
-told(void *arg, const struct pipe_reply *reply)
+trend_on_reply(void *arg, const struct pipe_reply *reply)
 {
-	struct trend_question *q = arg;
+	struct trend_query *q = arg;
 	struct trend *t = q->trend;
 
 	free(q);
 	if (!t)
 		return;
-	t->question = NULL;
+	t->query = NULL;
 	if (reply->e == ERR_OK && reply->n == 1 && PQntuples(reply->res[0]) == 1) {
 		send_series(t, sql_get(reply->res[0], 0, 0));
 	} else if (reply->e == ERR_BAD_REQUEST) {
@@ -150,10 +151,10 @@ told(void *arg, const struct pipe_reply *reply)
 	} else {
 		t->stale = true;
 	}
-	go_on(t);
+	trend_refresh(t);
 }
 
-/* The period: what the client gave, else up to now and 30 days back. */
+/* The client's date, or a date before now. */
 static struct str
 date(struct arena *a, const char *given, int days_ago)
 {
@@ -166,37 +167,37 @@ date(struct arena *a, const char *given, int days_ago)
 }
 
 static void
-ask(struct trend *t)
+trend_query(struct trend *t)
 {
 	struct subscription *s = t->subscription;
-	struct server *server = s->channel->ws->conn->server;
-	struct trend_question *q = xmalloc(sizeof(*q));
+	struct server *server = s->channel->server;
+	struct trend_query *q = xmalloc(sizeof(*q));
 	struct arena *a = arena_new();
 	enum err e;
 
-	*q = (struct trend_question){ t };
-	t->question = q;
+	*q = (struct trend_query){ t };
+	t->query = q;
 	t->stale = false;
-	t->asked_ms = *last_asked(t) = loop_now(server->loop);
-	e = pipe_stream_trend(reader_pipe(server->reader), a, told, q, s->channel->person.user,
-	    s->channel->person.analytics, subscription_topic(s),
+	t->queried_ms = *last_queried(t) = loop_now(server->loop);
+	e = pipe_stream_trend(feed_pipe(server->feed), a, trend_on_reply, q,
+	    s->channel->principal.user, s->channel->principal.analytics, subscription_topic(s),
 	    date(a, t->start_date, DAYS_DEFAULT), date(a, t->end_date, 0),
 	    str_from(t->aggregation));
 	arena_free(a);
 	if (e != ERR_OK)
-		told(q, &(struct pipe_reply){ .e = e });
+		trend_on_reply(q, &(struct pipe_reply){ .e = e });
 }
 
-/* Who subscribes again and again is given the series no more often for that. */
+/* Repeated subscribing does not query the series more often. */
 void
 trend_start(struct subscription *s)
 {
 	struct trend *t = s->trend;
 
 	t->subscription = s;
-	t->asked_ms = *last_asked(t);
+	t->queried_ms = *last_queried(t);
 	t->stale = true;
-	go_on(t);
+	trend_refresh(t);
 }
 
 void
@@ -208,7 +209,7 @@ trend_event(struct subscription *s, const struct event *e)
 	    (of_leads || !str_starts(e->type, S("message_"))))
 		return;
 	s->trend->stale = true;
-	go_on(s->trend);
+	trend_refresh(s->trend);
 }
 
 void

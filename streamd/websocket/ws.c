@@ -8,10 +8,10 @@
 #include <millrace/crypto.h>
 #include <millrace/json.h>
 
-#include "streamd/websocket/deflate.h"
 #include "streamd/http/head.h"
-#include "streamd/http/dispatch.h"
+#include "streamd/http/response.h"
 #include "streamd/metrics.h"
+#include "streamd/websocket/deflate.h"
 #include "streamd/websocket/ws.h"
 #include "streamd/websocket/ws_read.h"
 
@@ -26,7 +26,7 @@ enum { FIN = 0x80, RSV1 = 0x40, TEXT = 0x1, BINARY = 0x2, CLOSE = 0x8, PING = 0x
 
 static const struct conn_kind ws_kind;
 
-/* ------------------------------------------------------- what goes out */
+/* ----------------------------------------------------------------- output */
 
 /* An unmasked frame's header before `len` bytes; up to 10 bytes. */
 static size_t
@@ -74,18 +74,18 @@ ws_frame(bool binary, struct str payload, uint8_t deflate_bits)
 }
 
 void
-ws_put(struct ws *w, struct buffer *b)
+ws_send_frame(struct ws *w, struct buffer *b)
 {
 	if (!w->close_sent)
 		conn_put(w->conn, b);
 }
 
 void
-ws_say(struct ws *w, bool binary, struct str payload)
+ws_send(struct ws *w, bool binary, struct str payload)
 {
 	struct buffer *b = ws_frame(binary, payload, w->deflate_bits);
 
-	ws_put(w, b);
+	ws_send_frame(w, b);
 	buffer_drop(b);
 }
 
@@ -100,15 +100,15 @@ ws_has_room(struct ws *w, size_t len)
 	return !c->dead && conn_has_room(c, len);
 }
 
-/* ------------------------------------------------------------- closing */
+/* ---------------------------------------------------------------- closing */
 
-/* The application hears of the end once, whatever else ends after it. */
+/* The application's last call, once, whatever ends first. */
 static void
-leave(struct ws *w)
+ws_detach(struct ws *w)
 {
-	if (w->left)
+	if (w->detached)
 		return;
-	w->left = true;
+	w->detached = true;
 	w->app->gone(w);
 	w->own = NULL;
 }
@@ -126,11 +126,11 @@ ws_close(struct ws *w, unsigned code, const char *reason)
 	payload[1] = (char)(code & 0xff);
 	memcpy(payload + 2, reason, n);
 	b = frame(FIN | CLOSE, (struct str){ payload, n + 2 });
-	ws_put(w, b);
+	ws_send_frame(w, b);
 	buffer_drop(b);
 	w->close_sent = true;
 	w->close_by_ms = loop_now(w->conn->server->loop) + CLOSE_WAIT_MS;
-	leave(w);
+	ws_detach(w);
 	conn_rearm(w->conn);
 }
 
@@ -140,18 +140,18 @@ ws_rearm(struct ws *w)
 	conn_rearm(w->conn);
 }
 
-/* ------------------------------------------------------- what comes in */
+/* ------------------------------------------------------------------ input */
 
 static void
 ws_free(struct ws *w)
 {
-	ws_in_free(w->in);
+	ws_read_free(w->read);
 	free(w);
 }
 
-/* What ws_in.c says that the protocol wants said: pongs and closes, finished. */
+/* Queues what the protocol itself requires: finished pongs and closes. */
 static void
-answer(void *ws, struct str bytes, bool is_close)
+ws_on_send(void *ws, struct str bytes, bool is_close)
 {
 	struct ws *w = ws;
 	struct buffer *b;
@@ -165,7 +165,7 @@ answer(void *ws, struct str bytes, bool is_close)
 }
 
 static void
-message(void *ws, bool binary, struct str bytes)
+ws_on_message(void *ws, bool binary, struct str bytes)
 {
 	struct ws *w = ws;
 
@@ -174,100 +174,101 @@ message(void *ws, bool binary, struct str bytes)
 }
 
 static void
-bytes_came(struct conn *c, struct str bytes)
+ws_bytes(struct conn *c, struct str bytes)
 {
 	struct ws *w = c->ws;
-	struct ws_in_rules rules = { .message_max = w->app->message_max,
+	struct ws_read_rules rules = { .message_max = w->app->message_max,
 		.deflate = w->deflate_bits > 0,
-		.answer = answer,
-		.message = message };
-	enum ws_in_state state;
+		.send = ws_on_send,
+		.message = ws_on_message };
+	enum ws_read_state state;
 
 	if (w->failed)
 		return;
-	w->heard_ms = loop_now(c->server->loop);
+	w->read_ms = loop_now(c->server->loop);
 	w->pinged = false;
-	if (!w->in)
-		w->in = ws_in_new(w);
+	if (!w->read)
+		w->read = ws_read_new(w);
 	w->feeding = true;
-	state = ws_in_feed(w->in, &rules, bytes, w->heard_ms);
+	state = ws_read_feed(w->read, &rules, bytes, w->read_ms);
 	w->feeding = false;
 	if (c->dead) {
 		ws_free(w);
 		return;
 	}
 	switch (state) {
-	case WS_IN_IDLE:
-		ws_in_free(w->in);
-		w->in = NULL;
+	case WS_READ_IDLE:
+		ws_read_free(w->read);
+		w->read = NULL;
 		break;
-	case WS_IN_MORE:
+	case WS_READ_MORE:
 		break;
-	case WS_IN_OVER:
-		leave(w);
+	case WS_READ_OVER:
+		ws_detach(w);
 		conn_finish(c);
 		return;
-	case WS_IN_FAILED:
-		/* Closing at once, with more of its bytes on the way, would take the close from it that says why. */
-		leave(w);
+	case WS_READ_FAILED:
+		/* Wait before closing: an RST for unread input would discard the close frame with
+		   its reason. */
+		ws_detach(w);
 		w->failed = true;
-		w->close_by_ms = w->heard_ms + FAILED_WAIT_MS;
+		w->close_by_ms = w->read_ms + FAILED_WAIT_MS;
 		break;
 	}
 	conn_rearm(c);
 }
 
-/* --------------------------------------------------------- being there */
+/* --------------------------------------------------------------- liveness */
 
-/* The next ping, or the end of the patience after one. */
+/* When the next ping is due, or its answer overdue. */
 static int64_t
-watch_ms(const struct ws *w)
+ws_watch_ms(const struct ws *w)
 {
 	int64_t every = config()->ws_ping_seconds * 1000;
 
-	return w->heard_ms + every + (w->pinged ? config()->ws_ping_timeout_seconds * 1000 : 0);
+	return w->read_ms + every + (w->pinged ? config()->ws_ping_timeout_seconds * 1000 : 0);
 }
 
 static int64_t
-due_ms(const struct conn *c)
+ws_due_ms(const struct conn *c)
 {
 	const struct ws *w = c->ws;
-	int64_t due = w->in ? ws_in_due_ms(w->in) : 0;
+	int64_t due = w->read ? ws_read_due_ms(w->read) : 0;
 
 	if (w->close_sent)
 		return w->close_by_ms;
-	if (!w->app->own_pings)
-		due = sooner(due, watch_ms(w));
+	if (!w->app->app_pings)
+		due = sooner(due, ws_watch_ms(w));
 	return w->app->due_ms ? sooner(due, w->app->due_ms(w)) : due;
 }
 
 static void
-ping(struct ws *w)
+ws_ping(struct ws *w)
 {
 	static struct buffer *shared;
 
 	if (!shared)
 		shared = frame(FIN | PING, S(""));
 	w->pinged = true;
-	ws_put(w, shared);
+	ws_send_frame(w, shared);
 }
 
 static void
-due(struct conn *c)
+ws_due(struct conn *c)
 {
 	struct ws *w = c->ws;
 	int64_t now = loop_now(c->server->loop);
 
 	if (w->close_sent) {
 		conn_close(c);
-	} else if (w->in && ws_in_due_ms(w->in) <= now) {
+	} else if (w->read && ws_read_due_ms(w->read) <= now) {
 		ws_close(w, WS_POLICY, "The message did not arrive in time.");
-	} else if (!w->app->own_pings && watch_ms(w) <= now) {
+	} else if (!w->app->app_pings && ws_watch_ms(w) <= now) {
 		if (w->pinged) {
-			stats.half_open_closed++;
+			metrics.half_open_closed++;
 			conn_close(c);
 		} else {
-			ping(w);
+			ws_ping(w);
 		}
 	}
 	if (!c->dead && !w->close_sent && w->app->due_ms && w->app->due_ms(w) != 0 &&
@@ -276,7 +277,7 @@ due(struct conn *c)
 }
 
 static void
-drained(struct conn *c)
+ws_drained(struct conn *c)
 {
 	struct ws *w = c->ws;
 
@@ -286,16 +287,17 @@ drained(struct conn *c)
 		w->app->drained(w);
 }
 
-/* A message that was not begun need not be sent: the reader comes back and is given it then. */
+/* What is not begun is dropped: a client that comes back is caught up. */
 static void
-stalled(struct conn *c)
+ws_stalled(struct conn *c)
 {
-	conn_forget(c);
-	ws_close(c->ws, WS_TRY_AGAIN, "You read too slowly; come back and go on where you were.");
+	conn_drop_unsent(c);
+	ws_close(
+	    c->ws, WS_TRY_AGAIN, "You read too slowly; connect again and go on where you were.");
 }
 
 static void
-stop(struct conn *c)
+ws_stop(struct conn *c)
 {
 	struct ws *w = c->ws;
 
@@ -304,44 +306,44 @@ stop(struct conn *c)
 }
 
 static void
-gone(struct conn *c)
+ws_gone(struct conn *c)
 {
 	struct ws *w = c->ws;
 
-	leave(w);
-	stats.connections_ws--;
+	ws_detach(w);
+	metrics.connections_ws--;
 	c->ws = NULL;
-	/* Else what is being fed goes on with it, and frees it then. */
+	/* While feeding, ws_bytes frees it afterwards. */
 	if (!w->feeding)
 		ws_free(w);
 }
 
 static bool
-save(const struct conn *c, struct buf *out)
+ws_save(const struct conn *c, struct buf *out)
 {
 	const struct ws *w = c->ws;
-	struct str begun = w->in ? ws_in_begun(w->in) : S("");
+	struct str partial = w->read ? ws_read_partial(w->read) : S("");
 
-	if (w->close_sent || !w->app->save || !begun.p || !w->app->save(w, out))
+	if (w->close_sent || !w->app->save || !partial.p || !w->app->save(w, out))
 		return false;
 	buf_printf(out, "\"deflate_bits\":%u,\"begun\":", (unsigned)w->deflate_bits);
-	buf_json(out, base64url(out->a, begun));
+	buf_json(out, base64url(out->a, partial));
 	buf_put(out, S(","));
 	return true;
 }
 
 static const struct conn_kind ws_kind = {
-	.save = save,
-	.bytes = bytes_came,
-	.due_ms = due_ms,
-	.due = due,
-	.drained = drained,
-	.stalled = stalled,
-	.stop = stop,
-	.gone = gone,
+	.save = ws_save,
+	.bytes = ws_bytes,
+	.due_ms = ws_due_ms,
+	.due = ws_due,
+	.drained = ws_drained,
+	.stalled = ws_stalled,
+	.stop = ws_stop,
+	.gone = ws_gone,
 };
 
-/* ----------------------------------------------------------- handshake */
+/* -------------------------------------------------------------- handshake */
 
 /* Sec-WebSocket-Accept (RFC 6455, 4.2.2). */
 static void
@@ -368,7 +370,7 @@ is_key(struct str key)
 	       EVP_DecodeBlock(bytes, (const unsigned char *)key.p, KEY_LEN) == KEY_LEN / 4 * 3;
 }
 
-/* Says what is wrong with the handshake, or does nothing and answers true. */
+/* Refuses a bad handshake, with the reason. */
 static bool
 handshake_is_good(struct conn *c, struct http_head *h)
 {
@@ -388,23 +390,23 @@ handshake_is_good(struct conn *c, struct http_head *h)
 	}
 	if (!why)
 		return true;
-	request_refuse(c, e, why, headers);
+	response_refuse(c, e, why, headers);
 	return false;
 }
 
 static struct ws *
-become(struct conn *c, const struct ws_app *app, void *own, uint8_t deflate_bits)
+ws_become(struct conn *c, const struct ws_app *app, void *own, uint8_t deflate_bits)
 {
 	struct ws *w = xmalloc(sizeof(*w));
 
 	*w = (struct ws){ .conn = c,
 		.app = app,
 		.own = own,
-		.heard_ms = loop_now(c->server->loop),
+		.read_ms = loop_now(c->server->loop),
 		.deflate_bits = deflate_bits };
-	stats.connections_ws++;
+	metrics.connections_ws++;
 	c->ws = w;
-	conn_become(c, &ws_kind);
+	conn_set_kind(c, &ws_kind);
 	return w;
 }
 
@@ -429,8 +431,8 @@ ws_accept(
 	reply = buffer_of(buf_str(&b));
 	conn_put(c, reply);
 	buffer_drop(reply);
-	stats.requests_ws++;
-	return become(c, app, own, bits);
+	metrics.requests_ws++;
+	return ws_become(c, app, own, bits);
 }
 
 void
@@ -439,7 +441,7 @@ ws_begin(struct ws *w, struct http_head *h)
 	struct conn *c = w->conn;
 
 	if (h->rest.n > 0 && !c->dead && !c->closing)
-		bytes_came(c, h->rest);
+		ws_bytes(c, h->rest);
 	http_head_free(h);
 }
 
@@ -448,16 +450,17 @@ ws_restore(struct conn *c, json_object *from, const struct ws_app *app, void *ow
 {
 	int64_t bits = json_int(from, "deflate_bits", 0);
 
-	return bits == 0 || (bits >= 9 && bits <= 15) ? become(c, app, own, (uint8_t)bits) : NULL;
+	return bits == 0 || (bits >= 9 && bits <= 15) ? ws_become(c, app, own, (uint8_t)bits)
+						      : NULL;
 }
 
 void
 ws_resume(struct ws *w, json_object *from)
 {
 	struct arena *a = arena_new();
-	struct str begun;
+	struct str partial;
 
-	if (base64url_decode(a, json_text(from, "begun"), &begun) && begun.n > 0)
-		bytes_came(w->conn, begun);
+	if (base64url_decode(a, json_text(from, "begun"), &partial) && partial.n > 0)
+		ws_bytes(w->conn, partial);
 	arena_free(a);
 }

@@ -7,15 +7,15 @@
 #include "streamd/websocket/deflate.h"
 #include "streamd/websocket/ws_read.h"
 
-/* A message that takes longer to arrive is a way to hold memory. */
+/* A client that sends a message more slowly holds memory. */
 #define MESSAGE_MS ((int64_t)30 * 1000)
-/* Fragments that a message may come in, above what its length explains: empty ones cost us, and nobody needs them. */
+/* Fragments allowed beyond what a message's length explains: empty ones only cost CPU. */
 #define FRAGMENTS_MORE 1024
-/* Bytes of messages that are not whole yet, of all WebSockets together. */
+/* Bytes of incomplete messages of all WebSockets together. */
 #define HELD_MAX ((size_t)64 * 1024 * 1024)
-/* Beginnings longer than this are not kept for a successor. */
-#define BEGUN_MAX ((size_t)256 * 1024)
-#define BEGUN_FIRST 512
+/* Longer incomplete messages are not kept for a successor. */
+#define PARTIAL_MAX ((size_t)256 * 1024)
+#define PARTIAL_FIRST 512
 #define TRY_AGAIN 1013 /* a close code that libwslay has no name for */
 
 struct bytes {
@@ -23,20 +23,20 @@ struct bytes {
 	size_t n, room;
 };
 
-struct ws_in {
+struct ws_read {
 	wslay_event_context_ptr wslay;
-	const struct ws_in_rules *rules; /* while feeding */
+	const struct ws_read_rules *rules; /* while feeding */
 	void *arg;
-	struct str rest; /* of what is being fed */
+	struct str rest; /* of the bytes being fed */
 	int64_t due_ms;
-	uint64_t fed, framed; /* bytes in all, and in the frames whose head has been read */
-	uint64_t whole; /* bytes of what has come to its end: nothing of it is begun */
-	size_t held; /* its part in held_bytes */
-	size_t fragments; /* of the message that has begun */
+	uint64_t fed, framed; /* bytes read in all, and in the frames whose header has been read */
+	uint64_t complete; /* bytes up to the end of the last complete message */
+	size_t held; /* its share of held_bytes */
+	size_t fragments; /* of the message under way */
 	bool in_message;
-	bool empty_close; /* the peer has closed, without a code */
+	bool empty_close; /* the peer sent a close without a code */
 	bool failed;
-	struct bytes begun;
+	struct bytes partial;
 	struct bytes out;
 };
 
@@ -48,53 +48,54 @@ append(struct bytes *b, const void *p, size_t n)
 	if (n == 0)
 		return;
 	if (b->room - b->n < n) {
-		b->room = b->n + n + (b->n > BEGUN_FIRST ? b->n : BEGUN_FIRST);
+		b->room = b->n + n + (b->n > PARTIAL_FIRST ? b->n : PARTIAL_FIRST);
 		b->p = xrealloc(b->p, b->room);
 	}
 	memcpy(b->p + b->n, p, n);
 	b->n += n;
 }
 
-/* Says why and reads no more. */
+/* Sends a close and stops reading. */
 static void
-fail(struct ws_in *in, uint16_t code)
+fail(struct ws_read *r, uint16_t code)
 {
-	if (in->failed)
+	if (r->failed)
 		return;
-	in->failed = true;
-	(void)wslay_event_queue_close(in->wslay, code, NULL, 0);
-	wslay_event_shutdown_read(in->wslay);
+	r->failed = true;
+	(void)wslay_event_queue_close(r->wslay, code, NULL, 0);
+	wslay_event_shutdown_read(r->wslay);
 }
 
 static ssize_t
-on_recv(wslay_event_context_ptr ctx, uint8_t *to, size_t room, int flags, void *arg)
+ws_read_on_recv(wslay_event_context_ptr ctx, uint8_t *to, size_t room, int flags, void *arg)
 {
-	struct ws_in *in = arg;
-	size_t n = in->rest.n < room ? in->rest.n : room;
+	struct ws_read *r = arg;
+	size_t n = r->rest.n < room ? r->rest.n : room;
 
 	(void)flags;
 	if (n == 0) {
 		wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
 		return -1;
 	}
-	memcpy(to, in->rest.p, n);
-	in->rest = (struct str){ in->rest.p + n, in->rest.n - n };
-	in->fed += n;
+	memcpy(to, r->rest.p, n);
+	r->rest = (struct str){ r->rest.p + n, r->rest.n - n };
+	r->fed += n;
 	return (ssize_t)n;
 }
 
 static ssize_t
-on_send(wslay_event_context_ptr ctx, const uint8_t *from, size_t n, int flags, void *arg)
+ws_read_on_send(wslay_event_context_ptr ctx, const uint8_t *from, size_t n, int flags, void *arg)
 {
-	struct ws_in *in = arg;
+	struct ws_read *r = arg;
 
 	(void)ctx;
 	(void)flags;
-	append(&in->out, from, n);
+	append(&r->out, from, n);
 	return (ssize_t)n;
 }
 
-/* A masked frame's head: 2 bytes, the longer length, the mask (RFC 6455, 5.2; libwslay has seen that the length is in its shortest form). */
+/* The length of a masked frame: 2 bytes, the extended length, the mask, the payload (RFC 6455,
+   5.2). libwslay refuses lengths that are not in their shortest form. */
 static uint64_t
 frame_len(uint64_t payload)
 {
@@ -104,173 +105,176 @@ frame_len(uint64_t payload)
 }
 
 static void
-on_frame(
+ws_read_on_frame(
     wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_start_arg *f, void *arg)
 {
-	struct ws_in *in = arg;
+	struct ws_read *r = arg;
 
 	(void)ctx;
-	if (!in->in_message)
-		in->whole = in->framed;
-	in->framed += frame_len(f->payload_length);
+	if (!r->in_message)
+		r->complete = r->framed;
+	r->framed += frame_len(f->payload_length);
 	if (f->opcode == WSLAY_CONNECTION_CLOSE)
-		in->empty_close = f->payload_length == 0;
+		r->empty_close = f->payload_length == 0;
 	if (wslay_is_ctrl_frame(f->opcode))
 		return;
-	in->in_message = !f->fin;
-	if (++in->fragments > FRAGMENTS_MORE + in->rules->message_max / 64)
-		fail(in, WSLAY_CODE_MESSAGE_TOO_BIG);
+	r->in_message = !f->fin;
+	if (++r->fragments > FRAGMENTS_MORE + r->rules->message_max / 64)
+		fail(r, WSLAY_CODE_MESSAGE_TOO_BIG);
 }
 
-static void flush(struct ws_in *in);
+static void flush(struct ws_read *r);
 
-/* A ping that came before the message is answered before what the message brings about. */
+/* Pongs for pings before the message go out before what the message causes. */
 static void
-say(struct ws_in *in, bool binary, struct str bytes)
+give_message(struct ws_read *r, bool binary, struct str bytes)
 {
-	flush(in);
-	in->rules->message(in->arg, binary, bytes);
+	flush(r);
+	r->rules->message(r->arg, binary, bytes);
 }
 
 static void
-on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *m, void *arg)
+ws_read_on_message(
+    wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *m, void *arg)
 {
-	struct ws_in *in = arg;
+	struct ws_read *r = arg;
 	struct str bytes = { (const char *)m->msg, m->msg_length }, larger;
 	bool compressed = wslay_get_rsv1(m->rsv);
 
 	(void)ctx;
-	if (wslay_is_ctrl_frame(m->opcode) || in->failed)
+	if (wslay_is_ctrl_frame(m->opcode) || r->failed)
 		return;
-	in->fragments = 0;
+	r->fragments = 0;
 	if (compressed) {
-		switch (inflate_message(bytes, in->rules->message_max, &larger)) {
+		switch (inflate_message(bytes, r->rules->message_max, &larger)) {
 		case INFLATE_GOOD:
 			bytes = larger;
 			break;
 		case INFLATE_BAD:
-			fail(in, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA);
+			fail(r, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA);
 			return;
 		case INFLATE_TOO_LARGE:
-			fail(in, WSLAY_CODE_MESSAGE_TOO_BIG);
+			fail(r, WSLAY_CODE_MESSAGE_TOO_BIG);
 			return;
 		}
 	}
 	if (!bytes.p)
 		bytes = S("");
-	/* libwslay has looked at the UTF-8 of what was not compressed, byte by byte as it came. */
+	/* libwslay itself checks the UTF-8 of uncompressed text. */
 	if (m->opcode == WSLAY_TEXT_FRAME && compressed && !str_utf8(bytes))
-		fail(in, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA);
+		fail(r, WSLAY_CODE_INVALID_FRAME_PAYLOAD_DATA);
 	else
-		say(in, m->opcode == WSLAY_BINARY_FRAME, bytes);
+		give_message(r, m->opcode == WSLAY_BINARY_FRAME, bytes);
 }
 
-struct ws_in *
-ws_in_new(void *arg)
+struct ws_read *
+ws_read_new(void *arg)
 {
 	static const struct wslay_event_callbacks callbacks = {
-		.recv_callback = on_recv,
-		.send_callback = on_send,
-		.on_frame_recv_start_callback = on_frame,
-		.on_msg_recv_callback = on_message,
+		.recv_callback = ws_read_on_recv,
+		.send_callback = ws_read_on_send,
+		.on_frame_recv_start_callback = ws_read_on_frame,
+		.on_msg_recv_callback = ws_read_on_message,
 	};
-	struct ws_in *in = xmalloc(sizeof(*in));
+	struct ws_read *r = xmalloc(sizeof(*r));
 
-	*in = (struct ws_in){ .arg = arg };
-	if (wslay_event_context_server_init(&in->wslay, &callbacks, in) != 0)
+	*r = (struct ws_read){ .arg = arg };
+	if (wslay_event_context_server_init(&r->wslay, &callbacks, r) != 0)
 		abort();
-	return in;
+	return r;
 }
 
 void
-ws_in_free(struct ws_in *in)
+ws_read_free(struct ws_read *r)
 {
-	if (!in)
+	if (!r)
 		return;
-	held_bytes -= in->held;
-	wslay_event_context_free(in->wslay);
-	free(in->begun.p);
-	free(in->out.p);
-	free(in);
+	held_bytes -= r->held;
+	wslay_event_context_free(r->wslay);
+	free(r->partial.p);
+	free(r->out.p);
+	free(r);
 }
 
-/* libwslay closes without a code where a frame's head or a close is wrong; a peer that closed without one is answered like that. */
+/* libwslay closes without a code where a frame header or a close is malformed. Give it one (1002),
+   except in answer to a close without a code. */
 static void
-name_protocol_error(struct ws_in *in)
+name_protocol_error(struct ws_read *r)
 {
 	static const char nameless[] = { '\x88', '\x00' },
 			  named[] = { '\x88', '\x02', '\x03', '\xea' };
 
-	if (in->empty_close || in->out.n < sizeof(nameless) ||
-	    memcmp(in->out.p + in->out.n - sizeof(nameless), nameless, sizeof(nameless)) != 0)
+	if (r->empty_close || r->out.n < sizeof(nameless) ||
+	    memcmp(r->out.p + r->out.n - sizeof(nameless), nameless, sizeof(nameless)) != 0)
 		return;
-	in->out.n -= sizeof(nameless);
-	append(&in->out, named, sizeof(named));
+	r->out.n -= sizeof(nameless);
+	append(&r->out, named, sizeof(named));
 }
 
-/* What libwslay wants said: pongs, the answer to a close, a close of its own for what was wrong. */
+/* Sends libwslay's output: pongs, the answer to a close, a close with a reason. */
 static void
-flush(struct ws_in *in)
+flush(struct ws_read *r)
 {
-	in->out.n = 0;
-	if (wslay_event_want_write(in->wslay) && wslay_event_send(in->wslay) != 0)
+	r->out.n = 0;
+	if (wslay_event_want_write(r->wslay) && wslay_event_send(r->wslay) != 0)
 		abort();
-	if (wslay_event_get_close_sent(in->wslay))
-		name_protocol_error(in);
-	if (in->out.n > 0)
-		in->rules->answer(in->arg, (struct str){ in->out.p, in->out.n },
-		    wslay_event_get_close_sent(in->wslay));
+	if (wslay_event_get_close_sent(r->wslay))
+		name_protocol_error(r);
+	if (r->out.n > 0)
+		r->rules->send(r->arg, (struct str){ r->out.p, r->out.n },
+		    wslay_event_get_close_sent(r->wslay));
 }
 
-/* Keeps what has begun, of which `bytes` are the last, and no message that is whole. False: all together have begun too much. */
+/* Keeps the incomplete message, which ends with `bytes`, and nothing before it. False: all
+   together hold too much. */
 static bool
-hold(struct ws_in *in, struct str bytes, int64_t now_ms)
+hold(struct ws_read *r, struct str bytes, int64_t now_ms)
 {
-	size_t begun;
+	size_t partial;
 
-	if (in->fed >= in->framed && !in->in_message)
-		in->whole = in->framed;
-	begun = (size_t)(in->fed - in->whole);
-	if (begun <= bytes.n) {
-		in->begun.n = 0;
-		in->due_ms = now_ms + MESSAGE_MS;
-		bytes = (struct str){ bytes.p + bytes.n - begun, begun };
+	if (r->fed >= r->framed && !r->in_message)
+		r->complete = r->framed;
+	partial = (size_t)(r->fed - r->complete);
+	if (partial <= bytes.n) {
+		r->partial.n = 0;
+		r->due_ms = now_ms + MESSAGE_MS;
+		bytes = (struct str){ bytes.p + bytes.n - partial, partial };
 	}
-	if (in->begun.n <= BEGUN_MAX)
-		append(&in->begun, bytes.p, bytes.n);
-	held_bytes += begun - in->held;
-	in->held = begun;
+	if (r->partial.n <= PARTIAL_MAX)
+		append(&r->partial, bytes.p, bytes.n);
+	held_bytes += partial - r->held;
+	r->held = partial;
 	return held_bytes <= HELD_MAX;
 }
 
-enum ws_in_state
-ws_in_feed(struct ws_in *in, const struct ws_in_rules *rules, struct str bytes, int64_t now_ms)
+enum ws_read_state
+ws_read_feed(struct ws_read *r, const struct ws_read_rules *rules, struct str bytes, int64_t now_ms)
 {
 	int e;
 
-	in->rules = rules;
-	in->rest = bytes;
-	wslay_event_config_set_max_recv_msg_length(in->wslay, rules->message_max);
+	r->rules = rules;
+	r->rest = bytes;
+	wslay_event_config_set_max_recv_msg_length(r->wslay, rules->message_max);
 	wslay_event_config_set_allowed_rsv_bits(
-	    in->wslay, rules->deflate ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE);
-	e = wslay_event_recv(in->wslay);
-	if (e == 0 && !hold(in, bytes, now_ms))
-		fail(in, TRY_AGAIN);
-	flush(in);
-	if (e != 0 || !wslay_event_want_read(in->wslay))
-		return wslay_event_get_close_received(in->wslay) ? WS_IN_OVER : WS_IN_FAILED;
-	return in->fed == in->framed && !in->in_message ? WS_IN_IDLE : WS_IN_MORE;
+	    r->wslay, rules->deflate ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE);
+	e = wslay_event_recv(r->wslay);
+	if (e == 0 && !hold(r, bytes, now_ms))
+		fail(r, TRY_AGAIN);
+	flush(r);
+	if (e != 0 || !wslay_event_want_read(r->wslay))
+		return wslay_event_get_close_received(r->wslay) ? WS_READ_OVER : WS_READ_FAILED;
+	return r->fed == r->framed && !r->in_message ? WS_READ_IDLE : WS_READ_MORE;
 }
 
 int64_t
-ws_in_due_ms(const struct ws_in *in)
+ws_read_due_ms(const struct ws_read *r)
 {
-	return in->due_ms;
+	return r->due_ms;
 }
 
 struct str
-ws_in_begun(const struct ws_in *in)
+ws_read_partial(const struct ws_read *r)
 {
-	return in->begun.n <= BEGUN_MAX ? (struct str){ in->begun.p, in->begun.n }
-					: (struct str){ NULL, 0 };
+	return r->partial.n <= PARTIAL_MAX ? (struct str){ r->partial.p, r->partial.n }
+					   : (struct str){ NULL, 0 };
 }

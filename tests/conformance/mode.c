@@ -1,6 +1,7 @@
 /*
- * What the test build's millrace-streamd can do beside its work: --conformance serves the behaviour that public protocol suites expect,
- * over plain HTTP on a TCP port, without a database and without grants. Nothing of it is in the program that is installed.
+ * What the test build's millrace-streamd can do beside its work: --conformance serves the behaviour
+ * that public protocol suites expect, over plain HTTP on a TCP port, without a database and without
+ * grants. Nothing of it is in the program that is installed.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,10 +14,12 @@
 #include <millrace/config.h>
 #include <millrace/log.h>
 
+#include "streamd/events/hub.h"
+#include "streamd/http/dispatch.h"
 #include "streamd/http/response.h"
-#include "streamd/socketio/engine.h"
 #include "streamd/main.h"
 #include "streamd/server.h"
+#include "streamd/socketio/engine.h"
 #include "tests/conformance/conformance.h"
 
 struct conformance conformance = { .ping_interval_ms = 300,
@@ -24,12 +27,12 @@ struct conformance conformance = { .ping_interval_ms = 300,
 	.max_payload = 1000000,
 	.connect_timeout_ms = 1000 };
 
-/* ------------------------------------------------------------------ echo */
+/* ------------------------------------------------------------------- echo */
 
 static void
 echo_message(struct ws *w, bool binary, struct str bytes)
 {
-	ws_say(w, binary, bytes);
+	ws_send(w, binary, bytes);
 }
 
 static void
@@ -58,12 +61,12 @@ echo(struct conn *c, struct http_head *h)
 		ws_begin(w, h);
 }
 
-/* ---------------------------------------------------------------- routes */
+/* ----------------------------------------------------------------- routes */
 
 static struct engine *engine_io, *socket_io;
 
 static void
-request(struct conn *c, struct http_head *h)
+conformance_request(struct conn *c, struct http_head *h)
 {
 	const struct grant nobody = { .topic = S("") };
 	struct buffer *b;
@@ -76,13 +79,13 @@ request(struct conn *c, struct http_head *h)
 		engine_serve(h->path.p[1] == 'e' ? engine_io : socket_io, c, h, &nobody);
 		return;
 	}
-	b = answer_error(h->arena, ERR_NOT_FOUND, NULL, h->request_id, S(""), false);
+	b = response_error(h->arena, ERR_NOT_FOUND, NULL, h->request_id, S(""), false);
 	conn_put(c, b);
 	buffer_drop(b);
 	conn_finish(c);
 }
 
-/* --------------------------------------------------------------- serving */
+/* ---------------------------------------------------------------- serving */
 
 static int
 listen_on(uint16_t port)
@@ -112,7 +115,10 @@ on_term(int signo, void *server)
 static void
 serve(uint16_t port)
 {
-	struct server s = { .loop = loop_new(), .hub = hub_new(), .request = request };
+	struct server s = { .loop = loop_new(),
+		.hub = hub_new(),
+		.accepted = dispatch_start,
+		.request = conformance_request };
 
 	loop_signal(s.loop, SIGTERM, on_term, &s);
 	loop_signal(s.loop, SIGINT, on_term, &s);

@@ -1,29 +1,32 @@
-/* What public suites speak with over Engine.IO: an echo of messages, and a Socket.IO server that says back what it is told. */
+/* What public suites speak with over Engine.IO: an echo of messages, and a Socket.IO server that
+   says back what it is told. */
 #include <stdlib.h>
 
+#include "streamd/json_scan.h"
 #include "streamd/socketio/engine.h"
-#include "streamd/socketio/json_scan.h"
 #include "streamd/socketio/socketio.h"
 #include "tests/conformance/conformance.h"
 
-/* ------------------------------------------------------------- Engine.IO */
+/* -------------------------------------------------------------- Engine.IO */
 
 static void
-opened(struct session *s)
+echo_open(struct session *s)
 {
 	(void)s;
 }
 
 static bool
-echo(struct session *s, bool binary, struct str bytes)
+echo_message(struct session *s, bool binary, struct str bytes)
 {
-	session_say(s, binary, bytes);
+	session_send(s, binary, bytes);
 	return true;
 }
 
-const struct engine_app conformance_engine = { .open = opened, .message = echo, .closed = opened };
+const struct engine_app conformance_engine = {
+	.open = echo_open, .message = echo_message, .closed = echo_open
+};
 
-/* ------------------------------------------------------------- Socket.IO */
+/* -------------------------------------------------------------- Socket.IO */
 
 /* A JSON array: `first`, where it is not empty, and what follows the event's name. */
 static struct str
@@ -34,8 +37,8 @@ arguments(struct arena *a, const char *first, struct str args)
 	bool comma = *first;
 
 	buf_printf(&b, "[%s", first);
-	(void)scan_element(&rest, &one);
-	while (scan_element(&rest, &one)) {
+	(void)json_scan_element(&rest, &one);
+	while (json_scan_element(&rest, &one)) {
 		buf_put(&b, comma ? S(",") : S(""));
 		buf_put(&b, one);
 		comma = true;
@@ -44,8 +47,9 @@ arguments(struct arena *a, const char *first, struct str args)
 	return buf_str(&b);
 }
 
-/* `auth`, which is still to be said. Suites wait for one message after the other, and their client tells of all that one read has brought
-   before they can: so it comes a little after the handshake. */
+/* `auth`, which is still to be said. Suites wait for one message after the other, and their client
+   tells of all that one read has brought before they can: so it comes a little after the
+   handshake. */
 struct greeting {
 	int64_t due_ms;
 	size_t n;
@@ -54,7 +58,7 @@ struct greeting {
 #define GREETING_MS 10
 
 static void
-connects(struct sio_socket *s, struct str payload)
+greeting_connect(struct sio_socket *s, struct str payload)
 {
 	struct str auth = payload.p ? payload : S("{}");
 	struct greeting *g = xmalloc(sizeof(*g) + auth.n);
@@ -70,13 +74,13 @@ connects(struct sio_socket *s, struct str payload)
 }
 
 static int64_t
-due_ms(const struct sio_socket *s)
+greeting_due_ms(const struct sio_socket *s)
 {
 	return ((const struct greeting *)s->own)->due_ms;
 }
 
 static void
-greet(struct sio_socket *s)
+greeting_due(struct sio_socket *s)
 {
 	struct arena *a = arena_new();
 	struct greeting *g = s->own;
@@ -89,13 +93,13 @@ greet(struct sio_socket *s)
 }
 
 static void
-event(struct sio_socket *s, const struct sio_event *e)
+greeting_event(struct sio_socket *s, const struct sio_event *e)
 {
 	struct arena *a = arena_new();
 	struct str rest = e->args, name;
 	struct sio_event back = *e;
 
-	(void)scan_element(&rest, &name);
+	(void)json_scan_element(&rest, &name);
 	if (str_eq(name, S("\"message\""))) {
 		back.args = arguments(a, "\"message-back\"", e->args);
 		back.id = SIO_NO_ID;
@@ -108,11 +112,13 @@ event(struct sio_socket *s, const struct sio_event *e)
 }
 
 static void
-gone(struct sio_socket *s)
+greeting_gone(struct sio_socket *s)
 {
 	free(s->own);
 }
 
-const struct sio_app conformance_socketio = {
-	.connect = connects, .event = event, .due_ms = due_ms, .due = greet, .gone = gone
-};
+const struct sio_app conformance_socketio = { .connect = greeting_connect,
+	.event = greeting_event,
+	.due_ms = greeting_due_ms,
+	.due = greeting_due,
+	.gone = greeting_gone };

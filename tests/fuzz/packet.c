@@ -1,6 +1,7 @@
 /*
- * What Engine.IO and Socket.IO say. The first byte says how the rest is taken: a payload of packets, a message of Socket.IO, or JSON,
- * where scan.c and json_parse agree on what it is but for some escapes. What is read is written and read again the same.
+ * Packets of Engine.IO and Socket.IO. The first byte selects how the rest is read: a payload of
+ * packets, a message of Socket.IO, or JSON, where json_scan.c and json_parse agree but for some
+ * escapes. What is read is written and read again the same.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -8,7 +9,7 @@
 #include <millrace/json.h>
 
 #include "streamd/socketio/packet.h"
-#include "streamd/socketio/json_scan.h"
+#include "streamd/json_scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
@@ -29,8 +30,8 @@ message(struct arena *a, struct str text)
 	assert(str_eq(again.nsp, p.nsp) && str_eq(again.data, p.data));
 	if (p.type == SIO_CONNECT || p.type == SIO_DISCONNECT || p.type == SIO_CONNECT_ERROR)
 		return;
-	for (rest = p.data; scan_element(&rest, &element);)
-		assert(element.n > 0 && scan_whole(element, 0));
+	for (rest = p.data; json_scan_element(&rest, &element);)
+		assert(element.n > 0 && json_scan_is_value(element, 0));
 }
 
 static void
@@ -65,7 +66,7 @@ json(struct arena *a, struct str text)
 	if (!str_utf8(text))
 		return;
 	taken = json_parse(a, text, &o, &why) == ERR_OK;
-	scanned = scan_whole(text, 0);
+	scanned = json_scan_is_value(text, 0);
 	assert(!taken || scanned);
 	assert(!scanned || taken || strcmp(why, "null") == 0 ||
 	       strcmp(why, "a number is not finite") == 0 ||

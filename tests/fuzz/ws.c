@@ -38,25 +38,25 @@ message(void *arg, bool binary, struct str bytes)
 static void
 feed(struct str bytes, bool deflate, size_t step)
 {
-	const struct ws_in_rules rules = {
+	const struct ws_read_rules rules = {
 		.message_max = MESSAGE_MAX, .deflate = deflate, .answer = answer, .message = message
 	};
 	bool closed = false;
-	struct ws_in *in = ws_in_new(&closed);
-	enum ws_in_state state = WS_IN_IDLE;
+	struct ws_read *in = ws_read_new(&closed);
+	enum ws_read_state state = WS_READ_IDLE;
 
-	for (size_t at = 0; at < bytes.n && state < WS_IN_OVER; at += step) {
+	for (size_t at = 0; at < bytes.n && state < WS_READ_OVER; at += step) {
 		size_t len = bytes.n - at < step ? bytes.n - at : step;
 
-		state = ws_in_feed(in, &rules, (struct str){ bytes.p + at, len }, 0);
-		assert(state >= WS_IN_OVER || !closed);
+		state = ws_read_feed(in, &rules, (struct str){ bytes.p + at, len }, 0);
+		assert(state >= WS_READ_OVER || !closed);
 		/* Another process could go on from here. */
-		if (state == WS_IN_IDLE) {
-			ws_in_free(in);
-			in = ws_in_new(&closed);
+		if (state == WS_READ_IDLE) {
+			ws_read_free(in);
+			in = ws_read_new(&closed);
 		}
 	}
-	ws_in_free(in);
+	ws_read_free(in);
 }
 
 /* The bytes as the payloads of masked frames: what is inside them is reached sooner. */

@@ -87,7 +87,7 @@ class Streamd:
         return self
 
     def succeed(self):
-        """Starts a successor beside it; the old process has to end by itself."""
+        """Starts a successor beside it; the old process must end by itself."""
         old = self.process
         self.start(wait=False)
         assert old.wait(10) == 0
@@ -122,7 +122,7 @@ class Streamd:
             self.process.wait()
 
     def heirs(self):
-        """Processes that it, and not we, have started: successors."""
+        """Successors: processes that the daemon has started."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -139,7 +139,7 @@ class Streamd:
             os.kill(pid, signal.SIGKILL)
 
     def processor(self):
-        """Seconds that the daemon has computed."""
+        """Seconds of CPU that the daemon has used."""
         with open("/proc/%d/stat" % self.process.pid) as f:
             return sum(map(int, f.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,4 @@
-/* streamd/websocket/deflate.c: which offers are taken, and that messages come back as they were. */
+/* streamd/websocket/deflate.c: which offers are accepted, and that messages come back unchanged. */
 #include "streamd/websocket/deflate.h"
 #include "test.h"
 
@@ -54,7 +54,7 @@ negotiation(void)
 	}
 	CHECK("offers", good);
 	CHECK("no offer at all", line(NULL, &bits).n == 0 && bits == 0);
-	CHECK("the reply names a window that was asked for",
+	CHECK("the response names the window that the offer names",
 	    str_eq(line("permessage-deflate; server_max_window_bits=9", &bits),
 		S(TAKEN "; server_max_window_bits=9\r\n")));
 	CHECK("and no other", str_eq(line("permessage-deflate", &bits), S(TAKEN "\r\n")));
@@ -86,9 +86,11 @@ messages(void)
 	}
 	CHECK("messages come back, and not one byte more", good);
 	CHECK("short ones are left alone", !deflate_message(S("hello"), 15, &small));
-	CHECK("nonsense", inflate_message(S("\x07\xff\xff"), 100, &again) == INFLATE_BAD);
-	CHECK("nothing", inflate_message(S("\x00"), 100, &again) == INFLATE_GOOD && again.n == 0);
-	/* RFC 7692, 7.2.3.1, 7.2.3.4 and 7.2.3.5: two blocks; a final block; the example with a final bit */
+	CHECK("malformed data", inflate_message(S("\x07\xff\xff"), 100, &again) == INFLATE_BAD);
+	CHECK("an empty block",
+	    inflate_message(S("\x00"), 100, &again) == INFLATE_GOOD && again.n == 0);
+	/* RFC 7692, 7.2.3.1, 7.2.3.4 and 7.2.3.5: two blocks; a final block; the example with a
+	   final bit */
 	CHECK("the RFC's Hello",
 	    inflate_message(S("\xf2\x48\xcd\xc9\xc9\x07\x00"), 100, &again) == INFLATE_GOOD &&
 		str_eq(again, S("Hello")));
@@ -101,7 +103,7 @@ messages(void)
 		str_eq(again, S("Hello")));
 }
 
-/* A few kilobytes that stand for a gigabyte. */
+/* A few kilobytes that inflate to a gigabyte. */
 static void
 bomb(void)
 {

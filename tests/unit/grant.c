@@ -1,4 +1,4 @@
-/* lib/identity/grant.c: what a worker says is what streamd reads, and nothing else is read. */
+/* lib/identity/grant.c: what a worker writes is what streamd reads, and anything else is refused. */
 #include <millrace/crypto.h>
 #include <millrace/grant.h>
 
@@ -56,7 +56,7 @@ round_trip(void)
 	struct str text = grant_write(mem, &g);
 
 	CHECK("a grant comes back", grant_read(mem, text, &out) == ERR_OK && same(&g, &out));
-	CHECK("it is one header's worth of plain letters",
+	CHECK("it has only characters of base64url",
 	    strspn(text.p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
 		text.n);
 	for (g.n_headers = 0; g.n_headers < GRANT_HEADERS_MAX; g.n_headers++)
@@ -64,14 +64,15 @@ round_trip(void)
 	CHECK("eight headers",
 	    grant_read(mem, grant_write(mem, &g), &out) == ERR_OK && same(&g, &out));
 	g = (struct grant){ .method = S("HEAD"), .topic = S("user:x") };
-	CHECK("one of nobody",
+	CHECK("without a user",
 	    grant_read(mem, grant_write(mem, &g), &out) == ERR_OK && !out.user.text[0]);
 	g = example();
 	g.timeout_body = (struct str){ NULL, 0 };
 	g.timeout_status = 0;
 	g.n_headers = 0;
-	CHECK("a stream has no late reply", grant_read(mem, grant_write(mem, &g), &out) == ERR_OK &&
-						same(&g, &out) && !out.timeout_body.p);
+	CHECK("a stream has no response for a time limit",
+	    grant_read(mem, grant_write(mem, &g), &out) == ERR_OK && same(&g, &out) &&
+		!out.timeout_body.p);
 }
 
 #define BEGIN "{\"method\":\"GET\",\"user\":\"" USER "\",\"topic\":\"run:x\""
@@ -109,10 +110,9 @@ hostile(void)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		EACH(good, is_refused(str_from(bad[i])), "%s", bad[i]);
-	CHECK("what is no grant is refused", good);
-	CHECK("the least that is one",
-	    grant_read(mem, base64url(mem, S(BEGIN "}")), &out) == ERR_OK && out.n_headers == 0 &&
-		out.after == 0);
+	CHECK("malformed grants are refused", good);
+	CHECK("the shortest grant", grant_read(mem, base64url(mem, S(BEGIN "}")), &out) == ERR_OK &&
+					out.n_headers == 0 && out.after == 0);
 	CHECK(
 	    "no base64url", grant_read(mem, S("!!!"), &out) == ERR_BAD_REQUEST &&
 				grant_read(mem, S(BEGIN "}"), &out) == ERR_BAD_REQUEST &&
@@ -121,7 +121,7 @@ hostile(void)
 	CHECK("not UTF-8", is_refused(S("{\"method\":\"\xff\"}")));
 }
 
-/* A good grant with one byte changed is read or refused, never crashed on. */
+/* A grant with one byte changed is read or refused without a crash. */
 static void
 changed(void)
 {
@@ -138,7 +138,7 @@ changed(void)
 		n_read += grant_read(a, (struct str){ copy, text.n }, &out) == ERR_OK;
 		arena_free(a);
 	}
-	CHECK("changed bytes are survived", n_read < 5000);
+	CHECK("changed bytes do not crash", n_read < 5000);
 }
 
 int

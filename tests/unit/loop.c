@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include <millrace/container_of.h>
 #include <millrace/loop.h>
 
 #include "test.h"
@@ -12,7 +13,7 @@ static struct loop *loop;
 #define N_TIMERS 500
 
 struct numbered {
-	struct loop_timer t; /* first */
+	struct loop_timer t;
 	int64_t due;
 };
 
@@ -24,7 +25,7 @@ static bool in_order;
 static void
 fire(struct loop_timer *self)
 {
-	struct numbered *n = (struct numbered *)self;
+	struct numbered *n = container_of(self, struct numbered, t);
 
 	in_order &= n->due >= last_due && self->due_ms == 0 && loop_now(loop) >= n->due;
 	last_due = n->due;
@@ -57,7 +58,7 @@ timer_order(void)
 	n_wanted = N_TIMERS - (N_TIMERS + 2) / 3;
 	loop_run(loop);
 	CHECK("timers fire in the order that they are due, and not before", in_order);
-	CHECK("those that were taken back do not", n_fired == n_wanted);
+	CHECK("disarmed timers do not", n_fired == n_wanted);
 	loop_free(loop);
 }
 
@@ -90,21 +91,21 @@ timer_again(void)
 }
 
 struct pipe_end {
-	struct loop_fd f; /* first */
+	struct loop_fd f;
 	int writer;
 	struct pipe_end *other;
 	int n_ready;
 };
 
 static void
-take_other_out(struct loop_fd *self, uint32_t events)
+remove_other(struct loop_fd *self, uint32_t events)
 {
-	struct pipe_end *p = (struct pipe_end *)self;
+	struct pipe_end *p = container_of(self, struct pipe_end, f);
 
 	(void)events;
 	p->n_ready++;
 	loop_watch(loop, &p->other->f, 0);
-	/* As one does who frees the other object now. */
+	/* As if the other object were freed now. */
 	p->other->f.ready = NULL;
 	loop_stop(loop);
 }
@@ -139,10 +140,11 @@ leaving_within_a_turn(void)
 	struct pipe_end a, b;
 
 	loop = loop_new();
-	open_pipe(&a, &b, take_other_out);
-	open_pipe(&b, &a, take_other_out);
+	open_pipe(&a, &b, remove_other);
+	open_pipe(&b, &a, remove_other);
 	loop_run(loop);
-	CHECK("who is taken out in a turn is not called in it", a.n_ready + b.n_ready == 1);
+	CHECK("a descriptor that leaves the set in a turn is not called in it",
+	    a.n_ready + b.n_ready == 1);
 	close_pipe(&a);
 	close_pipe(&b);
 	loop_free(loop);
@@ -157,9 +159,9 @@ count_turn(void *arg)
 }
 
 static void
-change_wish(struct loop_fd *self, uint32_t events)
+change_events(struct loop_fd *self, uint32_t events)
 {
-	struct pipe_end *p = (struct pipe_end *)self;
+	struct pipe_end *p = container_of(self, struct pipe_end, f);
 	char c;
 
 	(void)events;
@@ -177,16 +179,16 @@ change_wish(struct loop_fd *self, uint32_t events)
 }
 
 static void
-coming_back(void)
+putting_back(void)
 {
 	struct pipe_end a;
 
 	loop = loop_new();
 	loop_each_turn(loop, count_turn, &n_turns);
-	open_pipe(&a, NULL, change_wish);
+	open_pipe(&a, NULL, change_events);
 	loop_run(loop);
-	CHECK("who comes back is called again", a.n_ready == 2);
-	CHECK("each turn has an end", n_turns == 2);
+	CHECK("a descriptor that is put back is called again", a.n_ready == 2);
+	CHECK("the turn callback runs once a turn", n_turns == 2);
 	close(a.f.fd);
 	loop_forget(loop, &a.f);
 	loop_watch(loop, &a.f, 0);
@@ -195,13 +197,13 @@ coming_back(void)
 	loop_free(loop);
 }
 
-static int heard[2];
+static int seen[2];
 
 static void
 on_signal(int signo, void *arg)
 {
-	heard[*(int *)arg] = signo;
-	if (heard[0] && heard[1])
+	seen[*(int *)arg] = signo;
+	if (seen[0] && seen[1])
 		loop_stop(loop);
 }
 
@@ -216,7 +218,7 @@ signals(void)
 	kill(getpid(), SIGUSR2);
 	kill(getpid(), SIGUSR1);
 	loop_run(loop);
-	CHECK("signals reach their own handlers", heard[0] == SIGUSR1 && heard[1] == SIGUSR2);
+	CHECK("signals reach their own handlers", seen[0] == SIGUSR1 && seen[1] == SIGUSR2);
 	loop_free(loop);
 }
 
@@ -226,7 +228,7 @@ main(void)
 	timer_order();
 	timer_again();
 	leaving_within_a_turn();
-	coming_back();
+	putting_back();
 	signals();
 	return test_end();
 }

@@ -1,6 +1,7 @@
-/* streamd/socketio/packet.c and streamd/socketio/json_scan.c: what Engine.IO and Socket.IO say, read and written, and everything that is not that. */
+/* streamd/socketio/packet.c and streamd/json_scan.c: packets of Engine.IO and Socket.IO are read and
+   written, and malformed ones refused. */
 #include "streamd/socketio/packet.h"
-#include "streamd/socketio/json_scan.h"
+#include "streamd/json_scan.h"
 #include "test.h"
 
 #define TEXT(s)                     \
@@ -51,33 +52,35 @@ test_scan(void)
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(good_json) / sizeof(*good_json); i++)
-		EACH(good, scan_whole(good_json[i], 0), "%.*s", S_ARG(good_json[i]));
-	CHECK("scan_whole takes JSON", good);
+		EACH(good, json_scan_is_value(good_json[i], 0), "%.*s", S_ARG(good_json[i]));
+	CHECK("json_scan_is_value accepts JSON", good);
 	good = true;
 	for (size_t i = 0; i < sizeof(bad_json) / sizeof(*bad_json); i++)
-		EACH(good, !scan_whole(bad_json[i], 0), "%.*s", S_ARG(bad_json[i]));
-	CHECK("scan_whole takes nothing else", good);
+		EACH(good, !json_scan_is_value(bad_json[i], 0), "%.*s", S_ARG(bad_json[i]));
+	CHECK("json_scan_is_value refuses anything else", good);
 }
 
 static void
 test_elements(void)
 {
 	struct str rest = S(" [ \"a]\" , {\"b\":[1,2]} ,3 ] "), one;
-	bool first = scan_element(&rest, &one) && str_eq(one, S("\"a]\""));
-	bool second = scan_element(&rest, &one) && str_eq(one, S("{\"b\":[1,2]}"));
-	bool third = scan_element(&rest, &one) && str_eq(one, S("3"));
+	bool first = json_scan_element(&rest, &one) && str_eq(one, S("\"a]\""));
+	bool second = json_scan_element(&rest, &one) && str_eq(one, S("{\"b\":[1,2]}"));
+	bool third = json_scan_element(&rest, &one) && str_eq(one, S("3"));
 	struct arena *a = arena_new();
 	struct str text;
 
-	CHECK("scan_element cuts an array", first && second && third && !scan_element(&rest, &one));
+	CHECK("json_scan_element cuts an array",
+	    first && second && third && !json_scan_element(&rest, &one));
 	rest = S("[ ]");
-	CHECK("scan_element: an empty array has none", !scan_element(&rest, &one));
-	CHECK("scan_text reads a string",
-	    scan_text(a, S("\"a\\u00e4\\n\""), 20, &text) && str_eq(text, S("a\xc3\xa4\n")));
-	CHECK("scan_text: NUL, half a character", !scan_text(a, S("\"\\u0000\""), 20, &text) &&
-						      !scan_text(a, S("\"\\ud83d\""), 20, &text));
-	CHECK("scan_text: not a string, too long",
-	    !scan_text(a, S("12"), 20, &text) && !scan_text(a, S("\"1234\""), 3, &text));
+	CHECK("json_scan_element: an empty array has none", !json_scan_element(&rest, &one));
+	CHECK("json_scan_text reads a string",
+	    json_scan_text(a, S("\"a\\u00e4\\n\""), 20, &text) && str_eq(text, S("a\xc3\xa4\n")));
+	CHECK("json_scan_text: NUL, a single surrogate",
+	    !json_scan_text(a, S("\"\\u0000\""), 20, &text) &&
+		!json_scan_text(a, S("\"\\ud83d\""), 20, &text));
+	CHECK("json_scan_text: not a string, too long",
+	    !json_scan_text(a, S("12"), 20, &text) && !json_scan_text(a, S("\"1234\""), 3, &text));
 	arena_free(a);
 }
 
@@ -87,14 +90,14 @@ test_places(void)
 	struct str two = S("[{\"_placeholder\":true,\"num\":0},{\"x\":{ \"num\" : 1 , "
 			   "\"_placeholder\" : true }}]");
 
-	CHECK("places for data that comes", scan_whole(two, 2));
-	CHECK("places for data that does not come", !scan_whole(two, 1));
-	CHECK("a place without a number, or a wrong one",
-	    !scan_whole(S("{\"_placeholder\":true}"), 1) &&
-		!scan_whole(S("{\"_placeholder\":true,\"num\":-1}"), 1) &&
-		!scan_whole(S("{\"_placeholder\":true,\"num\":\"0\"}"), 1) &&
-		!scan_whole(S("{\"_placeholder\":true,\"num\":0.5}"), 1));
-	CHECK("where no data comes there are no places", scan_whole(two, 0));
+	CHECK("placeholders for attachments that follow", json_scan_is_value(two, 2));
+	CHECK("placeholders for attachments that do not follow", !json_scan_is_value(two, 1));
+	CHECK("a placeholder without a number, or with a wrong one",
+	    !json_scan_is_value(S("{\"_placeholder\":true}"), 1) &&
+		!json_scan_is_value(S("{\"_placeholder\":true,\"num\":-1}"), 1) &&
+		!json_scan_is_value(S("{\"_placeholder\":true,\"num\":\"0\"}"), 1) &&
+		!json_scan_is_value(S("{\"_placeholder\":true,\"num\":0.5}"), 1));
+	CHECK("without attachments there are no placeholders", json_scan_is_value(two, 0));
 }
 
 static void
@@ -117,14 +120,14 @@ test_engine(void)
 	       str_eq(p.data, S("\1\2\3\4"));
 	good = good && payload_next(a, &rest, &p) && p.type == PACKET_PONG && p.data.n == 0;
 	CHECK("a payload, packet by packet", good && !rest.p);
-	CHECK("no packet: empty, an unknown type, a letter", !packet_read(a, S(""), &p) &&
-								 !packet_read(a, S("7"), &p) &&
-								 !packet_read(a, S("abc"), &p));
-	CHECK("no packet: base64 that is none",
+	CHECK("malformed packets: empty, an unknown type, a letter",
+	    !packet_read(a, S(""), &p) && !packet_read(a, S("7"), &p) &&
+		!packet_read(a, S("abc"), &p));
+	CHECK("a malformed packet: invalid base64",
 	    !packet_read(a, S("bAQ*="), &p) && !packet_read(a, S("bA"), &p));
 	CHECK("base64 without its padding", packet_read(a, S("bAQIDBA"), &p) && p.data.n == 4);
 	rest = S("4a\x1e");
-	CHECK("an empty packet at the end is none",
+	CHECK("an empty packet at the end is malformed",
 	    payload_next(a, &rest, &p) && rest.p && !payload_next(a, &rest, &p));
 	packet_put(&b, false, S("hi"));
 	buf_put(&b, S("\x1e"));
@@ -219,12 +222,12 @@ test_socketio(void)
 		    S_ARG(packets[i].text));
 	}
 	CHECK("Socket.IO's packets are read", good);
-	CHECK("and written as they were", same);
+	CHECK("and written unchanged", same);
 	good = true;
 	for (size_t i = 0; i < sizeof(bad_packets) / sizeof(*bad_packets); i++)
 		EACH(
 		    good, str_eq(told(a, bad_packets[i]), S("bad")), "%.*s", S_ARG(bad_packets[i]));
-	CHECK("and nothing else is", good);
+	CHECK("and malformed ones are refused", good);
 	arena_free(a);
 }
 
@@ -241,7 +244,7 @@ test_limits(void)
 	CHECK("the longest namespace", sio_read(buf_str(&b), &p));
 	buf_put(&b, S("n"));
 	CHECK("one longer", !sio_read(buf_str(&b), &p));
-	CHECK("ten pieces of data", sio_read(S("510-[\"a\"]"), &p) && p.attachments == 10);
+	CHECK("ten attachments", sio_read(S("510-[\"a\"]"), &p) && p.attachments == 10);
 	arena_free(a);
 }
 

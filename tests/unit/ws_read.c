@@ -1,4 +1,5 @@
-/* streamd/websocket/ws_read.c: what counts as begun, and for how long and how much of it there is patience. */
+/* streamd/websocket/ws_read.c: what is an incomplete message, its time limit, and how much of them
+   all connections together may hold. */
 
 #include "streamd/websocket/ws_read.h"
 #include "test.h"
@@ -6,10 +7,10 @@
 #define MAX ((size_t)1024 * 1024)
 
 static struct arena *mem;
-static int heard, code;
+static int n_messages, code;
 
 static void
-answer(void *arg, struct str frames, bool is_close)
+on_send(void *arg, struct str frames, bool is_close)
 {
 	(void)arg;
 	if (is_close && frames.n >= 4)
@@ -22,20 +23,20 @@ message(void *arg, bool binary, struct str bytes)
 	(void)arg;
 	(void)binary;
 	(void)bytes;
-	heard++;
+	n_messages++;
 }
 
-static enum ws_in_state
-feed(struct ws_in *in, struct str bytes, int64_t now_ms)
+static enum ws_read_state
+feed(struct ws_read *in, struct str bytes, int64_t now_ms)
 {
-	const struct ws_in_rules rules = {
-		.message_max = MAX, .answer = answer, .message = message
+	const struct ws_read_rules rules = {
+		.message_max = MAX, .send = on_send, .message = message
 	};
 
-	return ws_in_feed(in, &rules, bytes, now_ms);
+	return ws_read_feed(in, &rules, bytes, now_ms);
 }
 
-/* A frame masked by 0. */
+/* A frame with a mask of 0. */
 static struct str
 frame(unsigned first, size_t len)
 {
@@ -68,9 +69,9 @@ both(struct str a, struct str b)
 	return buf_str(&all);
 }
 
-/* Every way to cut two messages, with a ping between two fragments, in two. */
+/* Two messages, with a ping between two fragments, cut in two at every byte. */
 static void
-begun(void)
+partial(void)
 {
 	struct str first = frame(0x81, 200),
 		   second = both(both(frame(0x01, 10), frame(0x89, 0)), frame(0x80, 10)),
@@ -78,82 +79,85 @@ begun(void)
 	bool good = true;
 
 	for (size_t at = 1; at < all.n; at++) {
-		struct ws_in *in = ws_in_new(NULL);
-		enum ws_in_state state = feed(in, (struct str){ all.p, at }, 0);
+		struct ws_read *in = ws_read_new(NULL);
+		enum ws_read_state state = feed(in, (struct str){ all.p, at }, 0);
 		size_t from = at < first.n ? 0 : first.n;
 
-		EACH(good, at == first.n ? state == WS_IN_IDLE : state == WS_IN_MORE,
+		EACH(good, at == first.n ? state == WS_READ_IDLE : state == WS_READ_MORE,
 		    "state at %zu", at);
-		EACH(good, str_eq(ws_in_begun(in), (struct str){ all.p + from, at - from }),
-		    "begun at %zu", at);
-		heard = 0;
-		ws_in_free(in);
-		in = ws_in_new(NULL);
+		EACH(good, str_eq(ws_read_partial(in), (struct str){ all.p + from, at - from }),
+		    "partial at %zu", at);
+		n_messages = 0;
+		ws_read_free(in);
+		in = ws_read_new(NULL);
 		(void)feed(in, (struct str){ all.p + from, at - from }, 0);
-		EACH(good, feed(in, (struct str){ all.p + at, all.n - at }, 0) == WS_IN_IDLE,
+		EACH(good, feed(in, (struct str){ all.p + at, all.n - at }, 0) == WS_READ_IDLE,
 		    "end after %zu", at);
-		EACH(good, heard == (from == 0 ? 2 : 1), "heard %d after %zu", heard, at);
-		ws_in_free(in);
+		EACH(good, n_messages == (from == 0 ? 2 : 1), "%d messages after %zu", n_messages,
+		    at);
+		ws_read_free(in);
 	}
-	CHECK("what is begun is no message that was whole", good);
+	CHECK("the partial message begins after the last complete one", good);
 }
 
-/* Pieces that each end one message and begin the next: one who always speaks is not one who never ends. */
+/* Pieces that each end one message and begin the next: a client that is never idle is not one that
+   never ends a message. */
 static void
-patience(void)
+time_limit(void)
 {
 	struct str all = frame(0x81, 1000);
-	struct ws_in *in = ws_in_new(NULL);
+	struct ws_read *in = ws_read_new(NULL);
 	bool good = true;
 
 	(void)feed(in, (struct str){ all.p, 500 }, 0);
-	CHECK("a message has half a minute", ws_in_due_ms(in) == 30000);
+	CHECK("a message has half a minute", ws_read_due_ms(in) == 30000);
 	for (int64_t now = 1000; now < 100000; now += 1000) {
 		struct str piece =
 		    both((struct str){ all.p + 500, all.n - 500 }, (struct str){ all.p, 500 });
 
-		EACH(good, feed(in, piece, now) == WS_IN_MORE, "state at %lld", (long long)now);
-		EACH(good, ws_in_due_ms(in) == now + 30000, "due at %lld", (long long)now);
+		EACH(good, feed(in, piece, now) == WS_READ_MORE, "state at %lld", (long long)now);
+		EACH(good, ws_read_due_ms(in) == now + 30000, "due at %lld", (long long)now);
 	}
-	CHECK("the next one has it anew", good);
+	CHECK("the next one has half a minute of its own", good);
 	(void)feed(in, (struct str){ all.p + 500, 100 }, 200000);
-	CHECK("but not for each piece", ws_in_due_ms(in) == 99000 + 30000);
-	ws_in_free(in);
+	CHECK("a piece does not extend it", ws_read_due_ms(in) == 99000 + 30000);
+	ws_read_free(in);
 }
 
-/* Bytes of messages that are not whole, of all connections. */
+/* Bytes of incomplete messages, of all connections. */
 static void
 together(void)
 {
-	struct ws_in *in[100];
+	struct ws_read *in[100];
 	struct str all = frame(0x82, MAX);
 	int n = 0;
-	enum ws_in_state state = WS_IN_MORE;
+	enum ws_read_state state = WS_READ_MORE;
 
-	while (n < 100 && state == WS_IN_MORE) {
-		in[n] = ws_in_new(NULL);
+	while (n < 100 && state == WS_READ_MORE) {
+		in[n] = ws_read_new(NULL);
 		state = feed(in[n++], (struct str){ all.p, all.n - 1 }, 0);
 	}
-	CHECK("all together may have begun no more than 64 MiB", n == 64 && state == WS_IN_FAILED);
-	CHECK("who comes after that is told to come back", code == 1013);
-	ws_in_free(in[--n]);
-	heard = 0;
+	CHECK("incomplete messages of all together are at most 64 MiB",
+	    n == 64 && state == WS_READ_FAILED);
+	CHECK("one more is closed with 1013", code == 1013);
+	ws_read_free(in[--n]);
+	n_messages = 0;
 	state = feed(in[0], (struct str){ all.p + all.n - 1, 1 }, 0);
-	CHECK("others go on", heard == 1 && state == WS_IN_IDLE);
+	CHECK("the others go on", n_messages == 1 && state == WS_READ_IDLE);
 	while (n > 0)
-		ws_in_free(in[--n]);
-	in[0] = ws_in_new(NULL);
+		ws_read_free(in[--n]);
+	in[0] = ws_read_new(NULL);
 	CHECK("and there is room again",
-	    feed(in[0], (struct str){ all.p, all.n - 1 }, 0) == WS_IN_MORE);
-	ws_in_free(in[0]);
+	    feed(in[0], (struct str){ all.p, all.n - 1 }, 0) == WS_READ_MORE);
+	ws_read_free(in[0]);
 }
 
 int
 main(void)
 {
 	mem = arena_new();
-	begun();
-	patience();
+	partial();
+	time_limit();
 	together();
 	arena_free(mem);
 	return test_end();

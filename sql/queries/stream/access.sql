@@ -1,24 +1,25 @@
--- May somebody listen to a topic, how far is it, and is all that follows `after` (-1: not asked) still there?
--- name: stream_topic_ask
+-- May a user listen to a topic, what is its last seq, and is everything after `after` (-1: not of
+-- interest) still kept?
+-- name: stream_topic_allowed
 -- args: who uuid, analytics bool, topic text, after int8
 -- row: allowed bool, head int8, kept bool
 SELECT topic_allowed($1, $2, $3) AS allowed, t.head, $4::int8 < 0 OR $4 >= t.head
 	OR EXISTS (SELECT FROM stream_event e WHERE e.topic = $3 AND e.seq = $4 + 1) AS kept
 FROM (SELECT coalesce((SELECT seq FROM topic WHERE name = $3), 0) AS head) t;
 
--- Whose token is it? Raises 401.
+-- The user whose token it is. Raises 401.
 -- name: stream_caller
 -- args: session uuid, key_hash bytea, provider text, subject text, email text, email_verified bool, name text, token_hash bytea
 -- row: user_id uuid, key_id uuid, analytics bool, key_ends int8
 SELECT user_id, key_id, analytics, key_ends FROM stream_caller($1, $2, $3, $4, $5, $6, $7, $8);
 
--- Is somebody still who they were when they came?
--- name: stream_person
+-- Is a principal's account and credential still valid, and may it see what is about everybody?
+-- name: stream_principal
 -- args: who uuid, session uuid, key uuid, token_hash bytea
 -- row: alive bool, analytics bool
 SELECT alive, analytics FROM stream_person($1, $2, $3, $4);
 
--- A trend's series as it stands.
+-- The present series of a trend.
 -- name: stream_trend
 -- args: who uuid, everybody bool, what text, start_date text, end_date text, aggregation text
 -- row: series json

@@ -1,6 +1,7 @@
--- What the log holds after `afters[i]` of `topics[i]`, in order, at most row_limit events and about byte_limit bytes of each topic
--- (but always one, where there is one). Each topic has at least one row: `head` is its last seq, seq is NULL where nothing
--- follows; `at` is in Unix milliseconds. One snapshot, so that head and events agree.
+-- What the log holds after `afters[i]` of `topics[i]`, in order: of each topic at most row_limit
+-- events and about byte_limit bytes, but always one where there is one. Each topic has at least one
+-- row: `head` is its last seq, seq is NULL where nothing follows; `at` is in Unix milliseconds. One
+-- snapshot, so that head and events agree.
 -- name: stream_events_after
 -- args: topics text[], afters text[], row_limit int8, byte_limit int8
 -- row: n int8, head int8, seq int8, type text, data text, at int8
@@ -19,7 +20,7 @@ LEFT JOIN LATERAL (
 ) e ON true
 ORDER BY w.n, e.seq;
 
--- Answered after the LISTEN before it on the same connection, so it has taken effect then.
+-- Sent after LISTEN on the same connection: with this reply, the LISTEN has taken effect.
 -- name: stream_listening
 -- row: channel text
 SELECT pg_listening_channels() AS channel;

@@ -2,7 +2,7 @@
 
 #include <millrace/json.h>
 
-#include "streamd/socketio/json_scan.h"
+#include "streamd/json_scan.h"
 
 struct scan {
 	const char *p, *end;
@@ -19,7 +19,7 @@ space(struct scan *s)
 }
 
 static bool
-takes(struct scan *s, char c)
+accept_char(struct scan *s, char c)
 {
 	if (s->p == s->end || *s->p != c)
 		return false;
@@ -46,21 +46,21 @@ digits(struct scan *s)
 static bool
 number(struct scan *s)
 {
-	(void)takes(s, '-');
-	if (!takes(s, '0') && !digits(s))
+	(void)accept_char(s, '-');
+	if (!accept_char(s, '0') && !digits(s))
 		return false;
-	if (takes(s, '.') && !digits(s))
+	if (accept_char(s, '.') && !digits(s))
 		return false;
 	if (s->p < s->end && (*s->p == 'e' || *s->p == 'E')) {
 		s->p++;
-		if (!takes(s, '-'))
-			(void)takes(s, '+');
+		if (!accept_char(s, '-'))
+			(void)accept_char(s, '+');
 		return digits(s);
 	}
 	return true;
 }
 
-/* What follows a backslash. */
+/* What follows the backslash. */
 static bool
 escape(struct scan *s)
 {
@@ -80,7 +80,7 @@ string(struct scan *s, struct str *inside)
 {
 	const char *from;
 
-	if (!takes(s, '"'))
+	if (!accept_char(s, '"'))
 		return false;
 	from = s->p;
 	while (s->p < s->end) {
@@ -109,21 +109,21 @@ static bool
 array(struct scan *s, unsigned depth)
 {
 	space(s);
-	if (takes(s, ']'))
+	if (accept_char(s, ']'))
 		return true;
 	for (;;) {
 		if (!scan_value(s, depth))
 			return false;
-		if (takes(s, ']'))
+		if (accept_char(s, ']'))
 			return true;
-		if (!takes(s, ','))
+		if (!accept_char(s, ','))
 			return false;
 	}
 }
 
-/* Does a place for binary data name data that comes? */
+/* Does a placeholder's number name one of the attachments? */
 static bool
-place_is_good(const struct scan *s, struct str num)
+placeholder_is_good(const struct scan *s, struct str num)
 {
 	int64_t n;
 
@@ -134,10 +134,10 @@ static bool
 object(struct scan *s, unsigned depth)
 {
 	struct str name, num = { NULL, 0 };
-	bool place = false;
+	bool is_placeholder = false;
 
 	space(s);
-	if (takes(s, '}'))
+	if (accept_char(s, '}'))
 		return true;
 	for (;;) {
 		struct str value;
@@ -146,7 +146,7 @@ object(struct scan *s, unsigned depth)
 		if (!string(s, &name))
 			return false;
 		space(s);
-		if (!takes(s, ':'))
+		if (!accept_char(s, ':'))
 			return false;
 		space(s);
 		value.p = s->p;
@@ -158,10 +158,11 @@ object(struct scan *s, unsigned depth)
 		if (str_eq(name, S("num")))
 			num = value;
 		else if (str_eq(name, S("_placeholder")))
-			place = str_eq(value, S("true"));
-		if (takes(s, '}'))
-			return s->attachments == 0 || !place || place_is_good(s, num);
-		if (!takes(s, ','))
+			is_placeholder = str_eq(value, S("true"));
+		if (accept_char(s, '}'))
+			return s->attachments == 0 || !is_placeholder ||
+			       placeholder_is_good(s, num);
+		if (!accept_char(s, ','))
 			return false;
 	}
 }
@@ -203,7 +204,7 @@ scan_value(struct scan *s, unsigned depth)
 }
 
 bool
-scan_whole(struct str json, unsigned attachments)
+json_scan_is_value(struct str json, unsigned attachments)
 {
 	struct scan s = { json.p, json.p + json.n, attachments };
 
@@ -211,12 +212,12 @@ scan_whole(struct str json, unsigned attachments)
 }
 
 bool
-scan_element(struct str *rest, struct str *element)
+json_scan_element(struct str *rest, struct str *element)
 {
 	struct scan s = { rest->p, rest->p + rest->n, 0 };
 	const char *from;
 
-	/* The bracket before the first, the comma before each other. */
+	/* Skips the bracket before the first element, the comma before each other. */
 	space(&s);
 	if (s.p == s.end || *s.p == ']')
 		return false;
@@ -235,7 +236,7 @@ scan_element(struct str *rest, struct str *element)
 }
 
 bool
-scan_text(struct arena *a, struct str json, size_t max, struct str *text)
+json_scan_text(struct arena *a, struct str json, size_t max, struct str *text)
 {
 	json_object *o;
 	const char *why;
@@ -245,4 +246,83 @@ scan_text(struct arena *a, struct str json, size_t max, struct str *text)
 		return false;
 	*text = (struct str){ json_object_get_string(o), (size_t)json_object_get_string_len(o) };
 	return true;
+}
+
+/* -------------------------------------------------- one member, unchecked */
+
+static struct str
+skip(struct str s, size_t n)
+{
+	return (struct str){ s.p + n, s.n - n };
+}
+
+static struct str
+skip_space(struct str s)
+{
+	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\n' || s.p[0] == '\r'))
+		s = skip(s, 1);
+	return s;
+}
+
+/* The length of the string at s, with its quotes; 0 where it does not end. */
+static size_t
+string_end(struct str s)
+{
+	for (size_t i = 1; i < s.n; i++) {
+		if (s.p[i] == '\\')
+			i++;
+		else if (s.p[i] == '"')
+			return i + 1;
+	}
+	return 0;
+}
+
+/* The length of the value at s: up to the comma or closing bracket of what encloses it. */
+static size_t
+value_end(struct str s)
+{
+	size_t depth = 0, i = 0;
+
+	while (i < s.n) {
+		size_t len = s.p[i] == '"' ? string_end(skip(s, i)) : 1;
+		bool opens = s.p[i] == '{' || s.p[i] == '[',
+		     closes = s.p[i] == '}' || s.p[i] == ']';
+
+		if (len == 0 || (depth == 0 && (closes || s.p[i] == ',')))
+			break;
+		depth += opens;
+		depth -= closes;
+		i += len;
+	}
+	while (i > 0 && (s.p[i - 1] == ' ' || s.p[i - 1] == '\t' || s.p[i - 1] == '\n' ||
+			    s.p[i - 1] == '\r'))
+		i--;
+	return i;
+}
+
+struct str
+json_scan_at(struct str json, struct str name)
+{
+	struct str s = skip_space(json);
+
+	if (s.n == 0 || s.p[0] != '{')
+		return (struct str){ NULL, 0 };
+	s = skip_space(skip(s, 1));
+	while (s.n > 0 && s.p[0] == '"') {
+		size_t key_len = string_end(s), len;
+		struct str key = { s.p + 1, key_len < 2 ? 0 : key_len - 2 };
+
+		s = skip_space(skip(s, key_len));
+		if (key_len == 0 || s.n == 0 || s.p[0] != ':')
+			break;
+		s = skip_space(skip(s, 1));
+		len = value_end(s);
+		if (str_eq(key, name))
+			return (struct str){ s.p, len };
+		s = skip_space(skip(s, len));
+		if (s.n == 0 || s.p[0] != ',')
+			break;
+		s = skip_space(skip(s, 1));
+	}
+	return (struct str){ NULL, 0 };
 }
