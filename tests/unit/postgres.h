@@ -52,7 +52,7 @@ clock_unix_us(void)
 
 enum fate {
 	FATE_ROW, /* one row: postgres.row, or the statement's name */
-	FATE_ERROR, /* SQLSTATE MR404, "No such thing." */
+	FATE_ERROR, /* as SQL's refuse(): MR000, "No such thing.", NOT_FOUND */
 	FATE_FAULT, /* SQLSTATE XX000, a fault of the server's */
 	FATE_SLOW, /* a row, after postgres.slow_ms */
 	FATE_SILENT, /* no answer, to this and to whatever follows */
@@ -173,7 +173,7 @@ postgres_answer(void)
 static inline void
 postgres_error(enum fate fate)
 {
-	static const char ours[] = "SERROR\0CMR404\0MNo such thing.\0",
+	static const char ours[] = "SERROR\0CMR000\0MNo such thing.\0DNOT_FOUND\0",
 			  fault[] = "SERROR\0CXX000\0MIt broke.\0";
 
 	if (fate == FATE_ERROR)
