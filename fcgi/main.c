@@ -13,16 +13,17 @@
 static void
 usage(FILE *out)
 {
-	fputs("usage: millrace-fcgi --group NAME\n"
-	      "       millrace-fcgi --routes | --openapi | --version | --help\n\n"
+	fputs("usage: millrace-fcgi --pool NAME\n"
+	      "       millrace-fcgi --routes | --pools | --openapi | --version | --help\n\n"
 	      "One worker of a pool: a FastCGI application behind nginx. It takes its listening "
 	      "socket as\n"
 	      "descriptor 3 (systemd socket activation, or millrace-spawn), and ends on SIGTERM "
 	      "once nginx has\n"
 	      "closed its kept connections.\n\n"
-	      "  --group NAME   the pool whose routes it serves\n"
+	      "  --pool NAME    the pool whose routes it serves (also spelt --group)\n"
 	      "  --routes       print METHOD PATH MODE of every route (I immediate, D deferred, "
-	      "SSE)\n"
+	      "SSE, WS)\n"
+	      "  --pools        print the name of every pool and what it serves\n"
 	      "  --openapi      print the OpenAPI 3.1 document\n\n",
 	    out);
 	config_help(out);
@@ -43,24 +44,29 @@ int
 main(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "pool", required_argument, NULL, 'g' },
 		{ "group", required_argument, NULL, 'g' },
 		{ "routes", no_argument, NULL, 'r' },
+		{ "pools", no_argument, NULL, 'p' },
 		{ "openapi", no_argument, NULL, 'o' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *group = NULL;
+	const char *pool = NULL;
 	int c;
 
 	routes_check();
 	while ((c = getopt_long(argc, argv, "g:h", options, NULL)) != -1) {
 		switch (c) {
 		case 'g':
-			group = optarg;
+			pool = optarg;
 			break;
 		case 'r':
 			routes_print(stdout);
+			return 0;
+		case 'p':
+			pools_print(stdout);
 			return 0;
 		case 'o':
 			print_openapi();
@@ -76,17 +82,17 @@ main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (!group || optind < argc) {
+	if (!pool || optind < argc) {
 		usage(stderr);
 		return 2;
 	}
-	if (!routes_has_group(group))
-		die("There is no pool \"%s\"; --routes lists what there is.", group);
+	if (!pool_exists(pool))
+		die("There is no pool \"%s\"; --pools lists what there is.", pool);
 	if (sodium_init() < 0)
 		die("libsodium cannot be set up.");
-	log_open(group, LOG_INFO);
+	log_open(pool, LOG_INFO);
 	config_load(CONFIG_WORKER);
-	log_open(group, log_level_named(config()->log_level));
-	worker_run(group);
+	log_open(pool, log_level_named(config()->log_level));
+	worker_run(pool);
 	return 0;
 }

@@ -79,7 +79,7 @@ path_fits(const char *pattern, struct str path, unsigned *score, struct match *m
 }
 
 struct match
-route_match(const char *group, int method, struct str path)
+route_match(const char *pool, int method, struct str path)
 {
 	struct match best = { 0 }, m = { 0 };
 	unsigned best_score = 0, score;
@@ -89,7 +89,7 @@ route_match(const char *group, int method, struct str path)
 	if (path.n == 0 || path.p[0] != '/')
 		return best;
 	for (size_t i = 0; i < n_routes; i++) {
-		if (strcmp(routes[i].group, group) != 0 || !begins_alike(routes[i].path, path) ||
+		if (strcmp(routes[i].pool, pool) != 0 || !begins_alike(routes[i].path, path) ||
 		    !path_fits(routes[i].path, path, &score, &m))
 			continue;
 		if (best.methods == 0 || score > best_score) {
@@ -111,12 +111,19 @@ route_match(const char *group, int method, struct str path)
 }
 
 bool
-routes_has_group(const char *group)
+pool_exists(const char *name)
 {
-	for (size_t i = 0; i < n_routes; i++)
-		if (strcmp(routes[i].group, group) == 0)
+	for (size_t i = 0; i < n_pools; i++)
+		if (strcmp(pools[i].name, name) == 0)
 			return true;
 	return false;
+}
+
+void
+pools_print(FILE *out)
+{
+	for (size_t i = 0; i < n_pools; i++)
+		fprintf(out, "%s %s\n", pools[i].name, pools[i].serves);
 }
 
 /* The pattern with its variables' names and types left out: two routes that are equal then shadow each other. */
@@ -142,9 +149,12 @@ routes_check(void)
 	for (size_t i = 0; i < n_routes; i++) {
 		const struct route *r = &routes[i];
 
-		if (!r->method || !r->group || !r->caller || !r->rate || !r->mode ||
-		    !r->body_kind || !r->path || !r->handler || !r->status || !r->summary)
+		if (!r->method || !r->pool || !r->caller || !r->rate || !r->mode || !r->body_kind ||
+		    !r->path || !r->handler || !r->status || !r->summary)
 			die("Route %zu (%s) lacks a column.", i, r->path ? r->path : "?");
+		if (!pool_exists(r->pool))
+			die("%s %s is for the pool %s, which is not in the list.",
+			    method_name(r->method), r->path, r->pool);
 		if ((r->mode == SOCKET) != (r->nobody != NULL))
 			die("%s %s must say how it answers nobody.", method_name(r->method),
 			    r->path);

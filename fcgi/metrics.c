@@ -83,7 +83,7 @@ worker_tick(struct worker *w)
 {
 	const struct sql_arg args[] = {
 		{ .type = SQL_TEXT, .s = str_from(process_host()) },
-		{ .type = SQL_TEXT, .s = str_from(w->group) },
+		{ .type = SQL_TEXT, .s = str_from(w->pool) },
 		{ .type = SQL_INT, .i = getpid() },
 		{ .type = SQL_TEXT, .s = S(MILLRACE_VERSION) },
 		{ .type = SQL_TEXT, .s = str_from(process_started()) },
@@ -124,7 +124,7 @@ worker_leave(struct worker *w)
 {
 	const struct sql_arg args[] = {
 		{ .type = SQL_TEXT, .s = str_from(process_host()) },
-		{ .type = SQL_TEXT, .s = str_from(w->group) },
+		{ .type = SQL_TEXT, .s = str_from(w->pool) },
 		{ .type = SQL_INT, .i = getpid() },
 	};
 	const struct pipe_statement forget = {

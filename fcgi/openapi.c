@@ -186,7 +186,7 @@ put_operation(struct buf *b, const struct route *r)
 	put_operation_id(b, r);
 	buf_put(b, S("\",\"summary\":"));
 	buf_json(b, str_from(r->summary));
-	buf_printf(b, ",\"tags\":[\"%s\"],", r->group);
+	buf_printf(b, ",\"tags\":[\"%s\"],", r->pool);
 	put_security(b, r);
 	put_parameters(b, r);
 	put_body(b, r);

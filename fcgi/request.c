@@ -89,7 +89,7 @@ answer_options(struct req *r)
 static enum err
 find_route(struct req *r)
 {
-	r->match = route_match(r->worker->group, method_number(r->method), r->path);
+	r->match = route_match(r->worker->pool, method_number(r->method), r->path);
 	r->route = r->match.route;
 	if (r->match.methods == 0)
 		return ERR_NOT_FOUND;

@@ -1,6 +1,7 @@
 /*
- * The route table's form. handlers/routes.c holds the one table of the whole surface; a pool serves the rows of its group. Zero is
- * not a valid value of any column before the optional ones, so that a forgotten column stops the boot.
+ * The route table's form. handlers/routes.c holds the one table of the whole surface, and the list of
+ * the pools that serve it. Zero is not a valid value of any column before the optional ones, so that
+ * a forgotten column stops the boot.
  */
 #ifndef FCGI_ROUTE_H
 #define FCGI_ROUTE_H
@@ -40,7 +41,7 @@ struct field_table {
 
 struct route {
 	enum method method;
-	const char *group; /* the pool that serves it */
+	const char *pool; /* the one of pools[] that serves it */
 	enum caller_kind caller;
 	enum rate rate;
 	enum mode mode;
@@ -66,12 +67,23 @@ struct route {
 extern const struct route routes[];
 extern const size_t n_routes;
 
+/* A pool of worker processes with a socket of its own. */
+struct pool {
+	const char *name; /* of its socket, its units, and `millrace-fcgi --pool` */
+	const char *serves; /* in a few words, for people */
+};
+
+extern const struct pool pools[];
+extern const size_t n_pools;
+
 const char *method_name(enum method m);
 
 /* Ends the process with what is wrong where a column was forgotten or two routes collide. */
 void routes_check(void);
-/* Does the table have such a pool? */
-bool routes_has_group(const char *group);
+/* Is there a pool of this name? */
+bool pool_exists(const char *name);
+/* A pool a line: its name, a space, and what it serves. Units, ./dev and tests read the names. */
+void pools_print(FILE *out);
 /* METHOD PATH MODE of every route, a line each. */
 void routes_print(FILE *out);
 
@@ -82,8 +94,9 @@ struct match {
 	size_t n_parts;
 };
 
-/* Finds the route of `group` for a method (0 for none known) and a decoded path, with or without a slash at its end. */
-struct match route_match(const char *group, int method, struct str path);
+/* Finds the route of `pool` for a method (0 for none known) and a decoded path, with or without a
+ * slash at its end. */
+struct match route_match(const char *pool, int method, struct str path);
 
 /* The OpenAPI 3.1 document of the whole table. */
 struct str openapi_document(struct arena *a);

@@ -229,10 +229,10 @@ heard(void *arg, struct str channel, struct str payload)
 }
 
 void
-worker_run(const char *group)
+worker_run(const char *pool)
 {
 	struct worker w = {
-		.group = group,
+		.pool = pool,
 		.drain.fire = drain_over,
 		.first_look.fire = first_look_over,
 		.pause.fire = pause_over,
@@ -251,7 +251,7 @@ worker_run(const char *group)
 	signal(SIGPIPE, SIG_IGN);
 	w.scratch = arena_new();
 	rate_open();
-	w.pipe = pipe_open(w.loop, "millrace_api", group, heard, connected, &w);
+	w.pipe = pipe_open(w.loop, "millrace_api", pool, heard, connected, &w);
 	w.keys = (struct keys){ .pipe = w.pipe, .scratch = w.scratch };
 	loop_arm(w.loop, &w.first_look, FIRST_LOOK_MS);
 	log_info("serving", "version", MILLRACE_VERSION);

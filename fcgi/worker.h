@@ -22,7 +22,7 @@ struct worker_metrics {
 extern struct worker_metrics metrics;
 
 struct worker {
-	const char *group;
+	const char *pool; /* the name of the one that this process is of */
 	struct loop *loop;
 	struct pipe *pipe;
 	struct loop_fd listener;
@@ -36,7 +36,7 @@ struct worker {
 };
 
 /* Serves until SIGTERM has been heard and every kept connection is gone, 30 s at most. */
-void worker_run(const char *group);
+void worker_run(const char *pool);
 
 /*
  * Takes connections from now on, where there is room for one. Called when the database's version is known, so that a worker that has just

@@ -9,6 +9,19 @@
 /* The named columns are optional. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
+/* In the order in which ./dev and systemd start them. */
+const struct pool pools[] = {
+	{ "system", "health, readiness, metrics, the OpenAPI document; 404 for what no pool has" },
+	{ "auth", "sessions, signing in by GitHub, Google and Microsoft, forgotten passwords" },
+	{ "login", "whatever hashes a password: slow by intent, so that nothing else waits behind it" },
+	{ "account", "profile, settings, API keys, vault, notifications" },
+	{ "chat", "chat, runs, conversations, artifacts" },
+	{ "documents", "uploads, documents, search" },
+	{ "insight", "leads and analytics" },
+	{ "realtime", "handshakes of WebSocket and Socket.IO" },
+};
+const size_t n_pools = sizeof(pools) / sizeof(*pools);
+
 /* clang-format off */
 const struct route routes[] = {
 	/* Is it up? */

@@ -17,9 +17,9 @@ handle(struct req *r)
 	return ERR_OK;
 }
 
-#define ROUTE(m, pool, pattern)                                                                  \
+#define ROUTE(m, pool_name, pattern)                                                             \
 	{                                                                                        \
-		.method = (m), .group = (pool), .caller = AUTH_USER, .rate = RATE_READ,          \
+		.method = (m), .pool = (pool_name), .caller = AUTH_USER, .rate = RATE_READ,      \
 		.mode = IMMEDIATE, .body_kind = BODY_NONE, .path = (pattern), .handler = handle, \
 		.status = 200, .summary = "x"                                                    \
 	}
@@ -45,6 +45,9 @@ struct route routes[] = {
 	ROUTE(M_GET, "b", "/others"),
 };
 size_t n_routes = sizeof(routes) / sizeof(*routes);
+
+const struct pool pools[] = { { "a", "things" }, { "b", "others" } };
+const size_t n_pools = 2;
 
 static bool
 finds(int method, const char *path, const char *pattern)
@@ -171,6 +174,8 @@ checking(void)
 	CHECK("a forgotten handler", stops(r, "lacks a column"));
 	r = (struct route)ROUTE(M_GET, NULL, "/others");
 	CHECK("a forgotten pool", stops(r, "lacks a column"));
+	r.pool = "c";
+	CHECK("a pool that is not in the list", stops(r, "not in the list"));
 }
 
 int
@@ -180,6 +185,6 @@ main(void)
 	other_methods();
 	long_paths();
 	checking();
-	CHECK("pools", routes_has_group("a") && routes_has_group("b") && !routes_has_group("c"));
+	CHECK("pools", pool_exists("a") && pool_exists("b") && !pool_exists("c"));
 	return test_end();
 }

@@ -39,18 +39,26 @@ reach(void)
 
 	for (size_t i = 0; i < n_routes; i++) {
 		struct str path = example_path(routes[i].path);
-		struct match m = route_match(routes[i].group, (int)routes[i].method, path);
+		struct match m = route_match(routes[i].pool, (int)routes[i].method, path);
 
 		EACH(good, m.route == &routes[i], "%s %s", method_name(routes[i].method),
 		    routes[i].path);
 		m = route_match(
-		    routes[i].group, (int)routes[i].method, arena_printf(mem, "%s/", path.p));
+		    routes[i].pool, (int)routes[i].method, arena_printf(mem, "%s/", path.p));
 		EACH(good, m.route == &routes[i], "%s %s/", method_name(routes[i].method),
 		    routes[i].path);
 		EACH(good, m.methods & 1U << routes[i].method, "%s", routes[i].path);
-		EACH(good, routes_has_group(routes[i].group), "%s", routes[i].group);
 	}
 	CHECK("every route is found by its path", good);
+	good = true;
+	for (size_t i = 0; i < n_pools; i++) {
+		size_t k = 0;
+
+		while (k < n_routes && strcmp(routes[k].pool, pools[i].name) != 0)
+			k++;
+		EACH(good, k < n_routes, "%s", pools[i].name);
+	}
+	CHECK("every pool has a route", good);
 }
 
 static void
