@@ -33,7 +33,8 @@ const size_t n_aliases = sizeof(aliases) / sizeof(*aliases);
 const struct pool pools[] = {
 	{ "system", "health, readiness, metrics, the OpenAPI document; 404 for what no pool has" },
 	{ "auth", "sessions, signing in by GitHub, Google and Microsoft, forgotten passwords" },
-	{ "login", "whatever hashes a password: slow by intent, so that nothing else waits behind it" },
+	{ "login",
+	    "whatever hashes a password: slow by intent, so that nothing else waits behind it" },
 	{ "account", "profile, settings, API keys, vault, notifications" },
 	{ "chat", "chat, runs, conversations, artifacts" },
 	{ "documents", "uploads, documents, search" },
