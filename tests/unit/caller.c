@@ -1,7 +1,8 @@
 /*
- * fcgi/caller.c: what a route asks of an API key; that the database then refuses a key without it
+ * fcgi/caller.c: which scope a route asks of an API key. That the database refuses a key without it
  * is tests/api/vault.test.mjs'.
  */
+#include "fcgi/caller.h"
 #include "fcgi/worker.h"
 #include "test.h"
 
