@@ -1,5 +1,5 @@
 /*
- * Contract 4's cookies in a real browser, over real TLS: what it keeps, what its scripts see, what a page may do with them and what one
+ * The session cookies in a real browser, over real TLS: what it keeps, what its scripts see, what a page may do with them and what one
  * of another origin may not. axios is the front end's own build for browsers, set up as front ends do it.
  */
 import test, { after, before } from "node:test";

@@ -1,4 +1,4 @@
-/* Contract 4's way in: a name and a password for a session in cookies, and the double submit. */
+/* Signing in by cookies: a name and a password for a session, and the CSRF token's double submit. */
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
 import https from "node:https";
