@@ -121,8 +121,8 @@ number_problem(struct str text, size_t i)
 }
 
 /*
- * Finds what json-c accepts even when strict, although RFC 8259 forbids it or leaves it open: NUL as
- * an escape (which truncates a member's name unnoticed), control characters in strings, unpaired
+ * Finds what json-c accepts even when strict, although RFC 8259 forbids it or leaves it open: NUL
+ * as an escape (which truncates a member's name unnoticed), control characters in strings, unpaired
  * surrogates, numbers like 01, 1. and -.5, and empty containers one level below the depth limit.
  * NULL: none of it.
  */

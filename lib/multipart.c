@@ -157,7 +157,9 @@ emit_body(struct multipart *m, struct str s, size_t *used)
 		    memrchr(s.p + (s.n > m->delimiter_len ? s.n - m->delimiter_len : 0), '\r',
 			s.n > m->delimiter_len ? m->delimiter_len : s.n);
 
-		/* The only CR of the delimiter is its first byte, so only the last CR can begin it. */
+		/*
+		 * The only CR of the delimiter is its first byte, so only the last CR can begin it.
+		 */
 		if (cr)
 			n = (size_t)(cr - s.p);
 	}
