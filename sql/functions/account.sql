@@ -218,7 +218,7 @@ BEGIN
 	key := from_key;
 	part := from_part;
 	WHILE len < 262144 LOOP
-		SELECT * INTO s FROM export_section e WHERE e.position >= export_page.position ORDER BY e.position LIMIT 1;
+		SELECT * INTO s FROM export_section e WHERE e.position >= export_page.section ORDER BY e.position LIMIT 1;
 		IF NOT FOUND THEN
 			pieces := pieces || '}'::text;
 			section := NULL;
