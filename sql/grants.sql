@@ -1,7 +1,9 @@
--- What each role may do: tables and columns here, functions beside their definitions (sql/functions). `millracectl migrate` applies
--- this first of the set, so it begins by taking everything back: what stands here and there is all there is.
+-- What each role may do: tables and columns here, functions beside their definitions
+-- (sql/functions). `millracectl migrate` applies this first of the set, so it begins by taking
+-- everything back: what stands here and there is all there is.
 
--- What PostgreSQL gives everybody unless told otherwise. The owner's functions to come are nobody else's until they are granted.
+-- What PostgreSQL gives everybody unless told otherwise. The owner's functions to come are nobody
+-- else's until they are granted.
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 DO $$ BEGIN
 	EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC, millrace_api, millrace_stream, millrace_runner', current_database());
@@ -21,7 +23,7 @@ GRANT SELECT, DELETE ON idempotency TO millrace_runner;
 GRANT SELECT, DELETE ON process TO millrace_api, millrace_runner;
 GRANT SELECT, UPDATE (revoked_at) ON session TO millrace_api;
 GRANT SELECT, DELETE ON session TO millrace_runner;
-GRANT SELECT ON session_alive TO millrace_api;
+GRANT SELECT ON session_live TO millrace_api;
 GRANT SELECT, DELETE ON login_failure TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE (revoked_at) ON api_key TO millrace_api;
 GRANT SELECT ON external_identity TO millrace_api, millrace_runner;
@@ -33,7 +35,7 @@ GRANT SELECT ON topic TO millrace_stream;
 GRANT SELECT, DELETE ON topic TO millrace_runner;
 GRANT SELECT ON stream_event TO millrace_stream, millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON topic_owner TO millrace_api, millrace_runner;
-GRANT SELECT, INSERT, UPDATE (cancel_asked_at) ON run TO millrace_api;
+GRANT SELECT, INSERT, UPDATE (cancel_requested_at) ON run TO millrace_api;
 GRANT SELECT, UPDATE ON run TO millrace_runner;
 GRANT SELECT, INSERT ON job TO millrace_api;
 GRANT SELECT, UPDATE, DELETE ON job TO millrace_runner;

@@ -1,5 +1,6 @@
--- Run once per cluster by a superuser: the four roles. Each is the name of an operating system user too, so that
--- PostgreSQL's `peer` authentication needs no passwords and no map. Running it again is harmless, and due after an upgrade.
+-- Run once per cluster by a superuser: the four roles. Each is the name of an operating system user
+-- too, so that PostgreSQL's `peer` authentication needs no passwords and no map. Running it again
+-- is harmless, and due after an upgrade.
 DO $$
 DECLARE
 	name text;

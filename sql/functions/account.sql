@@ -1,4 +1,4 @@
--- Accounts, their settings, everything held about somebody, and their erasure.
+-- Accounts: settings, export and erasure.
 
 CREATE OR REPLACE FUNCTION user_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', u.id, 'name', u.display_name, 'email', u.email, 'timezone', u.timezone,
@@ -16,7 +16,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION user_account TO millrace_api;
 
--- Contract 4's user.
+-- The user as /api/v1 shows it.
 CREATE OR REPLACE FUNCTION account_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'name', u.display_name, 'role', u.role,
 		'timezone', u.timezone, 'created_at', rfc3339(u.created_at), 'updated_at', rfc3339(u.updated_at))
@@ -29,7 +29,7 @@ CREATE OR REPLACE FUNCTION notification_json(n notification) RETURNS json LANGUA
 $$;
 GRANT EXECUTE ON FUNCTION notification_json TO millrace_api;
 
--- The caller's settings over the defaults, with what is not theirs to change.
+-- The caller's settings over the defaults, with the fields that are read-only.
 CREATE OR REPLACE FUNCTION settings_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT ('{"theme": "system", "language": "en", "notifications": {"email": true, "push": false}}'::jsonb
 		|| coalesce((SELECT s.settings FROM user_settings s WHERE s.user_id = u.id), '{}')
@@ -56,7 +56,7 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION settings_merge TO millrace_api;
 
--- The settings' API key anew: the old one stops at once.
+-- Replaces the settings' API key; the old one stops at once.
 CREATE OR REPLACE FUNCTION settings_new_key(hash bytea, shown text) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -69,6 +69,7 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION settings_new_key TO millrace_api;
 
+-- An account by id: one's own, or anybody's for an administrator.
 -- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_find(account uuid) RETURNS SETOF app_user
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -76,7 +77,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION account_find TO millrace_api;
 
--- Those whose name, address or name to sign in by holds `q`, letter case aside; newest first.
+-- Accounts whose name, address or sign-in name contains `q`, ignoring case; newest first.
 -- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_search(q text, rows bigint, before uuid) RETURNS SETOF app_user
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -87,7 +88,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION account_search TO millrace_api;
 
--- Changes what is given (NULL leaves a column as it is). No row: there is no such account for this caller.
+-- Changes what is given (NULL leaves a column as it is). No row: there is no such account for this
+-- caller.
 -- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_change(account uuid, username text, email text, display_name text, timezone text, role text)
 RETURNS SETOF app_user LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -106,9 +108,10 @@ EXCEPTION WHEN unique_violation THEN
 END $$;
 GRANT EXECUTE ON FUNCTION account_change TO millrace_api;
 
--- An administrator makes somebody else's account, which needs a name or an address to sign in by; anybody else completes their own.
+-- An administrator creates somebody else's account, which needs a name or an address to sign in by;
+-- anybody else completes their own.
 -- As the owner: an administrator's accounts are others' rows.
-CREATE OR REPLACE FUNCTION account_make(username text, password_hash text, email text, display_name text, timezone text, role text)
+CREATE OR REPLACE FUNCTION account_create(username text, password_hash text, email text, display_name text, timezone text, role text)
 RETURNS TABLE (u app_user, made boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
@@ -126,17 +129,18 @@ BEGIN
 		IF u.id IS NULL THEN
 			PERFORM refuse('CONFLICT', 'An account with this name or address exists already.');
 		END IF;
-		-- Without a password there is no way in until one is set.
+		-- Without a password nobody can sign in until one is set.
 		IF $2 IS NOT NULL THEN
 			INSERT INTO password (user_id, hash) VALUES (u.id, $2);
 		END IF;
 	END IF;
 	RETURN NEXT;
 END $$;
-GRANT EXECUTE ON FUNCTION account_make TO millrace_api;
+GRANT EXECUTE ON FUNCTION account_create TO millrace_api;
 
--- Erases what is known about somebody; false where the caller may not, or there is no such account. What they used and what happened
--- stays under an id that nobody answers to. Running work is ended, and whoever listens hears of it. An erasure does not fail, and leaves nothing, while its user goes on working.
+-- Erases an account's personal data; false where the caller may not, or there is no such account.
+-- Usage and audit rows stay under an id that identifies nobody. Running work is ended, and its
+-- listeners are notified. Neither fails nor leaves rows behind while the user goes on working.
 -- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_erase(account uuid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -149,20 +153,22 @@ BEGIN
 	IF someone.id IS NULL THEN
 		RETURN false;
 	END IF;
-	-- Twice: what came of requests under way, and of runs, is there when we have the user's row, and no more comes then. Before that we have
-	-- whatever a request may hold while it asks for that row.
+	-- Two passes: requests and runs under way may add rows until the user's row is locked, and
+	-- none after. The first pass takes the locks that a request may hold while it waits for
+	-- that row.
 	FOR pass IN 1..2 LOOP
-		-- As the runner does: the job, then its run.
+		-- In the runner's order of locks: the job, then its run.
 		PERFORM FROM run x JOIN job j ON j.run_id = x.id WHERE x.owner_id = $1 AND x.ended_at IS NULL ORDER BY x.id FOR UPDATE OF j;
 		FOR r IN SELECT * FROM run WHERE run.owner_id = $1 AND run.ended_at IS NULL ORDER BY run.id FOR UPDATE LOOP
 			PERFORM run_finish(r.id, 'cancelled', 'error', said, CASE WHEN r.input ? 'reply'
 				THEN error_reply(r.id, 409, said ->> 'code', said ->> 'message') END);
 			PERFORM pg_notify('millrace_cancel', r.id::text);
 		END LOOP;
-		-- The word that a run is over stays for those who come back to it; it says nothing about anybody.
+		-- A run's terminal event stays for clients that resume it; it holds nothing
+		-- personal.
 		DELETE FROM stream_event e WHERE e.topic = 'user:' || $1
 			OR (e.topic IN (SELECT 'run:' || x.id FROM run x WHERE x.owner_id = $1) AND e.data::text <> said::text);
-		-- Files go by their owners' triggers.
+		-- Triggers delete the files.
 		DELETE FROM document d WHERE d.owner_id = $1;
 		DELETE FROM artifact a WHERE a.owner_id = $1;
 		DELETE FROM conversation c WHERE c.owner_id = $1;
@@ -174,7 +180,7 @@ BEGIN
 			PERFORM FROM app_user u WHERE u.id = $1 FOR UPDATE;
 		END IF;
 	END LOOP;
-	-- What is left over are uploads under way.
+	-- What remains are unfinished uploads.
 	DELETE FROM blob b WHERE b.owner_id = $1;
 	DELETE FROM app_user u WHERE u.id = $1;
 	RETURN true;
@@ -195,10 +201,10 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION export_begin TO millrace_api;
 
--- The next piece from where (place, key, part) stands, some 256 KiB, or one row where that is larger; the next place is NULL after
--- the last piece. A section begins at the key of zeros.
-CREATE OR REPLACE FUNCTION export_page(from_place int, from_key uuid, from_part bigint)
-RETURNS TABLE (piece text, place int, key uuid, part bigint) LANGUAGE plpgsql AS $$
+-- The next piece of some 256 KiB (one row where that is larger) from the cursor (section, key,
+-- part); section is NULL after the last. A section begins at the key of zeros.
+CREATE OR REPLACE FUNCTION export_page(from_section int, from_key uuid, from_part bigint)
+RETURNS TABLE (piece text, section int, key uuid, part bigint) LANGUAGE plpgsql AS $$
 DECLARE
 	zero CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
 	rows_max CONSTANT int := 100;
@@ -208,17 +214,17 @@ DECLARE
 	n int;
 	body json;
 BEGIN
-	place := from_place;
+	section := from_section;
 	key := from_key;
 	part := from_part;
 	WHILE len < 262144 LOOP
-		SELECT * INTO s FROM export_section e WHERE e.place >= export_page.place ORDER BY e.place LIMIT 1;
+		SELECT * INTO s FROM export_section e WHERE e.position >= export_page.section ORDER BY e.position LIMIT 1;
 		IF NOT FOUND THEN
 			pieces := pieces || '}'::text;
-			place := NULL;
+			section := NULL;
 			EXIT;
 		END IF;
-		IF s.place <> place OR key = zero THEN
+		IF s.position <> section OR key = zero THEN
 			pieces := pieces || (',' || to_json(s.name) || ':[');
 			key := zero;
 			part := -1;
@@ -232,11 +238,11 @@ BEGIN
 		END LOOP;
 		IF n < rows_max AND len < 262144 THEN
 			pieces := pieces || ']'::text;
-			place := s.place + 1;
+			section := s.position + 1;
 			key := zero;
 			part := -1;
 		ELSE
-			place := s.place;
+			section := s.position;
 		END IF;
 	END LOOP;
 	piece := array_to_string(pieces, '');

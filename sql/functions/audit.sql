@@ -5,8 +5,9 @@ CREATE OR REPLACE FUNCTION audit_hash(r audit_log) RETURNS bytea LANGUAGE sql ST
 		r.data, encode(r.prev, 'hex'), encode(r.subject_prev, 'hex'))::text, 'UTF8'))
 $$;
 
--- The log's only writer. `data.by` names the database role where it is not the workers'. Call it last in a transaction, or from a
--- deferred trigger: everybody's next event waits for the end of this one's transaction.
+-- The log's only writer. `data.by` names the database role where it is not the workers'. Call it
+-- last in a transaction, or from a deferred trigger: the next event of anybody waits for this
+-- transaction's end.
 -- As the owner: audit_log and audit_head are no role's to write.
 CREATE OR REPLACE FUNCTION audit(actor uuid, subject uuid, type text, data jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -49,8 +50,9 @@ LANGUAGE sql STABLE AS $$
 	LIMIT 1
 $$;
 
--- What a runner has to know before it signs: the last checkpoint (0 and NULL: there is none), whether its row is still as it was
--- signed, the chain's last row, how long the oldest row behind the checkpoint has waited, and the key in force.
+-- What a runner needs before it signs: the last checkpoint (0 and NULL: there is none), whether its
+-- row is still as it was signed, the chain's last row, how long the oldest row behind the
+-- checkpoint has waited, and the key in force.
 -- As the owner: audit_log and its checkpoints are no role's.
 CREATE OR REPLACE FUNCTION audit_state() RETURNS TABLE (n bigint, seq bigint, hash text, kept boolean, last_seq bigint, last_hash text,
 	waited_s bigint, public_key text)
@@ -65,7 +67,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION audit_state TO millrace_runner;
 
--- audit_verify() for the rows behind `after` alone, which itself is taken to be right; for a runner that signs those.
+-- As audit_verify, for the rows behind `after` alone, which itself is taken to be right; for a
+-- runner that signs those.
 -- As the owner: audit_log and its checkpoints are no role's.
 CREATE OR REPLACE FUNCTION audit_verify_after(after bigint) RETURNS TABLE (seq bigint, problem text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -85,7 +88,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION audit_verify_after TO millrace_runner;
 
--- Keeps a checkpoint. False where another runner was faster.
+-- Stores a checkpoint. False where another runner was faster.
 -- As the owner: audit_log and its checkpoints are no role's.
 CREATE OR REPLACE FUNCTION audit_checkpoint_add(n bigint, seq bigint, hash bytea, at_us bigint, public_key bytea, signature bytea) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -98,7 +101,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION audit_checkpoint_add TO millrace_runner;
 
--- A new key comes into force, and the one before is retired. With `first` only where there is none yet. NULL: not done.
+-- Puts a new key into force and retires the one before; with `first` only where there is none yet.
+-- NULL: not done.
 CREATE OR REPLACE FUNCTION audit_key_add(public_key bytea, first boolean) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE

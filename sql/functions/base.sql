@@ -1,7 +1,9 @@
--- What tables name in defaults, indexes and policies. This file and triggers/ are applied before the migrations as well as with the
--- other functions, so nothing here takes or returns a table's row.
+-- What tables name in defaults, indexes and policies. This file and triggers/ are applied before
+-- the migrations as well as with the other functions, so nothing here takes or returns a table's
+-- row.
 
--- RFC 9562 version 7: 48 bits of Unix milliseconds, then random bits; so ids sort by time of creation.
+-- RFC 9562 version 7: 48 bits of Unix milliseconds, then random bits; so ids sort by time of
+-- creation.
 CREATE OR REPLACE FUNCTION uuid_v7() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
 	SELECT encode(set_bit(set_bit(
 		overlay(uuid_send(gen_random_uuid())
@@ -11,7 +13,8 @@ CREATE OR REPLACE FUNCTION uuid_v7() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL
 $$;
 GRANT EXECUTE ON FUNCTION uuid_v7 TO millrace_api, millrace_runner;
 
--- The user on whose behalf this transaction runs; every policy below asks it. NULL where nobody is signed in.
+-- The user on whose behalf this transaction runs; every policy below asks it. NULL where nobody is
+-- signed in.
 CREATE OR REPLACE FUNCTION caller_id() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $$
 	SELECT nullif(current_setting('millrace.caller', true), '')::uuid
 $$;
@@ -22,8 +25,8 @@ CREATE OR REPLACE FUNCTION login_subject(email text) RETURNS text LANGUAGE sql I
 $$;
 GRANT EXECUTE ON FUNCTION login_subject TO millrace_api, millrace_runner;
 
--- Makes the partitions of three hours from now on that are missing, and drops those whose last event is older than
--- `keep`. Called by the runner's sweeper.
+-- Makes the partitions of three hours from now on that are missing, and drops those whose last
+-- event is older than `keep`. Called by the runner's sweeper.
 -- As the owner: it makes and drops tables.
 CREATE OR REPLACE FUNCTION event_partitions(keep interval) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

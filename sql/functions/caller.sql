@@ -1,7 +1,9 @@
--- Who the caller is, for the first statement of a request and for streams; and what a caller may listen to.
+-- Who the caller is, for the first statement of a request and for streams; and what a caller may
+-- listen to.
 
--- Makes the session's user the transaction's caller, or raises where the session is over (401) or the role too low (403). For
--- streams; the first statement of a request does the same by session_alive, and cheaper.
+-- Sets the transaction's caller to the session's user, or refuses where the session has ended or
+-- the role is too low. For streams; the first statement of a request does the same by session_live,
+-- and cheaper.
 -- As the owner: nobody is the caller yet.
 CREATE OR REPLACE FUNCTION caller_session(session_id uuid, needs_admin boolean) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -12,16 +14,17 @@ BEGIN
 	FROM session s WHERE s.id = session_id AND s.revoked_at IS NULL AND s.expires_at > now();
 	IF caller IS NULL THEN
 		PERFORM refuse('UNAUTHORIZED', 'The session has ended; sign in again.');
-	ELSIF needs_admin THEN	-- by itself: with the query beside it, the expression would be a query for everybody
+	ELSIF needs_admin THEN
+		-- Nested: in one expression with the condition above, the query would run for everybody.
 		IF NOT EXISTS (SELECT FROM app_user u WHERE u.id = caller::uuid AND u.role = 'admin') THEN
 			PERFORM refuse('FORBIDDEN', 'This needs an administrator.');
 		END IF;
 	END IF;
 END $$;
 
--- First statement of a signed-in request that comes by something else than a session (caller_session is for those). Each form makes
--- its user the transaction's caller and returns that user, or raises, so that nothing after it in the same implicit transaction runs.
-CREATE OR REPLACE FUNCTION caller_is(caller uuid, role text, needs_admin boolean) RETURNS uuid
+-- Sets the transaction's caller, for the first statement of requests that come without a session.
+-- Raises before anything else of the same implicit transaction runs.
+CREATE OR REPLACE FUNCTION caller_set(caller uuid, role text, needs_admin boolean) RETURNS uuid
 LANGUAGE plpgsql AS $$
 BEGIN
 	IF needs_admin AND role <> 'admin' THEN
@@ -31,8 +34,8 @@ BEGIN
 	RETURN caller;
 END $$;
 
--- By an API key's SHA-256. `scope` is what the route asks of a key ('read', 'write', 'analytics:read' …): several, parted by spaces, of
--- which a key needs one.
+-- By an API key's SHA-256. `scope` is what the route asks of a key ('read', 'write',
+-- 'analytics:read' …): several, separated by spaces, of which a key needs one.
 -- As the owner: nobody is the caller yet.
 CREATE OR REPLACE FUNCTION caller_key(key_hash bytea, needs_admin boolean, scope text) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -53,17 +56,17 @@ BEGIN
 	IF k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute' THEN
 		UPDATE api_key SET last_used_at = now() WHERE id = k.id;
 	END IF;
-	RETURN caller_is(caller, role, needs_admin);
+	RETURN caller_set(caller, role, needs_admin);
 END $$;
 GRANT EXECUTE ON FUNCTION caller_key TO millrace_api;
 
--- Accounts by id: one's own, or anybody's for an administrator.
+-- Row-level security shows the caller's own row, which is enough here.
 CREATE OR REPLACE FUNCTION caller_is_admin() RETURNS boolean LANGUAGE sql STABLE AS $$
 	SELECT EXISTS (SELECT FROM app_user u WHERE u.id = caller_id() AND u.role = 'admin')
 $$;
 GRANT EXECUTE ON FUNCTION caller_is_admin TO millrace_api;
 
--- First statement of a request with a checked external token, as caller_session is with an own one.
+-- First statement of a request with a verified external token, as caller_key is with a key.
 -- As the owner: nobody is the caller yet.
 CREATE OR REPLACE FUNCTION caller_external(provider text, subject text, email text, email_verified boolean, name text, token_hash bytea,
 	needs_admin boolean) RETURNS uuid
@@ -79,16 +82,17 @@ BEGIN
 	SELECT u.id, u.role, u.disabled_at INTO caller, role, disabled
 	FROM external_identity i JOIN app_user u ON u.id = i.user_id WHERE i.provider = $1 AND i.subject = $2;
 	IF caller IS NULL THEN
-		caller := external_first_sight($1, $2, $3, $4, $5);
+		caller := external_user_ensure($1, $2, $3, $4, $5);
 		SELECT u.role, u.disabled_at INTO role, disabled FROM app_user u WHERE u.id = caller;
 	END IF;
 	IF disabled IS NOT NULL THEN
 		PERFORM refuse('UNAUTHORIZED', 'The account is disabled.');
 	END IF;
-	RETURN caller_is(caller, role, needs_admin);
+	RETURN caller_set(caller, role, needs_admin);
 END $$;
 GRANT EXECUTE ON FUNCTION caller_external TO millrace_api;
 
+-- For the first statement of a request, where the route wants an administrator.
 -- As the owner: nobody is the caller yet.
 CREATE OR REPLACE FUNCTION user_is_admin(user_id uuid) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -97,14 +101,15 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION user_is_admin TO millrace_api;
 
-CREATE OR REPLACE FUNCTION session_refused(session_id uuid) RETURNS text LANGUAGE plpgsql AS $$
+-- Says why the first statement of a request found no session that fits.
+CREATE OR REPLACE FUNCTION session_refuse(session_id uuid) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-	IF EXISTS (SELECT FROM session_alive s WHERE s.id = $1) THEN
+	IF EXISTS (SELECT FROM session_live s WHERE s.id = $1) THEN
 		PERFORM refuse('FORBIDDEN', 'This needs an administrator.');
 	END IF;
 	PERFORM refuse('UNAUTHORIZED', 'The session has ended; sign in again.');
 END $$;
-GRANT EXECUTE ON FUNCTION session_refused TO millrace_api;
+GRANT EXECUTE ON FUNCTION session_refuse TO millrace_api;
 
 -- As the owner: streamd reads no table of users.
 CREATE OR REPLACE FUNCTION topic_allowed(caller uuid, analytics boolean, topic text) RETURNS boolean
@@ -134,7 +139,7 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION topic_allowed TO millrace_stream;
 
--- May this user (by this key, where it is not NULL) see what is about everybody?
+-- May this user (by this key, where it is not NULL) see figures of all users?
 -- As the owner: streamd asks it for others.
 CREATE OR REPLACE FUNCTION sees_analytics(who uuid, key uuid) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -143,7 +148,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION sees_analytics TO millrace_api;
 
--- Whose token is it? One of session, key_hash and subject is given. Raises what the worker's first statement raises (401).
+-- Resolves a token that came inside a stream. One of session, key_hash and subject is given.
+-- Refuses as the first statement of a request does.
 -- As the owner: streamd reads no table of users.
 CREATE OR REPLACE FUNCTION stream_caller(session uuid, key_hash bytea, provider text, subject text, email text, email_verified boolean, name text,
 	token_hash bytea) RETURNS TABLE (user_id uuid, key_id uuid, analytics boolean, key_ends bigint)
@@ -163,9 +169,10 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION stream_caller TO millrace_stream;
 
--- Is somebody who is listening still who they were? One of `session`, `key` and `token_hash` is what they came by.
+-- Is the principal of an open stream still valid? One of `session`, `key` and `token_hash` is the
+-- credential it came with.
 -- As the owner: streamd reads no table of users.
-CREATE OR REPLACE FUNCTION stream_person(who uuid, session uuid, key uuid, token_hash bytea) RETURNS TABLE (alive boolean, analytics boolean)
+CREATE OR REPLACE FUNCTION stream_principal(who uuid, session uuid, key uuid, token_hash bytea) RETURNS TABLE (alive boolean, analytics boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT EXISTS (SELECT FROM app_user u WHERE u.id = $1 AND u.disabled_at IS NULL)
 		AND ($2 IS NULL OR EXISTS (SELECT FROM session s WHERE s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > now()))
@@ -174,4 +181,4 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 		AND NOT EXISTS (SELECT FROM token_denied d WHERE d.hash = $4),
 		sees_analytics($1, $3)
 $$;
-GRANT EXECUTE ON FUNCTION stream_person TO millrace_stream;
+GRANT EXECUTE ON FUNCTION stream_principal TO millrace_stream;

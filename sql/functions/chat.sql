@@ -1,6 +1,8 @@
--- Conversations, chats, artifacts, and the use of models. What the runner calls is fenced as queue.sql says.
+-- Conversations, chats, artifacts, and the use of models. What the runner calls is fenced as
+-- queue.sql says.
 
--- Stores a call's use at the price in force; again with the same (run, call) changes nothing. Returns the cost.
+-- Stores a call's use at the price in force; again with the same (run, call) changes nothing.
+-- Returns the cost.
 CREATE OR REPLACE FUNCTION usage_record(run_id uuid, call int, provider text, model text, input_tokens bigint, output_tokens bigint,
 	estimated boolean) RETURNS numeric LANGUAGE sql AS $$
 	WITH price AS (
@@ -32,7 +34,8 @@ CREATE OR REPLACE FUNCTION message_json(m message) RETURNS json LANGUAGE sql STA
 $$;
 GRANT EXECUTE ON FUNCTION message_json TO millrace_api;
 
--- A chat turn: the conversation (a new one where none is named), the user's message, the run and its job.
+-- A chat turn: the conversation (a new one where none is named), the user's message, the run and
+-- its job.
 CREATE OR REPLACE FUNCTION chat_start(message text, conversation uuid, queue_max int)
 RETURNS TABLE (run_id uuid, conversation_id uuid) LANGUAGE plpgsql AS $$
 BEGIN
@@ -78,11 +81,12 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION conversation_delete TO millrace_api;
 
--- A chat's end without its runner: what it has said is kept. Where it was cancelled it is done with that, else it ends in an error.
+-- A chat's end without its runner: its text so far is kept. A cancelled chat ends as done with that
+-- text, any other in an error.
 CREATE OR REPLACE FUNCTION chat_abort(r run, status text, code text, message text, dead boolean) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
-	said text := run_said(r.id);
+	said text := run_text(r.id);
 	answer uuid;
 	data json;
 BEGIN
@@ -99,8 +103,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION chat_abort TO millrace_runner;
 
--- A chat's end: the answer as a message (none where nothing was said, or where the conversation was deleted meanwhile).
--- `reason` is the model's (stop, length …) or 'cancelled', which leaves the message partial.
+-- A chat's end: stores the answer as a message (none where it is empty, or where the conversation
+-- was deleted meanwhile). `reason` is the model's (stop, length …) or 'cancelled', which leaves the
+-- message partial.
 CREATE OR REPLACE FUNCTION chat_finish(run_id uuid, runner text, attempt int, after bigint, content text, sources json, reason text)
 RETURNS bigint LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -127,11 +132,12 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION chat_finish TO millrace_runner;
 
--- What an attempt said that ended unheard is charged as far as we can count it; the call's number is its attempt's last.
+-- Charges an attempt that ended without its provider's count, as far as the text tells; its call
+-- number is the attempt's last.
 CREATE OR REPLACE FUNCTION usage_estimate(run_id uuid, attempt int, provider text, model text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-	said bigint := octet_length(run_said($1))
+	said bigint := octet_length(run_text($1))
 		- 4 * coalesce((SELECT sum(u.output_tokens) FROM usage_event u WHERE u.run_id = $1), 0);
 BEGIN
 	IF said > 0 AND NOT EXISTS (SELECT FROM usage_event u WHERE u.run_id = $1 AND u.call / 1000 = attempt) THEN
@@ -142,8 +148,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION usage_estimate TO millrace_runner;
 
--- A file that a tool call writes: the next version of that name in the conversation. The same call tried again finds what it wrote
--- (`again`), and whether the run's log tells of it already (`told`). No row where the lease is lost.
+-- Stores a file that a tool call writes as the next version of that name in the conversation. The
+-- same call tried again finds what it wrote, and whether the run's log has its event already
+-- (`told`). No row where the lease is lost.
 CREATE OR REPLACE FUNCTION artifact_write(run_id uuid, runner text, attempt int, call_id text, name text, mime_type text, content bytea)
 RETURNS TABLE (id uuid, version int, told boolean) LANGUAGE plpgsql AS $$
 DECLARE

@@ -6,17 +6,19 @@ CREATE OR REPLACE FUNCTION rfc3339(t timestamptz) RETURNS text LANGUAGE sql STAB
 $$;
 GRANT EXECUTE ON FUNCTION rfc3339 TO millrace_api, millrace_runner;
 
--- Ends the transaction by a code of lib/err.c's table, which has its HTTP status; the message is meant for the client. Travels as
--- SQLSTATE MR000 with the code as detail. Name the code as a literal: tests/lint looks each up in the table.
+-- Ends the transaction by a code of lib/err.c's table, which has its HTTP status; the message is
+-- meant for the client. Travels as SQLSTATE MR000 with the code as detail. Name the code as a
+-- literal: tests/lint looks each up in the table.
 CREATE OR REPLACE FUNCTION refuse(code text, message text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	RAISE EXCEPTION USING ERRCODE = 'MR000', MESSAGE = message, DETAIL = code;
 END $$;
 GRANT EXECUTE ON FUNCTION refuse TO millrace_api;
 
--- Claims the key for this transaction. A concurrent claim of the same key waits here until the first has committed. Raises
--- CONFLICT where the key came with another body and MRIDM (which ends the transaction before the handler's statement) where
--- there is a reply to repeat; returns where the handler's statement is to run. `old_mac` is the body's under the secret before this one.
+-- Claims the key for this transaction. A concurrent claim of the same key waits here until the
+-- first has committed. Raises CONFLICT where the key came with another body and MRIDM (which ends
+-- the transaction before the handler's statement) where there is a reply to repeat; returns where
+-- the handler's statement is to run. `old_mac` is the body's under the secret before this one.
 CREATE OR REPLACE FUNCTION idempotency_claim(key text, body_mac bytea, old_mac bytea) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -36,7 +38,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION idempotency_claim TO millrace_api;
 
--- Keeps the row that a claimed request was answered with; part of the same statement as the work itself.
+-- Stores the row that a claimed request is answered from; part of the same statement as the work
+-- itself.
 CREATE OR REPLACE FUNCTION idempotency_keep(key text, reply_row json) RETURNS void LANGUAGE sql AS $$
 	UPDATE idempotency SET reply = (SELECT array_agg(e.value ORDER BY e.n)
 		FROM json_each_text(reply_row) WITH ORDINALITY AS e (name, value, n))
@@ -44,16 +47,17 @@ CREATE OR REPLACE FUNCTION idempotency_keep(key text, reply_row json) RETURNS vo
 $$;
 GRANT EXECUTE ON FUNCTION idempotency_keep TO millrace_api;
 
+-- A process's sign of life, with its counters.
 -- As the owner: streamd writes no table.
-CREATE OR REPLACE FUNCTION process_seen(host text, role text, pid int, version text, started_at timestamptz, stats json)
+CREATE OR REPLACE FUNCTION process_heartbeat(host text, role text, pid int, version text, started_at timestamptz, stats json)
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	INSERT INTO process AS p VALUES ($1, $2, $3, $4, $5, now(), $6)
 	ON CONFLICT ON CONSTRAINT process_pkey DO UPDATE
 	SET version = $4, started_at = $5, seen_at = now(), stats = $6
 $$;
-GRANT EXECUTE ON FUNCTION process_seen TO millrace_api, millrace_stream, millrace_runner;
+GRANT EXECUTE ON FUNCTION process_heartbeat TO millrace_api, millrace_stream, millrace_runner;
 
--- How far everything is behind, for /metrics, /readyz and `millracectl status`, whoever asks.
+-- The backlog, for /metrics, /readyz and `millracectl status`.
 -- As the owner: the queue is everybody's.
 CREATE OR REPLACE FUNCTION system_state() RETURNS TABLE (migration int, queued bigint, running bigint, dead bigint, oldest_wait float8,
 	runs_open bigint) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -1,7 +1,8 @@
 -- Documents, their ingestion, and retrieval. What the runner calls is fenced as queue.sql says.
 
--- Hybrid retrieval over one user's passages: full text (each word weighs by how rare it is among them) and local vectors,
--- joined by reciprocal rank. Words on more than half of more than twenty passages are taken for noise.
+-- Hybrid retrieval over one user's passages: full text (each word weighs by how rare it is among
+-- them) and local vectors, joined by reciprocal rank. Words in more than half of more than twenty
+-- passages count as noise.
 CREATE OR REPLACE FUNCTION chunk_search(owner uuid, query text, query_bits bit(2048), want int)
 RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STABLE AS $$
 	WITH total AS (
@@ -15,16 +16,16 @@ RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STA
 		SELECT h.id, sum(ln(1 + (t.n - h.df + 0.5) / (h.df + 0.5))) AS weight
 		FROM hit h, total t WHERE t.n <= 20 OR h.df <= t.n / 2 GROUP BY h.id
 	), lexical_ranked AS (
-		SELECT id, row_number() OVER (ORDER BY weight DESC, id) AS place FROM lexical ORDER BY place LIMIT 50
+		SELECT id, row_number() OVER (ORDER BY weight DESC, id) AS rank FROM lexical ORDER BY rank LIMIT 50
 	), alike AS (
 		SELECT c.id, bit_count(e.bits & $3)::float8 / greatest(bit_count($3), 1) AS share, bit_count(e.bits) AS filled
 		FROM chunk c JOIN embedding e ON e.chunk_id = c.id AND e.model = 'local' WHERE c.owner_id = $1
 	), alike_ranked AS (
-		SELECT id, row_number() OVER (ORDER BY share - filled / 2048.0 DESC, id) AS place
-		FROM alike WHERE share > 0.35 + 0.65 * filled / 2048.0 ORDER BY place LIMIT 50
+		SELECT id, row_number() OVER (ORDER BY share - filled / 2048.0 DESC, id) AS rank
+		FROM alike WHERE share > 0.35 + 0.65 * filled / 2048.0 ORDER BY rank LIMIT 50
 	), joined AS (
 		SELECT coalesce(l.id, a.id) AS id,
-			coalesce(2.0 / (20 + l.place), 0) + coalesce(1.0 / (20 + a.place), 0) AS score
+			coalesce(2.0 / (20 + l.rank), 0) + coalesce(1.0 / (20 + a.rank), 0) AS score
 		FROM lexical_ranked l FULL JOIN alike_ranked a ON a.id = l.id
 	)
 	SELECT c.id, c.document_id, j.score FROM joined j JOIN chunk c ON c.id = j.id
@@ -39,7 +40,7 @@ CREATE OR REPLACE FUNCTION document_json(d document) RETURNS json LANGUAGE sql S
 $$;
 GRANT EXECUTE ON FUNCTION document_json TO millrace_api, millrace_runner;
 
--- POST /api/documents/upload's answer, at once and with ?wait=1.
+-- The reply of POST /api/documents/upload, immediate and with ?wait=1.
 CREATE OR REPLACE FUNCTION upload_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('documentId', d.id, 'id', d.id, 'name', d.name, 'status', d.status, 'message',
 		CASE d.status WHEN 'ready' THEN 'The document is ready.' WHEN 'failed' THEN d.error
@@ -47,7 +48,7 @@ CREATE OR REPLACE FUNCTION upload_json(d document) RETURNS json LANGUAGE sql STA
 $$;
 GRANT EXECUTE ON FUNCTION upload_json TO millrace_api, millrace_runner;
 
--- An upload's last step: the blob is whole, the document and its ingestion begin.
+-- An upload's last step: completes the blob, stores the document and enqueues its ingestion.
 CREATE OR REPLACE FUNCTION document_create(blob uuid, sha256 bytea, size bigint, name text, description text, file_name text,
 	waits boolean, queue_max int) RETURNS TABLE (body json, run_id uuid) LANGUAGE plpgsql AS $$
 DECLARE
@@ -78,7 +79,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION document_reindex TO millrace_api;
 
--- An ingestion's end, good: the document's passages are replaced and it is ready, in one step. `bits` are hexadecimal.
+-- An ingestion's end: replaces the document's passages and marks it ready, in one step. `bits` are
+-- hexadecimal.
 CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
 	texts text[], bits text[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -117,7 +119,8 @@ LANGUAGE sql STABLE AS $$
 $$;
 GRANT EXECUTE ON FUNCTION document_reply TO millrace_runner;
 
--- An ingestion's end, bad: `error` is for a person. Old passages go, since they are no longer what the document holds.
+-- An ingestion's end in an error, which is for a person. Old passages go, since they are no longer
+-- what the document holds.
 CREATE OR REPLACE FUNCTION document_failed(run_id uuid, runner text, attempt int, after bigint, error text) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE

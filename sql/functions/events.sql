@@ -1,11 +1,13 @@
 -- The event log and the outbox.
 --
--- Publishing is planned once in a session (plan_cache_mode), not anew for each call: with the arrays' lengths before it, the planner
--- takes planning to be worth its while each time, which was a third to a half of what an event cost. The plans look rows up by their
--- keys, so that they are as good for one event as for thousands, and whatever the tables hold by then.
+-- Publishing is planned once in a session (plan_cache_mode), not anew for each call: seeing the
+-- arrays' lengths, the planner would choose to plan each call, which was a third to a half of an
+-- event's cost. The plans look rows up by their keys, so that they are as good for one event as for
+-- thousands, and whatever the tables hold by then.
 
--- A notification is "topic \n seq \n type \n Unix milliseconds \n data", or "topic \n seq" where that would pass 7,900 bytes; streamd
--- then fetches the event. The time is the transaction's, as stream_event.created_at is. NOTIFY refuses 8,000 bytes.
+-- A notification is "topic \n seq \n type \n Unix milliseconds \n data", or "topic \n seq" where
+-- that would pass 7,900 bytes; streamd then fetches the event. The time is the transaction's, as
+-- stream_event.created_at is. NOTIFY refuses 8,000 bytes.
 CREATE OR REPLACE FUNCTION notify_event(topic text, seq bigint, type text, data text) RETURNS void
 LANGUAGE sql AS $$
 	SELECT pg_notify('millrace_event', CASE
@@ -14,8 +16,9 @@ LANGUAGE sql AS $$
 		ELSE topic || E'\n' || seq END)
 $$;
 
--- publish, publish_many (and publish_locked, which it is made of): the log's only writers. They give out seq under the topic's row
--- lock, so that readers see events in the order of seq; several topics are locked in the order of their names.
+-- publish, publish_many (and publish_locked, which it is made of): the log's only writers. They
+-- give out seq under the topic's row lock, so that readers see events in the order of seq; several
+-- topics are locked in the order of their names.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION publish(topic text, type text, data json) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -30,8 +33,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION publish TO millrace_runner;
 
--- For topics that exist and are locked by the caller. Topics are looked up one by one (LATERAL with OFFSET): the plan is kept from
--- when the tables were empty, and must do as well when they are not.
+-- For topics that exist and are locked by the caller. Topics are looked up one by one (LATERAL with
+-- OFFSET): the plan may have been made when the tables were empty, and must do as well when they
+-- are not.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION publish_locked(topics text[], types text[], data text[]) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
@@ -59,7 +63,7 @@ BEGIN
 	RETURN written;
 END $$;
 
--- One event alone goes the short way.
+-- A single event takes the short way.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION publish_many(topics text[], types text[], data text[]) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
@@ -75,7 +79,7 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION publish_many TO millrace_runner;
 
--- How far the caller's own topic is, and `analytics`: what a socket begins with.
+-- The last seq of the caller's own topic and of `analytics`: where a socket begins.
 -- As the owner: topics are everybody's.
 CREATE OR REPLACE FUNCTION topic_heads() RETURNS TABLE (user_head bigint, analytics_head bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -84,26 +88,27 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION topic_heads TO millrace_api;
 
--- Does the log still hold the last event of this run of the caller's? Else there is nothing to resume.
+-- Does the log still hold the last event of this run of the caller's?
 -- As the owner: the log is everybody's.
-CREATE OR REPLACE FUNCTION run_kept(run_id uuid) RETURNS boolean
+CREATE OR REPLACE FUNCTION run_is_resumable(run_id uuid) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT EXISTS (SELECT FROM run r JOIN stream_event e ON e.topic = 'run:' || r.id AND e.seq = r.last_seq
 		WHERE r.id = $1 AND r.owner_id = caller_id())
 $$;
-GRANT EXECUTE ON FUNCTION run_kept TO millrace_api;
+GRANT EXECUTE ON FUNCTION run_is_resumable TO millrace_api;
 
--- From now on the topic is `owner`'s; called where the thing itself is made, or changes hands. A worker can only give its caller what is
--- nobody's: row-level security refuses the rest.
+-- Makes `owner` the topic's owner; called where the thing itself is created or changes hands.
+-- Row-level security lets a worker give its caller only what nobody owns.
 CREATE OR REPLACE FUNCTION topic_own(topic text, owner uuid) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO topic_owner AS o (topic, owner_id) VALUES ($1, $2)
 	ON CONFLICT ON CONSTRAINT topic_owner_pkey DO UPDATE SET owner_id = excluded.owner_id
 $$;
 GRANT EXECUTE ON FUNCTION topic_own TO millrace_api, millrace_runner;
 
--- Publishes to `user:<owner>` when the transaction commits, unless the owner is gone by then, and to what else such an event goes to:
--- `analytics` for leads, messages, conversations and subscriptions (data names the owner as user_id), `workflow_run:<id>` for a run's
--- status. May be called at any point of a transaction; best from a trigger of the table that the event is about.
+-- Publishes to `user:<owner>` when the transaction commits, unless the owner is gone by then, and
+-- to what else such an event goes to: `analytics` for leads, messages, conversations and
+-- subscriptions (data names the owner as user_id), `workflow_run:<id>` for a run's status. May be
+-- called at any point of a transaction; best from a trigger of the table that the event is about.
 -- As the owner: outbox is no role's.
 CREATE OR REPLACE FUNCTION publish_to_owner(owner uuid, type text, data json) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -115,12 +120,13 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION publish_to_owner TO millrace_api, millrace_runner;
 
+-- The topics that an event of `owner` goes to.
 CREATE OR REPLACE FUNCTION event_topics(owner uuid, type text, data json) RETURNS text[]
 LANGUAGE sql IMMUTABLE AS $$
 	SELECT ARRAY['user:' || $1] || CASE WHEN $2 = 'workflow_status_update' THEN ARRAY['workflow_run:' || ($3 ->> 'workflow_run_id')] END
 $$;
 
--- Publishes what waits for `analytics`, `most` events at most; returns how many. One at a time.
+-- Publishes up to `most` events that wait for `analytics`; returns how many. One at a time.
 -- As the owner: outbox is no role's.
 CREATE OR REPLACE FUNCTION outbox_analytics_publish(most int) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -1,32 +1,35 @@
--- Callers whom somebody else has signed in (Clerk, Supabase): their first sight, and the keys that their tokens are checked by.
+-- Callers with a token of another issuer (Clerk, Supabase): their users, and the keys that their
+-- tokens are verified with.
 
--- A worker met an unknown key. However many ask: once in `pause` seconds a runner is woken.
+-- A worker met an unknown key: wakes a runner, at most once in `pause` seconds whoever asks.
 -- As the owner: jwks_source is the runner's to write.
-CREATE OR REPLACE FUNCTION jwks_ask(issuer text, pause int) RETURNS void
+CREATE OR REPLACE FUNCTION jwks_request(issuer text, pause int) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	INSERT INTO jwks_source AS s (issuer, asked_at) VALUES ($1, now())
-	ON CONFLICT ON CONSTRAINT jwks_source_pkey DO UPDATE SET asked_at = now()
-	WHERE s.asked_at IS NULL OR s.asked_at < now() - make_interval(secs => $2);
+	INSERT INTO jwks_source AS s (issuer, requested_at) VALUES ($1, now())
+	ON CONFLICT ON CONSTRAINT jwks_source_pkey DO UPDATE SET requested_at = now()
+	WHERE s.requested_at IS NULL OR s.requested_at < now() - make_interval(secs => $2);
 	IF FOUND THEN
 		PERFORM pg_notify('millrace_jwks_wanted', $1);
 	END IF;
 END $$;
-GRANT EXECUTE ON FUNCTION jwks_ask TO millrace_api, millrace_stream;
+GRANT EXECUTE ON FUNCTION jwks_request TO millrace_api, millrace_stream;
 
--- Is it this runner's turn to fetch? Every `every` seconds, when a worker has asked, and `again` seconds after a failure.
+-- Is it this runner's turn to fetch? Every `every` seconds, when a worker has requested it, and
+-- `again` seconds after a failure.
 CREATE OR REPLACE FUNCTION jwks_claim(issuer text, every int, again int) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO jwks_source AS s (issuer, tried_at) VALUES ($1, now())
 	ON CONFLICT ON CONSTRAINT jwks_source_pkey DO UPDATE SET tried_at = now()
-	WHERE s.tried_at IS NULL OR s.asked_at > s.tried_at OR s.tried_at < now() - make_interval(secs => $2)
+	WHERE s.tried_at IS NULL OR s.requested_at > s.tried_at OR s.tried_at < now() - make_interval(secs => $2)
 		OR ((s.fetched_at IS NULL OR s.fetched_at < s.tried_at) AND s.tried_at < now() - make_interval(secs => $3));
 	RETURN FOUND;
 END $$;
 GRANT EXECUTE ON FUNCTION jwks_claim TO millrace_runner;
 
--- The whole set of an issuer's keys, [{"kid", "jwk"}]: what is not in it is withdrawn. True, and workers hear of it, where it differs.
+-- Replaces an issuer's keys by this whole set, [{"kid", "jwk"}]: what is not in it is withdrawn.
+-- True, and workers are notified, where it differs.
 CREATE OR REPLACE FUNCTION jwks_store(issuer text, keys jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
 	differs boolean;
@@ -46,10 +49,11 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION jwks_store TO millrace_runner;
 
--- The first token of somebody: a new user, or the one whose address the provider has verified to be theirs. However many come at
--- once, one user comes of it. An unverified address is noted with the identity and is nobody's.
+-- The user of an external identity: on its first token a new user, or the one whose address the
+-- provider has verified to be theirs. Concurrent first tokens make one user. An unverified address
+-- is stored with the identity and identifies nobody.
 -- As the owner: external_identity is no role's to write.
-CREATE OR REPLACE FUNCTION external_first_sight(provider text, subject text, email text, email_verified boolean, name text)
+CREATE OR REPLACE FUNCTION external_user_ensure(provider text, subject text, email text, email_verified boolean, name text)
 RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	who uuid;
@@ -70,8 +74,8 @@ BEGIN
 		IF who IS NULL THEN
 			PERFORM refuse('OVERLOADED', 'The account is just being removed; try again shortly.');
 		END IF;
-		-- Whoever registered with this address had not shown that it is theirs, and may be a stranger who waited for this day:
-		-- what they could still come in by ends.
+		-- Whoever registered with this address had not verified it, and may be a stranger
+		-- who waited for this: end their credentials.
 		IF NOT proven THEN
 			DELETE FROM password p WHERE p.user_id = who;
 			UPDATE session s SET revoked_at = now() WHERE s.user_id = who AND s.revoked_at IS NULL;

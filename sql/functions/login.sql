@@ -1,6 +1,7 @@
--- Before anyone is signed in: registering, passwords, sessions, resetting a password by a mailed link.
+-- Before anyone is signed in: registering, passwords, sessions, resetting a password by a mailed
+-- link.
 
--- The two things that happen before anyone is signed in.
+-- Creates an account by address and password.
 -- As the owner: password is no role's to read or write.
 CREATE OR REPLACE FUNCTION user_register(email text, password_hash text, display_name text)
 RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -37,14 +38,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION user_for_login TO millrace_api;
 
--- A session for someone whose password was right: what was wrong before is forgiven.
+-- Clears the account's failures after a right password.
 -- As the owner: workers only read login_failure through these.
 CREATE OR REPLACE FUNCTION login_succeeded(email text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	DELETE FROM login_failure f WHERE f.subject = login_subject(email)
 $$;
 
--- No row where the user is disabled; the row lock makes one that is being disabled wait, or us.
+-- No row where the user is disabled. The row lock orders this against disabling: one of the two
+-- waits.
 -- As the owner: nobody is signed in yet whose row it would be.
 CREATE OR REPLACE FUNCTION session_open(user_id uuid, lifetime interval)
 RETURNS TABLE (session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)
@@ -57,8 +59,8 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION session_open TO millrace_api;
 
--- An account that has a name to sign in by, and perhaps an address. A name never looks like an address (the worker sees to it), so
--- neither can be taken for somebody else's.
+-- Creates an account with a name to sign in by, and perhaps an address. A name never looks like an
+-- address (the worker checks), so neither can be taken for somebody else's.
 -- As the owner: password is no role's to read or write.
 CREATE OR REPLACE FUNCTION user_register_named(username text, password_hash text, email text, display_name text)
 RETURNS app_user LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -75,31 +77,32 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION user_register_named TO millrace_api;
 
--- Five mails an hour for one account; more is passed over in silence.
--- As the owner: reset_ask and password_reset are no role's.
-CREATE OR REPLACE FUNCTION reset_ask(email text) RETURNS void
+-- At most five mails an hour for one account; further requests are ignored without a word.
+-- As the owner: reset_request and password_reset are no role's.
+CREATE OR REPLACE FUNCTION reset_request(email text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	INSERT INTO reset_ask AS a (subject, email) VALUES (login_subject($1), $1)
+	INSERT INTO reset_request AS a (subject, email) VALUES (login_subject($1), $1)
 	ON CONFLICT (subject) DO UPDATE SET
-		email = CASE WHEN a.since < now() - interval '1 hour' OR a.asks < 5 THEN $1 ELSE a.email END,
-		asks = CASE WHEN a.since < now() - interval '1 hour' THEN 1 ELSE least(a.asks + 1, 1000000) END,
+		email = CASE WHEN a.since < now() - interval '1 hour' OR a.requests < 5 THEN $1 ELSE a.email END,
+		requests = CASE WHEN a.since < now() - interval '1 hour' THEN 1 ELSE least(a.requests + 1, 1000000) END,
 		since = CASE WHEN a.since < now() - interval '1 hour' THEN now() ELSE a.since END
 $$;
-GRANT EXECUTE ON FUNCTION reset_ask TO millrace_api;
+GRANT EXECUTE ON FUNCTION reset_request TO millrace_api;
 
--- The runner's part: a mail for each that asked and has an account. Returns how many. A relay may be away for half an hour, hence
--- the many attempts; before a user's chats, since somebody waits for it.
--- As the owner: reset_ask and password_reset are no role's.
-CREATE OR REPLACE FUNCTION reset_take() RETURNS bigint
+-- For the runner: enqueues a mail for each request that has an account, and returns how many. Many
+-- attempts, since a relay may be down for half an hour; before users' chats, since somebody waits
+-- for it.
+-- As the owner: reset_request and password_reset are no role's.
+CREATE OR REPLACE FUNCTION reset_enqueue() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	a record;
 	new_id uuid;
 	n bigint := 0;
 BEGIN
-	FOR a IN SELECT r.subject, r.email FROM reset_ask r WHERE r.email IS NOT NULL ORDER BY r.since LIMIT 100
+	FOR a IN SELECT r.subject, r.email FROM reset_request r WHERE r.email IS NOT NULL ORDER BY r.since LIMIT 100
 		FOR UPDATE SKIP LOCKED LOOP
-		UPDATE reset_ask r SET email = NULL WHERE r.subject = a.subject;
+		UPDATE reset_request r SET email = NULL WHERE r.subject = a.subject;
 		INSERT INTO run (owner_id, kind, input) SELECT u.id, 'mail', '{"template": "reset"}' FROM app_user u
 		WHERE lower(u.email) = lower(a.email) AND u.disabled_at IS NULL AND u.role <> 'service' RETURNING id INTO new_id;
 		CONTINUE WHEN NOT FOUND;
@@ -112,11 +115,12 @@ BEGIN
 	END IF;
 	RETURN n;
 END $$;
-GRANT EXECUTE ON FUNCTION reset_take TO millrace_runner;
+GRANT EXECUTE ON FUNCTION reset_enqueue TO millrace_runner;
 
--- The token of a mail that is about to be sent is good from now on, and the address to send it to: no row where the lease is lost,
--- NULL where there is nobody to write to any more. Tokens of earlier attempts stay good, since their mails may have arrived.
--- As the owner: reset_ask and password_reset are no role's.
+-- Makes the token of a mail that is about to be sent valid, and returns the address to send it to:
+-- no row where the lease is lost, NULL where the account or its address is gone. Tokens of earlier
+-- attempts stay valid, since their mails may have arrived.
+-- As the owner: reset_request and password_reset are no role's.
 CREATE OR REPLACE FUNCTION reset_prepare(run_id uuid, runner text, attempt int, token_hash bytea) RETURNS TABLE (email text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -136,16 +140,17 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION reset_prepare TO millrace_runner;
 
--- As the owner: reset_ask and password_reset are no role's.
+-- Deletes requests that were handled and tokens that have expired.
+-- As the owner: reset_request and password_reset are no role's.
 CREATE OR REPLACE FUNCTION reset_sweep() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	DELETE FROM reset_ask a WHERE a.email IS NULL AND a.since < now() - interval '1 hour';
+	DELETE FROM reset_request a WHERE a.email IS NULL AND a.since < now() - interval '1 hour';
 	DELETE FROM password_reset p WHERE p.expires_at < now()
 $$;
 GRANT EXECUTE ON FUNCTION reset_sweep TO millrace_runner;
 
--- Whether a token is worth hashing a password for.
--- As the owner: reset_ask and password_reset are no role's.
+-- Checks a token before the worker spends time on hashing a password.
+-- As the owner: reset_request and password_reset are no role's.
 CREATE OR REPLACE FUNCTION reset_is_valid(token_hash bytea) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT EXISTS (SELECT FROM password_reset p JOIN app_user u ON u.id = p.user_id
@@ -153,8 +158,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION reset_is_valid TO millrace_api;
 
--- Uses a token, once: the password is another, every session has ended, and so has the account's lock. Two at once wait for each
--- other at the user's row; the second one finds no token.
+-- Uses a token, once: sets the password, ends every session and unlocks the account. Two at once
+-- wait for each other at the user's row; the second finds no token.
 -- As the owner: it writes what is no role's: password, password_reset.
 CREATE OR REPLACE FUNCTION reset_confirm(token_hash bytea, password_hash text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -173,7 +178,7 @@ BEGIN
 	ON CONFLICT (user_id) DO UPDATE SET hash = $2, changed_at = now();
 	UPDATE session s SET revoked_at = now() WHERE s.user_id = u.id AND s.revoked_at IS NULL;
 	DELETE FROM login_failure f WHERE f.subject IN (login_subject(u.email), login_subject(u.username));
-	-- Whoever registered with the address may have been a stranger: what they could still come in by ends.
+	-- Whoever registered with the address may have been a stranger: their keys end.
 	IF u.email_verified_at IS NULL THEN
 		UPDATE api_key k SET revoked_at = now() WHERE k.user_id = u.id AND k.revoked_at IS NULL;
 	END IF;
@@ -181,7 +186,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION reset_confirm TO millrace_api;
 
--- The same password under another cost: `old` is the hash that it was just checked against. No row where that has changed since.
+-- Stores the same password under another cost; `old` is the hash it was just checked against. No
+-- row where that has changed since.
 -- As the owner: password is no role's to read or write.
 CREATE OR REPLACE FUNCTION password_rehash(user_id uuid, old text, new text) RETURNS SETOF text
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -189,8 +195,8 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION password_rehash TO millrace_api;
 
--- A session for a password that matched `hash`. No row where the hash is another by now; and one that changes meanwhile waits for us,
--- and then ends this session with the others.
+-- Opens a session for a password that matched `hash`. No row where the hash has changed. The lock
+-- makes a concurrent change of password wait, which then ends this session with the others.
 -- As the owner: password is no role's to read or write.
 CREATE OR REPLACE FUNCTION session_open_by_password(user_id uuid, hash text, lifetime interval)
 RETURNS TABLE (session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)
@@ -202,9 +208,10 @@ BEGIN
 	END IF;
 END $$;
 
--- Seconds until the account, and until anybody from the address `client`, may be tried again; 0: now. Many people may share an
--- address, so it has `most` wrong passwords in a quarter of an hour, in any order, of which one runs off every 900 / `most` seconds;
--- whoever has used them up waits for that. `client` NULL or `most` 0: addresses do not count.
+-- Seconds until the account, and until anybody from the address `client`, may try again; 0: now.
+-- Many people may share an address, so it has `most` wrong passwords a quarter of an hour, in any
+-- order; one expires every 900 / `most` seconds. `client` NULL or `most` 0: addresses are not
+-- counted.
 -- As the owner: workers only read login_failure through these.
 CREATE OR REPLACE FUNCTION login_waits(name text, client text, most int) RETURNS TABLE (account int, address int)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -214,8 +221,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION login_waits TO millrace_api;
 
--- A wrong password: counts for both where neither has to wait. What it returns is as of before, so that of several that came at once
--- those that are too many hear nothing about the password.
+-- Counts a wrong password for both, where neither has to wait. Returns the waits as of before, so
+-- that those among concurrent attempts that are too many learn nothing about the password.
 -- As the owner: workers only read login_failure through these.
 CREATE OR REPLACE FUNCTION login_failed(name text, client text, most int) RETURNS TABLE (account int, address int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -233,8 +240,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION login_failed TO millrace_api;
 
--- A session for a password that matched `hash`, where neither has to wait by now; else the waits and no session. No row where the
--- hash is another by now. What was wrong before is forgiven the account, but not the address: whoever guesses has an account, too.
+-- Opens a session for a password that matched `hash`, unless either has to wait by now: then the
+-- waits and no session. No row where the hash has changed. Clears the account's failures, but not
+-- the address's: an attacker may have an account, too.
 -- As the owner: workers only read login_failure through these.
 CREATE OR REPLACE FUNCTION session_open_by_login(user_id uuid, name text, hash text, lifetime interval, client text, most int)
 RETURNS TABLE (account int, address int, session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION oauth_due_at(seconds bigint) RETURNS timestamptz LANG
 	SELECT now() + make_interval(secs => greatest(seconds / 2.0, seconds - 300))
 $$;
 
--- A run of nobody's.
+-- Enqueues a run that belongs to no user.
 CREATE OR REPLACE FUNCTION oauth_enqueue(input jsonb, attempts int) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -17,7 +17,8 @@ BEGIN
 	RETURN new_id;
 END $$;
 
--- The first step. `session` is what the browser's cookie says; one that has ended is none.
+-- Stores a sign-in that begins. `session` is what the browser's cookie says; one that has ended
+-- counts as none.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_start(provider text, state_hash bytea, cookie_hash bytea, verifier text, nonce text, return_to text, session uuid)
 RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -27,8 +28,9 @@ RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg
 $$;
 GRANT EXECUTE ON FUNCTION oauth_start TO millrace_api;
 
--- The provider has sent the browser back, with a code or without (then with why not). A state is good for one such call, by the
--- browser that it was given to, for ten minutes. Gives the exchange's run, or an error's code.
+-- The provider has sent the browser back, with a code or with an error. A state is valid for one
+-- callback, from the browser that began, for ten minutes. Returns the exchange's run, or an error
+-- code.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_callback(provider text, state_hash bytea, cookie_hash bytea, code text, problem text, ticket_hash bytea, queue_max int)
 RETURNS TABLE (run_id uuid, error text)
@@ -48,7 +50,7 @@ BEGIN
 		IF queue_depth($7) >= $7 THEN
 			PERFORM refuse('OVERLOADED', 'Too much work is waiting; try again shortly.');
 		END IF;
-		-- Each attempt after the first only says how the first one ended, so there may be many.
+		-- Attempts after the first only report how that one ended, so there may be many.
 		oauth_callback.run_id := oauth_enqueue('{"reply": "redirect", "do": "exchange"}', 8);
 		UPDATE oauth_flow o SET code = $4, run_id = oauth_callback.run_id, ticket_hash = $6 WHERE o.state_hash = $2;
 	END IF;
@@ -56,25 +58,25 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION oauth_callback TO millrace_api;
 
--- The exchange's first step: its code, once. NULL where an attempt before this one has had it: whether the provider has seen it is
--- not known, and it is never sent twice. No row where the lease is lost.
+-- The exchange's first step: hands out its code, once. NULL where an earlier attempt had it: the
+-- provider may have seen it, and a code is never sent twice. No row where the lease is lost.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
-CREATE OR REPLACE FUNCTION oauth_take(run_id uuid, runner text, attempt int) RETURNS TABLE (provider text, code text, verifier text, nonce text)
+CREATE OR REPLACE FUNCTION oauth_code_claim(run_id uuid, runner text, attempt int) RETURNS TABLE (provider text, code text, verifier text, nonce text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
 	IF job_fence($1, $2, $3) IS NULL THEN
 		RETURN;
 	END IF;
-	SELECT o.provider, o.code, o.verifier, o.nonce INTO oauth_take.provider, oauth_take.code, oauth_take.verifier, oauth_take.nonce
+	SELECT o.provider, o.code, o.verifier, o.nonce INTO oauth_code_claim.provider, oauth_code_claim.code, oauth_code_claim.verifier, oauth_code_claim.nonce
 	FROM oauth_flow o WHERE o.run_id = $1 FOR UPDATE;
 	UPDATE oauth_flow o SET code = NULL WHERE o.run_id = $1;
 	RETURN NEXT;
 END $$;
-GRANT EXECUTE ON FUNCTION oauth_take TO millrace_runner;
+GRANT EXECUTE ON FUNCTION oauth_code_claim TO millrace_runner;
 
--- The exchange's end. `sealed` in base64; NULL where there was no key to seal to: nothing is kept then but who it is. `lasts` is the
--- access token's time in seconds, NULL for good.
+-- The exchange's end. `sealed` is base64, NULL where there was no key to seal to: then only the
+-- identity is kept. `lasts` is the access token's lifetime in seconds; NULL: it does not expire.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_exchanged(run_id uuid, runner text, attempt int, after bigint, outcome text, subject text, email text,
 	email_verified boolean, name text, sealed text, key_id uuid, scope text, lasts bigint, refreshable boolean)
@@ -88,7 +90,7 @@ BEGIN
 	UPDATE oauth_flow o SET outcome = $5, subject = $6, email = $7, email_verified = $8, name = $9, sealed = decode($10, 'base64'),
 		key_id = $11, scope = $12, expires_at = now() + make_interval(secs => $13), refreshable = $14
 	WHERE o.run_id = $1;
-	-- Where to is in the grant of the request that waits.
+	-- The waiting request's grant has the address to redirect to.
 	PERFORM run_finish($1, CASE $5 WHEN 'ok' THEN 'completed' ELSE 'failed' END, CASE $5 WHEN 'ok' THEN 'done' ELSE 'error' END,
 		CASE $5 WHEN 'ok' THEN '{}'::json ELSE json_build_object('code', upper($5), 'message', 'The sign-in was not completed.') END,
 		'{"status": 302, "headers": {}, "body": {}}');
@@ -96,8 +98,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION oauth_exchanged TO millrace_runner;
 
--- Keeps what the provider gave, in the place of what it gave before.
-CREATE OR REPLACE FUNCTION oauth_keep(f oauth_flow, who uuid) RETURNS void LANGUAGE plpgsql AS $$
+-- Stores the provider's tokens, replacing earlier ones.
+CREATE OR REPLACE FUNCTION oauth_token_store(f oauth_flow, who uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	IF f.sealed IS NULL THEN
 		RETURN;
@@ -110,7 +112,7 @@ BEGIN
 		refresh_run = NULL, failures = 0, failed_at = NULL, created_at = now(), refreshed_at = NULL;
 END $$;
 
--- Adds the identity to the user who began while signed in. NULL, or an error's code.
+-- Adds the identity to the user who began while signed in. Returns NULL or an error code.
 CREATE OR REPLACE FUNCTION oauth_link(f oauth_flow) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	who uuid;
@@ -120,7 +122,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN 'session_ended';
 	END IF;
-	-- As external_first_sight does: of all who come with this identity one is the first.
+	-- As in external_user_ensure: concurrent sign-ins with one identity take turns.
 	PERFORM pg_advisory_xact_lock(hashtextextended(f.provider || ' ' || f.subject, 0));
 	SELECT i.user_id INTO who FROM external_identity i WHERE i.provider = f.provider AND i.subject = f.subject;
 	IF who IS NULL THEN
@@ -131,8 +133,8 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- The last step: the browser brings the ticket, once, within a minute or two, and its cookie. A session of its own each time; one that
--- an identity was linked in ends with that.
+-- The last step: the browser brings the ticket, once, within a minute or two, and its cookie.
+-- Always opens a new session; the one that an identity was linked in ends.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_redeem(provider text, ticket_hash bytea, cookie_hash bytea, lifetime interval)
 RETURNS TABLE (error text, return_to text, session_id uuid, expires_at timestamptz, user_id uuid)
@@ -152,7 +154,7 @@ BEGIN
 			problem := oauth_link(f);
 			who := f.user_id;
 		ELSIF problem IS NULL THEN
-			who := external_first_sight(f.provider, f.subject, f.email, f.email_verified, f.name);
+			who := external_user_ensure(f.provider, f.subject, f.email, f.email_verified, f.name);
 		END IF;
 	EXCEPTION WHEN SQLSTATE 'MR000' THEN
 		GET STACKED DIAGNOSTICS code = PG_EXCEPTION_DETAIL;
@@ -166,7 +168,7 @@ BEGIN
 		IF oauth_redeem.session_id IS NULL THEN
 			problem := 'account_disabled';
 		ELSE
-			PERFORM oauth_keep(f, who);
+			PERFORM oauth_token_store(f, who);
 			UPDATE session s SET revoked_at = now() WHERE s.id = f.session_id AND s.user_id = who AND s.revoked_at IS NULL;
 		END IF;
 	END IF;
@@ -174,14 +176,15 @@ BEGIN
 	oauth_redeem.return_to := f.return_to;
 	oauth_redeem.user_id := who;
 	RETURN NEXT;
-	-- The provider has said who it is, and they did not come in all the same.
+	-- The provider named the user, and the sign-in failed all the same.
 	IF problem IS NOT NULL AND f.outcome = 'ok' THEN
 		PERFORM audit(NULL, coalesce(who, f.user_id), 'login_failed', jsonb_build_object('provider', f.provider, 'why', problem));
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION oauth_redeem TO millrace_api;
 
--- Forgets somebody's tokens of a provider (NULL: of all), and has them revoked there. How many there were.
+-- Detaches a user's tokens of a provider (NULL: of all) and enqueues their revocation there;
+-- returns how many.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_forget(who uuid, provider text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -197,7 +200,8 @@ BEGIN
 	RETURN n;
 END $$;
 
--- The caller takes leave of a provider. The identity goes too where there is another way in, or nobody could sign in any more.
+-- Disconnects the caller from a provider. The identity goes, too, unless it is the only way to sign
+-- in.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_disconnect(provider text, name text) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -222,7 +226,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION oauth_disconnect TO millrace_api;
 
--- A job for each token that is due. Should a job come to nothing, the token is due again ten minutes later. How many.
+-- Enqueues a refresh for each token that is due, and returns how many. Where a job fails for good,
+-- the token is due again ten minutes later.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_sweep() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -240,12 +245,13 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION oauth_sweep TO millrace_runner;
 
--- An identity's hash, from which a short subject can be guessed, stays no longer than it is of use.
+-- Deletes what is kept for a time only. An identity's hash goes as soon as it can: a short subject
+-- can be guessed from it.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_sweep_old() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	DELETE FROM oauth_flow f WHERE f.created_at < now() - interval '15 minutes';
-	-- Nobody comes back to these; a dead one waits for `millracectl jobs`.
+	-- Runs without a user are never looked at again; a dead one waits for `millracectl jobs`.
 	DELETE FROM run r WHERE r.owner_id IS NULL AND r.ended_at < now() - interval '1 day'
 		AND NOT EXISTS (SELECT FROM job j WHERE j.run_id = r.id AND j.state = 'dead');
 	DELETE FROM oauth_token t WHERE t.forgotten_at < now() - interval '7 days';
@@ -253,10 +259,10 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION oauth_sweep_old TO millrace_runner;
 
--- What a refresh or a revocation works on. `mine`: still to be done, and by this run; `waits`: a refresh is on its way, whose end a
--- revocation waits for. No row where the lease is lost.
+-- What a refresh or a revocation works on. `mine`: still to be done, and by this run; `waits`: a
+-- refresh is under way, and a revocation waits for its end. No row where the lease is lost.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
-CREATE OR REPLACE FUNCTION oauth_token_take(run_id uuid, runner text, attempt int, token uuid)
+CREATE OR REPLACE FUNCTION oauth_token_claim(run_id uuid, runner text, attempt int, token uuid)
 RETURNS TABLE (provider text, subject text, sealed text, key_id uuid, mine boolean, waits boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
@@ -267,13 +273,14 @@ BEGIN
 	SELECT t.provider, t.subject, encode(t.sealed, 'hex'), t.key_id, CASE WHEN t.forgotten_at IS NULL THEN t.refresh_run = $1 ELSE
 		(SELECT r.input ->> 'do' = 'revoke' FROM run r WHERE r.id = $1) END,
 		EXISTS (SELECT FROM job j WHERE j.run_id = t.refresh_run AND j.run_id <> $1 AND j.state = 'running')
-	INTO oauth_token_take.provider, oauth_token_take.subject, oauth_token_take.sealed, oauth_token_take.key_id, mine, waits
+	INTO oauth_token_claim.provider, oauth_token_claim.subject, oauth_token_claim.sealed, oauth_token_claim.key_id, mine, waits
 	FROM oauth_token t WHERE t.id = $4;
 	RETURN NEXT;
 END $$;
-GRANT EXECUTE ON FUNCTION oauth_token_take TO millrace_runner;
+GRANT EXECUTE ON FUNCTION oauth_token_claim TO millrace_runner;
 
--- A refresh's end, good: what came takes the place of what was, also where it was forgotten meanwhile, so that this is what is revoked.
+-- Stores refreshed tokens, also where the connection was removed meanwhile: then these are what is
+-- revoked.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_refreshed(run_id uuid, runner text, attempt int, after bigint, token uuid, sealed text, key_id uuid, lasts bigint)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -291,7 +298,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION oauth_refreshed TO millrace_runner;
 
--- And bad. `for_good`: the provider takes the refresh token no more, and the user has to come again, and is told so.
+-- Records a failed refresh. `for_good`: the provider rejects the refresh token, so the user is
+-- notified to sign in again.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_refresh_failed(run_id uuid, runner text, attempt int, after bigint, token uuid, name text, for_good boolean)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -315,6 +323,7 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION oauth_refresh_failed TO millrace_runner;
 
+-- Deletes a token that the provider has revoked.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_revoked(run_id uuid, runner text, attempt int, after bigint, token uuid) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -329,7 +338,7 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION oauth_revoked TO millrace_runner;
 
--- As vault_reseal does for secrets.
+-- As vault_reseal, for tokens.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -1,13 +1,13 @@
 -- Runs and jobs.
 --
--- What the runner writes is fenced: an attempt may write for its run only while the job is leased to it. (runner, attempt) is the
--- fence; `after` is the seq that the attempt has written last, so that a write whose answer was lost is not done twice, and one
--- that a crash of the server undid (deltas are committed asynchronously) is noticed and done again.
--- Locks are taken in one order everywhere: job, run, topic.
--- Sequential scans are off in what runs for every chat: its plans are kept, and may have been made when a quiet night had left the
--- tables empty.
+-- What the runner writes is fenced: an attempt may write for its run only while the job is leased
+-- to it. (runner, attempt) is the fence; `after` is the seq that the attempt has written last, so
+-- that a write whose reply was lost is not done twice, and one that a crash of the server undid
+-- (deltas are committed asynchronously) is noticed and repeated. Locks are taken in one order
+-- everywhere: job, run, topic. Sequential scans are off in what runs for every chat: its plans are
+-- kept, and may have been made while the tables were empty.
 
--- How many jobs wait, counted no further than `up_to`, whoever they belong to.
+-- How many jobs wait, of all users, counted no further than `up_to`.
 -- As the owner: the queue is everybody's.
 CREATE OR REPLACE FUNCTION queue_depth(up_to int) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -15,8 +15,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION queue_depth TO millrace_api;
 
--- Stores a run with its job and wakes a runner; 503 where `queue_max` jobs wait already. The caller's transaction does the
--- rest of what the run needs.
+-- Stores a run with its job and wakes a runner; OVERLOADED where `queue_max` jobs wait already.
+-- What else the run needs belongs into the same transaction.
 CREATE OR REPLACE FUNCTION run_enqueue(kind text, input jsonb, queue_max int, conversation_id uuid DEFAULT NULL,
 	document_id uuid DEFAULT NULL, priority int DEFAULT 0) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
@@ -33,10 +33,11 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION run_enqueue TO millrace_api;
 
--- Leases up to `want` due jobs to `runner`, at most `per_user` running at once for one user, oldest of the highest
--- priority first, users with the fewest running first. Claims take turns (they are short), so the bound is exact. Jobs without
--- attempts left are not here: job_sweep() ends them. Committed synchronously: (runner, attempt) fences what a job writes, and an attempt's
--- number that a crash had taken back could be given out twice.
+-- Leases up to `want` due jobs to `runner`, at most `per_user` running at once for one user, oldest
+-- of the highest priority first, users with the fewest running first. Claims take turns (they are
+-- short), so the bound is exact. Jobs without attempts left are not here: job_sweep() ends them.
+-- Committed synchronously: (runner, attempt) fences what a job writes, and an attempt's number that
+-- a crash undid could be given out twice.
 CREATE OR REPLACE FUNCTION job_claim(runner text, want int, per_user int, lease interval)
 RETURNS TABLE (run_id uuid, owner_id uuid, kind text, attempt int)
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
@@ -48,13 +49,13 @@ BEGIN
 	), due AS (
 		SELECT j.run_id, j.owner_id, j.priority, j.run_at,
 			coalesce(b.n, 0) + row_number() OVER (PARTITION BY j.owner_id
-				ORDER BY j.priority DESC, j.run_at, j.run_id) AS place
+				ORDER BY j.priority DESC, j.run_at, j.run_id) AS rank
 		FROM job j LEFT JOIN busy b ON b.owner_id = j.owner_id
 		WHERE j.state = 'queued' AND j.run_at <= now()
 	), chosen AS (
 		SELECT j.run_id FROM job j JOIN due d ON d.run_id = j.run_id
-		WHERE d.place <= per_user AND j.state = 'queued'
-		ORDER BY d.priority DESC, d.place, d.run_at LIMIT want FOR UPDATE OF j SKIP LOCKED
+		WHERE d.rank <= per_user AND j.state = 'queued'
+		ORDER BY d.priority DESC, d.rank, d.run_at LIMIT want FOR UPDATE OF j SKIP LOCKED
 	), leased AS (
 		UPDATE job j SET state = 'running', attempts = j.attempts + 1, runner = $1, lease_until = now() + lease
 		FROM chosen c WHERE j.run_id = c.run_id
@@ -67,8 +68,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_claim TO millrace_runner;
 
--- Heartbeat: prolongs the leases that `runner` still holds; returns those runs of `runs` that it has lost or whose
--- cancellation was asked for, and why ('lost', 'cancel').
+-- Extends the leases that `runner` still holds; returns the runs of `runs` that it has lost or
+-- whose cancellation was requested, and which ('lost', 'cancel').
 CREATE OR REPLACE FUNCTION job_heartbeat(runner text, runs uuid[], lease interval)
 RETURNS TABLE (run_id uuid, why text) LANGUAGE sql AS $$
 	WITH kept AS (
@@ -77,12 +78,12 @@ RETURNS TABLE (run_id uuid, why text) LANGUAGE sql AS $$
 	)
 	SELECT u, 'lost' FROM unnest($2) u WHERE u NOT IN (SELECT k.run_id FROM kept k)
 	UNION ALL
-	SELECT r.id, 'cancel' FROM run r WHERE r.id = ANY ($2) AND r.cancel_asked_at IS NOT NULL
+	SELECT r.id, 'cancel' FROM run r WHERE r.id = ANY ($2) AND r.cancel_requested_at IS NOT NULL
 $$;
 GRANT EXECUTE ON FUNCTION job_heartbeat TO millrace_runner;
 
--- Gives a leased job back, to run again after `delay`; used at shutdown (`counts` false: the attempt is not counted) and
--- after an error that may pass. Returns false where the lease was lost.
+-- Returns a leased job to the queue, to run again after `delay`: at shutdown (`counts` false: the
+-- attempt is not counted) and after a transient error. False where the lease was lost.
 CREATE OR REPLACE FUNCTION job_release(run_id uuid, runner text, delay interval, error text, counts boolean)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -100,9 +101,10 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_release TO millrace_runner;
 
--- Ends a run, once: the outcome, the terminal event and the job's state in one transaction. `terminal` is 'done' or 'error';
--- where `reply` is given (deferred requests) a `result` event {status, headers, body} goes before it. A dead job is kept for
--- `millracectl jobs`. Returns false, and does nothing, where the run has ended already.
+-- Ends a run, once: the outcome, the terminal event and the job's state in one transaction.
+-- `terminal` is 'done' or 'error'; where `reply` is given (deferred requests) a `result` event
+-- {status, headers, body} goes before it. A dead job is kept for `millracectl jobs`. Returns false,
+-- and does nothing, where the run has ended already.
 CREATE OR REPLACE FUNCTION run_finish(run_id uuid, status text, terminal text, data json, reply json, dead boolean DEFAULT false)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -127,15 +129,15 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION run_finish TO millrace_runner;
 
--- What a run has said so far: its token events put together.
-CREATE OR REPLACE FUNCTION run_said(run_id uuid) RETURNS text LANGUAGE sql STABLE AS $$
+-- The text that a run has produced so far: its token events concatenated.
+CREATE OR REPLACE FUNCTION run_text(run_id uuid) RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT coalesce(string_agg(e.data ->> 'content', '' ORDER BY e.seq), '')
 	FROM stream_event e WHERE e.topic = 'run:' || $1 AND e.type = 'token'
 $$;
-GRANT EXECUTE ON FUNCTION run_said TO millrace_runner;
+GRANT EXECUTE ON FUNCTION run_text TO millrace_runner;
 
--- The dead-letter state's way back: a fresh run of the same input cannot reuse the ended one's event log, so the job starts
--- over under its own run only where that run never ended; otherwise a copy is enqueued and its id returned.
+-- Runs a dead job again. The ended run's event log cannot be reused, so a copy is enqueued, whose
+-- id is returned.
 CREATE OR REPLACE FUNCTION job_retry(run_id uuid) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
 	old run;
@@ -163,7 +165,8 @@ CREATE OR REPLACE FUNCTION run_json(r run) RETURNS json LANGUAGE sql STABLE AS $
 $$;
 GRANT EXECUTE ON FUNCTION run_json TO millrace_api;
 
--- Asks for a run's end. One that still waits ends here and now; a running one is ended by its runner, which hears of it.
+-- Requests a run's end. One that still waits ends here; a running one is ended by its runner, which
+-- is notified.
 -- As the owner: a run's end is the runner's to write.
 CREATE OR REPLACE FUNCTION run_cancel(run_id uuid) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -175,7 +178,7 @@ BEGIN
 		PERFORM refuse('NOT_FOUND', 'There is no such run.');
 	END IF;
 	IF r.ended_at IS NULL THEN
-		UPDATE run SET cancel_asked_at = coalesce(cancel_asked_at, now()) WHERE id = r.id;
+		UPDATE run SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE id = r.id;
 		PERFORM pg_notify('millrace_cancel', r.id::text);
 		PERFORM FROM job j WHERE j.run_id = r.id AND j.state = 'queued' FOR UPDATE SKIP LOCKED;
 		IF FOUND THEN
@@ -187,8 +190,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION run_cancel TO millrace_api;
 
--- Ends a run that no runner ends (cancelled while it waited, its attempts used up, or what it works on is gone) in an error; a chat
--- keeps what it has said. What else a kind has to do about that, a trigger on run does (document_ingest_ended).
+-- Ends a run that no runner ends (cancelled while it waited, its attempts used up, or what it works
+-- on is gone) in an error; a chat keeps its text so far. What another kind has to do about that, a
+-- trigger on run does (document_ingest_ended).
 CREATE OR REPLACE FUNCTION run_abort(run_id uuid, status text, code text, message text, dead boolean) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -205,7 +209,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION run_abort TO millrace_runner;
 
--- The `result` event of a run whose request waits for an ordinary reply (input.reply is set); NULL for the others.
+-- The `result` event of a run whose request waits for an ordinary reply (input.reply is set); NULL
+-- for the others.
 CREATE OR REPLACE FUNCTION data_reply(run_id uuid, body json) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('status', 200, 'headers', '{}'::json, 'body', $2)
 	FROM run r WHERE r.id = $1 AND r.input ? 'reply'
@@ -219,7 +224,8 @@ CREATE OR REPLACE FUNCTION error_reply(run_id uuid, status int, code text, messa
 $$;
 GRANT EXECUTE ON FUNCTION error_reply TO millrace_runner;
 
--- Locks the job where this attempt still holds it and gives the topic's seq; NULL where it does not.
+-- Locks the job where this attempt still holds it, and returns the topic's seq; NULL where it does
+-- not.
 CREATE OR REPLACE FUNCTION job_fence(run_id uuid, runner text, attempt int) RETURNS bigint
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -233,9 +239,10 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_fence TO millrace_runner;
 
--- An attempt's first step: what it is to do, and the seq it goes on from. Taking the topic's lock waits for a predecessor's last
--- write to be through. No row where the lease is lost. Committed asynchronously, as the claim before it: where a crash of the server
--- undoes them, the job is queued again and the lease is lost.
+-- An attempt's first step: what it is to do, and the seq it continues from. Taking the topic's lock
+-- waits for a predecessor's last write. No row where the lease is lost. Committed asynchronously,
+-- as the claim before it: where a crash of the server undoes both, the job is queued again and the
+-- lease is lost.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION job_begin(run_id uuid, runner text, attempt int)
 RETURNS TABLE (owner_id uuid, conversation_id uuid, document_id uuid, input text, cancelled boolean, max_attempts int, seq bigint)
@@ -245,15 +252,16 @@ BEGIN
 	INSERT INTO topic AS t (name) VALUES ('run:' || $1) ON CONFLICT DO NOTHING;
 	PERFORM FROM topic t WHERE t.name = 'run:' || $1 FOR UPDATE;
 	RETURN QUERY
-	SELECT r.owner_id, r.conversation_id, r.document_id, r.input::text, r.cancel_asked_at IS NOT NULL, j.max_attempts, t.seq
+	SELECT r.owner_id, r.conversation_id, r.document_id, r.input::text, r.cancel_requested_at IS NOT NULL, j.max_attempts, t.seq
 	FROM job j JOIN run r ON r.id = j.run_id JOIN topic t ON t.name = 'run:' || $1
 	WHERE j.run_id = $1 AND j.state = 'running' AND j.runner = $2 AND j.attempts = $3;
 END $$;
 GRANT EXECUTE ON FUNCTION job_begin TO millrace_runner;
 
--- The flusher's write: the events of many runs, in the order given, committed asynchronously. Run i of `runs` has counts[i]
--- events and has written after[i] so far. Returns for each its seq now: after + count where they are in the log (also where an
--- earlier try had put them there), less where nothing was written because the log is behind `after`, NULL where the lease is lost.
+-- Writes the events of many runs, in the order given, committed asynchronously. Run i of `runs` has
+-- counts[i] events and has written after[i] so far. Returns for each its seq: after + count where
+-- they are in the log (also where an earlier try had put them there), less where nothing was
+-- written because the log is behind `after`, NULL where the lease is lost.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION job_publish(runner text, runs uuid[], attempts int[], after bigint[], counts int[], topics text[], types text[],
 	data text[]) RETURNS TABLE (n int, seq bigint)
@@ -265,12 +273,14 @@ DECLARE
 BEGIN
 	PERFORM set_config('synchronous_commit', 'off', true);
 	PERFORM FROM topic t WHERE t.name = ANY (topics) ORDER BY t.name FOR UPDATE;
-	-- With the topics locked, what the jobs say here stays true until the commit: a successor begins by taking the same lock.
+	-- With the topics locked, the jobs' state read here holds until the commit: a successor
+	-- begins by taking the same lock.
 	SELECT array_agg(CASE WHEN j.run_id IS NULL THEN NULL WHEN t.seq = g.after THEN t.seq + g.count ELSE t.seq END ORDER BY g.n),
 		array_agg(t.name) FILTER (WHERE j.run_id IS NOT NULL AND t.seq = g.after)
 	INTO seqs, due
 	FROM unnest(runs, attempts, after, counts) WITH ORDINALITY AS g (run_id, attempt, after, count, n)
-	-- One by one and by their keys (LATERAL with OFFSET; what else is asked of a job stands outside): else each is compared with each.
+	-- Looked up one by one by key (LATERAL with OFFSET; further conditions on a job stand
+	-- outside): a join would compare each with each.
 	LEFT JOIN LATERAL (SELECT o.name, o.seq FROM topic o WHERE o.name = 'run:' || g.run_id OFFSET 0) t ON true
 	LEFT JOIN LATERAL (SELECT o.* FROM job o WHERE o.run_id = g.run_id OFFSET 0) j
 		ON j.state = 'running' AND j.runner = $1 AND j.attempts = g.attempt;
@@ -284,8 +294,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_publish TO millrace_runner;
 
--- An attempt's last step, for every kind of run. All three return NULL where the lease is lost and a seq below `after` where the
--- log is behind (nothing is done then), `after` where the run has ended.
+-- An attempt's last step, for every kind of run. All three return NULL where the lease is lost and
+-- a seq below `after` where the log is behind (nothing is done then), `after` where the run has
+-- ended.
 CREATE OR REPLACE FUNCTION job_done(run_id uuid, runner text, attempt int, after bigint, data json, reply json)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -310,8 +321,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_fail TO millrace_runner;
 
--- A job whose runner is gone: it waits again, for `delay`, or ends where it was cancelled or has no attempts left. The caller
--- holds the job's lock. Returns whether it waits.
+-- A job whose runner is gone: queues it again after `delay`, or ends it where it was cancelled or
+-- has no attempts left. The caller holds the job's lock. Returns whether it was queued.
 CREATE OR REPLACE FUNCTION job_abandoned(run_id uuid, delay interval, provider text, model text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -324,10 +335,10 @@ BEGIN
 		UPDATE job SET state = 'done', ended_at = now(), lease_until = NULL WHERE job.run_id = $1;
 		RETURN false;
 	END IF;
-	IF r.kind = 'chat' AND (r.cancel_asked_at IS NOT NULL OR j.attempts >= j.max_attempts) THEN
+	IF r.kind = 'chat' AND (r.cancel_requested_at IS NOT NULL OR j.attempts >= j.max_attempts) THEN
 		PERFORM usage_estimate($1, j.attempts, provider, model);
 	END IF;
-	IF r.cancel_asked_at IS NOT NULL THEN
+	IF r.cancel_requested_at IS NOT NULL THEN
 		PERFORM run_abort($1, 'cancelled', 'CANCELLED', 'The run was cancelled.', false);
 		RETURN false;
 	END IF;
@@ -342,8 +353,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_abandoned TO millrace_runner;
 
--- At a runner's start: what its predecessor of the same name held waits again at once. Returns how many jobs.
-CREATE OR REPLACE FUNCTION job_take_back(runner text, provider text, model text) RETURNS bigint
+-- At a runner's start: queues at once what its predecessor of the same name held; returns how many
+-- jobs.
+CREATE OR REPLACE FUNCTION job_reclaim(runner text, provider text, model text) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
 	held uuid[];
@@ -352,10 +364,11 @@ BEGIN
 		ORDER BY j.run_id FOR UPDATE) l;
 	RETURN (SELECT count(*) FILTER (WHERE job_abandoned(u, '0', provider, model)) FROM unnest(held) u);
 END $$;
-GRANT EXECUTE ON FUNCTION job_take_back TO millrace_runner;
+GRANT EXECUTE ON FUNCTION job_reclaim TO millrace_runner;
 
--- What gives every run its one terminal event: jobs whose lease ran out wait again or end; so do runs without a job. After a
--- restart of the server leases are let be for as long as one lasts, since heartbeats could not be heard. One sweep at a time.
+-- Guarantees every run its one terminal event: queues or ends jobs whose lease expired, and ends
+-- runs without a job. After a restart of the server leases are left alone for as long as one lasts,
+-- since heartbeats could not arrive. One sweep at a time.
 CREATE OR REPLACE FUNCTION job_sweep(lease interval, provider text, model text) RETURNS TABLE (again bigint, ended bigint)
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,7 +1,8 @@
 -- The vault: secrets and key pairs.
 
--- Stores a secret of the caller's, in the place of one with the same name. No row where `key_id` is not in force any more: the worker
--- then seals anew. Its row is held until we commit, so that nothing is sealed to a key after it was retired.
+-- Stores a secret of the caller's, replacing one of the same name. No row where `key_id` is not in
+-- force any more: the worker then seals anew. The key's row is locked until commit, so that nothing
+-- is sealed to a key after it was retired.
 -- As the owner: workers do not write secret.sealed, nor read it.
 CREATE OR REPLACE FUNCTION vault_put(key text, sealed bytea, key_id uuid, masked text, most int)
 RETURNS TABLE (id uuid, body json)
@@ -27,7 +28,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION vault_put TO millrace_api;
 
--- A secret that the runner is about to open, for `purpose`: each use goes into the audit chain.
+-- Returns a secret that the runner is about to open, for `purpose`; each use goes into the audit
+-- chain.
 CREATE OR REPLACE FUNCTION vault_use(owner_id uuid, key text, purpose text) RETURNS TABLE (sealed bytea, key_id uuid)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -43,8 +45,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION vault_use TO millrace_runner;
 
--- Puts a batch under another key. A secret that its user has replaced meanwhile (`was` is another's SHA-256) stays as it is. The rows
--- are locked in one order, so that two runners do not wait for each other in a circle.
+-- Seals a batch to another key. A secret that its user has replaced meanwhile (its SHA-256 is not
+-- `was`) is left alone. Rows are locked in one order, so that two runners do not deadlock.
 CREATE OR REPLACE FUNCTION vault_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -59,7 +61,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION vault_reseal TO millrace_runner;
 
--- A new key comes into force, and the one before is retired. With `first` only where there is none yet. NULL: not done.
+-- Puts a new key into force and retires the one before; with `first` only where there is none yet.
+-- NULL: not done.
 CREATE OR REPLACE FUNCTION vault_key_add(public_key bytea, canary bytea, first boolean) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -7,7 +7,8 @@ CREATE TABLE migration (
 	applied_at	timestamptz NOT NULL DEFAULT now()
 );
 
--- The sets of functions, triggers' functions and grants that were applied, each by its checksum; the newest is in force.
+-- The sets of functions, triggers' functions and grants that were applied, each by its checksum;
+-- the newest is in force.
 CREATE TABLE function_set (
 	sha256		text PRIMARY KEY,
 	applied_at	timestamptz NOT NULL DEFAULT now()
@@ -21,18 +22,19 @@ CREATE TABLE app_user (
 	timezone	text NOT NULL DEFAULT 'UTC',
 	assistant_name	text NOT NULL DEFAULT 'Assistant',
 	interests	text[] NOT NULL DEFAULT '{}',
-	balance_usd	numeric NOT NULL DEFAULT 0,	-- the ledger's sum, changed in the ledger's own transaction
+	-- The ledger's sum, changed in the ledger's own transaction
+	balance_usd	numeric NOT NULL DEFAULT 0,
 	created_at	timestamptz NOT NULL DEFAULT now(),
 	updated_at	timestamptz NOT NULL DEFAULT now(),
 	disabled_at	timestamptz,
 	username	text,				-- another name to sign in by
-	-- When somebody whose word counts, or a mailed link that was used, showed that the address is this user's. Own registration
-	-- does not show it, and of another address it is not known.
+	-- When a trusted provider, or a mailed link that was used, verified that the address is
+	-- this user's. Registration does not, and a change of the address clears it.
 	email_verified_at timestamptz
 );
 CREATE UNIQUE INDEX app_user_email ON app_user (lower(email));
 CREATE UNIQUE INDEX app_user_username ON app_user (lower(username));
--- Whom a wrong password was meant for.
+-- Finds the account that a wrong password was for.
 CREATE INDEX app_user_subject_email ON app_user (login_subject(email));
 CREATE INDEX app_user_subject_username ON app_user (login_subject(username));
 ALTER TABLE app_user ENABLE ROW LEVEL SECURITY;
@@ -49,8 +51,9 @@ CREATE CONSTRAINT TRIGGER events_erased AFTER DELETE ON app_user DEFERRABLE INIT
 CREATE TRIGGER address_proven AFTER UPDATE OF email_verified_at ON app_user FOR EACH ROW
 	WHEN (OLD.email_verified_at IS NULL AND NEW.email_verified_at IS NOT NULL) EXECUTE FUNCTION address_proven();
 
--- Idempotency-Key: the first reply is kept as the columns of the row that the answer's half was given, so that a repeat
--- takes the same way out. body_mac is an HMAC, since bodies hold passwords.
+-- Idempotency-Key: the first reply is kept as the columns of the row that the handler's second half
+-- got, so that a repeat is written by the same code. body_mac is an HMAC, since bodies hold
+-- passwords.
 CREATE TABLE idempotency (
 	owner_id	uuid NOT NULL,
 	key		text NOT NULL,
@@ -64,7 +67,7 @@ ALTER TABLE idempotency ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON idempotency TO millrace_api
 	USING (owner_id = coalesce(caller_id(), '00000000-0000-0000-0000-000000000000'));
 
--- What is running where: each process keeps its row fresh. Lost at a crash, rightly.
+-- One row a running process, refreshed by it every few seconds. Unlogged: after a crash none runs.
 CREATE UNLOGGED TABLE process (
 	host		text NOT NULL,
 	role		text NOT NULL,		-- the pool's name, streamd or runner
@@ -72,7 +75,8 @@ CREATE UNLOGGED TABLE process (
 	version		text NOT NULL,
 	started_at	timestamptz NOT NULL,
 	seen_at		timestamptz NOT NULL DEFAULT now(),
-	-- Counters by their Prometheus names, as they were written: jsonb would sort them, and Prometheus wants a histogram's buckets in order.
+	-- Counters by their Prometheus names, as they were written: jsonb would sort them, and
+	-- Prometheus wants a histogram's buckets in order.
 	stats		json NOT NULL DEFAULT '{}',
 	PRIMARY KEY (host, role, pid)
 );

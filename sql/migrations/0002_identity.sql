@@ -1,4 +1,5 @@
--- What users come in by: passwords, sessions, API keys, identities at other providers; and the keys that tokens are checked by.
+-- What users sign in with: passwords, sessions, API keys, identities at other providers; and the
+-- keys that tokens are checked by.
 
 -- Argon2id hashes, apart from app_user, so that no role but the owner's functions can read them.
 CREATE TABLE password (
@@ -21,24 +22,28 @@ CREATE POLICY own ON session TO millrace_api USING (user_id = caller_id());
 CREATE TRIGGER access_credential_ended AFTER UPDATE OF revoked_at ON session FOR EACH ROW
 	WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL) EXECUTE FUNCTION access_credential_ended();
 
--- What the first statement of every signed-in request reads. A third of such a request's time went into a function written in
--- PL/pgSQL, hence a view that reads the sessions that last with its owner's rights: of each, the id, which opens nothing without a
--- signature, and whose it is. Functions run where a request is refused (session_refused), where an administrator is asked for
+-- What the first statement of every signed-in request reads. A third of such a request's time went
+-- into a function written in PL/pgSQL, hence a view that reads the sessions that last with its
+-- owner's rights: of each, the id, which opens nothing without a signature, and whose it is.
+-- Functions run where a request is refused (session_refuse), where an administrator is asked for
 -- (user_is_admin), and for streams (caller_session).
-CREATE VIEW session_alive AS
+CREATE VIEW session_live AS
 	SELECT s.id, s.user_id FROM session s WHERE s.revoked_at IS NULL AND s.expires_at > now();
 
--- Wrong passwords, by account (whether it exists or not) and by address. From the fifth on each doubles the wait, from one second
--- to a quarter of an hour; a quarter of an hour without one forgets them. Unlogged: a crash forgives.
+-- Wrong passwords, by account (whether it exists or not) and by address. From the fifth on each
+-- doubles the wait, from one second to a quarter of an hour; a quarter of an hour without one
+-- resets the count, and so does a crash (unlogged).
 CREATE UNLOGGED TABLE login_failure (
-	subject		text PRIMARY KEY,		-- "account <sha256 of the address in lower case>",
-						-- "address 192.0.2.7", "address 2001:db8:1:2::/64"
-	-- A count by address runs off while it is not fed, hence the fractions.
+	-- "account <sha256 of the address in lower case>", "address 192.0.2.7",
+	-- "address 2001:db8:1:2::/64"
+	subject		text PRIMARY KEY,
+	-- A count by address decays with time, hence the fractions.
 	failures	double precision NOT NULL,
 	last_at		timestamptz NOT NULL DEFAULT now()
 );
 
--- API keys: `mr_` and 32 random bytes, shown once. Their SHA-256 alone is kept; `shown` is what a list may show of one.
+-- API keys: `mr_` and 32 random bytes, shown once. Their SHA-256 alone is kept; `shown` is what a
+-- list may show of one.
 CREATE TABLE api_key (
 	id		uuid PRIMARY KEY DEFAULT uuid_v7(),
 	user_id		uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
@@ -46,7 +51,8 @@ CREATE TABLE api_key (
 	shown		text NOT NULL,
 	name		text NOT NULL,
 	scopes		text[] NOT NULL,
-	of_settings	boolean NOT NULL DEFAULT false,	-- the one that POST /api/settings/regenerate-api-key replaces
+	-- The one that POST /api/settings/regenerate-api-key replaces
+	of_settings	boolean NOT NULL DEFAULT false,
 	created_at	timestamptz NOT NULL DEFAULT now(),
 	expires_at	timestamptz,
 	last_used_at	timestamptz,
@@ -72,8 +78,9 @@ ALTER TABLE external_identity ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON external_identity TO millrace_api USING (user_id = caller_id());
 CREATE TRIGGER identity_refused BEFORE INSERT ON external_identity FOR EACH ROW EXECUTE FUNCTION identity_refused();
 
--- Tokens that were signed out, until they would end by themselves. The hash is of what is signed and not of the signature, which
--- can be written in more than one way (ECDSA). It outlives its user, or the token would make that user again.
+-- Tokens that were signed out, until they expire. The hash covers what is signed and not the
+-- signature, which has more than one valid form (ECDSA). A row outlives its user, or the token
+-- would create that user again.
 CREATE TABLE token_denied (
 	hash		bytea PRIMARY KEY CHECK (octet_length(hash) = 32),
 	user_id		uuid NOT NULL,
@@ -84,7 +91,8 @@ ALTER TABLE token_denied ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON token_denied TO millrace_api USING (user_id = caller_id());
 CREATE TRIGGER access_credential_ended AFTER INSERT ON token_denied FOR EACH ROW EXECUTE FUNCTION access_credential_ended();
 
--- Public keys, by the issuer that they sign for: keys of an issuer that is no longer configured are of no use to anyone.
+-- Public keys, by the issuer that they sign for: keys of an issuer that is no longer configured are
+-- of no use to anyone.
 CREATE TABLE jwks (
 	issuer		text NOT NULL,
 	kid		text NOT NULL,
@@ -94,33 +102,36 @@ CREATE TABLE jwks (
 
 CREATE TABLE jwks_source (
 	issuer		text PRIMARY KEY,
-	asked_at	timestamptz,		-- a worker met a key that is not here
+	requested_at	timestamptz,		-- a worker met a key that is not here
 	tried_at	timestamptz,		-- a runner last went to fetch
 	fetched_at	timestamptz		-- and last came back with keys
 );
 
--- Who asked for it, by what login_subject() makes of the address. A request does the same for every address, so that neither its
--- words nor its time tell whether there is an account; the runner finds that out a moment later (reset_take).
-CREATE TABLE reset_ask (
+-- Requests for a reset, by login_subject() of the address. A request does the same for every
+-- address, so that neither its reply nor its duration shows whether there is an account; the runner
+-- looks that up a moment later (reset_enqueue).
+CREATE TABLE reset_request (
 	subject		text PRIMARY KEY,
-	email		text,				-- waits for the runner; NULL once it was taken
-	asks		int NOT NULL DEFAULT 1,		-- since then
+	-- Waits for the runner; NULL once it was taken
+	email		text,
+	requests		int NOT NULL DEFAULT 1,		-- since then
 	since		timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX reset_ask_waiting ON reset_ask (since) WHERE email IS NOT NULL;
+CREATE INDEX reset_request_waiting ON reset_request (since) WHERE email IS NOT NULL;
 
--- What a mailed link is good for. The token itself is nowhere in the database: the runner makes it when it writes the mail, so
--- that nobody who reads tables, queues or backups can use one.
+-- What a mailed link may do. The token itself is nowhere in the database: the runner makes it when
+-- it writes the mail, so that nobody who reads tables, queues or backups can use one.
 CREATE TABLE password_reset (
 	token_hash	bytea PRIMARY KEY CHECK (octet_length(token_hash) = 32),	-- SHA-256
 	user_id		uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
-	email		text NOT NULL,			-- where it went: an account that has another address by then is not its
+	-- Where it went; void once the account has another address
+	email		text NOT NULL,
 	expires_at	timestamptz NOT NULL
 );
 CREATE INDEX password_reset_user ON password_reset (user_id);
 
--- A token of somebody erased goes on being right at its issuer's, and would make the user anew. For an hour, which is as long as
--- such tokens commonly last, the identity makes nobody. Only a hash of it is kept.
+-- An erased user's token stays valid at its issuer, and would create the user again. For an hour,
+-- which is as long as such tokens commonly last, the identity is refused. Only its hash is kept.
 CREATE TABLE identity_erased (
 	hash		bytea PRIMARY KEY,
 	at		timestamptz NOT NULL DEFAULT now()

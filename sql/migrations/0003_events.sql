@@ -2,12 +2,13 @@
 
 CREATE TABLE topic (
 	name		text PRIMARY KEY,
-	seq		bigint NOT NULL DEFAULT 0,	-- the last one given out; given out under this row's lock
+	-- The last one given out; given out under this row's lock
+	seq		bigint NOT NULL DEFAULT 0,
 	updated_at	timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50);
 
--- (topic, seq) is unique because publish() alone writes and counts under the topic's lock; PostgreSQL wants the partition
--- key in a primary key, hence created_at in it.
+-- (topic, seq) is unique because publish() alone writes and counts under the topic's lock;
+-- PostgreSQL wants the partition key in a primary key, hence created_at in it.
 CREATE TABLE stream_event (
 	topic		text NOT NULL,
 	seq		bigint NOT NULL,
@@ -19,8 +20,9 @@ CREATE TABLE stream_event (
 CREATE TABLE stream_event_rest PARTITION OF stream_event DEFAULT;
 SELECT event_partitions('24 hours');
 
--- Whose a topic is that is named after something which has one owner: `agent:<id>`, `process:<id>`, `workflow_run:<id>`. Filled in by
--- what makes the thing (topic_own); goes with its owner, or when the thing is deleted.
+-- Owners of topics that are named after a thing with one owner: `agent:<id>`, `process:<id>`,
+-- `workflow_run:<id>`. Filled in by what creates the thing (topic_own); deleted with its owner or
+-- with the thing.
 CREATE TABLE topic_owner (
 	topic		text PRIMARY KEY CHECK (octet_length(topic) <= 200),
 	owner_id	uuid NOT NULL REFERENCES app_user ON DELETE CASCADE
@@ -34,9 +36,10 @@ CREATE TRIGGER access_topic_deleted AFTER DELETE ON topic_owner FOR EACH ROW EXE
 CREATE CONSTRAINT TRIGGER events_erased AFTER DELETE ON topic_owner DEFERRABLE INITIALLY DEFERRED
 	FOR EACH ROW EXECUTE FUNCTION events_erased_with_topic();
 
--- Publishing what happens to rows: triggers put events into the outbox, and all of a transaction's are published together at its end.
--- So locks on topics are taken last, once, and in the order of their names, whatever a transaction did before. Rows are taken out by
--- the transaction that put them in: nobody ever sees another's, and none outlives a crash.
+-- Publishing what happens to rows: triggers put events into the outbox, and all of a transaction's
+-- are published together at its end. So locks on topics are taken last, once, and in the order of
+-- their names, whatever a transaction did before. A transaction removes its own rows: none sees
+-- another's, and none outlives a crash.
 CREATE UNLOGGED TABLE outbox (
 	n		bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	owner_id	uuid NOT NULL,
@@ -50,8 +53,9 @@ CREATE CONSTRAINT TRIGGER outbox_filled AFTER INSERT ON outbox DEFERRABLE INITIA
 CREATE CONSTRAINT TRIGGER outbox_due AFTER UPDATE ON outbox DEFERRABLE INITIALLY DEFERRED
 	FOR EACH ROW EXECUTE FUNCTION outbox_publish();
 
--- What goes to `analytics`, which everybody publishes to: its lock, held until each commit is on disk, would make all chats wait for
--- each other (measured: half as many a second). So it waits here, and the runner publishes it in batches, within a tenth of a second.
+-- Events for `analytics`, a topic that every user's rows publish to: its lock, held until each
+-- commit is on disk, would serialise all chats (measured: half as many a second). So they wait
+-- here, and the runner publishes them in batches within a tenth of a second.
 CREATE TABLE outbox_analytics (
 	n		bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	type		text NOT NULL,

@@ -2,10 +2,11 @@
 
 CREATE TABLE run (
 	id		uuid PRIMARY KEY DEFAULT uuid_v7(),
-	-- NULL: work that belongs to nobody yet, or to nobody any more: a sign-in's exchange, a revocation after an erasure. Policies
-	-- show such a run to nobody.
+	-- NULL: work without a user: a sign-in's exchange, a revocation after an erasure. Policies
+	-- show such a run to no caller.
 	owner_id	uuid REFERENCES app_user ON DELETE CASCADE,
-	kind		text NOT NULL,			-- chat, ingest, search: names the runner's job
+	-- Chat, ingest, search: names the runner's job
+	kind		text NOT NULL,
 	conversation_id	uuid,
 	document_id	uuid,
 	status		text NOT NULL DEFAULT 'queued'
@@ -15,7 +16,7 @@ CREATE TABLE run (
 	error_code	text,
 	error_message	text,
 	last_seq	bigint,				-- the terminal event's seq
-	cancel_asked_at	timestamptz,
+	cancel_requested_at	timestamptz,
 	created_at	timestamptz NOT NULL DEFAULT now(),
 	started_at	timestamptz,
 	ended_at	timestamptz
@@ -27,7 +28,7 @@ CREATE INDEX run_open ON run (created_at) WHERE ended_at IS NULL;
 ALTER TABLE run ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON run TO millrace_api USING (owner_id = caller_id());
 
--- A mail is work on a user's behalf, but not the user's own run: workers do not see it.
+-- A mail is work on a user's behalf, but not a run of the user's: workers do not see it.
 CREATE POLICY not_mail ON run AS RESTRICTIVE TO millrace_api USING (kind <> 'mail');
 
 CREATE TABLE job (

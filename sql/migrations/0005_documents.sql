@@ -1,7 +1,8 @@
 -- Files, documents, and the passages and vectors that retrieval searches.
 
--- A file's bytes, in chunks of 256 KiB. The SHA-256 is known, and set, when the last chunk is there; a blob without one is
--- an upload under way, or one that was broken off and is swept after an hour.
+-- A file's bytes, in chunks of 256 KiB. The SHA-256 is known, and set, when the last chunk is
+-- there; a blob without one is an upload under way, or one that was broken off and is swept after
+-- an hour.
 CREATE TABLE blob (
 	id		uuid PRIMARY KEY DEFAULT uuid_v7(),
 	owner_id	uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
@@ -30,7 +31,8 @@ CREATE TABLE document (
 	name		text NOT NULL,
 	description	text,
 	file_name	text NOT NULL,
-	type		text,				-- pdf, docx, html, txt, md: what the extractor found it to be
+	-- Pdf, docx, html, txt, md: what the extractor found it to be
+	type		text,
 	size		bigint NOT NULL,
 	status		text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'processing', 'ready', 'failed')),
 	error		text,				-- why it failed, for a person
@@ -48,7 +50,8 @@ CREATE TRIGGER document_ingest_ended AFTER UPDATE OF ended_at ON run FOR EACH RO
 	WHEN (NEW.kind = 'ingest' AND NEW.ended_at IS NOT NULL AND NEW.status <> 'completed') EXECUTE FUNCTION document_ingest_ended();
 CREATE TRIGGER document_blob_unused AFTER DELETE ON document FOR EACH ROW EXECUTE FUNCTION blob_unused();
 
--- A passage of a document: some 1,200 characters, cut at a sentence where there is one, never across a page.
+-- A passage of a document: some 1,200 characters, cut at a sentence where there is one, never
+-- across a page.
 CREATE TABLE chunk (
 	id		bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	document_id	uuid NOT NULL REFERENCES document ON DELETE CASCADE,
@@ -64,8 +67,8 @@ CREATE INDEX chunk_words ON chunk USING gin (words);
 ALTER TABLE chunk ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON chunk TO millrace_api USING (owner_id = caller_id());
 
--- `local` embeddings are hashed lexical vectors: one bit for each word and four-letter piece of one, so that
--- bit_count(a & b) counts what two texts share, forgiving endings and misspellings.
+-- `local` embeddings are hashed lexical vectors: one bit for each word and four-letter piece of
+-- one, so that bit_count(a & b) counts what two texts share, forgiving endings and misspellings.
 CREATE TABLE embedding (
 	chunk_id	bigint NOT NULL REFERENCES chunk ON DELETE CASCADE,
 	model		text NOT NULL,

@@ -28,7 +28,7 @@ CREATE TABLE message (
 );
 CREATE INDEX message_conversation ON message (conversation_id, id);
 
--- One answer a run, however often it is tried.
+-- One assistant message a run, however often it is tried.
 CREATE UNIQUE INDEX message_answer ON message (run_id) WHERE role = 'assistant';
 ALTER TABLE message ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON message TO millrace_api USING (owner_id = caller_id());
@@ -45,7 +45,8 @@ CREATE TABLE artifact (
 	mime_type	text NOT NULL,
 	size		bigint NOT NULL,
 	blob_id		uuid NOT NULL REFERENCES blob,
-	call_id		text NOT NULL,			-- the tool call that wrote it: a call tried again writes once
+	-- The tool call that wrote it: a call tried again writes once
+	call_id		text NOT NULL,
 	created_at	timestamptz NOT NULL DEFAULT now(),
 	UNIQUE (conversation_id, name, version),
 	UNIQUE (run_id, call_id)
@@ -56,8 +57,8 @@ CREATE POLICY own ON artifact TO millrace_api USING (owner_id = caller_id());
 CREATE TRIGGER artifact_blob_unused AFTER DELETE ON artifact FOR EACH ROW EXECUTE FUNCTION blob_unused();
 CREATE INDEX artifact_owner ON artifact (owner_id, id);
 
--- US dollars a million tokens, with their history: the price in force is the newest that has begun. `*` stands for every
--- model of a provider without a price of its own.
+-- US dollars a million tokens, with their history: the price in force is the newest that has begun.
+-- `*` stands for every model of a provider without a price of its own.
 CREATE TABLE provider_price (
 	id		bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	provider	text NOT NULL,
@@ -75,18 +76,22 @@ INSERT INTO provider_price (provider, model, input_usd, output_usd, valid_from) 
 	('openai', 'gpt-4.1-mini', 0.40, 1.60, '2024-01-01'),
 	('openai', 'gpt-4.1-nano', 0.10, 0.40, '2024-01-01');
 
--- One model call's use, kept exactly: tokens, the price in force, and their product. Written once per (run, call).
+-- One model call's use, kept exactly: tokens, the price in force, and their product. Written once
+-- per (run, call).
 CREATE TABLE usage_event (
 	id		uuid PRIMARY KEY DEFAULT uuid_v7(),
 	owner_id	uuid NOT NULL,
 	run_id		uuid NOT NULL,
-	call		int NOT NULL,			-- attempt * 1000 + the call's place in the attempt
+	-- Attempt * 1000 + the call's place in the attempt
+	call		int NOT NULL,
 	provider	text NOT NULL,
 	model		text NOT NULL,
 	input_tokens	bigint NOT NULL CHECK (input_tokens >= 0),
 	output_tokens	bigint NOT NULL CHECK (output_tokens >= 0),
-	estimated	boolean NOT NULL,		-- counted by us, where the provider did not say
-	price_id	bigint REFERENCES provider_price,	-- NULL: no price was known, the cost is 0
+	-- Counted by us, where the provider did not say
+	estimated	boolean NOT NULL,
+	-- NULL: no price was known, the cost is 0
+	price_id	bigint REFERENCES provider_price,
 	input_usd	numeric NOT NULL,
 	output_usd	numeric NOT NULL,
 	cost_usd	numeric NOT NULL,

@@ -1,6 +1,6 @@
 -- What else a user keeps here: settings, notifications, leads; and the export of everything.
 
--- Settings as contract 2 keeps them: the caller's own object over the defaults.
+-- What a user has set; settings_json() puts it over the defaults.
 CREATE TABLE user_settings (
 	user_id		uuid PRIMARY KEY REFERENCES app_user ON DELETE CASCADE,
 	settings	jsonb NOT NULL CHECK (jsonb_typeof(settings) = 'object'),
@@ -53,14 +53,15 @@ CREATE TRIGGER publish_lead_updated AFTER UPDATE ON lead FOR EACH ROW WHEN (OLD.
 	EXECUTE FUNCTION publish_lead_updated();
 CREATE TRIGGER publish_lead_deleted AFTER DELETE ON lead FOR EACH ROW EXECUTE FUNCTION publish_lead_deleted();
 
--- Everything held about somebody. A section's query gives what follows ($1, $2) in its order, $3 rows at most, as the caller's
--- role sees it: (key uuid, part int8, body json). A table that holds personal data has its row here.
+-- The parts of an export of everything held about a user. A section's query gives what follows ($1,
+-- $2) in its order, $3 rows at most, as the caller's role sees it: (key uuid, part int8, body
+-- json). A table that holds personal data has its row here.
 CREATE TABLE export_section (
-	place		int PRIMARY KEY,
+	position	int PRIMARY KEY,
 	name		text NOT NULL UNIQUE,
 	query		text NOT NULL
 );
-INSERT INTO export_section (place, name, query) VALUES
+INSERT INTO export_section (position, name, query) VALUES
 (10, 'sessions', $q$SELECT id, 0::int8, json_build_object('id', id, 'created_at', rfc3339(created_at),
 	'expires_at', rfc3339(expires_at), 'revoked_at', rfc3339(revoked_at))
 	FROM session WHERE user_id = caller_id() AND id > $1 ORDER BY id LIMIT $3$q$),

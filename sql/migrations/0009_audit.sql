@@ -1,12 +1,14 @@
 -- The audit chain, its signed checkpoints, and the triggers that feed it.
 
--- Every event that matters for who may do what, in one chain: a row's hash covers its content, the hash of the row before it, and
--- the hash of the row before it about the same subject. So a changed, removed or moved row shows, and the rows about one user can be
--- checked by themselves. Ids have no foreign keys: rows outlive their users. `data` holds no address in the clear.
+-- Every event that matters for who may do what, in one chain: a row's hash covers its content, the
+-- hash of the row before it, and the hash of the row before it about the same subject. So a
+-- changed, removed or moved row shows, and the rows about one user can be checked by themselves.
+-- Ids have no foreign keys: rows outlive their users. `data` holds no address in the clear.
 CREATE TABLE audit_log (
 	seq		bigint PRIMARY KEY,
 	at		timestamptz NOT NULL,
-	actor		uuid,				-- who did it; NULL: nobody signed in, or an administrator's tool (data.by)
+	-- Who did it; NULL: nobody signed in, or an administrator's tool (data.by)
+	actor		uuid,
 	subject		uuid,				-- about whom
 	type		text NOT NULL,
 	data		jsonb NOT NULL,
@@ -17,7 +19,7 @@ CREATE TABLE audit_log (
 CREATE INDEX audit_log_subject ON audit_log (subject, seq);
 ALTER TABLE audit_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON audit_log TO millrace_api USING (subject = caller_id());
-CREATE TRIGGER audit_fixed BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION audit_fixed();
+CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION audit_append_only();
 
 -- The chain's end, under whose lock it grows.
 CREATE TABLE audit_head (
@@ -27,8 +29,9 @@ CREATE TABLE audit_head (
 ) WITH (fillfactor = 10);
 INSERT INTO audit_head (seq, hash) VALUES (0, decode(repeat('00', 32), 'hex'));
 
--- Checkpoints: the runner signs (Ed25519, RFC 8032) how the chain ends, every so many rows or seconds. Whoever rewrites the chain as a
--- whole, or cuts off its end, cannot sign what is left. The private keys are the runners' alone.
+-- Checkpoints: the runner signs (Ed25519, RFC 8032) how the chain ends, every so many rows or
+-- seconds. Whoever rewrites the chain as a whole, or cuts off its end, cannot sign what is left.
+-- The private keys are the runners' alone.
 CREATE TABLE audit_key (
 	id		uuid PRIMARY KEY DEFAULT uuid_v7(),
 	public_key	bytea NOT NULL UNIQUE CHECK (octet_length(public_key) = 32),
@@ -43,13 +46,14 @@ CREATE TABLE audit_checkpoint (
 	hash		bytea NOT NULL,			-- and its hash
 	at		timestamptz NOT NULL,
 	key_id		uuid NOT NULL REFERENCES audit_key,
-	signature	bytea NOT NULL CHECK (octet_length(signature) = 64)	-- of what lib/checkpoint.c writes of the rest
+	-- Of what lib/checkpoint.c writes of the rest
+	signature	bytea NOT NULL CHECK (octet_length(signature) = 64)
 );
-CREATE TRIGGER audit_fixed BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_checkpoint
-	FOR EACH STATEMENT EXECUTE FUNCTION audit_fixed();
+CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_checkpoint
+	FOR EACH STATEMENT EXECUTE FUNCTION audit_append_only();
 
--- Tables log their own events, so that no function can forget one; deferred, so that nobody holds the chain's lock while waiting for
--- another row.
+-- Tables log their own events, so that no function can forget one; deferred, so that no transaction
+-- holds the chain's lock while it waits for another row.
 CREATE CONSTRAINT TRIGGER audit_registered AFTER INSERT ON app_user DEFERRABLE INITIALLY DEFERRED
 	FOR EACH ROW EXECUTE FUNCTION audit_registered();
 CREATE CONSTRAINT TRIGGER audit_role_changed AFTER UPDATE OF role ON app_user DEFERRABLE INITIALLY DEFERRED
@@ -74,7 +78,7 @@ CREATE CONSTRAINT TRIGGER audit_key_revoked AFTER UPDATE OF revoked_at ON api_ke
 	FOR EACH ROW WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL) EXECUTE FUNCTION audit_key_revoked();
 CREATE CONSTRAINT TRIGGER audit_password_first AFTER INSERT ON password DEFERRABLE INITIALLY DEFERRED
 	FOR EACH ROW EXECUTE FUNCTION audit_password_first();
--- A hash that is only made anew at a login, with other parameters, leaves changed_at as it is.
+-- Rehashing at a login, with other parameters, leaves changed_at as it is.
 CREATE CONSTRAINT TRIGGER audit_password_changed AFTER UPDATE ON password DEFERRABLE INITIALLY DEFERRED
 	FOR EACH ROW WHEN (OLD.changed_at <> NEW.changed_at) EXECUTE FUNCTION audit_password_changed();
 CREATE CONSTRAINT TRIGGER audit_password_removed AFTER DELETE ON password DEFERRABLE INITIALLY DEFERRED

@@ -1,5 +1,5 @@
--- streamd hears the id of each user for whom a cached answer of topic_allowed() or an open stream may no longer be right. Applied before
--- the migrations, as functions/base.sql says.
+-- Notifies streamd of each user for whom a cached answer of topic_allowed() or an open stream may
+-- no longer be right. Applied before the migrations, as functions/base.sql says.
 
 CREATE OR REPLACE FUNCTION access_user_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,6 +1,7 @@
--- What follows from a change of an account, a document or an artifact. Applied before the migrations, as functions/base.sql says.
+-- What follows from a change of an account, a document or an artifact. Applied before the
+-- migrations, as functions/base.sql says.
 
--- A disabled user's sessions end with that, so that a session alone says whether it lasts.
+-- Ends a disabled user's sessions, so that a session alone says whether it is valid.
 -- As the owner: it ends what is another's row to the one who writes.
 CREATE OR REPLACE FUNCTION user_disabled() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -9,7 +10,7 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- An ingestion ended and had not said how its document is: it failed for the run's reason.
+-- Marks a document as failed where its ingestion ended without saying how it is.
 CREATE OR REPLACE FUNCTION document_ingest_ended() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	UPDATE document d SET status = 'failed', error = NEW.error_message, updated_at = now()
@@ -17,7 +18,7 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- Files go with what they belong to.
+-- Deletes a file with what it belongs to.
 -- As the owner: it ends what is another's row to the one who writes.
 CREATE OR REPLACE FUNCTION blob_unused() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -26,16 +27,16 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- With somebody goes what others' requests have left of them: sign-ins that were not brought to their end, and replies that are kept
--- for an Idempotency-Key of whoever made the account, who was nobody yet or an administrator. A sign-in that is just being redeemed goes
--- by itself, and may be waiting for us.
+-- Removes what others' requests have left of a user: unfinished sign-ins, and replies kept for an
+-- Idempotency-Key of whoever created the account (nobody yet, or an administrator). Skips a sign-in
+-- that is just being redeemed: it ends by itself, and may be waiting for us.
 -- As the owner: identity_erased is no role's.
 CREATE OR REPLACE FUNCTION user_erased() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	INSERT INTO identity_erased (hash) SELECT identity_hash(i.provider, i.subject) FROM external_identity i WHERE i.user_id = OLD.id
 	ON CONFLICT (hash) DO UPDATE SET at = now();
-	DELETE FROM reset_ask r WHERE r.subject IN (login_subject(OLD.email), login_subject(OLD.username));
+	DELETE FROM reset_request r WHERE r.subject IN (login_subject(OLD.email), login_subject(OLD.username));
 	DELETE FROM oauth_flow f WHERE f.state_hash IN (SELECT o.state_hash FROM oauth_flow o WHERE lower(o.email) = lower(OLD.email)
 		OR EXISTS (SELECT FROM external_identity i WHERE i.user_id = OLD.id AND i.provider = o.provider AND i.subject = o.subject)
 		FOR UPDATE SKIP LOCKED);
@@ -44,6 +45,7 @@ BEGIN
 	RETURN OLD;
 END $$;
 
+-- Refuses an identity whose account was just erased.
 -- As the owner: identity_erased is no role's.
 CREATE OR REPLACE FUNCTION identity_refused() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -54,7 +56,7 @@ BEGIN
 	RETURN NEW;
 END $$;
 
--- Erasure, export and the audit chain.
+-- Revokes an erased user's tokens at their providers.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_erased() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -63,8 +65,9 @@ BEGIN
 	RETURN OLD;
 END $$;
 
--- An account's address was just shown to be somebody's, and never before: whoever made the account, or gave it that address, may have
--- been a stranger who waited for this day. What they could still come in by ends: sessions, keys, identities and their tokens.
+-- An account's address was verified for the first time. Whoever created the account, or gave it
+-- that address, may have been a stranger who waited for this: end their sessions, keys, identities
+-- and tokens.
 -- As the owner: it ends what is another's row to the one who writes.
 CREATE OR REPLACE FUNCTION address_proven() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

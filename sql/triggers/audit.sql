@@ -1,6 +1,7 @@
--- What goes into the audit chain: one function an event. Applied before the migrations, as functions/base.sql says.
+-- What goes into the audit chain: one function an event. Applied before the migrations, as
+-- functions/base.sql says.
 
-CREATE OR REPLACE FUNCTION audit_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	RAISE EXCEPTION 'The audit log takes no % of rows.', lower(TG_OP);
 END $$;
@@ -165,7 +166,8 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- Sealing it to another key changes nothing that anybody could see, and is no event: the trigger looks at updated_at.
+-- Sealing it to another key changes nothing that anybody could see, and is no event: the trigger
+-- looks at updated_at.
 -- As the owner: the audit log is no role's to write.
 CREATE OR REPLACE FUNCTION audit_secret_stored() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -1,8 +1,9 @@
--- What is published of rows, and what erasure takes from the event log. Applied before the migrations, as functions/base.sql says.
+-- What is published of rows, and what erasure takes from the event log. Applied before the
+-- migrations, as functions/base.sql says.
 
--- In two steps, both at the transaction's end: the first only makes the second due, which so comes after every trigger that was
--- deferred until here. Among these are those of the audit log, whose lock is taken before those on topics everywhere. The first row
--- takes all the others along.
+-- Publishes in two steps, both at the transaction's end: the first only marks rows as due, so that
+-- the second comes after every trigger deferred until then. Among these are the audit log's, whose
+-- lock is taken before topics' everywhere. The first row takes all others along.
 -- As the owner: outbox is no role's.
 CREATE OR REPLACE FUNCTION outbox_publish() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
@@ -15,7 +16,7 @@ BEGIN
 	ELSIF NOT EXISTS (SELECT FROM outbox o WHERE o.n = NEW.n) THEN
 		RETURN NULL;
 	END IF;
-	-- By publish(), one by one: publish_many() is planned anew each time, which for one event costs more than all the rest.
+	-- By publish(), one by one: for single events publish_many() costs more than all the rest.
 	FOR e IN
 		WITH mine AS (DELETE FROM outbox o WHERE o.n >= NEW.n RETURNING *)
 		SELECT t.name, m.type, m.data FROM mine m CROSS JOIN LATERAL unnest(event_topics(m.owner_id, m.type, m.data)) t (name)
@@ -26,7 +27,7 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- One function an event: rows publish themselves, so that it is right however one changes.
+-- One function an event: a row's trigger publishes it, whatever statement changed the row.
 
 CREATE OR REPLACE FUNCTION publish_lead_created() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -72,13 +73,15 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- Of somebody who is erased, and of a thing that has a topic of its own and is deleted, the log keeps nothing. At the transaction's
--- end: by then whoever was publishing about a row of theirs has committed, since the row's deletion waited for that.
+-- The log keeps nothing of an erased user, nor of a deleted thing that had a topic of its own.
+-- Deferred: by then whoever was publishing about one of their rows has committed, since deleting
+-- the row waited for that.
 -- As the owner: the event log is no role's to delete from.
 CREATE OR REPLACE FUNCTION events_erased_with_user() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	-- In the order of an event's way: what the runner is just publishing, it has published once we have waited for its row.
+	-- In the order that events travel: what the runner is just publishing is published once we
+	-- have waited for its row.
 	DELETE FROM outbox_analytics o WHERE o.data ->> 'user_id' = OLD.id::text;
 	DELETE FROM stream_event e WHERE e.topic = 'analytics' AND e.data ->> 'user_id' = OLD.id::text;
 	DELETE FROM stream_event e WHERE e.topic = 'user:' || OLD.id;

@@ -53,7 +53,7 @@ async function everything() {
 		INSERT INTO oauth_flow (state_hash, cookie_hash, provider, verifier, nonce, outcome, subject, email)
 			VALUES (sha256('${mark}3'), sha256('c'), 'google', 'v', 'n', 'ok', 'x', '${email.toUpperCase()}');
 		INSERT INTO token_denied (hash, user_id, expires_at) VALUES (sha256('${mark}'), '${user.uid}', now() + interval '1 hour');
-		INSERT INTO reset_ask (subject) VALUES (login_subject('${email}'));
+		INSERT INTO reset_request (subject) VALUES (login_subject('${email}'));
 		INSERT INTO password_reset (token_hash, user_id, email, expires_at) VALUES (sha256('${mark}'), '${user.uid}', '${email}', now() + interval '1 hour');
 		SELECT topic_own('agent:${agent}', '${user.uid}');
 		SELECT publish('agent:${agent}', 'agent_status', '{"mark": "${mark}"}');

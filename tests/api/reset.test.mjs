@@ -50,7 +50,7 @@ const ended = (uid) => until(async () => {
 }, "the mail's end", WAIT);
 
 /* Nothing of earlier tests is on its way any more. */
-const quiet = () => until(async () => (await millrace.psql(`SELECT (SELECT count(*) FROM reset_ask WHERE email IS NOT NULL)
+const quiet = () => until(async () => (await millrace.psql(`SELECT (SELECT count(*) FROM reset_request WHERE email IS NOT NULL)
 	+ (SELECT count(*) FROM run WHERE kind = 'mail' AND ended_at IS NULL)`)).trim() === "0", "the end of all mails", WAIT);
 
 test("the mail: both forms, one reader, nothing of anybody's in its headers", async () => {
@@ -153,10 +153,10 @@ test("an address without an account gets the same words in the same time, and no
 test("five mails an hour for an account, in whatever case it is written", async () => {
 	const { email } = await newUser(api);
 	const subject = `login_subject(${quoted(email)})`;
-	await millrace.psql(`INSERT INTO reset_ask (subject, asks) VALUES (${subject}, 5)`);
+	await millrace.psql(`INSERT INTO reset_request (subject, requests) VALUES (${subject}, 5)`);
 	assert.deepEqual(assertStatus(await ask(email.toUpperCase()), 200).json, SAME);
-	assert.equal((await millrace.psql(`SELECT asks, email IS NULL FROM reset_ask WHERE subject = ${subject}`)).trim(), "6|t");
-	await millrace.psql(`UPDATE reset_ask SET since = now() - interval '61 minutes' WHERE subject = ${subject}`);
+	assert.equal((await millrace.psql(`SELECT requests, email IS NULL FROM reset_request WHERE subject = ${subject}`)).trim(), "6|t");
+	await millrace.psql(`UPDATE reset_request SET since = now() - interval '61 minutes' WHERE subject = ${subject}`);
 	await askFor(email);
 });
 
@@ -269,7 +269,7 @@ test("an address that is none in an envelope goes nowhere", async () => {
 	await quiet();
 	const { length } = relay.mails;
 	await millrace.psql(`UPDATE app_user SET email = ${quoted(evil)} WHERE id = '${user.uid}';
-		INSERT INTO reset_ask (subject, email) VALUES ('evil', ${quoted(evil)})`);
+		INSERT INTO reset_request (subject, email) VALUES ('evil', ${quoted(evil)})`);
 	const { status, code } = await ended(user.uid);
 	assert.deepEqual([status, code], ["failed", "NOT_FOUND"]);
 	assert.equal(relay.mails.length, length);

@@ -3,7 +3,8 @@
 -- row: rows int8, seq int8, problem text
 SELECT (SELECT count(*) FROM audit_log) AS rows, v.seq, v.problem FROM (VALUES (1)) one LEFT JOIN audit_verify() v ON true;
 
--- Checkpoints after the `after`-th, each with the row that it names as that is now (row_hash NULL: it is gone).
+-- Checkpoints after the `after`-th, each with the row that it names as that is now (row_hash NULL:
+-- it is gone).
 -- name: admin_audit_checkpoints
 -- args: after int8, rows int8
 -- row: n int8, seq int8, hash text, at_us int8, public_key text, signature text, row_hash text, at text

@@ -18,7 +18,8 @@ ORDER BY j.state <> 'dead', j.created_at LIMIT $2;
 -- row: new_run uuid
 SELECT job_retry($1) AS new_run;
 
--- Retries up to `rows` dead jobs, the oldest first; those that somebody else retries just now are left to them.
+-- Retries up to `rows` dead jobs, the oldest first; rows that another session retries just now are
+-- skipped.
 -- name: admin_job_retry_dead
 -- args: rows int8
 -- row: retried int8

@@ -1,5 +1,6 @@
--- A key of a user; with `service` of an account with the role service, which is made where there is none of this address. No row
--- where there is no such user, or a disabled one, or (with `service`) one with another role.
+-- A key of a user; with `service` of an account with the role service, which is made where there is
+-- none of this address. No row where there is no such user, or a disabled one, or (with `service`)
+-- one with another role.
 -- name: admin_key_create
 -- args: login text, hash bytea, shown text, name text, scopes text[], days int4, service bool
 -- row: id uuid, login text, until text
@@ -31,7 +32,7 @@ FROM api_key k JOIN app_user u ON u.id = k.user_id CROSS JOIN LATERAL (
 ) s
 WHERE $1::uuid IS NULL OR k.id > $1 ORDER BY k.id LIMIT $2;
 
--- No row where there is no such key. `was` tells a key that was revoked before.
+-- No row where there is no such key. `was`: when it was revoked before.
 -- name: admin_key_revoke
 -- args: id uuid
 -- row: login text, was bool

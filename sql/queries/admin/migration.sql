@@ -8,7 +8,7 @@ SELECT pg_try_advisory_lock(hashtext('millrace.migrate')) AS locked;
 -- row: locked bool
 SELECT true AS locked FROM pg_advisory_lock(hashtext('millrace.migrate'));
 
--- Is there a table to ask? The first migration makes it.
+-- Does the table exist? The first migration creates it.
 -- name: admin_migration_exists
 -- row: found bool
 SELECT to_regclass('public.migration') IS NOT NULL AS found;
@@ -21,7 +21,8 @@ SELECT version, name, sha256, rfc3339(applied_at) AS applied FROM migration ORDE
 -- args: version int4, name text, sha256 text
 INSERT INTO migration (version, name, sha256) VALUES ($1, $2, $3);
 
--- Whether this program's set of functions is in force, and since when another or this one is. No row: none was applied yet.
+-- Whether this program's set of functions is in force, and since when the one in force is. No row
+-- where none was applied yet.
 -- name: admin_functions_state
 -- args: sha256 text
 -- row: current bool, applied text

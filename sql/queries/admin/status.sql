@@ -1,4 +1,4 @@
--- Streams and lag are what the streamd processes said of themselves; null where none of them speaks of it.
+-- Streams and lag are the streamd processes' own figures; null where none has reported any.
 -- name: admin_system_state
 -- args: functions text
 -- row: server text, migration int4, queued int8, running int8, dead int8, oldest_wait int8, runs_open int8, streams int8, lag_ms int8, functions bool
@@ -11,7 +11,8 @@ FROM system_state() s, (
 	FROM process WHERE role = 'streamd' AND seen_at > now() - interval '15 seconds'
 ) p;
 
--- What has given a sign of life within a day, and what it does: those of its counters that say most, where they are not zero.
+-- Processes with a heartbeat within a day, and their most telling counters, where they are not
+-- zero.
 -- name: admin_process_list
 -- row: role text, host text, pid int4, version text, age int8, seen int8, doing text, body json
 SELECT p.role, p.host, p.pid, p.version, extract(epoch FROM now() - p.started_at)::int8 AS age,

@@ -1,5 +1,5 @@
--- Is the database at least at this program's migration, and were this program's functions applied to it? A later release's may have
--- been applied since: migrations expand first.
+-- Is the database at least at this program's migration, and were this program's functions applied
+-- to it? A later release's may have been applied since: migrations expand first.
 -- name: migration_current
 -- args: version int4, functions text
 -- row: current bool

@@ -10,7 +10,8 @@ WITH u AS (
 )
 SELECT id FROM u;
 
--- The oldest first, after the id `after` (null: from the start). `login` is what they sign in by: the address, else the name.
+-- The oldest first, after the id `after` (null: from the start). `login` is what they sign in by:
+-- the address, else the name.
 -- name: admin_user_list
 -- args: after uuid, rows int8
 -- row: id uuid, login text, display_name text, role text, created text, disabled bool, body json

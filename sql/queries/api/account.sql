@@ -2,12 +2,12 @@
 -- row: admin bool
 SELECT caller_is_admin() AS admin;
 
--- `made`: somebody else's account, by an administrator; else the caller's own, completed.
+-- `made`: another account, by an administrator; else the caller's own, completed.
 -- name: account_make
 -- args: username text, password_hash text, email text, display_name text, timezone text, role text
 -- row: body json, made bool
 -- keep
-SELECT account_json(m.u) AS body, m.made FROM account_make($1, $2, $3, $4, $5, $6) m;
+SELECT account_json(m.u) AS body, m.made FROM account_create($1, $2, $3, $4, $5, $6) m;
 
 -- name: account_find
 -- args: id uuid
@@ -34,6 +34,6 @@ SELECT account_json(u) AS body, u.id AS cursor FROM account_search($1, $2, $3) u
 SELECT export_begin() AS piece;
 
 -- name: export_page
--- args: place int4, key uuid, part int8
--- row: piece text, place int4, key uuid, part int8
-SELECT piece, place, key, part FROM export_page($1, $2, $3);
+-- args: section int4, key uuid, part int8
+-- row: piece text, section int4, key uuid, part int8
+SELECT piece, section, key, part FROM export_page($1, $2, $3);

@@ -7,7 +7,8 @@ SELECT s.session_id, extract(epoch FROM now())::bigint AS issued_at,
 	extract(epoch FROM s.expires_at)::bigint AS expires_at, s.uid, s.email, s.display_name
 FROM user_register($1, $2, $3) AS u (id), session_open(u.id, make_interval(secs => $4::int8)) s;
 
--- One row, whether there is such an account or not. `account` and `address`: how long each has to wait after wrong passwords.
+-- One row, whether there is such an account or not. `account` and `address`: how long each has to
+-- wait after wrong passwords.
 -- name: auth_find
 -- args: email text, client text, most int4
 -- row: account int4, address int4, id uuid, password_hash text
@@ -37,7 +38,7 @@ RETURNING json_build_object('message', 'Logout successful') AS body;
 SELECT json_build_object('uid', id, 'email', email, 'displayName', display_name, 'token', NULL) AS body
 FROM app_user WHERE id = caller_id();
 
--- Contract 4's account, and its session.
+-- The account as /api/v1 shows it, and its session.
 -- name: session_register
 -- args: username text, password_hash text, email text, display_name text
 -- row: body json

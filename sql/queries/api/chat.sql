@@ -14,7 +14,7 @@ SELECT run_json(r) AS body FROM run r WHERE r.id = $1 AND r.owner_id = caller_id
 -- args: id uuid
 -- row: run_id uuid, conversation_id uuid, last_seq int8, kept bool
 SELECT r.id AS run_id, r.conversation_id, r.last_seq,
-	r.ended_at IS NULL OR run_kept(r.id) AS kept
+	r.ended_at IS NULL OR run_is_resumable(r.id) AS kept
 FROM run r WHERE r.id = $1 AND r.owner_id = caller_id();
 
 -- name: run_cancel

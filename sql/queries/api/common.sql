@@ -1,12 +1,13 @@
--- First statement of every signed-in request: makes the session's user the transaction's caller, or raises 401 or 403.
+-- First statement of every signed-in request: makes the session's user the transaction's caller, or
+-- raises 401 or 403.
 -- name: caller_session
 -- args: session uuid, needs_admin bool
 -- row: user_id text
-SELECT coalesce((SELECT set_config('millrace.caller', s.user_id::text, true) FROM session_alive s
-	WHERE s.id = $1 AND (NOT $2 OR user_is_admin(s.user_id))), session_refused($1)) AS user_id;
+SELECT coalesce((SELECT set_config('millrace.caller', s.user_id::text, true) FROM session_live s
+	WHERE s.id = $1 AND (NOT $2 OR user_is_admin(s.user_id))), session_refuse($1)) AS user_id;
 
--- The same by an API key's SHA-256; `ends` is in Unix seconds, NULL: never. (OFFSET 0: the key is the caller's to see once the function has
--- said who that is.)
+-- The same by an API key's SHA-256; `ends` is in Unix seconds, NULL: never. (OFFSET 0: the key is
+-- the caller's to see once the function has said who that is.)
 -- name: caller_key
 -- args: key_hash bytea, needs_admin bool, scope text
 -- row: user_id uuid, key_id uuid, ends int8
@@ -20,7 +21,7 @@ LEFT JOIN LATERAL (SELECT a.id, a.expires_at FROM api_key a WHERE a.hash = $1 AN
 -- row: idempotency_claim void
 SELECT idempotency_claim($1, $2, $3);
 
--- The row that the first request of this key was answered with.
+-- The row that the first request of this key was answered from.
 -- name: idempotency_reply
 -- args: key text
 -- row: reply json
@@ -29,8 +30,8 @@ WHERE owner_id = coalesce(caller_id(), '00000000-0000-0000-0000-000000000000') A
 
 -- name: process_store
 -- args: host text, role text, pid int8, version text, started_at text, stats text
--- row: process_seen void
-SELECT process_seen($1, $2, $3::int8::int, $4, $5::text::timestamptz, $6::text::json);
+-- row: process_heartbeat void
+SELECT process_heartbeat($1, $2, $3::int8::int, $4, $5::text::timestamptz, $6::text::json);
 
 -- name: process_forget
 -- args: host text, role text, pid int8

@@ -21,5 +21,5 @@ SELECT issuer, kid, jwk::text AS jwk FROM jwks WHERE issuer = ANY ($1);
 
 -- name: jwks_ask
 -- args: issuer text, pause int4
--- row: jwks_ask void
-SELECT jwks_ask($1, $2);
+-- row: jwks_request void
+SELECT jwks_request($1, $2);

@@ -6,7 +6,8 @@ INSERT INTO lead AS l (owner_id, name, email, phone, company, source, status, va
 VALUES (caller_id(), $1, $2, $3, $4, $5, coalesce($6, 'new'), $7::text::numeric, $8, coalesce($9::jsonb, '{}'))
 RETURNING lead_json(l) AS body;
 
--- Those of a status, and those that hold `q` in a name, an address, a number or the company; letter case aside.
+-- Those of a status, and those that hold `q` in a name, an address, a number or the company; letter
+-- case aside.
 -- name: lead_list
 -- args: rows int8, before uuid, status text, q text
 -- row: body json, cursor uuid
@@ -20,7 +21,8 @@ ORDER BY l.id DESC LIMIT $1;
 -- row: body json
 SELECT lead_json(l) AS body FROM lead l WHERE l.id = $1 AND l.owner_id = caller_id();
 
--- Changes what is given (NULL leaves a column as it is); what `body`, the whole request, gives as null is cleared.
+-- Changes what is given (NULL leaves a column as it is); what `body`, the whole request, gives as
+-- null is cleared.
 -- name: lead_change
 -- args: id uuid, name text, email text, phone text, company text, source text, status text, value text, notes text, metadata jsonb, body jsonb
 -- row: body json

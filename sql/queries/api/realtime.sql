@@ -1,4 +1,5 @@
--- Who opens a socket, and how far the topics are that it begins with. The key's hash is NULL where they came by something else.
+-- Who opens a socket, and how far the topics are that it begins with. The key's hash is NULL where
+-- they came by something else.
 -- name: realtime_open
 -- args: key_hash bytea
 -- row: analytics bool, user_head int8, analytics_head int8

@@ -2,7 +2,7 @@
 -- name: reset_request
 -- args: email text
 -- row: body json
-SELECT json_build_object('message', 'Password reset email sent') AS body FROM reset_ask($1) AS asked;
+SELECT json_build_object('message', 'Password reset email sent') AS body FROM reset_request($1) AS asked;
 
 -- name: reset_is_valid
 -- args: token_hash bytea

@@ -2,7 +2,8 @@
 -- row: body json
 SELECT settings_json(u) AS body FROM app_user u WHERE u.id = caller_id();
 
--- Merges what is given into the caller's own settings, one level deep; protected names are left out.
+-- Merges what is given into the caller's own settings, one level deep; protected names are left
+-- out.
 -- name: settings_merge
 -- args: given text
 -- row: body json

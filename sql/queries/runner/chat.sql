@@ -1,5 +1,5 @@
--- What a chat needs to know at its start: who asks, whether there are passages to look in, and the number of the last model call
--- that is stored.
+-- What a chat needs at its start: the user, whether there are passages to look in, and the number
+-- of the last model call that is stored.
 -- name: runner_chat_user
 -- args: owner uuid, run_id uuid
 -- row: name text, assistant_name text, interests text, documents bool, last_call int4
@@ -16,7 +16,7 @@ SELECT m.role, m.content FROM message m WHERE m.conversation_id = $2
 	AND m.id <= (SELECT q.id FROM message q WHERE q.run_id = $1 AND q.role = 'user')
 ORDER BY m.id DESC LIMIT $3;
 
--- What earlier attempts of this run have told.
+-- What earlier attempts of this run have published.
 -- name: runner_chat_events
 -- args: run_id uuid
 -- row: type text, data text

@@ -1,7 +1,7 @@
--- Makes mails of what was asked for.
+-- Enqueues the mails that were requested.
 -- name: runner_resets_take
 -- row: n int8
-SELECT reset_take() AS n;
+SELECT reset_enqueue() AS n;
 
 -- name: runner_resets_sweep
 -- row: reset_sweep void

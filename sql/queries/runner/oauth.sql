@@ -1,7 +1,7 @@
 -- name: runner_oauth_take
 -- args: run_id uuid, runner text, attempt int4
 -- row: provider text, code text, verifier text, nonce text
-SELECT provider, code, verifier, nonce FROM oauth_take($1, $2, $3);
+SELECT provider, code, verifier, nonce FROM oauth_code_claim($1, $2, $3);
 
 -- name: runner_oauth_exchanged
 -- args: run_id uuid, runner text, attempt int4, after int8, outcome text, subject text, email text, email_verified bool, name text, sealed text, key_id uuid, scope text, lasts int8, refreshable bool
@@ -11,7 +11,7 @@ SELECT oauth_exchanged($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $
 -- name: runner_oauth_token_take
 -- args: run_id uuid, runner text, attempt int4, token uuid
 -- row: provider text, subject text, sealed text, key_id uuid, mine bool, waits bool
-SELECT provider, subject, sealed, key_id, mine, waits FROM oauth_token_take($1, $2, $3, $4);
+SELECT provider, subject, sealed, key_id, mine, waits FROM oauth_token_claim($1, $2, $3, $4);
 
 -- name: runner_oauth_refreshed
 -- args: run_id uuid, runner text, attempt int4, after int8, token uuid, sealed text, key_id uuid, lasts int8

@@ -23,7 +23,7 @@ SELECT run_id, owner_id, kind, attempt FROM job_claim($1, $2, $3, $4);
 -- name: runner_jobs_take_back
 -- args: runner text, provider text, model text
 -- row: again int8
-SELECT job_take_back($1, $2, $3) AS again;
+SELECT job_reclaim($1, $2, $3) AS again;
 
 -- name: runner_jobs_heartbeat
 -- args: runner text, runs uuid[], lease interval
@@ -73,5 +73,5 @@ SELECT job_fail($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: runner_seen
 -- args: host text, pid int4, version text, started_at timestamptz, stats text
--- row: process_seen void
-SELECT process_seen($1, 'runner', $2, $3, $4, $5::text::json);
+-- row: process_heartbeat void
+SELECT process_heartbeat($1, 'runner', $2, $3, $4, $5::text::json);

@@ -17,7 +17,7 @@ SELECT user_id, key_id, analytics, key_ends FROM stream_caller($1, $2, $3, $4, $
 -- name: stream_principal
 -- args: who uuid, session uuid, key uuid, token_hash bytea
 -- row: alive bool, analytics bool
-SELECT alive, analytics FROM stream_person($1, $2, $3, $4);
+SELECT alive, analytics FROM stream_principal($1, $2, $3, $4);
 
 -- The present series of a trend.
 -- name: stream_trend

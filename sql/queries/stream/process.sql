@@ -1,4 +1,4 @@
 -- The heartbeat of one streamd, with its metrics.
 -- name: stream_heartbeat
 -- args: host text, pid int4, version text, started_at timestamptz, stats json
-SELECT FROM process_seen($1, 'streamd', $2, $3, $4, $5);
+SELECT FROM process_heartbeat($1, 'streamd', $2, $3, $4, $5);
