@@ -7,13 +7,12 @@
 #include <millrace/json.h>
 
 #define NAME_MAX_LEN 128
-#define STRS_ENTRY_MAX 200
 #define DECIMAL_DIGITS 18
-/* More than these are counted and not told: a query string can hold thousands. */
+/* Problems beyond this number are counted, not written: a query string can hold thousands. */
 #define PROBLEMS_MAX 100
 
-/* Where a value is looked at: its table row, its name as the client wrote it, and where problems go. */
-struct spot {
+/* One value on its way into a struct: its row, its name as the client wrote it, its problems. */
+struct target {
 	struct arena *a;
 	const struct field *f;
 	struct str name;
@@ -40,34 +39,34 @@ problem_add(struct problems *p, struct str field, const char *format, ...)
 	buf_put(&p->json, S("}"));
 }
 
-#define PROBLEM(spot, ...) (problem_add((spot)->problems, (spot)->name, __VA_ARGS__), false)
+#define PROBLEM(target, ...) (problem_add((target)->problems, (target)->name, __VA_ARGS__), false)
 
-/* display_name -> displayName. */
-static struct str
-camel_case(struct arena *a, const char *snake)
+struct str
+field_name(struct arena *a, const struct field *f, bool camel)
 {
-	char *p = arena_alloc(a, strlen(snake) + 1);
+	char *p = arena_alloc(a, strlen(f->name) + 1);
 	size_t n = 0;
 
-	for (const char *c = snake; *c; c++)
-		p[n++] = *c == '_' && c[1] >= 'a' && c[1] <= 'z' ? (char)(*++c - 'a' + 'A') : *c;
+	for (const char *c = f->name; *c; c++)
+		p[n++] = camel && *c == '_' && c[1] >= 'a' && c[1] <= 'z' ? (char)(*++c - 'a' + 'A')
+									  : *c;
 	return (struct str){ p, n };
 }
 
 static bool
-is_absent(const struct field *f, const void *place)
+is_absent(const struct field *f, const void *value)
 {
 	switch (f->kind) {
 	case FIELD_UUID:
-		return ((const struct uuid *)place)->text[0] == '\0';
+		return ((const struct uuid *)value)->text[0] == '\0';
 	case FIELD_STR:
 	case FIELD_DECIMAL:
 	case FIELD_TIME:
 	case FIELD_ENUM:
 	case FIELD_JSON:
-		return ((const struct str *)place)->p == NULL;
+		return ((const struct str *)value)->p == NULL;
 	case FIELD_STRS:
-		return ((const struct str_list *)place)->p == NULL;
+		return ((const struct str_list *)value)->p == NULL;
 	case FIELD_BOOL:
 	case FIELD_INT:
 	case FIELD_OBJECT:
@@ -77,7 +76,7 @@ is_absent(const struct field *f, const void *place)
 }
 
 static bool
-take_str(const struct spot *s, struct str text, struct str *place)
+bind_str(const struct target *s, struct str text, struct str *out)
 {
 	size_t n = str_chars(text);
 
@@ -89,12 +88,12 @@ take_str(const struct spot *s, struct str text, struct str *place)
 		return PROBLEM(s, "must have at most %lld characters", (long long)s->f->max);
 	if (s->f->valid && !s->f->valid(text))
 		return PROBLEM(s, "%s", s->f->problem);
-	*place = text;
+	*out = text;
 	return true;
 }
 
 static bool
-take_int(const struct spot *s, struct str digits, int64_t *place)
+bind_int(const struct target *s, struct str digits, int64_t *out)
 {
 	int64_t v;
 
@@ -103,13 +102,13 @@ take_int(const struct spot *s, struct str digits, int64_t *place)
 	if (v < s->f->min || v > s->f->max)
 		return PROBLEM(
 		    s, "must be between %lld and %lld", (long long)s->f->min, (long long)s->f->max);
-	*place = v;
+	*out = v;
 	return true;
 }
 
-/* -?digits[.digits], at most 18 digits in all: what numeric(18,x) and our arithmetic hold exactly. */
+/* -?digits[.digits] of at most 18 digits: what numeric(18,x) and our arithmetic hold exactly. */
 static bool
-take_decimal(const struct spot *s, struct str text, struct str *place)
+bind_decimal(const struct target *s, struct str text, struct str *out)
 {
 	struct str whole, part = str_cut(text, '.', &whole);
 	bool negative = text.n > 0 && text.p[0] == '-';
@@ -122,7 +121,7 @@ take_decimal(const struct spot *s, struct str text, struct str *place)
 	    (!negative && v == s->f->max && fraction > 0))
 		return PROBLEM(
 		    s, "must be between %lld and %lld", (long long)s->f->min, (long long)s->f->max);
-	*place = text;
+	*out = text;
 	return true;
 }
 
@@ -145,7 +144,7 @@ two_digits(struct str *s, char before, int low, int high, int *out)
 
 /* The zone of an RFC 3339 time, in seconds east of UTC; none means UTC. */
 static bool
-take_zone(struct str *s, long *east)
+bind_zone(struct str *s, long *east)
 {
 	int hours, minutes;
 	char sign;
@@ -195,18 +194,18 @@ parse_time(struct str s, time_t *at, int *millis)
 	}
 	if (tm.tm_sec == 60)
 		tm.tm_sec = 59;
-	if (!take_zone(&s, &east) || century * 100 + year < 1)
+	if (!bind_zone(&s, &east) || century * 100 + year < 1)
 		return false;
 	tm.tm_year = century * 100 + year - 1900;
 	tm.tm_mon--;
 	day = tm.tm_mday;
 	*at = timegm(&tm) - east;
-	/* timegm has made a day of March of February 30th. */
+	/* timegm turns February 30th into a day of March. */
 	return tm.tm_mday == day;
 }
 
 static bool
-take_time(const struct spot *s, struct str text, struct str *place)
+bind_time(const struct target *s, struct str text, struct str *out)
 {
 	time_t at;
 	int millis;
@@ -215,19 +214,19 @@ take_time(const struct spot *s, struct str text, struct str *place)
 	if (!parse_time(text, &at, &millis) || !gmtime_r(&at, &tm) || tm.tm_year < -1899 ||
 	    tm.tm_year > 8099)
 		return PROBLEM(s, "must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z");
-	*place = arena_printf(s->a, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+	*out = arena_printf(s->a, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
 	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, millis);
 	return true;
 }
 
 static bool
-take_enum(const struct spot *s, struct str text, struct str *place)
+bind_enum(const struct target *s, struct str text, struct str *out)
 {
 	struct buf all = { .a = s->a };
 
 	for (const char *const *name = s->f->names; *name; name++) {
 		if (str_eq(text, str_from(*name))) {
-			*place = text;
+			*out = text;
 			return true;
 		}
 		buf_printf(&all, "%s%s", all.n ? ", " : "", *name);
@@ -236,24 +235,24 @@ take_enum(const struct spot *s, struct str text, struct str *place)
 }
 
 static bool
-take_text(const struct spot *s, struct str text, void *place)
+bind_text(const struct target *s, struct str text, void *out)
 {
 	switch (s->f->kind) {
 	case FIELD_STR:
-		return take_str(s, text, place);
+		return bind_str(s, text, out);
 	case FIELD_DECIMAL:
-		return take_decimal(s, text, place);
+		return bind_decimal(s, text, out);
 	case FIELD_TIME:
-		return take_time(s, text, place);
+		return bind_time(s, text, out);
 	case FIELD_ENUM:
-		return take_enum(s, text, place);
+		return bind_enum(s, text, out);
 	case FIELD_UUID:
-		return uuid_parse(text, place) || PROBLEM(s, "must be a UUID");
+		return uuid_parse(text, out) || PROBLEM(s, "must be a UUID");
 	case FIELD_INT:
-		return take_int(s, text, place);
+		return bind_int(s, text, out);
 	case FIELD_BOOL:
-		*(bool *)place = str_eq(text, S("1")) || str_eq(text, S("true"));
-		return *(bool *)place || str_eq(text, S("0")) || str_eq(text, S("false")) ||
+		*(bool *)out = str_eq(text, S("1")) || str_eq(text, S("true"));
+		return *(bool *)out || str_eq(text, S("0")) || str_eq(text, S("false")) ||
 		       PROBLEM(s, "must be true or false");
 	case FIELD_STRS:
 	case FIELD_JSON:
@@ -264,7 +263,7 @@ take_text(const struct spot *s, struct str text, void *place)
 }
 
 static bool
-take_strs(const struct spot *s, json_object *v, struct str_list *place)
+bind_strs(const struct target *s, json_object *v, struct str_list *out)
 {
 	size_t n;
 	struct str_list list;
@@ -282,16 +281,16 @@ take_strs(const struct spot *s, json_object *v, struct str_list *place)
 			return PROBLEM(s, "must be an array of strings");
 		list.p[i] = (struct str){ json_object_get_string(e),
 			(size_t)json_object_get_string_len(e) };
-		if (str_chars(list.p[i]) > STRS_ENTRY_MAX)
+		if (str_chars(list.p[i]) > FIELD_ENTRY_MAX)
 			return PROBLEM(
-			    s, "must have entries of at most %d characters", STRS_ENTRY_MAX);
+			    s, "must have entries of at most %d characters", FIELD_ENTRY_MAX);
 	}
-	*place = list;
+	*out = list;
 	return true;
 }
 
 static bool
-take_json(const struct spot *s, json_object *v, struct str *place)
+bind_json(const struct target *s, json_object *v, struct str *out)
 {
 	struct str text;
 
@@ -301,14 +300,14 @@ take_json(const struct spot *s, json_object *v, struct str *place)
 	    v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	if ((int64_t)text.n > s->f->max)
 		return PROBLEM(s, "must take at most %lld bytes", (long long)s->f->max);
-	*place = text;
+	*out = text;
 	return true;
 }
 
-static bool take_members(struct arena *a, const struct field *fields, size_t n, json_object *from,
+static bool bind_members(struct arena *a, const struct field *fields, size_t n, json_object *from,
     void *into, struct str prefix, struct problems *problems);
 
-/* json-c clamps integers beyond 64 bits to these two, so they are out of everything's range. */
+/* json-c clamps integers beyond 64 bits to these two, so both count as out of range. */
 static bool
 is_clamped(json_object *v)
 {
@@ -318,7 +317,7 @@ is_clamped(json_object *v)
 }
 
 static bool
-take_value(const struct spot *s, json_object *v, void *place)
+bind_value(const struct target *s, json_object *v, void *out)
 {
 	json_type type = json_object_get_type(v);
 	struct str text = { NULL, 0 };
@@ -330,48 +329,48 @@ take_value(const struct spot *s, json_object *v, void *place)
 	case FIELD_BOOL:
 		if (type != json_type_boolean)
 			return PROBLEM(s, "must be true or false");
-		*(bool *)place = json_object_get_boolean(v);
+		*(bool *)out = json_object_get_boolean(v);
 		return true;
 	case FIELD_INT:
 		if (type != json_type_int)
 			return PROBLEM(s, "must be a whole number");
-		return take_int(s,
+		return bind_int(s,
 		    is_clamped(v) ? S("9223372036854775807") : str_from(json_object_get_string(v)),
-		    place);
+		    out);
 	case FIELD_DECIMAL:
 		if ((type != json_type_int && type != json_type_double) ||
 		    (type == json_type_int && is_clamped(v)))
 			return PROBLEM(s, "must be a number");
-		return take_decimal(
-		    s, str_from(json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN)), place);
+		return bind_decimal(
+		    s, str_from(json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN)), out);
 	case FIELD_STRS:
-		return take_strs(s, v, place);
+		return bind_strs(s, v, out);
 	case FIELD_JSON:
-		return take_json(s, v, place);
+		return bind_json(s, v, out);
 	case FIELD_OBJECT:
 		if (type != json_type_object)
 			return PROBLEM(s, "must be an object");
-		return take_members(
-		    s->a, s->f->fields, s->f->n_fields, v, place, s->name, s->problems);
+		return bind_members(
+		    s->a, s->f->fields, s->f->n_fields, v, out, s->name, s->problems);
 	case FIELD_STR:
 	case FIELD_UUID:
 	case FIELD_TIME:
 	case FIELD_ENUM:
 		break;
 	}
-	return text.p ? take_text(s, text, place) : PROBLEM(s, "must be a string");
+	return text.p ? bind_text(s, text, out) : PROBLEM(s, "must be a string");
 }
 
 static bool
-take_members(struct arena *a, const struct field *fields, size_t n, json_object *from, void *into,
+bind_members(struct arena *a, const struct field *fields, size_t n, json_object *from, void *into,
     struct str prefix, struct problems *problems)
 {
 	bool good = true;
 
 	for (size_t i = 0; i < n; i++) {
-		struct spot s = { .a = a,
+		struct target s = { .a = a,
 			.f = &fields[i],
-			.name = camel_case(a, fields[i].name),
+			.name = field_name(a, &fields[i], true),
 			.problems = problems };
 		json_object *v = json_at(from, fields[i].name);
 
@@ -384,7 +383,7 @@ take_members(struct arena *a, const struct field *fields, size_t n, json_object 
 		if (!v && fields[i].required == REQUIRED) {
 			s.name = prefix.n > 0 ? s.name : str_from(fields[i].name);
 			good = PROBLEM(&s, "is required");
-		} else if (v && !take_value(&s, v, (char *)into + fields[i].offset)) {
+		} else if (v && !bind_value(&s, v, (char *)into + fields[i].offset)) {
 			good = false;
 		}
 	}
@@ -395,7 +394,7 @@ bool
 json_fields(struct arena *a, const struct field *fields, size_t n, json_object *from, void *into,
     struct problems *problems)
 {
-	return take_members(a, fields, n, from, into, S(""), problems);
+	return bind_members(a, fields, n, from, into, S(""), problems);
 }
 
 bool
@@ -418,14 +417,14 @@ fields_from_text(struct arena *a, const struct field *fields, size_t n, struct s
 	return false;
 }
 
-/* The place in the table of a name in either spelling; n where it has none. */
+/* The index of a name in the table, in either spelling; n where it has none. */
 static size_t
 find_field(struct arena *a, const struct field *fields, size_t n, struct str name)
 {
 	size_t i = 0;
 
 	while (i < n && !str_eq(name, str_from(fields[i].name)) &&
-	       !str_eq(name, camel_case(a, fields[i].name)))
+	       !str_eq(name, field_name(a, &fields[i], true)))
 		i++;
 	return i;
 }
@@ -435,16 +434,16 @@ text_field(struct arena *a, const struct field *fields, size_t n, struct str nam
     void *into, struct problems *problems)
 {
 	size_t i = find_field(a, fields, n, name);
-	struct spot s = { .a = a, .name = name, .problems = problems };
-	void *place;
+	struct target s = { .a = a, .name = name, .problems = problems };
+	void *out;
 
 	if (i == n)
 		return true;
 	s.f = &fields[i];
-	place = (char *)into + fields[i].offset;
-	return (!is_absent(&fields[i], place) && fields[i].kind != FIELD_BOOL &&
+	out = (char *)into + fields[i].offset;
+	return (!is_absent(&fields[i], out) && fields[i].kind != FIELD_BOOL &&
 		   fields[i].kind != FIELD_INT) ||
-	       take_text(&s, value, place);
+	       bind_text(&s, value, out);
 }
 
 void
@@ -456,9 +455,9 @@ fields_missing(const struct field *fields, size_t n, const void *into, struct pr
 			problem_add(problems, str_from(fields[i].name), "is required");
 }
 
-/* One name=value. `seen` has a flag a field: the first of a name counts. */
+/* Binds one name=value. `seen` has a flag for each field: the first of a name counts. */
 static bool
-take_pair(struct arena *a, const struct field *fields, size_t n, struct str pair, void *into,
+bind_pair(struct arena *a, const struct field *fields, size_t n, struct str pair, void *into,
     bool *seen, struct problems *problems)
 {
 	static const char broken[] = "must be percent-encoded UTF-8 without NUL";
@@ -482,8 +481,8 @@ take_pair(struct arena *a, const struct field *fields, size_t n, struct str pair
 	}
 	if (i == n)
 		return true;
-	return take_text(
-	    &(struct spot){ .a = a, .f = &fields[i], .name = name, .problems = problems }, value,
+	return bind_text(
+	    &(struct target){ .a = a, .f = &fields[i], .name = name, .problems = problems }, value,
 	    (char *)into + fields[i].offset);
 }
 
@@ -498,7 +497,7 @@ query_fields(struct arena *a, const struct field *fields, size_t n, struct str q
 		struct str pair;
 
 		query_string = str_cut(query_string, '&', &pair);
-		if (!take_pair(a, fields, n, pair, into, seen, problems))
+		if (!bind_pair(a, fields, n, pair, into, seen, problems))
 			good = false;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -509,69 +508,16 @@ query_fields(struct arena *a, const struct field *fields, size_t n, struct str q
 	return good;
 }
 
-void
-field_schema(struct buf *b, const struct field *f, bool camel)
+bool
+fields_fit(const struct field *fields, size_t n, size_t len)
 {
-	switch (f->kind) {
-	case FIELD_STR:
-		buf_printf(b, "{\"type\":\"string\",\"minLength\":%lld,\"maxLength\":%lld}",
-		    (long long)f->min, (long long)f->max);
-		break;
-	case FIELD_BOOL:
-		buf_put(b, S("{\"type\":\"boolean\"}"));
-		break;
-	case FIELD_INT:
-	case FIELD_DECIMAL:
-		buf_printf(b, "{\"type\":\"%s\",\"minimum\":%lld,\"maximum\":%lld}",
-		    f->kind == FIELD_INT ? "integer" : "number", (long long)f->min,
-		    (long long)f->max);
-		break;
-	case FIELD_UUID:
-		buf_put(b, S("{\"type\":\"string\",\"format\":\"uuid\"}"));
-		break;
-	case FIELD_TIME:
-		buf_put(b, S("{\"type\":\"string\",\"format\":\"date-time\"}"));
-		break;
-	case FIELD_ENUM:
-		buf_put(b, S("{\"type\":\"string\",\"enum\":["));
-		for (const char *const *name = f->names; *name; name++)
-			buf_printf(b, "%s\"%s\"", name == f->names ? "" : ",", *name);
-		buf_put(b, S("]}"));
-		break;
-	case FIELD_STRS:
-		buf_printf(b,
-		    "{\"type\":\"array\",\"maxItems\":%lld,\"items\":{\"type\":\"string\","
-		    "\"maxLength\":%d}}",
-		    (long long)f->max, STRS_ENTRY_MAX);
-		break;
-	case FIELD_JSON:
-		buf_put(b, S("{\"type\":\"object\"}"));
-		break;
-	case FIELD_OBJECT:
-		fields_schema(b, f->fields, f->n_fields, camel);
-		break;
-	}
-}
-
-void
-fields_schema(struct buf *b, const struct field *fields, size_t n, bool camel)
-{
-	bool first = true;
-
-	buf_put(b, S("{\"type\":\"object\",\"properties\":{"));
 	for (size_t i = 0; i < n; i++) {
-		buf_put(b, i ? S(",") : S(""));
-		buf_json(b, camel ? camel_case(b->a, fields[i].name) : str_from(fields[i].name));
-		buf_put(b, S(":"));
-		field_schema(b, &fields[i], camel);
+		const struct field *f = &fields[i];
+
+		if (f->struct_len != len || f->offset >= len)
+			return false;
+		if (f->kind == FIELD_OBJECT && !fields_fit(f->fields, f->n_fields, f->object_len))
+			return false;
 	}
-	buf_put(b, S("}"));
-	for (size_t i = 0; i < n; i++) {
-		if (fields[i].required != REQUIRED)
-			continue;
-		buf_put(b, first ? S(",\"required\":[") : S(","));
-		buf_json(b, camel ? camel_case(b->a, fields[i].name) : str_from(fields[i].name));
-		first = false;
-	}
-	buf_put(b, first ? S("}") : S("]}"));
+	return true;
 }

@@ -1,28 +1,35 @@
 /*
- * Field tables: what a request may hold, in one declaration that is the check, the OpenAPI schema and the fuzz target's
- * input. json_bind and query_bind fill a struct from a JSON body or a query string, report every bad field at once, and let nothing
- * unchecked through. Names are taken in snake_case and camelCase alike.
+ * Field tables: what a request, a job's input or a message may hold, in one declaration that is the
+ * check, the OpenAPI schema and the fuzz target's input. The functions fill a struct from JSON, a
+ * query string or a form, report every bad field at once, and let nothing unchecked through. Names
+ * are accepted in snake_case and camelCase alike; unknown names are ignored.
+ *
+ * Bound values point into the arena and into the input, which must live as long. Nothing here
+ * blocks, logs or keeps state: every function may be called from any thread.
  */
 #ifndef MILLRACE_FIELDS_H
 #define MILLRACE_FIELDS_H
 
 #include <json-c/json.h>
 
+#include <millrace/address.h>
 #include <millrace/arena.h>
 #include <millrace/err.h>
 
 enum field_kind {
-	FIELD_STR = 1, /* struct str; min..max code points */
+	FIELD_STR = 1, /* struct str; min to max code points */
 	FIELD_BOOL, /* bool */
-	FIELD_INT, /* int64_t; min..max */
-	FIELD_DECIMAL, /* struct str: the number's own digits, never through a double; min..max of its whole part */
+	FIELD_INT, /* int64_t; min to max */
+	FIELD_DECIMAL, /* struct str: the digits as sent, no double; whole part min to max */
 	FIELD_UUID, /* struct uuid */
-	FIELD_TIME, /* struct str: RFC 3339, normalised to UTC with Z; without a zone it is taken as UTC */
+	FIELD_TIME, /* struct str: RFC 3339, normalised to UTC with Z; without a zone it is UTC */
 	FIELD_ENUM, /* struct str, one of names[] */
-	FIELD_STRS, /* struct str_list; at most max entries of at most 200 code points */
+	FIELD_STRS, /* struct str_list; at most max entries of FIELD_ENTRY_MAX code points */
 	FIELD_JSON, /* struct str: any JSON object, serialised; at most max bytes */
 	FIELD_OBJECT /* a nested struct with a table of its own */
 };
+
+#define FIELD_ENTRY_MAX 200 /* code points of an entry of FIELD_STRS */
 
 enum { OPTIONAL, REQUIRED };
 
@@ -32,106 +39,163 @@ struct field {
 	int required;
 	int64_t min, max;
 	size_t offset;
+	size_t
+	    struct_len; /* of the struct that the offset is in, to be compared with the table's */
 	const char *const *names; /* FIELD_ENUM: NULL-terminated */
 	bool (*valid)(struct str); /* one more check for FIELD_STR, or NULL */
-	const char *problem; /* what to say when `valid` says no */
+	const char *problem; /* the problem where `valid` is false: "must be …" */
 	const struct field *fields; /* FIELD_OBJECT */
 	size_t n_fields;
+	size_t object_len; /* of the nested struct */
 };
 
-#define F_STR(type, m, lo, hi, req)                                                         \
-	{                                                                                   \
-		.name = #m, .kind = FIELD_STR, .required = (req), .min = (lo), .max = (hi), \
-		.offset = offsetof(type, m)                                                 \
+/* The offset of a member; a member of another type than `kind` fills does not compile. */
+#define FIELD_AT(type, m, c_type) \
+	(offsetof(type, m) + 0 * sizeof(char[_Generic(((type *)0)->m, c_type : 1)]))
+#define FIELD(type, m, c_type, field_kind, req)                                                   \
+	.name = #m, .kind = (field_kind), .required = (req), .offset = FIELD_AT(type, m, c_type), \
+	.struct_len = sizeof(type)
+
+/* A row for member m of a struct type; req is OPTIONAL or REQUIRED. */
+#define F_STR(type, m, lo, hi, req)                                                  \
+	{                                                                            \
+		FIELD(type, m, struct str, FIELD_STR, req), .min = (lo), .max = (hi) \
 	}
+/* fn is one more check; `why` is the problem where it is false. */
 #define F_CHECKED(type, m, lo, hi, req, fn, why)                                            \
 	{                                                                                   \
-		.name = #m, .kind = FIELD_STR, .required = (req), .min = (lo), .max = (hi), \
-		.offset = offsetof(type, m), .valid = (fn), .problem = (why)                \
+		FIELD(type, m, struct str, FIELD_STR, req), .min = (lo), .max = (hi),       \
+							    .valid = (fn), .problem = (why) \
 	}
-#define F_BOOL(type, m, req)                                                                   \
-	{                                                                                      \
-		.name = #m, .kind = FIELD_BOOL, .required = (req), .offset = offsetof(type, m) \
+#define F_BOOL(type, m, req)                          \
+	{                                             \
+		FIELD(type, m, bool, FIELD_BOOL, req) \
 	}
-#define F_INT(type, m, lo, hi, req)                                                         \
-	{                                                                                   \
-		.name = #m, .kind = FIELD_INT, .required = (req), .min = (lo), .max = (hi), \
-		.offset = offsetof(type, m)                                                 \
-	}
-#define F_DECIMAL(type, m, lo, hi, req)                                                         \
-	{                                                                                       \
-		.name = #m, .kind = FIELD_DECIMAL, .required = (req), .min = (lo), .max = (hi), \
-		.offset = offsetof(type, m)                                                     \
-	}
-#define F_UUID(type, m, req)                                                                   \
-	{                                                                                      \
-		.name = #m, .kind = FIELD_UUID, .required = (req), .offset = offsetof(type, m) \
-	}
-#define F_TIME(type, m, req)                                                                   \
-	{                                                                                      \
-		.name = #m, .kind = FIELD_TIME, .required = (req), .offset = offsetof(type, m) \
-	}
-#define F_ENUM(type, m, list, req)                                                              \
-	{                                                                                       \
-		.name = #m, .kind = FIELD_ENUM, .required = (req), .offset = offsetof(type, m), \
-		.names = (list)                                                                 \
-	}
-#define F_STRS(type, m, most, req)                                                \
+#define F_INT(type, m, lo, hi, req)                                               \
 	{                                                                         \
-		.name = #m, .kind = FIELD_STRS, .required = (req), .max = (most), \
-		.offset = offsetof(type, m)                                       \
+		FIELD(type, m, int64_t, FIELD_INT, req), .min = (lo), .max = (hi) \
 	}
-#define F_JSON(type, m, most, req)                                                \
-	{                                                                         \
-		.name = #m, .kind = FIELD_JSON, .required = (req), .max = (most), \
-		.offset = offsetof(type, m)                                       \
+#define F_DECIMAL(type, m, lo, hi, req)                                                  \
+	{                                                                                \
+		FIELD(type, m, struct str, FIELD_DECIMAL, req), .min = (lo), .max = (hi) \
 	}
-#define F_OBJECT(type, m, table, req)                                                             \
-	{                                                                                         \
-		.name = #m, .kind = FIELD_OBJECT, .required = (req), .offset = offsetof(type, m), \
-		.fields = (table), .n_fields = sizeof(table) / sizeof(*(table))                   \
+#define F_UUID(type, m, req)                                 \
+	{                                                    \
+		FIELD(type, m, struct uuid, FIELD_UUID, req) \
+	}
+#define F_TIME(type, m, req)                                \
+	{                                                   \
+		FIELD(type, m, struct str, FIELD_TIME, req) \
+	}
+/* list: a NULL-terminated array of names. */
+#define F_ENUM(type, m, list, req)                                           \
+	{                                                                    \
+		FIELD(type, m, struct str, FIELD_ENUM, req), .names = (list) \
+	}
+#define F_STRS(type, m, most, req)                                              \
+	{                                                                       \
+		FIELD(type, m, struct str_list, FIELD_STRS, req), .max = (most) \
+	}
+#define F_JSON(type, m, most, req)                                         \
+	{                                                                  \
+		FIELD(type, m, struct str, FIELD_JSON, req), .max = (most) \
+	}
+/* table: an array of rows for the member's own struct. */
+#define F_OBJECT(type, m, table, req)                                                              \
+	{                                                                                          \
+		.name = #m, .kind = FIELD_OBJECT, .required = (req), .offset = offsetof(type, m),  \
+		.struct_len = sizeof(type), .fields = (table),                                     \
+		.n_fields = sizeof(table) / sizeof(*(table)), .object_len = sizeof(((type *)0)->m) \
 	}
 
-/* What was wrong with each field: a JSON array [{"field","problem"}] in the making. */
+/* --- presets: the rows that many tables share --- */
+
+/* local@domain, as address_is_email checks it. */
+#define F_EMAIL(type, m, req) \
+	F_CHECKED(type, m, 3, 254, req, address_is_email, "must be an e-mail address")
+/* A password to be set; one to be compared with is any text. */
+#define F_PASSWORD(type, m, req) \
+	F_CHECKED(               \
+	    type, m, 1, PASSWORD_BYTES_MAX, req, field_is_password, "must have 8 to 1024 bytes")
+/* An IANA time zone that this host's tzdata knows. */
+#define F_TIMEZONE(type, m, req)                          \
+	F_CHECKED(type, m, 1, 64, req, field_is_timezone, \
+	    "must be an IANA time zone, such as Europe/Berlin")
+/* A list's page, into `int64_t limit` (0: not given) and `struct uuid before` of the struct. */
+#define F_PAGE(type) F_INT(type, limit, 1, PAGE_ROWS_MAX, OPTIONAL), F_UUID(type, before, OPTIONAL)
+
+#define PASSWORD_BYTES_MIN 8
+#define PASSWORD_BYTES_MAX 1024
+#define PAGE_ROWS_DEFAULT 50
+#define PAGE_ROWS_MAX 200
+
+/* Has it PASSWORD_BYTES_MIN to PASSWORD_BYTES_MAX bytes? */
+bool field_is_password(struct str s);
+/* Is it a file of /usr/share/zoneinfo? Looks at the file system. */
+bool field_is_timezone(struct str s);
+
+/* --- binding --- */
+
+/* What is wrong with each field: objects {"field","problem"} with commas between them. */
 struct problems {
-	struct buf json;
-	size_t n;
+	struct buf json; /* the caller sets json.a */
+	size_t n; /* also of those beyond a bound, which are not written */
 };
 
+/* Adds a problem; the formatted text is cut at 255 bytes. */
 void problem_add(struct problems *p, struct str field, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /*
- * Fills *into by the table from a JSON object. Absent and null optional fields keep the zero value (absent str, "" uuid, 0,
- * false). False: at least one problem was added; *into is then not to be used. Unknown names are ignored.
+ * Fills *into by the table from a JSON object. Absent and null optional fields keep the value that
+ * *into has, by convention zero (absent str, "" uuid, 0, false). False: at least one problem was
+ * added, and *into is not to be used.
  */
 MUST_CHECK bool json_fields(struct arena *a, const struct field *fields, size_t n,
     json_object *from, void *into, struct problems *problems);
 
 /*
- * The same from JSON text, of a job's input, a message or a tool call. False where it is no object either; *why is then what is wrong,
- * for a log or a reply: a few words ("not JSON"), or the problems as
- * JSON objects with commas between. The arena's, or a literal.
+ * The same from JSON text. False also where the text is no JSON object; *why then says what is
+ * wrong, for a log or a reply: a few words ("not an object"), or the problems as JSON objects with
+ * commas between. *why is the arena's, or a literal.
  */
 MUST_CHECK bool fields_from_text(struct arena *a, const struct field *fields, size_t n,
     struct str text, void *into, struct str *why);
 
-/* The same from name=value pairs (application/x-www-form-urlencoded, RFC 3986 escapes; "+" is a space). False also for
-   broken escapes, NUL or bad UTF-8. A name that comes twice: the first counts. */
+/*
+ * The same from name=value pairs (application/x-www-form-urlencoded of the URL standard: RFC 3986
+ * escapes, "+" is a space). False also for broken escapes, NUL or bad UTF-8. Of a name that comes
+ * twice the first counts.
+ */
 MUST_CHECK bool query_fields(struct arena *a, const struct field *fields, size_t n,
     struct str query_string, void *into, struct problems *problems);
 
-/* One named text value (a multipart field) into its place. */
+/* Binds one named text value (a form's part). Of a name that comes twice the first counts. */
 MUST_CHECK bool text_field(struct arena *a, const struct field *fields, size_t n, struct str name,
     struct str value, void *into, struct problems *problems);
-/* Adds a problem for each required field whose place in *into is still absent (for text_field's callers). */
+/* Adds a problem for each required field that is still absent in *into, after text_field. */
 void fields_missing(
     const struct field *fields, size_t n, const void *into, struct problems *problems);
 
-/* A table's JSON Schema (OpenAPI 3.1) into b. `camel`: names in camelCase, as most of the routes document them. */
-void fields_schema(struct buf *b, const struct field *fields, size_t n, bool camel);
+/*
+ * Are all rows, those of nested objects too, of a struct of `len` bytes? Else a row was written for
+ * another struct, and binding would write beyond this one.
+ */
+bool fields_fit(const struct field *fields, size_t n, size_t len);
 
-/* One field's. */
-void field_schema(struct buf *b, const struct field *f, bool camel);
+/* --- describing: JSON Schema 2020-12, as OpenAPI 3.1 uses it --- */
+
+enum {
+	SCHEMA_CAMEL = 1, /* names in camelCase, else as in C */
+	SCHEMA_NULL =
+	    2 /* optional fields may be null: true of JSON bodies, not of queries or forms */
+};
+
+/* Appends a table's schema, an object, to b; flags are of SCHEMA_…. */
+void fields_schema(struct buf *b, const struct field *fields, size_t n, int flags);
+/* Appends one field's schema. */
+void field_schema(struct buf *b, const struct field *f, int flags);
+/* The field's name as documents and problems spell it; the arena's. */
+struct str field_name(struct arena *a, const struct field *f, bool camel);
 
 #endif

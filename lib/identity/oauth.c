@@ -2,20 +2,21 @@
 
 #include <millrace/oauth.h>
 
+const struct oauth_provider oauth_providers[] = {
+	{ "github", "GitHub", false, "", offsetof(struct config, github) },
+	/* Without these Google issues a refresh token at the first consent only. */
+	{ "google", "Google", true, "&access_type=offline&prompt=consent",
+	    offsetof(struct config, google) },
+	{ "microsoft", "Microsoft", true, "", offsetof(struct config, microsoft) },
+};
+const size_t n_oauth_providers = sizeof(oauth_providers) / sizeof(*oauth_providers);
+
 const struct oauth_provider *
 oauth_provider(struct str name)
 {
-	static const struct oauth_provider list[] = {
-		{ "github", "GitHub", false, "", offsetof(struct config, github) },
-		/* Without these Google issues a refresh token at the first consent only. */
-		{ "google", "Google", true, "&access_type=offline&prompt=consent",
-		    offsetof(struct config, google) },
-		{ "microsoft", "Microsoft", true, "", offsetof(struct config, microsoft) },
-	};
-
-	for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++)
-		if (str_eq(name, str_from(list[i].name)))
-			return &list[i];
+	for (size_t i = 0; i < n_oauth_providers; i++)
+		if (str_eq(name, str_from(oauth_providers[i].name)))
+			return &oauth_providers[i];
 	return NULL;
 }
 

@@ -1,4 +1,4 @@
-/* lib/fields.c: each kind of field, both spellings, problems and their names, query strings, schemas. */
+/* lib/fields*.c: each kind of field, spellings, problems, query strings, forms, schemas, presets. */
 #include <millrace/fields.h>
 #include <millrace/json.h>
 
@@ -414,17 +414,23 @@ from_text(void)
 		why.p[0] == '{');
 }
 
+static json_object *
+schema_of(int flags)
+{
+	struct buf b = { .a = mem };
+	json_object *o;
+	const char *why;
+
+	fields_schema(&b, fields, N_FIELDS, flags);
+	return json_parse(mem, buf_str(&b), &o, &why) == ERR_OK ? o : NULL;
+}
+
 static void
 schemas(void)
 {
 	for (int camel = 0; camel < 2; camel++) {
-		struct buf b = { .a = mem };
-		json_object *o, *properties;
-		const char *why;
+		json_object *o = schema_of(camel ? SCHEMA_CAMEL : 0), *properties;
 
-		fields_schema(&b, fields, N_FIELDS, camel == 1);
-		if (json_parse(mem, buf_str(&b), &o, &why) != ERR_OK)
-			o = NULL;
 		properties = json_at(o, "properties");
 		CHECK(camel ? "a schema in camelCase is JSON" : "a schema in snake_case is JSON",
 		    o && json_object_object_length(properties) == (int)N_FIELDS);
@@ -439,6 +445,73 @@ schemas(void)
 			    json_at(json_at(properties, camel ? "homeAddress" : "home_address"),
 				"required")) == 1);
 	}
+}
+
+/* Does a property's schema name null among its types, and among its values where it lists them? */
+static bool
+may_be_null(json_object *property)
+{
+	json_object *type = json_at(property, "type"), *values = json_at(property, "enum");
+	size_t n = json_object_is_type(type, json_type_array) ? json_object_array_length(type) : 0;
+
+	for (size_t i = 0; values && i <= json_object_array_length(values); i++) {
+		if (i == json_object_array_length(values))
+			return false;
+		if (!json_object_array_get_idx(values, i))
+			break;
+	}
+	return n == 2 &&
+	       strcmp(json_object_get_string(json_object_array_get_idx(type, 1)), "null") == 0;
+}
+
+static void
+schemas_with_null(void)
+{
+	json_object *with = json_at(schema_of(SCHEMA_NULL), "properties"),
+		    *without = json_at(schema_of(0), "properties");
+	bool good = true;
+
+	for (size_t i = 0; i < N_FIELDS; i++) {
+		const char *name = fields[i].name;
+
+		EACH(good,
+		    may_be_null(json_at(with, name)) == (fields[i].required == OPTIONAL) &&
+			!may_be_null(json_at(without, name)),
+		    "%s", name);
+	}
+	CHECK("in JSON optional fields of every kind may be null, and no others", good);
+}
+
+static void
+fitting(void)
+{
+	static const struct field of_both[] = {
+		F_STR(struct all, some_text, 1, 5, REQUIRED),
+		F_STR(struct inner, street_name, 1, 20, REQUIRED),
+	};
+	struct field object = F_OBJECT(struct all, home_address, inner_fields, OPTIONAL);
+
+	CHECK("a table fits its own struct alone",
+	    fields_fit(fields, N_FIELDS, sizeof(struct all)) &&
+		!fields_fit(fields, N_FIELDS, sizeof(struct inner)));
+	CHECK("a row of another struct is found", !fields_fit(of_both, 2, sizeof(struct all)));
+	object.object_len--;
+	CHECK("a nested table of another struct too", !fields_fit(&object, 1, sizeof(struct all)));
+}
+
+static void
+presets(void)
+{
+	char long_name[200];
+
+	memset(long_name, 'a', sizeof(long_name));
+	CHECK("a password's length is in bytes",
+	    !field_is_password(S("1234567")) && field_is_password(S("12345678")) &&
+		field_is_password(S("\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4")));
+	CHECK("time zones are those of the host, and never files beside them",
+	    field_is_timezone(S("UTC")) && !field_is_timezone(S("Nowhere/Town")) &&
+		!field_is_timezone(S("../zoneinfo/UTC")) && !field_is_timezone(S("Europe")) &&
+		!field_is_timezone((struct str){ long_name, sizeof(long_name) }));
 }
 
 int
@@ -460,6 +533,9 @@ main(void)
 	form_fields();
 	from_text();
 	schemas();
+	schemas_with_null();
+	fitting();
+	presets();
 	arena_free(mem);
 	return test_end();
 }

@@ -1,0 +1,28 @@
+/* The checks of field presets (F_PASSWORD, F_TIMEZONE) that belong to no other module. */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <millrace/fields.h>
+
+bool
+field_is_password(struct str s)
+{
+	return s.n >= PASSWORD_BYTES_MIN && s.n <= PASSWORD_BYTES_MAX;
+}
+
+bool
+field_is_timezone(struct str s)
+{
+	char path[128];
+	struct stat st;
+
+	/* Without dots the path stays below zoneinfo. */
+	for (size_t i = 0; i < s.n; i++)
+		if (!isalnum((unsigned char)s.p[i]) && (i == 0 || !strchr("_+-/", s.p[i])))
+			return false;
+	if (snprintf(path, sizeof(path), "/usr/share/zoneinfo/%.*s", S_ARG(s)) >= (int)sizeof(path))
+		return false;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
