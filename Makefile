@@ -62,10 +62,12 @@ $(GEN)/queries.c: $(queries) sql/generate.awk Makefile
 $(GEN)/migrations.c: $(wildcard sql/*.sql sql/migrations/*.sql sql/functions/*.sql sql/triggers/*.sql) sql/embed.sh
 	@mkdir -p $(GEN)
 	@sh sql/embed.sh >$@
-# The named reply schemas of handlers/schemas.json as one C string.
-$(GEN)/schemas.h: handlers/schemas.json
+# The named reply schemas of handlers/schemas/*.json as one C string: each file is an object whose
+# first and last lines are its braces alone.
+$(GEN)/schemas.h: $(wildcard handlers/schemas/*.json) Makefile
 	@mkdir -p $(GEN)
-	@sed -e 's/^[[:space:]]*//' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&"/' $< >$@
+	@{ echo '{'; sep=; for f in $(wildcard handlers/schemas/*.json); do echo "$$sep"; sed '1d;$$d' "$$f"; sep=,; done; echo '}'; } | \
+		sed -e 's/^[[:space:]]*//' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&"/' >$@
 .SECONDARY: $(generated) $(GEN)/queries.c $(GEN)/migrations.c
 
 $(B)/obj/%.o: %.c $(generated)
@@ -102,7 +104,7 @@ $(B)/millrace-spawn: $(call objects,$(spawn_src)) $(LIB)
 
 # A unit test is one file in tests/unit; it is linked with lib, and what its own line here adds, and prints "N passed, N failed".
 worker_parts := $(call objects,$(filter-out fcgi/main.c,$(fcgi_src)))
-$(B)/unit/match: $(call objects,fcgi/match.c)
+$(B)/unit/match: $(call objects,fcgi/match.c fcgi/path_type.c)
 $(B)/unit/seal: $(call objects,runner/secrets/unseal.c)
 $(B)/unit/hub: $(call objects,streamd/events/hub.c streamd/events/event.c streamd/metrics.c)
 $(B)/unit/principal: $(call objects,streamd/events/principal.c streamd/events/usage.c streamd/metrics.c)

@@ -1,9 +1,12 @@
-/* From a handler's ask to its answer: the unit of statements that goes down the pipe, and what comes back. */
+/* From a handler's statement to its rows: the unit that goes down the pipe, and what comes back. */
+#include <stdlib.h>
+
 #include <millrace/json.h>
 
+#include "fcgi/caller.h"
 #include "fcgi/worker.h"
 
-/* Generated functions for sql/queries/api are for handlers; here the statements are put together by hand. */
+/* sql_… functions answer a request; these two statements are parts of a unit. */
 extern const struct query query_idempotency_claim;
 extern const struct query query_idempotency_reply;
 
@@ -16,7 +19,7 @@ is_idempotent(const struct req *r, const struct query *q)
 	return r->idempotency_key.p && q->sql_keep;
 }
 
-/* The claim's MAC covers what the request asks for: its route and its body. */
+/* What the claim's MAC covers: the route and the body. */
 static struct str
 request_text(struct req *r)
 {
@@ -24,21 +27,22 @@ request_text(struct req *r)
 	    r->a, "%s\n%.*s\n%.*s", method_name(r->route->method), S_ARG(r->path), S_ARG(r->body));
 }
 
+/* Runs the second half, or ends the request with an error. */
 static void
-answer_now(struct req *r, enum err e)
+ask_answer(struct req *r, enum err e)
 {
 	if (e == ERR_OK)
 		e = r->answer(r);
 	if (e != ERR_OK)
-		reply_error(r, e);
+		r->worker->fail(r, e);
 }
 
+/* Keeps a result as the request's rows; of a reply in pieces, only as the present page's. */
 static void
-take_rows(struct req *r, PGresult **res)
+ask_keep_rows(struct req *r, PGresult **res)
 {
 	struct arena *a = r->page ? r->page : r->a;
 
-	/* Of a reply in pieces only the last rows are kept. */
 	if (r->page)
 		arena_reset(r->page);
 	r->rows = *res;
@@ -47,9 +51,9 @@ take_rows(struct req *r, PGresult **res)
 		arena_defer(a, (void (*)(void *))PQclear, r->rows);
 }
 
-/* What the first statement alone knows of who is calling. */
+/* Completes the caller from the first statement's row, which alone knows whose a key is. */
 static void
-take_caller(struct caller *c, const PGresult *row)
+ask_complete_caller(struct caller *c, const PGresult *row)
 {
 	if (c->how == CALLER_KEY || c->how == CALLER_EXTERNAL)
 		(void)!uuid_parse(sql_get(row, 0, 0), &c->user);
@@ -59,39 +63,40 @@ take_caller(struct caller *c, const PGresult *row)
 	}
 }
 
-/* The kept row is an array of texts; the answer's half sees it as its one row. */
+/* The stored row is an array of texts; the second half sees it as its one row. */
 static void
-replay(void *arg, const struct pipe_reply *reply)
+ask_replayed(void *arg, const struct pipe_reply *reply)
 {
 	struct req *r = arg;
+	const PGresult *last;
 	enum err e = reply->e;
-	json_object *kept = NULL;
+	json_object *stored = NULL;
 	const char *why;
-	size_t count;
 
-	if (e == ERR_OK &&
-	    (PQntuples(reply->res[reply->n - 1]) != 1 ||
-		json_parse(r->a, sql_get(reply->res[reply->n - 1], 0, 0), &kept, &why) != ERR_OK))
-		e = ERR_OVERLOADED;
 	if (e == ERR_OK) {
-		take_caller(&r->caller, reply->res[0]);
-		count = json_object_array_length(kept);
-		r->replayed = arena_alloc(r->a, (count + 1) * sizeof(*r->replayed));
-		for (size_t i = 0; i < count; i++) {
-			json_object *o = json_object_array_get_idx(kept, i);
+		last = reply->res[reply->n - 1];
+		if (PQntuples(last) != 1 ||
+		    json_parse(r->a, sql_get(last, 0, 0), &stored, &why) != ERR_OK)
+			e = ERR_OVERLOADED;
+	}
+	if (e == ERR_OK) {
+		ask_complete_caller(&r->caller, reply->res[0]);
+		r->n_replayed = json_object_array_length(stored);
+		r->replayed = arena_alloc(r->a, (r->n_replayed + 1) * sizeof(*r->replayed));
+		for (size_t i = 0; i < r->n_replayed; i++) {
+			json_object *o = json_object_array_get_idx(stored, i);
 
 			if (o)
 				r->replayed[i] = (struct str){ json_object_get_string(o),
 					(size_t)json_object_get_string_len(o) };
 		}
-		r->n_replayed = count;
 		reply_header(r, "Idempotent-Replayed", S("true"));
 	}
-	answer_now(r, e);
+	ask_answer(r, e);
 }
 
 static enum err
-send_unit(struct req *r, const struct pipe_statement *s, size_t n, pipe_done *done)
+ask_send(struct req *r, const struct pipe_statement *s, size_t n, pipe_done *done)
 {
 	enum err e = pipe_send(r->worker->pipe, r->worker->scratch, s, (int)n, done, r);
 
@@ -99,6 +104,7 @@ send_unit(struct req *r, const struct pipe_statement *s, size_t n, pipe_done *do
 	return e;
 }
 
+/* The Idempotency-Key was claimed before: asks for the row that its request was answered with. */
 static void
 ask_replay(struct req *r)
 {
@@ -109,12 +115,12 @@ ask_replay(struct req *r)
 
 	s[n++] =
 	    (struct pipe_statement){ .query = &query_idempotency_reply, .args = &key, .n_args = 1 };
-	if ((e = send_unit(r, s, n, replay)) != ERR_OK)
-		reply_error(r, e);
+	if ((e = ask_send(r, s, n, ask_replayed)) != ERR_OK)
+		r->worker->fail(r, e);
 }
 
 static void
-answered(void *arg, const struct pipe_reply *reply)
+ask_done(void *arg, const struct pipe_reply *reply)
 {
 	struct req *r = arg;
 
@@ -125,10 +131,10 @@ answered(void *arg, const struct pipe_reply *reply)
 	if (reply->e != ERR_OK) {
 		r->error_text = arena_str(r->a, reply->text);
 	} else {
-		take_caller(&r->caller, reply->res[0]);
-		take_rows(r, &reply->res[reply->n - 1]);
+		ask_complete_caller(&r->caller, reply->res[0]);
+		ask_keep_rows(r, &reply->res[reply->n - 1]);
 	}
-	answer_now(r, reply->e);
+	ask_answer(r, reply->e);
 }
 
 enum err
@@ -143,10 +149,9 @@ req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n,
 		    "The database is not at this version; an administrator runs: millracectl "
 		    "migrate");
 	r->answer = answer;
-	r->asked = q;
 	if (!is_idempotent(r, q)) {
 		s[count++] = (struct pipe_statement){ .query = q, .args = args, .n_args = n };
-		return send_unit(r, s, count, answered);
+		return ask_send(r, s, count, ask_done);
 	}
 	if (n + 1 > ASK_ARGS_MAX)
 		abort();
@@ -163,7 +168,7 @@ req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n,
 	with_key[n] = claim[0];
 	s[count++] =
 	    (struct pipe_statement){ .query = q, .keep = true, .args = with_key, .n_args = n + 1 };
-	return send_unit(r, s, count, answered);
+	return ask_send(r, s, count, ask_done);
 }
 
 enum err
@@ -174,36 +179,5 @@ req_also(struct req *r, const struct query *q, const struct sql_arg *args, int n
 	size_t count = caller_statement(r, s, caller);
 
 	s[count++] = (struct pipe_statement){ .query = q, .args = args, .n_args = n };
-	return send_unit(r, s, count, done);
-}
-
-int
-row_count(const struct req *r)
-{
-	return r->replayed ? 1 : r->rows ? PQntuples(r->rows) : 0;
-}
-
-struct str
-row_text(const struct req *r, int row, int column)
-{
-	if (r->replayed)
-		return (size_t)column < r->n_replayed ? r->replayed[column]
-						      : (struct str){ NULL, 0 };
-	return sql_get(r->rows, row, column);
-}
-
-bool
-row_bool(const struct req *r, int row, int column)
-{
-	return sql_text_is_true(row_text(r, row, column));
-}
-
-struct uuid
-row_uuid(const struct req *r, int row, int column)
-{
-	struct uuid u = { "" };
-
-	if (!uuid_parse(row_text(r, row, column), &u))
-		u.text[0] = '\0';
-	return u;
+	return ask_send(r, s, count, done);
 }

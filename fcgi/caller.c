@@ -1,17 +1,15 @@
 /*
- * Who is calling. A credential is found and checked here as far as it can be without the database; the rest
- * is the first statement of the request's transaction, which makes the caller its user or ends it.
+ * Who is calling. A credential is found and checked here as far as that goes without the database;
+ * the first statement of the request's transaction then makes the caller its user, or ends it.
  */
 #include <millrace/fields.h>
-#include <millrace/token.h>
 
+#include "fcgi/caller.h"
 #include "fcgi/worker.h"
 
 extern const struct query query_caller_session;
 extern const struct query query_caller_key;
 extern const struct query query_caller_external;
-
-#define COOKIE_LEN_MAX 4096
 
 struct token_in {
 	struct str token;
@@ -20,26 +18,6 @@ static const struct field token_fields[] = {
 	F_STR(struct token_in, token, 0, 4096, OPTIONAL),
 };
 
-struct str
-req_cookie(const struct req *r, struct str name)
-{
-	struct str rest = req_param(r, "HTTP_COOKIE"), found = { NULL, 0 };
-
-	while (rest.n > 0) {
-		struct str pair, key, value;
-
-		rest = str_cut(rest, ';', &pair);
-		value = str_cut(str_trim(pair), '=', &key);
-		if (!str_eq(key, name) || !value.p)
-			continue;
-		/* Two of one name: a neighbour on a subdomain has planted one, and which is ours cannot be told. */
-		if (found.p)
-			return (struct str){ NULL, 0 };
-		found = value;
-	}
-	return found.n <= COOKIE_LEN_MAX ? found : (struct str){ NULL, 0 };
-}
-
 /* Bound to the session, so that planting both cookies on a victim is of no use. */
 struct str
 csrf_token(struct arena *a, const struct claims *c)
@@ -47,7 +25,7 @@ csrf_token(struct arena *a, const struct claims *c)
 	return base64url(a, mac(a, "csrf", uuid_str(&c->session)));
 }
 
-/* Is it the session's, also under the secret before this one? */
+/* Is it the session's, under the present secret or the one before it? */
 static bool
 is_csrf_token(struct req *r, struct str given)
 {
@@ -58,7 +36,7 @@ is_csrf_token(struct req *r, struct str given)
 	       (old.p && str_eq_secret(given, base64url(r->a, old)));
 }
 
-/* The double submit: asked for where a cookie is what authenticated and the method changes something. */
+/* The double submit, for methods that change something. */
 static enum err
 check_csrf(struct req *r)
 {
@@ -73,8 +51,9 @@ check_csrf(struct req *r)
 }
 
 /*
- * A socket's handshake cannot carry X-CSRF-Token, and a WebSocket is not bound by CORS: the page that opens one by a cookie must be this
- * site's own, or of an origin that nginx lists. Other programs than browsers send no Origin.
+ * A socket's handshake cannot carry X-CSRF-Token, and a WebSocket is not bound by CORS: a page that
+ * opens one by a cookie must be this site's own, or of an origin that nginx lists. Programs other
+ * than browsers send no Origin.
  */
 static enum err
 check_origin(struct req *r)
@@ -88,9 +67,9 @@ check_origin(struct req *r)
 	return refuse(r, ERR_FORBIDDEN, "Pages of this origin may not open sockets here.");
 }
 
-/* Where only an external token's key is not known, the runner may find it for the next try. */
+/* Where only an external token's key is unknown, the runner is asked to fetch it. */
 static enum err
-by_token(struct req *r, struct str token)
+identify_by_token(struct req *r, struct str token)
 {
 	const char *wanted;
 	enum err e = caller_by_token(r->a, token, &r->caller, &wanted);
@@ -102,16 +81,16 @@ by_token(struct req *r, struct str token)
 	return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
 }
 
-/* Cookies are ours to set, so only a token of ours is taken from one. */
+/* Only Millrace sets this cookie, so only a session's token is accepted from it. */
 static enum err
-by_cookie(struct req *r, struct str token)
+identify_by_cookie(struct req *r, struct str token)
 {
 	if (caller_by_session(token, &r->caller) != ERR_OK)
 		return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
 	return r->route->mode == SOCKET ? check_origin(r) : check_csrf(r);
 }
 
-/* Authorization before the cookie, and that before ?token= (for an EventSource, which cannot send headers). */
+/* Authorization goes before the cookie, and that before ?token=, which an EventSource needs. */
 enum err
 caller_identify(struct req *r)
 {
@@ -123,28 +102,20 @@ caller_identify(struct req *r)
 		return ERR_OK;
 	if (header.p) {
 		rest = str_cut(header, ' ', &scheme);
-		return by_token(
+		return identify_by_token(
 		    r, str_eq_nocase(scheme, S("Bearer")) && rest.p ? str_trim(rest) : S(""));
 	}
 	cookie = req_cookie(r, S("access_token"));
 	if (cookie.p)
-		return by_cookie(r, cookie);
+		return identify_by_cookie(r, cookie);
 	if (r->query_string.n > 0)
 		(void)!query_fields(r->a, token_fields, 1, r->query_string, &in, &ignored);
 	if (in.token.p)
-		return by_token(r, in.token);
+		return identify_by_token(r, in.token);
 	return r->route->caller == AUTH_OPTIONAL ? ERR_OK : ERR_UNAUTHORIZED;
 }
 
-bool
-caller_in_band(const struct req *r)
-{
-	return r->route && r->route->mode == SOCKET &&
-	       (r->route->caller == AUTH_OPTIONAL ||
-		   str_eq_nocase(req_param(r, "HTTP_UPGRADE"), S("websocket")));
-}
-
-/* What a route asks of an API key; sessions may do all that their user may. */
+/* What a route asks of an API key. Sessions need no scope. */
 static struct str
 scope_of(const struct route *route)
 {
@@ -163,15 +134,15 @@ text_arg(const char *text)
 static void
 external_statement(struct req *r, struct pipe_statement *s, struct sql_arg *args)
 {
-	const struct external *who = r->caller.external;
+	const struct external *token = r->caller.external;
 
-	args[0] = text_arg(who->provider);
-	args[1] = text_arg(who->subject);
-	args[2] = text_arg(who->email);
-	args[3] = (struct sql_arg){ .type = SQL_BOOL, .b = who->email_verified };
-	args[4] = text_arg(who->name);
+	args[0] = text_arg(token->provider);
+	args[1] = text_arg(token->subject);
+	args[2] = text_arg(token->email);
+	args[3] = (struct sql_arg){ .type = SQL_BOOL, .b = token->email_verified };
+	args[4] = text_arg(token->name);
 	args[5] = (struct sql_arg){ .type = SQL_BYTES,
-		.s = { (const char *)who->hash, sizeof(who->hash) } };
+		.s = { (const char *)token->hash, sizeof(token->hash) } };
 	args[6] = (struct sql_arg){ .type = SQL_BOOL, .b = r->route->caller == AUTH_ADMIN };
 	*s = (struct pipe_statement){
 		.query = &query_caller_external, .args = args, .n_args = CALLER_ARGS

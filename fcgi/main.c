@@ -1,3 +1,4 @@
+/* millrace-fcgi: reads its arguments and settings, and runs one worker. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
+#include "fcgi/openapi.h"
 #include "fcgi/worker.h"
 
 static void
@@ -15,7 +17,7 @@ usage(FILE *out)
 {
 	fputs("usage: millrace-fcgi --pool NAME\n"
 	      "       millrace-fcgi --routes | --pools | --openapi | --version | --help\n\n"
-	      "One worker of a pool: a FastCGI application behind nginx. It takes its listening "
+	      "One worker of a pool: a FastCGI application behind nginx. It has its listening "
 	      "socket as\n"
 	      "descriptor 3 (systemd socket activation, or millrace-spawn), and ends on SIGTERM "
 	      "once nginx has\n"

@@ -1,8 +1,8 @@
-/* From a method and a path to a row of the route table, and the table's own checks. */
+/* From a method and a path to a row of the route table, and the checks of the tables at boot. */
 #include <millrace/log.h>
-#include <millrace/oauth.h>
 #include <millrace/scope.h>
 
+#include "fcgi/path_type.h"
 #include "fcgi/route.h"
 
 const char *
@@ -34,80 +34,126 @@ next_part(struct str *path)
 }
 
 static bool
-fits(struct str pattern, struct str part)
+part_fits(struct str pattern, struct str part)
 {
-	struct uuid u;
+	const struct path_type *type;
 
-	if (pattern.p[0] != '{')
+	if (pattern.n == 0 || pattern.p[0] != '{')
 		return str_eq(pattern, part);
-	if (memmem(pattern.p, pattern.n, ":uuid}", 6))
-		return uuid_parse(part, &u);
-	if (memmem(pattern.p, pattern.n, ":provider}", 10))
-		return oauth_provider(part) != NULL;
-	return part.n > 0 && part.n <= 200;
+	type = path_type_of(pattern);
+	return type && type->check(part);
 }
 
 /* Are the two alike up to the pattern's first variable part? Of a pool's routes few are. */
 static bool
-begins_alike(const char *pattern, struct str path)
+begins_alike(const char *pattern, bool is_prefix, struct str path)
 {
 	size_t i = 0;
 
 	while (i < path.n && pattern[i] == path.p[i] && pattern[i] != '{')
 		i++;
-	return pattern[i] == '{' || (pattern[i] == '\0' && i == path.n);
+	return pattern[i] == '{' || (pattern[i] == '\0' && (is_prefix || i == path.n));
 }
 
-/* Does the path fit the pattern? *score says how well: an earlier static part outweighs all later ones. */
-static bool
-path_fits(const char *pattern, struct str path, unsigned *score, struct match *m)
+/* What follows an alias's `of` in a route's path: "" or "/…"; NULL where it begins otherwise. */
+static const char *
+behind_alias(const struct alias *alias, const char *path)
 {
-	struct str rest = str_from(pattern);
+	size_t n = strlen(alias->of);
 
+	if (strncmp(path, alias->of, n) != 0 || (path[n] != '\0' && path[n] != '/'))
+		return NULL;
+	return path + n;
+}
+
+/*
+ * Does the path fit the pattern, which is given in two pieces? *score says how well: an earlier
+ * static part outweighs all later ones.
+ */
+static bool
+path_fits(struct str head, struct str rest, struct str path, unsigned *score, struct match *m)
+{
 	*score = 0;
 	m->n_parts = 0;
-	while (rest.n > 0 && path.n > 0) {
-		struct str want = next_part(&rest), have = next_part(&path);
+	while ((head.n > 0 || rest.n > 0) && path.n > 0) {
+		struct str want = next_part(head.n > 0 ? &head : &rest), have = next_part(&path);
+		bool is_variable = want.n > 0 && want.p[0] == '{';
 
-		if (!fits(want, have))
+		if (!part_fits(want, have))
 			return false;
-		*score = *score << 1 | (want.p[0] != '{');
-		if (want.p[0] == '{' && m->n_parts < PATH_PARTS_MAX)
+		*score = *score << 1 | !is_variable;
+		if (is_variable && m->n_parts < PATH_PARTS_MAX)
 			m->parts[m->n_parts++] = have;
 	}
-	return rest.n == 0 && path.n == 0;
+	return head.n == 0 && rest.n == 0 && path.n == 0;
+}
+
+/* The best fit so far. */
+struct search {
+	const char *pool;
+	int method;
+	struct str path;
+	struct match best;
+	unsigned score;
+};
+
+static void
+search_route(struct search *s, const struct route *r, const char *head, const char *rest)
+{
+	struct match m = { 0 };
+	unsigned score, methods;
+
+	if (!path_fits(str_from(head), str_from(rest), s->path, &score, &m) ||
+	    (s->best.methods != 0 && score < s->score))
+		return;
+	if (s->best.methods == 0 || score > s->score) {
+		s->best = m;
+		s->score = score;
+	}
+	methods = s->best.methods | 1U << r->method;
+	if ((int)r->method == s->method) {
+		s->best = m;
+		s->best.route = r;
+	}
+	s->best.methods = methods;
 }
 
 struct match
 route_match(const char *pool, int method, struct str path)
 {
-	struct match best = { 0 }, m = { 0 };
-	unsigned best_score = 0, score;
+	struct search s = { .pool = pool, .method = method, .path = path };
 
 	if (path.n > 1 && path.p[path.n - 1] == '/')
-		path.n--;
+		s.path.n--;
 	if (path.n == 0 || path.p[0] != '/')
-		return best;
-	for (size_t i = 0; i < n_routes; i++) {
-		if (strcmp(routes[i].pool, pool) != 0 || !begins_alike(routes[i].path, path) ||
-		    !path_fits(routes[i].path, path, &score, &m))
+		return s.best;
+	for (size_t i = 0; i < n_routes; i++)
+		if (begins_alike(routes[i].path, false, s.path) &&
+		    strcmp(routes[i].pool, pool) == 0)
+			search_route(&s, &routes[i], "", routes[i].path);
+	for (size_t k = 0; k < n_aliases; k++) {
+		if (!begins_alike(aliases[k].prefix, true, s.path))
 			continue;
-		if (best.methods == 0 || score > best_score) {
-			best = m;
-			best_score = score;
-		} else if (score < best_score) {
-			continue;
-		}
-		best.methods |= 1U << routes[i].method;
-		if ((int)routes[i].method == method) {
-			unsigned methods = best.methods;
+		for (size_t i = 0; i < n_routes; i++) {
+			const char *rest = behind_alias(&aliases[k], routes[i].path);
 
-			best = m;
-			best.route = &routes[i];
-			best.methods = methods;
+			if (rest && strcmp(routes[i].pool, pool) == 0)
+				search_route(&s, &routes[i], aliases[k].prefix, rest);
 		}
 	}
-	return best;
+	return s.best;
+}
+
+struct str
+route_path(struct arena *a, const struct route *r, size_t n)
+{
+	const char *rest;
+
+	if (n == 0)
+		return str_from(r->path);
+	if (n > n_aliases || !(rest = behind_alias(&aliases[n - 1], r->path)))
+		return (struct str){ NULL, 0 };
+	return arena_printf(a, "%s%s", aliases[n - 1].prefix, rest);
 }
 
 bool
@@ -126,26 +172,69 @@ pools_print(FILE *out)
 		fprintf(out, "%s %s\n", pools[i].name, pools[i].serves);
 }
 
-/* The pattern with its variables' names and types left out: two routes that are equal then shadow each other. */
+/* METHOD and the path with its variables' names left out: equal ones would shadow each other. */
 static struct str
-bare_pattern(struct arena *a, const char *path)
+bare_name(struct arena *a, const struct route *r, struct str path)
 {
 	struct buf b = { .a = a };
-	struct str rest = str_from(path);
 
-	while (rest.n > 0) {
-		struct str part = next_part(&rest);
+	buf_printf(&b, "%s ", method_name(r->method));
+	while (path.n > 0) {
+		struct str part = next_part(&path);
 
-		buf_printf(&b, "/%.*s", part.p[0] == '{' ? 1 : (int)part.n, part.p);
+		if (part.n == 0 || part.p[0] != '{') {
+			buf_printf(&b, "/%.*s", S_ARG(part));
+			continue;
+		}
+		if (!path_type_of(part))
+			die("%s %s: %.*s is of no known type.", method_name(r->method), r->path,
+			    S_ARG(part));
+		buf_put(&b, S("/{"));
 	}
 	return buf_str(&b);
+}
+
+/* Ends the process where two routes have one path, by whichever of their names. */
+static void
+check_paths(void)
+{
+	struct arena *a = arena_new();
+	struct str *names = arena_alloc(a, n_routes * (n_aliases + 1) * sizeof(*names));
+	size_t n_names = 0;
+
+	for (size_t i = 0; i < n_routes; i++)
+		for (size_t k = 0; k <= n_aliases; k++) {
+			struct str path = route_path(a, &routes[i], k), name;
+
+			if (!path.p)
+				continue;
+			name = bare_name(a, &routes[i], path);
+			for (size_t j = 0; j < n_names; j++)
+				if (str_eq(names[j], name))
+					die("%s %.*s stands in the route table twice.",
+					    method_name(routes[i].method), S_ARG(path));
+			names[n_names++] = name;
+		}
+	arena_free(a);
+}
+
+/* Ends the process where a table would be bound to another struct, or by another handler. */
+static void
+check_table(const struct route *r, const struct field_table *t)
+{
+	if (!t)
+		return;
+	if (!fields_fit(t->p, t->n, t->len))
+		die("%s %s: a field is of another struct than its table.", method_name(r->method),
+		    r->path);
+	if (t->handler && t->handler != r->handler)
+		die("%s %s: the field table is another handler's.", method_name(r->method),
+		    r->path);
 }
 
 void
 routes_check(void)
 {
-	struct arena *a = arena_new();
-
 	for (size_t i = 0; i < n_routes; i++) {
 		const struct route *r = &routes[i];
 
@@ -156,18 +245,29 @@ routes_check(void)
 			die("%s %s is for the pool %s, which is not in the list.",
 			    method_name(r->method), r->path, r->pool);
 		if ((r->mode == SOCKET) != (r->nobody != NULL))
-			die("%s %s must say how it answers nobody.", method_name(r->method),
-			    r->path);
+			die("%s %s: a socket alone answers an unknown caller, and must.",
+			    method_name(r->method), r->path);
 		if (r->scope && !scopes_are_known(r->scope))
-			die("%s %s asks for the scope %s, which nobody can have.",
+			die("%s %s needs the scope %s, which no key can have.",
 			    method_name(r->method), r->path, r->scope);
-		for (size_t k = 0; k < i; k++)
-			if (routes[k].method == r->method &&
-			    str_eq(bare_pattern(a, routes[k].path), bare_pattern(a, r->path)))
-				die("%s %s stands in the route table twice.",
-				    method_name(r->method), r->path);
+		check_table(r, r->body);
+		check_table(r, r->query);
 	}
-	arena_free(a);
+	check_paths();
+}
+
+/* The path as documents spell it, without its variables' types. */
+static void
+print_path(FILE *out, struct str path)
+{
+	while (path.n > 0) {
+		struct str part = next_part(&path);
+
+		if (part.n > 0 && part.p[0] == '{')
+			fprintf(out, "/{%.*s}", S_ARG(path_variable(part)));
+		else
+			fprintf(out, "/%.*s", S_ARG(part));
+	}
 }
 
 void
@@ -176,17 +276,17 @@ routes_print(FILE *out)
 	static const char *const modes[] = {
 		[IMMEDIATE] = "I", [DEFERRED] = "D", [STREAM] = "SSE", [SOCKET] = "WS"
 	};
+	struct arena *a = arena_new();
 
-	for (size_t i = 0; i < n_routes; i++) {
-		struct str rest = str_from(routes[i].path);
+	for (size_t i = 0; i < n_routes; i++)
+		for (size_t k = 0; k <= n_aliases; k++) {
+			struct str path = route_path(a, &routes[i], k);
 
-		fprintf(out, "%s ", method_name(routes[i].method));
-		while (rest.n > 0) {
-			struct str part = next_part(&rest), name;
-
-			(void)str_cut(part, ':', &name);
-			fprintf(out, "/%.*s%s", S_ARG(name), name.n < part.n ? "}" : "");
+			if (!path.p)
+				continue;
+			fprintf(out, "%s ", method_name(routes[i].method));
+			print_path(out, path);
+			fprintf(out, " %s\n", modes[routes[i].mode]);
 		}
-		fprintf(out, " %s\n", modes[routes[i].mode]);
-	}
+	arena_free(a);
 }

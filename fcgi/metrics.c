@@ -1,4 +1,3 @@
-/* What a worker tells of itself: its row in `process`, from which /metrics and `millracectl status` read. */
 #include <unistd.h>
 
 #include <millrace/container_of.h>
@@ -6,13 +5,15 @@
 #include <millrace/migrations.h>
 #include <millrace/process.h>
 
+#include "fcgi/metrics.h"
 #include "fcgi/worker.h"
 
 extern const struct query query_process_store;
 extern const struct query query_process_forget;
 extern const struct query query_system_current;
 
-#define TICK_MS 5000
+#define PUBLISH_MS 5000
+#define LOOK_MS 500 /* until the database is at this version */
 
 #define BY_STATUS(n)                                                                \
 	{                                                                           \
@@ -27,7 +28,7 @@ struct worker_metrics metrics = {
 	    1000000, 5000000 },
 };
 
-static const struct metric table[] = {
+static const struct metric worker_table[] = {
 	{ .name = "millrace_connections",
 	    .kind = METRIC_GAUGE,
 	    .help = "Connections from nginx that are held now.",
@@ -48,15 +49,15 @@ static const struct metric table[] = {
 };
 
 static struct str
-process_stats(struct arena *a, const struct worker *w)
+metrics_stats(struct arena *a, const struct worker *w)
 {
 	metrics.connections = w->n_connections;
-	return metrics_json(a, table, sizeof(table) / sizeof(*table));
+	return metrics_json(a, worker_table, sizeof(worker_table) / sizeof(*worker_table));
 }
 
-/* Another version of the database is not served: migrations expand first, so only an older database is too old. */
+/* A newer migration is fine: migrations expand before they contract. */
 static void
-migration_seen(void *arg, const struct pipe_reply *reply)
+metrics_version_read(void *arg, const struct pipe_reply *reply)
 {
 	struct worker *w = arg;
 	bool was = w->current;
@@ -66,20 +67,20 @@ migration_seen(void *arg, const struct pipe_reply *reply)
 	w->current = reply->e == ERR_OK && PQntuples(reply->res[reply->n - 1]) == 1 &&
 		     str_eq(sql_get(reply->res[reply->n - 1], 0, 0), S("t"));
 	if (!w->current)
-		log_warn("the database is not at this version; run: millracectl migrate");
+		log_warn("database: not at this version; run: millracectl migrate");
 	else if (!was)
 		log_info("ready");
-	worker_accept(w);
+	w->version_known(w);
 }
 
 static void
-tick_again(struct loop_timer *t)
+metrics_due(struct loop_timer *t)
 {
-	worker_tick(container_of(t, struct worker, tick));
+	metrics_publish(container_of(t, struct worker, publish));
 }
 
 void
-worker_tick(struct worker *w)
+metrics_publish(struct worker *w)
 {
 	const struct sql_arg args[] = {
 		{ .type = SQL_TEXT, .s = str_from(process_host()) },
@@ -87,7 +88,7 @@ worker_tick(struct worker *w)
 		{ .type = SQL_INT, .i = getpid() },
 		{ .type = SQL_TEXT, .s = S(MILLRACE_VERSION) },
 		{ .type = SQL_TEXT, .s = str_from(process_started()) },
-		{ .type = SQL_TEXT, .s = process_stats(w->scratch, w) },
+		{ .type = SQL_TEXT, .s = metrics_stats(w->scratch, w) },
 	};
 	const struct pipe_statement store = {
 		.query = &query_process_store, .args = args, .n_args = 6
@@ -100,18 +101,18 @@ worker_tick(struct worker *w)
 		.query = &query_system_current, .args = ours, .n_args = 2
 	};
 
-	w->tick.fire = tick_again;
+	w->publish.fire = metrics_due;
 	if (!w->current)
-		(void)!pipe_send(w->pipe, w->scratch, &version, 1, migration_seen, w);
+		(void)!pipe_send(w->pipe, w->scratch, &version, 1, metrics_version_read, w);
 	else
 		(void)!pipe_send(w->pipe, w->scratch, &store, 1, NULL, NULL);
 	arena_reset(w->scratch);
 	keys_tick(&w->keys);
-	loop_arm(w->loop, &w->tick, w->current ? TICK_MS : 500);
+	loop_arm(w->loop, &w->publish, w->current ? PUBLISH_MS : LOOK_MS);
 }
 
 static void
-left(void *arg, const struct pipe_reply *reply)
+metrics_withdrawn(void *arg, const struct pipe_reply *reply)
 {
 	struct worker *w = arg;
 
@@ -120,7 +121,7 @@ left(void *arg, const struct pipe_reply *reply)
 }
 
 void
-worker_leave(struct worker *w)
+metrics_withdraw(struct worker *w)
 {
 	const struct sql_arg args[] = {
 		{ .type = SQL_TEXT, .s = str_from(process_host()) },
@@ -131,7 +132,7 @@ worker_leave(struct worker *w)
 		.query = &query_process_forget, .args = args, .n_args = 3
 	};
 
-	loop_disarm(w->loop, &w->tick);
-	if (pipe_send(w->pipe, w->scratch, &forget, 1, left, w) != ERR_OK)
+	loop_disarm(w->loop, &w->publish);
+	if (pipe_send(w->pipe, w->scratch, &forget, 1, metrics_withdrawn, w) != ERR_OK)
 		loop_stop(w->loop);
 }

@@ -1,49 +1,69 @@
-/* OpenAPI 3.1 (spec.openapis.org) out of the route table, the field tables and handlers/schemas.json, so that they cannot differ. */
+/*
+ * The document is made of the route table, the field tables and reply_schemas, the same that the
+ * worker goes by, so that it cannot differ from what is served.
+ */
 #include <ctype.h>
 
 #include <millrace/fields.h>
 #include <millrace/process.h>
 
+#include "fcgi/openapi.h"
+#include "fcgi/path_type.h"
 #include "fcgi/route.h"
 
-#pragma GCC diagnostic ignored "-Woverlength-strings"
-static const char schemas[] =
-#include "schemas.h"
-    ;
+/* A path, with its variables' types, and a route that answers there. */
+struct endpoint {
+	struct str path;
+	const struct route *route;
+	bool is_alias;
+};
+
+static int
+flags_of(const struct route *r)
+{
+	return r->snake ? 0 : SCHEMA_CAMEL;
+}
+
+static struct str
+next_part(struct str *path)
+{
+	struct str part;
+
+	*path = str_cut(*path, '/', &part);
+	return part;
+}
+
+static bool
+is_variable(struct str part)
+{
+	return part.n > 0 && part.p[0] == '{';
+}
 
 static void
-put_path(struct buf *b, const char *path)
+put_path(struct buf *b, struct str path)
 {
-	bool in_type = false;
+	struct str rest = path, part = next_part(&rest);
 
-	for (; *path; path++) {
-		if (*path == ':')
-			in_type = true;
-		else if (*path == '}')
-			in_type = false;
-		if (!in_type)
-			buf_printf(b, "%c", *path);
+	while (rest.p) {
+		part = next_part(&rest);
+		if (is_variable(part))
+			buf_printf(b, "/{%.*s}", S_ARG(path_variable(part)));
+		else
+			buf_printf(b, "/%.*s", S_ARG(part));
 	}
 }
 
 static void
-put_path_parameters(struct buf *b, const char *path, bool *first)
+put_path_parameters(struct buf *b, struct str path, bool *first)
 {
-	struct str rest = str_from(path), part, name;
+	while (path.p) {
+		struct str part = next_part(&path);
 
-	while (rest.p) {
-		rest = str_cut(rest, '/', &part);
-		if (part.n == 0 || part.p[0] != '{')
+		if (!is_variable(part))
 			continue;
-		(void)str_cut((struct str){ part.p + 1, part.n - 2 }, ':', &name);
 		buf_printf(b,
-		    "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":"
-		    "\"string\"%s}}",
-		    *first ? "" : ",", S_ARG(name),
-		    memmem(part.p, part.n, ":uuid", 5) ? ",\"format\":\"uuid\""
-		    : memmem(part.p, part.n, ":provider", 9)
-			? ",\"enum\":[\"github\",\"google\",\"microsoft\"]"
-			: "");
+		    "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":%s}",
+		    *first ? "" : ",", S_ARG(path_variable(part)), path_type_of(part)->schema);
 		*first = false;
 	}
 }
@@ -59,21 +79,22 @@ put_header_parameter(struct buf *b, const char *name, const char *description, b
 }
 
 static void
-put_parameters(struct buf *b, const struct route *r)
+put_parameters(struct buf *b, const struct endpoint *e)
 {
+	const struct route *r = e->route;
 	bool first = true;
 
 	buf_put(b, S("\"parameters\":["));
-	put_path_parameters(b, r->path, &first);
+	put_path_parameters(b, e->path, &first);
 	for (size_t i = 0; r->query && i < r->query->n; i++) {
 		const struct field *f = &r->query->p[i];
 		struct buf one = { .a = b->a };
 
-		field_schema(&one, f, !r->snake);
+		field_schema(&one, f, flags_of(r));
 		buf_printf(b,
-		    "%s{\"name\":\"%s\",\"in\":\"query\",\"required\":%s,\"schema\":%.*s}",
-		    first ? "" : ",", f->name, f->required == REQUIRED ? "true" : "false",
-		    S_ARG(buf_str(&one)));
+		    "%s{\"name\":\"%.*s\",\"in\":\"query\",\"required\":%s,\"schema\":%.*s}",
+		    first ? "" : ",", S_ARG(field_name(b->a, f, !r->snake)),
+		    f->required == REQUIRED ? "true" : "false", S_ARG(buf_str(&one)));
 		first = false;
 	}
 	if (r->idempotent)
@@ -97,7 +118,8 @@ put_body(struct buf *b, const struct route *r)
 			     "\"string\",\"format\":\"binary\"}},"
 			     "\"required\":[\"file\"]},"));
 	if (r->body)
-		fields_schema(b, r->body->p, r->body->n, !r->snake);
+		fields_schema(b, r->body->p, r->body->n,
+		    flags_of(r) | (r->body_kind == BODY_JSON ? SCHEMA_NULL : 0));
 	else
 		buf_put(b, S("{\"type\":\"object\"}"));
 	buf_put(b, r->body_kind == BODY_UPLOAD ? S("]}}}}") : S("}}}"));
@@ -126,27 +148,32 @@ put_reply(struct buf *b, int status, const struct route *r)
 	buf_put(b, S("}"));
 }
 
+/* getApiThingsId for GET /api/things/{id}. */
 static void
-put_operation_id(struct buf *b, const struct route *r)
+put_operation_id(struct buf *b, enum method method, struct str path)
 {
-	bool upper = false;
-
-	for (const char *m = method_name(r->method); *m; m++)
+	for (const char *m = method_name(method); *m; m++)
 		buf_printf(b, "%c", tolower((unsigned char)*m));
-	upper = true;
-	for (const char *p = r->path; *p; p++) {
-		if (*p == ':')
-			while (p[1] && p[1] != '}')
-				p++;
-		else if (isalnum((unsigned char)*p)) {
-			buf_printf(b, "%c", upper ? toupper((unsigned char)*p) : *p);
-			upper = false;
-		} else
-			upper = true;
+	while (path.p) {
+		struct str part = next_part(&path);
+		bool upper = true;
+
+		if (is_variable(part))
+			part = path_variable(part);
+		for (size_t i = 0; i < part.n; i++) {
+			unsigned char c = (unsigned char)part.p[i];
+
+			if (isalnum(c))
+				buf_printf(b, "%c", upper ? toupper(c) : c);
+			upper = !isalnum(c);
+		}
 	}
 }
 
-/* Any one of these; the cookie with its header where something changes (a socket's handshake cannot carry one). */
+/*
+ * Any one of these; the cookie together with its header where something changes (a socket's
+ * handshake cannot carry one).
+ */
 static void
 put_security(struct buf *b, const struct route *r)
 {
@@ -160,36 +187,20 @@ put_security(struct buf *b, const struct route *r)
 }
 
 /* The ways to say who is calling, as put_security names them. */
-static const char security_schemes[] = "{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\","
-				       "\"description\":\"A token from signing in, an API key "
-				       "(mr_...), or a token of Clerk's or Supabase's where the "
-				       "server takes them. It goes before the other ways.\"},"
-				       "\"cookie\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":"
-				       "\"access_token\",\"description\":\"As "
-				       "POST /api/v1/auth/login sets it.\"},"
-				       "\"csrf\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":"
-				       "\"X-CSRF-Token\",\"description\":\"The value of "
-				       "the csrf_access_token cookie.\"},"
-				       "\"query\":{\"type\":\"apiKey\",\"in\":\"query\",\"name\":"
-				       "\"token\",\"description\":\"The same as bearer, for "
-				       "what cannot send headers.\"}}";
+static const char security_schemes[] =
+    "{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":"
+    "\"A token from signing in, an API key (mr_...), or a token of Clerk's or Supabase's where the "
+    "server takes them. It goes before the other ways.\"},"
+    "\"cookie\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"access_token\",\"description\":"
+    "\"As POST /api/v1/auth/login sets it.\"},"
+    "\"csrf\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-CSRF-Token\",\"description\":"
+    "\"The value of the csrf_access_token cookie.\"},"
+    "\"query\":{\"type\":\"apiKey\",\"in\":\"query\",\"name\":\"token\",\"description\":"
+    "\"The same as bearer, for what cannot send headers.\"}}";
 
 static void
-put_operation(struct buf *b, const struct route *r)
+put_responses(struct buf *b, const struct route *r)
 {
-	struct str m = str_from(method_name(r->method));
-
-	buf_put(b, S("\""));
-	for (size_t i = 0; i < m.n; i++)
-		buf_printf(b, "%c", tolower((unsigned char)m.p[i]));
-	buf_put(b, S("\":{\"operationId\":\""));
-	put_operation_id(b, r);
-	buf_put(b, S("\",\"summary\":"));
-	buf_json(b, str_from(r->summary));
-	buf_printf(b, ",\"tags\":[\"%s\"],", r->pool);
-	put_security(b, r);
-	put_parameters(b, r);
-	put_body(b, r);
 	buf_put(b, S(",\"responses\":{"));
 	put_reply(b, r->status, r);
 	if (r->also || r->status == 202) {
@@ -203,42 +214,91 @@ put_operation(struct buf *b, const struct route *r)
 		    r->refusal);
 	if (r->mode == STREAM && r->method == M_GET)
 		buf_put(b, S(",\"204\":{\"description\":\"Every event has been seen.\"}"));
-	buf_put(b, S(",\"default\":{\"description\":\"An "
-		     "error\",\"content\":{\"application/json\":{\"schema\":"
-		     "{\"$ref\":\"#/components/schemas/Error\"}}}}}}"));
+	buf_put(b, S(",\"default\":{\"description\":\"An error\",\"content\":{"
+		     "\"application/json\":{\"schema\":"
+		     "{\"$ref\":\"#/components/schemas/Error\"}}}}}"));
+}
+
+static void
+put_operation(struct buf *b, const struct endpoint *e)
+{
+	const struct route *r = e->route;
+
+	buf_put(b, S("\""));
+	for (const char *m = method_name(r->method); *m; m++)
+		buf_printf(b, "%c", tolower((unsigned char)*m));
+	buf_put(b, S("\":{\"operationId\":\""));
+	put_operation_id(b, r->method, e->path);
+	buf_put(b, S("\",\"summary\":"));
+	buf_json(b, str_from(r->summary));
+	if (e->is_alias) {
+		buf_printf(b, ",\"description\":\"The same as %s ", method_name(r->method));
+		put_path(b, str_from(r->path));
+		buf_put(b, S(".\""));
+	}
+	buf_printf(b, ",\"tags\":[\"%s\"],", r->pool);
+	put_security(b, r);
+	put_parameters(b, e);
+	put_body(b, r);
+	put_responses(b, r);
+	buf_put(b, S("}"));
+}
+
+/* Every route under every name; *n of them. */
+static struct endpoint *
+list_endpoints(struct arena *a, size_t *n)
+{
+	struct endpoint *all = arena_alloc(a, n_routes * (n_aliases + 1) * sizeof(*all));
+
+	*n = 0;
+	for (size_t i = 0; i < n_routes; i++)
+		for (size_t k = 0; k <= n_aliases; k++) {
+			struct str path = route_path(a, &routes[i], k);
+
+			if (path.p)
+				all[(*n)++] = (struct endpoint){ path, &routes[i], k > 0 };
+		}
+	return all;
+}
+
+/* The path item of all[i], with the operations of all that follow and share its path. */
+static void
+put_path_item(struct buf *b, const struct endpoint *all, size_t n, size_t i)
+{
+	buf_put(b, S("\""));
+	put_path(b, all[i].path);
+	buf_put(b, S("\":{"));
+	put_operation(b, &all[i]);
+	for (size_t k = i + 1; k < n; k++)
+		if (str_eq(all[k].path, all[i].path)) {
+			buf_put(b, S(","));
+			put_operation(b, &all[k]);
+		}
+	buf_put(b, S("}"));
 }
 
 struct str
 openapi_document(struct arena *a)
 {
 	struct buf b = { .a = a };
-	bool first_path = true;
+	size_t n;
+	const struct endpoint *all = list_endpoints(a, &n);
 
 	buf_put(&b, S("{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Millrace\",\"version\":"
-		      "\"" MILLRACE_VERSION "\","
-		      "\"description\":\"A self-hosted backend for AI-assistant applications.\"},"
+		      "\"" MILLRACE_VERSION "\",\"description\":"
+		      "\"A self-hosted backend for AI-assistant applications.\"},"
 		      "\"servers\":[{\"url\":\"/\"}],\"paths\":{"));
-	for (size_t i = 0; i < n_routes; i++) {
-		bool first_method = true, seen = false;
+	for (size_t i = 0; i < n; i++) {
+		size_t first = 0;
 
-		for (size_t k = 0; k < i; k++)
-			seen = seen || strcmp(routes[k].path, routes[i].path) == 0;
-		if (seen)
+		while (!str_eq(all[first].path, all[i].path))
+			first++;
+		if (first < i)
 			continue;
-		buf_put(&b, first_path ? S("\"") : S(",\""));
-		first_path = false;
-		put_path(&b, routes[i].path);
-		buf_put(&b, S("\":{"));
-		for (size_t k = i; k < n_routes; k++) {
-			if (strcmp(routes[k].path, routes[i].path) != 0)
-				continue;
-			buf_put(&b, first_method ? S("") : S(","));
-			first_method = false;
-			put_operation(&b, &routes[k]);
-		}
-		buf_put(&b, S("}"));
+		buf_put(&b, i > 0 ? S(",") : S(""));
+		put_path_item(&b, all, n, i);
 	}
 	buf_printf(&b, "},\"components\":{\"securitySchemes\":%s,\"schemas\":%s}}",
-	    security_schemes, schemas);
+	    security_schemes, reply_schemas);
 	return buf_str(&b);
 }

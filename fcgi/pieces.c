@@ -1,14 +1,12 @@
-/*
- * A reply in pieces, for what is too large to be held: its head says no length, each piece is written when nginx has room for it, and
- * the next is asked for when it has gone. So a request holds one piece, however slowly its client reads, and the loop never waits.
- */
 #include <sys/socket.h>
 
 #include <millrace/log.h>
 
+#include "fcgi/pieces.h"
 #include "fcgi/worker.h"
 
-/* A UNIX socket is writable while at most a quarter of its buffer (208 KiB, with the kernel's own overhead) is taken. */
+/* A UNIX socket is writable while at most a quarter of its buffer (208 KiB, with the kernel's own
+   overhead) is used, so a slice of this size does not block. */
 #define SLICE_BYTES (32 * KIB)
 
 struct pieces {
@@ -32,13 +30,13 @@ reply_start(struct req *r, int status, const char *content_type, answer_fn *next
 }
 
 void
-reply_break(struct req *r)
+pieces_break(struct req *r)
 {
-	log_warn("a reply in pieces was broken off", "request_id", arena_cstr(r->a, r->request_id));
-	/* No end of request follows, so nginx tells the client that this is not all. */
+	log_warn("reply in pieces: broken off", "request_id", arena_cstr(r->a, r->request_id));
+	/* No end of request follows, so nginx lets the client know that this is not all. */
 	(void)shutdown(r->fd.fd, SHUT_RDWR);
 	r->gone = true;
-	req_end(r, 500);
+	r->worker->end(r, 500);
 }
 
 void
@@ -51,7 +49,7 @@ pieces_ready(struct req *r, bool gone)
 	if (gone || FCGX_PutStr(slice.p, (int)slice.n, r->fcgx.out) < 0 ||
 	    FCGX_FFlush(r->fcgx.out) != 0) {
 		r->gone = true;
-		req_end(r, 200);
+		r->worker->end(r, 200);
 		return;
 	}
 	p->rest = (struct str){ p->rest.p + slice.n, p->rest.n - slice.n };
@@ -60,15 +58,15 @@ pieces_ready(struct req *r, bool gone)
 	r->writing = false;
 	loop_watch(r->worker->loop, &r->fd, EPOLLRDHUP);
 	if ((e = p->next(r)) != ERR_OK)
-		reply_error(r, e);
+		r->worker->fail(r, e);
 }
 
 enum err
 reply_piece(struct req *r, struct str piece)
 {
-	/* nginx has left while the piece was asked for. */
+	/* nginx has closed the connection while the database made the piece. */
 	if (r->gone) {
-		req_end(r, 200);
+		r->worker->end(r, 200);
 		return ERR_OK;
 	}
 	r->pieces->rest = piece;
@@ -80,6 +78,6 @@ reply_piece(struct req *r, struct str piece)
 enum err
 reply_end(struct req *r)
 {
-	req_end(r, 200);
+	r->worker->end(r, 200);
 	return ERR_OK;
 }

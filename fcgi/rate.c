@@ -1,7 +1,6 @@
 /*
- * Rate limits: how often each caller came in this minute, in memory that all workers of this host map. A slot is one 64-bit word
- * (who, when, how often), changed by compare-and-swap; two callers that fall on one full neighbourhood of slots push each other
- * out, which errs on the side of letting through. With several hosts, each has its own count.
+ * A slot is one 64-bit word (who, when, how often), changed by compare-and-swap. Two callers whose
+ * neighbourhoods of slots are full push each other out, which errs on the side of letting through.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +16,9 @@
 #include <millrace/config.h>
 #include <millrace/log.h>
 
-#include "fcgi/worker.h"
+#include "fcgi/metrics.h"
+#include "fcgi/rate.h"
+#include "fcgi/request.h"
 
 #define SLOTS 65536U /* a power of two */
 #define PROBES 8U
@@ -40,10 +41,10 @@ rate_open(void)
 	void *map;
 
 	if (fd < 0 || ftruncate(fd, SLOTS * sizeof(*slots)) != 0)
-		die("%s cannot be used for counting requests: %s.", path, strerror(errno));
+		die("rate limits: %s cannot be opened: %s.", path, strerror(errno));
 	map = mmap(NULL, SLOTS * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
-		die("%s cannot be mapped: %s.", path, strerror(errno));
+		die("rate limits: %s cannot be mapped: %s.", path, strerror(errno));
 	close(fd);
 	arena_free(a);
 	slots = map;
@@ -53,19 +54,19 @@ rate_open(void)
 static uint64_t
 count_up(uint64_t key, uint64_t minute)
 {
-	uint64_t mine = (key >> 40 << (MINUTE_BITS + COUNT_BITS)) | minute << COUNT_BITS;
+	uint64_t own = (key >> 40 << (MINUTE_BITS + COUNT_BITS)) | minute << COUNT_BITS;
 
 	for (unsigned i = 0; i < PROBES; i++) {
 		_Atomic uint64_t *slot = &slots[(key + i) & (SLOTS - 1)];
 		uint64_t seen = atomic_load(slot);
 
 		for (;;) {
-			bool is_mine = (seen & ~COUNT_MASK) == mine;
+			bool is_own = (seen & ~COUNT_MASK) == own;
 			bool is_stale = (seen >> COUNT_BITS & MINUTE_MASK) != minute;
 			uint64_t next =
-			    is_mine ? seen + ((seen & COUNT_MASK) < COUNT_MASK) : mine | 1;
+			    is_own ? seen + ((seen & COUNT_MASK) < COUNT_MASK) : own | 1;
 
-			if (!is_mine && !is_stale && i < PROBES - 1)
+			if (!is_own && !is_stale && i < PROBES - 1)
 				break;
 			if (atomic_compare_exchange_weak(slot, &seen, next))
 				return next & COUNT_MASK;
@@ -91,7 +92,7 @@ limit_of(enum rate rate)
 }
 
 enum err
-rate_count(struct req *r, struct str who)
+rate_count(struct req *r, struct str subject)
 {
 	int64_t limit = limit_of(r->route->rate), now = time(NULL), count;
 	unsigned char hash[crypto_shorthash_BYTES];
@@ -100,7 +101,7 @@ rate_count(struct req *r, struct str who)
 
 	if (limit == 0)
 		return ERR_OK;
-	key = arena_printf(r->a, "%d %.*s", r->route->rate, S_ARG(who));
+	key = arena_printf(r->a, "%d %.*s", r->route->rate, S_ARG(subject));
 	crypto_shorthash(hash, (const unsigned char *)key.p, key.n, hash_key);
 	memcpy(&h, hash, sizeof(h));
 	count = (int64_t)count_up(h, (uint64_t)(now / WINDOW_S) & MINUTE_MASK);

@@ -1,35 +1,15 @@
-/* A request's first steps, the same for every route: read, match, identify, count, check. */
-#include <stdlib.h>
-#include <time.h>
-
+/* A request's first steps, the same for every route, and the end of one that fails. */
 #include <millrace/address.h>
 #include <millrace/clock.h>
-#include <millrace/config.h>
-#include <millrace/fields.h>
-#include <millrace/json.h>
-#include <millrace/log.h>
 
+#include "fcgi/caller.h"
+#include "fcgi/pieces.h"
+#include "fcgi/rate.h"
 #include "fcgi/upload.h"
 #include "fcgi/worker.h"
 
 #define PREFLIGHT_SECONDS "86400"
-#define IDEMPOTENCY_KEY_MAX 255
-
-struct str
-req_param(const struct req *r, const char *name)
-{
-	return str_from(FCGX_GetParam(name, r->fcgx.envp));
-}
-
-struct uuid
-path_uuid(const struct req *r, size_t n)
-{
-	struct uuid u = { "" };
-
-	if (n >= r->match.n_parts || !uuid_parse(r->match.parts[n], &u))
-		abort();
-	return u;
-}
+#define IDEMPOTENCY_KEY_MAX 255 /* bytes */
 
 static int
 method_number(struct str name)
@@ -71,9 +51,9 @@ allow_list(struct req *r, unsigned methods)
 	return buf_str(&b);
 }
 
-/* OPTIONS says what the path takes; nginx adds Access-Control-Allow-Origin for the origins that are configured there. */
+/* What the path accepts. nginx adds Access-Control-Allow-Origin for the configured origins. */
 static void
-answer_options(struct req *r)
+reply_options(struct req *r)
 {
 	struct str allow = allow_list(r, r->match.methods);
 
@@ -116,35 +96,7 @@ read_idempotency_key(struct req *r)
 	return ERR_OK;
 }
 
-void
-req_drain(struct req *r)
-{
-	static char sink[16384]; /* never read, so it is not zeroed each time either */
-
-	while (FCGX_GetStr(sink, sizeof(sink), r->fcgx.in) == (int)sizeof(sink))
-		;
-}
-
-static enum err
-read_body(struct req *r)
-{
-	struct str type;
-	size_t len = (size_t)r->content_length;
-	char *p;
-
-	(void)str_cut(r->content_type.p ? r->content_type : S(""), ';', &type);
-	if (r->content_length > MIB)
-		return ERR_TOO_LARGE;
-	if (!str_eq_nocase(str_trim(type), S("application/json")) && (len > 0 || r->route->body))
-		return len > 0 || type.n > 0 ? ERR_UNSUPPORTED_MEDIA_TYPE : ERR_OK;
-	p = arena_alloc(r->a, len + 1);
-	if (len > 0 && (size_t)FCGX_GetStr(p, (int)len, r->fcgx.in) != len)
-		return ERR_BAD_REQUEST;
-	r->body = (struct str){ p, len };
-	return ERR_OK;
-}
-
-/* Whom a request counts for: who is signed in, else the address. */
+/* Whom a request counts for: the signed-in caller, else the address. */
 static struct str
 rate_subject(struct req *r)
 {
@@ -161,6 +113,18 @@ rate_subject(struct req *r)
 					   : uuid_str(&r->caller.user);
 }
 
+/*
+ * Is an unknown caller refused inside the socket that was asked for? A browser's WebSocket learns
+ * the reason from a close code alone, and Socket.IO may still send its token in CONNECT.
+ */
+static bool
+refuses_in_band(const struct req *r)
+{
+	return r->route && r->route->mode == SOCKET &&
+	       (r->route->caller == AUTH_OPTIONAL ||
+		   str_eq_nocase(req_param(r, "HTTP_UPGRADE"), S("websocket")));
+}
+
 static enum err
 begin(struct req *r)
 {
@@ -169,11 +133,11 @@ begin(struct req *r)
 	if ((e = find_route(r)) != ERR_OK)
 		return e;
 	if (!r->route) {
-		req_drain(r);
-		answer_options(r);
+		body_drain(r);
+		reply_options(r);
 		return ERR_OK;
 	}
-	if ((e = caller_identify(r)) == ERR_UNAUTHORIZED && caller_in_band(r))
+	if ((e = caller_identify(r)) == ERR_UNAUTHORIZED && refuses_in_band(r))
 		r->caller = (struct caller){ .how = CALLER_NOBODY };
 	else if (e != ERR_OK)
 		return e;
@@ -183,14 +147,23 @@ begin(struct req *r)
 		return e;
 	if (r->route->body_kind == BODY_UPLOAD)
 		return upload_begin(r);
-	if (r->route->body_kind == BODY_JSON && (e = read_body(r)) != ERR_OK)
+	if (r->route->body_kind == BODY_JSON && (e = body_read(r)) != ERR_OK)
 		return e;
-	req_drain(r);
+	body_drain(r);
 	return r->route->handler(r);
 }
 
 void
-req_begin(struct req *r)
+request_fail(struct req *r, enum err e)
+{
+	if (r->pieces)
+		pieces_break(r);
+	else if (e != ERR_UNAUTHORIZED || !refuses_in_band(r) || r->route->nobody(r) != ERR_OK)
+		reply_error(r, e);
+}
+
+void
+request_begin(struct req *r)
 {
 	enum err e;
 
@@ -198,53 +171,6 @@ req_begin(struct req *r)
 	e = begin(r);
 	if (e == ERR_OK)
 		return;
-	req_drain(r);
-	reply_error(r, e);
+	body_drain(r);
+	request_fail(r, e);
 }
-
-enum err
-body_object(struct req *r, json_object **out)
-{
-	json_object *o;
-	const char *why;
-
-	if (json_parse(r->a, r->body, &o, &why) != ERR_OK) {
-		r->error_text =
-		    arena_printf(r->a, "The body is not the JSON that is taken here: %s.", why);
-		return ERR_BAD_REQUEST;
-	}
-	if (!json_object_is_type(o, json_type_object))
-		return refuse(r, ERR_BAD_REQUEST, "The body must be a JSON object.");
-	*out = o;
-	return ERR_OK;
-}
-
-enum err
-body_bind(struct req *r, void *into)
-{
-	const struct field_table *t = r->route->body;
-	json_object *o;
-	enum err e;
-
-	if ((e = body_object(r, &o)) != ERR_OK)
-		return e;
-	if (!json_fields(r->a, t->p, t->n, o, into, &r->problems))
-		return refuse(r, ERR_BAD_REQUEST, "Some fields are not valid.");
-	return ERR_OK;
-}
-
-enum err
-query_bind(struct req *r, void *into)
-{
-	const struct field_table *t = r->route->query;
-
-	if (!query_fields(r->a, t->p, t->n, r->query_string, into, &r->problems))
-		return refuse(r, ERR_BAD_REQUEST, "Some parameters are not valid.");
-	return ERR_OK;
-}
-
-static const struct field list_fields[] = {
-	F_INT(struct list_in, limit, 1, LIST_LIMIT_MAX, OPTIONAL),
-	F_UUID(struct list_in, before, OPTIONAL),
-};
-const struct field_table list_query = FIELD_TABLE(struct list_in, list_fields);

@@ -1,11 +1,13 @@
 /*
- * The body comes over FastCGI as fast as we read it (nginx has it all), so reading is in our hands: a few chunks are in flight to
- * the database at a time, and the loop serves others in between. Each chunk is a transaction of its own, since one pipeline
- * cannot hold a transaction open across others' statements; the last step, the handler's, makes the blob whole and is the one
- * that counts. What is broken off is swept by the runner.
+ * The body comes over FastCGI as fast as it is read here (nginx has all of it), so the pace is this
+ * file's: a few chunks are in flight to the database at a time, and the loop serves others in
+ * between. Each chunk is a transaction of its own, since a pipeline cannot hold one open across
+ * others' statements; the handler's statement, the last, makes the blob whole and is the one that
+ * counts. The runner sweeps what was broken off.
  */
+#include <stdlib.h>
+
 #include <millrace/config.h>
-#include <millrace/fields.h>
 #include <millrace/multipart.h>
 
 #include "fcgi/upload.h"
@@ -19,7 +21,7 @@
 #define FILE_NAME_MAX 255
 
 struct receiving {
-	struct upload up; /* what the handler sees; first */
+	struct upload up; /* first: r->upload points to it */
 	struct req *r;
 	struct multipart *form;
 	struct sha256 *hash;
@@ -34,31 +36,39 @@ struct receiving {
 	enum err e;
 };
 
-static void go_on(struct receiving *u);
+static void upload_continue(struct receiving *u);
+
+const void *
+upload_bound(const struct req *r, const struct field_table *t)
+{
+	if (t != r->route->body)
+		abort();
+	return r->upload->fields;
+}
 
 static void
-chunk_stored(void *arg, const struct pipe_reply *reply)
+upload_chunk_stored(void *arg, const struct pipe_reply *reply)
 {
 	struct req *r = arg;
-	struct receiving *u = r->state;
+	struct receiving *u = (struct receiving *)r->upload;
 
 	u->in_flight--;
 	if (reply->e != ERR_OK && u->e == ERR_OK) {
 		u->e = reply->e;
 		r->error_text = arena_str(r->a, reply->text);
 	}
-	go_on(u);
+	upload_continue(u);
 }
 
 static enum err
-send_chunk(struct receiving *u)
+upload_send_chunk(struct receiving *u)
 {
 	const struct sql_arg args[] = {
 		{ .type = SQL_UUID, .u = u->up.blob },
 		{ .type = SQL_INT, .i = u->n_chunks++ },
 		{ .type = SQL_BYTES, .s = { u->chunk, u->chunk_len } },
 	};
-	enum err e = req_also(u->r, &query_blob_chunk_add, args, 3, chunk_stored);
+	enum err e = req_also(u->r, &query_blob_chunk_add, args, 3, upload_chunk_stored);
 
 	u->chunk_len = 0;
 	if (e == ERR_OK)
@@ -66,8 +76,18 @@ send_chunk(struct receiving *u)
 	return e;
 }
 
+/* Some clients send a path; only its last part is a name. */
+static struct str
+base_name(struct str path)
+{
+	for (size_t i = path.n; i > 0; i--)
+		if (path.p[i - 1] == '/' || path.p[i - 1] == '\\')
+			return (struct str){ path.p + i, path.n - i };
+	return path;
+}
+
 static enum err
-on_part(void *arg, struct str name, struct str file_name)
+upload_on_part(void *arg, struct str name, struct str file_name)
 {
 	struct receiving *u = arg;
 
@@ -78,12 +98,7 @@ on_part(void *arg, struct str name, struct str file_name)
 		return ERR_OK;
 	if (u->up.file_name.p)
 		return refuse(u->r, ERR_BAD_REQUEST, "The form has more than one file.");
-	/* Some clients send a path; only its last part is a name. */
-	for (size_t i = file_name.n; i > 0; i--)
-		if (file_name.p[i - 1] == '/' || file_name.p[i - 1] == '\\') {
-			file_name = (struct str){ file_name.p + i, file_name.n - i };
-			break;
-		}
+	file_name = base_name(file_name);
 	if (file_name.n == 0 || file_name.n > FILE_NAME_MAX ||
 	    memchr(file_name.p, '\0', file_name.n)) {
 		problem_add(&u->r->problems, S("file"), "must have a file name of 1 to %d bytes",
@@ -95,7 +110,7 @@ on_part(void *arg, struct str name, struct str file_name)
 }
 
 static enum err
-on_data(void *arg, struct str bytes)
+upload_on_data(void *arg, struct str bytes)
 {
 	struct receiving *u = arg;
 	enum err e;
@@ -111,20 +126,20 @@ on_data(void *arg, struct str bytes)
 		return ERR_TOO_LARGE;
 	sha256_add(u->hash, bytes);
 	while (bytes.n > 0) {
-		size_t room = CHUNK_LEN - u->chunk_len, take = bytes.n < room ? bytes.n : room;
+		size_t room = CHUNK_LEN - u->chunk_len, n = bytes.n < room ? bytes.n : room;
 
-		memcpy(u->chunk + u->chunk_len, bytes.p, take);
-		u->chunk_len += take;
-		bytes.p += take;
-		bytes.n -= take;
-		if (u->chunk_len == CHUNK_LEN && (e = send_chunk(u)) != ERR_OK)
+		memcpy(u->chunk + u->chunk_len, bytes.p, n);
+		u->chunk_len += n;
+		bytes.p += n;
+		bytes.n -= n;
+		if (u->chunk_len == CHUNK_LEN && (e = upload_send_chunk(u)) != ERR_OK)
 			return e;
 	}
 	return ERR_OK;
 }
 
 static enum err
-on_part_end(void *arg)
+upload_on_part_end(void *arg)
 {
 	struct receiving *u = arg;
 	struct req *r = u->r;
@@ -132,7 +147,7 @@ on_part_end(void *arg)
 	struct str value = buf_str(&u->field);
 
 	if (u->in_file)
-		return u->chunk_len > 0 ? send_chunk(u) : ERR_OK;
+		return u->chunk_len > 0 ? upload_send_chunk(u) : ERR_OK;
 	if (!str_utf8(value) || memchr(value.p, '\0', value.n)) {
 		problem_add(&r->problems, u->field_name, "must be UTF-8 without NUL");
 		return ERR_BAD_REQUEST;
@@ -140,13 +155,13 @@ on_part_end(void *arg)
 	sha256_add(u->fields_hash,
 	    arena_printf(r->a, "%zu:%.*s%zu:", u->field_name.n, S_ARG(u->field_name), value.n));
 	sha256_add(u->fields_hash, value);
-	/* Every bad field is to be named, so go on; finish() looks at the problems. */
+	/* The reply names every bad field, so go on; upload_finish looks at the problems. */
 	(void)!text_field(r->a, t->p, t->n, u->field_name, value, u->up.fields, &r->problems);
 	return ERR_OK;
 }
 
 static enum err
-read_some(struct receiving *u)
+upload_read(struct receiving *u)
 {
 	static char bytes[READ_LEN];
 	int n = FCGX_GetStr(bytes, sizeof(bytes), u->r->fcgx.in);
@@ -160,7 +175,7 @@ read_some(struct receiving *u)
 }
 
 static enum err
-finish(struct receiving *u)
+upload_finish(struct receiving *u)
 {
 	struct req *r = u->r;
 	enum err e = multipart_end(u->form);
@@ -183,36 +198,35 @@ finish(struct receiving *u)
 
 /* Reads and stores as far as the bounds allow; called again as chunks are stored. */
 static void
-go_on(struct receiving *u)
+upload_continue(struct receiving *u)
 {
 	struct req *r = u->r;
 
 	while (u->e == ERR_OK && !u->read_all && u->in_flight < CHUNKS_IN_FLIGHT)
-		u->e = read_some(u);
+		u->e = upload_read(u);
 	if (u->in_flight > 0)
 		return;
 	if (u->e == ERR_OK)
-		u->e = finish(u);
+		u->e = upload_finish(u);
 	if (u->e == ERR_OK)
 		return;
-	req_drain(r);
-	reply_error(r, u->e);
+	body_drain(r);
+	r->worker->fail(r, u->e);
 }
 
 static enum err
-blob_made(struct req *r)
+upload_blob_created(struct req *r)
 {
-	struct receiving *u = r->state;
-
-	u->up.blob = row_uuid(r, 0, 0);
-	go_on(u);
+	r->upload->blob = row_uuid(r, 0, 0);
+	upload_continue((struct receiving *)r->upload);
 	return ERR_OK;
 }
 
 enum err
 upload_begin(struct req *r)
 {
-	static const struct multipart_events events = { on_part, on_data, on_part_end };
+	static const struct multipart_events events = { upload_on_part, upload_on_data,
+		upload_on_part_end };
 	struct receiving *u;
 
 	if (r->content_length > config()->upload_max + MIB)
@@ -226,6 +240,6 @@ upload_begin(struct req *r)
 	u->fields_hash = sha256_new(r->a);
 	u->chunk = arena_alloc(r->a, CHUNK_LEN);
 	u->up.fields = arena_alloc(r->a, r->route->body->len);
-	r->state = u;
-	return sql_blob_create(r, blob_made);
+	r->upload = &u->up;
+	return sql_blob_create(r, upload_blob_created);
 }

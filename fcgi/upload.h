@@ -1,21 +1,29 @@
 /*
- * Uploads: a route of BODY_UPLOAD gets its multipart body written into a blob, 256 KiB at a time, while other requests go on.
- * Its handler is called when the file is stored; r->state is then a struct upload.
+ * Uploads: the multipart body of a BODY_UPLOAD route (RFC 7578) is stored as a blob, 256 KiB at a
+ * time, while other requests go on. The route's handler is called when the file is stored.
  */
 #ifndef FCGI_UPLOAD_H
 #define FCGI_UPLOAD_H
 
 #include "fcgi/request.h"
 
+/* The stored file, r->upload; the arena's. */
 struct upload {
 	struct uuid blob;
-	int64_t size;
+	int64_t size; /* bytes */
 	struct str sha256; /* 32 bytes */
-	struct str file_name;
-	void *fields; /* the route's body table, filled from the form's other parts */
+	struct str file_name; /* without directories; 1 to 255 bytes */
+	void *fields; /* the form's other parts, bound by the route's body table */
 };
 
-/* Begins the upload of a routed, identified request. An err before anything was stored becomes the reply. */
+/* The bound fields as the table's struct; aborts for another table than the route's. */
+#define upload_fields(r, table) ((const table##_struct *)upload_bound((r), &(table)))
+const void *upload_bound(const struct req *r, const struct field_table *t);
+
+/*
+ * Begins the upload of a routed, identified request. ERR_TOO_LARGE or ERR_UNSUPPORTED_MEDIA_TYPE
+ * before anything is read; what is found wrong later ends the request by itself.
+ */
 MUST_CHECK enum err upload_begin(struct req *r);
 
 #endif

@@ -1,4 +1,7 @@
-/* The accept loop: many kept connections from nginx, each a struct req with an FCGX_Request of its own, in one epoll set. */
+/*
+ * The accept loop: many kept connections from nginx in one epoll set, each a struct req with an
+ * FCGX_Request of its own.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -11,12 +14,17 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
+#include "fcgi/metrics.h"
+#include "fcgi/pieces.h"
+#include "fcgi/rate.h"
 #include "fcgi/worker.h"
 
 #define DRAIN_MS 30000
 #define FIRST_LOOK_MS 1000
 #define ACCEPTS_A_TURN 16
 #define PAUSE_MS 100
+
+static void worker_accept(struct worker *w);
 
 static void
 connection_free(struct req *r)
@@ -27,11 +35,11 @@ connection_free(struct req *r)
 	arena_free(r->a);
 	free(r);
 	if (w->stopping && w->n_connections == 0)
-		worker_leave(w);
+		metrics_withdraw(w);
 	worker_accept(w);
 }
 
-/* nginx has closed the connection: let go of our end. */
+/* nginx has closed the connection: closes our end. */
 static void
 connection_close(struct req *r)
 {
@@ -42,7 +50,7 @@ connection_close(struct req *r)
 }
 
 static bool
-peer_has_gone(int fd)
+peer_is_gone(int fd)
 {
 	char c;
 	ssize_t n = recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -56,7 +64,8 @@ connection_ready(struct loop_fd *self, uint32_t events)
 	struct req *r = container_of(self, struct req, fd);
 
 	if (r->busy) {
-		/* What may come is the rest of an upload, which is read in its own time, and nginx's end; the work goes on. */
+		/* More input is the rest of an upload, which upload.c reads at its own pace. When
+		   nginx closes, the work goes on. */
 		r->gone = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
 		if (r->writing) {
 			pieces_ready(r, r->gone);
@@ -65,9 +74,9 @@ connection_ready(struct loop_fd *self, uint32_t events)
 		loop_watch(r->worker->loop, &r->fd, r->gone ? 0 : EPOLLRDHUP);
 		return;
 	}
-	/* libfcgi would go on to accept on the same request if it met the end, so look first (only where it may be near: a look is one
-	   system call in four). */
-	if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) && peer_has_gone(r->fd.fd)) {
+	/* At the end of a connection libfcgi would go on to accept another on the same request, so
+	   look first; only where the end may be near, since a look is one system call in four. */
+	if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) && peer_is_gone(r->fd.fd)) {
 		connection_close(r);
 		return;
 	}
@@ -78,11 +87,11 @@ connection_ready(struct loop_fd *self, uint32_t events)
 		return;
 	}
 	r->busy = true;
-	req_begin(r);
+	request_begin(r);
 }
 
-void
-req_end(struct req *r, int status)
+static void
+connection_end_request(struct req *r, int status)
 {
 	struct worker *w = r->worker;
 	int64_t took = clock_us() - r->arrived_us;
@@ -110,18 +119,21 @@ req_end(struct req *r, int status)
 	loop_watch(w->loop, &r->fd, EPOLLIN | EPOLLRDHUP);
 }
 
-/* No descriptor or memory is to be had now: those that wait stay in the socket's queue, which would else be ready again at once. */
+/*
+ * Out of descriptors or memory: stops watching the socket for a while, whose queue would otherwise
+ * make it ready again at once.
+ */
 static void
 accept_later(struct worker *w, int error)
 {
 	if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
 		return;
-	log_error("no more connections can be accepted", "error", strerror(error));
+	log_error("listener: no more connections can be accepted", "error", strerror(error));
 	loop_watch(w->loop, &w->listener, 0);
 	loop_arm(w->loop, &w->pause, PAUSE_MS);
 }
 
-/* Takes one connection from the listening socket; false when there is none (or another worker won it). */
+/* Accepts one connection; false where there is none, or another worker was faster. */
 static bool
 accept_one(struct worker *w)
 {
@@ -142,7 +154,7 @@ accept_one(struct worker *w)
 	r->fd = (struct loop_fd){ .fd = r->fcgx.ipcFd, .ready = connection_ready };
 	loop_watch(w->loop, &r->fd, EPOLLIN | EPOLLRDHUP);
 	r->busy = true;
-	req_begin(r);
+	request_begin(r);
 	return true;
 }
 
@@ -162,7 +174,12 @@ listener_ready(struct loop_fd *self, uint32_t events)
 	}
 }
 
-void
+/*
+ * Accepts from now on, where there is room. First called when the database's version is known, so
+ * that a worker that has just started refuses nothing that another would serve; while the database
+ * is away, after a second. Idempotent.
+ */
+static void
 worker_accept(struct worker *w)
 {
 	if (!w->stopping && w->pause.due_ms == 0 && w->n_connections < w->connections_max)
@@ -170,30 +187,33 @@ worker_accept(struct worker *w)
 }
 
 static void
-pause_over(struct loop_timer *t)
+worker_pause_over(struct loop_timer *t)
 {
 	worker_accept(container_of(t, struct worker, pause));
 }
 
-/* The database does not answer: say so to whoever comes. */
+/* The database does not answer yet: accept, and reply 503. */
 static void
-first_look_over(struct loop_timer *t)
+worker_first_look_over(struct loop_timer *t)
 {
 	worker_accept(container_of(t, struct worker, first_look));
 }
 
 static void
-drain_over(struct loop_timer *t)
+worker_drain_over(struct loop_timer *t)
 {
 	struct worker *w = container_of(t, struct worker, drain);
 
-	log_warn("connections left at the end of the drain");
+	log_warn("drain: connections are left at its end");
 	loop_stop(w->loop);
 }
 
-/* Stops accepting; what is kept is served until nginx closes it, since nginx would not repeat a POST that ran into our end. */
+/*
+ * Stops accepting. Kept connections are served until nginx closes them: it would not repeat a POST
+ * that ran into a connection closed here.
+ */
 static void
-terminate(int signo, void *arg)
+worker_terminate(int signo, void *arg)
 {
 	struct worker *w = arg;
 
@@ -206,21 +226,24 @@ terminate(int signo, void *arg)
 	log_info("stopping");
 	loop_arm(w->loop, &w->drain, DRAIN_MS);
 	if (w->n_connections == 0)
-		worker_leave(w);
+		metrics_withdraw(w);
 }
 
-/* Keys before the first look at the version, whose answer opens the doors: a good token is not refused then for want of them. */
+/*
+ * Asks for the keys before the version, whose answer starts accepting: no good token is refused
+ * then for want of its key.
+ */
 static void
-connected(void *arg)
+worker_on_connect(void *arg)
 {
 	struct worker *w = arg;
 
 	keys_on_connect(&w->keys);
-	worker_tick(w);
+	metrics_publish(w);
 }
 
 static void
-heard(void *arg, struct str channel, struct str payload)
+worker_on_notify(void *arg, struct str channel, struct str payload)
 {
 	struct worker *w = arg;
 
@@ -233,25 +256,28 @@ worker_run(const char *pool)
 {
 	struct worker w = {
 		.pool = pool,
-		.drain.fire = drain_over,
-		.first_look.fire = first_look_over,
-		.pause.fire = pause_over,
+		.drain.fire = worker_drain_over,
+		.first_look.fire = worker_first_look_over,
+		.pause.fire = worker_pause_over,
 		.connections_max = process_client_fds(),
+		.fail = request_fail,
+		.end = connection_end_request,
+		.version_known = worker_accept,
 	};
 
-	/* A peer that connects and is silent would otherwise hold the worker for two seconds. */
+	/* A silent peer would otherwise hold the worker for two seconds. */
 	setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "200", 1);
 	w.listener = (struct loop_fd){ .fd = process_listener(), .ready = listener_ready };
 	if (FCGX_Init() != 0)
 		die("libfcgi cannot be set up.");
 	/* After FCGX_Init, which installs a SIGTERM handler that races. */
 	w.loop = loop_new();
-	loop_signal(w.loop, SIGTERM, terminate, &w);
-	loop_signal(w.loop, SIGINT, terminate, &w);
+	loop_signal(w.loop, SIGTERM, worker_terminate, &w);
+	loop_signal(w.loop, SIGINT, worker_terminate, &w);
 	signal(SIGPIPE, SIG_IGN);
 	w.scratch = arena_new();
 	rate_open();
-	w.pipe = pipe_open(w.loop, "millrace_api", pool, heard, connected, &w);
+	w.pipe = pipe_open(w.loop, "millrace_api", pool, worker_on_notify, worker_on_connect, &w);
 	w.keys = (struct keys){ .pipe = w.pipe, .scratch = w.scratch };
 	loop_arm(w.loop, &w.first_look, FIRST_LOOK_MS);
 	log_info("serving", "version", MILLRACE_VERSION);

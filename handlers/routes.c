@@ -1,15 +1,35 @@
 /*
- * The whole surface, a row an endpoint. From left to right: the method; the pool that serves it (nginx/pools.conf sends it there);
- * who may call; what limits the rate; how it is answered; how the body arrives; the path; the handler; then the documented reply:
- * status, schema (handlers/schemas.json) and summary. `.body` and `.query` are the field tables that the handler binds by; `.snake`
- * documents their names in snake_case, as the route's clients write them; `.also` is another status of the same reply; `.idempotent` takes Idempotency-Key.
+ * The whole surface, a row an endpoint. From left to right: the method; the pool that serves it
+ * (nginx/pools.conf sends it there); who may call; what limits the rate; how it is answered; how
+ * the body arrives; the path; the handler; then the documented reply: status, schema
+ * (handlers/schemas/) and summary. `.body` and `.query` are the field tables that the handler
+ * binds; `.snake` documents their names in snake_case, as the route's clients write them; `.also`
+ * is another status of the same reply; `.idempotent` routes take Idempotency-Key.
  */
-#include "handlers/handlers.h"
+#include "handlers/account/account.h"
+#include "handlers/chat/chat.h"
+#include "handlers/documents/documents.h"
+#include "handlers/identity/identity.h"
+#include "handlers/insight/insight.h"
+#include "handlers/realtime/realtime.h"
+#include "handlers/system/system.h"
 
 /* The named columns are optional. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
-/* In the order in which ./dev and systemd start them. */
+const struct alias aliases[] = {
+	/* Front ends of the agent service with one base URL. */
+	{ "/api/v1/agent", "/api/agent" },
+	{ "/api/v1/config", "/api/config" },
+	{ "/api/v1/datasources", "/api/datasources" },
+	{ "/api/v1/user/datasources", "/api/user/datasources" },
+	/* Its sign-in links say either word, and its GitHub page has a logout of its own. */
+	{ "/api/v1/auth2/{provider:provider}/login", "/api/v1/auth2/{provider:provider}/signin" },
+	{ "/api/v1/auth2/github/logout", "/api/v1/auth/logout" },
+};
+const size_t n_aliases = sizeof(aliases) / sizeof(*aliases);
+
+/* In the order in which they are started. */
 const struct pool pools[] = {
 	{ "system", "health, readiness, metrics, the OpenAPI document; 404 for what no pool has" },
 	{ "auth", "sessions, signing in by GitHub, Google and Microsoft, forgotten passwords" },
@@ -46,9 +66,9 @@ const struct route routes[] = {
 	    200, "Message", "Revoke the token" },
 	{ M_GET,    "auth",      AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/auth/me",                     auth_me,
 	    200, "SignedIn", "Who am I?" },
-	{ M_POST,   "auth",      AUTH_PUBLIC, RATE_LOGIN, IMMEDIATE, BODY_JSON,   "/api/auth/reset-password",         reset_ask,
+	{ M_POST,   "auth",      AUTH_PUBLIC, RATE_LOGIN, IMMEDIATE, BODY_JSON,   "/api/auth/reset-password",         reset_request,
 	    200, "Message", "Ask for a mail with a link for a new password; the reply is always the same",
-	    .body = &reset_ask_body },
+	    .body = &reset_request_body },
 	{ M_POST,   "login",     AUTH_PUBLIC, RATE_LOGIN, IMMEDIATE, BODY_JSON,   "/api/auth/reset-password/confirm", reset_confirm,
 	    200, "Message", "Set a new password by a mailed token; every session ends",
 	    .body = &reset_confirm_body },
@@ -59,20 +79,15 @@ const struct route routes[] = {
 	    200, "Account", "Sign in; the session comes in cookies",
 	    .body = &session_login_body, .snake = true },
 	{ M_POST,   "auth",      AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/v1/auth/logout",              session_logout,
-	    200, "Message", "End the session and clear its cookies" },
+	    200, "Message", "End the session and clear its cookies; providers stay connected" },
 	{ M_GET,    "auth",      AUTH_PUBLIC, RATE_LOGIN, IMMEDIATE, BODY_NONE,   "/api/v1/auth2/{provider:provider}/signin", oauth_start,
 	    302, NULL, "Sign in by GitHub, Google or Microsoft, or link them to the account whose session cookie comes along",
-	    .query = &oauth_start_query, .snake = true },
-	{ M_GET,    "auth",      AUTH_PUBLIC, RATE_LOGIN, IMMEDIATE, BODY_NONE,   "/api/v1/auth2/{provider:provider}/login", oauth_start,
-	    302, NULL, "The same by another word",
 	    .query = &oauth_start_query, .snake = true },
 	{ M_GET,    "auth",      AUTH_PUBLIC, RATE_READ,  DEFERRED,  BODY_NONE,   "/api/v1/auth2/{provider:provider}/callback", oauth_callback,
 	    302, "Redirect", "Where the provider sends the browser back to; ends at the configured page",
 	    .query = &oauth_callback_query, .snake = true },
 	{ M_POST,   "auth",      AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/v1/auth/disconnect/{provider:provider}", oauth_disconnect,
 	    200, "Message", "Forget the provider's tokens, and have them revoked there (Microsoft has no way to)" },
-	{ M_POST,   "auth",      AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/v1/auth2/github/logout",      session_logout,
-	    200, "Message", "End the session and clear its cookies; GitHub stays connected" },
 
 	/* Account */
 	{ M_GET,    "account",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/user",                        user_show,
@@ -107,7 +122,7 @@ const struct route routes[] = {
 	{ M_POST,   "account",   AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/settings/regenerate-api-key", settings_new_key,
 	    200, "ApiKey", "A new API key, shown this once; the old one stops at once" },
 	{ M_GET,    "account",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/notifications",               notification_list,
-	    200, "Notification[]", "What the caller was told, newest first",
+	    200, "Notification[]", "The caller's notifications, newest first",
 	    .query = &notification_list_query },
 	{ M_GET,    "account",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/notifications/{id:uuid}",     notification_show,
 	    200, "Notification", "A notification" },
@@ -134,7 +149,7 @@ const struct route routes[] = {
 	    101, NULL, "WebSocket: the caller's notifications as they come",
 	    .query = &socket_query, .nobody = realtime_nobody },
 	{ M_GET,    "realtime",  AUTH_USER,   RATE_READ,  SOCKET,    BODY_NONE,   "/api/ws/workflows",                realtime_channel,
-	    101, NULL, "WebSocket: how the caller's workflows get on",
+	    101, NULL, "WebSocket: the caller's workflow runs as they proceed",
 	    .query = &socket_query, .nobody = realtime_nobody },
 	{ M_GET,    "realtime",  AUTH_OPTIONAL, RATE_NONE, SOCKET,   BODY_NONE,   "/api/socket.io",                   realtime_socketio,
 	    200, "text/plain", "Socket.IO 5 over Engine.IO 4: handshake, poll, or WebSocket (101)",
@@ -145,15 +160,15 @@ const struct route routes[] = {
 
 	/* Chat */
 	{ M_POST,   "chat",      AUTH_USER,   RATE_WRITE, STREAM,    BODY_JSON,   "/api/chat",                        chat_post,
-	    200, "EventStream", "Say something; the answer comes as events",
+	    200, "EventStream", "Send a message; the reply comes as events",
 	    .body = &chat_body, .idempotent = true },
 	{ M_GET,    "chat",      AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/runs/{id:uuid}",              run_show,
-	    200, "Run", "What became of a run" },
+	    200, "Run", "A run's state and outcome" },
 	{ M_GET,    "chat",      AUTH_USER,   RATE_READ,  STREAM,    BODY_NONE,   "/api/runs/{id:uuid}/stream",       run_stream,
 	    200, "EventStream", "A run's events after Last-Event-ID, ?after= or all",
 	    .query = &run_stream_query },
 	{ M_POST,   "chat",      AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/runs/{id:uuid}/cancel",       run_cancel,
-	    200, "Run", "Stop a run and keep what was said" },
+	    200, "Run", "Stop a run and keep its output" },
 	{ M_GET,    "chat",      AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/conversations",               conversation_list,
 	    200, "Conversation[]", "The caller's conversations, newest first",
 	    .query = &list_query },
@@ -183,7 +198,7 @@ const struct route routes[] = {
 	{ M_DELETE, "documents", AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/documents/{id:uuid}",         document_delete,
 	    204, NULL, "Delete a document with its file, passages and embeddings" },
 	{ M_POST,   "documents", AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_NONE,   "/api/documents/{id:uuid}/reindex", document_reindex,
-	    200, "Document", "Work through a document again",
+	    200, "Document", "Extract and index a document again",
 	    .idempotent = true },
 
 	/* Insight */

@@ -1,7 +1,5 @@
-/* What a user is told. Rows are made by whatever has something to tell; their trigger publishes them to user:<id>. */
-#include <millrace/fields.h>
-
-#include "handlers/handlers.h"
+/* A user's notifications. A row's trigger publishes it to user:<id>. */
+#include "handlers/account/account.h"
 #include "sql_api.h"
 
 struct notifications_in {
@@ -11,24 +9,21 @@ struct notifications_in {
 };
 
 static const struct field list_fields[] = {
-	F_INT(struct notifications_in, limit, 1, LIST_LIMIT_MAX, OPTIONAL),
-	F_UUID(struct notifications_in, before, OPTIONAL),
+	F_PAGE(struct notifications_in),
 	F_BOOL(struct notifications_in, unread, OPTIONAL),
 };
-const struct field_table notification_list_query =
-    FIELD_TABLE(struct notifications_in, list_fields);
+FIELD_TABLE(notification_list_query, struct notifications_in, list_fields, notification_list);
 
-/* GET /api/notifications: ?unread=1 leaves out those that were read. */
+/* GET /api/notifications: ?unread=1 leaves out those that are read. */
 enum err
 notification_list(struct req *r)
 {
 	struct notifications_in in = { 0 };
 	enum err e;
 
-	if ((e = query_bind(r, &in)) != ERR_OK)
+	if ((e = query_bind(r, notification_list_query, &in)) != ERR_OK)
 		return e;
-	return sql_notification_list(r, res_list,
-	    list_rows(r, &(struct list_in){ in.limit, in.before }), in.before, in.unread);
+	return sql_notification_list(r, res_list, list_rows(r, in.limit), in.before, in.unread);
 }
 
 /* GET /api/notifications/{id} */

@@ -1,15 +1,15 @@
 /* The caller's settings, and the API key that belongs to them. */
-#include "handlers/handlers.h"
+#include "handlers/account/account.h"
 #include "sql_api.h"
 
-/* GET /api/settings: the defaults where nothing was ever set. */
+/* GET /api/settings: with the defaults of whatever was never set. */
 enum err
 settings_show(struct req *r)
 {
 	return sql_settings_show(r, res_one);
 }
 
-/* PUT /api/settings: merged into what is there; apiKey, usage, uid and the like are ignored. */
+/* PUT /api/settings: merges into the settings; apiKey, usage, uid and the like are ignored. */
 enum err
 settings_merge(struct req *r)
 {
@@ -22,7 +22,7 @@ settings_merge(struct req *r)
 }
 
 static enum err
-key_made(struct req *r)
+settings_key_made(struct req *r)
 {
 	struct buf b = { .a = r->a };
 
@@ -32,7 +32,7 @@ key_made(struct req *r)
 	return reply_json(r, 200, buf_str(&b));
 }
 
-/* POST /api/settings/regenerate-api-key: shown this once; the one before stops at once. */
+/* POST /api/settings/regenerate-api-key: shows the key this once; the old one stops at once. */
 enum err
 settings_new_key(struct req *r)
 {
@@ -40,5 +40,6 @@ settings_new_key(struct req *r)
 
 	*key = api_key_new(r->a);
 	r->state = key;
-	return sql_settings_new_key(r, key_made, sha256(r->a, *key), api_key_shown(r->a, *key));
+	return sql_settings_new_key(
+	    r, settings_key_made, sha256(r->a, *key), api_key_shown(r->a, *key));
 }

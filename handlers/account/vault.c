@@ -1,16 +1,16 @@
 /*
- * The caller's secrets. A worker seals each to the runner's public key before it goes to the database, and neither it nor its
- * database role can read one back; what is shown is the name, and what is left of the value behind a mask.
+ * The caller's secrets. A worker seals each to the runner's public key before it goes to the
+ * database, and neither it nor its database role can read one back; what is shown is the name, and
+ * the value behind a mask.
  */
-#include <millrace/fields.h>
 #include <millrace/seal.h>
 
-#include "handlers/handlers.h"
+#include "handlers/account/account.h"
 #include "sql_api.h"
 
 #define VALUE_MAX 8192 /* bytes */
 #define SECRETS_MAX 200 /* of one user */
-#define TAIL 4 /* characters that the mask leaves, of at least four times as many */
+#define TAIL 4 /* characters that the mask shows, of at least four times as many */
 
 struct put_in {
 	struct str key;
@@ -38,7 +38,7 @@ static const struct field put_fields[] = {
 	F_CHECKED(
 	    struct put_in, value, 1, VALUE_MAX, REQUIRED, is_value, "must have at most 8192 bytes"),
 };
-const struct field_table vault_put_body = FIELD_TABLE(struct put_in, put_fields);
+FIELD_TABLE(vault_put_body, struct put_in, put_fields, vault_put);
 
 struct delete_in {
 	struct uuid id;
@@ -47,9 +47,10 @@ struct delete_in {
 static const struct field delete_fields[] = {
 	F_UUID(struct delete_in, id, REQUIRED),
 };
-const struct field_table vault_delete_query = FIELD_TABLE(struct delete_in, delete_fields);
+FIELD_TABLE(vault_delete_query, struct delete_in, delete_fields, vault_delete);
 
-/* What this process last saw to be in force. The database refuses a secret under another one, and it is then read again. */
+/* The key that was last seen to be in force. The database refuses a secret under another key, and
+   this one is then read again. */
 static struct {
 	struct uuid id;
 	char bytes[SEAL_KEY_BYTES];
@@ -57,7 +58,7 @@ static struct {
 
 #define TRIES 3
 
-struct putting {
+struct sealing {
 	struct put_in in;
 	int tries;
 };
@@ -69,7 +70,7 @@ vault_list(struct req *r)
 	return sql_vault_list(r, res_one);
 }
 
-/* Dots, and the end of a value that is long enough to be told by it. */
+/* Dots, and the end of a value that is long enough to be recognised by it. */
 static struct str
 masked(struct arena *a, struct str value)
 {
@@ -83,10 +84,10 @@ masked(struct arena *a, struct str value)
 	return arena_printf(a, "••••••••%.*s", (int)(value.n - at), value.p + at);
 }
 
-static enum err put(struct req *r);
+static enum err vault_seal(struct req *r);
 
 static enum err
-key_read(struct req *r)
+vault_key_read(struct req *r)
 {
 	struct str bytes;
 
@@ -97,45 +98,49 @@ key_read(struct req *r)
 		return ERR_INTERNAL;
 	public_key.id = row_uuid(r, 0, 0);
 	memcpy(public_key.bytes, bytes.p, SEAL_KEY_BYTES);
-	return put(r);
+	return vault_seal(r);
 }
 
 static enum err
-stored(struct req *r)
+vault_stored(struct req *r)
 {
-	struct putting *p = r->state;
+	struct sealing *p = r->state;
 
 	if (row_count(r) > 0)
 		return reply_json(r, 200, row_text(r, 0, 1));
 	/* A new key has come into force meanwhile. */
 	if (++p->tries == TRIES)
 		return ERR_OVERLOADED;
-	return sql_vault_key_in_force(r, key_read);
+	return sql_vault_key_in_force(r, vault_key_read);
 }
 
 static enum err
-put(struct req *r)
+vault_seal(struct req *r)
 {
-	const struct putting *p = r->state;
+	const struct sealing *p = r->state;
 	struct str label = seal_label(r->a, &r->caller.user, p->in.key);
 
-	return sql_vault_put(r, stored, p->in.key, seal(r->a, public_key.bytes, label, p->in.value),
-	    public_key.id, masked(r->a, p->in.value), SECRETS_MAX);
+	return sql_vault_put(r, vault_stored, p->in.key,
+	    seal(r->a, public_key.bytes, label, p->in.value), public_key.id,
+	    masked(r->a, p->in.value), SECRETS_MAX);
 }
 
-/* POST /api/vault: a new secret, or another value for one of this name. An API key's user is known with the first answer only. */
+/*
+ * POST /api/vault: a new secret, or another value for one of this name. Whose an API key is comes
+ * with the first rows, and the seal's label needs it.
+ */
 enum err
 vault_put(struct req *r)
 {
-	struct putting *p = arena_alloc(r->a, sizeof(*p));
+	struct sealing *p = arena_alloc(r->a, sizeof(*p));
 	enum err e;
 
-	if ((e = body_bind(r, &p->in)) != ERR_OK)
+	if ((e = body_bind(r, vault_put_body, &p->in)) != ERR_OK)
 		return e;
 	r->state = p;
 	if (!public_key.id.text[0] || !r->caller.user.text[0])
-		return sql_vault_key_in_force(r, key_read);
-	return put(r);
+		return sql_vault_key_in_force(r, vault_key_read);
+	return vault_seal(r);
 }
 
 /* DELETE /api/vault?id= */
@@ -145,7 +150,7 @@ vault_delete(struct req *r)
 	struct delete_in in = { 0 };
 	enum err e;
 
-	if ((e = query_bind(r, &in)) != ERR_OK)
+	if ((e = query_bind(r, vault_delete_query, &in)) != ERR_OK)
 		return e;
 	return sql_vault_delete(r, res_one, in.id);
 }

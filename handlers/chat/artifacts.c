@@ -1,7 +1,7 @@
 /* The files that an assistant wrote. */
 #include <sodium.h>
 
-#include "handlers/handlers.h"
+#include "handlers/chat/chat.h"
 #include "sql_api.h"
 
 struct sending {
@@ -13,7 +13,7 @@ struct sending {
 };
 
 static enum err
-chunk_read(struct req *r)
+artifact_chunk_read(struct req *r)
 {
 	struct sending *s = r->state;
 	struct str hex;
@@ -27,11 +27,11 @@ chunk_read(struct req *r)
 		return ERR_INTERNAL;
 	s->n += len;
 	if (s->n < s->len)
-		return sql_blob_chunk_read(r, chunk_read, s->blob, ++s->chunk);
+		return sql_blob_chunk_read(r, artifact_chunk_read, s->blob, ++s->chunk);
 	return reply_body(r, 200, arena_cstr(r->a, s->mime_type), (struct str){ s->bytes, s->n });
 }
 
-/* A name for Content-Disposition (RFC 6266): the plain form for old clients, the percent-encoded UTF-8 one for the rest. */
+/* RFC 6266: a plain name for old clients, a percent-encoded UTF-8 one (RFC 8187) for the rest. */
 static struct str
 disposition(struct arena *a, struct str name)
 {
@@ -51,7 +51,7 @@ disposition(struct arena *a, struct str name)
 }
 
 static enum err
-found(struct req *r)
+artifact_found(struct req *r)
 {
 	struct sending *s = arena_alloc(r->a, sizeof(*s));
 	int64_t len;
@@ -61,7 +61,7 @@ found(struct req *r)
 	if (!str_int(row_text(r, 0, 3), &len))
 		return ERR_INTERNAL;
 	s->blob = row_uuid(r, 0, 0);
-	/* The runner writes text as UTF-8; without a charset browsers would take Latin-1. */
+	/* The runner writes text as UTF-8; without a charset browsers assume Latin-1. */
 	s->mime_type = arena_printf(r->a, "%.*s%s", S_ARG(row_text(r, 0, 2)),
 	    str_starts(row_text(r, 0, 2), S("text/")) &&
 		    !memchr(row_text(r, 0, 2).p, ';', row_text(r, 0, 2).n)
@@ -70,16 +70,16 @@ found(struct req *r)
 	s->len = (size_t)len;
 	s->bytes = arena_alloc(r->a, s->len + 1);
 	r->state = s;
-	/* A stranger's words in a file of their own choosing: never rendered as a page of ours. */
+	/* Name and content may be anybody's: never rendered as a page of this origin. */
 	reply_header(r, "Content-Disposition", disposition(r->a, row_text(r, 0, 1)));
 	if (s->len == 0)
 		return reply_body(r, 200, arena_cstr(r->a, s->mime_type), S(""));
-	return sql_blob_chunk_read(r, chunk_read, s->blob, 0);
+	return sql_blob_chunk_read(r, artifact_chunk_read, s->blob, 0);
 }
 
 /* GET /api/artifacts/{id}: the file itself. */
 enum err
 artifact_show(struct req *r)
 {
-	return sql_artifact_show(r, found, path_uuid(r, 0));
+	return sql_artifact_show(r, artifact_found, path_uuid(r, 0));
 }

@@ -1,8 +1,7 @@
-/* A chat turn: stored with its run and job in one statement, then streamed by streamd. */
+/* A chat turn: one statement stores it with its run and job, then streamd streams the run. */
 #include <millrace/config.h>
-#include <millrace/fields.h>
 
-#include "handlers/handlers.h"
+#include "handlers/chat/chat.h"
 #include "sql_api.h"
 
 #define MESSAGE_MAX 100000
@@ -16,10 +15,10 @@ static const struct field chat_fields[] = {
 	F_STR(struct chat_in, message, 1, MESSAGE_MAX, REQUIRED),
 	F_UUID(struct chat_in, conversation_id, OPTIONAL),
 };
-const struct field_table chat_body = FIELD_TABLE(struct chat_in, chat_fields);
+FIELD_TABLE(chat_body, struct chat_in, chat_fields, chat_post);
 
 static enum err
-started(struct req *r)
+chat_started(struct req *r)
 {
 	struct grant g = { .topic = arena_printf(r->a, "run:%.*s", S_ARG(row_text(r, 0, 0))) };
 
@@ -29,14 +28,14 @@ started(struct req *r)
 	return res_stream(r, &g);
 }
 
-/* POST /api/chat: says something in a conversation (a new one where none is named); the answer comes as events. */
+/* POST /api/chat: a message in a conversation, or in a new one; the reply comes as events. */
 enum err
 chat_post(struct req *r)
 {
 	struct chat_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, &in)) != ERR_OK)
+	if ((e = body_bind(r, chat_body, &in)) != ERR_OK)
 		return e;
-	return sql_chat_start(r, started, in.message, in.conversation_id, config()->queue_max);
+	return sql_chat_start(r, chat_started, in.message, in.conversation_id, config()->queue_max);
 }

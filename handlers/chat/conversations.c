@@ -1,7 +1,5 @@
-/* Conversations: list, read, rename, delete. POST /api/chat begins them. */
-#include <millrace/fields.h>
-
-#include "handlers/handlers.h"
+/* Conversations: list, read, rename, delete. POST /api/chat makes them. */
+#include "handlers/chat/chat.h"
 #include "sql_api.h"
 
 struct conversation_in {
@@ -11,8 +9,7 @@ struct conversation_in {
 static const struct field conversation_fields[] = {
 	F_STR(struct conversation_in, title, 1, 200, REQUIRED),
 };
-const struct field_table conversation_body =
-    FIELD_TABLE(struct conversation_in, conversation_fields);
+FIELD_TABLE(conversation_body, struct conversation_in, conversation_fields, conversation_rename);
 
 /* GET /api/conversations */
 enum err
@@ -21,22 +18,22 @@ conversation_list(struct req *r)
 	struct list_in in = { 0 };
 	enum err e;
 
-	if ((e = query_bind(r, &in)) != ERR_OK)
+	if ((e = query_bind(r, list_query, &in)) != ERR_OK)
 		return e;
-	return sql_conversation_list(r, res_list, list_rows(r, &in), in.before);
+	return sql_conversation_list(r, res_list, list_rows(r, in.limit), in.before);
 }
 
-/* GET /api/conversations/{id}: with its newest messages; `limit` and `before` page through older ones. */
+/* GET /api/conversations/{id}: with its newest messages; ?limit= and ?before= page through them. */
 enum err
 conversation_show(struct req *r)
 {
 	struct list_in in = { 0 };
 	enum err e;
 
-	if ((e = query_bind(r, &in)) != ERR_OK)
+	if ((e = query_bind(r, list_query, &in)) != ERR_OK)
 		return e;
 	return sql_conversation_show(
-	    r, res_one, path_uuid(r, 0), in.limit > 0 ? in.limit : LIST_LIMIT_MAX, in.before);
+	    r, res_one, path_uuid(r, 0), in.limit > 0 ? in.limit : PAGE_ROWS_MAX, in.before);
 }
 
 /* PATCH /api/conversations/{id} */
@@ -46,12 +43,12 @@ conversation_rename(struct req *r)
 	struct conversation_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, &in)) != ERR_OK)
+	if ((e = body_bind(r, conversation_body, &in)) != ERR_OK)
 		return e;
 	return sql_conversation_rename(r, res_one, path_uuid(r, 0), in.title);
 }
 
-/* DELETE /api/conversations/{id}: with its messages and artifacts; publishes conversation_deleted. */
+/* DELETE /api/conversations/{id}: with messages and artifacts; publishes conversation_deleted. */
 enum err
 conversation_delete(struct req *r)
 {

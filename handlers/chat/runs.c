@@ -1,7 +1,5 @@
-/* Runs: what became of one, its stream again from where the client was, its end. */
-#include <millrace/fields.h>
-
-#include "handlers/handlers.h"
+/* Runs: outcome, stream from where the client was, cancellation. */
+#include "handlers/chat/chat.h"
 #include "sql_api.h"
 
 struct stream_in {
@@ -11,7 +9,7 @@ struct stream_in {
 static const struct field stream_fields[] = {
 	F_INT(struct stream_in, after, 0, INT64_MAX - 1, OPTIONAL),
 };
-const struct field_table run_stream_query = FIELD_TABLE(struct stream_in, stream_fields);
+FIELD_TABLE(run_stream_query, struct stream_in, stream_fields, run_stream);
 
 /* GET /api/runs/{id} */
 enum err
@@ -20,7 +18,7 @@ run_show(struct req *r)
 	return sql_run_show(r, res_one, path_uuid(r, 0));
 }
 
-/* POST /api/runs/{id}/cancel: stops it and keeps what was said; a run that has ended stays as it is. */
+/* POST /api/runs/{id}/cancel: keeps the output so far; a run that has ended stays as it is. */
 enum err
 run_cancel(struct req *r)
 {
@@ -28,7 +26,7 @@ run_cancel(struct req *r)
 }
 
 static enum err
-resumed(struct req *r)
+run_resumed(struct req *r)
 {
 	const int64_t *after = r->state;
 	struct grant g = { .after = *after };
@@ -36,7 +34,7 @@ resumed(struct req *r)
 
 	if (row_count(r) == 0)
 		return ERR_NOT_FOUND;
-	/* 204 is what stops an EventSource from coming back for more (HTML, server-sent events). */
+	/* 204 stops an EventSource from reconnecting (HTML, 9.2.3). */
 	if (str_int(row_text(r, 0, 2), &last) && *after >= last)
 		return reply_json(r, 204, (struct str){ NULL, 0 });
 	if (!row_bool(r, 0, 3))
@@ -59,7 +57,7 @@ run_stream(struct req *r)
 	int64_t *after = arena_alloc(r->a, sizeof(*after));
 	enum err e;
 
-	if ((e = query_bind(r, &in)) != ERR_OK)
+	if ((e = query_bind(r, run_stream_query, &in)) != ERR_OK)
 		return e;
 	*after = in.after;
 	if (last.n > 0 && (!str_int(last, after) || *after < 0)) {
@@ -67,5 +65,5 @@ run_stream(struct req *r)
 		return ERR_BAD_REQUEST;
 	}
 	r->state = after;
-	return sql_run_resume(r, resumed, path_uuid(r, 0));
+	return sql_run_resume(r, run_resumed, path_uuid(r, 0));
 }

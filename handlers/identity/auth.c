@@ -1,16 +1,12 @@
-/* Own accounts: register, sign in, sign out. What hashes a password is served by the pool `login`. */
+/* Own accounts: register, sign in, sign out. Routes that hash a password are the pool `login`'s. */
 #include <time.h>
 
 #include <millrace/address.h>
 #include <millrace/config.h>
-#include <millrace/fields.h>
 #include <millrace/token.h>
 
-#include "handlers/handlers.h"
+#include "handlers/identity/identity.h"
 #include "sql_api.h"
-
-#define PASSWORD_MIN 8
-#define PASSWORD_MAX 1024 /* bytes */
 
 struct register_in {
 	struct str email;
@@ -23,30 +19,22 @@ struct login_in {
 	struct str password;
 };
 
-bool
-auth_is_password(struct str s)
-{
-	return s.n >= PASSWORD_MIN && s.n <= PASSWORD_MAX;
-}
-
 static const struct field register_fields[] = {
-	F_CHECKED(struct register_in, email, 3, 254, REQUIRED, address_is_email,
-	    "must be an e-mail address"),
-	F_CHECKED(struct register_in, password, 1, PASSWORD_MAX, REQUIRED, auth_is_password,
-	    "must have 8 to 1024 bytes"),
+	F_EMAIL(struct register_in, email, REQUIRED),
+	F_PASSWORD(struct register_in, password, REQUIRED),
 	F_STR(struct register_in, display_name, 1, 200, REQUIRED),
 };
-const struct field_table auth_register_body = FIELD_TABLE(struct register_in, register_fields);
+FIELD_TABLE(auth_register_body, struct register_in, register_fields, auth_register);
 
 static const struct field login_fields[] = {
 	F_STR(struct login_in, email, 1, 254, REQUIRED),
-	F_STR(struct login_in, password, 1, PASSWORD_MAX, REQUIRED),
+	F_STR(struct login_in, password, 1, PASSWORD_BYTES_MAX, REQUIRED),
 };
-const struct field_table auth_login_body = FIELD_TABLE(struct login_in, login_fields);
+FIELD_TABLE(auth_login_body, struct login_in, login_fields, auth_login);
 
-/* A row of an opened session as the reply of registering and signing in, with the token. */
+/* Replies with the first row, an opened session, and its token. */
 static enum err
-reply_signed_in(struct req *r, int status)
+auth_reply_session(struct req *r, int status)
 {
 	struct claims c = { .session = row_uuid(r, 0, 0), .user = row_uuid(r, 0, 3) };
 	struct buf b = { .a = r->a };
@@ -66,9 +54,9 @@ reply_signed_in(struct req *r, int status)
 }
 
 static enum err
-registered(struct req *r)
+auth_registered(struct req *r)
 {
-	return reply_signed_in(r, 201);
+	return auth_reply_session(r, 201);
 }
 
 enum err
@@ -84,7 +72,7 @@ auth_client(struct req *r)
 }
 
 enum err
-auth_has_to_wait(struct req *r, int column)
+auth_check_wait(struct req *r, int column)
 {
 	int64_t account, address;
 
@@ -101,105 +89,104 @@ auth_has_to_wait(struct req *r, int column)
 }
 
 static enum err
-logged_in(struct req *r)
+auth_logged_in(struct req *r)
 {
 	enum err e;
 
 	if (row_count(r) == 0)
 		return auth_refused(r);
-	if ((e = auth_has_to_wait(r, 6)) != ERR_OK)
+	if ((e = auth_check_wait(r, 6)) != ERR_OK)
 		return e;
-	return reply_signed_in(r, 200);
+	return auth_reply_session(r, 200);
 }
 
-/* POST /api/auth/register: a new account, signed in. 409 where the address is taken. */
+/* POST /api/auth/register: a new account, signed in. 409 where the address is in use. */
 enum err
 auth_register(struct req *r)
 {
 	struct register_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, &in)) != ERR_OK)
+	if ((e = body_bind(r, auth_register_body, &in)) != ERR_OK)
 		return e;
-	return sql_auth_register(r, registered, in.email, password_hash(r->a, in.password),
+	return sql_auth_register(r, auth_registered, in.email, password_hash(r->a, in.password),
 	    in.display_name, config()->session_seconds);
 }
 
-/* A sign-in under way: what was given, and what answers where it is right. */
+/* A sign-in under way. */
 struct signing_in {
 	struct str name;
 	struct str password;
-	enum err (*open)(struct req *r, struct uuid user, struct str name, struct str hash);
+	auth_open_fn *open;
 	struct uuid user; /* once the password was right */
 };
 
-static enum err check_password(struct req *r);
+static enum err auth_check_password(struct req *r);
 
 static enum err
-find(struct req *r)
+auth_find_account(struct req *r)
 {
 	const struct signing_in *in = r->state;
 
 	return sql_auth_find(
-	    r, check_password, in->name, auth_client(r), config()->login_address_tries);
+	    r, auth_check_password, in->name, auth_client(r), config()->login_address_tries);
 }
 
-/* Where somebody else was faster, all is looked at again. */
+/* No row: another request has auth_rehashed it meanwhile, so begin again. */
 static enum err
-rehashed(struct req *r)
+auth_rehashed(struct req *r)
 {
 	const struct signing_in *in = r->state;
 
 	if (row_count(r) == 0)
-		return find(r);
+		return auth_find_account(r);
 	return in->open(r, in->user, in->name, arena_str(r->a, row_text(r, 0, 0)));
 }
 
-/* The password was wrong: of many that were tried at once, those that are too many hear that alone. */
+/* Of many passwords tried at once, those beyond the limit learn no more than that. */
 static enum err
-failed(struct req *r)
+auth_wrong_password(struct req *r)
 {
-	enum err e = auth_has_to_wait(r, 0);
+	enum err e = auth_check_wait(r, 0);
 
 	return e != ERR_OK ? e : auth_refused(r);
 }
 
-/* Unknown address and wrong password take the same time and get the same words. */
+/* An unknown address and a wrong password cost the same time and get the same words. */
 static enum err
-check_password(struct req *r)
+auth_check_password(struct req *r)
 {
 	struct signing_in *in = r->state;
 	struct str hash = arena_str(r->a, row_text(r, 0, 3));
 	enum err e;
 
-	if ((e = auth_has_to_wait(r, 0)) != ERR_OK)
+	if ((e = auth_check_wait(r, 0)) != ERR_OK)
 		return e;
 	if (!password_matches(hash, in->password))
-		return sql_auth_failed(
-		    r, failed, in->name, auth_client(r), config()->login_address_tries);
+		return sql_auth_failed(r, auth_wrong_password, in->name, auth_client(r),
+		    config()->login_address_tries);
 	in->user = row_uuid(r, 0, 2);
-	/* The cost has been changed since: now is when the password is known. */
+	/* The cost of hashing has changed since, and only now is the password known. */
 	if (password_is_outdated(hash))
 		return sql_password_rehash(
-		    r, rehashed, in->user, hash, password_hash(r->a, in->password));
+		    r, auth_rehashed, in->user, hash, password_hash(r->a, in->password));
 	return in->open(r, in->user, in->name, hash);
 }
 
 enum err
-auth_sign_in(struct req *r, struct str name, struct str password,
-    enum err (*open)(struct req *r, struct uuid user, struct str name, struct str hash))
+auth_sign_in(struct req *r, struct str name, struct str password, auth_open_fn *open)
 {
 	struct signing_in *in = arena_alloc(r->a, sizeof(*in));
 
 	*in = (struct signing_in){ .name = name, .password = password, .open = open };
 	r->state = in;
-	return find(r);
+	return auth_find_account(r);
 }
 
 static enum err
-open_token(struct req *r, struct uuid user, struct str name, struct str hash)
+auth_open_token(struct req *r, struct uuid user, struct str name, struct str hash)
 {
-	return sql_auth_session_open(r, logged_in, user, name, hash, config()->session_seconds,
+	return sql_auth_session_open(r, auth_logged_in, user, name, hash, config()->session_seconds,
 	    auth_client(r), config()->login_address_tries);
 }
 
@@ -210,14 +197,14 @@ auth_login(struct req *r)
 	struct login_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, &in)) != ERR_OK)
+	if ((e = body_bind(r, auth_login_body, &in)) != ERR_OK)
 		return e;
-	return auth_sign_in(r, in.email, in.password, open_token);
+	return auth_sign_in(r, in.email, in.password, auth_open_token);
 }
 
-/* What becomes of it is asked of the database all the same: whether the key is one at all, and of what scope. */
+/* Called after the database has seen that there is such a key, and that its scope suffices. */
 static enum err
-no_session(struct req *r)
+auth_key_has_no_session(struct req *r)
 {
 	return refuse(r, ERR_BAD_REQUEST, "An API key has no session that could end.");
 }
@@ -225,17 +212,18 @@ no_session(struct req *r)
 enum err
 auth_sign_out(struct req *r, answer_fn *answer)
 {
-	const struct external *who = r->caller.external;
+	const struct external *token = r->caller.external;
 
 	if (r->caller.how == CALLER_KEY)
-		answer = no_session;
-	if (who)
+		answer = auth_key_has_no_session;
+	if (token)
 		return sql_external_deny(r, answer,
-		    (struct str){ (const char *)who->hash, sizeof(who->hash) }, who->expires_at);
+		    (struct str){ (const char *)token->hash, sizeof(token->hash) },
+		    token->expires_at);
 	return sql_auth_session_close(r, answer, r->caller.claims.session);
 }
 
-/* POST /api/auth/logout: the token is of no use any more. */
+/* POST /api/auth/logout: revokes the token. */
 enum err
 auth_logout(struct req *r)
 {

@@ -1,11 +1,8 @@
-/* A forgotten password: a mailed link (the runner's jobs/mail.c), and the new password that it is good for. */
-#include <millrace/address.h>
-#include <millrace/fields.h>
-
-#include "handlers/handlers.h"
+/* A forgotten password: a mailed link (runner/jobs/mail.c), which is good for one new password. */
+#include "handlers/identity/identity.h"
 #include "sql_api.h"
 
-struct ask_in {
+struct request_in {
 	struct str email;
 };
 
@@ -14,18 +11,16 @@ struct confirm_in {
 	struct str password;
 };
 
-static const struct field ask_fields[] = {
-	F_CHECKED(
-	    struct ask_in, email, 3, 254, REQUIRED, address_is_email, "must be an e-mail address"),
+static const struct field request_fields[] = {
+	F_EMAIL(struct request_in, email, REQUIRED),
 };
-const struct field_table reset_ask_body = FIELD_TABLE(struct ask_in, ask_fields);
+FIELD_TABLE(reset_request_body, struct request_in, request_fields, reset_request);
 
 static const struct field confirm_fields[] = {
 	F_STR(struct confirm_in, token, 1, 128, REQUIRED),
-	F_CHECKED(struct confirm_in, password, 1, 1024, REQUIRED, auth_is_password,
-	    "must have 8 to 1024 bytes"),
+	F_PASSWORD(struct confirm_in, password, REQUIRED),
 };
-const struct field_table reset_confirm_body = FIELD_TABLE(struct confirm_in, confirm_fields);
+FIELD_TABLE(reset_confirm_body, struct confirm_in, confirm_fields, reset_confirm);
 
 /* A reset under way. */
 struct confirming {
@@ -33,20 +28,23 @@ struct confirming {
 	struct str password;
 };
 
-/* POST /api/auth/reset-password: says the same to everybody. Whether there is such an account, the runner looks up later. */
+/*
+ * POST /api/auth/reset-password: the reply is the same for everybody; the runner looks later
+ * whether there is such an account.
+ */
 enum err
-reset_ask(struct req *r)
+reset_request(struct req *r)
 {
-	struct ask_in in = { 0 };
+	struct request_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, &in)) != ERR_OK)
+	if ((e = body_bind(r, reset_request_body, &in)) != ERR_OK)
 		return e;
-	return sql_reset_ask(r, res_one, in.email);
+	return sql_reset_request(r, res_one, in.email);
 }
 
 static enum err
-is_valid(struct req *r)
+reset_token_checked(struct req *r)
 {
 	const struct confirming *c = r->state;
 
@@ -56,7 +54,7 @@ is_valid(struct req *r)
 	return sql_reset_confirm(r, res_one, c->hash, password_hash(r->a, c->password));
 }
 
-/* POST /api/auth/reset-password/confirm: a token is looked at first, so that a wrong one does not cost a hash. */
+/* POST /api/auth/reset-password/confirm: checks the token first; a wrong one costs no hash. */
 enum err
 reset_confirm(struct req *r)
 {
@@ -64,9 +62,9 @@ reset_confirm(struct req *r)
 	struct confirming *c = arena_alloc(r->a, sizeof(*c));
 	enum err e;
 
-	if ((e = body_bind(r, &in)) != ERR_OK)
+	if ((e = body_bind(r, reset_confirm_body, &in)) != ERR_OK)
 		return e;
 	*c = (struct confirming){ .hash = sha256(r->a, in.token), .password = in.password };
 	r->state = c;
-	return sql_reset_is_valid(r, is_valid, c->hash);
+	return sql_reset_is_valid(r, reset_token_checked, c->hash);
 }

@@ -1,12 +1,11 @@
-/* The way in for pages: a name and a password for a session in cookies. */
+/* Sign-in for pages: a name and a password for a session in cookies. */
 #include <ctype.h>
 
-#include <millrace/address.h>
 #include <millrace/config.h>
-#include <millrace/fields.h>
 #include <millrace/token.h>
 
-#include "handlers/handlers.h"
+#include "fcgi/caller.h"
+#include "handlers/identity/identity.h"
 #include "sql_api.h"
 
 struct login_in {
@@ -32,22 +31,19 @@ session_is_username(struct str s)
 
 static const struct field login_fields[] = {
 	F_STR(struct login_in, username, 1, 254, REQUIRED),
-	F_STR(struct login_in, password, 1, 1024, REQUIRED),
+	F_STR(struct login_in, password, 1, PASSWORD_BYTES_MAX, REQUIRED),
 };
-const struct field_table session_login_body = FIELD_TABLE(struct login_in, login_fields);
+FIELD_TABLE(session_login_body, struct login_in, login_fields, session_login);
 
 static const struct field register_fields[] = {
-	F_CHECKED(struct register_in, username, 3, 64, REQUIRED, session_is_username,
-	    "must be letters, digits, and . _ - after the first"),
-	F_CHECKED(struct register_in, password, 1, 1024, REQUIRED, auth_is_password,
-	    "must have 8 to 1024 bytes"),
-	F_CHECKED(struct register_in, email, 3, 254, OPTIONAL, address_is_email,
-	    "must be an e-mail address"),
+	F_USERNAME(struct register_in, username, REQUIRED),
+	F_PASSWORD(struct register_in, password, REQUIRED),
+	F_EMAIL(struct register_in, email, OPTIONAL),
 	F_STR(struct register_in, name, 1, 200, OPTIONAL),
 };
-const struct field_table session_register_body = FIELD_TABLE(struct register_in, register_fields);
+FIELD_TABLE(session_register_body, struct register_in, register_fields, session_register);
 
-/* Both cookies (RFC 6265bis). The second one is for the page's own script to read, and to send back as X-CSRF-Token. */
+/* RFC 6265bis. The page's own script reads the second one, and sends it back as X-CSRF-Token. */
 void
 session_set_cookies(struct req *r, struct str token, struct str csrf, int64_t seconds)
 {
@@ -62,14 +58,14 @@ session_set_cookies(struct req *r, struct str token, struct str csrf, int64_t se
 }
 
 static enum err
-opened(struct req *r)
+session_opened(struct req *r)
 {
 	struct claims c = { .user = *(struct uuid *)r->state };
 	enum err e;
 
 	if (row_count(r) == 0)
 		return auth_refused(r);
-	if ((e = auth_has_to_wait(r, 4)) != ERR_OK)
+	if ((e = auth_check_wait(r, 4)) != ERR_OK)
 		return e;
 	c.session = row_uuid(r, 0, 0);
 	if (!str_int(row_text(r, 0, 1), &c.issued_at) || !str_int(row_text(r, 0, 2), &c.expires_at))
@@ -80,30 +76,30 @@ opened(struct req *r)
 }
 
 static enum err
-open_cookies(struct req *r, struct uuid user, struct str name, struct str hash)
+session_open_cookies(struct req *r, struct uuid user, struct str name, struct str hash)
 {
 	struct uuid *kept = arena_alloc(r->a, sizeof(*kept));
 
 	*kept = user;
 	r->state = kept;
-	return sql_session_open(r, opened, user, name, hash, config()->session_seconds,
+	return sql_session_open(r, session_opened, user, name, hash, config()->session_seconds,
 	    auth_client(r), config()->login_address_tries);
 }
 
-/* POST /api/v1/auth/login: a session of its own each time, so that one planted before is worth nothing. */
+/* POST /api/v1/auth/login: a new session each time, so that a planted cookie is worth nothing. */
 enum err
 session_login(struct req *r)
 {
 	struct login_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, &in)) != ERR_OK)
+	if ((e = body_bind(r, session_login_body, &in)) != ERR_OK)
 		return e;
-	return auth_sign_in(r, in.username, in.password, open_cookies);
+	return auth_sign_in(r, in.username, in.password, session_open_cookies);
 }
 
 static enum err
-closed(struct req *r)
+session_closed(struct req *r)
 {
 	session_set_cookies(r, S(""), S(""), 0);
 	return res_one(r);
@@ -113,7 +109,7 @@ closed(struct req *r)
 enum err
 session_logout(struct req *r)
 {
-	return auth_sign_out(r, closed);
+	return auth_sign_out(r, session_closed);
 }
 
 /* POST /api/v1/user/register */
@@ -123,7 +119,7 @@ session_register(struct req *r)
 	struct register_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, &in)) != ERR_OK)
+	if ((e = body_bind(r, session_register_body, &in)) != ERR_OK)
 		return e;
 	return sql_session_register(
 	    r, res_created, in.username, password_hash(r->a, in.password), in.email, in.name);

@@ -1,8 +1,5 @@
-/* Leads: people who may become customers. What happens to a row is published by its triggers. */
-#include <millrace/address.h>
-#include <millrace/fields.h>
-
-#include "handlers/handlers.h"
+/* Leads: people who may become customers. A row's triggers publish what happens to it. */
+#include "handlers/insight/insight.h"
 #include "sql_api.h"
 
 #define METADATA_MAX 16384 /* bytes */
@@ -20,26 +17,24 @@ struct lead_in {
 	struct str metadata; /* an object */
 };
 
-static const char *const statuses[] = { "new", "contacted", "qualified", "converted", "lost",
+static const char *const lead_statuses[] = { "new", "contacted", "qualified", "converted", "lost",
 	NULL };
 
-#define LEAD_FIELDS(named)                                                       \
-	F_STR(struct lead_in, name, 1, 200, named),                              \
-	    F_CHECKED(struct lead_in, email, 3, 254, OPTIONAL, address_is_email, \
-		"must be an e-mail address"),                                    \
-	    F_STR(struct lead_in, phone, 1, 40, OPTIONAL),                       \
-	    F_STR(struct lead_in, company, 1, 200, OPTIONAL),                    \
-	    F_STR(struct lead_in, source, 1, 100, OPTIONAL),                     \
-	    F_ENUM(struct lead_in, status, statuses, OPTIONAL),                  \
-	    F_DECIMAL(struct lead_in, value, 0, VALUE_MAX, OPTIONAL),            \
-	    F_STR(struct lead_in, notes, 0, 10000, OPTIONAL),                    \
+#define LEAD_FIELDS(named)                                                                    \
+	F_STR(struct lead_in, name, 1, 200, named), F_EMAIL(struct lead_in, email, OPTIONAL), \
+	    F_STR(struct lead_in, phone, 1, 40, OPTIONAL),                                    \
+	    F_STR(struct lead_in, company, 1, 200, OPTIONAL),                                 \
+	    F_STR(struct lead_in, source, 1, 100, OPTIONAL),                                  \
+	    F_ENUM(struct lead_in, status, lead_statuses, OPTIONAL),                          \
+	    F_DECIMAL(struct lead_in, value, 0, VALUE_MAX, OPTIONAL),                         \
+	    F_STR(struct lead_in, notes, 0, 10000, OPTIONAL),                                 \
 	    F_JSON(struct lead_in, metadata, METADATA_MAX, OPTIONAL)
 
 static const struct field create_fields[] = { LEAD_FIELDS(REQUIRED) };
-const struct field_table lead_create_body = FIELD_TABLE(struct lead_in, create_fields);
+FIELD_TABLE(lead_create_body, struct lead_in, create_fields, lead_create);
 
 static const struct field change_fields[] = { LEAD_FIELDS(OPTIONAL) };
-const struct field_table lead_change_body = FIELD_TABLE(struct lead_in, change_fields);
+FIELD_TABLE(lead_change_body, struct lead_in, change_fields, lead_change);
 
 struct leads_in {
 	int64_t limit;
@@ -49,12 +44,11 @@ struct leads_in {
 };
 
 static const struct field list_fields[] = {
-	F_INT(struct leads_in, limit, 1, LIST_LIMIT_MAX, OPTIONAL),
-	F_UUID(struct leads_in, before, OPTIONAL),
-	F_ENUM(struct leads_in, status, statuses, OPTIONAL),
+	F_PAGE(struct leads_in),
+	F_ENUM(struct leads_in, status, lead_statuses, OPTIONAL),
 	F_STR(struct leads_in, q, 0, 254, OPTIONAL),
 };
-const struct field_table lead_list_query = FIELD_TABLE(struct leads_in, list_fields);
+FIELD_TABLE(lead_list_query, struct leads_in, list_fields, lead_list);
 
 /* POST /api/leads */
 enum err
@@ -63,7 +57,7 @@ lead_create(struct req *r)
 	struct lead_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, &in)) != ERR_OK)
+	if ((e = body_bind(r, lead_create_body, &in)) != ERR_OK)
 		return e;
 	return sql_lead_create(r, res_created, in.name, in.email, in.phone, in.company, in.source,
 	    in.status, in.value, in.notes, in.metadata);
@@ -76,10 +70,9 @@ lead_list(struct req *r)
 	struct leads_in in = { 0 };
 	enum err e;
 
-	if ((e = query_bind(r, &in)) != ERR_OK)
+	if ((e = query_bind(r, lead_list_query, &in)) != ERR_OK)
 		return e;
-	return sql_lead_list(r, res_list, list_rows(r, &(struct list_in){ in.limit, in.before }),
-	    in.before, in.status, in.q);
+	return sql_lead_list(r, res_list, list_rows(r, in.limit), in.before, in.status, in.q);
 }
 
 /* GET /api/leads/{id} */
@@ -89,14 +82,14 @@ lead_show(struct req *r)
 	return sql_lead_show(r, res_one, path_uuid(r, 0));
 }
 
-/* PATCH /api/leads/{id}: any subset; null clears what may be empty. */
+/* PATCH /api/leads/{id}: any subset; null clears, so the database gets the body as it came, too. */
 enum err
 lead_change(struct req *r)
 {
 	struct lead_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, &in)) != ERR_OK)
+	if ((e = body_bind(r, lead_change_body, &in)) != ERR_OK)
 		return e;
 	return sql_lead_change(r, res_one, path_uuid(r, 0), in.name, in.email, in.phone, in.company,
 	    in.source, in.status, in.value, in.notes, in.metadata, r->body);

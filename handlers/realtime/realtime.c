@@ -1,10 +1,9 @@
 /*
- * Sockets: who opens one is settled here, and the connection goes to streamd, which holds it. Somebody whom nobody knows is handed over
- * as nobody: a browser's WebSocket learns why it was refused only by a close code, after the handshake.
+ * Sockets: the caller is identified here, and the connection goes to streamd, which holds it. An
+ * unknown caller is handed over as nobody: a browser's WebSocket learns why it was refused from a
+ * close code alone, after the handshake.
  */
-#include <millrace/fields.h>
-
-#include "handlers/handlers.h"
+#include "handlers/realtime/realtime.h"
 #include "sql_api.h"
 
 struct socket_in {
@@ -14,9 +13,9 @@ struct socket_in {
 static const struct field socket_fields[] = {
 	F_INT(struct socket_in, since, 0, INT64_MAX - 1, OPTIONAL),
 };
-const struct field_table socket_query = FIELD_TABLE(struct socket_in, socket_fields);
+FIELD_TABLE(socket_query, struct socket_in, socket_fields, realtime_channel);
 
-/* What realtime_open has found. */
+/* A grant by the rows of realtime_open. */
 static struct grant
 grant_of(struct req *r)
 {
@@ -24,7 +23,7 @@ grant_of(struct req *r)
 		.topic = arena_printf(r->a, "user:%s", r->caller.user.text) };
 }
 
-/* The channel is the path's last part. */
+/* The last part of the route's path. */
 static struct str
 channel_of(const struct req *r)
 {
@@ -34,7 +33,7 @@ channel_of(const struct req *r)
 }
 
 static enum err
-open_channel(struct req *r)
+realtime_open_channel(struct req *r)
 {
 	const int64_t *since = r->state;
 	struct grant g = grant_of(r);
@@ -52,7 +51,7 @@ open_channel(struct req *r)
 	return res_socket(r, &g, arena_printf(r->a, "ws/%.*s", S_ARG(channel_of(r))));
 }
 
-/* GET /api/ws/{analytics,notifications,workflows}: begins with the caller's own topic, after ?since= or from now on. */
+/* GET /api/ws/…: the caller's own topic (or all analytics), after ?since= or from now on. */
 enum err
 realtime_channel(struct req *r)
 {
@@ -60,16 +59,16 @@ realtime_channel(struct req *r)
 	int64_t *since = arena_alloc(r->a, sizeof(*since));
 	enum err e;
 
-	if ((e = query_bind(r, &in)) != ERR_OK)
+	if ((e = query_bind(r, socket_query, &in)) != ERR_OK)
 		return e;
 	if (r->caller.how == CALLER_NOBODY)
 		return realtime_nobody(r);
 	*since = in.since;
 	r->state = since;
-	return sql_realtime_open(r, open_channel, r->caller.key_hash);
+	return sql_realtime_open(r, realtime_open_channel, r->caller.key_hash);
 }
 
-/* The query goes along: it is Engine.IO's. */
+/* The query is Engine.IO's, so it is passed on. */
 static struct str
 socketio_target(struct req *r)
 {
@@ -78,7 +77,7 @@ socketio_target(struct req *r)
 }
 
 static enum err
-open_socketio(struct req *r)
+realtime_open_socketio(struct req *r)
 {
 	struct grant g = grant_of(r);
 
@@ -94,11 +93,12 @@ static const struct field engine_fields[] = {
 };
 
 /*
- * Does the request go on with a session of Engine.IO? Whose that is has been looked at when it began, and streamd hears when that ends: so
- * a poll needs no database, also while there is none. Whose an API key or somebody else's token is the database alone knows.
+ * Does the request belong to an Engine.IO session? Its caller was checked when it began, and
+ * streamd is notified when that caller's session ends, so a poll needs no database, and works while
+ * it is away. The caller of an API key or an external token is known to the database alone.
  */
 static bool
-goes_on(struct req *r)
+has_engine_session(struct req *r)
 {
 	struct engine_in in = { 0 };
 	struct problems ignored = { .json.a = r->a };
@@ -107,7 +107,7 @@ goes_on(struct req *r)
 	       query_fields(r->a, engine_fields, 1, r->query_string, &in, &ignored) && in.sid.n > 0;
 }
 
-/* GET, POST /api/socket.io: Engine.IO's requests. One that nobody is known by may still say who it is in CONNECT. */
+/* GET, POST /api/socket.io: Engine.IO's requests. An unknown caller may send a token in CONNECT. */
 enum err
 realtime_socketio(struct req *r)
 {
@@ -115,9 +115,9 @@ realtime_socketio(struct req *r)
 
 	if (r->caller.how == CALLER_NOBODY)
 		return realtime_nobody(r);
-	if (goes_on(r))
+	if (has_engine_session(r))
 		return res_socket(r, &g, socketio_target(r));
-	return sql_realtime_open(r, open_socketio, r->caller.key_hash);
+	return sql_realtime_open(r, realtime_open_socketio, r->caller.key_hash);
 }
 
 enum err

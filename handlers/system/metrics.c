@@ -1,13 +1,13 @@
-/* GET /metrics: what the database knows of the queue, and what each process of this host has told of itself. */
+/* GET /metrics: the queue as the database has it, and the counters of each process of this host. */
 #include <millrace/json.h>
 #include <millrace/process.h>
 
-#include "handlers/handlers.h"
+#include "handlers/system/system.h"
 #include "sql_api.h"
 
 #define FAMILIES_MAX 128
 
-/* A family's lines stand together, though they come of many processes. */
+/* Prometheus wants the lines of a family together, and they come from many processes. */
 struct exposition {
 	struct family {
 		struct str name;
@@ -82,7 +82,7 @@ put_process(struct req *r, int row, json_object *stats)
 }
 
 static enum err
-processes_read(struct req *r)
+metrics_processes_read(struct req *r)
 {
 	struct exposition *x = r->state;
 	struct buf text = { .a = r->a };
@@ -91,7 +91,7 @@ processes_read(struct req *r)
 
 	for (int i = 0; i < row_count(r); i++) {
 		buf_printf(family_lines(r, S("millrace_process_up"), "gauge",
-			       "A process that has told of itself within 20 seconds."),
+			       "A process that has refreshed its row within 20 seconds."),
 		    "millrace_process_up{role=\"%.*s\",pid=\"%.*s\",version=\"%.*s\"} 1\n",
 		    S_ARG(row_text(r, i, 0)), S_ARG(row_text(r, i, 1)), S_ARG(row_text(r, i, 2)));
 		if (json_parse(r->a, row_text(r, i, 3), &stats, &why) == ERR_OK)
@@ -103,14 +103,14 @@ processes_read(struct req *r)
 }
 
 static enum err
-state_read(struct req *r)
+metrics_state_read(struct req *r)
 {
 	static const struct {
 		const char *name, *help;
 	} columns[] = {
 		{ "millrace_migration", "The last migration of the database." },
 		{ "millrace_jobs_queued", "Jobs that wait for a runner." },
-		{ "millrace_jobs_leased", "Jobs that a runner has." },
+		{ "millrace_jobs_leased", "Jobs that a runner has leased." },
 		{ "millrace_jobs_dead", "Jobs given up after their last attempt, and kept." },
 		{ "millrace_queue_oldest_seconds", "How long the oldest due job has waited." },
 		{ "millrace_runs_open", "Runs that have not ended." },
@@ -120,12 +120,12 @@ state_read(struct req *r)
 	for (int i = 0; i < (int)(sizeof(columns) / sizeof(*columns)); i++)
 		buf_printf(family_lines(r, str_from(columns[i].name), "gauge", columns[i].help),
 		    "%s %.*s\n", columns[i].name, S_ARG(row_text(r, 0, i)));
-	return sql_system_processes(r, processes_read, str_from(process_host()));
+	return sql_system_processes(r, metrics_processes_read, str_from(process_host()));
 }
 
 /* GET /metrics: Prometheus text; nginx lets local addresses only come here. */
 enum err
 system_metrics(struct req *r)
 {
-	return sql_system_state(r, state_read);
+	return sql_system_state(r, metrics_state_read);
 }

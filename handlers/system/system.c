@@ -1,7 +1,8 @@
-/* What machines ask: is it up, can it work, how much, what is there. */
+/* Health, readiness, and the OpenAPI document. */
 #include <millrace/process.h>
 
-#include "handlers/handlers.h"
+#include "fcgi/openapi.h"
+#include "handlers/system/system.h"
 #include "sql_api.h"
 
 /* GET /healthz: this process answers. */
@@ -12,21 +13,21 @@ system_health(struct req *r)
 }
 
 static enum err
-state_read(struct req *r)
+system_state_read(struct req *r)
 {
 	return reply_json(r, 200,
 	    arena_printf(r->a, "{\"status\":\"ready\",\"migration\":%.*s,\"queued\":%.*s}",
 		S_ARG(row_text(r, 0, 0)), S_ARG(row_text(r, 0, 1))));
 }
 
-/* GET /readyz: the database answers and is at this version (a worker asks nothing of another one). */
+/* GET /readyz: the database answers and is at this version (else req_ask replies 503). */
 enum err
 system_ready(struct req *r)
 {
-	return sql_system_state(r, state_read);
+	return sql_system_state(r, system_state_read);
 }
 
-/* GET /api/openapi.json: made of the route table once a process. */
+/* GET /api/openapi.json: made once in a process. */
 enum err
 system_openapi(struct req *r)
 {

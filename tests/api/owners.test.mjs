@@ -113,7 +113,7 @@ const SAMPLES = { email: newAddress, username: newName, password: () => PASSWORD
 const resolve = (schema) => schema?.$ref ? schema.$ref.slice(2).split("/").reduce((v, k) => v[k], millrace.document) : schema;
 function sample(schema, name) {
 	const s = resolve(schema);
-	if (s?.type === "object" || s?.properties)
+	if ([s?.type].flat().includes("object"))
 		return Object.fromEntries(Object.entries(s.properties ?? {}).filter(([, v]) => resolve(v)?.format !== "uuid").map(([k, v]) => [k, sample(v, k)]));
 	if (s?.enum)
 		return s.enum[0];

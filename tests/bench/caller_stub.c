@@ -1,12 +1,14 @@
 /*
- * The benchmark's stand-in for fcgi/caller.c: everybody is the user that MILLRACE_TEST_BENCH_USER names, nothing is read or checked, and
- * the transaction's caller is set for row-level security all the same. What the real one costs is the difference.
+ * The benchmark's stand-in for fcgi/caller.c: everybody is the user that MILLRACE_TEST_BENCH_USER
+ * names, nothing is read or checked, and the transaction's caller is set for row-level security all
+ * the same. What the real one costs is the difference.
  */
 #include <stdlib.h>
 
 #include <millrace/token.h>
 
-#include "fcgi/worker.h"
+#include "fcgi/caller.h"
+#include "fcgi/request.h"
 
 static const char *const arg_types[] = { "uuid" };
 static const char *const columns[] = { "set_config", "text" };
@@ -20,26 +22,11 @@ static const struct query query_be_somebody = {
 };
 
 struct str
-req_cookie(const struct req *r, struct str name)
-{
-	(void)r;
-	(void)name;
-	return (struct str){ NULL, 0 };
-}
-
-struct str
 csrf_token(struct arena *a, const struct claims *c)
 {
 	(void)a;
 	(void)c;
 	return S("");
-}
-
-bool
-caller_in_band(const struct req *r)
-{
-	(void)r;
-	return false;
 }
 
 enum err

@@ -2,6 +2,7 @@
  * fcgi/caller.c: what a route asks of an API key; that the database then refuses a key without it
  * is tests/api/vault.test.mjs'.
  */
+#include "fcgi/caller.h"
 #include "fcgi/worker.h"
 #include "test.h"
 

@@ -2,9 +2,11 @@
 /* The table changes between cases, so it is not const here, whatever the header says. */
 #define routes const_routes
 #define n_routes const_n_routes
+#define aliases const_aliases
 #include "fcgi/route.h"
 #undef routes
 #undef n_routes
+#undef aliases
 
 #include "test.h"
 
@@ -42,9 +44,24 @@ struct route routes[] = {
 	ROUTE(M_GET, "a", "/x/{a:text}/y/{b:uuid}/{c:text}"),
 	ROUTE(M_GET, "a", "/{first:text}/one"),
 	ROUTE(M_GET, "a", "/two/{second:text}"),
+	ROUTE(M_GET, "a", "/v1/{any:text}/tasks/list"),
+	ROUTE(M_GET, "a", "/agent"),
+	ROUTE(M_POST, "a", "/agent/tasks/{id:uuid}"),
+	ROUTE(M_GET, "a", "/agents"),
+	ROUTE(M_GET, "a", "/sign/{name:text}/in/{step:text}"),
 	ROUTE(M_GET, "b", "/others"),
 };
 size_t n_routes = sizeof(routes) / sizeof(*routes);
+
+extern struct alias aliases[];
+
+struct alias aliases[] = {
+	{ "/v1/agent", "/agent" },
+	{ "/sign/{name:text}/up", "/sign/{name:text}/in" },
+	{ "/nothing/yet", "/nothing" },
+	{ "/their/others", "/others" },
+};
+const size_t n_aliases = 4;
 
 const struct pool pools[] = { { "a", "things" }, { "b", "others" } };
 const size_t n_pools = 2;
@@ -102,6 +119,34 @@ finding(void)
 }
 
 static void
+other_names(void)
+{
+	struct arena *a = arena_new();
+	struct match m;
+
+	CHECK("a route under an alias, alone and with more parts",
+	    finds(M_GET, "/v1/agent", "/agent") && finds(M_GET, "/v1/agent/", "/agent") &&
+		finds(M_POST, "/v1/agent/tasks/" ID, "/agent/tasks/{id:uuid}"));
+	CHECK("an alias is of whole parts",
+	    finds(M_GET, "/v1/agents", NULL) && finds(M_GET, "/v1", NULL));
+	CHECK("what has no route has none under an alias", finds(M_GET, "/nothing/yet", NULL));
+	m = route_match("a", M_GET, S("/sign/x/up/y"));
+	CHECK("an alias with a variable part gives all of them",
+	    m.route && m.n_parts == 2 && str_eq(m.parts[0], S("x")) && str_eq(m.parts[1], S("y")));
+	CHECK("its static parts count like others",
+	    finds(M_GET, "/v1/agent/tasks/list", "/v1/{any:text}/tasks/list") &&
+		methods("/v1/agent/tasks/" ID) == 1U << M_POST);
+	CHECK("its pool is the route's", finds(M_GET, "/their/others", NULL) &&
+					     route_match("b", M_GET, S("/their/others")).route);
+	CHECK("all names of a route", str_eq(route_path(a, &routes[13], 0), S("/agent")) &&
+					  str_eq(route_path(a, &routes[13], 1), S("/v1/agent")) &&
+					  !route_path(a, &routes[13], 2).p &&
+					  !route_path(a, &routes[13], 5).p &&
+					  !route_path(a, &routes[15], 1).p);
+	arena_free(a);
+}
+
+static void
 other_methods(void)
 {
 	CHECK("a known path with another method",
@@ -128,6 +173,27 @@ long_paths(void)
 	CHECK("a part has at most 200 bytes", !route_match("a", M_GET, buf_str(&b)).route);
 	arena_free(a);
 }
+
+struct small {
+	int64_t n;
+};
+struct large {
+	int64_t n, m;
+};
+
+enum err handle_another(struct req *r);
+
+enum err
+handle_another(struct req *r)
+{
+	return handle(r);
+}
+
+static const struct field small_fields[] = { F_INT(struct small, n, 0, 1, OPTIONAL) };
+static FIELD_TABLE(of_handle, struct small, small_fields, handle);
+static FIELD_TABLE(of_any, struct small, small_fields, NULL);
+static FIELD_TABLE(of_another, struct small, small_fields, handle_another);
+static FIELD_TABLE(misfit, struct large, small_fields, NULL);
 
 static void
 check_table(void *arg)
@@ -164,6 +230,21 @@ checking(void)
 	CHECK("or type", stops(r, "twice"));
 	r.method = M_PATCH;
 	CHECK("another method is another route", stops(r, NULL));
+	r.path = "/things/{other:number}";
+	CHECK("a type of a variable that there is not", stops(r, "no known type"));
+	r = (struct route)ROUTE(M_GET, "b", "/v1/agent");
+	CHECK("a path that an alias has", stops(r, "twice"));
+	r = (struct route)ROUTE(M_GET, "b", "/others");
+	r.body = &of_handle;
+	CHECK("a field table of the handler", stops(r, NULL));
+	r.body = &of_any;
+	CHECK("or of any", stops(r, NULL));
+	r.body = &of_another;
+	CHECK("a field table of another handler", stops(r, "another handler's"));
+	r.body = NULL;
+	r.query = &misfit;
+	CHECK("a row of another struct than its table", stops(r, "another struct"));
+	r = (struct route)ROUTE(M_PATCH, "b", "/things/{other:text}");
 	r.caller = 0;
 	CHECK("a forgotten caller", stops(r, "lacks a column"));
 	r = (struct route)ROUTE(M_GET, "b", "/others");
@@ -182,6 +263,7 @@ int
 main(void)
 {
 	finding();
+	other_names();
 	other_methods();
 	long_paths();
 	checking();

@@ -3,6 +3,8 @@
 
 #include <millrace/config.h>
 
+#include "fcgi/metrics.h"
+#include "fcgi/rate.h"
 #include "fcgi/worker.h"
 #include "test.h"
 

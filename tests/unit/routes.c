@@ -1,55 +1,62 @@
 /* handlers/routes.c: the real table. Every row can be reached, means what it says, and stands in the OpenAPI document. */
 #include <millrace/fields.h>
 #include <millrace/json.h>
+#include <millrace/oauth.h>
 
-#include "handlers/handlers.h"
+#include "fcgi/openapi.h"
+#include "fcgi/path_type.h"
+#include "handlers/account/account.h"
 #include "test.h"
-
-#define ID "0190b3e8-8a54-7c3e-9d55-0242ac120002"
 
 static struct arena *mem;
 
-/* The pattern with something fitting in the place of each variable. */
+/* A path with an example of each variable's type in its place. */
 static struct str
-example_path(const char *pattern)
+example_path(struct str path)
 {
 	struct buf b = { .a = mem };
 
-	while (*pattern) {
-		size_t plain = strcspn(pattern, "{");
+	path = (struct str){ path.p + 1, path.n - 1 };
+	while (path.p) {
+		struct str part;
+		const struct path_type *type;
 
-		buf_put(&b, (struct str){ pattern, plain });
-		pattern += plain;
-		if (*pattern == '{') {
-			size_t len = strcspn(pattern, "}") + 1;
-
-			buf_put(&b, memmem(pattern, len, ":uuid}", 6)	     ? S(ID)
-				    : memmem(pattern, len, ":provider}", 10) ? S("github")
-									     : S("some text"));
-			pattern += len;
-		}
+		path = str_cut(path, '/', &part);
+		type = path_type_of(part);
+		buf_printf(&b, "/%.*s", (int)(type ? strlen(type->example) : part.n),
+		    type ? type->example : part.p);
 	}
 	return buf_str(&b);
+}
+
+/* Is the route found by this path of its own, with and without a slash at its end? */
+static bool
+is_found(const struct route *r, struct str path)
+{
+	struct match m = route_match(r->pool, (int)r->method, path),
+		     slash = route_match(r->pool, (int)r->method, arena_printf(mem, "%s/", path.p));
+
+	return m.route == r && slash.route == r && (m.methods & 1U << r->method);
 }
 
 static void
 reach(void)
 {
 	bool good = true;
+	size_t n_others = 0;
 
-	for (size_t i = 0; i < n_routes; i++) {
-		struct str path = example_path(routes[i].path);
-		struct match m = route_match(routes[i].pool, (int)routes[i].method, path);
+	for (size_t i = 0; i < n_routes; i++)
+		for (size_t k = 0; k <= n_aliases; k++) {
+			struct str path = route_path(mem, &routes[i], k);
 
-		EACH(good, m.route == &routes[i], "%s %s", method_name(routes[i].method),
-		    routes[i].path);
-		m = route_match(
-		    routes[i].pool, (int)routes[i].method, arena_printf(mem, "%s/", path.p));
-		EACH(good, m.route == &routes[i], "%s %s/", method_name(routes[i].method),
-		    routes[i].path);
-		EACH(good, m.methods & 1U << routes[i].method, "%s", routes[i].path);
-	}
-	CHECK("every route is found by its path", good);
+			if (!path.p)
+				continue;
+			n_others += k > 0;
+			EACH(good, is_found(&routes[i], example_path(path)), "%s %.*s",
+			    method_name(routes[i].method), S_ARG(path));
+		}
+	CHECK("every route is found by each of its paths", good);
+	CHECK("some have other names", n_others >= 2);
 	good = true;
 	for (size_t i = 0; i < n_pools; i++) {
 		size_t k = 0;
@@ -59,6 +66,34 @@ reach(void)
 		EACH(good, k < n_routes, "%s", pools[i].name);
 	}
 	CHECK("every pool has a route", good);
+}
+
+static void
+types(void)
+{
+	bool good = true;
+	json_object *schema, *names = NULL;
+	const char *why;
+	size_t n;
+
+	for (size_t i = 0; i < n_path_types; i++) {
+		const struct path_type *t = &path_types[i];
+
+		EACH(good,
+		    t->check(str_from(t->example)) && !t->check(S("")) &&
+			json_parse(mem, str_from(t->schema), &schema, &why) == ERR_OK &&
+			str_eq(json_text(schema, "type"), S("string")),
+		    "%s", t->name);
+		if (strcmp(t->name, "provider") == 0)
+			names = json_at(schema, "enum");
+	}
+	CHECK("every path type accepts its example and has a schema", good);
+	n = names ? json_object_array_length(names) : 0;
+	good = n == n_oauth_providers;
+	for (size_t i = 0; i < n; i++)
+		good = good && oauth_provider(str_from(
+				   json_object_get_string(json_object_array_get_idx(names, i))));
+	CHECK("the providers are those of lib/identity/oauth.c", good);
 }
 
 static void
@@ -120,6 +155,24 @@ tables(void)
 	CHECK("every field table is whole", good);
 }
 
+/* Has the document an operation for the route at this path of its own? */
+static bool
+is_described(json_object *paths, const struct route *r, struct str path)
+{
+	struct buf b = { .a = mem };
+	char method[8] = "";
+
+	while (path.n > 0) {
+		size_t plain = strcspn(path.p, ":"), type = strcspn(path.p, "}");
+
+		buf_put(&b, (struct str){ path.p, plain });
+		path = plain == path.n ? S("") : (struct str){ path.p + type, path.n - type };
+	}
+	for (size_t k = 0; method_name(r->method)[k]; k++)
+		method[k] = (char)(method_name(r->method)[k] | 0x20);
+	return json_at(json_at(paths, b.p), method) != NULL;
+}
+
 static void
 document(void)
 {
@@ -133,22 +186,13 @@ document(void)
 	paths = json_at(o, "paths");
 	CHECK("the OpenAPI document is JSON", o && str_starts(json_text(o, "openapi"), S("3.1")));
 	CHECK("and is made again alike", str_eq(text, openapi_document(mem)));
-	for (size_t i = 0; i < n_routes; i++) {
-		struct buf b = { .a = mem };
-		const char *p = routes[i].path;
-		char method[8] = "";
+	for (size_t i = 0; i < n_routes; i++)
+		for (size_t k = 0; k <= n_aliases; k++) {
+			struct str path = route_path(mem, &routes[i], k);
 
-		while (*p) {
-			size_t n = strcspn(p, ":");
-
-			buf_put(&b, (struct str){ p, n });
-			p += n;
-			p += strcspn(p, "}");
+			EACH(good, !path.p || is_described(paths, &routes[i], path), "%.*s",
+			    S_ARG(path));
 		}
-		for (size_t k = 0; method_name(routes[i].method)[k]; k++)
-			method[k] = (char)(method_name(routes[i].method)[k] | 0x20);
-		EACH(good, json_at(json_at(paths, b.p), method), "%s %s", method, b.p);
-	}
 	CHECK("every route stands in it", good);
 }
 
@@ -157,6 +201,7 @@ main(void)
 {
 	mem = arena_new();
 	reach();
+	types();
 	meaning();
 	tables();
 	document();

@@ -1,5 +1,5 @@
 -- The same work for every address, whether there is an account or not.
--- name: reset_ask
+-- name: reset_request
 -- args: email text
 -- row: body json
 SELECT json_build_object('message', 'Password reset email sent') AS body FROM reset_ask($1) AS asked;

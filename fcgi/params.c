@@ -1,0 +1,113 @@
+#include <stdlib.h>
+
+#include <millrace/json.h>
+
+#include "fcgi/request.h"
+
+#define COOKIE_LEN_MAX 4096
+
+struct str
+req_param(const struct req *r, const char *name)
+{
+	return str_from(FCGX_GetParam(name, r->fcgx.envp));
+}
+
+struct str
+req_cookie(const struct req *r, struct str name)
+{
+	struct str rest = req_param(r, "HTTP_COOKIE"), found = { NULL, 0 };
+
+	while (rest.n > 0) {
+		struct str pair, key, value;
+
+		rest = str_cut(rest, ';', &pair);
+		value = str_cut(str_trim(pair), '=', &key);
+		if (!str_eq(key, name) || !value.p)
+			continue;
+		/* A host on a subdomain can plant a second one, and ours cannot be told from it. */
+		if (found.p)
+			return (struct str){ NULL, 0 };
+		found = value;
+	}
+	return found.n <= COOKIE_LEN_MAX ? found : (struct str){ NULL, 0 };
+}
+
+struct uuid
+path_uuid(const struct req *r, size_t n)
+{
+	struct uuid u = { "" };
+
+	if (n >= r->match.n_parts || !uuid_parse(r->match.parts[n], &u))
+		abort();
+	return u;
+}
+
+enum err
+body_read(struct req *r)
+{
+	struct str type;
+	size_t len = (size_t)r->content_length;
+	char *p;
+
+	(void)str_cut(r->content_type.p ? r->content_type : S(""), ';', &type);
+	if (r->content_length > MIB)
+		return ERR_TOO_LARGE;
+	if (!str_eq_nocase(str_trim(type), S("application/json")) && (len > 0 || r->route->body))
+		return len > 0 || type.n > 0 ? ERR_UNSUPPORTED_MEDIA_TYPE : ERR_OK;
+	p = arena_alloc(r->a, len + 1);
+	if (len > 0 && (size_t)FCGX_GetStr(p, (int)len, r->fcgx.in) != len)
+		return ERR_BAD_REQUEST;
+	r->body = (struct str){ p, len };
+	return ERR_OK;
+}
+
+void
+body_drain(struct req *r)
+{
+	static char sink[16384]; /* static: it is never read, so it need not be zeroed each time */
+
+	while (FCGX_GetStr(sink, sizeof(sink), r->fcgx.in) == (int)sizeof(sink))
+		;
+}
+
+enum err
+body_object(struct req *r, json_object **out)
+{
+	json_object *o;
+	const char *why;
+
+	if (json_parse(r->a, r->body, &o, &why) != ERR_OK) {
+		r->error_text =
+		    arena_printf(r->a, "The body is not the JSON that is taken here: %s.", why);
+		return ERR_BAD_REQUEST;
+	}
+	if (!json_object_is_type(o, json_type_object))
+		return refuse(r, ERR_BAD_REQUEST, "The body must be a JSON object.");
+	*out = o;
+	return ERR_OK;
+}
+
+enum err
+body_fields(struct req *r, const struct field_table *t, void *into)
+{
+	json_object *o;
+	enum err e;
+
+	if (t != r->route->body)
+		abort();
+	if ((e = body_object(r, &o)) != ERR_OK)
+		return e;
+	if (!json_fields(r->a, t->p, t->n, o, into, &r->problems))
+		return refuse(r, ERR_BAD_REQUEST, "Some fields are not valid.");
+	return ERR_OK;
+}
+
+enum err
+query_string_fields(struct req *r, const struct field_table *t, void *into)
+{
+	if (t != r->route->query)
+		abort();
+	if (!query_fields(r->a, t->p, t->n, r->query_string, into, &r->problems))
+		return refuse(r, ERR_BAD_REQUEST, "Some parameters are not valid.");
+	return ERR_OK;
+}

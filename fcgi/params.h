@@ -1,0 +1,46 @@
+/*
+ * What came in: the path's parts, headers, cookies, the query string and the body. Strings point
+ * into the request and live as long.
+ */
+#ifndef FCGI_PARAMS_H
+#define FCGI_PARAMS_H
+
+#include <millrace/err.h>
+#include <millrace/fields.h>
+
+#include "fcgi/route.h"
+
+struct req;
+
+/* A request header or FastCGI parameter by its CGI name (RFC 3875: "HTTP_ACCEPT"), or absent. */
+struct str req_param(const struct req *r, const char *name);
+/* A cookie's value. Absent also where it came twice: then somebody else has planted one. */
+struct str req_cookie(const struct req *r, struct str name);
+/* The n-th variable part of the path, from 0, as a uuid; aborts where the route has none there. */
+struct uuid path_uuid(const struct req *r, size_t n);
+
+/*
+ * Fills *into by `table`, the route's own .body or .query: body_bind(r, note_body, &in). Another
+ * table than the route's aborts, and a struct of another type than the table's does not compile.
+ * ERR_BAD_REQUEST: every bad field is in r->problems, and *into is not to be used.
+ */
+#define body_bind(r, table, into) body_fields((r), &(table), 1 ? (into) : (table##_struct *)NULL)
+#define query_bind(r, table, into) \
+	query_string_fields((r), &(table), 1 ? (into) : (table##_struct *)NULL)
+MUST_CHECK enum err body_fields(struct req *r, const struct field_table *t, void *into);
+MUST_CHECK enum err query_string_fields(struct req *r, const struct field_table *t, void *into);
+/* The body as a JSON object, for what has no table; its text is r->body. ERR_BAD_REQUEST. */
+MUST_CHECK enum err body_object(struct req *r, json_object **out);
+
+/*
+ * Reads the whole body into r->body. ERR_TOO_LARGE: beyond 1 MiB. ERR_UNSUPPORTED_MEDIA_TYPE: it is
+ * not application/json. ERR_BAD_REQUEST: it is shorter than it says.
+ */
+MUST_CHECK enum err body_read(struct req *r);
+/*
+ * Reads what is left of the body and drops it: a kept connection must stand at its next request.
+ * nginx has the whole body before it sends any of it, so this does not wait for a client.
+ */
+void body_drain(struct req *r);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * Identity: own accounts' tokens and cookie sessions, sign-in by providers, forgotten passwords.
+ * A handler answers its own route or returns the err of the error reply (fcgi/request.h).
+ */
+#ifndef HANDLERS_IDENTITY_H
+#define HANDLERS_IDENTITY_H
+
+#include "fcgi/request.h"
+
+/* --- auth.c --- */
+
+extern const struct field_table auth_register_body, auth_login_body;
+enum err auth_register(struct req *r);
+enum err auth_login(struct req *r);
+enum err auth_logout(struct req *r);
+enum err auth_me(struct req *r);
+
+/* Opens a session for a user whose password matched `hash`, and answers. Where the account has
+ * another hash by then, the answer is auth_refused's. */
+typedef enum err auth_open_fn(struct req *r, struct uuid user, struct str name, struct str hash);
+
+/*
+ * Checks a password by the account's address or name, slowed after wrong ones; then open(…), or the
+ * refusal. Takes some 100 ms of processor, so its routes belong to the pool `login`. Uses r->state.
+ */
+enum err auth_sign_in(struct req *r, struct str name, struct str password, auth_open_fn *open);
+/* 401 in the words for a wrong address and a wrong password alike. */
+enum err auth_refused(struct req *r);
+/* The network that the caller's wrong passwords count for; absent where it has none. */
+struct str auth_client(struct req *r);
+/*
+ * ERR_RATE_LIMITED with Retry-After, where the first row's `column` (seconds for the account) or
+ * the one behind it (for the network) is above zero; else ERR_OK.
+ */
+MUST_CHECK enum err auth_check_wait(struct req *r, int column);
+/*
+ * Ends the caller's session, or denies an external token until it ends by itself, and then calls
+ * `answer`. An API key: ERR_BAD_REQUEST.
+ */
+enum err auth_sign_out(struct req *r, answer_fn *answer);
+
+/* --- session.c --- */
+
+extern const struct field_table session_login_body, session_register_body;
+enum err session_login(struct req *r);
+enum err session_logout(struct req *r);
+enum err session_register(struct req *r);
+
+/* Letters, digits and . _ - of ASCII: never an address, so nobody can use another's as a name. */
+bool session_is_username(struct str s);
+#define F_USERNAME(type, m, req)                            \
+	F_CHECKED(type, m, 3, 64, req, session_is_username, \
+	    "must be letters, digits, and . _ - after the first")
+
+/* Sets a session's two cookies; empty ones for 0 seconds clear them. */
+void session_set_cookies(struct req *r, struct str token, struct str csrf, int64_t seconds);
+
+/* --- oauth.c --- */
+
+extern const struct field_table oauth_start_query, oauth_callback_query;
+enum err oauth_start(struct req *r);
+enum err oauth_callback(struct req *r);
+enum err oauth_disconnect(struct req *r);
+
+/* --- reset.c --- */
+
+extern const struct field_table reset_request_body, reset_confirm_body;
+enum err reset_request(struct req *r);
+enum err reset_confirm(struct req *r);
+
+#endif
