@@ -1,6 +1,6 @@
 /*
  * What a worker counts, and the process's row in `process`, from which /metrics and `millracectl
- * status` read. The row also tells when the database is at this program's version.
+ * status` read. The same timer looks whether the database is at this version.
  */
 #ifndef FCGI_METRICS_H
 #define FCGI_METRICS_H

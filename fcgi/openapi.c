@@ -186,7 +186,7 @@ put_security(struct buf *b, const struct route *r)
 		    r->caller == AUTH_OPTIONAL ? "{}," : "", is_safe ? "" : ",\"csrf\":[]");
 }
 
-/* The ways to say who is calling, as put_security names them. */
+/* The kinds of credentials, as put_security names them. */
 static const char security_schemes[] =
     "{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":"
     "\"A token from signing in, an API key (mr_...), or a token of Clerk's or Supabase's where the "

@@ -34,7 +34,7 @@ MUST_CHECK enum err body_object(struct req *r, json_object **out);
 
 /*
  * Reads the whole body into r->body. ERR_TOO_LARGE: beyond 1 MiB. ERR_UNSUPPORTED_MEDIA_TYPE: it is
- * not application/json. ERR_BAD_REQUEST: it is shorter than it says.
+ * not application/json. ERR_BAD_REQUEST: it is shorter than Content-Length.
  */
 MUST_CHECK enum err body_read(struct req *r);
 /*

@@ -19,7 +19,7 @@
  *	worker				the loop
  *	main
  *
- * What a lower module has to tell a higher one goes through struct worker's function pointers.
+ * A lower module reaches a higher one through struct worker's function pointers alone.
  */
 #ifndef FCGI_REQUEST_H
 #define FCGI_REQUEST_H

@@ -7,11 +7,11 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
-import { ROOT, PASSWORD, newAddress, newUser, shared } from "../js/instance.mjs";
-import { newName } from "../js/accounts.mjs";
+import { ROOT, newUser, shared } from "../js/instance.mjs";
+import { inputs } from "../js/inputs.mjs";
 import { assertError, assertStatus } from "../js/expect.mjs";
 
-let millrace, api, routes, victim, ids;
+let millrace, api, routes, victim, ids, sample, resolve;
 
 /* What somebody has, by the route's path up to its id. */
 async function belongings(user) {
@@ -37,6 +37,7 @@ const isPublic = (ways) => ways?.length === 0 || ways?.some((way) => Object.keys
 before(async () => {
 	millrace = await shared();
 	({ api } = millrace);
+	({ sample, resolve } = inputs(millrace.document));
 	const text = execFileSync(join(process.env.MILLRACE_DEV_BIN ?? join(ROOT, "build"), "millrace-fcgi"), ["--routes"], { encoding: "utf8", env: {} });
 	routes = text.trim().split("\n").map((line) => {
 		const [method, path] = line.split(/\s+/);
@@ -107,18 +108,6 @@ test("lists hold nothing of somebody else's", async () => {
 			assert.ok(!reply.text.includes(id), `${path} shows ${id}`);
 	}
 });
-
-/* A body that is valid, or nearly so. */
-const SAMPLES = { email: newAddress, username: newName, password: () => PASSWORD, timezone: () => "UTC", role: () => "user" };
-const resolve = (schema) => schema?.$ref ? schema.$ref.slice(2).split("/").reduce((v, k) => v[k], millrace.document) : schema;
-function sample(schema, name) {
-	const s = resolve(schema);
-	if ([s?.type].flat().includes("object"))
-		return Object.fromEntries(Object.entries(s.properties ?? {}).filter(([, v]) => resolve(v)?.format !== "uuid").map(([k, v]) => [k, sample(v, k)]));
-	if (s?.enum)
-		return s.enum[0];
-	return { integer: 1, number: 1, boolean: true, array: [] }[[s?.type].flat()[0]] ?? SAMPLES[name]?.() ?? "text";
-}
 
 /* The paths to all strings in it, and to lists of strings. */
 function strings(schema, at = []) {

@@ -1,6 +1,7 @@
 /*
- * Every field table of the route table. The first byte picks the table, the second how it is filled: from JSON, from a query
- * string, or from a form's fields one by one (name=value, a line each).
+ * Every field table of the route table. The first byte picks the table, the second how it is
+ * filled: from JSON, from a query string, or from a form's fields one by one (name=value, a line
+ * each).
  */
 #include <millrace/fields.h>
 #include <millrace/json.h>

@@ -1,4 +1,4 @@
-/* lib/fields*.c: each kind of field, spellings, problems, query strings, forms, schemas, presets. */
+/* lib/field*.c: each kind of field, spellings, problems, query strings, forms, schemas, presets. */
 #include <millrace/fields.h>
 #include <millrace/json.h>
 

@@ -1,4 +1,4 @@
-/* fcgi/match.c on a table of its own: what wins, what is refused, and tables that must stop the start. */
+/* fcgi/match.c on a table of its own: what wins, what is refused, and what stops the boot. */
 /* The table changes between cases, so it is not const here, whatever the header says. */
 #define routes const_routes
 #define n_routes const_n_routes

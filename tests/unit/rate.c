@@ -1,4 +1,4 @@
-/* fcgi/rate.c: requests are counted by caller and kind, in this minute, by all processes together. */
+/* fcgi/rate.c: requests are counted by caller and kind, by minute, by all processes together. */
 #include <time.h>
 
 #include <millrace/config.h>
@@ -58,7 +58,7 @@ limits(void)
 		count(RATE_LOGIN, "shared") == 2);
 }
 
-/* Callers that share the table's slots push each other out at most; nobody is counted for another. */
+/* Callers that share slots push each other out at most; nobody is counted for another. */
 static void
 many_callers(void)
 {

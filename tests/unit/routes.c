@@ -1,4 +1,7 @@
-/* handlers/routes.c: the real table. Every row can be reached, means what it says, and stands in the OpenAPI document. */
+/*
+ * handlers/routes.c: the real table. Every row can be reached, means what it says, and stands in
+ * the OpenAPI document.
+ */
 #include <millrace/fields.h>
 #include <millrace/json.h>
 #include <millrace/oauth.h>
