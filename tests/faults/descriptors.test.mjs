@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import net from "node:net";
 import { once } from "node:events";
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { sleep, test, until, world } from "./faults.mjs";
@@ -50,7 +50,12 @@ class Kept {
 const processor = (pid) => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ").slice(11, 13)
     .reduce((sum, ticks) => sum + Number(ticks) / 100, 0);
 
-const limit = (pid, files) => run("prlimit", [`--pid=${pid}`, `--nofile=${files}:`]);
+/* As the process's own user: root without CAP_SYS_RESOURCE may not set another's limits. */
+const limit = (pid, files) => {
+	const { uid, gid } = statSync(`/proc/${pid}`);
+	return run("setpriv", [...(uid === process.getuid() ? [] : ["--reuid", uid, "--regid", gid, "--clear-groups"].map(String)),
+		"prlimit", `--pid=${pid}`, `--nofile=${files}:`]);
+};
 
 test("a pool of workers without descriptors", async () => {
 	const pids = w.millrace.pids(POOL), were = pids.map((pid) => readdirSync(`/proc/${pid}/fd`).length);
