@@ -52,10 +52,14 @@ units: $(units)
 test-build: $(B)/test/millrace-streamd
 
 queries := $(wildcard sql/queries/*/*.sql)
-generated := $(GEN)/sql_api.h $(GEN)/sql_runner.h $(GEN)/sql_stream.h $(GEN)/sql_admin.h $(GEN)/schemas.h
+generated := $(GEN)/sql_api.h $(GEN)/sql_runner.h $(GEN)/sql_job.h $(GEN)/sql_stream.h $(GEN)/sql_admin.h $(GEN)/schemas.h
 $(GEN)/sql_%.h: $(queries) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
 	@awk -v mode=header -v who=$* -f sql/generate.awk $(wildcard sql/queries/$*/*.sql) /dev/null >$@
+# The runner's queries again, as a job asks them.
+$(GEN)/sql_job.h: $(queries) sql/generate.awk Makefile
+	@mkdir -p $(GEN)
+	@awk -v mode=header -v who=job -f sql/generate.awk $(wildcard sql/queries/runner/*.sql) /dev/null >$@
 $(GEN)/queries.c: $(queries) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
 	@awk -v mode=source -f sql/generate.awk $(queries) /dev/null >$@

@@ -1,9 +1,8 @@
 /* A chat run's state, shared by its parts: chat.c (the turn), chat_replay.c (what earlier attempts did). */
-#ifndef MILLRACE_RUNNER_CHAT_H
-#define MILLRACE_RUNNER_CHAT_H
+#ifndef RUNNER_JOBS_CHAT_H
+#define RUNNER_JOBS_CHAT_H
 
 #include "runner/models/provider.h"
-#include "runner/runner.h"
 
 struct chat {
 	struct job *j;

@@ -4,7 +4,7 @@
 #include <millrace/json.h>
 
 #include "runner/jobs/chat.h"
-#include "sql_runner.h"
+#include "sql_job.h"
 
 /* The round that is being read: its text, then its calls. */
 struct round {
@@ -101,8 +101,7 @@ chat_replay(struct chat *c)
 	enum err e;
 
 	r->text.a = j->a;
-	JOB_ASK(j, e, db_runner_chat_events(db, j->a, &res, j->run));
-	if (e != ERR_OK)
+	if ((e = job_runner_chat_events(j, &res)) != ERR_OK)
 		return e;
 	for (int i = 0; i < PQntuples(res); i++)
 		replay_row(c, r, res, i);

@@ -3,9 +3,8 @@
  * it does; it is no model and does not pass for one. The same question over the same documents gives the same answer, so that
  * a second attempt goes on where the first one was cut.
  */
-#include "runner/models/provider.h"
-#include "runner/runner.h"
 #include "runner/knowledge/words.h"
+#include "runner/models/provider.h"
 
 #define QUOTES 4 /* passages quoted at most */
 #define SENTENCES 64 /* of a passage that are looked at */
@@ -194,7 +193,7 @@ local_call(struct call *c)
 		buf_put(&c->text, text);
 		all.p += text.n;
 		all.n -= text.n;
-		if (all.n > 0 && !job_sleep(c->job, PIECE_MS))
+		if (all.n > 0 && !stop_sleep(&c->job->stop, PIECE_MS))
 			return CALL_STOPPED;
 	}
 	return CALL_DONE;
@@ -209,6 +208,5 @@ local_model(void)
 const struct provider provider_local = {
 	.name = "local",
 	.model = local_model,
-	.host = NULL,
 	.call = local_call,
 };

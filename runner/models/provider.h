@@ -1,7 +1,7 @@
 /*
  * A model's provider is a row of functions: one model call, streamed. `local` needs no key and no network; `openai` is any
- * OpenAI-compatible server. model_call (call.c) is what jobs use: it adds retries, continuations, the circuit breaker and the
- * record of what was used.
+ * OpenAI-compatible server. model_call (call.c) is what jobs use: it adds retries, continuations and the record of what was used.
+ * All of it runs in the job's thread, and blocks it.
  */
 #ifndef RUNNER_MODELS_PROVIDER_H
 #define RUNNER_MODELS_PROVIDER_H
@@ -9,9 +9,10 @@
 #include <millrace/arena.h>
 
 #include "runner/knowledge/retrieve.h"
+#include "runner/queue/job.h"
 
-struct job;
-
+#define CALL_PATIENCE_MS \
+	20000 /* longest wait that a person is made to bear; a longer Retry-After ends the run */
 #define ANSWER_MAX ((size_t)512 * 1024) /* bytes of one answer; then it ends as "length" */
 #define ARGUMENTS_MAX ((size_t)1536 * 1024) /* bytes of one tool call's arguments */
 #define TOOL_CALLS_MAX 16 /* in one round */
@@ -38,7 +39,7 @@ enum call_end {
 	CALL_CUT, /* broken off in mid-answer; what was said counts */
 	CALL_BUSY, /* nothing came of it, and it may be tried again (after retry_after_ms) */
 	CALL_REFUSED, /* trying again would not help */
-	CALL_STOPPED /* job_stop spoke */
+	CALL_STOPPED /* the job's stop is set */
 };
 
 /* One model call. The first half is the caller's, the second the provider's. */
@@ -69,7 +70,6 @@ struct call {
 struct provider {
 	const char *name; /* as in provider_price and usage_event */
 	const char *(*model)(void);
-	const char *host; /* whose circuit breaker counts; NULL: none */
 	enum call_end (*call)(struct call *c);
 };
 

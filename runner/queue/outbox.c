@@ -5,7 +5,9 @@
 #include <millrace/config.h>
 #include <millrace/log.h>
 
+#include "runner/queue/outbox.h"
 #include "runner/runner.h"
+#include "runner/thread.h"
 #include "sql_runner.h"
 
 #define OUTBOX_MAX ((size_t)64 * 1024) /* unflushed bytes of one run before its job waits */
@@ -29,8 +31,9 @@ struct event {
 
 /* Everything in it is guarded by flusher.lock. */
 struct outbox {
-	struct job *j;
+	struct stop *stop; /* the job's */
 	struct uuid run;
+	int attempt;
 	struct event *oldest, *newest;
 	struct event *pending; /* the oldest unflushed one, or NULL */
 	size_t pending_len;
@@ -53,7 +56,9 @@ static struct {
 	atomic_bool ending;
 	pthread_t thread;
 	struct db *db;
-} flusher = { .lock = PTHREAD_MUTEX_INITIALIZER, .written = PTHREAD_COND_INITIALIZER };
+} flusher = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	.filled = PTHREAD_COND_INITIALIZER,
+	.written = PTHREAD_COND_INITIALIZER };
 
 /* One write: the outboxes that take part, and their events as the statement's arrays. */
 struct batch {
@@ -67,11 +72,11 @@ struct batch {
 /* -- the job's side -- */
 
 struct outbox *
-outbox_open(struct job *j, int64_t seq)
+outbox_open(struct stop *stop, struct uuid run, int attempt, int64_t seq)
 {
 	struct outbox *o = xmalloc(sizeof(*o));
 
-	*o = (struct outbox){ .j = j, .run = j->run, .seq = seq };
+	*o = (struct outbox){ .stop = stop, .run = run, .attempt = attempt, .seq = seq };
 	pthread_mutex_lock(&flusher.lock);
 	o->next = flusher.open;
 	if (o->next)
@@ -116,7 +121,7 @@ outbox_close(struct outbox *o)
 static bool
 may_wait(struct outbox *o)
 {
-	return !o->broken && job_stop(o->j) != STOP_LOST;
+	return !o->broken && stop_why(o->stop) != STOP_LOST;
 }
 
 static void
@@ -162,7 +167,7 @@ static void
 put(struct outbox *o, const char *type, bool is_token, struct str bytes)
 {
 	pthread_mutex_lock(&flusher.lock);
-	while (o->pending_len > OUTBOX_MAX && may_wait(o) && !atomic_load(&o->j->stop))
+	while (o->pending_len > OUTBOX_MAX && may_wait(o) && stop_why(o->stop) == STOP_NOT)
 		pthread_cond_wait(&flusher.written, &flusher.lock);
 	if (!o->broken && (!is_token || !merged(o, bytes))) {
 		struct event *last = o->newest, *e;
@@ -298,7 +303,7 @@ take(struct batch *b, struct outbox *o)
 	o->n_taken = n;
 	b->boxes[b->n++] = o;
 	b->runs.p[b->runs.n++] = arena_str(b->a, uuid_str(&o->run));
-	b->attempts.p[b->attempts.n++] = arena_printf(b->a, "%d", o->j->attempt);
+	b->attempts.p[b->attempts.n++] = arena_printf(b->a, "%d", o->attempt);
 	b->after.p[b->after.n++] = arena_printf(b->a, "%lld", (long long)o->seq);
 	b->counts.p[b->counts.n++] = arena_printf(b->a, "%zu", n);
 }
@@ -322,7 +327,7 @@ give_up(struct outbox *o)
 	if (o->pending)
 		flusher.n_pending--;
 	o->pending = NULL;
-	job_tell(o->j, STOP_LOST);
+	stop_set(o->stop, STOP_LOST);
 }
 
 static struct str_list
@@ -405,7 +410,7 @@ static enum err
 write_batch(struct batch *b, PGresult **res)
 {
 	int64_t start = clock_us();
-	enum err e = db_runner_events_write(flusher.db, b->a, res, str_from(me.name), b->runs,
+	enum err e = db_runner_events_write(flusher.db, b->a, res, str_from(runner.name), b->runs,
 	    b->attempts, b->after, b->counts, b->topics, b->types, b->data);
 
 	if (e == ERR_OK && (size_t)PQntuples(*res) != b->n)
@@ -509,12 +514,6 @@ flusher_thread(void *arg)
 void
 flusher_start(void)
 {
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&flusher.filled, &attr);
-	pthread_condattr_destroy(&attr);
 	flusher.db = db_open("millrace_runner", "runner flusher");
 	thread_start(&flusher.thread, flusher_thread, NULL, true);
 }

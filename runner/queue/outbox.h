@@ -9,7 +9,8 @@
 
 #include <millrace/arena.h>
 
-struct job;
+#include "runner/queue/stop.h"
+
 struct outbox;
 
 /* Starts the thread; before the first outbox is opened. */
@@ -17,8 +18,11 @@ void flusher_start(void);
 /* After the last outbox is closed: ends and joins the thread. */
 void flusher_stop(void);
 
-/* A job's outbox; `seq` is what its topic holds already. The job closes it; what is unflushed then is dropped. */
-struct outbox *outbox_open(struct job *j, int64_t seq);
+/*
+ * The outbox of an attempt at a run; `seq` is what its topic holds already. `stop` lives as long as the outbox: it ends waits, and is
+ * set to STOP_LOST where the server says that the lease is another's. The job closes it; what is unflushed then is dropped.
+ */
+struct outbox *outbox_open(struct stop *stop, struct uuid run, int attempt, int64_t seq);
 void outbox_close(struct outbox *o);
 
 /* Adds to the run's answer. Waits while too much is unflushed. `text` holds no NUL. */

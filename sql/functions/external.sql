@@ -9,7 +9,7 @@ BEGIN
 	ON CONFLICT ON CONSTRAINT jwks_source_pkey DO UPDATE SET asked_at = now()
 	WHERE s.asked_at IS NULL OR s.asked_at < now() - make_interval(secs => $2);
 	IF FOUND THEN
-		PERFORM pg_notify('millrace_jwks_wanted', $1);
+		PERFORM pg_notify('millrace_periodic', 'jwks');
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION jwks_ask TO millrace_api, millrace_stream;
