@@ -244,13 +244,15 @@ call_once(struct stop *stop, struct arena *a, struct http_request *q)
 {
 	struct call c = { .q = q, .t = transfer_take(), .reply = { .a = a }, .want = HTTP_MORE };
 	struct curl_slist *list = headers(q);
+	enum transfer_end over;
 	CURLcode code;
 	enum http_end end;
 
 	c.t->silence_ms = q->silence_ms;
 	c.t->until_ms = q->within_ms > 0 ? clock_ms() + q->within_ms : 0;
 	set_up(c.t->easy, &c, list);
-	end = end_of(&c, transfer_run(c.t, stop, &code), code);
+	over = transfer_run(c.t, stop, &code);
+	end = end_of(&c, over, code);
 	snprintf(q->error, sizeof(q->error), "%s", words(end, code));
 	q->reply = buf_str(&c.reply);
 	transfer_give(c.t);
