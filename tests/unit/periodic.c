@@ -156,7 +156,7 @@ int
 main(void)
 {
 	setenv("MILLRACE_DB", "host=/nowhere dbname=none", 1);
-	config_load(false, false);
+	config_load(CONFIG_RUNNER);
 	periodic_wake(S("often"));
 	CHECK("nothing is to be woken before the start", atomic_load(&n_often) == 0);
 	started_ms = clock_ms();
