@@ -1,4 +1,7 @@
-/* millrace-runner: does the work that takes long, a thread a running job. The only role that reaches other hosts. */
+/*
+ * millrace-runner: does the work that takes long, a thread a running job. The only role that
+ * reaches other hosts.
+ */
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,11 +35,12 @@
 struct runner runner;
 
 /*
- * Periodic work; queue/periodic.h explains the columns (times are in milliseconds). The names are what
- * pg_notify('millrace_periodic', …) wakes. What is woken is looked at twice a minute all the same.
+ * Periodic work; queue/periodic.h explains the columns (times are in milliseconds). The names are
+ * what pg_notify('millrace_periodic', …) wakes. What is woken is looked at twice a minute all the
+ * same.
  */
 static const struct periodic periodic_table[] = {
-	/* name, every, gap, kind, function */
+	/* Name, every, gap, kind, function */
 	{ "lease", 5000, 0, PERIODIC_APART, lease_run },
 	{ "process", 5000, 0, PERIODIC_SHORT, metrics_store },
 	{ "jobs", 15000, 0, PERIODIC_SHORT, sweep_jobs },
@@ -95,8 +99,11 @@ raise_limits(void)
 		(void)setrlimit(RLIMIT_NOFILE, &lim);
 	}
 	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < (rlim_t)runner.slots * 3 + 64)
-		log_warn("the limit of open files is lower than MILLRACE_RUNNER_JOBS may need");
-	/* A thousand threads with an arena of malloc's own each would hold memory that nobody uses. */
+		log_warn(
+		    "runner: the limit of open files is lower than MILLRACE_RUNNER_JOBS may need");
+	/*
+	 * A thousand threads with an arena of malloc's own each would hold memory that nobody uses.
+	 */
 	(void)mallopt(M_ARENA_MAX, 4);
 	(void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 }
@@ -111,7 +118,7 @@ give_all_back(void)
 	while (jobs_running() > 0 && clock_ms() < until)
 		sleep_ms(10);
 	if (jobs_running() > 0) {
-		log_warn("some jobs could not be given back; their leases will run out");
+		log_warn("runner: some jobs could not be given back; their leases will run out");
 		_exit(1);
 	}
 }
@@ -138,14 +145,17 @@ run(void)
 	flusher_start();
 	periodic_start(periodic_table);
 	claim_run(job_kinds);
-	log_info("giving back what runs");
+	log_info("runner: giving back what runs");
 	give_all_back();
 	periodic_stop();
 	flusher_stop();
 	audit_end();
 	vault_end();
 	log_info("ended");
-	/* Detached threads may still be on their last instructions: libraries are not torn down under them. */
+	/*
+	 * Detached threads may still be on their last instructions: libraries are not torn down
+	 * under them.
+	 */
 	_exit(0);
 }
 

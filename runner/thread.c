@@ -46,7 +46,10 @@ thread_cond_init(pthread_cond_t *cond)
 bool
 thread_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_ms)
 {
-	/* clock_ms() cuts off what is below a millisecond: without one more, the last would be waited for several times. */
+	/*
+	 * clock_ms() cuts off what is below a millisecond: without one more, the last would be
+	 * waited for several times.
+	 */
 	struct timespec until = { .tv_sec = (until_ms + 1) / 1000,
 		.tv_nsec = (until_ms + 1) % 1000 * 1000000 };
 

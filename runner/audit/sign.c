@@ -24,7 +24,10 @@ static struct {
 	unsigned char pair[crypto_sign_SECRETKEYBYTES];
 } key;
 
-/* audit_run's own: the last checkpoint that was seen, and what was last logged, so that it is logged once. */
+/*
+ * audit_run's own: the last checkpoint that was seen, and what was last logged, so that it is
+ * logged once.
+ */
 static struct {
 	int64_t n;
 	char hash[2 * crypto_hash_sha256_BYTES + 1];

@@ -1,7 +1,8 @@
 /*
- * Signs the audit chain: periodic work that looks how the chain stands, checks what has come since the last checkpoint, and keeps a
- * new one (MILLRACE_AUDIT_SECONDS, MILLRACE_AUDIT_ROWS). What it has seen signed it remembers, and it signs nothing that contradicts
- * that. Without a key that fits (MILLRACE_AUDIT_KEY) everything else goes on.
+ * Signs the audit chain: periodic work that looks how the chain stands, checks what has come since
+ * the last checkpoint, and keeps a new one (MILLRACE_AUDIT_SECONDS, MILLRACE_AUDIT_ROWS). What it
+ * has seen signed it remembers, and it signs nothing that contradicts that. Without a key that fits
+ * (MILLRACE_AUDIT_KEY) everything else goes on.
  */
 #ifndef RUNNER_AUDIT_SIGN_H
 #define RUNNER_AUDIT_SIGN_H

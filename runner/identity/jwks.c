@@ -1,7 +1,8 @@
 /*
- * The keys that Clerk's and Supabase's tokens are checked by: fetched at start, every MILLRACE_JWKS_SECONDS, and when a worker has met
- * one that it does not know. What comes back whole replaces what was known; anything else changes nothing. The database says which
- * runner's turn it is.
+ * The keys that Clerk's and Supabase's tokens are checked by: fetched at start, every
+ * MILLRACE_JWKS_SECONDS, and when a worker has met one that it does not know. What comes back whole
+ * replaces what was known; anything else changes nothing. The database says which runner's turn it
+ * is.
  */
 #include <millrace/config.h>
 #include <millrace/external.h>

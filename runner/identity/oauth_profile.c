@@ -1,4 +1,7 @@
-/* Who somebody is: what an id_token says, by keys that are fetched and kept for a while; or what GitHub's API says of a token. */
+/*
+ * Who somebody is: what an id_token says, by keys that are fetched and kept for a while; or what
+ * GitHub's API says of a token.
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

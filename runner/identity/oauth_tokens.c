@@ -205,7 +205,9 @@ tokens_revoke(struct job *j, const struct oauth_provider *p, const struct tokens
 		    end != HTTP_DONE ? q.error : "the provider has an error");
 	if (q.status == 200 || q.status == 204)
 		return OAUTH_OK;
-	/* GitHub: 404 and 422 for a token that is no more. RFC 7009 has 400 for what was never one. */
+	/*
+	 * GitHub: 404 and 422 for a token that is no more. RFC 7009 has 400 for what was never one.
+	 */
 	snprintf(text, sizeof(text), "status %d", q.status);
 	return oauth_complain(j, p,
 	    q.status == 400 || q.status == 404 || q.status == 422 ? OAUTH_REFUSED : OAUTH_BAD,

@@ -1,7 +1,7 @@
 /*
- * A chat turn: the conversation so far, passages of the user's documents, then the model, its tool calls, and the model again until
- * it has answered. Everything said goes out as token events while it is said; the end (message, use, terminal event) is one
- * transaction.
+ * A chat turn: the conversation so far, passages of the user's documents, then the model, its tool
+ * calls, and the model again until it has answered. Everything said goes out as token events while
+ * it is said; the end (message, use, terminal event) is one transaction.
  */
 #include <stdio.h>
 #include <string.h>
@@ -116,7 +116,10 @@ chat_run_tools(struct chat *c, struct tool_call *calls, size_t n)
 
 		if (calls[i].output.p)
 			continue;
-		/* A call is in the log before it has an effect: a later attempt then knows it by its id and does it once. */
+		/*
+		 * A call is in the log before it has an effect: a later attempt then knows it by
+		 * its id and does it once.
+		 */
 		if (!outbox_drain(j->out, &seq))
 			return ERR_CONFLICT;
 		started = now_text(j->a);
@@ -154,7 +157,10 @@ load_user(struct chat *c)
 	return ERR_OK;
 }
 
-/* Earlier messages, as many of the latest as fit, and this run's question. [0] is left for the system's. */
+/*
+ * Earlier messages, as many of the latest as fit, and this run's question. [0] is left for the
+ * system's.
+ */
 static enum err
 load_history(struct chat *c)
 {
@@ -288,7 +294,10 @@ finish(struct chat *c, const char *reason)
 	return job_end_runner_chat_end(c->j, buf_str(&c->answer), sources(c), str_from(reason));
 }
 
-/* What stopped the turn decides how it ends: cancelled with what was said, or left to whoever goes on with it. */
+/*
+ * What stopped the turn decides how it ends: cancelled with what was said, or left to whoever goes
+ * on with it.
+ */
 static struct outcome
 stopped(struct chat *c)
 {
@@ -358,7 +367,10 @@ converse(struct chat *c)
 	}
 }
 
-/* What earlier attempts did: the use of the last one's last call, which it could not store, and what they said. */
+/*
+ * What earlier attempts did: the use of the last one's last call, which it could not store, and
+ * what they said.
+ */
 static enum err
 load_attempts(struct chat *c)
 {

@@ -1,4 +1,7 @@
-/* A later attempt of a chat: what the earlier ones said and did stands in the run's events, and is neither said nor done again. */
+/*
+ * A later attempt of a chat: what the earlier ones said and did stands in the run's events, and is
+ * neither said nor done again.
+ */
 #include <string.h>
 
 #include <millrace/json.h>

@@ -1,6 +1,7 @@
 /*
- * An ingestion: the document's file out of the database into memory, through the extractor, cut into passages, and these with their
- * local embeddings into the database, in place of the old ones, in the step that makes the document ready.
+ * An ingestion: the document's file out of the database into memory, through the extractor, cut
+ * into passages, and these with their local embeddings into the database, in place of the old ones,
+ * in the step that makes the document ready.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +100,10 @@ cut_block(struct arena *a, struct passages_out *out, struct str block)
 	}
 }
 
-/* The extractor's output: "MILLRACE-TEXT 1 type", then blocks that each begin with a record separator. False: it is not that. */
+/*
+ * The extractor's output: "MILLRACE-TEXT 1 type", then blocks that each begin with a record
+ * separator. False: it is not that.
+ */
 static bool
 cut_text(struct arena *a, struct str text, struct str *type, struct passages_out *out)
 {

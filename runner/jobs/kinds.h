@@ -1,6 +1,7 @@
 /*
- * The kinds of job: one table, one function each, a file a kind. A function runs in the job's thread, may block for as long as the
- * work takes, and returns how it came out; what it needs is the job's arena's.
+ * The kinds of job: one table, one function each, a file a kind. A function runs in the job's
+ * thread, may block for as long as the work takes, and returns how it came out; what it needs is
+ * the job's arena's.
  */
 #ifndef RUNNER_JOBS_KINDS_H
 #define RUNNER_JOBS_KINDS_H

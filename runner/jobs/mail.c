@@ -1,7 +1,8 @@
 /*
- * Mails. The token of a link is made here, for each attempt, and only its hash is stored: it is never in the database, not even in the
- * job's input. SMTP cannot send exactly once; where the relay's answer is lost, the next attempt sends the same Message-ID again, and the
- * links of both are good until one is used.
+ * Mails. The token of a link is made here, for each attempt, and only its hash is stored: it is
+ * never in the database, not even in the job's input. SMTP cannot send exactly once; where the
+ * relay's answer is lost, the next attempt sends the same Message-ID again, and the links of both
+ * are good until one is used.
  */
 #include <millrace/address.h>
 #include <millrace/crypto.h>

@@ -1,8 +1,9 @@
 /*
- * Signing in by a provider: the exchange of a code, which a browser waits for; the refreshing of tokens before they end; and their
- * revocation when a user takes leave. A code is sent at most once: an attempt that finds it taken ends the sign-in, and the user begins
- * anew. A refresh token may be sent twice where a runner died in between; a provider that gives each out for one use may then not take
- * it any more, and the user is told to connect again.
+ * Signing in by a provider: the exchange of a code, which a browser waits for; the refreshing of
+ * tokens before they end; and their revocation when a user takes leave. A code is sent at most
+ * once: an attempt that finds it taken ends the sign-in, and the user begins anew. A refresh token
+ * may be sent twice where a runner died in between; a provider that gives each out for one use may
+ * then not take it any more, and the user is told to connect again.
  */
 #include <millrace/log.h>
 #include <millrace/seal.h>
@@ -57,7 +58,10 @@ end_badly(struct job *j, const char *why)
 	return end_exchange(j, &(struct exchanged){ .outcome = why });
 }
 
-/* Without a key of the vault somebody can sign in all the same; there is then nothing kept to act for them by. */
+/*
+ * Without a key of the vault somebody can sign in all the same; there is then nothing kept to act
+ * for them by.
+ */
 static void
 keep_tokens(
     struct job *j, const struct oauth_provider *p, const struct tokens *t, struct exchanged *x)
@@ -197,7 +201,10 @@ refresh(struct job *j, struct task *task)
 		return o;
 	if (task->gone)
 		return end_done(j);
-	/* What comes may make the old ones worthless, so it is tried first whether it could be kept. */
+	/*
+	 * What comes may make the old ones worthless, so it is tried first whether it could be
+	 * kept.
+	 */
 	if (!task->opened || !task->tokens.refresh.p ||
 	    !*oauth_config(task->provider)->client_secret ||
 	    !seal_tokens(j, task->label, &task->tokens, &key, &sealed))

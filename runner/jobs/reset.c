@@ -1,4 +1,7 @@
-/* The mail with a link for a new password. Nothing that a user has written stands in it, so that nobody can make us carry theirs. */
+/*
+ * The mail with a link for a new password. Nothing that a user has written stands in it, so that
+ * nobody can make us carry theirs.
+ */
 #include <millrace/config.h>
 
 #include "runner/jobs/reset.h"

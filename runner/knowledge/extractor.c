@@ -48,7 +48,10 @@ give_place(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* The child: descriptors 0 to 2 and no other, an empty environment, a process group and default signals of its own. */
+/*
+ * The child: descriptors 0 to 2 and no other, an empty environment, a process group and default
+ * signals of its own.
+ */
 static pid_t
 spawn(int file, int out, int err, const char *name)
 {
@@ -109,7 +112,10 @@ read_why(int fd, struct extracted *x)
 	return true;
 }
 
-/* Reads both pipes until both end. False where the child is to be killed: too late, too much, or a stop. */
+/*
+ * Reads both pipes until both end. False where the child is to be killed: too late, too much, or a
+ * stop.
+ */
 static bool
 listen_to(struct stop *stop, int out, int err, struct extracted *x)
 {

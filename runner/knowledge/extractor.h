@@ -9,7 +9,8 @@
 enum extract_end {
 	EXTRACT_TEXT = 1, /* text has it */
 	EXTRACT_UNREADABLE, /* why says it, for a person */
-	EXTRACT_BROKEN, /* the child could not be run, or died of something else: may pass; why is for the log */
+	/* The child could not be run, or died of something else: may pass; why is for the log */
+	EXTRACT_BROKEN,
 	EXTRACT_STOPPED /* the stop is set */
 };
 
@@ -19,8 +20,10 @@ struct extracted {
 	char why[512];
 };
 
-/* `file` is a descriptor of the whole file, `name` what the client calls it. Any thread; blocks up to 35 s once it is its turn, since
-   few run at once. */
+/*
+ * `file` is a descriptor of the whole file, `name` what the client calls it. Any thread; blocks up
+ * to 35 s once it is its turn, since few run at once.
+ */
 enum extract_end extract(struct stop *stop, int file, const char *name, struct extracted *out);
 
 #endif

@@ -1,4 +1,6 @@
-/* One turn of a model, whatever it takes: retries, continuations, and the record of what was used. */
+/*
+ * One turn of a model, whatever it takes: retries, continuations, and the record of what was used.
+ */
 #include <string.h>
 
 #include <millrace/config.h>
@@ -75,7 +77,10 @@ store_use(const struct provider *p, struct call *c, size_t partial, int64_t numb
 		log_error("usage: could not be stored", "run", j->run.text);
 }
 
-/* One try: what it said stays in c->text, what it meant to call only counts where it came to its end. */
+/*
+ * One try: what it said stays in c->text, what it meant to call only counts where it came to its
+ * end.
+ */
 static enum call_end
 try_once(const struct provider *p, struct call *c, int64_t *n_stored)
 {

@@ -1,7 +1,8 @@
 /*
- * The provider that needs no key and no network. It quotes the caller's documents, with their sources, and says that this is what
- * it does; it is no model and does not pass for one. The same question over the same documents gives the same answer, so that
- * a second attempt goes on where the first one was cut.
+ * The provider that needs no key and no network. It quotes the caller's documents, with their
+ * sources, and says that this is what it does; it is no model and does not pass for one. The same
+ * question over the same documents gives the same answer, so that a second attempt goes on where
+ * the first one was cut.
  */
 #include "runner/knowledge/words.h"
 #include "runner/models/provider.h"
@@ -26,7 +27,10 @@ struct rated {
 	double best;
 };
 
-/* How rare each word of the question is among all sentences found: words like "the" weigh next to nothing. */
+/*
+ * How rare each word of the question is among all sentences found: words like "the" weigh next to
+ * nothing.
+ */
 static void
 weigh_words(const struct words *w, const struct passages *found, double weights[WORDS_MAX])
 {

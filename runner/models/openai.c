@@ -1,6 +1,7 @@
 /*
- * Chat completions as OpenAI's API reference has them ("Chat", "Streaming", "Function calling"), streamed, from any server that
- * speaks so. What others do differently is borne: choices that are null, tool calls without an index, no usage, no [DONE].
+ * Chat completions as OpenAI's API reference has them ("Chat", "Streaming", "Function calling"),
+ * streamed, from any server that speaks so. What others do differently is borne: choices that are
+ * null, tool calls without an index, no usage, no [DONE].
  */
 #include <stdio.h>
 #include <string.h>
@@ -287,7 +288,10 @@ take_calls(struct reply *r)
 	c->n_calls = r->n_calls;
 }
 
-/* The server's own words for what it did not like; for the log and, where they are about the request, for the person. */
+/*
+ * The server's own words for what it did not like; for the log and, where they are about the
+ * request, for the person.
+ */
 static struct str
 error_text(struct arena *a, struct str body)
 {
@@ -306,7 +310,7 @@ error_text(struct arena *a, struct str body)
 	return arena_str(a, text);
 }
 
-/* A status that is not 200: may it be tried again, and what is a person told? */
+/* A status that is not 200: may it be tried again, and what does a person read? */
 static enum call_end
 refused(struct call *c, const struct http_request *q)
 {

@@ -1,6 +1,7 @@
 /*
- * The circuit breaker of each host: after eight failures in a row nobody calls it for a while, then one call tries. Hosts are known by
- * any text ("example.com:443"). Those that fail are remembered, the 512 that were used last. Any thread; nothing blocks.
+ * The circuit breaker of each host: after eight failures in a row nobody calls it for a while, then
+ * one call tries. Hosts are known by any text ("example.com:443"). Those that fail are remembered,
+ * the 512 that were used last. Any thread; nothing blocks.
  */
 #ifndef RUNNER_OUTSIDE_BREAKER_H
 #define RUNNER_OUTSIDE_BREAKER_H

@@ -25,7 +25,10 @@ static const struct range private4[] = {
 	{ { 240 }, 4 }, /* reserved, and broadcast */
 };
 
-/* Global unicast; what is not in it (::1, ::ffff:0:0/96, 64:ff9b::/96, fc00::/7, fe80::/10, ff00::/8 …) is not public. */
+/*
+ * Global unicast; what is not in it (::1, ::ffff:0:0/96, 64:ff9b::/96, fc00::/7, fe80::/10,
+ * ff00::/8 …) is not public.
+ */
 static const struct range public6 = { { 0x20 }, 3 };
 static const struct range private6[] = {
 	{ { 0x20, 0x01, 0x00 }, 23 }, /* IETF protocol assignments, with Teredo */

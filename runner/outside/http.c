@@ -172,7 +172,9 @@ set_up(CURL *easy, struct call *c, struct curl_slist *list)
 	if (q->foreign) {
 		curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
 		curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
-		/* A proxy would resolve the name itself, and a kept connection was not looked at. */
+		/*
+		 * A proxy would resolve the name itself, and a kept connection was not looked at.
+		 */
 		curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);

@@ -1,7 +1,8 @@
 /*
- * HTTP requests to other hosts: the one client for all that the runner asks, with a reply that is taken whole or as it comes. Only
- * https, and http where the URL says so; no redirects; time, silence and size are bounded; connections are kept and used again. Each
- * host has a circuit breaker. Blocks the calling thread; its stop ends that at once. Any thread.
+ * HTTP requests to other hosts: the one client for all that the runner asks, with a reply that is
+ * taken whole or as it comes. Only https, and http where the URL says so; no redirects; time,
+ * silence and size are bounded; connections are kept and used again. Each host has a circuit
+ * breaker. Blocks the calling thread; its stop ends that at once. Any thread.
  */
 #ifndef RUNNER_OUTSIDE_HTTP_H
 #define RUNNER_OUTSIDE_HTTP_H
@@ -38,17 +39,26 @@ struct http_request {
 	int64_t silence_ms; /* how long nothing may come; 0: within_ms says it */
 	size_t reply_max; /* bytes of a reply that is taken whole */
 	int tries; /* 0: one */
-	bool
-	    idempotent; /* may be sent again where it is not known what became of it, or the server says "later" */
-	int64_t
-	    patience_ms; /* longest wait for the breaker, and before another try; a Retry-After beyond it ends the tries */
-	bool
-	    foreign; /* the URL is from somebody who is not the administrator: only public addresses, and no proxy */
-	/* For a reply that is taken as it comes: gets the bytes of one with status 2xx; NULL: it is taken whole. */
+	/* May be sent again where it is not known what became of it, or the server says "later" */
+	bool idempotent;
+	/*
+	 * Longest wait for the breaker, and before another try; a Retry-After beyond it ends the
+	 * tries
+	 */
+	int64_t patience_ms;
+	/*
+	 * The URL is from somebody who is not the administrator: only public addresses, and no
+	 * proxy
+	 */
+	bool foreign;
+	/*
+	 * For a reply that is taken as it comes: gets the bytes of one with status 2xx; NULL: it is
+	 * taken whole.
+	 */
 	enum http_want (*take)(void *arg, struct str bytes);
 	void *arg;
-	bool
-	    useful; /* set by `take`: an answer has begun, so the host is well even if it is cut off */
+	/* Set by `take`: an answer has begun, so the host is well even if it is cut off */
+	bool useful;
 
 	/* What came, of the last try. */
 	int status; /* 0: none */

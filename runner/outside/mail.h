@@ -1,7 +1,7 @@
 /*
- * Mail (RFC 5322 with a text and an HTML body, RFC 2046) and its way out by SMTP (RFC 5321) through the one relay that is
- * configured. Encrypted by STARTTLS or from the start, unless the administrator has said otherwise. Nothing here logs an address or
- * a body.
+ * Mail (RFC 5322 with a text and an HTML body, RFC 2046) and its way out by SMTP (RFC 5321) through
+ * the one relay that is configured. Encrypted by STARTTLS or from the start, unless the
+ * administrator has said otherwise. Nothing here logs an address or a body.
  */
 #ifndef RUNNER_OUTSIDE_MAIL_H
 #define RUNNER_OUTSIDE_MAIL_H

@@ -111,7 +111,10 @@ set_up(CURL *easy, struct str *rest, const char *from, struct curl_slist *to)
 	curl_easy_setopt(easy, CURLOPT_READDATA, rest);
 }
 
-/* RFC 5321, 4.2.1: 5yz is for good. A login that is refused is the administrator's to mend, and then the mail may go. */
+/*
+ * RFC 5321, 4.2.1: 5yz is for good. A login that is refused is the administrator's to mend, and
+ * then the mail may go.
+ */
 static enum mail_end
 end_of(enum transfer_end end, CURLcode code, long reply)
 {

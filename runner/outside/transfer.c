@@ -12,7 +12,10 @@
 #define CONNECT_MS 10000L
 #define IDLE_HANDLES 32 /* kept with their connections */
 
-/* The certificates that are trusted, read once for all connections: libcurl would read them for each. */
+/*
+ * The certificates that are trusted, read once for all connections: libcurl would read them for
+ * each.
+ */
 static X509_STORE *trusted;
 
 static pthread_mutex_t idle_lock = PTHREAD_MUTEX_INITIALIZER;

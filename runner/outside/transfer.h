@@ -1,6 +1,7 @@
 /*
- * What every service shares that is spoken to by libcurl, whatever the protocol: whom we trust, handles that are kept with their
- * connection, and a wait that a stop ends at once. A transfer belongs to one thread at a time; the functions may be called by any.
+ * What every service shares that is spoken to by libcurl, whatever the protocol: whom we trust,
+ * handles that are kept with their connection, and a wait that a stop ends at once. A transfer
+ * belongs to one thread at a time; the functions may be called by any.
  */
 #ifndef RUNNER_OUTSIDE_TRANSFER_H
 #define RUNNER_OUTSIDE_TRANSFER_H
@@ -24,10 +25,15 @@ enum transfer_end {
 	TRANSFER_STOPPED /* the stop is set */
 };
 
-/* Once, before any thread makes a transfer. Ends the process where the system's certificates (or SSL_CERT_FILE's) cannot be read. */
+/*
+ * Once, before any thread makes a transfer. Ends the process where the system's certificates (or
+ * SSL_CERT_FILE's) cannot be read.
+ */
 void transfer_init(void);
-/* A handle with nothing set but what all share: trust, no signals, no redirects, a connect timeout of ten seconds, our name. The
-   caller gives it back. Never NULL. */
+/*
+ * A handle with nothing set but what all share: trust, no signals, no redirects, a connect timeout
+ * of ten seconds, our name. The caller gives it back. Never NULL.
+ */
 struct transfer *transfer_take(void);
 void transfer_give(struct transfer *t);
 /* Runs what t->easy was set up for; blocks. */

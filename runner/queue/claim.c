@@ -1,6 +1,7 @@
 /*
- * The main thread: listens for jobs, cancellations and periodic work, claims jobs while there are free slots, and starts a thread for
- * each. It sleeps until the next job is due; every half minute it claims all the same, for notifications that were lost.
+ * The main thread: listens for jobs, cancellations and periodic work, claims jobs while there are
+ * free slots, and starts a thread for each. It sleeps until the next job is due; every half minute
+ * it claims all the same, for notifications that were lost.
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,8 +23,8 @@
 #include "sql_runner.h"
 
 #define CLAIM_MOST_MS (30 * 1000) /* between claims */
-#define CLAIM_AGAIN_MS \
-	1000 /* where jobs are due that cannot be claimed yet, or the database is away */
+/* Where jobs are due that cannot be claimed yet, or the database is away */
+#define CLAIM_AGAIN_MS 1000
 #define LISTEN_AGAIN_MS 200
 #define NAME_WAIT_MS (20 * 1000)
 
@@ -59,7 +60,10 @@ ignore_notice(void *arg, const PGresult *res)
 	(void)res;
 }
 
-/* Connects and listens. The runner's name is locked on this connection, so that a second of the same name cannot take its jobs. */
+/*
+ * Connects and listens. The runner's name is locked on this connection, so that a second of the
+ * same name cannot take its jobs.
+ */
 static bool
 listen_again(void)
 {
@@ -144,7 +148,10 @@ spawn_all(const PGresult *res)
 		struct uuid run, owner = { "" };
 		int64_t attempt = 1;
 
-		/* Where nothing was claimed there is one row without a run. A sign-in under way is nobody's yet. */
+		/*
+		 * Where nothing was claimed there is one row without a run. A sign-in under way is
+		 * nobody's yet.
+		 */
 		(void)!uuid_parse(sql_get(res, i, 1), &owner);
 		if (!sql_get(res, i, 0).p || !uuid_parse(sql_get(res, i, 0), &run) ||
 		    !str_int(sql_get(res, i, 3), &attempt))
@@ -156,7 +163,10 @@ spawn_all(const PGresult *res)
 	return n;
 }
 
-/* When to claim again if nothing is heard: `res` says in how many milliseconds the next queued job is due. */
+/*
+ * When to claim again if no notification comes: `res` says in how many milliseconds the next queued job
+ * is due.
+ */
 static int64_t
 next_claim(const PGresult *res)
 {
@@ -167,7 +177,10 @@ next_claim(const PGresult *res)
 	return wait > 0 ? wait : CLAIM_AGAIN_MS;
 }
 
-/* Claims what there is room for. Returns after how many milliseconds it is due again, should nothing be heard. */
+/*
+ * Claims what there is room for. Returns after how many milliseconds it is due again, should
+ * no notification come.
+ */
 static int64_t
 claim(void)
 {
@@ -178,7 +191,7 @@ claim(void)
 	struct db *db;
 	int64_t wait = CLAIM_AGAIN_MS;
 
-	/* The end of a job is heard of. */
+	/* The end of a job wakes us. */
 	if (room <= 0)
 		return CLAIM_MOST_MS;
 	a = arena_new();

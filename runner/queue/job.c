@@ -126,7 +126,10 @@ job_db_error(struct job *j, enum err e, const char *what)
 	return job_again(what, 0);
 }
 
-/* What the statement that ends a run has said; `after` is what the log held when it was asked. No end: ask again. */
+/*
+ * What the statement that ends a run has said; `after` is what the log held when it was asked. No
+ * end: ask again.
+ */
 static struct outcome
 ended(struct job *j, const PGresult *res, int64_t after)
 {
@@ -196,7 +199,10 @@ begin(struct job *j)
 	return true;
 }
 
-/* Gives the job back: after an error the attempt counts and the next one is later; at shutdown neither. */
+/*
+ * Gives the job back: after an error the attempt counts and the next one is later; at shutdown
+ * neither.
+ */
 static void
 give_back(struct job *j, const char *why, int64_t wait_ms)
 {

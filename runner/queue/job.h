@@ -1,9 +1,11 @@
 /*
- * A running job: its thread, what it is to do, how it asks the database and how it ends. A struct job is written by its own thread;
- * other threads touch its `stop` alone. A job's thread may wait for the database, for its unflushed events (outbox), and for another
- * host (outside/), and in each of these it hears its stop.
+ * A running job: its thread, what it is to do, how it asks the database and how it ends. A struct
+ * job is written by its own thread; other threads touch its `stop` alone. A job's thread may wait
+ * for the database, for its unflushed events (outbox), and for another host (outside/), and in each
+ * of these its stop ends the wait.
  *
- * Statements of a job are the generated job_NAME(j, &res, …) of sql_job.h, and for those marked `-- ends` job_end_NAME(j, …).
+ * Statements of a job are the generated job_NAME(j, &res, …) of sql_job.h, and for those marked `--
+ * ends` job_end_NAME(j, …).
  */
 #ifndef RUNNER_QUEUE_JOB_H
 #define RUNNER_QUEUE_JOB_H
@@ -34,7 +36,10 @@ struct job {
 /* How a job's work came out. */
 enum end {
 	END_DONE = 1, /* the run has ended in the database, or is another's */
-	END_AGAIN, /* an error that may pass: `message` is for the log, and the run waits for its next attempt */
+	/*
+	 * An error that may pass: `message` is for the log, and the run waits for its next attempt
+	 */
+	END_AGAIN,
 	END_FAILED, /* an error for good: `code` and `message` are for the client */
 	END_STOPPED /* the job's stop is set */
 };
@@ -55,9 +60,14 @@ struct job_kind {
 
 /* -- running jobs; any thread -- */
 
-/* Once, before the first job: what there is to do, and what is called when a job's thread is done, from that thread. */
+/*
+ * Once, before the first job: what there is to do, and what is called when a job's thread is done,
+ * from that thread.
+ */
 void jobs_init(const struct job_kind *kinds, void (*ended)(void));
-/* Starts a thread for a leased job; false where no thread could be made: its lease then runs out. */
+/*
+ * Starts a thread for a leased job; false where no thread could be made: its lease then runs out.
+ */
 bool job_spawn(struct uuid run, struct uuid owner, struct str kind, int attempt);
 int jobs_running(void);
 /* The running jobs' ids, for the heartbeat; the arena's. */
@@ -69,21 +79,24 @@ void jobs_stop_all(enum stop_why why);
 /* -- for a job's own thread -- */
 
 /*
- * Reads the job's input by a field table into `into`. False where it does not fit; *o is then the job's outcome.
+ * Reads the job's input by a field table into `into`. False where it does not fit; *o is then the
+ * job's outcome.
  */
 MUST_CHECK bool job_input(
     struct job *j, const struct field *fields, size_t n, void *into, struct outcome *o);
 
 /*
- * Asks the database until it answers; for sql_job.h. While the server is away it waits, for as long as the job may go on
- * (ERR_OVERLOADED then). So a statement may be done twice, and all that are asked this way bear it. *out gets rows of the arena.
+ * Asks the database until it answers; for sql_job.h. While the server is away it waits, for as long
+ * as the job may go on (ERR_OVERLOADED then). So a statement may be done twice, and all that are
+ * asked this way bear it. *out gets rows of the arena.
  */
 MUST_CHECK enum err job_ask(struct job *j, struct arena *a, const struct query *q,
     const struct sql_arg *args, PGresult **out);
 
 /*
- * Ends a run; for sql_job.h. Waits until its events are in the log, then asks `q`, which returns one int8 as job_done() does;
- * both again where a crash of the server lost events. args[3] gets the seq of the last event. END_DONE, END_STOPPED or END_AGAIN.
+ * Ends a run; for sql_job.h. Waits until its events are in the log, then asks `q`, which returns
+ * one int8 as job_done() does; both again where a crash of the server lost events. args[3] gets the
+ * seq of the last event. END_DONE, END_STOPPED or END_AGAIN.
  */
 struct outcome job_end(struct job *j, const struct query *q, struct sql_arg *args);
 

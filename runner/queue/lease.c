@@ -6,7 +6,10 @@
 #include "runner/runner.h"
 #include "sql_runner.h"
 
-/* Several heartbeats a lease; and often enough that a cancellation whose notification was lost is heard soon. */
+/*
+ * Several heartbeats a lease; and often enough that a cancellation whose notification was lost is
+ * noticed soon.
+ */
 static int64_t
 every_ms(void)
 {

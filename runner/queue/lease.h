@@ -1,4 +1,7 @@
-/* The heartbeat: prolongs the leases of all running jobs in one statement, and hears which were lost or cancelled. Any thread. */
+/*
+ * The heartbeat: prolongs the leases of all running jobs in one statement, and learns which were
+ * lost or cancelled. Any thread.
+ */
 #ifndef RUNNER_QUEUE_LEASE_H
 #define RUNNER_QUEUE_LEASE_H
 

@@ -11,13 +11,16 @@
 #include "sql_runner.h"
 
 #define OUTBOX_MAX ((size_t)64 * 1024) /* unflushed bytes of one run before its job waits */
-#define TOKEN_MAX \
-	((size_t)4 * 1024) /* a token event's text at most, so that it fits a notification */
+/* A token event's text at most, so that it fits a notification */
+#define TOKEN_MAX ((size_t)4 * 1024)
 #define BATCH_MAX ((size_t)4 * 1024 * 1024) /* bytes of one write, roughly */
-#define KEPT_MS \
-	2000 /* written events are kept so long: three times what an asynchronous commit may take */
+/* Written events are kept so long: three times what an asynchronous commit may take */
+#define KEPT_MS 2000
 
-/* An event: unflushed (seq 0), or written and kept for a while. Tokens hold plain text, others JSON. */
+/*
+ * An event: unflushed (seq 0), or written and kept for a while. Tokens hold plain text, others
+ * JSON.
+ */
 struct event {
 	struct event *next;
 	const char *type; /* a literal */
@@ -51,8 +54,8 @@ static struct {
 	pthread_cond_t written; /* something was written */
 	struct outbox *open;
 	size_t n_pending; /* outboxes with something unflushed */
-	size_t
-	    singly; /* so many writes are of one outbox each, to find the one that the server refuses */
+	/* So many writes are of one outbox each, to find the one that the server refuses */
+	size_t singly;
 	atomic_bool ending;
 	pthread_t thread;
 	struct db *db;
@@ -155,7 +158,9 @@ merged(struct outbox *o, struct str text)
 {
 	struct event *e = o->newest;
 
-	/* One that was written once stays as it is, also after a rewind: clients may have seen it. */
+	/*
+	 * One that was written once stays as it is, also after a rewind: clients may have seen it.
+	 */
 	if (!e || !e->is_token || e->taken || e->written_ms > 0 || e->n + text.n > e->room)
 		return false;
 	memcpy(e->bytes + e->n, text.p, text.n);
@@ -173,7 +178,10 @@ put(struct outbox *o, const char *type, bool is_token, struct str bytes)
 		struct event *last = o->newest, *e;
 		size_t n = bytes.n;
 
-		/* A token that follows an unflushed one will be followed by more: make room for a tick's worth. */
+		/*
+		 * A token that follows an unflushed one will be followed by more: make room for a
+		 * tick's worth.
+		 */
 		if (is_token && last && last->is_token && !last->taken && last->seq == 0)
 			n = last->room * 2 < TOKEN_MAX ? last->room * 2 : TOKEN_MAX;
 		e = event_new(type, is_token, n < bytes.n ? bytes.n : n);
@@ -225,7 +233,8 @@ outbox_drain(struct outbox *o, int64_t *seq)
 /* -- the flusher's side; the lock is held -- */
 
 /*
- * What was written well before the server last agreed is on its disk. Time alone says nothing: the server may have been down since.
+ * What was written well before the server last agreed is on its disk. Time alone says nothing: the
+ * server may have been down since.
  */
 static void
 forget_written(struct outbox *o)
@@ -241,7 +250,9 @@ forget_written(struct outbox *o)
 	}
 }
 
-/* The log stands at `seq`, before what was written last: the events after it are unflushed again. */
+/*
+ * The log stands at `seq`, before what was written last: the events after it are unflushed again.
+ */
 static void
 rewind_to(struct outbox *o, int64_t seq)
 {
@@ -256,7 +267,7 @@ rewind_to(struct outbox *o, int64_t seq)
 		e->seq = 0;
 		len += e->n;
 	}
-	log_warn("the event log lost its end in a crash; it is written again", "run", o->run.text);
+	log_warn("event log: lost its end in a crash; it is written again", "run", o->run.text);
 	if (!o->pending && first && flusher.n_pending++ == 0)
 		pthread_cond_signal(&flusher.filled);
 	o->pending = first;
@@ -293,7 +304,10 @@ take(struct batch *b, struct outbox *o)
 
 	for (struct event *e = o->pending; e && (n == 0 || b->len < BATCH_MAX); e = e->next, n++) {
 		e->taken = true;
-		/* From here on it keeps its bounds: even where no answer comes, clients may have seen it. */
+		/*
+		 * From here on it keeps its bounds: even where no answer comes, clients may have
+		 * seen it.
+		 */
 		e->written_ms = clock_ms();
 		b->len += e->n + 64;
 		b->topics.p[b->topics.n++] = topic;
@@ -425,7 +439,10 @@ write_batch(struct batch *b, PGresult **res)
 	return e;
 }
 
-/* Takes the lock for what follows and returns with it held. An outbox alone that the server refuses is broken. */
+/*
+ * Takes the lock for what follows and returns with it held. An outbox alone that the server refuses
+ * is broken.
+ */
 static void
 settle_batch(struct batch *b, enum err e, const PGresult *res)
 {
@@ -439,7 +456,7 @@ settle_batch(struct batch *b, enum err e, const PGresult *res)
 		}
 		untake(o);
 		if (b->n == 1 && e != ERR_OVERLOADED) {
-			log_error("a run's events were refused", "run", o->run.text, "error",
+			log_error("outbox: a run's events were refused", "run", o->run.text, "error",
 			    err_info(e)->code);
 			give_up(o);
 		}
@@ -472,7 +489,9 @@ flush(struct outbox *only)
 	arena_free(a);
 }
 
-/* What the next write is of: everything (NULL), or one outbox while the refused one is looked for. */
+/*
+ * What the next write is of: everything (NULL), or one outbox while the refused one is looked for.
+ */
 static struct outbox *
 next_alone(void)
 {

@@ -15,11 +15,16 @@ struct task {
 	int64_t slack_ms; /* so much earlier it may run where a worker is awake anyway */
 	int64_t began_ms; /* its last turn */
 	bool is_running; /* or is a worker's that was woken for it */
-	int64_t
-	    sooner_ms; /* asked for while it runs: its next turn is due then at the latest; INT64_MAX: nothing was */
+	/*
+	 * Asked for while it runs: its next turn is due then at the latest; INT64_MAX: nothing was
+	 */
+	int64_t sooner_ms;
 };
 
-/* A thread with its connection; it sleeps on a condition of its own, so that few of the pool ever connect. */
+/*
+ * A thread with its connection; it sleeps on a condition of its own, so that few of the pool ever
+ * connect.
+ */
 struct worker {
 	pthread_t thread;
 	pthread_cond_t work;
@@ -70,7 +75,10 @@ claim_task(struct task *t)
 	n_long += t->row->kind == PERIODIC_LONG;
 }
 
-/* What this worker was woken for, else the task that has been due longest of those that it may run; NULL: none. */
+/*
+ * What this worker was woken for, else the task that has been due longest of those that it may run;
+ * NULL: none.
+ */
 static struct task *
 take_task(struct worker *w)
 {

@@ -1,6 +1,7 @@
 /*
- * What makes work end early. Who works owns a struct stop and asks it between steps, or waits by stop_sleep; any other thread may
- * set it, which ends the wait at once. What blocks elsewhere (libcurl) registers a function that interrupts it.
+ * What makes work end early. Who works owns a struct stop and asks it between steps, or waits by
+ * stop_sleep; any other thread may set it, which ends the wait at once. What blocks elsewhere
+ * (libcurl) registers a function that interrupts it.
  */
 #ifndef RUNNER_QUEUE_STOP_H
 #define RUNNER_QUEUE_STOP_H
@@ -10,7 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The first that is set counts, but STOP_LOST outranks the others: after it nothing may be written. */
+/*
+ * The first that is set counts, but STOP_LOST outranks the others: after it nothing may be written.
+ */
 enum stop_why {
 	STOP_NOT,
 	STOP_LOST, /* the lease is another's: write nothing more */
@@ -40,8 +43,11 @@ stop_why(struct stop *s)
 
 /* The worker's: waits for `ms`; false, and at once, where the stop is set. */
 bool stop_sleep(struct stop *s, int64_t ms);
-/* The worker's: from now on stop_set calls fn(arg), in its own thread and with s->lock held; NULL ends that, and when it returns no
-   call is under way. A stop that is set already is not announced: ask stop_why afterwards. */
+/*
+ * The worker's: from now on stop_set calls fn(arg), in its own thread and with s->lock held; NULL
+ * ends that, and when it returns no call is under way. A stop that is set already is not announced:
+ * ask stop_why afterwards.
+ */
 void stop_on_set(struct stop *s, void (*fn)(void *), void *arg);
 
 #endif

@@ -98,7 +98,10 @@ find_key(struct db *db, struct arena *a, struct uuid *key, int *found)
 	return true;
 }
 
-/* What lies sealed in one table: the rows under another key (id, two columns that the label is made of, sealed, was), and their change. */
+/*
+ * What lies sealed in one table: the rows under another key (id, two columns that the label is made
+ * of, sealed, was), and their change.
+ */
 struct sealed_kind {
 	enum err (*old)(struct db *db, struct arena *a, PGresult **out, struct uuid key_id,
 	    struct uuid after, int64_t rows);
@@ -139,7 +142,10 @@ base64(struct arena *a, struct str bytes)
 	return str_from(text);
 }
 
-/* Puts the rows of a batch that we can open under the key in force. How many could not be opened; -1: the database is away. */
+/*
+ * Puts the rows of a batch that we can open under the key in force. How many could not be opened;
+ * -1: the database is away.
+ */
 static int
 reseal_rows(struct db *db, struct arena *a, const struct sealed_kind *kind, struct uuid key,
     const PGresult *rows)
@@ -170,8 +176,10 @@ reseal_rows(struct db *db, struct arena *a, const struct sealed_kind *kind, stru
 	return (int)(most - n);
 }
 
-/* One pass over all of a kind under older keys. Each batch is one statement: whenever it is interrupted, every secret opens. How many
-   could not be opened; -1: not known. */
+/*
+ * One pass over all of a kind under older keys. Each batch is one statement: whenever it is
+ * interrupted, every secret opens. How many could not be opened; -1: not known.
+ */
 static int
 reseal_kind(struct db *db, struct stop *stop, const struct sealed_kind *kind, struct uuid key)
 {
@@ -273,7 +281,7 @@ vault_open(struct db *db, struct arena *a, struct uuid owner, struct str key, co
 	if (open_with_any(a, seal_label(a, &owner, key), sql_get(res, 0, 0), value))
 		return ERR_OK;
 	log_error(
-	    "a secret could not be opened with this runner's keys", "under", sql_get(res, 0, 1).p);
+	    "vault: a secret could not be opened with this runner's keys", "under", sql_get(res, 0, 1).p);
 	return ERR_OVERLOADED;
 }
 

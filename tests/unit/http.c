@@ -1,4 +1,7 @@
-/* runner/outside/http.c against a server of this test's own: whole and streamed replies, tries, bounds, the guard, the breaker, the stop. */
+/*
+ * runner/outside/http.c against a server of this test's own: whole and streamed replies, tries,
+ * bounds, the guard, the breaker, the stop.
+ */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdatomic.h>

@@ -1,4 +1,7 @@
-/* runner/queue/periodic.c: what is due runs, what is woken runs at once, nobody starves, and nothing polls. */
+/*
+ * runner/queue/periodic.c: what is due runs, what is woken runs at once, nobody starves, and
+ * nothing polls.
+ */
 #include <stdatomic.h>
 
 #include <millrace/clock.h>
