@@ -52,10 +52,14 @@ units: $(units)
 test-build: $(B)/test/millrace-streamd
 
 queries := $(wildcard sql/queries/*/*.sql)
-generated := $(GEN)/sql_api.h $(GEN)/sql_runner.h $(GEN)/sql_stream.h $(GEN)/sql_admin.h $(GEN)/schemas.h
+generated := $(GEN)/sql_api.h $(GEN)/sql_runner.h $(GEN)/sql_job.h $(GEN)/sql_stream.h $(GEN)/sql_admin.h $(GEN)/schemas.h
 $(GEN)/sql_%.h: $(queries) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
 	@awk -v mode=header -v who=$* -f sql/generate.awk $(wildcard sql/queries/$*/*.sql) /dev/null >$@
+# The runner's queries again, as a job asks them.
+$(GEN)/sql_job.h: $(queries) sql/generate.awk Makefile
+	@mkdir -p $(GEN)
+	@awk -v mode=header -v who=job -f sql/generate.awk $(wildcard sql/queries/runner/*.sql) /dev/null >$@
 $(GEN)/queries.c: $(queries) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
 	@awk -v mode=source -f sql/generate.awk $(queries) /dev/null >$@
@@ -106,6 +110,10 @@ $(B)/millrace-spawn: $(call objects,$(spawn_src)) $(LIB)
 worker_parts := $(call objects,$(filter-out fcgi/main.c,$(fcgi_src)))
 $(B)/unit/match: $(call objects,fcgi/match.c fcgi/path_type.c)
 $(B)/unit/seal: $(call objects,runner/secrets/unseal.c)
+$(B)/unit/guard: $(call objects,runner/outside/guard.c)
+$(B)/unit/breaker: $(call objects,runner/outside/breaker.c)
+$(B)/unit/http: $(call objects,$(addprefix runner/,outside/http.c outside/transfer.c outside/breaker.c outside/guard.c queue/stop.c thread.c))
+$(B)/unit/periodic: $(call objects,runner/queue/periodic.c runner/queue/stop.c runner/thread.c)
 $(B)/unit/hub: $(call objects,streamd/events/hub.c streamd/events/event.c streamd/metrics.c)
 $(B)/unit/principal: $(call objects,streamd/events/principal.c streamd/events/usage.c streamd/metrics.c)
 $(B)/unit/topics: $(call objects,streamd/events/topics.c streamd/events/usage.c streamd/events/hub.c \
@@ -118,7 +126,7 @@ $(B)/unit/routes $(B)/unit/rate $(B)/unit/caller: $(worker_parts)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lwslay -lz $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lwslay -lz -lcurl -lssl $(LIB_LIBS)
 
 # A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
 $(B)/fuzz-fields: $(worker_parts)

@@ -25,7 +25,10 @@ struct db {
 const char *
 db_conninfo(struct arena *a, const char *role, const char *application)
 {
-	/* A host that is gone is noticed within a minute, and not after hours, where the setting says nothing else. */
+	/*
+	 * A host that is gone is noticed within a minute, and not after hours, where the setting
+	 * says nothing else.
+	 */
 	return arena_printf(a,
 	    "keepalives_idle=20 keepalives_interval=5 keepalives_count=4 tcp_user_timeout=40000 %s "
 	    "user=%s application_name='millrace %s' connect_timeout=5 options='-c timezone=UTC'",
@@ -148,7 +151,10 @@ sql_err(const PGresult *res, struct str *text)
 	return ERR_INTERNAL;
 }
 
-/* Is this result a success? Logs a failure that is not the world's or the client's, and says which err it is. */
+/*
+ * Is this result a success? Logs a failure that is not the world's or the client's, and says which
+ * err it is.
+ */
 static enum err
 settled(struct db *db, const struct query *q, const PGresult *res)
 {
@@ -196,7 +202,10 @@ db_ask(struct db *db, struct arena *a, const struct query *q, const struct sql_a
 	if (!connected(db))
 		return ERR_OVERLOADED;
 	if ((e = prepare(db, q)) != ERR_OK) {
-		/* Only preparing failed, so nothing was done: a connection that died while idle is made again once. */
+		/*
+		 * Only preparing failed, so nothing was done: a connection that died while idle is
+		 * made again once.
+		 */
 		if (PQstatus(db->conn) == CONNECTION_OK || !connected(db) ||
 		    (e = prepare(db, q)) != ERR_OK)
 			return e;

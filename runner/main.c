@@ -1,4 +1,7 @@
-/* millrace-runner: does the work that takes long, a thread a running job. The only role that reaches other hosts. */
+/*
+ * millrace-runner: does the work that takes long, a thread a running job. The only role that
+ * reaches other hosts.
+ */
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,14 +17,42 @@
 
 #include "runner/audit/sign.h"
 #include "runner/identity/jwks.h"
-#include "runner/outside/mail.h"
-#include "runner/outside/http.h"
+#include "runner/jobs/kinds.h"
+#include "runner/metrics.h"
 #include "runner/models/provider.h"
+#include "runner/outside/mail.h"
+#include "runner/outside/transfer.h"
+#include "runner/queue/claim.h"
+#include "runner/queue/lease.h"
+#include "runner/queue/sweep.h"
 #include "runner/runner.h"
 #include "runner/secrets/vault.h"
+#include "runner/thread.h"
 
 #define POOL 4 /* connections that all jobs share */
 #define GIVE_BACK_MS 8000 /* at SIGTERM: how long jobs may take to be given back */
+
+struct runner runner;
+
+/*
+ * Periodic work; queue/periodic.h explains the columns (times are in milliseconds). The names are
+ * what pg_notify('millrace_periodic', …) wakes. What is woken is looked at twice a minute all the
+ * same.
+ */
+static const struct periodic periodic_table[] = {
+	/* Name, every, gap, kind, function */
+	{ "lease", 5000, 0, PERIODIC_APART, lease_run },
+	{ "process", 5000, 0, PERIODIC_SHORT, metrics_store },
+	{ "jobs", 15000, 0, PERIODIC_SHORT, sweep_jobs },
+	{ "analytics", 30000, 100, PERIODIC_SHORT, sweep_analytics },
+	{ "resets", 30000, 250, PERIODIC_SHORT, sweep_resets },
+	{ "oauth", 30000, 250, PERIODIC_SHORT, sweep_oauth },
+	{ "old", 60000, 0, PERIODIC_LONG, sweep_old },
+	{ "jwks", 30000, 100, PERIODIC_LONG, jwks_run },
+	{ "vault", 30000, 500, PERIODIC_LONG, vault_run },
+	{ "audit", 15000, 500, PERIODIC_LONG, audit_run },
+	{ NULL, 0, 0, 0, NULL },
+};
 
 static void
 usage(FILE *out)
@@ -67,9 +98,12 @@ raise_limits(void)
 		lim.rlim_cur = lim.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &lim);
 	}
-	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < (rlim_t)me.slots * 3 + 64)
-		log_warn("the limit of open files is lower than MILLRACE_RUNNER_JOBS may need");
-	/* A thousand threads with an arena of malloc's own each would hold memory that nobody uses. */
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < (rlim_t)runner.slots * 3 + 64)
+		log_warn(
+		    "runner: the limit of open files is lower than MILLRACE_RUNNER_JOBS may need");
+	/*
+	 * A thousand threads with an arena of malloc's own each would hold memory that nobody uses.
+	 */
 	(void)mallopt(M_ARENA_MAX, 4);
 	(void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 }
@@ -80,11 +114,11 @@ give_all_back(void)
 {
 	int64_t until = clock_ms() + GIVE_BACK_MS;
 
-	jobs_tell_all(STOP_SHUTDOWN);
+	jobs_stop_all(STOP_SHUTDOWN);
 	while (jobs_running() > 0 && clock_ms() < until)
 		sleep_ms(10);
 	if (jobs_running() > 0) {
-		log_warn("some jobs could not be given back; their leases will run out");
+		log_warn("runner: some jobs could not be given back; their leases will run out");
 		_exit(1);
 	}
 }
@@ -94,36 +128,34 @@ run(void)
 {
 	struct db *db = db_open("millrace_runner", "runner start");
 
-	snprintf(me.name, sizeof(me.name), "%s/%s", process_host(), config()->instance);
-	me.slots = (int)config()->runner_jobs;
+	snprintf(runner.name, sizeof(runner.name), "%s/%s", process_host(), config()->instance);
+	runner.slots = (int)config()->runner_jobs;
 	raise_limits();
 	(void)process_started();
-	http_init();
+	transfer_init();
 	mail_init();
-	(void)provider_default();
+	vault_init();
+	audit_init();
+	runner.provider = provider_default()->name;
+	runner.model = provider_default()->model();
 	if (!db_wait_current(db, asked_to_end))
 		exit(0);
 	db_close(db);
-	me.pool = db_pool_new("millrace_runner", "runner job", POOL);
+	runner.pool = db_pool_new("millrace_runner", "runner job", POOL);
 	flusher_start();
-	lease_start();
-	jwks_start();
-	sweep_start();
-	analytics_start();
-	vault_start();
-	audit_start();
-	queue_run();
-	log_info("giving back what runs");
+	periodic_start(periodic_table);
+	claim_run(job_kinds);
+	log_info("runner: giving back what runs");
 	give_all_back();
-	jwks_stop();
-	lease_stop();
-	audit_stop();
-	vault_stop();
-	analytics_stop();
-	sweep_stop();
+	periodic_stop();
 	flusher_stop();
+	audit_end();
+	vault_end();
 	log_info("ended");
-	/* Detached threads may still be on their last instructions: libraries are not torn down under them. */
+	/*
+	 * Detached threads may still be on their last instructions: libraries are not torn down
+	 * under them.
+	 */
 	_exit(0);
 }
 

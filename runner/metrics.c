@@ -1,7 +1,14 @@
-/* What the runner counts, by Prometheus's names. */
+#include <unistd.h>
+
+#include <millrace/log.h>
+#include <millrace/process.h>
+
 #include "runner/audit/sign.h"
+#include "runner/metrics.h"
+#include "runner/queue/job.h"
 #include "runner/runner.h"
 #include "runner/secrets/vault.h"
+#include "sql_runner.h"
 
 struct counters counters = {
 	.flush_seconds.bounds_us = { 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000,
@@ -17,7 +24,7 @@ read_running(void)
 static double
 read_slots(void)
 {
-	return me.slots;
+	return runner.slots;
 }
 
 static double
@@ -139,8 +146,14 @@ static const struct metric table[] = {
 	    .read = read_audit_signed },
 };
 
-struct str
-counters_json(struct arena *a)
+int64_t
+metrics_store(struct db *db, struct arena *a, struct stop *stop)
 {
-	return metrics_json(a, table, sizeof(table) / sizeof(*table));
+	struct str json = metrics_json(a, table, sizeof(table) / sizeof(*table));
+
+	(void)stop;
+	if (db_runner_seen(db, a, NULL, str_from(process_host()), getpid(), S(MILLRACE_VERSION),
+		str_from(process_started()), json) != ERR_OK)
+		log_debug("process: its row could not be written");
+	return PERIODIC_AS_TABLED;
 }

@@ -1,11 +1,16 @@
 # Makes C of named queries. Usage: awk -v mode=header|source -v who=api -f sql/generate.awk sql/queries/api/*.sql
-# (header: the typed functions of one directory), or mode=source over all directories (the statements themselves).
+# (header: the typed functions of one directory; of the runner's there are two: who=runner has db_NAME, which asks once on a connection,
+# and who=job what a job calls), or mode=source over all directories (the statements themselves).
 #
 # A query:	-- name: conversation_list		its C name
 #		-- args: rows int8, before uuid		$1, $2 with their PostgreSQL types
 #		-- row: body json, cursor uuid		the columns, checked against the server
 #		-- keep					its reply is kept for Idempotency-Key
+#		-- scratch				a job gives an arena for its rows: they are large
+#		-- ends					ends a job's run
 #		SELECT …;
+# A job has job_NAME(j, &res, …), and job_end_NAME(j, …) for what ends its run. Arguments named run_id, runner_name and attempt are the
+# job's own there, and given for it; a query that ends a run has these three first, then `after`, the seq of the run's last event.
 # Other comment lines directly above `-- name:` become the C function's comment.
 
 function c_type(t) {
@@ -60,6 +65,38 @@ function emit_function(    n, i, params, list) {
 	print "}\n"
 }
 
+# What a job gives for it.
+function job_arg(t, n) {
+	if (n == "run_id") return c_arg(t, "j->run")
+	if (n == "runner_name") return c_arg(t, "str_from(runner.name)")
+	if (n == "attempt") return c_arg(t, "j->attempt")
+	return ends && n == "after" ? c_arg(t, "0") : ""
+}
+
+function emit_job(    n, i, params, list, own) {
+	n = pairs(args)
+	if (ends && args !~ /^run_id uuid, runner_name text, attempt int4, after int8(,|$)/) {
+		print FILENAME ": " name ": what ends a run takes run_id, runner_name, attempt, after first" >"/dev/stderr"
+		exit failed = 1
+	}
+	params = ""; list = ""
+	for (i = 1; i <= n; i++) {
+		own = job_arg(types[i], names[i])
+		if (own == "") params = params ", " c_type(types[i]) " " names[i]
+		list = list (i > 1 ? ",\n\t\t" : "") (own == "" ? c_arg(types[i], names[i]) : own)
+	}
+	if (comment != "") printf "/*\n%s */\n", comment
+	if (ends) {
+		printf "static inline struct outcome\njob_end_%s(struct job *j%s)\n{\n", name, params
+		printf "\tstruct sql_arg args[] = {\n\t\t%s\n\t};\n\n\treturn job_end(j, &query_%s, args);\n}\n\n", list, name
+		return
+	}
+	printf "MUST_CHECK static inline enum err\njob_%s(struct job *j%s, PGresult **out%s)\n{\n", name,
+		scratch ? ", struct arena *a" : "", params
+	if (n > 0) printf "\tconst struct sql_arg args[] = {\n\t\t%s\n\t};\n\n", list
+	print "\treturn job_ask(j, " (scratch ? "a" : "j->a") ", &query_" name ", " (n == 0 ? "NULL" : "args") ", out);\n}\n"
+}
+
 function emit_source(    n, i, m) {
 	sub(/;[ \n\t]*$/, "", sql)
 	n = pairs(args)
@@ -85,23 +122,32 @@ function emit_source(    n, i, m) {
 
 function finish() {
 	if (name == "") return
-	if (mode == "header") { print "extern const struct query query_" name ";\n"; emit_function() } else emit_source()
+	if (mode == "source") emit_source()
+	else {
+		print "extern const struct query query_" name ";\n"
+		if (who == "job") emit_job()
+		else if (!ends) emit_function()
+	}
 	name = ""
 }
 
 BEGIN {
 	print "/* Generated from sql/queries by sql/generate.awk. */"
 	if (mode == "source") print "#include <millrace/query.h>\n#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n"
+	if (who == "job") print "#include \"runner/queue/job.h\"\n#include \"runner/runner.h\"\n"
 }
 FNR == 1 { finish(); pending = "" }
-/^-- name: / { finish(); name = $3; args = ""; row = ""; keep = 0; sql = ""; comment = pending; pending = ""; next }
+/^-- name: / { finish(); name = $3; args = ""; row = ""; keep = scratch = ends = 0; sql = ""; comment = pending; pending = ""; next }
 /^-- args:/ { sub(/^-- args: */, ""); args = $0; next }
 /^-- row:/ { sub(/^-- row: */, ""); row = $0; next }
 /^-- keep *$/ { keep = 1; next }
+/^-- scratch *$/ { scratch = 1; next }
+/^-- ends *$/ { ends = 1; next }
 /^-- / { t = $0; sub(/^-- /, " * ", t); pending = pending t "\n"; next }
 /^ *$/ { next }
 name != "" { sql = sql (sql == "" ? "" : "\n") $0; pending = "" }
 END {
+	if (failed) exit 1
 	finish()
 	if (mode == "source") {
 		print "const struct query *const all_queries[] = {\n" all "};"

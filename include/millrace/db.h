@@ -1,6 +1,7 @@
 /*
- * A blocking database connection, for the runner's threads and millracectl (workers and streamd use pipe.h). A statement is
- * prepared on first use. One struct db serves one thread at a time; db_pool shares a few among many threads.
+ * A blocking database connection, for the runner's threads and millracectl (workers and streamd use
+ * pipe.h). A statement is prepared on first use. One struct db serves one thread at a time; db_pool
+ * shares a few among many threads.
  */
 #ifndef MILLRACE_DB_H
 #define MILLRACE_DB_H
@@ -10,7 +11,10 @@
 
 struct db;
 
-/* The libpq conninfo of config()->db for `role` ("millrace_api" …), with application_name set; the arena's. */
+/*
+ * The libpq conninfo of config()->db for `role` ("millrace_api" …), with application_name set; the
+ * arena's.
+ */
 const char *db_conninfo(struct arena *a, const char *role, const char *application);
 
 /* Connects lazily: the first db_ask connects. Never NULL. The caller frees it with db_close. */
@@ -19,25 +23,34 @@ struct db *db_open(const char *role, const char *application);
 void db_close(struct db *db);
 
 /*
- * Runs one statement in a transaction of its own and waits. *out gets the rows; the arena frees them. A connection that is
- * gone is made again once before giving up, and the statement then repeated only if it had not been sent. Errors: what
- * sql_err makes of the server's (ERR_NOT_FOUND where SQL refuses by that code …; logged where it is our fault), ERR_OVERLOADED when the
- * server cannot be reached. out may be NULL.
+ * Runs one statement in a transaction of its own and waits. *out gets the rows; the arena frees
+ * them. A connection that is gone is made again once before giving up, and the statement then
+ * repeated only if it had not been sent. Errors: what sql_err makes of the server's (ERR_NOT_FOUND
+ * where SQL refuses by that code …; logged where it is our fault), ERR_OVERLOADED when the server
+ * cannot be reached. out may be NULL.
  */
 MUST_CHECK enum err db_ask(struct db *db, struct arena *a, const struct query *q,
     const struct sql_arg *args, PGresult **out);
 
-/* Runs SQL text of ours (a migration) as it stands, several statements allowed. On an error *message (the arena's) says why. */
+/*
+ * Runs SQL text of ours (a migration) as it stands, several statements allowed. On an error
+ * *message (the arena's) says why.
+ */
 MUST_CHECK enum err db_script(
     struct db *db, struct arena *a, const char *sql, const char **message);
 
-/* The err that a failed PGresult stands for: SQLSTATE MR000 (SQL's refuse()) has its code as detail, and *text (may be NULL) gets its
-   public message, which the result owns; a code that is not in the table is logged and ERR_INTERNAL. MRIDM is ERR_REPLAY;
-   22P02, 22P05, 22021 … (data that the server cannot take) ERR_BAD_REQUEST; 40001, 40P01, 57xxx, 08xxx ERR_OVERLOADED. */
+/*
+ * The err that a failed PGresult stands for: SQLSTATE MR000 (SQL's refuse()) has its code as
+ * detail, and *text (may be NULL) gets its public message, which the result owns; a code that is
+ * not in the table is logged and ERR_INTERNAL. MRIDM is ERR_REPLAY; 22P02, 22P05, 22021 … (data
+ * that the server cannot take) ERR_BAD_REQUEST; 40001, 40P01, 57xxx, 08xxx ERR_OVERLOADED.
+ */
 enum err sql_err(const PGresult *res, struct str *text);
 
-/* Prepares every statement of all_queries and compares types with the declarations; logs each that differs.
-   Returns how many did. */
+/*
+ * Prepares every statement of all_queries and compares types with the declarations; logs each that
+ * differs. Returns how many did.
+ */
 int db_check_queries(struct db *db);
 
 /* A pool of `n` connections for threads: db_pool_take waits for a free one. */
@@ -48,9 +61,11 @@ struct db *db_pool_take(struct db_pool *pool);
 /* Back to the pool, where it was taken from. */
 void db_pool_give(struct db_pool *pool, struct db *db);
 
-/* Waits until the database answers and stands at our migration; tries again, with a log line, for as long as it takes, or until
-   `stop` (may be NULL) returns true; false then. A process that is newer than its database must not serve; an
-   older one may, since migrations expand first. */
+/*
+ * Waits until the database answers and stands at our migration; tries again, with a log line, for
+ * as long as it takes, or until `stop` (may be NULL) returns true; false then. A process that is
+ * newer than its database must not serve; an older one may, since migrations expand first.
+ */
 bool db_wait_current(struct db *db, bool (*stop)(void));
 
 #endif

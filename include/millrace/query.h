@@ -1,6 +1,7 @@
 /*
- * Named SQL statements. sql/queries/<who>/<resource>.sql is their only source; sql/generate.awk makes build/gen/queries.h of
- * it: one `struct query` and one typed C function for each. Arguments travel as `struct sql_arg`; results come back as text.
+ * Named SQL statements. sql/queries/<who>/<resource>.sql is their only source; sql/generate.awk
+ * makes build/gen/queries.h of it: one `struct query` and one typed C function for each. Arguments
+ * travel as `struct sql_arg`; results come back as text.
  */
 #ifndef MILLRACE_QUERY_H
 #define MILLRACE_QUERY_H
@@ -37,12 +38,12 @@ struct sql_arg {
 struct query {
 	const char *name; /* also the prepared statement's name */
 	const char *sql;
-	const char *
-	    sql_keep; /* the same, its row kept for Idempotency-Key (one more text argument); or NULL */
+	/* The same, its row kept for Idempotency-Key (one more text argument); or NULL */
+	const char *sql_keep;
 	const char *const *arg_types; /* PostgreSQL's names: "uuid", "text", "int8", … */
 	int n_args;
-	const char *const *
-	    columns; /* names and types of the row, alternating; checked against the server's description */
+	/* Names and types of the row, alternating; checked against the server's description */
+	const char *const *columns;
 	int n_columns;
 };
 
@@ -70,7 +71,10 @@ sql_get(const PGresult *res, int row, int column)
 	return (struct str){ PQgetvalue(res, row, column), (size_t)PQgetlength(res, row, column) };
 }
 
-/* A text that came of a boolean: PostgreSQL writes "t" in a column, and "true" in JSON (a kept reply's row). */
+/*
+ * A text that came of a boolean: PostgreSQL writes "t" in a column, and "true" in JSON (a kept
+ * reply's row).
+ */
 static inline bool
 sql_text_is_true(struct str s)
 {

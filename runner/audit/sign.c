@@ -2,7 +2,6 @@
 
 #include <stdatomic.h>
 #include <sodium.h>
-#include <sys/time.h>
 
 #include <millrace/checkpoint.h>
 #include <millrace/clock.h>
@@ -10,29 +9,30 @@
 #include <millrace/log.h>
 #include <millrace/seal.h>
 
-#include "runner/runner.h"
 #include "sql_runner.h"
 
-#define LOOK_MS 1000
+#define RETRY_MS 1000
+#define MOST_MS 15000 /* until the next look, as main.c has it */
 
-static pthread_t thread;
-static atomic_bool ending;
 static atomic_int signs = -1;
 static atomic_llong n_signed;
 
-/* Written before the thread starts. */
+/* Written by audit_init. */
 static struct {
 	bool there;
 	unsigned char public_key[crypto_sign_PUBLICKEYBYTES];
 	unsigned char pair[crypto_sign_SECRETKEYBYTES];
 } key;
 
-/* The thread's own: the last checkpoint that was seen, and what was last said, so that it is said once. */
+/*
+ * audit_run's own: the last checkpoint that was seen, and what was last logged, so that it is
+ * logged once.
+ */
 static struct {
 	int64_t n;
 	char hash[2 * crypto_hash_sha256_BYTES + 1];
 } seen;
-static const char *told;
+static const char *logged;
 
 /* How the chain and its checkpoints stand. */
 struct state {
@@ -56,14 +56,13 @@ audit_signed(void)
 	return atomic_load(&n_signed);
 }
 
-/* Once for each new word. */
 static void
-tell(int now, const char *words)
+set_state(int now, const char *words)
 {
 	atomic_store(&signs, now);
-	if (words == told)
+	if (words == logged)
 		return;
-	told = words;
+	logged = words;
 	if (now == 0)
 		log_error(words);
 	else
@@ -93,29 +92,33 @@ is_sound(struct arena *a, const struct state *s)
 	struct str in_force;
 
 	if (!s->public_key.p) {
-		tell(-1, "the audit log is not signed yet; run: millracectl audit init");
+		set_state(-1, "the audit log is not signed yet; run: millracectl audit init");
 		return false;
 	}
 	if (!key.there) {
-		tell(0, "this runner has no key to sign the audit log (MILLRACE_AUDIT_KEY), but "
-			"the database has one: nothing is signed here");
+		set_state(0,
+		    "this runner has no key to sign the audit log (MILLRACE_AUDIT_KEY), but "
+		    "the database has one: nothing is signed here");
 		return false;
 	}
 	if (!hex_decode(a, s->public_key, &in_force) || in_force.n != sizeof(key.public_key) ||
 	    memcmp(in_force.p, key.public_key, sizeof(key.public_key)) != 0) {
-		tell(0, "MILLRACE_AUDIT_KEY is not the private half of the key in force: the audit "
-			"log is not signed here");
+		set_state(0,
+		    "MILLRACE_AUDIT_KEY is not the private half of the key in force: the audit "
+		    "log is not signed here");
 		return false;
 	}
 	if (s->last.n < seen.n ||
 	    (s->last.n == seen.n && seen.n > 0 && !str_eq(s->last.hash, str_from(seen.hash)))) {
-		tell(0, "checkpoints of the audit log that were there are gone: nothing is signed "
-			"any more; see millracectl audit verify");
+		set_state(0,
+		    "checkpoints of the audit log that were there are gone: nothing is signed "
+		    "any more; see millracectl audit verify");
 		return false;
 	}
 	if (!s->kept) {
-		tell(0, "the audit log is not what was signed: nothing is signed any more; see "
-			"millracectl audit verify");
+		set_state(0,
+		    "the audit log is not what was signed: nothing is signed any more; see "
+		    "millracectl audit verify");
 		return false;
 	}
 	seen.n = s->last.n;
@@ -133,8 +136,9 @@ is_whole(struct db *db, struct arena *a, const struct state *s)
 		return false;
 	if (PQntuples(res) == 0)
 		return true;
-	tell(0, "the audit log is broken behind its last checkpoint: nothing is signed any more; "
-		"see millracectl audit verify");
+	set_state(0,
+	    "the audit log is broken behind its last checkpoint: nothing is signed any more; "
+	    "see millracectl audit verify");
 	return false;
 }
 
@@ -143,12 +147,10 @@ sign(struct db *db, struct arena *a, const struct state *s)
 {
 	unsigned char signature[crypto_sign_BYTES];
 	struct checkpoint c = { .n = s->last.n + 1, .seq = s->seq, .hash = s->hash };
-	struct timeval now;
 	struct str text, hash;
 	PGresult *res = NULL;
 
-	gettimeofday(&now, NULL);
-	c.at_us = (int64_t)now.tv_sec * 1000000 + now.tv_usec;
+	c.at_us = clock_unix_us();
 	text = checkpoint_text(a, &c);
 	crypto_sign_detached(signature, NULL, (const unsigned char *)text.p, text.n, key.pair);
 	if (!hex_decode(a, s->hash, &hash) ||
@@ -160,48 +162,40 @@ sign(struct db *db, struct arena *a, const struct state *s)
 	atomic_fetch_add(&n_signed, 1);
 	seen.n = c.n;
 	snprintf(seen.hash, sizeof(seen.hash), "%.*s", S_ARG(c.hash));
-	log_info("the audit log is signed", "checkpoint", checkpoint_name(a, &c).p);
+	log_info("audit: signed", "checkpoint", checkpoint_name(a, &c).p);
 }
 
-static void
-look(struct db *db, struct arena *a)
+/* When a state that needs no signature yet will. */
+static int64_t
+wait_of(const struct state *s)
+{
+	int64_t wait = (config()->audit_seconds - s->waited_s) * 1000;
+
+	if (s->seq <= s->last.seq || wait >= MOST_MS)
+		return PERIODIC_AS_TABLED;
+	return wait > RETRY_MS ? wait : RETRY_MS;
+}
+
+int64_t
+audit_run(struct db *db, struct arena *a, struct stop *stop)
 {
 	struct state s = { .seq = 0 };
 
-	if (!read_state(db, a, &s) || !is_sound(a, &s))
-		return;
+	(void)stop;
+	if (!read_state(db, a, &s))
+		return RETRY_MS;
+	if (!is_sound(a, &s))
+		return PERIODIC_AS_TABLED;
 	if (s.seq <= s.last.seq ||
 	    (s.seq - s.last.seq < config()->audit_rows && s.waited_s < config()->audit_seconds)) {
-		tell(1, "the audit log is signed here");
-		return;
+		set_state(1, "the audit log is signed here");
+		return wait_of(&s);
 	}
 	if (is_whole(db, a, &s)) {
-		tell(1, "the audit log is signed here");
+		set_state(1, "the audit log is signed here");
 		sign(db, a, &s);
 	}
-}
-
-static void *
-audit_thread(void *arg)
-{
-	struct db *db = db_open("millrace_runner", "runner audit");
-	int64_t next = 0;
-
-	(void)arg;
-	while (!atomic_load(&ending)) {
-		struct arena *a;
-
-		if (clock_ms() < next) {
-			sleep_ms(50);
-			continue;
-		}
-		a = arena_new();
-		look(db, a);
-		arena_free(a);
-		next = clock_ms() + LOOK_MS / 2 + jitter(LOOK_MS);
-	}
-	db_close(db);
-	return NULL;
+	return PERIODIC_AS_TABLED;
 }
 
 static void
@@ -224,18 +218,15 @@ read_key(struct str text)
 }
 
 void
-audit_start(void)
+audit_init(void)
 {
 	if (sodium_init() < 0)
 		die("libsodium cannot be set up.");
 	read_key(str_from(config()->audit_key));
-	thread_start(&thread, audit_thread, NULL, true);
 }
 
 void
-audit_stop(void)
+audit_end(void)
 {
-	atomic_store(&ending, true);
-	pthread_join(thread, NULL);
 	sodium_memzero(&key, sizeof(key));
 }

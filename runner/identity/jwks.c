@@ -1,40 +1,31 @@
 /*
- * The keys that Clerk's and Supabase's tokens are checked by: fetched at start, every MILLRACE_JWKS_SECONDS, and when a worker has met
- * one that it does not know. What comes back whole replaces what was known; anything else changes nothing. Every runner has this
- * thread; the database says whose turn it is.
+ * The keys that Clerk's and Supabase's tokens are checked by: fetched at start, every
+ * MILLRACE_JWKS_SECONDS, and when a worker has met one that it does not know. What comes back whole
+ * replaces what was known; anything else changes nothing. The database says which runner's turn it
+ * is.
  */
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/external.h>
 #include <millrace/jwk.h>
 #include <millrace/log.h>
 
 #include "runner/identity/jwks.h"
-#include "runner/outside/fetch.h"
-#include "runner/runner.h"
+#include "runner/outside/http.h"
 #include "sql_runner.h"
 
-#define LOOK_MS 2000
 #define FETCH_MS 10000
 #define DOCUMENT_MAX (256 * 1024) /* bytes */
-
-static pthread_t thread;
-static bool is_running;
-static atomic_bool ending, woken;
+#define WAIT_MIN_MS 1000
+#define WAIT_MOST_MS 30000
 
 static bool
-is_ours_to_fetch(struct arena *a, struct str issuer)
+is_ours_to_fetch(struct db *db, struct arena *a, struct str issuer)
 {
-	struct db *db = db_pool_take(me.pool);
 	PGresult *res = NULL;
-	enum err e = db_runner_jwks_claim(
-	    db, a, &res, issuer, config()->jwks_seconds, config()->jwks_pause_seconds);
 
-	db_pool_give(me.pool, db);
-	return e == ERR_OK && sql_bool(res, 0, 0);
+	return db_runner_jwks_claim(db, a, &res, issuer, config()->jwks_seconds,
+		   config()->jwks_pause_seconds) == ERR_OK &&
+	       sql_bool(res, 0, 0);
 }
 
 static struct str
@@ -53,83 +44,62 @@ to_json(struct arena *a, const struct jwk_set *set)
 }
 
 static void
-store(struct arena *a, const struct external_source *from, const struct jwk_set *set)
+store(struct db *db, struct arena *a, const struct external_source *from, const struct jwk_set *set)
 {
-	struct db *db = db_pool_take(me.pool);
 	PGresult *res = NULL;
-	enum err e = db_runner_jwks_store(db, a, &res, str_from(from->issuer), to_json(a, set));
 
-	db_pool_give(me.pool, db);
-	if (e != ERR_OK)
-		log_warn("fetched keys could not be stored", "provider", from->provider);
+	if (db_runner_jwks_store(db, a, &res, str_from(from->issuer), to_json(a, set)) != ERR_OK)
+		log_warn("jwks: keys could not be stored", "provider", from->provider);
 	else if (sql_bool(res, 0, 0))
-		log_info("keys have changed", "provider", from->provider, "usable",
+		log_info("jwks: keys have changed", "provider", from->provider, "usable",
 		    arena_printf(a, "%zu", set->n).p);
 }
 
 static void
-refresh(struct arena *a, const struct external_source *from)
+refresh(struct db *db, struct arena *a, struct stop *stop, const struct external_source *from)
 {
-	struct fetch f = {
-		.url = from->jwks_url, .most = DOCUMENT_MAX, .within_ms = FETCH_MS, .stop = &ending
+	struct http_request q = {
+		.url = from->jwks_url, .reply_max = DOCUMENT_MAX, .within_ms = FETCH_MS
 	};
 	struct jwk_set *set = arena_alloc(a, sizeof(*set));
+	enum http_end end;
 
-	if (!is_ours_to_fetch(a, str_from(from->issuer)))
+	if (!is_ours_to_fetch(db, a, str_from(from->issuer)))
 		return;
-	if (!fetch(a, &f))
-		log_warn("keys could not be fetched; those that are known stay", "provider",
-		    from->provider, "error", f.error);
-	else if (jwks_parse(a, f.body, set) != ERR_OK)
-		log_warn("what came is no set of keys; those that are known stay", "provider",
+	end = http_call(stop, a, &q);
+	if (end != HTTP_DONE || q.status != 200)
+		log_warn("jwks: keys were not fetched; those that are known stay", "provider",
+		    from->provider, "error",
+		    end != HTTP_DONE ? q.error : arena_printf(a, "status %d", q.status).p);
+	else if (jwks_parse(a, q.reply, set) != ERR_OK)
+		log_warn("jwks: what came is no set of keys; those that are known stay", "provider",
 		    from->provider);
 	else
-		store(a, from, set);
+		store(db, a, from, set);
 }
 
-static void *
-jwks_thread(void *arg)
+/* As often as keys are to be fetched, or asked for again after a failure. */
+static int64_t
+wait_ms(void)
+{
+	int64_t seconds = config()->jwks_seconds < config()->jwks_pause_seconds
+			      ? config()->jwks_seconds
+			      : config()->jwks_pause_seconds;
+	int64_t wait = seconds * 1000 / 2;
+
+	if (wait >= WAIT_MOST_MS)
+		return PERIODIC_AS_TABLED;
+	return wait > WAIT_MIN_MS ? wait : WAIT_MIN_MS;
+}
+
+int64_t
+jwks_run(struct db *db, struct arena *a, struct stop *stop)
 {
 	struct external_source sources[EXTERNAL_SOURCES];
 	size_t n = external_sources(sources);
-	struct arena *a = arena_new();
-	int64_t next = 0;
 
-	(void)arg;
-	while (!atomic_load(&ending)) {
-		if (atomic_exchange(&woken, false) || clock_ms() >= next) {
-			for (size_t i = 0; i < n; i++)
-				if (sources[i].jwks_url)
-					refresh(a, &sources[i]);
-			next = clock_ms() + LOOK_MS * 3 / 4 + jitter(LOOK_MS / 2);
-		}
-		arena_reset(a);
-		sleep_ms(100);
-	}
-	arena_free(a);
-	return NULL;
-}
-
-void
-jwks_wake(void)
-{
-	atomic_store(&woken, true);
-}
-
-void
-jwks_start(void)
-{
-	struct external_source sources[EXTERNAL_SOURCES];
-
-	is_running = external_sources(sources) > 0;
-	if (is_running)
-		thread_start(&thread, jwks_thread, NULL, true);
-}
-
-void
-jwks_stop(void)
-{
-	atomic_store(&ending, true);
-	if (is_running)
-		pthread_join(thread, NULL);
+	for (size_t i = 0; i < n; i++)
+		if (sources[i].jwks_url)
+			refresh(db, a, stop, &sources[i]);
+	return n > 0 ? wait_ms() : PERIODIC_WHEN_WOKEN;
 }

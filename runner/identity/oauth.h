@@ -1,7 +1,8 @@
 /*
- * What the runner asks of the providers that people sign in with (include/millrace/oauth.h): tokens for a code or a refresh token, who
- * somebody is, and that tokens be revoked. Each blocks the job's thread; job_stop ends it. What comes is the job's arena's. Tokens are for
- * nobody's eyes: no log, no error text, no NOTIFY.
+ * What the runner asks of the providers that people sign in with (include/millrace/oauth.h): tokens
+ * for a code or a refresh token, who somebody is, and that tokens be revoked. Each blocks the job's
+ * thread until its stop. What comes is the job's arena's. Tokens are for nobody's eyes: no log, no
+ * error text, no NOTIFY.
  */
 #ifndef RUNNER_IDENTITY_OAUTH_H
 #define RUNNER_IDENTITY_OAUTH_H
@@ -9,14 +10,15 @@
 #include <millrace/external.h>
 #include <millrace/oauth.h>
 
-struct job;
+#include "runner/outside/http.h"
+#include "runner/queue/job.h"
 
 enum oauth_end {
 	OAUTH_OK = 1,
 	OAUTH_REFUSED, /* the provider takes this code or token no more */
 	OAUTH_AWAY, /* no answer */
 	OAUTH_BAD, /* an answer that is not good; the log says why */
-	OAUTH_STOPPED /* job_stop spoke */
+	OAUTH_STOPPED /* the job's stop is set */
 };
 
 struct tokens {
@@ -33,7 +35,10 @@ MUST_CHECK enum oauth_end tokens_by_code(struct job *j, const struct oauth_provi
 /* RFC 6749, 6. Where no other refresh token comes, out->refresh is the same. */
 MUST_CHECK enum oauth_end tokens_by_refresh(
     struct job *j, const struct oauth_provider *p, struct str refresh, struct tokens *out);
-/* RFC 7009, or GitHub's way. OAUTH_REFUSED: they were of no use already. OAUTH_OK at once where the provider has no such thing. */
+/*
+ * RFC 7009, or GitHub's way. OAUTH_REFUSED: they were of no use already. OAUTH_OK at once where the
+ * provider has no such thing.
+ */
 MUST_CHECK enum oauth_end tokens_revoke(
     struct job *j, const struct oauth_provider *p, const struct tokens *t);
 
@@ -45,6 +50,11 @@ MUST_CHECK bool tokens_unpack(struct arena *a, struct str text, struct tokens *o
 MUST_CHECK enum oauth_end person_find(struct job *j, const struct oauth_provider *p,
     const struct tokens *t, struct str nonce, struct external *out);
 
+/*
+ * Asks a provider what `q` says, with the bounds that all share: eight seconds, 256 KiB, three
+ * tries where that does no harm.
+ */
+enum http_end oauth_ask(struct job *j, struct http_request *q);
 /* Says what went wrong, once, and makes an end of it. */
 enum oauth_end oauth_complain(struct job *j, const struct oauth_provider *p, enum oauth_end end,
     const char *what, const char *why);

@@ -1,4 +1,7 @@
-/* Who somebody is: what an id_token says, by keys that are fetched and kept for a while; or what GitHub's API says of a token. */
+/*
+ * Who somebody is: what an id_token says, by keys that are fetched and kept for a while; or what
+ * GitHub's API says of a token.
+ */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +12,6 @@
 #include <millrace/jwk.h>
 #include <millrace/log.h>
 
-#include "runner/outside/ask.h"
-#include "runner/runner.h"
 #include "runner/identity/oauth.h"
 
 #define DOCUMENTS 4 /* keys of so many providers are kept */
@@ -65,18 +66,18 @@ find_keys(struct job *j, const struct oauth_provider *p, int64_t age_ms, struct 
 {
 	static const char *const headers[] = { "Accept: application/json", NULL };
 	const char *url = oauth_url(j->a, oauth_config(p)->jwks_url).p;
-	struct ask q = { .method = "GET", .url = url, .headers = headers, .repeatable = true };
+	struct http_request q = { .url = url, .headers = headers, .idempotent = true };
 	struct str text = kept(j->a, url, age_ms);
-	enum ask_end end;
+	enum http_end end;
 
 	if (text.p)
 		return jwks_parse(j->a, text, out) == ERR_OK ? OAUTH_OK : OAUTH_BAD;
-	end = ask(j, &q);
-	if (end == ASK_STOPPED)
+	end = oauth_ask(j, &q);
+	if (end == HTTP_STOPPED)
 		return OAUTH_STOPPED;
-	if (end != ASK_DONE || q.status != 200)
+	if (end != HTTP_DONE || q.status != 200)
 		return oauth_complain(j, p, OAUTH_AWAY, "the keys do not come",
-		    end != ASK_DONE ? q.error : "another status than 200");
+		    end != HTTP_DONE ? q.error : "another status than 200");
 	if (jwks_parse(j->a, q.reply, out) != ERR_OK)
 		return oauth_complain(j, p, OAUTH_BAD, "the keys", "are no set of keys");
 	keep(url, arena_str(j->a, q.reply));
@@ -122,20 +123,20 @@ ask_github(struct job *j, const struct oauth_provider *p, const char *path, stru
 {
 	static const char *const headers[] = { "Accept: application/vnd.github+json",
 		"X-GitHub-Api-Version: 2022-11-28", NULL };
-	struct ask q = { .method = "GET",
-		.url = arena_printf(j->a, "%s%s", oauth_config(p)->api_url, path).p,
+	struct http_request q = { .url =
+				      arena_printf(j->a, "%s%s", oauth_config(p)->api_url, path).p,
 		.bearer = arena_cstr(j->a, token),
 		.headers = headers,
-		.repeatable = true };
-	enum ask_end end = ask(j, &q);
+		.idempotent = true };
+	enum http_end end = oauth_ask(j, &q);
 	const char *why;
 	char text[32];
 
-	if (end == ASK_STOPPED)
+	if (end == HTTP_STOPPED)
 		return OAUTH_STOPPED;
-	if (end != ASK_DONE || q.status >= 500)
+	if (end != HTTP_DONE || q.status >= 500)
 		return oauth_complain(j, p, OAUTH_AWAY, path,
-		    end != ASK_DONE ? q.error : "the provider has an error");
+		    end != HTTP_DONE ? q.error : "the provider has an error");
 	snprintf(text, sizeof(text), "status %d", q.status);
 	if (q.status != 200)
 		return oauth_complain(j, p, OAUTH_BAD, path, text);

@@ -5,18 +5,30 @@
 #include <millrace/json.h>
 #include <millrace/log.h>
 
-#include "runner/outside/ask.h"
-#include "runner/runner.h"
 #include "runner/identity/oauth.h"
 
 #define TOKEN_MAX 8000 /* bytes */
+#define WITHIN_MS 8000
+#define PATIENCE_MS 1000
+#define REPLY_MAX (256 * 1024)
+#define TRIES 3
+
+enum http_end
+oauth_ask(struct job *j, struct http_request *q)
+{
+	q->within_ms = WITHIN_MS;
+	q->patience_ms = PATIENCE_MS;
+	q->reply_max = REPLY_MAX;
+	q->tries = TRIES;
+	return http_call(&j->stop, j->a, q);
+}
 
 enum oauth_end
 oauth_complain(struct job *j, const struct oauth_provider *p, enum oauth_end end, const char *what,
     const char *why)
 {
-	log_warn("a provider that people sign in with", "provider", p->name, "run", j->run.text,
-	    "what", what, "why", why);
+	log_warn("oauth: a provider failed", "provider", p->name, "run", j->run.text, "what", what,
+	    "why", why);
 	return end;
 }
 
@@ -47,7 +59,8 @@ refusal(struct job *j, const struct oauth_provider *p, int status, struct str er
 }
 
 static enum oauth_end
-read_tokens(struct job *j, const struct oauth_provider *p, const struct ask *q, struct tokens *out)
+read_tokens(
+    struct job *j, const struct oauth_provider *p, const struct http_request *q, struct tokens *out)
 {
 	struct tokens t = { 0 };
 	json_object *o = NULL;
@@ -80,18 +93,18 @@ ask_tokens(struct job *j, const struct oauth_provider *p, struct buf *form, stru
 	static const char *const headers[] = { "Content-Type: application/x-www-form-urlencoded",
 		"Accept: application/json", NULL };
 	const struct oauth_config *c = oauth_config(p);
-	struct ask q = {
+	struct http_request q = {
 		.method = "POST", .url = oauth_url(j->a, c->token_url).p, .headers = headers
 	};
-	enum ask_end end;
+	enum http_end end;
 
 	form_put(form, "client_id", str_from(c->client_id));
 	form_put(form, "client_secret", str_from(c->client_secret));
 	q.body = buf_str(form);
-	end = ask(j, &q);
-	if (end == ASK_STOPPED)
+	end = oauth_ask(j, &q);
+	if (end == HTTP_STOPPED)
 		return OAUTH_STOPPED;
-	if (end != ASK_DONE)
+	if (end != HTTP_DONE)
 		return oauth_complain(
 		    j, p, OAUTH_AWAY, "the token endpoint does not answer", q.error);
 	return read_tokens(j, p, &q, out);
@@ -127,7 +140,8 @@ tokens_by_refresh(
 
 /* DELETE /applications/{client_id}/grant: takes all that this application has of that user. */
 static void
-revoke_at_github(struct job *j, const struct oauth_config *c, const struct tokens *t, struct ask *q)
+revoke_at_github(
+    struct job *j, const struct oauth_config *c, const struct tokens *t, struct http_request *q)
 {
 	struct buf body = { .a = j->a };
 	struct str pair = arena_printf(j->a, "%s:%s", c->client_id, c->client_secret);
@@ -152,7 +166,8 @@ revoke_at_github(struct job *j, const struct oauth_config *c, const struct token
 
 /* RFC 7009. With the refresh token go the access tokens that came of it. */
 static void
-revoke_by_token(struct job *j, const struct oauth_config *c, const struct tokens *t, struct ask *q)
+revoke_by_token(
+    struct job *j, const struct oauth_config *c, const struct tokens *t, struct http_request *q)
 {
 	static const char *const headers[] = { "Content-Type: application/x-www-form-urlencoded",
 		"Accept: application/json", NULL };
@@ -172,8 +187,8 @@ enum oauth_end
 tokens_revoke(struct job *j, const struct oauth_provider *p, const struct tokens *t)
 {
 	const struct oauth_config *c = oauth_config(p);
-	struct ask q = { .repeatable = true };
-	enum ask_end end;
+	struct http_request q = { .idempotent = true };
+	enum http_end end;
 	char text[32];
 
 	if (p->openid && !*c->revoke_url)
@@ -182,15 +197,17 @@ tokens_revoke(struct job *j, const struct oauth_provider *p, const struct tokens
 		revoke_by_token(j, c, t, &q);
 	else
 		revoke_at_github(j, c, t, &q);
-	end = ask(j, &q);
-	if (end == ASK_STOPPED)
+	end = oauth_ask(j, &q);
+	if (end == HTTP_STOPPED)
 		return OAUTH_STOPPED;
-	if (end != ASK_DONE || q.status >= 500)
+	if (end != HTTP_DONE || q.status >= 500)
 		return oauth_complain(j, p, OAUTH_AWAY, "tokens were not revoked",
-		    end != ASK_DONE ? q.error : "the provider has an error");
+		    end != HTTP_DONE ? q.error : "the provider has an error");
 	if (q.status == 200 || q.status == 204)
 		return OAUTH_OK;
-	/* GitHub: 404 and 422 for a token that is no more. RFC 7009 has 400 for what was never one. */
+	/*
+	 * GitHub: 404 and 422 for a token that is no more. RFC 7009 has 400 for what was never one.
+	 */
 	snprintf(text, sizeof(text), "status %d", q.status);
 	return oauth_complain(j, p,
 	    q.status == 400 || q.status == 404 || q.status == 422 ? OAUTH_REFUSED : OAUTH_BAD,

@@ -1,20 +1,20 @@
 /*
- * A chat turn: the conversation so far, passages of the user's documents, then the model, its tool calls, and the model again until
- * it has answered. Everything said goes out as token events while it is said; the end (message, use, terminal event) is one
- * transaction.
+ * A chat turn: the conversation so far, passages of the user's documents, then the model, its tool
+ * calls, and the model again until it has answered. Everything said goes out as token events while
+ * it is said; the end (message, use, terminal event) is one transaction.
  */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include <millrace/clock.h>
-#include <millrace/fields.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
 
-#include "runner/models/tools.h"
 #include "runner/jobs/chat.h"
-#include "sql_runner.h"
+#include "runner/jobs/kinds.h"
+#include "runner/models/tools.h"
+#include "sql_job.h"
 
 #define HISTORY_ROWS 40
 #define HISTORY_LEN ((size_t)64 * 1024) /* bytes of earlier messages that a model is shown */
@@ -82,7 +82,7 @@ put_input(struct buf *b, struct str arguments)
 }
 
 static void
-tell_step(struct chat *c, const char *type, const struct tool_call *call, const char *status,
+publish_step(struct chat *c, const char *type, const struct tool_call *call, const char *status,
     struct str started, struct str ended)
 {
 	struct buf b = { .a = c->j->a };
@@ -116,15 +116,18 @@ chat_run_tools(struct chat *c, struct tool_call *calls, size_t n)
 
 		if (calls[i].output.p)
 			continue;
-		/* A call is in the log before it has an effect: a later attempt then knows it by its id and does it once. */
+		/*
+		 * A call is in the log before it has an effect: a later attempt then knows it by
+		 * its id and does it once.
+		 */
 		if (!outbox_drain(j->out, &seq))
 			return ERR_CONFLICT;
 		started = now_text(j->a);
 		if ((e = tool_run(j, &calls[i], &c->found, &failed)) != ERR_OK)
 			return e;
-		tell_step(c, "tool_result", &calls[i], failed ? "failed" : "done", started,
+		publish_step(c, "tool_result", &calls[i], failed ? "failed" : "done", started,
 		    now_text(j->a));
-		if (job_stop(j) != STOP_NOT)
+		if (stop_why(&j->stop) != STOP_NOT)
 			return ERR_CONFLICT;
 	}
 	c->between_rounds = true;
@@ -140,8 +143,7 @@ load_user(struct chat *c)
 	PGresult *res = NULL;
 	enum err e;
 
-	JOB_ASK(j, e, db_runner_chat_user(db, j->a, &res, j->owner, j->run));
-	if (e != ERR_OK)
+	if ((e = job_runner_chat_user(j, &res, j->owner)) != ERR_OK)
 		return e;
 	if (PQntuples(res) != 1)
 		return ERR_NOT_FOUND;
@@ -155,7 +157,10 @@ load_user(struct chat *c)
 	return ERR_OK;
 }
 
-/* Earlier messages, as many of the latest as fit, and this run's question. [0] is left for the system's. */
+/*
+ * Earlier messages, as many of the latest as fit, and this run's question. [0] is left for the
+ * system's.
+ */
 static enum err
 load_history(struct chat *c)
 {
@@ -165,9 +170,7 @@ load_history(struct chat *c)
 	int n = 0;
 	enum err e;
 
-	JOB_ASK(
-	    j, e, db_runner_chat_history(db, j->a, &res, j->run, j->conversation, HISTORY_ROWS));
-	if (e != ERR_OK)
+	if ((e = job_runner_chat_history(j, &res, j->conversation, HISTORY_ROWS)) != ERR_OK)
 		return e;
 	chat_add(c, (struct message){ .role = ROLE_SYSTEM });
 	/* Newest first; the first is the question itself. */
@@ -198,14 +201,14 @@ search_first(struct chat *c)
 	buf_put(&arguments, S("}"));
 	call.arguments = buf_str(&arguments);
 	if (!c->searched)
-		tell_step(c, "tool_call", &call, "running", started, (struct str){ NULL, 0 });
+		publish_step(c, "tool_call", &call, "running", started, (struct str){ NULL, 0 });
 	if ((e = retrieve(j, c->question, PASSAGES_WANT, &c->found, &first)) != ERR_OK)
 		return e;
 	for (size_t i = 0; i < c->found.n; i++)
 		passage_text(&b, &c->found.p[i], i + 1);
 	call.output = b.n > 0 ? buf_str(&b) : S("Nothing was found.");
 	if (!c->searched)
-		tell_step(c, "tool_result", &call, "done", started, now_text(j->a));
+		publish_step(c, "tool_result", &call, "done", started, now_text(j->a));
 	return ERR_OK;
 }
 
@@ -288,36 +291,32 @@ sources(struct chat *c)
 static struct outcome
 finish(struct chat *c, const char *reason)
 {
-	struct job *j = c->j;
-	struct outcome o = { 0 };
-	struct str list = sources(c);
-
-	JOB_END(j, &o,
-	    db_runner_chat_end(db, j->a, &res, j->run, str_from(me.name), j->attempt, after,
-		buf_str(&c->answer), list, str_from(reason)));
-	return o;
+	return job_end_runner_chat_end(c->j, buf_str(&c->answer), sources(c), str_from(reason));
 }
 
-/* What stopped the turn decides how it ends: cancelled with what was said, or left to whoever goes on with it. */
+/*
+ * What stopped the turn decides how it ends: cancelled with what was said, or left to whoever goes
+ * on with it.
+ */
 static struct outcome
 stopped(struct chat *c)
 {
-	if (job_stop(c->j) == STOP_CANCELLED)
+	if (stop_why(&c->j->stop) == STOP_CANCELLED)
 		return finish(c, "cancelled");
-	return (struct outcome){ .end = END_STOPPED };
+	return job_stopped();
 }
 
-/* A round's calls: told of, done, and shown to the model. */
+/* A round's calls: published unless they were, done, and shown to the model. */
 static struct outcome
-tool_round(struct chat *c, struct str text, struct tool_call *calls, size_t n, bool told)
+tool_round(struct chat *c, struct str text, struct tool_call *calls, size_t n, bool published)
 {
 	enum err e;
 
-	for (size_t i = 0; i < n && !told; i++)
-		tell_step(c, "tool_call", &calls[i], "running", now_text(c->j->a),
+	for (size_t i = 0; i < n && !published; i++)
+		publish_step(c, "tool_call", &calls[i], "running", now_text(c->j->a),
 		    (struct str){ NULL, 0 });
 	if ((e = chat_run_tools(c, calls, n)) != ERR_OK)
-		return job_stop(c->j) != STOP_NOT
+		return stop_why(&c->j->stop) != STOP_NOT
 			   ? stopped(c)
 			   : job_db_error(c->j, e, "a tool could not do its work");
 	chat_add_round(c, text, calls, n);
@@ -368,7 +367,10 @@ converse(struct chat *c)
 	}
 }
 
-/* What earlier attempts did: the use of the last one's last call, which it could not store, and what they said. */
+/*
+ * What earlier attempts did: the use of the last one's last call, which it could not store, and
+ * what they said.
+ */
 static enum err
 load_attempts(struct chat *c)
 {
@@ -376,9 +378,8 @@ load_attempts(struct chat *c)
 	enum err e;
 
 	if (j->attempt > 1) {
-		JOB_ASK(j, e,
-		    db_runner_usage_lost(db, j->a, NULL, j->run, j->attempt - 1,
-			str_from(c->p->name), str_from(c->p->model())));
+		e = job_runner_usage_lost(
+		    j, NULL, j->attempt - 1, str_from(c->p->name), str_from(c->p->model()));
 		if (e != ERR_OK)
 			return e;
 	}
@@ -388,17 +389,8 @@ load_attempts(struct chat *c)
 static enum err
 prepare(struct chat *c)
 {
-	struct chat_in in = { 0 };
-	struct problems problems = { .json = { .a = c->j->a } };
-	json_object *input;
-	const char *why;
 	enum err e;
 
-	if ((e = json_parse(c->j->a, c->j->input, &input, &why)) != ERR_OK)
-		return e;
-	if (!json_fields(c->j->a, chat_fields, 1, input, &in, &problems))
-		return ERR_BAD_REQUEST;
-	c->question = in.message;
 	if ((e = load_user(c)) != ERR_OK || (e = load_history(c)) != ERR_OK ||
 	    (e = load_attempts(c)) != ERR_OK || (e = search_first(c)) != ERR_OK)
 		return e;
@@ -410,13 +402,18 @@ struct outcome
 chat_run(struct job *j)
 {
 	struct chat *c = arena_alloc(j->a, sizeof(*c));
+	struct chat_in in = { 0 };
 	struct outcome o;
 	enum err e;
 
-	*c = (struct chat){ .j = j, .p = provider_default(), .answer = { .a = j->a } };
+	if (!job_input(j, chat_fields, 1, &in, &o))
+		return o;
+	*c = (struct chat){
+		.j = j, .p = provider_default(), .question = in.message, .answer = { .a = j->a }
+	};
 	if ((e = prepare(c)) != ERR_OK)
 		return job_db_error(j, e, "the conversation could not be read");
-	if (job_stop(j) != STOP_NOT)
+	if (stop_why(&j->stop) != STOP_NOT)
 		return stopped(c);
 	if (c->n_calls > 0) {
 		o = tool_round(c, c->before_calls, c->calls, c->n_calls, true);

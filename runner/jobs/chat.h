@@ -1,9 +1,11 @@
-/* A chat run's state, shared by its parts: chat.c (the turn), chat_replay.c (what earlier attempts did). */
-#ifndef MILLRACE_RUNNER_CHAT_H
-#define MILLRACE_RUNNER_CHAT_H
+/*
+ * A chat run's state, shared by its parts: chat.c (the turn), chat_replay.c (what earlier attempts
+ * did).
+ */
+#ifndef RUNNER_JOBS_CHAT_H
+#define RUNNER_JOBS_CHAT_H
 
 #include "runner/models/provider.h"
-#include "runner/runner.h"
 
 struct chat {
 	struct job *j;
@@ -21,7 +23,7 @@ struct chat {
 	int64_t n_stored; /* the last number of a stored model call */
 
 	/* What earlier attempts left unfinished (chat_replay). */
-	bool searched; /* the retrieval was told of */
+	bool searched; /* the retrieval was published */
 	struct str partial; /* the answer's end, to be continued */
 	struct tool_call *calls; /* a round of calls, some without output */
 	size_t n_calls;
@@ -32,7 +34,7 @@ struct chat {
 void chat_add(struct chat *c, struct message m);
 /* The calls of a round that now have outputs, and the text before them, as messages. */
 void chat_add_round(struct chat *c, struct str text, const struct tool_call *calls, size_t n);
-/* Runs the calls without output, and tells of each. */
+/* Runs the calls without output, and publishes each. */
 MUST_CHECK enum err chat_run_tools(struct chat *c, struct tool_call *calls, size_t n);
 
 /* Goes through the run's events: rebuilds answer, messages and what is unfinished. */

@@ -1,10 +1,13 @@
-/* A later attempt of a chat: what the earlier ones said and did stands in the run's events, and is neither said nor done again. */
+/*
+ * A later attempt of a chat: what the earlier ones said and did stands in the run's events, and is
+ * neither said nor done again.
+ */
 #include <string.h>
 
 #include <millrace/json.h>
 
 #include "runner/jobs/chat.h"
-#include "sql_runner.h"
+#include "sql_job.h"
 
 /* The round that is being read: its text, then its calls. */
 struct round {
@@ -101,8 +104,7 @@ chat_replay(struct chat *c)
 	enum err e;
 
 	r->text.a = j->a;
-	JOB_ASK(j, e, db_runner_chat_events(db, j->a, &res, j->run));
-	if (e != ERR_OK)
+	if ((e = job_runner_chat_events(j, &res)) != ERR_OK)
 		return e;
 	for (int i = 0; i < PQntuples(res); i++)
 		replay_row(c, r, res, i);

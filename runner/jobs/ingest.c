@@ -1,6 +1,7 @@
 /*
- * An ingestion: the document's file out of the database into memory, through the extractor, cut into passages, and these with their
- * local embeddings into the database, in place of the old ones, in the step that makes the document ready.
+ * An ingestion: the document's file out of the database into memory, through the extractor, cut
+ * into passages, and these with their local embeddings into the database, in place of the old ones,
+ * in the step that makes the document ready.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,12 @@
 
 #include <millrace/log.h>
 
+#include "runner/jobs/kinds.h"
 #include "runner/knowledge/chunker.h"
 #include "runner/knowledge/extractor.h"
 #include "runner/knowledge/retrieve.h"
 #include "runner/runner.h"
-#include "sql_runner.h"
+#include "sql_job.h"
 
 struct passages_out {
 	struct str_list marks, texts, bits;
@@ -35,7 +37,7 @@ load_blob(struct job *j, struct uuid blob, int64_t size, int file)
 		PGresult *res = NULL;
 		size_t len = 0;
 
-		JOB_ASK(j, e, db_runner_blob_part(db, a, &res, blob, n));
+		e = job_runner_blob_part(j, a, &res, blob, n);
 		if (e == ERR_OK && PQntuples(res) != 1)
 			e = ERR_NOT_FOUND;
 		if (e == ERR_OK &&
@@ -46,7 +48,7 @@ load_blob(struct job *j, struct uuid blob, int64_t size, int file)
 			have += (int64_t)len;
 			PQfreemem(bytes);
 		}
-		if (job_stop(j) != STOP_NOT)
+		if (stop_why(&j->stop) != STOP_NOT)
 			e = ERR_CONFLICT;
 		arena_free(a);
 	}
@@ -98,7 +100,10 @@ cut_block(struct arena *a, struct passages_out *out, struct str block)
 	}
 }
 
-/* The extractor's output: "MILLRACE-TEXT 1 type", then blocks that each begin with a record separator. False: it is not that. */
+/*
+ * The extractor's output: "MILLRACE-TEXT 1 type", then blocks that each begin with a record
+ * separator. False: it is not that.
+ */
 static bool
 cut_text(struct arena *a, struct str text, struct str *type, struct passages_out *out)
 {
@@ -123,13 +128,8 @@ cut_text(struct arena *a, struct str text, struct str *type, struct passages_out
 static struct outcome
 fail_document(struct job *j, const char *why)
 {
-	struct outcome o = { 0 };
-
-	log_info("a document could not be read", "run", j->run.text, "error", why);
-	JOB_END(j, &o,
-	    db_runner_document_end_failed(
-		db, j->a, &res, j->run, str_from(me.name), j->attempt, after, str_from(why)));
-	return o;
+	log_info("document: could not be read", "run", j->run.text, "error", why);
+	return job_end_runner_document_end_failed(j, str_from(why));
 }
 
 static struct outcome
@@ -137,19 +137,16 @@ store(struct job *j, struct str text)
 {
 	struct passages_out out = { 0 };
 	struct str type, metadata;
-	struct outcome o = { 0 };
+	struct outcome o;
 
 	if (!cut_text(j->a, text, &type, &out))
-		return (struct outcome){ .end = END_AGAIN,
-			.message = "the extractor's output is broken" };
+		return job_again("the extractor's output is broken", 0);
 	if (out.marks.n == 0)
 		return fail_document(j, "The document holds no text that could be read.");
 	metadata = arena_printf(j->a, "{\"pages\":%s,\"characters\":%zu,\"chunks\":%zu}",
 	    out.pages > 0 ? arena_printf(j->a, "%lld", (long long)out.pages).p : "null",
 	    out.characters, out.marks.n);
-	JOB_END(j, &o,
-	    db_runner_document_end_ready(db, j->a, &res, j->run, str_from(me.name), j->attempt,
-		after, type, metadata, out.marks, out.texts, out.bits));
+	o = job_end_runner_document_end_ready(j, type, metadata, out.marks, out.texts, out.bits);
 	if (o.end == END_DONE) {
 		atomic_fetch_add(&counters.documents, 1);
 		atomic_fetch_add(&counters.passages, (long long)out.marks.n);
@@ -163,7 +160,7 @@ read_file(struct job *j, int file, const char *name)
 	struct extracted x;
 	struct outcome o;
 
-	switch (extract(j, file, name, &x)) {
+	switch (extract(&j->stop, file, name, &x)) {
 	case EXTRACT_TEXT:
 		o = store(j, (struct str){ x.text, x.n });
 		break;
@@ -171,15 +168,15 @@ read_file(struct job *j, int file, const char *name)
 		o = fail_document(j, arena_printf(j->a, "%s", x.why).p);
 		break;
 	case EXTRACT_BROKEN:
+		log_error("extractor: failed", "run", j->run.text, "error", x.why);
 		if (j->attempt >= j->max_attempts)
 			o = fail_document(j, "The document could not be read.");
 		else
-			o = (struct outcome){ .end = END_AGAIN,
-				.message = "the extractor could not be run" };
+			o = job_again("the extractor could not be run", 0);
 		break;
 	case EXTRACT_STOPPED:
 	default:
-		o = (struct outcome){ .end = END_STOPPED };
+		o = job_stopped();
 		break;
 	}
 	free(x.text);
@@ -196,19 +193,17 @@ ingest_run(struct job *j)
 	enum err e;
 	int file;
 
-	JOB_ASK(j, e, db_runner_document_process(db, j->a, &res_document, j->document));
-	if (e != ERR_OK)
+	if ((e = job_runner_document_process(j, &res_document, j->document)) != ERR_OK)
 		return job_db_error(j, e, "the document could not be looked up");
 	if (PQntuples(res_document) != 1 || !uuid_parse(sql_get(res_document, 0, 1), &blob) ||
 	    !str_int(sql_get(res_document, 0, 2), &size))
 		return job_failed("NOT_FOUND", "The document was deleted.");
 	if ((file = memfd_create("document", MFD_CLOEXEC)) < 0)
-		return (struct outcome){ .end = END_AGAIN,
-			.message = "there is no memory for the document" };
+		return job_again("there is no memory for the document", 0);
 	if ((e = load_blob(j, blob, size, file)) == ERR_OK)
 		o = read_file(j, file, arena_cstr(j->a, sql_get(res_document, 0, 0)));
-	else if (job_stop(j) != STOP_NOT)
-		o = (struct outcome){ .end = END_STOPPED };
+	else if (stop_why(&j->stop) != STOP_NOT)
+		o = job_stopped();
 	else if (e == ERR_NOT_FOUND)
 		o = job_failed("NOT_FOUND", "The document was deleted.");
 	else

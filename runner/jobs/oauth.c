@@ -1,29 +1,32 @@
 /*
- * Signing in by a provider: the exchange of a code, which a browser waits for; the refreshing of tokens before they end; and their
- * revocation when a user takes leave. A code is sent at most once: an attempt that finds it taken ends the sign-in, and the user begins
- * anew. A refresh token may be sent twice where a runner died in between; a provider that gives each out for one use may then not take
- * it any more, and the user is told to connect again.
+ * Signing in by a provider: the exchange of a code, which a browser waits for; the refreshing of
+ * tokens before they end; and their revocation when a user takes leave. A code is sent at most
+ * once: an attempt that finds it taken ends the sign-in, and the user begins anew. A refresh token
+ * may be sent twice where a runner died in between; a provider that gives each out for one use may
+ * then not take it any more, and the user is told to connect again.
  */
-#include <millrace/fields.h>
-#include <millrace/json.h>
 #include <millrace/log.h>
 #include <millrace/seal.h>
 
 #include "runner/identity/oauth.h"
-#include "runner/runner.h"
+#include "runner/jobs/kinds.h"
 #include "runner/secrets/vault.h"
-#include "sql_runner.h"
+#include "sql_job.h"
 
 #define REVOKE_WAIT_MAX_MS (900 * 1000)
 #define BUSY_WAIT_MS 2000
 
 static const struct str absent = { NULL, 0 };
 
-static struct outcome
-lost(struct job *j)
+/* Seals tokens to the vault's key. False where there is none that fits, or the job has to stop. */
+static bool
+seal_tokens(
+    struct job *j, struct str label, const struct tokens *t, struct uuid *key, struct str *sealed)
 {
-	job_tell(j, STOP_LOST);
-	return (struct outcome){ .end = END_STOPPED };
+	PGresult *keys = NULL;
+
+	return job_runner_vault_keys(j, &keys) == ERR_OK &&
+	       vault_seal(j->a, keys, label, tokens_pack(j->a, t), key, sealed);
 }
 
 /* --- the exchange --- */
@@ -41,15 +44,12 @@ static struct outcome
 end_exchange(struct job *j, const struct exchanged *x)
 {
 	const struct external *who = &x->who;
-	struct outcome o = { 0 };
 
-	JOB_END(j, &o,
-	    db_runner_oauth_exchanged(db, j->a, &res, j->run, str_from(me.name), j->attempt, after,
-		str_from(x->outcome), who->subject[0] ? str_from(who->subject) : absent,
-		who->email[0] ? str_from(who->email) : absent, who->email_verified,
-		who->name[0] ? str_from(who->name) : absent, x->sealed, x->key, x->scope,
-		x->lasts > 0 ? x->lasts : SQL_NULL_INT, x->refreshable));
-	return o;
+	return job_end_runner_oauth_exchanged(j, str_from(x->outcome),
+	    who->subject[0] ? str_from(who->subject) : absent,
+	    who->email[0] ? str_from(who->email) : absent, who->email_verified,
+	    who->name[0] ? str_from(who->name) : absent, x->sealed, x->key, x->scope,
+	    x->lasts > 0 ? x->lasts : SQL_NULL_INT, x->refreshable);
 }
 
 static struct outcome
@@ -58,20 +58,21 @@ end_badly(struct job *j, const char *why)
 	return end_exchange(j, &(struct exchanged){ .outcome = why });
 }
 
-/* Seals them to the vault's key. Without one somebody can sign in all the same; there is then nothing kept to act for them by. */
+/*
+ * Without a key of the vault somebody can sign in all the same; there is then nothing kept to act
+ * for them by.
+ */
 static void
-seal_tokens(
+keep_tokens(
     struct job *j, const struct oauth_provider *p, const struct tokens *t, struct exchanged *x)
 {
 	struct str label = seal_oauth_label(j->a, str_from(p->name), str_from(x->who.subject));
-	enum err e;
 
-	JOB_ASK(j, e, vault_seal(db, j->a, label, tokens_pack(j->a, t), &x->key, &x->sealed));
-	if (e != ERR_OK) {
+	if (!seal_tokens(j, label, t, &x->key, &x->sealed)) {
 		x->key = (struct uuid){ "" };
 		x->sealed = absent;
-		log_warn("the vault has no key that fits: a provider's tokens are not kept",
-		    "provider", p->name);
+		log_warn("vault: no key that fits; a provider's tokens are not kept", "provider",
+		    p->name);
 		return;
 	}
 	x->scope = t->scope;
@@ -106,29 +107,28 @@ exchange(struct job *j)
 	enum oauth_end end;
 	enum err e;
 
-	JOB_ASK(j, e, db_runner_oauth_take(db, j->a, &res, j->run, str_from(me.name), j->attempt));
-	if (e != ERR_OK)
+	if ((e = job_runner_oauth_take(j, &res)) != ERR_OK)
 		return job_db_error(j, e, "the sign-in could not be read");
 	if (PQntuples(res) == 0)
-		return lost(j);
+		return job_lost(j);
 	if (!sql_get(res, 0, 0).p)
 		return end_badly(j, "timeout");
 	if (!sql_get(res, 0, 1).p)
 		return end_badly(j, "interrupted");
 	p = oauth_provider(sql_get(res, 0, 0));
 	if (!p || !oauth_is_set_up(p) || !*oauth_config(p)->client_secret) {
-		log_error("a sign-in cannot be ended: the runner has no client secret for it",
-		    "provider", p ? p->name : "?");
+		log_error("oauth: no client secret, so a sign-in cannot be ended", "provider",
+		    p ? p->name : "?");
 		return end_badly(j, "server_error");
 	}
 	end = tokens_by_code(j, p, sql_get(res, 0, 1), sql_get(res, 0, 2), &t);
 	if (end == OAUTH_OK)
 		end = person_find(j, p, &t, sql_get(res, 0, 3), &x.who);
-	if (job_stop(j) == STOP_LOST)
-		return (struct outcome){ .end = END_STOPPED };
+	if (stop_why(&j->stop) == STOP_LOST)
+		return job_stopped();
 	if (end != OAUTH_OK)
 		return end_badly(j, outcome_of(end));
-	seal_tokens(j, p, &t, &x);
+	keep_tokens(j, p, &t, &x);
 	x.outcome = "ok";
 	return end_exchange(j, &x);
 }
@@ -153,15 +153,12 @@ take_token(struct job *j, struct task *task, struct outcome *o)
 	struct str text;
 	enum err e;
 
-	JOB_ASK(j, e,
-	    db_runner_oauth_token_take(
-		db, j->a, &res, j->run, str_from(me.name), j->attempt, task->id));
-	if (e != ERR_OK) {
+	if ((e = job_runner_oauth_token_take(j, &res, task->id)) != ERR_OK) {
 		*o = job_db_error(j, e, "a provider's tokens could not be read");
 		return false;
 	}
 	if (PQntuples(res) == 0) {
-		*o = lost(j);
+		*o = job_lost(j);
 		return false;
 	}
 	task->provider = oauth_provider(sql_get(res, 0, 0));
@@ -173,7 +170,7 @@ take_token(struct job *j, struct task *task, struct outcome *o)
 	task->opened = vault_unseal(j->a, task->label, sql_get(res, 0, 2), &text) &&
 		       tokens_unpack(j->a, text, &task->tokens);
 	if (!task->opened)
-		log_error("a provider's tokens could not be opened with this runner's keys",
+		log_error("vault: a provider's tokens could not be opened with this runner's keys",
 		    "under", sql_get(res, 0, 3).p);
 	return true;
 }
@@ -181,34 +178,14 @@ take_token(struct job *j, struct task *task, struct outcome *o)
 static struct outcome
 end_done(struct job *j)
 {
-	struct outcome o = { 0 };
-
-	JOB_END(j, &o,
-	    db_runner_job_end_done(
-		db, j->a, &res, j->run, str_from(me.name), j->attempt, after, S("{}"), absent));
-	return o;
+	return job_end_runner_job_end_done(j, S("{}"), absent);
 }
 
 static struct outcome
 end_refresh_badly(struct job *j, const struct task *task, bool for_good)
 {
-	struct outcome o = { 0 };
-
-	JOB_END(j, &o,
-	    db_runner_oauth_refresh_failed(db, j->a, &res, j->run, str_from(me.name), j->attempt,
-		after, task->id, str_from(task->provider->title), for_good));
-	return o;
-}
-
-/* Seals `t` anew. False where that cannot be done here now. */
-static bool
-seal_again(struct job *j, const struct task *task, const struct tokens *t, struct uuid *key,
-    struct str *sealed)
-{
-	enum err e;
-
-	JOB_ASK(j, e, vault_seal(db, j->a, task->label, tokens_pack(j->a, t), key, sealed));
-	return e == ERR_OK;
+	return job_end_runner_oauth_refresh_failed(
+	    j, task->id, str_from(task->provider->title), for_good);
 }
 
 static struct outcome
@@ -224,22 +201,23 @@ refresh(struct job *j, struct task *task)
 		return o;
 	if (task->gone)
 		return end_done(j);
-	/* What comes may make the old ones worthless, so it is tried first whether it could be kept. */
+	/*
+	 * What comes may make the old ones worthless, so it is tried first whether it could be
+	 * kept.
+	 */
 	if (!task->opened || !task->tokens.refresh.p ||
 	    !*oauth_config(task->provider)->client_secret ||
-	    !seal_again(j, task, &task->tokens, &key, &sealed))
+	    !seal_tokens(j, task->label, &task->tokens, &key, &sealed))
 		return end_refresh_badly(j, task, false);
 	end = tokens_by_refresh(j, task->provider, task->tokens.refresh, &t);
 	if (end == OAUTH_STOPPED)
-		return (struct outcome){ .end = END_STOPPED };
+		return job_stopped();
 	if (end != OAUTH_OK)
 		return end_refresh_badly(j, task, end == OAUTH_REFUSED);
-	if (!seal_again(j, task, &t, &key, &sealed))
+	if (!seal_tokens(j, task->label, &t, &key, &sealed))
 		return job_db_error(j, ERR_OVERLOADED, "refreshed tokens could not be sealed");
-	JOB_END(j, &o,
-	    db_runner_oauth_refreshed(db, j->a, &res, j->run, str_from(me.name), j->attempt, after,
-		task->id, sealed, key, t.lasts > 0 ? t.lasts : SQL_NULL_INT));
-	return o;
+	return job_end_runner_oauth_refreshed(
+	    j, task->id, sealed, key, t.lasts > 0 ? t.lasts : SQL_NULL_INT);
 }
 
 static struct outcome
@@ -254,20 +232,13 @@ revoke(struct job *j, struct task *task)
 	if (task->gone)
 		return end_done(j);
 	if (task->waits)
-		return (struct outcome){ .end = END_AGAIN,
-			.message = "the tokens are being refreshed",
-			.wait_ms = BUSY_WAIT_MS };
+		return job_again("the tokens are being refreshed", BUSY_WAIT_MS);
 	end = task->opened ? tokens_revoke(j, task->provider, &task->tokens) : OAUTH_BAD;
 	if (end == OAUTH_STOPPED)
-		return (struct outcome){ .end = END_STOPPED };
+		return job_stopped();
 	if (end == OAUTH_AWAY || end == OAUTH_BAD)
-		return (struct outcome){
-			.end = END_AGAIN, .message = "the tokens were not revoked", .wait_ms = wait
-		};
-	JOB_END(j, &o,
-	    db_runner_oauth_revoked(
-		db, j->a, &res, j->run, str_from(me.name), j->attempt, after, task->id));
-	return o;
+		return job_again("the tokens were not revoked", wait);
+	return job_end_runner_oauth_revoked(j, task->id);
 }
 
 struct oauth_in {
@@ -289,14 +260,11 @@ struct outcome
 oauth_run(struct job *j)
 {
 	struct oauth_in in = { 0 };
-	struct problems problems = { .json = { .a = j->a } };
 	struct task task = { 0 };
-	json_object *input;
-	const char *why;
+	struct outcome o;
 
-	if (json_parse(j->a, j->input, &input, &why) != ERR_OK ||
-	    !json_fields(j->a, oauth_fields, 2, input, &in, &problems))
-		return job_failed("BAD_REQUEST", "There is no such work.");
+	if (!job_input(j, oauth_fields, 2, &in, &o))
+		return o;
 	task.id = in.token;
 	if (str_eq(in.do_, S("exchange")))
 		return exchange(j);

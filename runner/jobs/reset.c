@@ -1,7 +1,10 @@
-/* The mail with a link for a new password. Nothing that a user has written stands in it, so that nobody can make us carry theirs. */
+/*
+ * The mail with a link for a new password. Nothing that a user has written stands in it, so that
+ * nobody can make us carry theirs.
+ */
 #include <millrace/config.h>
 
-#include "runner/outside/mail.h"
+#include "runner/jobs/reset.h"
 
 static const char text[] = "Hello,\n"
 			   "\n"
@@ -49,7 +52,7 @@ link_of(struct arena *a, struct str token)
 }
 
 void
-mail_reset(struct arena *a, struct str token, struct mail *m)
+reset_mail(struct arena *a, struct str token, struct mail *m)
 {
 	struct str link = link_of(a, token), safe = escaped(a, link);
 

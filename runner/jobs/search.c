@@ -1,10 +1,7 @@
 /* GET /api/documents/search: the passages that chat would be given, as the request's reply. */
-#include <millrace/fields.h>
-#include <millrace/json.h>
-
+#include "runner/jobs/kinds.h"
 #include "runner/knowledge/retrieve.h"
-#include "runner/runner.h"
-#include "sql_runner.h"
+#include "sql_job.h"
 
 #define LIMIT_DEFAULT 10
 
@@ -37,29 +34,21 @@ struct outcome
 search_run(struct job *j)
 {
 	struct search_in in = { 0 };
-	struct problems problems = { .json = { .a = j->a } };
 	struct passages *found = arena_alloc(j->a, sizeof(*found));
-	struct outcome o = { 0 };
+	struct outcome o;
 	struct str body, data, reply;
-	json_object *input;
-	const char *why;
 	size_t first;
-	enum err found_e;
+	enum err e;
 
-	if (json_parse(j->a, j->input, &input, &why) != ERR_OK ||
-	    !json_fields(j->a, search_fields, 2, input, &in, &problems))
-		return job_failed(
-		    "BAD_REQUEST", "The search needs a text to look for and a limit from 1 to 64.");
-	found_e = retrieve(j, in.q, (int)(in.limit ? in.limit : LIMIT_DEFAULT), found, &first);
-	if (found_e != ERR_OK)
-		return job_db_error(j, found_e, "the search could not be done");
-	if (job_stop(j) != STOP_NOT)
-		return (struct outcome){ .end = END_STOPPED };
+	if (!job_input(j, search_fields, 2, &in, &o))
+		return o;
+	e = retrieve(j, in.q, (int)(in.limit ? in.limit : LIMIT_DEFAULT), found, &first);
+	if (e != ERR_OK)
+		return job_db_error(j, e, "the search could not be done");
+	if (stop_why(&j->stop) != STOP_NOT)
+		return job_stopped();
 	body = body_of(j->a, found);
 	data = arena_printf(j->a, "{\"found\":%zu}", found->n);
 	reply = arena_printf(j->a, "{\"status\":200,\"headers\":{},\"body\":%.*s}", S_ARG(body));
-	JOB_END(j, &o,
-	    db_runner_job_end_done(
-		db, j->a, &res, j->run, str_from(me.name), j->attempt, after, data, reply));
-	return o;
+	return job_end_runner_job_end_done(j, data, reply);
 }

@@ -23,7 +23,10 @@ trim(struct str s)
 	return s;
 }
 
-/* How good a place for a cut is behind the byte at i: 4 a paragraph's end, 3 a sentence's, 2 a line's, 1 a word's, 0 none. */
+/*
+ * How good a place for a cut is behind the byte at i: 4 a paragraph's end, 3 a sentence's, 2 a
+ * line's, 1 a word's, 0 none.
+ */
 static int
 rank(struct str s, size_t i)
 {

@@ -1,4 +1,7 @@
-/* Local embeddings: lexical vectors of hashed words and their four-letter pieces, so that word forms and misspellings are alike. */
+/*
+ * Local embeddings: lexical vectors of hashed words and their four-letter pieces, so that word
+ * forms and misspellings are alike.
+ */
 #include <stdio.h>
 
 #include "runner/knowledge/retrieve.h"
@@ -33,7 +36,10 @@ fold_char(uint32_t c)
 		return c + 80;
 	if (c >= 0x531 && c <= 0x556)
 		return c + 48;
-	/* Latin Extended-A and -B's pairs, Latin Extended Additional, Cyrillic's extensions: capital even, small odd (or vice versa). */
+	/*
+	 * Latin Extended-A and -B's pairs, Latin Extended Additional, Cyrillic's extensions:
+	 * capital even, small odd (or vice versa).
+	 */
 	if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e))
 		return c & 1 ? c + 1 : c;
 	if ((c >= 0x100 && c <= 0x137 && c != 0x130) || (c >= 0x14a && c <= 0x177) ||
@@ -59,7 +65,9 @@ is_word_char(uint32_t c)
 {
 	if (c < 0x80)
 		return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-	/* Punctuation and symbols that texts have; everything else from afar is taken for letters. */
+	/*
+	 * Punctuation and symbols that texts have; everything else from afar is taken for letters.
+	 */
 	return !(c <= 0xbf && c != 0xaa && c != 0xb5 && c != 0xba) && c != 0xd7 && c != 0xf7 &&
 	       !(c >= 0x2000 && c <= 0x2bff) && !(c >= 0x3000 && c <= 0x303f) &&
 	       !(c >= 0xfe30 && c <= 0xfe6f) && !(c >= 0xff00 && c <= 0xff0f) && c != 0xfeff;
@@ -107,7 +115,10 @@ embed_local(struct str text, char hex[EMBED_HEX + 1])
 		text.p += len;
 		text.n -= len;
 		if (is_word_char(c)) {
-			/* What is longer is text without spaces: taken in runs that share their ends. */
+			/*
+			 * What is longer is text without spaces: taken in runs that share their
+			 * ends.
+			 */
 			if (n == WORD_MAX) {
 				add_word(bits, word, n);
 				memmove(word, word + WORD_MAX - 3, 3 * sizeof(*word));

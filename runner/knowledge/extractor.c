@@ -9,12 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <millrace/arena.h>
 #include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
 #include "runner/knowledge/extractor.h"
-#include "runner/runner.h"
 
 #define DEADLINE_MS 35000
 #define TEXT_MAX ((size_t)8 * 1024 * 1024)
@@ -25,7 +25,7 @@ static int at_work;
 
 /* Waits for one of the places; false where the job has to stop. */
 static bool
-take_place(struct job *j)
+take_place(struct stop *stop)
 {
 	for (;;) {
 		pthread_mutex_lock(&lock);
@@ -35,7 +35,7 @@ take_place(struct job *j)
 			return true;
 		}
 		pthread_mutex_unlock(&lock);
-		if (!job_sleep(j, 50))
+		if (!stop_sleep(stop, 50))
 			return false;
 	}
 }
@@ -48,7 +48,10 @@ give_place(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* The child: descriptors 0 to 2 and no other, an empty environment, a process group and default signals of its own. */
+/*
+ * The child: descriptors 0 to 2 and no other, an empty environment, a process group and default
+ * signals of its own.
+ */
 static pid_t
 spawn(int file, int out, int err, const char *name)
 {
@@ -73,7 +76,7 @@ spawn(int file, int out, int err, const char *name)
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
 	e = posix_spawn(&pid, path, &files, &attr, argv, env);
 	if (e != 0)
-		log_error("the extractor cannot be started", "path", path, "error", strerror(e));
+		log_error("extractor: cannot be started", "path", path, "error", strerror(e));
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
 	free(copy);
@@ -109,16 +112,19 @@ read_why(int fd, struct extracted *x)
 	return true;
 }
 
-/* Reads both pipes until both end. False where the child is to be killed: too late, too much, or a stop. */
+/*
+ * Reads both pipes until both end. False where the child is to be killed: too late, too much, or a
+ * stop.
+ */
 static bool
-listen_to(struct job *j, int out, int err, struct extracted *x)
+listen_to(struct stop *stop, int out, int err, struct extracted *x)
 {
 	struct pollfd fds[] = { { .fd = out, .events = POLLIN }, { .fd = err, .events = POLLIN } };
 	int64_t until = clock_ms() + DEADLINE_MS;
 	size_t room = 0;
 
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-		if (job_stop(j) != STOP_NOT || clock_ms() > until)
+		if (stop_why(stop) != STOP_NOT || clock_ms() > until)
 			return false;
 		if (poll(fds, 2, 100) <= 0)
 			continue;
@@ -142,16 +148,16 @@ is_sentence(char *why)
 }
 
 static enum extract_end
-supervise(struct job *j, pid_t pid, int out, int err, struct extracted *x)
+supervise(struct stop *stop, pid_t pid, int out, int err, struct extracted *x)
 {
-	bool heard = listen_to(j, out, err, x);
+	bool heard = listen_to(stop, out, err, x);
 	int status = 0;
 
 	if (!heard)
 		kill(-pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (job_stop(j) != STOP_NOT)
+	if (stop_why(stop) != STOP_NOT)
 		return EXTRACT_STOPPED;
 	if (!heard) {
 		snprintf(x->why, sizeof(x->why), "%s",
@@ -163,12 +169,11 @@ supervise(struct job *j, pid_t pid, int out, int err, struct extracted *x)
 		return EXTRACT_TEXT;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 1 && is_sentence(x->why))
 		return EXTRACT_UNREADABLE;
-	log_error("the extractor died", "run", j->run.text, "error", x->why);
 	return EXTRACT_BROKEN;
 }
 
 static enum extract_end
-with_pipes(struct job *j, int file, const char *name, struct extracted *x)
+with_pipes(struct stop *stop, int file, const char *name, struct extracted *x)
 {
 	int out[2] = { -1, -1 }, err[2] = { -1, -1 };
 	enum extract_end end = EXTRACT_BROKEN;
@@ -181,7 +186,7 @@ with_pipes(struct job *j, int file, const char *name, struct extracted *x)
 	if (err[1] >= 0)
 		close(err[1]);
 	if (pid > 0)
-		end = supervise(j, pid, out[0], err[0], x);
+		end = supervise(stop, pid, out[0], err[0], x);
 	if (out[0] >= 0)
 		close(out[0]);
 	if (err[0] >= 0)
@@ -190,14 +195,14 @@ with_pipes(struct job *j, int file, const char *name, struct extracted *x)
 }
 
 enum extract_end
-extract(struct job *j, int file, const char *name, struct extracted *out)
+extract(struct stop *stop, int file, const char *name, struct extracted *out)
 {
 	enum extract_end end;
 
 	*out = (struct extracted){ .text = NULL };
-	if (!take_place(j))
+	if (!take_place(stop))
 		return EXTRACT_STOPPED;
-	end = with_pipes(j, file, name, out);
+	end = with_pipes(stop, file, name, out);
 	give_place();
 	return end;
 }

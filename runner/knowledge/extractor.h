@@ -2,15 +2,16 @@
 #ifndef RUNNER_KNOWLEDGE_EXTRACTOR_H
 #define RUNNER_KNOWLEDGE_EXTRACTOR_H
 
-#include <millrace/arena.h>
+#include <stddef.h>
 
-struct job;
+#include "runner/queue/stop.h"
 
 enum extract_end {
 	EXTRACT_TEXT = 1, /* text has it */
 	EXTRACT_UNREADABLE, /* why says it, for a person */
-	EXTRACT_BROKEN, /* the child could not be run, or died of something else: may pass */
-	EXTRACT_STOPPED /* job_stop spoke */
+	/* The child could not be run, or died of something else: may pass; why is for the log */
+	EXTRACT_BROKEN,
+	EXTRACT_STOPPED /* the stop is set */
 };
 
 struct extracted {
@@ -19,7 +20,10 @@ struct extracted {
 	char why[512];
 };
 
-/* `file` is a descriptor of the whole file, `name` what the client calls it. Blocks up to 35 s; few run at once. */
-enum extract_end extract(struct job *j, int file, const char *name, struct extracted *out);
+/*
+ * `file` is a descriptor of the whole file, `name` what the client calls it. Any thread; blocks up
+ * to 35 s once it is its turn, since few run at once.
+ */
+enum extract_end extract(struct stop *stop, int file, const char *name, struct extracted *out);
 
 #endif

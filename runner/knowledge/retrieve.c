@@ -1,8 +1,7 @@
 #include <stdlib.h>
 
 #include "runner/knowledge/retrieve.h"
-#include "runner/runner.h"
-#include "sql_runner.h"
+#include "sql_job.h"
 
 #define QUERY_MAX 2000 /* bytes of a query that count */
 
@@ -37,9 +36,8 @@ retrieve(struct job *j, struct str query, int want, struct passages *into, size_
 	*first = into->n;
 	query = shortened(query);
 	embed_local(query, bits);
-	JOB_ASK(
-	    j, e, db_runner_passages_find(db, j->a, &res, j->owner, query, str_from(bits), want));
-	if (e != ERR_OK)
+	if ((e = job_runner_passages_find(j, &res, j->owner, query, str_from(bits), want)) !=
+	    ERR_OK)
 		return e;
 	for (int i = 0; i < PQntuples(res) && into->n < PASSAGES_MAX; i++) {
 		struct passage p = { .name = sql_get(res, i, 2),

@@ -1,4 +1,7 @@
-/* Retrieval: a user's passages for a query, by full text and local vectors. Chat, its tool and GET /api/documents/search share it. */
+/*
+ * Retrieval: a user's passages for a query, by full text and local vectors. Chat, its tool and GET
+ * /api/documents/search share it.
+ */
 #ifndef RUNNER_KNOWLEDGE_RETRIEVE_H
 #define RUNNER_KNOWLEDGE_RETRIEVE_H
 
@@ -24,7 +27,10 @@ struct passages {
 	size_t n;
 };
 
-/* Adds up to `want` passages that are not there yet; *first gets the index of the first new one. Everything is the job's arena's. */
+/*
+ * Adds up to `want` passages that are not there yet; *first gets the index of the first new one.
+ * Everything is the job's arena's.
+ */
 MUST_CHECK enum err retrieve(
     struct job *j, struct str query, int want, struct passages *into, size_t *first);
 
@@ -37,11 +43,14 @@ void passage_text(struct buf *b, const struct passage *p, size_t n);
 #define EMBED_HEX (EMBED_BITS / 4)
 
 /*
- * The local embedding (embed.c): each lower-cased word and each piece of four letters sets a bit. `hex` gets EMBED_HEX digits
- * and a NUL. Pure; the same for passages and queries.
+ * The local embedding (embed.c): each lower-cased word and each piece of four letters sets a bit.
+ * `hex` gets EMBED_HEX digits and a NUL. Pure; the same for passages and queries.
  */
 void embed_local(struct str text, char hex[EMBED_HEX + 1]);
-/* The lower case of one code point, for Latin, Greek, Cyrillic and Armenian; others as they are. Is it a letter or digit? */
+/*
+ * The lower case of one code point, for Latin, Greek, Cyrillic and Armenian; others as they are. Is
+ * it a letter or digit?
+ */
 uint32_t fold_char(uint32_t c);
 bool is_word_char(uint32_t c);
 /* Decodes one character of text that is well-formed UTF-8; returns its length. */

@@ -9,7 +9,10 @@ is_unspaced(uint32_t c)
 	       (c >= 0x1780 && c <= 0x17ff);
 }
 
-/* The next word of the text, folded; 0 letters at its end. Without spaces every two neighbours are a word. */
+/*
+ * The next word of the text, folded; 0 letters at its end. Without spaces every two neighbours are
+ * a word.
+ */
 static size_t
 word_next(struct str *text, uint32_t letters[WORD_LETTERS])
 {
@@ -83,7 +86,10 @@ is_space(char c)
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f';
 }
 
-/* Does a sentence end after the character at i? An empty line, or a mark of its end with space behind; "。" needs none. */
+/*
+ * Does a sentence end after the character at i? An empty line, or a mark of its end with space
+ * behind; "。" needs none.
+ */
 static bool
 ends_after(struct str s, size_t i)
 {

@@ -18,9 +18,15 @@ struct words {
 
 /* The first WORDS_MAX words of the text, cut at WORD_LETTERS letters each. */
 void words_of(struct str text, struct words *out);
-/* Which of the words stand in the text: a bit each. Words of four letters and more match by their first three quarters. */
+/*
+ * Which of the words stand in the text: a bit each. Words of four letters and more match by their
+ * first three quarters.
+ */
 uint32_t words_in(const struct words *w, struct str text);
-/* Cuts the next sentence off the text: *sentence gets it without space around, empty at the end; the rest is returned. */
+/*
+ * Cuts the next sentence off the text: *sentence gets it without space around, empty at the end;
+ * the rest is returned.
+ */
 struct str sentence_next(struct str text, struct str *sentence);
 
 #endif

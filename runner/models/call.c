@@ -1,19 +1,18 @@
-/* One turn of a model, whatever it takes: retries, continuations, the circuit breaker, and the record of what was used. */
+/*
+ * One turn of a model, whatever it takes: retries, continuations, and the record of what was used.
+ */
 #include <string.h>
 
-#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
-#include "runner/outside/http.h"
 #include "runner/models/provider.h"
 #include "runner/runner.h"
-#include "sql_runner.h"
+#include "runner/thread.h"
+#include "sql_job.h"
 
 #define TRIES 4 /* of a call of which nothing came */
 #define CUTS 8 /* continuations of one answer */
-#define WAIT_MOST_MS \
-	20000 /* longest wait that a person is made to bear; a longer Retry-After ends the run */
 
 const struct provider *
 provider_default(void)
@@ -63,7 +62,6 @@ store_use(const struct provider *p, struct call *c, size_t partial, int64_t numb
 {
 	int64_t in = c->counted ? c->input_tokens : input_guess(c, partial), out = c->output_tokens;
 	struct job *j = c->job;
-	enum err e;
 
 	if (!c->counted) {
 		size_t len = c->text.n - partial;
@@ -72,44 +70,17 @@ store_use(const struct provider *p, struct call *c, size_t partial, int64_t numb
 			len += c->calls[i].name.n + c->calls[i].arguments.n;
 		out = tokens_guess(len);
 	}
-	if (job_stop(j) == STOP_LOST)
+	if (stop_why(&j->stop) == STOP_LOST)
 		return;
-	JOB_ASK(j, e,
-	    db_runner_usage_store(db, c->a, NULL, j->run, number, str_from(p->name),
-		str_from(p->model()), in, out, !c->counted));
-	if (e != ERR_OK)
-		log_error("what a call used could not be stored", "run", j->run.text);
+	if (job_runner_usage_store(j, NULL, number, str_from(p->name), str_from(p->model()), in,
+		out, !c->counted) != ERR_OK)
+		log_error("usage: could not be stored", "run", j->run.text);
 }
 
-/* Waits for the host's breaker. False where that takes too long, or the job has to stop. */
-static bool
-breaker_allows(const struct provider *p, struct job *j)
-{
-	int64_t until = clock_ms() + WAIT_MOST_MS, wait;
-
-	while (p->host && (wait = breaker_wait_ms(p->host)) > 0) {
-		if (clock_ms() + wait > until || !job_sleep(j, wait + jitter(200)))
-			return false;
-	}
-	return true;
-}
-
-static void
-report(const struct provider *p, const struct call *c, enum call_end end, bool said)
-{
-	atomic_fetch_add(&counters.calls, 1);
-	if (end == CALL_BUSY || end == CALL_CUT || end == CALL_REFUSED)
-		atomic_fetch_add(&counters.call_errors, 1);
-	if (!p->host || end == CALL_STOPPED)
-		return;
-	/* Somebody who says when to come again is alive. */
-	if (end == CALL_DONE || said || end == CALL_REFUSED || c->retry_after_ms >= 0)
-		breaker_report(p->host, true);
-	else
-		breaker_report(p->host, false);
-}
-
-/* One try: what it said stays in c->text, what it meant to call only counts where it came to its end. */
+/*
+ * One try: what it said stays in c->text, what it meant to call only counts where it came to its
+ * end.
+ */
 static enum call_end
 try_once(const struct provider *p, struct call *c, int64_t *n_stored)
 {
@@ -122,7 +93,9 @@ try_once(const struct provider *p, struct call *c, int64_t *n_stored)
 	c->retry_after_ms = -1;
 	c->timed_out = false;
 	end = p->call(c);
-	report(p, c, end, c->text.n > partial);
+	atomic_fetch_add(&counters.calls, 1);
+	if (end == CALL_BUSY || end == CALL_CUT || end == CALL_REFUSED)
+		atomic_fetch_add(&counters.call_errors, 1);
 	if (end == CALL_DONE || c->text.n > partial || c->counted)
 		store_use(p, c, partial, ++*n_stored);
 	return end;
@@ -136,14 +109,8 @@ model_call(const struct provider *p, struct call *c, int64_t *n_stored)
 	for (;;) {
 		size_t before = c->text.n;
 		int64_t wait = (250 << tries) / 2 + jitter(250 << tries);
-		enum call_end end;
+		enum call_end end = try_once(p, c, n_stored);
 
-		if (!breaker_allows(p, c->job)) {
-			c->problem =
-			    "The model's provider does not answer at the moment; try again later.";
-			return job_stop(c->job) == STOP_NOT ? CALL_REFUSED : CALL_STOPPED;
-		}
-		end = try_once(p, c, n_stored);
 		if (end != CALL_BUSY && end != CALL_CUT)
 			return end;
 		/* A call that went through a long silence has cost as much patience as two. */
@@ -151,11 +118,11 @@ model_call(const struct provider *p, struct call *c, int64_t *n_stored)
 		cuts += end == CALL_CUT;
 		if (c->retry_after_ms > wait)
 			wait = c->retry_after_ms + jitter(250);
-		if (tries >= TRIES || cuts > CUTS || wait > WAIT_MOST_MS)
+		if (tries >= TRIES || cuts > CUTS || wait > CALL_PATIENCE_MS)
 			return CALL_REFUSED;
 		atomic_fetch_add(
 		    end == CALL_CUT ? &counters.call_continuations : &counters.call_retries, 1);
-		if (!job_sleep(c->job, wait))
+		if (!stop_sleep(&c->job->stop, wait))
 			return CALL_STOPPED;
 	}
 }

@@ -1,11 +1,11 @@
 /*
- * The provider that needs no key and no network. It quotes the caller's documents, with their sources, and says that this is what
- * it does; it is no model and does not pass for one. The same question over the same documents gives the same answer, so that
- * a second attempt goes on where the first one was cut.
+ * The provider that needs no key and no network. It quotes the caller's documents, with their
+ * sources, and says that this is what it does; it is no model and does not pass for one. The same
+ * question over the same documents gives the same answer, so that a second attempt goes on where
+ * the first one was cut.
  */
-#include "runner/models/provider.h"
-#include "runner/runner.h"
 #include "runner/knowledge/words.h"
+#include "runner/models/provider.h"
 
 #define QUOTES 4 /* passages quoted at most */
 #define SENTENCES 64 /* of a passage that are looked at */
@@ -27,7 +27,10 @@ struct rated {
 	double best;
 };
 
-/* How rare each word of the question is among all sentences found: words like "the" weigh next to nothing. */
+/*
+ * How rare each word of the question is among all sentences found: words like "the" weigh next to
+ * nothing.
+ */
 static void
 weigh_words(const struct words *w, const struct passages *found, double weights[WORDS_MAX])
 {
@@ -194,7 +197,7 @@ local_call(struct call *c)
 		buf_put(&c->text, text);
 		all.p += text.n;
 		all.n -= text.n;
-		if (all.n > 0 && !job_sleep(c->job, PIECE_MS))
+		if (all.n > 0 && !stop_sleep(&c->job->stop, PIECE_MS))
 			return CALL_STOPPED;
 	}
 	return CALL_DONE;
@@ -209,6 +212,5 @@ local_model(void)
 const struct provider provider_local = {
 	.name = "local",
 	.model = local_model,
-	.host = NULL,
 	.call = local_call,
 };

@@ -1,6 +1,7 @@
 /*
- * Chat completions as OpenAI's API reference has them ("Chat", "Streaming", "Function calling"), streamed, from any server that
- * speaks so. What others do differently is borne: choices that are null, tool calls without an index, no usage, no [DONE].
+ * Chat completions as OpenAI's API reference has them ("Chat", "Streaming", "Function calling"),
+ * streamed, from any server that speaks so. What others do differently is borne: choices that are
+ * null, tool calls without an index, no usage, no [DONE].
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,6 @@
 #include <millrace/log.h>
 
 #include "runner/models/provider.h"
-#include "runner/runner.h"
 #include "runner/models/tools.h"
 #include "runner/outside/http.h"
 #include "runner/outside/sse.h"
@@ -25,6 +25,7 @@ struct pending_call {
 /* A reply in the making. */
 struct reply {
 	struct call *c;
+	struct http_request *http;
 	struct sse sse;
 	struct arena *scratch; /* of one chunk */
 	struct pending_call calls[TOOL_CALLS_MAX];
@@ -182,6 +183,7 @@ on_choice(struct reply *r, json_object *choice)
 	if (text.n == 0)
 		text = json_text(delta, "refusal");
 	if (text.n > 0) {
+		r->http->useful = true;
 		r->c->say(r->c->say_arg, text);
 		buf_put(&r->c->text, text);
 	}
@@ -286,7 +288,10 @@ take_calls(struct reply *r)
 	c->n_calls = r->n_calls;
 }
 
-/* The server's own words for what it did not like; for the log and, where they are about the request, for the person. */
+/*
+ * The server's own words for what it did not like; for the log and, where they are about the
+ * request, for the person.
+ */
 static struct str
 error_text(struct arena *a, struct str body)
 {
@@ -305,33 +310,32 @@ error_text(struct arena *a, struct str body)
 	return arena_str(a, text);
 }
 
-/* A status that is not 200: may it be tried again, and what is a person told? */
+/* A status that is not 200: may it be tried again, and what does a person read? */
 static enum call_end
-refused(struct call *c, const struct http_post *p)
+refused(struct call *c, const struct http_request *q)
 {
-	struct str said = error_text(c->a, p->error_body);
+	struct str said = error_text(c->a, q->reply);
 	char status[16];
 
-	snprintf(status, sizeof(status), "%d", p->status);
-	log_warn("the model's provider refused", "run", c->job->run.text, "status", status, "error",
-	    said.p);
-	c->retry_after_ms = p->retry_after_ms;
-	if (p->status == 408 || p->status == 409 || p->status == 429 || p->status >= 500) {
+	snprintf(status, sizeof(status), "%d", q->status);
+	log_warn("provider: refused", "run", c->job->run.text, "status", status, "error", said.p);
+	c->retry_after_ms = q->retry_after_ms;
+	if (q->status == 408 || q->status == 409 || q->status == 429 || q->status >= 500) {
 		c->problem =
-		    p->status == 429
+		    q->status == 429
 			? "The model's provider is busy and takes no more requests at the moment; "
 			  "try again later."
 			: "The model's provider has trouble and gave no answer; try again later.";
 		return CALL_BUSY;
 	}
-	if (p->status == 401 || p->status == 403)
+	if (q->status == 401 || q->status == 403)
 		c->problem = "The model's provider does not accept this server's key; an "
 			     "administrator has to look at OPENAI_API_KEY.";
-	else if (p->status == 404)
+	else if (q->status == 404)
 		c->problem = "The model's provider does not know the configured model or address; "
 			     "an administrator has to look at "
 			     "OPENAI_MODEL and OPENAI_BASE_URL.";
-	else if (p->status >= 300 && p->status < 400)
+	else if (q->status >= 300 && q->status < 400)
 		c->problem = "The model's provider has moved to another address; an administrator "
 			     "has to look at OPENAI_BASE_URL.";
 	else
@@ -344,7 +348,7 @@ refused(struct call *c, const struct http_post *p)
 
 /* The reply had status 200; was it an answer, and a whole one? */
 static enum call_end
-answered(struct reply *r, const struct http_post *p, enum http_end end)
+answered(struct reply *r, const struct http_request *q, enum http_end end)
 {
 	struct call *c = r->c;
 
@@ -358,19 +362,19 @@ answered(struct reply *r, const struct http_post *p, enum http_end end)
 			c->finish = "tool_calls";
 		return CALL_DONE;
 	}
-	log_warn("the model's answer broke off", "run", c->job->run.text, "how",
+	log_warn("provider: the answer broke off", "run", c->job->run.text, "how",
 	    r->garbage		 ? "not the protocol"
 	    : r->error_type.p	 ? "an error in the stream"
 	    : end == HTTP_SILENT ? "silent"
 				 : "cut",
-	    "error", r->error_message.p ? r->error_message.p : p->error);
+	    "error", r->error_message.p ? r->error_message.p : q->error);
 	c->timed_out = end == HTTP_SILENT;
 	if (r->is_stream) {
 		c->problem = "The model's answer broke off, and asking for the rest did not help.";
 		return CALL_CUT;
 	}
-	if (end == HTTP_DONE && p->content_type[0] &&
-	    strncasecmp(p->content_type, "text/event-stream", 17) != 0) {
+	if (end == HTTP_DONE && q->content_type[0] &&
+	    strncasecmp(q->content_type, "text/event-stream", 17) != 0) {
 		c->problem = "What answers at the model's address is not an OpenAI-compatible "
 			     "server; an administrator has to look at "
 			     "OPENAI_BASE_URL.";
@@ -393,12 +397,16 @@ url(struct arena *a)
 static enum call_end
 openai_call(struct call *c)
 {
+	static const char *const headers[] = { "Content-Type: application/json",
+		"Accept: text/event-stream, application/json", NULL };
 	struct reply r = { .c = c, .scratch = arena_new() };
-	struct http_post p = {
+	struct http_request q = {
 		.url = url(c->a),
 		.bearer = config()->openai_key,
+		.headers = headers,
 		.body = request(c),
 		.silence_ms = config()->provider_seconds * 1000,
+		.patience_ms = CALL_PATIENCE_MS,
 		.take = on_bytes,
 		.arg = &r,
 	};
@@ -406,16 +414,19 @@ openai_call(struct call *c)
 	enum http_end how;
 
 	sse_init(&r.sse, EVENT_MAX);
-	how = http_post(c->job, c->a, &p);
+	r.http = &q;
+	how = http_call(&c->job->stop, c->a, &q);
 	if (how == HTTP_STOPPED) {
 		end = CALL_STOPPED;
-	} else if (p.status == 200) {
-		end = answered(&r, &p, how);
-	} else if (p.status > 0 && (how == HTTP_DONE || p.status >= 400)) {
-		end = refused(c, &p);
+	} else if (how == HTTP_OPEN) {
+		c->problem = "The model's provider does not answer at the moment; try again later.";
+		end = CALL_REFUSED;
+	} else if (q.status == 200) {
+		end = answered(&r, &q, how);
+	} else if (q.status > 0 && (how == HTTP_DONE || q.status >= 400)) {
+		end = refused(c, &q);
 	} else {
-		log_warn("the model's provider was not reached", "run", c->job->run.text, "error",
-		    p.error);
+		log_warn("provider: was not reached", "run", c->job->run.text, "error", q.error);
 		c->problem =
 		    "The model's provider cannot be reached at the moment; try again later.";
 		c->timed_out = how == HTTP_SILENT;
@@ -435,6 +446,5 @@ openai_model(void)
 const struct provider provider_openai = {
 	.name = "openai",
 	.model = openai_model,
-	.host = "openai",
 	.call = openai_call,
 };

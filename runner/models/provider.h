@@ -1,7 +1,8 @@
 /*
- * A model's provider is a row of functions: one model call, streamed. `local` needs no key and no network; `openai` is any
- * OpenAI-compatible server. model_call (call.c) is what jobs use: it adds retries, continuations, the circuit breaker and the
- * record of what was used.
+ * A model's provider is a row of functions: one model call, streamed. `local` needs no key and no
+ * network; `openai` is any OpenAI-compatible server. model_call (call.c) is what jobs use: it adds
+ * retries, continuations and the record of what was used. All of it runs in the job's thread, and
+ * blocks it.
  */
 #ifndef RUNNER_MODELS_PROVIDER_H
 #define RUNNER_MODELS_PROVIDER_H
@@ -9,9 +10,10 @@
 #include <millrace/arena.h>
 
 #include "runner/knowledge/retrieve.h"
+#include "runner/queue/job.h"
 
-struct job;
-
+/* Longest wait that a person is made to bear; a longer Retry-After ends the run */
+#define CALL_PATIENCE_MS 20000
 #define ANSWER_MAX ((size_t)512 * 1024) /* bytes of one answer; then it ends as "length" */
 #define ARGUMENTS_MAX ((size_t)1536 * 1024) /* bytes of one tool call's arguments */
 #define TOOL_CALLS_MAX 16 /* in one round */
@@ -38,7 +40,7 @@ enum call_end {
 	CALL_CUT, /* broken off in mid-answer; what was said counts */
 	CALL_BUSY, /* nothing came of it, and it may be tried again (after retry_after_ms) */
 	CALL_REFUSED, /* trying again would not help */
-	CALL_STOPPED /* job_stop spoke */
+	CALL_STOPPED /* the job's stop is set */
 };
 
 /* One model call. The first half is the caller's, the second the provider's. */
@@ -54,8 +56,10 @@ struct call {
 	void (*say)(void *arg, struct str text); /* called for each delta, from the job's thread */
 	void *say_arg;
 
-	struct buf
-	    text; /* this turn's text; what stands there at the start was said before and is to be continued */
+	/*
+	 * This turn's text; what stands there at the start was said before and is to be continued
+	 */
+	struct buf text;
 	struct tool_call *calls;
 	size_t n_calls;
 	const char *finish; /* stop, length, content_filter, tool_calls */
@@ -69,18 +73,21 @@ struct call {
 struct provider {
 	const char *name; /* as in provider_price and usage_event */
 	const char *(*model)(void);
-	const char *host; /* whose circuit breaker counts; NULL: none */
 	enum call_end (*call)(struct call *c);
 };
 
 extern const struct provider provider_local, provider_openai;
 
-/* The one that the settings name. Ends the process at the first call where they name none that exists. */
+/*
+ * The one that the settings name. Ends the process at the first call where they name none that
+ * exists.
+ */
 const struct provider *provider_default(void);
 
 /*
- * One turn of the model: tries again what may be tried again, has a cut answer continued, and stores what each call used
- * under the next numbers after *n_stored. CALL_DONE, CALL_STOPPED, or CALL_REFUSED with c->problem.
+ * One turn of the model: tries again what may be tried again, has a cut answer continued, and
+ * stores what each call used under the next numbers after *n_stored. CALL_DONE, CALL_STOPPED, or
+ * CALL_REFUSED with c->problem.
  */
 enum call_end model_call(const struct provider *p, struct call *c, int64_t *n_stored);
 

@@ -4,9 +4,8 @@
 #include <millrace/json.h>
 #include <millrace/log.h>
 
-#include "runner/runner.h"
-#include "sql_runner.h"
 #include "runner/models/tools.h"
+#include "sql_job.h"
 
 #define SEARCH_WANT 6
 #define READ_MOST 24000 /* characters of a file that a model is shown */
@@ -92,22 +91,11 @@ static const struct field read_fields[] = {
 static bool
 bind(struct job *j, struct tool_call *call, const struct field *fields, size_t n, void *into)
 {
-	struct problems problems = { .json = { .a = j->a } };
-	json_object *o;
-	const char *why;
+	struct str why;
 
-	if (json_parse(j->a, call->arguments, &o, &why) != ERR_OK) {
-		call->output = arena_printf(j->a, "The arguments are not JSON: %s.", why);
-		return false;
-	}
-	if (!json_object_is_type(o, json_type_object)) {
-		call->output = S("The arguments are not a JSON object.");
-		return false;
-	}
-	if (json_fields(j->a, fields, n, o, into, &problems))
+	if (fields_from_text(j->a, fields, n, call->arguments, into, &why))
 		return true;
-	call->output =
-	    arena_printf(j->a, "The arguments are wrong: %.*s", S_ARG(buf_str(&problems.json)));
+	call->output = arena_printf(j->a, "The arguments are wrong: %.*s", S_ARG(why));
 	return false;
 }
 
@@ -149,7 +137,7 @@ mime_of(struct str name)
 }
 
 static void
-tell_artifact(struct job *j, struct str id, const struct write_in *in, struct str version)
+publish_artifact(struct job *j, struct str id, const struct write_in *in, struct str version)
 {
 	struct buf b = { .a = j->a };
 
@@ -173,17 +161,15 @@ write_file(struct job *j, struct tool_call *call, bool *failed)
 		return ERR_OK;
 	if (!in.mime_type.p)
 		in.mime_type = str_from(mime_of(in.name));
-	JOB_ASK(j, e,
-	    db_runner_file_write(db, j->a, &res, j->run, str_from(me.name), j->attempt, call->id,
-		in.name, in.mime_type, in.content));
+	e = job_runner_file_write(j, &res, call->id, in.name, in.mime_type, in.content);
 	if (e != ERR_OK)
 		return e;
 	if (PQntuples(res) == 0) {
-		job_tell(j, STOP_LOST);
+		stop_set(&j->stop, STOP_LOST);
 		return ERR_CONFLICT;
 	}
 	if (!sql_bool(res, 0, 2))
-		tell_artifact(j, sql_get(res, 0, 0), &in, sql_get(res, 0, 1));
+		publish_artifact(j, sql_get(res, 0, 0), &in, sql_get(res, 0, 1));
 	call->output = arena_printf(j->a, "Wrote %.*s, version %.*s, %zu bytes.", S_ARG(in.name),
 	    S_ARG(sql_get(res, 0, 1)), in.content.n);
 	return ERR_OK;
@@ -198,8 +184,7 @@ read_file(struct job *j, struct tool_call *call, bool *failed)
 
 	if ((*failed = !bind(j, call, read_fields, 1, &in)))
 		return ERR_OK;
-	JOB_ASK(j, e,
-	    db_runner_file_read(db, j->a, &res, j->owner, j->conversation, in.name, READ_MOST));
+	e = job_runner_file_read(j, &res, j->owner, j->conversation, in.name, READ_MOST);
 	if (e != ERR_OK && e != ERR_BAD_REQUEST)
 		return e;
 	*failed = e != ERR_OK || PQntuples(res) == 0 || PQgetisnull(res, 0, 0);

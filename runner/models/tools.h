@@ -10,9 +10,9 @@ struct job;
 extern const char tools_schema[];
 
 /*
- * Does what a call asks and puts what the model is told into call->output (the job's arena's); *failed says whether that is an
- * error (a wrong name or argument: the model is told and may do better). Passages found are added to *found. An enum err only for
- * what ends the job.
+ * Does what a call asks and puts what the model is told into call->output (the job's arena's);
+ * *failed says whether that is an error (a wrong name or argument: the model is told and may do
+ * better). Passages found are added to *found. An enum err only for what ends the job.
  */
 MUST_CHECK enum err tool_run(
     struct job *j, struct tool_call *call, struct passages *found, bool *failed);

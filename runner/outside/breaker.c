@@ -1,74 +1,115 @@
 #include <pthread.h>
-#include <stdio.h>
+#include <stdlib.h>
 
+#include <uthash.h>
+
+#include <millrace/arena.h>
 #include <millrace/clock.h>
 #include <millrace/log.h>
 
-#include "runner/runner.h"
-#include "runner/outside/http.h"
+#include "runner/outside/breaker.h"
 
-#define HOSTS 16
+#define HOSTS 512
 #define FAILURES 8 /* in a row */
-#define SHUT_MS 3000 /* the first time; doubled each time up to the most */
-#define SHUT_MOST_MS 60000
+#define OPEN_MS 3000 /* the first time; doubled each time up to the most */
+#define OPEN_MOST_MS 60000
+
+/* A host that has failed last time. One that is well needs no place here. */
+struct breaker {
+	char *host;
+	int failures;
+	int64_t open_ms; /* how long it was open last; 0: never */
+	int64_t open_until; /* 0: it lets all through */
+	UT_hash_handle hh;
+};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct breaker {
-	char host[128];
-	int failures;
-	int64_t shut_ms; /* how long it was shut last; 0: never */
-	int64_t shut_until; /* 0: open to all */
-} hosts[HOSTS];
+static struct breaker
+    *breakers; /* uthash keeps the order of adding: the least recently used is first */
 
-/* The host's place, or the first one for those beyond the table. */
+/* The host's; NULL: it has not failed. */
 static struct breaker *
 find(const char *host)
 {
-	for (size_t i = 0; i < HOSTS; i++) {
-		if (!hosts[i].host[0])
-			snprintf(hosts[i].host, sizeof(hosts[i].host), "%s", host);
-		if (strncmp(hosts[i].host, host, sizeof(hosts[i].host) - 1) == 0)
-			return &hosts[i];
-	}
-	return &hosts[0];
+	struct breaker *b;
+
+	HASH_FIND_STR(breakers, host, b);
+	if (!b)
+		return NULL;
+	HASH_DEL(breakers, b);
+	HASH_ADD_KEYPTR(hh, breakers, b->host, strlen(b->host), b);
+	return b;
+}
+
+static void
+forget(struct breaker *b)
+{
+	HASH_DEL(breakers, b);
+	free(b->host);
+	free(b);
+}
+
+static struct breaker *
+add(const char *host)
+{
+	struct breaker *b = xmalloc(sizeof(*b));
+
+	if (HASH_COUNT(breakers) >= HOSTS)
+		forget(breakers);
+	*b = (struct breaker){ .host = xstrdup(host) };
+	HASH_ADD_KEYPTR(hh, breakers, b->host, strlen(b->host), b);
+	return b;
 }
 
 int64_t
 breaker_wait_ms(const char *host)
 {
-	int64_t wait = 0, ms = clock_ms();
+	int64_t wait = 0, now = clock_ms();
 	struct breaker *b;
 
 	pthread_mutex_lock(&lock);
 	b = find(host);
-	if (b->shut_until > ms)
-		wait = b->shut_until - ms;
-	else if (b->shut_until > 0)
+	if (b && b->open_until > now)
+		wait = b->open_until - now;
+	else if (b && b->open_until > 0)
 		/* This one tries; the others wait for how it fares. */
-		b->shut_until = ms + b->shut_ms;
+		b->open_until = now + b->open_ms;
 	pthread_mutex_unlock(&lock);
 	return wait;
+}
+
+static void
+succeeded(struct breaker *b, const char *host)
+{
+	if (!b)
+		return;
+	if (b->open_until > 0)
+		log_info("breaker: closed", "host", host);
+	forget(b);
+}
+
+static void
+failed(struct breaker *b, const char *host)
+{
+	if (!b)
+		b = add(host);
+	/* Calls that were under way when it opened say nothing new. */
+	if (++b->failures < FAILURES || b->open_until > clock_ms() + b->open_ms / 2)
+		return;
+	b->open_ms = b->open_ms == 0		     ? OPEN_MS
+		     : b->open_ms * 2 < OPEN_MOST_MS ? b->open_ms * 2
+						     : OPEN_MOST_MS;
+	b->open_until = clock_ms() + b->open_ms;
+	log_warn("breaker: open", "host", host);
 }
 
 void
 breaker_report(const char *host, bool good)
 {
-	struct breaker *b;
-
 	pthread_mutex_lock(&lock);
-	b = find(host);
-	if (good) {
-		if (b->shut_until > 0)
-			log_info("a host answers again", "host", host);
-		b->failures = 0;
-		b->shut_ms = 0;
-		b->shut_until = 0;
-	} else if (++b->failures >= FAILURES && b->shut_until <= clock_ms() + b->shut_ms / 2) {
-		b->shut_ms = b->shut_ms == 0		     ? SHUT_MS
-			     : b->shut_ms * 2 < SHUT_MOST_MS ? b->shut_ms * 2
-							     : SHUT_MOST_MS;
-		b->shut_until = clock_ms() + b->shut_ms;
-		log_warn("a host fails again and again; it is let be for a while", "host", host);
-	}
+	if (good)
+		succeeded(find(host), host);
+	else
+		failed(find(host), host);
 	pthread_mutex_unlock(&lock);
 }

@@ -1,129 +1,64 @@
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <time.h>
 
-#include <curl/curl.h>
-#include <openssl/ssl.h>
-
 #include <millrace/clock.h>
-#include <millrace/log.h>
-#include <millrace/process.h>
 
-#include "runner/runner.h"
+#include "runner/outside/breaker.h"
+#include "runner/outside/guard.h"
 #include "runner/outside/http.h"
+#include "runner/outside/transfer.h"
+#include "runner/thread.h"
 
-#define CONNECT_MS 10000L
-#define IDLE_HANDLES 32 /* kept with their connections */
 #define LINGER_MS 300 /* for the end of a reply that has said all */
 #define ERROR_BODY_MAX (16 * 1024)
 #define RETRY_AFTER_MAX_MS (3600 * 1000)
+#define RETRY_MS 200 /* before the second try; then twice, … */
+#define BEARER_MAX 8300 /* bytes of the Authorization line */
 
-/* A transfer's tools, kept for the next one since the multi handle owns the connection. */
-struct tools {
-	CURLM *multi;
-	CURL *easy;
-	struct tools *next;
-};
-
-struct transfer {
-	struct http_post *p;
-	struct buf error_body;
-	int64_t last_ms; /* when something came last */
-	int64_t until_ms; /* 0: no end is set */
+/* One try. */
+struct call {
+	struct http_request *q;
+	struct transfer *t;
+	struct buf reply;
 	enum http_want want;
+	bool is_too_long;
+	bool is_forbidden;
 };
 
-/* Who is trusted: the system's certificates (or SSL_CERT_FILE's), once for all connections. libcurl would load them for each. */
-static X509_STORE *trusted;
-
-static pthread_mutex_t idle_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct tools *idle;
-static int n_idle;
-
-void
-http_init(void)
+static bool
+is_success(int status)
 {
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-		die("libcurl cannot be started.");
-	if ((trusted = X509_STORE_new()) == NULL || X509_STORE_set_default_paths(trusted) != 1)
-		die("The system's certificates cannot be read.");
-}
-
-static CURLcode
-on_tls(CURL *easy, void *context, void *arg)
-{
-	(void)easy;
-	(void)arg;
-	SSL_CTX_set1_cert_store(context, trusted);
-	return CURLE_OK;
-}
-
-void
-http_trust(void *easy)
-{
-	curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
-	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
-}
-
-static struct tools *
-tools_take(void)
-{
-	struct tools *t;
-
-	pthread_mutex_lock(&idle_lock);
-	if ((t = idle) != NULL) {
-		idle = t->next;
-		n_idle--;
-	}
-	pthread_mutex_unlock(&idle_lock);
-	if (t)
-		return t;
-	t = xmalloc(sizeof(*t));
-	*t = (struct tools){ .multi = curl_multi_init(), .easy = curl_easy_init() };
-	if (!t->multi || !t->easy)
-		abort();
-	curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, 1L);
-	return t;
-}
-
-static void
-tools_give(struct tools *t)
-{
-	bool keep;
-
-	curl_easy_reset(t->easy);
-	pthread_mutex_lock(&idle_lock);
-	if ((keep = n_idle < IDLE_HANDLES)) {
-		t->next = idle;
-		idle = t;
-		n_idle++;
-	}
-	pthread_mutex_unlock(&idle_lock);
-	if (keep)
-		return;
-	curl_easy_cleanup(t->easy);
-	curl_multi_cleanup(t->multi);
-	free(t);
+	return status >= 200 && status < 300;
 }
 
 static size_t
 on_body(char *bytes, size_t one, size_t n, void *arg)
 {
-	struct transfer *t = arg;
-	size_t room = ERROR_BODY_MAX - t->error_body.n;
+	struct call *c = arg;
+	struct http_request *q = c->q;
+	size_t room;
 
 	(void)one;
-	t->last_ms = clock_ms();
-	if (t->p->status != 200) {
-		buf_put(&t->error_body, (struct str){ bytes, n < room ? n : room });
+	c->t->last_ms = clock_ms();
+	if (!is_success(q->status)) {
+		room = ERROR_BODY_MAX - c->reply.n;
+		buf_put(&c->reply, (struct str){ bytes, n < room ? n : room });
 		return n;
 	}
-	if (t->want == HTTP_MORE)
-		t->want = t->p->take(t->p->arg, (struct str){ bytes, n });
-	return t->want == HTTP_NO_MORE ? CURL_WRITEFUNC_ERROR : n;
+	if (!q->take) {
+		c->is_too_long = n > q->reply_max - c->reply.n;
+		if (c->is_too_long)
+			return CURL_WRITEFUNC_ERROR;
+		buf_put(&c->reply, (struct str){ bytes, n });
+		return n;
+	}
+	if (c->want == HTTP_MORE)
+		c->want = q->take(q->arg, (struct str){ bytes, n });
+	if (c->want == HTTP_ENOUGH)
+		c->t->silence_ms = LINGER_MS;
+	return c->want == HTTP_NO_MORE ? CURL_WRITEFUNC_ERROR : n;
 }
 
 /* Seconds, or a date (RFC 9110, 10.2.3). */
@@ -148,41 +83,55 @@ retry_after(struct str value)
 static size_t
 on_header(char *bytes, size_t one, size_t n, void *arg)
 {
-	struct transfer *t = arg;
+	struct call *c = arg;
+	struct http_request *q = c->q;
 	struct str name, value, line = { bytes, n };
 
 	(void)one;
-	t->last_ms = clock_ms();
+	c->t->last_ms = clock_ms();
 	while (line.n > 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
 		line.n--;
 	/* A status line begins anew: what an interim reply said does not count. */
 	if (str_starts(line, S("HTTP/"))) {
 		(void)str_cut(line, ' ', &name);
-		t->p->status = (int)strtol(bytes + (name.n < n ? name.n : n), NULL, 10);
-		t->p->retry_after_ms = -1;
-		t->p->content_type[0] = '\0';
+		q->status = (int)strtol(bytes + (name.n < n ? name.n : n), NULL, 10);
+		q->retry_after_ms = -1;
+		q->content_type[0] = '\0';
 		return n;
 	}
 	value = str_trim(str_cut(line, ':', &name));
 	if (str_eq_nocase(name, S("retry-after")) && value.n > 0)
-		t->p->retry_after_ms = retry_after(value);
+		q->retry_after_ms = retry_after(value);
 	else if (str_eq_nocase(name, S("content-type")) && value.n > 0)
-		snprintf(t->p->content_type, sizeof(t->p->content_type), "%.*s", S_ARG(value));
+		snprintf(q->content_type, sizeof(q->content_type), "%.*s", S_ARG(value));
 	return n;
 }
 
-static struct curl_slist *
-headers(const struct http_post *p)
+/* libcurl asks this for each address that it is about to connect to. */
+static curl_socket_t
+on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	static const char *const json[] = { "Content-Type: application/json",
-		"Accept: text/event-stream, application/json", NULL };
-	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
-	char line[8300];
+	struct call *c = arg;
 
-	for (const char *const *h = p->headers ? p->headers : json; *h; h++)
+	(void)purpose;
+	if (!guard_is_public(&address->addr)) {
+		c->is_forbidden = true;
+		return CURL_SOCKET_BAD;
+	}
+	c->is_forbidden = false;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static struct curl_slist *
+headers(const struct http_request *q)
+{
+	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+	char line[BEARER_MAX];
+
+	for (const char *const *h = q->headers; h && *h; h++)
 		list = curl_slist_append(list, *h);
-	if (p->bearer && *p->bearer) {
-		snprintf(line, sizeof(line), "Authorization: Bearer %s", p->bearer);
+	if (q->bearer && *q->bearer) {
+		snprintf(line, sizeof(line), "Authorization: Bearer %s", q->bearer);
 		list = curl_slist_append(list, line);
 		explicit_bzero(line, sizeof(line));
 	}
@@ -190,105 +139,226 @@ headers(const struct http_post *p)
 }
 
 static void
-set_up(CURL *easy, struct http_post *p, struct transfer *t, struct curl_slist *list)
+set_method(CURL *easy, const struct http_request *q)
 {
-	curl_easy_setopt(easy, CURLOPT_URL, p->url);
-	curl_easy_setopt(
-	    easy, CURLOPT_PROTOCOLS_STR, strncasecmp(p->url, "http:", 5) == 0 ? "http" : "https");
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	http_trust(easy);
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 8192L);
-	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "millrace/" MILLRACE_VERSION);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, list);
-	if (p->method && strcmp(p->method, "GET") == 0) {
+	if (!q->body.p && (!q->method || strcmp(q->method, "GET") == 0)) {
 		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-	} else {
-		curl_easy_setopt(easy, CURLOPT_POST, 1L);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, p->body.p);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)p->body.n);
-		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, p->method);
+		return;
 	}
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
+	curl_easy_setopt(easy, CURLOPT_POST, 1L);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, q->body.p ? q->body.p : "");
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.n);
+	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, q->method);
 }
 
 static void
-wake(void *arg)
+set_up(CURL *easy, struct call *c, struct curl_slist *list)
 {
-	curl_multi_wakeup(arg);
+	const struct http_request *q = c->q;
+
+	curl_easy_setopt(easy, CURLOPT_URL, q->url);
+	curl_easy_setopt(
+	    easy, CURLOPT_PROTOCOLS_STR, strncasecmp(q->url, "http:", 5) == 0 ? "http" : "https");
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 8192L);
+	curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, list);
+	set_method(easy, q);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, c);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, c);
+	if (q->foreign) {
+		curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+		curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
+		/*
+		 * A proxy would resolve the name itself, and a kept connection was not looked at.
+		 */
+		curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+	}
 }
 
-/* Runs the transfer until it ends, job_stop speaks, or nothing comes any more. */
-static enum http_end
-transfer_run(struct job *j, struct tools *tools, struct transfer *t, CURLcode *code)
+static bool
+was_not_sent(CURLcode code, int status)
 {
-	int running = 1, left;
-	CURLMsg *msg;
+	return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+	       code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_SSL_CONNECT_ERROR ||
+	       code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CERTPROBLEM ||
+	       code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL ||
+	       (code == CURLE_OPERATION_TIMEDOUT && status == 0);
+}
 
-	for (;;) {
-		int64_t silence = t->want == HTTP_ENOUGH ? LINGER_MS : t->p->silence_ms;
-		int64_t wait = t->last_ms + silence - clock_ms();
-
-		if (t->until_ms > 0 && t->until_ms - clock_ms() < wait)
-			wait = t->until_ms - clock_ms();
-		if (curl_multi_perform(tools->multi, &running) != CURLM_OK)
-			return HTTP_CUT;
-		if (running == 0)
-			break;
-		if (job_stop(j) != STOP_NOT)
-			return HTTP_STOPPED;
-		if (wait <= 0)
-			return t->want == HTTP_ENOUGH ? HTTP_DONE : HTTP_SILENT;
-		curl_multi_poll(tools->multi, NULL, 0, (int)(wait < 1000 ? wait : 1000), NULL);
-	}
-	*code = CURLE_OK;
-	while ((msg = curl_multi_info_read(tools->multi, &left)) != NULL)
-		if (msg->msg == CURLMSG_DONE)
-			*code = msg->data.result;
-	if (t->want == HTTP_NO_MORE)
+static enum http_end
+end_of(const struct call *c, enum transfer_end end, CURLcode code)
+{
+	if (end == TRANSFER_STOPPED)
+		return HTTP_STOPPED;
+	if (c->is_too_long)
+		return HTTP_TOO_LONG;
+	if (c->want == HTTP_NO_MORE)
 		return HTTP_ENDED;
-	if (*code == CURLE_OK || t->want == HTTP_ENOUGH)
+	if (c->want == HTTP_ENOUGH || (end == TRANSFER_OVER && code == CURLE_OK))
 		return HTTP_DONE;
-	if (*code == CURLE_COULDNT_CONNECT || *code == CURLE_COULDNT_RESOLVE_HOST ||
-	    *code == CURLE_COULDNT_RESOLVE_PROXY || *code == CURLE_SSL_CONNECT_ERROR ||
-	    *code == CURLE_PEER_FAILED_VERIFICATION || *code == CURLE_SSL_CERTPROBLEM ||
-	    *code == CURLE_URL_MALFORMAT || *code == CURLE_UNSUPPORTED_PROTOCOL)
-		return HTTP_NO_CONNECT;
-	return *code == CURLE_OPERATION_TIMEDOUT && t->p->status == 0 ? HTTP_NO_CONNECT : HTTP_CUT;
+	if (end == TRANSFER_SILENT)
+		return HTTP_SILENT;
+	if (c->is_forbidden)
+		return HTTP_FORBIDDEN;
+	return was_not_sent(code, c->q->status) ? HTTP_NO_CONNECT : HTTP_CUT;
+}
+
+/* For the log. */
+static const char *
+words(enum http_end end, CURLcode code)
+{
+	switch (end) {
+	case HTTP_SILENT:
+		return "silent for too long";
+	case HTTP_TOO_LONG:
+		return "the reply is too long";
+	case HTTP_FORBIDDEN:
+		return "the address is not a public one";
+	case HTTP_OPEN:
+		return "the host's breaker is open";
+	case HTTP_DONE:
+	case HTTP_NO_CONNECT:
+	case HTTP_CUT:
+	case HTTP_ENDED:
+	case HTTP_STOPPED:
+		break;
+	}
+	return curl_easy_strerror(code);
+}
+
+static void
+forget_reply(struct http_request *q)
+{
+	q->status = 0;
+	q->retry_after_ms = -1;
+	q->content_type[0] = '\0';
+	q->reply = (struct str){ NULL, 0 };
+}
+
+static enum http_end
+call_once(struct stop *stop, struct arena *a, struct http_request *q)
+{
+	struct call c = { .q = q, .t = transfer_take(), .reply = { .a = a }, .want = HTTP_MORE };
+	struct curl_slist *list = headers(q);
+	enum transfer_end over;
+	CURLcode code;
+	enum http_end end;
+
+	c.t->silence_ms = q->silence_ms;
+	c.t->until_ms = q->within_ms > 0 ? clock_ms() + q->within_ms : 0;
+	set_up(c.t->easy, &c, list);
+	over = transfer_run(c.t, stop, &code);
+	end = end_of(&c, over, code);
+	snprintf(q->error, sizeof(q->error), "%s", words(end, code));
+	q->reply = buf_str(&c.reply);
+	transfer_give(c.t);
+	curl_slist_free_all(list);
+	return end;
+}
+
+/* "host:port" of the URL, the arena's; NULL: it is none. */
+static const char *
+host_of(struct arena *a, const char *url)
+{
+	CURLU *u = curl_url();
+	char *host = NULL, *port = NULL;
+	const char *text = NULL;
+
+	if (!u)
+		abort();
+	if (curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+		text = arena_printf(a, "%s:%s", host, port).p;
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(u);
+	return text;
+}
+
+/* Does the server say that it cannot now? */
+static bool
+is_later(int status)
+{
+	return status == 408 || status == 429 || status >= 500;
+}
+
+/* Is the host well? Somebody who says when to come again is. */
+static bool
+is_well(const struct http_request *q, enum http_end end)
+{
+	if (end == HTTP_DONE || end == HTTP_TOO_LONG)
+		return !is_later(q->status) || q->retry_after_ms >= 0;
+	return q->useful;
+}
+
+/* Waits for the host's breaker. */
+static enum http_end
+wait_for_breaker(struct stop *stop, const struct http_request *q, const char *host)
+{
+	int64_t until = clock_ms() + q->patience_ms, wait;
+
+	while ((wait = breaker_wait_ms(host)) > 0) {
+		if (clock_ms() + wait > until)
+			return HTTP_OPEN;
+		if (!stop_sleep(stop, wait + jitter(200)))
+			return HTTP_STOPPED;
+	}
+	return HTTP_DONE;
+}
+
+static enum http_end
+call_by_breaker(struct stop *stop, struct arena *a, struct http_request *q, const char *host)
+{
+	enum http_end end = wait_for_breaker(stop, q, host);
+
+	if (end == HTTP_OPEN)
+		snprintf(q->error, sizeof(q->error), "%s", words(end, CURLE_OK));
+	if (end != HTTP_DONE)
+		return end;
+	end = call_once(stop, a, q);
+	if (end != HTTP_STOPPED && end != HTTP_FORBIDDEN)
+		breaker_report(host, is_well(q, end));
+	return end;
+}
+
+static bool
+may_repeat(const struct http_request *q, enum http_end end)
+{
+	if (end == HTTP_NO_CONNECT)
+		return true;
+	return q->idempotent &&
+	       (end == HTTP_SILENT || end == HTTP_CUT || (end == HTTP_DONE && is_later(q->status)));
 }
 
 enum http_end
-http_post(struct job *j, struct arena *a, struct http_post *p)
+http_call(struct stop *stop, struct arena *a, struct http_request *q)
 {
-	struct transfer t = {
-		.p = p, .error_body = { .a = a }, .last_ms = clock_ms(), .want = HTTP_MORE
-	};
-	struct tools *tools = tools_take();
-	struct curl_slist *list = headers(p);
-	CURLcode code = CURLE_OK;
-	enum http_end end;
+	const char *host = host_of(a, q->url);
 
-	t.until_ms = p->within_ms > 0 ? clock_ms() + p->within_ms : 0;
-	p->status = 0;
-	p->retry_after_ms = -1;
-	p->content_type[0] = '\0';
-	set_up(tools->easy, p, &t, list);
-	curl_multi_add_handle(tools->multi, tools->easy);
-	job_on_stop(j, wake, tools->multi);
-	end = transfer_run(j, tools, &t, &code);
-	job_on_stop(j, NULL, NULL);
-	curl_multi_remove_handle(tools->multi, tools->easy);
-	snprintf(p->error, sizeof(p->error), "%s",
-	    end == HTTP_SILENT ? "silent for too long" : curl_easy_strerror(code));
-	p->error_body = buf_str(&t.error_body);
-	tools_give(tools);
-	curl_slist_free_all(list);
-	return end;
+	forget_reply(q);
+	if (!host) {
+		snprintf(q->error, sizeof(q->error), "not a URL");
+		return HTTP_NO_CONNECT;
+	}
+	for (int tries = 1;; tries++) {
+		enum http_end end = call_by_breaker(stop, a, q, host);
+		int64_t wait = RETRY_MS * tries + jitter(RETRY_MS);
+
+		if (tries >= q->tries || !may_repeat(q, end))
+			return end;
+		if (q->retry_after_ms > wait)
+			wait = q->retry_after_ms + jitter(RETRY_MS);
+		if (wait > q->patience_ms)
+			return end;
+		if (!stop_sleep(stop, wait))
+			return HTTP_STOPPED;
+		forget_reply(q);
+	}
 }

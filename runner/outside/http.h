@@ -1,58 +1,74 @@
 /*
- * Requests to other hosts, by libcurl: one POST (or another method) whose reply is handed on as it comes. Blocks the job's thread; job_stop ends it at
- * once. Only https, and http where the configured address says so; no redirects; silence and size are bounded. Connections are
- * kept and used again.
+ * HTTP requests to other hosts: the one client for all that the runner asks, with a reply that is
+ * taken whole or as it comes. Only https, and http where the URL says so; no redirects; time,
+ * silence and size are bounded; connections are kept and used again. Each host has a circuit
+ * breaker. Blocks the calling thread; its stop ends that at once. Any thread.
  */
-#ifndef MILLRACE_RUNNER_HTTP_H
-#define MILLRACE_RUNNER_HTTP_H
+#ifndef RUNNER_OUTSIDE_HTTP_H
+#define RUNNER_OUTSIDE_HTTP_H
 
 #include <millrace/arena.h>
 
-struct job;
+#include "runner/queue/stop.h"
 
 enum http_end {
 	HTTP_DONE = 1, /* the reply is whole; status says what it is */
+	HTTP_OPEN, /* the host's breaker is open: nothing was sent */
 	HTTP_NO_CONNECT, /* nothing was sent */
-	HTTP_SILENT, /* nothing came for too long */
+	HTTP_FORBIDDEN, /* `foreign`, and the address is not a public one: nothing was sent */
+	HTTP_SILENT, /* nothing came for too long, or not all of it in time */
 	HTTP_CUT, /* broken off on the way */
-	HTTP_ENDED, /* the taker wanted no more */
-	HTTP_STOPPED /* job_stop spoke */
+	HTTP_TOO_LONG, /* the reply is longer than reply_max */
+	HTTP_ENDED, /* `take` wanted no more */
+	HTTP_STOPPED /* the stop is set */
 };
 
-/* What the taker of a reply's bytes wants next. */
+/* What `take` wants next. HTTP_ENOUGH: all is said, the rest is waited for only shortly. */
 enum http_want { HTTP_MORE = 1, HTTP_ENOUGH, HTTP_NO_MORE };
 
-struct http_post {
+struct http_request {
+	/* What is asked. */
+	const char *method; /* NULL: GET, or POST where there is a body */
 	const char *url;
-	const char *bearer; /* a key for Authorization, or NULL; never logged */
-	struct str body; /* JSON */
-	int64_t silence_ms;
-	int64_t within_ms; /* for all of it; 0: as long as it is not silent */
-	const char *method; /* NULL: POST. GET has no body */
-	const char *const *headers; /* instead of those of a JSON POST; NULL at its end; or NULL */
-	/* Takes bytes of a reply with status 200. HTTP_ENOUGH: all is said, the rest is waited for only shortly. */
+	const char *bearer; /* a token for Authorization, or NULL; never logged */
+	const char *const *headers; /* lines; NULL at the end, or NULL */
+	struct str body;
+
+	/* How. */
+	int64_t within_ms; /* for each try; 0: no limit */
+	int64_t silence_ms; /* how long nothing may come; 0: within_ms says it */
+	size_t reply_max; /* bytes of a reply that is taken whole */
+	int tries; /* 0: one */
+	/* May be sent again where it is not known what became of it, or the server says "later" */
+	bool idempotent;
+	/*
+	 * Longest wait for the breaker, and before another try; a Retry-After beyond it ends the
+	 * tries
+	 */
+	int64_t patience_ms;
+	/*
+	 * The URL is from somebody who is not the administrator: only public addresses, and no
+	 * proxy
+	 */
+	bool foreign;
+	/*
+	 * For a reply that is taken as it comes: gets the bytes of one with status 2xx; NULL: it is
+	 * taken whole.
+	 */
 	enum http_want (*take)(void *arg, struct str bytes);
 	void *arg;
+	/* Set by `take`: an answer has begun, so the host is well even if it is cut off */
+	bool useful;
 
-	int status; /* 0 where none came */
+	/* What came, of the last try. */
+	int status; /* 0: none */
 	char content_type[64];
 	int64_t retry_after_ms; /* -1: none given */
-	struct str error_body; /* of another status: its first 16 KiB, the arena's */
-	char error[256]; /* curl's words, for the log */
+	struct str reply; /* the arena's; of a status that is not 2xx the first 16 KiB */
+	char error[256]; /* what went wrong, for the log */
 };
 
-/* Once, before any thread makes a request. Ends the process where the system's certificates cannot be read. */
-void http_init(void);
-/* Makes a CURL handle trust whom all others trust. */
-void http_trust(void *easy);
-/* Makes the request and fills in p's second half. Only HTTP_DONE says that `status` and what was taken are the whole reply. */
-enum http_end http_post(struct job *j, struct arena *a, struct http_post *p);
-
-/*
- * The circuit breaker of a host: after several failures in a row nobody calls it for a while, then one call tries.
- * breaker_wait_ms: 0 where a call may go, else how long it may not.
- */
-int64_t breaker_wait_ms(const char *host);
-void breaker_report(const char *host, bool good);
+/* Makes the request and fills in what came. Only after HTTP_DONE it is the whole reply. */
+enum http_end http_call(struct stop *stop, struct arena *a, struct http_request *q);
 
 #endif

@@ -1,14 +1,14 @@
 /*
- * Mail (RFC 5322 with a text and an HTML body, RFC 2046) and its way out by SMTP (RFC 5321) through the one relay that is
- * configured. Encrypted by STARTTLS or from the start, unless the administrator has said otherwise. Nothing here logs an address or
- * a body.
+ * Mail (RFC 5322 with a text and an HTML body, RFC 2046) and its way out by SMTP (RFC 5321) through
+ * the one relay that is configured. Encrypted by STARTTLS or from the start, unless the
+ * administrator has said otherwise. Nothing here logs an address or a body.
  */
 #ifndef RUNNER_OUTSIDE_MAIL_H
 #define RUNNER_OUTSIDE_MAIL_H
 
 #include <millrace/arena.h>
 
-struct job;
+#include "runner/queue/stop.h"
 
 struct mail {
 	struct str to; /* one address, as address_is_email takes it */
@@ -18,7 +18,7 @@ struct mail {
 	struct str html;
 };
 
-/* Ends the process where a setting of mail's is wrong. At start, after http_init. */
+/* Ends the process where a setting of mail's is wrong. Once, at start. */
 void mail_init(void);
 /* Is there a relay, a sender and a page to link to? */
 bool mail_configured(void);
@@ -30,12 +30,10 @@ enum mail_end {
 	MAIL_SENT = 1, /* the relay has taken it */
 	MAIL_LATER, /* it may still go */
 	MAIL_REFUSED, /* the relay said no for good */
-	MAIL_STOPPED /* job_stop spoke */
+	MAIL_STOPPED /* the stop is set */
 };
-/* Hands a message to the relay; waits for it, a minute or two at most. `error` gets what to log. */
-enum mail_end mail_send(struct job *j, struct str to, struct str message, char error[256]);
-
-/* The mail that a new password begins with. */
-void mail_reset(struct arena *a, struct str token, struct mail *m);
+/* Hands a message to the relay; blocks, two minutes at most. `error` gets what to log. */
+enum mail_end mail_send(
+    struct stop *stop, struct arena *a, struct str to, struct str message, char error[256]);
 
 #endif

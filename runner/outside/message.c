@@ -20,7 +20,10 @@ header(struct buf *b, const char *name, struct str value)
 	buf_put(b, S("\r\n"));
 }
 
-/* One alternative of the body. base64 bears any text, and no line of it can be taken for something else. */
+/*
+ * One alternative of the body. base64 bears any text, and no line of it can be taken for something
+ * else.
+ */
 static void
 part(struct buf *b, struct str boundary, const char *type, struct str text)
 {

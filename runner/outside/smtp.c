@@ -2,23 +2,16 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include <curl/curl.h>
-
 #include <millrace/address.h>
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
-#include "runner/outside/http.h"
-#include "runner/runner.h"
 #include "runner/outside/mail.h"
+#include "runner/outside/transfer.h"
 
-#define CONNECT_S 20L
-#define WHOLE_S 120L
-
-struct sending {
-	struct job *j;
-	struct str rest; /* of the message */
-};
+#define CONNECT_MS 20000L
+#define WHOLE_MS 120000
 
 /* The address of SMTP_FROM: all of it, or what stands in <>. */
 static struct str
@@ -84,39 +77,29 @@ mail_configured(void)
 static size_t
 on_read(char *into, size_t one, size_t room, void *arg)
 {
-	struct sending *s = arg;
-	size_t n = s->rest.n < one * room ? s->rest.n : one * room;
+	struct str *rest = arg;
+	size_t n = rest->n < one * room ? rest->n : one * room;
 
-	memcpy(into, s->rest.p, n);
-	s->rest.p += n;
-	s->rest.n -= n;
+	memcpy(into, rest->p, n);
+	rest->p += n;
+	rest->n -= n;
 	return n;
 }
 
-/* curl asks this at least once a second. */
-static int
-on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-	const struct sending *s = arg;
-
-	(void)a, (void)b, (void)c, (void)d;
-	return job_stop(s->j) != STOP_NOT;
-}
-
+/* `rest` is what is left of the message. */
 static void
-set_up(CURL *easy, struct sending *s, const char *from, struct curl_slist *to)
+set_up(CURL *easy, struct str *rest, const char *from, struct curl_slist *to)
 {
 	const struct config *c = config();
 	bool clear = strcmp(c->smtp_tls, "off") == 0;
 
-	http_trust(easy);
 	curl_easy_setopt(easy, CURLOPT_URL, c->smtp_url);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
 	curl_easy_setopt(
 	    easy, CURLOPT_USE_SSL, clear ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL);
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT, WHOLE_S);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+	/* Relays close a connection that says nothing. */
+	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
 	if (*c->smtp_user) {
 		curl_easy_setopt(easy, CURLOPT_USERNAME, c->smtp_user);
 		curl_easy_setopt(easy, CURLOPT_PASSWORD, c->smtp_password);
@@ -125,20 +108,20 @@ set_up(CURL *easy, struct sending *s, const char *from, struct curl_slist *to)
 	curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, to);
 	curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
 	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-	curl_easy_setopt(easy, CURLOPT_READDATA, s);
-	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(easy, CURLOPT_XFERINFODATA, s);
+	curl_easy_setopt(easy, CURLOPT_READDATA, rest);
 }
 
-/* RFC 5321, 4.2.1: 5yz is for good. A login that is refused is the administrator's to mend, and then the mail may go. */
+/*
+ * RFC 5321, 4.2.1: 5yz is for good. A login that is refused is the administrator's to mend, and
+ * then the mail may go.
+ */
 static enum mail_end
-end_of(CURLcode code, long reply)
+end_of(enum transfer_end end, CURLcode code, long reply)
 {
-	if (code == CURLE_OK)
-		return MAIL_SENT;
-	if (code == CURLE_ABORTED_BY_CALLBACK)
+	if (end == TRANSFER_STOPPED)
 		return MAIL_STOPPED;
+	if (end == TRANSFER_OVER && code == CURLE_OK)
+		return MAIL_SENT;
 	return reply >= 500 && reply < 600 && code != CURLE_LOGIN_DENIED &&
 		       code != CURLE_USE_SSL_FAILED
 		   ? MAIL_REFUSED
@@ -146,21 +129,23 @@ end_of(CURLcode code, long reply)
 }
 
 enum mail_end
-mail_send(struct job *j, struct str to, struct str message, char error[256])
+mail_send(struct stop *stop, struct arena *a, struct str to, struct str message, char error[256])
 {
-	struct sending s = { .j = j, .rest = message };
-	struct curl_slist *list = curl_slist_append(NULL, arena_cstr(j->a, to));
-	CURL *easy = curl_easy_init();
+	struct curl_slist *list = curl_slist_append(NULL, arena_cstr(a, to));
+	struct transfer *t = transfer_take();
+	enum transfer_end end;
 	long reply = 0;
 	CURLcode code;
 
-	if (!easy || !list)
+	if (!list)
 		abort();
-	set_up(easy, &s, arena_cstr(j->a, sender()), list);
-	code = curl_easy_perform(easy);
-	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &reply);
-	snprintf(error, 256, "%s; the relay's last reply: %ld", curl_easy_strerror(code), reply);
-	curl_easy_cleanup(easy);
+	set_up(t->easy, &message, arena_cstr(a, sender()), list);
+	t->until_ms = clock_ms() + WHOLE_MS;
+	end = transfer_run(t, stop, &code);
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &reply);
+	snprintf(error, 256, "%s; the relay's last reply: %ld",
+	    end == TRANSFER_SILENT ? "silent for too long" : curl_easy_strerror(code), reply);
+	transfer_give(t);
 	curl_slist_free_all(list);
-	return end_of(code, reply);
+	return end_of(end, code, reply);
 }

@@ -74,7 +74,7 @@ end_line(struct sse *s, sse_event *event, void *arg)
 			memcpy(s->type, value.p, n);
 		s->type[n] = '\0';
 	}
-	/* id and retry mean nothing to us; a name that is empty is a comment. */
+	/* The fields id and retry mean nothing to us; a name that is empty is a comment. */
 	return true;
 }
 

@@ -1,6 +1,7 @@
 /*
- * Server-sent events as they come from outside (WHATWG HTML, "server-sent events", parsing an event stream): incremental, cut
- * anywhere, lines ended by CR, LF or CRLF, comments, data of several lines, a byte order mark. A function of the bytes alone.
+ * Server-sent events as they come from outside (WHATWG HTML, "server-sent events", parsing an event
+ * stream): incremental, cut anywhere, lines ended by CR, LF or CRLF, comments, data of several
+ * lines, a byte order mark. A function of the bytes alone.
  */
 #ifndef MILLRACE_RUNNER_SSE_H
 #define MILLRACE_RUNNER_SSE_H

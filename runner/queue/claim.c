@@ -1,6 +1,7 @@
 /*
- * The main thread: listens for work and for cancellations, claims jobs while there are free slots, and starts a thread for each.
- * It polls too, every second: for delayed jobs that have become due, and for notifications that were missed.
+ * The main thread: listens for jobs, cancellations and periodic work, claims jobs while there are
+ * free slots, and starts a thread for each. It sleeps until the next job is due; every half minute
+ * it claims all the same, for notifications that were lost.
  */
 #include <errno.h>
 #include <poll.h>
@@ -13,20 +14,26 @@
 #include <millrace/config.h>
 #include <millrace/log.h>
 
-#include "runner/identity/jwks.h"
-#include "runner/models/provider.h"
+#include "runner/queue/claim.h"
+#include "runner/queue/lease.h"
+#include "runner/queue/periodic.h"
+#include "runner/queue/sweep.h"
 #include "runner/runner.h"
+#include "runner/thread.h"
 #include "sql_runner.h"
 
-#define POLL_MS 1000
+#define CLAIM_MOST_MS (30 * 1000) /* between claims */
+/* Where jobs are due that cannot be claimed yet, or the database is away */
+#define CLAIM_AGAIN_MS 1000
+#define LISTEN_AGAIN_MS 200
 #define NAME_WAIT_MS (20 * 1000)
 
 static int freed_fd = -1; /* written to when a job's thread ends */
-static PGconn *ears; /* the listening connection; NULL while there is none */
+static PGconn *listener; /* the listening connection; NULL while there is none */
 static bool has_name;
 
 static void
-job_is_over(void)
+on_job_ended(void)
 {
 	uint64_t one = 1;
 
@@ -35,9 +42,9 @@ job_is_over(void)
 }
 
 static bool
-ask_ears(const struct query *q, const char *param, bool *is_true)
+listener_ask(const struct query *q, const char *param, bool *is_true)
 {
-	PGresult *res = PQexecParams(ears, q->sql, param ? 1 : 0, NULL, &param, NULL, NULL, 0);
+	PGresult *res = PQexecParams(listener, q->sql, param ? 1 : 0, NULL, &param, NULL, NULL, 0);
 	ExecStatusType status = PQresultStatus(res);
 
 	if (is_true)
@@ -53,28 +60,32 @@ ignore_notice(void *arg, const PGresult *res)
 	(void)res;
 }
 
-/* Connects and listens. The runner's name is locked on this connection, so that a second of the same name cannot take its jobs. */
+/*
+ * Connects and listens. The runner's name is locked on this connection, so that a second of the
+ * same name cannot take its jobs.
+ */
 static bool
 listen_again(void)
 {
 	struct arena *a = arena_new();
 	bool taken = false;
 
-	PQfinish(ears);
-	ears = PQconnectdb(db_conninfo(a, "millrace_runner", "runner"));
+	PQfinish(listener);
+	listener = PQconnectdb(db_conninfo(a, "millrace_runner", "runner"));
 	arena_free(a);
-	PQsetNoticeReceiver(ears, ignore_notice, NULL);
-	if (PQstatus(ears) == CONNECTION_OK && ask_ears(&query_runner_listen_jobs, NULL, NULL) &&
-	    ask_ears(&query_runner_listen_cancels, NULL, NULL) &&
-	    ask_ears(&query_runner_listen_jwks, NULL, NULL) &&
-	    ask_ears(&query_runner_name_take, me.name, &taken)) {
+	PQsetNoticeReceiver(listener, ignore_notice, NULL);
+	if (PQstatus(listener) == CONNECTION_OK &&
+	    listener_ask(&query_runner_listen_jobs, NULL, NULL) &&
+	    listener_ask(&query_runner_listen_cancels, NULL, NULL) &&
+	    listener_ask(&query_runner_listen_periodic, NULL, NULL) &&
+	    listener_ask(&query_runner_name_take, runner.name, &taken)) {
 		if (!taken && has_name)
-			log_warn("another runner has taken this one's name", "name", me.name);
+			log_warn("runner: another has taken this one's name", "name", runner.name);
 		has_name = has_name || taken;
 		return true;
 	}
-	PQfinish(ears);
-	ears = NULL;
+	PQfinish(listener);
+	listener = NULL;
 	return false;
 }
 
@@ -93,14 +104,14 @@ take_name(int signals)
 {
 	for (int64_t until = clock_ms() + NAME_WAIT_MS; !has_name && !signalled(signals);
 	     sleep_ms(200)) {
-		if (ears)
-			(void)ask_ears(&query_runner_name_take, me.name, &has_name);
+		if (listener)
+			(void)listener_ask(&query_runner_name_take, runner.name, &has_name);
 		else if (!listen_again())
 			until = clock_ms() + NAME_WAIT_MS;
 		if (!has_name && clock_ms() > until)
 			die("Another runner named %s is at work; give each on a host its own "
 			    "MILLRACE_INSTANCE.",
-			    me.name);
+			    runner.name);
 	}
 }
 
@@ -109,78 +120,120 @@ static void
 take_back(void)
 {
 	struct arena *a = arena_new();
-	const struct provider *p = provider_default();
 	PGresult *res = NULL;
 	enum err e;
 
 	do {
-		struct db *db = db_pool_take(me.pool);
+		struct db *db = db_pool_take(runner.pool);
 
-		e = db_runner_jobs_take_back(
-		    db, a, &res, str_from(me.name), str_from(p->name), str_from(p->model()));
-		db_pool_give(me.pool, db);
+		e = db_runner_jobs_take_back(db, a, &res, str_from(runner.name),
+		    str_from(runner.provider), str_from(runner.model));
+		db_pool_give(runner.pool, db);
 		if (e == ERR_OVERLOADED)
 			sleep_ms(200);
 	} while (e == ERR_OVERLOADED);
 	if (e == ERR_OK && !str_eq(sql_get(res, 0, 0), S("0")))
-		log_info("took back what the runner before held", "jobs", sql_get(res, 0, 0).p);
+		log_info(
+		    "runner: took back what the one before held", "jobs", sql_get(res, 0, 0).p);
 	arena_free(a);
 }
 
-/* Claims what there is room for. True where there may be more. */
-static bool
-claim(void)
+/* Starts the threads of what was claimed. How many there are. */
+static int
+spawn_all(const PGresult *res)
 {
-	int room = me.slots - jobs_running();
-	struct arena *a = arena_new();
-	struct str lease = arena_printf(a, "%lld seconds", (long long)config()->lease_seconds);
-	PGresult *res = NULL;
 	int n = 0;
 
-	if (room > 0) {
-		struct db *db = db_pool_take(me.pool);
-
-		if (db_runner_jobs_claim(
-			db, a, &res, str_from(me.name), room, config()->user_jobs, lease) == ERR_OK)
-			n = PQntuples(res);
-		db_pool_give(me.pool, db);
-	}
-	atomic_fetch_add(&counters.claimed, n);
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < PQntuples(res); i++) {
 		struct uuid run, owner = { "" };
 		int64_t attempt = 1;
 
-		/* A sign-in under way is nobody's yet. */
+		/*
+		 * Where nothing was claimed there is one row without a run. A sign-in under way is
+		 * nobody's yet.
+		 */
 		(void)!uuid_parse(sql_get(res, i, 1), &owner);
-		if (uuid_parse(sql_get(res, i, 0), &run) && str_int(sql_get(res, i, 3), &attempt))
-			(void)job_spawn(run, owner, sql_get(res, i, 2), (int)attempt, job_is_over);
+		if (!sql_get(res, i, 0).p || !uuid_parse(sql_get(res, i, 0), &run) ||
+		    !str_int(sql_get(res, i, 3), &attempt))
+			continue;
+		(void)job_spawn(run, owner, sql_get(res, i, 2), (int)attempt);
+		n++;
 	}
+	atomic_fetch_add(&counters.claimed, n);
+	return n;
+}
+
+/*
+ * When to claim again if no notification comes: `res` says in how many milliseconds the next queued job
+ * is due.
+ */
+static int64_t
+next_claim(const PGresult *res)
+{
+	int64_t wait;
+
+	if (!str_int(sql_get(res, 0, 4), &wait) || wait > CLAIM_MOST_MS)
+		return CLAIM_MOST_MS;
+	return wait > 0 ? wait : CLAIM_AGAIN_MS;
+}
+
+/*
+ * Claims what there is room for. Returns after how many milliseconds it is due again, should
+ * no notification come.
+ */
+static int64_t
+claim(void)
+{
+	int room = runner.slots - jobs_running();
+	struct arena *a;
+	struct str lease;
+	PGresult *res = NULL;
+	struct db *db;
+	int64_t wait = CLAIM_AGAIN_MS;
+
+	/* The end of a job wakes us. */
+	if (room <= 0)
+		return CLAIM_MOST_MS;
+	a = arena_new();
+	lease = arena_printf(a, "%lld seconds", (long long)config()->lease_seconds);
+	db = db_pool_take(runner.pool);
+	if (db_runner_jobs_claim(
+		db, a, &res, str_from(runner.name), room, config()->user_jobs, lease) != ERR_OK)
+		res = NULL;
+	db_pool_give(runner.pool, db);
+	/* What is due next was asked before jobs were claimed. */
+	if (res && spawn_all(res) > 0)
+		lease_wake();
+	else if (res)
+		wait = next_claim(res);
 	arena_free(a);
-	return n > 0 && n == room;
+	return wait;
 }
 
 /* Reads what has come. True where there is work to claim. */
 static bool
-hear(void)
+on_notify(void)
 {
 	bool work = false;
 	PGnotify *n;
 
-	if (!PQconsumeInput(ears)) {
-		log_warn("the listening connection is gone", "error", PQerrorMessage(ears));
-		PQfinish(ears);
-		ears = NULL;
+	if (!PQconsumeInput(listener)) {
+		log_warn("db: the listening connection is gone", "error", PQerrorMessage(listener));
+		PQfinish(listener);
+		listener = NULL;
 		return true;
 	}
-	while ((n = PQnotifies(ears)) != NULL) {
+	while ((n = PQnotifies(listener)) != NULL) {
 		if (strcmp(n->relname, "millrace_cancel") == 0)
-			job_tell_run(str_from(n->extra), STOP_CANCELLED);
-		else if (strcmp(n->relname, "millrace_jwks_wanted") == 0)
-			jwks_wake();
+			job_stop_run(str_from(n->extra), STOP_CANCELLED);
+		else if (strcmp(n->relname, "millrace_periodic") == 0)
+			periodic_wake(str_from(n->extra));
 		else
 			work = true;
 		PQfreemem(n);
 	}
+	if (work)
+		sweep_jobs_soon();
 	return work;
 }
 
@@ -193,16 +246,16 @@ drain_fd(int fd)
 		;
 }
 
-/* Waits for something to do; false on a signal to end. */
+/* Waits for something to do, `wait` milliseconds at most; false on a signal to end. */
 static bool
-wait_for_work(int signals, bool *work)
+wait_for_work(int signals, int64_t wait, bool *work)
 {
 	struct pollfd fds[] = {
 		{ .fd = signals, .events = POLLIN },
 		{ .fd = freed_fd, .events = POLLIN },
-		{ .fd = ears ? PQsocket(ears) : -1, .events = POLLIN },
+		{ .fd = listener ? PQsocket(listener) : -1, .events = POLLIN },
 	};
-	int n = poll(fds, 3, ears ? POLL_MS : 200);
+	int n = poll(fds, 3, (int)(listener ? wait : LISTEN_AGAIN_MS));
 
 	*work = n == 0;
 	if (fds[0].revents)
@@ -211,17 +264,28 @@ wait_for_work(int signals, bool *work)
 		drain_fd(freed_fd);
 		*work = true;
 	}
-	if (ears && fds[2].revents && hear())
+	if (listener && fds[2].revents && on_notify())
 		*work = true;
 	return true;
 }
 
-void
-queue_run(void)
+/* Whatever was missed while nobody listened is found by claiming, and by periodic work. */
+static bool
+listen_anew(void)
 {
+	if (listener || !listen_again())
+		return false;
+	periodic_wake_all();
+	return true;
+}
+
+void
+claim_run(const struct job_kind *kinds)
+{
+	int64_t wait = CLAIM_MOST_MS;
+	bool work = true;
 	sigset_t set;
 	int signals;
-	bool work = true;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -230,19 +294,17 @@ queue_run(void)
 	freed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (signals < 0 || freed_fd < 0)
 		die("The runner cannot wait for signals.");
+	jobs_init(kinds, on_job_ended);
 	take_name(signals);
 	if (has_name)
 		take_back();
-	log_info("ready", "name", me.name, "provider", provider_default()->name);
-	for (;;) {
-		/* Whatever was missed while nobody listened is found by claiming. */
-		if (!ears && listen_again())
+	log_info("ready", "name", runner.name, "provider", runner.provider);
+	do {
+		if (listen_anew())
 			work = true;
 		if (work)
-			(void)claim();
-		if (!wait_for_work(signals, &work))
-			break;
-	}
-	PQfinish(ears);
-	ears = NULL;
+			wait = claim();
+	} while (wait_for_work(signals, wait, &work));
+	PQfinish(listener);
+	listener = NULL;
 }

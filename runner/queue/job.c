@@ -1,138 +1,43 @@
-/* The running jobs: their threads, what stops them, and how each comes to its end. */
-#include <errno.h>
+/* The running jobs: their threads, what each asks of the database, and how it comes to its end. */
 #include <stdlib.h>
-#include <sys/random.h>
-#include <time.h>
+#include <string.h>
 
-#include <millrace/clock.h>
-#include <millrace/config.h>
 #include <millrace/log.h>
 
 #include "runner/runner.h"
-#include "sql_runner.h"
+#include "runner/thread.h"
+#include "sql_job.h"
 
-/* ASan's own frames want more room. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STACK_LEN ((size_t)2048 * 1024)
-#else
-#define STACK_LEN ((size_t)256 * 1024)
-#endif
+static const struct job_kind *kinds;
+static void (*on_ended)(void);
 
-/* A job whose kind this build does not know is left to a newer runner. */
-static const struct job_kind kinds[] = {
-	{ "chat", chat_run },
-	{ "ingest", ingest_run },
-	{ "search", search_run },
-	{ "mail", mail_run },
-	{ "oauth", oauth_run },
-};
-
-struct runner me;
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct job *list;
 static int n_list;
-static void (*on_ended)(void);
 
-int64_t
-jitter(int64_t n)
+void
+jobs_init(const struct job_kind *known, void (*ended)(void))
 {
-	uint64_t r = 0;
-
-	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r))
-		r = (uint64_t)clock_us();
-	return n > 0 ? (int64_t)(r % (uint64_t)n) : 0;
+	kinds = known;
+	on_ended = ended;
 }
 
 void
-sleep_ms(int64_t ms)
-{
-	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &t, &t) == EINTR)
-		;
-}
-
-bool
-thread_start(pthread_t *t, void *(*fn)(void *), void *arg, bool must)
-{
-	pthread_attr_t attr;
-	pthread_t ignored;
-	int e;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_LEN);
-	if (!t)
-		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	e = pthread_create(t ? t : &ignored, &attr, fn, arg);
-	pthread_attr_destroy(&attr);
-	if (e != 0 && must)
-		die("A thread cannot be started: error %d.", e);
-	return e == 0;
-}
-
-/* -- what stops a job -- */
-
-void
-job_tell(struct job *j, enum stop why)
-{
-	int not_yet = STOP_NOT;
-
-	pthread_mutex_lock(&j->lock);
-	/* A lost lease outranks the others: nothing may be written any more. */
-	if (why == STOP_LOST)
-		atomic_store(&j->stop, why);
-	else
-		atomic_compare_exchange_strong(&j->stop, &not_yet, why);
-	pthread_cond_broadcast(&j->told);
-	if (j->wake)
-		j->wake(j->wake_arg);
-	pthread_mutex_unlock(&j->lock);
-}
-
-void
-job_on_stop(struct job *j, void (*fn)(void *), void *arg)
-{
-	pthread_mutex_lock(&j->lock);
-	j->wake = fn;
-	j->wake_arg = arg;
-	pthread_mutex_unlock(&j->lock);
-}
-
-bool
-job_sleep(struct job *j, int64_t ms)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	pthread_mutex_lock(&j->lock);
-	while (job_stop(j) == STOP_NOT && pthread_cond_timedwait(&j->told, &j->lock, &until) == 0)
-		;
-	pthread_mutex_unlock(&j->lock);
-	return job_stop(j) == STOP_NOT;
-}
-
-void
-job_tell_run(struct str run, enum stop why)
+job_stop_run(struct str run, enum stop_why why)
 {
 	pthread_mutex_lock(&list_lock);
 	for (struct job *j = list; j; j = j->next)
 		if (str_eq(uuid_str(&j->run), run))
-			job_tell(j, why);
+			stop_set(&j->stop, why);
 	pthread_mutex_unlock(&list_lock);
 }
 
 void
-jobs_tell_all(enum stop why)
+jobs_stop_all(enum stop_why why)
 {
 	pthread_mutex_lock(&list_lock);
 	for (struct job *j = list; j; j = j->next)
-		job_tell(j, why);
+		stop_set(&j->stop, why);
 	pthread_mutex_unlock(&list_lock);
 }
 
@@ -160,49 +65,103 @@ jobs_list(struct arena *a)
 	return runs;
 }
 
-/* -- asking the database from a job -- */
+/* -- what a job's own thread calls -- */
 
 bool
-job_wait_database(struct job *j, int tries)
+job_input(struct job *j, const struct field *fields, size_t n, void *into, struct outcome *o)
 {
-	enum stop stop = job_stop(j);
+	struct str why;
 
-	if (stop == STOP_LOST || (stop == STOP_SHUTDOWN && tries > 10))
+	if (fields_from_text(j->a, fields, n, j->input, into, &why))
+		return true;
+	*o =
+	    job_failed("BAD_REQUEST", arena_printf(j->a, "The input is wrong: %.*s", S_ARG(why)).p);
+	return false;
+}
+
+/* Waits before the next try. False where the job has to stop instead. */
+static bool
+wait_for_database(struct job *j, int tries)
+{
+	enum stop_why why = stop_why(&j->stop);
+
+	if (why == STOP_LOST || (why == STOP_SHUTDOWN && tries > 10))
 		return false;
 	sleep_ms((tries < 6 ? 50 << tries : 2000) + jitter(100));
 	return true;
 }
 
-struct outcome
-job_db_error(struct job *j, enum err e, const char *what)
+enum err
+job_ask(struct job *j, struct arena *a, const struct query *q, const struct sql_arg *args,
+    PGresult **out)
 {
-	enum stop stop = job_stop(j);
+	int tries = 0;
+	enum err e;
 
-	if (stop == STOP_LOST || stop == STOP_SHUTDOWN)
-		return (struct outcome){ .end = END_STOPPED };
-	log_error(
-	    "a job could not go on", "run", j->run.text, "step", what, "error", err_info(e)->code);
-	return (struct outcome){ .end = END_AGAIN, .message = what };
+	do {
+		struct db *db = db_pool_take(runner.pool);
+
+		e = db_ask(db, a, q, args, out);
+		db_pool_give(runner.pool, db);
+	} while (e == ERR_OVERLOADED && wait_for_database(j, tries++));
+	return e;
 }
 
 struct outcome
-job_ended(struct job *j, enum err e, const PGresult *res, int64_t after)
+job_lost(struct job *j)
 {
-	struct str text;
+	stop_set(&j->stop, STOP_LOST);
+	return job_stopped();
+}
+
+struct outcome
+job_db_error(struct job *j, enum err e, const char *what)
+{
+	enum stop_why why = stop_why(&j->stop);
+
+	if (why == STOP_LOST || why == STOP_SHUTDOWN)
+		return job_stopped();
+	log_error(
+	    "job: cannot go on", "run", j->run.text, "step", what, "error", err_info(e)->code);
+	return job_again(what, 0);
+}
+
+/*
+ * What the statement that ends a run has said; `after` is what the log held when it was asked. No
+ * end: ask again.
+ */
+static struct outcome
+ended(struct job *j, const PGresult *res, int64_t after)
+{
+	struct str text = PQntuples(res) == 1 ? sql_get(res, 0, 0) : (struct str){ NULL, 0 };
 	int64_t seq;
 
-	if (e != ERR_OK)
-		return job_db_error(j, e, "the run's end could not be stored");
-	text = PQntuples(res) == 1 ? sql_get(res, 0, 0) : (struct str){ NULL, 0 };
-	if (!str_int(text, &seq)) {
-		job_tell(j, STOP_LOST);
-		return (struct outcome){ .end = END_STOPPED };
+	if (!str_int(text, &seq))
+		return job_lost(j);
+	if (seq >= after)
+		return (struct outcome){ .end = END_DONE };
+	outbox_rewind(j->out, seq);
+	return (struct outcome){ 0 };
+}
+
+struct outcome
+job_end(struct job *j, const struct query *q, struct sql_arg *args)
+{
+	struct outcome o = { 0 };
+
+	while (o.end == 0) {
+		PGresult *res = NULL;
+		int64_t after;
+		enum err e;
+
+		if (!outbox_drain(j->out, &after))
+			return job_stopped();
+		args[3].i = after;
+		if ((e = job_ask(j, j->a, q, args, &res)) != ERR_OK)
+			return job_db_error(j, e, "the run's end could not be stored");
+		o = ended(j, res, after);
 	}
-	if (seq < after) {
-		outbox_rewind(j->out, seq);
-		return (struct outcome){ 0 };
-	}
-	return (struct outcome){ .end = END_DONE };
+	return o;
 }
 
 /* -- a job's thread -- */
@@ -210,11 +169,11 @@ job_ended(struct job *j, enum err e, const PGresult *res, int64_t after)
 static struct outcome
 work(struct job *j)
 {
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-		if (strcmp(j->kind, kinds[i].name) == 0)
-			return kinds[i].run(j);
-	return (struct outcome){ .end = END_AGAIN,
-		.message = "this runner does not know the kind of job" };
+	for (const struct job_kind *k = kinds; k->name; k++)
+		if (strcmp(j->kind, k->name) == 0)
+			return k->run(j);
+	/* A newer runner may know it. */
+	return job_again("this runner does not know the kind of job", 0);
 }
 
 /* Reads what is to be done. False where the lease is lost or the database says no. */
@@ -223,26 +182,27 @@ begin(struct job *j)
 {
 	PGresult *res = NULL;
 	int64_t seq = 0, max_attempts = 1;
-	enum err e;
 
-	JOB_ASK(j, e, db_runner_job_start(db, j->a, &res, j->run, str_from(me.name), j->attempt));
-	if (e != ERR_OK || PQntuples(res) != 1)
+	if (job_runner_job_start(j, &res) != ERR_OK || PQntuples(res) != 1)
 		return false;
 	(void)uuid_parse(sql_get(res, 0, 0), &j->owner);
 	(void)uuid_parse(sql_get(res, 0, 1), &j->conversation);
 	(void)uuid_parse(sql_get(res, 0, 2), &j->document);
 	j->input = sql_get(res, 0, 3);
 	if (sql_bool(res, 0, 4))
-		job_tell(j, STOP_CANCELLED);
+		stop_set(&j->stop, STOP_CANCELLED);
 	(void)str_int(sql_get(res, 0, 5), &max_attempts);
 	(void)str_int(sql_get(res, 0, 6), &seq);
 	j->max_attempts = (int)max_attempts;
 	j->first_seq = seq;
-	j->out = outbox_open(j, seq);
+	j->out = outbox_open(&j->stop, j->run, j->attempt, seq);
 	return true;
 }
 
-/* Gives the job back: after an error the attempt counts and the next one is later; at shutdown neither. */
+/*
+ * Gives the job back: after an error the attempt counts and the next one is later; at shutdown
+ * neither.
+ */
 static void
 give_back(struct job *j, const char *why, int64_t wait_ms)
 {
@@ -251,29 +211,24 @@ give_back(struct job *j, const char *why, int64_t wait_ms)
 	    j->a, "%lld milliseconds", (long long)(wait ? wait / 2 + jitter(wait) : 0));
 	PGresult *res = NULL;
 	int64_t seq;
-	enum err e;
 
 	if (!outbox_drain(j->out, &seq))
 		return;
-	JOB_ASK(j, e,
-	    db_runner_job_give_back(
-		db, j->a, &res, j->run, str_from(me.name), delay, str_from(why), why != NULL));
-	if (e != ERR_OK)
+	if (job_runner_job_give_back(j, &res, delay, str_from(why), why != NULL) != ERR_OK)
 		log_warn(
-		    "a job could not be given back; its lease will run out", "run", j->run.text);
+		    "job: could not be given back; its lease will run out", "run", j->run.text);
 	atomic_fetch_add(why ? &counters.again : &counters.given_back, 1);
 }
 
 static void
 fail(struct job *j, const char *status, struct outcome how)
 {
-	struct outcome o = { 0 };
+	struct outcome o;
 
-	log_warn("a run failed", "run", j->run.text, "kind", j->kind, "code", how.code, "error",
+	log_warn("run: failed", "run", j->run.text, "kind", j->kind, "code", how.code, "error",
 	    how.message);
-	JOB_END(j, &o,
-	    db_runner_job_end_failed(db, j->a, &res, j->run, str_from(me.name), j->attempt, after,
-		str_from(status), str_from(how.code), str_from(how.message), how.dead));
+	o = job_end_runner_job_end_failed(
+	    j, str_from(status), str_from(how.code), str_from(how.message), how.dead);
 	if (o.end == END_DONE)
 		atomic_fetch_add(how.dead ? &counters.dead : &counters.failed, 1);
 }
@@ -281,22 +236,22 @@ fail(struct job *j, const char *status, struct outcome how)
 static void
 settle(struct job *j, struct outcome o)
 {
-	enum stop stop = job_stop(j);
+	enum stop_why why = stop_why(&j->stop);
 
 	if (o.end == END_DONE) {
 		atomic_fetch_add(&counters.done, 1);
 		return;
 	}
-	if (stop == STOP_LOST) {
+	if (why == STOP_LOST) {
 		atomic_fetch_add(&counters.lost, 1);
-		log_warn("a lease was lost; the run goes on elsewhere", "run", j->run.text);
+		log_warn("lease: lost; the run goes on elsewhere", "run", j->run.text);
 		return;
 	}
 	if (o.end == END_FAILED)
 		fail(j, "failed", o);
-	else if (o.end == END_STOPPED && stop == STOP_CANCELLED)
+	else if (o.end == END_STOPPED && why == STOP_CANCELLED)
 		fail(j, "cancelled", job_failed("CANCELLED", "The run was cancelled."));
-	else if (o.end == END_STOPPED && stop == STOP_SHUTDOWN)
+	else if (o.end == END_STOPPED && why == STOP_SHUTDOWN)
 		give_back(j, NULL, 0);
 	else if (j->attempt < j->max_attempts)
 		give_back(j, o.message ? o.message : "it stopped unasked", o.wait_ms);
@@ -323,8 +278,7 @@ leave(struct job *j)
 	pthread_mutex_unlock(&list_lock);
 	outbox_close(j->out);
 	arena_free(j->a);
-	pthread_cond_destroy(&j->told);
-	pthread_mutex_destroy(&j->lock);
+	stop_destroy(&j->stop);
 	free(j);
 	on_ended();
 }
@@ -336,8 +290,8 @@ job_thread(void *arg)
 
 	if (begin(j))
 		settle(j, work(j));
-	else if (job_stop(j) == STOP_NOT)
-		log_warn("a leased job was gone before it began", "run", j->run.text);
+	else if (stop_why(&j->stop) == STOP_NOT)
+		log_warn("job: gone before it began", "run", j->run.text);
 	leave(j);
 	return NULL;
 }
@@ -346,24 +300,18 @@ static struct job *
 job_new(struct uuid run, struct uuid owner, struct str kind, int attempt)
 {
 	struct job *j = xmalloc(sizeof(*j));
-	pthread_condattr_t attr;
 
 	*j = (struct job){ .run = run, .owner = owner, .attempt = attempt, .a = arena_new() };
 	memcpy(j->kind, kind.p, kind.n < sizeof(j->kind) ? kind.n : sizeof(j->kind) - 1);
-	pthread_mutex_init(&j->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&j->told, &attr);
-	pthread_condattr_destroy(&attr);
+	stop_init(&j->stop);
 	return j;
 }
 
 bool
-job_spawn(struct uuid run, struct uuid owner, struct str kind, int attempt, void (*ended)(void))
+job_spawn(struct uuid run, struct uuid owner, struct str kind, int attempt)
 {
 	struct job *j = job_new(run, owner, kind, attempt);
 
-	on_ended = ended;
 	pthread_mutex_lock(&list_lock);
 	j->next = list;
 	if (list)
@@ -373,7 +321,7 @@ job_spawn(struct uuid run, struct uuid owner, struct str kind, int attempt, void
 	pthread_mutex_unlock(&list_lock);
 	if (thread_start(NULL, job_thread, j, false))
 		return true;
-	log_error("no thread could be started for a job", "run", j->run.text);
+	log_error("job: no thread could be started", "run", j->run.text);
 	leave(j);
 	return false;
 }

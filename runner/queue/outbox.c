@@ -5,17 +5,22 @@
 #include <millrace/config.h>
 #include <millrace/log.h>
 
+#include "runner/queue/outbox.h"
 #include "runner/runner.h"
+#include "runner/thread.h"
 #include "sql_runner.h"
 
 #define OUTBOX_MAX ((size_t)64 * 1024) /* unflushed bytes of one run before its job waits */
-#define TOKEN_MAX \
-	((size_t)4 * 1024) /* a token event's text at most, so that it fits a notification */
+/* A token event's text at most, so that it fits a notification */
+#define TOKEN_MAX ((size_t)4 * 1024)
 #define BATCH_MAX ((size_t)4 * 1024 * 1024) /* bytes of one write, roughly */
-#define KEPT_MS \
-	2000 /* written events are kept so long: three times what an asynchronous commit may take */
+/* Written events are kept so long: three times what an asynchronous commit may take */
+#define KEPT_MS 2000
 
-/* An event: unflushed (seq 0), or written and kept for a while. Tokens hold plain text, others JSON. */
+/*
+ * An event: unflushed (seq 0), or written and kept for a while. Tokens hold plain text, others
+ * JSON.
+ */
 struct event {
 	struct event *next;
 	const char *type; /* a literal */
@@ -29,8 +34,9 @@ struct event {
 
 /* Everything in it is guarded by flusher.lock. */
 struct outbox {
-	struct job *j;
+	struct stop *stop; /* the job's */
 	struct uuid run;
+	int attempt;
 	struct event *oldest, *newest;
 	struct event *pending; /* the oldest unflushed one, or NULL */
 	size_t pending_len;
@@ -48,12 +54,14 @@ static struct {
 	pthread_cond_t written; /* something was written */
 	struct outbox *open;
 	size_t n_pending; /* outboxes with something unflushed */
-	size_t
-	    singly; /* so many writes are of one outbox each, to find the one that the server refuses */
+	/* So many writes are of one outbox each, to find the one that the server refuses */
+	size_t singly;
 	atomic_bool ending;
 	pthread_t thread;
 	struct db *db;
-} flusher = { .lock = PTHREAD_MUTEX_INITIALIZER, .written = PTHREAD_COND_INITIALIZER };
+} flusher = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	.filled = PTHREAD_COND_INITIALIZER,
+	.written = PTHREAD_COND_INITIALIZER };
 
 /* One write: the outboxes that take part, and their events as the statement's arrays. */
 struct batch {
@@ -67,11 +75,11 @@ struct batch {
 /* -- the job's side -- */
 
 struct outbox *
-outbox_open(struct job *j, int64_t seq)
+outbox_open(struct stop *stop, struct uuid run, int attempt, int64_t seq)
 {
 	struct outbox *o = xmalloc(sizeof(*o));
 
-	*o = (struct outbox){ .j = j, .run = j->run, .seq = seq };
+	*o = (struct outbox){ .stop = stop, .run = run, .attempt = attempt, .seq = seq };
 	pthread_mutex_lock(&flusher.lock);
 	o->next = flusher.open;
 	if (o->next)
@@ -116,7 +124,7 @@ outbox_close(struct outbox *o)
 static bool
 may_wait(struct outbox *o)
 {
-	return !o->broken && job_stop(o->j) != STOP_LOST;
+	return !o->broken && stop_why(o->stop) != STOP_LOST;
 }
 
 static void
@@ -150,7 +158,9 @@ merged(struct outbox *o, struct str text)
 {
 	struct event *e = o->newest;
 
-	/* One that was written once stays as it is, also after a rewind: clients may have seen it. */
+	/*
+	 * One that was written once stays as it is, also after a rewind: clients may have seen it.
+	 */
 	if (!e || !e->is_token || e->taken || e->written_ms > 0 || e->n + text.n > e->room)
 		return false;
 	memcpy(e->bytes + e->n, text.p, text.n);
@@ -162,13 +172,16 @@ static void
 put(struct outbox *o, const char *type, bool is_token, struct str bytes)
 {
 	pthread_mutex_lock(&flusher.lock);
-	while (o->pending_len > OUTBOX_MAX && may_wait(o) && !atomic_load(&o->j->stop))
+	while (o->pending_len > OUTBOX_MAX && may_wait(o) && stop_why(o->stop) == STOP_NOT)
 		pthread_cond_wait(&flusher.written, &flusher.lock);
 	if (!o->broken && (!is_token || !merged(o, bytes))) {
 		struct event *last = o->newest, *e;
 		size_t n = bytes.n;
 
-		/* A token that follows an unflushed one will be followed by more: make room for a tick's worth. */
+		/*
+		 * A token that follows an unflushed one will be followed by more: make room for a
+		 * tick's worth.
+		 */
 		if (is_token && last && last->is_token && !last->taken && last->seq == 0)
 			n = last->room * 2 < TOKEN_MAX ? last->room * 2 : TOKEN_MAX;
 		e = event_new(type, is_token, n < bytes.n ? bytes.n : n);
@@ -220,7 +233,8 @@ outbox_drain(struct outbox *o, int64_t *seq)
 /* -- the flusher's side; the lock is held -- */
 
 /*
- * What was written well before the server last agreed is on its disk. Time alone says nothing: the server may have been down since.
+ * What was written well before the server last agreed is on its disk. Time alone says nothing: the
+ * server may have been down since.
  */
 static void
 forget_written(struct outbox *o)
@@ -236,7 +250,9 @@ forget_written(struct outbox *o)
 	}
 }
 
-/* The log stands at `seq`, before what was written last: the events after it are unflushed again. */
+/*
+ * The log stands at `seq`, before what was written last: the events after it are unflushed again.
+ */
 static void
 rewind_to(struct outbox *o, int64_t seq)
 {
@@ -251,7 +267,7 @@ rewind_to(struct outbox *o, int64_t seq)
 		e->seq = 0;
 		len += e->n;
 	}
-	log_warn("the event log lost its end in a crash; it is written again", "run", o->run.text);
+	log_warn("event log: lost its end in a crash; it is written again", "run", o->run.text);
 	if (!o->pending && first && flusher.n_pending++ == 0)
 		pthread_cond_signal(&flusher.filled);
 	o->pending = first;
@@ -288,7 +304,10 @@ take(struct batch *b, struct outbox *o)
 
 	for (struct event *e = o->pending; e && (n == 0 || b->len < BATCH_MAX); e = e->next, n++) {
 		e->taken = true;
-		/* From here on it keeps its bounds: even where no answer comes, clients may have seen it. */
+		/*
+		 * From here on it keeps its bounds: even where no answer comes, clients may have
+		 * seen it.
+		 */
 		e->written_ms = clock_ms();
 		b->len += e->n + 64;
 		b->topics.p[b->topics.n++] = topic;
@@ -298,7 +317,7 @@ take(struct batch *b, struct outbox *o)
 	o->n_taken = n;
 	b->boxes[b->n++] = o;
 	b->runs.p[b->runs.n++] = arena_str(b->a, uuid_str(&o->run));
-	b->attempts.p[b->attempts.n++] = arena_printf(b->a, "%d", o->j->attempt);
+	b->attempts.p[b->attempts.n++] = arena_printf(b->a, "%d", o->attempt);
 	b->after.p[b->after.n++] = arena_printf(b->a, "%lld", (long long)o->seq);
 	b->counts.p[b->counts.n++] = arena_printf(b->a, "%zu", n);
 }
@@ -322,7 +341,7 @@ give_up(struct outbox *o)
 	if (o->pending)
 		flusher.n_pending--;
 	o->pending = NULL;
-	job_tell(o->j, STOP_LOST);
+	stop_set(o->stop, STOP_LOST);
 }
 
 static struct str_list
@@ -405,7 +424,7 @@ static enum err
 write_batch(struct batch *b, PGresult **res)
 {
 	int64_t start = clock_us();
-	enum err e = db_runner_events_write(flusher.db, b->a, res, str_from(me.name), b->runs,
+	enum err e = db_runner_events_write(flusher.db, b->a, res, str_from(runner.name), b->runs,
 	    b->attempts, b->after, b->counts, b->topics, b->types, b->data);
 
 	if (e == ERR_OK && (size_t)PQntuples(*res) != b->n)
@@ -420,7 +439,10 @@ write_batch(struct batch *b, PGresult **res)
 	return e;
 }
 
-/* Takes the lock for what follows and returns with it held. An outbox alone that the server refuses is broken. */
+/*
+ * Takes the lock for what follows and returns with it held. An outbox alone that the server refuses
+ * is broken.
+ */
 static void
 settle_batch(struct batch *b, enum err e, const PGresult *res)
 {
@@ -434,8 +456,8 @@ settle_batch(struct batch *b, enum err e, const PGresult *res)
 		}
 		untake(o);
 		if (b->n == 1 && e != ERR_OVERLOADED) {
-			log_error("a run's events were refused", "run", o->run.text, "error",
-			    err_info(e)->code);
+			log_error("outbox: a run's events were refused", "run", o->run.text,
+			    "error", err_info(e)->code);
 			give_up(o);
 		}
 	}
@@ -467,7 +489,9 @@ flush(struct outbox *only)
 	arena_free(a);
 }
 
-/* What the next write is of: everything (NULL), or one outbox while the refused one is looked for. */
+/*
+ * What the next write is of: everything (NULL), or one outbox while the refused one is looked for.
+ */
 static struct outbox *
 next_alone(void)
 {
@@ -509,12 +533,6 @@ flusher_thread(void *arg)
 void
 flusher_start(void)
 {
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&flusher.filled, &attr);
-	pthread_condattr_destroy(&attr);
 	flusher.db = db_open("millrace_runner", "runner flusher");
 	thread_start(&flusher.thread, flusher_thread, NULL, true);
 }

@@ -1,7 +1,8 @@
 /*
- * The way of a run's events into the event log. A job puts them into its outbox; one thread writes those of all outboxes together,
- * config()->flush_ms apart at most, in one transaction (SQL: job_publish). Deltas put between two writes become one token event.
- * Order within a run is kept. While the database is away everything is kept and tried again; a write whose answer was lost is
+ * The way of a run's events into the event log. A job puts them into its outbox; one thread writes
+ * those of all outboxes together, config()->flush_ms apart at most, in one transaction (SQL:
+ * job_publish). Deltas put between two writes become one token event. Order within a run is kept.
+ * While the database is away everything is kept and tried again; a write whose answer was lost is
  * not done twice. An outbox that holds too much makes its job wait.
  */
 #ifndef RUNNER_QUEUE_OUTBOX_H
@@ -9,7 +10,8 @@
 
 #include <millrace/arena.h>
 
-struct job;
+#include "runner/queue/stop.h"
+
 struct outbox;
 
 /* Starts the thread; before the first outbox is opened. */
@@ -17,18 +19,27 @@ void flusher_start(void);
 /* After the last outbox is closed: ends and joins the thread. */
 void flusher_stop(void);
 
-/* A job's outbox; `seq` is what its topic holds already. The job closes it; what is unflushed then is dropped. */
-struct outbox *outbox_open(struct job *j, int64_t seq);
+/*
+ * The outbox of an attempt at a run; `seq` is what its topic holds already. `stop` lives as long as
+ * the outbox: it ends waits, and is set to STOP_LOST where the server says that the lease is
+ * another's. The job closes it; what is unflushed then is dropped.
+ */
+struct outbox *outbox_open(struct stop *stop, struct uuid run, int attempt, int64_t seq);
 void outbox_close(struct outbox *o);
 
 /* Adds to the run's answer. Waits while too much is unflushed. `text` holds no NUL. */
 void outbox_token(struct outbox *o, struct str text);
 /* Adds an event of a type that does not merge; `data` is JSON. Copied. */
 void outbox_event(struct outbox *o, const char *type, struct str data);
-/* Waits until everything is in the log. *seq gets the last event's. False where the job has to stop instead (lost, or shutting
-   down for too long). */
+/*
+ * Waits until everything is in the log. *seq gets the last event's. False where the job has to stop
+ * instead (lost, or shutting down for too long).
+ */
 bool outbox_drain(struct outbox *o, int64_t *seq);
-/* The log holds no more than `seq` (a crash of the server lost asynchronous commits): what came after is written again. */
+/*
+ * The log holds no more than `seq` (a crash of the server lost asynchronous commits): what came
+ * after is written again.
+ */
 void outbox_rewind(struct outbox *o, int64_t seq);
 
 #endif

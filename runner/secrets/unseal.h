@@ -11,10 +11,16 @@ struct key_pair {
 	unsigned char private_key[SEAL_KEY_BYTES];
 };
 
-/* A private key in base64 with its public one. False: `text` is not 32 bytes in base64. An empty one is "not there". */
+/*
+ * A private key in base64 with its public one. False: `text` is not 32 bytes in base64. An empty
+ * one is "not there".
+ */
 MUST_CHECK bool key_pair_from(struct str text, struct key_pair *out);
 
-/* Opens what was sealed under `label`; *value is the arena's. False: another key's, another label's, or damaged. */
+/*
+ * Opens what was sealed under `label`; *value is the arena's. False: another key's, another
+ * label's, or damaged.
+ */
 MUST_CHECK bool unseal(struct arena *a, const struct key_pair *pair, struct str label,
     struct str sealed, struct str *value);
 

@@ -3,29 +3,25 @@
 #include <stdatomic.h>
 #include <sodium.h>
 
-#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
-#include "runner/runner.h"
-#include "sql_runner.h"
 #include "runner/secrets/unseal.h"
+#include "sql_runner.h"
 
-#define LOOK_MS 1000
 #define BATCH 100 /* secrets re-sealed in one statement */
+#define RETRY_MS 1000
 
-static pthread_t thread;
-static atomic_bool ending;
 static atomic_int fits = -1;
 static atomic_llong resealed;
 
-/* Written before the thread starts, read by all afterwards. */
+/* Written by vault_init, read by all afterwards. */
 static struct key_pair pairs[2]; /* MILLRACE_VAULT_KEY, MILLRACE_VAULT_KEY_OLD */
 
-/* What was last said about a key, so that it is said once. The thread's own. */
-static struct uuid told_key;
-static int told;
-static bool told_left;
+/* What was last logged about a key, so that it is logged once. vault_run's own. */
+static struct uuid logged_key;
+static int logged = -2;
+static bool logged_left;
 
 int
 vault_fits(void)
@@ -62,12 +58,12 @@ opens_canary(struct arena *a, struct str canary_hex)
 }
 
 static void
-tell(struct uuid key, struct str created, int now)
+log_state(struct uuid key, struct str created, int now)
 {
-	if (now == told && str_eq(uuid_str(&key), uuid_str(&told_key)))
+	if (now == logged && str_eq(uuid_str(&key), uuid_str(&logged_key)))
 		return;
-	told = now;
-	told_key = key;
+	logged = now;
+	logged_key = key;
 	if (now < 0)
 		log_info("the vault has no key yet; run: millracectl vault init");
 	else if (now > 0)
@@ -84,9 +80,9 @@ tell(struct uuid key, struct str created, int now)
 		    "key", key.text, "made", created.p);
 }
 
-/* The key in force; false where we do not hold it. */
+/* The key in force, and whether we hold it (*found 1). False where the database is away. */
 static bool
-look(struct db *db, struct arena *a, struct uuid *key)
+find_key(struct db *db, struct arena *a, struct uuid *key, int *found)
 {
 	PGresult *res = NULL;
 	int now = -1;
@@ -96,13 +92,17 @@ look(struct db *db, struct arena *a, struct uuid *key)
 	*key = (struct uuid){ "" };
 	if (PQntuples(res) > 0 && sql_bool(res, 0, 3) && uuid_parse(sql_get(res, 0, 0), key))
 		now = opens_canary(a, sql_get(res, 0, 1));
-	tell(*key, now < 0 ? S("") : sql_get(res, 0, 2), now);
+	log_state(*key, now < 0 ? S("") : sql_get(res, 0, 2), now);
 	atomic_store(&fits, now);
-	return now == 1;
+	*found = now;
+	return true;
 }
 
-/* What lies sealed in one table: the rows under another key (id, two columns that the label is made of, sealed, was), and their change. */
-struct kind {
+/*
+ * What lies sealed in one table: the rows under another key (id, two columns that the label is made
+ * of, sealed, was), and their change.
+ */
+struct sealed_kind {
 	enum err (*old)(struct db *db, struct arena *a, PGresult **out, struct uuid key_id,
 	    struct uuid after, int64_t rows);
 	struct str (*label)(struct arena *a, const PGresult *rows, int i);
@@ -125,7 +125,7 @@ oauth_label(struct arena *a, const PGresult *rows, int i)
 	return seal_oauth_label(a, sql_get(rows, i, 1), sql_get(rows, i, 2));
 }
 
-static const struct kind kinds[] = {
+static const struct sealed_kind kinds[] = {
 	{ db_runner_vault_old, secret_label, db_runner_vault_reseal },
 	{ db_runner_oauth_old, oauth_label, db_runner_oauth_reseal },
 };
@@ -142,10 +142,13 @@ base64(struct arena *a, struct str bytes)
 	return str_from(text);
 }
 
-/* Puts the rows of a batch that we can open under the key in force. How many could not be opened; -1: the database is away. */
+/*
+ * Puts the rows of a batch that we can open under the key in force. How many could not be opened;
+ * -1: the database is away.
+ */
 static int
-reseal_rows(
-    struct db *db, struct arena *a, const struct kind *kind, struct uuid key, const PGresult *rows)
+reseal_rows(struct db *db, struct arena *a, const struct sealed_kind *kind, struct uuid key,
+    const PGresult *rows)
 {
 	size_t n = 0, most = (size_t)PQntuples(rows);
 	struct str *ids = arena_alloc(a, most * sizeof(*ids)),
@@ -173,15 +176,17 @@ reseal_rows(
 	return (int)(most - n);
 }
 
-/* One pass over all of a kind under older keys. Each batch is one statement: whenever it is interrupted, every secret opens. How many
-   could not be opened; -1: not known. */
+/*
+ * One pass over all of a kind under older keys. Each batch is one statement: whenever it is
+ * interrupted, every secret opens. How many could not be opened; -1: not known.
+ */
 static int
-reseal_kind(struct db *db, const struct kind *kind, struct uuid key)
+reseal_kind(struct db *db, struct stop *stop, const struct sealed_kind *kind, struct uuid key)
 {
 	struct uuid after = { "" };
 	int left = 0, n = BATCH;
 
-	while (n == BATCH && left >= 0 && !atomic_load(&ending)) {
+	while (n == BATCH && left >= 0 && stop_why(stop) == STOP_NOT) {
 		struct arena *a = arena_new();
 		PGresult *res = NULL;
 		int failed = -1;
@@ -199,52 +204,43 @@ reseal_kind(struct db *db, const struct kind *kind, struct uuid key)
 	return left;
 }
 
+/* Everything that lies under older keys. */
 static void
-reseal(struct db *db, struct uuid key)
+reseal(struct db *db, struct stop *stop, struct uuid key)
 {
 	long long before = vault_resealed();
 	int left = 0;
 	char text[24];
 
 	for (size_t i = 0; i < N_KINDS && left >= 0; i++) {
-		int of_kind = reseal_kind(db, &kinds[i], key);
+		int of_kind = reseal_kind(db, stop, &kinds[i], key);
 
 		left = of_kind < 0 ? -1 : left + of_kind;
 	}
 	snprintf(text, sizeof(text), "%lld", vault_resealed() - before);
 	if (vault_resealed() > before)
-		log_info("secrets were put under the key in force", "key", key.text, "n", text);
+		log_info(
+		    "vault: secrets were put under the key in force", "key", key.text, "n", text);
 	snprintf(text, sizeof(text), "%d", left);
-	if (left > 0 && !told_left)
-		log_error("some secrets are under a key that this runner does not hold (give it as "
+	if (left > 0 && !logged_left)
+		log_error("vault: some secrets are under a key that this runner does not hold "
+			  "(give it as "
 			  "MILLRACE_VAULT_KEY_OLD), or are damaged",
 		    "n", text);
-	told_left = left > 0;
+	logged_left = left > 0;
 }
 
-static void *
-vault_thread(void *arg)
+int64_t
+vault_run(struct db *db, struct arena *a, struct stop *stop)
 {
-	struct db *db = db_open("millrace_runner", "runner vault");
-	int64_t next = 0;
+	struct uuid key;
+	int found = -1;
 
-	(void)arg;
-	while (!atomic_load(&ending)) {
-		struct arena *a;
-		struct uuid key;
-
-		if (clock_ms() < next) {
-			sleep_ms(50);
-			continue;
-		}
-		a = arena_new();
-		if (look(db, a, &key))
-			reseal(db, key);
-		arena_free(a);
-		next = clock_ms() + LOOK_MS / 2 + jitter(LOOK_MS);
-	}
-	db_close(db);
-	return NULL;
+	if (!find_key(db, a, &key, &found))
+		return RETRY_MS;
+	if (found == 1)
+		reseal(db, stop, key);
+	return PERIODIC_AS_TABLED;
 }
 
 static void
@@ -257,21 +253,17 @@ read_key(const char *name, const char *text, struct key_pair *pair)
 }
 
 void
-vault_start(void)
+vault_init(void)
 {
 	if (sodium_init() < 0)
 		die("libsodium cannot be set up.");
 	read_key("MILLRACE_VAULT_KEY", config()->vault_key, &pairs[0]);
 	read_key("MILLRACE_VAULT_KEY_OLD", config()->vault_key_old, &pairs[1]);
-	told = -2;
-	thread_start(&thread, vault_thread, NULL, true);
 }
 
 void
-vault_stop(void)
+vault_end(void)
 {
-	atomic_store(&ending, true);
-	pthread_join(thread, NULL);
 	sodium_memzero(pairs, sizeof(pairs));
 }
 
@@ -288,25 +280,20 @@ vault_open(struct db *db, struct arena *a, struct uuid owner, struct str key, co
 		return ERR_NOT_FOUND;
 	if (open_with_any(a, seal_label(a, &owner, key), sql_get(res, 0, 0), value))
 		return ERR_OK;
-	log_error(
-	    "a secret could not be opened with this runner's keys", "under", sql_get(res, 0, 1).p);
+	log_error("vault: a secret could not be opened with this runner's keys", "under",
+	    sql_get(res, 0, 1).p);
 	return ERR_OVERLOADED;
 }
 
-enum err
-vault_seal(struct db *db, struct arena *a, struct str label, struct str value, struct uuid *key,
-    struct str *sealed)
+bool
+vault_seal(struct arena *a, const PGresult *keys, struct str label, struct str value,
+    struct uuid *key, struct str *sealed)
 {
-	PGresult *res = NULL;
-	enum err e = db_runner_vault_keys(db, a, &res);
-
-	if (e != ERR_OK)
-		return e;
-	if (PQntuples(res) == 0 || !sql_bool(res, 0, 3) || !uuid_parse(sql_get(res, 0, 0), key) ||
-	    !opens_canary(a, sql_get(res, 0, 1)))
-		return ERR_NOT_FOUND;
+	if (PQntuples(keys) == 0 || !sql_bool(keys, 0, 3) ||
+	    !uuid_parse(sql_get(keys, 0, 0), key) || !opens_canary(a, sql_get(keys, 0, 1)))
+		return false;
 	*sealed = base64(a, seal(a, pairs[0].public_key, label, value));
-	return ERR_OK;
+	return true;
 }
 
 bool

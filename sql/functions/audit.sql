@@ -23,6 +23,7 @@ BEGIN
 	r.hash := audit_hash(r);
 	INSERT INTO audit_log SELECT r.*;
 	UPDATE audit_head SET seq = r.seq, hash = r.hash;
+	PERFORM pg_notify('millrace_periodic', 'audit');
 END $$;
 GRANT EXECUTE ON FUNCTION audit TO millrace_runner;
 

@@ -116,6 +116,7 @@ BEGIN
 	INSERT INTO outbox (owner_id, type, data) VALUES ($1, $2, $3);
 	IF $2 ~ '^(lead|subscription)_' OR $2 IN ('message_created', 'conversation_deleted') THEN
 		INSERT INTO outbox_analytics (type, data) VALUES ($2, $3);
+		PERFORM pg_notify('millrace_periodic', 'analytics');
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION publish_to_owner TO millrace_api, millrace_runner;

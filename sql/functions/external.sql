@@ -10,7 +10,7 @@ BEGIN
 	ON CONFLICT ON CONSTRAINT jwks_source_pkey DO UPDATE SET requested_at = now()
 	WHERE s.requested_at IS NULL OR s.requested_at < now() - make_interval(secs => $2);
 	IF FOUND THEN
-		PERFORM pg_notify('millrace_jwks_wanted', $1);
+		PERFORM pg_notify('millrace_periodic', 'jwks');
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION jwks_request TO millrace_api, millrace_stream;

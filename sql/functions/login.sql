@@ -85,7 +85,8 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	ON CONFLICT (subject) DO UPDATE SET
 		email = CASE WHEN a.since < now() - interval '1 hour' OR a.requests < 5 THEN $1 ELSE a.email END,
 		requests = CASE WHEN a.since < now() - interval '1 hour' THEN 1 ELSE least(a.requests + 1, 1000000) END,
-		since = CASE WHEN a.since < now() - interval '1 hour' THEN now() ELSE a.since END
+		since = CASE WHEN a.since < now() - interval '1 hour' THEN now() ELSE a.since END;
+	SELECT pg_notify('millrace_periodic', 'resets')
 $$;
 GRANT EXECUTE ON FUNCTION reset_request TO millrace_api;
 

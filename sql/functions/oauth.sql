@@ -110,6 +110,7 @@ BEGIN
 	ON CONFLICT (provider, subject) WHERE forgotten_at IS NULL DO UPDATE SET user_id = excluded.user_id, sealed = excluded.sealed,
 		key_id = excluded.key_id, scope = excluded.scope, expires_at = excluded.expires_at, refresh_at = excluded.refresh_at,
 		refresh_run = NULL, failures = 0, failed_at = NULL, created_at = now(), refreshed_at = NULL;
+	PERFORM pg_notify('millrace_periodic', 'oauth');
 END $$;
 
 -- Adds the identity to the user who began while signed in. Returns NULL or an error code.
@@ -292,6 +293,7 @@ BEGIN
 			refresh_at = CASE WHEN t.forgotten_at IS NULL AND $8 IS NOT NULL THEN oauth_due_at($8) END, refreshed_at = now(),
 			failures = 0
 		WHERE t.id = $5 AND t.refresh_run = $1;
+		PERFORM pg_notify('millrace_periodic', 'oauth');
 		PERFORM run_finish($1, 'completed', 'done', '{}', NULL);
 	END IF;
 	RETURN seq;
@@ -313,6 +315,7 @@ BEGIN
 	UPDATE oauth_token o SET failures = o.failures + 1, failed_at = CASE WHEN $7 THEN now() END,
 		refresh_at = CASE WHEN NOT $7 THEN now() + least(3600, 5 * 2 ^ least(o.failures, 20)) * interval '1 second' END
 	WHERE o.id = $5 AND o.refresh_run = $1 AND o.forgotten_at IS NULL RETURNING o.* INTO t;
+	PERFORM pg_notify('millrace_periodic', 'oauth');
 	IF t.user_id IS NOT NULL AND $7 THEN
 		INSERT INTO notification (owner_id, severity, title, message, metadata) VALUES (t.user_id, 'warning', $6 || ' must be connected again',
 			$6 || ' does not accept the permission that was given any more. Sign in with it once more to go on using it here.',

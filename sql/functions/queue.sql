@@ -94,9 +94,8 @@ BEGIN
 		RETURN false;
 	END IF;
 	UPDATE run SET status = 'queued' WHERE id = $1;
-	IF delay <= interval '0' THEN
-		PERFORM pg_notify('millrace_job', '');
-	END IF;
+	-- A delayed job is heard of, too: runners then know when to claim.
+	PERFORM pg_notify('millrace_job', '');
 	RETURN true;
 END $$;
 GRANT EXECUTE ON FUNCTION job_release TO millrace_runner;
@@ -349,6 +348,7 @@ BEGIN
 	UPDATE job SET state = 'queued', run_at = now() + delay, lease_until = NULL, runner = NULL,
 		last_error = 'its runner ended' WHERE job.run_id = $1;
 	UPDATE run SET status = 'queued' WHERE run.id = $1;
+	PERFORM pg_notify('millrace_job', '');
 	RETURN true;
 END $$;
 GRANT EXECUTE ON FUNCTION job_abandoned TO millrace_runner;

@@ -74,6 +74,7 @@ BEGIN
 	END IF;
 	UPDATE vault_key k SET retired_at = now() WHERE k.retired_at IS NULL;
 	INSERT INTO vault_key (public_key, canary) VALUES ($1, $2) RETURNING id INTO new_id;
+	PERFORM pg_notify('millrace_periodic', 'vault');
 	PERFORM audit(NULL, NULL, 'vault_key_made', jsonb_build_object('vault_key', new_id));
 	RETURN new_id;
 END $$;

@@ -3,7 +3,7 @@ import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../js/instance.mjs";
@@ -16,7 +16,9 @@ let all, millrace, api, github, google, microsoft, browser, keys, keyFile, oldKe
 before(async () => {
 	keys = mkdtempSync(join(tmpdir(), "millrace-oauth-"));
 	oldKeyFile = join(keys, "old");
-	writeFileSync(oldKeyFile, "", { mode: 0o600 });
+	/* Where ./dev is root's, the runner is not, and reads this. */
+	chmodSync(keys, 0o755);
+	writeFileSync(oldKeyFile, "", { mode: 0o644 });
 	all = await startAll("tokens", { MILLRACE_VAULT_KEY_OLD_FILE: oldKeyFile, MILLRACE_REPLY_SECONDS: "12" });
 	({ millrace, github, google, microsoft, browser } = all);
 	({ api } = millrace);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, readdirSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -20,7 +20,9 @@ let millrace, api, user, keys, keyFile, oldKeyFile;
 before(async () => {
 	keys = mkdtempSync(join(tmpdir(), "millrace-keys-"));
 	oldKeyFile = join(keys, "old");
-	writeFileSync(oldKeyFile, "", { mode: 0o600 });
+	/* Where ./dev is root's, the runner is not, and reads this. */
+	chmodSync(keys, 0o755);
+	writeFileSync(oldKeyFile, "", { mode: 0o644 });
 	millrace = await privateInstance("vault", { MILLRACE_VAULT_KEY_OLD_FILE: oldKeyFile, MILLRACE_RATE_WRITE: "0", MILLRACE_RATE_READ: "0" });
 	({ api } = millrace);
 	keyFile = join(millrace.dir, "vault.key");
@@ -313,7 +315,7 @@ test("a rotation loses nothing, though the runner is killed in the middle and us
 	try {
 		await rotate();
 		await newRunner();
-		const stuck = () => value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'millrace runner vault' AND wait_event_type = 'Lock'");
+		const stuck = () => value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'millrace runner periodic' AND wait_event_type = 'Lock'");
 		await until(async () => (await stuck()) === "1", "the runner in the middle", WAIT);
 		const left = await oldRows();
 		assert.ok(left > 0 && left < total, `${left} of ${total}`);

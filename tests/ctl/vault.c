@@ -12,36 +12,7 @@
 #include <millrace/log.h>
 #include <millrace/seal.h>
 
-#include "runner/runner.h"
 #include "runner/secrets/vault.h"
-
-/* What the module takes from the rest of the runner; its thread is not wanted here. */
-bool
-thread_start(pthread_t *t, void *(*fn)(void *), void *arg, bool must)
-{
-	(void)t;
-	(void)fn;
-	(void)arg;
-	return must;
-}
-
-int64_t
-now_ms(void)
-{
-	return 0;
-}
-
-int64_t
-jitter(int64_t n)
-{
-	return n;
-}
-
-void
-sleep_ms(int64_t ms)
-{
-	(void)ms;
-}
 
 static int
 open_all(void)
@@ -50,7 +21,7 @@ open_all(void)
 	struct arena *a = arena_new();
 	char line[512];
 
-	vault_start();
+	vault_init();
 	while (fgets(line, sizeof(line), stdin)) {
 		struct str owner, name = str_cut(str_from(line), ' ', &owner), value;
 		struct uuid id;

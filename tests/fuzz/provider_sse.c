@@ -1,6 +1,6 @@
 /*
- * The parser of a provider's event stream: whatever the bytes and wherever they are cut, it gives the same events, none longer
- * than its bound. The first byte says how the rest is cut.
+ * The parser of a provider's event stream: whatever the bytes and wherever they are cut, it gives
+ * the same events, none longer than its bound. The first byte says how the rest is cut.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -62,7 +62,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	a = parse(rest, rest.n, &whole);
 	b = parse(rest, bytes[0] % 16 + 1U, &cut);
 	assert(a == b);
-	/* Where the parser gives up for length, it may have dispatched less: what both saw is the same. */
+	/*
+	 * Where the parser gives up for length, it may have dispatched less: what both saw is the
+	 * same.
+	 */
 	assert(!a || str_eq((struct str){ whole.p, whole.n }, (struct str){ cut.p, cut.n }));
 	free(whole.p);
 	free(cut.p);

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
@@ -18,6 +18,8 @@ export const PASSWORD = "relay pass: ü \"' 7";
 function certificate() {
 	const dir = mkdtempSync(join(tmpdir(), "millrace-smtp-"));
 	const [key, cert] = [join(dir, "key.pem"), join(dir, "cert.pem")];
+	/* Where ./dev is root's, the runner is not, and reads the certificate. */
+	chmodSync(dir, 0o755);
 	execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
 		"-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert], { stdio: "ignore" });
 	return { dir, cert, pair: { key: readFileSync(key), cert: readFileSync(cert) } };

@@ -1,4 +1,7 @@
-/* What retrieval is made of: local embeddings, words, sentences, and the cutting of documents into passages. */
+/*
+ * What retrieval is made of: local embeddings, words, sentences, and the cutting of documents into
+ * passages.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -24,8 +24,9 @@ SELECT e.type, e.data::text AS data FROM stream_event e
 WHERE e.topic = 'run:' || $1::uuid AND e.type IN ('token', 'activity') ORDER BY e.seq;
 
 -- name: runner_chat_end
--- args: run_id uuid, runner text, attempt int4, after int8, content text, sources text, reason text
+-- args: run_id uuid, runner_name text, attempt int4, after int8, content text, sources text, reason text
 -- row: chat_finish int8
+-- ends
 SELECT chat_finish($1, $2, $3, $4, $5, $6::text::json, $7);
 
 -- name: runner_usage_store
@@ -33,14 +34,14 @@ SELECT chat_finish($1, $2, $3, $4, $5, $6::text::json, $7);
 -- row: cost numeric
 SELECT usage_record($1, $2, $3, $4, $5, $6, $7) AS cost;
 
--- A predecessor's last call, which it could not store.
+-- The last call of an attempt before this one, which it could not store.
 -- name: runner_usage_lost
--- args: run_id uuid, attempt int4, provider text, model text
+-- args: run_id uuid, earlier int4, provider text, model text
 -- row: usage_estimate void
 SELECT usage_estimate($1, $2, $3, $4);
 
 -- name: runner_file_write
--- args: run_id uuid, runner text, attempt int4, call_id text, name text, mime_type text, content bytea
+-- args: run_id uuid, runner_name text, attempt int4, call_id text, name text, mime_type text, content bytea
 -- row: id uuid, version int4, told bool
 SELECT id, version, told FROM artifact_write($1, $2, $3, $4, $5, $6, $7);
 

@@ -15,14 +15,17 @@ UPDATE document SET status = 'processing', updated_at = now() WHERE id = $1 RETU
 -- name: runner_blob_part
 -- args: blob uuid, n int4
 -- row: data bytea
+-- scratch
 SELECT data FROM blob_chunk WHERE blob_id = $1 AND n = $2;
 
 -- name: runner_document_end_ready
--- args: run_id uuid, runner text, attempt int4, after int8, type text, metadata text, marks text[], texts text[], bits text[]
+-- args: run_id uuid, runner_name text, attempt int4, after int8, type text, metadata text, marks text[], texts text[], bits text[]
 -- row: document_ready int8
+-- ends
 SELECT document_ready($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9);
 
 -- name: runner_document_end_failed
--- args: run_id uuid, runner text, attempt int4, after int8, error text
+-- args: run_id uuid, runner_name text, attempt int4, after int8, error text
 -- row: document_failed int8
+-- ends
 SELECT document_failed($1, $2, $3, $4, $5);

@@ -1,9 +1,3 @@
--- Woken by this: a worker met a key that is not known.
--- name: runner_listen_jwks
--- args:
--- row:
-LISTEN millrace_jwks_wanted;
-
 -- name: runner_jwks_claim
 -- args: issuer text, every int4, again int4
 -- row: mine bool

@@ -8,6 +8,6 @@ SELECT reset_enqueue() AS n;
 SELECT reset_sweep();
 
 -- name: runner_reset_prepare
--- args: run_id uuid, runner text, attempt int4, token_hash bytea
+-- args: run_id uuid, runner_name text, attempt int4, token_hash bytea
 -- row: email text
 SELECT email FROM reset_prepare($1, $2, $3, $4);

@@ -1,4 +1,4 @@
--- Woken by these: work is there; a run is to be cancelled.
+-- Woken by these: work is there; a run is to be cancelled; periodic work of the name that is the payload is to be done.
 -- name: runner_listen_jobs
 -- args:
 -- row:
@@ -9,31 +9,40 @@ LISTEN millrace_job;
 -- row:
 LISTEN millrace_cancel;
 
+-- name: runner_listen_periodic
+-- args:
+-- row:
+LISTEN millrace_periodic;
+
 -- The runner's name is taken for as long as this connection lives.
 -- name: runner_name_take
--- args: runner text
+-- args: runner_name text
 -- row: taken bool
 SELECT pg_try_advisory_lock(hashtext('millrace.runner'), hashtext($1)) AS taken;
 
+-- With each row in how many milliseconds the next queued job was due, before anything was claimed; where nothing is claimed, one row
+-- with that alone.
 -- name: runner_jobs_claim
--- args: runner text, want int4, per_user int4, lease interval
--- row: run_id uuid, owner_id uuid, kind text, attempt int4
-SELECT run_id, owner_id, kind, attempt FROM job_claim($1, $2, $3, $4);
+-- args: runner_name text, want int4, per_user int4, lease interval
+-- row: run_id uuid, owner_id uuid, kind text, attempt int4, wait_ms int8
+SELECT c.run_id, c.owner_id, c.kind, c.attempt, q.wait_ms
+FROM (SELECT ceil(extract(epoch FROM min(j.run_at) - now()) * 1000)::int8 AS wait_ms FROM job j WHERE j.state = 'queued') q
+LEFT JOIN job_claim($1, $2, $3, $4) c ON true;
 
 -- name: runner_jobs_take_back
--- args: runner text, provider text, model text
+-- args: runner_name text, provider text, model text
 -- row: again int8
 SELECT job_reclaim($1, $2, $3) AS again;
 
 -- name: runner_jobs_heartbeat
--- args: runner text, runs uuid[], lease interval
+-- args: runner_name text, runs uuid[], lease interval
 -- row: run_id uuid, why text
 SELECT run_id, why FROM job_heartbeat($1, $2, $3);
 
 -- name: runner_jobs_sweep
 -- args: lease interval, provider text, model text
--- row: again int8, ended int8
-SELECT again, ended FROM job_sweep($1, $2, $3);
+-- row: again int8, ended int8, running bool
+SELECT s.again, s.ended, EXISTS (SELECT FROM job j WHERE j.state = 'running') AS running FROM job_sweep($1, $2, $3) s;
 
 -- name: runner_analytics_publish
 -- args: most int4
@@ -46,29 +55,31 @@ SELECT outbox_analytics_publish($1) AS published;
 SELECT sweep_old($1);
 
 -- name: runner_job_start
--- args: run_id uuid, runner text, attempt int4
+-- args: run_id uuid, runner_name text, attempt int4
 -- row: owner_id uuid, conversation_id uuid, document_id uuid, input text, cancelled bool, max_attempts int4, seq int8
 SELECT owner_id, conversation_id, document_id, input, cancelled, max_attempts, seq FROM job_begin($1, $2, $3);
 
 -- The arrays of numbers travel as text[].
 -- name: runner_events_write
--- args: runner text, runs uuid[], attempts text[], after text[], counts text[], topics text[], types text[], data text[]
+-- args: runner_name text, runs uuid[], attempts text[], after text[], counts text[], topics text[], types text[], data text[]
 -- row: n int4, seq int8
 SELECT n, seq FROM job_publish($1, $2, $3::text[]::int[], $4::text[]::bigint[], $5::text[]::int[], $6, $7, $8);
 
 -- name: runner_job_give_back
--- args: run_id uuid, runner text, delay interval, error text, counts bool
+-- args: run_id uuid, runner_name text, delay interval, error text, counts bool
 -- row: job_release bool
 SELECT job_release($1, $2, $3, $4, $5);
 
 -- name: runner_job_end_done
--- args: run_id uuid, runner text, attempt int4, after int8, data text, reply text
+-- args: run_id uuid, runner_name text, attempt int4, after int8, data text, reply text
 -- row: job_done int8
+-- ends
 SELECT job_done($1, $2, $3, $4, $5::text::json, $6::text::json);
 
 -- name: runner_job_end_failed
--- args: run_id uuid, runner text, attempt int4, after int8, status text, code text, message text, dead bool
+-- args: run_id uuid, runner_name text, attempt int4, after int8, status text, code text, message text, dead bool
 -- row: job_fail int8
+-- ends
 SELECT job_fail($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: runner_seen

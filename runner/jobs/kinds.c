@@ -1,0 +1,10 @@
+#include "runner/jobs/kinds.h"
+
+const struct job_kind job_kinds[] = {
+	{ "chat", chat_run },
+	{ "ingest", ingest_run },
+	{ "mail", mail_run },
+	{ "oauth", oauth_run },
+	{ "search", search_run },
+	{ NULL, NULL },
+};

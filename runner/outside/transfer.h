@@ -1,0 +1,42 @@
+/*
+ * What every service shares that is spoken to by libcurl, whatever the protocol: whom we trust,
+ * handles that are kept with their connection, and a wait that a stop ends at once. A transfer
+ * belongs to one thread at a time; the functions may be called by any.
+ */
+#ifndef RUNNER_OUTSIDE_TRANSFER_H
+#define RUNNER_OUTSIDE_TRANSFER_H
+
+#include <curl/curl.h>
+
+#include "runner/queue/stop.h"
+
+struct transfer {
+	CURL *easy;
+	CURLM *multi; /* owns the connection, so it is kept with the handle */
+	int64_t last_ms; /* when something came last, by clock_ms(): callbacks set it */
+	int64_t silence_ms; /* how long nothing may come; 0: any time */
+	int64_t until_ms; /* when all of it has to be over, by clock_ms(); 0: no limit */
+	struct transfer *next; /* transfer.c's */
+};
+
+enum transfer_end {
+	TRANSFER_OVER = 1, /* libcurl is done; *code says how */
+	TRANSFER_SILENT, /* nothing came for silence_ms, or it was not over at until_ms */
+	TRANSFER_STOPPED /* the stop is set */
+};
+
+/*
+ * Once, before any thread makes a transfer. Ends the process where the system's certificates (or
+ * SSL_CERT_FILE's) cannot be read.
+ */
+void transfer_init(void);
+/*
+ * A handle with nothing set but what all share: trust, no signals, no redirects, a connect timeout
+ * of ten seconds, our name. The caller gives it back. Never NULL.
+ */
+struct transfer *transfer_take(void);
+void transfer_give(struct transfer *t);
+/* Runs what t->easy was set up for; blocks. */
+enum transfer_end transfer_run(struct transfer *t, struct stop *stop, CURLcode *code);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * Rows of the periodic work that are a statement or two: jobs whose runner is gone, what is kept
+ * for a time only, and what workers leave to be done apart from their requests. Every runner has
+ * them; the SQL functions let one at a time work.
+ */
+#ifndef RUNNER_QUEUE_SWEEP_H
+#define RUNNER_QUEUE_SWEEP_H
+
+#include "runner/queue/periodic.h"
+
+/* "jobs": gives every run its terminal event where a runner died. */
+int64_t sweep_jobs(struct db *db, struct arena *a, struct stop *stop);
+/* Somebody has jobs to do: they are swept for as often as that asks. */
+void sweep_jobs_soon(void);
+/* "old": makes and drops the event log's partitions, deletes what is kept for a time only. */
+int64_t sweep_old(struct db *db, struct arena *a, struct stop *stop);
+/*
+ * "resets": requests for a new password become mails, apart from the requests themselves, whose
+ * time would tell of accounts.
+ */
+int64_t sweep_resets(struct db *db, struct arena *a, struct stop *stop);
+/* "oauth": providers' tokens that will end soon become jobs. */
+int64_t sweep_oauth(struct db *db, struct arena *a, struct stop *stop);
+/*
+ * "analytics": publishes what waits for the topic of that name; apart from what it tells of, so
+ * that nobody waits for its lock.
+ */
+int64_t sweep_analytics(struct db *db, struct arena *a, struct stop *stop);
+
+#endif
