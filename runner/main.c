@@ -32,8 +32,6 @@
 #define POOL 4 /* connections that all jobs share */
 #define GIVE_BACK_MS 8000 /* at SIGTERM: how long jobs may take to be given back */
 
-struct runner runner;
-
 /*
  * Periodic work; queue/periodic.h explains the columns (times are in milliseconds). The names are
  * what pg_notify('millrace_periodic', …) wakes. What is woken is looked at twice a minute all the

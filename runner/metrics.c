@@ -10,11 +10,6 @@
 #include "runner/secrets/vault.h"
 #include "sql_runner.h"
 
-struct counters counters = {
-	.flush_seconds.bounds_us = { 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000,
-	    5000000 },
-};
-
 static double
 read_running(void)
 {

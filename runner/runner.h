@@ -21,7 +21,7 @@ struct runner {
 };
 extern struct runner runner;
 
-/* What this process counts (runner/metrics.c). Any thread may add. */
+/* What this process counts; metrics.c names it. Any thread may add. */
 struct counters {
 	atomic_llong claimed, done, failed, dead, again, given_back, lost;
 	atomic_llong calls, call_errors, call_retries, call_continuations;

@@ -3,8 +3,8 @@
  * stream): incremental, cut anywhere, lines ended by CR, LF or CRLF, comments, data of several
  * lines, a byte order mark. A function of the bytes alone.
  */
-#ifndef MILLRACE_RUNNER_SSE_H
-#define MILLRACE_RUNNER_SSE_H
+#ifndef RUNNER_OUTSIDE_SSE_H
+#define RUNNER_OUTSIDE_SSE_H
 
 #include <stdbool.h>
 
