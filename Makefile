@@ -153,11 +153,12 @@ lint:
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/lib/millrace $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/millrace/sql \
-		$(DESTDIR)$(SYSCONFDIR)/nginx/millrace $(DESTDIR)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/millrace
+		$(DESTDIR)$(SYSCONFDIR)/nginx/millrace $(DESTDIR)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/millrace/docs
 	install -m 755 $(filter-out %/millracectl,$(programs:%=$(B)/%)) $(DESTDIR)$(PREFIX)/lib/millrace/
 	install -m 755 $(B)/millracectl $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 sql/roles.sql $(DESTDIR)$(PREFIX)/share/millrace/sql/
-	install -m 644 README.md INSTALL.md CHANGELOG.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/millrace/
+	install -m 644 README.md INSTALL.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/millrace/
+	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/millrace/docs/
 	$(MAKE) -f systemd/install.mk FCGI=$(B)/millrace-fcgi DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' install
 
 clean:
