@@ -1,4 +1,5 @@
-/* millracectl migrate: brings the database to migration_latest, forward only, and gives it our functions and grants. */
+/* millracectl migrate: brings the database to migration_latest, forward only, and gives it our
+ * functions and grants. */
 #include "ctl.h"
 
 #include <string.h>
@@ -138,8 +139,8 @@ apply(PGconn *conn, struct arena *a, const struct migration *m)
 	       server_ask(conn, a, m->name, &query_admin_migration_record, record) != NULL;
 }
 
-/* Migrations need functions (triggers, defaults, policies name them), and functions need tables: so some come before,
-   unchecked, and all of them after, when their bodies can be checked. */
+/* Migrations need functions (triggers, defaults, policies name them), and functions need tables: so
+   some come before, unchecked, and all of them after, when their bodies can be checked. */
 static bool
 apply_all(PGconn *conn, struct arena *a, const struct migration *m)
 {
@@ -161,7 +162,8 @@ apply_all(PGconn *conn, struct arena *a, const struct migration *m)
 	return res != NULL;
 }
 
-/* All in one transaction, so that no one ever meets new tables with old functions or the other way about. */
+/* All in one transaction, so that no one ever meets new tables with old functions or the other way
+ * about. */
 static bool
 transaction(PGconn *conn, struct arena *a, const struct migration *m)
 {

@@ -1,11 +1,13 @@
 #!/bin/sh
-# Prints what `millracectl migrate` applies as C tables (migrations.h). Run at the top of the tree. The checksums are kept in the
-# database: an edited old migration is refused, and functions that differ are applied anew.
+# Prints what `millracectl migrate` applies as C tables (migrations.h). Run at the top of the tree.
+# The checksums are kept in the database: an edited old migration is refused, and functions that
+# differ are applied anew.
 # Lists of paths are to be split:
 # shellcheck disable=SC2086
 set -eu
 
-# What migrations need to be there: functions that no table's row is given to (sql/functions/base.sql says which).
+# What migrations need to be there: functions that no table's row is given to
+# (sql/functions/base.sql says which).
 first="sql/functions/base.sql $(echo sql/triggers/*.sql)"
 # Grants first, since they begin by taking everything back.
 all="sql/grants.sql $(echo sql/functions/*.sql sql/triggers/*.sql)"
@@ -26,7 +28,7 @@ files() {
 	printf '\t{ NULL, NULL },\n};\n'
 }
 
-echo '/* Generated from sql/migrations, sql/functions, sql/triggers and sql/grants.sql by sql/embed.sh. */'
+echo '/* Generated from sql/ by sql/embed.sh. */'
 echo '#include <millrace/migrations.h>'
 echo '#pragma GCC diagnostic ignored "-Woverlength-strings"'
 echo 'const struct migration migrations[] = {'

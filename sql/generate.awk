@@ -1,16 +1,19 @@
-# Makes C of named queries. Usage: awk -v mode=header|source -v who=api -f sql/generate.awk sql/queries/api/*.sql
-# (header: the typed functions of one directory; of the runner's there are two: who=runner has db_NAME, which asks once on a connection,
-# and who=job what a job calls), or mode=source over all directories (the statements themselves).
+# Makes C of named queries:
+#	awk -v mode=header|source -v who=api -f sql/generate.awk sql/queries/api/*.sql
+# header: the typed functions of one directory; of the runner's there are two: who=runner has
+# db_NAME, which asks once on a connection, and who=job what a job calls. source: over all
+# directories, the statements themselves.
 #
 # A query:	-- name: conversation_list		its C name
 #		-- args: rows int8, before uuid		$1, $2 with their PostgreSQL types
-#		-- row: body json, cursor uuid		the columns, checked against the server
-#		-- keep					its reply is kept for Idempotency-Key
-#		-- scratch				a job gives an arena for its rows: they are large
-#		-- ends					ends a job's run
+#		-- row: body json, cursor uuid		columns, checked against the server
+#		-- keep			its reply is kept for Idempotency-Key
+#		-- scratch		a job gives an arena for its rows: they are large
+#		-- ends			ends a job's run
 #		SELECT …;
-# A job has job_NAME(j, &res, …), and job_end_NAME(j, …) for what ends its run. Arguments named run_id, runner_name and attempt are the
-# job's own there, and given for it; a query that ends a run has these three first, then `after`, the seq of the run's last event.
+# A job has job_NAME(j, &res, …), and job_end_NAME(j, …) for what ends its run. Arguments named
+# run_id, runner_name and attempt are the job's own there, and given for it; a query that ends a run
+# has these three first, then `after`, the seq of the run's last event.
 # Other comment lines directly above `-- name:` become the C function's comment.
 
 function c_type(t) {

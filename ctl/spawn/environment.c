@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sets one NAME=value line's variable, unless the environment has it. False where it is not such a line. */
+/* Sets one NAME=value line's variable, unless the environment has it. False where it is not such a
+ * line. */
 static bool
 set_line(char *line)
 {

@@ -1,6 +1,7 @@
 /*
- * How a fallible function answers. ERR_OK is 0; the others each have an HTTP status, a code and a public text in one
- * table (API: error shape). Details are logged once, where they are known; no detail travels in an enum err.
+ * How a fallible function answers. ERR_OK is 0; the others each have an HTTP status, a code and a
+ * public text in one table (API: error shape). Details are logged once, where they are known; no
+ * detail travels in an enum err.
  */
 #ifndef MILLRACE_ERR_H
 #define MILLRACE_ERR_H
@@ -16,7 +17,8 @@ enum err {
 	ERR_NOT_FOUND,
 	ERR_METHOD_NOT_ALLOWED,
 	ERR_CONFLICT,
-	ERR_REPLAY, /* an Idempotency-Key that was claimed before: its kept reply is due, not an error */
+	ERR_REPLAY, /* an Idempotency-Key that was claimed before: its kept reply is due, not an
+		       error */
 	ERR_NOT_CONNECTED,
 	ERR_CANCELLED,
 	ERR_TOO_LARGE,
@@ -41,7 +43,8 @@ struct err_info {
 
 /* Never NULL for a value of enum err. */
 const struct err_info *err_info(enum err e);
-/* The err whose code this is; ERR_COUNT where the table has none, and for "OK", which is no error. */
+/* The err whose code this is; ERR_COUNT where the table has none, and for "OK", which is no error.
+ */
 enum err err_from_code(const char *code);
 
 #endif

@@ -164,8 +164,8 @@ spawn_all(const PGresult *res)
 }
 
 /*
- * When to claim again if no notification comes: `res` says in how many milliseconds the next queued job
- * is due.
+ * When to claim again if no notification comes: `res` says in how many milliseconds the next queued
+ * job is due.
  */
 static int64_t
 next_claim(const PGresult *res)

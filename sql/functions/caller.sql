@@ -15,7 +15,7 @@ BEGIN
 	IF caller IS NULL THEN
 		PERFORM refuse('UNAUTHORIZED', 'The session has ended; sign in again.');
 	ELSIF needs_admin THEN
-		-- Nested: in one expression with the condition above, the query would run for everybody.
+		-- Nested, since in one expression the query would run for everybody.
 		IF NOT EXISTS (SELECT FROM app_user u WHERE u.id = caller::uuid AND u.role = 'admin') THEN
 			PERFORM refuse('FORBIDDEN', 'This needs an administrator.');
 		END IF;

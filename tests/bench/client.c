@@ -1,14 +1,16 @@
 /*
  * The load client for streams and for fixed rates: many connections, plain or TLS, one epoll set.
  *
- *   client --to HOST:PORT|unix:PATH [--tls CERT] [--connections N] [--requests N] [--rate R] [--seconds S] [--hold] [--late] FILE
+ *   client --to HOST:PORT|unix:PATH [--tls CERT] [--connections N] [--requests N] [--rate R]
+ * [--seconds S] [--hold] [--late] FILE
  *
- * FILE holds whole requests, each ended by a NUL; they are sent in turn. All connections are made first; with --late each is
- * made when it is needed, as nginx does. With --rate, request i is due at i/R seconds whatever became of those before (an open
- * loop: what waits for a connection counts as delay); without, a connection sends its next request when its last is answered.
- * With --hold it says "ready" when every reply has begun, and goes on until its standard input ends. A token is ~NUMBER~ or
- * ~NUMBER.NUMBER~ in a `data:` line; what it was sent at and when it came is kept. The result is JSON on standard output; times
- * are in microseconds of the real-time clock.
+ * FILE holds whole requests, each ended by a NUL; they are sent in turn. All connections are made
+ * first; with --late each is made when it is needed, as nginx does. With --rate, request i is due
+ * at i/R seconds whatever became of those before (an open loop: what waits for a connection counts
+ * as delay); without, a connection sends its next request when its last is answered. With --hold it
+ * says "ready" when every reply has begun, and goes on until its standard input ends. A token is
+ * ~NUMBER~ or ~NUMBER.NUMBER~ in a `data:` line; what it was sent at and when it came is kept. The
+ * result is JSON on standard output; times are in microseconds of the real-time clock.
  */
 #include <getopt.h>
 #include <poll.h>

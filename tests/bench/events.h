@@ -1,6 +1,6 @@
 /*
- * Events into Millrace's log as its own programs write them: many in one transaction, by publish_many, committed asynchronously
- * as the runner's flusher does. A failure ends the program.
+ * Events into Millrace's log as its own programs write them: many in one transaction, by
+ * publish_many, committed asynchronously as the runner's flusher does. A failure ends the program.
  */
 #ifndef BENCH_EVENTS_H
 #define BENCH_EVENTS_H

@@ -1,16 +1,20 @@
 /*
- * The load client for real-time fan-out: subscribers of one topic or many over WebSocket, and the publisher of their messages.
+ * The load client for real-time fan-out: subscribers of one topic or many over WebSocket, and the
+ * publisher of their messages.
  *
- *   fanout --to HOST:PORT|unix:PATH [--tls CERT] --publish HOW [--connections N] [--length BYTES] TOPICS-FILE SCRIPTS-FILE
+ *   fanout --to HOST:PORT|unix:PATH [--tls CERT] --publish HOW [--connections N] [--length BYTES]
+ * TOPICS-FILE SCRIPTS-FILE
  *
- * TOPICS-FILE: names, each ended by a NUL. SCRIPTS-FILE: how a connection is opened, see subscriber.h. HOW: see publisher.h.
- * It says "ready" when all connections are open, and then for each line on standard input
+ * TOPICS-FILE: names, each ended by a NUL. SCRIPTS-FILE: how a connection is opened, see
+ * subscriber.h. HOW: see publisher.h. It says "ready" when all connections are open, and then for
+ * each line on standard input
  *
  *   WINDOW RATE COUNT SECONDS BATCH_MS
  *
- * publishes COUNT messages, or for SECONDS (the first of both that is not 0): at RATE a second whatever became of those before, or
- * as fast as it goes where it is 0; at most WINDOW that have not reached everybody, or any number where it is 0; with BATCH_MS those
- * that came due in each so many milliseconds together. Then it waits for what is on its way, and prints one line of JSON.
+ * publishes COUNT messages, or for SECONDS (the first of both that is not 0): at RATE a second
+ * whatever became of those before, or as fast as it goes where it is 0; at most WINDOW that have
+ * not reached everybody, or any number where it is 0; with BATCH_MS those that came due in each so
+ * many milliseconds together. Then it waits for what is on its way, and prints one line of JSON.
  * Times are in milliseconds. It ends with its standard input.
  */
 #include <getopt.h>
@@ -39,7 +43,8 @@ static struct {
 	size_t connections, length;
 } option = { .connections = 1, .length = 200 };
 
-/* One command's course; the publisher's thread owns `published` while it goes, the other reads it. */
+/* One command's course; the publisher's thread owns `published` while it goes, the other reads it.
+ */
 static struct {
 	uint64_t window, count;
 	double rate, seconds, batch_ms;

@@ -1,7 +1,9 @@
 /*
- * What the clients of the benchmark share: the clock, a file of records, and connections to this host, plain or TLS.
+ * What the clients of the benchmark share: the clock, a file of records, and connections to this
+ * host, plain or TLS.
  *
- * Whatever cannot be opened ends the program (die): a benchmark with half of its connections measures nothing.
+ * Whatever cannot be opened ends the program (die): a benchmark with half of its connections
+ * measures nothing.
  */
 #ifndef BENCH_NET_H
 #define BENCH_NET_H
@@ -32,7 +34,8 @@ struct wire {
 	SSL *ssl; /* NULL: plain */
 };
 
-/* Connects to HOST:PORT (always on this host) or unix:PATH and shakes hands where `tls` is not NULL; non-blocking from then on. */
+/* Connects to HOST:PORT (always on this host) or unix:PATH and shakes hands where `tls` is not
+ * NULL; non-blocking from then on. */
 void wire_open(struct wire *w, const char *to, SSL_CTX *tls);
 void wire_close(struct wire *w);
 

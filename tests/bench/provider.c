@@ -1,12 +1,14 @@
 /*
- * A model provider that costs little, since it shares the processors with what is measured: an OpenAI-compatible server that
- * streams numbered tokens and checks nothing (tests/standin is the strict one).
+ * A model provider that costs little, since it shares the processors with what is measured: an
+ * OpenAI-compatible server that streams numbered tokens and checks nothing (tests/standin is the
+ * strict one).
  *
  *   provider PORT
  *
- * POST with [[first:MS tokens:N delay:MS]] in its body (the last one counts; 0, 20, 20): the first token after so many
- * milliseconds, then one every `delay`. A token is "~SENT~ ", or "~SENT.WAITED~ " for the first: the microseconds of the
- * real-time clock at which it was written, and those since the request was here.
+ * POST with [[first:MS tokens:N delay:MS]] in its body (the last one counts; 0, 20, 20): the first
+ * token after so many milliseconds, then one every `delay`. A token is "~SENT~ ", or "~SENT.WAITED~
+ * " for the first: the microseconds of the real-time clock at which it was written, and those since
+ * the request was here.
  */
 #include <errno.h>
 #include <netinet/in.h>

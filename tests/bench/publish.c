@@ -1,11 +1,11 @@
 /*
- * Publishes token events at a fixed rate, as the runner's flusher does: many topics in one transaction, committed
- * asynchronously, one transaction every BATCH_MS.
+ * Publishes token events at a fixed rate, as the runner's flusher does: many topics in one
+ * transaction, committed asynchronously, one transaction every BATCH_MS.
  *
  *   publish CONNINFO TOPICS-FILE EVENTS-A-SECOND SECONDS BATCH_MS
  *
- * The topics (one a line) take turns. An event's text is {"content":"~BATCH~ …"}. Prints, as JSON, when each batch's commit was
- * sent and answered, in microseconds of the real-time clock.
+ * The topics (one a line) take turns. An event's text is {"content":"~BATCH~ …"}. Prints, as JSON,
+ * when each batch's commit was sent and answered, in microseconds of the real-time clock.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,10 @@
 /*
  * The three ways in which a message reaches a server that is measured:
  *
- *   pg:CONNINFO         Millrace: rows of its event log, a transaction for all that are given at once
- *   http:HOST:PORT/PATH nchan: a POST each over a kept connection, pipelined, the topic added to the path
- *   line:HOST:PORT      our Node servers: a line "TOPIC JSON" each, all that are given in one write
+ *   pg:CONNINFO         Millrace: rows of its event log, a transaction for all that are given at
+ * once http:HOST:PORT/PATH nchan: a POST each over a kept connection, pipelined, the topic added to
+ * the path line:HOST:PORT      our Node servers: a line "TOPIC JSON" each, all that are given in
+ * one write
  *
  * Blocks until the server has taken them (lines are not answered). A failure ends the program.
  */

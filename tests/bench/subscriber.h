@@ -1,10 +1,12 @@
 /*
- * Many WebSocket connections in one epoll set, each a subscriber of one topic who must get each of its messages once and in order.
+ * Many WebSocket connections in one epoll set, each a subscriber of one topic who must get each of
+ * its messages once and in order.
  *
- * Connection i follows script i % n of the file that it is given: fields separated by 0x1e, first the request of the handshake,
- * then by turns the beginning of a message to wait for and what to say then (perhaps nothing); it is open when its script is at its
- * end. Its topic is number i % n_topics. A message is known by ~NUMBER~ in it; number g is of topic g % n_topics.
- * Pings are answered, WebSocket's and Engine.IO's.
+ * Connection i follows script i % n of the file that it is given: fields separated by 0x1e, first
+ * the request of the handshake, then by turns the beginning of a message to wait for and what to
+ * say then (perhaps nothing); it is open when its script is at its end. Its topic is number i %
+ * n_topics. A message is known by ~NUMBER~ in it; number g is of topic g % n_topics. Pings are
+ * answered, WebSocket's and Engine.IO's.
  */
 #ifndef BENCH_SUBSCRIBER_H
 #define BENCH_SUBSCRIBER_H
@@ -49,7 +51,8 @@ void subscribers_turn(int most_ms);
 /* Is something there? To poll. */
 int subscribers_fd(void);
 
-/* A tally from nothing; whoever has not got all messages before this number goes on with it as if he had. */
+/* A tally from nothing; whoever has not got all messages before this number goes on with it as if
+ * he had. */
 void subscribers_expect(uint64_t number);
 
 /* Message `number`, one of the last 2^20. */

@@ -1,7 +1,9 @@
 /*
- * The runner's vault for tests. `vault open` reads lines "OWNER NAME" from standard input and prints each secret's value, or
- * "! not found", "! not opened", opened by vault_open as a job would, with the settings that the runner has. `vault seal PUBLIC
- * OWNER NAME` seals a value from standard input as a worker does, and prints it; keys and boxes in hexadecimal digits.
+ * The runner's vault for tests. `vault open` reads lines "OWNER NAME" from standard input and
+ * prints each secret's value, or
+ * "! not found", "! not opened", opened by vault_open as a job would, with the settings that the
+ * runner has. `vault seal PUBLIC OWNER NAME` seals a value from standard input as a worker does,
+ * and prints it; keys and boxes in hexadecimal digits.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /*
- * What the workers would make of millracectl's work. `verify token TOKEN` prints "user session" and succeeds where token_verify takes
- * it; `verify password HASH` reads a password from standard input and succeeds where it matches.
+ * What the workers would make of millracectl's work. `verify token TOKEN` prints "user session" and
+ * succeeds where token_verify takes it; `verify password HASH` reads a password from standard input
+ * and succeeds where it matches.
  */
 #include <stdio.h>
 #include <string.h>

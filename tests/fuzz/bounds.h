@@ -1,6 +1,6 @@
 /*
- * What must hold of everything that was bound by a field table, for the targets that bind: whatever let it through, a value
- * keeps to its row.
+ * What must hold of everything that was bound by a field table, for the targets that bind: whatever
+ * let it through, a value keeps to its row.
  */
 #ifndef TESTS_FUZZ_BOUNDS_H
 #define TESTS_FUZZ_BOUNDS_H
@@ -138,7 +138,8 @@ bounds_hold(const struct field *fields, size_t n, const void *into, bool whole)
 	}
 }
 
-/* Asserts that problems are told where, and only where, something was refused, as well-formed JSON. */
+/* Asserts that problems are told where, and only where, something was refused, as well-formed JSON.
+ */
 static inline void
 bounds_problems(struct arena *a, bool good, const struct problems *p)
 {

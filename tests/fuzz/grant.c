@@ -1,4 +1,5 @@
-/* X-Grant: the bytes as the header itself, and as the JSON within it. What is read is written and read again the same. */
+/* X-Grant: the bytes as the header itself, and as the JSON within it. What is read is written and
+ * read again the same. */
 #undef NDEBUG
 #include <assert.h>
 

@@ -1,6 +1,7 @@
 /*
- * JSON from outside: what is taken is well-formed, no deeper than 32, without NUL, and is taken again, alike, when written out.
- * And whatever the bytes, buf_json makes a string of them that a parser takes.
+ * JSON from outside: what is taken is well-formed, no deeper than 32, without NUL, and is taken
+ * again, alike, when written out. And whatever the bytes, buf_json makes a string of them that a
+ * parser takes.
  */
 #undef NDEBUG
 #include <assert.h>

@@ -1,4 +1,5 @@
-/* A set of keys as another host gives it out. What is taken from it is whole, and is read again the same. */
+/* A set of keys as another host gives it out. What is taken from it is whole, and is read again the
+ * same. */
 #undef NDEBUG
 #include <assert.h>
 

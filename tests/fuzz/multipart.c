@@ -1,6 +1,7 @@
 /*
- * Forms. The first byte says in what pieces the body comes, the first line is the Content-Type, the rest the body. It must be heard
- * alike however it is cut, in order, within bounds, and no data may hold the boundary.
+ * Forms. The first byte says in what pieces the body comes, the first line is the Content-Type, the
+ * rest the body. It must be heard alike however it is cut, in order, within bounds, and no data may
+ * hold the boundary.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -58,7 +59,8 @@ on_end(void *arg)
 	return ERR_OK;
 }
 
-/* What ended it, and in *h what was told before. ERR_INTERNAL where there is no parser for such a type. */
+/* What ended it, and in *h what was told before. ERR_INTERNAL where there is no parser for such a
+ * type. */
 static enum err
 parse(struct arena *a, struct str type, struct str body, size_t step, struct heard *h)
 {
@@ -100,7 +102,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		whole.boundary = cut.boundary = S("\r\n--b");
 	e = parse(a, type, body, body.n, &whole);
 	assert(e == parse(a, type, body, (size_t)bytes[0] + 1, &cut));
-	/* What is refused may have been heard to different lengths, but to no different beginning. */
+	/* What is refused may have been heard to different lengths, but to no different beginning.
+	 */
 	if (e == ERR_OK)
 		assert(str_eq(buf_str(&whole.told), buf_str(&cut.told)));
 	arena_free(a);

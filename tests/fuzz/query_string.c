@@ -1,6 +1,6 @@
 /*
- * Query strings against a table that has every kind of field: what is bound keeps to its bounds, and a decoded text encoded again
- * and decoded is the same.
+ * Query strings against a table that has every kind of field: what is bound keeps to its bounds,
+ * and a decoded text encoded again and decoded is the same.
  */
 #include <millrace/fields.h>
 #include <millrace/json.h>

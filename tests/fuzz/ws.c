@@ -1,5 +1,5 @@
-/* What a WebSocket's peer says: the first byte chooses compression and how the rest is cut into pieces, which are fed as they are, and masked
-   into frames of their own. */
+/* What a WebSocket's peer says: the first byte chooses compression and how the rest is cut into
+   pieces, which are fed as they are, and masked into frames of their own. */
 #undef NDEBUG
 #include <assert.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * Stands in for lib/pipe.c and streamd's feed: statements are kept in order, and the test replies to
- * them. Include it in one file, the test itself.
+ * Stands in for lib/pipe.c and streamd's feed: statements are kept in order, and the test replies
+ * to them. Include it in one file, the test itself.
  */
 #ifndef TESTS_UNIT_FAKE_PIPE_H
 #define TESTS_UNIT_FAKE_PIPE_H

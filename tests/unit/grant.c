@@ -1,4 +1,5 @@
-/* lib/identity/grant.c: what a worker writes is what streamd reads, and anything else is refused. */
+/* lib/identity/grant.c: what a worker writes is what streamd reads, and anything else is refused.
+ */
 #include <millrace/crypto.h>
 #include <millrace/grant.h>
 

@@ -1,5 +1,5 @@
-/* streamd/events/hub.c with a source that is a log in memory: whatever is lost, late or refused, each
-   subscriber gets every event once and in order. */
+/* streamd/events/hub.c with a source that is a log in memory: whatever is lost, late or refused,
+   each subscriber gets every event once and in order. */
 #include <millrace/container_of.h>
 #include <millrace/log.h>
 

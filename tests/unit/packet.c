@@ -1,5 +1,5 @@
-/* streamd/socketio/packet.c and streamd/json_scan.c: packets of Engine.IO and Socket.IO are read and
-   written, and malformed ones refused. */
+/* streamd/socketio/packet.c and streamd/json_scan.c: packets of Engine.IO and Socket.IO are read
+   and written, and malformed ones refused. */
 #include "streamd/socketio/packet.h"
 #include "streamd/json_scan.h"
 #include "test.h"

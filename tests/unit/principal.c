@@ -1,4 +1,5 @@
-/* streamd/events/principal.c and usage.c: who is counted, who is revalidated, and who is notified. */
+/* streamd/events/principal.c and usage.c: who is counted, who is revalidated, and who is notified.
+ */
 #include <millrace/config.h>
 #include <millrace/log.h>
 

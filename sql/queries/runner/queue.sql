@@ -1,4 +1,5 @@
--- Woken by these: work is there; a run is to be cancelled; periodic work of the name that is the payload is to be done.
+-- Woken by these: work is there; a run is to be cancelled; periodic work of the name that is the
+-- payload is to be done.
 -- name: runner_listen_jobs
 -- args:
 -- row:
@@ -20,8 +21,8 @@ LISTEN millrace_periodic;
 -- row: taken bool
 SELECT pg_try_advisory_lock(hashtext('millrace.runner'), hashtext($1)) AS taken;
 
--- With each row in how many milliseconds the next queued job was due, before anything was claimed; where nothing is claimed, one row
--- with that alone.
+-- With each row in how many milliseconds the next queued job was due, before anything was claimed;
+-- where nothing is claimed, one row with that alone.
 -- name: runner_jobs_claim
 -- args: runner_name text, want int4, per_user int4, lease interval
 -- row: run_id uuid, owner_id uuid, kind text, attempt int4, wait_ms int8
