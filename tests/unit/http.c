@@ -18,6 +18,7 @@
 
 static int listening, port;
 static atomic_int n_asked; /* requests since the last case began */
+static pthread_mutex_t request_lock = PTHREAD_MUTEX_INITIALIZER;
 static char last_request[4096];
 static struct stop stop;
 
@@ -98,7 +99,9 @@ serve_one(void *arg)
 	       (got = recv(fd, request + n, sizeof(request) - 1 - n, 0)) > 0)
 		n += (size_t)got;
 	nth = atomic_fetch_add(&n_asked, 1) + 1;
+	pthread_mutex_lock(&request_lock);
 	memcpy(last_request, request, sizeof(request));
+	pthread_mutex_unlock(&request_lock);
 	if ((space = strchr(request, ' ')) != NULL)
 		snprintf(path, sizeof(path), "%.*s", (int)strcspn(space + 1, " "), space + 1);
 	reply(fd, path, nth);
@@ -135,6 +138,18 @@ start_server(void)
 
 /* -- the cases -- */
 
+/* Did the last request hold this? */
+static bool
+asked_with(const char *text)
+{
+	bool found;
+
+	pthread_mutex_lock(&request_lock);
+	found = strstr(last_request, text) != NULL;
+	pthread_mutex_unlock(&request_lock);
+	return found;
+}
+
 static struct http_request
 get(struct arena *a, const char *path)
 {
@@ -156,17 +171,17 @@ whole(struct arena *a)
 	CHECK("a reply comes whole", http_call(&stop, a, &q) == HTTP_DONE && q.status == 200 &&
 					 str_eq(q.reply, S("hello")) &&
 					 strcmp(q.content_type, "text/plain") == 0);
-	CHECK("with our headers", strstr(last_request, "GET /ok HTTP/1.1") &&
-				      strstr(last_request, "\r\nX-One: 1\r\n") &&
-				      strstr(last_request, "\r\nAuthorization: Bearer secret\r\n"));
+	CHECK("with our headers", asked_with("GET /ok HTTP/1.1") &&
+				      asked_with("\r\nX-One: 1\r\n") &&
+				      asked_with("\r\nAuthorization: Bearer secret\r\n"));
 	q = get(a, "/ok");
 	q.body = S("{}");
 	CHECK("a body makes it a POST",
-	    http_call(&stop, a, &q) == HTTP_DONE && strstr(last_request, "POST /ok HTTP/1.1"));
+	    http_call(&stop, a, &q) == HTTP_DONE && asked_with("POST /ok HTTP/1.1"));
 	q = get(a, "/ok");
 	q.method = "DELETE";
 	CHECK("another method is named",
-	    http_call(&stop, a, &q) == HTTP_DONE && strstr(last_request, "DELETE /ok HTTP/1.1"));
+	    http_call(&stop, a, &q) == HTTP_DONE && asked_with("DELETE /ok HTTP/1.1"));
 	q = get(a, "/long");
 	CHECK("one that is too long is broken off", http_call(&stop, a, &q) == HTTP_TOO_LONG);
 	q.reply_max = LONG;
