@@ -69,8 +69,10 @@ class Standin:
 
 class Runner:
     """A millrace-runner; what it logs is kept."""
+    all = []
 
     def __init__(self, cluster, standin, **settings):
+        self.all.append(self)
         self.cluster = cluster
         self.log = open(tempfile.mktemp(prefix="runner-", suffix=".log", dir=cluster.top), "w+")
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("MILLRACE_", "API_", "OPENAI_", "PG"))}
