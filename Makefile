@@ -46,21 +46,26 @@ units := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 # The build for tests adds modes of its own: always the one with sanitizers, and build/test without them.
 test_parts := $(call objects,$(wildcard tests/conformance/*.c))
 
+# A rule that fails leaves no half-made file behind, which the next run would take for whole.
+.DELETE_ON_ERROR:
+
 .PHONY: all test-build check units bench fuzz install format lint clean
 all: $(programs:%=$(B)/%)
 units: $(units)
 test-build: $(B)/test/millrace-streamd
 
+# With the directories, since a file that goes changes what is made of the others.
 queries := $(wildcard sql/queries/*/*.sql)
+query_dirs := $(wildcard sql/queries/*)
 generated := $(GEN)/sql_api.h $(GEN)/sql_runner.h $(GEN)/sql_job.h $(GEN)/sql_stream.h $(GEN)/sql_admin.h $(GEN)/schemas.h
-$(GEN)/sql_%.h: $(queries) sql/generate.awk Makefile
+$(GEN)/sql_%.h: $(queries) $(query_dirs) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
 	@awk -v mode=header -v who=$* -f sql/generate.awk $(wildcard sql/queries/$*/*.sql) /dev/null >$@
 # The runner's queries again, as a job asks them.
-$(GEN)/sql_job.h: $(queries) sql/generate.awk Makefile
+$(GEN)/sql_job.h: $(queries) $(query_dirs) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
 	@awk -v mode=header -v who=job -f sql/generate.awk $(wildcard sql/queries/runner/*.sql) /dev/null >$@
-$(GEN)/queries.c: $(queries) sql/generate.awk Makefile
+$(GEN)/queries.c: $(queries) $(query_dirs) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
 	@awk -v mode=source -f sql/generate.awk $(queries) /dev/null >$@
 $(GEN)/migrations.c: $(wildcard sql/*.sql sql/migrations/*.sql sql/functions/*.sql sql/triggers/*.sql) sql/embed.sh
@@ -68,13 +73,16 @@ $(GEN)/migrations.c: $(wildcard sql/*.sql sql/migrations/*.sql sql/functions/*.s
 	@sh sql/embed.sh >$@
 # The named reply schemas of handlers/schemas/*.json as one C string: each file is an object whose
 # first and last lines are its braces alone.
-$(GEN)/schemas.h: $(wildcard handlers/schemas/*.json) Makefile
+$(GEN)/schemas.h: handlers/schemas $(wildcard handlers/schemas/*.json) Makefile
 	@mkdir -p $(GEN)
+	@for f in $(wildcard handlers/schemas/*.json); do [ "$$(sed -n '1p;$$p' "$$f" | tr -d '\n')" = '{}' ] || \
+		{ echo "$$f: the first line has to be { alone and the last one } alone" >&2; exit 1; }; done
 	@{ echo '{'; sep=; for f in $(wildcard handlers/schemas/*.json); do echo "$$sep"; sed '1d;$$d' "$$f"; sep=,; done; echo '}'; } | \
 		sed -e 's/^[[:space:]]*//' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&"/' >$@
 .SECONDARY: $(generated) $(GEN)/queries.c $(GEN)/migrations.c
 
-$(B)/obj/%.o: %.c $(generated)
+# What includes a generated header knows it by its .d file; before the first build it only has to be there.
+$(B)/obj/%.o: %.c | $(generated)
 	@mkdir -p $(@D)
 	@echo '  CC $<'
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

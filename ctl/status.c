@@ -118,7 +118,7 @@ check(struct arena *a, struct warnings *w, const PGresult *state, const PGresult
 			    "The database stands at migration %lld, this program knows %d at most: "
 			    "it is too old.",
 			    (long long)version, migration_latest));
-	if (!str_eq(sql_get(state, 0, S_FUNCTIONS), S("t")))
+	if (!sql_bool(state, 0, S_FUNCTIONS))
 		warn(w, S("The database has not got this program's functions: run "
 			  "`millracectl migrate`."));
 	for (i = 0; i < PQntuples(processes); i++)
@@ -144,9 +144,10 @@ print_head(struct arena *a, const PGresult *state)
 	(void)printf(
 	    "Database    PostgreSQL %s, %s\n", PQgetvalue(state, 0, S_SERVER), server_name(a));
 	(void)printf("Migration   %lld of %d%s\n", (long long)version, migration_latest,
-	    version == migration_latest	 ? ", current"
-	    : version < migration_latest ? ", BEHIND"
-					 : ", NEWER");
+	    version < migration_latest	       ? ", BEHIND"
+	    : version > migration_latest       ? ", NEWER"
+	    : !sql_bool(state, 0, S_FUNCTIONS) ? ", functions and grants PENDING"
+					       : ", current");
 	(void)printf("Queue       %s waiting, %s running, %s dead", PQgetvalue(state, 0, S_QUEUED),
 	    PQgetvalue(state, 0, S_RUNNING), PQgetvalue(state, 0, S_DEAD));
 	if (number_at(state, 0, S_QUEUED) > 0)

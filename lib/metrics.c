@@ -82,8 +82,8 @@ metrics_json(struct arena *a, const struct metric *table, size_t n)
 	buf_put(&b, S("{\"families\":{"));
 	for (size_t i = 0; i < n; i++)
 		if (i == 0 || strcmp(table[i].name, table[i - 1].name) != 0)
-			buf_printf(&b, "%s\"%s\":[\"%s\",\"%s\"]", i > 0 ? "," : "", table[i].name,
-			    kinds[table[i].kind], table[i].help);
+			buf_printf(&b, "%s\"%s\":{\"type\":\"%s\",\"help\":\"%s\"}",
+			    i > 0 ? "," : "", table[i].name, kinds[table[i].kind], table[i].help);
 	buf_put(&b, S("}"));
 	for (size_t i = 0; i < n; i++)
 		put_value(&b, &table[i]);

@@ -79,7 +79,7 @@ function job_arg(t, n) {
 function emit_job(    n, i, params, list, own) {
 	n = pairs(args)
 	if (ends && args !~ /^run_id uuid, runner_name text, attempt int4, after int8(,|$)/) {
-		print FILENAME ": " name ": what ends a run takes run_id, runner_name, attempt, after first" >"/dev/stderr"
+		print file ": " name ": what ends a run takes run_id, runner_name, attempt, after first" >"/dev/stderr"
 		exit failed = 1
 	}
 	params = ""; list = ""
@@ -140,7 +140,7 @@ BEGIN {
 	if (who == "job") print "#include \"runner/queue/job.h\"\n#include \"runner/runner.h\"\n"
 }
 FNR == 1 { finish(); pending = "" }
-/^-- name: / { finish(); name = $3; args = ""; row = ""; keep = scratch = ends = 0; sql = ""; comment = pending; pending = ""; next }
+/^-- name: / { finish(); name = $3; file = FILENAME; args = ""; row = ""; keep = scratch = ends = 0; sql = ""; comment = pending; pending = ""; next }
 /^-- args:/ { sub(/^-- args: */, ""); args = $0; next }
 /^-- row:/ { sub(/^-- row: */, ""); row = $0; next }
 /^-- keep *$/ { keep = 1; next }

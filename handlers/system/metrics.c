@@ -16,9 +16,10 @@ struct exposition {
 	size_t n;
 };
 
-/* The family's lines, begun with its HELP and TYPE where it is new. */
+/* The family's lines, begun with its HELP and TYPE where it is new; NULL where there are too many.
+ */
 static struct buf *
-family_lines(struct req *r, struct str name, const char *kind, const char *help)
+family_lines(struct req *r, struct str name, struct str kind, struct str help)
 {
 	struct exposition *x = r->state;
 	struct family *f = x->families;
@@ -26,11 +27,12 @@ family_lines(struct req *r, struct str name, const char *kind, const char *help)
 	while (f < x->families + x->n && !str_eq(f->name, name))
 		f++;
 	if (f == x->families + x->n) {
-		if (x->n++ == FAMILIES_MAX)
-			abort();
+		if (x->n == FAMILIES_MAX)
+			return NULL;
+		x->n++;
 		*f = (struct family){ .name = name, .lines.a = r->a };
-		buf_printf(&f->lines, "# HELP %.*s %s\n# TYPE %.*s %s\n", S_ARG(name), help,
-		    S_ARG(name), kind);
+		buf_printf(&f->lines, "# HELP %.*s %.*s\n# TYPE %.*s %.*s\n", S_ARG(name),
+		    S_ARG(help), S_ARG(name), S_ARG(kind));
 	}
 	return &f->lines;
 }
@@ -50,14 +52,29 @@ is_of_family(struct str sample, const char *name, bool histogram)
 			 : rest.n == 0;
 }
 
+/* `,name="value"` with the value's quotes, backslashes and line breaks escaped. */
+static void
+put_label(struct buf *b, const char *name, struct str value)
+{
+	buf_printf(b, "%s=\"", name);
+	for (size_t i = 0; i < value.n; i++)
+		if (value.p[i] == '\n')
+			buf_put(b, S("\\n"));
+		else
+			buf_printf(b, "%s%c", value.p[i] == '"' || value.p[i] == '\\' ? "\\" : "",
+			    value.p[i]);
+	buf_put(b, S("\""));
+}
+
 /* name{labels} becomes name{role="…",pid="…",labels}. */
 static void
 put_sample(struct buf *b, const struct req *r, int row, struct str sample, json_object *value)
 {
 	struct str name, labels = str_cut(sample, '{', &name);
 
-	buf_printf(b, "%.*s{role=\"%.*s\",pid=\"%.*s\"", S_ARG(name), S_ARG(row_text(r, row, 0)),
-	    S_ARG(row_text(r, row, 1)));
+	buf_printf(b, "%.*s{", S_ARG(name));
+	put_label(b, "role", row_text(r, row, 0));
+	put_label(b, ",pid", row_text(r, row, 1));
 	if (labels.p)
 		buf_printf(b, ",%.*s", S_ARG(labels));
 	else
@@ -65,18 +82,31 @@ put_sample(struct buf *b, const struct req *r, int row, struct str sample, json_
 	buf_printf(b, " %s\n", json_object_get_string(value));
 }
 
-/* One process's stats, as metrics_json wrote them (lib/metrics.c). */
+static bool
+is_number(json_object *value)
+{
+	return json_object_is_type(value, json_type_int) ||
+	       json_object_is_type(value, json_type_double);
+}
+
+/* One process's stats, as metrics_json wrote them (lib/metrics.c); any other row adds nothing. */
 static void
 put_process(struct req *r, int row, json_object *stats)
 {
-	json_object_object_foreach (json_at(stats, "families"), name, about) {
-		const char *kind = json_object_get_string(json_object_array_get_idx(about, 0)),
-			   *help = json_object_get_string(json_object_array_get_idx(about, 1));
-		bool histogram = str_eq(str_from(kind), S("histogram"));
-		struct buf *b = family_lines(r, str_from(name), kind, help);
+	json_object *families = json_at(stats, "families");
 
+	if (!json_object_is_type(families, json_type_object))
+		return;
+	json_object_object_foreach (families, name, about) {
+		struct str kind = json_text(about, "type"), help = json_text(about, "help");
+		struct buf *b =
+		    kind.p && help.p ? family_lines(r, str_from(name), kind, help) : NULL;
+
+		if (!b)
+			continue;
 		json_object_object_foreach (stats, sample, value)
-			if (is_of_family(str_from(sample), name, histogram))
+			if (is_number(value) &&
+			    is_of_family(str_from(sample), name, str_eq(kind, S("histogram"))))
 				put_sample(b, r, row, str_from(sample), value);
 	}
 }
@@ -90,10 +120,14 @@ metrics_processes_read(struct req *r)
 	const char *why;
 
 	for (int i = 0; i < row_count(r); i++) {
-		buf_printf(family_lines(r, S("millrace_process_up"), "gauge",
-			       "A process that has refreshed its row within 20 seconds."),
-		    "millrace_process_up{role=\"%.*s\",pid=\"%.*s\",version=\"%.*s\"} 1\n",
-		    S_ARG(row_text(r, i, 0)), S_ARG(row_text(r, i, 1)), S_ARG(row_text(r, i, 2)));
+		struct buf *up = family_lines(r, S("millrace_process_up"), S("gauge"),
+		    S("A process that has refreshed its row within 20 seconds."));
+
+		buf_put(up, S("millrace_process_up{"));
+		put_label(up, "role", row_text(r, i, 0));
+		put_label(up, ",pid", row_text(r, i, 1));
+		put_label(up, ",version", row_text(r, i, 2));
+		buf_put(up, S("} 1\n"));
 		if (json_parse(r->a, row_text(r, i, 3), &stats, &why) == ERR_OK)
 			put_process(r, i, stats);
 	}
@@ -118,7 +152,8 @@ metrics_state_read(struct req *r)
 
 	r->state = arena_alloc(r->a, sizeof(struct exposition));
 	for (int i = 0; i < (int)(sizeof(columns) / sizeof(*columns)); i++)
-		buf_printf(family_lines(r, str_from(columns[i].name), "gauge", columns[i].help),
+		buf_printf(family_lines(
+			       r, str_from(columns[i].name), S("gauge"), str_from(columns[i].help)),
 		    "%s %.*s\n", columns[i].name, S_ARG(row_text(r, 0, i)));
 	return sql_system_processes(r, metrics_processes_read, str_from(process_host()));
 }

@@ -40,8 +40,8 @@ void histogram_add(struct histogram *h, int64_t us);
 
 /*
  * Writes the table of `n` rows as a JSON object, the arena's: a number for each sample by its full
- * name, and under "families" for each name ["counter", "what it counts"]. A histogram gives
- * NAME_bucket{le="…"}, NAME_sum in seconds and NAME_count.
+ * name, and under "families" for each name {"type": "counter", "help": "what it counts"}. A
+ * histogram gives NAME_bucket{le="…"}, NAME_sum in seconds and NAME_count.
  */
 struct str metrics_json(struct arena *a, const struct metric *table, size_t n);
 

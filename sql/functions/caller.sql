@@ -161,6 +161,10 @@ BEGIN
 	ELSIF key_hash IS NOT NULL THEN
 		user_id := caller_key(key_hash, false, 'read');
 		SELECT k.id, extract(epoch FROM k.expires_at)::bigint INTO key_id, key_ends FROM api_key k WHERE k.hash = key_hash;
+	ELSIF NOT EXISTS (SELECT FROM external_identity i WHERE i.provider = $3 AND i.subject = $4) THEN
+		-- Only a request makes a user of a first token, since a worker has verified it;
+		-- streamd may change nothing.
+		PERFORM refuse('UNAUTHORIZED', 'This token has no user yet: make a request by HTTP first.');
 	ELSE
 		user_id := caller_external(provider, subject, email, email_verified, name, token_hash, false);
 	END IF;

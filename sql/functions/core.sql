@@ -51,9 +51,9 @@ GRANT EXECUTE ON FUNCTION idempotency_keep TO millrace_api;
 -- As the owner: streamd writes no table.
 CREATE OR REPLACE FUNCTION process_heartbeat(host text, role text, pid int, version text, started_at timestamptz, stats json)
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	INSERT INTO process AS p VALUES ($1, $2, $3, $4, $5, now(), $6)
+	INSERT INTO process AS p VALUES ($1, $2, $3, $4, $5, now(), CASE json_typeof($6) WHEN 'object' THEN $6 ELSE '{}' END)
 	ON CONFLICT ON CONSTRAINT process_pkey DO UPDATE
-	SET version = $4, started_at = $5, seen_at = now(), stats = $6
+	SET version = $4, started_at = $5, seen_at = now(), stats = excluded.stats
 $$;
 GRANT EXECUTE ON FUNCTION process_heartbeat TO millrace_api, millrace_stream, millrace_runner;
 

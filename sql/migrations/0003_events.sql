@@ -24,8 +24,11 @@ SELECT event_partitions('24 hours');
 -- `workflow_run:<id>`. Filled in by what creates the thing (topic_own); deleted with its owner or
 -- with the thing.
 CREATE TABLE topic_owner (
-	topic		text PRIMARY KEY CHECK (octet_length(topic) <= 200),
-	owner_id	uuid NOT NULL REFERENCES app_user ON DELETE CASCADE
+	topic		text PRIMARY KEY,
+	owner_id	uuid NOT NULL REFERENCES app_user ON DELETE CASCADE,
+	-- A row that goes takes its topic's events along (events_erased): no other kind may be
+	-- claimed.
+	CHECK (topic ~ '^(agent|process|workflow_run):[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')
 );
 CREATE INDEX topic_owner_owner ON topic_owner (owner_id);
 ALTER TABLE topic_owner ENABLE ROW LEVEL SECURITY;

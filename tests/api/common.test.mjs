@@ -52,6 +52,21 @@ test("each metric says what it counts and of which type it is, once, above all o
 	}
 });
 
+test("a process that tells nothing, or something else, does not end the metrics", async () => {
+	const told = ["{}", "[]", "1", '{"a":1}', '{"families":{"x":null},"x":1}', '{"families":{"x":[]},"x":1}', '{"families":[],"x":1}',
+		'{"families":{"x":{"type":"gauge","help":"Is odd."}},"x":"text","x{a=\\"b\\"}":7}'];
+	for (const [i, stats] of told.entries()) {
+		await millrace.psql(`SELECT process_heartbeat(host, 'odd', ${i + 1}, 'v"\n\\', now(), '${stats}')
+			FROM process WHERE role = 'system' LIMIT 1`);
+		const { text } = assertStatus(await api.get("/metrics"), 200);
+		assert.ok(text.includes(`millrace_process_up{role="odd",pid="${i + 1}",version="v\\"\\n\\\\"} 1\n`), text.slice(-500));
+		assert.ok(!text.includes(" text\n"));
+		if (i === told.length - 1)
+			assert.ok(text.includes(`# TYPE x gauge\nx{role="odd",pid="${i + 1}",a="b"} 7\n`));
+	}
+	await millrace.psql("DELETE FROM process WHERE role = 'odd'");
+});
+
 test("a trailing slash makes no difference", async () => {
 	const plain = assertStatus(await user.api.get("/api/user"), 200);
 	const slash = assertStatus(await user.api.get("/api/user/"), 200);
