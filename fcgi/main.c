@@ -22,7 +22,7 @@ usage(FILE *out)
 	      "descriptor 3 (systemd socket activation, or millrace-spawn), and ends on SIGTERM "
 	      "once nginx has\n"
 	      "closed its kept connections.\n\n"
-	      "  --pool NAME    the pool whose routes it serves (also spelt --group)\n"
+	      "  --pool NAME    the pool whose routes it serves\n"
 	      "  --routes       print METHOD PATH MODE of every route (I immediate, D deferred, "
 	      "SSE, WS)\n"
 	      "  --pools        print the name of every pool and what it serves\n"
@@ -46,8 +46,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "pool", required_argument, NULL, 'g' },
-		{ "group", required_argument, NULL, 'g' },
+		{ "pool", required_argument, NULL, 'n' },
 		{ "routes", no_argument, NULL, 'r' },
 		{ "pools", no_argument, NULL, 'p' },
 		{ "openapi", no_argument, NULL, 'o' },
@@ -59,9 +58,9 @@ main(int argc, char **argv)
 	int c;
 
 	routes_check();
-	while ((c = getopt_long(argc, argv, "g:h", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "n:h", options, NULL)) != -1) {
 		switch (c) {
-		case 'g':
+		case 'n':
 			pool = optarg;
 			break;
 		case 'r':

@@ -34,7 +34,7 @@ def start_stub(instance, user):
                MILLRACE_RUNTIME_DIR=instance.run_dir, MILLRACE_TEST_BENCH_USER=user)
     n = len(instance.processes()["account"])
     stub = Background([instance.env["MILLRACE_DEV_BIN"] + "/millrace-spawn", "--name", "stub", "--processes", str(n), "--socket",
-                       instance.run_dir + "/stub.sock", "--pidfile", instance.run_dir + "/stub.pid", "--", program("worker-stub"), "--group",
+                       instance.run_dir + "/stub.sock", "--pidfile", instance.run_dir + "/stub.pid", "--", program("worker-stub"), "--pool",
                        "account"], env=env, stderr=subprocess.DEVNULL)
     end = time.time() + 20
     while not os.path.exists(instance.run_dir + "/stub.sock"):
