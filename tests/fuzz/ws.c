@@ -39,7 +39,7 @@ static void
 feed(struct str bytes, bool deflate, size_t step)
 {
 	const struct ws_read_rules rules = {
-		.message_max = MESSAGE_MAX, .deflate = deflate, .answer = answer, .message = message
+		.message_max = MESSAGE_MAX, .deflate = deflate, .send = answer, .message = message
 	};
 	bool closed = false;
 	struct ws_read *in = ws_read_new(&closed);
