@@ -23,9 +23,10 @@ struct spawn_opts {
 	const char *socket; /* path to listen on, or NULL */
 	mode_t mode; /* the socket's permissions */
 	gid_t socket_gid; /* the socket's group, (gid_t)-1: ours */
-	const char *user; /* whom the processes run as, NULL: as we do */
-	uid_t uid; /* of user */
+	bool change_user; /* the processes run as uid and gid, not as we do */
+	uid_t uid;
 	gid_t gid;
+	const char *user; /* whose further groups they get; NULL: none */
 	const char *pidfile; /* or NULL */
 	const char *env_file; /* settings, read anew at each start of a process; or NULL */
 	size_t nprocesses;

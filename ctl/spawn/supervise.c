@@ -66,9 +66,10 @@ static void __attribute__((noreturn)) child_exec(const struct supervisor *s, pid
 
 	if (o->env_file != NULL && !environment_load(o->env_file))
 		_exit(1);
-	if (o->user != NULL &&
-	    (initgroups(o->user, o->gid) == -1 || setgid(o->gid) == -1 || setuid(o->uid) == -1)) {
-		log_line("error", "cannot become user %s: %s", o->user, strerror(errno));
+	if (o->change_user &&
+	    ((o->user != NULL ? initgroups(o->user, o->gid) : setgroups(0, NULL)) == -1 ||
+	        setgid(o->gid) == -1 || setuid(o->uid) == -1)) {
+		log_line("error", "cannot become user %u: %s", (unsigned)o->uid, strerror(errno));
 		_exit(1);
 	}
 	/* Die with the supervisor: set after setuid(2), which resets it. The supervisor may have

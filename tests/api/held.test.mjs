@@ -76,8 +76,9 @@ const tables = async () => (await sql(`SELECT c.relname FROM pg_class c WHERE c.
 /* The tables that have something of them in any column, by id, mark or hash, in letters or bytes. */
 async function traces(user) {
 	const hash = createHash("sha256").update(user.email).digest("hex");
-	const words = [user.uid, user.mark, hash].flatMap((w) => [w, Buffer.from(w).toString("hex")]).join("|");
-	const all = (await tables()).map((t) => `SELECT '${t}' WHERE EXISTS (SELECT FROM ${t} t WHERE t::text ~* '${words}')`);
+	const words = [user.uid, user.mark, hash].flatMap((w) => [w, Buffer.from(w).toString("hex")]).map((w) => `'%${w}%'`);
+	/* Not as a regular expression, which takes ten times as long over what all the other tests left there. */
+	const all = (await tables()).map((t) => `SELECT '${t}' WHERE EXISTS (SELECT FROM ${t} t WHERE lower(t::text) LIKE ANY (ARRAY[${words}]))`);
 	return (await sql(all.join(" UNION ALL "))).trim().split("\n").sort();
 }
 

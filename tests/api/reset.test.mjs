@@ -3,6 +3,7 @@ import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
+import pg from "pg";
 import { PASSWORD, ROOT, newAddress, newUser, privateInstance, shared } from "../js/instance.mjs";
 import { assertError, assertKeys, assertStatus, until } from "../js/expect.mjs";
 import * as smtp from "../standin/smtp.mjs";
@@ -127,25 +128,16 @@ test("what is missing or out of bounds is named", async () => {
 	assertError(await api.fresh().post(`${path}/confirm`, { token: "x".repeat(129), password: "short" }), "BAD_REQUEST", ["token", "password"]);
 });
 
-test("an address without an account gets the same words in the same time, and no mail", async () => {
-	const user = await newUser(api);
-	const times = { known: [], unknown: [] };
-	const bodies = new Set();
-	for (let i = 0; i < 9; i++)
-		for (const kind of ["known", "unknown"]) {
-			const from = api.fresh();
-			const email = kind === "known" ? user.email : newAddress();
-			await from.get("/healthz");         /* the connection is there */
-			const at = performance.now();
-			const reply = assertStatus(await ask(email, from), 200);
-			times[kind].push(performance.now() - at);
-			bodies.add(reply.text);
-		}
-	assert.equal(bodies.size, 1);
-	const [known, unknown] = [Math.min(...times.known), Math.min(...times.unknown)];
-	assert.ok(known < unknown * 4 && unknown < known * 4, `${known} ms and ${unknown} ms`);
-	const nobody = newAddress();
-	assertStatus(await ask(nobody), 200);
+test("an address without an account gets the same words by the same way, and no mail", async () => {
+	const user = await newUser(api), nobody = newAddress();
+	/* What would tell them apart is not even read: for now it cannot be. */
+	const lock = new pg.Client({ host: join(millrace.runDir, "pg"), database: "millrace", user: "postgres" });
+	await lock.connect();
+	await lock.query("BEGIN; LOCK TABLE app_user, password, password_reset");
+	const [known, unknown] = [await ask(user.email), await ask(nobody)];
+	await lock.end();
+	assert.equal(assertStatus(known, 200).text, assertStatus(unknown, 200).text);
+	await mailsTo(user.email);
 	await quiet();
 	assert.equal(relay.to(nobody).length, 0);
 });
