@@ -68,7 +68,7 @@ static void __attribute__((noreturn)) child_exec(const struct supervisor *s, pid
 		_exit(1);
 	if (o->change_user &&
 	    ((o->user != NULL ? initgroups(o->user, o->gid) : setgroups(0, NULL)) == -1 ||
-	        setgid(o->gid) == -1 || setuid(o->uid) == -1)) {
+		setgid(o->gid) == -1 || setuid(o->uid) == -1)) {
 		log_line("error", "cannot become user %u: %s", (unsigned)o->uid, strerror(errno));
 		_exit(1);
 	}
