@@ -49,11 +49,35 @@ dispatch(struct sse *s, sse_event *event, void *arg)
 }
 
 static bool
+add_data(struct sse *s, struct str value)
+{
+	if (s->has_data && !add(&s->data, &s->n_data, &s->data_room, S("\n"), s->max))
+		return false;
+	s->has_data = true;
+	return add(&s->data, &s->n_data, &s->data_room, value, s->max);
+}
+
+static void
+set_type(struct sse *s, struct str type)
+{
+	size_t n = type.n < sizeof(s->type) ? type.n : sizeof(s->type) - 1;
+
+	if (n > 0)
+		memcpy(s->type, type.p, n);
+	s->type[n] = '\0';
+}
+
+static bool
 end_line(struct sse *s, sse_event *event, void *arg)
 {
 	struct str line = { s->line, s->n_line }, name, value;
 
 	s->n_line = 0;
+	/* The standard has one at the start alone; some servers write one with each flush. */
+	if (str_starts(line, S("\xef\xbb\xbf"))) {
+		line.p += 3;
+		line.n -= 3;
+	}
 	if (line.n == 0)
 		return dispatch(s, event, arg);
 	value = str_cut(line, ':', &name);
@@ -61,49 +85,22 @@ end_line(struct sse *s, sse_event *event, void *arg)
 		value.p++;
 		value.n--;
 	}
-	if (str_eq(name, S("data"))) {
-		if (s->has_data && !add(&s->data, &s->n_data, &s->data_room, S("\n"), s->max))
-			return false;
-		s->has_data = true;
-		return add(&s->data, &s->n_data, &s->data_room, value, s->max);
-	}
-	if (str_eq(name, S("event"))) {
-		size_t n = value.n < sizeof(s->type) ? value.n : sizeof(s->type) - 1;
-
-		if (n > 0)
-			memcpy(s->type, value.p, n);
-		s->type[n] = '\0';
+	if (str_eq(name, S("data")))
+		return add_data(s, value);
+	if (str_eq(name, S("event")))
+		set_type(s, value);
+	/* No field of the standard's; llama.cpp's servers have sent their errors in it. */
+	if (str_eq(name, S("error"))) {
+		set_type(s, name);
+		return add_data(s, value);
 	}
 	/* The fields id and retry mean nothing to us; a name that is empty is a comment. */
-	return true;
-}
-
-/* Takes a byte order mark off the start; what only looked like one goes into the line after all. */
-static bool
-skip_mark(struct sse *s, struct str *bytes)
-{
-	static const char mark[3] = { (char)0xef, (char)0xbb, (char)0xbf };
-
-	while (s->n_bom < 3 && bytes->n > 0) {
-		if (bytes->p[0] != mark[s->n_bom]) {
-			bool kept = add(&s->line, &s->n_line, &s->line_room,
-			    (struct str){ mark, s->n_bom }, s->max);
-
-			s->n_bom = 3;
-			return kept;
-		}
-		s->n_bom++;
-		bytes->p++;
-		bytes->n--;
-	}
 	return true;
 }
 
 bool
 sse_feed(struct sse *s, struct str bytes, sse_event *event, void *arg)
 {
-	if (!skip_mark(s, &bytes))
-		return false;
 	while (bytes.n > 0) {
 		size_t n = 0;
 		char end;
@@ -130,4 +127,12 @@ sse_feed(struct sse *s, struct str bytes, sse_event *event, void *arg)
 			return false;
 	}
 	return true;
+}
+
+bool
+sse_end(struct sse *s, sse_event *event, void *arg)
+{
+	if (s->n_line > 0 && !end_line(s, event, arg))
+		return false;
+	return dispatch(s, event, arg);
 }

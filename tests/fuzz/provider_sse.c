@@ -45,6 +45,8 @@ parse(struct str bytes, size_t step, struct seen *seen)
 		bytes.p += n;
 		bytes.n -= n;
 	}
+	if (more)
+		more = sse_end(&s, on_event, seen);
 	sse_free(&s);
 	return more;
 }

@@ -83,6 +83,32 @@ test_bounds(void)
 	check("of which nothing was told", seen.text[0] == '\0');
 }
 
+/* What a stream that ends without an empty line has dispatched in the end. */
+static void
+ends(const char *name, struct str stream, const char *want)
+{
+	struct seen seen = { "" };
+	struct sse s;
+
+	sse_init(&s, 1000);
+	if (sse_feed(&s, stream, on_event, &seen))
+		(void)sse_end(&s, on_event, &seen);
+	sse_free(&s);
+	check(name, strcmp(seen.text, want) == 0);
+}
+
+static void
+test_end_of_stream(void)
+{
+	ends("the end of the bytes ends the last event", S("data: a\n\ndata: b\n"), "a|b|");
+	ends("and the last line", S("data: a\n\ndata: b"), "a|b|");
+	ends("after CR, too", S("data: a\r\rdata: b\r"), "a|b|");
+	ends("whose type it has", S("event: error\ndata: b"), "!b|");
+	ends("but makes none of nothing", S("data: a\n\n"), "a|");
+	ends("nor of a comment", S("data: a\n\n: x"), "a|");
+	ends("nor after the callback's end", S("data: end\n\ndata: b"), "end|");
+}
+
 int
 main(void)
 {
@@ -101,16 +127,18 @@ main(void)
 	    S("\xef\xbb\xbf"
 	      "data: a\n\n"),
 	    "a|");
-	is("only at the start",
+	is("and before any line, as some servers flush them",
 	    S("data: a\n\n\xef\xbb\xbf"
 	      "data: b\n\n"),
-	    "a|");
+	    "a|b|");
 	is("what only begins like one",
 	    S("\xef\xbb"
 	      "data: a\n\ndata: b\n\n"),
 	    "b|");
 	is("multibyte characters", S("data: é語😀\n\n"), "é語😀|");
 	is("an unfinished event is none", S("data: a\n\ndata: b\n"), "a|");
+	is("an error as a field of its own", S("error: {}\n\ndata: b\n\n"), "!{}|b|");
+	test_end_of_stream();
 	is("the callback ends it", S("data: a\n\ndata: end\n\ndata: b\n\n"), "a|end|");
 	test_bounds();
 	printf("%d passed, %d failed\n", passed, failed);
