@@ -139,6 +139,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 # A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
 $(B)/fuzz-fields: $(worker_parts)
 $(B)/fuzz-packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
+$(B)/fuzz-reply: $(call objects,runner/outside/sse.c $(addprefix runner/models/,reply.c kept.c lenient.c refusal.c))
 $(B)/fuzz-ws: $(call objects,streamd/websocket/ws_read.c streamd/websocket/deflate.c)
 $(B)/fuzz-%: $(B)/obj/tests/fuzz/%.o $(LIB)
 	@echo '  LD $@'

@@ -51,6 +51,7 @@ GRANT SELECT, INSERT ON message TO millrace_api;
 GRANT SELECT, INSERT ON message TO millrace_runner;
 GRANT SELECT ON artifact TO millrace_api;
 GRANT SELECT, INSERT ON artifact TO millrace_runner;
+GRANT SELECT, INSERT, UPDATE, DELETE ON chat_round TO millrace_runner;
 GRANT SELECT ON provider_price TO millrace_api, millrace_runner;
 GRANT SELECT ON usage_event TO millrace_api;
 GRANT SELECT, INSERT ON usage_event TO millrace_runner;

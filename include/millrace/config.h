@@ -34,7 +34,6 @@ struct config {
 	const char *runtime_dir;
 	const char *libexec_dir;
 	const char *log_level;
-	int64_t request_log; /* 1: a worker logs each request */
 
 	const char *jwt_secret; /* API_JWT_SECRET: HS256 key of our own tokens, >= 32 bytes */
 	const char *jwt_secret_old; /* the one before, only to verify with; "": none */

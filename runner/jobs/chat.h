@@ -7,6 +7,14 @@
 
 #include "runner/models/provider.h"
 
+/* A model's turn that ended in tool calls. */
+struct round {
+	struct str text; /* said before them */
+	struct tool_call *calls;
+	size_t n;
+	struct str extra; /* as of struct message */
+};
+
 struct chat {
 	struct job *j;
 	const struct provider *p;
@@ -25,18 +33,18 @@ struct chat {
 	/* What earlier attempts left unfinished (chat_replay). */
 	bool searched; /* the retrieval was published */
 	struct str partial; /* the answer's end, to be continued */
-	struct tool_call *calls; /* a round of calls, some without output */
-	size_t n_calls;
-	struct str before_calls; /* the text of that round */
+	struct round unfinished; /* calls without output are among its calls */
 };
 
 /* Adds a message to those that the model is given. Its texts are the job's arena's. */
 void chat_add(struct chat *c, struct message m);
-/* The calls of a round that now have outputs, and the text before them, as messages. */
-void chat_add_round(struct chat *c, struct str text, const struct tool_call *calls, size_t n);
+/* A round whose calls now have outputs, as messages; it counts. */
+void chat_add_round(struct chat *c, const struct round *r);
 /* Runs the calls without output, and publishes each. */
 MUST_CHECK enum err chat_run_tools(struct chat *c, struct tool_call *calls, size_t n);
 
+/* What a later attempt needs of a round and its events do not have, as JSON; the arena's. */
+struct str chat_round_json(struct arena *a, const struct round *r);
 /* Goes through the run's events: rebuilds answer, messages and what is unfinished. */
 MUST_CHECK enum err chat_replay(struct chat *c);
 

@@ -7,28 +7,114 @@
 #include <millrace/json.h>
 
 #include "runner/jobs/chat.h"
+#include "runner/models/lenient.h"
 #include "sql_job.h"
 
-/* The round that is being read: its text, then its calls. */
-struct round {
+/* -- what is kept of a round beside its events -- */
+
+static void
+put_member(struct buf *b, const char *name, struct str object)
+{
+	if (object.n > 0)
+		buf_printf(b, ",\"%s\":%.*s", name, S_ARG(object));
+}
+
+struct str
+chat_round_json(struct arena *a, const struct round *r)
+{
+	struct buf b = { .a = a };
+
+	buf_put(&b, S("{\"calls\":["));
+	for (size_t i = 0; i < r->n; i++) {
+		buf_put(&b, i > 0 ? S(",{\"id\":") : S("{\"id\":"));
+		buf_json(&b, r->calls[i].wire_id);
+		put_member(&b, "extra", r->calls[i].extra);
+		put_member(&b, "function_extra", r->calls[i].function_extra);
+		buf_put(&b, S("}"));
+	}
+	buf_put(&b, S("]"));
+	put_member(&b, "extra", r->extra);
+	buf_put(&b, S("}"));
+	return buf_str(&b);
+}
+
+/* A member that is an object, as text; absent where it is none. */
+static struct str
+object_text(struct arena *a, json_object *o, const char *name)
+{
+	json_object *member = json_at(o, name);
+
+	if (!json_object_is_type(member, json_type_object))
+		return (struct str){ NULL, 0 };
+	return arena_str(a, json_serialised(member));
+}
+
+/* Fills in what chat_round_json wrote. A call of which nothing is kept goes by our id. */
+static void
+recall(struct arena *a, struct round *r, struct str kept)
+{
+	struct arena *scratch = arena_new();
+	json_object *o = NULL, *calls;
+	const char *why;
+
+	if (!kept.p || json_parse(scratch, kept, &o, &why) != ERR_OK)
+		o = NULL;
+	calls = json_at(o, "calls");
+	r->extra = object_text(a, o, "extra");
+	for (size_t i = 0; i < r->n; i++) {
+		struct tool_call *call = &r->calls[i];
+		json_object *from = json_object_is_type(calls, json_type_array)
+					? json_object_array_get_idx(calls, i)
+					: NULL;
+
+		call->wire_id = arena_str(a, json_text(from, "id"));
+		if (call->wire_id.n == 0)
+			call->wire_id = call->id;
+		call->extra = object_text(a, from, "extra");
+		call->function_extra = object_text(a, from, "function_extra");
+	}
+	arena_free(scratch);
+}
+
+/* -- the events -- */
+
+/* What is being read: a round's text, then its calls; and what is kept of each, by its number. */
+struct replay {
 	struct buf text;
 	struct tool_call calls[TOOL_CALLS_MAX];
 	size_t n;
+	const PGresult *kept;
 };
 
-static void
-end_round(struct chat *c, struct round *r)
+/* The round that was read. */
+static struct round
+round_of(struct chat *c, struct replay *r)
 {
-	struct tool_call *calls = arena_alloc(c->j->a, r->n * sizeof(*calls));
+	struct arena *a = c->j->a;
+	struct round round = { .text = buf_str(&r->text), .n = r->n };
+	struct str kept = { NULL, 0 };
+	int64_t number;
 
-	for (size_t i = 0; i < r->n; i++) {
-		calls[i] = r->calls[i];
-		if (!calls[i].output.p)
-			calls[i].output = S("The call was interrupted.");
-	}
-	chat_add_round(c, buf_str(&r->text), calls, r->n);
-	c->rounds++;
-	*r = (struct round){ .text = { .a = c->j->a } };
+	round.calls = arena_alloc(a, r->n * sizeof(*round.calls));
+	memcpy(round.calls, r->calls, r->n * sizeof(*round.calls));
+	for (int i = 0; i < PQntuples(r->kept); i++)
+		if (str_int(sql_get(r->kept, i, 0), &number) && number == c->rounds)
+			kept = sql_get(r->kept, i, 1);
+	recall(a, &round, kept);
+	return round;
+}
+
+static void
+end_round(struct chat *c, struct replay *r)
+{
+	struct round round = round_of(c, r);
+
+	for (size_t i = 0; i < round.n; i++)
+		if (!round.calls[i].output.p)
+			round.calls[i].output = S("The call was interrupted.");
+	chat_add_round(c, &round);
+	r->text = (struct buf){ .a = c->j->a };
+	r->n = 0;
 }
 
 /* The arguments as text again: an event holds them as JSON where they were JSON. */
@@ -39,12 +125,11 @@ arguments_of(struct arena *a, json_object *event)
 
 	if (json_object_is_type(input, json_type_string))
 		return arena_str(a, json_text(event, "input"));
-	return arena_str(a, str_from(json_object_to_json_string_ext(
-				input, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)));
+	return arena_str(a, json_serialised(input));
 }
 
 static void
-replay_activity(struct chat *c, struct round *r, json_object *event)
+replay_activity(struct chat *c, struct replay *r, json_object *event)
 {
 	struct arena *a = c->j->a;
 	struct str id = json_text(event, "id"), type = json_text(event, "type");
@@ -69,7 +154,7 @@ replay_activity(struct chat *c, struct round *r, json_object *event)
 }
 
 static void
-replay_token(struct chat *c, struct round *r, json_object *event)
+replay_token(struct chat *c, struct replay *r, json_object *event)
 {
 	struct str text = json_text(event, "content");
 
@@ -80,7 +165,7 @@ replay_token(struct chat *c, struct round *r, json_object *event)
 }
 
 static void
-replay_row(struct chat *c, struct round *r, const PGresult *res, int row)
+replay_row(struct chat *c, struct replay *r, const PGresult *res, int row)
 {
 	struct arena *scratch = arena_new();
 	json_object *event;
@@ -99,23 +184,21 @@ enum err
 chat_replay(struct chat *c)
 {
 	struct job *j = c->j;
-	struct round *r = arena_alloc(j->a, sizeof(*r));
-	PGresult *res = NULL;
+	struct replay *r = arena_alloc(j->a, sizeof(*r));
+	PGresult *res = NULL, *kept = NULL;
 	enum err e;
 
 	r->text.a = j->a;
-	if ((e = job_runner_chat_events(j, &res)) != ERR_OK)
+	if ((e = job_runner_chat_events(j, &res)) != ERR_OK ||
+	    (e = job_runner_chat_rounds(j, &kept)) != ERR_OK)
 		return e;
+	r->kept = kept;
 	for (int i = 0; i < PQntuples(res); i++)
 		replay_row(c, r, res, i);
 	c->between_rounds = c->rounds > 0 && r->text.n == 0;
-	if (r->n == 0) {
+	if (r->n == 0)
 		c->partial = buf_str(&r->text);
-		return ERR_OK;
-	}
-	c->before_calls = buf_str(&r->text);
-	c->calls = arena_alloc(j->a, r->n * sizeof(*c->calls));
-	memcpy(c->calls, r->calls, r->n * sizeof(*c->calls));
-	c->n_calls = r->n;
+	else
+		c->unfinished = round_of(c, r);
 	return ERR_OK;
 }

@@ -60,10 +60,13 @@ input_guess(const struct call *c, size_t partial)
 static void
 store_use(const struct provider *p, struct call *c, size_t partial, int64_t number)
 {
-	int64_t in = c->counted ? c->input_tokens : input_guess(c, partial), out = c->output_tokens;
+	int64_t in = c->input_tokens, out = c->output_tokens;
+	bool guessed = in < 0 || out < 0;
 	struct job *j = c->job;
 
-	if (!c->counted) {
+	if (in < 0)
+		in = input_guess(c, partial);
+	if (out < 0) {
 		size_t len = c->text.n - partial;
 
 		for (size_t i = 0; i < c->n_calls; i++)
@@ -73,7 +76,7 @@ store_use(const struct provider *p, struct call *c, size_t partial, int64_t numb
 	if (stop_why(&j->stop) == STOP_LOST)
 		return;
 	if (job_runner_usage_store(j, NULL, number, str_from(p->name), str_from(p->model()), in,
-		out, !c->counted) != ERR_OK)
+		out, guessed) != ERR_OK)
 		log_error("usage: could not be stored", "run", j->run.text);
 }
 
@@ -89,14 +92,15 @@ try_once(const struct provider *p, struct call *c, int64_t *n_stored)
 
 	c->n_calls = 0;
 	c->finish = NULL;
-	c->counted = false;
+	c->extra = (struct str){ NULL, 0 };
+	c->input_tokens = c->output_tokens = -1;
 	c->retry_after_ms = -1;
 	c->timed_out = false;
 	end = p->call(c);
 	atomic_fetch_add(&counters.calls, 1);
-	if (end == CALL_BUSY || end == CALL_CUT || end == CALL_REFUSED)
+	if (end != CALL_DONE && end != CALL_STOPPED)
 		atomic_fetch_add(&counters.call_errors, 1);
-	if (end == CALL_DONE || c->text.n > partial || c->counted)
+	if (end == CALL_DONE || c->text.n > partial || c->input_tokens >= 0)
 		store_use(p, c, partial, ++*n_stored);
 	return end;
 }
@@ -111,7 +115,7 @@ model_call(const struct provider *p, struct call *c, int64_t *n_stored)
 		int64_t wait = (250 << tries) / 2 + jitter(250 << tries);
 		enum call_end end = try_once(p, c, n_stored);
 
-		if (end != CALL_BUSY && end != CALL_CUT)
+		if (end != CALL_BUSY && end != CALL_EMPTY && end != CALL_CUT)
 			return end;
 		/* A call that went through a long silence has cost as much patience as two. */
 		tries = c->text.n > before ? 0 : tries + 1 + c->timed_out;
@@ -119,7 +123,7 @@ model_call(const struct provider *p, struct call *c, int64_t *n_stored)
 		if (c->retry_after_ms > wait)
 			wait = c->retry_after_ms + jitter(250);
 		if (tries >= TRIES || cuts > CUTS || wait > CALL_PATIENCE_MS)
-			return CALL_REFUSED;
+			return end == CALL_EMPTY ? end : CALL_REFUSED;
 		atomic_fetch_add(
 		    end == CALL_CUT ? &counters.call_continuations : &counters.call_retries, 1);
 		if (!stop_sleep(&c->job->stop, wait))

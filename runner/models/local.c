@@ -179,7 +179,6 @@ local_call(struct call *c)
 {
 	struct str all = answer(c), said = buf_str(&c->text);
 
-	c->counted = false;
 	c->finish = "stop";
 	if (str_starts(all, said)) {
 		all.p += said.n;
@@ -209,8 +208,15 @@ local_model(void)
 	return "local";
 }
 
+static bool
+local_has_tools(void)
+{
+	return false;
+}
+
 const struct provider provider_local = {
 	.name = "local",
 	.model = local_model,
+	.has_tools = local_has_tools,
 	.call = local_call,
 };

@@ -16,12 +16,16 @@
 #define CALL_PATIENCE_MS 20000
 #define ANSWER_MAX ((size_t)512 * 1024) /* bytes of one answer; then it ends as "length" */
 #define ARGUMENTS_MAX ((size_t)1536 * 1024) /* bytes of one tool call's arguments */
-#define TOOL_CALLS_MAX 16 /* in one round */
+#define TOOL_CALLS_MAX 16 /* in one round; further ones are let go */
+#define EXTRA_MAX ((size_t)256 * 1024) /* bytes that go back with one round; beyond it none do */
 
 struct tool_call {
-	struct str id; /* at most 40 bytes */
+	/* Ours, of the run, the round and the position: servers repeat theirs, or have none */
+	struct str id;
+	struct str wire_id; /* what the server is told, and nobody else */
 	struct str name;
-	struct str arguments; /* JSON text as the model gave it: not yet checked */
+	struct str arguments; /* a JSON object, or what the model gave instead of one */
+	struct str extra, function_extra; /* JSON objects that go back with it; absent: none */
 	struct str output; /* absent until it was made */
 };
 
@@ -32,11 +36,13 @@ struct message {
 	struct str content;
 	const struct tool_call *calls; /* ROLE_ASSISTANT */
 	size_t n_calls;
-	struct str call_id; /* ROLE_TOOL */
+	struct str extra; /* ROLE_ASSISTANT: a JSON object that goes back with it; absent: none */
+	struct str call_id; /* ROLE_TOOL: the call's wire_id */
 };
 
 enum call_end {
 	CALL_DONE = 1, /* the model has ended its turn: text, or tool calls */
+	CALL_EMPTY, /* it has ended its turn without a word or a call */
 	CALL_CUT, /* broken off in mid-answer; what was said counts */
 	CALL_BUSY, /* nothing came of it, and it may be tried again (after retry_after_ms) */
 	CALL_REFUSED, /* trying again would not help */
@@ -62,9 +68,9 @@ struct call {
 	struct buf text;
 	struct tool_call *calls;
 	size_t n_calls;
+	struct str extra; /* a JSON object that goes back with this message; absent: none */
 	const char *finish; /* stop, length, content_filter, tool_calls */
-	bool counted; /* the provider said what was used: */
-	int64_t input_tokens, output_tokens;
+	int64_t input_tokens, output_tokens; /* as the provider counted; -1: it did not say */
 	int64_t retry_after_ms;
 	bool timed_out;
 	const char *problem; /* for a person; the arena's or a literal */
@@ -73,6 +79,8 @@ struct call {
 struct provider {
 	const char *name; /* as in provider_price and usage_event */
 	const char *(*model)(void);
+	/* May the model call tools, as far as is known? Any thread. */
+	bool (*has_tools)(void);
 	enum call_end (*call)(struct call *c);
 };
 
@@ -86,8 +94,8 @@ const struct provider *provider_default(void);
 
 /*
  * One turn of the model: tries again what may be tried again, has a cut answer continued, and
- * stores what each call used under the next numbers after *n_stored. CALL_DONE, CALL_STOPPED, or
- * CALL_REFUSED with c->problem.
+ * stores what each call used under the next numbers after *n_stored. CALL_DONE, CALL_STOPPED, or,
+ * with c->problem, CALL_REFUSED or CALL_EMPTY.
  */
 enum call_end model_call(const struct provider *p, struct call *c, int64_t *n_stored);
 

@@ -81,6 +81,22 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION conversation_delete TO millrace_api;
 
+-- Keeps what goes back to a model's server with a round, for the run's later attempts; returns the
+-- round's number, NULL where the lease is lost. Committed asynchronously, as the round's events are that
+-- follow it: a crash of the server loses both or only them.
+CREATE OR REPLACE FUNCTION chat_round_keep(run_id uuid, runner text, attempt int, n int, kept text) RETURNS int
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('synchronous_commit', 'off', true);
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN NULL;
+	END IF;
+	INSERT INTO chat_round AS r (run_id, n, kept) VALUES ($1, $4, $5)
+	ON CONFLICT ON CONSTRAINT chat_round_pkey DO UPDATE SET kept = excluded.kept;
+	RETURN $4;
+END $$;
+GRANT EXECUTE ON FUNCTION chat_round_keep TO millrace_runner;
+
 -- A chat's end without its runner: its text so far is kept. A cancelled chat ends as done with that
 -- text, any other in an error.
 CREATE OR REPLACE FUNCTION chat_abort(r run, status text, code text, message text, dead boolean) RETURNS boolean
@@ -90,6 +106,7 @@ DECLARE
 	answer uuid;
 	data json;
 BEGIN
+	DELETE FROM chat_round c WHERE c.run_id = r.id;
 	IF said <> '' AND EXISTS (SELECT FROM conversation c WHERE c.id = r.conversation_id) THEN
 		INSERT INTO message (conversation_id, owner_id, run_id, role, content, status)
 		VALUES (r.conversation_id, r.owner_id, r.id, 'assistant', said, 'partial')
@@ -118,6 +135,7 @@ BEGIN
 		RETURN seq;
 	END IF;
 	SELECT * INTO r FROM run WHERE run.id = $1 FOR UPDATE;
+	DELETE FROM chat_round c WHERE c.run_id = $1;
 	UPDATE conversation c SET updated_at = now() WHERE c.id = r.conversation_id;
 	IF FOUND AND content <> '' THEN
 		INSERT INTO message (conversation_id, owner_id, run_id, role, content, sources, status)

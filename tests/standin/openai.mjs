@@ -22,7 +22,8 @@
  *   [[429:2]] [[500]] [[503:1]]  this status so many times (always), then well;
  *                             429 and 503 come with Retry-After: 1
  *   [[cut:5]] [[reset:5]]     after 5 chunks closes, or resets, the connection
- *   [[eof:5]]                 after 5 chunks ends the reply properly, unfinished
+ *   [[eof:5]]                 after 5 chunks ends the reply properly, without a
+ *                             reason and [DONE]
  *   [[hang:5]]                after 5 chunks says nothing more (without a
  *                             number: before the status line)
  *   [[garbage:5]]             after 5 chunks bytes that are no JSON

@@ -23,6 +23,18 @@ ORDER BY m.id DESC LIMIT $3;
 SELECT e.type, e.data::text AS data FROM stream_event e
 WHERE e.topic = 'run:' || $1::uuid AND e.type IN ('token', 'activity') ORDER BY e.seq;
 
+-- What is kept of their rounds.
+-- name: runner_chat_rounds
+-- args: run_id uuid
+-- row: n int4, kept text
+SELECT r.n, r.kept FROM chat_round r WHERE r.run_id = $1;
+
+-- No row where the lease is lost.
+-- name: runner_chat_round_keep
+-- args: run_id uuid, runner_name text, attempt int4, n int4, kept text
+-- row: n int4
+SELECT n FROM chat_round_keep($1, $2, $3, $4, $5) n WHERE n IS NOT NULL;
+
 -- name: runner_chat_end
 -- args: run_id uuid, runner_name text, attempt int4, after int8, content text, sources text, reason text
 -- row: chat_finish int8

@@ -1,0 +1,26 @@
+/*
+ * What a model's server says when it does not answer, in whichever shape: OpenAI's {"error":{…}},
+ * an array of it, FastAPI's `detail`, a bare message, a web page, in an error's body or inside a
+ * reply with status 200. Functions of the bytes alone: nothing blocks, any thread.
+ */
+#ifndef RUNNER_MODELS_REFUSAL_H
+#define RUNNER_MODELS_REFUSAL_H
+
+#include <json-c/json.h>
+
+#include <millrace/arena.h>
+
+struct refusal {
+	int status; /* as of HTTP, by what the text says; 0: it does not say */
+	struct str text; /* the server's words as one line of UTF-8; empty: none */
+};
+
+/*
+ * Is there an error in this document, a chunk or a whole reply? `is_error`: it came as one (an
+ * event of that type), so that all of it is. Fills *out, whose text is the arena's.
+ */
+bool refusal_in(struct arena *a, json_object *o, bool is_error, struct refusal *out);
+/* The reply to a request that failed, likewise; the text is there however the body looks. */
+struct refusal refusal_of_body(struct arena *a, struct str body);
+
+#endif

@@ -1,0 +1,511 @@
+#include <stdio.h>
+#include <string.h>
+
+#include <millrace/json.h>
+
+#include "runner/models/lenient.h"
+#include "runner/models/reply.h"
+
+#define EVENT_MAX ((size_t)4 * 1024 * 1024) /* bytes of one chunk, or of a whole answer */
+#define NAME_MAX_LEN 128
+#define ID_MAX ((size_t)64 * 1024) /* some servers keep a signature in a call's id */
+/* A continuation that begins with so many bytes of the answer's beginning is that answer again. */
+#define ECHO_MIN 48
+#define ECHO_WHOLE_MIN 4 /* or with all of it, where it is at least this long */
+
+void
+reply_init(struct reply *r, struct call *c)
+{
+	*r = (struct reply){ .c = c,
+		.scratch = arena_new(),
+		.body = { .a = c->a },
+		.held = { .a = c->a },
+		.n_said = c->text.n,
+		.watches = c->text.n >= ECHO_WHOLE_MIN };
+	sse_init(&r->sse, EVENT_MAX);
+}
+
+void
+reply_free(struct reply *r)
+{
+	sse_free(&r->sse);
+	arena_free(r->scratch);
+}
+
+/* -- text -- */
+
+static void
+say(struct reply *r, struct str text)
+{
+	if (text.n == 0)
+		return;
+	r->spoke = true;
+	r->c->say(r->c->say_arg, text);
+	buf_put(&r->c->text, text);
+}
+
+/*
+ * Takes off the front what a continuation only repeats from the answer's beginning. False where it
+ * is the answer told again in other words.
+ */
+static bool
+skip_echo(struct reply *r, struct str *text)
+{
+	const char *said = buf_str(&r->c->text).p;
+	size_t echo = r->echo;
+
+	while (text->n > 0 && r->echo < r->n_said && text->p[0] == said[r->echo]) {
+		r->echo++;
+		text->p++;
+		text->n--;
+	}
+	if (r->echo == r->n_said) {
+		r->watches = false;
+	} else if (text->n > 0) {
+		r->watches = false;
+		if (r->echo >= ECHO_MIN)
+			return false;
+		/* It only began alike. What was held back is as the answer's beginning. */
+		text->p -= r->echo - echo;
+		text->n += r->echo - echo;
+		say(r, arena_str(r->c->a, (struct str){ said, echo }));
+	}
+	return true;
+}
+
+/* Says text of whole characters. False where the reply is to be read no further. */
+static bool
+on_whole_text(struct reply *r, struct str text)
+{
+	/* Models begin with empty lines, some say nothing else; those are no words. */
+	while (r->c->text.n == 0 && text.n > 0 && strchr(" \t\r\n", text.p[0])) {
+		text.p++;
+		text.n--;
+	}
+	if (r->watches && text.n > 0 && !skip_echo(r, &text)) {
+		r->repeats = true;
+		return false;
+	}
+	say(r, text);
+	if (r->c->text.n < ANSWER_MAX)
+		return true;
+	r->finish = "length";
+	return false;
+}
+
+static bool
+on_text(struct reply *r, struct str text)
+{
+	struct buf all = { .a = r->scratch };
+	size_t n;
+
+	if (text.n == 0)
+		return true;
+	buf_put(&all, buf_str(&r->held));
+	buf_put(&all, text);
+	text = buf_str(&all);
+	n = text_whole(text);
+	r->held.n = 0;
+	buf_put(&r->held, (struct str){ text.p + n, text.n - n });
+	return on_whole_text(r, text_mend(r->scratch, (struct str){ text.p, n }));
+}
+
+/* No more text will come: what was held back is said now, unless it is the beginning of an echo. */
+static void
+end_text(struct reply *r)
+{
+	bool is_whole = r->finish || r->done || r->is_whole;
+
+	if (r->held.n > 0)
+		(void)on_whole_text(r, text_mend(r->c->a, buf_str(&r->held)));
+	r->held.n = 0;
+	if (r->watches && is_whole && r->echo < ECHO_MIN)
+		say(r, arena_str(r->c->a, (struct str){ buf_str(&r->c->text).p, r->echo }));
+	else if (!is_whole && r->c->text.n == r->n_said && r->echo > 0)
+		r->repeats = r->echo >= ECHO_MIN || r->echo == r->n_said;
+}
+
+/* -- tool calls -- */
+
+/* The call that a piece is of, unless it begins another: by index, else by id, else the last. */
+static struct pending_call *
+candidate(struct reply *r, int64_t index, struct str id)
+{
+	for (size_t i = r->n_calls; i-- > 0;) {
+		struct pending_call *p = &r->calls[i];
+
+		if (index >= 0 ? p->index == index : id.n == 0 || str_eq(buf_str(&p->id), id))
+			return p;
+	}
+	return NULL;
+}
+
+static bool
+is_complete(struct arena *a, const struct pending_call *p)
+{
+	struct str text = buf_str(&p->arguments);
+	json_object *o;
+
+	while (text.n > 0 && strchr(" \t\r\n", text.p[text.n - 1]))
+		text.n--;
+	return text.n > 0 && text.p[text.n - 1] == '}' && lenient_parse(a, text, &o);
+}
+
+/*
+ * Does a piece with this id, name and arguments begin another call than p, for which it has the
+ * same index, or none? Servers give every call index 0, or one id to all; or repeat the name in
+ * each piece, or have a new id in each. A piece without a name never begins one.
+ */
+static bool
+begins_another(
+    struct reply *r, const struct pending_call *p, struct str id, struct str name, struct str args)
+{
+	if (name.n == 0)
+		return false;
+	if (id.n > 0 && p->id.n > 0 && !str_eq(buf_str(&p->id), id))
+		return true;
+	if (p->arguments.n == 0)
+		return false;
+	return !str_eq(buf_str(&p->name), name) || (args.n > 0 && is_complete(r->scratch, p));
+}
+
+/* The call that a piece goes to; NULL where it goes to none. */
+static struct pending_call *
+call_of(struct reply *r, int64_t index, struct str id, struct str name, struct str args)
+{
+	struct pending_call *p = candidate(r, index, id);
+	struct arena *a = r->c->a;
+
+	if (!p && name.n == 0 && r->n_calls > 0)
+		p = &r->calls[r->n_calls - 1];
+	if (p && !begins_another(r, p, id, name, args))
+		return p;
+	/* The same call once more, whole: servers that end a stream with a summary. */
+	if (p && id.n > 0 && str_eq(buf_str(&p->id), id) && str_eq(buf_str(&p->name), name) &&
+	    str_eq(buf_str(&p->arguments), args))
+		return NULL;
+	if (r->n_calls == TOOL_CALLS_MAX)
+		return NULL;
+	if (r->n_calls == 0)
+		r->calls = arena_alloc(a, TOOL_CALLS_MAX * sizeof(*r->calls));
+	p = &r->calls[r->n_calls++];
+	*p = (struct pending_call){
+		.index = index, .id = { .a = a }, .name = { .a = a }, .arguments = { .a = a }
+	};
+	return p;
+}
+
+/* Arguments are JSON in a text; some send the JSON itself. */
+static struct str
+arguments_of(struct reply *r, json_object *o)
+{
+	if (json_object_is_type(o, json_type_object) && json_object_object_length(o) == 0)
+		return S("");
+	if (json_object_is_type(o, json_type_object) || json_object_is_type(o, json_type_array))
+		return json_serialised(o);
+	return lenient_text(r->scratch, o);
+}
+
+static void
+keep(struct reply *r, struct kept *k, json_object *o, const char *const known[])
+{
+	if (r->kept_len <= EXTRA_MAX)
+		kept_add(k, r->c->a, o, known, &r->kept_len);
+}
+
+/* False where the call is longer than may be. */
+static bool
+on_piece(struct reply *r, json_object *piece)
+{
+	static const char *const call_members[] = { "index", "id", "type", "function", NULL };
+	static const char *const flat_members[] = { "index", "id", "type", "function", "name",
+		"arguments", NULL };
+	static const char *const function_members[] = { "name", "arguments", NULL };
+	json_object *function = json_at(piece, "function");
+	bool is_flat = !json_object_is_type(function, json_type_object);
+	json_object *from = is_flat ? piece : function;
+	struct str id = lenient_text(r->scratch, json_at(piece, "id")),
+		   name = str_trim(lenient_text(r->scratch, json_at(from, "name"))),
+		   args = arguments_of(r, json_at(from, "arguments"));
+	int64_t index = lenient_count(json_at(piece, "index"));
+	struct pending_call *p = call_of(r, index, id, name, args);
+
+	if (!p)
+		return true;
+	r->spoke = true;
+	if (p->id.n == 0 && id.n <= ID_MAX)
+		buf_put(&p->id, id);
+	/* Whole at first, in each piece, or in pieces that come before the arguments. */
+	if (p->arguments.n == 0 && !str_eq(buf_str(&p->name), name))
+		buf_put(&p->name, name);
+	buf_put(&p->arguments, args);
+	keep(r, &p->kept, piece, is_flat ? flat_members : call_members);
+	keep(r, &p->function_kept, function, function_members);
+	return p->name.n <= NAME_MAX_LEN && p->arguments.n <= ARGUMENTS_MAX;
+}
+
+static bool
+on_tool_calls(struct reply *r, json_object *pieces)
+{
+	if (json_object_is_type(pieces, json_type_object))
+		return on_piece(r, pieces);
+	if (!json_object_is_type(pieces, json_type_array))
+		return true;
+	for (size_t i = 0; i < json_object_array_length(pieces); i++)
+		if (!on_piece(r, json_object_array_get_idx(pieces, i)))
+			return false;
+	return true;
+}
+
+/* -- chunks -- */
+
+/* NULL: it has not ended, but was broken off. */
+static const char *
+finish_name(struct str reason)
+{
+	static const struct {
+		const char *said, *meant;
+	} known[] = { { "length", "length" }, { "max_tokens", "length" },
+		{ "model_length", "length" }, { "content_filter", "content_filter" },
+		{ "safety", "content_filter" }, { "sensitive", "content_filter" },
+		{ "tool_calls", "tool_calls" }, { "tool_use", "tool_calls" },
+		{ "function_call", "tool_calls" }, { "error", NULL }, { "network_error", NULL },
+		{ "insufficient_system_resource", NULL }, { "abort", NULL } };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (str_eq_nocase(reason, str_from(known[i].said)))
+			return known[i].meant;
+	return "stop";
+}
+
+static void
+on_usage(struct reply *r, json_object *usage)
+{
+	int64_t in = lenient_count(json_at(usage, "prompt_tokens")),
+		out = lenient_count(json_at(usage, "completion_tokens"));
+
+	if (in < 0)
+		in = lenient_count(json_at(usage, "input_tokens"));
+	if (out < 0)
+		out = lenient_count(json_at(usage, "output_tokens"));
+	/* No prompt is empty: a count of nothing is a member that was not filled in. */
+	if (in > 0)
+		r->c->input_tokens = in;
+	if (out > 0 || (out == 0 && in > 0))
+		r->c->output_tokens = out;
+}
+
+/* The delta; or the message, where there is no delta: of a whole answer. */
+static json_object *
+message_of(const struct reply *r, json_object *choice)
+{
+	json_object *delta = json_at(choice, "delta");
+
+	if (json_object_is_type(delta, json_type_object) && json_object_object_length(delta) > 0)
+		return delta;
+	/* Some end a stream with all of it once more. */
+	return r->c->text.n > r->n_said || r->n_calls > 0 ? NULL : json_at(choice, "message");
+}
+
+/* False where the reply is to be read no further. */
+static bool
+on_choice(struct reply *r, json_object *choice)
+{
+	static const char *const members[] = { "role", "content", "refusal", "tool_calls",
+		"function_call", "name", "annotations", "audio", NULL };
+	json_object *message = message_of(r, choice);
+	struct str text = lenient_text(r->scratch, json_at(message, "content")),
+		   finish = lenient_text(r->scratch, json_at(choice, "finish_reason"));
+
+	if (text.n == 0)
+		text = lenient_text(r->scratch, json_at(message, "refusal"));
+	on_usage(r, json_at(choice, "usage"));
+	keep(r, &r->kept, message, members);
+	if (!on_tool_calls(r, json_at(message, "tool_calls"))) {
+		r->garbage = true;
+		return false;
+	}
+	if (!on_text(r, text))
+		return false;
+	if (finish.n > 0 && (r->finish = finish_name(finish)) == NULL) {
+		r->is_error = true;
+		r->error = (struct refusal){ .text = arena_printf(r->c->a,
+						 "the model's server ended with \"%.*s\"",
+						 finish.n < 60 ? (int)finish.n : 60, finish.p) };
+		return false;
+	}
+	return true;
+}
+
+/* A chunk, or a whole answer. False where the reply is to be read no further. */
+static bool
+on_document(struct reply *r, json_object *o, bool is_error)
+{
+	json_object *choices = json_at(o, "choices");
+	struct refusal refusal;
+
+	r->n_events++;
+	on_usage(r, json_at(o, "usage"));
+	on_usage(r, json_at(json_at(o, "x_groq"), "usage"));
+	if (refusal_in(r->scratch, o, is_error, &refusal)) {
+		r->is_error = true;
+		r->error = refusal;
+		r->error.text = arena_str(r->c->a, refusal.text);
+		return false;
+	}
+	if (!json_object_is_type(choices, json_type_array) ||
+	    json_object_array_length(choices) == 0)
+		return true;
+	return on_choice(r, json_object_array_get_idx(choices, 0));
+}
+
+static bool
+on_event(void *arg, struct str type, struct str data)
+{
+	struct reply *r = arg;
+	json_object *o;
+
+	data = str_trim(data);
+	if (data.n == 0)
+		return true;
+	if (str_eq(data, S("[DONE]")) || str_eq(data, S("\"[DONE]\""))) {
+		r->n_events++;
+		r->done = true;
+		return false;
+	}
+	arena_reset(r->scratch);
+	if (!lenient_parse(r->scratch, data, &o)) {
+		/* An event that the end of the bytes has cut is none. */
+		r->n_events++;
+		r->garbage = !r->is_ending;
+		return false;
+	}
+	return o ? on_document(r, o, str_eq(type, S("error"))) : true;
+}
+
+/* The body of one answer, not of a stream. */
+static void
+on_body(struct reply *r)
+{
+	json_object *o;
+
+	arena_reset(r->scratch);
+	if (!lenient_parse(r->scratch, buf_str(&r->body), &o) || !o) {
+		r->garbage = true;
+		return;
+	}
+	(void)on_document(r, o, false);
+	r->done = !r->is_error && json_at(o, "choices") != NULL;
+	r->garbage = !r->is_error && !r->done;
+}
+
+/* What the first byte says that is not blank: the Content-Type often says something else. */
+static void
+sniff(struct reply *r)
+{
+	struct str s = buf_str(&r->body);
+
+	if (s.n >= 3 && str_starts(s, S("\xef\xbb\xbf"))) {
+		s.p += 3;
+		s.n -= 3;
+	}
+	while (s.n > 0 && strchr(" \t\r\n", s.p[0])) {
+		s.p++;
+		s.n--;
+	}
+	if (s.n == 0 || (s.p[0] == (char)0xef && s.n < 3))
+		return;
+	r->kind = strchr("{[<", s.p[0]) ? BODY_WHOLE : BODY_STREAM;
+}
+
+bool
+reply_feed(struct reply *r, struct str bytes)
+{
+	if (r->kind == BODY_STREAM)
+		return sse_feed(&r->sse, bytes, on_event, r);
+	if (bytes.n > EVENT_MAX - r->body.n) {
+		r->garbage = true;
+		return false;
+	}
+	buf_put(&r->body, bytes);
+	if (r->kind == BODY_UNKNOWN)
+		sniff(r);
+	return r->kind != BODY_STREAM || sse_feed(&r->sse, buf_str(&r->body), on_event, r);
+}
+
+void
+reply_end(struct reply *r, bool whole)
+{
+	bool goes_on = !r->done && !r->garbage && !r->is_error && !r->repeats &&
+		       !(r->finish && r->c->text.n >= ANSWER_MAX);
+
+	r->is_ending = true;
+	r->is_whole = whole;
+	if (r->kind == BODY_WHOLE && goes_on)
+		on_body(r);
+	else if (r->kind == BODY_STREAM && goes_on)
+		(void)sse_end(&r->sse, on_event, r);
+	if (!r->repeats)
+		end_text(r);
+}
+
+bool
+reply_is_complete(const struct reply *r)
+{
+	struct arena *scratch;
+	bool good = !r->is_error && !r->repeats;
+
+	if (r->finish || !good)
+		return good;
+	if (r->garbage || !(r->done || r->is_whole) || r->n_events == 0)
+		return false;
+	scratch = arena_new();
+	for (size_t i = 0; i < r->n_calls && good && !r->done; i++)
+		good = is_complete(scratch, &r->calls[i]);
+	arena_free(scratch);
+	return good;
+}
+
+/* As a JSON object where that is what is meant: JSON in JSON in a text, something behind it. */
+static struct str
+arguments_object(struct arena *a, struct str text, int depth)
+{
+	json_object *o;
+
+	text = str_trim(text_mend(a, text));
+	if (text.n == 0)
+		return S("{}");
+	if (is_json_object(text) || !lenient_parse(a, text, &o))
+		return text;
+	if (json_object_is_type(o, json_type_string) && depth < 2)
+		return arguments_object(a, lenient_text(a, o), depth + 1);
+	if (json_object_is_type(o, json_type_object))
+		return text_mend(a, json_serialised(o));
+	return text;
+}
+
+void
+reply_calls(struct reply *r)
+{
+	struct call *c = r->c;
+	bool keeps = r->kept_len <= EXTRA_MAX;
+
+	c->calls = arena_alloc(c->a, r->n_calls * sizeof(*c->calls));
+	c->n_calls = 0;
+	for (size_t i = 0; i < r->n_calls; i++) {
+		const struct pending_call *p = &r->calls[i];
+		struct tool_call *call = &c->calls[c->n_calls];
+
+		if (p->name.n == 0)
+			continue;
+		*call = (struct tool_call){ .wire_id = text_mend(c->a, buf_str(&p->id)),
+			.name = text_mend(c->a, buf_str(&p->name)),
+			.arguments = arguments_object(c->a, buf_str(&p->arguments), 0) };
+		if (keeps) {
+			call->extra = kept_json(c->a, &p->kept);
+			call->function_extra = kept_json(c->a, &p->function_kept);
+		}
+		c->n_calls++;
+	}
+	c->extra = keeps ? kept_json(c->a, &r->kept) : (struct str){ NULL, 0 };
+}
