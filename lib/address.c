@@ -45,3 +45,14 @@ address_is_email(struct str s)
 	       !memchr(domain.p, '@', domain.n) && domain.p[0] != '.' &&
 	       domain.p[domain.n - 1] != '.';
 }
+
+struct str
+address_of_sender(struct str from)
+{
+	struct str head, address = str_cut(from, '<', &head);
+
+	if (!address.p)
+		return from;
+	(void)str_cut(address, '>', &head);
+	return head;
+}

@@ -21,4 +21,7 @@ struct str address_network(struct arena *a, struct str address);
  */
 bool address_is_email(struct str s);
 
+/* The address of a sender: what stands in <>, or all of it; part of `from`. */
+struct str address_of_sender(struct str from);
+
 #endif
