@@ -1,5 +1,3 @@
-#include <millrace/disk.h>
-
 #include "streamd/metrics.h"
 
 struct metrics metrics = {
@@ -167,7 +165,6 @@ static const struct metric table[] = {
 	    .kind = METRIC_HISTOGRAM,
 	    .help = "From publishing an event to the socket.",
 	    .histogram = &metrics.lag },
-	DISK_FULL_METRIC,
 };
 
 struct str
