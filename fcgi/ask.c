@@ -1,6 +1,7 @@
 /* From a handler's statement to its rows: the unit that goes down the pipe, and what comes back. */
 #include <stdlib.h>
 
+#include <millrace/db.h>
 #include <millrace/json.h>
 
 #include "fcgi/caller.h"
@@ -101,6 +102,8 @@ ask_send(struct req *r, const struct pipe_statement *s, size_t n, pipe_done *don
 	enum err e = pipe_send(r->worker->pipe, r->worker->scratch, s, (int)n, done, r);
 
 	arena_reset(r->worker->scratch);
+	if (e == ERR_OVERLOADED)
+		r->error_text = S(DB_AWAY);
 	return e;
 }
 
@@ -144,7 +147,7 @@ req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n,
 	struct sql_arg caller[CALLER_ARGS], claim[3], with_key[ASK_ARGS_MAX];
 	size_t count = caller_statement(r, s, caller);
 
-	if (!r->worker->current)
+	if (!r->worker->current && pipe_is_up(r->worker->pipe))
 		return refuse(r, ERR_OVERLOADED,
 		    "The database is not at this version; an administrator runs: millracectl "
 		    "migrate");

@@ -102,6 +102,15 @@ struct alias {
 extern const struct alias aliases[];
 extern const size_t n_aliases;
 
+/* What the API is designed to have and this version has not: its 404 says so. */
+struct unserved {
+	const char *pool; /* that nginx sends it to; it need not exist yet */
+	const char *prefix; /* a path's first parts; variables as in routes */
+};
+
+extern const struct unserved unserved[];
+extern const size_t n_unserved;
+
 /* A JSON object of the named JSON Schemas of replies, for the OpenAPI document. */
 extern const char reply_schemas[];
 
@@ -110,7 +119,8 @@ const char *method_name(enum method m);
 
 /*
  * Ends the process with what is wrong, where a column was forgotten, a path's type is unknown, two
- * paths collide, or a field table is not its handler's or its struct's.
+ * paths collide, one is served that is said not to be, or a field table is not its handler's or its
+ * struct's.
  */
 void routes_check(void);
 /*
@@ -121,6 +131,8 @@ void routes_check(void);
 struct str route_path(struct arena *a, const struct route *r, size_t n);
 /* METHOD PATH MODE of every route under every name, a line each. */
 void routes_print(FILE *out);
+/* POOL PATH of the same, and POOL PREFIX "unserved" of what is not served; for check-paths.awk. */
+void paths_print(FILE *out);
 
 /* Is there a pool of this name? */
 bool pool_exists(const char *name);
@@ -139,5 +151,7 @@ struct match {
  * slash at its end. Static parts win over variables, earlier ones over later.
  */
 struct match route_match(const char *pool, int method, struct str path);
+/* Is the decoded path one of those that this version does not serve? */
+bool route_is_unserved(struct str path);
 
 #endif

@@ -48,6 +48,17 @@ address_is_email(struct str s)
 	       domain.p[domain.n - 1] != '.';
 }
 
+struct str
+address_of_sender(struct str from)
+{
+	struct str head, address = str_cut(from, '<', &head);
+
+	if (!address.p)
+		return from;
+	(void)str_cut(address, '>', &head);
+	return head;
+}
+
 bool
 address_email(struct arena *a, struct str given, struct str *out)
 {

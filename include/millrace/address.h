@@ -22,6 +22,9 @@ struct str address_network(struct arena *a, struct str address);
  */
 bool address_is_email(struct str s);
 
+/* The address of a sender: what stands in <>, or all of it; part of `from`. */
+struct str address_of_sender(struct str from);
+
 /*
  * The form in which a mail address is stored and compared: without blanks at both ends, in lower
  * case and NFC (RFC 8265, 3.3), its domain by IDNA with U-labels (unicode_domain). False where it
