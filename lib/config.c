@@ -33,6 +33,8 @@ const struct setting config_settings[] = {
 	    "directory where millracectl looks for secrets, in files named millrace.NAME"),
 	ROW("MILLRACE_LOG_LEVEL", TEXT, W | D | R, log_level, "info", 1, 1000, "",
 	    "debug, info, warn or error"),
+	ROW("MILLRACE_REQUEST_LOG", NUMBER, W, request_log, "0", 0, 1, "",
+	    "1: workers log each request in a line, by its X-Request-Id; 0: those that fail"),
 	ROW("API_JWT_SECRET", SECRET, W | D | C, jwt_secret, NULL, 32, 1024, "",
 	    "signs our own session tokens (HS256): 32 bytes or more"),
 	ROW("API_JWT_SECRET_OLD", SECRET, W | D, jwt_secret_old, "", 32, 1024, "",

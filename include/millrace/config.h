@@ -37,6 +37,7 @@ struct config {
 	const char *env_file; /* of settings that millracectl reads */
 	const char *credstore; /* directory where it looks for secrets */
 	const char *log_level;
+	int64_t request_log; /* 1: a worker logs each request */
 
 	const char *jwt_secret; /* API_JWT_SECRET: HS256 key of our own tokens, >= 32 bytes */
 	const char *jwt_secret_old; /* the one before, only to verify with; "": none */

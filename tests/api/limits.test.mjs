@@ -11,7 +11,7 @@ let millrace, api;
 before(async () => {
 	millrace = await privateInstance("limits", { MILLRACE_RATE_READ: "40", MILLRACE_RATE_WRITE: "30", MILLRACE_QUEUE_MAX: "6",
 		MILLRACE_REPLY_SECONDS: "1", MILLRACE_UPLOAD_MAX: "100000", MILLRACE_SESSION_SECONDS: "60",
-		MILLRACE_LOGIN_ADDRESS_TRIES: String(TRIES), MILLRACE_RATE_LOGIN: "0" });
+		MILLRACE_LOGIN_ADDRESS_TRIES: String(TRIES), MILLRACE_RATE_LOGIN: "0", MILLRACE_REQUEST_LOG: "1" });
 	({ api } = millrace);
 });
 after(() => millrace?.stop());
@@ -49,6 +49,26 @@ test("a caller's reads and writes are counted apart, and from others'", async ()
 	}
 	assertStatus(await other.api.get("/api/user"), 200);
 	assertStatus(await user.api.patch("/api/user", { name: "still" }), 200);
+});
+
+test("the request id finds a request in the worker's log, and in nginx's; what was searched for is in neither", async () => {
+	const user = await newUser(api);
+	for (const [path, status] of [["/api/leads?q=s3arched", 200], ["/api/nothing/there?q=s3arched", 404], ["/api/leads?lim%69t=7&q=s3arched", 200]]) {
+		const id = newName(), reply = await user.api.get(path, { headers: { "x-request-id": id } });
+		assert.equal(reply.headers["x-request-id"], id);
+		assertStatus(reply, status);
+		const lines = await until(async () => {
+			const found = (await millrace.grepLogs(id)).trim().split("\n").filter(Boolean).map((l) => JSON.parse(l.slice(l.indexOf("{"))));
+			return found.length >= 2 && found;
+		}, "both lines");
+		assert.deepEqual(lines.filter((l) => l.msg === "request").map((l) => [l.level, l.method, l.path, l.status]),
+		    [["info", "GET", path.split("?")[0], String(status)]]);
+		assert.deepEqual(lines.filter((l) => "pool" in l).map((l) => [l.path, l.query]), [[path.split("?")[0], "[hidden]"]]);
+	}
+	assert.equal(await millrace.grepLogs("s3arched"), "");
+	const id = newName();
+	await user.api.get("/api/leads?limit=7", { headers: { "x-request-id": id } });
+	assert.match(await until(async () => (await millrace.grepLogs(id)).split("\n").find((l) => l.includes('"query"')), "nginx's line"), /"query":"limit=7"/);
 });
 
 test("a full queue answers 503 with Retry-After, and what was accepted is done", async () => {
