@@ -282,7 +282,7 @@ BEGIN
 END $$;
 
 -- A step of a document's end: what runs for it, its passages, their copies in answers and in the
--- log, then the row; a trigger marks the file.
+-- log, then the row.
 CREATE OR REPLACE FUNCTION document_step(document uuid, most int) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	d document;
@@ -346,7 +346,7 @@ END $$;
 GRANT EXECUTE ON FUNCTION deletion_step TO millrace_runner;
 
 -- Up to `most` of what is marked, in any order: none waits behind a large one. What is an erased
--- account's goes with that.
+-- account's goes with that; a document's file comes after the document.
 -- As the owner: what is deleted is another's to whoever asks.
 CREATE OR REPLACE FUNCTION deletions_due(most int) RETURNS TABLE (kind text, thing uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -359,6 +359,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 			SELECT 'document', d.id, d.owner_id FROM document d WHERE d.deleted_at IS NOT NULL
 			UNION ALL
 			SELECT 'file', b.id, b.owner_id FROM blob b WHERE b.deleted_at IS NOT NULL
+				AND NOT EXISTS (SELECT FROM document d WHERE d.blob_id = b.id)
 		) m JOIN app_user u ON u.id = m.owner_id WHERE u.erased_at IS NULL
 	) w ORDER BY random() LIMIT most
 $$;
@@ -391,6 +392,8 @@ BEGIN
 	UPDATE document d SET deleted_at = now(), deleted_run = uuid_v7_floor(d.created_at - interval '1 hour')
 	WHERE d.id = $1 AND d.owner_id = caller_id() AND d.deleted_at IS NULL RETURNING d.id INTO document_delete.id;
 	IF FOUND THEN
+		-- Here, so that it counts no more from now on.
+		UPDATE blob b SET deleted_at = now() FROM document d WHERE d.id = $1 AND b.id = d.blob_id;
 		PERFORM deletion_step('document', $1, 500);
 		RETURN NEXT;
 	END IF;

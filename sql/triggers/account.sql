@@ -23,7 +23,7 @@ END $$;
 CREATE OR REPLACE FUNCTION blob_unused() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	UPDATE blob SET deleted_at = now() WHERE id = OLD.blob_id AND deleted_at IS NULL;
+	UPDATE blob SET deleted_at = coalesce(deleted_at, now()) WHERE id = OLD.blob_id;
 	RETURN NULL;
 END $$;
 
