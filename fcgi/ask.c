@@ -4,6 +4,7 @@
 #include <millrace/json.h>
 
 #include "fcgi/caller.h"
+#include "fcgi/rate.h"
 #include "fcgi/worker.h"
 
 /* sql_… functions answer a request; these two statements are parts of a unit. */
@@ -58,6 +59,7 @@ ask_complete_caller(struct caller *c, const PGresult *row)
 	if (c->how == CALLER_KEY || c->how == CALLER_EXTERNAL)
 		(void)!uuid_parse(sql_get(row, 0, 0), &c->user);
 	if (c->how == CALLER_KEY) {
+		rate_know_key(c->key_hash);
 		(void)!uuid_parse(sql_get(row, 0, 1), &c->key);
 		(void)!str_int(sql_get(row, 0, 2), &c->claims.expires_at);
 	}
@@ -95,15 +97,6 @@ ask_replayed(void *arg, const struct pipe_reply *reply)
 	ask_answer(r, e);
 }
 
-static enum err
-ask_send(struct req *r, const struct pipe_statement *s, size_t n, pipe_done *done)
-{
-	enum err e = pipe_send(r->worker->pipe, r->worker->scratch, s, (int)n, done, r);
-
-	arena_reset(r->worker->scratch);
-	return e;
-}
-
 /* The Idempotency-Key was claimed before: asks for the row that its request was answered with. */
 static void
 ask_replay(struct req *r)
@@ -115,7 +108,7 @@ ask_replay(struct req *r)
 
 	s[n++] =
 	    (struct pipe_statement){ .query = &query_idempotency_reply, .args = &key, .n_args = 1 };
-	if ((e = ask_send(r, s, n, ask_replayed)) != ERR_OK)
+	if ((e = share_send(r, s, (int)n, ask_replayed)) != ERR_OK)
 		r->worker->fail(r, e);
 }
 
@@ -151,7 +144,7 @@ req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n,
 	r->answer = answer;
 	if (!is_idempotent(r, q)) {
 		s[count++] = (struct pipe_statement){ .query = q, .args = args, .n_args = n };
-		return ask_send(r, s, count, ask_done);
+		return share_send(r, s, (int)count, ask_done);
 	}
 	if (n + 1 > ASK_ARGS_MAX)
 		abort();
@@ -168,7 +161,7 @@ req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n,
 	with_key[n] = claim[0];
 	s[count++] =
 	    (struct pipe_statement){ .query = q, .keep = true, .args = with_key, .n_args = n + 1 };
-	return ask_send(r, s, count, ask_done);
+	return share_send(r, s, (int)count, ask_done);
 }
 
 enum err
@@ -179,5 +172,5 @@ req_also(struct req *r, const struct query *q, const struct sql_arg *args, int n
 	size_t count = caller_statement(r, s, caller);
 
 	s[count++] = (struct pipe_statement){ .query = q, .args = args, .n_args = n };
-	return ask_send(r, s, count, done);
+	return share_send(r, s, (int)count, done);
 }
