@@ -11,7 +11,7 @@
 CREATE OR REPLACE FUNCTION queue_owner(owner uuid) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT coalesce($1, '00000000-0000-0000-0000-000000000000')
 $$;
-GRANT EXECUTE ON FUNCTION queue_owner TO millrace_api, millrace_runner;
+GRANT EXECUTE ON FUNCTION queue_owner TO millrace_runner;
 
 -- Refuses where one job more is too much. Alone, a user may have `queue_max` jobs waiting; while
 -- others wait, a quarter of that: more is RATE_LIMITED. Whoever has less is taken though one user
@@ -27,7 +27,7 @@ DECLARE
 BEGIN
 	IF own >= queue_max OR (own >= greatest(queue_max / 4, 1) AND everybodys > own) THEN
 		PERFORM refuse('RATE_LIMITED', 'Too much of your work is waiting; let some of it end first.');
-	ELSIF everybodys >= queue_max * CASE own WHEN 0 THEN 3 ELSE 2 END THEN
+	ELSIF everybodys >= queue_max * (CASE own WHEN 0 THEN 3 ELSE 2 END) THEN
 		PERFORM refuse('OVERLOADED', 'Too much work is waiting; try again shortly.');
 	END IF;
 END $$;

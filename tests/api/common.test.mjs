@@ -329,9 +329,10 @@ test("a page ends early where its rows are long, and Link says so", async () => 
 test("a conversation too, oldest message first in each page; one that is longer than a page goes alone", async () => {
 	const { api: own, uid } = await newUser(api);
 	const [id] = (await millrace.psql(`INSERT INTO conversation (owner_id, title) VALUES ('${uid}', 'a "title" {}') RETURNING id`)).split("\n");
+	const sources = [{ n: 1, documentId: randomUUID(), documentName: "d", mark: "page 1", page: 1, text: "wheel", score: 0.1, chunk: 7 }];
 	for (const length of [10, 100000, 100000, 2000000, 100000, 100000, 100000, 100000, 20])
 		await millrace.psql(`INSERT INTO message (conversation_id, owner_id, role, content, sources)
-			VALUES ('${id}', '${uid}', 'user', repeat('m', ${length}), '[{"n": 1}]')`);
+			VALUES ('${id}', '${uid}', 'user', repeat('m', ${length}), '${JSON.stringify(sources)}')`);
 	const path = `/api/conversations/${id}`;
 	const { lengths, seen } = await pages(own, path, (json) => json.messages);
 	assert.ok(lengths.every((n) => n < LONG_PAGE || (n > 2000000 && n < 2100000)), `${lengths}`);
@@ -339,7 +340,7 @@ test("a conversation too, oldest message first in each page; one that is longer 
 	assert.equal(seen.find((page) => page.some((m) => m.content.length === 2000000)).length, 1);
 	const whole = assertStatus(await own.get(`${path}?limit=2`), 200);
 	assert.equal(whole.json.title, 'a "title" {}');
-	assert.deepEqual(whole.json.messages.map((m) => [m.content.length, m.sources]), [[100000, [{ n: 1 }]], [20, [{ n: 1 }]]]);
+	assert.deepEqual(whole.json.messages.map((m) => [m.content.length, m.sources]), [[100000, sources], [20, sources]]);
 	const [empty] = (await millrace.psql(`INSERT INTO conversation (owner_id, title) VALUES ('${uid}', 'e') RETURNING id`)).split("\n");
 	const none = assertStatus(await own.get(`/api/conversations/${empty}`), 200);
 	assert.deepEqual(none.json.messages, []);

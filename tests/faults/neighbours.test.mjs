@@ -48,7 +48,7 @@ const works = {
 		for (const path of ["/api/user", "/api/conversations", "/api/documents", "/api/leads", "/api/notifications"])
 			assertStatus(await other.api.get(path), 200);
 		const [newest] = (await other.api.get("/api/conversations?limit=1")).json;
-		assert.equal(assertStatus(await other.api.get(`/api/conversations/${newest.id}`), 200).json.messages.length, 2);
+		assert.ok(assertStatus(await other.api.get(`/api/conversations/${newest.id}`), 200).json.messages.length > 0);
 	},
 };
 

@@ -38,10 +38,10 @@ FROM conversation c, LATERAL (
 	SELECT json_agg(m.body ORDER BY m.id) FILTER (WHERE m.body IS NOT NULL) AS messages,
 		CASE WHEN count(*) > count(m.body) THEN (array_agg(m.id ORDER BY m.id) FILTER (WHERE m.body IS NOT NULL))[1] END AS cursor
 	FROM (
-		SELECT o.id, CASE WHEN count(*) OVER above < $2 - 1 AND
-			page_has_room(sum(octet_length(o.content) + octet_length(o.sources::text)) OVER above) THEN message_json(o) END AS body
+		SELECT o.id, CASE WHEN count(*) OVER page < $2 AND
+			page_has_room(sum(octet_length(o.content) + octet_length(o.sources::text)) OVER page, count(*) OVER page) THEN message_json(o) END AS body
 		FROM message o WHERE o.conversation_id = c.id AND ($3::uuid IS NULL OR o.id < $3)
-		WINDOW above AS (ORDER BY o.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+		WINDOW page AS (ORDER BY o.id DESC ROWS UNBOUNDED PRECEDING)
 		ORDER BY o.id DESC LIMIT $2
 	) m
 ) page
