@@ -6,8 +6,8 @@ CREATE OR REPLACE FUNCTION rfc3339(t timestamptz) RETURNS text LANGUAGE sql STAB
 $$;
 GRANT EXECUTE ON FUNCTION rfc3339 TO millrace_api, millrace_runner;
 
--- Has a page of a list room for its n-th row, with which it holds so many bytes? The first one always
--- goes. A worker replies in the order of its pipe, where all wait for the longest.
+-- Has a page of a list room for its n-th row, with which it holds so many bytes? The first one
+-- always goes. A worker replies in the order of its pipe, where all wait for the longest.
 CREATE OR REPLACE FUNCTION page_has_room(bytes bigint, n bigint) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT $2 = 1 OR $1 <= 262144
 $$;

@@ -7,7 +7,7 @@
 -- everywhere: job, run, topic. Sequential scans are off in what runs for every chat: its plans are
 -- kept, and may have been made while the tables were empty.
 
--- Whose a job is, for its place in the queue: an owner, or the zero uuid for those that are nobody's.
+-- Whose a job is, for its place in the queue: an owner, or the zero uuid for what is nobody's.
 CREATE OR REPLACE FUNCTION queue_owner(owner uuid) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT coalesce($1, '00000000-0000-0000-0000-000000000000')
 $$;
@@ -21,10 +21,14 @@ GRANT EXECUTE ON FUNCTION queue_owner TO millrace_runner;
 CREATE OR REPLACE FUNCTION queue_check(queue_max int) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
-	own bigint := (SELECT count(*) FROM (SELECT FROM job j WHERE j.state = 'queued' AND queue_owner(j.owner_id) = caller_id()
-		LIMIT queue_max) q);
-	everybodys bigint := (SELECT count(*) FROM (SELECT FROM job j WHERE j.state = 'queued' LIMIT 3 * queue_max) q);
+	own bigint;
+	everybodys bigint;
 BEGIN
+	-- Of one snapshot, so that one's own that come meanwhile are not taken for others'.
+	SELECT (SELECT count(*) FROM (SELECT FROM job j WHERE j.state = 'queued' AND queue_owner(j.owner_id) = caller_id()
+			LIMIT queue_max) q),
+		(SELECT count(*) FROM (SELECT FROM job j WHERE j.state = 'queued' LIMIT 3 * queue_max) q)
+	INTO own, everybodys;
 	IF own >= queue_max OR (own >= greatest(queue_max / 4, 1) AND everybodys > own) THEN
 		PERFORM refuse('RATE_LIMITED', 'Too much of your work is waiting; let some of it end first.');
 	ELSIF everybodys >= queue_max * (CASE own WHEN 0 THEN 3 ELSE 2 END) THEN
