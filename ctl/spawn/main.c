@@ -84,15 +84,18 @@ group_option(struct spawn_opts *o, const char *name)
 
 /* NAME, or UID:GID: numbers spare each supervisor the name service's modules, some 20 KiB. */
 static void
-user_option(struct spawn_opts *o, char *name)
+user_option(struct spawn_opts *o, const char *name)
 {
-	char *gid = strchr(name, ':');
+	const char *gid = strchr(name, ':');
 	const struct passwd *u;
 
 	if (gid != NULL) {
-		*gid++ = '\0';
-		o->uid = (uid_t)number("--user", name, 10, 0, INT32_MAX);
-		o->gid = (gid_t)number("--user", gid, 10, 0, INT32_MAX);
+		/* A copy: our arguments are what `ps` shows. */
+		char *uid = strndup(name, (size_t)(gid - name));
+
+		o->uid = (uid_t)number("--user", uid != NULL ? uid : "", 10, 0, INT32_MAX);
+		o->gid = (gid_t)number("--user", gid + 1, 10, 0, INT32_MAX);
+		free(uid);
 	} else if ((u = getpwnam(name)) != NULL) {
 		o->uid = u->pw_uid;
 		o->gid = u->pw_gid;
