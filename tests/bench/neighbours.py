@@ -46,8 +46,8 @@ def endless_pdf():
 
 
 class Neighbours:
-    def __init__(self, provider_url):
-        self.instance = Instance(dict(LIMITS, OPENAI_BASE_URL=provider_url))
+    def __init__(self):
+        self.instance = Instance(LIMITS)
         (self.nasty, self.nasty_token), (self.other, self.token) = self.instance.users(2)
         self.conversation = self.make_conversation(self.other, 2, 10)
         self.long = self.make_conversation(self.nasty, 200, 12500)
@@ -124,8 +124,8 @@ class Neighbours:
         return percentile([(end - due) / 1000 for due, _, end, *_ in r["requests"]], 99)
 
 
-def measure(provider_url, rounds, requests, say):
-    n = Neighbours(provider_url)
+def measure(rounds, requests, say):
+    n = Neighbours()
     samples = {kind: [] for kind in KINDS}
     for kind in KINDS:
         n.p99(kind, 50)
