@@ -19,7 +19,7 @@ FORTIFY = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 comma = ,
 SAN_FLAGS = -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANITIZE = $(if $(SAN),$(SAN_FLAGS),$(FORTIFY))
-PKG = libpq json-c libsodium libjwt libcrypto libcurl libseccomp libzip libxml-2.0 zlib
+PKG = libpq json-c libsodium libjwt libcrypto libidn2 libcurl libseccomp libzip libxml-2.0 zlib
 # System headers are not ours to warn about.
 INCLUDES := $(subst -I,-isystem ,$(filter -I%,$(shell pkg-config --cflags $(PKG) 2>/dev/null)))
 CFLAGS = -O2 -g
@@ -38,7 +38,7 @@ unit_src := $(wildcard tests/unit/*.c)
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB = $(B)/libmillrace.a
-LIB_LIBS = -lpq -ljson-c -lsodium -ljwt -lcrypto
+LIB_LIBS = -lpq -ljson-c -lsodium -ljwt -lcrypto -lidn2 -lunistring
 
 programs := $(if $(fcgi_src),millrace-fcgi) $(if $(streamd_src),millrace-streamd) $(if $(runner_src),millrace-runner) \
 	$(if $(extract_src),millrace-extract) $(if $(ctl_src),millracectl) $(if $(spawn_src),millrace-spawn)
@@ -50,7 +50,7 @@ test_parts := $(call objects,$(wildcard tests/conformance/*.c))
 .DELETE_ON_ERROR:
 
 .PHONY: all test-build check units bench fuzz install format lint clean
-all: $(programs:%=$(B)/%)
+all: $(programs:%=$(B)/%) $(B)/paths-checked
 units: $(units)
 test-build: $(B)/test/millrace-streamd
 
@@ -58,13 +58,19 @@ test-build: $(B)/test/millrace-streamd
 queries := $(wildcard sql/queries/*/*.sql)
 query_dirs := $(wildcard sql/queries/*)
 generated := $(GEN)/sql_api.h $(GEN)/sql_runner.h $(GEN)/sql_job.h $(GEN)/sql_stream.h $(GEN)/sql_admin.h $(GEN)/schemas.h
-$(GEN)/sql_%.h: $(queries) $(query_dirs) sql/generate.awk Makefile
+# A header that comes out as it was keeps its time, so that another query's text, or another program's
+# query, compiles nothing anew but queries.c.
+keep_time = { cmp -s $(1).new $(1) && rm $(1).new || mv $(1).new $(1); }
+$(GEN)/sql_%.made: $(queries) $(query_dirs) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
-	@awk -v mode=header -v who=$* -f sql/generate.awk $(wildcard sql/queries/$*/*.sql) /dev/null >$@
-# The runner's queries again, as a job asks them.
-$(GEN)/sql_job.h: $(queries) $(query_dirs) sql/generate.awk Makefile
-	@mkdir -p $(GEN)
-	@awk -v mode=header -v who=job -f sql/generate.awk $(wildcard sql/queries/runner/*.sql) /dev/null >$@
+	@awk -v mode=header -v who=$* -f sql/generate.awk \
+		$(wildcard sql/queries/$(patsubst job,runner,$*)/*.sql) /dev/null >$(GEN)/sql_$*.h.new
+	@$(call keep_time,$(GEN)/sql_$*.h)
+	@touch $@
+# sql_job.h has the runner's queries again, as a job asks them.
+# The recipe makes make look at the header's time again.
+$(GEN)/sql_%.h: $(GEN)/sql_%.made
+	@:
 $(GEN)/queries.c: $(queries) $(query_dirs) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
 	@awk -v mode=source -f sql/generate.awk $(queries) /dev/null >$@
@@ -79,7 +85,7 @@ $(GEN)/schemas.h: handlers/schemas $(wildcard handlers/schemas/*.json) Makefile
 		{ echo "$$f: the first line has to be { alone and the last one } alone" >&2; exit 1; }; done
 	@{ echo '{'; sep=; for f in $(wildcard handlers/schemas/*.json); do echo "$$sep"; sed '1d;$$d' "$$f"; sep=,; done; echo '}'; } | \
 		sed -e 's/^[[:space:]]*//' -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&"/' >$@
-.SECONDARY: $(generated) $(GEN)/queries.c $(GEN)/migrations.c
+.SECONDARY: $(generated) $(generated:.h=.made) $(GEN)/queries.c $(GEN)/migrations.c
 
 # What includes a generated header knows it by its .d file; before the first build it only has to be there.
 $(B)/obj/%.o: %.c | $(generated)
@@ -94,6 +100,10 @@ $(LIB): $(call objects,$(lib_src) $(GEN)/queries.c $(GEN)/migrations.c)
 $(B)/millrace-fcgi: $(call objects,$(fcgi_src)) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ -lfcgi $(LIB_LIBS)
+# A path that nginx would send elsewhere than to the pool that serves it.
+$(B)/paths-checked: $(B)/millrace-fcgi nginx/pools.conf handlers/check-paths.awk
+	@$< --paths | awk -f handlers/check-paths.awk nginx/pools.conf -
+	@touch $@
 $(B)/millrace-streamd: $(call objects,$(streamd_src)) $(if $(SAN),$(test_parts)) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ -lhttp_parser -lwslay -lz $(LIB_LIBS)

@@ -1,6 +1,7 @@
 /* millracectl audit: the audit log's hash chain, its signed checkpoints, and the keys of those. */
 #include "ctl.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -14,13 +15,17 @@
 
 #define PAGE 500 /* checkpoints in one query */
 #define KEYS_MAX 16 /* of --public-key */
+#define HASH_DIGITS 64
+/* Two hashes that differ in so few digits are one, mistyped: of others some 60 differ. */
+#define TYPO_DIGITS 8
 
 /* The state of a walk over the checkpoints, in their order. */
 struct walk {
 	struct str keys[KEYS_MAX]; /* --public-key: no other key is accepted; none: any is */
 	size_t n_keys;
-	const char *wanted; /* --checkpoint; NULL: not given */
+	const char *wanted; /* --checkpoint, as checkpoint_name writes it; NULL: not given */
 	bool found;
+	char near[128]; /* a checkpoint that `wanted` is but for a typing error */
 	int64_t n, seq; /* the last checkpoint that is valid */
 	char name[128], at[40];
 	int64_t bad_n, bad_seq; /* the first one that is not */
@@ -46,6 +51,48 @@ read_keys(struct ctl *c, struct walk *w)
 		w->keys[w->n_keys++] = (struct str){ (char *)key, len };
 	}
 	return true;
+}
+
+/* Reads --checkpoint into w->wanted; false where it is of another form. */
+static bool
+read_wanted(struct ctl *c, struct walk *w)
+{
+	struct str rest = str_trim(str_from(c->options[OPT_CHECKPOINT])), n, seq;
+	struct checkpoint k;
+	struct str bytes;
+	char *hash;
+
+	if (!c->options[OPT_CHECKPOINT])
+		return true;
+	rest = str_cut(rest, ':', &n);
+	rest = str_cut(rest, ':', &seq);
+	hash = arena_cstr(c->a, rest);
+	for (char *p = hash; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	k.hash = str_from(hash);
+	if (!str_int(n, &k.n) || !str_int(seq, &k.seq) || k.hash.n != HASH_DIGITS ||
+	    !hex_decode(c->a, k.hash, &bytes))
+		return false;
+	w->wanted = checkpoint_name(c->a, &k).p;
+	return true;
+}
+
+/* Notes whether the checkpoint of this name and hash is the one wanted, or nearly so. */
+static void
+look_for_wanted(struct walk *w, const char *name, struct str hash)
+{
+	const char *digits;
+	int differ = 0;
+
+	if (!w->wanted)
+		return;
+	if (strcmp(name, w->wanted) == 0)
+		w->found = true;
+	digits = strrchr(w->wanted, ':') + 1;
+	for (size_t i = 0; i < hash.n && digits[i] != '\0'; i++)
+		differ += digits[i] != hash.p[i];
+	if (hash.n == HASH_DIGITS && differ <= TYPO_DIGITS)
+		(void)snprintf(w->near, sizeof(w->near), "%s", name);
 }
 
 static bool
@@ -99,7 +146,7 @@ check_one(struct arena *a, struct walk *w, const PGresult *res, int row)
 	w->seq = k.seq;
 	(void)snprintf(w->name, sizeof(w->name), "%s", checkpoint_name(a, &k).p);
 	(void)snprintf(w->at, sizeof(w->at), "%s", PQgetvalue(res, row, 7));
-	w->found = w->found || (w->wanted && strcmp(w->name, w->wanted) == 0);
+	look_for_wanted(w, w->name, k.hash);
 }
 
 static enum err
@@ -137,7 +184,7 @@ print_result(const struct walk *w, const char *rows)
 int
 audit_verify_run(struct ctl *c)
 {
-	struct walk w = { .wanted = c->options[OPT_CHECKPOINT] };
+	struct walk w = { 0 };
 	PGresult *chain;
 	int64_t row = 0;
 	enum err e;
@@ -147,6 +194,11 @@ audit_verify_run(struct ctl *c)
 	if (!read_keys(c, &w))
 		return ctl_usage(
 		    c->command, "--public-key takes what `millracectl audit key` prints.");
+	if (!read_wanted(c, &w))
+		return ctl_usage(c->command,
+		    "--checkpoint takes a line that this command or a runner's log has shown, "
+		    "N:ROW:HASH with 64 hexadecimal digits: `%s` is none.",
+		    c->options[OPT_CHECKPOINT]);
 	if ((e = walk(c, &w)) != ERR_OK ||
 	    (e = db_admin_audit_verify(c->db, c->a, &chain)) != ERR_OK)
 		return ctl_fail_db(e, "the audit log cannot be read");
@@ -159,6 +211,11 @@ audit_verify_run(struct ctl *c)
 	if (w.bad)
 		return ctl_fail("the audit log is broken at checkpoint %lld (row %lld): %s.",
 		    (long long)w.bad_n, (long long)w.bad_seq, w.bad);
+	if (w.wanted && !w.found && *w.near)
+		return ctl_usage(c->command,
+		    "--checkpoint is mistyped: the log has the checkpoint\n    %s\nand you gave\n"
+		    "    %s",
+		    w.near, w.wanted);
 	if (w.wanted && !w.found)
 		return ctl_fail(
 		    "the audit log is broken: the checkpoint %s, which you kept, is not "

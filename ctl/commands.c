@@ -69,7 +69,8 @@ const struct command commands[] = {
 	    "where this program's are not those that were applied last. A migration that was\n"
 	    "edited after it was applied, or a database that is newer than this program, is an\n"
 	    "error, and nothing is changed. The database must be there, and belong to the role\n"
-	    "millrace_owner.\n\n"
+	    "millrace_owner. It waits 2 seconds at most for a table that is in use, so that\n"
+	    "requests do not queue up behind it, and tries again for 5 minutes.\n\n"
 	    "With --status it exits with 1 where the database is not at that version.\n" },
 	{ "user", "create", "EMAIL", 1, 1, OPT(OPT_NAME) | OPT(OPT_ROLE), NEEDS_CURRENT, false,
 	    user_create_run,
@@ -166,13 +167,21 @@ const struct command commands[] = {
 	{ "audit", "key", "", 0, 0, 0, NEEDS_CURRENT, false, audit_key_run,
 	    "print the public keys that the audit log is signed with",
 	    "In base64, a line each, the one in force first.\n" },
+	{ "config", "check", "", 0, 0, OPT(OPT_PROGRAM), NEEDS_NOTHING, false, config_check_run,
+	    "check every setting before anything starts",
+	    "Says each thing that is wrong in one sentence on standard error and exits with 1: a\n"
+	    "program would not start with it. What is not wrong but keeps something from working\n"
+	    "is a note. With --program, only that program's secrets are looked at. Run it as\n"
+	    "root, since the secrets in /etc/credstore are for root alone.\n" },
 	{ "config", NULL, "", 0, 0,
 	    OPT(OPT_SECRETS) | OPT(OPT_PROGRAM) | OPT(OPT_NAMES) | OPT(OPT_JSON), NEEDS_NOTHING,
 	    false, config_run,
-	    "list every setting with its default",
+	    "show every setting: what is in force, and from where",
 	    "The settings are environment variables; under systemd they stand in\n"
-	    "/etc/millrace/millrace.env. A secret NAME may also be a file that NAME_FILE names,\n"
-	    "or a systemd credential; a program drops the secrets that it does not read.\n\n"
+	    "/etc/millrace/millrace.env, which this program reads by itself (MILLRACE_ENV_FILE);\n"
+	    "what its environment has counts first. A secret NAME may also be a file that\n"
+	    "NAME_FILE names, or a systemd credential; a program drops the secrets that it does\n"
+	    "not read. See also `millracectl config check`.\n\n"
 	    "Scripts take --names or --json:\n\n"
 	    "    millracectl config --secrets --program runner --names\n" },
 };

@@ -54,7 +54,7 @@ extern const struct option_info option_infos[OPT_COUNT];
 
 /* What a command requires; checked before it runs. */
 enum needs {
-	NEEDS_NOTHING = 1, /* not even valid settings */
+	NEEDS_NOTHING = 1, /* not even valid settings: the command reads them by itself */
 	NEEDS_SERVER, /* valid settings: the command connects by itself */
 	NEEDS_SCHEMA, /* a database that has been migrated once */
 	NEEDS_CURRENT /* a database at this program's migration */
@@ -130,5 +130,6 @@ int audit_init_run(struct ctl *c);
 int audit_rotate_run(struct ctl *c);
 int audit_key_run(struct ctl *c);
 int config_run(struct ctl *c);
+int config_check_run(struct ctl *c);
 
 #endif

@@ -21,12 +21,14 @@ store(struct ctl *c, struct str key, PGresult **res)
 	bool service = c->options[OPT_SERVICE] != NULL;
 	struct str name = str_from(c->options[OPT_NAME]);
 	struct str_list scopes = { c->scopes, c->n_scopes };
+	struct str login;
 
 	if (scopes.n == 0)
 		scopes = (struct str_list){ usual, 2 };
 	if (name.p == NULL)
 		name = service ? S("service") : S("millracectl");
-	return db_admin_key_create(c->db, c->a, res, str_from(c->operands[0]), sha256(c->a, key),
+	(void)address_login(c->a, str_from(c->operands[0]), &login);
+	return db_admin_key_create(c->db, c->a, res, login, sha256(c->a, key),
 	    api_key_shown(c->a, key), name, scopes, ctl_number(c, OPT_DAYS, SQL_NULL_INT), service);
 }
 

@@ -11,6 +11,7 @@
 #include <millrace/process.h>
 
 #include "server.h"
+#include "settings.h"
 
 int
 ctl_fail(const char *format, ...)
@@ -168,8 +169,14 @@ run(struct ctl *c)
 
 	log_open("millracectl", LOG_WARN);
 	log_set_plain();
-	if (c->command->needs != NEEDS_NOTHING)
-		config_load(c->command->secrets ? CONFIG_CTL : CONFIG_NO_SECRETS);
+	if (c->command->needs != NEEDS_NOTHING) {
+		enum config_role role = c->command->secrets ? CONFIG_CTL : CONFIG_NO_SECRETS;
+
+		if (!settings_read())
+			return CTL_FAILED;
+		(void)settings_find_secrets(c->a, role);
+		config_load(role);
+	}
 	if (c->command->needs == NEEDS_SCHEMA || c->command->needs == NEEDS_CURRENT) {
 		if (!server_check(c->a, c->command->needs == NEEDS_CURRENT))
 			return CTL_FAILED;

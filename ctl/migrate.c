@@ -2,6 +2,7 @@
  * functions and grants. */
 #include "ctl.h"
 
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 
@@ -13,6 +14,9 @@
 
 #include "server.h"
 #include "table.h"
+
+#define LOCKED_MS 300000
+#define PAUSE_MS 1000 /* for those that waited behind us */
 
 static int64_t
 version_at(const PGresult *applied, int row)
@@ -114,7 +118,8 @@ run(PGconn *conn, struct arena *a, const char *name, const char *sql)
 
 	if (server_script(conn, a, sql, &why))
 		return true;
-	(void)ctl_fail("%s failed and everything was rolled back: %s", name, why);
+	if (!server_was_locked())
+		(void)ctl_fail("%s failed and everything was rolled back: %s", name, why);
 	return false;
 }
 
@@ -163,20 +168,43 @@ apply_all(PGconn *conn, struct arena *a, const struct migration *m)
 }
 
 /* All in one transaction, so that no one ever meets new tables with old functions or the other way
- * about. */
+ * about. It has said why it failed, but where server_was_locked: *locked then. */
 static bool
-transaction(PGconn *conn, struct arena *a, const struct migration *m)
+transaction(PGconn *conn, struct arena *a, const struct migration *m, bool *locked)
 {
-	int64_t began = clock_ms();
 	const char *ignored;
 
+	*locked = false;
 	if (!run(conn, a, "the transaction's begin", query_admin_begin.sql))
 		return false;
-	if (!apply_all(conn, a, m) ||
-	    !run(conn, a, "the transaction's commit", query_admin_commit.sql)) {
-		if (PQstatus(conn) == CONNECTION_OK)
-			(void)server_script(conn, a, query_admin_rollback.sql, &ignored);
-		return false;
+	if (server_ask(conn, a, "migrating", &query_admin_migrate_patience, NULL) != NULL &&
+	    apply_all(conn, a, m) &&
+	    run(conn, a, "the transaction's commit", query_admin_commit.sql))
+		return true;
+	*locked = server_was_locked();
+	if (PQstatus(conn) == CONNECTION_OK)
+		(void)server_script(conn, a, query_admin_rollback.sql, &ignored);
+	return false;
+}
+
+/* The transaction, again and again while a table is in use. */
+static bool
+migrate_from(PGconn *conn, struct arena *a, const struct migration *m)
+{
+	int64_t began = clock_ms();
+	bool locked;
+
+	for (int tries = 0; !transaction(conn, a, m, &locked); tries++) {
+		if (!locked)
+			return false;
+		if (clock_ms() - began > LOCKED_MS)
+			return ctl_fail("a table was in use all the time, for %d minutes: nothing "
+					"was changed. Look for long transactions "
+					"(pg_stat_activity), and try again.",
+				   LOCKED_MS / 60000) == CTL_OK;
+		if (tries == 0)
+			(void)fputs("A table is in use; trying again.\n", stderr);
+		(void)poll(NULL, 0, PAUSE_MS);
 	}
 	for (; m->version != 0; m++)
 		(void)printf("Applied %s\n", m->name);
@@ -207,7 +235,7 @@ migrate(PGconn *conn, struct arena *a)
 		    "Nothing to do: the database stands at migration %d.\n", migration_latest);
 		return CTL_OK;
 	}
-	return transaction(conn, a, &migrations[n]) ? CTL_OK : CTL_FAILED;
+	return migrate_from(conn, a, &migrations[n]) ? CTL_OK : CTL_FAILED;
 }
 
 static void

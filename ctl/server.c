@@ -84,6 +84,22 @@ server_connect(struct arena *a)
 	return NULL;
 }
 
+static bool was_locked;
+
+bool
+server_was_locked(void)
+{
+	return was_locked;
+}
+
+static void
+note_lock(const PGresult *res)
+{
+	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+
+	was_locked = state != NULL && (strcmp(state, "55P03") == 0 || strcmp(state, "40P01") == 0);
+}
+
 PGresult *
 server_ask(PGconn *conn, struct arena *a, const char *what, const struct query *q,
     const struct sql_arg *args)
@@ -95,7 +111,9 @@ server_ask(PGconn *conn, struct arena *a, const char *what, const struct query *
 	arena_defer(a, clear_result, res);
 	if (PQresultStatus(res) == PGRES_TUPLES_OK || PQresultStatus(res) == PGRES_COMMAND_OK)
 		return res;
-	(void)ctl_fail("%s: %s", what, one_line(a, PQerrorMessage(conn)));
+	note_lock(res);
+	if (!was_locked)
+		(void)ctl_fail("%s: %s", what, one_line(a, PQerrorMessage(conn)));
 	return NULL;
 }
 
@@ -126,13 +144,16 @@ server_script(PGconn *conn, struct arena *a, const char *sql, const char **why)
 	const char *error = NULL;
 	PGresult *res;
 
+	was_locked = false;
 	if (PQsendQuery(conn, sql) == 0) {
 		*why = one_line(a, PQerrorMessage(conn));
 		return false;
 	}
 	while ((res = PQgetResult(conn)) != NULL) {
-		if (PQresultStatus(res) == PGRES_FATAL_ERROR && error == NULL)
+		if (PQresultStatus(res) == PGRES_FATAL_ERROR && error == NULL) {
+			note_lock(res);
 			error = script_error(a, res, sql);
+		}
 		PQclear(res);
 	}
 	if (error == NULL && PQstatus(conn) != CONNECTION_OK)

@@ -17,14 +17,18 @@ const char *server_name(struct arena *a);
 /* Connects as ROLE; the caller ends it with PQfinish. NULL: it has said why, and what to do. */
 PGconn *server_connect(struct arena *a);
 
-/* Runs one statement; the arena frees the result. NULL: it has said why not, beginning with `what`.
- */
+/* Runs one statement; the arena frees the result. NULL: it has said why not, beginning with `what`,
+ * but where server_was_locked. */
 PGresult *server_ask(PGconn *conn, struct arena *a, const char *what, const struct query *q,
     const struct sql_arg *args);
 
 /* Runs SQL text of several statements. False: *why (the arena's) is the server's reason, with the
  * line of the text. */
 bool server_script(PGconn *conn, struct arena *a, const char *sql, const char **why);
+
+/* Did the statement that failed last wait for a lock in vain (lock_timeout), or in a circle? The
+ * same transaction may do another time. */
+bool server_was_locked(void);
 
 /* Was what was applied made before the baseline was folded (it begins with another first
  * migration)? Then it has said what to do. */

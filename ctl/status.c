@@ -12,9 +12,25 @@
 #include "table.h"
 
 #define STALE_SECONDS 15 /* heartbeats come every few seconds */
+#define DISK_FULL_SECONDS 600
+#define CERTIFICATE_DAYS 14
 
 /* Columns of admin_process_list. */
-enum { P_ROLE, P_HOST, P_PID, P_VERSION, P_AGE, P_SEEN, P_DOING, P_BODY };
+enum {
+	P_ROLE,
+	P_HOST,
+	P_PID,
+	P_VERSION,
+	P_AGE,
+	P_SEEN,
+	P_DOING,
+	P_BODY,
+	P_DISK_FULL,
+	P_PROVIDER_UNSET,
+	P_CERTIFICATE
+};
+/* Columns of admin_role_list. */
+enum { R_ROLE, R_MISSING };
 /* Columns of admin_system_state. */
 enum {
 	S_SERVER,
@@ -89,21 +105,61 @@ check_process(struct arena *a, struct warnings *w, const PGresult *res, int row)
 			   S_ARG(role), S_ARG(pid), S_ARG(host), S_ARG(version), MILLRACE_VERSION));
 }
 
-/* Is there a live process of this role? */
-static bool
-is_there(const PGresult *processes, struct str role)
+/* What a live process reports of its surroundings. */
+static void
+check_surroundings(struct arena *a, struct warnings *w, const PGresult *res, int row)
 {
-	int i;
+	struct str role = printable(a, sql_get(res, row, P_ROLE)),
+		   host = printable(a, sql_get(res, row, P_HOST)), pid = sql_get(res, row, P_PID);
+	int64_t disk_full = number_at(res, row, P_DISK_FULL),
+		days = number_at(res, row, P_CERTIFICATE);
 
-	for (i = 0; i < PQntuples(processes); i++)
-		if (str_eq(sql_get(processes, i, P_ROLE), role) &&
-		    number_at(processes, i, P_SEEN) <= STALE_SECONDS)
-			return true;
-	return false;
+	if (!PQgetisnull(res, row, P_DISK_FULL) && disk_full <= DISK_FULL_SECONDS)
+		warn(w, arena_printf(a,
+			    "%.*s %.*s on %.*s met a full disk %.*s ago: make room for the "
+			    "database, or for the log.",
+			    S_ARG(role), S_ARG(pid), S_ARG(host), S_ARG(ctl_age(a, disk_full))));
+	if (sql_bool(res, row, P_PROVIDER_UNSET))
+		warn(w, arena_printf(a,
+			    "%.*s %.*s on %.*s has no model to ask: OPENAI_API_KEY is not set.",
+			    S_ARG(role), S_ARG(pid), S_ARG(host)));
+	if (!PQgetisnull(res, row, P_CERTIFICATE) && days < 0)
+		warn(w, S("The certificate at MILLRACE_PUBLIC_URL has ended: renew it, and reload "
+			  "nginx."));
+	else if (!PQgetisnull(res, row, P_CERTIFICATE) && days < CERTIFICATE_DAYS)
+		warn(w, arena_printf(a,
+			    "The certificate at MILLRACE_PUBLIC_URL ends within %lld day%s: renew "
+			    "it, and reload nginx.",
+			    (long long)days + 1, days == 0 ? "" : "s"));
 }
 
 static void
-check(struct arena *a, struct warnings *w, const PGresult *state, const PGresult *processes)
+check_roles(struct arena *a, struct warnings *w, const PGresult *roles)
+{
+	struct buf pools = { .a = a };
+	int i;
+
+	for (i = 0; i < PQntuples(roles); i++) {
+		struct str role = sql_get(roles, i, R_ROLE);
+
+		if (!sql_bool(roles, i, R_MISSING))
+			continue;
+		if (str_eq(role, S("runner")))
+			warn(w, S("No runner is there: jobs wait until one starts, and chats are "
+				  "refused."));
+		else if (str_eq(role, S("streamd")))
+			warn(w,
+			    S("No streamd is there: streams and deferred replies get no answer."));
+		else
+			buf_printf(&pools, "%s%.*s", pools.n > 0 ? ", " : "", S_ARG(role));
+	}
+	if (pools.n > 0)
+		warn(w, arena_printf(a, "No process is there of the pools %s.", pools.p));
+}
+
+static void
+check(struct arena *a, struct warnings *w, const PGresult *state, const PGresult *processes,
+    const PGresult *roles)
 {
 	int64_t version = number_at(state, 0, S_MIGRATION), dead = number_at(state, 0, S_DEAD);
 	int i;
@@ -121,12 +177,13 @@ check(struct arena *a, struct warnings *w, const PGresult *state, const PGresult
 	if (!sql_bool(state, 0, S_FUNCTIONS))
 		warn(w, S("The database has not got this program's functions: run "
 			  "`millracectl migrate`."));
-	for (i = 0; i < PQntuples(processes); i++)
+	for (i = 0; i < PQntuples(processes); i++) {
 		check_process(a, w, processes, i);
-	if (!is_there(processes, S("runner")))
-		warn(w, S("No runner is there: jobs wait until one starts."));
-	if (!is_there(processes, S("streamd")))
-		warn(w, S("No streamd is there: streams and deferred replies get no answer."));
+		if (number_at(processes, i, P_SEEN) <= STALE_SECONDS)
+			check_surroundings(a, w, processes, i);
+	}
+	if (roles != NULL)
+		check_roles(a, w, roles);
 	if (dead == 1)
 		warn(w, S("1 job is dead: see `millracectl jobs list --state dead`."));
 	if (dead > 1)
@@ -218,14 +275,17 @@ int
 status_run(struct ctl *c)
 {
 	struct warnings w = { .lines = { .a = c->a }, .json = { .a = c->a } };
-	PGresult *state, *processes;
+	PGresult *state, *processes, *roles = NULL;
 	enum err e;
 
 	if ((e = db_admin_system_state(c->db, c->a, &state, str_from(functions_sha256))) !=
 		ERR_OK ||
-	    (e = db_admin_process_list(c->db, c->a, &processes)) != ERR_OK)
+	    (e = db_admin_process_list(c->db, c->a, &processes)) != ERR_OK ||
+	    /* That function came after some migrations. */
+	    (sql_bool(state, 0, S_FUNCTIONS) &&
+		(e = db_admin_role_list(c->db, c->a, &roles, S(MILLRACE_VERSION))) != ERR_OK))
 		return ctl_fail_db(e, "the status cannot be read");
-	check(c->a, &w, state, processes);
+	check(c->a, &w, state, processes, roles);
 	if (c->options[OPT_JSON] != NULL) {
 		print_json(c->a, state, processes, &w);
 		return CTL_OK;

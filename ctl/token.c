@@ -1,6 +1,7 @@
 /* millracectl token: opens a session for a user. */
 #include "ctl.h"
 
+#include <millrace/address.h>
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 #include <millrace/token.h>
@@ -15,13 +16,14 @@ token_mint_run(struct ctl *c)
 	int64_t seconds = ctl_number(c, OPT_DAYS, 0) * DAY_SECONDS;
 	struct claims claims = { 0 };
 	PGresult *res;
-	struct str token;
+	struct str token, login;
 	enum err e;
 
 	if (seconds == 0)
 		seconds = config()->session_seconds;
-	e = db_admin_session_open(c->db, c->a, &res, str_from(c->operands[0]),
-	    arena_printf(c->a, "%lld seconds", (long long)seconds));
+	(void)address_login(c->a, str_from(c->operands[0]), &login);
+	e = db_admin_session_open(
+	    c->db, c->a, &res, login, arena_printf(c->a, "%lld seconds", (long long)seconds));
 	if (e != ERR_OK)
 		return ctl_fail_db(e, "the session was not opened");
 	if (PQntuples(res) == 0)

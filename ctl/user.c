@@ -17,14 +17,15 @@
 int
 user_create_run(struct ctl *c)
 {
-	struct str email = str_from(c->operands[0]), name = str_from(c->options[OPT_NAME]), hash;
+	struct str email, name = str_from(c->options[OPT_NAME]), hash;
 	const char *role = c->options[OPT_ROLE] != NULL ? c->options[OPT_ROLE] : "user";
 	struct password password;
 	PGresult *res;
 	enum err e;
 	bool ok;
 
-	if (!address_is_email(email))
+	if (!address_is_email(str_from(c->operands[0])) ||
+	    !address_email(c->a, str_from(c->operands[0]), &email))
 		return ctl_usage(c->command,
 		    "`%s` is not an e-mail address such as ada@example.org.", c->operands[0]);
 	if (name.p == NULL)
@@ -101,11 +102,12 @@ user_role_run(struct ctl *c)
 	PGresult *res;
 	enum err e;
 
+	(void)address_login(c->a, str_from(user), &login);
 	while (*names != NULL && strcmp(*names, role) != 0)
 		names++;
 	if (*names == NULL)
 		return ctl_usage(c->command, "a role is user, admin or service, not `%s`.", role);
-	if ((e = db_admin_user_role(c->db, c->a, &res, str_from(user), str_from(role))) != ERR_OK)
+	if ((e = db_admin_user_role(c->db, c->a, &res, login, str_from(role))) != ERR_OK)
 		return ctl_fail_db(e, "the role was not changed");
 	if (PQntuples(res) == 0)
 		return ctl_fail("there is no user %s.", user);

@@ -1,6 +1,7 @@
 /* From a handler's statement to its rows: the unit that goes down the pipe, and what comes back. */
 #include <stdlib.h>
 
+#include <millrace/db.h>
 #include <millrace/json.h>
 
 #include "fcgi/caller.h"
@@ -97,6 +98,16 @@ ask_replayed(void *arg, const struct pipe_reply *reply)
 	ask_answer(r, e);
 }
 
+static enum err
+ask_send(struct req *r, const struct pipe_statement *s, size_t n, pipe_done *done)
+{
+	enum err e = share_send(r, s, (int)n, done);
+
+	if (e == ERR_OVERLOADED)
+		r->error_text = S(DB_AWAY);
+	return e;
+}
+
 /* The Idempotency-Key was claimed before: asks for the row that its request was answered with. */
 static void
 ask_replay(struct req *r)
@@ -108,7 +119,7 @@ ask_replay(struct req *r)
 
 	s[n++] =
 	    (struct pipe_statement){ .query = &query_idempotency_reply, .args = &key, .n_args = 1 };
-	if ((e = share_send(r, s, (int)n, ask_replayed)) != ERR_OK)
+	if ((e = ask_send(r, s, n, ask_replayed)) != ERR_OK)
 		r->worker->fail(r, e);
 }
 
@@ -137,14 +148,14 @@ req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n,
 	struct sql_arg caller[CALLER_ARGS], claim[3], with_key[ASK_ARGS_MAX];
 	size_t count = caller_statement(r, s, caller);
 
-	if (!r->worker->current)
+	if (!r->worker->current && pipe_is_up(r->worker->pipe))
 		return refuse(r, ERR_OVERLOADED,
 		    "The database is not at this version; an administrator runs: millracectl "
 		    "migrate");
 	r->answer = answer;
 	if (!is_idempotent(r, q)) {
 		s[count++] = (struct pipe_statement){ .query = q, .args = args, .n_args = n };
-		return share_send(r, s, (int)count, ask_done);
+		return ask_send(r, s, count, ask_done);
 	}
 	if (n + 1 > ASK_ARGS_MAX)
 		abort();
@@ -161,7 +172,7 @@ req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n,
 	with_key[n] = claim[0];
 	s[count++] =
 	    (struct pipe_statement){ .query = q, .keep = true, .args = with_key, .n_args = n + 1 };
-	return share_send(r, s, (int)count, ask_done);
+	return ask_send(r, s, count, ask_done);
 }
 
 enum err
@@ -172,5 +183,5 @@ req_also(struct req *r, const struct query *q, const struct sql_arg *args, int n
 	size_t count = caller_statement(r, s, caller);
 
 	s[count++] = (struct pipe_statement){ .query = q, .args = args, .n_args = n };
-	return share_send(r, s, (int)count, done);
+	return ask_send(r, s, count, done);
 }

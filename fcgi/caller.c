@@ -25,44 +25,79 @@ csrf_token(struct arena *a, const struct claims *c)
 	return base64url(a, mac(a, "csrf", uuid_str(&c->session)));
 }
 
-/* Is it the session's, under the present secret or the one before it? */
-static bool
-is_csrf_token(struct req *r, struct str given)
-{
-	struct str session = uuid_str(&r->caller.claims.session),
-		   old = mac_old(r->a, "csrf", session);
-
-	return str_eq_secret(given, csrf_token(r->a, &r->caller.claims)) ||
-	       (old.p && str_eq_secret(given, base64url(r->a, old)));
-}
-
-/* The double submit, for methods that change something. */
-static enum err
-check_csrf(struct req *r)
-{
-	struct str header = req_param(r, "HTTP_X_CSRF_TOKEN"),
-		   cookie = req_cookie(r, S("csrf_access_token"));
-
-	if (r->route->method == M_GET ||
-	    (str_eq_secret(header, cookie) && is_csrf_token(r, cookie)))
-		return ERR_OK;
-	return refuse(
-	    r, ERR_FORBIDDEN, "X-CSRF-Token must be the csrf_access_token cookie's value.");
-}
-
 /*
- * A socket's handshake cannot carry X-CSRF-Token, and a WebSocket is not bound by CORS: a page that
- * opens one by a cookie must be this site's own, or of an origin that nginx lists. Programs other
- * than browsers send no Origin.
+ * Is it one of this site's own pages, or of an origin that nginx lists? Browsers send Origin with
+ * every method that changes something, and no page can forge it (the Fetch standard).
  */
-static enum err
-check_origin(struct req *r)
+static bool
+is_own_origin(struct req *r)
 {
 	struct str origin = req_param(r, "HTTP_ORIGIN"), host = req_param(r, "HTTP_HOST"),
 		   scheme = req_param(r, "REQUEST_SCHEME");
 	struct str own = arena_printf(r->a, "%.*s://%.*s", S_ARG(scheme), S_ARG(host));
 
-	if (!origin.p || str_eq_nocase(origin, own) || str_eq(origin, req_param(r, "CORS_ORIGIN")))
+	return origin.n > 0 &&
+	       (str_eq_nocase(origin, own) || str_eq(origin, req_param(r, "CORS_ORIGIN")));
+}
+
+static enum err
+refuse_csrf(struct req *r, struct str header, size_t n, bool fits)
+{
+	if (header.n == 0)
+		return refuse(r, ERR_FORBIDDEN,
+		    "X-CSRF-Token is missing; it must be the value of the cookie " CSRF_COOKIE ".");
+	if (!fits)
+		return refuse(r, ERR_FORBIDDEN,
+		    n > 0 ? "The cookie " CSRF_COOKIE " is not of this session; sign in again."
+			  : "The cookie " CSRF_COOKIE " is missing; sign in again.");
+	return refuse(r, ERR_FORBIDDEN,
+	    n > 1 ? "X-CSRF-Token is not this session's: several cookies " CSRF_COOKIE
+		    " came, all but one of them set by other hosts of this domain."
+		  : "X-CSRF-Token is not the value of the cookie " CSRF_COOKIE ".");
+}
+
+/*
+ * The double submit, for methods that change something. Of several cookies the session's counts:
+ * its MAC says which that is, under the present secret or the one before it. A page's script reads
+ * the first alone, which may be another host's; where the browser says that the page is ours, that
+ * one is as good.
+ */
+static enum err
+check_csrf(struct req *r)
+{
+	struct str header = req_param(r, "HTTP_X_CSRF_TOKEN"), rest = req_param(r, "HTTP_COOKIE"),
+		   now, old, cookie;
+	bool fits = false, is_sent = false;
+	size_t n = 0;
+
+	if (r->route->method == M_GET)
+		return ERR_OK;
+	now = csrf_token(r->a, &r->caller.claims);
+	old = mac_old(r->a, "csrf", uuid_str(&r->caller.claims.session));
+	if (old.p)
+		old = base64url(r->a, old);
+	for (; cookie_next(&rest, S(CSRF_COOKIE), &cookie); n++) {
+		bool ours = str_eq_secret(cookie, now) || str_eq_secret(cookie, old);
+		bool same = str_eq_secret(header, cookie);
+
+		if (ours && same)
+			return ERR_OK;
+		fits = fits || ours;
+		is_sent = is_sent || same;
+	}
+	if (fits && is_sent && is_own_origin(r))
+		return ERR_OK;
+	return refuse_csrf(r, header, n, fits);
+}
+
+/*
+ * A socket's handshake cannot carry X-CSRF-Token, and a WebSocket is not bound by CORS. Programs
+ * other than browsers send no Origin.
+ */
+static enum err
+check_origin(struct req *r)
+{
+	if (!req_param(r, "HTTP_ORIGIN").p || is_own_origin(r))
 		return ERR_OK;
 	return refuse(r, ERR_FORBIDDEN, "Pages of this origin may not open sockets here.");
 }
@@ -81,22 +116,51 @@ identify_by_token(struct req *r, struct str token)
 	return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
 }
 
-/* Only Millrace sets this cookie, so only a session's token is accepted from it. */
-static enum err
-identify_by_cookie(struct req *r, struct str token)
+struct str
+caller_cookie(const struct req *r)
 {
-	if (caller_by_session(token, &r->caller) != ERR_OK)
-		return refuse(r, ERR_UNAUTHORIZED, "The token is not valid.");
-	return r->route->mode == SOCKET ? check_origin(r) : check_csrf(r);
+	struct str token = req_cookie(r, S(SESSION_COOKIE));
+
+	return token.p ? token : req_cookie(r, S(SESSION_COOKIE_OLD));
+}
+
+/*
+ * Only a session's token is accepted from a cookie. ERR_NOT_FOUND where there is none, or what
+ * came under the old name is not ours: then ?token= may follow, and r->error_text says what is
+ * wrong if it does not.
+ */
+static enum err
+identify_by_cookie(struct req *r)
+{
+	struct str rest = req_param(r, "HTTP_COOKIE"), token, old;
+
+	if (rest.n == 0)
+		return ERR_NOT_FOUND;
+	token = caller_cookie(r);
+	if (token.p && caller_by_session(token, &r->caller) == ERR_OK)
+		return r->route->mode == SOCKET ? check_origin(r) : check_csrf(r);
+	if (req_cookie(r, S(SESSION_COOKIE)).p)
+		return refuse(r, ERR_UNAUTHORIZED,
+		    "The cookie " SESSION_COOKIE " holds no session that lasts; sign in again.");
+	if (token.p)
+		return refuse(r, ERR_NOT_FOUND,
+		    "The cookie " SESSION_COOKIE_OLD
+		    " holds no session that lasts, or is another host's; sign in again.");
+	if (cookie_next(&rest, S(SESSION_COOKIE_OLD), &old))
+		return refuse(r, ERR_NOT_FOUND,
+		    "Several cookies " SESSION_COOKIE_OLD
+		    " came, so none counts: another host of this domain sets one. Sign in again.");
+	return ERR_NOT_FOUND;
 }
 
 /* Authorization goes before the cookie, and that before ?token=, which an EventSource needs. */
 enum err
 caller_identify(struct req *r)
 {
-	struct str header = req_param(r, "HTTP_AUTHORIZATION"), cookie, scheme, rest;
+	struct str header = req_param(r, "HTTP_AUTHORIZATION"), scheme, rest;
 	struct token_in in = { 0 };
 	struct problems ignored = { .json.a = r->a };
+	enum err e;
 
 	if (r->route->caller == AUTH_PUBLIC)
 		return ERR_OK;
@@ -105,14 +169,15 @@ caller_identify(struct req *r)
 		return identify_by_token(
 		    r, str_eq_nocase(scheme, S("Bearer")) && rest.p ? str_trim(rest) : S(""));
 	}
-	cookie = req_cookie(r, S("access_token"));
-	if (cookie.p)
-		return identify_by_cookie(r, cookie);
+	if ((e = identify_by_cookie(r)) != ERR_NOT_FOUND)
+		return e;
 	if (r->query_string.n > 0)
 		(void)!query_fields(r->a, token_fields, 1, r->query_string, &in, &ignored);
-	if (in.token.p)
+	if (in.token.p) {
+		r->error_text = (struct str){ NULL, 0 };
 		return identify_by_token(r, in.token);
-	return r->route->caller == AUTH_OPTIONAL ? ERR_OK : ERR_UNAUTHORIZED;
+	}
+	return r->route->caller == AUTH_OPTIONAL && !r->error_text.p ? ERR_OK : ERR_UNAUTHORIZED;
 }
 
 /* What a route asks of an API key. Sessions need no scope. */

@@ -25,6 +25,8 @@ MUST_CHECK enum err caller_identify(struct req *r);
  */
 size_t caller_statement(struct req *r, struct pipe_statement *s, struct sql_arg *args);
 
+/* The token in the session's cookie, of whichever name, unverified; absent where none counts. */
+struct str caller_cookie(const struct req *r);
 /* The value of the csrf_access_token cookie of a session; the arena's. */
 struct str csrf_token(struct arena *a, const struct claims *c);
 

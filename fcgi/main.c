@@ -15,18 +15,21 @@
 static void
 usage(FILE *out)
 {
-	fputs("usage: millrace-fcgi --pool NAME\n"
-	      "       millrace-fcgi --routes | --pools | --openapi | --version | --help\n\n"
-	      "One worker of a pool: a FastCGI application behind nginx. It has its listening "
-	      "socket as\n"
-	      "descriptor 3 (systemd socket activation, or millrace-spawn), and ends on SIGTERM "
-	      "once nginx has\n"
-	      "closed its kept connections.\n\n"
-	      "  --pool NAME    the pool whose routes it serves\n"
-	      "  --routes       print METHOD PATH MODE of every route (I immediate, D deferred, "
-	      "SSE, WS)\n"
-	      "  --pools        print the name of every pool and what it serves\n"
-	      "  --openapi      print the OpenAPI 3.1 document\n\n",
+	fputs(
+	    "usage: millrace-fcgi --pool NAME\n"
+	    "       millrace-fcgi --routes | --paths | --pools | --openapi | --version | --help\n\n"
+	    "One worker of a pool: a FastCGI application behind nginx. It has its listening "
+	    "socket as\n"
+	    "descriptor 3 (systemd socket activation, or millrace-spawn), and ends on SIGTERM "
+	    "once nginx has\n"
+	    "closed its kept connections.\n\n"
+	    "  --pool NAME    the pool whose routes it serves\n"
+	    "  --routes       print METHOD PATH MODE of every route (I immediate, D deferred, "
+	    "SSE, WS)\n"
+	    "  --paths        print POOL PATH of every route, and of what this version does not "
+	    "serve yet\n"
+	    "  --pools        print the name of every pool and what it serves\n"
+	    "  --openapi      print the OpenAPI 3.1 document\n\n",
 	    out);
 	config_help(out);
 }
@@ -48,6 +51,7 @@ main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "pool", required_argument, NULL, 'n' },
 		{ "routes", no_argument, NULL, 'r' },
+		{ "paths", no_argument, NULL, 'a' },
 		{ "pools", no_argument, NULL, 'p' },
 		{ "openapi", no_argument, NULL, 'o' },
 		{ "version", no_argument, NULL, 'v' },
@@ -65,6 +69,9 @@ main(int argc, char **argv)
 			break;
 		case 'r':
 			routes_print(stdout);
+			return 0;
+		case 'a':
+			paths_print(stdout);
 			return 0;
 		case 'p':
 			pools_print(stdout);

@@ -144,6 +144,20 @@ route_match(const char *pool, int method, struct str path)
 	return s.best;
 }
 
+bool
+route_is_unserved(struct str path)
+{
+	for (size_t i = 0; i < n_unserved; i++) {
+		struct str want = str_from(unserved[i].prefix), have = path;
+
+		while (want.n > 0 && have.n > 0 && have.p[0] == '/' &&
+		       part_fits(next_part(&want), next_part(&have)))
+			if (want.n == 0)
+				return true;
+	}
+	return false;
+}
+
 struct str
 route_path(struct arena *a, const struct route *r, size_t n)
 {
@@ -194,7 +208,8 @@ bare_name(struct arena *a, const struct route *r, struct str path)
 	return buf_str(&b);
 }
 
-/* Ends the process where two routes have one path, by whichever of their names. */
+/* Ends the process where two routes have one path, by whichever of their names, or one that is said
+ * not to be served. */
 static void
 check_paths(void)
 {
@@ -209,6 +224,10 @@ check_paths(void)
 			if (!path.p)
 				continue;
 			name = bare_name(a, &routes[i], path);
+			for (size_t j = 0; j < n_unserved; j++)
+				if (str_eq(path, str_from(unserved[j].prefix)))
+					die("%.*s is served: take it out of unserved[].",
+					    S_ARG(path));
 			for (size_t j = 0; j < n_names; j++)
 				if (str_eq(names[j], name))
 					die("%s %.*s stands in the route table twice.",
@@ -288,5 +307,28 @@ routes_print(FILE *out)
 			print_path(out, path);
 			fprintf(out, " %s\n", modes[routes[i].mode]);
 		}
+	arena_free(a);
+}
+
+void
+paths_print(FILE *out)
+{
+	struct arena *a = arena_new();
+
+	for (size_t i = 0; i < n_routes; i++)
+		for (size_t k = 0; k <= n_aliases; k++) {
+			struct str path = route_path(a, &routes[i], k);
+
+			if (!path.p)
+				continue;
+			fprintf(out, "%s ", routes[i].pool);
+			print_path(out, path);
+			fputc('\n', out);
+		}
+	for (size_t i = 0; i < n_unserved; i++) {
+		fprintf(out, "%s ", unserved[i].pool);
+		print_path(out, str_from(unserved[i].prefix));
+		fputs(" unserved\n", out);
+	}
 	arena_free(a);
 }

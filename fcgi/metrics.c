@@ -1,15 +1,18 @@
 #include <unistd.h>
 
 #include <millrace/container_of.h>
+#include <millrace/disk.h>
 #include <millrace/log.h>
 #include <millrace/migrations.h>
 #include <millrace/process.h>
 
 #include "fcgi/metrics.h"
+#include "fcgi/route.h"
 #include "fcgi/worker.h"
 
 extern const struct query query_process_store;
 extern const struct query query_process_forget;
+extern const struct query query_role_expect;
 extern const struct query query_system_current;
 
 #define PUBLISH_MS 5000
@@ -46,6 +49,7 @@ static const struct metric worker_table[] = {
 	    .kind = METRIC_HISTOGRAM,
 	    .help = "From a request's arrival in the worker to its reply.",
 	    .histogram = &metrics.request_seconds },
+	DISK_FULL_METRIC,
 };
 
 static struct str
@@ -53,6 +57,22 @@ metrics_stats(struct arena *a, const struct worker *w)
 {
 	metrics.connections = w->n_connections;
 	return metrics_json(a, worker_table, sizeof(worker_table) / sizeof(*worker_table));
+}
+
+/* Every pool there is, so that one that was never started is missed. */
+static void
+metrics_expect(struct worker *w)
+{
+	struct str *names = arena_alloc(w->scratch, n_pools * sizeof(*names));
+	const struct sql_arg roles = { .type = SQL_TEXTS, .list = { names, n_pools } };
+	const struct pipe_statement expect = {
+		.query = &query_role_expect, .args = &roles, .n_args = 1
+	};
+
+	for (size_t i = 0; i < n_pools; i++)
+		names[i] = str_from(pools[i].name);
+	(void)!pipe_send(w->pipe, w->scratch, &expect, 1, NULL, NULL);
+	arena_reset(w->scratch);
 }
 
 /* A newer migration is fine: migrations expand before they contract. */
@@ -66,10 +86,12 @@ metrics_version_read(void *arg, const struct pipe_reply *reply)
 		return;
 	w->current = reply->e == ERR_OK && PQntuples(reply->res[reply->n - 1]) == 1 &&
 		     str_eq(sql_get(reply->res[reply->n - 1], 0, 0), S("t"));
-	if (!w->current)
+	if (!w->current) {
 		log_warn("database: not at this version; run: millracectl migrate");
-	else if (!was)
+	} else if (!was) {
 		log_info("ready");
+		metrics_expect(w);
+	}
 	w->version_known(w);
 }
 

@@ -191,10 +191,10 @@ static const char security_schemes[] =
     "{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":"
     "\"A token from signing in, an API key (mr_...), or a token of Clerk's or Supabase's where the "
     "server takes them. It goes before the other ways.\"},"
-    "\"cookie\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"access_token\",\"description\":"
-    "\"As POST /api/v1/auth/login sets it.\"},"
+    "\"cookie\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"" SESSION_COOKIE
+    "\",\"description\":\"As POST /api/v1/auth/login sets it.\"},"
     "\"csrf\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-CSRF-Token\",\"description\":"
-    "\"The value of the csrf_access_token cookie.\"},"
+    "\"The value of the " CSRF_COOKIE " cookie.\"},"
     "\"query\":{\"type\":\"apiKey\",\"in\":\"query\",\"name\":\"token\",\"description\":"
     "\"The same as bearer, for what cannot send headers.\"}}";
 

@@ -12,24 +12,29 @@ req_param(const struct req *r, const char *name)
 	return str_from(FCGX_GetParam(name, r->fcgx.envp));
 }
 
+bool
+cookie_next(struct str *rest, struct str name, struct str *value)
+{
+	while (rest->n > 0) {
+		struct str pair, key;
+
+		*rest = str_cut(*rest, ';', &pair);
+		*value = str_cut(str_trim(pair), '=', &key);
+		if (str_eq(key, name) && value->p)
+			return true;
+	}
+	return false;
+}
+
 struct str
 req_cookie(const struct req *r, struct str name)
 {
-	struct str rest = req_param(r, "HTTP_COOKIE"), found = { NULL, 0 };
+	struct str rest = req_param(r, "HTTP_COOKIE"), value, twin;
 
-	while (rest.n > 0) {
-		struct str pair, key, value;
-
-		rest = str_cut(rest, ';', &pair);
-		value = str_cut(str_trim(pair), '=', &key);
-		if (!str_eq(key, name) || !value.p)
-			continue;
-		/* A host on a subdomain can plant a second one, and ours cannot be told from it. */
-		if (found.p)
-			return (struct str){ NULL, 0 };
-		found = value;
-	}
-	return found.n <= COOKIE_LEN_MAX ? found : (struct str){ NULL, 0 };
+	if (!cookie_next(&rest, name, &value) || value.n > COOKIE_LEN_MAX ||
+	    cookie_next(&rest, name, &twin))
+		return (struct str){ NULL, 0 };
+	return value;
 }
 
 struct uuid

@@ -14,8 +14,16 @@ struct req;
 
 /* A request header or FastCGI parameter by its CGI name (RFC 3875: "HTTP_ACCEPT"), or absent. */
 struct str req_param(const struct req *r, const char *name);
-/* A cookie's value. Absent also where it came twice: then somebody else has planted one. */
+/*
+ * A cookie's value. Absent also where it came twice, as a host of a domain above can bring about,
+ * and cannot with a name that begins with __Host- (RFC 6265bis, 4.1.3.2).
+ */
 struct str req_cookie(const struct req *r, struct str name);
+/*
+ * For cookies that may come more than once: cuts *rest, which is the Cookie header at first, behind
+ * the next of that name. False where there is none more.
+ */
+bool cookie_next(struct str *rest, struct str name, struct str *value);
 /* The n-th variable part of the path, from 0, as a uuid; aborts where the route has none there. */
 struct uuid path_uuid(const struct req *r, size_t n);
 

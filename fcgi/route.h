@@ -24,6 +24,16 @@ typedef enum err answer_fn(struct req *r);
 enum method { M_GET = 1, M_POST, M_PUT, M_PATCH, M_DELETE };
 /* Who may call: anyone, anyone or a signed-in user, a signed-in user, or an administrator. */
 enum caller_kind { AUTH_PUBLIC = 1, AUTH_OPTIONAL, AUTH_USER, AUTH_ADMIN };
+
+/* A session's cookies. No other host can set the first; the page's own script reads the second. */
+#define SESSION_COOKIE "__Host-access_token"
+#define CSRF_COOKIE "csrf_access_token"
+/*
+ * What the first was called before, still read where the first is missing. Any host of the domain
+ * can set one, and other software uses that name, too.
+ */
+#define SESSION_COOKIE_OLD "access_token"
+
 /* Which setting MILLRACE_RATE_* bounds it. RATE_LOGIN counts by address, the others by caller. */
 enum rate { RATE_NONE = 1, RATE_READ, RATE_WRITE, RATE_LOGIN };
 /* How it is answered: at once, by streamd when the run ends, by events, or by streamd's socket. */
@@ -92,6 +102,15 @@ struct alias {
 extern const struct alias aliases[];
 extern const size_t n_aliases;
 
+/* What the API is designed to have and this version has not: its 404 says so. */
+struct unserved {
+	const char *pool; /* that nginx sends it to; it need not exist yet */
+	const char *prefix; /* a path's first parts; variables as in routes */
+};
+
+extern const struct unserved unserved[];
+extern const size_t n_unserved;
+
 /* A JSON object of the named JSON Schemas of replies, for the OpenAPI document. */
 extern const char reply_schemas[];
 
@@ -100,7 +119,8 @@ const char *method_name(enum method m);
 
 /*
  * Ends the process with what is wrong, where a column was forgotten, a path's type is unknown, two
- * paths collide, or a field table is not its handler's or its struct's.
+ * paths collide, one is served that is said not to be, or a field table is not its handler's or its
+ * struct's.
  */
 void routes_check(void);
 /*
@@ -111,6 +131,8 @@ void routes_check(void);
 struct str route_path(struct arena *a, const struct route *r, size_t n);
 /* METHOD PATH MODE of every route under every name, a line each. */
 void routes_print(FILE *out);
+/* POOL PATH of the same, and POOL PREFIX "unserved" of what is not served; for check-paths.awk. */
+void paths_print(FILE *out);
 
 /* Is there a pool of this name? */
 bool pool_exists(const char *name);
@@ -129,5 +151,7 @@ struct match {
  * slash at its end. Static parts win over variables, earlier ones over later.
  */
 struct match route_match(const char *pool, int method, struct str path);
+/* Is the decoded path one of those that this version does not serve? */
+bool route_is_unserved(struct str path);
 
 #endif

@@ -90,6 +90,22 @@ connection_ready(struct loop_fd *self, uint32_t events)
 	request_begin(r);
 }
 
+/* The line by which X-Request-Id finds a request. Neither query nor body: they hold secrets. */
+static void
+log_request(struct req *r, int status, int64_t took_us)
+{
+	enum log_level level = config()->request_log ? LOG_INFO : LOG_DEBUG;
+
+	if (status >= 500)
+		level = LOG_WARN;
+	if (!log_wants(level))
+		return;
+	log_line(level, "request", "request_id", arena_cstr(r->a, r->request_id), "method",
+	    arena_cstr(r->a, r->method), "path", arena_cstr(r->a, r->path), "status",
+	    arena_printf(r->a, "%d", status).p, "us",
+	    arena_printf(r->a, "%lld", (long long)took_us).p, (char *)NULL);
+}
+
 static void
 connection_end_request(struct req *r, int status)
 {
@@ -98,14 +114,7 @@ connection_end_request(struct req *r, int status)
 
 	metrics.by_status[status / 100]++;
 	histogram_add(&metrics.request_seconds, took);
-	if (log_wants(status >= 500 ? LOG_WARN : LOG_DEBUG)) {
-		struct str us = arena_printf(r->a, "%lld", (long long)took);
-		const char *line = arena_printf(r->a, "%d", status).p;
-
-		log_line(status >= 500 ? LOG_WARN : LOG_DEBUG, "request", "request_id",
-		    arena_cstr(r->a, r->request_id), "method", arena_cstr(r->a, r->method), "path",
-		    arena_cstr(r->a, r->path), "status", line, "us", us.p, (char *)NULL);
-	}
+	log_request(r, status, took);
 	FCGX_Finish_r(&r->fcgx);
 	if (r->fcgx.ipcFd < 0 || r->gone) {
 		/* libfcgi has closed it, or nginx will not come back. */

@@ -43,13 +43,61 @@ const struct pool pools[] = {
 };
 const size_t n_pools = sizeof(pools) / sizeof(*pools);
 
+/* A row goes when its path is served. */
+const struct unserved unserved[] = {
+	{ "system", "/docs" },
+	{ "system", "/widget.js" },
+	{ "account", "/api/v1/admin/invitations" },
+	{ "account", "/api/settings/api-keys" },
+	{ "chat", "/api/chat/sessions" },
+	{ "chat", "/api/chat/widget" },
+	{ "chat", "/api/messages" },
+	{ "chat", "/api/artifacts/{id:uuid}/versions" },
+	{ "documents", "/api/documents/url" },
+	{ "insight", "/api/analytics" },
+	{ "insight", "/api/leads/{id:uuid}/analyze" },
+	{ "chatbots", "/api/chatbots" },
+	{ "agents", "/api/agents" },
+	{ "agents", "/api/workflows" },
+	{ "agents", "/api/workflow-runs" },
+	{ "agents", "/api/agent" },
+	{ "agents", "/api/v1/agent" },
+	{ "agents", "/api/config" },
+	{ "agents", "/api/v1/config" },
+	{ "agents", "/api/datasources" },
+	{ "agents", "/api/v1/datasources" },
+	{ "agents", "/api/user/datasources" },
+	{ "agents", "/api/v1/user/datasources" },
+	{ "agents", "/api/v1/admin/processes" },
+	{ "agents", "/api/mcp-servers" },
+	{ "billing", "/api/usage" },
+	{ "billing", "/api/credits" },
+	{ "billing", "/api/payments" },
+	{ "billing", "/api/pricing" },
+	{ "billing", "/api/subscriptions" },
+	{ "billing", "/api/v1/admin/credits" },
+	{ "gateway", "/api/v1/users" },
+	{ "gateway", "/api/v1/providers" },
+	{ "gateway", "/api/v1/approvals" },
+	{ "gateway", "/api/v1/payments" },
+	{ "gateway", "/api/v1/audit" },
+	{ "gateway", "/v1" },
+	{ "gateway", "/api/mcp" },
+	{ "integrations", "/api/integrations" },
+	{ "integrations", "/api/telegram" },
+	{ "integrations", "/api/v1/drive" },
+	{ "integrations", "/api/v1/cloud" },
+	{ "integrations", "/api/v1/cloud-files" },
+};
+const size_t n_unserved = sizeof(unserved) / sizeof(*unserved);
+
 /* clang-format off */
 const struct route routes[] = {
 	/* Is it up? */
 	{ M_GET,    "system",    AUTH_PUBLIC, RATE_NONE,  IMMEDIATE, BODY_NONE,   "/healthz",                         system_health,
 	    200, "Health", "Is the process up?" },
 	{ M_GET,    "system",    AUTH_PUBLIC, RATE_NONE,  IMMEDIATE, BODY_NONE,   "/readyz",                          system_ready,
-	    200, "Ready", "Is the database reachable and at this version?" },
+	    200, "Ready", "Is the database reachable and at this version, and every role there?" },
 	{ M_GET,    "system",    AUTH_PUBLIC, RATE_NONE,  IMMEDIATE, BODY_NONE,   "/metrics",                         system_metrics,
 	    200, "text/plain", "Counters for Prometheus; local addresses only" },
 	{ M_GET,    "system",    AUTH_PUBLIC, RATE_NONE,  IMMEDIATE, BODY_NONE,   "/api/openapi.json",                system_openapi,

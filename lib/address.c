@@ -1,8 +1,10 @@
 #include <arpa/inet.h>
 
 #include <millrace/address.h>
+#include <millrace/unicode.h>
 
 #define NETWORK_BYTES 8 /* of an IPv6 address: its /64 */
+#define GIVEN_MAX 2048 /* bytes that are looked at for an address */
 #define EMAIL_MAX 254 /* RFC 5321, 4.5.3.1.3, less the angle brackets */
 
 struct str
@@ -44,4 +46,50 @@ address_is_email(struct str s)
 	return s.n <= EMAIL_MAX && str_utf8(s) && local.n > 0 && local.n <= 64 && domain.n > 0 &&
 	       !memchr(domain.p, '@', domain.n) && domain.p[0] != '.' &&
 	       domain.p[domain.n - 1] != '.';
+}
+
+struct str
+address_of_sender(struct str from)
+{
+	struct str head, address = str_cut(from, '<', &head);
+
+	if (!address.p)
+		return from;
+	(void)str_cut(address, '>', &head);
+	return head;
+}
+
+bool
+address_email(struct arena *a, struct str given, struct str *out)
+{
+	struct str local, domain, email;
+
+	if (given.n > GIVEN_MAX || !str_utf8(given))
+		return false;
+	domain = str_cut(unicode_name(a, given), '@', &local);
+	if (!domain.p || !unicode_domain(a, domain, &domain))
+		return false;
+	email = arena_printf(a, "%.*s@%.*s", S_ARG(unicode_name_lower(a, local)), S_ARG(domain));
+	if (!address_is_email(email) || unicode_has_blanks(email))
+		return false;
+	*out = email;
+	return true;
+}
+
+bool
+address_login(struct arena *a, struct str given, struct str *out)
+{
+	if (!address_email(a, given, out))
+		*out = unicode_name(a, given);
+	return true;
+}
+
+struct str
+address_for_mail(struct arena *a, struct str email)
+{
+	struct str local, domain = str_cut(email, '@', &local);
+
+	if (!domain.p || !unicode_domain_ascii(a, domain, &domain))
+		return email;
+	return arena_printf(a, "%.*s@%.*s", S_ARG(local), S_ARG(domain));
 }

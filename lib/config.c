@@ -6,6 +6,8 @@
 #include <millrace/config.h>
 #include <millrace/log.h>
 
+#include "config_rule.h"
+
 extern char **environ;
 
 /* Short names for the table's column. */
@@ -25,8 +27,14 @@ const struct setting config_settings[] = {
 	    "directory of the sockets and of the rate counters that workers share"),
 	ROW("MILLRACE_LIBEXEC_DIR", TEXT, D | R, libexec_dir, "/usr/lib/millrace", 1, 1000, "",
 	    "directory of the programs: millrace-extract, and millrace-streamd for a handover"),
-	ROW("MILLRACE_LOG_LEVEL", TEXT, W | D | R, log_level, "info", 4, 5, "",
+	ROW("MILLRACE_ENV_FILE", TEXT, C, env_file, "/etc/millrace/millrace.env", 1, 1000, "",
+	    "file of settings that millracectl reads, as systemd does for the other programs"),
+	ROW("MILLRACE_CREDSTORE", TEXT, C, credstore, "/etc/credstore", 1, 1000, "",
+	    "directory where millracectl looks for secrets, in files named millrace.NAME"),
+	ROW("MILLRACE_LOG_LEVEL", TEXT, W | D | R, log_level, "info", 1, 1000, "",
 	    "debug, info, warn or error"),
+	ROW("MILLRACE_REQUEST_LOG", NUMBER, W, request_log, "0", 0, 1, "",
+	    "1: workers log each request in a line, by its X-Request-Id; 0: those that fail"),
 	ROW("API_JWT_SECRET", SECRET, W | D | C, jwt_secret, NULL, 32, 1024, "",
 	    "signs our own session tokens (HS256): 32 bytes or more"),
 	ROW("API_JWT_SECRET_OLD", SECRET, W | D, jwt_secret_old, "", 32, 1024, "",
@@ -66,9 +74,9 @@ const struct setting config_settings[] = {
 	    "interval in which token deltas are batched into one write"),
 	ROW("MILLRACE_INSTANCE", TEXT, R, instance, "1", 1, 64, "",
 	    "name of this runner on this host; its successor takes its jobs back at start"),
-	ROW("MILLRACE_PROVIDER", TEXT, R, provider, "auto", 4, 16, "",
+	ROW("MILLRACE_PROVIDER", TEXT, R, provider, "auto", 1, 1000, "",
 	    "auto, local or openai; auto: openai where OPENAI_API_KEY is set, else local"),
-	ROW("OPENAI_BASE_URL", TEXT, R, openai_base_url, "https://api.openai.com/v1", 8, 1000, "",
+	ROW("OPENAI_BASE_URL", TEXT, R, openai_base_url, "https://api.openai.com/v1", 1, 1000, "",
 	    "base URL of any OpenAI-compatible server"),
 	ROW("OPENAI_API_KEY", SECRET, R, openai_key, "", 0, 1000, "",
 	    "API key for OPENAI_BASE_URL"),
@@ -88,7 +96,7 @@ const struct setting config_settings[] = {
 	    "or when so many are unsigned"),
 	ROW("SMTP_URL", TEXT, R, smtp_url, "", 0, 1000, "",
 	    "mail relay: smtp://host:587 (STARTTLS) or smtps://host:465; empty: no mail"),
-	ROW("SMTP_TLS", TEXT, R, smtp_tls, "required", 3, 8, "",
+	ROW("SMTP_TLS", TEXT, R, smtp_tls, "required", 1, 1000, "",
 	    "required or off; off is for a relay on this host"),
 	ROW("SMTP_USER", TEXT, R, smtp_user, "", 0, 254, "",
 	    "user name at the relay; empty: no authentication"),
@@ -116,7 +124,8 @@ const struct setting config_settings[] = {
 	ROW("MILLRACE_JWKS_PAUSE_SECONDS", NUMBER, W | D | R, jwks_pause_seconds, "30", 1, 3600,
 	    "s", "shortest time between two fetches for unknown keys, and after a failure"),
 	ROW("MILLRACE_PUBLIC_URL", TEXT, W | R, public_url, "", 0, 500, "",
-	    "address of this server from outside: https://api.example.com"),
+	    "address of this server from outside: https://api.example.com; the runner looks there "
+	    "when its certificate ends"),
 	ROW("MILLRACE_OAUTH_RETURN_URL", TEXT, W | R, oauth_return_url, "", 0, 1000, "",
 	    "page after a sign-in by GitHub, Google or Microsoft"),
 	ROW("MILLRACE_OAUTH_ERROR_URL", TEXT, W, oauth_error_url, "", 0, 1000, "",
@@ -202,12 +211,38 @@ const struct setting config_settings[] = {
 };
 const size_t n_config_settings = sizeof(config_settings) / sizeof(*config_settings);
 
+#define N_SETTINGS (sizeof(config_settings) / sizeof(*config_settings))
+
 static struct config loaded;
+static const char *files[N_SETTINGS]; /* a secret's, where it came from one */
+
+/* A check under way. */
+struct check {
+	config_say *say;
+	void *arg;
+	size_t n_wrong;
+};
 
 const struct config *
 config(void)
 {
 	return &loaded;
+}
+
+static void say(struct check *k, bool wrong, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void
+say(struct check *k, bool wrong, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	k->n_wrong += wrong;
+	k->say(k->arg, wrong, text);
 }
 
 /* A file's first line without its line end; NULL where it cannot be read. The caller frees it. */
@@ -226,28 +261,34 @@ read_secret_file(const char *path)
 	return xstrdup(line);
 }
 
-static const char *
-find_secret(const char *name)
+/* *value: the secret, or NULL where none is given. False: it has said what is wrong. */
+static bool
+find_secret(struct check *k, const struct setting *s, const char **value)
 {
-	const char *dir = getenv("CREDENTIALS_DIRECTORY");
-	const char *value = getenv(name);
+	const char *dir = getenv("CREDENTIALS_DIRECTORY"), *named;
+	const char **file = &files[s - config_settings];
 	char path[4096];
 
-	if (value && *value)
-		return xstrdup(value);
-	snprintf(path, sizeof(path), "%s_FILE", name);
-	if ((value = getenv(path)) != NULL && *value) {
-		char *secret = read_secret_file(value);
-
-		if (!secret)
-			die("%s_FILE: the file %s cannot be read: %s.", name, value,
-			    strerror(errno));
-		return secret;
+	*value = getenv(s->name);
+	if (*value && **value) {
+		*value = xstrdup(*value);
+		return true;
 	}
+	snprintf(path, sizeof(path), "%s_FILE", s->name);
+	if ((named = getenv(path)) != NULL && *named) {
+		if (!(*value = read_secret_file(named)))
+			say(k, true, "%s_FILE: the file %s cannot be read: %s.", s->name, named,
+			    strerror(errno));
+		*file = xstrdup(named);
+		return *value != NULL;
+	}
+	*value = NULL;
 	if (!dir)
-		return NULL;
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	return read_secret_file(path);
+		return true;
+	snprintf(path, sizeof(path), "%s/%s", dir, s->name);
+	if ((*value = read_secret_file(path)) != NULL)
+		*file = xstrdup(path);
+	return true;
 }
 
 static void
@@ -264,34 +305,62 @@ forget_secret(const char *name)
 }
 
 static void
-load_one(const struct setting *s)
+load_number(struct check *k, const struct setting *s, const char *value)
 {
-	const char *value = s->kind == SETTING_SECRET ? find_secret(s->name) : getenv(s->name);
-	char *member = (char *)&loaded + s->offset;
 	int64_t number;
 
+	if (!str_int(str_from(value), &number) || number < s->min || number > s->max) {
+		say(k, true,
+		    "%s is \"%s\"; it takes a whole number from %lld to %lld%s%s, such as %s.",
+		    s->name, value, (long long)s->min, (long long)s->max, *s->unit ? " " : "",
+		    s->unit, s->fallback);
+		return;
+	}
+	memcpy((char *)&loaded + s->offset, &number, sizeof(number));
+}
+
+static void
+load_text(struct check *k, const struct setting *s, const char *value)
+{
+	const struct config_rule *broken = *value ? config_rule_broken(s->name, value) : NULL;
+	size_t n = strlen(value);
+
+	if (broken && s->kind == SETTING_SECRET)
+		say(k, !broken->spares, "%s does not hold what it takes: %s.", s->name,
+		    broken->takes);
+	else if (broken)
+		say(k, !broken->spares, "%s is \"%s\"; it takes %s.", s->name, value,
+		    broken->takes);
+	/* A setting whose default is empty may be empty. */
+	else if ((n > 0 || !s->fallback || *s->fallback) &&
+		 (n < (size_t)s->min || n > (size_t)s->max))
+		say(k, true, "%s has %zu bytes; it takes %lld to %lld bytes%s.", s->name, n,
+		    (long long)s->min, (long long)s->max,
+		    s->min >= 32 ? ", such as `openssl rand -base64 48` prints" : "");
+	value = s->kind == SETTING_SECRET ? value : xstrdup(value);
+	memcpy((char *)&loaded + s->offset, &value, sizeof(value));
+}
+
+static void
+load_one(struct check *k, const struct setting *s)
+{
+	const char *value;
+
+	if (s->kind != SETTING_SECRET)
+		value = getenv(s->name);
+	else if (!find_secret(k, s, &value))
+		return;
 	if (!value || (!*value && s->kind != SETTING_SECRET))
 		value = s->fallback;
 	if (!value)
-		die("%s is not set. Give it in the environment, as a file named by %s_FILE, or as "
-		    "a systemd credential.",
-		    s->name, s->name);
-	if (s->kind == SETTING_NUMBER) {
-		if (!str_int(str_from(value), &number) || number < s->min || number > s->max)
-			die("%s is \"%s\"; it takes a whole number from %lld to %lld%s%s.", s->name,
-			    value, (long long)s->min, (long long)s->max, *s->unit ? " " : "",
-			    s->unit);
-		memcpy(member, &number, sizeof(number));
-		return;
-	}
-	/* A setting whose default is empty may be empty. */
-	if (!*value && s->fallback && !*s->fallback)
-		value = s->fallback;
-	else if (strlen(value) < (size_t)s->min || strlen(value) > (size_t)s->max)
-		die("%s has %zu bytes; it takes %lld to %lld bytes.", s->name, strlen(value),
-		    (long long)s->min, (long long)s->max);
-	value = s->kind == SETTING_SECRET ? value : xstrdup(value);
-	memcpy(member, &value, sizeof(value));
+		say(k, true,
+		    "%s is not set. Give it in the environment, as a file named by %s_FILE, or as "
+		    "a systemd credential (/etc/credstore/millrace.%s).",
+		    s->name, s->name, s->name);
+	else if (s->kind == SETTING_NUMBER)
+		load_number(k, s, value);
+	else
+		load_text(k, s, value);
 }
 
 static bool
@@ -310,26 +379,67 @@ is_known(struct str name)
 	return str_starts(name, S("MILLRACE_DEV_")) || str_starts(name, S("MILLRACE_TEST_"));
 }
 
-void
-config_load(enum config_role role)
+static void
+said_together(void *arg, bool wrong, const char *sentence)
 {
+	say(arg, wrong, "%s", sentence);
+}
+
+size_t
+config_check(unsigned roles, config_say *each, void *arg)
+{
+	struct check k = { .say = each, .arg = arg };
+
 	for (char **e = environ; e && *e; e++) {
 		struct str name;
 
 		(void)str_cut(str_from(*e), '=', &name);
 		if (str_starts(name, S("MILLRACE_")) && !is_known(name))
-			die("%.*s is not a setting of Millrace; `millracectl config` lists them.",
+			say(&k, true,
+			    "%.*s is not a setting of Millrace; `millracectl config` lists them.",
 			    S_ARG(name));
 	}
 	for (size_t i = 0; i < n_config_settings; i++) {
 		const struct setting *s = &config_settings[i];
 
 		/* All else is checked by every program: a mistake shows at the first start. */
-		if (s->kind != SETTING_SECRET || (s->roles & role))
-			load_one(s);
+		if (s->kind != SETTING_SECRET || (s->roles & roles))
+			load_one(&k, s);
 		if (s->kind == SETTING_SECRET)
 			forget_secret(s->name);
 	}
+	if (k.n_wrong == 0)
+		config_rule_together(said_together, &k);
+	return k.n_wrong;
+}
+
+/* What is not wrong, but without effect, is for `millracectl config check` to say. */
+static void
+end_where_wrong(void *arg, bool wrong, const char *sentence)
+{
+	(void)arg;
+	if (wrong)
+		die("%s", sentence);
+}
+
+void
+config_load(enum config_role role)
+{
+	(void)config_check(role, end_where_wrong, NULL);
+}
+
+const char *
+config_source(const struct setting *s)
+{
+	const char *value, *file = files[s - config_settings];
+
+	if (s->kind != SETTING_SECRET)
+		value = getenv(s->name);
+	else
+		memcpy(&value, (const char *)&loaded + s->offset, sizeof(value));
+	if (!value || !*value)
+		return NULL;
+	return file ? file : "environment";
 }
 
 void

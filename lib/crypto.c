@@ -3,6 +3,7 @@
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 #include <millrace/log.h>
+#include <millrace/unicode.h>
 
 struct sha256 {
 	struct arena *a;
@@ -115,6 +116,7 @@ password_hash(struct arena *a, struct str password)
 {
 	char *hash = arena_alloc(a, crypto_pwhash_STRBYTES);
 
+	password = unicode_password(a, password);
 	if (crypto_pwhash_str(hash, password.p ? password.p : "", password.n,
 		(unsigned long long)config()->argon2_ops, (size_t)config()->argon2_kib * 1024) != 0)
 		die("There is not enough memory to hash a password: MILLRACE_ARGON2_KIB is %lld "
@@ -123,37 +125,33 @@ password_hash(struct arena *a, struct str password)
 	return str_from(hash);
 }
 
+static bool
+matches(const char text[crypto_pwhash_STRBYTES], struct str password)
+{
+	return crypto_pwhash_str_verify(text, password.p ? password.p : "", password.n) == 0;
+}
+
 bool
-password_matches(struct str hash, struct str password)
+password_matches(struct arena *a, struct str hash, struct str password, bool *outdated)
 {
 	static char decoy[crypto_pwhash_STRBYTES];
 	char text[crypto_pwhash_STRBYTES] = "";
-	bool real = hash.p && hash.n < sizeof(text);
+	struct str prepared = unicode_password(a, password);
+	bool real = hash.p && hash.n < sizeof(text), good;
 
-	if (!decoy[0]) {
-		struct arena *a = arena_new();
-
+	if (!decoy[0])
 		memcpy(decoy, password_hash(a, S("nobody's password")).p, sizeof(decoy));
-		arena_free(a);
-	}
 	if (real)
 		memcpy(text, hash.p, hash.n);
 	else
 		memcpy(text, decoy, sizeof(text));
-	return crypto_pwhash_str_verify(text, password.p ? password.p : "", password.n) == 0 &&
-	       real;
-}
-
-bool
-password_is_outdated(struct str hash)
-{
-	char text[crypto_pwhash_STRBYTES] = "";
-
-	if (!hash.p || hash.n >= sizeof(text))
-		return false;
-	memcpy(text, hash.p, hash.n);
-	return crypto_pwhash_str_needs_rehash(text, (unsigned long long)config()->argon2_ops,
-		   (size_t)config()->argon2_kib * 1024) == 1;
+	good = matches(text, prepared);
+	*outdated =
+	    good && crypto_pwhash_str_needs_rehash(text, (unsigned long long)config()->argon2_ops,
+			(size_t)config()->argon2_kib * 1024) == 1;
+	if (!good && !str_eq(prepared, password))
+		good = *outdated = matches(text, password);
+	return good && real;
 }
 
 bool

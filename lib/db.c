@@ -7,9 +7,12 @@
 
 #include <millrace/config.h>
 #include <millrace/db.h>
+#include <millrace/disk.h>
 #include <millrace/log.h>
 #include <millrace/migrations.h>
 #include <millrace/process.h>
+
+#define DISK_FULL "53100" /* ENOSPC and EDQUOT, in errcodes.txt */
 
 struct prepared {
 	const struct query *query;
@@ -122,32 +125,40 @@ sql_err(const PGresult *res, struct str *text)
 	static const struct {
 		const char *prefix;
 		enum err e;
+		const char *text;
 	} map[] = {
-		{ "22P02", ERR_BAD_REQUEST },
-		{ "22P05", ERR_BAD_REQUEST },
-		{ "22021", ERR_BAD_REQUEST },
-		{ "22003", ERR_BAD_REQUEST },
-		{ "22007", ERR_BAD_REQUEST },
-		{ "22008", ERR_BAD_REQUEST },
-		{ "40001", ERR_OVERLOADED },
-		{ "40P01", ERR_OVERLOADED },
-		{ "57", ERR_OVERLOADED },
-		{ "08", ERR_OVERLOADED },
-		{ "53", ERR_OVERLOADED },
-		{ "55P03", ERR_OVERLOADED },
+		{ "22P02", ERR_BAD_REQUEST, NULL },
+		{ "22P05", ERR_BAD_REQUEST, NULL },
+		{ "22021", ERR_BAD_REQUEST, NULL },
+		{ "22003", ERR_BAD_REQUEST, NULL },
+		{ "22007", ERR_BAD_REQUEST, NULL },
+		{ "22008", ERR_BAD_REQUEST, NULL },
+		{ "40001", ERR_OVERLOADED, NULL },
+		{ "40P01", ERR_OVERLOADED, NULL },
+		{ "57P", ERR_OVERLOADED, DB_AWAY },
+		{ "57", ERR_OVERLOADED, NULL },
+		{ "08", ERR_OVERLOADED, DB_AWAY },
+		{ DISK_FULL, ERR_OVERLOADED, DB_DISK_FULL },
+		{ "53", ERR_OVERLOADED, NULL },
+		{ "55P03", ERR_OVERLOADED, NULL },
 	};
 
 	if (text)
 		*text = (struct str){ NULL, 0 };
 	if (!state)
 		return ERR_OVERLOADED;
+	if (strcmp(state, DISK_FULL) == 0)
+		disk_full_note();
 	if (strcmp(state, "MRIDM") == 0)
 		return ERR_REPLAY;
 	if (strcmp(state, "MR000") == 0)
 		return refused(res, text);
 	for (size_t i = 0; i < sizeof(map) / sizeof(*map); i++)
-		if (strncmp(state, map[i].prefix, strlen(map[i].prefix)) == 0)
+		if (strncmp(state, map[i].prefix, strlen(map[i].prefix)) == 0) {
+			if (text && map[i].text)
+				*text = str_from(map[i].text);
 			return map[i].e;
+		}
 	return ERR_INTERNAL;
 }
 

@@ -20,6 +20,8 @@ static const struct err_info infos[ERR_COUNT] = {
 	[ERR_NOT_CONNECTED] = { 409, "NOT_CONNECTED", "The service is not connected." },
 	[ERR_CANCELLED] = { 409, "CANCELLED", "The run was cancelled." },
 	[ERR_TOO_LARGE] = { 413, "TOO_LARGE", "The request body is too large." },
+	[ERR_HEADERS_TOO_LARGE] = { 431, "HEADERS_TOO_LARGE",
+	    "The request's headers are too large." },
 	[ERR_UNSUPPORTED_MEDIA_TYPE] = { 415, "UNSUPPORTED_MEDIA_TYPE",
 	    "The body's Content-Type is not one that is taken here." },
 	[ERR_UNREADABLE_DOCUMENT] = { 422, "UNREADABLE_DOCUMENT",

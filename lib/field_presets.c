@@ -5,11 +5,24 @@
 #include <sys/stat.h>
 
 #include <millrace/fields.h>
+#include <millrace/unicode.h>
 
 bool
-field_is_password(struct str s)
+field_password(struct arena *a, struct str given, struct str *out)
 {
-	return s.n >= PASSWORD_BYTES_MIN && s.n <= PASSWORD_BYTES_MAX;
+	struct str s = unicode_password(a, given);
+
+	if (s.n < PASSWORD_BYTES_MIN || s.n > PASSWORD_BYTES_MAX || unicode_has_controls(s))
+		return false;
+	*out = s;
+	return true;
+}
+
+bool
+field_nfc(struct arena *a, struct str given, struct str *out)
+{
+	*out = unicode_nfc(a, given);
+	return true;
 }
 
 bool

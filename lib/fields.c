@@ -78,8 +78,11 @@ is_absent(const struct field *f, const void *value)
 static bool
 bind_str(const struct target *s, struct str text, struct str *out)
 {
-	size_t n = str_chars(text);
+	size_t n;
 
+	if (s->f->prepare && !s->f->prepare(s->a, text, &text))
+		return PROBLEM(s, "%s", s->f->problem);
+	n = str_chars(text);
 	if ((int64_t)n < s->f->min)
 		return s->f->min == 1
 			   ? PROBLEM(s, "must not be empty")

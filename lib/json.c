@@ -205,6 +205,12 @@ json_at(json_object *o, const char *name)
 	return member;
 }
 
+bool
+json_has(json_object *o, const char *name)
+{
+	return json_object_is_type(o, json_type_object) && json_object_object_get_ex(o, name, NULL);
+}
+
 struct str
 json_text(json_object *o, const char *name)
 {

@@ -1,10 +1,13 @@
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <millrace/arena.h>
+#include <millrace/disk.h>
 #include <millrace/log.h>
 
 static const char *log_role = "millrace";
@@ -35,10 +38,11 @@ static const char *const level_names[] = { "debug", "info", "warn", "error" };
 enum log_level
 log_level_named(const char *name)
 {
-	for (size_t i = 0; i < sizeof(level_names) / sizeof(*level_names); i++)
-		if (strcmp(name, level_names[i]) == 0)
-			return (enum log_level)i;
-	die("MILLRACE_LOG_LEVEL is \"%s\"; it takes debug, info, warn or error.", name);
+	enum log_level level = LOG_ERROR;
+
+	while (level > LOG_DEBUG && strcmp(name, level_names[level]) != 0)
+		level--;
+	return level;
 }
 
 static void
@@ -96,8 +100,9 @@ log_write(enum log_level level, const char *msg, va_list pairs)
 		write_plain(&b, msg, pairs);
 	else
 		write_json(&b, level, msg, pairs);
-	/* A failure to write the log cannot be reported anywhere. */
-	(void)!write(STDERR_FILENO, b.p, b.n);
+	/* The log cannot tell that it is full; metrics and readiness do. */
+	if (write(STDERR_FILENO, b.p, b.n) < 0 && (errno == ENOSPC || errno == EDQUOT))
+		disk_full_note();
 	arena_free(a);
 }
 

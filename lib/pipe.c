@@ -116,6 +116,8 @@ disconnect(struct pipe *p)
 	p->conn = NULL;
 	while (p->first) {
 		p->first->e = ERR_OVERLOADED;
+		free(p->first->text);
+		p->first->text = xstrdup(DB_AWAY);
 		unit_finish(p);
 	}
 }

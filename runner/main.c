@@ -20,7 +20,7 @@
 #include "runner/jobs/kinds.h"
 #include "runner/metrics.h"
 #include "runner/models/provider.h"
-#include "runner/outside/mail.h"
+#include "runner/outside/certificate.h"
 #include "runner/outside/transfer.h"
 #include "runner/queue/claim.h"
 #include "runner/queue/lease.h"
@@ -49,6 +49,7 @@ static const struct periodic periodic_table[] = {
 	{ "jwks", 30000, 100, PERIODIC_LONG, jwks_run },
 	{ "vault", 30000, 500, PERIODIC_LONG, vault_run },
 	{ "audit", 15000, 500, PERIODIC_LONG, audit_run },
+	{ "certificate", 3600000, 0, PERIODIC_LONG, certificate_run },
 	{ NULL, 0, 0, 0, NULL },
 };
 
@@ -131,11 +132,13 @@ run(void)
 	raise_limits();
 	(void)process_started();
 	transfer_init();
-	mail_init();
 	vault_init();
 	audit_init();
 	runner.provider = provider_default()->name;
 	runner.model = provider_default()->model();
+	if (provider_is_unset())
+		log_warn("provider: OPENAI_API_KEY is not set, so no model answers", "provider",
+		    runner.provider);
 	if (!db_wait_current(db, asked_to_end))
 		exit(0);
 	db_close(db);

@@ -1,10 +1,13 @@
 #include <unistd.h>
 
+#include <millrace/disk.h>
 #include <millrace/log.h>
 #include <millrace/process.h>
 
 #include "runner/audit/sign.h"
 #include "runner/metrics.h"
+#include "runner/models/provider.h"
+#include "runner/outside/certificate.h"
 #include "runner/queue/job.h"
 #include "runner/runner.h"
 #include "runner/secrets/vault.h"
@@ -44,6 +47,12 @@ static double
 read_audit_signed(void)
 {
 	return (double)audit_signed();
+}
+
+static double
+read_provider_unset(void)
+{
+	return provider_is_unset();
 }
 
 static const struct metric table[] = {
@@ -139,6 +148,16 @@ static const struct metric table[] = {
 	    .kind = METRIC_COUNTER,
 	    .help = "Checkpoints of the audit log that were signed.",
 	    .read = read_audit_signed },
+	{ .name = "millrace_provider_unset",
+	    .kind = METRIC_GAUGE,
+	    .help = "Whether no model provider is set up: 1 (the key is missing), or 0.",
+	    .read = read_provider_unset },
+	{ .name = "millrace_certificate_end_timestamp_seconds",
+	    .kind = METRIC_GAUGE,
+	    .help = "When the certificate at MILLRACE_PUBLIC_URL ends, in Unix seconds; 0 is not "
+		    "known.",
+	    .read = certificate_end },
+	DISK_FULL_METRIC,
 };
 
 int64_t

@@ -21,6 +21,8 @@ GRANT SELECT ON app_user TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency TO millrace_api;
 GRANT SELECT, DELETE ON idempotency TO millrace_runner;
 GRANT SELECT, DELETE ON process TO millrace_api, millrace_runner;
+GRANT SELECT ON role_seen TO millrace_api;
+GRANT SELECT, DELETE ON role_seen TO millrace_runner;
 GRANT SELECT, UPDATE (revoked_at) ON session TO millrace_api;
 GRANT SELECT, DELETE ON session TO millrace_runner;
 GRANT SELECT ON session_live TO millrace_api;

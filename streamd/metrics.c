@@ -1,3 +1,5 @@
+#include <millrace/disk.h>
+
 #include "streamd/metrics.h"
 
 struct metrics metrics = {
@@ -165,6 +167,7 @@ static const struct metric table[] = {
 	    .kind = METRIC_HISTOGRAM,
 	    .help = "From publishing an event to the socket.",
 	    .histogram = &metrics.lag },
+	DISK_FULL_METRIC,
 };
 
 struct str

@@ -5,7 +5,7 @@
  * (sd_listen_fds(3)). The socket stays open while processes come and go, so
  * a connection that arrives in between waits in its queue and is not refused.
  *
- * One thread; blocks in sigtimedwait only. Of lib/ it uses the clock alone.
+ * One thread; blocks in sigtimedwait only. Of lib/ it uses the clock and environment.h.
  */
 #ifndef MILLRACE_SPAWN_H
 #define MILLRACE_SPAWN_H
@@ -51,14 +51,6 @@ int listen_unix(const char *path, mode_t mode, gid_t gid) __attribute__((warn_un
  * status for main.
  */
 int supervise(const struct spawn_opts *o, int fd);
-
-/*
- * Puts the NAME=value lines of a file into this process's environment; a variable that is there
- * already keeps its value. Blank lines and those that begin with # are skipped; quotes around a
- * whole value are taken off. Called in the child, before it gives up its user.
- * Returns false after a log line where the file cannot be read or a line is of another form.
- */
-bool environment_load(const char *path) __attribute__((warn_unused_result));
 
 /* One JSON line on standard error; name is set once by main. */
 void log_name(const char *name);

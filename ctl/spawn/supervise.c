@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include <millrace/clock.h>
+#include <millrace/environment.h>
 
 #define LISTEN_FD 3
 
@@ -57,6 +58,22 @@ struct supervisor {
 	size_t ndraining;
 };
 
+/* In the child, before it gives up its user: adds the file's settings to the environment. */
+static bool
+settings_load(const char *path)
+{
+	struct environment e;
+	char why[200];
+	bool good = environment_read(path, &e, why, sizeof(why));
+
+	if (good)
+		environment_apply(&e);
+	else
+		log_line("error", "%s: %s", path, why);
+	environment_free(&e);
+	return good;
+}
+
 /* In the child: hand the socket over and become the program. Does not return. */
 static void __attribute__((noreturn)) child_exec(const struct supervisor *s, pid_t parent)
 {
@@ -64,7 +81,7 @@ static void __attribute__((noreturn)) child_exec(const struct supervisor *s, pid
 	sigset_t none;
 	char pid[16];
 
-	if (o->env_file != NULL && !environment_load(o->env_file))
+	if (o->env_file != NULL && !settings_load(o->env_file))
 		_exit(1);
 	if (o->change_user &&
 	    ((o->user != NULL ? initgroups(o->user, o->gid) : setgroups(0, NULL)) == -1 ||

@@ -115,7 +115,7 @@ struct search_in {
 
 static const struct field search_fields[] = {
 	F_PAGE(struct search_in),
-	F_STR(struct search_in, q, 0, 254, OPTIONAL),
+	F_SEARCH(struct search_in, q),
 };
 FIELD_TABLE(account_search_query, struct search_in, search_fields, account_search);
 

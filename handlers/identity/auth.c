@@ -27,7 +27,7 @@ static const struct field register_fields[] = {
 FIELD_TABLE(auth_register_body, struct register_in, register_fields, auth_register);
 
 static const struct field login_fields[] = {
-	F_STR(struct login_in, email, 1, 254, REQUIRED),
+	F_LOGIN(struct login_in, email, REQUIRED),
 	F_STR(struct login_in, password, 1, PASSWORD_BYTES_MAX, REQUIRED),
 };
 FIELD_TABLE(auth_login_body, struct login_in, login_fields, auth_login);
@@ -41,6 +41,7 @@ auth_reply_session(struct req *r, int status)
 
 	if (!str_int(row_text(r, 0, 1), &c.issued_at) || !str_int(row_text(r, 0, 2), &c.expires_at))
 		return ERR_INTERNAL;
+	device_set_cookie(r, &c.user);
 	buf_put(&b, S("{\"uid\":"));
 	buf_json(&b, uuid_str(&c.user));
 	buf_put(&b, S(",\"email\":"));
@@ -113,14 +114,6 @@ auth_register(struct req *r)
 	    in.display_name, config()->session_seconds);
 }
 
-/* A sign-in under way. */
-struct signing_in {
-	struct str name;
-	struct str password;
-	auth_open_fn *open;
-	struct uuid user; /* once the password was right */
-};
-
 static enum err auth_check_password(struct req *r);
 
 static enum err
@@ -136,11 +129,12 @@ auth_find_account(struct req *r)
 static enum err
 auth_rehashed(struct req *r)
 {
-	const struct signing_in *in = r->state;
+	struct signing_in *in = r->state;
 
 	if (row_count(r) == 0)
 		return auth_find_account(r);
-	return in->open(r, in->user, in->name, arena_str(r->a, row_text(r, 0, 0)));
+	in->hash = arena_str(r->a, row_text(r, 0, 0));
+	return in->open(r, in);
 }
 
 /* Of many passwords tried at once, those beyond the limit learn no more than that. */
@@ -152,25 +146,30 @@ auth_wrong_password(struct req *r)
 	return e != ERR_OK ? e : auth_refused(r);
 }
 
-/* An unknown address and a wrong password cost the same time and get the same words. */
+/*
+ * An unknown address and a wrong password cost the same time and get the same words. A browser that
+ * is known waits for its own wrong passwords alone, which the next statement counts.
+ */
 static enum err
 auth_check_password(struct req *r)
 {
 	struct signing_in *in = r->state;
-	struct str hash = arena_str(r->a, row_text(r, 0, 3));
+	bool outdated;
 	enum err e;
 
-	if ((e = auth_check_wait(r, 0)) != ERR_OK)
-		return e;
-	if (!password_matches(hash, in->password))
-		return sql_auth_failed(r, auth_wrong_password, in->name, auth_client(r),
-		    config()->login_address_tries);
+	in->hash = arena_str(r->a, row_text(r, 0, 3));
 	in->user = row_uuid(r, 0, 2);
-	/* The cost of hashing has changed since, and only now is the password known. */
-	if (password_is_outdated(hash))
+	in->device = device_nonce(r, &in->user);
+	if (!in->device.p && (e = auth_check_wait(r, 0)) != ERR_OK)
+		return e;
+	if (!password_matches(r->a, in->hash, in->password, &outdated))
+		return sql_auth_failed(r, auth_wrong_password, in->name, auth_client(r), in->device,
+		    config()->login_address_tries);
+	/* Only now is the password known, to be hashed as it would be today. */
+	if (outdated)
 		return sql_password_rehash(
-		    r, auth_rehashed, in->user, hash, password_hash(r->a, in->password));
-	return in->open(r, in->user, in->name, hash);
+		    r, auth_rehashed, in->user, in->hash, password_hash(r->a, in->password));
+	return in->open(r, in);
 }
 
 enum err
@@ -184,10 +183,10 @@ auth_sign_in(struct req *r, struct str name, struct str password, auth_open_fn *
 }
 
 static enum err
-auth_open_token(struct req *r, struct uuid user, struct str name, struct str hash)
+auth_open_token(struct req *r, const struct signing_in *in)
 {
-	return sql_auth_session_open(r, auth_logged_in, user, name, hash, config()->session_seconds,
-	    auth_client(r), config()->login_address_tries);
+	return sql_auth_session_open(r, auth_logged_in, in->user, in->name, in->hash,
+	    config()->session_seconds, auth_client(r), in->device, config()->login_address_tries);
 }
 
 /* POST /api/auth/login */

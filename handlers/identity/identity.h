@@ -15,9 +15,22 @@ enum err auth_login(struct req *r);
 enum err auth_logout(struct req *r);
 enum err auth_me(struct req *r);
 
-/* Opens a session for a user whose password matched `hash`, and answers. Where the account has
- * another hash by then, the answer is auth_refused's. */
-typedef enum err auth_open_fn(struct req *r, struct uuid user, struct str name, struct str hash);
+struct signing_in;
+/*
+ * Opens a session for the password that was checked, and answers. Where the account has another
+ * hash by then, the answer is auth_refused's.
+ */
+typedef enum err auth_open_fn(struct req *r, const struct signing_in *in);
+/* A sign-in under way. */
+struct signing_in {
+	struct str name; /* or address, as it is compared */
+	struct str password;
+	auth_open_fn *open;
+	/* Of the account that there is; the password is right once open(…) is called. */
+	struct uuid user;
+	struct str hash;
+	struct str device; /* device_nonce's */
+};
 
 /*
  * Checks a password by the account's address or name, slowed after wrong ones; then open(…), or the
@@ -46,14 +59,25 @@ enum err session_login(struct req *r);
 enum err session_logout(struct req *r);
 enum err session_register(struct req *r);
 
-/* Letters, digits and . _ - of ASCII: never an address, so nobody can use another's as a name. */
-bool session_is_username(struct str s);
-#define F_USERNAME(type, m, req)                            \
-	F_CHECKED(type, m, 3, 64, req, session_is_username, \
+/*
+ * A field's `prepare`, for unicode_name's form. Letters, digits and . _ - of ASCII: never an
+ * address, so nobody can use another's as a name.
+ */
+bool session_username(struct arena *a, struct str given, struct str *out);
+#define F_USERNAME(type, m, req)                          \
+	F_PREPARED(type, m, 3, 64, req, session_username, \
 	    "must be letters, digits, and . _ - after the first")
 
-/* Sets a session's two cookies; empty ones for 0 seconds clear them. */
+/* Sets a session's two cookies, and clears one of the old name; for 0 seconds clears all three. */
 void session_set_cookies(struct req *r, struct str token, struct str csrf, int64_t seconds);
+
+/* --- device.c --- */
+
+/* By what this browser's wrong passwords for the user's account count; absent where it never signed
+   in to it. Points into the request. */
+struct str device_nonce(struct req *r, const struct uuid *user);
+/* Sets the cookie by which the browser is known the next time. After each sign-in. */
+void device_set_cookie(struct req *r, const struct uuid *user);
 
 /* --- oauth.c --- */
 

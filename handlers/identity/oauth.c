@@ -163,7 +163,7 @@ oauth_start(struct req *r)
 {
 	const struct oauth_provider *p = oauth_route_provider(r);
 	struct starting *s = arena_alloc(r->a, sizeof(*s));
-	struct str token = req_cookie(r, S("access_token"));
+	struct str token = caller_cookie(r);
 	struct claims session = { 0 };
 	struct start_in in = { 0 };
 	enum err e;
@@ -224,6 +224,7 @@ oauth_redeemed(struct req *r)
 	oauth_set_cookie(r, S(""), 0);
 	session_set_cookies(
 	    r, token_mint(r->a, &c), csrf_token(r->a, &c), config()->session_seconds);
+	device_set_cookie(r, &c.user);
 	return oauth_redirect(r, return_page(r->a, row_text(r, 0, 1)));
 }
 

@@ -3,6 +3,7 @@
 
 #include <millrace/config.h>
 #include <millrace/token.h>
+#include <millrace/unicode.h>
 
 #include "fcgi/caller.h"
 #include "handlers/identity/identity.h"
@@ -21,16 +22,19 @@ struct register_in {
 };
 
 bool
-session_is_username(struct str s)
+session_username(struct arena *a, struct str given, struct str *out)
 {
+	struct str s = unicode_name(a, given);
+
 	for (size_t i = 0; i < s.n; i++)
 		if (!isalnum((unsigned char)s.p[i]) && (i == 0 || !strchr("._-", s.p[i])))
 			return false;
+	*out = s;
 	return true;
 }
 
 static const struct field login_fields[] = {
-	F_STR(struct login_in, username, 1, 254, REQUIRED),
+	F_LOGIN(struct login_in, username, REQUIRED),
 	F_STR(struct login_in, password, 1, PASSWORD_BYTES_MAX, REQUIRED),
 };
 FIELD_TABLE(session_login_body, struct login_in, login_fields, session_login);
@@ -43,24 +47,31 @@ static const struct field register_fields[] = {
 };
 FIELD_TABLE(session_register_body, struct register_in, register_fields, session_register);
 
+static void
+set_cookie(struct req *r, const char *name, struct str value, int64_t seconds, const char *flags)
+{
+	reply_header(r, "Set-Cookie",
+	    arena_printf(r->a, "%s=%.*s; Path=/; Max-Age=%lld; %sSecure; SameSite=Strict", name,
+		S_ARG(value), (long long)seconds, flags));
+}
+
 /* RFC 6265bis. The page's own script reads the second one, and sends it back as X-CSRF-Token. */
 void
 session_set_cookies(struct req *r, struct str token, struct str csrf, int64_t seconds)
 {
-	reply_header(r, "Set-Cookie",
-	    arena_printf(r->a,
-		"access_token=%.*s; Path=/; Max-Age=%lld; HttpOnly; Secure; SameSite=Strict",
-		S_ARG(token), (long long)seconds));
-	reply_header(r, "Set-Cookie",
-	    arena_printf(r->a,
-		"csrf_access_token=%.*s; Path=/; Max-Age=%lld; Secure; SameSite=Strict",
-		S_ARG(csrf), (long long)seconds));
+	struct str rest = req_param(r, "HTTP_COOKIE"), old;
+
+	set_cookie(r, SESSION_COOKIE, token, seconds, "HttpOnly; ");
+	set_cookie(r, CSRF_COOKIE, csrf, seconds, "");
+	if (cookie_next(&rest, S(SESSION_COOKIE_OLD), &old))
+		set_cookie(r, SESSION_COOKIE_OLD, S(""), 0, "HttpOnly; ");
 }
 
 static enum err
 session_opened(struct req *r)
 {
-	struct claims c = { .user = *(struct uuid *)r->state };
+	const struct signing_in *in = r->state;
+	struct claims c = { .user = in->user };
 	enum err e;
 
 	if (row_count(r) == 0)
@@ -72,18 +83,15 @@ session_opened(struct req *r)
 		return ERR_INTERNAL;
 	session_set_cookies(
 	    r, token_mint(r->a, &c), csrf_token(r->a, &c), config()->session_seconds);
+	device_set_cookie(r, &c.user);
 	return reply_json(r, 200, row_text(r, 0, 3));
 }
 
 static enum err
-session_open_cookies(struct req *r, struct uuid user, struct str name, struct str hash)
+session_open_cookies(struct req *r, const struct signing_in *in)
 {
-	struct uuid *kept = arena_alloc(r->a, sizeof(*kept));
-
-	*kept = user;
-	r->state = kept;
-	return sql_session_open(r, session_opened, user, name, hash, config()->session_seconds,
-	    auth_client(r), config()->login_address_tries);
+	return sql_session_open(r, session_opened, in->user, in->name, in->hash,
+	    config()->session_seconds, auth_client(r), in->device, config()->login_address_tries);
 }
 
 /* POST /api/v1/auth/login: a new session each time, so that a planted cookie is worth nothing. */
@@ -105,7 +113,7 @@ session_closed(struct req *r)
 	return res_one(r);
 }
 
-/* POST /api/v1/auth/logout: ends the session and clears both cookies. */
+/* POST /api/v1/auth/logout: ends the session and clears its cookies. */
 enum err
 session_logout(struct req *r)
 {

@@ -46,7 +46,7 @@ struct leads_in {
 static const struct field list_fields[] = {
 	F_PAGE(struct leads_in),
 	F_ENUM(struct leads_in, status, lead_statuses, OPTIONAL),
-	F_STR(struct leads_in, q, 0, 254, OPTIONAL),
+	F_SEARCH(struct leads_in, q),
 };
 FIELD_TABLE(lead_list_query, struct leads_in, list_fields, lead_list);
 

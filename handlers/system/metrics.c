@@ -121,7 +121,7 @@ metrics_processes_read(struct req *r)
 
 	for (int i = 0; i < row_count(r); i++) {
 		struct buf *up = family_lines(r, S("millrace_process_up"), S("gauge"),
-		    S("A process that has refreshed its row within 20 seconds."));
+		    S("A process that has refreshed its row within 15 seconds."));
 
 		buf_put(up, S("millrace_process_up{"));
 		put_label(up, "role", row_text(r, i, 0));
@@ -134,6 +134,18 @@ metrics_processes_read(struct req *r)
 	for (size_t i = 0; i < x->n; i++)
 		buf_put(&text, buf_str(&x->families[i].lines));
 	return reply_body(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&text));
+}
+
+static enum err
+metrics_roles_read(struct req *r)
+{
+	struct buf *up = family_lines(r, S("millrace_role_up"), S("gauge"),
+	    S("Whether a process of the role was there within 15 seconds, on any host: 1, or 0."));
+
+	for (int i = 0; i < row_count(r); i++)
+		buf_printf(up, "millrace_role_up{role=\"%.*s\"} %.*s\n", S_ARG(row_text(r, i, 0)),
+		    S_ARG(row_text(r, i, 1)));
+	return sql_system_processes(r, metrics_processes_read, str_from(process_host()));
 }
 
 static enum err
@@ -155,7 +167,7 @@ metrics_state_read(struct req *r)
 		buf_printf(family_lines(
 			       r, str_from(columns[i].name), S("gauge"), str_from(columns[i].help)),
 		    "%s %.*s\n", columns[i].name, S_ARG(row_text(r, 0, i)));
-	return sql_system_processes(r, metrics_processes_read, str_from(process_host()));
+	return sql_system_roles(r, metrics_roles_read, S(MILLRACE_VERSION));
 }
 
 /* GET /metrics: Prometheus text; nginx lets local addresses only come here. */

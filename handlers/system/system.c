@@ -1,9 +1,16 @@
 /* Health, readiness, and the OpenAPI document. */
+#include <time.h>
+
+#include <millrace/db.h>
+#include <millrace/disk.h>
 #include <millrace/process.h>
 
 #include "fcgi/openapi.h"
 #include "handlers/system/system.h"
 #include "sql_api.h"
+
+/* Each process writes its heartbeat every few seconds, and so notices a disk that is full still. */
+#define DISK_FULL_SECONDS 30
 
 /* GET /healthz: this process answers. */
 enum err
@@ -13,18 +20,26 @@ system_health(struct req *r)
 }
 
 static enum err
-system_state_read(struct req *r)
+system_ready_read(struct req *r)
 {
-	return reply_json(r, 200,
-	    arena_printf(r->a, "{\"status\":\"ready\",\"migration\":%.*s,\"queued\":%.*s}",
-		S_ARG(row_text(r, 0, 0)), S_ARG(row_text(r, 0, 1))));
+	struct str missing = row_text(r, 0, 1);
+
+	if (disk_full_at() > time(NULL) - DISK_FULL_SECONDS)
+		return refuse(r, ERR_OVERLOADED, DB_DISK_FULL);
+	if (missing.p)
+		return refuse(
+		    r, ERR_OVERLOADED, arena_printf(r->a, "Missing: %.*s.", S_ARG(missing)).p);
+	return reply_json(r, 200, row_text(r, 0, 0));
 }
 
-/* GET /readyz: the database answers and is at this version (else req_ask replies 503). */
+/*
+ * GET /readyz: the database answers and is at this version (else req_ask replies 503), has room as
+ * far as this process knows, and every role is there.
+ */
 enum err
 system_ready(struct req *r)
 {
-	return sql_system_state(r, system_state_read);
+	return sql_system_ready(r, system_ready_read, S(MILLRACE_VERSION));
 }
 
 /* GET /api/openapi.json: made once in a process. */

@@ -5,6 +5,7 @@
 #define MILLRACE_ADDRESS_H
 
 #include <millrace/arena.h>
+#include <millrace/err.h>
 
 /*
  * The network that a client's address counts for: an IPv4 address is its own, also where it is
@@ -20,5 +21,20 @@ struct str address_network(struct arena *a, struct str address);
  * proves an address.
  */
 bool address_is_email(struct str s);
+
+/* The address of a sender: what stands in <>, or all of it; part of `from`. */
+struct str address_of_sender(struct str from);
+
+/*
+ * The form in which a mail address is stored and compared: without blanks at both ends, in lower
+ * case and NFC (RFC 8265, 3.3), its domain by IDNA with U-labels (unicode_domain). False where it
+ * is no address then; *out is the arena's, or given.
+ */
+MUST_CHECK bool address_email(struct arena *a, struct str given, struct str *out);
+/* The form of what somebody signs in by, an address or a name (unicode_name). Always true, as a
+ * field's `prepare`. */
+bool address_login(struct arena *a, struct str given, struct str *out);
+/* An address as mail relays without SMTPUTF8 (RFC 6531) take it: its domain with A-labels. */
+struct str address_for_mail(struct arena *a, struct str email);
 
 #endif

@@ -1,11 +1,12 @@
 /*
  * Settings, from the environment alone, read once at start. One table in lib/config.c names, bounds
- * and explains each; an unknown MILLRACE_ name or a bad value ends the start with a plain sentence.
+ * and explains each, lib/config_rule.c has what else some take; an unknown MILLRACE_ name or a bad
+ * value ends the start with a plain sentence.
  * A secret NAME may come as NAME, as the file that NAME_FILE names, or as
  * $CREDENTIALS_DIRECTORY/NAME (systemd.exec(5)); it is removed from the environment once read.
  *
- * config_load and config_reveal are for main, before the first thread; after that the settings
- * never change, and any thread may read them.
+ * config_check, config_load and config_reveal are for main, before the first thread; after that the
+ * settings never change, and any thread may read them.
  */
 #ifndef MILLRACE_CONFIG_H
 #define MILLRACE_CONFIG_H
@@ -33,7 +34,10 @@ struct config {
 	const char *db; /* libpq conninfo without a user */
 	const char *runtime_dir;
 	const char *libexec_dir;
+	const char *env_file; /* of settings that millracectl reads */
+	const char *credstore; /* directory where it looks for secrets */
 	const char *log_level;
+	int64_t request_log; /* 1: a worker logs each request */
 
 	const char *jwt_secret; /* API_JWT_SECRET: HS256 key of our own tokens, >= 32 bytes */
 	const char *jwt_secret_old; /* the one before, only to verify with; "": none */
@@ -134,10 +138,24 @@ extern const size_t n_config_settings;
 const struct config *config(void);
 
 /*
- * Reads and checks every setting, on behalf of one program: secrets that are not its own are
- * dropped unread. Ends the process with a message on any error.
+ * Told each fault as one sentence for a person, without a secret's value. Not `wrong`: the programs
+ * start, and something does not work for want of a setting.
  */
+typedef void config_say(void *arg, bool wrong, const char *sentence);
+
+/*
+ * Reads and checks every setting on behalf of the programs in `roles`: secrets that are not theirs
+ * are dropped unread. Returns how many sentences told of something wrong; config() is of use where
+ * none did.
+ */
+size_t config_check(unsigned roles, config_say *each, void *arg);
+
+/* The same for one program, which it ends at the first thing wrong, with that sentence. */
 void config_load(enum config_role role);
+
+/* Once they are read: where a setting's value comes from, the file of a secret or "environment";
+ * NULL: nobody has given it. */
+const char *config_source(const struct setting *s);
 
 /* Puts the secrets back into the environment: only for exec of the process's own successor. */
 void config_reveal(void);

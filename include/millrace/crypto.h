@@ -9,17 +9,19 @@
 #include <millrace/err.h>
 
 /*
- * Argon2id (RFC 9106) with config()'s cost, as libsodium's "$argon2id$…" text; the arena's. Blocks
- * for 100 ms or more and takes its memory; ends the process where there is none.
+ * Argon2id (RFC 9106) of unicode_password's form, with config()'s cost, as libsodium's
+ * "$argon2id$…" text; the arena's. Blocks for 100 ms or more and takes its memory; ends the process
+ * where there is none.
  */
 struct str password_hash(struct arena *a, struct str password);
 /*
- * Is it this password's hash? An absent hash takes as long as a real one and never matches, so the
- * time does not tell whether there is an account. One thread at a time.
+ * Is it this password's hash? Of its bytes as they are given, too, as older hashes are: where those
+ * are another text than unicode_password's, it takes twice as long. An absent hash takes as long as
+ * a real one and never matches, so the time does not tell whether there is an account. *outdated
+ * says that a match should be hashed again: its cost is not config()'s, or its text was as given.
+ * One thread at a time.
  */
-bool password_matches(struct str hash, struct str password);
-/* Was it made at another cost than config()'s? */
-bool password_is_outdated(struct str hash);
+bool password_matches(struct arena *a, struct str hash, struct str password, bool *outdated);
 
 /* base64url without padding (RFC 4648, section 5); NUL-terminated, the arena's. */
 struct str base64url(struct arena *a, struct str bytes);

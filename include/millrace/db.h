@@ -43,8 +43,12 @@ MUST_CHECK enum err db_script(
  * The err that a failed PGresult stands for: SQLSTATE MR000 (SQL's refuse()) has its code as
  * detail, and *text (may be NULL) gets its public message, which the result owns; a code that is
  * not in the table is logged and ERR_INTERNAL. MRIDM is ERR_REPLAY; 22P02, 22P05, 22021 … (data
- * that the server cannot take) ERR_BAD_REQUEST; 40001, 40P01, 57xxx, 08xxx ERR_OVERLOADED.
+ * that the server cannot take) ERR_BAD_REQUEST; 40001, 40P01, 53xxx, 57xxx, 08xxx ERR_OVERLOADED,
+ * with one of the texts below where it is not that the server is busy. A full disk is noted, too
+ * (disk.h).
  */
+#define DB_AWAY "The database is away; try again shortly."
+#define DB_DISK_FULL "The disk of the database is full; an administrator has to make room."
 enum err sql_err(const PGresult *res, struct str *text);
 
 /*

@@ -43,7 +43,9 @@ struct field {
 	    struct_len; /* of the struct that the offset is in, to be compared with the table's */
 	const char *const *names; /* FIELD_ENUM: NULL-terminated */
 	bool (*valid)(struct str); /* one more check for FIELD_STR, or NULL */
-	const char *problem; /* the problem where `valid` is false: "must be …" */
+	/* For FIELD_STR, before all checks: the form that is stored and compared. Or NULL. */
+	bool (*prepare)(struct arena *a, struct str given, struct str *out);
+	const char *problem; /* the problem where `valid` or `prepare` is false: "must be …" */
 	const struct field *fields; /* FIELD_OBJECT */
 	size_t n_fields;
 	size_t object_len; /* of the nested struct */
@@ -66,6 +68,13 @@ struct field {
 	{                                                                                   \
 		FIELD(type, m, struct str, FIELD_STR, req), .min = (lo), .max = (hi),       \
 							    .valid = (fn), .problem = (why) \
+	}
+/* fn brings the text into the form that is stored and compared; `why` is the problem where it is
+   false. */
+#define F_PREPARED(type, m, lo, hi, req, fn, why)                                             \
+	{                                                                                     \
+		FIELD(type, m, struct str, FIELD_STR, req), .min = (lo), .max = (hi),         \
+							    .prepare = (fn), .problem = (why) \
 	}
 #define F_BOOL(type, m, req)                          \
 	{                                             \
@@ -110,13 +119,17 @@ struct field {
 
 /* --- presets: the rows that many tables share --- */
 
-/* local@domain, as address_is_email checks it. */
+/* A mail address, as address_email writes it. */
 #define F_EMAIL(type, m, req) \
-	F_CHECKED(type, m, 3, 254, req, address_is_email, "must be an e-mail address")
+	F_PREPARED(type, m, 3, 254, req, address_email, "must be an e-mail address")
+/* An address or a name to sign in by, as address_login writes it. */
+#define F_LOGIN(type, m, req) F_PREPARED(type, m, 1, 254, req, address_login, NULL)
+/* What a search is for, which compares in NFC. */
+#define F_SEARCH(type, m) F_PREPARED(type, m, 0, 254, OPTIONAL, field_nfc, NULL)
 /* A password to be set; one to be compared with is any text. */
-#define F_PASSWORD(type, m, req) \
-	F_CHECKED(               \
-	    type, m, 1, PASSWORD_BYTES_MAX, req, field_is_password, "must have 8 to 1024 bytes")
+#define F_PASSWORD(type, m, req)                                        \
+	F_PREPARED(type, m, 1, PASSWORD_BYTES_MAX, req, field_password, \
+	    "must have 8 to 1024 bytes, and no control characters")
 /* An IANA time zone that this host's tzdata knows. */
 #define F_TIMEZONE(type, m, req)                          \
 	F_CHECKED(type, m, 1, 64, req, field_is_timezone, \
@@ -129,8 +142,11 @@ struct field {
 #define PAGE_ROWS_DEFAULT 50
 #define PAGE_ROWS_MAX 200
 
-/* Has it PASSWORD_BYTES_MIN to PASSWORD_BYTES_MAX bytes? */
-bool field_is_password(struct str s);
+/* unicode_password's form; false unless it has PASSWORD_BYTES_MIN to PASSWORD_BYTES_MAX bytes, and
+   no control characters. */
+bool field_password(struct arena *a, struct str given, struct str *out);
+/* unicode_nfc's form; always true. */
+bool field_nfc(struct arena *a, struct str given, struct str *out);
 /* Is it a file of /usr/share/zoneinfo? Looks at the file system. */
 bool field_is_timezone(struct str s);
 

@@ -36,5 +36,7 @@ void buf_time(struct buf *b, int64_t unix_ms);
 json_object *json_at(json_object *o, const char *name);
 struct str json_text(json_object *o, const char *name);
 int64_t json_int(json_object *o, const char *name, int64_t fallback);
+/* Is there such a member, be it null? What must be of one type is refused where it is there. */
+bool json_has(json_object *o, const char *name);
 
 #endif

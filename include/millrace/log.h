@@ -22,7 +22,7 @@ void log_open(const char *role, enum log_level least);
 void log_set_plain(void);
 /* Would a line of that level be written? For values that are costly to compute. */
 bool log_wants(enum log_level level);
-/* The level of a MILLRACE_LOG_LEVEL; ends the process where it is none. */
+/* The level of a MILLRACE_LOG_LEVEL, which the settings' check has let pass. */
 enum log_level log_level_named(const char *name);
 
 /*

@@ -134,11 +134,12 @@ static bool
 is_for_us(enum provider provider, json_object *claims)
 {
 	const char *parties = config()->clerk_azp;
+	struct str state = json_text(claims, "sts");
 
 	if (provider == SUPABASE)
 		return jwt_has_audience(claims, S("authenticated"));
 	return (!*parties || is_listed(parties, json_text(claims, "azp"))) &&
-	       !str_eq(json_text(claims, "sts"), S("pending"));
+	       (state.p ? !str_eq(state, S("pending")) : !json_has(claims, "sts"));
 }
 
 /*
@@ -146,7 +147,7 @@ is_for_us(enum provider provider, json_object *claims)
  * can verify an address.
  */
 static bool
-read_principal(enum provider provider, json_object *claims, struct external *out)
+read_principal(struct arena *a, enum provider provider, json_object *claims, struct external *out)
 {
 	json_object *meta = json_at(claims, "user_metadata"),
 		    *verified = json_at(claims, "email_verified");
@@ -156,7 +157,7 @@ read_principal(enum provider provider, json_object *claims, struct external *out
 		verified = json_at(json_at(claims, "app_metadata"), "email_verified");
 	if (provider == SUPABASE && name.n == 0)
 		name = json_text(meta, json_text(meta, "full_name").n > 0 ? "full_name" : "name");
-	return jwt_principal(claims, name, verified, out);
+	return jwt_principal(a, claims, name, verified, out);
 }
 
 /* The source of an issuer, else the one that is known by its secret alone. */
@@ -206,7 +207,7 @@ verify(struct arena *a, struct str token, struct external *out, const char **unk
 		return ERR_UNAUTHORIZED;
 	provider = strcmp(from->provider, "clerk") == 0 ? CLERK : SUPABASE;
 	if (!jwt_is_current(t.claims, &principal.expires_at) || !is_for_us(provider, t.claims) ||
-	    !read_principal(provider, t.claims, &principal))
+	    !read_principal(a, provider, t.claims, &principal))
 		return ERR_UNAUTHORIZED;
 	if (!is_signed(a, &t, from, &known_key)) {
 		if (known_key || !from->jwks_url)

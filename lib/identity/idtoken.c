@@ -48,7 +48,8 @@ is_issuer(struct arena *a, const struct id_rules *rules, const struct jws *t)
 static bool
 is_for_client(json_object *claims, struct str client_id)
 {
-	json_object *aud = json_at(claims, "aud"), *azp = json_at(claims, "azp");
+	json_object *aud = json_at(claims, "aud");
+	bool azp = json_has(claims, "azp");
 
 	if (azp && !str_eq(json_text(claims, "azp"), client_id))
 		return false;
@@ -91,7 +92,7 @@ id_token_verify(struct arena *a, struct str token, const struct id_rules *rules,
 	    !is_issuer(a, rules, &t) || !is_for_client(t.claims, rules->client_id) ||
 	    !jwt_is_current(t.claims, &principal.expires_at) ||
 	    (rules->nonce.p && !str_eq_secret(rules->nonce, json_text(t.claims, "nonce"))) ||
-	    !jwt_principal(t.claims, json_text(t.claims, "name"),
+	    !jwt_principal(a, t.claims, json_text(t.claims, "name"),
 		json_at(t.claims, "email_verified"), &principal))
 		return ERR_UNAUTHORIZED;
 	if (rules->tenant)

@@ -9,8 +9,12 @@
 
 #include <jwt.h>
 
+#include <millrace/address.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
+
+/* The last second of the year 9999: beyond it PostgreSQL's and other programs' times end. */
+#define TIME_MAX INT64_C(253402300799)
 
 bool
 jws_parse(struct arena *a, struct str token, struct jws *out)
@@ -27,9 +31,9 @@ jws_parse(struct arena *a, struct str token, struct jws *out)
 	    !base64url_decode(a, payload, &text) ||
 	    json_parse(a, text, &t.claims, &why) != ERR_OK ||
 	    !json_object_is_type(t.header, json_type_object) ||
-	    !json_object_is_type(t.claims, json_type_object) || json_at(t.header, "crit"))
+	    !json_object_is_type(t.claims, json_type_object) || json_has(t.header, "crit"))
 		return false;
-	if (json_at(t.header, "typ") && !str_eq_nocase(json_text(t.header, "typ"), S("JWT")))
+	if (json_has(t.header, "typ") && !str_eq_nocase(json_text(t.header, "typ"), S("JWT")))
 		return false;
 	t.alg = json_text(t.header, "alg");
 	t.kid = json_text(t.header, "kid");
@@ -57,14 +61,24 @@ jws_is_signed_by(struct arena *a, const struct jws *t, const char *alg, const ch
 	return jwt_get_alg(jwt) == jwt_str_alg(alg);
 }
 
-/* A time that is there must be a whole number; one that is missing is `fallback`. */
+/*
+ * A NumericDate (RFC 7519, 2): seconds as any JSON number, so 1790000000.0 and 1.79e9, too. One
+ * that is missing is `fallback`; null, a text and every other type are refused.
+ */
 static bool
 time_claim(json_object *claims, const char *name, int64_t fallback, int64_t *out)
 {
 	json_object *o = json_at(claims, name);
+	double seconds;
 
-	*out = o ? json_object_get_int64(o) : fallback;
-	return !o || json_object_is_type(o, json_type_int);
+	*out = fallback;
+	if (!json_has(claims, name))
+		return true;
+	if (!json_object_is_type(o, json_type_int) && !json_object_is_type(o, json_type_double))
+		return false;
+	seconds = json_object_get_double(o);
+	*out = seconds <= 0 ? 0 : seconds >= TIME_MAX ? TIME_MAX : (int64_t)seconds;
+	return true;
 }
 
 bool
@@ -116,8 +130,8 @@ is_address(struct str s)
 }
 
 bool
-jwt_principal(
-    json_object *claims, struct str name, json_object *email_verified, struct external *out)
+jwt_principal(struct arena *a, json_object *claims, struct str name, json_object *email_verified,
+    struct external *out)
 {
 	struct str subject = json_text(claims, "sub"), email = json_text(claims, "email");
 
@@ -125,8 +139,10 @@ jwt_principal(
 		return false;
 	copy(out->subject, sizeof(out->subject), subject);
 	copy(out->name, sizeof(out->name), name);
-	if (is_address(email))
+	if (is_address(email)) {
+		(void)!address_email(a, email, &email);
 		copy(out->email, sizeof(out->email), email);
+	}
 	out->email_verified = out->email[0] &&
 			      json_object_is_type(email_verified, json_type_boolean) &&
 			      json_object_get_boolean(email_verified);

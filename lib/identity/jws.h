@@ -37,7 +37,8 @@ bool jws_is_signed_by(struct arena *a, const struct jws *t, const char *alg, con
 
 /*
  * exp, nbf and iat (RFC 7519, 4.1.4 to 4.1.6) against the clock, with JWT_LEEWAY_S. exp is
- * required; each one that is there must be a whole number. *expires_at gets exp in Unix seconds.
+ * required; each one that is there must be a number, whole or not. *expires_at gets exp in whole
+ * Unix seconds, at most those of the year 9999.
  */
 bool jwt_is_current(json_object *claims, int64_t *expires_at);
 
@@ -45,11 +46,12 @@ bool jwt_is_current(json_object *claims, int64_t *expires_at);
 bool jwt_has_audience(json_object *claims, struct str audience);
 
 /*
- * The principal that the claims describe: sub, and its address where `email` has the form of one.
- * `name` and `email_verified` (may be NULL) are the issuer's own, wherever it states them. Fills
- * those members of *out; false where sub is missing or too long.
+ * The principal that the claims describe: sub, and its address where `email` has the form of one,
+ * as address_email writes it where it can. `name` and `email_verified` (may be NULL) are the
+ * issuer's own, wherever it states them. Fills those members of *out; false where sub is missing or
+ * too long.
  */
-bool jwt_principal(
-    json_object *claims, struct str name, json_object *email_verified, struct external *out);
+bool jwt_principal(struct arena *a, json_object *claims, struct str name,
+    json_object *email_verified, struct external *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <millrace/address.h>
 #include <millrace/clock.h>
 #include <millrace/idtoken.h>
 #include <millrace/json.h>
@@ -154,17 +155,20 @@ copy(char *into, size_t room, struct str from)
 
 /* The primary address, where GitHub has verified it. */
 static void
-primary_address(json_object *list, struct external *who)
+primary_address(struct arena *a, json_object *list, struct external *who)
 {
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		json_object *one = json_object_array_get_idx(list, i);
 		json_object *primary = json_at(one, "primary"),
 			    *verified = json_at(one, "verified");
+		struct str email;
 
 		if (!json_object_is_type(primary, json_type_boolean) ||
 		    !json_object_get_boolean(primary))
 			continue;
-		copy(who->email, sizeof(who->email), json_text(one, "email"));
+		email = json_text(one, "email");
+		(void)!address_email(a, email, &email);
+		copy(who->email, sizeof(who->email), email);
 		who->email_verified = who->email[0] &&
 				      json_object_is_type(verified, json_type_boolean) &&
 				      json_object_get_boolean(verified);
@@ -191,7 +195,7 @@ by_github(struct job *j, const struct oauth_provider *p, struct str token, struc
 	end = ask_github(j, p, "/user/emails", token, json_type_array, &list);
 	/* A user may keep addresses back; who they are is known all the same. */
 	if (end == OAUTH_OK)
-		primary_address(list, &who);
+		primary_address(j->a, list, &who);
 	else if (end != OAUTH_BAD)
 		return end;
 	*out = who;

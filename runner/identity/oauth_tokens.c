@@ -58,6 +58,24 @@ refusal(struct job *j, const struct oauth_provider *p, int status, struct str er
 	    j, p, known ? OAUTH_REFUSED : OAUTH_BAD, "the token endpoint says no", text);
 }
 
+/*
+ * expires_in (RFC 6749, 5.1) in seconds, also where it is a text ("3600") or not whole (3600.0); 0
+ * where it is missing: the token does not expire. Below 0: it is none of these.
+ */
+static int64_t
+lifetime(json_object *o)
+{
+	json_object *given = json_at(o, "expires_in");
+	double number = json_object_get_double(given);
+	int64_t seconds;
+
+	if (json_object_is_type(given, json_type_string))
+		return str_int(json_text(o, "expires_in"), &seconds) ? seconds : -1;
+	if (json_object_is_type(given, json_type_double))
+		return number >= 0 && number <= INT32_MAX ? (int64_t)number : -1;
+	return json_int(o, "expires_in", given ? -1 : 0);
+}
+
 static enum oauth_end
 read_tokens(
     struct job *j, const struct oauth_provider *p, const struct http_request *q, struct tokens *out)
@@ -77,7 +95,7 @@ read_tokens(
 	t.refresh = json_text(o, "refresh_token");
 	t.id_token = json_text(o, "id_token");
 	t.scope = json_text(o, "scope");
-	t.lasts = json_int(o, "expires_in", 0);
+	t.lasts = lifetime(o);
 	if (!is_token(t.access) || (t.refresh.p && !is_token(t.refresh)) || t.lasts < 0 ||
 	    t.lasts > INT32_MAX || !str_eq_nocase(json_text(o, "token_type"), S("bearer")))
 		return oauth_complain(

@@ -156,6 +156,22 @@ load_user(struct chat *c)
 }
 
 /*
+ * Adds a message of the conversation. Many models' templates refuse any order but the user and the
+ * assistant in turn: a question that was not answered is one with the next, and the user begins.
+ */
+static void
+add_turn(struct chat *c, enum role role, struct str content)
+{
+	struct message *last = &c->messages[c->n_messages - 1];
+
+	if (last->role == role)
+		last->content =
+		    arena_printf(c->j->a, "%.*s\n\n%.*s", S_ARG(last->content), S_ARG(content));
+	else if (role == ROLE_USER || c->n_messages > 1)
+		chat_add(c, (struct message){ .role = role, .content = content });
+}
+
+/*
  * Earlier messages, as many of the latest as fit, and this run's question. [0] is left for the
  * system's.
  */
@@ -175,10 +191,9 @@ load_history(struct chat *c)
 	while (n < PQntuples(res) && (n == 0 || (len += sql_get(res, n, 1).n) <= HISTORY_LEN))
 		n++;
 	for (int i = n - 1; i >= 1; i--)
-		chat_add(c, (struct message){ .content = sql_get(res, i, 1),
-				.role = str_eq(sql_get(res, i, 0), S("user")) ? ROLE_USER
-									      : ROLE_ASSISTANT });
-	chat_add(c, (struct message){ .role = ROLE_USER, .content = c->question });
+		add_turn(c, str_eq(sql_get(res, i, 0), S("user")) ? ROLE_USER : ROLE_ASSISTANT,
+		    sql_get(res, i, 1));
+	add_turn(c, ROLE_USER, c->question);
 	return ERR_OK;
 }
 

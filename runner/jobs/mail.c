@@ -56,7 +56,11 @@ static struct outcome
 deliver(struct job *j, const struct mail *m)
 {
 	char error[256] = "";
-	enum mail_end end = mail_send(&j->stop, j->a, m->to, mail_message(j->a, m), error);
+	struct mail sent = *m;
+	enum mail_end end;
+
+	sent.to = address_for_mail(j->a, m->to);
+	end = mail_send(&j->stop, j->a, sent.to, mail_message(j->a, &sent), error);
 
 	if (end == MAIL_STOPPED)
 		return job_stopped();

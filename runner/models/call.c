@@ -21,18 +21,18 @@ provider_default(void)
 
 	if (strcmp(name, "auto") == 0)
 		name = config()->openai_key && *config()->openai_key ? "openai" : "local";
-	if (strcmp(name, "openai") == 0) {
-		const char *base = config()->openai_base_url;
+	return strcmp(name, "openai") == 0 ? &provider_openai : &provider_local;
+}
 
-		if (strncmp(base, "https://", 8) != 0 && strncmp(base, "http://", 7) != 0)
-			die("OPENAI_BASE_URL is \"%s\"; it begins with https:// (or http://, in a "
-			    "network you trust).",
-			    base);
-		return &provider_openai;
-	}
-	if (strcmp(name, "local") == 0)
-		return &provider_local;
-	die("MILLRACE_PROVIDER is \"%s\"; it takes auto, local or openai.", name);
+bool
+provider_is_unset(void)
+{
+	const struct config *c = config();
+
+	if (*c->openai_key || strcmp(c->provider, "local") == 0)
+		return false;
+	return strcmp(c->provider, "auto") == 0 ||
+	       strstr(c->openai_base_url, "://api.openai.com") != NULL;
 }
 
 /* Tokens that a text of so many bytes may be. */

@@ -86,11 +86,10 @@ struct provider {
 
 extern const struct provider provider_local, provider_openai;
 
-/*
- * The one that the settings name. Ends the process at the first call where they name none that
- * exists.
- */
+/* The one that the settings name. */
 const struct provider *provider_default(void);
+/* Has nobody chosen one, by name or by a key, or is the key of the one chosen missing? */
+bool provider_is_unset(void);
 
 /*
  * One turn of the model: tries again what may be tried again, has a cut answer continued, and

@@ -18,8 +18,6 @@ struct mail {
 	struct str html;
 };
 
-/* Ends the process where a setting of mail's is wrong. Once, at start. */
-void mail_init(void);
 /* Is there a relay, a sender and a page to link to? */
 bool mail_configured(void);
 

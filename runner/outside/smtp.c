@@ -13,59 +13,6 @@
 #define CONNECT_MS 20000L
 #define WHOLE_MS 120000
 
-/* The address of SMTP_FROM: all of it, or what stands in <>. */
-static struct str
-sender(void)
-{
-	struct str from = str_from(config()->smtp_from), name, address;
-
-	address = str_cut(from, '<', &name);
-	if (!address.p)
-		return from;
-	(void)str_cut(address, '>', &name);
-	return name;
-}
-
-static bool
-is_page(const char *url)
-{
-	for (const char *p = url; *p; p++)
-		if ((unsigned char)*p <= ' ' || *p == 0x7f)
-			return false;
-	return (strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0) &&
-	       strstr(url, "{token}") != NULL;
-}
-
-static bool
-is_from(struct str from)
-{
-	for (size_t i = 0; i < from.n; i++)
-		if ((unsigned char)from.p[i] < ' ' || (unsigned char)from.p[i] > '~')
-			return false;
-	return address_is_email(sender());
-}
-
-void
-mail_init(void)
-{
-	const struct config *c = config();
-	bool clear = strcmp(c->smtp_tls, "off") == 0;
-
-	if (*c->smtp_url && strncasecmp(c->smtp_url, "smtp://", 7) != 0 &&
-	    strncasecmp(c->smtp_url, "smtps://", 8) != 0)
-		die("SMTP_URL is \"%s\"; it takes smtp://host:port or smtps://host:port.",
-		    c->smtp_url);
-	if (!clear && strcmp(c->smtp_tls, "required") != 0)
-		die("SMTP_TLS is \"%s\"; it takes required or off.", c->smtp_tls);
-	if (clear && *c->smtp_password)
-		die("SMTP_TLS is off, so SMTP_PASSWORD would go out in clear.");
-	if (*c->smtp_from && !is_from(str_from(c->smtp_from)))
-		die("SMTP_FROM is \"%s\"; it takes an address, or Name <address>.", c->smtp_from);
-	if (*c->reset_url && !is_page(c->reset_url))
-		die("MILLRACE_RESET_URL is \"%s\"; it takes the page's address with {token} in it.",
-		    c->reset_url);
-}
-
 bool
 mail_configured(void)
 {
@@ -139,7 +86,8 @@ mail_send(struct stop *stop, struct arena *a, struct str to, struct str message,
 
 	if (!list)
 		abort();
-	set_up(t->easy, &message, arena_cstr(a, sender()), list);
+	set_up(t->easy, &message, arena_cstr(a, address_of_sender(str_from(config()->smtp_from))),
+	    list);
 	t->until_ms = clock_ms() + WHOLE_MS;
 	end = transfer_run(t, stop, &code);
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &reply);

@@ -77,13 +77,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION account_find TO millrace_api;
 
--- Accounts whose name, address or sign-in name contains `q`, ignoring case; newest first.
+-- Accounts whose name, address or sign-in name contains `q` (NFC), ignoring case; newest first.
 -- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_search(q text, rows bigint, before uuid) RETURNS SETOF app_user
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT * FROM app_user u
 	WHERE caller_is_admin() AND ($3 IS NULL OR u.id < $3)
-		AND ($1 IS NULL OR strpos(lower(concat_ws(' ', u.username, u.email, u.display_name)), lower($1)) > 0)
+		AND ($1 IS NULL OR strpos(lower(normalize(concat_ws(' ', u.username, u.email, u.display_name))), lower($1)) > 0)
 	ORDER BY u.id DESC LIMIT $2
 $$;
 GRANT EXECUTE ON FUNCTION account_search TO millrace_api;
@@ -173,7 +173,7 @@ BEGIN
 		DELETE FROM artifact a WHERE a.owner_id = $1;
 		DELETE FROM conversation c WHERE c.owner_id = $1;
 		DELETE FROM idempotency i WHERE i.owner_id = $1;
-		DELETE FROM login_failure f WHERE f.subject IN (login_subject(someone.email), login_subject(someone.username));
+		PERFORM login_forget(someone.email, someone.username);
 		IF pass = 1 THEN
 			DELETE FROM api_key k WHERE k.user_id = $1;
 			PERFORM FROM blob b WHERE b.owner_id = $1 FOR UPDATE;

@@ -69,15 +69,58 @@ CREATE OR REPLACE FUNCTION idempotency_keep(key text, reply_row json) RETURNS vo
 $$;
 GRANT EXECUTE ON FUNCTION idempotency_keep TO millrace_api;
 
--- A process's sign of life, with its counters.
+-- A process's sign of life, with its counters. Committed asynchronously: it comes again. Of a
+-- role's processes one in two seconds writes the role's row, so that they do not wait for each
+-- other.
 -- As the owner: streamd writes no table.
 CREATE OR REPLACE FUNCTION process_heartbeat(host text, role text, pid int, version text, started_at timestamptz, stats json)
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	SELECT set_config('synchronous_commit', 'off', true);
+	INSERT INTO role_seen SELECT $2, now()
+	WHERE NOT EXISTS (SELECT FROM role_seen r WHERE r.role = $2 AND r.seen_at > now() - interval '2 seconds')
+	ON CONFLICT ON CONSTRAINT role_seen_pkey DO UPDATE SET seen_at = excluded.seen_at;
 	INSERT INTO process AS p VALUES ($1, $2, $3, $4, $5, now(), CASE json_typeof($6) WHEN 'object' THEN $6 ELSE '{}' END)
 	ON CONFLICT ON CONSTRAINT process_pkey DO UPDATE
 	SET version = $4, started_at = $5, seen_at = now(), stats = excluded.stats
 $$;
 GRANT EXECUTE ON FUNCTION process_heartbeat TO millrace_api, millrace_stream, millrace_runner;
+
+-- Which roles there should be, from who knows it: until then none is missing that never came.
+-- As the owner: workers write no such row.
+CREATE OR REPLACE FUNCTION role_expect(roles text[]) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	INSERT INTO role_seen SELECT r, '-infinity' FROM unnest($1) r ON CONFLICT DO NOTHING
+$$;
+GRANT EXECUTE ON FUNCTION role_expect TO millrace_api;
+
+-- How each role is: 'up'; 'behind': up, but of an older version than `version`; 'missing': without
+-- a heartbeat for 15 seconds, three times as long as they take. seen: seconds since; NULL: it never
+-- came.
+CREATE OR REPLACE FUNCTION system_roles(version text) RETURNS TABLE (role text, state text, seen bigint)
+LANGUAGE sql STABLE AS $$
+	SELECT a.role, CASE WHEN s.seen_at > now() - interval '15 seconds' IS NOT TRUE THEN 'missing'
+		WHEN EXISTS (SELECT FROM process p WHERE p.role = a.role AND p.seen_at > now() - interval '15 seconds'
+			AND string_to_array(substring(p.version FROM '^[0-9.]*[0-9]'), '.')::int[]
+				< string_to_array(substring($1 FROM '^[0-9.]*[0-9]'), '.')::int[])
+		THEN 'behind' ELSE 'up' END,
+		extract(epoch FROM now() - nullif(s.seen_at, '-infinity'))::bigint
+	FROM (SELECT r.role FROM role_seen r UNION VALUES ('runner'), ('streamd')) a
+	LEFT JOIN role_seen s ON s.role = a.role ORDER BY a.role
+$$;
+GRANT EXECUTE ON FUNCTION system_roles TO millrace_api;
+
+-- Refuses work that nobody would do, instead of letting its client wait. A role is gone after 30
+-- seconds without a heartbeat: a restart takes one or two, and what a dead runner leaves behind is
+-- taken over after as long (MILLRACE_LEASE_SECONDS). While the server itself was away no heartbeat
+-- could arrive.
+CREATE OR REPLACE FUNCTION role_require(role text, problem text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM role_seen s WHERE s.role = $1 AND s.seen_at > now() - interval '30 seconds')
+		AND pg_postmaster_start_time() < now() - interval '30 seconds' THEN
+		PERFORM refuse('OVERLOADED', problem);
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION role_require TO millrace_api;
 
 -- The backlog, for /metrics, /readyz and `millracectl status`.
 -- As the owner: the queue is everybody's.
@@ -104,5 +147,7 @@ BEGIN
 	DELETE FROM job j WHERE j.state = 'done' AND j.ended_at < now() - make_interval(hours => event_hours);
 	DELETE FROM login_failure f WHERE f.last_at < now() - interval '1 hour';
 	DELETE FROM process p WHERE p.seen_at < now() - interval '1 minute';
+	-- Of a pool that there is no more.
+	DELETE FROM role_seen r WHERE r.seen_at < now() - interval '30 days' AND r.seen_at > '-infinity';
 END $$;
 GRANT EXECUTE ON FUNCTION sweep_old TO millrace_runner;

@@ -18,14 +18,26 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION user_register TO millrace_api;
 
--- Seconds until the account may be tried again; 0: now.
--- As the owner: workers only read login_failure through these.
-CREATE OR REPLACE FUNCTION login_wait(email text) RETURNS int
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+-- The subject of login_failure for an account's wrong passwords from one network, or from one
+-- browser that has signed in to it before.
+CREATE OR REPLACE FUNCTION login_subject_from(kind text, name text, origin text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+	SELECT $1 || ' ' || split_part(login_subject($2), ' ', 2) || ' ' || coalesce($3, '-')
+$$;
+
+-- Seconds until a subject may try again, 0: now. From the fifth wrong password on each doubles the
+-- wait, from one second to a quarter of an hour; a quarter of an hour without one resets the count.
+CREATE OR REPLACE FUNCTION login_wait(subject text) RETURNS int LANGUAGE sql STABLE AS $$
 	SELECT coalesce((SELECT greatest(0, ceil(extract(epoch FROM
 		f.last_at + least(900, power(2, least(f.failures, 20) - 5)) * interval '1 second' - now())))::int
-		FROM login_failure f
-		WHERE f.subject = login_subject(email) AND f.failures >= 5 AND f.last_at > now() - interval '15 minutes'), 0)
+		FROM login_failure f WHERE f.subject = $1 AND f.failures >= 5 AND f.last_at > now() - interval '15 minutes'), 0)
+$$;
+
+-- The same where `most` wrong passwords are allowed in so many seconds, in any order; one expires
+-- every `seconds` / `most`. `subject` NULL or `most` 0: nothing is counted.
+CREATE OR REPLACE FUNCTION login_wait_shared(subject text, most int, seconds int) RETURNS int LANGUAGE sql STABLE AS $$
+	SELECT coalesce((SELECT greatest(0, ceil((f.failures - ($2 - 1)) * $3 / $2
+		- extract(epoch FROM now() - f.last_at)))::int
+		FROM login_failure f WHERE $2 > 0 AND f.subject = $1), 0)
 $$;
 
 -- Signing in by address or by name.
@@ -38,11 +50,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION user_for_login TO millrace_api;
 
--- Clears the account's failures after a right password.
--- As the owner: workers only read login_failure through these.
-CREATE OR REPLACE FUNCTION login_succeeded(email text) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	DELETE FROM login_failure f WHERE f.subject = login_subject(email)
+-- Forgets the wrong passwords for an account, wherever they came from.
+CREATE OR REPLACE FUNCTION login_forget(email text, username text) RETURNS void LANGUAGE sql VOLATILE AS $$
+	DELETE FROM login_failure f WHERE split_part(f.subject, ' ', 2)
+		IN (split_part(login_subject($1), ' ', 2), split_part(login_subject($2), ' ', 2))
 $$;
 
 -- No row where the user is disabled. The row lock orders this against disabling: one of the two
@@ -178,7 +189,7 @@ BEGIN
 	INSERT INTO password AS w (user_id, hash) VALUES (u.id, $2)
 	ON CONFLICT (user_id) DO UPDATE SET hash = $2, changed_at = now();
 	UPDATE session s SET revoked_at = now() WHERE s.user_id = u.id AND s.revoked_at IS NULL;
-	DELETE FROM login_failure f WHERE f.subject IN (login_subject(u.email), login_subject(u.username));
+	PERFORM login_forget(u.email, u.username);
 	-- Whoever registered with the address may have been a stranger: their keys end.
 	IF u.email_verified_at IS NULL THEN
 		UPDATE api_key k SET revoked_at = now() WHERE k.user_id = u.id AND k.revoked_at IS NULL;
@@ -209,54 +220,68 @@ BEGIN
 	END IF;
 END $$;
 
--- Seconds until the account, and until anybody from the address `client`, may try again; 0: now.
--- Many people may share an address, so it has `most` wrong passwords a quarter of an hour, in any
--- order; one expires every 900 / `most` seconds. `client` NULL or `most` 0: addresses are not
--- counted.
+-- Seconds until this caller may try the account again, and until anybody from the network `client`
+-- may try any; 0: now. A browser that has signed in to the account before (`device`) waits for its
+-- own wrong passwords alone, so that a stranger's lock nobody out. Everybody else waits for those
+-- of the account that came from the same network, for a hundred an hour from everywhere, and for
+-- `most` a quarter of an hour from the network, since many people may share one.
 -- As the owner: workers only read login_failure through these.
-CREATE OR REPLACE FUNCTION login_waits(name text, client text, most int) RETURNS TABLE (account int, address int)
+CREATE OR REPLACE FUNCTION login_waits(name text, client text, device text, most int) RETURNS TABLE (account int, address int)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT login_wait($1), coalesce((SELECT greatest(0, ceil((f.failures - ($3 - 1)) * 900 / $3
-		- extract(epoch FROM now() - f.last_at)))::int
-		FROM login_failure f WHERE $3 > 0 AND f.subject = 'address ' || $2), 0)
+	SELECT CASE WHEN $3 IS NULL THEN greatest(login_wait(login_subject_from('network', $1, $2)), login_wait_shared(login_subject($1), 100, 3600))
+		ELSE login_wait(login_subject_from('device', $1, $3)) END,
+		CASE WHEN $3 IS NULL THEN login_wait_shared('address ' || $2, $4, 900) ELSE 0 END
 $$;
 GRANT EXECUTE ON FUNCTION login_waits TO millrace_api;
 
--- Counts a wrong password for both, where neither has to wait. Returns the waits as of before, so
--- that those among concurrent attempts that are too many learn nothing about the password.
+-- Counts a wrong password of a subject, as login_wait reads it; and as login_wait_shared does.
+CREATE OR REPLACE FUNCTION login_count(subject text) RETURNS void LANGUAGE sql VOLATILE AS $$
+	INSERT INTO login_failure AS f (subject, failures) VALUES ($1, 1)
+	ON CONFLICT (subject) DO UPDATE SET last_at = now(),
+		failures = CASE WHEN f.last_at < now() - interval '15 minutes' THEN 1 ELSE f.failures + 1 END
+$$;
+CREATE OR REPLACE FUNCTION login_count_shared(subject text, most int, seconds int) RETURNS void LANGUAGE sql VOLATILE AS $$
+	INSERT INTO login_failure AS f (subject, failures) SELECT $1, 1 WHERE $1 IS NOT NULL AND $2 > 0
+	ON CONFLICT (subject) DO UPDATE SET last_at = now(),
+		failures = 1 + greatest(0, f.failures - extract(epoch FROM now() - f.last_at) * $2 / $3)
+$$;
+
+-- Counts a wrong password, where nobody has to wait. Returns the waits as of before, so that those
+-- among concurrent attempts that are too many learn nothing about the password.
 -- As the owner: workers only read login_failure through these.
-CREATE OR REPLACE FUNCTION login_failed(name text, client text, most int) RETURNS TABLE (account int, address int)
+CREATE OR REPLACE FUNCTION login_failed(name text, client text, device text, most int) RETURNS TABLE (account int, address int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	SELECT w.account, w.address INTO account, address FROM login_waits($1, $2, $3) w;
-	IF account = 0 AND address = 0 THEN
-		INSERT INTO login_failure AS f (subject, failures) VALUES (login_subject($1), 1)
-		ON CONFLICT (subject) DO UPDATE SET last_at = now(),
-			failures = CASE WHEN f.last_at < now() - interval '15 minutes' THEN 1 ELSE f.failures + 1 END;
-		INSERT INTO login_failure AS f (subject, failures) SELECT 'address ' || $2, 1 WHERE $2 IS NOT NULL AND $3 > 0
-		ON CONFLICT (subject) DO UPDATE SET last_at = now(),
-			failures = 1 + greatest(0, f.failures - extract(epoch FROM now() - f.last_at) * $3 / 900);
+	SELECT w.account, w.address INTO account, address FROM login_waits($1, $2, $3, $4) w;
+	IF account = 0 AND address = 0 AND $3 IS NOT NULL THEN
+		PERFORM login_count(login_subject_from('device', $1, $3));
+	ELSIF account = 0 AND address = 0 THEN
+		PERFORM login_count(login_subject_from('network', $1, $2));
+		PERFORM login_count_shared(login_subject($1), 100, 3600);
+		PERFORM login_count_shared('address ' || $2, $4, 900);
 	END IF;
 	RETURN NEXT;
 END $$;
 GRANT EXECUTE ON FUNCTION login_failed TO millrace_api;
 
--- Opens a session for a password that matched `hash`, unless either has to wait by now: then the
--- waits and no session. No row where the hash has changed. Clears the account's failures, but not
--- the address's: an attacker may have an account, too.
+-- Opens a session for a password that matched `hash`, unless somebody has to wait by now: then the
+-- waits and no session. No row where the hash has changed. Clears what was counted for the account
+-- and this caller, but not for the network: an attacker may have an account, too.
 -- As the owner: workers only read login_failure through these.
-CREATE OR REPLACE FUNCTION session_open_by_login(user_id uuid, name text, hash text, lifetime interval, client text, most int)
+CREATE OR REPLACE FUNCTION session_open_by_login(user_id uuid, name text, hash text, lifetime interval, client text, device text, most int)
 RETURNS TABLE (account int, address int, session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	SELECT w.account, w.address INTO account, address FROM login_waits($2, $5, $6) w;
+	SELECT w.account, w.address INTO account, address FROM login_waits($2, $5, $6, $7) w;
 	IF account > 0 OR address > 0 THEN
 		RETURN NEXT;
 		RETURN;
 	END IF;
 	SELECT s.* INTO session_id, expires_at, uid, email, display_name FROM session_open_by_password($1, $3, $4) s;
 	IF FOUND THEN
-		PERFORM login_succeeded($2);
+		DELETE FROM login_failure f WHERE f.subject = ANY (CASE WHEN $6 IS NULL
+			THEN ARRAY[login_subject_from('network', $2, $5), login_subject($2)]
+			ELSE ARRAY[login_subject_from('device', $2, $6)] END);
 		RETURN NEXT;
 	END IF;
 END $$;

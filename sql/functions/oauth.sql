@@ -48,6 +48,7 @@ BEGIN
 		oauth_callback.error := CASE WHEN $5 = 'access_denied' THEN 'access_denied' ELSE 'provider_error' END;
 	ELSE
 		PERFORM queue_check($7);
+		PERFORM work_require(true);
 		-- Attempts after the first only report how that one ended, so there may be many.
 		oauth_callback.run_id := oauth_enqueue('{"reply": "redirect", "do": "exchange"}', 8);
 		UPDATE oauth_flow o SET code = $4, run_id = oauth_callback.run_id, ticket_hash = $6 WHERE o.state_hash = $2;

@@ -37,8 +37,20 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION queue_check TO millrace_api;
 
--- Stores a run with its job and wakes a runner, where queue_check() lets it. What else the run
--- needs belongs into the same transaction.
+-- Refuses work that no runner would do, or, where its client waits, whose reply no streamd would
+-- send.
+CREATE OR REPLACE FUNCTION work_require(waits boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM role_require('runner', 'No runner is there to do this; try again when one has been started.');
+	IF waits THEN
+		PERFORM role_require('streamd', 'No streamd is there to send the reply; try again when it has been started.');
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION work_require TO millrace_api;
+
+-- Stores a run with its job and wakes a runner, where queue_check() lets it; OVERLOADED where
+-- nobody would do it or send its reply. What else the run needs belongs into the same
+-- transaction.
 CREATE OR REPLACE FUNCTION run_enqueue(kind text, input jsonb, queue_max int, conversation_id uuid DEFAULT NULL,
 	document_id uuid DEFAULT NULL, priority int DEFAULT 0) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
@@ -48,6 +60,7 @@ BEGIN
 	INSERT INTO run (owner_id, kind, input, conversation_id, document_id)
 	VALUES (caller_id(), $1, $2, $4, $5) RETURNING id INTO new_id;
 	INSERT INTO job (run_id, owner_id, kind, priority) VALUES (new_id, caller_id(), $1, $6);
+	PERFORM work_require(kind = 'chat' OR input ? 'reply');
 	PERFORM pg_notify('millrace_job', '');
 	RETURN new_id;
 END $$;

@@ -68,10 +68,12 @@ END $$;
 -- As the owner: the audit log is no role's to write.
 CREATE OR REPLACE FUNCTION audit_login_failed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	name CONSTANT text := split_part(NEW.subject, ' ', 2);
 BEGIN
 	PERFORM audit(NULL, (SELECT u.id FROM app_user u
-		WHERE login_subject(u.email) = NEW.subject OR login_subject(u.username) = NEW.subject LIMIT 1),
-		'login_failed', jsonb_build_object('name', split_part(NEW.subject, ' ', 2), 'failures', NEW.failures));
+		WHERE login_subject(u.email) = 'account ' || name OR login_subject(u.username) = 'account ' || name LIMIT 1),
+		'login_failed', jsonb_build_object('name', name, 'failures', ceil(NEW.failures)));
 	RETURN NULL;
 END $$;
 

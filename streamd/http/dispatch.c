@@ -138,7 +138,7 @@ dispatch_bytes(struct conn *c, struct str bytes)
 		c->server->request(c, c->head);
 		return;
 	case HTTP_TOO_LARGE:
-		response_refuse(c, ERR_TOO_LARGE, "The request's head is too large.", S(""));
+		response_refuse(c, ERR_HEADERS_TOO_LARGE, NULL, S(""));
 		return;
 	case HTTP_BAD:
 		response_refuse(c, ERR_BAD_REQUEST, "This is not an HTTP request.", S(""));

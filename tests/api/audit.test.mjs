@@ -20,7 +20,9 @@ const log = async (where) => (await millrace.psql(
     `SELECT json_build_object('seq', seq, 'actor', actor, 'subject', subject, 'type', type, 'data', data) FROM audit_log WHERE ${where} ORDER BY seq`))
     .trim().split("\n").filter(Boolean).map((l) => JSON.parse(l));
 const types = async (uid) => (await log(`subject = '${uid}'`)).map((r) => r.type);
-const verify = (...args) => millrace.ctl("audit", "verify", ...args).then(({ stdout }) => stdout, (e) => { assert.equal(e.code, 1, String(e)); return e.stderr; });
+/* What it says; a log that is broken is 1, a command line that is wrong 2. */
+const verify = (...args) => millrace.ctl("audit", "verify", ...args).then(({ stdout }) => stdout,
+    (e) => { assert.equal(e.code, /mistyped/.test(e.stderr) ? 2 : 1, String(e)); return e.stderr; });
 
 test("every way in, and every failure, by token and by cookie", async () => {
 	const user = await newUser(api);
@@ -186,7 +188,15 @@ test("the runner signs the chain; the key is printed, and the workers have nothi
 	const key = (await millrace.ctl("audit", "key")).stdout.trim();
 	assert.match(await verify("--public-key", key, "--checkpoint", last), /holds/);
 	assert.match(await verify("--public-key", randomBytes(32).toString("base64")), /broken at checkpoint 1 .*: it is signed by another key/);
-	assert.match(await verify("--checkpoint", last.replace(/.$/, (c) => c === "0" ? "1" : "0")), /which you kept, is not there/);
+	assert.match(await verify("--public-key", key, "--checkpoint", ` ${last.toUpperCase()} `), /holds/);
+	/* A slip of the hand is not a broken log. */
+	const [n, row, hash] = last.split(":"), other = (c) => c === "0" ? "1" : "0";
+	for (const typo of [last.replace(/.$/, other), `${n}:${row}:${hash[1]}${hash[0] === hash[1] ? other(hash[0]) : hash[0]}${hash.slice(2)}`, `${+n + 1}:${row}:${hash}`, `${n}:${+row + 1}:${hash}`]) {
+		const said = await verify("--checkpoint", typo);
+		assert.match(said, /--checkpoint is mistyped/);
+		assert.ok(said.includes(last) && !said.includes("broken"), said);
+	}
+	assert.match(await verify("--checkpoint", `${n}:${row}:${randomBytes(32).toString("hex")}`), /which you kept, is not there/);
 	await until(async () => await signs() === "1", "the runner's word", WAIT);
 	const secret = readFileSync(join(millrace.dir, "audit.key"), "utf8").trim();
 	assert.equal(await millrace.grepLogs(secret), "");

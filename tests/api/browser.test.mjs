@@ -6,7 +6,7 @@ import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { PASSWORD, ROOT, shared } from "../js/instance.mjs";
-import { register } from "../js/accounts.mjs";
+import { DEVICE, SESSION, SESSION_OLD, register } from "../js/accounts.mjs";
 import { until } from "../js/expect.mjs";
 import { call, launch, ownPage, pageOf, screenshot } from "../js/browser.mjs";
 
@@ -59,9 +59,9 @@ test("a form signs in; the browser keeps both cookies as they are meant, and scr
 	await page.waitForFunction(() => document.querySelector("output").textContent.startsWith("Signed in"));
 	await screenshot(page, "signed-in");
 	const kept = await cookies(page);
-	assert.deepEqual(Object.keys(kept).sort(), ["access_token", "csrf_access_token"]);
+	assert.deepEqual(Object.keys(kept).sort(), [SESSION, DEVICE, "csrf_access_token"]);
 	for (const [name, cookie] of Object.entries(kept)) {
-		assert.deepEqual([cookie.httpOnly, cookie.secure, cookie.sameSite, cookie.path], [name === "access_token", true, "Strict", "/"], name);
+		assert.deepEqual([cookie.httpOnly, cookie.secure, cookie.sameSite, cookie.path], [name !== "csrf_access_token", true, "Strict", "/"], name);
 		assert.equal(cookie.domain, new URL(millrace.url).hostname, "no domain: this host alone");
 		assert.ok(cookie.expires > Date.now() / 1000, name);
 	}
@@ -85,15 +85,67 @@ test("a change with the header works, without it, with another one and from memo
 	assert.equal(await nameOf(page), "With");
 });
 
-test("a script cannot write over the access token", async () => {
+test("a script cannot write over the access token, nor put another before it", async () => {
 	const [{ page, user }, thief] = [await signedIn(), await signedIn()];
-	const planted = (await cookies(thief.page)).access_token.value;
-	await page.evaluate((value) => { document.cookie = `access_token=${value}; path=/; secure`; }, planted);
-	await page.evaluate((value) => { document.cookie = `access_token=${value}; path=/api; secure`; }, planted);
-	const reply = await call(page, "GET", "/api/v1/admin/user");
-	/* Chromium refuses the first and takes the second, for its path is another: then neither counts. */
-	assert.ok(reply.status === 401 || reply.json.id === user.id, JSON.stringify(reply));
-	assert.notEqual(reply.json.id, thief.user.id);
+	const planted = (await cookies(thief.page))[SESSION].value;
+	for (const name of [SESSION, SESSION_OLD])
+		for (const path of ["/", "/api"])
+			await page.evaluate((cookie) => { document.cookie = cookie; }, `${name}=${planted}; path=${path}; secure`);
+	assert.equal((await call(page, "GET", "/api/v1/admin/user")).json.id, user.id);
+});
+
+/* Two hosts of one domain, as certificates' names and DNS have them; the browser is told that both are here. */
+const APP = "app.example.test", NEIGHBOUR = "blog.example.test";
+
+test("stale twins that another host has set for the whole domain lock nobody out, neither from reading nor from changing", async () => {
+	const { port } = new URL(millrace.url), [url, neighbour] = [APP, NEIGHBOUR].map((host) => `https://${host}:${port}`);
+	const own = await launch([`--host-resolver-rules=MAP *.example.test 127.0.0.1`]);
+	try {
+		const context = await own.newContext({ ignoreHTTPSErrors: true });
+		const blog = await pageOf(context, neighbour);
+		const stale = (await cookies((await signedIn()).page))[SESSION].value;
+		/* Before ours, so that they come first, in the header and in document.cookie. */
+		await blog.evaluate((token) => {
+			for (const path of ["/", "/api", "/api/v1"])
+				for (const name of ["access_token", "csrf_access_token", "__Host-access_token"])
+					document.cookie = `${name}=${name === "csrf_access_token" ? "stale" : token}; domain=example.test; path=${path}; secure`;
+		}, stale);
+		const page = await pageOf(context, url), user = await register(millrace.api);
+		await page.addScriptTag({ path: AXIOS });
+		assert.equal(await csrfOf(page), "stale");
+		assert.match((await call(page, "GET", "/api/v1/admin/user")).json.error, /Several cookies access_token/);
+		const seen = await page.evaluate(async ({ username, password, id }) => {
+			const client = axios.create({ baseURL: "/api/v1", withCredentials: true, xsrfCookieName: "csrf_access_token", xsrfHeaderName: "X-CSRF-Token",
+				validateStatus: () => true });
+			const out = {};
+			out.login = (await client.post("/auth/login", { username, password })).status;
+			out.me = (await client.get("/admin/user")).data.id;
+			out.first = /csrf_access_token=([^;]*)/.exec(document.cookie)[1];
+			out.changed = (await client.put(`/user/dao/${id}`, { name: "In spite of it" })).data.name;
+			out.logout = (await client.post("/auth/logout")).status;
+			return out;
+		}, { username: user.username, password: PASSWORD, id: user.id });
+		assert.deepEqual(seen, { login: 200, me: user.id, first: "stale", changed: "In spite of it", logout: 200 });
+		/* The neighbour can still do nothing in the user's name. */
+		assert.equal((await call(page, "POST", "/api/v1/auth/login", { json: { username: user.username, password: PASSWORD } })).status, 200);
+		const replies = await attack(blog, url);
+		for (const reply of replies)
+			assert.ok([403, 415].includes(reply.status), JSON.stringify(reply));
+		assert.equal((await call(page, "GET", "/api/v1/admin/user")).json.name, "In spite of it");
+	} finally {
+		await own.close();
+	}
+});
+
+test("a browser that has signed in before passes while strangers' wrong passwords lock the account", async () => {
+	const { page, user } = await signedIn();
+	const signIn = (at) => call(at, "POST", "/api/v1/auth/login", { json: { username: user.username, password: PASSWORD } });
+	assert.equal((await call(page, "POST", "/api/v1/auth/logout", { headers: { "x-csrf-token": await csrfOf(page) } })).status, 200);
+	assert.deepEqual(Object.keys(await cookies(page)), [DEVICE]);
+	assert.equal(await page.evaluate(() => document.cookie), "");
+	await millrace.psql(`INSERT INTO login_failure SELECT login_subject('${user.username}'), 110`);
+	assert.equal((await signIn(await ownPage(browser, millrace.url))).status, 429);
+	assert.equal((await signIn(page)).status, 200);
 });
 
 test("every login is another session; logout ends it and takes both cookies away", async () => {
@@ -101,15 +153,15 @@ test("every login is another session; logout ends it and takes both cookies away
 	const first = await cookies(page);
 	assert.equal((await call(page, "POST", "/api/v1/auth/login", { json: { username: user.username, password: PASSWORD } })).status, 200);
 	const second = await cookies(page);
-	for (const name of Object.keys(first))
+	for (const name of [SESSION, "csrf_access_token", DEVICE])
 		assert.notEqual(second[name].value, first[name].value, name);
 	assert.equal((await call(page, "POST", "/api/v1/auth/logout")).status, 403, "not without the header");
 	assert.equal((await call(page, "POST", "/api/v1/auth/logout", { headers: { "x-csrf-token": await csrfOf(page) } })).status, 200);
-	assert.deepEqual(await cookies(page), {});
+	assert.deepEqual(Object.keys(await cookies(page)), [DEVICE]);
 	assert.equal(await page.evaluate(() => document.cookie), "");
 	assert.equal((await call(page, "GET", "/api/v1/admin/user")).status, 401);
 	/* What somebody has copied before is worth nothing either. */
-	await page.context().addCookies([second.access_token]);
+	await page.context().addCookies([second[SESSION]]);
 	assert.equal((await call(page, "GET", "/api/v1/admin/user")).status, 401);
 });
 

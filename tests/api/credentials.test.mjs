@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { PASSWORD, newAddress, privateInstance } from "../js/instance.mjs";
-import { login, newName, register } from "../js/accounts.mjs";
+import { SESSION, SESSION_OLD, login, newName, register } from "../js/accounts.mjs";
 import { assertStatus, until } from "../js/expect.mjs";
 import { KeyHost, pair, sign } from "../js/issuers.mjs";
 
@@ -84,16 +84,20 @@ const CREDENTIALS = {
 	"a key for something else": { make: () => asKey(null, "analytics:read"), may: [], otherwise: 403 },
 	"a service key": { make: () => asKey("service", "read", "write"), may: ["read", "write"], otherwise: 403 },
 	"an administrator's key": { make: () => asKey("admin", "read", "write"), may: ["read", "write", "admin"] },
-	"a key in the cookie": { make: () => asUser(async (user) => ({ headers: { cookie: `access_token=${await newKey(user.id, "read", "write")}` } })), may: [], otherwise: 401 },
+	"a key in the cookie": { make: () => asUser(async (user) => ({ headers: { cookie: `${SESSION}=${await newKey(user.id, "read", "write")}` } })), may: [], otherwise: 401 },
 	"a Clerk token": { make: async () => asExternal(await clerkToken()), may: ["read", "write"], session: true },
 	"a Supabase token": { make: async () => asExternal(await supabaseToken()), may: ["read", "write"], session: true },
-	"a Clerk token in the cookie": { make: async () => ({ id: randomUUID(), headers: { cookie: `access_token=${await clerkToken()}` } }), may: [], otherwise: 401 },
+	"a Clerk token in the cookie": { make: async () => ({ id: randomUUID(), headers: { cookie: `${SESSION}=${await clerkToken()}` } }), may: [], otherwise: 401 },
 	"a session that has ended": { make: () => asUser(async (user) => { const s = await login(api, user);
 		assertStatus(await s.send("POST", "/api/v1/auth/logout"), 200); return { headers: bearer(s.access) }; }), may: [], otherwise: 401 },
 	nothing: { make: async () => ({ id: randomUUID(), headers: {} }), may: [], otherwise: 401 },
 	"garbage as a token": { make: async () => ({ id: randomUUID(), headers: bearer("x.y.z") }), may: [], otherwise: 401 },
 	"garbage as a key": { make: async () => ({ id: randomUUID(), headers: bearer(`mr_${"A".repeat(43)}`) }), may: [], otherwise: 401 },
-	"garbage as a cookie": { make: async () => ({ id: randomUUID(), headers: { cookie: "access_token=x; csrf_access_token=x", "x-csrf-token": "x" } }), may: [], otherwise: 401 },
+	"garbage as a cookie": { make: async () => ({ id: randomUUID(), headers: { cookie: `${SESSION}=x; csrf_access_token=x`, "x-csrf-token": "x" } }), may: [], otherwise: 401 },
+	"garbage as an old cookie": { make: async () => ({ id: randomUUID(), headers: { cookie: `${SESSION_OLD}=x; csrf_access_token=x`, "x-csrf-token": "x" } }), may: [], otherwise: 401 },
+	"the old cookie and the header": { make: () => asUser(async (user) => { const s = await login(api, user);
+		return { headers: { cookie: `${SESSION_OLD}=${s.access}; csrf_access_token=${s.csrf}`, "x-csrf-token": s.csrf } }; }), may: ["read", "write"], session: true },
+	"the old cookie alone": { make: () => asUser(async (user) => ({ headers: { cookie: `${SESSION_OLD}=${(await login(api, user)).access}` } })), may: ["read"], otherwise: 403 },
 	"another scheme": { make: async () => ({ id: randomUUID(), headers: { authorization: "Basic YTpi" } }), may: [], otherwise: 401 },
 };
 

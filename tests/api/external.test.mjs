@@ -11,7 +11,8 @@ import * as jose from "jose";
 import { createClient } from "@supabase/supabase-js";
 import { PASSWORD, ROOT, newAddress, newUser, privateInstance } from "../js/instance.mjs";
 import { assertError, assertStatus, until } from "../js/expect.mjs";
-import { KeyHost, pair, sign } from "../js/issuers.mjs";
+import { SESSION, setCookies } from "../js/accounts.mjs";
+import { KeyHost, pair, sign, signText } from "../js/issuers.mjs";
 import { Socket } from "../js/socket.mjs";
 
 process.env.CLERK_TELEMETRY_DISABLED = "1";
@@ -111,7 +112,7 @@ test("Supabase tokens: ES256 by its key, HS256 by its secret, one user for one s
 test("?token= takes one, a cookie does not", async () => {
 	const token = await sign(rsa, clerkClaims());
 	assertStatus(await instance.api.get(`/api/user?token=${token}`), 200);
-	assertError(await instance.api.get("/api/user", { headers: { cookie: `access_token=${token}` } }), "UNAUTHORIZED");
+	assertError(await instance.api.get("/api/user", { headers: { cookie: `${SESSION}=${token}` } }), "UNAUTHORIZED");
 });
 
 test("what the user makes is theirs, and a stream is", async () => {
@@ -140,6 +141,13 @@ test("two providers' first sights of one verified address at once make one user"
 	const users = await Promise.all(Array.from({ length: 20 }, (_, i) => user(tokens[i % 2])));
 	assert.equal(new Set(users.map((u) => u.id)).size, 1);
 	assert.equal(await count(`SELECT count(*) FROM external_identity WHERE user_id = '${users[0].id}'`), 2);
+});
+
+test("a verified address finds its account in any form", async () => {
+	const id = randomUUID();
+	const { json } = await instance.api.fresh().post("/api/auth/register", { email: `${id}@münchen.example`, password: PASSWORD, display_name: "Ada" });
+	for (const email of [`${id}@XN--mnchen-3ya.example`, `${id.toUpperCase()}@münchen.example`.normalize("NFD")])
+		assert.equal((await user(await sign(rsa, clerkClaims({ email, email_verified: true })))).id, json.uid, email);
 });
 
 test("an address that nobody verified links to nobody and is not taken", async () => {
@@ -277,6 +285,9 @@ async function attacks() {
 		["a session that is not complete", await sign(rsa, { ...claims, sts: "pending" })],
 		["expired", await sign(rsa, { ...claims, exp: now() - 31 })],
 		["no exp", await sign(rsa, { ...claims, exp: undefined })],
+		["exp as null", await signText(rsa, JSON.stringify({ ...claims, exp: null }))],
+		["nbf as null", await signText(rsa, JSON.stringify({ ...claims, nbf: null }))],
+		["a session whose state is a list", await sign(rsa, { ...claims, sts: ["pending"] })],
 		["exp as text", `${head}.${b64({ ...claims, exp: String(claims.exp) })}.${sum}`],
 		["not yet valid", await sign(rsa, { ...claims, nbf: now() + 3600 })],
 		["issued tomorrow", await sign(rsa, { ...claims, iat: now() + 86400 })],
@@ -306,6 +317,22 @@ async function attacks() {
 	];
 }
 
+test("times may be any number: self-hosters mint floats and exponents", async () => {
+	for (const form of [(n) => `${n}.0`, (n) => `${n}.75`, (n) => `${n / 1e9}e9`, (n) => `${n / 1e9}E+9`])
+		for (const [key, claims] of [[rsa, clerkClaims({ auth_time: now() })], [ec, supabaseClaims()], [hs, supabaseClaims()]]) {
+			const text = JSON.stringify(claims).replace(/"(exp|iat|nbf|auth_time)":(\d+)/g, (_, name, n) => `"${name}":${form(n)}`);
+			const token = await signText(key, text);
+			await user(token);
+			assertStatus(await instance.api.as(token).post("/api/auth/logout"), 200);
+			await refused(token, `signed out: ${text}`);
+			await refused(await signText(key, text.replace(/"exp":[^,}]+/, `"exp":${form(now() - 60)}`)), "ended");
+		}
+	const endless = await signText(rsa, JSON.stringify(clerkClaims()).replace(/"exp":\d+/, '"exp":1e300'));
+	await user(endless);
+	assertStatus(await instance.api.as(endless).post("/api/auth/logout"), 200);
+	await refused(endless, "signed out");
+});
+
 test("none of the known tricks gets in", async () => {
 	const users = await count("SELECT count(*) FROM app_user");
 	for (const [what, token] of await attacks()) {
@@ -334,13 +361,15 @@ test("Clerk's own library takes the tokens that we take, and refuses those that 
 	const taken = async (token) => verifyToken(token, options).then((c) => c.iss === CLERK, () => false);
 	const good = [clerkClaims(), clerkClaims({ azp: AZP[1] }), clerkClaims({ nbf: now() + 20 }),
 		clerkClaims({ email: newAddress(), email_verified: true, name: "Žofie" })];
-	for (const claims of good) {
-		const token = await sign(rsa, claims);
-		assert.ok(await taken(token), JSON.stringify(claims));
+	const tokens = await Promise.all(good.map((claims) => sign(rsa, claims)));
+	for (const form of [(n) => `${n}.0`, (n) => `${n}.25`, (n) => `${n / 1e9}e9`])
+		tokens.push(await signText(rsa, JSON.stringify(clerkClaims()).replace(/"(exp|iat|nbf)":(\d+)/g, (_, name, n) => `"${name}":${form(n)}`)));
+	for (const token of tokens) {
+		assert.ok(await taken(token), Buffer.from(token.split(".")[1], "base64url").toString());
 		await user(token);
 	}
 	/* It leaves these to others: jwtKey stands for any kid, and a subject may be anything. */
-	const ours = /^(kid|no kid|no subject|an empty subject|a subject of|a session|something critical|no exp)/;
+	const ours = /^(kid|no kid|no subject|an empty subject|a subject of|a session|something critical|no exp|exp as null|nbf as null)/;
 	for (const [what, token] of await attacks())
 		if (!ours.test(what))
 			assert.equal(await taken(token), false, what);
@@ -464,10 +493,10 @@ test("CSRF tokens from before the rotation are still good", async () => {
 	const name = `n${randomUUID().slice(0, 8)}`;
 	assertStatus(await instance.api.post("/api/v1/user/register", { username: name, password: PASSWORD }), 201);
 	const login = assertStatus(await instance.api.fresh().post("/api/v1/auth/login", { username: name, password: PASSWORD }), 200);
-	const access = /access_token=([^;]+)/.exec(login.headers["set-cookie"].find((c) => c.startsWith("access_token=")))[1];
+	const access = setCookies(login)[SESSION].value;
 	const { sid } = jose.decodeJwt(access);
 	const change = (csrf) => instance.api.patch("/api/user", { timezone: "UTC" },
-		{ headers: { cookie: `access_token=${access}; csrf_access_token=${csrf}`, "x-csrf-token": csrf } });
+		{ headers: { cookie: `${SESSION}=${access}; csrf_access_token=${csrf}`, "x-csrf-token": csrf } });
 	for (const secret of [NEW_SECRET, OLD_SECRET])
 		assertStatus(await change(macOf(secret, "csrf", sid).toString("base64url")), 200);
 	assertError(await change(macOf("another-secret-of-the-service-0123456789012", "csrf", sid).toString("base64url")), "FORBIDDEN");

@@ -67,7 +67,7 @@ const forget = ({ subject }) => sql(`DELETE FROM run WHERE input ->> 'token' = (
 
 /* Of nobody; or of somebody, but so that it is not to be seen: a hash that is kept for an hour, what is derived and goes with its source,
    what the transaction that wrote it takes out itself, or the runner within a tenth of a second, or with the run that it is of. */
-const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "function_set", "jwks", "jwks_source", "migration", "process", "provider_price",
+const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "function_set", "jwks", "jwks_source", "migration", "process", "provider_price", "role_seen",
 	"vault_key", "identity_erased", "chat_round", "embedding", "outbox", "outbox_analytics"];
 
 const tables = async () => (await sql(`SELECT c.relname FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition

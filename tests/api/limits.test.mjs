@@ -3,7 +3,7 @@ import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
 import { PASSWORD, newAddress, newUser, privateInstance } from "../js/instance.mjs";
-import { newName, register } from "../js/accounts.mjs";
+import { DEVICE, newName, register, setCookies, signedIn } from "../js/accounts.mjs";
 import { assertOneEnd } from "../js/events.mjs";
 import { UUID7, assertError, assertStatus, until } from "../js/expect.mjs";
 
@@ -12,7 +12,7 @@ let millrace, api;
 before(async () => {
 	millrace = await privateInstance("limits", { MILLRACE_RATE_READ: "40", MILLRACE_RATE_WRITE: "30", MILLRACE_QUEUE_MAX: "6",
 		MILLRACE_REPLY_SECONDS: "1", MILLRACE_UPLOAD_MAX: "100000", MILLRACE_SESSION_SECONDS: "60",
-		MILLRACE_LOGIN_ADDRESS_TRIES: String(TRIES), MILLRACE_RATE_LOGIN: "0" });
+		MILLRACE_LOGIN_ADDRESS_TRIES: String(TRIES), MILLRACE_RATE_LOGIN: "0", MILLRACE_REQUEST_LOG: "1" });
 	({ api } = millrace);
 });
 after(() => millrace?.stop());
@@ -50,6 +50,26 @@ test("a caller's reads and writes are counted apart, and from others'", async ()
 	}
 	assertStatus(await other.api.get("/api/user"), 200);
 	assertStatus(await user.api.patch("/api/user", { name: "still" }), 200);
+});
+
+test("the request id finds a request in the worker's log, and in nginx's; what was searched for is in neither", async () => {
+	const user = await newUser(api);
+	for (const [path, status] of [["/api/leads?q=s3arched", 200], ["/api/nothing/there?q=s3arched", 404], ["/api/leads?lim%69t=7&q=s3arched", 200]]) {
+		const id = newName(), reply = await user.api.get(path, { headers: { "x-request-id": id } });
+		assert.equal(reply.headers["x-request-id"], id);
+		assertStatus(reply, status);
+		const lines = await until(async () => {
+			const found = (await millrace.grepLogs(id)).trim().split("\n").filter(Boolean).map((l) => JSON.parse(l.slice(l.indexOf("{"))));
+			return found.length >= 2 && found;
+		}, "both lines");
+		assert.deepEqual(lines.filter((l) => l.msg === "request").map((l) => [l.level, l.method, l.path, l.status]),
+		    [["info", "GET", path.split("?")[0], String(status)]]);
+		assert.deepEqual(lines.filter((l) => "pool" in l).map((l) => [l.path, l.query]), [[path.split("?")[0], "[hidden]"]]);
+	}
+	assert.equal(await millrace.grepLogs("s3arched"), "");
+	const id = newName();
+	await user.api.get("/api/leads?limit=7", { headers: { "x-request-id": id } });
+	assert.match(await until(async () => (await millrace.grepLogs(id)).split("\n").find((l) => l.includes('"query"')), "nginx's line"), /"query":"limit=7"/);
 });
 
 test("made-up API keys count for their address, a key that was good for itself; the database logs none of it", async () => {
@@ -209,25 +229,97 @@ test("an address' wrong passwords run off, and the sweep forgets them", async ()
 });
 
 test("an IPv6 address counts with its /64, and one without an address not at all", async () => {
-	const failed = async (client) => (await millrace.psql(`SELECT account, address FROM login_failed('${newAddress()}', ${client}, 2)`)).trim();
+	const failed = async (client) => (await millrace.psql(`SELECT account, address FROM login_failed('${newAddress()}', ${client}, NULL, 2)`)).trim();
 	for (const expected of ["0|0", "0|0"])
 		assert.equal(await failed("'2001:db8:1:2::/64'"), expected);
 	assert.match(await failed("'2001:db8:1:2::/64'"), /^0\|4\d\d$/);
 	assert.equal(await failed("'2001:db8:1:3::/64'"), "0|0");
 	for (let i = 0; i < 4; i++)
 		assert.equal(await failed("NULL"), "0|0");
-	assert.equal((await millrace.psql("SELECT address FROM login_waits('x', '2001:db8:1:2::/64', 0)")).trim(), "0");
+	assert.equal((await millrace.psql("SELECT address FROM login_waits('x', '2001:db8:1:2::/64', NULL, 0)")).trim(), "0");
 });
 
 test("of many wrong passwords at once no more are tried than one after the other", async () => {
-	const user = await newUser(api);
+	const user = await newUser(api), from = api.fresh();
 	/* as if eleven had been tried and the wait after them was over: the next one's is two minutes, whatever this machine does meanwhile */
-	await millrace.psql(`INSERT INTO login_failure SELECT login_subject('${user.email}'), 11, now() - interval '14 minutes'`);
-	const wrong = Array.from({ length: 40 }, () => login(api.fresh(), user.email, "wrong password"));
+	await millrace.psql(`INSERT INTO login_failure SELECT login_subject_from('network', '${user.email}', '${from.address}'), 11, now() - interval '14 minutes'`);
+	const wrong = Array.from({ length: 40 }, () => login(from, user.email, "wrong password"));
 	await Promise.race(wrong);
-	assertError(await login(api.fresh(), user.email, PASSWORD), "RATE_LIMITED");
+	assertError(await login(from, user.email, PASSWORD), "RATE_LIMITED");
 	const statuses = (await Promise.all(wrong)).map((r) => r.status);
 	const heard = statuses.filter((s) => s !== 429).length;
 	/* one, and what other processes had in hand meanwhile */
 	assert.ok(heard >= 1 && heard <= 1 + millrace.pids("login").length, `${heard} of ${statuses.join()}`);
+});
+
+/* As if so many wrong passwords for the account had come from many networks. */
+const tried = (name, n) => millrace.psql(`INSERT INTO login_failure SELECT login_subject('${name}'), ${n} ON CONFLICT (subject) DO UPDATE SET failures = ${n}, last_at = now()`);
+const byName = (from, user, password, device) => from.post("/api/v1/auth/login", { username: user.username, password },
+    { headers: device ? { cookie: `${DEVICE}=${device}` } : {} });
+
+test("a hundred wrong passwords an hour from everywhere lock an account for whoever is not known to it", async () => {
+	const user = await signedIn(api), other = await signedIn(api);
+	await tried(user.username, 98);
+	assertError(await byName(api.fresh(), user, "wrong password"), "UNAUTHORIZED");
+	assertError(await byName(api.fresh(), user, "wrong password"), "UNAUTHORIZED");
+	const refused = await byName(api.fresh(), user, PASSWORD);
+	assertError(refused, "RATE_LIMITED");
+	assert.match(refused.json.error, /for this account/);
+	assert.ok(Number(refused.headers["retry-after"]) <= 36, refused.headers["retry-after"]);
+	assert.equal(refused.headers["set-cookie"], undefined);
+	await tried(user.username, 110);
+	/* Its own browser comes in; another account's does not, nor does a forged or a broken one. */
+	const { device } = user.session;
+	for (const bad of [other.session.device, `${device.slice(0, 22)}${other.session.device.slice(22)}`, `${other.session.device.slice(0, 22)}${device.slice(22)}`,
+		`${device}A`, device.slice(1), device.toUpperCase(), "", "....", `x.${"y".repeat(44)}`])
+		assertError(await byName(api.fresh(), user, PASSWORD, bad), "RATE_LIMITED");
+	assertStatus(await byName(api.fresh(), user, PASSWORD, device), 200);
+	assertStatus(await api.fresh().post("/api/auth/login", { email: user.email, password: PASSWORD }, { headers: { cookie: `${DEVICE}=${device}` } }), 200);
+	assertError(await byName(api.fresh(), user, PASSWORD), "RATE_LIMITED", undefined, "a known browser's sign-in opens it for nobody else");
+	await millrace.psql(`UPDATE login_failure SET failures = 100, last_at = now() - interval '37 s' WHERE subject = login_subject('${user.username}')`);
+	assertStatus(await byName(api.fresh(), user, PASSWORD), 200);
+});
+
+test("a known browser's wrong passwords count for it alone, and are in the audit log", async () => {
+	const user = await signedIn(api), { device } = user.session, from = api.fresh();
+	for (let i = 0; i < 5; i++)
+		assertError(await byName(from, user, "wrong password", device), "UNAUTHORIZED");
+	const counted = `subject = login_subject_from('device', '${user.username}', '${device.slice(0, 22)}')`;
+	assert.equal((await millrace.psql(`SELECT failures FROM login_failure WHERE ${counted}`)).trim(), "5");
+	await millrace.psql(`UPDATE login_failure SET failures = 14, last_at = now() WHERE ${counted}`);
+	for (const password of ["wrong password", PASSWORD])
+		assertError(await byName(api.fresh(), user, password, device), "RATE_LIMITED");
+	assertStatus(await byName(from, user, PASSWORD), 200);
+	assert.equal(await failures(from), 0, "not for its network");
+	assert.equal((await millrace.psql(`SELECT count(*) FROM audit_log WHERE subject = '${user.id}' AND type = 'login_failed'`)).trim(), "6");
+});
+
+test("a browser knows the last four accounts, and is known by each; the oldest gives way", async () => {
+	const users = [];
+	let cookie;
+	for (let i = 0; i < 5; i++) {
+		const user = await register(api);
+		const reply = assertStatus(await byName(api.fresh(), user, PASSWORD, cookie), 200);
+		cookie = setCookies(reply)[DEVICE].value;
+		users.push(user);
+	}
+	assert.match(cookie, /^[\w-]{44}(\.[\w-]{44}){3}$/);
+	for (const user of users)
+		await tried(user.username, 110);
+	assertError(await byName(api.fresh(), users[0], PASSWORD, cookie), "RATE_LIMITED");
+	for (const user of users.slice(1))
+		assertStatus(await byName(api.fresh(), user, PASSWORD, cookie), 200);
+	/* Signing in again takes no second place. */
+	const again = setCookies(await byName(api.fresh(), users[2], PASSWORD, cookie))[DEVICE].value.split(".");
+	assert.deepEqual([again.length, again.slice(1)], [4, cookie.split(".").filter((e) => again.includes(e))]);
+});
+
+test("nothing that was counted for an account outlives it, or a new password", async () => {
+	const user = await signedIn(api);
+	const counted = () => millrace.psql(`SELECT count(*) FROM login_failure WHERE split_part(subject, ' ', 2) = split_part(login_subject('${user.username}'), ' ', 2)`);
+	assertError(await byName(api.fresh(), user, "wrong password", user.session.device), "UNAUTHORIZED");
+	assertError(await byName(api.fresh(), user, "wrong password"), "UNAUTHORIZED");
+	assert.equal((await counted()).trim(), "3");
+	assertStatus(await user.session.send("DELETE", `/api/v1/user/dao/${user.id}`), 204);
+	assert.equal((await counted()).trim(), "0");
 });

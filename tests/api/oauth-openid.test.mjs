@@ -93,7 +93,8 @@ test("what an id_token says: nonce, audience, issuer, times, subject", async () 
 		"made for another": (c) => ({ azp: "another", aud: [c.aud, "another"] }), "made for another, for us alone": () => ({ azp: "another" }),
 		"our id as a beginning": (c) => ({ aud: `${c.aud}x` }),
 		"another issuer": () => ({ iss: "https://evil.example" }), "no issuer": () => ({ iss: undefined }), "the issuer and more": (c) => ({ iss: `${c.iss}/` }),
-		"expired": () => ({ exp: now() - 60 }), "no end": () => ({ exp: undefined }), "an end that is no number": () => ({ exp: "9999999999" }),
+		"expired": () => ({ exp: now() - 60 }), "no end": () => ({ exp: undefined }), "an end that is no number": () => ({ exp: "9999999999" }), "an end that is null": () => ({ exp: null }),
+		"a beginning that is null": () => ({ nbf: null }), "made for nobody in particular": () => ({ azp: null }),
 		"not yet": () => ({ nbf: now() + 600 }), "from the future": () => ({ iat: now() + 600 }),
 		"nobody": () => ({ sub: "" }), "no subject": () => ({ sub: undefined }), "an overlong subject": () => ({ sub: "s".repeat(300) }),
 	};
@@ -158,9 +159,12 @@ test("a key that the provider has brought since is fetched", async () => {
 test("token responses that are none", async () => {
 	const odd = { "no access token": { access_token: undefined }, "another type": { token_type: "mac" }, "spaces in it": { access_token: "a b" },
 		"a line break in it": { access_token: "a\r\nX-Injected: yes" }, "overlong": { access_token: "a".repeat(9000) }, "a number": { access_token: 5 },
-		"an odd refresh token": { refresh_token: "a\nb" }, "a time before now": { expires_in: -5 } };
+		"an odd refresh token": { refresh_token: "a\nb" }, "a time before now": { expires_in: -5 },
+		"a time that is no number": { expires_in: "soon" }, "a time in a list": { expires_in: [3600] } };
 	for (const [what, more] of Object.entries(odd))
 		await refuses(google, "google", (body) => ({ ...body, ...more }), what);
+	await takes(google, "google", (body) => ({ ...body, expires_in: "3600" }), "a time as text, as some write it");
+	assert.equal(await value(`SELECT expires_at > now() + interval '50 minutes' FROM oauth_token WHERE subject = '${google.user.sub}'`), "t");
 	await refuses(google, "google", () => "not JSON at all", "text");
 	await refuses(google, "google", () => [], "a list");
 	/* What is broken off was no answer. */

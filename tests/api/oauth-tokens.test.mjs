@@ -7,7 +7,7 @@ import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, renameSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "../js/instance.mjs";
-import { register, login } from "../js/accounts.mjs";
+import { SESSION, register, login } from "../js/accounts.mjs";
 import { TIME, assertError, assertStatus, until } from "../js/expect.mjs";
 import { LATE, hub, person, refused, signIn, someAddress, startAll, startPath } from "../js/oauth.mjs";
 
@@ -46,7 +46,7 @@ async function newRunner({ kill = false } = {}) {
 /* Somebody with a password, whose browser has linked the provider. */
 async function linked(provider) {
 	const user = await register(api, { email: someAddress() }), b = browser(), session = await login(api, user);
-	b.plant("access_token", session.access);
+	b.plant(SESSION, session.access);
 	b.plant("csrf_access_token", session.csrf);
 	assert.equal((await signIn(b, provider)).id, user.id);
 	return { user, b };

@@ -2,7 +2,7 @@
 import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { PASSWORD, newAddress, newUser, shared } from "../js/instance.mjs";
-import { Session, register, login } from "../js/accounts.mjs";
+import { SESSION, Session, register, login } from "../js/accounts.mjs";
 import { UUID7, assertError, assertStatus, until } from "../js/expect.mjs";
 import { Browser } from "../js/useragent.mjs";
 import { LATE, PAGE, errorPage, hub, refused, signIn, someAddress, startAll, startPath, upToCallback } from "../js/oauth.mjs";
@@ -68,8 +68,10 @@ test("the session's cookies are those of any other sign-in; the binding one is g
 	assert.equal(last.headers.location, PAGE);
 	const lines = last.headers["set-cookie"];
 	assert.match(lines[0], /^__Host-oauth=; Path=\/; Max-Age=0; HttpOnly; Secure; SameSite=Lax$/);
-	assert.match(lines[1], /^access_token=[\w.-]+; Path=\/; Max-Age=604800; HttpOnly; Secure; SameSite=Strict$/);
+	assert.match(lines[1], /^__Host-access_token=[\w.-]+; Path=\/; Max-Age=604800; HttpOnly; Secure; SameSite=Strict$/);
 	assert.match(lines[2], /^csrf_access_token=[\w-]+; Path=\/; Max-Age=604800; Secure; SameSite=Strict$/);
+	assert.match(lines[3], /^__Host-device=[\w-]{44}; Path=\/; Max-Age=34560000; HttpOnly; Secure; SameSite=Strict$/);
+	assert.equal(lines.length, 4);
 	assertStatus(await b.send("PATCH", "/api/user", { json: { name: "Changed" } }), 200);
 	assertError(await b.send("PATCH", "/api/user", { json: { name: "No" }, headers: { "x-csrf-token": "x" } }), "FORBIDDEN");
 });
@@ -111,7 +113,7 @@ test("a state is good for once, and a code is sent once", async () => {
 	const b = browser(), callback = await upToCallback(b, "github"), before = asked("token");
 	const cookie = b.jar().get("__Host-oauth");
 	assert.equal(await b.walk(callback), PAGE);
-	const access = b.cookie("access_token");
+	const access = b.cookie(SESSION);
 	for (let i = 0; i < 2; i++) {
 		b.jar().set("__Host-oauth", cookie);
 		await refused(b, callback, "invalid_state", "github");
@@ -122,7 +124,7 @@ test("a state is good for once, and a code is sent once", async () => {
 	own.searchParams.set("code", code);
 	await refused(other, own.href, "provider_error", "github");
 	assert.equal(asked("token"), before + 2);
-	assert.equal(b.cookie("access_token"), access);
+	assert.equal(b.cookie(SESSION), access);
 	assert.deepEqual(github.faults.splice(0), ["token: bad_verification_code"]);
 });
 
@@ -151,7 +153,7 @@ test("a state in another browser: without the cookie, with its own, with a guess
 		`__host-oauth=${mine}`, `oauth=${mine}`]) {
 		const reply = await browser().visit(callback, { headers: { cookie } });
 		assert.equal(reply.headers.location, errorPage("invalid_state", "github"), cookie);
-		assert.ok(!(reply.headers["set-cookie"] ?? []).some((c) => c.startsWith("access_token")));
+		assert.ok(!(reply.headers["set-cookie"] ?? []).some((c) => c.startsWith(SESSION)));
 	}
 	assert.equal(asked("token"), before);
 	/* Another provider's callback does not take it either. */
@@ -198,7 +200,7 @@ test("session fixation: what was planted before is not the session after", async
 	github.user = hub();
 	const me = await signIn(browser(), "github");
 	const b = browser();
-	const planted = { access_token: "planted", csrf_access_token: "planted", "__Host-oauth": "A".repeat(43) };
+	const planted = { [SESSION]: "planted", csrf_access_token: "planted", "__Host-oauth": "A".repeat(43) };
 	for (const [name, text] of Object.entries(planted))
 		b.plant(name, text);
 	assert.equal((await signIn(b, "github")).id, me.id);
@@ -207,12 +209,12 @@ test("session fixation: what was planted before is not the session after", async
 	/* An attacker's own session, planted on somebody who has an identity here: they do not end up in it, and it gains nothing. */
 	const attacker = await newUser(api), victim = browser();
 	const session = new Session(api, await api.fresh().post("/api/v1/auth/login", { username: attacker.email, password: PASSWORD }));
-	victim.plant("access_token", session.access);
+	victim.plant(SESSION, session.access);
 	victim.plant("csrf_access_token", session.csrf);
 	await refused(victim, startPath("github"), "identity_taken", "github");
 	assert.equal(await value(`SELECT user_id FROM external_identity WHERE provider = 'github' AND subject = '${github.user.id}'`), me.id);
 	/* Planted twice it is nobody's: a sign-in like any other. */
-	const tossed = browser(), start = await tossed.visit(startPath("github"), { headers: { cookie: `access_token=${session.access}; access_token=${session.access}` } });
+	const tossed = browser(), start = await tossed.visit(startPath("github"), { headers: { cookie: `${SESSION}=${session.access}; ${SESSION}=${session.access}` } });
 	assert.equal(await tossed.walk(start.headers.location), PAGE);
 	assert.equal(assertStatus(await tossed.send("GET", "/api/v1/admin/user"), 200).json.id, me.id);
 });
@@ -239,7 +241,7 @@ const failures = (uid) => value(`SELECT string_agg(data::text, ' ' ORDER BY seq)
 /* A browser that is signed in by name and password. */
 async function signedInBrowser() {
 	const user = await register(api, { email: someAddress() }), b = browser(), session = await login(api, user);
-	b.plant("access_token", session.access);
+	b.plant(SESSION, session.access);
 	b.plant("csrf_access_token", session.csrf);
 	return { user, b, session };
 }
@@ -249,7 +251,7 @@ test("linking: begun while signed in, the identity is that user's; the session i
 	const { user, b, session } = await signedInBrowser();
 	const me = await signIn(b, "github");
 	assert.deepEqual([me.id, me.email], [user.id, user.email]);
-	assert.notEqual(b.cookie("access_token"), session.access);
+	assert.notEqual(b.cookie(SESSION), session.access);
 	assertError(await session.send("GET", "/api/v1/admin/user"), "UNAUTHORIZED");
 	assert.equal((await signIn(browser(), "github")).id, user.id);
 	/* Once more changes nothing. */
@@ -264,7 +266,7 @@ test("an identity that is somebody else's is not linked, and stays theirs", asyn
 	const { user, b, session } = await signedInBrowser();
 	await refused(b, startPath("github"), "identity_taken", "github");
 	assert.equal(await failures(user.id), '{"why": "identity_taken", "provider": "github"}');
-	assert.equal(b.cookie("access_token"), session.access);
+	assert.equal(b.cookie(SESSION), session.access);
 	assertStatus(await b.send("GET", "/api/v1/admin/user"), 200);
 	assert.equal(await count(`SELECT count(*) FROM external_identity WHERE user_id = '${user.id}'`), 0);
 	assert.equal((await signIn(browser(), "github")).id, owner.id);
@@ -345,7 +347,7 @@ test("POST /auth2/github/logout ends the session, by cookie with CSRF", async ()
 	assertError(await b.send("POST", "/api/v1/auth2/github/logout", { headers: { "x-csrf-token": "" } }), "FORBIDDEN");
 	const cookie = b.header(b.home, false), reply = assertStatus(await b.send("POST", "/api/v1/auth2/github/logout"), 200);
 	assert.ok(reply.json.message);
-	for (const name of ["access_token", "csrf_access_token"])
+	for (const name of [SESSION, "csrf_access_token"])
 		assert.ok(reply.headers["set-cookie"].some((c) => c.startsWith(`${name}=;`)));
 	assertError(await api.get("/api/v1/admin/user", { headers: { cookie } }), "UNAUTHORIZED");
 	await signIn(b, "github");
@@ -396,7 +398,7 @@ test("the runner is killed in the middle of an exchange: a clean end, and nothin
 		github.hold = async () => {};
 		go();
 		assert.equal(await walk, errorPage("interrupted", "github"));
-		assert.equal(b.cookie("access_token"), undefined);
+		assert.equal(b.cookie(SESSION), undefined);
 		assert.equal(asked("token"), codes, "the code was sent twice");
 	}
 	assert.equal(asked("token"), before + 2);
@@ -429,7 +431,7 @@ test("code, state, ticket and secrets are in no log, and in no table in the clea
 	const dump = await value(`SELECT (SELECT coalesce(string_agg(f::text, ''), '') FROM oauth_flow f) || (SELECT string_agg(t::text || encode(t.sealed, 'escape'), '') FROM oauth_token t)
 		|| (SELECT string_agg(r::text, '') FROM run r) || (SELECT string_agg(j::text, '') FROM job j) || (SELECT string_agg(e.data::text, '') FROM stream_event e)
 		|| (SELECT string_agg(l::text, '') FROM audit_log l)`);
-	for (const [what, text] of Object.entries({ code, state, ticket, cookie, secret: github.clientSecret, token: tokens.at(-1), access: b.cookie("access_token").split(".")[2] })) {
+	for (const [what, text] of Object.entries({ code, state, ticket, cookie, secret: github.clientSecret, token: tokens.at(-1), access: b.cookie(SESSION).split(".")[2] })) {
 		assert.equal(await millrace.grepLogs(text), "", `${what} in a log`);
 		assert.ok(!dump.includes(text), `${what} in the database`);
 	}

@@ -202,6 +202,16 @@ test("a refusal's reason reaches the user and the log, whatever its shape", asyn
 	}
 });
 
+test("the user and the assistant speak in turn, also after a question without an answer", async () => {
+	const { conversation, end } = await ask("errarray");
+	assert.equal(end.event, "error");
+	for (let turn = 0; turn < 2; turn++)
+		assert.equal(assertDone((await ask("inturn", conversation)).end).content, "plain answer");
+	const said = (await ask("inturn", conversation)).requests.at(-1).body.messages.slice(1);
+	assert.deepEqual(said.map((m) => m.role), ["user", "assistant", "user", "assistant", "user"]);
+	assert.match(said[0].content, /\[\[odd:errarray\]\]\n\n.*\[\[odd:inturn\]\]$/s);
+});
+
 test("what was right already stays so", async () => {
 	await says("think", "<think>secret thoughts</think>\n\nvisible");
 	const { end, events } = await ask("lengthtool");

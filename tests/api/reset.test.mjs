@@ -142,6 +142,18 @@ test("an address without an account gets the same words by the same way, and no 
 	assert.equal(relay.to(nobody).length, 0);
 });
 
+test("a domain beyond ASCII: asked for in any form, the relay gets its A-labels, the account the new password", async () => {
+	const id = `m${Date.now()}`, wire = `${id}@xn--mnchen-3ya.example`;
+	assertStatus(await api.fresh().post("/api/auth/register", { email: `${id}@München.example`, password: PASSWORD, display_name: "Ada" }), 201);
+	assertStatus(await ask(` ${id}@MÜNCHEN.example `.normalize("NFD")), 200);
+	/* The stand-in shows an envelope's domain with U-labels, whatever came. */
+	const [mail] = await mailsTo(`${id}@münchen.example`);
+	assert.match(mail.raw, new RegExp(`^To: ${wire}\r$`, "m"));
+	assert.deepEqual(mail.faults, []);
+	assertStatus(await confirm(tokenOf(mail), "été été été".normalize("NFD")), 200);
+	assertStatus(await login(wire, "été été été"), 200);
+});
+
 test("five mails an hour for an account, in whatever case it is written", async () => {
 	const { email } = await newUser(api);
 	const subject = `login_subject(${quoted(email)})`;

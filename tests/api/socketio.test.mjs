@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { newUser, privateInstance } from "../js/instance.mjs";
-import { signedIn } from "../js/accounts.mjs";
+import { SESSION, SESSION_OLD, signedIn } from "../js/accounts.mjs";
 import { assertStatus, until } from "../js/expect.mjs";
 import { client, closeAll, connected, hear, next } from "../js/sockets.mjs";
 
@@ -178,7 +178,7 @@ test("who one is: a cookie, Authorization, auth.token, and nobody", async () => 
 		assert.equal((await join(byBoth, room(other))).ok, true);
 		assert.equal((await join(byBoth, room(user))).code, "FORBIDDEN");
 		for (const options of [{}, { auth: { token: "x" } }, { extraHeaders: { authorization: `Bearer ${user.token}` }, auth: { token: "x" } },
-			{ extraHeaders: { cookie: "access_token=x" } }]) {
+			{ extraHeaders: { cookie: `${SESSION}=x` } }, { extraHeaders: { cookie: `${SESSION_OLD}=x` } }]) {
 			const [error] = await next(client(millrace, { transports, ...options }), "connect_error");
 			assert.equal(error.message, "Unauthorized");
 			assert.deepEqual(error.data, { code: "UNAUTHORIZED" });

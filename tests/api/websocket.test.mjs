@@ -5,7 +5,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { randomUUID } from "node:crypto";
 import { newUser, shared } from "../js/instance.mjs";
-import { signedIn } from "../js/accounts.mjs";
+import { SESSION, SESSION_OLD, signedIn } from "../js/accounts.mjs";
 import { TIME, assertError, assertKeys, until } from "../js/expect.mjs";
 import { Socket } from "../js/socket.mjs";
 
@@ -35,7 +35,8 @@ test("the handshake: by ?token=, by Bearer, by cookie, with compression and with
 	assert.equal(plain.ws.extensions, "");
 	plain.close();
 	const { session } = await signedIn(api);
-	const cookie = `access_token=${session.access}`;
+	const cookie = `${SESSION}=${session.access}`;
+	(await new Socket(millrace, NOTIFICATIONS, { headers: { cookie: `${SESSION_OLD}=${session.access}` } }).open()).close();
 	for (const origin of [undefined, millrace.url, millrace.origin])
 		(await new Socket(millrace, NOTIFICATIONS, { headers: { cookie, ...(origin && { origin }) } }).open()).close();
 	/* a page of another site cannot open one by the user's cookie */

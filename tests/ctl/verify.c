@@ -15,6 +15,7 @@ main(int argc, char **argv)
 {
 	char password[2048];
 	struct claims claims;
+	bool outdated;
 
 	if (argc != 3)
 		return 2;
@@ -25,6 +26,6 @@ main(int argc, char **argv)
 		(void)printf("%s %s\n", claims.user.text, claims.session.text);
 		return 0;
 	}
-	return !password_matches(str_from(argv[2]),
-	    (struct str){ password, fread(password, 1, sizeof(password), stdin) });
+	return !password_matches(arena_new(), str_from(argv[2]),
+	    (struct str){ password, fread(password, 1, sizeof(password), stdin) }, &outdated);
 }

@@ -61,6 +61,73 @@ spawn() {
 	PIDS="$PIDS $!"
 }
 
+# The drop-in as a package lays it out, under the temporary root, with what Debian's nginx.conf has around
+# it, and a certificate. $1: more at the http level. Sites go into conf.d.
+nginx_layout() {
+	mkdir -p "$T/etc/nginx/millrace" "$T/etc/nginx/conf.d" "$T/run" "$T/log" "$T/tmp"
+	for f in "$ROOT"/nginx/*; do
+		sed -e "s|/run/millrace|$T/run|g; s|/var/log/nginx|$T/log|g; s|/var/www|$T/www|g" "$f" \
+			>"$T/etc/nginx/millrace/${f##*/}"
+	done
+	ln -s ../millrace/http.conf "$T/etc/nginx/conf.d/millrace.conf"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+		-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$T/key.pem" -out "$T/cert.pem" \
+		2>/dev/null
+	cat >"$T/etc/nginx/nginx.conf" <<-END
+		$([ "$(id -u)" != 0 ] || echo 'user root;')
+		worker_processes 1;
+		pid $T/nginx.pid;
+		error_log $T/log/error.log;
+		events { worker_connections 768; }
+		http {
+			sendfile on;
+			types_hash_max_size 2048;
+			default_type application/octet-stream;
+			client_body_temp_path $T/tmp/b; proxy_temp_path $T/tmp/p; fastcgi_temp_path $T/tmp/f;
+			uwsgi_temp_path $T/tmp/u; scgi_temp_path $T/tmp/s;
+			access_log $T/log/access.log;
+			gzip on;
+			$1
+			include $T/etc/nginx/conf.d/*.conf;
+		}
+	END
+}
+
+nginx() { /usr/sbin/nginx -c "$T/etc/nginx/nginx.conf" -e "$T/log/error.log" "$@"; }
+
+# Stand-ins for the pools' workers and for streamd, then nginx; until all of it answers at $1, a URL.
+nginx_start() {
+	[ -x "$ROOT/build/millrace-fcgi" ] || make -s -C "$ROOT" -j2 all
+	for g in $("$ROOT/build/millrace-fcgi" --pools | cut -d ' ' -f 1 | grep -vx chat); do
+		spawn --name "$g" --socket "$T/run/$g.sock" -- python3 "$ROOT/tests/install/standin.py" worker "$g"
+	done
+	spawn --name streamd --socket "$T/run/streamd.sock" -- python3 "$ROOT/tests/install/standin.py" streamd
+	spawn --name chat --socket "$T/run/chat.sock" -- python3 "$ROOT/tests/install/standin.py" worker chat
+	CHAT=${PIDS##* }
+	nginx -q
+	PIDS="$PIDS $(cat "$T/nginx.pid")"
+	n=0
+	until [ "$(code "$1/api/leads")" = 200 ] && [ "$(code "$1/api/chat")" = 200 ] &&
+		[ "$(code "$1/api/documents")" = 200 ] || [ $n -gt 50 ]; do
+		n=$((n + 1))
+		sleep 0.1
+	done
+}
+
+get() { curl -s --max-time 10 --cacert "$T/cert.pem" "$@"; }
+code() { get -o /dev/null -w '%{http_code}' "$@"; }
+heads() { get -D - -o /dev/null "$@" | tr -d '\r'; }
+
+# The pool of chat ends, with the stand-in that nginx_start has started.
+stop_chat() {
+	kill "$CHAT"
+	n=0
+	while [ -e "$T/run/chat.sock" ] && [ $n -lt 100 ]; do
+		n=$((n + 1))
+		sleep 0.1
+	done
+}
+
 summary() {
 	printf '%s passed, %s failed\n' "$PASSED" "$FAILED"
 	[ "$FAILED" -eq 0 ]

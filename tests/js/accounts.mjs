@@ -21,15 +21,18 @@ export async function register(api, more = {}) {
 	return { ...json, password: given.password };
 }
 
+/* The session's cookie, and what it was called before. */
+export const SESSION = "__Host-access_token", SESSION_OLD = "access_token", DEVICE = "__Host-device";
+
 /* A session in cookies: `send` calls with both cookies and, unless told otherwise, the header that repeats one of them. */
 export class Session {
 	constructor(api, reply) {
 		assertStatus(reply, 200);
-		const { access_token: access, csrf_access_token: csrf } = setCookies(reply);
-		Object.assign(this, { api: api.fresh().as(null), reply, access: access.value, csrf: csrf.value });
+		const { [SESSION]: access, csrf_access_token: csrf, [DEVICE]: device } = setCookies(reply);
+		Object.assign(this, { api: api.fresh().as(null), reply, access: access.value, csrf: csrf.value, device: device.value });
 	}
 
-	get cookie() { return `access_token=${this.access}; csrf_access_token=${this.csrf}`; }
+	get cookie() { return `${SESSION}=${this.access}; csrf_access_token=${this.csrf}`; }
 
 	send(method, path, { headers = {}, ...options } = {}) {
 		return this.api.request(method, path, { ...options, headers: { cookie: this.cookie, "x-csrf-token": this.csrf, ...headers } });

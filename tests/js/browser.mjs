@@ -14,11 +14,12 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-/* The caller closes it. As root Chromium runs without its own sandbox only; and pages of the wide world, as tests of other origins
+/* The caller closes it; `more` are arguments of Chromium's. As root Chromium runs without its own sandbox only; and pages of the wide world, as tests of other origins
    make them up, may reach this host, or the browser's own guard of local networks would stand in for the server's. */
-export function launch() {
+export function launch(more = []) {
 	return chromium.launch({ executablePath: process.env.MILLRACE_TEST_CHROMIUM ?? "/usr/bin/chromium",
-		args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-features=LocalNetworkAccessChecks"] });
+		args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-features=LocalNetworkAccessChecks",
+			...more] });
 }
 
 /* A profile without cookies; its pages share them. */

@@ -50,3 +50,9 @@ export function sign(key, claims, header = {}) {
 	const jwt = new jose.SignJWT(claims).setProtectedHeader({ alg: key.alg, typ: "JWT", ...key.kid && { kid: key.kid }, ...header });
 	return jwt.sign(key.privateKey);
 }
+
+/* The same with the claims as JSON text, for numbers as JavaScript does not write them. */
+export function signText(key, claims) {
+	const jws = new jose.CompactSign(new TextEncoder().encode(claims)).setProtectedHeader({ alg: key.alg, typ: "JWT", ...key.kid && { kid: key.kid } });
+	return jws.sign(key.privateKey);
+}

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { freePort, privateInstance } from "./instance.mjs";
 import { assertStatus } from "./expect.mjs";
+import { SESSION } from "./accounts.mjs";
 import { Browser } from "./useragent.mjs";
 import { GitHub } from "../standin/github.mjs";
 import { OpenId } from "../standin/openid.mjs";
@@ -67,7 +68,7 @@ export async function upToCallback(browser, provider, query = "") {
 
 /* Asserts that this walk ends at the error page, and that nobody is signed in by it. */
 export async function refused(browser, url, code, provider) {
-	const before = browser.cookie("access_token");
+	const before = browser.cookie(SESSION);
 	assert.equal(await browser.walk(url), errorPage(code, provider));
-	assert.equal(browser.cookie("access_token"), before);
+	assert.equal(browser.cookie(SESSION), before);
 }

@@ -44,6 +44,8 @@ class Cluster(cluster.Cluster):
     def __init__(self):
         super().__init__("runner", "-c full_page_writes=off")
         self.set_version(self.latest)
+        # streamd is not here, and a runner only at times; work is taken all the same
+        self.sql("INSERT INTO role_seen SELECT role, now() + interval '1 year' FROM unnest('{runner,streamd}'::text[]) role", "postgres")
 
     def rows(self, text):
         """Rows as dicts."""

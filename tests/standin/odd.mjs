@@ -163,6 +163,10 @@ const CASES = {
 	neither: without((b) => b.tools || b.stream_options, { status: 400, headers: {}, body: "" }),
 	toolflake: without((b) => b.tools, refuse("Failed to call a function. Please adjust your prompt.", 400, { code: "tool_use_failed" })),
 
+	/* templates that know no other order of roles */
+	inturn: without(({ messages }) => messages.filter((m) => m.role !== "system").some((m, i) => m.role !== ["user", "assistant"][i % 2]),
+	    refuse("Conversation roles must alternate user/assistant/user/assistant/...")),
+
 	/* bytes that are no good text */
 	halves: () => [raw('data: {"choices":[{"delta":{"content":"a\\ud83d"}}]}\n\n'), raw('data: {"choices":[{"delta":{"content":"\\ude00b"}}]}\n\n'), ...stop()],
 	onehalf: () => [raw('data: {"choices":[{"delta":{"content":"a\\ud83d"}}]}\n\n'), say("b"), ...stop()],
@@ -234,7 +238,7 @@ export async function start() {
 			parts.push(part);
 		const body = JSON.parse(Buffer.concat(parts));
 		const asked = body.messages.filter((m) => m.role === "user").findLast((m) => m.content.includes("[[odd:"))?.content ?? "[[odd:plain]]";
-		const name = /\[\[odd:(\w+)\]\]/.exec(asked)[1];
+		const name = [...asked.matchAll(/\[\[odd:(\w+)\]\]/g)].at(-1)[1];
 		requests.push({ asked, body, path: req.url, at: Date.now() });
 		const n = requests.filter((r) => r.asked === asked).length;
 		await send(res, pairs(body.messages) ? CASES[name](body, n) : refuse("A tool call is not answered, or is no JSON."));

@@ -24,6 +24,105 @@ emails(struct arena *a)
 	CHECK("what is no e-mail address", good);
 }
 
+static bool
+is_form_of(struct arena *a, const char *given, const char *form)
+{
+	struct str out;
+
+	return form ? address_email(a, str_from(given), &out) && str_eq(out, str_from(form))
+		    : !address_email(a, str_from(given), &out);
+}
+
+/* Addresses of mail in the one form that is stored and compared. */
+static const struct {
+	const char *given, *form; /* NULL: it is none */
+} mail_forms[] = {
+	{ "ada@example.org", "ada@example.org" },
+	{ "Ada.L+Tag@EXAMPLE.Org", "ada.l+tag@example.org" },
+	{ "  ada@example.org\t\r\n", "ada@example.org" },
+	{ "\xc2\xa0\xe3\x80\x80"
+	  "ada@example.org\xe2\x80\x8b\xef\xbb\xbf",
+	    "ada@example.org" },
+	{ "ada@M\xc3\x9cNCHEN.example", "ada@m\xc3\xbcnchen.example" },
+	{ "ada@mu\xcc\x88nchen.example", "ada@m\xc3\xbcnchen.example" },
+	{ "ada@XN--MNCHEN-3YA.example", "ada@m\xc3\xbcnchen.example" },
+	{ "ada@stra\xc3\x9f"
+	  "e.example",
+	    "ada@stra\xc3\x9f"
+	    "e.example" },
+	{ "ada@xn--strae-oqa.example", "ada@stra\xc3\x9f"
+				       "e.example" },
+	{ "ada@\xe4\xbe\x8b\xe3\x81\x88\xe3\x80\x82jp", "ada@\xe4\xbe\x8b\xe3\x81\x88.jp" },
+	/* full-width letters, as Japanese keyboards write them */
+	{ "\xef\xbd\x81\xef\xbd\x84\xef\xbd\x81\xef\xbc\xa0\xef\xbd\x85x.jp", "ada@ex.jp" },
+	{ "GR\xc3\x9c\xc3\x9f"
+	  "E@example.org",
+	    "gr\xc3\xbc\xc3\x9f"
+	    "e@example.org" },
+	{ "gru\xcc\x88n@example.org", "gr\xc3\xbcn@example.org" },
+	{ "a_b@under_score.example", "a_b@under_score.example" },
+	{ "", NULL },
+	{ " ", NULL },
+	{ "ada", NULL },
+	{ "@example.org", NULL },
+	{ "ada@", NULL },
+	{ "a@b@c", NULL },
+	{ "a da@example.org", NULL },
+	{ "a\xc2\xa0"
+	  "da@example.org",
+	    NULL },
+	{ "a\xe2\x80\x8b"
+	  "da@example.org",
+	    NULL },
+	{ "ada@exa mple.org", NULL },
+	{ "ada@.example", NULL },
+	{ "ada@example.", NULL },
+	{ "ada@xn--.example", NULL },
+	{ "ada@xn--999999999999999.example", NULL },
+	{ "ada@a\xe2\x80\xae"
+	  "b.example",
+	    NULL },
+	{ "\xff@b", NULL },
+};
+static const char *const for_relays[][2] = { { "ada@m\xc3\xbcnchen.example",
+						 "ada@xn--mnchen-3ya.example" },
+	{ "ada@example.org", "ada@example.org" },
+	{ "gr\xc3\xbcn@m\xc3\xbcnchen.example", "gr\xc3\xbcn@xn--mnchen-3ya.example" } };
+
+static void
+forms(struct arena *a)
+{
+	struct str out;
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(mail_forms) / sizeof(*mail_forms); i++) {
+		EACH(good, is_form_of(a, mail_forms[i].given, mail_forms[i].form), "%s",
+		    mail_forms[i].given);
+		EACH(good,
+		    !mail_forms[i].form || is_form_of(a, mail_forms[i].form, mail_forms[i].form),
+		    "%s, again", mail_forms[i].given);
+	}
+	EACH(good, !address_email(a, arena_printf(a, "a@%0253d", 1), &out), "255 bytes");
+	EACH(
+	    good, !address_email(a, arena_printf(a, "a@\xc3\xa4%0100000d", 1), &out), "much of it");
+	CHECK("a mail address has one form", good);
+	good = true;
+	for (size_t i = 0; i < sizeof(for_relays) / sizeof(*for_relays); i++)
+		EACH(good,
+		    str_eq(address_for_mail(a, str_from(for_relays[i][0])),
+			str_from(for_relays[i][1])),
+		    "%s", for_relays[i][0]);
+	CHECK("and one for relays", good);
+	CHECK("a name to sign in by is no address, and keeps its case",
+	    address_login(a,
+		S(" \xef\xbc\xa1"
+		  "da\xe3\x80\x80"),
+		&out) &&
+		str_eq(out, S("Ada")) && address_login(a, S(" Ada@Example.org "), &out) &&
+		str_eq(out, S("ada@example.org")) && address_login(a, S("  "), &out) && out.p &&
+		out.n == 0);
+}
+
 int
 main(void)
 {
@@ -57,6 +156,7 @@ main(void)
 	EACH(good, !address_network(a, (struct str){ NULL, 0 }).p, "nothing");
 	CHECK("what is no address counts for nobody", good);
 	emails(a);
+	forms(a);
 	arena_free(a);
 	return test_end();
 }

@@ -151,6 +151,33 @@ bad_values(void)
 			"a whole number from 0 to 100000000"),
 		    "%s", bad[i]);
 	CHECK("a number that is none or out of bounds stops the start", good);
+	CHECK("a word that is none of those it takes",
+	    stops((struct start){ .names = { { "MILLRACE_LOG_LEVEL", "loud" } } },
+		"it takes debug, info, warn or error") &&
+		stops((struct start){ .names = { { "SMTP_TLS", "or" } } }, "required or off") &&
+		stops((struct start){ .names = { { "SMTP_TLS", "required or" } } },
+		    "required or off") &&
+		starts((struct start){ .names = { { "SMTP_TLS", "off" } } }));
+	CHECK("an address that is none",
+	    stops((struct start){ .names = { { "SUPABASE_URL", "https://" } } }, "https://") &&
+		stops(
+		    (struct start){ .names = { { "SUPABASE_URL", "https://a b" } } }, "https://") &&
+		stops((struct start){ .names = { { "MILLRACE_MICROSOFT_ISSUER", "ftp://a" } } },
+		    "https://") &&
+		starts((struct start){ .names = { { "SUPABASE_URL", "http://a" } } }));
+	CHECK("namespaces, a conninfo",
+	    stops((struct start){ .names = { { "MILLRACE_SOCKETIO_NAMESPACES", "/a,b" } } },
+		"at most 15") &&
+		stops((struct start){ .names = { { "MILLRACE_SOCKETIO_NAMESPACES",
+					  "/1,/2,/3,/4,/5,/6,/7,/8,/9,/a,/b,/c,/d,/e,/f,/g" } } },
+		    "at most 15") &&
+		starts((struct start){ .names = { { "MILLRACE_SOCKETIO_NAMESPACES",
+					   "/1, /2,/3,/4,/5,/6,/7,/8,/9,/a,/b,/c,/d,/e,/f" } } }) &&
+		stops(
+		    (struct start){ .names = { { "MILLRACE_DB", "postgresql:///m" } } }, "libpq"));
+	CHECK("a key of the vault that is none is told by others: the runner does without",
+	    starts((struct start){
+		.names = { { "MILLRACE_VAULT_KEY", "nonsense" } }, .role = CONFIG_RUNNER }));
 	CHECK("a text that is too long",
 	    stops(
 		(struct start){

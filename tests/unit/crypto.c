@@ -1,10 +1,28 @@
 /* lib/crypto.c: passwords, base64url, SHA-256, HMAC under derived keys. */
+#include <sodium.h>
+
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 
 #include "test.h"
 
 static struct arena *mem;
+
+static bool
+matches(struct str hash, struct str password)
+{
+	bool outdated;
+
+	return password_matches(mem, hash, password, &outdated) && !outdated;
+}
+
+static bool
+is_outdated(struct str hash, struct str password)
+{
+	bool outdated;
+
+	return password_matches(mem, hash, password, &outdated) && outdated;
+}
 
 static void
 passwords(void)
@@ -15,30 +33,64 @@ passwords(void)
 	CHECK("a hash says argon2id and its cost",
 	    str_starts(hash, S("$argon2id$v=19$m=64,t=1,p=1$")));
 	CHECK("the same password has another hash each time", !str_eq(hash, other));
-	CHECK("it matches", password_matches(hash, S("correct horse")) &&
-				password_matches(other, S("correct horse")));
-	CHECK("another does not", !password_matches(hash, S("correct horsf")) &&
-				      !password_matches(hash, S("")) &&
-				      !password_matches(hash, S("correct hors")) &&
-				      !password_matches(hash, S("correct horse\0")));
+	CHECK(
+	    "it matches", matches(hash, S("correct horse")) && matches(other, S("correct horse")));
+	CHECK("another does not", !matches(hash, S("correct horsf")) && !matches(hash, S("")) &&
+				      !matches(hash, S("correct hors")) &&
+				      !matches(hash, S("correct horse\0")));
 	hash = password_hash(mem, S("a\0b"));
-	CHECK("bytes after NUL count",
-	    password_matches(hash, S("a\0b")) && !password_matches(hash, S("a\0c")));
+	CHECK("bytes after NUL count", matches(hash, S("a\0b")) && !matches(hash, S("a\0c")));
 	CHECK("an absent hash never matches",
-	    !password_matches((struct str){ NULL, 0 }, S("nobody's password")) &&
-		!password_matches((struct str){ NULL, 0 }, S("")));
-	CHECK("nor does what is no hash", !password_matches(S(""), S("")) &&
-					      !password_matches(S("plain"), S("plain")) &&
-					      !password_matches(S("$argon2id$v=19$"), S("x")));
+	    !matches((struct str){ NULL, 0 }, S("nobody's password")) &&
+		!matches((struct str){ NULL, 0 }, S("")));
+	CHECK("nor does what is no hash", !matches(S(""), S("")) &&
+					      !matches(S("plain"), S("plain")) &&
+					      !matches(S("$argon2id$v=19$"), S("x")));
 	hash = (struct str){ memset(arena_alloc(mem, 5000), 'x', 5000), 5000 };
-	CHECK("nor one that is too long", !password_matches(hash, S("nobody's password")));
-	CHECK("only a hash of another cost is outdated",
-	    !password_is_outdated(other) &&
-		password_is_outdated(S("$argon2id$v=19$m=65536,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$"
-				       "0000000000000000000000000000000000000000000")) &&
-		!password_is_outdated((struct str){ NULL, 0 }));
+	CHECK("nor one that is too long", !matches(hash, S("nobody's password")));
 	hash = password_hash(mem, (struct str){ NULL, 0 });
-	CHECK("an empty password is one", password_matches(hash, S("")));
+	CHECK("an empty password is one", matches(hash, S("")));
+}
+
+/* A hash of these very bytes at this cost, as before passwords were normalized. */
+static struct str
+raw_hash(struct str password, unsigned long long ops)
+{
+	char *hash = arena_alloc(mem, crypto_pwhash_STRBYTES);
+
+	if (crypto_pwhash_str(hash, password.p, password.n, ops, 64 * 1024) != 0)
+		abort();
+	return str_from(hash);
+}
+
+#define NFC S("\xc3\xa9t\xc3\xa9 2026")
+#define NFD S("e\xcc\x81te\xcc\x81 2026")
+#define WIDE_SPACE                          \
+	S("e\xcc\x81te\xcc\x81\xe3\x80\x80" \
+	  "2026")
+
+static void
+normalized(void)
+{
+	struct str hash = password_hash(mem, NFD);
+
+	CHECK("a password is the same from any keyboard",
+	    matches(hash, NFC) && matches(hash, NFD) && matches(hash, WIDE_SPACE) &&
+		matches(password_hash(mem, NFC), NFD));
+	CHECK("case and width count",
+	    !matches(hash, S("\xc3\x89t\xc3\xa9 2026")) &&
+		!matches(password_hash(mem, S("correct 1")), S("correct \xef\xbc\x91")));
+	CHECK("a hash of other bytes goes on working, and asks for a new one",
+	    is_outdated(raw_hash(NFD, 1), NFD) &&
+		is_outdated(raw_hash(WIDE_SPACE, 1), WIDE_SPACE) &&
+		!matches(raw_hash(NFD, 1), NFC) && !is_outdated(raw_hash(NFD, 1), NFC));
+	CHECK("one of the normal form, or of ASCII, is as good as new",
+	    matches(raw_hash(NFC, 1), NFD) &&
+		matches(raw_hash(S("correct horse"), 1), S("correct horse")));
+	CHECK("one of another cost is outdated",
+	    is_outdated(raw_hash(NFC, 2), NFC) && is_outdated(raw_hash(NFC, 2), NFD));
+	CHECK(
+	    "what is no UTF-8 is bytes", matches(password_hash(mem, S("\xff\xfe")), S("\xff\xfe")));
 }
 
 /* RFC 4648, section 10, without padding. */
@@ -124,6 +176,7 @@ main(void)
 	config_load(CONFIG_WORKER);
 	mem = arena_new();
 	passwords();
+	normalized();
 	base64();
 	sums();
 	arena_free(mem);

@@ -245,6 +245,58 @@ people(void)
 		&unknown_issuer));
 }
 
+/* Is a token with these claims, as they stand, accepted? */
+static bool
+is_current(const char *times, struct external *principal)
+{
+	const char *unknown_issuer;
+
+	return is_accepted(
+	    signed_by_secret("{\"alg\":\"HS256\"}",
+		arena_printf(mem, "{\"sub\":\"u\",\"aud\":\"authenticated\",%s}", times).p),
+	    principal, &unknown_issuer);
+}
+
+#define EXP "\"exp\":4102444800"
+
+/* RFC 7519, 2: a NumericDate is any JSON number. */
+static void
+times(void)
+{
+	static const char *const good[] = { "\"exp\":4102444800.0", "\"exp\":4.1024448e9",
+		"\"exp\":4102444800.75", "\"exp\":41024448E2", EXP ",\"iat\":1.79e9",
+		EXP ",\"iat\":1.0", EXP ",\"nbf\":1790000000.5", EXP ",\"nbf\":0",
+		EXP ",\"nbf\":-1.5",
+		EXP ",\"iat\":1790000000.0,\"nbf\":1.79e9,\"auth_time\":1.79e9" };
+	static const char *const bad[] = { "\"iat\":1.0", "\"exp\":null", "\"exp\":\"4102444800\"",
+		"\"exp\":true", "\"exp\":[4102444800]", "\"exp\":{}", "\"exp\":1.0e9",
+		"\"exp\":-4.1e9", "\"exp\":0.0", EXP ",\"nbf\":null", EXP ",\"nbf\":4.1e9",
+		EXP ",\"nbf\":4102444700.5", EXP ",\"nbf\":\"1\"", EXP ",\"iat\":null",
+		EXP ",\"iat\":4.1e9", EXP ",\"iat\":\"1790000000\"", EXP ",\"iat\":1e300",
+		EXP ",\"iat\":99999999999999999999" };
+	static const char *const endless[] = { "1e300", "9e18", "9223372036854775807",
+		"4102444800000" };
+	struct external principal = { 0 };
+	bool all = true;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		EACH(all, is_current(good[i], &principal) && principal.expires_at == 4102444800,
+		    "%s", good[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		EACH(all, !is_current(bad[i], &principal), "%s", bad[i]);
+	for (size_t i = 0; i < sizeof(endless) / sizeof(*endless); i++)
+		EACH(all,
+		    is_current(arena_printf(mem, "\"exp\":%s", endless[i]).p, &principal) &&
+			principal.expires_at <= INT64_C(253402300799),
+		    "%s", endless[i]);
+	CHECK("times are numbers, whole or not, and nothing else", all);
+	CHECK("a header's members are there when they are null",
+	    !is_accepted(signed_by_secret("{\"alg\":\"HS256\",\"typ\":null}", CLAIMS("")),
+		&principal, &(const char *){ NULL }) &&
+		!is_accepted(signed_by_secret("{\"alg\":\"HS256\",\"crit\":null}", CLAIMS("")),
+		    &principal, &(const char *){ NULL }));
+}
+
 static void
 keys_decide(void)
 {
@@ -367,6 +419,7 @@ main(void)
 	before_any_keys();
 	vectors();
 	people();
+	times();
 	keys_decide();
 	remembering();
 	external_keys_set(NULL, 0);

@@ -499,15 +499,29 @@ fitting(void)
 	CHECK("a nested table of another struct too", !fields_fit(&object, 1, sizeof(struct all)));
 }
 
+static bool
+is_password(const char *text)
+{
+	struct str out;
+
+	return field_password(mem, str_from(text), &out);
+}
+
 static void
 presets(void)
 {
 	char long_name[200];
 
 	memset(long_name, 'a', sizeof(long_name));
-	CHECK("a password's length is in bytes",
-	    !field_is_password(S("1234567")) && field_is_password(S("12345678")) &&
-		field_is_password(S("\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4")));
+	CHECK(
+	    "a password's length is in bytes", !is_password("1234567") && is_password("12345678") &&
+						   is_password("\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"));
+	CHECK("and of the form that is hashed",
+	    !is_password("a\xcc\x88\x61\xcc\x88\x61\xcc\x88x") &&
+		is_password("a\xcc\x88\x61\xcc\x88\x61\xcc\x88xy"));
+	CHECK("which no control character is in", !is_password("12345678\t") &&
+						      !is_password("1234\n5678") &&
+						      !is_password("12345678\xc2\x85"));
 	CHECK("time zones are those of the host, and never files beside them",
 	    field_is_timezone(S("UTC")) && !field_is_timezone(S("Nowhere/Town")) &&
 		!field_is_timezone(S("../zoneinfo/UTC")) && !field_is_timezone(S("Europe")) &&

@@ -105,6 +105,16 @@ google(void)
 	    !is_accepted(&r, "\"iss\":\"accounts.example\",\"aud\":\"us\",\"nonce\":\"n\""));
 	CHECK("no nonce where one was sent",
 	    !is_accepted(&r, "\"iss\":\"https://accounts.example\",\"aud\":\"us\""));
+	CHECK("times as any number, whatever auth_time is",
+	    is_accepted(&r, "\"iss\":\"https://"
+			    "accounts.example\",\"aud\":\"us\",\"nonce\":\"n\",\"iat\":1.79e9,"
+			    "\"nbf\":1790000000.0,\"auth_time\":1.79e9"));
+	CHECK("azp of another type is not for us",
+	    !is_accepted(&r, "\"iss\":\"https://"
+			     "accounts.example\",\"aud\":\"us\",\"nonce\":\"n\",\"azp\":null") &&
+		!is_accepted(&r,
+		    "\"iss\":\"https://"
+		    "accounts.example\",\"aud\":\"us\",\"nonce\":\"n\",\"azp\":[\"us\"]"));
 	r.client_id = S("");
 	CHECK("without a name of ours nothing is for us",
 	    !is_accepted(&r, "\"iss\":\"https://accounts.example\",\"aud\":\"\",\"nonce\":\"n\""));

@@ -47,6 +47,11 @@ WHERE p.pronamespace = 'public'::regnamespace AND l.lanname IN ('sql', 'plpgsql'
 -- name: admin_begin
 BEGIN;
 
+-- Whoever waits for a table holds up all that come behind: so not for long. For this transaction.
+-- name: admin_migrate_patience
+-- row: done text
+SELECT set_config('lock_timeout', '2s', true) AS done;
+
 -- name: admin_commit
 COMMIT;
 

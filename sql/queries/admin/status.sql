@@ -11,14 +11,23 @@ FROM system_state() s, (
 	FROM process WHERE role = 'streamd' AND seen_at > now() - interval '15 seconds'
 ) p;
 
+-- name: admin_role_list
+-- args: version text
+-- row: role text, missing bool
+SELECT role, state = 'missing' AS missing FROM system_roles($1);
+
 -- Processes with a heartbeat within a day, and their most telling counters, where they are not
--- zero.
+-- zero. disk_full: seconds since it met a full disk; certificate: days until that of
+-- MILLRACE_PUBLIC_URL ends; null where there is none of it.
 -- name: admin_process_list
--- row: role text, host text, pid int4, version text, age int8, seen int8, doing text, body json
+-- row: role text, host text, pid int4, version text, age int8, seen int8, doing text, body json, disk_full int8, provider_unset bool, certificate int8
 SELECT p.role, p.host, p.pid, p.version, extract(epoch FROM now() - p.started_at)::int8 AS age,
 	extract(epoch FROM now() - p.seen_at)::int8 AS seen, c.doing,
 	json_build_object('role', p.role, 'host', p.host, 'pid', p.pid, 'version', p.version,
-		'startedAt', rfc3339(p.started_at), 'seenAt', rfc3339(p.seen_at), 'stats', p.stats::jsonb - 'families') AS body
+		'startedAt', rfc3339(p.started_at), 'seenAt', rfc3339(p.seen_at), 'stats', p.stats::jsonb - 'families') AS body,
+	(extract(epoch FROM now()) - nullif((p.stats ->> 'millrace_disk_full_timestamp_seconds')::numeric, 0))::int8 AS disk_full,
+	coalesce((p.stats ->> 'millrace_provider_unset')::numeric = 1, false) AS provider_unset,
+	floor((nullif((p.stats ->> 'millrace_certificate_end_timestamp_seconds')::numeric, 0) - extract(epoch FROM now())) / 86400)::int8 AS certificate
 FROM process p CROSS JOIN LATERAL (
 	SELECT string_agg(s.total || ' ' || s.label, ', ' ORDER BY s.place) AS doing
 	FROM (

@@ -33,6 +33,11 @@ WHERE owner_id = coalesce(caller_id(), '00000000-0000-0000-0000-000000000000') A
 -- row: process_heartbeat void
 SELECT process_heartbeat($1, $2, $3::int8::int, $4, $5::text::timestamptz, $6::text::json);
 
+-- name: role_expect
+-- args: roles text[]
+-- row: role_expect void
+SELECT role_expect($1);
+
 -- name: process_forget
 -- args: host text, role text, pid int8
 DELETE FROM process WHERE host = $1 AND role = $2 AND pid = $3::int8;

@@ -6,15 +6,15 @@ INSERT INTO lead AS l (owner_id, name, email, phone, company, source, status, va
 VALUES (caller_id(), $1, $2, $3, $4, $5, coalesce($6, 'new'), $7::text::numeric, $8, coalesce($9::jsonb, '{}'))
 RETURNING lead_json(l) AS body;
 
--- Those of a status, and those that hold `q` in a name, an address, a number or the company; letter
--- case aside.
+-- Those of a status, and those that hold `q` (NFC) in a name, an address, a number or the company;
+-- letter case aside.
 -- name: lead_list
 -- args: rows int8, before uuid, status text, q text
 -- row: body json, cursor uuid
 SELECT CASE WHEN page_has_room(sum(octet_length(concat(l.notes, l.metadata))) OVER page, count(*) OVER page) THEN lead_json(l) END AS body,
 	l.id AS cursor
 FROM lead l WHERE l.owner_id = caller_id() AND ($2::uuid IS NULL OR l.id < $2) AND ($3::text IS NULL OR l.status = $3)
-	AND ($4::text IS NULL OR strpos(lower(concat_ws(' ', l.name, l.email, l.phone, l.company)), lower($4)) > 0)
+	AND ($4::text IS NULL OR strpos(lower(normalize(concat_ws(' ', l.name, l.email, l.phone, l.company))), lower($4)) > 0)
 WINDOW page AS (ORDER BY l.id DESC ROWS UNBOUNDED PRECEDING)
 ORDER BY l.id DESC LIMIT $1;
 

@@ -1,0 +1,215 @@
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <libpq-fe.h>
+#include <sodium.h>
+
+#include <millrace/address.h>
+#include <millrace/oauth.h>
+
+#include "config_rule.h"
+
+/* A URI is none: db_conninfo puts the user behind it. */
+static bool
+is_conninfo(const char *value)
+{
+	struct arena *a = arena_new();
+	char *why = NULL;
+	PQconninfoOption *all = PQconninfoParse(arena_printf(a, "%s user=millrace", value).p, &why);
+	bool good = false;
+
+	for (const PQconninfoOption *o = all; o && o->keyword; o++)
+		if (strcmp(o->keyword, "user") == 0)
+			good = o->val && strcmp(o->val, "millrace") == 0;
+	PQconninfoFree(all);
+	PQfreemem(why);
+	arena_free(a);
+	return good;
+}
+
+static bool
+is_visible(const char *value)
+{
+	for (const char *p = value; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
+			return false;
+	return true;
+}
+
+static bool
+is_http(const char *url)
+{
+	return (strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0) &&
+	       strlen(strstr(url, "//")) > 2 && is_visible(url);
+}
+
+/* Also an app's own scheme. */
+static bool
+is_return(const char *url)
+{
+	const char *behind = strstr(url, "://");
+
+	return behind && behind > url && behind[3] != '\0' && is_visible(url);
+}
+
+static bool
+is_page(const char *url)
+{
+	return is_http(url) && strstr(url, "{token}") != NULL;
+}
+
+static bool
+is_relay(const char *url)
+{
+	return (strncasecmp(url, "smtp://", 7) == 0 || strncasecmp(url, "smtps://", 8) == 0) &&
+	       is_visible(url);
+}
+
+static bool
+is_sender(const char *value)
+{
+	for (const char *p = value; *p; p++)
+		if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
+			return false;
+	return address_is_email(address_of_sender(str_from(value)));
+}
+
+/* 15: streamd's SIO_NAMESPACES_MAX, with "/" itself. */
+static bool
+is_namespaces(const char *value)
+{
+	struct str rest = str_from(value), one;
+	int n = 0;
+
+	while (rest.p) {
+		rest = str_cut(rest, ',', &one);
+		one = str_trim(one);
+		if (one.n < 2 || one.p[0] != '/' || ++n > 15)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_key(const char *value)
+{
+	struct str text = str_trim(str_from(value));
+	unsigned char bytes[32];
+	size_t n = 0;
+	bool good = sodium_base642bin(bytes, sizeof(bytes), text.p, text.n, NULL, &n, NULL,
+			sodium_base64_VARIANT_ORIGINAL) == 0 &&
+		    n == sizeof(bytes);
+
+	sodium_memzero(bytes, sizeof(bytes));
+	return good;
+}
+
+/* What stands above comes first. */
+static const struct config_rule rules[] = {
+	{ "MILLRACE_DB", is_conninfo,
+	    "libpq's names and values, such as host=/run/postgresql dbname=millrace", false },
+	{ "MILLRACE_LOG_LEVEL", NULL, "debug, info, warn or error", false },
+	{ "MILLRACE_PROVIDER", NULL, "auto, local or openai", false },
+	{ "MILLRACE_SOCKETIO_NAMESPACES", is_namespaces,
+	    "at most 15 names with a slash each, such as /admin,/shop", false },
+	{ "MILLRACE_VAULT_KEY", is_key,
+	    "32 bytes in base64, as `millracectl vault init` writes them", true },
+	{ "MILLRACE_VAULT_KEY_OLD", is_key,
+	    "32 bytes in base64, as `millracectl vault init` writes them", true },
+	{ "MILLRACE_AUDIT_KEY", is_key,
+	    "32 bytes in base64, as `millracectl audit init` writes them", true },
+	{ "MILLRACE_OAUTH_RETURN_URL", is_return,
+	    "a page's address, such as https://app.example.com/", false },
+	{ "MILLRACE_OAUTH_ERROR_URL", is_return,
+	    "a page's address, such as https://app.example.com/", false },
+	{ "MILLRACE_RESET_URL", is_page,
+	    "the page's address with {token} in it, such as "
+	    "https://app.example.com/reset?token={token}",
+	    false },
+	{ "SMTP_TLS", NULL, "required or off", false },
+	{ "SMTP_URL", is_relay, "smtp://host:587 or smtps://host:465", false },
+	{ "SMTP_FROM", is_sender, "an address, or Name <address>", false },
+	{ "*_URL", is_http,
+	    "an address that begins with https:// (or http://, in a network you trust)", false },
+	{ "*_ISSUER", is_http, "an address that begins with https://", false },
+};
+
+/* Is `value` one of the words in "a, b or c"? */
+static bool
+is_word(const char *words, const char *value)
+{
+	size_t n = strlen(value);
+
+	if (strcspn(value, ", ") != n || strcmp(value, "or") == 0)
+		return false;
+	for (const char *at = words; (at = strstr(at, value)) != NULL; at++)
+		if ((at == words || at[-1] == ' ') && strchr(", ", at[n]) != NULL)
+			return true;
+	return false;
+}
+
+static bool
+is_of(const struct config_rule *r, const char *name)
+{
+	size_t n = strlen(name), end = strlen(r->name) - 1;
+
+	if (*r->name != '*')
+		return strcmp(r->name, name) == 0;
+	return n > end && strcmp(name + n - end, r->name + 1) == 0;
+}
+
+const struct config_rule *
+config_rule_broken(const char *name, const char *value)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
+		const struct config_rule *r = &rules[i];
+
+		if (is_of(r, name))
+			return (r->holds ? r->holds(value) : is_word(r->takes, value)) ? NULL : r;
+	}
+	return NULL;
+}
+
+static bool
+is_given(const char *value)
+{
+	return value != NULL && *value != '\0';
+}
+
+/* A secret of ours that is not there; NULL is another program's. */
+static bool
+is_missing(const char *secret)
+{
+	return secret != NULL && *secret == '\0';
+}
+
+void
+config_rule_together(config_say *say, void *arg)
+{
+	const struct config *c = config();
+	bool mail = *c->smtp_url != '\0', pages = *c->public_url && *c->oauth_return_url;
+	struct arena *a = arena_new();
+
+	if (strcmp(c->smtp_tls, "off") == 0 && is_given(c->smtp_password))
+		say(arg, true, "SMTP_TLS is off, so SMTP_PASSWORD would go out in clear.");
+	if (mail != is_given(c->smtp_from) || (mail && !*c->reset_url))
+		say(arg, false,
+		    "No mail is sent: that takes SMTP_URL, SMTP_FROM and MILLRACE_RESET_URL, all "
+		    "three.");
+	if (strcmp(c->provider, "openai") == 0 && is_missing(c->openai_key) &&
+	    strstr(c->openai_base_url, "://api.openai.com") != NULL)
+		say(arg, false,
+		    "Chats fail: MILLRACE_PROVIDER is openai, and OPENAI_API_KEY is not set.");
+	for (const struct oauth_provider *p = oauth_providers;
+	     p < oauth_providers + n_oauth_providers; p++)
+		if (*oauth_config(p)->client_id &&
+		    (!pages || is_missing(oauth_config(p)->client_secret)))
+			say(arg, false,
+			    arena_printf(a,
+				"Nobody can sign in by %s: that takes its client id and secret, "
+				"MILLRACE_PUBLIC_URL and MILLRACE_OAUTH_RETURN_URL.",
+				p->title)
+				.p);
+	arena_free(a);
+}
