@@ -109,19 +109,6 @@ LANGUAGE sql STABLE AS $$
 $$;
 GRANT EXECUTE ON FUNCTION system_roles TO millrace_api;
 
--- Refuses work that nobody would do, instead of letting its client wait. A role is gone after 30
--- seconds without a heartbeat: a restart takes one or two, and what a dead runner leaves behind is
--- taken over after as long (MILLRACE_LEASE_SECONDS). While the server itself was away no heartbeat
--- could arrive.
-CREATE OR REPLACE FUNCTION role_require(role text, problem text) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-	IF NOT EXISTS (SELECT FROM role_seen s WHERE s.role = $1 AND s.seen_at > now() - interval '30 seconds')
-		AND pg_postmaster_start_time() < now() - interval '30 seconds' THEN
-		PERFORM refuse('OVERLOADED', problem);
-	END IF;
-END $$;
-GRANT EXECUTE ON FUNCTION role_require TO millrace_api;
-
 -- The backlog, for /metrics, /readyz and `millracectl status`.
 -- As the owner: the queue is everybody's.
 CREATE OR REPLACE FUNCTION system_state() RETURNS TABLE (migration int, queued bigint, running bigint, dead bigint, oldest_wait float8,

@@ -38,13 +38,22 @@ END $$;
 GRANT EXECUTE ON FUNCTION queue_check TO millrace_api;
 
 -- Refuses work that no runner would do, or, where its client waits, whose reply no streamd would
--- send.
+-- send, instead of letting the client wait. A role is gone after 30 seconds without a heartbeat: a
+-- restart takes one or two, and what a dead runner leaves behind is taken over after as long
+-- (MILLRACE_LEASE_SECONDS). While the server itself was away no heartbeat could arrive.
 CREATE OR REPLACE FUNCTION work_require(waits boolean) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	runner boolean;
+	streamd boolean;
 BEGIN
-	PERFORM role_require('runner', 'No runner is there to do this; try again when one has been started.');
-	IF waits THEN
-		PERFORM role_require('streamd', 'No streamd is there to send the reply; try again when it has been started.');
+	SELECT bool_or(r.role = 'runner'), bool_or(r.role = 'streamd') OR NOT waits INTO runner, streamd
+	FROM role_seen r WHERE r.role IN ('runner', 'streamd') AND r.seen_at > now() - interval '30 seconds';
+	IF (runner AND streamd) IS TRUE OR pg_postmaster_start_time() > now() - interval '30 seconds' THEN
+		RETURN;
+	ELSIF runner IS NOT TRUE THEN
+		PERFORM refuse('OVERLOADED', 'No runner is there to do this; try again when one has been started.');
 	END IF;
+	PERFORM refuse('OVERLOADED', 'No streamd is there to send the reply; try again when it has been started.');
 END $$;
 GRANT EXECUTE ON FUNCTION work_require TO millrace_api;
 
