@@ -22,6 +22,8 @@
 #include "out.h"
 #include "sandbox.h"
 
+#define NICE 10
+
 static volatile sig_atomic_t worker; /* its process group; 0: none yet */
 static char too_late[128]; /* for the signal handler; written before that can run */
 
@@ -123,6 +125,7 @@ work(const char *name, pid_t parent)
 		pdf_read(&pdf, &o);
 		out_finish(&o, STDOUT_FILENO);
 	}
+	sandbox_seconds(EXTRACT_PARSER_SECONDS_MAX);
 	sandbox_parser();
 	all = load(size);
 	k = kind_check(name, sniff(all));
@@ -244,6 +247,8 @@ main(int argc, char **argv)
 #endif
 	(void)close_range(3, ~0U, 0);
 	forget_environment();
+	/* Whoever waits for an answer goes before a file. */
+	(void)!nice(NICE);
 	name = parse_options(argc, argv);
 	(void)snprintf(too_late, sizeof(too_late),
 	    "The file took more than %d seconds to read, which is refused.\n", EXTRACT_SECONDS_MAX);

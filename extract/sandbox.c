@@ -138,6 +138,12 @@ limit(__rlimit_resource_t what, rlim_t most)
 }
 
 void
+sandbox_seconds(unsigned most)
+{
+	limit(RLIMIT_CPU, most);
+}
+
+void
 sandbox_limits(pid_t parent)
 {
 	/* The user nobody may be missing in a container's user namespace; the other layers hold. */
@@ -145,7 +151,7 @@ sandbox_limits(pid_t parent)
 	    setresuid(NOBODY, NOBODY, NOBODY) != 0)
 		(void)setgroups(0, NULL);
 	limit(RLIMIT_AS, LIMIT_MEMORY);
-	limit(RLIMIT_CPU, EXTRACT_SECONDS_MAX);
+	sandbox_seconds(EXTRACT_SECONDS_MAX);
 	limit(RLIMIT_FSIZE, 0);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NOFILE, 32);

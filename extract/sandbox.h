@@ -31,6 +31,9 @@
  */
 void sandbox_limits(pid_t parent);
 
+/* Limits the process to so much processor time; fewer than before, and before sandbox_parser. */
+void sandbox_seconds(unsigned most);
+
 /*
  * Completes the sandbox of a process that parses in its own memory: from here on it can only use
  * memory, the descriptors that it has, and wait for a child that it already has. Calls fail() where

@@ -5,6 +5,7 @@
 #include <millrace/json.h>
 
 #include "fcgi/caller.h"
+#include "fcgi/rate.h"
 #include "fcgi/worker.h"
 
 /* sql_… functions answer a request; these two statements are parts of a unit. */
@@ -59,6 +60,7 @@ ask_complete_caller(struct caller *c, const PGresult *row)
 	if (c->how == CALLER_KEY || c->how == CALLER_EXTERNAL)
 		(void)!uuid_parse(sql_get(row, 0, 0), &c->user);
 	if (c->how == CALLER_KEY) {
+		rate_know_key(c->key_hash);
 		(void)!uuid_parse(sql_get(row, 0, 1), &c->key);
 		(void)!str_int(sql_get(row, 0, 2), &c->claims.expires_at);
 	}
@@ -99,9 +101,8 @@ ask_replayed(void *arg, const struct pipe_reply *reply)
 static enum err
 ask_send(struct req *r, const struct pipe_statement *s, size_t n, pipe_done *done)
 {
-	enum err e = pipe_send(r->worker->pipe, r->worker->scratch, s, (int)n, done, r);
+	enum err e = share_send(r, s, (int)n, done);
 
-	arena_reset(r->worker->scratch);
 	if (e == ERR_OVERLOADED)
 		r->error_text = S(DB_AWAY);
 	return e;

@@ -21,6 +21,7 @@
 #include "fcgi/request.h"
 
 #define SLOTS 65536U /* a power of two */
+#define LEN (2 * SLOTS * sizeof(uint64_t))
 #define PROBES 8U
 #define WINDOW_S 60
 /* A slot: 24 bits of who, 12 bits of which minute, 28 bits of how often. */
@@ -30,6 +31,7 @@
 #define MINUTE_MASK ((UINT64_C(1) << MINUTE_BITS) - 1)
 
 static _Atomic uint64_t *slots;
+static _Atomic uint64_t *keys; /* behind them, SLOTS too: the first bytes of hashes */
 static const unsigned char hash_key[crypto_shorthash_KEYBYTES] = "millrace rates";
 
 void
@@ -40,14 +42,15 @@ rate_open(void)
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
 	void *map;
 
-	if (fd < 0 || ftruncate(fd, SLOTS * sizeof(*slots)) != 0)
+	if (fd < 0 || ftruncate(fd, LEN) != 0)
 		die("rate limits: %s cannot be opened: %s.", path, strerror(errno));
-	map = mmap(NULL, SLOTS * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	map = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		die("rate limits: %s cannot be mapped: %s.", path, strerror(errno));
 	close(fd);
 	arena_free(a);
 	slots = map;
+	keys = slots + SLOTS;
 }
 
 /* Adds one to the count of `key` in `minute` and returns it. */
@@ -92,7 +95,7 @@ limit_of(enum rate rate)
 }
 
 enum err
-rate_count(struct req *r, struct str subject)
+rate_count(struct req *r)
 {
 	int64_t limit = limit_of(r->route->rate), now = time(NULL), count;
 	unsigned char hash[crypto_shorthash_BYTES];
@@ -101,7 +104,7 @@ rate_count(struct req *r, struct str subject)
 
 	if (limit == 0)
 		return ERR_OK;
-	key = arena_printf(r->a, "%d %.*s", r->route->rate, S_ARG(subject));
+	key = arena_printf(r->a, "%d %.*s", r->route->rate, S_ARG(r->subject));
 	crypto_shorthash(hash, (const unsigned char *)key.p, key.n, hash_key);
 	memcpy(&h, hash, sizeof(h));
 	count = (int64_t)count_up(h, (uint64_t)(now / WINDOW_S) & MINUTE_MASK);
@@ -112,4 +115,29 @@ rate_count(struct req *r, struct str subject)
 		return ERR_OK;
 	metrics.rate_limited++;
 	return ERR_RATE_LIMITED;
+}
+
+static _Atomic uint64_t *
+key_slot(struct str hash, uint64_t *first)
+{
+	memcpy(first, hash.p, sizeof(*first));
+	return &keys[*first & (SLOTS - 1)];
+}
+
+bool
+rate_knows_key(struct str hash)
+{
+	uint64_t first;
+
+	return atomic_load(key_slot(hash, &first)) == first;
+}
+
+void
+rate_know_key(struct str hash)
+{
+	uint64_t first;
+	_Atomic uint64_t *slot = key_slot(hash, &first);
+
+	if (atomic_load(slot) != first)
+		atomic_store(slot, first);
 }

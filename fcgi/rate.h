@@ -1,6 +1,7 @@
 /*
- * Rate limits: how often each caller came in this minute, counted in memory that all workers of a
- * host share ($MILLRACE_RUNTIME_DIR/ratelimit). Several hosts count each for itself.
+ * Rate limits: how often each caller came in this minute, and which API keys have been good; in
+ * memory that all workers of a host share ($MILLRACE_RUNTIME_DIR/ratelimit). Several hosts count
+ * each for itself.
  */
 #ifndef FCGI_RATE_H
 #define FCGI_RATE_H
@@ -13,9 +14,14 @@ struct req;
 /* Maps the memory, made where it is missing; once, before any count. Failure ends the process. */
 void rate_open(void);
 /*
- * Counts a request of `subject` (any text that names a caller) against its route's limit, and fills
- * r->rate_…, which become X-RateLimit headers. ERR_RATE_LIMITED: over the limit.
+ * Counts a request of r->subject against its route's limit, and fills r->rate_…, which become
+ * X-RateLimit headers. ERR_RATE_LIMITED: over the limit.
  */
-MUST_CHECK enum err rate_count(struct req *r, struct str subject);
+MUST_CHECK enum err rate_count(struct req *r);
+
+/* Has this API key, by its SHA-256, been good before? No for a few that others have pushed out. */
+bool rate_knows_key(struct str hash);
+/* The database has just said that it is. */
+void rate_know_key(struct str hash);
 
 #endif

@@ -79,7 +79,9 @@ reply_error_members(struct buf *b, enum err e, struct str text)
 void
 reply_error(struct req *r, enum err e)
 {
-	int64_t wait_s = r->rate_reset - time(NULL);
+	/* What is refused with some of the rate left is refused for another reason, and for less.
+	 */
+	int64_t wait_s = r->rate_remaining == 0 ? r->rate_reset - time(NULL) : 0;
 	struct buf b = { .a = r->a };
 
 	if (e == ERR_RATE_LIMITED)

@@ -98,13 +98,17 @@ read_idempotency_key(struct req *r)
 	return ERR_OK;
 }
 
-/* Whom a request counts for: the signed-in caller, else the address. */
+/*
+ * Whom a request counts for: the signed-in caller, else the address. A key is nobody's until it has
+ * been good once, since anybody can make up any number of them.
+ */
 static struct str
-rate_subject(struct req *r)
+subject_of(struct req *r)
 {
 	struct str network;
 
-	if (r->route->rate == RATE_LOGIN || r->caller.how == CALLER_NOBODY) {
+	if (r->route->rate == RATE_LOGIN || r->caller.how == CALLER_NOBODY ||
+	    (r->caller.how == CALLER_KEY && !rate_knows_key(r->caller.key_hash))) {
 		network = address_network(r->a, r->address);
 		return network.p ? network : r->address;
 	}
@@ -143,7 +147,8 @@ begin(struct req *r)
 		r->caller = (struct caller){ .how = CALLER_NOBODY };
 	else if (e != ERR_OK)
 		return e;
-	if ((e = rate_count(r, rate_subject(r))) != ERR_OK)
+	r->subject = subject_of(r);
+	if ((e = rate_count(r)) != ERR_OK)
 		return e;
 	if ((e = read_idempotency_key(r)) != ERR_OK)
 		return e;

@@ -13,6 +13,7 @@
  *	openapi, rate, rows, reply
  *	params, results			what came in; the replies that handlers share
  *	caller, pieces
+ *	share				who may have how much in the pipe
  *	ask
  *	upload
  *	request				the steps that are the same for every route
@@ -62,6 +63,7 @@ struct req {
 	int64_t arrived_us;
 
 	struct caller caller;
+	struct str subject; /* whom it counts for: the caller, or an address */
 	int64_t rate_limit, rate_remaining, rate_reset; /* rate_limit 0: none applies */
 
 	void *state; /* the handler's own, in the arena */

@@ -69,18 +69,28 @@ enum err
 res_list(struct req *r)
 {
 	int64_t limit = r->list_limit;
-	int n = row_count(r), shown = n > limit ? (int)limit : n;
+	int n = row_count(r), shown = 0;
 	struct buf b = { .a = r->a };
 
 	buf_put(&b, S("["));
-	for (int i = 0; i < shown; i++) {
-		buf_put(&b, i ? S(",") : S(""));
-		buf_put(&b, row_text(r, i, 0));
+	for (; shown < n && shown < limit && row_text(r, shown, 0).p; shown++) {
+		buf_put(&b, shown ? S(",") : S(""));
+		buf_put(&b, row_text(r, shown, 0));
 	}
 	buf_put(&b, S("]"));
 	if (n > shown)
 		link_next(r, row_text(r, shown - 1, 1));
 	return reply_json(r, 200, buf_str(&b));
+}
+
+enum err
+res_page(struct req *r)
+{
+	struct str cursor = row_count(r) > 0 ? row_text(r, 0, 1) : (struct str){ NULL, 0 };
+
+	if (cursor.p)
+		link_next(r, cursor);
+	return res_one(r);
 }
 
 static void

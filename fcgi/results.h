@@ -34,10 +34,16 @@ typedef struct list_in list_query_struct;
  */
 int64_t list_rows(struct req *r, int64_t limit);
 /*
- * 200 with an array of the first column. Where there is a row more than list_rows' limit, the
- * second column of the last one shown goes into Link: rel="next" (RFC 8288).
+ * 200 with an array of the first column. A page ends at list_rows' limit, or before a row without
+ * that column, for which it has no room (SQL: page_has_room). Where there are more rows, the second
+ * column of the last one shown goes into Link: rel="next" (RFC 8288).
  */
 enum err res_list(struct req *r);
+/*
+ * 200 with the first column of the first row, an object that holds a page; its second column, where
+ * there is one, goes into Link.
+ */
+enum err res_page(struct req *r);
 
 /* --- handing the connection over to streamd, through nginx's X-Accel-Redirect --- */
 

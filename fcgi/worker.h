@@ -10,11 +10,13 @@
 #include <millrace/pipe.h>
 
 #include "fcgi/request.h"
+#include "fcgi/share.h"
 
 struct worker {
 	const char *pool; /* the name of the one that this process is of */
 	struct loop *loop;
 	struct pipe *pipe;
+	struct shares shares; /* callers', of the pipe */
 	struct loop_fd listener;
 	struct loop_timer publish, drain, first_look;
 	struct loop_timer pause; /* armed: nothing is accepted until it fires */

@@ -62,7 +62,7 @@ const struct setting config_settings[] = {
 	ROW("MILLRACE_USER_DOCUMENTS", NUMBER, W, user_documents, "10000", 0, 1000000000,
 	    "documents", "documents of one user; 0: no limit"),
 	ROW("MILLRACE_QUEUE_MAX", NUMBER, W, queue_max, "10000", 1, 1000000, "jobs",
-	    "length of the job queue; beyond it requests get 503"),
+	    "jobs of one user that may wait, a quarter while others wait; beyond it 429"),
 	ROW("MILLRACE_REPLY_SECONDS", NUMBER, W, reply_seconds, "50", 1, 3600, "s",
 	    "timeout of a deferred reply"),
 	ROW("MILLRACE_STATEMENT_MS", NUMBER, W | D, statement_ms, "5000", 10, 600000, "ms",

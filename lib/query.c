@@ -50,6 +50,31 @@ text_value(struct arena *a, const struct sql_arg *arg)
 	return NULL;
 }
 
+static struct str_list
+list_copy(struct arena *a, struct str_list list)
+{
+	struct str_list copy = { arena_alloc(a, list.n * sizeof(*list.p)), list.n };
+
+	for (size_t i = 0; i < list.n; i++)
+		copy.p[i] = arena_str(a, list.p[i]);
+	return copy;
+}
+
+struct sql_arg *
+sql_args_copy(struct arena *a, const struct sql_arg *args, int n)
+{
+	struct sql_arg *copy = arena_alloc(a, (size_t)n * sizeof(*copy));
+
+	for (int i = 0; i < n; i++) {
+		copy[i] = args[i];
+		if (args[i].type == SQL_TEXT || args[i].type == SQL_BYTES)
+			copy[i].s = arena_str(a, args[i].s);
+		else if (args[i].type == SQL_TEXTS || args[i].type == SQL_UUIDS)
+			copy[i].list = list_copy(a, args[i].list);
+	}
+	return copy;
+}
+
 struct sql_params
 sql_params(struct arena *a, const struct sql_arg *args, int n)
 {

@@ -29,7 +29,7 @@
 #include "runner/secrets/vault.h"
 #include "runner/thread.h"
 
-#define POOL 4 /* connections that all jobs share */
+#define POOL 6 /* connections that all jobs share; searches take four at most */
 #define GIVE_BACK_MS 8000 /* at SIGTERM: how long jobs may take to be given back */
 
 /*

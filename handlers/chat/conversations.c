@@ -32,8 +32,8 @@ conversation_show(struct req *r)
 
 	if ((e = query_bind(r, list_query, &in)) != ERR_OK)
 		return e;
-	return sql_conversation_show(
-	    r, res_one, path_uuid(r, 0), in.limit > 0 ? in.limit : PAGE_ROWS_MAX, in.before);
+	return sql_conversation_show(r, res_page, path_uuid(r, 0),
+	    list_rows(r, in.limit > 0 ? in.limit : PAGE_ROWS_MAX), in.before);
 }
 
 /* PATCH /api/conversations/{id} */

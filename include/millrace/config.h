@@ -52,7 +52,7 @@ struct config {
 	int64_t upload_max; /* bytes */
 	int64_t user_bytes; /* of all files of one user; 0: no limit */
 	int64_t user_documents; /* of one user; 0: no limit */
-	int64_t queue_max; /* jobs that may wait before requests get 503 */
+	int64_t queue_max; /* jobs of one user that may wait; SQL: queue_check */
 	int64_t reply_seconds; /* timeout of a deferred reply */
 	int64_t statement_ms; /* statement_timeout of workers and streamd */
 	int64_t event_hours; /* retention of stream events */

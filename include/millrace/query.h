@@ -59,6 +59,8 @@ struct sql_params {
 extern const struct query *const all_queries[];
 extern const size_t n_all_queries;
 
+/* A copy of arguments and of all that they point to; the arena's. */
+struct sql_arg *sql_args_copy(struct arena *a, const struct sql_arg *args, int n);
 /* Turns arguments into libpq's arrays; everything is the arena's. */
 struct sql_params sql_params(struct arena *a, const struct sql_arg *args, int n);
 

@@ -160,7 +160,7 @@ read_file(struct job *j, int file, const char *name)
 	struct extracted x;
 	struct outcome o;
 
-	switch (extract(&j->stop, file, name, &x)) {
+	switch (extract(&j->stop, j->owner, file, name, &x)) {
 	case EXTRACT_TEXT:
 		o = store(j, (struct str){ x.text, x.n });
 		break;

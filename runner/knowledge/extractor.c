@@ -15,38 +15,13 @@
 #include <millrace/log.h>
 
 #include "runner/knowledge/extractor.h"
+#include "runner/queue/places.h"
 
 #define DEADLINE_MS 35000
 #define TEXT_MAX ((size_t)8 * 1024 * 1024)
-#define AT_ONCE 2
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int at_work;
-
-/* Waits for one of the places; false where the job has to stop. */
-static bool
-take_place(struct stop *stop)
-{
-	for (;;) {
-		pthread_mutex_lock(&lock);
-		if (at_work < AT_ONCE) {
-			at_work++;
-			pthread_mutex_unlock(&lock);
-			return true;
-		}
-		pthread_mutex_unlock(&lock);
-		if (!stop_sleep(stop, 50))
-			return false;
-	}
-}
-
-static void
-give_place(void)
-{
-	pthread_mutex_lock(&lock);
-	at_work--;
-	pthread_mutex_unlock(&lock);
-}
+/* Each may take 512 MiB and half a minute. */
+static struct places places = PLACES(2, 4);
 
 /*
  * The child: descriptors 0 to 2 and no other, an empty environment, a process group and default
@@ -195,14 +170,15 @@ with_pipes(struct stop *stop, int file, const char *name, struct extracted *x)
 }
 
 enum extract_end
-extract(struct stop *stop, int file, const char *name, struct extracted *out)
+extract(struct stop *stop, struct uuid owner, int file, const char *name, struct extracted *out)
 {
+	struct place mine;
 	enum extract_end end;
 
 	*out = (struct extracted){ .text = NULL };
-	if (!take_place(stop))
+	if (!place_take(&mine, &places, owner, stop))
 		return EXTRACT_STOPPED;
 	end = with_pipes(stop, file, name, out);
-	give_place();
+	place_give(&mine);
 	return end;
 }

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include <millrace/str.h>
+
 #include "runner/queue/stop.h"
 
 enum extract_end {
@@ -21,9 +23,10 @@ struct extracted {
 };
 
 /*
- * `file` is a descriptor of the whole file, `name` what the client calls it. Any thread; blocks up
- * to 35 s once it is its turn, since few run at once.
+ * `file` is a descriptor of the whole file, `name` what the client calls it, `owner` whose it is.
+ * Any thread; blocks up to 35 s once it is its turn, since few run at once (runner/queue/places.h).
  */
-enum extract_end extract(struct stop *stop, int file, const char *name, struct extracted *out);
+enum extract_end extract(
+    struct stop *stop, struct uuid owner, int file, const char *name, struct extracted *out);
 
 #endif

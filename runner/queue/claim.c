@@ -201,7 +201,6 @@ claim(void)
 		db, a, &res, str_from(runner.name), room, config()->user_jobs, lease) != ERR_OK)
 		res = NULL;
 	db_pool_give(runner.pool, db);
-	/* What is due next was asked before jobs were claimed. */
 	if (res && spawn_all(res) > 0)
 		lease_wake();
 	else if (res)

@@ -6,11 +6,32 @@ CREATE OR REPLACE FUNCTION rfc3339(t timestamptz) RETURNS text LANGUAGE sql STAB
 $$;
 GRANT EXECUTE ON FUNCTION rfc3339 TO millrace_api, millrace_runner;
 
+-- Has a page of a list room for its n-th row, with which it holds so many bytes? The first one
+-- always goes. A worker replies in the order of its pipe, where all wait for the longest.
+CREATE OR REPLACE FUNCTION page_has_room(bytes bigint, n bigint) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT $2 = 1 OR $1 <= 262144
+$$;
+GRANT EXECUTE ON FUNCTION page_has_room TO millrace_api;
+
+-- Keeps the error that comes next in this transaction out of PostgreSQL's log: it is meant for the
+-- client, and anybody can cause any number of them. Without the privilege (sql/roles.sql) it is
+-- logged.
+-- As the owner: who alone may set this.
+CREATE OR REPLACE FUNCTION log_nothing() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	IF has_parameter_privilege('log_min_messages', 'SET') THEN
+		PERFORM set_config('log_min_messages', 'fatal', true);
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION log_nothing TO millrace_api;
+
 -- Ends the transaction by a code of lib/err.c's table, which has its HTTP status; the message is
 -- meant for the client. Travels as SQLSTATE MR000 with the code as detail. Name the code as a
 -- literal: tests/lint looks each up in the table.
 CREATE OR REPLACE FUNCTION refuse(code text, message text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+	PERFORM log_nothing();
 	RAISE EXCEPTION USING ERRCODE = 'MR000', MESSAGE = message, DETAIL = code;
 END $$;
 GRANT EXECUTE ON FUNCTION refuse TO millrace_api;
@@ -35,6 +56,7 @@ BEGIN
 		PERFORM refuse('CONFLICT', 'What the first request with this Idempotency-Key made was deleted since.');
 	END IF;
 	IF found.reply IS NOT NULL THEN
+		PERFORM log_nothing();
 		RAISE EXCEPTION USING ERRCODE = 'MRIDM', MESSAGE = 'repeated';
 	END IF;
 END $$;

@@ -47,9 +47,7 @@ BEGIN
 		DELETE FROM oauth_flow o WHERE o.state_hash = $2;
 		oauth_callback.error := CASE WHEN $5 = 'access_denied' THEN 'access_denied' ELSE 'provider_error' END;
 	ELSE
-		IF queue_depth($7) >= $7 THEN
-			PERFORM refuse('OVERLOADED', 'Too much work is waiting; try again shortly.');
-		END IF;
+		PERFORM queue_check($7);
 		PERFORM work_require(true);
 		-- Attempts after the first only report how that one ended, so there may be many.
 		oauth_callback.run_id := oauth_enqueue('{"reply": "redirect", "do": "exchange"}', 8);

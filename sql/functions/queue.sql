@@ -7,13 +7,35 @@
 -- everywhere: job, run, topic. Sequential scans are off in what runs for every chat: its plans are
 -- kept, and may have been made while the tables were empty.
 
--- How many jobs wait, of all users, counted no further than `up_to`.
--- As the owner: the queue is everybody's.
-CREATE OR REPLACE FUNCTION queue_depth(up_to int) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT count(*) FROM (SELECT FROM job WHERE state = 'queued' LIMIT up_to) q
+-- Whose a job is, for its place in the queue: an owner, or the zero uuid for what is nobody's.
+CREATE OR REPLACE FUNCTION queue_owner(owner uuid) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT coalesce($1, '00000000-0000-0000-0000-000000000000')
 $$;
-GRANT EXECUTE ON FUNCTION queue_depth TO millrace_api;
+GRANT EXECUTE ON FUNCTION queue_owner TO millrace_runner;
+
+-- Refuses where one job more is too much. Alone, a user may have `queue_max` jobs waiting; while
+-- others wait, a quarter of that: more is RATE_LIMITED. Whoever has less is taken though one user
+-- has filled the queue: up to twice its length, and who has nothing waiting up to three times; then
+-- it is OVERLOADED. Jobs that are nobody's (sign-ins, which are counted by address) have no share.
+-- As the owner: the queue is everybody's.
+CREATE OR REPLACE FUNCTION queue_check(queue_max int) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+	own bigint;
+	everybodys bigint;
+BEGIN
+	-- Of one snapshot, so that one's own that come meanwhile are not taken for others'.
+	SELECT (SELECT count(*) FROM (SELECT FROM job j WHERE j.state = 'queued' AND queue_owner(j.owner_id) = caller_id()
+			LIMIT queue_max) q),
+		(SELECT count(*) FROM (SELECT FROM job j WHERE j.state = 'queued' LIMIT 3 * queue_max) q)
+	INTO own, everybodys;
+	IF own >= queue_max OR (own >= greatest(queue_max / 4, 1) AND everybodys > own) THEN
+		PERFORM refuse('RATE_LIMITED', 'Too much of your work is waiting; let some of it end first.');
+	ELSIF everybodys >= queue_max * (CASE own WHEN 0 THEN 3 ELSE 2 END) THEN
+		PERFORM refuse('OVERLOADED', 'Too much work is waiting; try again shortly.');
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION queue_check TO millrace_api;
 
 -- Refuses work that no runner would do, or, where its client waits, whose reply no streamd would
 -- send, instead of letting the client wait. A role is gone after 30 seconds without a heartbeat: a
@@ -35,17 +57,15 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION work_require TO millrace_api;
 
--- Stores a run with its job and wakes a runner; OVERLOADED where `queue_max` jobs wait already, and
--- where nobody would do it or send its reply. What else the run needs belongs into the same
+-- Stores a run with its job and wakes a runner, where queue_check() lets it; OVERLOADED where
+-- nobody would do it or send its reply. What else the run needs belongs into the same
 -- transaction.
 CREATE OR REPLACE FUNCTION run_enqueue(kind text, input jsonb, queue_max int, conversation_id uuid DEFAULT NULL,
 	document_id uuid DEFAULT NULL, priority int DEFAULT 0) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
 	new_id uuid;
 BEGIN
-	IF queue_depth(queue_max) >= queue_max THEN
-		PERFORM refuse('OVERLOADED', 'Too much work is waiting; try again shortly.');
-	END IF;
+	PERFORM queue_check(queue_max);
 	INSERT INTO run (owner_id, kind, input, conversation_id, document_id)
 	VALUES (caller_id(), $1, $2, $4, $5) RETURNING id INTO new_id;
 	INSERT INTO job (run_id, owner_id, kind, priority) VALUES (new_id, caller_id(), $1, $6);
@@ -55,9 +75,10 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION run_enqueue TO millrace_api;
 
--- Leases up to `want` due jobs to `runner`, at most `per_user` running at once for one user, oldest
--- of the highest priority first, users with the fewest running first. Claims take turns (they are
--- short), so the bound is exact. Jobs without attempts left are not here: job_sweep() ends them.
+-- Leases up to `want` due jobs to `runner`, at most `per_user` running at once for one user: users
+-- with the fewest running first, and of one user's the oldest of the highest priority. Looks at no
+-- more of anybody's jobs than may run, however many wait. Claims take turns (they are short), so
+-- the bound is exact. Jobs without attempts left are not here: job_sweep() ends them.
 -- Committed synchronously: (runner, attempt) fences what a job writes, and an attempt's number that
 -- a crash undid could be given out twice.
 CREATE OR REPLACE FUNCTION job_claim(runner text, want int, per_user int, lease interval)
@@ -66,18 +87,25 @@ LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
 	PERFORM pg_advisory_xact_lock(hashtext('millrace.job_claim'));
 	RETURN QUERY
-	WITH busy AS (
+	WITH RECURSIVE busy AS (
 		SELECT j.owner_id, count(*) AS n FROM job j WHERE j.state = 'running' GROUP BY j.owner_id
+	), waiting (owner) AS (		-- each owner once, by skipping along the index
+		(SELECT queue_owner(j.owner_id) FROM job j WHERE j.state = 'queued' ORDER BY 1 LIMIT 1)
+		UNION ALL
+		SELECT (SELECT queue_owner(j.owner_id) FROM job j WHERE j.state = 'queued' AND queue_owner(j.owner_id) > w.owner
+			ORDER BY 1 LIMIT 1)
+		FROM waiting w WHERE w.owner IS NOT NULL
 	), due AS (
-		SELECT j.run_id, j.owner_id, j.priority, j.run_at,
-			coalesce(b.n, 0) + row_number() OVER (PARTITION BY j.owner_id
-				ORDER BY j.priority DESC, j.run_at, j.run_id) AS rank
-		FROM job j LEFT JOIN busy b ON b.owner_id = j.owner_id
-		WHERE j.state = 'queued' AND j.run_at <= now()
+		SELECT d.*, coalesce(b.n, 0) + row_number() OVER (PARTITION BY w.owner ORDER BY d.priority DESC, d.run_at, d.run_id) AS rank
+		FROM waiting w LEFT JOIN busy b ON b.owner_id = w.owner
+		CROSS JOIN LATERAL (
+			SELECT j.run_id, j.priority, j.run_at FROM job j
+			WHERE j.state = 'queued' AND queue_owner(j.owner_id) = w.owner AND j.run_at <= now()
+			ORDER BY j.priority DESC, j.run_at, j.run_id LIMIT greatest(per_user - coalesce(b.n, 0), 0)
+		) d
 	), chosen AS (
-		SELECT j.run_id FROM job j JOIN due d ON d.run_id = j.run_id
-		WHERE d.rank <= per_user AND j.state = 'queued'
-		ORDER BY d.priority DESC, d.rank, d.run_at LIMIT want FOR UPDATE OF j SKIP LOCKED
+		SELECT j.run_id FROM job j JOIN due d ON d.run_id = j.run_id WHERE j.state = 'queued'
+		ORDER BY d.rank, d.priority DESC, d.run_at LIMIT want FOR UPDATE OF j SKIP LOCKED
 	), leased AS (
 		UPDATE job j SET state = 'running', attempts = j.attempts + 1, runner = $1, lease_until = now() + lease
 		FROM chosen c WHERE j.run_id = c.run_id

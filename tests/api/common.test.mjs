@@ -291,3 +291,58 @@ test("lists: newest first, in pages that Link names, each row once", async () =>
 	assertError(await own.get("/api/documents?before=nonsense"), "BAD_REQUEST", ["before"]);
 	assertStatus(await own.get("/api/documents?limit=200"), 200);
 });
+
+/* Follows Link from a path on: the pages' lengths in bytes, and all rows. */
+async function pages(own, path, rows) {
+	const lengths = [], seen = [];
+	while (path) {
+		const reply = assertStatus(await own.get(path), 200), page = rows(reply.json);
+		assert.ok(page.length > 0, `${path} is an empty page`);
+		lengths.push(reply.bytes.length);
+		seen.push(page);
+		path = /^<([^>]+)>; rel="next"$/.exec(reply.headers.link ?? "")?.[1];
+	}
+	return { lengths, seen };
+}
+
+const LONG_PAGE = 700000;        /* more than a page's room and one row of those below */
+
+test("a page ends early where its rows are long, and Link says so", async () => {
+	const { api: own, uid } = await newUser(api);
+	const insert = {
+		leads: `INSERT INTO lead (owner_id, name, notes, metadata) SELECT '${uid}', 'n', repeat('ü', 10000), jsonb_build_object('m', repeat('m', 16000))
+			FROM generate_series(1, 60)`,
+		documents: `WITH b AS (INSERT INTO blob (owner_id, sha256, size) SELECT '${uid}', sha256('x'), 1 FROM generate_series(1, 60) RETURNING id)
+			INSERT INTO document (owner_id, name, description, file_name, size, blob_id)
+			SELECT '${uid}', 'd', repeat('日', 8000), 'd.txt', 1, id FROM b`,
+		notifications: `INSERT INTO notification (owner_id, title, message) SELECT '${uid}', 't', repeat('m', 20000) FROM generate_series(1, 60)`,
+	};
+	for (const [list, sql] of Object.entries(insert)) {
+		await millrace.psql(sql);
+		const { lengths, seen } = await pages(own, `/api/${list}?limit=200`, (json) => json);
+		assert.ok(lengths.length > 3 && Math.max(...lengths) < LONG_PAGE, `${list}: ${lengths}`);
+		const ids = seen.flat().map((row) => row.id);
+		assert.deepEqual(ids, (await millrace.psql(`SELECT id FROM ${list.slice(0, -1)} WHERE owner_id = '${uid}' ORDER BY id DESC`)).trim().split("\n"));
+	}
+});
+
+test("a conversation too, oldest message first in each page; one that is longer than a page goes alone", async () => {
+	const { api: own, uid } = await newUser(api);
+	const [id] = (await millrace.psql(`INSERT INTO conversation (owner_id, title) VALUES ('${uid}', 'a "title" {}') RETURNING id`)).split("\n");
+	const sources = [{ n: 1, documentId: randomUUID(), documentName: "d", mark: "page 1", page: 1, text: "wheel", score: 0.1, chunk: 7 }];
+	for (const length of [10, 100000, 100000, 2000000, 100000, 100000, 100000, 100000, 20])
+		await millrace.psql(`INSERT INTO message (conversation_id, owner_id, role, content, sources)
+			VALUES ('${id}', '${uid}', 'user', repeat('m', ${length}), '${JSON.stringify(sources)}')`);
+	const path = `/api/conversations/${id}`;
+	const { lengths, seen } = await pages(own, path, (json) => json.messages);
+	assert.ok(lengths.every((n) => n < LONG_PAGE || (n > 2000000 && n < 2100000)), `${lengths}`);
+	assert.deepEqual(seen.flatMap((page) => page.map((m) => m.content.length).reverse()), [20, 100000, 100000, 100000, 100000, 2000000, 100000, 100000, 10]);
+	assert.equal(seen.find((page) => page.some((m) => m.content.length === 2000000)).length, 1);
+	const whole = assertStatus(await own.get(`${path}?limit=2`), 200);
+	assert.equal(whole.json.title, 'a "title" {}');
+	assert.deepEqual(whole.json.messages.map((m) => [m.content.length, m.sources]), [[100000, sources], [20, sources]]);
+	const [empty] = (await millrace.psql(`INSERT INTO conversation (owner_id, title) VALUES ('${uid}', 'e') RETURNING id`)).split("\n");
+	const none = assertStatus(await own.get(`/api/conversations/${empty}`), 200);
+	assert.deepEqual(none.json.messages, []);
+	assert.equal(none.headers.link, undefined);
+});

@@ -1,6 +1,7 @@
 /* What happens at the limits: of a caller's rate, of the queue, of patience, of an upload. */
 import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
+import { randomBytes, randomUUID } from "node:crypto";
 import { PASSWORD, newAddress, newUser, privateInstance } from "../js/instance.mjs";
 import { DEVICE, newName, register, setCookies, signedIn } from "../js/accounts.mjs";
 import { assertOneEnd } from "../js/events.mjs";
@@ -71,8 +72,38 @@ test("the request id finds a request in the worker's log, and in nginx's; what w
 	assert.match(await until(async () => (await millrace.grepLogs(id)).split("\n").find((l) => l.includes('"query"')), "nginx's line"), /"query":"limit=7"/);
 });
 
-test("a full queue answers 503 with Retry-After, and what was accepted is done", async () => {
-	const user = await newUser(api);
+test("made-up API keys count for their address, a key that was good for itself; the database logs none of it", async () => {
+	const user = await newUser(api), other = await newUser(api), from = api.fresh();
+	const keyOf = async (u) => assertStatus(await u.api.post("/api/settings/regenerate-api-key"), 200).json.apiKey;
+	const good = await keyOf(user), late = await keyOf(other);
+	const ask = (key, api = from) => api.as(key).get("/api/user");
+	assertStatus(await ask(good), 200);
+	let last;
+	for (let i = 0; i < 90 && last?.status !== 429; i++) {         /* more than 40 where a minute begins meanwhile */
+		last = await ask(`mr_${randomBytes(32).toString("base64url")}`);
+		if (last.status !== 429)
+			assertError(last, "UNAUTHORIZED");
+	}
+	assertError(last, "RATE_LIMITED");
+	assertStatus(await ask(good), 200);
+	assertStatus(await ask(late, api.fresh()), 200);
+	assertStatus(await ask(late), 200);
+	assertError(await ask(`mr_${randomBytes(32).toString("base64url")}`, api.fresh()), "UNAUTHORIZED");
+
+	/* refusals that say why, and a repeated Idempotency-Key */
+	const headers = { "idempotency-key": randomUUID() };
+	for (let i = 0; i < 2; i++)
+		assertStatus(await user.api.post("/api/leads", { name: "once" }, { headers }), 201);
+	assertError(await user.api.post("/api/leads", { name: "other" }, { headers }), "CONFLICT");
+	assertError(await user.api.post("/api/chat", { message: "x", conversationId: randomUUID() }), "NOT_FOUND");
+	await assert.rejects(millrace.psql("SET ROLE millrace_api; SELECT 1 / 0"), /division by zero/);
+	await until(() => millrace.grepLogs("division by zero"), "an error of its own is logged");
+	for (const text of ["API key is not valid", "MR000", "Idempotency-Key was used", "no such conversation", "repeated"])
+		assert.equal(await millrace.grepLogs(text), "");
+});
+
+test("a queue that one user has filled is 429 to them and open to others; what was accepted is done", async () => {
+	const user = await newUser(api), other = await newUser(api);
 	const accepted = await withoutRunner(async () => {
 		const ids = [];
 		for (let i = 0; i < 12; i++) {
@@ -81,11 +112,13 @@ test("a full queue answers 503 with Retry-After, and what was accepted is done",
 				ids.push(reply.json.id);
 				continue;
 			}
-			assertError(reply, "OVERLOADED");
-			assert.ok(Number(reply.headers["retry-after"]) >= 1);
+			assertError(reply, "RATE_LIMITED");
+			assert.equal(reply.headers["retry-after"], "1");        /* not the minute that a rate's is */
 			const chat = await user.api.post("/api/chat", { message: "x" });
-			assertError(chat, "OVERLOADED");
+			assertError(chat, "RATE_LIMITED");
 			assert.match(chat.headers["content-type"], /json/);
+			assertStatus(await upload(other), 202);
+			assertError(await upload(other), "RATE_LIMITED");       /* a quarter of six, while somebody else waits */
 			return ids;
 		}
 		throw new Error("the queue was never full");

@@ -1,5 +1,6 @@
 """The tables of a run, as Markdown."""
 from instance import POOLS
+from neighbours import KINDS
 from report import median, number, spread, table
 from results_fanout import fanout
 
@@ -97,6 +98,13 @@ def events(out):
         ["", "median (least to most)", "asked"], rows) + "\n"
 
 
+def neighbours(out):
+    rows = [[KINDS[kind], spread([x["alone"] for x in r], 1), spread([x["beside"] for x in r], 1),
+             spread([x["beside"] / x["alone"] for x in r], 1), "under 3"] for kind, r in out["neighbours"].items()]
+    return "## What one user can do to another, p99, over HTTPS\n\n" + table(
+        ["", "alone, ms", "beside, ms", "beside over alone", "asked"], rows) + "\n"
+
+
 def memory(out):
     idle = out["idle"]["memory"]
     busy = out.get("rates", {}).get("under_load", {}).get("memory", {})
@@ -125,7 +133,8 @@ def tables(out):
              "Made by `tests/bench/run%s --save` in %d s. Each figure: the median of the rounds (the least to the most)."
              % (m["date"], m["processors"], m["model"], m["memory_gib"], m["kernel"], m["nginx"], m["postgresql"], m["load_before"],
                 "".join(" %s." % note for note in out["notes"]), " --quick" if out["quick"] else "", out["took_s"])]
-    for name, render in (("rates", rates), ("callers", callers), ("first", first), ("chats", chats), ("events", events), ("fanout", fanout)):
+    for name, render in (("rates", rates), ("callers", callers), ("first", first), ("chats", chats), ("events", events), ("fanout", fanout),
+                         ("neighbours", neighbours)):
         if name in out:
             parts.append(render(out).rstrip())
     parts.append(memory(out).rstrip())

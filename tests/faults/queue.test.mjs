@@ -1,10 +1,10 @@
 /* The queue when it is full, unfair load, jobs that nobody can finish. */
 import { after, before } from "node:test";
 import assert from "node:assert/strict";
-import { assertOverloaded, column, halt, kill, revived, sleep, test, until, value, world } from "./faults.mjs";
+import { column, halt, kill, revived, sleep, test, until, value, world } from "./faults.mjs";
 import { Chat, assertAllWhole, running } from "./chats.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
-import { assertStatus } from "../js/expect.mjs";
+import { assertError, assertStatus } from "../js/expect.mjs";
 import { newUser } from "../js/instance.mjs";
 
 const QUEUE_MAX = 120, SLOTS = 8;
@@ -20,7 +20,7 @@ test("a user with a hundred chats does not starve another", async () => {
 	const [many, one] = w.users;
 	const hundred = Array.from({ length: 100 }, () => new Chat(many, { words: 10, delay: 60 }));
 	const ended = Promise.all(hundred.map((c) => c.complete()));
-	await until(async () => Number(await value(w.millrace, "select count(*) from job where state = 'queued'")) > 70, "a queue");
+	await until(() => hundred.every((c) => c.run), "all are taken, while nobody else waits");
 	const single = await new Chat(one, { words: 10, delay: 60 }).complete();
 	const waiting = Number(await value(w.millrace, "select count(*) from job where state = 'queued'"));
 	await ended;
@@ -28,23 +28,29 @@ test("a user with a hundred chats does not starve another", async () => {
 	await assertAllWhole(w.millrace, [...hundred, single]);
 });
 
-test("a full queue refuses with 503; all that it took is done when the runner is back", async () => {
+test("who has filled the queue is refused, others have their quarter; all that it took is done when the runner is back", async () => {
 	const [user, other] = w.users;
 	const resume = await halt(w.millrace, "runner");
 	const accepted = Array.from({ length: QUEUE_MAX }, () => new Chat(user, { words: 3, delay: 1 }));
 	const ended = Promise.all(accepted.map(async (c) => c.follow(await c.open())));
 	await until(() => accepted.every((c) => c.run), "all are taken");
-	for (const caller of [user, other]) {
-		assertOverloaded(await caller.api.post("/api/chat", { message: "one too many" }));
-		assertOverloaded(await caller.api.upload("/api/documents/upload", { name: "d", file: { filename: "d.txt", bytes: "text" } }));
-		assertOverloaded(await caller.api.get("/api/documents/search?q=text"));
+	const ask = [(caller) => caller.api.post("/api/chat", { message: "one too many" }),
+		(caller) => caller.api.upload("/api/documents/upload", { name: "d", file: { filename: "d.txt", bytes: "text" } }),
+		(caller) => caller.api.get("/api/documents/search?q=text")];
+	for (const send of ask)
+		assertError(await send(user), "RATE_LIMITED");
+	const others = Array.from({ length: QUEUE_MAX / 4 }, () => new Chat(other, { words: 3, delay: 1 }));
+	const othersEnded = Promise.all(others.map((c) => c.complete()));
+	await until(() => others.every((c) => c.run), "another's are taken");
+	for (const send of ask)
+		assertError(await send(other), "RATE_LIMITED");
+	for (const caller of [user, other])
 		assertStatus(await caller.api.get("/api/user"), 200);
-	}
 	assert.equal(await value(w.millrace, "select count(*) from message where content = 'one too many'"), "0");
-	assert.deepEqual(accepted.flatMap((c) => c.refusals), []);
+	assert.deepEqual([...accepted, ...others].flatMap((c) => c.refusals), []);
 	await resume();
-	await ended;
-	await assertAllWhole(w.millrace, accepted);
+	await Promise.all([ended, othersEnded]);
+	await assertAllWhole(w.millrace, [...accepted, ...others]);
 	assertDone((await new Chat(other, { words: 3, delay: 1 }).complete()).end);
 });
 

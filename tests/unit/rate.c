@@ -16,8 +16,10 @@ static int64_t
 count(enum rate rate, const char *who)
 {
 	struct route route = { .rate = rate };
-	struct req r = { .a = arena_new(), .worker = &worker, .route = &route };
-	enum err e = rate_count(&r, str_from(who));
+	struct req r = {
+		.a = arena_new(), .worker = &worker, .route = &route, .subject = str_from(who)
+	};
+	enum err e = rate_count(&r);
 	int64_t left = e == ERR_OK ? r.rate_remaining : -1;
 
 	if (e != ERR_OK && (e != ERR_RATE_LIMITED || r.rate_remaining != 0))
@@ -72,6 +74,25 @@ many_callers(void)
 	CHECK("twenty thousand callers are each counted once", good);
 }
 
+static void
+knows_in_child(void *arg)
+{
+	_exit(rate_knows_key(str_from(arg)));
+}
+
+static void
+keys(void)
+{
+	char made_up[] = "0123456789abcdef0123456789abcdeX",
+	     good[] = "fedcba9876543210fedcba9876543210", said[64];
+
+	CHECK("a key is unknown at first", !rate_knows_key(str_from(good)));
+	rate_know_key(str_from(good));
+	CHECK("and known once it was good, by other processes too",
+	    rate_knows_key(str_from(good)) && !rate_knows_key(str_from(made_up)) &&
+		test_in_child(knows_in_child, good, said, sizeof(said)) == 1);
+}
+
 int
 main(void)
 {
@@ -90,6 +111,7 @@ main(void)
 		sleep(4);
 	limits();
 	many_callers();
+	keys();
 	snprintf(path, sizeof(path), "%s/ratelimit", dir);
 	if (unlink(path) != 0 || rmdir(dir) != 0)
 		abort();

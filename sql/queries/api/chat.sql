@@ -28,15 +28,24 @@ SELECT run_cancel($1) AS body;
 SELECT conversation_json(c) AS body, c.id AS cursor FROM conversation c
 WHERE c.owner_id = caller_id() AND ($2::uuid IS NULL OR c.id < $2) ORDER BY c.id DESC LIMIT $1;
 
--- A conversation with its newest messages, oldest of them first; `before` is a message's id.
+-- A conversation with its newest messages, oldest of them first; `before` is a message's id, and so
+-- is the cursor, NULL where there are no older ones.
 -- name: conversation_show
 -- args: id uuid, rows int8, before uuid
--- row: body json
-SELECT (conversation_json(c)::jsonb || jsonb_build_object('messages', coalesce((
-	SELECT jsonb_agg(message_json(m) ORDER BY m.id) FROM (
-		SELECT * FROM message WHERE conversation_id = c.id AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $2
-	) m), '[]')))::json AS body
-FROM conversation c WHERE c.id = $1 AND c.owner_id = caller_id();
+-- row: body text, cursor uuid
+SELECT left(conversation_json(c)::text, -1) || ', "messages" : ' || coalesce(page.messages::text, '[]') || '}' AS body, page.cursor
+FROM conversation c, LATERAL (
+	SELECT json_agg(m.body ORDER BY m.id) FILTER (WHERE m.body IS NOT NULL) AS messages,
+		CASE WHEN count(*) > count(m.body) THEN (array_agg(m.id ORDER BY m.id) FILTER (WHERE m.body IS NOT NULL))[1] END AS cursor
+	FROM (
+		SELECT o.id, CASE WHEN count(*) OVER page < $2 AND
+			page_has_room(sum(octet_length(o.content) + octet_length(o.sources::text)) OVER page, count(*) OVER page) THEN message_json(o) END AS body
+		FROM message o WHERE o.conversation_id = c.id AND ($3::uuid IS NULL OR o.id < $3)
+		WINDOW page AS (ORDER BY o.id DESC ROWS UNBOUNDED PRECEDING)
+		ORDER BY o.id DESC LIMIT $2
+	) m
+) page
+WHERE c.id = $1 AND c.owner_id = caller_id();
 
 -- name: conversation_rename
 -- args: id uuid, title text

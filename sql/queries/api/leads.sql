@@ -11,9 +11,11 @@ RETURNING lead_json(l) AS body;
 -- name: lead_list
 -- args: rows int8, before uuid, status text, q text
 -- row: body json, cursor uuid
-SELECT lead_json(l) AS body, l.id AS cursor FROM lead l
-WHERE l.owner_id = caller_id() AND ($2::uuid IS NULL OR l.id < $2) AND ($3::text IS NULL OR l.status = $3)
+SELECT CASE WHEN page_has_room(sum(octet_length(concat(l.notes, l.metadata))) OVER page, count(*) OVER page) THEN lead_json(l) END AS body,
+	l.id AS cursor
+FROM lead l WHERE l.owner_id = caller_id() AND ($2::uuid IS NULL OR l.id < $2) AND ($3::text IS NULL OR l.status = $3)
 	AND ($4::text IS NULL OR strpos(lower(normalize(concat_ws(' ', l.name, l.email, l.phone, l.company))), lower($4)) > 0)
+WINDOW page AS (ORDER BY l.id DESC ROWS UNBOUNDED PRECEDING)
 ORDER BY l.id DESC LIMIT $1;
 
 -- name: lead_show

@@ -1,0 +1,44 @@
+/*
+ * Shares of the worker's pipe. PostgreSQL does what is in it one after the other, so each caller
+ * waits for what the others have in it. While others are here, one caller has at most a quarter of
+ * it; alone, all of it. What is too much waits here, in a line for each caller, and the lines take
+ * turns.
+ *
+ * Room is measured in time: a statement counts for as many quarters of a millisecond as its
+ * caller's last ones took. So a caller of long ones has one or two in the pipe, and one of short
+ * ones sixteen.
+ */
+#ifndef FCGI_SHARE_H
+#define FCGI_SHARE_H
+
+#include <millrace/err.h>
+#include <millrace/pipe.h>
+
+#define SHARES_REMEMBERED 256
+
+struct line;
+struct req;
+
+/* A worker's; zero at its start. */
+struct shares {
+	struct line *lines; /* of callers with something in the pipe or waiting, by r->subject */
+	struct line *turns; /* those of them in which something waits; the first is next */
+	int load; /* what is in the pipe */
+	/* What a caller's statements take, of late; by a hash of who, which some may have in common
+	 */
+	int64_t us[SHARES_REMEMBERED];
+	int64_t ended_us; /* when the last of it had its reply, or the first of it was sent */
+	unsigned last; /* a hash of who came last */
+	int64_t others_until_ms; /* until then there are others, on loop_now's clock */
+};
+
+/*
+ * Queues a unit of the request's for the pipe, as pipe_send does, where its caller's share and the
+ * room allow it, or else lets it wait, arguments copied; done(r, …) is called once, from the loop.
+ * ERR_OVERLOADED: not connected. ERR_RATE_LIMITED: a quarter of the worker's connections wait for
+ * this caller already, and few are left for others. Nothing is queued then.
+ */
+MUST_CHECK enum err share_send(
+    struct req *r, const struct pipe_statement *statements, int n, pipe_done *done);
+
+#endif

@@ -1,0 +1,142 @@
+/*
+ * One user does the worst that a user can, of each kind at full strength, while another works: chats, uploads, searches, signs in and
+ * reads. Nothing of the other's is refused, lost or late beyond what a deferred reply waits for.
+ */
+import { after, before } from "node:test";
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { test, until, value } from "./faults.mjs";
+import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
+import { assertStatus } from "../js/expect.mjs";
+import { newUser } from "../js/instance.mjs";
+import { hub, signIn, startAll } from "../js/oauth.mjs";
+
+const ROUNDS = 4;
+let all, millrace, nasty, other;
+
+before(async () => {
+	all = await startAll("neighbours", { MILLRACE_RATE_WRITE: "0" });
+	({ millrace } = all);
+	[nasty, other] = await Promise.all([newUser(millrace.api), newUser(millrace.api)]);
+	await upload(other, "The wheel of the mill turns twice a minute.");
+});
+after(() => all?.stop());
+
+const form = (bytes, filename = "note.txt") => ({ name: "note", file: { filename, bytes } });
+async function upload(user, text) {
+	const { json } = assertStatus(await user.api.upload("/api/documents/upload?wait=1", form(Buffer.from(text))), 200);
+	assert.equal(json.status, "ready", JSON.stringify(json));
+}
+
+/* What the other does, each thing beside the others; each comes to its good end at the first try. */
+const works = {
+	async chat() {
+		const events = await (await other.api.chat("How often does the wheel turn?")).all();
+		assertOneEnd(events);
+		assert.equal(assertDone(events.at(-1)).content, contentOf(events));
+	},
+	upload: () => upload(other, `Another note, ${randomBytes(8).toString("hex")}.`),
+	async search() {
+		const found = assertStatus(await other.api.get("/api/documents/search?q=wheel"), 200).json;
+		assert.match(found[0].text, /wheel of the mill/);
+	},
+	async signIn() {
+		all.github.user = hub();
+		await signIn(all.browser(), "github");
+	},
+	async read() {
+		for (const path of ["/api/user", "/api/conversations", "/api/documents", "/api/leads", "/api/notifications"])
+			assertStatus(await other.api.get(path), 200);
+		const [newest] = (await other.api.get("/api/conversations?limit=1")).json;
+		assert.ok(assertStatus(await other.api.get(`/api/conversations/${newest.id}`), 200).json.messages.length > 0);
+	},
+};
+
+/* The other's work, beside `n` loops of `what`, which gives true where the server did it and false where it was refused. How often each. */
+async function beside(n, what) {
+	let going = true;
+	const counts = Array.from({ length: n }, () => ({ done: 0, refused: 0 }));
+	const loops = counts.map(async (count) => {
+		while (going)
+			count[await what() ? "done" : "refused"]++;
+	});
+	try {
+		await Promise.race([Promise.all(loops), until(() => counts.every((c) => c.done + c.refused > 0), "the first of each loop", 80000)]);
+		for (let round = 0; round < ROUNDS; round++)
+			await Promise.all(Object.entries(works).map(([name, work]) => work().catch((e) => { throw new Error(`${name}: ${e.message}`, { cause: e }); })));
+	} finally {
+		going = false;
+		await Promise.all(loops);
+	}
+	return { done: counts.reduce((sum, c) => sum + c.done, 0), refused: counts.reduce((sum, c) => sum + c.refused, 0) };
+}
+
+/* Only a refusal that says that it is this caller's own doing. */
+function wasDone(reply, statuses = [200, 202]) {
+	if (statuses.includes(reply.status))
+		return true;
+	assert.equal(reply.status, 429, reply.text.slice(0, 300));
+	return false;
+}
+
+test("replies of 80 MB, twelve at a time", async () => {
+	const [id] = (await millrace.psql(`INSERT INTO conversation (owner_id, title) VALUES ('${nasty.uid}', 'long') RETURNING id`)).split("\n");
+	await millrace.psql(`INSERT INTO message (conversation_id, owner_id, role, content)
+		SELECT '${id}', '${nasty.uid}', 'user', repeat(md5(n::text), 12500) FROM generate_series(1, 200) n`);
+	const { done } = await beside(12, async () => wasDone(await nasty.api.get(`/api/conversations/${id}?limit=200`)));
+	assert.ok(done > 12);
+});
+
+test("a queue that is full of one user's jobs, and kept so", async () => {
+	await millrace.psql(`WITH r AS (INSERT INTO run (owner_id, kind, input)
+		SELECT '${nasty.uid}', 'search', '{"q": "wheel", "reply": "search"}' FROM generate_series(1, 10000) RETURNING id)
+		INSERT INTO job (run_id, owner_id, kind, priority) SELECT id, '${nasty.uid}', 'search', 10 FROM r`);
+	const { refused } = await beside(8, async () => wasDone(await nasty.api.upload("/api/documents/upload", form("more"))));
+	assert.ok(refused > 0, "the queue was never full");
+	await millrace.psql(`DELETE FROM run WHERE owner_id = '${nasty.uid}' AND status = 'queued'`);
+});
+
+/* A PDF whose one page draws a form that draws another ten times, and so on: no reader comes to its end. */
+function endlessPdf() {
+	const draw = "/X Do ".repeat(10);
+	const forms = Array.from({ length: 9 }, (_, i) => `${i + 11} 0 obj<</Type/XObject/Subtype/Form/BBox[0 0 99 99]/Length ${draw.length}`
+	    + `/Resources<</XObject<</X ${i + 12} 0 R>>>>>>stream\n${draw}\nendstream endobj\n`);
+	return Buffer.from("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj "
+	    + "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 10 0 R/Resources<</XObject<</X 11 0 R>>>>>>endobj "
+	    + `10 0 obj<</Length 5>>stream\n/X Do\nendstream endobj\n${forms.join("")}`
+	    + "20 0 obj<</Type/XObject/Subtype/Form/BBox[0 0 99 99]/Length 0>>stream\n\nendstream endobj\ntrailer<</Root 1 0 R/Size 21>>\n%%EOF\n");
+}
+
+test("files that take as long to read as any may", async () => {
+	const slow = () => nasty.api.upload("/api/documents/upload", form(endlessPdf(), "endless.pdf"));
+	const state = (is) => value(millrace, `SELECT count(*) FROM document WHERE owner_id = '${nasty.uid}' AND file_name = 'endless.pdf' AND status = '${is}'`);
+	for (let i = 0; i < 8; i++)
+		assertStatus(await slow(), 202);
+	await until(async () => await state("processing") === "8", "they are read, or about to be");
+	await beside(0);
+	assert.ok(Number(await state("processing")) > 4, "they ended too soon");
+	await millrace.psql(`DELETE FROM document WHERE owner_id = '${nasty.uid}'`);
+});
+
+test("searches over 60,000 passages, sixteen at a time", async () => {
+	await millrace.psql(`WITH b AS (INSERT INTO blob (owner_id, sha256, size) VALUES ('${nasty.uid}', sha256('x'), 1) RETURNING id),
+		d AS (INSERT INTO document (owner_id, name, file_name, size, status, blob_id) SELECT '${nasty.uid}', 'long', 'd.txt', 1, 'ready', id FROM b RETURNING id),
+		c AS (INSERT INTO chunk (document_id, owner_id, n, mark, text) SELECT d.id, '${nasty.uid}', n, 'paragraph 1',
+			'wheel ' || n || ' ' || md5(n::text) || repeat(' mill water', 20) FROM d, generate_series(1, 60000) n RETURNING id)
+		INSERT INTO embedding (chunk_id, model, bits) SELECT id, 'local', ('x' || repeat(md5(id::text), 16))::bit(2048) FROM c`);
+	await millrace.psql("ANALYZE chunk; ANALYZE embedding");
+	const { done } = await beside(16, async () => wasDone(await nasty.api.get("/api/documents/search?q=how+often+does+the+wheel+of+the+water+mill+turn")));
+	assert.ok(done > 0);
+});
+
+test("made-up API keys, as many as go", async () => {
+	const from = millrace.api.fresh();
+	const { done } = await beside(8, async () =>
+	    wasDone(await from.as(`mr_${randomBytes(32).toString("base64url")}`).get("/api/conversations"), [401]));
+	assert.ok(done > 0);
+});
+
+test("nothing of the other's is left open", async () => {
+	await until(async () => await value(millrace, `SELECT count(*) FROM run WHERE owner_id = '${other.uid}' AND status <> 'completed'`) === "0", "all ended well");
+	assert.equal(await value(millrace, `SELECT count(*) FROM document WHERE owner_id = '${other.uid}' AND status <> 'ready'`), "0");
+});
