@@ -10,6 +10,25 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+-- Keeps the API from taking the last administrator away; in the shell millracectl makes another. An
+-- administrator whose row is locked counts as none: of two who take each other's role at once,
+-- neither waits for the other.
+-- As the owner: administrators' rows are others' to the one who writes.
+CREATE OR REPLACE FUNCTION admin_kept() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	IF session_user = 'millrace_api' THEN
+		PERFORM FROM app_user u WHERE u.role = 'admin' AND u.disabled_at IS NULL AND u.id <> OLD.id LIMIT 1 FOR SHARE SKIP LOCKED;
+		IF NOT FOUND THEN
+			PERFORM refuse('CONFLICT', 'This is the only administrator; make somebody else one first.');
+		END IF;
+	END IF;
+	IF TG_OP = 'DELETE' THEN
+		RETURN OLD;
+	END IF;
+	RETURN NEW;
+END $$;
+
 -- Marks a document as failed where its ingestion ended without saying how it is.
 CREATE OR REPLACE FUNCTION document_ingest_ended() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -27,9 +46,10 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- Removes what others' requests have left of a user: unfinished sign-ins, and replies kept for an
--- Idempotency-Key of whoever created the account (nobody yet, or an administrator). Skips a sign-in
--- that is just being redeemed: it ends by itself, and may be waiting for us.
+-- Removes what others' requests have left of a user: unfinished sign-ins, invitations to the
+-- address, and replies kept for an Idempotency-Key of whoever created the account (nobody yet, or
+-- an administrator). Skips a sign-in that is just being redeemed: it ends by itself, and may be
+-- waiting for us.
 -- As the owner: identity_erased is no role's.
 CREATE OR REPLACE FUNCTION user_erased() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -40,6 +60,7 @@ BEGIN
 	DELETE FROM oauth_flow f WHERE f.state_hash IN (SELECT o.state_hash FROM oauth_flow o WHERE lower(o.email) = lower(OLD.email)
 		OR EXISTS (SELECT FROM external_identity i WHERE i.user_id = OLD.id AND i.provider = o.provider AND i.subject = o.subject)
 		FOR UPDATE SKIP LOCKED);
+	DELETE FROM invitation i WHERE lower(i.email) = lower(OLD.email);
 	DELETE FROM idempotency i USING (SELECT '00000000-0000-0000-0000-000000000000'::uuid UNION ALL SELECT u.id FROM app_user u WHERE u.role = 'admin') o (id)
 	WHERE i.owner_id = o.id AND i.reply::text LIKE '%' || OLD.id || '%';
 	RETURN OLD;
