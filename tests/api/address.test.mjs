@@ -84,7 +84,9 @@ test("a second change waits, and a taken address is told before the password is 
 test("of many at once one counts, and writes one mail", async () => {
 	const user = await newUser(api);
 	const replies = await Promise.all(Array.from({ length: 4 }, () => put(user, { email: newAddress(), password: PASSWORD })));
-	assert.deepEqual(replies.map((r) => r.status).sort(), [200, 409, 409, 409]);
+	/* The others come too soon, or sign in by an address that is theirs no more. */
+	assert.equal(replies.filter((r) => r.status === 200).length, 1);
+	assert.ok(replies.every((r) => [200, 403, 409].includes(r.status)), replies.map((r) => r.text).join());
 	assert.equal(await mailRuns(user), "1");
 });
 
