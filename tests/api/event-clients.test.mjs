@@ -156,7 +156,7 @@ test("reconnecting-eventsource goes on by ?lastEventId= where it has made anothe
 
 test("openai's client does not come back at once from a wait that it does not obey", async () => {
 	const user = await newUser(api);
-	await millrace.psql(`INSERT INTO login_failure SELECT login_subject('${user.email}'), 30, now()`);
+	await millrace.psql(`INSERT INTO login_failure SELECT login_subject_from('network', '${user.email}', '127.0.0.1'), 20, now()`);
 	const client = new OpenAI({ baseURL: relay.url, apiKey: "x", maxRetries: 2 });
 	const error = await client.post("/api/auth/login", { body: { email: user.email, password: "wrong password" } }).then(() => null, (e) => e);
 	assert.equal(error.status, 429);
