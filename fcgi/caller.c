@@ -153,7 +153,21 @@ identify_by_cookie(struct req *r)
 	return ERR_NOT_FOUND;
 }
 
-/* Authorization goes before the cookie, and that before ?token=, which an EventSource needs. */
+/*
+ * ?token= is for what cannot send headers: an EventSource, a WebSocket, a download. A link or a
+ * form that holds one must change nothing. (A polling Socket.IO client repeats its handshake's
+ * query.)
+ */
+static enum err
+identify_by_query(struct req *r, struct str token)
+{
+	if (r->route->method == M_GET || r->route->mode == SOCKET)
+		return identify_by_token(r, token);
+	return refuse(
+	    r, ERR_UNAUTHORIZED, "?token= is taken by GET alone; send Authorization: Bearer.");
+}
+
+/* Authorization goes before the cookie, and that before ?token=. */
 enum err
 caller_identify(struct req *r)
 {
@@ -175,7 +189,7 @@ caller_identify(struct req *r)
 		(void)!query_fields(r->a, token_fields, 1, r->query_string, &in, &ignored);
 	if (in.token.p) {
 		r->error_text = (struct str){ NULL, 0 };
-		return identify_by_token(r, in.token);
+		return identify_by_query(r, in.token);
 	}
 	return r->route->caller == AUTH_OPTIONAL && !r->error_text.p ? ERR_OK : ERR_UNAUTHORIZED;
 }

@@ -171,6 +171,12 @@ route_path(struct arena *a, const struct route *r, size_t n)
 }
 
 bool
+route_is_event_source(const struct route *r)
+{
+	return r->mode == STREAM && r->method == M_GET;
+}
+
+bool
 pool_exists(const char *name)
 {
 	for (size_t i = 0; i < n_pools; i++)

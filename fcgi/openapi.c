@@ -100,9 +100,11 @@ put_parameters(struct buf *b, const struct endpoint *e)
 	if (r->idempotent)
 		put_header_parameter(b, "Idempotency-Key",
 		    "The same key and body within a day get the first reply again.", &first);
-	if (r->mode == STREAM && r->method == M_GET)
-		put_header_parameter(
-		    b, "Last-Event-ID", "The id of the last event that was seen.", &first);
+	if (r->mode == STREAM)
+		put_header_parameter(b, "Last-Event-ID",
+		    r->method == M_GET ? "The id of the last event that was seen."
+				       : "The same, where an Idempotency-Key is repeated.",
+		    &first);
 	buf_put(b, S("]"));
 }
 
@@ -133,7 +135,11 @@ put_reply(struct buf *b, int status, const struct route *r)
 	size_t n = name ? strlen(name) : 0;
 	bool list = n > 2 && strcmp(name + n - 2, "[]") == 0;
 
-	buf_printf(b, "\"%d\":{\"description\":\"%s\"", status, err_info(ERR_OK)->text);
+	buf_printf(b, "\"%d\":{\"description\":\"%s\"", status,
+	    route_is_event_source(r)
+		? "The events. A stream that ends after `retry:`, without any, refuses "
+		  "for so many milliseconds: an EventSource gives up at 429 or 503."
+		: err_info(ERR_OK)->text);
 	if (name && strcmp(name, "EventStream") == 0)
 		buf_put(b, S(",\"content\":{\"text/event-stream\":{\"schema\":{\"$ref\":\"#/"
 			     "components/schemas/EventStream\"}}}"));
@@ -171,8 +177,8 @@ put_operation_id(struct buf *b, enum method method, struct str path)
 }
 
 /*
- * Any one of these; the cookie together with its header where something changes (a socket's
- * handshake cannot carry one).
+ * Any one of these; the cookie together with its header where something changes, and no token in
+ * the query (a socket's handshake cannot carry a header).
  */
 static void
 put_security(struct buf *b, const struct route *r)
@@ -182,8 +188,9 @@ put_security(struct buf *b, const struct route *r)
 	if (r->caller == AUTH_PUBLIC)
 		buf_put(b, S("\"security\":[],"));
 	else
-		buf_printf(b, "\"security\":[%s{\"bearer\":[]},{\"cookie\":[]%s},{\"query\":[]}],",
-		    r->caller == AUTH_OPTIONAL ? "{}," : "", is_safe ? "" : ",\"csrf\":[]");
+		buf_printf(b, "\"security\":[%s{\"bearer\":[]},{\"cookie\":[]%s}%s],",
+		    r->caller == AUTH_OPTIONAL ? "{}," : "", is_safe ? "" : ",\"csrf\":[]",
+		    is_safe ? ",{\"query\":[]}" : "");
 }
 
 /* The kinds of credentials, as put_security names them. */
@@ -196,7 +203,7 @@ static const char security_schemes[] =
     "\"csrf\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-CSRF-Token\",\"description\":"
     "\"The value of the " CSRF_COOKIE " cookie.\"},"
     "\"query\":{\"type\":\"apiKey\",\"in\":\"query\",\"name\":\"token\",\"description\":"
-    "\"The same as bearer, for what cannot send headers.\"}}";
+    "\"The same as bearer, for GET by what cannot send headers.\"}}";
 
 static void
 put_responses(struct buf *b, const struct route *r)
@@ -212,7 +219,7 @@ put_responses(struct buf *b, const struct route *r)
 		    ",\"400\":{\"description\":\"A refusal\",\"content\":{\"application/json\":{"
 		    "\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}}}",
 		    r->refusal);
-	if (r->mode == STREAM && r->method == M_GET)
+	if (route_is_event_source(r))
 		buf_put(b, S(",\"204\":{\"description\":\"Every event has been seen.\"}"));
 	buf_put(b, S(",\"default\":{\"description\":\"An error\",\"content\":{"
 		     "\"application/json\":{\"schema\":"

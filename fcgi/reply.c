@@ -1,8 +1,12 @@
 #include <time.h>
 
+#include <millrace/sse.h>
+
 #include "fcgi/worker.h"
 
-#define RETRY_AFTER_S "2"
+#define OVERLOADED_S 2
+/* openai's clients take a longer Retry-After for none, and come back at once. */
+#define WAIT_OBEYED_S 60
 
 enum err
 refuse(struct req *r, enum err e, const char *text)
@@ -76,18 +80,39 @@ reply_error_members(struct buf *b, enum err e, struct str text)
 	buf_json(b, text);
 }
 
-void
-reply_error(struct req *r, enum err e)
+/* For how many seconds e refuses; 0: waiting does not help. */
+static int64_t
+error_wait_s(const struct req *r, enum err e)
 {
 	/* What is refused with some of the rate left is refused for another reason, and for less.
 	 */
 	int64_t wait_s = r->rate_remaining == 0 ? r->rate_reset - time(NULL) : 0;
-	struct buf b = { .a = r->a };
 
 	if (e == ERR_RATE_LIMITED)
-		put_number(&r->headers, "Retry-After", wait_s > 0 ? wait_s : 1);
-	if (e == ERR_OVERLOADED)
-		reply_header(r, "Retry-After", S(RETRY_AFTER_S));
+		return wait_s > 0 ? wait_s : 1;
+	return e == ERR_OVERLOADED ? OVERLOADED_S : 0;
+}
+
+static void
+put_wait(struct req *r, int64_t wait_s)
+{
+	put_number(&r->headers, "Retry-After", wait_s);
+	if (wait_s > WAIT_OBEYED_S)
+		reply_header(r, "X-Should-Retry", S("false"));
+}
+
+void
+reply_error(struct req *r, enum err e)
+{
+	int64_t wait_s = error_wait_s(r, e);
+	struct buf b = { .a = r->a };
+
+	if (wait_s > 0 && r->route && route_is_event_source(r->route)) {
+		(void)reply_body(r, 200, SSE_TYPE, sse_refusal(r->a, e, r->error_text, wait_s));
+		return;
+	}
+	if (wait_s > 0)
+		put_wait(r, wait_s);
 	if (e == ERR_UNAUTHORIZED)
 		reply_header(r, "WWW-Authenticate", S("Bearer"));
 	buf_put(&b, S("{"));

@@ -17,7 +17,10 @@ void reply_header(struct req *r, const char *name, struct str value);
 enum err reply_json(struct req *r, int status, struct str json);
 /* Replies with status and any other body; content_type NULL: none. Always ERR_OK. */
 enum err reply_body(struct req *r, int status, const char *content_type, struct str body);
-/* Replies with the error shape for e, with r->error_text and r->problems where there are any. */
+/*
+ * Replies with the error shape for e, with r->error_text and r->problems where there are any. What
+ * will pass has Retry-After; where an EventSource asks, it is a stream that ends (millrace/sse.h).
+ */
 void reply_error(struct req *r, enum err e);
 /*
  * The members that begin every error's JSON object, and none of its braces: error, code, detail.

@@ -134,6 +134,12 @@ void routes_print(FILE *out);
 /* POOL PATH of the same, and POOL PREFIX "unserved" of what is not served; for check-paths.awk. */
 void paths_print(FILE *out);
 
+/*
+ * Does an EventSource ask here? It gives up for good at any status but 200, where the programs that
+ * read the stream of a POST see it.
+ */
+bool route_is_event_source(const struct route *r);
+
 /* Is there a pool of this name? */
 bool pool_exists(const char *name);
 /* A pool a line: its name, a space, and what it serves. Units, ./dev and tests read the names. */

@@ -227,12 +227,12 @@ const struct route routes[] = {
 
 	/* Chat */
 	{ M_POST,   "chat",      AUTH_USER,   RATE_WRITE, STREAM,    BODY_JSON,   "/api/chat",                        chat_post,
-	    200, "EventStream", "Send a message; the reply comes as events",
+	    200, "EventStream", "Send a message; the reply comes as events. A repeated Idempotency-Key goes on after Last-Event-ID",
 	    .body = &chat_body, .idempotent = true },
 	{ M_GET,    "chat",      AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/runs/{id:uuid}",              run_show,
 	    200, "Run", "A run's state and outcome" },
 	{ M_GET,    "chat",      AUTH_USER,   RATE_READ,  STREAM,    BODY_NONE,   "/api/runs/{id:uuid}/stream",       run_stream,
-	    200, "EventStream", "A run's events after Last-Event-ID, ?after= or all",
+	    200, "EventStream", "A run's events after Last-Event-ID, ?lastEventId=, ?after= or all",
 	    .query = &run_stream_query },
 	{ M_POST,   "chat",      AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/runs/{id:uuid}/cancel",       run_cancel,
 	    200, "Run", "Stop a run and keep its output" },

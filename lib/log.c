@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <millrace/arena.h>
+#include <millrace/clock.h>
 #include <millrace/disk.h>
 #include <millrace/log.h>
+
+#define SELDOM_US (60 * INT64_C(1000000))
 
 static const char *log_role = "millrace";
 static enum log_level log_least = LOG_INFO;
@@ -116,6 +119,22 @@ log_line(enum log_level level, const char *msg, ...)
 	va_start(pairs, msg);
 	log_write(level, msg, pairs);
 	va_end(pairs);
+}
+
+bool
+log_seldom(struct log_seldom *s)
+{
+	int64_t now_us = clock_us();
+
+	if (now_us < s->next_us) {
+		s->n++;
+		return false;
+	}
+	snprintf(s->text, sizeof(s->text), "%llu", (unsigned long long)s->n);
+	s->left_out = s->n > 0 ? s->text : NULL;
+	s->n = 0;
+	s->next_us = now_us + SELDOM_US;
+	return true;
 }
 
 void

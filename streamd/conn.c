@@ -57,14 +57,23 @@ conn_rearm(struct conn *c)
 		loop_arm(c->server->loop, &c->timer, due - loop_now(c->server->loop));
 }
 
+static void
+conn_count_slow(void)
+{
+	static struct log_seldom seldom;
+
+	metrics.slow_closed++;
+	if (log_seldom(&seldom))
+		log_info("conn: slow reader is closed", "left_out", seldom.left_out);
+}
+
 /* The first time, a kind may queue a last message, which the peer has a little time to read. */
 static void
 conn_stalled(struct conn *c)
 {
 	if (c->kind->stalled && !c->stalled) {
 		c->stalled = true;
-		metrics.slow_closed++;
-		log_info("conn: slow reader is closed with a reason");
+		conn_count_slow();
 		c->kind->stalled(c);
 		if (c->dead)
 			return;
@@ -73,10 +82,8 @@ conn_stalled(struct conn *c)
 		conn_rearm(c);
 		return;
 	}
-	if (!c->stalled) {
-		metrics.slow_closed++;
-		log_info("conn: slow reader is closed");
-	}
+	if (!c->stalled)
+		conn_count_slow();
 	conn_close(c);
 }
 

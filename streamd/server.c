@@ -55,6 +55,7 @@ server_resume_accepting(struct server *s)
 static void
 server_ready(struct loop_fd *self, uint32_t events)
 {
+	static struct log_seldom seldom;
 	struct server *s = container_of(self, struct server, listener);
 
 	(void)events;
@@ -71,8 +72,9 @@ server_ready(struct loop_fd *self, uint32_t events)
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-			log_error("accept: no more connections can be accepted", "error",
-			    strerror(errno));
+			if (log_seldom(&seldom))
+				log_error("accept: no more connections can be accepted", "error",
+				    strerror(errno), "left_out", seldom.left_out);
 			server_set_accepting(s, false);
 			loop_arm(s->loop, &s->accept_pause, ACCEPT_PAUSE_MS);
 		}

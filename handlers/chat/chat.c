@@ -20,12 +20,15 @@ FIELD_TABLE(chat_body, struct chat_in, chat_fields, chat_post);
 static enum err
 chat_started(struct req *r)
 {
-	struct grant g = { .topic = arena_printf(r->a, "run:%.*s", S_ARG(row_text(r, 0, 0))) };
+	struct grant g = { 0 };
+	struct uuid run;
 
-	g.headers[g.n_headers++] = (struct grant_header){ S("X-Run-Id"), row_text(r, 0, 0) };
-	g.headers[g.n_headers++] =
-	    (struct grant_header){ S("X-Conversation-Id"), row_text(r, 0, 1) };
-	return res_stream(r, &g);
+	if (!r->replayed)
+		return run_reply_stream(r, &g);
+	/* The run may be anywhere by now, and its client may have seen a part. */
+	run = row_uuid(r, 0, 0);
+	r->replayed = NULL;
+	return run_resume(r, run, 0);
 }
 
 /* POST /api/chat: a message in a conversation, or in a new one; the reply comes as events. */

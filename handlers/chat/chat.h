@@ -17,6 +17,11 @@ enum err run_show(struct req *r);
 enum err run_stream(struct req *r);
 enum err run_cancel(struct req *r);
 
+/* Streams the run and the conversation that begin the first row, after g->after. */
+enum err run_reply_stream(struct req *r, struct grant *g);
+/* Looks the run up, and streams what follows Last-Event-ID, or `otherwise`. Uses r->state. */
+enum err run_resume(struct req *r, struct uuid run, int64_t otherwise);
+
 /* conversations.c */
 extern const struct field_table conversation_body;
 enum err conversation_list(struct req *r);

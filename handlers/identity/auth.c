@@ -85,6 +85,7 @@ auth_check_wait(struct req *r, int column)
 	if (account <= 0 && address <= 0)
 		return ERR_OK;
 	r->rate_reset = time(NULL) + (account > address ? account : address);
+	r->rate_remaining = 0; /* reply_error tells that wait, and not another refusal's */
 	return refuse(r, ERR_RATE_LIMITED,
 	    account > address
 		? "Too many wrong passwords for this account; wait before the next try."

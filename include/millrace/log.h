@@ -37,6 +37,22 @@ void log_line(enum log_level level, const char *msg, ...) __attribute__((sentine
 #define log_warn(...) log_line(LOG_WARN, __VA_ARGS__, (char *)NULL)
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__, (char *)NULL)
 
+/*
+ * For a line that clients can bring about as often as they like: one a minute is written, and the
+ * next says how many were not. One for each line, static and zeroed; of one thread alone.
+ *
+ *	if (log_seldom(&seldom))
+ *		log_info("…", "left_out", seldom.left_out);
+ */
+struct log_seldom {
+	int64_t next_us; /* none before */
+	uint64_t n; /* left out since the last one */
+	const char *left_out; /* n as a text; NULL: none were */
+	char text[24];
+};
+/* Is the line due? */
+bool log_seldom(struct log_seldom *s);
+
 /* Logs an error and ends the process with status 1; for a start that cannot succeed. */
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

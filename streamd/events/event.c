@@ -85,10 +85,12 @@ event_keep(struct event *e, unsigned key, struct buffer *bytes)
 	return bytes;
 }
 
+/* The id comes last: @microsoft/fetch-event-source takes it as soon as it has read that line, and
+   would go on behind an event that was cut after it. */
 struct buffer *
 event_sse(struct event *e)
 {
-	const struct str event = S("\nevent: "), data = S("\ndata: "), end = S("\n\n\r\n");
+	const struct str event = S("event: "), data = S("\ndata: "), end = S("\n\n\r\n");
 	struct buffer *b = event_form(e, FORM_SSE);
 	char id[32], size[32];
 	size_t id_len, size_len;
@@ -96,14 +98,14 @@ event_sse(struct event *e)
 
 	if (b)
 		return b;
-	id_len = (size_t)snprintf(id, sizeof(id), "id: %lld", (long long)e->seq);
+	id_len = (size_t)snprintf(id, sizeof(id), "\nid: %lld", (long long)e->seq);
 	size_len = (size_t)snprintf(size, sizeof(size), "%zx\r\n",
-	    id_len + event.n + e->type.n + data.n + e->data.n + end.n - 2);
-	b = buffer_new(size_len + id_len + event.n + e->type.n + data.n + e->data.n + end.n);
+	    event.n + e->type.n + data.n + e->data.n + id_len + end.n - 2);
+	b = buffer_new(size_len + event.n + e->type.n + data.n + e->data.n + id_len + end.n);
 	to = put(b->bytes, (struct str){ size, size_len });
-	to = put(to, (struct str){ id, id_len });
 	to = put_line(put(to, event), e->type);
 	to = put_line(put(to, data), e->data);
+	to = put(to, (struct str){ id, id_len });
 	(void)put(to, end);
 	return event_keep(e, FORM_SSE, b);
 }

@@ -52,6 +52,7 @@ struct topic {
 	struct sub *next; /* during a delivery to all: who comes after the present one */
 	struct topic *pending_next;
 	int64_t latest; /* the last seq known to exist */
+	int64_t came; /* the last seq that came, of which a crash may have undone the commit */
 	int64_t latest_before; /* `latest` when the read began */
 	int64_t read_upto; /* while reading: the seq after which the read goes on */
 	int64_t short_since_us; /* since when the log ends before `sent` of a subscriber; 0: no */

@@ -40,12 +40,15 @@ struct revalidation {
 bool
 principals_user_is_full(const struct principals *ps, const struct uuid *user)
 {
+	static struct log_seldom seldom;
 	const struct user_usage *u = usage_find(ps->usage, user);
 
 	if (config()->user_streams == 0 || !u || u->streams < config()->user_streams)
 		return false;
 	metrics.user_limit++;
-	log_info("principal: user has the most streams allowed", "user", user->text);
+	if (log_seldom(&seldom))
+		log_info("principal: user has the most streams allowed", "user", user->text,
+		    "left_out", seldom.left_out);
 	return true;
 }
 

@@ -60,7 +60,7 @@ void principal_attach(struct principals *ps, struct principal *p);
 void principal_detach(struct principals *ps, struct principal *p);
 
 /* Has the user as many streams as MILLRACE_USER_STREAMS allows? Query it before one more is
-   accepted: a true is counted and logged as a refusal. */
+   accepted: a true is counted and logged (not each) as a refusal. */
 bool principals_user_is_full(const struct principals *ps, const struct uuid *user);
 
 #endif

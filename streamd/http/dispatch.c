@@ -9,6 +9,8 @@
 #include "streamd/metrics.h"
 
 #define HEAD_SECONDS 10
+/* After so long somebody may have left. */
+#define FULL_SECONDS 5
 
 static int64_t
 dispatch_due_ms(const struct conn *c)
@@ -88,15 +90,19 @@ dispatch_grant(struct http_head *h, const struct target *t, struct str rest, str
 	       g->topic.n <= 200 && g->after >= 0;
 }
 
-/* Too much is held now. The grant's headers still go out: they name what the worker has begun,
-   which goes on. */
+/* What will pass: too much is held now, or the process stops. The grant's headers still go out:
+   they name what the worker has begun, which goes on. */
 static void
-dispatch_refuse_for_now(struct conn *c, const struct grant *g, enum err e, const char *text)
+dispatch_refuse_for_now(struct conn *c, const struct target *t, const struct grant *g, enum err e,
+    const char *text, int64_t wait_s)
 {
 	struct arena *a = c->head->arena;
 
+	if (t->refuse && t->refuse(c, g, e, text, wait_s))
+		return;
 	response_refuse(c, e, text,
-	    arena_printf(a, "Retry-After: 5\r\n%.*s", S_ARG(response_grant_headers(a, g))));
+	    arena_printf(a, "Retry-After: %lld\r\n%.*s", (long long)wait_s,
+		S_ARG(response_grant_headers(a, g))));
 }
 
 void
@@ -117,13 +123,13 @@ dispatch_request(struct conn *c, struct http_head *h)
 	else if (!t->in_band && g.expires_at != 0 && g.expires_at <= time(NULL))
 		response_refuse(c, ERR_UNAUTHORIZED, NULL, S(""));
 	else if (c->server->stopping)
-		response_refuse(c, ERR_OVERLOADED, NULL, S("Retry-After: 1\r\n"));
+		dispatch_refuse_for_now(c, t, &g, ERR_OVERLOADED, NULL, 1);
 	else if (!t->in_band && principals_user_is_full(c->server->principals, &g.user))
-		dispatch_refuse_for_now(c, &g, ERR_RATE_LIMITED,
-		    "You have too many streams open; close some of them first.");
+		dispatch_refuse_for_now(c, t, &g, ERR_RATE_LIMITED,
+		    "You have too many streams open; close some of them first.", FULL_SECONDS);
 	else if (!t->counts && !server_make_room(c->server))
-		dispatch_refuse_for_now(
-		    c, &g, ERR_OVERLOADED, "Too many streams are open; try again shortly.");
+		dispatch_refuse_for_now(c, t, &g, ERR_OVERLOADED,
+		    "Too many streams are open; try again shortly.", FULL_SECONDS);
 	else
 		t->start(c, h, &g);
 }

@@ -30,6 +30,10 @@ struct target {
 	/* Sets the connection's kind, or refuses (http/response.h) and keeps it; g and what it
 	   points to are h's. */
 	void (*start)(struct conn *c, struct http_head *h, const struct grant *g);
+	/* Refuses for a time, in the target's own form; false: a status has to. `text` NULL: e's.
+	   Optional. */
+	bool (*refuse)(
+	    struct conn *c, const struct grant *g, enum err e, const char *text, int64_t wait_s);
 };
 
 /* For server->accepted: waits for the request's head, 10 s at most, then calls server->request. */

@@ -5,6 +5,7 @@
 #include <millrace/container_of.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
+#include <millrace/sse.h>
 
 #include "streamd/events/principal.h"
 #include "streamd/http/head.h"
@@ -107,7 +108,7 @@ sse_due(struct conn *c)
 	else if (c->n > 0)
 		c->put_ms = loop_now(c->server->loop); /* queued output serves as well */
 	else
-		put_shared(c, &ping, S("8\r\n: ping\n\n\r\n"));
+		put_shared(c, &ping, S("7\r\n: ping\n\r\n"));
 }
 
 static void
@@ -136,7 +137,7 @@ sse_stop(struct conn *c)
 	struct buffer *b;
 
 	random_bytes(&wait, sizeof(wait));
-	text = arena_printf(a, "retry: %d\n\n", 500 + wait % RETURN_MS);
+	text = arena_printf(a, "retry: %d\n", 500 + wait % RETURN_MS);
 	b = buffer_of(arena_printf(a, "%zx\r\n%.*s\r\n", text.n, S_ARG(text)));
 	conn_put(c, b);
 	buffer_drop(b);
@@ -163,24 +164,23 @@ static const struct conn_kind sse_kind = {
 	.gone = sse_gone,
 };
 
-/* The response's head and the stream's first line. */
+/* The response's head and the stream's first lines. */
 static void
-put_head(struct conn *c, const struct http_head *h, const struct grant *g)
+put_head(struct conn *c, const struct http_head *h, const struct grant *g, struct str lines)
 {
-	const struct str retry = S("retry: 1000\n\n");
 	struct buf b = { .a = h->arena };
 	struct buffer *made;
 
 	buf_put(&b, S("HTTP/1.1 200 OK\r\n"
 		      "Connection: close\r\n"
-		      "Content-Type: text/event-stream; charset=utf-8\r\n"
+		      "Content-Type: " SSE_TYPE "\r\n"
 		      "Cache-Control: no-cache\r\n"
 		      "X-Accel-Buffering: no\r\n"
 		      "Transfer-Encoding: chunked\r\n"));
 	buf_put(&b, response_grant_headers(h->arena, g));
 	buf_put(&b, S("\r\n"));
 	if (h->method != METHOD_HEAD)
-		buf_printf(&b, "%zx\r\n%.*s\r\n", retry.n, S_ARG(retry));
+		buf_printf(&b, "%zx\r\n%.*s\r\n", lines.n, S_ARG(lines));
 	made = buffer_of(buf_str(&b));
 	conn_put(c, made);
 	buffer_drop(made);
@@ -208,7 +208,7 @@ sse_start(struct conn *c, struct http_head *h, const struct grant *g)
 	metrics.requests_sse++;
 	metrics.connections_sse++;
 	c->ends_ms = loop_at_unix(c->server->loop, g->expires_at);
-	put_head(c, h, g);
+	put_head(c, h, g, S("retry: 1000\n"));
 	c->sse = NULL;
 	conn_set_kind(c, &sse_kind);
 	if (head) {
@@ -219,6 +219,22 @@ sse_start(struct conn *c, struct http_head *h, const struct grant *g)
 		sse_subscribe(c, &who, g->topic, g->after);
 	}
 	http_head_free(h);
+}
+
+bool
+sse_refuse(struct conn *c, const struct grant *g, enum err e, const char *text, int64_t wait_s)
+{
+	const struct http_head *h = c->head;
+
+	if (!str_eq(g->method, S("GET")) && !str_eq(g->method, S("HEAD")))
+		return false;
+	metrics.requests_refused++;
+	put_head(c, h, g, sse_refusal(h->arena, e, str_from(text), wait_s));
+	if (h->method == METHOD_HEAD)
+		conn_finish(c);
+	else
+		sse_end(c);
+	return true;
 }
 
 bool

@@ -76,12 +76,7 @@ engine_poll(struct engine_call *q)
 	}
 	poll_wait(s, q->conn, response_grant_headers(q->head->arena, q->grant));
 	http_head_free(q->head);
-	if (!s->ending) {
-		session_flush(s);
-		return;
-	}
-	poll_send(s, session_payload(s, "1"));
-	session_end(s, END_LOST, WS_NORMAL, "");
+	session_flush(s);
 }
 
 /* Receives the packets of a POST; false where one is malformed. */

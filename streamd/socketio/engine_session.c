@@ -18,7 +18,8 @@
 #define QUEUE_PACKETS 64
 #define UNREAD_BYTES ((size_t)1024 * 1024)
 #define UNREAD_PACKETS 1000
-/* How long a closed polling session waits for the poll that takes its last packets. */
+/* How long a closed polling session waits for the polls that take its last packets and the close.
+ */
 #define CLOSE_POLL_MS 30000
 /* Distinct from a deflate window (0, or 9 to 15). */
 #define SHAPE_POLL 1
@@ -133,10 +134,7 @@ session_payload(struct session *s, const char *otherwise)
 			buf_put(&b, S("\x1e"));
 		buf_put(&b, (struct str){ s->queue[i]->bytes, s->queue[i]->len });
 	}
-	/* The close comes after the queue. */
-	if (s->n > 0 && s->ending)
-		buf_put(&b, S("\x1e"));
-	if (s->n == 0 || s->ending)
+	if (s->n == 0)
 		buf_put(&b, str_from(otherwise));
 	queue_drop(s);
 	return buf_str(&b);
@@ -149,13 +147,21 @@ session_drained(struct session *s)
 		s->engine->app->drained(s);
 }
 
+/* A close is a payload of its own: socket.io-client handles it at once, and what came before it in
+   the payload only later, so that a DISCONNECT would be a lost transport to it, and it would
+   reconnect. */
 void
 session_flush(struct session *s)
 {
-	if (!s->poll || s->corked || (s->n == 0 && !s->probed))
+	bool closes = s->ending && s->n == 0;
+
+	if (!s->poll || s->corked || (s->n == 0 && !s->probed && !closes))
 		return;
-	poll_send(s, session_payload(s, "6"));
-	session_drained(s);
+	poll_send(s, session_payload(s, closes ? "1" : "6"));
+	if (closes)
+		session_end(s, END_LOST, WS_NORMAL, "");
+	else
+		session_drained(s);
 }
 
 /* Sends over the WebSocket what was queued for polls. */
@@ -423,15 +429,11 @@ session_close(struct session *s, unsigned code, const char *reason)
 	session_detach(s);
 	s->ending = true;
 	s->end_ms = loop_now(s->engine->server->loop) + CLOSE_POLL_MS;
-	if (s->poll) {
-		poll_send(s, session_payload(s, "1"));
-		session_end(s, END_LOST, code, reason);
-		return;
-	}
 	/* A client in the middle of an upgrade reads the last packets over its WebSocket. */
 	if (!s->probed)
 		drop_ws(&s->probe, code, reason);
 	session_rearm(s);
+	session_flush(s);
 }
 
 /* --------------------------------------------------------------- handover */

@@ -77,7 +77,7 @@ struct session {
 	uint32_t queued; /* their bytes */
 	int64_t heartbeat_ms; /* when a ping is due, or its pong overdue */
 	int64_t probe_ms; /* when an upgrade is given up */
-	int64_t end_ms; /* ending: how long it waits for the poll that takes the last packets */
+	int64_t end_ms; /* ending: how long it waits for the polls that take what is left */
 	bool polls; /* it has not been upgraded */
 	bool is_anonymous; /* in engine->anonymous */
 	bool pinged; /* without a pong yet */
@@ -96,7 +96,8 @@ struct session *session_restore(struct engine *e, json_object *from, bool polls)
 struct session *session_find(struct engine *e, struct str sid);
 /* Handles a packet from the session's transport. False: it takes no more. */
 bool session_receive(struct session *s, enum packet_type type, bool binary, struct str data);
-/* Responds to the waiting poll where there is output. */
+/* Responds to the waiting poll where there is output, or the session is to be closed: may end it.
+ */
 void session_flush(struct session *s);
 /* The session's transport is w from now on. */
 void session_upgrade(struct session *s, struct ws *w);
@@ -114,7 +115,8 @@ enum session_end {
 };
 /* Ends it at once. Idempotent. `code` and `reason` are for a WebSocket. */
 void session_end(struct session *s, enum session_end how, unsigned code, const char *reason);
-/* The same for applications, after the queued output has been sent. */
+/* The same for applications, after the queued output has been sent; where it polls, with the poll
+   after that one. */
 void session_close(struct session *s, unsigned code, const char *reason);
 
 /* The form of packets on the session's transport, below 16. Packets of one shape are shared. */

@@ -198,3 +198,54 @@ sio_put(struct buf *b, const struct sio_packet *p)
 		buf_printf(b, "%lld", (long long)p->id);
 	buf_put(b, p->data);
 }
+
+#define MSGPACK_NSP "\xa3nsp"
+
+bool
+sio_is_msgpack(struct str bytes, struct str *nsp)
+{
+	const struct str key = S(MSGPACK_NSP);
+	struct str rest = { NULL, 0 };
+	size_t len;
+
+	if (bytes.n < 6 || ((unsigned char)bytes.p[0] & 0xf0) != 0x80 ||
+	    !str_starts(after(bytes, 1), S("\xa4type")))
+		return false;
+	/* The client writes the namespace last. */
+	for (size_t i = bytes.n - key.n; i > 0 && !rest.p; i--)
+		if (str_starts(after(bytes, i), key))
+			rest = after(bytes, i + key.n);
+	*nsp = S("/");
+	if (rest.n == 0)
+		return true;
+	len = (unsigned char)rest.p[0] & 0x1f;
+	if (((unsigned char)rest.p[0] & 0xe0) != 0xa0) {
+		if (rest.p[0] != '\xd9' || rest.n < 2)
+			return true;
+		rest = after(rest, 1);
+		len = (unsigned char)rest.p[0];
+	}
+	rest = after(rest, 1);
+	if (len <= rest.n && len <= SIO_NAMESPACE_MAX && str_utf8((struct str){ rest.p, len }))
+		*nsp = (struct str){ rest.p, len };
+	return true;
+}
+
+static void
+put_msgpack_text(struct buf *b, struct str text)
+{
+	const char head[] = { '\xd9', (char)text.n };
+
+	buf_put(b, (struct str){ head, sizeof(head) });
+	buf_put(b, text);
+}
+
+void
+sio_put_msgpack_error(struct buf *b, struct str nsp, struct str text)
+{
+	buf_put(b, S("\x83\xa4type\x04" MSGPACK_NSP));
+	put_msgpack_text(b, nsp);
+	buf_put(b, S("\xa4"
+		     "data\x81\xa7message"));
+	put_msgpack_text(b, text);
+}

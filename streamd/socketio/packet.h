@@ -2,7 +2,8 @@
  * The wire formats of Engine.IO 4 and Socket.IO 5, read and written: Engine.IO's packets ("4" and
  * a message, "2" a ping, "b" and base64 for binary data where only text goes), its payloads
  * (packets of a poll, joined by 0x1e), and Socket.IO's packets within messages (socket.io-protocol
- * revision 5). No state, no I/O; what is read points into the input or the arena. Any thread.
+ * revision 5). Of its other parser's form there is enough to refuse it. No state, no I/O; what is
+ * read points into the input or the arena. Any thread.
  */
 #ifndef STREAMD_SOCKETIO_PACKET_H
 #define STREAMD_SOCKETIO_PACKET_H
@@ -66,5 +67,11 @@ struct sio_packet {
 bool sio_read(struct str text, struct sio_packet *out);
 /* Writes a packet; `data` is JSON, or absent. */
 void sio_put(struct buf *b, const struct sio_packet *p);
+
+/* Is the message of bytes a packet of socket.io-msgpack-parser, {type, data, nsp} in MessagePack?
+ *nsp is its namespace. */
+bool sio_is_msgpack(struct str bytes, struct str *nsp);
+/* Writes a CONNECT_ERROR in that form; nsp is sio_is_msgpack's, `text` has less than 256 bytes. */
+void sio_put_msgpack_error(struct buf *b, struct str nsp, struct str text);
 
 #endif

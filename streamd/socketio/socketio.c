@@ -11,6 +11,7 @@
 
 /* Bytes of incomplete binary events of all sessions together. */
 #define PARTIAL_BYTES ((size_t)64 * 1024 * 1024)
+#define OTHER_PARSER "socket.io-msgpack-parser is not understood here: use the default parser."
 
 /* An incomplete binary event: the packet's text and its binary data so far, in one block. */
 struct partial {
@@ -356,6 +357,23 @@ partial_continue(struct sio_client *c, struct str bytes)
 	return good;
 }
 
+/* A client with another parser is told so in its own form, which is final to it. */
+static bool
+sio_refuse_parser(struct sio_client *c, struct str bytes)
+{
+	struct buf b = { .a = arena_new() };
+	struct str nsp;
+	bool known = sio_is_msgpack(bytes, &nsp);
+
+	if (known) {
+		sio_put_msgpack_error(&b, nsp, S(OTHER_PARSER));
+		session_send(c->session, true, buf_str(&b));
+		session_close(c->session, WS_POLICY, OTHER_PARSER);
+	}
+	arena_free(b.a);
+	return known;
+}
+
 static bool
 sio_message(struct session *session, bool binary, struct str bytes)
 {
@@ -363,7 +381,7 @@ sio_message(struct session *session, bool binary, struct str bytes)
 	struct sio_packet p;
 
 	if (binary)
-		return c->partial && partial_continue(c, bytes);
+		return c->partial ? partial_continue(c, bytes) : sio_refuse_parser(c, bytes);
 	if (c->partial || !sio_read(bytes, &p))
 		return false;
 	if (p.attachments > 0)

@@ -1,7 +1,7 @@
 /* /api/auth: register, login, logout, me. */
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { shared, newAddress } from "../js/instance.mjs";
 import { newAdmin, newName } from "../js/accounts.mjs";
 import { UUID7, assertError, assertKeys, assertStatus } from "../js/expect.mjs";
@@ -274,4 +274,16 @@ test("Authorization counts before ?token=, which no log keeps", async () => {
 	assertStatus(await api.get(path), 200);
 	assertError(await api.as("wrong").get(path), "UNAUTHORIZED");
 	assert.equal(await millrace.grepLogs(token.split(".")[2]), "");
+});
+
+test("?token= changes nothing: it is for GET alone", async () => {
+	const { token } = assertStatus(await register(), 201).json;
+	for (const [method, path, json] of [["PATCH", "/api/user", { name: "x" }], ["POST", "/api/chat", { message: "x" }], ["POST", "/api/auth/logout"],
+		["DELETE", `/api/conversations/${randomUUID()}`], ["PUT", "/api/settings", {}]]) {
+		const reply = await api.fresh().as(null).request(method, `${path}?token=${token}`, { json });
+		assertError(reply, "UNAUTHORIZED");
+		assert.match(reply.json.error, /GET alone/);
+	}
+	assertStatus(await api.as(token).patch("/api/user?token=x", { name: "by the header" }), 200);
+	assert.equal(assertStatus(await api.fresh().as(null).get(`/api/user?token=${token}`), 200).json.name, "by the header");
 });

@@ -71,7 +71,7 @@ const asKey = (role, ...scopes) => asUser(async (user) => ({ headers: bearer(awa
  */
 const CREDENTIALS = {
 	"a session's token": { make: () => asUser(async (user) => ({ headers: bearer((await login(api, user)).access) })), may: ["read", "write", "account"], session: true },
-	"a session's token in the query": { make: () => asUser(async (user) => ({ query: (await login(api, user)).access })), may: ["read", "write", "account"], session: true },
+	"a session's token in the query": { make: () => asUser(async (user) => ({ query: (await login(api, user)).access })), may: ["read"], otherwise: 401 },
 	"the cookies and the header": { make: () => asUser(async (user) => { const s = await login(api, user);
 		return { headers: { cookie: s.cookie, "x-csrf-token": s.csrf } }; }), may: ["read", "write", "account"], session: true },
 	"the cookies without the header": { make: () => asUser(async (user) => ({ headers: { cookie: (await login(api, user)).cookie } })), may: ["read"], otherwise: 403 },

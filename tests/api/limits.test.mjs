@@ -102,6 +102,26 @@ test("made-up API keys count for their address, a key that was good for itself; 
 		assert.equal(await millrace.grepLogs(text), "");
 });
 
+test("an EventSource beyond the rate is refused within its stream, a POST by its status", async () => {
+	const user = await newUser(api), run = randomUUID(), path = `/api/runs/${run}/stream`;
+	await millrace.psql(`INSERT INTO run (id, owner_id, kind, status, input, ended_at, last_seq)
+	    VALUES ('${run}', '${user.uid}', 'chat', 'completed', '{}', now(), 0)`);
+	const reply = await until(async () => {
+		const one = await user.api.get(path);
+		return one.status !== 204 && one;
+	}, "the limit");
+	assertStatus(reply, 200);
+	assert.match(reply.headers["content-type"], /^text\/event-stream/);
+	assert.match(reply.text, /^: RATE_LIMITED "[^\n]+"\nretry: \d+000\n$/);
+	assert.ok(Number(/retry: (\d+)/.exec(reply.text)[1]) >= 5000);
+	const chat = await until(async () => {
+		const one = await user.api.post("/api/chat", {});
+		return one.status !== 400 && one;
+	}, "the limit of writes");
+	assertError(chat, "RATE_LIMITED");
+	assert.equal(chat.headers["x-should-retry"], undefined);
+});
+
 test("a queue that one user has filled is 429 to them and open to others; what was accepted is done", async () => {
 	const user = await newUser(api), other = await newUser(api);
 	const accepted = await withoutRunner(async () => {

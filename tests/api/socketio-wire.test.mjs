@@ -2,6 +2,7 @@
 import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
+import msgpack from "notepack.io";
 import { newUser, privateInstance } from "../js/instance.mjs";
 import { assertStatus, until } from "../js/expect.mjs";
 import { Engine, PATH } from "../js/sockets.mjs";
@@ -157,6 +158,26 @@ test("who goes away while polling has gone", async () => {
 	await until(async () => (await session.post("3")).status === 400, "the session's end");
 });
 
+test("DISCONNECT and the close after it come in payloads of their own, and in that order", async () => {
+	const other = await newUser(api), listens = await new Engine(api.fresh()).socket();
+	listens.send(`40${JSON.stringify({ token: other.token })}`);
+	await until(() => listens.said.length >= 2, "both handshakes");
+	const session = await new Engine(api.fresh()).open(), polls = await new Engine(api.fresh()).open();
+	for (const one of [session, polls]) {
+		assertStatus(await one.post(`40${JSON.stringify({ token: other.token })}`), 200);
+		assert.match((await one.poll()).text, /^40\{/);
+	}
+	const poll = polls.poll();
+	assertStatus(await other.api.post("/api/auth/logout"), 200);
+	await listens.ended;
+	assert.equal(listens.said.at(-1), "41");
+	for (const [one, first] of [[session, await session.poll()], [polls, await poll]]) {
+		assert.equal(assertStatus(first, 200).text, "41");
+		assert.equal(assertStatus(await one.poll(), 200).text, "1");
+		unknown(await one.poll());
+	}
+});
+
 test("somebody else's session is not there", async () => {
 	const session = await inNamespace(), other = await newUser(api);
 	for (const thief of [other.api, api.as(null)]) {
@@ -289,6 +310,24 @@ test("leaving a namespace leaves the connection, for a while", async () => {
 	await until(() => words(ws).length === 3, "a handshake again");
 	ws.send("41");
 	await ws.ended;
+});
+
+test("a packet of the MessagePack parser is refused in its own form; other bytes without a word", async () => {
+	const connect = msgpack.encode({ type: 0, data: { token: user.token }, nsp: "/" });
+	const polls = await open(), posts = await open(), poll = polls.poll();
+	for (const session of [polls, posts])
+		assertStatus(await session.post(`b${connect.toString("base64")}`), 200);
+	for (const [session, first] of [[polls, await poll], [posts, await posts.poll()]]) {
+		const { type, nsp, data } = msgpack.decode(Buffer.from(/^b(.*)$/.exec(first.text)[1], "base64"));
+		assert.deepEqual([type, nsp, /msgpack-parser/.test(data.message)], [4, "/", true]);
+		assert.equal((await session.poll()).text, "1");
+		unknown(await session.poll());
+	}
+	const ws = await new Engine(user.api).socket();
+	ws.send(connect);
+	const [code, reason] = await ws.ended;
+	assert.deepEqual([code, /msgpack-parser/.test(reason)], [1008, true]);
+	assert.equal(msgpack.decode(ws.said.at(-1)).type, 4);
 });
 
 test("a payload of CONNECT that is none", async () => {

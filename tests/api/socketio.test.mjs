@@ -3,9 +3,11 @@ import test, { after, afterEach, before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import parser from "socket.io-msgpack-parser";
 import { newUser, privateInstance } from "../js/instance.mjs";
 import { SESSION, SESSION_OLD, signedIn } from "../js/accounts.mjs";
 import { assertStatus, until } from "../js/expect.mjs";
+import { relayTo } from "../js/relay.mjs";
 import { client, closeAll, connected, hear, next } from "../js/sockets.mjs";
 
 let millrace, api;
@@ -172,6 +174,10 @@ test("who one is: a cookie, Authorization, auth.token, and nobody", async () => 
 		const byHeader = client(millrace, { transports, extraHeaders: { authorization: `Bearer ${user.token}` } });
 		await next(byHeader, "connect");
 		assert.equal((await join(byHeader, room(user))).ok, true);
+		/* Which the POSTs of a polling client carry, too. */
+		const byQuery = client(millrace, { transports, query: { token: user.token } });
+		await next(byQuery, "connect");
+		assert.equal((await join(byQuery, room(user))).ok, true);
 		/* The token in CONNECT is worth more than the request's. */
 		const byBoth = client(millrace, { transports, extraHeaders: { authorization: `Bearer ${user.token}` }, auth: { token: other.token } });
 		await next(byBoth, "connect");
@@ -311,6 +317,42 @@ test("a session that is over is told so, by every transport", async () => {
 		assertStatus(await user.api.post("/api/auth/logout"), 200);
 		assert.equal((await ended)[0], "io server disconnect");
 	}
+});
+
+test("a polling client whose poll comes late is told so, too, and stays away", async () => {
+	const user = await newUser(api), relay = await relayTo(millrace);
+	let release;
+	try {
+		const socket = client(relay, { auth: { token: user.token }, transports: ["polling"] }), ended = next(socket, "disconnect");
+		await next(socket, "connect");
+		const listens = await connected(millrace, user, { transports: ["websocket"] }), told = next(listens, "disconnect");
+		const held = new Promise((resolve) => { release = resolve; });
+		const first = relay.requests.length;
+		relay.on = async ({ method }) => method === "GET" && held.then(() => ({}));
+		assert.equal((await socket.timeout(5000).emitWithAck("nope", 1)).code, "NOT_FOUND");    /* the poll that waited is answered */
+		await until(() => relay.requests.slice(first).some(({ method }) => method === "GET"), "the next poll");
+		assertStatus(await user.api.post("/api/auth/logout"), 200);
+		await told;
+		release();
+		assert.equal((await ended)[0], "io server disconnect");
+		assert.equal(socket.active, false);
+		socket.close();
+	} finally {
+		release?.();
+		await relay.close();
+	}
+});
+
+test("the MessagePack parser is refused in words, by every transport and in every namespace", async () => {
+	const user = await newUser(api);
+	for (const transports of TRANSPORTS)
+		for (const nsp of ["/", "/admin"]) {
+			const other = client(millrace, { nsp, transports, parser, auth: { token: user.token } });
+			const [error] = await next(other, "connect_error");
+			assert.match(error.message, /msgpack-parser.*default parser/);
+			assert.equal(other.active, false);
+			other.close();
+		}
 });
 
 test("namespaces: those that are set, several on one connection", async () => {

@@ -12,6 +12,7 @@ import { assertError } from "../js/expect.mjs";
 const PATIENCE_MS = 45000;
 const CODES = { 502: "UPSTREAM_FAILED", 503: "OVERLOADED", 504: "UPSTREAM_TIMEOUT" };
 let count = 0;
+const pause = () => sleep(50 + 100 * Math.random());
 
 /* May this be tried again? Anything but a lost connection or a 502 to 504 in the error shape is thrown. */
 function excuse(error) {
@@ -48,7 +49,7 @@ export class Chat {
 				this.refusals.push(e.reply?.status ?? e.code ?? e.message);
 				if (Date.now() > end)
 					throw new Error(`no stream within ${PATIENCE_MS} ms; last: ${e.message}`, { cause: e });
-				await sleep(50 + 100 * Math.random());
+				await pause();
 			}
 		}
 	}
@@ -75,6 +76,7 @@ export class Chat {
 			if (Date.now() > end)
 				throw new Error(`${this.run}: no terminal event within ${PATIENCE_MS} ms, ${this.events.length} events`);
 			this.cuts++;
+			await pause();                  /* the stream may also have refused, within itself */
 			stream = await this.insist(() => this.user.api.resume(this.run, this.events.at(-1)?.id));
 		}
 	}

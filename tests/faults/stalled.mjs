@@ -53,7 +53,7 @@ export async function stall({ millrace, users: [user] }, n, seconds) {
 	const { runs, whole } = await longRuns({ millrace, users: [user] });
 	/* a fresh process, so that memory which is free inside it hides nothing */
 	await revived(millrace, "streamd", await kill(millrace, "streamd"));
-	await until(() => user.api.resume(runs[0], EVENTS).then((s) => s.all(), () => false), "streamd serves");
+	await until(() => user.api.resume(runs[0], EVENTS).then(async (s) => (await s.all()).length > 0, () => false), "streamd serves");
 	const [pid] = millrace.pids("streamd");
 	await sleep(300);
 	const before = rss(pid), free = descriptors(pid);
@@ -83,7 +83,7 @@ async function resumed(socket, user, run, whole, fully) {
 	socket.on("data", (part) => parts.push(part));
 	socket.resume();
 	await once(socket, "close");
-	const seen = [...Buffer.concat(parts).toString("latin1").matchAll(/id: ?(\d+)\r?\n(?:(?:event|data):[^\n]*\n)+\r?\n/g)];
+	const seen = [...Buffer.concat(parts).toString("latin1").matchAll(/(?:(?:event|data):[^\n]*\n)+id: ?(\d+)\n\n/g)];
 	const last = Number(seen.at(-1)?.[1] ?? 0);
 	assert.ok(last < whole.length, "it was not closed in the middle");
 	const stream = await user.api.resume(run, last);

@@ -37,7 +37,7 @@ message(struct arena *a, struct str text)
 static void
 payload(struct arena *a, struct str text)
 {
-	struct str rest = text;
+	struct str rest = text, nsp;
 	struct packet p, again;
 
 	do {
@@ -52,6 +52,8 @@ payload(struct arena *a, struct str text)
 		       str_eq(again.data, p.data));
 		if (!p.binary)
 			message(a, p.data);
+		else if (sio_is_msgpack(p.data, &nsp))
+			assert(nsp.n <= SIO_NAMESPACE_MAX && str_utf8(nsp));
 	} while (rest.p);
 }
 

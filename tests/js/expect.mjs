@@ -28,6 +28,14 @@ export function assertError(reply, code, fields, what = "") {
 		assert.ok(typeof f.problem === "string" && f.problem !== "", seen);
 }
 
+/* A stream that refuses for now: an EventSource comes back from no other status than 200. */
+export async function assertRefusedWithin(stream, code) {
+	assert.deepEqual([stream.status, await stream.all()], [200, []]);
+	assert.ok(stream.response.complete);
+	assert.match(stream.comments.join(), new RegExp(`^${code} ".+"$`));
+	assert.ok(stream.parser.retry >= 5000, `${stream.parser.retry}`);
+}
+
 export function assertStatus(reply, status) {
 	assert.equal(reply.status, status, reply.text.slice(0, 500));
 	return reply;

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+
 /*
  * An event stream's reader, after the HTML standard, section 9.2: bytes go in by
  * feed(), complete events come out as { id, event, data } with data as text.
@@ -68,6 +70,14 @@ export class EventStream {
 		for await (const bytes of this.response)
 			for (const e of this.parser.feed(bytes))
 				yield { ...e, data: JSON.parse(e.data), text: e.data, at: Date.now() };
+	}
+
+	/* Does it refuse for now? Looks at its first bytes, before anything is taken. */
+	async isRefusal() {
+		await once(this.response, "readable");
+		const first = this.response.read();
+		this.response.unshift(first);
+		return !first.toString().startsWith("retry: 1000\n");
 	}
 
 	[Symbol.asyncIterator]() { return this.iterator; }

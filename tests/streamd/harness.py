@@ -319,7 +319,7 @@ def parse_reply(raw):
 
 
 class Stream(Peer):
-    """An SSE stream over chunked encoding. `events` are (id, type, data text); `clean` after its last chunk came."""
+    """An SSE stream over chunked encoding, strictly. `events` are (id, type, data text); `clean` after its last chunk came."""
 
     def __init__(self, s):
         super().__init__(s)
@@ -327,7 +327,8 @@ class Stream(Peer):
         self.head = None
         self.events = []
         self.pings = 0
-        self.lines = []
+        self.lines = []  # beside the events
+        self.frame = []
         self.clean = False
 
     def take(self, data):
@@ -351,20 +352,25 @@ class Stream(Peer):
             if n == 0:
                 self.clean = True
                 assert self.raw == b"", self.raw[:80]
-        while b"\n\n" in self.text:
-            block, _, self.text = self.text.partition(b"\n\n")
-            self.block(block.decode())
+        while b"\n" in self.text:
+            line, _, self.text = self.text.partition(b"\n")
+            self.line(line.decode())
 
-    def block(self, block):
-        if block == ": ping":
+    def line(self, line):
+        """A blank line ends an event and nothing else; an event is three lines, the id the last."""
+        if line == ": ping":
             self.pings += 1
+        elif line.startswith((": ", "retry: ")):
+            self.lines.append(line)
+        elif line:
+            self.frame.append(line)
             return
-        if not block.startswith("id: "):
-            self.lines.append(block)
-            return
-        id, event, data = block.split("\n")
-        assert event.startswith("event: ") and data.startswith("data: "), block[:200]
-        self.events.append((int(id[4:]), event[7:], data[6:]))
+        else:
+            event, data, id = self.frame
+            assert event.startswith("event: ") and data.startswith("data: ") and id.startswith("id: "), self.frame
+            self.events.append((int(id[4:]), event[7:], data[6:]))
+            self.frame = []
+        assert not self.frame, "within an event: %r" % self.frame
 
     def until(self, done, seconds=10):
         end = time.time() + seconds
@@ -384,6 +390,10 @@ class Stream(Peer):
             self.pump(0.05)
         assert self.closed, "the stream did not end"
         return self
+
+    def is_let_in(self):
+        """Not where it is refused for now; as soon as anything is there."""
+        return self.lines[:1] == ["retry: 1000"]
 
     def ids(self):
         return [e[0] for e in self.events]

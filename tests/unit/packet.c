@@ -248,6 +248,54 @@ test_limits(void)
 	arena_free(a);
 }
 
+/* What socket.io-msgpack-parser writes for a CONNECT to the namespace. */
+static struct str
+msgpack_connect(struct arena *a, struct str nsp)
+{
+	struct buf b = { .a = a };
+
+	buf_put(&b, S("\x83\xa4type\0\xa4"
+		      "data\x81\xa5token\xa5"
+		      "a\xa3nsp\xa3nsp"));
+	if (nsp.n < 32)
+		buf_printf(&b, "%c", (char)(0xa0 + nsp.n));
+	else
+		buf_printf(&b, "\xd9%c", (char)nsp.n);
+	buf_put(&b, nsp);
+	return buf_str(&b);
+}
+
+static void
+test_msgpack(void)
+{
+	static const struct str others[] = { TEXT(""), TEXT("\x83"), TEXT("\x83\xa4typ"),
+		TEXT("\x83\xa3nsp\xa1/"), TEXT("\1\2\3\4\5\6\7"), TEXT("{\"type\":0}") };
+	static const struct str odd[] = { TEXT("\x81\xa4type\0"), TEXT("\x82\xa4type\0\xa3nsp"),
+		TEXT("\x82\xa4type\0\xa3nsp\xa2/"), TEXT("\x82\xa4type\0\xa3nsp\xd9"),
+		TEXT("\x82\xa4type\0\xa3nsp\xd9\5/"), TEXT("\x82\xa4type\0\xa3nsp\xda\0\1/"),
+		TEXT("\x82\xa4type\0\xa3nsp\xa1\xff") };
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+	struct str nsp, longer = S("/namespace-of-more-than-31-letters");
+	bool good = true;
+
+	CHECK("MessagePack's namespace",
+	    sio_is_msgpack(msgpack_connect(a, S("/shop")), &nsp) && str_eq(nsp, S("/shop")));
+	CHECK(
+	    "a long one", sio_is_msgpack(msgpack_connect(a, longer), &nsp) && str_eq(nsp, longer));
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		EACH(good, !sio_is_msgpack(others[i], &nsp), "%zu", i);
+	CHECK("other bytes are no packet of it", good);
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++)
+		EACH(good, sio_is_msgpack(odd[i], &nsp) && str_eq(nsp, S("/")), "%zu", i);
+	CHECK("a namespace that cannot be read is the main one", good);
+	sio_put_msgpack_error(&b, S("/a"), S("no"));
+	CHECK("CONNECT_ERROR in its form",
+	    str_eq(buf_str(&b), S("\x83\xa4type\x04\xa3nsp\xd9\x02/a\xa4"
+				  "data\x81\xa7message\xd9\x02no")));
+	arena_free(a);
+}
+
 int
 main(void)
 {
@@ -257,5 +305,6 @@ main(void)
 	test_engine();
 	test_socketio();
 	test_limits();
+	test_msgpack();
 	return test_end();
 }
