@@ -99,7 +99,7 @@ put_parameters(struct buf *b, const struct endpoint *e)
 	}
 	if (r->idempotent)
 		put_header_parameter(b, "Idempotency-Key",
-		    "The same key and body within 24 hours get the first reply again.", &first);
+		    "The same key and body within a day get the first reply again.", &first);
 	if (r->mode == STREAM && r->method == M_GET)
 		put_header_parameter(
 		    b, "Last-Event-ID", "The id of the last event that was seen.", &first);

@@ -3,7 +3,8 @@
  * file's: a few chunks are in flight to the database at a time, and the loop serves others in
  * between. Each chunk is a transaction of its own, since a pipeline cannot hold one open across
  * others' statements; the handler's statement, the last, makes the blob whole and is the one that
- * counts. The runner sweeps what was broken off.
+ * counts. What is refused after all is given up at once, for the runner to delete; it also sweeps
+ * what a worker that died has left.
  */
 #include <stdlib.h>
 
@@ -19,6 +20,7 @@
 #define READ_LEN 65536
 #define FIELD_LEN_MAX 65536
 #define FILE_NAME_MAX 255
+#define FORM_LEN 4096 /* what a form adds to its file, generously */
 
 struct receiving {
 	struct upload up; /* first: r->upload points to it */
@@ -208,10 +210,8 @@ upload_continue(struct receiving *u)
 		return;
 	if (u->e == ERR_OK)
 		u->e = upload_finish(u);
-	if (u->e == ERR_OK)
-		return;
-	body_drain(r);
-	r->worker->fail(r, u->e);
+	if (u->e != ERR_OK)
+		r->worker->fail(r, u->e);
 }
 
 static enum err
@@ -220,6 +220,19 @@ upload_blob_created(struct req *r)
 	r->upload->blob = row_uuid(r, 0, 0);
 	upload_continue((struct receiving *)r->upload);
 	return ERR_OK;
+}
+
+void
+upload_ended(struct req *r, int status)
+{
+	const struct sql_arg arg = { .type = SQL_UUID, .u = r->upload->blob };
+
+	if (status >= 400)
+		body_drain(r);
+	/* A repeated request was answered from the first one's row: its file is nobody's. Where the
+	   outcome is not known the statement looks itself; should it fail, the sweep finds it. */
+	if (r->upload->blob.text[0] && (status >= 400 || r->n_replayed > 0))
+		(void)!req_also(r, &query_blob_give_up, &arg, 1, NULL);
 }
 
 enum err
@@ -241,5 +254,7 @@ upload_begin(struct req *r)
 	u->chunk = arena_alloc(r->a, CHUNK_LEN);
 	u->up.fields = arena_alloc(r->a, r->route->body->len);
 	r->upload = &u->up;
-	return sql_blob_create(r, upload_blob_created);
+	return sql_blob_create(r, upload_blob_created,
+	    r->content_length > FORM_LEN ? r->content_length - FORM_LEN : 0, config()->user_bytes,
+	    config()->user_documents);
 }

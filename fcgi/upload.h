@@ -25,5 +25,7 @@ const void *upload_bound(const struct req *r, const struct field_table *t);
  * before anything is read; what is found wrong later ends the request by itself.
  */
 MUST_CHECK enum err upload_begin(struct req *r);
+/* The request with r->upload is answered: gives the file up where no handler has taken it. */
+void upload_ended(struct req *r, int status);
 
 #endif

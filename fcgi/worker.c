@@ -17,6 +17,7 @@
 #include "fcgi/metrics.h"
 #include "fcgi/pieces.h"
 #include "fcgi/rate.h"
+#include "fcgi/upload.h"
 #include "fcgi/worker.h"
 
 #define DRAIN_MS 30000
@@ -112,6 +113,8 @@ connection_end_request(struct req *r, int status)
 	struct worker *w = r->worker;
 	int64_t took = clock_us() - r->arrived_us;
 
+	if (r->upload)
+		upload_ended(r, status);
 	metrics.by_status[status / 100]++;
 	histogram_add(&metrics.request_seconds, took);
 	log_request(r, status, took);

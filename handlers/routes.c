@@ -227,7 +227,7 @@ const struct route routes[] = {
 	    200, "Conversation", "Rename a conversation",
 	    .body = &conversation_body },
 	{ M_DELETE, "chat",      AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/conversations/{id:uuid}",     conversation_delete,
-	    204, NULL, "Delete a conversation with its messages and artifacts" },
+	    204, NULL, "Delete a conversation with its messages, artifacts and runs" },
 	{ M_GET,    "chat",      AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/artifacts/{id:uuid}",         artifact_show,
 	    200, "application/octet-stream", "A file that the assistant wrote" },
 
@@ -244,7 +244,7 @@ const struct route routes[] = {
 	{ M_GET,    "documents", AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/documents/{id:uuid}",         document_show,
 	    200, "Document", "A document" },
 	{ M_DELETE, "documents", AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/documents/{id:uuid}",         document_delete,
-	    204, NULL, "Delete a document with its file, passages and embeddings" },
+	    204, NULL, "Delete a document with its file, and its passages wherever they were copied to" },
 	{ M_POST,   "documents", AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_NONE,   "/api/documents/{id:uuid}/reindex", document_reindex,
 	    200, "Document", "Extract and index a document again",
 	    .idempotent = true },

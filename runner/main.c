@@ -46,6 +46,7 @@ static const struct periodic periodic_table[] = {
 	{ "resets", 30000, 250, PERIODIC_SHORT, sweep_resets },
 	{ "oauth", 30000, 250, PERIODIC_SHORT, sweep_oauth },
 	{ "old", 60000, 0, PERIODIC_LONG, sweep_old },
+	{ "deletions", 30000, 100, PERIODIC_LONG, sweep_deletions },
 	{ "jwks", 30000, 100, PERIODIC_LONG, jwks_run },
 	{ "vault", 30000, 500, PERIODIC_LONG, vault_run },
 	{ "audit", 15000, 500, PERIODIC_LONG, audit_run },

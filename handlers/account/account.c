@@ -100,7 +100,7 @@ account_change(struct req *r)
 	    r, res_one, path_uuid(r, 0), in.username, in.email, in.name, in.timezone, in.role);
 }
 
-/* DELETE /api/v1/user/dao/{id} */
+/* DELETE /api/v1/user/dao/{id}: shuts the account; its data then goes in steps. */
 enum err
 account_erase(struct req *r)
 {

@@ -48,7 +48,7 @@ conversation_rename(struct req *r)
 	return sql_conversation_rename(r, res_one, path_uuid(r, 0), in.title);
 }
 
-/* DELETE /api/conversations/{id}: with messages and artifacts; publishes conversation_deleted. */
+/* DELETE /api/conversations/{id}: with all that is its; publishes conversation_deleted. */
 enum err
 conversation_delete(struct req *r)
 {

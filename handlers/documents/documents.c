@@ -64,7 +64,8 @@ document_upload(struct req *r)
 		return e;
 	return sql_document_create(r, query.wait ? document_wait_second_column : res_accepted,
 	    up->blob, up->sha256, up->size, in->name.p ? in->name : up->file_name, in->description,
-	    up->file_name, query.wait, config()->queue_max);
+	    up->file_name, query.wait, config()->user_bytes, config()->user_documents,
+	    config()->queue_max);
 }
 
 /* GET /api/documents */
@@ -86,7 +87,7 @@ document_show(struct req *r)
 	return sql_document_show(r, res_one, path_uuid(r, 0));
 }
 
-/* DELETE /api/documents/{id}: with its file, passages and embeddings. */
+/* DELETE /api/documents/{id}: with its file, passages and their copies. */
 enum err
 document_delete(struct req *r)
 {

@@ -50,10 +50,16 @@ struct config {
 	int64_t rate_login; /* a minute for each address */
 	int64_t login_address_tries; /* wrong passwords in 15 minutes; 0: no limit */
 	int64_t upload_max; /* bytes */
+	int64_t user_bytes; /* of all files of one user; 0: no limit */
+	int64_t user_documents; /* of one user; 0: no limit */
 	int64_t queue_max; /* jobs of one user that may wait; SQL: queue_check */
 	int64_t reply_seconds; /* timeout of a deferred reply */
 	int64_t statement_ms; /* statement_timeout of workers and streamd */
 	int64_t event_hours; /* retention of stream events */
+	int64_t idempotency_hours; /* of Idempotency-Keys */
+	int64_t run_days; /* of runs that have ended */
+	int64_t notification_days;
+	int64_t key_days; /* of API keys that have ended */
 
 	int64_t runner_jobs; /* jobs that one runner executes at once, a thread each */
 	int64_t user_jobs; /* of one user at once, over all runners */

@@ -11,6 +11,9 @@
 #define AT_ONCE_MS 1
 #define OAUTH_MOST_MS 30000
 #define ANALYTICS_BATCH 1000
+#define OLD_BATCH 1000 /* rows of a kind in one transaction */
+#define DELETION_BATCH 1000 /* rows */
+#define DELETIONS_MOST 100 /* that take turns, a step each */
 
 int64_t
 sweep_jobs(struct db *db, struct arena *a, struct stop *stop)
@@ -40,8 +43,15 @@ sweep_jobs_soon(void)
 int64_t
 sweep_old(struct db *db, struct arena *a, struct stop *stop)
 {
+	const struct config *c = config();
+	PGresult *res = NULL;
+	bool more = false;
+
 	(void)stop;
-	if (db_runner_old_sweep(db, a, NULL, config()->event_hours) != ERR_OK)
+	if (db_runner_old_sweep(db, a, &res, c->event_hours, c->idempotency_hours, c->run_days,
+		c->notification_days, c->key_days, OLD_BATCH) == ERR_OK)
+		more = sql_bool(res, 0, 0);
+	else
 		log_warn("sweep: failed", "what", "old rows");
 	if (db_runner_denied_sweep(db, a, NULL) != ERR_OK)
 		log_warn("sweep: failed", "what", "denied tokens that have ended");
@@ -49,7 +59,49 @@ sweep_old(struct db *db, struct arena *a, struct stop *stop)
 		log_warn("sweep: failed", "what", "old links for new passwords");
 	if (db_runner_oauth_sweep_old(db, a, NULL) != ERR_OK)
 		log_warn("sweep: failed", "what", "sign-ins that came to nothing");
-	return PERIODIC_AS_TABLED;
+	return more ? AT_ONCE_MS : PERIODIC_AS_TABLED;
+}
+
+/* A step of one deletion. In how many milliseconds the next is due; INT64_MAX: it is done. */
+static int64_t
+deletion_step(struct db *db, struct arena *a, struct str kind, struct str thing)
+{
+	PGresult *res = NULL;
+	struct uuid id;
+	int64_t wait;
+
+	if (!uuid_parse(thing, &id) ||
+	    db_runner_deletion_step(db, a, &res, kind, id, DELETION_BATCH) != ERR_OK) {
+		log_warn("deletion: a step failed", "what", kind.p, "id", thing.p);
+		return RETRY_MS;
+	}
+	if (!str_int(sql_get(res, 0, 0), &wait))
+		return INT64_MAX;
+	return wait > 0 ? wait : AT_ONCE_MS;
+}
+
+int64_t
+sweep_deletions(struct db *db, struct arena *a, struct stop *stop)
+{
+	PGresult *res = NULL;
+	int64_t next = INT64_MAX;
+	struct arena *step;
+
+	if (db_runner_deletions_due(db, a, &res, DELETIONS_MOST) != ERR_OK) {
+		log_warn("sweep: failed", "what", "what is to be deleted");
+		return RETRY_MS;
+	}
+	step = arena_new();
+	for (int i = 0; i < PQntuples(res) && stop_why(stop) == STOP_NOT; i++) {
+		int64_t wait = deletion_step(db, step, sql_get(res, i, 0), sql_get(res, i, 1));
+
+		arena_reset(step);
+		next = wait < next ? wait : next;
+	}
+	arena_free(step);
+	if (PQntuples(res) == DELETIONS_MOST)
+		return AT_ONCE_MS;
+	return next == INT64_MAX ? PERIODIC_AS_TABLED : next;
 }
 
 int64_t

@@ -15,6 +15,11 @@ void sweep_jobs_soon(void);
 /* "old": makes and drops the event log's partitions, deletes what is kept for a time only. */
 int64_t sweep_old(struct db *db, struct arena *a, struct stop *stop);
 /*
+ * "deletions": what was deleted or erased goes, some rows of each in turn, a transaction each
+ * (sql/functions/deletion.sql).
+ */
+int64_t sweep_deletions(struct db *db, struct arena *a, struct stop *stop);
+/*
  * "resets": requests for a new password become mails, apart from the requests themselves, whose
  * time would tell of accounts.
  */

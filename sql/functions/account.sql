@@ -73,7 +73,7 @@ GRANT EXECUTE ON FUNCTION settings_new_key TO millrace_api;
 -- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_find(account uuid) RETURNS SETOF app_user
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT * FROM app_user u WHERE u.id = $1 AND (u.id = caller_id() OR caller_is_admin())
+	SELECT * FROM app_user u WHERE u.id = $1 AND u.erased_at IS NULL AND (u.id = caller_id() OR caller_is_admin())
 $$;
 GRANT EXECUTE ON FUNCTION account_find TO millrace_api;
 
@@ -82,7 +82,7 @@ GRANT EXECUTE ON FUNCTION account_find TO millrace_api;
 CREATE OR REPLACE FUNCTION account_search(q text, rows bigint, before uuid) RETURNS SETOF app_user
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT * FROM app_user u
-	WHERE caller_is_admin() AND ($3 IS NULL OR u.id < $3)
+	WHERE caller_is_admin() AND u.erased_at IS NULL AND ($3 IS NULL OR u.id < $3)
 		AND ($1 IS NULL OR strpos(lower(normalize(concat_ws(' ', u.username, u.email, u.display_name))), lower($1)) > 0)
 	ORDER BY u.id DESC LIMIT $2
 $$;
@@ -138,52 +138,15 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION account_create TO millrace_api;
 
--- Erases an account's personal data; false where the caller may not, or there is no such account.
--- Usage and audit rows stay under an id that identifies nobody. Running work is ended, and its
--- listeners are notified. Neither fails nor leaves rows behind while the user goes on working.
+-- Erases an account; false where the caller may not, or there is no such account.
 -- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_erase(account uuid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-	someone app_user;
-	r run;
-	said CONSTANT json := '{"code": "CANCELLED", "message": "The account was erased."}';
 BEGIN
-	SELECT * INTO someone FROM account_find($1);
-	IF someone.id IS NULL THEN
+	IF NOT EXISTS (SELECT FROM account_find($1)) THEN
 		RETURN false;
 	END IF;
-	-- Two passes: requests and runs under way may add rows until the user's row is locked, and
-	-- none after. The first pass takes the locks that a request may hold while it waits for
-	-- that row.
-	FOR pass IN 1..2 LOOP
-		-- In the runner's order of locks: the job, then its run.
-		PERFORM FROM run x JOIN job j ON j.run_id = x.id WHERE x.owner_id = $1 AND x.ended_at IS NULL ORDER BY x.id FOR UPDATE OF j;
-		FOR r IN SELECT * FROM run WHERE run.owner_id = $1 AND run.ended_at IS NULL ORDER BY run.id FOR UPDATE LOOP
-			PERFORM run_finish(r.id, 'cancelled', 'error', said, CASE WHEN r.input ? 'reply'
-				THEN error_reply(r.id, 409, said ->> 'code', said ->> 'message') END);
-			PERFORM pg_notify('millrace_cancel', r.id::text);
-		END LOOP;
-		-- A run's terminal event stays for clients that resume it; it holds nothing
-		-- personal.
-		DELETE FROM stream_event e WHERE e.topic = 'user:' || $1
-			OR (e.topic IN (SELECT 'run:' || x.id FROM run x WHERE x.owner_id = $1) AND e.data::text <> said::text);
-		-- Triggers delete the files.
-		DELETE FROM document d WHERE d.owner_id = $1;
-		DELETE FROM artifact a WHERE a.owner_id = $1;
-		DELETE FROM conversation c WHERE c.owner_id = $1;
-		DELETE FROM idempotency i WHERE i.owner_id = $1;
-		PERFORM login_forget(someone.email, someone.username);
-		IF pass = 1 THEN
-			DELETE FROM api_key k WHERE k.user_id = $1;
-			PERFORM FROM blob b WHERE b.owner_id = $1 FOR UPDATE;
-			PERFORM FROM app_user u WHERE u.id = $1 FOR UPDATE;
-		END IF;
-	END LOOP;
-	-- What remains are unfinished uploads.
-	DELETE FROM blob b WHERE b.owner_id = $1;
-	DELETE FROM app_user u WHERE u.id = $1;
-	RETURN true;
+	RETURN account_shut($1);
 END $$;
 GRANT EXECUTE ON FUNCTION account_erase TO millrace_api;
 

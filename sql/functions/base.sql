@@ -25,6 +25,18 @@ CREATE OR REPLACE FUNCTION login_subject(email text) RETURNS text LANGUAGE sql I
 $$;
 GRANT EXECUTE ON FUNCTION login_subject TO millrace_api, millrace_runner;
 
+-- The documents that an answer's sources are passages of. Most answers have none, and that is all
+-- that it costs them.
+CREATE OR REPLACE FUNCTION source_documents(sources json) RETURNS text[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+	IF sources::text = '[]' OR json_typeof(sources) <> 'array' THEN
+		RETURN '{}';
+	END IF;
+	RETURN (SELECT coalesce(array_agg(DISTINCT e ->> 'documentId') FILTER (WHERE e ->> 'documentId' IS NOT NULL), '{}')
+		FROM json_array_elements(sources) e);
+END $$;
+GRANT EXECUTE ON FUNCTION source_documents TO millrace_api, millrace_runner;
+
 -- Makes the partitions of three hours from now on that are missing, and drops those whose last
 -- event is older than `keep`. Called by the runner's sweeper.
 -- As the owner: it makes and drops tables.

@@ -70,17 +70,6 @@ RETURNS json LANGUAGE sql STABLE AS $$
 $$;
 GRANT EXECUTE ON FUNCTION chat_done TO millrace_runner;
 
-CREATE OR REPLACE FUNCTION conversation_delete(conversation uuid) RETURNS TABLE (id uuid)
-LANGUAGE plpgsql AS $$
-BEGIN
-	DELETE FROM conversation c WHERE c.id = $1 RETURNING c.id INTO conversation_delete.id;
-	IF conversation_delete.id IS NULL THEN
-		PERFORM refuse('NOT_FOUND', 'There is no such conversation.');
-	END IF;
-	RETURN NEXT;
-END $$;
-GRANT EXECUTE ON FUNCTION conversation_delete TO millrace_api;
-
 -- Keeps what goes back to a model's server with a round, for the run's later attempts; returns the
 -- round's number, NULL where the lease is lost. Committed asynchronously, as the round's events are that
 -- follow it: a crash of the server loses both or only them.
@@ -107,7 +96,7 @@ DECLARE
 	data json;
 BEGIN
 	DELETE FROM chat_round c WHERE c.run_id = r.id;
-	IF said <> '' AND EXISTS (SELECT FROM conversation c WHERE c.id = r.conversation_id) THEN
+	IF said <> '' AND EXISTS (SELECT FROM conversation c WHERE c.id = r.conversation_id AND c.deleted_at IS NULL) THEN
 		INSERT INTO message (conversation_id, owner_id, run_id, role, content, status)
 		VALUES (r.conversation_id, r.owner_id, r.id, 'assistant', said, 'partial')
 		ON CONFLICT DO NOTHING RETURNING id INTO answer;
@@ -120,6 +109,22 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION chat_abort TO millrace_runner;
 
+-- An answer's sources without the passages of documents that are deleted. Documents are locked, so
+-- that one whose deletion is asked for just now waits, and then finds the answer.
+CREATE OR REPLACE FUNCTION sources_kept(sources json) RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+	cited text[] := source_documents(sources);
+	kept text[];
+BEGIN
+	IF cited = '{}' THEN
+		RETURN sources;
+	END IF;
+	kept := ARRAY(SELECT d.id::text FROM document d WHERE d.id = ANY (cited::uuid[]) AND d.deleted_at IS NULL ORDER BY d.id FOR SHARE);
+	RETURN CASE WHEN kept @> cited THEN sources ELSE (SELECT coalesce(json_agg(e.value ORDER BY e.n), '[]')
+		FROM json_array_elements(sources) WITH ORDINALITY e (value, n) WHERE e.value ->> 'documentId' = ANY (kept)) END;
+END $$;
+GRANT EXECUTE ON FUNCTION sources_kept TO millrace_runner;
+
 -- A chat's end: stores the answer as a message (none where it is empty, or where the conversation
 -- was deleted meanwhile). `reason` is the model's (stop, length …) or 'cancelled', which leaves the
 -- message partial.
@@ -127,6 +132,7 @@ CREATE OR REPLACE FUNCTION chat_finish(run_id uuid, runner text, attempt int, af
 RETURNS bigint LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
 	seq bigint := job_fence($1, $2, $3);
+	kept json;
 	answer uuid;
 	r run;
 	data json;
@@ -136,14 +142,15 @@ BEGIN
 	END IF;
 	SELECT * INTO r FROM run WHERE run.id = $1 FOR UPDATE;
 	DELETE FROM chat_round c WHERE c.run_id = $1;
-	UPDATE conversation c SET updated_at = now() WHERE c.id = r.conversation_id;
+	kept := sources_kept($6);
+	UPDATE conversation c SET updated_at = now() WHERE c.id = r.conversation_id AND c.deleted_at IS NULL;
 	IF FOUND AND content <> '' THEN
 		INSERT INTO message (conversation_id, owner_id, run_id, role, content, sources, status)
-		VALUES (r.conversation_id, r.owner_id, $1, 'assistant', $5, $6,
+		VALUES (r.conversation_id, r.owner_id, $1, 'assistant', $5, kept,
 			CASE reason WHEN 'cancelled' THEN 'partial' ELSE 'complete' END)
 		RETURNING id INTO answer;
 	END IF;
-	data := chat_done($1, answer, $5, $6, reason);
+	data := chat_done($1, answer, $5, kept, reason);
 	PERFORM run_finish($1, CASE reason WHEN 'cancelled' THEN 'cancelled' ELSE 'completed' END, 'done', data,
 		data_reply($1, data));
 	RETURN seq;

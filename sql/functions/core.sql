@@ -46,12 +46,14 @@ DECLARE
 	owner uuid := coalesce(caller_id(), '00000000-0000-0000-0000-000000000000');
 	found idempotency;
 BEGIN
-	DELETE FROM idempotency i WHERE i.owner_id = owner AND i.key = $1 AND i.created_at < now() - interval '24 hours';
 	UPDATE idempotency i SET body_mac = $2 WHERE i.owner_id = owner AND i.key = $1 AND i.body_mac = $3;
 	INSERT INTO idempotency (owner_id, key, body_mac) VALUES (owner, $1, $2) ON CONFLICT DO NOTHING;
 	SELECT * INTO found FROM idempotency i WHERE i.owner_id = owner AND i.key = $1 FOR UPDATE;
 	IF found.body_mac <> $2 THEN
 		PERFORM refuse('CONFLICT', 'This Idempotency-Key was used with another request.');
+	END IF;
+	IF found.reply = '{}' THEN
+		PERFORM refuse('CONFLICT', 'What the first request with this Idempotency-Key made was deleted since.');
 	END IF;
 	IF found.reply IS NOT NULL THEN
 		PERFORM log_nothing();
@@ -121,20 +123,56 @@ CREATE OR REPLACE FUNCTION system_state() RETURNS TABLE (migration int, queued b
 $$;
 GRANT EXECUTE ON FUNCTION system_state TO millrace_api;
 
--- What is kept for a time only.
-CREATE OR REPLACE FUNCTION sweep_old(event_hours int) RETURNS void LANGUAGE plpgsql AS $$
+-- The smallest id that uuid_v7() gives at a time: what was made before has smaller ones.
+CREATE OR REPLACE FUNCTION uuid_v7_floor(t timestamptz) RETURNS uuid LANGUAGE sql STABLE AS $$
+	SELECT (encode(substring(int8send((extract(epoch FROM $1) * 1000)::bigint) FROM 3), 'hex') || '70008000000000000000')::uuid
+$$;
+
+-- Deletes up to `most` rows of each kind that is kept for a time only; true: there is more. Runs
+-- and notifications are found by their ids, which grow with time.
+-- As the owner: what is swept is no role's to delete.
+CREATE OR REPLACE FUNCTION sweep_old(event_hours int, idempotency_hours int, run_days int, notification_days int, key_days int, most int)
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	runs uuid[];
+	n int;
+	more boolean := false;
 BEGIN
 	IF NOT pg_try_advisory_xact_lock(hashtext('millrace.sweep_old')) THEN
-		RETURN;
+		RETURN false;
 	END IF;
 	PERFORM event_partitions(make_interval(hours => event_hours));
-	DELETE FROM idempotency i WHERE i.created_at < now() - interval '24 hours';
-	DELETE FROM blob b WHERE b.sha256 IS NULL AND b.created_at < now() - interval '1 hour';
-	DELETE FROM session s WHERE s.expires_at < now() - interval '1 day';
-	DELETE FROM job j WHERE j.state = 'done' AND j.ended_at < now() - make_interval(hours => event_hours);
+	DELETE FROM idempotency WHERE ctid = ANY (ARRAY(SELECT i.ctid FROM idempotency i
+		WHERE i.created_at < now() - make_interval(hours => idempotency_hours) LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	more := n >= most;
+	UPDATE blob SET deleted_at = now() WHERE ctid = ANY (ARRAY(SELECT b.ctid FROM blob b
+		WHERE b.sha256 IS NULL AND b.deleted_at IS NULL AND b.created_at < now() - interval '1 hour' LIMIT most));
+	DELETE FROM session WHERE ctid = ANY (ARRAY(SELECT s.ctid FROM session s WHERE s.expires_at < now() - interval '1 day' LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	more := more OR n >= most;
+	DELETE FROM job WHERE ctid = ANY (ARRAY(SELECT j.ctid FROM job j
+		WHERE j.state = 'done' AND j.ended_at < now() - make_interval(hours => event_hours) LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	more := more OR n >= most;
+	runs := ARRAY(SELECT r.id FROM run r WHERE r.id < uuid_v7_floor(now() - make_interval(days => run_days))
+		AND r.ended_at < now() - make_interval(days => run_days) AND NOT run_is_named(r) ORDER BY r.id LIMIT most);
+	DELETE FROM job j WHERE j.run_id = ANY (runs);
+	DELETE FROM run r WHERE r.id = ANY (runs);
+	more := more OR cardinality(runs) >= most;
+	DELETE FROM notification WHERE id = ANY (ARRAY(SELECT x.id FROM notification x
+		WHERE x.id < uuid_v7_floor(now() - make_interval(days => notification_days))
+		AND x.created_at < now() - make_interval(days => notification_days) ORDER BY x.id LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	more := more OR n >= most;
+	DELETE FROM api_key WHERE id = ANY (ARRAY(SELECT k.id FROM api_key k
+		WHERE least(k.revoked_at, k.expires_at) < now() - make_interval(days => key_days) LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	more := more OR n >= most;
 	DELETE FROM login_failure f WHERE f.last_at < now() - interval '1 hour';
 	DELETE FROM process p WHERE p.seen_at < now() - interval '1 minute';
 	-- Of a pool that there is no more.
 	DELETE FROM role_seen r WHERE r.seen_at < now() - interval '30 days' AND r.seen_at > '-infinity';
+	RETURN more;
 END $$;
 GRANT EXECUTE ON FUNCTION sweep_old TO millrace_runner;

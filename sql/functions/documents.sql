@@ -48,18 +48,58 @@ CREATE OR REPLACE FUNCTION upload_json(d document) RETURNS json LANGUAGE sql STA
 $$;
 GRANT EXECUTE ON FUNCTION upload_json TO millrace_api, millrace_runner;
 
+-- Adds to what a user's documents and files take up.
+CREATE OR REPLACE FUNCTION storage_add(owner uuid, documents bigint, bytes bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF $2 > 0 OR $3 > 0 THEN
+		INSERT INTO storage AS s (owner_id, documents, bytes) VALUES ($1, $2, $3)
+		ON CONFLICT (owner_id) DO UPDATE SET documents = s.documents + $2, bytes = s.bytes + $3;
+	ELSIF $2 < 0 OR $3 < 0 THEN
+		-- None where the user goes as well.
+		UPDATE storage s SET documents = s.documents + $2, bytes = s.bytes + $3 WHERE s.owner_id = $1;
+	END IF;
+END $$;
+
+-- Refuses what would be more than the caller may store, by the row that this transaction has
+-- counted it in and so holds; `more` documents are still to come. 0: no limit.
+CREATE OR REPLACE FUNCTION storage_check(bytes_max bigint, documents_max bigint, more int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	s storage;
+BEGIN
+	SELECT * INTO s FROM storage x WHERE x.owner_id = caller_id();
+	IF bytes_max > 0 AND s.bytes > bytes_max THEN
+		PERFORM refuse('QUOTA_EXCEEDED', format('There is no room for this file: yours may take up %s bytes together. Delete some documents or conversations first.', bytes_max));
+	ELSIF documents_max > 0 AND s.documents + more > documents_max THEN
+		PERFORM refuse('QUOTA_EXCEEDED', format('You have %s documents, and may have no more. Delete some first.', s.documents + more - 1));
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION storage_check TO millrace_api;
+
+-- An upload begins, of about `len` bytes: these are counted from now on, so that uploads at the
+-- same time do not get past the limits together.
+CREATE OR REPLACE FUNCTION blob_create(len bigint, bytes_max bigint, documents_max bigint) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+	new_id uuid;
+BEGIN
+	INSERT INTO blob (owner_id, size) VALUES (caller_id(), len) RETURNING id INTO new_id;
+	PERFORM storage_check(bytes_max, documents_max, 1);
+	RETURN new_id;
+END $$;
+GRANT EXECUTE ON FUNCTION blob_create TO millrace_api;
+
 -- An upload's last step: completes the blob, stores the document and enqueues its ingestion.
 CREATE OR REPLACE FUNCTION document_create(blob uuid, sha256 bytea, size bigint, name text, description text, file_name text,
-	waits boolean, queue_max int) RETURNS TABLE (body json, run_id uuid) LANGUAGE plpgsql AS $$
+	waits boolean, bytes_max bigint, documents_max bigint, queue_max int) RETURNS TABLE (body json, run_id uuid) LANGUAGE plpgsql AS $$
 DECLARE
 	d document;
 BEGIN
-	UPDATE blob b SET sha256 = $2, size = $3 WHERE b.id = $1 AND b.sha256 IS NULL;
+	UPDATE blob b SET sha256 = $2, size = $3 WHERE b.id = $1 AND b.sha256 IS NULL AND b.deleted_at IS NULL;
 	IF NOT FOUND THEN
 		PERFORM refuse('CONFLICT', 'The upload was given up; send the file again.');
 	END IF;
 	INSERT INTO document (owner_id, name, description, file_name, size, blob_id)
 	VALUES (caller_id(), $4, $5, $6, $3, $1) RETURNING * INTO d;
+	PERFORM storage_check(bytes_max, documents_max, 0);
 	run_id := run_enqueue('ingest', CASE WHEN waits THEN '{"reply": "upload"}' ELSE '{}' END::jsonb, queue_max,
 		document_id => d.id);
 	body := upload_json(d);
@@ -92,7 +132,7 @@ BEGIN
 	END IF;
 	UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = $6, chunk_count = cardinality(marks),
 		updated_at = now()
-	FROM run r WHERE r.id = $1 AND document.id = r.document_id RETURNING document.* INTO d;
+	FROM run r WHERE r.id = $1 AND document.id = r.document_id AND document.deleted_at IS NULL RETURNING document.* INTO d;
 	IF NOT FOUND THEN
 		PERFORM run_abort($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);
 		RETURN seq;
@@ -131,7 +171,7 @@ BEGIN
 		RETURN seq;
 	END IF;
 	UPDATE document SET status = 'failed', error = $5, chunk_count = 0, updated_at = now()
-	FROM run r WHERE r.id = $1 AND document.id = r.document_id RETURNING document.* INTO d;
+	FROM run r WHERE r.id = $1 AND document.id = r.document_id AND document.deleted_at IS NULL RETURNING document.* INTO d;
 	IF NOT FOUND THEN
 		PERFORM run_abort($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);
 		RETURN seq;

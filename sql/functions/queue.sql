@@ -216,6 +216,20 @@ GRANT EXECUTE ON FUNCTION run_json TO millrace_api;
 
 -- Requests a run's end. One that still waits ends here; a running one is ended by its runner, which
 -- is notified.
+CREATE OR REPLACE FUNCTION run_stop(run_id uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE run r SET cancel_requested_at = coalesce(r.cancel_requested_at, now()) WHERE r.id = $1 AND r.ended_at IS NULL;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	PERFORM pg_notify('millrace_cancel', $1::text);
+	PERFORM FROM job j WHERE j.run_id = $1 AND j.state = 'queued' FOR UPDATE SKIP LOCKED;
+	IF FOUND THEN
+		PERFORM run_abort($1, 'cancelled', 'CANCELLED', 'The run was cancelled.', false);
+	END IF;
+END $$;
+
+-- The caller requests a run's end.
 -- As the owner: a run's end is the runner's to write.
 CREATE OR REPLACE FUNCTION run_cancel(run_id uuid) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -223,17 +237,10 @@ DECLARE
 	r run;
 BEGIN
 	SELECT * INTO r FROM run WHERE run.id = $1 AND run.owner_id = caller_id() FOR UPDATE;
-	IF NOT FOUND THEN
+	IF NOT FOUND OR NOT run_is_shown(r) THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such run.');
 	END IF;
-	IF r.ended_at IS NULL THEN
-		UPDATE run SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE id = r.id;
-		PERFORM pg_notify('millrace_cancel', r.id::text);
-		PERFORM FROM job j WHERE j.run_id = r.id AND j.state = 'queued' FOR UPDATE SKIP LOCKED;
-		IF FOUND THEN
-			PERFORM run_abort(r.id, 'cancelled', 'CANCELLED', 'The run was cancelled.', false);
-		END IF;
-	END IF;
+	PERFORM run_stop(r.id);
 	SELECT * INTO r FROM run WHERE run.id = $1;
 	RETURN run_json(r);
 END $$;
@@ -445,3 +452,10 @@ BEGIN
 	RETURN NEXT;
 END $$;
 GRANT EXECUTE ON FUNCTION job_sweep TO millrace_runner;
+
+-- Is an ended run still named by something that lives longer than it would? What comes to name runs
+-- (a workflow's step, a task, a request by its id) is asked here, and keeps them from the sweep.
+CREATE OR REPLACE FUNCTION run_is_named(r run) RETURNS boolean LANGUAGE sql STABLE AS $$
+	SELECT EXISTS (SELECT FROM idempotency i WHERE i.created_at = r.created_at AND i.owner_id = r.owner_id
+		AND strpos(array_to_string(i.reply, ' '), r.id::text) > 0)
+$$;

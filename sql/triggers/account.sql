@@ -23,25 +23,16 @@ END $$;
 CREATE OR REPLACE FUNCTION blob_unused() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	DELETE FROM blob WHERE id = OLD.blob_id;
+	UPDATE blob SET deleted_at = coalesce(deleted_at, now()) WHERE id = OLD.blob_id;
 	RETURN NULL;
 END $$;
 
--- Removes what others' requests have left of a user: unfinished sign-ins, and replies kept for an
--- Idempotency-Key of whoever created the account (nobody yet, or an administrator). Skips a sign-in
--- that is just being redeemed: it ends by itself, and may be waiting for us.
--- As the owner: identity_erased is no role's.
+-- An account that is deleted by hand, or at the end of its erasure.
+-- As the owner: what others' requests have left of a user is no role's.
 CREATE OR REPLACE FUNCTION user_erased() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	INSERT INTO identity_erased (hash) SELECT identity_hash(i.provider, i.subject) FROM external_identity i WHERE i.user_id = OLD.id
-	ON CONFLICT (hash) DO UPDATE SET at = now();
-	DELETE FROM reset_request r WHERE r.subject IN (login_subject(OLD.email), login_subject(OLD.username));
-	DELETE FROM oauth_flow f WHERE f.state_hash IN (SELECT o.state_hash FROM oauth_flow o WHERE lower(o.email) = lower(OLD.email)
-		OR EXISTS (SELECT FROM external_identity i WHERE i.user_id = OLD.id AND i.provider = o.provider AND i.subject = o.subject)
-		FOR UPDATE SKIP LOCKED);
-	DELETE FROM idempotency i USING (SELECT '00000000-0000-0000-0000-000000000000'::uuid UNION ALL SELECT u.id FROM app_user u WHERE u.role = 'admin') o (id)
-	WHERE i.owner_id = o.id AND i.reply::text LIKE '%' || OLD.id || '%';
+	PERFORM user_forget(OLD);
 	RETURN OLD;
 END $$;
 

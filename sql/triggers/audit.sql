@@ -22,25 +22,30 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- Disabled, or enabled again.
+-- Disabled, or enabled again. Not where it is erased.
 -- As the owner: the audit log is no role's to write.
 CREATE OR REPLACE FUNCTION audit_disabled() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	PERFORM audit(caller_id(), NEW.id, CASE WHEN NEW.disabled_at IS NULL THEN 'enabled' ELSE 'disabled' END, '{}');
+	IF NEW.erased_at IS NULL THEN
+		PERFORM audit(caller_id(), NEW.id, CASE WHEN NEW.disabled_at IS NULL THEN 'enabled' ELSE 'disabled' END, '{}');
+	END IF;
 	RETURN NULL;
 END $$;
 
--- Another address or name to sign in by: which one of them, not what it is.
+-- Another address or name to sign in by: which one of them, not what it is. Not where it is erased.
 -- As the owner: the audit log is no role's to write.
 CREATE OR REPLACE FUNCTION audit_address_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	PERFORM audit(caller_id(), NEW.id, 'address_changed', jsonb_build_object(
-		'email', OLD.email IS DISTINCT FROM NEW.email, 'username', OLD.username IS DISTINCT FROM NEW.username));
+	IF NEW.erased_at IS NULL THEN
+		PERFORM audit(caller_id(), NEW.id, 'address_changed', jsonb_build_object(
+			'email', OLD.email IS DISTINCT FROM NEW.email, 'username', OLD.username IS DISTINCT FROM NEW.username));
+	END IF;
 	RETURN NULL;
 END $$;
 
+-- An erasure is asked for, or an account is deleted by hand.
 -- As the owner: the audit log is no role's to write.
 CREATE OR REPLACE FUNCTION audit_erased() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -126,7 +131,7 @@ END $$;
 CREATE OR REPLACE FUNCTION audit_password_removed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	IF EXISTS (SELECT FROM app_user u WHERE u.id = OLD.user_id) THEN
+	IF NOT owner_is_going(OLD.user_id) THEN
 		PERFORM audit(caller_id(), OLD.user_id, 'password_removed', '{}');
 	END IF;
 	RETURN NULL;
@@ -145,7 +150,7 @@ END $$;
 CREATE OR REPLACE FUNCTION audit_identity_unlinked() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	IF EXISTS (SELECT FROM app_user u WHERE u.id = OLD.user_id) THEN
+	IF NOT owner_is_going(OLD.user_id) THEN
 		PERFORM audit(coalesce(caller_id(), OLD.user_id), OLD.user_id, 'identity_unlinked', jsonb_build_object('provider', OLD.provider));
 	END IF;
 	RETURN NULL;
@@ -178,10 +183,13 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+-- Not where it goes with its user.
 -- As the owner: the audit log is no role's to write.
 CREATE OR REPLACE FUNCTION audit_secret_deleted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	PERFORM audit(caller_id(), OLD.owner_id, 'secret_deleted', jsonb_build_object('secret', OLD.id));
+	IF NOT owner_is_going(OLD.owner_id) THEN
+		PERFORM audit(caller_id(), OLD.owner_id, 'secret_deleted', jsonb_build_object('secret', OLD.id));
+	END IF;
 	RETURN NULL;
 END $$;

@@ -20,14 +20,15 @@ BEGIN
 	FOR e IN
 		WITH mine AS (DELETE FROM outbox o WHERE o.n >= NEW.n RETURNING *)
 		SELECT t.name, m.type, m.data FROM mine m CROSS JOIN LATERAL unnest(event_topics(m.owner_id, m.type, m.data)) t (name)
-		WHERE EXISTS (SELECT FROM app_user u WHERE u.id = m.owner_id) ORDER BY t.name, m.n
+		WHERE EXISTS (SELECT FROM app_user u WHERE u.id = m.owner_id AND u.erased_at IS NULL) ORDER BY t.name, m.n
 	LOOP
 		PERFORM publish(e.name, e.type, e.data);
 	END LOOP;
 	RETURN NULL;
 END $$;
 
--- One function an event: a row's trigger publishes it, whatever statement changed the row.
+-- One function an event: a row's trigger publishes it, whatever statement changed the row. Rows
+-- that go because their owner does are no events.
 
 CREATE OR REPLACE FUNCTION publish_lead_created() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -45,8 +46,10 @@ END $$;
 
 CREATE OR REPLACE FUNCTION publish_lead_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM publish_to_owner(OLD.owner_id, 'lead_deleted', json_build_object('lead_id', OLD.id, 'user_id', OLD.owner_id,
-		'deleted_at', rfc3339(now())));
+	IF NOT owner_is_going(OLD.owner_id) THEN
+		PERFORM publish_to_owner(OLD.owner_id, 'lead_deleted', json_build_object('lead_id', OLD.id,
+			'user_id', OLD.owner_id, 'deleted_at', rfc3339(now())));
+	END IF;
 	RETURN NULL;
 END $$;
 
@@ -59,8 +62,10 @@ END $$;
 
 CREATE OR REPLACE FUNCTION publish_conversation_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM publish_to_owner(OLD.owner_id, 'conversation_deleted', json_build_object('conversation_id', OLD.id,
-		'user_id', OLD.owner_id, 'deleted_at', rfc3339(now())));
+	IF NOT owner_is_going(OLD.owner_id) THEN
+		PERFORM publish_to_owner(OLD.owner_id, 'conversation_deleted', json_build_object('conversation_id', OLD.id,
+			'user_id', OLD.owner_id, 'deleted_at', rfc3339(now())));
+	END IF;
 	RETURN NULL;
 END $$;
 

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { newAddress, newUser, PASSWORD, shared } from "../js/instance.mjs";
 import { login, newAdmin, newName, signedIn } from "../js/accounts.mjs";
 import { TIME, UUID7, assertError, assertKeys, assertStatus } from "../js/expect.mjs";
+import { erased } from "../js/traces.mjs";
 
 let millrace, api, admin;
 before(async () => { millrace = await shared(); ({ api } = millrace); admin = await newAdmin(millrace); });
@@ -163,15 +164,17 @@ test("DELETE erases everything, keeps what was used and what happened, and every
 
 	assertStatus(await user.api.delete(dao(user.uid)), 204);
 
+	for (const token of [user.token, second, user.key])
+		assertError(await api.as(token).get("/api/user"), "UNAUTHORIZED");
+	assertError(await api.fresh().post("/api/auth/login", { email: user.email, password: PASSWORD }), "UNAUTHORIZED");
+	assertStatus(await api.fresh().post("/api/auth/register", { email: user.email, password: PASSWORD, display_name: "Again" }), 201);
+
+	await erased(millrace, user.uid);
 	const kept = Object.keys(await rowsOf(user.uid));
 	assert.deepEqual(kept.sort(), ["audit_log.actor", "audit_log.subject", "usage_event.owner_id"]);
 	const data = await millrace.psql(`SELECT data FROM audit_log WHERE subject = '${user.uid}' OR actor = '${user.uid}'`);
 	assert.ok(!data.includes(user.email) && !data.includes("Test"), data);
-	for (const token of [user.token, second, user.key])
-		assertError(await api.as(token).get("/api/user"), "UNAUTHORIZED");
-	assertError(await api.fresh().post("/api/auth/login", { email: user.email, password: PASSWORD }), "UNAUTHORIZED");
 	assert.equal(await count(`SELECT count(*) FROM stream_event WHERE topic IN ('user:${user.uid}', 'run:${user.run}')`), 0);
-	assertStatus(await api.fresh().post("/api/auth/register", { email: user.email, password: PASSWORD, display_name: "Again" }), 201);
 });
 
 test("an administrator erases anybody; running work ends, and its listeners hear of it", async () => {
@@ -182,8 +185,10 @@ test("an administrator erases anybody; running work ends, and its listeners hear
 	const stream = await user.api.resume(run);
 	assertStatus(await admin.api.delete(dao(user.uid)), 204);
 	assert.deepEqual((await stream.all()).map((e) => [e.event, e.data.code]), [["error", "CANCELLED"]]);
-	assert.equal(await count(`SELECT count(*) FROM run WHERE id = '${run}'`), 0);
 	assertError(await admin.api.delete(dao(user.uid)), "NOT_FOUND");
+	assertError(await admin.api.get(dao(user.uid)), "NOT_FOUND");
+	await erased(millrace, user.uid);
+	assert.equal(await count(`SELECT count(*) FROM run WHERE id = '${run}'`), 0);
 });
 
 test("an export holds everything, as an attachment", async () => {

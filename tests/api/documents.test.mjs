@@ -196,7 +196,8 @@ test("ten at once, the same file twice, and one deleted while it is worked on", 
 	const millrace = await shared();
 	await until(async () => (await millrace.psql(`select count(*) from run where owner_id = '${own.uid}' and ended_at is null`)).trim() === "0",
 	    "no run is left open");
-	assert.equal((await millrace.psql(`select count(*) from blob where owner_id = '${own.uid}'`)).trim(), "10");
+	await until(async () => (await millrace.psql(`select count(*) from blob where owner_id = '${own.uid}'`)).trim() === "10",
+	    "the deleted document's file is gone");
 });
 
 test("another user's documents are not there", async () => {

@@ -10,12 +10,12 @@ import pg from "pg";
 import { PASSWORD, shared } from "../js/instance.mjs";
 import { newAdmin, newName } from "../js/accounts.mjs";
 import { assertError, assertStatus, until } from "../js/expect.mjs";
+import { erased, quiet, tables as tablesOf, traces as tracesOf } from "../js/traces.mjs";
 
 let millrace, api;
 before(async () => { millrace = await shared(); ({ api } = millrace); });
 
-/* The tests' own statements hold what is looked for, and may be slow enough for the server's log. */
-const sql = (text) => millrace.psql(`SET log_min_duration_statement = -1; ${text}`);
+const sql = (text) => quiet(millrace, text);
 const newMark = () => `m${randomBytes(10).toString("hex")}`;
 
 /* Somebody of whom every table has something, with a mark in whatever may hold a word of theirs. */
@@ -70,22 +70,16 @@ const forget = ({ subject }) => sql(`DELETE FROM run WHERE input ->> 'token' = (
 const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "function_set", "jwks", "jwks_source", "migration", "process", "provider_price", "role_seen",
 	"vault_key", "identity_erased", "chat_round", "embedding", "outbox", "outbox_analytics"];
 
-const tables = async () => (await sql(`SELECT c.relname FROM pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-    AND c.relnamespace = 'public'::regnamespace ORDER BY 1`)).trim().split("\n");
+const tables = () => tablesOf(millrace);
 
-/* The tables that have something of them in any column, by id, mark or hash, in letters or bytes. */
-async function traces(user) {
-	const hash = createHash("sha256").update(user.email).digest("hex");
-	const words = [user.uid, user.mark, hash].flatMap((w) => [w, Buffer.from(w).toString("hex")]).map((w) => `'%${w}%'`);
-	/* Not as a regular expression, which takes ten times as long over what all the other tests left there. */
-	const all = (await tables()).map((t) => `SELECT '${t}' WHERE EXISTS (SELECT FROM ${t} t WHERE lower(t::text) LIKE ANY (ARRAY[${words}]))`);
-	return (await sql(all.join(" UNION ALL "))).trim().split("\n").sort();
-}
+/* The tables that have something of them in any column, by id, mark or hash. */
+const traces = (user) => tracesOf(millrace, user.uid, user.mark, createHash("sha256").update(user.email).digest("hex"));
 
 test("an erasure leaves nothing of somebody in any table, but what is kept for a reason", async () => {
 	const user = await everything();
 	assert.deepEqual(await traces(user), (await tables()).filter((t) => !NOBODYS.includes(t)).sort());
 	assertStatus(await user.api.delete(`/api/v1/user/dao/${user.uid}`), 204);
+	await erased(millrace, user.uid);
 	/* What happened and what was used, under an id that is nobody's; a signed-out token until it ends; what is still to be revoked at the
 	   provider. */
 	assert.deepEqual(await traces(user), ["audit_log", "oauth_token", "token_denied", "usage_event"]);
@@ -103,10 +97,9 @@ test("an erasure comes through, and leaves nothing, while requests and runs of t
 	const request = new pg.Client({ host: join(millrace.runDir, "pg"), database: "millrace", user: "postgres" });
 	await request.connect();
 	await request.query(`BEGIN; UPDATE api_key SET last_used_at = now() WHERE user_id = '${user.uid}'`);
-	const erasure = sql(`SELECT set_config('millrace.caller', '${user.uid}', false); SELECT account_erase('${user.uid}')`);
-	erasure.catch(() => {});
-	await until(async () => await sql(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> pg_backend_pid()
-	    AND query LIKE '%account_erase(''${user.uid}'')%'`) === "1\n", "the erasure in its middle", 60000);
+	assertStatus(await user.api.delete(`/api/v1/user/dao/${user.uid}`), 204);
+	await until(async () => await sql(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'millrace_runner'
+	    AND query LIKE '%deletion_step%'`) !== "0\n", "the erasure at its end, which waits for the request", 60000);
 	await request.query(`
 		WITH b AS (INSERT INTO blob (owner_id, sha256) VALUES ('${user.uid}', sha256('x')) RETURNING id)
 			INSERT INTO document (owner_id, name, file_name, size, blob_id) SELECT '${user.uid}', '${user.mark}', 'x', 1, id FROM b;
@@ -115,7 +108,7 @@ test("an erasure comes through, and leaves nothing, while requests and runs of t
 		INSERT INTO idempotency (owner_id, key, body_mac, reply) VALUES ('${user.uid}', 'late', 'x', ARRAY['${user.mark}']);
 		COMMIT`);
 	await request.end();
-	assert.match(await erasure, /^t$/m);
+	await erased(millrace, user.uid);
 	assert.deepEqual(await traces(user), ["audit_log", "oauth_token", "token_denied", "usage_event"]);
 	await forget(user);
 });
@@ -124,6 +117,7 @@ test("an erasure leaves nothing in what an administrator was answered", async ()
 	const admin = await newAdmin(millrace), mark = newName(), headers = { "idempotency-key": newName() };
 	const { id } = assertStatus(await admin.api.post("/api/v1/user/dao", { username: mark, name: mark }, { headers }), 201).json;
 	assertStatus(await admin.api.delete(`/api/v1/user/dao/${id}`), 204);
+	await erased(millrace, id);
 	assert.deepEqual(await traces({ uid: id, mark, email: mark }), ["audit_log"]);
 });
 

@@ -224,7 +224,7 @@ test("an address' wrong passwords run off, and the sweep forgets them", async ()
 	assertError(await login(from, newAddress(), "wrong password"), "UNAUTHORIZED");
 	assert.equal(await failures(from), 1);
 	await aged(from, 3700);
-	await millrace.psql("SELECT sweep_old(24)");
+	await millrace.psql("SELECT sweep_old(24, 24, 30, 90, 90, 1000)");
 	assert.equal(await failures(from), 0);
 });
 

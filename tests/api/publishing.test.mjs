@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { newUser, shared } from "../js/instance.mjs";
 import { TIME, assertKeys, assertStatus } from "../js/expect.mjs";
+import { erased } from "../js/traces.mjs";
 import { analyticsOf, eventsOf } from "../js/log.mjs";
 
 let millrace, api;
@@ -123,6 +124,7 @@ test("of somebody erased nothing is left, also where they are deleted by hand", 
 		assert.equal((await ofUser(user)).length, 4);
 		assert.equal((await analyticsOf(millrace, user.uid)).length, 3);
 		await erase(user);
+		await erased(millrace, user.uid);
 		assert.equal(await one(`SELECT count(*) FROM stream_event WHERE topic NOT LIKE 'run:%' AND topic || data::text LIKE '%${user.uid}%'`), "0");
 		assert.equal(await one(`SELECT count(*) FROM outbox_analytics WHERE data::text LIKE '%${user.uid}%'`), "0");
 		assert.equal(await one(`SELECT count(*) FROM topic WHERE name LIKE '%${user.uid}'`), "0");

@@ -148,7 +148,7 @@ class World:
         parts = ["INSERT INTO blob_chunk VALUES (:'b', %d, '\\x%s');" % (n, c.hex()) for n, c in enumerate(chunks)]
         text = self.as_user("""INSERT INTO blob (owner_id) VALUES (caller_id()) RETURNING id AS b \\gset
             %s
-            SELECT body ->> 'id', run_id FROM document_create(:'b', sha256('x'), %d, %s, NULL, %s, %s, 1000);"""
+            SELECT body ->> 'id', run_id FROM document_create(:'b', sha256('x'), %d, %s, NULL, %s, %s, 0, 0, 1000);"""
             % ("\n".join(parts), len(data), quoted(name), quoted(name), "true" if waits else "false"), user)
         return text.splitlines()[-1].split("|")
 

@@ -30,7 +30,7 @@ FROM api_key k JOIN app_user u ON u.id = k.user_id CROSS JOIN LATERAL (
 	SELECT CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked' WHEN k.expires_at <= now() THEN 'expired'
 		WHEN u.disabled_at IS NOT NULL THEN 'disabled' ELSE 'active' END AS state
 ) s
-WHERE $1::uuid IS NULL OR k.id > $1 ORDER BY k.id LIMIT $2;
+WHERE u.erased_at IS NULL AND ($1::uuid IS NULL OR k.id > $1) ORDER BY k.id LIMIT $2;
 
 -- No row where there is no such key. `was`: when it was revoked before.
 -- name: admin_key_revoke

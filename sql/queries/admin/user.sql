@@ -20,7 +20,7 @@ SELECT u.id, coalesce(u.email, u.username) AS login, u.display_name, u.role, rfc
 	json_build_object('id', u.id, 'email', u.email, 'username', u.username, 'name', u.display_name, 'role', u.role,
 		'createdAt', rfc3339(u.created_at), 'disabledAt', rfc3339(u.disabled_at)) AS body
 FROM app_user u
-WHERE $1::uuid IS NULL OR u.id > $1
+WHERE u.erased_at IS NULL AND ($1::uuid IS NULL OR u.id > $1)
 ORDER BY u.id LIMIT $2;
 
 -- No row where there is no such user.

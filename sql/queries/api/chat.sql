@@ -7,7 +7,7 @@ SELECT run_id, conversation_id FROM chat_start($1, $2, $3);
 -- name: run_show
 -- args: id uuid
 -- row: body json
-SELECT run_json(r) AS body FROM run r WHERE r.id = $1 AND r.owner_id = caller_id();
+SELECT run_json(r) AS body FROM run r WHERE r.id = $1 AND r.owner_id = caller_id() AND run_is_shown(r);
 
 -- What is needed to resume a run's stream; `kept` says whether its events are still there.
 -- name: run_resume
@@ -15,7 +15,7 @@ SELECT run_json(r) AS body FROM run r WHERE r.id = $1 AND r.owner_id = caller_id
 -- row: run_id uuid, conversation_id uuid, last_seq int8, kept bool
 SELECT r.id AS run_id, r.conversation_id, r.last_seq,
 	r.ended_at IS NULL OR run_is_resumable(r.id) AS kept
-FROM run r WHERE r.id = $1 AND r.owner_id = caller_id();
+FROM run r WHERE r.id = $1 AND r.owner_id = caller_id() AND run_is_shown(r);
 
 -- name: run_cancel
 -- args: id uuid
@@ -61,7 +61,7 @@ SELECT id FROM conversation_delete($1);
 -- name: artifact_show
 -- args: id uuid
 -- row: blob_id uuid, name text, mime_type text, size int8
-SELECT blob_id, name, mime_type, size FROM artifact WHERE id = $1 AND owner_id = caller_id();
+SELECT a.blob_id, a.name, a.mime_type, a.size FROM artifact a WHERE a.id = $1 AND a.owner_id = caller_id() AND artifact_is_shown(a);
 
 -- name: blob_chunk_read
 -- args: blob uuid, n int8

@@ -1,16 +1,22 @@
 -- name: blob_create
+-- args: len int8, bytes_max int8, documents_max int8
 -- row: id uuid
-INSERT INTO blob (owner_id) VALUES (caller_id()) RETURNING id;
+SELECT blob_create($1, $2, $3) AS id;
+
+-- Leaves an upload to be deleted, unless it is whole.
+-- name: blob_give_up
+-- args: blob uuid
+UPDATE blob SET deleted_at = now() WHERE id = $1 AND sha256 IS NULL AND deleted_at IS NULL;
 
 -- name: blob_chunk_add
 -- args: blob uuid, n int8, data bytea
 INSERT INTO blob_chunk (blob_id, n, data) VALUES ($1, $2::int8, $3);
 
 -- name: document_create
--- args: blob uuid, sha256 bytea, size int8, name text, description text, file_name text, waits bool, queue_max int4
+-- args: blob uuid, sha256 bytea, size int8, name text, description text, file_name text, waits bool, bytes_max int8, documents_max int8, queue_max int4
 -- row: body json, run_id uuid
 -- keep
-SELECT body, run_id FROM document_create($1, $2, $3, $4, $5, $6, $7, $8);
+SELECT body, run_id FROM document_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: document_list
 -- args: rows int8, before uuid
@@ -29,7 +35,7 @@ SELECT document_json(d) AS body FROM document d WHERE d.id = $1 AND d.owner_id =
 -- name: document_delete
 -- args: id uuid
 -- row: id uuid
-DELETE FROM document WHERE id = $1 AND owner_id = caller_id() RETURNING id;
+SELECT id FROM document_delete($1);
 
 -- name: document_reindex
 -- args: id uuid, queue_max int4

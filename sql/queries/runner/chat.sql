@@ -68,5 +68,5 @@ SELECT left(f.content, $4) AS content, length(f.content) <= $4 AS whole FROM (
 	ORDER BY a.version DESC LIMIT 1)
 	UNION ALL
 	(SELECT 1, (SELECT string_agg(c.text, E'\n' ORDER BY c.n) FROM chunk c WHERE c.document_id = d.id)
-	FROM document d WHERE d.owner_id = $1 AND $3 IN (d.name, d.file_name) AND d.status = 'ready' ORDER BY d.id DESC LIMIT 1)
+	FROM document d WHERE d.owner_id = $1 AND $3 IN (d.name, d.file_name) AND d.status = 'ready' AND d.deleted_at IS NULL ORDER BY d.id DESC LIMIT 1)
 ) f ORDER BY f.rank LIMIT 1;

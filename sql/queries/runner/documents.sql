@@ -4,13 +4,13 @@
 -- row: chunk int8, document_id uuid, document_name text, mark text, text text, score text
 SELECT c.id AS chunk, c.document_id, d.name AS document_name, c.mark, c.text, round(s.score::numeric, 6)::text AS score
 FROM chunk_search($1, $2, ('x' || $3)::bit(2048), $4) s
-JOIN chunk c ON c.id = s.chunk_id JOIN document d ON d.id = c.document_id
+JOIN chunk c ON c.id = s.chunk_id JOIN document d ON d.id = c.document_id AND d.deleted_at IS NULL
 ORDER BY s.score DESC, c.id;
 
 -- name: runner_document_process
 -- args: document uuid
 -- row: file_name text, blob_id uuid, size int8
-UPDATE document SET status = 'processing', updated_at = now() WHERE id = $1 RETURNING file_name, blob_id, size;
+UPDATE document SET status = 'processing', updated_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING file_name, blob_id, size;
 
 -- name: runner_blob_part
 -- args: blob uuid, n int4

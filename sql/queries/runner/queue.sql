@@ -51,9 +51,19 @@ SELECT s.again, s.ended, EXISTS (SELECT FROM job j WHERE j.state = 'running') AS
 SELECT outbox_analytics_publish($1) AS published;
 
 -- name: runner_old_sweep
--- args: event_hours int4
--- row: sweep_old void
-SELECT sweep_old($1);
+-- args: event_hours int4, idempotency_hours int4, run_days int4, notification_days int4, key_days int4, most int4
+-- row: more bool
+SELECT sweep_old($1, $2, $3, $4, $5, $6) AS more;
+
+-- name: runner_deletions_due
+-- args: most int4
+-- row: kind text, thing uuid
+SELECT kind, thing FROM deletions_due($1);
+
+-- name: runner_deletion_step
+-- args: kind text, thing uuid, most int4
+-- row: wait_ms int8
+SELECT deletion_step($1, $2, $3) AS wait_ms;
 
 -- name: runner_job_start
 -- args: run_id uuid, runner_name text, attempt int4
