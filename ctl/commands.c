@@ -20,6 +20,7 @@ const struct option_info option_infos[OPT_COUNT] = {
 	    .min = 1,
 	    .max = 3650,
 	    .help = "days until it expires, 1 to 3650" },
+	[OPT_END] = { .name = "end", .help = "end them all, at once" },
 	[OPT_FORCE] = { .name = "force",
 	    .help = "even if secrets are lost whose key no runner will hold any more" },
 	[OPT_JSON] = { .name = "json", .help = "JSON instead of a table" },
@@ -55,6 +56,7 @@ const struct option_info option_infos[OPT_COUNT] = {
 	    .names = state_names,
 	    .help = "only dead, queued or running jobs (default: all three)" },
 	[OPT_STATUS] = { .name = "status", .help = "change nothing, show what has been applied" },
+	[OPT_YES] = { .name = "yes", .help = "do not ask" },
 };
 
 #define OPT(o) (1u << (o))
@@ -82,9 +84,43 @@ const struct command commands[] = {
 	    "list the users, the oldest first", NULL },
 	{ "user", "role", "USER user|admin|service", 2, 2, 0, NEEDS_CURRENT, false, user_role_run,
 	    "change a user's role",
-	    "USER is the login, an address or a name. It takes effect with the user's next\n"
-	    "request:\n\n"
+	    "USER is the login, an address or a name, or the id. It takes effect with the\n"
+	    "user's next request:\n\n"
 	    "    millracectl user role ada@example.org admin\n" },
+	{ "user", "password", "USER", 1, 1, 0, NEEDS_CURRENT, false, user_password_run,
+	    "set a user's password",
+	    "USER is the login, an address or a name, or the id. The password is asked for\n"
+	    "twice, or read from standard input where that is not a terminal. It ends the\n"
+	    "user's sessions, and lets those in again whom wrong passwords have locked out.\n" },
+	{ "user", "disable", "USER", 1, 1, 0, NEEDS_CURRENT, false, user_disable_run,
+	    "shut a user out: sessions, API keys and sign-ins",
+	    "At once, open streams included. Nothing is deleted; `user enable` undoes it, but\n"
+	    "for the sessions.\n" },
+	{ "user", "enable", "USER", 1, 1, 0, NEEDS_CURRENT, false, user_enable_run,
+	    "let a user in again who was disabled", NULL },
+	{ "user", "delete", "USER", 1, 1, OPT(OPT_YES), NEEDS_CURRENT, false, user_delete_run,
+	    "erase a user with everything that is known about them",
+	    "For good: conversations, documents, keys and the rest. Usage and the audit log stay,\n"
+	    "under an id that names nobody. It asks on a terminal, and needs --yes elsewhere.\n"
+	    "`user disable` shuts a user out and keeps everything.\n" },
+	{ "user", "sessions", "USER", 1, 1, OPT(OPT_END) | OPT(OPT_JSON), NEEDS_CURRENT, false,
+	    user_sessions_run,
+	    "list a user's open sessions, or end them",
+	    "API keys are not sessions: `millracectl key list` shows those.\n" },
+	{ "user", "invite", "[EMAIL]", 0, 1, OPT(OPT_DAYS), NEEDS_CURRENT, false, user_invite_run,
+	    "invite somebody: print a link that makes one account",
+	    "For MILLRACE_REGISTRATION=invited. The link, the page of MILLRACE_INVITE_URL with\n"
+	    "a token in it, goes to standard output, alone, this once: only the token's hash is\n"
+	    "stored. It lasts for --days, otherwise for 7. With EMAIL, and where mail is set up,\n"
+	    "the runner mails a link there, too. Whoever has a link may use it, with any\n"
+	    "address, by a password or by GitHub, Google or Microsoft; the first who does uses\n"
+	    "up all links of the invitation.\n" },
+	{ "user", "invitations", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false,
+	    user_invitations_run, "list the invitations, the oldest first",
+	    "One that nobody used is forgotten 30 days after its end.\n" },
+	{ "user", "uninvite", "ID", 1, 1, 0, NEEDS_CURRENT, false, user_uninvite_run,
+	    "withdraw an invitation: its links make no account any more",
+	    "`millracectl user invitations` shows the ids.\n" },
 	{ "token", "mint", "USER", 1, 1, OPT(OPT_DAYS), NEEDS_CURRENT, true, token_mint_run,
 	    "open a session for a user and print its token",
 	    "USER is the login, an address or a name. Without --days the session lasts\n"
@@ -102,8 +138,9 @@ const struct command commands[] = {
 	    "--service, USER is the address of an account with the role service, to which\n"
 	    "nobody can log in; it is created where it does not exist:\n\n"
 	    "    millracectl key create backup@example.org --service --scope read --days 90\n\n"
-	    "Scopes: read (GET), write (whatever changes something), and those that single\n"
-	    "routes require, such as analytics:read.\n" },
+	    "Scopes: read (GET), write (whatever changes something), account (the account\n"
+	    "itself: its address, its keys, its end; an administrator's key also makes, changes\n"
+	    "and erases others' accounts by it), and analytics:read (figures of all users).\n" },
 	{ "key", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, key_list_run,
 	    "list the API keys, the oldest first", NULL },
 	{ "key", "revoke", "ID", 1, 1, 0, NEEDS_CURRENT, false, key_revoke_run,

@@ -25,6 +25,7 @@ enum ctl_option {
 	OPT_ALL_DEAD,
 	OPT_CHECKPOINT,
 	OPT_DAYS,
+	OPT_END,
 	OPT_FORCE,
 	OPT_JSON,
 	OPT_KEY_FILE,
@@ -39,6 +40,7 @@ enum ctl_option {
 	OPT_SERVICE,
 	OPT_STATE,
 	OPT_STATUS,
+	OPT_YES,
 	OPT_COUNT
 };
 
@@ -113,6 +115,14 @@ int migrate_run(struct ctl *c);
 int user_create_run(struct ctl *c);
 int user_list_run(struct ctl *c);
 int user_role_run(struct ctl *c);
+int user_password_run(struct ctl *c);
+int user_disable_run(struct ctl *c);
+int user_enable_run(struct ctl *c);
+int user_delete_run(struct ctl *c);
+int user_sessions_run(struct ctl *c);
+int user_invite_run(struct ctl *c);
+int user_invitations_run(struct ctl *c);
+int user_uninvite_run(struct ctl *c);
 int token_mint_run(struct ctl *c);
 int key_create_run(struct ctl *c);
 int key_list_run(struct ctl *c);

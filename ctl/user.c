@@ -10,19 +10,47 @@
 
 #include "password.h"
 #include "table.h"
+#include "user.h"
 
 #define NAME_MAX_CHARS 200
 #define USER_ROWS 500 /* in one query */
+
+int
+user_unknown(const char *login)
+{
+	return ctl_fail("there is no user %s.", login);
+}
+
+void
+user_warn_no_admin(const PGresult *res, int column)
+{
+	int64_t admins;
+
+	if (str_int(sql_get(res, 0, column), &admins) && admins == 0)
+		(void)fputs("There is no administrator left; `millracectl user role USER admin` "
+			    "makes one.\n",
+		    stderr);
+}
+
+enum err
+user_password_hash(struct ctl *c, struct str *hash)
+{
+	struct password password;
+	bool ok = password_read(&password);
+
+	if (ok)
+		*hash = password_hash(c->a, (struct str){ password.bytes, password.n });
+	explicit_bzero(&password, sizeof(password));
+	return ok ? ERR_OK : ERR_BAD_REQUEST;
+}
 
 int
 user_create_run(struct ctl *c)
 {
 	struct str email, name = str_from(c->options[OPT_NAME]), hash;
 	const char *role = c->options[OPT_ROLE] != NULL ? c->options[OPT_ROLE] : "user";
-	struct password password;
 	PGresult *res;
 	enum err e;
-	bool ok;
 
 	if (!address_is_email(str_from(c->operands[0])) ||
 	    !address_email(c->a, str_from(c->operands[0]), &email))
@@ -33,10 +61,7 @@ user_create_run(struct ctl *c)
 	if (!str_utf8(name) || str_chars(name) > NAME_MAX_CHARS)
 		return ctl_usage(
 		    c->command, "--name is UTF-8 text of at most %d characters.", NAME_MAX_CHARS);
-	if ((ok = password_read(&password)))
-		hash = password_hash(c->a, (struct str){ password.bytes, password.n });
-	explicit_bzero(&password, sizeof(password));
-	if (!ok)
+	if (user_password_hash(c, &hash) != ERR_OK)
 		return CTL_FAILED;
 	if ((e = db_admin_user_create(c->db, c->a, &res, email, hash, name, str_from(role))) !=
 	    ERR_OK)
@@ -110,12 +135,14 @@ user_role_run(struct ctl *c)
 	if ((e = db_admin_user_role(c->db, c->a, &res, login, str_from(role))) != ERR_OK)
 		return ctl_fail_db(e, "the role was not changed");
 	if (PQntuples(res) == 0)
-		return ctl_fail("there is no user %s.", user);
+		return user_unknown(user);
 	login = printable(c->a, sql_get(res, 0, 0));
 	if (strcmp(PQgetvalue(res, 0, 1), role) == 0)
 		(void)printf("%.*s is %s already.\n", S_ARG(login), role);
 	else
 		(void)printf(
 		    "%.*s is %s now (was %s).\n", S_ARG(login), role, PQgetvalue(res, 0, 1));
+	if (strcmp(PQgetvalue(res, 0, 1), "admin") == 0 && strcmp(role, "admin") != 0)
+		user_warn_no_admin(res, 2);
 	return CTL_OK;
 }

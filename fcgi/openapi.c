@@ -220,6 +220,25 @@ put_responses(struct buf *b, const struct route *r)
 }
 
 static void
+put_description(struct buf *b, const struct endpoint *e)
+{
+	const struct route *r = e->route;
+
+	if (!e->is_alias && !r->scope)
+		return;
+	buf_put(b, S(",\"description\":\""));
+	if (e->is_alias) {
+		buf_printf(b, "The same as %s ", method_name(r->method));
+		put_path(b, str_from(r->path));
+		buf_put(b, S("."));
+	}
+	if (r->scope)
+		buf_printf(b, "%sAn API key needs one of the scopes: %s.", e->is_alias ? " " : "",
+		    r->scope);
+	buf_put(b, S("\""));
+}
+
+static void
 put_operation(struct buf *b, const struct endpoint *e)
 {
 	const struct route *r = e->route;
@@ -231,11 +250,7 @@ put_operation(struct buf *b, const struct endpoint *e)
 	put_operation_id(b, r->method, e->path);
 	buf_put(b, S("\",\"summary\":"));
 	buf_json(b, str_from(r->summary));
-	if (e->is_alias) {
-		buf_printf(b, ",\"description\":\"The same as %s ", method_name(r->method));
-		put_path(b, str_from(r->path));
-		buf_put(b, S(".\""));
-	}
+	put_description(b, e);
 	buf_printf(b, ",\"tags\":[\"%s\"],", r->pool);
 	put_security(b, r);
 	put_parameters(b, e);

@@ -173,6 +173,17 @@ arena_printf(struct arena *a, const char *format, ...)
 	return (struct str){ p, (size_t)n };
 }
 
+struct str
+arena_fill(struct arena *a, const char *text, const char *place, struct str value)
+{
+	const char *at = strstr(text, place);
+
+	if (!at)
+		return str_from(text);
+	return arena_printf(
+	    a, "%.*s%.*s%s", (int)(at - text), text, S_ARG(value), at + strlen(place));
+}
+
 /*
  * Makes room for `more` bytes and a NUL. The old block stays in the arena; doubling bounds the
  * waste.

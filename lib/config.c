@@ -41,6 +41,11 @@ const struct setting config_settings[] = {
 	    "the one before, during a rotation: still verifies what it signed, signs nothing"),
 	ROW("MILLRACE_SESSION_SECONDS", NUMBER, W | C, session_seconds, "604800", 60, 31536000, "s",
 	    "lifetime of a sign-in"),
+	ROW("MILLRACE_REGISTRATION", TEXT, W | C, registration, "open", 1, 1000, "",
+	    "who may make an account: open, invited (by a link of `millracectl user invite`) or "
+	    "closed"),
+	ROW("MILLRACE_INVITE_URL", TEXT, W | R | C, invite_url, "", 0, 1000, "",
+	    "page that takes an invitation, with {token} in its address"),
 	ROW("MILLRACE_ARGON2_OPS", NUMBER, W | C, argon2_ops, "3", 1, 20, "passes",
 	    "cost of a password hash (Argon2id): passes"),
 	ROW("MILLRACE_ARGON2_KIB", NUMBER, W | C, argon2_kib, "65536", 8, 1048576, "KiB",
@@ -107,14 +112,14 @@ const struct setting config_settings[] = {
 	    "an audit row is signed after so long at most"),
 	ROW("MILLRACE_AUDIT_ROWS", NUMBER, R, audit_rows, "1000", 1, 1000000, "rows",
 	    "or when so many are unsigned"),
-	ROW("SMTP_URL", TEXT, R, smtp_url, "", 0, 1000, "",
+	ROW("SMTP_URL", TEXT, W | R | C, smtp_url, "", 0, 1000, "",
 	    "mail relay: smtp://host:587 (STARTTLS) or smtps://host:465; empty: no mail"),
 	ROW("SMTP_TLS", TEXT, R, smtp_tls, "required", 1, 1000, "",
 	    "required or off; off is for a relay on this host"),
 	ROW("SMTP_USER", TEXT, R, smtp_user, "", 0, 254, "",
 	    "user name at the relay; empty: no authentication"),
 	ROW("SMTP_PASSWORD", SECRET, R, smtp_password, "", 0, 1000, "", "password at the relay"),
-	ROW("SMTP_FROM", TEXT, R, smtp_from, "", 0, 254, "",
+	ROW("SMTP_FROM", TEXT, W | R | C, smtp_from, "", 0, 254, "",
 	    "sender of mails: an address, or Name <address>"),
 	ROW("MILLRACE_RESET_URL", TEXT, R, reset_url, "", 0, 1000, "",
 	    "page for a new password, with {token} in its address"),
@@ -390,6 +395,12 @@ is_known(struct str name)
 	}
 	/* Settings of ./dev and of the tests. */
 	return str_starts(name, S("MILLRACE_DEV_")) || str_starts(name, S("MILLRACE_TEST_"));
+}
+
+bool
+config_has_mail(void)
+{
+	return *config()->smtp_url && *config()->smtp_from;
 }
 
 static void

@@ -123,9 +123,14 @@ static const struct config_rule rules[] = {
 	    "a page's address, such as https://app.example.com/", false },
 	{ "MILLRACE_OAUTH_ERROR_URL", is_return,
 	    "a page's address, such as https://app.example.com/", false },
+	{ "MILLRACE_REGISTRATION", NULL, "open, invited or closed", false },
 	{ "MILLRACE_RESET_URL", is_page,
 	    "the page's address with {token} in it, such as "
 	    "https://app.example.com/reset?token={token}",
+	    false },
+	{ "MILLRACE_INVITE_URL", is_page,
+	    "the page's address with {token} in it, such as "
+	    "https://app.example.com/join?invitation={token}",
 	    false },
 	{ "SMTP_TLS", NULL, "required or off", false },
 	{ "SMTP_URL", is_relay, "smtp://host:587 or smtps://host:465", false },
@@ -193,10 +198,11 @@ config_rule_together(config_say *say, void *arg)
 
 	if (strcmp(c->smtp_tls, "off") == 0 && is_given(c->smtp_password))
 		say(arg, true, "SMTP_TLS is off, so SMTP_PASSWORD would go out in clear.");
-	if (mail != is_given(c->smtp_from) || (mail && !*c->reset_url))
+	if (mail != is_given(c->smtp_from))
+		say(arg, false, "No mail is sent: that takes SMTP_URL and SMTP_FROM, both.");
+	else if (mail && !*c->reset_url)
 		say(arg, false,
-		    "No mail is sent: that takes SMTP_URL, SMTP_FROM and MILLRACE_RESET_URL, all "
-		    "three.");
+		    "No link for a new password is mailed: that takes MILLRACE_RESET_URL.");
 	if (strcmp(c->provider, "openai") == 0 && is_missing(c->openai_key) &&
 	    strstr(c->openai_base_url, "://api.openai.com") != NULL)
 		say(arg, false,

@@ -234,7 +234,8 @@ bind_enum(const struct target *s, struct str text, struct str *out)
 		}
 		buf_printf(&all, "%s%s", all.n ? ", " : "", *name);
 	}
-	return PROBLEM(s, "must be one of %s", all.p);
+	return PROBLEM(s,
+	    s->f->kind == FIELD_STRS ? "must have no entries but %s" : "must be one of %s", all.p);
 }
 
 static bool
@@ -287,6 +288,8 @@ bind_strs(const struct target *s, json_object *v, struct str_list *out)
 		if (str_chars(list.p[i]) > FIELD_ENTRY_MAX)
 			return PROBLEM(
 			    s, "must have entries of at most %d characters", FIELD_ENTRY_MAX);
+		if (s->f->names && !bind_enum(s, list.p[i], &list.p[i]))
+			return false;
 	}
 	*out = list;
 	return true;

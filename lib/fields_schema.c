@@ -42,8 +42,12 @@ static void
 put_strs(struct buf *b, const struct field *f, bool null)
 {
 	put_type(b, "array", null);
-	buf_printf(b, ",\"maxItems\":%lld,\"items\":{\"type\":\"string\",\"maxLength\":%d}}",
-	    (long long)f->max, FIELD_ENTRY_MAX);
+	buf_printf(b, ",\"maxItems\":%lld,\"items\":", (long long)f->max);
+	if (f->names)
+		put_enum(b, f, false);
+	else
+		buf_printf(b, "{\"type\":\"string\",\"maxLength\":%d}", FIELD_ENTRY_MAX);
+	buf_put(b, S("}"));
 }
 
 static void

@@ -25,6 +25,7 @@ GRANT SELECT, DELETE ON role_seen TO millrace_runner;
 GRANT SELECT, UPDATE (revoked_at) ON session TO millrace_api;
 GRANT SELECT ON session_live TO millrace_api;
 GRANT SELECT, INSERT, UPDATE (revoked_at) ON api_key TO millrace_api;
+GRANT SELECT (id, email, created_at, user_id, used_at) ON invitation TO millrace_api;
 GRANT SELECT ON external_identity TO millrace_api, millrace_runner;
 GRANT SELECT, INSERT ON token_denied TO millrace_api;
 GRANT SELECT, DELETE ON token_denied TO millrace_runner;

@@ -1,4 +1,8 @@
 /* Accounts under /api/v1: one's own, and everybody's for an administrator. */
+#include <time.h>
+
+#include <millrace/config.h>
+
 #include "handlers/account/account.h"
 #include "handlers/identity/identity.h"
 #include "sql_api.h"
@@ -12,6 +16,8 @@ struct account_in {
 	struct str role;
 };
 
+#define FRESH_SECONDS (15 * 60) /* sql/functions/account.sql names it to people */
+
 static const char *const account_roles[] = { "user", "admin", "service", NULL };
 
 #define ACCOUNT_FIELDS                                         \
@@ -21,7 +27,10 @@ static const char *const account_roles[] = { "user", "admin", "service", NULL };
 	    F_TIMEZONE(struct account_in, timezone, OPTIONAL), \
 	    F_ENUM(struct account_in, role, account_roles, OPTIONAL)
 
-static const struct field change_fields[] = { ACCOUNT_FIELDS };
+static const struct field change_fields[] = {
+	ACCOUNT_FIELDS,
+	F_STR(struct account_in, password, 1, PASSWORD_BYTES_MAX, OPTIONAL),
+};
 FIELD_TABLE(account_change_body, struct account_in, change_fields, account_change);
 
 static const struct field make_fields[] = {
@@ -29,6 +38,15 @@ static const struct field make_fields[] = {
 	F_PASSWORD(struct account_in, password, OPTIONAL),
 };
 FIELD_TABLE(account_make_body, struct account_in, make_fields, account_make);
+
+/* Did the caller sign in just before? Other issuers' tokens are short-lived themselves. */
+static bool
+account_is_fresh(const struct req *r)
+{
+	return r->caller.how == CALLER_EXTERNAL ||
+	       (r->caller.how == CALLER_SESSION &&
+		   r->caller.claims.issued_at > time(NULL) - FRESH_SECONDS);
+}
 
 static enum err
 account_made(struct req *r)
@@ -41,8 +59,8 @@ account_store(struct req *r, struct str hash)
 {
 	const struct account_in *in = r->state;
 
-	return sql_account_make(
-	    r, account_made, in->username, hash, in->email, in->name, in->timezone, in->role);
+	return sql_account_make(r, account_made, in->username, hash, in->email, in->name,
+	    in->timezone, in->role, account_is_fresh(r), config_has_mail());
 }
 
 static enum err
@@ -87,17 +105,60 @@ account_find(struct req *r)
 	return sql_account_find(r, res_one, path_uuid(r, 0));
 }
 
-/* PUT /api/v1/user/dao/{id}: any subset; a role is for an administrator to give. */
-enum err
-account_change(struct req *r)
+/* `hash` is what the caller's password was checked against; absent: it was not. */
+static enum err
+account_update(struct req *r, const struct account_in *in, struct str hash)
+{
+	return sql_account_change(r, res_one, path_uuid(r, 0), in->username, in->email, in->name,
+	    in->timezone, in->role, hash, account_is_fresh(r), config_has_mail());
+}
+
+/* The input is bound once more: auth_sign_in had r->state. */
+static enum err
+account_password_right(struct req *r, const struct signing_in *right)
 {
 	struct account_in in = { 0 };
 	enum err e;
 
 	if ((e = body_bind(r, account_change_body, &in)) != ERR_OK)
 		return e;
-	return sql_account_change(
-	    r, res_one, path_uuid(r, 0), in.username, in.email, in.name, in.timezone, in.role);
+	return account_update(r, &in, right->hash);
+}
+
+static enum err
+account_password_wrong(struct req *r)
+{
+	return refuse(r, ERR_FORBIDDEN, "The password is wrong.");
+}
+
+static enum err
+account_check_password(struct req *r)
+{
+	const struct account_in *in = r->state;
+
+	if (row_count(r) == 0)
+		return account_update(r, in, (struct str){ NULL, 0 });
+	return auth_sign_in(r, arena_str(r->a, row_text(r, 0, 0)), in->password,
+	    account_password_right, account_password_wrong);
+}
+
+/*
+ * PUT /api/v1/user/dao/{id}: any subset; a role is for an administrator to give, and another
+ * address of one's own needs the password.
+ */
+enum err
+account_change(struct req *r)
+{
+	struct account_in *in = arena_alloc(r->a, sizeof(*in));
+	enum err e;
+
+	if ((e = body_bind(r, account_change_body, in)) != ERR_OK)
+		return e;
+	r->state = in;
+	if (in->email.p && in->password.p)
+		return sql_account_address_begin(
+		    r, account_check_password, path_uuid(r, 0), in->email);
+	return account_update(r, in, (struct str){ NULL, 0 });
 }
 
 /* DELETE /api/v1/user/dao/{id}: shuts the account; its data then goes in steps. */
@@ -129,4 +190,16 @@ account_search(struct req *r)
 	if ((e = query_bind(r, account_search_query, &in)) != ERR_OK)
 		return e;
 	return sql_account_search(r, res_list, in.q, list_rows(r, in.limit), in.before);
+}
+
+enum err
+account_reply_once(struct req *r, struct str once)
+{
+	struct str object = row_text(r, 0, 0);
+	struct buf b = { .a = r->a };
+
+	if (object.n < 2)
+		return ERR_INTERNAL;
+	buf_printf(&b, "{%.*s,%.*s", S_ARG(once), (int)object.n - 1, object.p + 1);
+	return reply_json(r, 201, buf_str(&b));
 }

@@ -40,6 +40,6 @@ settings_new_key(struct req *r)
 
 	*key = api_key_new(r->a);
 	r->state = key;
-	return sql_settings_new_key(
-	    r, settings_key_made, sha256(r->a, *key), api_key_shown(r->a, *key));
+	return sql_settings_new_key(r, settings_key_made, sha256(r->a, *key),
+	    api_key_shown(r->a, *key), api_key_of_caller(r));
 }

@@ -12,6 +12,7 @@ struct register_in {
 	struct str email;
 	struct str password;
 	struct str display_name;
+	struct str invitation;
 };
 
 struct login_in {
@@ -23,6 +24,7 @@ static const struct field register_fields[] = {
 	F_EMAIL(struct register_in, email, REQUIRED),
 	F_PASSWORD(struct register_in, password, REQUIRED),
 	F_STR(struct register_in, display_name, 1, 200, REQUIRED),
+	F_INVITATION(struct register_in, invitation),
 };
 FIELD_TABLE(auth_register_body, struct register_in, register_fields, auth_register);
 
@@ -110,8 +112,10 @@ auth_register(struct req *r)
 
 	if ((e = body_bind(r, auth_register_body, &in)) != ERR_OK)
 		return e;
-	return sql_auth_register(r, auth_registered, in.email, password_hash(r->a, in.password),
-	    in.display_name, config()->session_seconds);
+	return sql_auth_register(r, auth_registered, in.email,
+	    registration_password(r, in.password, in.invitation), in.display_name,
+	    config()->session_seconds, str_from(config()->registration),
+	    registration_token(r, in.invitation));
 }
 
 static enum err auth_check_password(struct req *r);
@@ -141,9 +145,10 @@ auth_rehashed(struct req *r)
 static enum err
 auth_wrong_password(struct req *r)
 {
+	const struct signing_in *in = r->state;
 	enum err e = auth_check_wait(r, 0);
 
-	return e != ERR_OK ? e : auth_refused(r);
+	return e != ERR_OK ? e : in->refused(r);
 }
 
 /*
@@ -173,11 +178,14 @@ auth_check_password(struct req *r)
 }
 
 enum err
-auth_sign_in(struct req *r, struct str name, struct str password, auth_open_fn *open)
+auth_sign_in(
+    struct req *r, struct str name, struct str password, auth_open_fn *open, answer_fn *refused)
 {
 	struct signing_in *in = arena_alloc(r->a, sizeof(*in));
 
-	*in = (struct signing_in){ .name = name, .password = password, .open = open };
+	*in = (struct signing_in){
+		.name = name, .password = password, .open = open, .refused = refused
+	};
 	r->state = in;
 	return auth_find_account(r);
 }
@@ -198,7 +206,7 @@ auth_login(struct req *r)
 
 	if ((e = body_bind(r, auth_login_body, &in)) != ERR_OK)
 		return e;
-	return auth_sign_in(r, in.email, in.password, auth_open_token);
+	return auth_sign_in(r, in.email, in.password, auth_open_token, auth_refused);
 }
 
 /* Called after the database has seen that there is such a key, and that its scope suffices. */

@@ -26,6 +26,7 @@ struct signing_in {
 	struct str name; /* or address, as it is compared */
 	struct str password;
 	auth_open_fn *open;
+	answer_fn *refused; /* where the password is wrong */
 	/* Of the account that there is; the password is right once open(…) is called. */
 	struct uuid user;
 	struct str hash;
@@ -33,10 +34,12 @@ struct signing_in {
 };
 
 /*
- * Checks a password by the account's address or name, slowed after wrong ones; then open(…), or the
- * refusal. Takes some 100 ms of processor, so its routes belong to the pool `login`. Uses r->state.
+ * Checks a password by the account's address or name, slowed after wrong ones; then open(…), or
+ * refused(r). Takes some 100 ms of processor, so its routes belong to the pool `login`. Uses
+ * r->state.
  */
-enum err auth_sign_in(struct req *r, struct str name, struct str password, auth_open_fn *open);
+enum err auth_sign_in(
+    struct req *r, struct str name, struct str password, auth_open_fn *open, answer_fn *refused);
 /* 401 in the words for a wrong address and a wrong password alike. */
 enum err auth_refused(struct req *r);
 /* The network that the caller's wrong passwords count for; absent where it has none. */
@@ -51,6 +54,18 @@ MUST_CHECK enum err auth_check_wait(struct req *r, int column);
  * `answer`. An API key: ERR_BAD_REQUEST.
  */
 enum err auth_sign_out(struct req *r, answer_fn *answer);
+
+/* --- registration.c --- */
+
+/* The token of an invitation's link. */
+#define F_INVITATION(type, m) F_STR(type, m, 1, 200, OPTIONAL)
+/* What the database knows of the token; absent where none was given. */
+struct str registration_token(struct req *r, struct str invitation);
+/*
+ * A new account's password, hashed; absent where the database refuses the account in any case, in
+ * its words, so that it costs no hash. Takes some 100 ms of processor.
+ */
+struct str registration_password(struct req *r, struct str password, struct str invitation);
 
 /* --- session.c --- */
 

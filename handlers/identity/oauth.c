@@ -24,6 +24,7 @@
 
 struct start_in {
 	struct str return_to;
+	struct str invitation;
 };
 
 struct callback_in {
@@ -52,6 +53,7 @@ is_path(struct str s)
 static const struct field start_fields[] = {
 	F_CHECKED(struct start_in, return_to, 1, 500, OPTIONAL, is_path,
 	    "must be a path on the page's own host, such as /welcome"),
+	F_INVITATION(struct start_in, invitation),
 };
 FIELD_TABLE(oauth_start_query, struct start_in, start_fields, oauth_start);
 
@@ -182,7 +184,8 @@ oauth_start(struct req *r)
 		.cookie = random_text(r->a, SECRET_LEN) };
 	r->state = s;
 	return sql_oauth_start(r, oauth_started, str_from(p->name), sha256(r->a, s->state),
-	    sha256(r->a, s->cookie), s->verifier, s->nonce, in.return_to, session.session);
+	    sha256(r->a, s->cookie), s->verifier, s->nonce, in.return_to, session.session,
+	    registration_token(r, in.invitation));
 }
 
 /* --- and back --- */
@@ -255,7 +258,8 @@ oauth_callback(struct req *r)
 	hash = sha256(r->a, cookie);
 	if (in.ticket.p)
 		return sql_oauth_redeem(r, oauth_redeemed, str_from(p->name),
-		    sha256(r->a, in.ticket), hash, config()->session_seconds);
+		    sha256(r->a, in.ticket), hash, config()->session_seconds,
+		    str_from(config()->registration));
 	return sql_oauth_callback(r, oauth_exchanging, str_from(p->name), sha256(r->a, in.state),
 	    hash, in.error.p ? (struct str){ NULL, 0 } : in.code, in.error,
 	    sha256(r->a, ret->ticket), config()->queue_max);

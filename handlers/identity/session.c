@@ -19,6 +19,7 @@ struct register_in {
 	struct str password;
 	struct str email;
 	struct str name;
+	struct str invitation;
 };
 
 bool
@@ -44,6 +45,7 @@ static const struct field register_fields[] = {
 	F_PASSWORD(struct register_in, password, REQUIRED),
 	F_EMAIL(struct register_in, email, OPTIONAL),
 	F_STR(struct register_in, name, 1, 200, OPTIONAL),
+	F_INVITATION(struct register_in, invitation),
 };
 FIELD_TABLE(session_register_body, struct register_in, register_fields, session_register);
 
@@ -103,7 +105,7 @@ session_login(struct req *r)
 
 	if ((e = body_bind(r, session_login_body, &in)) != ERR_OK)
 		return e;
-	return auth_sign_in(r, in.username, in.password, session_open_cookies);
+	return auth_sign_in(r, in.username, in.password, session_open_cookies, auth_refused);
 }
 
 static enum err
@@ -129,6 +131,7 @@ session_register(struct req *r)
 
 	if ((e = body_bind(r, session_register_body, &in)) != ERR_OK)
 		return e;
-	return sql_session_register(
-	    r, res_created, in.username, password_hash(r->a, in.password), in.email, in.name);
+	return sql_session_register(r, res_created, in.username,
+	    registration_password(r, in.password, in.invitation), in.email, in.name,
+	    str_from(config()->registration), registration_token(r, in.invitation));
 }

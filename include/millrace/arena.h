@@ -40,6 +40,8 @@ char *arena_cstr(struct arena *a, struct str s);
 /* printf into the arena; NUL-terminated. */
 struct str arena_printf(struct arena *a, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* `text` with `value` in place of the first `place`; all of `text` where there is none. */
+struct str arena_fill(struct arena *a, const char *text, const char *place, struct str value);
 
 /* A string that grows in an arena. Zero-initialise it with the arena: { .a = arena }. */
 struct buf {

@@ -42,6 +42,8 @@ struct config {
 	const char *jwt_secret; /* API_JWT_SECRET: HS256 key of our own tokens, >= 32 bytes */
 	const char *jwt_secret_old; /* the one before, only to verify with; "": none */
 	int64_t session_seconds;
+	const char *registration; /* who may make an account: open, invited or closed */
+	const char *invite_url; /* page that takes an invitation, with {token}; "": none */
 	int64_t argon2_ops;
 	int64_t argon2_kib;
 
@@ -162,6 +164,9 @@ void config_load(enum config_role role);
 /* Once they are read: where a setting's value comes from, the file of a secret or "environment";
  * NULL: nobody has given it. */
 const char *config_source(const struct setting *s);
+
+/* Is there a relay and a sender for mails? */
+bool config_has_mail(void);
 
 /* Puts the secrets back into the environment: only for exec of the process's own successor. */
 void config_reveal(void);

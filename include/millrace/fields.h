@@ -24,7 +24,8 @@ enum field_kind {
 	FIELD_UUID, /* struct uuid */
 	FIELD_TIME, /* struct str: RFC 3339, normalised to UTC with Z; without a zone it is UTC */
 	FIELD_ENUM, /* struct str, one of names[] */
-	FIELD_STRS, /* struct str_list; at most max entries of FIELD_ENTRY_MAX code points */
+	/* struct str_list; at most max entries of FIELD_ENTRY_MAX code points, or of names[] */
+	FIELD_STRS,
 	FIELD_JSON, /* struct str: any JSON object, serialised; at most max bytes */
 	FIELD_OBJECT /* a nested struct with a table of its own */
 };
@@ -41,7 +42,7 @@ struct field {
 	size_t offset;
 	size_t
 	    struct_len; /* of the struct that the offset is in, to be compared with the table's */
-	const char *const *names; /* FIELD_ENUM: NULL-terminated */
+	const char *const *names; /* FIELD_ENUM; FIELD_STRS, or NULL: any; NULL-terminated */
 	bool (*valid)(struct str); /* one more check for FIELD_STR, or NULL */
 	/* For FIELD_STR, before all checks: the form that is stored and compared. Or NULL. */
 	bool (*prepare)(struct arena *a, struct str given, struct str *out);
@@ -104,6 +105,11 @@ struct field {
 #define F_STRS(type, m, most, req)                                              \
 	{                                                                       \
 		FIELD(type, m, struct str_list, FIELD_STRS, req), .max = (most) \
+	}
+/* list: a NULL-terminated array of the names that may be entries. */
+#define F_NAMES(type, m, list, most, req)                                                        \
+	{                                                                                        \
+		FIELD(type, m, struct str_list, FIELD_STRS, req), .max = (most), .names = (list) \
 	}
 #define F_JSON(type, m, most, req)                                         \
 	{                                                                  \

@@ -7,7 +7,10 @@
 
 #include <stdbool.h>
 
-/* NULL-terminated. Where a route names no scope, its GET requires "read", all else "write". */
+/*
+ * NULL-terminated. Where a route names no scope, its GET requires "read", all else "write".
+ * "account" is for what would take the account away from its user: addresses, keys, its erasure.
+ */
 extern const char *const scope_names[];
 
 /* Are all of these scopes? `names` are separated by spaces. */

@@ -39,12 +39,7 @@ oauth_callback_url(struct arena *a, const struct oauth_provider *p)
 struct str
 oauth_url(struct arena *a, const char *url)
 {
-	const char *at = strstr(url, "{tenant}");
-
-	if (!at)
-		return str_from(url);
-	return arena_printf(a, "%.*s%s%s", (int)(at - url), url, config()->microsoft_tenant,
-	    at + strlen("{tenant}"));
+	return arena_fill(a, url, "{tenant}", str_from(config()->microsoft_tenant));
 }
 
 void

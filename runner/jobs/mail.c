@@ -5,11 +5,12 @@
  * are good until one is used.
  */
 #include <millrace/address.h>
+#include <millrace/config.h>
 #include <millrace/crypto.h>
 #include <millrace/log.h>
 
 #include "runner/jobs/kinds.h"
-#include "runner/jobs/reset.h"
+#include "runner/jobs/letter.h"
 #include "runner/outside/mail.h"
 #include "sql_job.h"
 
@@ -18,10 +19,14 @@
 
 struct mail_in {
 	struct str template;
+	struct uuid invitation; /* of "invitation" */
+	struct str to; /* of "address_changed": the account has another address by now */
 };
 
 static const struct field mail_fields[] = {
 	F_STR(struct mail_in, template, 1, 64, REQUIRED),
+	F_UUID(struct mail_in, invitation, OPTIONAL),
+	F_EMAIL(struct mail_in, to, OPTIONAL),
 };
 
 /* The run's id would tell the reader where its events are; its hash tells nothing. */
@@ -73,6 +78,20 @@ deliver(struct job *j, const struct mail *m)
 	return job_end_runner_job_end_done(j, S("{}"), (struct str){ NULL, 0 });
 }
 
+/* `set` are the settings that are missing. */
+static struct outcome
+not_set_up(struct job *j, const char *set)
+{
+	log_error("mail: cannot be sent", "run", j->run.text, "set", set);
+	return job_failed("NOT_CONFIGURED", "This server is not set up to send mail.");
+}
+
+static struct outcome
+no_address(void)
+{
+	return job_failed("NOT_FOUND", "There is no address to write to.");
+}
+
 static struct outcome
 send_reset(struct job *j)
 {
@@ -81,14 +100,53 @@ send_reset(struct job *j)
 	PGresult *res = NULL;
 	enum err e;
 
+	if (!config_has_mail() || !*config()->reset_url)
+		return not_set_up(j, "SMTP_URL, SMTP_FROM and MILLRACE_RESET_URL");
 	if ((e = job_runner_reset_prepare(j, &res, hash)) != ERR_OK)
 		return job_db_error(j, e, "the mail could not be prepared");
 	if (PQntuples(res) == 0)
 		return job_lost(j);
 	m.to = sql_get(res, 0, 0);
 	if (!m.to.p || !address_is_email(m.to))
-		return job_failed("NOT_FOUND", "There is no address to write to.");
-	reset_mail(j->a, token, &m);
+		return no_address();
+	letter_write(j->a, &letter_reset, config()->reset_url, token, S(""), &m);
+	return deliver(j, &m);
+}
+
+static struct outcome
+send_invitation(struct job *j, struct uuid invitation)
+{
+	struct mail m = { .id = message_id(j) };
+	struct str hash, token = new_token(j, &hash), days;
+	PGresult *res = NULL;
+	enum err e;
+
+	if (!config_has_mail() || !*config()->invite_url)
+		return not_set_up(j, "SMTP_URL, SMTP_FROM and MILLRACE_INVITE_URL");
+	if ((e = job_runner_invitation_prepare(j, &res, invitation, hash)) != ERR_OK)
+		return job_db_error(j, e, "the mail could not be prepared");
+	if (PQntuples(res) == 0)
+		return job_lost(j);
+	m.to = sql_get(res, 0, 0);
+	days = sql_get(res, 0, 1);
+	/* It was used or withdrawn meanwhile. */
+	if (!m.to.p)
+		return job_end_runner_job_end_done(j, S("{}"), (struct str){ NULL, 0 });
+	days = str_eq(days, S("1")) ? S("a day") : arena_printf(j->a, "%.*s days", S_ARG(days));
+	letter_write(j->a, &letter_invitation, config()->invite_url, token, days, &m);
+	return deliver(j, &m);
+}
+
+static struct outcome
+send_address_changed(struct job *j, struct str to)
+{
+	struct mail m = { .id = message_id(j), .to = to };
+
+	if (!config_has_mail())
+		return not_set_up(j, "SMTP_URL and SMTP_FROM");
+	if (!to.p)
+		return no_address();
+	letter_write(j->a, &letter_address_changed, NULL, S(""), S(""), &m);
 	return deliver(j, &m);
 }
 
@@ -98,14 +156,13 @@ mail_run(struct job *j)
 	struct mail_in in = { 0 };
 	struct outcome o;
 
-	if (!job_input(j, mail_fields, 1, &in, &o))
+	if (!job_input(j, mail_fields, sizeof(mail_fields) / sizeof(*mail_fields), &in, &o))
 		return o;
-	if (!str_eq(in.template, S("reset")))
-		return job_failed("BAD_REQUEST", "There is no such mail.");
-	if (!mail_configured()) {
-		log_error("mail: cannot be sent; set SMTP_URL, SMTP_FROM and MILLRACE_RESET_URL",
-		    "run", j->run.text);
-		return job_failed("NOT_CONFIGURED", "This server is not set up to send mail.");
-	}
-	return send_reset(j);
+	if (str_eq(in.template, S("reset")))
+		return send_reset(j);
+	if (str_eq(in.template, S("invitation")))
+		return send_invitation(j, in.invitation);
+	if (str_eq(in.template, S("address_changed")))
+		return send_address_changed(j, in.to);
+	return job_failed("BAD_REQUEST", "There is no such mail.");
 }

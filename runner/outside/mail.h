@@ -18,9 +18,6 @@ struct mail {
 	struct str html;
 };
 
-/* Is there a relay, a sender and a page to link to? */
-bool mail_configured(void);
-
 /* The whole message with CRLF line ends; the arena's. No value can begin a line of its own. */
 struct str mail_message(struct arena *a, const struct mail *m);
 

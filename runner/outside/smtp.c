@@ -13,14 +13,6 @@
 #define CONNECT_MS 20000L
 #define WHOLE_MS 120000
 
-bool
-mail_configured(void)
-{
-	const struct config *c = config();
-
-	return *c->smtp_url && *c->smtp_from && *c->reset_url;
-}
-
 static size_t
 on_read(char *into, size_t one, size_t room, void *arg)
 {

@@ -57,6 +57,8 @@ sweep_old(struct db *db, struct arena *a, struct stop *stop)
 		log_warn("sweep: failed", "what", "denied tokens that have ended");
 	if (db_runner_resets_sweep(db, a, NULL) != ERR_OK)
 		log_warn("sweep: failed", "what", "old links for new passwords");
+	if (db_runner_invitations_sweep(db, a, NULL) != ERR_OK)
+		log_warn("sweep: failed", "what", "invitations that nobody used");
 	if (db_runner_oauth_sweep_old(db, a, NULL) != ERR_OK)
 		log_warn("sweep: failed", "what", "sign-ins that came to nothing");
 	return more ? AT_ONCE_MS : PERIODIC_AS_TABLED;

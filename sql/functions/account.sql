@@ -16,6 +16,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION user_account TO millrace_api;
 
+-- For millracectl: the user of this address, sign-in name or id.
+CREATE OR REPLACE FUNCTION user_named(name text) RETURNS SETOF app_user LANGUAGE sql STABLE AS $$
+	SELECT * FROM app_user u WHERE lower($1) IN (lower(u.email), lower(u.username))
+		OR u.id = CASE WHEN $1 ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN $1::uuid END
+$$;
+
+-- How many administrators there would be without this user.
+CREATE OR REPLACE FUNCTION admins_beside(who uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
+	SELECT count(*) FROM app_user u WHERE u.role = 'admin' AND u.disabled_at IS NULL AND u.id <> $1
+$$;
+
 -- The user as /api/v1 shows it.
 CREATE OR REPLACE FUNCTION account_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'name', u.display_name, 'role', u.role,
@@ -56,12 +67,54 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION settings_merge TO millrace_api;
 
--- Replaces the settings' API key; the old one stops at once.
-CREATE OR REPLACE FUNCTION settings_new_key(hash bytea, shown text) RETURNS uuid
+-- An API key as its user sees it; `shown` is its beginning.
+CREATE OR REPLACE FUNCTION api_key_json(k api_key) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', k.id, 'name', k.name, 'shown', k.shown, 'scopes', k.scopes, 'createdAt', rfc3339(k.created_at),
+		'expiresAt', rfc3339(k.expires_at), 'lastUsedAt', rfc3339(k.last_used_at))
+$$;
+GRANT EXECUTE ON FUNCTION api_key_json TO millrace_api;
+
+-- Refuses a new key of the caller's that may do more, or lasts longer, than whoever asks for it.
+-- `by_key` is the hash of the key that they came by; NULL: by a session, or another's token.
+CREATE OR REPLACE FUNCTION api_key_admit(scopes text[], expires_at timestamptz, by_key bytea) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF $3 IS NOT NULL AND NOT EXISTS (SELECT FROM api_key k WHERE k.hash = $3 AND k.scopes @> $1
+		AND (k.expires_at IS NULL OR k.expires_at >= $2)) THEN
+		PERFORM refuse('FORBIDDEN', 'An API key makes no key that may do more or lasts longer than itself.');
+	ELSIF 'analytics:read' = ANY ($1) AND NOT caller_is_admin() THEN
+		PERFORM refuse('FORBIDDEN', 'Only an administrator makes a key with the scope analytics:read.');
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION api_key_admit TO millrace_api;
+
+-- Stores a new key of the caller's.
+CREATE OR REPLACE FUNCTION api_key_create(hash bytea, shown text, name text, scopes text[], expires_at timestamptz, by_key bytea)
+RETURNS api_key LANGUAGE plpgsql AS $$
+DECLARE
+	keys_max CONSTANT int := 100;
+	made api_key;
+BEGIN
+	PERFORM api_key_admit($4, $5, $6);
+	IF $5 <= now() THEN
+		PERFORM refuse('BAD_REQUEST', 'expiresAt must be in the future.');
+	END IF;
+	PERFORM FROM app_user u WHERE u.id = caller_id() FOR NO KEY UPDATE;
+	IF (SELECT count(*) FROM api_key k WHERE k.user_id = caller_id() AND k.revoked_at IS NULL) >= keys_max THEN
+		PERFORM refuse('CONFLICT', format('An account has at most %s API keys; delete one that is not used.', keys_max));
+	END IF;
+	INSERT INTO api_key (user_id, hash, shown, name, scopes, expires_at)
+	VALUES (caller_id(), $1, $2, $3, ARRAY(SELECT DISTINCT s FROM unnest($4) s ORDER BY s), $5) RETURNING * INTO made;
+	RETURN made;
+END $$;
+GRANT EXECUTE ON FUNCTION api_key_create TO millrace_api;
+
+-- Replaces the settings' API key; the old one stops at once. `by_key` as in api_key_admit.
+CREATE OR REPLACE FUNCTION settings_new_key(hash bytea, shown text, by_key bytea) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
 	new_id uuid;
 BEGIN
+	PERFORM api_key_admit(ARRAY['read', 'write'], NULL, $3);
 	UPDATE api_key k SET revoked_at = now() WHERE k.user_id = caller_id() AND k.of_settings AND k.revoked_at IS NULL;
 	INSERT INTO api_key (user_id, hash, shown, name, scopes, of_settings)
 	VALUES (caller_id(), $1, $2, 'settings', ARRAY['read', 'write'], true) RETURNING id INTO new_id;
@@ -88,21 +141,95 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION account_search TO millrace_api;
 
--- Changes what is given (NULL leaves a column as it is). No row: there is no such account for this
--- caller.
--- As the owner: an administrator's accounts are others' rows.
-CREATE OR REPLACE FUNCTION account_change(account uuid, username text, email text, display_name text, timezone text, role text)
-RETURNS SETOF app_user LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+-- Refuses a change of the address soon after another: each writes a mail, and costs a hash.
+CREATE OR REPLACE FUNCTION account_address_pause(changed_at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF NOT EXISTS (SELECT FROM account_find($1)) THEN
+	IF $1 > now() - interval '5 minutes' THEN
+		PERFORM refuse('CONFLICT', 'The address was changed less than five minutes ago; wait before changing it again.');
+	END IF;
+END $$;
+
+-- What the caller signs in by, where `email` would be another address of their own, and they have a
+-- password: then that is to be checked. No row otherwise. Refuses first what would fail after that
+-- in any case.
+-- As the owner: passwords are no role's to read, and a taken address is in another's row.
+CREATE OR REPLACE FUNCTION account_address_begin(account uuid, email text) RETURNS SETOF text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	u app_user;
+BEGIN
+	SELECT * INTO u FROM app_user a WHERE a.id = $1 AND a.id = caller_id() AND lower(a.email) IS DISTINCT FROM lower($2)
+		AND EXISTS (SELECT FROM password p WHERE p.user_id = a.id);
+	IF u.id IS NULL THEN
+		RETURN;
+	ELSIF EXISTS (SELECT FROM app_user a WHERE lower(a.email) = lower($2)) THEN
+		PERFORM refuse('CONFLICT', 'An account with this name or address exists already.');
+	END IF;
+	PERFORM account_address_pause(u.email_changed_at);
+	RETURN NEXT coalesce(u.email, u.username);
+END $$;
+GRANT EXECUTE ON FUNCTION account_address_begin TO millrace_api;
+
+-- Whoever has got hold of a session must not take the account along: a new address of one's own
+-- needs the password, `hash` being what it was just checked against. An account without one needs a
+-- sign-in of just before, which the worker knows (`fresh`).
+-- As the owner: password is no role's to read.
+CREATE OR REPLACE FUNCTION account_address_admit(account uuid, hash text, fresh boolean) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	stored text;
+BEGIN
+	SELECT p.hash INTO stored FROM password p WHERE p.user_id = $1 FOR SHARE;
+	IF stored IS NULL AND NOT $3 THEN
+		PERFORM refuse('FORBIDDEN', 'An account without a password changes its address within 15 minutes after signing in: sign in again.');
+	ELSIF stored IS NOT NULL AND $2 IS NULL THEN
+		PERFORM refuse('FORBIDDEN', 'Another address needs the account''s password: PUT /api/v1/user/dao/{id} takes it as `password`.');
+	ELSIF stored <> $2 THEN
+		PERFORM refuse('CONFLICT', 'The password was changed meanwhile; try again.');
+	END IF;
+END $$;
+
+-- Writes to the address that the account had until now. The run has it, since the account has it no
+-- more.
+CREATE OR REPLACE FUNCTION account_address_notify(account uuid, was text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	new_run uuid;
+BEGIN
+	INSERT INTO run (owner_id, kind, input) VALUES ($1, 'mail', jsonb_build_object('template', 'address_changed', 'to', $2))
+	RETURNING id INTO new_run;
+	INSERT INTO job (run_id, owner_id, kind, priority, max_attempts) VALUES (new_run, $1, 'mail', 10, 8);
+	PERFORM pg_notify('millrace_job', '');
+END $$;
+
+-- Changes what is given (NULL leaves a column as it is). No row: there is no such account for this
+-- caller. `hash` and `fresh` as in account_address_admit; with `mails` the old address is told.
+-- As the owner: an administrator's accounts are others' rows.
+CREATE OR REPLACE FUNCTION account_change(account uuid, username text, email text, display_name text, timezone text, role text,
+	hash text, fresh boolean, mails boolean)
+RETURNS SETOF app_user LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	was app_user;
+	moves boolean;
+BEGIN
+	SELECT * INTO was FROM app_user u WHERE u.id = (SELECT f.id FROM account_find($1) f) FOR NO KEY UPDATE;
+	IF was.id IS NULL THEN
 		RETURN;
 	ELSIF $6 IS NOT NULL AND NOT caller_is_admin() THEN
 		PERFORM refuse('FORBIDDEN', 'Only an administrator gives roles.');
 	END IF;
+	moves := $3 IS NOT NULL AND lower($3) IS DISTINCT FROM lower(was.email);
+	IF moves AND $1 = caller_id() THEN
+		PERFORM account_address_pause(was.email_changed_at);
+		PERFORM account_address_admit($1, $7, $8);
+	END IF;
 	RETURN QUERY UPDATE app_user u SET username = coalesce($2, u.username), email = coalesce($3, u.email),
 		display_name = coalesce($4, u.display_name), timezone = coalesce($5, u.timezone), role = coalesce($6, u.role),
-		email_verified_at = CASE WHEN lower($3) <> lower(u.email) THEN NULL ELSE u.email_verified_at END, updated_at = now()
+		email_verified_at = CASE WHEN NOT moves THEN u.email_verified_at END,
+		email_changed_at = CASE WHEN moves THEN now() ELSE u.email_changed_at END, updated_at = now()
 	WHERE u.id = $1 RETURNING u.*;
+	IF moves AND was.email IS NOT NULL AND $9 THEN
+		PERFORM account_address_notify($1, was.email);
+	END IF;
 EXCEPTION WHEN unique_violation THEN
 	PERFORM refuse('CONFLICT', 'An account with this name or address exists already.');
 END $$;
@@ -111,7 +238,8 @@ GRANT EXECUTE ON FUNCTION account_change TO millrace_api;
 -- An administrator creates somebody else's account, which needs a name or an address to sign in by;
 -- anybody else completes their own.
 -- As the owner: an administrator's accounts are others' rows.
-CREATE OR REPLACE FUNCTION account_create(username text, password_hash text, email text, display_name text, timezone text, role text)
+CREATE OR REPLACE FUNCTION account_create(username text, password_hash text, email text, display_name text, timezone text, role text,
+	fresh boolean, mails boolean)
 RETURNS TABLE (u app_user, made boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
@@ -119,7 +247,7 @@ BEGIN
 	IF NOT made AND $2 IS NOT NULL THEN
 		PERFORM refuse('FORBIDDEN', 'Only an administrator makes accounts for others.');
 	ELSIF NOT made THEN
-		SELECT a.* INTO u FROM account_change(caller_id(), $1, $3, $4, $5, $6) a;
+		SELECT a.* INTO u FROM account_change(caller_id(), $1, $3, $4, $5, $6, NULL, $7, $8) a;
 	ELSIF coalesce($1, $3) IS NULL THEN
 		PERFORM refuse('BAD_REQUEST', 'An account needs a username or an email.');
 	ELSE

@@ -82,7 +82,8 @@ BEGIN
 	SELECT u.id, u.role, u.disabled_at INTO caller, role, disabled
 	FROM external_identity i JOIN app_user u ON u.id = i.user_id WHERE i.provider = $1 AND i.subject = $2;
 	IF caller IS NULL THEN
-		caller := external_user_ensure($1, $2, $3, $4, $5);
+		-- Whom Clerk or Supabase lets in has an account: the settings name them.
+		caller := external_user_ensure($1, $2, $3, $4, $5, 'open', NULL);
 		SELECT u.role, u.disabled_at INTO role, disabled FROM app_user u WHERE u.id = caller;
 	END IF;
 	IF disabled IS NOT NULL THEN

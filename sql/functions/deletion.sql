@@ -84,9 +84,10 @@ BEGIN
 	RETURN n;
 END $$;
 
--- Removes what others' requests have left of a user: unfinished sign-ins, failed ones, and replies
--- kept for an Idempotency-Key of whoever created the account (nobody yet, or an administrator).
--- Skips a sign-in that is just being redeemed: it ends by itself, and may be waiting for us.
+-- Removes what others' requests have left of a user: unfinished sign-ins, failed ones, invitations to
+-- the address, and replies kept for an Idempotency-Key of whoever created the account (nobody yet, or
+-- an administrator). Skips a sign-in that is just being redeemed: it ends by itself, and may be
+-- waiting for us.
 CREATE OR REPLACE FUNCTION user_forget(u app_user) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO identity_erased (hash) SELECT identity_hash(i.provider, i.subject) FROM external_identity i WHERE i.user_id = u.id
@@ -96,6 +97,7 @@ BEGIN
 	DELETE FROM oauth_flow f WHERE f.state_hash IN (SELECT o.state_hash FROM oauth_flow o WHERE lower(o.email) = lower(u.email)
 		OR EXISTS (SELECT FROM external_identity i WHERE i.user_id = u.id AND i.provider = o.provider AND i.subject = o.subject)
 		FOR UPDATE SKIP LOCKED);
+	DELETE FROM invitation i WHERE lower(i.email) = lower(u.email);
 	DELETE FROM idempotency i WHERE i.created_at = u.created_at AND strpos(array_to_string(i.reply, ' '), u.id::text) > 0;
 END $$;
 

@@ -49,11 +49,12 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION jwks_store TO millrace_runner;
 
--- The user of an external identity: on its first token a new user, or the one whose address the
--- provider has verified to be theirs. Concurrent first tokens make one user. An unverified address
--- is stored with the identity and identifies nobody.
+-- The user of an external identity: on its first token the one whose address the provider has
+-- verified to be theirs, or a new user, where registration_admit allows it. Concurrent first tokens
+-- make one user. An unverified address is stored with the identity and identifies nobody.
 -- As the owner: external_identity is no role's to write.
-CREATE OR REPLACE FUNCTION external_user_ensure(provider text, subject text, email text, email_verified boolean, name text)
+CREATE OR REPLACE FUNCTION external_user_ensure(provider text, subject text, email text, email_verified boolean, name text,
+	registration text, invitation bytea)
 RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	who uuid;
@@ -68,7 +69,9 @@ BEGIN
 	VALUES (CASE WHEN $4 THEN $3 END, CASE WHEN $4 AND $3 IS NOT NULL THEN now() END,
 		coalesce($5, split_part($3, '@', 1), ''))
 	ON CONFLICT DO NOTHING RETURNING id INTO who;
-	IF who IS NULL THEN
+	IF who IS NOT NULL THEN
+		PERFORM invitation_use(registration_admit($6, $7), who);
+	ELSE
 		SELECT u.id, u.email_verified_at IS NOT NULL INTO who, proven
 		FROM app_user u WHERE lower(u.email) = lower($3) FOR UPDATE;
 		IF who IS NULL THEN

@@ -1,11 +1,12 @@
 -- Before anyone is signed in: registering, passwords, sessions, resetting a password by a mailed
 -- link.
 
--- Creates an account by address and password.
+-- Creates an account by address and password, where registration_admit allows it.
 -- As the owner: password is no role's to read or write.
-CREATE OR REPLACE FUNCTION user_register(email text, password_hash text, display_name text)
+CREATE OR REPLACE FUNCTION user_register(email text, password_hash text, display_name text, registration text, invitation bytea)
 RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
+	invited uuid := registration_admit($4, $5);
 	new_id uuid;
 BEGIN
 	INSERT INTO app_user (email, display_name) VALUES ($1, $3)
@@ -14,6 +15,7 @@ BEGIN
 		PERFORM refuse('CONFLICT', 'An account with this address exists already.');
 	END IF;
 	INSERT INTO password (user_id, hash) VALUES (new_id, $2);
+	PERFORM invitation_use(invited, new_id);
 	RETURN new_id;
 END $$;
 GRANT EXECUTE ON FUNCTION user_register TO millrace_api;
@@ -70,12 +72,15 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION session_open TO millrace_api;
 
--- Creates an account with a name to sign in by, and perhaps an address. A name never looks like an
--- address (the worker checks), so neither can be taken for somebody else's.
+-- Creates an account with a name to sign in by, and perhaps an address, where registration_admit
+-- allows it. A name never looks like an address (the worker checks), so neither can be taken for
+-- somebody else's.
 -- As the owner: password is no role's to read or write.
-CREATE OR REPLACE FUNCTION user_register_named(username text, password_hash text, email text, display_name text)
+CREATE OR REPLACE FUNCTION user_register_named(username text, password_hash text, email text, display_name text, registration text,
+	invitation bytea)
 RETURNS app_user LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
+	invited uuid := registration_admit($5, $6);
 	u app_user;
 BEGIN
 	INSERT INTO app_user (username, email, display_name) VALUES ($1, $3, coalesce($4, $1))
@@ -84,6 +89,7 @@ BEGIN
 		PERFORM refuse('CONFLICT', 'An account with this name or address exists already.');
 	END IF;
 	INSERT INTO password (user_id, hash) VALUES (u.id, $2);
+	PERFORM invitation_use(invited, u.id);
 	RETURN u;
 END $$;
 GRANT EXECUTE ON FUNCTION user_register_named TO millrace_api;
@@ -170,6 +176,23 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION reset_is_valid TO millrace_api;
 
+-- Sets a password, which ends every session, links for a new one, and the waits after wrong ones;
+-- returns how many sessions that were open.
+CREATE OR REPLACE FUNCTION password_set(u app_user, password_hash text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	n bigint;
+BEGIN
+	DELETE FROM password_reset p WHERE p.user_id = u.id;
+	INSERT INTO password AS w (user_id, hash) VALUES (u.id, $2)
+	ON CONFLICT (user_id) DO UPDATE SET hash = $2, changed_at = now();
+	WITH ended AS (
+		UPDATE session s SET revoked_at = now() WHERE s.user_id = u.id AND s.revoked_at IS NULL RETURNING s.expires_at
+	)
+	SELECT count(*) INTO n FROM ended e WHERE e.expires_at > now();
+	PERFORM login_forget(u.email, u.username);
+	RETURN n;
+END $$;
+
 -- Uses a token, once: sets the password, ends every session and unlocks the account. Two at once
 -- wait for each other at the user's row; the second finds no token.
 -- As the owner: it writes what is no role's: password, password_reset.
@@ -185,11 +208,7 @@ BEGIN
 	IF NOT FOUND THEN
 		PERFORM refuse('BAD_REQUEST', 'The link has been used or is too old; ask for a new one.');
 	END IF;
-	DELETE FROM password_reset p WHERE p.user_id = u.id;
-	INSERT INTO password AS w (user_id, hash) VALUES (u.id, $2)
-	ON CONFLICT (user_id) DO UPDATE SET hash = $2, changed_at = now();
-	UPDATE session s SET revoked_at = now() WHERE s.user_id = u.id AND s.revoked_at IS NULL;
-	PERFORM login_forget(u.email, u.username);
+	PERFORM password_set(u, $2);
 	-- Whoever registered with the address may have been a stranger: their keys end.
 	IF u.email_verified_at IS NULL THEN
 		UPDATE api_key k SET revoked_at = now() WHERE k.user_id = u.id AND k.revoked_at IS NULL;

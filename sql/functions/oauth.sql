@@ -20,10 +20,11 @@ END $$;
 -- Stores a sign-in that begins. `session` is what the browser's cookie says; one that has ended
 -- counts as none.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
-CREATE OR REPLACE FUNCTION oauth_start(provider text, state_hash bytea, cookie_hash bytea, verifier text, nonce text, return_to text, session uuid)
+CREATE OR REPLACE FUNCTION oauth_start(provider text, state_hash bytea, cookie_hash bytea, verifier text, nonce text, return_to text, session uuid,
+	invitation bytea)
 RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	INSERT INTO oauth_flow (provider, state_hash, cookie_hash, verifier, nonce, return_to, user_id, session_id)
-	SELECT $1, $2, $3, $4, $5, $6, s.user_id, s.id FROM (VALUES (1)) one LEFT JOIN (session s JOIN app_user u ON u.id = s.user_id)
+	INSERT INTO oauth_flow (provider, state_hash, cookie_hash, verifier, nonce, return_to, user_id, session_id, invitation_hash)
+	SELECT $1, $2, $3, $4, $5, $6, s.user_id, s.id, $8 FROM (VALUES (1)) one LEFT JOIN (session s JOIN app_user u ON u.id = s.user_id)
 		ON s.id = $7 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
 $$;
 GRANT EXECUTE ON FUNCTION oauth_start TO millrace_api;
@@ -136,7 +137,7 @@ END $$;
 -- The last step: the browser brings the ticket, once, within a minute or two, and its cookie.
 -- Always opens a new session; the one that an identity was linked in ends.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
-CREATE OR REPLACE FUNCTION oauth_redeem(provider text, ticket_hash bytea, cookie_hash bytea, lifetime interval)
+CREATE OR REPLACE FUNCTION oauth_redeem(provider text, ticket_hash bytea, cookie_hash bytea, lifetime interval, registration text)
 RETURNS TABLE (error text, return_to text, session_id uuid, expires_at timestamptz, user_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
@@ -154,11 +155,13 @@ BEGIN
 			problem := oauth_link(f);
 			who := f.user_id;
 		ELSIF problem IS NULL THEN
-			who := external_user_ensure(f.provider, f.subject, f.email, f.email_verified, f.name);
+			who := external_user_ensure(f.provider, f.subject, f.email, f.email_verified, f.name, $5, f.invitation_hash);
 		END IF;
 	EXCEPTION WHEN SQLSTATE 'MR000' THEN
 		GET STACKED DIAGNOSTICS code = PG_EXCEPTION_DETAIL;
-		problem := CASE code WHEN 'UNAUTHORIZED' THEN 'account_erased' WHEN 'OVERLOADED' THEN 'try_again' END;
+		problem := CASE code WHEN 'UNAUTHORIZED' THEN 'account_erased' WHEN 'OVERLOADED' THEN 'try_again'
+			WHEN 'FORBIDDEN' THEN CASE WHEN $5 = 'closed' THEN 'registration_closed' WHEN f.invitation_hash IS NULL
+			THEN 'invitation_needed' ELSE 'invitation_invalid' END END;
 		IF problem IS NULL THEN
 			RAISE;
 		END IF;

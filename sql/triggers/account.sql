@@ -10,6 +10,25 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+-- Keeps the API from taking the last administrator away; in the shell millracectl makes another. An
+-- administrator whose row is locked counts as none: of two who take each other's role at once,
+-- neither waits for the other.
+-- As the owner: administrators' rows are others' to the one who writes.
+CREATE OR REPLACE FUNCTION admin_kept() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	IF session_user = 'millrace_api' THEN
+		PERFORM FROM app_user u WHERE u.role = 'admin' AND u.disabled_at IS NULL AND u.id <> OLD.id LIMIT 1 FOR SHARE SKIP LOCKED;
+		IF NOT FOUND THEN
+			PERFORM refuse('CONFLICT', 'This is the only administrator; make somebody else one first.');
+		END IF;
+	END IF;
+	IF TG_OP = 'DELETE' THEN
+		RETURN OLD;
+	END IF;
+	RETURN NEW;
+END $$;
+
 -- Marks a document as failed where its ingestion ended without saying how it is.
 CREATE OR REPLACE FUNCTION document_ingest_ended() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

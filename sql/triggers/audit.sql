@@ -10,7 +10,8 @@ END $$;
 CREATE OR REPLACE FUNCTION audit_registered() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	PERFORM audit(coalesce(caller_id(), NEW.id), NEW.id, 'registered', jsonb_build_object('role', NEW.role));
+	PERFORM audit(coalesce(caller_id(), NEW.id), NEW.id, 'registered', jsonb_build_object('role', NEW.role)
+		|| coalesce((SELECT jsonb_build_object('invitation', i.id) FROM invitation i WHERE i.user_id = NEW.id), '{}'));
 	RETURN NULL;
 END $$;
 

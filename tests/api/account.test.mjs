@@ -3,7 +3,7 @@ import test, { before } from "node:test";
 import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { newAddress, newUser, PASSWORD, shared } from "../js/instance.mjs";
+import { newAddress, newUser, PASSWORD, privateInstance, shared } from "../js/instance.mjs";
 import { login, newAdmin, newName, signedIn } from "../js/accounts.mjs";
 import { TIME, UUID7, assertError, assertKeys, assertStatus } from "../js/expect.mjs";
 import { erased } from "../js/traces.mjs";
@@ -36,12 +36,31 @@ test("PUT takes any subset, by oneself and by an administrator, and nobody else"
 	const named = assertStatus(await put({ name: "Größe 漢字", timezone: "Europe/Lisbon" }), 200).json;
 	assert.deepEqual({ ...named, updated_at: 0 }, { ...before, name: "Größe 漢字", timezone: "Europe/Lisbon", updated_at: 0 });
 	const [username, email] = [newName(), newAddress()];
-	const renamed = assertStatus(await put({ username, email }), 200).json;
+	const renamed = assertStatus(await put({ username, email, password: user.password }), 200).json;
 	assert.deepEqual([renamed.username, renamed.email, renamed.name], [username, email, "Größe 漢字"]);
 	assertStatus(await put({}), 200);
 	assertError(await put({ name: "Eve" }, other.session), "NOT_FOUND");
 	assert.equal(assertStatus(await admin.api.put(dao(user.id), { name: "By admin" }), 200).json.name, "By admin");
 	await login(api, { username, password: user.password });
+});
+
+test("the last administrator cannot take themselves away, nor can two take each other away", async () => {
+	const other = await privateInstance("admins"), [one, two] = [await newAdmin(other), await newAdmin(other)];
+	const give = (by, of, role) => by.api.put(dao(of.uid), { role });
+	const both = await Promise.all([give(one, two, "user"), give(two, one, "user")]);
+	assert.ok(both.filter((r) => r.status === 200).length <= 1, both.map((r) => r.text).join());
+	const last = (await Promise.all([one, two].map((a) => a.api.get("/api/v1/admin/user")))).map((r) => r.json).filter((u) => u.role === "admin");
+	const [a, b] = last[0].id === one.uid ? [one, two] : [two, one];
+	if (last.length === 2)
+		assertStatus(await give(a, b, "user"), 200);
+	for (const reply of [await give(a, a, "user"), await a.api.delete(dao(a.uid))]) {
+		assertError(reply, "CONFLICT");
+		assert.match(reply.json.error, /only administrator/);
+	}
+	assertStatus(await give(a, b, "admin"), 200);
+	assertStatus(await a.api.delete(dao(a.uid)), 204);
+	assertError(await b.api.delete(dao(b.uid)), "CONFLICT");
+	await other.stop();
 });
 
 test("roles are an administrator's to give, and count at once", async () => {
@@ -58,7 +77,7 @@ test("roles are an administrator's to give, and count at once", async () => {
 
 test("a name or address that is taken gives 409 and changes nothing", async () => {
 	const [user, other] = await Promise.all([signedIn(api), signedIn(api)]);
-	for (const json of [{ username: other.username.toUpperCase() }, { email: other.email.toUpperCase(), name: "Thief" }])
+	for (const json of [{ username: other.username.toUpperCase() }, { email: other.email.toUpperCase(), name: "Thief", password: user.password }])
 		assertError(await user.session.send("PUT", dao(user.id), { json }), "CONFLICT");
 	const { json } = await user.session.send("GET", dao(user.id));
 	assert.deepEqual([json.username, json.email, json.name], [user.username, user.email, "Ada"]);
@@ -231,7 +250,7 @@ test("secrets and identities are exported without their values; an erased identi
 	assert.equal(await count(), 1);
 	const session = (await millrace.psql(`SELECT session_id FROM session_open('${id}', '1 hour')`)).trim();
 	const key = `mr_${randomUUID()}`;
-	await millrace.psql(`INSERT INTO api_key (user_id, hash, shown, name, scopes) VALUES ('${id}', sha256('${key}'), 'mr_', 'test', '{read,write}')`);
+	await millrace.psql(`INSERT INTO api_key (user_id, hash, shown, name, scopes) VALUES ('${id}', sha256('${key}'), 'mr_', 'test', '{read,account}')`);
 	const user = api.as(key);
 	const { json } = assertStatus(await user.get("/api/v1/user/export"), 200);
 	assert.deepEqual(json.external_identities.map((i) => [i.provider, i.subject]), [["clerk", subject]]);

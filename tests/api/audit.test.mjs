@@ -67,7 +67,7 @@ test("keys, roles by the API and by millracectl, export, erasure: who did it to 
 
 test("what one comes in by, and as: addresses and names, a password that went, an account that was disabled", async () => {
 	const user = await newUser(api), email = newAddress(), put = (json) => user.api.put(`/api/v1/user/dao/${user.uid}`, json);
-	for (const json of [{ email }, { username: newName() }, { name: "Neither", email }])
+	for (const json of [{ email, password: PASSWORD }, { username: newName() }, { name: "Neither", email }])
 		assertStatus(await put(json), 200);
 	await millrace.psql(`UPDATE app_user SET disabled_at = now() WHERE id = '${user.uid}'`);
 	await millrace.psql(`UPDATE app_user SET disabled_at = NULL WHERE id = '${user.uid}'`);

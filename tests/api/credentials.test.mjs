@@ -65,28 +65,31 @@ const asExternal = async (token) => ({ id: assertStatus(await api.get("/api/auth
 const asKey = (role, ...scopes) => asUser(async (user) => ({ headers: bearer(await newKey(user.id, ...scopes)) }), role);
 
 /*
- * A credential: how to come by one, and what its holder may: "read" (GET), "write" (all else), "admin"; or what it is refused with.
+ * A credential: how to come by one, and what its holder may: "read" (GET), "write" (all else), "account" (the rows
+ * that say so), "admin"; or what it is refused with.
  * `session`: it has one that logout can end.
  */
 const CREDENTIALS = {
-	"a session's token": { make: () => asUser(async (user) => ({ headers: bearer((await login(api, user)).access) })), may: ["read", "write"], session: true },
-	"a session's token in the query": { make: () => asUser(async (user) => ({ query: (await login(api, user)).access })), may: ["read", "write"], session: true },
+	"a session's token": { make: () => asUser(async (user) => ({ headers: bearer((await login(api, user)).access) })), may: ["read", "write", "account"], session: true },
+	"a session's token in the query": { make: () => asUser(async (user) => ({ query: (await login(api, user)).access })), may: ["read", "write", "account"], session: true },
 	"the cookies and the header": { make: () => asUser(async (user) => { const s = await login(api, user);
-		return { headers: { cookie: s.cookie, "x-csrf-token": s.csrf } }; }), may: ["read", "write"], session: true },
+		return { headers: { cookie: s.cookie, "x-csrf-token": s.csrf } }; }), may: ["read", "write", "account"], session: true },
 	"the cookies without the header": { make: () => asUser(async (user) => ({ headers: { cookie: (await login(api, user)).cookie } })), may: ["read"], otherwise: 403 },
 	"the cookies with another header": { make: () => asUser(async (user) => ({ headers: { cookie: (await login(api, user)).cookie, "x-csrf-token": "x" } })),
 		may: ["read"], otherwise: 403 },
-	"an administrator's token": { make: () => asUser(async (user) => ({ headers: bearer((await login(api, user)).access) }), "admin"), may: ["read", "write", "admin"], session: true },
+	"an administrator's token": { make: () => asUser(async (user) => ({ headers: bearer((await login(api, user)).access) }), "admin"), may: ["read", "write", "account", "admin"], session: true },
 	"an administrator's cookies": { make: () => asUser(async (user) => ({ headers: { cookie: (await login(api, user)).cookie } }), "admin"), may: ["read", "admin"], otherwise: 403 },
 	"a key to read and write": { make: () => asKey(null, "read", "write"), may: ["read", "write"], otherwise: 403 },
 	"a key to read": { make: () => asKey(null, "read"), may: ["read"], otherwise: 403 },
 	"a key to write": { make: () => asKey(null, "write"), may: ["write"], otherwise: 403 },
 	"a key for something else": { make: () => asKey(null, "analytics:read"), may: [], otherwise: 403 },
+	"a key for the account": { make: () => asKey(null, "read", "write", "account"), may: ["read", "write", "account"], otherwise: 403 },
 	"a service key": { make: () => asKey("service", "read", "write"), may: ["read", "write"], otherwise: 403 },
-	"an administrator's key": { make: () => asKey("admin", "read", "write"), may: ["read", "write", "admin"] },
+	"an administrator's key": { make: () => asKey("admin", "read", "write"), may: ["read", "write", "admin"], otherwise: 403 },
+	"an administrator's key for accounts": { make: () => asKey("admin", "read", "write", "account"), may: ["read", "write", "account", "admin"] },
 	"a key in the cookie": { make: () => asUser(async (user) => ({ headers: { cookie: `${SESSION}=${await newKey(user.id, "read", "write")}` } })), may: [], otherwise: 401 },
-	"a Clerk token": { make: async () => asExternal(await clerkToken()), may: ["read", "write"], session: true },
-	"a Supabase token": { make: async () => asExternal(await supabaseToken()), may: ["read", "write"], session: true },
+	"a Clerk token": { make: async () => asExternal(await clerkToken()), may: ["read", "write", "account"], session: true },
+	"a Supabase token": { make: async () => asExternal(await supabaseToken()), may: ["read", "write", "account"], session: true },
 	"a Clerk token in the cookie": { make: async () => ({ id: randomUUID(), headers: { cookie: `${SESSION}=${await clerkToken()}` } }), may: [], otherwise: 401 },
 	"a session that has ended": { make: () => asUser(async (user) => { const s = await login(api, user);
 		assertStatus(await s.send("POST", "/api/v1/auth/logout"), 200); return { headers: bearer(s.access) }; }), may: [], otherwise: 401 },
@@ -96,7 +99,7 @@ const CREDENTIALS = {
 	"garbage as a cookie": { make: async () => ({ id: randomUUID(), headers: { cookie: `${SESSION}=x; csrf_access_token=x`, "x-csrf-token": "x" } }), may: [], otherwise: 401 },
 	"garbage as an old cookie": { make: async () => ({ id: randomUUID(), headers: { cookie: `${SESSION_OLD}=x; csrf_access_token=x`, "x-csrf-token": "x" } }), may: [], otherwise: 401 },
 	"the old cookie and the header": { make: () => asUser(async (user) => { const s = await login(api, user);
-		return { headers: { cookie: `${SESSION_OLD}=${s.access}; csrf_access_token=${s.csrf}`, "x-csrf-token": s.csrf } }; }), may: ["read", "write"], session: true },
+		return { headers: { cookie: `${SESSION_OLD}=${s.access}; csrf_access_token=${s.csrf}`, "x-csrf-token": s.csrf } }; }), may: ["read", "write", "account"], session: true },
 	"the old cookie alone": { make: () => asUser(async (user) => ({ headers: { cookie: `${SESSION_OLD}=${(await login(api, user)).access}` } })), may: ["read"], otherwise: 403 },
 	"another scheme": { make: async () => ({ id: randomUUID(), headers: { authorization: "Basic YTpi" } }), may: [], otherwise: 401 },
 };
@@ -107,6 +110,9 @@ const one = async (sql) => (await millrace.psql(sql)).split("\n")[0];
 const notification = async (id) => (await exists(id) ? one(`INSERT INTO notification (owner_id, title, message) VALUES ('${id}', 't', 'm') RETURNING id`) : randomUUID());
 const secret = async (id) => (await exists(id) ? one(`INSERT INTO secret (owner_id, key, sealed, key_id, masked) SELECT '${id}', 'k', 'x', v.id, 'm' FROM vault_key v
 	WHERE v.retired_at IS NULL RETURNING id`) : randomUUID());
+const keyId = async (id) => (await exists(id) ? one(`INSERT INTO api_key (user_id, hash, shown, name, scopes)
+	VALUES ('${id}', sha256('${randomUUID()}'), 'mr_', 'test', '{read}') RETURNING id`) : randomUUID());
+const invitation = () => one(`SELECT (invitation_create(NULL, 7, sha256('${randomUUID()}'), false)).id`);
 async function resetToken() {
 	const { id, email } = await register(api);
 	const token = randomBytes(32).toString("base64url");
@@ -131,15 +137,21 @@ const ROWS = [
 	["user", "POST /api/settings", 200, { body: () => ({ name: "x" }) }],
 	["user", "GET /api/settings", 200],
 	["user", "PUT /api/settings", 200, { body: () => ({ theme: "dark" }) }],
-	["user", "POST /api/settings/regenerate-api-key", 200],
+	["user", "POST /api/settings/regenerate-api-key", 200, { scope: "account" }],
+	["user", "GET /api/settings/api-keys", 200],
+	["user", "POST /api/settings/api-keys", 201, { scope: "account", body: () => ({ name: "x" }) }],
+	["user", "DELETE /api/settings/api-keys/{id}", 204, { scope: "account", path: async (id) => `/api/settings/api-keys/${await keyId(id)}` }],
+	["admin", "GET /api/v1/admin/invitations", 200],
+	["admin", "POST /api/v1/admin/invitations", 201, { scope: "account", body: () => ({}) }],
+	["admin", "DELETE /api/v1/admin/invitations/{id}", 204, { scope: "account", path: async () => `/api/v1/admin/invitations/${await invitation()}` }],
 	["user", "GET /api/vault", 200],
 	["user", "POST /api/vault", 200, { body: () => ({ key: "k", value: "v" }) }],
 	["user", "DELETE /api/vault", 200, { path: async (id) => `/api/vault?id=${await secret(id)}` }],
 	["user", "GET /api/v1/admin/user", 200],
-	["user", "POST /api/v1/user/dao", 200, { body: () => ({ name: "x" }), admin: { body: () => ({ username: newName() }), status: 201 } }],
+	["user", "POST /api/v1/user/dao", 200, { scope: "account", body: () => ({ name: "x" }), admin: { body: () => ({ username: newName() }), status: 201 } }],
 	["user", "GET /api/v1/user/dao/{id}", 200, { path: (id) => `/api/v1/user/dao/${id}` }],
-	["user", "PUT /api/v1/user/dao/{id}", 200, { path: (id) => `/api/v1/user/dao/${id}`, body: () => ({ name: "x" }) }],
-	["user", "DELETE /api/v1/user/dao/{id}", 204, { path: (id) => `/api/v1/user/dao/${id}` }],
+	["user", "PUT /api/v1/user/dao/{id}", 200, { scope: "account", path: (id) => `/api/v1/user/dao/${id}`, body: () => ({ name: "x" }) }],
+	["user", "DELETE /api/v1/user/dao/{id}", 204, { scope: "account", path: (id) => `/api/v1/user/dao/${id}` }],
 	["user", "GET /api/v1/user/export", 200],
 	["admin", "GET /api/v1/user/manager", 200],
 	["user", "GET /api/notifications", 200],
@@ -150,8 +162,7 @@ const ROWS = [
 ];
 
 /* The status that such a caller gets. */
-function expected(who, method, success, { may, session, otherwise = 403 }) {
-	const needed = method === "GET" ? "read" : "write";
+function expected(who, needed, success, { may, session, otherwise = 403 }) {
 	if (who === "public")
 		return success;
 	if (!may.includes(needed))
@@ -168,7 +179,7 @@ async function attempt([who, route, success, more = {}], [name, credential]) {
 	const path = await more.path?.(caller.id) ?? template;
 	const asked = caller.query ? `${path}${path.includes("?") ? "&" : "?"}token=${caller.query}` : path;
 	const reply = await api.fresh().as(null).request(method, asked, { json: await body?.(), headers: caller.headers });
-	const should = expected(who, method, status, credential);
+	const should = expected(who, more.scope ?? (method === "GET" ? "read" : "write"), status, credential);
 	assert.equal(reply.status, should, `${route} by ${name}: ${reply.status} ${reply.text.slice(0, 200)}`);
 	const code = { 400: "BAD_REQUEST", 401: "UNAUTHORIZED", 403: "FORBIDDEN" }[should];
 	if (code)

@@ -55,6 +55,8 @@ async function everything() {
 		INSERT INTO token_denied (hash, user_id, expires_at) VALUES (sha256('${mark}'), '${user.uid}', now() + interval '1 hour');
 		INSERT INTO reset_request (subject) VALUES (login_subject('${email}'));
 		INSERT INTO password_reset (token_hash, user_id, email, expires_at) VALUES (sha256('${mark}'), '${user.uid}', '${email}', now() + interval '1 hour');
+		INSERT INTO invitation (email, expires_at, token_hashes, user_id, used_at) VALUES ('${email}', now(), '{}', '${user.uid}', now());
+		INSERT INTO invitation (email, expires_at, token_hashes) VALUES ('${email.toUpperCase()}', now() + interval '1 hour', '{}');
 		SELECT topic_own('agent:${agent}', '${user.uid}');
 		SELECT publish('agent:${agent}', 'agent_status', '{"mark": "${mark}"}');
 		SELECT publish('analytics', 'lead_created', '{"user_id": "${user.uid}"}')`);

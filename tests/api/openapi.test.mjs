@@ -120,20 +120,20 @@ function fields() {
 		const url = path.replace("{provider}", "github").replace(/\{[^}]+\}/g, randomUUID());
 		const query = (operation.parameters ?? []).filter((p) => p.in === "query");
 		const schema = operation.requestBody?.content["application/json"]?.schema;
-		/* from an address each, since some operations count addresses */
-		const own = user.fresh();
+		/* from an address each time, since some operations count addresses */
+		const own = () => user.fresh();
 
 		/* The sample with the one value; its other optional fields are left out where they might be refused for their own sake. */
 		if (schema?.properties)
 			walk(where, schema, [], (put, value) => {
 				const needed = Object.fromEntries(Object.entries(sample(schema)).filter(([k]) => schema.required?.includes(k)));
-				return own.request(method, url, { json: put(needed, value) });
+				return own().request(method, url, { json: put(needed, value) });
 			});
 		for (const { name, schema: of, required } of query) {
 			const others = query.filter((p) => p.required && p.name !== name).map((p) => [p.name, p.schema.format === "uuid" ? randomUUID() : sample(p.schema, p.name)]);
 			add(`${where}?`, name, of, required, (value) => {
 				const asked = `${url}?${new URLSearchParams([...others, ...(value === undefined ? [] : [[name, value]])])}`;
-				return operation.requestBody?.content["multipart/form-data"] ? own.upload(asked, FORM) : own.request(method, asked);
+				return operation.requestBody?.content["multipart/form-data"] ? own().upload(asked, FORM) : own().request(method, asked);
 			});
 		}
 	}

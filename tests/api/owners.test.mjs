@@ -27,7 +27,9 @@ async function belongings(user) {
 		INSERT INTO artifact (owner_id, conversation_id, run_id, name, version, mime_type, size, blob_id, call_id)
 		SELECT '${user.uid}', '${conversation}', '${run}', E'a\\r\\nX-Injected: yes\\r\\n"; b.txt', 1, 'text/plain', 5, b.id, 'c' FROM b RETURNING id`);
 	const lead = assertStatus(await user.api.post("/api/leads", { name: "Ada" }), 201).json;
-	return { "/api/leads": lead.id, "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
+	const key = assertStatus(await user.api.post("/api/settings/api-keys", { name: "key" }), 201).json;
+	const invitation = await one(`SELECT (invitation_create(NULL, 7, sha256('${user.uid}'), false)).id`);
+	return { "/api/leads": lead.id, "/api/settings/api-keys": key.id, "/api/v1/admin/invitations": invitation, "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
 		"/api/notifications": notification, "/api/v1/user/dao": user.uid };
 }
 

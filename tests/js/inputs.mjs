@@ -26,6 +26,8 @@ export function inputs(document) {
 			return Object.fromEntries(Object.entries(s.properties ?? {}).filter(([, v]) => resolve(v)?.format !== "uuid").map(([k, v]) => [k, sample(v, k)]));
 		if (s?.enum)
 			return s.enum[0];
+		if (s?.format === "date-time")
+			return new Date(Date.now() + 3600e3).toISOString();
 		return { integer: 1, number: 1, boolean: true, array: [] }[types(s)[0]] ?? SAMPLES[name]?.() ?? "text";
 	}
 
@@ -42,6 +44,8 @@ export function inputs(document) {
 			values.push(s.maximum + 1);
 		if (s.maxItems)
 			values.push(Array(s.maxItems + 1).fill("x"));
+		if (s.items?.enum)
+			values.push(["x"]);
 		if (s.items?.maxLength)
 			values.push([x(s.items.maxLength + 1)]);
 		return values;
@@ -52,7 +56,7 @@ export function inputs(document) {
 		const s = resolve(schema), x = (n) => "x".repeat(n);
 		const values = s.description || s.format ? []
 		    : [...(s.enum ?? []), s.minLength !== undefined && x(s.minLength), s.maxLength && x(s.maxLength), s.minimum,
-		        s.maximum < Number.MAX_SAFE_INTEGER && s.maximum, s.maxItems && Array(s.maxItems).fill(x(s.items.maxLength))];
+		        s.maximum < Number.MAX_SAFE_INTEGER && s.maximum, s.maxItems && Array(s.maxItems).fill(s.items.enum?.[0] ?? x(s.items.maxLength))];
 		return values.filter((v) => v !== undefined && v !== false && v !== null && v !== 0);
 	}
 

@@ -123,7 +123,7 @@ class World:
 
     def new_user(self):
         self.users = getattr(self, "users", 0) + 1
-        return self.c.sql("SELECT user_register('u%d@example.com', 'x', 'Ann')" % self.users)
+        return self.c.sql("SELECT user_register('u%d@example.com', 'x', 'Ann', 'open', NULL)" % self.users)
 
     def runner(self, **settings):
         return Runner(self.c, self.standin, **settings)

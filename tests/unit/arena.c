@@ -31,6 +31,25 @@ deferring(void)
 }
 
 static bool
+fills(const char *text, const char *expected)
+{
+	struct arena *a = arena_new();
+	bool right = str_eq(arena_fill(a, text, "{x}", S("{x}y")), str_from(expected));
+
+	arena_free(a);
+	return right;
+}
+
+static void
+filling(void)
+{
+	CHECK("the first place is filled, and what fills it is not looked at",
+	    fills("a{x}b{x}c", "a{x}yb{x}c"));
+	CHECK("a place at an end", fills("{x}", "{x}y"));
+	CHECK("text without the place stays", fills("a{y}", "a{y}"));
+}
+
+static bool
 is_zero(const unsigned char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -193,6 +212,7 @@ int
 main(void)
 {
 	deferring();
+	filling();
 	allocating();
 	copying();
 	growing();

@@ -19,6 +19,7 @@ struct all {
 	struct str at;
 	struct str colour;
 	struct str_list tags;
+	struct str_list shades;
 	struct str extra;
 	struct inner home_address;
 };
@@ -46,6 +47,7 @@ static const struct field fields[] = {
 	F_TIME(struct all, at, OPTIONAL),
 	F_ENUM(struct all, colour, colours, OPTIONAL),
 	F_STRS(struct all, tags, 3, OPTIONAL),
+	F_NAMES(struct all, shades, colours, 3, OPTIONAL),
 	F_JSON(struct all, extra, 30, OPTIONAL),
 	F_OBJECT(struct all, home_address, inner_fields, OPTIONAL),
 };
@@ -235,6 +237,10 @@ others(void)
 			     refused("\"colour\":0", "colour"));
 	CHECK("a list", with("\"tags\":[\"a\",\"\",\"c\"]") && got.tags.n == 3 &&
 			    str_eq(got.tags.p[2], S("c")));
+	CHECK("a list of names", with("\"shades\":[\"red\",\"red\",\"green\"]") &&
+				     got.shades.n == 3 && str_eq(got.shades.p[2], S("green")));
+	CHECK("an entry that is no name", refused("\"shades\":[\"red\",\"blue\"]", "shades") &&
+					      refused("\"shades\":[\"\"]", "shades"));
 	CHECK("an empty list is present", with("\"tags\":[]") && got.tags.p && got.tags.n == 0);
 	CHECK("no list", refused("\"tags\":[\"a\",\"b\",\"c\",\"d\"]", "tags") &&
 			     refused("\"tags\":[1]", "tags") &&

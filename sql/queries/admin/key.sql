@@ -9,7 +9,7 @@ WITH made AS (
 	ON CONFLICT (lower(email)) DO NOTHING RETURNING id, email AS login, role, disabled_at
 ), u AS (
 	SELECT * FROM made UNION ALL
-	SELECT id, coalesce(email, username), role, disabled_at FROM app_user WHERE lower($1) IN (lower(email), lower(username))
+	SELECT id, coalesce(email, username, id::text), role, disabled_at FROM user_named($1)
 ), k AS (
 	INSERT INTO api_key (user_id, hash, shown, name, scopes, expires_at)
 	SELECT u.id, $2, $3, $4, $5, now() + make_interval(days => $6)
@@ -21,7 +21,7 @@ SELECT k.id, u.login, rfc3339(k.expires_at) AS until FROM k JOIN u ON u.id = k.u
 -- name: admin_key_list
 -- args: after uuid, rows int8
 -- row: id uuid, login text, name text, shown text, scopes text, created text, expires text, used text, state text, body json
-SELECT k.id, coalesce(u.email, u.username) AS login, k.name, k.shown, array_to_string(k.scopes, ' ') AS scopes, rfc3339(k.created_at) AS created,
+SELECT k.id, coalesce(u.email, u.username, u.id::text) AS login, k.name, k.shown, array_to_string(k.scopes, ' ') AS scopes, rfc3339(k.created_at) AS created,
 	rfc3339(k.expires_at) AS expires, rfc3339(k.last_used_at) AS used, s.state,
 	json_build_object('id', k.id, 'userId', u.id, 'email', u.email, 'username', u.username, 'role', u.role, 'name', k.name, 'shown', k.shown,
 		'scopes', k.scopes, 'state', s.state, 'createdAt', rfc3339(k.created_at), 'expiresAt', rfc3339(k.expires_at),
@@ -42,4 +42,4 @@ WITH old AS (
 	UPDATE api_key k SET revoked_at = coalesce(k.revoked_at, now()) FROM old WHERE k.id = old.id
 	RETURNING k.user_id, old.revoked_at IS NOT NULL AS was
 )
-SELECT coalesce(u.email, u.username) AS login, done.was FROM done JOIN app_user u ON u.id = done.user_id;
+SELECT coalesce(u.email, u.username, u.id::text) AS login, done.was FROM done JOIN app_user u ON u.id = done.user_id;

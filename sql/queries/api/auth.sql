@@ -1,11 +1,11 @@
 -- A new account, signed in.
 -- name: auth_register
--- args: email text, password_hash text, display_name text, lifetime_seconds int8
+-- args: email text, password_hash text, display_name text, lifetime_seconds int8, registration text, invitation bytea
 -- row: session_id uuid, issued_at int8, expires_at int8, uid uuid, email text, display_name text
 -- keep
 SELECT s.session_id, extract(epoch FROM now())::bigint AS issued_at,
 	extract(epoch FROM s.expires_at)::bigint AS expires_at, s.uid, s.email, s.display_name
-FROM user_register($1, $2, $3) AS u (id), session_open(u.id, make_interval(secs => $4::int8)) s;
+FROM user_register($1, $2, $3, $5, $6) AS u (id), session_open(u.id, make_interval(secs => $4::int8)) s;
 
 -- One row, whether there is such an account or not. `account` and `address`: how long each has to
 -- wait after wrong passwords.
@@ -40,10 +40,10 @@ FROM app_user WHERE id = caller_id();
 
 -- The account as /api/v1 shows it, and its session.
 -- name: session_register
--- args: username text, password_hash text, email text, display_name text
+-- args: username text, password_hash text, email text, display_name text, registration text, invitation bytea
 -- row: body json
 -- keep
-SELECT account_json(u) AS body FROM user_register_named($1, $2, $3, $4) u;
+SELECT account_json(u) AS body FROM user_register_named($1, $2, $3, $4, $5, $6) u;
 
 -- name: session_open
 -- args: user_id uuid, name text, hash text, lifetime_seconds int8, client text, device text, most int4
