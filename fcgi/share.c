@@ -16,7 +16,7 @@
 struct waiting {
 	struct waiting *prev, *next;
 	struct arena *a; /* holds this and what it points to, but the request */
-	struct req *r;
+	struct req *r; /* may have ended, where there is no `done` */
 	struct pipe_statement *statements;
 	int n;
 	pipe_done *done;
@@ -33,9 +33,10 @@ struct line {
 	char subject[];
 };
 
-/* A unit in the pipe; the request's arena's. */
+/* A unit in the pipe. */
 struct sent {
-	struct req *r;
+	struct worker *worker;
+	struct req *r; /* as above */
 	struct line *line;
 	int cost;
 	pipe_done *done;
@@ -95,16 +96,20 @@ fits(struct worker *w, const struct line *l)
 }
 
 static enum err
-line_send(struct line *l, struct req *r, const struct pipe_statement *s, int n, pipe_done *done)
+line_send(struct worker *w, struct line *l, struct req *r, const struct pipe_statement *s, int n,
+    pipe_done *done)
 {
-	struct worker *w = r->worker;
-	struct sent *sent = arena_alloc(r->a, sizeof(*sent));
+	struct sent *sent = xmalloc(sizeof(*sent));
 	enum err e = pipe_send(w->pipe, w->scratch, s, n, share_done, sent);
 
 	arena_reset(w->scratch);
-	if (e != ERR_OK)
+	if (e != ERR_OK) {
+		free(sent);
 		return e;
-	*sent = (struct sent){ .r = r, .line = l, .cost = cost_of(&w->shares, l), .done = done };
+	}
+	*sent = (struct sent){
+		.worker = w, .r = r, .line = l, .cost = cost_of(&w->shares, l), .done = done
+	};
 	if (w->shares.load == 0)
 		w->shares.ended_us = clock_us();
 	w->shares.load += sent->cost;
@@ -125,10 +130,11 @@ line_turn(struct worker *w, struct line *l)
 	DL_DELETE(w->shares.turns, l);
 	if (l->first)
 		DL_APPEND(w->shares.turns, l);
-	e = line_send(l, it->r, it->statements, it->n, it->done);
+	e = line_send(w, l, it->r, it->statements, it->n, it->done);
 	if (e != ERR_OK) {
 		l->n_sent++;
-		it->done(it->r, &(struct pipe_reply){ .e = e });
+		if (it->done)
+			it->done(it->r, &(struct pipe_reply){ .e = e });
 		l->n_sent--;
 		line_settle(&w->shares, l);
 	}
@@ -153,16 +159,18 @@ share_next(struct worker *w)
 static void
 share_done(void *arg, const struct pipe_reply *reply)
 {
-	struct sent sent = *(struct sent *)arg; /* `done` may end the request */
-	struct worker *w = sent.r->worker;
-	struct line *l = sent.line;
+	struct sent *sent = arg;
+	struct worker *w = sent->worker;
+	struct line *l = sent->line;
 	int64_t now = clock_us(), *us = us_of(&w->shares, l);
 
 	*us = (3 * *us + now - w->shares.ended_us) / 4;
 	w->shares.ended_us = now;
-	w->shares.load -= sent.cost;
-	l->load -= sent.cost;
-	sent.done(sent.r, reply);
+	w->shares.load -= sent->cost;
+	l->load -= sent->cost;
+	if (sent->done)
+		sent->done(sent->r, reply);
+	free(sent);
 	l->n_sent--;
 	line_settle(&w->shares, l);
 	share_next(w);
@@ -208,7 +216,7 @@ share_send(struct req *r, const struct pipe_statement *statements, int n, pipe_d
 		w->shares.others_until_ms = loop_now(w->loop) + OTHERS_MS;
 	w->shares.last = l->hh.hashv;
 	if (!l->first && fits(w, l))
-		e = line_send(l, r, statements, n, done);
+		e = line_send(w, l, r, statements, n, done);
 	else if (is_too_much(w, l))
 		e = refuse(r, ERR_RATE_LIMITED, "Too many of your requests are waiting.");
 	else

@@ -34,9 +34,10 @@ struct shares {
 
 /*
  * Queues a unit of the request's for the pipe, as pipe_send does, where its caller's share and the
- * room allow it, or else lets it wait, arguments copied; done(r, …) is called once, from the loop.
- * ERR_OVERLOADED: not connected. ERR_RATE_LIMITED: a quarter of the worker's connections wait for
- * this caller already, and few are left for others. Nothing is queued then.
+ * room allow it, or else lets it wait, arguments copied. done(r, …) is called once, from the loop;
+ * where it is NULL the request may end before. ERR_OVERLOADED: not connected. ERR_RATE_LIMITED: a
+ * quarter of the worker's connections wait for this caller already, and few are left for others.
+ * Nothing is queued then.
  */
 MUST_CHECK enum err share_send(
     struct req *r, const struct pipe_statement *statements, int n, pipe_done *done);

@@ -161,6 +161,16 @@ refusals(void)
 	    send(&a, 1) == ERR_RATE_LIMITED && a.error_text.n > 0);
 	CHECK("others are taken", send(&b, 1) == ERR_OK && held("b") == 1);
 	worker.n_connections = 5;
+	{
+		struct req gone = caller("a");
+		struct sql_arg arg = { .type = SQL_TEXT, .s = gone.subject };
+		struct pipe_statement s = { .args = &arg, .n_args = 1 };
+
+		CHECK("without a second half the request may end first",
+		    share_send(&gone, &s, 1, NULL) == ERR_OK);
+		arena_free(gone.a);
+		memset(&gone, 0, sizeof(gone));
+	}
 	CHECK("and where there are others left, too", send(&a, 1) == ERR_OK);
 	is_down = true;
 	while (first < end)
