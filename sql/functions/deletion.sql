@@ -86,8 +86,8 @@ END $$;
 
 -- Removes what others' requests have left of a user: unfinished sign-ins, failed ones, invitations
 -- to the address, and replies kept for an Idempotency-Key of whoever created the account (nobody
--- yet, or an administrator). Skips a sign-in that is just being redeemed: it ends by itself, and may
--- be waiting for us.
+-- yet, or an administrator). Skips a sign-in that is just being redeemed: it ends by itself, and
+-- may be waiting for us.
 CREATE OR REPLACE FUNCTION user_forget(u app_user) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO identity_erased (hash) SELECT identity_hash(i.provider, i.subject) FROM external_identity i WHERE i.user_id = u.id
