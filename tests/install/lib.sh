@@ -114,6 +114,17 @@ nginx_start() {
 	done
 }
 
+# Reloads, until the old workers, which answer for a moment beside the new ones, are gone.
+nginx_reload() {
+	old=$(pgrep -P "$(cat "$T/nginx.pid")")
+	nginx -s reload
+	n=0
+	while ps -o pid= -p "$(echo "$old" | paste -sd,)" >/dev/null && [ $n -lt 300 ]; do
+		n=$((n + 1))
+		sleep 0.1
+	done
+}
+
 get() { curl -s --max-time 10 --cacert "$T/cert.pem" "$@"; }
 code() { get -o /dev/null -w '%{http_code}' "$@"; }
 heads() { get -D - -o /dev/null "$@" | tr -d '\r'; }
