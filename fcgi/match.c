@@ -295,46 +295,55 @@ print_path(FILE *out, struct str path)
 	}
 }
 
-void
-routes_print(FILE *out)
+static void
+print_route(FILE *out, const struct route *r, struct str path)
 {
 	static const char *const modes[] = {
 		[IMMEDIATE] = "I", [DEFERRED] = "D", [STREAM] = "SSE", [SOCKET] = "WS"
 	};
+
+	fprintf(out, "%s ", method_name(r->method));
+	print_path(out, path);
+	fprintf(out, " %s\n", modes[r->mode]);
+}
+
+static void
+print_pool(FILE *out, const struct route *r, struct str path)
+{
+	fprintf(out, "%s ", r->pool);
+	print_path(out, path);
+	fputc('\n', out);
+}
+
+/* Every route, by each of its paths. */
+static void
+print_each(FILE *out, void (*print)(FILE *, const struct route *, struct str))
+{
 	struct arena *a = arena_new();
 
 	for (size_t i = 0; i < n_routes; i++)
 		for (size_t k = 0; k <= n_aliases; k++) {
 			struct str path = route_path(a, &routes[i], k);
 
-			if (!path.p)
-				continue;
-			fprintf(out, "%s ", method_name(routes[i].method));
-			print_path(out, path);
-			fprintf(out, " %s\n", modes[routes[i].mode]);
+			if (path.p)
+				print(out, &routes[i], path);
 		}
 	arena_free(a);
 }
 
 void
+routes_print(FILE *out)
+{
+	print_each(out, print_route);
+}
+
+void
 paths_print(FILE *out)
 {
-	struct arena *a = arena_new();
-
-	for (size_t i = 0; i < n_routes; i++)
-		for (size_t k = 0; k <= n_aliases; k++) {
-			struct str path = route_path(a, &routes[i], k);
-
-			if (!path.p)
-				continue;
-			fprintf(out, "%s ", routes[i].pool);
-			print_path(out, path);
-			fputc('\n', out);
-		}
+	print_each(out, print_pool);
 	for (size_t i = 0; i < n_unserved; i++) {
 		fprintf(out, "%s ", unserved[i].pool);
 		print_path(out, str_from(unserved[i].prefix));
 		fputs(" unserved\n", out);
 	}
-	arena_free(a);
 }
