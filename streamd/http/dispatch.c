@@ -143,8 +143,11 @@ dispatch_bytes(struct conn *c, struct str bytes)
 	case HTTP_READY:
 		c->server->request(c, c->head);
 		return;
-	case HTTP_TOO_LARGE:
+	case HTTP_HEAD_TOO_LARGE:
 		response_refuse(c, ERR_HEADERS_TOO_LARGE, NULL, S(""));
+		return;
+	case HTTP_TOO_LARGE:
+		response_refuse(c, ERR_TOO_LARGE, NULL, S(""));
 		return;
 	case HTTP_BAD:
 		response_refuse(c, ERR_BAD_REQUEST, "This is not an HTTP request.", S(""));

@@ -5,7 +5,7 @@
 
 #include "streamd/http/head.h"
 
-#define HEAD_MAX ((size_t)64 * 1024)
+#define HEAD_MAX (64U * 1024)
 #define NAME_MAX_LEN 64
 
 /* The headers that are kept, and where. */
@@ -25,8 +25,8 @@ static const struct wanted {
 
 struct http_parse {
 	http_parser parser;
-	size_t fed; /* bytes of the head */
-	bool in_head, complete, too_large;
+	bool begun, complete;
+	bool too_large; /* the body */
 	bool in_value;
 	size_t name_len; /* above NAME_MAX_LEN: none that is kept */
 	char name[NAME_MAX_LEN];
@@ -95,7 +95,6 @@ head_on_head_complete(http_parser *p)
 {
 	struct http_parse *parse = ((struct http_head *)p->data)->parse;
 
-	parse->in_head = false;
 	parse->too_large = !(p->flags & F_CHUNKED) && p->content_length != UINT64_MAX &&
 			   p->content_length > HTTP_BODY_MAX;
 	return parse->too_large ? -1 : 0;
@@ -129,10 +128,10 @@ http_head_new(void)
 	struct http_head *h = arena_alloc(a, sizeof(*h));
 
 	*h = (struct http_head){ .arena = a, .parse = arena_alloc(a, sizeof(*h->parse)) };
-	h->parse->in_head = true;
 	h->parse->url.a = h->parse->upgrade.a = h->parse->body.a = a;
 	for (size_t i = 0; i < WANTED; i++)
 		h->parse->values[i].a = a;
+	http_parser_set_max_header_size(HEAD_MAX); /* of all parsers of the process */
 	http_parser_init(&h->parse->parser, HTTP_REQUEST);
 	h->parse->parser.data = h;
 	return h;
@@ -148,7 +147,7 @@ http_head_free(struct http_head *h)
 bool
 http_head_begun(const struct http_head *h)
 {
-	return h->parse->fed > 0;
+	return h->parse->begun;
 }
 
 static struct str
@@ -200,13 +199,12 @@ http_head_feed(struct http_head *h, struct str bytes)
 		.on_message_complete = head_on_complete,
 	};
 	struct http_parse *parse = h->parse;
-	bool in_head = parse->in_head;
 	size_t took = http_parser_execute(&parse->parser, &settings, bytes.p, bytes.n);
 
-	if (in_head)
-		parse->fed += bytes.n;
-	if (HTTP_PARSER_ERRNO(&parse->parser) == HPE_HEADER_OVERFLOW || parse->too_large ||
-	    parse->fed > HEAD_MAX)
+	parse->begun = parse->begun || bytes.n > 0;
+	if (HTTP_PARSER_ERRNO(&parse->parser) == HPE_HEADER_OVERFLOW)
+		return HTTP_HEAD_TOO_LARGE;
+	if (parse->too_large)
 		return HTTP_TOO_LARGE;
 	if (parse->complete) {
 		h->rest = (struct str){ bytes.p + took, bytes.n - took };

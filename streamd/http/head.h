@@ -34,14 +34,15 @@ struct http_head {
 	struct str rest; /* what came after the request; points into http_head_feed's bytes */
 };
 
-enum http_state { HTTP_MORE, HTTP_READY, HTTP_BAD, HTTP_TOO_LARGE };
+enum http_state { HTTP_MORE, HTTP_READY, HTTP_BAD, HTTP_HEAD_TOO_LARGE, HTTP_TOO_LARGE };
 
 /* Never NULL. The caller frees it with http_head_free, which ignores NULL. */
 struct http_head *http_head_new(void);
 void http_head_free(struct http_head *h);
 /* Parses the next bytes, which must stay as long as `rest` is used. Feed nothing more after any
-   result but HTTP_MORE. After HTTP_READY the fields are set; a head over 64 KiB or a body over
-   HTTP_BODY_MAX is HTTP_TOO_LARGE, anything that is not HTTP is HTTP_BAD. */
+   result but HTTP_MORE. After HTTP_READY the fields are set; a head over 64 KiB is
+   HTTP_HEAD_TOO_LARGE, a body over HTTP_BODY_MAX HTTP_TOO_LARGE, anything that is not HTTP
+   HTTP_BAD. */
 enum http_state http_head_feed(struct http_head *h, struct str bytes);
 /* Has any byte been fed? */
 bool http_head_begun(const struct http_head *h);

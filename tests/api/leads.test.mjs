@@ -3,7 +3,7 @@ import test, { before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { newUser, shared } from "../js/instance.mjs";
-import { TIME, UUID7, assertError, assertKeys, assertStatus } from "../js/expect.mjs";
+import { TIME, UUID7, assertError, assertKeys, assertStatus, until } from "../js/expect.mjs";
 import { analyticsOf, eventsOf } from "../js/log.mjs";
 
 let millrace, api;
@@ -152,5 +152,5 @@ test("leads are in the export, and go with their owner", async () => {
 	const lead = await make(user, FULL);
 	assert.deepEqual(assertStatus(await user.api.get("/api/v1/user/export"), 200).json.leads, [lead]);
 	assertStatus(await user.api.delete(`/api/v1/user/dao/${user.uid}`), 204);
-	assert.equal((await millrace.psql(`SELECT count(*) FROM lead WHERE owner_id = '${user.uid}'`)).trim(), "0");
+	await until(async () => (await millrace.psql(`SELECT count(*) FROM lead WHERE owner_id = '${user.uid}'`)).trim() === "0", "the end of the leads");
 });
