@@ -58,7 +58,7 @@ const struct setting config_settings[] = {
 	    "sign-ins from one address; 0: no limit"),
 	ROW("MILLRACE_LOGIN_ADDRESS_TRIES", NUMBER, W, login_address_tries, "50", 0, 1000000,
 	    "in 15 minutes",
-	    "wrong passwords from one address before it is locked out; 0: no limit"),
+	    "wrong passwords from one address before it has to wait; 0: no limit"),
 	ROW("MILLRACE_UPLOAD_MAX", NUMBER, W, upload_max, "52428800", 1024, 1073741824, "bytes",
 	    "size of one uploaded file; nginx has a limit of its own (upload-limit.conf)"),
 	ROW("MILLRACE_USER_BYTES", NUMBER, W, user_bytes, "5368709120", 0, INT64_MAX, "bytes",

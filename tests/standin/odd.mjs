@@ -151,7 +151,7 @@ const CASES = {
 	reworded: (b) => isContinued(b) ? [say(text.slice(0, 55)), say(" in other words"), CUT] : [say(text.slice(0, 60)), CUT],
 
 	/* parts of a request that are refused */
-	notools: without((b) => b.tools, refuse("registry.ollama.ai/library/small:latest does not support tools", 400, { type: "api_error" })),
+	notools: without((b) => b.tools, refuse("small:latest does not support tools", 400, { type: "api_error" })),
 	notoolflag: without((b) => b.tools, json({ object: "error", message: '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set', code: 400 }, 400)),
 	notooljinja: without((b) => b.tools, refuse("tools param requires --jinja flag", 500, { type: "server_error" })),
 	notoolroute: without((b) => b.tools, refuse("No endpoints found that support tool use.", 404, { code: 404 })),
