@@ -37,7 +37,7 @@ add(struct kept *k, struct arena *a, struct str name, json_object *o, size_t *le
 
 	while (i < k->n && !str_eq(k->m[i].name, name))
 		i++;
-	if (i == KEPT_MEMBERS)
+	if (i == KEPT_MEMBERS || name.n > KEPT_NAME_MAX)
 		return;
 	if (i == k->n) {
 		k->m[k->n++].name = arena_str(a, name);

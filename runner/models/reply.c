@@ -77,6 +77,8 @@ skip_echo(struct reply *r, struct str *text)
 static bool
 on_whole_text(struct reply *r, struct str text)
 {
+	size_t room;
+
 	/* Models begin with empty lines, some say nothing else; those are no words. */
 	while (r->c->text.n == 0 && text.n > 0 && strchr(" \t\r\n", text.p[0])) {
 		text.p++;
@@ -86,9 +88,12 @@ on_whole_text(struct reply *r, struct str text)
 		r->repeats = true;
 		return false;
 	}
-	say(r, text);
-	if (r->c->text.n < ANSWER_MAX)
+	room = r->c->text.n < ANSWER_MAX ? ANSWER_MAX - r->c->text.n : 0;
+	if (text.n < room) {
+		say(r, text);
 		return true;
+	}
+	say(r, (struct str){ text.p, text_whole((struct str){ text.p, room }) });
 	r->finish = "length";
 	return false;
 }
@@ -141,14 +146,55 @@ candidate(struct reply *r, int64_t index, struct str id)
 }
 
 static bool
-is_complete(struct arena *a, const struct pending_call *p)
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static void
+follow(struct pending_call *p, char c)
+{
+	switch (p->at) {
+	case ARGS_BEFORE:
+		if (!is_blank(c))
+			p->at = c == '{' ? ARGS_INSIDE : ARGS_MORE;
+		p->depth = 1;
+		break;
+	case ARGS_INSIDE:
+		if (c == '"')
+			p->at = ARGS_STRING;
+		else if (c == '{' || c == '[')
+			p->depth++;
+		else if ((c == '}' || c == ']') && --p->depth == 0)
+			p->at = ARGS_CLOSED;
+		break;
+	case ARGS_STRING:
+		p->at = c == '\\' ? ARGS_ESCAPE : c == '"' ? ARGS_INSIDE : ARGS_STRING;
+		break;
+	case ARGS_ESCAPE:
+		p->at = ARGS_STRING;
+		break;
+	case ARGS_CLOSED:
+		if (!is_blank(c))
+			p->at = ARGS_MORE;
+		break;
+	case ARGS_MORE:
+		break;
+	}
+}
+
+/*
+ * Do the arguments end where their object does? Looks at each byte once: a server may send any
+ * number of pieces, and parsing what is there for each would be quadratic.
+ */
+static bool
+is_complete(struct pending_call *p)
 {
 	struct str text = buf_str(&p->arguments);
-	json_object *o;
 
-	while (text.n > 0 && strchr(" \t\r\n", text.p[text.n - 1]))
-		text.n--;
-	return text.n > 0 && text.p[text.n - 1] == '}' && lenient_parse(a, text, &o);
+	while (p->seen < text.n)
+		follow(p, text.p[p->seen++]);
+	return p->at == ARGS_CLOSED;
 }
 
 /*
@@ -157,8 +203,7 @@ is_complete(struct arena *a, const struct pending_call *p)
  * each piece, or have a new id in each. A piece without a name never begins one.
  */
 static bool
-begins_another(
-    struct reply *r, const struct pending_call *p, struct str id, struct str name, struct str args)
+begins_another(struct pending_call *p, struct str id, struct str name, struct str args)
 {
 	if (name.n == 0)
 		return false;
@@ -166,7 +211,7 @@ begins_another(
 		return true;
 	if (p->arguments.n == 0)
 		return false;
-	return !str_eq(buf_str(&p->name), name) || (args.n > 0 && is_complete(r->scratch, p));
+	return !str_eq(buf_str(&p->name), name) || (args.n > 0 && is_complete(p));
 }
 
 /* The call that a piece goes to; NULL where it goes to none. */
@@ -178,7 +223,7 @@ call_of(struct reply *r, int64_t index, struct str id, struct str name, struct s
 
 	if (!p && name.n == 0 && r->n_calls > 0)
 		p = &r->calls[r->n_calls - 1];
-	if (p && !begins_another(r, p, id, name, args))
+	if (p && !begins_another(p, id, name, args))
 		return p;
 	/* The same call once more, whole: servers that end a stream with a summary. */
 	if (p && id.n > 0 && str_eq(buf_str(&p->id), id) && str_eq(buf_str(&p->name), name) &&
@@ -423,6 +468,10 @@ reply_feed(struct reply *r, struct str bytes)
 {
 	if (r->kind == BODY_STREAM)
 		return sse_feed(&r->sse, bytes, on_event, r);
+	while (r->body.n == 0 && bytes.n > 0 && is_blank(bytes.p[0])) {
+		bytes.p++;
+		bytes.n--;
+	}
 	if (bytes.n > EVENT_MAX - r->body.n) {
 		r->garbage = true;
 		return false;
@@ -452,17 +501,14 @@ reply_end(struct reply *r, bool whole)
 bool
 reply_is_complete(const struct reply *r)
 {
-	struct arena *scratch;
 	bool good = !r->is_error && !r->repeats;
 
 	if (r->finish || !good)
 		return good;
 	if (r->garbage || !(r->done || r->is_whole) || r->n_events == 0)
 		return false;
-	scratch = arena_new();
 	for (size_t i = 0; i < r->n_calls && good && !r->done; i++)
-		good = is_complete(scratch, &r->calls[i]);
-	arena_free(scratch);
+		good = is_complete(&r->calls[i]);
 	return good;
 }
 

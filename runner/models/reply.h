@@ -17,6 +17,9 @@
 struct pending_call {
 	int64_t index; /* the server's; -1: none */
 	struct buf id, name, arguments;
+	size_t seen; /* bytes of the arguments that `at` and `depth` are behind */
+	int depth;
+	enum { ARGS_BEFORE, ARGS_INSIDE, ARGS_STRING, ARGS_ESCAPE, ARGS_CLOSED, ARGS_MORE } at;
 	struct kept kept, function_kept;
 };
 

@@ -211,7 +211,7 @@ DECLARE
 	was app_user;
 	moves boolean;
 BEGIN
-	SELECT * INTO was FROM app_user u WHERE u.id = (SELECT f.id FROM account_find($1) f) FOR NO KEY UPDATE;
+	SELECT * INTO was FROM app_user u WHERE u.id = (SELECT f.id FROM account_find($1) f) AND u.erased_at IS NULL FOR NO KEY UPDATE;
 	IF was.id IS NULL THEN
 		RETURN;
 	ELSIF $6 IS NOT NULL AND NOT caller_is_admin() THEN

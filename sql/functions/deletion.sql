@@ -240,8 +240,8 @@ DECLARE
 BEGIN
 	FOR m IN SELECT * FROM message x WHERE x.role = 'assistant' AND source_documents(x.sources) <> '{}'
 		AND source_documents(x.sources) @> ARRAY[d.id::text] AND x.owner_id = d.owner_id LIMIT most LOOP
-		UPDATE message x SET sources = json_without(x.sources::jsonb, d.id::text)::json WHERE x.id = m.id;
 		UPDATE run r SET outcome = json_without(r.outcome::jsonb, d.id::text)::json WHERE r.id = m.run_id AND r.outcome IS NOT NULL;
+		UPDATE message x SET sources = json_without(x.sources::jsonb, d.id::text)::json WHERE x.id = m.id;
 		n := n + 1;
 	END LOOP;
 	RETURN n;

@@ -130,6 +130,7 @@ BEGIN
 	IF seq IS DISTINCT FROM after THEN
 		RETURN seq;
 	END IF;
+	PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
 	UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = $6, chunk_count = cardinality(marks),
 		updated_at = now()
 	FROM run r WHERE r.id = $1 AND document.id = r.document_id AND document.deleted_at IS NULL RETURNING document.* INTO d;
@@ -170,6 +171,7 @@ BEGIN
 	IF seq IS DISTINCT FROM after THEN
 		RETURN seq;
 	END IF;
+	PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
 	UPDATE document SET status = 'failed', error = $5, chunk_count = 0, updated_at = now()
 	FROM run r WHERE r.id = $1 AND document.id = r.document_id AND document.deleted_at IS NULL RETURNING document.* INTO d;
 	IF NOT FOUND THEN

@@ -52,10 +52,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION user_for_login TO millrace_api;
 
+-- Deletes what was counted for these subjects; locked in one order, so that two never wait for each
+-- other.
+CREATE OR REPLACE FUNCTION login_clear(subjects text[]) RETURNS void LANGUAGE sql VOLATILE AS $$
+	DELETE FROM login_failure f WHERE f.subject = ANY (ARRAY(SELECT x.subject FROM login_failure x WHERE x.subject = ANY ($1)
+		ORDER BY x.subject COLLATE "C" FOR UPDATE))
+$$;
+
 -- Forgets the wrong passwords for an account, wherever they came from.
 CREATE OR REPLACE FUNCTION login_forget(email text, username text) RETURNS void LANGUAGE sql VOLATILE AS $$
-	DELETE FROM login_failure f WHERE split_part(f.subject, ' ', 2)
-		IN (split_part(login_subject($1), ' ', 2), split_part(login_subject($2), ' ', 2))
+	SELECT login_clear(ARRAY(SELECT f.subject FROM login_failure f WHERE split_part(f.subject, ' ', 2)
+		IN (split_part(login_subject($1), ' ', 2), split_part(login_subject($2), ' ', 2))))
 $$;
 
 -- No row where the user is disabled. The row lock orders this against disabling: one of the two
@@ -275,9 +282,10 @@ BEGIN
 	IF account = 0 AND address = 0 AND $3 IS NOT NULL THEN
 		PERFORM login_count(login_subject_from('device', $1, $3));
 	ELSIF account = 0 AND address = 0 THEN
-		PERFORM login_count(login_subject_from('network', $1, $2));
+		-- By subject, as login_clear locks them.
 		PERFORM login_count_shared(login_subject($1), 100, 3600);
 		PERFORM login_count_shared('address ' || $2, $4, 900);
+		PERFORM login_count(login_subject_from('network', $1, $2));
 	END IF;
 	RETURN NEXT;
 END $$;
@@ -298,8 +306,8 @@ BEGIN
 	END IF;
 	SELECT s.* INTO session_id, expires_at, uid, email, display_name FROM session_open_by_password($1, $3, $4) s;
 	IF FOUND THEN
-		DELETE FROM login_failure f WHERE f.subject = ANY (CASE WHEN $6 IS NULL
-			THEN ARRAY[login_subject_from('network', $2, $5), login_subject($2)]
+		PERFORM login_clear(CASE WHEN $6 IS NULL
+			THEN ARRAY[login_subject($2), login_subject_from('network', $2, $5)]
 			ELSE ARRAY[login_subject_from('device', $2, $6)] END);
 		RETURN NEXT;
 	END IF;

@@ -25,3 +25,6 @@ WITH form AS (
 )
 UPDATE app_user u SET email = o.email FROM one o
 WHERE o.id = u.id AND o.email <> o.was AND NOT EXISTS (SELECT FROM app_user x WHERE x.id <> u.id AND lower(x.email) = o.email);
+-- Their deferred triggers have to have run before a later migration of the transaction alters the table.
+SET CONSTRAINTS ALL IMMEDIATE;
+SET CONSTRAINTS ALL DEFERRED;
