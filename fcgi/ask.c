@@ -60,7 +60,7 @@ ask_complete_caller(struct caller *c, const PGresult *row)
 	if (c->how == CALLER_KEY || c->how == CALLER_EXTERNAL)
 		(void)!uuid_parse(sql_get(row, 0, 0), &c->user);
 	if (c->how == CALLER_KEY) {
-		rate_know_key(c->key_hash);
+		rate_know_key(c->key_hash, &c->user);
 		(void)!uuid_parse(sql_get(row, 0, 1), &c->key);
 		(void)!str_int(sql_get(row, 0, 2), &c->claims.expires_at);
 	}
@@ -132,6 +132,8 @@ ask_done(void *arg, const struct pipe_reply *reply)
 		ask_replay(r);
 		return;
 	}
+	if (reply->e == ERR_UNAUTHORIZED && r->caller.how == CALLER_KEY)
+		rate_forget_key(r->caller.key_hash);
 	if (reply->e != ERR_OK) {
 		r->error_text = arena_str(r->a, reply->text);
 	} else {

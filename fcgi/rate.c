@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -21,7 +22,7 @@
 #include "fcgi/request.h"
 
 #define SLOTS 65536U /* a power of two */
-#define LEN (2 * SLOTS * sizeof(uint64_t))
+#define LEN (SLOTS * (sizeof(uint64_t) + sizeof(struct known_key)))
 #define PROBES 8U
 #define WINDOW_S 60
 /* A slot: 24 bits of who, 12 bits of which minute, 28 bits of how often. */
@@ -30,8 +31,14 @@
 #define COUNT_MASK ((UINT64_C(1) << COUNT_BITS) - 1)
 #define MINUTE_MASK ((UINT64_C(1) << MINUTE_BITS) - 1)
 
+/* A key that was good, by the first bytes of its hash, and the 16 bytes of whose it is. */
+struct known_key {
+	_Atomic uint64_t key;
+	_Atomic uint64_t user[2];
+};
+
 static _Atomic uint64_t *slots;
-static _Atomic uint64_t *keys; /* behind them, SLOTS too: the first bytes of hashes */
+static struct known_key *keys; /* behind them, SLOTS too */
 static const unsigned char hash_key[crypto_shorthash_KEYBYTES] = "millrace rates";
 
 void
@@ -50,7 +57,7 @@ rate_open(void)
 	close(fd);
 	arena_free(a);
 	slots = map;
-	keys = slots + SLOTS;
+	keys = (struct known_key *)(void *)(slots + SLOTS);
 }
 
 /* Adds one to the count of `key` in `minute` and returns it. */
@@ -117,27 +124,64 @@ rate_count(struct req *r)
 	return ERR_RATE_LIMITED;
 }
 
-static _Atomic uint64_t *
-key_slot(struct str hash, uint64_t *first)
+static struct known_key *
+known_key(struct str hash, uint64_t *key)
 {
-	memcpy(first, hash.p, sizeof(*first));
-	return &keys[*first & (SLOTS - 1)];
+	memcpy(key, hash.p, sizeof(*key));
+	return &keys[*key & (SLOTS - 1)];
+}
+
+/* The 32 digits of an id, as two numbers. */
+static void
+id_pack(const struct uuid *id, uint64_t to[2])
+{
+	int n = 0;
+
+	to[0] = to[1] = 0;
+	for (const char *p = id->text; *p; p++)
+		if (*p != '-' && n < 32) {
+			to[n / 16] = to[n / 16] << 4 | (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
+			n++;
+		}
 }
 
 bool
-rate_knows_key(struct str hash)
+rate_key_user(struct str hash, struct uuid *user)
 {
-	uint64_t first;
+	uint64_t key, id[2];
+	struct known_key *k = known_key(hash, &key);
 
-	return atomic_load(key_slot(hash, &first)) == first;
+	if (atomic_load(&k->key) != key)
+		return false;
+	id[0] = atomic_load(&k->user[0]);
+	id[1] = atomic_load(&k->user[1]);
+	(void)snprintf(user->text, sizeof(user->text), "%08x-%04x-%04x-%04x-%012" PRIx64,
+	    (unsigned)(id[0] >> 32), (unsigned)(id[0] >> 16 & 0xffff), (unsigned)(id[0] & 0xffff),
+	    (unsigned)(id[1] >> 48), id[1] & UINT64_C(0xffffffffffff));
+	return atomic_load(&k->key) == key; /* no other has come between */
 }
 
 void
-rate_know_key(struct str hash)
+rate_know_key(struct str hash, const struct uuid *user)
 {
-	uint64_t first;
-	_Atomic uint64_t *slot = key_slot(hash, &first);
+	uint64_t key, id[2];
+	struct known_key *k = known_key(hash, &key);
 
-	if (atomic_load(slot) != first)
-		atomic_store(slot, first);
+	id_pack(user, id);
+	if (atomic_load(&k->key) == key && atomic_load(&k->user[0]) == id[0] &&
+	    atomic_load(&k->user[1]) == id[1])
+		return;
+	atomic_store(&k->key, 0);
+	atomic_store(&k->user[0], id[0]);
+	atomic_store(&k->user[1], id[1]);
+	atomic_store(&k->key, key);
+}
+
+void
+rate_forget_key(struct str hash)
+{
+	uint64_t key;
+	struct known_key *k = known_key(hash, &key);
+
+	(void)atomic_compare_exchange_strong(&k->key, &key, 0);
 }

@@ -19,9 +19,14 @@ void rate_open(void);
  */
 MUST_CHECK enum err rate_count(struct req *r);
 
-/* Has this API key, by its SHA-256, been good before? No for a few that others have pushed out. */
-bool rate_knows_key(struct str hash);
-/* The database has just said that it is. */
-void rate_know_key(struct str hash);
+/*
+ * Whose API key is it, by its SHA-256? False where it has not been good before (or was pushed out
+ * by another, as happens to a few). All keys of a user count as that user.
+ */
+bool rate_key_user(struct str hash, struct uuid *user);
+/* The database has just said that the key is good, and whose. */
+void rate_know_key(struct str hash, const struct uuid *user);
+/* The database has just refused it. */
+void rate_forget_key(struct str hash);
 
 #endif

@@ -99,23 +99,24 @@ read_idempotency_key(struct req *r)
 }
 
 /*
- * Whom a request counts for: the signed-in caller, else the address. A key is nobody's until it has
- * been good once, since anybody can make up any number of them.
+ * Whom a request counts for: the user, by whatever credential, else the address. A key is nobody's
+ * until it has been good once, since anybody can make up any number of them.
  */
 static struct str
 subject_of(struct req *r)
 {
+	struct uuid user = r->caller.user;
 	struct str network;
 
 	if (r->route->rate == RATE_LOGIN || r->caller.how == CALLER_NOBODY ||
-	    (r->caller.how == CALLER_KEY && !rate_knows_key(r->caller.key_hash))) {
+	    (r->caller.how == CALLER_KEY && !rate_key_user(r->caller.key_hash, &user))) {
 		network = address_network(r->a, r->address);
 		return network.p ? network : r->address;
 	}
 	if (r->caller.how == CALLER_EXTERNAL)
 		return arena_printf(
 		    r->a, "%s %s", r->caller.external->provider, r->caller.external->subject);
-	return r->caller.how == CALLER_KEY ? base64url(r->a, r->caller.key_hash)
+	return r->caller.how == CALLER_KEY ? arena_str(r->a, uuid_str(&user))
 					   : uuid_str(&r->caller.user);
 }
 

@@ -72,6 +72,26 @@ test("the request id finds a request in the worker's log, and in nginx's; what w
 	assert.match(await until(async () => (await millrace.grepLogs(id)).split("\n").find((l) => l.includes('"query"')), "nginx's line"), /"query":"limit=7"/);
 });
 
+test("all of a user's keys and sessions count as one; a key that was revoked counts for its address", async () => {
+	const user = await newUser(api), left = (reply) => Number(assertStatus(reply, 200).headers["x-ratelimit-remaining"]);
+	const newKey = async (name) => assertStatus(await user.api.post("/api/settings/api-keys", { name, scopes: ["read"] }), 201).json;
+	const keys = [await newKey("one"), await newKey("two")], by = keys.map((k) => api.fresh().as(k.apiKey));
+	for (const one of by)
+		assertStatus(await one.get("/api/user"), 200);          /* nobody's until now */
+	await until(async () => {               /* all in one minute */
+		const seen = [];
+		for (const one of [...by, user.api, ...by])
+			seen.push(left(await one.get("/api/user")));
+		return seen.every((n, i) => i === 0 || n === seen[i - 1] - 1);
+	}, "five requests in a row of one count");
+	assertStatus(await user.api.delete(`/api/settings/api-keys/${keys[0].id}`), 204);
+	const mine = left(await user.api.get("/api/user"));
+	for (let i = 0; i < 3; i++)
+		assertError(await by[0].get("/api/user"), "UNAUTHORIZED");
+	const after = left(await user.api.get("/api/user"));
+	assert.ok(after >= mine - 2 || after === 39, `${mine} and then ${after}`);      /* the first of the three alone was known */
+});
+
 test("made-up API keys count for their address, a key that was good for itself; the database logs none of it", async () => {
 	const user = await newUser(api), other = await newUser(api), from = api.fresh();
 	const keyOf = async (u) => assertStatus(await u.api.post("/api/settings/regenerate-api-key"), 200).json.apiKey;

@@ -8,6 +8,8 @@
 #include "fcgi/worker.h"
 #include "test.h"
 
+#define USER "0192f3a4-b5c6-7d8e-9fab-cdef01234567"
+
 static struct worker worker;
 static char dir[] = "/tmp/millrace-unit-XXXXXX";
 
@@ -77,7 +79,9 @@ many_callers(void)
 static void
 knows_in_child(void *arg)
 {
-	_exit(rate_knows_key(str_from(arg)));
+	struct uuid user;
+
+	_exit(rate_key_user(str_from(arg), &user) && strcmp(user.text, USER) == 0);
 }
 
 static void
@@ -86,11 +90,19 @@ keys(void)
 	char made_up[] = "0123456789abcdef0123456789abcdeX",
 	     good[] = "fedcba9876543210fedcba9876543210", said[64];
 
-	CHECK("a key is unknown at first", !rate_knows_key(str_from(good)));
-	rate_know_key(str_from(good));
-	CHECK("and known once it was good, by other processes too",
-	    rate_knows_key(str_from(good)) && !rate_knows_key(str_from(made_up)) &&
+	struct uuid user = { "" };
+
+	CHECK("a key is unknown at first", !rate_key_user(str_from(good), &user));
+	rate_know_key(str_from(good), &(struct uuid){ "00000000-0000-7000-8000-000000000001" });
+	rate_know_key(str_from(good), &(struct uuid){ USER });
+	CHECK("and its user's once it was good, for other processes too",
+	    rate_key_user(str_from(good), &user) && strcmp(user.text, USER) == 0 &&
+		!rate_key_user(str_from(made_up), &user) &&
 		test_in_child(knows_in_child, good, said, sizeof(said)) == 1);
+	rate_forget_key(str_from(made_up));
+	CHECK("another's end is not its own", rate_key_user(str_from(good), &user));
+	rate_forget_key(str_from(good));
+	CHECK("one that is refused is nobody's again", !rate_key_user(str_from(good), &user));
 }
 
 int
