@@ -57,7 +57,7 @@ rate_open(void)
 	close(fd);
 	arena_free(a);
 	slots = map;
-	keys = (struct known_key *)(void *)(slots + SLOTS);
+	keys = (struct known_key *)((char *)map + SLOTS * sizeof(*slots));
 }
 
 /* Adds one to the count of `key` in `minute` and returns it. */
@@ -140,7 +140,8 @@ id_pack(const struct uuid *id, uint64_t to[2])
 	to[0] = to[1] = 0;
 	for (const char *p = id->text; *p; p++)
 		if (*p != '-' && n < 32) {
-			to[n / 16] = to[n / 16] << 4 | (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
+			to[n / 16] =
+			    to[n / 16] << 4 | (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
 			n++;
 		}
 }
