@@ -17,8 +17,8 @@ CREATE CONSTRAINT TRIGGER audit_login_failed AFTER INSERT OR UPDATE ON login_fai
 	FOR EACH ROW WHEN (NEW.subject LIKE 'account %' OR NEW.subject LIKE 'device %') EXECUTE FUNCTION audit_login_failed();
 
 -- Addresses as the programs write them now (lib/address.c), as far as SQL can: a domain's A-labels
--- stay. Where two accounts' are the same then, one is as it was. Nobody has changed an address, so no
--- trigger says so; the functions are those of after all migrations, and need their columns.
+-- stay. Where two accounts' are the same then, one is as it was. Nobody has changed an address, so
+-- no trigger says so; the functions are those of after all migrations, and need their columns.
 ALTER TABLE app_user DISABLE TRIGGER USER;
 WITH form AS (
 	SELECT id, email AS was, lower(normalize(btrim(email, E' \t\r\n\u00a0\u3000'), NFC)) AS email FROM app_user
