@@ -24,8 +24,7 @@ struct shares {
 	struct line *lines; /* of callers with something in the pipe or waiting, by r->subject */
 	struct line *turns; /* those of them in which something waits; the first is next */
 	int load; /* what is in the pipe */
-	/* What a caller's statements take, of late; by a hash of who, which some may have in common
-	 */
+	/* What a caller's statements took lately; by a hash of who, which some may share. */
 	int64_t us[SHARES_REMEMBERED];
 	int64_t ended_us; /* when the last of it had its reply, or the first of it was sent */
 	unsigned last; /* a hash of who came last */

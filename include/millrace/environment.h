@@ -34,8 +34,7 @@ struct environment {
 bool environment_read(const char *path, struct environment *e, char *why, size_t why_len)
     __attribute__((warn_unused_result));
 
-/* Sets the variables: one that is there already keeps its value; of a name's lines the last counts.
- */
+/* Sets the variables: one that is there keeps its value; of a name's lines the last counts. */
 void environment_apply(struct environment *e);
 
 void environment_free(struct environment *e);

@@ -14,8 +14,10 @@
 
 #define SSE_TYPE "text/event-stream; charset=utf-8"
 
-/* For how many seconds a stream refuses where anything else would for `wait_s`: clients that come
-   back by themselves do so all at once, so they get a few seconds at least. */
+/*
+ * For how many seconds a stream refuses where anything else would for `wait_s`: clients that come
+ * back by themselves do so all at once, so they get a few seconds at least.
+ */
 int64_t sse_wait_s(int64_t wait_s);
 /*
  * The whole stream that refuses for sse_wait_s(wait_s): the code and `text` (absent: e's own) in a

@@ -18,8 +18,7 @@
 #define QUEUE_PACKETS 64
 #define UNREAD_BYTES ((size_t)1024 * 1024)
 #define UNREAD_PACKETS 1000
-/* How long a closed polling session waits for the polls that take its last packets and the close.
- */
+/* How long a closed polling session waits for polls to take its last packets and the close. */
 #define CLOSE_POLL_MS 30000
 /* Distinct from a deflate window (0, or 9 to 15). */
 #define SHAPE_POLL 1

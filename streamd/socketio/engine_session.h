@@ -96,8 +96,7 @@ struct session *session_restore(struct engine *e, json_object *from, bool polls)
 struct session *session_find(struct engine *e, struct str sid);
 /* Handles a packet from the session's transport. False: it takes no more. */
 bool session_receive(struct session *s, enum packet_type type, bool binary, struct str data);
-/* Responds to the waiting poll where there is output, or the session is to be closed: may end it.
- */
+/* Responds to the waiting poll where there is output, or a close is due, which ends the session. */
 void session_flush(struct session *s);
 /* The session's transport is w from now on. */
 void session_upgrade(struct session *s, struct ws *w);
