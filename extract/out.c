@@ -154,77 +154,176 @@ append_clean(struct out *o, const char *text, size_t n)
 	return end > start;
 }
 
+/* Opens a block. What the file chose of the mark is cleaned as text is, in one line. */
 static void
-append_mark(struct out *o, const char *what, unsigned long number)
+append_mark(struct out *o, const char *mark)
 {
-	char mark[64];
-	int n =
-	    snprintf(mark, sizeof(mark), "%s\x1e%s %lu\n", o->block != 0 ? "\n" : "", what, number);
+	size_t start;
 
-	append(o, mark, (size_t)n);
+	append(o, o->block != 0 ? "\n\x1e" : "\x1e", o->block != 0 ? 2 : 1);
+	start = o->len;
+	(void)append_clean(o, mark, strlen(mark));
+	for (; start < o->len; start++)
+		if (o->p[start] == '\n' || o->p[start] == '\t')
+			o->p[start] = ' ';
+	append(o, "\n", 1);
 	o->block = o->len;
+}
+
+/* Cuts text of n bytes to `max` at a character's beginning. */
+static void
+cut(char *text, size_t n, size_t max)
+{
+	if (n > max)
+		n = max;
+	while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
+		n--;
+	text[n] = '\0';
 }
 
 void
 out_begin(struct out *o, enum kind k)
 {
-	char line[64];
-	int n = snprintf(line, sizeof(line), "MILLRACE-TEXT 1 %s\n", kind_word(k));
-
 	memset(o, 0, sizeof(*o));
 	o->kind = k;
-	append(o, line, (size_t)n);
 }
 
 void
-out_page(struct out *o, unsigned long number, const char *p, size_t n)
+out_page(struct out *o, unsigned long number, const char *label, const char *p, size_t n)
 {
-	size_t len = o->len, block = o->block;
+	if (label != NULL)
+		out_section(o, "page %lu (%s)", number, label);
+	else
+		out_section(o, "page %lu", number);
+	out_paragraph(o, p, n);
+}
 
-	append_mark(o, "page", number);
-	if (!append_clean(o, p, n)) {
-		o->len = len;
-		o->block = block;
+void
+out_section(struct out *o, const char *fmt, ...)
+{
+	char mark[4 * OUT_MARK_MAX];
+	va_list ap;
+	int n;
+
+	/* Paragraphs of before get no further one in their block. */
+	o->open = false;
+	if (fmt == NULL) {
+		o->section[0] = '\0';
+		return;
 	}
+	va_start(ap, fmt);
+	n = vsnprintf(mark, sizeof(mark), fmt, ap);
+	va_end(ap);
+	cut(mark, n < 0 ? 0 : strlen(mark), OUT_MARK_MAX);
+	memcpy(o->section, mark, strlen(mark) + 1);
 }
 
 void
 out_paragraph(struct out *o, const char *p, size_t n)
 {
 	size_t len = o->len, block = o->block;
+	bool open = o->open;
+	char number[32];
 
-	if (block != 0 && len - block < BLOCK_FULL)
+	if (open && (o->section[0] != '\0' || len - block < BLOCK_FULL)) {
 		append(o, "\n\n", 2);
-	else
-		append_mark(o, "paragraph", o->n_para + 1);
+	} else if (o->section[0] != '\0') {
+		append_mark(o, o->section);
+	} else {
+		(void)snprintf(number, sizeof(number), "paragraph %lu", o->n_para + 1);
+		append_mark(o, number);
+	}
+	o->open = true;
 	if (append_clean(o, p, n)) {
-		o->n_para++;
+		o->n_para += o->section[0] == '\0';
 		return;
 	}
 	o->len = len;
 	o->block = block;
+	o->open = open;
 }
 
-_Noreturn void
-out_finish(struct out *o, int fd)
+void
+out_pages(struct out *o, unsigned long n)
+{
+	o->pages = n;
+}
+
+void
+out_notice(struct out *o, const char *fmt, ...)
+{
+	char text[2 * OUT_NOTICE_MAX];
+	size_t i, kept = o->n_notices < OUT_NOTICES ? o->n_notices : OUT_NOTICES;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	cut(text, n < 0 ? 0 : strlen(text), OUT_NOTICE_MAX - 1);
+	for (i = 0; i < kept; i++)
+		if (strcmp(o->notices[i], text) == 0)
+			return;
+	if (kept < OUT_NOTICES)
+		memcpy(o->notices[kept], text, strlen(text) + 1);
+	o->n_notices++;
+}
+
+/* The lines before the first block. */
+static void
+append_head(struct out *head, const struct out *o)
+{
+	char line[64];
+	size_t i;
+
+	append(head, line,
+	    (size_t)snprintf(line, sizeof(line), "MILLRACE-TEXT 2 %s\n", kind_word(o->kind)));
+	if (o->pages > 0)
+		append(
+		    head, line, (size_t)snprintf(line, sizeof(line), "\x1dpages %lu\n", o->pages));
+	for (i = 0; i < o->n_notices && i < OUT_NOTICES; i++) {
+		append(head, "\x1dnotice ", 8);
+		(void)append_clean(head, o->notices[i], strlen(o->notices[i]));
+		append(head, "\n", 1);
+	}
+	if (o->n_notices > OUT_NOTICES)
+		append(head, line,
+		    (size_t)snprintf(line, sizeof(line),
+			"\x1dnotice %zu more things are to be said of it.\n",
+			o->n_notices - OUT_NOTICES));
+}
+
+static void
+write_all(int fd, const char *p, size_t len)
 {
 	size_t done = 0;
 	ssize_t n;
 
-	if (o->block == 0 && o->kind == KIND_PDF)
-		fail("The PDF has no text layer; it seems to be scanned images.");
-	if (o->block == 0)
-		fail("The file contains no text.");
-	append(o, "\n", 1);
-	if (write(fd, "T", 1) != 1)
-		_exit(3);
-	while (done < o->len) {
-		n = write(fd, o->p + done, o->len - done);
+	while (done < len) {
+		n = write(fd, p + done, len - done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			_exit(3);
 		done += (size_t)n;
 	}
+}
+
+_Noreturn void
+out_finish(struct out *o, int fd)
+{
+	struct out head = { 0 };
+
+	if (o->block == 0 && o->n_notices > 0)
+		fail("%s", o->notices[0]);
+	if (o->block == 0 && o->kind == KIND_PDF)
+		fail("The PDF has no text layer; it seems to be scanned images.");
+	if (o->block == 0)
+		fail("The file contains no text.");
+	append(o, "\n", 1);
+	append_head(&head, o);
+	write_all(fd, "T", 1);
+	write_all(fd, head.p, head.len);
+	write_all(fd, o->p, o->len);
 	_exit(0);
 }

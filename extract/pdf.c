@@ -148,6 +148,7 @@ pdf_read(const struct pdf *pdf, struct out *o)
 		ff = memchr(p, '\f', (size_t)(s.p + s.len - p));
 		if (ff == NULL)
 			ff = s.p + s.len;
-		out_page(o, ++page, p, (size_t)(ff - p));
+		out_page(o, ++page, NULL, p, (size_t)(ff - p));
 	}
+	out_pages(o, page);
 }

@@ -87,22 +87,31 @@ static void
 cut_block(struct arena *a, struct passages_out *out, struct str block)
 {
 	struct str mark, passage, text = str_cut(block, '\n', &mark);
-	int64_t page;
 
 	if (mark.n == 0 || mark.n > 100)
 		return;
-	if (str_starts(mark, S("page ")) &&
-	    str_int((struct str){ mark.p + 5, mark.n - 5 }, &page) && page > out->pages)
-		out->pages = page;
 	for (text = chunk_next(text, &passage); passage.n > 0; text = chunk_next(text, &passage)) {
 		out->characters += str_chars(passage);
 		add_passage(a, out, mark, passage);
 	}
 }
 
+/* What is known of the file, lines that begin with a group separator. */
+static void
+read_facts(struct str lines, struct passages_out *out)
+{
+	struct str line;
+
+	while (lines.p) {
+		lines = str_cut(lines, '\n', &line);
+		if (str_starts(line, S("\x1dpages ")))
+			(void)str_int((struct str){ line.p + 7, line.n - 7 }, &out->pages);
+	}
+}
+
 /*
- * The extractor's output: "MILLRACE-TEXT 1 type", then blocks that each begin with a record
- * separator. False: it is not that.
+ * The extractor's output (extract/out.h): "MILLRACE-TEXT 2 type", what is known of the file, then
+ * blocks that each begin with a record separator. False: it is not that.
  */
 static bool
 cut_text(struct arena *a, struct str text, struct str *type, struct passages_out *out)
@@ -113,9 +122,10 @@ cut_text(struct arena *a, struct str text, struct str *type, struct passages_out
 	    !str_eq((line = str_cut(line, ' ', &word), word), S("MILLRACE-TEXT")))
 		return false;
 	*type = str_cut(line, ' ', &word);
-	if (!str_eq(word, S("1")) || type->n == 0)
+	if (!str_eq(word, S("2")) || type->n == 0)
 		return false;
 	rest = str_cut(rest, '\x1e', &line);
+	read_facts(line, out);
 	while (rest.p) {
 		struct str block;
 
