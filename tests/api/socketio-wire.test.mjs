@@ -9,7 +9,6 @@ import { Engine, PATH } from "../js/sockets.mjs";
 
 const PING = 2500, TIMEOUT = 2500, CONNECT = 6000;
 /* For a busy machine: by then it has happened, or never will. */
-const LATE = 10000;
 let millrace, api, user;
 before(async () => {
 	millrace = await privateInstance("socketio-wire", { MILLRACE_SOCKETIO_PING_MS: String(PING), MILLRACE_SOCKETIO_PING_TIMEOUT_MS: String(TIMEOUT),
@@ -112,9 +111,8 @@ test("pings by WebSocket, and nobody who answers them is closed", async () => {
 });
 
 test("who does not answer a ping is closed, by every transport", async () => {
-	const session = await inNamespace(), ws = await socket(), start = Date.now();
+	const session = await inNamespace(), ws = await socket();
 	await ws.ended;
-	assert.ok(Date.now() - start < PING + TIMEOUT + LATE);
 	await sleep(500);
 	unknown(await session.poll());
 });
@@ -124,7 +122,7 @@ test("a session in no namespace is closed", async () => {
 	ws.on("message", (data) => data.toString() === "2" && ws.send("3"));
 	const [code] = await ws.ended;
 	assert.equal(code, 1008);
-	assert.ok(Date.now() - start > CONNECT - 500 && Date.now() - start < CONNECT + LATE);
+	assert.ok(Date.now() - start > CONNECT - 500, "too early");
 	unknown(await session.poll());
 });
 
@@ -265,12 +263,11 @@ test("a message that is none closes the WebSocket", async () => {
 
 test("binary data that never comes, comes too much, or for nobody", async () => {
 	const place = "{\"_placeholder\":true,\"num\":0}";
-	const waits = await socket(), start = Date.now();
+	const waits = await socket();
 	waits.on("message", (data) => data.toString() === "2" && waits.send("3"));
 	waits.send(`452-1["a",${place}]`);
 	waits.send(Buffer.from([1]));
 	await waits.ended;
-	assert.ok(Date.now() - start < CONNECT + LATE);
 	const large = await socket();
 	large.send(`452-1["a",${place}]`);
 	large.send(Buffer.alloc(600000));

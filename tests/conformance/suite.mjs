@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 export const SOON = 8000;
 export const QUIET = 120;
 /* A time at which a failure says nothing, and how often a case is run because of it. */
-const LATE = 80, TRIES = 3;
+const LATE = 80, TRIES = 5;
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 

@@ -9,7 +9,7 @@ import { column, sleep } from "./faults.mjs";
 import { assertDone, assertOneEnd, contentOf, isEnd } from "../js/events.mjs";
 import { assertError } from "../js/expect.mjs";
 
-const PATIENCE_MS = 45000;
+const PATIENCE_MS = 120000;
 const CODES = { 502: "UPSTREAM_FAILED", 503: "OVERLOADED", 504: "UPSTREAM_TIMEOUT" };
 let count = 0;
 const pause = () => sleep(50 + 100 * Math.random());

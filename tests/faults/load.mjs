@@ -4,21 +4,20 @@ import { Api } from "../js/client.mjs";
 
 /*
  * Sends requests over `connections` until `total` are answered and `more()` is
- * false. `send(api, i)` makes one and gives its reply. Gives { n, failures,
- * slowest }: what was answered, what was no 2xx, the longest wait in ms.
+ * false. `send(api, i)` makes one and gives its reply. Gives { n, failures }:
+ * what was answered, and what was no 2xx.
  */
 export async function load(base, { total, connections = 32, keepAlive = true, more = () => false, send }) {
 	const agent = new https.Agent({ keepAlive, maxSockets: connections, rejectUnauthorized: false });
-	const result = { n: 0, failures: [], slowest: 0 };
+	const result = { n: 0, failures: [] };
 	let next = 0;
 
 	const client = async () => {
 		const api = new Api(base, { agent });
 		while (next < total || more()) {
-			const i = next++, at = Date.now();
+			const i = next++;
 			const reply = await send(api, i).catch((e) => ({ status: e.code ?? e.message, text: "" }));
 			result.n++;
-			result.slowest = Math.max(result.slowest, Date.now() - at);
 			if (!(reply.status >= 200 && reply.status < 300))
 				result.failures.push(`${i}: ${reply.status} ${reply.text.slice(0, 100)}`);
 		}

@@ -72,19 +72,17 @@ const publish = (topic, type, n) => w.millrace.psql(`SELECT publish('${topic}', 
     json_build_object('n', coalesce((SELECT seq FROM topic WHERE name = '${topic}'), 0) + n)) FROM generate_series(1, ${n}) n`);
 const processes = () => ["streamd", "account"].flatMap((role) => w.millrace.pids(role));
 
-/* Asks again and again: the statuses that were seen, and the milliseconds of the longest wait. */
+/* Asks again and again: the statuses that were seen. */
 async function asking(state) {
 	const seen = new Set();
-	let longest = 0;
 	while (!state.over) {
-		const at = performance.now(), reply = await user.api.fresh().get("/api/user");
+		const reply = await user.api.fresh().get("/api/user");
 		seen.add(reply.status);
-		longest = Math.max(longest, performance.now() - at);
 		if (reply.status !== 200)
 			assertOverloaded(reply);
 		await sleep(20);
 	}
-	return { seen, longest };
+	return seen;
 }
 
 async function over(fault, ms) {
@@ -108,16 +106,16 @@ async function over(fault, ms) {
 	} finally {
 		await back();
 	}
-	await until(async () => (await w.millrace.api.get("/readyz")).status === 200, "readiness again", 30000);
+	await until(async () => (await w.millrace.api.get("/readyz")).status === 200, "readiness again");
 	state.over = true;
-	for (const { seen } of await probes)
+	for (const seen of await probes)
 		assert.ok(seen.has(503), "nobody was refused while the database was away");
 	await w.millrace.psql(`UPDATE session SET revoked_at = now() WHERE user_id = '${gone.uid}'`);
 	assert.equal(await loses.ended, 1008);
 	await publish(`user:${user.uid}`, "notification_created", EVENTS);
 	await publish(`run:${run}`, "token", EVENTS);
 	const head = Number(await value(w.millrace, `SELECT seq FROM topic WHERE name = 'run:${run}'`));
-	await until(() => all.every((l) => l.last() >= head), "all have caught up", 30000).catch(() => {});
+	await until(() => all.every((l) => l.last() >= head), "all have caught up").catch(() => {});
 	all.forEach((l, i) => l.assertWhole(head, `${l.constructor.name} ${i}`));
 	polls.off("disconnect", losing);
 	assert.deepEqual([connections(), lost], [before, 0], "somebody was cut off");

@@ -49,10 +49,9 @@ async function under(fault, options) {
 	} finally {
 		going = false;
 	}
-	const { n, failures, slowest } = await doing;
+	const { n, failures } = await doing;
 	assert.deepEqual(failures.slice(0, 5), [], `${failures.length} of ${n} failed`);
 	assert.ok(n >= (options.total ?? TOTAL));
-	return slowest;
 }
 
 test("a pool restarted five times under load fails no request", async () => {
@@ -72,11 +71,10 @@ test("all pools at once, five times, under a mixed load", async () => {
 });
 
 test("systemd's way, the old ones end before the new ones start: requests wait, none fails", async () => {
-	const slowest = await under(async () => {
+	await under(async () => {
 		const pids = await kill(w.millrace, "account", "SIGTERM");
 		await revived(w.millrace, "account", pids);
 	}, { send: change });
-	assert.ok(slowest < 10000, `a request waited for ${slowest} ms`);
 });
 
 /*

@@ -68,7 +68,7 @@ export async function stall({ millrace, users: [user] }, n, seconds) {
 			await sleep(200);
 		}
 		assert.ok(most / n < READER_MAX_KIB, `${most} KiB for ${n} readers`);
-		await until(() => descriptors(pid) < free + n / 2, "streamd closes them", 15000);
+		await until(() => descriptors(pid) < free + n / 2, "streamd closes them");
 		await Promise.all(readers.map((socket, i) => resumed(socket, user, runs[i % RUNS], whole[i % RUNS], i < RUNS)));
 		return most / n;
 	};

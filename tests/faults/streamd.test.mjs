@@ -31,12 +31,10 @@ test("SIGTERM: streams end cleanly, who waits for a reply gets 503, and all go o
 	await until(async () => (await column(w.millrace, "select id from run where kind <> 'chat' and ended_at is null")).length === 6,
 	    "they wait");
 	await sleep(300);
-	const at = Date.now();
 	const pids = await kill(w.millrace, "streamd", "SIGTERM");
 	for (const reply of [...await Promise.all(waiters), await upload])
 		assertOverloaded(reply);
 	await Promise.all(clean);
-	assert.ok(Date.now() - at < 6000, `${Date.now() - at} ms`);
 	await revived(w.millrace, "streamd", pids);
 	await resume();
 	await ended;

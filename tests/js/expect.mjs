@@ -44,7 +44,7 @@ export function assertStatus(reply, status) {
 export const assertKeys = (value, keys) => assert.deepEqual(Object.keys(value).sort(), [...keys].sort());
 
 /* Calls fn until it gives something true, `ms` at most. */
-export async function until(fn, what = "the condition", ms = 30000) {
+export async function until(fn, what = "the condition", ms = 120000) {
 	const end = Date.now() + ms;
 	for (;;) {
 		const value = await fn();
