@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdlib.h>
 
 #include <idn2.h>
@@ -84,9 +85,15 @@ to_usual_width(ucs4_t c)
 	return n == 1 && (tag == UC_DECOMP_WIDE || tag == UC_DECOMP_NARROW) ? to[0] : c;
 }
 
+/*
+ * Nearly all text is ASCII, for which these need no table: the library's stay out of a worker's
+ * memory until they are wanted.
+ */
 static bool
 is_blank(ucs4_t c)
 {
+	if (c < 0x80)
+		return c == ' ' || (c >= '\t' && c <= '\r');
 	return uc_is_property_white_space(c) || uc_is_property_default_ignorable_code_point(c);
 }
 
@@ -116,6 +123,16 @@ unicode_name(struct arena *a, struct str s)
 	return unicode_nfc(a, mapped(a, trimmed(s), to_usual_width));
 }
 
+static struct str
+ascii_lower(struct arena *a, struct str s)
+{
+	char *to = arena_alloc(a, s.n);
+
+	for (size_t i = 0; i < s.n; i++)
+		to[i] = (char)tolower((unsigned char)s.p[i]);
+	return (struct str){ to, s.n };
+}
+
 struct str
 unicode_name_lower(struct arena *a, struct str s)
 {
@@ -125,6 +142,8 @@ unicode_name_lower(struct arena *a, struct str s)
 	s = unicode_name(a, s);
 	if (s.n == 0 || !str_utf8(s))
 		return s;
+	if (is_ascii(s))
+		return ascii_lower(a, s);
 	p = u8_tolower(bytes_of(s), s.n, NULL, UNINORM_NFC, NULL, &n);
 	return taken(a, p, n, s);
 }
@@ -145,6 +164,8 @@ holds(struct str s, bool (*is)(ucs4_t c))
 static bool
 is_control(ucs4_t c)
 {
+	if (c < 0x80)
+		return c < 0x20 || c == 0x7f;
 	return uc_is_general_category(c, UC_CONTROL);
 }
 

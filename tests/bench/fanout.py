@@ -134,9 +134,10 @@ class Millrace(System):
         return path, "X-Request-Id: bench\r\nX-Grant: %s\r\n" % encoded(grant)
 
     def renew(self):
+        before = self.instance.processes()["streamd"]
         self.instance.dev("restart", "streamd")
         end = time.time() + 60
-        while len(self.instance.processes()["streamd"]) != 1:
+        while len(now := self.instance.processes()["streamd"]) != 1 or now == before:
             if time.time() > end:
                 raise SystemExit("bench: the old streamd does not end")
             time.sleep(0.2)
