@@ -100,7 +100,7 @@ print_setting(struct arena *a, const struct setting *s)
 }
 
 static void
-say_setting(void *arg, bool wrong, const char *sentence)
+print_fault(void *arg, bool wrong, const char *sentence)
 {
 	(void)arg;
 	(void)fprintf(stderr, "millracectl: %s%s\n", wrong ? "" : "note: ", sentence);
@@ -115,9 +115,9 @@ check(struct ctl *c)
 
 	if (!settings_find_secrets(c->a, roles)) {
 		roles = CONFIG_NO_SECRETS;
-		say_setting(NULL, false, "the secrets are not looked at: only root may.");
+		print_fault(NULL, false, "the secrets are not looked at: only root may.");
 	}
-	return config_check(roles, say_setting, NULL) == 0 && read;
+	return config_check(roles, print_fault, NULL) == 0 && read;
 }
 
 int

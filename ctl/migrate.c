@@ -100,14 +100,14 @@ static bool
 lock(PGconn *conn, struct arena *a)
 {
 	static const char what[] = "cannot take the lock for migrating";
-	PGresult *res = server_ask(conn, a, what, &query_admin_migrate_try_lock, NULL);
+	PGresult *res = server_query(conn, a, what, &query_admin_migrate_try_lock, NULL);
 
 	if (res == NULL)
 		return false;
 	if (sql_bool(res, 0, 0))
 		return true;
 	(void)fputs("Another millracectl migrates this database; waiting for it.\n", stderr);
-	return server_ask(conn, a, what, &query_admin_migrate_lock, NULL) != NULL;
+	return server_query(conn, a, what, &query_admin_migrate_lock, NULL) != NULL;
 }
 
 /* Runs SQL text of ours, named `name`. */
@@ -141,7 +141,7 @@ apply(PGconn *conn, struct arena *a, const struct migration *m)
 		{ .type = SQL_TEXT, .s = str_from(m->sha256) } };
 
 	return run(conn, a, arena_printf(a, "migration %s", m->name).p, m->sql) &&
-	       server_ask(conn, a, m->name, &query_admin_migration_record, record) != NULL;
+	       server_query(conn, a, m->name, &query_admin_migration_record, record) != NULL;
 }
 
 /* Migrations need functions (triggers, defaults, policies name them), and functions need tables: so
@@ -152,7 +152,7 @@ apply_all(PGconn *conn, struct arena *a, const struct migration *m)
 	const struct sql_arg set = { .type = SQL_TEXT, .s = str_from(functions_sha256) };
 	const PGresult *res;
 
-	res = server_ask(conn, a, "migrating", &query_admin_functions_unchecked, NULL);
+	res = server_query(conn, a, "migrating", &query_admin_functions_unchecked, NULL);
 	if (res == NULL || !run_files(conn, a, functions_first))
 		return false;
 	for (; m->version != 0; m++)
@@ -160,10 +160,10 @@ apply_all(PGconn *conn, struct arena *a, const struct migration *m)
 			return false;
 	if (!run_files(conn, a, functions_all))
 		return false;
-	res = server_ask(conn, a, "a function is wrong", &query_admin_functions_check, NULL);
+	res = server_query(conn, a, "a function is wrong", &query_admin_functions_check, NULL);
 	if (res == NULL)
 		return false;
-	res = server_ask(conn, a, "functions", &query_admin_functions_record, &set);
+	res = server_query(conn, a, "functions", &query_admin_functions_record, &set);
 	return res != NULL;
 }
 
@@ -177,7 +177,7 @@ transaction(PGconn *conn, struct arena *a, const struct migration *m, bool *lock
 	*locked = false;
 	if (!run(conn, a, "the transaction's begin", query_admin_begin.sql))
 		return false;
-	if (server_ask(conn, a, "migrating", &query_admin_migrate_patience, NULL) != NULL &&
+	if (server_query(conn, a, "migrating", &query_admin_migrate_patience, NULL) != NULL &&
 	    apply_all(conn, a, m) &&
 	    run(conn, a, "the transaction's commit", query_admin_commit.sql))
 		return true;

@@ -101,7 +101,7 @@ note_lock(const PGresult *res)
 }
 
 PGresult *
-server_ask(PGconn *conn, struct arena *a, const char *what, const struct query *q,
+server_query(PGconn *conn, struct arena *a, const char *what, const struct query *q,
     const struct sql_arg *args)
 {
 	struct sql_params p = sql_params(a, args, q->n_args);
@@ -167,12 +167,12 @@ PGresult *
 server_migrations(PGconn *conn, struct arena *a, bool *ok)
 {
 	static const char what[] = "cannot read which migrations were applied";
-	PGresult *res = server_ask(conn, a, what, &query_admin_migration_exists, NULL);
+	PGresult *res = server_query(conn, a, what, &query_admin_migration_exists, NULL);
 
 	*ok = res != NULL;
 	if (res == NULL || !sql_bool(res, 0, 0))
 		return NULL;
-	res = server_ask(conn, a, what, &query_admin_migration_list, NULL);
+	res = server_query(conn, a, what, &query_admin_migration_list, NULL);
 	*ok = res != NULL;
 	return res;
 }
@@ -198,7 +198,7 @@ int
 server_functions(PGconn *conn, struct arena *a, struct str *applied)
 {
 	const struct sql_arg ours = { .type = SQL_TEXT, .s = str_from(functions_sha256) };
-	PGresult *res = server_ask(conn, a, "cannot read which functions were applied",
+	PGresult *res = server_query(conn, a, "cannot read which functions were applied",
 	    &query_admin_functions_state, &ours);
 
 	*applied = (struct str){ NULL, 0 };
@@ -231,7 +231,7 @@ is_current(PGconn *conn, struct arena *a, int64_t version)
 		    (long long)version, migration_latest);
 		return false;
 	}
-	res = server_ask(
+	res = server_query(
 	    conn, a, "cannot read which functions were applied", &query_migration_current, ours);
 	if (res != NULL && !str_eq(sql_get(res, 0, 0), S("t")))
 		(void)ctl_fail("the database has not got this program's functions. "

@@ -19,7 +19,7 @@ PGconn *server_connect(struct arena *a);
 
 /* Runs one statement; the arena frees the result. NULL: it has said why not, beginning with `what`,
  * but where server_was_locked. */
-PGresult *server_ask(PGconn *conn, struct arena *a, const char *what, const struct query *q,
+PGresult *server_query(PGconn *conn, struct arena *a, const char *what, const struct query *q,
     const struct sql_arg *args);
 
 /* Runs SQL text of several statements. False: *why (the arena's) is the server's reason, with the

@@ -14,7 +14,7 @@ static struct environment file; /* lives as long as the command */
 
 /* A setting of where settings are, which counts before any is loaded. */
 static const char *
-place(const char *name)
+location(const char *name)
 {
 	const char *given = getenv(name);
 	size_t i = 0;
@@ -27,7 +27,7 @@ place(const char *name)
 bool
 settings_read(void)
 {
-	const char *path = place("MILLRACE_ENV_FILE");
+	const char *path = location("MILLRACE_ENV_FILE");
 	char why[200];
 
 	if (environment_read(path, &file, why, sizeof(why))) {
@@ -42,7 +42,7 @@ settings_read(void)
 bool
 settings_find_secrets(struct arena *a, unsigned roles)
 {
-	const char *dir = place("MILLRACE_CREDSTORE");
+	const char *dir = location("MILLRACE_CREDSTORE");
 
 	if (getenv("CREDENTIALS_DIRECTORY") != NULL)
 		return true;
@@ -68,7 +68,7 @@ settings_source(struct arena *a, const struct setting *s)
 	for (size_t i = 0; source != NULL && i < file.n; i++)
 		if (file.lines[i].applied && strcmp(file.lines[i].name, s->name) == 0)
 			return arena_printf(
-			    a, "%s, line %zu", place("MILLRACE_ENV_FILE"), file.lines[i].number)
+			    a, "%s, line %zu", location("MILLRACE_ENV_FILE"), file.lines[i].number)
 			    .p;
 	return source;
 }

@@ -235,7 +235,7 @@ static const char *files[N_SETTINGS]; /* a secret's, where it came from one */
 
 /* A check under way. */
 struct check {
-	config_say *say;
+	config_report *report;
 	void *arg;
 	size_t n_wrong;
 };
@@ -246,11 +246,11 @@ config(void)
 	return &loaded;
 }
 
-static void say(struct check *k, bool wrong, const char *format, ...)
+static void report(struct check *k, bool wrong, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 static void
-say(struct check *k, bool wrong, const char *format, ...)
+report(struct check *k, bool wrong, const char *format, ...)
 {
 	char text[1024];
 	va_list args;
@@ -259,7 +259,7 @@ say(struct check *k, bool wrong, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	k->n_wrong += wrong;
-	k->say(k->arg, wrong, text);
+	k->report(k->arg, wrong, text);
 }
 
 /* A file's first line without its line end; NULL where it cannot be read. The caller frees it. */
@@ -294,7 +294,7 @@ find_secret(struct check *k, const struct setting *s, const char **value)
 	snprintf(path, sizeof(path), "%s_FILE", s->name);
 	if ((named = getenv(path)) != NULL && *named) {
 		if (!(*value = read_secret_file(named)))
-			say(k, true, "%s_FILE: the file %s cannot be read: %s.", s->name, named,
+			report(k, true, "%s_FILE: the file %s cannot be read: %s.", s->name, named,
 			    strerror(errno));
 		*file = xstrdup(named);
 		return *value != NULL;
@@ -327,7 +327,7 @@ load_number(struct check *k, const struct setting *s, const char *value)
 	int64_t number;
 
 	if (!str_int(str_from(value), &number) || number < s->min || number > s->max) {
-		say(k, true,
+		report(k, true,
 		    "%s is \"%s\"; it takes a whole number from %lld to %lld%s%s, such as %s.",
 		    s->name, value, (long long)s->min, (long long)s->max, *s->unit ? " " : "",
 		    s->unit, s->fallback);
@@ -343,15 +343,15 @@ load_text(struct check *k, const struct setting *s, const char *value)
 	size_t n = strlen(value);
 
 	if (broken && s->kind == SETTING_SECRET)
-		say(k, !broken->spares, "%s does not hold what it takes: %s.", s->name,
+		report(k, !broken->spares, "%s does not hold what it takes: %s.", s->name,
 		    broken->takes);
 	else if (broken)
-		say(k, !broken->spares, "%s is \"%s\"; it takes %s.", s->name, value,
+		report(k, !broken->spares, "%s is \"%s\"; it takes %s.", s->name, value,
 		    broken->takes);
 	/* A setting whose default is empty may be empty. */
 	else if ((n > 0 || !s->fallback || *s->fallback) &&
 		 (n < (size_t)s->min || n > (size_t)s->max))
-		say(k, true, "%s has %zu bytes; it takes %lld to %lld bytes%s.", s->name, n,
+		report(k, true, "%s has %zu bytes; it takes %lld to %lld bytes%s.", s->name, n,
 		    (long long)s->min, (long long)s->max,
 		    s->min >= 32 ? ", such as `openssl rand -base64 48` prints" : "");
 	value = s->kind == SETTING_SECRET ? value : xstrdup(value);
@@ -370,7 +370,7 @@ load_one(struct check *k, const struct setting *s)
 	if (!value || (!*value && s->kind != SETTING_SECRET))
 		value = s->fallback;
 	if (!value)
-		say(k, true,
+		report(k, true,
 		    "%s is not set. Give it in the environment, as a file named by %s_FILE, or as "
 		    "a systemd credential (/etc/credstore/millrace.%s).",
 		    s->name, s->name, s->name);
@@ -405,20 +405,20 @@ config_has_mail(void)
 static void
 said_together(void *arg, bool wrong, const char *sentence)
 {
-	say(arg, wrong, "%s", sentence);
+	report(arg, wrong, "%s", sentence);
 }
 
 size_t
-config_check(unsigned roles, config_say *each, void *arg)
+config_check(unsigned roles, config_report *each, void *arg)
 {
-	struct check k = { .say = each, .arg = arg };
+	struct check k = { .report = each, .arg = arg };
 
 	for (char **e = environ; e && *e; e++) {
 		struct str name;
 
 		(void)str_cut(str_from(*e), '=', &name);
 		if (str_starts(name, S("MILLRACE_")) && !is_known(name))
-			say(&k, true,
+			report(&k, true,
 			    "%.*s is not a setting of Millrace; `millracectl config` lists them.",
 			    S_ARG(name));
 	}

@@ -190,28 +190,28 @@ is_missing(const char *secret)
 }
 
 void
-config_rule_together(config_say *say, void *arg)
+config_rule_together(config_report *report, void *arg)
 {
 	const struct config *c = config();
 	bool mail = *c->smtp_url != '\0', pages = *c->public_url && *c->oauth_return_url;
 	struct arena *a = arena_new();
 
 	if (strcmp(c->smtp_tls, "off") == 0 && is_given(c->smtp_password))
-		say(arg, true, "SMTP_TLS is off, so SMTP_PASSWORD would go out in clear.");
+		report(arg, true, "SMTP_TLS is off, so SMTP_PASSWORD would go out in clear.");
 	if (mail != is_given(c->smtp_from))
-		say(arg, false, "No mail is sent: that takes SMTP_URL and SMTP_FROM, both.");
+		report(arg, false, "No mail is sent: that takes SMTP_URL and SMTP_FROM, both.");
 	else if (mail && !*c->reset_url)
-		say(arg, false,
+		report(arg, false,
 		    "No link for a new password is mailed: that takes MILLRACE_RESET_URL.");
 	if (strcmp(c->provider, "openai") == 0 && is_missing(c->openai_key) &&
 	    strstr(c->openai_base_url, "://api.openai.com") != NULL)
-		say(arg, false,
+		report(arg, false,
 		    "Chats fail: MILLRACE_PROVIDER is openai, and OPENAI_API_KEY is not set.");
 	for (const struct oauth_provider *p = oauth_providers;
 	     p < oauth_providers + n_oauth_providers; p++)
 		if (*oauth_config(p)->client_id &&
 		    (!pages || is_missing(oauth_config(p)->client_secret)))
-			say(arg, false,
+			report(arg, false,
 			    arena_printf(a,
 				"Nobody can sign in by %s: that takes its client id and secret, "
 				"MILLRACE_PUBLIC_URL and MILLRACE_OAUTH_RETURN_URL.",

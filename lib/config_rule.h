@@ -19,6 +19,6 @@ struct config_rule {
 const struct config_rule *config_rule_broken(const char *name, const char *value);
 
 /* Says which of config()'s settings do not go together; all of them have been read. */
-void config_rule_together(config_say *say, void *arg);
+void config_rule_together(config_report *report, void *arg);
 
 #endif

@@ -203,7 +203,7 @@ prepare(struct db *db, const struct query *q)
 }
 
 enum err
-db_ask(struct db *db, struct arena *a, const struct query *q, const struct sql_arg *args,
+db_query(struct db *db, struct arena *a, const struct query *q, const struct sql_arg *args,
     PGresult **out)
 {
 	struct sql_params params = sql_params(a, args, q->n_args);
@@ -328,7 +328,7 @@ db_pool_new(const char *role, const char *application, int n)
 }
 
 struct db *
-db_pool_take(struct db_pool *pool)
+db_pool_acquire(struct db_pool *pool)
 {
 	struct db *db;
 
@@ -341,7 +341,7 @@ db_pool_take(struct db_pool *pool)
 }
 
 void
-db_pool_give(struct db_pool *pool, struct db *db)
+db_pool_release(struct db_pool *pool, struct db *db)
 {
 	pthread_mutex_lock(&pool->lock);
 	pool->free[pool->n_free++] = db;
@@ -359,7 +359,7 @@ db_wait_current(struct db *db, bool (*stop)(void))
 	for (;;) {
 		struct arena *a = arena_new();
 		PGresult *res = NULL;
-		enum err e = db_ask(db, a, &query_migration_current, args, &res);
+		enum err e = db_query(db, a, &query_migration_current, args, &res);
 		bool current =
 		    e == ERR_OK && PQntuples(res) == 1 && str_eq(sql_get(res, 0, 0), S("t"));
 

@@ -27,7 +27,7 @@ is_line_end(char c)
 }
 
 static char
-take(struct reader *r)
+next_byte(struct reader *r)
 {
 	r->line += *r->p == '\n';
 	return *r->p++;
@@ -37,7 +37,7 @@ take(struct reader *r)
 static size_t
 put_escaped(struct reader *r, char *out, bool quoted)
 {
-	char c = take(r);
+	char c = next_byte(r);
 
 	if (is_line_end(c))
 		return 0;
@@ -58,7 +58,7 @@ read_value(struct reader *r)
 	bool bare = false; /* quotes are characters like others then */
 
 	while (*r->p != '\0' && (quote != '\0' || !is_line_end(*r->p))) {
-		char c = take(r);
+		char c = next_byte(r);
 
 		if (c == '\\' && quote != '\'' && *r->p != '\0') {
 			out += put_escaped(r, out, quote != '\0');
@@ -77,7 +77,7 @@ read_value(struct reader *r)
 		}
 	}
 	if (*r->p != '\0')
-		(void)take(r);
+		(void)next_byte(r);
 	*end = '\0';
 	return quote == '\0' ? start : NULL;
 }
@@ -112,7 +112,7 @@ skip_to_line(struct reader *r)
 		if (*r->p == '#' || *r->p == ';')
 			r->p += strcspn(r->p, "\r\n");
 		if (*r->p != '\0')
-			(void)take(r);
+			(void)next_byte(r);
 	}
 }
 

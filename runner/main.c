@@ -81,7 +81,7 @@ block_signals(void)
 
 /* Was the end asked for while nobody reads the signalfd yet? */
 static bool
-asked_to_end(void)
+stop_requested(void)
 {
 	sigset_t set;
 
@@ -140,7 +140,7 @@ run(void)
 	if (provider_is_unset())
 		log_warn("provider: OPENAI_API_KEY is not set, so no model answers", "provider",
 		    runner.provider);
-	if (!db_wait_current(db, asked_to_end))
+	if (!db_wait_current(db, stop_requested))
 		exit(0);
 	db_close(db);
 	runner.pool = db_pool_new("millrace_runner", "runner job", POOL);

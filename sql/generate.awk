@@ -64,7 +64,7 @@ function emit_function(    n, i, params, list) {
 	given = n > 0 ? "args" : "NULL"
 	if (who == "api") print "\treturn req_ask(r, &query_" name ", " given ", " n ", answer);"
 	else if (who == "stream") print "\tconst struct pipe_statement s = { .query = &query_" name ", .args = " given ", .n_args = " n " };\n\n\treturn pipe_send(p, scratch, &s, 1, done, done_arg);"
-	else print "\treturn db_ask(db, a, &query_" name ", " given ", out);"
+	else print "\treturn db_query(db, a, &query_" name ", " given ", out);"
 	print "}\n"
 }
 
@@ -97,7 +97,7 @@ function emit_job(    n, i, params, list, own) {
 	printf "MUST_CHECK static inline enum err\njob_%s(struct job *j%s, PGresult **out%s)\n{\n", name,
 		scratch ? ", struct arena *a" : "", params
 	if (n > 0) printf "\tconst struct sql_arg args[] = {\n\t\t%s\n\t};\n\n", list
-	print "\treturn job_ask(j, " (scratch ? "a" : "j->a") ", &query_" name ", " (n == 0 ? "NULL" : "args") ", out);\n}\n"
+	print "\treturn job_query(j, " (scratch ? "a" : "j->a") ", &query_" name ", " (n == 0 ? "NULL" : "args") ", out);\n}\n"
 }
 
 function emit_source(    n, i, m) {

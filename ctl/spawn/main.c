@@ -183,7 +183,7 @@ parse(int argc, char **argv, struct spawn_opts *o)
  * the descriptor or -1 after a log line.
  */
 static int
-pidfile_take(const char *path)
+pidfile_lock(const char *path)
 {
 	char text[24];
 	ssize_t n;
@@ -247,7 +247,7 @@ main(int argc, char **argv)
 	parse(argc, argv, &o);
 	prepare();
 	log_name(o.name);
-	if (o.pidfile != NULL && (pidfile = pidfile_take(o.pidfile)) == -1)
+	if (o.pidfile != NULL && (pidfile = pidfile_lock(o.pidfile)) == -1)
 		return EXIT_FAILURE;
 	if (o.socket == NULL || (fd = listen_unix(o.socket, o.mode, o.socket_gid)) != -1)
 		status = supervise(&o, fd);

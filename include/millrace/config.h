@@ -149,14 +149,14 @@ const struct config *config(void);
  * Told each fault as one sentence for a person, without a secret's value. Not `wrong`: the programs
  * start, and something does not work for want of a setting.
  */
-typedef void config_say(void *arg, bool wrong, const char *sentence);
+typedef void config_report(void *arg, bool wrong, const char *sentence);
 
 /*
  * Reads and checks every setting on behalf of the programs in `roles`: secrets that are not theirs
  * are dropped unread. Returns how many sentences told of something wrong; config() is of use where
  * none did.
  */
-size_t config_check(unsigned roles, config_say *each, void *arg);
+size_t config_check(unsigned roles, config_report *each, void *arg);
 
 /* The same for one program, which it ends at the first thing wrong, with that sentence. */
 void config_load(enum config_role role);

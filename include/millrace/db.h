@@ -17,7 +17,7 @@ struct db;
  */
 const char *db_conninfo(struct arena *a, const char *role, const char *application);
 
-/* Connects lazily: the first db_ask connects. Never NULL. The caller frees it with db_close. */
+/* Connects lazily: the first db_query connects. Never NULL. The caller frees it with db_close. */
 struct db *db_open(const char *role, const char *application);
 /* NULL is ignored. */
 void db_close(struct db *db);
@@ -29,7 +29,7 @@ void db_close(struct db *db);
  * where SQL refuses by that code …; logged where it is our fault), ERR_OVERLOADED when the server
  * cannot be reached. out may be NULL.
  */
-MUST_CHECK enum err db_ask(struct db *db, struct arena *a, const struct query *q,
+MUST_CHECK enum err db_query(struct db *db, struct arena *a, const struct query *q,
     const struct sql_arg *args, PGresult **out);
 
 /*
@@ -57,13 +57,13 @@ enum err sql_err(const PGresult *res, struct str *text);
  */
 int db_check_queries(struct db *db);
 
-/* A pool of `n` connections for threads: db_pool_take waits for a free one. */
+/* A pool of `n` connections for threads: db_pool_acquire waits for a free one. */
 struct db_pool;
 /* It lives as long as the process. */
 struct db_pool *db_pool_new(const char *role, const char *application, int n);
-struct db *db_pool_take(struct db_pool *pool);
+struct db *db_pool_acquire(struct db_pool *pool);
 /* Back to the pool, where it was taken from. */
-void db_pool_give(struct db_pool *pool, struct db *db);
+void db_pool_release(struct db_pool *pool, struct db *db);
 
 /*
  * Waits until the database answers and stands at our migration; tries again, with a log line, for

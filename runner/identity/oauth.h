@@ -47,14 +47,14 @@ struct str tokens_pack(struct arena *a, const struct tokens *t);
 MUST_CHECK bool tokens_unpack(struct arena *a, struct str text, struct tokens *out);
 
 /* Whose tokens these are: by the id_token, or GitHub's API. */
-MUST_CHECK enum oauth_end person_find(struct job *j, const struct oauth_provider *p,
+MUST_CHECK enum oauth_end oauth_profile_read(struct job *j, const struct oauth_provider *p,
     const struct tokens *t, struct str nonce, struct external *out);
 
 /*
  * Asks a provider what `q` says, with the bounds that all share: eight seconds, 256 KiB, three
  * tries where that does no harm.
  */
-enum http_end oauth_ask(struct job *j, struct http_request *q);
+enum http_end oauth_send(struct job *j, struct http_request *q);
 /* Says what went wrong, once, and makes an end of it. */
 enum oauth_end oauth_complain(struct job *j, const struct oauth_provider *p, enum oauth_end end,
     const char *what, const char *why);

@@ -73,7 +73,7 @@ find_keys(struct job *j, const struct oauth_provider *p, int64_t age_ms, struct 
 
 	if (text.p)
 		return jwks_parse(j->a, text, out) == ERR_OK ? OAUTH_OK : OAUTH_BAD;
-	end = oauth_ask(j, &q);
+	end = oauth_send(j, &q);
 	if (end == HTTP_STOPPED)
 		return OAUTH_STOPPED;
 	if (end != HTTP_DONE || q.status != 200)
@@ -119,7 +119,7 @@ by_id_token(struct job *j, const struct oauth_provider *p, struct str token, str
 /* --- GitHub --- */
 
 static enum oauth_end
-ask_github(struct job *j, const struct oauth_provider *p, const char *path, struct str token,
+github_get(struct job *j, const struct oauth_provider *p, const char *path, struct str token,
     json_type type, json_object **out)
 {
 	static const char *const headers[] = { "Accept: application/vnd.github+json",
@@ -129,7 +129,7 @@ ask_github(struct job *j, const struct oauth_provider *p, const char *path, stru
 		.bearer = arena_cstr(j->a, token),
 		.headers = headers,
 		.idempotent = true };
-	enum http_end end = oauth_ask(j, &q);
+	enum http_end end = oauth_send(j, &q);
 	const char *why;
 	char text[32];
 
@@ -181,7 +181,7 @@ by_github(struct job *j, const struct oauth_provider *p, struct str token, struc
 {
 	struct external who = { .provider = p->name };
 	json_object *user = NULL, *list = NULL;
-	enum oauth_end end = ask_github(j, p, "/user", token, json_type_object, &user);
+	enum oauth_end end = github_get(j, p, "/user", token, json_type_object, &user);
 	struct str name;
 
 	if (end != OAUTH_OK)
@@ -192,7 +192,7 @@ by_github(struct job *j, const struct oauth_provider *p, struct str token, struc
 	snprintf(who.subject, sizeof(who.subject), "%lld", (long long)json_int(user, "id", 0));
 	name = json_text(user, "name");
 	copy(who.name, sizeof(who.name), name.n > 0 ? name : json_text(user, "login"));
-	end = ask_github(j, p, "/user/emails", token, json_type_array, &list);
+	end = github_get(j, p, "/user/emails", token, json_type_array, &list);
 	/* A user may keep addresses back; who they are is known all the same. */
 	if (end == OAUTH_OK)
 		primary_address(j->a, list, &who);
@@ -203,8 +203,8 @@ by_github(struct job *j, const struct oauth_provider *p, struct str token, struc
 }
 
 enum oauth_end
-person_find(struct job *j, const struct oauth_provider *p, const struct tokens *t, struct str nonce,
-    struct external *out)
+oauth_profile_read(struct job *j, const struct oauth_provider *p, const struct tokens *t,
+    struct str nonce, struct external *out)
 {
 	return p->openid ? by_id_token(j, p, t->id_token, nonce, out)
 			 : by_github(j, p, t->access, out);

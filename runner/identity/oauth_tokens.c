@@ -14,7 +14,7 @@
 #define TRIES 3
 
 enum http_end
-oauth_ask(struct job *j, struct http_request *q)
+oauth_send(struct job *j, struct http_request *q)
 {
 	q->within_ms = WITHIN_MS;
 	q->patience_ms = PATIENCE_MS;
@@ -106,7 +106,7 @@ read_tokens(
 
 /* Sends the form with our name and secret to the token endpoint. */
 static enum oauth_end
-ask_tokens(struct job *j, const struct oauth_provider *p, struct buf *form, struct tokens *out)
+request_tokens(struct job *j, const struct oauth_provider *p, struct buf *form, struct tokens *out)
 {
 	static const char *const headers[] = { "Content-Type: application/x-www-form-urlencoded",
 		"Accept: application/json", NULL };
@@ -119,7 +119,7 @@ ask_tokens(struct job *j, const struct oauth_provider *p, struct buf *form, stru
 	form_put(form, "client_id", str_from(c->client_id));
 	form_put(form, "client_secret", str_from(c->client_secret));
 	q.body = buf_str(form);
-	end = oauth_ask(j, &q);
+	end = oauth_send(j, &q);
 	if (end == HTTP_STOPPED)
 		return OAUTH_STOPPED;
 	if (end != HTTP_DONE)
@@ -138,7 +138,7 @@ tokens_by_code(struct job *j, const struct oauth_provider *p, struct str code, s
 	form_put(&form, "code", code);
 	form_put(&form, "redirect_uri", oauth_callback_url(j->a, p));
 	form_put(&form, "code_verifier", verifier);
-	return ask_tokens(j, p, &form, out);
+	return request_tokens(j, p, &form, out);
 }
 
 enum oauth_end
@@ -150,7 +150,7 @@ tokens_by_refresh(
 
 	form_put(&form, "grant_type", S("refresh_token"));
 	form_put(&form, "refresh_token", refresh);
-	end = ask_tokens(j, p, &form, out);
+	end = request_tokens(j, p, &form, out);
 	if (end == OAUTH_OK && !out->refresh.p)
 		out->refresh = refresh;
 	return end;
@@ -215,7 +215,7 @@ tokens_revoke(struct job *j, const struct oauth_provider *p, const struct tokens
 		revoke_by_token(j, c, t, &q);
 	else
 		revoke_at_github(j, c, t, &q);
-	end = oauth_ask(j, &q);
+	end = oauth_send(j, &q);
 	if (end == HTTP_STOPPED)
 		return OAUTH_STOPPED;
 	if (end != HTTP_DONE || q.status >= 500)

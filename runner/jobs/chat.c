@@ -254,7 +254,7 @@ system_prompt(struct chat *c)
 /* -- the turn -- */
 
 static void
-say(void *arg, struct str text)
+append_text(void *arg, struct str text)
 {
 	struct chat *c = arg;
 
@@ -384,8 +384,8 @@ converse(struct chat *c)
 			.question = c->question,
 			.found = &c->found,
 			.has_documents = c->has_documents,
-			.say = say,
-			.say_arg = c,
+			.on_text = append_text,
+			.text_arg = c,
 			.text = { .a = c->j->a } };
 		struct round round;
 		enum call_end end;
@@ -407,7 +407,7 @@ converse(struct chat *c)
 		if (call.n_calls == 0)
 			return finish(c, call.finish);
 		if (c->rounds >= ROUNDS_MAX) {
-			say(c,
+			append_text(c,
 			    S("I stopped here: this needed more steps than one answer may take."));
 			return finish(c, "tool_limit");
 		}

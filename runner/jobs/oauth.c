@@ -123,7 +123,7 @@ exchange(struct job *j)
 	}
 	end = tokens_by_code(j, p, sql_get(res, 0, 1), sql_get(res, 0, 2), &t);
 	if (end == OAUTH_OK)
-		end = person_find(j, p, &t, sql_get(res, 0, 3), &x.who);
+		end = oauth_profile_read(j, p, &t, sql_get(res, 0, 3), &x.who);
 	if (stop_why(&j->stop) == STOP_LOST)
 		return job_stopped();
 	if (end != OAUTH_OK)
@@ -147,7 +147,7 @@ struct task {
 
 /* False: *o says how the job ends. */
 static bool
-take_token(struct job *j, struct task *task, struct outcome *o)
+accept_token(struct job *j, struct task *task, struct outcome *o)
 {
 	PGresult *res = NULL;
 	struct str text;
@@ -197,7 +197,7 @@ refresh(struct job *j, struct task *task)
 	struct str sealed;
 	enum oauth_end end;
 
-	if (!take_token(j, task, &o))
+	if (!accept_token(j, task, &o))
 		return o;
 	if (task->gone)
 		return end_done(j);
@@ -227,7 +227,7 @@ revoke(struct job *j, struct task *task)
 	struct outcome o = { 0 };
 	enum oauth_end end;
 
-	if (!take_token(j, task, &o))
+	if (!accept_token(j, task, &o))
 		return o;
 	if (task->gone)
 		return end_done(j);

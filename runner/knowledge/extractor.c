@@ -15,13 +15,13 @@
 #include <millrace/log.h>
 
 #include "runner/knowledge/extractor.h"
-#include "runner/queue/places.h"
+#include "runner/queue/slots.h"
 
 #define DEADLINE_MS 35000
 #define TEXT_MAX ((size_t)8 * 1024 * 1024)
 
 /* Each may take 512 MiB and half a minute. */
-static struct places places = PLACES(2, 4);
+static struct slots slots = SLOTS(2, 4);
 
 /*
  * The child: descriptors 0 to 2 and no other, an empty environment, a process group and default
@@ -172,13 +172,13 @@ with_pipes(struct stop *stop, int file, const char *name, struct extracted *x)
 enum extract_end
 extract(struct stop *stop, struct uuid owner, int file, const char *name, struct extracted *out)
 {
-	struct place mine;
+	struct slot mine;
 	enum extract_end end;
 
 	*out = (struct extracted){ .text = NULL };
-	if (!place_take(&mine, &places, owner, stop))
+	if (!slot_acquire(&mine, &slots, owner, stop))
 		return EXTRACT_STOPPED;
 	end = with_pipes(stop, file, name, out);
-	place_give(&mine);
+	slot_release(&mine);
 	return end;
 }

@@ -24,7 +24,7 @@ struct extracted {
 
 /*
  * `file` is a descriptor of the whole file, `name` what the client calls it, `owner` whose it is.
- * Any thread; blocks up to 35 s once it is its turn, since few run at once (runner/queue/places.h).
+ * Any thread; blocks up to 35 s once it is its turn, since few run at once (runner/queue/slots.h).
  */
 enum extract_end extract(
     struct stop *stop, struct uuid owner, int file, const char *name, struct extracted *out);

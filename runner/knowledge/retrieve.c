@@ -1,13 +1,13 @@
 #include <stdlib.h>
 
 #include "runner/knowledge/retrieve.h"
-#include "runner/queue/places.h"
+#include "runner/queue/slots.h"
 #include "sql_job.h"
 
 #define QUERY_MAX 2000 /* bytes of a query that count */
 
 /* A search reads all passages of its user: over many it is a second of a processor's time. */
-static struct places places = PLACES(2, 4);
+static struct slots slots = SLOTS(2, 4);
 
 static bool
 has(const struct passages *list, int64_t chunk)
@@ -35,16 +35,16 @@ retrieve(struct job *j, struct str query, int want, struct passages *into, size_
 {
 	char bits[EMBED_HEX + 1];
 	PGresult *res = NULL;
-	struct place mine;
+	struct slot mine;
 	enum err e;
 
 	*first = into->n;
 	query = shortened(query);
 	embed_local(query, bits);
-	if (!place_take(&mine, &places, j->owner, &j->stop))
+	if (!slot_acquire(&mine, &slots, j->owner, &j->stop))
 		return ERR_OK;
 	e = job_runner_passages_find(j, &res, j->owner, query, str_from(bits), want);
-	place_give(&mine);
+	slot_release(&mine);
 	if (e != ERR_OK)
 		return e;
 	for (int i = 0; i < PQntuples(res) && into->n < PASSAGES_MAX; i++) {

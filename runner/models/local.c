@@ -192,7 +192,7 @@ local_call(struct call *c)
 	while (all.n > 0) {
 		struct str text = { all.p, piece(all) };
 
-		c->say(c->say_arg, text);
+		c->on_text(c->text_arg, text);
 		buf_put(&c->text, text);
 		all.p += text.n;
 		all.n -= text.n;

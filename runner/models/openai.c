@@ -446,7 +446,7 @@ conclude(struct call *c, struct exchange *x, enum http_end how, struct refusal *
 }
 
 static enum call_end
-ask(struct call *c, unsigned parts, struct refusal *why)
+send_request(struct call *c, unsigned parts, struct refusal *why)
 {
 	static const char *const headers[] = { "Content-Type: application/json",
 		"Accept: text/event-stream, application/json", NULL };
@@ -457,7 +457,7 @@ ask(struct call *c, unsigned parts, struct refusal *why)
 				  .body = request(c, parts),
 				  .silence_ms = config()->provider_seconds * 1000,
 				  .patience_ms = CALL_PATIENCE_MS,
-				  .take = on_bytes,
+				  .on_body = on_bytes,
 				  .arg = &x,
 			      } };
 	enum call_end end;
@@ -515,7 +515,7 @@ openai_call(struct call *c)
 	for (;;) {
 		struct refusal why = { .text = S("") };
 		unsigned sent = parts_of(c, PARTS_ALL & ~dropped), drop;
-		enum call_end end = ask(c, sent, &why);
+		enum call_end end = send_request(c, sent, &why);
 		bool is_named;
 
 		if ((drop = parts_to_drop(&why, sent, &is_named)) == 0) {

@@ -59,8 +59,9 @@ struct call {
 	struct str question; /* what `local` answers, */
 	const struct passages *found; /* and from what */
 	bool has_documents;
-	void (*say)(void *arg, struct str text); /* called for each delta, from the job's thread */
-	void *say_arg;
+	void (*on_text)(
+	    void *arg, struct str text); /* called for each delta, from the job's thread */
+	void *text_arg;
 
 	/*
 	 * This turn's text; what stands there at the start was said before and is to be continued

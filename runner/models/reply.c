@@ -35,12 +35,12 @@ reply_free(struct reply *r)
 /* -- text -- */
 
 static void
-say(struct reply *r, struct str text)
+emit(struct reply *r, struct str text)
 {
 	if (text.n == 0)
 		return;
 	r->spoke = true;
-	r->c->say(r->c->say_arg, text);
+	r->c->on_text(r->c->text_arg, text);
 	buf_put(&r->c->text, text);
 }
 
@@ -68,7 +68,7 @@ skip_echo(struct reply *r, struct str *text)
 		/* It only began alike. What was held back is as the answer's beginning. */
 		text->p -= r->echo - echo;
 		text->n += r->echo - echo;
-		say(r, arena_str(r->c->a, (struct str){ said, echo }));
+		emit(r, arena_str(r->c->a, (struct str){ said, echo }));
 	}
 	return true;
 }
@@ -90,10 +90,10 @@ on_whole_text(struct reply *r, struct str text)
 	}
 	room = r->c->text.n < ANSWER_MAX ? ANSWER_MAX - r->c->text.n : 0;
 	if (text.n < room) {
-		say(r, text);
+		emit(r, text);
 		return true;
 	}
-	say(r, (struct str){ text.p, text_whole((struct str){ text.p, room }) });
+	emit(r, (struct str){ text.p, text_whole((struct str){ text.p, room }) });
 	r->finish = "length";
 	return false;
 }
@@ -125,7 +125,7 @@ end_text(struct reply *r)
 		(void)on_whole_text(r, text_mend(r->c->a, buf_str(&r->held)));
 	r->held.n = 0;
 	if (r->watches && is_whole && r->echo < ECHO_MIN)
-		say(r, arena_str(r->c->a, (struct str){ buf_str(&r->c->text).p, r->echo }));
+		emit(r, arena_str(r->c->a, (struct str){ buf_str(&r->c->text).p, r->echo }));
 	else if (!is_whole && r->c->text.n == r->n_said && r->echo > 0)
 		r->repeats = r->echo >= ECHO_MIN || r->echo == r->n_said;
 }

@@ -2,7 +2,7 @@
  * A reply of an OpenAI-compatible server, read as it comes: an event stream of chunks, or a whole
  * answer where a stream was asked for. Servers differ in nearly every member; what is meant is told
  * by all signs together, not by one: which piece belongs to which tool call, whether it has ended,
- * what is an error. A function of the bytes alone, wherever they are cut; it calls c->say. One
+ * what is an error. A function of the bytes alone, wherever they are cut; it calls c->on_text. One
  * thread.
  */
 #ifndef RUNNER_MODELS_REPLY_H

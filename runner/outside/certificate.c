@@ -63,13 +63,13 @@ certificate_run(struct db *db, struct arena *a, struct stop *stop)
 	if (strncmp(config()->public_url, "https://", 8) != 0)
 		return PERIODIC_WHEN_WOKEN;
 	atomic_store(&end_s, 0);
-	t = transfer_take();
+	t = transfer_acquire();
 	curl_easy_setopt(t->easy, CURLOPT_URL, config()->public_url);
 	curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
 	curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
 	t->until_ms = clock_ms() + WHOLE_MS;
 	(void)transfer_run(t, stop, &code);
-	transfer_give(t);
+	transfer_release(t);
 	if (atomic_load(&end_s) == 0)
 		return RETRY_MS;
 	left = atomic_load(&end_s) - time(NULL);

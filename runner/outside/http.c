@@ -47,7 +47,7 @@ on_body(char *bytes, size_t one, size_t n, void *arg)
 		buf_put(&c->reply, (struct str){ bytes, n < room ? n : room });
 		return n;
 	}
-	if (!q->take) {
+	if (!q->on_body) {
 		c->is_too_long = n > q->reply_max - c->reply.n;
 		if (c->is_too_long)
 			return CURL_WRITEFUNC_ERROR;
@@ -55,7 +55,7 @@ on_body(char *bytes, size_t one, size_t n, void *arg)
 		return n;
 	}
 	if (c->want == HTTP_MORE)
-		c->want = q->take(q->arg, (struct str){ bytes, n });
+		c->want = q->on_body(q->arg, (struct str){ bytes, n });
 	if (c->want == HTTP_ENOUGH)
 		c->t->silence_ms = LINGER_MS;
 	return c->want == HTTP_NO_MORE ? CURL_WRITEFUNC_ERROR : n;
@@ -244,7 +244,7 @@ forget_reply(struct http_request *q)
 static enum http_end
 call_once(struct stop *stop, struct arena *a, struct http_request *q)
 {
-	struct call c = { .q = q, .t = transfer_take(), .reply = { .a = a }, .want = HTTP_MORE };
+	struct call c = { .q = q, .t = transfer_acquire(), .reply = { .a = a }, .want = HTTP_MORE };
 	struct curl_slist *list = headers(q);
 	enum transfer_end over;
 	CURLcode code;
@@ -257,7 +257,7 @@ call_once(struct stop *stop, struct arena *a, struct http_request *q)
 	end = end_of(&c, over, code);
 	snprintf(q->error, sizeof(q->error), "%s", words(end, code));
 	q->reply = buf_str(&c.reply);
-	transfer_give(c.t);
+	transfer_release(c.t);
 	curl_slist_free_all(list);
 	return end;
 }

@@ -55,7 +55,7 @@ struct http_request {
 	 * For a reply that is taken as it comes: gets the bytes of one with status 2xx; NULL: it is
 	 * taken whole.
 	 */
-	enum http_want (*take)(void *arg, struct str bytes);
+	enum http_want (*on_body)(void *arg, struct str bytes);
 	void *arg;
 	/* Set by `take`: an answer has begun, so the host is well even if it is cut off */
 	bool useful;

@@ -71,7 +71,7 @@ enum mail_end
 mail_send(struct stop *stop, struct arena *a, struct str to, struct str message, char error[256])
 {
 	struct curl_slist *list = curl_slist_append(NULL, arena_cstr(a, to));
-	struct transfer *t = transfer_take();
+	struct transfer *t = transfer_acquire();
 	enum transfer_end end;
 	long reply = 0;
 	CURLcode code;
@@ -85,7 +85,7 @@ mail_send(struct stop *stop, struct arena *a, struct str to, struct str message,
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &reply);
 	snprintf(error, 256, "%s; the relay's last reply: %ld",
 	    end == TRANSFER_SILENT ? "silent for too long" : curl_easy_strerror(code), reply);
-	transfer_give(t);
+	transfer_release(t);
 	curl_slist_free_all(list);
 	return end_of(end, code, reply);
 }

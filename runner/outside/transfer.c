@@ -53,7 +53,7 @@ set_up(CURL *easy)
 }
 
 struct transfer *
-transfer_take(void)
+transfer_acquire(void)
 {
 	struct transfer *t;
 
@@ -77,7 +77,7 @@ transfer_take(void)
 }
 
 void
-transfer_give(struct transfer *t)
+transfer_release(struct transfer *t)
 {
 	bool keep;
 

@@ -34,8 +34,8 @@ void transfer_init(void);
  * A handle with nothing set but what all share: trust, no signals, no redirects, a connect timeout
  * of ten seconds, our name. The caller gives it back. Never NULL.
  */
-struct transfer *transfer_take(void);
-void transfer_give(struct transfer *t);
+struct transfer *transfer_acquire(void);
+void transfer_release(struct transfer *t);
 /* Runs what t->easy was set up for; blocks. */
 enum transfer_end transfer_run(struct transfer *t, struct stop *stop, CURLcode *code);
 

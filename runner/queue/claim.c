@@ -124,11 +124,11 @@ take_back(void)
 	enum err e;
 
 	do {
-		struct db *db = db_pool_take(runner.pool);
+		struct db *db = db_pool_acquire(runner.pool);
 
 		e = db_runner_jobs_take_back(db, a, &res, str_from(runner.name),
 		    str_from(runner.provider), str_from(runner.model));
-		db_pool_give(runner.pool, db);
+		db_pool_release(runner.pool, db);
 		if (e == ERR_OVERLOADED)
 			sleep_ms(200);
 	} while (e == ERR_OVERLOADED);
@@ -196,11 +196,11 @@ claim(void)
 		return CLAIM_MOST_MS;
 	a = arena_new();
 	lease = arena_printf(a, "%lld seconds", (long long)config()->lease_seconds);
-	db = db_pool_take(runner.pool);
+	db = db_pool_acquire(runner.pool);
 	if (db_runner_jobs_claim(
 		db, a, &res, str_from(runner.name), room, config()->user_jobs, lease) != ERR_OK)
 		res = NULL;
-	db_pool_give(runner.pool, db);
+	db_pool_release(runner.pool, db);
 	if (res && spawn_all(res) > 0)
 		lease_wake();
 	else if (res)

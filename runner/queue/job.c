@@ -92,17 +92,17 @@ wait_for_database(struct job *j, int tries)
 }
 
 enum err
-job_ask(struct job *j, struct arena *a, const struct query *q, const struct sql_arg *args,
+job_query(struct job *j, struct arena *a, const struct query *q, const struct sql_arg *args,
     PGresult **out)
 {
 	int tries = 0;
 	enum err e;
 
 	do {
-		struct db *db = db_pool_take(runner.pool);
+		struct db *db = db_pool_acquire(runner.pool);
 
-		e = db_ask(db, a, q, args, out);
-		db_pool_give(runner.pool, db);
+		e = db_query(db, a, q, args, out);
+		db_pool_release(runner.pool, db);
 	} while (e == ERR_OVERLOADED && wait_for_database(j, tries++));
 	return e;
 }
@@ -157,7 +157,7 @@ job_end(struct job *j, const struct query *q, struct sql_arg *args)
 		if (!outbox_drain(j->out, &after))
 			return job_stopped();
 		args[3].i = after;
-		if ((e = job_ask(j, j->a, q, args, &res)) != ERR_OK)
+		if ((e = job_query(j, j->a, q, args, &res)) != ERR_OK)
 			return job_db_error(j, e, "the run's end could not be stored");
 		o = ended(j, res, after);
 	}

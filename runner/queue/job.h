@@ -90,7 +90,7 @@ MUST_CHECK bool job_input(
  * as the job may go on (ERR_OVERLOADED then). So a statement may be done twice, and all that are
  * asked this way bear it. *out gets rows of the arena.
  */
-MUST_CHECK enum err job_ask(struct job *j, struct arena *a, const struct query *q,
+MUST_CHECK enum err job_query(struct job *j, struct arena *a, const struct query *q,
     const struct sql_arg *args, PGresult **out);
 
 /*

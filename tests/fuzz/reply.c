@@ -56,8 +56,8 @@ read_all(struct arena *a, struct str bytes, size_t step, size_t before)
 {
 	size_t len = 0;
 	struct call c = { .a = a,
-		.say = on_say,
-		.say_arg = &len,
+		.on_text = on_say,
+		.text_arg = &len,
 		.text = { .a = a },
 		.input_tokens = -1,
 		.output_tokens = -1 };

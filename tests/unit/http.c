@@ -252,20 +252,20 @@ streamed(struct arena *a)
 	struct buf b = { .a = a };
 	struct http_request q = get(a, "/stream");
 
-	q.take = take_all;
+	q.on_body = take_all;
 	q.arg = &b;
 	CHECK("a reply is handed on as it comes",
 	    http_call(&stop, a, &q) == HTTP_DONE && str_eq(buf_str(&b), S("one two")));
 	b = (struct buf){ .a = a };
 	q = get(a, "/stream");
-	q.take = take_first;
+	q.on_body = take_first;
 	q.arg = &b;
 	q.useful = true;
 	CHECK("until no more is wanted",
 	    http_call(&stop, a, &q) == HTTP_ENDED && str_eq(buf_str(&b), S("one ")));
 	b = (struct buf){ .a = a };
 	q = get(a, "/third");
-	q.take = take_all;
+	q.on_body = take_all;
 	q.arg = &b;
 	CHECK("another status is not handed on", http_call(&stop, a, &q) == HTTP_DONE &&
 						     q.status == 503 && b.n == 0 &&

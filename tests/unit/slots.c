@@ -1,15 +1,15 @@
-/* runner/queue/places.c: who has a place, who waits, and what ends a wait. */
+/* runner/queue/slots.c: who has a slot, who waits, and what ends a wait. */
 #include <stdatomic.h>
 
 #include <millrace/clock.h>
 
-#include "runner/queue/places.h"
+#include "runner/queue/slots.h"
 #include "runner/thread.h"
 #include "test.h"
 
-static struct places places = PLACES(2, 4);
+static struct slots slots = SLOTS(2, 4);
 
-/* Somebody who takes a place and keeps it until told. */
+/* Somebody who takes a slot and keeps it until told. */
 struct worker {
 	pthread_t thread;
 	struct uuid owner;
@@ -22,16 +22,16 @@ static void *
 work(void *arg)
 {
 	struct worker *w = arg;
-	struct place mine;
+	struct slot mine;
 
-	if (!place_take(&mine, &places, w->owner, &w->stop)) {
+	if (!slot_acquire(&mine, &slots, w->owner, &w->stop)) {
 		atomic_store(&w->has, -1);
 		return NULL;
 	}
 	atomic_store(&w->has, 1);
 	while (!atomic_load(&w->give))
 		sleep_ms(1);
-	place_give(&mine);
+	slot_release(&mine);
 	return NULL;
 }
 
@@ -50,14 +50,14 @@ waiting(void)
 {
 	int n = 0;
 
-	pthread_mutex_lock(&places.lock);
-	for (struct place *p = places.waiting; p; p = p->next)
+	pthread_mutex_lock(&slots.lock);
+	for (struct slot *p = slots.waiting; p; p = p->next)
 		n++;
-	pthread_mutex_unlock(&places.lock);
+	pthread_mutex_unlock(&slots.lock);
 	return n;
 }
 
-/* Starts one and lets it come to its place, or to its wait. */
+/* Starts one and lets it come to its slot, or to its wait. */
 static void
 start(struct worker *w, const char *owner)
 {
@@ -97,7 +97,7 @@ main(void)
 	CHECK("who has none is next, though others came first", becomes(&d, 1));
 	finish(&d);
 	finish(&a[0]);
-	CHECK("a place beyond those open to all is for nobody else", waiting() == 4);
+	CHECK("a slot beyond those open to all is for nobody else", waiting() == 4);
 	finish(&a[1]);
 	CHECK("then who has fewest", becomes(&a[2], 1) && b[1].has == 0 && waiting() == 3);
 	stop_set(&a[3].stop, STOP_CANCELLED);
@@ -109,6 +109,6 @@ main(void)
 	CHECK("and the last", becomes(&a[4], 1));
 	finish(&a[2]);
 	finish(&a[4]);
-	CHECK("nothing is left", places.n_held == 0 && !places.held && !places.waiting);
+	CHECK("nothing is left", slots.n_held == 0 && !slots.held && !slots.waiting);
 	return test_end();
 }

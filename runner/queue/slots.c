@@ -2,12 +2,12 @@
 
 #include <utlist.h>
 
-#include "runner/queue/places.h"
+#include "runner/queue/slots.h"
 
 static int
-held_by(const struct places *of, const struct uuid *owner)
+held_by(const struct slots *of, const struct uuid *owner)
 {
-	const struct place *p;
+	const struct slot *p;
 	int n = 0;
 
 	DL_FOREACH (of->held, p)
@@ -15,10 +15,10 @@ held_by(const struct places *of, const struct uuid *owner)
 	return n;
 }
 
-static struct place *
-next_of(const struct places *of)
+static struct slot *
+next_of(const struct slots *of)
 {
-	struct place *best = NULL, *p;
+	struct slot *best = NULL, *p;
 	int fewest = 0;
 
 	if (of->n_held >= of->most)
@@ -36,9 +36,9 @@ next_of(const struct places *of)
 
 /* Hands out what there is; the lock is held. */
 static void
-hand_out(struct places *of)
+hand_out(struct slots *of)
 {
-	struct place *p;
+	struct slot *p;
 
 	while ((p = next_of(of)) != NULL) {
 		DL_DELETE(of->waiting, p);
@@ -50,9 +50,9 @@ hand_out(struct places *of)
 }
 
 static void
-place_wake(void *arg)
+slot_wake(void *arg)
 {
-	struct place *mine = arg;
+	struct slot *mine = arg;
 
 	pthread_mutex_lock(&mine->of->lock);
 	pthread_cond_signal(&mine->changed);
@@ -60,13 +60,13 @@ place_wake(void *arg)
 }
 
 bool
-place_take(struct place *mine, struct places *of, struct uuid owner, struct stop *stop)
+slot_acquire(struct slot *mine, struct slots *of, struct uuid owner, struct stop *stop)
 {
 	bool is_held;
 
-	*mine = (struct place){ .of = of, .owner = owner };
+	*mine = (struct slot){ .of = of, .owner = owner };
 	pthread_cond_init(&mine->changed, NULL);
-	stop_on_set(stop, place_wake, mine);
+	stop_on_set(stop, slot_wake, mine);
 	pthread_mutex_lock(&of->lock);
 	DL_APPEND(of->waiting, mine);
 	hand_out(of);
@@ -83,9 +83,9 @@ place_take(struct place *mine, struct places *of, struct uuid owner, struct stop
 }
 
 void
-place_give(struct place *mine)
+slot_release(struct slot *mine)
 {
-	struct places *of = mine->of;
+	struct slots *of = mine->of;
 
 	pthread_mutex_lock(&of->lock);
 	DL_DELETE(of->held, mine);
