@@ -3,7 +3,7 @@ import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { PASSWORD, newUser, privateInstance } from "../js/instance.mjs";
+import { PASSWORD, SANITIZED, newUser, privateInstance } from "../js/instance.mjs";
 import { assertStatus } from "../js/expect.mjs";
 
 const ARGON2_KIB = 32768;       /* half of the default, and one pass: a test should not take all day */
@@ -71,10 +71,10 @@ test("200 logins at once: bounded memory, each comes through, and another pool h
 	t.diagnostic(`GET /api/user: median ${median(calm).toFixed(2)} ms before, ${median(storm).toFixed(2)} ms meanwhile; `
 	    + `${rate(calm).toFixed(0)}/s and ${rate(storm).toFixed(0)}/s: ${(rate(storm) / rate(calm)).toFixed(2)}`);
 	assert.ok(peak > ARGON2_KIB, `${peak} KiB: this saw no hash being made`);
-	assert.ok(peak <= processes.length * (ARGON2_KIB + MARGIN_KIB), `${peak} KiB of ${processes.length} processes`);
+	assert.ok(SANITIZED || peak <= processes.length * (ARGON2_KIB + MARGIN_KIB), `${peak} KiB of ${processes.length} processes`);
 	assert.deepEqual(millrace.pids("login"), processes, "a process died");
 	assert.ok(storm.length > 20, `only ${storm.length} reads meanwhile`);
-	assert.ok(pss().reduce((a, b) => a + b) < before.reduce((a, b) => a + b) + processes.length * MARGIN_KIB, "the memory is given back");
+	assert.ok(SANITIZED || pss().reduce((a, b) => a + b) < before.reduce((a, b) => a + b) + processes.length * MARGIN_KIB, "the memory is given back");
 });
 
 test("a password of a megabyte costs nothing and is refused", async () => {
@@ -94,5 +94,5 @@ test("a password of a megabyte costs nothing and is refused", async () => {
 			times[kind].push(performance.now() - at);
 		}
 	assert.ok(median(times.long) < 3 * median(times.right), "the longest that is taken costs as much as any");
-	assert.ok(pss().reduce((a, b) => a + b) < was + millrace.pids("login").length * MARGIN_KIB);
+	assert.ok(SANITIZED || pss().reduce((a, b) => a + b) < was + millrace.pids("login").length * MARGIN_KIB);
 });

@@ -3,12 +3,11 @@ import assert from "node:assert/strict";
 import tls from "node:tls";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
-import { basename } from "node:path";
 import { assertOneEnd } from "../js/events.mjs";
+import { SANITIZED } from "../js/instance.mjs";
 import { halt, kill, revived, rss, sleep, until } from "./faults.mjs";
 
-/* A build with sanitizers keeps what is freed for a while. */
-const READER_MAX_KIB = basename(process.env.MILLRACE_DEV_BIN ?? "") === "san" ? 16384 : 1024;
+const READER_MAX_KIB = SANITIZED ? 16384 : 1024;
 const RUNS = 2, EVENTS = 140, EVENT_LEN = 60000;        /* more than all sockets and buffers on the way hold */
 
 /* Runs with long logs: what an assistant says is bounded, so the large events are put in before the runner begins. */

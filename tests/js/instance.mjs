@@ -10,7 +10,7 @@ import { execFile, execFileSync, spawnSync } from "node:child_process";
 import { appendFileSync, chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { randomBytes, randomInt } from "node:crypto";
@@ -24,6 +24,8 @@ const run = promisify(execFile);
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const DEV = join(ROOT, "dev");
 const BIN = process.env.MILLRACE_DEV_BIN ?? join(ROOT, "build");
+/* A build with sanitizers, which keep what is freed for a while: its memory tells nothing. */
+export const SANITIZED = basename(BIN) === "san";
 if (!existsSync(join(BIN, "millrace-fcgi")))
 	execFileSync("make", ["-s", "-C", ROOT, "all"], { stdio: "inherit" });
 export const POOLS = execFileSync(join(BIN, "millrace-fcgi"), ["--pools"], { encoding: "utf8" }).trim().split("\n").map((l) => l.split(" ")[0]);
