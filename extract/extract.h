@@ -17,7 +17,7 @@
 
 #define EXTRACT_INPUT_MAX (100 * MIB) /* the file itself */
 #define EXTRACT_OUTPUT_MAX (32 * MIB) /* all text with its marks */
-#define EXTRACT_UNPACK_MAX (64 * MIB) /* what a DOCX's parts may expand to */
+#define EXTRACT_UNPACK_MAX (64 * MIB) /* what a zip archive's parts may expand to */
 #define EXTRACT_MEMORY_MAX (512 * MIB) /* address space of each process */
 #ifndef EXTRACT_SECONDS_MAX
 #define EXTRACT_SECONDS_MAX 30 /* processor and wall time; the tests' build has less */
@@ -36,6 +36,12 @@ enum kind {
 	KIND_UNKNOWN, /* binary data of an unknown format */
 	KIND_PDF,
 	KIND_DOCX,
+	KIND_XLSX,
+	KIND_PPTX,
+	KIND_ODT,
+	KIND_ODS,
+	KIND_ODP,
+	KIND_CSV, /* also tab-separated */
 	KIND_HTML,
 	KIND_TXT,
 	KIND_MD,
@@ -51,25 +57,46 @@ _Noreturn void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* realloc() that ends the worker when there is no memory. */
 void *grow(void *p, size_t n);
 
-/* The name of a kind in messages ("PDF", "plain text") and in the output. */
+/*
+ * The name of a kind in messages, with its article ("a PDF", "plain text") and without ("PDF",
+ * "text"), and in the output ("pdf").
+ */
 const char *kind_title(enum kind k);
+const char *kind_name(enum kind k);
 const char *kind_word(enum kind k);
 
+/* Parses all of a file and appends its paragraphs to o. */
+struct out;
+typedef void reader(struct bytes file, struct out *o);
+reader docx_read, xlsx_read, pptx_read, odt_read, ods_read, odp_read, csv_read, html_read,
+    text_read;
+
+/* The reader of a kind; NULL: there is none (KIND_PDF has one of its own). */
+reader *kind_reader(enum kind k);
+
+/* The kind that a client's file name (may be NULL) stands for; KIND_UNKNOWN: none that is known. */
+enum kind kind_claimed(const char *name);
+
 /*
- * The kind of a file by its content alone; KIND_TXT also stands for Markdown, which cannot be told
- * apart. Ends the worker, with a sentence that names the format, for a known format that is not
- * read (an image, an old .doc). KIND_UNKNOWN is binary data of an unknown format.
+ * The kind of a file by its content; KIND_TXT also stands for Markdown and CSV, which cannot be
+ * told apart. Ends the worker, with a sentence that names the format, for a known format that is
+ * not read (an image, an old .doc). KIND_UNKNOWN is binary data of an unknown format. `claimed`
+ * only names the document where it is damaged or encrypted.
  */
-enum kind sniff(struct bytes all);
+enum kind sniff(struct bytes all, enum kind claimed);
+
+/* The same of a zip archive, and of an OLE compound file, which holds no document that is read. */
+enum kind container_zip(struct bytes b, enum kind claimed);
+_Noreturn void container_ole(struct bytes b, enum kind claimed);
 
 /* True when the bytes (the first 1,024 count) begin a PDF. */
 bool sniff_pdf(struct bytes head);
 
 /*
  * Compares the content's kind with the client's file name (may be NULL) and returns the kind to
- * read it as: plain text is KIND_MD or KIND_HTML where the name's ending is theirs. Ends the worker
- * where the ending belongs to one known kind and the content is another. Unknown endings are
- * ignored.
+ * read it as: plain text is KIND_MD, KIND_HTML or KIND_CSV where the name's ending is theirs. Ends
+ * the worker where the ending belongs to one known kind and the content is another, or the kind has
+ * no reader. Unknown endings are ignored.
  */
 enum kind kind_check(const char *name, enum kind k);
 
@@ -99,14 +126,8 @@ struct pdf {
 	int out; /* its standard output */
 	int err; /* and error */
 };
-struct out;
 struct pdf pdf_start(void);
 void pdf_read(const struct pdf *pdf, struct out *o);
-
-/* Each parses all of the file and appends its paragraphs to o. */
-void docx_read(struct bytes file, struct out *o);
-void html_read(struct bytes file, struct out *o);
-void text_read(struct bytes file, struct out *o);
 
 #ifdef MILLRACE_TEST
 /* Tests the sandbox from inside; see probe.c. Not installed. */

@@ -128,14 +128,9 @@ work(const char *name, pid_t parent)
 	sandbox_seconds(EXTRACT_PARSER_SECONDS_MAX);
 	sandbox_parser();
 	all = load(size);
-	k = kind_check(name, sniff(all));
+	k = kind_check(name, sniff(all, kind_claimed(name)));
 	out_begin(&o, k);
-	if (k == KIND_DOCX)
-		docx_read(all, &o);
-	else if (k == KIND_HTML)
-		html_read(all, &o);
-	else
-		text_read(all, &o);
+	kind_reader(k)(all, &o);
 	out_finish(&o, STDOUT_FILENO);
 }
 

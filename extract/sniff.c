@@ -33,38 +33,46 @@ static const struct {
 	{ "SQLite format 3\0", 16, "an SQLite database" },
 };
 
-/* The format of a zip archive, by the name of a member. */
-static const struct {
-	const char *name;
-	const char *what; /* as above; NULL: a DOCX */
-} zips[] = {
-	{ "word/document", NULL },
-	{ "xl/workbook", "an Excel workbook" },
-	{ "ppt/presentation", "a PowerPoint presentation" },
-	{ "mimetypeapplication/vnd.oasis", "an OpenDocument file" },
-	{ "mimetypeapplication/epub", "an e-book" },
-};
-
 /* One row a kind, in the order of enum kind. */
 static const struct {
-	const char *title; /* in messages, after "a" or alone */
+	const char *title; /* in messages, with its article */
+	const char *name; /* in messages, alone */
 	const char *word; /* in the output's first line */
+	reader *read; /* NULL: it is refused as not supported, or read otherwise */
 } kinds[KIND_N] = {
-	[KIND_UNKNOWN] = { "binary data", "?" },
-	[KIND_PDF] = { "a PDF", "pdf" },
-	[KIND_DOCX] = { "a DOCX", "docx" },
-	[KIND_HTML] = { "HTML", "html" },
-	[KIND_TXT] = { "plain text", "txt" },
-	[KIND_MD] = { "Markdown text", "md" },
+	[KIND_UNKNOWN] = { "binary data", "", "?", NULL },
+	[KIND_PDF] = { "a PDF", "PDF", "pdf", NULL },
+	[KIND_DOCX] = { "a DOCX", "DOCX", "docx", docx_read },
+	[KIND_XLSX] = { "an Excel workbook", "XLSX", "xlsx", NULL },
+	[KIND_PPTX] = { "a PowerPoint presentation", "PPTX", "pptx", NULL },
+	[KIND_ODT] = { "an OpenDocument text", "ODT", "odt", NULL },
+	[KIND_ODS] = { "an OpenDocument spreadsheet", "ODS", "ods", NULL },
+	[KIND_ODP] = { "an OpenDocument presentation", "ODP", "odp", NULL },
+	[KIND_CSV] = { "a table in text", "CSV", "csv", text_read },
+	[KIND_HTML] = { "HTML", "HTML", "html", html_read },
+	[KIND_TXT] = { "plain text", "text", "txt", text_read },
+	[KIND_MD] = { "Markdown text", "Markdown", "md", text_read },
 };
 
 /* The kind that a name's ending stands for. */
-static const struct {
+static const struct ending {
 	const char *ending;
 	enum kind kind;
 } endings[] = {
 	{ "pdf", KIND_PDF },
 	{ "docx", KIND_DOCX },
+	{ "docm", KIND_DOCX },
+	{ "xlsx", KIND_XLSX },
+	{ "xlsm", KIND_XLSX },
+	{ "pptx", KIND_PPTX },
+	{ "pptm", KIND_PPTX },
+	{ "ppsx", KIND_PPTX },
+	{ "odt", KIND_ODT },
+	{ "ods", KIND_ODS },
+	{ "odp", KIND_ODP },
+	{ "csv", KIND_CSV },
+	{ "tsv", KIND_CSV },
+	{ "tab", KIND_CSV },
 	{ "html", KIND_HTML },
 	{ "htm", KIND_HTML },
 	{ "xhtml", KIND_HTML },
@@ -81,9 +89,21 @@ kind_title(enum kind k)
 }
 
 const char *
+kind_name(enum kind k)
+{
+	return kinds[k].name;
+}
+
+const char *
 kind_word(enum kind k)
 {
 	return kinds[k].word;
+}
+
+reader *
+kind_reader(enum kind k)
+{
+	return kinds[k].read;
 }
 
 /* True when the n bytes at s are anywhere in the file. */
@@ -107,23 +127,6 @@ static bool
 begins(struct bytes b, const char *s, size_t n)
 {
 	return b.n >= n && memcmp(b.p, s, n) == 0;
-}
-
-/*
- * Old Office files and encrypted new ones share a container, [MS-CFB]; the names
- * of the streams inside, in UTF-16, tell them apart.
- */
-static _Noreturn void
-fail_ole(struct bytes b)
-{
-	static const char package[] = "E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e";
-	static const char word[] = "W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t";
-
-	if (holds(b, package, sizeof(package)))
-		fail("The DOCX file is encrypted; remove its password and upload it again.");
-	if (holds(b, word, sizeof(word)))
-		fail("The file is an old Word document (.doc); save it as DOCX and upload that.");
-	fail("The file is an old Office document, which is not supported.");
 }
 
 /* Moves past white space, a byte order mark and <!-- comments --> or <? instructions ?>. */
@@ -170,21 +173,6 @@ is_html(struct bytes b)
 	return false;
 }
 
-static enum kind
-sniff_zip(struct bytes b)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(zips) / sizeof(zips[0]); i++) {
-		if (!holds(b, zips[i].name, strlen(zips[i].name)))
-			continue;
-		if (zips[i].what == NULL)
-			return KIND_DOCX;
-		fail("The file is %s, which is not supported.", zips[i].what);
-	}
-	fail("The file is a zip archive, which is not supported.");
-}
-
 /* Text has no NUL and hardly any other control characters. UTF-16 begins with its mark. */
 static bool
 is_binary(struct bytes b)
@@ -203,16 +191,16 @@ is_binary(struct bytes b)
 }
 
 enum kind
-sniff(struct bytes all)
+sniff(struct bytes all, enum kind claimed)
 {
 	size_t i;
 
 	if (sniff_pdf(all))
 		return KIND_PDF;
 	if (begins(all, "PK\3\4", 4) || begins(all, "PK\5\6", 4))
-		return sniff_zip(all);
+		return container_zip(all, claimed);
 	if (begins(all, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8))
-		fail_ole(all);
+		container_ole(all, claimed);
 	for (i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
 		if (begins(all, foreign[i].magic, foreign[i].n))
 			fail("The file is %s, which is not supported.", foreign[i].what);
@@ -221,24 +209,41 @@ sniff(struct bytes all)
 	return is_html(all) ? KIND_HTML : KIND_TXT;
 }
 
-enum kind
-kind_check(const char *name, enum kind k)
+/* The row of endings[] that the name has, or NULL. */
+static const struct ending *
+find_ending(const char *name)
 {
 	const char *dot = name != NULL ? strrchr(name, '.') : NULL;
-	enum kind claimed = KIND_UNKNOWN;
 	size_t i;
 
 	for (i = 0; dot != NULL && i < sizeof(endings) / sizeof(endings[0]); i++)
 		if (strcasecmp(dot + 1, endings[i].ending) == 0)
-			claimed = endings[i].kind;
-	if (claimed == KIND_UNKNOWN && k == KIND_UNKNOWN)
+			return &endings[i];
+	return NULL;
+}
+
+enum kind
+kind_claimed(const char *name)
+{
+	const struct ending *e = find_ending(name);
+
+	return e != NULL ? e->kind : KIND_UNKNOWN;
+}
+
+enum kind
+kind_check(const char *name, enum kind k)
+{
+	const struct ending *e = find_ending(name);
+
+	if (e == NULL && k == KIND_UNKNOWN)
 		fail("The file holds binary data of a kind that is not supported.");
-	if (claimed == KIND_UNKNOWN || claimed == k)
-		return k;
-	if (k == KIND_TXT && (claimed == KIND_MD || claimed == KIND_HTML))
-		return claimed;
-	for (i = 0; endings[i].kind != claimed; i++)
-		;
-	fail("The file is named .%s but is not %s (it looks like %s).", endings[i].ending,
-	    kind_title(claimed), kind_title(k));
+	if (k == KIND_TXT && e != NULL &&
+	    (e->kind == KIND_MD || e->kind == KIND_HTML || e->kind == KIND_CSV))
+		k = e->kind;
+	if (k != KIND_PDF && kinds[k].read == NULL && k != KIND_UNKNOWN)
+		fail("The file is %s, which is not supported.", kinds[k].title);
+	if (e != NULL && e->kind != k)
+		fail("The file is named .%s but is not %s (it looks like %s).", e->ending,
+		    kinds[e->kind].title, kinds[k].title);
+	return k;
 }

@@ -1,0 +1,564 @@
+/* The zip archive, its parts as XML events, and their relationships. */
+#include "package.h"
+
+#include <libxml/parser.h>
+#include <libxml/parserInternals.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <zip.h>
+
+#define PARTS_MAX 10000
+#define DEPTH_MAX 250 /* of elements */
+#define PREFIXES_MAX 1000 /* in scope at once */
+#define RELATIONS_MAX 100000 /* of one part */
+
+#define OOXML "http://schemas.openxmlformats.org/"
+#define STRICT "http://purl.oclc.org/ooxml/"
+#define MICROSOFT "http://schemas.microsoft.com/office/"
+#define ODF "urn:oasis:names:tc:opendocument:xmlns:"
+
+static const struct {
+	const char *uri;
+	enum ns ns;
+} namespaces[] = {
+	{ OOXML "wordprocessingml/2006/main", NS_WORD },
+	{ STRICT "wordprocessingml/main", NS_WORD },
+	{ MICROSOFT "word/2010/wordprocessingShape", NS_WORD_SHAPE },
+	{ MICROSOFT "word/2010/wordprocessingGroup", NS_WORD_SHAPE },
+	{ MICROSOFT "word/2010/wordprocessingCanvas", NS_WORD_SHAPE },
+	{ MICROSOFT "word/2010/wordml", NS_WORD_MORE },
+	{ MICROSOFT "word/2012/wordml", NS_WORD_MORE },
+	{ MICROSOFT "word/2010/wordprocessingDrawing", NS_WORD_MORE },
+	{ OOXML "officeDocument/2006/math", NS_MATH },
+	{ STRICT "officeDocument/math", NS_MATH },
+	{ OOXML "spreadsheetml/2006/main", NS_SHEET },
+	{ STRICT "spreadsheetml/main", NS_SHEET },
+	{ OOXML "presentationml/2006/main", NS_SLIDE },
+	{ STRICT "presentationml/main", NS_SLIDE },
+	{ MICROSOFT "powerpoint/2010/main", NS_SLIDE_MORE },
+	{ OOXML "drawingml/2006/main", NS_DRAWING },
+	{ STRICT "drawingml/main", NS_DRAWING },
+	{ MICROSOFT "drawing/2010/main", NS_DRAWING_MORE },
+	{ OOXML "drawingml/2006/wordprocessingDrawing", NS_DRAWING_WORD },
+	{ STRICT "drawingml/wordprocessingDrawing", NS_DRAWING_WORD },
+	{ OOXML "drawingml/2006/chart", NS_CHART },
+	{ STRICT "drawingml/chart", NS_CHART },
+	{ OOXML "drawingml/2006/diagram", NS_DIAGRAM },
+	{ STRICT "drawingml/diagram", NS_DIAGRAM },
+	{ MICROSOFT "drawing/2008/diagram", NS_DIAGRAM },
+	{ OOXML "officeDocument/2006/relationships", NS_RELATION },
+	{ STRICT "officeDocument/relationships", NS_RELATION },
+	{ OOXML "package/2006/relationships", NS_RELATIONS },
+	{ OOXML "package/2006/content-types", NS_CONTENT_TYPES },
+	{ OOXML "markup-compatibility/2006", NS_COMPATIBILITY },
+	{ "urn:schemas-microsoft-com:vml", NS_VML },
+	{ ODF "manifest:1.0", NS_ODF_MANIFEST },
+	{ ODF "office:1.0", NS_ODF_OFFICE },
+	{ ODF "text:1.0", NS_ODF_TEXT },
+	{ ODF "table:1.0", NS_ODF_TABLE },
+	{ ODF "style:1.0", NS_ODF_STYLE },
+	{ ODF "datastyle:1.0", NS_ODF_NUMBER },
+	{ ODF "drawing:1.0", NS_ODF_DRAW },
+	{ ODF "svg-compatible:1.0", NS_ODF_SVG },
+	{ ODF "xsl-fo-compatible:1.0", NS_ODF_FO },
+	{ ODF "presentation:1.0", NS_ODF_PRESENTATION },
+	{ "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0", NS_ODF_CALCEXT },
+	{ "http://www.w3.org/1999/xlink", NS_XLINK },
+	{ "http://purl.org/dc/elements/1.1/", NS_DUBLIN_CORE },
+	{ "http://www.w3.org/XML/1998/namespace", NS_XML },
+};
+
+/* A part that is being parsed. */
+struct parse {
+	struct package *package;
+	zip_file_t *file;
+	const struct xml_events *events;
+	void *arg;
+	const xmlChar *uri; /* the last one that was looked up; libxml2 keeps one copy of each */
+	enum ns ns; /* what it was */
+	int depth;
+	int skip; /* depth of the branch that is left out; 0: none */
+	bool chosen[DEPTH_MAX + 1]; /* a branch of the mc:AlternateContent at this depth was */
+	struct {
+		const xmlChar *prefix;
+		const xmlChar *uri;
+		int depth; /* of its element */
+	} prefixes[PREFIXES_MAX];
+	int n_prefixes;
+};
+
+static _Noreturn void
+fail_damaged(const struct package *p)
+{
+	fail("The %s file is damaged or incomplete and cannot be read.", p->name);
+}
+
+static _Noreturn void
+fail_big(const struct package *p)
+{
+	fail("The %s file expands to more than %zu MiB, which is refused.", p->name,
+	    EXTRACT_UNPACK_MAX / MIB);
+}
+
+void
+package_open(struct package *p, struct bytes file, const char *name)
+{
+	zip_source_t *src;
+
+	*p = (struct package){ .name = name };
+	src = zip_source_buffer_create(file.p, file.n, 0, NULL);
+	if (src == NULL || (p->zip = zip_open_from_source(src, ZIP_RDONLY, NULL)) == NULL)
+		fail_damaged(p);
+	if (zip_get_num_entries(p->zip, 0) > PARTS_MAX)
+		fail("The %s file has more than %d parts, which is refused.", p->name, PARTS_MAX);
+}
+
+/* The part's number, or -1. Names are equal without regard to case (ECMA-376 part 2, 6.2.2.3). */
+static zip_int64_t
+locate(const struct package *p, const char *part)
+{
+	zip_int64_t at;
+
+	part += *part == '/';
+	at = zip_name_locate(p->zip, part, 0);
+	return at >= 0 ? at : zip_name_locate(p->zip, part, ZIP_FL_NOCASE);
+}
+
+bool
+package_has(const struct package *p, const char *part)
+{
+	return locate(p, part) >= 0;
+}
+
+/* Opens a part after checking its declared size. */
+static zip_file_t *
+open_part(const struct package *p, zip_int64_t at)
+{
+	zip_stat_t st;
+	zip_file_t *f;
+
+	if (at < 0 || zip_stat_index(p->zip, (zip_uint64_t)at, 0, &st) != 0 ||
+	    (st.valid & ZIP_STAT_SIZE) == 0)
+		fail_damaged(p);
+	if ((st.valid & ZIP_STAT_ENCRYPTION_METHOD) != 0 && st.encryption_method != ZIP_EM_NONE)
+		fail("The %s file is encrypted; remove its password and upload it again.", p->name);
+	if (st.size > EXTRACT_UNPACK_MAX - p->unpacked)
+		fail_big(p);
+	if ((f = zip_fopen_index(p->zip, (zip_uint64_t)at, 0)) == NULL)
+		fail_damaged(p);
+	return f;
+}
+
+/* Reads up to n bytes and counts them; the declared size may be a lie. */
+static size_t
+read_part(struct package *p, zip_file_t *f, void *to, size_t n)
+{
+	zip_int64_t got = zip_fread(f, to, n);
+
+	if (got < 0)
+		fail_damaged(p);
+	p->unpacked += (size_t)got;
+	if (p->unpacked > EXTRACT_UNPACK_MAX)
+		fail_big(p);
+	return (size_t)got;
+}
+
+struct bytes
+package_part(struct package *p, const char *part, size_t max)
+{
+	zip_int64_t at = locate(p, part);
+	unsigned char *to;
+	zip_file_t *f;
+	size_t n = 0, got;
+
+	if (at < 0)
+		return (struct bytes){ 0 };
+	f = open_part(p, at);
+	to = grow(NULL, max + 1);
+	while (n < max && (got = read_part(p, f, to + n, max - n)) > 0)
+		n += got;
+	to[n] = 0;
+	zip_fclose(f);
+	return (struct bytes){ to, n };
+}
+
+static enum ns
+ns_of(struct parse *x, const xmlChar *uri)
+{
+	size_t i, n = sizeof(namespaces) / sizeof(namespaces[0]);
+
+	if (uri == NULL)
+		return NS_NONE;
+	if (uri == x->uri)
+		return x->ns;
+	for (i = 0; i < n && strcmp((const char *)uri, namespaces[i].uri) != 0; i++)
+		;
+	x->uri = uri;
+	x->ns = i < n ? namespaces[i].ns : NS_OTHER;
+	return x->ns;
+}
+
+/* Whether an attribute's namespace is ns; quicker than to look it up. */
+static bool
+is_ns(const xmlChar *uri, enum ns ns)
+{
+	size_t i;
+
+	if (uri == NULL || ns == NS_NONE)
+		return uri == NULL && ns == NS_NONE;
+	for (i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++)
+		if (namespaces[i].ns == ns && strcmp((const char *)uri, namespaces[i].uri) == 0)
+			return true;
+	return false;
+}
+
+static void
+push_prefixes(struct parse *x, int n, const xmlChar **ns)
+{
+	int i;
+
+	if (x->n_prefixes + n > PREFIXES_MAX)
+		fail("The %s file declares too many namespaces, which is refused.",
+		    x->package->name);
+	for (i = 0; i < n; i++, x->n_prefixes++) {
+		x->prefixes[x->n_prefixes].prefix = ns[2 * i];
+		x->prefixes[x->n_prefixes].uri = ns[2 * i + 1];
+		x->prefixes[x->n_prefixes].depth = x->depth;
+	}
+}
+
+/* True when the n bytes at s are a prefix in scope for a namespace that enum ns has. */
+static bool
+is_understood(struct parse *x, const char *s, size_t n)
+{
+	const char *prefix;
+	int i;
+
+	for (i = x->n_prefixes; i-- > 0;) {
+		prefix = (const char *)x->prefixes[i].prefix;
+		if (prefix != NULL && strncmp(prefix, s, n) == 0 && prefix[n] == '\0')
+			return ns_of(x, x->prefixes[i].uri) != NS_OTHER;
+	}
+	return false;
+}
+
+/* Whether an mc:Choice is to be read: all of its namespaces are known. */
+static bool
+is_choice(struct parse *x, const struct xml_element *e)
+{
+	struct bytes b = xml_attr(e, NS_NONE, "Requires");
+	const char *s = (const char *)b.p;
+	size_t i = 0, n, words = 0;
+
+	while (i < b.n) {
+		for (n = 0; i + n < b.n && strchr(" \t\r\n", s[i + n]) == NULL; n++)
+			;
+		if (n > 0 && !is_understood(x, s + i, n))
+			return false;
+		words += n > 0;
+		i += n + 1;
+	}
+	return words > 0;
+}
+
+/* An mc: element's beginning: decides between the branches. */
+static void
+start_branch(struct parse *x, const struct xml_element *e)
+{
+	bool *chosen = &x->chosen[x->depth - 1];
+
+	if (strcmp(e->name, "AlternateContent") == 0)
+		x->chosen[x->depth] = false;
+	else if (!*chosen && (strcmp(e->name, "Fallback") == 0 || is_choice(x, e)))
+		*chosen = true;
+	else
+		x->skip = x->depth;
+}
+
+static void
+on_start(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri, int n_ns,
+    const xmlChar **ns, int n_attr, int n_default, const xmlChar **attr)
+{
+	struct parse *x = arg;
+	struct xml_element e = { ns_of(x, uri), (const char *)name, attr, n_attr };
+
+	(void)prefix, (void)n_default;
+	if (++x->depth > DEPTH_MAX)
+		fail("The %s file nests its elements too deeply, which is refused.",
+		    x->package->name);
+	push_prefixes(x, n_ns, ns);
+	if (x->skip > 0)
+		return;
+	if (e.ns == NS_COMPATIBILITY)
+		start_branch(x, &e);
+	else if (x->events->start != NULL)
+		x->events->start(x->arg, &e);
+}
+
+static void
+on_end(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
+{
+	struct parse *x = arg;
+	struct xml_element e = { ns_of(x, uri), (const char *)name, NULL, 0 };
+
+	(void)prefix;
+	while (x->n_prefixes > 0 && x->prefixes[x->n_prefixes - 1].depth == x->depth)
+		x->n_prefixes--;
+	if (x->skip == 0 && e.ns != NS_COMPATIBILITY && x->events->end != NULL)
+		x->events->end(x->arg, &e);
+	if (x->skip == x->depth)
+		x->skip = 0;
+	x->depth--;
+}
+
+static void
+on_text(void *arg, const xmlChar *s, int n)
+{
+	struct parse *x = arg;
+
+	if (x->skip == 0 && n > 0 && x->events->text != NULL)
+		x->events->text(x->arg, (const char *)s, (size_t)n);
+}
+
+static void
+on_doctype(void *arg, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
+{
+	struct parse *x = arg;
+
+	(void)name, (void)public_id, (void)system_id;
+	fail("The %s file declares XML entities, which is refused.", x->package->name);
+}
+
+static int
+on_read(void *arg, char *buf, int len)
+{
+	struct parse *x = arg;
+
+	return (int)read_part(x->package, x->file, buf, (size_t)len);
+}
+
+static int
+on_close(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+void
+package_xml(struct package *p, const char *part, const struct xml_events *events, void *arg)
+{
+	xmlSAXHandler sax = {
+		.initialized = XML_SAX2_MAGIC,
+		.internalSubset = on_doctype,
+		.startElementNs = on_start,
+		.endElementNs = on_end,
+		.characters = on_text,
+		.ignorableWhitespace = on_text,
+		.cdataBlock = on_text,
+	};
+	struct parse *x = grow(NULL, sizeof(*x));
+	xmlParserCtxtPtr ctx;
+
+	memset(x, 0, sizeof(*x));
+	x->package = p;
+	x->events = events;
+	x->arg = arg;
+	x->file = open_part(p, locate(p, part));
+	xmlInitParser();
+	ctx = xmlCreateIOParserCtxt(&sax, x, on_read, on_close, x, XML_CHAR_ENCODING_NONE);
+	if (ctx == NULL)
+		fail_damaged(p);
+	xmlCtxtUseOptions(ctx, XML_PARSE_NONET);
+	xmlParseDocument(ctx);
+	if (!ctx->wellFormed)
+		fail_damaged(p);
+	xmlFreeParserCtxt(ctx);
+	zip_fclose(x->file);
+	free(x);
+}
+
+/* libxml2 gives an ampersand in a value as "&#38;" where it replaces no entities. */
+static struct bytes
+unescape(const unsigned char *p, size_t n)
+{
+	unsigned char *to;
+	size_t i, len = 0;
+
+	if (memchr(p, '&', n) == NULL)
+		return (struct bytes){ p, n };
+	to = grow(NULL, n);
+	for (i = 0; i < n; i++) {
+		to[len++] = p[i];
+		if (n - i >= 5 && memcmp(p + i, "&#38;", 5) == 0)
+			i += 4;
+	}
+	return (struct bytes){ to, len };
+}
+
+/* An attribute without a prefix has no namespace, whatever its element's is. */
+struct bytes
+xml_attr(const struct xml_element *e, enum ns ns, const char *name)
+{
+	const xmlChar **a;
+	int i;
+
+	for (i = 0, a = e->attr; i < e->n_attr; i++, a += 5)
+		if (strcmp((const char *)a[0], name) == 0 && is_ns(a[2], ns))
+			return unescape(a[3], (size_t)(a[4] - a[3]));
+	return (struct bytes){ 0 };
+}
+
+bool
+xml_attr_is(const struct xml_element *e, enum ns ns, const char *name, const char *value)
+{
+	return bytes_are(xml_attr(e, ns, name), value);
+}
+
+bool
+bytes_are(struct bytes b, const char *s)
+{
+	return b.p != NULL && b.n == strlen(s) && memcmp(b.p, s, b.n) == 0;
+}
+
+char *
+bytes_string(struct bytes b)
+{
+	char *s = grow(NULL, b.n + 1);
+
+	if (b.n > 0)
+		memcpy(s, b.p, b.n);
+	s[b.n] = '\0';
+	return s;
+}
+
+/*
+ * A target seen from its part's folder: "../media/a.png" in "ppt/slides/slide1.xml" is
+ * "ppt/media/a.png", "/xl/a.xml" begins at the root.
+ */
+static char *
+resolve(const char *part, const char *target)
+{
+	const char *slash = strrchr(part, '/');
+	size_t n = *target != '/' && slash != NULL ? (size_t)(slash - part) : 0, len;
+	char *to = grow(NULL, n + strlen(target) + 2);
+
+	memcpy(to, part, n);
+	for (; *target != '\0'; target += len) {
+		target += strspn(target, "/");
+		len = strcspn(target, "/");
+		if (len == 0 || (len == 1 && target[0] == '.'))
+			continue;
+		if (len == 2 && memcmp(target, "..", 2) == 0) {
+			while (n > 0 && to[--n] != '/')
+				;
+			continue;
+		}
+		if (n > 0)
+			to[n++] = '/';
+		memcpy(to + n, target, len);
+		n += len;
+	}
+	to[n] = '\0';
+	return to;
+}
+
+struct relations_read {
+	struct package *package;
+	const char *part;
+	struct relations found;
+	size_t room;
+};
+
+static void
+on_relation(void *arg, const struct xml_element *e)
+{
+	struct relations_read *r = arg;
+	struct relation *to;
+	char *type, *target;
+
+	if (e->ns != NS_RELATIONS || strcmp(e->name, "Relationship") != 0)
+		return;
+	if (r->found.n == RELATIONS_MAX)
+		fail("The %s file has more than %d references in a part, which is refused.",
+		    r->package->name, RELATIONS_MAX);
+	if (r->found.n == r->room) {
+		r->room = r->room * 2 + 32;
+		r->found.p = grow(r->found.p, r->room * sizeof(*r->found.p));
+	}
+	to = &r->found.p[r->found.n++];
+	type = bytes_string(xml_attr(e, NS_NONE, "Type"));
+	target = bytes_string(xml_attr(e, NS_NONE, "Target"));
+	to->id = bytes_string(xml_attr(e, NS_NONE, "Id"));
+	to->type = strrchr(type, '/') != NULL ? strrchr(type, '/') + 1 : type;
+	to->external = xml_attr_is(e, NS_NONE, "TargetMode", "External");
+	to->target = to->external ? target : resolve(r->part, target);
+}
+
+static int
+compare_relations(const void *a, const void *b)
+{
+	const struct relation *x = a, *y = b;
+
+	return strcmp(x->id, y->id);
+}
+
+struct relations
+package_relations(struct package *p, const char *part)
+{
+	static const struct xml_events events = { .start = on_relation };
+	struct relations_read r = { .package = p, .part = part + (*part == '/') };
+	const char *slash = strrchr(r.part, '/'), *file = slash != NULL ? slash + 1 : r.part;
+	char *rels = grow(NULL, strlen(r.part) + sizeof("_rels/.rels"));
+
+	memcpy(rels, r.part, (size_t)(file - r.part));
+	memcpy(rels + (file - r.part), "_rels/", 6);
+	memcpy(rels + (file - r.part) + 6, file, strlen(file));
+	memcpy(rels + strlen(r.part) + 6, ".rels", 6);
+	if (package_has(p, rels))
+		package_xml(p, rels, &events, &r);
+	if (r.found.n > 0)
+		qsort(r.found.p, r.found.n, sizeof(*r.found.p), compare_relations);
+	return r.found;
+}
+
+const struct relation *
+relation_by_id(const struct relations *r, struct bytes id)
+{
+	char *s = bytes_string(id);
+	struct relation key = { .id = s };
+	const struct relation *found = NULL;
+
+	if (r->n > 0)
+		found = bsearch(&key, r->p, r->n, sizeof(key), compare_relations);
+	free(s);
+	return found;
+}
+
+const struct relation *
+relation_by_type(const struct relations *r, const char *type)
+{
+	size_t i;
+
+	for (i = 0; i < r->n; i++)
+		if (strcmp(r->p[i].type, type) == 0)
+			return &r->p[i];
+	return NULL;
+}
+
+const char *
+package_main(struct package *p)
+{
+	static const char *const usual[] = { "word/document.xml", "xl/workbook.xml",
+		"ppt/presentation.xml" };
+	struct relations r = package_relations(p, "");
+	const struct relation *named = relation_by_type(&r, "officeDocument");
+	size_t i;
+
+	if (named != NULL && !named->external && package_has(p, named->target))
+		return named->target;
+	for (i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+		if (package_has(p, usual[i]))
+			return usual[i];
+	return NULL;
+}
