@@ -277,6 +277,9 @@ ended(struct reply *r)
 	struct call *c = r->c;
 
 	reply_calls(r);
+	if (r->too_many_calls)
+		log_warn("provider: more tool calls at once than are made", "run", c->job->run.text,
+		    "made", arena_printf(c->a, "%d", TOOL_CALLS_MAX).p);
 	c->finish = r->finish ? r->finish : "stop";
 	if (c->n_calls > 0 && strcmp(c->finish, "stop") == 0)
 		c->finish = "tool_calls";

@@ -13,6 +13,12 @@
 #define ECHO_MIN 48
 #define ECHO_WHOLE_MIN 4 /* or with all of it, where it is at least this long */
 
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 void
 reply_init(struct reply *r, struct call *c)
 {
@@ -80,7 +86,7 @@ on_whole_text(struct reply *r, struct str text)
 	size_t room;
 
 	/* Models begin with empty lines, some say nothing else; those are no words. */
-	while (r->c->text.n == 0 && text.n > 0 && strchr(" \t\r\n", text.p[0])) {
+	while (r->c->text.n == 0 && text.n > 0 && is_blank(text.p[0])) {
 		text.p++;
 		text.n--;
 	}
@@ -143,12 +149,6 @@ candidate(struct reply *r, int64_t index, struct str id)
 			return p;
 	}
 	return NULL;
-}
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 static void
@@ -229,8 +229,10 @@ call_of(struct reply *r, int64_t index, struct str id, struct str name, struct s
 	if (p && id.n > 0 && str_eq(buf_str(&p->id), id) && str_eq(buf_str(&p->name), name) &&
 	    str_eq(buf_str(&p->arguments), args))
 		return NULL;
-	if (r->n_calls == TOOL_CALLS_MAX)
+	if (r->n_calls == TOOL_CALLS_MAX) {
+		r->too_many_calls = true;
 		return NULL;
+	}
 	if (r->n_calls == 0)
 		r->calls = arena_alloc(a, TOOL_CALLS_MAX * sizeof(*r->calls));
 	p = &r->calls[r->n_calls++];
@@ -454,7 +456,7 @@ sniff(struct reply *r)
 		s.p += 3;
 		s.n -= 3;
 	}
-	while (s.n > 0 && strchr(" \t\r\n", s.p[0])) {
+	while (s.n > 0 && is_blank(s.p[0])) {
 		s.p++;
 		s.n--;
 	}

@@ -28,6 +28,7 @@ struct reply {
 	bool spoke; /* something was said or called: the host is well */
 	bool done; /* [DONE], or all of a whole answer */
 	bool garbage; /* what came is not the protocol */
+	bool too_many_calls; /* more than TOOL_CALLS_MAX; those beyond are let go */
 	bool repeats; /* a continuation only says again what was said: asking for more is no use */
 	bool is_error; /* `error` is there */
 	struct refusal error;
@@ -52,7 +53,7 @@ struct reply {
 	size_t kept_len;
 };
 
-/* `c` gives its arena, its text so far (which is continued) and `say`, and outlives it. */
+/* `c` gives its arena, its text so far (which is continued) and `on_text`, and outlives it. */
 void reply_init(struct reply *r, struct call *c);
 void reply_free(struct reply *r);
 /* False where nothing more is to be read. */
