@@ -247,9 +247,11 @@ BEGIN
 	RETURN n;
 END $$;
 
--- Takes a document's passages out of the log of a run: replies and sources name the document; what
--- a tool gave the model has its name alone, and goes as a whole.
+-- Takes a document's passages out of what came of a run, and out of its log: replies and sources
+-- name the document; what a tool gave the model has its name alone, and goes as a whole.
 CREATE OR REPLACE FUNCTION document_unlog(d document, run_id uuid) RETURNS void LANGUAGE sql AS $$
+	UPDATE run r SET outcome = json_without(r.outcome::jsonb, d.id::text)::json
+	WHERE r.id = $2 AND strpos(r.outcome::text, d.id::text) > 0;
 	UPDATE stream_event e SET data = json_without(e.data::jsonb, d.id::text)::json
 	WHERE e.topic = 'run:' || $2 AND e.type IN ('result', 'done') AND strpos(e.data::text, d.id::text) > 0;
 	UPDATE stream_event e SET data = (e.data::jsonb || '{"output": ""}')::json

@@ -90,6 +90,22 @@ test("a document's passages are nowhere when it is deleted: answers, outcomes, r
 	assertError(await document(user, name, passage, key), "CONFLICT");
 });
 
+test("a document's passages leave what came of a chat that ended without text", async () => {
+	const user = await newUser(api), mark = newMark();
+	const { id } = assertStatus(await document(user, "d", `The tjasker has seven sails, as ${mark} says.`), 200).json;
+	const chat = await user.api.chat("How many sails has the tjasker?");
+	await chat.all();
+	const run = chat.headers["x-run-id"];
+	const sources = JSON.stringify([{ n: 1, documentId: id, documentName: "d", mark: "m", page: null, text: mark, score: 1, chunk: 0 }]);
+	await sql(`UPDATE run SET outcome = jsonb_build_object('content', '', 'sources', '${sources}'::jsonb)::json WHERE id = '${run}';
+		DELETE FROM message WHERE run_id = '${run}' AND role = 'assistant'; DELETE FROM stream_event WHERE topic = 'run:${run}'`);
+
+	assertStatus(await user.api.delete(`/api/documents/${id}`), 204);
+
+	await until(async () => (await traces(millrace, mark)).length === 0, "nothing has a passage");
+	assert.deepEqual(assertStatus(await user.api.get(`/api/runs/${run}`), 200).json.outcome, { content: "", sources: [] });
+});
+
 test("a lead's reply that was kept for its key goes with it, and the key makes no second lead", async () => {
 	const user = await newUser(api), mark = newMark();
 	const make = () => user.api.post("/api/leads", { name: mark }, withKey(mark));
