@@ -17,11 +17,15 @@
 #include "runner/runner.h"
 #include "sql_job.h"
 
+#define NOTICES_MAX 32 /* the extractor gives fewer (extract/out.h) */
+
 struct passages_out {
 	struct str_list marks, texts, bits;
 	size_t room;
 	size_t characters;
 	int64_t pages;
+	struct str notices[NOTICES_MAX];
+	size_t n_notices;
 };
 
 /* Writes the blob's chunks into a memory file. */
@@ -106,6 +110,8 @@ read_facts(struct str lines, struct passages_out *out)
 		lines = str_cut(lines, '\n', &line);
 		if (str_starts(line, S("\x1dpages ")))
 			(void)str_int((struct str){ line.p + 7, line.n - 7 }, &out->pages);
+		else if (str_starts(line, S("\x1dnotice ")) && out->n_notices < NOTICES_MAX)
+			out->notices[out->n_notices++] = (struct str){ line.p + 8, line.n - 8 };
 	}
 }
 
@@ -142,21 +148,40 @@ fail_document(struct job *j, const char *why)
 	return job_end_runner_document_end_failed(j, str_from(why));
 }
 
+/* What document_ready() takes as metadata; the notices have a column of their own. */
+static struct str
+metadata_json(struct arena *a, const struct passages_out *out)
+{
+	struct buf b = { .a = a };
+	size_t i;
+
+	if (out->pages > 0)
+		buf_printf(&b, "{\"pages\":%lld", (long long)out->pages);
+	else
+		buf_put(&b, S("{\"pages\":null"));
+	buf_printf(&b, ",\"characters\":%zu,\"chunks\":%zu,\"notices\":[", out->characters,
+	    out->marks.n);
+	for (i = 0; i < out->n_notices; i++) {
+		buf_put(&b, i > 0 ? S(",") : S(""));
+		buf_json(&b, out->notices[i]);
+	}
+	buf_put(&b, S("]}"));
+	return buf_str(&b);
+}
+
 static struct outcome
 store(struct job *j, struct str text)
 {
 	struct passages_out out = { 0 };
-	struct str type, metadata;
+	struct str type;
 	struct outcome o;
 
 	if (!cut_text(j->a, text, &type, &out))
 		return job_again("the extractor's output is broken", 0);
 	if (out.marks.n == 0)
 		return fail_document(j, "The document holds no text that could be read.");
-	metadata = arena_printf(j->a, "{\"pages\":%s,\"characters\":%zu,\"chunks\":%zu}",
-	    out.pages > 0 ? arena_printf(j->a, "%lld", (long long)out.pages).p : "null",
-	    out.characters, out.marks.n);
-	o = job_end_runner_document_end_ready(j, type, metadata, out.marks, out.texts, out.bits);
+	o = job_end_runner_document_end_ready(
+	    j, type, metadata_json(j->a, &out), out.marks, out.texts, out.bits);
 	if (o.end == END_DONE) {
 		atomic_fetch_add(&counters.documents, 1);
 		atomic_fetch_add(&counters.passages, (long long)out.marks.n);

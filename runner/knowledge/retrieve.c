@@ -63,6 +63,7 @@ retrieve(struct job *j, struct str query, int want, struct passages *into, size_
 void
 passage_json(struct buf *b, const struct passage *p, size_t n)
 {
+	struct str number;
 	int64_t page = 0;
 
 	buf_put(b, S("{"));
@@ -72,8 +73,10 @@ passage_json(struct buf *b, const struct passage *p, size_t n)
 	buf_json(b, p->name);
 	buf_put(b, S(",\"mark\":"));
 	buf_json(b, p->mark);
-	if (str_starts(p->mark, S("page ")) &&
-	    str_int((struct str){ p->mark.p + 5, p->mark.n - 5 }, &page))
+	/* "page 3", or "page 3 (ii)" with the printed number. */
+	(void)str_cut(p->mark, '(', &number);
+	if (str_starts(number, S("page ")) &&
+	    str_int(str_trim((struct str){ number.p + 5, number.n - 5 }), &page))
 		buf_printf(b, ",\"page\":%lld", (long long)page);
 	else
 		buf_put(b, S(",\"page\":null"));

@@ -35,7 +35,7 @@ GRANT EXECUTE ON FUNCTION chunk_search TO millrace_runner;
 
 CREATE OR REPLACE FUNCTION document_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', d.id, 'userId', d.owner_id, 'name', d.name, 'description', d.description,
-		'type', d.type, 'size', d.size, 'status', d.status, 'error', d.error, 'chunkCount', d.chunk_count,
+		'type', d.type, 'size', d.size, 'status', d.status, 'error', d.error, 'notices', d.notices, 'chunkCount', d.chunk_count,
 		'metadata', d.metadata, 'createdAt', rfc3339(d.created_at), 'updatedAt', rfc3339(d.updated_at))
 $$;
 GRANT EXECUTE ON FUNCTION document_json TO millrace_api, millrace_runner;
@@ -44,7 +44,7 @@ GRANT EXECUTE ON FUNCTION document_json TO millrace_api, millrace_runner;
 CREATE OR REPLACE FUNCTION upload_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('documentId', d.id, 'id', d.id, 'name', d.name, 'status', d.status, 'message',
 		CASE d.status WHEN 'ready' THEN 'The document is ready.' WHEN 'failed' THEN d.error
-		ELSE 'The document was stored and is being processed.' END)
+		ELSE 'The document was stored and is being processed.' END, 'notices', d.notices)
 $$;
 GRANT EXECUTE ON FUNCTION upload_json TO millrace_api, millrace_runner;
 
@@ -110,7 +110,7 @@ GRANT EXECUTE ON FUNCTION document_create TO millrace_api;
 CREATE OR REPLACE FUNCTION document_reindex(document uuid, queue_max int) RETURNS TABLE (run_id uuid)
 LANGUAGE plpgsql AS $$
 BEGIN
-	UPDATE document d SET status = 'pending', error = NULL, updated_at = now() WHERE d.id = $1;
+	UPDATE document d SET status = 'pending', error = NULL, notices = '[]', updated_at = now() WHERE d.id = $1;
 	IF NOT FOUND THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such document.');
 	END IF;
@@ -120,7 +120,7 @@ END $$;
 GRANT EXECUTE ON FUNCTION document_reindex TO millrace_api;
 
 -- An ingestion's end: replaces the document's passages and marks it ready, in one step. `bits` are
--- hexadecimal.
+-- hexadecimal; `metadata` has the notices as a member, which runners before 0016 do not know.
 CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
 	texts text[], bits text[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -131,7 +131,8 @@ BEGIN
 		RETURN seq;
 	END IF;
 	PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
-	UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = $6, chunk_count = cardinality(marks),
+	UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = $6 - 'notices',
+		notices = coalesce($6 -> 'notices', '[]'), chunk_count = cardinality(marks),
 		updated_at = now()
 	FROM run r WHERE r.id = $1 AND document.id = r.document_id AND document.deleted_at IS NULL RETURNING document.* INTO d;
 	IF NOT FOUND THEN
@@ -172,7 +173,7 @@ BEGIN
 		RETURN seq;
 	END IF;
 	PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
-	UPDATE document SET status = 'failed', error = $5, chunk_count = 0, updated_at = now()
+	UPDATE document SET status = 'failed', error = $5, notices = '[]', chunk_count = 0, updated_at = now()
 	FROM run r WHERE r.id = $1 AND document.id = r.document_id AND document.deleted_at IS NULL RETURNING document.* INTO d;
 	IF NOT FOUND THEN
 		PERFORM run_abort($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);

@@ -7,9 +7,9 @@ import { randomUUID } from "node:crypto";
 import { fixtures, newUser, shared } from "../js/instance.mjs";
 import { TIME, UUID7, assertError, assertKeys, assertStatus, until } from "../js/expect.mjs";
 
-const DOCUMENT = ["id", "userId", "name", "description", "type", "size", "status", "error", "chunkCount", "metadata",
+const DOCUMENT = ["id", "userId", "name", "description", "type", "size", "status", "error", "notices", "chunkCount", "metadata",
 	"createdAt", "updatedAt"];
-const UPLOAD = ["documentId", "id", "name", "status", "message"];
+const UPLOAD = ["documentId", "id", "name", "status", "message", "notices"];
 let api, user, dir;
 before(async () => { ({ api } = await shared()); dir = fixtures(); user = await newUser(api); });
 
