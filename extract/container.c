@@ -63,7 +63,15 @@ struct search {
 	const char *part; /* whose it is; NULL: the package's own, in an OpenDocument manifest */
 	char *type; /* NULL: not found */
 	char *fallback; /* that of all parts whose names end as its does */
+	bool encrypted; /* a part of an OpenDocument package is (ODF 1.3 part 2, 3.4) */
 };
+
+static _Noreturn void
+fail_encrypted(enum kind claimed)
+{
+	fail("The %s file is encrypted; remove its password and upload it again.",
+	    claimed != KIND_UNKNOWN ? kind_name(claimed) : "Office");
+}
 
 static bool
 ends(const char *s, struct bytes ending)
@@ -94,25 +102,31 @@ on_manifest(void *arg, const struct xml_element *e)
 {
 	struct search *s = arg;
 
-	if (e->ns == NS_ODF_MANIFEST && xml_attr_is(e, NS_ODF_MANIFEST, "full-path", "/"))
+	if (e->ns != NS_ODF_MANIFEST)
+		return;
+	if (strcmp(e->name, "encryption-data") == 0)
+		s->encrypted = true;
+	if (xml_attr_is(e, NS_ODF_MANIFEST, "full-path", "/"))
 		s->type = bytes_string(xml_attr(e, NS_ODF_MANIFEST, "media-type"));
 }
 
-/* The media type of the document, or NULL. */
+/* The media type of the document, or NULL. Ends the worker where an OpenDocument is encrypted. */
 static const char *
-media_type(struct package *p)
+media_type(struct package *p, enum kind claimed)
 {
 	static const struct xml_events types_events = { .start = on_content_type };
 	static const struct xml_events manifest_events = { .start = on_manifest };
 	struct search s = { .part = package_main(p) };
 	struct bytes own = package_part(p, "mimetype", 100);
 
+	if (own.n == 0 && s.part != NULL && package_has(p, "[Content_Types].xml"))
+		package_xml(p, "[Content_Types].xml", &types_events, &s);
+	else if (package_has(p, "META-INF/manifest.xml"))
+		package_xml(p, "META-INF/manifest.xml", &manifest_events, &s);
+	if (s.encrypted)
+		fail_encrypted(claimed);
 	if (own.n > 0)
 		return (const char *)own.p;
-	if (s.part != NULL && package_has(p, "[Content_Types].xml"))
-		package_xml(p, "[Content_Types].xml", &types_events, &s);
-	else if (s.part == NULL && package_has(p, "META-INF/manifest.xml"))
-		package_xml(p, "META-INF/manifest.xml", &manifest_events, &s);
 	return s.type != NULL ? s.type : s.fallback;
 }
 
@@ -126,7 +140,7 @@ container_zip(struct bytes b, enum kind claimed)
 	size_t i;
 
 	package_open(&p, b, claimed != KIND_UNKNOWN ? kind_name(claimed) : "zip");
-	type = media_type(&p);
+	type = media_type(&p, claimed);
 	for (i = 0; type != NULL && i < sizeof(types) / sizeof(types[0]); i++) {
 		if (strstr(type, types[i].type) == NULL)
 			continue;
@@ -221,8 +235,7 @@ check_streams(const unsigned char **entries, size_t n, enum kind claimed)
 			continue;
 		e = entries[stack[depth]];
 		if (is_named(e, "EncryptedPackage"))
-			fail("The %s file is encrypted; remove its password and upload it again.",
-			    claimed != KIND_UNKNOWN ? kind_name(claimed) : "Office");
+			fail_encrypted(claimed);
 		for (i = 0; i < sizeof(streams) / sizeof(streams[0]); i++)
 			if (is_named(e, streams[i].stream))
 				fail("The file is %s.", streams[i].what);

@@ -81,7 +81,8 @@ enum kind kind_claimed(const char *name);
  * The kind of a file by its content; KIND_TXT also stands for Markdown and CSV, which cannot be
  * told apart. Ends the worker, with a sentence that names the format, for a known format that is
  * not read (an image, an old .doc). KIND_UNKNOWN is binary data of an unknown format. `claimed`
- * only names the document where it is damaged or encrypted.
+ * names the document where it is damaged or encrypted, and makes text out of what could be an
+ * e-mail message or a piece of HTML. A PDF has been told before.
  */
 enum kind sniff(struct bytes all, enum kind claimed);
 
@@ -89,8 +90,12 @@ enum kind sniff(struct bytes all, enum kind claimed);
 enum kind container_zip(struct bytes b, enum kind claimed);
 _Noreturn void container_ole(struct bytes b, enum kind claimed);
 
-/* True when the bytes (the first 1,024 count) begin a PDF. */
-bool sniff_pdf(struct bytes head);
+/*
+ * True when these are the first and the last SNIFF_PDF_MAX bytes of a PDF: they have its header and
+ * an object. A text about PDF may show both, so its name counts too.
+ */
+#define SNIFF_PDF_MAX ((size_t)64 * 1024)
+bool sniff_pdf(struct bytes head, struct bytes tail, enum kind claimed);
 
 /*
  * Compares the content's kind with the client's file name (may be NULL) and returns the kind to

@@ -70,15 +70,16 @@ forget_environment(void)
 	clearenv();
 }
 
+/* The n bytes of the file from a place on. */
 static struct bytes
-load(size_t n)
+load(size_t from, size_t n)
 {
 	unsigned char *p = grow(NULL, n + 1);
 	size_t have = 0;
 	ssize_t got;
 
 	while (have < n) {
-		got = pread(STDIN_FILENO, p + have, n - have, (off_t)have);
+		got = pread(STDIN_FILENO, p + have, n - have, (off_t)(from + have));
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
@@ -103,22 +104,27 @@ input_size(void)
 	return (size_t)st.st_size;
 }
 
+static bool
+is_pdf(size_t size, enum kind claimed)
+{
+	size_t n = size < SNIFF_PDF_MAX ? size : SNIFF_PDF_MAX;
+
+	return sniff_pdf(load(0, n), load(size - n, n), claimed);
+}
+
 /* The worker. Before the sandbox is complete it checks of the content only whether it is a PDF. */
 static _Noreturn void
 work(const char *name, pid_t parent)
 {
-	unsigned char head[1024];
+	enum kind k, claimed = kind_claimed(name);
+	struct bytes all;
 	struct out o;
 	struct pdf pdf;
-	struct bytes all;
-	enum kind k;
 	size_t size;
-	ssize_t n;
 
 	sandbox_limits(parent);
 	size = input_size();
-	n = pread(STDIN_FILENO, head, sizeof(head), 0);
-	if (n > 0 && sniff_pdf((struct bytes){ head, (size_t)n })) {
+	if (is_pdf(size, claimed)) {
 		out_begin(&o, kind_check(name, KIND_PDF));
 		pdf = pdf_start();
 		sandbox_parser();
@@ -127,8 +133,8 @@ work(const char *name, pid_t parent)
 	}
 	sandbox_seconds(EXTRACT_PARSER_SECONDS_MAX);
 	sandbox_parser();
-	all = load(size);
-	k = kind_check(name, sniff(all, kind_claimed(name)));
+	all = load(0, size);
+	k = kind_check(name, sniff(all, claimed));
 	out_begin(&o, k);
 	kind_reader(k)(all, &o);
 	out_finish(&o, STDOUT_FILENO);
