@@ -159,8 +159,8 @@ metadata_json(struct arena *a, const struct passages_out *out)
 		buf_printf(&b, "{\"pages\":%lld", (long long)out->pages);
 	else
 		buf_put(&b, S("{\"pages\":null"));
-	buf_printf(&b, ",\"characters\":%zu,\"chunks\":%zu,\"notices\":[", out->characters,
-	    out->marks.n);
+	buf_printf(
+	    &b, ",\"characters\":%zu,\"chunks\":%zu,\"notices\":[", out->characters, out->marks.n);
 	for (i = 0; i < out->n_notices; i++) {
 		buf_put(&b, i > 0 ? S(",") : S(""));
 		buf_json(&b, out->notices[i]);
