@@ -38,6 +38,7 @@ unit_src := $(wildcard tests/unit/*.c)
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB = $(B)/libmillrace.a
+EXTRACT_LIBS = -lzip -lxml2 -lseccomp
 LIB_LIBS = -lpq -ljson-c -lsodium -ljwt -lcrypto -lidn2 -lunistring
 
 programs := $(if $(fcgi_src),millrace-fcgi) $(if $(streamd_src),millrace-streamd) $(if $(runner_src),millrace-runner) \
@@ -119,7 +120,7 @@ $(B)/millracectl: $(call objects,$(ctl_src) streamd/handover/wire.c) $(LIB)
 	@$(CC) $(LINK) -o $@ $^ $(LIB_LIBS)
 $(B)/millrace-extract: $(call objects,$(extract_src))
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $^ -lzip -lxml2 -lseccomp
+	@$(CC) $(LINK) -o $@ $^ $(EXTRACT_LIBS)
 $(B)/millrace-spawn: $(call objects,$(spawn_src)) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^
@@ -154,9 +155,13 @@ $(B)/fuzz-fields: $(worker_parts)
 $(B)/fuzz-packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
 $(B)/fuzz-reply: $(call objects,runner/outside/sse.c $(addprefix runner/models/,reply.c kept.c lenient.c refusal.c))
 $(B)/fuzz-ws: $(call objects,streamd/websocket/ws_read.c streamd/websocket/deflate.c)
+# Those of the extractor have fail() and grow() of their own, which know what free() gives back.
+fuzz_extract := $(patsubst tests/fuzz/%.c,$(B)/fuzz-%,$(wildcard tests/fuzz/extract_*.c))
+$(fuzz_extract): $(call objects,$(filter-out extract/main.c extract/fail.c extract/probe.c,$(extract_src)))
+$(fuzz_extract): FUZZ_LIBS = -Wl,--wrap=free $(EXTRACT_LIBS)
 $(B)/fuzz-%: $(B)/obj/tests/fuzz/%.o $(LIB)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -fsanitize=fuzzer -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lwslay -lz $(LIB_LIBS)
+	@$(CC) $(LINK) -fsanitize=fuzzer -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lwslay -lz $(LIB_LIBS) $(FUZZ_LIBS)
 
 check: all units
 	tests/run unit
