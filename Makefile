@@ -141,6 +141,7 @@ $(B)/unit/principal: $(call objects,streamd/events/principal.c streamd/events/us
 $(B)/unit/topics: $(call objects,streamd/events/topics.c streamd/events/usage.c streamd/events/hub.c \
 	streamd/events/event.c streamd/metrics.c)
 $(B)/unit/packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
+$(B)/unit/number: $(call objects,$(addprefix extract/,number.c symbol.c out.c fail.c))
 $(B)/unit/offset: $(call objects,streamd/socketio/offset.c)
 $(B)/unit/deflate: $(call objects,streamd/websocket/deflate.c)
 $(B)/unit/ws_read: $(call objects,streamd/websocket/ws_read.c streamd/websocket/deflate.c)
@@ -151,6 +152,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 	@$(CC) $(LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lwslay -lz -lcurl -lssl $(LIB_LIBS)
 
 # A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
+$(B)/fuzz-docx_label: $(call objects,$(addprefix extract/,docx_styles.c number.c symbol.c out.c fail.c))
 $(B)/fuzz-fields: $(worker_parts)
 $(B)/fuzz-packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
 $(B)/fuzz-reply: $(call objects,runner/outside/sse.c $(addprefix runner/models/,reply.c kept.c lenient.c refusal.c))

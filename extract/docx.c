@@ -1,119 +1,143 @@
 /*
- * DOCX (ECMA-376, Office Open XML): the text of the body, the footnotes and the endnotes.
+ * DOCX (ECMA-376, Office Open XML): which parts are read, and in what order.
  */
+#include "docx.h"
+
+#include <stdio.h>
 #include <string.h>
 
-#include "out.h"
-#include "package.h"
+#include "docx_story.h"
 
-struct docx {
-	struct out *out;
-	char *p; /* the paragraph that is being read: cap bytes, len used */
-	size_t len;
-	size_t cap;
-	int text; /* inside w:t */
-	int table; /* inside w:tbl */
-};
+#define UNRELATED_MAX 20 /* headers that are looked for by name */
+
+/* The part of a type, or else the one of the usual name. NULL: there is none. */
+static const char *
+part_of(struct docx *d, const char *type, const char *usual)
+{
+	const struct relation *r = relation_by_type(&d->related, type);
+
+	if (r != NULL && !r->external)
+		return r->target;
+	return package_has(&d->package, usual) ? usual : NULL;
+}
 
 static void
-put(struct docx *d, const char *s, size_t n)
+on_setting(void *arg, const struct xml_element *e)
 {
-	if (d->len + n > d->cap) {
-		d->cap = (d->len + n) * 2 + 1024;
-		d->p = grow(d->p, d->cap);
+	struct docx *d = arg;
+
+	if (e->ns == NS_WORD && strcmp(e->name, "evenAndOddHeaders") == 0)
+		d->even = docx_switch(e) == DOCX_ON;
+}
+
+/* What the text is read by: settings, styles, lists. */
+static void
+read_tables(struct docx *d)
+{
+	static const struct xml_events settings = { .start = on_setting };
+	const char *part;
+
+	if ((part = part_of(d, "settings", "word/settings.xml")) != NULL)
+		(void)package_xml_whole(&d->package, part, &settings, d);
+	if ((part = part_of(d, "styles", "word/styles.xml")) != NULL &&
+	    !docx_styles_read(&d->styles, &d->package, part))
+		out_notice(d->out, "The document's styles are damaged; numbers of paragraphs may "
+				   "be missing, and hidden text may be here.");
+	d->numbering.styles = &d->styles;
+	if ((part = part_of(d, "numbering", "word/numbering.xml")) != NULL &&
+	    !docx_numbering_read(&d->numbering, &d->package, part))
+		out_notice(d->out,
+		    "The document's lists are damaged; numbers of paragraphs may be missing.");
+}
+
+static void
+read_notes(struct docx *d, struct story *s, const char *type, const char *usual)
+{
+	const char *part = part_of(d, type, usual);
+
+	if (part != NULL && !story_read(s, part))
+		out_notice(
+		    d->out, "The document's %s are damaged; some of them are missing.", type);
+}
+
+/* Each text once: the parts of several sections are often alike. */
+static void
+emit_different(struct docx *d, struct story *s, struct texts *seen, const char *mark)
+{
+	struct texts *t = &s->held;
+	size_t at, n;
+
+	for (at = 0; at < seen->len; at += n) {
+		memcpy(&n, seen->p + at, sizeof(n));
+		at += sizeof(n);
+		if (n == t->len && memcmp(seen->p + at, t->p, n) == 0)
+			return;
 	}
-	memcpy(d->p + d->len, s, n);
-	d->len += n;
-}
-
-static void
-flush(struct docx *d)
-{
-	if (d->len > 0)
-		out_paragraph(d->out, d->p, d->len);
-	d->len = 0;
-}
-
-static void
-docx_start(void *arg, const struct xml_element *e)
-{
-	struct docx *d = arg;
-
-	if (e->ns != NS_WORD && e->ns != NS_MATH)
-		return;
-	if (strcmp(e->name, "t") == 0)
-		d->text++;
-	else if (strcmp(e->name, "tab") == 0)
-		put(d, "\t", 1);
-	else if (strcmp(e->name, "br") == 0 || strcmp(e->name, "cr") == 0)
-		put(d, "\n", 1);
-	else if (strcmp(e->name, "noBreakHyphen") == 0)
-		put(d, "-", 1);
-	else if (strcmp(e->name, "tbl") == 0)
-		d->table++;
-}
-
-/* A row of a table is a paragraph: tabs separate cells, spaces the paragraphs in a cell. */
-static void
-docx_end(void *arg, const struct xml_element *e)
-{
-	struct docx *d = arg;
-
-	if (e->ns != NS_WORD && e->ns != NS_MATH)
-		return;
-	if (strcmp(e->name, "t") == 0 && d->text > 0) {
-		d->text--;
-	} else if (strcmp(e->name, "p") == 0) {
-		if (d->table > 0)
-			put(d, " ", 1);
-		else
-			flush(d);
-	} else if (strcmp(e->name, "tc") == 0) {
-		while (d->len > 0 && d->p[d->len - 1] == ' ')
-			d->len--;
-		put(d, "\t", 1);
-	} else if (strcmp(e->name, "tr") == 0) {
-		flush(d);
-	} else if (strcmp(e->name, "tbl") == 0 && d->table > 0) {
-		d->table--;
+	seen->p = grow(seen->p, seen->len + sizeof(n) + t->len);
+	memcpy(seen->p + seen->len, &t->len, sizeof(n));
+	memcpy(seen->p + seen->len + sizeof(n), t->p, t->len);
+	seen->len += sizeof(n) + t->len;
+	out_section(d->out, "%s", mark);
+	for (at = 0; at < t->len; at += n + 1) {
+		n = strlen(t->p + at);
+		out_paragraph(d->out, t->p + at, n);
 	}
 }
 
 static void
-docx_text(void *arg, const char *s, size_t n)
+read_held(struct docx *d, struct story *s, struct texts *seen, const char *part, const char *mark)
 {
-	struct docx *d = arg;
-
-	if (d->text > 0)
-		put(d, s, n);
+	s->hold = true;
+	if (!story_read(s, part))
+		out_notice(d->out, "A %s of the document is damaged.", mark);
+	s->hold = false;
+	if (s->held.len > 0)
+		emit_different(d, s, seen, mark);
+	s->held.len = 0;
 }
 
+/* The headers, or the footers, that pages have. */
 static void
-read_part(struct docx *d, struct package *p, const char *part)
+read_margins(struct docx *d, struct story *s, int kind, const char *mark)
 {
-	static const struct xml_events events = { docx_start, docx_end, docx_text };
+	struct texts seen = { 0 };
+	char usual[32];
+	size_t i;
 
-	d->text = d->table = 0;
-	package_xml(p, part, &events, d);
-	flush(d);
+	for (i = 0; i < d->n_shown[kind]; i++)
+		read_held(d, s, &seen, d->shown[kind][i]->target, mark);
+	for (i = 1; d->related.n == 0 && i <= UNRELATED_MAX; i++) {
+		(void)snprintf(usual, sizeof(usual), "word/%s%zu.xml", mark, i);
+		if (package_has(&d->package, usual))
+			read_held(d, s, &seen, usual, mark);
+	}
 }
 
 void
 docx_read(struct bytes file, struct out *o)
 {
-	static const char *const notes[] = { "footnotes", "endnotes" };
+	static struct story story;
 	struct docx d = { .out = o };
-	const struct relation *part;
-	struct relations related;
-	struct package p;
-	const char *body;
-	size_t i;
+	const char *body, *part;
+	int kind;
 
-	package_open(&p, file, kind_name(KIND_DOCX));
-	body = package_main(&p);
-	related = package_relations(&p, body);
-	read_part(&d, &p, body);
-	for (i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
-		if ((part = relation_by_type(&related, notes[i])) != NULL)
-			read_part(&d, &p, part->target);
+	package_open(&d.package, file, kind_name(KIND_DOCX));
+	body = package_main(&d.package);
+	d.related = package_relations(&d.package, body);
+	for (kind = 0; kind < 2; kind++) {
+		d.shown[kind] = grow(NULL, (d.related.n + 1) * sizeof(*d.shown[kind]));
+		d.is_shown[kind] = grow(NULL, d.related.n + 1);
+		memset(d.is_shown[kind], 0, d.related.n + 1);
+	}
+	story.docx = &d;
+	read_tables(&d);
+	if (!story_read(&story, body))
+		out_notice(o, "The document is damaged; its text ends early.");
+	read_notes(&d, &story, "footnotes", "word/footnotes.xml");
+	read_notes(&d, &story, "endnotes", "word/endnotes.xml");
+	read_margins(&d, &story, 0, "header");
+	read_margins(&d, &story, 1, "footer");
+	part = part_of(&d, "comments", "word/comments.xml");
+	if (part != NULL && !story_read(&story, part))
+		out_notice(o, "The document's comments are damaged; some of them are missing.");
 }

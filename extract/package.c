@@ -86,6 +86,7 @@ struct parse {
 		int depth; /* of its element */
 	} prefixes[PREFIXES_MAX];
 	int n_prefixes;
+	bool damaged; /* the archive, within the part */
 };
 
 static _Noreturn void
@@ -131,37 +132,32 @@ package_has(const struct package *p, const char *part)
 	return locate(p, part) >= 0;
 }
 
-/* Opens a part after checking its declared size. */
+/* Opens a part after checking its declared size. NULL: the archive is damaged there. */
 static zip_file_t *
 open_part(const struct package *p, zip_int64_t at)
 {
 	zip_stat_t st;
-	zip_file_t *f;
 
 	if (at < 0 || zip_stat_index(p->zip, (zip_uint64_t)at, 0, &st) != 0 ||
 	    (st.valid & ZIP_STAT_SIZE) == 0)
-		fail_damaged(p);
+		return NULL;
 	if ((st.valid & ZIP_STAT_ENCRYPTION_METHOD) != 0 && st.encryption_method != ZIP_EM_NONE)
 		fail("The %s file is encrypted; remove its password and upload it again.", p->name);
 	if (st.size > EXTRACT_UNPACK_MAX - p->unpacked)
 		fail_big(p);
-	if ((f = zip_fopen_index(p->zip, (zip_uint64_t)at, 0)) == NULL)
-		fail_damaged(p);
-	return f;
+	return zip_fopen_index(p->zip, (zip_uint64_t)at, 0);
 }
 
-/* Reads up to n bytes and counts them; the declared size may be a lie. */
-static size_t
+/* Reads up to n bytes and counts them; the declared size may be a lie. -1: they are damaged. */
+static zip_int64_t
 read_part(struct package *p, zip_file_t *f, void *to, size_t n)
 {
 	zip_int64_t got = zip_fread(f, to, n);
 
-	if (got < 0)
-		fail_damaged(p);
-	p->unpacked += (size_t)got;
+	p->unpacked += got > 0 ? (size_t)got : 0;
 	if (p->unpacked > EXTRACT_UNPACK_MAX)
 		fail_big(p);
-	return (size_t)got;
+	return got;
 }
 
 struct bytes
@@ -170,14 +166,20 @@ package_part(struct package *p, const char *part, size_t max)
 	zip_int64_t at = locate(p, part);
 	unsigned char *to;
 	zip_file_t *f;
-	size_t n = 0, got;
+	zip_int64_t got = 1;
+	size_t n = 0;
 
 	if (at < 0)
 		return (struct bytes){ 0 };
-	f = open_part(p, at);
+	if ((f = open_part(p, at)) == NULL)
+		fail_damaged(p);
 	to = grow(NULL, max + 1);
-	while (n < max && (got = read_part(p, f, to + n, max - n)) > 0)
-		n += got;
+	while (n < max && got > 0) {
+		if ((got = read_part(p, f, to + n, max - n)) < 0)
+			fail_damaged(p);
+		n += (size_t)got;
+	}
+	to = grow(to, n + 1);
 	to[n] = 0;
 	zip_fclose(f);
 	return (struct bytes){ to, n };
@@ -335,7 +337,11 @@ on_read(void *arg, char *buf, int len)
 {
 	struct parse *x = arg;
 
-	return (int)read_part(x->package, x->file, buf, (size_t)len);
+	zip_int64_t n = read_part(x->package, x->file, buf, (size_t)len);
+
+	/* libxml2 stops without an error where it has seen the last element's end. */
+	x->damaged |= n < 0;
+	return (int)n;
 }
 
 static int
@@ -345,8 +351,8 @@ on_close(void *arg)
 	return 0;
 }
 
-void
-package_xml(struct package *p, const char *part, const struct xml_events *events, void *arg)
+bool
+package_xml_whole(struct package *p, const char *part, const struct xml_events *events, void *arg)
 {
 	xmlSAXHandler sax = {
 		.initialized = XML_SAX2_MAGIC,
@@ -359,23 +365,34 @@ package_xml(struct package *p, const char *part, const struct xml_events *events
 	};
 	struct parse *x = grow(NULL, sizeof(*x));
 	xmlParserCtxtPtr ctx;
+	bool whole;
 
 	memset(x, 0, sizeof(*x));
 	x->package = p;
 	x->events = events;
 	x->arg = arg;
-	x->file = open_part(p, locate(p, part));
+	if ((x->file = open_part(p, locate(p, part))) == NULL) {
+		free(x);
+		return false;
+	}
 	xmlInitParser();
 	ctx = xmlCreateIOParserCtxt(&sax, x, on_read, on_close, x, XML_CHAR_ENCODING_NONE);
 	if (ctx == NULL)
 		fail_damaged(p);
 	xmlCtxtUseOptions(ctx, XML_PARSE_NONET);
 	xmlParseDocument(ctx);
-	if (!ctx->wellFormed)
-		fail_damaged(p);
+	whole = ctx->wellFormed && !x->damaged;
 	xmlFreeParserCtxt(ctx);
 	zip_fclose(x->file);
 	free(x);
+	return whole;
+}
+
+void
+package_xml(struct package *p, const char *part, const struct xml_events *events, void *arg)
+{
+	if (!package_xml_whole(p, part, events, arg))
+		fail_damaged(p);
 }
 
 /* libxml2 gives an ampersand in a value as "&#38;" where it replaces no entities. */

@@ -88,6 +88,10 @@ struct bytes package_part(struct package *p, const char *part, size_t max);
  */
 void package_xml(struct package *p, const char *part, const struct xml_events *events, void *arg);
 
+/* The same of a part that may be damaged or missing: false, after what comes before the damage. */
+bool package_xml_whole(
+    struct package *p, const char *part, const struct xml_events *events, void *arg);
+
 /* An attribute's value; {NULL, 0}: there is none. */
 struct bytes xml_attr(const struct xml_element *e, enum ns ns, const char *name);
 
