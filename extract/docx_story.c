@@ -108,6 +108,8 @@ number(struct story *s)
 		return;
 	n = docx_label(
 	    &s->docx->numbering, list, level, styled && g->level < 0 ? style->id : NULL, text);
+	if (n == 0)
+		return;
 	story_put(s, text, n);
 	memmove(s->p + g->start + n, s->p + g->start, s->len - n - g->start);
 	memcpy(s->p + g->start, text, n);
