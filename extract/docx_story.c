@@ -15,10 +15,11 @@ texts_add(struct texts *t, const char *p, size_t n)
 	t->len += n + 1;
 }
 
+/* Numbers may make of a part more text than it expands to. */
 void
 story_put(struct story *s, const char *p, size_t n)
 {
-	if (s->len + n > EXTRACT_OUTPUT_MAX)
+	if (s->len + n > EXTRACT_UNPACK_MAX)
 		fail("The file holds more than %zu MiB of text, which is refused.",
 		    EXTRACT_OUTPUT_MAX / MIB);
 	if (s->len + n > s->room) {
