@@ -152,7 +152,7 @@ route_is_unserved(struct str path)
 
 		while (want.n > 0 && have.n > 0 && have.p[0] == '/' &&
 		       part_fits(next_part(&want), next_part(&have)))
-			if (want.n == 0)
+			if (want.n == 0 && (have.n <= 1 || !unserved[i].is_whole))
 				return true;
 	}
 	return false;

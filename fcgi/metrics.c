@@ -87,7 +87,7 @@ metrics_version_read(void *arg, const struct pipe_reply *reply)
 	w->current = reply->e == ERR_OK && PQntuples(reply->res[reply->n - 1]) == 1 &&
 		     str_eq(sql_get(reply->res[reply->n - 1], 0, 0), S("t"));
 	if (!w->current) {
-		log_warn("database: not at this version; run: millracectl migrate");
+		log_warn("db: not at this version; run: millracectl migrate");
 	} else if (!was) {
 		log_info("ready");
 		metrics_expect(w);

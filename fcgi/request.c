@@ -25,6 +25,9 @@ read_params(struct req *r)
 {
 	r->method = req_param(r, "REQUEST_METHOD");
 	r->path = req_param(r, "DOCUMENT_URI");
+	/* A trailing slash makes no difference to anything. */
+	if (r->path.n > 1 && r->path.p[r->path.n - 1] == '/')
+		r->path.n--;
 	r->query_string = req_param(r, "QUERY_STRING");
 	r->content_type = req_param(r, "CONTENT_TYPE");
 	r->address = req_param(r, "REMOTE_ADDR");

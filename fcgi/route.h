@@ -106,6 +106,7 @@ extern const size_t n_aliases;
 struct unserved {
 	const char *pool; /* that nginx sends it to; it need not exist yet */
 	const char *prefix; /* a path's first parts; variables as in routes */
+	bool is_whole; /* the path alone, and none below it */
 };
 
 extern const struct unserved unserved[];

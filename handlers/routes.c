@@ -50,6 +50,7 @@ const struct unserved unserved[] = {
 	{ "chat", "/api/chat/sessions" },
 	{ "chat", "/api/chat/widget" },
 	{ "chat", "/api/messages" },
+	{ "chat", "/api/artifacts", .is_whole = true },
 	{ "chat", "/api/artifacts/{id:uuid}/versions" },
 	{ "documents", "/api/documents/url" },
 	{ "insight", "/api/analytics" },

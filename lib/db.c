@@ -88,7 +88,7 @@ connected(struct db *db)
 	disconnect(db);
 	db->conn = PQconnectdb(db->conninfo);
 	if (PQstatus(db->conn) != CONNECTION_OK) {
-		log_warn("no database connection", "error", PQerrorMessage(db->conn));
+		log_warn("db: no connection", "error", PQerrorMessage(db->conn));
 		return false;
 	}
 	PQsetNoticeReceiver(db->conn, ignore_notice, NULL);
@@ -110,7 +110,7 @@ refused(const PGresult *res, struct str *text)
 	enum err e = err_from_code(code);
 
 	if (e == ERR_COUNT) {
-		log_error("SQL refused by a code that is not in the table", "code", code);
+		log_error("db: refused by a code that is not in the table", "code", code);
 		return ERR_INTERNAL;
 	}
 	if (text)
@@ -176,7 +176,7 @@ settled(struct db *db, const struct query *q, const PGresult *res)
 		return ERR_OK;
 	e = sql_err(res, NULL);
 	if (e == ERR_INTERNAL || e == ERR_OVERLOADED)
-		log_error("statement failed", "query", q->name, "error",
+		log_error("db: statement failed", "query", q->name, "error",
 		    res ? PQresultErrorMessage(res) : PQerrorMessage(db->conn));
 	return e;
 }
@@ -284,11 +284,11 @@ described_as_declared(struct db *db, const struct query *q)
 		       (is_arg || strcmp(PQfname(res, i - q->n_args),
 				      q->columns[2 * (i - q->n_args)]) == 0);
 		if (!same)
-			log_error("declared otherwise than the server has it", "query", q->name,
-			    "declared", declared, "is", is);
+			log_error("db: a query is declared otherwise than the server has it",
+			    "query", q->name, "declared", declared, "is", is);
 	}
 	if (!same)
-		log_error("declaration and statement differ", "query", q->name);
+		log_error("db: a query's declaration and statement differ", "query", q->name);
 	PQclear(res);
 	return same;
 }
@@ -367,7 +367,7 @@ db_wait_current(struct db *db, bool (*stop)(void))
 		if (current)
 			return true;
 		if (e != ERR_OVERLOADED)
-			log_warn("the database is not at this version; run: millracectl migrate");
+			log_warn("db: not at this version; run: millracectl migrate");
 		if (stop && stop())
 			return false;
 		usleep(500 * 1000);

@@ -4,6 +4,8 @@
 
 #include <millrace/json.h>
 
+#define NUMBER_DIGITS_MAX 1000 /* PostgreSQL keeps 16,383 behind the point */
+
 static void
 json_free_object(void *o)
 {
@@ -102,12 +104,23 @@ is_digit(struct str text, size_t i)
 	return i < text.n && text.p[i] >= '0' && text.p[i] <= '9';
 }
 
-/* Is there a leading zero, or a point without a digit beside it, at i? */
+/*
+ * Is there a leading zero, a point without a digit beside it, or the exponent of a number that
+ * PostgreSQL's numeric does not hold, at i?
+ */
 static const char *
 number_problem(struct str text, size_t i)
 {
 	char before = i > 0 ? text.p[i - 1] : ' ';
 
+	if ((text.p[i] == 'e' || text.p[i] == 'E') && i > 0 && is_digit(text, i - 1)) {
+		size_t n =
+		    i + 1 + (i + 1 < text.n && (text.p[i + 1] == '-' || text.p[i + 1] == '+'));
+
+		if (is_digit(text, n) && is_digit(text, n + 1) && is_digit(text, n + 2) &&
+		    is_digit(text, n + 3))
+			return "a number's exponent has more than three digits";
+	}
 	if (text.p[i] == '.' && !is_digit(text, i + 1))
 		return "a number ends in a point";
 	if (text.p[i] == '.' && (i == 0 || !is_digit(text, i - 1)))
@@ -123,20 +136,23 @@ number_problem(struct str text, size_t i)
 /*
  * Finds what json-c accepts even when strict, although RFC 8259 forbids it or leaves it open: NUL
  * as an escape (which truncates a member's name unnoticed), control characters in strings, unpaired
- * surrogates, numbers like 01, 1. and -.5, and empty containers one level below the depth limit.
- * NULL: none of it.
+ * surrogates, numbers like 01, 1. and -.5 or too long for PostgreSQL (1e-9999), and empty
+ * containers one level below the depth limit. NULL: none of it.
  */
 static const char *
 text_problem(struct str text)
 {
 	bool in_string = false;
 	const char *why;
-	size_t depth = 0;
+	size_t depth = 0, digits = 0;
 
 	for (size_t i = 0, len; i < text.n; i += len) {
 		char c = text.p[i];
 
 		len = 1;
+		digits = is_digit(text, i) || (digits > 0 && c == '.') ? digits + 1 : 0;
+		if (!in_string && digits > NUMBER_DIGITS_MAX)
+			return "a number has too many digits";
 		if (c == '"')
 			in_string = !in_string;
 		else if (in_string && (unsigned char)c < 0x20)

@@ -14,8 +14,8 @@
 
 /*
  * Parses UTF-8 JSON text (RFC 8259): strict, at most JSON_DEPTH_MAX deep, no NUL in any string or
- * name, finite numbers only; a bare `null` is refused. *out is freed with the arena.
- * ERR_BAD_REQUEST: *why (a literal) says what is wrong.
+ * name, numbers only that are finite and no longer than PostgreSQL keeps; a bare `null` is refused.
+ * *out is freed with the arena. ERR_BAD_REQUEST: *why (a literal) says what is wrong.
  */
 MUST_CHECK enum err json_parse(
     struct arena *a, struct str text, json_object **out, const char **why);

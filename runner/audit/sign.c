@@ -213,7 +213,8 @@ read_key(struct str text)
 		    crypto_sign_seed_keypair(key.public_key, key.pair, seed) == 0;
 	sodium_memzero(seed, sizeof(seed));
 	if (!key.there)
-		log_error("MILLRACE_AUDIT_KEY is not 32 bytes in base64, as millracectl audit init "
+		log_error("audit: MILLRACE_AUDIT_KEY is not 32 bytes in base64, as millracectl "
+			  "audit init "
 			  "writes them; it is not used");
 }
 

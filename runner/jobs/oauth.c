@@ -107,7 +107,7 @@ exchange(struct job *j)
 	enum oauth_end end;
 	enum err e;
 
-	if ((e = job_runner_oauth_take(j, &res)) != ERR_OK)
+	if ((e = job_runner_oauth_accept(j, &res)) != ERR_OK)
 		return job_db_error(j, e, "the sign-in could not be read");
 	if (PQntuples(res) == 0)
 		return job_lost(j);
@@ -153,7 +153,7 @@ accept_token(struct job *j, struct task *task, struct outcome *o)
 	struct str text;
 	enum err e;
 
-	if ((e = job_runner_oauth_token_take(j, &res, task->id)) != ERR_OK) {
+	if ((e = job_runner_oauth_token_accept(j, &res, task->id)) != ERR_OK) {
 		*o = job_db_error(j, e, "a provider's tokens could not be read");
 		return false;
 	}

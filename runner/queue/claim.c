@@ -42,7 +42,7 @@ on_job_ended(void)
 }
 
 static bool
-listener_ask(const struct query *q, const char *param, bool *is_true)
+listener_query(const struct query *q, const char *param, bool *is_true)
 {
 	PGresult *res = PQexecParams(listener, q->sql, param ? 1 : 0, NULL, &param, NULL, NULL, 0);
 	ExecStatusType status = PQresultStatus(res);
@@ -75,10 +75,10 @@ listen_again(void)
 	arena_free(a);
 	PQsetNoticeReceiver(listener, ignore_notice, NULL);
 	if (PQstatus(listener) == CONNECTION_OK &&
-	    listener_ask(&query_runner_listen_jobs, NULL, NULL) &&
-	    listener_ask(&query_runner_listen_cancels, NULL, NULL) &&
-	    listener_ask(&query_runner_listen_periodic, NULL, NULL) &&
-	    listener_ask(&query_runner_name_take, runner.name, &taken)) {
+	    listener_query(&query_runner_listen_jobs, NULL, NULL) &&
+	    listener_query(&query_runner_listen_cancels, NULL, NULL) &&
+	    listener_query(&query_runner_listen_periodic, NULL, NULL) &&
+	    listener_query(&query_runner_name_lock, runner.name, &taken)) {
 		if (!taken && has_name)
 			log_warn("runner: another has taken this one's name", "name", runner.name);
 		has_name = has_name || taken;
@@ -100,12 +100,12 @@ signalled(int signals)
 
 /* Waits for a predecessor of the same name to be gone. */
 static void
-take_name(int signals)
+lock_name(int signals)
 {
 	for (int64_t until = clock_ms() + NAME_WAIT_MS; !has_name && !signalled(signals);
 	     sleep_ms(200)) {
 		if (listener)
-			(void)listener_ask(&query_runner_name_take, runner.name, &has_name);
+			(void)listener_query(&query_runner_name_lock, runner.name, &has_name);
 		else if (!listen_again())
 			until = clock_ms() + NAME_WAIT_MS;
 		if (!has_name && clock_ms() > until)
@@ -117,7 +117,7 @@ take_name(int signals)
 
 /* What the predecessor held when it died. */
 static void
-take_back(void)
+reclaim_jobs(void)
 {
 	struct arena *a = arena_new();
 	PGresult *res = NULL;
@@ -126,7 +126,7 @@ take_back(void)
 	do {
 		struct db *db = db_pool_acquire(runner.pool);
 
-		e = db_runner_jobs_take_back(db, a, &res, str_from(runner.name),
+		e = db_runner_jobs_reclaim(db, a, &res, str_from(runner.name),
 		    str_from(runner.provider), str_from(runner.model));
 		db_pool_release(runner.pool, db);
 		if (e == ERR_OVERLOADED)
@@ -294,9 +294,9 @@ claim_run(const struct job_kind *kinds)
 	if (signals < 0 || freed_fd < 0)
 		die("The runner cannot wait for signals.");
 	jobs_init(kinds, on_job_ended);
-	take_name(signals);
+	lock_name(signals);
 	if (has_name)
-		take_back();
+		reclaim_jobs();
 	log_info("ready", "name", runner.name, "provider", runner.provider);
 	do {
 		if (listen_anew())

@@ -110,7 +110,7 @@ int64_t
 sweep_resets(struct db *db, struct arena *a, struct stop *stop)
 {
 	(void)stop;
-	if (db_runner_resets_take(db, a, NULL) == ERR_OK)
+	if (db_runner_resets_accept(db, a, NULL) == ERR_OK)
 		return PERIODIC_AS_TABLED;
 	log_warn("sweep: failed", "what", "requests for a new password");
 	return RETRY_MS;

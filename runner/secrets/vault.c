@@ -65,18 +65,18 @@ log_state(struct uuid key, struct str created, int now)
 	logged = now;
 	logged_key = key;
 	if (now < 0)
-		log_info("the vault has no key yet; run: millracectl vault init");
+		log_info("vault: no key yet; run: millracectl vault init");
 	else if (now > 0)
-		log_info("the vault's key fits", "key", key.text);
+		log_info("vault: the key fits", "key", key.text);
 	else if (!pairs[0].there)
-		log_error("this runner has no key to the vault (MILLRACE_VAULT_KEY), but the "
+		log_error("vault: this runner has no key to it (MILLRACE_VAULT_KEY), but the "
 			  "database has secrets for one: they cannot be opened here",
 		    "key", key.text, "made", created.p);
 	else
-		log_error(
-		    "MILLRACE_VAULT_KEY does not fit the database: it is not the private half "
-		    "of the key in force. Secrets cannot be opened here until this runner is "
-		    "given the right one and restarted",
+		log_error("vault: MILLRACE_VAULT_KEY does not fit the database: it is not the "
+			  "private half "
+			  "of the key in force. Secrets cannot be opened here until this runner is "
+			  "given the right one and restarted",
 		    "key", key.text, "made", created.p);
 }
 
@@ -247,7 +247,7 @@ static void
 read_key(const char *name, const char *text, struct key_pair *pair)
 {
 	if (!key_pair_from(str_from(text), pair))
-		log_error("the vault's private key is not 32 bytes in base64, as millracectl vault "
+		log_error("vault: the private key is not 32 bytes in base64, as millracectl vault "
 			  "init writes them; it is not used",
 		    "setting", name);
 }

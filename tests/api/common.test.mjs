@@ -239,6 +239,14 @@ test("Idempotency-Key: a deferred reply again, and one key for one path", async 
 	assertStatus(await own.post("/api/documents/x/reindex", undefined, key), 404);
 });
 
+test("Idempotency-Key: a trailing slash is no other request", async () => {
+	const user = await newUser(api), headers = { "idempotency-key": randomUUID() };
+	const first = assertStatus(await user.api.post("/api/leads", { name: "once" }, { headers }), 201);
+	const again = assertStatus(await user.api.post("/api/leads/", { name: "once" }, { headers }), 201);
+	assert.equal(again.json.id, first.json.id);
+	assert.equal(again.headers["idempotent-replayed"], "true");
+});
+
 test("Idempotency-Key: of many at once one counts", async () => {
 	const { token, api: own } = await newUser(api);
 	const headers = { "idempotency-key": randomUUID(), "content-type": "multipart/form-data; boundary=b" };

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { newUser, shared } from "../js/instance.mjs";
 import { assertError, assertKeys, assertStatus } from "../js/expect.mjs";
 
-let api;
-before(async () => { ({ api } = await shared()); });
+let millrace, api;
+before(async () => { millrace = await shared(); ({ api } = millrace); });
 
 const get = async (user) => assertStatus(await user.api.get("/api/settings"), 200).json;
 const put = async (user, json) => assertStatus(await user.api.put("/api/settings", json), 200).json;
@@ -52,6 +52,10 @@ test("only an object, and no more than 64 KiB of it", async () => {
 		assertError(await user.api.request("PUT", "/api/settings", { body, headers: { "content-type": "application/json" } }), "BAD_REQUEST", undefined, body);
 	await put(user, { kept: "x".repeat(60000) });
 	assertError(await user.api.put("/api/settings", { more: "x".repeat(10000) }), "TOO_LARGE");
+	/* What PostgreSQL's numbers do not hold is refused before it, and is no error in its log. */
+	for (const number of ["1e-99999", `0.${"0".repeat(5000)}1`, "1e99999"])
+		assertError(await user.api.request("PUT", "/api/settings", { body: `{"more": ${number}}`, headers: { "content-type": "application/json" } }), "BAD_REQUEST");
+	assert.equal(await millrace.grepLogs("overflows numeric"), "");
 	const json = await get(user);
 	assert.deepEqual([json.kept.length, json.more], [60000, undefined]);
 	assertError(await user.api.put("/api/settings", { a: "\u0000" }), "BAD_REQUEST");

@@ -368,7 +368,7 @@ test("a runner whose key does not fit says so, refuses the vault, and does every
 	assertStatus(await put(user, "kept", "a value that stays as it is"), 200);
 	const right = readFileSync(keyFile), before = await value("SELECT md5(string_agg(sealed::text, '' ORDER BY id)) FROM secret");
 	const said = runnerLog();
-	const wrong = { "does not fit the database": randomBytes(32).toString("base64"), "not 32 bytes in base64": "nonsense", "has no key to the vault": "" };
+	const wrong = { "does not fit the database": randomBytes(32).toString("base64"), "not 32 bytes in base64": "nonsense", "has no key to it": "" };
 	try {
 		writeFileSync(oldKeyFile, "");
 		for (const [words, key] of Object.entries(wrong)) {
@@ -388,10 +388,10 @@ test("a runner whose key does not fit says so, refuses the vault, and does every
 		writeFileSync(keyFile, right);
 	}
 	await newRunner();
-	await until(() => said().includes("the vault's key fits"), "the right key", WAIT);
+	await until(() => said().includes("vault: the key fits"), "the right key", WAIT);
 	await fits();
 	assert.equal(opened(user, "kept"), "a value that stays as it is");
-	assert.equal(opened(user, "meanwhile"), "stored with has no key to the vault");
+	assert.equal(opened(user, "meanwhile"), "stored with has no key to it");
 });
 
 test("before there is a key the vault is empty and says what to do", async () => {

@@ -170,12 +170,13 @@ test("a certificate that ends soon is told", async () => {
 test("what is designed and not served yet says so, and nothing else does", async () => {
 	const { api } = w.millrace;
 	for (const path of ["/api/chatbots", "/api/agents/invoke", "/api/v1/agent/status", "/v1/models", "/api/analytics/overview", "/api/mcp",
-		`/api/leads/${document}/analyze`, "/docs", "/widget.js", "/api/messages/1/feedback", "/api/v1/cloud-files/"]) {
+		`/api/leads/${document}/analyze`, "/docs", "/widget.js", "/api/messages/1/feedback", "/api/v1/cloud-files/", "/api/artifacts",
+		"/api/artifacts/"]) {
 		const reply = await api.get(path);
 		assertError(reply, "NOT_FOUND");
 		assert.equal(reply.json.error, "This path is not served by this version.", path);
 	}
-	for (const path of ["/api/nothing", "/api/chatbotsx", "/api/leads/x/analyze", "/api/chat/nothing"]) {
+	for (const path of ["/api/artifacts/nothing", "/api/nothing", "/api/chatbotsx", "/api/leads/x/analyze", "/api/chat/nothing"]) {
 		const reply = await api.get(path);
 		assertError(reply, "NOT_FOUND");
 		assert.doesNotMatch(reply.json.error, /version/, path);

@@ -133,6 +133,8 @@ static const struct str invalid[] = {
 	TEXT("\f1"),
 	TEXT("\v{}"),
 	TEXT("{\"\xc0\x80\":1}"),
+	TEXT("1e-99999"),
+	TEXT("[0.5E-0400]"),
 };
 
 /* n times open, then `inner`, then n times close. */
@@ -147,6 +149,18 @@ nested(struct arena *a, int n, const char *open, const char *inner, const char *
 	for (int i = 0; i < n; i++)
 		buf_put(&b, str_from(close));
 	return buf_str(&b);
+}
+
+static void
+long_numbers(void)
+{
+	struct arena *a = arena_new();
+	struct str fraction = nested(a, 900, "1", "", ""), endless = nested(a, 20000, "0", "1", "");
+
+	CHECK("a number may be long", taken(arena_printf(a, "0.%.*s", S_ARG(fraction))) &&
+					  taken(arena_printf(a, "\"%.*s\"", S_ARG(endless))));
+	CHECK("but not endless", !taken(arena_printf(a, "[0.%.*s]", S_ARG(endless))));
+	arena_free(a);
 }
 
 static void
@@ -257,6 +271,7 @@ int
 main(void)
 {
 	grammar();
+	long_numbers();
 	depth();
 	truncation();
 	members();

@@ -66,8 +66,10 @@ const size_t n_aliases = 4;
 const struct pool pools[] = { { "a", "things" }, { "b", "others" } };
 const size_t n_pools = 2;
 
-const struct unserved unserved[] = { { "c", "/later" }, { "a", "/things/{id:uuid}/later" } };
-const size_t n_unserved = 2;
+const struct unserved unserved[] = { { .pool = "c", .prefix = "/later" },
+	{ .pool = "a", .prefix = "/things/{id:uuid}/later" },
+	{ .pool = "a", .prefix = "/whole", .is_whole = true } };
+const size_t n_unserved = 3;
 
 static bool
 finds(int method, const char *path, const char *pattern)
@@ -222,10 +224,10 @@ stops(struct route last, const char *why)
 static void
 not_served(void)
 {
-	static const char *const later[] = { "/later", "/later/", "/later/x/y",
+	static const char *const later[] = { "/whole", "/whole/", "/later", "/later/", "/later/x/y",
 		"/things/" ID "/later", "/things/" ID "/later/x" };
-	static const char *const never[] = { "", "/", "later", "/lat", "/laterx", "/x/later",
-		"/things/" ID, "/things/x/later", "/things//later" };
+	static const char *const never[] = { "/whole/x", "", "/", "later", "/lat", "/laterx",
+		"/x/later", "/things/" ID, "/things/x/later", "/things//later" };
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++)

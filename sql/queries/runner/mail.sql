@@ -1,5 +1,5 @@
 -- Enqueues the mails that were requested.
--- name: runner_resets_take
+-- name: runner_resets_accept
 -- row: n int8
 SELECT reset_enqueue() AS n;
 

@@ -1,4 +1,4 @@
--- name: runner_oauth_take
+-- name: runner_oauth_accept
 -- args: run_id uuid, runner_name text, attempt int4
 -- row: provider text, code text, verifier text, nonce text
 SELECT provider, code, verifier, nonce FROM oauth_code_claim($1, $2, $3);
@@ -9,7 +9,7 @@ SELECT provider, code, verifier, nonce FROM oauth_code_claim($1, $2, $3);
 -- ends
 SELECT oauth_exchanged($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
 
--- name: runner_oauth_token_take
+-- name: runner_oauth_token_accept
 -- args: run_id uuid, runner_name text, attempt int4, token uuid
 -- row: provider text, subject text, sealed text, key_id uuid, mine bool, waits bool
 SELECT provider, subject, sealed, key_id, mine, waits FROM oauth_token_claim($1, $2, $3, $4);

@@ -16,7 +16,7 @@ LISTEN millrace_cancel;
 LISTEN millrace_periodic;
 
 -- The runner's name is taken for as long as this connection lives.
--- name: runner_name_take
+-- name: runner_name_lock
 -- args: runner_name text
 -- row: taken bool
 SELECT pg_try_advisory_lock(hashtext('millrace.runner'), hashtext($1)) AS taken;
@@ -30,7 +30,7 @@ SELECT c.run_id, c.owner_id, c.kind, c.attempt, CASE WHEN c.run_id IS NULL THEN
 	(SELECT ceil(extract(epoch FROM min(j.run_at) - now()) * 1000)::int8 FROM job j WHERE j.state = 'queued') END AS wait_ms
 FROM (VALUES (1)) one LEFT JOIN job_claim($1, $2, $3, $4) c ON true;
 
--- name: runner_jobs_take_back
+-- name: runner_jobs_reclaim
 -- args: runner_name text, provider text, model text
 -- row: again int8
 SELECT job_reclaim($1, $2, $3) AS again;
