@@ -130,6 +130,7 @@ struct pdf {
 	int pid;
 	int out; /* its standard output */
 	int err; /* and error */
+	bool has_languages; /* the package poppler-data is there */
 };
 struct pdf pdf_start(void);
 void pdf_read(const struct pdf *pdf, struct out *o);

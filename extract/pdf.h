@@ -1,0 +1,73 @@
+/*
+ * PDF, from pdftotext's words to text as a reader sees it; of pdf*.c alone.
+ *
+ * pdftotext gives words with their boxes, in the order in which the file draws them (pdf_words.c).
+ * Lines, columns and rows come from the boxes, and from that order only where boxes leave it open
+ * (pdf_layout.c). Right-to-left lines come in the order in which they stand on paper, and are put
+ * into the order in which they are read (pdf_bidi.c). Words divided at a line's end are joined
+ * when the whole document is known (pdf_hyphen.c).
+ */
+#ifndef MILLRACE_EXTRACT_PDF_H
+#define MILLRACE_EXTRACT_PDF_H
+
+#include "extract.h"
+
+/* UTF-8 that grows. */
+struct pdf_text {
+	char *p; /* cap bytes, len used */
+	size_t len;
+	size_t cap;
+};
+
+/* A word; its box is in points from the page's top left corner, as the page is shown. */
+struct pdf_word {
+	float x0, y0, x1, y1;
+	size_t at; /* its letters, as they stand from left to right: n bytes of the page's text */
+	unsigned n;
+	unsigned n_chars;
+	unsigned seq; /* its place in the order of drawing */
+};
+
+struct pdf_page {
+	struct pdf_word *words; /* cap, n used */
+	size_t n;
+	size_t cap;
+	struct pdf_text text; /* what the words' letters are in */
+	bool unreadable; /* some of its letters are known by no character */
+	bool rtl; /* most of its letters are written from right to left */
+};
+
+void pdf_put(struct pdf_text *t, const char *p, size_t n);
+
+/* Stands in the text for a hyphen at a line's end whose nature pdf_hyphens() has to tell. */
+#define PDF_HYPHEN '\x01'
+
+/* Reads one page of pdftotext -bbox, n bytes between <page …> and </page>, into an empty page. */
+void pdf_words(struct pdf_page *page, const char *xml, size_t n);
+
+/* Appends the page's text in reading order. May reorder the words. */
+void pdf_layout(struct pdf_page *page, struct pdf_text *to);
+
+/*
+ * Puts n characters of a line that stand from left to right into logical order (the inverse of the
+ * Unicode Bidirectional Algorithm, Unicode Standard Annex 9, for lines without embeddings). `rtl`
+ * is the paragraph's direction.
+ */
+void pdf_logical(uint32_t *c, size_t n, bool rtl);
+
+/* How many letters of UTF-8 are written from right to left and from left to right; adds to both. */
+void pdf_directions(const char *p, size_t n, size_t *n_rtl, size_t *n_ltr);
+
+/*
+ * Puts a page's text into NFC, with ligatures and Arabic presentation forms as letters: from
+ * `start` on.
+ */
+void pdf_normalize(struct pdf_text *t, size_t start);
+
+/*
+ * Decides about each PDF_HYPHEN of the document's text: whether the two halves are one word is told
+ * by the words of the rest. A true hyphen is kept, and so is one of which nothing is known.
+ */
+void pdf_hyphens(struct pdf_text *t);
+
+#endif

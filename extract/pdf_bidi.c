@@ -1,0 +1,216 @@
+/*
+ * Right-to-left lines, and characters in their usual form, by libunistring, whose tables are part
+ * of it.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unictype.h>
+#include <uninorm.h>
+
+#include "out.h"
+#include "pdf.h"
+
+/* What counts of a character's class here (UAX 9, table 4). */
+enum side {
+	SIDE_NEUTRAL,
+	SIDE_LEFT, /* L: written from left to right */
+	SIDE_RIGHT, /* R, AL */
+	SIDE_NUMBER, /* EN, AN */
+	SIDE_JOINS, /* ES, CS: between digits part of the number */
+	SIDE_UNIT, /* ET: beside a number part of it */
+	SIDE_MARK, /* NSM: as its letter */
+};
+
+static enum side
+side(uint32_t c)
+{
+	switch (uc_bidi_class(c)) {
+	case UC_BIDI_L:
+		return SIDE_LEFT;
+	case UC_BIDI_R:
+	case UC_BIDI_AL:
+		return SIDE_RIGHT;
+	case UC_BIDI_EN:
+	case UC_BIDI_AN:
+		return SIDE_NUMBER;
+	case UC_BIDI_ES:
+	case UC_BIDI_CS:
+		return SIDE_JOINS;
+	case UC_BIDI_ET:
+		return SIDE_UNIT;
+	case UC_BIDI_NSM:
+		return SIDE_MARK;
+	default:
+		return SIDE_NEUTRAL;
+	}
+}
+
+void
+pdf_directions(const char *p, size_t n, size_t *n_rtl, size_t *n_ltr)
+{
+	size_t used;
+	uint32_t c;
+	enum side s;
+
+	for (; n > 0; p += used, n -= used) {
+		c = (unsigned char)*p;
+		used = 1;
+		if (c < 0x80) {
+			*n_ltr += (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+			continue;
+		}
+		if ((used = utf8_get((const unsigned char *)p, n, &c)) == 0)
+			used = 1;
+		s = side(c);
+		*n_rtl += s == SIDE_RIGHT;
+		*n_ltr += s == SIDE_LEFT;
+	}
+}
+
+/*
+ * The end of what begins at i and keeps its order from left to right in a right-to-left line: words
+ * of Latin letters with what is between them, and numbers. i + 1 where that is nothing.
+ */
+static size_t
+ltr_end(const uint32_t *c, size_t i, size_t n)
+{
+	size_t end = i + 1, j;
+	enum side before = side(c[i]), s;
+	bool tight = true;
+
+	if (before == SIDE_UNIT && end < n && side(c[end]) == SIDE_NUMBER)
+		before = SIDE_NUMBER;
+	if (before != SIDE_LEFT && before != SIDE_NUMBER)
+		return end;
+	for (j = end; j < n; j++) {
+		s = side(c[j]);
+		if (s == SIDE_RIGHT)
+			break;
+		if (s == SIDE_LEFT || s == SIDE_NUMBER) {
+			/* Two numbers with a blank between them are in the line's order. */
+			if (s == SIDE_NUMBER && before == SIDE_NUMBER && !tight)
+				break;
+			end = j + 1;
+			before = s;
+			tight = true;
+		} else if (s == SIDE_MARK ||
+			   (s == SIDE_UNIT && before == SIDE_NUMBER && end == j)) {
+			end += end == j;
+		} else {
+			tight = s == SIDE_JOINS && end == j;
+		}
+	}
+	return end;
+}
+
+/* Reverses c, and each part of it that is written from left to right back again. */
+static void
+reverse(const uint32_t *c, size_t n, uint32_t *to)
+{
+	size_t i, end;
+
+	for (i = 0; i < n; i = end) {
+		end = ltr_end(c, i, n);
+		memcpy(to + n - end, c + i, (end - i) * sizeof(*c));
+	}
+}
+
+static uint32_t
+mirrored(uint32_t c)
+{
+	static const char pairs[] = "()[]{}<>";
+	const char *at = c < 0x80 && c != 0 ? strchr(pairs, (int)c) : NULL;
+
+	if (at == NULL)
+		return c;
+	return (unsigned char)((at - pairs) % 2 == 0 ? at[1] : at[-1]);
+}
+
+/*
+ * Files name a bracket in right-to-left text by its meaning or by its shape: where the first is a
+ * closing one, by its shape.
+ */
+static void
+mirror_brackets(uint32_t *c, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n && mirrored(c[i]) == c[i]; i++)
+		;
+	if (i == n || c[i] == '(' || c[i] == '[' || c[i] == '{' || c[i] == '<')
+		return;
+	for (; i < n; i++)
+		c[i] = mirrored(c[i]);
+}
+
+void
+pdf_logical(uint32_t *c, size_t n, bool rtl)
+{
+	uint32_t *to = grow(NULL, (n + 1) * sizeof(*to));
+	size_t i, j, end;
+
+	memcpy(to, c, n * sizeof(*c));
+	if (rtl) {
+		reverse(c, n, to);
+		mirror_brackets(to, n);
+	}
+	for (i = 0; !rtl && i < n; i = end) {
+		end = i + 1;
+		if (side(c[i]) != SIDE_RIGHT)
+			continue;
+		for (j = end; j < n && side(c[j]) != SIDE_LEFT; j++)
+			if (side(c[j]) == SIDE_RIGHT || (side(c[j]) == SIDE_MARK && end == j))
+				end = j + 1;
+		reverse(c + i, end - i, to + i);
+	}
+	memcpy(c, to, n * sizeof(*c));
+	free(to);
+}
+
+/* Latin ligatures, Hebrew and Arabic presentation forms. */
+static bool
+is_presentation(uint32_t c)
+{
+	return (c >= 0xFB00 && c <= 0xFDFF) || (c >= 0xFE70 && c <= 0xFEFC);
+}
+
+void
+pdf_normalize(struct pdf_text *t, size_t start)
+{
+	struct pdf_text plain = { 0 };
+	const unsigned char *p = (const unsigned char *)t->p + start;
+	size_t n = t->len - start, i, used, len;
+	uint32_t c, next, form[32];
+	uint8_t *nfc;
+	char b[4];
+
+	for (i = 0; i < n && p[i] < 0x80; i++)
+		;
+	if (i == n)
+		return;
+	for (i = 0; i < n; i += used) {
+		if ((used = utf8_get(p + i, n - i, &c)) == 0) {
+			used = 1;
+			continue;
+		}
+		/* TeX puts accents above a dotless i (U+0131). */
+		if (c == 0x131 && i + used < n && utf8_get(p + i + used, n - i - used, &next) > 0 &&
+		    next >= 0x300 && next <= 0x36F)
+			c = 'i';
+		len = sizeof(form) / sizeof(form[0]);
+		if (is_presentation(c) && u32_normalize(UNINORM_NFKC, &c, 1, form, &len) == form) {
+			for (size_t k = 0; k < len; k++)
+				pdf_put(&plain, b, utf8_put(form[k], b));
+			continue;
+		}
+		pdf_put(&plain, b, utf8_put(c, b));
+	}
+	nfc = u8_normalize(UNINORM_NFC, (const uint8_t *)plain.p, plain.len, NULL, &len);
+	if (nfc == NULL)
+		fail("Reading the file takes more than %zu MiB of memory, which is refused.",
+		    EXTRACT_MEMORY_MAX / MIB);
+	t->len = start;
+	pdf_put(t, (const char *)nfc, len);
+	free(nfc);
+	free(plain.p);
+}

@@ -1,0 +1,356 @@
+/*
+ * A page's words in reading order. A region of the page is cut where a strip without words runs
+ * down between the words of at least two lines (a gutter): into columns, which are regions read one
+ * after the other, or into the cells of a table, which is read by rows. What stands above and below
+ * is a region of its own. All bounds are of the page's geometry, not of anything that the file
+ * says.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pdf_lines.h"
+
+#define LINES_MAX 1000 /* of a region; one with more (a drawing) is not cut */
+#define DEPTH_MAX 8 /* columns in columns */
+#define GUTTERS_MAX 64 /* that are looked at in one region */
+
+/* A strip without words beside the lines start to end, from a to b points. */
+struct gutter {
+	float a, b;
+	size_t start, end; /* the lines, `end` included */
+	size_t n_left, n_right; /* lines with words on the left and on the right */
+};
+
+/* A region that waits to be read: words [from, from + n). */
+struct task {
+	size_t from, n;
+	unsigned depth;
+};
+
+struct region {
+	struct layout *l;
+	struct gutter active[GUTTERS_MAX]; /* those that the last line has left */
+	struct gutter done[GUTTERS_MAX]; /* those that have words on both sides */
+	size_t n_active, n_done;
+	float least; /* a gutter's width in points */
+};
+
+static void
+gutter_done(struct region *r, const struct gutter *g, size_t end)
+{
+	struct gutter *to = &r->done[r->n_done];
+
+	if (g->n_left < 2 || g->n_right < 2 || r->n_done == GUTTERS_MAX)
+		return;
+	*to = *g;
+	to->end = end;
+	if ((to->n_left > 2 && to->n_right > 2) || to->b - to->a >= 1.6f * r->least)
+		r->n_done++;
+}
+
+/* Adds a strip unless it is part of one that is there, which is older. */
+static void
+gutter_add(struct gutter *to, size_t *n, struct gutter g, float least)
+{
+	size_t i;
+
+	if (g.b - g.a < least || *n == GUTTERS_MAX)
+		return;
+	for (i = 0; i < *n; i++)
+		if (to[i].a <= g.a + 0.5f && to[i].b >= g.b - 0.5f)
+			return;
+	to[(*n)++] = g;
+}
+
+/* The strips of a line alone: those between its words, and on both sides of it. */
+static size_t
+line_gaps(const struct region *r, const struct line *line, struct gutter *gaps)
+{
+	const struct pdf_word *w = r->l->words + line->first;
+	struct gutter g = { .a = -1e6f };
+	size_t n = 0, i;
+
+	for (i = 0; i < line->n; i++) {
+		g.b = w[i].x0;
+		if (g.b - g.a >= r->least && n < GUTTERS_MAX)
+			gaps[n++] = g;
+		if (w[i].x1 > g.a)
+			g.a = w[i].x1;
+	}
+	g.b = 1e6f;
+	if (n < GUTTERS_MAX)
+		gaps[n++] = g;
+	return n;
+}
+
+/* Takes the line i into account: what it leaves of each strip, and strips that it begins. */
+static void
+gutters_pass(struct region *r, size_t i)
+{
+	const struct line *line = &r->l->lines[i];
+	struct gutter gaps[GUTTERS_MAX], next[GUTTERS_MAX], g;
+	size_t n_gaps = line_gaps(r, line, gaps), n_next = 0, k, j;
+
+	for (k = 0; k <= r->n_active; k++) {
+		/* The last turn is for the line's own strips. */
+		struct gutter all = { .a = -1e6f, .b = 1e6f, .start = i };
+		const struct gutter *old = k < r->n_active ? &r->active[k] : &all;
+		bool whole = false;
+
+		for (j = 0; j < n_gaps; j++) {
+			g = *old;
+			g.a = gaps[j].a > old->a ? gaps[j].a : old->a;
+			g.b = gaps[j].b < old->b ? gaps[j].b : old->b;
+			g.n_left += r->l->words[line->first].x0 < g.a;
+			g.n_right += line->x1 > g.b;
+			whole |= gaps[j].a <= old->a && gaps[j].b >= old->b;
+			gutter_add(next, &n_next, g, r->least);
+		}
+		if (k < r->n_active && !whole)
+			gutter_done(r, old, i - 1);
+	}
+	memcpy(r->active, next, n_next * sizeof(next[0]));
+	r->n_active = n_next;
+}
+
+static size_t
+least_side(const struct gutter *g)
+{
+	return g->n_left < g->n_right ? g->n_left : g->n_right;
+}
+
+/* The strip between the most lines; NULL: the region has none. */
+static const struct gutter *
+best_gutter(struct region *r, size_t n_lines)
+{
+	const struct gutter *best = NULL, *g;
+	size_t i;
+
+	r->n_active = r->n_done = 0;
+	if (n_lines < 2 || n_lines > LINES_MAX)
+		return NULL;
+	for (i = 0; i < n_lines; i++)
+		gutters_pass(r, i);
+	for (i = 0; i < r->n_active; i++)
+		gutter_done(r, &r->active[i], n_lines - 1);
+	for (g = r->done; g < r->done + r->n_done; g++)
+		if (best == NULL || least_side(g) > least_side(best) ||
+		    (least_side(g) == least_side(best) &&
+			g->end - g->start > best->end - best->start))
+			best = g;
+	return best;
+}
+
+/* A line alone at the edge of the strip, with a wide gap to the next: a header or a footer. */
+static bool
+stands_apart(const struct layout *l, const struct gutter *g, size_t line, size_t next)
+{
+	const struct line *a = &l->lines[line], *b = &l->lines[next];
+	float gap = line < next ? b->y0 - a->y1 : a->y0 - b->y1;
+	bool one_sided = a->x1 <= g->a || l->words[a->first].x0 >= g->b;
+
+	return one_sided && gap > 1.2f * l->height;
+}
+
+/* What tells columns of prose from cells. */
+struct side_facts {
+	size_t n_lines;
+	size_t n_units; /* words, and what stands for them where words have no blanks */
+	size_t n_full; /* lines that reach the column's end */
+	float end;
+};
+
+static void
+side_add(struct side_facts *s, const struct pdf_word *w, size_t n, float end)
+{
+	size_t i;
+
+	if (n == 0)
+		return;
+	s->n_lines++;
+	s->n_full += w[n - 1].x1 > end - 0.25f * (end - w[0].x0);
+	for (i = 0; i < n; i++)
+		s->n_units += 1 + (w[i].n_chars - 1) / 8 + (w[i].n - w[i].n_chars) / 4;
+}
+
+static bool
+is_prose(const struct side_facts *s, size_t least)
+{
+	return s->n_lines >= least && s->n_units * 2 >= s->n_lines * 7 &&
+	       s->n_full * 10 >= s->n_lines * 6;
+}
+
+static int
+by_seq(const void *a, const void *b)
+{
+	const struct pdf_word *v = a, *w = b;
+
+	return v->seq < w->seq ? -1 : v->seq > w->seq;
+}
+
+/* How often the drawing goes from one side of the gutter to the other. */
+static size_t
+switches(struct layout *l, const struct gutter *g)
+{
+	size_t from = l->lines[g->start].first, n, i, count = 0;
+	struct pdf_word *copy;
+
+	n = l->lines[g->end].first + l->lines[g->end].n - from;
+	copy = grow(NULL, n * sizeof(*copy));
+	memcpy(copy, l->words + from, n * sizeof(*copy));
+	qsort(copy, n, sizeof(*copy), by_seq);
+	for (i = 1; i < n; i++)
+		count += (copy[i].x0 >= g->b) != (copy[i - 1].x0 >= g->b);
+	free(copy);
+	return count;
+}
+
+/*
+ * Is it a table? The order of drawing tells in most cases: columns are drawn one after the other,
+ * and cells row by row. A table that is drawn by columns has short cells, of which each has another
+ * in its line; and lines that are drawn in turns but are prose on both sides are columns.
+ */
+static bool
+is_table(struct layout *l, const struct gutter *g)
+{
+	struct side_facts left = { 0 }, right = { 0 };
+	size_t i, k, n_both = 0, n_switches = switches(l, g), n_rows = least_side(g);
+	float left_end = 0, right_end = 0;
+
+	for (i = g->start; i <= g->end; i++) {
+		const struct pdf_word *w = l->words + l->lines[i].first;
+
+		for (k = 0; k < l->lines[i].n; k++) {
+			if (w[k].x0 < g->b && w[k].x1 > left_end)
+				left_end = w[k].x1;
+			if (w[k].x0 >= g->b && w[k].x1 > right_end)
+				right_end = w[k].x1;
+		}
+	}
+	for (i = g->start; i <= g->end; i++) {
+		const struct pdf_word *w = l->words + l->lines[i].first;
+
+		for (k = 0; k < l->lines[i].n && w[k].x0 < g->b; k++)
+			;
+		side_add(&left, w, k, left_end);
+		side_add(&right, w + k, l->lines[i].n - k, right_end);
+		n_both += k > 0 && k < l->lines[i].n;
+	}
+	if (n_switches > 2 && n_switches * 2 >= n_rows)
+		return n_switches * 2 < n_rows * 3 || !is_prose(&left, 5) || !is_prose(&right, 5);
+	if (n_both * 10 < n_rows * 8)
+		return false;
+	return left.n_units * 2 <= left.n_lines * 3 || right.n_units * 2 <= right.n_lines * 3;
+}
+
+/* Words on the left of x first; both sides keep their order. Returns how many are there. */
+static size_t
+divide(struct pdf_word *w, size_t n, float x)
+{
+	struct pdf_word *rest = grow(NULL, (n + 1) * sizeof(*rest));
+	size_t i, n_left = 0, n_rest = 0;
+
+	for (i = 0; i < n; i++)
+		if (w[i].x0 < x)
+			w[n_left++] = w[i];
+		else
+			rest[n_rest++] = w[i];
+	memcpy(w + n_left, rest, n_rest * sizeof(*rest));
+	free(rest);
+	return n_left;
+}
+
+/* The tasks that wait, the next one last. */
+struct tasks {
+	struct task *p; /* cap, n used */
+	size_t n;
+	size_t cap;
+};
+
+static void
+task_push(struct tasks *t, size_t from, size_t n, unsigned depth)
+{
+	if (n == 0)
+		return;
+	if (t->n == t->cap) {
+		t->cap = t->cap * 2 + 64;
+		t->p = grow(t->p, t->cap * sizeof(*t->p));
+	}
+	t->p[t->n++] = (struct task){ from, n, depth };
+}
+
+/* The gutters that run along all lines of g, from left to right: the borders of a table's cells. */
+static void
+cell_borders(struct layout *l, const struct region *r, const struct gutter *g)
+{
+	size_t i, k;
+	float x;
+
+	l->n_borders = 0;
+	for (i = 0; i < r->n_done && l->n_borders < BORDERS_MAX; i++) {
+		if (r->done[i].start > g->start || r->done[i].end < g->end)
+			continue;
+		x = r->done[i].b;
+		for (k = l->n_borders; k > 0 && l->borders[k - 1] > x; k--)
+			l->borders[k] = l->borders[k - 1];
+		l->borders[k] = x;
+		l->n_borders++;
+	}
+}
+
+/* Cuts a region in up to four, or reads it. */
+static void
+region_read(struct region *r, struct tasks *tasks, struct task t)
+{
+	struct layout *l = r->l;
+	size_t n_lines = layout_lines(l, t.from, t.n), start, end, n_left;
+	const struct gutter *found;
+	struct gutter g;
+
+	r->least = 0.6f * l->height;
+	found = t.depth < DEPTH_MAX ? best_gutter(r, n_lines) : NULL;
+	if (found == NULL) {
+		layout_read_lines(l, n_lines);
+		return;
+	}
+	g = *found;
+	if (stands_apart(l, &g, g.start, g.start + 1))
+		g.start++;
+	if (g.end > g.start + 1 && stands_apart(l, &g, g.end, g.end - 1))
+		g.end--;
+	start = l->lines[g.start].first;
+	end = l->lines[g.end].first + l->lines[g.end].n;
+	task_push(tasks, end, t.from + t.n - end, t.depth);
+	if (is_table(l, &g)) {
+		cell_borders(l, r, &g);
+		if (start == t.from) {
+			layout_read_rows(l, g.start, g.end, switches(l, &g) > 2);
+			return;
+		}
+		task_push(tasks, start, end - start, t.depth);
+	} else {
+		n_left = divide(l->words + start, end - start, g.b);
+		task_push(tasks, l->rtl ? start : start + n_left,
+		    l->rtl ? n_left : end - start - n_left, t.depth + 1);
+		task_push(tasks, l->rtl ? start + n_left : start,
+		    l->rtl ? end - start - n_left : n_left, t.depth + 1);
+	}
+	task_push(tasks, t.from, start - t.from, t.depth);
+}
+
+void
+pdf_layout(struct pdf_page *page, struct pdf_text *to)
+{
+	static struct region r;
+	static struct tasks tasks;
+	static struct layout l;
+	size_t n = layout_begin(&l, page, to);
+
+	r.l = &l;
+	task_push(&tasks, 0, n, 0);
+	while (tasks.n > 0) {
+		tasks.n--;
+		region_read(&r, &tasks, tasks.p[tasks.n]);
+	}
+	layout_end(&l, n);
+}
