@@ -243,6 +243,51 @@ is_table(struct layout *l, const struct gutter *g)
 	return left.n_units * 2 <= left.n_lines * 3 || right.n_units * 2 <= right.n_lines * 3;
 }
 
+/* The first and the last of a line's words in the order of drawing. */
+static void
+line_drawn(const struct layout *l, size_t line, unsigned *first, unsigned *last)
+{
+	const struct pdf_word *w = l->words + l->lines[line].first;
+	size_t i;
+
+	*first = *last = w[0].seq;
+	for (i = 1; i < l->lines[line].n; i++) {
+		if (w[i].seq < *first)
+			*first = w[i].seq;
+		if (w[i].seq > *last)
+			*last = w[i].seq;
+	}
+}
+
+/*
+ * Where columns end: before a line that was drawn, as all below it, when both columns above it were
+ * complete. Returns the last line of the columns.
+ */
+static size_t
+columns_end(const struct layout *l, const struct gutter *g)
+{
+	size_t n = g->end - g->start + 1, i, end = g->end;
+	unsigned *below = grow(NULL, n * sizeof(*below)); /* first drawn from a line on */
+	unsigned first, last, above = 0;
+	bool left = false, right = false;
+
+	for (i = n; i-- > 0;) {
+		line_drawn(l, g->start + i, &first, &last);
+		below[i] = i + 1 < n && below[i + 1] < first ? below[i + 1] : first;
+	}
+	for (i = 0; i + 1 < n && end == g->end; i++) {
+		line_drawn(l, g->start + i, &first, &last);
+		if (last > above)
+			above = last;
+		left |= l->words[l->lines[g->start + i].first].x0 < g->b;
+		right |= l->lines[g->start + i].x1 > g->b;
+		if (left && right && above < below[i + 1])
+			end = g->start + i;
+	}
+	free(below);
+	return end;
+}
+
 /* Words on the left of x first; both sides keep their order. Returns how many are there. */
 static size_t
 divide(struct pdf_word *w, size_t n, float x)
@@ -306,6 +351,7 @@ region_read(struct region *r, struct tasks *tasks, struct task t)
 	size_t n_lines = layout_lines(l, t.from, t.n), start, end, n_left;
 	const struct gutter *found;
 	struct gutter g;
+	bool table;
 
 	r->least = 0.6f * l->height;
 	found = t.depth < DEPTH_MAX ? best_gutter(r, n_lines) : NULL;
@@ -318,10 +364,13 @@ region_read(struct region *r, struct tasks *tasks, struct task t)
 		g.start++;
 	if (g.end > g.start + 1 && stands_apart(l, &g, g.end, g.end - 1))
 		g.end--;
+	table = is_table(l, &g);
+	if (!table)
+		g.end = columns_end(l, &g);
 	start = l->lines[g.start].first;
 	end = l->lines[g.end].first + l->lines[g.end].n;
 	task_push(tasks, end, t.from + t.n - end, t.depth);
-	if (is_table(l, &g)) {
+	if (table) {
 		cell_borders(l, r, &g);
 		if (start == t.from) {
 			layout_read_rows(l, g.start, g.end, switches(l, &g) > 2);

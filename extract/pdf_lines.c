@@ -437,12 +437,25 @@ is_turned(const struct pdf_word *w)
 	return w->n_chars > 2 && w->y1 - w->y0 > 2.5f * (w->x1 - w->x0);
 }
 
+/* Big letters one by one on a slope, as a watermark is: the word i and one drawn beside it. */
+static bool
+is_aslant(const struct layout *l, const struct pdf_word *w, const struct pdf_word *next)
+{
+	float h = height_of(w), down = fabsf(w->y0 - next->y0);
+
+	return h > 1.8f * l->height && fabsf(height_of(next) - h) < 0.1f * h && is_letter(l, w) &&
+	       is_letter(l, next) && down > 0.2f * h && down < 2 * h &&
+	       fabsf(w->x0 - next->x0) > 0.2f * h;
+}
+
 size_t
 layout_begin(struct layout *l, struct pdf_page *page, struct pdf_text *to)
 {
 	size_t i, n_rtl = 0, n_ltr = 0, n = 0;
 	float *heights = grow(NULL, (page->n + 1) * sizeof(*heights));
-	struct pdf_word turned;
+	bool *aside = grow(NULL, (page->n + 1) * sizeof(*aside));
+	struct pdf_word swapped;
+	const struct pdf_word *w;
 
 	l->to = to;
 	l->start = to->len;
@@ -459,13 +472,18 @@ layout_begin(struct layout *l, struct pdf_page *page, struct pdf_text *to)
 	pdf_directions(page->text.p, page->text.len, &n_rtl, &n_ltr);
 	l->rtl = n_rtl > n_ltr;
 	for (i = 0; i < page->n; i++) {
-		if (is_turned(&page->words[i]))
-			continue;
-		turned = page->words[n];
-		page->words[n] = page->words[i];
-		page->words[i] = turned;
-		n++;
+		w = &page->words[i];
+		aside[i] = is_turned(w) || (i > 0 && is_aslant(l, w, w - 1)) ||
+			   (i + 1 < page->n && is_aslant(l, w, w + 1));
 	}
+	for (i = 0; i < page->n; i++) {
+		if (aside[i])
+			continue;
+		swapped = page->words[n];
+		page->words[n++] = page->words[i];
+		page->words[i] = swapped;
+	}
+	free(aside);
 	return n;
 }
 
@@ -473,16 +491,18 @@ void
 layout_end(struct layout *l, size_t n)
 {
 	const struct pdf_word *w, *last = NULL;
+	bool slope; /* letters of a watermark */
 	float gap;
 
 	qsort(l->words + n, l->n_words - n, sizeof(*l->words), by_seq);
 	for (w = l->words + n; w < l->words + l->n_words; last = w++) {
 		l->segment.len = 0;
 		pdf_put(&l->segment, l->text + w->at, w->n);
+		slope = last != NULL && w->n_chars == 1 && last->n_chars == 1;
 		gap = last == NULL ? 0 : last->y0 > w->y1 ? last->y0 - w->y1 : w->y0 - last->y1;
-		if (last == NULL || w->x0 > last->x1 || w->x1 < last->x0)
+		if (!slope && (last == NULL || w->x0 > last->x1 || w->x1 < last->x0))
 			segment_write(l, GAP_LINE);
-		else if (gap > 2 * WORD_GAP * (w->x1 - w->x0))
+		else if (!slope && gap > 2 * WORD_GAP * (w->x1 - w->x0))
 			segment_write(l, GAP_SPACE);
 		else
 			pdf_put(l->to, l->segment.p, l->segment.len);
