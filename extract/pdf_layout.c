@@ -156,28 +156,55 @@ stands_apart(const struct layout *l, const struct gutter *g, size_t line, size_t
 struct side_facts {
 	size_t n_lines;
 	size_t n_units; /* words, and what stands for them where words have no blanks */
+	size_t n_words, n_numbers;
 	size_t n_full; /* lines that reach the column's end */
-	float end;
 };
 
+static bool
+is_number(const struct layout *l, const struct pdf_word *w)
+{
+	bool digit = false;
+	size_t i;
+
+	for (i = 0; i < w->n; i++) {
+		unsigned char c = (unsigned char)l->text[w->at + i];
+
+		if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
+			return false;
+		digit |= c >= '0' && c <= '9';
+	}
+	return digit;
+}
+
 static void
-side_add(struct side_facts *s, const struct pdf_word *w, size_t n, float end)
+side_add(
+    const struct layout *l, struct side_facts *s, const struct pdf_word *w, size_t n, float end)
 {
 	size_t i;
 
 	if (n == 0)
 		return;
 	s->n_lines++;
+	s->n_words += n;
 	s->n_full += w[n - 1].x1 > end - 0.25f * (end - w[0].x0);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		s->n_units += 1 + (w[i].n_chars - 1) / 8 + (w[i].n - w[i].n_chars) / 4;
+		s->n_numbers += is_number(l, &w[i]);
+	}
 }
 
 static bool
-is_prose(const struct side_facts *s, size_t least)
+is_prose(const struct side_facts *s)
 {
-	return s->n_lines >= least && s->n_units * 2 >= s->n_lines * 7 &&
+	return s->n_lines >= 5 && s->n_units * 2 >= s->n_lines * 7 &&
 	       s->n_full * 10 >= s->n_lines * 6;
+}
+
+/* A word or a number in each line. */
+static bool
+is_cells(const struct side_facts *s)
+{
+	return s->n_units * 2 <= s->n_lines * 3 || s->n_numbers * 10 >= s->n_words * 6;
 }
 
 static int
@@ -205,16 +232,23 @@ switches(struct layout *l, const struct gutter *g)
 	return count;
 }
 
+/* Are nearly all lines drawn across the gutter? */
+static bool
+is_in_turns(const struct gutter *g, size_t n_switches)
+{
+	return n_switches * 2 >= least_side(g) * 3;
+}
+
 /*
  * Is it a table? The order of drawing tells in most cases: columns are drawn one after the other,
  * and cells row by row. A table that is drawn by columns has short cells, of which each has another
  * in its line; and lines that are drawn in turns but are prose on both sides are columns.
  */
 static bool
-is_table(struct layout *l, const struct gutter *g)
+is_table(struct layout *l, const struct gutter *g, size_t n_switches)
 {
 	struct side_facts left = { 0 }, right = { 0 };
-	size_t i, k, n_both = 0, n_switches = switches(l, g), n_rows = least_side(g);
+	size_t i, k, n_both = 0, n_rows = least_side(g);
 	float left_end = 0, right_end = 0;
 
 	for (i = g->start; i <= g->end; i++) {
@@ -232,15 +266,15 @@ is_table(struct layout *l, const struct gutter *g)
 
 		for (k = 0; k < l->lines[i].n && w[k].x0 < g->b; k++)
 			;
-		side_add(&left, w, k, left_end);
-		side_add(&right, w + k, l->lines[i].n - k, right_end);
+		side_add(l, &left, w, k, left_end);
+		side_add(l, &right, w + k, l->lines[i].n - k, right_end);
 		n_both += k > 0 && k < l->lines[i].n;
 	}
 	if (n_switches > 2 && n_switches * 2 >= n_rows)
-		return n_switches * 2 < n_rows * 3 || !is_prose(&left, 5) || !is_prose(&right, 5);
+		return !is_in_turns(g, n_switches) || !is_prose(&left) || !is_prose(&right);
 	if (n_both * 10 < n_rows * 8)
 		return false;
-	return left.n_units * 2 <= left.n_lines * 3 || right.n_units * 2 <= right.n_lines * 3;
+	return is_cells(&left) || is_cells(&right);
 }
 
 /* The first and the last of a line's words in the order of drawing. */
@@ -348,7 +382,7 @@ static void
 region_read(struct region *r, struct tasks *tasks, struct task t)
 {
 	struct layout *l = r->l;
-	size_t n_lines = layout_lines(l, t.from, t.n), start, end, n_left;
+	size_t n_lines = layout_lines(l, t.from, t.n), start, end, n_left, n_switches;
 	const struct gutter *found;
 	struct gutter g;
 	bool table;
@@ -364,8 +398,9 @@ region_read(struct region *r, struct tasks *tasks, struct task t)
 		g.start++;
 	if (g.end > g.start + 1 && stands_apart(l, &g, g.end, g.end - 1))
 		g.end--;
-	table = is_table(l, &g);
-	if (!table)
+	n_switches = switches(l, &g);
+	table = is_table(l, &g, n_switches);
+	if (!table && !is_in_turns(&g, n_switches))
 		g.end = columns_end(l, &g);
 	start = l->lines[g.start].first;
 	end = l->lines[g.end].first + l->lines[g.end].n;
@@ -373,7 +408,7 @@ region_read(struct region *r, struct tasks *tasks, struct task t)
 	if (table) {
 		cell_borders(l, r, &g);
 		if (start == t.from) {
-			layout_read_rows(l, g.start, g.end, switches(l, &g) > 2);
+			layout_read_rows(l, g.start, g.end, n_switches > 2);
 			return;
 		}
 		task_push(tasks, start, end - start, t.depth);
@@ -390,16 +425,16 @@ region_read(struct region *r, struct tasks *tasks, struct task t)
 void
 pdf_layout(struct pdf_page *page, struct pdf_text *to)
 {
-	static struct region r;
-	static struct tasks tasks;
-	static struct layout l;
+	struct layout l = { 0 };
+	struct region r = { .l = &l };
+	struct tasks tasks = { 0 };
 	size_t n = layout_begin(&l, page, to);
 
-	r.l = &l;
 	task_push(&tasks, 0, n, 0);
 	while (tasks.n > 0) {
 		tasks.n--;
 		region_read(&r, &tasks, tasks.p[tasks.n]);
 	}
+	free(tasks.p);
 	layout_end(&l, n);
 }

@@ -507,4 +507,7 @@ layout_end(struct layout *l, size_t n)
 		else
 			pdf_put(l->to, l->segment.p, l->segment.len);
 	}
+	free(l->lines);
+	free(l->segment.p);
+	free(l->chars);
 }

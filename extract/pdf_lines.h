@@ -52,7 +52,10 @@ void layout_read_lines(struct layout *l, size_t n);
  */
 void layout_read_rows(struct layout *l, size_t start, size_t end, bool by_rows);
 
-/* Writes the words from n on, which layout_begin() has put to the end, as they were drawn. */
+/*
+ * Writes the words from n on, which layout_begin() has put to the end, as they were drawn, and
+ * frees what the layout holds.
+ */
 void layout_end(struct layout *l, size_t n);
 
 #endif
