@@ -42,16 +42,17 @@ read_at(char *to, size_t n, off_t at)
 	return have;
 }
 
-/* Where the last s of the n bytes ends; 0: there is none. */
+/* Where the last s of the n bytes ends that has a digit before it, if asked; 0: there is none. */
 static size_t
-last_end(const char *p, size_t n, const char *s)
+last_end(const char *p, size_t n, const char *s, bool digit)
 {
 	const char *at = p, *next;
-	size_t len = strlen(s);
+	size_t len = strlen(s), end = 0;
 
-	while ((next = memmem(at, n - (size_t)(at - p), s, len)) != NULL)
-		at = next + len;
-	return (size_t)(at - p);
+	for (; (next = memmem(at, n - (size_t)(at - p), s, len)) != NULL; at = next + len)
+		if (!digit || (next > p && next[-1] >= '0' && next[-1] <= '9'))
+			end = (size_t)(next - p) + len;
+	return end;
 }
 
 /*
@@ -69,8 +70,8 @@ check_tail(void)
 	while (mark == 0 && object == 0 && at > 0) {
 		at = at > 65536 ? at - 65536 : 0;
 		n = read_at(part, sizeof(part), at);
-		mark = last_end(part, n, "%%EOF");
-		object = last_end(part, n, " obj");
+		mark = last_end(part, n, "%%EOF", false);
+		object = last_end(part, n, " obj", true);
 	}
 	if (mark <= object)
 		fail("%s", damaged);
@@ -329,6 +330,9 @@ pdf_read(const struct pdf *pdf, struct out *o)
 	if (r.unreadable || r.no_language)
 		out_notice(o, "Some letters are missing or wrong, since a font of the PDF does not "
 			      "say which characters it shows.");
+	if (pdf_lam_alef(&r.text))
+		out_notice(o, "In Arabic words the letters lam and alef may stand the wrong way "
+			      "round, since the PDF does not tell their order.");
 	pdf_hyphens(&r.text);
 	write_pages(&r, o);
 }

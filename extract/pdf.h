@@ -65,6 +65,12 @@ void pdf_directions(const char *p, size_t n, size_t *n_rtl, size_t *n_ltr);
 void pdf_normalize(struct pdf_text *t, size_t start);
 
 /*
+ * Puts lam and alef of the document's text into their order where that is certain. True: there are
+ * others, of which nobody can tell.
+ */
+bool pdf_lam_alef(struct pdf_text *t);
+
+/*
  * Decides about each PDF_HYPHEN of the document's text: whether the two halves are one word is told
  * by the words of the rest. A true hyphen is kept, and so is one of which nothing is known.
  */

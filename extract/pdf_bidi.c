@@ -178,17 +178,17 @@ void
 pdf_normalize(struct pdf_text *t, size_t start)
 {
 	struct pdf_text plain = { 0 };
-	const unsigned char *p = (const unsigned char *)t->p + start;
-	size_t n = t->len - start, i, used, len;
+	const unsigned char *p = (const unsigned char *)t->p;
+	size_t n = t->len, i = start, used, len;
 	uint32_t c, next, form[32];
 	uint8_t *nfc;
 	char b[4];
 
-	for (i = 0; i < n && p[i] < 0x80; i++)
-		;
+	while (i < n && p[i] < 0x80)
+		i++;
 	if (i == n)
 		return;
-	for (i = 0; i < n; i += used) {
+	for (i = start; i < n; i += used) {
 		if ((used = utf8_get(p + i, n - i, &c)) == 0) {
 			used = 1;
 			continue;

@@ -141,15 +141,23 @@ best_gutter(struct region *r, size_t n_lines)
 	return best;
 }
 
+/* Has the line words on one side of the strip only? */
+static bool
+is_one_sided(const struct layout *l, const struct gutter *g, size_t line)
+{
+	const struct line *a = &l->lines[line];
+
+	return a->x1 <= g->a || l->words[a->first].x0 >= g->b;
+}
+
 /* A line alone at the edge of the strip, with a wide gap to the next: a header or a footer. */
 static bool
 stands_apart(const struct layout *l, const struct gutter *g, size_t line, size_t next)
 {
 	const struct line *a = &l->lines[line], *b = &l->lines[next];
 	float gap = line < next ? b->y0 - a->y1 : a->y0 - b->y1;
-	bool one_sided = a->x1 <= g->a || l->words[a->first].x0 >= g->b;
 
-	return one_sided && gap > 1.2f * l->height;
+	return is_one_sided(l, g, line) && gap > 1.2f * l->height;
 }
 
 /* What tells columns of prose from cells. */
@@ -358,16 +366,21 @@ task_push(struct tasks *t, size_t from, size_t n, unsigned depth)
 	t->p[t->n++] = (struct task){ from, n, depth };
 }
 
-/* The gutters that run along all lines of g, from left to right: the borders of a table's cells. */
+/*
+ * The gutters that run along all lines of g which have words on both sides, from left to right: the
+ * borders of a table's cells.
+ */
 static void
 cell_borders(struct layout *l, const struct region *r, const struct gutter *g)
 {
-	size_t i, k;
+	size_t i, k, end = g->end;
 	float x;
 
+	while (end > g->start && is_one_sided(l, g, end))
+		end--;
 	l->n_borders = 0;
 	for (i = 0; i < r->n_done && l->n_borders < BORDERS_MAX; i++) {
-		if (r->done[i].start > g->start || r->done[i].end < g->end)
+		if (r->done[i].start > g->start || r->done[i].end < end)
 			continue;
 		x = r->done[i].b;
 		for (k = l->n_borders; k > 0 && l->borders[k - 1] > x; k--)
@@ -402,6 +415,8 @@ region_read(struct region *r, struct tasks *tasks, struct task t)
 	table = is_table(l, &g, n_switches);
 	if (!table && !is_in_turns(&g, n_switches))
 		g.end = columns_end(l, &g);
+	while (table && g.start < g.end && is_one_sided(l, &g, g.start))
+		g.start++;
 	start = l->lines[g.start].first;
 	end = l->lines[g.end].first + l->lines[g.end].n;
 	task_push(tasks, end, t.from + t.n - end, t.depth);
@@ -428,8 +443,11 @@ pdf_layout(struct pdf_page *page, struct pdf_text *to)
 	struct layout l = { 0 };
 	struct region r = { .l = &l };
 	struct tasks tasks = { 0 };
-	size_t n = layout_begin(&l, page, to);
+	size_t n;
 
+	if (page->n == 0)
+		return;
+	n = layout_begin(&l, page, to);
 	task_push(&tasks, 0, n, 0);
 	while (tasks.n > 0) {
 		tasks.n--;

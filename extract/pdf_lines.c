@@ -437,6 +437,13 @@ is_turned(const struct pdf_word *w)
 	return w->n_chars > 2 && w->y1 - w->y0 > 2.5f * (w->x1 - w->x0);
 }
 
+/* In the same strip: with a turned word, another of its line, which may be short. */
+static bool
+is_beside(const struct pdf_word *w, const struct pdf_word *next)
+{
+	return fabsf(w->x0 - next->x0) < 1 && fabsf(w->x1 - next->x1) < 1;
+}
+
 /* Big letters one by one on a slope, as a watermark is: the word i and one drawn beside it. */
 static bool
 is_aslant(const struct layout *l, const struct pdf_word *w, const struct pdf_word *next)
@@ -448,14 +455,36 @@ is_aslant(const struct layout *l, const struct pdf_word *w, const struct pdf_wor
 	       fabsf(w->x0 - next->x0) > 0.2f * h;
 }
 
+/* Puts turned words and watermarks behind the others; returns how many the others are. */
+static size_t
+put_aside(struct layout *l)
+{
+	bool *aside = grow(NULL, (l->n_words + 1) * sizeof(*aside));
+	struct pdf_word *w = l->words, swapped;
+	size_t i, n = l->n_words, n_kept = 0;
+
+	for (i = 0; i < n; i++)
+		aside[i] = is_turned(w + i) || (i > 0 && is_aslant(l, w + i, w + i - 1)) ||
+			   (i + 1 < n && is_aslant(l, w + i, w + i + 1)) ||
+			   (i > 0 && aside[i - 1] && is_beside(w + i, w + i - 1));
+	for (i = n - 1; i > 0; i--)
+		aside[i - 1] |= aside[i] && is_beside(w + i, w + i - 1);
+	for (i = 0; i < n; i++) {
+		if (aside[i])
+			continue;
+		swapped = w[n_kept];
+		w[n_kept++] = w[i];
+		w[i] = swapped;
+	}
+	free(aside);
+	return n_kept;
+}
+
 size_t
 layout_begin(struct layout *l, struct pdf_page *page, struct pdf_text *to)
 {
-	size_t i, n_rtl = 0, n_ltr = 0, n = 0;
+	size_t i, n_rtl = 0, n_ltr = 0;
 	float *heights = grow(NULL, (page->n + 1) * sizeof(*heights));
-	bool *aside = grow(NULL, (page->n + 1) * sizeof(*aside));
-	struct pdf_word swapped;
-	const struct pdf_word *w;
 
 	l->to = to;
 	l->start = to->len;
@@ -471,20 +500,7 @@ layout_begin(struct layout *l, struct pdf_page *page, struct pdf_text *to)
 	free(heights);
 	pdf_directions(page->text.p, page->text.len, &n_rtl, &n_ltr);
 	l->rtl = n_rtl > n_ltr;
-	for (i = 0; i < page->n; i++) {
-		w = &page->words[i];
-		aside[i] = is_turned(w) || (i > 0 && is_aslant(l, w, w - 1)) ||
-			   (i + 1 < page->n && is_aslant(l, w, w + 1));
-	}
-	for (i = 0; i < page->n; i++) {
-		if (aside[i])
-			continue;
-		swapped = page->words[n];
-		page->words[n++] = page->words[i];
-		page->words[i] = swapped;
-	}
-	free(aside);
-	return n;
+	return put_aside(l);
 }
 
 void
