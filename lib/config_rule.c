@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <libpq-fe.h>
 #include <sodium.h>
@@ -207,6 +208,11 @@ config_rule_together(config_report *report, void *arg)
 	    strstr(c->openai_base_url, "://api.openai.com") != NULL)
 		report(arg, false,
 		    "Chats fail: MILLRACE_PROVIDER is openai, and OPENAI_API_KEY is not set.");
+	/* Without it text in the usual fonts of Chinese, Japanese and Korean is refused. */
+	if (access("/usr/share/poppler/cidToUnicode", R_OK | X_OK) != 0)
+		report(arg, false,
+		    "PDF files in Chinese, Japanese or Korean are not read: that takes the package "
+		    "poppler-data.");
 	for (const struct oauth_provider *p = oauth_providers;
 	     p < oauth_providers + n_oauth_providers; p++)
 		if (*oauth_config(p)->client_id &&
