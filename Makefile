@@ -38,7 +38,7 @@ unit_src := $(wildcard tests/unit/*.c)
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB = $(B)/libmillrace.a
-EXTRACT_LIBS = -lzip -lxml2 -lseccomp -lunistring
+EXTRACT_LIBS = -lzip -lxml2 -lgumbo -lcmark-gfm-extensions -lcmark-gfm -luchardet -licuuc -lunistring -lseccomp
 LIB_LIBS = -lpq -ljson-c -lsodium -ljwt -lcrypto -lidn2 -lunistring
 
 programs := $(if $(fcgi_src),millrace-fcgi) $(if $(streamd_src),millrace-streamd) $(if $(runner_src),millrace-runner) \

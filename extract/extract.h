@@ -69,7 +69,7 @@ const char *kind_word(enum kind k);
 struct out;
 typedef void reader(struct bytes file, struct out *o);
 reader docx_read, xlsx_read, pptx_read, odt_read, ods_read, odp_read, csv_read, html_read,
-    text_read;
+    text_read, markdown_read;
 
 /* The reader of a kind; NULL: there is none (KIND_PDF has one of its own). */
 reader *kind_reader(enum kind k);
@@ -104,23 +104,6 @@ bool sniff_pdf(struct bytes head, struct bytes tail, enum kind claimed);
  * no reader. Unknown endings are ignored.
  */
 enum kind kind_check(const char *name, enum kind k);
-
-/*
- * Converts text to UTF-8. Its encoding is that of its byte order mark, or UTF-8 where it is that
- * (a few invalid bytes are tolerated), or Windows-1252, which contains ISO 8859-1. Anything else
- * ends the worker, and so does a Cyrillic code page, which would turn to nonsense as Windows-1252.
- * May return b itself.
- */
-struct bytes text_decode(struct bytes b);
-
-/* The encoding that text_decode() assumes. */
-enum charset {
-	CHARSET_UTF8,
-	CHARSET_UTF16LE,
-	CHARSET_UTF16BE,
-	CHARSET_8BIT, /* Windows-1252 or another */
-};
-enum charset text_charset(struct bytes b);
 
 /*
  * Starts pdftotext on descriptor 0 in a sandbox of its own, before the worker enters its own;

@@ -1,237 +1,439 @@
 /*
- * HTML, by libxml2's forgiving parser as a stream of SAX events; no tree is
- * built. Scripts, styles and the like are left out, entities come decoded, and
- * block elements divide paragraphs. For text only: nothing here makes markup safe.
+ * HTML, by gumbo, which builds the tree that browsers build (WHATWG HTML, 13.2), also of a page
+ * whose elements are not closed or closed in the wrong order. The tree is walked without recursion.
+ * What a reader sees is read: not what is hidden, but the words that stand for pictures, and what
+ * forms hold. For text only: nothing here makes markup safe.
+ *
+ * gumbo's memory is some 12 to 28 times the page: grow() ends what is too much. html_bounded() says
+ * what its time would be without bounds.
  */
-#include <libxml/HTMLparser.h>
-#include <limits.h>
+#include "html.h"
+
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "out.h"
+#include "charset.h"
+#include "html_element.h"
+
+/* An element that has been entered. */
+struct level {
+	const GumboNode *node;
+	size_t next; /* the child to enter */
+	enum html_role role;
+	long number; /* of the next item, in an ordered list */
+	bool counted; /* a row that is one line */
+};
 
 struct html {
 	struct out *out;
-	char *p; /* the paragraph that is being read: cap bytes, len used */
-	size_t len;
-	size_t cap;
-	int skip; /* depth of elements whose content is not text */
-	int pre; /* depth of elements that keep their white space */
+	struct buffer text; /* the paragraph that is being read */
+	struct buffer number; /* of a list's item, due before its first word */
+	bool literal; /* see html.h */
+	bool choice; /* only the chosen options are shown */
+	bool inside; /* a page within the page */
 	bool space; /* white space is due before the next character */
+	int pre; /* depth of elements that keep their white space */
+	int line; /* depth of rows that are one line */
+	int frames; /* depth of framesets */
+	struct level *levels; /* cap of them, depth in use */
+	size_t depth;
+	size_t cap;
 };
 
-/* What an element means for the text. Inline elements mean nothing. */
-enum role {
-	ROLE_NONE,
-	ROLE_BLOCK, /* starts and ends a paragraph */
-	ROLE_SKIP, /* its content is no text */
-	ROLE_PRE, /* a block that keeps its white space */
-	ROLE_BREAK, /* a new line */
-	ROLE_CELL, /* ends with a tab */
-};
-
-static const struct {
-	const char *name;
-	enum role role;
-} roles[] = {
-	{ "address", ROLE_BLOCK },
-	{ "article", ROLE_BLOCK },
-	{ "aside", ROLE_BLOCK },
-	{ "blockquote", ROLE_BLOCK },
-	{ "body", ROLE_BLOCK },
-	{ "br", ROLE_BREAK },
-	{ "caption", ROLE_BLOCK },
-	{ "center", ROLE_BLOCK },
-	{ "dd", ROLE_BLOCK },
-	{ "details", ROLE_BLOCK },
-	{ "div", ROLE_BLOCK },
-	{ "dl", ROLE_BLOCK },
-	{ "dt", ROLE_BLOCK },
-	{ "fieldset", ROLE_BLOCK },
-	{ "figcaption", ROLE_BLOCK },
-	{ "figure", ROLE_BLOCK },
-	{ "footer", ROLE_BLOCK },
-	{ "form", ROLE_BLOCK },
-	{ "h1", ROLE_BLOCK },
-	{ "h2", ROLE_BLOCK },
-	{ "h3", ROLE_BLOCK },
-	{ "h4", ROLE_BLOCK },
-	{ "h5", ROLE_BLOCK },
-	{ "h6", ROLE_BLOCK },
-	{ "header", ROLE_BLOCK },
-	{ "hr", ROLE_BLOCK },
-	{ "iframe", ROLE_SKIP },
-	{ "legend", ROLE_BLOCK },
-	{ "li", ROLE_BLOCK },
-	{ "main", ROLE_BLOCK },
-	{ "nav", ROLE_BLOCK },
-	{ "noframes", ROLE_SKIP },
-	{ "noscript", ROLE_SKIP },
-	{ "object", ROLE_SKIP },
-	{ "ol", ROLE_BLOCK },
-	{ "option", ROLE_BLOCK },
-	{ "p", ROLE_BLOCK },
-	{ "pre", ROLE_PRE },
-	{ "script", ROLE_SKIP },
-	{ "section", ROLE_BLOCK },
-	{ "select", ROLE_BLOCK },
-	{ "style", ROLE_SKIP },
-	{ "summary", ROLE_BLOCK },
-	{ "svg", ROLE_SKIP },
-	{ "table", ROLE_BLOCK },
-	{ "td", ROLE_CELL },
-	{ "template", ROLE_SKIP },
-	{ "textarea", ROLE_PRE },
-	{ "th", ROLE_CELL },
-	{ "title", ROLE_BLOCK },
-	{ "tr", ROLE_BLOCK },
-	{ "ul", ROLE_BLOCK },
-};
-
-static enum role
-role_of(const xmlChar *name)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
-		if (strcasecmp((const char *)name, roles[i].name) == 0)
-			return roles[i].role;
-	return ROLE_NONE;
-}
+static void parse_inside(struct html *h, const char *page);
 
 static void
-put(struct html *h, char c)
+put(struct html *h, const char *s, size_t n)
 {
-	if (h->len == h->cap) {
-		h->cap = h->cap * 2 + 1024;
-		h->p = grow(h->p, h->cap);
-	}
-	h->p[h->len++] = c;
-}
+	struct buffer *t = &h->text;
 
-static void
-flush(struct html *h)
-{
-	if (h->len > 0)
-		out_paragraph(h->out, h->p, h->len);
-	h->len = 0;
+	buffer_put(t, h->number.p, h->number.len);
+	h->number.len = 0;
+	if (h->space && t->len > 0 && strchr("\n\t ", t->p[t->len - 1]) == NULL)
+		buffer_put(t, " ", 1);
 	h->space = false;
-}
-
-static void
-html_start(void *arg, const xmlChar *name, const xmlChar **attr)
-{
-	struct html *h = arg;
-	enum role role = role_of(name);
-
-	(void)attr;
-	if (role == ROLE_SKIP)
-		h->skip++;
-	if (h->skip > 0)
-		return;
-	if (role == ROLE_BLOCK || role == ROLE_PRE)
-		flush(h);
-	if (role == ROLE_PRE)
-		h->pre++;
-	if (role == ROLE_BREAK) {
-		put(h, '\n');
-		h->space = false;
-	}
-}
-
-static void
-html_end(void *arg, const xmlChar *name)
-{
-	struct html *h = arg;
-	enum role role = role_of(name);
-
-	if (role == ROLE_SKIP && h->skip > 0) {
-		h->skip--;
-		return;
-	}
-	if (h->skip > 0)
-		return;
-	if (role == ROLE_BLOCK || role == ROLE_PRE)
-		flush(h);
-	if (role == ROLE_PRE && h->pre > 0)
-		h->pre--;
-	if (role == ROLE_CELL) {
-		put(h, '\t');
-		h->space = false;
-	}
+	buffer_put(t, s, n);
 }
 
 /* A run of white space becomes one space, and none at the beginning of a line. */
 static void
-html_text(void *arg, const xmlChar *s, int n)
+put_text(struct html *h, const char *s)
 {
-	struct html *h = arg;
-	int i;
+	static const char blank[] = " \t\r\n\f\v";
+	size_t n;
 
-	if (h->skip > 0)
+	if (h->pre > 0) {
+		put(h, s, strlen(s));
 		return;
-	for (i = 0; i < n; i++) {
-		char c = (char)s[i];
-
-		if (h->pre == 0 && c != 0 && strchr(" \t\r\n\f", c) != NULL) {
+	}
+	for (; *s != '\0'; s += n) {
+		if ((n = strspn(s, blank)) > 0)
 			h->space = true;
-			continue;
-		}
-		if (h->space && h->len > 0 && h->p[h->len - 1] != '\n' && h->p[h->len - 1] != '\t')
-			put(h, ' ');
-		h->space = false;
-		put(h, c);
+		s += n;
+		if ((n = strcspn(s, blank)) > 0)
+			put(h, s, n);
 	}
 }
 
-/* Script and style content, which is not text. */
+/* Text that is no part of the words beside it. */
 static void
-on_cdata(void *arg, const xmlChar *s, int n)
+put_apart(struct html *h, const char *s)
 {
-	(void)arg, (void)s, (void)n;
+	h->space = true;
+	if (s != NULL)
+		put_text(h, s);
+	h->space = true;
 }
 
-/*
- * The encoding to force on the parser; NULL leaves it to the page's own <meta>.
- * UTF-8 is detected from the bytes, since many such pages declare another encoding.
- */
-static const char *
-encoding_of(struct bytes b)
+/* The end of a paragraph; in a row that is one line, of a word. */
+static void
+end_block(struct html *h)
 {
-	size_t i, n = b.n < 4096 ? b.n : 4096;
+	h->space = h->line > 0;
+	if (h->line > 0)
+		return;
+	if (h->text.len > 0)
+		out_paragraph(h->out, h->text.p, h->text.len);
+	h->text.len = 0;
+}
 
-	if (text_charset(b) == CHARSET_UTF8)
-		return "UTF-8";
-	for (i = 0; i + 7 < n; i++)
-		if (strncasecmp((const char *)b.p + i, "charset", 7) == 0)
-			return NULL;
-	return "windows-1252";
+/* A raised number that is no note's mark: 10⁶, m². */
+static bool
+put_exponent(struct html *h, const GumboNode *sup)
+{
+	static const char *const raised[] = { "⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹" };
+	const GumboVector *v = &sup->v.element.children;
+	const char *s;
+	size_t n;
+
+	if (v->length != 1 || ((const GumboNode *)v->data[0])->type != GUMBO_NODE_TEXT)
+		return false;
+	s = ((const GumboNode *)v->data[0])->v.text.text;
+	n = strncmp(s, "−", strlen("−")) == 0 ? strlen("−") : s[0] == '-';
+	if (s[n] == '\0' || strspn(s + n, "0123456789") != strlen(s + n))
+		return false;
+	if (n > 0)
+		put(h, "⁻", strlen("⁻"));
+	for (s += n; *s != '\0'; s++)
+		put(h, raised[*s - '0'], strlen(raised[*s - '0']));
+	return true;
+}
+
+/* An item gets its number when its list is ordered: the `value` that it has, or the next. */
+static void
+start_item(struct html *h, const GumboNode *item)
+{
+	struct level *list = h->depth > 0 ? &h->levels[h->depth - 1] : NULL;
+	const char *value = html_attribute(item, "value");
+
+	end_block(h);
+	h->number.len = 0;
+	if (list == NULL || !html_is_numbered(list->node))
+		return;
+	if (value != NULL)
+		list->number = strtol(value, NULL, 10) % 1000000000;
+	html_number(&h->number, list->node, list->number);
+	list->number += html_attribute(list->node, "reversed") != NULL ? -1 : 1;
+}
+
+/* The number of a list's first item. */
+static long
+first_number(const GumboNode *list)
+{
+	const char *start = html_attribute(list, "start");
+	const GumboVector *v = &list->v.element.children;
+	long n = 0;
+	size_t i;
+
+	if (start != NULL)
+		return strtol(start, NULL, 10) % 1000000000;
+	if (html_attribute(list, "reversed") == NULL)
+		return 1;
+	for (i = 0; i < v->length; i++)
+		n += html_is(v->data[i], GUMBO_TAG_LI);
+	return n;
+}
+
+/* Another page: told, unless it is in the file itself. */
+static void
+read_frame(struct html *h, const GumboNode *frame)
+{
+	const char *page = html_attribute(frame, "srcdoc"), *src = html_attribute(frame, "src");
+
+	if (page != NULL && !h->inside) {
+		end_block(h);
+		parse_inside(h, page);
+		return;
+	}
+	if (src == NULL || src[0] == '\0' || strncasecmp(src, "about:", 6) == 0 ||
+	    strncasecmp(src, "javascript:", 11) == 0)
+		return;
+	out_notice(h->out, "The page shows another page in a frame, which is not read: %.*s.",
+	    (int)strcspn(src, "\t\r\n"), src);
+}
+
+/* What a page of frames says to a reader without them; gumbo leaves it unparsed. */
+static void
+read_noframes(struct html *h, const GumboNode *node)
+{
+	const GumboVector *v = &node->v.element.children;
+	size_t i;
+
+	for (i = 0; i < v->length && !h->inside; i++) {
+		const GumboNode *text = v->data[i];
+
+		if (text->type == GUMBO_NODE_TEXT)
+			parse_inside(h, text->v.text.text);
+	}
+}
+
+/* An element that is read as a whole, or not at all: false where its children are to be read. */
+static bool
+read_whole(struct html *h, const GumboNode *node, enum html_role role)
+{
+	switch (role) {
+	case HTML_PICTURE:
+		put_apart(h, html_attribute(node, "alt"));
+		return true;
+	case HTML_INPUT:
+		put_apart(h, html_input(node));
+		return true;
+	case HTML_FRAME:
+		read_frame(h, node);
+		return true;
+	case HTML_BREAK:
+		if (h->line == 0)
+			buffer_put(&h->text, "\n", 1);
+		h->space = h->line > 0;
+		return true;
+	case HTML_RAISED:
+		if (!html_is_note(node, &h->text))
+			return put_exponent(h, node);
+		h->space = true;
+		return false;
+	case HTML_INLINE:
+	case HTML_BLOCK:
+	case HTML_APART:
+	case HTML_SKIP:
+	case HTML_PRE:
+	case HTML_ROW:
+	case HTML_CELL:
+	case HTML_ITEM:
+	case HTML_QUOTE:
+		break;
+	}
+	return role == HTML_SKIP;
+}
+
+/* Begins an element whose children are read. */
+static void
+start(struct html *h, struct level *l)
+{
+	switch (l->role) {
+	case HTML_BLOCK:
+		end_block(h);
+		break;
+	case HTML_PRE:
+		end_block(h);
+		l->counted = h->line == 0;
+		h->pre += l->counted;
+		break;
+	case HTML_APART:
+		h->space = true;
+		break;
+	case HTML_ROW:
+		end_block(h);
+		l->counted = h->line > 0 || html_is_line(l->node);
+		h->line += l->counted;
+		break;
+	case HTML_ITEM:
+		start_item(h, l->node);
+		break;
+	case HTML_QUOTE:
+		put(h, "“", strlen("“"));
+		break;
+	case HTML_INLINE:
+	case HTML_SKIP:
+	case HTML_BREAK:
+	case HTML_CELL:
+	case HTML_PICTURE:
+	case HTML_INPUT:
+	case HTML_RAISED:
+	case HTML_FRAME:
+		break;
+	}
+	if (html_is(l->node, GUMBO_TAG_OL))
+		l->number = first_number(l->node);
+	if (html_is(l->node, GUMBO_TAG_SELECT))
+		h->choice = html_has_choice(l->node);
+	h->frames += html_is(l->node, GUMBO_TAG_FRAMESET);
+}
+
+static void
+end(struct html *h, const struct level *l)
+{
+	switch (l->role) {
+	case HTML_BLOCK:
+	case HTML_ITEM:
+		end_block(h);
+		h->number.len = 0;
+		break;
+	case HTML_PRE:
+		h->pre -= l->counted;
+		end_block(h);
+		break;
+	case HTML_APART:
+		h->space = true;
+		break;
+	case HTML_ROW:
+		h->line -= l->counted;
+		end_block(h);
+		break;
+	case HTML_CELL:
+		if (h->line < 2)
+			buffer_put(&h->text, "\t", 1);
+		h->space = h->line > 1;
+		break;
+	case HTML_QUOTE:
+		put(h, "”", strlen("”"));
+		break;
+	case HTML_INLINE:
+	case HTML_SKIP:
+	case HTML_BREAK:
+	case HTML_PICTURE:
+	case HTML_INPUT:
+	case HTML_RAISED:
+	case HTML_FRAME:
+		break;
+	}
+	h->frames -= html_is(l->node, GUMBO_TAG_FRAMESET);
+}
+
+static void
+push(struct html *h, const GumboNode *node, enum html_role role)
+{
+	struct level *l;
+
+	if (h->depth == h->cap) {
+		h->cap = h->cap * 2 + 64;
+		h->levels = grow(h->levels, h->cap * sizeof(*h->levels));
+	}
+	l = &h->levels[h->depth];
+	*l = (struct level){ .node = node, .role = role };
+	if (node->type != GUMBO_NODE_DOCUMENT)
+		start(h, l);
+	h->depth++;
+}
+
+/* Enters an element: reads it as a whole, or puts it on the stack. */
+static void
+enter(struct html *h, const GumboNode *node)
+{
+	enum html_role role = html_role(node);
+
+	if (html_is(node, GUMBO_TAG_OPTION) && h->choice &&
+	    html_attribute(node, "selected") == NULL)
+		return;
+	if (html_is(node, GUMBO_TAG_NOFRAMES) && h->frames > 0)
+		read_noframes(h, node);
+	if (h->literal && html_is(node, GUMBO_TAG_UNKNOWN) && role == HTML_APART) {
+		put(h, node->v.element.original_tag.data, node->v.element.original_tag.length);
+		role = HTML_INLINE;
+	}
+	if (!read_whole(h, node, role))
+		push(h, node, role);
+}
+
+/* Reads a child, or enters it. */
+static void
+visit(struct html *h, const GumboNode *node)
+{
+	switch (node->type) {
+	case GUMBO_NODE_TEXT:
+	case GUMBO_NODE_CDATA:
+	case GUMBO_NODE_WHITESPACE:
+		put_text(h, node->v.text.text);
+		break;
+	case GUMBO_NODE_ELEMENT:
+	case GUMBO_NODE_TEMPLATE:
+		enter(h, node);
+		break;
+	case GUMBO_NODE_DOCUMENT:
+	case GUMBO_NODE_COMMENT:
+		break;
+	}
+}
+
+static void
+walk(struct html *h, const GumboNode *document)
+{
+	size_t base = h->depth;
+
+	push(h, document, HTML_INLINE);
+	while (h->depth > base) {
+		struct level *l = &h->levels[h->depth - 1];
+		const GumboVector *v = l->node->type == GUMBO_NODE_DOCUMENT
+					   ? &l->node->v.document.children
+					   : &l->node->v.element.children;
+
+		if (l->next < v->length) {
+			visit(h, v->data[l->next++]);
+			continue;
+		}
+		h->depth--;
+		if (l->node->type != GUMBO_NODE_DOCUMENT)
+			end(h, l);
+	}
+	end_block(h);
+}
+
+static void *
+allocate(void *arg, size_t n)
+{
+	(void)arg;
+	return grow(NULL, n);
+}
+
+static void
+release(void *arg, void *p)
+{
+	(void)arg;
+	free(p);
+}
+
+/* The tree is not freed before the worker ends: pages are few, and freeing it recurses. */
+static void
+parse(struct html *h, struct bytes page)
+{
+	GumboOptions options = kGumboDefaultOptions;
+
+	options.allocator = allocate;
+	options.deallocator = release;
+	options.max_errors = 0;
+	page = html_bounded(page);
+	walk(h, gumbo_parse_with_options(&options, (const char *)page.p, page.n)->document);
+}
+
+/* A page within the page; one within that is not read. */
+static void
+parse_inside(struct html *h, const char *page)
+{
+	h->inside = true;
+	parse(h, (struct bytes){ (const unsigned char *)page, strlen(page) });
+	h->inside = false;
+}
+
+void
+html_parse(struct bytes page, bool literal, struct out *o)
+{
+	struct html h = { .out = o, .literal = literal };
+
+	parse(&h, page);
 }
 
 void
 html_read(struct bytes file, struct out *o)
 {
-	const htmlSAXHandler sax = {
-		.startElement = html_start,
-		.endElement = html_end,
-		.characters = html_text,
-		.ignorableWhitespace = html_text,
-		.cdataBlock = on_cdata,
-	};
-	struct html h = { .out = o };
-	const char *encoding;
-	htmlParserCtxtPtr ctx;
-	enum charset cs = text_charset(file);
-
-	if (cs == CHARSET_UTF16LE || cs == CHARSET_UTF16BE)
-		file = text_decode(file);
-	encoding = encoding_of(file);
-	if (file.n > INT_MAX || (ctx = htmlNewParserCtxt()) == NULL)
-		fail("The HTML file cannot be read.");
-	*ctx->sax = sax;
-	ctx->userData = &h;
-	htmlCtxtReadMemory(ctx, (const char *)file.p, (int)file.n, NULL, encoding,
-	    HTML_PARSE_RECOVER | HTML_PARSE_NONET | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING);
-	flush(&h);
-	htmlFreeParserCtxt(ctx);
+	html_parse(charset_text(file, html_declared(file), o), false, o);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uninorm.h>
 #include <unistd.h>
 
 /* A block of this many bytes or more gets no further paragraph. */
@@ -86,44 +87,83 @@ is_blank(uint32_t c)
 	       c == 0x2028 || c == 0x2029;
 }
 
-/* Control characters (C0, DEL, C1), and BOM and soft hyphen, which break full-text search. */
+/*
+ * Control characters (C0, DEL, C1), and what cannot be seen and breaks full-text search: BOM, soft
+ * hyphen, word joiner, and the zero-width space but in the scripts of South-East Asia, where it
+ * divides words.
+ */
 static bool
-is_dropped(uint32_t c)
+is_dropped(uint32_t c, uint32_t before)
 {
 	if (c == '\n' || c == '\t')
 		return false;
-	return c < ' ' || (c >= 0x7F && c < 0xA0) || c == 0xFEFF || c == 0xAD;
+	return c < ' ' || (c >= 0x7F && c < 0xA0) || c == 0xFEFF || c == 0xAD || c == 0x2060 ||
+	       (c == 0x200B && (before < 0xE00 || before >= 0x1800));
+}
+
+/* Carriage return, vertical tab, form feed, U+0085 and the separators of lines and paragraphs. */
+static bool
+is_line_end(uint32_t c)
+{
+	return c == '\r' || c == '\v' || c == '\f' || c == 0x85 || c == 0x2028 || c == 0x2029;
+}
+
+/* May it be one with the character before it? Combining marks, and the parts of Hangul. */
+static bool
+is_composed(uint32_t c)
+{
+	return (c >= 0x300 && c < 0x370) || (c >= 0x653 && c < 0x656) || c == 0x93C ||
+	       (c >= 0x1100 && c < 0x1200) || c == 0x3099 || c == 0x309A;
+}
+
+/* What has been appended since `start`, composed (NFC, Unicode Standard Annex 15). */
+static void
+compose(struct out *o, size_t start)
+{
+	size_t n = 0;
+	uint8_t *p =
+	    u8_normalize(UNINORM_NFC, (const uint8_t *)o->p + start, o->len - start, NULL, &n);
+
+	if (p == NULL)
+		fail("Reading the file takes more than %zu MiB of memory, which is refused.",
+		    EXTRACT_MEMORY_MAX / MIB);
+	o->len = start;
+	append(o, (const char *)p, n);
+	free(p);
 }
 
 /*
- * Appends text cleaned and trimmed: bytes that are not UTF-8 become U+FFFD, CR and
- * CR LF become newlines. Returns false, with nothing appended, when it is blank.
+ * Appends text cleaned, composed and trimmed: bytes that are not UTF-8 become U+FFFD, all ends of
+ * lines newlines. Returns false, with nothing appended, when it is blank.
  */
 static bool
 append_clean(struct out *o, const char *text, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)text;
 	size_t start = o->len, end = o->len, i, used;
-	uint32_t c;
+	uint32_t c, before = 0;
+	bool composed = false;
 	char b[4];
 
-	for (i = 0; i < n; i += used) {
+	for (i = 0; i < n; i += used, before = c) {
 		if ((used = utf8_get(p + i, n - i, &c)) == 0) {
 			c = REPLACEMENT;
 			used = 1;
 		}
-		if (c == '\r') {
-			if (i + 1 < n && p[i + 1] == '\n')
-				continue;
-			c = '\n';
-		}
-		if (is_dropped(c) || (is_blank(c) && o->len == start))
+		if (c == '\r' && i + 1 < n && p[i + 1] == '\n')
 			continue;
+		if (is_line_end(c))
+			c = '\n';
+		if (is_dropped(c, before) || (is_blank(c) && o->len == start))
+			continue;
+		composed |= is_composed(c);
 		append(o, b, utf8_put(c, b));
 		if (!is_blank(c))
 			end = o->len;
 	}
 	o->len = end;
+	if (composed)
+		compose(o, start);
 	return end > start;
 }
 

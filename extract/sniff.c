@@ -1,7 +1,7 @@
 /*
  * Detects a file's kind from its bytes, and checks it against the file's name.
  */
-#include "extract.h"
+#include "charset.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -70,7 +70,7 @@ static const struct {
 	[KIND_CSV] = { "a table in text", "CSV", "csv", text_read },
 	[KIND_HTML] = { "HTML", "HTML", "html", html_read },
 	[KIND_TXT] = { "plain text", "text", "txt", text_read },
-	[KIND_MD] = { "Markdown text", "Markdown", "md", text_read },
+	[KIND_MD] = { "Markdown text", "Markdown", "md", markdown_read },
 };
 
 /* The kind that a name's ending stands for. */
@@ -206,7 +206,7 @@ is_binary(struct bytes b)
 {
 	size_t i, n_control = 0;
 
-	if (begins(b, "\xff\xfe", 2) || begins(b, "\xfe\xff", 2))
+	if (begins(b, "\xff\xfe", 2) || begins(b, "\xfe\xff", 2) || charset_utf16(b) != NULL)
 		return false;
 	for (i = 0; i < b.n; i++) {
 		if (b.p[i] == 0)

@@ -1,116 +1,13 @@
-/* Plain text and Markdown: to UTF-8, then cut into paragraphs at blank lines. */
+/*
+ * Plain text: to UTF-8, then cut into paragraphs at blank lines, or into pages at form feeds. What
+ * a terminal or a printer would carry out is carried out: overstruck characters, colours.
+ */
 #include <string.h>
 
-#include "out.h"
+#include "charset.h"
 
-/* Windows-1252's characters for 0x80 to 0x9F (WHATWG Encoding, but 0 where it has none). */
-static const uint16_t cp1252[32] = {
-	0x20AC, 0, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, /* 80 */
-	0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0, 0x017D, 0, /* 88 */
-	0, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, /* 90 */
-	0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0, 0x017E, 0x0178, /* 98 */
-};
-
-enum charset
-text_charset(struct bytes b)
-{
-	size_t i, used, n_good = 0, n_bad = 0;
-	uint32_t c;
-
-	if (b.n >= 2 && b.p[0] == 0xFF && b.p[1] == 0xFE)
-		return CHARSET_UTF16LE;
-	if (b.n >= 2 && b.p[0] == 0xFE && b.p[1] == 0xFF)
-		return CHARSET_UTF16BE;
-	for (i = 0; i < b.n; i += used) {
-		used = utf8_get(b.p + i, b.n - i, &c);
-		if (used > 1)
-			n_good++;
-		if (used == 0) {
-			n_bad++;
-			used = 1;
-		}
-	}
-	return n_bad > n_good / 20 ? CHARSET_8BIT : CHARSET_UTF8;
-}
-
-/* Unpaired surrogates become U+FFFD; an odd last byte is dropped. */
-static struct bytes
-from_utf16(struct bytes b, bool big)
-{
-	char *to = grow(NULL, b.n / 2 * 3 + 4), *q = to;
-	size_t i;
-
-	for (i = 2; i + 1 < b.n; i += 2) {
-		uint32_t c =
-		    big ? (uint32_t)b.p[i] << 8 | b.p[i + 1] : (uint32_t)b.p[i + 1] << 8 | b.p[i];
-
-		if (c >= 0xD800 && c < 0xDC00 && i + 3 < b.n) {
-			uint32_t d = big ? (uint32_t)b.p[i + 2] << 8 | b.p[i + 3]
-					 : (uint32_t)b.p[i + 3] << 8 | b.p[i + 2];
-
-			if (d >= 0xDC00 && d < 0xE000) {
-				c = 0x10000 + ((c - 0xD800) << 10) + (d - 0xDC00);
-				i += 2;
-			}
-		}
-		if (c == 0)
-			fail("The file holds binary data, not text.");
-		if (c >= 0xD800 && c < 0xE000)
-			c = 0xFFFD;
-		q += utf8_put(c, q);
-	}
-	return (struct bytes){ (unsigned char *)to, (size_t)(q - to) };
-}
-
-static bool
-is_ascii_letter(unsigned char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/*
- * In the languages that Windows-1252 covers, accented letters are rare. Where most letters are high
- * bytes, the encoding is a Cyrillic, Greek or Asian code page, and the file does not say which.
- */
-static struct bytes
-from_8bit(struct bytes b)
-{
-	static const char unclear[] = "The text's encoding cannot be told; save it as UTF-8 and "
-				      "upload it again.";
-	char *to = grow(NULL, b.n * 3 + 4), *q = to;
-	size_t i, n_high = 0, n_plain = 0;
-
-	for (i = 0; i < b.n; i++) {
-		uint32_t c = b.p[i];
-
-		if (c >= 0x80 && c < 0xA0 && (c = cp1252[c - 0x80]) == 0)
-			fail("%s", unclear);
-		if (c >= 0xC0)
-			n_high++;
-		else if (is_ascii_letter(b.p[i]))
-			n_plain++;
-		q += utf8_put(c, q);
-	}
-	if (n_high > n_plain)
-		fail("%s", unclear);
-	return (struct bytes){ (unsigned char *)to, (size_t)(q - to) };
-}
-
-struct bytes
-text_decode(struct bytes b)
-{
-	switch (text_charset(b)) {
-	case CHARSET_UTF16LE:
-		return from_utf16(b, false);
-	case CHARSET_UTF16BE:
-		return from_utf16(b, true);
-	case CHARSET_8BIT:
-		return from_8bit(b);
-	case CHARSET_UTF8:
-		break;
-	}
-	return b;
-}
+#define ESCAPE 0x1B
+#define LINE_PARTS 4 /* UTF-8's longest character */
 
 /* True when the line holds nothing but spaces. */
 static bool
@@ -119,15 +16,134 @@ is_blank_line(const char *p, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (strchr(" \t\r\f\v", p[i]) == NULL)
+		if (p[i] == 0 || strchr(" \t\r\v", p[i]) == NULL)
 			return false;
 	return true;
 }
 
-void
-text_read(struct bytes file, struct out *o)
+/*
+ * The bytes of a terminal's control sequence at p[0], the escape character (ECMA-48, 5.3, 5.4 and
+ * 8.3.89). A string that its line does not end is no string.
+ */
+static size_t
+escape_len(const unsigned char *p, size_t n)
 {
-	struct bytes b = text_decode(file);
+	size_t i = 2;
+
+	if (n < 2)
+		return n;
+	if (p[1] == '[') {
+		while (i < n && p[i] >= 0x20 && p[i] < 0x40)
+			i++;
+		return i < n && p[i] >= 0x40 && p[i] < 0x7F ? i + 1 : i;
+	}
+	if (strchr("]PX^_", p[1]) != NULL && p[1] != 0) {
+		for (; i < n && p[i] != '\n'; i++)
+			if (p[i] == '\a')
+				return i + 1;
+			else if (p[i] == ESCAPE && i + 1 < n && p[i + 1] == '\\')
+				return i + 2;
+		return 2;
+	}
+	for (i = 1; i < n && p[i] >= 0x20 && p[i] < 0x30;)
+		i++;
+	return i < n && p[i] >= 0x30 && p[i] < 0x7F ? i + 1 : i;
+}
+
+/* Takes escape sequences out of the text, in place: what is left is not longer. */
+static size_t
+drop_escapes(unsigned char *p, size_t n)
+{
+	size_t i, to = 0;
+
+	for (i = 0; i < n;)
+		if (p[i] == ESCAPE)
+			i += escape_len(p + i, n - i);
+		else
+			p[to++] = p[i++];
+	return to;
+}
+
+/*
+ * One line as paper shows it, in place: after a backspace the next character is struck over the one
+ * before. The later one is seen, but for the underscore below a letter. `cells` has room for a
+ * character a byte.
+ */
+static size_t
+overstrike(unsigned char *p, size_t n, uint32_t *cells)
+{
+	size_t i, used, at = 0, len = 0, to = 0;
+	uint32_t c;
+	char b[LINE_PARTS];
+
+	for (i = 0; i < n; i += used) {
+		if ((used = utf8_get(p + i, n - i, &c)) == 0) {
+			used = 1;
+			continue;
+		}
+		if (c == '\b') {
+			at -= at > 0;
+			continue;
+		}
+		if (at == len || c != '_' || cells[at] == ' ')
+			cells[at] = c;
+		len += at == len;
+		at++;
+	}
+	for (i = 0; i < len; i++) {
+		used = utf8_put(cells[i], b);
+		memcpy(p + to, b, used);
+		to += used;
+	}
+	return to;
+}
+
+static size_t
+overstrike_lines(unsigned char *p, size_t n)
+{
+	uint32_t *cells = NULL;
+	size_t start, end, to = 0, len, cap = 0;
+	unsigned char *eol;
+
+	for (start = 0; start < n; start = end) {
+		eol = memchr(p + start, '\n', n - start);
+		end = eol != NULL ? (size_t)(eol - p) : n;
+		len = end - start;
+		if (memchr(p + start, '\b', len) != NULL) {
+			if (len > cap) {
+				cap = len * 2;
+				cells = grow(cells, cap * sizeof(*cells));
+			}
+			len = overstrike(p + start, len, cells);
+		}
+		memmove(p + to, p + start, len);
+		to += len;
+		if (eol != NULL) {
+			p[to++] = '\n';
+			end++;
+		}
+	}
+	return to;
+}
+
+/* As a reader sees it, in a copy where something has to change. */
+static struct bytes
+shown(struct bytes b)
+{
+	unsigned char *p;
+	size_t n = b.n;
+
+	if (memchr(b.p, ESCAPE, n) == NULL && memchr(b.p, '\b', n) == NULL)
+		return b;
+	p = grow(NULL, n + 1);
+	memcpy(p, b.p, n);
+	n = drop_escapes(p, n);
+	return (struct bytes){ p, overstrike_lines(p, n) };
+}
+
+static void
+read_paragraphs(struct bytes b, struct out *o)
+{
 	const char *p = (const char *)b.p, *end = p + b.n, *start = p, *eol;
 	/* Classic Mac OS ended lines with a lone carriage return. */
 	int newline = memchr(b.p, '\n', b.n) != NULL ? '\n' : '\r';
@@ -141,4 +157,35 @@ text_read(struct bytes file, struct out *o)
 		}
 	}
 	out_paragraph(o, start, (size_t)(end - start));
+}
+
+/* Each form feed ends a page. */
+static void
+read_pages(struct bytes b, struct out *o)
+{
+	const char *p = (const char *)b.p, *end = p + b.n, *feed;
+	unsigned long page = 0;
+
+	do {
+		if ((feed = memchr(p, '\f', (size_t)(end - p))) == NULL)
+			feed = end;
+		out_page(o, ++page, NULL, p, (size_t)(feed - p));
+		p = feed + 1;
+	} while (feed < end);
+	out_pages(o, page);
+}
+
+void
+text_read(struct bytes file, struct out *o)
+{
+	struct bytes b = shown(charset_text(file, NULL, o));
+
+	/* Form feeds at the end only eject the last page. */
+	while (b.n > 0 && (b.p[b.n - 1] == '\f' || is_blank_line((const char *)b.p + b.n - 1, 1) ||
+			      b.p[b.n - 1] == '\n'))
+		b.n--;
+	if (memchr(b.p, '\f', b.n) != NULL)
+		read_pages(b, o);
+	else
+		read_paragraphs(b, o);
 }
