@@ -265,7 +265,7 @@ html_input(const GumboNode *node)
 	if (type == NULL)
 		type = "text";
 	if (strcasecmp(type, "checkbox") == 0 || strcasecmp(type, "radio") == 0)
-		return html_attribute(node, "checked") != NULL ? "[x]" : "[ ]";
+		return html_attribute(node, "checked") != NULL ? "☒" : "☐";
 	if (strcasecmp(type, "image") == 0)
 		return html_attribute(node, "alt");
 	if (strcasecmp(type, "hidden") == 0 || strcasecmp(type, "password") == 0 ||
