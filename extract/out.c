@@ -257,6 +257,17 @@ out_paragraph(struct out *o, const char *p, size_t n)
 }
 
 void
+out_list(struct out *o, const char *list, size_t len)
+{
+	size_t i, n;
+
+	for (i = 0; i < len; i += n + 1) {
+		n = strnlen(list + i, len - i);
+		out_paragraph(o, list + i, n);
+	}
+}
+
+void
 out_pages(struct out *o, unsigned long n)
 {
 	o->pages = n;

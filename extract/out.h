@@ -50,6 +50,9 @@ void out_section(struct out *o, const char *fmt, ...) __attribute__((format(prin
  */
 void out_paragraph(struct out *o, const char *p, size_t n);
 
+/* Appends paragraphs that were collected, each ended by a NUL. */
+void out_list(struct out *o, const char *list, size_t len);
+
 /* How many pages the file has, blank ones too. */
 void out_pages(struct out *o, unsigned long n);
 

@@ -55,6 +55,7 @@ static const struct {
 	{ "urn:schemas-microsoft-com:vml", NS_VML },
 	{ ODF "manifest:1.0", NS_ODF_MANIFEST },
 	{ ODF "office:1.0", NS_ODF_OFFICE },
+	{ "http://openoffice.org/2009/office", NS_ODF_OFFICE }, /* comments on slides */
 	{ ODF "text:1.0", NS_ODF_TEXT },
 	{ ODF "table:1.0", NS_ODF_TABLE },
 	{ ODF "style:1.0", NS_ODF_STYLE },

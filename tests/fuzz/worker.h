@@ -24,6 +24,7 @@ void __wrap_free(void *p);
 static jmp_buf worker_end;
 static void *worker_held[65536]; /* by grow() */
 static size_t worker_n_held;
+static void (*worker_over)(void); /* called when a run has ended, before that is freed; or NULL */
 
 const char *
 __asan_default_options(void)
@@ -113,6 +114,8 @@ worker_read(reader *read, enum kind k, struct bytes file)
 		read(file, &o);
 		worker_check(&o);
 	}
+	if (worker_over != NULL)
+		worker_over();
 	while (worker_n_held > 0)
 		__real_free(worker_held[--worker_n_held]);
 }
