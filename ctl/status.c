@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include <millrace/index.h>
 #include <millrace/migrations.h>
 #include <millrace/process.h>
 
@@ -193,7 +194,7 @@ check(struct arena *a, struct warnings *w, const PGresult *state, const PGresult
 }
 
 static void
-print_head(struct arena *a, const PGresult *state)
+print_head(struct arena *a, const PGresult *state, int64_t outdated)
 {
 	int64_t version = number_at(state, 0, S_MIGRATION);
 	struct str streams = sql_get(state, 0, S_STREAMS), lag = sql_get(state, 0, S_LAG_MS);
@@ -215,6 +216,10 @@ print_head(struct arena *a, const PGresult *state)
 		(void)printf("Streams     %.*s open\n", S_ARG(streams));
 	if (lag.p != NULL)
 		(void)printf("Event lag   %.*s ms\n", S_ARG(lag));
+	if (outdated > 0)
+		(void)printf("Index       %lld document%s of an earlier version, indexed again in the "
+			     "background\n",
+		    (long long)outdated, outdated == 1 ? "" : "s");
 	(void)putchar('\n');
 }
 
@@ -246,8 +251,8 @@ print_processes(struct arena *a, const PGresult *res)
 }
 
 static void
-print_json(
-    struct arena *a, const PGresult *state, const PGresult *processes, const struct warnings *w)
+print_json(struct arena *a, const PGresult *state, int64_t outdated, const PGresult *processes,
+    const struct warnings *w)
 {
 	struct buf b = { .a = a };
 	int i;
@@ -261,10 +266,13 @@ print_json(
 	    " \"queue\":{\"waiting\":%s,\"running\":%s,\"dead\":%s,\"oldestWaitSeconds\":%s},\n",
 	    PQgetvalue(state, 0, S_QUEUED), PQgetvalue(state, 0, S_RUNNING),
 	    PQgetvalue(state, 0, S_DEAD), PQgetvalue(state, 0, S_OLDEST_WAIT));
-	buf_printf(&b, " \"runsOpen\":%s,\"streams\":%s,\"eventLagMs\":%s,\n \"processes\":[",
+	buf_printf(&b,
+	    " \"runsOpen\":%s,\"streams\":%s,\"eventLagMs\":%s,\"documentsOutdated\":%lld,\n"
+	    " \"processes\":[",
 	    PQgetvalue(state, 0, S_RUNS_OPEN),
 	    PQgetisnull(state, 0, S_STREAMS) ? "null" : PQgetvalue(state, 0, S_STREAMS),
-	    PQgetisnull(state, 0, S_LAG_MS) ? "null" : PQgetvalue(state, 0, S_LAG_MS));
+	    PQgetisnull(state, 0, S_LAG_MS) ? "null" : PQgetvalue(state, 0, S_LAG_MS),
+	    (long long)outdated);
 	for (i = 0; i < PQntuples(processes); i++)
 		buf_printf(&b, "%s%s", i > 0 ? ",\n  " : "", PQgetvalue(processes, i, P_BODY));
 	buf_printf(&b, "],\n \"warnings\":[%s]}\n", w->n > 0 ? w->json.p : "");
@@ -275,22 +283,25 @@ int
 status_run(struct ctl *c)
 {
 	struct warnings w = { .lines = { .a = c->a }, .json = { .a = c->a } };
-	PGresult *state, *processes, *roles = NULL;
+	PGresult *state, *processes, *roles = NULL, *index = NULL;
+	int64_t outdated;
 	enum err e;
 
 	if ((e = db_admin_system_state(c->db, c->a, &state, str_from(functions_sha256))) !=
 		ERR_OK ||
 	    (e = db_admin_process_list(c->db, c->a, &processes)) != ERR_OK ||
-	    /* That function came after some migrations. */
+	    /* These came after some migrations. */
 	    (sql_bool(state, 0, S_FUNCTIONS) &&
-		(e = db_admin_role_list(c->db, c->a, &roles, S(MILLRACE_VERSION))) != ERR_OK))
+		((e = db_admin_role_list(c->db, c->a, &roles, S(MILLRACE_VERSION))) != ERR_OK ||
+		    (e = db_admin_index_state(c->db, c->a, &index, INDEX_VERSION)) != ERR_OK)))
 		return ctl_fail_db(e, "the status cannot be read");
+	outdated = index ? number_at(index, 0, 0) : 0;
 	check(c->a, &w, state, processes, roles);
 	if (c->options[OPT_JSON] != NULL) {
-		print_json(c->a, state, processes, &w);
+		print_json(c->a, state, outdated, processes, &w);
 		return CTL_OK;
 	}
-	print_head(c->a, state);
+	print_head(c->a, state, outdated);
 	print_processes(c->a, processes);
 	if (w.n > 0)
 		(void)printf("\n%.*s", S_ARG(buf_str(&w.lines)));

@@ -232,3 +232,211 @@ unicode_domain(struct arena *a, struct str s, struct str *out)
 	idn2_free(text);
 	return true;
 }
+
+/* -- what search compares -- */
+
+#define BORDER 0x200b /* ZERO WIDTH SPACE */
+
+static void
+put_char(struct buf *b, ucs4_t c)
+{
+	uint8_t bytes[6];
+
+	buf_put(b, (struct str){ (char *)bytes, (size_t)u8_uctomb(bytes, c, sizeof(bytes)) });
+}
+
+static bool
+is_mark(ucs4_t c)
+{
+	return c >= 0x80 && uc_is_general_category_withtable(c, UC_CATEGORY_MASK_M);
+}
+
+/* Signs that decompose to letters or digits (™ ① ²), which are no part of the word beside them. */
+static bool
+is_sign(ucs4_t c)
+{
+	ucs4_t to[UC_DECOMPOSITION_MAX_LENGTH];
+	int tag;
+
+	return c >= 0x80 &&
+	       uc_is_general_category_withtable(c, UC_CATEGORY_MASK_So | UC_CATEGORY_MASK_No) &&
+	       uc_decomposition(c, &tag, to) > 0;
+}
+
+static bool
+is_upper(ucs4_t c)
+{
+	return c < 0x80 ? c >= 'A' && c <= 'Z' : uc_is_property_uppercase(c);
+}
+
+static bool
+is_lower(ucs4_t c)
+{
+	return c < 0x80 ? c >= 'a' && c <= 'z' : uc_is_property_lowercase(c);
+}
+
+/*
+ * The text with a border before each capital that begins a part of a word (one behind a small
+ * letter; of several in a row the last, where a small one follows), and around signs.
+ */
+static struct str
+with_borders(struct arena *a, struct str s)
+{
+	struct buf b = { .a = a };
+	bool after_lower = false, after_upper = false;
+
+	for (size_t i = 0; i < s.n;) {
+		ucs4_t c, next = 0;
+
+		i += (size_t)u8_mbtouc(&c, bytes_of(s) + i, s.n - i);
+		if (i < s.n)
+			(void)u8_mbtouc(&next, bytes_of(s) + i, s.n - i);
+		if (is_sign(c) || (is_upper(c) && (after_lower || (after_upper && is_lower(next)))))
+			put_char(&b, BORDER);
+		put_char(&b, c);
+		if (is_sign(c))
+			put_char(&b, BORDER);
+		if (is_mark(c))
+			continue;
+		after_lower = is_lower(c);
+		after_upper = is_upper(c);
+	}
+	return buf_str(&b);
+}
+
+/* How a small letter is spelled that Unicode does not decompose; NULL for all others. */
+static const char *
+spelling_of(ucs4_t c)
+{
+	switch (c) {
+	case 0xe6: /* æ */
+		return "ae";
+	case 0xf0: /* ð, đ */
+	case 0x111:
+		return "d";
+	case 0xf8: /* ø */
+		return "o";
+	case 0xfe: /* þ */
+		return "th";
+	case 0x127: /* ħ */
+		return "h";
+	case 0x131: /* ı */
+		return "i";
+	case 0x142: /* ł */
+		return "l";
+	case 0x14b: /* ŋ */
+		return "n";
+	case 0x153: /* œ */
+		return "oe";
+	case 0x167: /* ŧ */
+		return "t";
+	case 0x2bb: /* apostrophes that count as letters */
+	case 0x2bc:
+		return "'";
+	case 0x629: /* teh marbuta */
+		return "\u0647";
+	case 0x640: /* tatweel */
+		return "";
+	case 0x649: /* alef maksura, Farsi yeh */
+	case 0x6cc:
+		return "\u064a";
+	case 0x671: /* alef wasla */
+		return "\u0627";
+	case 0x6a9: /* keheh */
+		return "\u0643";
+	default:
+		return NULL;
+	}
+}
+
+/*
+ * What writers leave out, or cannot see: accents, the vowels of Hebrew and Arabic, soft hyphens and
+ * the like. Other marks make another letter: the voicing of kana, the vowels of Thai and Hindi.
+ */
+static bool
+is_left_out(ucs4_t c)
+{
+	const char *script;
+
+	if (uc_is_property_default_ignorable_code_point(c))
+		return c != BORDER;
+	if (!is_mark(c) || c == 0x3099 || c == 0x309a || uc_script(c) == NULL)
+		return false;
+	script = uc_script(c)->name;
+	return strcmp(script, "Inherited") == 0 || strcmp(script, "Hebrew") == 0 ||
+	       strcmp(script, "Arabic") == 0;
+}
+
+/* Decomposed text without what is left out, and with digits of ASCII alone. */
+static struct str
+spelled_plainly(struct arena *a, struct str s)
+{
+	struct buf b = { .a = a };
+
+	for (size_t i = 0; i < s.n;) {
+		const char *spelling;
+		ucs4_t c;
+
+		i += (size_t)u8_mbtouc(&c, bytes_of(s) + i, s.n - i);
+		if (c < 0x80)
+			put_char(&b, c);
+		else if ((spelling = spelling_of(uc_tolower(c))) != NULL)
+			buf_put(&b, str_from(spelling));
+		else if (uc_is_general_category(c, UC_DECIMAL_DIGIT_NUMBER))
+			put_char(&b, '0' + (ucs4_t)uc_decimal_value(c));
+		else if (!is_left_out(c))
+			put_char(&b, c);
+	}
+	return buf_str(&b);
+}
+
+struct str
+unicode_fold(struct arena *a, struct str s)
+{
+	size_t n = 0;
+	uint8_t *p;
+
+	if (!str_utf8(s))
+		return s;
+	s = with_borders(a, s);
+	if (!is_ascii(s)) {
+		p = u8_normalize(UNINORM_NFKD, bytes_of(s), s.n, NULL, &n);
+		s = spelled_plainly(a, taken(a, p, n, s));
+	}
+	if (is_ascii(s))
+		return ascii_lower(a, s);
+	p = u8_casefold(bytes_of(s), s.n, NULL, UNINORM_NFC, NULL, &n);
+	return taken(a, p, n, s);
+}
+
+/* Scripts without spaces between words. */
+static enum unicode_kind
+kind_of_script(const char *script)
+{
+	static const char *const scripts[] = { "Hiragana", "Katakana", "Bopomofo", "Thai", "Lao",
+		"Khmer", "Myanmar" };
+
+	if (strcmp(script, "Han") == 0 || strcmp(script, "Hangul") == 0)
+		return UNICODE_IDEOGRAPH;
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++)
+		if (strcmp(script, scripts[i]) == 0)
+			return UNICODE_UNSPACED;
+	return UNICODE_LETTER;
+}
+
+enum unicode_kind
+unicode_kind(uint32_t c)
+{
+	if (c < 0x80)
+		return c >= '0' && c <= '9' ? UNICODE_DIGIT
+		       : is_lower(c)	    ? UNICODE_LETTER
+					    : UNICODE_OTHER;
+	if (c >= 0x1f000 && uc_is_general_category(c, UC_OTHER_SYMBOL))
+		return UNICODE_IDEOGRAPH;
+	if (!uc_is_general_category_withtable(
+		c, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M | UC_CATEGORY_MASK_N))
+		return UNICODE_OTHER;
+	if (c == 0x30fc) /* lengthens kana; of no script */
+		return UNICODE_UNSPACED;
+	return c >= 0xe00 && uc_script(c) ? kind_of_script(uc_script(c)->name) : UNICODE_LETTER;
+}

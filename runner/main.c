@@ -18,6 +18,7 @@
 #include "runner/audit/sign.h"
 #include "runner/identity/jwks.h"
 #include "runner/jobs/kinds.h"
+#include "runner/knowledge/passage_index.h"
 #include "runner/metrics.h"
 #include "runner/models/provider.h"
 #include "runner/outside/certificate.h"
@@ -50,6 +51,7 @@ static const struct periodic periodic_table[] = {
 	{ "jwks", 30000, 100, PERIODIC_LONG, jwks_run },
 	{ "vault", 30000, 500, PERIODIC_LONG, vault_run },
 	{ "audit", 15000, 500, PERIODIC_LONG, audit_run },
+	{ "index", 60000, 0, PERIODIC_LONG, passage_index_run },
 	{ "certificate", 3600000, 0, PERIODIC_LONG, certificate_run },
 	{ NULL, 0, 0, 0, NULL },
 };

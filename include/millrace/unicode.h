@@ -29,6 +29,24 @@ bool unicode_has_blanks(struct str s);
 bool unicode_has_controls(struct str s);
 
 /*
+ * Text as search compares it: NFKC, case folded, without accents, the vowels of Hebrew and Arabic,
+ * and what cannot be seen; ß is ss, ø is o, ı is i; digits are those of ASCII. U+200B stands where
+ * a word has a border inside: it was written there, or floodGate has a capital there, or km² a
+ * sign.
+ */
+struct str unicode_fold(struct arena *a, struct str s);
+
+/* What a character of such text is to whoever cuts it into words. */
+enum unicode_kind {
+	UNICODE_OTHER, /* stands between words */
+	UNICODE_LETTER, /* of a script that is written with spaces, or a mark */
+	UNICODE_DIGIT,
+	UNICODE_IDEOGRAPH, /* may be a word alone: Han, a syllable of Hangul, a pictograph */
+	UNICODE_UNSPACED /* of another script that is written without spaces: kana, Thai */
+};
+enum unicode_kind unicode_kind(uint32_t c);
+
+/*
  * A domain's name by UTS 46 (not transitional) and IDNA 2008 (RFC 5891): in lower case, with
  * U-labels where there are A-labels (xn--…). Of labels in ASCII only the case is changed. False
  * where it is no such name.

@@ -13,14 +13,14 @@
 #include "runner/jobs/kinds.h"
 #include "runner/knowledge/chunker.h"
 #include "runner/knowledge/extractor.h"
-#include "runner/knowledge/retrieve.h"
+#include "runner/knowledge/passage_index.h"
 #include "runner/runner.h"
 #include "sql_job.h"
 
 #define NOTICES_MAX 32 /* the extractor gives fewer (extract/out.h) */
 
 struct passages_out {
-	struct str_list marks, texts, bits;
+	struct str_list marks, texts, words, bits;
 	size_t room;
 	size_t characters;
 	int64_t pages;
@@ -72,18 +72,16 @@ grow(struct arena *a, struct str_list *list, size_t room)
 static void
 add_passage(struct arena *a, struct passages_out *out, struct str mark, struct str text)
 {
-	char *hex = arena_alloc(a, EMBED_HEX + 1);
-
 	if (out->marks.n == out->room) {
 		out->room = out->room * 2 + 64;
 		grow(a, &out->marks, out->room);
 		grow(a, &out->texts, out->room);
+		grow(a, &out->words, out->room);
 		grow(a, &out->bits, out->room);
 	}
-	embed_local(text, hex);
 	out->marks.p[out->marks.n++] = mark;
 	out->texts.p[out->texts.n++] = text;
-	out->bits.p[out->bits.n++] = (struct str){ hex, EMBED_HEX };
+	passage_index(a, text, &out->words.p[out->words.n++], &out->bits.p[out->bits.n++]);
 }
 
 /* One block: a mark's line, then its text. */
@@ -180,8 +178,8 @@ store(struct job *j, struct str text)
 		return job_again("the extractor's output is broken", 0);
 	if (out.marks.n == 0)
 		return fail_document(j, "The document holds no text that could be read.");
-	o = job_end_runner_document_end_ready(
-	    j, type, metadata_json(j->a, &out), out.marks, out.texts, out.bits);
+	o = job_end_runner_document_end_ready(j, type, metadata_json(j->a, &out), out.marks,
+	    out.texts, out.words, out.bits, INDEX_VERSION);
 	if (o.end == END_DONE) {
 		atomic_fetch_add(&counters.documents, 1);
 		atomic_fetch_add(&counters.passages, (long long)out.marks.n);

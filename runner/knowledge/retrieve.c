@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "runner/knowledge/retrieve.h"
+#include "runner/knowledge/terms.h"
 #include "runner/queue/slots.h"
 #include "sql_job.h"
 
@@ -34,16 +35,19 @@ enum err
 retrieve(struct job *j, struct str query, int want, struct passages *into, size_t *first)
 {
 	char bits[EMBED_HEX + 1];
+	struct terms terms;
 	PGresult *res = NULL;
 	struct slot mine;
 	enum err e;
 
 	*first = into->n;
 	query = shortened(query);
-	embed_local(query, bits);
+	terms_of(j->a, query, &terms);
+	embed_local(terms.words, bits);
 	if (!slot_acquire(&mine, &slots, j->owner, &j->stop))
 		return ERR_OK;
-	e = job_runner_passages_find(j, &res, j->owner, query, str_from(bits), want);
+	e = job_runner_passages_find(
+	    j, &res, j->owner, terms.words, query, str_from(bits), want);
 	slot_release(&mine);
 	if (e != ERR_OK)
 		return e;

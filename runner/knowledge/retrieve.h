@@ -44,16 +44,11 @@ void passage_text(struct buf *b, const struct passage *p, size_t n);
 #define EMBED_HEX (EMBED_BITS / 4)
 
 /*
- * The local embedding (embed.c): each lower-cased word and each piece of four letters sets a bit.
- * `hex` gets EMBED_HEX digits and a NUL. Pure; the same for passages and queries.
+ * The local embedding (embed.c) of a text, by its terms' words: each, and each piece of four
+ * letters, sets a bit. `hex` gets EMBED_HEX digits and a NUL. Pure; the same for passages and
+ * queries.
  */
-void embed_local(struct str text, char hex[EMBED_HEX + 1]);
-/*
- * The lower case of one code point, for Latin, Greek, Cyrillic and Armenian; others as they are. Is
- * it a letter or digit?
- */
-uint32_t fold_char(uint32_t c);
-bool is_word_char(uint32_t c);
+void embed_local(struct str words, char hex[EMBED_HEX + 1]);
 /* Decodes one character of text that is well-formed UTF-8; returns its length. */
 size_t utf8_next(struct str s, uint32_t *c);
 

@@ -1,37 +1,22 @@
 #include "runner/knowledge/retrieve.h"
+#include "runner/knowledge/terms.h"
 #include "runner/knowledge/words.h"
 
-/* Scripts that are written without spaces: Thai, Lao, Burmese, Khmer, and all of East Asia. */
-static bool
-is_unspaced(uint32_t c)
-{
-	return c >= 0x2e80 || (c >= 0xe00 && c <= 0xeff) || (c >= 0x1000 && c <= 0x109f) ||
-	       (c >= 0x1780 && c <= 0x17ff);
-}
-
-/*
- * The next word of the text, folded; 0 letters at its end. Without spaces every two neighbours are
- * a word.
- */
+/* The next of a text's terms, cut at WORD_LETTERS letters; 0 letters at their end. */
 static size_t
-word_next(struct str *text, uint32_t letters[WORD_LETTERS])
+word_next(struct str *terms, uint32_t letters[WORD_LETTERS])
 {
+	struct str word;
 	size_t n = 0;
 
-	while (text->n > 0) {
-		uint32_t c;
-		size_t len = utf8_next(*text, &c);
+	if (terms->n == 0)
+		return 0;
+	*terms = str_cut(*terms, ' ', &word);
+	while (word.n > 0 && n < WORD_LETTERS) {
+		size_t len = utf8_next(word, &letters[n++]);
 
-		if (n > 0 && (!is_word_char(c) || is_unspaced(c) != is_unspaced(letters[0])))
-			break;
-		if (n == 1 && is_unspaced(c)) {
-			letters[n++] = fold_char(c);
-			break;
-		}
-		text->p += len;
-		text->n -= len;
-		if (is_word_char(c) && n < WORD_LETTERS)
-			letters[n++] = fold_char(c);
+		word.p += len;
+		word.n -= len;
 	}
 	return n;
 }
@@ -49,11 +34,14 @@ alike(const uint32_t *a, size_t na, const uint32_t *b, size_t nb)
 }
 
 void
-words_of(struct str text, struct words *out)
+words_of(struct arena *a, struct str text, struct words *out)
 {
+	struct terms terms;
+
+	terms_of(a, text, &terms);
 	out->n = 0;
 	while (out->n < WORDS_MAX) {
-		size_t n = word_next(&text, out->w[out->n].letters);
+		size_t n = word_next(&terms.words, out->w[out->n].letters);
 		bool known = false;
 
 		if (n == 0)
@@ -68,12 +56,14 @@ words_of(struct str text, struct words *out)
 }
 
 uint32_t
-words_in(const struct words *w, struct str text)
+words_in(struct arena *a, const struct words *w, struct str text)
 {
 	uint32_t letters[WORD_LETTERS], in = 0;
+	struct terms terms;
 	size_t n;
 
-	while ((n = word_next(&text, letters)) > 0)
+	terms_of(a, text, &terms);
+	while ((n = word_next(&terms.words, letters)) > 0)
 		for (size_t i = 0; i < w->n; i++)
 			if (alike(letters, n, w->w[i].letters, w->w[i].n))
 				in |= 1U << i;

@@ -1,13 +1,16 @@
-/* Sentences and words of a text, for quoting what answers a question. Pure. */
+/*
+ * Sentences and words of a text, for quoting what answers a question. Pure; an arena is for what is
+ * in between.
+ */
 #ifndef RUNNER_KNOWLEDGE_WORDS_H
 #define RUNNER_KNOWLEDGE_WORDS_H
 
-#include <millrace/str.h>
+#include <millrace/arena.h>
 
 #define WORDS_MAX 32
 #define WORD_LETTERS 32
 
-/* The words of a question, lower-cased, each once. */
+/* The terms of a question (terms.h), each once. */
 struct words {
 	struct {
 		uint32_t letters[WORD_LETTERS];
@@ -17,12 +20,12 @@ struct words {
 };
 
 /* The first WORDS_MAX words of the text, cut at WORD_LETTERS letters each. */
-void words_of(struct str text, struct words *out);
+void words_of(struct arena *a, struct str text, struct words *out);
 /*
  * Which of the words stand in the text: a bit each. Words of four letters and more match by their
  * first three quarters.
  */
-uint32_t words_in(const struct words *w, struct str text);
+uint32_t words_in(struct arena *a, const struct words *w, struct str text);
 /*
  * Cuts the next sentence off the text: *sentence gets it without space around, empty at the end;
  * the rest is returned.

@@ -32,7 +32,8 @@ struct rated {
  * nothing.
  */
 static void
-weigh_words(const struct words *w, const struct passages *found, double weights[WORDS_MAX])
+weigh_words(struct arena *a, const struct words *w, const struct passages *found,
+    double weights[WORDS_MAX])
 {
 	int in[WORDS_MAX] = { 0 }, total = 0;
 
@@ -41,7 +42,7 @@ weigh_words(const struct words *w, const struct passages *found, double weights[
 
 		for (rest = sentence_next(rest, &sentence); sentence.n > 0;
 		     rest = sentence_next(rest, &sentence)) {
-			uint32_t bits = words_in(w, sentence);
+			uint32_t bits = words_in(a, w, sentence);
 
 			total++;
 			for (size_t k = 0; k < w->n; k++)
@@ -55,7 +56,8 @@ weigh_words(const struct words *w, const struct passages *found, double weights[
 }
 
 static void
-rate(const struct words *w, const double weights[WORDS_MAX], struct str text, struct rated *r)
+rate(struct arena *a, const struct words *w, const double weights[WORDS_MAX], struct str text,
+    struct rated *r)
 {
 	struct str sentence;
 
@@ -65,7 +67,7 @@ rate(const struct words *w, const double weights[WORDS_MAX], struct str text, st
 	     text = sentence_next(text, &sentence)) {
 		double weight = 0;
 
-		r->words[r->n] = words_in(w, sentence);
+		r->words[r->n] = words_in(a, w, sentence);
 		for (size_t k = 0; k < w->n; k++)
 			weight += r->words[r->n] >> k & 1 ? weights[k] : 0;
 		r->sentence[r->n] = sentence;
@@ -122,16 +124,16 @@ quotations(struct call *c)
 	double weights[WORDS_MAX] = { 0 }, best = 0;
 	size_t quoted = 0;
 
-	words_of(c->question, w);
-	weigh_words(w, c->found, weights);
+	words_of(c->a, c->question, w);
+	weigh_words(c->a, w, c->found, weights);
 	for (size_t i = 0; i < c->found->n; i++) {
-		rate(w, weights, c->found->p[i].text, r);
+		rate(c->a, w, weights, c->found->p[i].text, r);
 		best = r->best > best ? r->best : best;
 	}
 	for (size_t i = 0; i < c->found->n && quoted < QUOTES && best > 0; i++) {
 		const struct passage *p = &c->found->p[i];
 
-		rate(w, weights, p->text, r);
+		rate(c->a, w, weights, p->text, r);
 		if (r->best < best * 0.5)
 			continue;
 		if (quoted++ == 0)

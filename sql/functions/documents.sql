@@ -2,13 +2,18 @@
 
 -- Hybrid retrieval over one user's passages: full text (each word weighs by how rare it is among
 -- them) and local vectors, joined by reciprocal rank. Words in more than half of more than twenty
--- passages count as noise.
-CREATE OR REPLACE FUNCTION chunk_search(owner uuid, query text, query_bits bit(2048), want int)
+-- passages count as noise. `words` are the query's as the runner cuts it, separated by spaces; the
+-- query itself is for documents of the index's version 1, which have PostgreSQL's words.
+CREATE OR REPLACE FUNCTION chunk_search(owner uuid, words text, query text, query_bits bit(2048), want int)
 RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STABLE AS $$
 	WITH total AS (
 		SELECT count(*)::float8 AS n FROM chunk c WHERE c.owner_id = $1
 	), word AS (
-		SELECT DISTINCT lexeme FROM unnest(to_tsvector('simple', left($2, 2000))) LIMIT 64
+		(SELECT w.lexeme FROM unnest(string_to_array($2, ' ')) WITH ORDINALITY w (lexeme, n)
+		GROUP BY w.lexeme ORDER BY min(w.n) LIMIT 64)
+		UNION
+		(SELECT o.lexeme FROM unnest(to_tsvector('simple', left($3, 2000))) o
+		WHERE EXISTS (SELECT FROM document d WHERE d.owner_id = $1 AND d.index_version = 1) LIMIT 64)
 	), hit AS (
 		SELECT c.id, w.lexeme, count(*) OVER (PARTITION BY w.lexeme)::float8 AS df
 		FROM word w JOIN chunk c ON c.owner_id = $1 AND c.words @@ quote_literal(w.lexeme)::tsquery
@@ -18,7 +23,7 @@ RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STA
 	), lexical_ranked AS (
 		SELECT id, row_number() OVER (ORDER BY weight DESC, id) AS rank FROM lexical ORDER BY rank LIMIT 50
 	), alike AS (
-		SELECT c.id, bit_count(e.bits & $3)::float8 / greatest(bit_count($3), 1) AS share, bit_count(e.bits) AS filled
+		SELECT c.id, bit_count(e.bits & $4)::float8 / greatest(bit_count($4), 1) AS share, bit_count(e.bits) AS filled
 		FROM chunk c JOIN embedding e ON e.chunk_id = c.id AND e.model = 'local' WHERE c.owner_id = $1
 	), alike_ranked AS (
 		SELECT id, row_number() OVER (ORDER BY share - filled / 2048.0 DESC, id) AS rank
@@ -29,7 +34,7 @@ RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STA
 		FROM lexical_ranked l FULL JOIN alike_ranked a ON a.id = l.id
 	)
 	SELECT c.id, c.document_id, j.score FROM joined j JOIN chunk c ON c.id = j.id
-	ORDER BY j.score DESC, c.id LIMIT $4
+	ORDER BY j.score DESC, c.id LIMIT $5
 $$;
 GRANT EXECUTE ON FUNCTION chunk_search TO millrace_runner;
 
@@ -119,10 +124,10 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION document_reindex TO millrace_api;
 
--- An ingestion's end: replaces the document's passages and marks it ready, in one step. `bits` are
--- hexadecimal; `metadata` has the notices as a member, which runners before 0016 do not know.
+-- An ingestion's end: replaces the document's passages and marks it ready, in one step. `words`
+-- are separated by spaces, `bits` hexadecimal; `metadata` has the notices as a member.
 CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
-	texts text[], bits text[]) RETURNS bigint LANGUAGE plpgsql AS $$
+	texts text[], words text[], bits text[], index_version int) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	seq bigint := job_fence($1, $2, $3);
 	d document;
@@ -132,7 +137,7 @@ BEGIN
 	END IF;
 	PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
 	UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = $6 - 'notices',
-		notices = coalesce($6 -> 'notices', '[]'), chunk_count = cardinality(marks),
+		notices = coalesce($6 -> 'notices', '[]'), chunk_count = cardinality(marks), index_version = $11,
 		updated_at = now()
 	FROM run r WHERE r.id = $1 AND document.id = r.document_id AND document.deleted_at IS NULL RETURNING document.* INTO d;
 	IF NOT FOUND THEN
@@ -141,10 +146,12 @@ BEGIN
 	END IF;
 	DELETE FROM chunk c WHERE c.document_id = d.id;
 	WITH given AS (
-		SELECT g.n::int AS n, g.mark, g.text, g.bits FROM unnest(marks, texts, bits) WITH ORDINALITY AS g (mark, text, bits, n)
+		SELECT g.n::int AS n, g.mark, g.text, g.words, g.bits
+		FROM unnest(marks, texts, $9, bits) WITH ORDINALITY AS g (mark, text, words, bits, n)
 	), stored AS (
-		INSERT INTO chunk (document_id, owner_id, n, mark, text)
-		SELECT d.id, d.owner_id, g.n, g.mark, g.text FROM given g RETURNING chunk.id, chunk.n
+		INSERT INTO chunk (document_id, owner_id, n, mark, text, words)
+		SELECT d.id, d.owner_id, g.n, g.mark, g.text, array_to_tsvector(string_to_array(g.words, ' '))
+		FROM given g RETURNING chunk.id, chunk.n
 	)
 	INSERT INTO embedding (chunk_id, model, bits)
 	SELECT s.id, 'local', ('x' || g.bits)::bit(2048) FROM stored s JOIN given g ON g.n = s.n;
@@ -152,6 +159,28 @@ BEGIN
 	RETURN seq;
 END $$;
 GRANT EXECUTE ON FUNCTION document_ready TO millrace_runner;
+
+-- Gives passages of a document, by their ids, the words and bits of this version of the index; with
+-- its last ones the document is of that version. False where it has changed since it was seen, or
+-- is being worked on: then it is looked at again later.
+CREATE OR REPLACE FUNCTION document_indexed(document uuid, seen timestamptz, version int, ids bigint[], words text[], bits text[],
+	whole boolean) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM document d WHERE d.id = $1 AND d.updated_at = seen AND d.deleted_at IS NULL FOR NO KEY UPDATE SKIP LOCKED;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	PERFORM FROM chunk c WHERE c.id = ANY (ids) ORDER BY c.ctid FOR UPDATE;     -- in the order of rows_erase()
+	UPDATE chunk c SET words = array_to_tsvector(string_to_array(g.words, ' '))
+	FROM unnest(ids, $5) g (id, words) WHERE c.id = g.id;
+	UPDATE embedding e SET bits = ('x' || g.bits)::bit(2048)
+	FROM unnest(ids, $6) g (id, bits) WHERE e.chunk_id = g.id AND e.model = 'local';
+	IF whole THEN
+		UPDATE document d SET index_version = $3 WHERE d.id = $1;
+	END IF;
+	RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION document_indexed TO millrace_runner;
 
 -- The reply of a request that waits for an ingestion; NULL where none does.
 CREATE OR REPLACE FUNCTION document_reply(run_id uuid, d document) RETURNS json

@@ -79,6 +79,38 @@ static const struct form lower[] = {
 	    "e" },
 	{ "\xe1\xbc\x88", "\xe1\xbc\x80" },
 };
+/* Each kind of letter that two writers, or two keyboards, write differently */
+static const struct form folded[] = {
+	{ "", "" },
+	{ "plain text, 12", "plain text, 12" },
+	{ "The MILL", "the mill" },
+	{ "Crème BRÛLÉE, Łódź, Ørsted, Åse, Dvořák, Nguyễn Thị Hạnh, Đà Nẵng",
+	    "creme brulee, lodz, orsted, ase, dvorak, nguyen thi hanh, da nang" },
+	{ "cafe\u0301, nai\u0308ve, na\u0131\u0308ve", "cafe, naive, naive" },
+	{ "GROẞMANN Großmann", "grossmann grossmann" },
+	{ "Æsir, œuvre, Þór, Ħal, Ŋ, ŧ", "aesir, oeuvre, thor, hal, n, t" },
+	{ "DİYARBAKIR, Işıklar, IĞŞ", "diyarbakir, isiklar, igs" },
+	{ "Ёлкин, Їжак, Й", "елкин, іжак, и" },
+	{ "Ἀθήνα, ΑΘΗΝΑ, μυλωνάς, ΜΥΛΩΝΑΣ, ᾳ", "αθηνα, αθηνα, μυλωνασ, μυλωνασ, α" },
+	{ "המִּילָה", "המילה" },
+	{ "المُهَنْدِسُ, أحمد, إسلام, آدم, ٱلله, محـــمد, مكتبة, على, کی",
+	    "المهندس, احمد, اسلام, ادم, الله, محمد, مكتبه, علي, كي" },
+	{ "٢٠٢٦, ۲۰۲۶, २०२६", "2026, 2026, 2026" },
+	{ "ＱＲ－５６７８, ｶﾞﾗｽ, が, か\u3099", "qr-5678, ガラス, が, が" },
+	{ "\u1112\u1161\u11ab한", "한한" },
+	{ "ﬁle, ㎏, Ⅷ", "file, \u200bkg\u200b, viii" },
+	{ "soft\u00adhyphen, word\u2060joiner, \u202bר\u202c, می\u200cخواهم",
+	    "softhyphen, wordjoiner, ר, ميخواهم" },
+	{ "zero\u200bwidth", "zero\u200bwidth" },
+	{ "no\u00a0break, thin\u2009space", "no break, thin space" },
+	{ "FloodGate, openGate, HTTPServer, GATES, éÉ", "flood\u200bgate, open\u200bgate, "
+						       "http\u200bserver, gates, e\u200be" },
+	{ "Acme™, m², ①②, 20℃",
+	    "acme\u200btm\u200b, m\u200b2\u200b, \u200b1\u200b\u200b2\u200b, "
+	    "20\u200b°c\u200b" },
+	{ "हिन्दी, ภาษาไทย", "हिन्दी, ภาษาไทย" },
+	{ "\xf3\xbf\xbf\xbd", "\xf3\xbf\xbf\xbd" },
+};
 
 int
 main(void)
@@ -90,10 +122,12 @@ main(void)
 	CHECK("passwords", ARE(unicode_password, passwords));
 	CHECK("names", ARE(unicode_name, names));
 	CHECK("names in lower case", ARE(unicode_name_lower, lower));
+	CHECK("as search compares it", ARE(unicode_fold, folded));
 	CHECK("what is no UTF-8 stays as it is", str_eq(unicode_nfc(a, broken), broken) &&
 						     str_eq(unicode_password(a, broken), broken) &&
 						     str_eq(unicode_name(a, broken), broken) &&
-						     str_eq(unicode_name_lower(a, broken), broken));
+						     str_eq(unicode_name_lower(a, broken), broken) &&
+						     str_eq(unicode_fold(a, broken), broken));
 	CHECK("absent stays absent", !unicode_nfc(a, (struct str){ NULL, 0 }).p &&
 					 !unicode_password(a, (struct str){ NULL, 0 }).p);
 	CHECK("controls and blanks",

@@ -16,6 +16,12 @@ FROM system_state() s, (
 -- row: role text, missing bool
 SELECT role, state = 'missing' AS missing FROM system_roles($1);
 
+-- Documents whose passages are of a lower version of the index.
+-- name: admin_index_state
+-- args: version int4
+-- row: outdated int8
+SELECT count(*) AS outdated FROM document d WHERE d.index_version < $1 AND d.status = 'ready' AND d.deleted_at IS NULL;
+
 -- Processes with a heartbeat within a day, and their most telling counters, where they are not
 -- zero. disk_full: seconds since it met a full disk; certificate: days until that of
 -- MILLRACE_PUBLIC_URL ends; null where there is none of it.

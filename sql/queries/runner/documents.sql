@@ -1,9 +1,9 @@
 -- Passages of a user's documents for a query, best first; the same retrieval for chat and search.
 -- name: runner_passages_find
--- args: owner uuid, query text, bits text, want int4
+-- args: owner uuid, words text, query text, bits text, want int4
 -- row: chunk int8, document_id uuid, document_name text, mark text, text text, score text
 SELECT c.id AS chunk, c.document_id, d.name AS document_name, c.mark, c.text, round(s.score::numeric, 6)::text AS score
-FROM chunk_search($1, $2, ('x' || $3)::bit(2048), $4) s
+FROM chunk_search($1, $2, $3, ('x' || $4)::bit(2048), $5) s
 JOIN chunk c ON c.id = s.chunk_id JOIN document d ON d.id = c.document_id AND d.deleted_at IS NULL
 ORDER BY s.score DESC, c.id;
 
@@ -19,13 +19,31 @@ UPDATE document SET status = 'processing', updated_at = now() WHERE id = $1 AND 
 SELECT data FROM blob_chunk WHERE blob_id = $1 AND n = $2;
 
 -- name: runner_document_end_ready
--- args: run_id uuid, runner_name text, attempt int4, after int8, type text, metadata text, marks text[], texts text[], bits text[]
+-- args: run_id uuid, runner_name text, attempt int4, after int8, type text, metadata text, marks text[], texts text[], words text[], bits text[], index_version int4
 -- row: document_ready int8
 -- ends
-SELECT document_ready($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9);
+SELECT document_ready($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10, $11);
 
 -- name: runner_document_end_failed
 -- args: run_id uuid, runner_name text, attempt int4, after int8, error text
 -- row: document_failed int8
 -- ends
 SELECT document_failed($1, $2, $3, $4, $5);
+
+-- A document whose passages are of a lower version of the index.
+-- name: runner_index_next
+-- args: version int4
+-- row: id uuid, seen timestamptz
+SELECT d.id, d.updated_at AS seen FROM document d JOIN app_user u ON u.id = d.owner_id AND u.erased_at IS NULL
+WHERE d.index_version < $1 AND d.status = 'ready' AND d.deleted_at IS NULL LIMIT 1;
+
+-- name: runner_index_passages
+-- args: document uuid, after int4, rows int8
+-- row: id int8, n int4, text text
+SELECT c.id, c.n, c.text FROM chunk c WHERE c.document_id = $1 AND c.n > $2 ORDER BY c.n LIMIT $3;
+
+-- The array of numbers travels as text[].
+-- name: runner_index_store
+-- args: document uuid, seen timestamptz, version int4, ids text[], words text[], bits text[], whole bool
+-- row: stored bool
+SELECT document_indexed($1, $2, $3, $4::text[]::bigint[], $5, $6, $7) AS stored;

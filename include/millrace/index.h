@@ -1,0 +1,12 @@
+/* The version of the index of passages: what the runner writes, and millracectl counts by. */
+#ifndef MILLRACE_INDEX_H
+#define MILLRACE_INDEX_H
+
+/*
+ * One more with every change of what a passage is found by (unicode_fold, terms_of, embed_local):
+ * documents of a lower one are indexed again in the background. 1: PostgreSQL's parser has found
+ * the words.
+ */
+#define INDEX_VERSION 2
+
+#endif
