@@ -217,8 +217,9 @@ print_head(struct arena *a, const PGresult *state, int64_t outdated)
 	if (lag.p != NULL)
 		(void)printf("Event lag   %.*s ms\n", S_ARG(lag));
 	if (outdated > 0)
-		(void)printf("Index       %lld document%s of an earlier version, indexed again in the "
-			     "background\n",
+		(void)printf(
+		    "Index       %lld document%s of an earlier version, indexed again in the "
+		    "background\n",
 		    (long long)outdated, outdated == 1 ? "" : "s");
 	(void)putchar('\n');
 }

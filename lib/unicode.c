@@ -413,11 +413,13 @@ unicode_fold(struct arena *a, struct str s)
 static enum unicode_kind
 kind_of_script(const char *script)
 {
-	static const char *const scripts[] = { "Hiragana", "Katakana", "Bopomofo", "Thai", "Lao",
-		"Khmer", "Myanmar" };
+	static const char *const scripts[] = { "Katakana", "Bopomofo", "Thai", "Lao", "Khmer",
+		"Myanmar" };
 
 	if (strcmp(script, "Han") == 0 || strcmp(script, "Hangul") == 0)
 		return UNICODE_IDEOGRAPH;
+	if (strcmp(script, "Hiragana") == 0)
+		return UNICODE_HIRAGANA;
 	for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++)
 		if (strcmp(script, scripts[i]) == 0)
 			return UNICODE_UNSPACED;
@@ -436,7 +438,7 @@ unicode_kind(uint32_t c)
 	if (!uc_is_general_category_withtable(
 		c, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M | UC_CATEGORY_MASK_N))
 		return UNICODE_OTHER;
-	if (c == 0x30fc) /* lengthens kana; of no script */
+	if (c == 0x30fc) /* lengthens katakana, and is of no script */
 		return UNICODE_UNSPACED;
 	return c >= 0xe00 && uc_script(c) ? kind_of_script(uc_script(c)->name) : UNICODE_LETTER;
 }

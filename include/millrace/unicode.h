@@ -41,8 +41,10 @@ enum unicode_kind {
 	UNICODE_OTHER, /* stands between words */
 	UNICODE_LETTER, /* of a script that is written with spaces, or a mark */
 	UNICODE_DIGIT,
+	/* From here on of a script without spaces between words */
 	UNICODE_IDEOGRAPH, /* may be a word alone: Han, a syllable of Hangul, a pictograph */
-	UNICODE_UNSPACED /* of another script that is written without spaces: kana, Thai */
+	UNICODE_HIRAGANA,
+	UNICODE_UNSPACED /* of another: katakana, Thai */
 };
 enum unicode_kind unicode_kind(uint32_t c);
 

@@ -19,8 +19,8 @@ passage_index(struct arena *a, struct str text, struct str *words, struct str *b
 
 	terms_of(scratch, text, &terms);
 	embed_local(terms.words, hex);
-	*words = arena_printf(a, "%.*s%s%.*s", S_ARG(terms.words), terms.singles.n > 0 ? " " : "",
-	    S_ARG(terms.singles));
+	*words = arena_printf(
+	    a, "%.*s%s%.*s", S_ARG(terms.words), terms.more.n > 0 ? " " : "", S_ARG(terms.more));
 	*bits = (struct str){ hex, EMBED_HEX };
 	arena_free(scratch);
 }
@@ -60,7 +60,7 @@ index_some(struct db *db, struct arena *a, struct outdated *d)
 int64_t
 passage_index_run(struct db *db, struct arena *a, struct stop *stop)
 {
-	struct outdated d = { .after = 0 };
+	struct outdated d = { .after = -1 };
 	int64_t began = clock_ms(), took;
 	struct arena *step;
 	PGresult *res = NULL;

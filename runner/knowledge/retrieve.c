@@ -47,7 +47,7 @@ retrieve(struct job *j, struct str query, int want, struct passages *into, size_
 	if (!slot_acquire(&mine, &slots, j->owner, &j->stop))
 		return ERR_OK;
 	e = job_runner_passages_find(
-	    j, &res, j->owner, terms.words, query, str_from(bits), want);
+	    j, &res, j->owner, terms_asked(&terms), query, str_from(bits), want);
 	slot_release(&mine);
 	if (e != ERR_OK)
 		return e;

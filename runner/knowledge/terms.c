@@ -8,7 +8,7 @@
 #define DIGITS_MAX 64 /* of a group */
 
 struct scan {
-	struct buf words, singles;
+	struct buf words, more;
 	/* The word at hand, its parts one after the other */
 	char chain[CHAIN_MAX];
 	size_t n;
@@ -87,9 +87,10 @@ add_unspaced(struct scan *s, struct str c, enum unicode_kind kind)
 	if (s->run > 0 && kind != s->last_kind)
 		end_run(s);
 	if (s->run > 0)
-		put_term(&s->words, (struct str){ s->last.p, s->last.n + c.n });
+		put_term(kind == UNICODE_HIRAGANA ? &s->more : &s->words,
+		    (struct str){ s->last.p, s->last.n + c.n });
 	if (kind == UNICODE_IDEOGRAPH)
-		put_term(&s->singles, c);
+		put_term(&s->more, c);
 	s->last = c;
 	s->last_kind = kind;
 	s->run++;
@@ -238,7 +239,7 @@ scan_next(struct scan *s, struct str rest)
 	size_t len = utf8_next(rest, &c), joined;
 	enum unicode_kind kind = unicode_kind(c);
 
-	if (kind == UNICODE_IDEOGRAPH || kind == UNICODE_UNSPACED) {
+	if (kind >= UNICODE_IDEOGRAPH) {
 		end_chain(s);
 		add_unspaced(s, (struct str){ rest.p, len }, kind);
 		return len;
@@ -261,7 +262,7 @@ scan_next(struct scan *s, struct str rest)
 void
 terms_of(struct arena *a, struct str text, struct terms *out)
 {
-	struct scan s = { .words = { .a = a }, .singles = { .a = a } };
+	struct scan s = { .words = { .a = a }, .more = { .a = a } };
 	struct str rest = unicode_fold(a, text);
 
 	while (rest.n > 0) {
@@ -272,5 +273,5 @@ terms_of(struct arena *a, struct str text, struct terms *out)
 	}
 	end_chain(&s);
 	end_run(&s);
-	*out = (struct terms){ buf_str(&s.words), buf_str(&s.singles) };
+	*out = (struct terms){ buf_str(&s.words), buf_str(&s.more) };
 }

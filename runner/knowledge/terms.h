@@ -16,13 +16,21 @@
 struct terms {
 	struct str words; /* separated by spaces, in their order, again where they come again */
 	/*
-	 * Each character that may be a word alone (UNICODE_IDEOGRAPH), likewise: what a passage is
-	 * found by as well. `words` has those that stand alone.
+	 * What a passage is found by as well: each character that may be a word alone
+	 * (UNICODE_IDEOGRAPH; `words` has those that stand alone), and pairs of hiragana, which are
+	 * mostly endings and particles.
 	 */
-	struct str singles;
+	struct str more;
 };
 
 /* Takes UTF-8. What it gives is the arena's, some four times the text at most. */
 void terms_of(struct arena *a, struct str text, struct terms *out);
+
+/* Those that a question is looked up by: its words, or what there is else. */
+static inline struct str
+terms_asked(const struct terms *t)
+{
+	return t->words.n > 0 ? t->words : t->more;
+}
 
 #endif

@@ -37,11 +37,13 @@ void
 words_of(struct arena *a, struct str text, struct words *out)
 {
 	struct terms terms;
+	struct str rest;
 
 	terms_of(a, text, &terms);
+	rest = terms_asked(&terms);
 	out->n = 0;
 	while (out->n < WORDS_MAX) {
-		size_t n = word_next(&terms.words, out->w[out->n].letters);
+		size_t n = word_next(&rest, out->w[out->n].letters);
 		bool known = false;
 
 		if (n == 0)
@@ -55,19 +57,26 @@ words_of(struct arena *a, struct str text, struct words *out)
 	}
 }
 
-uint32_t
-words_in(struct arena *a, const struct words *w, struct str text)
+static uint32_t
+words_among(const struct words *w, struct str terms)
 {
 	uint32_t letters[WORD_LETTERS], in = 0;
-	struct terms terms;
 	size_t n;
 
-	terms_of(a, text, &terms);
-	while ((n = word_next(&terms.words, letters)) > 0)
+	while ((n = word_next(&terms, letters)) > 0)
 		for (size_t i = 0; i < w->n; i++)
 			if (alike(letters, n, w->w[i].letters, w->w[i].n))
 				in |= 1U << i;
 	return in;
+}
+
+uint32_t
+words_in(struct arena *a, const struct words *w, struct str text)
+{
+	struct terms terms;
+
+	terms_of(a, text, &terms);
+	return words_among(w, terms.words) | words_among(w, terms.more);
 }
 
 static bool

@@ -32,8 +32,8 @@ struct rated {
  * nothing.
  */
 static void
-weigh_words(struct arena *a, const struct words *w, const struct passages *found,
-    double weights[WORDS_MAX])
+weigh_words(
+    struct arena *a, const struct words *w, const struct passages *found, double weights[WORDS_MAX])
 {
 	int in[WORDS_MAX] = { 0 }, total = 0;
 

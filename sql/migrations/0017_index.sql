@@ -1,6 +1,6 @@
--- The runner cuts passages into words, no longer PostgreSQL's parser. Those that are there keep their
--- words, and are found by them, until the runner has indexed them again (runner/knowledge/passage_index.h).
--- Nothing here rewrites a table or reads the passages.
+-- The runner cuts passages into words, no longer PostgreSQL's parser. Those that are there keep
+-- their words, and are found by them, until the runner has indexed them again
+-- (runner/knowledge/passage_index.h). Nothing here rewrites a table or reads the passages.
 
 ALTER TABLE chunk ALTER words DROP EXPRESSION;
 ALTER TABLE document ADD COLUMN index_version int NOT NULL DEFAULT 1;

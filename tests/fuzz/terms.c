@@ -43,7 +43,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		assert(str_utf8(folded) && str_eq(unicode_fold(a, folded), folded));
 		terms_of(a, text, &t);
 		look_at(t.words);
-		look_at(t.singles);
+		look_at(t.more);
 		embed_local(t.words, hex);
 	}
 	arena_free(a);

@@ -104,10 +104,9 @@ static const struct form folded[] = {
 	{ "zero\u200bwidth", "zero\u200bwidth" },
 	{ "no\u00a0break, thin\u2009space", "no break, thin space" },
 	{ "FloodGate, openGate, HTTPServer, GATES, éÉ", "flood\u200bgate, open\u200bgate, "
-						       "http\u200bserver, gates, e\u200be" },
-	{ "Acme™, m², ①②, 20℃",
-	    "acme\u200btm\u200b, m\u200b2\u200b, \u200b1\u200b\u200b2\u200b, "
-	    "20\u200b°c\u200b" },
+							"http\u200bserver, gates, e\u200be" },
+	{ "Acme™, m², ①②, 20℃", "acme\u200btm\u200b, m\u200b2\u200b, \u200b1\u200b\u200b2\u200b, "
+				"20\u200b°c\u200b" },
 	{ "हिन्दी, ภาษาไทย", "हिन्दी, ภาษาไทย" },
 	{ "\xf3\xbf\xbf\xbd", "\xf3\xbf\xbf\xbd" },
 };
@@ -123,11 +122,11 @@ main(void)
 	CHECK("names", ARE(unicode_name, names));
 	CHECK("names in lower case", ARE(unicode_name_lower, lower));
 	CHECK("as search compares it", ARE(unicode_fold, folded));
-	CHECK("what is no UTF-8 stays as it is", str_eq(unicode_nfc(a, broken), broken) &&
-						     str_eq(unicode_password(a, broken), broken) &&
-						     str_eq(unicode_name(a, broken), broken) &&
-						     str_eq(unicode_name_lower(a, broken), broken) &&
-						     str_eq(unicode_fold(a, broken), broken));
+	CHECK("what is no UTF-8 stays as it is",
+	    str_eq(unicode_nfc(a, broken), broken) && str_eq(unicode_password(a, broken), broken) &&
+		str_eq(unicode_name(a, broken), broken) &&
+		str_eq(unicode_name_lower(a, broken), broken) &&
+		str_eq(unicode_fold(a, broken), broken));
 	CHECK("absent stays absent", !unicode_nfc(a, (struct str){ NULL, 0 }).p &&
 					 !unicode_password(a, (struct str){ NULL, 0 }).p);
 	CHECK("controls and blanks",
