@@ -259,7 +259,8 @@ const struct route routes[] = {
 	    200, "Document[]", "The caller's documents, newest first",
 	    .query = &list_query },
 	{ M_GET,    "documents", AUTH_USER,   RATE_READ,  DEFERRED,  BODY_NONE,   "/api/documents/search",            document_search,
-	    200, "Passage[]", "Passages that match, best first",
+	    200, "Passage[]", "Passages that have words of the query, or pieces of them, best first. Accents, case, "
+	    "widths and the separators of numbers do not count",
 	    .query = &document_search_query },
 	{ M_GET,    "documents", AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/documents/{id:uuid}",         document_show,
 	    200, "Document", "A document" },

@@ -9,9 +9,11 @@ let api, user, millrace;
 /* Sentences that have much in common, the same in each run. */
 let state = 17;
 const one = (list) => { state = (state * 1103515245 + 12345) % 2147483648; return list[Math.floor(state / 65536) % list.length]; };
+const name = () => one(["Tar", "Mon", "Quil", "Bev", "Dor", "Fal", "Gis", "Hul", "Jas", "Pem"]) + one(["abel", "iver", "odan", "uric", "elok", "isap"]) +
+	one(["ton", "wick", "by", "combe", "dale", "mere"]);
 const english = () => `The ${one(["keeper", "baker", "carter", "tenant", "surveyor"])} ${one(["checks", "greases", "counts", "paints",
 	"orders"])} the ${one(["cog wheel", "pit wheel", "hopper", "grain bin", "lease", "account book"])} ${one(["at noon", "in the spring",
-	"after rain", "each Friday"])}, ${one(["as the owner asks", "to save money", "for everybody's safety"])}.`;
+	"after rain", "each Friday"])}, ${one(["as the owner asks", "to save money", "for everybody's safety"])}, with ${name()}, ${name()} and ${name()}.`;
 const japanese = () => `${one(["番人", "製粉業者", "大家", "測量士"])}は${one(["毎朝", "春に", "雨の後で", "金曜日に"])}${one(["帳面", "穀物箱",
 	"賃貸契約", "石段"])}を${one(["数える", "塗る", "確かめる", "注文する"])}。`;
 const passage = (sentence, of = english) => [of(), of(), of(), of(), of(), sentence, of(), of(), of(), of(), of()].join(" ");
