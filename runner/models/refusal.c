@@ -49,7 +49,7 @@ static struct str
 words_of_object(struct arena *a, json_object *o, int depth)
 {
 	static const char *const names[] = { "error", "errors", "detail", "message", "msg",
-		"error_message", "error_msg", "description", "title" };
+		"error_message", "error_msg", "description", "title", "base_resp", "status_msg" };
 	/* A gateway's own words are often general; its upstream's are these. */
 	struct str raw = words_in(a, json_at(json_at(o, "metadata"), "raw"), depth + 1);
 
@@ -197,7 +197,22 @@ is_error_member(json_object *o)
 		return json_object_object_length(o) > 0;
 	if (json_object_is_type(o, json_type_array))
 		return json_object_array_length(o) > 0;
+	if (json_object_is_type(o, json_type_boolean))
+		return json_object_get_boolean(o);
 	return json_object_is_type(o, json_type_string) && json_object_get_string_len(o) > 0;
+}
+
+/* A member that says how it went, as some gateways send one with every reply: {"success": false}.
+ */
+static bool
+is_failure(json_object *o)
+{
+	json_object *success = json_at(o, "success"),
+		    *code = json_at(json_at(o, "base_resp"), "status_code");
+
+	return (json_object_is_type(success, json_type_boolean) &&
+		   !json_object_get_boolean(success)) ||
+	       lenient_count(code) > 0;
 }
 
 bool
@@ -215,7 +230,8 @@ refusal_in(struct arena *a, json_object *o, bool is_error, struct refusal *out)
 		found = first;
 	else if (!choices &&
 		 (is_error || str_eq(json_text(o, "object"), S("error")) || json_at(o, "detail") ||
-		     json_at(o, "errors") || (json_at(o, "message") && json_at(o, "code"))))
+		     json_at(o, "errors") || is_failure(o) ||
+		     ((json_at(o, "message") || json_at(o, "msg")) && json_at(o, "code"))))
 		found = o;
 	if (found)
 		fill(a, found, out);

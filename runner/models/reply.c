@@ -9,9 +9,6 @@
 #define EVENT_MAX ((size_t)4 * 1024 * 1024) /* bytes of one chunk, or of a whole answer */
 #define NAME_MAX_LEN 128
 #define ID_MAX ((size_t)64 * 1024) /* some servers keep a signature in a call's id */
-/* A continuation that begins with so many bytes of the answer's beginning is that answer again. */
-#define ECHO_MIN 48
-#define ECHO_WHOLE_MIN 4 /* or with all of it, where it is at least this long */
 
 static bool
 is_blank(char c)
@@ -26,8 +23,8 @@ reply_init(struct reply *r, struct call *c)
 		.scratch = arena_new(),
 		.body = { .a = c->a },
 		.held = { .a = c->a },
-		.n_said = c->text.n,
-		.watches = c->text.n >= ECHO_WHOLE_MIN };
+		.n_said = c->text.n };
+	echo_init(&r->echo, c->a, buf_str(&c->text));
 	sse_init(&r->sse, EVENT_MAX);
 }
 
@@ -50,35 +47,6 @@ emit(struct reply *r, struct str text)
 	buf_put(&r->c->text, text);
 }
 
-/*
- * Takes off the front what a continuation only repeats from the answer's beginning. False where it
- * is the answer told again in other words.
- */
-static bool
-skip_echo(struct reply *r, struct str *text)
-{
-	const char *said = buf_str(&r->c->text).p;
-	size_t echo = r->echo;
-
-	while (text->n > 0 && r->echo < r->n_said && text->p[0] == said[r->echo]) {
-		r->echo++;
-		text->p++;
-		text->n--;
-	}
-	if (r->echo == r->n_said) {
-		r->watches = false;
-	} else if (text->n > 0) {
-		r->watches = false;
-		if (r->echo >= ECHO_MIN)
-			return false;
-		/* It only began alike. What was held back is as the answer's beginning. */
-		text->p -= r->echo - echo;
-		text->n += r->echo - echo;
-		emit(r, arena_str(r->c->a, (struct str){ said, echo }));
-	}
-	return true;
-}
-
 /* Says text of whole characters. False where the reply is to be read no further. */
 static bool
 on_whole_text(struct reply *r, struct str text)
@@ -90,7 +58,7 @@ on_whole_text(struct reply *r, struct str text)
 		text.p++;
 		text.n--;
 	}
-	if (r->watches && text.n > 0 && !skip_echo(r, &text)) {
+	if (r->echo.is_open && text.n > 0 && !echo_skip(&r->echo, &text)) {
 		r->repeats = true;
 		return false;
 	}
@@ -126,14 +94,16 @@ static void
 end_text(struct reply *r)
 {
 	bool is_whole = r->finish || r->done || r->is_whole;
+	struct str rest;
 
 	if (r->held.n > 0)
 		(void)on_whole_text(r, text_mend(r->c->a, buf_str(&r->held)));
 	r->held.n = 0;
-	if (r->watches && is_whole && r->echo < ECHO_MIN)
-		emit(r, arena_str(r->c->a, (struct str){ buf_str(&r->c->text).p, r->echo }));
-	else if (!is_whole && r->c->text.n == r->n_said && r->echo > 0)
-		r->repeats = r->echo >= ECHO_MIN || r->echo == r->n_said;
+	rest = echo_rest(&r->echo);
+	if (r->echo.is_open && is_whole)
+		emit(r, rest);
+	else if (!is_whole && r->c->text.n == r->n_said && r->echo.held.n > 0)
+		r->repeats = rest.n == 0;
 }
 
 /* -- tool calls -- */
@@ -200,7 +170,8 @@ is_complete(struct pending_call *p)
 /*
  * Does a piece with this id, name and arguments begin another call than p, for which it has the
  * same index, or none? Servers give every call index 0, or one id to all; or repeat the name in
- * each piece, or have a new id in each. A piece without a name never begins one.
+ * each piece, or have a new id in each. A piece without a name never begins one. Arguments that are
+ * an object, not its text, are all of them.
  */
 static bool
 begins_another(struct pending_call *p, struct str id, struct str name, struct str args)
@@ -209,12 +180,17 @@ begins_another(struct pending_call *p, struct str id, struct str name, struct st
 		return false;
 	if (id.n > 0 && p->id.n > 0 && !str_eq(buf_str(&p->id), id))
 		return true;
+	if (p->is_whole)
+		return true;
 	if (p->arguments.n == 0)
 		return false;
 	return !str_eq(buf_str(&p->name), name) || (args.n > 0 && is_complete(p));
 }
 
-/* The call that a piece goes to; NULL where it goes to none. */
+/*
+ * The call that a piece goes to; NULL where it goes to none. Two in one list that both have a name
+ * are of two calls, unless their ids say otherwise.
+ */
 static struct pending_call *
 call_of(struct reply *r, int64_t index, struct str id, struct str name, struct str args)
 {
@@ -223,7 +199,8 @@ call_of(struct reply *r, int64_t index, struct str id, struct str name, struct s
 
 	if (!p && name.n == 0 && r->n_calls > 0)
 		p = &r->calls[r->n_calls - 1];
-	if (p && !begins_another(p, id, name, args))
+	if (p && !begins_another(p, id, name, args) &&
+	    !(p == r->beside && name.n > 0 && p->name.n > 0 && (id.n == 0 || p->id.n == 0)))
 		return p;
 	/* The same call once more, whole: servers that end a stream with a summary. */
 	if (p && id.n > 0 && str_eq(buf_str(&p->id), id) && str_eq(buf_str(&p->name), name) &&
@@ -286,6 +263,9 @@ on_piece(struct reply *r, json_object *piece)
 	if (p->arguments.n == 0 && !str_eq(buf_str(&p->name), name))
 		buf_put(&p->name, name);
 	buf_put(&p->arguments, args);
+	p->is_whole =
+	    p->is_whole || json_object_is_type(json_at(from, "arguments"), json_type_object);
+	r->beside = p;
 	keep(r, &p->kept, piece, is_flat ? flat_members : call_members);
 	keep(r, &p->function_kept, function, function_members);
 	return p->name.n <= NAME_MAX_LEN && p->arguments.n <= ARGUMENTS_MAX;
@@ -294,6 +274,7 @@ on_piece(struct reply *r, json_object *piece)
 static bool
 on_tool_calls(struct reply *r, json_object *pieces)
 {
+	r->beside = NULL;
 	if (json_object_is_type(pieces, json_type_object))
 		return on_piece(r, pieces);
 	if (!json_object_is_type(pieces, json_type_array))

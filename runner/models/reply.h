@@ -8,6 +8,7 @@
 #ifndef RUNNER_MODELS_REPLY_H
 #define RUNNER_MODELS_REPLY_H
 
+#include "runner/models/echo.h"
 #include "runner/models/kept.h"
 #include "runner/models/provider.h"
 #include "runner/models/refusal.h"
@@ -19,6 +20,7 @@ struct pending_call {
 	struct buf id, name, arguments;
 	size_t seen; /* bytes of the arguments that `at` and `depth` are behind */
 	int depth;
+	bool is_whole; /* they came as an object */
 	enum { ARGS_BEFORE, ARGS_INSIDE, ARGS_STRING, ARGS_ESCAPE, ARGS_CLOSED, ARGS_MORE } at;
 	struct kept kept, function_kept;
 };
@@ -45,10 +47,10 @@ struct reply {
 	bool is_whole; /* they came to their proper end */
 	struct buf held; /* the beginning of a character at the last text's end */
 	size_t n_said; /* bytes of c->text that were there before */
-	size_t echo; /* bytes of a continuation that are those said before, from the start */
-	bool watches; /* a continuation may still turn out to be an echo */
+	struct echo echo; /* of a continuation */
 	struct pending_call *calls; /* room for TOOL_CALLS_MAX, from the first one on */
 	size_t n_calls;
+	const struct pending_call *beside; /* of the element before, in the same list */
 	struct kept kept;
 	size_t kept_len;
 };

@@ -154,6 +154,11 @@ test("an error inside a reply with status 200 is that error", async () => {
 		assert.ok((await fails(name, words)).length <= 2, `${name}: asked for again`);
 	await says("errchoice", "plain answer");
 	await says("errmiddle", "begin and end");
+	for (const [name, words] of [["errbase", /busy.*rate limit of the group/], ["errsuccess", /engine is overloaded/], ["errtrue", /busy.*Rate limited by the gateway/]]) {
+		await fails(name, words);
+		await says("plain", "plain answer");
+	}
+	await says("overlaps", "A mill. It turns at dawn, and it turns at noon, and it turns at dusk, when the river is high.");
 });
 
 test("a quota that is used up is not waited for", async () => {

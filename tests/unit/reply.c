@@ -128,6 +128,102 @@ test_answer_bound(void)
 	CHECK("and has ended by its length", r.finish && strcmp(r.finish, "length") == 0);
 }
 
+/* What a continuation adds to an answer, by pieces of so many bytes. */
+static struct str
+continued(const char *said, const char *more, size_t step)
+{
+	size_t before = strlen(said), n = strlen(more);
+
+	begin();
+	buf_put(&c.text, str_from(said));
+	reply_free(&r);
+	reply_init(&r, &c);
+	for (size_t i = 0; i < n; i += step)
+		(void)feed(arena_printf(
+		    a, "{\"content\":\"%.*s\"}", (int)(n - i < step ? n - i : step), more + i)
+			       .p);
+	feed("{\"content\":\"\"},\"finish_reason\":\"stop\",\"x\":{}");
+	end();
+	return (struct str){ buf_str(&c.text).p + before, c.text.n - before };
+}
+
+#define END "the wheel of the mill turns twice a minute when the river is high"
+
+static void
+test_continuation(void)
+{
+	static const struct {
+		const char *said, *more, *adds;
+	} cases[] = {
+		{ "As I said, " END, END ", and stops.", ", and stops." },
+		{ "As I said, " END, END, "" },
+		{ END " and then " END, END " and then it stops.", " and then it stops." },
+		{ "As I said, " END " and", " and when it is low.", " and when it is low." },
+		{ "As I said, " END ". More of it, and", END " too.", END " too." },
+		{ "As I said, " END, "the wheel of the mill is old.",
+		    "the wheel of the mill is old." },
+		{ "short", "short and more", " and more" },
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		for (size_t step = 1; step < 100; step += 7)
+			EACH(good,
+			    str_eq(continued(cases[i].said, cases[i].more, step),
+				str_from(cases[i].adds)),
+			    "%s + %s by %zu: %.*s", cases[i].said, cases[i].more, step,
+			    (int)(c.text.n - strlen(cases[i].said)),
+			    buf_str(&c.text).p + strlen(cases[i].said));
+	CHECK("a continuation does not say again what ended the answer, or all of it", good);
+}
+
+/* The names of the calls in a reply of these deltas, with a comma behind each. */
+static struct str
+calls_of(const char *const deltas[])
+{
+	struct buf b = { .a = a };
+
+	begin();
+	for (size_t i = 0; deltas[i]; i++)
+		feed(deltas[i]);
+	end();
+	for (size_t i = 0; i < c.n_calls; i++)
+		buf_printf(&b, "%.*s(%.*s),", S_ARG(c.calls[i].name), S_ARG(c.calls[i].arguments));
+	return buf_str(&b);
+}
+
+#define CALL(members) "{\"tool_calls\":[" members "]}"
+#define F(name, args) "\"function\":{\"name\":\"" name "\",\"arguments\":" args "}"
+
+static void
+test_calls(void)
+{
+	static const struct {
+		const char *deltas[4], *calls;
+	} cases[] = {
+		{ { CALL("{" F("a", "{}") "},{" F("b", "{}") "}") }, "a({}),b({})," },
+		{ { CALL("{" F("a", "\"\"") "},{" F("b", "\"\"") "}") }, "a({}),b({})," },
+		{ { CALL("{\"index\":0," F("a", "{}") "},{\"index\":0," F("b", "{}") "}") },
+		    "a({}),b({})," },
+		{ { CALL("{\"index\":0," F("a", "{}") "}"),
+		      CALL("{\"index\":0," F("b", "{}") "}") },
+		    "a({}),b({})," },
+		{ { CALL("{" F("a", "{}") "},{" F("a", "{}") "}") }, "a({}),a({})," },
+		{ { CALL("{" F("get_", "\"\"") "}"), CALL("{" F("weather", "\"\"") "}"),
+		      CALL("{" F("", "\"{\\\"x\\\":1}\"") "}") },
+		    "get_weather({\"x\":1})," },
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct str calls = calls_of(cases[i].deltas);
+
+		EACH(good, str_eq(calls, str_from(cases[i].calls)), "%s: %.*s", cases[i].calls,
+		    S_ARG(calls));
+	}
+	CHECK("calls without ids are told apart", good);
+}
+
 static void
 test_kept(void)
 {
@@ -167,6 +263,8 @@ main(void)
 	test_arguments_bound();
 	test_calls_bound();
 	test_answer_bound();
+	test_continuation();
+	test_calls();
 	test_kept();
 	arena_free(a);
 	return test_end();
