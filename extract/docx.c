@@ -8,6 +8,7 @@
 
 #include "docx_story.h"
 
+#define STORY_ROOM 4096 /* bytes at the beginning */
 #define UNRELATED_MAX 20 /* headers that are looked for by name */
 
 /* The part of a type, or else the one of the usual name. NULL: there is none. */
@@ -116,8 +117,8 @@ read_margins(struct docx *d, struct story *s, int kind, const char *mark)
 void
 docx_read(struct bytes file, struct out *o)
 {
-	static struct story story;
 	struct docx d = { .out = o };
+	struct story story = { .docx = &d, .p = grow(NULL, STORY_ROOM), .room = STORY_ROOM };
 	const char *body, *part;
 	int kind;
 
@@ -129,7 +130,6 @@ docx_read(struct bytes file, struct out *o)
 		d.is_shown[kind] = grow(NULL, d.related.n + 1);
 		memset(d.is_shown[kind], 0, d.related.n + 1);
 	}
-	story.docx = &d;
 	read_tables(&d);
 	if (!story_read(&story, body))
 		out_notice(o, "The document is damaged; its text ends early.");

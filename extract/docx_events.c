@@ -386,7 +386,7 @@ end_comment(struct story *s)
 		}
 		story_put(s, s->held.p + at, n);
 		out_paragraph(o, s->p + start, s->len - start);
-		s->len = start;
+		story_cut(s, start);
 	}
 	s->held.len = 0;
 	free(s->author);

@@ -106,7 +106,7 @@ end_argument(struct story *s)
 	struct open_element *o = &s->open[s->depth];
 
 	if (s->len == o->at && s->len > 0)
-		s->len--;
+		story_cut(s, s->len - 1);
 	else
 		wrap(s, o->at, true);
 	s->gap = true;
@@ -155,8 +155,8 @@ start_degree(struct story *s, const struct xml_element *e)
 static void
 end_degree(struct story *s)
 {
-	if (s->len == s->open[s->depth].at)
-		s->len--;
+	if (s->len == s->open[s->depth].at && s->len > 0)
+		story_cut(s, s->len - 1);
 	else
 		story_put(s, "]", 1);
 }

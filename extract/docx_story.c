@@ -39,6 +39,19 @@ story_put_char(struct story *s, uint32_t c)
 	story_put(s, b, utf8_put(c, b));
 }
 
+void
+story_cut(struct story *s, size_t at)
+{
+	struct paragraph *g = &s->place.paragraph;
+
+	if (s->len > at)
+		s->len = at;
+	if (g->start > s->len)
+		g->start = s->len;
+	if (g->label > s->len - g->start)
+		g->label = s->len - g->start;
+}
+
 /* A toggle property: two styles that both set it cancel each other out (17.7.3). */
 bool
 story_visible(const struct story *s)
@@ -168,7 +181,7 @@ finish(struct story *s)
 
 	g->joined = false;
 	if (is_empty(s))
-		s->len = g->start;
+		story_cut(s, g->start);
 	n = s->len - g->start;
 	if (s->place.tables > 0) {
 		if (n > 0)
@@ -176,7 +189,7 @@ finish(struct story *s)
 	} else {
 		if (n > 0)
 			emit(s, s->p + g->start, n);
-		s->len = g->start;
+		story_cut(s, g->start);
 		emit_boxed(s);
 	}
 	g->start = s->len;
@@ -211,8 +224,11 @@ story_settle(struct story *s)
 static void
 strip(struct story *s, size_t from)
 {
-	while (s->len > from && s->p[s->len - 1] <= STORY_TAB && s->p[s->len - 1] > 0)
-		s->len--;
+	size_t at = s->len;
+
+	while (at > from && s->p[at - 1] <= STORY_TAB && s->p[at - 1] > 0)
+		at--;
+	story_cut(s, at);
 }
 
 void
@@ -223,7 +239,7 @@ story_cell_end(struct story *s, struct open_element *cell)
 	story_settle(s);
 	strip(s, cell->at);
 	if (cell->deleted)
-		s->len = cell->at;
+		story_cut(s, cell->at);
 	else
 		story_put(s, &(char){ outer ? '\t' : STORY_CELL }, 1);
 	s->place.paragraph.start = s->len;
@@ -262,19 +278,21 @@ emit_frame(struct story *s, char *p, size_t n)
 void
 story_row_end(struct story *s, struct open_element *row)
 {
+	size_t at, n;
+
 	story_settle(s);
-	if (row->deleted) {
-		s->len = row->at;
-	} else if (s->place.tables > 1) {
-		strip(s, row->at);
-		if (s->len > row->at)
+	at = row->at < s->len ? row->at : s->len;
+	n = s->len - at;
+	if (!row->deleted && s->place.tables > 1) {
+		strip(s, at);
+		if (s->len > at)
 			story_put(s, &(char){ STORY_PARAGRAPH }, 1);
-	} else if (row->n > 1) {
-		emit_line(s, s->p + row->at, s->len - row->at);
-		s->len = row->at;
-	} else if (s->len > row->at) {
-		emit_frame(s, s->p + row->at, s->len - row->at);
-		s->len = row->at;
+	} else {
+		if (!row->deleted && row->n > 1)
+			emit_line(s, s->p + at, n);
+		else if (!row->deleted)
+			emit_frame(s, s->p + at, n);
+		story_cut(s, at);
 	}
 	s->place.paragraph.start = s->len;
 	if (s->place.tables == 1)
@@ -296,8 +314,8 @@ void
 story_box_end(struct story *s, size_t at)
 {
 	story_settle(s);
-	s->len = at;
 	s->place = s->boxes[--s->n_boxes];
+	story_cut(s, at);
 }
 
 void
@@ -308,5 +326,5 @@ story_end(struct story *s)
 	story_settle(s);
 	emit_line(s, s->p, s->len);
 	emit_boxed(s);
-	s->len = 0;
+	story_cut(s, 0);
 }

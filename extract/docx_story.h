@@ -117,6 +117,9 @@ struct docx {
 void story_put(struct story *s, const char *p, size_t n);
 void story_put_char(struct story *s, uint32_t c);
 
+/* Drops what has been written since the buffer had `at` bytes. */
+void story_cut(struct story *s, size_t at);
+
 /* True when a run's text is seen at this place. */
 bool story_visible(const struct story *s);
 
