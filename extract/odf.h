@@ -106,6 +106,7 @@ struct odf {
 	void *arg;
 	struct buffer comments; /* each ended by a NUL */
 	unsigned long pictures;
+	bool damaged; /* an object is */
 	bool everywhere; /* what is read is shown on every page, so that no number is the page's */
 	int skip; /* elements deep in one that is left out */
 
@@ -138,5 +139,8 @@ void odf_begin(
 void odf_start(void *odf, const struct xml_element *e);
 void odf_end(void *odf, const struct xml_element *e);
 void odf_text(void *odf, const char *s, size_t n);
+
+/* Ends what a damaged part has left open. */
+void odf_close(struct odf *o);
 
 #endif

@@ -430,6 +430,33 @@ table_start(struct odf *o, const struct xml_element *e)
 		    count(xml_attr(e, NS_ODF_TABLE, "number-columns-repeated"), CELLS_MAX);
 }
 
+/* Where a part has come to. */
+struct mark {
+	int flows, lists, depth;
+};
+
+static struct mark
+mark(const struct odf *o)
+{
+	return (struct mark){ o->n_flows, o->n_lists, o->depth };
+}
+
+static void
+close_to(struct odf *o, struct mark m)
+{
+	while (o->n_flows > m.flows)
+		flow_close(o);
+	o->n_lists = m.lists;
+	o->depth = m.depth;
+	o->skip = 0;
+}
+
+void
+odf_close(struct odf *o)
+{
+	close_to(o, (struct mark){ 0 });
+}
+
 /* draw:object: a chart or a formula, a document of its own. */
 static void
 object_start(struct odf *o, const struct xml_element *e)
@@ -439,6 +466,7 @@ object_start(struct odf *o, const struct xml_element *e)
 	struct bytes href = xml_attr(e, NS_XLINK, "href");
 	struct odf_flow *outer = top(o);
 	bool own = outer == NULL || outer->kind != ODF_PARAGRAPH;
+	struct mark before;
 	char *part;
 
 	if (o->object || href.n < 3 || memcmp(href.p, "./", 2) != 0)
@@ -449,8 +477,12 @@ object_start(struct odf *o, const struct xml_element *e)
 	if (package_has(o->package, part)) {
 		if (own)
 			(void)flow_open(o, ODF_PARAGRAPH);
+		before = mark(o);
 		o->object = true;
-		package_xml(o->package, part, &events, o);
+		if (!package_xml_whole(o->package, part, &events, o)) {
+			o->damaged = true;
+			close_to(o, before);
+		}
 		o->object = false;
 		if (own)
 			flow_close(o);

@@ -132,6 +132,14 @@ begins_shape(struct odp *d, const struct xml_element *e)
 }
 
 static void
+shape_end(struct odp *d)
+{
+	d->depth = 0;
+	if (!d->in_notes)
+		slide_shape(&d->slide, d->place, d->title, d->from, NULL);
+}
+
+static void
 on_start(void *arg, const struct xml_element *e)
 {
 	struct odp *d = arg;
@@ -167,8 +175,8 @@ on_end(void *arg, const struct xml_element *e)
 	if (skipped || !d->in_slide)
 		return;
 	if (d->depth > 0) {
-		if (--d->depth == 0 && !d->in_notes)
-			slide_shape(&d->slide, d->place, d->title, d->from, NULL);
+		if (--d->depth == 0)
+			shape_end(d);
 	} else if (is_group(e)) {
 		slide_group_end(&d->slide, (struct place){ 0 });
 	} else if (e->ns == NS_ODF_PRESENTATION && strcmp(e->name, "notes") == 0) {
@@ -199,7 +207,17 @@ odp_read(struct bytes file, struct out *o)
 	odf_begin(&d->odf, &p, on_paragraph, d);
 	d->odf.everywhere = true;
 	if (package_has(&p, "styles.xml"))
-		package_xml(&p, "styles.xml", &events, d);
-	package_xml(&p, "content.xml", &events, d);
+		(void)package_xml_whole(&p, "styles.xml", &events, d);
+	odf_close(&d->odf);
+	if (!package_xml_whole(&p, "content.xml", &events, d)) {
+		out_notice(o, "The presentation is damaged; its text ends early.");
+		odf_close(&d->odf);
+		if (d->depth > 0)
+			shape_end(d);
+		if (d->in_slide)
+			slide_end(d);
+	}
+	if (d->odf.damaged)
+		out_notice(o, "A chart or formula of the presentation is damaged.");
 	out_pages(o, d->number);
 }

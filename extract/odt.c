@@ -119,10 +119,16 @@ odt_read(struct bytes file, struct out *o)
 	odf_open(&p, file, kind_name(KIND_ODT));
 	odf_begin(&d->odf, &p, edge_paragraph, d);
 	d->odf.everywhere = true;
-	if (package_has(&p, "styles.xml"))
-		package_xml(&p, "styles.xml", &edges, d);
+	if (package_has(&p, "styles.xml") && !package_xml_whole(&p, "styles.xml", &edges, d))
+		out_notice(o, "The document's styles are damaged; numbers of paragraphs, headers "
+			      "and footers may be missing.");
+	odf_close(&d->odf);
 	d->odf.everywhere = false;
 	d->odf.paragraph = body_paragraph;
-	package_xml(&p, "content.xml", &body, &d->odf);
+	if (!package_xml_whole(&p, "content.xml", &body, &d->odf))
+		out_notice(o, "The document is damaged; its text ends early.");
+	odf_close(&d->odf);
+	if (d->odf.damaged)
+		out_notice(o, "A chart or formula of the document is damaged.");
 	put_rest(d);
 }

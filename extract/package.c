@@ -324,13 +324,27 @@ on_text(void *arg, const xmlChar *s, int n)
 		x->events->text(x->arg, (const char *)s, (size_t)n);
 }
 
-static void
-on_doctype(void *arg, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
+static _Noreturn void
+fail_declares(const struct parse *x)
 {
-	struct parse *x = arg;
-
-	(void)name, (void)public_id, (void)system_id;
 	fail("The %s file declares XML entities, which is refused.", x->package->name);
+}
+
+static void
+on_entity(void *arg, const xmlChar *name, int type, const xmlChar *public_id,
+    const xmlChar *system_id, xmlChar *content)
+{
+	(void)name, (void)type, (void)public_id, (void)system_id, (void)content;
+	fail_declares(arg);
+}
+
+/* Default values of attributes would come again with each of their elements. */
+static void
+on_attribute(void *arg, const xmlChar *element, const xmlChar *name, int type, int defaults,
+    const xmlChar *value, xmlEnumerationPtr values)
+{
+	(void)element, (void)name, (void)type, (void)defaults, (void)value, (void)values;
+	fail_declares(arg);
 }
 
 static int
@@ -357,7 +371,8 @@ package_xml_whole(struct package *p, const char *part, const struct xml_events *
 {
 	xmlSAXHandler sax = {
 		.initialized = XML_SAX2_MAGIC,
-		.internalSubset = on_doctype,
+		.entityDecl = on_entity,
+		.attributeDecl = on_attribute,
 		.startElementNs = on_start,
 		.endElementNs = on_end,
 		.characters = on_text,

@@ -2,7 +2,8 @@
  * A zip archive of XML parts in memory: Open Packaging Conventions (ECMA-376 part 2; DOCX, XLSX,
  * PPTX) and OpenDocument packages (ODF 1.3 part 2). libzip unpacks and libxml2 parses; a part is
  * read as a stream of events and never held as a whole. All parts together may expand to
- * EXTRACT_UNPACK_MAX. Any document type declaration is refused, and with it all entities.
+ * EXTRACT_UNPACK_MAX. What declares entities is refused; a document type alone, which old
+ * OpenOffice wrote, is not looked for.
  *
  * Whatever is wrong with the archive ends the worker with a sentence. What is returned lives as
  * long as the worker.

@@ -51,7 +51,7 @@ read_authors(struct deck *d)
 	for (i = 0; i < d->relations.n; i++, r++)
 		if ((strcmp(r->type, "commentAuthors") == 0 || strcmp(r->type, "authors") == 0) &&
 		    package_has(&d->package, r->target))
-			package_xml(&d->package, r->target, &events, d);
+			(void)package_xml_whole(&d->package, r->target, &events, d);
 }
 
 /* Where the text of the comment or the answer goes that is being read. */
@@ -128,8 +128,14 @@ read_comments(struct deck *d, const struct relations *of_slide)
 
 	out_section(d->out, "slide %u comments", d->number);
 	for (i = 0; i < of_slide->n; i++, r++)
-		if (strcmp(r->type, "comments") == 0 && package_has(&d->package, r->target))
-			package_xml(&d->package, r->target, &events, d);
+		if (strcmp(r->type, "comments") == 0 && package_has(&d->package, r->target) &&
+		    !package_xml_whole(&d->package, r->target, &events, d))
+			out_notice(d->out,
+			    "The comments on slide %u are damaged; some of them are missing.",
+			    d->number);
+	d->run = 0;
+	d->answer = false;
+	d->line.len = d->answers.len = 0;
 }
 
 /* Appends the shapes that were read. */
@@ -143,7 +149,8 @@ put_shapes(struct deck *d)
 		if (s->part == NULL)
 			continue;
 		d->line.len = 0;
-		figure_read(&d->package, s->part, &d->line);
+		if (!figure_read(&d->package, s->part, &d->line))
+			out_notice(d->out, "A chart or diagram on slide %u is damaged.", d->number);
 		out_paragraph(d->out, d->line.p, d->line.len);
 		d->line.len = 0;
 	}
@@ -158,7 +165,8 @@ read_slide(struct deck *d, const char *part)
 	size_t before = d->out->len;
 
 	s.layout = layout_of(&d->layouts, &d->package, &of_slide);
-	shapes_read(&s, part);
+	if (!shapes_read(&s, part))
+		out_notice(d->out, "Slide %u is damaged; its text ends early.", d->number);
 	if (s.hidden)
 		out_notice(d->out, "Slide %u is hidden.", d->number);
 	out_section(d->out, "slide %u", d->number);
@@ -168,7 +176,9 @@ read_slide(struct deck *d, const char *part)
 	if (notes != NULL && package_has(&d->package, notes->target)) {
 		s.notes = true;
 		out_section(d->out, "slide %u notes", d->number);
-		shapes_read(&s, notes->target);
+		if (!shapes_read(&s, notes->target))
+			out_notice(d->out, "The notes of slide %u are damaged; they end early.",
+			    d->number);
 		put_shapes(d);
 	}
 	read_comments(d, &of_slide);

@@ -41,10 +41,16 @@ struct shapes {
 	unsigned long pictures;
 };
 
-/* Reads a part's shapes. The members before `hidden` are the caller's. */
-void shapes_read(struct shapes *s, const char *part);
+/*
+ * Reads a part's shapes. The members before `hidden` are the caller's. False: the part is damaged;
+ * what comes before the damage is read.
+ */
+bool shapes_read(struct shapes *s, const char *part);
 
-/* Appends the text of a chart or a diagram: a line for each title, row and point. */
-void figure_read(struct package *p, const char *part, struct buffer *to);
+/*
+ * Appends the text of a chart or a diagram: a line for each title, row and point. False: it is
+ * damaged, and its text may not be whole.
+ */
+bool figure_read(struct package *p, const char *part, struct buffer *to);
 
 #endif

@@ -150,15 +150,16 @@ on_text(void *arg, const char *s, size_t n)
 		buffer_put(f->into, s, n);
 }
 
-void
+bool
 figure_read(struct package *p, const char *part, struct buffer *to)
 {
 	static const struct xml_events events = { on_start, on_end, on_text };
 	struct figure f = { .to = to };
+	bool whole = package_xml_whole(p, part, &events, &f);
 
-	package_xml(p, part, &events, &f);
 	free(f.heads.p);
 	free(f.last_heads.p);
 	free(f.values.p);
 	free(f.label.p);
+	return whole;
 }

@@ -80,7 +80,8 @@ layout_get(struct layout **all, struct package *p, const struct relation *of)
 	l = grow(NULL, sizeof(*l));
 	*l = (struct layout){ .part = of->target, .next = *all };
 	*all = l;
-	package_xml(p, l->part, &events, l);
+	/* Where it is damaged the order of shapes may be another one, and no text is lost. */
+	(void)package_xml_whole(p, l->part, &events, l);
 	return l;
 }
 

@@ -365,7 +365,7 @@ on_text(void *arg, const char *s, size_t n)
 		buffer_put(r->text, s, n);
 }
 
-void
+bool
 shapes_read(struct shapes *s, const char *part)
 {
 	static const struct xml_events events = { on_start, on_end, on_text };
@@ -374,5 +374,11 @@ shapes_read(struct shapes *s, const char *part)
 	s->hidden = false;
 	s->pictures = 0;
 	slide_begin(s->slide);
-	package_xml(s->package, part, &events, &r);
+	if (package_xml_whole(s->package, part, &events, &r))
+		return true;
+	if (r.depth > 0) {
+		r.depth = 1;
+		shape_end(&r);
+	}
+	return false;
 }
