@@ -33,6 +33,7 @@ struct html {
 	bool choice; /* only the chosen options are shown */
 	bool inside; /* a page within the page */
 	bool space; /* white space is due before the next character */
+	bool wrap; /* it is the end of a line of the source, and no more */
 	int pre; /* depth of elements that keep their white space */
 	int line; /* depth of rows that are one line */
 	int frames; /* depth of framesets */
@@ -43,6 +44,35 @@ struct html {
 
 static void parse_inside(struct html *h, const char *page);
 
+/* Of scripts that are written without spaces: Han, kana, their punctuation and full-width forms. */
+static bool
+is_unspaced(const char *s)
+{
+	unsigned char c = (unsigned char)s[0], next = (unsigned char)s[1];
+
+	return (c >= 0xE3 && c <= 0xE9) || (c == 0xEF && next >= 0xBC) ||
+	       (c == 0xF0 && next >= 0xA0);
+}
+
+/* Whether a line's end before s is no white space: it stands between two such characters. */
+static bool
+is_wrapped(const struct buffer *text, const char *s)
+{
+	size_t i = text->len;
+
+	while (i > 0 && ((unsigned char)text->p[i - 1] & 0xC0) == 0x80)
+		i--;
+	return i > 0 && i < text->len && is_unspaced(text->p + i - 1) && is_unspaced(s);
+}
+
+/* White space that no line's end of the source makes. */
+static void
+set_space(struct html *h, bool space)
+{
+	h->space = space;
+	h->wrap = false;
+}
+
 static void
 put(struct html *h, const char *s, size_t n)
 {
@@ -50,9 +80,10 @@ put(struct html *h, const char *s, size_t n)
 
 	buffer_put(t, h->number.p, h->number.len);
 	h->number.len = 0;
-	if (h->space && t->len > 0 && strchr("\n\t ", t->p[t->len - 1]) == NULL)
+	if (h->space && t->len > 0 && strchr("\n\t ", t->p[t->len - 1]) == NULL &&
+	    !(h->wrap && is_wrapped(t, s)))
 		buffer_put(t, " ", 1);
-	h->space = false;
+	set_space(h, false);
 	buffer_put(t, s, n);
 }
 
@@ -68,8 +99,10 @@ put_text(struct html *h, const char *s)
 		return;
 	}
 	for (; *s != '\0'; s += n) {
-		if ((n = strspn(s, blank)) > 0)
+		if ((n = strspn(s, blank)) > 0) {
+			h->wrap = h->space ? h->wrap : memchr(s, '\n', n) != NULL;
 			h->space = true;
+		}
 		s += n;
 		if ((n = strcspn(s, blank)) > 0)
 			put(h, s, n);
@@ -80,17 +113,17 @@ put_text(struct html *h, const char *s)
 static void
 put_apart(struct html *h, const char *s)
 {
-	h->space = true;
+	set_space(h, true);
 	if (s != NULL)
 		put_text(h, s);
-	h->space = true;
+	set_space(h, true);
 }
 
 /* The end of a paragraph; in a row that is one line, of a word. */
 static void
 end_block(struct html *h)
 {
-	h->space = h->line > 0;
+	set_space(h, h->line > 0);
 	if (h->line > 0)
 		return;
 	if (h->text.len > 0)
@@ -205,12 +238,12 @@ read_whole(struct html *h, const GumboNode *node, enum html_role role)
 	case HTML_BREAK:
 		if (h->line == 0)
 			buffer_put(&h->text, "\n", 1);
-		h->space = h->line > 0;
+		set_space(h, h->line > 0);
 		return true;
 	case HTML_RAISED:
 		if (!html_is_note(node, &h->text))
 			return put_exponent(h, node);
-		h->space = true;
+		set_space(h, true);
 		return false;
 	case HTML_INLINE:
 	case HTML_BLOCK:
@@ -240,7 +273,7 @@ start(struct html *h, struct level *l)
 		h->pre += l->counted;
 		break;
 	case HTML_APART:
-		h->space = true;
+		set_space(h, true);
 		break;
 	case HTML_ROW:
 		end_block(h);
@@ -284,7 +317,7 @@ end(struct html *h, const struct level *l)
 		end_block(h);
 		break;
 	case HTML_APART:
-		h->space = true;
+		set_space(h, true);
 		break;
 	case HTML_ROW:
 		h->line -= l->counted;
@@ -293,7 +326,7 @@ end(struct html *h, const struct level *l)
 	case HTML_CELL:
 		if (h->line < 2)
 			buffer_put(&h->text, "\t", 1);
-		h->space = h->line > 1;
+		set_space(h, h->line > 1);
 		break;
 	case HTML_QUOTE:
 		put(h, "”", strlen("”"));
@@ -337,7 +370,8 @@ enter(struct html *h, const GumboNode *node)
 		return;
 	if (html_is(node, GUMBO_TAG_NOFRAMES) && h->frames > 0)
 		read_noframes(h, node);
-	if (h->literal && html_is(node, GUMBO_TAG_UNKNOWN) && role == HTML_APART) {
+	if (h->literal && html_is(node, GUMBO_TAG_UNKNOWN) && role != HTML_SKIP &&
+	    role != HTML_BLOCK) {
 		put(h, node->v.element.original_tag.data, node->v.element.original_tag.length);
 		role = HTML_INLINE;
 	}

@@ -98,7 +98,6 @@ struct named {
 static const struct named newer[] = {
 	{ "dialog", HTML_BLOCK },
 	{ "search", HTML_BLOCK },
-	{ "slot", HTML_INLINE },
 };
 
 /* Of SVG and MathML; what is not here is part of the line. */
@@ -191,6 +190,16 @@ is_hidden(const GumboNode *node)
 	return aria != NULL && strcasecmp(aria, "true") == 0 && !html_is(node, GUMBO_TAG_IMG);
 }
 
+/* An element of the page's own, most of which are blocks. Those of Word have a colon, no hyphen. */
+static bool
+is_custom(const GumboNode *node)
+{
+	GumboStringPiece tag = node->v.element.original_tag;
+
+	gumbo_tag_from_original_text(&tag);
+	return tag.data != NULL && memchr(tag.data, '-', tag.length) != NULL;
+}
+
 enum html_role
 html_tag_role(GumboTag tag)
 {
@@ -203,7 +212,8 @@ html_role(const GumboNode *node)
 	if (node->type == GUMBO_NODE_TEMPLATE || is_hidden(node))
 		return HTML_SKIP;
 	if (html_is(node, GUMBO_TAG_UNKNOWN))
-		return role_by_name(node, newer, sizeof(newer) / sizeof(newer[0]), HTML_APART);
+		return role_by_name(node, newer, sizeof(newer) / sizeof(newer[0]),
+		    is_custom(node) ? HTML_APART : HTML_INLINE);
 	if (node->v.element.tag_namespace == GUMBO_NAMESPACE_HTML)
 		return roles[node->v.element.tag];
 	/* A diagram's label of several lines. */
