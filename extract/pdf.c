@@ -96,6 +96,9 @@ pdf_start(void)
 	}
 	close(out[1]);
 	close(err[1]);
+	/* Words with boxes are many bytes: both processes run on where the pipe holds a few pages.
+	 */
+	(void)fcntl(out[0], F_SETPIPE_SZ, (int)MIB);
 	return (struct pdf){ .pid = pid,
 		.out = out[0],
 		.err = err[0],

@@ -34,7 +34,6 @@ struct pdf_page {
 	size_t cap;
 	struct pdf_text text; /* what the words' letters are in */
 	bool unreadable; /* some of its letters are known by no character */
-	bool rtl; /* most of its letters are written from right to left */
 };
 
 void pdf_put(struct pdf_text *t, const char *p, size_t n);
@@ -42,7 +41,7 @@ void pdf_put(struct pdf_text *t, const char *p, size_t n);
 /* Stands in the text for a hyphen at a line's end whose nature pdf_hyphens() has to tell. */
 #define PDF_HYPHEN '\x01'
 
-/* Reads one page of pdftotext -bbox, n bytes between <page …> and </page>, into an empty page. */
+/* Reads one page of pdftotext -bbox: n bytes up to its </page>, with a NUL behind them. */
 void pdf_words(struct pdf_page *page, const char *xml, size_t n);
 
 /* Appends the page's text in reading order. May reorder the words. */

@@ -48,18 +48,17 @@ side(uint32_t c)
 void
 pdf_directions(const char *p, size_t n, size_t *n_rtl, size_t *n_ltr)
 {
-	size_t used;
+	size_t i, used;
 	uint32_t c;
 	enum side s;
 
-	for (; n > 0; p += used, n -= used) {
-		c = (unsigned char)*p;
+	for (i = 0; i < n; i += used) {
 		used = 1;
-		if (c < 0x80) {
-			*n_ltr += (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+		if ((unsigned char)p[i] < 0x80) {
+			*n_ltr += (p[i] | 0x20) >= 'a' && (p[i] | 0x20) <= 'z';
 			continue;
 		}
-		if ((used = utf8_get((const unsigned char *)p, n, &c)) == 0)
+		if ((used = utf8_get((const unsigned char *)p + i, n - i, &c)) == 0)
 			used = 1;
 		s = side(c);
 		*n_rtl += s == SIDE_RIGHT;

@@ -149,6 +149,8 @@ to_logical(struct layout *l)
 	size_t n_rtl = 0, n_ltr = 0, i, used, n = 0;
 	char b[4];
 
+	if (!l->has_rtl)
+		return;
 	pdf_directions(s->p, s->len, &n_rtl, &n_ltr);
 	if (n_rtl == 0)
 		return;
@@ -499,6 +501,7 @@ layout_begin(struct layout *l, struct pdf_page *page, struct pdf_text *to)
 	l->height = page->n > 0 ? heights[page->n / 2] : 1;
 	free(heights);
 	pdf_directions(page->text.p, page->text.len, &n_rtl, &n_ltr);
+	l->has_rtl = n_rtl > 0;
 	l->rtl = n_rtl > n_ltr;
 	return put_aside(l);
 }

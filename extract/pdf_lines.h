@@ -26,6 +26,7 @@ struct layout {
 	size_t cap;
 	float height; /* the median of the words' heights, in points */
 	bool rtl; /* the page's direction */
+	bool has_rtl; /* some of its letters are written so */
 	float borders[BORDERS_MAX]; /* where a table's columns begin, but the first; ascending */
 	size_t n_borders;
 	float last_y0, last_y1; /* the line that was written last; y1 < y0: none */

@@ -1,6 +1,5 @@
 /* What pdftotext -bbox writes of a page: lines of <word xMin="" yMin="" xMax="" yMax="">, escaped.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "out.h"
@@ -85,48 +84,67 @@ put_word(struct pdf_page *page, struct pdf_word *w, const char *p, size_t n)
 	w->n = (unsigned)(page->text.len - w->at);
 }
 
-/* The four numbers of a word's box; moves *p past them. False where they are not there. */
+/* A number as %f prints it, and a quote behind it; moves *p past both. False for anything else. */
+static bool
+read_number(const char **p, float *to)
+{
+	const char *at = *p;
+	bool negative = *at == '-';
+	double value = 0, unit = 1;
+
+	at += negative;
+	for (; *at >= '0' && *at <= '9' && value < 1e6; at++)
+		value = value * 10 + (*at - '0');
+	if (*at++ != '.')
+		return false;
+	for (; *at >= '0' && *at <= '9' && unit > 1e-9; at++)
+		value += (unit /= 10) * (*at - '0');
+	*to = (float)(negative ? -value : value);
+	*p = at + 1;
+	return *at == '"';
+}
+
+/* The box of a word at *p, which is moved behind the tag. False where it is none. */
 static bool
 read_box(struct pdf_word *w, const char **p)
 {
+	static const char *const names[] = { "<word xMin=\"", " yMin=\"", " xMax=\"", " yMax=\"" };
 	float *const to[] = { &w->x0, &w->y0, &w->x1, &w->y1 };
-	char *end;
-	size_t i;
+	size_t i, n;
 
 	for (i = 0; i < 4; i++) {
-		*p = strchr(*p, '"');
-		if (*p == NULL)
+		n = strlen(names[i]);
+		if (strncmp(*p, names[i], n) != 0)
 			return false;
-		*to[i] = strtof(*p + 1, &end);
-		if (end == *p + 1 || *end != '"' || !(*to[i] > -1e6f && *to[i] < 1e6f))
+		*p += n;
+		if (!read_number(p, to[i]))
 			return false;
-		*p = end + 1;
 	}
-	return **p == '>' && w->x1 >= w->x0 && w->y1 >= w->y0;
+	return *(*p)++ == '>' && w->x1 >= w->x0 && w->y1 >= w->y0;
 }
 
 void
 pdf_words(struct pdf_page *page, const char *xml, size_t n)
 {
-	static const char open[] = "<word ", close[] = "</word>";
-	const char *p = xml, *end = xml + n, *text, *last;
+	const char *p = xml, *end = xml + n, *text;
 	struct pdf_word w;
 
 	page->n = page->text.len = 0;
 	page->unreadable = false;
-	while ((p = memmem(p, (size_t)(end - p), open, sizeof(open) - 1)) != NULL &&
-	       (last = memmem(p, (size_t)(end - p), close, sizeof(close) - 1)) != NULL) {
-		text = p;
-		if (read_box(&w, &text) && text < last) {
-			w.seq = (unsigned)page->n;
-			put_word(page, &w, text + 1, (size_t)(last - text) - 1);
-			if (page->n == page->cap) {
-				page->cap = page->cap * 2 + 1024;
-				page->words = grow(page->words, page->cap * sizeof(w));
-			}
-			if (w.n > 0)
-				page->words[page->n++] = w;
+	/* Within a word's letters < is escaped. */
+	while ((p = memchr(p, '<', (size_t)(end - p))) != NULL) {
+		text = p++;
+		if (!read_box(&w, &text))
+			continue;
+		if ((p = memchr(text, '<', (size_t)(end - text))) == NULL)
+			break;
+		w.seq = (unsigned)page->n;
+		put_word(page, &w, text, (size_t)(p - text));
+		if (page->n == page->cap) {
+			page->cap = page->cap * 2 + 1024;
+			page->words = grow(page->words, page->cap * sizeof(w));
 		}
-		p = last + sizeof(close) - 1;
+		if (w.n > 0)
+			page->words[page->n++] = w;
 	}
 }
