@@ -113,6 +113,7 @@ struct pdf {
 	int pid;
 	int out; /* its standard output */
 	int err; /* and error */
+	int labels; /* where its pages' labels come from; -1: none do */
 	bool has_languages; /* the package poppler-data is there */
 };
 struct pdf pdf_start(void);

@@ -102,6 +102,7 @@ pdf_start(void)
 	return (struct pdf){ .pid = pid,
 		.out = out[0],
 		.err = err[0],
+		.labels = pdf_labels_start(),
 		.has_languages = access(LANGUAGES, R_OK | X_OK) == 0 };
 }
 
@@ -292,14 +293,19 @@ is_blank(const char *p, size_t n)
 
 /* Writes the pages, each of which ends in a form feed. */
 static void
-write_pages(struct reading *r, struct out *o)
+write_pages(struct reading *r, int labels, struct out *o)
 {
+	static struct pdf_range ranges[PDF_RANGES_MAX];
+	size_t n_ranges = pdf_labels_read(labels, ranges);
+	char label[64];
 	struct blanks blanks = { 0 };
 	const char *p = r->text.p, *end = p + r->text.len, *ff;
 	unsigned long page = 0;
 
 	for (; p < end && (ff = memchr(p, '\f', (size_t)(end - p))) != NULL; p = ff + 1) {
-		out_page(o, ++page, NULL, p, (size_t)(ff - p));
+		page++;
+		out_page(o, page, pdf_label(ranges, n_ranges, page, label, sizeof(label)), p,
+		    (size_t)(ff - p));
 		if (is_blank(p, (size_t)(ff - p)))
 			blanks_add(&blanks, page);
 	}
@@ -337,5 +343,5 @@ pdf_read(const struct pdf *pdf, struct out *o)
 		out_notice(o, "In Arabic words the letters lam and alef may stand the wrong way "
 			      "round, since the PDF does not tell their order.");
 	pdf_hyphens(&r.text);
-	write_pages(&r, o);
+	write_pages(&r, pdf->labels, o);
 }

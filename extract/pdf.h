@@ -63,6 +63,31 @@ void pdf_directions(const char *p, size_t n, size_t *n_rtl, size_t *n_ltr);
  */
 void pdf_normalize(struct pdf_text *t, size_t start);
 
+/* The labels of the pages from one on: what 12.4.2 of ISO 32000-1 has in a label dictionary. */
+struct pdf_range {
+	int first; /* the first page's index, from 0 */
+	int start; /* its number */
+	char style; /* D, R, r, A, a; 0: none but the prefix */
+	char prefix[39]; /* a string */
+};
+#define PDF_RANGES_MAX 1000
+
+/*
+ * Starts the reading of the labels of descriptor 0 in a process of its own; before the worker
+ * enters its sandbox. Returns the descriptor that they come from; -1: there are none.
+ */
+int pdf_labels_start(void);
+
+/* Waits for the labels: at most PDF_RANGES_MAX ranges. Returns how many. */
+size_t pdf_labels_read(int from, struct pdf_range *ranges);
+
+/*
+ * What is printed as the number of a page (from 1), into `to`; NULL where that is the page's number
+ * itself or is not known.
+ */
+const char *pdf_label(
+    const struct pdf_range *ranges, size_t n, unsigned long page, char *to, size_t size);
+
 /*
  * Puts lam and alef of the document's text into their order where that is certain. True: there are
  * others, of which nobody can tell.
