@@ -30,7 +30,8 @@
 #include "runner/secrets/vault.h"
 #include "runner/thread.h"
 
-#define POOL 6 /* connections that all jobs share; searches take four at most */
+/* Connections that all jobs share; searches take four at most, files being stored as many */
+#define POOL 12
 #define GIVE_BACK_MS 8000 /* at SIGTERM: how long jobs may take to be given back */
 
 /*

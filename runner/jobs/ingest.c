@@ -14,10 +14,17 @@
 #include "runner/knowledge/chunker.h"
 #include "runner/knowledge/extractor.h"
 #include "runner/knowledge/passage_index.h"
+#include "runner/queue/slots.h"
 #include "runner/runner.h"
 #include "sql_job.h"
 
 #define NOTICES_MAX 32 /* the extractor gives fewer (extract/out.h) */
+
+/*
+ * Held from the extractor's start until the passages are stored: a child may take 512 MiB and half
+ * a minute, and a file's passages a connection for as long.
+ */
+static struct slots slots = SLOTS(2, 4);
 
 struct passages_out {
 	struct str_list marks, texts, words, bits;
@@ -193,7 +200,7 @@ read_file(struct job *j, int file, const char *name)
 	struct extracted x;
 	struct outcome o;
 
-	switch (extract(&j->stop, j->owner, file, name, &x)) {
+	switch (extract(&j->stop, file, name, &x)) {
 	case EXTRACT_TEXT:
 		o = store(j, (struct str){ x.text, x.n });
 		break;
@@ -216,6 +223,19 @@ read_file(struct job *j, int file, const char *name)
 	return o;
 }
 
+static struct outcome
+in_turn(struct job *j, int file, const char *name)
+{
+	struct slot mine;
+	struct outcome o;
+
+	if (!slot_acquire(&mine, &slots, j->owner, &j->stop))
+		return job_stopped();
+	o = read_file(j, file, name);
+	slot_release(&mine);
+	return o;
+}
+
 struct outcome
 ingest_run(struct job *j)
 {
@@ -234,7 +254,7 @@ ingest_run(struct job *j)
 	if ((file = memfd_create("document", MFD_CLOEXEC)) < 0)
 		return job_again("there is no memory for the document", 0);
 	if ((e = load_blob(j, blob, size, file)) == ERR_OK)
-		o = read_file(j, file, arena_cstr(j->a, sql_get(res_document, 0, 0)));
+		o = in_turn(j, file, arena_cstr(j->a, sql_get(res_document, 0, 0)));
 	else if (stop_why(&j->stop) != STOP_NOT)
 		o = job_stopped();
 	else if (e == ERR_NOT_FOUND)

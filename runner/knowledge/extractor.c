@@ -15,13 +15,9 @@
 #include <millrace/log.h>
 
 #include "runner/knowledge/extractor.h"
-#include "runner/queue/slots.h"
 
 #define DEADLINE_MS 35000
 #define TEXT_MAX ((size_t)8 * 1024 * 1024)
-
-/* Each may take 512 MiB and half a minute. */
-static struct slots slots = SLOTS(2, 4);
 
 /*
  * The child: descriptors 0 to 2 and no other, an empty environment, a process group and default
@@ -147,13 +143,14 @@ supervise(struct stop *stop, pid_t pid, int out, int err, struct extracted *x)
 	return EXTRACT_BROKEN;
 }
 
-static enum extract_end
-with_pipes(struct stop *stop, int file, const char *name, struct extracted *x)
+enum extract_end
+extract(struct stop *stop, int file, const char *name, struct extracted *x)
 {
 	int out[2] = { -1, -1 }, err[2] = { -1, -1 };
 	enum extract_end end = EXTRACT_BROKEN;
 	pid_t pid = -1;
 
+	*x = (struct extracted){ .text = NULL };
 	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0)
 		pid = spawn(file, out[1], err[1], name);
 	if (out[1] >= 0)
@@ -166,19 +163,5 @@ with_pipes(struct stop *stop, int file, const char *name, struct extracted *x)
 		close(out[0]);
 	if (err[0] >= 0)
 		close(err[0]);
-	return end;
-}
-
-enum extract_end
-extract(struct stop *stop, struct uuid owner, int file, const char *name, struct extracted *out)
-{
-	struct slot mine;
-	enum extract_end end;
-
-	*out = (struct extracted){ .text = NULL };
-	if (!slot_acquire(&mine, &slots, owner, stop))
-		return EXTRACT_STOPPED;
-	end = with_pipes(stop, file, name, out);
-	slot_release(&mine);
 	return end;
 }

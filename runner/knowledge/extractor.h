@@ -23,10 +23,9 @@ struct extracted {
 };
 
 /*
- * `file` is a descriptor of the whole file, `name` what the client calls it, `owner` whose it is.
- * Any thread; blocks up to 35 s once it is its turn, since few run at once (runner/queue/slots.h).
+ * `file` is a descriptor of the whole file, `name` what the client calls it. Any thread; blocks up
+ * to 35 s.
  */
-enum extract_end extract(
-    struct stop *stop, struct uuid owner, int file, const char *name, struct extracted *out);
+enum extract_end extract(struct stop *stop, int file, const char *name, struct extracted *out);
 
 #endif

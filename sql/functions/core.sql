@@ -148,6 +148,8 @@ BEGIN
 	more := n >= most;
 	UPDATE blob SET deleted_at = now() WHERE ctid = ANY (ARRAY(SELECT b.ctid FROM blob b
 		WHERE b.sha256 IS NULL AND b.deleted_at IS NULL AND b.created_at < now() - interval '1 hour' LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	more := more OR n >= most;
 	DELETE FROM session WHERE ctid = ANY (ARRAY(SELECT s.ctid FROM session s WHERE s.expires_at < now() - interval '1 day' LIMIT most));
 	GET DIAGNOSTICS n = ROW_COUNT;
 	more := more OR n >= most;
@@ -169,8 +171,13 @@ BEGIN
 		WHERE least(k.revoked_at, k.expires_at) < now() - make_interval(days => key_days) LIMIT most));
 	GET DIAGNOSTICS n = ROW_COUNT;
 	more := more OR n >= most;
-	DELETE FROM login_failure f WHERE f.last_at < now() - interval '1 hour';
-	DELETE FROM process p WHERE p.seen_at < now() - interval '1 minute';
+	DELETE FROM login_failure WHERE ctid = ANY (ARRAY(SELECT f.ctid FROM login_failure f
+		WHERE f.last_at < now() - interval '1 hour' LIMIT most FOR UPDATE SKIP LOCKED));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	more := more OR n >= most;
+	DELETE FROM process WHERE ctid = ANY (ARRAY(SELECT p.ctid FROM process p WHERE p.seen_at < now() - interval '1 minute' LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	more := more OR n >= most;
 	-- Of a pool that there is no more.
 	DELETE FROM role_seen r WHERE r.seen_at < now() - interval '30 days' AND r.seen_at > '-infinity';
 	RETURN more;

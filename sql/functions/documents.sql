@@ -125,36 +125,47 @@ END $$;
 GRANT EXECUTE ON FUNCTION document_reindex TO millrace_api;
 
 -- An ingestion's end: replaces the document's passages and marks it ready, in one step. `words`
--- are separated by spaces, `bits` hexadecimal; `metadata` has the notices as a member.
+-- are separated by spaces, `bits` hexadecimal; `metadata` has the notices as a member. Storing takes
+-- long, so it locks nothing that others wait for; where the lease, or the document, was lost
+-- meanwhile, what was stored is undone.
 CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
 	texts text[], words text[], bits text[], index_version int) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-	seq bigint := job_fence($1, $2, $3);
+	seq bigint;
 	d document;
 BEGIN
-	IF seq IS DISTINCT FROM after THEN
-		RETURN seq;
-	END IF;
-	PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
-	UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = $6 - 'notices',
-		notices = coalesce($6 -> 'notices', '[]'), chunk_count = cardinality(marks), index_version = $11,
-		updated_at = now()
-	FROM run r WHERE r.id = $1 AND document.id = r.document_id AND document.deleted_at IS NULL RETURNING document.* INTO d;
+	PERFORM FROM job j WHERE j.run_id = $1 AND j.state = 'running' AND j.runner = $2 AND j.attempts = $3;
 	IF NOT FOUND THEN
-		PERFORM run_abort($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);
-		RETURN seq;
+		RETURN NULL;
 	END IF;
-	DELETE FROM chunk c WHERE c.document_id = d.id;
-	WITH given AS (
-		SELECT g.n::int AS n, g.mark, g.text, g.words, g.bits
-		FROM unnest(marks, texts, $9, bits) WITH ORDINALITY AS g (mark, text, words, bits, n)
-	), stored AS (
-		INSERT INTO chunk (document_id, owner_id, n, mark, text, words)
-		SELECT d.id, d.owner_id, g.n, g.mark, g.text, array_to_tsvector(string_to_array(g.words, ' '))
-		FROM given g RETURNING chunk.id, chunk.n
-	)
-	INSERT INTO embedding (chunk_id, model, bits)
-	SELECT s.id, 'local', ('x' || g.bits)::bit(2048) FROM stored s JOIN given g ON g.n = s.n;
+	SELECT x.* INTO d FROM run r JOIN document x ON x.id = r.document_id WHERE r.id = $1 AND x.deleted_at IS NULL;
+	BEGIN
+		DELETE FROM chunk c WHERE c.document_id = d.id;
+		WITH given AS (
+			SELECT g.n::int AS n, g.mark, g.text, g.words, g.bits
+			FROM unnest(marks, texts, $9, bits) WITH ORDINALITY AS g (mark, text, words, bits, n) WHERE d.id IS NOT NULL
+		), stored AS (
+			INSERT INTO chunk (document_id, owner_id, n, mark, text, words)
+			SELECT d.id, d.owner_id, g.n, g.mark, g.text, array_to_tsvector(string_to_array(g.words, ' '))
+			FROM given g RETURNING chunk.id, chunk.n
+		)
+		INSERT INTO embedding (chunk_id, model, bits)
+		SELECT s.id, 'local', ('x' || g.bits)::bit(2048) FROM stored s JOIN given g ON g.n = s.n;
+		seq := job_fence($1, $2, $3);
+		PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
+		UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = $6 - 'notices',
+			notices = coalesce($6 -> 'notices', '[]'), chunk_count = cardinality(marks), index_version = $11, updated_at = now()
+		WHERE seq = after AND document.id = d.id AND document.deleted_at IS NULL RETURNING document.* INTO d;
+		IF NOT FOUND THEN
+			RAISE EXCEPTION USING ERRCODE = 'MRGON';
+		END IF;
+	EXCEPTION WHEN SQLSTATE 'MRGON' THEN
+		seq := job_fence($1, $2, $3);     -- once more, since its lock was undone with the rest
+		IF seq = after THEN
+			PERFORM run_abort($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);
+		END IF;
+		RETURN seq;
+	END;
 	PERFORM run_finish($1, 'completed', 'done', document_json(d), document_reply($1, d));
 	RETURN seq;
 END $$;

@@ -63,11 +63,33 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+-- Is this the first of a user's rows that are changed at this time? What a transaction does to many
+-- is one event, which the first writes: a row each would take the square of their number, under the
+-- lock that everybody's events wait for.
+CREATE OR REPLACE FUNCTION audit_is_first(kind text, subject uuid, at timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	setting CONSTANT text := 'millrace.audit_' || $1;
+	what CONSTANT text := $2 || ' ' || $3;
+BEGIN
+	IF current_setting(setting, true) = what THEN
+		RETURN false;
+	END IF;
+	PERFORM set_config(setting, what, true);
+	RETURN true;
+END $$;
+
+-- One session, or so many at once.
 -- As the owner: the audit log is no role's to write.
 CREATE OR REPLACE FUNCTION audit_logout() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	n bigint;
 BEGIN
-	PERFORM audit(caller_id(), NEW.user_id, 'logout', jsonb_build_object('session', NEW.id));
+	IF audit_is_first('logout', NEW.user_id, NEW.revoked_at) THEN
+		SELECT count(*) INTO n FROM session s WHERE s.user_id = NEW.user_id AND s.revoked_at = NEW.revoked_at;
+		PERFORM audit(caller_id(), NEW.user_id, 'logout', CASE WHEN n > 1 THEN jsonb_build_object('sessions', n)
+			ELSE jsonb_build_object('session', NEW.id) END);
+	END IF;
 	RETURN NULL;
 END $$;
 
@@ -100,11 +122,18 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+-- One key, or those of so many at once.
 -- As the owner: the audit log is no role's to write.
 CREATE OR REPLACE FUNCTION audit_key_revoked() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	keys uuid[];
 BEGIN
-	PERFORM audit(caller_id(), NEW.user_id, 'key_revoked', jsonb_build_object('key', NEW.id));
+	IF audit_is_first('key_revoked', NEW.user_id, NEW.revoked_at) THEN
+		keys := ARRAY(SELECT k.id FROM api_key k WHERE k.user_id = NEW.user_id AND k.revoked_at = NEW.revoked_at ORDER BY k.id LIMIT 1000);
+		PERFORM audit(caller_id(), NEW.user_id, 'key_revoked', CASE WHEN cardinality(keys) > 1 THEN jsonb_build_object('keys', keys)
+			ELSE jsonb_build_object('key', NEW.id) END);
+	END IF;
 	RETURN NULL;
 END $$;
 

@@ -81,6 +81,26 @@ test("what one comes in by, and as: addresses and names, a password that went, a
 	assert.equal((await types(user.uid)).filter((t) => t === "logout").length, 1);
 });
 
+test("very many sessions, and some keys, that end at once are one event of each; all of them have ended", async () => {
+	const N = 20000, user = await newUser(api), token = randomBytes(32).toString("base64url");
+	const keys = await Promise.all(["a", "b"].map(async (name) => assertStatus(await user.api.post("/api/settings/api-keys", { name, scopes: ["read"] }), 201).json));
+	const [run] = (await millrace.psql(`INSERT INTO run (owner_id, kind, status, input) VALUES ('${user.uid}', 'chat', 'running', '{}') RETURNING id`)).split("\n");
+	/* Without the triggers, which would write as many events. */
+	await millrace.psql(`SET session_replication_role = replica;
+		INSERT INTO session (user_id, expires_at) SELECT '${user.uid}', now() + interval '1 day' FROM generate_series(2, ${N});
+		INSERT INTO password_reset (token_hash, user_id, email, expires_at) VALUES (sha256('${token}'), '${user.uid}', '${user.email}', now() + interval '1 hour')`);
+	const stream = await user.api.resume(run);
+	assertStatus(await api.fresh().post("/api/auth/reset-password/confirm", { token, password: "another horse 8" }), 200);
+	await stream.all();
+	assertError(await user.api.get("/api/user"), "UNAUTHORIZED");
+	assert.equal((await millrace.psql(`SELECT count(*) FROM session WHERE user_id = '${user.uid}' AND revoked_at IS NULL`)).trim(), "0");
+	const rows = await log(`subject = '${user.uid}' AND type IN ('logout', 'key_revoked', 'password_changed')`);
+	assert.deepEqual(rows.map((r) => [r.type, r.data]).sort(), [["key_revoked", { keys: keys.map((k) => k.id).sort() }],
+		["logout", { sessions: N }], ["password_changed", {}]]);
+	assert.match(await verify(), /holds/);
+	assertStatus(await api.fresh().post("/api/auth/login", { email: user.email, password: "another horse 8" }), 200);
+});
+
 test("what fails leaves nothing", async () => {
 	const user = await newUser(api);
 	const [{ seq }] = await log("seq = (SELECT max(seq) FROM audit_log)");

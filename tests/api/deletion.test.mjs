@@ -230,6 +230,24 @@ test("the sweep takes no more than it is told in one go, and says that there is 
 	assert.equal(left[3], 0, said);
 });
 
+test("nor of failed sign-ins, dead processes and uploads that were broken off", async () => {
+	const user = await newUser(api), N = 250;
+	const left = (table, where) => `(SELECT count(*) FROM ${table} WHERE ${where})`;
+	const all = [left("login_failure", "subject LIKE 'swept %'"), left("process", "host = 'swept'"),
+		left("blob", `owner_id = '${user.uid}' AND deleted_at IS NULL`)];
+	const round = `SELECT 'round ' || sweep_old(24, 24, 30, 90, 90, 100) || ' ' || concat_ws(' ', ${all.join(", ")})`;
+	const said = await sweeping(`
+		INSERT INTO login_failure (subject, failures, last_at) SELECT 'swept ' || n, 1, now() - interval '1 day' FROM generate_series(1, ${N}) n;
+		INSERT INTO process (host, role, pid, version, started_at, seen_at, stats)
+		SELECT 'swept', 'x', n, '1', now() - interval '1 day', now() - interval '1 day', '{}' FROM generate_series(1, ${N}) n;
+		INSERT INTO blob (owner_id, created_at) SELECT '${user.uid}', now() - interval '1 day' FROM generate_series(1, ${N});
+		${Array(4).fill(round).join("; ")}`);
+	const rounds = said.match(/round .*/g).map((l) => l.split(" ").slice(1));
+	assert.deepEqual(rounds.slice(0, 2).map(([more]) => more), ["true", "true"], said);
+	for (const i of [1, 2, 3])
+		assert.deepEqual(rounds.map((r) => Number(r[i])), [250, 150, 50, 0], said);
+});
+
 test("an upload that is refused leaves nothing, and one that is repeated one file", async () => {
 	const user = await newUser(api), key = newMark(), bytes = "x".repeat(700000);
 	const blobs = () => sql(`SELECT count(*) FROM blob WHERE owner_id = '${user.uid}'`);

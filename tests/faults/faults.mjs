@@ -113,4 +113,15 @@ export const rss = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/$
 export const column = async (millrace, sql) => (await millrace.psql(sql)).split("\n").filter(Boolean);
 export const value = async (millrace, sql) => (await column(millrace, sql))[0];
 
+/* Does this in a transaction that is left open. Gives the function that undoes it. */
+export async function hold(millrace, sql) {
+	await millrace.psql("SELECT 1");
+	const client = await millrace.connections.connect();
+	await client.query(`BEGIN; ${sql}`);
+	return async () => {
+		await client.query("ROLLBACK");
+		client.release();
+	};
+}
+
 export { sleep, until };

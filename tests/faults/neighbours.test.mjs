@@ -5,7 +5,7 @@
 import { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { test, until, value } from "./faults.mjs";
+import { column, hold, test, until, value } from "./faults.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
 import { assertStatus } from "../js/expect.mjs";
 import { newUser } from "../js/instance.mjs";
@@ -94,6 +94,46 @@ test("a queue that is full of one user's jobs, and kept so", async () => {
 	const { refused } = await beside(8, async () => wasDone(await nasty.api.upload("/api/documents/upload", form("more"))));
 	assert.ok(refused > 0, "the queue was never full");
 	await millrace.psql(`DELETE FROM run WHERE owner_id = '${nasty.uid}' AND status = 'queued'`);
+});
+
+const send = (text) => nasty.api.upload("/api/documents/upload", form(Buffer.from(text)));
+const readyOnes = () => value(millrace, `SELECT count(*) FROM document WHERE owner_id = '${nasty.uid}' AND status = 'ready'`);
+const storing = () => column(millrace, `SELECT r.document_id FROM pg_stat_activity a, run r WHERE a.query ~ 'document_ready' AND a.wait_event_type = 'Lock'
+	AND r.kind = 'ingest' AND r.status = 'running' AND r.owner_id = '${nasty.uid}' GROUP BY 1 ORDER BY 1`);
+
+test("passages that cannot be stored: others' work, and the jobs themselves, wait for none of them", async () => {
+	const release = await hold(millrace, "LOCK TABLE embedding IN SHARE MODE");
+	const { upload: _, ...rest } = works;
+	let deleted;
+	try {
+		for (let i = 0; i < 16; i++)
+			assertStatus(await send(`Note ${i} of the mill.`), 202);
+		await until(async () => (await storing()).length >= 2, "passages are being stored");
+		for (let round = 0; round < ROUNDS; round++)
+			await Promise.all(Object.values(rest).map((work) => work()));
+		await millrace.psql(`SELECT FROM job WHERE owner_id = '${nasty.uid}' AND state = 'running' FOR UPDATE NOWAIT`);
+		[deleted] = await storing();
+		assertStatus(await nasty.api.delete(`/api/documents/${deleted}`), 204);
+	} finally {
+		await release();
+	}
+	await until(async () => await readyOnes() === "15", "all else is stored");
+	await until(async () => await value(millrace, `SELECT count(*) FROM document WHERE id = '${deleted}'`) === "0", "what was deleted is gone");
+	await millrace.psql(`DELETE FROM document WHERE owner_id = '${nasty.uid}'`);
+});
+
+test("sixteen files of 4 MiB of words, whose passages take seconds each", async () => {
+	let text = "";
+	while (text.length < 4 * 2 ** 20)
+		text += `${randomBytes(4).toString("hex")} `;
+	const ids = [];
+	for (let i = 0; i < 16; i++)
+		ids.push(assertStatus(await send(text), 202).json.id);
+	await until(async () => Number(await value(millrace, "SELECT count(*) FROM pg_stat_activity WHERE query ~ 'document_ready' AND state = 'active'")) >= 2, "passages are being stored");
+	await beside(0);
+	assert.ok(Number(await readyOnes()) < 16, "they ended too soon");
+	for (const id of ids)
+		assertStatus(await nasty.api.delete(`/api/documents/${id}`), 204);
 });
 
 /* A PDF whose one page draws a form that draws another ten times, and so on: no reader comes to its end. */

@@ -1,7 +1,7 @@
 /* The queue when it is full, unfair load, jobs that nobody can finish. */
 import { after, before } from "node:test";
 import assert from "node:assert/strict";
-import { column, halt, kill, revived, sleep, test, until, value, world } from "./faults.mjs";
+import { column, halt, hold, kill, revived, sleep, test, until, value, world } from "./faults.mjs";
 import { Chat, assertAllWhole, running } from "./chats.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
 import { assertError, assertStatus } from "../js/expect.mjs";
@@ -88,6 +88,31 @@ test("a runner killed until the attempts are used up: error, dead, listed, retri
 	assert.equal((await chat.user.api.get(`/api/runs/${again}`)).json.status, "completed");
 	assert.doesNotMatch((await w.millrace.ctl("jobs", "list", "--state", "dead")).stdout, new RegExp(chat.run));
 	await assert.rejects(w.millrace.ctl("jobs", "retry", chat.run), "a job was retried twice");
+});
+
+test("passages that are being stored: the old ones serve, the lease lasts; killed, nothing of it is left", async () => {
+	const user = w.users[1], { millrace } = w;
+	const find = async () => assertStatus(await user.api.get("/api/documents/search?q=heron"), 200).json.map((found) => found.text);
+	const { json: { id } } = assertStatus(await user.api.upload("/api/documents/upload?wait=1",
+	    { name: "d", file: { filename: "d.txt", bytes: "The heron stands by the weir." } }), 200);
+	const chunks = () => column(millrace, `SELECT c.text FROM chunk c JOIN embedding e ON e.chunk_id = c.id WHERE c.document_id = '${id}'`);
+	const job = (what) => value(millrace, `SELECT ${what} FROM job j JOIN run r ON r.id = j.run_id WHERE r.document_id = '${id}' ORDER BY r.id DESC LIMIT 1`);
+	const stuck = async () => Number(await value(millrace, "SELECT count(*) FROM pg_stat_activity WHERE query ~ 'document_ready' AND wait_event_type = 'Lock'"));
+	const release = await hold(millrace, "LOCK TABLE embedding IN SHARE MODE");
+	const again = user.api.post(`/api/documents/${id}/reindex`);
+	try {
+		await until(async () => await stuck() === 1, "they are being stored");
+		const lease = await job("j.lease_until");
+		await until(async () => await job("j.lease_until") > lease && await job("j.attempts") === "1", "the lease lasts");
+		await revived(millrace, "runner", await kill(millrace, "runner"));
+		await until(async () => await stuck() === 2, "they are being stored once more, beside what the dead one asked for");
+		assert.deepEqual([await find(), await chunks()], [["The heron stands by the weir."], ["The heron stands by the weir."]]);
+	} finally {
+		await release();
+	}
+	assertStatus(await again, 200);
+	assert.deepEqual([await find(), await chunks(), await job("j.attempts")],
+	    [["The heron stands by the weir."], ["The heron stands by the weir."], "2"]);
 });
 
 test("nothing is left open", async () => {
