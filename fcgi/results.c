@@ -83,6 +83,12 @@ res_list(struct req *r)
 	return reply_json(r, 200, buf_str(&b));
 }
 
+bool
+list_goes_on(struct req *r, struct uuid *before)
+{
+	return row_count(r) > 0 && !row_text(r, 0, 0).p && uuid_parse(row_text(r, 0, 1), before);
+}
+
 enum err
 res_page(struct req *r)
 {

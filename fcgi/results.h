@@ -40,6 +40,13 @@ int64_t list_rows(struct req *r, int64_t limit);
  */
 enum err res_list(struct req *r);
 /*
+ * For a list whose statement looks at LIST_LOOK rows at most, and then gives a last row without the
+ * first column. True where that is all: nothing to show, but more to look at, before *before. Its
+ * answer then sends the statement again, so that others in the pipe have their turn between.
+ */
+#define LIST_LOOK 2000
+bool list_goes_on(struct req *r, struct uuid *before);
+/*
  * 200 with the first column of the first row, an object that holds a page; its second column, where
  * there is one, goes into Link.
  */

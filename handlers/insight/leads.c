@@ -63,16 +63,32 @@ lead_create(struct req *r)
 	    in.status, in.value, in.notes, in.metadata);
 }
 
+static enum err
+leads_searched(struct req *r)
+{
+	struct leads_in *in = r->state;
+
+	if (!list_goes_on(r, &in->before))
+		return res_list(r);
+	return sql_lead_search(
+	    r, leads_searched, list_rows(r, in->limit), in->before, in->status, in->q, LIST_LOOK);
+}
+
 /* GET /api/leads: all, or those of ?status=, or that hold ?q=. */
 enum err
 lead_list(struct req *r)
 {
-	struct leads_in in = { 0 };
+	struct leads_in *in = arena_alloc(r->a, sizeof(*in));
 	enum err e;
 
-	if ((e = query_bind(r, lead_list_query, &in)) != ERR_OK)
+	*in = (struct leads_in){ 0 };
+	if ((e = query_bind(r, lead_list_query, in)) != ERR_OK)
 		return e;
-	return sql_lead_list(r, res_list, list_rows(r, in.limit), in.before, in.status, in.q);
+	if (!in->status.p && !in->q.p)
+		return sql_lead_list(r, res_list, list_rows(r, in->limit), in->before);
+	r->state = in;
+	return sql_lead_search(
+	    r, leads_searched, list_rows(r, in->limit), in->before, in->status, in->q, LIST_LOOK);
 }
 
 /* GET /api/leads/{id} */

@@ -125,8 +125,8 @@ END $$;
 GRANT EXECUTE ON FUNCTION document_reindex TO millrace_api;
 
 -- An ingestion's end: replaces the document's passages and marks it ready, in one step. `words`
--- are separated by spaces, `bits` hexadecimal; `metadata` has the notices as a member. Storing takes
--- long, so it locks nothing that others wait for; where the lease, or the document, was lost
+-- are separated by spaces, `bits` hexadecimal; `metadata` has the notices as a member. Storing
+-- takes long, so it locks nothing that others wait for; where the lease, or the document, was lost
 -- meanwhile, what was stored is undone.
 CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
 	texts text[], words text[], bits text[], index_version int) RETURNS bigint LANGUAGE plpgsql AS $$

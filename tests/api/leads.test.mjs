@@ -86,6 +86,34 @@ test("lists: newest first, by pages, by status, and by what a lead holds", async
 	assert.equal(rest.headers.link, undefined);
 });
 
+test("a search among many looks at some at a time; its pages hold all of them, none is empty", async () => {
+	const user = await newUser(api), N = 5000, names = [];
+	await millrace.psql(`SET session_replication_role = replica;     -- no events
+		INSERT INTO lead (owner_id, name, status) SELECT '${user.uid}', CASE WHEN n IN (1, 2, 2500) THEN 'Heron ' ELSE 'Lead ' END || n, CASE n WHEN 1 THEN 'lost' ELSE 'new' END
+		FROM generate_series(1, ${N}) n`);
+	let path = "/api/leads?q=heron&limit=10", pages = 0;
+	for (; path; pages++) {
+		const page = assertStatus(await user.api.get(path), 200);
+		assert.ok(page.json.length > 0, "an empty page");
+		names.push(...page.json.map((l) => l.name));
+		path = /<([^>]*)>; rel="next"/.exec(page.headers.link ?? "")?.[1];
+	}
+	assert.deepEqual([names[0], ...names.slice(1).sort()], ["Heron 2500", "Heron 1", "Heron 2"]);     /* two of one millisecond have any order */
+	assert.ok(pages > 1, "it looked at all of them at once");
+	const none = assertStatus(await user.api.get("/api/leads?q=zzz"), 200);
+	assert.deepEqual([none.json, none.headers.link], [[], undefined]);
+	assert.deepEqual((await user.api.get("/api/leads?status=lost")).json.map((l) => l.name), ["Heron 1"]);
+	for (const [query, n] of [["q=lead", N - 3], ["status=new", N - 1], ["limit=200", N]]) {
+		const ids = new Set();
+		for (path = `/api/leads?${query}`; path; ) {
+			const page = assertStatus(await user.api.get(path), 200);
+			page.json.forEach((l) => ids.add(l.id));
+			path = /<([^>]*)>; rel="next"/.exec(page.headers.link ?? "")?.[1];
+		}
+		assert.equal(ids.size, n, query);
+	}
+});
+
 test("DELETE takes one out", async () => {
 	const user = await newUser(api);
 	const [kept, gone] = [await make(user, { name: "kept" }), await make(user)];

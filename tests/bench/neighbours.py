@@ -16,6 +16,8 @@ LIMITS = {"MILLRACE_USER_JOBS": "16", "MILLRACE_RUNNER_JOBS": "256", "MILLRACE_Q
 # What the worst is, and what is measured beside it.
 KINDS = {
     "replies": "a short conversation, beside replies of 80 MB, twelve at a time",
+    "leads": "a lead, beside searches of 80,000 leads that find nothing, twelve at a time",
+    "passages": "an upload until it is indexed, beside sixteen files of 4 MiB of words",
     "queue": "a chat, beside a queue that is full of another's jobs and kept so",
     "files": "an upload until it is indexed, beside files that take half a minute to read",
     "searches": "a search, beside searches over 60,000 passages, sixteen at a time",
@@ -53,6 +55,7 @@ class Neighbours:
         self.long = self.make_conversation(self.nasty, 200, 12500)
         self.upload(self.token, "note.txt", b"The wheel of the mill turns twice a minute.", wait=True)
         self.make_passages()
+        self.make_leads()
 
     def make_conversation(self, owner, messages, words):
         return self.instance.sql(
@@ -68,6 +71,11 @@ class Neighbours:
             "|| repeat(' mill water', 20) FROM d, generate_series(1, 60000) n RETURNING id) INSERT INTO embedding (chunk_id, model, bits) "
             "SELECT id, 'local', ('x' || repeat(md5(id::text), 16))::bit(2048) FROM c".format(self.nasty))
         self.instance.sql("VACUUM ANALYZE")
+
+    def make_leads(self):
+        self.instance.sql("SET session_replication_role = replica; INSERT INTO lead (owner_id, name, email) SELECT u.id, 'Lead ' || n, "
+                          "'lead' || n || '@example.org' FROM (VALUES ('%s'::uuid, 80000), ('%s', 1)) u (id, most), generate_series(1, u.most) n; "
+                          "ANALYZE lead" % (self.nasty, self.other))
 
     def upload(self, token, name, content, wait=False):
         body, kind = form(name, content)
@@ -85,6 +93,8 @@ class Neighbours:
         """What the other asks."""
         return self.file(kind, {
             "replies": request(self.token, "GET", "/api/conversations/" + self.conversation),
+            "leads": request(self.token, "GET", "/api/leads"),
+            "passages": request(self.token, "POST", "/api/documents/upload?wait=1", *form("n.txt", b"The wheel turns.")),
             "queue": request(self.token, "POST", "/api/chat", b'{"message": "How deep is the river?"}'),
             "files": request(self.token, "POST", "/api/documents/upload?wait=1", *form("n.txt", b"The wheel turns.")),
             "searches": request(self.token, "GET", "/api/documents/search?q=wheel"),
@@ -93,6 +103,7 @@ class Neighbours:
     def worst(self, kind):
         """The one's worst, going on in the background."""
         path, connections = {"replies": ("/api/conversations/%s?limit=200" % self.long, 12), "queue": ("/api/documents/search?q=wheel", 32),
+                             "leads": ("/api/leads?q=zzz", 12),
                              "searches": ("/api/documents/search?q=how+often+does+the+wheel+of+the+water+mill+turn", 16)}.get(kind, (None, 0))
         if kind == "queue":
             self.instance.sql("WITH r AS (INSERT INTO run (owner_id, kind, input) SELECT '{0}', 'chat', '{{\"message\": \"How deep is the river?\"}}' "
@@ -101,6 +112,11 @@ class Neighbours:
         if kind == "files":
             for _ in range(8):
                 self.upload(self.nasty_token, "endless.pdf", endless_pdf())
+            return None
+        if kind == "passages":
+            text = " ".join(os.urandom(4).hex() for _ in range(4 * 2 ** 20 // 9)).encode()
+            for _ in range(16):
+                self.upload(self.nasty_token, "words.txt", text)
             return None
         tokens = self.file("nasty", self.nasty_token.encode() + b"\n")
         return Background(["wrk", "-t", "1", "-c", str(connections), "-d", "600", "--timeout", "60", "-s", BENCH + "/wrk.lua",

@@ -87,6 +87,13 @@ test("replies of 80 MB, twelve at a time", async () => {
 	assert.ok(done > 12);
 });
 
+test("searches of 80,000 leads that hold nothing of the kind, twelve at a time", async () => {
+	await millrace.psql(`SET session_replication_role = replica;
+		INSERT INTO lead (owner_id, name, email) SELECT '${nasty.uid}', 'Lead ' || n, 'lead' || n || '@example.org' FROM generate_series(1, 80000) n`);
+	const { done } = await beside(12, async () => wasDone(await nasty.api.get("/api/leads?q=zzz")));
+	assert.ok(done > 0);
+});
+
 test("a queue that is full of one user's jobs, and kept so", async () => {
 	await millrace.psql(`WITH r AS (INSERT INTO run (owner_id, kind, input)
 		SELECT '${nasty.uid}', 'search', '{"q": "wheel", "reply": "search"}' FROM generate_series(1, 10000) RETURNING id)

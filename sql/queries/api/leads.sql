@@ -6,17 +6,34 @@ INSERT INTO lead AS l (owner_id, name, email, phone, company, source, status, va
 VALUES (caller_id(), $1, $2, $3, $4, $5, coalesce($6, 'new'), $7::text::numeric, $8, coalesce($9::jsonb, '{}'))
 RETURNING lead_json(l) AS body;
 
--- Those of a status, and those that hold `q` (NFC) in a name, an address, a number or the company;
--- letter case aside.
 -- name: lead_list
--- args: rows int8, before uuid, status text, q text
+-- args: rows int8, before uuid
 -- row: body json, cursor uuid
 SELECT CASE WHEN page_has_room(sum(octet_length(concat(l.notes, l.metadata))) OVER page, count(*) OVER page) THEN lead_json(l) END AS body,
 	l.id AS cursor
-FROM lead l WHERE l.owner_id = caller_id() AND ($2::uuid IS NULL OR l.id < $2) AND ($3::text IS NULL OR l.status = $3)
-	AND ($4::text IS NULL OR strpos(lower(normalize(concat_ws(' ', l.name, l.email, l.phone, l.company))), lower($4)) > 0)
+FROM lead l WHERE l.owner_id = caller_id() AND ($2::uuid IS NULL OR l.id < $2)
 WINDOW page AS (ORDER BY l.id DESC ROWS UNBOUNDED PRECEDING)
 ORDER BY l.id DESC LIMIT $1;
+
+-- Those of a status, and those that hold `q` (NFC) in a name, an address, a number or the company;
+-- letter case aside. Looks at no more than `most` leads: where there are more, a row without body
+-- comes last, and the cursor is that of the last one that was looked at.
+-- name: lead_search
+-- args: rows int8, before uuid, status text, q text, most int8
+-- row: body json, cursor uuid
+SELECT CASE WHEN k.n <= $5 AND page_has_room(sum(octet_length(concat((f.l).notes, (f.l).metadata))) OVER page, count(*) OVER page)
+		THEN lead_json(f.l) END AS body,
+	CASE WHEN k.n <= $5 THEN k.id ELSE k.above END AS cursor
+FROM (
+	SELECT o.id, row_number() OVER newest AS n, lag(o.id) OVER newest AS above, ($3::text IS NULL OR o.status = $3)
+		AND ($4::text IS NULL OR strpos(lower(normalize(concat_ws(' ', o.name, o.email, o.phone, o.company))), lower($4)) > 0) AS fits
+	FROM lead o WHERE o.owner_id = caller_id() AND ($2::uuid IS NULL OR o.id < $2)
+	WINDOW newest AS (ORDER BY o.id DESC)
+	ORDER BY o.id DESC LIMIT $5 + 1
+) k CROSS JOIN LATERAL (SELECT l FROM lead l WHERE l.id = k.id OFFSET 0) f
+WHERE k.fits OR k.n > $5
+WINDOW page AS (ORDER BY k.id DESC ROWS UNBOUNDED PRECEDING)
+ORDER BY k.id DESC LIMIT $1;
 
 -- name: lead_show
 -- args: id uuid
