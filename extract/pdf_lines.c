@@ -169,6 +169,20 @@ to_logical(struct layout *l)
 		pdf_put(s, b, utf8_put(l->chars[i], b));
 }
 
+/* The mark of a note: a raised number directly behind a word, or before it. */
+static bool
+is_note_mark(const struct layout *l, const struct pdf_word *word, const struct pdf_word *w)
+{
+	float h = height_of(word);
+	size_t i;
+
+	for (i = 0; i < w->n; i++)
+		if (l->text[w->at + i] < '0' || l->text[w->at + i] > '9')
+			return false;
+	return word->n_chars > 2 && (unsigned char)l->text[word->at + word->n - 1] > '9' &&
+	       height_of(w) < 0.9f * h && w->y1 < word->y1 - 0.12f * h;
+}
+
 /* The text of n words of a line, into l->segment. */
 static void
 segment_read(struct layout *l, const struct pdf_word *w, size_t n)
@@ -186,7 +200,8 @@ segment_read(struct layout *l, const struct pdf_word *w, size_t n)
 			least =
 			    height_of(last) < height_of(&w[i]) ? height_of(last) : height_of(&w[i]);
 			least = i < run.end && run.gap > 0 ? 1.5f * run.gap : WORD_GAP * least;
-			if (w[i].x0 - last->x1 > least)
+			if (w[i].x0 - last->x1 > least || is_note_mark(l, last, &w[i]) ||
+			    is_note_mark(l, &w[i], last))
 				pdf_put(&l->segment, " ", 1);
 		}
 		if (i >= run.end)
@@ -235,6 +250,14 @@ is_small(uint32_t c)
 	return uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Ll);
 }
 
+/* Han and kana, which are written without blanks. */
+static bool
+is_unspaced(uint32_t c)
+{
+	return (c >= 0x3041 && c <= 0x30FF) || (c >= 0x3400 && c <= 0x9FFF) ||
+	       (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x20000 && c <= 0x3FFFF);
+}
+
 /*
  * Joins what is written with what comes, which begins with `next`, where a hyphen or a dash ends
  * the line. U+00AD and U+2010 are there for the line's end and go; U+002D stays beside a digit or a
@@ -250,6 +273,8 @@ join(struct layout *l, uint32_t next)
 
 	before = end;
 	b = last_char(l, &before);
+	if (l->full && is_unspaced(c) && is_unspaced(next))
+		return true;
 	if (c == 0x2010 && is_alpha(b) && is_alpha(next)) {
 		l->to->len = end;
 		return true;
@@ -318,15 +343,19 @@ usual_gap(const struct line *lines, size_t n)
 void
 layout_read_lines(struct layout *l, size_t n)
 {
-	float usual = usual_gap(l->lines, n);
+	float usual = usual_gap(l->lines, n), end = 0;
 	size_t i;
 
+	for (i = 0; i < n; i++)
+		if (l->lines[i].x1 > end)
+			end = l->lines[i].x1;
 	for (i = 0; i < n; i++) {
 		const struct line *line = &l->lines[i];
 
 		segment_read(l, l->words + line->first, line->n);
 		segment_write(l, line_gap(l, line->y0, usual));
 		line_written(l, line->y0, line->y1);
+		l->full = line->x1 > end - 1.5f * l->height;
 	}
 }
 
@@ -412,6 +441,7 @@ layout_read_rows(struct layout *l, size_t start, size_t end, bool by_rows)
 		if (gap == GAP_LINE || gap == GAP_BLANK || c->y1 > y1)
 			y1 = c->y1;
 		line_written(l, c->y0, y1);
+		l->full = true;
 	}
 	free(cells);
 }
@@ -495,6 +525,7 @@ layout_begin(struct layout *l, struct pdf_page *page, struct pdf_text *to)
 	l->n_words = page->n;
 	l->last_y0 = 1;
 	l->last_y1 = 0;
+	l->full = false;
 	for (i = 0; i < page->n; i++)
 		heights[i] = height_of(&page->words[i]);
 	qsort(heights, page->n, sizeof(*heights), by_float);
