@@ -63,21 +63,18 @@ read_notes(struct docx *d, struct story *s, const char *type, const char *usual)
 
 /* Each text once: the parts of several sections are often alike. */
 static void
-emit_different(struct docx *d, struct story *s, struct texts *seen, const char *mark)
+emit_different(struct docx *d, struct story *s, struct buffer *seen, const char *mark)
 {
-	struct texts *t = &s->held;
+	const struct buffer *t = &s->held;
 	size_t at, n;
 
-	for (at = 0; at < seen->len; at += n) {
+	for (at = 0; at < seen->len; at += sizeof(n) + n) {
 		memcpy(&n, seen->p + at, sizeof(n));
-		at += sizeof(n);
-		if (n == t->len && memcmp(seen->p + at, t->p, n) == 0)
+		if (n == t->len && memcmp(seen->p + at + sizeof(n), t->p, n) == 0)
 			return;
 	}
-	seen->p = grow(seen->p, seen->len + sizeof(n) + t->len);
-	memcpy(seen->p + seen->len, &t->len, sizeof(n));
-	memcpy(seen->p + seen->len + sizeof(n), t->p, t->len);
-	seen->len += sizeof(n) + t->len;
+	buffer_put(seen, (const char *)&t->len, sizeof(t->len));
+	buffer_put(seen, t->p, t->len);
 	out_section(d->out, "%s", mark);
 	for (at = 0; at < t->len; at += n + 1) {
 		n = strlen(t->p + at);
@@ -86,7 +83,7 @@ emit_different(struct docx *d, struct story *s, struct texts *seen, const char *
 }
 
 static void
-read_held(struct docx *d, struct story *s, struct texts *seen, const char *part, const char *mark)
+read_held(struct docx *d, struct story *s, struct buffer *seen, const char *part, const char *mark)
 {
 	s->hold = true;
 	if (!story_read(s, part))
@@ -101,7 +98,7 @@ read_held(struct docx *d, struct story *s, struct texts *seen, const char *part,
 static void
 read_margins(struct docx *d, struct story *s, int kind, const char *mark)
 {
-	struct texts seen = { 0 };
+	struct buffer seen = { 0 };
 	char usual[32];
 	size_t i;
 

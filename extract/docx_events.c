@@ -393,6 +393,18 @@ end_comment(struct story *s)
 	s->author = NULL;
 }
 
+/* Letters drawn as a shape, as a watermark is. */
+static void
+start_word_art(struct story *s, const struct xml_element *e)
+{
+	struct bytes text = xml_attr(e, NS_NONE, "string");
+
+	if (text.n > 0 && story_visible(s))
+		story_box_text(s, (const char *)text.p, text.n);
+}
+
+static const struct rule word_art = { "textpath", start_word_art, NULL };
+
 static const struct rule rules[] = {
 	{ "altChunk", start_chunk, NULL },
 	{ "br", start_break, NULL },
@@ -462,6 +474,8 @@ on_start(void *arg, const struct xml_element *e)
 		return;
 	if (e->ns == NS_MATH)
 		o->rule = math_rule(e->name);
+	else if (e->ns == NS_VML && strcmp(e->name, word_art.name) == 0)
+		o->rule = &word_art;
 	else if (e->ns == NS_WORD)
 		o->rule = bsearch(e->name, rules, sizeof(rules) / sizeof(rules[0]),
 		    sizeof(rules[0]), compare_name);

@@ -36,13 +36,20 @@ math_text(struct story *s, const char *p, size_t n)
 		story_put(s, " ", 1);
 }
 
-/* A sum's sign and the like, or a root's. */
+/* Before what is no character, and may become one. */
 static void
-put_sign(struct story *s, uint32_t c)
+put_gap(struct story *s)
 {
 	if (s->gap && s->len > s->place.paragraph.start && is_word_char(s->p[s->len - 1]))
 		story_put(s, " ", 1);
 	s->gap = false;
+}
+
+/* A sum's sign and the like, or a root's. */
+static void
+put_sign(struct story *s, uint32_t c)
+{
+	put_gap(s);
 	story_put_char(s, c);
 }
 
@@ -98,6 +105,7 @@ put_operator(struct story *s, char c)
 {
 	story_put(s, &c, 1);
 	s->open[s->depth].at = s->len;
+	s->gap = false;
 }
 
 static void
@@ -162,6 +170,14 @@ end_degree(struct story *s)
 }
 
 static void
+start_numerator(struct story *s, const struct xml_element *e)
+{
+	(void)e;
+	put_gap(s);
+	s->open[s->depth].at = s->len;
+}
+
+static void
 end_numerator(struct story *s)
 {
 	wrap(s, s->open[s->depth].at, false);
@@ -201,6 +217,8 @@ start_base(struct story *s, const struct xml_element *e)
 	else if (story_inside(s, 1, "eqArr") && of->n > 0)
 		story_put(s, "; ", 2);
 	of->n++;
+	if (s->len > s->open[s->depth].at)
+		s->gap = false;
 	s->open[s->depth].at = s->len;
 }
 
@@ -318,7 +336,7 @@ static const struct rule rules[] = {
 	{ "limUpp", NULL, NULL },
 	{ "mr", start_row, NULL },
 	{ "nary", start_operator, end_operator },
-	{ "num", NULL, end_numerator },
+	{ "num", start_numerator, end_numerator },
 	{ "r", start_math_run, NULL },
 	{ "rad", NULL, NULL },
 	{ "sepChr", start_char, NULL },

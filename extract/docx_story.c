@@ -3,16 +3,12 @@
 
 #include <string.h>
 
+/* One text among others. */
 static void
-texts_add(struct texts *t, const char *p, size_t n)
+add_text(struct buffer *b, const char *p, size_t n)
 {
-	if (t->len + n + 1 > t->room) {
-		t->room = (t->len + n + 1) * 2;
-		t->p = grow(t->p, t->room);
-	}
-	memcpy(t->p + t->len, p, n);
-	t->p[t->len + n] = '\0';
-	t->len += n + 1;
+	buffer_put(b, p, n);
+	buffer_put(b, "", 1);
 }
 
 /* Numbers may make of a part more text than it expands to. */
@@ -69,9 +65,9 @@ static void
 emit(struct story *s, const char *p, size_t n)
 {
 	if (s->n_boxes > 0)
-		texts_add(&s->boxed, p, n);
+		add_text(&s->boxed, p, n);
 	else if (s->hold)
-		texts_add(&s->held, p, n);
+		add_text(&s->held, p, n);
 	else
 		out_paragraph(s->docx->out, p, n);
 }
@@ -297,6 +293,12 @@ story_row_end(struct story *s, struct open_element *row)
 	s->place.paragraph.start = s->len;
 	if (s->place.tables == 1)
 		emit_boxed(s);
+}
+
+void
+story_box_text(struct story *s, const char *p, size_t n)
+{
+	add_text(&s->boxed, p, n);
 }
 
 void

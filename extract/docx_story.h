@@ -6,6 +6,7 @@
 #ifndef MILLRACE_EXTRACT_DOCX_STORY_H
 #define MILLRACE_EXTRACT_DOCX_STORY_H
 
+#include "buffer.h"
 #include "docx.h"
 
 #define STORY_DEPTH_MAX 256 /* of elements; no less than what the package allows */
@@ -15,12 +16,6 @@
 #define STORY_PARAGRAPH '\x01'
 #define STORY_CELL '\x02' /* of a table in a table */
 #define STORY_TAB '\x03' /* one that is text */
-
-/* Texts one after the other, each with a NUL behind it. */
-struct texts {
-	char *p;
-	size_t len, room;
-};
 
 /* A paragraph that is being read. */
 struct paragraph {
@@ -87,8 +82,8 @@ struct story {
 	struct place place;
 	struct place *boxes; /* what open text boxes interrupt */
 	size_t n_boxes, boxes_room;
-	struct texts boxed; /* of text boxes; follows the paragraph or row that has them */
-	struct texts held; /* what would have gone to the output */
+	struct buffer boxed; /* of text boxes; follows the paragraph or row that has them */
+	struct buffer held; /* what would have gone to the output; each text with a NUL behind it */
 	bool hold;
 	struct open_element open[STORY_DEPTH_MAX + 1];
 	int depth;
@@ -135,6 +130,9 @@ void story_settle(struct story *s);
 
 void story_row_end(struct story *s, struct open_element *row);
 void story_cell_end(struct story *s, struct open_element *cell);
+
+/* A text of its own beside the paragraph. */
+void story_box_text(struct story *s, const char *p, size_t n);
 
 /* A text box, which began when the buffer had `at` bytes. */
 void story_box_begin(struct story *s);
