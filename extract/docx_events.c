@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "docx_story.h"
+#include "figure.h"
 #include "symbol.h"
 
 static const char box_empty[] = "☐", box_ticked[] = "☒";
@@ -403,7 +404,35 @@ start_word_art(struct story *s, const struct xml_element *e)
 		story_box_text(s, (const char *)text.p, text.n);
 }
 
-static const struct rule word_art = { "textpath", start_word_art, NULL };
+/* c:chart and dgm:relIds name the part that holds what is drawn. */
+static void
+start_figure(struct story *s, const struct xml_element *e)
+{
+	struct docx *d = s->docx;
+	bool chart = e->ns == NS_CHART;
+	const struct relation *r =
+	    relation_by_id(&d->related, xml_attr(e, NS_RELATION, chart ? "id" : "dm"));
+	struct buffer text = { 0 };
+
+	if (r == NULL || r->external || strcmp(r->type, chart ? "chart" : "diagramData") != 0 ||
+	    !story_visible(s))
+		return;
+	if (!figure_read(&d->package, r->target, &text))
+		out_notice(d->out, "A chart or diagram of the document is damaged.");
+	if (text.len > 0)
+		story_box_text(s, text.p, text.len);
+	free(text.p);
+}
+
+/* In drawings. */
+static const struct {
+	enum ns ns;
+	struct rule rule;
+} drawn[] = {
+	{ NS_VML, { "textpath", start_word_art, NULL } },
+	{ NS_CHART, { "chart", start_figure, NULL } },
+	{ NS_DIAGRAM, { "relIds", start_figure, NULL } },
+};
 
 static const struct rule rules[] = {
 	{ "altChunk", start_chunk, NULL },
@@ -463,6 +492,22 @@ compare_name(const void *name, const void *rule)
 	return strcmp(name, ((const struct rule *)rule)->name);
 }
 
+static const struct rule *
+rule_of(const struct xml_element *e)
+{
+	size_t i;
+
+	if (e->ns == NS_WORD)
+		return bsearch(e->name, rules, sizeof(rules) / sizeof(rules[0]), sizeof(rules[0]),
+		    compare_name);
+	if (e->ns == NS_MATH)
+		return math_rule(e->name);
+	for (i = 0; i < sizeof(drawn) / sizeof(drawn[0]); i++)
+		if (e->ns == drawn[i].ns && strcmp(e->name, drawn[i].rule.name) == 0)
+			return &drawn[i].rule;
+	return NULL;
+}
+
 static void
 on_start(void *arg, const struct xml_element *e)
 {
@@ -472,13 +517,7 @@ on_start(void *arg, const struct xml_element *e)
 	*o = (struct open_element){ .at = s->len };
 	if (s->skip > 0)
 		return;
-	if (e->ns == NS_MATH)
-		o->rule = math_rule(e->name);
-	else if (e->ns == NS_VML && strcmp(e->name, word_art.name) == 0)
-		o->rule = &word_art;
-	else if (e->ns == NS_WORD)
-		o->rule = bsearch(e->name, rules, sizeof(rules) / sizeof(rules[0]),
-		    sizeof(rules[0]), compare_name);
+	o->rule = rule_of(e);
 	if (o->rule != NULL && o->rule->start != NULL)
 		o->rule->start(s, e);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "out.h"
+#include "figure.h"
 #include "pptx.h"
 
 struct deck {

@@ -47,10 +47,4 @@ struct shapes {
  */
 bool shapes_read(struct shapes *s, const char *part);
 
-/*
- * Appends the text of a chart or a diagram: a line for each title, row and point. False: it is
- * damaged, and its text may not be whole.
- */
-bool figure_read(struct package *p, const char *part, struct buffer *to);
-
 #endif

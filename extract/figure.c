@@ -1,12 +1,11 @@
 /*
- * The text of charts (DrawingML charts, ECMA-376 part 1, 21.2) and of diagrams (SmartArt, 21.4). A
- * chart is its titles, and a table of what it shows, as kept in it: a line of categories and a line
- * for each series. A diagram is a line for each of its points.
+ * A chart is its titles, and a table of what it shows, as kept in it: a line of categories and a
+ * line for each series. A diagram is a line for each of its points.
  */
+#include "figure.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "pptx.h"
 
 #define GAP_MAX 1000 /* points of a series without a value, one after the other */
 

@@ -1,0 +1,17 @@
+/*
+ * Charts (DrawingML charts, ECMA-376 part 1, 21.2) and diagrams (SmartArt, 21.4), which are parts
+ * of their own in Office documents. Holds no state.
+ */
+#ifndef MILLRACE_EXTRACT_FIGURE_H
+#define MILLRACE_EXTRACT_FIGURE_H
+
+#include "buffer.h"
+#include "package.h"
+
+/*
+ * Appends the text of a chart or a diagram: a line for each title, row and point. False: it is
+ * damaged, and its text may not be whole.
+ */
+bool figure_read(struct package *p, const char *part, struct buffer *to);
+
+#endif
