@@ -137,4 +137,6 @@ docx_read(struct bytes file, struct out *o)
 	part = part_of(&d, "comments", "word/comments.xml");
 	if (part != NULL && !story_read(&story, part))
 		out_notice(o, "The document's comments are damaged; some of them are missing.");
+	if (o->block == 0 && story.pictures)
+		out_notice(o, "The document is pictures without text.");
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "docx_story.h"
-#include "figure.h"
 #include "symbol.h"
 
 static const char box_empty[] = "☐", box_ticked[] = "☒";
@@ -394,46 +393,6 @@ end_comment(struct story *s)
 	s->author = NULL;
 }
 
-/* Letters drawn as a shape, as a watermark is. */
-static void
-start_word_art(struct story *s, const struct xml_element *e)
-{
-	struct bytes text = xml_attr(e, NS_NONE, "string");
-
-	if (text.n > 0 && story_visible(s))
-		story_box_text(s, (const char *)text.p, text.n);
-}
-
-/* c:chart and dgm:relIds name the part that holds what is drawn. */
-static void
-start_figure(struct story *s, const struct xml_element *e)
-{
-	struct docx *d = s->docx;
-	bool chart = e->ns == NS_CHART;
-	const struct relation *r =
-	    relation_by_id(&d->related, xml_attr(e, NS_RELATION, chart ? "id" : "dm"));
-	struct buffer text = { 0 };
-
-	if (r == NULL || r->external || strcmp(r->type, chart ? "chart" : "diagramData") != 0 ||
-	    !story_visible(s))
-		return;
-	if (!figure_read(&d->package, r->target, &text))
-		out_notice(d->out, "A chart or diagram of the document is damaged.");
-	if (text.len > 0)
-		story_box_text(s, text.p, text.len);
-	free(text.p);
-}
-
-/* In drawings. */
-static const struct {
-	enum ns ns;
-	struct rule rule;
-} drawn[] = {
-	{ NS_VML, { "textpath", start_word_art, NULL } },
-	{ NS_CHART, { "chart", start_figure, NULL } },
-	{ NS_DIAGRAM, { "relIds", start_figure, NULL } },
-};
-
 static const struct rule rules[] = {
 	{ "altChunk", start_chunk, NULL },
 	{ "br", start_break, NULL },
@@ -495,17 +454,10 @@ compare_name(const void *name, const void *rule)
 static const struct rule *
 rule_of(const struct xml_element *e)
 {
-	size_t i;
-
 	if (e->ns == NS_WORD)
 		return bsearch(e->name, rules, sizeof(rules) / sizeof(rules[0]), sizeof(rules[0]),
 		    compare_name);
-	if (e->ns == NS_MATH)
-		return math_rule(e->name);
-	for (i = 0; i < sizeof(drawn) / sizeof(drawn[0]); i++)
-		if (e->ns == drawn[i].ns && strcmp(e->name, drawn[i].rule.name) == 0)
-			return &drawn[i].rule;
-	return NULL;
+	return e->ns == NS_MATH ? math_rule(e->name) : drawing_rule(e);
 }
 
 static void

@@ -93,6 +93,8 @@ struct story {
 	struct fields fields;
 	struct section section;
 	char *author; /* of a comment */
+	char *alt; /* the last drawing's alternative text, or NULL */
+	bool pictures; /* there are some */
 };
 
 /* The whole document. */
@@ -146,6 +148,9 @@ bool story_read(struct story *s, const char *part);
 
 /* The rules of formulas (22.1), by name; NULL: there is none. */
 const struct rule *math_rule(const char *name);
+
+/* The rules of what is drawn (21, and VML). */
+const struct rule *drawing_rule(const struct xml_element *e);
 
 /* Before a formula's characters: keeps them apart from what they do not belong to. */
 void math_text(struct story *s, const char *p, size_t n);

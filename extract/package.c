@@ -42,6 +42,8 @@ static const struct {
 	{ MICROSOFT "drawing/2010/main", NS_DRAWING_MORE },
 	{ OOXML "drawingml/2006/wordprocessingDrawing", NS_DRAWING_WORD },
 	{ STRICT "drawingml/wordprocessingDrawing", NS_DRAWING_WORD },
+	{ OOXML "drawingml/2006/picture", NS_PICTURE },
+	{ STRICT "drawingml/picture", NS_PICTURE },
 	{ OOXML "drawingml/2006/chart", NS_CHART },
 	{ STRICT "drawingml/chart", NS_CHART },
 	{ OOXML "drawingml/2006/diagram", NS_DIAGRAM },

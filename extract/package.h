@@ -40,6 +40,7 @@ enum ns {
 	NS_DRAWING, /* a: */
 	NS_DRAWING_MORE, /* a14: */
 	NS_DRAWING_WORD, /* wp: */
+	NS_PICTURE, /* pic: */
 	NS_CHART, /* c: */
 	NS_DIAGRAM, /* dgm:, dsp: */
 	NS_VML, /* v: */
