@@ -1,9 +1,12 @@
 /*
- * millrace-extract [--name NAME] <FILE
+ * millrace-extract [--rows] [--name NAME] <FILE
  *
  * Standard input is the file (seekable), NAME the client's name for it. On success the text goes to
  * standard output and the exit status is 0; otherwise it is 1, with one sentence for the user on
  * standard error and nothing on standard output.
+ *
+ * --rows prints the rows of a table instead, as rows.h describes, while they are read: some may be
+ * printed before it fails.
  *
  * This process never reads the file: it starts the worker, relays the worker's reply, and kills it
  * with all of its children after 30 s.
@@ -20,6 +23,7 @@
 #include <unistd.h>
 
 #include "out.h"
+#include "rows.h"
 #include "sandbox.h"
 
 #define NICE 10
@@ -89,6 +93,11 @@ load(size_t from, size_t n)
 	return (struct bytes){ p, n };
 }
 
+struct options {
+	const char *name; /* NULL: not given */
+	bool rows;
+};
+
 /* The file's size. Ends the worker unless the file is regular, so that it can be read anew. */
 static size_t
 input_size(void)
@@ -114,9 +123,9 @@ is_pdf(size_t size, enum kind claimed)
 
 /* The worker. Before the sandbox is complete it checks of the content only whether it is a PDF. */
 static _Noreturn void
-work(const char *name, pid_t parent)
+work(const struct options *opt, pid_t parent)
 {
-	enum kind k, claimed = kind_claimed(name);
+	enum kind k, claimed = kind_claimed(opt->name);
 	struct bytes all;
 	struct out o;
 	struct pdf pdf;
@@ -125,7 +134,9 @@ work(const char *name, pid_t parent)
 	sandbox_limits(parent);
 	size = input_size();
 	if (is_pdf(size, claimed)) {
-		out_begin(&o, kind_check(name, KIND_PDF));
+		out_begin(&o, kind_check(opt->name, KIND_PDF));
+		if (opt->rows)
+			fail("No rows can be read from %s.", kind_title(KIND_PDF));
 		pdf = pdf_start();
 		sandbox_parser();
 		pdf_read(&pdf, &o);
@@ -134,8 +145,12 @@ work(const char *name, pid_t parent)
 	sandbox_seconds(EXTRACT_PARSER_SECONDS_MAX);
 	sandbox_parser();
 	all = load(0, size);
-	k = kind_check(name, sniff(all, claimed));
+	k = kind_check(opt->name, sniff(all, claimed));
 	out_begin(&o, k);
+	if (opt->rows && rows_reader_of(k) == NULL)
+		fail("No rows can be read from %s.", kind_title(k));
+	if (opt->rows)
+		rows_json(all, rows_reader_of(k), &o, STDOUT_FILENO);
 	kind_reader(k)(all, &o);
 	out_finish(&o, STDOUT_FILENO);
 }
@@ -155,14 +170,31 @@ write_all(int fd, const char *p, size_t n)
 }
 
 /*
+ * Where the worker's sentence begins in the n bytes of rows at p: rows are lines, none of which
+ * begins with E, and each write but the sentence ends with a line. *line: p begins one.
+ */
+static size_t
+find_sentence(const char *p, size_t n, bool *line)
+{
+	const char *at;
+
+	if (*line && p[0] == 'E')
+		return 0;
+	*line = p[n - 1] == '\n';
+	at = memmem(p, n, "\nE", 2);
+	return at != NULL ? (size_t)(at - p) + 1 : n;
+}
+
+/*
  * Passes on what the worker writes to `from`: text at once, a sentence into `sentence`.
  * Returns the first byte, 'T' or 'E', or 0 when the worker wrote nothing.
  */
 static char
-relay(int from, char *sentence, size_t size)
+relay(int from, bool rows, char *sentence, size_t size)
 {
 	static char buf[65536];
 	size_t len = 0, i, skip;
+	bool line = false;
 	char what = 0;
 	ssize_t n;
 
@@ -174,8 +206,13 @@ relay(int from, char *sentence, size_t size)
 		skip = what == 0;
 		if (what == 0)
 			what = buf[0];
-		if (what == 'T')
+		if (what == 'T' && rows && (i = find_sentence(buf, (size_t)n, &line)) < (size_t)n) {
+			write_all(STDOUT_FILENO, buf + skip, i - skip);
+			what = 'E';
+			skip = i + 1;
+		} else if (what == 'T') {
 			write_all(STDOUT_FILENO, buf + skip, (size_t)n - skip);
+		}
 		for (i = skip; what != 'T' && i < (size_t)n && len < size - 1; i++)
 			if ((unsigned char)buf[i] >= ' ')
 				sentence[len++] = buf[i];
@@ -194,7 +231,7 @@ reason(int status)
 }
 
 static pid_t
-start_worker(const char *name, int *from)
+start_worker(const struct options *opt, int *from)
 {
 	pid_t parent = getpid(), pid;
 	int fds[2], null;
@@ -213,7 +250,7 @@ start_worker(const char *name, int *from)
 			_exit(1);
 #endif
 		(void)close_range(3, ~0U, 0);
-		work(name, parent);
+		work(opt, parent);
 	}
 	(void)setpgid(pid, pid);
 	close(fds[1]);
@@ -222,22 +259,29 @@ start_worker(const char *name, int *from)
 	return pid;
 }
 
-/* The options; ends the process on any other. Returns NAME or NULL. */
-static const char *
+/* Ends the process on anything else than the options. */
+static struct options
 parse_options(int argc, char **argv)
 {
-	if (argc == 1)
-		return NULL;
-	if (argc == 3 && strcmp(argv[1], "--name") == 0)
-		return argv[2];
-	die("usage: millrace-extract [--name NAME] <FILE");
+	struct options opt = { 0 };
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--rows") == 0)
+			opt.rows = true;
+		else if (strcmp(argv[i], "--name") == 0 && i + 1 < argc)
+			opt.name = argv[++i];
+		else
+			die("usage: millrace-extract [--rows] [--name NAME] <FILE");
+	}
+	return opt;
 }
 
 int
 main(int argc, char **argv)
 {
 	char sentence[512];
-	const char *name;
+	struct options opt;
 	char what;
 	siginfo_t end;
 	int from, status;
@@ -250,7 +294,7 @@ main(int argc, char **argv)
 	forget_environment();
 	/* Whoever waits for an answer goes before a file. */
 	(void)!nice(NICE);
-	name = parse_options(argc, argv);
+	opt = parse_options(argc, argv);
 	(void)snprintf(too_late, sizeof(too_late),
 	    "The file took more than %d seconds to read, which is refused.\n", EXTRACT_SECONDS_MAX);
 	if (signal(SIGALRM, on_alarm) == SIG_ERR)
@@ -258,9 +302,9 @@ main(int argc, char **argv)
 	/* pdftotext is reparented to this process, and reaped, where the worker ends first. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	alarm(EXTRACT_SECONDS_MAX);
-	worker = start_worker(name, &from);
+	worker = start_worker(&opt, &from);
 	(void)signal(SIGPIPE, SIG_IGN);
-	what = relay(from, sentence, sizeof(sentence));
+	what = relay(from, opt.rows, sentence, sizeof(sentence));
 	/* Kill its group before reaping it: after that the number may belong to another process. */
 	while (waitid(P_PID, (id_t)worker, &end, WEXITED | WNOWAIT) != 0)
 		if (errno != EINTR)

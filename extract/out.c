@@ -134,10 +134,11 @@ compose(struct out *o, size_t start)
 
 /*
  * Appends text cleaned, composed and trimmed: bytes that are not UTF-8 become U+FFFD, all ends of
- * lines newlines. Returns false, with nothing appended, when it is blank.
+ * lines newlines. `tabs`: those at the beginning stay. Returns false, with nothing appended, when
+ * it is blank.
  */
 static bool
-append_clean(struct out *o, const char *text, size_t n)
+append_text(struct out *o, const char *text, size_t n, bool tabs)
 {
 	const unsigned char *p = (const unsigned char *)text;
 	size_t start = o->len, end = o->len, i, used;
@@ -154,7 +155,8 @@ append_clean(struct out *o, const char *text, size_t n)
 			continue;
 		if (is_line_end(c))
 			c = '\n';
-		if (is_dropped(c, before) || (is_blank(c) && o->len == start))
+		if (is_dropped(c, before) ||
+		    (is_blank(c) && o->len == start && !(tabs && c == '\t')))
 			continue;
 		composed |= is_composed(c);
 		append(o, b, utf8_put(c, b));
@@ -165,6 +167,12 @@ append_clean(struct out *o, const char *text, size_t n)
 	if (composed)
 		compose(o, start);
 	return end > start;
+}
+
+static bool
+append_clean(struct out *o, const char *text, size_t n)
+{
+	return append_text(o, text, n, false);
 }
 
 /* Opens a block. What the file chose of the mark is cleaned as text is, in one line. */
@@ -183,9 +191,8 @@ append_mark(struct out *o, const char *mark)
 	o->block = o->len;
 }
 
-/* Cuts text of n bytes to `max` at a character's beginning. */
-static void
-cut(char *text, size_t n, size_t max)
+void
+out_cut(char *text, size_t n, size_t max)
 {
 	if (n > max)
 		n = max;
@@ -227,12 +234,12 @@ out_section(struct out *o, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(mark, sizeof(mark), fmt, ap);
 	va_end(ap);
-	cut(mark, n < 0 ? 0 : strlen(mark), OUT_MARK_MAX);
+	out_cut(mark, n < 0 ? 0 : strlen(mark), OUT_MARK_MAX);
 	memcpy(o->section, mark, strlen(mark) + 1);
 }
 
-void
-out_paragraph(struct out *o, const char *p, size_t n)
+static void
+add(struct out *o, const char *p, size_t n, bool tabs)
 {
 	size_t len = o->len, block = o->block;
 	bool open = o->open;
@@ -247,13 +254,25 @@ out_paragraph(struct out *o, const char *p, size_t n)
 		append_mark(o, number);
 	}
 	o->open = true;
-	if (append_clean(o, p, n)) {
+	if (append_text(o, p, n, tabs)) {
 		o->n_para += o->section[0] == '\0';
 		return;
 	}
 	o->len = len;
 	o->block = block;
 	o->open = open;
+}
+
+void
+out_paragraph(struct out *o, const char *p, size_t n)
+{
+	add(o, p, n, false);
+}
+
+void
+out_rows(struct out *o, const char *p, size_t n)
+{
+	add(o, p, n, true);
 }
 
 void
@@ -284,7 +303,7 @@ out_notice(struct out *o, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	cut(text, n < 0 ? 0 : strlen(text), OUT_NOTICE_MAX - 1);
+	out_cut(text, n < 0 ? 0 : strlen(text), OUT_NOTICE_MAX - 1);
 	for (i = 0; i < kept; i++)
 		if (strcmp(o->notices[i], text) == 0)
 			return;

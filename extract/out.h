@@ -50,6 +50,9 @@ void out_section(struct out *o, const char *fmt, ...) __attribute__((format(prin
  */
 void out_paragraph(struct out *o, const char *p, size_t n);
 
+/* The same of a table's rows, whose empty cells at the beginning stay: tabs separate cells. */
+void out_rows(struct out *o, const char *p, size_t n);
+
 /* Appends paragraphs that were collected, each ended by a NUL. */
 void out_list(struct out *o, const char *list, size_t len);
 
@@ -74,6 +77,9 @@ _Noreturn void out_finish(struct out *o, int fd);
  * 4, or 0 when they are not valid. *c is written on success only.
  */
 size_t utf8_get(const unsigned char *p, size_t n, uint32_t *c);
+
+/* Cuts text of n bytes, in a room of n + 1, to at most `max` at a character's beginning. */
+void out_cut(char *text, size_t n, size_t max);
 
 /* Encodes c (a Unicode scalar value) to 1 to 4 bytes; returns how many. */
 size_t utf8_put(uint32_t c, char to[4]);

@@ -1,4 +1,4 @@
-/* The zip archive, its parts as XML events, and their relationships. */
+/* The zip archive, and its parts as XML events. */
 #include "package.h"
 
 #include <libxml/parser.h>
@@ -11,7 +11,6 @@
 #define PARTS_MAX 10000
 #define DEPTH_MAX 250 /* of elements */
 #define PREFIXES_MAX 1000 /* in scope at once */
-#define RELATIONS_MAX 100000 /* of one part */
 
 #define OOXML "http://schemas.openxmlformats.org/"
 #define STRICT "http://purl.oclc.org/ooxml/"
@@ -101,8 +100,7 @@ fail_damaged(const struct package *p)
 static _Noreturn void
 fail_big(const struct package *p)
 {
-	fail("The %s file expands to more than %zu MiB, which is refused.", p->name,
-	    EXTRACT_UNPACK_MAX / MIB);
+	fail("The %s file expands to more than %zu MiB, which is refused.", p->name, p->most / MIB);
 }
 
 void
@@ -110,7 +108,7 @@ package_open(struct package *p, struct bytes file, const char *name)
 {
 	zip_source_t *src;
 
-	*p = (struct package){ .name = name };
+	*p = (struct package){ .name = name, .most = EXTRACT_UNPACK_MAX };
 	src = zip_source_buffer_create(file.p, file.n, 0, NULL);
 	if (src == NULL || (p->zip = zip_open_from_source(src, ZIP_RDONLY, NULL)) == NULL)
 		fail_damaged(p);
@@ -146,7 +144,7 @@ open_part(const struct package *p, zip_int64_t at)
 		return NULL;
 	if ((st.valid & ZIP_STAT_ENCRYPTION_METHOD) != 0 && st.encryption_method != ZIP_EM_NONE)
 		fail("The %s file is encrypted; remove its password and upload it again.", p->name);
-	if (st.size > EXTRACT_UNPACK_MAX - p->unpacked)
+	if (st.size > p->most - p->unpacked)
 		fail_big(p);
 	return zip_fopen_index(p->zip, (zip_uint64_t)at, 0);
 }
@@ -158,7 +156,7 @@ read_part(struct package *p, zip_file_t *f, void *to, size_t n)
 	zip_int64_t got = zip_fread(f, to, n);
 
 	p->unpacked += got > 0 ? (size_t)got : 0;
-	if (p->unpacked > EXTRACT_UNPACK_MAX)
+	if (p->unpacked > p->most)
 		fail_big(p);
 	return got;
 }
@@ -186,6 +184,26 @@ package_part(struct package *p, const char *part, size_t max)
 	to[n] = 0;
 	zip_fclose(f);
 	return (struct bytes){ to, n };
+}
+
+bool
+package_holds(struct package *p, const char *part, const char *word)
+{
+	static unsigned char buf[65536];
+	zip_file_t *f = open_part(p, locate(p, part));
+	size_t len = strlen(word), kept = 0, n;
+	zip_int64_t got = 0;
+
+	while (f != NULL && (got = read_part(p, f, buf + kept, sizeof(buf) - kept)) > 0) {
+		n = kept + (size_t)got;
+		if (memmem(buf, n, word, len) != NULL || (kept == 0 && buf[0] >= 0xFE))
+			break;
+		kept = n < len - 1 ? n : len - 1;
+		memmove(buf, buf + n - kept, kept);
+	}
+	if (f != NULL)
+		zip_fclose(f);
+	return got > 0;
 }
 
 static enum ns
@@ -353,7 +371,6 @@ static int
 on_read(void *arg, char *buf, int len)
 {
 	struct parse *x = arg;
-
 	zip_int64_t n = read_part(x->package, x->file, buf, (size_t)len);
 
 	/* libxml2 stops without an error where it has seen the last element's end. */
@@ -465,135 +482,4 @@ bytes_string(struct bytes b)
 		memcpy(s, b.p, b.n);
 	s[b.n] = '\0';
 	return s;
-}
-
-/*
- * A target seen from its part's folder: "../media/a.png" in "ppt/slides/slide1.xml" is
- * "ppt/media/a.png", "/xl/a.xml" begins at the root.
- */
-static char *
-resolve(const char *part, const char *target)
-{
-	const char *slash = strrchr(part, '/');
-	size_t n = *target != '/' && slash != NULL ? (size_t)(slash - part) : 0, len;
-	char *to = grow(NULL, n + strlen(target) + 2);
-
-	memcpy(to, part, n);
-	for (; *target != '\0'; target += len) {
-		target += strspn(target, "/");
-		len = strcspn(target, "/");
-		if (len == 0 || (len == 1 && target[0] == '.'))
-			continue;
-		if (len == 2 && memcmp(target, "..", 2) == 0) {
-			while (n > 0 && to[--n] != '/')
-				;
-			continue;
-		}
-		if (n > 0)
-			to[n++] = '/';
-		memcpy(to + n, target, len);
-		n += len;
-	}
-	to[n] = '\0';
-	return to;
-}
-
-struct relations_read {
-	struct package *package;
-	const char *part;
-	struct relations found;
-	size_t room;
-};
-
-static void
-on_relation(void *arg, const struct xml_element *e)
-{
-	struct relations_read *r = arg;
-	struct relation *to;
-	char *type, *target;
-
-	if (e->ns != NS_RELATIONS || strcmp(e->name, "Relationship") != 0)
-		return;
-	if (r->found.n == RELATIONS_MAX)
-		fail("The %s file has more than %d references in a part, which is refused.",
-		    r->package->name, RELATIONS_MAX);
-	if (r->found.n == r->room) {
-		r->room = r->room * 2 + 32;
-		r->found.p = grow(r->found.p, r->room * sizeof(*r->found.p));
-	}
-	to = &r->found.p[r->found.n++];
-	type = bytes_string(xml_attr(e, NS_NONE, "Type"));
-	target = bytes_string(xml_attr(e, NS_NONE, "Target"));
-	to->id = bytes_string(xml_attr(e, NS_NONE, "Id"));
-	to->type = strrchr(type, '/') != NULL ? strrchr(type, '/') + 1 : type;
-	to->external = xml_attr_is(e, NS_NONE, "TargetMode", "External");
-	to->target = to->external ? target : resolve(r->part, target);
-}
-
-static int
-compare_relations(const void *a, const void *b)
-{
-	const struct relation *x = a, *y = b;
-
-	return strcmp(x->id, y->id);
-}
-
-struct relations
-package_relations(struct package *p, const char *part)
-{
-	static const struct xml_events events = { .start = on_relation };
-	struct relations_read r = { .package = p, .part = part + (*part == '/') };
-	const char *slash = strrchr(r.part, '/'), *file = slash != NULL ? slash + 1 : r.part;
-	char *rels = grow(NULL, strlen(r.part) + sizeof("_rels/.rels"));
-
-	memcpy(rels, r.part, (size_t)(file - r.part));
-	memcpy(rels + (file - r.part), "_rels/", 6);
-	memcpy(rels + (file - r.part) + 6, file, strlen(file));
-	memcpy(rels + strlen(r.part) + 6, ".rels", 6);
-	if (package_has(p, rels))
-		package_xml(p, rels, &events, &r);
-	if (r.found.n > 0)
-		qsort(r.found.p, r.found.n, sizeof(*r.found.p), compare_relations);
-	return r.found;
-}
-
-const struct relation *
-relation_by_id(const struct relations *r, struct bytes id)
-{
-	char *s = bytes_string(id);
-	struct relation key = { .id = s };
-	const struct relation *found = NULL;
-
-	if (r->n > 0)
-		found = bsearch(&key, r->p, r->n, sizeof(key), compare_relations);
-	free(s);
-	return found;
-}
-
-const struct relation *
-relation_by_type(const struct relations *r, const char *type)
-{
-	size_t i;
-
-	for (i = 0; i < r->n; i++)
-		if (strcmp(r->p[i].type, type) == 0)
-			return &r->p[i];
-	return NULL;
-}
-
-const char *
-package_main(struct package *p)
-{
-	static const char *const usual[] = { "word/document.xml", "xl/workbook.xml",
-		"ppt/presentation.xml" };
-	struct relations r = package_relations(p, "");
-	const struct relation *named = relation_by_type(&r, "officeDocument");
-	size_t i;
-
-	if (named != NULL && !named->external && package_has(p, named->target))
-		return named->target;
-	for (i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
-		if (package_has(p, usual[i]))
-			return usual[i];
-	return NULL;
 }

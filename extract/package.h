@@ -1,9 +1,9 @@
 /*
  * A zip archive of XML parts in memory: Open Packaging Conventions (ECMA-376 part 2; DOCX, XLSX,
  * PPTX) and OpenDocument packages (ODF 1.3 part 2). libzip unpacks and libxml2 parses; a part is
- * read as a stream of events and never held as a whole. All parts together may expand to
- * EXTRACT_UNPACK_MAX. What declares entities is refused; a document type alone, which old
- * OpenOffice wrote, is not looked for.
+ * read as a stream of events and never held as a whole. All parts together may expand to `most`
+ * bytes, EXTRACT_UNPACK_MAX at first. What declares entities is refused; a document type alone,
+ * which old OpenOffice wrote, is not looked for.
  *
  * Whatever is wrong with the archive ends the worker with a sentence. What is returned lives as
  * long as the worker.
@@ -18,7 +18,8 @@ struct zip;
 struct package {
 	struct zip *zip;
 	const char *name; /* of the format in sentences: "DOCX" */
-	size_t unpacked; /* bytes read of all parts */
+	size_t unpacked; /* bytes read of all parts; a part that is read twice counts twice */
+	size_t most; /* of these; a reader that holds none of it may set more */
 };
 
 /* The namespaces that are told apart: strict and transitional OOXML are the same one. */
@@ -82,6 +83,12 @@ bool package_has(const struct package *p, const char *part);
 
 /* The first bytes of a part, at most `max`. {NULL, 0}: there is no such part. */
 struct bytes package_part(struct package *p, const char *part, size_t max);
+
+/*
+ * Whether a word of ASCII is anywhere in a part, as far as it can be read; also true of a part in
+ * UTF-16. Far quicker than to parse it.
+ */
+bool package_holds(struct package *p, const char *part, const char *word);
 
 /*
  * Parses a part, which has to be there and well-formed. Of mc:AlternateContent (ECMA-376 part 3)
