@@ -163,6 +163,17 @@ test("a failed document with ?wait=1 says so", async () => {
 	assert.match(json.message, /^[A-Z].{10,}/);
 });
 
+test("what was guessed of a file is told, by the upload's reply and by the document", async () => {
+	const said = ["The encoding was guessed to be Windows-1252."];
+	const { json } = assertStatus(await upload("latin1.txt"), 200);
+	assert.deepEqual([json.status, json.notices], ["ready", said]);
+	assert.deepEqual((await get(json.id)).json.notices, said);
+	const again = assertStatus(await user.api.post(`/api/documents/${json.id}/reindex`), 200);
+	assert.deepEqual(again.json.notices, said);
+	assert.deepEqual((await ready("certain.txt", Buffer.from("The sluice is open."))).notices, []);
+	assert.deepEqual((await failed("broken.pdf")).notices, []);
+});
+
 test("reindex gives the document again, and finds the same", async () => {
 	const { id, chunkCount } = await ready("again.txt", Buffer.from("A governor keeps the millstones at an even speed."));
 	const reply = assertStatus(await user.api.post(`/api/documents/${id}/reindex`), 200);
