@@ -258,7 +258,10 @@ is_left_out(const struct odf *o, const struct xml_element *e)
 	}
 }
 
-/* Whether text right inside the element is its paragraph's, not layout between elements. */
+/*
+ * Whether text right inside the element is its paragraph's, not layout between elements. One that
+ * is not known is taken for its content (ODF 1.3 part 3, 3.17).
+ */
 static bool
 is_in_line(const struct odf *o, const struct xml_element *e)
 {
@@ -270,7 +273,9 @@ is_in_line(const struct odf *o, const struct xml_element *e)
 		return !is_one_of(e->name, blocks);
 	if (e->ns == NS_ODF_SVG || e->ns == NS_DUBLIN_CORE)
 		return true;
-	return o->object && e->ns == NS_OTHER && is_one_of(e->name, formula);
+	if (e->ns == NS_OTHER)
+		return o->in_line[o->depth] || (o->object && is_one_of(e->name, formula));
+	return false;
 }
 
 /* text:list: a new one, or one that goes on; nested ones of the same style are one list. */
@@ -501,6 +506,7 @@ void
 odf_start(void *odf, const struct xml_element *e)
 {
 	struct odf *o = odf;
+	bool in_line;
 
 	if (o->skip == 0 && is_covered(e)) {
 		table_start(o, e);
@@ -512,7 +518,8 @@ odf_start(void *odf, const struct xml_element *e)
 		o->skip++;
 		return;
 	}
-	o->in_line[++o->depth] = is_in_line(o, e);
+	in_line = is_in_line(o, e);
+	o->in_line[++o->depth] = in_line;
 	if (e->ns == NS_ODF_TEXT)
 		text_start(o, e);
 	else if (e->ns == NS_ODF_TABLE)

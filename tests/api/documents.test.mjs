@@ -131,6 +131,17 @@ test("a PDF of 300 pages, found on its pages", async () => {
 	assert.match(JSON.stringify(hit), /page 211/);
 });
 
+test("slides and OpenDocument texts are found under their marks", async () => {
+	const own = await newUser(api);
+	const read = (name) => ready(name, readFileSync(join("tests/extract/cases", name)), { from: own.api });
+	const slides = await read("pptx-pptxgenjs.pptx"), clauses = await read("odt-clauses.odt");
+	assert.deepEqual([slides.type, slides.metadata.pages, slides.notices], ["pptx", 3, ["Slide 2 is hidden."]]);
+	const [said] = await search("wait for the laughter", own.api);
+	assert.deepEqual([said.documentId, said.mark], [slides.id, "slide 1 notes"]);
+	assert.equal(clauses.type, "odt");
+	assert.match((await search("when is payment due", own.api))[0].text, /2\.1 Payment is due in thirty days/);
+});
+
 test("content is sniffed, not believed", async () => {
 	assert.match((await failed("wrong-extension.pdf")).error, /PDF/);
 	assert.match((await failed("page.txt", readFileSync(join(dir, "page.html")))).error, /HTML/);
