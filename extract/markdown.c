@@ -5,6 +5,7 @@
 #include <cmark-gfm-core-extensions.h>
 #include <cmark-gfm-extension_api.h>
 #include <cmark-gfm.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -110,22 +111,37 @@ read_front(struct bytes b, struct out *o)
 	return (struct bytes){ (const unsigned char *)line, (size_t)(end - line) };
 }
 
+/* cmark-gfm's own would end the worker without a word. */
+static void *
+allocate(size_t n, size_t size)
+{
+	void *p;
+
+	p = grow(NULL, n * size);
+	memset(p, 0, n * size);
+	return p;
+}
+
 void
 markdown_read(struct bytes file, struct out *o)
 {
 	struct bytes b = read_front(charset_text(file, NULL, o), o);
+	cmark_mem memory = { allocate, grow, free };
 	cmark_parser *parser;
 	cmark_node *document;
 	char *html;
 	size_t i;
 
 	cmark_gfm_core_extensions_ensure_registered();
-	parser = cmark_parser_new(OPTIONS);
+	parser = cmark_parser_new_with_mem(OPTIONS, &memory);
 	for (i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
 		cmark_parser_attach_syntax_extension(
 		    parser, cmark_find_syntax_extension(extensions[i]));
 	cmark_parser_feed(parser, (const char *)b.p, b.n);
 	document = cmark_parser_finish(parser);
-	html = cmark_render_html(document, OPTIONS, cmark_parser_get_syntax_extensions(parser));
+	html = cmark_render_html_with_mem(
+	    document, OPTIONS, cmark_parser_get_syntax_extensions(parser), &memory);
+	/* gumbo needs the room. */
+	cmark_node_free(document);
 	html_parse((struct bytes){ (const unsigned char *)html, strlen(html) }, true, o);
 }

@@ -23,7 +23,7 @@ is_blank_line(const char *p, size_t n)
 
 /*
  * The bytes of a terminal's control sequence at p[0], the escape character (ECMA-48, 5.3, 5.4 and
- * 8.3.89). A string that its line does not end is no string.
+ * 8.3.89). A string that its line does not end, or another sequence begins in, is no string.
  */
 static size_t
 escape_len(const unsigned char *p, size_t n)
@@ -41,8 +41,8 @@ escape_len(const unsigned char *p, size_t n)
 		for (; i < n && p[i] != '\n'; i++)
 			if (p[i] == '\a')
 				return i + 1;
-			else if (p[i] == ESCAPE && i + 1 < n && p[i + 1] == '\\')
-				return i + 2;
+			else if (p[i] == ESCAPE)
+				return i + 1 < n && p[i + 1] == '\\' ? i + 2 : 2;
 		return 2;
 	}
 	for (i = 1; i < n && p[i] >= 0x20 && p[i] < 0x30;)
