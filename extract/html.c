@@ -22,7 +22,7 @@ struct level {
 	size_t next; /* the child to enter */
 	enum html_role role;
 	long number; /* of the next item, in an ordered list */
-	bool counted; /* a row that is one line */
+	bool counted; /* in h->pre, or a row in h->line */
 };
 
 struct html {

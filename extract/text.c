@@ -7,7 +7,6 @@
 #include "charset.h"
 
 #define ESCAPE 0x1B
-#define LINE_PARTS 4 /* UTF-8's longest character */
 
 /* True when the line holds nothing but spaces. */
 static bool
@@ -74,7 +73,7 @@ overstrike(unsigned char *p, size_t n, uint32_t *cells)
 {
 	size_t i, used, at = 0, len = 0, to = 0;
 	uint32_t c;
-	char b[LINE_PARTS];
+	char b[4];
 
 	for (i = 0; i < n; i += used) {
 		if ((used = utf8_get(p + i, n - i, &c)) == 0) {
