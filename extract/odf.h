@@ -79,7 +79,8 @@ enum odf_flow_kind { ODF_PARAGRAPH, ODF_ROW, ODF_COMMENT };
 struct odf_flow {
 	enum odf_flow_kind kind;
 	struct odf_pieces text;
-	struct odf_pieces after; /* paragraphs, each ended by a piece at ODF_NONE */
+	/* paragraphs, each ended by a piece at ODF_NONE, whose n is 1 where that was a row */
+	struct odf_pieces after;
 	bool blank; /* a space is not kept here: at the beginning, and behind another one */
 	bool filled; /* a row: the cell has text */
 	unsigned long cells; /* a row: what the cell is repeated for */
@@ -98,11 +99,13 @@ struct odf_open_list {
 	unsigned long start;
 };
 
+/* Takes a paragraph, or a row of a table with tabs between its cells. */
+typedef void odf_paragraph(void *arg, const char *p, size_t n, bool row);
+
 struct odf {
 	struct package *package;
 	struct odf_styles styles;
-	/* Takes a paragraph, or a row of a table with tabs between its cells. */
-	void (*paragraph)(void *arg, const char *p, size_t n);
+	odf_paragraph *paragraph;
 	void *arg;
 	struct buffer comments; /* each ended by a NUL */
 	unsigned long pictures;
@@ -128,9 +131,8 @@ struct odf {
 /* Opens a package. One without the part that holds the content ends the worker. */
 void odf_open(struct package *p, struct bytes file, const char *name);
 
-/* Prepares to read; `paragraph` and `arg` as above. */
-void odf_begin(
-    struct odf *o, struct package *p, void (*paragraph)(void *, const char *, size_t), void *arg);
+/* Prepares to read; paragraphs go to `paragraph`, with `arg`. */
+void odf_begin(struct odf *o, struct package *p, odf_paragraph *paragraph, void *arg);
 
 /*
  * The events of a part, styles or text; `odf` is the struct odf. An element is left out whose

@@ -18,8 +18,7 @@ odf_open(struct package *p, struct bytes file, const char *name)
 }
 
 void
-odf_begin(
-    struct odf *o, struct package *p, void (*paragraph)(void *, const char *, size_t), void *arg)
+odf_begin(struct odf *o, struct package *p, odf_paragraph *paragraph, void *arg)
 {
 	memset(o, 0, sizeof(*o));
 	o->package = p;
@@ -89,9 +88,9 @@ flow_open(struct odf *o, enum odf_flow_kind kind)
 	return f;
 }
 
-/* Gives a list of paragraphs, the last of which may be without its end, to the reader. */
+/* Gives a list of paragraphs to the reader; `row`: what has no end after it is a row. */
 static void
-emit(struct odf *o, const struct odf_pieces *list)
+emit(struct odf *o, const struct odf_pieces *list, bool row)
 {
 	size_t i;
 
@@ -102,12 +101,12 @@ emit(struct odf *o, const struct odf_pieces *list)
 			continue;
 		}
 		buffer_trim(&o->line, 0);
-		o->paragraph(o->arg, o->line.p, o->line.len);
+		o->paragraph(o->arg, o->line.p, o->line.len, o->pieces[i].n > 0);
 		o->line.len = 0;
 	}
 	buffer_trim(&o->line, 0);
 	if (o->line.len > 0)
-		o->paragraph(o->arg, o->line.p, o->line.len);
+		o->paragraph(o->arg, o->line.p, o->line.len, row);
 }
 
 /* A comment: its author, and its paragraphs, which are lines of it. */
@@ -147,12 +146,12 @@ flow_close(struct odf *o)
 	if (f->kind == ODF_COMMENT) {
 		emit_comment(o, &f->text);
 	} else if (outer == NULL) {
-		emit(o, &f->text);
-		emit(o, &f->after);
+		emit(o, &f->text, f->kind == ODF_ROW);
+		emit(o, &f->after, false);
 	} else if (outer->kind == ODF_PARAGRAPH) {
 		join(o, &outer->after, &f->text);
 		if (f->text.first != ODF_NONE)
-			add_piece(o, &outer->after, ODF_NONE, 0);
+			add_piece(o, &outer->after, ODF_NONE, f->kind == ODF_ROW);
 		join(o, &outer->after, &f->after);
 	} else {
 		if (f->text.first != ODF_NONE && outer->filled)

@@ -24,11 +24,12 @@ struct odp {
 };
 
 static void
-on_paragraph(void *arg, const char *p, size_t n)
+on_paragraph(void *arg, const char *p, size_t n, bool row)
 {
 	struct odp *d = arg;
 	struct buffer *to = d->in_notes ? &d->notes : &d->slide.text;
 
+	(void)row;
 	if (!d->in_slide || n == 0)
 		return;
 	buffer_put(to, p, n);
@@ -57,7 +58,7 @@ slide_end(struct odp *d)
 		out_notice(d->out, "Slide %u is hidden.", d->number);
 	out_section(d->out, "slide %u", d->number);
 	for (s = slide_shapes(&d->slide); s != NULL; s = s->next)
-		out_paragraph(d->out, d->slide.text.p + s->from, s->to - s->from);
+		out_rows(d->out, d->slide.text.p + s->from, s->to - s->from);
 	if (d->out->len == before && d->odf.pictures > 0)
 		out_notice(d->out, "Slide %u is a picture without text.", d->number);
 	out_section(d->out, "slide %u notes", d->number);

@@ -19,19 +19,23 @@ struct odt {
 };
 
 static void
-body_paragraph(void *arg, const char *p, size_t n)
+body_paragraph(void *arg, const char *p, size_t n, bool row)
 {
 	struct odt *d = arg;
 
-	out_paragraph(d->out, p, n);
+	if (row)
+		out_rows(d->out, p, n);
+	else
+		out_paragraph(d->out, p, n);
 }
 
 static void
-edge_paragraph(void *arg, const char *p, size_t n)
+edge_paragraph(void *arg, const char *p, size_t n, bool row)
 {
 	struct odt *d = arg;
 	char *text = bytes_string((struct bytes){ (const unsigned char *)p, n });
 
+	(void)row;
 	if (d->edge >= 0 && xmlHashAddEntry(d->seen, (const xmlChar *)text, d) == 0)
 		buffer_put(&d->edges[d->edge], text, n + 1);
 	free(text);

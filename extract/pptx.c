@@ -146,13 +146,13 @@ put_shapes(struct deck *d)
 	const struct shape *s;
 
 	for (s = slide_shapes(&d->slide); s != NULL; s = s->next) {
-		out_paragraph(d->out, d->slide.text.p + s->from, s->to - s->from);
+		out_rows(d->out, d->slide.text.p + s->from, s->to - s->from);
 		if (s->part == NULL)
 			continue;
 		d->line.len = 0;
 		if (!figure_read(&d->package, s->part, &d->line))
 			out_notice(d->out, "A chart or diagram on slide %u is damaged.", d->number);
-		out_paragraph(d->out, d->line.p, d->line.len);
+		out_rows(d->out, d->line.p, d->line.len);
 		d->line.len = 0;
 	}
 }
