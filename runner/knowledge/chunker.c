@@ -11,10 +11,11 @@ is_space(char c)
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f';
 }
 
+/* A tab at the beginning stays: it stands for an empty cell of a table. */
 static struct str
 trim(struct str s)
 {
-	while (s.n > 0 && is_space(s.p[0])) {
+	while (s.n > 0 && is_space(s.p[0]) && s.p[0] != '\t') {
 		s.p++;
 		s.n--;
 	}

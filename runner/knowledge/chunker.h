@@ -8,8 +8,8 @@
 #include <millrace/str.h>
 
 /*
- * Cuts the next passage off the text, without space around it; empty at the end. The rest is
- * returned. Both stay in the text.
+ * Cuts the next passage off the text, without space around it (but tabs before it); empty at the
+ * end. The rest is returned. Both stay in the text.
  */
 struct str chunk_next(struct str text, struct str *passage);
 

@@ -151,6 +151,8 @@ test_chunks(void)
 	check("between characters", good);
 	(void)chunk_next(S(" \n\t "), &p);
 	check("space gives none", p.n == 0);
+	(void)chunk_next(S("\n\tQ1\tQ2\nNorth\t1\t2\n"), &p);
+	check("an empty cell at the beginning stays", str_eq(p, S("\tQ1\tQ2\nNorth\t1\t2")));
 	free(text);
 }
 
