@@ -113,6 +113,16 @@ start_deleted_part(struct story *s, const struct xml_element *e)
 		above(s, 2)->deleted = true;
 }
 
+/* The columns that a cell covers; those after the first are empty. */
+static void
+start_span(struct story *s, const struct xml_element *e)
+{
+	int32_t n = docx_number(e, "val", 1);
+
+	if (story_inside(s, 1, "tcPr") && n > 1 && n <= STORY_COLUMNS_MAX)
+		above(s, 2)->n = (unsigned)n - 1;
+}
+
 static void
 start_text(struct story *s, const struct xml_element *e)
 {
@@ -406,6 +416,7 @@ static const struct rule rules[] = {
 	{ "del", start_deleted, NULL },
 	{ "fldChar", start_field, NULL },
 	{ "footerReference", start_reference, NULL },
+	{ "gridSpan", start_span, NULL },
 	{ "headerReference", start_reference, NULL },
 	{ "hidden", start_deleted_part, NULL },
 	{ "ilvl", start_level, NULL },

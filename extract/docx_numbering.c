@@ -57,7 +57,7 @@ set_format(struct docx_level *l, const struct xml_element *e)
 static void
 level_begin(struct docx_level *l)
 {
-	*l = (struct docx_level){ .format = NUMBER_DECIMAL, .start = 1, .restart = -1 };
+	*l = (struct docx_level){ .format = NUMBER_DECIMAL, .restart = -1 };
 }
 
 /* The level that an element names, or -1. */
@@ -131,7 +131,7 @@ set_level(struct docx_level *l, const struct xml_element *e)
 	const char *s = e->name;
 
 	if (strcmp(s, "start") == 0)
-		l->start = docx_number(e, "val", 1);
+		l->start = docx_number(e, "val", 0);
 	else if (strcmp(s, "numFmt") == 0)
 		set_format(l, e);
 	else if (strcmp(s, "lvlRestart") == 0)
@@ -250,21 +250,33 @@ level_at(const struct docx_list *l, const struct docx_num *m, int32_t level)
 	return m->levels[level] != NULL ? m->levels[level] : &l->levels[level];
 }
 
-/* Counts a paragraph, and lets the levels below begin anew where it says so. */
+/* The first number of a level, or the one that the num gives it. */
+static void
+begin(struct docx_list *l, struct docx_num *m, int32_t level)
+{
+	l->begun[level] = true;
+	l->count[level] = level_at(l, m, level)->start;
+	if (m->start[level] >= 0)
+		l->count[level] = m->start[level];
+	m->used[level] = true;
+}
+
+/*
+ * Counts a paragraph. Levels above it that have none yet are counted as if they had, as Word does:
+ * "1.1", and then "2". Levels below it begin anew where it says so.
+ */
 static void
 count(struct docx_list *l, struct docx_num *m, int32_t level)
 {
 	int32_t i;
 
-	if (m->start[level] >= 0 && !m->used[level]) {
-		l->count[level] = m->start[level];
-		m->used[level] = true;
-	} else if (!l->begun[level]) {
-		l->count[level] = level_at(l, m, level)->start;
-	} else if (l->count[level] < INT32_MAX) {
+	for (i = 0; i < level; i++)
+		if (!l->begun[i])
+			begin(l, m, i);
+	if (!l->begun[level] || (m->start[level] >= 0 && !m->used[level]))
+		begin(l, m, level);
+	else if (l->count[level] < INT32_MAX)
 		l->count[level]++;
-	}
-	l->begun[level] = true;
 	for (i = level + 1; i < DOCX_LEVELS; i++) {
 		int32_t restart = level_at(l, m, i)->restart;
 
@@ -288,14 +300,13 @@ add(struct label *to, const char *s, size_t n)
 	to->n += n;
 }
 
-/* The number of a level as it is in a label of level `of`. A level without a paragraph yet has its
- * first number. */
+/* The number of a level as it is in a label of level `of`. */
 static void
 add_number(struct label *to, const struct docx_list *l, const struct docx_num *m, int32_t level,
     int32_t of)
 {
 	const struct docx_level *f = level_at(l, m, level);
-	int32_t n = l->begun[level] ? l->count[level] : f->start;
+	int32_t n = l->count[level];
 	char number[NUMBER_MAX];
 
 	if (level > of || n < 0)

@@ -231,13 +231,15 @@ void
 story_cell_end(struct story *s, struct open_element *cell)
 {
 	bool outer = s->place.tables == 1;
+	unsigned i;
 
 	story_settle(s);
 	strip(s, cell->at);
 	if (cell->deleted)
 		story_cut(s, cell->at);
 	else
-		story_put(s, &(char){ outer ? '\t' : STORY_CELL }, 1);
+		for (i = 0; i <= cell->n; i++)
+			story_put(s, &(char){ outer ? '\t' : STORY_CELL }, 1);
 	s->place.paragraph.start = s->len;
 }
 

@@ -10,6 +10,7 @@
 #include "docx.h"
 
 #define STORY_DEPTH_MAX 256 /* of elements; no less than what the package allows */
+#define STORY_COLUMNS_MAX 63 /* of a cell, as in Word */
 #define STORY_FONT_MAX 32 /* bytes of a font's name that matter */
 
 /* What separates, inside of a row: XML text cannot hold these (XML 1.0, 2.2). */
@@ -54,7 +55,8 @@ struct rule {
 struct open_element {
 	const struct rule *rule; /* NULL: of no meaning */
 	size_t at; /* the buffer's length at its start */
-	unsigned n; /* of parts so far: cells of a row, arguments of a formula */
+	unsigned
+	    n; /* parts so far: a row's cells, a formula's arguments; a cell's further columns */
 	bool deleted; /* a row or a cell that is not seen */
 	uint32_t
 	    chars[3]; /* of a formula: its operator, or what it begins, divides and ends with */
