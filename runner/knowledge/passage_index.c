@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include <millrace/clock.h>
 #include <millrace/log.h>
 
@@ -10,6 +12,44 @@
 #define PASSAGES 100 /* in one transaction */
 #define RETRY_MS 5000
 
+static int
+in_order(const void *a, const void *b)
+{
+	const struct str *x = a, *y = b;
+	int c = memcmp(x->p, y->p, x->n < y->n ? x->n : y->n);
+
+	return c != 0 ? c : (x->n > y->n) - (x->n < y->n);
+}
+
+/* Adds the terms of a list. */
+static void
+add_terms(struct str *all, size_t *n, struct str list)
+{
+	while (list.n > 0)
+		list = str_cut(list, ' ', &all[(*n)++]);
+}
+
+/* All terms, each once: most of a text's come again, and the database takes its time for each. */
+static struct str
+each_once(struct arena *a, struct arena *scratch, const struct terms *t)
+{
+	/* No term is shorter than a byte and a space. */
+	struct str *all = arena_alloc(scratch, (t->words.n + t->more.n + 2) / 2 * sizeof(*all));
+	struct buf b = { .a = a };
+	size_t n = 0;
+
+	add_terms(all, &n, t->words);
+	add_terms(all, &n, t->more);
+	qsort(all, n, sizeof(*all), in_order);
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && str_eq(all[i], all[i - 1]))
+			continue;
+		buf_put(&b, i > 0 ? S(" ") : S(""));
+		buf_put(&b, all[i]);
+	}
+	return buf_str(&b);
+}
+
 void
 passage_index(struct arena *a, struct str text, struct str *words, struct str *bits)
 {
@@ -19,8 +59,7 @@ passage_index(struct arena *a, struct str text, struct str *words, struct str *b
 
 	terms_of(scratch, text, &terms);
 	embed_local(terms.words, hex);
-	*words = arena_printf(
-	    a, "%.*s%s%.*s", S_ARG(terms.words), terms.more.n > 0 ? " " : "", S_ARG(terms.more));
+	*words = each_once(a, scratch, &terms);
 	*bits = (struct str){ hex, EMBED_HEX };
 	arena_free(scratch);
 }

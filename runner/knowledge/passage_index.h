@@ -13,8 +13,8 @@
 #include "runner/queue/stop.h"
 
 /*
- * Of a passage's text: the words that full text finds it by, separated by spaces, and the bits of
- * its local embedding in hexadecimal digits. Both are the arena's. Pure.
+ * Of a passage's text: the terms that full text finds it by, each once, separated by spaces, and
+ * the bits of its local embedding in hexadecimal digits. Both are the arena's. Pure.
  */
 void passage_index(struct arena *a, struct str text, struct str *words, struct str *bits);
 
