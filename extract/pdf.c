@@ -134,7 +134,7 @@ read_pages(struct reading *r)
 		r->unreadable |= r->page.unreadable;
 		start = r->text.len;
 		pdf_layout(&r->page, &r->text);
-		pdf_normalize(&r->text, start);
+		pdf_letters(&r->text, start);
 		pdf_put(&r->text, "\f", 1);
 		from = at = end + sizeof(close) - 1;
 	}

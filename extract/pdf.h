@@ -44,6 +44,9 @@ void pdf_put(struct pdf_text *t, const char *p, size_t n);
 /* Reads one page of pdftotext -bbox: n bytes up to its </page>, with a NUL behind them. */
 void pdf_words(struct pdf_page *page, const char *xml, size_t n);
 
+/* For qsort(): words in the order of drawing. */
+int pdf_by_seq(const void *a, const void *b);
+
 /* Appends the page's text in reading order. May reorder the words. */
 void pdf_layout(struct pdf_page *page, struct pdf_text *to);
 
@@ -57,11 +60,8 @@ void pdf_logical(uint32_t *c, size_t n, bool rtl);
 /* How many letters of UTF-8 are written from right to left and from left to right; adds to both. */
 void pdf_directions(const char *p, size_t n, size_t *n_rtl, size_t *n_ltr);
 
-/*
- * Puts a page's text into NFC, with ligatures and Arabic presentation forms as letters: from
- * `start` on.
- */
-void pdf_normalize(struct pdf_text *t, size_t start);
+/* Writes ligatures, presentation forms and dotless i with an accent as letters: from `start` on. */
+void pdf_letters(struct pdf_text *t, size_t start);
 
 /* The labels of the pages from one on: what 12.4.2 of ISO 32000-1 has in a label dictionary. */
 struct pdf_range {

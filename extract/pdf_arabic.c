@@ -10,12 +10,15 @@
 
 #define LAM "\xD9\x84"
 #define ALEF "\xD8\xA7"
+#define FATHATAN "\xD9\x8B" /* stands on the last alef of a word */
 
 /* All of these letters take two bytes. */
 static bool
-is_at(const struct pdf_text *t, size_t i, const char *letter)
+is_at(const struct pdf_text *t, size_t i, const char *letters)
 {
-	return i + 2 <= t->len && memcmp(t->p + i, letter, 2) == 0;
+	size_t n = strlen(letters);
+
+	return i + n <= t->len && memcmp(t->p + i, letters, n) == 0;
 }
 
 static bool
@@ -43,8 +46,8 @@ swap(struct pdf_text *t, size_t i)
 }
 
 /*
- * Certain are two alefs before a lam (the article before an alef), and a word of an alef and a lam
- * alone. Within a word both orders are usual.
+ * Certain are two alefs before a lam (the article before an alef), an alef with fathatan before
+ * one, and a word of an alef and a lam alone. Within a word both orders are usual.
  */
 bool
 pdf_lam_alef(struct pdf_text *t)
@@ -56,6 +59,10 @@ pdf_lam_alef(struct pdf_text *t)
 		if (is_at(t, i, LAM) && is_alef(t, i + 2))
 			return false;
 	for (i = 0; i + 4 <= t->len; i++) {
+		if (is_at(t, i, ALEF FATHATAN) && is_at(t, i + 4, LAM)) {
+			memcpy(t->p + i, LAM ALEF FATHATAN, 6);
+			continue;
+		}
 		if (!is_alef(t, i) || !is_at(t, i + 2, LAM))
 			continue;
 		if (i >= 2 && is_at(t, i - 2, ALEF))

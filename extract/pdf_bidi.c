@@ -67,8 +67,9 @@ pdf_directions(const char *p, size_t n, size_t *n_rtl, size_t *n_ltr)
 }
 
 /*
- * The end of what begins at i and keeps its order from left to right in a right-to-left line: words
- * of Latin letters with what is between them, and numbers. i + 1 where that is nothing.
+ * The end of what begins at i and keeps its order from left to right in a right-to-left line: a
+ * letter with its marks, which poppler puts behind it; words of Latin letters with what is between
+ * them; and numbers.
  */
 static size_t
 ltr_end(const uint32_t *c, size_t i, size_t n)
@@ -79,6 +80,8 @@ ltr_end(const uint32_t *c, size_t i, size_t n)
 
 	if (before == SIDE_UNIT && end < n && side(c[end]) == SIDE_NUMBER)
 		before = SIDE_NUMBER;
+	while (before == SIDE_RIGHT && end < n && side(c[end]) == SIDE_MARK)
+		end++;
 	if (before != SIDE_LEFT && before != SIDE_NUMBER)
 		return end;
 	for (j = end; j < n; j++) {
@@ -174,42 +177,38 @@ is_presentation(uint32_t c)
 }
 
 void
-pdf_normalize(struct pdf_text *t, size_t start)
+pdf_letters(struct pdf_text *t, size_t start)
 {
 	struct pdf_text plain = { 0 };
 	const unsigned char *p = (const unsigned char *)t->p;
-	size_t n = t->len, i = start, used, len;
+	size_t i = start, k, used, len;
 	uint32_t c, next, form[32];
-	uint8_t *nfc;
 	char b[4];
 
-	while (i < n && p[i] < 0x80)
+	while (i < t->len && p[i] < 0x80)
 		i++;
-	if (i == n)
+	if (i == t->len)
 		return;
-	for (i = start; i < n; i += used) {
-		if ((used = utf8_get(p + i, n - i, &c)) == 0) {
+	start = i;
+	for (; i < t->len; i += used) {
+		if ((used = utf8_get(p + i, t->len - i, &c)) == 0) {
 			used = 1;
 			continue;
 		}
 		/* TeX puts accents above a dotless i (U+0131). */
-		if (c == 0x131 && i + used < n && utf8_get(p + i + used, n - i - used, &next) > 0 &&
-		    next >= 0x300 && next <= 0x36F)
+		if (c == 0x131 && i + used < t->len &&
+		    utf8_get(p + i + used, t->len - i - used, &next) > 0 && next >= 0x300 &&
+		    next <= 0x36F)
 			c = 'i';
 		len = sizeof(form) / sizeof(form[0]);
-		if (is_presentation(c) && u32_normalize(UNINORM_NFKC, &c, 1, form, &len) == form) {
-			for (size_t k = 0; k < len; k++)
-				pdf_put(&plain, b, utf8_put(form[k], b));
-			continue;
+		if (!is_presentation(c) || u32_normalize(UNINORM_NFKC, &c, 1, form, &len) != form) {
+			form[0] = c;
+			len = 1;
 		}
-		pdf_put(&plain, b, utf8_put(c, b));
+		for (k = 0; k < len; k++)
+			pdf_put(&plain, b, utf8_put(form[k], b));
 	}
-	nfc = u8_normalize(UNINORM_NFC, (const uint8_t *)plain.p, plain.len, NULL, &len);
-	if (nfc == NULL)
-		fail("Reading the file takes more than %zu MiB of memory, which is refused.",
-		    EXTRACT_MEMORY_MAX / MIB);
 	t->len = start;
-	pdf_put(t, (const char *)nfc, len);
-	free(nfc);
+	pdf_put(t, plain.p, plain.len);
 	free(plain.p);
 }

@@ -66,7 +66,7 @@ load(struct qpdf *q)
 
 /* One label dictionary, for the pages from `first` on. */
 static void
-write_range(const struct qpdf *q, int first, qpdf_oh dict, int to)
+write_range(const struct qpdf *q, int first, qpdf_oh dict)
 {
 	struct pdf_range r = { .first = first, .start = 1 };
 	const char *text;
@@ -78,13 +78,13 @@ write_range(const struct qpdf *q, int first, qpdf_oh dict, int to)
 		r.start = 1;
 	if (q->get_value_as_utf8(q->data, q->get_key(q->data, dict, "/P"), &text, &n))
 		memcpy(r.prefix, text, n < sizeof(r.prefix) ? n : sizeof(r.prefix) - 1);
-	if (write(to, &r, sizeof(r)) != (ssize_t)sizeof(r))
+	if (write(STDOUT_FILENO, &r, sizeof(r)) != (ssize_t)sizeof(r))
 		_exit(1);
 }
 
 /* The tree's leaves, in its order; its depth and width are bounded by the nodes looked at. */
 static void
-write_ranges(const struct qpdf *q, int to)
+write_ranges(const struct qpdf *q)
 {
 	static qpdf_oh waiting[2 * NODES_MAX];
 	size_t n_waiting = 0, n_nodes;
@@ -103,7 +103,7 @@ write_ranges(const struct qpdf *q, int to)
 		for (i = 0; i + 1 < n && i < 2 * PDF_RANGES_MAX; i += 2)
 			if (q->get_value_as_int(
 				q->data, q->get_array_item(q->data, list, i), &first))
-				write_range(q, first, q->get_array_item(q->data, list, i + 1), to);
+				write_range(q, first, q->get_array_item(q->data, list, i + 1));
 	}
 }
 
@@ -114,6 +114,9 @@ read_labels(pid_t parent, int to)
 	struct stat st;
 	void *file;
 
+	/* Nothing of this process goes into the worker's reply. */
+	if (dup2(to, STDOUT_FILENO) < 0)
+		_exit(1);
 	sandbox_limits(parent);
 	sandbox_seconds(SECONDS_MAX);
 	if (!load(&q) || fstat(STDIN_FILENO, &st) != 0)
@@ -127,7 +130,7 @@ read_labels(pid_t parent, int to)
 	q.set_suppress_warnings(q.data, QPDF_TRUE);
 	if (q.read_memory(q.data, "", file, (unsigned long long)st.st_size, NULL) & QPDF_ERRORS)
 		_exit(1);
-	write_ranges(&q, to);
+	write_ranges(&q);
 	_exit(0);
 }
 

@@ -215,14 +215,6 @@ is_cells(const struct side_facts *s)
 	return s->n_units * 2 <= s->n_lines * 3 || s->n_numbers * 10 >= s->n_words * 6;
 }
 
-static int
-by_seq(const void *a, const void *b)
-{
-	const struct pdf_word *v = a, *w = b;
-
-	return v->seq < w->seq ? -1 : v->seq > w->seq;
-}
-
 /* How often the drawing goes from one side of the gutter to the other. */
 static size_t
 switches(struct layout *l, const struct gutter *g)
@@ -233,7 +225,7 @@ switches(struct layout *l, const struct gutter *g)
 	n = l->lines[g->end].first + l->lines[g->end].n - from;
 	copy = grow(NULL, n * sizeof(*copy));
 	memcpy(copy, l->words + from, n * sizeof(*copy));
-	qsort(copy, n, sizeof(*copy), by_seq);
+	qsort(copy, n, sizeof(*copy), pdf_by_seq);
 	for (i = 1; i < n; i++)
 		count += (copy[i].x0 >= g->b) != (copy[i - 1].x0 >= g->b);
 	free(copy);

@@ -148,6 +148,7 @@ to_logical(struct layout *l)
 	struct pdf_text *s = &l->segment;
 	size_t n_rtl = 0, n_ltr = 0, i, used, n = 0;
 	char b[4];
+	bool rtl;
 
 	if (!l->has_rtl)
 		return;
@@ -164,7 +165,8 @@ to_logical(struct layout *l)
 			used = 1;
 		else
 			n++;
-	pdf_logical(l->chars, n, n_rtl > n_ltr || (n_rtl == n_ltr && l->rtl));
+	rtl = n_rtl > n_ltr || (l->rtl && (n_rtl == n_ltr || l->from_right));
+	pdf_logical(l->chars, n, rtl);
 	for (s->len = i = 0; i < n; i++)
 		pdf_put(s, b, utf8_put(l->chars[i], b));
 }
@@ -343,15 +345,19 @@ usual_gap(const struct line *lines, size_t n)
 void
 layout_read_lines(struct layout *l, size_t n)
 {
-	float usual = usual_gap(l->lines, n), end = 0;
+	float usual = usual_gap(l->lines, n), begin = 1e6f, end = 0, x0;
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		if (l->lines[i].x1 > end)
-			end = l->lines[i].x1;
+	for (i = 0; i < n; i++) {
+		x0 = l->words[l->lines[i].first].x0;
+		begin = x0 < begin ? x0 : begin;
+		end = l->lines[i].x1 > end ? l->lines[i].x1 : end;
+	}
 	for (i = 0; i < n; i++) {
 		const struct line *line = &l->lines[i];
 
+		x0 = l->words[line->first].x0;
+		l->from_right = line->x1 > end - 0.5f * l->height && x0 > begin + l->height;
 		segment_read(l, l->words + line->first, line->n);
 		segment_write(l, line_gap(l, line->y0, usual));
 		line_written(l, line->y0, line->y1);
@@ -428,6 +434,7 @@ layout_read_rows(struct layout *l, size_t start, size_t end, bool by_rows)
 	float y1 = 0;
 	enum gap gap;
 
+	l->from_right = false;
 	cells = grow(NULL, (end - start + 1) * (l->n_borders + 1) * sizeof(*cells));
 	for (i = start; i <= end; i++)
 		n += line_cells(l, &l->lines[i], cells + n);
@@ -444,14 +451,6 @@ layout_read_rows(struct layout *l, size_t start, size_t end, bool by_rows)
 		l->full = true;
 	}
 	free(cells);
-}
-
-static int
-by_seq(const void *a, const void *b)
-{
-	const struct pdf_word *v = a, *w = b;
-
-	return v->seq < w->seq ? -1 : v->seq > w->seq;
 }
 
 static int
@@ -544,7 +543,7 @@ layout_end(struct layout *l, size_t n)
 	bool slope; /* letters of a watermark */
 	float gap;
 
-	qsort(l->words + n, l->n_words - n, sizeof(*l->words), by_seq);
+	qsort(l->words + n, l->n_words - n, sizeof(*l->words), pdf_by_seq);
 	for (w = l->words + n; w < l->words + l->n_words; last = w++) {
 		l->segment.len = 0;
 		pdf_put(&l->segment, l->text + w->at, w->n);

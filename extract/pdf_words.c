@@ -16,6 +16,14 @@ pdf_put(struct pdf_text *t, const char *p, size_t n)
 	t->len += n;
 }
 
+int
+pdf_by_seq(const void *a, const void *b)
+{
+	const struct pdf_word *v = a, *w = b;
+
+	return v->seq < w->seq ? -1 : v->seq > w->seq;
+}
+
 /* One character of XML text; returns its bytes in *used. */
 static uint32_t
 character(const char *p, size_t n, size_t *used)

@@ -17,7 +17,7 @@ read_all(struct bytes b, struct out *o)
 	xml[b.n] = '\0';
 	pdf_words(&page, xml, b.n);
 	pdf_layout(&page, &text);
-	pdf_normalize(&text, 0);
+	pdf_letters(&text, 0);
 	pdf_hyphens(&text);
 	out_page(o, 1, NULL, text.p, text.len);
 }
