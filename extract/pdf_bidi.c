@@ -66,6 +66,22 @@ pdf_directions(const char *p, size_t n, size_t *n_rtl, size_t *n_ltr)
 	}
 }
 
+/* How far closing brackets go with the words from i to end, since the opening ones do (UAX 9, N0).
+ */
+static size_t
+bracket_end(const uint32_t *c, size_t i, size_t end, size_t n)
+{
+	size_t n_open = 0;
+
+	for (; i < end; i++) {
+		n_open += c[i] == '(' || c[i] == '[';
+		n_open -= n_open > 0 && (c[i] == ')' || c[i] == ']');
+	}
+	for (; n_open > 0 && end < n && (c[end] == ')' || c[end] == ']'); end++)
+		n_open--;
+	return end;
+}
+
 /*
  * The end of what begins at i and keeps its order from left to right in a right-to-left line: a
  * letter with its marks, which poppler puts behind it; words of Latin letters with what is between
@@ -102,7 +118,7 @@ ltr_end(const uint32_t *c, size_t i, size_t n)
 			tight = s == SIDE_JOINS && end == j;
 		}
 	}
-	return end;
+	return bracket_end(c, i, end, n);
 }
 
 /* Reverses c, and each part of it that is written from left to right back again. */

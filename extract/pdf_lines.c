@@ -342,6 +342,13 @@ usual_gap(const struct line *lines, size_t n)
 	return n > 2 ? sum / (float)(n - 1) : 0;
 }
 
+/* Does a line reach the end of its column, and begin clearly behind the column's beginning? */
+static bool
+is_flush_right(const struct layout *l, const struct line *line, float begin, float end)
+{
+	return line->x1 > end - 0.5f * l->height && l->words[line->first].x0 > begin + l->height;
+}
+
 void
 layout_read_lines(struct layout *l, size_t n)
 {
@@ -356,8 +363,10 @@ layout_read_lines(struct layout *l, size_t n)
 	for (i = 0; i < n; i++) {
 		const struct line *line = &l->lines[i];
 
-		x0 = l->words[line->first].x0;
-		l->from_right = line->x1 > end - 0.5f * l->height && x0 > begin + l->height;
+		/* A full line of a paragraph is told by the next. */
+		l->from_right = line->x1 > end - 0.5f * l->height &&
+				(is_flush_right(l, line, begin, end) ||
+				    (i + 1 < n && is_flush_right(l, line + 1, begin, end)));
 		segment_read(l, l->words + line->first, line->n);
 		segment_write(l, line_gap(l, line->y0, usual));
 		line_written(l, line->y0, line->y1);
