@@ -35,6 +35,7 @@ enum err
 retrieve(struct job *j, struct str query, int want, struct passages *into, size_t *first)
 {
 	char bits[EMBED_HEX + 1];
+	struct arena *scratch;
 	struct terms terms;
 	PGresult *res = NULL;
 	struct slot mine;
@@ -42,12 +43,15 @@ retrieve(struct job *j, struct str query, int want, struct passages *into, size_
 
 	*first = into->n;
 	query = shortened(query);
-	terms_of(j->a, query, &terms);
-	embed_local(terms.words, bits);
 	if (!slot_acquire(&mine, &slots, j->owner, &j->stop))
 		return ERR_OK;
+	/* Not the job's, which has it for as long as the answer takes. */
+	scratch = arena_new();
+	terms_of(scratch, query, &terms);
+	embed_local(terms.words, bits);
 	e = job_runner_passages_find(
 	    j, &res, j->owner, terms_asked(&terms), query, str_from(bits), want);
+	arena_free(scratch);
 	slot_release(&mine);
 	if (e != ERR_OK)
 		return e;
