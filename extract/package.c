@@ -116,12 +116,15 @@ package_open(struct package *p, struct bytes file, const char *name)
 		fail("The %s file has more than %d parts, which is refused.", p->name, PARTS_MAX);
 }
 
-/* The part's number, or -1. Names are equal without regard to case (ECMA-376 part 2, 6.2.2.3). */
+/* The part's number, or -1; also of NULL, a relationship that leads nowhere. Names are equal
+ * without regard to case (ECMA-376 part 2, 6.2.2.3). */
 static zip_int64_t
 locate(const struct package *p, const char *part)
 {
 	zip_int64_t at;
 
+	if (part == NULL)
+		return -1;
 	part += *part == '/';
 	at = zip_name_locate(p->zip, part, 0);
 	return at >= 0 ? at : zip_name_locate(p->zip, part, ZIP_FL_NOCASE);

@@ -142,6 +142,22 @@ test("slides and OpenDocument texts are found under their marks", async () => {
 	assert.match((await search("when is payment due", own.api))[0].text, /2\.1 Payment is due in thirty days/);
 });
 
+test("tables are found by their rows, with the names of the columns", async () => {
+	const own = await newUser(api);
+	const rows = Array.from({ length: 300 }, (_, i) => `Guest ${i + 1},quay${i + 1},${i * 7}`);
+	const csv = await ready("guests.csv", Buffer.from(`Name,Berth,Weight in kilos\n${rows.join("\n")}\n`), { from: own.api });
+	assert.equal(csv.type, "csv");
+	const [row] = await search("quay211", own.api);
+	const [, first, last] = /^rows (\d+) to (\d+)$/.exec(row.mark);
+	assert.ok(first <= 212 && 212 <= last, row.mark);
+	assert.match(row.text, /^Name\tBerth\tWeight in kilos\n(.*\n)*Guest 211\tquay211\t1470(\n|$)/);
+	const sheet = readFileSync("tests/extract/cases/xlsx-libreoffice.xlsx");
+	const book = await ready("orders.xlsx", sheet, { from: own.api });
+	assert.equal(book.type, "xlsx");
+	assert.deepEqual(book.notices, ['The hidden sheet "Prices of 2023" is left out.']);
+	assert.equal((await search("Zoé Martins", own.api))[0].mark, "sheet Orders A1:G8");
+});
+
 test("content is sniffed, not believed", async () => {
 	assert.match((await failed("wrong-extension.pdf")).error, /PDF/);
 	assert.match((await failed("page.txt", readFileSync(join(dir, "page.html")))).error, /HTML/);

@@ -1,6 +1,7 @@
 /*
- * Slides and OpenDocument texts: the first byte chooses the reader, what follows is the package of
- * package.h. What libxml2 allocates is freed with all that a run got, also where fail() ended it.
+ * Slides, spreadsheets and OpenDocument texts: the first byte chooses the reader, what follows is
+ * the package of package.h. What libxml2 allocates is freed with all that a run got, also where
+ * fail() ended it.
  */
 #include <libxml/parser.h>
 #include <libxml/xmlerror.h>
@@ -58,6 +59,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		worker_read(odt_read, KIND_ODT, file);
 	else if (bytes[0] == 'P')
 		worker_read(odp_read, KIND_ODP, file);
+	else if (bytes[0] == 'C')
+		worker_read(ods_read, KIND_ODS, file);
+	else if (bytes[0] == 'E')
+		worker_read(xlsx_read, KIND_XLSX, file);
 	else
 		worker_read(pptx_read, KIND_PPTX, file);
 	return 0;
