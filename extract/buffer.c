@@ -1,5 +1,5 @@
 /* A buffer of text that grows. */
-#include "buffer.h"
+#include "extract/buffer.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #ifndef MILLRACE_EXTRACT_BUFFER_H
 #define MILLRACE_EXTRACT_BUFFER_H
 
-#include "extract.h"
+#include "extract/extract.h"
 
 struct buffer {
 	char *p; /* cap bytes, len of them used; no NUL behind them */

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "extract.h"
-#include "package.h"
+#include "extract/extract.h"
+#include "extract/package/package.h"
 
 /* What a zip archive is, by its media type: that of OOXML's main part, or of the whole package. */
 static const struct {

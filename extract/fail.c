@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "extract.h"
+#include "extract/extract.h"
 
 _Noreturn void
 fail(const char *fmt, ...)

@@ -2,7 +2,7 @@
  * A chart is its titles, and a table of what it shows, as kept in it: a line of categories and a
  * line for each series. A diagram is a line for each of its points.
  */
-#include "figure.h"
+#include "extract/figure.h"
 
 #include <stdlib.h>
 #include <string.h>

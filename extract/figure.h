@@ -5,8 +5,8 @@
 #ifndef MILLRACE_EXTRACT_FIGURE_H
 #define MILLRACE_EXTRACT_FIGURE_H
 
-#include "buffer.h"
-#include "package.h"
+#include "extract/buffer.h"
+#include "extract/package/package.h"
 
 /*
  * Appends the text of a chart or a diagram: a line for each title, row and point. False: it is

@@ -22,9 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "out.h"
-#include "rows.h"
-#include "sandbox.h"
+#include "extract/out.h"
+#include "extract/sheet/rows.h"
+#include "extract/sandbox.h"
 
 #define NICE 10
 

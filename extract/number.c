@@ -1,11 +1,11 @@
 /* The numbers of lists and clauses. */
-#include "number.h"
+#include "extract/number.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "out.h"
+#include "extract/out.h"
 
 #define WIDTH_MAX 20
 #define LETTERS_MAX 30 /* of one number; as many as Word writes */

@@ -4,7 +4,7 @@
 #ifndef MILLRACE_EXTRACT_NUMBER_H
 #define MILLRACE_EXTRACT_NUMBER_H
 
-#include "extract.h"
+#include "extract/extract.h"
 
 #define NUMBER_MAX 64 /* bytes of any number, as it is written */
 

@@ -1,5 +1,5 @@
 /* The output: sanitized text in marked blocks. */
-#include "out.h"
+#include "extract/out.h"
 
 #include <errno.h>
 #include <stdarg.h>

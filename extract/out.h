@@ -8,7 +8,7 @@
 #ifndef MILLRACE_EXTRACT_OUT_H
 #define MILLRACE_EXTRACT_OUT_H
 
-#include "extract.h"
+#include "extract/extract.h"
 
 #define OUT_MARK_MAX 100 /* bytes of a mark; longer ones are cut at a character */
 #define OUT_NOTICES 20 /* different ones that are kept; the rest are counted */

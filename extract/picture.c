@@ -1,5 +1,5 @@
 /* Alternative texts of pictures. */
-#include "picture.h"
+#include "extract/picture.h"
 
 #include <string.h>
 #include <strings.h>

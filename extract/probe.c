@@ -20,8 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "extract.h"
-#include "sandbox.h"
+#include "extract/extract.h"
+#include "extract/sandbox.h"
 
 static void
 report(const char *name, bool allowed)

@@ -1,5 +1,5 @@
 /* Limits, seccomp and Landlock; sandbox.h says what each protects against. */
-#include "sandbox.h"
+#include "extract/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "extract.h"
+#include "extract/extract.h"
 
 #define NOBODY 65534
 

@@ -1,7 +1,7 @@
 /*
  * Detects a file's kind from its bytes, and checks it against the file's name.
  */
-#include "charset.h"
+#include "extract/text/charset.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* Symbol fonts and what their characters look like. */
-#include "symbol.h"
+#include "extract/symbol.h"
 
 #include <string.h>
 #include <strings.h>
 
-#include "out.h"
+#include "extract/out.h"
 
 /* A run of a font's characters, from the code `first` on; a space: none, or nothing like it. */
 static const struct {

@@ -5,7 +5,7 @@
 #ifndef MILLRACE_EXTRACT_SYMBOL_H
 #define MILLRACE_EXTRACT_SYMBOL_H
 
-#include "extract.h"
+#include "extract/extract.h"
 
 /*
  * The character of Unicode that a code (0x20 to 0xFF, or the same above U+F000) of a font looks

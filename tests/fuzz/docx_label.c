@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "extract/docx_numbering.c"
+#include "extract/docx/docx_numbering.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

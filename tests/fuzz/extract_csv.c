@@ -1,6 +1,6 @@
 /* CSV: whatever the bytes, fields are pieces of the file, in order, and rows come in order. */
-#include "extract/charset.h"
-#include "extract/csv.h"
+#include "extract/text/charset.h"
+#include "extract/sheet/csv.h"
 #include "worker.h"
 
 static void

@@ -2,7 +2,7 @@
  * Numbers and number formats: the first line is a number, or a moment in ISO 8601, the rest a
  * format. Digits written out and read again are the same number, and so are moments.
  */
-#include "extract/sheet_format.h"
+#include "extract/sheet/sheet_format.h"
 #include "worker.h"
 
 static bool

@@ -4,7 +4,7 @@
  */
 #include "worker.h"
 
-#include "extract/pdf.h"
+#include "extract/pdf/pdf.h"
 
 static void
 read_all(struct bytes b, struct out *o)

@@ -1,6 +1,6 @@
 /* References to cells and ranges: what is read is written the same again. */
-#include "extract/rows.h"
-#include "extract/sheet_ref.h"
+#include "extract/sheet/rows.h"
+#include "extract/sheet/sheet_ref.h"
 #include "worker.h"
 
 static void

@@ -4,7 +4,7 @@
  */
 #include "worker.h"
 
-#include "extract/html.h"
+#include "extract/html/html.h"
 
 #define PAGE_MAX 3000 /* gumbo and cmark-gfm are not what is tested */
 

@@ -1,7 +1,7 @@
 /*
  * Zip archives for the targets that read packages: the input holds the parts as they are, each
  * after a line of U+001E and its name. So the parts can be changed by a fuzzer, and libzip, which
- * is not ours, is left out. Only what extract/package.c calls is here.
+ * is not ours, is left out. Only what extract/package/package.c calls is here.
  */
 #ifndef TESTS_FUZZ_PACKAGE_H
 #define TESTS_FUZZ_PACKAGE_H

@@ -72,6 +72,8 @@ json(struct arena *a, struct str text)
 	assert(!taken || scanned);
 	assert(!scanned || taken || strcmp(why, "null") == 0 ||
 	       strcmp(why, "a number is not finite") == 0 ||
+	       strcmp(why, "a number's exponent has more than three digits") == 0 ||
+	       strcmp(why, "a number has too many digits") == 0 ||
 	       strcmp(why, "a string holds NUL") == 0 ||
 	       strcmp(why, "a string holds half a character") == 0);
 }
