@@ -180,16 +180,30 @@ static const struct field search_fields[] = {
 };
 FIELD_TABLE(account_search_query, struct search_in, search_fields, account_search);
 
+static enum err
+accounts_searched(struct req *r)
+{
+	struct search_in *in = r->state;
+
+	if (!list_goes_on(r, &in->before))
+		return res_list(r);
+	return sql_account_search(
+	    r, accounts_searched, in->q, list_rows(r, in->limit), in->before, LIST_LOOK);
+}
+
 /* GET /api/v1/user/manager: every account, or those that hold ?q= in a name or the address. */
 enum err
 account_search(struct req *r)
 {
-	struct search_in in = { 0 };
+	struct search_in *in = arena_alloc(r->a, sizeof(*in));
 	enum err e;
 
-	if ((e = query_bind(r, account_search_query, &in)) != ERR_OK)
+	*in = (struct search_in){ 0 };
+	if ((e = query_bind(r, account_search_query, in)) != ERR_OK)
 		return e;
-	return sql_account_search(r, res_list, in.q, list_rows(r, in.limit), in.before);
+	r->state = in;
+	return sql_account_search(
+	    r, accounts_searched, in->q, list_rows(r, in->limit), in->before, LIST_LOOK);
 }
 
 enum err

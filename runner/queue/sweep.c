@@ -53,6 +53,10 @@ sweep_old(struct db *db, struct arena *a, struct stop *stop)
 		more = sql_bool(res, 0, 0);
 	else
 		log_warn("sweep: failed", "what", "old rows");
+	if (db_runner_usage_count(db, a, &res, OLD_BATCH) == ERR_OK)
+		more = sql_bool(res, 0, 0) || more;
+	else
+		log_warn("sweep: failed", "what", "totals of what was used");
 	if (db_runner_denied_sweep(db, a, NULL) != ERR_OK)
 		log_warn("sweep: failed", "what", "denied tokens that have ended");
 	if (db_runner_resets_sweep(db, a, NULL) != ERR_OK)

@@ -46,9 +46,14 @@ CREATE OR REPLACE FUNCTION settings_json(u app_user) RETURNS json LANGUAGE sql S
 		|| coalesce((SELECT s.settings FROM user_settings s WHERE s.user_id = u.id), '{}')
 		|| jsonb_build_object('uid', u.id, 'email', u.email, 'displayName', u.display_name,
 			'apiKey', (SELECT k.shown FROM api_key k WHERE k.user_id = u.id AND k.of_settings AND k.revoked_at IS NULL),
-			'usage', (SELECT jsonb_build_object('messages', count(*), 'inputTokens', coalesce(sum(e.input_tokens), 0),
-				'outputTokens', coalesce(sum(e.output_tokens), 0), 'costUsd', coalesce(sum(e.cost_usd), 0))
-				FROM usage_event e WHERE e.owner_id = u.id)))::json
+			'usage', (SELECT jsonb_build_object('messages', coalesce(sum(a.calls), 0), 'inputTokens', coalesce(sum(a.input_tokens), 0),
+				'outputTokens', coalesce(sum(a.output_tokens), 0), 'costUsd', coalesce(sum(a.cost_usd), 0))
+				FROM (
+					SELECT t.calls, t.input_tokens, t.output_tokens, t.cost_usd FROM usage_total t WHERE t.owner_id = u.id
+					UNION ALL
+					SELECT 1, e.input_tokens, e.output_tokens, e.cost_usd FROM usage_event e
+					WHERE e.owner_id = u.id AND e.id > (SELECT c.upto FROM usage_counted c)
+				) a)))::json
 $$;
 GRANT EXECUTE ON FUNCTION settings_json TO millrace_api;
 
@@ -131,13 +136,20 @@ $$;
 GRANT EXECUTE ON FUNCTION account_find TO millrace_api;
 
 -- Accounts whose name, address or sign-in name contains `q` (NFC), ignoring case; newest first.
+-- Looks at `most`; the last row then has no body, as in lead_search.
 -- As the owner: an administrator's accounts are others' rows.
-CREATE OR REPLACE FUNCTION account_search(q text, rows bigint, before uuid) RETURNS SETOF app_user
+CREATE OR REPLACE FUNCTION account_search(q text, rows bigint, before uuid, most bigint) RETURNS TABLE (body json, cursor uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT * FROM app_user u
-	WHERE caller_is_admin() AND u.erased_at IS NULL AND ($3 IS NULL OR u.id < $3)
-		AND ($1 IS NULL OR strpos(lower(normalize(concat_ws(' ', u.username, u.email, u.display_name))), lower($1)) > 0)
-	ORDER BY u.id DESC LIMIT $2
+	SELECT CASE WHEN k.n <= $4 THEN (SELECT account_json(u) FROM app_user u WHERE u.id = k.id) END, CASE WHEN k.n <= $4 THEN k.id ELSE k.above END
+	FROM (
+		SELECT o.id, row_number() OVER newest AS n, lag(o.id) OVER newest AS above,
+			$1 IS NULL OR strpos(lower(normalize(concat_ws(' ', o.username, o.email, o.display_name))), lower($1)) > 0 AS fits
+		FROM app_user o WHERE caller_is_admin() AND o.erased_at IS NULL AND ($3 IS NULL OR o.id < $3)
+		WINDOW newest AS (ORDER BY o.id DESC)
+		ORDER BY o.id DESC LIMIT $4 + 1
+	) k
+	WHERE k.fits OR k.n > $4
+	ORDER BY k.id DESC LIMIT $2
 $$;
 GRANT EXECUTE ON FUNCTION account_search TO millrace_api;
 

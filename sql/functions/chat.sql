@@ -22,6 +22,34 @@ CREATE OR REPLACE FUNCTION usage_record(run_id uuid, call int, provider text, mo
 $$;
 GRANT EXECUTE ON FUNCTION usage_record TO millrace_runner;
 
+-- Adds the next calls, `most` at most, to their users' totals; true: there are more. Only those of
+-- ten minutes ago and before, which have all committed by now, in whatever order.
+-- As the owner: totals are no role's to write.
+CREATE OR REPLACE FUNCTION usage_count(most int) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	last uuid;
+	ids uuid[];
+BEGIN
+	SELECT c.upto INTO last FROM usage_counted c FOR UPDATE;
+	ids := ARRAY(SELECT e.id FROM usage_event e WHERE e.id > last AND e.id < uuid_v7_floor(now() - interval '10 minutes')
+		ORDER BY e.id LIMIT most);
+	IF ids = '{}' THEN
+		RETURN false;
+	END IF;
+	INSERT INTO usage_total AS t (owner_id, calls, input_tokens, output_tokens, cost_usd)
+	SELECT u.id, s.calls, s.input_tokens, s.output_tokens, s.cost_usd FROM (
+		SELECT e.owner_id, count(*) AS calls, sum(e.input_tokens) AS input_tokens, sum(e.output_tokens) AS output_tokens,
+			sum(e.cost_usd) AS cost_usd
+		FROM usage_event e WHERE e.id = ANY (ids) GROUP BY e.owner_id
+	) s JOIN app_user u ON u.id = s.owner_id ORDER BY u.id FOR KEY SHARE OF u
+	ON CONFLICT (owner_id) DO UPDATE SET calls = t.calls + excluded.calls, input_tokens = t.input_tokens + excluded.input_tokens,
+		output_tokens = t.output_tokens + excluded.output_tokens, cost_usd = t.cost_usd + excluded.cost_usd;
+	UPDATE usage_counted SET upto = ids[cardinality(ids)];
+	RETURN cardinality(ids) >= most;
+END $$;
+GRANT EXECUTE ON FUNCTION usage_count TO millrace_runner;
+
 CREATE OR REPLACE FUNCTION conversation_json(c conversation) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', c.id, 'title', c.title,
 		'createdAt', rfc3339(c.created_at), 'updatedAt', rfc3339(c.updated_at))

@@ -43,6 +43,7 @@ async function everything() {
 			SELECT '${user.uid}', '${conversation}', '${run}', '${mark}', 1, 'text/plain', 21, b.id, 'c' FROM b;
 		INSERT INTO usage_event (owner_id, run_id, call, provider, model, input_tokens, output_tokens, estimated, input_usd, output_usd, cost_usd)
 			VALUES ('${user.uid}', '${run}', 999999, 'local', 'x', 1, 1, false, 0, 0, 0);
+		INSERT INTO usage_total VALUES ('${user.uid}', 1, 1, 1, 0);
 		INSERT INTO external_identity (provider, subject, user_id, email) VALUES ('github', '${user.subject}', '${user.uid}', '${email}');
 		INSERT INTO oauth_token (user_id, provider, subject, sealed, key_id)
 			SELECT '${user.uid}', 'github', '${user.subject}', 'x', id FROM vault_key WHERE retired_at IS NULL;
@@ -69,7 +70,7 @@ const forget = ({ subject }) => sql(`DELETE FROM run WHERE input ->> 'token' = (
 
 /* Of nobody; or of somebody, but so that it is not to be seen: a hash that is kept for an hour, what is derived and goes with its source,
    what the transaction that wrote it takes out itself, or the runner within a tenth of a second, or with the run that it is of. */
-const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "function_set", "jwks", "jwks_source", "migration", "process", "provider_price", "role_seen",
+const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "function_set", "jwks", "jwks_source", "migration", "process", "provider_price", "role_seen", "usage_counted",
 	"vault_key", "identity_erased", "chat_round", "embedding", "outbox", "outbox_analytics"];
 
 const tables = () => tablesOf(millrace);

@@ -31,9 +31,9 @@ SELECT account_json(u) AS body FROM account_change($1, $2, $3, $4, $5, $6, $7, $
 SELECT e.erased FROM account_erase($1) AS e (erased) WHERE e.erased;
 
 -- name: account_search
--- args: q text, rows int8, before uuid
+-- args: q text, rows int8, before uuid, most int8
 -- row: body json, cursor uuid
-SELECT account_json(u) AS body, u.id AS cursor FROM account_search($1, $2, $3) u;
+SELECT body, cursor FROM account_search($1, $2, $3, $4);
 
 -- name: export_begin
 -- row: piece text

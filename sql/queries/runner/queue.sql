@@ -55,6 +55,11 @@ SELECT outbox_analytics_publish($1) AS published;
 -- row: more bool
 SELECT sweep_old($1, $2, $3, $4, $5, $6) AS more;
 
+-- name: runner_usage_count
+-- args: most int4
+-- row: more bool
+SELECT usage_count($1) AS more;
+
 -- name: runner_deletions_due
 -- args: most int4
 -- row: kind text, thing uuid
