@@ -175,6 +175,7 @@ serve(struct streamd *d, int fd)
 	s->loop = d->loop;
 	s->hub = hub_new();
 	s->feed = feed_open(d->loop, s->hub);
+	s->usage = &d->usage;
 	s->principals = principals_open(d->loop, s->feed, &d->usage);
 	s->topics = topics_open(d->loop, s->hub, s->feed, &d->usage);
 	s->tokens = tokens_open(d->loop, s->feed);

@@ -33,6 +33,7 @@ struct principals;
 struct target;
 struct tokens;
 struct topics;
+struct usage;
 
 struct server {
 	/* Set before server_open, and the caller's. The events' parts may be NULL where no request
@@ -43,6 +44,7 @@ struct server {
 	struct principals *principals;
 	struct topics *topics;
 	struct tokens *tokens;
+	struct usage *usage;
 	struct engine *engine; /* Socket.IO's; set before server_start */
 	/* A connection was accepted: sets its kind. */
 	void (*accepted)(struct conn *c);

@@ -1,9 +1,13 @@
 /*
- * What each user uses of this process: topic queries under way, and streams. A user has an entry
- * for as long as either is more than zero. One thread; nothing blocks or fails.
+ * What each user uses of this process: topic queries under way, streams, and the time that series
+ * take. A user has an entry for as long as one of the first two is more than zero. One thread;
+ * nothing blocks or fails.
  */
 #ifndef STREAMD_EVENTS_USAGE_H
 #define STREAMD_EVENTS_USAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #include <uthash.h>
 
@@ -16,6 +20,8 @@ struct user_usage {
 	struct uuid user;
 	unsigned queries; /* topic queries without a reply, cancelled ones included */
 	unsigned streams;
+	bool trend_query; /* one of their series is being queried */
+	int64_t trend_from_ms; /* not before this is the next, on loop_now's clock */
 	struct principal *principals; /* one for each stream (utlist.h) */
 };
 

@@ -9,12 +9,19 @@
 #include <millrace/json.h>
 
 #include "streamd/events/feed.h"
+#include "streamd/events/usage.h"
 #include "streamd/server.h"
 #include "streamd/websocket/subscription.h"
 #include "sql_stream.h"
 
 /* The least time between two queries of a series. */
 #define REFRESH_MS 1000
+/*
+ * All that others read goes through the same connection. A user's series take turns there, and each
+ * is followed by a pause of PAUSE times as long as it took: a quarter of the time is theirs.
+ */
+#define PAUSE 3
+#define TURN_MS 20 /* between looks whether it is one's turn */
 #define DAYS_DEFAULT 30
 
 struct trend {
@@ -30,9 +37,13 @@ struct trend {
 /* A statement under way; it outlives a trend that is freed meanwhile. */
 struct trend_query {
 	struct trend *trend;
+	struct server *server;
+	struct uuid user;
+	int64_t sent_ms;
 };
 
 static void trend_query(struct trend *t);
+static void trend_refresh(struct trend *t);
 
 bool
 trend_is(struct str topic)
@@ -50,7 +61,7 @@ trend_source(struct arena *a, const struct channel *c)
 static void
 trend_refresh_fires(struct loop_timer *timer)
 {
-	trend_query(container_of(timer, struct trend, refresh_timer));
+	trend_refresh(container_of(timer, struct trend, refresh_timer));
 }
 
 static void
@@ -112,12 +123,25 @@ last_queried(const struct trend *t)
 	return &s->channel->trend_queried_ms[str_eq(subscription_topic(s), S("lead_trends"))];
 }
 
-/* Queries again where an event has come since, REFRESH_MS after the last query. */
+/* In how many milliseconds this series may be queried again; not above 0: now. */
+static int64_t
+trend_wait(const struct trend *t)
+{
+	const struct channel *c = t->subscription->channel;
+	const struct user_usage *u = usage_find(c->server->usage, &c->principal.user);
+	int64_t now = loop_now(c->server->loop), wait = t->queried_ms + REFRESH_MS - now;
+
+	if (u && u->trend_from_ms - now > wait)
+		wait = u->trend_from_ms - now;
+	return u && u->trend_query && wait < TURN_MS ? TURN_MS : wait;
+}
+
+/* Queries again where an event has come since, when it is its turn. */
 static void
 trend_refresh(struct trend *t)
 {
 	struct loop *l = t->subscription->channel->server->loop;
-	int64_t wait = t->queried_ms + REFRESH_MS - loop_now(l);
+	int64_t wait = trend_wait(t);
 
 	if (!t->stale || t->query || t->refresh_timer.due_ms != 0)
 		return;
@@ -128,11 +152,24 @@ trend_refresh(struct trend *t)
 }
 
 static void
+trend_query_ended(const struct trend_query *q)
+{
+	struct user_usage *u = usage_find(q->server->usage, &q->user);
+	int64_t now = loop_now(q->server->loop);
+
+	if (u) {
+		u->trend_query = false;
+		u->trend_from_ms = now + (now - q->sent_ms) * PAUSE;
+	}
+}
+
+static void
 trend_on_reply(void *arg, const struct pipe_reply *reply)
 {
 	struct trend_query *q = arg;
 	struct trend *t = q->trend;
 
+	trend_query_ended(q);
 	free(q);
 	if (!t)
 		return;
@@ -171,11 +208,14 @@ trend_query(struct trend *t)
 {
 	struct subscription *s = t->subscription;
 	struct server *server = s->channel->server;
+	struct user_usage *u = usage_find(server->usage, &s->channel->principal.user);
 	struct trend_query *q = xmalloc(sizeof(*q));
 	struct arena *a = arena_new();
 	enum err e;
 
-	*q = (struct trend_query){ t };
+	*q = (struct trend_query){ t, server, s->channel->principal.user, loop_now(server->loop) };
+	if (u)
+		u->trend_query = true;
 	t->query = q;
 	t->stale = false;
 	t->queried_ms = *last_queried(t) = loop_now(server->loop);

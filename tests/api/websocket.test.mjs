@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { randomUUID } from "node:crypto";
 import { newUser, shared } from "../js/instance.mjs";
 import { SESSION, SESSION_OLD, signedIn } from "../js/accounts.mjs";
-import { TIME, assertError, assertKeys, until } from "../js/expect.mjs";
+import { TIME, assertError, assertKeys, assertStatus, until } from "../js/expect.mjs";
 import { Socket } from "../js/socket.mjs";
 
 const ANALYTICS = "/api/ws/analytics", NOTIFICATIONS = "/api/ws/notifications", WORKFLOWS = "/api/ws/workflows";
@@ -245,6 +245,21 @@ test("lead_trends: the series, and again when it changes, at most once a second"
 	await boss.subscribe("conversation_trends");
 	assert.equal((await boss.take((m) => m.type === "event" && m.topic === "conversation_trends")).data.length, 31);
 	[s, boss].forEach((x) => x.close());
+});
+
+test("many series of one user take turns: each comes, and again when it changes", async () => {
+	const user = await newUser(api), sockets = await Promise.all(Array.from({ length: 12 }, () => open(ANALYTICS, user)));
+	const series = (s, topic) => s.messages.filter((m) => m.type === "event" && m.topic === topic).map((m) => m.data.at(-1).value);
+	const all = (topic, last) => until(() => sockets.every((s) => series(s, topic).at(-1) === last), `${topic} everywhere`, 30000);
+	for (const s of sockets)
+		for (const topic of ["lead_trends", "conversation_trends"])
+			await s.subscribe(topic);
+	await Promise.all([all("lead_trends", 0), all("conversation_trends", 0)]);
+	for (let n = 1; n <= 3; n++) {
+		assertStatus(await user.api.post("/api/leads", { name: `Lead ${n}` }), 201);
+		await all("lead_trends", n);
+	}
+	sockets.forEach((s) => s.close());
 });
 
 test("a hundred subscriptions and no more", async () => {
