@@ -5,7 +5,7 @@
 import { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { column, hold, test, until, value } from "./faults.mjs";
+import { hold, test, until, value } from "./faults.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
 import { assertStatus } from "../js/expect.mjs";
 import { newUser } from "../js/instance.mjs";
@@ -104,28 +104,26 @@ test("a queue that is full of one user's jobs, and kept so", async () => {
 });
 
 const send = (text) => nasty.api.upload("/api/documents/upload", form(Buffer.from(text)));
-const readyOnes = () => value(millrace, `SELECT count(*) FROM document WHERE owner_id = '${nasty.uid}' AND status = 'ready'`);
-const storing = () => column(millrace, `SELECT r.document_id FROM pg_stat_activity a, run r WHERE a.query ~ 'document_ready' AND a.wait_event_type = 'Lock'
-	AND r.kind = 'ingest' AND r.status = 'running' AND r.owner_id = '${nasty.uid}' GROUP BY 1 ORDER BY 1`);
+const readyOf = async (ids) => Number(await value(millrace, `SELECT count(*) FROM document WHERE id = ANY ('{${ids}}') AND status = 'ready'`));
+const storing = async (how) => Number(await value(millrace, `SELECT count(*) FROM pg_stat_activity WHERE query ~ 'document_ready' AND ${how}`));
 
 test("passages that cannot be stored: others' work, and the jobs themselves, wait for none of them", async () => {
 	const release = await hold(millrace, "LOCK TABLE embedding IN SHARE MODE");
 	const { upload: _, ...rest } = works;
-	let deleted;
+	const ids = [];
 	try {
 		for (let i = 0; i < 16; i++)
-			assertStatus(await send(`Note ${i} of the mill.`), 202);
-		await until(async () => (await storing()).length >= 2, "passages are being stored");
+			ids.push(assertStatus(await send(`Note ${i} of the mill.`), 202).json.id);
+		await until(async () => await storing("wait_event_type = 'Lock'") >= 2, "passages are being stored");
 		for (let round = 0; round < ROUNDS; round++)
 			await Promise.all(Object.values(rest).map((work) => work()));
 		await millrace.psql(`SELECT FROM job WHERE owner_id = '${nasty.uid}' AND state = 'running' FOR UPDATE NOWAIT`);
-		[deleted] = await storing();
-		assertStatus(await nasty.api.delete(`/api/documents/${deleted}`), 204);
+		assertStatus(await nasty.api.delete(`/api/documents/${ids[0]}`), 204);
 	} finally {
 		await release();
 	}
-	await until(async () => await readyOnes() === "15", "all else is stored");
-	await until(async () => await value(millrace, `SELECT count(*) FROM document WHERE id = '${deleted}'`) === "0", "what was deleted is gone");
+	await until(async () => await readyOf(ids) === 15, "all else is stored");
+	await until(async () => await value(millrace, `SELECT count(*) FROM document WHERE id = '${ids[0]}'`) === "0", "what was deleted is gone");
 	await millrace.psql(`DELETE FROM document WHERE owner_id = '${nasty.uid}'`);
 });
 
@@ -136,9 +134,9 @@ test("sixteen files of 4 MiB of words, whose passages take seconds each", async 
 	const ids = [];
 	for (let i = 0; i < 16; i++)
 		ids.push(assertStatus(await send(text), 202).json.id);
-	await until(async () => Number(await value(millrace, "SELECT count(*) FROM pg_stat_activity WHERE query ~ 'document_ready' AND state = 'active'")) >= 2, "passages are being stored");
+	await until(async () => await storing("state = 'active'") >= 2, "passages are being stored");
 	await beside(0);
-	assert.ok(Number(await readyOnes()) < 16, "they ended too soon");
+	assert.ok(await readyOf(ids) < 16, "they ended too soon");
 	for (const id of ids)
 		assertStatus(await nasty.api.delete(`/api/documents/${id}`), 204);
 });
