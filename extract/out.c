@@ -175,19 +175,29 @@ append_clean(struct out *o, const char *text, size_t n)
 	return append_text(o, text, n, false);
 }
 
-/* Opens a block. What the file chose of the mark is cleaned as text is, in one line. */
+/* What a file chose of a mark or a notice, cleaned as text is: one line of `max` bytes at most. */
 static void
-append_mark(struct out *o, const char *mark)
+append_line(struct out *o, const char *text, size_t max)
 {
-	size_t start;
+	size_t start = o->len;
 
-	append(o, o->block != 0 ? "\n\x1e" : "\x1e", o->block != 0 ? 2 : 1);
-	start = o->len;
-	(void)append_clean(o, mark, strlen(mark));
+	(void)append_clean(o, text, strlen(text));
+	/* NFC may have made it longer; it is cut at a character's beginning. */
+	if (o->len - start > max)
+		for (o->len = start + max; ((unsigned char)o->p[o->len] & 0xC0) == 0x80;)
+			o->len--;
 	for (; start < o->len; start++)
 		if (o->p[start] == '\n' || o->p[start] == '\t')
 			o->p[start] = ' ';
 	append(o, "\n", 1);
+}
+
+/* Opens a block. */
+static void
+append_mark(struct out *o, const char *mark)
+{
+	append(o, o->block != 0 ? "\n\x1e" : "\x1e", o->block != 0 ? 2 : 1);
+	append_line(o, mark, OUT_MARK_MAX);
 	o->block = o->len;
 }
 
@@ -326,8 +336,7 @@ append_head(struct out *head, const struct out *o)
 		    head, line, (size_t)snprintf(line, sizeof(line), "\x1dpages %lu\n", o->pages));
 	for (i = 0; i < o->n_notices && i < OUT_NOTICES; i++) {
 		append(head, "\x1dnotice ", 8);
-		(void)append_clean(head, o->notices[i], strlen(o->notices[i]));
-		append(head, "\n", 1);
+		append_line(head, o->notices[i], OUT_NOTICE_MAX);
 	}
 	if (o->n_notices > OUT_NOTICES)
 		append(head, line,

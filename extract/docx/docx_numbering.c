@@ -84,6 +84,7 @@ open_list(struct docx_numbering *n, const struct xml_element *e)
 	for (i = 0; i < DOCX_LEVELS; i++)
 		level_begin(&l->levels[i]);
 	n->in_num = false;
+	n->open = NULL; /* it may have been in the lists before they moved */
 }
 
 static void
@@ -101,6 +102,7 @@ open_num(struct docx_numbering *n, const struct xml_element *e)
 	for (i = 0; i < DOCX_LEVELS; i++)
 		m->start[i] = -1;
 	n->in_num = true;
+	n->open = NULL;
 	n->changing = -1;
 }
 

@@ -60,14 +60,16 @@ story_visible(const struct story *s)
 	       (of != NULL && of->hidden == DOCX_ON) == (own != NULL && own->hidden == DOCX_ON);
 }
 
-/* To the output, or to where it is held. */
+/* To the output, or to where it is held; `row`: its empty cells at the beginning stay. */
 static void
-emit(struct story *s, const char *p, size_t n)
+emit(struct story *s, const char *p, size_t n, bool row)
 {
 	if (s->n_boxes > 0)
 		add_text(&s->boxed, p, n);
 	else if (s->hold)
 		add_text(&s->held, p, n);
+	else if (row)
+		out_rows(s->docx->out, p, n);
 	else
 		out_paragraph(s->docx->out, p, n);
 }
@@ -82,7 +84,7 @@ emit_boxed(struct story *s)
 		return;
 	for (at = 0; at < s->boxed.len; at += n + 1) {
 		n = strlen(s->boxed.p + at);
-		emit(s, s->boxed.p + at, n);
+		emit(s, s->boxed.p + at, n, false);
 	}
 	s->boxed.len = 0;
 }
@@ -184,11 +186,12 @@ finish(struct story *s)
 			story_put(s, &(char){ STORY_PARAGRAPH }, 1);
 	} else {
 		if (n > 0)
-			emit(s, s->p + g->start, n);
+			emit(s, s->p + g->start, n, false);
 		story_cut(s, g->start);
 		emit_boxed(s);
 	}
 	g->start = s->len;
+	g->label = 0;
 }
 
 /* A paragraph whose mark is deleted or hidden goes on in the next. */
@@ -253,7 +256,7 @@ emit_line(struct story *s, char *p, size_t n)
 		if ((p[i] > 0 && p[i] <= STORY_TAB) || p[i] == '\n')
 			p[i] = ' ';
 	if (n > 0)
-		emit(s, p, n);
+		emit(s, p, n, true);
 }
 
 /* The only cell of a row is a frame around paragraphs and tables, which stay what they are. */
@@ -268,7 +271,7 @@ emit_frame(struct story *s, char *p, size_t n)
 		if (i < n && p[i] != STORY_PARAGRAPH)
 			continue;
 		if (i > from)
-			emit(s, p + from, i - from);
+			emit(s, p + from, i - from, false);
 		from = i + 1;
 	}
 }

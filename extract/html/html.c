@@ -127,7 +127,7 @@ end_block(struct html *h)
 	if (h->line > 0)
 		return;
 	if (h->text.len > 0)
-		out_paragraph(h->out, h->text.p, h->text.len);
+		out_rows(h->out, h->text.p, h->text.len);
 	h->text.len = 0;
 }
 

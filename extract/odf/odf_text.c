@@ -473,11 +473,15 @@ object_start(struct odf *o, const struct xml_element *e)
 	struct mark before;
 	char *part;
 
-	if (o->object || href.n < 3 || memcmp(href.p, "./", 2) != 0)
+	if (href.n > 2 && memcmp(href.p, "./", 2) == 0)
+		href = (struct bytes){ href.p + 2, href.n - 2 };
+	while (href.n > 0 && href.p[href.n - 1] == '/')
+		href.n--;
+	if (o->object || href.n == 0)
 		return;
 	part = grow(NULL, href.n + sizeof(content));
-	memcpy(part, href.p + 2, href.n - 2);
-	memcpy(part + href.n - 2, content, sizeof(content));
+	memcpy(part, href.p, href.n);
+	memcpy(part + href.n, content, sizeof(content));
 	if (package_has(o->package, part)) {
 		if (own)
 			(void)flow_open(o, ODF_PARAGRAPH);

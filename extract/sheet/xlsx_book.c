@@ -9,7 +9,7 @@
 /* A number format that the workbook defines (18.8.30). */
 struct own_format {
 	unsigned long id;
-	struct format format;
+	struct format *format; /* stays where it is: cells' styles point to it */
 };
 
 struct styles_read {
@@ -56,7 +56,7 @@ find_format(const struct styles_read *s, unsigned long id)
 	if (s->n_own > 0)
 		own = bsearch(&key, s->own, s->n_own, sizeof(*s->own), by_id);
 	if (own != NULL)
-		return &own->format;
+		return own->format;
 	if (id >= sizeof(builtin) / sizeof(builtin[0]))
 		id = 0;
 	if (builtin[id].n == 0)
@@ -68,15 +68,16 @@ static void
 add_format(struct styles_read *s, const struct xml_element *e)
 {
 	char *code = bytes_string(xml_attr(e, NS_NONE, "formatCode"));
+	struct own_format *own;
 
 	if (s->n_own == s->own_room) {
 		s->own_room = s->own_room * 2 + 64;
 		s->own = grow(s->own, s->own_room * sizeof(*s->own));
 	}
-	s->own[s->n_own++] = (struct own_format){
-		number(xml_attr(e, NS_NONE, "numFmtId")),
-		parse_code(code),
-	};
+	own = &s->own[s->n_own++];
+	own->id = number(xml_attr(e, NS_NONE, "numFmtId"));
+	own->format = grow(NULL, sizeof(*own->format));
+	*own->format = parse_code(code);
 }
 
 static bool

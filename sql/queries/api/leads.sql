@@ -21,17 +21,17 @@ ORDER BY l.id DESC LIMIT $1;
 -- name: lead_search
 -- args: rows int8, before uuid, status text, q text, most int8
 -- row: body json, cursor uuid
-SELECT CASE WHEN k.n <= $5 AND page_has_room(sum(octet_length(concat((f.l).notes, (f.l).metadata))) OVER page, count(*) OVER page)
+SELECT CASE WHEN k.n <= $5::int8 AND page_has_room(sum(octet_length(concat((f.l).notes, (f.l).metadata))) OVER page, count(*) OVER page)
 		THEN lead_json(f.l) END AS body,
-	CASE WHEN k.n <= $5 THEN k.id ELSE k.above END AS cursor
+	CASE WHEN k.n <= $5::int8 THEN k.id ELSE k.above END AS cursor
 FROM (
 	SELECT o.id, row_number() OVER newest AS n, lag(o.id) OVER newest AS above, ($3::text IS NULL OR o.status = $3)
 		AND ($4::text IS NULL OR strpos(lower(normalize(concat_ws(' ', o.name, o.email, o.phone, o.company))), lower($4)) > 0) AS fits
 	FROM lead o WHERE o.owner_id = caller_id() AND ($2::uuid IS NULL OR o.id < $2)
 	WINDOW newest AS (ORDER BY o.id DESC)
-	ORDER BY o.id DESC LIMIT $5 + 1
+	ORDER BY o.id DESC LIMIT $5::int8 + 1
 ) k CROSS JOIN LATERAL (SELECT l FROM lead l WHERE l.id = k.id OFFSET 0) f
-WHERE k.fits OR k.n > $5
+WHERE k.fits OR k.n > $5::int8
 WINDOW page AS (ORDER BY k.id DESC ROWS UNBOUNDED PRECEDING)
 ORDER BY k.id DESC LIMIT $1;
 
