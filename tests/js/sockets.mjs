@@ -27,6 +27,11 @@ export function client(millrace, { nsp = "", ...options } = {}) {
 	const socket = io(millrace.url + nsp, { path: PATH, rejectUnauthorized: false, forceNew: true, reconnectionDelay: 50,
 		reconnectionDelayMax: 200, ...options });
 	open.add(socket);
+	/* Why one was lost is not in the error that a pending call ends with. */
+	socket.on("disconnect", (reason, details) => {
+		if (reason === "transport error")
+			console.log(`# ${new Date().toISOString()} lost: ${details?.message}, ${details?.description}, ${details?.context?.responseText ?? ""}`);
+	});
 	return socket;
 }
 
