@@ -4,15 +4,15 @@
 -- them) and local vectors, joined by reciprocal rank. Words in more than half of more than twenty
 -- passages count as noise. `words` are the query's as the runner cuts it, separated by spaces; the
 -- query itself is for documents of the index's version 1, which have PostgreSQL's words. One plan
--- for all, and by the indexes: one that was made while there were hardly any passages, and so reads
--- the tables, would take minutes over the thousands that come later.
+-- for all, and one by the indexes' keys (LATERAL with OFFSET): one that was made while there were
+-- hardly any passages would take minutes over the thousands that come later.
 CREATE OR REPLACE FUNCTION chunk_search(owner uuid, words text, query text, query_bits bit(2048), want int)
 RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	WITH total AS (
+	WITH total AS MATERIALIZED (
 		SELECT count(*)::float8 AS n FROM chunk c WHERE c.owner_id = $1
 	), word AS (
 		(SELECT w.lexeme FROM unnest(string_to_array($2, ' ')) WITH ORDINALITY w (lexeme, n)
@@ -20,9 +20,13 @@ BEGIN
 		UNION
 		(SELECT o.lexeme FROM unnest(to_tsvector('simple', left($3, 2000))) o
 		WHERE EXISTS (SELECT FROM document d WHERE d.owner_id = $1 AND d.index_version = 1) LIMIT 64)
+	), term AS MATERIALIZED (
+		SELECT w.lexeme, quote_literal(w.lexeme)::tsquery AS q FROM word w
 	), hit AS (
+		-- One pass over the passages that have any of them, not one for each
 		SELECT c.id, w.lexeme, count(*) OVER (PARTITION BY w.lexeme)::float8 AS df
-		FROM word w JOIN chunk c ON c.owner_id = $1 AND c.words @@ quote_literal(w.lexeme)::tsquery
+		FROM chunk c JOIN term w ON c.words @@ w.q
+		WHERE c.owner_id = $1 AND c.words @@ (SELECT string_agg(t.q::text, ' | ')::tsquery FROM term t)
 	), lexical AS (
 		SELECT h.id, sum(ln(1 + (t.n - h.df + 0.5) / (h.df + 0.5))) AS weight
 		FROM hit h, total t WHERE t.n <= 20 OR h.df <= t.n / 2 GROUP BY h.id
@@ -30,7 +34,9 @@ BEGIN
 		SELECT id, row_number() OVER (ORDER BY weight DESC, id) AS rank FROM lexical ORDER BY rank LIMIT 50
 	), alike AS (
 		SELECT c.id, bit_count(e.bits & $4)::float8 / greatest(bit_count($4), 1) AS share, bit_count(e.bits) AS filled
-		FROM chunk c JOIN embedding e ON e.chunk_id = c.id AND e.model = 'local' WHERE c.owner_id = $1
+		FROM chunk c
+		CROSS JOIN LATERAL (SELECT x.bits FROM embedding x WHERE x.chunk_id = c.id AND x.model = 'local' OFFSET 0) e
+		WHERE c.owner_id = $1
 	), alike_ranked AS (
 		SELECT id, row_number() OVER (ORDER BY share - filled / 2048.0 DESC, id) AS rank
 		FROM alike WHERE share > 0.35 + 0.65 * filled / 2048.0 ORDER BY rank LIMIT 50
@@ -39,8 +45,9 @@ BEGIN
 			coalesce(2.0 / (20 + l.rank), 0) + coalesce(1.0 / (20 + a.rank), 0) AS score
 		FROM lexical_ranked l FULL JOIN alike_ranked a ON a.id = l.id
 	)
-	SELECT c.id, c.document_id, j.score::float8 FROM joined j JOIN chunk c ON c.id = j.id
-	ORDER BY j.score DESC, c.id LIMIT $5;
+	SELECT j.id, c.document_id, j.score::float8 FROM joined j
+	CROSS JOIN LATERAL (SELECT x.document_id FROM chunk x WHERE x.id = j.id OFFSET 0) c
+	ORDER BY j.score DESC, j.id LIMIT $5;
 END $$;
 GRANT EXECUTE ON FUNCTION chunk_search TO millrace_runner;
 
