@@ -201,6 +201,17 @@ append_mark(struct out *o, const char *mark)
 	o->block = o->len;
 }
 
+bool
+out_is_blank(const char *p, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if ((unsigned char)p[i] > ' ')
+			return false;
+	return true;
+}
+
 void
 out_cut(char *text, size_t n, size_t max)
 {

@@ -56,6 +56,9 @@ void out_rows(struct out *o, const char *p, size_t n);
 /* Appends paragraphs that were collected, each ended by a NUL. */
 void out_list(struct out *o, const char *list, size_t len);
 
+/* Are the n bytes at p spaces and control characters of ASCII alone, or none? */
+bool out_is_blank(const char *p, size_t n);
+
 /* How many pages the file has, blank ones too. */
 void out_pages(struct out *o, unsigned long n);
 

@@ -89,17 +89,6 @@ emit_boxed(struct story *s)
 	s->boxed.len = 0;
 }
 
-static bool
-is_blank(const char *p, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if ((unsigned char)p[i] > ' ')
-			return false;
-	return true;
-}
-
 /* Counts the paragraph in its list, and writes its number before its text. */
 static void
 number(struct story *s)
@@ -134,7 +123,7 @@ is_empty(const struct story *s)
 {
 	size_t at = s->place.paragraph.start + s->place.paragraph.label;
 
-	return is_blank(s->p + at, s->len - at);
+	return out_is_blank(s->p + at, s->len - at);
 }
 
 /* What hides or deletes the paragraph's mark is known with its other properties. */

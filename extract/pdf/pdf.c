@@ -280,17 +280,6 @@ tell_blanks(struct out *o, struct blanks *b, unsigned long pages)
 		    b->n, pages, b->list, b->n_runs > RUNS_MAX ? " and others" : "");
 }
 
-static bool
-is_blank(const char *p, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if ((unsigned char)p[i] > ' ')
-			return false;
-	return true;
-}
-
 /* Writes the pages, each of which ends in a form feed. */
 static void
 write_pages(struct reading *r, int labels, struct out *o)
@@ -306,7 +295,7 @@ write_pages(struct reading *r, int labels, struct out *o)
 		page++;
 		out_page(o, page, pdf_label(ranges, n_ranges, page, label, sizeof(label)), p,
 		    (size_t)(ff - p));
-		if (is_blank(p, (size_t)(ff - p)))
+		if (out_is_blank(p, (size_t)(ff - p)))
 			blanks_add(&blanks, page);
 	}
 	out_pages(o, page);
