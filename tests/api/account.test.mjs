@@ -288,17 +288,18 @@ test("sections that end at a page's edge come out whole", async () => {
 	}
 });
 
-const resident = () => Math.max(...millrace.pids("account").map((pid) => Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1])));
+/* Asked of an instance of one's own: what others ask of a worker is in its peak, too. */
+const peak = (instance) => Math.max(...instance.pids("account").map((pid) => Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1])));
 
 /* Without triggers: what is not to be published. */
 const SILENTLY = "SET session_replication_role = replica;";
 
 test("200,000 messages are exported in bounded memory, while the worker serves others", async () => {
-	const user = await newUser(api);
-	await millrace.psql(`${SILENTLY} WITH c AS (INSERT INTO conversation (owner_id, title) VALUES ('${user.uid}', 'long') RETURNING id)
+	const own = await privateInstance("export"), user = await newUser(own.api);
+	await own.psql(`${SILENTLY} WITH c AS (INSERT INTO conversation (owner_id, title) VALUES ('${user.uid}', 'long') RETURNING id)
 		INSERT INTO message (conversation_id, owner_id, role, content)
 		SELECT c.id, '${user.uid}', 'user', g || repeat(' mill', 100) FROM c, generate_series(1, 200000) g`);
-	const before = resident();
+	const before = peak(own);
 	const response = await user.api.open("GET", "/api/v1/user/export");
 	assert.equal(response.statusCode, 200);
 	let bytes = 0, messages = 0, rest = "", others = 0;
@@ -314,7 +315,7 @@ test("200,000 messages are exported in bounded memory, while the worker serves o
 	assert.ok(response.complete && bytes > 100e6, `${bytes} bytes`);
 	assert.ok(others > 2);
 	if (!SANITIZED)
-		assert.ok(resident() - before < 32 * 1024, `${before} kB, then ${resident()} kB`);
+		assert.ok(peak(own) - before < 32 * 1024, `${before} kB, then ${peak(own)} kB`);
 });
 
 test("a reader who stalls or leaves holds nobody up", async () => {
