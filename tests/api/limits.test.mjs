@@ -22,12 +22,11 @@ const upload = (user, size = 10, path = "/api/documents/upload") => user.api.upl
 
 /* The runner holds still meanwhile, so that everything waits. */
 async function withoutRunner(fn) {
-	const [pid] = millrace.pids("runner");
-	process.kill(pid, "SIGSTOP");
+	const letGo = await millrace.holdRunner();
 	try {
 		return await fn();
 	} finally {
-		process.kill(pid, "SIGCONT");
+		await letGo();
 	}
 }
 

@@ -288,12 +288,11 @@ test("an erasure revokes what was connected, and leaves nothing of it", async ()
 
 test("no runner answers: the error page in time, and what it does later is of no effect", async () => {
 	github.user = hub();
-	const b = browser(), runners = millrace.pids("runner");
-	runners.forEach((pid) => process.kill(pid, "SIGSTOP"));
+	const b = browser(), letGo = await millrace.holdRunner();
 	try {
 		await refused(b, startPath("github"), "timeout", "github");
 	} finally {
-		runners.forEach((pid) => process.kill(pid, "SIGCONT"));
+		await letGo();
 	}
 	await until(async () => await value("SELECT count(*) FROM run WHERE kind = 'oauth' AND ended_at IS NULL") === "0", "the run's end", LATE);
 	assert.equal(await value(`SELECT count(*) FROM external_identity WHERE subject = '${github.user.id}'`), "0");

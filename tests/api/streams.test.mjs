@@ -9,18 +9,16 @@ import { client, closeAll, connected, next } from "../js/sockets.mjs";
 import { Socket } from "../js/socket.mjs";
 
 const MOST = 4, CHANNEL = "/api/ws/notifications";
-let millrace, api, runner;
+let millrace, api, letGo;
 before(async () => {
 	millrace = await privateInstance("streams", { MILLRACE_USER_STREAMS: String(MOST) });
 	({ api } = millrace);
 	/* what is asked for stays to be done */
-	[runner] = millrace.pids("runner");
-	process.kill(runner, "SIGSTOP");
+	letGo = await millrace.holdRunner();
 });
 afterEach(closeAll);
 after(async () => {
-	if (runner)
-		process.kill(runner, "SIGCONT");
+	await letGo?.();
 	await millrace?.stop();
 });
 

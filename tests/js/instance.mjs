@@ -132,6 +132,18 @@ export class Instance {
 	/* Every worker's pid, to see that none died. */
 	workers() { return Object.fromEntries([...POOLS, "streamd", "runner"].map((role) => [role, this.pids(role)])); }
 
+	/* The runner holds still, so that what is asked of it waits; it counts as there, however long that takes. Returns what lets it go on. */
+	async holdRunner() {
+		const seen = (at) => this.psql(`UPDATE role_seen SET seen_at = ${at} WHERE role = 'runner'`);
+		const pids = this.pids("runner");
+		pids.forEach((pid) => process.kill(pid, "SIGSTOP"));
+		await seen("now() + interval '1 hour'");
+		return async () => {
+			pids.forEach((pid) => process.kill(pid, "SIGCONT"));
+			await seen("now()");
+		};
+	}
+
 	/* Lines of any log that hold the text. */
 	async grepLogs(text) {
 		const { stdout } = await run("grep", ["-rF", "--", text, join(this.dir, "log")]).catch((e) => {
