@@ -5,7 +5,7 @@ import { PASSWORD, newAddress, newUser, shared } from "../js/instance.mjs";
 import { SESSION, Session, register, login } from "../js/accounts.mjs";
 import { UUID7, assertError, assertStatus, until } from "../js/expect.mjs";
 import { Browser } from "../js/useragent.mjs";
-import { LATE, PAGE, errorPage, hub, refused, signIn, someAddress, startAll, startPath, upToCallback } from "../js/oauth.mjs";
+import { PAGE, errorPage, hub, refused, signIn, someAddress, startAll, startPath, upToCallback } from "../js/oauth.mjs";
 
 let all, millrace, api, github, browser, bare;
 before(async () => { ({ api: bare } = await shared()); all = await startAll("oauth"); ({ millrace, github, browser } = all); ({ api } = millrace); });
@@ -336,8 +336,8 @@ test("a disabled account, and one just erased, do not come in this way", async (
 	assertStatus(await b.send("DELETE", `/api/v1/user/dao/${me.id}`), 204);
 	b.jar().clear();
 	await refused(b, startPath("github"), "account_erased", "github");
-	await until(() => github.revoked.includes(github.user.id), "the revocation after the erasure", LATE);
-	await until(async () => await count(`SELECT count(*) FROM oauth_token WHERE subject = '${github.user.id}'`) === 0, "the tokens' end", LATE);
+	await until(() => github.revoked.includes(github.user.id), "the revocation after the erasure");
+	await until(async () => await count(`SELECT count(*) FROM oauth_token WHERE subject = '${github.user.id}'`) === 0, "the tokens' end");
 });
 
 test("POST /auth2/github/logout ends the session, by cookie with CSRF", async () => {
@@ -377,7 +377,7 @@ test("the provider is wrong, away or silent: the error page, in time", async () 
 	}
 	github.faults.length = 0;
 	/* The breaker may keep the host shut for a moment. */
-	await until(async () => await browser().walk(startPath("github")) === PAGE, "the provider's return", LATE);
+	await until(async () => await browser().walk(startPath("github")) === PAGE, "the provider's return");
 });
 
 test("the runner is killed in the middle of an exchange: a clean end, and nothing twice", async () => {
@@ -408,8 +408,8 @@ test("a state lasts through a restart of everything but the database", async () 
 	const b = browser(), callback = await upToCallback(b, "github");
 	for (const role of ["auth", "streamd", "runner"])
 		await millrace.dev("restart", role);
-	await until(async () => (await api.get("/readyz").catch(() => null))?.status === 200, "readiness", LATE);
-	await until(() => millrace.pids("runner").length > 0, "a runner", LATE);
+	await until(async () => (await api.get("/readyz").catch(() => null))?.status === 200, "readiness");
+	await until(() => millrace.pids("runner").length > 0, "a runner");
 	assert.equal(await b.walk(callback), PAGE);
 });
 

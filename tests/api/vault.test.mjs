@@ -45,16 +45,6 @@ function runnerLog() {
 	return () => readFileSync(file, "utf8").slice(at);
 }
 
-/* Another runner, which has read the key files as they are then; `kill` ends the one before as the kernel would. */
-async function newRunner({ kill = false } = {}) {
-	const before = await until(() => { const p = millrace.pids("runner"); return p.length > 0 && p; }, "a runner", WAIT);
-	if (kill)
-		before.forEach((pid) => process.kill(pid, "SIGKILL"));
-	else
-		await millrace.dev("restart", "runner");
-	await until(() => { const p = millrace.pids("runner"); return p.length > 0 && !p.some((pid) => before.includes(pid)); }, "a new runner", WAIT);
-}
-
 /* Its state of the vault, as the runners of now tell it. */
 const fits = () => until(async () => (await value(`SELECT bool_and((stats ->> 'millrace_vault_fits') = '1') FROM process
     WHERE role = 'runner' AND pid IN (${[...millrace.pids("runner"), 0].join()})`)) === "t", "a runner whose key fits", WAIT);
@@ -206,7 +196,7 @@ test("no value and no private key is in the database, a log, an argument or an e
 		await put(who, "x\n", secret), await put({ api }, "x", secret), await who.api.get(`/api/vault?value=x`)])
 		seen.push(reply.text + JSON.stringify(reply.headers));
 	assert.equal(opened(who, "two"), secret);
-	await newRunner();
+	await millrace.replace("runner");
 	await fits();
 	const privateKey = readFileSync(keyFile, "utf8").trim();
 	const { stdout: dump } = await promisify(execFile)(join(PGBIN, "pg_dump"), ["-h", join(millrace.runDir, "pg"), "-U", "postgres", "millrace"],
@@ -314,12 +304,12 @@ test("a rotation loses nothing, though the runner is killed in the middle and us
 	await once(holder.stdout, "data");
 	try {
 		await rotate();
-		await newRunner();
+		await millrace.replace("runner");
 		const stuck = () => value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'millrace runner periodic' AND wait_event_type = 'Lock'");
 		await until(async () => (await stuck()) === "1", "the runner in the middle", WAIT);
 		const left = await oldRows();
 		assert.ok(left > 0 && left < total, `${left} of ${total}`);
-		await newRunner({ kill: true });
+		await millrace.replace("runner", { kill: true });
 	} finally {
 		/* From here on users replace what is being re-sealed; the last value that was accepted counts. */
 		holder.stdin.end("COMMIT;\n");
@@ -353,7 +343,7 @@ test("secrets that are stored while keys change are all under the last", async (
 	for (let n = 0; n < 3; n++) {
 		await until(() => i > 10 * (n + 1), "some writing", WAIT);
 		await rotate();
-		await newRunner();
+		await millrace.replace("runner");
 		await until(async () => (await oldRows()) === 0, "everything under the new key", WAIT);
 	}
 	over = true;
@@ -373,7 +363,7 @@ test("a runner whose key does not fit says so, refuses the vault, and does every
 		writeFileSync(oldKeyFile, "");
 		for (const [words, key] of Object.entries(wrong)) {
 			writeFileSync(keyFile, `${key}\n`);
-			await newRunner();
+			await millrace.replace("runner");
 			await until(() => said().includes(words), words, WAIT);
 			if (key)
 				assert.ok(!said().includes(key), "a key in the log");
@@ -387,7 +377,7 @@ test("a runner whose key does not fit says so, refuses the vault, and does every
 	} finally {
 		writeFileSync(keyFile, right);
 	}
-	await newRunner();
+	await millrace.replace("runner");
 	await until(() => said().includes("vault: the key fits"), "the right key", WAIT);
 	await fits();
 	assert.equal(opened(user, "kept"), "a value that stays as it is");

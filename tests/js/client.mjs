@@ -34,7 +34,8 @@ export class Api {
 		this.token = token;
 		this.address = address;
 		this.check = check;
-		this.agent = agent ?? new https.Agent({ keepAlive: true, maxSockets: 256, rejectUnauthorized: false });
+		/* What is not used is closed before the server does it, which may be while the next request is on its way. */
+		this.agent = agent ?? new https.Agent({ keepAlive: true, timeout: 30000, maxSockets: 256, rejectUnauthorized: false });
 	}
 
 	/* The same server for another caller, or for none. */
@@ -119,7 +120,7 @@ export class Api {
 	 * to send instead, as a function of the socket. Reads until the server
 	 * closes, or one whole reply is there, or `timeout` ms are over.
 	 */
-	async raw(bytes, { timeout = 5000, end = false, write } = {}) {
+	async raw(bytes, { timeout = 120000, end = false, write } = {}) {
 		const socket = tls.connect({ host: this.base.hostname, port: this.base.port, localAddress: this.address,
 			rejectUnauthorized: false, ALPNProtocols: ["http/1.1"] });
 		const parts = [];

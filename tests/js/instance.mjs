@@ -90,10 +90,11 @@ export class Instance {
 	dev(...args) { return run(DEV, args, { env: this.env, cwd: ROOT, maxBuffer: 64 << 20 }); }
 
 	/* Rows as psql -A -t prints them: as text, columns parted by "|". Starting psql, or a connection, costs twenty times as much as a question
-	   does, and much here asks until it sees something. */
+	   does, and much here asks until it sees something. The server's log has none of it, however slow it is: tests look for their own
+	   words there. */
 	async psql(sql) {
 		this.connections ??= new pg.Pool({ host: join(this.runDir, "pg"), database: "millrace", user: "postgres", max: 6,
-			idleTimeoutMillis: 1000, allowExitOnIdle: true, types: { getTypeParser: () => (value) => value } })
+			options: "-c log_min_duration_statement=-1", idleTimeoutMillis: 1000, allowExitOnIdle: true, types: { getTypeParser: () => (value) => value } })
 		    .on("error", () => {}).on("connect", (client) => client.on("error", () => {}));     /* tests restart the server */
 		const client = await this.connections.connect();
 		let good = false;
@@ -129,6 +130,16 @@ export class Instance {
 		return readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number);
 	}
 
+	/* Other processes take a role's place, with the settings and files of now, and the ones before have gone; `kill`: as by the kernel. */
+	async replace(role, { kill = false } = {}) {
+		const before = await until(() => { const p = this.pids(role); return p.length > 0 && p; }, `a ${role}`);
+		if (kill)
+			before.forEach((pid) => process.kill(pid, "SIGKILL"));
+		else
+			await this.dev("restart", role);
+		await until(() => { const p = this.pids(role); return p.length > 0 && !p.some((pid) => before.includes(pid)); }, `a new ${role}`);
+	}
+
 	/* Every worker's pid, to see that none died. */
 	workers() { return Object.fromEntries([...POOLS, "streamd", "runner"].map((role) => [role, this.pids(role)])); }
 
@@ -159,7 +170,7 @@ export class Instance {
 	}
 
 	async ready() {
-		await until(async () => (await this.api.get("/readyz").catch(() => null))?.status === 200, "readiness", 30000);
+		await until(async () => (await this.api.get("/readyz").catch(() => null))?.status === 200, "readiness");
 	}
 
 	/* An administrator's edit: pages of this origin may call. */

@@ -2,6 +2,7 @@
 import http from "node:http";
 import { once } from "node:events";
 import * as jose from "jose";
+import { until } from "./expect.mjs";
 
 /* What the providers' hosts give out: sets of keys by path, and how they behave. */
 export class KeyHost {
@@ -37,6 +38,17 @@ export class KeyHost {
 		this.server.closeAllConnections();
 		await once(this.server, "close");
 	}
+}
+
+/* Until every process of a pool answers with the status what `ask` gives of a number: several rounds, since one that is late to hear of new
+   keys may be late to take connections, too, and so be missed by one. */
+export async function everywhere(status, ask) {
+	let rounds = 0;
+	await until(async () => {
+		const replies = await Promise.all(Array.from({ length: 24 }, (_, i) => ask(i)));
+		rounds = replies.every((r) => r.status === status) ? rounds + 1 : 0;
+		return rounds === 5;
+	}, `status ${status} of all processes`);
 }
 
 /* A pair of keys whose public half is in no set yet. */

@@ -11,7 +11,6 @@ import { OpenId } from "../standin/openid.mjs";
 export const PAGE = "https://app.example.com/signed-in?from=oauth";
 export const ERROR_PAGE = "https://app.example.com/login?lang=en#/oauth";
 export const TENANT = "6f1c7b0e-2f61-4d6b-9f43-0d6c1f0f9a11";
-export const LATE = 60000;
 
 /* { millrace, github, google, microsoft, stop() } */
 export async function startAll(name, more = {}) {

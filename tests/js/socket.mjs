@@ -31,7 +31,9 @@ export class Socket {
 	/* The first message that fits, taken out; those before it stay. */
 	async take(fits, what = "a message", ms) {
 		let at = -1;
-		await until(() => (at = this.messages.findIndex(fits)) >= 0, what, ms);
+		await until(() => (at = this.messages.findIndex(fits)) >= 0 || this.closed, what, ms);
+		if (at < 0)
+			throw new Error(`${what}: the socket was closed with ${this.closed.code} ${this.closed.reason}`);
 		return this.messages.splice(at, 1)[0];
 	}
 

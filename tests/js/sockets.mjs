@@ -12,7 +12,7 @@ export function hear(socket) {
 }
 
 /* The next such event's arguments. */
-export const next = (socket, name, ms = 10000) => new Promise((resolve, reject) => {
+export const next = (socket, name, ms = 120000) => new Promise((resolve, reject) => {
 	const timer = setTimeout(() => reject(new Error(`no ${name} within ${ms} ms`)), ms);
 	socket.once(name, (...args) => {
 		clearTimeout(timer);
