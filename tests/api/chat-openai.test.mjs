@@ -6,10 +6,9 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { LLMock } from "@copilotkit/aimock";
 import { PASSWORD, newUser, privateInstance } from "../js/instance.mjs";
-import { start as startStandin } from "../standin/openai.mjs";
+import { permit, start as startStandin } from "../standin/openai.mjs";
 import { assertError, assertStatus, until } from "../js/expect.mjs";
 import { assertDone, assertOneEnd, contentOf, isEnd } from "../js/events.mjs";
 
@@ -67,14 +66,18 @@ const activities = (events, type) => events.filter((e) => e.event === "activity"
 /* A JSON string whose words a search in the message itself does not find. */
 const hidden = (text) => `"${[...text].map((c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`).join("")}"`;
 
-test("tokens come as the provider says them, with its usage", async () => {
-	const { events, end, run } = await ask("[[tokens:30 delay:40]]");
-	const done = assertDone(end);
+test("tokens come as the provider says them, with its usage", { timeout: 120000 }, async () => {
+	const gate = randomUUID(), stream = await user.api.chat(`[[tokens:30 gate:${gate}]]`), run = stream.headers["x-run-id"];
+	const events = [];
+	for (let i = 0; i < 30; i++) {          /* none is held back for the next */
+		permit(gate, 1);
+		events.push(...await stream.takeUntil((e) => contentOf([e]).endsWith(`w${i}`)));
+	}
+	events.push(...await stream.all());
+	assertOneEnd(events);
+	const end = events.at(-1), done = assertDone(end);
 	assert.equal(done.content, words(30));
 	assert.equal(contentOf(events), done.content);
-	const tokens = events.filter((e) => e.event === "token");
-	assert.ok(end.at - tokens[0].at > 600, "the tokens were held back");
-	assert.ok(tokens.length > 10, `30 tokens in ${tokens.length} events`);
 	assert.deepEqual([done.usage.provider, done.usage.model, done.usage.outputTokens], ["openai", "gpt-4o-mini", 30]);
 	assert.ok(done.usage.inputTokens > 0);
 	/* cost = tokens times the stored price, to the last digit, in SQL's numeric */
@@ -235,18 +238,16 @@ test("an answer without end is cut off", async () => {
 	assert.ok(contentOf(events).length < 20000000);
 });
 
-test("cancel stops the provider's stream within a second and keeps what was said", async () => {
+test("cancel stops the provider's stream and keeps what was said", async () => {
 	const mark = randomUUID();
-	const stream = await user.api.chat(`${mark} [[tokens:2000 delay:20]]`);
+	permit(mark, 10);
+	const stream = await user.api.chat(`${mark} [[tokens:2000 gate:${mark}]]`);
 	const run = stream.headers["x-run-id"];
 	const events = await stream.takeUntil((e) => contentOf([e]).includes("w5"));
-	const at = Date.now();
 	assertStatus(await user.api.post(`/api/runs/${run}/cancel`), 200);
 	events.push(...await stream.all());
 	assertOneEnd(events);
-	const entry = await until(() => standin.log(mark)[0].disconnectedAt && standin.log(mark)[0], "the provider is left");
-	assert.ok(entry.disconnectedAt - at < 10000, `${entry.disconnectedAt - at} ms`);
-	assert.ok(events.at(-1).at - at < 10000);
+	await until(() => standin.log(mark)[0].disconnectedAt, "the provider is left, in the midst of its answer");
 	assert.equal((await user.api.get(`/api/runs/${run}`)).json.status, "cancelled");
 	const said = (await messagesOf(stream.headers["x-conversation-id"])).at(-1);
 	assert.deepEqual([said.role, said.content], ["assistant", contentOf(events)]);
@@ -271,9 +272,10 @@ test("a client's leaving does not stop a run; resuming gives each event once, in
 test("a reader that resumes from beyond its end is let go when the run ends", async () => {
 	const stream = await user.api.chat("[[tokens:30 delay:10]]");
 	const lost = await user.api.resume(stream.headers["x-run-id"], 100000);
-	const nothing = lost.all();
+	let heard = null;
+	lost.all().then((events) => { heard = events; }, () => {});
 	await stream.all();
-	assert.deepEqual(await Promise.race([nothing, sleep(3000).then(() => "still open")]), []);
+	assert.deepEqual(await until(() => heard, "it is let go"), []);
 	lost.close();
 });
 
@@ -323,8 +325,7 @@ test("a silent provider: pings keep the client's connection, cancel ends it", as
 	const stream = await user.api.chat(`${mark} [[hang]]`);
 	await until(() => standin.log(mark).length === 1, "the provider is asked");
 	const rest = stream.all();
-	await sleep(15500);
-	assert.ok(stream.comments.includes("ping"), "no ping in 15 s");
+	await until(() => stream.comments.includes("ping"), "a ping");
 	assertStatus(await user.api.post(`/api/runs/${stream.headers["x-run-id"]}/cancel`), 200);
 	assertOneEnd(await rest);
 });

@@ -231,7 +231,7 @@ test("parts of a request that are refused are left out, and remembered", async (
 		nostreamopts2: "stream_options", nostream: "stream", nosystem: "system" };
 	const has = ({ body }, part) => part === "system" ? body.messages[0].role === "system" : Boolean(body[part]);
 	for (const [name, part] of Object.entries(parts)) {
-		await millrace.dev("restart", "runner");
+		await millrace.replace("runner");
 		const { requests, end } = await ask(name);
 		assert.match(assertDone(end).content, /^(plain|a whole) answer$/, name);
 		assert.deepEqual(requests.map((r) => has(r, part)), [true, false], name);
@@ -243,14 +243,14 @@ test("parts of a request that are refused are left out, and remembered", async (
 });
 
 test("what a server sends, and does not take back, is not sent back", async () => {
-	await millrace.dev("restart", "runner");
+	await millrace.replace("runner");
 	assert.equal((await says("notback", "done with tools")).requests.length, 3);
 	assert.equal((await says("notback", "done with tools")).requests.length, 2);
 });
 
 test("a refusal without a word is tried with less; what a model does wrong once is not remembered", async () => {
 	for (const [name, again] of [["toolflake", 2], ["neither", 1]]) {
-		await millrace.dev("restart", "runner");
+		await millrace.replace("runner");
 		assert.equal((await says(name, "plain answer")).requests.length, 2, name);
 		assert.equal((await says(name, "plain answer")).requests.length, again, name);
 	}

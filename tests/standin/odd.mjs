@@ -114,12 +114,12 @@ const CASES = {
 	notback: wants((b) => !b.messages.some((m) => "reasoning" in m),
 	    refuse("'messages.2' : for 'role:assistant' the following must be satisfied[('messages.2' : property 'reasoning' is unsupported)]"),
 	    () => [chunk({ reasoning: "hm" }), calls(call(...search, { index: 0, id: "d" })), ...called()]),
-	/* a turn of two rounds, the second slow, that wants all back: for a runner that dies in it */
-	slowback: (b) => {
+	/* a turn of three rounds, the last held at first, that wants all back: for a runner that dies in it */
+	slowback: (b, n) => {
 		const said = b.messages.filter((m) => m.tool_calls);
 		if (said.some((m, i) => m.tool_calls[0].id !== "same" || m.tool_calls[0].extra_content?.sig !== `s${i}` || m.reasoning_content !== `r${i}`))
 			return refuse("Something is missing: " + JSON.stringify(said));
-		return said.length >= 2 ? [...Array.from({ length: 60 }, (_, i) => ({ ...say(`w${i} `), wait: 20 })), ...stop()]
+		return said.length >= 2 ? [...Array.from({ length: 60 }, (_, i) => ({ ...say(`w${i} `), wait: n === 3 && i === 10 ? 600000 : 1 })), ...stop()]
 		    : [chunk({ reasoning_content: `r${said.length}` }), calls(call(...write(`slow${said.length}.txt`, "x"), { index: 0, id: "same", extra_content: { sig: `s${said.length}` } })), ...called()];
 	},
 
@@ -228,7 +228,7 @@ async function send(res, reply) {
 		if (one.cut)
 			return res.flushHeaders(), setTimeout(() => res.destroy(), 30);
 		if (one.wait)
-			await new Promise((resolve) => { setTimeout(resolve, one.wait); });
+			await new Promise((resolve) => { setTimeout(resolve, one.wait).unref(); });
 		res.write(one.raw ?? `data: ${typeof one === "string" ? one : JSON.stringify({ ...one, wait: undefined })}\n\n`);
 	}
 	return res.end();

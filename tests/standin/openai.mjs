@@ -4,12 +4,13 @@
  *
  * POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models[/ID]; requests
  * are checked by check.mjs. GET /_log tells what was asked and when a client was
- * seen to leave; DELETE /_log forgets it.
+ * seen to leave; DELETE /_log forgets it. GET /_permit?gate=NAME&n=3 is permit().
  *
  * An answer is the tokens "w0 w1 w2 …", one a chunk, always the same. The last
  * user message steers it by directives, words in double square brackets:
  *
  *   [[tokens:200 delay:10]]   how many tokens (12), how many ms between them (2)
+ *   [[gate:NAME]]             each token waits for a permit(NAME)
  *   [[slowfirst:1000]]        ms before the first byte of the reply
  *   [[say:any text]]          these words instead of numbered tokens
  *   [[long:1000000]]          that many characters, whatever max_tokens says
@@ -141,6 +142,25 @@ class Reply {
 	}
 }
 
+/* What may still be said by name, and who waits to say it. */
+const gates = new Map();
+
+/* `n` more tokens, of all answers that have [[gate:NAME]]. */
+export function permit(name, n = Infinity) {
+	const gate = gates.get(name) ?? { left: 0, waiting: [] };
+	gates.set(name, gate);
+	gate.left += n;
+	gate.waiting.splice(0).forEach((wake) => wake());
+}
+
+async function pass(name) {
+	permit(name, 0);
+	const gate = gates.get(name);
+	while (gate.left < 1)
+		await new Promise((wake) => gate.waiting.push(wake));
+	gate.left--;
+}
+
 class Server {
 	constructor(options) {
 		this.key = options.key ?? null;
@@ -168,9 +188,13 @@ class Server {
 	}
 
 	async handle(req, res) {
-		const path = new URL(req.url, "http://x").pathname;
+		const { pathname: path, searchParams: query } = new URL(req.url, "http://x");
 		if (path === "/_log")
 			return this.log(req, res);
+		if (path === "/_permit") {
+			permit(query.get("gate"), Number(query.get("n") ?? Infinity));
+			return res.end();
+		}
 		const entry = { id: ++this.total, at: Date.now(), method: req.method, path, headers: { ...req.headers },
 			body: null, status: 0, chunks: 0, firstAt: null, endedAt: null, disconnectedAt: null, faults: [] };
 		entry.headers.authorization &&= entry.headers.authorization.replace(/(?<=^Bearer .{3}).*/, "…");
@@ -358,6 +382,8 @@ class Server {
 			}
 			if (reply.delay > 0 && q.d.long === undefined)
 				await sleep(reply.delay);
+			if (q.d.gate)
+				await pass(q.d.gate);
 			if (!await send({ content }))
 				return;
 			n++;
