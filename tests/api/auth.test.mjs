@@ -172,8 +172,6 @@ test("login gives the same user", async () => {
 	assertStatus(await me(json.token), 200);
 });
 
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
-
 test("wrong address and wrong password look and take the same", async () => {
 	/* Several accounts, each below the number of wrong passwords that makes it wait; and one at a time, in turns. */
 	const known = [];
@@ -181,22 +179,22 @@ test("wrong address and wrong password look and take the same", async () => {
 		known.push(newAddress());
 		assertStatus(await register({ email: known[i] }), 201);
 	}
-	const times = { address: [], password: [] };
-	const bodies = new Set();
-	for (let i = 0; i < 32; i++)
+	/* The shortest of each counts, which is least of the machine's other work, and on a busy one takes some more rounds. */
+	const least = { address: Infinity, password: Infinity }, bodies = new Set();
+	const alike = () => least.address < 1.5 * least.password && least.password < 1.5 * least.address;
+	for (let i = 0; i < 32 || (i < 400 && !alike()); i++)
 		for (const kind of ["address", "password"]) {
 			const from = api.fresh();
 			const email = kind === "password" ? known[i % known.length] : newAddress();
 			await from.get("/healthz");             /* the connection is there */
 			const at = performance.now();
 			const reply = await login(email, "wrong password", from);
-			times[kind].push(performance.now() - at);
+			least[kind] = Math.min(least[kind], performance.now() - at);
 			assertError(reply, "UNAUTHORIZED");
 			bodies.add(JSON.stringify({ ...reply.json, request_id: null }));
 		}
 	assert.equal(bodies.size, 1, [...bodies].join());
-	const [a, p] = [median(times.address), median(times.password)];
-	assert.ok(a > p / 1.5 && p > a / 1.5, `${a} ms and ${p} ms`);
+	assert.ok(alike(), `${least.address} ms and ${least.password} ms`);
 });
 
 test("many wrong passwords lock the account for a while for their network, and nobody else", async () => {

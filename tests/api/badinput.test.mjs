@@ -300,7 +300,7 @@ test("large uploads, good and bad, leave the connection fit for the next request
 
 test("a file larger than allowed is refused, one just below is taken", async () => {
 	const big = multipart({ name: "big", file: { filename: "big.txt", bytes: Buffer.alloc(50 << 20, "large ") } });
-	const refused = await api.raw("", { timeout: 20000, write: (socket) => {
+	const refused = await api.raw("", { write: (socket) => {
 		socket.write(`POST /api/documents/upload HTTP/1.1\r\nHost: x\r\nContent-Type: ${big.type}\r\nAuthorization: Bearer ${user.token}\r\n`
 		    + `Content-Length: ${big.body.length}\r\n\r\n`);
 	} });
@@ -312,9 +312,9 @@ test("a file larger than allowed is refused, one just below is taken", async () 
 test("slow clients hold nobody up", async () => {
 	const sockets = [];
 	let ended = 0;
-	const slow = Array.from({ length: 40 }, () => api.raw("", { timeout: 60000, write: (socket) => {
+	const slow = Array.from({ length: 40 }, () => api.raw("", { write: (socket) => {
 		sockets.push(socket);
-		socket.write(`PATCH /api/user HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer ${user.token}\r\nContent-Length: 1000\r\n\r\n`);
+		socket.write(`PATCH /api/user HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer ${user.token}\r\nContent-Length: 10000\r\n\r\n`);
 		const timer = setInterval(() => socket.write(" "), 100);
 		socket.on("close", () => clearInterval(timer));
 	} }).catch(() => {}).finally(() => ended++));

@@ -7,8 +7,8 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { PASSWORD, newAddress, privateInstance } from "../js/instance.mjs";
 import { SESSION, SESSION_OLD, login, newName, register } from "../js/accounts.mjs";
-import { assertStatus, until } from "../js/expect.mjs";
-import { KeyHost, pair, sign } from "../js/issuers.mjs";
+import { assertStatus } from "../js/expect.mjs";
+import { KeyHost, everywhere, pair, sign } from "../js/issuers.mjs";
 
 const [CLERK, SUPABASE] = ["https://clerk.example.com", "https://project.supabase.example/auth/v1"];
 const host = new KeyHost();
@@ -28,10 +28,10 @@ before(async () => {
 	admin = await newAdministrator();
 	/* Each process of each pool has read the keys when it takes such tokens. */
 	for (const path of ["/api/auth/me", "/api/v1/user/dao", "/api/user"])
-		await until(async () => (await Promise.all(Array.from({ length: 12 }, async (_, i) => {
+		await everywhere(200, async (i) => {
 			const token = await (i % 2 ? clerkToken() : supabaseToken());
 			return path.endsWith("dao") ? api.post(path, {}, { token }) : api.get(path, { token });
-		}))).every((r) => r.status === 200), `the keys at ${path}`, 60000);
+		});
 });
 
 after(async () => {

@@ -23,7 +23,7 @@ const get = (id, from = user.api) => from.get(`/api/documents/${id}`);
 const settled = (id) => until(async () => {
 	const { json } = assertStatus(await get(id), 200);
 	return ["ready", "failed"].includes(json.status) && json;
-}, `document ${id} is done`, 40000);
+}, `document ${id} is done`);
 const search = async (q, from = user.api) => assertStatus(
     await from.get(`/api/documents/search?q=${encodeURIComponent(q)}`), 200).json;
 const ready = async (filename, bytes, options) => {

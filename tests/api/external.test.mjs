@@ -12,7 +12,7 @@ import { createClient } from "@supabase/supabase-js";
 import { PASSWORD, ROOT, newAddress, newUser, privateInstance } from "../js/instance.mjs";
 import { assertError, assertStatus, until } from "../js/expect.mjs";
 import { SESSION, setCookies } from "../js/accounts.mjs";
-import { KeyHost, pair, sign, signText } from "../js/issuers.mjs";
+import { KeyHost, everywhere, pair, sign, signText } from "../js/issuers.mjs";
 import { Socket } from "../js/socket.mjs";
 
 process.env.CLERK_TELEMETRY_DISABLED = "1";
@@ -65,7 +65,7 @@ before(async () => {
 		(sha256('lasts'), '${randomUUID()}', now() + interval '1 hour')`);
 	/* Each process has read them when it takes a token; a new connection may meet any. */
 	const [c, s] = [await sign(rsa, clerkClaims()), await sign(ec, supabaseClaims())];
-	await until(async () => (await who(c)).status === 200 && (await who(s)).status === 200, "the keys", 60000);
+	await until(async () => (await who(c)).status === 200 && (await who(s)).status === 200, "the keys");
 	await settled(c, s);
 });
 
@@ -74,21 +74,13 @@ after(async () => {
 	await host.stop();
 });
 
-/* Until every process of the pool takes the tokens (or, with another status, refuses them): several rounds, since a process that is late to
-   hear of new keys may be late to take connections, too, and so be missed by one. */
+/* Until every process of the pool takes the tokens (or, with another status, refuses them). */
 async function settled(...tokens) {
 	const status = typeof tokens.at(-1) === "number" ? tokens.pop() : 200;
 	await steady(instance.api, status, tokens);
 }
 
-async function steady(api, status, tokens) {
-	let rounds = 0;
-	await until(async () => {
-		const replies = await Promise.all(Array.from({ length: 12 }, () => tokens.map((token) => api.get("/api/user", { token }))).flat());
-		rounds = replies.every((r) => r.status === status) ? rounds + 1 : 0;
-		return rounds === 5;
-	}, `status ${status} of all processes`, 60000);
-}
+const steady = (api, status, tokens) => everywhere(status, (i) => api.get("/api/user", { token: tokens[i % tokens.length] }));
 
 test("a Clerk session token makes its user at first sight, and is that user ever after", async () => {
 	const email = newAddress();
@@ -234,7 +226,7 @@ test("a stream ends with the token that it was opened by, and with no other", as
 		await until(async () => {
 			s = await new Socket(instance, "/api/ws/notifications", { token: by }).open();
 			return s.settled().then(() => true, () => false);
-		}, "a stream", 60000);
+		}, "a stream");
 		return s;
 	}
 	const [ends, stays] = [await open(token), await open(other)];
@@ -416,7 +408,7 @@ test("an outage of the keys' host changes nothing for known keys", async () => {
 		await until(async () => {
 			await refused(token, mode);
 			return host.hits["/supabase"] > hits;
-		}, `a fetch while it is ${mode}`, 60000);
+		}, `a fetch while it is ${mode}`);
 		await settled(known, secret);
 		await user(await sign(ec, supabaseClaims()));
 	}
@@ -425,7 +417,7 @@ test("an outage of the keys' host changes nothing for known keys", async () => {
 	await settled(known);
 	host.mode = "well";
 	await host.start(host.port);
-	await until(async () => (await who(token)).status === 200, "the fetch after the outage", 60000);
+	await until(async () => (await who(token)).status === 200, "the fetch after the outage");
 	await settled(known, token);
 });
 
@@ -433,14 +425,14 @@ test("a key that is withdrawn counts no more, for remembered tokens neither", as
 	const gone = await pair("RS256", "clerk-gone");
 	host.sets["/clerk"] = [rsa.jwk, gone.jwk];
 	const token = await sign(gone, clerkClaims());
-	await until(async () => (await who(token)).status === 200, "the new key", 60000);
+	await until(async () => (await who(token)).status === 200, "the new key");
 	await settled(token);
 	host.sets["/clerk"] = [rsa.jwk];
 	const unknown = await sign(await pair("RS256", "nobody-else"), clerkClaims());
 	await until(async () => {
 		await refused(unknown);
 		return (await who(token)).status === 401;
-	}, "the withdrawal", 60000);
+	}, "the withdrawal");
 	await settled(token, 401);
 	await user(await sign(rsa, clerkClaims()));
 });
@@ -454,7 +446,7 @@ test("a pool that starts while the database is away turns nobody out", async () 
 		const reply = await instance.api.fresh().get("/api/user", { token, headers: { connection: "close" } });
 		statuses.add(reply.status);
 		return reply.status === status;
-	}, `status ${status}`, 60000);
+	}, `status ${status}`);
 	process.kill(database, "SIGSTOP");
 	try {
 		await instance.dev("restart", "account");
@@ -534,7 +526,7 @@ test("the vectors, with keys fetched again and again, and Supabase by its secret
 	assert.equal(await take(vectors.hs256.token), 200, "Supabase's secret");
 	assertStatus(await (await newUser(other.api)).api.get("/api/user"), 200);
 	const hits = host.hits["/vectors"];
-	await until(() => host.hits["/vectors"] >= hits + 2, "two more fetches that nobody asked for", 60000);
+	await until(() => host.hits["/vectors"] >= hits + 2, "two more fetches that nobody asked for");
 	host.sets["/vectors"] = vectors.jwks.keys.slice(1);
-	await until(async () => await take(good) === 401, "the withdrawal", 60000);
+	await until(async () => await take(good) === 401, "the withdrawal");
 });

@@ -102,7 +102,7 @@ test("an erasure comes through, and leaves nothing, while requests and runs of t
 	await request.query(`BEGIN; UPDATE api_key SET last_used_at = now() WHERE user_id = '${user.uid}'`);
 	assertStatus(await user.api.delete(`/api/v1/user/dao/${user.uid}`), 204);
 	await until(async () => await sql(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'millrace_runner'
-	    AND query LIKE '%deletion_step%'`) !== "0\n", "the erasure at its end, which waits for the request", 60000);
+	    AND query LIKE '%deletion_step%'`) !== "0\n", "the erasure at its end, which waits for the request");
 	await request.query(`
 		WITH b AS (INSERT INTO blob (owner_id, sha256) VALUES ('${user.uid}', sha256('x')) RETURNING id)
 			INSERT INTO document (owner_id, name, file_name, size, blob_id) SELECT '${user.uid}', '${user.mark}', 'x', 1, id FROM b;

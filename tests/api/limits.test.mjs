@@ -11,7 +11,7 @@ const TRIES = 8;           /* wrong passwords from one address */
 let millrace, api;
 before(async () => {
 	millrace = await privateInstance("limits", { MILLRACE_RATE_READ: "40", MILLRACE_RATE_WRITE: "30", MILLRACE_QUEUE_MAX: "6",
-		MILLRACE_REPLY_SECONDS: "1", MILLRACE_UPLOAD_MAX: "100000", MILLRACE_SESSION_SECONDS: "60",
+		MILLRACE_REPLY_SECONDS: "1", MILLRACE_UPLOAD_MAX: "100000", MILLRACE_SESSION_SECONDS: "600",
 		MILLRACE_LOGIN_ADDRESS_TRIES: String(TRIES), MILLRACE_RATE_LOGIN: "0", MILLRACE_REQUEST_LOG: "1" });
 	({ api } = millrace);
 });
@@ -19,6 +19,9 @@ after(() => millrace?.stop());
 
 const upload = (user, size = 10, path = "/api/documents/upload") => user.api.upload(path,
     { name: "n", file: { filename: "n.txt", bytes: Buffer.alloc(size, "mill ") } });
+
+/* How many of somebody's documents; not asked by the API, which would soon refuse to say. */
+const documents = async (user, where) => (await millrace.psql(`SELECT count(*) FROM document WHERE owner_id = '${user.uid}' AND ${where}`)).trim();
 
 /* The runner holds still meanwhile, so that everything waits. */
 async function withoutRunner(fn) {
@@ -125,18 +128,14 @@ test("an EventSource beyond the rate is refused within its stream, a POST by its
 	const user = await newUser(api), run = randomUUID(), path = `/api/runs/${run}/stream`;
 	await millrace.psql(`INSERT INTO run (id, owner_id, kind, status, input, ended_at, last_seq)
 	    VALUES ('${run}', '${user.uid}', 'chat', 'completed', '{}', now(), 0)`);
-	const reply = await until(async () => {
-		const one = await user.api.get(path);
-		return one.status !== 204 && one;
-	}, "the limit");
+	/* Many at once: a slow machine takes its time for as many as a minute may have. */
+	const many = (send) => Promise.all(Array.from({ length: 50 }, send));
+	const reply = await until(async () => (await many(() => user.api.get(path))).find((one) => one.status !== 204), "the limit");
 	assertStatus(reply, 200);
 	assert.match(reply.headers["content-type"], /^text\/event-stream/);
 	assert.match(reply.text, /^: RATE_LIMITED "[^\n]+"\nretry: \d+000\n$/);
 	assert.ok(Number(/retry: (\d+)/.exec(reply.text)[1]) >= 5000);
-	const chat = await until(async () => {
-		const one = await user.api.post("/api/chat", {});
-		return one.status !== 400 && one;
-	}, "the limit of writes");
+	const chat = await until(async () => (await many(() => user.api.post("/api/chat", {}))).find((one) => one.status !== 400), "the limit of writes");
 	assertError(chat, "RATE_LIMITED");
 	assert.equal(chat.headers["x-should-retry"], undefined);
 });
@@ -163,8 +162,8 @@ test("a queue that one user has filled is 429 to them and open to others; what w
 		throw new Error("the queue was never full");
 	});
 	assert.equal(accepted.length, 6);
-	await until(async () => (await user.api.get("/api/documents")).json.every((d) => d.status === "ready"), "the queue is done");
-	assert.equal((await user.api.get("/api/documents")).json.length, 6);
+	await until(async () => await documents(user, "status <> 'ready'") === "0", "the queue is done");
+	assert.equal(await documents(user, "true"), "6");
 	assert.deepEqual((await user.api.get("/api/conversations")).json, [], "a refused chat left a conversation");
 });
 
@@ -190,7 +189,7 @@ test("a reply that takes too long is 504 with the run's id, and the run goes on"
 	const run = reply.json.run_id;
 	assert.match(run, UUID7);
 	assert.equal(reply.headers["x-run-id"], run);
-	await until(async () => (await user.api.get(`/api/runs/${run}`)).json.status === "completed", "the run is done");
+	await until(async () => (await millrace.psql(`SELECT status FROM run WHERE id = '${run}'`)).trim() === "completed", "the run is done");
 	assert.equal((await user.api.get("/api/documents")).json[0].status, "ready");
 });
 
@@ -205,7 +204,7 @@ test("the worker's own limit of an upload holds to the byte", async () => {
 test("a session ends when it says", async () => {
 	const user = await newUser(api);
 	const { iat, exp } = JSON.parse(Buffer.from(user.token.split(".")[1], "base64url"));
-	assert.equal(exp - iat, 60);
+	assert.equal(exp - iat, 600);
 	assertStatus(await user.api.get("/api/user"), 200);
 	await millrace.psql(`update session set expires_at = now() - interval '1 s' where user_id = '${user.uid}'`);
 	assertError(await user.api.get("/api/user"), "UNAUTHORIZED");
@@ -263,7 +262,7 @@ test("an address' wrong passwords run off, and the sweep forgets them", async ()
 	assertError(await login(from, newAddress(), "wrong password"), "UNAUTHORIZED");
 	assert.equal(await failures(from), 1);
 	await aged(from, 3700);
-	await millrace.psql("SELECT sweep_old(24, 24, 30, 90, 90, 1000)");
+	await millrace.psql("SELECT pg_advisory_xact_lock(hashtext('millrace.sweep_old')); SELECT sweep_old(24, 24, 30, 90, 90, 1000)");     /* not beside the runner's */
 	assert.equal(await failures(from), 0);
 });
 

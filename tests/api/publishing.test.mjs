@@ -2,8 +2,10 @@
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import pg from "pg";
 import { newUser, shared } from "../js/instance.mjs";
-import { TIME, assertKeys, assertStatus } from "../js/expect.mjs";
+import { TIME, assertKeys, assertStatus, until } from "../js/expect.mjs";
 import { erased } from "../js/traces.mjs";
 import { analyticsOf, eventsOf } from "../js/log.mjs";
 
@@ -136,10 +138,13 @@ test("of somebody erased nothing is left, also where they are deleted by hand", 
 test("an erasure waits for who is publishing about the user, and takes that along", async () => {
 	const user = await newUser(api);
 	const id = await one(`${lead(user)} RETURNING id`);
-	const slow = psql(`BEGIN; UPDATE lead SET status = 'lost' WHERE id = '${id}'; SELECT pg_sleep(1.5); COMMIT`);
-	await new Promise((resolve) => setTimeout(resolve, 500));
-	await psql(`DELETE FROM app_user WHERE id = '${user.uid}'`);
-	await slow;
+	const slow = new pg.Client({ host: join(millrace.runDir, "pg"), database: "millrace", user: "postgres" });
+	await slow.connect();
+	await slow.query(`BEGIN; UPDATE lead SET status = 'lost' WHERE id = '${id}'`);
+	const erasure = `DELETE FROM app_user WHERE id = '${user.uid}'`, erases = psql(erasure);
+	await until(async () => await one(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query = $$${erasure}$$`) === "1", "it waits");
+	await slow.query("COMMIT");
+	await Promise.all([erases, slow.end()]);
 	assert.equal(await one(`SELECT count(*) FROM stream_event WHERE topic || data::text LIKE '%${user.uid}%'`), "0");
 });
 
@@ -206,7 +211,9 @@ test("topic_own: one owner, who may change; nobody takes what is another's", asy
 
 test("streamd is told whose access has changed", async () => {
 	const [user, other] = [await newUser(api), await newUser(api)];
-	const heard = async (sql) => [...(await listening("millrace_access", sql)).matchAll(/"millrace_access" with payload "([^"]*)"/g)].map((m) => m[1]).sort();
+	/* Of these two: tests beside this one change the access of others. */
+	const heard = async (sql) => [...(await listening("millrace_access", sql)).matchAll(/"millrace_access" with payload "([^"]*)"/g)].map((m) => m[1])
+	    .filter((uid) => [user.uid, other.uid].includes(uid)).sort();
 	const set = (what) => `UPDATE app_user SET ${what} WHERE id = '${user.uid}'`;
 	assert.deepEqual(await heard(set("role = 'admin'")), [user.uid]);
 	assert.deepEqual(await heard(set("role = 'admin', display_name = 'x'")), []);

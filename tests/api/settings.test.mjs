@@ -21,12 +21,12 @@ test("defaults from the start, without a row", async () => {
 
 test("usage is what was used in all, of old calls by totals", async () => {
 	const user = await newUser(api), other = await newUser(api);
-	/* Numbered as if of an hour ago, and of now. */
+	/* Numbered as if of a second before they are old, which is later than any that has been counted, and of now. */
 	const used = (of, n, ago) => `INSERT INTO usage_event (id, owner_id, run_id, call, provider, model, input_tokens, output_tokens, estimated, input_usd, output_usd, cost_usd)
 		SELECT (left(uuid_v7_floor(now() - interval '${ago}')::text, 24) || right(gen_random_uuid()::text, 12))::uuid, '${of.uid}', gen_random_uuid(), n, 'local', 'x', 10, 1, false, 0, 0, 0.25
 		FROM generate_series(1, ${n}) n`;
 	const usage = (messages) => ({ messages, inputTokens: 10 * messages, outputTokens: messages, costUsd: 0.25 * messages });
-	await millrace.psql(`${used(user, 30, "1 hour")}; ${used(other, 3, "1 hour")}; ${used(user, 4, "0 s")}`);
+	await millrace.psql(`${used(user, 30, "599 s")}; ${used(other, 3, "599 s")}; ${used(user, 4, "0 s")}`);
 	assert.deepEqual((await get(user)).usage, usage(34));
 	await until(async () => {
 		await millrace.psql("SELECT usage_count(10)");
@@ -34,7 +34,7 @@ test("usage is what was used in all, of old calls by totals", async () => {
 	}, "the old ones are counted");
 	assert.deepEqual([(await get(user)).usage, (await get(other)).usage], [usage(34), usage(3)]);
 	/* The old ones are not read any more. */
-	await millrace.psql(`DELETE FROM usage_event WHERE owner_id = '${user.uid}' AND id < uuid_v7_floor(now() - interval '30 minutes')`);
+	await millrace.psql(`DELETE FROM usage_event WHERE owner_id = '${user.uid}' AND id < uuid_v7_floor(now() - interval '10 minutes')`);
 	assert.deepEqual((await get(user)).usage, usage(34));
 	await millrace.psql(used(user, 1, "0 s"));
 	assert.deepEqual((await get(user)).usage, usage(35));

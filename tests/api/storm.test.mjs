@@ -86,13 +86,13 @@ test("a password of a megabyte costs nothing and is refused", async () => {
 		const fits = await api.fresh().post(path, { ...body, password: "x".repeat((1 << 20) - 200) });
 		assert.deepEqual([fits.status, fits.json.fields.map((f) => f.field).filter((f) => f === "password")], [400, ["password"]], path);
 	}
-	const times = { long: [], right: [] };
-	for (let i = 0; i < 9; i++)
+	const least = { long: Infinity, right: Infinity }, costs = () => least.long < 3 * least.right;
+	for (let i = 0; i < 9 || (i < 100 && !costs()); i++)
 		for (const [kind, password] of [["long", "x".repeat(1024)], ["right", PASSWORD]]) {
 			const at = performance.now();
 			await api.fresh().post("/api/auth/login", { email: `nobody${i}@example.org`, password });
-			times[kind].push(performance.now() - at);
+			least[kind] = Math.min(least[kind], performance.now() - at);
 		}
-	assert.ok(median(times.long) < 3 * median(times.right), "the longest that is taken costs as much as any");
+	assert.ok(costs(), "the longest that is taken costs as much as any");
 	assert.ok(SANITIZED || pss().reduce((a, b) => a + b) < was + millrace.pids("login").length * MARGIN_KIB);
 });
