@@ -20,6 +20,8 @@ import cluster  # noqa: E402
 BIN = os.environ.get("MILLRACE_DEV_BIN", os.path.join(ROOT, "build"))
 SAN = os.path.basename(BIN) in ("san", "tsan")
 KEY = "sk-test-0123456789"
+# How long one waits for what comes by itself, on a machine that is busy.
+PATIENCE = 120
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
@@ -28,7 +30,7 @@ def quoted(value):
     return "NULL" if value is None else "'" + str(value).replace("'", "''") + "'"
 
 
-def until(what, seconds=10, every=0.02):
+def until(what, seconds=PATIENCE, every=0.02):
     """what()'s first true value."""
     end = time.time() + seconds
     while True:
@@ -68,6 +70,11 @@ class Standin:
     def requests(self, contains):
         return self.log(contains)["requests"]
 
+    def permit(self, gate, n=None):
+        """So many more tokens of the answers with [[gate:…]], or all."""
+        url = self.url.rsplit("/", 1)[0] + "/_permit?" + urllib.parse.urlencode({"gate": gate, **({} if n is None else {"n": n})})
+        urllib.request.urlopen(url).close()
+
 
 class Runner:
     """A millrace-runner; what it logs is kept."""
@@ -89,7 +96,7 @@ class Runner:
         n = self.said().count('"ready"')
         self.process = subprocess.Popen([os.path.join(BIN, "millrace-runner")], env=self.env, stderr=self.log, stdin=subprocess.DEVNULL)
         if wait:
-            until(lambda: self.said().count('"ready"') > n or self.process.poll() is not None, 15)
+            until(lambda: self.said().count('"ready"') > n or self.process.poll() is not None)
             assert self.process.poll() is None, self.said()
         return self
 
@@ -98,7 +105,7 @@ class Runner:
         with open(self.log.name) as f:
             return f.read()
 
-    def stop(self, seconds=10):
+    def stop(self, seconds=PATIENCE):
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
 
@@ -178,11 +185,11 @@ class World:
         until(lambda: self.c.sql("SELECT bool_and((SELECT count(*) >= %d FROM stream_event WHERE topic = 'run:' || r AND type = 'token')) "
                                  "FROM unnest('{%s}'::text[]) r" % (tokens, ",".join(runs)), "postgres") == "t")
 
-    def ended(self, run, seconds=20):
+    def ended(self, run, seconds=PATIENCE):
         """Waits for the run's end; its row."""
         return self.all_ended([run], seconds)[0]
 
-    def all_ended(self, runs, seconds=20):
+    def all_ended(self, runs, seconds=PATIENCE):
         """Waits for the end of all runs and checks what holds for every run; their rows, in order."""
         array = "'{%s}'::uuid[]" % ",".join(runs)
         until(lambda: self.c.sql("SELECT count(*) FROM run WHERE id = ANY (%s) AND ended_at IS NULL" % array, "postgres") == "0", seconds)
@@ -205,19 +212,19 @@ class World:
             if row["outcome"]["messageId"] or said == "":
                 assert row["messages"] == ([said] if said else None), row["messages"]
 
-    def all_say(self, runs, content, seconds=30):
+    def all_say(self, runs, content, seconds=PATIENCE):
         """Every run ends well and has said exactly this."""
         for row in self.all_ended(runs, seconds):
             assert row["status"] == "completed", row
             assert row["outcome"]["content"] == content, row["outcome"]["content"]
 
-    def done(self, run, seconds=20):
+    def done(self, run, seconds=PATIENCE):
         """The `done` event of a run that ends well."""
         row = self.ended(run, seconds)
         assert row["status"] == "completed", row
         return row["outcome"]
 
-    def error(self, run, seconds=20):
+    def error(self, run, seconds=PATIENCE):
         row = self.ended(run, seconds)
         assert row["status"] == "failed", row
         return row["outcome"]

@@ -19,6 +19,8 @@ import cluster  # noqa: E402
 
 BIN = os.environ.get("MILLRACE_DEV_BIN", os.path.join(ROOT, "build"))
 USER = "0198c0de-0000-7000-8000-000000000001"
+# How long one waits for what comes by itself, on a machine that is busy.
+PATIENCE = 120
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
@@ -90,7 +92,7 @@ class Streamd:
         """Starts a successor beside it; the old process must end by itself."""
         old = self.process
         self.start(wait=False)
-        assert old.wait(10) == 0
+        assert old.wait(PATIENCE) == 0
         return old
 
     def ctl(self, *args):
@@ -105,7 +107,7 @@ class Streamd:
         with open(self.log.name) as f:
             return f.read()
 
-    def wait_for(self, word, seconds=10):
+    def wait_for(self, word, seconds=PATIENCE):
         end = time.time() + seconds
         while '"' + word not in self.said():
             if time.time() > end or self.process.poll() is not None:
@@ -114,7 +116,7 @@ class Streamd:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE)
 
     def kill(self):
         if self.process and self.process.poll() is None:
@@ -153,11 +155,11 @@ class Streamd:
 
     def connect(self):
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(10)
+        s.settimeout(PATIENCE)
         s.connect(self.path)
         return s
 
-    def raw(self, data, timeout=10):
+    def raw(self, data, timeout=PATIENCE):
         """Everything that comes back for these bytes."""
         s = self.connect()
         s.settimeout(timeout)
@@ -231,7 +233,7 @@ class Channel(Peer):
         return head + b"\0\0\0\0" + data
 
     def send(self, data):
-        self.s.settimeout(10)
+        self.s.settimeout(PATIENCE)
         try:
             self.s.sendall(data)
         except OSError as e:
@@ -267,7 +269,7 @@ class Channel(Peer):
     def seqs(self):
         return [m["seq"] for m in self.messages if m["type"] in ("notification_created", "event")]
 
-    def until_seqs(self, n, seconds=10):
+    def until_seqs(self, n, seconds=PATIENCE):
         end = time.time() + seconds
         while len(self.seqs()) < n and time.time() < end and not self.closed:
             self.pump(0.02)
@@ -279,7 +281,7 @@ def new_run():
 
 
 def make_grant(run, **more):
-    g = {"method": "GET", "user": USER, "topic": "run:" + run, "after": 0, "expires_at": 0, "wait_seconds": 10,
+    g = {"method": "GET", "user": USER, "topic": "run:" + run, "after": 0, "expires_at": 0, "wait_seconds": PATIENCE,
          "timeout_status": 504, "timeout_body": '{"status":"running"}', "request_id": "req-1",
          "headers": [["X-Run-Id", run]]}
     g.update(more)
@@ -372,7 +374,7 @@ class Stream(Peer):
             self.frame = []
         assert not self.frame, "within an event: %r" % self.frame
 
-    def until(self, done, seconds=10):
+    def until(self, done, seconds=PATIENCE):
         end = time.time() + seconds
         while not done(self):
             if self.closed or time.time() > end:
@@ -381,10 +383,10 @@ class Stream(Peer):
             self.pump(0.02)
         return self
 
-    def until_events(self, n, seconds=10):
+    def until_events(self, n, seconds=PATIENCE):
         return self.until(lambda s: len(s.events) >= n, seconds)
 
-    def until_end(self, seconds=10):
+    def until_end(self, seconds=PATIENCE):
         end = time.time() + seconds
         while not self.closed and time.time() < end:
             self.pump(0.05)
