@@ -31,15 +31,19 @@ hasnt() {
 	if printf '%s\n' "$3" | grep -Eq -- "$2"; then not_ok "$1" "unwanted: $2" "in: $3"; else ok "$1"; fi
 }
 
+# Until the command is true; two minutes at most.
+wait_for() {
+	waited=0
+	until eval "$1" || [ $waited -ge 1200 ]; do
+		waited=$((waited + 1))
+		sleep 0.1
+	done
+}
+gone() { for p; do ! kill -0 "$p" 2>/dev/null || return 1; done; }
+
 finish() {
 	for p in $PIDS; do kill "$p" 2>/dev/null || true; done
-	for p in $PIDS; do
-		n=0
-		while kill -0 "$p" 2>/dev/null && [ $n -lt 100 ]; do
-			n=$((n + 1))
-			sleep 0.1
-		done
-	done
+	wait_for 'gone $PIDS'
 	rm -rf "$T"
 }
 trap finish EXIT
@@ -106,37 +110,24 @@ nginx_start() {
 	CHAT=${PIDS##* }
 	nginx -q
 	PIDS="$PIDS $(cat "$T/nginx.pid")"
-	n=0
-	until [ "$(code "$1/api/leads")" = 200 ] && [ "$(code "$1/api/chat")" = 200 ] &&
-		[ "$(code "$1/api/documents")" = 200 ] || [ $n -gt 50 ]; do
-		n=$((n + 1))
-		sleep 0.1
-	done
+	for path in leads chat documents; do wait_for "[ \"\$(code '$1/api/$path')\" = 200 ]"; done
 }
 
 # Reloads, until the old workers, which answer for a moment beside the new ones, are gone.
 nginx_reload() {
 	old=$(pgrep -P "$(cat "$T/nginx.pid")")
 	nginx -s reload
-	n=0
-	while ps -o pid= -p "$(echo "$old" | paste -sd,)" >/dev/null && [ $n -lt 300 ]; do
-		n=$((n + 1))
-		sleep 0.1
-	done
+	wait_for "! ps -o pid= -p '$(echo "$old" | paste -sd,)' >/dev/null"
 }
 
-get() { curl -s --max-time 10 --cacert "$T/cert.pem" "$@"; }
+get() { curl -s --max-time 120 --cacert "$T/cert.pem" "$@"; }
 code() { get -o /dev/null -w '%{http_code}' "$@"; }
 heads() { get -D - -o /dev/null "$@" | tr -d '\r'; }
 
 # The pool of chat ends, with the stand-in that nginx_start has started.
 stop_chat() {
 	kill "$CHAT"
-	n=0
-	while [ -e "$T/run/chat.sock" ] && [ $n -lt 100 ]; do
-		n=$((n + 1))
-		sleep 0.1
-	done
+	wait_for '[ ! -e "$T/run/chat.sock" ]'
 }
 
 summary() {
