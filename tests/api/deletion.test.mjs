@@ -174,8 +174,8 @@ test("a conversation of 40,000 messages is gone at once for everybody, and then 
 	assert.deepEqual((await user.api.get("/api/conversations")).json, []);
 	const { messages, conversations } = assertStatus(await user.api.get("/api/v1/user/export"), 200).json;
 	assert.deepEqual([messages, conversations], [[], []]);
-	await until(async () => await sql(`SELECT count(*) FROM message WHERE owner_id = '${user.uid}'`) === "0", "no message is left");
-	assert.equal(await sql(`SELECT count(*) FROM conversation WHERE id = '${id}'`), "0");
+	await until(async () => await sql(`SELECT count(*) FROM conversation WHERE id = '${id}'`) === "0", "it is gone");
+	assert.equal(await sql(`SELECT count(*) FROM message WHERE owner_id = '${user.uid}'`), "0");
 	assert.equal(await sql(`SELECT count(*) FROM stream_event WHERE topic = 'user:${user.uid}' AND type = 'conversation_deleted'`), "1");
 });
 
