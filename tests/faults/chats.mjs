@@ -8,6 +8,7 @@ import { randomUUID } from "node:crypto";
 import { column, sleep } from "./faults.mjs";
 import { assertDone, assertOneEnd, contentOf, isEnd } from "../js/events.mjs";
 import { assertError } from "../js/expect.mjs";
+import { permit } from "../standin/openai.mjs";
 
 const PATIENCE_MS = 120000;
 const CODES = { 502: "UPSTREAM_FAILED", 503: "OVERLOADED", 504: "UPSTREAM_TIMEOUT" };
@@ -29,12 +30,13 @@ function excuse(error) {
 }
 
 export class Chat {
-	/* `words` words, each its own, `delay` ms between them. */
-	constructor(user, { words = 50, delay = 100, extra = "" } = {}) {
+	/* `words` words, each its own, `delay` ms between them; `held`: of these three, until go(). */
+	constructor(user, { words = 50, delay = 100, extra = "", held = false } = {}) {
 		this.user = user;
 		this.mark = `q${++count}-${randomUUID().slice(0, 8)}`;
 		this.text = Array.from({ length: words }, (_, i) => `${this.mark}.${i}`).join(" ");
-		this.message = `[[say:${this.text}]] [[delay:${delay}]]${extra}`;
+		this.message = `[[say:${this.text}]] [[delay:${delay} gate:${this.mark}]]${extra}`;
+		permit(this.mark, held ? 3 : Infinity);
 		this.events = [];
 		this.cuts = 0;                          /* streams that ended early */
 		this.refusals = [];                     /* requests that had to be repeated */
@@ -65,12 +67,14 @@ export class Chat {
 	/* Reads until the terminal event, over as many streams as that takes. */
 	async follow(stream) {
 		for (const end = Date.now() + PATIENCE_MS; ;) {
+			this.streaming = true;
 			try {
 				for await (const event of stream)
 					this.events.push(event);
 			} catch (e) {
 				excuse(e);
 			}
+			this.streaming = false;
 			if (this.events.some(isEnd))
 				return this;
 			if (Date.now() > end)
@@ -81,14 +85,17 @@ export class Chat {
 		}
 	}
 
+	/* `n` more words. */
+	go(n) { permit(this.mark, n); }
+
 	async complete() { return this.follow(await this.open()); }
 
 	get end() { return this.events.at(-1); }
 }
 
-/* Starts `n` chats and waits until each has said something. Await `ended` for their ends. */
+/* Starts `n` chats and waits until each has said something; then all go on. Await `ended` for their ends. */
 export async function running(users, n, options) {
-	const chats = Array.from({ length: n }, (_, i) => new Chat(users[i % users.length], options));
+	const chats = Array.from({ length: n }, (_, i) => new Chat(users[i % users.length], { ...options, held: true }));
 	const ended = Promise.all(chats.map((c) => c.complete()));
 	ended.catch(() => {});                          /* looked at when it is awaited */
 	const end = Date.now() + PATIENCE_MS;
@@ -97,7 +104,8 @@ export async function running(users, n, options) {
 			throw new Error("not every chat began");
 		await Promise.race([sleep(20), ended]);
 	}
-	assert.ok(!chats.some((c) => c.events.some(isEnd)), "a chat had ended before all ran");
+	if (!options?.held)
+		chats.forEach((c) => c.go());
 	return { chats, ended };
 }
 

@@ -1,7 +1,7 @@
 /* The runner is killed in the middle of what it deletes, and what is deleted is in use meanwhile. */
 import { after, before } from "node:test";
 import assert from "node:assert/strict";
-import { halt, kill, revived, test, until, value, world } from "./faults.mjs";
+import { halt, hold, kill, revived, test, until, value, world } from "./faults.mjs";
 import { Chat, running } from "./chats.mjs";
 import { newUser } from "../js/instance.mjs";
 import { assertError, assertStatus } from "../js/expect.mjs";
@@ -19,13 +19,18 @@ test("an erasure goes on where the runner was killed, and is shut all the while"
 	await many(`INSERT INTO lead (owner_id, name) SELECT '${user.uid}', 'n' FROM generate_series(1, 150000);
 		WITH c AS (INSERT INTO conversation (owner_id, title) VALUES ('${user.uid}', 't') RETURNING id)
 			INSERT INTO message (conversation_id, owner_id, role, content) SELECT c.id, '${user.uid}', 'user', 'x' FROM c, generate_series(1, 50000)`);
-	assertStatus(await user.api.delete(`/api/v1/user/dao/${user.uid}`), 204);
-	for (const table of ["lead", "message"]) {
-		const all = await left(table, user.uid);
-		await until(async () => await left(table, user.uid) < all, `some of ${table} are gone`);
-		await revived(w.millrace, "runner", await kill(w.millrace, "runner"));
-		assert.ok(await left("message", user.uid) > 0, "it was over before the runner was killed");
-		assertError(await user.api.get("/api/user"), "UNAUTHORIZED");
+	/* The last message is held, so that it is not over before the runner is killed. */
+	const release = await hold(w.millrace, `SELECT FROM message WHERE owner_id = '${user.uid}' ORDER BY ctid DESC LIMIT 1 FOR UPDATE`);
+	try {
+		assertStatus(await user.api.delete(`/api/v1/user/dao/${user.uid}`), 204);
+		for (const [table, all] of [["lead", 150000], ["message", 50000]]) {
+			await until(async () => await left(table, user.uid) < all, `some of ${table} are gone`);
+			await revived(w.millrace, "runner", await kill(w.millrace, "runner"));
+			assert.ok(await left("message", user.uid) > 0, "it was over before the runner was killed");
+			assertError(await user.api.get("/api/user"), "UNAUTHORIZED");
+		}
+	} finally {
+		await release();
 	}
 	await erased(w.millrace, user.uid);
 	assert.deepEqual(await traces(w.millrace, user.uid), ["audit_log"]);
@@ -59,12 +64,13 @@ test("an answer that is being given while its document is deleted cites it no mo
 	const user = w.users[2], mark = `z${Date.now()}`;
 	const { id } = assertStatus(await user.api.upload("/api/documents/upload?wait=1",
 	    { name: "d", file: { filename: "d.txt", type: "text/plain", bytes: `The ${mark} stands by the sea.` } }), 200).json;
-	const chat = new Chat(user, { words: 40 });
+	const chat = new Chat(user, { words: 40, held: true });
 	chat.text = `${chat.text} [1]`;
-	chat.message = `[[say:${chat.text}]] [[delay:50]] [[tool:search_documents {"query":"${mark}"}]] stands by the sea`;
+	chat.message = `[[say:${chat.text}]] [[gate:${chat.mark}]] [[tool:search_documents {"query":"${mark}"}]] stands by the sea`;
 	const ended = chat.complete();
 	await until(() => chat.events.some((e) => e.event === "token"), "it answers");
 	assertStatus(await user.api.delete(`/api/documents/${id}`), 204);
+	chat.go();
 	await ended;
 	assert.equal(chat.end.event, "done", JSON.stringify(chat.end.data));
 	assert.deepEqual(chat.end.data.sources, []);

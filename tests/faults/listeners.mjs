@@ -107,7 +107,7 @@ export async function listeners(millrace, user, run, n) {
 	const all = Array.from({ length: n }, (_, i) => i % 3 === 0 ? new WsListener(millrace, user)
 	    : i % 3 === 1 ? new SseListener(user, run)
 	    : new SioListener(millrace, user, i % 2 ? ["polling"] : ["websocket"]));
-	await until(() => all.every((l) => l.open), "all listen", 60000);
+	await until(() => all.every((l) => l.open), "all listen");
 	return all;
 }
 

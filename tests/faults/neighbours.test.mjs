@@ -61,7 +61,7 @@ async function beside(n, what) {
 			count[await what() ? "done" : "refused"]++;
 	});
 	try {
-		await Promise.race([Promise.all(loops), until(() => counts.every((c) => c.done + c.refused > 0), "the first of each loop", 80000)]);
+		await Promise.race([Promise.all(loops), until(() => counts.every((c) => c.done + c.refused > 0), "the first of each loop")]);
 		for (let round = 0; round < ROUNDS; round++)
 			await Promise.all(Object.entries(works).map(([name, work]) => work().catch((e) => { throw new Error(`${name}: ${e.message}`, { cause: e }); })));
 	} finally {

@@ -10,7 +10,6 @@ import { assertOverloaded, halt, kill, revived, test, until, value, world } from
 import { Chat, assertAllWhole } from "./chats.mjs";
 import { assertError, assertStatus } from "../js/expect.mjs";
 
-const LATE = 60000;
 let w, user, document;
 
 before(async () => {
@@ -30,7 +29,7 @@ const work = () => [user.api.post("/api/chat", { message: "hello" }), user.api.g
 
 /* Waits until every kind of work is refused in these words, and nothing of it was stored. */
 async function refused(words) {
-	await until(async () => (await user.api.get("/api/documents/search?q=mill")).status === 503, "it is refused", LATE);
+	await until(async () => (await user.api.get("/api/documents/search?q=mill")).status === 503, "it is refused");
 	const runs = await value(w.millrace, "select count(*) from run");
 	for (const reply of await Promise.all(work())) {
 		assertOverloaded(reply);
@@ -71,7 +70,7 @@ test("without a runner chats and all that is deferred are refused in words, and 
 	const waiting = new Chat(user, { words: 5, delay: 1 });
 	const stream = await waiting.open();
 	assert.deepEqual(waiting.refusals, []);
-	await until(async () => (await readiness()).status === 503, "readiness says so", LATE);
+	await until(async () => (await readiness()).status === 503, "readiness says so");
 	assert.match((await readiness()).json.error, /^Missing: runner \(not seen for \d+ s\)\.$/);
 	assert.match(await metrics(), /^millrace_role_up\{role="runner"\} 0$/m);
 	assert.match(await status(), /! No runner is there/);
@@ -87,7 +86,7 @@ test("without a runner chats and all that is deferred are refused in words, and 
 
 test("without streamd nothing is taken whose reply it would send", async () => {
 	const resume = await halt(w.millrace, "streamd");
-	await until(async () => /streamd/.test((await readiness()).json.error ?? ""), "readiness says so", LATE);
+	await until(async () => /streamd/.test((await readiness()).json.error ?? ""), "readiness says so");
 	assert.match(await status(), /! No streamd is there/);
 	await refused(/^No streamd is there to send the reply/);
 	assertStatus(await upload(), 202);
@@ -98,7 +97,7 @@ test("without streamd nothing is taken whose reply it would send", async () => {
 
 test("a pool without processes is named", async () => {
 	const resume = await halt(w.millrace, "insight");
-	await until(async () => /^Missing: insight \(/.test((await readiness()).json.error ?? ""), "readiness says so", LATE);
+	await until(async () => /^Missing: insight \(/.test((await readiness()).json.error ?? ""), "readiness says so");
 	assert.match(await status(), /! No process is there of the pools insight\./);
 	await resume();
 	await w.millrace.ready();
@@ -137,18 +136,18 @@ test("a full disk is said as such", async () => {
 			assertOverloaded(reply);
 			assert.match(reply.json.error, words);
 		}
-		await until(async () => /^millrace_disk_full_timestamp_seconds\{role="insight",pid="\d+"\} [1-9]/m.test(await metrics()), "a metric", LATE);
+		await until(async () => /^millrace_disk_full_timestamp_seconds\{role="insight",pid="\d+"\} [1-9]/m.test(await metrics()), "a metric");
 		assert.match(await status(), /! insight \d+ on \S+ met a full disk \d+ s ago: make room/);
 		assertStatus(await readiness(), 200);
 		/* Nor can the processes write that they are there. */
 		await full("process", "INSERT");
-		await until(async () => words.test((await readiness()).json.error ?? ""), "readiness says so", LATE);
+		await until(async () => words.test((await readiness()).json.error ?? ""), "readiness says so");
 	} finally {
 		for (const table of ["lead", "blob_chunk", "conversation", "process"])
 			await room(table);
 		await w.millrace.psql("DROP FUNCTION full_disk()");
 	}
-	await until(async () => (await readiness()).status === 200, "readiness again", LATE);
+	await until(async () => (await readiness()).status === 200, "readiness again");
 });
 
 test("a certificate that ends soon is told", async () => {
@@ -161,8 +160,8 @@ test("a certificate that ends soon is told", async () => {
 	await w.millrace.dev("restart", "nginx");
 	await until(async () => {
 		await w.millrace.dev("restart", "runner");
-		return Math.abs(await until(ends, "a metric", LATE) - Date.now() / 1000 - 10 * 86400) < 3600;
-	}, "its end", LATE);
+		return Math.abs(await until(ends, "a metric") - Date.now() / 1000 - 10 * 86400) < 3600;
+	}, "its end");
 	assert.match(await status(), /! The certificate at MILLRACE_PUBLIC_URL ends within 10 days: renew it, and reload nginx\./);
 	assert.match(await w.millrace.grepLogs("certificate: ends soon"), /runner\.log/);
 });

@@ -55,9 +55,10 @@ test("who has filled the queue is refused, others have their quarter; all that i
 });
 
 test("a runner killed until the attempts are used up: error, dead, listed, retried", async () => {
-	const { chats: [chat], ended } = await running(w.users.slice(2), 1, { words: 90, delay: 50 });
+	const { chats: [chat], ended } = await running(w.users.slice(2), 1, { words: 90, held: true });
 	for (let attempt = 1; attempt <= 3; attempt++) {
 		const said = chat.events.length;
+		chat.go(3);
 		await until(async () => await value(w.millrace, `select attempts from job where run_id = '${chat.run}' and state = 'running'`)
 		    === String(attempt) && (attempt === 1 || chat.events.length > said), `attempt ${attempt}`);
 		await revived(w.millrace, "runner", await kill(w.millrace, "runner"));
@@ -81,6 +82,7 @@ test("a runner killed until the attempts are used up: error, dead, listed, retri
 	const retried = (await w.millrace.ctl("jobs", "retry", chat.run)).stdout;
 	const again = retried.match(/[0-9a-f-]{36}/g).find((id) => id !== chat.run);
 	assert.ok(again, retried);
+	chat.go();
 	const stream = await chat.user.api.resume(again);
 	const events = await stream.all();
 	assertOneEnd(events);

@@ -15,7 +15,7 @@ before(async () => {
 	await w.millrace.psql(`INSERT INTO run (id, owner_id, kind, status, input) VALUES ('${run}', '${user.uid}', 'chat', 'running', '{}')`);
 	all = await listeners(w.millrace, user, run, LISTENERS);
 	feed = publisher(w.millrace, user, run);
-}, { timeout: 120000 });
+}, { timeout: 300000 });
 after(async () => {
 	await feed?.stop();
 	all?.forEach((l) => l.end());
@@ -33,7 +33,7 @@ async function over(fault) {
 	await feed.stop();
 	const head = await heads();
 	const headOf = (l) => l.api ? head.run : head.user;
-	await until(() => all.every((l) => l.last() >= headOf(l)), "all have caught up", 40000).catch(() => {});
+	await until(() => all.every((l) => l.last() >= headOf(l)), "all have caught up").catch(() => {});
 	all.forEach((l, i) => l.assertWhole(headOf(l), `${l.constructor.name} ${i}, connected ${l.connections} times`));
 	assert.equal(all.filter((l) => l.unrecovered).length, 0, "Socket.IO's recovery");
 	feed = publisher(w.millrace, user, run);
@@ -70,6 +70,6 @@ test("a thousand clients that come at once after a restart", async () => {
 	await w.millrace.psql(`INSERT INTO notification (owner_id, title, message) SELECT '${other.uid}', 't', 'm' FROM generate_series(1, 20)`);
 	await revived(w.millrace, "streamd", await kill(w.millrace, "streamd"));
 	all = Array.from({ length: 1000 }, () => new WsListener(w.millrace, other));
-	await until(() => all.every((l) => l.last() >= 20), "each has what it missed", 60000);
+	await until(() => all.every((l) => l.last() >= 20), "each has what it missed");
 	all.forEach((l, i) => l.assertWhole(20, `client ${i}`));
 });

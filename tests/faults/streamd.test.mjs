@@ -7,7 +7,7 @@ import { assertAllWhole, running } from "./chats.mjs";
 import { assertStatus } from "../js/expect.mjs";
 import { POOLS } from "../js/instance.mjs";
 
-const STALL = 4;
+const STALL = 10;
 let w;
 
 before(async () => { w = await world("streamd", { MILLRACE_STREAM_STALL_SECONDS: String(STALL) }, 2); });
