@@ -105,18 +105,28 @@ bool sniff_pdf(struct bytes head, struct bytes tail, enum kind claimed);
  */
 enum kind kind_check(const char *name, enum kind k);
 
-/*
- * Starts pdftotext on descriptor 0 in a sandbox of its own, before the worker enters its own;
- * pdf_read() then reads its output, page by page.
- */
-struct pdf {
+/* pdftotext, as it reads a part of a document. */
+struct pdf_part {
 	int pid;
 	int out; /* its standard output */
 	int err; /* and error */
+};
+#define PDF_PARTS 2
+
+/*
+ * Starts pdftotext on descriptor 0 in a sandbox of its own, before the worker enters its own: for a
+ * long document twice, for its beginning and for the rest, which may be nothing. The second reads
+ * `again`, the same file opened anew with an offset of its own, and closes it; -1: there is none,
+ * and one reads all. pdf_read() then reads what they write, page by page, and appends it to o. Both end the
+ * worker where the file cannot be read.
+ */
+struct pdf {
+	struct pdf_part parts[PDF_PARTS]; /* n_parts of them */
+	size_t n_parts;
 	int labels; /* where its pages' labels come from; -1: none do */
 	bool has_languages; /* the package poppler-data is there */
 };
-struct pdf pdf_start(void);
+struct pdf pdf_start(int again);
 void pdf_read(const struct pdf *pdf, struct out *o);
 
 #ifdef MILLRACE_TEST

@@ -132,6 +132,17 @@ compose(struct out *o, size_t start)
 	free(p);
 }
 
+/* How many of the n bytes at p are visible characters of ASCII, which are appended as they are. */
+static size_t
+visible_ascii(const unsigned char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && p[i] > ' ' && p[i] < 0x7F)
+		i++;
+	return i;
+}
+
 /*
  * Appends text cleaned, composed and trimmed: bytes that are not UTF-8 become U+FFFD, all ends of
  * lines newlines. `tabs`: those at the beginning stay. Returns false, with nothing appended, when
@@ -147,6 +158,12 @@ append_text(struct out *o, const char *text, size_t n, bool tabs)
 	char b[4];
 
 	for (i = 0; i < n; i += used, before = c) {
+		if ((used = visible_ascii(p + i, n - i)) > 0) {
+			append(o, text + i, used);
+			end = o->len;
+			c = p[i + used - 1];
+			continue;
+		}
 		if ((used = utf8_get(p + i, n - i, &c)) == 0) {
 			c = REPLACEMENT;
 			used = 1;

@@ -42,8 +42,8 @@ void sandbox_seconds(unsigned most);
 void sandbox_parser(void);
 
 /*
- * For a new child of `parent`: enters the sandbox and executes the program, with an empty
- * environment and the descriptors 0 to 2 that it has. Never returns; exits with
+ * For a new child of `parent`: enters the sandbox and executes the program, with an
+ * environment of its own and the descriptors 0 to 2 that it has. Never returns; exits with
  * SANDBOX_EXEC_FAILED where that fails.
  */
 _Noreturn void sandbox_program(const char *path, char *const argv[], pid_t parent);

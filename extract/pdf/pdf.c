@@ -1,14 +1,12 @@
 /*
- * PDF, by poppler's pdftotext: it is GPL and reads hostile input, so it is not linked but run, in a
- * sandbox of its own. Of its modes it is -raw -bbox: words with their boxes, in the order in which
- * the file draws them. All others take columns apart or tables together, drop a true hyphen at a
- * line's end, or let a font's control characters pass for the ends of pages.
+ * PDF, by poppler's pdftotext (pdf_start.c): its pages are laid out while they come, and written
+ * when all are there.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,96 +15,7 @@
 #include "extract/pdf/pdf.h"
 #include "extract/sandbox.h"
 
-#define PDFTOTEXT "/usr/bin/pdftotext"
-
-/* Of the package poppler-data: without it poppler reads no text in the usual fonts of East Asia. */
-#define LANGUAGES "/usr/share/poppler/cidToUnicode"
-
-static const char damaged[] = "The PDF is damaged or incomplete and cannot be read.";
-
-/* Reads from `at`; fewer bytes than n only at the file's end. */
-static size_t
-read_at(char *to, size_t n, off_t at)
-{
-	size_t have = 0;
-	ssize_t got;
-
-	while (have < n) {
-		got = pread(STDIN_FILENO, to + have, n - have, at + (off_t)have);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		have += (size_t)got;
-	}
-	return have;
-}
-
-/* Where the last s of the n bytes ends that has a digit before it, if asked; 0: there is none. */
-static size_t
-last_end(const char *p, size_t n, const char *s, bool digit)
-{
-	const char *at = p, *next;
-	size_t len = strlen(s), end = 0;
-
-	for (; (next = memmem(at, n - (size_t)(at - p), s, len)) != NULL; at = next + len)
-		if (!digit || (next > p && next[-1] >= '0' && next[-1] <= '9'))
-			end = (size_t)(next - p) + len;
-	return end;
-}
-
-/*
- * A PDF ends in %%EOF (ISO 32000-1, 7.5.5). poppler reads what it can of a truncated one, and
- * nobody would notice the missing pages. Behind the last %%EOF may stand padding or what somebody
- * appended, but no object of the file.
- */
-static void
-check_tail(void)
-{
-	static char part[65536 + 8];
-	off_t at = lseek(STDIN_FILENO, 0, SEEK_END);
-	size_t n, mark = 0, object = 0;
-
-	while (mark == 0 && object == 0 && at > 0) {
-		at = at > 65536 ? at - 65536 : 0;
-		n = read_at(part, sizeof(part), at);
-		mark = last_end(part, n, "%%EOF", false);
-		object = last_end(part, n, " obj", true);
-	}
-	if (mark <= object)
-		fail("%s", damaged);
-	if (lseek(STDIN_FILENO, 0, SEEK_SET) != 0)
-		fail("The file cannot be read.");
-}
-
-struct pdf
-pdf_start(void)
-{
-	static char *argv[] = { "pdftotext", "-enc", "UTF-8", "-raw", "-bbox", "-", "-", NULL };
-	int out[2], err[2];
-	pid_t worker = getpid(), pid;
-
-	check_tail();
-	if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0 || (pid = fork()) < 0)
-		fail("The host is out of processes or descriptors; try again later.");
-	if (pid == 0) {
-		if (dup2(out[1], STDOUT_FILENO) < 0 || dup2(err[1], STDERR_FILENO) < 0)
-			_exit(SANDBOX_EXEC_FAILED);
-		sandbox_program(PDFTOTEXT, argv, worker);
-	}
-	close(out[1]);
-	close(err[1]);
-	/* Words with boxes are many bytes: both processes run on where the pipe holds a few pages.
-	 */
-	(void)fcntl(out[0], F_SETPIPE_SZ, (int)MIB);
-	return (struct pdf){ .pid = pid,
-		.out = out[0],
-		.err = err[0],
-		.labels = pdf_labels_start(),
-		.has_languages = access(LANGUAGES, R_OK | X_OK) == 0 };
-}
-
-/* The document while its pages come. */
+/* A part of the document while its pages come. */
 struct reading {
 	char *p; /* what pdftotext has written of the next page: cap bytes, len used */
 	size_t len;
@@ -118,6 +27,7 @@ struct reading {
 	struct pdf_page page;
 	struct pdf_text text; /* of all pages, each with a form feed behind it */
 	bool unreadable; /* some page is */
+	bool is_rest; /* the document may end before it */
 };
 
 /* Reads the pages of which all is there, and leaves the beginning of the next. */
@@ -186,11 +96,16 @@ read_message(struct reading *r, struct pollfd *fd)
 		fd->fd = -1;
 }
 
-/* Exit codes are those of pdftotext(1); the messages are from poppler's SecurityHandler.cc. */
+/*
+ * Exit codes are those of pdftotext(1); the messages are from poppler's SecurityHandler.cc, and
+ * that about pages from pdftotext.cc.
+ */
 static void
 check_end(const struct reading *r, int status)
 {
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return;
+	if (r->is_rest && strstr(r->msg, "Wrong page range") != NULL)
 		return;
 	if (strstr(r->msg, "Incorrect password") != NULL)
 		fail("The PDF is encrypted; remove its password and upload it again.");
@@ -207,7 +122,7 @@ check_end(const struct reading *r, int status)
 	if (WIFSIGNALED(status))
 		fail("The PDF cannot be read: it is damaged or takes more than %zu MiB of memory.",
 		    EXTRACT_MEMORY_MAX / MIB);
-	fail("%s", damaged);
+	fail("%s", PDF_DAMAGED);
 }
 
 /* Appends to a list of page numbers: "2", " to 4", ", 7", " and 9". */
@@ -302,35 +217,66 @@ write_pages(struct reading *r, int labels, struct out *o)
 	tell_blanks(o, &blanks, page);
 }
 
+/* Reads both outputs of each process to their ends. */
+static void
+read_parts(const struct pdf *pdf, struct reading *r)
+{
+	struct pollfd fds[2 * PDF_PARTS];
+	size_t i, n = pdf->n_parts, n_open = 2 * n;
+
+	for (i = 0; i < n; i++) {
+		fds[2 * i] = (struct pollfd){ .fd = pdf->parts[i].out, .events = POLLIN };
+		fds[2 * i + 1] = (struct pollfd){ .fd = pdf->parts[i].err, .events = POLLIN };
+	}
+	for (; n_open > 0;) {
+		if (poll(fds, 2 * n, -1) < 0 && errno != EINTR)
+			fail("The PDF cannot be read.");
+		for (i = n_open = 0; i < 2 * n; i++) {
+			if (fds[i].fd >= 0 && fds[i].revents != 0)
+				(i % 2 == 0 ? read_text : read_message)(&r[i / 2], &fds[i]);
+			n_open += fds[i].fd >= 0;
+		}
+	}
+}
+
+/* Appends what has been read of the rest of a document to what has been of its beginning. */
+static void
+join_parts(struct reading *r, struct reading *rest)
+{
+	if (rest->text.len > 0)
+		pdf_put(&r->text, rest->text.p, rest->text.len);
+	free(rest->text.p);
+	r->unreadable |= rest->unreadable;
+	r->no_language |= rest->no_language;
+}
+
 void
 pdf_read(const struct pdf *pdf, struct out *o)
 {
-	static struct reading r;
-	struct pollfd fds[2] = { { .fd = pdf->out, .events = POLLIN },
-		{ .fd = pdf->err, .events = POLLIN } };
+	static struct reading parts[PDF_PARTS];
+	struct reading *r = &parts[0];
+	size_t i;
 	int status;
 
-	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			fail("The PDF cannot be read.");
-		if (fds[0].fd >= 0 && fds[0].revents != 0)
-			read_text(&r, &fds[0]);
-		if (fds[1].fd >= 0 && fds[1].revents != 0)
-			read_message(&r, &fds[1]);
+	read_parts(pdf, parts);
+	for (i = 0; i < pdf->n_parts; i++) {
+		while (waitpid(pdf->parts[i].pid, &status, 0) < 0)
+			if (errno != EINTR)
+				fail("The PDF cannot be read.");
+		parts[i].is_rest = i > 0;
+		check_end(&parts[i], status);
+		if (i > 0)
+			join_parts(r, &parts[i]);
 	}
-	while (waitpid(pdf->pid, &status, 0) < 0)
-		if (errno != EINTR)
-			fail("The PDF cannot be read.");
-	check_end(&r, status);
-	if (r.no_language && !pdf->has_languages)
+	if (r->no_language && !pdf->has_languages)
 		fail("The PDF has text that cannot be read on this host: the package poppler-data "
 		     "is missing.");
-	if (r.unreadable || r.no_language)
+	if (r->unreadable || r->no_language)
 		out_notice(o, "Some letters are missing or wrong, since a font of the PDF does not "
 			      "say which characters it shows.");
-	if (pdf_lam_alef(&r.text))
+	if (pdf_lam_alef(&r->text))
 		out_notice(o, "In Arabic words the letters lam and alef may stand the wrong way "
 			      "round, since the PDF does not tell their order.");
-	pdf_hyphens(&r.text);
-	write_pages(&r, pdf->labels, o);
+	pdf_hyphens(&r->text);
+	write_pages(r, pdf->labels, o);
 }

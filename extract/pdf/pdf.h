@@ -12,6 +12,9 @@
 
 #include "extract/extract.h"
 
+#define PDFTOTEXT "/usr/bin/pdftotext"
+#define PDF_DAMAGED "The PDF is damaged or incomplete and cannot be read."
+
 /* UTF-8 that grows. */
 struct pdf_text {
 	char *p; /* cap bytes, len used */
@@ -36,6 +39,7 @@ struct pdf_page {
 	bool unreadable; /* some of its letters are known by no character */
 };
 
+/* Appends n bytes; ends the worker where there is no memory. */
 void pdf_put(struct pdf_text *t, const char *p, size_t n);
 
 /* Stands in the text for a hyphen at a line's end whose nature pdf_hyphens() has to tell. */

@@ -55,6 +55,8 @@ pdf_lam_alef(struct pdf_text *t)
 	size_t i;
 	bool open = false;
 
+	if (t->len == 0 || memmem(t->p, t->len, LAM, 2) == NULL)
+		return false;
 	for (i = 0; i + 4 <= t->len; i++)
 		if (is_at(t, i, LAM) && is_alef(t, i + 2))
 			return false;

@@ -64,6 +64,17 @@ is_private(uint32_t c)
 	return c >= 0xE000 && c <= 0xF8FF;
 }
 
+/* How many of the n bytes at p are characters of ASCII that stand for themselves. */
+static size_t
+plain(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && p[i] >= ' ' && p[i] < 0x7F && p[i] != '&')
+		i++;
+	return i;
+}
+
 /*
  * A font that does not say which character a glyph is gives its number, often a control character,
  * or one for private use. A bullet of a symbol font is that too, and alone.
@@ -78,6 +89,11 @@ put_word(struct pdf_page *page, struct pdf_word *w, const char *p, size_t n)
 	w->at = page->text.len;
 	w->n_chars = 0;
 	for (; n > 0; p += used, n -= used) {
+		if ((used = plain(p, n)) > 0) {
+			pdf_put(&page->text, p, used);
+			w->n_chars += (unsigned)used;
+			continue;
+		}
 		c = character(p, n, &used);
 		if (is_direction_mark(c))
 			continue;
@@ -98,15 +114,17 @@ read_number(const char **p, float *to)
 {
 	const char *at = *p;
 	bool negative = *at == '-';
-	double value = 0, unit = 1;
+	uint64_t digits = 0, unit = 1;
+	double value;
 
 	at += negative;
-	for (; *at >= '0' && *at <= '9' && value < 1e6; at++)
-		value = value * 10 + (*at - '0');
+	for (; *at >= '0' && *at <= '9' && digits < 1000000; at++)
+		digits = digits * 10 + (uint64_t)(*at - '0');
 	if (*at++ != '.')
 		return false;
-	for (; *at >= '0' && *at <= '9' && unit > 1e-9; at++)
-		value += (unit /= 10) * (*at - '0');
+	for (; *at >= '0' && *at <= '9' && unit < 1000000000; at++, unit *= 10)
+		digits = digits * 10 + (uint64_t)(*at - '0');
+	value = (double)digits / (double)unit;
 	*to = (float)(negative ? -value : value);
 	*p = at + 1;
 	return *at == '"';
