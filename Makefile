@@ -152,7 +152,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 	@$(CC) $(LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lwslay -lz -lcurl -lssl $(LIB_LIBS)
 
 # A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
-$(B)/fuzz-docx_label: $(call objects,$(addprefix extract/,docx/docx_styles.c number.c symbol.c out.c fail.c))
+$(B)/fuzz-docx_label: $(call objects,$(addprefix extract/,docx/docx_styles.c buffer.c number.c symbol.c out.c fail.c))
 $(B)/fuzz-fields: $(worker_parts)
 $(B)/fuzz-packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
 $(B)/fuzz-reply: $(call objects,runner/outside/sse.c $(addprefix runner/models/,reply.c echo.c kept.c lenient.c refusal.c))

@@ -93,9 +93,14 @@ extern const size_t n_commands;
 
 /* The command whose name begins the `n` words, and in *words the length of that name; or NULL. */
 const struct command *command_find(int n, char *const *words_given, int *words);
-/* Print help about everything, about a noun's commands (false: no such noun), or about one. */
+
+/* Prints the help about everything. */
 void help_all(FILE *out);
+
+/* Prints the help about a noun's commands; false, and nothing, where there is no such noun. */
 bool help_noun(FILE *out, const char *noun);
+
+/* Prints the help about one command. */
 void help_command(FILE *out, const struct command *c);
 
 /* Prints "millracectl: …" on standard error; always CTL_FAILED. */
@@ -111,6 +116,10 @@ int64_t ctl_number(const struct ctl *c, enum ctl_option o, int64_t fallback);
 /* A duration for people: "42 s", "5 min", "3 h", "12 d"; the arena's. */
 struct str ctl_age(struct arena *a, int64_t seconds);
 
+/*
+ * The commands, by noun and verb, as commands.c has them with their summaries; each is called with
+ * what it needs, and returns the process's exit status.
+ */
 int migrate_run(struct ctl *c);
 int user_create_run(struct ctl *c);
 int user_list_run(struct ctl *c);

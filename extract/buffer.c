@@ -1,4 +1,4 @@
-/* A buffer of text that grows. */
+/* A buffer of text that grows, and bytes as strings. */
 #include "extract/buffer.h"
 
 #include <string.h>
@@ -30,4 +30,21 @@ buffer_trim(struct buffer *b, size_t from)
 {
 	while (b->len > from && (b->p[b->len - 1] == ' ' || b->p[b->len - 1] == '\t'))
 		b->len--;
+}
+
+char *
+bytes_string(struct bytes b)
+{
+	char *s = grow(NULL, b.n + 1);
+
+	if (b.n > 0)
+		memcpy(s, b.p, b.n);
+	s[b.n] = '\0';
+	return s;
+}
+
+bool
+bytes_are(struct bytes b, const char *s)
+{
+	return b.p != NULL && b.n == strlen(s) && memcmp(b.p, s, b.n) == 0;
 }

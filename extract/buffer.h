@@ -1,6 +1,6 @@
 /*
  * A buffer of text that grows, up to EXTRACT_OUTPUT_MAX: what is collected of it cannot be written
- * in the end. It lives as long as the worker.
+ * in the end. It lives as long as the worker. And bytes as strings.
  */
 #ifndef MILLRACE_EXTRACT_BUFFER_H
 #define MILLRACE_EXTRACT_BUFFER_H
@@ -19,5 +19,11 @@ void buffer_string(struct buffer *b, const char *s);
 
 /* Takes spaces and tabs off the end of it, but leaves the first `from` bytes as they are. */
 void buffer_trim(struct buffer *b, size_t from);
+
+/* A copy of the bytes with a NUL behind it, which lives as long as the worker. */
+char *bytes_string(struct bytes b);
+
+/* True when the bytes are there (b.p is not NULL) and equal to a string. */
+bool bytes_are(struct bytes b, const char *s);
 
 #endif

@@ -117,8 +117,8 @@ struct pdf_part {
  * Starts pdftotext on descriptor 0 in a sandbox of its own, before the worker enters its own: for a
  * long document twice, for its beginning and for the rest, which may be nothing. The second reads
  * `again`, the same file opened anew with an offset of its own, and closes it; -1: there is none,
- * and one reads all. pdf_read() then reads what they write, page by page, and appends it to o. Both end the
- * worker where the file cannot be read.
+ * and one reads all. pdf_read() then reads what they write, page by page, and appends it to o. Both
+ * end the worker where the file cannot be read.
  */
 struct pdf {
 	struct pdf_part parts[PDF_PARTS]; /* n_parts of them */

@@ -15,9 +15,13 @@
 /* Yes, no, or as inherited. */
 enum docx_switch { DOCX_UNSET, DOCX_OFF, DOCX_ON };
 
-/* An element's w:val as a switch, a number within int32_t (or `otherwise`), or text. */
+/* An element's w:val as a switch (17.17.4); DOCX_ON where it has none. */
 enum docx_switch docx_switch(const struct xml_element *e);
+
+/* An attribute of w: as a number; `otherwise` where it is missing, or no number within int32_t. */
 int32_t docx_number(const struct xml_element *e, const char *attribute, int32_t otherwise);
+
+/* An attribute of w: as text, valid during the event; {NULL, 0} where it is missing. */
 struct bytes docx_text(const struct xml_element *e, const char *attribute);
 
 /* A style, with what it inherits. */
@@ -37,7 +41,7 @@ struct docx_styles {
 	struct docx_style *open; /* being read */
 };
 
-/* False: the part is damaged, as of docx_numbering_read(). */
+/* Reads the styles of a part (w:styles, 17.7.4.18). False: as of docx_numbering_read(). */
 bool docx_styles_read(struct docx_styles *s, struct package *p, const char *part);
 
 /* NULL: there is none of this id. */
@@ -85,6 +89,10 @@ struct docx_numbering {
 	bool in_num;
 };
 
+/*
+ * Reads the lists of a part (w:numbering, 17.9.16) into *n, whose `styles` are set. False: the part
+ * is damaged, and what comes after the damage is missing.
+ */
 bool docx_numbering_read(struct docx_numbering *n, struct package *p, const char *part);
 
 /*

@@ -112,8 +112,10 @@ struct docx {
 	bool *is_shown[2]; /* by the place in `related` */
 };
 
-/* Appends to the buffer. */
+/* Appends n bytes of UTF-8 to the buffer; ends the worker where it becomes too large. */
 void story_put(struct story *s, const char *p, size_t n);
+
+/* The same of one character. */
 void story_put_char(struct story *s, uint32_t c);
 
 /* Drops what has been written since the buffer had `at` bytes. */
@@ -125,21 +127,37 @@ bool story_visible(const struct story *s);
 /* True when the element `up` levels above the one that starts or ends has this name. */
 bool story_inside(const struct story *s, int up, const char *name);
 
+/* A paragraph (w:p) begins where the buffer ends; it goes on from one whose mark is not seen. */
 void story_paragraph_begin(struct story *s);
+
+/* All of its properties (w:pPr) are there: its number, if it has one, goes before its text. */
 void story_paragraph_properties(struct story *s);
+
+/*
+ * Its end: its text goes to the row, to the text box or to the output; where its mark is not seen,
+ * it waits for the next paragraph's.
+ */
 void story_paragraph_end(struct story *s);
 
 /* Ends a paragraph that waits for the next one, which does not come. */
 void story_settle(struct story *s);
 
+/*
+ * A table's row goes to the output as one line, or, with one cell, as its paragraphs; in a table
+ * within a table it stays in the cell.
+ */
 void story_row_end(struct story *s, struct open_element *row);
+
+/* Ends a cell, and the further columns that it spans. */
 void story_cell_end(struct story *s, struct open_element *cell);
 
 /* A text of its own beside the paragraph. */
 void story_box_text(struct story *s, const char *p, size_t n);
 
-/* A text box, which began when the buffer had `at` bytes. */
+/* A text box: what it interrupts waits until it ends. */
 void story_box_begin(struct story *s);
+
+/* Its end; it began when the buffer had `at` bytes. Its text follows the paragraph or the row. */
 void story_box_end(struct story *s, size_t at);
 
 /* Ends what the damage of a part left open. */

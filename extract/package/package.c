@@ -469,20 +469,3 @@ xml_attr_is(const struct xml_element *e, enum ns ns, const char *name, const cha
 {
 	return bytes_are(xml_attr(e, ns, name), value);
 }
-
-bool
-bytes_are(struct bytes b, const char *s)
-{
-	return b.p != NULL && b.n == strlen(s) && memcmp(b.p, s, b.n) == 0;
-}
-
-char *
-bytes_string(struct bytes b)
-{
-	char *s = grow(NULL, b.n + 1);
-
-	if (b.n > 0)
-		memcpy(s, b.p, b.n);
-	s[b.n] = '\0';
-	return s;
-}

@@ -11,7 +11,7 @@
 #ifndef MILLRACE_EXTRACT_PACKAGE_H
 #define MILLRACE_EXTRACT_PACKAGE_H
 
-#include "extract/extract.h"
+#include "extract/buffer.h"
 
 struct zip;
 
@@ -106,10 +106,6 @@ struct bytes xml_attr(const struct xml_element *e, enum ns ns, const char *name)
 
 /* True when the attribute is there and has this value. */
 bool xml_attr_is(const struct xml_element *e, enum ns ns, const char *name, const char *value);
-
-/* A copy with a NUL behind it, and whether they are equal to a string. */
-char *bytes_string(struct bytes b);
-bool bytes_are(struct bytes b, const char *s);
 
 /* What a part refers to (ECMA-376 part 2, 6.5). */
 struct relation {

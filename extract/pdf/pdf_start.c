@@ -102,7 +102,8 @@ survey(void)
 	for (p = file; (at = memmem(p, n - (size_t)(p - (char *)file), "endstream", 9)) != NULL;
 	     p = at + 9)
 		s.n_streams++;
-	s.labels = memmem(file, n, "/PageLabels", 11) != NULL || memmem(file, n, "/ObjStm", 7) != NULL;
+	s.labels =
+	    memmem(file, n, "/PageLabels", 11) != NULL || memmem(file, n, "/ObjStm", 7) != NULL;
 	(void)munmap(file, n);
 	return s;
 }

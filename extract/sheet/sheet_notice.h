@@ -25,6 +25,7 @@ struct hidden {
 	size_t len, n;
 };
 
+/* Adds a sheet; `name` is UTF-8 and is copied. One that finds no room is counted. */
 void hidden_add(struct hidden *h, const char *name);
 
 /* Tells that they are left out, where there are any. */

@@ -37,6 +37,7 @@ bool environment_read(const char *path, struct environment *e, char *why, size_t
 /* Sets the variables: one that is there keeps its value; of a name's lines the last counts. */
 void environment_apply(struct environment *e);
 
+/* Frees what environment_read() has allocated; the variables that were set stay. */
 void environment_free(struct environment *e);
 
 #endif

@@ -11,10 +11,19 @@
 /* A job whose kind is not here is left to a newer runner. */
 extern const struct job_kind job_kinds[];
 
+/* Lets a model answer in a conversation, with its tools, and streams the answer. */
 struct outcome chat_run(struct job *j);
+
+/* Reads a file by the extractor and stores its passages. */
 struct outcome ingest_run(struct job *j);
+
+/* Sends a mail by SMTP. */
 struct outcome mail_run(struct job *j);
+
+/* Exchanges a sign-in's code for tokens (RFC 6749, 4.1.3), refreshes and revokes these. */
 struct outcome oauth_run(struct job *j);
+
+/* Searches a user's documents; the reply has the passages that fit best. */
 struct outcome search_run(struct job *j);
 
 #endif

@@ -29,12 +29,16 @@ struct stop {
 	void *wake_arg;
 };
 
+/* Prepares a stop that is not set, before another thread sees it. */
 void stop_init(struct stop *s);
+
+/* Gives back what stop_init() took, when no other thread uses it any more. */
 void stop_destroy(struct stop *s);
 
-/* Any thread. Does not block but for a `wake` that does. */
+/* Sets it, and ends the worker's wait. Any thread. Does not block but for a `wake` that does. */
 void stop_set(struct stop *s, enum stop_why why);
-/* Any thread. */
+
+/* Why it is set; STOP_NOT where it is not. Any thread. */
 static inline enum stop_why
 stop_why(struct stop *s)
 {
@@ -43,6 +47,7 @@ stop_why(struct stop *s)
 
 /* The worker's: waits for `ms`; false, and at once, where the stop is set. */
 bool stop_sleep(struct stop *s, int64_t ms);
+
 /*
  * The worker's: from now on stop_set calls fn(arg), in its own thread and with s->lock held; NULL
  * ends that, and when it returns no call is under way. A stop that is set already is not announced:

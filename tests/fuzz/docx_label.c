@@ -32,23 +32,6 @@ xml_attr(const struct xml_element *e, enum ns ns, const char *name)
 	return (struct bytes){ 0 };
 }
 
-char *
-bytes_string(struct bytes b)
-{
-	char *s = grow(NULL, b.n + 1);
-
-	if (b.n > 0)
-		memcpy(s, b.p, b.n);
-	s[b.n] = '\0';
-	return s;
-}
-
-bool
-bytes_are(struct bytes b, const char *s)
-{
-	return b.n == strlen(s) && memcmp(b.p, s, b.n) == 0;
-}
-
 struct input {
 	const uint8_t *p;
 	size_t n;
