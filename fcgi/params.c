@@ -56,9 +56,13 @@ body_read(struct req *r)
 
 	(void)str_cut(r->content_type.p ? r->content_type : S(""), ';', &type);
 	if (r->content_length > MIB)
-		return ERR_TOO_LARGE;
+		return refuse(r, ERR_TOO_LARGE,
+		    "The request body is larger than 1 MiB, the most that is taken here.");
 	if (!str_eq_nocase(str_trim(type), S("application/json")) && (len > 0 || r->route->body))
-		return len > 0 || type.n > 0 ? ERR_UNSUPPORTED_MEDIA_TYPE : ERR_OK;
+		return len > 0 || type.n > 0
+			   ? refuse(r, ERR_UNSUPPORTED_MEDIA_TYPE,
+				 "The body's Content-Type is to be application/json.")
+			   : ERR_OK;
 	p = arena_alloc(r->a, len + 1);
 	if (len > 0 && (size_t)FCGX_GetStr(p, (int)len, r->fcgx.in) != len)
 		return ERR_BAD_REQUEST;

@@ -6,6 +6,7 @@
  * counts. What is refused after all is given up at once, for the runner to delete; it also sweeps
  * what a worker that died has left.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include <millrace/config.h>
@@ -88,6 +89,19 @@ base_name(struct str path)
 	return path;
 }
 
+/* Names the limit for a file. */
+static enum err
+file_too_large(struct req *r)
+{
+	int64_t most = config()->upload_max;
+	bool mib = most % (int64_t)MIB == 0;
+
+	r->error_text =
+	    arena_printf(r->a, "The file is larger than %" PRId64 " %s, the most that is taken.",
+		mib ? most / (int64_t)MIB : most, mib ? "MiB" : "bytes");
+	return ERR_TOO_LARGE;
+}
+
 static enum err
 upload_on_part(void *arg, struct str name, struct str file_name)
 {
@@ -119,13 +133,14 @@ upload_on_data(void *arg, struct str bytes)
 
 	if (!u->in_file) {
 		if (u->field.n + bytes.n > FIELD_LEN_MAX)
-			return ERR_TOO_LARGE;
+			return refuse(u->r, ERR_TOO_LARGE,
+			    "A field of the form is larger than 64 KiB, the most that is taken.");
 		buf_put(&u->field, bytes);
 		return ERR_OK;
 	}
 	u->up.size += (int64_t)bytes.n;
 	if (u->up.size > config()->upload_max)
-		return ERR_TOO_LARGE;
+		return file_too_large(u->r);
 	sha256_add(u->hash, bytes);
 	while (bytes.n > 0) {
 		size_t room = CHUNK_LEN - u->chunk_len, n = bytes.n < room ? bytes.n : room;
@@ -243,12 +258,14 @@ upload_begin(struct req *r)
 	struct receiving *u;
 
 	if (r->content_length > config()->upload_max + MIB)
-		return ERR_TOO_LARGE;
+		return file_too_large(r);
 	u = arena_alloc(r->a, sizeof(*u));
 	u->r = r;
 	u->form = multipart_new(r->a, r->content_type, &events, u);
 	if (!u->form)
-		return ERR_UNSUPPORTED_MEDIA_TYPE;
+		return refuse(r, ERR_UNSUPPORTED_MEDIA_TYPE,
+		    "The body's Content-Type is to be multipart/form-data with a boundary; the "
+		    "file is its part \"file\".");
 	u->hash = sha256_new(r->a);
 	u->fields_hash = sha256_new(r->a);
 	u->chunk = arena_alloc(r->a, CHUNK_LEN);

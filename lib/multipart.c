@@ -78,6 +78,29 @@ parameter(struct arena *a, struct str header, struct str name)
 	return (struct str){ NULL, 0 };
 }
 
+/*
+ * A name of a form as its user sees it: browsers write %22 for a quote in it, and leave a true %
+ * as it is (HTML Standard, 4.10.21.8). Their %0D and %0A stay, since a name is one line.
+ */
+static struct str
+form_name(struct arena *a, struct str header, struct str key)
+{
+	struct str name = parameter(a, header, key);
+	char *p;
+	size_t n = 0;
+
+	if (!name.p)
+		return name;
+	p = arena_alloc(a, name.n + 1);
+	for (size_t i = 0; i < name.n; i++) {
+		bool quote = name.n - i >= 3 && memcmp(name.p + i, "%22", 3) == 0;
+
+		p[n++] = quote ? '"' : name.p[i];
+		i += quote ? 2 : 0;
+	}
+	return (struct str){ p, n };
+}
+
 struct multipart *
 multipart_new(
     struct arena *a, struct str content_type, const struct multipart_events *events, void *arg)
@@ -130,8 +153,8 @@ begin_part(struct multipart *m, struct str head)
 			continue;
 		if (value.n > 0 && value.p[value.n - 1] == '\r')
 			value.n--;
-		name = parameter(m->a, value, S("name"));
-		file_name = parameter(m->a, value, S("filename"));
+		name = form_name(m->a, value, S("name"));
+		file_name = form_name(m->a, value, S("filename"));
 	}
 	if (!name.p)
 		return bad(m, "A part of the form has no name.");

@@ -182,7 +182,9 @@ test("security headers, and nothing that tells versions", async () => {
 test("what comes in has to be JSON and at most 1 MiB", async () => {
 	const send = (type, body) => user.api.request("PATCH", "/api/user",
 	    { body, headers: type ? { "content-type": type } : {} });
-	assertError(await send("text/plain", '{"name":"x"}'), "UNSUPPORTED_MEDIA_TYPE");
+	const text = await send("text/plain", '{"name":"x"}');
+	assertError(text, "UNSUPPORTED_MEDIA_TYPE");
+	assert.match(text.json.error, /application\/json/);
 	assertError(await send("application/x-www-form-urlencoded", "name=x"), "UNSUPPORTED_MEDIA_TYPE");
 	assertStatus(await send("application/json; charset=utf-8", '{"name":"x"}'), 200);
 	assertStatus(await send("APPLICATION/JSON", '{"name":"x"}'), 200);

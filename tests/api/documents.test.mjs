@@ -255,7 +255,9 @@ test("an upload needs its fields", async () => {
 	    "BAD_REQUEST", ["file"]);
 	assertError(await user.api.upload("/api/documents/upload", { name: "n".repeat(5000),
 		file: { filename: "a.txt", bytes: "text" } }), "BAD_REQUEST", ["name"]);
-	assertError(await user.api.post("/api/documents/upload", { name: "json", file: "x" }), "UNSUPPORTED_MEDIA_TYPE");
+	const json = await user.api.post("/api/documents/upload", { name: "json", file: "x" });
+	assertError(json, "UNSUPPORTED_MEDIA_TYPE");
+	assert.match(json.json.error, /multipart\/form-data/);
 });
 
 test("file names in any script, and with paths, are only names", async () => {

@@ -159,6 +159,9 @@ names(void)
 	CHECK("quotes and backslashes in names",
 	    is_heard(S(PART("name=\"a\\\"b\\\\\"; filename=\"c;d=\\\"e\\\".txt\"", "x") END),
 		"[a\"b\\|c;d=\"e\".txt]x;"));
+	CHECK("quotes as browsers write them, and no other per cent sign",
+	    is_heard(S(PART("name=\"a%22\"; filename=\"%22b%22 %2522%0A%2.txt\"", "x") END),
+		"[a\"|\"b\" %2522%0A%2.txt]x;"));
 	CHECK("a Windows path keeps its backslashes",
 	    is_heard(S(PART("name=\"a\"; filename=\"C:\\dir\\x.txt\"", "x") END),
 		"[a|C:\\dir\\x.txt]x;"));
