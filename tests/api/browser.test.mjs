@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { PASSWORD, ROOT, shared } from "../js/instance.mjs";
 import { DEVICE, SESSION, SESSION_OLD, register } from "../js/accounts.mjs";
 import { until } from "../js/expect.mjs";
-import { call, launch, ownPage, pageOf, screenshot } from "../js/browser.mjs";
+import { call, launch, ownPage, pageOf, profile, screenshot } from "../js/browser.mjs";
 
 const AXIOS = join(ROOT, "tests/node_modules/axios/dist/axios.min.js");
 const FORM = `<!doctype html><meta charset=utf-8><title>Sign in</title>
@@ -101,7 +101,7 @@ test("stale twins that another host has set for the whole domain lock nobody out
 	const { port } = new URL(millrace.url), [url, neighbour] = [APP, NEIGHBOUR].map((host) => `https://${host}:${port}`);
 	const own = await launch([`--host-resolver-rules=MAP *.example.test 127.0.0.1`]);
 	try {
-		const context = await own.newContext({ ignoreHTTPSErrors: true });
+		const context = await profile(own);
 		const blog = await pageOf(context, neighbour);
 		const stale = (await cookies((await signedIn()).page))[SESSION].value;
 		/* Before ours, so that they come first, in the header and in document.cookie. */

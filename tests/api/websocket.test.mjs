@@ -282,7 +282,7 @@ test("Debian's Python client", async () => {
 import asyncio, json, ssl, sys, websockets
 async def main():
     tls = ssl.create_default_context(); tls.check_hostname = False; tls.verify_mode = ssl.CERT_NONE
-    async with websockets.connect(sys.argv[1], ssl=tls) as s:
+    async with websockets.connect(sys.argv[1], ssl=tls, open_timeout=120, ping_timeout=120) as s:
         await s.send(json.dumps({"type": "ping"}))
         print(await s.recv())
         await s.ping()

@@ -14,16 +14,23 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
+/* How long one waits for what the browser does, in ms; the machine may be busy. */
+const PATIENCE = 120000;
+
 /* The caller closes it; `more` are arguments of Chromium's. As root Chromium runs without its own sandbox only; and pages of the wide world, as tests of other origins
    make them up, may reach this host, or the browser's own guard of local networks would stand in for the server's. */
 export function launch(more = []) {
-	return chromium.launch({ executablePath: process.env.MILLRACE_TEST_CHROMIUM ?? "/usr/bin/chromium",
+	return chromium.launch({ executablePath: process.env.MILLRACE_TEST_CHROMIUM ?? "/usr/bin/chromium", timeout: PATIENCE,
 		args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-features=LocalNetworkAccessChecks",
 			...more] });
 }
 
 /* A profile without cookies; its pages share them. */
-export const profile = (browser) => browser.newContext({ ignoreHTTPSErrors: true });
+export async function profile(browser) {
+	const context = await browser.newContext({ ignoreHTTPSErrors: true });
+	context.setDefaultTimeout(PATIENCE);
+	return context;
+}
 
 const BLANK = "<!doctype html><meta charset=utf-8><title>Test</title><body>";
 

@@ -144,18 +144,17 @@ class Reply {
 
 /* What may still be said by name, and who waits to say it. */
 const gates = new Map();
+const gateOf = (name) => gates.get(name) ?? gates.set(name, { left: 0, waiting: [] }).get(name);
 
 /* `n` more tokens, of all answers that have [[gate:NAME]]. */
 export function permit(name, n = Infinity) {
-	const gate = gates.get(name) ?? { left: 0, waiting: [] };
-	gates.set(name, gate);
+	const gate = gateOf(name);
 	gate.left += n;
 	gate.waiting.splice(0).forEach((wake) => wake());
 }
 
 async function pass(name) {
-	permit(name, 0);
-	const gate = gates.get(name);
+	const gate = gateOf(name);
 	while (gate.left < 1)
 		await new Promise((wake) => gate.waiting.push(wake));
 	gate.left--;
