@@ -1,8 +1,8 @@
 /*
- * A reply in pieces: each is written, a slice at a time, when nginx has room for it, and the next is
- * made when it has gone. So the loop never waits for nginx, and of what is too large to be held a
- * request holds one piece, however slowly its client reads. reply_body sends what is longer than a
- * slice so, by itself; reply_start begins one whose head gives no length.
+ * A reply in pieces: each is written, a slice at a time, when nginx has room for it, and the next
+ * is made when it has gone. So the loop never waits for nginx, and of what is too large to be held
+ * a request holds one piece, however slowly its client reads. reply_body sends what is longer than
+ * a slice so, by itself; reply_start begins one whose head gives no length.
  */
 #ifndef FCGI_PIECES_H
 #define FCGI_PIECES_H

@@ -6,9 +6,9 @@
  *
  * Room is measured in time: a statement counts for as many quarters of a millisecond as its
  * caller's last ones took. So a caller of long ones has one or two in the pipe, and one of short
- * ones sixteen. Callers of long ones read by a pipe of their own, made when the first of them comes,
- * so that nobody waits for even one of these; and while others are here, they rest for three times
- * as long as they took, so that nobody waits for the processors either.
+ * ones sixteen. Callers of long ones read by a pipe of their own, made when the first of them
+ * comes, so that nobody waits for even one of these; and while others are here, they rest for three
+ * times as long as they took, so that nobody waits for the processors either.
  */
 #ifndef FCGI_SHARE_H
 #define FCGI_SHARE_H
@@ -24,7 +24,8 @@ struct req;
 
 /* What is in one of the pipes. */
 struct lane {
-	struct pipe *pipe; /* of the slow; NULL: not made yet, and of the quick, where it is the worker's */
+	struct pipe
+	    *pipe; /* of the slow; NULL: not made yet, and of the quick, where it is the worker's */
 	int load;
 	int64_t ended_us; /* when the last of it had its reply, or the first of it was sent */
 };
