@@ -13,8 +13,8 @@ CREATE OR REPLACE FUNCTION page_has_room(bytes bigint, n bigint) RETURNS boolean
 $$;
 GRANT EXECUTE ON FUNCTION page_has_room TO millrace_api;
 
--- What the ids of a page lie below: those of the first page, all. Asked as (SELECT page_before($1)),
--- it is a condition of an index, so that no page reads those before it.
+-- What the ids of a page lie below: those of the first page, all. Asked as
+-- (SELECT page_before($1)), it is a condition of an index: no page reads those before it.
 CREATE OR REPLACE FUNCTION page_before(before uuid) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT coalesce($1, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
 $$;
