@@ -99,7 +99,7 @@ ask_replayed(void *arg, const struct pipe_reply *reply)
 }
 
 static enum err
-ask_send(struct req *r, const struct pipe_statement *s, size_t n, pipe_done *done)
+ask_send(struct req *r, struct pipe_statement *s, size_t n, pipe_done *done)
 {
 	enum err e = share_send(r, s, (int)n, done);
 

@@ -5,28 +5,17 @@
 #include "fcgi/pieces.h"
 #include "fcgi/worker.h"
 
-/* A UNIX socket is writable while at most a quarter of its buffer (208 KiB, with the kernel's own
-   overhead) is used, so a slice of this size does not block. */
-#define SLICE_BYTES (32 * KIB)
-
 struct pieces {
 	struct str rest; /* of the piece that is being written */
+	int status;
 	answer_fn *next;
 };
 
-enum err
-reply_start(struct req *r, int status, const char *content_type, answer_fn *next)
+void
+pieces_begin(struct req *r, int status, answer_fn *next)
 {
-	struct buf head = { .a = r->a };
-
 	r->pieces = arena_alloc(r->a, sizeof(*r->pieces));
-	r->pieces->next = next;
-	r->page = arena_new();
-	arena_defer(r->a, (void (*)(void *))arena_free, r->page);
-	reply_head(r, &head, status, content_type);
-	buf_put(&head, S("\r\n"));
-	(void)FCGX_PutStr(head.p, (int)head.n, r->fcgx.out);
-	return ERR_OK;
+	*r->pieces = (struct pieces){ .status = status, .next = next };
 }
 
 void
@@ -43,13 +32,13 @@ void
 pieces_ready(struct req *r, bool gone)
 {
 	struct pieces *p = r->pieces;
-	struct str slice = { p->rest.p, p->rest.n < SLICE_BYTES ? p->rest.n : SLICE_BYTES };
+	struct str slice = { p->rest.p, p->rest.n < PIECES_SLICE ? p->rest.n : PIECES_SLICE };
 	enum err e;
 
 	if (gone || FCGX_PutStr(slice.p, (int)slice.n, r->fcgx.out) < 0 ||
 	    FCGX_FFlush(r->fcgx.out) != 0) {
 		r->gone = true;
-		r->worker->end(r, 200);
+		r->worker->end(r, p->status);
 		return;
 	}
 	p->rest = (struct str){ p->rest.p + slice.n, p->rest.n - slice.n };
@@ -66,7 +55,7 @@ reply_piece(struct req *r, struct str piece)
 {
 	/* nginx has closed the connection while the database made the piece. */
 	if (r->gone) {
-		r->worker->end(r, 200);
+		r->worker->end(r, r->pieces->status);
 		return ERR_OK;
 	}
 	r->pieces->rest = piece;
@@ -78,6 +67,6 @@ reply_piece(struct req *r, struct str piece)
 enum err
 reply_end(struct req *r)
 {
-	r->worker->end(r, 200);
+	r->worker->end(r, r->pieces->status);
 	return ERR_OK;
 }

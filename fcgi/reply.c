@@ -2,6 +2,7 @@
 
 #include <millrace/sse.h>
 
+#include "fcgi/pieces.h"
 #include "fcgi/worker.h"
 
 #define OVERLOADED_S 2
@@ -55,9 +56,27 @@ reply_body(struct req *r, int status, const char *content_type, struct str body)
 	buf_put(&head, S("\r\n"));
 	/* A failed write shows at the end: libfcgi closes the connection, which worker.c sees. */
 	(void)FCGX_PutStr(head.p, (int)head.n, r->fcgx.out);
+	if (body.n > PIECES_SLICE) {
+		pieces_begin(r, status, reply_end);
+		return reply_piece(r, body);
+	}
 	if (body.n > 0)
 		(void)FCGX_PutStr(body.p, (int)body.n, r->fcgx.out);
 	r->worker->end(r, status);
+	return ERR_OK;
+}
+
+enum err
+reply_start(struct req *r, int status, const char *content_type, answer_fn *next)
+{
+	struct buf head = { .a = r->a };
+
+	pieces_begin(r, status, next);
+	r->page = arena_new();
+	arena_defer(r->a, (void (*)(void *))arena_free, r->page);
+	reply_head(r, &head, status, content_type);
+	buf_put(&head, S("\r\n"));
+	(void)FCGX_PutStr(head.p, (int)head.n, r->fcgx.out);
 	return ERR_OK;
 }
 

@@ -1,13 +1,15 @@
 /*
  * What goes out: one head and one body, or the error shape. A reply ends the request: after it
- * nothing of the request may be touched. None of these blocks: libfcgi buffers, and nginx reads all
- * that a worker writes.
+ * nothing of the request may be touched. None of these blocks: what is long goes as nginx takes it
+ * (fcgi/pieces.h), so the body is the arena's, or a constant.
  */
 #ifndef FCGI_REPLY_H
 #define FCGI_REPLY_H
 
 #include <millrace/arena.h>
 #include <millrace/err.h>
+
+#include "fcgi/route.h"
 
 struct req;
 
@@ -17,6 +19,11 @@ void reply_header(struct req *r, const char *name, struct str value);
 enum err reply_json(struct req *r, int status, struct str json);
 /* Replies with status and any other body; content_type NULL: none. Always ERR_OK. */
 enum err reply_body(struct req *r, int status, const char *content_type, struct str body);
+/*
+ * Begins a reply in pieces: sends its head, without a length. Nothing ends it yet: reply_piece is
+ * next, and next(r) is called whenever a piece has gone. Always ERR_OK.
+ */
+enum err reply_start(struct req *r, int status, const char *content_type, answer_fn *next);
 /*
  * Replies with the error shape for e, with r->error_text and r->problems where there are any. What
  * will pass has Retry-After; where an EventSource asks, it is a stream that ends (millrace/sse.h).

@@ -10,9 +10,10 @@
  *
  *	path_type
  *	match, metrics			the route table; the process's counters and row
- *	openapi, rate, rows, reply
+ *	openapi, rate, rows, pieces
+ *	reply
  *	params, results			what came in; the replies that handlers share
- *	caller, pieces
+ *	caller
  *	share				who may have how much in the pipe
  *	ask
  *	upload

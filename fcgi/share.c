@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include <millrace/clock.h>
+#include <millrace/container_of.h>
 
 #include "fcgi/share.h"
 #include "fcgi/worker.h"
@@ -12,34 +13,43 @@
 #define SHARE (ROOM / 4)
 #define COST_US 250 /* what counts for one */
 #define OTHERS_MS 1000 /* somebody who came within that time is here */
+#define SLOW_US 1000 /* who takes so much a statement is slow */
+#define SLOW_ROOM 2 /* statements of the slow in their pipe: one works, one comes */
+#define AT_ONCE_US 25000 /* what a slow one may take before the first rest */
+
+/* Statements that are one transaction. */
+struct unit {
+	struct req *r; /* may have ended, where there is no `done` */
+	struct pipe_statement *statements; /* gone once they are sent */
+	int n;
+	bool reads; /* and writes nothing */
+	pipe_done *done;
+};
 
 struct waiting {
 	struct waiting *prev, *next;
 	struct arena *a; /* holds this and what it points to, but the request */
-	struct req *r; /* may have ended, where there is no `done` */
-	struct pipe_statement *statements;
-	int n;
-	pipe_done *done;
+	struct unit unit;
 };
 
-/* A caller's. It lasts while something of the caller's is in the pipe or waits. */
+/* A caller's. It lasts while something of the caller's is in a pipe or waits. */
 struct line {
 	UT_hash_handle hh;
 	struct line *prev, *next; /* in `turns` */
 	struct waiting *first;
 	size_t n_waiting;
 	int n_sent; /* units whose `done` has not returned */
-	int load; /* what is in the pipe of them */
+	int load; /* what is in the worker's pipe of them */
 	char subject[];
 };
 
-/* A unit in the pipe. */
+/* A unit in a pipe. */
 struct sent {
 	struct worker *worker;
-	struct req *r; /* as above */
 	struct line *line;
+	struct lane *lane;
 	int cost;
-	pipe_done *done;
+	struct unit unit;
 };
 
 static void share_done(void *arg, const struct pipe_reply *reply);
@@ -68,39 +78,59 @@ line_settle(struct shares *all, struct line *l)
 	free(l);
 }
 
-/* What a line's units take, of late. */
-static int64_t *
-us_of(struct shares *all, const struct line *l)
+static struct habit *
+habit_of(struct shares *all, const struct line *l)
 {
-	return &all->us[l->hh.hashv % SHARES_REMEMBERED];
+	return &all->habits[l->hh.hashv % SHARES_REMEMBERED];
+}
+
+static bool
+others_are_here(const struct worker *w)
+{
+	return loop_now(w->loop) < w->shares.others_until_ms;
+}
+
+static struct lane *
+lane_of(struct shares *all, const struct line *l, const struct unit *u)
+{
+	bool is_slow = u->reads && habit_of(all, l)->us >= SLOW_US && all->slow.pipe;
+
+	return is_slow && pipe_is_up(all->slow.pipe) ? &all->slow : &all->quick;
 }
 
 static int
 cost_of(struct shares *all, const struct line *l)
 {
-	int64_t cost = 1 + *us_of(all, l) / COST_US;
+	int64_t cost = 1 + habit_of(all, l)->us / COST_US;
 
 	return cost < SHARE ? (int)cost : SHARE;
 }
 
-/* May one more of this line go into the pipe? One that has nothing in it waits for room alone. */
+/* May this one of the line go into its pipe? Who has nothing there waits for room alone. */
 static bool
-fits(struct worker *w, const struct line *l)
+fits(struct worker *w, const struct line *l, const struct unit *u)
 {
 	struct shares *all = &w->shares;
-	int most = loop_now(w->loop) < all->others_until_ms ? SHARE : ROOM;
+	const struct lane *lane = lane_of(all, l, u);
+	bool beside = others_are_here(w);
 
-	if (all->load >= ROOM)
+	if (beside && clock_us() < habit_of(all, l)->rests_until_us)
 		return false;
-	return l->load == 0 || l->load + cost_of(all, l) <= most;
+	if (lane == &all->slow)
+		return lane->load < (beside ? 1 : SLOW_ROOM);
+	if (lane->load >= ROOM)
+		return false;
+	return l->load == 0 || l->load + cost_of(all, l) <= (beside ? SHARE : ROOM);
 }
 
 static enum err
-line_send(struct worker *w, struct line *l, struct req *r, const struct pipe_statement *s, int n,
-    pipe_done *done)
+line_send(struct worker *w, struct line *l, const struct unit *u)
 {
+	struct lane *lane = lane_of(&w->shares, l, u);
+	bool is_quick = lane == &w->shares.quick;
 	struct sent *sent = xmalloc(sizeof(*sent));
-	enum err e = pipe_send(w->pipe, w->scratch, s, n, share_done, sent);
+	enum err e = pipe_send(
+	    is_quick ? w->pipe : lane->pipe, w->scratch, u->statements, u->n, share_done, sent);
 
 	arena_reset(w->scratch);
 	if (e != ERR_OK) {
@@ -108,12 +138,13 @@ line_send(struct worker *w, struct line *l, struct req *r, const struct pipe_sta
 		return e;
 	}
 	*sent = (struct sent){
-		.worker = w, .r = r, .line = l, .cost = cost_of(&w->shares, l), .done = done
+		.worker = w, .line = l, .lane = lane, .cost = is_quick ? cost_of(&w->shares, l) : 1
 	};
-	if (w->shares.load == 0)
-		w->shares.ended_us = clock_us();
-	w->shares.load += sent->cost;
-	l->load += sent->cost;
+	sent->unit = *u;
+	if (lane->load == 0)
+		lane->ended_us = clock_us();
+	lane->load += sent->cost;
+	l->load += is_quick ? sent->cost : 0;
 	l->n_sent++;
 	return ERR_OK;
 }
@@ -130,15 +161,41 @@ line_turn(struct worker *w, struct line *l)
 	DL_DELETE(w->shares.turns, l);
 	if (l->first)
 		DL_APPEND(w->shares.turns, l);
-	e = line_send(w, l, it->r, it->statements, it->n, it->done);
+	e = line_send(w, l, &it->unit);
 	if (e != ERR_OK) {
 		l->n_sent++;
-		if (it->done)
-			it->done(it->r, &(struct pipe_reply){ .e = e });
+		if (it->unit.done)
+			it->unit.done(it->unit.r, &(struct pipe_reply){ .e = e });
 		l->n_sent--;
 		line_settle(&w->shares, l);
 	}
 	arena_free(it->a);
+}
+
+static void share_next(struct worker *w);
+
+static void
+rest_over(struct loop_timer *t)
+{
+	share_next(container_of(t, struct worker, shares.rest));
+}
+
+/* Comes back when the first rest of those that wait is over. */
+static void
+wake_after_rest(struct worker *w)
+{
+	struct line *l;
+	int64_t now = clock_us(), first = INT64_MAX;
+
+	DL_FOREACH (w->shares.turns, l) {
+		int64_t until = habit_of(&w->shares, l)->rests_until_us;
+
+		if (until > now && until < first)
+			first = until;
+	}
+	w->shares.rest.fire = rest_over;
+	if (first < INT64_MAX)
+		loop_arm(w->loop, &w->shares.rest, (first - now) / 1000 + 1);
 }
 
 /* Sends what waits and has room now. */
@@ -149,11 +206,29 @@ share_next(struct worker *w)
 
 	do {
 		DL_FOREACH (w->shares.turns, l)
-			if (fits(w, l))
+			if (fits(w, l, &l->first->unit))
 				break;
 		if (l)
 			line_turn(w, l);
 	} while (l);
+	wake_after_rest(w);
+}
+
+/* Remembers what a unit took, and for how long its caller rests, which is for three times that. */
+static void
+habit_learn(struct worker *w, struct line *l, int64_t took_us, int64_t now_us)
+{
+	struct habit *h = habit_of(&w->shares, l);
+	int64_t from = now_us - took_us - 4 * AT_ONCE_US;
+
+	h->us = (3 * h->us + took_us) / 4;
+	if (h->us < SLOW_US)
+		return;
+	if (!w->shares.slow.pipe)
+		w->shares.slow.pipe = pipe_open(w->loop, "millrace_api", w->pool, NULL, NULL, NULL);
+	if (others_are_here(w))
+		h->rests_until_us =
+		    (h->rests_until_us > from ? h->rests_until_us : from) + 4 * took_us;
 }
 
 static void
@@ -161,15 +236,16 @@ share_done(void *arg, const struct pipe_reply *reply)
 {
 	struct sent *sent = arg;
 	struct worker *w = sent->worker;
+	struct lane *lane = sent->lane;
 	struct line *l = sent->line;
-	int64_t now = clock_us(), *us = us_of(&w->shares, l);
+	int64_t now = clock_us();
 
-	*us = (3 * *us + now - w->shares.ended_us) / 4;
-	w->shares.ended_us = now;
-	w->shares.load -= sent->cost;
-	l->load -= sent->cost;
-	if (sent->done)
-		sent->done(sent->r, reply);
+	habit_learn(w, l, now - lane->ended_us, now);
+	lane->ended_us = now;
+	lane->load -= sent->cost;
+	l->load -= lane == &w->shares.quick ? sent->cost : 0;
+	if (sent->unit.done)
+		sent->unit.done(sent->unit.r, reply);
 	free(sent);
 	l->n_sent--;
 	line_settle(&w->shares, l);
@@ -185,42 +261,53 @@ is_too_much(const struct worker *w, const struct line *l)
 }
 
 static void
-line_wait(struct line *l, struct req *r, const struct pipe_statement *s, int n, pipe_done *done)
+line_wait(struct worker *w, struct line *l, const struct unit *u)
 {
 	struct arena *a = arena_new();
 	struct waiting *it = arena_alloc(a, sizeof(*it));
 
 	it->a = a;
-	it->r = r;
-	it->n = n;
-	it->done = done;
-	it->statements = arena_alloc(a, (size_t)n * sizeof(*s));
-	for (int i = 0; i < n; i++) {
-		it->statements[i] = s[i];
-		it->statements[i].args = sql_args_copy(a, s[i].args, s[i].n_args);
+	it->unit = *u;
+	it->unit.statements = arena_alloc(a, (size_t)u->n * sizeof(*u->statements));
+	for (int i = 0; i < u->n; i++) {
+		const struct pipe_statement *s = &u->statements[i];
+
+		it->unit.statements[i] = *s;
+		it->unit.statements[i].args = sql_args_copy(a, s->args, s->n_args);
 	}
 	if (!l->first)
-		DL_APPEND(r->worker->shares.turns, l);
+		DL_APPEND(w->shares.turns, l);
 	DL_APPEND(l->first, it);
 	l->n_waiting++;
 }
 
 enum err
-share_send(struct req *r, const struct pipe_statement *statements, int n, pipe_done *done)
+share_send(struct req *r, struct pipe_statement *statements, int n, pipe_done *done)
 {
 	struct worker *w = r->worker;
 	struct line *l = line_of(&w->shares, r->subject);
+	struct unit u = { r, statements, n, r->route && r->route->method == M_GET, done };
 	enum err e = ERR_OK;
 
 	if (w->shares.last != l->hh.hashv)
 		w->shares.others_until_ms = loop_now(w->loop) + OTHERS_MS;
 	w->shares.last = l->hh.hashv;
-	if (!l->first && fits(w, l))
-		e = line_send(w, l, r, statements, n, done);
-	else if (is_too_much(w, l))
+	if (!l->first && fits(w, l, &u)) {
+		e = line_send(w, l, &u);
+	} else if (is_too_much(w, l)) {
 		e = refuse(r, ERR_RATE_LIMITED, "Too many of your requests are waiting.");
-	else
-		line_wait(l, r, statements, n, done);
+	} else {
+		line_wait(w, l, &u);
+		wake_after_rest(w);
+	}
 	line_settle(&w->shares, l);
 	return e;
+}
+
+void
+shares_close(struct shares *all)
+{
+	if (all->slow.pipe)
+		pipe_close(all->slow.pipe);
+	all->slow.pipe = NULL;
 }

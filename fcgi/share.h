@@ -6,12 +6,15 @@
  *
  * Room is measured in time: a statement counts for as many quarters of a millisecond as its
  * caller's last ones took. So a caller of long ones has one or two in the pipe, and one of short
- * ones sixteen.
+ * ones sixteen. Callers of long ones read by a pipe of their own, made when the first of them
+ * comes, so that nobody waits for even one of these; and while others are here, they rest for three
+ * times as long as they took, so that nobody waits for the processors either.
  */
 #ifndef FCGI_SHARE_H
 #define FCGI_SHARE_H
 
 #include <millrace/err.h>
+#include <millrace/loop.h>
 #include <millrace/pipe.h>
 
 #define SHARES_REMEMBERED 256
@@ -19,14 +22,27 @@
 struct line;
 struct req;
 
+/* What is in one of the pipes. */
+struct lane {
+	struct pipe
+	    *pipe; /* of the slow; NULL: not made yet, and of the quick, where it is the worker's */
+	int load;
+	int64_t ended_us; /* when the last of it had its reply, or the first of it was sent */
+};
+
+/* What a caller did of late. */
+struct habit {
+	int64_t us; /* what a statement took */
+	int64_t rests_until_us; /* on clock_us' clock; once slow, and while others are here */
+};
+
 /* A worker's; zero at its start. */
 struct shares {
-	struct line *lines; /* of callers with something in the pipe or waiting, by r->subject */
+	struct lane quick, slow;
+	struct line *lines; /* of callers with something in a pipe or waiting, by r->subject */
 	struct line *turns; /* those of them in which something waits; the first is next */
-	int load; /* what is in the pipe */
-	/* What a caller's statements took lately; by a hash of who, which some may share. */
-	int64_t us[SHARES_REMEMBERED];
-	int64_t ended_us; /* when the last of it had its reply, or the first of it was sent */
+	struct habit habits[SHARES_REMEMBERED]; /* by a hash of who, which some may share */
+	struct loop_timer rest; /* the first rest of those that wait ends */
 	unsigned last; /* a hash of who came last */
 	int64_t others_until_ms; /* until then there are others, on loop_now's clock */
 };
@@ -39,6 +55,9 @@ struct shares {
  * Nothing is queued then.
  */
 MUST_CHECK enum err share_send(
-    struct req *r, const struct pipe_statement *statements, int n, pipe_done *done);
+    struct req *r, struct pipe_statement *statements, int n, pipe_done *done);
+
+/* At the worker's end, before its own pipe: closes the other. */
+void shares_close(struct shares *all);
 
 #endif

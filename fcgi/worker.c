@@ -294,6 +294,7 @@ worker_run(const char *pool)
 	loop_arm(w.loop, &w.first_look, FIRST_LOOK_MS);
 	log_info("serving", "version", MILLRACE_VERSION);
 	loop_run(w.loop);
+	shares_close(&w.shares);
 	pipe_close(w.pipe);
 	arena_free(w.scratch);
 	loop_free(w.loop);

@@ -143,8 +143,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT CASE WHEN k.n <= $4 THEN (SELECT account_json(u) FROM app_user u WHERE u.id = k.id) END, CASE WHEN k.n <= $4 THEN k.id ELSE k.above END
 	FROM (
 		SELECT o.id, row_number() OVER newest AS n, lag(o.id) OVER newest AS above,
-			$1 IS NULL OR strpos(lower(normalize(concat_ws(' ', o.username, o.email, o.display_name))), lower($1)) > 0 AS fits
-		FROM app_user o WHERE caller_is_admin() AND o.erased_at IS NULL AND ($3 IS NULL OR o.id < $3)
+			$1 IS NULL OR strpos(folded(concat_ws(' ', o.username, o.email, o.display_name)), lower($1)) > 0 AS fits
+		FROM app_user o WHERE caller_is_admin() AND o.erased_at IS NULL AND o.id < (SELECT page_before($3))
 		WINDOW newest AS (ORDER BY o.id DESC)
 		ORDER BY o.id DESC LIMIT $4 + 1
 	) k

@@ -13,6 +13,20 @@ CREATE OR REPLACE FUNCTION page_has_room(bytes bigint, n bigint) RETURNS boolean
 $$;
 GRANT EXECUTE ON FUNCTION page_has_room TO millrace_api;
 
+-- What the ids of a page lie below: those of the first page, all. Asked as
+-- (SELECT page_before($1)), it is a condition of an index: no page reads those before it.
+CREATE OR REPLACE FUNCTION page_before(before uuid) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT coalesce($1, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+$$;
+GRANT EXECUTE ON FUNCTION page_before TO millrace_api;
+
+-- A text for a search that ignores case: NFC in small letters. Most texts are ASCII, for which
+-- normalize() and the letters of other languages would be nine tenths of the time.
+CREATE OR REPLACE FUNCTION folded(t text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT CASE WHEN octet_length($1) = char_length($1) THEN lower($1 COLLATE "C") ELSE lower(normalize($1)) END
+$$;
+GRANT EXECUTE ON FUNCTION folded TO millrace_api;
+
 -- Keeps the error that comes next in this transaction out of PostgreSQL's log: it is meant for the
 -- client, and anybody can cause any number of them. Without the privilege (sql/roles.sql) it is
 -- logged.

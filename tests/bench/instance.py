@@ -16,6 +16,7 @@ import ssl
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BENCH = os.path.join(ROOT, "tests", "bench")
@@ -179,9 +180,9 @@ class Instance:
             f.write(PEER)
         self.dev("restart", "nginx")
         end = time.time() + 15
-        while True:
+        while True:     # the nginx before may still take a connection, and close it
             try:
-                socket.create_connection(("127.0.0.1", self.tls), 1).close()
+                urllib.request.urlopen("http://127.0.0.1:%d/bench/static" % self.plain, timeout=1).close()
                 return
             except OSError:
                 if time.time() > end:

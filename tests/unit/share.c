@@ -1,6 +1,6 @@
 /*
  * fcgi/share.c: how much of the pipe a caller has, alone and beside others, and in which order what
- * waits goes in. The pipe is the test's.
+ * waits goes in. The pipes are the test's.
  */
 #include <millrace/clock.h>
 
@@ -9,27 +9,53 @@
 #include "test.h"
 
 #define UNITS_MAX 512
+#define MS 1000 /* microseconds */
+#define SECOND (1000 * MS)
 
 static struct worker worker;
 static struct {
 	pipe_done *done;
 	void *arg;
+	bool is_slow; /* in the pipe of the slow */
 	char text[8]; /* the first statement's first argument */
 } units[UNITS_MAX];
 static int first, end; /* those in the pipe */
 static bool is_down;
+static struct pipe *the_slow = (struct pipe *)&worker; /* only compared */
 
 enum err
 pipe_send(struct pipe *p, struct arena *scratch, const struct pipe_statement *statements, int n,
     pipe_done *done, void *arg)
 {
-	(void)p, (void)scratch, (void)n;
+	(void)scratch, (void)n;
 	if (is_down)
 		return ERR_OVERLOADED;
 	units[end].done = done;
 	units[end].arg = arg;
+	units[end].is_slow = p == the_slow;
 	snprintf(units[end++].text, sizeof(units->text), "%.*s", S_ARG(statements->args->s));
 	return ERR_OK;
+}
+
+struct pipe *
+pipe_open(struct loop *l, const char *role, const char *application,
+    void (*notify)(void *arg, struct str channel, struct str payload), void (*up)(void *arg),
+    void *arg)
+{
+	(void)l, (void)role, (void)application, (void)notify, (void)up, (void)arg;
+	return the_slow;
+}
+
+bool
+pipe_is_up(const struct pipe *p)
+{
+	return p == the_slow && !is_down;
+}
+
+void
+pipe_close(struct pipe *p)
+{
+	(void)p;
 }
 
 enum err
@@ -39,13 +65,13 @@ refuse(struct req *r, enum err e, const char *text)
 	return e;
 }
 
-/* The pipe's first unit is replied to, after so much time of its own. */
+/* The first unit of both pipes is replied to, after so much time of its own. */
 static void
 reply(enum err e, int64_t us)
 {
 	int i = first++;
 
-	worker.shares.ended_us = clock_us() - us;
+	worker.shares.quick.ended_us = worker.shares.slow.ended_us = clock_us() - us;
 	units[i].done(units[i].arg, &(struct pipe_reply){ .e = e });
 }
 
@@ -102,7 +128,8 @@ static void
 begin(void)
 {
 	first = end = done_ok = done_failed = 0;
-	worker.shares = (struct shares){ .load = 0 };
+	loop_disarm(worker.loop, &worker.shares.rest);
+	worker.shares = (struct shares){ .last = 0 };
 }
 
 static void
@@ -132,6 +159,15 @@ shares(void)
 	arena_free(a.a), arena_free(b.a), arena_free(c.a);
 }
 
+/* As if so much time had passed. */
+static void
+later(int64_t us)
+{
+	for (int i = 0; i < SHARES_REMEMBERED; i++)
+		worker.shares.habits[i].rests_until_us -= us;
+	worker.shares.rest.fire(&worker.shares.rest);
+}
+
 /* Long statements count for more: one at a time, where others are here. */
 static void
 weights(void)
@@ -139,15 +175,81 @@ weights(void)
 	struct req a = caller("a"), b = caller("b");
 
 	(void)!send(&a, 1);
-	reply(ERR_OK, 20000);
+	reply(ERR_OK, 3000);
 	(void)!send(&a, 12);
+	CHECK("some", held("a") == 4);
+	reply(ERR_OK, 20000);
+	for (int i = 0; i < 3; i++)
+		reply(ERR_OK, 0);
+	later(SECOND);
 	CHECK("one at least", held("a") == 1);
 	(void)!send(&b, 5);
 	CHECK("beside it others have theirs", held("b") == 5);
-	while (first < end)
-		reply(ERR_OK, 0);
+	for (int i = 0; i < 100 && done_ok < 18; i++) {
+		while (first < end)
+			reply(ERR_OK, 0);
+		later(SECOND);
+	}
 	CHECK("in the end all", done_ok == 18 && !worker.shares.lines);
 	arena_free(a.a), arena_free(b.a);
+}
+
+/* Who has taken long rests for three times as long, while others are here; who writes, too. */
+static void
+rests(void)
+{
+	struct req a = caller("a"), b = caller("b");
+
+	(void)!send(&a, 1);
+	reply(ERR_OK, 5 * MS);
+	CHECK("not for a little", send(&a, 1) == ERR_OK && held("a") == 1);
+	reply(ERR_OK, 20 * SECOND);
+	CHECK("it waits", send(&a, 2) == ERR_OK && held("a") == 0);
+	CHECK("others do not", send(&b, 1) == ERR_OK && held("b") == 1);
+	later(50 * SECOND);
+	CHECK("for longer than twice what it took", held("a") == 0);
+	later(50 * SECOND);
+	CHECK("and then has its turn", held("a") == 1);
+	worker.shares.others_until_ms = 0;
+	reply(ERR_OK, 0);
+	reply(ERR_OK, 20 * SECOND);
+	CHECK("alone it does not rest", held("a") == 1);
+	reply(ERR_OK, 0);
+	CHECK("all were done", done_ok == 5 && !worker.shares.lines);
+	arena_free(a.a), arena_free(b.a);
+}
+
+/* What is slow and only reads has a pipe of its own. */
+static void
+slow(void)
+{
+	struct route get = { .method = M_GET }, post = { .method = M_POST };
+	struct req a = caller("a"), writes = caller("a"), b = caller("b");
+
+	a.route = b.route = &get;
+	writes.route = &post;
+	(void)!send(&a, 1);
+	CHECK("nobody is slow at first", !units[0].is_slow);
+	reply(ERR_OK, 20 * MS);
+	(void)!send(&a, 3);
+	CHECK("then one at a time is there", held("a") == 1 && units[1].is_slow);
+	(void)!send(&b, 64);
+	CHECK("the pipe is all others'", held("b") == 16 && !units[end - 1].is_slow);
+	worker.shares.others_until_ms = 0;
+	reply(ERR_OK, 20 * MS);
+	CHECK("alone two, so that the database is never without", held("a") == 2);
+	while (first < end)
+		reply(ERR_OK, 20 * MS);
+	(void)!send(&writes, 1);
+	worker.shares.others_until_ms = 0;
+	CHECK("writes keep to the one pipe", held("a") == 1 && !units[end - 1].is_slow);
+	reply(ERR_OK, 20 * MS);
+	worker.shares.slow.pipe = NULL;
+	(void)!send(&a, 1);
+	CHECK("and so does all without the other", held("a") == 1 && !units[end - 1].is_slow);
+	reply(ERR_OK, 0);
+	CHECK("all were done", done_ok == 70 && !worker.shares.lines);
+	arena_free(a.a), arena_free(b.a), arena_free(writes.a);
 }
 
 static void
@@ -191,6 +293,10 @@ main(void)
 	shares();
 	begin();
 	weights();
+	begin();
+	rests();
+	begin();
+	slow();
 	begin();
 	refusals();
 	arena_free(worker.scratch);

@@ -26,7 +26,7 @@ SELECT run_cancel($1) AS body;
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
 SELECT conversation_json(c) AS body, c.id AS cursor FROM conversation c
-WHERE c.owner_id = caller_id() AND ($2::uuid IS NULL OR c.id < $2) ORDER BY c.id DESC LIMIT $1;
+WHERE c.owner_id = caller_id() AND c.id < (SELECT page_before($2)) ORDER BY c.id DESC LIMIT $1;
 
 -- A conversation with its newest messages, oldest of them first; `before` is a message's id, and so
 -- is the cursor, NULL where there are no older ones.
@@ -40,7 +40,7 @@ FROM conversation c, LATERAL (
 	FROM (
 		SELECT o.id, CASE WHEN count(*) OVER page < $2 AND
 			page_has_room(sum(octet_length(o.content) + octet_length(o.sources::text)) OVER page, count(*) OVER page) THEN message_json(o) END AS body
-		FROM message o WHERE o.conversation_id = c.id AND ($3::uuid IS NULL OR o.id < $3)
+		FROM message o WHERE o.conversation_id = c.id AND o.id < (SELECT page_before($3))
 		WINDOW page AS (ORDER BY o.id DESC ROWS UNBOUNDED PRECEDING)
 		ORDER BY o.id DESC LIMIT $2
 	) m

@@ -23,7 +23,7 @@ SELECT body, run_id FROM document_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10
 -- row: body json, cursor uuid
 SELECT CASE WHEN page_has_room(sum(octet_length(concat(d.name, d.description, d.error, d.notices, d.metadata))) OVER page, count(*) OVER page) THEN document_json(d) END
 	AS body, d.id AS cursor
-FROM document d WHERE d.owner_id = caller_id() AND ($2::uuid IS NULL OR d.id < $2)
+FROM document d WHERE d.owner_id = caller_id() AND d.id < (SELECT page_before($2))
 WINDOW page AS (ORDER BY d.id DESC ROWS UNBOUNDED PRECEDING)
 ORDER BY d.id DESC LIMIT $1;
 

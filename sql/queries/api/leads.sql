@@ -11,7 +11,7 @@ RETURNING lead_json(l) AS body;
 -- row: body json, cursor uuid
 SELECT CASE WHEN page_has_room(sum(octet_length(concat(l.notes, l.metadata))) OVER page, count(*) OVER page) THEN lead_json(l) END AS body,
 	l.id AS cursor
-FROM lead l WHERE l.owner_id = caller_id() AND ($2::uuid IS NULL OR l.id < $2)
+FROM lead l WHERE l.owner_id = caller_id() AND l.id < (SELECT page_before($2))
 WINDOW page AS (ORDER BY l.id DESC ROWS UNBOUNDED PRECEDING)
 ORDER BY l.id DESC LIMIT $1;
 
@@ -26,8 +26,8 @@ SELECT CASE WHEN k.n <= $5::int8 AND page_has_room(sum(octet_length(concat((f.l)
 	CASE WHEN k.n <= $5::int8 THEN k.id ELSE k.above END AS cursor
 FROM (
 	SELECT o.id, row_number() OVER newest AS n, lag(o.id) OVER newest AS above, ($3::text IS NULL OR o.status = $3)
-		AND ($4::text IS NULL OR strpos(lower(normalize(concat_ws(' ', o.name, o.email, o.phone, o.company))), lower($4)) > 0) AS fits
-	FROM lead o WHERE o.owner_id = caller_id() AND ($2::uuid IS NULL OR o.id < $2)
+		AND ($4::text IS NULL OR strpos(folded(concat_ws(' ', o.name, o.email, o.phone, o.company)), lower($4)) > 0) AS fits
+	FROM lead o WHERE o.owner_id = caller_id() AND o.id < (SELECT page_before($2))
 	WINDOW newest AS (ORDER BY o.id DESC)
 	ORDER BY o.id DESC LIMIT $5::int8 + 1
 ) k CROSS JOIN LATERAL (SELECT l FROM lead l WHERE l.id = k.id OFFSET 0) f

@@ -3,7 +3,7 @@
 -- row: body json, cursor uuid
 SELECT CASE WHEN page_has_room(sum(octet_length(concat(n.title, n.message, n.action_url, n.metadata))) OVER page, count(*) OVER page) THEN notification_json(n) END
 	AS body, n.id AS cursor
-FROM notification n WHERE n.owner_id = caller_id() AND ($2::uuid IS NULL OR n.id < $2) AND NOT ($3 AND n.read)
+FROM notification n WHERE n.owner_id = caller_id() AND n.id < (SELECT page_before($2)) AND NOT ($3 AND n.read)
 WINDOW page AS (ORDER BY n.id DESC ROWS UNBOUNDED PRECEDING)
 ORDER BY n.id DESC LIMIT $1;
 

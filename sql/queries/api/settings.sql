@@ -18,7 +18,7 @@ SELECT settings_new_key($1, $2, $3) AS id;
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
 SELECT api_key_json(k) AS body, k.id AS cursor FROM api_key k
-WHERE k.user_id = caller_id() AND k.revoked_at IS NULL AND ($2::uuid IS NULL OR k.id < $2) ORDER BY k.id DESC LIMIT $1;
+WHERE k.user_id = caller_id() AND k.revoked_at IS NULL AND k.id < (SELECT page_before($2)) ORDER BY k.id DESC LIMIT $1;
 
 -- name: api_key_create
 -- args: hash bytea, shown text, name text, scopes text[], expires_at text, by_key bytea
