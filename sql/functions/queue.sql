@@ -278,10 +278,11 @@ GRANT EXECUTE ON FUNCTION run_abort TO millrace_runner;
 
 -- The `result` event of a run whose request waits for an ordinary reply (input.reply is set); NULL
 -- for the others.
-CREATE OR REPLACE FUNCTION data_reply(run_id uuid, body json) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('status', 200, 'headers', '{}'::json, 'body', $2)
-	FROM run r WHERE r.id = $1 AND r.input ? 'reply'
-$$;
+CREATE OR REPLACE FUNCTION data_reply(run_id uuid, body json) RETURNS json LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+	RETURN (SELECT json_build_object('status', 200, 'headers', '{}'::json, 'body', $2)
+		FROM run r WHERE r.id = $1 AND r.input ? 'reply');
+END $$;
 GRANT EXECUTE ON FUNCTION data_reply TO millrace_runner;
 
 -- The same for an error.
