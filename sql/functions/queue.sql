@@ -80,9 +80,9 @@ GRANT EXECUTE ON FUNCTION run_enqueue TO millrace_api;
 -- more of anybody's jobs than may run, however many wait, and at twice as many as are wanted, since
 -- some may be locked by who ends them. Claims take turns (they are short), so the bound is exact.
 -- Jobs without attempts left are not here: job_sweep() ends them. The last row, without a run, says
--- in how many milliseconds the next of those left in the queue is due: 0 where some are (their users
--- have as many running as may, or there was no room), NULL where the queue is empty. One plan for
--- all, which looks everything up by keys (LATERAL, ANY): a join may walk through all jobs.
+-- in how many milliseconds the next of those left in the queue is due: 0 where some are (their
+-- users have as many running as may, or there was no room), NULL where the queue is empty. One plan
+-- for all, which looks everything up by keys (LATERAL, ANY): a join may walk through all jobs.
 -- Committed synchronously: (runner, attempt) fences what a job writes, and an attempt's number that
 -- a crash undid could be given out twice.
 CREATE OR REPLACE FUNCTION job_claim(runner text, want int, per_user int, lease interval)
