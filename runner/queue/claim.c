@@ -2,6 +2,10 @@
  * The main thread: listens for jobs, cancellations and periodic work, claims jobs while there are
  * free slots, and starts a thread for each. It sleeps until the next job is due; every half minute
  * it claims all the same, for notifications that were lost.
+ *
+ * A claim costs about the same for one job as for ten. The first wake claims at once; what comes
+ * while that is under way, and for as long again, is one claim. So claims take half of the time at
+ * most, and the slower they are, the more jobs each of them takes.
  */
 #include <errno.h>
 #include <poll.h>
@@ -25,12 +29,21 @@
 #define CLAIM_MOST_MS (30 * 1000) /* between claims */
 /* Where jobs are due that cannot be claimed yet, or the database is away */
 #define CLAIM_AGAIN_MS 1000
+#define CLAIM_GAP_MS 100 /* at most, after one that took long */
 #define LISTEN_AGAIN_MS 200
 #define NAME_WAIT_MS (20 * 1000)
 
 static int freed_fd = -1; /* written to when a job's thread ends */
 static PGconn *listener; /* the listening connection; NULL while there is none */
 static bool has_name;
+
+/* When to claim, in clock_ms() */
+static struct {
+	bool due;
+	int64_t not_before;
+	int64_t at_last; /* though nothing wakes us */
+	bool some_wait; /* for a slot, or for one of their user's to end: an end makes it due */
+} next = { .due = true };
 
 static void
 on_job_ended(void)
@@ -138,23 +151,22 @@ reclaim_jobs(void)
 	arena_free(a);
 }
 
-/* Starts the threads of what was claimed. How many there are. */
+/*
+ * Starts the threads of what was claimed, all rows but the last, which has no run. How many there
+ * are.
+ */
 static int
 spawn_all(const PGresult *res)
 {
 	int n = 0;
 
-	for (int i = 0; i < PQntuples(res); i++) {
+	for (int i = 0; i < PQntuples(res) - 1; i++) {
 		struct uuid run, owner = { "" };
 		int64_t attempt = 1;
 
-		/*
-		 * Where nothing was claimed there is one row without a run. A sign-in under way is
-		 * nobody's yet.
-		 */
+		/* A sign-in under way is nobody's yet. */
 		(void)!uuid_parse(sql_get(res, i, 1), &owner);
-		if (!sql_get(res, i, 0).p || !uuid_parse(sql_get(res, i, 0), &run) ||
-		    !str_int(sql_get(res, i, 3), &attempt))
+		if (!uuid_parse(sql_get(res, i, 0), &run) || !str_int(sql_get(res, i, 3), &attempt))
 			continue;
 		(void)job_spawn(run, owner, sql_get(res, i, 2), (int)attempt);
 		n++;
@@ -163,50 +175,47 @@ spawn_all(const PGresult *res)
 	return n;
 }
 
-/*
- * When to claim again if no notification comes: `res` says in how many milliseconds the next queued
- * job is due.
- */
-static int64_t
-next_claim(const PGresult *res)
+/* Leases as many as there is room for. */
+static enum err
+lease_jobs(struct arena *a, int room, PGresult **res)
 {
-	int64_t wait;
+	struct str lease = arena_printf(a, "%lld seconds", (long long)config()->lease_seconds);
+	struct db *db = db_pool_acquire(runner.pool);
+	enum err e = db_runner_jobs_claim(
+	    db, a, res, str_from(runner.name), room, config()->user_jobs, lease);
 
-	if (!str_int(sql_get(res, 0, 4), &wait) || wait > CLAIM_MOST_MS)
-		return CLAIM_MOST_MS;
-	return wait > 0 ? wait : CLAIM_AGAIN_MS;
+	db_pool_release(runner.pool, db);
+	return e;
 }
 
-/*
- * Claims what there is room for. Returns after how many milliseconds it is due again, should
- * no notification come.
- */
-static int64_t
+/* Claims what there is room for, and decides when that is due again. */
+static void
 claim(void)
 {
 	int room = runner.slots - jobs_running();
-	struct arena *a;
-	struct str lease;
+	int64_t start = clock_ms(), wait = CLAIM_AGAIN_MS, end, took;
+	struct arena *a = arena_new();
 	PGresult *res = NULL;
-	struct db *db;
-	int64_t wait = CLAIM_AGAIN_MS;
 
-	/* The end of a job wakes us. */
-	if (room <= 0)
-		return CLAIM_MOST_MS;
-	a = arena_new();
-	lease = arena_printf(a, "%lld seconds", (long long)config()->lease_seconds);
-	db = db_pool_acquire(runner.pool);
-	if (db_runner_jobs_claim(
-		db, a, &res, str_from(runner.name), room, config()->user_jobs, lease) != ERR_OK)
-		res = NULL;
-	db_pool_release(runner.pool, db);
-	if (res && spawn_all(res) > 0)
-		lease_wake();
-	else if (res)
-		wait = next_claim(res);
+	next.due = false;
+	next.some_wait = true;
+	if (room <= 0) {
+		/* The end of a job wakes us. */
+		wait = CLAIM_MOST_MS;
+	} else if (lease_jobs(a, room, &res) == ERR_OK && PQntuples(res) > 0) {
+		if (!str_int(sql_get(res, PQntuples(res) - 1, 4), &wait) || wait > CLAIM_MOST_MS)
+			wait = CLAIM_MOST_MS;
+		next.some_wait = wait <= 0;
+		if (next.some_wait)
+			wait = CLAIM_AGAIN_MS;
+		if (spawn_all(res) > 0)
+			lease_wake();
+	}
 	arena_free(a);
-	return wait;
+	end = clock_ms();
+	took = end - start;
+	next.not_before = end + (took < CLAIM_GAP_MS ? took : CLAIM_GAP_MS);
+	next.at_last = end + wait;
 }
 
 /* Reads what has come. True where there is work to claim. */
@@ -245,26 +254,38 @@ drain_fd(int fd)
 		;
 }
 
-/* Waits for something to do, `wait` milliseconds at most; false on a signal to end. */
+/* How many milliseconds to wait, should nothing come. */
+static int
+wait_ms(void)
+{
+	int64_t wait = (next.due ? next.not_before : next.at_last) - clock_ms();
+
+	if (!listener && wait > LISTEN_AGAIN_MS)
+		wait = LISTEN_AGAIN_MS;
+	return wait > 0 ? (int)wait : 0;
+}
+
+/* Waits for something to do, until a claim is due at the latest; false on a signal to end. */
 static bool
-wait_for_work(int signals, int64_t wait, bool *work)
+wait_for_work(int signals)
 {
 	struct pollfd fds[] = {
 		{ .fd = signals, .events = POLLIN },
 		{ .fd = freed_fd, .events = POLLIN },
 		{ .fd = listener ? PQsocket(listener) : -1, .events = POLLIN },
 	};
-	int n = poll(fds, 3, (int)(listener ? wait : LISTEN_AGAIN_MS));
 
-	*work = n == 0;
+	(void)poll(fds, 3, wait_ms());
 	if (fds[0].revents)
 		return false;
 	if (fds[1].revents) {
 		drain_fd(freed_fd);
-		*work = true;
+		next.due = next.due || next.some_wait;
 	}
 	if (listener && fds[2].revents && on_notify())
-		*work = true;
+		next.due = true;
+	if (clock_ms() >= next.at_last)
+		next.due = true;
 	return true;
 }
 
@@ -281,8 +302,6 @@ listen_anew(void)
 void
 claim_run(const struct job_kind *kinds)
 {
-	int64_t wait = CLAIM_MOST_MS;
-	bool work = true;
 	sigset_t set;
 	int signals;
 
@@ -300,10 +319,10 @@ claim_run(const struct job_kind *kinds)
 	log_info("ready", "name", runner.name, "provider", runner.provider);
 	do {
 		if (listen_anew())
-			work = true;
-		if (work)
-			wait = claim();
-	} while (wait_for_work(signals, wait, &work));
+			next.due = true;
+		if (next.due && clock_ms() >= next.not_before)
+			claim();
+	} while (wait_for_work(signals));
 	PQfinish(listener);
 	listener = NULL;
 }

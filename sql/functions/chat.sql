@@ -2,24 +2,28 @@
 -- queue.sql says.
 
 -- Stores a call's use at the price in force; again with the same (run, call) changes nothing.
--- Returns the cost.
+-- Returns the cost. (What is called for each chat is in PL/pgSQL, which keeps its plans: SQL plans
+-- anew for each call, which was most of the time.)
 CREATE OR REPLACE FUNCTION usage_record(run_id uuid, call int, provider text, model text, input_tokens bigint, output_tokens bigint,
-	estimated boolean) RETURNS numeric LANGUAGE sql AS $$
-	WITH price AS (
+	estimated boolean) RETURNS numeric LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	cost numeric;
+BEGIN
+	INSERT INTO usage_event AS u (owner_id, run_id, call, provider, model, input_tokens, output_tokens, estimated,
+		price_id, input_usd, output_usd, cost_usd)
+	SELECT r.owner_id, $1, $2, $3, $4, $5, $6, $7, p.id, coalesce(p.input_usd, 0), coalesce(p.output_usd, 0),
+		($5 * coalesce(p.input_usd, 0) + $6 * coalesce(p.output_usd, 0)) * 0.000001
+	FROM run r LEFT JOIN LATERAL (
 		SELECT p.* FROM provider_price p
 		WHERE p.provider = $3 AND p.model IN ($4, '*') AND p.valid_from <= now()
 		ORDER BY p.model = '*', p.valid_from DESC LIMIT 1
-	), stored AS (
-		INSERT INTO usage_event (owner_id, run_id, call, provider, model, input_tokens, output_tokens, estimated,
-			price_id, input_usd, output_usd, cost_usd)
-		SELECT r.owner_id, $1, $2, $3, $4, $5, $6, $7, p.id, coalesce(p.input_usd, 0), coalesce(p.output_usd, 0),
-			($5 * coalesce(p.input_usd, 0) + $6 * coalesce(p.output_usd, 0)) * 0.000001
-		FROM run r LEFT JOIN price p ON true WHERE r.id = $1
-		ON CONFLICT ON CONSTRAINT usage_event_run_id_call_key DO NOTHING RETURNING cost_usd
-	)
-	SELECT coalesce((SELECT cost_usd FROM stored),
-		(SELECT u.cost_usd FROM usage_event u WHERE u.run_id = $1 AND u.call = $2))
-$$;
+	) p ON true WHERE r.id = $1
+	ON CONFLICT ON CONSTRAINT usage_event_run_id_call_key DO NOTHING RETURNING u.cost_usd INTO cost;
+	IF NOT FOUND THEN
+		SELECT u.cost_usd INTO cost FROM usage_event u WHERE u.run_id = $1 AND u.call = $2;
+	END IF;
+	RETURN cost;
+END $$;
 GRANT EXECUTE ON FUNCTION usage_record TO millrace_runner;
 
 -- Adds the next calls, `most` at most, to their users' totals; true: there are more. Only those of
@@ -86,16 +90,17 @@ GRANT EXECUTE ON FUNCTION chat_start TO millrace_api;
 
 -- A chat's terminal `done` event; its use is the sum of the run's calls.
 CREATE OR REPLACE FUNCTION chat_done(run_id uuid, message_id uuid, content text, sources json, reason text)
-RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('messageId', $2, 'conversationId', r.conversation_id, 'content', $3,
+RETURNS json LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+	RETURN (SELECT json_build_object('messageId', $2, 'conversationId', r.conversation_id, 'content', $3,
 		'usage', (SELECT json_build_object('inputTokens', coalesce(sum(u.input_tokens), 0),
 			'outputTokens', coalesce(sum(u.output_tokens), 0), 'costUsd', coalesce(sum(u.cost_usd), 0),
 			'model', (array_agg(u.model ORDER BY u.id DESC))[1],
 			'provider', (array_agg(u.provider ORDER BY u.id DESC))[1])
 			FROM usage_event u WHERE u.run_id = $1),
 		'sources', $4, 'finishReason', $5)
-	FROM run r WHERE r.id = $1
-$$;
+	FROM run r WHERE r.id = $1);
+END $$;
 GRANT EXECUTE ON FUNCTION chat_done TO millrace_runner;
 
 -- Keeps what goes back to a model's server with a round, for the run's later attempts; returns the

@@ -123,7 +123,7 @@ GRANT EXECUTE ON FUNCTION publish_to_owner TO millrace_api, millrace_runner;
 
 -- The topics that an event of `owner` goes to.
 CREATE OR REPLACE FUNCTION event_topics(owner uuid, type text, data json) RETURNS text[]
-LANGUAGE sql IMMUTABLE AS $$
+LANGUAGE sql STABLE AS $$
 	SELECT ARRAY['user:' || $1] || CASE WHEN $2 = 'workflow_status_update' THEN ARRAY['workflow_run:' || ($3 ->> 'workflow_run_id')] END
 $$;
 

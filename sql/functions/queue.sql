@@ -77,45 +77,54 @@ GRANT EXECUTE ON FUNCTION run_enqueue TO millrace_api;
 
 -- Leases up to `want` due jobs to `runner`, at most `per_user` running at once for one user: users
 -- with the fewest running first, and of one user's the oldest of the highest priority. Looks at no
--- more of anybody's jobs than may run, however many wait. Claims take turns (they are short), so
--- the bound is exact. Jobs without attempts left are not here: job_sweep() ends them. One plan for
--- all: planning took a third of the time.
+-- more of anybody's jobs than may run, however many wait, and at twice as many as are wanted, since
+-- some may be locked by who ends them. Claims take turns (they are short), so the bound is exact.
+-- Jobs without attempts left are not here: job_sweep() ends them. The last row, without a run, says
+-- in how many milliseconds the next of those left in the queue is due: 0 where some are (their
+-- users have as many running as may, or there was no room), NULL where the queue is empty. One plan
+-- for all, which looks everything up by keys (LATERAL, ANY): a join may walk through all jobs.
 -- Committed synchronously: (runner, attempt) fences what a job writes, and an attempt's number that
 -- a crash undid could be given out twice.
 CREATE OR REPLACE FUNCTION job_claim(runner text, want int, per_user int, lease interval)
-RETURNS TABLE (run_id uuid, owner_id uuid, kind text, attempt int)
+RETURNS TABLE (run_id uuid, owner_id uuid, kind text, attempt int, wait_ms bigint)
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
 	PERFORM pg_advisory_xact_lock(hashtext('millrace.job_claim'));
 	RETURN QUERY
-	WITH RECURSIVE busy AS (
-		SELECT j.owner_id, count(*) AS n FROM job j WHERE j.state = 'running' GROUP BY j.owner_id
-	), waiting (owner) AS (		-- each owner once, by skipping along the index
+	WITH RECURSIVE waiting (owner) AS (	-- each owner once, by skipping along the index
 		(SELECT queue_owner(j.owner_id) FROM job j WHERE j.state = 'queued' ORDER BY 1 LIMIT 1)
 		UNION ALL
 		SELECT (SELECT queue_owner(j.owner_id) FROM job j WHERE j.state = 'queued' AND queue_owner(j.owner_id) > w.owner
 			ORDER BY 1 LIMIT 1)
 		FROM waiting w WHERE w.owner IS NOT NULL
 	), due AS (
-		SELECT d.*, coalesce(b.n, 0) + row_number() OVER (PARTITION BY w.owner ORDER BY d.priority DESC, d.run_at, d.run_id) AS rank
-		FROM waiting w LEFT JOIN busy b ON b.owner_id = w.owner
+		SELECT d.run_id FROM waiting w
 		CROSS JOIN LATERAL (
-			SELECT j.run_id, j.priority, j.run_at FROM job j
-			WHERE j.state = 'queued' AND queue_owner(j.owner_id) = w.owner AND j.run_at <= now()
-			ORDER BY j.priority DESC, j.run_at, j.run_id LIMIT greatest(per_user - coalesce(b.n, 0), 0)
+			SELECT count(*) AS n FROM (SELECT FROM job j WHERE j.state = 'running' AND j.owner_id = w.owner LIMIT per_user) r
+		) busy
+		CROSS JOIN LATERAL (
+			SELECT j.run_id, j.priority, j.run_at, busy.n + row_number() OVER (ORDER BY j.priority DESC, j.run_at, j.run_id) AS rank
+			FROM job j WHERE j.state = 'queued' AND queue_owner(j.owner_id) = w.owner AND j.run_at <= now()
+			ORDER BY j.priority DESC, j.run_at, j.run_id LIMIT least(per_user - busy.n, 2 * want)
 		) d
+		ORDER BY d.rank, d.priority DESC, d.run_at LIMIT 2 * want
 	), chosen AS (
-		SELECT j.run_id FROM job j JOIN due d ON d.run_id = j.run_id WHERE j.state = 'queued'
-		ORDER BY d.rank, d.priority DESC, d.run_at LIMIT want FOR UPDATE OF j SKIP LOCKED
+		SELECT locked.run_id FROM due d CROSS JOIN LATERAL (
+			SELECT j.run_id FROM job j WHERE j.run_id = d.run_id AND j.state = 'queued' FOR UPDATE SKIP LOCKED
+		) locked LIMIT want
 	), leased AS (
 		UPDATE job j SET state = 'running', attempts = j.attempts + 1, runner = $1, lease_until = now() + lease
-		FROM chosen c WHERE j.run_id = c.run_id
+		WHERE j.run_id = ANY (ARRAY(SELECT c.run_id FROM chosen c))
 		RETURNING j.run_id, j.owner_id, j.kind, j.attempts
 	), started AS (
 		UPDATE run r SET status = 'running', started_at = coalesce(r.started_at, now())
-		FROM leased l WHERE r.id = l.run_id
+		WHERE r.id = ANY (ARRAY(SELECT l.run_id FROM leased l))
 	)
-	SELECT l.run_id, l.owner_id, l.kind, l.attempts FROM leased l;
+	SELECT l.run_id, l.owner_id, l.kind, l.attempts, NULL::bigint FROM leased l;
+	RETURN QUERY
+	SELECT NULL::uuid, NULL::uuid, NULL::text, NULL::int,
+		CASE WHEN EXISTS (SELECT FROM job j WHERE j.state = 'queued' AND j.run_at <= now()) THEN 0
+		ELSE (SELECT ceil(extract(epoch FROM min(j.run_at) - now()) * 1000)::bigint FROM job j WHERE j.state = 'queued') END;
 END $$;
 GRANT EXECUTE ON FUNCTION job_claim TO millrace_runner;
 
@@ -269,10 +278,11 @@ GRANT EXECUTE ON FUNCTION run_abort TO millrace_runner;
 
 -- The `result` event of a run whose request waits for an ordinary reply (input.reply is set); NULL
 -- for the others.
-CREATE OR REPLACE FUNCTION data_reply(run_id uuid, body json) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('status', 200, 'headers', '{}'::json, 'body', $2)
-	FROM run r WHERE r.id = $1 AND r.input ? 'reply'
-$$;
+CREATE OR REPLACE FUNCTION data_reply(run_id uuid, body json) RETURNS json LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+	RETURN (SELECT json_build_object('status', 200, 'headers', '{}'::json, 'body', $2)
+		FROM run r WHERE r.id = $1 AND r.input ? 'reply');
+END $$;
 GRANT EXECUTE ON FUNCTION data_reply TO millrace_runner;
 
 -- The same for an error.

@@ -1,6 +1,7 @@
 """What the tests of the runner share: a PostgreSQL cluster of their own, a stand-in for a model's provider, runners to start and to
 kill, and a look at what a run's client would have seen."""
 import atexit
+import contextlib
 import json
 import os
 import resource
@@ -48,6 +49,19 @@ class Cluster(cluster.Cluster):
         self.set_version(self.latest)
         # streamd is not here, and a runner only at times; work is taken all the same
         self.sql("INSERT INTO role_seen SELECT role, now() + interval '1 year' FROM unnest('{runner,streamd}'::text[]) role", "postgres")
+
+    @contextlib.contextmanager
+    def held(self, text):
+        """With this done in a transaction that is open until then, and undone."""
+        p = subprocess.Popen(["psql", "-h", self.top, "-U", "postgres", "-d", "millrace", "-AtqX"], text=True,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        p.stdin.write("BEGIN; %s;\n\\echo held\n" % text)
+        p.stdin.flush()
+        assert any(line == "held\n" for line in p.stdout)
+        try:
+            yield
+        finally:
+            p.communicate()
 
     def rows(self, text):
         """Rows as dicts."""

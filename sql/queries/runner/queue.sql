@@ -21,14 +21,11 @@ LISTEN millrace_periodic;
 -- row: taken bool
 SELECT pg_try_advisory_lock(hashtext('millrace.runner'), hashtext($1)) AS taken;
 
--- Where nothing is claimed, one row that says only in how many milliseconds the next queued job is
--- due.
+-- The last row has no run, and says in how many milliseconds the next job that was left is due.
 -- name: runner_jobs_claim
 -- args: runner_name text, want int4, per_user int4, lease interval
 -- row: run_id uuid, owner_id uuid, kind text, attempt int4, wait_ms int8
-SELECT c.run_id, c.owner_id, c.kind, c.attempt, CASE WHEN c.run_id IS NULL THEN
-	(SELECT ceil(extract(epoch FROM min(j.run_at) - now()) * 1000)::int8 FROM job j WHERE j.state = 'queued') END AS wait_ms
-FROM (VALUES (1)) one LEFT JOIN job_claim($1, $2, $3, $4) c ON true;
+SELECT run_id, owner_id, kind, attempt, wait_ms FROM job_claim($1, $2, $3, $4);
 
 -- name: runner_jobs_reclaim
 -- args: runner_name text, provider text, model text
