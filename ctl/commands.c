@@ -140,7 +140,8 @@ const struct command commands[] = {
 	    "    millracectl key create backup@example.org --service --scope read --days 90\n\n"
 	    "Scopes: read (GET), write (whatever changes something), account (the account\n"
 	    "itself: its address, its keys, its end; an administrator's key also makes, changes\n"
-	    "and erases others' accounts by it), and analytics:read (figures of all users).\n" },
+	    "and erases others' accounts by it), and analytics:read (figures of all users; only\n"
+	    "while the user is an administrator or has the role service).\n" },
 	{ "key", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, key_list_run,
 	    "list the API keys, the oldest first", NULL },
 	{ "key", "revoke", "ID", 1, 1, 0, NEEDS_CURRENT, false, key_revoke_run,
