@@ -52,7 +52,7 @@ struct server {
 	void (*request)(struct conn *c, struct http_head *h);
 	/* Ends something anonymous to make room; false where there is nothing. Optional. */
 	bool (*evict)(struct server *s);
-	/* Draining begins. What is `leaving` by that is waited for, as connections are. Optional. */
+	/* Draining begins. What sets `leaving` is waited for, as connections are. Optional. */
 	void (*stops)(struct server *s);
 	const struct target *targets; /* what can be requested (http/dispatch.h) */
 	size_t n_targets;

@@ -34,9 +34,9 @@ BEGIN
 	RETURN caller;
 END $$;
 
--- The scopes that a key of a user with this role has now. Figures of all users are administrators' to
--- see, and the service accounts' that a host's administrator has made for it: with the role ends
--- the scope, and comes back with it.
+-- The scopes that a key of a user with this role has now. Figures of all users are for
+-- administrators, and for the service accounts that a host's administrator has made: the scope ends
+-- with the role, and comes back with it.
 CREATE OR REPLACE FUNCTION key_scopes(k api_key, role text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
 	SELECT CASE WHEN $2 IN ('admin', 'service') THEN k.scopes ELSE array_remove(k.scopes, 'analytics:read') END
 $$;
