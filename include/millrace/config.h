@@ -5,8 +5,8 @@
  * A secret NAME may come as NAME, as the file that NAME_FILE names, or as
  * $CREDENTIALS_DIRECTORY/NAME (systemd.exec(5)); it is removed from the environment once read.
  *
- * config_check, config_load, config_load_only and config_reveal are for main, before the first thread; after that the
- * settings never change, and any thread may read them.
+ * config_check, config_load, config_load_only and config_reveal are for main, before the first
+ * thread; after that the settings never change, and any thread may read them.
  */
 #ifndef MILLRACE_CONFIG_H
 #define MILLRACE_CONFIG_H
