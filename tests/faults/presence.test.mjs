@@ -65,7 +65,7 @@ test("a runner that is restarted is not missed", async () => {
 	assertStatus(await readiness(), 200);
 });
 
-test("what ends in good order leaves no row behind, and is not missed", async () => {
+test("what ends in good order leaves no row behind", async () => {
 	for (const role of ["runner", "streamd", "chat"]) {
 		const pids = w.millrace.pids(role);
 		await w.millrace.dev("restart", role);
@@ -73,14 +73,12 @@ test("what ends in good order leaves no row behind, and is not missed", async ()
 		for (const pid of pids)
 			await until(() => !isAlive(pid), `${role} ${pid} has ended`, LATE);
 		assert.equal(await value(w.millrace, `SELECT count(*) FROM process WHERE role = '${role}' AND pid IN (${pids})`), "0", role);
-		assertStatus(await readiness(), 200);
 	}
-	const [pid] = w.millrace.pids("streamd");
+	await w.millrace.ready();
 	const resume = await halt(w.millrace, "streamd");
-	assert.equal(await value(w.millrace, `SELECT count(*) FROM process WHERE role = 'streamd'`), "0", `streamd ${pid}`);
+	assert.equal(await value(w.millrace, `SELECT count(*) FROM process WHERE role = 'streamd'`), "0");
 	await resume();
 	await w.millrace.ready();
-	assert.doesNotMatch(await status(), /STALE|stale/);
 });
 
 test("without a runner chats and all that is deferred are refused in words, and what was taken before is done when it is back", async () => {
