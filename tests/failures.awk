@@ -1,6 +1,6 @@
-# What failed of a suite's output: each "not ok" line, and each "# failed once" of node's tests, with
-# what is said about it: the lines behind it up to the next case, or, where a suite says why first
-# (lint), indented ones before it. Of each the first and the last lines, where there are many.
+# What failed of a suite's output: each "not ok" line, and each "# failed once" of node's tests,
+# with what is said about it: the lines behind it up to the next case, or, where a suite says why
+# first (lint), indented ones before it. Of each the first and the last lines, where there are many.
 function begin(line) {
 	finish()
 	n = 0
