@@ -61,9 +61,15 @@ const struct option_info option_infos[OPT_COUNT] = {
 
 #define OPT(o) (1u << (o))
 
+/* What commands read: with a space before each but the database. */
+#define DB "MILLRACE_DB"
+#define PASSWORDS " MILLRACE_ARGON2_OPS MILLRACE_ARGON2_KIB"
+#define INVITATIONS " MILLRACE_INVITE_URL MILLRACE_REGISTRATION SMTP_URL SMTP_FROM"
+#define TOKENS " " JWT_SECRET " MILLRACE_SESSION_SECONDS"
+
 /* clang-format off */
 const struct command commands[] = {
-	{ "migrate", NULL, "", 0, 0, OPT(OPT_STATUS) | OPT(OPT_JSON), NEEDS_SERVER, false,
+	{ "migrate", NULL, "", 0, 0, OPT(OPT_STATUS) | OPT(OPT_JSON), NEEDS_SERVER, DB,
 	    migrate_run,
 	    "bring the database to this program's version",
 	    "Migrations, functions and grants go in as one transaction, or nothing is changed,\n"
@@ -74,40 +80,42 @@ const struct command commands[] = {
 	    "millrace_owner. It waits 2 seconds at most for a table that is in use, so that\n"
 	    "requests do not queue up behind it, and tries again for 5 minutes.\n\n"
 	    "With --status it exits with 1 where the database is not at that version.\n" },
-	{ "user", "create", "EMAIL", 1, 1, OPT(OPT_NAME) | OPT(OPT_ROLE), NEEDS_CURRENT, false,
+	{ "user", "create", "EMAIL", 1, 1, OPT(OPT_NAME) | OPT(OPT_ROLE), NEEDS_CURRENT,
+	    DB PASSWORDS,
 	    user_create_run,
 	    "create a user who can log in",
 	    "--name is the name to show (default: the address). The password, 8 to 1024 bytes,\n"
 	    "is asked for twice, or read from standard input where that is not a terminal:\n\n"
 	    "    millracectl user create ada@example.org --role admin <password-file\n" },
-	{ "user", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, user_list_run,
+	{ "user", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, DB, user_list_run,
 	    "list the users, the oldest first", NULL },
-	{ "user", "role", "USER user|admin|service", 2, 2, 0, NEEDS_CURRENT, false, user_role_run,
+	{ "user", "role", "USER user|admin|service", 2, 2, 0, NEEDS_CURRENT, DB, user_role_run,
 	    "change a user's role",
 	    "USER is the login, an address or a name, or the id. It takes effect with the\n"
 	    "user's next request:\n\n"
 	    "    millracectl user role ada@example.org admin\n" },
-	{ "user", "password", "USER", 1, 1, 0, NEEDS_CURRENT, false, user_password_run,
+	{ "user", "password", "USER", 1, 1, 0, NEEDS_CURRENT, DB PASSWORDS, user_password_run,
 	    "set a user's password",
 	    "USER is the login, an address or a name, or the id. The password is asked for\n"
 	    "twice, or read from standard input where that is not a terminal. It ends the\n"
 	    "user's sessions, and lets those in again whom wrong passwords have locked out.\n" },
-	{ "user", "disable", "USER", 1, 1, 0, NEEDS_CURRENT, false, user_disable_run,
+	{ "user", "disable", "USER", 1, 1, 0, NEEDS_CURRENT, DB, user_disable_run,
 	    "shut a user out: sessions, API keys and sign-ins",
 	    "At once, open streams included. Nothing is deleted; `user enable` undoes it, but\n"
 	    "for the sessions.\n" },
-	{ "user", "enable", "USER", 1, 1, 0, NEEDS_CURRENT, false, user_enable_run,
+	{ "user", "enable", "USER", 1, 1, 0, NEEDS_CURRENT, DB, user_enable_run,
 	    "let a user in again who was disabled", NULL },
-	{ "user", "delete", "USER", 1, 1, OPT(OPT_YES), NEEDS_CURRENT, false, user_delete_run,
+	{ "user", "delete", "USER", 1, 1, OPT(OPT_YES), NEEDS_CURRENT, DB, user_delete_run,
 	    "erase a user with everything that is known about them",
 	    "For good: conversations, documents, keys and the rest. Usage and the audit log stay,\n"
 	    "under an id that names nobody. It asks on a terminal, and needs --yes elsewhere.\n"
 	    "`user disable` shuts a user out and keeps everything.\n" },
-	{ "user", "sessions", "USER", 1, 1, OPT(OPT_END) | OPT(OPT_JSON), NEEDS_CURRENT, false,
+	{ "user", "sessions", "USER", 1, 1, OPT(OPT_END) | OPT(OPT_JSON), NEEDS_CURRENT, DB,
 	    user_sessions_run,
 	    "list a user's open sessions, or end them",
 	    "API keys are not sessions: `millracectl key list` shows those.\n" },
-	{ "user", "invite", "[EMAIL]", 0, 1, OPT(OPT_DAYS), NEEDS_CURRENT, false, user_invite_run,
+	{ "user", "invite", "[EMAIL]", 0, 1, OPT(OPT_DAYS), NEEDS_CURRENT,
+	    DB INVITATIONS, user_invite_run,
 	    "invite somebody: print a link that makes one account",
 	    "For MILLRACE_REGISTRATION=invited. The link, the page of MILLRACE_INVITE_URL with\n"
 	    "a token in it, goes to standard output, alone, this once: only the token's hash is\n"
@@ -115,13 +123,13 @@ const struct command commands[] = {
 	    "the runner mails a link there, too. Whoever has a link may use it, with any\n"
 	    "address, by a password or by GitHub, Google or Microsoft; the first who does uses\n"
 	    "up all links of the invitation.\n" },
-	{ "user", "invitations", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false,
+	{ "user", "invitations", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, DB,
 	    user_invitations_run, "list the invitations, the oldest first",
 	    "One that nobody used is forgotten 30 days after its end.\n" },
-	{ "user", "uninvite", "ID", 1, 1, 0, NEEDS_CURRENT, false, user_uninvite_run,
+	{ "user", "uninvite", "ID", 1, 1, 0, NEEDS_CURRENT, DB, user_uninvite_run,
 	    "withdraw an invitation: its links make no account any more",
 	    "`millracectl user invitations` shows the ids.\n" },
-	{ "token", "mint", "USER", 1, 1, OPT(OPT_DAYS), NEEDS_CURRENT, true, token_mint_run,
+	{ "token", "mint", "USER", 1, 1, OPT(OPT_DAYS), NEEDS_CURRENT, DB TOKENS, token_mint_run,
 	    "open a session for a user and print its token",
 	    "USER is the login, an address or a name. Without --days the session lasts\n"
 	    "MILLRACE_SESSION_SECONDS, as after a login. The token goes to standard output,\n"
@@ -130,7 +138,7 @@ const struct command commands[] = {
 	    "It needs API_JWT_SECRET, or the file that API_JWT_SECRET_FILE names, as workers\n"
 	    "do.\n" },
 	{ "key", "create", "USER", 1, 1,
-	    OPT(OPT_SERVICE) | OPT(OPT_NAME) | OPT(OPT_SCOPE) | OPT(OPT_DAYS), NEEDS_CURRENT, false,
+	    OPT(OPT_SERVICE) | OPT(OPT_NAME) | OPT(OPT_SCOPE) | OPT(OPT_DAYS), NEEDS_CURRENT, DB,
 	    key_create_run,
 	    "make an API key for a user and print it",
 	    "USER is the login, an address or a name. The key goes to standard output, alone,\n"
@@ -140,21 +148,22 @@ const struct command commands[] = {
 	    "    millracectl key create backup@example.org --service --scope read --days 90\n\n"
 	    "Scopes: read (GET), write (whatever changes something), account (the account\n"
 	    "itself: its address, its keys, its end; an administrator's key also makes, changes\n"
-	    "and erases others' accounts by it), and analytics:read (figures of all users).\n" },
-	{ "key", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, key_list_run,
+	    "and erases others' accounts by it), and analytics:read (figures of all users; only\n"
+	    "while the user is an administrator or has the role service).\n" },
+	{ "key", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, DB, key_list_run,
 	    "list the API keys, the oldest first", NULL },
-	{ "key", "revoke", "ID", 1, 1, 0, NEEDS_CURRENT, false, key_revoke_run,
+	{ "key", "revoke", "ID", 1, 1, 0, NEEDS_CURRENT, DB, key_revoke_run,
 	    "end an API key at once",
 	    "`millracectl key list` shows the ids. It cannot be undone.\n" },
-	{ "vault", "init", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, false, vault_init_run,
+	{ "vault", "init", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, DB, vault_init_run,
 	    "make the vault's first key pair",
 	    "The public half goes into the database. The private half goes into a new file that\n"
 	    "only its owner may read, or to standard output where that is not a terminal; it is\n"
 	    "the setting MILLRACE_VAULT_KEY of every runner, and of no other program. Keep a\n"
 	    "copy apart from the database's backups: without it the secrets are lost.\n" },
-	{ "vault", "status", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, false, vault_status_run,
+	{ "vault", "status", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, DB, vault_status_run,
 	    "list the vault's keys, their secrets, and whether each runner's key fits", NULL },
-	{ "vault", "rotate", "", 0, 0, OPT(OPT_KEY_FILE) | OPT(OPT_FORCE), NEEDS_CURRENT, false,
+	{ "vault", "rotate", "", 0, 0, OPT(OPT_KEY_FILE) | OPT(OPT_FORCE), NEEDS_CURRENT, DB,
 	    vault_rotate_run,
 	    "bring a new key pair into force",
 	    "From then on secrets are sealed to the new key. Give it to the runners as\n"
@@ -163,27 +172,28 @@ const struct command commands[] = {
 	    "previous key, remove that. Until then another rotation is refused: the runners\n"
 	    "hold two keys, and secrets under a third would be lost.\n" },
 	{ "jobs", "list", "", 0, 0, OPT(OPT_STATE) | OPT(OPT_LIMIT) | OPT(OPT_JSON), NEEDS_CURRENT,
-	    false, jobs_list_run,
+	    DB, jobs_list_run,
 	    "list the jobs that are dead, queued or running",
 	    "A dead job has used up its attempts, or failed with a permanent error.\n" },
-	{ "jobs", "retry", "ID | --all-dead", 0, 1, OPT(OPT_ALL_DEAD), NEEDS_CURRENT, false,
+	{ "jobs", "retry", "ID | --all-dead", 0, 1, OPT(OPT_ALL_DEAD), NEEDS_CURRENT, DB,
 	    jobs_retry_run,
 	    "queue dead jobs again, each as a new run",
 	    "The old run has reported its failure, so the work is done under a new run, whose\n"
 	    "id is printed.\n" },
-	{ "status", NULL, "", 0, 0, OPT(OPT_JSON), NEEDS_SCHEMA, false, status_run,
+	{ "status", NULL, "", 0, 0, OPT(OPT_JSON), NEEDS_SCHEMA, DB, status_run,
 	    "one screen: database, processes, queue, streams",
 	    "A process without a heartbeat for 15 seconds is stale: it hangs, or was killed.\n" },
-	{ "streamd", "handover", "", 0, 0, 0, NEEDS_SERVER, false, streamd_handover_run,
+	{ "streamd", "handover", "", 0, 0, 0, NEEDS_SERVER,
+	    "MILLRACE_RUNTIME_DIR", streamd_handover_run,
 	    "replace streamd by the program that is installed now",
 	    "The running streamd starts its successor and hands it the listening socket and\n"
 	    "every connection: no stream and no WebSocket ends. Where the successor fails, the\n"
 	    "running one continues. Run it as root, or as the user that streamd runs as.\n" },
-	{ "queries", NULL, "", 0, 0, 0, NEEDS_CURRENT, false, queries_run,
+	{ "queries", NULL, "", 0, 0, 0, NEEDS_CURRENT, DB, queries_run,
 	    "check every statement of Millrace against the database",
 	    "Prepares them all and compares types; exits with 1 where one differs.\n" },
 	{ "audit", "verify", "", 0, 0, OPT(OPT_PUBLIC_KEY) | OPT(OPT_CHECKPOINT), NEEDS_CURRENT,
-	    false, audit_verify_run,
+	    DB, audit_verify_run,
 	    "verify the audit log's hash chain and its signed checkpoints",
 	    "Names the first row that was changed, removed, moved or cut off, or the first\n"
 	    "checkpoint that does not fit the chain, and exits with 1 then. Checkpoints are\n"
@@ -192,19 +202,19 @@ const struct command commands[] = {
 	    "the last checkpoints with their rows. Against that, keep elsewhere what\n"
 	    "`millracectl audit key` prints, and from time to time a checkpoint (this command\n"
 	    "and the runners' log show them), and pass them as --public-key and --checkpoint.\n" },
-	{ "audit", "init", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, false, audit_init_run,
+	{ "audit", "init", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, DB, audit_init_run,
 	    "make the first key pair that signs the audit log",
 	    "The public half goes into the database. The private half goes into a new file that\n"
 	    "only its owner may read, or to standard output where that is not a terminal; it is\n"
 	    "the setting MILLRACE_AUDIT_KEY of every runner, and of no other program.\n" },
-	{ "audit", "rotate", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, false, audit_rotate_run,
+	{ "audit", "rotate", "", 0, 0, OPT(OPT_KEY_FILE), NEEDS_CURRENT, DB, audit_rotate_run,
 	    "bring a new key pair for the audit log into force",
 	    "Earlier signatures stay valid. Give the new key to the runners as\n"
 	    "MILLRACE_AUDIT_KEY and restart them; nothing is signed until then.\n" },
-	{ "audit", "key", "", 0, 0, 0, NEEDS_CURRENT, false, audit_key_run,
+	{ "audit", "key", "", 0, 0, 0, NEEDS_CURRENT, DB, audit_key_run,
 	    "print the public keys that the audit log is signed with",
 	    "In base64, a line each, the one in force first.\n" },
-	{ "config", "check", "", 0, 0, OPT(OPT_PROGRAM), NEEDS_NOTHING, false, config_check_run,
+	{ "config", "check", "", 0, 0, OPT(OPT_PROGRAM), NEEDS_NOTHING, "", config_check_run,
 	    "check every setting before anything starts",
 	    "Says each thing that is wrong in one sentence on standard error and exits with 1: a\n"
 	    "program would not start with it. What is not wrong but keeps something from working\n"
@@ -212,7 +222,7 @@ const struct command commands[] = {
 	    "root, since the secrets in /etc/credstore are for root alone.\n" },
 	{ "config", NULL, "", 0, 0,
 	    OPT(OPT_SECRETS) | OPT(OPT_PROGRAM) | OPT(OPT_NAMES) | OPT(OPT_JSON), NEEDS_NOTHING,
-	    false, config_run,
+	    "", config_run,
 	    "show every setting: what is in force, and from where",
 	    "The settings are environment variables; under systemd they stand in\n"
 	    "/etc/millrace/millrace.env, which this program reads by itself (MILLRACE_ENV_FILE);\n"

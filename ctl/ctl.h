@@ -56,13 +56,14 @@ extern const struct option_info option_infos[OPT_COUNT];
 
 /* What a command requires; checked before it runs. */
 enum needs {
-	NEEDS_NOTHING = 1, /* not even valid settings: the command reads them by itself */
-	NEEDS_SERVER, /* valid settings: the command connects by itself */
+	NEEDS_NOTHING = 1, /* the command reads the settings by itself */
+	NEEDS_SERVER, /* settings: the command connects by itself */
 	NEEDS_SCHEMA, /* a database that has been migrated once */
 	NEEDS_CURRENT /* a database at this program's migration */
 };
 
 #define CTL_SCOPES_MAX 16
+#define JWT_SECRET "API_JWT_SECRET"
 
 /* A command as it was called. */
 struct ctl {
@@ -83,7 +84,7 @@ struct command {
 	int least, most; /* number of operands */
 	unsigned int options; /* 1u << OPT_X of those that it takes */
 	enum needs needs;
-	bool secrets; /* reads API_JWT_SECRET */
+	const char *settings; /* that it reads, separated by spaces: no others are in its way */
 	int (*run)(struct ctl *c);
 	const char *summary; /* one line */
 	const char *more; /* lines for its own help, or NULL */

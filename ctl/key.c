@@ -32,6 +32,15 @@ store(struct ctl *c, struct str key, PGresult **res)
 	    api_key_shown(c->a, key), name, scopes, ctl_number(c, OPT_DAYS, SQL_NULL_INT), service);
 }
 
+static bool
+has_scope(const struct ctl *c, struct str scope)
+{
+	for (size_t i = 0; i < c->n_scopes; i++)
+		if (str_eq(c->scopes[i], scope))
+			return true;
+	return false;
+}
+
 int
 key_create_run(struct ctl *c)
 {
@@ -52,6 +61,10 @@ key_create_run(struct ctl *c)
 	if (PQntuples(res) == 0 && service)
 		return ctl_fail("the account %s has another role, or is disabled; a service key "
 				"needs an account of its own.",
+		    c->operands[0]);
+	if (PQntuples(res) == 0 && has_scope(c, S("analytics:read")))
+		return ctl_fail("there is no active user %s with the role admin or service; keys "
+				"of others do not have the scope analytics:read.",
 		    c->operands[0]);
 	if (PQntuples(res) == 0)
 		return ctl_fail("there is no active user %s.", c->operands[0]);

@@ -170,12 +170,14 @@ run(struct ctl *c)
 	log_open("millracectl", LOG_WARN);
 	log_set_plain();
 	if (c->command->needs != NEEDS_NOTHING) {
-		enum config_role role = c->command->secrets ? CONFIG_CTL : CONFIG_NO_SECRETS;
+		const char *settings = c->command->settings;
+		enum config_role role =
+		    strstr(settings, JWT_SECRET) != NULL ? CONFIG_CTL : CONFIG_NO_SECRETS;
 
 		if (!settings_read())
 			return CTL_FAILED;
 		(void)settings_find_secrets(c->a, role);
-		config_load(role);
+		config_load_only(role, settings);
 	}
 	if (c->command->needs == NEEDS_SCHEMA || c->command->needs == NEEDS_CURRENT) {
 		if (!server_check(c->a, c->command->needs == NEEDS_CURRENT))

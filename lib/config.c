@@ -238,12 +238,29 @@ struct check {
 	config_report *report;
 	void *arg;
 	size_t n_wrong;
+	const char *only; /* the names that count, separated by spaces; NULL: all do */
+	const char *name; /* what is looked at; "": nothing that has one of the table's names */
 };
 
 const struct config *
 config(void)
 {
 	return &loaded;
+}
+
+static bool
+counts(const struct check *k)
+{
+	struct str rest, one;
+
+	if (k->only == NULL)
+		return true;
+	for (rest = str_from(k->only); rest.p != NULL;) {
+		rest = str_cut(rest, ' ', &one);
+		if (str_eq(one, str_from(k->name)))
+			return true;
+	}
+	return false;
 }
 
 static void report(struct check *k, bool wrong, const char *format, ...)
@@ -255,6 +272,8 @@ report(struct check *k, bool wrong, const char *format, ...)
 	char text[1024];
 	va_list args;
 
+	if (!counts(k))
+		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
@@ -405,7 +424,39 @@ config_has_mail(void)
 static void
 said_together(void *arg, bool wrong, const char *sentence)
 {
-	report(arg, wrong, "%s", sentence);
+	struct check *k = arg;
+
+	/* What does not work may be for want of what is wrong. */
+	if (wrong || k->n_wrong == 0)
+		report(k, wrong, "%s", sentence);
+}
+
+static size_t
+check_all(unsigned roles, struct check *k)
+{
+	k->name = "";
+	for (char **e = environ; e && *e; e++) {
+		struct str name;
+
+		(void)str_cut(str_from(*e), '=', &name);
+		if (str_starts(name, S("MILLRACE_")) && !is_known(name))
+			report(k, true,
+			    "%.*s is not a setting of Millrace; `millracectl config` lists them.",
+			    S_ARG(name));
+	}
+	for (size_t i = 0; i < n_config_settings; i++) {
+		const struct setting *s = &config_settings[i];
+
+		k->name = s->name;
+		/* All else is checked by every program: a mistake shows at the first start. */
+		if (s->kind != SETTING_SECRET || (s->roles & roles))
+			load_one(k, s);
+		if (s->kind == SETTING_SECRET)
+			forget_secret(s->name);
+	}
+	k->name = "";
+	config_rule_together(said_together, k);
+	return k->n_wrong;
 }
 
 size_t
@@ -413,27 +464,7 @@ config_check(unsigned roles, config_report *each, void *arg)
 {
 	struct check k = { .report = each, .arg = arg };
 
-	for (char **e = environ; e && *e; e++) {
-		struct str name;
-
-		(void)str_cut(str_from(*e), '=', &name);
-		if (str_starts(name, S("MILLRACE_")) && !is_known(name))
-			report(&k, true,
-			    "%.*s is not a setting of Millrace; `millracectl config` lists them.",
-			    S_ARG(name));
-	}
-	for (size_t i = 0; i < n_config_settings; i++) {
-		const struct setting *s = &config_settings[i];
-
-		/* All else is checked by every program: a mistake shows at the first start. */
-		if (s->kind != SETTING_SECRET || (s->roles & roles))
-			load_one(&k, s);
-		if (s->kind == SETTING_SECRET)
-			forget_secret(s->name);
-	}
-	if (k.n_wrong == 0)
-		config_rule_together(said_together, &k);
-	return k.n_wrong;
+	return check_all(roles, &k);
 }
 
 /* What is not wrong, but without effect, is for `millracectl config check` to say. */
@@ -449,6 +480,14 @@ void
 config_load(enum config_role role)
 {
 	(void)config_check(role, end_where_wrong, NULL);
+}
+
+void
+config_load_only(enum config_role role, const char *names)
+{
+	struct check k = { .report = end_where_wrong, .only = names };
+
+	(void)check_all(role, &k);
 }
 
 const char *

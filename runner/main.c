@@ -153,6 +153,7 @@ run(void)
 	log_info("runner: giving back what runs");
 	give_all_back();
 	periodic_stop();
+	metrics_withdraw();
 	flusher_stop();
 	audit_end();
 	vault_end();

@@ -171,3 +171,15 @@ metrics_store(struct db *db, struct arena *a, struct stop *stop)
 		log_debug("process: its row could not be written");
 	return PERIODIC_AS_TABLED;
 }
+
+void
+metrics_withdraw(void)
+{
+	struct db *db = db_open("millrace_runner", "runner end");
+	struct arena *a = arena_new();
+
+	if (db_runner_forget(db, a, NULL, str_from(process_host()), getpid()) != ERR_OK)
+		log_debug("process: its row could not be deleted");
+	arena_free(a);
+	db_close(db);
+}

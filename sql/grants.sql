@@ -19,7 +19,7 @@ GRANT SELECT ON migration, function_set TO millrace_api, millrace_stream, millra
 GRANT SELECT, UPDATE (display_name, timezone, assistant_name, interests, updated_at) ON app_user TO millrace_api;
 GRANT SELECT ON app_user TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE ON idempotency TO millrace_api;
-GRANT SELECT, DELETE ON process TO millrace_api, millrace_runner;
+GRANT SELECT ON process TO millrace_api, millrace_runner;
 GRANT SELECT ON role_seen TO millrace_api;
 GRANT SELECT, DELETE ON role_seen TO millrace_runner;
 GRANT SELECT, UPDATE (revoked_at) ON session TO millrace_api;

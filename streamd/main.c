@@ -125,6 +125,27 @@ heartbeat_fires(struct loop_timer *t)
 	loop_arm(d->loop, t, HEARTBEAT_MS);
 }
 
+static void
+forgotten(void *arg, const struct pipe_reply *reply)
+{
+	struct streamd *d = arg;
+
+	(void)reply;
+	d->server.leaving = false;
+}
+
+/* Deletes this process's row, after the heartbeats that are under way. */
+static void
+forget(struct server *s)
+{
+	struct streamd *d = container_of(s, struct streamd, server);
+
+	loop_disarm(d->loop, &d->heartbeat);
+	s->leaving = pipe_stream_forget(feed_pipe(s->feed), d->scratch, forgotten, d,
+			 str_from(process_host()), getpid()) == ERR_OK;
+	arena_reset(d->scratch);
+}
+
 /* Waits for a database with this program's schema. False: SIGTERM came first. */
 static bool
 wait_for_database(void)
@@ -184,6 +205,7 @@ serve(struct streamd *d, int fd)
 	s->accepted = dispatch_start;
 	s->request = dispatch_request;
 	s->evict = evict;
+	s->stops = forget;
 	s->targets = targets;
 	s->n_targets = TARGETS;
 	d->heartbeat.fire = heartbeat_fires;
@@ -196,7 +218,6 @@ serve(struct streamd *d, int fd)
 	log_info("ready");
 	loop_run(d->loop);
 	handover_close(s);
-	loop_disarm(d->loop, &d->heartbeat);
 	server_end(s);
 	engine_free(s->engine);
 	feed_close(s->feed);

@@ -170,6 +170,8 @@ server_stop(struct server *s)
 	s->drain_batch = metrics.connections / DRAIN_BATCHES > DRAIN_BATCH_MIN
 			     ? metrics.connections / DRAIN_BATCHES
 			     : DRAIN_BATCH_MIN;
+	if (s->stops)
+		s->stops(s);
 	drain_next(s);
 }
 
@@ -206,7 +208,7 @@ server_turn(void *server)
 	hub_turn(s->hub);
 	metrics.topics = hub_topics(s->hub);
 	free_dead(s);
-	if (s->stopping && !s->conns)
+	if (s->stopping && !s->conns && !s->leaving)
 		loop_stop(s->loop);
 }
 

@@ -52,6 +52,8 @@ struct server {
 	void (*request)(struct conn *c, struct http_head *h);
 	/* Ends something anonymous to make room; false where there is nothing. Optional. */
 	bool (*evict)(struct server *s);
+	/* Draining begins. What sets `leaving` is waited for, as connections are. Optional. */
+	void (*stops)(struct server *s);
 	const struct target *targets; /* what can be requested (http/dispatch.h) */
 	size_t n_targets;
 
@@ -67,6 +69,7 @@ struct server {
 	struct conn *dirty; /* have output to write */
 	struct conn *dead; /* closed, freed at the turn's end */
 	bool stopping;
+	bool leaving; /* set, and taken back, by who was told in `stops` */
 };
 
 /* Prepares s, of which the first part is set and the rest zero. */
@@ -81,7 +84,8 @@ void server_flush(struct server *s);
 /* Closes all connections at once. */
 void server_drop_all(struct server *s);
 /* Drains: stops accepting and calls each connection's `stop` in batches over two seconds, so that
-   clients do not reconnect all at once. Stops the loop when all are closed, or after 4.5 s. */
+   clients do not reconnect all at once. Stops the loop when all are closed and nothing is
+   `leaving`, or after 4.5 s. */
 void server_stop(struct server *s);
 /* Frees what is left; after the loop has stopped. */
 void server_end(struct server *s);

@@ -5,8 +5,8 @@
  * A secret NAME may come as NAME, as the file that NAME_FILE names, or as
  * $CREDENTIALS_DIRECTORY/NAME (systemd.exec(5)); it is removed from the environment once read.
  *
- * config_check, config_load and config_reveal are for main, before the first thread; after that the
- * settings never change, and any thread may read them.
+ * config_check, config_load, config_load_only and config_reveal are for main, before the first
+ * thread; after that the settings never change, and any thread may read them.
  */
 #ifndef MILLRACE_CONFIG_H
 #define MILLRACE_CONFIG_H
@@ -160,6 +160,12 @@ size_t config_check(unsigned roles, config_report *each, void *arg);
 
 /* The same for one program, which it ends at the first thing wrong, with that sentence. */
 void config_load(enum config_role role);
+
+/*
+ * For a program that reads only the settings in `names`, separated by spaces: what is wrong with
+ * others does not end it, and config() is of no use for them.
+ */
+void config_load_only(enum config_role role, const char *names);
 
 /* Once they are read: where a setting's value comes from, the file of a secret or "environment";
  * NULL: nobody has given it. */

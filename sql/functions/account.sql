@@ -151,7 +151,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	WHERE k.fits OR k.n > $4
 	ORDER BY k.id DESC LIMIT $2
 $$;
-GRANT EXECUTE ON FUNCTION account_search TO millrace_api;
+GRANT EXECUTE ON FUNCTION account_search(text, bigint, uuid, bigint) TO millrace_api;
 
 -- Refuses a change of the address soon after another: each writes a mail, and costs a hash.
 CREATE OR REPLACE FUNCTION account_address_pause(changed_at timestamptz) RETURNS void LANGUAGE plpgsql AS $$

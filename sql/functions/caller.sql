@@ -34,6 +34,13 @@ BEGIN
 	RETURN caller;
 END $$;
 
+-- The scopes that a key of a user with this role has now. Figures of all users are for
+-- administrators, and for the service accounts that a host's administrator has made: the scope ends
+-- with the role, and comes back with it.
+CREATE OR REPLACE FUNCTION key_scopes(k api_key, role text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+	SELECT CASE WHEN $2 IN ('admin', 'service') THEN k.scopes ELSE array_remove(k.scopes, 'analytics:read') END
+$$;
+
 -- By an API key's SHA-256. `scope` is what the route asks of a key ('read', 'write',
 -- 'analytics:read' …): several, separated by spaces, of which a key needs one.
 -- As the owner: nobody is the caller yet.
@@ -49,7 +56,7 @@ BEGIN
 	SELECT u.id, u.role INTO caller, role FROM app_user u WHERE u.id = k.user_id AND u.disabled_at IS NULL;
 	IF caller IS NULL THEN
 		PERFORM refuse('UNAUTHORIZED', 'The API key is not valid.');
-	ELSIF NOT string_to_array(scope, ' ') && k.scopes THEN
+	ELSIF NOT string_to_array(scope, ' ') && key_scopes(k, role) THEN
 		PERFORM refuse('FORBIDDEN', 'The API key lacks the scope ' || replace(scope, ' ', ' or ') || '.');
 	END IF;
 	-- To the minute is enough, and a write a request would not be.
@@ -145,7 +152,8 @@ GRANT EXECUTE ON FUNCTION topic_allowed TO millrace_stream;
 CREATE OR REPLACE FUNCTION sees_analytics(who uuid, key uuid) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	SELECT EXISTS (SELECT FROM app_user u WHERE u.id = $1 AND u.role = 'admin')
-		OR EXISTS (SELECT FROM api_key k WHERE k.id = $2 AND k.user_id = $1 AND 'analytics:read' = ANY (k.scopes))
+		OR EXISTS (SELECT FROM api_key k JOIN app_user u ON u.id = k.user_id
+			WHERE k.id = $2 AND k.user_id = $1 AND 'analytics:read' = ANY (key_scopes(k, u.role)))
 $$;
 GRANT EXECUTE ON FUNCTION sees_analytics TO millrace_api;
 

@@ -101,6 +101,15 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS 
 $$;
 GRANT EXECUTE ON FUNCTION process_heartbeat TO millrace_api, millrace_stream, millrace_runner;
 
+-- A process ends in good order: whoever has no heartbeat after that hangs, or was killed. Its role
+-- counts as there for as long as its last heartbeat does, so a restart is not missed.
+-- As the owner: streamd writes no table.
+CREATE OR REPLACE FUNCTION process_forget(host text, role text, pid int) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	DELETE FROM process p WHERE p.host = $1 AND p.role = $2 AND p.pid = $3
+$$;
+GRANT EXECUTE ON FUNCTION process_forget TO millrace_api, millrace_stream, millrace_runner;
+
 -- Which roles there should be, from who knows it: until then none is missing that never came.
 -- As the owner: workers write no such row.
 CREATE OR REPLACE FUNCTION role_expect(roles text[]) RETURNS void

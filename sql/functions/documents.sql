@@ -49,7 +49,7 @@ BEGIN
 	CROSS JOIN LATERAL (SELECT x.document_id FROM chunk x WHERE x.id = j.id OFFSET 0) c
 	ORDER BY j.score DESC, j.id LIMIT $5;
 END $$;
-GRANT EXECUTE ON FUNCTION chunk_search TO millrace_runner;
+GRANT EXECUTE ON FUNCTION chunk_search(uuid, text, text, bit, int) TO millrace_runner;
 
 CREATE OR REPLACE FUNCTION document_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', d.id, 'userId', d.owner_id, 'name', d.name, 'description', d.description,
@@ -182,7 +182,8 @@ BEGIN
 	PERFORM run_finish($1, 'completed', 'done', document_json(d), document_reply($1, d));
 	RETURN seq;
 END $$;
-GRANT EXECUTE ON FUNCTION document_ready TO millrace_runner;
+GRANT EXECUTE ON FUNCTION document_ready(uuid, text, int, bigint, text, jsonb, text[], text[], text[], text[], int)
+	TO millrace_runner;
 
 -- Gives passages of a document, by their ids, the words and bits of this version of the index; with
 -- its last ones the document is of that version. False where it has changed since it was seen, or

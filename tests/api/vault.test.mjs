@@ -231,7 +231,7 @@ test("storing, using and deleting are in the audit log, without the value", asyn
 test("an API key does what its scopes say, and no more", async () => {
 	const make = async (...args) => (await millrace.ctl("key", "create", user.email, ...args)).stdout.trim();
 	const as = async (...args) => ({ uid: user.uid, api: api.as(await make(...args)) });
-	const [reader, writer, both, none] = await Promise.all([as("--scope", "read"), as("--scope", "write"), as(), as("--scope", "analytics:read")]);
+	const [reader, writer, both, none] = await Promise.all([as("--scope", "read"), as("--scope", "write"), as(), as("--scope", "account")]);
 	assert.equal((await list(reader)).length, (await list(user)).length);
 	assertError(await put(reader, "by-key", "value"), "FORBIDDEN");
 	assertError(await writer.api.get("/api/vault"), "FORBIDDEN");

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { randomUUID } from "node:crypto";
-import { newUser, shared } from "../js/instance.mjs";
+import { newAddress, newUser, shared } from "../js/instance.mjs";
 import { SESSION, SESSION_OLD, signedIn } from "../js/accounts.mjs";
 import { TIME, assertError, assertKeys, assertStatus, until } from "../js/expect.mjs";
 import { Socket } from "../js/socket.mjs";
@@ -173,7 +173,8 @@ test("since: everything after it, once and in order, on connecting and by subscr
 test("analytics: one's own events, or everybody's for an administrator or the scope", async () => {
 	const [user, other, boss] = [await newUser(api), await newUser(api), await admin()];
 	const own = await open(ANALYTICS, user), all = await open(ANALYTICS, boss);
-	const { stdout } = await millrace.ctl("key", "create", user.email, "--scope", "analytics:read");
+	const { stdout } = await millrace.ctl("key", "create", newAddress(), "--service", "--scope", "analytics:read");
+	await assert.rejects(millrace.ctl("key", "create", user.email, "--scope", "analytics:read"), /keys of others do not have the scope/);
 	const scoped = await new Socket(millrace, ANALYTICS, { token: stdout.trim() }).open();
 	assert.equal((await own.subscribe("analytics")).code, "UNAUTHORIZED");
 	const lead = (await other.api.post("/api/leads", { name: "A lead" })).json.id;
@@ -191,6 +192,38 @@ test("analytics: one's own events, or everybody's for an administrator or the sc
 	await millrace.ctl("user", "role", boss.email, "user");
 	assert.equal((await all.end()).code, 1008);
 	[own, scoped].forEach((s) => s.close());
+});
+
+test("analytics: an administrator's keys show figures of all users as long as the administrator is one", async () => {
+	const [boss, other] = [await admin(), await newUser(api)];
+	const make = async (...scopes) => assertStatus(await boss.api.post("/api/settings/api-keys", { name: "figures", scopes }), 201).json.apiKey;
+	const keys = [await make("analytics:read"), await make("read", "analytics:read")];
+	const by = (key) => open(ANALYTICS, { token: key });
+	const role = (name) => millrace.ctl("user", "role", boss.email, name);
+	/* Whose leads a socket hears of. */
+	const heard = async (s) => {
+		for (const { api } of [other, boss])
+			assertStatus(await api.post("/api/leads", { name: "A lead" }), 201);
+		await s.take((m) => m.type === "lead_created" && m.data.user_id === boss.uid);
+		return s.messages.some((m) => m.type === "lead_created" && m.data.user_id === other.uid);
+	};
+	const trends = await open(ANALYTICS, boss);
+	assert.equal((await trends.subscribe("lead_trends")).type, "subscribed");
+	const before = [trends, ...await Promise.all(keys.map(by))];
+	for (const s of before.slice(1))
+		assert.equal(await heard(s), true);
+	await role("user");
+	for (const s of before)
+		assert.equal((await s.end()).code, 1008);
+	await assert.rejects(async () => { throw new Error(String((await (await by(keys[0])).end()).code)); }, /1008|403/);
+	const now = await by(keys[1]);
+	assert.equal(await heard(now), false);
+	assert.equal((await now.subscribe("analytics")).code, "UNAUTHORIZED");
+	now.close();
+	await role("admin");
+	const again = await by(keys[0]);
+	assert.equal(await heard(again), true);
+	again.close();
 });
 
 test("another's topics, by every name", async () => {

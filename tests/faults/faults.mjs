@@ -45,7 +45,7 @@ export async function kill(millrace, role, signal = "SIGKILL") {
 	return pids;
 }
 
-const isAlive = (pid) => {
+export const isAlive = (pid) => {
 	try {
 		process.kill(pid, 0);
 		return true;

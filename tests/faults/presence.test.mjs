@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
-import { assertOverloaded, halt, kill, revived, test, until, value, world } from "./faults.mjs";
+import { assertOverloaded, halt, isAlive, kill, revived, test, until, value, world } from "./faults.mjs";
 import { Chat, assertAllWhole } from "./chats.mjs";
 import { assertError, assertStatus } from "../js/expect.mjs";
 
@@ -63,6 +63,22 @@ test("a runner that is restarted is not missed", async () => {
 	await assertAllWhole(w.millrace, chats);
 	assert.deepEqual(chats.flatMap((c) => c.refusals), []);
 	assertStatus(await readiness(), 200);
+});
+
+test("what ends in good order leaves no row behind", async () => {
+	for (const role of ["runner", "streamd", "chat"]) {
+		const pids = w.millrace.pids(role);
+		await w.millrace.dev("restart", role);
+		await revived(w.millrace, role, pids);
+		for (const pid of pids)
+			await until(() => !isAlive(pid), `${role} ${pid} has ended`, LATE);
+		assert.equal(await value(w.millrace, `SELECT count(*) FROM process WHERE role = '${role}' AND pid IN (${pids})`), "0", role);
+	}
+	await w.millrace.ready();
+	const resume = await halt(w.millrace, "streamd");
+	assert.equal(await value(w.millrace, `SELECT count(*) FROM process WHERE role = 'streamd'`), "0");
+	await resume();
+	await w.millrace.ready();
 });
 
 test("without a runner chats and all that is deferred are refused in words, and what was taken before is done when it is back", async () => {

@@ -1,6 +1,6 @@
 -- A key of a user; with `service` of an account with the role service, which is made where there is
 -- none of this address. No row where there is no such user, or a disabled one, or (with `service`)
--- one with another role.
+-- one with another role; nor for a scope that keys of the user's role do not have.
 -- name: admin_key_create
 -- args: login text, hash bytea, shown text, name text, scopes text[], days int4, service bool
 -- row: id uuid, login text, until text
@@ -13,7 +13,7 @@ WITH made AS (
 ), k AS (
 	INSERT INTO api_key (user_id, hash, shown, name, scopes, expires_at)
 	SELECT u.id, $2, $3, $4, $5, now() + make_interval(days => $6)
-	FROM u WHERE u.disabled_at IS NULL AND (u.role = 'service' OR NOT $7)
+	FROM u WHERE u.disabled_at IS NULL AND (u.role = 'service' OR NOT $7) AND (u.role <> 'user' OR 'analytics:read' <> ALL ($5))
 	RETURNING id, user_id, expires_at
 )
 SELECT k.id, u.login, rfc3339(k.expires_at) AS until FROM k JOIN u ON u.id = k.user_id;

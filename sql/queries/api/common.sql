@@ -40,7 +40,8 @@ SELECT role_expect($1);
 
 -- name: process_forget
 -- args: host text, role text, pid int8
-DELETE FROM process WHERE host = $1 AND role = $2 AND pid = $3::int8;
+-- row: process_forget void
+SELECT process_forget($1, $2, $3::int8::int);
 
 -- As migration_current.
 -- name: system_current

@@ -99,3 +99,8 @@ SELECT job_fail($1, $2, $3, $4, $5, $6, $7, $8);
 -- args: host text, pid int4, version text, started_at timestamptz, stats text
 -- row: process_heartbeat void
 SELECT process_heartbeat($1, 'runner', $2, $3, $4, $5::text::json);
+
+-- name: runner_forget
+-- args: host text, pid int4
+-- row: process_forget void
+SELECT process_forget($1, 'runner', $2);

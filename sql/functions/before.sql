@@ -1,0 +1,35 @@
+-- What only programs of the version before call: an upgrade migrates first and restarts then, and
+-- until the restart they go on working. A function whose arguments change stays here in its earlier
+-- form, and the grants of both name their arguments. The version after the next removes it again:
+-- these serve trees of 0.1.0 whose database stood at migration 15.
+
+-- Passages of both versions of the index are found by PostgreSQL's words, where these are words of
+-- the later one as well.
+CREATE OR REPLACE FUNCTION chunk_search(owner uuid, query text, query_bits bit(2048), want int)
+RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STABLE AS $$
+	SELECT s.chunk_id, s.document_id, s.score FROM chunk_search($1,
+		array_to_string(tsvector_to_array(to_tsvector('simple', left($2, 2000))), ' '), $2, $3, $4) s
+$$;
+GRANT EXECUTE ON FUNCTION chunk_search(uuid, text, bit, int) TO millrace_runner;
+
+-- The passages have the first version of the index; the runner of this version indexes them again.
+CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
+	texts text[], bits text[]) RETURNS bigint LANGUAGE sql AS $$
+	SELECT document_ready($1, $2, $3, $4, $5, $6, $7, $8,
+		ARRAY(SELECT array_to_string(tsvector_to_array(to_tsvector('simple', t.text)), ' ')
+			FROM unnest($8) WITH ORDINALITY t (text, n) ORDER BY t.n), $9, 1)
+$$;
+GRANT EXECUTE ON FUNCTION document_ready(uuid, text, int, bigint, text, jsonb, text[], text[], text[]) TO millrace_runner;
+
+-- As the owner: an administrator's accounts are others' rows.
+CREATE OR REPLACE FUNCTION account_search(q text, rows bigint, before uuid) RETURNS SETOF app_user
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	SELECT * FROM app_user u
+	WHERE caller_is_admin() AND u.erased_at IS NULL AND ($3 IS NULL OR u.id < $3)
+		AND ($1 IS NULL OR strpos(lower(normalize(concat_ws(' ', u.username, u.email, u.display_name))), lower($1)) > 0)
+	ORDER BY u.id DESC LIMIT $2
+$$;
+GRANT EXECUTE ON FUNCTION account_search(text, bigint, uuid) TO millrace_api;
+
+-- Workers deleted their own row without process_forget().
+GRANT DELETE ON process TO millrace_api;
