@@ -3,11 +3,11 @@
 -- Hybrid retrieval over one user's passages: full text (each word weighs by how rare it is among
 -- them) and local vectors, joined by reciprocal rank. Words in more than half of more than twenty
 -- passages count as noise. `words` are the query's as the runner cuts it, separated by spaces; the
--- query itself is for documents of the index's version 1, which have PostgreSQL's words. What is read
--- is the owner's alone: of chunk_keys, for each word, up to where it turns out to be noise, and all
--- vectors. One plan for all, and one by the indexes' keys (LATERAL with LIMIT or OFFSET): one that
--- was made while there were hardly any passages would take minutes over the thousands that come
--- later. The memory is for exact bitmaps of some 200,000 passages.
+-- query itself is for documents of the index's version 1, which have PostgreSQL's words. What is
+-- read is the owner's alone: of chunk_keys, for each word, up to where it turns out to be noise, and
+-- all vectors. One plan for all, and one by the indexes' keys (LATERAL with LIMIT or OFFSET): one
+-- that was made while there were hardly any passages would take minutes over the thousands that
+-- come later. The memory is for exact bitmaps of some 200,000 passages.
 CREATE OR REPLACE FUNCTION chunk_search(owner uuid, words text, query text, query_bits bit(2048), want int)
 RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET work_mem = '32MB' AS $$
@@ -26,7 +26,7 @@ BEGIN
 		(SELECT o.lexeme FROM unnest(to_tsvector('simple', left($3, 2000))) o
 		WHERE EXISTS (SELECT FROM document d WHERE d.owner_id = $1 AND d.index_version = 1) LIMIT 64)
 	), counted AS MATERIALIZED (
-		-- In one order, so that passages with the same words have the same weight to the last digit
+		-- Ordered, so that passages with the same words weigh the same to the last digit
 		SELECT f.ids, f.df FROM word w CROSS JOIN LATERAL (
 			SELECT array_agg(x.id) AS ids, count(*)::float8 AS df FROM (
 				SELECT c.id FROM chunk c

@@ -25,7 +25,7 @@ def sentences(n):
     return [" ".join(chance.choices(words, weights, k=12)).capitalize() + "." for _ in range(n)]
 
 
-def uploaded(instance, token, user, text):
+def uploaded(instance, token, text):
     """The document of the first passages of a text; waits until it is ingested."""
     body = b'--mill\r\nContent-Disposition: form-data; name="file"; filename="words.txt"\r\n\r\n' + text.encode() + b"\r\n--mill--\r\n"
     ask = urllib.request.Request("http://127.0.0.1:%d/api/documents/upload" % instance.plain, body,
@@ -93,7 +93,7 @@ def p50(instance, path, requests):
 def measure(instance, users, quick, rounds, say):
     """In milliseconds, a list of the rounds' p50 each: `alone`, and where not quick `beside` (others) and `big`."""
     text = sentences(SMALL * 16)
-    source = uploaded(instance, users[0][1], users[0][0], "\n\n".join(" ".join(text[i:i + 14]) for i in range(0, len(text), 14)))
+    source = uploaded(instance, users[0][1], "\n\n".join(" ".join(text[i:i + 14]) for i in range(0, len(text), 14)))
     chance = random.Random(2)
     questions = [" ".join(chance.sample(chance.choice(text)[:-1].lower().split(), 8)) for _ in range(20)]
     paths = []
