@@ -4,7 +4,7 @@
 -- them) and local vectors, joined by reciprocal rank. Words in more than half of more than twenty
 -- passages count as noise. `words` are the query's as the runner cuts it, separated by spaces; the
 -- query itself is for documents of the index's version 1, which have PostgreSQL's words. What is
--- read is the owner's alone: of chunk_keys, for each word, up to where it turns out to be noise, and
+-- read is the owner's alone: of chunk_keys, for each word, until it turns out to be noise, and
 -- all vectors. One plan for all, and one by the indexes' keys (LATERAL with LIMIT or OFFSET): one
 -- that was made while there were hardly any passages would take minutes over the thousands that
 -- come later. The memory is for exact bitmaps of some 200,000 passages.
