@@ -40,7 +40,7 @@ GRANT SELECT, UPDATE ON run TO millrace_runner;
 GRANT SELECT, INSERT ON job TO millrace_api;
 GRANT SELECT, UPDATE ON job TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON blob, blob_chunk TO millrace_api, millrace_runner;
-GRANT SELECT ON storage TO millrace_api;
+GRANT SELECT ON storage TO millrace_api, millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON document TO millrace_api, millrace_runner;
 GRANT SELECT ON chunk TO millrace_api;
 GRANT SELECT, INSERT, UPDATE (words), DELETE ON chunk TO millrace_runner;

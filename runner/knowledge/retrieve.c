@@ -7,7 +7,7 @@
 
 #define QUERY_MAX 2000 /* bytes of a query that count */
 
-/* A search reads all passages of its user: over many it is a second of a processor's time. */
+/* A search reads all vectors of its user: over many it is a good part of a processor's second. */
 static struct slots slots = SLOTS(2, 4);
 
 static bool

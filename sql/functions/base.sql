@@ -40,6 +40,14 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION source_documents TO millrace_api, millrace_runner;
 
+-- What passages are looked up by (the index chunk_keys): a number for each word of an owner's, so
+-- that nobody's search reads another's entries. An index holds what this gives: what it gives for a
+-- word never changes.
+CREATE OR REPLACE FUNCTION passage_keys(owner uuid, words text[]) RETURNS bigint[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+	SELECT array_agg(hashtextextended(w COLLATE "C", uuid_hash_extended($1, 0))) FROM unnest($2) w
+$$;
+GRANT EXECUTE ON FUNCTION passage_keys TO millrace_runner;
+
 -- Makes the partitions of three hours from now on that are missing, and drops those whose last
 -- event is older than `keep`. Called by the runner's sweeper.
 -- As the owner: it makes and drops tables.

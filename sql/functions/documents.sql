@@ -3,40 +3,46 @@
 -- Hybrid retrieval over one user's passages: full text (each word weighs by how rare it is among
 -- them) and local vectors, joined by reciprocal rank. Words in more than half of more than twenty
 -- passages count as noise. `words` are the query's as the runner cuts it, separated by spaces; the
--- query itself is for documents of the index's version 1, which have PostgreSQL's words. One plan
--- for all, and one by the indexes' keys (LATERAL with OFFSET): one that was made while there were
--- hardly any passages would take minutes over the thousands that come later.
+-- query itself is for documents of the index's version 1, which have PostgreSQL's words. What is
+-- read is the owner's alone: of chunk_keys, for each word, until it turns out to be noise, and
+-- all vectors. One plan for all, and one by the indexes' keys (LATERAL with LIMIT or OFFSET): one
+-- that was made while there were hardly any passages would take minutes over the thousands that
+-- come later. The memory is for exact bitmaps of some 200,000 passages.
 CREATE OR REPLACE FUNCTION chunk_search(owner uuid, words text, query text, query_bits bit(2048), want int)
 RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE plpgsql STABLE
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET work_mem = '32MB' AS $$
 #variable_conflict use_column
+DECLARE
+	total CONSTANT float8 := coalesce((SELECT s.passages FROM storage s WHERE s.owner_id = $1), 0);
+	most CONSTANT bigint := CASE WHEN total > 20 THEN floor(total / 2) END;
+	asked CONSTANT bigint := greatest(bit_count($4), 1);
+	least_share CONSTANT bigint := floor(0.35 * asked);
 BEGIN
 	RETURN QUERY
-	WITH total AS MATERIALIZED (
-		SELECT count(*)::float8 AS n FROM chunk c WHERE c.owner_id = $1
-	), word AS (
+	WITH word AS (
 		(SELECT w.lexeme FROM unnest(string_to_array($2, ' ')) WITH ORDINALITY w (lexeme, n)
 		GROUP BY w.lexeme ORDER BY min(w.n) LIMIT 64)
 		UNION
 		(SELECT o.lexeme FROM unnest(to_tsvector('simple', left($3, 2000))) o
 		WHERE EXISTS (SELECT FROM document d WHERE d.owner_id = $1 AND d.index_version = 1) LIMIT 64)
-	), term AS MATERIALIZED (
-		SELECT w.lexeme, quote_literal(w.lexeme)::tsquery AS q FROM word w
-	), hit AS (
-		-- One pass over the passages that have any of them, not one for each
-		SELECT c.id, w.lexeme, count(*) OVER (PARTITION BY w.lexeme)::float8 AS df
-		FROM chunk c JOIN term w ON c.words @@ w.q
-		WHERE c.owner_id = $1 AND c.words @@ (SELECT string_agg(t.q::text, ' | ')::tsquery FROM term t)
+	), counted AS MATERIALIZED (
+		-- Ordered, so that passages with the same words weigh the same to the last digit
+		SELECT f.ids, f.df FROM word w CROSS JOIN LATERAL (
+			SELECT array_agg(x.id) AS ids, count(*)::float8 AS df FROM (
+				SELECT c.id FROM chunk c
+				WHERE passage_keys(c.owner_id, tsvector_to_array(c.words)) @> passage_keys($1, ARRAY[w.lexeme]) LIMIT most + 1) x
+		) f ORDER BY w.lexeme
+	), term AS (
+		SELECT n.ids, ln(1 + (greatest(total, n.df) - n.df + 0.5) / (n.df + 0.5)) AS weight
+		FROM counted n WHERE most IS NULL OR n.df <= most
 	), lexical AS (
-		SELECT h.id, sum(ln(1 + (t.n - h.df + 0.5) / (h.df + 0.5))) AS weight
-		FROM hit h, total t WHERE t.n <= 20 OR h.df <= t.n / 2 GROUP BY h.id
+		SELECT h.id, sum(t.weight) AS weight FROM term t CROSS JOIN unnest(t.ids) h (id) GROUP BY h.id
 	), lexical_ranked AS (
 		SELECT id, row_number() OVER (ORDER BY weight DESC, id) AS rank FROM lexical ORDER BY rank LIMIT 50
 	), alike AS (
-		SELECT c.id, bit_count(e.bits & $4)::float8 / greatest(bit_count($4), 1) AS share, bit_count(e.bits) AS filled
-		FROM chunk c
-		CROSS JOIN LATERAL (SELECT x.bits FROM embedding x WHERE x.chunk_id = c.id AND x.model = 'local' OFFSET 0) e
-		WHERE c.owner_id = $1
+		-- The first condition follows from the second, and spares most passages the rest
+		SELECT e.chunk_id AS id, bit_count(e.bits & $4)::float8 / asked AS share, bit_count(e.bits) AS filled
+		FROM embedding e WHERE e.owner_id = $1 AND e.model = 'local' AND bit_count(e.bits & $4) > least_share OFFSET 0
 	), alike_ranked AS (
 		SELECT id, row_number() OVER (ORDER BY share - filled / 2048.0 DESC, id) AS rank
 		FROM alike WHERE share > 0.35 + 0.65 * filled / 2048.0 ORDER BY rank LIMIT 50
@@ -66,15 +72,15 @@ CREATE OR REPLACE FUNCTION upload_json(d document) RETURNS json LANGUAGE sql STA
 $$;
 GRANT EXECUTE ON FUNCTION upload_json TO millrace_api, millrace_runner;
 
--- Adds to what a user's documents and files take up.
-CREATE OR REPLACE FUNCTION storage_add(owner uuid, documents bigint, bytes bigint) RETURNS void LANGUAGE plpgsql AS $$
+-- Adds to what a user's documents, their passages and files take up.
+CREATE OR REPLACE FUNCTION storage_add(owner uuid, documents bigint, passages bigint, bytes bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	IF $2 > 0 OR $3 > 0 THEN
-		INSERT INTO storage AS s (owner_id, documents, bytes) VALUES ($1, $2, $3)
-		ON CONFLICT (owner_id) DO UPDATE SET documents = s.documents + $2, bytes = s.bytes + $3;
-	ELSIF $2 < 0 OR $3 < 0 THEN
+	IF $2 > 0 OR $3 > 0 OR $4 > 0 THEN
+		INSERT INTO storage AS s (owner_id, documents, passages, bytes) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (owner_id) DO UPDATE SET documents = s.documents + $2, passages = s.passages + $3, bytes = s.bytes + $4;
+	ELSIF $2 < 0 OR $3 < 0 OR $4 < 0 THEN
 		-- None where the user goes as well.
-		UPDATE storage s SET documents = s.documents + $2, bytes = s.bytes + $3 WHERE s.owner_id = $1;
+		UPDATE storage s SET documents = s.documents + $2, passages = s.passages + $3, bytes = s.bytes + $4 WHERE s.owner_id = $1;
 	END IF;
 END $$;
 
@@ -162,8 +168,8 @@ BEGIN
 			SELECT d.id, d.owner_id, g.n, g.mark, g.text, array_to_tsvector(string_to_array(g.words, ' '))
 			FROM given g RETURNING chunk.id, chunk.n
 		)
-		INSERT INTO embedding (chunk_id, model, bits)
-		SELECT s.id, 'local', ('x' || g.bits)::bit(2048) FROM stored s JOIN given g ON g.n = s.n;
+		INSERT INTO embedding (chunk_id, owner_id, model, bits)
+		SELECT s.id, d.owner_id, 'local', ('x' || g.bits)::bit(2048) FROM stored s JOIN given g ON g.n = s.n;
 		seq := job_fence($1, $2, $3);
 		PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
 		UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = $6 - 'notices',

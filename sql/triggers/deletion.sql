@@ -44,7 +44,7 @@ DECLARE
 	was bigint := CASE WHEN TG_OP = 'INSERT' OR OLD.deleted_at IS NOT NULL THEN 0 ELSE OLD.size END;
 	is_now bigint := CASE WHEN TG_OP = 'DELETE' OR NEW.deleted_at IS NOT NULL THEN 0 ELSE NEW.size END;
 BEGIN
-	PERFORM storage_add(coalesce(NEW.owner_id, OLD.owner_id), 0, is_now - was);
+	PERFORM storage_add(coalesce(NEW.owner_id, OLD.owner_id), 0, 0, is_now - was);
 	RETURN NULL;
 END $$;
 
@@ -55,6 +55,7 @@ DECLARE
 	was int := (TG_OP <> 'INSERT' AND OLD.deleted_at IS NULL)::int;
 	is_now int := (TG_OP <> 'DELETE' AND NEW.deleted_at IS NULL)::int;
 BEGIN
-	PERFORM storage_add(coalesce(NEW.owner_id, OLD.owner_id), is_now - was, 0);
+	PERFORM storage_add(coalesce(NEW.owner_id, OLD.owner_id), is_now - was,
+		is_now * coalesce(NEW.chunk_count, 0) - was * coalesce(OLD.chunk_count, 0), 0);
 	RETURN NULL;
 END $$;

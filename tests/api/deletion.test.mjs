@@ -292,5 +292,6 @@ test("a user may store so many bytes and documents, however many uploads come at
 	assert.match(full.json.error, /4 documents/);
 	assert.equal(await stored(user), await counted(user));
 	const { json } = assertStatus(await user.api.get("/api/v1/user/export"), 200);
-	assert.deepEqual(json.storage, [{ documents: 4, bytes: 70005 }]);
+	const passages = Number(await asked(`SELECT count(*) FROM chunk WHERE owner_id = '${user.uid}'`));
+	assert.deepEqual(json.storage, [{ documents: 4, passages, bytes: 70005 }]);
 });

@@ -10,8 +10,8 @@ import { TIME, UUID7, assertError, assertKeys, assertStatus, until } from "../js
 const DOCUMENT = ["id", "userId", "name", "description", "type", "size", "status", "error", "notices", "chunkCount", "metadata",
 	"createdAt", "updatedAt"];
 const UPLOAD = ["documentId", "id", "name", "status", "message", "notices"];
-let api, user, dir;
-before(async () => { ({ api } = await shared()); dir = fixtures(); user = await newUser(api); });
+let api, user, dir, millrace;
+before(async () => { millrace = await shared(); ({ api } = millrace); dir = fixtures(); user = await newUser(api); });
 
 function upload(filename, bytes, { wait = true, name = filename, description, from = user.api, type } = {}) {
 	const fields = { name, file: { filename, type, bytes: bytes ?? readFileSync(join(dir, filename)) } };
@@ -207,6 +207,26 @@ test("reindex gives the document again, and finds the same", async () => {
 	assertKeys(reply.json, DOCUMENT);
 	assert.deepEqual([reply.json.id, reply.json.status, reply.json.chunkCount], [id, "ready", chunkCount]);
 	assert.equal((await search("governor millstones"))[0].documentId, id);
+});
+
+test("the passages of a user are counted as they come, change and go, many at once", async () => {
+	const own = await newUser(api);
+	const sql = async (text) => (await millrace.psql(text)).trim();
+	const kept = () => sql(`SELECT passages FROM storage WHERE owner_id = '${own.uid}'`);
+	const there = () => sql(`SELECT count(*) FROM chunk c JOIN document d ON d.id = c.document_id
+		WHERE c.owner_id = '${own.uid}' AND d.deleted_at IS NULL`);
+	const text = (n) => Buffer.from(Array.from({ length: n * 20 }, (_, i) => `Sentence ${i} of ${n} is about the weir and its sluices.`).join(" "));
+	const made = await Promise.all([1, 3, 5, 7, 9, 11].map((n) => ready(`p${n}.txt`, text(n), { from: own.api })));
+	const sum = (list) => String(list.reduce((n, d) => n + d.chunkCount, 0));
+	assert.ok(made.at(-1).chunkCount > 1);
+	assert.deepEqual([await kept(), await there()], [sum(made), sum(made)]);
+	await Promise.all([...made.slice(0, 3).map(async (d) => assertStatus(await own.api.post(`/api/documents/${d.id}/reindex`), 200)),
+		...made.slice(3, 5).map(async (d) => assertStatus(await own.api.delete(`/api/documents/${d.id}`), 204)),
+		ready("later.txt", text(4), { from: own.api }).then((d) => made.push(d))]);
+	const left = [...made.slice(0, 3), ...made.slice(5)];
+	assert.deepEqual([await kept(), await there()], [sum(left), sum(left)]);
+	assertStatus(await upload("broken.pdf", undefined, { from: own.api }), 200);
+	assert.equal(await kept(), sum(left));
 });
 
 test("delete removes the document and what was found by it", async () => {

@@ -105,6 +105,17 @@ def neighbours(out):
         ["", "alone, ms", "beside, ms", "beside over alone", "asked"], rows) + "\n"
 
 
+def searches(out):
+    r = out["search"]
+    ms = lambda part: spread(r[part], 1)
+    rows = [["over 3,180 passages", ms("alone"), "", ""]]
+    if "big" in r:
+        over = lambda part, asked: [spread([x / median(r["beside" if part == "big" else "alone"]) for x in r[part]], 1), asked]
+        rows += [["the same, beside 2 million of others", ms("beside"), *over("beside", "1.0")],
+                 ["over 200,000, beside 2 million of others", ms("big"), *over("big", "under 10")]]
+    return "## Searches, p50 of one after the other, over HTTPS\n\n" + table(["", "ms", "over 3,180 passages", "asked"], rows) + "\n"
+
+
 def memory(out):
     idle = out["idle"]["memory"]
     busy = out.get("rates", {}).get("under_load", {}).get("memory", {})
@@ -134,7 +145,7 @@ def tables(out):
              % (m["date"], m["processors"], m["model"], m["memory_gib"], m["kernel"], m["nginx"], m["postgresql"], m["load_before"],
                 "".join(" %s." % note for note in out["notes"]), " --quick" if out["quick"] else "", out["took_s"])]
     for name, render in (("rates", rates), ("callers", callers), ("first", first), ("chats", chats), ("events", events), ("fanout", fanout),
-                         ("neighbours", neighbours)):
+                         ("search", searches), ("neighbours", neighbours)):
         if name in out:
             parts.append(render(out).rstrip())
     parts.append(memory(out).rstrip())

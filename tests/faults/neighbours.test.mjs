@@ -165,10 +165,11 @@ test("files that take as long to read as any may", async () => {
 
 test("searches over 60,000 passages, sixteen at a time", async () => {
 	await millrace.psql(`WITH b AS (INSERT INTO blob (owner_id, sha256, size) VALUES ('${nasty.uid}', sha256('x'), 1) RETURNING id),
-		d AS (INSERT INTO document (owner_id, name, file_name, size, status, blob_id) SELECT '${nasty.uid}', 'long', 'd.txt', 1, 'ready', id FROM b RETURNING id),
-		c AS (INSERT INTO chunk (document_id, owner_id, n, mark, text) SELECT d.id, '${nasty.uid}', n, 'paragraph 1',
-			'wheel ' || n || ' ' || md5(n::text) || repeat(' mill water', 20) FROM d, generate_series(1, 60000) n RETURNING id)
-		INSERT INTO embedding (chunk_id, model, bits) SELECT id, 'local', ('x' || repeat(md5(id::text), 16))::bit(2048) FROM c`);
+		d AS (INSERT INTO document (owner_id, name, file_name, size, status, blob_id, index_version, chunk_count)
+			SELECT '${nasty.uid}', 'long', 'd.txt', 1, 'ready', id, 2, 60000 FROM b RETURNING id),
+		c AS (INSERT INTO chunk (document_id, owner_id, n, mark, text, words) SELECT d.id, '${nasty.uid}', n, 'paragraph 1', x, to_tsvector('simple', x)
+			FROM d, generate_series(1, 60000) n, LATERAL (SELECT 'wheel ' || n || ' ' || md5(n::text) || repeat(' mill water', 20) AS x) t RETURNING id)
+		INSERT INTO embedding (chunk_id, owner_id, model, bits) SELECT id, '${nasty.uid}', 'local', ('x' || repeat(md5(id::text), 16))::bit(2048) FROM c`);
 	await millrace.psql("ANALYZE chunk; ANALYZE embedding");
 	const { done } = await beside(16, async () => wasDone(await nasty.api.get("/api/documents/search?q=how+often+does+the+wheel+of+the+water+mill+turn")));
 	assert.ok(done > 0);
