@@ -71,7 +71,7 @@ test("what ends in good order leaves no row behind", async () => {
 		await w.millrace.dev("restart", role);
 		await revived(w.millrace, role, pids);
 		for (const pid of pids)
-			await until(() => !isAlive(pid), `${role} ${pid} has ended`, LATE);
+			await until(() => !isAlive(pid), `${role} ${pid} has ended`);
 		assert.equal(await value(w.millrace, `SELECT count(*) FROM process WHERE role = '${role}' AND pid IN (${pids})`), "0", role);
 	}
 	await w.millrace.ready();
