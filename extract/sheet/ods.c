@@ -3,6 +3,7 @@
  * text:p how its author's program showed it; for strings and errors the text is the value.
  */
 #include <string.h>
+#include <unictype.h>
 
 #include "extract/package/package.h"
 #include "extract/sheet/sheet_format.h"
@@ -27,6 +28,8 @@ struct ods {
 	bool cell; /* in one, and covered */
 	bool covered;
 	struct cell value; /* what its attributes say */
+	struct moment moment; /* the same of a date, a time or a duration */
+	bool has_moment;
 	bool typed, formula;
 	struct bytes link;
 	char *p; /* its text: cap bytes, len used */
@@ -119,24 +122,55 @@ copy(struct ods *o, struct bytes b)
 static struct cell
 moment_value_cell(struct ods *o, struct bytes b, bool duration)
 {
-	char value[MOMENT_TEXT], shown[MOMENT_TEXT];
+	char value[MOMENT_TEXT];
 	struct cell c = { .type = CELL_DURATION };
-	struct moment m;
-	bool seconds;
+	struct moment *m = &o->moment;
 
-	if (!(duration ? moment_from_duration(b, &m) : moment_from_iso(b, &m))) {
+	if (!(duration ? moment_from_duration(b, m) : moment_from_iso(b, m))) {
 		c.type = CELL_TEXT;
 		c.value = c.shown = copy(o, b);
 		return c;
 	}
+	o->has_moment = true;
 	if (!duration)
-		c.type = m.date && m.time ? CELL_DATETIME : m.date ? CELL_DATE : CELL_TIME;
-	seconds = m.ms % 60000 != 0;
-	c.value = row_copy(&o->maker, value, moment_value(&m, c.type, value));
-	c.shown = c.value;
-	if (duration)
-		c.shown = row_copy(&o->maker, shown, moment_shown(&m, c.type, seconds, shown));
+		c.type = m->date && m->time ? CELL_DATETIME : m->date ? CELL_DATE : CELL_TIME;
+	c.value = row_copy(&o->maker, value, moment_value(m, c.type, value));
 	return c;
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/*
+ * The cell's moment with the parts that its text shows: "05/03/24 23:30" shows no seconds,
+ * "05/03/24" no time. Some languages write a time with points, so that without colons the parts are
+ * counted: a date has three at most. A text without digits, of a narrow column, hides nothing.
+ */
+static struct bytes
+shown_moment(struct ods *o, enum cell_type type)
+{
+	bool seconds = o->moment.ms % 60000 != 0;
+	size_t i, parts = 0, clock = 0;
+	char shown[MOMENT_TEXT];
+
+	for (i = 0; i < o->len; i++) {
+		parts += is_digit(o->p[i]) && (i == 0 || !is_digit(o->p[i - 1]));
+		if (o->p[i] == ':' && i > 0 && is_digit(o->p[i - 1]) && i + 1 < o->len &&
+		    is_digit(o->p[i + 1]))
+			clock += clock == 0 ? 2 : 1;
+	}
+	if (clock > 0)
+		seconds = clock > 2;
+	else if (parts >= 6)
+		seconds = true;
+	if (type == CELL_DATETIME && clock == 0 && parts > 0 && parts <= 3)
+		type = CELL_DATE;
+	else if (type == CELL_DATETIME && clock > 0 && parts == clock)
+		type = CELL_TIME;
+	return row_copy(&o->maker, shown, moment_shown(&o->moment, type, seconds, shown));
 }
 
 static struct cell
@@ -200,7 +234,7 @@ start_cell(struct ods *o, const struct xml_element *e)
 	    count(xml_attr(e, NS_ODF_TABLE, "number-columns-repeated"), ROWS_COLUMNS_MAX + 1);
 	o->covered = strcmp(e->name, "covered-table-cell") == 0;
 	o->cell = true;
-	o->typed = o->formula = false;
+	o->typed = o->formula = o->has_moment = false;
 	o->len = o->paragraphs = 0;
 	o->link = (struct bytes){ 0 };
 	o->value = (struct cell){ .type = CELL_TEXT };
@@ -304,19 +338,26 @@ on_text(void *arg, const char *p, size_t n)
 	}
 }
 
-/* Whether a number's text shows its digits: not "###" of a narrow column, nor with an exponent. */
+/*
+ * Whether a number's text is what it means to a reader: its digits, or words alone ("TRUE",
+ * "open"); not "###" of a narrow column, nor with an exponent.
+ */
 static bool
-shows_digits(const char *p, size_t n)
+shows_number(const char *p, size_t n)
 {
-	size_t i, digits = 0;
+	size_t i, used, digits = 0, letters = 0;
+	uint32_t c;
 
-	for (i = 0; i < n; i++) {
-		digits += p[i] >= '0' && p[i] <= '9';
-		if ((p[i] == 'E' || p[i] == 'e') && i > 0 && i + 1 < n && p[i - 1] >= '0' &&
-		    p[i - 1] <= '9' && (p[i + 1] == '+' || p[i + 1] == '-'))
+	for (i = 0; i < n; i += used) {
+		if ((used = utf8_get((const unsigned char *)p + i, n - i, &c)) == 0)
+			return false;
+		digits += is_digit(p[i]);
+		letters += uc_is_general_category_withtable(c, UC_CATEGORY_MASK_L);
+		if ((c == 'E' || c == 'e') && i > 0 && i + 1 < n && is_digit(p[i - 1]) &&
+		    (p[i + 1] == '+' || p[i + 1] == '-'))
 			return false;
 	}
-	return digits > 0;
+	return digits > 0 || letters > 0;
 }
 
 /* LibreOffice's own errors: "Err:502". */
@@ -339,8 +380,10 @@ make_cell(struct ods *o)
 			c.type = CELL_EMPTY;
 		else if (o->formula && (text.p[0] == '#' || is_calc_error(text)))
 			c.type = CELL_ERROR;
+	} else if (o->has_moment) {
+		c.shown = shown_moment(o, c.type);
 	} else if (c.shown.n == 0) {
-		c.shown = shows_digits(o->p, o->len) ? text : c.value;
+		c.shown = shows_number(o->p, o->len) ? text : c.value;
 	}
 	if (c.type == CELL_EMPTY && o->formula && !o->typed) {
 		c.uncalculated = true;
