@@ -16,6 +16,7 @@
 #define SLOW_US 1000 /* who takes so much a statement is slow */
 #define SLOW_ROOM 2 /* statements of the slow in their pipe: one works, one comes */
 #define AT_ONCE_US 25000 /* what a slow one may take before the first rest */
+#define RESTED_US 250000 /* at most so much of a statement's time is rested for: it may have stalled */
 
 /* Statements that are one transaction. */
 struct unit {
@@ -114,7 +115,7 @@ fits(struct worker *w, const struct line *l, const struct unit *u)
 	const struct lane *lane = lane_of(all, l, u);
 	bool beside = others_are_here(w);
 
-	if (beside && clock_us() < habit_of(all, l)->rests_until_us)
+	if (beside && u->reads && clock_us() < habit_of(all, l)->rests_until_us)
 		return false;
 	if (lane == &all->slow)
 		return lane->load < (beside ? 1 : SLOW_ROOM);
@@ -214,18 +215,23 @@ share_next(struct worker *w)
 	wake_after_rest(w);
 }
 
-/* Remembers what a unit took, and for how long its caller rests, which is for three times that. */
+/*
+ * Remembers what a unit took, and for how long its caller's reading rests, which is for three times
+ * that. Writers mostly wait for the disk, and so take nothing from others.
+ */
 static void
-habit_learn(struct worker *w, struct line *l, int64_t took_us, int64_t now_us)
+habit_learn(struct worker *w, struct line *l, bool reads, int64_t took_us, int64_t now_us)
 {
 	struct habit *h = habit_of(&w->shares, l);
-	int64_t from = now_us - took_us - 4 * AT_ONCE_US;
+	int64_t from;
 
 	h->us = (3 * h->us + took_us) / 4;
-	if (h->us < SLOW_US)
+	if (h->us < SLOW_US || !reads)
 		return;
 	if (!w->shares.slow.pipe)
 		w->shares.slow.pipe = pipe_open(w->loop, "millrace_api", w->pool, NULL, NULL, NULL);
+	took_us = took_us < RESTED_US ? took_us : RESTED_US;
+	from = now_us - took_us - 4 * AT_ONCE_US;
 	if (others_are_here(w))
 		h->rests_until_us =
 		    (h->rests_until_us > from ? h->rests_until_us : from) + 4 * took_us;
@@ -240,7 +246,7 @@ share_done(void *arg, const struct pipe_reply *reply)
 	struct line *l = sent->line;
 	int64_t now = clock_us();
 
-	habit_learn(w, l, now - lane->ended_us, now);
+	habit_learn(w, l, sent->unit.reads, now - lane->ended_us, now);
 	lane->ended_us = now;
 	lane->load -= sent->cost;
 	l->load -= lane == &w->shares.quick ? sent->cost : 0;

@@ -7,8 +7,9 @@
  * Room is measured in time: a statement counts for as many quarters of a millisecond as its
  * caller's last ones took. So a caller of long ones has one or two in the pipe, and one of short
  * ones sixteen. Callers of long ones read by a pipe of their own, made when the first of them
- * comes, so that nobody waits for even one of these; and while others are here, they rest for three
- * times as long as they took, so that nobody waits for the processors either.
+ * comes, so that nobody waits for even one of these; and while others are here, their reading rests
+ * for three times as long as it took (three quarters of a second at most), so that nobody waits for
+ * the processors either.
  */
 #ifndef FCGI_SHARE_H
 #define FCGI_SHARE_H

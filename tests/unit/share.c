@@ -194,29 +194,39 @@ weights(void)
 	arena_free(a.a), arena_free(b.a);
 }
 
-/* Who has taken long rests for three times as long, while others are here; who writes, too. */
+/*
+ * Who has read for long rests for three times as long, while others are here, and for three
+ * quarters of a second at most; who writes does not.
+ */
 static void
 rests(void)
 {
-	struct req a = caller("a"), b = caller("b");
+	struct route get = { .method = M_GET }, post = { .method = M_POST };
+	struct req a = caller("a"), writes = caller("a"), b = caller("b");
 
+	a.route = b.route = &get;
+	writes.route = &post;
 	(void)!send(&a, 1);
 	reply(ERR_OK, 5 * MS);
 	CHECK("not for a little", send(&a, 1) == ERR_OK && held("a") == 1);
 	reply(ERR_OK, 20 * SECOND);
 	CHECK("it waits", send(&a, 2) == ERR_OK && held("a") == 0);
 	CHECK("others do not", send(&b, 1) == ERR_OK && held("b") == 1);
-	later(50 * SECOND);
-	CHECK("for longer than twice what it took", held("a") == 0);
-	later(50 * SECOND);
+	later(300 * MS);
+	CHECK("for longer than that", held("a") == 0);
+	later(700 * MS);
 	CHECK("and then has its turn", held("a") == 1);
 	worker.shares.others_until_ms = 0;
 	reply(ERR_OK, 0);
 	reply(ERR_OK, 20 * SECOND);
 	CHECK("alone it does not rest", held("a") == 1);
+	reply(ERR_OK, 20 * SECOND);
+	(void)!send(&writes, 1);
+	reply(ERR_OK, 20 * SECOND);
+	CHECK("nor what writes", send(&writes, 1) == ERR_OK && held("a") == 1);
 	reply(ERR_OK, 0);
-	CHECK("all were done", done_ok == 5 && !worker.shares.lines);
-	arena_free(a.a), arena_free(b.a);
+	CHECK("all were done", done_ok == 7 && !worker.shares.lines);
+	arena_free(a.a), arena_free(b.a), arena_free(writes.a);
 }
 
 /* What is slow and only reads has a pipe of its own. */
