@@ -36,9 +36,10 @@ BEGIN
 		SELECT n.ids, ln(1 + (greatest(total, n.df) - n.df + 0.5) / (n.df + 0.5)) AS weight
 		FROM counted n WHERE most IS NULL OR n.df <= most
 	), lexical AS (
-		SELECT h.id, sum(t.weight) AS weight FROM term t CROSS JOIN unnest(t.ids) h (id) GROUP BY h.id
+		SELECT h.id, sum(t.weight) AS weight FROM term t CROSS JOIN unnest(t.ids) h (id)
+		GROUP BY h.id ORDER BY weight DESC, id LIMIT 50
 	), lexical_ranked AS (
-		SELECT id, row_number() OVER (ORDER BY weight DESC, id) AS rank FROM lexical ORDER BY rank LIMIT 50
+		SELECT id, row_number() OVER (ORDER BY weight DESC, id) AS rank FROM lexical
 	), alike AS (
 		-- The first condition follows from the second, and spares most passages the rest
 		SELECT e.chunk_id AS id, bit_count(e.bits & $4)::float8 / asked AS share, bit_count(e.bits) AS filled
