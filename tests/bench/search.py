@@ -3,6 +3,7 @@ a file that is uploaded; the others are copied from them in the database, those 
 import json
 import os
 import random
+import re
 import time
 import urllib.parse
 import urllib.request
@@ -90,8 +91,16 @@ def p50(instance, path, requests):
     return percentile([(end - due) / 1000 for due, _, end, *_ in r["requests"]], 50)
 
 
+def compared(instance, owner):
+    """Milliseconds in which PostgreSQL alone compares all of an owner's vectors with one, which every search does."""
+    plan = instance.sql("SET enable_seqscan = off; EXPLAIN (ANALYZE, TIMING OFF) SELECT count(*) FROM embedding WHERE owner_id = '%s' "
+                        "AND model = 'local' AND bit_count(bits & repeat('0000000000000001', 128)::bit(2048)) > 64" % owner)
+    return float(re.search(r"Execution Time: ([\d.]+) ms", plan).group(1))
+
+
 def measure(instance, users, quick, rounds, say):
-    """In milliseconds, a list of the rounds' p50 each: `alone`, and where not quick `beside` (others) and `big`."""
+    """In milliseconds, a list of the rounds' p50 each: `alone`, and where not quick `beside` (others) and `big`, with `vectors` and
+    `vectors_big`, the least that either can take."""
     text = sentences(SMALL * 16)
     source = uploaded(instance, users[0][1], "\n\n".join(" ".join(text[i:i + 14]) for i in range(0, len(text), 14)))
     chance = random.Random(2)
@@ -107,10 +116,12 @@ def measure(instance, users, quick, rounds, say):
     say("searches over %d passages: %.1f ms" % (SMALL, out["alone"][0]))
     if not quick:
         crowd(instance, source, users[1][0], say)
-        out.update(beside=[], big=[])
+        out.update(beside=[], big=[], vectors=[], vectors_big=[])
         p50(instance, big, 20)
         for _ in range(rounds):
             out["beside"].append(p50(instance, small, 100))
             out["big"].append(p50(instance, big, 40))
+            out["vectors"].append(compared(instance, users[0][0]))
+            out["vectors_big"].append(compared(instance, users[1][0]))
         say("beside 2 million: %.1f ms; over 200,000: %.1f ms" % (out["beside"][-1], out["big"][-1]))
     return out
