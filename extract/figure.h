@@ -1,6 +1,6 @@
 /*
- * Charts (DrawingML charts, ECMA-376 part 1, 21.2) and diagrams (SmartArt, 21.4), which are parts
- * of their own in Office documents. Holds no state.
+ * Charts (DrawingML charts, ECMA-376 part 1, 21.2, and those of Office 2016, [MS-ODRAWXML] 2.24.3)
+ * and diagrams (SmartArt, 21.4), which are parts of their own in Office documents. Holds no state.
  */
 #ifndef MILLRACE_EXTRACT_FIGURE_H
 #define MILLRACE_EXTRACT_FIGURE_H

@@ -16,18 +16,18 @@ start_word_art(struct story *s, const struct xml_element *e)
 		story_box_text(s, (const char *)text.p, text.n);
 }
 
-/* c:chart and dgm:relIds name the part that holds what is drawn. */
+/* c:chart, cx:chart and dgm:relIds name the part that holds what is drawn. */
 static void
 start_figure(struct story *s, const struct xml_element *e)
 {
 	struct docx *d = s->docx;
-	bool chart = e->ns == NS_CHART;
+	bool diagram = e->ns == NS_DIAGRAM;
 	const struct relation *r =
-	    relation_by_id(&d->related, xml_attr(e, NS_RELATION, chart ? "id" : "dm"));
+	    relation_by_id(&d->related, xml_attr(e, NS_RELATION, diagram ? "dm" : "id"));
+	const char *type = diagram ? "diagramData" : e->ns == NS_CHART_MORE ? "chartEx" : "chart";
 	struct buffer text = { 0 };
 
-	if (r == NULL || r->external || strcmp(r->type, chart ? "chart" : "diagramData") != 0 ||
-	    !story_visible(s))
+	if (r == NULL || r->external || strcmp(r->type, type) != 0 || !story_visible(s))
 		return;
 	if (!figure_read(&d->package, r->target, &text))
 		out_notice(d->out, "A chart or diagram of the document is damaged.");
@@ -67,6 +67,7 @@ static const struct {
 	{ NS_DRAWING_WORD, { "docPr", start_drawing, NULL } },
 	{ NS_PICTURE, { "pic", start_picture, NULL } },
 	{ NS_CHART, { "chart", start_figure, NULL } },
+	{ NS_CHART_MORE, { "chart", start_figure, NULL } },
 	{ NS_DIAGRAM, { "relIds", start_figure, NULL } },
 };
 

@@ -43,6 +43,7 @@ enum ns {
 	NS_DRAWING_WORD, /* wp: */
 	NS_PICTURE, /* pic: */
 	NS_CHART, /* c: */
+	NS_CHART_MORE, /* cx: */
 	NS_DIAGRAM, /* dgm:, dsp: */
 	NS_VML, /* v: */
 	NS_ODF_MANIFEST,

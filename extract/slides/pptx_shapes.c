@@ -324,7 +324,7 @@ on_start(void *arg, const struct xml_element *e)
 		drawing_start(r, e);
 	} else if (is(e, NS_MATH, "t")) {
 		r->run++;
-	} else if (is(e, NS_CHART, "chart")) {
+	} else if (is(e, NS_CHART, "chart") || is(e, NS_CHART_MORE, "chart")) {
 		part = relation_by_id(r->to->relations, xml_attr(e, NS_RELATION, "id"));
 	} else if (is(e, NS_DIAGRAM, "relIds")) {
 		part = relation_by_id(r->to->relations, xml_attr(e, NS_RELATION, "dm"));

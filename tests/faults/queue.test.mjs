@@ -117,6 +117,54 @@ test("passages that are being stored: the old ones serve, the lease lasts; kille
 	    [["The heron stands by the weir."], ["The heron stands by the weir."], "2"]);
 });
 
+/* A document of many transactions of the index, each passage with a word of its own. */
+async function longDocument(user, name) {
+	const passage = (n) => `${`${name} ${n} stands by the weir and looks at the water. `.repeat(24)}${name}${n}\n\n`;
+	const { json } = assertStatus(await user.api.upload("/api/documents/upload?wait=1",
+	    { name, file: { filename: `${name}.txt`, bytes: Array.from({ length: 250 }, (_, n) => passage(n)).join("") } }), 200);
+	assert.ok(json.chunkCount >= 250, `${json.chunkCount} passages`);
+	return json.id;
+}
+
+test("killed while documents are indexed again: they are found meanwhile, and each is indexed once", async () => {
+	const user = w.users[1], { millrace } = w;
+	const done = await longDocument(user, "heron"), held = await longDocument(user, "bittern"), other = await longDocument(user, "egret");
+	const all = [done, held, other], list = all.map((id) => `'${id}'`).join();
+	const words = () => column(millrace, `SELECT c.id, c.words, e.bits FROM chunk c JOIN embedding e ON e.chunk_id = c.id
+		WHERE c.document_id IN (${list}) ORDER BY c.id`);
+	const find = async (word) => assertStatus(await user.api.get(`/api/documents/search?q=${word}`), 200).json[0]?.documentId;
+	const age = (ids) => millrace.psql(`UPDATE chunk SET words = to_tsvector('simple', text) WHERE document_id IN (${ids});
+		UPDATE document SET index_version = 1 WHERE id IN (${ids})`);
+	const indexed = async (ids) => {
+		await millrace.psql("SELECT pg_notify('millrace_periodic', 'index')");
+		return await value(millrace, `SELECT count(*) FROM document WHERE id IN (${ids}) AND index_version = 1`) === "0";
+	};
+	const stuck = async () => Number(await value(millrace, "SELECT count(*) FROM pg_stat_activity WHERE query ~ 'document_indexed' AND wait_event_type = 'Lock'"));
+	const before = await words();
+	await millrace.psql(`CREATE TABLE indexed_again (document uuid);
+		CREATE FUNCTION note_indexed_again() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+			$$BEGIN INSERT INTO indexed_again VALUES (NEW.id); RETURN NEW; END$$;
+		CREATE TRIGGER note_indexed_again AFTER UPDATE OF index_version ON document FOR EACH ROW
+			WHEN (NEW.index_version > OLD.index_version) EXECUTE FUNCTION note_indexed_again()`);
+	await age(`'${done}'`);
+	await until(() => indexed(`'${done}'`), "the first is indexed again");
+	const release = await hold(millrace, `SELECT FROM chunk WHERE document_id = '${held}' AND n = 150 FOR UPDATE`);
+	try {
+		await age(`'${held}', '${other}'`);
+		await until(async () => !await indexed(`'${held}'`) && await stuck() > 0, "the second is half done");
+		await revived(millrace, "runner", await kill(millrace, "runner"));
+		for (const [word, id] of [["heron7", done], ["bittern7", held], ["bittern240", held], ["egret240", other]])
+			assert.equal(await find(word), id, word);
+		assert.equal(await indexed(`'${held}'`), false);
+	} finally {
+		await release();
+	}
+	await until(() => indexed(list), "all are indexed again");
+	assert.deepEqual(await words(), before);
+	assert.deepEqual((await column(millrace, "SELECT document FROM indexed_again")).sort(), all.sort());
+	await millrace.psql("DROP TRIGGER note_indexed_again ON document; DROP FUNCTION note_indexed_again; DROP TABLE indexed_again");
+});
+
 test("nothing is left open", async () => {
 	assert.deepEqual(await column(w.millrace, "select id from run where ended_at is null"), []);
 	assert.equal(w.standin.open, 0);
