@@ -7,10 +7,11 @@
 -- read is the owner's alone: of chunk_keys, for each word, until it turns out to be noise, and
 -- all vectors. One plan for all, and one by the indexes' keys (LATERAL with LIMIT or OFFSET): one
 -- that was made while there were hardly any passages would take minutes over the thousands that
--- come later. The memory is for exact bitmaps of some 200,000 passages.
+-- come later. The memory is for exact bitmaps of some 200,000 passages. Compiling takes longer than
+-- most searches, and would be done anew by each.
 CREATE OR REPLACE FUNCTION chunk_search(owner uuid, words text, query text, query_bits bit(2048), want int)
 RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE plpgsql STABLE
-SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET work_mem = '32MB' AS $$
+SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan SET work_mem = '32MB' AS $$
 #variable_conflict use_column
 DECLARE
 	total CONSTANT float8 := coalesce((SELECT s.passages FROM storage s WHERE s.owner_id = $1), 0);
