@@ -16,7 +16,7 @@
 #define SLOW_US 1000 /* who takes so much a statement is slow */
 #define SLOW_ROOM 2 /* statements of the slow in their pipe: one works, one comes */
 #define AT_ONCE_US 25000 /* what a slow one may take before the first rest */
-#define RESTED_US 250000 /* at most so much of a statement's time is rested for: it may have stalled */
+#define RESTED_US 250000 /* rested for at most, of a statement: more may have been a stall */
 
 /* Statements that are one transaction. */
 struct unit {
