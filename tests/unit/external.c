@@ -359,6 +359,7 @@ remembering(void)
 	struct str ending, altered;
 	bool good = true;
 	double known, anew;
+	time_t minted;
 	size_t held;
 
 	known = seconds_of(token, REMEMBERED_TOKEN);
@@ -372,11 +373,16 @@ remembering(void)
 	    !is_accepted(altered, &principal, &unknown_issuer) &&
 		is_accepted(token, &principal, &unknown_issuer));
 
-	ending = signed_by_secret(
-	    head, arena_printf(mem, "{\"sub\":\"u\",\"aud\":\"authenticated\",\"exp\":%lld}",
-		      (long long)time(NULL) - 28)
-		      .p);
-	CHECK("one that is about to expire", is_accepted(ending, &principal, &unknown_issuer));
+	/* Once more where a busy machine has let it expire before it was looked at. */
+	do {
+		minted = time(NULL);
+		ending = signed_by_secret(head,
+		    arena_printf(mem, "{\"sub\":\"u\",\"aud\":\"authenticated\",\"exp\":%lld}",
+			(long long)minted - 28)
+			.p);
+		good = is_accepted(ending, &principal, &unknown_issuer);
+	} while (!good && time(NULL) >= minted + 2);
+	CHECK("one that is about to expire", good);
 	sleep(3);
 	CHECK("is not cached beyond its expiry", !is_accepted(ending, &principal, &unknown_issuer));
 
