@@ -23,7 +23,8 @@ before(async () => {
 	[rsa, ec] = [await pair("RS256", "c"), await pair("ES256", "s")];
 	host.sets = { "/clerk": [rsa.jwk], "/supabase": [ec.jwk] };
 	millrace = await privateInstance("credentials", { MILLRACE_CLERK_ISSUER: CLERK, MILLRACE_CLERK_JWKS_URL: `http://127.0.0.1:${host.port}/clerk`,
-		MILLRACE_SUPABASE_ISSUER: SUPABASE, SUPABASE_JWKS_URL: `http://127.0.0.1:${host.port}/supabase`, MILLRACE_ARGON2_KIB: "8192", MILLRACE_ARGON2_OPS: "1" });
+		MILLRACE_SUPABASE_ISSUER: SUPABASE, SUPABASE_JWKS_URL: `http://127.0.0.1:${host.port}/supabase`, MILLRACE_JWKS_PAUSE_SECONDS: "1",
+		MILLRACE_ARGON2_KIB: "8192", MILLRACE_ARGON2_OPS: "1" });
 	({ api } = millrace);
 	admin = await newAdministrator();
 	/* Each process of each pool has read the keys when it takes such tokens. */
