@@ -1,7 +1,7 @@
 /* streamd with readers that stall and when it ends; and a database that is not at the programs' version. */
 import { after, before } from "node:test";
 import assert from "node:assert/strict";
-import { assertOverloaded, column, halt, kill, revived, sleep, test, until, world } from "./faults.mjs";
+import { assertOverloaded, column, halt, kill, revived, test, until, world } from "./faults.mjs";
 import { stall } from "./stalled.mjs";
 import { assertAllWhole, running } from "./chats.mjs";
 import { assertStatus } from "../js/expect.mjs";
@@ -28,9 +28,7 @@ test("SIGTERM: streams end cleanly, who waits for a reply gets 503, and all go o
 	const resume = await halt(w.millrace, "runner");
 	const waiters = Array.from({ length: 5 }, () => user.api.get("/api/documents/search?q=text"));
 	const upload = user.api.upload("/api/documents/upload?wait=1", { name: "d", file: { filename: "d.txt", bytes: "text" } });
-	await until(async () => (await column(w.millrace, "select id from run where kind <> 'chat' and ended_at is null")).length === 6,
-	    "they wait");
-	await sleep(300);
+	await until(async () => /^millrace_stream_connections\{.*kind="reply".*\} 6$/m.test((await w.millrace.api.get("/metrics")).text), "they wait at streamd");
 	const pids = await kill(w.millrace, "streamd", "SIGTERM");
 	for (const reply of [...await Promise.all(waiters), await upload])
 		assertOverloaded(reply);
