@@ -84,11 +84,16 @@ async function dismiss({ pid }) {
 	await until(() => !isAlive(pid), "the keeper has ended");
 }
 
-/* Stops a role for good, keeper and all. Gives the function that starts it again. */
-export async function halt(millrace, role) {
+/* Stops a role for good, keeper and all; `missed: false`: it counts as there, however long that takes. Gives the function that starts it again. */
+export async function halt(millrace, role, { missed = true } = {}) {
 	const keeper = keeperOf(millrace, role);
+	const seen = (at) => missed || millrace.psql(`UPDATE role_seen SET seen_at = ${at} WHERE role = '${role}'`);
 	await dismiss(keeper);
-	return () => launch(millrace, role, keeper);
+	await seen("now() + interval '1 hour'");
+	return async () => {
+		await launch(millrace, role, keeper);
+		await seen("now()");
+	};
 }
 
 /* Starts a second runner. Gives the function that ends it. */

@@ -25,7 +25,7 @@ test("SIGTERM: streams end cleanly, who waits for a reply gets 503, and all go o
 		await s.all();                          /* throws where the reply is cut off */
 		assert.ok(s.response.complete);
 	});
-	const resume = await halt(w.millrace, "runner");
+	const resume = await halt(w.millrace, "runner", { missed: false });
 	const waiters = Array.from({ length: 5 }, () => user.api.get("/api/documents/search?q=text"));
 	const upload = user.api.upload("/api/documents/upload?wait=1", { name: "d", file: { filename: "d.txt", bytes: "text" } });
 	await until(async () => /^millrace_stream_connections\{.*kind="reply".*\} 6$/m.test((await w.millrace.api.get("/metrics")).text), "they wait at streamd");
