@@ -82,7 +82,8 @@ edges_of(const struct diagram *d, size_t *n)
 		names[i] = (struct name){ d->points[i].id, i };
 	qsort(names, d->n_points, sizeof(*names), by_id);
 	*n = 0;
-	for (l = d->links; l < d->links + d->n_links; l++) {
+	for (i = 0; i < d->n_links; i++) {
+		l = &d->links[i];
 		from = bsearch(l->from, names, d->n_points, sizeof(*names), is_id);
 		to = bsearch(l->to, names, d->n_points, sizeof(*names), is_id);
 		if (from != NULL && to != NULL)
