@@ -150,11 +150,12 @@ GRANT EXECUTE ON FUNCTION topic_allowed TO millrace_stream;
 -- May this user (by this key, where it is not NULL) see figures of all users?
 -- As the owner: streamd asks it for others.
 CREATE OR REPLACE FUNCTION sees_analytics(who uuid, key uuid) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT EXISTS (SELECT FROM app_user u WHERE u.id = $1 AND u.role = 'admin')
-		OR EXISTS (SELECT FROM api_key k JOIN app_user u ON u.id = k.user_id
-			WHERE k.id = $2 AND k.user_id = $1 AND 'analytics:read' = ANY (key_scopes(k, u.role)))
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM app_user u WHERE u.id = $1 AND u.role = 'admin')
+		OR ($2 IS NOT NULL AND EXISTS (SELECT FROM api_key k JOIN app_user u ON u.id = k.user_id
+			WHERE k.id = $2 AND k.user_id = $1 AND 'analytics:read' = ANY (key_scopes(k, u.role))));
+END $$;
 GRANT EXECUTE ON FUNCTION sees_analytics TO millrace_api;
 
 -- Resolves a token that came inside a stream. One of session, key_hash and subject is given.
@@ -183,15 +184,17 @@ END $$;
 GRANT EXECUTE ON FUNCTION stream_caller TO millrace_stream;
 
 -- Is the principal of an open stream still valid? One of `session`, `key` and `token_hash` is the
--- credential it came with.
+-- credential it came with. (Asked for each stream: PL/pgSQL keeps the plans, SQL would plan anew.)
 -- As the owner: streamd reads no table of users.
 CREATE OR REPLACE FUNCTION stream_principal(who uuid, session uuid, key uuid, token_hash bytea) RETURNS TABLE (alive boolean, analytics boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT EXISTS (SELECT FROM app_user u WHERE u.id = $1 AND u.disabled_at IS NULL)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+BEGIN
+	alive := EXISTS (SELECT FROM app_user u WHERE u.id = $1 AND u.disabled_at IS NULL)
 		AND ($2 IS NULL OR EXISTS (SELECT FROM session s WHERE s.id = $2 AND s.revoked_at IS NULL AND s.expires_at > now()))
 		AND ($3 IS NULL OR EXISTS (SELECT FROM api_key k WHERE k.id = $3 AND k.revoked_at IS NULL
 			AND (k.expires_at IS NULL OR k.expires_at > now())))
-		AND NOT EXISTS (SELECT FROM token_denied d WHERE d.hash = $4),
-		sees_analytics($1, $3)
-$$;
+		AND NOT EXISTS (SELECT FROM token_denied d WHERE d.hash = $4);
+	analytics := sees_analytics($1, $3);
+	RETURN NEXT;
+END $$;
 GRANT EXECUTE ON FUNCTION stream_principal TO millrace_stream;

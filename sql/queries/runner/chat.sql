@@ -8,12 +8,13 @@ SELECT u.display_name AS name, u.assistant_name, array_to_string(u.interests, ',
 	(SELECT coalesce(max(e.call), 0) FROM usage_event e WHERE e.run_id = $2) AS last_call
 FROM app_user u WHERE u.id = $1;
 
--- The conversation up to this run's own question, newest first.
+-- The conversation up to this run's own question, newest first. The question is one of the newest.
 -- name: runner_chat_history
 -- args: run_id uuid, conversation uuid, rows int8
 -- row: role text, content text
 SELECT m.role, m.content FROM message m WHERE m.conversation_id = $2
-	AND m.id <= (SELECT q.id FROM message q WHERE q.run_id = $1 AND q.role = 'user')
+	AND m.id <= (SELECT q.id FROM message q WHERE q.conversation_id = $2 AND q.run_id = $1 AND q.role = 'user'
+		ORDER BY q.id DESC LIMIT 1)
 ORDER BY m.id DESC LIMIT $3;
 
 -- What earlier attempts of this run have published.
