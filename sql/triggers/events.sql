@@ -16,8 +16,9 @@ BEGIN
 	ELSIF NOT EXISTS (SELECT FROM outbox o WHERE o.n = NEW.n) THEN
 		RETURN NULL;
 	END IF;
-	-- By publish(), one by one: for single events publish_many() costs more than all the rest. An
-	-- owner is looked up by key (LATERAL with OFFSET): EXISTS may be a join that reads all users.
+	-- By publish(), one by one: for single events publish_many() costs more than all the rest.
+	-- An owner is looked up by key (LATERAL with OFFSET): EXISTS may be a join that reads all
+	-- users.
 	FOR e IN
 		WITH mine AS (DELETE FROM outbox o WHERE o.n >= NEW.n RETURNING *)
 		SELECT t.name, m.type, m.data FROM mine m
