@@ -20,7 +20,7 @@ async function ran(files) {
 		const paths = Object.entries(files).map(([name, body]) => {
 			writeFileSync(join(dir, name), `import test from "node:test"; import assert from "node:assert/strict"; import fs from "node:fs";\n${body}`);
 			return join(dir, name);
-		});
+		}).filter((path) => path.endsWith(".test.mjs"));
 		const counts = await runTests(paths, 2, { env: { ...env, DIR: dir }, out: (part) => { text += part; } });
 		return { ...counts, text, summary: summary(text) };
 	} finally {
@@ -38,17 +38,23 @@ test("what passes is counted, and nothing else said", async () => {
 
 test("what fails once more has failed, with its reason", async () => {
 	const r = await ran({ "a.test.mjs": good, "b.test.mjs": `${good} test("outer", (t) => t.test("bad", () => { throw new Error("why\\nnot"); }));` });
-	assert.equal(r.passed, 2);
-	assert.ok(r.failed >= 1);
-	assert.match(r.summary, /^not ok - bad \(.*b\.test\.mjs:2\)\n +Error: why\n +not\n/);
+	assert.deepEqual([r.passed, r.failed], [2, 1]);
+	assert.match(r.summary, /^not ok - bad \(.*b\.test\.mjs:2:\d+\)\n +Error: why\n +not\n/);
 	assert.doesNotMatch(r.summary, /once|a\.test|good|node:internal/);
 });
 
 test("what fails once and passes alone fails nothing, and is told with its reason", async () => {
 	const r = await ran({ "a.test.mjs": good, "b.test.mjs": `${good} test("flaky", () => { try { ${once} } catch { return; } throw new Error("late"); });` });
 	assert.deepEqual([r.passed, r.failed], [3, 0]);
-	assert.match(r.summary, /^# failed once, passed alone: flaky \(.*b\.test\.mjs:2\)\n +Error: late\n/);
+	assert.match(r.summary, /^# failed once, passed alone: flaky \(.*b\.test\.mjs:2:\d+\)\n +Error: late\n/);
 	assert.doesNotMatch(r.summary, /not ok/);
+});
+
+test("a test that another file makes counts for the file that was run", async () => {
+	const r = await ran({ "a.test.mjs": good, "b.test.mjs": `import { made } from "./c.mjs"; made(() => { try { ${once} } catch { return; } throw new Error("late"); });`,
+		"c.mjs": "export const made = (fn) => test('made', fn);" });
+	assert.deepEqual([r.passed, r.failed], [2, 0]);
+	assert.match(r.summary, /^# failed once, passed alone: made \(.*c\.mjs:2:\d+\)\n +Error: late\n/);
 });
 
 test("a file that cannot be loaded has failed, with its reason", async () => {
