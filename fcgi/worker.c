@@ -50,15 +50,6 @@ connection_close(struct req *r)
 	connection_free(r);
 }
 
-static bool
-peer_is_gone(int fd)
-{
-	char c;
-	ssize_t n = recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-}
-
 static void
 connection_ready(struct loop_fd *self, uint32_t events)
 {
@@ -75,13 +66,8 @@ connection_ready(struct loop_fd *self, uint32_t events)
 		loop_watch(r->worker->loop, &r->fd, r->gone ? 0 : EPOLLRDHUP);
 		return;
 	}
-	/* At the end of a connection libfcgi would go on to accept another on the same request, so
-	   look first; only where the end may be near, since a look is one system call in four. */
-	if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) && peer_is_gone(r->fd.fd)) {
-		connection_close(r);
-		return;
-	}
-	if (FCGX_Accept_r(&r->fcgx) != 0 || r->fcgx.ipcFd != r->fd.fd) {
+	/* At its end libfcgi closes it, and fails, since it has no listening socket. */
+	if (FCGX_Accept_r(&r->fcgx) != 0) {
 		loop_forget(r->worker->loop, &r->fd);
 		FCGX_Free(&r->fcgx, 1);
 		connection_free(r);
@@ -145,28 +131,31 @@ accept_later(struct worker *w, int error)
 	loop_arm(w->loop, &w->pause, PAUSE_MS);
 }
 
-/* Accepts one connection; false where there is none, or another worker was faster. */
+/*
+ * Accepts one connection; false where there is none, or another worker was faster. Not by libfcgi:
+ * that would wait for the peer's first bytes, with everybody else, and close the connection where
+ * they are late, which nginx answers with 502. On a busy host it may not come to its turn between
+ * connecting and sending. To libfcgi the connection is a kept one, between two requests.
+ */
 static bool
 accept_one(struct worker *w)
 {
-	struct req *r = xmalloc(sizeof(*r));
-	int got;
+	int fd = accept4(w->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+	struct req *r;
 
-	*r = (struct req){ .worker = w, .a = arena_new() };
-	FCGX_InitRequest(&r->fcgx, w->listener.fd, FCGI_FAIL_ACCEPT_ON_INTR);
-	w->n_connections++;
-	if ((got = FCGX_Accept_r(&r->fcgx)) != 0) {
-		FCGX_Free(&r->fcgx, 1);
-		w->n_connections--;
-		arena_free(r->a);
-		free(r);
-		accept_later(w, -got);
+	if (fd < 0) {
+		accept_later(w, errno);
 		return false;
 	}
-	r->fd = (struct loop_fd){ .fd = r->fcgx.ipcFd, .ready = connection_ready };
+	r = xmalloc(sizeof(*r));
+	*r = (struct req){
+		.worker = w, .a = arena_new(), .fd = { .fd = fd, .ready = connection_ready }
+	};
+	FCGX_InitRequest(&r->fcgx, -1, 0);
+	r->fcgx.ipcFd = fd;
+	r->fcgx.keepConnection = 1;
+	w->n_connections++;
 	loop_watch(w->loop, &r->fd, EPOLLIN | EPOLLRDHUP);
-	r->busy = true;
-	request_begin(r);
 	return true;
 }
 
@@ -277,8 +266,6 @@ worker_run(const char *pool)
 		.version_known = worker_accept,
 	};
 
-	/* A silent peer would otherwise hold the worker for two seconds. */
-	setenv("LIBFCGI_IS_AF_UNIX_KEEPER_POLL_TIMEOUT", "200", 1);
 	w.listener = (struct loop_fd){ .fd = process_listener(), .ready = listener_ready };
 	if (FCGX_Init() != 0)
 		die("libfcgi cannot be set up.");

@@ -1,4 +1,5 @@
-/* Workers that may open no more descriptors: who is connected is served, nothing turns in circles, and who waits is let in later. */
+/* Connections to workers that nobody serves at once. Without descriptors, who is connected is served, nothing turns in circles, and who waits is
+   let in later; one that says nothing for a while is served then. */
 import { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -24,17 +25,18 @@ const REQUEST = Buffer.concat([record(1, Buffer.from([0, 1, 1, 0, 0, 0, 0, 0])),
 	record(4, Buffer.concat([pair("REQUEST_METHOD", "GET"), pair("DOCUMENT_URI", "/healthz")])), record(4), record(5)]);
 
 class Kept {
+	bytes = Buffer.alloc(0);
+
 	constructor(path) {
-		this.bytes = Buffer.alloc(0);
 		this.socket = net.connect({ path });
 		this.socket.on("data", (bytes) => { this.bytes = Buffer.concat([this.bytes, bytes]); });
 		this.socket.on("error", () => {});
-		this.ask();
 	}
 
 	ask() {
 		this.bytes = Buffer.alloc(0);
 		this.socket.write(REQUEST);
+		return this;
 	}
 
 	/* The reply is there, up to its end record. */
@@ -61,7 +63,7 @@ test("a pool of workers without descriptors", async () => {
 	const pids = w.millrace.pids(POOL), were = pids.map((pid) => readdirSync(`/proc/${pid}/fd`).length);
 	const path = join(w.millrace.runDir, `${POOL}.sock`);
 	await Promise.all(pids.map((pid, i) => limit(pid, were[i] + FREE)));
-	const all = Array.from({ length: CONNECTIONS }, () => new Kept(path));
+	const all = Array.from({ length: CONNECTIONS }, () => new Kept(path).ask());
 	await until(() => w.millrace.grepLogs("no more connections can be accepted"), "the limit is met");
 	await until(() => all.some((c) => c.served), "somebody is served");
 	await sleep(1000);
@@ -83,5 +85,27 @@ test("a pool of workers without descriptors", async () => {
 	}
 	await Promise.all(pids.map((pid) => limit(pid, 1024)));
 	assertStatus(await w.millrace.api.get("/healthz"), 200);
+	assert.deepEqual(w.millrace.pids(POOL), pids, "a worker died of it");
+});
+
+test("connections that say nothing at first keep nobody waiting, and are served when they do", async () => {
+	const path = join(w.millrace.runDir, `${POOL}.sock`), pids = w.millrace.pids(POOL);
+	const all = Array.from({ length: CONNECTIONS }, () => new Kept(path));
+	await Promise.all(all.map(({ socket }) => once(socket, "connect")));
+	for (let i = 0; i < 4; i++) {
+		assertStatus(await w.millrace.api.get("/healthz"), 200);
+		await sleep(250);
+	}
+	/* some go without a word */
+	for (const c of all.splice(0, 5))
+		await c.close();
+	for (const c of all)
+		c.ask();
+	await until(() => all.every((c) => c.served), "all are served");
+	for (const c of all)
+		c.ask();
+	await until(() => all.every((c) => c.served), "and once more");
+	for (const c of all)
+		await c.close();
 	assert.deepEqual(w.millrace.pids(POOL), pids, "a worker died of it");
 });
