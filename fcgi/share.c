@@ -23,7 +23,7 @@ struct unit {
 	struct req *r; /* may have ended, where there is no `done` */
 	struct pipe_statement *statements; /* gone once they are sent */
 	int n;
-	bool reads; /* and writes nothing */
+	bool reads; /* by its method; what it stores is a job at most */
 	pipe_done *done;
 };
 

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <millrace/process.h>
 
 #define DISK_FULL "53100" /* ENOSPC and EDQUOT, in errcodes.txt */
+#define STOPPED_LOOK_MS 250
 
 struct prepared {
 	const struct query *query;
@@ -202,6 +204,56 @@ prepare(struct db *db, const struct query *q)
 	return ERR_OK;
 }
 
+static void
+cancel(struct db *db)
+{
+	PGcancel *c = PQgetCancel(db->conn);
+	char why[256] = "";
+
+	if (!c || !PQcancel(c, why, sizeof(why)))
+		log_warn("db: a statement could not be cancelled", "error", why);
+	PQfreeCancel(c);
+}
+
+/*
+ * Waits for the result of what was sent. *cancelled: the server was asked to cancel it, once.
+ */
+static PGresult *
+await(struct db *db, bool (*stopped)(void *arg), void *arg, bool *cancelled)
+{
+	struct pollfd in = { .fd = PQsocket(db->conn), .events = POLLIN };
+	PGresult *res, *last = NULL;
+
+	while (PQisBusy(db->conn)) {
+		if (!*cancelled && stopped(arg)) {
+			*cancelled = true;
+			cancel(db);
+		}
+		if (poll(&in, 1, STOPPED_LOOK_MS) > 0 && !PQconsumeInput(db->conn))
+			break;
+	}
+	while ((res = PQgetResult(db->conn)) != NULL) {
+		PQclear(last);
+		last = res;
+	}
+	return last;
+}
+
+/* Makes the connection where it is gone, and prepares the statement. */
+static enum err
+ready(struct db *db, const struct query *q)
+{
+	enum err e;
+
+	if (!connected(db))
+		return ERR_OVERLOADED;
+	e = prepare(db, q);
+	/* Nothing was done: a connection that died while idle is made again once. */
+	if (e != ERR_OK && PQstatus(db->conn) != CONNECTION_OK && connected(db))
+		e = prepare(db, q);
+	return e;
+}
+
 enum err
 db_query(struct db *db, struct arena *a, const struct query *q, const struct sql_arg *args,
     PGresult **out)
@@ -210,20 +262,33 @@ db_query(struct db *db, struct arena *a, const struct query *q, const struct sql
 	PGresult *res;
 	enum err e;
 
-	if (!connected(db))
-		return ERR_OVERLOADED;
-	if ((e = prepare(db, q)) != ERR_OK) {
-		/*
-		 * Only preparing failed, so nothing was done: a connection that died while idle is
-		 * made again once.
-		 */
-		if (PQstatus(db->conn) == CONNECTION_OK || !connected(db) ||
-		    (e = prepare(db, q)) != ERR_OK)
-			return e;
-	}
+	if ((e = ready(db, q)) != ERR_OK)
+		return e;
 	res = PQexecPrepared(
 	    db->conn, q->name, params.n, params.values, params.lengths, params.formats, 0);
 	arena_defer(a, clear_result, res);
+	if ((e = settled(db, q, res)) == ERR_OK && out)
+		*out = res;
+	return e;
+}
+
+enum err
+db_query_until(struct db *db, struct arena *a, const struct query *q, const struct sql_arg *args,
+    bool (*stopped)(void *arg), void *arg, PGresult **out)
+{
+	struct sql_params params = sql_params(a, args, q->n_args);
+	bool cancelled = false;
+	PGresult *res = NULL;
+	enum err e;
+
+	if ((e = ready(db, q)) != ERR_OK)
+		return e;
+	if (PQsendQueryPrepared(
+		db->conn, q->name, params.n, params.values, params.lengths, params.formats, 0))
+		res = await(db, stopped, arg, &cancelled);
+	arena_defer(a, clear_result, res);
+	if (cancelled)
+		return ERR_OVERLOADED;
 	if ((e = settled(db, q, res)) == ERR_OK && out)
 		*out = res;
 	return e;

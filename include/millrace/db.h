@@ -33,6 +33,13 @@ MUST_CHECK enum err db_query(struct db *db, struct arena *a, const struct query 
     const struct sql_arg *args, PGresult **out);
 
 /*
+ * The same, for a statement that may take long: four times a second stopped(arg) is asked, and from
+ * true on the server to cancel the statement, which then is ERR_OVERLOADED.
+ */
+MUST_CHECK enum err db_query_until(struct db *db, struct arena *a, const struct query *q,
+    const struct sql_arg *args, bool (*stopped)(void *arg), void *arg, PGresult **out);
+
+/*
  * Runs SQL text of ours (a migration) as it stands, several statements allowed. On an error
  * *message (the arena's) says why.
  */

@@ -49,12 +49,14 @@ retrieve(struct job *j, struct str query, int want, struct passages *into, size_
 	scratch = arena_new();
 	terms_of(scratch, query, &terms);
 	embed_local(terms.words, bits);
+	j->stops_statements = true;
 	e = job_runner_passages_find(
 	    j, &res, j->owner, terms_asked(&terms), query, str_from(bits), want);
+	j->stops_statements = false;
 	arena_free(scratch);
 	slot_release(&mine);
 	if (e != ERR_OK)
-		return e;
+		return stop_why(&j->stop) != STOP_NOT ? ERR_OK : e;
 	for (int i = 0; i < PQntuples(res) && into->n < PASSAGES_MAX; i++) {
 		struct passage p = { .name = sql_get(res, i, 2),
 			.mark = sql_get(res, i, 3),

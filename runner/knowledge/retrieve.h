@@ -30,7 +30,7 @@ struct passages {
 /*
  * Adds up to `want` passages that are not there yet; *first gets the index of the first new one.
  * Everything is the job's arena's. Waits while others search (runner/queue/slots.h); where the
- * job's stop ends that, nothing is added, and the job is to look at it.
+ * job's stop ends that or the search, nothing is added, and the job is to look at it.
  */
 MUST_CHECK enum err retrieve(
     struct job *j, struct str query, int want, struct passages *into, size_t *first);

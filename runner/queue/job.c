@@ -85,10 +85,19 @@ wait_for_database(struct job *j, int tries)
 {
 	enum stop_why why = stop_why(&j->stop);
 
-	if (why == STOP_LOST || (why == STOP_SHUTDOWN && tries > 10))
+	if (why == STOP_LOST || (why == STOP_SHUTDOWN && tries > 10) ||
+	    (why != STOP_NOT && j->stops_statements))
 		return false;
 	sleep_ms((tries < 6 ? 50 << tries : 2000) + jitter(100));
 	return true;
+}
+
+static bool
+is_stopped(void *arg)
+{
+	struct job *j = arg;
+
+	return stop_why(&j->stop) != STOP_NOT;
 }
 
 enum err
@@ -101,7 +110,8 @@ job_query(struct job *j, struct arena *a, const struct query *q, const struct sq
 	do {
 		struct db *db = db_pool_acquire(runner.pool);
 
-		e = db_query(db, a, q, args, out);
+		e = j->stops_statements ? db_query_until(db, a, q, args, is_stopped, j, out)
+					: db_query(db, a, q, args, out);
 		db_pool_release(runner.pool, db);
 	} while (e == ERR_OVERLOADED && wait_for_database(j, tries++));
 	return e;

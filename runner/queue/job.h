@@ -29,6 +29,7 @@ struct job {
 	struct arena *a; /* freed when the thread ends */
 	struct outbox *out; /* the run's events on their way into the log */
 	struct stop stop;
+	bool stops_statements; /* the stop ends the job's statements, too, while this is true */
 
 	struct job *next, *prev; /* the list of running jobs, under its own lock (job.c) */
 };
@@ -87,8 +88,9 @@ MUST_CHECK bool job_input(
 
 /*
  * Asks the database until it answers; for sql_job.h. While the server is away it waits, for as long
- * as the job may go on (ERR_OVERLOADED then). So a statement may be done twice, and all that are
- * asked this way bear it. *out gets rows of the arena.
+ * as the job may go on (ERR_OVERLOADED then, and where the stop has ended the statement). So a
+ * statement may be done twice, and all that are asked this way bear it. *out gets rows of the
+ * arena.
  */
 MUST_CHECK enum err job_query(struct job *j, struct arena *a, const struct query *q,
     const struct sql_arg *args, PGresult **out);

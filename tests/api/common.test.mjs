@@ -276,6 +276,39 @@ test("Idempotency-Key: registering again gives the same user; a bad key is refus
 	    "BAD_REQUEST");
 });
 
+/* What each route that takes one is asked here; a new one is missed until it has a line. */
+test("Idempotency-Key: every route that takes one keeps its reply", async () => {
+	const { api: own } = await newUser(api);
+	const { id } = assertStatus(await upload("kept", {}, own), 202).json;
+	const name = (prefix) => prefix + randomUUID().replaceAll("-", "").slice(0, 12);
+	const password = "correct horse 7", key = (headers) => ({ headers: { "idempotency-key": randomUUID(), ...headers } });
+	const asked = {
+		"/api/auth/register": [api.fresh(), { json: { email: newAddress(), password, display_name: "Once" } }],
+		"/api/v1/user/register": [api.fresh(), { json: { username: name("k"), password } }],
+		"/api/v1/user/dao": [own, { json: { username: name("d") } }],
+		"/api/vault": [own, { json: { key: "kept", value: "value-that-is-kept" } }],
+		"/api/chat": [own, { json: { message: "How often is this asked?" } }],
+		"/api/documents/upload": [own, { body: '--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nkept\r\n--b--\r\n' },
+			{ "content-type": "multipart/form-data; boundary=b" }],
+		"/api/documents/{id}/reindex": [own, {}],
+		"/api/leads": [own, { json: { name: "kept" } }],
+	};
+	const taking = Object.entries(millrace.document.paths).flatMap(([path, methods]) => Object.entries(methods)
+	    .filter(([, route]) => route.parameters?.some((p) => p.name === "Idempotency-Key")).map(([method]) => `${method} ${path}`));
+	assert.deepEqual(taking.sort(), Object.keys(asked).map((path) => `post ${path}`).sort());
+	for (const [path, [who, options, headers]] of Object.entries(asked)) {
+		const keyed = { ...options, ...key(headers) };
+		const ask = () => who.request("POST", path.replace("{id}", id), keyed);
+		const first = await ask(), again = await ask();
+		assert.ok(first.status < 300 && again.status === first.status, `${path}: ${first.status}, then ${again.status}`);
+		/* What streamd replies with has only the run to tell it by. */
+		if (first.headers["x-run-id"])
+			assert.equal(again.headers["x-run-id"], first.headers["x-run-id"], path);
+		else
+			assert.equal(again.headers["idempotent-replayed"], "true", path);
+	}
+});
+
 test("lists: newest first, in pages that Link names, each row once", async () => {
 	const { api: own } = await newUser(api);
 	const ids = [];

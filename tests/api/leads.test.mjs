@@ -2,6 +2,7 @@
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { newUser, shared } from "../js/instance.mjs";
 import { TIME, UUID7, assertError, assertKeys, assertStatus, until } from "../js/expect.mjs";
 import { analyticsOf, eventsOf } from "../js/log.mjs";
@@ -173,6 +174,17 @@ test("each change is published, by whatever it was made", async () => {
 	assert.equal(events[0].data.created_at, lead.created_at);
 	assert.equal(events[1].data.updated_at, changed.updated_at);
 	assert.deepEqual((await analyticsOf(millrace, user.uid)).map((e) => [e.type, e.data]), events.map((e) => [e.type, e.data]));
+});
+
+test("a list is found by its owner, and begins where its page does, though nearly all leads are one user's when it is planned", async () => {
+	const { uid } = await newUser(api);
+	const queries = readFileSync(new URL("../../sql/queries/api/leads.sql", import.meta.url), "utf8");
+	const [, list] = /-- name: lead_list\n(?:--.*\n)*([^;]+);/.exec(queries);
+	const plan = await millrace.psql(`BEGIN; SET LOCAL session_replication_role = replica;
+		INSERT INTO lead (owner_id, name) SELECT '${uid}', 'Lead ' || n FROM generate_series(1, 20000) n; ANALYZE lead;
+		SELECT set_config('millrace.caller', '${uid}', true); SET LOCAL ROLE millrace_api; SET LOCAL plan_cache_mode = force_generic_plan;
+		PREPARE list (int8, uuid) AS ${list}; EXPLAIN EXECUTE list (51, NULL); DEALLOCATE list; ROLLBACK`);
+	assert.match(plan, /lead_owner\b[^]*Index Cond: \(\(owner_id = caller_id\(\)\) AND \(id < \$\d+\)\)/);
 });
 
 test("leads are in the export, and go with their owner", async () => {
