@@ -27,11 +27,13 @@ BEGIN
 		(SELECT o.lexeme FROM unnest(to_tsvector('simple', left($3, 2000))) o
 		WHERE EXISTS (SELECT FROM document d WHERE d.owner_id = $1 AND d.index_version = 1) LIMIT 64)
 	), counted AS MATERIALIZED (
-		-- Ordered, so that passages with the same words weigh the same to the last digit
+		-- Ordered, so that passages with the same words weigh the same to the last digit. A
+		-- word can be made to have the key of another owner's: the owner is asked, too.
 		SELECT f.ids, f.df FROM word w CROSS JOIN LATERAL (
 			SELECT array_agg(x.id) AS ids, count(*)::float8 AS df FROM (
-				SELECT c.id FROM chunk c
-				WHERE passage_keys(c.owner_id, tsvector_to_array(c.words)) @> passage_keys($1, ARRAY[w.lexeme]) LIMIT most + 1) x
+				SELECT c.id FROM (SELECT k.id, k.owner_id FROM chunk k
+					WHERE passage_keys(k.owner_id, tsvector_to_array(k.words)) @> passage_keys($1, ARRAY[w.lexeme]) OFFSET 0) c
+				WHERE c.owner_id = $1 LIMIT most + 1) x
 		) f ORDER BY w.lexeme
 	), term AS (
 		SELECT n.ids, ln(1 + (greatest(total, n.df) - n.df + 0.5) / (n.df + 0.5)) AS weight
