@@ -223,18 +223,21 @@ static void
 habit_learn(struct worker *w, struct line *l, bool reads, int64_t took_us, int64_t now_us)
 {
 	struct habit *h = habit_of(&w->shares, l);
-	int64_t from;
+	int64_t from, most;
 
 	h->us = (3 * h->us + took_us) / 4;
 	if (h->us < SLOW_US || !reads)
 		return;
-	if (!w->shares.slow.pipe)
+	if (!w->shares.slow.pipe && pipe_is_up(w->pipe))
 		w->shares.slow.pipe = pipe_open(w->loop, "millrace_api", w->pool, NULL, NULL, NULL);
 	took_us = took_us < RESTED_US ? took_us : RESTED_US;
 	from = now_us - took_us - 4 * AT_ONCE_US;
-	if (others_are_here(w))
-		h->rests_until_us =
-		    (h->rests_until_us > from ? h->rests_until_us : from) + 4 * took_us;
+	if (!others_are_here(w))
+		return;
+	from = (h->rests_until_us > from ? h->rests_until_us : from) + 4 * took_us;
+	/* Many that were sent before they were known to be long are one rest's. */
+	most = now_us + 3 * RESTED_US;
+	h->rests_until_us = from < most ? from : most;
 }
 
 static void

@@ -49,7 +49,7 @@ pipe_open(struct loop *l, const char *role, const char *application,
 bool
 pipe_is_up(const struct pipe *p)
 {
-	return p == the_slow && !is_down;
+	return (p == the_slow || p == worker.pipe) && !is_down;
 }
 
 void
@@ -229,6 +229,31 @@ rests(void)
 	arena_free(a.a), arena_free(b.a), arena_free(writes.a);
 }
 
+/* However many long ones were in the pipe already, the rest behind them is no longer. */
+static void
+rests_once(void)
+{
+	struct route get = { .method = M_GET };
+	struct req a = caller("a"), b = caller("b");
+
+	a.route = b.route = &get;
+	(void)!send(&a, 1);
+	worker.shares.others_until_ms = 0;
+	(void)!send(&a, 39);
+	(void)!send(&b, 1);
+	CHECK("all were sent before they were slow", held("a") == 40);
+	for (int i = 0; i < 40; i++)
+		reply(ERR_OK, SECOND);
+	(void)!send(&a, 1);
+	CHECK("it rests", held("a") == 0);
+	later(SECOND);
+	CHECK("but once", held("a") == 1);
+	while (first < end)
+		reply(ERR_OK, 0);
+	CHECK("all were done", done_ok == 42 && !worker.shares.lines);
+	arena_free(a.a), arena_free(b.a);
+}
+
 /* What is slow and only reads has a pipe of its own. */
 static void
 slow(void)
@@ -305,6 +330,8 @@ main(void)
 	weights();
 	begin();
 	rests();
+	begin();
+	rests_once();
 	begin();
 	slow();
 	begin();
