@@ -94,7 +94,7 @@ others_are_here(const struct worker *w)
 static struct lane *
 lane_of(struct shares *all, const struct line *l, const struct unit *u)
 {
-	bool is_slow = u->reads && habit_of(all, l)->us >= SLOW_US && all->slow.pipe;
+	bool is_slow = u->reads && habit_of(all, l)->reads_us >= SLOW_US && all->slow.pipe;
 
 	return is_slow && pipe_is_up(all->slow.pipe) ? &all->slow : &all->quick;
 }
@@ -226,7 +226,9 @@ habit_learn(struct worker *w, struct line *l, bool reads, int64_t took_us, int64
 	int64_t from, most;
 
 	h->us = (3 * h->us + took_us) / 4;
-	if (h->us < SLOW_US || !reads)
+	if (reads)
+		h->reads_us = (3 * h->reads_us + took_us) / 4;
+	if (h->reads_us < SLOW_US || !reads)
 		return;
 	if (!w->shares.slow.pipe && pipe_is_up(w->pipe))
 		w->shares.slow.pipe = pipe_open(w->loop, "millrace_api", w->pool, NULL, NULL, NULL);

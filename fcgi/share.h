@@ -34,6 +34,7 @@ struct lane {
 /* What a caller did of late. */
 struct habit {
 	int64_t us; /* what a statement took */
+	int64_t reads_us; /* the same of those that read: who writes waits for the disk */
 	int64_t rests_until_us; /* on clock_us' clock; once slow, and while others are here */
 };
 

@@ -287,6 +287,32 @@ slow(void)
 	arena_free(a.a), arena_free(b.a), arena_free(writes.a);
 }
 
+/* Who has waited for the disk does not read beside those who are slow. */
+static void
+writers(void)
+{
+	struct route get = { .method = M_GET }, post = { .method = M_POST };
+	struct req a = caller("a"), b = caller("b"), writes = caller("b");
+
+	a.route = b.route = &get;
+	writes.route = &post;
+	(void)!send(&a, 1);
+	reply(ERR_OK, 20 * MS);
+	(void)!send(&a, 1);
+	(void)!send(&writes, 1);
+	CHECK("both are in", held("a") == 1 && held("b") == 1);
+	first++;
+	reply(ERR_OK, 20 * MS);
+	(void)!send(&b, 1);
+	CHECK("what it reads waits for nobody", held("b") == 1 && !units[end - 1].is_slow);
+	reply(ERR_OK, 0);
+	first = 1;
+	end = 2;
+	reply(ERR_OK, 0);
+	CHECK("all were done", done_ok == 4 && !worker.shares.lines);
+	arena_free(a.a), arena_free(b.a), arena_free(writes.a);
+}
+
 static void
 refusals(void)
 {
@@ -334,6 +360,8 @@ main(void)
 	rests_once();
 	begin();
 	slow();
+	begin();
+	writers();
 	begin();
 	refusals();
 	arena_free(worker.scratch);
