@@ -91,12 +91,18 @@ others_are_here(const struct worker *w)
 	return loop_now(w->loop) < w->shares.others_until_ms;
 }
 
+static bool
+reads_slowly(struct shares *all, const struct line *l, const struct unit *u)
+{
+	return u->reads && habit_of(all, l)->reads_us >= SLOW_US;
+}
+
 static struct lane *
 lane_of(struct shares *all, const struct line *l, const struct unit *u)
 {
-	bool is_slow = u->reads && habit_of(all, l)->reads_us >= SLOW_US && all->slow.pipe;
+	bool is_there = all->slow.pipe && pipe_is_up(all->slow.pipe);
 
-	return is_slow && pipe_is_up(all->slow.pipe) ? &all->slow : &all->quick;
+	return is_there && reads_slowly(all, l, u) ? &all->slow : &all->quick;
 }
 
 static int
@@ -150,27 +156,61 @@ line_send(struct worker *w, struct line *l, const struct unit *u)
 	return ERR_OK;
 }
 
-/* Sends the first that waits in a line, which then is the last to have another turn. */
-static void
-line_turn(struct worker *w, struct line *l)
+/* The first that waits in a line, which then is the last to have another turn. */
+static struct waiting *
+line_take(struct worker *w, struct line *l)
 {
 	struct waiting *it = l->first;
-	enum err e;
 
 	DL_DELETE(l->first, it);
 	l->n_waiting--;
 	DL_DELETE(w->shares.turns, l);
 	if (l->first)
 		DL_APPEND(w->shares.turns, l);
-	e = line_send(w, l, &it->unit);
-	if (e != ERR_OK) {
-		l->n_sent++;
-		if (it->unit.done)
-			it->unit.done(it->unit.r, &(struct pipe_reply){ .e = e });
-		l->n_sent--;
-		line_settle(&w->shares, l);
-	}
+	return it;
+}
+
+static void
+line_fail(struct worker *w, struct line *l, const struct waiting *it, enum err e)
+{
+	l->n_sent++;
+	if (it->unit.done)
+		it->unit.done(it->unit.r, &(struct pipe_reply){ .e = e });
+	l->n_sent--;
+	line_settle(&w->shares, l);
+}
+
+static void
+line_turn(struct worker *w, struct line *l)
+{
+	struct waiting *it = line_take(w, l);
+	enum err e = line_send(w, l, &it->unit);
+
+	if (e != ERR_OK)
+		line_fail(w, l, it, e);
 	arena_free(it->a);
+}
+
+/*
+ * A connection is lost. Who waits to read by that of the slow is told, as all that wait for the
+ * worker's are: by another they would wait for a server that hangs as long again.
+ */
+static void
+slow_refuse(struct worker *w)
+{
+	struct waiting *it;
+	struct line *l;
+
+	do {
+		DL_FOREACH (w->shares.turns, l)
+			if (reads_slowly(&w->shares, l, &l->first->unit))
+				break;
+		if (l) {
+			it = line_take(w, l);
+			line_fail(w, l, it, ERR_OVERLOADED);
+			arena_free(it->a);
+		}
+	} while (l);
 }
 
 static void share_next(struct worker *w);
@@ -248,6 +288,7 @@ share_done(void *arg, const struct pipe_reply *reply)
 	struct sent *sent = arg;
 	struct worker *w = sent->worker;
 	struct lane *lane = sent->lane;
+	struct pipe *pipe = lane == &w->shares.quick ? w->pipe : lane->pipe;
 	struct line *l = sent->line;
 	int64_t now = clock_us();
 
@@ -258,6 +299,8 @@ share_done(void *arg, const struct pipe_reply *reply)
 	if (sent->unit.done)
 		sent->unit.done(sent->unit.r, reply);
 	free(sent);
+	if (reply->e == ERR_OVERLOADED && pipe && !pipe_is_up(pipe))
+		slow_refuse(w);
 	l->n_sent--;
 	line_settle(&w->shares, l);
 	share_next(w);

@@ -20,7 +20,7 @@ static struct {
 	char text[8]; /* the first statement's first argument */
 } units[UNITS_MAX];
 static int first, end; /* those in the pipe */
-static bool is_down;
+static bool is_down, slow_is_down;
 static struct pipe *the_slow = (struct pipe *)&worker; /* only compared */
 
 enum err
@@ -49,7 +49,7 @@ pipe_open(struct loop *l, const char *role, const char *application,
 bool
 pipe_is_up(const struct pipe *p)
 {
-	return (p == the_slow || p == worker.pipe) && !is_down;
+	return (p == the_slow ? !slow_is_down : p == worker.pipe) && !is_down;
 }
 
 void
@@ -279,6 +279,12 @@ slow(void)
 	worker.shares.others_until_ms = 0;
 	CHECK("writes keep to the one pipe", held("a") == 1 && !units[end - 1].is_slow);
 	reply(ERR_OK, 20 * MS);
+	(void)!send(&a, 5);
+	slow_is_down = true;
+	reply(ERR_OVERLOADED, 20 * MS);
+	reply(ERR_OVERLOADED, 20 * MS);
+	CHECK("with the other those go who wait for it", held("a") == 0 && done_failed == 5);
+	slow_is_down = false;
 	worker.shares.slow.pipe = NULL;
 	(void)!send(&a, 1);
 	CHECK("and so does all without the other", held("a") == 1 && !units[end - 1].is_slow);
