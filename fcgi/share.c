@@ -180,6 +180,7 @@ line_fail(struct worker *w, struct line *l, const struct waiting *it, enum err e
 	line_settle(&w->shares, l);
 }
 
+/* Sends the first that waits in a line. */
 static void
 line_turn(struct worker *w, struct line *l)
 {
