@@ -9,7 +9,7 @@
 #
 # What we do: nothing relies on it; whoever makes one commit flush for others writes a logical message in it.
 #
-# Seen on 27 November 2026 (15.20), after a crash that comes behind an asynchronous INSERT and this:
+# Seen on 27 November 2026 (15.18), after a crash that comes behind an asynchronous INSERT and this:
 #	SELECT 1                                          the row is gone
 #	NOTIFY something                                  the row is gone
 #	SELECT pg_current_xact_id()                       the row is gone
