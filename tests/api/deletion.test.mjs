@@ -291,6 +291,9 @@ test("a user may store so many bytes and documents, however many uploads come at
 	assertError(full, "QUOTA_EXCEEDED");
 	assert.match(full.json.error, /4 documents/);
 	assert.equal(await stored(user), await counted(user));
+	/* What is still being read has passages between one look and the next. */
+	await until(async () => await asked(`SELECT count(*) FROM document WHERE owner_id = '${user.uid}' AND (status <> 'ready' OR deleted_at IS NOT NULL)`) === "0",
+	    "all is read, and the deleted gone");
 	const { json } = assertStatus(await user.api.get("/api/v1/user/export"), 200);
 	const passages = Number(await asked(`SELECT count(*) FROM chunk WHERE owner_id = '${user.uid}'`));
 	assert.deepEqual(json.storage, [{ documents: 4, passages, bytes: 70005 }]);
