@@ -56,6 +56,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON chat_round TO millrace_runner;
 GRANT SELECT ON provider_price TO millrace_api, millrace_runner;
 GRANT SELECT ON usage_event TO millrace_api;
 GRANT SELECT, INSERT ON usage_event TO millrace_runner;
+GRANT SELECT, INSERT ON model_failure TO millrace_runner;
 GRANT SELECT ON usage_total, usage_counted TO millrace_api;
 GRANT SELECT (id, public_key, created_at, retired_at) ON vault_key TO millrace_api;
 GRANT SELECT ON vault_key TO millrace_runner;

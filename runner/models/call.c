@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/log.h>
 
@@ -58,7 +59,8 @@ input_guess(const struct call *c, size_t partial)
 
 /* Stores what one call used: what the provider counted, else our guess, marked as one. */
 static void
-store_use(const struct provider *p, struct call *c, size_t partial, int64_t number)
+store_use(const struct provider *p, struct call *c, size_t partial, int64_t number, int64_t ms,
+    bool failed)
 {
 	int64_t in = c->input_tokens, out = c->output_tokens;
 	bool guessed = in < 0 || out < 0;
@@ -76,7 +78,7 @@ store_use(const struct provider *p, struct call *c, size_t partial, int64_t numb
 	if (stop_why(&j->stop) == STOP_LOST)
 		return;
 	if (job_runner_usage_store(j, NULL, number, str_from(p->name), str_from(p->model()), in,
-		out, guessed) != ERR_OK)
+		out, guessed, ms, failed) != ERR_OK)
 		log_error("usage: could not be stored", "run", j->run.text);
 }
 
@@ -88,7 +90,9 @@ static enum call_end
 try_once(const struct provider *p, struct call *c, int64_t *n_stored)
 {
 	size_t partial = c->text.n;
+	int64_t began_ms = clock_ms();
 	enum call_end end;
+	bool failed;
 
 	c->n_calls = 0;
 	c->finish = NULL;
@@ -98,10 +102,14 @@ try_once(const struct provider *p, struct call *c, int64_t *n_stored)
 	c->timed_out = false;
 	end = p->call(c);
 	atomic_fetch_add(&counters.calls, 1);
-	if (end != CALL_DONE && end != CALL_STOPPED)
+	failed = end != CALL_DONE && end != CALL_STOPPED;
+	if (failed)
 		atomic_fetch_add(&counters.call_errors, 1);
 	if (end == CALL_DONE || c->text.n > partial || c->input_tokens >= 0)
-		store_use(p, c, partial, ++*n_stored);
+		store_use(p, c, partial, ++*n_stored, clock_ms() - began_ms, failed);
+	else if (failed && job_runner_model_failed(
+			       c->job, NULL, str_from(p->name), str_from(p->model())) != ERR_OK)
+		log_error("usage: a failed call could not be stored", "run", c->job->run.text);
 	return end;
 }
 

@@ -5,13 +5,13 @@
 -- Returns the cost. (What is called for each chat is in PL/pgSQL, which keeps its plans: SQL plans
 -- anew for each call, which was most of the time.)
 CREATE OR REPLACE FUNCTION usage_record(run_id uuid, call int, provider text, model text, input_tokens bigint, output_tokens bigint,
-	estimated boolean) RETURNS numeric LANGUAGE plpgsql SET enable_seqscan = off AS $$
+	estimated boolean, ms int, failed boolean) RETURNS numeric LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
 	cost numeric;
 BEGIN
 	INSERT INTO usage_event AS u (owner_id, run_id, call, provider, model, input_tokens, output_tokens, estimated,
-		price_id, input_usd, output_usd, cost_usd)
-	SELECT r.owner_id, $1, $2, $3, $4, $5, $6, $7, p.id, coalesce(p.input_usd, 0), coalesce(p.output_usd, 0),
+		ms, failed, price_id, input_usd, output_usd, cost_usd)
+	SELECT r.owner_id, $1, $2, $3, $4, $5, $6, $7, $8, $9, p.id, coalesce(p.input_usd, 0), coalesce(p.output_usd, 0),
 		($5 * coalesce(p.input_usd, 0) + $6 * coalesce(p.output_usd, 0)) * 0.000001
 	FROM run r LEFT JOIN LATERAL (
 		SELECT p.* FROM provider_price p
@@ -24,7 +24,7 @@ BEGIN
 	END IF;
 	RETURN cost;
 END $$;
-GRANT EXECUTE ON FUNCTION usage_record TO millrace_runner;
+GRANT EXECUTE ON FUNCTION usage_record(uuid, int, text, text, bigint, bigint, boolean, int, boolean) TO millrace_runner;
 
 -- Adds the next calls, `most` at most, to their users' totals; true: there are more. Only those of
 -- ten minutes ago and before, which have all committed by now, in whatever order.
@@ -201,7 +201,7 @@ BEGIN
 	IF said > 0 AND NOT EXISTS (SELECT FROM usage_event u WHERE u.run_id = $1 AND u.call / 1000 = attempt) THEN
 		PERFORM usage_record($1, attempt * 1000 + 999, provider, model,
 			(SELECT coalesce(sum(octet_length(m.content)), 0) / 4 FROM message m JOIN run r ON r.id = $1
-			 WHERE m.conversation_id = r.conversation_id AND m.created_at <= r.created_at), said / 4 + 1, true);
+			 WHERE m.conversation_id = r.conversation_id AND m.created_at <= r.created_at), said / 4 + 1, true, NULL, true);
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION usage_estimate TO millrace_runner;

@@ -1,15 +1,17 @@
 -- Leads, and series of what was made when.
 
--- How many leads or conversations were made, [{"date", "value"}, …], date being the first day of a
--- day, week (from Monday) or month in UTC: all periods from that which start_date lies in to that
--- which end_date lies in, each counted whole, 0 where there was nothing. Of the caller's rows, or
--- of all users', as the caller of this function decides. At most 1000 periods.
+-- How many leads or conversations were made, or calls of models answered, [{"date", "value"}, …],
+-- date being the first day of a day, week (from Monday) or month in UTC: all periods from that
+-- which start_date lies in to that which end_date lies in, each counted whole, 0 where there was
+-- nothing. Of the caller's rows, or of all users', as the caller of this function decides. At most
+-- 1000 periods.
 -- As the owner: streamd asks it for others.
 CREATE OR REPLACE FUNCTION trend_series(caller uuid, everybody boolean, what text, start_date timestamptz, end_date timestamptz, aggregation text)
 RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	unit text := CASE aggregation WHEN 'daily' THEN 'day' WHEN 'weekly' THEN 'week' WHEN 'monthly' THEN 'month' END;
-	counted text := CASE what WHEN 'lead_trends' THEN 'lead' WHEN 'conversation_trends' THEN 'conversation' END;
+	counted text := CASE what WHEN 'lead_trends' THEN 'lead' WHEN 'conversation_trends' THEN 'conversation'
+		WHEN 'model_trends' THEN 'usage_event' END;
 	first timestamp;
 	last timestamp;
 	series json;

@@ -43,9 +43,15 @@ SELECT n FROM chat_round_keep($1, $2, $3, $4, $5) n WHERE n IS NOT NULL;
 SELECT chat_finish($1, $2, $3, $4, $5, $6::text::json, $7);
 
 -- name: runner_usage_store
--- args: run_id uuid, call int4, provider text, model text, input_tokens int8, output_tokens int8, estimated bool
+-- args: run_id uuid, call int4, provider text, model text, input_tokens int8, output_tokens int8, estimated bool, ms int4, failed bool
 -- row: cost numeric
-SELECT usage_record($1, $2, $3, $4, $5, $6, $7) AS cost;
+SELECT usage_record($1, $2, $3, $4, $5, $6, $7, $8, $9) AS cost;
+
+-- A call of which nothing came.
+-- name: runner_model_failed
+-- args: provider text, model text
+-- row: id uuid
+INSERT INTO model_failure (provider, model) VALUES ($1, $2) RETURNING id;
 
 -- The last call of an attempt before this one, which it could not store.
 -- name: runner_usage_lost

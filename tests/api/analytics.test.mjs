@@ -1,0 +1,105 @@
+/* /api/analytics: figures of all users. Others' tests make rows meanwhile, so that what is made here is of years of its own. */
+import test, { before } from "node:test";
+import assert from "node:assert/strict";
+import { newUser, shared } from "../js/instance.mjs";
+import { newAdmin } from "../js/accounts.mjs";
+import { assertError, assertKeys, assertStatus } from "../js/expect.mjs";
+
+let millrace, api, admin;
+before(async () => {
+	millrace = await shared();
+	({ api } = millrace);
+	admin = await newAdmin(millrace);
+	await millrace.psql(["lead", "conversation", "usage_event", "model_failure"].map((t) => `DELETE FROM ${t} WHERE created_at < '1995-01-01'`).join(";"));
+});
+
+const PATHS = ["overview", "leads/trends", "conversations/trends", "models/trends", "models"].map((p) => `/api/analytics/${p}`);
+const get = async (path) => assertStatus(await admin.api.get(`/api/analytics/${path}`), 200).json;
+
+test("administrators see them, and keys with the scope; nobody else", async () => {
+	const user = await newUser(api);
+	const key = async (who, scopes) => api.as(assertStatus(await who.api.post("/api/settings/api-keys", { name: "k", scopes }), 201).json.apiKey);
+	const [seeing, reading] = [await key(admin, ["analytics:read"]), await key(admin, ["read", "write"])];
+	for (const path of PATHS) {
+		assertStatus(await admin.api.get(path), 200);
+		assertStatus(await seeing.get(path), 200);
+		assertError(await reading.get(path), "FORBIDDEN", undefined, path);
+		assertError(await user.api.get(path), "FORBIDDEN", undefined, path);
+		assertError(await api.get(path), "UNAUTHORIZED", undefined, path);
+	}
+});
+
+/* Random rows, so that no figure is right by accident. */
+test("the overview says what a plain query over the rows says", async () => {
+	const user = await newUser(api);
+	await millrace.psql(`SET session_replication_role = replica;
+		INSERT INTO lead (owner_id, name, status, created_at) SELECT '${user.uid}', 'x', (ARRAY['new', 'converted', 'lost'])[1 + floor(random() * 3)],
+			now() - random() * interval '20 days' FROM generate_series(1, 300);
+		WITH c AS (INSERT INTO conversation (owner_id, title) SELECT '${user.uid}', 'x' FROM generate_series(1, 40) RETURNING id)
+			INSERT INTO message (conversation_id, owner_id, role, content, created_at) SELECT c.id, '${user.uid}', 'user', 'x',
+				now() - random() * interval '20 days' FROM c, generate_series(1, 3)`);
+	const naive = (from, to) => `SELECT (SELECT count(*) FROM lead WHERE created_at >= now() - interval '${from}' AND created_at < now() - interval '${to}') AS leads,
+		(SELECT round(100.0 * count(*) FILTER (WHERE status = 'converted') / count(*), 1) FROM lead
+			WHERE created_at >= now() - interval '${from}' AND created_at < now() - interval '${to}') AS rate,
+		(SELECT count(DISTINCT conversation_id) FROM message WHERE created_at >= now() - interval '${from}' AND created_at < now() - interval '${to}') AS talks`;
+	const rows = (await millrace.psql(`BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT set_config('millrace.caller', '${admin.uid}', true);
+		SELECT analytics_overview(NULL, 7); SELECT row_to_json(n) FROM (${naive("7 days", "0")}) n; SELECT row_to_json(b) FROM (${naive("14 days", "7 days")}) b; COMMIT`))
+	    .split("\n").filter((l) => l.startsWith("{")).map((l) => JSON.parse(l));
+	const [overview, now, before] = rows;
+	const figure = (name) => ({ value: now[name], change: Number((100 * (now[name] - before[name]) / before[name]).toFixed(1)) });
+	for (const [field, name] of [["total_leads", "leads"], ["active_conversations", "talks"], ["conversion_rate", "rate"]]) {
+		assert.equal(overview[field].value, now[name], field);
+		assert.ok(Math.abs(overview[field].change - figure(name).change) < 0.11, `${field}: ${JSON.stringify([overview[field], figure(name)])}`);
+	}
+	assert.deepEqual(overview.total_revenue, { value: null, change: null });
+	const shown = await get("overview?days=366");
+	assertKeys(shown, ["total_leads", "active_conversations", "conversion_rate", "total_revenue"]);
+	assert.ok(shown.total_leads.value >= 300 && shown.active_conversations.value >= 40);
+	for (const bad of ["0", "367", "x"])
+		assertError(await admin.api.get(`/api/analytics/overview?days=${bad}`), "BAD_REQUEST", ["days"]);
+});
+
+test("a change against nothing is null, and between nothings 0", async () => {
+	const text = await millrace.psql("SELECT figure_json(3, 0); SELECT figure_json(0, 0); SELECT figure_json(3, 2); SELECT figure_json(0, 2)");
+	assert.deepEqual(text.trim().split("\n").map((l) => JSON.parse(l).change), [null, 0, 50, -100]);
+});
+
+test("series: every period, whole, 0 where there was nothing", async () => {
+	const user = await newUser(api);
+	const days = ["1990-01-01", "1990-01-01", "1990-01-07T23:59:59.999Z", "1990-01-08", "1990-03-31T23:59:59Z"];
+	await millrace.psql(`SET session_replication_role = replica; ${days.map((d) => `
+		INSERT INTO lead (owner_id, name, created_at) VALUES ('${user.uid}', 'x', '${d}');
+		INSERT INTO conversation (owner_id, title, created_at) VALUES ('${user.uid}', 'x', '${d}');
+		INSERT INTO usage_event (owner_id, run_id, call, provider, model, input_tokens, output_tokens, estimated, input_usd, output_usd, cost_usd, created_at)
+			VALUES ('${user.uid}', gen_random_uuid(), 1, 'local', 'm', 1, 1, false, 0, 0, 0, '${d}');`).join("")}`);
+	for (const what of ["leads", "conversations", "models"]) {
+		const series = (query) => get(`${what}/trends?start_date=1990-01-01&${query}`);
+		assert.deepEqual(await series("end_date=1990-04-30&aggregation=monthly"),
+		    [["01", 4], ["02", 0], ["03", 1], ["04", 0]].map(([m, value]) => ({ date: `1990-${m}-01`, value })), what);
+		assert.deepEqual(await series("end_date=1990-01-15T00:00:00Z&aggregation=weekly"),
+		    [["01", 3], ["08", 1], ["15", 0]].map(([d, value]) => ({ date: `1990-01-${d}`, value })), what);
+		assert.deepEqual((await series("end_date=1990-01-08")).map((p) => p.value), [2, 0, 0, 0, 0, 0, 1, 1], what);
+	}
+	assert.ok([30, 31].includes((await get("leads/trends")).length));
+	assertError(await admin.api.get("/api/analytics/leads/trends?start_date=x&end_date=1990-13-01&aggregation=hourly"), "BAD_REQUEST",
+	    ["start_date", "end_date", "aggregation"]);
+	for (const query of ["start_date=1990-01-02&end_date=1990-01-01", "start_date=1980-01-01&end_date=1990-01-01"])
+		assertError(await admin.api.get(`/api/analytics/leads/trends?${query}`), "BAD_REQUEST");
+});
+
+test("models: calls, tokens, cost, how long, and how many failed", async () => {
+	const user = await newUser(api);
+	await millrace.psql(`SET session_replication_role = replica;
+		INSERT INTO usage_event (owner_id, run_id, call, provider, model, input_tokens, output_tokens, estimated, input_usd, output_usd, cost_usd, ms, failed, created_at)
+			SELECT '${user.uid}', gen_random_uuid(), 1, 'openai', 'slow', 10, 2, false, 0, 0, 0.0000001, n * 10, n = 20, '1991-05-05' FROM generate_series(1, 20) n;
+		INSERT INTO model_failure (provider, model, created_at) SELECT 'openai', m, '1991-05-05' FROM unnest(ARRAY['slow', 'slow', 'slow', 'slow', 'down']) m;
+		INSERT INTO model_failure (provider, model, created_at) VALUES ('openai', 'later', '1991-05-06')`);
+	assert.deepEqual(await get("models?start_date=1991-05-05&end_date=1991-05-06"), [
+		{ provider: "openai", model: "slow", calls: 24, input_tokens: 200, output_tokens: 40, cost_usd: 0.000002, latency_p50_ms: 100, latency_p95_ms: 190, error_rate: 20.8 },
+		{ provider: "openai", model: "down", calls: 1, input_tokens: 0, output_tokens: 0, cost_usd: 0, latency_p50_ms: null, latency_p95_ms: null, error_rate: 100 }]);
+	assert.deepEqual(await get("models?start_date=1991-05-07&end_date=1991-05-08"), []);
+	await (await user.api.chat("What is a mill?")).all();
+	const [{ ms, failed }] = (await millrace.psql(`SELECT row_to_json(u) FROM usage_event u WHERE owner_id = '${user.uid}' AND call = 1001`)).trim().split("\n").map((l) => JSON.parse(l));
+	assert.ok(ms >= 0 && failed === false, `${ms}`);
+	assert.ok((await get("models")).find((m) => m.calls > 0 && m.latency_p50_ms !== null));
+});
