@@ -109,6 +109,16 @@ put_parameters(struct buf *b, const struct endpoint *e)
 }
 
 static void
+put_body_object(struct buf *b, const struct route *r)
+{
+	if (r->body)
+		fields_schema(b, r->body->p, r->body->n,
+		    flags_of(r) | (r->body_kind == BODY_JSON ? SCHEMA_NULL : 0));
+	else
+		buf_put(b, S("{\"type\":\"object\"}"));
+}
+
+static void
 put_body(struct buf *b, const struct route *r)
 {
 	if (r->body_kind == BODY_NONE)
@@ -119,11 +129,14 @@ put_body(struct buf *b, const struct route *r)
 		buf_put(b, S("{\"allOf\":[{\"type\":\"object\",\"properties\":{\"file\":{\"type\":"
 			     "\"string\",\"format\":\"binary\"}},"
 			     "\"required\":[\"file\"]},"));
-	if (r->body)
-		fields_schema(b, r->body->p, r->body->n,
-		    flags_of(r) | (r->body_kind == BODY_JSON ? SCHEMA_NULL : 0));
-	else
-		buf_put(b, S("{\"type\":\"object\"}"));
+	buf_put(b, r->many ? S("{\"anyOf\":[") : S(""));
+	put_body_object(b, r);
+	if (r->many) {
+		buf_printf(
+		    b, ",{\"type\":\"array\",\"minItems\":1,\"maxItems\":%d,\"items\":", r->many);
+		put_body_object(b, r);
+		buf_put(b, S("}]}"));
+	}
 	buf_put(b, r->body_kind == BODY_UPLOAD ? S("]}}}}") : S("}}}"));
 }
 

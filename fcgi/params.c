@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include <millrace/json.h>
 
@@ -79,17 +80,25 @@ body_drain(struct req *r)
 		;
 }
 
+static enum err
+body_value(struct req *r, json_object **out)
+{
+	const char *why;
+
+	if (json_parse(r->a, r->body, out, &why) == ERR_OK)
+		return ERR_OK;
+	r->error_text = arena_printf(r->a, "The body is not the JSON that is taken here: %s.", why);
+	return ERR_BAD_REQUEST;
+}
+
 enum err
 body_object(struct req *r, json_object **out)
 {
 	json_object *o;
-	const char *why;
+	enum err e;
 
-	if (json_parse(r->a, r->body, &o, &why) != ERR_OK) {
-		r->error_text =
-		    arena_printf(r->a, "The body is not the JSON that is taken here: %s.", why);
-		return ERR_BAD_REQUEST;
-	}
+	if ((e = body_value(r, &o)) != ERR_OK)
+		return e;
 	if (!json_object_is_type(o, json_type_object))
 		return refuse(r, ERR_BAD_REQUEST, "The body must be a JSON object.");
 	*out = o;
@@ -108,6 +117,39 @@ body_fields(struct req *r, const struct field_table *t, void *into)
 		return e;
 	if (!json_fields(r->a, t->p, t->n, o, into, &r->problems))
 		return refuse(r, ERR_BAD_REQUEST, "Some fields are not valid.");
+	return ERR_OK;
+}
+
+enum err
+body_list(struct req *r, const struct field_table *t, void **items, size_t *n)
+{
+	json_object *v;
+	bool array;
+	enum err e;
+
+	if (t != r->route->body || !r->route->many)
+		abort();
+	if ((e = body_value(r, &v)) != ERR_OK)
+		return e;
+	array = json_object_is_type(v, json_type_array);
+	*n = array ? json_object_array_length(v) : 1;
+	if (*n < 1 || *n > (size_t)r->route->many)
+		return refuse(r, ERR_BAD_REQUEST, "The body must be an object or a list of them.");
+	*items = arena_alloc(r->a, *n * t->len);
+	memset(*items, 0, *n * t->len);
+	for (size_t i = 0; i < *n; i++) {
+		json_object *o = array ? json_object_array_get_idx(v, i) : v;
+
+		if (!json_object_is_type(o, json_type_object))
+			return refuse(
+			    r, ERR_BAD_REQUEST, "The body must be an object or a list of them.");
+		if (json_fields(r->a, t->p, t->n, o, (char *)*items + i * t->len, &r->problems))
+			continue;
+		r->error_text =
+		    array ? arena_printf(r->a, "Some fields of entry %zu are not valid.", i + 1)
+			  : S("Some fields are not valid.");
+		return ERR_BAD_REQUEST;
+	}
 	return ERR_OK;
 }
 

@@ -37,6 +37,11 @@ struct uuid path_uuid(const struct req *r, size_t n);
 	query_string_fields((r), &(table), 1 ? (into) : (table##_struct *)NULL)
 MUST_CHECK enum err body_fields(struct req *r, const struct field_table *t, void *into);
 MUST_CHECK enum err query_string_fields(struct req *r, const struct field_table *t, void *into);
+/*
+ * For a route with .many: the body is one object, or an array of 1 to .many. *items is an array of
+ * *n structs of the table's, zero where nothing was given; the arena's.
+ */
+MUST_CHECK enum err body_list(struct req *r, const struct field_table *t, void **items, size_t *n);
 /* The body as a JSON object, for what has no table; its text is r->body. ERR_BAD_REQUEST. */
 MUST_CHECK enum err body_object(struct req *r, json_object **out);
 

@@ -74,6 +74,7 @@ struct route {
 	/* Optional. */
 	const struct field_table *body;
 	const struct field_table *query;
+	int many; /* the body may also be an array of as many such objects; read by body_list */
 	bool snake; /* field names are documented in snake_case */
 	int also; /* a second status of the reply */
 	const char *refusal; /* the schema of a 400 that is not of the error shape alone */

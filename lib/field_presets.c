@@ -26,6 +26,17 @@ field_nfc(struct arena *a, struct str given, struct str *out)
 }
 
 bool
+field_uuid(struct arena *a, struct str given, struct str *out)
+{
+	struct uuid u;
+
+	if (!uuid_parse(given, &u))
+		return false;
+	*out = arena_printf(a, "%s", u.text);
+	return true;
+}
+
+bool
 field_is_timezone(struct str s)
 {
 	char path[128];

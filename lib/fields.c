@@ -64,6 +64,7 @@ is_absent(const struct field *f, const void *value)
 	case FIELD_TIME:
 	case FIELD_ENUM:
 	case FIELD_JSON:
+	case FIELD_ARRAY:
 		return ((const struct str *)value)->p == NULL;
 	case FIELD_STRS:
 		return ((const struct str_list *)value)->p == NULL;
@@ -260,6 +261,7 @@ bind_text(const struct target *s, struct str text, void *out)
 		       PROBLEM(s, "must be true or false");
 	case FIELD_STRS:
 	case FIELD_JSON:
+	case FIELD_ARRAY:
 	case FIELD_OBJECT:
 		break;
 	}
@@ -290,6 +292,8 @@ bind_strs(const struct target *s, json_object *v, struct str_list *out)
 			    s, "must have entries of at most %d characters", FIELD_ENTRY_MAX);
 		if (s->f->names && !bind_enum(s, list.p[i], &list.p[i]))
 			return false;
+		if (s->f->prepare && !s->f->prepare(s->a, list.p[i], &list.p[i]))
+			return PROBLEM(s, "%s", s->f->problem);
 	}
 	*out = list;
 	return true;
@@ -298,10 +302,11 @@ bind_strs(const struct target *s, json_object *v, struct str_list *out)
 static bool
 bind_json(const struct target *s, json_object *v, struct str *out)
 {
+	bool array = s->f->kind == FIELD_ARRAY;
 	struct str text;
 
-	if (!json_object_is_type(v, json_type_object))
-		return PROBLEM(s, "must be an object");
+	if (!json_object_is_type(v, array ? json_type_array : json_type_object))
+		return PROBLEM(s, array ? "must be an array" : "must be an object");
 	text = str_from(json_object_to_json_string_ext(
 	    v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	if ((int64_t)text.n > s->f->max)
@@ -352,6 +357,7 @@ bind_value(const struct target *s, json_object *v, void *out)
 	case FIELD_STRS:
 		return bind_strs(s, v, out);
 	case FIELD_JSON:
+	case FIELD_ARRAY:
 		return bind_json(s, v, out);
 	case FIELD_OBJECT:
 		if (type != json_type_object)

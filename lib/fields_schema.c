@@ -42,6 +42,10 @@ static void
 put_strs(struct buf *b, const struct field *f, bool null)
 {
 	put_type(b, "array", null);
+	if (f->problem) {
+		buf_put(b, S(",\"description\":"));
+		buf_json(b, str_from(f->problem));
+	}
 	buf_printf(b, ",\"maxItems\":%lld,\"items\":", (long long)f->max);
 	if (f->names)
 		put_enum(b, f, false);
@@ -105,6 +109,10 @@ field_schema(struct buf *b, const struct field *f, int flags)
 	case FIELD_JSON:
 		put_type(b, "object", null);
 		buf_put(b, S("}"));
+		break;
+	case FIELD_ARRAY:
+		put_type(b, "array", null);
+		buf_put(b, S(",\"items\":{}}"));
 		break;
 	case FIELD_OBJECT:
 		put_object(b, f->fields, f->n_fields, null, flags);

@@ -27,6 +27,7 @@ enum field_kind {
 	/* struct str_list; at most max entries of FIELD_ENTRY_MAX code points, or of names[] */
 	FIELD_STRS,
 	FIELD_JSON, /* struct str: any JSON object, serialised; at most max bytes */
+	FIELD_ARRAY, /* struct str: any JSON array, serialised; at most max bytes */
 	FIELD_OBJECT /* a nested struct with a table of its own */
 };
 
@@ -44,7 +45,10 @@ struct field {
 	    struct_len; /* of the struct that the offset is in, to be compared with the table's */
 	const char *const *names; /* FIELD_ENUM; FIELD_STRS, or NULL: any; NULL-terminated */
 	bool (*valid)(struct str); /* one more check for FIELD_STR, or NULL */
-	/* For FIELD_STR, before all checks: the form that is stored and compared. Or NULL. */
+	/*
+	 * For FIELD_STR, before all checks, and each entry of FIELD_STRS: the form that is stored
+	 * and compared. Or NULL.
+	 */
 	bool (*prepare)(struct arena *a, struct str given, struct str *out);
 	const char *problem; /* the problem where `valid` or `prepare` is false: "must be …" */
 	const struct field *fields; /* FIELD_OBJECT */
@@ -115,6 +119,16 @@ struct field {
 	{                                                                  \
 		FIELD(type, m, struct str, FIELD_JSON, req), .max = (most) \
 	}
+#define F_ARRAY(type, m, most, req)                                         \
+	{                                                                   \
+		FIELD(type, m, struct str, FIELD_ARRAY, req), .max = (most) \
+	}
+/* fn brings each entry into the form that is stored; `why` is the problem where it is false. */
+#define F_ENTRIES(type, m, most, req, fn, why)                                                    \
+	{                                                                                         \
+		FIELD(type, m, struct str_list, FIELD_STRS, req), .max = (most), .prepare = (fn), \
+								  .problem = (why)                \
+	}
 /* table: an array of rows for the member's own struct. */
 #define F_OBJECT(type, m, table, req)                                                              \
 	{                                                                                          \
@@ -128,6 +142,9 @@ struct field {
 /* A mail address, as address_email writes it. */
 #define F_EMAIL(type, m, req) \
 	F_PREPARED(type, m, 3, 254, req, address_email, "must be an e-mail address")
+#define F_EMAILS(type, m, most, req) \
+	F_ENTRIES(type, m, most, req, address_email, "must be e-mail addresses")
+#define F_UUIDS(type, m, most, req) F_ENTRIES(type, m, most, req, field_uuid, "must be UUIDs")
 /* An address or a name to sign in by, as address_login writes it. */
 #define F_LOGIN(type, m, req) F_PREPARED(type, m, 1, 254, req, address_login, NULL)
 /* What a search is for, which compares in NFC. */
@@ -153,6 +170,8 @@ struct field {
 bool field_password(struct arena *a, struct str given, struct str *out);
 /* unicode_nfc's form; always true. */
 bool field_nfc(struct arena *a, struct str given, struct str *out);
+/* A UUID in its lower-case form. */
+bool field_uuid(struct arena *a, struct str given, struct str *out);
 /* Is it a file of /usr/share/zoneinfo? Looks at the file system. */
 bool field_is_timezone(struct str s);
 

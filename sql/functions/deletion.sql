@@ -145,7 +145,7 @@ END $$;
 CREATE OR REPLACE FUNCTION account_rows_erase(account uuid, most int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
 	tables CONSTANT text[] := ARRAY['idempotency', 'lead', 'notification', 'artifact', 'message', 'chunk', 'document', 'conversation',
-		'secret', 'topic_owner'];
+		'secret', 'datasource', 'topic_owner'];
 	t text;
 	r uuid;
 	n int := most;

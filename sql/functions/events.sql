@@ -107,7 +107,8 @@ GRANT EXECUTE ON FUNCTION topic_own TO millrace_api, millrace_runner;
 
 -- Publishes to `user:<owner>` when the transaction commits, unless the owner is gone by then, and
 -- to what else such an event goes to: `analytics` for leads, messages, conversations and
--- subscriptions (data names the owner as user_id), `workflow_run:<id>` for a run's status. May be
+-- subscriptions (data names the owner as user_id), `workflow_run:<id>` for a run's status,
+-- `agent:<id>` for what a process does. May be
 -- called at any point of a transaction; best from a trigger of the table that the event is about.
 -- As the owner: outbox is no role's.
 CREATE OR REPLACE FUNCTION publish_to_owner(owner uuid, type text, data json) RETURNS void
@@ -124,7 +125,8 @@ GRANT EXECUTE ON FUNCTION publish_to_owner TO millrace_api, millrace_runner;
 -- The topics that an event of `owner` goes to.
 CREATE OR REPLACE FUNCTION event_topics(owner uuid, type text, data json) RETURNS text[]
 LANGUAGE sql STABLE AS $$
-	SELECT ARRAY['user:' || $1] || CASE WHEN $2 = 'workflow_status_update' THEN ARRAY['workflow_run:' || ($3 ->> 'workflow_run_id')] END
+	SELECT ARRAY['user:' || $1] || CASE WHEN $2 = 'workflow_status_update' THEN ARRAY['workflow_run:' || ($3 ->> 'workflow_run_id')]
+		WHEN $2 = 'agent_status' THEN ARRAY['agent:' || ($3 ->> 'agent_id')] END
 $$;
 
 -- Publishes up to `most` events that wait for `analytics`; returns how many. One at a time.

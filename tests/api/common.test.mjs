@@ -292,6 +292,10 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 			{ "content-type": "multipart/form-data; boundary=b" }],
 		"/api/documents/{id}/reindex": [own, {}],
 		"/api/leads": [own, { json: { name: "kept" } }],
+		"/api/agents": [own, { json: { type: "kept", name: "kept" } }],
+		"/api/v1/admin/processes": [own, { json: { name: "kept" } }],
+		"/api/datasources": [own, { json: { platform: "api", resource_identifier: "kept" } }],
+		"/api/v1/datasources": [own, { json: [{ platform: "api", resource_identifier: "kept" }] }],
 	};
 	const taking = Object.entries(millrace.document.paths).flatMap(([path, methods]) => Object.entries(methods)
 	    .filter(([, route]) => route.parameters?.some((p) => p.name === "Idempotency-Key")).map(([method]) => `${method} ${path}`));

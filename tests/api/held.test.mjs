@@ -29,6 +29,10 @@ async function everything() {
 	assertStatus(await user.api.post("/api/settings/regenerate-api-key"), 200);
 	assertStatus(await user.api.post("/api/leads", { name: mark, notes: mark, metadata: { mark } }, { headers }), 201);
 	assertStatus(await user.api.post("/api/vault", { key: mark, value: mark }), 200);
+	assertStatus(await user.api.post("/api/agents", { type: mark, name: mark, prompt: mark, model: mark, tools: [mark] }), 201);
+	const { id: process_id } = assertStatus(await user.api.post("/api/v1/admin/processes", { name: mark, description: mark, agent_type: mark, model: mark, emails: [email],
+		schedule: { cron: "@daily" } }), 201).json;
+	assertStatus(await user.api.post("/api/datasources", { process_id, platform: "api", resource_identifier: mark, resource_name: mark, config: [mark] }), 201);
 	assertStatus(await user.api.upload("/api/documents/upload?wait=1",
 	    { name: mark, file: { filename: `${mark}.txt`, type: "text/plain", bytes: `The ${mark} has a wheel.` } }), 200);
 	const chat = await user.api.chat(`What has the ${mark}?`);

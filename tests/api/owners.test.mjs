@@ -29,7 +29,10 @@ async function belongings(user) {
 	const lead = assertStatus(await user.api.post("/api/leads", { name: "Ada" }), 201).json;
 	const key = assertStatus(await user.api.post("/api/settings/api-keys", { name: "key" }), 201).json;
 	const invitation = await one(`SELECT (invitation_create(NULL, 7, sha256('${user.uid}'), false)).id`);
-	return { "/api/leads": lead.id, "/api/settings/api-keys": key.id, "/api/v1/admin/invitations": invitation, "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
+	const made = async (path, json) => assertStatus(await user.api.post(path, json), 201).json.id;
+	const agents = { "/api/agents": await made("/api/agents", { type: "scout", name: "Scout" }), "/api/v1/admin/processes": await made("/api/v1/admin/processes", { name: "Mill" }),
+		"/api/datasources": await made("/api/datasources", { platform: "api", resource_identifier: "x" }) };
+	return { ...agents, "/api/v1/datasources": agents["/api/datasources"], "/api/leads": lead.id, "/api/settings/api-keys": key.id, "/api/v1/admin/invitations": invitation, "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
 		"/api/notifications": notification, "/api/v1/user/dao": user.uid };
 }
 

@@ -115,6 +115,7 @@ bounds_hold(const struct field *fields, size_t n, const void *into, bool whole)
 		case FIELD_TIME:
 		case FIELD_ENUM:
 		case FIELD_JSON:
+		case FIELD_ARRAY:
 			memcpy(&text, place, sizeof(text));
 			bounds_str(f, text);
 			break;

@@ -16,7 +16,8 @@ const SAMPLES = { email: newAddress, username: newName, password: () => PASSWORD
 export function inputs(document) {
 	const ajv = new Ajv2020({ strict: false, allErrors: true });
 	addFormats(ajv);
-	const resolve = (s) => s?.$ref ? s.$ref.slice(2).split("/").reduce((v, k) => v[k], document) : s;
+	/* Of a body that may be one or many, the one. */
+	const resolve = (s) => s?.$ref ? s.$ref.slice(2).split("/").reduce((v, k) => v[k], document) : s?.anyOf?.[0] ?? s;
 	const types = (s) => [s?.type].flat();
 
 	/* With every field, so that each of an object's is tried; but ids, which would have to be somebody's. */
@@ -28,7 +29,7 @@ export function inputs(document) {
 			return s.enum[0];
 		if (s?.format === "date-time")
 			return new Date(Date.now() + 3600e3).toISOString();
-		return { integer: 1, number: 1, boolean: true, array: [] }[types(s)[0]] ?? SAMPLES[name]?.() ?? "text";
+		return { integer: Math.max(1, s?.minimum ?? 1), number: 1, boolean: true, array: [] }[types(s)[0]] ?? SAMPLES[name]?.() ?? "text";
 	}
 
 	function bad(schema) {

@@ -1,0 +1,234 @@
+-- Agents, processes, data sources.
+
+-- Refuses one more of a kind than an account may have. Whoever adds some waits for others who do.
+CREATE OR REPLACE FUNCTION room_for(held regclass, more bigint, most bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	n bigint;
+BEGIN
+	PERFORM FROM app_user u WHERE u.id = caller_id() FOR NO KEY UPDATE;
+	EXECUTE format('SELECT count(*) FROM %s WHERE owner_id = caller_id()', held) INTO n;
+	IF n + more > most THEN
+		PERFORM refuse('QUOTA_EXCEEDED', format('An account has at most %s of these; delete some that are not used.', most));
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION room_for TO millrace_api;
+
+CREATE OR REPLACE FUNCTION agent_json(a agent) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', a.id, 'user_id', a.owner_id, 'type', a.type, 'name', a.name, 'prompt', a.prompt, 'model', a.model,
+		'tools', a.tools, 'created_at', rfc3339(a.created_at), 'updated_at', rfc3339(a.updated_at))
+$$;
+GRANT EXECUTE ON FUNCTION agent_json TO millrace_api;
+
+CREATE OR REPLACE FUNCTION agent_admit(type text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF $1 IN ('lead_agent', 'chat_agent') OR EXISTS (SELECT FROM agent a WHERE a.owner_id = caller_id() AND a.type = $1) THEN
+		PERFORM refuse('CONFLICT', format('There is an agent of the type %s already.', $1));
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION agent_admit TO millrace_api;
+
+CREATE OR REPLACE FUNCTION agent_create(type text, name text, prompt text, model text, tools text[]) RETURNS agent LANGUAGE plpgsql AS $$
+DECLARE
+	made agent;
+BEGIN
+	PERFORM room_for('agent', 1, 100);
+	PERFORM agent_admit($1);
+	INSERT INTO agent (owner_id, type, name, prompt, model, tools) VALUES (caller_id(), $1, $2, coalesce($3, ''), $4, $5) RETURNING * INTO made;
+	RETURN made;
+END $$;
+GRANT EXECUTE ON FUNCTION agent_create TO millrace_api;
+
+-- Changes what is given: NULL leaves a column as it is; what `body`, the whole request, gives as
+-- null is cleared.
+CREATE OR REPLACE FUNCTION agent_change(agent_id uuid, type text, name text, prompt text, model text, tools text[], body jsonb)
+RETURNS SETOF agent LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM app_user u WHERE u.id = caller_id() FOR NO KEY UPDATE;
+	IF EXISTS (SELECT FROM agent a WHERE a.id = $1 AND a.owner_id = caller_id() AND a.type <> $2) THEN
+		PERFORM agent_admit($2);
+	END IF;
+	RETURN QUERY UPDATE agent a SET type = coalesce($2, a.type), name = coalesce($3, a.name), prompt = coalesce($4, a.prompt),
+		model = CASE WHEN $7 -> 'model' = 'null' THEN NULL ELSE coalesce($5, a.model) END,
+		tools = CASE WHEN jsonb_typeof($7 -> 'tools') = 'array' THEN $6 ELSE a.tools END, updated_at = now()
+	WHERE a.id = $1 AND a.owner_id = caller_id() RETURNING a.*;
+END $$;
+GRANT EXECUTE ON FUNCTION agent_change TO millrace_api;
+
+-- The next `want` times at which a process is due, whether it is active or not; none without a
+-- schedule.
+CREATE OR REPLACE FUNCTION process_due(p agent_process, want int) RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	every interval := make_interval(secs => p.interval_s);
+	since timestamptz := coalesce(p.started_at, now());
+BEGIN
+	IF p.cron IS NOT NULL THEN
+		RETURN cron_next(p.cron, p.timezone, now(), want);
+	ELSIF p.interval_s IS NULL THEN
+		RETURN '{}';
+	END IF;
+	RETURN ARRAY(SELECT since + (floor(extract(epoch FROM now() - since) / p.interval_s) + k) * every FROM generate_series(1, want) k);
+END $$;
+GRANT EXECUTE ON FUNCTION process_due TO millrace_api;
+
+CREATE OR REPLACE FUNCTION process_next(p agent_process) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT CASE WHEN p.status = 'active' AND p.execution_mode = 'scheduled' THEN rfc3339((process_due(p, 1))[1]) END
+$$;
+GRANT EXECUTE ON FUNCTION process_next TO millrace_api;
+
+CREATE OR REPLACE FUNCTION process_json(p agent_process) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', p.id, 'agent_id', p.id, 'user_id', p.owner_id, 'name', p.name, 'description', p.description,
+		'agent_type', p.agent_type, 'model', p.model, 'status', p.status, 'execution_mode', p.execution_mode,
+		'schedule', json_build_object('interval_s', p.interval_s, 'cron', p.cron, 'timezone', p.timezone), 'emails', p.emails,
+		'next_run_at', process_next(p), 'created_at', rfc3339(p.created_at), 'updated_at', rfc3339(p.updated_at))
+$$;
+GRANT EXECUTE ON FUNCTION process_json TO millrace_api;
+
+-- The process of this id, or the caller's first where none is given; no row where there is none.
+CREATE OR REPLACE FUNCTION process_find(process uuid) RETURNS SETOF agent_process LANGUAGE sql STABLE AS $$
+	SELECT * FROM agent_process p WHERE p.owner_id = caller_id() AND ($1 IS NULL OR p.id = $1) ORDER BY p.id LIMIT 1
+$$;
+GRANT EXECUTE ON FUNCTION process_find TO millrace_api;
+
+CREATE OR REPLACE FUNCTION process_create(name text) RETURNS agent_process LANGUAGE plpgsql AS $$
+DECLARE
+	made agent_process;
+BEGIN
+	PERFORM room_for('agent_process', 1, 100);
+	INSERT INTO agent_process (owner_id, name) VALUES (caller_id(), $1) RETURNING * INTO made;
+	RETURN made;
+END $$;
+GRANT EXECUTE ON FUNCTION process_create TO millrace_api;
+
+-- Changes what is given, as agent_change() does. A schedule replaces the whole one before.
+CREATE OR REPLACE FUNCTION process_change(process uuid, name text, description text, agent_type text, model text, emails text[],
+	execution_mode text, interval_s int, cron text, timezone text, body jsonb) RETURNS SETOF agent_process LANGUAGE plpgsql AS $$
+DECLARE
+	p agent_process;
+BEGIN
+	SELECT * INTO p FROM agent_process a WHERE a.id = $1 AND a.owner_id = caller_id() FOR NO KEY UPDATE;
+	IF p.id IS NULL THEN
+		RETURN;
+	ELSIF $8 IS NOT NULL AND $9 IS NOT NULL THEN
+		PERFORM refuse('BAD_REQUEST', 'A schedule is either interval_s or cron.');
+	ELSIF $10 IS NOT NULL AND NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = $10) THEN
+		PERFORM refuse('BAD_REQUEST', format('The database does not know the time zone %s.', left($10, 64)));
+	END IF;
+	p.name := coalesce($2, p.name);
+	p.description := CASE WHEN $11 -> 'description' = 'null' THEN NULL ELSE coalesce($3, p.description) END;
+	p.agent_type := CASE WHEN coalesce($11 -> 'agent_type', $11 -> 'agentType') = 'null' THEN NULL ELSE coalesce($4, p.agent_type) END;
+	p.model := CASE WHEN $11 -> 'model' = 'null' THEN NULL ELSE coalesce($5, p.model) END;
+	p.emails := CASE WHEN jsonb_typeof($11 -> 'emails') = 'array' THEN $6 ELSE p.emails END;
+	p.execution_mode := coalesce($7, p.execution_mode);
+	IF $11 ? 'schedule' THEN
+		p.interval_s := $8;
+		p.cron := $9;
+		p.timezone := coalesce($10, 'UTC');
+	END IF;
+	IF p.status = 'active' AND p.execution_mode = 'scheduled' AND p.interval_s IS NULL AND p.cron IS NULL THEN
+		PERFORM refuse('CONFLICT', 'It runs by its schedule: stop it before taking that away.');
+	END IF;
+	PERFORM process_due(p, 1);	-- refuses a cron that is not understood
+	RETURN QUERY UPDATE agent_process a SET name = p.name, description = p.description, agent_type = p.agent_type, model = p.model,
+		emails = p.emails, execution_mode = p.execution_mode, interval_s = p.interval_s, cron = p.cron, timezone = p.timezone, updated_at = now()
+	WHERE a.id = $1 RETURNING a.*;
+END $$;
+GRANT EXECUTE ON FUNCTION process_change TO millrace_api;
+
+-- Of the process of this id, or the first, which is made where there is none.
+CREATE OR REPLACE FUNCTION config_change(process uuid, model text, emails text[], execution_mode text, interval_s int, cron text,
+	timezone text, body jsonb) RETURNS SETOF agent_process LANGUAGE plpgsql AS $$
+DECLARE
+	found uuid := (SELECT f.id FROM process_find($1) f);
+BEGIN
+	IF found IS NULL AND $1 IS NULL THEN
+		found := (process_create('Agent')).id;
+	END IF;
+	RETURN QUERY SELECT * FROM process_change(found, NULL, NULL, NULL, $2, $3, $4, $5, $6, $7, $8 - ARRAY['name', 'description', 'agent_type', 'agentType']);
+END $$;
+GRANT EXECUTE ON FUNCTION config_change TO millrace_api;
+
+-- What is configured, with the next five times of its schedule; the defaults where there is no
+-- process (a row of NULLs).
+CREATE OR REPLACE FUNCTION config_json(p agent_process) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('agent_id', p.id, 'model', p.model, 'emails', coalesce(p.emails, '{}'),
+		'execution_mode', coalesce(p.execution_mode, 'manual'),
+		'schedule', json_build_object('interval_s', p.interval_s, 'cron', p.cron, 'timezone', coalesce(p.timezone, 'UTC')),
+		'next_runs', coalesce((SELECT json_agg(rfc3339(d)) FROM unnest(process_due(p, 5)) d), '[]'), 'updated_at', rfc3339(p.updated_at))
+$$;
+GRANT EXECUTE ON FUNCTION config_json TO millrace_api;
+
+CREATE OR REPLACE FUNCTION status_json(p agent_process) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('agent_id', p.id, 'status', coalesce(p.status, 'stopped'), 'execution_mode', coalesce(p.execution_mode, 'manual'),
+		'model', p.model, 'next_run_at', process_next(p), 'updated_at', rfc3339(p.updated_at))
+$$;
+GRANT EXECUTE ON FUNCTION status_json TO millrace_api;
+
+-- Starts, stops or pauses the process of this id, or the first; its trigger publishes that.
+CREATE OR REPLACE FUNCTION process_control(process uuid, action text, execution_mode text) RETURNS SETOF agent_process LANGUAGE plpgsql AS $$
+DECLARE
+	p agent_process;
+	wanted text := CASE $2 WHEN 'start' THEN 'active' WHEN 'pause' THEN 'paused' ELSE 'stopped' END;
+BEGIN
+	SELECT a.* INTO p FROM agent_process a WHERE a.id = (SELECT f.id FROM process_find($1) f) FOR NO KEY UPDATE;
+	IF wanted = 'active' AND coalesce($3, p.execution_mode) = 'scheduled' AND p.interval_s IS NULL AND p.cron IS NULL AND p.id IS NOT NULL THEN
+		PERFORM refuse('CONFLICT', 'It has no schedule to run by: give it one, or start it with the execution_mode manual.');
+	END IF;
+	RETURN QUERY UPDATE agent_process a SET status = wanted, execution_mode = coalesce($3, a.execution_mode), updated_at = now(),
+		started_at = CASE WHEN wanted = 'active' AND a.status <> 'active' THEN now() ELSE a.started_at END
+	WHERE a.id = p.id RETURNING a.*;
+END $$;
+GRANT EXECUTE ON FUNCTION process_control TO millrace_api;
+
+CREATE OR REPLACE FUNCTION datasource_json(d datasource) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', d.id, 'process_id', d.process_id, 'platform', d.platform, 'resource_identifier', d.resource_identifier,
+		'resource_name', d.resource_name, 'config', d.config, 'created_at', rfc3339(d.created_at), 'updated_at', rfc3339(d.updated_at))
+$$;
+GRANT EXECUTE ON FUNCTION datasource_json TO millrace_api;
+
+CREATE OR REPLACE FUNCTION datasource_admit(d datasource) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF d.process_id IS NOT NULL AND NOT EXISTS (SELECT FROM agent_process p WHERE p.id = d.process_id AND p.owner_id = caller_id() FOR KEY SHARE) THEN
+		PERFORM refuse('NOT_FOUND', 'There is no process of this process_id.');
+	ELSIF d.platform = 'url' AND d.resource_identifier !~* '^https?://[^/@[:space:]]+' THEN
+		PERFORM refuse('BAD_REQUEST', 'The resource_identifier of the platform url must be an address that begins with http:// or https://.');
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION datasource_admit TO millrace_api;
+
+-- Makes one of each object in `given`, all or none.
+CREATE OR REPLACE FUNCTION datasources_create(given jsonb) RETURNS SETOF datasource LANGUAGE plpgsql AS $$
+DECLARE
+	d datasource;
+BEGIN
+	PERFORM room_for('datasource', jsonb_array_length($1), 1000);
+	FOR d IN SELECT uuid_v7() AS id, caller_id(), r.process_id, r.platform, r.resource_identifier, r.resource_name, coalesce(r.config, '[]'), now(), now()
+		FROM jsonb_array_elements($1) WITH ORDINALITY e (v, n)
+		CROSS JOIN LATERAL jsonb_to_record(e.v) r (process_id uuid, platform text, resource_identifier text, resource_name text, config jsonb) ORDER BY e.n
+	LOOP
+		PERFORM datasource_admit(d);
+		INSERT INTO datasource SELECT d.*;
+		RETURN NEXT d;
+	END LOOP;
+END $$;
+GRANT EXECUTE ON FUNCTION datasources_create TO millrace_api;
+
+-- Changes what is given, as agent_change() does.
+CREATE OR REPLACE FUNCTION datasource_change(source uuid, process_id uuid, platform text, resource_identifier text, resource_name text,
+	config jsonb, body jsonb) RETURNS SETOF datasource LANGUAGE plpgsql AS $$
+DECLARE
+	d datasource;
+BEGIN
+	SELECT * INTO d FROM datasource s WHERE s.id = $1 AND s.owner_id = caller_id() FOR NO KEY UPDATE;
+	IF d.id IS NULL THEN
+		RETURN;
+	END IF;
+	d.process_id := CASE WHEN coalesce($7 -> 'process_id', $7 -> 'processId') = 'null' THEN NULL ELSE coalesce($2, d.process_id) END;
+	d.platform := coalesce($3, d.platform);
+	d.resource_identifier := coalesce($4, d.resource_identifier);
+	d.resource_name := CASE WHEN coalesce($7 -> 'resource_name', $7 -> 'resourceName') = 'null' THEN NULL ELSE coalesce($5, d.resource_name) END;
+	d.config := coalesce($6, d.config);
+	PERFORM datasource_admit(d);
+	RETURN QUERY UPDATE datasource s SET process_id = d.process_id, platform = d.platform, resource_identifier = d.resource_identifier,
+		resource_name = d.resource_name, config = d.config, updated_at = now() WHERE s.id = $1 RETURNING s.*;
+END $$;
+GRANT EXECUTE ON FUNCTION datasource_change TO millrace_api;
