@@ -135,6 +135,7 @@ $(B)/unit/http: $(call objects,$(addprefix runner/,outside/http.c outside/transf
 $(B)/unit/reply: $(call objects,runner/outside/sse.c $(addprefix runner/models/,reply.c echo.c kept.c lenient.c refusal.c))
 $(B)/unit/share: $(call objects,fcgi/share.c)
 $(B)/unit/slots: $(call objects,$(addprefix runner/,queue/slots.c queue/stop.c thread.c))
+$(B)/unit/thread: $(call objects,runner/thread.c)
 $(B)/unit/periodic: $(call objects,runner/queue/periodic.c runner/queue/stop.c runner/thread.c)
 $(B)/unit/hub: $(call objects,streamd/events/hub.c streamd/events/event.c streamd/metrics.c)
 $(B)/unit/principal: $(call objects,streamd/events/principal.c streamd/events/usage.c streamd/metrics.c)

@@ -1,6 +1,10 @@
 /*
  * Threads of the runner: all with its stack size and its signal mask, and two small things that
  * they do while they wait. Any thread may call these.
+ *
+ * Each has the C locale for its own. json-c copies its caller's locale for each document that it
+ * parses, which takes a lock of the whole process; the C locale alone is copied without it
+ * (findings/json-c-parse-locks-locale.sh).
  */
 #ifndef RUNNER_THREAD_H
 #define RUNNER_THREAD_H
@@ -14,6 +18,11 @@
  * system has no more threads it ends the process if `must` is set, and returns false otherwise.
  */
 bool thread_start(pthread_t *t, void *(*fn)(void *), void *arg, bool must);
+/*
+ * Runs fn(arg) on a thread that has come to the end of such work within the last seconds, or on a
+ * new one. False where the system has no more threads.
+ */
+bool thread_lend(void (*fn)(void *), void *arg);
 /* A condition whose timed waits go by CLOCK_MONOTONIC. */
 void thread_cond_init(pthread_cond_t *cond);
 /*

@@ -1,7 +1,7 @@
 /*
  * The main thread: listens for jobs, cancellations and periodic work, claims jobs while there are
- * free slots, and starts a thread for each. It sleeps until the next job is due; every half minute
- * it claims all the same, for notifications that were lost.
+ * free slots, each on a thread. It sleeps until the next job is due; every half minute it claims
+ * all the same, for notifications that were lost.
  *
  * A claim costs about the same for one job as for ten. The first wake claims at once; what comes
  * while that is under way, and for as long again, is one claim. So claims take half of the time at
@@ -152,8 +152,7 @@ reclaim_jobs(void)
 }
 
 /*
- * Starts the threads of what was claimed, all rows but the last, which has no run. How many there
- * are.
+ * Begins what was claimed, all rows but the last, which has no run. How many there are.
  */
 static int
 spawn_all(const PGresult *res)

@@ -293,7 +293,7 @@ leave(struct job *j)
 	on_ended();
 }
 
-static void *
+static void
 job_thread(void *arg)
 {
 	struct job *j = arg;
@@ -303,7 +303,6 @@ job_thread(void *arg)
 	else if (stop_why(&j->stop) == STOP_NOT)
 		log_warn("job: gone before it began", "run", j->run.text);
 	leave(j);
-	return NULL;
 }
 
 static struct job *
@@ -329,7 +328,7 @@ job_spawn(struct uuid run, struct uuid owner, struct str kind, int attempt)
 	list = j;
 	n_list++;
 	pthread_mutex_unlock(&list_lock);
-	if (thread_start(NULL, job_thread, j, false))
+	if (thread_lend(job_thread, j))
 		return true;
 	log_error("job: no thread could be started", "run", j->run.text);
 	leave(j);

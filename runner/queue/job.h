@@ -26,7 +26,7 @@ struct job {
 	int max_attempts;
 	int64_t first_seq; /* what earlier attempts have written; 0: nothing */
 	struct str input; /* JSON text, the arena's */
-	struct arena *a; /* freed when the thread ends */
+	struct arena *a; /* freed when the job has ended */
 	struct outbox *out; /* the run's events on their way into the log */
 	struct stop stop;
 	bool stops_statements; /* the stop ends the job's statements, too, while this is true */
@@ -67,7 +67,8 @@ struct job_kind {
  */
 void jobs_init(const struct job_kind *kinds, void (*ended)(void));
 /*
- * Starts a thread for a leased job; false where no thread could be made: its lease then runs out.
+ * Begins a leased job on a thread, which other jobs may have been on before; false where no thread
+ * could be made: its lease then runs out.
  */
 bool job_spawn(struct uuid run, struct uuid owner, struct str kind, int attempt);
 int jobs_running(void);
