@@ -1,7 +1,9 @@
 /*
- * millrace-extract [--rows] [--name NAME] <FILE
+ * millrace-extract [--rows] [--page] [--name NAME] [--charset LABEL] <FILE
  *
- * Standard input is the file (seekable), NAME the client's name for it. On success the text goes to
+ * Standard input is the file (seekable), NAME the client's name for it, LABEL the encoding of its
+ * text, where its sender has said one. --page: it is a page of the web, of whose HTML the main text
+ * is wanted. On success the text goes to
  * standard output and the exit status is 0; otherwise it is 1, with one sentence for the user on
  * standard error and nothing on standard output.
  *
@@ -94,8 +96,8 @@ load(size_t from, size_t n)
 }
 
 struct options {
-	const char *name; /* NULL: not given */
-	bool rows;
+	const char *name, *charset; /* NULL: not given */
+	bool rows, page;
 };
 
 /* The file's size. Ends the worker unless the file is regular, so that it can be read anew. */
@@ -152,6 +154,8 @@ work(const struct options *opt, pid_t parent)
 	all = load(0, size);
 	k = kind_check(opt->name, sniff(all, claimed));
 	out_begin(&o, k);
+	o.page = opt->page;
+	o.charset = opt->charset;
 	if (opt->rows && rows_reader_of(k) == NULL)
 		fail("No rows can be read from %s.", kind_title(k));
 	if (opt->rows)
@@ -276,8 +280,13 @@ parse_options(int argc, char **argv)
 			opt.rows = true;
 		else if (strcmp(argv[i], "--name") == 0 && i + 1 < argc)
 			opt.name = argv[++i];
+		else if (strcmp(argv[i], "--charset") == 0 && i + 1 < argc)
+			opt.charset = argv[++i];
+		else if (strcmp(argv[i], "--page") == 0)
+			opt.page = true;
 		else
-			die("usage: millrace-extract [--rows] [--name NAME] <FILE");
+			die("usage: millrace-extract [--rows] [--page] [--name NAME] "
+			    "[--charset LABEL] <FILE");
 	}
 	return opt;
 }

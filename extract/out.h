@@ -15,6 +15,10 @@
 #define OUT_NOTICE_MAX 256 /* bytes, with its NUL */
 
 struct out {
+	/* What is known of the file from where it came. */
+	bool page; /* a page of the web: its main text is wanted */
+	const char *charset; /* the encoding that its sender has said, or NULL */
+	/* What has been read. */
 	char *p; /* cap bytes, len of them used */
 	size_t len;
 	size_t cap;

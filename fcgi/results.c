@@ -162,14 +162,24 @@ res_deferred(struct req *r, struct grant *g)
 }
 
 enum err
+res_run_reply_or(struct req *r, int column, int status, struct str body)
+{
+	struct str run = row_text(r, 0, column);
+	struct grant g = { .timeout_status = status, .timeout_body = body };
+
+	if (row_count(r) == 0 || !run.p)
+		return ERR_NOT_FOUND;
+	g.topic = arena_printf(r->a, "run:%.*s", S_ARG(run));
+	g.headers[g.n_headers++] = (struct grant_header){ S("X-Run-Id"), run };
+	return res_deferred(r, &g);
+}
+
+enum err
 res_run_reply(struct req *r, int column)
 {
 	struct str run = row_text(r, 0, column);
 	struct buf b = { .a = r->a };
-	struct grant g = { .timeout_status = err_info(ERR_UPSTREAM_TIMEOUT)->status };
 
-	if (row_count(r) == 0 || !run.p)
-		return ERR_NOT_FOUND;
 	buf_put(&b, S("{"));
 	reply_error_members(&b, ERR_UPSTREAM_TIMEOUT, (struct str){ NULL, 0 });
 	buf_put(&b, S(",\"run_id\":"));
@@ -177,8 +187,5 @@ res_run_reply(struct req *r, int column)
 	buf_put(&b, S(",\"request_id\":"));
 	buf_json(&b, r->request_id);
 	buf_put(&b, S("}"));
-	g.timeout_body = buf_str(&b);
-	g.topic = arena_printf(r->a, "run:%.*s", S_ARG(run));
-	g.headers[g.n_headers++] = (struct grant_header){ S("X-Run-Id"), run };
-	return res_deferred(r, &g);
+	return res_run_reply_or(r, column, err_info(ERR_UPSTREAM_TIMEOUT)->status, buf_str(&b));
 }

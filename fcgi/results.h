@@ -67,5 +67,7 @@ enum err res_deferred(struct req *r, struct grant *g);
 enum err res_socket(struct req *r, struct grant *g, struct str path);
 /* The reply of the run whose id is in the first row's `column`; 504 with the id after the limit. */
 enum err res_run_reply(struct req *r, int column);
+/* The same, with another reply after the limit. `body` is a string of the request's, or a row's. */
+enum err res_run_reply_or(struct req *r, int column, int status, struct str body);
 
 #endif

@@ -1,4 +1,6 @@
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <millrace/address.h>
 #include <millrace/unicode.h>
@@ -32,6 +34,84 @@ address_network(struct arena *a, struct str address)
 	if (!inet_ntop(AF_INET, &four, text, sizeof(text)))
 		return (struct str){ NULL, 0 };
 	return arena_str(a, str_from(text));
+}
+
+struct network {
+	int family;
+	unsigned char prefix[16];
+	unsigned bits;
+};
+
+/* One word of a list. */
+static bool
+network_parse(struct str word, struct network *n)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+	struct str address, length = str_cut(word, '/', &address);
+	int64_t bits = 0;
+
+	if (address.n == 0 || address.n >= sizeof(text))
+		return false;
+	memcpy(text, address.p, address.n);
+	*n = (struct network){ .family = strchr(text, ':') ? AF_INET6 : AF_INET };
+	n->bits = n->family == AF_INET6 ? 128 : 32;
+	if (length.p && (!str_int(length, &bits) || bits < 0 || bits > (int64_t)n->bits))
+		return false;
+	if (length.p)
+		n->bits = (unsigned)bits;
+	return inet_pton(n->family, text, n->prefix) == 1;
+}
+
+static bool
+network_holds(const struct network *n, int family, const unsigned char *bytes)
+{
+	unsigned whole = n->bits / 8, rest = n->bits % 8;
+
+	return n->family == family && memcmp(bytes, n->prefix, whole) == 0 &&
+	       (rest == 0 || (bytes[whole] ^ n->prefix[whole]) >> (8 - rest) == 0);
+}
+
+bool
+address_is_networks(const char *text)
+{
+	struct str word, rest = str_from(text);
+	struct network n;
+
+	while (rest.p) {
+		rest = str_cut(rest, ' ', &word);
+		if (word.n > 0 && !network_parse(word, &n))
+			return false;
+	}
+	return true;
+}
+
+bool
+address_in_networks(const char *networks, const struct sockaddr *address)
+{
+	struct str word, rest = str_from(networks);
+	unsigned char bytes[16] = { 0 };
+	struct network n;
+
+	if (address->sa_family == AF_INET) {
+		struct sockaddr_in in;
+
+		memcpy(&in, address, sizeof(in));
+		memcpy(bytes, &in.sin_addr, sizeof(in.sin_addr));
+	} else if (address->sa_family == AF_INET6) {
+		struct sockaddr_in6 in6;
+
+		memcpy(&in6, address, sizeof(in6));
+		memcpy(bytes, &in6.sin6_addr, sizeof(in6.sin6_addr));
+	} else {
+		return false;
+	}
+	while (rest.p) {
+		rest = str_cut(rest, ' ', &word);
+		if (word.n > 0 && network_parse(word, &n) &&
+		    network_holds(&n, address->sa_family, bytes))
+			return true;
+	}
+	return false;
 }
 
 bool

@@ -58,9 +58,9 @@ const struct setting config_settings[] = {
 	    "sign-ins from one address; 0: no limit"),
 	ROW("MILLRACE_LOGIN_ADDRESS_TRIES", NUMBER, W, login_address_tries, "50", 0, 1000000,
 	    "in 15 minutes", "wrong passwords from one address before it has to wait; 0: no limit"),
-	ROW("MILLRACE_UPLOAD_MAX", NUMBER, W, upload_max, "52428800", 1024, 1073741824, "bytes",
+	ROW("MILLRACE_UPLOAD_MAX", NUMBER, W | R, upload_max, "52428800", 1024, 1073741824, "bytes",
 	    "size of one uploaded file; nginx has a limit of its own (upload-limit.conf)"),
-	ROW("MILLRACE_USER_BYTES", NUMBER, W, user_bytes, "5368709120", 0, INT64_MAX, "bytes",
+	ROW("MILLRACE_USER_BYTES", NUMBER, W | R, user_bytes, "5368709120", 0, INT64_MAX, "bytes",
 	    "size of all files of one user together: uploads, and what the assistant wrote; 0: no "
 	    "limit"),
 	ROW("MILLRACE_USER_DOCUMENTS", NUMBER, W, user_documents, "10000", 0, 1000000000,
@@ -99,6 +99,9 @@ const struct setting config_settings[] = {
 	    "API key for OPENAI_BASE_URL"),
 	ROW("OPENAI_MODEL", TEXT, R, openai_model, "gpt-4o-mini", 1, 200, "",
 	    "model to ask for at OPENAI_BASE_URL"),
+	ROW("MILLRACE_FETCH_NETWORKS", TEXT, R, fetch_networks, "", 0, 1000, "",
+	    "networks that users' URLs may lead to beside the public Internet, separated by "
+	    "spaces: 10.1.0.0/16 fd12::/32; empty: none"),
 	ROW("MILLRACE_PROVIDER_SECONDS", NUMBER, R, provider_seconds, "120", 1, 3600, "s",
 	    "a model call that is silent for so long fails"),
 	ROW("MILLRACE_VAULT_KEY", SECRET, R, vault_key, "", 0, 100, "",

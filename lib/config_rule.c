@@ -110,6 +110,8 @@ is_key(const char *value)
 static const struct config_rule rules[] = {
 	{ "MILLRACE_DB", is_conninfo,
 	    "libpq's names and values, such as host=/run/postgresql dbname=millrace", false },
+	{ "MILLRACE_FETCH_NETWORKS", address_is_networks,
+	    "networks separated by spaces, such as 10.1.0.0/16 fd12::/32", false },
 	{ "MILLRACE_LOG_LEVEL", NULL, "debug, info, warn or error", false },
 	{ "MILLRACE_PROVIDER", NULL, "auto, local or openai", false },
 	{ "MILLRACE_SOCKETIO_NAMESPACES", is_namespaces,

@@ -27,6 +27,7 @@ struct level {
 
 struct html {
 	struct out *out;
+	struct html_main main; /* of a page of the web */
 	struct buffer text; /* the paragraph that is being read */
 	struct buffer number; /* of a list's item, due before its first word */
 	bool literal; /* see html.h */
@@ -365,6 +366,8 @@ enter(struct html *h, const GumboNode *node)
 {
 	enum html_role role = html_role(node);
 
+	if (html_main_lacks(&h->main, node))
+		return;
 	if (html_is(node, GUMBO_TAG_OPTION) && h->choice &&
 	    html_attribute(node, "selected") == NULL)
 		return;
@@ -400,11 +403,14 @@ visit(struct html *h, const GumboNode *node)
 }
 
 static void
-walk(struct html *h, const GumboNode *document)
+walk(struct html *h, const GumboNode *from)
 {
 	size_t base = h->depth;
 
-	push(h, document, HTML_INLINE);
+	if (from->type == GUMBO_NODE_DOCUMENT)
+		push(h, from, HTML_INLINE);
+	else
+		enter(h, from);
 	while (h->depth > base) {
 		struct level *l = &h->levels[h->depth - 1];
 		const GumboVector *v = l->node->type == GUMBO_NODE_DOCUMENT
@@ -441,12 +447,18 @@ static void
 parse(struct html *h, struct bytes page)
 {
 	GumboOptions options = kGumboDefaultOptions;
+	const GumboNode *document;
 
 	options.allocator = allocate;
 	options.deallocator = release;
 	options.max_errors = 0;
 	page = html_bounded(page);
-	walk(h, gumbo_parse_with_options(&options, (const char *)page.p, page.n)->document);
+	document = gumbo_parse_with_options(&options, (const char *)page.p, page.n)->document;
+	if (h->out->page && !h->inside)
+		h->main = html_main_find(document);
+	if (h->main.title != NULL && !h->inside)
+		walk(h, h->main.title);
+	walk(h, h->main.root != NULL && !h->inside ? h->main.root : document);
 }
 
 /* A page within the page; one within that is not read. */
@@ -469,5 +481,7 @@ html_parse(struct bytes page, bool literal, struct out *o)
 void
 html_read(struct bytes file, struct out *o)
 {
-	html_parse(charset_text(file, html_declared(file), o), false, o);
+	const char *label = o->charset != NULL ? o->charset : html_declared(file);
+
+	html_parse(charset_text(file, label, o), false, o);
 }

@@ -2,6 +2,8 @@
 #ifndef MILLRACE_EXTRACT_HTML_H
 #define MILLRACE_EXTRACT_HTML_H
 
+#include <gumbo.h>
+
 #include "extract/out.h"
 
 /*
@@ -10,6 +12,20 @@
  * ("a List<String>").
  */
 void html_parse(struct bytes page, bool literal, struct out *o);
+
+/*
+ * What of a page of the web is not its main text: menus, sidebars, banners, footers. The elements
+ * to leave out are in `left_out`, sorted by address; `root` is the element to read, behind `title`;
+ * NULL for all.
+ */
+struct html_main {
+	const GumboNode *title, *root;
+	const GumboNode **left_out;
+	size_t n_left_out;
+};
+struct html_main html_main_find(const GumboNode *document);
+/* Is that element left out? */
+bool html_main_lacks(const struct html_main *m, const GumboNode *node);
 
 /* The encoding that the page declares, NUL-terminated, or NULL. */
 const char *html_declared(struct bytes page);

@@ -235,7 +235,7 @@ csv_rows(struct bytes file, struct rows *r)
 {
 	static const struct sheet sheet = { .name = "", .untyped = true };
 	struct lines fewer = { 0 }, more = { 0 };
-	struct csv c = csv_begin(charset_text(file, NULL, r->out));
+	struct csv c = csv_begin(charset_text(file, r->out->charset, r->out));
 	struct csv_field f;
 	struct row_maker m;
 	unsigned long number = 1;

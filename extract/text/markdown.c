@@ -125,7 +125,7 @@ allocate(size_t n, size_t size)
 void
 markdown_read(struct bytes file, struct out *o)
 {
-	struct bytes b = read_front(charset_text(file, NULL, o), o);
+	struct bytes b = read_front(charset_text(file, o->charset, o), o);
 	cmark_mem memory = { allocate, grow, free };
 	cmark_parser *parser;
 	cmark_node *document;

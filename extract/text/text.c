@@ -177,7 +177,7 @@ read_pages(struct bytes b, struct out *o)
 void
 text_read(struct bytes file, struct out *o)
 {
-	struct bytes b = shown(charset_text(file, NULL, o));
+	struct bytes b = shown(charset_text(file, o->charset, o));
 
 	/* Form feeds at the end only eject the last page. */
 	while (b.n > 0 && (b.p[b.n - 1] == '\f' || is_blank_line((const char *)b.p + b.n - 1, 1) ||

@@ -13,6 +13,12 @@ struct document_in {
 	struct str description;
 };
 
+struct page_in {
+	struct str url;
+	struct str name;
+	struct str description;
+};
+
 struct upload_query {
 	bool wait;
 };
@@ -27,6 +33,32 @@ static const struct field document_fields[] = {
 	F_STR(struct document_in, description, 0, 2000, OPTIONAL),
 };
 FIELD_TABLE(document_body, struct document_in, document_fields, document_upload);
+
+/* A user name in it would be a password on its way into a list; there is none to be sent, either.
+ */
+static bool
+is_web_url(struct str url)
+{
+	struct str host, rest;
+	size_t n = str_starts(url, S("https://")) ? 8 : 7;
+
+	if (n == 7 && !str_starts(url, S("http://")))
+		return false;
+	for (size_t i = 0; i < url.n; i++)
+		if ((unsigned char)url.p[i] <= ' ' || url.p[i] == 0x7f || url.p[i] == '\\')
+			return false;
+	rest = str_cut((struct str){ url.p + n, url.n - n }, '/', &host);
+	(void)rest;
+	return host.n > 0 && host.p[0] != '?' && host.p[0] != '#' && !memchr(host.p, '@', host.n);
+}
+
+static const struct field page_fields[] = {
+	F_CHECKED(struct page_in, url, 8, 2000, REQUIRED, is_web_url,
+	    "must be an address that begins with https:// or http://, without a password"),
+	F_STR(struct page_in, name, 1, 200, OPTIONAL),
+	F_STR(struct page_in, description, 0, 2000, OPTIONAL),
+};
+FIELD_TABLE(document_page_body, struct page_in, page_fields, document_page);
 
 static const struct field upload_query_fields[] = {
 	F_BOOL(struct upload_query, wait, OPTIONAL),
@@ -66,6 +98,25 @@ document_upload(struct req *r)
 	    up->blob, up->sha256, up->size, in->name.p ? in->name : up->file_name, in->description,
 	    up->file_name, query.wait, config()->user_bytes, config()->user_documents,
 	    config()->queue_max);
+}
+
+static enum err
+document_page_stored(struct req *r)
+{
+	return res_run_reply_or(r, 1, 200, row_text(r, 0, 0));
+}
+
+/* POST /api/documents/url: the page when it is indexed, or "pending" where that takes long. */
+enum err
+document_page(struct req *r)
+{
+	struct page_in in = { 0 };
+	enum err e;
+
+	if ((e = body_bind(r, document_page_body, &in)) != ERR_OK)
+		return e;
+	return sql_document_create_page(r, document_page_stored, in.url, in.name, in.description,
+	    config()->user_bytes, config()->user_documents, config()->queue_max);
 }
 
 /* GET /api/documents */

@@ -7,8 +7,10 @@
 
 #include "fcgi/request.h"
 
-extern const struct field_table document_body, document_upload_query, document_search_query;
+extern const struct field_table document_body, document_page_body, document_upload_query,
+    document_search_query;
 enum err document_upload(struct req *r);
+enum err document_page(struct req *r);
 enum err document_list(struct req *r);
 enum err document_show(struct req *r);
 enum err document_delete(struct req *r);

@@ -16,6 +16,19 @@
 struct str address_network(struct arena *a, struct str address);
 
 /*
+ * Is `text` a list of networks, separated by spaces, each an IPv4 or IPv6 address in its canonical
+ * or any other form of inet_pton(3), with the bits of its prefix ("10.1.0.0/16", RFC 4632 and RFC
+ * 4291, 2.3) or without (one host)?
+ */
+bool address_is_networks(const char *text);
+/*
+ * Is the address, of the family of one of them, in one of such a list's networks? False for what is
+ * no list. An IPv6 address that carries an IPv4 one is not in the networks of that.
+ */
+struct sockaddr;
+bool address_in_networks(const char *networks, const struct sockaddr *address);
+
+/*
  * Has it the form local@domain, in UTF-8, of at most 254 bytes, without spaces, control characters
  * and what would have to be quoted (RFC 5321, 4.1.2)? Enough to catch a typing error; only a mail
  * proves an address.

@@ -78,6 +78,7 @@ struct config {
 	const char *audit_key; /* private key, base64; the runner's alone */
 	int64_t audit_seconds; /* an audit row waits so long for its signature at most */
 	int64_t audit_rows; /* so many rows are unsigned at most */
+	const char *fetch_networks; /* that users' URLs may lead to beside public ones */
 	int64_t provider_seconds; /* a model call that is silent for so long fails */
 
 	const char *smtp_url; /* smtp:// or smtps://; "": no mail */

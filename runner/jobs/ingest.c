@@ -1,5 +1,5 @@
 /*
- * An ingestion: the document's file out of the database into memory, through the extractor, cut
+ * An ingestion: the document's file out of the database, or off the web, through the extractor, cut
  * into passages, and these with their local embeddings into the database, in place of the old ones,
  * in the step that makes the document ready.
  */
@@ -10,6 +10,7 @@
 
 #include <millrace/log.h>
 
+#include "runner/jobs/ingest_page.h"
 #include "runner/jobs/kinds.h"
 #include "runner/knowledge/chunker.h"
 #include "runner/knowledge/extractor.h"
@@ -153,9 +154,9 @@ fail_document(struct job *j, const char *why)
 	return job_end_runner_document_end_failed(j, str_from(why));
 }
 
-/* What document_ready() takes as metadata; the notices have a column of their own. */
+/* What document_ready() takes as metadata; the notices, and a page, have columns of their own. */
 static struct str
-metadata_json(struct arena *a, const struct passages_out *out)
+metadata_json(struct arena *a, const struct passages_out *out, struct str page)
 {
 	struct buf b = { .a = a };
 	size_t i;
@@ -170,12 +171,15 @@ metadata_json(struct arena *a, const struct passages_out *out)
 		buf_put(&b, i > 0 ? S(",") : S(""));
 		buf_json(&b, out->notices[i]);
 	}
-	buf_put(&b, S("]}"));
+	buf_put(&b, S("]"));
+	if (page.n > 0)
+		buf_printf(&b, ",\"page\":%.*s", S_ARG(page));
+	buf_put(&b, S("}"));
 	return buf_str(&b);
 }
 
 static struct outcome
-store(struct job *j, struct str text)
+store(struct job *j, struct str text, struct str page)
 {
 	struct passages_out out = { 0 };
 	struct str type;
@@ -185,7 +189,7 @@ store(struct job *j, struct str text)
 		return job_again("the extractor's output is broken", 0);
 	if (out.marks.n == 0)
 		return fail_document(j, "The document holds no text that could be read.");
-	o = job_end_runner_document_end_ready(j, type, metadata_json(j->a, &out), out.marks,
+	o = job_end_runner_document_end_ready(j, type, metadata_json(j->a, &out, page), out.marks,
 	    out.texts, out.words, out.bits, INDEX_VERSION);
 	if (o.end == END_DONE) {
 		atomic_fetch_add(&counters.documents, 1);
@@ -195,14 +199,14 @@ store(struct job *j, struct str text)
 }
 
 static struct outcome
-read_file(struct job *j, int file, const char *name)
+read_file(struct job *j, int file, const struct extract_how *how, struct str page)
 {
 	struct extracted x;
 	struct outcome o;
 
-	switch (extract(&j->stop, file, name, &x)) {
+	switch (extract(&j->stop, file, how, &x)) {
 	case EXTRACT_TEXT:
-		o = store(j, (struct str){ x.text, x.n });
+		o = store(j, (struct str){ x.text, x.n }, page);
 		break;
 	case EXTRACT_UNREADABLE:
 		o = fail_document(j, arena_printf(j->a, "%s", x.why).p);
@@ -224,43 +228,70 @@ read_file(struct job *j, int file, const char *name)
 }
 
 static struct outcome
-in_turn(struct job *j, int file, const char *name)
+in_turn(struct job *j, int file, const struct extract_how *how, struct str page)
 {
 	struct slot mine;
 	struct outcome o;
 
 	if (!slot_acquire(&mine, &slots, j->owner, &j->stop))
 		return job_stopped();
-	o = read_file(j, file, name);
+	o = read_file(j, file, how, page);
 	slot_release(&mine);
 	return o;
+}
+
+/* An upload: its file is in the database. */
+static struct outcome
+ingest_file(struct job *j, PGresult *row, int file)
+{
+	struct extract_how how = { .name = arena_cstr(j->a, sql_get(row, 0, 0)) };
+	struct uuid blob;
+	int64_t size;
+	enum err e;
+
+	if (!uuid_parse(sql_get(row, 0, 1), &blob) || !str_int(sql_get(row, 0, 2), &size))
+		return job_again("the document's row is broken", 0);
+	if ((e = load_blob(j, blob, size, file)) == ERR_OK)
+		return in_turn(j, file, &how, S(""));
+	if (stop_why(&j->stop) != STOP_NOT)
+		return job_stopped();
+	if (e == ERR_NOT_FOUND)
+		return job_failed("NOT_FOUND", "The document was deleted.");
+	return job_db_error(j, e, "the document's file could not be read");
+}
+
+static struct outcome
+ingest_url(struct job *j, PGresult *row, int file)
+{
+	struct page_before before = { .url = arena_str(j->a, sql_get(row, 0, 3)),
+		.etag = arena_cstr(j->a, sql_get(row, 0, 4)),
+		.last_modified = arena_cstr(j->a, sql_get(row, 0, 5)),
+		.sha256 = arena_cstr(j->a, sql_get(row, 0, 6)) };
+	struct page_read in;
+	struct extract_how how;
+	struct outcome o;
+
+	if (!ingest_page(j, &before, file, &in, &o))
+		return o;
+	how = (struct extract_how){ .name = in.name, .charset = in.charset, .page = true };
+	return in_turn(j, file, &how, in.facts);
 }
 
 struct outcome
 ingest_run(struct job *j)
 {
-	PGresult *res_document = NULL;
+	PGresult *row = NULL;
 	struct outcome o;
-	struct uuid blob;
-	int64_t size = 0;
 	enum err e;
 	int file;
 
-	if ((e = job_runner_document_process(j, &res_document, j->document)) != ERR_OK)
+	if ((e = job_runner_document_process(j, &row, j->document)) != ERR_OK)
 		return job_db_error(j, e, "the document could not be looked up");
-	if (PQntuples(res_document) != 1 || !uuid_parse(sql_get(res_document, 0, 1), &blob) ||
-	    !str_int(sql_get(res_document, 0, 2), &size))
+	if (PQntuples(row) != 1)
 		return job_failed("NOT_FOUND", "The document was deleted.");
 	if ((file = memfd_create("document", MFD_CLOEXEC)) < 0)
 		return job_again("there is no memory for the document", 0);
-	if ((e = load_blob(j, blob, size, file)) == ERR_OK)
-		o = in_turn(j, file, arena_cstr(j->a, sql_get(res_document, 0, 0)));
-	else if (stop_why(&j->stop) != STOP_NOT)
-		o = job_stopped();
-	else if (e == ERR_NOT_FOUND)
-		o = job_failed("NOT_FOUND", "The document was deleted.");
-	else
-		o = job_db_error(j, e, "the document's file could not be read");
+	o = PQgetisnull(row, 0, 3) ? ingest_file(j, row, file) : ingest_url(j, row, file);
 	close(file);
 	return o;
 }

@@ -24,16 +24,25 @@
  * signals of its own.
  */
 static pid_t
-spawn(int file, int out, int err, const char *name)
+spawn(int file, int out, int err, const struct extract_how *how)
 {
-	char path[4096], option[] = "--name", *copy = xstrdup(name);
-	char *argv[] = { path, option, copy, NULL }, *env[] = { NULL };
+	char path[4096], name_option[] = "--name", page_option[] = "--page";
+	char charset_option[] = "--charset", *name = xstrdup(how->name);
+	char *charset = xstrdup(how->charset ? how->charset : "");
+	char *argv[7] = { path, name_option, name }, *env[] = { NULL };
+	size_t n = 3;
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none;
 	pid_t pid = -1;
 	int e;
 
+	if (how->page)
+		argv[n++] = page_option;
+	if (*charset) {
+		argv[n++] = charset_option;
+		argv[n++] = charset;
+	}
 	snprintf(path, sizeof(path), "%s/millrace-extract", config()->libexec_dir);
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&files);
@@ -50,7 +59,8 @@ spawn(int file, int out, int err, const char *name)
 		log_error("extractor: cannot be started", "path", path, "error", strerror(e));
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
-	free(copy);
+	free(name);
+	free(charset);
 	return e == 0 ? pid : -1;
 }
 
@@ -144,7 +154,7 @@ supervise(struct stop *stop, pid_t pid, int out, int err, struct extracted *x)
 }
 
 enum extract_end
-extract(struct stop *stop, int file, const char *name, struct extracted *x)
+extract(struct stop *stop, int file, const struct extract_how *how, struct extracted *x)
 {
 	int out[2] = { -1, -1 }, err[2] = { -1, -1 };
 	enum extract_end end = EXTRACT_BROKEN;
@@ -152,7 +162,7 @@ extract(struct stop *stop, int file, const char *name, struct extracted *x)
 
 	*x = (struct extracted){ .text = NULL };
 	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0)
-		pid = spawn(file, out[1], err[1], name);
+		pid = spawn(file, out[1], err[1], how);
 	if (out[1] >= 0)
 		close(out[1]);
 	if (err[1] >= 0)

@@ -22,10 +22,15 @@ struct extracted {
 	char why[512];
 };
 
-/*
- * `file` is a descriptor of the whole file, `name` what the client calls it. Any thread; blocks up
- * to 35 s.
- */
-enum extract_end extract(struct stop *stop, int file, const char *name, struct extracted *out);
+/* What is known of a file beside its bytes. */
+struct extract_how {
+	const char *name; /* what the client calls it */
+	const char *charset; /* the encoding that its sender has said; NULL or "": none */
+	bool page; /* a page of the web, of which the main text is wanted */
+};
+
+/* `file` is a descriptor of the whole file. Any thread; blocks up to 35 s. */
+enum extract_end extract(
+    struct stop *stop, int file, const struct extract_how *how, struct extracted *out);
 
 #endif

@@ -4,6 +4,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <millrace/address.h>
+#include <millrace/config.h>
+
 #include "runner/outside/guard.h"
 
 struct range {
@@ -53,6 +56,12 @@ is_in_any(const unsigned char *address, const struct range *ranges, size_t n)
 		if (is_in(address, &ranges[i]))
 			return true;
 	return false;
+}
+
+bool
+guard_lets(const struct sockaddr *address)
+{
+	return guard_is_public(address) || address_in_networks(config()->fetch_networks, address);
 }
 
 bool

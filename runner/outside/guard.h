@@ -1,7 +1,7 @@
 /*
  * Which addresses a request may go to whose URL somebody gave who is not the administrator. Checked
  * at connect, with the address that was resolved, so that a name cannot point elsewhere between the
- * check and the connection. Pure.
+ * check and the connection. Any thread.
  */
 #ifndef RUNNER_OUTSIDE_GUARD_H
 #define RUNNER_OUTSIDE_GUARD_H
@@ -17,5 +17,7 @@ struct sockaddr;
  * that is; any other family.
  */
 bool guard_is_public(const struct sockaddr *address);
+/* That, or in a network that the administrator has opened (MILLRACE_FETCH_NETWORKS). */
+bool guard_lets(const struct sockaddr *address);
 
 #endif

@@ -80,6 +80,33 @@ retry_after(struct str value)
 	return seconds > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : seconds * 1000;
 }
 
+static void
+forget_headers(struct http_request *q)
+{
+	q->retry_after_ms = -1;
+	q->content_type[0] = q->etag[0] = q->last_modified[0] = q->location[0] = '\0';
+}
+
+/* One that does not fit is none: half a location, or half an entity tag, would be another. */
+static void
+keep_header(struct http_request *q, struct str name, struct str value)
+{
+	const struct {
+		struct str name;
+		char *room;
+		size_t size;
+	} kept[] = {
+		{ S("content-type"), q->content_type, sizeof(q->content_type) },
+		{ S("etag"), q->etag, sizeof(q->etag) },
+		{ S("last-modified"), q->last_modified, sizeof(q->last_modified) },
+		{ S("location"), q->location, sizeof(q->location) },
+	};
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+		if (str_eq_nocase(name, kept[i].name) && value.n < kept[i].size)
+			snprintf(kept[i].room, kept[i].size, "%.*s", S_ARG(value));
+}
+
 static size_t
 on_header(char *bytes, size_t one, size_t n, void *arg)
 {
@@ -95,15 +122,14 @@ on_header(char *bytes, size_t one, size_t n, void *arg)
 	if (str_starts(line, S("HTTP/"))) {
 		(void)str_cut(line, ' ', &name);
 		q->status = (int)strtol(bytes + (name.n < n ? name.n : n), NULL, 10);
-		q->retry_after_ms = -1;
-		q->content_type[0] = '\0';
+		forget_headers(q);
 		return n;
 	}
 	value = str_trim(str_cut(line, ':', &name));
 	if (str_eq_nocase(name, S("retry-after")) && value.n > 0)
 		q->retry_after_ms = retry_after(value);
-	else if (str_eq_nocase(name, S("content-type")) && value.n > 0)
-		snprintf(q->content_type, sizeof(q->content_type), "%.*s", S_ARG(value));
+	else
+		keep_header(q, name, value);
 	return n;
 }
 
@@ -114,7 +140,7 @@ on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	struct call *c = arg;
 
 	(void)purpose;
-	if (!guard_is_public(&address->addr)) {
+	if (!guard_lets(&address->addr)) {
 		c->is_forbidden = true;
 		return CURL_SOCKET_BAD;
 	}
@@ -236,8 +262,7 @@ static void
 forget_reply(struct http_request *q)
 {
 	q->status = 0;
-	q->retry_after_ms = -1;
-	q->content_type[0] = '\0';
+	forget_headers(q);
 	q->reply = (struct str){ NULL, 0 };
 }
 

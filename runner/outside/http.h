@@ -62,7 +62,9 @@ struct http_request {
 
 	/* What came, of the last try. */
 	int status; /* 0: none */
-	char content_type[64];
+	/* Headers; "" for one that did not come or is longer. */
+	char content_type[128];
+	char etag[256], last_modified[64], location[2048];
 	int64_t retry_after_ms; /* -1: none given */
 	struct str reply; /* the arena's; of a status that is not 2xx the first 16 KiB */
 	char error[256]; /* what went wrong, for the log */

@@ -72,9 +72,19 @@ GRANT EXECUTE ON FUNCTION document_json TO millrace_api, millrace_runner;
 CREATE OR REPLACE FUNCTION upload_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('documentId', d.id, 'id', d.id, 'name', d.name, 'status', d.status, 'message',
 		CASE d.status WHEN 'ready' THEN 'The document is ready.' WHEN 'failed' THEN d.error
-		ELSE 'The document was stored and is being processed.' END, 'notices', d.notices)
+		ELSE 'The document was stored and is being processed.' END || coalesce(' The same file is there already, as "' || (
+			SELECT o.name FROM blob b JOIN blob same ON same.owner_id = b.owner_id AND same.sha256 = b.sha256 AND same.id <> b.id
+			JOIN document o ON o.blob_id = same.id AND o.deleted_at IS NULL WHERE b.id = d.blob_id ORDER BY o.id LIMIT 1
+		) || '".', ''), 'notices', d.notices)
 $$;
 GRANT EXECUTE ON FUNCTION upload_json TO millrace_api, millrace_runner;
+
+-- The reply of POST /api/documents/url.
+CREATE OR REPLACE FUNCTION page_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', d.id, 'name', d.name, 'description', d.description, 'status', d.status,
+		'metadata', d.metadata, 'error', d.error, 'notices', d.notices)
+$$;
+GRANT EXECUTE ON FUNCTION page_json TO millrace_api, millrace_runner;
 
 -- Adds to what a user's documents, their passages and files take up.
 CREATE OR REPLACE FUNCTION storage_add(owner uuid, documents bigint, passages bigint, bytes bigint) RETURNS void LANGUAGE plpgsql AS $$
@@ -135,6 +145,24 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION document_create TO millrace_api;
 
+-- A page of the web becomes a document: its file is empty until the runner has fetched it.
+CREATE OR REPLACE FUNCTION document_create_page(url text, name text, description text, bytes_max bigint, documents_max bigint,
+	queue_max int) RETURNS TABLE (body json, run_id uuid) LANGUAGE plpgsql AS $$
+DECLARE
+	d document;
+	new_blob uuid;
+BEGIN
+	INSERT INTO blob (owner_id, sha256, size) VALUES (caller_id(), sha256(''), 0) RETURNING id INTO new_blob;
+	INSERT INTO document (owner_id, name, description, file_name, size, blob_id, url, metadata)
+	VALUES (caller_id(), coalesce($2, left(regexp_replace($1, '^https?://', '', 'i'), 200)), $3, '', 0, new_blob, $1,
+		jsonb_build_object('url', $1)) RETURNING * INTO d;
+	PERFORM storage_check(bytes_max, documents_max, 0);
+	run_id := run_enqueue('ingest', '{"reply": "page"}', queue_max, document_id => d.id);
+	body := page_json(d);
+	RETURN NEXT;
+END $$;
+GRANT EXECUTE ON FUNCTION document_create_page TO millrace_api;
+
 CREATE OR REPLACE FUNCTION document_reindex(document uuid, queue_max int) RETURNS TABLE (run_id uuid)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -148,7 +176,8 @@ END $$;
 GRANT EXECUTE ON FUNCTION document_reindex TO millrace_api;
 
 -- An ingestion's end: replaces the document's passages and marks it ready, in one step. `words`
--- are separated by spaces, `bits` hexadecimal; `metadata` has the notices as a member. Storing
+-- are separated by spaces, `bits` hexadecimal; `metadata` has the notices as a member, and `page`
+-- where the document is one: its new file, by what it is known again, what else is told. Storing
 -- takes long, so it locks nothing that others wait for; where the lease, or the document, was lost
 -- meanwhile, what was stored is undone.
 CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
@@ -156,6 +185,7 @@ CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int,
 DECLARE
 	seq bigint;
 	d document;
+	page CONSTANT jsonb := $6 -> 'page';
 BEGIN
 	PERFORM FROM job j WHERE j.run_id = $1 AND j.state = 'running' AND j.runner = $2 AND j.attempts = $3;
 	IF NOT FOUND THEN
@@ -176,11 +206,18 @@ BEGIN
 		SELECT s.id, d.owner_id, 'local', ('x' || g.bits)::bit(2048) FROM stored s JOIN given g ON g.n = s.n;
 		seq := job_fence($1, $2, $3);
 		PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
-		UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = $6 - 'notices',
+		UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = ($6 - '{notices,page}'::text[]) || coalesce(page -> 'metadata', '{}'),
 			notices = coalesce($6 -> 'notices', '[]'), chunk_count = cardinality(marks), index_version = $11, updated_at = now()
 		WHERE seq = after AND document.id = d.id AND document.deleted_at IS NULL RETURNING document.* INTO d;
 		IF NOT FOUND THEN
 			RAISE EXCEPTION USING ERRCODE = 'MRGON';
+		END IF;
+		IF page IS NOT NULL THEN
+			UPDATE blob b SET deleted_at = now() WHERE b.id = d.blob_id;
+			UPDATE blob b SET sha256 = decode(page ->> 'sha256', 'hex') WHERE b.id = (page ->> 'blob')::uuid;
+			UPDATE document SET blob_id = (page ->> 'blob')::uuid, size = (page ->> 'size')::bigint,
+				etag = page ->> 'etag', last_modified = page ->> 'lastModified'
+			WHERE document.id = d.id RETURNING document.* INTO d;
 		END IF;
 	EXCEPTION WHEN SQLSTATE 'MRGON' THEN
 		seq := job_fence($1, $2, $3);     -- once more, since its lock was undone with the rest
@@ -194,6 +231,55 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION document_ready(uuid, text, int, bigint, text, jsonb, text[], text[], text[], text[], int)
 	TO millrace_runner;
+
+-- Room for a page that was fetched, of `size` bytes, which runner_page_part then fills;
+-- document_ready() puts it in the place of the one before. No row where the job was lost, NULL
+-- where the user may not store so much (0: any): what stands for the same page counts for nothing.
+CREATE OR REPLACE FUNCTION page_begin(run_id uuid, runner text, attempt int, size bigint, bytes_max bigint)
+RETURNS TABLE (blob uuid) LANGUAGE plpgsql AS $$
+DECLARE
+	d document;
+BEGIN
+	SELECT x.* INTO d FROM job j JOIN run r ON r.id = j.run_id JOIN document x ON x.id = r.document_id AND x.deleted_at IS NULL
+	WHERE j.run_id = $1 AND j.state = 'running' AND j.runner = $2 AND j.attempts = $3;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	IF bytes_max <= 0 OR $4 - d.size + coalesce((SELECT s.bytes FROM storage s WHERE s.owner_id = d.owner_id), 0) <= bytes_max THEN
+		INSERT INTO blob (owner_id, size) VALUES (d.owner_id, $4) RETURNING id INTO blob;
+	END IF;
+	RETURN NEXT;
+END $$;
+GRANT EXECUTE ON FUNCTION page_begin TO millrace_runner;
+
+-- An ingestion's end where nothing was indexed: the page is the same as before, or could not be
+-- fetched (`error`, for a person). What is indexed serves on; where nothing is, the document has
+-- failed.
+CREATE OR REPLACE FUNCTION document_kept(run_id uuid, runner text, attempt int, after bigint, error text) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+	seq bigint := job_fence($1, $2, $3);
+	d document;
+BEGIN
+	IF seq IS DISTINCT FROM after THEN
+		RETURN seq;
+	END IF;
+	PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
+	UPDATE document SET status = CASE WHEN chunk_count > 0 THEN 'ready' ELSE 'failed' END, updated_at = now(),
+		error = CASE WHEN chunk_count > 0 THEN NULL ELSE $5 END,
+		notices = CASE WHEN chunk_count > 0 AND $5 IS NOT NULL
+			THEN jsonb_build_array($5 || ' What is searched is the page as it was before.') ELSE '[]' END
+	FROM run r WHERE r.id = $1 AND document.id = r.document_id AND document.deleted_at IS NULL RETURNING document.* INTO d;
+	IF NOT FOUND THEN
+		PERFORM run_abort($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);
+	ELSIF $5 IS NULL THEN
+		PERFORM run_finish($1, 'completed', 'done', document_json(d), document_reply($1, d));
+	ELSE
+		PERFORM run_finish($1, 'failed', 'error', json_build_object('code', 'UPSTREAM_FAILED', 'message', $5), document_reply($1, d));
+	END IF;
+	RETURN seq;
+END $$;
+GRANT EXECUTE ON FUNCTION document_kept TO millrace_runner;
 
 -- Gives passages of a document, by their ids, the words and bits of this version of the index; with
 -- its last ones the document is of that version. False where it has changed since it was seen, or
@@ -220,7 +306,8 @@ GRANT EXECUTE ON FUNCTION document_indexed TO millrace_runner;
 -- The reply of a request that waits for an ingestion; NULL where none does.
 CREATE OR REPLACE FUNCTION document_reply(run_id uuid, d document) RETURNS json
 LANGUAGE sql STABLE AS $$
-	SELECT data_reply($1, CASE r.input ->> 'reply' WHEN 'upload' THEN upload_json(d) ELSE document_json(d) END)
+	SELECT data_reply($1, CASE r.input ->> 'reply' WHEN 'upload' THEN upload_json(d) WHEN 'page' THEN page_json(d)
+		ELSE document_json(d) END)
 	FROM run r WHERE r.id = $1
 $$;
 GRANT EXECUTE ON FUNCTION document_reply TO millrace_runner;

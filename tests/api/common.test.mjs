@@ -290,6 +290,7 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/chat": [own, { json: { message: "How often is this asked?" } }],
 		"/api/documents/upload": [own, { body: '--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nkept\r\n--b--\r\n' },
 			{ "content-type": "multipart/form-data; boundary=b" }],
+		"/api/documents/url": [own, { json: { url: "http://127.0.0.1:9/kept" } }],
 		"/api/documents/{id}/reindex": [own, {}],
 		"/api/leads": [own, { json: { name: "kept" } }],
 		"/api/agents": [own, { json: { type: "kept", name: "kept" } }],

@@ -12,6 +12,7 @@ static void
 read_page(struct bytes page, struct out *o)
 {
 	assert(html_bounded(page).n <= page.n);
+	o->page = page.n % 2;
 	html_read(page, o);
 }
 

@@ -1,4 +1,8 @@
 /* lib/address.c: whom an address counts for, and what one of mail looks like. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
 #include <millrace/address.h>
 
 #include "test.h"
@@ -123,6 +127,52 @@ forms(struct arena *a)
 		out.n == 0);
 }
 
+static bool
+is_in(const char *list, const char *text)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+
+	if (inet_pton(AF_INET, text, &in.sin_addr) == 1)
+		return address_in_networks(list, (struct sockaddr *)&in);
+	if (inet_pton(AF_INET6, text, &in6.sin6_addr) != 1)
+		abort();
+	return address_in_networks(list, (struct sockaddr *)&in6);
+}
+
+static void
+networks(void)
+{
+	static const char *const lists[] = { "", "10.0.0.0/8", "10.1.2.3", "::1", "fd12::/32",
+		" 10.1.0.0/16  fd12::/7 ", "0.0.0.0/0", "::/0", "10.1.2.3/32" };
+	static const char *const none[] = { "10.0.0.0/33", "10.0.0.0/-1", "10.0.0/8", "x",
+		"fd12::/129", "10.0.0.0/", "/8", "10.0.0.0/8,10.1.0.0/16", "10.0.0.0/8/8",
+		"localhost", "0x7f.1" };
+	static const struct {
+		const char *list, *address;
+		bool in;
+	} cases[] = { { "10.0.0.0/8", "10.255.0.1", true }, { "10.0.0.0/8", "11.0.0.1", false },
+		{ "10.1.2.3", "10.1.2.3", true }, { "10.1.2.3", "10.1.2.4", false },
+		{ "192.168.4.0/22", "192.168.7.255", true },
+		{ "192.168.4.0/22", "192.168.8.0", false }, { "0.0.0.0/0", "8.8.8.8", true },
+		{ "0.0.0.0/0", "::1", false }, { "", "10.0.0.1", false },
+		{ "::/0", "10.0.0.1", false }, { "fd12:3::/32", "fd12:3:4::5", true },
+		{ "fd12:3::/32", "fd12:4::5", false }, { "10.9.0.0/16 ::1", "::1", true },
+		{ "10.0.0.0/8", "::ffff:10.0.0.1", false } };
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		EACH(good, address_is_networks(lists[i]), "%s", lists[i]);
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++)
+		EACH(good, !address_is_networks(none[i]), "%s", none[i]);
+	CHECK("what a list of networks is", good);
+	good = true;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		EACH(good, is_in(cases[i].list, cases[i].address) == cases[i].in, "%s in %s",
+		    cases[i].address, cases[i].list);
+	CHECK("an address is in a network by its prefix", good);
+}
+
 int
 main(void)
 {
@@ -155,6 +205,7 @@ main(void)
 	EACH(good, !address_network(a, S("1.2.3.4\0x")).p, "a NUL byte");
 	EACH(good, !address_network(a, (struct str){ NULL, 0 }).p, "nothing");
 	CHECK("what is no address counts for nobody", good);
+	networks();
 	emails(a);
 	forms(a);
 	arena_free(a);

@@ -18,6 +18,12 @@ INSERT INTO blob_chunk (blob_id, n, data) VALUES ($1, $2::int8, $3);
 -- keep
 SELECT body, run_id FROM document_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
+-- name: document_create_page
+-- args: url text, name text, description text, bytes_max int8, documents_max int8, queue_max int4
+-- row: body json, run_id uuid
+-- keep
+SELECT body, run_id FROM document_create_page($1, $2, $3, $4, $5, $6);
+
 -- name: document_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid

@@ -9,8 +9,26 @@ ORDER BY s.score DESC, c.id;
 
 -- name: runner_document_process
 -- args: document uuid
--- row: file_name text, blob_id uuid, size int8
-UPDATE document SET status = 'processing', updated_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING file_name, blob_id, size;
+-- row: file_name text, blob_id uuid, size int8, url text, etag text, last_modified text, sha256 text
+UPDATE document d SET status = 'processing', updated_at = now() FROM blob b WHERE d.id = $1 AND d.deleted_at IS NULL AND b.id = d.blob_id
+RETURNING d.file_name, d.blob_id, d.size, d.url, CASE WHEN d.chunk_count > 0 THEN d.etag END AS etag,
+	CASE WHEN d.chunk_count > 0 THEN d.last_modified END AS last_modified,
+	CASE WHEN d.chunk_count > 0 THEN encode(b.sha256, 'hex') END AS sha256;
+
+-- name: runner_page_begin
+-- args: run_id uuid, runner_name text, attempt int4, size int8, bytes_max int8
+-- row: blob uuid
+SELECT blob FROM page_begin($1, $2, $3, $4, $5);
+
+-- name: runner_page_part
+-- args: blob uuid, n int4, data bytea
+INSERT INTO blob_chunk (blob_id, n, data) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- name: runner_document_end_kept
+-- args: run_id uuid, runner_name text, attempt int4, after int8, error text
+-- row: document_kept int8
+-- ends
+SELECT document_kept($1, $2, $3, $4, $5);
 
 -- name: runner_blob_part
 -- args: blob uuid, n int4
