@@ -265,8 +265,7 @@ fullest(const struct parts *all)
 	for (i = 1; i < all->n; i++)
 		if (!all->p[i].apart && all->p[i].parent == best && words_of(&all->p[i]) >= most)
 			best = i;
-	for (up = best; up > 0 && !html_is(all->p[up].node, GUMBO_TAG_BODY);
-	     up = all->p[up].parent)
+	for (up = best; up > 0 && !html_is(all->p[up].node, GUMBO_TAG_BODY); up = all->p[up].parent)
 		if (all->p[up].has_heading)
 			return up;
 	return best;

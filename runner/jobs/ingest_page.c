@@ -77,14 +77,15 @@ static struct outcome
 keep(struct job *j, const char *why)
 {
 	if (why)
-		log_info("document: its page could not be fetched", "run", j->run.text, "error", why);
-	return job_end_runner_document_end_kept(
-	    j, why ? str_from(why) : (struct str){ NULL, 0 });
+		log_info(
+		    "document: its page could not be fetched", "run", j->run.text, "error", why);
+	return job_end_runner_document_end_kept(j, why ? str_from(why) : (struct str){ NULL, 0 });
 }
 
 /* The page's bytes into the database. */
 static bool
-store(struct job *j, const struct page *p, const char *sha256, struct page_read *in, struct outcome *o)
+store(struct job *j, const struct page *p, const char *sha256, struct page_read *in,
+    struct outcome *o)
 {
 	PGresult *res = NULL;
 	struct uuid blob;

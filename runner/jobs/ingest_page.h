@@ -22,7 +22,8 @@ struct page_read {
 
 /*
  * Fetches the page into `file` and stores it. True: *in says how to read it. False: the job has
- * ended, or is to, with *o; what is not to be had, or is the same as before, leaves what is indexed.
+ * ended, or is to, with *o; what is not to be had, or is the same as before, leaves what is
+ * indexed.
  */
 bool ingest_page(struct job *j, const struct page_before *before, int file, struct page_read *in,
     struct outcome *o);

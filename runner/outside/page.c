@@ -49,8 +49,7 @@ resolve(struct arena *a, struct str url, const char *location)
 	if (!u)
 		abort();
 	if (curl_url_set(u, CURLUPART_URL, arena_cstr(a, url), 0) == CURLUE_OK &&
-	    (!location ||
-		curl_url_set(u, CURLUPART_URL, location, CURLU_URLENCODE) == CURLUE_OK) &&
+	    (!location || curl_url_set(u, CURLUPART_URL, location, CURLU_URLENCODE) == CURLUE_OK) &&
 	    curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK &&
 	    curl_url_set(u, CURLUPART_USER, NULL, 0) == CURLUE_OK &&
 	    curl_url_set(u, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
@@ -84,8 +83,7 @@ static enum page_end
 unwanted(struct arena *a, struct page *p, int status)
 {
 	if (status == 404 || status == 410)
-		return refused(
-		    p, arena_printf(a, "There is no such page (status %d).", status).p);
+		return refused(p, arena_printf(a, "There is no such page (status %d).", status).p);
 	if (status == 401 || status == 403)
 		return refused(p,
 		    arena_printf(a, "The server does not show this page to us (status %d).", status)
@@ -110,8 +108,7 @@ failed(struct arena *a, struct page *p, enum http_end end, const struct http_req
 		if (w->failed)
 			return later(p, "There is no room for the page.");
 		return refused(p,
-		    arena_printf(
-			a, "The page is larger than %lld bytes.", (long long)p->bytes_max)
+		    arena_printf(a, "The page is larger than %lld bytes.", (long long)p->bytes_max)
 			.p);
 	case HTTP_SILENT:
 		return later(p, "The page's server did not answer in time.");
