@@ -90,7 +90,6 @@ path_fits(struct str head, struct str rest, struct str path, unsigned *score, st
 
 /* The best fit so far. */
 struct search {
-	const char *pool;
 	int method;
 	struct str path;
 	struct match best;
@@ -118,27 +117,52 @@ search_route(struct search *s, const struct route *r, const char *head, const ch
 	s->best.methods = methods;
 }
 
+/*
+ * The routes of a pool. A worker has one, and passing over those of others was a sixth of its work.
+ */
+struct served {
+	const char *pool;
+	const struct route **routes;
+	size_t n;
+};
+
+static const struct served *
+routes_of(const char *pool)
+{
+	static struct served kept;
+
+	if (kept.pool && strcmp(kept.pool, pool) == 0)
+		return &kept;
+	kept.pool = pool;
+	kept.routes = xrealloc(kept.routes, n_routes * sizeof(*kept.routes));
+	kept.n = 0;
+	for (size_t i = 0; i < n_routes; i++)
+		if (strcmp(routes[i].pool, pool) == 0)
+			kept.routes[kept.n++] = &routes[i];
+	return &kept;
+}
+
 struct match
 route_match(const char *pool, int method, struct str path)
 {
-	struct search s = { .pool = pool, .method = method, .path = path };
+	const struct served *served = routes_of(pool);
+	struct search s = { .method = method, .path = path };
 
 	if (path.n > 1 && path.p[path.n - 1] == '/')
 		s.path.n--;
 	if (path.n == 0 || path.p[0] != '/')
 		return s.best;
-	for (size_t i = 0; i < n_routes; i++)
-		if (begins_alike(routes[i].path, false, s.path) &&
-		    strcmp(routes[i].pool, pool) == 0)
-			search_route(&s, &routes[i], "", routes[i].path);
+	for (size_t i = 0; i < served->n; i++)
+		if (begins_alike(served->routes[i]->path, false, s.path))
+			search_route(&s, served->routes[i], "", served->routes[i]->path);
 	for (size_t k = 0; k < n_aliases; k++) {
 		if (!begins_alike(aliases[k].prefix, true, s.path))
 			continue;
-		for (size_t i = 0; i < n_routes; i++) {
-			const char *rest = behind_alias(&aliases[k], routes[i].path);
+		for (size_t i = 0; i < served->n; i++) {
+			const char *rest = behind_alias(&aliases[k], served->routes[i]->path);
 
-			if (rest && strcmp(routes[i].pool, pool) == 0)
-				search_route(&s, &routes[i], aliases[k].prefix, rest);
+			if (rest)
+				search_route(&s, served->routes[i], aliases[k].prefix, rest);
 		}
 	}
 	return s.best;
