@@ -192,6 +192,10 @@ const struct command commands[] = {
 	{ "queries", NULL, "", 0, 0, 0, NEEDS_CURRENT, DB, queries_run,
 	    "check every statement of Millrace against the database",
 	    "Prepares them all and compares types; exits with 1 where one differs.\n" },
+	{ "ledger", "verify", "", 0, 0, 0, NEEDS_CURRENT, DB, ledger_verify_run,
+	    "verify that every balance is the sum of its entries",
+	    "Names each transfer, balance, reservation, charge and budget that does not add up\n"
+	    "(100 at most), and exits with 1 then. It may run at any time.\n" },
 	{ "audit", "verify", "", 0, 0, OPT(OPT_PUBLIC_KEY) | OPT(OPT_CHECKPOINT), NEEDS_CURRENT,
 	    DB, audit_verify_run,
 	    "verify the audit log's hash chain and its signed checkpoints",

@@ -145,6 +145,7 @@ int jobs_retry_run(struct ctl *c);
 int status_run(struct ctl *c);
 int streamd_handover_run(struct ctl *c);
 int queries_run(struct ctl *c);
+int ledger_verify_run(struct ctl *c);
 int audit_verify_run(struct ctl *c);
 int audit_init_run(struct ctl *c);
 int audit_rotate_run(struct ctl *c);

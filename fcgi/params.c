@@ -48,6 +48,14 @@ path_uuid(const struct req *r, size_t n)
 	return u;
 }
 
+struct str
+path_text(const struct req *r, size_t n)
+{
+	if (n >= r->match.n_parts)
+		abort();
+	return r->match.parts[n];
+}
+
 enum err
 body_read(struct req *r)
 {

@@ -26,6 +26,8 @@ struct str req_cookie(const struct req *r, struct str name);
 bool cookie_next(struct str *rest, struct str name, struct str *value);
 /* The n-th variable part of the path, from 0, as a uuid; aborts where the route has none there. */
 struct uuid path_uuid(const struct req *r, size_t n);
+/* The same as text, as the path's type lets it be. It points into the path. */
+struct str path_text(const struct req *r, size_t n);
 
 /*
  * Fills *into by `table`, the route's own .body or .query: body_bind(r, note_body, &in). Another

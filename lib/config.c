@@ -67,6 +67,9 @@ const struct setting config_settings[] = {
 	    "documents", "documents of one user; 0: no limit"),
 	ROW("MILLRACE_QUEUE_MAX", NUMBER, W, queue_max, "10000", 1, 1000000, "jobs",
 	    "jobs of one user that may wait, a quarter while others wait; beyond it 429"),
+	ROW("MILLRACE_CREDITS", TEXT, W, credits, "optional", 1, 1000, "",
+	    "required: who has no credits left may use no model that costs anything; optional: use "
+	    "is counted, and paid from the credits, also below zero"),
 	ROW("MILLRACE_REPLY_SECONDS", NUMBER, W, reply_seconds, "50", 1, 3600, "s",
 	    "timeout of a deferred reply"),
 	ROW("MILLRACE_STATEMENT_MS", NUMBER, W | D, statement_ms, "5000", 10, 600000, "ms",

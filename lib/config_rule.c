@@ -126,6 +126,7 @@ static const struct config_rule rules[] = {
 	    "a page's address, such as https://app.example.com/", false },
 	{ "MILLRACE_OAUTH_ERROR_URL", is_return,
 	    "a page's address, such as https://app.example.com/", false },
+	{ "MILLRACE_CREDITS", NULL, "required or optional", false },
 	{ "MILLRACE_REGISTRATION", NULL, "open, invited or closed", false },
 	{ "MILLRACE_RESET_URL", is_page,
 	    "the page's address with {token} in it, such as "

@@ -72,3 +72,6 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON lead TO millrace_api, millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON agent, agent_process, datasource TO millrace_api;
 GRANT SELECT ON export_section TO millrace_api;
 GRANT SELECT ON audit_log TO millrace_api;
+GRANT SELECT ON service_user, project, charge, ledger_entry, ledger_note, approval TO millrace_api;
+GRANT SELECT, DELETE ON pricing_package, pricing_campaign TO millrace_api;
+GRANT SELECT ON user_subscription TO millrace_api;

@@ -40,5 +40,6 @@ chat_post(struct req *r)
 
 	if ((e = body_bind(r, chat_body, &in)) != ERR_OK)
 		return e;
-	return sql_chat_start(r, chat_started, in.message, in.conversation_id, config()->queue_max);
+	return sql_chat_start(r, chat_started, in.message, in.conversation_id, config()->queue_max,
+	    strcmp(config()->credits, "required") == 0);
 }

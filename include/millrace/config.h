@@ -42,6 +42,7 @@ struct config {
 	const char *jwt_secret; /* API_JWT_SECRET: HS256 key of our own tokens, >= 32 bytes */
 	const char *jwt_secret_old; /* the one before, only to verify with; "": none */
 	int64_t session_seconds;
+	const char *credits; /* required, or optional */
 	const char *registration; /* who may make an account: open, invited or closed */
 	const char *invite_url; /* page that takes an invitation, with {token}; "": none */
 	int64_t argon2_ops;

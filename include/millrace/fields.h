@@ -20,7 +20,7 @@ enum field_kind {
 	FIELD_STR = 1, /* struct str; min to max code points */
 	FIELD_BOOL, /* bool */
 	FIELD_INT, /* int64_t; min to max */
-	FIELD_DECIMAL, /* struct str: the digits as sent, no double; whole part min to max */
+	FIELD_DECIMAL, /* struct str: the digits as sent, no double, no exponent; min to max */
 	FIELD_UUID, /* struct uuid */
 	FIELD_TIME, /* struct str: RFC 3339, normalised to UTC with Z; without a zone it is UTC */
 	FIELD_ENUM, /* struct str, one of names[] */

@@ -12,6 +12,7 @@
 #define OAUTH_MOST_MS 30000
 #define ANALYTICS_BATCH 1000
 #define OLD_BATCH 1000 /* rows of a kind in one transaction */
+#define MONEY_BATCH 200 /* reservations */
 #define DELETION_BATCH 1000 /* rows */
 #define DELETIONS_MOST 100 /* that take turns, a step each */
 
@@ -38,6 +39,20 @@ void
 sweep_jobs_soon(void)
 {
 	periodic_within(S("jobs"), JOBS_MS);
+}
+
+int64_t
+sweep_money(struct db *db, struct arena *a, struct stop *stop)
+{
+	PGresult *res = NULL;
+
+	(void)stop;
+	if (db_runner_money_sweep(db, a, &res, str_from(runner.provider), str_from(runner.model),
+		MONEY_BATCH) != ERR_OK) {
+		log_warn("sweep: failed", "what", "reservations that have expired");
+		return RETRY_MS;
+	}
+	return sql_bool(res, 0, 0) ? AT_ONCE_MS : PERIODIC_AS_TABLED;
 }
 
 int64_t

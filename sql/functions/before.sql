@@ -31,6 +31,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION account_search(text, bigint, uuid) TO millrace_api;
 
+-- Before credits could be required.
+CREATE OR REPLACE FUNCTION chat_start(message text, conversation uuid, queue_max int)
+RETURNS TABLE (run_id uuid, conversation_id uuid) LANGUAGE sql AS $$
+	SELECT s.run_id, s.conversation_id FROM chat_start($1, $2, $3, false) s
+$$;
+GRANT EXECUTE ON FUNCTION chat_start(text, uuid, int) TO millrace_api;
+
 -- Workers deleted their own row without process_forget().
 GRANT DELETE ON process TO millrace_api;
 

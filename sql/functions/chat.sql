@@ -67,8 +67,8 @@ $$;
 GRANT EXECUTE ON FUNCTION message_json TO millrace_api;
 
 -- A chat turn: the conversation (a new one where none is named), the user's message, the run and
--- its job.
-CREATE OR REPLACE FUNCTION chat_start(message text, conversation uuid, queue_max int)
+-- its job; and what it may cost is reserved, from the credits where `credits` says so.
+CREATE OR REPLACE FUNCTION chat_start(message text, conversation uuid, queue_max int, credits boolean)
 RETURNS TABLE (run_id uuid, conversation_id uuid) LANGUAGE plpgsql AS $$
 BEGIN
 	IF conversation IS NULL THEN
@@ -84,9 +84,10 @@ BEGIN
 	run_id := run_enqueue('chat', json_build_object('message', $1)::jsonb, queue_max, conversation_id);
 	INSERT INTO message (conversation_id, owner_id, run_id, role, content)
 	VALUES (chat_start.conversation_id, caller_id(), chat_start.run_id, 'user', $1);
+	PERFORM chat_reserve(chat_start.run_id, $4);
 	RETURN NEXT;
 END $$;
-GRANT EXECUTE ON FUNCTION chat_start TO millrace_api;
+GRANT EXECUTE ON FUNCTION chat_start(text, uuid, int, boolean) TO millrace_api;
 
 -- A chat's terminal `done` event; its use is the sum of the run's calls.
 CREATE OR REPLACE FUNCTION chat_done(run_id uuid, message_id uuid, content text, sources json, reason text)

@@ -145,7 +145,7 @@ END $$;
 CREATE OR REPLACE FUNCTION account_rows_erase(account uuid, most int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
 	tables CONSTANT text[] := ARRAY['idempotency', 'lead', 'notification', 'artifact', 'message', 'chunk', 'document', 'conversation',
-		'secret', 'datasource', 'topic_owner'];
+		'secret', 'datasource', 'topic_owner', 'approval', 'charge', 'project', 'ledger_note', 'user_subscription'];
 	t text;
 	r uuid;
 	n int := most;
@@ -166,6 +166,13 @@ BEGIN
 	FOREACH t IN ARRAY tables LOOP
 		EXIT WHEN n <= 0;
 		n := n - rows_erase(t, 'owner_id', $1, n);
+	END LOOP;
+	-- Whom a service account has named goes with it.
+	FOR r IN SELECT s.user_id FROM service_user s WHERE s.service_id = $1 LIMIT most LOOP
+		EXIT WHEN n <= 0;
+		PERFORM account_shut(r);
+		DELETE FROM service_user s WHERE s.user_id = r;
+		n := n - 10;
 	END LOOP;
 	FOR r IN SELECT b.id FROM blob b WHERE b.owner_id = $1 LOOP
 		EXIT WHEN n <= 0;

@@ -81,6 +81,20 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+CREATE OR REPLACE FUNCTION publish_subscription_created() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM publish_to_owner(NEW.owner_id, 'subscription_created', json_build_object('subscription_id', NEW.id, 'user_id', NEW.owner_id,
+		'plan', (SELECT p.name FROM pricing_package p WHERE p.id = NEW.package_id), 'created_at', rfc3339(NEW.created_at)));
+	RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION publish_subscription_updated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM publish_to_owner(NEW.owner_id, 'subscription_updated', json_build_object('subscription_id', NEW.id, 'user_id', NEW.owner_id,
+		'plan', (SELECT p.name FROM pricing_package p WHERE p.id = NEW.package_id), 'updated_at', rfc3339(now())));
+	RETURN NULL;
+END $$;
+
 -- The log keeps nothing of an erased user, nor of a deleted thing that had a topic of its own.
 -- Deferred: by then whoever was publishing about one of their rows has committed, since deleting
 -- the row waited for that.

@@ -130,10 +130,14 @@ static void
 decimals(void)
 {
 	static const char *const exact[] = { "0", "1000", "0.1", "999.999999999999999", "12.340",
+		"0.00002340000000000001",
 		"1000.000", "0.30000000000000004" };
-	static const char *const bad[] = { "-0.5", "-1", "1000.01", "1001", "1e2",
-		"0.1234567890123456789", "1234567890123456789", "12345678901234567890123", "\"1\"",
+	static const char *const bad[] = { "-0.5", "-1", "1000.01", "1001", "1e4",
+		"1e99", "1e-99", "0.1234567890123456789", "1234567890123456789", "12345678901234567890123", "\"1\"",
 		"true", "[]" };
+	static const char *const exponents[][2] = { { "2.34e-05", "0.0000234" }, { "1e2", "100" },
+		{ "1.25E+1", "12.5" }, { "2.3400000000000001e-05", "0.000023400000000000001" },
+		{ "0e0", "0" } };
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(exact) / sizeof(*exact); i++)
@@ -142,6 +146,13 @@ decimals(void)
 			str_eq(got.price, str_from(exact[i])),
 		    "%s, %.*s", exact[i], S_ARG(got.price));
 	CHECK("decimals keep every digit", good);
+	good = true;
+	for (size_t i = 0; i < sizeof(exponents) / sizeof(*exponents); i++)
+		EACH(good,
+		    with(arena_printf(mem, "\"price\":%s", exponents[i][0]).p) &&
+			str_eq(got.price, str_from(exponents[i][1])),
+		    "%s, %.*s", exponents[i][0], S_ARG(got.price));
+	CHECK("decimals with an exponent, as Python writes small ones, keep every digit", good);
 	good = true;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		EACH(good, refused(arena_printf(mem, "\"price\":%s", bad[i]).p, "price"), "%s",

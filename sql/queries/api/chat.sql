@@ -1,8 +1,8 @@
 -- name: chat_start
--- args: message text, conversation uuid, queue_max int4
+-- args: message text, conversation uuid, queue_max int4, credits bool
 -- row: run_id uuid, conversation_id uuid
 -- keep
-SELECT run_id, conversation_id FROM chat_start($1, $2, $3);
+SELECT run_id, conversation_id FROM chat_start($1, $2, $3, $4);
 
 -- name: run_show
 -- args: id uuid

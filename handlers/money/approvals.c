@@ -1,0 +1,44 @@
+/* Requests that cost more than their project allows without an administrator's word. */
+#include "handlers/money/money.h"
+#include "sql_api.h"
+
+struct approvals_in {
+	int64_t limit;
+	struct uuid before;
+	struct str status;
+};
+
+static const char *const approval_statuses[] = { "pending", "approved", "rejected", "expired",
+	"used", NULL };
+
+static const struct field list_fields[] = {
+	F_PAGE(struct approvals_in),
+	F_ENUM(struct approvals_in, status, approval_statuses, OPTIONAL),
+};
+FIELD_TABLE(approval_query, struct approvals_in, list_fields, approval_list);
+
+/* GET /api/v1/approvals */
+enum err
+approval_list(struct req *r)
+{
+	struct approvals_in in = { 0 };
+	enum err e;
+
+	if ((e = query_bind(r, approval_query, &in)) != ERR_OK)
+		return e;
+	return sql_approval_list(r, res_list, in.status, list_rows(r, in.limit), in.before);
+}
+
+/* POST /api/v1/approvals/{id}/approve: the same request passes once within an hour. */
+enum err
+approval_approve(struct req *r)
+{
+	return sql_approval_decide(r, res_one, path_uuid(r, 0), S("approved"));
+}
+
+/* POST /api/v1/approvals/{id}/reject */
+enum err
+approval_reject(struct req *r)
+{
+	return sql_approval_decide(r, res_one, path_uuid(r, 0), S("rejected"));
+}

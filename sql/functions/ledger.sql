@@ -1,0 +1,349 @@
+-- The ledger: what a request reserves, then costs; what is granted. The locks of each: the user's
+-- row, then the project's; a charge changes under both alone. Sequential scans are off in what runs
+-- for each request: its plans are kept, and may have been made while the tables were empty.
+
+-- Moves `amount` onto (or, negative, from) a user's credits, `against` being the other side, and
+-- frees `released` of what was reserved. Returns the transfer; NULL where the amount is zero: there
+-- is nothing to write. Takes the user's lock.
+CREATE OR REPLACE FUNCTION ledger_move(owner uuid, amount numeric, released numeric, kind text, against text, charge uuid) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+	balance numeric;
+	transfer CONSTANT uuid := uuid_v7();
+BEGIN
+	UPDATE app_user u SET balance_usd = u.balance_usd + $2, reserved_usd = u.reserved_usd - $3
+	WHERE u.id = $1 AND ($2 <> 0 OR $3 <> 0) RETURNING u.balance_usd INTO balance;
+	IF NOT FOUND OR $2 = 0 THEN
+		RETURN NULL;
+	END IF;
+	INSERT INTO ledger_entry (transfer, owner_id, account, kind, amount_usd, balance_usd, charge_id)
+	VALUES (transfer, $1, 'credits', $4, $2, balance, $6), (transfer, NULL, $5, $4, -$2, NULL, $6);
+	RETURN transfer;
+END $$;
+
+-- The project's row, locked, made where there is none yet; its day and month are today's. The
+-- caller holds the user's lock, so that one name is one project. A day never goes back: a clock
+-- that does would open yesterday's budget again.
+CREATE OR REPLACE FUNCTION project_lock(owner uuid, name text) RETURNS project
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	projects_max CONSTANT int := 1000;
+	today CONSTANT date := (now() AT TIME ZONE 'UTC')::date;
+	p project;
+BEGIN
+	SELECT * INTO p FROM project x WHERE x.owner_id = $1 AND x.name = $2 FOR UPDATE;
+	IF NOT FOUND THEN
+		IF (SELECT count(*) FROM project x WHERE x.owner_id = $1) >= projects_max THEN
+			PERFORM refuse('CONFLICT', format('A user has at most %s projects.', projects_max));
+		END IF;
+		INSERT INTO project (owner_id, name) VALUES ($1, $2) RETURNING * INTO p;
+	END IF;
+	p.month_usd := project_month_usd(p);
+	p.day_usd := project_day_usd(p);
+	p.day := greatest(p.day, today);
+	RETURN p;
+END $$;
+
+-- What was spent today, and this month.
+CREATE OR REPLACE FUNCTION project_day_usd(p project) RETURNS numeric LANGUAGE sql STABLE AS $$
+	SELECT CASE WHEN p.day >= (now() AT TIME ZONE 'UTC')::date THEN p.day_usd ELSE 0 END
+$$;
+GRANT EXECUTE ON FUNCTION project_day_usd TO millrace_api;
+
+CREATE OR REPLACE FUNCTION project_month_usd(p project) RETURNS numeric LANGUAGE sql STABLE AS $$
+	SELECT CASE WHEN p.day >= date_trunc('month', now() AT TIME ZONE 'UTC')::date THEN p.month_usd ELSE 0 END
+$$;
+GRANT EXECUTE ON FUNCTION project_month_usd TO millrace_api;
+
+-- Which limit of the budget `amount` more would pass; NULL: none. `p` is project_lock's.
+CREATE OR REPLACE FUNCTION budget_passed(p project, amount numeric) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+	SELECT CASE WHEN $2 > p.per_request_limit THEN 'per_request_limit'
+		WHEN p.day_usd + p.reserved_usd + $2 > p.daily_limit THEN 'daily_limit'
+		WHEN p.month_usd + p.reserved_usd + $2 > p.monthly_limit THEN 'monthly_limit' END
+$$;
+
+-- Why the project's policies do not let a call through, as (code, message); NULL: they do. `p` is
+-- project_lock's. What is not given is not asked for.
+CREATE OR REPLACE FUNCTION policy_refusal(p project, provider text, model text, operation text) RETURNS text[]
+LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+	IF $2 <> ALL (p.allowed_providers) THEN
+		RETURN ARRAY['FORBIDDEN', format('The project''s policies do not allow the provider %s.', $2)];
+	ELSIF p.allowed_models ? $2 AND NOT (p.allowed_models -> $2) ? $3 THEN
+		RETURN ARRAY['FORBIDDEN', format('The project''s policies do not allow the model %s of %s.', $3, $2)];
+	ELSIF $4 = ANY (p.forbidden_operations) THEN
+		RETURN ARRAY['FORBIDDEN', format('The project''s policies forbid the operation %s.', $4)];
+	ELSIF (SELECT count(*) FROM charge c WHERE c.project_id = p.id AND c.created_at > now() - interval '1 minute') >= p.requests_per_minute THEN
+		RETURN ARRAY['RATE_LIMITED', 'The project has had as many requests as its policies allow in a minute.'];
+	ELSIF (SELECT coalesce(sum(c.tokens), 0) FROM charge c WHERE c.project_id = p.id AND c.created_at > now() - interval '1 hour')
+		>= p.tokens_per_hour THEN
+		RETURN ARRAY['RATE_LIMITED', 'The project has used as many tokens as its policies allow in an hour.'];
+	END IF;
+	RETURN NULL;
+END $$;
+
+-- Looks for the approval of a request above the threshold, and uses one that there is: it lets the
+-- request through once. Else what is to be answered, (code, message); the first time the request is
+-- queued for the administrators, who are told.
+CREATE OR REPLACE FUNCTION approval_ask(p project, request_id text, kind text, provider text, model text, operation text, amount numeric)
+RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+	a approval;
+BEGIN
+	SELECT * INTO a FROM approval x WHERE x.owner_id = p.owner_id AND x.request_id = $2 FOR UPDATE;
+	IF a.status = 'approved' AND a.expires_at > now() AND $7 <= a.amount_usd THEN
+		UPDATE approval x SET status = 'used' WHERE x.id = a.id;
+		RETURN NULL;
+	ELSIF a.status = 'rejected' THEN
+		RETURN ARRAY['FORBIDDEN', 'An administrator has rejected this request.'];
+	ELSIF a.status IS DISTINCT FROM 'pending' OR a.expires_at <= now() THEN
+		INSERT INTO approval AS x (owner_id, project_id, request_id, kind, provider, model, operation, amount_usd, expires_at)
+		VALUES (p.owner_id, p.id, $2, $3, $4, $5, $6, $7, now() + interval '1 day')
+		ON CONFLICT ON CONSTRAINT approval_owner_id_request_id_key DO UPDATE SET status = 'pending', amount_usd = excluded.amount_usd,
+			created_at = now(), expires_at = excluded.expires_at, decided_at = NULL, decided_by = NULL;
+		INSERT INTO notification (owner_id, severity, title, message, action_url)
+		SELECT u.id, 'warning', 'A request waits for approval', format('Request %s for %s US dollars.', $2, $7), '/api/v1/approvals'
+		FROM app_user u WHERE u.role = 'admin' AND u.disabled_at IS NULL ORDER BY u.id LIMIT 20;
+	END IF;
+	RETURN ARRAY['APPROVAL_REQUIRED', 'The request costs more than the project''s policies allow without an approval; it waits for one.'];
+END $$;
+
+-- Reserves `estimate` for a request before its work begins. `verdict` NULL: it is reserved, as
+-- `charge`. Else nothing is, and the verdict is an error's code (lib/err.c), or 'REPEATED': this
+-- request_id has a charge already, under way or settled. `credits`: the balance has to cover it;
+-- `lasts` NULL: until its run ends. An approval that is asked for is stored, so commit.
+-- As the owner: the ledger is no role's to write.
+CREATE OR REPLACE FUNCTION charge_reserve(owner uuid, project text, request_id text, kind text, provider text, model text, operation text,
+	estimate numeric, credits boolean, lasts interval) RETURNS TABLE (charge uuid, verdict text, message text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+	u app_user;
+	p project;
+	c charge;
+	why text[];
+	passed text;
+BEGIN
+	SELECT * INTO u FROM app_user x WHERE x.id = $1 FOR NO KEY UPDATE;
+	p := project_lock($1, $2);
+	SELECT * INTO c FROM charge x WHERE x.owner_id = $1 AND x.request_id = $3;
+	passed := budget_passed(p, $8);
+	IF c.state <> 'released' THEN
+		why := ARRAY['REPEATED', 'This request_id was used before.'];
+	ELSIF u.disabled_at IS NOT NULL THEN
+		why := ARRAY['FORBIDDEN', 'The user is suspended.'];
+	ELSE
+		why := policy_refusal(p, $5, $6, $7);
+	END IF;
+	IF why IS NULL AND passed IS NOT NULL THEN
+		why := ARRAY['BUDGET_EXCEEDED', format('This would pass the project''s %s.', passed)];
+	ELSIF why IS NULL AND $9 AND u.balance_usd - u.reserved_usd < $8 THEN
+		why := ARRAY['INSUFFICIENT_CREDITS', 'The credits do not cover this.'];
+	ELSIF why IS NULL AND $8 > p.require_approval_above AND $4 <> 'chat' THEN
+		why := approval_ask(p, $3, $4, $5, $6, $7, $8);
+	END IF;
+	IF why IS NULL THEN
+		INSERT INTO charge AS x (owner_id, project_id, request_id, kind, state, reserved_usd, provider, model, operation, expires_at)
+		VALUES ($1, p.id, $3, $4, 'reserved', $8, $5, $6, $7, now() + $10)
+		ON CONFLICT ON CONSTRAINT charge_owner_id_request_id_key DO UPDATE SET state = 'reserved', project_id = excluded.project_id,
+			kind = excluded.kind, reserved_usd = excluded.reserved_usd, provider = excluded.provider, model = excluded.model,
+			operation = excluded.operation, expires_at = excluded.expires_at, created_at = now(), ended_at = NULL
+		RETURNING x.id INTO charge;
+		UPDATE project x SET reserved_usd = x.reserved_usd + $8 WHERE x.id = p.id AND $8 <> 0;
+		UPDATE app_user x SET reserved_usd = x.reserved_usd + $8 WHERE x.id = $1 AND $8 <> 0;
+	END IF;
+	verdict := why[1];
+	message := why[2];
+	RETURN NEXT;
+END $$;
+GRANT EXECUTE ON FUNCTION charge_reserve TO millrace_runner;
+
+-- Counts a charge that is settled: in its project, and from the credits. `p` is project_lock's.
+CREATE OR REPLACE FUNCTION charge_count(c charge, p project, amount numeric, tokens bigint, flagged boolean, client_at timestamptz) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+BEGIN
+	UPDATE charge x SET state = 'settled', reserved_usd = 0, amount_usd = $3, tokens = $4, flagged = $5, client_at = $6, day = p.day,
+		expires_at = NULL, ended_at = now()
+	WHERE x.id = c.id;
+	UPDATE project x SET reserved_usd = x.reserved_usd - c.reserved_usd, total_usd = x.total_usd + $3, day = p.day,
+		day_usd = p.day_usd + $3, month_usd = p.month_usd + $3, requests = x.requests + 1, last_request_at = now()
+	WHERE x.id = p.id;
+	PERFORM ledger_move(c.owner_id, -$3, c.reserved_usd, 'usage', 'usage', c.id);
+END $$;
+
+-- The charge and its project, locked, where it is still reserved; else NULLs.
+CREATE OR REPLACE FUNCTION charge_open(charge uuid, OUT c charge, OUT p project) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+BEGIN
+	SELECT * INTO c FROM charge x WHERE x.id = $1;
+	PERFORM FROM app_user u WHERE u.id = c.owner_id FOR NO KEY UPDATE;
+	SELECT * INTO p FROM project x WHERE x.id = c.project_id;
+	p := project_lock(p.owner_id, p.name);
+	-- Under the locks it is what it stays.
+	SELECT * INTO c FROM charge x WHERE x.id = $1 AND x.state = 'reserved';
+END $$;
+
+-- Ends a reservation with what was used in the end, which may be more; false where it has ended
+-- already, and nothing is counted.
+-- As the owner: the ledger is no role's to write.
+CREATE OR REPLACE FUNCTION charge_settle(charge uuid, amount numeric, tokens bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+	o record;
+	p project;
+	c charge;
+BEGIN
+	IF NOT EXISTS (SELECT FROM charge x WHERE x.id = $1) THEN
+		RETURN false;
+	END IF;
+	SELECT * INTO o FROM charge_open($1);
+	c := o.c;
+	p := o.p;
+	IF c.id IS NULL THEN
+		RETURN false;
+	END IF;
+	p.reserved_usd := p.reserved_usd - c.reserved_usd;
+	PERFORM charge_count(c, p, $2, $3, budget_passed(p, $2) IS NOT NULL, NULL);
+	RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION charge_settle TO millrace_runner;
+
+-- Ends a reservation without a cost; false where it has ended already.
+-- As the owner: the ledger is no role's to write.
+CREATE OR REPLACE FUNCTION charge_release(charge uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+	o record;
+	c charge;
+BEGIN
+	IF NOT EXISTS (SELECT FROM charge x WHERE x.id = $1) THEN
+		RETURN false;
+	END IF;
+	SELECT * INTO o FROM charge_open($1);
+	c := o.c;
+	IF c.id IS NULL THEN
+		RETURN false;
+	END IF;
+	UPDATE charge x SET state = 'released', reserved_usd = 0, expires_at = NULL, ended_at = now() WHERE x.id = $1;
+	UPDATE project x SET reserved_usd = x.reserved_usd - c.reserved_usd WHERE x.id = c.project_id;
+	PERFORM ledger_move(c.owner_id, 0, c.reserved_usd, NULL, NULL, NULL);
+	RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION charge_release TO millrace_runner;
+
+-- Counts what was spent already, without a reservation: it is never refused, and flagged where it
+-- passes a limit. A request_id that has a charge, under way or settled, is not counted again.
+-- Returns whether that charge is flagged.
+-- As the owner: the ledger is no role's to write.
+CREATE OR REPLACE FUNCTION charge_spend(owner uuid, project text, request_id text, kind text, amount numeric, provider text, model text,
+	tokens bigint, client_at timestamptz) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+	p project;
+	c charge;
+	passes boolean;
+BEGIN
+	PERFORM FROM app_user u WHERE u.id = $1 FOR NO KEY UPDATE;
+	p := project_lock($1, $2);
+	SELECT * INTO c FROM charge x WHERE x.owner_id = $1 AND x.request_id = $3;
+	IF c.state <> 'released' THEN
+		RETURN c.flagged;
+	END IF;
+	passes := budget_passed(p, $5) IS NOT NULL;
+	INSERT INTO charge AS x (owner_id, project_id, request_id, kind, state, provider, model)
+	VALUES ($1, p.id, $3, $4, 'reserved', $6, $7)
+	ON CONFLICT ON CONSTRAINT charge_owner_id_request_id_key DO UPDATE SET project_id = excluded.project_id, kind = excluded.kind
+	RETURNING * INTO c;
+	PERFORM charge_count(c, p, $5, $8, passes, $9);
+	RETURN passes;
+END $$;
+
+-- A run's end: settles what it reserved by what its model calls cost, or charges what they cost
+-- without a reservation.
+CREATE OR REPLACE FUNCTION run_settle(owner uuid, run_id uuid, kind text) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	held uuid := (SELECT c.id FROM charge c WHERE c.owner_id = $1 AND c.request_id = $2::text AND c.state = 'reserved');
+	used record;
+BEGIN
+	SELECT coalesce(sum(e.cost_usd), 0) AS cost, coalesce(sum(e.input_tokens + e.output_tokens), 0) AS tokens,
+		max(e.provider) AS provider, max(e.model) AS model
+	INTO used FROM usage_event e WHERE e.run_id = $2;
+	IF held IS NOT NULL AND used.provider IS NULL THEN
+		PERFORM charge_release(held);
+	ELSIF held IS NOT NULL THEN
+		PERFORM charge_settle(held, used.cost, used.tokens::bigint);
+	ELSIF used.cost > 0 THEN
+		PERFORM charge_spend($1, 'default', $2::text, $3, used.cost, used.provider, used.model, used.tokens::bigint, NULL);
+	END IF;
+END $$;
+
+-- Adds to a user's credits, or takes from them where the amount is negative; the user is told.
+-- NULL: there is no such user.
+CREATE OR REPLACE FUNCTION credit_move(owner uuid, amount numeric, kind text, against text, description text) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+	transfer uuid;
+BEGIN
+	PERFORM FROM app_user u WHERE u.id = $1 AND u.erased_at IS NULL FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RETURN NULL;
+	END IF;
+	transfer := ledger_move($1, $2, 0, $3, $4, NULL);
+	INSERT INTO ledger_note (transfer, owner_id, description) VALUES (transfer, $1, $5);
+	RETURN transfer;
+END $$;
+
+-- Notes what chats are answered with, and ends what has expired: reservations without a run, and
+-- approvals, `most` at most of each; true: there may be more.
+-- As the owner: the ledger is no role's to write.
+CREATE OR REPLACE FUNCTION money_sweep(provider text, model text, most int) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	c uuid;
+	n int := 0;
+BEGIN
+	INSERT INTO chat_model AS m (provider, model) VALUES ($1, $2) ON CONFLICT ON CONSTRAINT chat_model_pkey
+	DO UPDATE SET provider = $1, model = $2 WHERE (m.provider, m.model) IS DISTINCT FROM ($1, $2);
+	-- Users in one order: each is locked until the end.
+	FOR c IN SELECT x.id FROM (SELECT y.id, y.owner_id FROM charge y WHERE y.state = 'reserved' AND y.expires_at < now() LIMIT most) x
+		ORDER BY x.owner_id LOOP
+		PERFORM charge_release(c);
+		n := n + 1;
+	END LOOP;
+	UPDATE approval a SET status = 'expired' WHERE a.id = ANY (ARRAY(SELECT x.id FROM approval x
+		WHERE x.status IN ('pending', 'approved') AND x.expires_at < now() LIMIT most FOR UPDATE SKIP LOCKED));
+	RETURN n >= most;
+END $$;
+GRANT EXECUTE ON FUNCTION money_sweep TO millrace_runner;
+
+-- What is wrong in the ledger, for millracectl; no row: nothing. Of one snapshot, so it may be
+-- asked at any time.
+CREATE OR REPLACE FUNCTION ledger_verify() RETURNS TABLE (problem text) LANGUAGE sql STABLE AS $$
+	SELECT format('the transfer %s does not sum up to zero: %s in %s entries', e.transfer, sum(e.amount_usd), count(*))
+	FROM ledger_entry e GROUP BY e.transfer HAVING sum(e.amount_usd) <> 0 OR count(*) <> 2
+	UNION ALL
+	SELECT format('the entry %s says that its user''s balance was %s, and not %s', e.id, e.balance_usd, e.sum) FROM (
+		SELECT x.id, x.balance_usd, sum(x.amount_usd) OVER (PARTITION BY x.owner_id ORDER BY x.seq) AS sum
+		FROM ledger_entry x WHERE x.owner_id IS NOT NULL
+	) e WHERE e.balance_usd <> e.sum
+	UNION ALL
+	SELECT format('the user %s has a balance of %s, and entries of %s', u.id, u.balance_usd, coalesce(s.sum, 0)) FROM app_user u
+	LEFT JOIN (SELECT x.owner_id, sum(x.amount_usd) AS sum FROM ledger_entry x WHERE x.owner_id IS NOT NULL GROUP BY x.owner_id) s
+		ON s.owner_id = u.id
+	WHERE u.balance_usd <> coalesce(s.sum, 0)
+	UNION ALL
+	SELECT format('the user %s has reserved %s, by charges of %s', u.id, u.reserved_usd, coalesce(s.sum, 0)) FROM app_user u
+	LEFT JOIN (SELECT x.owner_id, sum(x.reserved_usd) AS sum FROM charge x GROUP BY x.owner_id) s ON s.owner_id = u.id
+	WHERE u.erased_at IS NULL AND u.reserved_usd <> coalesce(s.sum, 0)
+	UNION ALL
+	SELECT format('the project %s has %s reserved, %s spent, %s on its day and %s in its month, by charges of %s, %s, %s and %s', p.id,
+		p.reserved_usd, p.total_usd, p.day_usd, p.month_usd, s.reserved, s.total, s.day, s.month)
+	FROM project p JOIN app_user u ON u.id = p.owner_id AND u.erased_at IS NULL CROSS JOIN LATERAL (
+		SELECT coalesce(sum(c.reserved_usd), 0) AS reserved, coalesce(sum(c.amount_usd), 0) AS total,
+			coalesce(sum(c.amount_usd) FILTER (WHERE c.day = p.day), 0) AS day,
+			coalesce(sum(c.amount_usd) FILTER (WHERE date_trunc('month', c.day) = date_trunc('month', p.day)), 0) AS month
+		FROM charge c WHERE c.project_id = p.id
+	) s WHERE (p.reserved_usd, p.total_usd, p.day_usd, p.month_usd) IS DISTINCT FROM (s.reserved, s.total, s.day, s.month)
+	UNION ALL
+	SELECT format('the charge %s costs %s, and entries of it are %s', c.id, c.amount_usd, coalesce(s.sum, 0)) FROM charge c
+	LEFT JOIN (SELECT x.charge_id, -sum(x.amount_usd) AS sum FROM ledger_entry x WHERE x.account = 'credits' GROUP BY x.charge_id) s
+		ON s.charge_id = c.id
+	WHERE c.amount_usd <> coalesce(s.sum, 0)
+$$;

@@ -1,0 +1,63 @@
+-- name: user_money
+-- args: user_name text
+-- row: body json
+SELECT b AS body FROM user_money_json($1) b WHERE b IS NOT NULL;
+
+-- name: budget_show
+-- args: user_name text, project text
+-- row: body json
+SELECT budget_json(p) AS body FROM project_named($1, $2, false) p;
+
+-- name: budget_set
+-- args: user_name text, project text, daily text, monthly text, per_request text
+-- row: body json
+SELECT b AS body FROM budget_set($1, $2, $3::text::numeric, $4::text::numeric, $5::text::numeric) b WHERE b IS NOT NULL;
+
+-- name: policies_show
+-- args: user_name text, project text
+-- row: body json
+SELECT policies_json(p) AS body FROM project_named($1, $2, false) p;
+
+-- name: policies_set
+-- args: user_name text, project text, providers text[], models jsonb, per_minute int8, per_hour int8, forbidden text[], above text, any_provider bool
+-- row: body json
+SELECT b AS body FROM policies_set($1, $2, CASE WHEN NOT $9 THEN $3::text[] END, $4, nullif($5::int8, 0), nullif($6::int8, 0), $7, $8::text::numeric) b WHERE b IS NOT NULL;
+
+-- name: spending_add
+-- args: user_name text, project text, amount text, request_id text, client_at timestamptz
+-- row: body json
+-- keep
+SELECT b AS body FROM spending_add($1, $2, $3::text::numeric, $4, $5) b WHERE b IS NOT NULL;
+
+-- name: provider_list
+-- row: body json
+SELECT coalesce(json_agg(json_build_object('provider', p.provider, 'models', p.models) ORDER BY p.provider), '[]') AS body
+FROM (SELECT provider, array_agg(DISTINCT model ORDER BY model) AS models FROM provider_price GROUP BY provider) p;
+
+-- name: price_show
+-- args: provider text, model text
+-- row: body json
+SELECT price_json(p, $2) AS body FROM price_in_force($1, $2) p;
+
+-- name: price_list
+-- args: provider text, model text, rows int8, before uuid
+-- row: body json, cursor uuid
+SELECT price_json(p, p.model) AS body, p.uid AS cursor FROM provider_price p
+WHERE p.provider = $1 AND p.model IN ($2, '*')
+	AND ($4::uuid IS NULL OR (p.valid_from, p.id) < (SELECT b.valid_from, b.id FROM provider_price b WHERE b.uid = $4))
+ORDER BY p.valid_from DESC, p.id DESC LIMIT $3;
+
+-- name: price_set
+-- args: provider text, model text, input text, output text, cached text, reasoning text, source text
+-- row: body json
+SELECT price_set($1, $2, $3::text::numeric, $4::text::numeric, $5::text::numeric, $6::text::numeric, $7) AS body;
+
+-- name: approval_list
+-- args: status text, rows int8, before uuid
+-- row: body json, cursor uuid
+SELECT body, cursor FROM approval_list($1, $2, $3);
+
+-- name: approval_decide
+-- args: approval uuid, status text
+-- row: body json
+SELECT approval_decide($1, $2) AS body;
