@@ -376,7 +376,7 @@ const struct route routes[] = {
 	    .query = &list_query },
 	{ M_POST,   "billing",   AUTH_ADMIN,  RATE_WRITE, IMMEDIATE, BODY_JSON,   "/api/v1/admin/credits/grant",      credits_grant,
 	    201, "Credit", "Give a user credits, or, with a negative amount, take some back",
-	    .body = &grant_body, .idempotent = true, .scope = "account" },
+	    .body = &grant_body, .snake = true, .idempotent = true, .scope = "account" },
 	{ M_GET,    "billing",   AUTH_OPTIONAL, RATE_READ, IMMEDIATE, BODY_NONE,  "/api/pricing/packages",            package_list,
 	    200, "Package[]", "What is sold, with its price now; for an administrator also what is not active",
 	    .query = &list_query, .snake = true },

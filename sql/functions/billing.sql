@@ -64,6 +64,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	made pricing_package;
 BEGIN
+	PERFORM admin_require();
 	IF $1 IS NULL THEN
 		INSERT INTO pricing_package AS x (name, description, price_usd, period, credits_usd, features, stripe_price_id, active)
 		VALUES ($2, coalesce($3, ''), $4, coalesce($5, 'month'), coalesce($6, 0), coalesce($7, '{}'), $8, $9) RETURNING x.* INTO made;
@@ -85,6 +86,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	made pricing_campaign;
 BEGIN
+	PERFORM admin_require();
 	IF $6 <= $5 THEN
 		PERFORM refuse('BAD_REQUEST', 'ends_at must be after starts_at.');
 	ELSIF NOT EXISTS (SELECT FROM pricing_package p WHERE p.id = $2) THEN

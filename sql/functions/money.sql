@@ -213,6 +213,14 @@ CREATE OR REPLACE FUNCTION price_json(p provider_price, model text) RETURNS json
 $$;
 GRANT EXECUTE ON FUNCTION price_json TO millrace_api;
 
+-- Ends the transaction unless the caller is an administrator. The routes ask for one as well.
+CREATE OR REPLACE FUNCTION admin_require() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF NOT caller_is_admin() THEN
+		PERFORM refuse('FORBIDDEN', 'This needs an administrator.');
+	END IF;
+END $$;
+
 -- A new price, from now on; what was charged keeps the one of its time.
 -- As the owner: prices are no role's to write.
 CREATE OR REPLACE FUNCTION price_set(provider text, model text, input numeric, output numeric, cached numeric, reasoning numeric, source text)
@@ -220,6 +228,7 @@ RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
 DECLARE
 	made provider_price;
 BEGIN
+	PERFORM admin_require();
 	INSERT INTO provider_price (provider, model, input_usd, output_usd, cached_usd, reasoning_usd, source, as_of, valid_from)
 	VALUES ($1, $2, $3 * 1000, $4 * 1000, $5 * 1000, $6 * 1000, coalesce($7, ''), CASE WHEN $7 IS NOT NULL THEN current_date END, clock_timestamp())
 	RETURNING * INTO made;
@@ -232,7 +241,7 @@ GRANT EXECUTE ON FUNCTION price_set TO millrace_api;
 -- As the owner: what others ask for is their rows.
 CREATE OR REPLACE FUNCTION approval_list(status text, rows bigint, before uuid) RETURNS TABLE (body json, cursor uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT approval_json(a), a.id FROM approval a WHERE a.id < (SELECT page_before($3)) AND ($1 IS NULL OR a.status = $1)
+	SELECT approval_json(a), a.id FROM approval a WHERE caller_is_admin() AND a.id < (SELECT page_before($3)) AND ($1 IS NULL OR a.status = $1)
 	ORDER BY a.id DESC LIMIT $2
 $$;
 GRANT EXECUTE ON FUNCTION approval_list TO millrace_api;
@@ -245,6 +254,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	a approval;
 BEGIN
+	PERFORM admin_require();
 	SELECT * INTO a FROM approval x WHERE x.id = $1 FOR UPDATE;
 	IF NOT FOUND THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such approval.');
@@ -269,6 +279,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	moved uuid;
 BEGIN
+	PERFORM admin_require();
 	IF $2 = 0 THEN
 		PERFORM refuse('BAD_REQUEST', 'amountUsd must not be zero.');
 	END IF;

@@ -2,6 +2,7 @@
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { newAdmin } from "../js/accounts.mjs";
 import { newAddress, newUser, shared } from "../js/instance.mjs";
 import { TIME, assertError, assertStatus, until } from "../js/expect.mjs";
 
@@ -278,8 +279,9 @@ test("Idempotency-Key: registering again gives the same user; a bad key is refus
 
 /* What each route that takes one is asked here; a new one is missed until it has a line. */
 test("Idempotency-Key: every route that takes one keeps its reply", async () => {
-	const { api: own } = await newUser(api);
+	const { api: own, uid } = await newUser(api), admin = await newAdmin(millrace);
 	const { id } = assertStatus(await upload("kept", {}, own), 202).json;
+	const sold = assertStatus(await admin.api.post("/api/pricing/packages", { name: "kept", price_usd: 1 }), 201).json.id;
 	const name = (prefix) => prefix + randomUUID().replaceAll("-", "").slice(0, 12);
 	const password = "correct horse 7", key = (headers) => ({ headers: { "idempotency-key": randomUUID(), ...headers } });
 	const asked = {
@@ -297,13 +299,17 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/v1/admin/processes": [own, { json: { name: "kept" } }],
 		"/api/datasources": [own, { json: { platform: "api", resource_identifier: "kept" } }],
 		"/api/v1/datasources": [own, { json: [{ platform: "api", resource_identifier: "kept" }] }],
+		"/api/v1/admin/credits/grant": [admin.api, { json: { user_id: uid, amountUsd: 1, reason: "kept" } }],
+		"/api/pricing/packages": [admin.api, { json: { name: "kept", price_usd: 1 } }],
+		"/api/pricing/campaigns": [admin.api, { json: { package_id: sold, name: "kept", price_usd: 1, starts_at: "2030-01-01", ends_at: "2031-01-01" } }],
+		"/api/v1/users/{user_id}/projects/{project_id}/spending": [own, { json: { amount: 1, request_id: "kept" } }],
 	};
 	const taking = Object.entries(millrace.document.paths).flatMap(([path, methods]) => Object.entries(methods)
 	    .filter(([, route]) => route.parameters?.some((p) => p.name === "Idempotency-Key")).map(([method]) => `${method} ${path}`));
 	assert.deepEqual(taking.sort(), Object.keys(asked).map((path) => `post ${path}`).sort());
 	for (const [path, [who, options, headers]] of Object.entries(asked)) {
 		const keyed = { ...options, ...key(headers) };
-		const ask = () => who.request("POST", path.replace("{id}", id), keyed);
+		const ask = () => who.request("POST", path.replace("{id}", id).replace("{user_id}", uid).replace("{project_id}", "app"), keyed);
 		const first = await ask(), again = await ask();
 		assert.ok(first.status < 300 && again.status === first.status, `${path}: ${first.status}, then ${again.status}`);
 		/* What streamd replies with has only the run to tell it by. */

@@ -62,6 +62,12 @@ async function everything() {
 		INSERT INTO password_reset (token_hash, user_id, email, expires_at) VALUES (sha256('${mark}'), '${user.uid}', '${email}', now() + interval '1 hour');
 		INSERT INTO invitation (email, expires_at, token_hashes, user_id, used_at) VALUES ('${email}', now(), '{}', '${user.uid}', now());
 		INSERT INTO invitation (email, expires_at, token_hashes) VALUES ('${email.toUpperCase()}', now() + interval '1 hour', '{}');
+		INSERT INTO service_user SELECT id, '${mark}', '${user.uid}' FROM app_user WHERE id <> '${user.uid}' AND erased_at IS NULL ORDER BY id LIMIT 1;
+		SELECT charge_spend('${user.uid}', '${mark}', '${mark}', 'spending', 0.5, 'openai', '${mark}', 1, NULL);
+		SELECT credit_move('${user.uid}', 1, 'grant', 'grants', '${mark}');
+		INSERT INTO approval (owner_id, project_id, request_id, kind, amount_usd, expires_at)
+			SELECT owner_id, id, '${mark}', 'call', 1, now() + interval '1 hour' FROM project WHERE owner_id = '${user.uid}';
+		INSERT INTO user_subscription (owner_id, status, final_price) VALUES ('${user.uid}', 'active', 1);
 		SELECT topic_own('agent:${agent}', '${user.uid}');
 		SELECT publish('agent:${agent}', 'agent_status', '{"mark": "${mark}"}');
 		SELECT publish('analytics', 'lead_created', '{"user_id": "${user.uid}"}')`);
@@ -75,7 +81,7 @@ const forget = ({ subject }) => sql(`DELETE FROM run WHERE input ->> 'token' = (
 /* Of nobody; or of somebody, but so that it is not to be seen: a hash that is kept for an hour,
    what the transaction that wrote it takes out itself, or the runner within a tenth of a second, or with the run that it is of. */
 const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "function_set", "jwks", "jwks_source", "migration", "process", "provider_price", "role_seen", "usage_counted",
-	"vault_key", "identity_erased", "chat_round", "model_failure", "outbox", "outbox_analytics"];
+	"vault_key", "chat_model", "pricing_package", "pricing_campaign", "identity_erased", "chat_round", "model_failure", "outbox", "outbox_analytics"];
 
 const tables = () => tablesOf(millrace);
 
@@ -87,10 +93,11 @@ test("an erasure leaves nothing of somebody in any table, but what is kept for a
 	assert.deepEqual(await traces(user), (await tables()).filter((t) => !NOBODYS.includes(t)).sort());
 	assertStatus(await user.api.delete(`/api/v1/user/dao/${user.uid}`), 204);
 	await erased(millrace, user.uid);
-	/* What happened and what was used, under an id that is nobody's; a signed-out token until it ends; what is still to be revoked at the
+	/* What happened, what was used and what was paid, under an id that is nobody's; a signed-out token until it ends; what is still to be revoked at the
 	   provider. */
-	assert.deepEqual(await traces(user), ["audit_log", "oauth_token", "token_denied", "usage_event"]);
+	assert.deepEqual(await traces(user), ["audit_log", "ledger_entry", "oauth_token", "token_denied", "usage_event"]);
 	const kept = await sql(`SELECT l::text FROM audit_log l WHERE l::text LIKE '%${user.uid}%' UNION ALL SELECT u::text FROM usage_event u WHERE owner_id = '${user.uid}'
+	    UNION ALL SELECT e::text FROM ledger_entry e WHERE owner_id = '${user.uid}'
 	    UNION ALL SELECT d::text FROM token_denied d WHERE user_id = '${user.uid}'`);
 	assert.ok(kept.includes(user.uid) && !kept.includes(user.mark), kept);
 	assert.equal(await sql(`SELECT user_id, forgotten_at IS NOT NULL FROM oauth_token WHERE subject = '${user.subject}'`), "|t\n");
@@ -116,7 +123,7 @@ test("an erasure comes through, and leaves nothing, while requests and runs of t
 		COMMIT`);
 	await request.end();
 	await erased(millrace, user.uid);
-	assert.deepEqual(await traces(user), ["audit_log", "oauth_token", "token_denied", "usage_event"]);
+	assert.deepEqual(await traces(user), ["audit_log", "ledger_entry", "oauth_token", "token_denied", "usage_event"]);
 	await forget(user);
 });
 

@@ -29,10 +29,14 @@ async function belongings(user) {
 	const lead = assertStatus(await user.api.post("/api/leads", { name: "Ada" }), 201).json;
 	const key = assertStatus(await user.api.post("/api/settings/api-keys", { name: "key" }), 201).json;
 	const invitation = await one(`SELECT (invitation_create(NULL, 7, sha256('${user.uid}'), false)).id`);
+	const approval = await one(`WITH p AS (INSERT INTO project (owner_id, name) VALUES ('${user.uid}', 'app') RETURNING id, owner_id)
+		INSERT INTO approval (owner_id, project_id, request_id, kind, amount_usd, expires_at) SELECT owner_id, id, 'r', 'call', 1, now() + interval '1 hour' FROM p RETURNING id`);
+	const sold = await one(`INSERT INTO pricing_package (name, price_usd) VALUES ('Mill', 1) RETURNING id`);
+	const campaign = await one(`INSERT INTO pricing_campaign (package_id, name, price_usd, starts_at, ends_at) VALUES ('${sold}', 'Mill', 1, now(), now() + interval '1 hour') RETURNING id`);
 	const made = async (path, json) => assertStatus(await user.api.post(path, json), 201).json.id;
 	const agents = { "/api/agents": await made("/api/agents", { type: "scout", name: "Scout" }), "/api/v1/admin/processes": await made("/api/v1/admin/processes", { name: "Mill" }),
 		"/api/datasources": await made("/api/datasources", { platform: "api", resource_identifier: "x" }) };
-	return { ...agents, "/api/v1/datasources": agents["/api/datasources"], "/api/leads": lead.id, "/api/settings/api-keys": key.id, "/api/v1/admin/invitations": invitation, "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
+	return { ...agents, "/api/v1/approvals": approval, "/api/pricing/packages": sold, "/api/pricing/campaigns": campaign, "/api/v1/datasources": agents["/api/datasources"], "/api/leads": lead.id, "/api/settings/api-keys": key.id, "/api/v1/admin/invitations": invitation, "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
 		"/api/notifications": notification, "/api/v1/user/dao": user.uid };
 }
 
@@ -89,7 +93,9 @@ test("no route with an id of somebody else's", async () => {
 	for (const { method, path, documented } of owned) {
 		const id = ids[path.slice(0, path.indexOf("/{"))];
 		assert.ok(id, `${path}: this test has nothing of that kind`);
-		const json = documented.requestBody ? { name: "Stolen", title: "Stolen" } : undefined;
+		const schema = documented.requestBody?.content["application/json"]?.schema;
+		const needed = Object.entries(schema ? sample(schema) : {}).filter(([k]) => resolve(schema).required?.includes(k));
+		const json = documented.requestBody ? { ...Object.fromEntries(needed), name: "Stolen", title: "Stolen" } : undefined;
 		const reply = await thief.api.request(method, withId(path, id), { json });
 		assert.ok([403, 404].includes(reply.status), `${method} ${path}: ${reply.status} ${reply.text.slice(0, 200)}`);
 		assertError(reply, reply.status === 404 ? "NOT_FOUND" : "FORBIDDEN");

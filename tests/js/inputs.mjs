@@ -5,6 +5,7 @@
  * bad(schema), values that the schema refuses; good(schema), those at its bounds;
  * fits(schema, value); and resolve(schema), behind a $ref.
  */
+import { randomUUID } from "node:crypto";
 import Ajv2020 from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { newName } from "./accounts.mjs";
@@ -20,13 +21,16 @@ export function inputs(document) {
 	const resolve = (s) => s?.$ref ? s.$ref.slice(2).split("/").reduce((v, k) => v[k], document) : s?.anyOf?.[0] ?? s;
 	const types = (s) => [s?.type].flat();
 
-	/* With every field, so that each of an object's is tried; but ids, which would have to be somebody's. */
+	/* With every field, so that each of an object's is tried; but ids that may be left out, which would have to be somebody's. */
 	function sample(schema, name) {
 		const s = resolve(schema);
 		if (types(s).includes("object"))
-			return Object.fromEntries(Object.entries(s.properties ?? {}).filter(([, v]) => resolve(v)?.format !== "uuid").map(([k, v]) => [k, sample(v, k)]));
+			return Object.fromEntries(Object.entries(s.properties ?? {}).filter(([k, v]) => resolve(v)?.format !== "uuid" || s.required?.includes(k))
+			    .map(([k, v]) => [k, sample(v, k)]));
 		if (s?.enum)
 			return s.enum[0];
+		if (s?.format === "uuid")
+			return randomUUID();
 		if (s?.format === "date-time")
 			return new Date(Date.now() + 3600e3).toISOString();
 		return { integer: Math.max(1, s?.minimum ?? 1), number: 1, boolean: true, array: [] }[types(s)[0]] ?? SAMPLES[name]?.() ?? "text";
