@@ -6,9 +6,9 @@
 #include <millrace/fields.h>
 #include <millrace/json.h>
 
+#include "decimal.h"
+
 #define NAME_MAX_LEN 128
-#define DECIMAL_DIGITS 18
-#define DECIMAL_SCALE 30 /* digits behind the point */
 /* Problems beyond this number are counted, not written: a query string can hold thousands. */
 #define PROBLEMS_MAX 100
 
@@ -111,91 +111,18 @@ bind_int(const struct target *s, struct str digits, int64_t *out)
 	return true;
 }
 
-/*
- * The same number without its exponent: 2.34e-05, as Python writes small ones, is 0.0000234. False:
- * the exponent is none, or beyond what is of use.
- */
-static bool
-decimal_plain(struct arena *a, struct str text, struct str *out)
-{
-	char e = memchr(text.p, 'E', text.n) ? 'E' : 'e';
-	struct str mantissa, exponent = str_cut(text, e, &mantissa), whole, part;
-	struct buf b = { .a = a };
-	int64_t x, point;
-
-	*out = text;
-	if (!exponent.p)
-		return true;
-	if (exponent.n > 1 && exponent.p[0] == '+')
-		exponent = (struct str){ exponent.p + 1, exponent.n - 1 };
-	if (mantissa.n > 2 * DECIMAL_DIGITS || !str_int(exponent, &x) || x < -DECIMAL_SCALE ||
-	    x > DECIMAL_DIGITS)
-		return false;
-	if (mantissa.n > 0 && mantissa.p[0] == '-') {
-		buf_put(&b, S("-"));
-		mantissa = (struct str){ mantissa.p + 1, mantissa.n - 1 };
-	}
-	part = str_cut(mantissa, '.', &whole);
-	point = (int64_t)whole.n + x;
-	if (point <= 0)
-		buf_put(&b, S("0."));
-	for (int64_t i = point; i < 0; i++)
-		buf_put(&b, S("0"));
-	for (int64_t i = 0, n = (int64_t)(whole.n + part.n); i < n || i < point; i++) {
-		bool in_whole = i < (int64_t)whole.n;
-
-		if (i == point && point > 0)
-			buf_put(&b, S("."));
-		buf_put(&b, i >= n ? S("0")
-				   : (struct str){ in_whole ? whole.p + i
-							    : part.p + (i - (int64_t)whole.n),
-					     1 });
-	}
-	*out = buf_str(&b);
-	return true;
-}
-
-/* Digits, and how many of them from the first on that is not 0. */
-static bool
-decimal_digits(struct str digits, bool *leading, size_t *significant)
-{
-	for (size_t i = 0; i < digits.n; i++) {
-		if (digits.p[i] < '0' || digits.p[i] > '9')
-			return false;
-		*leading = *leading && digits.p[i] == '0';
-		*significant += !*leading;
-	}
-	return digits.n > 0;
-}
-
-/*
- * -?digits[.digits], of at most 18 digits behind leading zeros, and 30 behind the point: a numeric
- * holds them exactly, and a binary double, which is what some clients write, has 17.
- */
 static bool
 bind_decimal(const struct target *s, struct str text, struct str *out)
 {
-	struct str whole, part, digits;
-	bool negative, leading = true;
-	size_t significant = 0, of_part = 0;
-	int64_t v;
+	struct decimal d;
 
-	if (!decimal_plain(s->a, text, &text))
+	if (!decimal_parse(s->a, text, &d))
 		return PROBLEM(s, "must be a decimal number of at most %d digits", DECIMAL_DIGITS);
-	negative = text.n > 0 && text.p[0] == '-';
-	part = str_cut(text, '.', &whole);
-	digits = (struct str){ whole.p + negative, whole.n - negative };
-	if (!decimal_digits(digits, &leading, &significant) || !str_int(whole, &v) ||
-	    (part.p && !decimal_digits(part, &leading, &significant)) ||
-	    part.n > DECIMAL_SCALE || significant > DECIMAL_DIGITS)
-		return PROBLEM(s, "must be a decimal number of at most %d digits", DECIMAL_DIGITS);
-	leading = true;
-	(void)decimal_digits(part, &leading, &of_part);
-	if (v < s->f->min || (negative && v == s->f->min && of_part > 0) || v > s->f->max ||
-	    (!negative && v == s->f->max && of_part > 0))
+	if (d.whole < s->f->min || (d.is_negative && d.whole == s->f->min && d.has_fraction) ||
+	    d.whole > s->f->max || (!d.is_negative && d.whole == s->f->max && d.has_fraction))
 		return PROBLEM(
 		    s, "must be between %lld and %lld", (long long)s->f->min, (long long)s->f->max);
-	*out = text;
+	*out = d.text;
 	return true;
 }
 

@@ -1,4 +1,4 @@
-/* What is sold: packages, campaigns that lower a price for a time; and the caller's subscriptions. */
+/* What is sold: packages, and campaigns that lower a price; and the caller's subscriptions. */
 #include "handlers/money/money.h"
 #include "sql_api.h"
 

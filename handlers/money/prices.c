@@ -1,4 +1,4 @@
-/* What models cost, by the thousand tokens; each price stays, with the time from which it counts. */
+/* What models cost, by the thousand tokens; each price stays, with the time it counts from. */
 #include "handlers/money/money.h"
 #include "sql_api.h"
 

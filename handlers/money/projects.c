@@ -113,6 +113,6 @@ spending_add(struct req *r)
 
 	if ((e = body_bind(r, spending_body, &in)) != ERR_OK)
 		return e;
-	return sql_spending_add(r, res_one, path_text(r, 0), path_text(r, 1), in.amount,
-	    in.request_id, in.timestamp);
+	return sql_spending_add(
+	    r, res_one, path_text(r, 0), path_text(r, 1), in.amount, in.request_id, in.timestamp);
 }

@@ -1,4 +1,4 @@
--- Money: the ledger, what calls reserve and cost, projects with their budgets and policies, approvals.
+-- Money: the ledger, what calls reserve and cost, projects with budgets and policies, approvals.
 
 -- What is reserved of the balance by charges that are under way, changed with them.
 ALTER TABLE app_user ADD COLUMN reserved_usd numeric NOT NULL DEFAULT 0;
@@ -109,7 +109,7 @@ CREATE POLICY own ON charge TO millrace_api USING (owner_id = caller_id());
 -- foreign keys, and nothing here is anybody's words: entries outlive their users.
 CREATE TABLE ledger_entry (
 	id		uuid PRIMARY KEY DEFAULT uuid_v7(),
-	-- In the order in which a user's entries were made: given out under the lock of the user's row
+	-- The order in which a user's entries were made: given out under the lock of their row
 	seq		bigint GENERATED ALWAYS AS IDENTITY,
 	transfer	uuid NOT NULL,
 	-- Whose credits; NULL: the other side, an account of the house's
