@@ -80,7 +80,7 @@ test("a budget refuses a chat; what is stopped, or loses its runner, is settled 
 	assertStatus(await user.api.put(path, {}), 200);
 	const stopped = new Chat(user, { words: 90, delay: 1, held: true }), lost = new Chat(user, { words: 20, delay: 1, held: true });
 	const ends = [stopped.complete(), lost.complete()];
-	await until(() => stopped.events.length > 2 && lost.events.length > 2, "both have begun");
+	await until(() => [stopped, lost].every((c) => c.events.some((e) => e.event === "token")), "both have begun");
 	assertStatus(await user.api.post(`/api/runs/${stopped.run}/cancel`), 200);
 	await ends[0];
 	await revived(w.millrace, "runner", await kill(w.millrace, "runner"));
