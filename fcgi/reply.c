@@ -42,6 +42,8 @@ reply_head(struct req *r, struct buf *head, int status, const char *content_type
 		put_number(&r->headers, "X-RateLimit-Remaining", r->rate_remaining);
 		put_number(&r->headers, "X-RateLimit-Reset", r->rate_reset);
 	}
+	if (r->allowed_origin.n > 0)
+		reply_header(r, ALLOWED_ORIGIN, r->allowed_origin);
 	buf_put(head, buf_str(&r->headers));
 }
 

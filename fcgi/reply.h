@@ -13,6 +13,9 @@
 
 struct req;
 
+/* nginx makes CORS headers of it, which are its own to send (nginx/cors.conf). */
+#define ALLOWED_ORIGIN "X-Allowed-Origin"
+
 /* Adds a header to the reply. Dropped where the value holds a control character. */
 void reply_header(struct req *r, const char *name, struct str value);
 /* Replies with status and JSON (absent: no body); always ERR_OK. */

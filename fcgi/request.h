@@ -80,6 +80,8 @@ struct req {
 	struct problems problems;
 	struct str error_text; /* instead of the err's own */
 	struct buf headers; /* of the reply */
+	/* A page's origin that may read the reply, beside those that nginx lists; absent: none. */
+	struct str allowed_origin;
 
 	/* A reply in pieces (fcgi/pieces.c). */
 	struct pieces *pieces; /* NULL: it is none */

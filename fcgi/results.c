@@ -127,6 +127,9 @@ hand_over(struct req *r, struct grant *g, struct str path)
 		grant_number(r, g, "X-RateLimit-Remaining", r->rate_remaining);
 		grant_number(r, g, "X-RateLimit-Reset", r->rate_reset);
 	}
+	if (r->allowed_origin.n > 0 && g->n_headers < GRANT_HEADERS_MAX)
+		g->headers[g->n_headers++] =
+		    (struct grant_header){ S(ALLOWED_ORIGIN), r->allowed_origin };
 	reply_header(r, "X-Accel-Redirect", arena_printf(r->a, "/_stream/%.*s", S_ARG(path)));
 	reply_header(r, "X-Grant", grant_write(r->a, g));
 	return reply_body(r, 200, NULL, S(""));

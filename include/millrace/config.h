@@ -57,6 +57,10 @@ struct config {
 	int64_t user_documents; /* of one user; 0: no limit */
 	int64_t queue_max; /* jobs of one user that may wait; SQL: queue_check */
 	int64_t reply_seconds; /* timeout of a deferred reply */
+	/* What a chatbot's visitors may do: an address, a session, all of them. */
+	int64_t widget_address_minute, widget_address_day;
+	int64_t widget_session_minute, widget_session_day;
+	int64_t widget_chatbot_minute;
 	int64_t statement_ms; /* statement_timeout of workers and streamd */
 	int64_t event_hours; /* retention of stream events */
 	int64_t idempotency_hours; /* of Idempotency-Keys */

@@ -5,7 +5,7 @@
 #ifndef RUNNER_JOBS_CHAT_H
 #define RUNNER_JOBS_CHAT_H
 
-#include "runner/models/provider.h"
+#include "runner/jobs/chatbot.h"
 
 /* A model's turn that ended in tool calls. */
 struct round {
@@ -18,6 +18,7 @@ struct round {
 struct chat {
 	struct job *j;
 	const struct provider *p;
+	const struct chatbot *bot; /* that answers; NULL: the user's own assistant */
 	struct str question;
 	struct str user_name, assistant_name, interests;
 	bool has_documents;

@@ -5,6 +5,7 @@ const struct job_kind job_kinds[] = {
 	{ "ingest", ingest_run },
 	{ "mail", mail_run },
 	{ "oauth", oauth_run },
+	{ "preview", chat_run },
 	{ "search", search_run },
 	{ NULL, NULL },
 };

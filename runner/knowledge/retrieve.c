@@ -51,7 +51,7 @@ retrieve(struct job *j, struct str query, int want, struct passages *into, size_
 	embed_local(terms.words, bits);
 	j->stops_statements = true;
 	e = job_runner_passages_find(
-	    j, &res, j->owner, terms_asked(&terms), query, str_from(bits), want);
+	    j, &res, j->owner, terms_asked(&terms), query, str_from(bits), want, into->of_chatbot);
 	j->stops_statements = false;
 	arena_free(scratch);
 	slot_release(&mine);

@@ -25,6 +25,7 @@ struct passage {
 struct passages {
 	struct passage p[PASSAGES_MAX];
 	size_t n;
+	bool of_chatbot; /* only of the documents that the run's chatbot has (run_documents()) */
 };
 
 /*

@@ -137,7 +137,8 @@ quotations(struct call *c)
 		if (r->best < best * 0.5)
 			continue;
 		if (quoted++ == 0)
-			buf_put(&b, S("Your documents say:\n\n"));
+			buf_put(&b, c->is_visitors ? S("The documents say:\n\n")
+						   : S("Your documents say:\n\n"));
 		put_quote(&b, r, best * 0.5, i + 1);
 		buf_printf(&sources, "- [%zu] %.*s, %.*s\n", i + 1, S_ARG(p->name), S_ARG(p->mark));
 	}
@@ -145,8 +146,8 @@ quotations(struct call *c)
 		return (struct str){ NULL, 0 };
 	buf_put(&b, S("Sources:\n"));
 	buf_put(&b, buf_str(&sources));
-	buf_put(&b,
-	    S("\nThese are quotations found by search, not a model's answer. " HOW_TO_CONFIGURE));
+	buf_put(&b, S("\nThese are quotations found by search, not a model's answer."));
+	buf_put(&b, c->is_visitors ? S("") : S(" " HOW_TO_CONFIGURE));
 	return buf_str(&b);
 }
 
@@ -157,6 +158,8 @@ answer(struct call *c)
 
 	if (quoted.n > 0)
 		return quoted;
+	if (c->is_visitors)
+		return S("I found nothing about this in my documents.");
 	if (c->has_documents)
 		return S("I found nothing about this in your documents. " HOW_TO_CONFIGURE
 			 " Until then I can only quote documents that you have uploaded.");

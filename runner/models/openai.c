@@ -27,12 +27,13 @@ enum {
 	PART_STREAM = 4,
 	PART_EXTRA = 8, /* what came with earlier messages of the turn and goes back */
 	PART_SYSTEM = 16, /* a message of that role; else it stands before the user's first */
-	PARTS_ALL = 31
+	PART_CHOICES = 32, /* temperature, max_tokens */
+	PARTS_ALL = 63
 };
 
 /* By their bits, for the log. */
 static const char *const part_names[] = { "stream_options", "tools", "stream",
-	"what came with earlier messages", "system messages" };
+	"what came with earlier messages", "system messages", "temperature and max_tokens" };
 
 /*
  * What the model was found to refuse (a set of parts), and until when by clock_ms() that is
@@ -172,6 +173,8 @@ parts_of(const struct call *c, unsigned may)
 		may &= ~(unsigned)PART_TOOLS;
 	if (!extra)
 		may &= ~(unsigned)PART_EXTRA;
+	if (!c->temperature.p && c->max_tokens == 0)
+		may &= ~(unsigned)PART_CHOICES;
 	return may & PART_STREAM ? may : may & ~(unsigned)PART_USAGE;
 }
 
@@ -181,10 +184,14 @@ request(const struct call *c, unsigned parts)
 	struct buf b = { .a = c->a };
 
 	buf_put(&b, S("{\"model\":"));
-	buf_json(&b, str_from(config()->openai_model));
+	buf_json(&b, c->model.n > 0 ? c->model : str_from(config()->openai_model));
 	buf_put(&b, parts & PART_STREAM ? S(",\"stream\":true") : S(",\"stream\":false"));
 	if (parts & PART_USAGE)
 		buf_put(&b, S(",\"stream_options\":{\"include_usage\":true}"));
+	if (parts & PART_CHOICES && c->temperature.p)
+		buf_printf(&b, ",\"temperature\":%.*s", S_ARG(c->temperature));
+	if (parts & PART_CHOICES && c->max_tokens > 0)
+		buf_printf(&b, ",\"max_tokens\":%lld", (long long)c->max_tokens);
 	buf_put(&b, S(",\"messages\":["));
 	put_messages(&b, c, parts);
 	buf_put(&b, S("]"));
@@ -364,7 +371,8 @@ named_parts(const char *text, unsigned sent)
 	} known[] = { { PART_USAGE, "stream_options" }, { PART_USAGE, "include_usage" },
 		{ PART_TOOLS, "tool" }, { PART_TOOLS, "function" }, { PART_EXTRA, "reasoning" },
 		{ PART_EXTRA, "extra_content" }, { PART_EXTRA, "thought" },
-		{ PART_EXTRA, "provider_specific_fields" }, { PART_SYSTEM, "system" } };
+		{ PART_EXTRA, "provider_specific_fields" }, { PART_SYSTEM, "system" },
+		{ PART_CHOICES, "temperature" }, { PART_CHOICES, "max_tokens" } };
 	static const char *const refusing[] = { "support", "permit", "allow", "accept", "enable",
 		"require", "unknown", "unrecogni", "unexpected", "extra", "invalid",
 		"must be verified", "\u4e0d\u652f\u6301" /* not supported, in Chinese */ };
@@ -494,7 +502,7 @@ parts_to_drop(const struct refusal *why, unsigned sent, bool *is_named)
 	*is_named = named || why->text.n == 0;
 	if (named || (why->status != 400 && why->status != 422))
 		return named;
-	return sent & (PART_USAGE | PART_TOOLS | PART_EXTRA);
+	return sent & (PART_USAGE | PART_TOOLS | PART_EXTRA | PART_CHOICES);
 }
 
 static unsigned
@@ -513,7 +521,8 @@ remember(unsigned parts)
 static enum call_end
 openai_call(struct call *c)
 {
-	unsigned dropped = remembered(), learned = 0;
+	/* What is remembered is of the server's own model. */
+	unsigned dropped = c->model.n > 0 ? 0 : remembered(), learned = 0;
 
 	for (;;) {
 		struct refusal why = { .text = S("") };
@@ -522,7 +531,7 @@ openai_call(struct call *c)
 		bool is_named;
 
 		if ((drop = parts_to_drop(&why, sent, &is_named)) == 0) {
-			if (learned && why.status == 0 && end != CALL_BUSY)
+			if (learned && c->model.n == 0 && why.status == 0 && end != CALL_BUSY)
 				remember(learned);
 			return end;
 		}

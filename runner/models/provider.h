@@ -59,6 +59,10 @@ struct call {
 	struct str question; /* what `local` answers, */
 	const struct passages *found; /* and from what */
 	bool has_documents;
+	bool is_visitors; /* who reads the answer does not run this server */
+	struct str model; /* absent: the provider's own */
+	struct str temperature; /* decimal digits; absent: the provider's own */
+	int64_t max_tokens; /* of the answer; 0: the provider's own */
 	void (*on_text)(
 	    void *arg, struct str text); /* called for each delta, from the job's thread */
 	void *text_arg;

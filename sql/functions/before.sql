@@ -8,9 +8,15 @@
 CREATE OR REPLACE FUNCTION chunk_search(owner uuid, query text, query_bits bit(2048), want int)
 RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STABLE AS $$
 	SELECT s.chunk_id, s.document_id, s.score FROM chunk_search($1,
-		array_to_string(tsvector_to_array(to_tsvector('simple', left($2, 2000))), ' '), $2, $3, $4) s
+		array_to_string(tsvector_to_array(to_tsvector('simple', left($2, 2000))), ' '), $2, $3, $4, NULL) s
 $$;
 GRANT EXECUTE ON FUNCTION chunk_search(uuid, text, bit, int) TO millrace_runner;
+
+CREATE OR REPLACE FUNCTION chunk_search(owner uuid, words text, query text, query_bits bit(2048), want int)
+RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STABLE AS $$
+	SELECT s.chunk_id, s.document_id, s.score FROM chunk_search($1, $2, $3, $4, $5, NULL) s
+$$;
+GRANT EXECUTE ON FUNCTION chunk_search(uuid, text, text, bit, int) TO millrace_runner;
 
 -- The passages have the first version of the index; the runner of this version indexes them again.
 CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],

@@ -1,7 +1,8 @@
 -- Conversations, chats, artifacts, and the use of models. What the runner calls is fenced as
 -- queue.sql says.
 
--- Stores a call's use at the price in force; again with the same (run, call) changes nothing.
+-- Stores a call's use at the price in force; again with the same (run, call) changes nothing. Of a
+-- run that is nobody's (an anonymous preview, answered by `local`) nothing is stored.
 -- Returns the cost. (What is called for each chat is in PL/pgSQL, which keeps its plans: SQL plans
 -- anew for each call, which was most of the time.)
 CREATE OR REPLACE FUNCTION usage_record(run_id uuid, call int, provider text, model text, input_tokens bigint, output_tokens bigint,
@@ -17,7 +18,7 @@ BEGIN
 		SELECT p.* FROM provider_price p
 		WHERE p.provider = $3 AND p.model IN ($4, '*') AND p.valid_from <= now()
 		ORDER BY p.model = '*', p.valid_from DESC LIMIT 1
-	) p ON true WHERE r.id = $1
+	) p ON true WHERE r.id = $1 AND r.owner_id IS NOT NULL
 	ON CONFLICT ON CONSTRAINT usage_event_run_id_call_key DO NOTHING RETURNING u.cost_usd INTO cost;
 	IF NOT FOUND THEN
 		SELECT u.cost_usd INTO cost FROM usage_event u WHERE u.run_id = $1 AND u.call = $2;
@@ -73,10 +74,10 @@ RETURNS TABLE (run_id uuid, conversation_id uuid) LANGUAGE plpgsql AS $$
 BEGIN
 	IF conversation IS NULL THEN
 		INSERT INTO conversation (owner_id, title)
-		VALUES (caller_id(), left(regexp_replace(btrim($1), '\s+', ' ', 'g'), 80))
+		VALUES (caller_id(), title_of($1))
 		RETURNING id INTO conversation_id;
 	ELSE
-		UPDATE conversation c SET updated_at = now() WHERE c.id = $2 RETURNING c.id INTO conversation_id;
+		UPDATE conversation c SET updated_at = now() WHERE c.id = $2 AND c.chatbot_id IS NULL RETURNING c.id INTO conversation_id;
 		IF NOT FOUND THEN
 			PERFORM refuse('NOT_FOUND', 'There is no such conversation.');
 		END IF;
@@ -89,7 +90,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION chat_start(text, uuid, int, boolean) TO millrace_api;
 
--- A chat's terminal `done` event; its use is the sum of the run's calls.
+-- A chat's terminal `done` event; its use is the sum of the run's calls, which is none of a
+-- visitor's business.
 CREATE OR REPLACE FUNCTION chat_done(run_id uuid, message_id uuid, content text, sources json, reason text)
 RETURNS json LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 BEGIN
@@ -98,7 +100,7 @@ BEGIN
 			'outputTokens', coalesce(sum(u.output_tokens), 0), 'costUsd', coalesce(sum(u.cost_usd), 0),
 			'model', (array_agg(u.model ORDER BY u.id DESC))[1],
 			'provider', (array_agg(u.provider ORDER BY u.id DESC))[1])
-			FROM usage_event u WHERE u.run_id = $1),
+			FROM usage_event u WHERE u.run_id = $1 AND NOT r.input ? 'visitor'),
 		'sources', $4, 'finishReason', $5)
 	FROM run r WHERE r.id = $1);
 END $$;
@@ -135,11 +137,12 @@ BEGIN
 		VALUES (r.conversation_id, r.owner_id, r.id, 'assistant', said, 'partial')
 		ON CONFLICT DO NOTHING RETURNING id INTO answer;
 	END IF;
-	IF $2 <> 'cancelled' THEN
-		RETURN run_finish(r.id, $2, 'error', json_build_object('code', $3, 'message', $4), NULL, $5);
+	IF $2 <> 'cancelled' OR r.input ? 'reply' THEN
+		RETURN run_finish(r.id, $2, 'error', json_build_object('code', $3, 'message', $4), CASE WHEN r.input ? 'reply'
+			THEN error_reply(r.id, CASE $3 WHEN 'CANCELLED' THEN 409 WHEN 'UPSTREAM_FAILED' THEN 502 ELSE 500 END, $3, $4) END, $5);
 	END IF;
 	data := chat_done(r.id, answer, said, '[]', 'cancelled');
-	RETURN run_finish(r.id, $2, 'done', data, data_reply(r.id, data), $5);
+	RETURN run_finish(r.id, $2, 'done', data, NULL, $5);
 END $$;
 GRANT EXECUTE ON FUNCTION chat_abort TO millrace_runner;
 
@@ -159,6 +162,16 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION sources_kept TO millrace_runner;
 
+-- The `result` event of a chat whose request waits for an ordinary reply.
+CREATE OR REPLACE FUNCTION chat_reply(r run, answer uuid, content text, sources json) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	IF answer IS NULL AND r.kind = 'chat' THEN
+		RETURN error_reply(r.id, 409, 'CANCELLED', 'The answer was cancelled, or what it belongs to was deleted.');
+	END IF;
+	RETURN json_build_object('status', 200, 'headers', '{}'::json, 'body', session_reply(r, $2, $3, $4));
+END $$;
+GRANT EXECUTE ON FUNCTION chat_reply TO millrace_runner;
+
 -- A chat's end: stores the answer as a message (none where it is empty, or where the conversation
 -- was deleted meanwhile). `reason` is the model's (stop, length …) or 'cancelled', which leaves the
 -- message partial.
@@ -170,6 +183,7 @@ DECLARE
 	answer uuid;
 	r run;
 	data json;
+	reply json;
 BEGIN
 	IF seq IS DISTINCT FROM after THEN
 		RETURN seq;
@@ -185,8 +199,11 @@ BEGIN
 		RETURNING id INTO answer;
 	END IF;
 	data := chat_done($1, answer, $5, kept, reason);
+	IF r.input ? 'reply' THEN
+		reply := chat_reply(r, answer, $5, kept);
+	END IF;
 	PERFORM run_finish($1, CASE reason WHEN 'cancelled' THEN 'cancelled' ELSE 'completed' END, 'done', data,
-		data_reply($1, data));
+		reply);
 	RETURN seq;
 END $$;
 GRANT EXECUTE ON FUNCTION chat_finish TO millrace_runner;

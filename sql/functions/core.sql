@@ -201,6 +201,16 @@ BEGIN
 	DELETE FROM process WHERE ctid = ANY (ARRAY(SELECT p.ctid FROM process p WHERE p.seen_at < now() - interval '1 minute' LIMIT most));
 	GET DIAGNOSTICS n = ROW_COUNT;
 	more := more OR n >= most;
+	DELETE FROM chatbot_use WHERE ctid = ANY (ARRAY(SELECT u.ctid FROM chatbot_use u
+		WHERE u.day < (now() AT TIME ZONE 'UTC')::date - 1 LIMIT most FOR UPDATE SKIP LOCKED));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	more := more OR n >= most;
+	UPDATE conversation SET deleted_at = now() WHERE id = ANY (ARRAY(SELECT c.id FROM conversation c
+		WHERE c.visitor_hash IS NOT NULL AND c.updated_at = c.created_at AND c.created_at < now() - interval '1 day'
+			AND c.deleted_at IS NULL LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	more := more OR n >= most;
+	more := preview_sweep(most) OR more;
 	-- Of a pool that there is no more.
 	DELETE FROM role_seen r WHERE r.seen_at < now() - interval '30 days' AND r.seen_at > '-infinity';
 	RETURN more;

@@ -144,8 +144,9 @@ END $$;
 -- Takes up to about `most` rows of a user's; true: there may be more.
 CREATE OR REPLACE FUNCTION account_rows_erase(account uuid, most int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-	tables CONSTANT text[] := ARRAY['idempotency', 'lead', 'notification', 'artifact', 'message', 'chunk', 'document', 'conversation',
-		'secret', 'datasource', 'topic_owner', 'approval', 'charge', 'project', 'ledger_note', 'user_subscription'];
+	tables CONSTANT text[] := ARRAY['idempotency', 'lead', 'notification', 'artifact', 'message_feedback', 'message', 'chatbot_document', 'chatbot_use',
+		'chunk', 'document', 'conversation', 'chatbot', 'secret', 'datasource', 'topic_owner', 'approval', 'charge', 'project', 'ledger_note',
+		'user_subscription'];
 	t text;
 	r uuid;
 	n int := most;
@@ -226,6 +227,21 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+-- A step of a chatbot's end: its sessions are marked, and go by steps of their own; it goes after
+-- the last of them.
+CREATE OR REPLACE FUNCTION chatbot_step(chatbot uuid, most int) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE conversation c SET deleted_at = now() WHERE c.id = ANY (ARRAY(SELECT o.id FROM conversation o
+		WHERE o.chatbot_id = $1 AND o.deleted_at IS NULL ORDER BY o.id LIMIT most));
+	IF EXISTS (SELECT FROM conversation c WHERE c.chatbot_id = $1) THEN
+		RETURN 100;
+	ELSIF rows_erase('chatbot_use', 'chatbot_id', $1, most) >= most THEN
+		RETURN 0;
+	END IF;
+	DELETE FROM chatbot b WHERE b.id = $1 AND b.deleted_at IS NOT NULL;
+	RETURN NULL;
+END $$;
+
 -- What is left of JSON without the passages of a document, at any depth.
 CREATE OR REPLACE FUNCTION json_without(j jsonb, document text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -278,7 +294,7 @@ DECLARE
 	upto uuid := d.deleted_run;
 BEGIN
 	FOR r IN SELECT * FROM run x WHERE x.owner_id = d.owner_id AND x.id > d.deleted_run AND x.id < uuid_v7_floor(d.deleted_at + interval '1 minute')
-		AND x.kind IN ('chat', 'search') ORDER BY x.id LIMIT most LOOP
+		AND x.kind IN ('chat', 'search', 'preview') ORDER BY x.id LIMIT most LOOP
 		n := n + 1;
 		waits := waits OR (r.ended_at IS NULL AND r.created_at <= d.deleted_at);
 		IF r.ended_at IS NOT NULL THEN
@@ -348,6 +364,8 @@ BEGIN
 		RETURN account_step($2, $3);
 	WHEN 'conversation' THEN
 		RETURN conversation_step($2, $3);
+	WHEN 'chatbot' THEN
+		RETURN chatbot_step($2, $3);
 	WHEN 'document' THEN
 		RETURN document_step($2, $3);
 	WHEN 'file' THEN
@@ -366,6 +384,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 		UNION ALL
 		SELECT m.kind, m.id FROM (
 			SELECT 'conversation' AS kind, c.id, c.owner_id FROM conversation c WHERE c.deleted_at IS NOT NULL
+			UNION ALL
+			SELECT 'chatbot', b.id, b.owner_id FROM chatbot b WHERE b.deleted_at IS NOT NULL
 			UNION ALL
 			SELECT 'document', d.id, d.owner_id FROM document d WHERE d.deleted_at IS NOT NULL
 			UNION ALL

@@ -1,6 +1,6 @@
 -- Documents, their ingestion, and retrieval. What the runner calls is fenced as queue.sql says.
 
--- Hybrid retrieval over one user's passages: full text (each word weighs by how rare it is among
+-- Hybrid retrieval over one user's passages, those of `documents` alone where it is not NULL: full text (each word weighs by how rare it is among
 -- them) and local vectors, joined by reciprocal rank. Words in more than half of more than twenty
 -- passages count as noise. `words` are the query's as the runner cuts it, separated by spaces; the
 -- query itself is for documents of the index's version 1, which have PostgreSQL's words. What is
@@ -9,12 +9,13 @@
 -- that was made while there were hardly any passages would take minutes over the thousands that
 -- come later. The memory is for exact bitmaps of some 200,000 passages. Compiling takes longer than
 -- most searches, and would be done anew by each.
-CREATE OR REPLACE FUNCTION chunk_search(owner uuid, words text, query text, query_bits bit(2048), want int)
+CREATE OR REPLACE FUNCTION chunk_search(owner uuid, words text, query text, query_bits bit(2048), want int, documents uuid[])
 RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan SET work_mem = '32MB' AS $$
 #variable_conflict use_column
 DECLARE
-	total CONSTANT float8 := coalesce((SELECT s.passages FROM storage s WHERE s.owner_id = $1), 0);
+	total CONSTANT float8 := coalesce(CASE WHEN $6 IS NULL THEN (SELECT s.passages FROM storage s WHERE s.owner_id = $1)
+		ELSE (SELECT sum(d.chunk_count) FROM document d WHERE d.id = ANY ($6)) END, 0);
 	most CONSTANT bigint := CASE WHEN total > 20 THEN floor(total / 2) END;
 	asked CONSTANT bigint := greatest(bit_count($4), 1);
 	least_share CONSTANT bigint := floor(0.35 * asked);
@@ -31,9 +32,9 @@ BEGIN
 		-- word can be made to have the key of another owner's: the owner is asked, too.
 		SELECT f.ids, f.df FROM word w CROSS JOIN LATERAL (
 			SELECT array_agg(x.id) AS ids, count(*)::float8 AS df FROM (
-				SELECT c.id FROM (SELECT k.id, k.owner_id FROM chunk k
+				SELECT c.id FROM (SELECT k.id, k.owner_id, k.document_id FROM chunk k
 					WHERE passage_keys(k.owner_id, tsvector_to_array(k.words)) @> passage_keys($1, ARRAY[w.lexeme]) OFFSET 0) c
-				WHERE c.owner_id = $1 LIMIT most + 1) x
+				WHERE c.owner_id = $1 AND ($6 IS NULL OR c.document_id = ANY ($6)) LIMIT most + 1) x
 		) f ORDER BY w.lexeme
 	), term AS (
 		SELECT n.ids, ln(1 + (greatest(total, n.df) - n.df + 0.5) / (n.df + 0.5)) AS weight
@@ -46,7 +47,8 @@ BEGIN
 	), alike AS (
 		-- The first condition follows from the second, and spares most passages the rest
 		SELECT e.chunk_id AS id, bit_count(e.bits & $4)::float8 / asked AS share, bit_count(e.bits) AS filled
-		FROM embedding e WHERE e.owner_id = $1 AND e.model = 'local' AND bit_count(e.bits & $4) > least_share OFFSET 0
+		FROM embedding e WHERE e.owner_id = $1 AND e.model = 'local' AND bit_count(e.bits & $4) > least_share
+			AND ($6 IS NULL OR (SELECT x.document_id FROM chunk x WHERE x.id = e.chunk_id) = ANY ($6)) OFFSET 0
 	), alike_ranked AS (
 		SELECT id, row_number() OVER (ORDER BY share - filled / 2048.0 DESC, id) AS rank
 		FROM alike WHERE share > 0.35 + 0.65 * filled / 2048.0 ORDER BY rank LIMIT 50
@@ -59,7 +61,7 @@ BEGIN
 	CROSS JOIN LATERAL (SELECT x.document_id FROM chunk x WHERE x.id = j.id OFFSET 0) c
 	ORDER BY j.score DESC, j.id LIMIT $5;
 END $$;
-GRANT EXECUTE ON FUNCTION chunk_search(uuid, text, text, bit, int) TO millrace_runner;
+GRANT EXECUTE ON FUNCTION chunk_search(uuid, text, text, bit, int, uuid[]) TO millrace_runner;
 
 CREATE OR REPLACE FUNCTION document_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', d.id, 'userId', d.owner_id, 'name', d.name, 'description', d.description,

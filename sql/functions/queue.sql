@@ -268,7 +268,7 @@ BEGIN
 	SELECT * INTO r FROM run WHERE run.id = $1 AND run.ended_at IS NULL FOR UPDATE;
 	IF NOT FOUND THEN
 		RETURN false;
-	ELSIF r.kind = 'chat' THEN
+	ELSIF r.kind IN ('chat', 'preview') THEN
 		RETURN chat_abort(r, $2, $3, $4, $5);
 	END IF;
 	RETURN run_finish(r.id, $2, 'error', json_build_object('code', $3, 'message', $4),
@@ -403,7 +403,7 @@ BEGIN
 		UPDATE job SET state = 'done', ended_at = now(), lease_until = NULL WHERE job.run_id = $1;
 		RETURN false;
 	END IF;
-	IF r.kind = 'chat' AND (r.cancel_requested_at IS NOT NULL OR j.attempts >= j.max_attempts) THEN
+	IF r.kind IN ('chat', 'preview') AND (r.cancel_requested_at IS NOT NULL OR j.attempts >= j.max_attempts) THEN
 		PERFORM usage_estimate($1, j.attempts, provider, model);
 	END IF;
 	IF r.cancel_requested_at IS NOT NULL THEN

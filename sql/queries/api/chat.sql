@@ -26,7 +26,7 @@ SELECT run_cancel($1) AS body;
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
 SELECT conversation_json(c) AS body, c.id AS cursor FROM conversation c
-WHERE c.owner_id = caller_id() AND c.id < (SELECT page_before($2)) ORDER BY c.id DESC LIMIT $1;
+WHERE c.owner_id = caller_id() AND c.chatbot_id IS NULL AND c.id < (SELECT page_before($2)) ORDER BY c.id DESC LIMIT $1;
 
 -- A conversation with its newest messages, oldest of them first; `before` is a message's id, and so
 -- is the cursor, NULL where there are no older ones.
@@ -67,3 +67,76 @@ SELECT a.blob_id, a.name, a.mime_type, a.size FROM artifact a WHERE a.id = $1 AN
 -- args: blob uuid, n int8
 -- row: data text
 SELECT encode(data, 'hex') AS data FROM blob_chunk WHERE blob_id = $1 AND n = $2::int8;
+
+-- name: session_create
+-- args: chatbot uuid
+-- row: body json
+-- keep
+SELECT session_create($1) AS body;
+
+-- Sessions with a few of their newest messages; with all chatbots, or with one.
+-- name: session_list
+-- args: rows int8, before uuid, chatbot uuid
+-- row: body json, cursor uuid
+SELECT CASE WHEN page_has_room(sum(octet_length(m.messages::text)) OVER page, count(*) OVER page) THEN session_json(c, m.messages) END AS body, c.id AS cursor
+FROM conversation c CROSS JOIN LATERAL (SELECT s.messages FROM session_messages(c.id, 11, NULL) s OFFSET 0) m
+WHERE c.owner_id = caller_id() AND c.chatbot_id IS NOT NULL AND ($3::uuid IS NULL OR c.chatbot_id = $3) AND c.id < (SELECT page_before($2))
+WINDOW page AS (ORDER BY c.id DESC ROWS UNBOUNDED PRECEDING)
+ORDER BY c.id DESC LIMIT $1;
+
+-- name: session_show
+-- args: id uuid, rows int8, before uuid
+-- row: body json, cursor uuid
+SELECT session_json(c, m.messages) AS body, m.cursor
+FROM conversation c CROSS JOIN LATERAL session_messages(c.id, $2, $3) m
+WHERE c.id = $1 AND c.owner_id = caller_id() AND c.chatbot_id IS NOT NULL;
+
+-- name: session_messages
+-- args: id uuid, rows int8, before uuid
+-- row: body json, cursor uuid
+SELECT m.messages AS body, m.cursor
+FROM conversation c CROSS JOIN LATERAL session_messages(c.id, $2, $3) m
+WHERE c.id = $1 AND c.owner_id = caller_id() AND c.chatbot_id IS NOT NULL;
+
+-- name: session_delete
+-- args: id uuid
+-- row: id uuid
+SELECT d.id FROM conversation c CROSS JOIN LATERAL conversation_delete(c.id) d
+WHERE c.id = $1 AND c.owner_id = caller_id() AND c.chatbot_id IS NOT NULL;
+
+-- name: session_say
+-- args: session uuid, message text, streams bool, queue_max int4
+-- row: run_id uuid, conversation_id uuid
+-- keep
+SELECT run_id, conversation_id FROM session_say($1, $2, $3, $4);
+
+-- name: widget_admit
+-- args: chatbot uuid, origin text, reads bool
+-- row: allowed text
+SELECT widget_admit($1, $2, $3) AS allowed;
+
+-- name: widget_session_create
+-- args: chatbot uuid, visitor_hash bytea, address bytea, address_minute int4, address_day int4, chatbot_minute int4
+-- row: welcome text
+SELECT widget_session_create($1, $2, $3, $4, $5, $6) AS welcome;
+
+-- name: widget_say
+-- args: chatbot uuid, visitor_hash bytea, message text, streams bool, address bytea, address_minute int4, address_day int4, session_minute int4, session_day int4, chatbot_minute int4, queue_max int4
+-- row: run_id uuid
+-- keep
+SELECT run_id FROM widget_say($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+
+-- name: widget_history
+-- args: chatbot uuid, visitor_hash bytea, rows int8, before uuid
+-- row: body json, cursor uuid
+SELECT body, cursor FROM widget_history($1, $2, $3, $4);
+
+-- name: widget_resume
+-- args: chatbot uuid, visitor_hash bytea
+-- row: run_id uuid, conversation_id uuid, last_seq int8, kept bool
+SELECT run_id, conversation_id, last_seq, kept FROM widget_resume($1, $2);
+
+-- name: feedback_give
+-- args: message uuid, visitor_hash bytea, origin text, rating text, comment text
+-- row: body json, allowed text
+SELECT body, allowed FROM feedback_give($1, $2, $3, $4, $5);

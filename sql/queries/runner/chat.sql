@@ -77,3 +77,14 @@ SELECT left(f.content, $4) AS content, length(f.content) <= $4 AS whole FROM (
 	(SELECT 1, (SELECT string_agg(c.text, E'\n' ORDER BY c.n) FROM chunk c WHERE c.document_id = d.id)
 	FROM document d WHERE d.owner_id = $1 AND $3 IN (d.name, d.file_name) AND d.status = 'ready' AND d.deleted_at IS NULL ORDER BY d.id DESC LIMIT 1)
 ) f ORDER BY f.rank LIMIT 1;
+
+-- What a chatbot's answer is made by: its name and settings, whether it has passages to look in,
+-- and the number of the last model call that is stored. A preview brings its settings along.
+-- name: runner_chatbot
+-- args: run_id uuid
+-- row: name text, settings text, documents bool, last_call int4
+SELECT coalesce(b.name, 'a chatbot') AS name, (chatbot_defaults() || coalesce(r.input -> 'settings', b.settings))::text AS settings,
+	EXISTS (SELECT FROM chunk c WHERE c.document_id = ANY (run_documents($1))) AS documents,
+	(SELECT coalesce(max(e.call), 0) FROM usage_event e WHERE e.run_id = $1) AS last_call
+FROM run r LEFT JOIN conversation c ON c.id = r.conversation_id LEFT JOIN chatbot b ON b.id = c.chatbot_id AND b.deleted_at IS NULL
+WHERE r.id = $1 AND (r.input ? 'settings' OR b.id IS NOT NULL);

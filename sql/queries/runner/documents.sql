@@ -1,9 +1,9 @@
 -- Passages of a user's documents for a query, best first; the same retrieval for chat and search.
 -- name: runner_passages_find
--- args: owner uuid, words text, query text, bits text, want int4
+-- args: run_id uuid, owner uuid, words text, query text, bits text, want int4, of_chatbot bool
 -- row: chunk int8, document_id uuid, document_name text, mark text, text text, score text
 SELECT c.id AS chunk, c.document_id, d.name AS document_name, c.mark, c.text, round(s.score::numeric, 6)::text AS score
-FROM chunk_search($1, $2, $3, ('x' || $4)::bit(2048), $5) s
+FROM chunk_search($2, $3, $4, ('x' || $5)::bit(2048), $6, CASE WHEN $7 THEN run_documents($1) END) s
 JOIN chunk c ON c.id = s.chunk_id JOIN document d ON d.id = c.document_id AND d.deleted_at IS NULL
 ORDER BY s.score DESC, c.id;
 

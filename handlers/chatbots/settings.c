@@ -1,0 +1,156 @@
+/* A chatbot's settings: what they may hold, and as JSON. */
+#include <ctype.h>
+
+#include "handlers/chatbots/chatbots.h"
+
+#define PROMPT_MAX 20000
+#define THEME_MAX 8192 /* bytes */
+
+/* Of the runner's providers (runner/models/provider.h). */
+static const char *const providers[] = { "local", "openai", NULL };
+
+const struct field chatbot_settings_fields[CHATBOT_SETTINGS] = {
+	F_STR(struct chatbot_settings, model, 1, 200, OPTIONAL),
+	F_ENUM(struct chatbot_settings, provider, providers, OPTIONAL),
+	F_DECIMAL(struct chatbot_settings, temperature, 0, 2, OPTIONAL),
+	F_INT(struct chatbot_settings, max_tokens, 1, 1000000, OPTIONAL),
+	F_STR(struct chatbot_settings, system_prompt, 0, PROMPT_MAX, OPTIONAL),
+	F_STR(struct chatbot_settings, welcome_message, 0, 2000, OPTIONAL),
+	F_STRS(struct chatbot_settings, allowed_origins, 100, OPTIONAL),
+	F_JSON(struct chatbot_settings, theme, THEME_MAX, OPTIONAL),
+	F_INT(struct chatbot_settings, top_k, 1, 20, OPTIONAL),
+	F_STRS(struct chatbot_settings, suggested_questions, 20, OPTIONAL),
+	F_STRS(struct chatbot_settings, languages, 50, OPTIONAL),
+	F_INT(struct chatbot_settings, messages_per_day, 1, 1000000000, OPTIONAL),
+	F_INT(struct chatbot_settings, tokens_per_day, 1, 1000000000000, OPTIONAL),
+};
+
+/* As browsers serialise one: small letters, no path, no default port. */
+static bool
+is_origin(struct str s)
+{
+	struct str host, port;
+	int64_t n;
+
+	if (!str_starts(s, S("https://")) && !str_starts(s, S("http://")))
+		return false;
+	host = (struct str){ s.p + (s.p[4] == 's' ? 8 : 7), s.n - (s.p[4] == 's' ? 8 : 7) };
+	if (host.n > 0 && host.p[0] == '[') {
+		port = str_cut(host, ']', &host);
+		if (!port.p || (port.n > 0 && port.p[0] != ':'))
+			return false;
+		port = port.n > 0 ? (struct str){ port.p + 1, port.n - 1 }
+				  : (struct str){ NULL, 0 };
+		host = (struct str){ host.p + 1, host.n - 1 };
+	} else {
+		port = str_cut(host, ':', &host);
+	}
+	for (size_t i = 0; i < host.n; i++)
+		if (!islower((unsigned char)host.p[i]) && !isdigit((unsigned char)host.p[i]) &&
+		    !memchr(".-_:", host.p[i], 4))
+			return false;
+	return host.n > 0 &&
+	       (!port.p || (str_int(port, &n) && n > 0 && n < 65536 && port.p[0] != '0' &&
+			       n != (s.p[4] == 's' ? 443 : 80)));
+}
+
+static bool
+is_language(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!isalnum((unsigned char)s.p[i]) && s.p[i] != '-')
+			return false;
+	return s.n >= 2 && s.n <= 35 && isalpha((unsigned char)s.p[0]);
+}
+
+static void
+check_each(struct req *r, const char *field, struct str_list list, bool (*valid)(struct str),
+    const char *problem)
+{
+	for (size_t i = 0; i < list.n; i++)
+		if (!valid(list.p[i])) {
+			problem_add(&r->problems, str_from(field), "%s", problem);
+			return;
+		}
+}
+
+static void
+put_name(struct buf *b, const struct field *f)
+{
+	buf_put(b, b->n > 1 ? S(",") : S(""));
+	buf_json(b, field_name(b->a, f, true));
+	buf_put(b, S(":"));
+}
+
+static void
+put_list(struct buf *b, struct str_list list)
+{
+	for (size_t i = 0; i < list.n; i++) {
+		buf_put(b, i ? S(",") : S("["));
+		buf_json(b, list.p[i]);
+	}
+	buf_put(b, list.n ? S("]") : S("[]"));
+}
+
+static void
+put_setting(struct buf *b, const struct field *f, const struct chatbot_settings *s)
+{
+	const char *at = (const char *)s + f->offset;
+	const struct str *text = (const void *)at;
+	const struct str_list *list = (const void *)at;
+	const int64_t *number = (const void *)at;
+
+	if (f->kind == FIELD_INT) {
+		if (*number == 0)
+			return;
+		put_name(b, f);
+		buf_printf(b, "%lld", (long long)*number);
+	} else if (f->kind == FIELD_STRS) {
+		if (!list->p)
+			return;
+		put_name(b, f);
+		put_list(b, *list);
+	} else if (text->p) {
+		put_name(b, f);
+		if (f->kind == FIELD_JSON || f->kind == FIELD_DECIMAL)
+			buf_put(b, *text);
+		else
+			buf_json(b, *text);
+	}
+}
+
+enum err
+chatbot_settings_json(struct req *r, const struct chatbot_settings *s, struct str *out)
+{
+	struct buf b = { .a = r->a };
+
+	check_each(r, "settings.allowedOrigins", s->allowed_origins, is_origin,
+	    "must hold origins as browsers send them: https://www.example.com, with no path and "
+	    "in small letters");
+	check_each(r, "settings.languages", s->languages, is_language,
+	    "must hold language tags, such as en or pt-BR");
+	if (r->problems.n > 0)
+		return ERR_BAD_REQUEST;
+	buf_put(&b, S("{"));
+	for (size_t i = 0; i < CHATBOT_SETTINGS; i++)
+		put_setting(&b, &chatbot_settings_fields[i], s);
+	buf_put(&b, S("}"));
+	*out = buf_str(&b);
+	return ERR_OK;
+}
+
+enum err
+chatbot_document_ids(struct req *r, const char *field, struct str_list *ids)
+{
+	for (size_t i = 0; i < ids->n; i++) {
+		struct uuid u;
+
+		if (!uuid_parse(ids->p[i], &u)) {
+			problem_add(
+			    &r->problems, str_from(field), "must hold the ids of documents");
+			return ERR_BAD_REQUEST;
+		}
+		ids->p[i] = arena_str(r->a, uuid_str(&u));
+	}
+	return ERR_OK;
+}
