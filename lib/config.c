@@ -81,7 +81,8 @@ const struct setting config_settings[] = {
 	ROW("MILLRACE_WIDGET_SESSION_DAY", NUMBER, W, widget_session_day, "200", 1, 100000000,
 	    "a day", "the same, a day (UTC)"),
 	ROW("MILLRACE_WIDGET_CHATBOT_MINUTE", NUMBER, W, widget_chatbot_minute, "600", 1, 1000000,
-	    "a minute", "messages to one chatbot by all visitors, and as many new sessions; a "
+	    "a minute",
+	    "messages to one chatbot by all visitors, and as many new sessions; a "
 	    "day's bounds are the chatbot's own settings"),
 	ROW("MILLRACE_STATEMENT_MS", NUMBER, W | D, statement_ms, "5000", 10, 600000, "ms",
 	    "statement_timeout of workers and streamd"),

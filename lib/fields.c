@@ -291,6 +291,8 @@ bind_strs(const struct target *s, json_object *v, struct str_list *out)
 			return false;
 		if (s->f->prepare && !s->f->prepare(s->a, list.p[i], &list.p[i]))
 			return PROBLEM(s, "%s", s->f->problem);
+		if (s->f->valid && !s->f->valid(list.p[i]))
+			return PROBLEM(s, "%s", s->f->problem);
 	}
 	*out = list;
 	return true;

@@ -51,6 +51,10 @@ put_strs(struct buf *b, const struct field *f, bool null)
 		put_enum(b, f, false);
 	else
 		buf_printf(b, "{\"type\":\"string\",\"maxLength\":%d}", FIELD_ENTRY_MAX);
+	if (f->problem) {
+		buf_put(b, S(",\"description\":"));
+		buf_json(b, str_from(f->problem));
+	}
 	buf_put(b, S("}"));
 }
 

@@ -18,7 +18,6 @@ topic_has_id(const struct grant *g, struct str id)
 	return str_eq(str_cut(g->topic, ':', &kind), id);
 }
 
-
 /* A grant without a user needs no topic: it is closed after the handshake. */
 static bool
 target_channel_fits(const struct grant *g, struct str rest)

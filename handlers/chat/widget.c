@@ -33,8 +33,7 @@ struct visit {
 static const struct field session_fields[] = {
 	F_UUID(struct widget_session_in, chatbot_id, OPTIONAL),
 };
-FIELD_TABLE(
-    widget_session_body, struct widget_session_in, session_fields, widget_session_create);
+FIELD_TABLE(widget_session_body, struct widget_session_in, session_fields, widget_session_create);
 
 static const struct field say_fields[] = {
 	F_UUID(struct widget_say_in, session_id, REQUIRED),
@@ -57,9 +56,9 @@ random_uuid(void)
 
 	random_bytes(b, sizeof(b));
 	(void)snprintf(u.text, sizeof(u.text),
-	    "%02x%02x%02x%02x-%02x%02x-4%x%02x-%x%x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-	    b[2], b[3], b[4], b[5], b[6] & 15U, b[7], 8U | (b[8] & 3U), b[8] >> 4, b[9], b[10],
-	    b[11], b[12], b[13], b[14], b[15]);
+	    "%02x%02x%02x%02x-%02x%02x-4%x%02x-%x%x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
+	    b[3], b[4], b[5], b[6] & 15U, b[7], 8U | (b[8] & 3U), b[8] >> 4, b[9], b[10], b[11],
+	    b[12], b[13], b[14], b[15]);
 	return u;
 }
 
@@ -183,8 +182,8 @@ widget_say(struct req *r)
 
 	if ((e = body_bind(r, widget_say_body, &in)) != ERR_OK)
 		return e;
-	return admit(r, &(struct visit){ .session = in.session_id, .message = in.message },
-	    say_admitted);
+	return admit(
+	    r, &(struct visit){ .session = in.session_id, .message = in.message }, say_admitted);
 }
 
 static enum err

@@ -15,11 +15,11 @@ struct documents_in {
 	struct str_list document_ids;
 };
 
-#define CHATBOT_FIELDS(named)                                            \
-	F_STR(struct chatbot_in, name, 1, 200, named),                   \
-	    F_STR(struct chatbot_in, description, 0, 2000, OPTIONAL),    \
-	    F_CHATBOT_SETTINGS(struct chatbot_in, settings, OPTIONAL),   \
-	    F_STRS(struct chatbot_in, documents, DOCUMENTS_MAX, OPTIONAL)
+#define CHATBOT_FIELDS(named)                                          \
+	F_STR(struct chatbot_in, name, 1, 200, named),                 \
+	    F_STR(struct chatbot_in, description, 0, 2000, OPTIONAL),  \
+	    F_CHATBOT_SETTINGS(struct chatbot_in, settings, OPTIONAL), \
+	    F_DOCUMENTS(struct chatbot_in, documents, DOCUMENTS_MAX, OPTIONAL)
 
 static const struct field create_fields[] = { CHATBOT_FIELDS(REQUIRED) };
 FIELD_TABLE(chatbot_create_body, struct chatbot_in, create_fields, chatbot_create);
@@ -28,7 +28,7 @@ static const struct field change_fields[] = { CHATBOT_FIELDS(OPTIONAL) };
 FIELD_TABLE(chatbot_change_body, struct chatbot_in, change_fields, chatbot_change);
 
 static const struct field documents_fields[] = {
-	F_STRS(struct documents_in, document_ids, DOCUMENTS_MAX, REQUIRED),
+	F_DOCUMENTS(struct documents_in, document_ids, DOCUMENTS_MAX, REQUIRED),
 };
 FIELD_TABLE(chatbot_documents_body, struct documents_in, documents_fields, chatbot_documents_add);
 
@@ -37,14 +37,12 @@ enum err
 chatbot_create(struct req *r)
 {
 	struct chatbot_in in = { 0 };
-	struct str settings;
 	enum err e;
 
-	if ((e = body_bind(r, chatbot_create_body, &in)) != ERR_OK ||
-	    (e = chatbot_document_ids(r, "documents", &in.documents)) != ERR_OK ||
-	    (e = chatbot_settings_json(r, &in.settings, &settings)) != ERR_OK)
+	if ((e = body_bind(r, chatbot_create_body, &in)) != ERR_OK)
 		return e;
-	return sql_chatbot_create(r, res_created, in.name, in.description, settings, in.documents);
+	return sql_chatbot_create(r, res_created, in.name, in.description,
+	    chatbot_settings_json(r->a, &in.settings), in.documents);
 }
 
 /* GET /api/chatbots */
@@ -74,15 +72,12 @@ enum err
 chatbot_change(struct req *r)
 {
 	struct chatbot_in in = { 0 };
-	struct str settings;
 	enum err e;
 
-	if ((e = body_bind(r, chatbot_change_body, &in)) != ERR_OK ||
-	    (e = chatbot_document_ids(r, "documents", &in.documents)) != ERR_OK ||
-	    (e = chatbot_settings_json(r, &in.settings, &settings)) != ERR_OK)
+	if ((e = body_bind(r, chatbot_change_body, &in)) != ERR_OK)
 		return e;
-	return sql_chatbot_change(r, res_one, path_uuid(r, 0), in.name, in.description, settings,
-	    in.documents, r->body);
+	return sql_chatbot_change(r, res_one, path_uuid(r, 0), in.name, in.description,
+	    chatbot_settings_json(r->a, &in.settings), in.documents, r->body);
 }
 
 /* DELETE /api/chatbots/{id}: with its sessions. */
@@ -99,8 +94,7 @@ chatbot_documents_add(struct req *r)
 	struct documents_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, chatbot_documents_body, &in)) != ERR_OK ||
-	    (e = chatbot_document_ids(r, "documentIds", &in.document_ids)) != ERR_OK)
+	if ((e = body_bind(r, chatbot_documents_body, &in)) != ERR_OK)
 		return e;
 	return sql_chatbot_documents_add(r, res_one, path_uuid(r, 0), in.document_ids);
 }
@@ -131,20 +125,23 @@ chatbot_widget_config(struct req *r)
 static enum err
 feedback_of(struct req *r)
 {
-	struct list_in in = { 0 };
-	enum err e;
+	const struct list_in *in = r->state;
 
 	if (row_count(r) == 0)
 		return ERR_NOT_FOUND;
-	if ((e = query_bind(r, list_query, &in)) != ERR_OK)
-		return e;
-	return sql_feedback_list(
-	    r, res_list, path_uuid(r, 0), list_rows(r, in.limit), in.before);
+	return sql_feedback_list(r, res_list, path_uuid(r, 0), list_rows(r, in->limit), in->before);
 }
 
 /* GET /api/chatbots/{id}/feedback */
 enum err
 chatbot_feedback(struct req *r)
 {
+	struct list_in *in = arena_alloc(r->a, sizeof(*in));
+	enum err e;
+
+	*in = (struct list_in){ 0 };
+	if ((e = query_bind(r, list_query, in)) != ERR_OK)
+		return e;
+	r->state = in;
 	return sql_chatbot_show(r, feedback_of, path_uuid(r, 0));
 }

@@ -43,21 +43,18 @@ struct chatbot_settings {
 #define CHATBOT_SETTINGS 13
 extern const struct field chatbot_settings_fields[CHATBOT_SETTINGS];
 /* F_OBJECT for them. */
-#define F_CHATBOT_SETTINGS(type, m, req)                                          \
-	{                                                                         \
-		.name = #m, .kind = FIELD_OBJECT, .required = (req),              \
-		.offset = offsetof(type, m), .struct_len = sizeof(type),          \
-		.fields = chatbot_settings_fields, .n_fields = CHATBOT_SETTINGS,  \
-		.object_len = sizeof(((type *)0)->m)                              \
+#define F_CHATBOT_SETTINGS(type, m, req)                                                          \
+	{                                                                                         \
+		.name = #m, .kind = FIELD_OBJECT, .required = (req), .offset = offsetof(type, m), \
+		.struct_len = sizeof(type), .fields = chatbot_settings_fields,                    \
+		.n_fields = CHATBOT_SETTINGS, .object_len = sizeof(((type *)0)->m)                \
 	}
-/*
- * Those that were given, as a JSON object; the request's arena's. ERR_BAD_REQUEST, with a problem
- * for each, where an origin is none (scheme://host[:port] as browsers send it, RFC 6454) or a
- * language is no tag (RFC 5646).
- */
-MUST_CHECK enum err chatbot_settings_json(
-    struct req *r, const struct chatbot_settings *s, struct str *out);
-/* Canonical ids of documents. ERR_BAD_REQUEST, with a problem of `field`, where one is no id. */
-MUST_CHECK enum err chatbot_document_ids(struct req *r, const char *field, struct str_list *ids);
+/* Those that were given, as a JSON object; the arena's. */
+struct str chatbot_settings_json(struct arena *a, const struct chatbot_settings *s);
+
+bool chatbot_is_document(struct str id);
+/* Ids of documents. */
+#define F_DOCUMENTS(type, m, most, req) \
+	F_EACH(type, m, most, req, chatbot_is_document, "must hold the ids of documents")
 
 #endif

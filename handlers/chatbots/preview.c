@@ -23,7 +23,7 @@ struct turn_in {
 static const struct field preview_fields[] = {
 	F_CHATBOT_SETTINGS(struct preview_in, settings, OPTIONAL),
 	F_STR(struct preview_in, message, 1, MESSAGE_MAX, REQUIRED),
-	F_STRS(struct preview_in, documents, DOCUMENTS_MAX, OPTIONAL),
+	F_DOCUMENTS(struct preview_in, documents, DOCUMENTS_MAX, OPTIONAL),
 };
 FIELD_TABLE(chatbot_preview_body, struct preview_in, preview_fields, chatbot_preview);
 
@@ -84,14 +84,12 @@ enum err
 chatbot_preview(struct req *r)
 {
 	struct preview_in in = { 0 };
-	struct str settings, history;
+	struct str history;
 	enum err e;
 
 	if ((e = body_bind(r, chatbot_preview_body, &in)) != ERR_OK ||
-	    (e = chatbot_document_ids(r, "documents", &in.documents)) != ERR_OK ||
-	    (e = chatbot_settings_json(r, &in.settings, &settings)) != ERR_OK ||
 	    (e = read_history(r, &history)) != ERR_OK)
 		return e;
-	return sql_chatbot_preview(r, preview_started, settings, in.message, in.documents, history,
-	    config()->queue_max);
+	return sql_chatbot_preview(r, preview_started, chatbot_settings_json(r->a, &in.settings),
+	    in.message, in.documents, history, config()->queue_max);
 }

@@ -9,22 +9,6 @@
 /* Of the runner's providers (runner/models/provider.h). */
 static const char *const providers[] = { "local", "openai", NULL };
 
-const struct field chatbot_settings_fields[CHATBOT_SETTINGS] = {
-	F_STR(struct chatbot_settings, model, 1, 200, OPTIONAL),
-	F_ENUM(struct chatbot_settings, provider, providers, OPTIONAL),
-	F_DECIMAL(struct chatbot_settings, temperature, 0, 2, OPTIONAL),
-	F_INT(struct chatbot_settings, max_tokens, 1, 1000000, OPTIONAL),
-	F_STR(struct chatbot_settings, system_prompt, 0, PROMPT_MAX, OPTIONAL),
-	F_STR(struct chatbot_settings, welcome_message, 0, 2000, OPTIONAL),
-	F_STRS(struct chatbot_settings, allowed_origins, 100, OPTIONAL),
-	F_JSON(struct chatbot_settings, theme, THEME_MAX, OPTIONAL),
-	F_INT(struct chatbot_settings, top_k, 1, 20, OPTIONAL),
-	F_STRS(struct chatbot_settings, suggested_questions, 20, OPTIONAL),
-	F_STRS(struct chatbot_settings, languages, 50, OPTIONAL),
-	F_INT(struct chatbot_settings, messages_per_day, 1, 1000000000, OPTIONAL),
-	F_INT(struct chatbot_settings, tokens_per_day, 1, 1000000000000, OPTIONAL),
-};
-
 /* As browsers serialise one: small letters, no path, no default port. */
 static bool
 is_origin(struct str s)
@@ -39,8 +23,8 @@ is_origin(struct str s)
 		port = str_cut(host, ']', &host);
 		if (!port.p || (port.n > 0 && port.p[0] != ':'))
 			return false;
-		port = port.n > 0 ? (struct str){ port.p + 1, port.n - 1 }
-				  : (struct str){ NULL, 0 };
+		port =
+		    port.n > 0 ? (struct str){ port.p + 1, port.n - 1 } : (struct str){ NULL, 0 };
 		host = (struct str){ host.p + 1, host.n - 1 };
 	} else {
 		port = str_cut(host, ':', &host);
@@ -49,9 +33,8 @@ is_origin(struct str s)
 		if (!islower((unsigned char)host.p[i]) && !isdigit((unsigned char)host.p[i]) &&
 		    !memchr(".-_:", host.p[i], 4))
 			return false;
-	return host.n > 0 &&
-	       (!port.p || (str_int(port, &n) && n > 0 && n < 65536 && port.p[0] != '0' &&
-			       n != (s.p[4] == 's' ? 443 : 80)));
+	return host.n > 0 && (!port.p || (str_int(port, &n) && n > 0 && n < 65536 &&
+					     port.p[0] != '0' && n != (s.p[4] == 's' ? 443 : 80)));
 }
 
 static bool
@@ -63,16 +46,24 @@ is_language(struct str s)
 	return s.n >= 2 && s.n <= 35 && isalpha((unsigned char)s.p[0]);
 }
 
-static void
-check_each(struct req *r, const char *field, struct str_list list, bool (*valid)(struct str),
-    const char *problem)
-{
-	for (size_t i = 0; i < list.n; i++)
-		if (!valid(list.p[i])) {
-			problem_add(&r->problems, str_from(field), "%s", problem);
-			return;
-		}
-}
+const struct field chatbot_settings_fields[CHATBOT_SETTINGS] = {
+	F_STR(struct chatbot_settings, model, 1, 200, OPTIONAL),
+	F_ENUM(struct chatbot_settings, provider, providers, OPTIONAL),
+	F_DECIMAL(struct chatbot_settings, temperature, 0, 2, OPTIONAL),
+	F_INT(struct chatbot_settings, max_tokens, 1, 1000000, OPTIONAL),
+	F_STR(struct chatbot_settings, system_prompt, 0, PROMPT_MAX, OPTIONAL),
+	F_STR(struct chatbot_settings, welcome_message, 0, 2000, OPTIONAL),
+	F_EACH(struct chatbot_settings, allowed_origins, 100, OPTIONAL, is_origin,
+	    "must hold origins as browsers send them: https://www.example.com, with no path and in "
+	    "small letters"),
+	F_JSON(struct chatbot_settings, theme, THEME_MAX, OPTIONAL),
+	F_INT(struct chatbot_settings, top_k, 1, 20, OPTIONAL),
+	F_STRS(struct chatbot_settings, suggested_questions, 20, OPTIONAL),
+	F_EACH(struct chatbot_settings, languages, 50, OPTIONAL, is_language,
+	    "must hold language tags, such as en or pt-BR"),
+	F_INT(struct chatbot_settings, messages_per_day, 1, 1000000000, OPTIONAL),
+	F_INT(struct chatbot_settings, tokens_per_day, 1, 1000000000000, OPTIONAL),
+};
 
 static void
 put_name(struct buf *b, const struct field *f)
@@ -119,38 +110,22 @@ put_setting(struct buf *b, const struct field *f, const struct chatbot_settings 
 	}
 }
 
-enum err
-chatbot_settings_json(struct req *r, const struct chatbot_settings *s, struct str *out)
+struct str
+chatbot_settings_json(struct arena *a, const struct chatbot_settings *s)
 {
-	struct buf b = { .a = r->a };
+	struct buf b = { .a = a };
 
-	check_each(r, "settings.allowedOrigins", s->allowed_origins, is_origin,
-	    "must hold origins as browsers send them: https://www.example.com, with no path and "
-	    "in small letters");
-	check_each(r, "settings.languages", s->languages, is_language,
-	    "must hold language tags, such as en or pt-BR");
-	if (r->problems.n > 0)
-		return ERR_BAD_REQUEST;
 	buf_put(&b, S("{"));
 	for (size_t i = 0; i < CHATBOT_SETTINGS; i++)
 		put_setting(&b, &chatbot_settings_fields[i], s);
 	buf_put(&b, S("}"));
-	*out = buf_str(&b);
-	return ERR_OK;
+	return buf_str(&b);
 }
 
-enum err
-chatbot_document_ids(struct req *r, const char *field, struct str_list *ids)
+bool
+chatbot_is_document(struct str id)
 {
-	for (size_t i = 0; i < ids->n; i++) {
-		struct uuid u;
+	struct uuid u;
 
-		if (!uuid_parse(ids->p[i], &u)) {
-			problem_add(
-			    &r->problems, str_from(field), "must hold the ids of documents");
-			return ERR_BAD_REQUEST;
-		}
-		ids->p[i] = arena_str(r->a, uuid_str(&u));
-	}
-	return ERR_OK;
+	return uuid_parse(id, &u);
 }

@@ -44,7 +44,8 @@ struct field {
 	size_t
 	    struct_len; /* of the struct that the offset is in, to be compared with the table's */
 	const char *const *names; /* FIELD_ENUM; FIELD_STRS, or NULL: any; NULL-terminated */
-	bool (*valid)(struct str); /* one more check for FIELD_STR, or NULL */
+	/* One more check for FIELD_STR and entries of FIELD_STRS, or NULL. */
+	bool (*valid)(struct str);
 	/*
 	 * For FIELD_STR, before all checks, and each entry of FIELD_STRS: the form that is stored
 	 * and compared. Or NULL.
@@ -109,6 +110,12 @@ struct field {
 #define F_STRS(type, m, most, req)                                              \
 	{                                                                       \
 		FIELD(type, m, struct str_list, FIELD_STRS, req), .max = (most) \
+	}
+/* fn is one more check of each entry; `why` is the problem where it is false. */
+#define F_EACH(type, m, most, req, fn, why)                                                     \
+	{                                                                                       \
+		FIELD(type, m, struct str_list, FIELD_STRS, req), .max = (most), .valid = (fn), \
+								  .problem = (why)              \
 	}
 /* list: a NULL-terminated array of the names that may be entries. */
 #define F_NAMES(type, m, list, most, req)                                                        \

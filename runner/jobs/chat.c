@@ -215,6 +215,7 @@ search_first(struct chat *c)
 	struct tool_call call = { .id = S("retrieval"), .name = S("search_documents") };
 	struct buf b = { .a = j->a }, arguments = { .a = j->a };
 	struct str started = now_text(j->a);
+	int want = c->bot ? (int)c->bot->top_k : PASSAGES_WANT;
 	size_t first;
 	enum err e;
 
@@ -227,7 +228,7 @@ search_first(struct chat *c)
 	if (!c->searched)
 		publish_step(c, "tool_call", &call, "running", started, (struct str){ NULL, 0 });
 	c->found.of_chatbot = c->bot != NULL;
-	e = retrieve(j, c->question, c->bot ? (int)c->bot->top_k : PASSAGES_WANT, &c->found, &first);
+	e = retrieve(j, c->question, want, &c->found, &first);
 	if (e != ERR_OK)
 		return e;
 	for (size_t i = 0; i < c->found.n; i++)

@@ -41,10 +41,10 @@ read_history(struct job *j, struct chatbot *out)
 		struct str role = json_text(turn, "role");
 
 		if (!str_eq(role, S("system")))
-			out->history[out->n_history++] = (struct message){
-				.role = str_eq(role, S("user")) ? ROLE_USER : ROLE_ASSISTANT,
-				.content = arena_str(j->a, json_text(turn, "content"))
-			};
+			out->history[out->n_history++] =
+			    (struct message){ .role = str_eq(role, S("user")) ? ROLE_USER
+									      : ROLE_ASSISTANT,
+				    .content = arena_str(j->a, json_text(turn, "content")) };
 	}
 }
 

@@ -51,8 +51,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION chatbot_create TO millrace_api;
 
--- Changes what is given (NULL leaves a column as it is, and `documents` those assigned). Settings
--- are merged; what `body`, the whole request, gives as null there has its default again.
+-- Changes what is given (NULL leaves a column as it is). Settings are merged; what `body`, the
+-- whole request, gives as null there has its default again. Without documents in it they stay.
 CREATE OR REPLACE FUNCTION chatbot_change(chatbot uuid, name text, description text, settings jsonb, documents uuid[], body jsonb)
 RETURNS SETOF json LANGUAGE plpgsql AS $$
 DECLARE
@@ -66,7 +66,7 @@ BEGIN
 	WHERE b.id = $1 AND b.owner_id = caller_id() RETURNING * INTO made;
 	IF NOT FOUND THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such chatbot.');
-	ELSIF $5 IS NOT NULL THEN
+	ELSIF jsonb_typeof($6 -> 'documents') = 'array' THEN
 		DELETE FROM chatbot_document x WHERE x.chatbot_id = $1 AND x.document_id <> ALL ($5);
 		PERFORM chatbot_assign($1, $5);
 	END IF;

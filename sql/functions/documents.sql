@@ -1,7 +1,7 @@
 -- Documents, their ingestion, and retrieval. What the runner calls is fenced as queue.sql says.
 
--- Hybrid retrieval over one user's passages, those of `documents` alone where it is not NULL: full text (each word weighs by how rare it is among
--- them) and local vectors, joined by reciprocal rank. Words in more than half of more than twenty
+-- Hybrid retrieval over one user's passages, those of `documents` alone where it is not NULL: full
+-- text (each word weighs by how rare it is among them) and local vectors, joined by reciprocal rank. Words in more than half of more than twenty
 -- passages count as noise. `words` are the query's as the runner cuts it, separated by spaces; the
 -- query itself is for documents of the index's version 1, which have PostgreSQL's words. What is
 -- read is the owner's alone: of chunk_keys, for each word, until it turns out to be noise, and

@@ -103,6 +103,9 @@ test("ids and parameters that are none, in every operation that is described", a
 			const method = verb.toUpperCase();
 			if (path.includes("{"))
 				for (const id of odd) {
+					/* What that is, is another path. */
+					if (/^(\.|%2e){2}/.test(id) && path.slice(0, path.indexOf("/{")).replace(/\/[^/]+$/, "") in millrace.document.paths)
+						continue;
 					const reply = await user.api.request(method, path.replace(/\{[^}]+\}/, id));
 					/* Who is none of the administrators, or names another user, hears that first; a model may have any name. */
 					const also = /^\/api\/(v1\/(admin\/invitations|approvals|users)|pricing)\//.test(path) ? 403 : path.endsWith("/prices") ? 200 : 404;

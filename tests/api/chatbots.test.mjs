@@ -2,7 +2,7 @@
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { newName, } from "../js/accounts.mjs";
+import { newName } from "../js/accounts.mjs";
 import { newUser, shared } from "../js/instance.mjs";
 import { UUID7, assertError, assertKeys, assertStatus, until } from "../js/expect.mjs";
 import { assertOneEnd, contentOf } from "../js/events.mjs";

@@ -282,6 +282,10 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 	const { api: own, uid } = await newUser(api), admin = await newAdmin(millrace);
 	const { id } = assertStatus(await upload("kept", {}, own), 202).json;
 	const sold = assertStatus(await admin.api.post("/api/pricing/packages", { name: "kept", price_usd: 1 }), 201).json.id;
+	const bot = assertStatus(await own.post("/api/chatbots", { name: "kept", settings: { allowedOrigins: ["https://shop.example"] } }), 201).json.id;
+	const session = assertStatus(await own.post("/api/chat/sessions", { chatbotId: bot }), 201).json.id, origin = "https://shop.example";
+	const { sessionId } = assertStatus(await api.post(`/api/chat/widget/${bot}/session`, {}, { headers: { origin } }), 200).json;
+	const ids = { "/api/documents/{id}/reindex": id, "/api/chatbots/{id}/documents": bot, "/api/chat/sessions/{id}/messages": session };
 	const name = (prefix) => prefix + randomUUID().replaceAll("-", "").slice(0, 12);
 	const password = "correct horse 7", key = (headers) => ({ headers: { "idempotency-key": randomUUID(), ...headers } });
 	const asked = {
@@ -303,13 +307,18 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/pricing/packages": [admin.api, { json: { name: "kept", price_usd: 1 } }],
 		"/api/pricing/campaigns": [admin.api, { json: { package_id: sold, name: "kept", price_usd: 1, starts_at: "2030-01-01", ends_at: "2031-01-01" } }],
 		"/api/v1/users/{user_id}/projects/{project_id}/spending": [own, { json: { amount: 1, request_id: "kept" } }],
+		"/api/chatbots": [own, { json: { name: "kept" } }],
+		"/api/chatbots/{id}/documents": [own, { json: { documentIds: [id] } }],
+		"/api/chat/sessions": [own, { json: { chatbotId: bot } }],
+		"/api/chat/sessions/{id}/messages": [own, { json: { content: "How often is this asked?" } }],
+		"/api/chat/widget/{chatbot_id}/message": [api, { json: { sessionId, message: "How often is this asked?" } }, { origin }],
 	};
 	const taking = Object.entries(millrace.document.paths).flatMap(([path, methods]) => Object.entries(methods)
 	    .filter(([, route]) => route.parameters?.some((p) => p.name === "Idempotency-Key")).map(([method]) => `${method} ${path}`));
 	assert.deepEqual(taking.sort(), Object.keys(asked).map((path) => `post ${path}`).sort());
 	for (const [path, [who, options, headers]] of Object.entries(asked)) {
 		const keyed = { ...options, ...key(headers) };
-		const ask = () => who.request("POST", path.replace("{id}", id).replace("{user_id}", uid).replace("{project_id}", "app"), keyed);
+		const ask = () => who.request("POST", path.replace("{id}", ids[path]).replace("{chatbot_id}", bot).replace("{user_id}", uid).replace("{project_id}", "app"), keyed);
 		const first = await ask(), again = await ask();
 		assert.ok(first.status < 300 && again.status === first.status, `${path}: ${first.status}, then ${again.status}`);
 		/* What streamd replies with has only the run to tell it by. */

@@ -37,6 +37,10 @@ async function everything() {
 	    { name: mark, file: { filename: `${mark}.txt`, type: "text/plain", bytes: `The ${mark} has a wheel.` } }), 200);
 	const chat = await user.api.chat(`What has the ${mark}?`);
 	await chat.all();
+	const bot = assertStatus(await user.api.post("/api/chatbots", { name: mark, description: mark, settings: { systemPrompt: mark } }), 201).json.id;
+	const session = assertStatus(await user.api.post("/api/chat/sessions", { chatbotId: bot }), 201).json.id;
+	const answer = assertStatus(await user.api.post(`/api/chat/sessions/${session}/messages`, { content: mark }), 200).json.id;
+	assertStatus(await user.api.post(`/api/messages/${answer}/feedback`, { rating: "up", comment: mark }), 200);
 	assertError(await api.fresh().post("/api/auth/login", { email, password: "wrong password" }), "UNAUTHORIZED");
 	const agent = randomUUID(), [run, conversation] = [chat.headers["x-run-id"], chat.headers["x-conversation-id"]];
 	await sql(`
@@ -47,6 +51,8 @@ async function everything() {
 			SELECT '${user.uid}', '${conversation}', '${run}', '${mark}', 1, 'text/plain', 21, b.id, 'c' FROM b;
 		INSERT INTO usage_event (owner_id, run_id, call, provider, model, input_tokens, output_tokens, estimated, input_usd, output_usd, cost_usd)
 			VALUES ('${user.uid}', '${run}', 999999, 'local', 'x', 1, 1, false, 0, 0, 0);
+		INSERT INTO chatbot_document SELECT '${bot}', id, owner_id FROM document WHERE owner_id = '${user.uid}';
+		INSERT INTO chatbot_use VALUES ('${bot}', '', '${user.uid}', now(), 1, now(), 1, 1);
 		INSERT INTO usage_total VALUES ('${user.uid}', 1, 1, 1, 0);
 		INSERT INTO external_identity (provider, subject, user_id, email) VALUES ('github', '${user.subject}', '${user.uid}', '${email}');
 		INSERT INTO oauth_token (user_id, provider, subject, sealed, key_id)
@@ -143,7 +149,7 @@ test("what is left of an erased identity is swept away", async () => {
 });
 
 /* Columns that an export leaves out: what is derived from the rest, machinery, secrets, and what is gone within the hour. */
-const LEFT_OUT = /^(artifact\.call_id|(chunk|embedding|idempotency|job|oauth_flow|outbox|password|password_reset|topic_owner)\..*)$/;
+const LEFT_OUT = /^(artifact\.call_id|(chatbot_document|chatbot_use|chunk|embedding|idempotency|job|oauth_flow|outbox|password|password_reset|topic_owner)\..*)$/;
 
 test("an export holds every column that may hold a word of somebody's", async () => {
 	const user = await everything();

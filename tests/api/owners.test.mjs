@@ -28,6 +28,8 @@ async function belongings(user) {
 		SELECT '${user.uid}', '${conversation}', '${run}', E'a\\r\\nX-Injected: yes\\r\\n"; b.txt', 1, 'text/plain', 5, b.id, 'c' FROM b RETURNING id`);
 	const lead = assertStatus(await user.api.post("/api/leads", { name: "Ada" }), 201).json;
 	const key = assertStatus(await user.api.post("/api/settings/api-keys", { name: "key" }), 201).json;
+	const bot = assertStatus(await user.api.post("/api/chatbots", { name: "Miller", documents: [upload.id] }), 201).json;
+	const session = assertStatus(await user.api.post("/api/chat/sessions", { chatbotId: bot.id }), 201).json;
 	const invitation = await one(`SELECT (invitation_create(NULL, 7, sha256('${user.uid}'), false)).id`);
 	const approval = await one(`WITH p AS (INSERT INTO project (owner_id, name) VALUES ('${user.uid}', 'app') RETURNING id, owner_id)
 		INSERT INTO approval (owner_id, project_id, request_id, kind, amount_usd, expires_at) SELECT owner_id, id, 'r', 'call', 1, now() + interval '1 hour' FROM p RETURNING id`);
@@ -36,7 +38,7 @@ async function belongings(user) {
 	const made = async (path, json) => assertStatus(await user.api.post(path, json), 201).json.id;
 	const agents = { "/api/agents": await made("/api/agents", { type: "scout", name: "Scout" }), "/api/v1/admin/processes": await made("/api/v1/admin/processes", { name: "Mill" }),
 		"/api/datasources": await made("/api/datasources", { platform: "api", resource_identifier: "x" }) };
-	return { ...agents, "/api/v1/approvals": approval, "/api/pricing/packages": sold, "/api/pricing/campaigns": campaign, "/api/v1/datasources": agents["/api/datasources"], "/api/leads": lead.id, "/api/settings/api-keys": key.id, "/api/v1/admin/invitations": invitation, "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
+	return { ...agents, "/api/chatbots": bot.id, "/api/chat/sessions": session.id, "/api/v1/approvals": approval, "/api/pricing/packages": sold, "/api/pricing/campaigns": campaign, "/api/v1/datasources": agents["/api/datasources"], "/api/leads": lead.id, "/api/settings/api-keys": key.id, "/api/v1/admin/invitations": invitation, "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
 		"/api/notifications": notification, "/api/v1/user/dao": user.uid };
 }
 
@@ -88,14 +90,14 @@ test("no route but the public ones without a caller", async () => {
 
 test("no route with an id of somebody else's", async () => {
 	const thief = await newUser(api);
-	const owned = routes.filter((r) => r.documented?.parameters.some((p) => p.in === "path" && p.schema.format === "uuid"));
+	const owned = routes.filter((r) => !r.isPublic && r.documented?.parameters.some((p) => p.in === "path" && p.schema.format === "uuid"));
 	assert.ok(owned.length >= 15, `only ${owned.length}`);
 	for (const { method, path, documented } of owned) {
 		const id = ids[path.slice(0, path.indexOf("/{"))];
 		assert.ok(id, `${path}: this test has nothing of that kind`);
 		const schema = documented.requestBody?.content["application/json"]?.schema;
 		const needed = Object.entries(schema ? sample(schema) : {}).filter(([k]) => resolve(schema).required?.includes(k));
-		const json = documented.requestBody ? { ...Object.fromEntries(needed), name: "Stolen", title: "Stolen" } : undefined;
+		const json = documented.requestBody ? { ...Object.fromEntries(needed), name: "Stolen", title: "Stolen", content: "Stolen", documentIds: [] } : undefined;
 		const reply = await thief.api.request(method, withId(path, id), { json });
 		assert.ok([403, 404].includes(reply.status), `${method} ${path}: ${reply.status} ${reply.text.slice(0, 200)}`);
 		assertError(reply, reply.status === 404 ? "NOT_FOUND" : "FORBIDDEN");

@@ -7,7 +7,7 @@ SELECT chatbot_create($1, $2, $3, $4) AS body;
 -- name: chatbot_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
-SELECT CASE WHEN page_has_room(sum(octet_length(concat(b.description, b.settings)) + 40 * (SELECT count(*) FROM chatbot_document x WHERE x.chatbot_id = b.id))
+SELECT CASE WHEN page_has_room(sum(octet_length(concat(b.description, b.settings)) + 40 * (SELECT count(*)::int FROM chatbot_document x WHERE x.chatbot_id = b.id))
 		OVER page, count(*) OVER page) THEN chatbot_json(b) END AS body, b.id AS cursor
 FROM chatbot b WHERE b.owner_id = caller_id() AND b.id < (SELECT page_before($2))
 WINDOW page AS (ORDER BY b.id DESC ROWS UNBOUNDED PRECEDING)
