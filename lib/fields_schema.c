@@ -42,10 +42,6 @@ static void
 put_strs(struct buf *b, const struct field *f, bool null)
 {
 	put_type(b, "array", null);
-	if (f->problem) {
-		buf_put(b, S(",\"description\":"));
-		buf_json(b, str_from(f->problem));
-	}
 	buf_printf(b, ",\"maxItems\":%lld,\"items\":", (long long)f->max);
 	if (f->names)
 		put_enum(b, f, false);

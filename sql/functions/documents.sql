@@ -1,14 +1,15 @@
 -- Documents, their ingestion, and retrieval. What the runner calls is fenced as queue.sql says.
 
 -- Hybrid retrieval over one user's passages, those of `documents` alone where it is not NULL: full
--- text (each word weighs by how rare it is among them) and local vectors, joined by reciprocal rank. Words in more than half of more than twenty
--- passages count as noise. `words` are the query's as the runner cuts it, separated by spaces; the
--- query itself is for documents of the index's version 1, which have PostgreSQL's words. What is
--- read is the owner's alone: of chunk_keys, for each word, until it turns out to be noise, and
--- all vectors. One plan for all, and one by the indexes' keys (LATERAL with LIMIT or OFFSET): one
--- that was made while there were hardly any passages would take minutes over the thousands that
--- come later. The memory is for exact bitmaps of some 200,000 passages. Compiling takes longer than
--- most searches, and would be done anew by each.
+-- text (each word weighs by how rare it is among them) and local vectors, joined by reciprocal
+-- rank. Words in more than half of more than twenty passages count as noise. `words` are the
+-- query's as the runner cuts it, separated by spaces; the query itself is for documents of the
+-- index's version 1, which have PostgreSQL's words. What is read is the owner's alone: of
+-- chunk_keys, for each word, until it turns out to be noise, and all vectors. One plan for all, and
+-- one by the indexes' keys (LATERAL with LIMIT or OFFSET): one that was made while there were
+-- hardly any passages would take minutes over the thousands that come later. The memory is for
+-- exact bitmaps of some 200,000 passages. Compiling takes longer than most searches, and would be
+-- done anew by each.
 CREATE OR REPLACE FUNCTION chunk_search(owner uuid, words text, query text, query_bits bit(2048), want int, documents uuid[])
 RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan SET work_mem = '32MB' AS $$
