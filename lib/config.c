@@ -114,7 +114,7 @@ const struct setting config_settings[] = {
 	    "API key for OPENAI_BASE_URL"),
 	ROW("OPENAI_MODEL", TEXT, R, openai_model, "gpt-4o-mini", 1, 200, "",
 	    "model to ask for at OPENAI_BASE_URL"),
-	ROW("MILLRACE_FETCH_NETWORKS", TEXT, R, fetch_networks, "", 0, 1000, "",
+	ROW("MILLRACE_FETCH_NETWORKS", TEXT, W | R, fetch_networks, "", 0, 1000, "",
 	    "networks that users' URLs may lead to beside the public Internet, separated by "
 	    "spaces: 10.1.0.0/16 fd12::/32; empty: none"),
 	ROW("MILLRACE_PROVIDER_SECONDS", NUMBER, R, provider_seconds, "120", 1, 3600, "s",

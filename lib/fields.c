@@ -409,6 +409,13 @@ json_fields(struct arena *a, const struct field *fields, size_t n, json_object *
 }
 
 bool
+json_fields_at(struct arena *a, const struct field *fields, size_t n, json_object *from, void *into,
+    struct str path, struct problems *problems)
+{
+	return bind_members(a, fields, n, from, into, path, problems);
+}
+
+bool
 fields_from_text(struct arena *a, const struct field *fields, size_t n, struct str text, void *into,
     struct str *why)
 {

@@ -1,6 +1,7 @@
 /*
- * Agents that users define, processes (their instances) with schedules, and what these read. A
- * handler answers its own route or returns the err of the error reply (fcgi/request.h).
+ * Agents that users define, processes (their instances) with schedules, what these read, workflows,
+ * and servers of tools. A handler answers its own route or returns the err of the error reply
+ * (fcgi/request.h).
  */
 #ifndef HANDLERS_AGENTS_H
 #define HANDLERS_AGENTS_H
@@ -44,6 +45,20 @@ enum err datasource_show(struct req *r);
 enum err datasource_change(struct req *r);
 enum err datasource_delete(struct req *r);
 enum err datasources_delete(struct req *r);
+
+/* workflows.c */
+extern const struct field_table workflow_create_body, workflow_change_body;
+enum err workflow_create(struct req *r);
+enum err workflow_list(struct req *r);
+enum err workflow_show(struct req *r);
+enum err workflow_change(struct req *r);
+enum err workflow_delete(struct req *r);
+
+/* mcp.c */
+extern const struct field_table mcp_server_create_body;
+enum err mcp_server_create(struct req *r);
+enum err mcp_server_list(struct req *r);
+enum err mcp_server_delete(struct req *r);
 
 /* When a process runs: either of the first two. */
 struct schedule_in {

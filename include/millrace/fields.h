@@ -202,6 +202,10 @@ void problem_add(struct problems *p, struct str field, const char *format, ...)
 MUST_CHECK bool json_fields(struct arena *a, const struct field *fields, size_t n,
     json_object *from, void *into, struct problems *problems);
 
+/* The same of an object at a path such as "steps[0]", which its problems then begin with. */
+MUST_CHECK bool json_fields_at(struct arena *a, const struct field *fields, size_t n,
+    json_object *from, void *into, struct str path, struct problems *problems);
+
 /*
  * The same from JSON text. False also where the text is no JSON object; *why then says what is
  * wrong, for a log or a reply: a few words ("not an object"), or the problems as JSON objects with

@@ -4,9 +4,9 @@
 #include <time.h>
 
 #include <millrace/clock.h>
+#include <millrace/guard.h>
 
 #include "runner/outside/breaker.h"
-#include "runner/outside/guard.h"
 #include "runner/outside/http.h"
 #include "runner/outside/transfer.h"
 #include "runner/thread.h"

@@ -1,6 +1,6 @@
 /*
  * Fetching what a user's URL names: a page or a file of the web. Redirects are followed, each under
- * the guard of runner/outside/guard.h; size and time are bounded. Blocks the calling thread; its
+ * the guard of millrace/guard.h; size and time are bounded. Blocks the calling thread; its
  * stop ends that at once. Any thread.
  */
 #ifndef RUNNER_OUTSIDE_PAGE_H

@@ -300,6 +300,8 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/documents/{id}/reindex": [own, {}],
 		"/api/leads": [own, { json: { name: "kept" } }],
 		"/api/agents": [own, { json: { type: "kept", name: "kept" } }],
+		"/api/workflows": [own, { json: { name: "kept", definition: { steps: [{ id: "a", type: "wait", seconds: 1 }] } } }],
+		"/api/mcp-servers": [own, { json: { name: "kept", url: "https://kept.example" } }],
 		"/api/v1/admin/processes": [own, { json: { name: "kept" } }],
 		"/api/datasources": [own, { json: { platform: "api", resource_identifier: "kept" } }],
 		"/api/v1/datasources": [own, { json: [{ platform: "api", resource_identifier: "kept" }] }],

@@ -33,6 +33,9 @@ async function everything() {
 	const { id: process_id } = assertStatus(await user.api.post("/api/v1/admin/processes", { name: mark, description: mark, agent_type: mark, model: mark, emails: [email],
 		schedule: { cron: "@daily" } }), 201).json;
 	assertStatus(await user.api.post("/api/datasources", { process_id, platform: "api", resource_identifier: mark, resource_name: mark, config: [mark] }), 201);
+	const definition = { steps: [{ id: "a", type: "approval", message: mark }] };
+	assertStatus(await user.api.post("/api/workflows", { name: mark, description: mark, definition }), 201);
+	assertStatus(await user.api.post("/api/mcp-servers", { name: mark, url: `https://${mark}.example`, secret: mark }), 201);
 	assertStatus(await user.api.upload("/api/documents/upload?wait=1",
 	    { name: mark, file: { filename: `${mark}.txt`, type: "text/plain", bytes: `The ${mark} has a wheel.` } }), 200);
 	const chat = await user.api.chat(`What has the ${mark}?`);

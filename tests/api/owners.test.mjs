@@ -37,6 +37,8 @@ async function belongings(user) {
 	const campaign = await one(`INSERT INTO pricing_campaign (package_id, name, price_usd, starts_at, ends_at) VALUES ('${sold}', 'Mill', 1, now(), now() + interval '1 hour') RETURNING id`);
 	const made = async (path, json) => assertStatus(await user.api.post(path, json), 201).json.id;
 	const agents = { "/api/agents": await made("/api/agents", { type: "scout", name: "Scout" }), "/api/v1/admin/processes": await made("/api/v1/admin/processes", { name: "Mill" }),
+		"/api/workflows": await made("/api/workflows", { name: "Flow", definition: { steps: [{ id: "a", type: "wait", seconds: 1 }] } }),
+		"/api/mcp-servers": await made("/api/mcp-servers", { name: "tools", url: "https://tools.example" }),
 		"/api/datasources": await made("/api/datasources", { platform: "api", resource_identifier: "x" }) };
 	return { ...agents, "/api/chatbots": bot.id, "/api/chat/sessions": session.id, "/api/v1/approvals": approval, "/api/pricing/packages": sold, "/api/pricing/campaigns": campaign, "/api/v1/datasources": agents["/api/datasources"], "/api/leads": lead.id, "/api/settings/api-keys": key.id, "/api/v1/admin/invitations": invitation, "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
 		"/api/notifications": notification, "/api/v1/user/dao": user.uid };

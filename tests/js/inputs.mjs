@@ -11,10 +11,9 @@ import addFormats from "ajv-formats";
 import { newName } from "./accounts.mjs";
 import { PASSWORD, newAddress } from "./instance.mjs";
 
-/* Text that has more rules than a schema can say, by the field's name. */
+/* What has more rules than a schema can say, by the field's name. */
 const SAMPLES = { email: newAddress, username: newName, password: () => PASSWORD, timezone: () => "UTC",
-	/* refused by the guard of the runner before anything is sent */
-	url: () => "http://127.0.0.1:9/" };
+	url: () => "https://example.org/", definition: () => ({ steps: [{ id: "a", type: "wait", seconds: 1 }] }) };
 
 export function inputs(document) {
 	const ajv = new Ajv2020({ strict: false, allErrors: true });
@@ -26,9 +25,10 @@ export function inputs(document) {
 	/* With every field, so that each of an object's is tried; but ids that may be left out, which would have to be somebody's. */
 	function sample(schema, name) {
 		const s = resolve(schema);
+		if (types(s).includes("object") && !s.properties)
+			return SAMPLES[name]?.() ?? {};
 		if (types(s).includes("object"))
-			return Object.fromEntries(Object.entries(s.properties ?? {}).filter(([k, v]) => resolve(v)?.format !== "uuid" || s.required?.includes(k))
-			    .map(([k, v]) => [k, sample(v, k)]));
+			return Object.fromEntries(Object.entries(s.properties).filter(([, v]) => resolve(v)?.format !== "uuid").map(([k, v]) => [k, sample(v, k)]));
 		if (s?.enum)
 			return s.enum[0];
 		if (s?.format === "uuid")

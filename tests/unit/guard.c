@@ -1,10 +1,10 @@
-/* runner/outside/guard.c: which addresses a URL that a user gave may lead to. */
+/* lib/guard.c: which addresses a URL that a user gave may lead to. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/un.h>
 
-#include "runner/outside/guard.h"
+#include <millrace/guard.h>
 #include "test.h"
 
 static bool
@@ -42,6 +42,16 @@ main(void)
 		"203.0.114.0", "223.255.255.255", "2000::1", "2001:200::1", "2001:4860:4860::8888",
 		"2001:db7:ffff::1", "2001:db9::1", "2003::1", "2606:4700::1111", "2a00:1450::1",
 		"3ffe::1", "3fff:1000::1" };
+	static const char *const urls[] = { "https://example.org", "HTTP://example.org:8080/x?y#z",
+		"https://8.8.8.8/", "https://[2606:4700::1111]:443/a@b",
+		"https://xn--bcher-kva.example" };
+	static const char *const no_urls[] = { "", "https", "https:", "https://", "https:///x",
+		"https://?x", "ftp://example.org", "file:///etc/passwd", "//example.org",
+		"https://a@example.org", "https://a:b@8.8.8.8", "https://example.org\\@x",
+		"https://a b", "https://\xc3\xa9.org", "https://127.0.0.1", "https://127.1",
+		"https://0x7f000001/", "https://2130706433", "https://0177.0.0.1",
+		"https://[::1]:80/", "https://[::ffff:10.0.0.1]", "https://169.254.169.254/latest",
+		"http://10.0.0.1:1" };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	bool good = true;
 
@@ -56,5 +66,11 @@ main(void)
 		EACH(good, is_public(allowed[i]), "%s", allowed[i]);
 	CHECK("their neighbours are public", good);
 	CHECK("no other family is", !guard_is_public((struct sockaddr *)&un));
+	for (size_t i = 0; i < sizeof(urls) / sizeof(*urls); i++)
+		EACH(good, guard_is_url(str_from(urls[i])), "%s", urls[i]);
+	CHECK("a URL of http or https with a public host or a name is one", good);
+	for (size_t i = 0; i < sizeof(no_urls) / sizeof(*no_urls); i++)
+		EACH(good, !guard_is_url(str_from(no_urls[i])), "%s", no_urls[i]);
+	CHECK("no other is, nor one with a user, or a private address in any form", good);
 	return test_end();
 }

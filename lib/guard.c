@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -6,8 +7,7 @@
 
 #include <millrace/address.h>
 #include <millrace/config.h>
-
-#include "runner/outside/guard.h"
+#include <millrace/guard.h>
 
 struct range {
 	unsigned char prefix[16];
@@ -61,7 +61,9 @@ is_in_any(const unsigned char *address, const struct range *ranges, size_t n)
 bool
 guard_lets(const struct sockaddr *address)
 {
-	return guard_is_public(address) || address_in_networks(config()->fetch_networks, address);
+	const char *networks = config()->fetch_networks; /* NULL: settings were not read */
+
+	return guard_is_public(address) || (networks && address_in_networks(networks, address));
 }
 
 bool
@@ -84,4 +86,49 @@ guard_is_public(const struct sockaddr *address)
 			   in6.sin6_addr.s6_addr, private6, sizeof(private6) / sizeof(*private6));
 	}
 	return false;
+}
+
+/* Where the host is an address, by getaddrinfo's own rules ("0x7f.1", "2130706433"). */
+static bool
+is_private_literal(const char *host)
+{
+	const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found;
+	bool private;
+
+	if (getaddrinfo(host, NULL, &hints, &found) != 0)
+		return false;
+	private = !guard_lets(found->ai_addr);
+	freeaddrinfo(found);
+	return private;
+}
+
+bool
+guard_is_url(struct str url)
+{
+	char host[256];
+	struct str rest = url, scheme;
+	size_t n;
+
+	for (size_t i = 0; i < url.n; i++)
+		if (url.p[i] <= ' ' || url.p[i] > '~' || url.p[i] == '\\')
+			return false;
+	rest = str_cut(rest, ':', &scheme);
+	if ((!str_eq_nocase(scheme, S("http")) && !str_eq_nocase(scheme, S("https"))) ||
+	    !str_starts(rest, S("//")))
+		return false;
+	rest = (struct str){ rest.p + 2, rest.n - 2 };
+	for (n = 0; n < rest.n && !strchr("/?#", rest.p[n]); n++)
+		if (rest.p[n] == '@')
+			return false;
+	rest.n = n;
+	if (rest.n > 0 && rest.p[0] == '[')
+		str_cut((struct str){ rest.p + 1, rest.n - 1 }, ']', &rest);
+	else
+		str_cut(rest, ':', &rest);
+	if (rest.n == 0 || rest.n >= sizeof(host))
+		return false;
+	memcpy(host, rest.p, rest.n);
+	host[rest.n] = '\0';
+	return !is_private_literal(host);
 }

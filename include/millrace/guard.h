@@ -1,12 +1,14 @@
 /*
  * Which addresses a request may go to whose URL somebody gave who is not the administrator. Checked
  * at connect, with the address that was resolved, so that a name cannot point elsewhere between the
- * check and the connection. Any thread.
+ * check and the connection. Any thread; nothing blocks.
  */
-#ifndef RUNNER_OUTSIDE_GUARD_H
-#define RUNNER_OUTSIDE_GUARD_H
+#ifndef MILLRACE_GUARD_H
+#define MILLRACE_GUARD_H
 
 #include <stdbool.h>
+
+#include <millrace/str.h>
 
 struct sockaddr;
 
@@ -19,5 +21,12 @@ struct sockaddr;
 bool guard_is_public(const struct sockaddr *address);
 /* That, or in a network that the administrator has opened (MILLRACE_FETCH_NETWORKS). */
 bool guard_lets(const struct sockaddr *address);
+
+/*
+ * May this be a URL for such a request? http or https, a host, no user or password before it (RFC
+ * 3986, 3.2), nothing but printable ASCII; a host that is an address in any form that getaddrinfo
+ * takes is one that guard_lets. Resolves no names: what a name points to is checked at connect.
+ */
+bool guard_is_url(struct str url);
 
 #endif

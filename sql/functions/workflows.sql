@@ -1,0 +1,39 @@
+-- Workflows' definitions, and servers of tools.
+
+CREATE OR REPLACE FUNCTION workflow_json(w workflow) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', w.id, 'user_id', w.owner_id, 'name', w.name, 'description', w.description, 'definition', w.definition,
+		'created_at', rfc3339(w.created_at), 'updated_at', rfc3339(w.updated_at))
+$$;
+GRANT EXECUTE ON FUNCTION workflow_json TO millrace_api;
+
+CREATE OR REPLACE FUNCTION workflow_create(name text, description text, definition json) RETURNS workflow LANGUAGE plpgsql AS $$
+DECLARE
+	made workflow;
+BEGIN
+	PERFORM room_for('workflow', 1, 200);
+	INSERT INTO workflow (owner_id, name, description, definition) VALUES (caller_id(), $1, $2, $3) RETURNING * INTO made;
+	RETURN made;
+END $$;
+GRANT EXECUTE ON FUNCTION workflow_create TO millrace_api;
+
+CREATE OR REPLACE FUNCTION mcp_server_json(m mcp_server) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', m.id, 'user_id', m.owner_id, 'name', m.name, 'url', m.url, 'secret', m.secret, 'created_at', rfc3339(m.created_at))
+$$;
+GRANT EXECUTE ON FUNCTION mcp_server_json TO millrace_api;
+
+CREATE OR REPLACE FUNCTION mcp_server_create(name text, url text, secret text) RETURNS mcp_server LANGUAGE plpgsql AS $$
+DECLARE
+	made mcp_server;
+BEGIN
+	PERFORM room_for('mcp_server', 1, 50);
+	IF $3 IS NOT NULL AND NOT EXISTS (SELECT FROM secret s WHERE s.owner_id = caller_id() AND s.key = $3) THEN
+		PERFORM refuse('BAD_REQUEST', 'The vault has no secret of that key: POST /api/vault puts one there.');
+	END IF;
+	INSERT INTO mcp_server AS m (owner_id, name, url, secret) VALUES (caller_id(), $1, $2, $3)
+	ON CONFLICT ON CONSTRAINT mcp_server_name DO NOTHING RETURNING * INTO made;
+	IF made.id IS NULL THEN
+		PERFORM refuse('CONFLICT', 'There is a server of this name already.');
+	END IF;
+	RETURN made;
+END $$;
+GRANT EXECUTE ON FUNCTION mcp_server_create TO millrace_api;
