@@ -171,7 +171,7 @@ BEGIN
 END $$;
 
 -- The charge and its project, locked, where it is still reserved; else NULLs.
-CREATE OR REPLACE FUNCTION charge_open(charge uuid, OUT c charge, OUT p project) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+CREATE OR REPLACE FUNCTION charge_open(charge uuid, OUT c charge, OUT p project) RETURNS record LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
 	SELECT * INTO c FROM charge x WHERE x.id = $1;
 	PERFORM FROM app_user u WHERE u.id = c.owner_id FOR NO KEY UPDATE;

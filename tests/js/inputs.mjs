@@ -28,7 +28,8 @@ export function inputs(document) {
 		if (types(s).includes("object") && !s.properties)
 			return SAMPLES[name]?.() ?? {};
 		if (types(s).includes("object"))
-			return Object.fromEntries(Object.entries(s.properties).filter(([, v]) => resolve(v)?.format !== "uuid").map(([k, v]) => [k, sample(v, k)]));
+			return Object.fromEntries(Object.entries(s.properties)
+			    .filter(([k, v]) => resolve(v)?.format !== "uuid" || s.required?.includes(k)).map(([k, v]) => [k, sample(v, k)]));
 		if (s?.enum)
 			return s.enum[0];
 		if (s?.format === "uuid")
