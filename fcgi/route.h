@@ -35,8 +35,8 @@ enum caller_kind { AUTH_PUBLIC = 1, AUTH_OPTIONAL, AUTH_USER, AUTH_ADMIN };
 #define SESSION_COOKIE_OLD "access_token"
 
 /*
- * Which setting MILLRACE_RATE_* bounds it. RATE_LOGIN counts by address, as the others do where there
- * is no caller.
+ * Which setting MILLRACE_RATE_* bounds it. RATE_LOGIN counts by address, as the others do where
+ * there is no caller.
  */
 enum rate { RATE_NONE = 1, RATE_READ, RATE_WRITE, RATE_LOGIN };
 /* How it is answered: at once, by streamd when the run ends, by events, or by streamd's socket. */

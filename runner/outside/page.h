@@ -33,6 +33,7 @@ struct page {
 	const char *why;
 };
 
+/* Fills in what came, which after PAGE_FETCHED is the whole page. */
 enum page_end page_fetch(struct stop *stop, struct arena *a, struct page *p);
 
 /*
