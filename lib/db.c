@@ -36,7 +36,7 @@ db_conninfo(struct arena *a, const char *role, const char *application)
 	 */
 	return arena_printf(a,
 	    "keepalives_idle=20 keepalives_interval=5 keepalives_count=4 tcp_user_timeout=40000 %s "
-	    "user=%s application_name='millrace %s' connect_timeout=5 options='-c timezone=UTC'",
+	    "user=%s application_name='millrace %s' connect_timeout=5 options='" DB_SESSION "'",
 	    config()->db, role, application)
 	    .p;
 }

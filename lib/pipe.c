@@ -344,7 +344,7 @@ pipe_open(struct loop *l, const char *role, const char *application,
 	};
 	p->last = &p->first;
 	p->conninfo =
-	    xstrdup(arena_printf(a, "%s options='-c timezone=UTC -c statement_timeout=%lld'",
+	    xstrdup(arena_printf(a, "%s options='" DB_SESSION " -c statement_timeout=%lld'",
 		db_conninfo(a, role, application), (long long)config()->statement_ms)
 			.p);
 	arena_free(a);
