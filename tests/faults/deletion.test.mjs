@@ -87,6 +87,6 @@ test("an erasure while chats run and files come leaves nothing of either", async
 	await Promise.allSettled([ended, ...uploads]);
 	await erased(w.millrace, user.uid);
 	const kept = await traces(w.millrace, user.uid, ...chats.map((c) => c.mark));
-	assert.deepEqual(kept.filter((t) => !["audit_log", "usage_event"].includes(t)), []);
+	assert.deepEqual(kept.filter((t) => !["audit_log", "ledger_entry", "usage_event"].includes(t)), []);
 	await until(() => w.standin.open === 0, "the model is asked no more");
 });
