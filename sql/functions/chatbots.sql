@@ -387,19 +387,13 @@ CREATE OR REPLACE FUNCTION chatbot_preview(settings jsonb, message text, documen
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	given uuid[] := ARRAY(SELECT d.id FROM document d WHERE d.id = ANY ($3) AND d.owner_id = caller_id() AND d.deleted_at IS NULL ORDER BY d.id);
-	new_run uuid;
 BEGIN
 	IF caller_id() IS NOT NULL AND cardinality(given) < (SELECT count(DISTINCT u) FROM unnest($3) u) THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such document.');
 	END IF;
-	PERFORM queue_check($5);
-	INSERT INTO run (owner_id, kind, input) VALUES (caller_id(), 'preview', jsonb_build_object('message', $2, 'chatbot', true,
+	RETURN run_enqueue('preview', jsonb_build_object('message', $2, 'chatbot', true,
 		'settings', CASE WHEN caller_id() IS NULL THEN $1 || '{"provider": "local"}' ELSE $1 END, 'documents', to_jsonb(given),
-		'history', $4, 'reply', 'preview')) RETURNING id INTO new_run;
-	INSERT INTO job (run_id, owner_id, kind) VALUES (new_run, caller_id(), 'preview');
-	PERFORM work_require(true);
-	PERFORM pg_notify('millrace_job', '');
-	RETURN new_run;
+		'history', $4, 'reply', 'preview'), $5);
 END $$;
 GRANT EXECUTE ON FUNCTION chatbot_preview TO millrace_api;
 
