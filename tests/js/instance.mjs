@@ -94,7 +94,7 @@ export class Instance {
 	   words there. */
 	async psql(sql) {
 		this.connections ??= new pg.Pool({ host: join(this.runDir, "pg"), database: "millrace", user: "postgres", max: 6,
-			options: "-c log_min_duration_statement=-1", idleTimeoutMillis: 1000, allowExitOnIdle: true, types: { getTypeParser: () => (value) => value } })
+			options: "-c log_min_duration_statement=-1 -c jit=off", idleTimeoutMillis: 1000, allowExitOnIdle: true, types: { getTypeParser: () => (value) => value } })
 		    .on("error", () => {}).on("connect", (client) => client.on("error", () => {}));     /* tests restart the server */
 		const client = await this.connections.connect();
 		let good = false;
