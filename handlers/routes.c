@@ -13,6 +13,7 @@
 #include "handlers/documents/documents.h"
 #include "handlers/identity/identity.h"
 #include "handlers/insight/insight.h"
+#include "handlers/integrations/integrations.h"
 #include "handlers/money/money.h"
 #include "handlers/realtime/realtime.h"
 #include "handlers/system/system.h"
@@ -47,6 +48,7 @@ const struct pool pools[] = {
 	{ "billing", "use by day, credits, packages, campaigns, subscriptions" },
 	{ "gateway",
 	    "service accounts' users: budgets, policies, spending; models' prices; approvals" },
+	{ "integrations", "where chatbots answer: sites" },
 	{ "realtime", "handshakes of WebSocket and Socket.IO" },
 };
 const size_t n_pools = sizeof(pools) / sizeof(*pools);
@@ -74,7 +76,6 @@ const struct unserved unserved[] = {
 	{ "gateway", "/api/v1/audit" },
 	{ "gateway", "/v1" },
 	{ "gateway", "/api/mcp" },
-	{ "integrations", "/api/integrations" },
 	{ "integrations", "/api/telegram" },
 	{ "integrations", "/api/v1/drive" },
 	{ "integrations", "/api/v1/cloud" },
@@ -302,6 +303,21 @@ const struct route routes[] = {
 	{ M_POST,   "chatbots",  AUTH_OPTIONAL, RATE_WRITE, DEFERRED, BODY_JSON,  "/api/chatbots/preview",            chatbot_preview,
 	    200, "Preview", "What a chatbot with these settings would answer, from the caller's documents; nothing of it is kept. Without a caller only `local` answers, from no documents",
 	    .body = &chatbot_preview_body },
+
+	/* Integrations */
+	{ M_GET,    "integrations", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE,   "/api/integrations",                integration_list,
+	    200, "Integration[]", "Where the caller's chatbots answer, newest first",
+	    .query = &list_query },
+	{ M_POST,   "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_JSON,  "/api/integrations/website",        integration_create_website,
+	    201, "Integration", "Let pages of a site embed a chatbot; the snippet in `config` does",
+	    .body = &integration_website_body, .idempotent = true },
+	{ M_GET,    "integrations", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE,   "/api/integrations/{id:uuid}",      integration_show,
+	    200, "Integration", "An integration" },
+	{ M_PUT,    "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_JSON,  "/api/integrations/{id:uuid}",      integration_change,
+	    200, "Integration", "Change any part of an integration; an inactive one does nothing",
+	    .body = &integration_change_body },
+	{ M_DELETE, "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_NONE,  "/api/integrations/{id:uuid}",      integration_delete,
+	    204, NULL, "Delete an integration; the chatbot and its sessions stay" },
 
 	/* Documents */
 	{ M_POST,   "documents", AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_UPLOAD, "/api/documents/upload",            document_upload,

@@ -1,4 +1,4 @@
-/* The checks of field presets (F_PASSWORD, F_TIMEZONE) that belong to no other module. */
+/* The checks of field presets (F_PASSWORD, F_TIMEZONE, …) that belong to no other module. */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,4 +49,31 @@ field_is_timezone(struct str s)
 	if (snprintf(path, sizeof(path), "/usr/share/zoneinfo/%.*s", S_ARG(s)) >= (int)sizeof(path))
 		return false;
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool
+field_is_origin(struct str s)
+{
+	struct str host, port;
+	int64_t n;
+
+	if (!str_starts(s, S("https://")) && !str_starts(s, S("http://")))
+		return false;
+	host = (struct str){ s.p + (s.p[4] == 's' ? 8 : 7), s.n - (s.p[4] == 's' ? 8 : 7) };
+	if (host.n > 0 && host.p[0] == '[') {
+		port = str_cut(host, ']', &host);
+		if (!port.p || (port.n > 0 && port.p[0] != ':'))
+			return false;
+		port =
+		    port.n > 0 ? (struct str){ port.p + 1, port.n - 1 } : (struct str){ NULL, 0 };
+		host = (struct str){ host.p + 1, host.n - 1 };
+	} else {
+		port = str_cut(host, ':', &host);
+	}
+	for (size_t i = 0; i < host.n; i++)
+		if (!islower((unsigned char)host.p[i]) && !isdigit((unsigned char)host.p[i]) &&
+		    !memchr(".-_:", host.p[i], 4))
+			return false;
+	return host.n > 0 && (!port.p || (str_int(port, &n) && n > 0 && n < 65536 &&
+					     port.p[0] != '0' && n != (s.p[4] == 's' ? 443 : 80)));
 }

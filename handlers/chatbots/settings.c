@@ -9,34 +9,6 @@
 /* Of the runner's providers (runner/models/provider.h). */
 static const char *const providers[] = { "local", "openai", NULL };
 
-/* As browsers serialise one: small letters, no path, no default port. */
-static bool
-is_origin(struct str s)
-{
-	struct str host, port;
-	int64_t n;
-
-	if (!str_starts(s, S("https://")) && !str_starts(s, S("http://")))
-		return false;
-	host = (struct str){ s.p + (s.p[4] == 's' ? 8 : 7), s.n - (s.p[4] == 's' ? 8 : 7) };
-	if (host.n > 0 && host.p[0] == '[') {
-		port = str_cut(host, ']', &host);
-		if (!port.p || (port.n > 0 && port.p[0] != ':'))
-			return false;
-		port =
-		    port.n > 0 ? (struct str){ port.p + 1, port.n - 1 } : (struct str){ NULL, 0 };
-		host = (struct str){ host.p + 1, host.n - 1 };
-	} else {
-		port = str_cut(host, ':', &host);
-	}
-	for (size_t i = 0; i < host.n; i++)
-		if (!islower((unsigned char)host.p[i]) && !isdigit((unsigned char)host.p[i]) &&
-		    !memchr(".-_:", host.p[i], 4))
-			return false;
-	return host.n > 0 && (!port.p || (str_int(port, &n) && n > 0 && n < 65536 &&
-					     port.p[0] != '0' && n != (s.p[4] == 's' ? 443 : 80)));
-}
-
 static bool
 is_language(struct str s)
 {
@@ -53,9 +25,7 @@ const struct field chatbot_settings_fields[CHATBOT_SETTINGS] = {
 	F_INT(struct chatbot_settings, max_tokens, 1, 1000000, OPTIONAL),
 	F_STR(struct chatbot_settings, system_prompt, 0, PROMPT_MAX, OPTIONAL),
 	F_STR(struct chatbot_settings, welcome_message, 0, 2000, OPTIONAL),
-	F_EACH(struct chatbot_settings, allowed_origins, 100, OPTIONAL, is_origin,
-	    "must hold origins as browsers send them: https://www.example.com, with no path and in "
-	    "small letters"),
+	F_ORIGINS(struct chatbot_settings, allowed_origins, 100, OPTIONAL),
 	F_JSON(struct chatbot_settings, theme, THEME_MAX, OPTIONAL),
 	F_INT(struct chatbot_settings, top_k, 1, 20, OPTIONAL),
 	F_STRS(struct chatbot_settings, suggested_questions, 20, OPTIONAL),

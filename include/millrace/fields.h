@@ -164,6 +164,11 @@ struct field {
 #define F_TIMEZONE(type, m, req)                          \
 	F_CHECKED(type, m, 1, 64, req, field_is_timezone, \
 	    "must be an IANA time zone, such as Europe/Berlin")
+/* Origins of pages (RFC 6454, 6.2), as browsers send them. */
+#define F_ORIGINS(type, m, most, req)                                                             \
+	F_EACH(type, m, most, req, field_is_origin,                                               \
+	    "must hold origins as browsers send them: https://www.example.com, with no path and " \
+	    "in small letters")
 /* A list's page, into `int64_t limit` (0: not given) and `struct uuid before` of the struct. */
 #define F_PAGE(type) F_INT(type, limit, 1, PAGE_ROWS_MAX, OPTIONAL), F_UUID(type, before, OPTIONAL)
 
@@ -181,6 +186,8 @@ bool field_nfc(struct arena *a, struct str given, struct str *out);
 bool field_uuid(struct arena *a, struct str given, struct str *out);
 /* Is it a file of /usr/share/zoneinfo? Looks at the file system. */
 bool field_is_timezone(struct str s);
+/* An origin of http or https as browsers serialise it: small letters, no path, no default port. */
+bool field_is_origin(struct str s);
 
 /* --- binding --- */
 

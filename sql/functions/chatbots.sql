@@ -102,6 +102,7 @@ BEGIN
 	UPDATE chatbot b SET deleted_at = now() WHERE b.id = $1 AND b.owner_id = caller_id() AND b.deleted_at IS NULL
 	RETURNING b.id INTO chatbot_delete.id;
 	IF FOUND THEN
+		DELETE FROM integration i WHERE i.chatbot_id = $1;
 		PERFORM deletion_step('chatbot', $1, 500);
 		RETURN NEXT;
 	END IF;
@@ -125,7 +126,7 @@ $$;
 -- As the owner: visitors have no account.
 CREATE OR REPLACE FUNCTION widget_config(chatbot uuid, origin text) RETURNS TABLE (body json, allowed text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT chatbot_widget_json(b), CASE WHEN b.settings -> 'allowedOrigins' ? $2 THEN $2 END FROM chatbot_serving($1) b
+	SELECT chatbot_widget_json(b), CASE WHEN chatbot_allows(b, $2) THEN $2 END FROM chatbot_serving($1) b
 $$;
 GRANT EXECUTE ON FUNCTION widget_config TO millrace_api;
 
@@ -270,7 +271,7 @@ BEGIN
 	SELECT * INTO b FROM chatbot_serving($1);
 	IF b.id IS NULL THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such chatbot.');
-	ELSIF NOT ((origin IS NULL AND reads) OR b.settings -> 'allowedOrigins' ? origin) IS TRUE THEN
+	ELSIF NOT ((origin IS NULL AND reads) OR chatbot_allows(b, origin)) IS TRUE THEN
 		PERFORM refuse('FORBIDDEN', 'Pages of this origin may not use the chatbot; its owner has to allow the origin.');
 	END IF;
 	RETURN origin;

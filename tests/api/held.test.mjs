@@ -41,6 +41,7 @@ async function everything() {
 	const chat = await user.api.chat(`What has the ${mark}?`);
 	await chat.all();
 	const bot = assertStatus(await user.api.post("/api/chatbots", { name: mark, description: mark, settings: { systemPrompt: mark } }), 201).json.id;
+	assertStatus(await user.api.post("/api/integrations/website", { name: mark, chatbotId: bot }), 201);
 	const session = assertStatus(await user.api.post("/api/chat/sessions", { chatbotId: bot }), 201).json.id;
 	const answer = assertStatus(await user.api.post(`/api/chat/sessions/${session}/messages`, { content: mark }), 200).json.id;
 	assertStatus(await user.api.post(`/api/messages/${answer}/feedback`, { rating: "up", comment: mark }), 200);

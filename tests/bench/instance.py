@@ -22,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BENCH = os.path.join(ROOT, "tests", "bench")
 BUILD = os.path.join(ROOT, "build", "bench")
 PGBIN = os.environ.get("MILLRACE_DEV_PGBIN", "/usr/lib/postgresql/15/bin")
-POOLS = ["system", "auth", "login", "account", "chat", "documents", "chatbots", "insight", "agents", "billing", "gateway", "realtime"]
+POOLS = ["system", "auth", "login", "account", "chat", "documents", "chatbots", "insight", "agents", "billing", "gateway", "integrations", "realtime"]
 TICK = os.sysconf("SC_CLK_TCK")
 PROGRAMS = {
     "client": ["client", "net"], "provider": ["provider"], "publish": ["publish", "events", "net"],

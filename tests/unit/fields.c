@@ -542,6 +542,9 @@ presets(void)
 	    field_is_timezone(S("UTC")) && !field_is_timezone(S("Nowhere/Town")) &&
 		!field_is_timezone(S("../zoneinfo/UTC")) && !field_is_timezone(S("Europe")) &&
 		!field_is_timezone((struct str){ long_name, sizeof(long_name) }));
+	CHECK("origins are as browsers send them", field_is_origin(S("https://a.example:8443")) &&
+						       !field_is_origin(S("http://[::1]:8o")) &&
+						       !field_is_origin(S("https://a.example/")));
 }
 
 int

@@ -1,0 +1,110 @@
+/* Integrations: made, listed, read, changed, deleted. */
+#include <millrace/config.h>
+
+#include "handlers/integrations/integrations.h"
+#include "sql_api.h"
+
+struct config_in {
+	struct str_list allowed_origins;
+};
+
+struct integration_in {
+	struct str name;
+	struct uuid chatbot_id;
+	struct str status;
+	struct config_in config;
+};
+
+static const char *const statuses[] = { "active", "inactive", NULL };
+
+static const struct field config_fields[] = {
+	F_ORIGINS(struct config_in, allowed_origins, 100, OPTIONAL),
+};
+
+#define INTEGRATION_FIELDS(need)                                       \
+	F_STR(struct integration_in, name, 1, 200, need),              \
+	    F_UUID(struct integration_in, chatbot_id, need),           \
+	    F_ENUM(struct integration_in, status, statuses, OPTIONAL), \
+	    F_OBJECT(struct integration_in, config, config_fields, OPTIONAL)
+
+static const struct field website_fields[] = { INTEGRATION_FIELDS(REQUIRED) };
+FIELD_TABLE(
+    integration_website_body, struct integration_in, website_fields, integration_create_website);
+
+static const struct field change_fields[] = { INTEGRATION_FIELDS(OPTIONAL) };
+FIELD_TABLE(integration_change_body, struct integration_in, change_fields, integration_change);
+
+static struct str
+public_url(void)
+{
+	return str_from(config()->public_url);
+}
+
+/* What was given, as a JSON object. */
+static struct str
+config_json(struct arena *a, const struct config_in *in)
+{
+	struct buf b = { .a = a };
+
+	if (!in->allowed_origins.p)
+		return S("{}");
+	buf_put(&b, S("{\"allowedOrigins\":["));
+	for (size_t i = 0; i < in->allowed_origins.n; i++) {
+		buf_put(&b, i ? S(",") : S(""));
+		buf_json(&b, in->allowed_origins.p[i]);
+	}
+	buf_put(&b, S("]}"));
+	return buf_str(&b);
+}
+
+/* GET /api/integrations */
+enum err
+integration_list(struct req *r)
+{
+	struct list_in in = { 0 };
+	enum err e;
+
+	if ((e = query_bind(r, list_query, &in)) != ERR_OK)
+		return e;
+	return sql_integration_list(r, res_list, public_url(), list_rows(r, in.limit), in.before);
+}
+
+/* POST /api/integrations/website */
+enum err
+integration_create_website(struct req *r)
+{
+	struct integration_in in = { 0 };
+	enum err e;
+
+	if ((e = body_bind(r, integration_website_body, &in)) != ERR_OK)
+		return e;
+	return sql_integration_create(r, res_created, S("website"), in.name, in.chatbot_id,
+	    in.status, config_json(r->a, &in.config), public_url());
+}
+
+/* GET /api/integrations/{id} */
+enum err
+integration_show(struct req *r)
+{
+	return sql_integration_show(r, res_one, path_uuid(r, 0), public_url());
+}
+
+/* PUT /api/integrations/{id}: any subset. */
+enum err
+integration_change(struct req *r)
+{
+	struct integration_in in = { 0 };
+	enum err e;
+
+	if ((e = body_bind(r, integration_change_body, &in)) != ERR_OK)
+		return e;
+	return sql_integration_change(r, res_one, path_uuid(r, 0), in.name, in.chatbot_id,
+	    in.status, config_json(r->a, &in.config), public_url());
+}
+
+/* DELETE /api/integrations/{id} */
+enum err
+integration_delete(struct req *r)
+{
+	return sql_integration_delete(r, res_empty, path_uuid(r, 0));
+}
