@@ -18,8 +18,8 @@ const own = args[0] === "--own" && args.shift() !== undefined;
 const at = args.indexOf("--jobs");
 const jobs = at >= 0 ? args.splice(at, 2)[1] : "8";
 const testsIn = (dir) => readdirSync(join(ROOT, dir)).filter((f) => f.endsWith(".test.mjs")).sort().map((f) => join(ROOT, dir, f));
-/* Those with an instance of their own first: they take the longest. */
-const isLong = (file) => /await privateInstance\(|js\/oauth.mjs/.test(readFileSync(file, "utf8"));
+/* Those with an instance of their own, and those that walk all operations, first: they take the longest. */
+const isLong = (file) => /await privateInstance\(|openapi|js\/oauth.mjs/.test(readFileSync(file, "utf8"));
 const files = args.length > 0 ? args : ["tests/standin", "tests/js", "tests/api"].flatMap(testsIn).sort((a, b) => isLong(b) - isLong(a));
 
 const dir = mkdtempSync(join(tmpdir(), "millrace-api-"));
