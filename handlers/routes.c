@@ -56,7 +56,6 @@ const size_t n_pools = sizeof(pools) / sizeof(*pools);
 /* A row goes when its path is served. */
 const struct unserved unserved[] = {
 	{ "system", "/docs" },
-	{ "system", "/widget.js" },
 	{ "chat", "/api/artifacts", .is_whole = true },
 	{ "chat", "/api/artifacts/{id:uuid}/versions" },
 	{ "insight", "/api/analytics/revenue" },

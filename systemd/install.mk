@@ -44,3 +44,4 @@ install:
 		esac; \
 		install -m 644 $$f $$to || exit 1; \
 	done
+	sed -i 's|/usr/share/millrace|$(PREFIX)/share/millrace|' $(DESTDIR)$(SYSCONFDIR)/nginx/millrace/pages.conf

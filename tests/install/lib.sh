@@ -70,7 +70,8 @@ spawn() {
 nginx_layout() {
 	mkdir -p "$T/etc/nginx/millrace" "$T/etc/nginx/conf.d" "$T/run" "$T/log" "$T/tmp"
 	for f in "$ROOT"/nginx/*; do
-		sed -e "s|/run/millrace|$T/run|g; s|/var/log/nginx|$T/log|g; s|/var/www|$T/www|g" "$f" \
+		sed -e "s|/run/millrace|$T/run|g; s|/var/log/nginx|$T/log|g; s|/var/www|$T/www|g" \
+			-e "s|/usr/share/millrace/web|$ROOT/web|g" "$f" \
 			>"$T/etc/nginx/millrace/${f##*/}"
 	done
 	ln -s ../millrace/http.conf "$T/etc/nginx/conf.d/millrace.conf"
