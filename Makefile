@@ -1,6 +1,6 @@
 # make			everything, into build/
 # make SAN=1		the same with AddressSanitizer and UBSan, into build/san/
-# make test-build	build/test/millrace-streamd, which has the modes that tests need (--conformance)
+# make test-build	build/test: the programs, with what tests need in millrace-streamd (--conformance) and millrace-fcgi (tests/switches)
 # make check		the C unit tests and the prepared-statement check (./dev test runs everything)
 # make bench fuzz	benchmarks; the fuzz targets, a minute each
 # make install		DESTDIR and PREFIX as usual
@@ -46,6 +46,7 @@ programs := $(if $(fcgi_src),millrace-fcgi) $(if $(streamd_src),millrace-streamd
 units := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 # The build for tests adds modes of its own: always the one with sanitizers, and build/test without them.
 test_parts := $(call objects,$(wildcard tests/conformance/*.c))
+worker_switches := $(call objects,$(wildcard tests/switches/*.c))
 
 # A rule that fails leaves no half-made file behind, which the next run would take for whole.
 .DELETE_ON_ERROR:
@@ -53,7 +54,7 @@ test_parts := $(call objects,$(wildcard tests/conformance/*.c))
 .PHONY: all test-build check units bench fuzz install format lint clean
 all: $(programs:%=$(B)/%) $(B)/paths-checked
 units: $(units)
-test-build: $(B)/test/millrace-streamd
+test-build: $(programs:%=$(B)/test/%)
 
 # With the directories, since a file that goes changes what is made of the others.
 queries := $(wildcard sql/queries/*/*.sql)
@@ -98,9 +99,17 @@ $(LIB): $(call objects,$(lib_src) $(GEN)/queries.c $(GEN)/migrations.c)
 	@rm -f $@
 	@ar rcs $@ $^
 
-$(B)/millrace-fcgi: $(call objects,$(fcgi_src)) $(LIB)
+$(B)/millrace-fcgi: $(call objects,$(fcgi_src)) $(if $(SAN),$(worker_switches)) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ -lfcgi $(LIB_LIBS)
+$(B)/test/millrace-fcgi: $(call objects,$(fcgi_src)) $(worker_switches) $(LIB)
+	@mkdir -p $(@D)
+	@echo '  LD $@'
+	@$(CC) $(LINK) -o $@ $^ -lfcgi $(LIB_LIBS)
+# What tests need nothing more of.
+$(B)/test/%: $(B)/%
+	@mkdir -p $(@D)
+	@ln -f $< $@
 # A path that nginx would send elsewhere than to the pool that serves it.
 $(B)/paths-checked: $(B)/millrace-fcgi nginx/pools.conf handlers/check-paths.awk
 	@$< --paths | awk -f handlers/check-paths.awk nginx/pools.conf -

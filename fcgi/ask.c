@@ -11,6 +11,8 @@
 /* sql_… functions answer a request; these two statements are parts of a unit. */
 extern const struct query query_idempotency_claim;
 extern const struct query query_idempotency_reply;
+/* Linked in by the test build alone (tests/switches): lets what follows in the unit only read. */
+extern const struct query query_read_only __attribute__((weak));
 
 #define ASK_STATEMENTS_MAX 3
 #define ASK_ARGS_MAX 16
@@ -108,6 +110,26 @@ ask_send(struct req *r, struct pipe_statement *s, size_t n, pipe_done *done)
 	return e;
 }
 
+/* Are all of them marked `-- reads`? */
+static bool
+all_read(const struct pipe_statement *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!s[i].query->reads)
+			return false;
+	return true;
+}
+
+/* Puts the unit's last statement behind the `n` others; the unit's length. */
+static size_t
+ask_statement(struct pipe_statement *s, size_t n, struct pipe_statement own)
+{
+	if (&query_read_only && own.query->reads && all_read(s, n))
+		s[n++] = (struct pipe_statement){ .query = &query_read_only };
+	s[n++] = own;
+	return n;
+}
+
 /* The Idempotency-Key was claimed before: asks for the row that its request was answered with. */
 static void
 ask_replay(struct req *r)
@@ -117,8 +139,9 @@ ask_replay(struct req *r)
 	size_t n = caller_statement(r, s, caller);
 	enum err e;
 
-	s[n++] =
-	    (struct pipe_statement){ .query = &query_idempotency_reply, .args = &key, .n_args = 1 };
+	n = ask_statement(s, n,
+	    (struct pipe_statement){
+		.query = &query_idempotency_reply, .args = &key, .n_args = 1 });
 	if ((e = ask_send(r, s, n, ask_replayed)) != ERR_OK)
 		r->worker->fail(r, e);
 }
@@ -156,7 +179,8 @@ req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n,
 		    "migrate");
 	r->answer = answer;
 	if (!is_idempotent(r, q)) {
-		s[count++] = (struct pipe_statement){ .query = q, .args = args, .n_args = n };
+		count = ask_statement(
+		    s, count, (struct pipe_statement){ .query = q, .args = args, .n_args = n });
 		return ask_send(r, s, count, ask_done);
 	}
 	if (n + 1 > ASK_ARGS_MAX)
@@ -180,10 +204,11 @@ req_ask(struct req *r, const struct query *q, const struct sql_arg *args, int n,
 enum err
 req_also(struct req *r, const struct query *q, const struct sql_arg *args, int n, pipe_done *done)
 {
-	struct pipe_statement s[2];
+	struct pipe_statement s[ASK_STATEMENTS_MAX];
 	struct sql_arg caller[CALLER_ARGS];
 	size_t count = caller_statement(r, s, caller);
 
-	s[count++] = (struct pipe_statement){ .query = q, .args = args, .n_args = n };
+	count = ask_statement(
+	    s, count, (struct pipe_statement){ .query = q, .args = args, .n_args = n });
 	return ask_send(r, s, count, done);
 }

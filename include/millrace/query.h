@@ -45,6 +45,7 @@ struct query {
 	/* Names and types of the row, alternating; checked against the server's description */
 	const char *const *columns;
 	int n_columns;
+	bool reads; /* marked `-- reads`: it changes nothing */
 };
 
 /* libpq's parameter arrays. */

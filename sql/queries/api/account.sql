@@ -1,5 +1,6 @@
 -- name: account_is_admin
 -- row: admin bool
+-- reads
 SELECT caller_is_admin() AS admin;
 
 -- `made`: another account, by an administrator; else the caller's own, completed.
@@ -12,6 +13,7 @@ SELECT account_json(m.u) AS body, m.made FROM account_create($1, $2, $3, $4, $5,
 -- name: account_find
 -- args: id uuid
 -- row: body json
+-- reads
 SELECT account_json(u) AS body FROM account_find($1) u;
 
 -- No row: no other address of the caller's own.
@@ -33,6 +35,7 @@ SELECT e.erased FROM account_erase($1) AS e (erased) WHERE e.erased;
 -- name: account_search
 -- args: q text, rows int8, before uuid, most int8
 -- row: body json, cursor uuid
+-- reads
 SELECT body, cursor FROM account_search($1, $2, $3, $4);
 
 -- name: export_begin
@@ -42,4 +45,5 @@ SELECT export_begin() AS piece;
 -- name: export_page
 -- args: section int4, key uuid, part int8
 -- row: piece text, section int4, key uuid, part int8
+-- reads
 SELECT piece, section, key, part FROM export_page($1, $2, $3);

@@ -12,6 +12,7 @@ FROM user_register($1, $2, $3, $5, $6) AS u (id), session_open(u.id, make_interv
 -- name: auth_find
 -- args: email text, client text, most int4
 -- row: account int4, address int4, id uuid, password_hash text
+-- reads
 SELECT w.account, w.address, u.id, u.password_hash FROM login_waits($1, $2, NULL, $3) w LEFT JOIN user_for_login($1) u ON true;
 
 -- name: auth_failed
@@ -35,6 +36,7 @@ RETURNING json_build_object('message', 'Logout successful') AS body;
 
 -- name: auth_me
 -- row: body json
+-- reads
 SELECT json_build_object('uid', id, 'email', email, 'displayName', display_name, 'token', NULL) AS body
 FROM app_user WHERE id = caller_id();
 
@@ -54,4 +56,5 @@ FROM session_open_by_login($1, $2, $3, make_interval(secs => $4::int8), $5, $6, 
 
 -- name: account_show
 -- row: body json
+-- reads
 SELECT account_json(u) AS body FROM app_user u WHERE u.id = caller_id();

@@ -7,12 +7,14 @@ SELECT run_id, conversation_id FROM chat_start($1, $2, $3, $4);
 -- name: run_show
 -- args: id uuid
 -- row: body json
+-- reads
 SELECT run_json(r) AS body FROM run r WHERE r.id = $1 AND r.owner_id = caller_id() AND run_is_shown(r);
 
 -- What is needed to resume a run's stream; `kept` says whether its events are still there.
 -- name: run_resume
 -- args: id uuid
 -- row: run_id uuid, conversation_id uuid, last_seq int8, kept bool
+-- reads
 SELECT r.id AS run_id, r.conversation_id, r.last_seq,
 	r.ended_at IS NULL OR run_is_resumable(r.id) AS kept
 FROM run r WHERE r.id = $1 AND r.owner_id = caller_id() AND run_is_shown(r);
@@ -25,6 +27,7 @@ SELECT run_cancel($1) AS body;
 -- name: conversation_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT conversation_json(c) AS body, c.id AS cursor FROM conversation c
 WHERE c.owner_id = caller_id() AND c.chatbot_id IS NULL AND c.id < (SELECT page_before($2)) ORDER BY c.id DESC LIMIT $1;
 
@@ -33,6 +36,7 @@ WHERE c.owner_id = caller_id() AND c.chatbot_id IS NULL AND c.id < (SELECT page_
 -- name: conversation_show
 -- args: id uuid, rows int8, before uuid
 -- row: body text, cursor uuid
+-- reads
 SELECT left(conversation_json(c)::text, -1) || ', "messages" : ' || coalesce(page.messages::text, '[]') || '}' AS body, page.cursor
 FROM conversation c, LATERAL (
 	SELECT json_agg(m.body ORDER BY m.id) FILTER (WHERE m.body IS NOT NULL) AS messages,
@@ -61,11 +65,13 @@ SELECT id FROM conversation_delete($1);
 -- name: artifact_show
 -- args: id uuid
 -- row: blob_id uuid, name text, mime_type text, size int8
+-- reads
 SELECT a.blob_id, a.name, a.mime_type, a.size FROM artifact a WHERE a.id = $1 AND a.owner_id = caller_id() AND artifact_is_shown(a);
 
 -- name: blob_chunk_read
 -- args: blob uuid, n int8
 -- row: data text
+-- reads
 SELECT encode(data, 'hex') AS data FROM blob_chunk WHERE blob_id = $1 AND n = $2::int8;
 
 -- name: session_create

@@ -3,14 +3,17 @@
 -- name: caller_session
 -- args: session uuid, needs_admin bool
 -- row: user_id text
+-- reads
 SELECT coalesce((SELECT set_config('millrace.caller', s.user_id::text, true) FROM session_live s
 	WHERE s.id = $1 AND (NOT $2 OR user_is_admin(s.user_id))), session_refuse($1)) AS user_id;
 
 -- The same by an API key's SHA-256; `ends` is in Unix seconds, NULL: never. (OFFSET 0: the key is
--- the caller's to see once the function has said who that is.)
+-- the caller's to see once the function has said who that is. Marked as reading, though it stores
+-- that the key was used: a crash may undo that.)
 -- name: caller_key
 -- args: key_hash bytea, needs_admin bool, scope text
 -- row: user_id uuid, key_id uuid, ends int8
+-- reads
 SELECT c.user_id, k.id AS key_id, extract(epoch FROM k.expires_at)::bigint AS ends
 FROM caller_key($1, $2, $3) AS c (user_id)
 LEFT JOIN LATERAL (SELECT a.id, a.expires_at FROM api_key a WHERE a.hash = $1 AND a.user_id = c.user_id OFFSET 0) k ON true;
@@ -25,6 +28,7 @@ SELECT idempotency_claim($1, $2, $3);
 -- name: idempotency_reply
 -- args: key text
 -- row: reply json
+-- reads
 SELECT to_json(reply) AS reply FROM idempotency
 WHERE owner_id = coalesce(caller_id(), '00000000-0000-0000-0000-000000000000') AND key = $1;
 
@@ -47,4 +51,5 @@ SELECT process_forget($1, $2, $3::int8::int);
 -- name: system_current
 -- args: version int4, functions text
 -- row: current bool
+-- reads
 SELECT coalesce(max(version), 0) >= $1 AND EXISTS (SELECT FROM function_set f WHERE f.sha256 = $2) AS current FROM migration;

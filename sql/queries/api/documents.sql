@@ -27,6 +27,7 @@ SELECT body, run_id FROM document_create_page($1, $2, $3, $4, $5, $6);
 -- name: document_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT CASE WHEN page_has_room(sum(octet_length(concat(d.name, d.description, d.error, d.notices, d.metadata))) OVER page, count(*) OVER page) THEN document_json(d) END
 	AS body, d.id AS cursor
 FROM document d WHERE d.owner_id = caller_id() AND d.id < (SELECT page_before($2))
@@ -36,6 +37,7 @@ ORDER BY d.id DESC LIMIT $1;
 -- name: document_show
 -- args: id uuid
 -- row: body json
+-- reads
 SELECT document_json(d) AS body FROM document d WHERE d.id = $1 AND d.owner_id = caller_id();
 
 -- name: document_delete

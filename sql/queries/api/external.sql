@@ -17,6 +17,7 @@ SELECT json_build_object('message', 'Logout successful') AS body;
 -- name: jwks_keys
 -- args: issuers text[]
 -- row: issuer text, kid text, jwk text
+-- reads
 SELECT issuer, kid, jwk::text AS jwk FROM jwks WHERE issuer = ANY ($1);
 
 -- name: jwks_ask

@@ -6,6 +6,7 @@ SELECT invitation_json(i) AS body FROM invitation_create($1, $2, $3, $4) i;
 -- name: invitation_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT invitation_json(i) AS body, i.id AS cursor FROM invitation_list($1, $2) i;
 
 -- name: invitation_withdraw

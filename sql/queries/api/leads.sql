@@ -9,6 +9,7 @@ RETURNING lead_json(l) AS body;
 -- name: lead_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT CASE WHEN page_has_room(sum(octet_length(concat(l.notes, l.metadata))) OVER page, count(*) OVER page) THEN lead_json(l) END AS body,
 	l.id AS cursor
 FROM lead l WHERE l.owner_id = caller_id() AND l.id < (SELECT page_before($2))
@@ -21,6 +22,7 @@ ORDER BY l.id DESC LIMIT $1;
 -- name: lead_search
 -- args: rows int8, before uuid, status text, q text, most int8
 -- row: body json, cursor uuid
+-- reads
 SELECT CASE WHEN k.n <= $5::int8 AND page_has_room(sum(octet_length(concat((f.l).notes, (f.l).metadata))) OVER page, count(*) OVER page)
 		THEN lead_json(f.l) END AS body,
 	CASE WHEN k.n <= $5::int8 THEN k.id ELSE k.above END AS cursor
@@ -38,6 +40,7 @@ ORDER BY k.id DESC LIMIT $1;
 -- name: lead_show
 -- args: id uuid
 -- row: body json
+-- reads
 SELECT lead_json(l) AS body FROM lead l WHERE l.id = $1 AND l.owner_id = caller_id();
 
 -- Changes what is given (NULL leaves a column as it is); what `body`, the whole request, gives as

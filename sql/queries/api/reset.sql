@@ -7,6 +7,7 @@ SELECT json_build_object('message', 'Password reset email sent') AS body FROM re
 -- name: reset_is_valid
 -- args: token_hash bytea
 -- row: valid bool
+-- reads
 SELECT reset_is_valid($1) AS valid;
 
 -- name: reset_confirm

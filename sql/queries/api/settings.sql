@@ -1,5 +1,6 @@
 -- name: settings_show
 -- row: body json
+-- reads
 SELECT settings_json(u) AS body FROM app_user u WHERE u.id = caller_id();
 
 -- Merges what is given into the caller's own settings, one level deep; protected names are left
@@ -17,6 +18,7 @@ SELECT settings_new_key($1, $2, $3) AS id;
 -- name: api_key_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT api_key_json(k) AS body, k.id AS cursor FROM api_key k
 WHERE k.user_id = caller_id() AND k.revoked_at IS NULL AND k.id < (SELECT page_before($2)) ORDER BY k.id DESC LIMIT $1;
 

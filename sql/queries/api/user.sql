@@ -1,5 +1,6 @@
 -- name: user_show
 -- row: body json
+-- reads
 SELECT user_json(u) AS body FROM app_user u WHERE u.id = caller_id();
 
 -- Changes what is given; NULL leaves a column as it is.

@@ -1,5 +1,6 @@
 -- name: vault_list
 -- row: body json
+-- reads
 SELECT coalesce(json_agg(json_build_object('id', s.id, 'key', s.key, 'masked', s.masked, 'createdAt', rfc3339(s.created_at),
 	'lastUsedAt', rfc3339(s.last_used_at)) ORDER BY s.key), '[]') AS body
 FROM secret s WHERE s.owner_id = caller_id();
@@ -7,6 +8,7 @@ FROM secret s WHERE s.owner_id = caller_id();
 -- What to seal to; no row where the vault has no key yet. The key goes as hexadecimal digits.
 -- name: vault_key_in_force
 -- row: id uuid, public_key text
+-- reads
 SELECT k.id, encode(k.public_key, 'hex') AS public_key FROM vault_key k WHERE k.retired_at IS NULL;
 
 -- No row where the key is not in force any more.
