@@ -110,21 +110,11 @@ ask_send(struct req *r, struct pipe_statement *s, size_t n, pipe_done *done)
 	return e;
 }
 
-/* Are all of them marked `-- reads`? */
-static bool
-all_read(const struct pipe_statement *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!s[i].query->reads)
-			return false;
-	return true;
-}
-
 /* Puts the unit's last statement behind the `n` others; the unit's length. */
 static size_t
 ask_statement(struct pipe_statement *s, size_t n, struct pipe_statement own)
 {
-	if (&query_read_only && own.query->reads && all_read(s, n))
+	if (&query_read_only && own.query->reads && pipe_unit_reads(s, (int)n))
 		s[n++] = (struct pipe_statement){ .query = &query_read_only };
 	s[n++] = own;
 	return n;

@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <millrace/container_of.h>
@@ -12,6 +14,7 @@
 
 extern const struct query query_process_store;
 extern const struct query query_process_forget;
+extern const struct query query_process_pids;
 extern const struct query query_role_expect;
 extern const struct query query_system_current;
 
@@ -75,6 +78,56 @@ metrics_expect(struct worker *w)
 	arena_reset(w->scratch);
 }
 
+static void
+metrics_forget(struct worker *w, int64_t pid, pipe_done *done)
+{
+	const struct sql_arg args[] = {
+		{ .type = SQL_TEXT, .s = str_from(process_host()) },
+		{ .type = SQL_TEXT, .s = str_from(w->pool) },
+		{ .type = SQL_INT, .i = pid },
+	};
+	const struct pipe_statement forget = {
+		.query = &query_process_forget, .args = args, .n_args = 3
+	};
+
+	if (pipe_send(w->pipe, w->scratch, &forget, 1, done, w) != ERR_OK && done)
+		loop_stop(w->loop);
+	arena_reset(w->scratch);
+}
+
+/* One that did not say goodbye was killed, and may have committed what it did not notify. */
+static void
+metrics_predecessors_read(void *arg, const struct pipe_reply *reply)
+{
+	struct worker *w = arg;
+	bool killed = false;
+	int64_t pid;
+
+	for (int i = 0; reply->e == ERR_OK && i < PQntuples(reply->res[0]); i++)
+		if (str_int(sql_get(reply->res[0], i, 0), &pid) && kill((pid_t)pid, 0) != 0 &&
+		    errno == ESRCH) {
+			metrics_forget(w, pid, NULL);
+			killed = true;
+		}
+	if (killed)
+		pipe_doubt(w->pipe);
+}
+
+static void
+metrics_predecessors(struct worker *w)
+{
+	const struct sql_arg args[] = {
+		{ .type = SQL_TEXT, .s = str_from(process_host()) },
+		{ .type = SQL_TEXT, .s = str_from(w->pool) },
+	};
+	const struct pipe_statement pids = {
+		.query = &query_process_pids, .args = args, .n_args = 2
+	};
+
+	(void)!pipe_send(w->pipe, w->scratch, &pids, 1, metrics_predecessors_read, w);
+	arena_reset(w->scratch);
+}
+
 /* A newer migration is fine: migrations expand before they contract. */
 static void
 metrics_version_read(void *arg, const struct pipe_reply *reply)
@@ -91,6 +144,9 @@ metrics_version_read(void *arg, const struct pipe_reply *reply)
 	} else if (!was) {
 		log_info("ready");
 		metrics_expect(w);
+		metrics_predecessors(w);
+		/* before the first request: whoever comes after this process finds it */
+		metrics_publish(w);
 	}
 	w->version_known(w);
 }
@@ -145,16 +201,6 @@ metrics_withdrawn(void *arg, const struct pipe_reply *reply)
 void
 metrics_withdraw(struct worker *w)
 {
-	const struct sql_arg args[] = {
-		{ .type = SQL_TEXT, .s = str_from(process_host()) },
-		{ .type = SQL_TEXT, .s = str_from(w->pool) },
-		{ .type = SQL_INT, .i = getpid() },
-	};
-	const struct pipe_statement forget = {
-		.query = &query_process_forget, .args = args, .n_args = 3
-	};
-
 	loop_disarm(w->loop, &w->publish);
-	if (pipe_send(w->pipe, w->scratch, &forget, 1, metrics_withdrawn, w) != ERR_OK)
-		loop_stop(w->loop);
+	metrics_forget(w, getpid(), metrics_withdrawn);
 }

@@ -7,7 +7,7 @@
 # earlier asynchronous ones durable, since WAL is flushed in order. RecordTransactionCommit() looks whether WAL was written before the commit
 # record (wrote_xlog) and waits only then: SELECT, NOTIFY and pg_current_xact_id() write none. A logical message does.
 #
-# What we do: nothing relies on it; whoever makes one commit flush for others writes a logical message in it.
+# What we do: settle() (sql/functions/events.sql) writes a logical message where WAL is behind, so that its commit flushes.
 #
 # Seen on 27 November 2026 (15.18), after a crash that comes behind an asynchronous INSERT and this:
 #	SELECT 1                                          the row is gone

@@ -7,7 +7,8 @@
 #include <millrace/container_of.h>
 #include <millrace/db.h>
 #include <millrace/log.h>
-#include <millrace/pipe.h>
+
+#include "lib/batch.h"
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
@@ -19,42 +20,12 @@
 #define REPLY_GRACE_MS 15000
 #define BUSY_UNITS 256
 #define STATEMENT_NAME_MAX 128
-
-/* A unit that was sent. `results` fill up until the reply to its Sync arrives. */
-struct unit {
-	struct unit *next;
-	pipe_done *done;
-	void *arg;
-	enum err e;
-	int failed;
-	char *text;
-	const char *name; /* of its first statement, for the log */
-	int n, seen;
-	PGresult *results[];
-};
+#define HELD_AGAIN_MS 10
 
 /* Keyed by the address of its text: a query and its keeping form are two statements. */
 struct prepared {
 	const char *sql;
 	UT_hash_handle hh;
-};
-
-struct pipe {
-	struct loop_fd fd;
-	struct loop_timer retry;
-	struct loop_timer watchdog; /* armed while there are units in flight */
-	struct loop *loop;
-	PGconn *conn;
-	char *conninfo;
-	bool up;
-	int64_t backoff_ms;
-	int64_t last_reply_ms; /* or when the first unit in flight was sent, if that is later */
-	struct unit *first, **last;
-	size_t in_flight;
-	struct prepared *prepared;
-	void (*on_notify)(void *arg, struct str channel, struct str payload);
-	void (*on_up)(void *arg);
-	void *arg;
 };
 
 static void connect_start(struct pipe *p);
@@ -77,7 +48,43 @@ pipe_is_busy(const struct pipe *p)
 	return p->in_flight > BUSY_UNITS || (p->fd.events & EPOLLOUT);
 }
 
-/* Takes the first unit off the queue and calls its owner. */
+static void
+unit_clear(struct unit *u)
+{
+	for (int i = 0; i < u->n; i++) {
+		PQclear(u->results[i]);
+		u->results[i] = NULL;
+	}
+}
+
+void
+unit_lose(struct unit *u)
+{
+	unit_clear(u);
+	u->e = ERR_OVERLOADED;
+	u->failed = 0;
+	free(u->text);
+	u->text = xstrdup(DB_AWAY);
+}
+
+void
+unit_answer(struct pipe *p, struct unit *u)
+{
+	p->in_flight--;
+	if (u->kind == UNIT_WRITER || u->kind == UNIT_ALONE)
+		p->batch.writers--;
+	if (u->done)
+		u->done(u->arg, &(struct pipe_reply){ .e = u->e,
+				    .failed = u->failed,
+				    .text = str_from(u->text),
+				    .res = u->results,
+				    .n = u->n });
+	unit_clear(u);
+	free(u->text);
+	free(u);
+}
+
+/* Takes the first unit off the queue and answers it, or holds it. */
 static void
 unit_finish(struct pipe *p)
 {
@@ -86,17 +93,9 @@ unit_finish(struct pipe *p)
 	p->first = u->next;
 	if (!p->first)
 		p->last = &p->first;
-	p->in_flight--;
-	if (u->done)
-		u->done(u->arg, &(struct pipe_reply){ .e = u->e,
-				    .failed = u->failed,
-				    .text = str_from(u->text),
-				    .res = u->results,
-				    .n = u->n });
-	for (int i = 0; i < u->n; i++)
-		PQclear(u->results[i]);
-	free(u->text);
-	free(u);
+	u->next = NULL;
+	if (!batch_holds(p, u))
+		unit_answer(p, u);
 }
 
 static void
@@ -114,10 +113,9 @@ disconnect(struct pipe *p)
 	}
 	PQfinish(p->conn);
 	p->conn = NULL;
+	batch_lose(p);
 	while (p->first) {
-		p->first->e = ERR_OVERLOADED;
-		free(p->first->text);
-		p->first->text = xstrdup(DB_AWAY);
+		unit_lose(p->first);
 		unit_finish(p);
 	}
 }
@@ -169,7 +167,7 @@ unit_set_error(struct unit *u, const PGresult *res)
 	struct str text;
 
 	u->e = sql_err(res, &text);
-	u->failed = u->seen;
+	u->failed = u->seen > 0 ? u->seen : 0;
 	if (text.p)
 		u->text = xstrdup(text.p);
 	if (u->e == ERR_INTERNAL || u->e == ERR_OVERLOADED)
@@ -191,7 +189,11 @@ accept_result(struct pipe *p, PGresult *res)
 		return;
 	}
 	if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && u->seen < u->n) {
-		u->results[u->seen++] = res;
+		if (u->seen >= 0)
+			u->results[u->seen] = res;
+		else
+			PQclear(res);
+		u->seen++;
 		return;
 	}
 	if (status != PGRES_PIPELINE_ABORTED && u->e == ERR_OK) {
@@ -274,6 +276,8 @@ pipe_connecting(struct loop_fd *self, uint32_t events)
 		loop_disarm(p->loop, &p->retry);
 		p->backoff_ms = BACKOFF_MIN_MS;
 		log_info("db: connected");
+		if (p->batch.on)
+			batch_begin(p);
 		if (p->on_up)
 			p->on_up(p->arg);
 	}
@@ -305,9 +309,8 @@ pipe_retry(struct loop_timer *t)
 	connect_start(p);
 }
 
-/* For pipe_send and its like: no `done` may run within them, so a timer fails the units. */
-static void
-lose_connection_later(struct pipe *p)
+void
+pipe_lose_later(struct pipe *p)
 {
 	p->up = false;
 	loop_arm(p->loop, &p->retry, 0);
@@ -320,7 +323,7 @@ flush_deferred(struct pipe *p)
 	int left = PQflush(p->conn);
 
 	if (left < 0)
-		lose_connection_later(p);
+		pipe_lose_later(p);
 	else if (left > 0)
 		loop_watch(p->loop, &p->fd, EPOLLIN | EPOLLOUT);
 }
@@ -410,34 +413,64 @@ prepare(struct pipe *p, const struct pipe_statement *s)
 	return true;
 }
 
-enum err
-pipe_send(struct pipe *p, struct arena *scratch, const struct pipe_statement *statements, int n,
-    pipe_done *done, void *arg)
+static bool
+send_statement(struct pipe *p, struct arena *scratch, const struct pipe_statement *s)
 {
-	bool sent = true;
+	struct sql_params params = sql_params(scratch, s->args, s->n_args);
+	char room[STATEMENT_NAME_MAX];
 
-	if (!p->up)
-		return ERR_OVERLOADED;
+	return PQsendQueryPrepared(p->conn, statement_name(s, room), params.n, params.values,
+	    params.lengths, params.formats, 0);
+}
+
+struct unit *
+unit_send(struct pipe *p, struct arena *scratch, enum unit_kind kind,
+    const struct pipe_statement *statements, int n, pipe_done *done, void *arg)
+{
+	struct unit *u;
+	bool sent = kind != UNIT_ALONE || prepare(p, &batch_alone);
+
 	for (int i = 0; sent && i < n; i++)
 		sent = prepare(p, &statements[i]);
-	for (int i = 0; sent && i < n; i++) {
-		const struct pipe_statement *s = &statements[i];
-		struct sql_params params = sql_params(scratch, s->args, s->n_args);
-		char room[STATEMENT_NAME_MAX];
-
-		sent = PQsendQueryPrepared(p->conn, statement_name(s, room), params.n,
-		    params.values, params.lengths, params.formats, 0);
-	}
+	if (sent && kind == UNIT_ALONE)
+		sent = send_statement(p, scratch, &batch_alone);
+	for (int i = 0; sent && i < n; i++)
+		sent = send_statement(p, scratch, &statements[i]);
 	if (sent)
 		sent = PQpipelineSync(p->conn);
 	if (!sent) {
 		/* Half a unit may be left in libpq's buffer. */
-		lose_connection_later(p);
-		return ERR_OVERLOADED;
+		pipe_lose_later(p);
+		return NULL;
 	}
-	(void)unit_new(p, n, statements[0].query->name, done, arg);
+	u = unit_new(p, n, statements[0].query->name, done, arg);
+	u->kind = kind;
+	u->seen = kind == UNIT_ALONE ? -1 : 0;
+	batch_sent(p, kind);
 	flush_deferred(p);
-	return ERR_OK;
+	return u;
+}
+
+bool
+pipe_unit_reads(const struct pipe_statement *statements, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!statements[i].query->reads)
+			return false;
+	return true;
+}
+
+enum err
+pipe_send(struct pipe *p, struct arena *scratch, const struct pipe_statement *statements, int n,
+    pipe_done *done, void *arg)
+{
+	enum unit_kind kind = UNIT_PLAIN;
+
+	if (!p->up)
+		return ERR_OVERLOADED;
+	if (p->batch.on && done && !pipe_unit_reads(statements, n))
+		kind = batch_kind(p);
+	return unit_send(p, scratch, kind, statements, n, done, arg) ? ERR_OK : ERR_OVERLOADED;
 }
 
 void

@@ -1,7 +1,8 @@
 /*
  * One pipelined PostgreSQL connection on a loop that never blocks (libpq's manual, "Pipeline
  * Mode"). A unit is one or more statements and a Sync: an implicit transaction. Units sent during a
- * turn go out together, and each is answered, in order, when its results have arrived.
+ * turn go out together, and each is answered, in order, when its results have arrived; those that
+ * share a flush (pipe_batch), when that has.
  *
  * A lost connection fails every unit in flight with ERR_OVERLOADED; so does one that brings no
  * result for 15 s longer than MILLRACE_STATEMENT_MS. It is made again with backoff (0.1 s to 5 s);
@@ -44,6 +45,21 @@ struct pipe_statement {
 struct pipe *pipe_open(struct loop *l, const char *role, const char *application,
     void (*notify)(void *arg, struct str channel, struct str payload), void (*up)(void *arg),
     void *arg);
+/*
+ * Writers share flushes from the first connection on; call it right after pipe_open. A unit with a
+ * `done` is a writer unless all its statements are marked `-- reads`: it commits without waiting
+ * for the disk, and where it succeeds is answered once a flush that was sent behind it has come
+ * back, with ERR_OVERLOADED where that fails. One that is sent while no other is in flight flushes
+ * by itself. What writers notify by notify_durable() (SQL) is sent after the flush. Units without
+ * `done` may be lost when the server crashes.
+ */
+void pipe_batch(struct pipe *p);
+/*
+ * Makes whoever waits for notifications look again (NOTIFY millrace_doubt): for what a process that
+ * was killed has committed and not notified. A pipe does it by itself for a connection that it has
+ * lost with units in flight.
+ */
+void pipe_doubt(struct pipe *p);
 /* Fails what is in flight with ERR_OVERLOADED and frees everything. Comes before loop_free. */
 void pipe_close(struct pipe *p);
 /* Is the connection up, so that units can be sent? */
@@ -55,6 +71,9 @@ size_t pipe_in_flight(const struct pipe *p);
  * or more than 256 units are in flight.
  */
 bool pipe_is_busy(const struct pipe *p);
+
+/* Are all of them marked `-- reads`? */
+bool pipe_unit_reads(const struct pipe_statement *statements, int n);
 
 /*
  * Queues a unit of `n` statements (1 or more); `done` (may be NULL) is called from the loop, never

@@ -210,7 +210,7 @@ BEGIN
 	INSERT INTO run (owner_id, kind, input) VALUES ($1, 'mail', jsonb_build_object('template', 'address_changed', 'to', $2))
 	RETURNING id INTO new_run;
 	INSERT INTO job (run_id, owner_id, kind, priority, max_attempts) VALUES (new_run, $1, 'mail', 10, 8);
-	PERFORM pg_notify('millrace_job', '');
+	PERFORM notify_durable('millrace_job', '');
 END $$;
 
 -- Changes what is given (NULL leaves a column as it is). No row: there is no such account for this

@@ -5,13 +5,50 @@
 -- event's cost. The plans look rows up by their keys, so that they are as good for one event as for
 -- thousands, and whatever the tables hold by then.
 
+-- Notifies when the transaction is on disk. On a connection whose commits do not wait for that
+-- (millrace.collect names the variable) notifications are collected, and sent by batch_notify once
+-- a flush has come; a transaction that is rolled back takes its own along. Neither \x1e nor \x1f
+-- can stand in JSON.
+CREATE OR REPLACE FUNCTION notify_durable(channel text, payload text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	collected text := current_setting('millrace.collect', true);
+BEGIN
+	IF collected <> '' THEN
+		PERFORM set_config(collected, current_setting(collected) || channel || E'\x1f' || payload || E'\x1e', false);
+	ELSE
+		PERFORM pg_notify(channel, payload);
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION notify_durable TO millrace_api, millrace_runner;
+
+-- Is there room for an event's content? Collecting copies what is there each time: past 64 KiB an
+-- event's number has to do.
+CREATE OR REPLACE FUNCTION notify_has_room() RETURNS boolean LANGUAGE sql STABLE AS $$
+	SELECT coalesce(octet_length(current_setting(nullif(current_setting('millrace.collect', true), ''), true)) < 65536, true)
+$$;
+
+-- Flushes what was committed without waiting for the disk, when the caller's transaction commits.
+-- (The message makes its commit flush: one that wrote nothing would not, synchronous or not.)
+-- Whoever shows what must not be undone by a crash ends in it: the number of an event that somebody
+-- has seen never means another.
+CREATE OR REPLACE FUNCTION settle() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	IF pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn() THEN
+		PERFORM set_config('synchronous_commit', current_setting('millrace.durable'), true)
+		WHERE current_setting('millrace.durable', true) <> '';
+		PERFORM pg_logical_emit_message(true, 'millrace', '');
+	END IF;
+	RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION settle TO millrace_api, millrace_stream;
+
 -- A notification is "topic \n seq \n type \n Unix milliseconds \n data", or "topic \n seq" where
 -- that would pass 7,900 bytes; streamd then fetches the event. The time is the transaction's, as
 -- stream_event.created_at is. NOTIFY refuses 8,000 bytes.
 CREATE OR REPLACE FUNCTION notify_event(topic text, seq bigint, type text, data text) RETURNS void
 LANGUAGE sql AS $$
-	SELECT pg_notify('millrace_event', CASE
-		WHEN octet_length(data) + octet_length(topic) + octet_length(type) <= 7800
+	SELECT notify_durable('millrace_event', CASE
+		WHEN octet_length(data) + octet_length(topic) + octet_length(type) <= 7800 AND notify_has_room()
 		THEN topic || E'\n' || seq || E'\n' || type || E'\n' || floor(extract(epoch FROM now()) * 1000)::bigint || E'\n' || data
 		ELSE topic || E'\n' || seq END)
 $$;
@@ -117,7 +154,7 @@ BEGIN
 	INSERT INTO outbox (owner_id, type, data) VALUES ($1, $2, $3);
 	IF $2 ~ '^(lead|subscription)_' OR $2 IN ('message_created', 'conversation_deleted') THEN
 		INSERT INTO outbox_analytics (type, data) VALUES ($2, $3);
-		PERFORM pg_notify('millrace_periodic', 'analytics');
+		PERFORM notify_durable('millrace_periodic', 'analytics');
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION publish_to_owner TO millrace_api, millrace_runner;

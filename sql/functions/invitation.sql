@@ -29,7 +29,7 @@ BEGIN
 		INSERT INTO run (owner_id, kind, input) VALUES (NULL, 'mail', jsonb_build_object('template', 'invitation', 'invitation', i.id))
 		RETURNING id INTO new_run;
 		INSERT INTO job (run_id, owner_id, kind, priority, max_attempts) VALUES (new_run, NULL, 'mail', 10, 8);
-		PERFORM pg_notify('millrace_job', '');
+		PERFORM notify_durable('millrace_job', '');
 	END IF;
 	PERFORM audit(caller_id(), NULL, 'invited', jsonb_build_object('invitation', i.id));
 	RETURN i;

@@ -136,7 +136,7 @@ BEGIN
 		n := n + 1;
 	END LOOP;
 	IF n > 0 THEN
-		PERFORM pg_notify('millrace_job', '');
+		PERFORM notify_durable('millrace_job', '');
 	END IF;
 	RETURN n;
 END $$;

@@ -13,7 +13,7 @@ DECLARE
 BEGIN
 	INSERT INTO run (owner_id, kind, input) VALUES (NULL, 'oauth', $1) RETURNING id INTO new_id;
 	INSERT INTO job (run_id, owner_id, kind, priority, max_attempts) VALUES (new_id, NULL, 'oauth', 10, $2);
-	PERFORM pg_notify('millrace_job', '');
+	PERFORM notify_durable('millrace_job', '');
 	RETURN new_id;
 END $$;
 

@@ -70,7 +70,7 @@ BEGIN
 	VALUES (caller_id(), $1, $2, $4, $5) RETURNING id INTO new_id;
 	INSERT INTO job (run_id, owner_id, kind, priority) VALUES (new_id, caller_id(), $1, $6);
 	PERFORM work_require(kind = 'chat' OR input ? 'reply');
-	PERFORM pg_notify('millrace_job', '');
+	PERFORM notify_durable('millrace_job', '');
 	RETURN new_id;
 END $$;
 GRANT EXECUTE ON FUNCTION run_enqueue TO millrace_api;
@@ -155,7 +155,7 @@ BEGIN
 	END IF;
 	UPDATE run SET status = 'queued' WHERE id = $1;
 	-- A delayed job is heard of, too: runners then know when to claim.
-	PERFORM pg_notify('millrace_job', '');
+	PERFORM notify_durable('millrace_job', '');
 	RETURN true;
 END $$;
 GRANT EXECUTE ON FUNCTION job_release TO millrace_runner;
@@ -210,7 +210,7 @@ BEGIN
 	VALUES (old.owner_id, old.kind, old.input, old.conversation_id, old.document_id) RETURNING id INTO new_id;
 	INSERT INTO job (run_id, owner_id, kind) VALUES (new_id, old.owner_id, old.kind);
 	UPDATE job j SET state = 'done' WHERE j.run_id = $1;
-	PERFORM pg_notify('millrace_job', '');
+	PERFORM notify_durable('millrace_job', '');
 	RETURN new_id;
 END $$;
 
@@ -417,7 +417,7 @@ BEGIN
 	UPDATE job SET state = 'queued', run_at = now() + delay, lease_until = NULL, runner = NULL,
 		last_error = 'its runner ended' WHERE job.run_id = $1;
 	UPDATE run SET status = 'queued' WHERE run.id = $1;
-	PERFORM pg_notify('millrace_job', '');
+	PERFORM notify_durable('millrace_job', '');
 	RETURN true;
 END $$;
 GRANT EXECUTE ON FUNCTION job_abandoned TO millrace_runner;

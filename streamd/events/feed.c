@@ -14,11 +14,15 @@
 #define READS_AT_ONCE 2
 #define RETRY_MS 500
 #define EVENT_CHANNEL "millrace_event"
+/* Somebody may have committed what is never notified; what comes within DOUBT_MS is one doubt. */
+#define DOUBT_CHANNEL "millrace_doubt"
+#define DOUBT_MS 500
 
 struct feed {
 	struct hub_source source;
 	struct loop_timer retry; /* armed: a read failed, and none is started until it fires */
 	struct loop_timer recheck; /* armed: the hub rechecks short logs when it fires */
+	struct loop_timer doubt; /* armed: everything is looked at again when it fires */
 	struct loop *loop;
 	struct hub *hub;
 	struct pipe *listener;
@@ -198,9 +202,28 @@ feed_on_notify(void *arg, struct str channel, struct str payload)
 		feed_on_event(f, payload);
 		return;
 	}
+	if (str_eq(channel, S(DOUBT_CHANNEL)) && f->doubt.due_ms == 0)
+		loop_arm(f->loop, &f->doubt, DOUBT_MS);
 	for (size_t i = 0; i < f->n_table; i++)
 		if (str_eq(channel, str_from(f->table[i].channel)))
 			f->table[i].on_notify(f->table[i].arg, payload);
+}
+
+/* Reads all topics, and asks again what access each has: nothing known before counts any more. */
+static void
+feed_look_again(struct feed *f)
+{
+	for (size_t i = 0; i < f->n_table; i++)
+		if (f->table[i].on_listen)
+			f->table[i].on_listen(f->table[i].arg);
+	hub_mark_stale(f->hub);
+	feed_read(&f->source);
+}
+
+static void
+feed_doubt_fires(struct loop_timer *t)
+{
+	feed_look_again(container_of(t, struct feed, doubt));
 }
 
 /* The LISTENs before this statement have taken effect: everything from here on is notified, and
@@ -213,11 +236,7 @@ feed_on_listening(void *arg, const struct pipe_reply *reply)
 	if (reply->e != ERR_OK)
 		return;
 	metrics.listens++;
-	for (size_t i = 0; i < f->n_table; i++)
-		if (f->table[i].on_listen)
-			f->table[i].on_listen(f->table[i].arg);
-	hub_mark_stale(f->hub);
-	feed_read(&f->source);
+	feed_look_again(f);
 }
 
 static void
@@ -226,6 +245,7 @@ feed_listener_up(void *arg)
 	struct feed *f = arg;
 
 	pipe_listen(f->listener, EVENT_CHANNEL);
+	pipe_listen(f->listener, DOUBT_CHANNEL);
 	for (size_t i = 0; i < f->n_table; i++)
 		pipe_listen(f->listener, f->table[i].channel);
 	if (pipe_stream_listening(f->listener, f->scratch, feed_on_listening, f) != ERR_OK)
@@ -254,6 +274,7 @@ feed_open(struct loop *l, struct hub *h)
 	*f = (struct feed){ .source = { .read = feed_read, .recheck_later = feed_recheck_later },
 		.retry.fire = feed_retry_fires,
 		.recheck.fire = feed_recheck_fires,
+		.doubt.fire = feed_doubt_fires,
 		.loop = l,
 		.hub = h,
 		.scratch = arena_new() };
@@ -272,6 +293,7 @@ feed_close(struct feed *f)
 	pipe_close(f->statements);
 	loop_disarm(f->loop, &f->retry);
 	loop_disarm(f->loop, &f->recheck);
+	loop_disarm(f->loop, &f->doubt);
 	arena_free(f->scratch);
 	free(f);
 }

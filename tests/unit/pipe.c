@@ -17,6 +17,7 @@ static const struct query refused = { .name = "refused", .sql = "refused" };
 static const struct query fault = { .name = "fault", .sql = "fault" };
 static const struct query slow = { .name = "slow", .sql = "slow" };
 static const struct query silent = { .name = "silent", .sql = "silent" };
+static const struct query reads = { .name = "reads", .sql = "reads", .reads = true };
 static const struct query hangup = { .name = "hangup", .sql = "hangup" };
 
 static struct arena *mem;
@@ -35,6 +36,8 @@ static struct {
 } done[UNITS_MAX];
 static int n_done, n_sent, n_expected;
 
+static enum fate batch_fate = FATE_ROW; /* the flush's */
+
 static enum fate
 fate(const char *statement)
 {
@@ -44,6 +47,8 @@ fate(const char *statement)
 	} fates[] = { { &refused, FATE_ERROR }, { &fault, FATE_FAULT }, { &slow, FATE_SLOW },
 		{ &silent, FATE_SILENT }, { &hangup, FATE_HANGUP } };
 
+	if (strcmp(statement, "batch_flush") == 0)
+		return batch_fate;
 	for (size_t i = 0; i < sizeof(fates) / sizeof(*fates); i++)
 		if (strcmp(statement, fates[i].query->name) == 0)
 			return fates[i].fate;
@@ -370,6 +375,117 @@ busy(void)
 	end();
 }
 
+static void
+begin_batches(void (*up)(void))
+{
+	begin(up);
+	pipe_batch(pipe_under_test);
+}
+
+static void
+send_one(void)
+{
+	n_expected = 1;
+	if (!SEND(&plain, &kept))
+		abort();
+}
+
+static bool
+is_notifying(void)
+{
+	return all_done() && strstr(postgres.seen, "batch_notify");
+}
+
+static void
+writes_alone(void)
+{
+	begin_batches(send_one);
+	CHECK("a writer alone flushes by itself, and then notifies",
+	    postgres_run(is_notifying, 0, ALONE_MS) &&
+		strcmp(postgres.seen, "batch_begin batch_alone plain kept batch_notify ") == 0);
+	CHECK("its results are its own statements'",
+	    in_order() && done[0].e == ERR_OK && strcmp(done[0].values, "plain kept") == 0);
+	end();
+}
+
+static void
+send_batch(void)
+{
+	n_expected = 6;
+	if (!SEND(&plain) || !SEND(&plain) || !SEND(&kept, &refused) || !SEND(&reads) ||
+	    !SEND(&kept) || !SEND(&slow))
+		abort();
+}
+
+static void
+shares(void)
+{
+	static const int order_told[] = { 0, 2, 3, 1, 4, 5 };
+	bool good = true;
+
+	begin_batches(send_batch);
+	CHECK("several writers of a turn share a flush", postgres_run(all_done, 0, ALONE_MS));
+	CHECK("which is sent behind them",
+	    strcmp(postgres.seen,
+		"batch_begin batch_alone plain plain kept refused reads kept slow "
+		"batch_flush batch_notify ") == 0);
+	for (int i = 0; i < n_done; i++)
+		EACH(good, done[i].unit == order_told[i], "%d: unit %d", i, done[i].unit);
+	CHECK("what failed and what reads is answered before it, the others after", good);
+	CHECK("each with its own", done[1].e == ERR_NOT_FOUND && done[1].failed == 1 &&
+				       done[3].e == ERR_OK && strcmp(done[3].values, "plain") == 0);
+	end();
+}
+
+static void
+lose_flush(void)
+{
+	if (n_ups > 1)
+		return;
+	batch_fate = FATE_HANGUP;
+	n_expected = 3;
+	if (!SEND(&plain) || !SEND(&plain) || !SEND(&kept))
+		abort();
+}
+
+static bool
+is_in_doubt(void)
+{
+	return strstr(postgres.seen, "batch_doubt");
+}
+
+static void
+flush_lost(void)
+{
+	begin_batches(lose_flush);
+	CHECK("a connection that is lost with a flush is made again, and somebody told",
+	    postgres_run(is_in_doubt, 20, 10000));
+	CHECK("what waited for it fails",
+	    in_order() && done[0].e == ERR_OK && done[1].e == ERR_OVERLOADED &&
+		done[2].e == ERR_OVERLOADED && done[2].values[0] == '-');
+	end();
+	batch_fate = FATE_ROW;
+}
+
+static void
+fail_flush(void)
+{
+	batch_fate = FATE_FAULT;
+	n_expected = 2;
+	if (!SEND(&plain) || !SEND(&plain))
+		abort();
+}
+
+static void
+flush_failed(void)
+{
+	begin_batches(fail_flush);
+	CHECK("a flush that fails: nobody is told that it is stored",
+	    postgres_run(all_done, 0, ALONE_MS) && in_order() && done[1].e == ERR_OVERLOADED);
+	end();
+	batch_fate = FATE_ROW;
+}
+
 int
 main(void)
 {
@@ -385,6 +501,10 @@ main(void)
 	waits();
 	notifications();
 	busy();
+	writes_alone();
+	shares();
+	flush_lost();
+	flush_failed();
 	postgres_end();
 	arena_free(mem);
 	return test_end();

@@ -8,7 +8,7 @@ SELECT run_id, conversation_id FROM chat_start($1, $2, $3, $4);
 -- args: id uuid
 -- row: body json
 -- reads
-SELECT run_json(r) AS body FROM run r WHERE r.id = $1 AND r.owner_id = caller_id() AND run_is_shown(r);
+SELECT run_json(r) AS body FROM run r CROSS JOIN settle() WHERE r.id = $1 AND r.owner_id = caller_id() AND run_is_shown(r);
 
 -- What is needed to resume a run's stream; `kept` says whether its events are still there.
 -- name: run_resume
@@ -17,7 +17,7 @@ SELECT run_json(r) AS body FROM run r WHERE r.id = $1 AND r.owner_id = caller_id
 -- reads
 SELECT r.id AS run_id, r.conversation_id, r.last_seq,
 	r.ended_at IS NULL OR run_is_resumable(r.id) AS kept
-FROM run r WHERE r.id = $1 AND r.owner_id = caller_id() AND run_is_shown(r);
+FROM run r CROSS JOIN settle() WHERE r.id = $1 AND r.owner_id = caller_id() AND run_is_shown(r);
 
 -- name: run_cancel
 -- args: id uuid

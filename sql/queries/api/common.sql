@@ -29,7 +29,7 @@ SELECT idempotency_claim($1, $2, $3);
 -- args: key text
 -- row: reply json
 -- reads
-SELECT to_json(reply) AS reply FROM idempotency
+SELECT to_json(reply) AS reply FROM idempotency CROSS JOIN settle()
 WHERE owner_id = coalesce(caller_id(), '00000000-0000-0000-0000-000000000000') AND key = $1;
 
 -- name: process_store
@@ -42,6 +42,12 @@ SELECT process_heartbeat($1, $2, $3::int8::int, $4, $5::text::timestamptz, $6::t
 -- row: role_expect void
 SELECT role_expect($1);
 
+-- name: process_pids
+-- args: host text, role text
+-- row: pid int4
+-- reads
+SELECT pid FROM process WHERE host = $1 AND role = $2;
+
 -- name: process_forget
 -- args: host text, role text, pid int8
 -- row: process_forget void
@@ -53,3 +59,36 @@ SELECT process_forget($1, $2, $3::int8::int);
 -- row: current bool
 -- reads
 SELECT coalesce(max(version), 0) >= $1 AND EXISTS (SELECT FROM function_set f WHERE f.sha256 = $2) AS current FROM migration;
+
+-- A worker's connection from its beginning: commits wait for the disk only where a flush, or one
+-- writer alone, takes the server's own setting (millrace.durable); notifications are collected
+-- (notify_durable).
+-- name: batch_begin
+-- row: durable text
+SELECT set_config('millrace.durable', current_setting('synchronous_commit'), false) || set_config('synchronous_commit', 'off', false)
+	|| set_config('millrace.collect', 'millrace.pending', false) || set_config('millrace.pending', '', false)
+	|| set_config('millrace.flushed', '', false) AS durable;
+
+-- Before the statements of a writer alone: its commit waits for the disk, and after that its
+-- notifications may go.
+-- name: batch_alone
+-- row: durable text
+SELECT set_config('synchronous_commit', current_setting('millrace.durable'), true)
+	|| set_config('millrace.collect', 'millrace.flushed', true) AS durable;
+
+-- Everything that was committed before is on disk with this, and may be notified.
+-- name: batch_flush
+-- row: settled bool, flushed text, pending text
+SELECT settle() AS settled, set_config('millrace.flushed', current_setting('millrace.flushed') || current_setting('millrace.pending'), false) AS flushed,
+	set_config('millrace.pending', '', false) AS pending;
+
+-- Sends what was collected and is on disk.
+-- name: batch_notify
+-- row: sent int8, rest text
+SELECT count(pg_notify(split_part(n, E'\x1f', 1), split_part(n, E'\x1f', 2))) AS sent, set_config('millrace.flushed', '', false) AS rest
+FROM unnest(string_to_array(current_setting('millrace.flushed'), E'\x1e')) n WHERE n <> '';
+
+-- What somebody has committed may never be notified: whoever waits for it looks again.
+-- name: batch_doubt
+-- row: pg_notify void, jobs void, analytics void
+SELECT pg_notify('millrace_doubt', ''), pg_notify('millrace_job', '') AS jobs, pg_notify('millrace_periodic', 'analytics') AS analytics;

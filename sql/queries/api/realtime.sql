@@ -5,4 +5,4 @@
 -- row: analytics bool, user_head int8, analytics_head int8
 -- reads
 SELECT sees_analytics(caller_id(), k.id) AS analytics, h.user_head, h.analytics_head
-FROM topic_heads() h LEFT JOIN api_key k ON k.hash = $1;
+FROM topic_heads() h CROSS JOIN settle() LEFT JOIN api_key k ON k.hash = $1;

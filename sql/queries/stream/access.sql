@@ -5,7 +5,7 @@
 -- row: allowed bool, head int8, kept bool
 SELECT topic_allowed($1, $2, $3) AS allowed, t.head, $4::int8 < 0 OR $4 >= t.head
 	OR EXISTS (SELECT FROM stream_event e WHERE e.topic = $3 AND e.seq = $4 + 1) AS kept
-FROM (SELECT coalesce((SELECT seq FROM topic WHERE name = $3), 0) AS head) t;
+FROM settle() CROSS JOIN (SELECT coalesce((SELECT seq FROM topic WHERE name = $3), 0) AS head) t;
 
 -- The user whose token it is. Raises 401.
 -- name: stream_caller

@@ -6,7 +6,7 @@
 -- args: topics text[], afters text[], row_limit int8, byte_limit int8
 -- row: n int8, head int8, seq int8, type text, data text, at int8
 SELECT w.n, coalesce(t.seq, 0) AS head, e.seq, e.type, e.data, e.at
-FROM unnest($1::text[], ($2::text[])::bigint[]) WITH ORDINALITY AS w (topic, after, n)
+FROM settle() CROSS JOIN unnest($1::text[], ($2::text[])::bigint[]) WITH ORDINALITY AS w (topic, after, n)
 LEFT JOIN LATERAL (SELECT o.seq FROM topic o WHERE o.name = w.topic OFFSET 0) t ON true
 LEFT JOIN LATERAL (
 	SELECT b.seq, b.type, b.data, floor(extract(epoch FROM b.created_at) * 1000)::int8 AS at FROM (

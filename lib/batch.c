@@ -1,0 +1,148 @@
+#include <millrace/container_of.h>
+
+#include "lib/batch.h"
+
+#define AGAIN_MS 10
+
+extern const struct query query_batch_begin;
+extern const struct query query_batch_alone;
+extern const struct query query_batch_flush;
+extern const struct query query_batch_notify;
+extern const struct query query_batch_doubt;
+/* Linked in by the test build alone (tests/switches): is a batch to stay between commits and flush?
+ */
+extern bool batch_is_stopped(void) __attribute__((weak));
+
+const struct pipe_statement batch_alone = { .query = &query_batch_alone };
+
+enum unit_kind
+batch_kind(const struct pipe *p)
+{
+	return p->batch.writers == 0 ? UNIT_ALONE : UNIT_WRITER;
+}
+
+void
+batch_sent(struct pipe *p, enum unit_kind kind)
+{
+	struct batch *b = &p->batch;
+
+	if (kind == UNIT_FLUSH) {
+		b->flushing = true;
+		b->unflushed = false;
+	} else if (kind != UNIT_PLAIN) {
+		b->writers++;
+		b->unnotified = true;
+		b->unflushed |= kind == UNIT_WRITER;
+		if (b->turn.due_ms == 0)
+			loop_arm(p->loop, &b->turn, 0);
+	}
+}
+
+/* Answers the writers that are held, all of which were sent before the flush that has ended. */
+static void
+held_answer(struct pipe *p, enum err e)
+{
+	struct unit *u = p->batch.held, *next;
+
+	p->batch.held = NULL;
+	for (; u; u = next) {
+		next = u->next;
+		if (e != ERR_OK)
+			unit_lose(u);
+		unit_answer(p, u);
+	}
+}
+
+bool
+batch_holds(struct pipe *p, struct unit *u)
+{
+	struct batch *b = &p->batch;
+
+	if (u->kind == UNIT_FLUSH) {
+		b->flushing = false;
+		held_answer(p, u->e);
+		if (b->unflushed && p->up)
+			loop_arm(p->loop, &b->turn, 0);
+	}
+	if (u->kind != UNIT_WRITER || u->e != ERR_OK)
+		return false;
+	if (!b->held)
+		b->held_last = &b->held;
+	*b->held_last = u;
+	b->held_last = &u->next;
+	u->next = NULL;
+	return true;
+}
+
+/* A unit of one statement without arguments; false where the connection is lost. */
+static bool
+batch_send(struct pipe *p, enum unit_kind kind, const struct query *q, pipe_done *done)
+{
+	const struct pipe_statement s = { .query = q };
+	struct arena *a = arena_new();
+	bool sent = unit_send(p, a, kind, &s, 1, done, p) != NULL;
+
+	arena_free(a);
+	return sent;
+}
+
+static void
+batch_begun(void *arg, const struct pipe_reply *reply)
+{
+	struct pipe *p = arg;
+
+	if (reply->e != ERR_OK && p->up)
+		pipe_lose_later(p);
+}
+
+void
+batch_begin(struct pipe *p)
+{
+	if (batch_send(p, UNIT_PLAIN, &query_batch_begin, batch_begun) && p->batch.in_doubt)
+		pipe_doubt(p);
+}
+
+void
+pipe_doubt(struct pipe *p)
+{
+	p->batch.in_doubt = !p->up || !batch_send(p, UNIT_PLAIN, &query_batch_doubt, NULL);
+}
+
+void
+batch_lose(struct pipe *p)
+{
+	struct batch *b = &p->batch;
+
+	b->in_doubt |= b->on && (p->in_flight > 0 || b->unnotified);
+	b->unflushed = b->unnotified = false;
+	loop_disarm(p->loop, &b->turn);
+	held_answer(p, ERR_OVERLOADED);
+}
+
+/*
+ * One flush at a time: whoever writes while one is in flight shares the next. Notifications go
+ * behind it in a transaction of their own, since committing them takes a lock of the whole server.
+ */
+static void
+batch_turn(struct loop_timer *t)
+{
+	struct pipe *p = container_of(t, struct pipe, batch.turn);
+	struct batch *b = &p->batch;
+
+	if (!p->up || !b->unnotified || (b->unflushed && b->flushing))
+		return;
+	if (b->unflushed && batch_is_stopped && batch_is_stopped()) {
+		loop_arm(p->loop, t, AGAIN_MS);
+		return;
+	}
+	if (b->unflushed && !batch_send(p, UNIT_FLUSH, &query_batch_flush, NULL))
+		return;
+	b->unnotified = !batch_send(p, UNIT_PLAIN, &query_batch_notify, NULL);
+}
+
+void
+pipe_batch(struct pipe *p)
+{
+	p->batch.on = true;
+	p->batch.turn.fire = batch_turn;
+}

@@ -1,0 +1,221 @@
+/*
+ * Workers' writers share flushes: what is answered is on disk, what is shown never changes, and a crash between commits and flush leaves
+ * nothing that somebody was told. The test build keeps batches there while a file says so.
+ */
+import { after, before, test } from "node:test";
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import WebSocket from "ws";
+import { column, kill, revived, sleep, until, value } from "./faults.mjs";
+import { ROOT, newUser } from "../js/instance.mjs";
+import { startAll, startPath } from "../js/oauth.mjs";
+
+const ROUNDS = 20, OPTIONS = { timeout: 600000 };
+let all, millrace, user;
+
+before(async () => {
+	all = await startAll("flush", { MILLRACE_DEV_BIN: process.env.MILLRACE_DEV_BIN ?? join(ROOT, "build/test"), MILLRACE_DEV_PROCESSES: "1",
+		MILLRACE_RATE_WRITE: "0", MILLRACE_RATE_LOGIN: "0" });
+	({ millrace } = all);
+	/* what a crash may undo is on disk a fifth of a second later, where nothing else says so */
+	await millrace.psql("ALTER SYSTEM SET wal_writer_delay = '10s'");
+	await millrace.psql("SELECT pg_reload_conf()");
+	user = await newUser(millrace.api);
+}, OPTIONS);
+after(() => all?.stop());
+
+const holdFile = () => join(millrace.runDir, "hold");
+const hold = () => writeFileSync(holdFile(), "");
+const letGo = () => rmSync(holdFile(), { force: true });
+
+/* A request that changes something under a name of its own, the SQL that counts it, and what became of the request. */
+class Write {
+	constructor(kind) {
+		this.name = `w${randomUUID()}`;
+		Object.assign(this, kind(this));
+	}
+
+	begin() {
+		this.status = undefined;
+		this.over = this.send().then(({ status }) => { this.status = status; }, (e) => { this.status = e.reply?.status ?? 0; });
+		return this;
+	}
+
+	get answered() { return this.status >= 200 && this.status < 400; }
+	async count() { return Number(await value(millrace, this.sql)); }
+}
+
+const keyed = (w) => ({ headers: { "idempotency-key": w.name } });
+const lead = (w) => ({ repeats: true, sql: `SELECT count(*) FROM lead WHERE name = '${w.name}'`,
+	send: () => user.api.post("/api/leads", { name: w.name }, keyed(w)) });
+const setting = (w) => ({ sql: `SELECT count(*) FROM user_settings WHERE user_id = '${user.uid}' AND settings ? '${w.name}'`,
+	send: () => user.api.put("/api/settings", { [w.name]: true }) });
+const reading = (w) => ({ sql: `SELECT count(*) FROM notification WHERE title = '${w.name}' AND read`, async send() {
+	const id = await value(millrace, `SELECT id FROM notification WHERE title = '${w.name}'`);
+	return user.api.post(`/api/notifications/${id}/read`);
+} });
+const signIn = (w) => ({ sql: `SELECT count(*) FROM oauth_flow WHERE return_to LIKE '%${w.name}%'`,
+	send: () => millrace.api.fresh().get(`${startPath("github")}?return_to=/${w.name}`) });
+const chat = (w) => ({ repeats: true, sql: `SELECT count(*) FROM message WHERE role = 'user' AND content = '${w.name}'`, async send() {
+	const stream = await user.api.chat(w.name, {}, keyed(w));
+	stream.response?.destroy();
+	return { status: 200 };
+} });
+const upload = (w) => ({ repeats: true, sql: `SELECT count(*) FROM document WHERE name = '${w.name}'`,
+	send: () => user.api.upload("/api/documents/upload", { name: w.name, file: { filename: "a.txt", type: "text/plain", bytes: Buffer.from(w.name) } }, keyed(w)) });
+const AT_ONCE = [lead, setting, reading, signIn, chat];   /* what one transaction does; an upload takes several */
+
+/* Begins `n` of a kind; what is read has to be there first. */
+async function some(kind, n) {
+	const writes = Array.from({ length: n }, () => new Write(kind));
+	if (kind === reading)
+		await millrace.psql(writes.map((w) => `INSERT INTO notification (owner_id, title, message) VALUES ('${user.uid}', '${w.name}', 'm');`).join(" "));
+	return writes.map((w) => w.begin());
+}
+
+const isOpen = (w) => w.status === undefined;
+async function isHeld(w) { return isOpen(w) && await w.count() > 0; }
+async function anyHeld(writes) {
+	for (const w of writes)
+		if (await isHeld(w))
+			return true;
+	return false;
+}
+
+/* Writes of this kind, two at once until one has committed and is not answered: one that comes alone flushes by itself. Few, since what is
+   held takes its caller's share of the worker. */
+async function held(kind) {
+	const writes = [];
+	for (;;) {
+		const more = await some(kind, 2);
+		writes.push(...more);
+		await until(async () => !more.some(isOpen) || await anyHeld(more), "they are answered, or one is held");
+		await sleep(50);        /* an answer may be on its way */
+		if (await anyHeld(more))
+			return writes;
+	}
+}
+
+/* Events of a user as a socket shows them. Whatever number is shown twice has to be the same both times. */
+class Shown {
+	events = new Map();
+
+	async connect(since) {
+		const ws = new WebSocket(`${millrace.url.replace("https", "wss")}/api/ws/notifications?token=${user.token}&since=${since}`, { rejectUnauthorized: false });
+		ws.on("error", () => {});
+		ws.on("message", (bytes) => this.add(String(bytes)));
+		await new Promise((resolve) => { ws.on("open", resolve).on("close", resolve); });
+		this.ws = ws;
+		return this;
+	}
+
+	add(text) {
+		const { seq } = JSON.parse(text);
+		if (this.events.has(seq))
+			assert.equal(text, this.events.get(seq), `number ${seq} has become another`);
+		this.events.set(seq, text);
+	}
+
+	last() { return Math.max(0, ...this.events.keys()); }
+	end() { this.ws.terminate(); }
+}
+
+const head = async () => Number(await value(millrace, `SELECT coalesce((SELECT seq FROM topic WHERE name = 'user:${user.uid}'), 0)`));
+
+async function crash() {
+	const postmaster = Number(readFileSync(join(millrace.dir, "pg/postmaster.pid"), "utf8").split("\n")[0]);
+	process.kill(postmaster, "SIGQUIT");            /* pg_ctl stop -m immediate */
+	await until(() => { try { return !process.kill(postmaster, 0); } catch { return true; } }, "PostgreSQL is gone");
+	letGo();
+	await millrace.dev("restart", "postgresql");
+	await until(async () => (await millrace.api.get("/readyz")).status === 200, "readiness again");
+}
+
+/* Until it is answered, by the same key. */
+async function insist(w) {
+	await until(async () => { await w.begin().over; return w.answered || ![0, 502, 503, 504].includes(w.status); }, `${w.name} is answered`);
+	assert.ok(w.answered, `${w.status}`);
+	assert.equal(await w.count(), 1, "a repeat by key came out once");
+}
+
+test("the server crashes between commits and flush", OPTIONS, async () => {
+	let acknowledged = 0, committed = 0, undone = 0;
+	const live = new Shown();
+	for (let round = 0; round < ROUNDS; round++) {
+		await live.connect(live.last());
+		await until(async () => live.last() >= await head(), "what there was is shown");
+		const release = await millrace.holdRunner();
+		hold();
+		const writes = await some(upload, 2);
+		for (const kind of AT_ONCE)
+			writes.push(...await held(kind));
+		/* nothing that flushes comes after these */
+		const late = (await Promise.all([round % 2 ? setting : reading, signIn, chat, lead].map((kind) => some(kind, 1)))).flat();
+		writes.push(...late);
+		await until(() => anyHeld(late), "one more is held");
+		/* somebody who comes now sees numbers that no flush has come for */
+		if (round % 4 === 3) {
+			const seen = await live.connect(0), to = await head();
+			await until(() => seen.last() >= to, "what has committed is shown");
+		}
+		const answered = writes.filter((w) => w.answered);
+		for (const w of writes)
+			w.committed = await w.count() > 0;
+		await crash();
+		await release();
+		await Promise.all(writes.map((w) => w.over));
+		for (const w of answered)
+			assert.equal(await w.count(), 1, `${w.sql}: answered, and gone`);
+		for (const w of writes)
+			undone += w.committed && await w.count() === 0;
+		acknowledged += answered.length;
+		committed += writes.filter((w) => w.committed).length;
+		const again = writes.filter((w) => w.repeats && !w.answered);
+		await Promise.all(again.map(insist));
+		live.end();
+		const to = await head(), shown = await live.connect(0);
+		await until(() => shown.last() >= to, "everything is shown again");
+		const log = await column(millrace, `SELECT seq FROM stream_event WHERE topic = 'user:${user.uid}' ORDER BY seq`);
+		assert.ok([...live.events.keys()].every((seq) => log.includes(String(seq))), "what was shown is in the log");
+		live.end();
+	}
+	console.log(`# ${acknowledged} acknowledged, ${committed} committed, ${undone} undone`);
+	assert.ok(acknowledged > 0 && undone > 0, "nothing was undone, so nothing was tested");
+});
+
+test("a worker is killed there: repeats come out once, streams go on", OPTIONS, async () => {
+	const shown = await new Shown().connect(await head());
+	hold();
+	const leads = await held(lead), chats = await held(chat);
+	const pids = [await kill(millrace, "insight"), await kill(millrace, "chat")].flat();
+	const gone = [...leads, ...chats].filter(isOpen);
+	await Promise.all(gone.map((w) => w.over));
+	for (const w of gone)
+		assert.ok([0, 502, 503].includes(w.status), `${w.status}`);
+	letGo();
+	await revived(millrace, "insight", pids);
+	await revived(millrace, "chat", pids);
+	await until(async () => shown.last() >= await head(), "the socket has what was never notified");
+	await Promise.all(gone.map(insist));
+	await until(async () => await value(millrace, "SELECT count(*) FROM run WHERE ended_at IS NULL") === "0", "the runs end");
+	shown.end();
+});
+
+test("what fails in a batch takes only itself; what reads waits for none", OPTIONS, async () => {
+	hold();
+	const leads = await held(lead);
+	const used = leads[0];
+	const refused = await user.api.post("/api/leads", { name: "another" }, keyed(used));
+	assert.equal(refused.status, 409);
+	assert.equal((await user.api.get("/api/leads")).status, 200);
+	const one = leads.find(isOpen);
+	assert.ok(one, "one is held still");
+	const reply = await user.api.post("/api/leads", { name: one.name }, keyed(one));
+	assert.deepEqual([reply.status, reply.headers["idempotent-replayed"]], [201, "true"]);
+	letGo();
+	await Promise.all(leads.map((w) => w.over));
+	for (const w of leads)
+		assert.deepEqual([w.status, await w.count()], [201, 1]);
+});
