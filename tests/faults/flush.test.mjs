@@ -101,13 +101,14 @@ async function held(kind) {
 /* Events of a user as a socket shows them. Whatever number is shown twice has to be the same both times. */
 class Shown {
 	events = new Map();
+	sockets = [];
 
 	async connect(since) {
 		const ws = new WebSocket(`${millrace.url.replace("https", "wss")}/api/ws/notifications?token=${user.token}&since=${since}`, { rejectUnauthorized: false });
 		ws.on("error", () => {});
 		ws.on("message", (bytes) => this.add(String(bytes)));
 		await new Promise((resolve) => { ws.on("open", resolve).on("close", resolve); });
-		this.ws = ws;
+		this.sockets.push(ws);
 		return this;
 	}
 
@@ -119,7 +120,7 @@ class Shown {
 	}
 
 	last() { return Math.max(0, ...this.events.keys()); }
-	end() { this.ws.terminate(); }
+	end() { this.sockets.splice(0).forEach((ws) => ws.terminate()); }
 }
 
 const head = async () => Number(await value(millrace, `SELECT coalesce((SELECT seq FROM topic WHERE name = 'user:${user.uid}'), 0)`));
