@@ -5,15 +5,15 @@
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import WebSocket from "ws";
 import { column, kill, revived, sleep, until, value } from "./faults.mjs";
 import { ROOT, newUser } from "../js/instance.mjs";
 import { startAll, startPath } from "../js/oauth.mjs";
 
-const ROUNDS = 20, OPTIONS = { timeout: 600000 };
-let all, millrace, user;
+const ROUNDS = 20, USERS = 8, OPTIONS = { timeout: 600000 };
+let all, millrace, users, turn = 0;
 
 before(async () => {
 	all = await startAll("flush", { MILLRACE_DEV_BIN: process.env.MILLRACE_DEV_BIN ?? join(ROOT, "build/test"), MILLRACE_DEV_PROCESSES: "1",
@@ -22,7 +22,7 @@ before(async () => {
 	/* what a crash may undo is on disk a fifth of a second later, where nothing else says so */
 	await millrace.psql("ALTER SYSTEM SET wal_writer_delay = '10s'");
 	await millrace.psql("SELECT pg_reload_conf()");
-	user = await newUser(millrace.api);
+	users = await Promise.all(Array.from({ length: USERS }, () => newUser(millrace.api)));
 }, OPTIONS);
 after(() => all?.stop());
 
@@ -30,9 +30,11 @@ const holdFile = () => join(millrace.runDir, "hold");
 const hold = () => writeFileSync(holdFile(), "");
 const letGo = () => rmSync(holdFile(), { force: true });
 
-/* A request that changes something under a name of its own, the SQL that counts it, and what became of the request. */
+/* A request that changes something under a name of its own, the SQL that counts it, and what became of the request. By each user in turn:
+   what is held takes its caller's share of the worker. */
 class Write {
 	constructor(kind) {
+		this.user = users[turn++ % USERS];
 		this.name = `w${randomUUID()}`;
 		Object.assign(this, kind(this));
 	}
@@ -49,29 +51,29 @@ class Write {
 
 const keyed = (w) => ({ headers: { "idempotency-key": w.name } });
 const lead = (w) => ({ repeats: true, sql: `SELECT count(*) FROM lead WHERE name = '${w.name}'`,
-	send: () => user.api.post("/api/leads", { name: w.name }, keyed(w)) });
-const setting = (w) => ({ sql: `SELECT count(*) FROM user_settings WHERE user_id = '${user.uid}' AND settings ? '${w.name}'`,
-	send: () => user.api.put("/api/settings", { [w.name]: true }) });
+	send: () => w.user.api.post("/api/leads", { name: w.name }, keyed(w)) });
+const setting = (w) => ({ sql: `SELECT count(*) FROM user_settings WHERE user_id = '${w.user.uid}' AND settings ? '${w.name}'`,
+	send: () => w.user.api.put("/api/settings", { [w.name]: true }) });
 const reading = (w) => ({ sql: `SELECT count(*) FROM notification WHERE title = '${w.name}' AND read`, async send() {
 	const id = await value(millrace, `SELECT id FROM notification WHERE title = '${w.name}'`);
-	return user.api.post(`/api/notifications/${id}/read`);
+	return w.user.api.post(`/api/notifications/${id}/read`);
 } });
 const signIn = (w) => ({ sql: `SELECT count(*) FROM oauth_flow WHERE return_to LIKE '%${w.name}%'`,
 	send: () => millrace.api.fresh().get(`${startPath("github")}?return_to=/${w.name}`) });
 const chat = (w) => ({ repeats: true, sql: `SELECT count(*) FROM message WHERE role = 'user' AND content = '${w.name}'`, async send() {
-	const stream = await user.api.chat(w.name, {}, keyed(w));
+	const stream = await w.user.api.chat(w.name, {}, keyed(w));
 	stream.response?.destroy();
 	return { status: 200 };
 } });
 const upload = (w) => ({ repeats: true, sql: `SELECT count(*) FROM document WHERE name = '${w.name}'`,
-	send: () => user.api.upload("/api/documents/upload", { name: w.name, file: { filename: "a.txt", type: "text/plain", bytes: Buffer.from(w.name) } }, keyed(w)) });
+	send: () => w.user.api.upload("/api/documents/upload", { name: w.name, file: { filename: "a.txt", type: "text/plain", bytes: Buffer.from(w.name) } }, keyed(w)) });
 const AT_ONCE = [lead, setting, reading, signIn, chat];   /* what one transaction does; an upload takes several */
 
 /* Begins `n` of a kind; what is read has to be there first. */
 async function some(kind, n) {
 	const writes = Array.from({ length: n }, () => new Write(kind));
 	if (kind === reading)
-		await millrace.psql(writes.map((w) => `INSERT INTO notification (owner_id, title, message) VALUES ('${user.uid}', '${w.name}', 'm');`).join(" "));
+		await millrace.psql(writes.map((w) => `INSERT INTO notification (owner_id, title, message) VALUES ('${w.user.uid}', '${w.name}', 'm');`).join(" "));
 	return writes.map((w) => w.begin());
 }
 
@@ -84,8 +86,7 @@ async function anyHeld(writes) {
 	return false;
 }
 
-/* Writes of this kind, two at once until one has committed and is not answered: one that comes alone flushes by itself. Few, since what is
-   held takes its caller's share of the worker. */
+/* Writes of this kind, two at once until one has committed and is not answered: one that comes alone flushes by itself. */
 async function held(kind) {
 	const writes = [];
 	for (;;) {
@@ -103,8 +104,10 @@ class Shown {
 	events = new Map();
 	sockets = [];
 
+	constructor(user) { this.user = user; }
+
 	async connect(since) {
-		const ws = new WebSocket(`${millrace.url.replace("https", "wss")}/api/ws/notifications?token=${user.token}&since=${since}`, { rejectUnauthorized: false });
+		const ws = new WebSocket(`${millrace.url.replace("https", "wss")}/api/ws/notifications?token=${this.user.token}&since=${since}`, { rejectUnauthorized: false });
 		ws.on("error", () => {});
 		ws.on("message", (bytes) => this.add(String(bytes)));
 		await new Promise((resolve) => { ws.on("open", resolve).on("close", resolve); });
@@ -121,16 +124,28 @@ class Shown {
 
 	last() { return Math.max(0, ...this.events.keys()); }
 	end() { this.sockets.splice(0).forEach((ws) => ws.terminate()); }
+
+	async head() { return Number(await value(millrace, `SELECT coalesce((SELECT seq FROM topic WHERE name = 'user:${this.user.uid}'), 0)`)); }
+
+	/* Until it has shown all that there is now. */
+	async upToDate() {
+		const to = await this.head();
+		await until(() => this.last() >= to, "a user's events are shown");
+	}
+
+	async inLog() {
+		const log = await column(millrace, `SELECT seq FROM stream_event WHERE topic = 'user:${this.user.uid}'`);
+		return [...this.events.keys()].every((seq) => log.includes(String(seq)));
+	}
 }
 
-const head = async () => Number(await value(millrace, `SELECT coalesce((SELECT seq FROM topic WHERE name = 'user:${user.uid}'), 0)`));
-
+/* One of its processes is killed, so that the server starts anew from what is on disk, as after pg_ctl stop -m immediate. */
 async function crash() {
-	const postmaster = Number(readFileSync(join(millrace.dir, "pg/postmaster.pid"), "utf8").split("\n")[0]);
-	process.kill(postmaster, "SIGQUIT");            /* pg_ctl stop -m immediate */
-	await until(() => { try { return !process.kill(postmaster, 0); } catch { return true; } }, "PostgreSQL is gone");
+	const started = () => value(millrace, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
+	const pid = await started();
+	process.kill(Number(pid), "SIGKILL");
 	letGo();
-	await millrace.dev("restart", "postgresql");
+	await until(async () => ![undefined, pid].includes(await started().catch(() => undefined)), "PostgreSQL is there again");
 	await until(async () => (await millrace.api.get("/readyz")).status === 200, "readiness again");
 }
 
@@ -143,10 +158,10 @@ async function insist(w) {
 
 test("the server crashes between commits and flush", OPTIONS, async () => {
 	let acknowledged = 0, committed = 0, undone = 0;
-	const live = new Shown();
+	const live = users.map((user) => new Shown(user)), each = (what) => Promise.all(live.map(what));
 	for (let round = 0; round < ROUNDS; round++) {
-		await live.connect(live.last());
-		await until(async () => live.last() >= await head(), "what there was is shown");
+		await each((l) => l.connect(l.last()));
+		await each((l) => l.upToDate());
 		const release = await millrace.holdRunner();
 		hold();
 		const writes = await some(upload, 2);
@@ -158,8 +173,8 @@ test("the server crashes between commits and flush", OPTIONS, async () => {
 		await until(() => anyHeld(late), "one more is held");
 		/* somebody who comes now sees numbers that no flush has come for */
 		if (round % 4 === 3) {
-			const seen = await live.connect(0), to = await head();
-			await until(() => seen.last() >= to, "what has committed is shown");
+			await each((l) => l.connect(0));
+			await each((l) => l.upToDate());
 		}
 		const answered = writes.filter((w) => w.answered);
 		for (const w of writes)
@@ -173,48 +188,48 @@ test("the server crashes between commits and flush", OPTIONS, async () => {
 			undone += w.committed && await w.count() === 0;
 		acknowledged += answered.length;
 		committed += writes.filter((w) => w.committed).length;
-		const again = writes.filter((w) => w.repeats && !w.answered);
-		await Promise.all(again.map(insist));
-		live.end();
-		const to = await head(), shown = await live.connect(0);
-		await until(() => shown.last() >= to, "everything is shown again");
-		const log = await column(millrace, `SELECT seq FROM stream_event WHERE topic = 'user:${user.uid}' ORDER BY seq`);
-		assert.ok([...live.events.keys()].every((seq) => log.includes(String(seq))), "what was shown is in the log");
-		live.end();
+		await Promise.all(writes.filter((w) => w.repeats && !w.answered).map(insist));
+		live.forEach((l) => l.end());
+		await each((l) => l.connect(0));
+		await each((l) => l.upToDate());
+		assert.ok((await each((l) => l.inLog())).every(Boolean), "what was shown is in the log");
+		live.forEach((l) => l.end());
 	}
 	console.log(`# ${acknowledged} acknowledged, ${committed} committed, ${undone} undone`);
 	assert.ok(acknowledged > 0 && undone > 0, "nothing was undone, so nothing was tested");
 });
 
 test("a worker is killed there: repeats come out once, streams go on", OPTIONS, async () => {
-	const shown = await new Shown().connect(await head());
+	const shown = users.map((user) => new Shown(user));
+	await Promise.all(shown.map(async (s) => s.connect(await s.head())));
 	hold();
 	const leads = await held(lead), chats = await held(chat);
-	const pids = [await kill(millrace, "insight"), await kill(millrace, "chat")].flat();
 	const gone = [...leads, ...chats].filter(isOpen);
+	const pids = { insight: await kill(millrace, "insight"), chat: await kill(millrace, "chat") };
 	await Promise.all(gone.map((w) => w.over));
 	for (const w of gone)
 		assert.ok([0, 502, 503].includes(w.status), `${w.status}`);
 	letGo();
-	await revived(millrace, "insight", pids);
-	await revived(millrace, "chat", pids);
-	await until(async () => shown.last() >= await head(), "the socket has what was never notified");
+	for (const [role, were] of Object.entries(pids))
+		await revived(millrace, role, were);
+	/* what was never notified: the lead's event */
+	const lost = shown.filter((s) => leads.some((w) => w.user === s.user));
+	await Promise.all(lost.map((s) => s.upToDate()));
 	await Promise.all(gone.map(insist));
 	await until(async () => await value(millrace, "SELECT count(*) FROM run WHERE ended_at IS NULL") === "0", "the runs end");
-	shown.end();
+	shown.forEach((s) => s.end());
 });
 
 test("what fails in a batch takes only itself; what reads waits for none", OPTIONS, async () => {
 	hold();
 	const leads = await held(lead);
-	const used = leads[0];
-	const refused = await user.api.post("/api/leads", { name: "another" }, keyed(used));
+	const refused = await leads[0].user.api.post("/api/leads", { name: "another" }, keyed(leads[0]));
 	assert.equal(refused.status, 409);
-	assert.equal((await user.api.get("/api/leads")).status, 200);
+	assert.equal((await users[0].api.get("/api/leads")).status, 200);
 	const one = leads.find(isOpen);
 	assert.ok(one, "one is held still");
-	const reply = await user.api.post("/api/leads", { name: one.name }, keyed(one));
-	assert.deepEqual([reply.status, reply.headers["idempotent-replayed"]], [201, "true"]);
+	const reply = await one.user.api.post("/api/leads", { name: one.name }, keyed(one));
+	assert.deepEqual([reply.status, reply.headers["idempotent-replayed"]], [201, "true"], "its repeat flushes by itself");
 	letGo();
 	await Promise.all(leads.map((w) => w.over));
 	for (const w of leads)
