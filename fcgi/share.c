@@ -50,9 +50,11 @@ struct sent {
 	struct line *line;
 	struct lane *lane;
 	int cost;
+	bool has_left; /* it has come back, and waits for the disk at most */
 	struct unit unit;
 };
 
+static void share_held(void *arg);
 static void share_done(void *arg, const struct pipe_reply *reply);
 
 static struct line *
@@ -136,8 +138,8 @@ line_send(struct worker *w, struct line *l, const struct unit *u)
 	struct lane *lane = lane_of(&w->shares, l, u);
 	bool is_quick = lane == &w->shares.quick;
 	struct sent *sent = xmalloc(sizeof(*sent));
-	enum err e = pipe_send(
-	    is_quick ? w->pipe : lane->pipe, w->scratch, u->statements, u->n, share_done, sent);
+	enum err e = pipe_send_held(is_quick ? w->pipe : lane->pipe, w->scratch, u->statements,
+	    u->n, share_held, share_done, sent);
 
 	arena_reset(w->scratch);
 	if (e != ERR_OK) {
@@ -283,6 +285,31 @@ habit_learn(struct worker *w, struct line *l, bool reads, int64_t took_us, int64
 	h->rests_until_us = from < most ? from : most;
 }
 
+/* It takes no room any more. */
+static void
+sent_leave(struct sent *sent)
+{
+	struct lane *lane = sent->lane;
+	int64_t now = clock_us();
+
+	if (sent->has_left)
+		return;
+	sent->has_left = true;
+	habit_learn(sent->worker, sent->line, sent->unit.reads, now - lane->ended_us, now);
+	lane->ended_us = now;
+	lane->load -= sent->cost;
+	sent->line->load -= lane == &sent->worker->shares.quick ? sent->cost : 0;
+}
+
+static void
+share_held(void *arg)
+{
+	struct sent *sent = arg;
+
+	sent_leave(sent);
+	share_next(sent->worker);
+}
+
 static void
 share_done(void *arg, const struct pipe_reply *reply)
 {
@@ -291,12 +318,8 @@ share_done(void *arg, const struct pipe_reply *reply)
 	struct lane *lane = sent->lane;
 	struct pipe *pipe = lane == &w->shares.quick ? w->pipe : lane->pipe;
 	struct line *l = sent->line;
-	int64_t now = clock_us();
 
-	habit_learn(w, l, sent->unit.reads, now - lane->ended_us, now);
-	lane->ended_us = now;
-	lane->load -= sent->cost;
-	l->load -= lane == &w->shares.quick ? sent->cost : 0;
+	sent_leave(sent);
 	if (sent->unit.done)
 		sent->unit.done(sent->unit.r, reply);
 	free(sent);

@@ -71,6 +71,8 @@ batch_holds(struct pipe *p, struct unit *u)
 	*b->held_last = u;
 	b->held_last = &u->next;
 	u->next = NULL;
+	if (u->held)
+		u->held(u->arg);
 	return true;
 }
 

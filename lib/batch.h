@@ -19,6 +19,7 @@ struct unit {
 	struct unit *next;
 	enum unit_kind kind;
 	pipe_done *done;
+	pipe_held *held;
 	void *arg;
 	enum err e;
 	int failed;

@@ -461,16 +461,28 @@ pipe_unit_reads(const struct pipe_statement *statements, int n)
 }
 
 enum err
-pipe_send(struct pipe *p, struct arena *scratch, const struct pipe_statement *statements, int n,
-    pipe_done *done, void *arg)
+pipe_send_held(struct pipe *p, struct arena *scratch, const struct pipe_statement *statements,
+    int n, pipe_held *held, pipe_done *done, void *arg)
 {
 	enum unit_kind kind = UNIT_PLAIN;
+	struct unit *u;
 
 	if (!p->up)
 		return ERR_OVERLOADED;
 	if (p->batch.on && done && !pipe_unit_reads(statements, n))
 		kind = batch_kind(p);
-	return unit_send(p, scratch, kind, statements, n, done, arg) ? ERR_OK : ERR_OVERLOADED;
+	u = unit_send(p, scratch, kind, statements, n, done, arg);
+	if (!u)
+		return ERR_OVERLOADED;
+	u->held = held;
+	return ERR_OK;
+}
+
+enum err
+pipe_send(struct pipe *p, struct arena *scratch, const struct pipe_statement *statements, int n,
+    pipe_done *done, void *arg)
+{
+	return pipe_send_held(p, scratch, statements, n, NULL, done, arg);
 }
 
 void

@@ -28,6 +28,9 @@ struct pipe_reply {
 
 /* Called once for each unit, from the loop, with the argument that was given to pipe_send. */
 typedef void pipe_done(void *arg, const struct pipe_reply *reply);
+/* As that, before it: the unit has come back, and waits for a flush, which takes nothing of the
+   connection from others. */
+typedef void pipe_held(void *arg);
 
 struct pipe_statement {
 	const struct query *query;
@@ -82,6 +85,10 @@ bool pipe_unit_reads(const struct pipe_statement *statements, int n);
  */
 MUST_CHECK enum err pipe_send(struct pipe *p, struct arena *scratch,
     const struct pipe_statement *statements, int n, pipe_done *done, void *arg);
+
+/* The same; `held` (may be NULL) is called where the unit waits for a flush (pipe_batch). */
+MUST_CHECK enum err pipe_send_held(struct pipe *p, struct arena *scratch,
+    const struct pipe_statement *statements, int n, pipe_held *held, pipe_done *done, void *arg);
 
 /*
  * "LISTEN channel" as a unit of its own. It lasts as long as the connection, so call it from `up`;

@@ -5,7 +5,8 @@
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import WebSocket from "ws";
 import { column, kill, revived, sleep, until, value } from "./faults.mjs";
@@ -99,7 +100,7 @@ async function held(kind) {
 	}
 }
 
-/* Events of a user as a socket shows them. Whatever number is shown twice has to be the same both times. */
+/* Events of a user as a socket shows them, which is by their type. Whatever number is shown twice has to be the same both times. */
 class Shown {
 	events = new Map();
 	sockets = [];
@@ -107,11 +108,12 @@ class Shown {
 	constructor(user) { this.user = user; }
 
 	async connect(since) {
-		const ws = new WebSocket(`${millrace.url.replace("https", "wss")}/api/ws/notifications?token=${this.user.token}&since=${since}`, { rejectUnauthorized: false });
-		ws.on("error", () => {});
-		ws.on("message", (bytes) => this.add(String(bytes)));
-		await new Promise((resolve) => { ws.on("open", resolve).on("close", resolve); });
-		this.sockets.push(ws);
+		await until(async () => {
+			const ws = new WebSocket(`${millrace.url.replace("https", "wss")}/api/ws/analytics?token=${this.user.token}&since=${since}`, { rejectUnauthorized: false });
+			ws.on("error", () => {}).on("message", (bytes) => this.add(String(bytes)));
+			this.sockets.push(ws);
+			return new Promise((resolve) => { ws.on("open", () => resolve(true)).on("close", () => resolve(false)); });
+		}, "a socket");
 		return this;
 	}
 
@@ -125,7 +127,9 @@ class Shown {
 	last() { return Math.max(0, ...this.events.keys()); }
 	end() { this.sockets.splice(0).forEach((ws) => ws.terminate()); }
 
-	async head() { return Number(await value(millrace, `SELECT coalesce((SELECT seq FROM topic WHERE name = 'user:${this.user.uid}'), 0)`)); }
+	async head() {
+		return Number(await value(millrace, `SELECT coalesce(max(seq), 0) FROM stream_event WHERE topic = 'user:${this.user.uid}' AND type ~ '^(lead|message)_'`));
+	}
 
 	/* Until it has shown all that there is now. */
 	async upToDate() {
@@ -139,13 +143,17 @@ class Shown {
 	}
 }
 
-/* One of its processes is killed, so that the server starts anew from what is on disk, as after pg_ctl stop -m immediate. */
+/* What pg_ctl stop -m immediate does, and the server is started again. Batches stay where they are until it is gone. */
 async function crash() {
-	const started = () => value(millrace, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
-	const pid = await started();
-	process.kill(Number(pid), "SIGKILL");
+	const dir = join(millrace.dir, "pg"), pidFile = join(dir, "postmaster.pid");
+	const pid = Number(readFileSync(pidFile, "utf8").split("\n")[0]);
+	const [command, ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").filter(Boolean);
+	const { uid, gid } = statSync(`/proc/${pid}`);
+	process.kill(pid, "SIGQUIT");
+	await until(() => !existsSync(pidFile), "PostgreSQL is gone");
 	letGo();
-	await until(async () => ![undefined, pid].includes(await started().catch(() => undefined)), "PostgreSQL is there again");
+	spawn(command, args, { uid, gid, cwd: "/", detached: true, stdio: "ignore" }).unref();
+	await until(() => value(millrace, "SELECT 1").catch(() => undefined), "PostgreSQL is there again");
 	await until(async () => (await millrace.api.get("/readyz")).status === 200, "readiness again");
 }
 
