@@ -21,6 +21,32 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION notify_durable TO millrace_api, millrace_runner;
 
+-- Sends what was collected in `from`, which is on disk, or is when the transaction has committed.
+CREATE OR REPLACE FUNCTION notify_collected("from" text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	sent bigint;
+BEGIN
+	SELECT count(pg_notify(split_part(n, E'\x1f', 1), split_part(n, E'\x1f', 2))) INTO sent
+	FROM unnest(string_to_array(current_setting("from"), E'\x1e')) n WHERE n <> '';
+	PERFORM set_config("from", '', false);
+	RETURN sent;
+END $$;
+GRANT EXECUTE ON FUNCTION notify_collected TO millrace_api, millrace_runner;
+
+-- Notifies of a user's rights in the order of the transaction's events, since whoever may not
+-- listen any more hears what came before. The commit waits for the disk, and so stands for all
+-- before it: what was collected goes along.
+CREATE OR REPLACE FUNCTION notify_access(who uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF current_setting('millrace.collect', true) <> '' THEN
+		PERFORM set_config('synchronous_commit', current_setting('millrace.durable'), true), set_config('millrace.collect', '', true);
+		PERFORM notify_collected('millrace.flushed');
+		PERFORM notify_collected('millrace.pending');
+	END IF;
+	PERFORM pg_notify('millrace_access', $1::text);
+END $$;
+GRANT EXECUTE ON FUNCTION notify_access TO millrace_api, millrace_runner;
+
 -- Is there room for an event's content? Collecting copies what is there each time: past 64 KiB an
 -- event's number has to do.
 CREATE OR REPLACE FUNCTION notify_has_room() RETURNS boolean LANGUAGE sql STABLE AS $$

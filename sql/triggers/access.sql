@@ -3,15 +3,15 @@
 
 CREATE OR REPLACE FUNCTION access_user_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM pg_notify('millrace_access', OLD.id::text);
+	PERFORM notify_access(OLD.id);
 	RETURN NULL;
 END $$;
 
 CREATE OR REPLACE FUNCTION access_topic_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM pg_notify('millrace_access', OLD.owner_id::text);
+	PERFORM notify_access(OLD.owner_id);
 	IF TG_OP = 'UPDATE' THEN
-		PERFORM pg_notify('millrace_access', NEW.owner_id::text);
+		PERFORM notify_access(NEW.owner_id);
 	END IF;
 	RETURN NULL;
 END $$;
@@ -19,6 +19,6 @@ END $$;
 -- A session, an API key or an external token ended.
 CREATE OR REPLACE FUNCTION access_credential_ended() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM pg_notify('millrace_access', NEW.user_id::text);
+	PERFORM notify_access(NEW.user_id);
 	RETURN NULL;
 END $$;

@@ -84,9 +84,8 @@ SELECT settle() AS settled, set_config('millrace.flushed', current_setting('mill
 
 -- Sends what was collected and is on disk.
 -- name: batch_notify
--- row: sent int8, rest text
-SELECT count(pg_notify(split_part(n, E'\x1f', 1), split_part(n, E'\x1f', 2))) AS sent, set_config('millrace.flushed', '', false) AS rest
-FROM unnest(string_to_array(current_setting('millrace.flushed'), E'\x1e')) n WHERE n <> '';
+-- row: sent int8
+SELECT notify_collected('millrace.flushed') AS sent;
 
 -- What somebody has committed may never be notified: whoever waits for it looks again.
 -- name: batch_doubt
