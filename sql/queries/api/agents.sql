@@ -7,6 +7,7 @@ SELECT agent_json(a) AS body FROM agent_create($1, $2, $3, $4, $5) a;
 -- name: agent_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT CASE WHEN page_has_room(sum(octet_length(a.prompt)) OVER page, count(*) OVER page) THEN agent_json(a) END AS body, a.id AS cursor
 FROM agent a WHERE a.owner_id = caller_id() AND a.id < (SELECT page_before($2))
 WINDOW page AS (ORDER BY a.id DESC ROWS UNBOUNDED PRECEDING) ORDER BY a.id DESC LIMIT $1;
@@ -14,6 +15,7 @@ WINDOW page AS (ORDER BY a.id DESC ROWS UNBOUNDED PRECEDING) ORDER BY a.id DESC 
 -- name: agent_show
 -- args: id uuid
 -- row: body json
+-- reads
 SELECT agent_json(a) AS body FROM agent a WHERE a.id = $1 AND a.owner_id = caller_id();
 
 -- name: agent_change
@@ -35,12 +37,14 @@ SELECT process_json(c) AS body FROM process_create($1) p CROSS JOIN LATERAL proc
 -- name: process_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT process_json(p) AS body, p.id AS cursor FROM agent_process p
 WHERE p.owner_id = caller_id() AND p.id < (SELECT page_before($2)) ORDER BY p.id DESC LIMIT $1;
 
 -- name: process_show
 -- args: id uuid
 -- row: body json
+-- reads
 SELECT process_json(p) AS body FROM agent_process p WHERE p.id = $1 AND p.owner_id = caller_id();
 
 -- name: process_change
@@ -57,6 +61,7 @@ DELETE FROM agent_process WHERE id = $1 AND owner_id = caller_id() RETURNING id;
 -- name: agent_status
 -- args: agent_id uuid
 -- row: body json
+-- reads
 SELECT status_json(p) AS body FROM (SELECT) one LEFT JOIN process_find($1) p ON true WHERE p.id IS NOT NULL OR $1 IS NULL;
 
 -- name: agent_control
@@ -67,6 +72,7 @@ SELECT status_json(p) AS body FROM process_control($1, $2, $3) p;
 -- name: config_show
 -- args: agent_id uuid
 -- row: body json
+-- reads
 SELECT config_json(p) AS body FROM (SELECT) one LEFT JOIN process_find($1) p ON true WHERE p.id IS NOT NULL OR $1 IS NULL;
 
 -- name: config_change
@@ -77,6 +83,7 @@ SELECT config_json(p) AS body FROM config_change($1, $2, $3, $4, $5, $6, $7, $8)
 -- name: emails_show
 -- args: agent_id uuid
 -- row: body json
+-- reads
 SELECT json_build_object('agent_id', p.id, 'emails', coalesce(p.emails, '{}')) AS body
 FROM (SELECT) one LEFT JOIN process_find($1) p ON true WHERE p.id IS NOT NULL OR $1 IS NULL;
 
@@ -100,6 +107,7 @@ SELECT json_agg(datasource_json(d)) AS body FROM datasources_create($1::text::js
 -- name: datasource_list
 -- args: rows int8, before uuid, process_id uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT CASE WHEN page_has_room(sum(octet_length(d.config::text)) OVER page, count(*) OVER page) THEN datasource_json(d) END AS body, d.id AS cursor
 FROM datasource d WHERE d.owner_id = caller_id() AND d.id < (SELECT page_before($2)) AND ($3::uuid IS NULL OR d.process_id = $3)
 WINDOW page AS (ORDER BY d.id DESC ROWS UNBOUNDED PRECEDING) ORDER BY d.id DESC LIMIT $1;
@@ -107,6 +115,7 @@ WINDOW page AS (ORDER BY d.id DESC ROWS UNBOUNDED PRECEDING) ORDER BY d.id DESC 
 -- name: datasource_show
 -- args: id uuid
 -- row: body json
+-- reads
 SELECT datasource_json(d) AS body FROM datasource d WHERE d.id = $1 AND d.owner_id = caller_id();
 
 -- name: datasource_change

@@ -1,12 +1,14 @@
 -- name: usage_by_day
 -- args: days int4
 -- row: body json
+-- reads
 SELECT usage_by_day($1) AS body;
 
 -- The cursor is an entry's id; the order is that of its seq.
 -- name: credit_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT credit_json(e) AS body, e.id AS cursor FROM ledger_entry e
 WHERE e.owner_id = caller_id() AND e.seq < (SELECT coalesce((SELECT b.seq FROM ledger_entry b WHERE b.id = $2), 9223372036854775807))
 ORDER BY e.seq DESC LIMIT $1;
@@ -20,6 +22,7 @@ SELECT b AS body FROM credits_grant($1, $2::text::numeric, $3) b WHERE b IS NOT 
 -- name: package_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT package_json(p) AS body, p.id AS cursor FROM pricing_package p
 WHERE p.id < (SELECT page_before($2)) AND (p.active OR (SELECT caller_is_admin())) ORDER BY p.id DESC LIMIT $1;
 
@@ -42,6 +45,7 @@ DELETE FROM pricing_package p WHERE p.id = $1 RETURNING p.id;
 -- name: campaign_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT campaign_json(c) AS body, c.id AS cursor FROM pricing_campaign c
 WHERE c.id < (SELECT page_before($2)) ORDER BY c.id DESC LIMIT $1;
 
@@ -64,5 +68,6 @@ DELETE FROM pricing_campaign c WHERE c.id = $1 RETURNING c.id;
 -- name: subscription_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT subscription_json(s) AS body, s.id AS cursor FROM user_subscription s
 WHERE s.owner_id = caller_id() AND s.id < (SELECT page_before($2)) ORDER BY s.id DESC LIMIT $1;

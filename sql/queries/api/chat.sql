@@ -84,6 +84,7 @@ SELECT session_create($1) AS body;
 -- name: session_list
 -- args: rows int8, before uuid, chatbot uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT CASE WHEN page_has_room(sum(octet_length(m.messages::text)) OVER page, count(*) OVER page) THEN session_json(c, m.messages) END AS body, c.id AS cursor
 FROM conversation c CROSS JOIN LATERAL (SELECT s.messages FROM session_messages(c.id, 11, NULL) s OFFSET 0) m
 WHERE c.owner_id = caller_id() AND c.chatbot_id IS NOT NULL AND ($3::uuid IS NULL OR c.chatbot_id = $3) AND c.id < (SELECT page_before($2))
@@ -93,6 +94,7 @@ ORDER BY c.id DESC LIMIT $1;
 -- name: session_show
 -- args: id uuid, rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT session_json(c, m.messages) AS body, m.cursor
 FROM conversation c CROSS JOIN LATERAL session_messages(c.id, $2, $3) m
 WHERE c.id = $1 AND c.owner_id = caller_id() AND c.chatbot_id IS NOT NULL;
@@ -100,6 +102,7 @@ WHERE c.id = $1 AND c.owner_id = caller_id() AND c.chatbot_id IS NOT NULL;
 -- name: session_messages
 -- args: id uuid, rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT m.messages AS body, m.cursor
 FROM conversation c CROSS JOIN LATERAL session_messages(c.id, $2, $3) m
 WHERE c.id = $1 AND c.owner_id = caller_id() AND c.chatbot_id IS NOT NULL;
@@ -119,6 +122,7 @@ SELECT run_id, conversation_id FROM session_say($1, $2, $3, $4);
 -- name: widget_admit
 -- args: chatbot uuid, origin text, reads bool
 -- row: allowed text
+-- reads
 SELECT widget_admit($1, $2, $3) AS allowed;
 
 -- name: widget_session_create
@@ -135,12 +139,14 @@ SELECT run_id FROM widget_say($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 -- name: widget_history
 -- args: chatbot uuid, visitor_hash bytea, rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT body, cursor FROM widget_history($1, $2, $3, $4);
 
 -- name: widget_resume
 -- args: chatbot uuid, visitor_hash bytea
 -- row: run_id uuid, conversation_id uuid, last_seq int8, kept bool
-SELECT run_id, conversation_id, last_seq, kept FROM widget_resume($1, $2);
+-- reads
+SELECT run_id, conversation_id, last_seq, kept FROM widget_resume($1, $2) CROSS JOIN settle();
 
 -- name: feedback_give
 -- args: message uuid, visitor_hash bytea, origin text, rating text, comment text

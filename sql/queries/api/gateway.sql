@@ -1,11 +1,13 @@
 -- name: user_money
 -- args: user_name text
 -- row: body json
+-- reads
 SELECT b AS body FROM user_money_json($1) b WHERE b IS NOT NULL;
 
 -- name: budget_show
 -- args: user_name text, project text
 -- row: body json
+-- reads
 SELECT budget_json(p) AS body FROM project_named($1, $2, false) p;
 
 -- name: budget_set
@@ -16,6 +18,7 @@ SELECT b AS body FROM budget_set($1, $2, $3::text::numeric, $4::text::numeric, $
 -- name: policies_show
 -- args: user_name text, project text
 -- row: body json
+-- reads
 SELECT policies_json(p) AS body FROM project_named($1, $2, false) p;
 
 -- name: policies_set
@@ -31,17 +34,20 @@ SELECT b AS body FROM spending_add($1, $2, $3::text::numeric, $4, $5) b WHERE b 
 
 -- name: provider_list
 -- row: body json
+-- reads
 SELECT coalesce(json_agg(json_build_object('provider', p.provider, 'models', p.models) ORDER BY p.provider), '[]') AS body
 FROM (SELECT provider, array_agg(DISTINCT model ORDER BY model) AS models FROM provider_price GROUP BY provider) p;
 
 -- name: price_show
 -- args: provider text, model text
 -- row: body json
+-- reads
 SELECT price_json(p, $2) AS body FROM price_in_force($1, $2) p;
 
 -- name: price_list
 -- args: provider text, model text, rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT price_json(p, p.model) AS body, p.uid AS cursor FROM provider_price p
 WHERE p.provider = $1 AND p.model IN ($2, '*')
 	AND ($4::uuid IS NULL OR (p.valid_from, p.id) < (SELECT b.valid_from, b.id FROM provider_price b WHERE b.uid = $4))
@@ -55,6 +61,7 @@ SELECT price_set($1, $2, $3::text::numeric, $4::text::numeric, $5::text::numeric
 -- name: approval_list
 -- args: status text, rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT body, cursor FROM approval_list($1, $2, $3);
 
 -- name: approval_decide
