@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ROOT } from "./instance.mjs";
 
-const BIN = process.env.MILLRACE_DEV_BIN ?? join(ROOT, "build");
+/* build/test has programs alone, made of build's objects. */
+const SANITIZED = /san\/?$/.test(process.env.MILLRACE_DEV_BIN ?? "");
+const BIN = SANITIZED ? process.env.MILLRACE_DEV_BIN : join(ROOT, "build");
 let program;
 
 function build() {
@@ -15,7 +17,7 @@ function build() {
 	process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
 	program = join(dir, "vault");
 	const flags = execFileSync("pkg-config", ["--cflags", "libpq", "json-c"], { encoding: "utf8" }).trim().split(/\s+/);
-	const sanitize = /san\/?$/.test(BIN) ? ["-fsanitize=address,undefined"] : [];
+	const sanitize = SANITIZED ? ["-fsanitize=address,undefined"] : [];
 	execFileSync("cc", ["-std=c17", "-D_GNU_SOURCE", "-pthread", ...sanitize, `-I${ROOT}include`, `-I${ROOT}`, ...flags, "-o", program,
 		join(ROOT, "tests/ctl/vault.c"), `${BIN}/obj/runner/secrets/vault.o`, `${BIN}/obj/runner/secrets/unseal.o`, `${BIN}/libmillrace.a`,
 		"-lpq", "-ljson-c", "-lsodium", "-ljwt", "-lcrypto", "-lidn2", "-lunistring"], { stdio: ["ignore", "inherit", "inherit"] });
