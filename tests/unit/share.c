@@ -15,6 +15,7 @@
 static struct worker worker;
 static struct {
 	pipe_done *done;
+	pipe_held *held;
 	void *arg;
 	bool is_slow; /* in the pipe of the slow */
 	char text[8]; /* the first statement's first argument */
@@ -24,13 +25,14 @@ static bool is_down, slow_is_down;
 static struct pipe *the_slow = (struct pipe *)&worker; /* only compared */
 
 enum err
-pipe_send(struct pipe *p, struct arena *scratch, const struct pipe_statement *statements, int n,
-    pipe_done *done, void *arg)
+pipe_send_held(struct pipe *p, struct arena *scratch, const struct pipe_statement *statements,
+    int n, pipe_held *held, pipe_done *done, void *arg)
 {
 	(void)scratch, (void)n;
 	if (is_down)
 		return ERR_OVERLOADED;
 	units[end].done = done;
+	units[end].held = held;
 	units[end].arg = arg;
 	units[end].is_slow = p == the_slow;
 	snprintf(units[end++].text, sizeof(units->text), "%.*s", S_ARG(statements->args->s));
@@ -166,6 +168,27 @@ later(int64_t us)
 	for (int i = 0; i < SHARES_REMEMBERED; i++)
 		worker.shares.habits[i].rests_until_us -= us;
 	worker.shares.rest.fire(&worker.shares.rest);
+}
+
+/* What has committed and waits for a flush leaves its room to the next. */
+static void
+waits_for_disk(void)
+{
+	struct req a = caller("a");
+
+	(void)!send(&a, 1);
+	worker.shares.others_until_ms = 0;
+	(void)!send(&a, 69);
+	CHECK("the pipe is full", held("a") == 64);
+	for (int i = 0; i < 4; i++)
+		units[i].held(units[i].arg);
+	CHECK("those that are held make room", held("a") == 68 && done_ok == 0);
+	reply(ERR_OK, 0);
+	CHECK("and none once more when they are done", held("a") == 67 && done_ok == 1);
+	while (first < end)
+		reply(ERR_OK, 0);
+	CHECK("all were done", done_ok == 70 && !worker.shares.lines);
+	arena_free(a.a);
 }
 
 /* Long statements count for more: one at a time, where others are here. */
@@ -358,6 +381,8 @@ main(void)
 	worker.scratch = arena_new();
 	worker.connections_max = 1000;
 	shares();
+	begin();
+	waits_for_disk();
 	begin();
 	weights();
 	begin();
