@@ -184,7 +184,7 @@ test("a certificate that ends soon is told", async () => {
 
 test("what is designed and not served yet says so, and nothing else does", async () => {
 	const { api } = w.millrace;
-	for (const path of ["/api/integrations", "/api/agents/invoke", "/api/v1/agent/matches", "/v1/models", "/api/analytics/revenue", "/api/mcp",
+	for (const path of ["/api/agents/invoke", "/api/v1/agent/matches", "/v1/models", "/api/analytics/revenue", "/api/mcp",
 		`/api/leads/${document}/analyze`, "/docs", "/api/v1/cloud-files/", "/api/artifacts",
 		"/api/artifacts/"]) {
 		const reply = await api.get(path);
