@@ -8,6 +8,7 @@
 
 #include <millrace/address.h>
 #include <millrace/oauth.h>
+#include <millrace/provider_list.h>
 
 #include "config_rule.h"
 
@@ -76,6 +77,13 @@ is_sender(const char *value)
 	return address_is_email(address_of_sender(str_from(value)));
 }
 
+/* Does it need no row of MILLRACE_PROVIDERS? */
+static bool
+is_own_provider(struct str name)
+{
+	return str_eq(name, S("auto")) || str_eq(name, S("local")) || provider_list_is_kind(name);
+}
+
 /* 15: streamd's SIO_NAMESPACES_MAX, with "/" itself. */
 static bool
 is_namespaces(const char *value)
@@ -87,6 +95,36 @@ is_namespaces(const char *value)
 		rest = str_cut(rest, ',', &one);
 		one = str_trim(one);
 		if (one.n < 2 || one.p[0] != '/' || ++n > 15)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_provider(const char *value)
+{
+	struct str rest = str_from(value), name, model;
+	int n = 0;
+
+	while (provider_list_next(&rest, &name, &model))
+		if (!provider_list_is_name(name) || (model.p && model.n == 0) ||
+		    ++n > PROVIDERS_MAX)
+			return false;
+	return n > 0;
+}
+
+static bool
+is_servers(const char *value)
+{
+	struct str rest = str_from(value), name, word, kind, url;
+
+	/* Words, of which the whole is wanted: a URL has slashes. */
+	while (provider_list_next(&rest, &word, &url)) {
+		if (url.p)
+			word.n = (size_t)(url.p + url.n - word.p);
+		url = str_cut(word, '=', &name);
+		if (!provider_list_is_name(name) || is_own_provider(name) || !url.p ||
+		    !provider_list_server(url, &kind, &url))
 			return false;
 	}
 	return true;
@@ -113,7 +151,12 @@ static const struct config_rule rules[] = {
 	{ "MILLRACE_FETCH_NETWORKS", address_is_networks,
 	    "networks separated by spaces, such as 10.1.0.0/16 fd12::/32", false },
 	{ "MILLRACE_LOG_LEVEL", NULL, "debug, info, warn or error", false },
-	{ "MILLRACE_PROVIDER", NULL, "auto, local or openai", false },
+	{ "MILLRACE_PROVIDER", is_provider,
+	    "auto, or names of providers such as anthropic openai/gpt-4o local", false },
+	{ "MILLRACE_PROVIDERS", is_servers,
+	    "names with the format and address of a server each, such as "
+	    "vllm=openai:http://127.0.0.1:8000/v1",
+	    false },
 	{ "MILLRACE_SOCKETIO_NAMESPACES", is_namespaces,
 	    "at most 15 names with a slash each, such as /admin,/shop", false },
 	{ "MILLRACE_VAULT_KEY", is_key,
@@ -193,6 +236,50 @@ is_missing(const char *secret)
 	return secret != NULL && *secret == '\0';
 }
 
+/* Is each that MILLRACE_PROVIDER names there, with its key and model? */
+static void
+check_providers(config_report *report, void *arg, struct arena *a)
+{
+	const struct config *c = config();
+	const struct {
+		const char *name, *key_name, *key, *url, *vendor;
+	} own[] = {
+		{ "openai", "OPENAI_API_KEY", c->openai_key, c->openai_base_url,
+		    "://api.openai.com" },
+		{ "anthropic", "ANTHROPIC_API_KEY", c->anthropic_key, c->anthropic_base_url,
+		    "://api.anthropic.com" },
+		{ "google", "GEMINI_API_KEY", c->gemini_key, c->gemini_base_url,
+		    "://generativelanguage.googleapis.com" },
+	};
+	struct str rest = str_from(c->provider), name, model, value;
+
+	while (provider_list_next(&rest, &name, &model)) {
+		bool listed = provider_list_find(c->providers, name, &value);
+
+		if (!is_own_provider(name) && !listed)
+			report(arg, true,
+			    arena_printf(a,
+				"MILLRACE_PROVIDER names %.*s, which is neither auto, local, openai, "
+				"anthropic or google nor one of MILLRACE_PROVIDERS.",
+				S_ARG(name))
+				.p);
+		else if (listed && !model.p)
+			report(arg, true,
+			    arena_printf(a,
+				"MILLRACE_PROVIDER has to name a model of %.*s: %.*s/MODEL.",
+				S_ARG(name), S_ARG(name))
+				.p);
+		for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+			if (str_eq(name, str_from(own[i].name)) && is_missing(own[i].key) &&
+			    strstr(own[i].url, own[i].vendor) != NULL)
+				report(arg, false,
+				    arena_printf(a,
+					"Chats fail: MILLRACE_PROVIDER is %s, and %s is not set.",
+					own[i].name, own[i].key_name)
+					.p);
+	}
+}
+
 void
 config_rule_together(config_report *report, void *arg)
 {
@@ -207,10 +294,7 @@ config_rule_together(config_report *report, void *arg)
 	else if (mail && !*c->reset_url)
 		report(arg, false,
 		    "No link for a new password is mailed: that takes MILLRACE_RESET_URL.");
-	if (strcmp(c->provider, "openai") == 0 && is_missing(c->openai_key) &&
-	    strstr(c->openai_base_url, "://api.openai.com") != NULL)
-		report(arg, false,
-		    "Chats fail: MILLRACE_PROVIDER is openai, and OPENAI_API_KEY is not set.");
+	check_providers(report, arg, a);
 	/* Without it text in the usual fonts of Chinese, Japanese and Korean is refused. */
 	if (access("/usr/share/poppler/cidToUnicode", R_OK | X_OK) != 0)
 		report(arg, false,

@@ -139,10 +139,11 @@ run(void)
 	transfer_init();
 	vault_init();
 	audit_init();
+	provider_init();
 	runner.provider = provider_default()->name;
-	runner.model = provider_default()->model();
+	runner.model = provider_default()->model;
 	if (provider_is_unset())
-		log_warn("provider: OPENAI_API_KEY is not set, so no model answers", "provider",
+		log_warn("provider: no API key is set, so no model answers", "provider",
 		    runner.provider);
 	if (!db_wait_current(db, stop_requested))
 		exit(0);

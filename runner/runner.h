@@ -24,7 +24,7 @@ extern struct runner runner;
 /* What this process counts; metrics.c names it. Any thread may add. */
 struct counters {
 	atomic_llong claimed, done, failed, dead, again, given_back, lost;
-	atomic_llong calls, call_errors, call_retries, call_continuations;
+	atomic_llong calls, call_errors, call_retries, call_continuations, call_fallbacks;
 	atomic_llong events, flushes, flush_errors;
 	struct histogram flush_seconds;
 	atomic_llong documents, passages;

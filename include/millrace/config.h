@@ -74,10 +74,18 @@ struct config {
 	int64_t flush_ms; /* interval in which token deltas are batched */
 	const char *instance; /* names this runner on this host, also after a restart */
 
-	const char *provider; /* auto, local or openai */
+	const char *provider; /* <millrace/provider_list.h> */
+	const char *providers;
+	const char *provider_keys;
 	const char *openai_base_url;
 	const char *openai_key;
 	const char *openai_model;
+	const char *anthropic_base_url;
+	const char *anthropic_key;
+	const char *anthropic_model;
+	const char *gemini_base_url;
+	const char *gemini_key;
+	const char *gemini_model;
 	const char *vault_key; /* private key, base64; the runner's alone */
 	const char *vault_key_old;
 	const char *audit_key; /* private key, base64; the runner's alone */

@@ -71,11 +71,13 @@ chatbot_load(struct job *j, struct chatbot *out)
 }
 
 const struct provider *
-chatbot_provider(const struct chatbot *b)
+chatbot_provider(struct arena *a, const struct chatbot *b)
 {
-	if (str_eq(b->provider, S("local")))
-		return &provider_local;
-	return str_eq(b->provider, S("openai")) ? &provider_openai : provider_default();
+	const struct provider *p = provider_find(b->provider);
+
+	if (!p)
+		p = provider_default();
+	return b->model.n > 0 ? provider_with_model(a, p, b->model) : p;
 }
 
 static void

@@ -24,8 +24,8 @@ struct chatbot {
 
 /* Reads what the job's run answers as. ERR_NOT_FOUND: the chatbot is gone. */
 MUST_CHECK enum err chatbot_load(struct job *j, struct chatbot *out);
-/* Its provider, or the server's. */
-const struct provider *chatbot_provider(const struct chatbot *b);
+/* Its provider with its model, or the server's; the arena's. */
+const struct provider *chatbot_provider(struct arena *a, const struct chatbot *b);
 /* What the model is told before the passages. */
 void chatbot_prompt(struct buf *b, const struct chatbot *bot, struct str today);
 

@@ -1,40 +1,20 @@
 /*
- * One turn of a model, whatever it takes: retries, continuations, and the record of what was used.
+ * One turn of a model, whatever it takes: retries, continuations, other providers, and the record
+ * of what was used.
  */
 #include <string.h>
 
 #include <millrace/clock.h>
-#include <millrace/config.h>
 #include <millrace/log.h>
 
 #include "runner/models/provider.h"
+#include "runner/models/tools.h"
 #include "runner/runner.h"
 #include "runner/thread.h"
 #include "sql_job.h"
 
 #define TRIES 4 /* of a call of which nothing came */
 #define CUTS 8 /* continuations of one answer */
-
-const struct provider *
-provider_default(void)
-{
-	const char *name = config()->provider;
-
-	if (strcmp(name, "auto") == 0)
-		name = config()->openai_key && *config()->openai_key ? "openai" : "local";
-	return strcmp(name, "openai") == 0 ? &provider_openai : &provider_local;
-}
-
-bool
-provider_is_unset(void)
-{
-	const struct config *c = config();
-
-	if (*c->openai_key || strcmp(c->provider, "local") == 0)
-		return false;
-	return strcmp(c->provider, "auto") == 0 ||
-	       strstr(c->openai_base_url, "://api.openai.com") != NULL;
-}
 
 /* Tokens that a text of so many bytes may be. */
 static int64_t
@@ -77,9 +57,8 @@ store_use(const struct provider *p, struct call *c, size_t partial, int64_t numb
 	}
 	if (stop_why(&j->stop) == STOP_LOST)
 		return;
-	if (job_runner_usage_store(j, NULL, number, str_from(p->name),
-		c->model.n > 0 ? c->model : str_from(p->model()), in, out, guessed, ms,
-		failed) != ERR_OK)
+	if (job_runner_usage_store(j, NULL, number, str_from(p->name), str_from(p->model), in,
+		out, guessed, ms, failed) != ERR_OK)
 		log_error("usage: could not be stored", "run", j->run.text);
 }
 
@@ -99,8 +78,10 @@ try_once(const struct provider *p, struct call *c, int64_t *n_stored)
 	c->finish = NULL;
 	c->extra = (struct str){ NULL, 0 };
 	c->input_tokens = c->output_tokens = -1;
+	c->cached_tokens = c->cache_write_tokens = c->reasoning_tokens = -1;
 	c->retry_after_ms = -1;
-	c->timed_out = false;
+	c->timed_out = c->is_verdict = false;
+	c->provider = p;
 	end = p->call(c);
 	atomic_fetch_add(&counters.calls, 1);
 	failed = end != CALL_DONE && end != CALL_STOPPED;
@@ -109,13 +90,14 @@ try_once(const struct provider *p, struct call *c, int64_t *n_stored)
 	if (end == CALL_DONE || c->text.n > partial || c->input_tokens >= 0)
 		store_use(p, c, partial, ++*n_stored, clock_ms() - began_ms, failed);
 	else if (failed && job_runner_model_failed(
-			       c->job, NULL, str_from(p->name), str_from(p->model())) != ERR_OK)
+			       c->job, NULL, str_from(p->name), str_from(p->model)) != ERR_OK)
 		log_error("usage: a failed call could not be stored", "run", c->job->run.text);
 	return end;
 }
 
-enum call_end
-model_call(const struct provider *p, struct call *c, int64_t *n_stored)
+/* All tries that one provider is given. */
+static enum call_end
+call_one(const struct provider *p, struct call *c, int64_t *n_stored)
 {
 	int tries = 0, cuts = 0;
 
@@ -137,5 +119,21 @@ model_call(const struct provider *p, struct call *c, int64_t *n_stored)
 		    end == CALL_CUT ? &counters.call_continuations : &counters.call_retries, 1);
 		if (!stop_sleep(&c->job->stop, wait))
 			return CALL_STOPPED;
+	}
+}
+
+enum call_end
+model_call(const struct provider *p, struct call *c, int64_t *n_stored)
+{
+	c->schema = tools_schema;
+	for (;;) {
+		enum call_end end = call_one(p, c, n_stored);
+
+		if (end != CALL_REFUSED || c->is_verdict || !p->next)
+			return end;
+		log_warn("provider: the next one is asked", "run", c->job->run.text, "instead_of",
+		    p->name, "next", p->next->name);
+		atomic_fetch_add(&counters.call_fallbacks, 1);
+		p = p->next;
 	}
 }

@@ -14,9 +14,9 @@
 #define PIECE_MS 8
 
 #define HOW_TO_CONFIGURE                                                                           \
-	"No language model is configured on this server. An administrator can set OPENAI_API_KEY " \
-	"(and, for another "                                                                       \
-	"OpenAI-compatible server, OPENAI_BASE_URL and OPENAI_MODEL) and restart the runner."
+	"No language model is configured on this server. An administrator can set OPENAI_API_KEY, " \
+	"ANTHROPIC_API_KEY or GEMINI_API_KEY (or, for another OpenAI-compatible server, "          \
+	"OPENAI_BASE_URL and OPENAI_MODEL) and restart the runner."
 
 /* A passage's sentences, and how much of the question each holds. */
 struct rated {
@@ -207,21 +207,8 @@ local_call(struct call *c)
 	return CALL_DONE;
 }
 
-static const char *
-local_model(void)
-{
-	return "local";
-}
-
-static bool
-local_has_tools(void)
-{
-	return false;
-}
-
 const struct provider provider_local = {
 	.name = "local",
-	.model = local_model,
-	.has_tools = local_has_tools,
+	.model = "local",
 	.call = local_call,
 };

@@ -1,8 +1,8 @@
 /*
- * A model's provider is a row of functions: one model call, streamed. `local` needs no key and no
- * network; `openai` is any OpenAI-compatible server. model_call (call.c) is what jobs use: it adds
- * retries, continuations and the record of what was used. All of it runs in the job's thread, and
- * blocks it.
+ * Providers of models, as the settings name them (<millrace/provider_list.h>): `local` needs no key
+ * and no network; the others are servers, spoken to in one of the formats of wire.h. model_call
+ * (call.c) is what jobs use: it adds retries, continuations, the next provider where one cannot
+ * answer, and the record of what was used. All of it runs in the job's thread, and blocks it.
  */
 #ifndef RUNNER_MODELS_PROVIDER_H
 #define RUNNER_MODELS_PROVIDER_H
@@ -49,20 +49,23 @@ enum call_end {
 	CALL_STOPPED /* the job's stop is set */
 };
 
+struct provider;
+
 /* One model call. The first half is the caller's, the second the provider's. */
 struct call {
 	struct job *job;
 	struct arena *a;
+	const struct provider *provider; /* model_call's: who is asked */
 	const struct message *messages;
 	size_t n_messages;
 	bool tools; /* may the model call tools? */
+	const char *schema; /* model_call's: the tools in OpenAI's "tools" format */
+	struct str temperature, top_p; /* decimals, only sent to models that take them; absent: any */
+	int64_t max_tokens; /* of the answer; 0: as many as the model gives */
 	struct str question; /* what `local` answers, */
 	const struct passages *found; /* and from what */
 	bool has_documents;
 	bool is_visitors; /* who reads the answer does not run this server */
-	struct str model; /* absent: the provider's own */
-	struct str temperature; /* decimal digits; absent: the provider's own */
-	int64_t max_tokens; /* of the answer; 0: the provider's own */
 	void (*on_text)(
 	    void *arg, struct str text); /* called for each delta, from the job's thread */
 	void *text_arg;
@@ -75,31 +78,51 @@ struct call {
 	size_t n_calls;
 	struct str extra; /* a JSON object that goes back with this message; absent: none */
 	const char *finish; /* stop, length, content_filter, tool_calls */
-	int64_t input_tokens, output_tokens; /* as the provider counted; -1: it did not say */
+	/*
+	 * As the provider counted; -1: it did not say. The second line is of what is in the first:
+	 * read from its cache and written there, of the input; thought, of the output.
+	 */
+	int64_t input_tokens, output_tokens;
+	int64_t cached_tokens, cache_write_tokens, reasoning_tokens;
 	int64_t retry_after_ms;
 	bool timed_out;
+	bool is_verdict; /* the provider withholds the answer: no other one is asked for it */
 	const char *problem; /* for a person; the arena's or a literal */
 };
 
 struct provider {
-	const char *name; /* as in provider_price and usage_event */
-	const char *(*model)(void);
-	/* May the model call tools, as far as is known? Any thread. */
-	bool (*has_tools)(void);
+	const char *name; /* as in the settings, provider_price and usage_event */
+	const char *model;
 	enum call_end (*call)(struct call *c);
+	const struct wire *wire; /* NULL: local */
+	const char *base_url;
+	const char *key; /* "": none; never logged */
+	/* The settings that an administrator has to look at, for texts */
+	const char *key_setting, *url_setting, *model_setting;
+	struct refused *refused; /* exchange.c's: what the model was found to refuse */
+	const struct provider *next; /* is asked where this one cannot answer; NULL: nobody */
 };
 
-extern const struct provider provider_local, provider_openai;
+extern const struct provider provider_local;
+/* The one of this name, among those that are asked and those that may be; NULL: none. */
+const struct provider *provider_find(struct str name);
+/* The same with another model; the arena's. */
+const struct provider *provider_with_model(
+    struct arena *a, const struct provider *p, struct str model);
 
-/* The one that the settings name. */
+/* Once, before the first thread: reads the settings. The first provider of MILLRACE_PROVIDER. */
+void provider_init(void);
 const struct provider *provider_default(void);
 /* Has nobody chosen one, by name or by a key, or is the key of the one chosen missing? */
 bool provider_is_unset(void);
+/* May the model call tools, as far as is known? Any thread. */
+bool provider_has_tools(const struct provider *p);
 
 /*
- * One turn of the model: tries again what may be tried again, has a cut answer continued, and
- * stores what each call used under the next numbers after *n_stored. CALL_DONE, CALL_STOPPED, or,
- * with c->problem, CALL_REFUSED or CALL_EMPTY.
+ * One turn of the model: tries again what may be tried again, has a cut answer continued, asks the
+ * next provider where one cannot answer (c->provider is then who was asked last), and stores what
+ * each call used under the next numbers after *n_stored. CALL_DONE, CALL_STOPPED, or, with
+ * c->problem, CALL_REFUSED or CALL_EMPTY.
  */
 enum call_end model_call(const struct provider *p, struct call *c, int64_t *n_stored);
 

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <millrace/json.h>
@@ -154,7 +155,7 @@ status_of_word(const char *word)
 		{ "resource_exhausted", 429 }, { "throttl", 429 }, { "overloaded", 503 },
 		{ "unavailable", 503 }, { "server_error", 500 }, { "internal", 500 },
 		{ "invalid_api_key", 401 }, { "authentication", 401 }, { "unauthorized", 401 },
-		{ "not_found", 404 }, { "does not support", 400 }, { "invalid_request", 400 },
+		{ "permission", 403 }, { "too_large", 413 }, { "not_found", 404 }, { "does not support", 400 }, { "invalid_request", 400 },
 		{ "invalid_argument", 400 }, { "unsupported", 400 } };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
@@ -180,9 +181,34 @@ status_of(struct arena *a, json_object *o)
 	return json_at(o, "error") ? status_of(a, json_at(o, "error")) : 0;
 }
 
+/*
+ * Google's wait, in the details of its error: {"@type":"…RetryInfo","retryDelay":"34.07s"}. -1: it
+ * gives none.
+ */
+static int64_t
+retry_delay(json_object *o)
+{
+	json_object *details;
+
+	if (json_object_is_type(o, json_type_array))
+		o = json_object_array_get_idx(o, 0);
+	details = json_at(json_at(o, "error"), "details");
+	if (!json_object_is_type(details, json_type_array))
+		return -1;
+	for (size_t i = 0; i < json_object_array_length(details); i++) {
+		struct str delay = json_text(json_object_array_get_idx(details, i), "retryDelay");
+		double seconds = delay.n > 0 ? strtod(delay.p, NULL) : -1;
+
+		if (seconds >= 0 && seconds < 86400)
+			return (int64_t)(seconds * 1000);
+	}
+	return -1;
+}
+
 static void
 fill(struct arena *a, json_object *o, struct refusal *out)
 {
+	out->retry_after_ms = retry_delay(o);
 	out->text = one_line(a, words_in(a, o, 0));
 	out->status = status_of(a, o);
 	if (out->status == 0)
@@ -241,7 +267,7 @@ refusal_in(struct arena *a, json_object *o, bool is_error, struct refusal *out)
 struct refusal
 refusal_of_body(struct arena *a, struct str body)
 {
-	struct refusal r = { .text = S("") };
+	struct refusal r = { .text = S(""), .retry_after_ms = -1 };
 	json_object *o = NULL;
 	bool is_json = lenient_parse(a, str_trim(body), &o);
 

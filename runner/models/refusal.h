@@ -13,6 +13,7 @@
 struct refusal {
 	int status; /* as of HTTP, by what the text says; 0: it does not say */
 	struct str text; /* the server's words as one line of UTF-8; empty: none */
+	int64_t retry_after_ms; /* as the text says; -1: it does not */
 };
 
 /*

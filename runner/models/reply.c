@@ -5,6 +5,7 @@
 
 #include "runner/models/lenient.h"
 #include "runner/models/reply.h"
+#include "runner/models/wire.h"
 
 #define EVENT_MAX ((size_t)4 * 1024 * 1024) /* bytes of one chunk, or of a whole answer */
 #define NAME_MAX_LEN 128
@@ -17,12 +18,15 @@ is_blank(char c)
 }
 
 void
-reply_init(struct reply *r, struct call *c)
+reply_init(struct reply *r, struct call *c, const struct wire *wire)
 {
 	*r = (struct reply){ .c = c,
+		.wire = wire,
 		.scratch = arena_new(),
 		.body = { .a = c->a },
 		.held = { .a = c->a },
+		.thinking = { .a = c->a },
+		.signature = { .a = c->a },
 		.n_said = c->text.n };
 	echo_init(&r->echo, c->a, buf_str(&c->text));
 	sse_init(&r->sse, EVENT_MAX);
@@ -72,8 +76,8 @@ on_whole_text(struct reply *r, struct str text)
 	return false;
 }
 
-static bool
-on_text(struct reply *r, struct str text)
+bool
+reply_text(struct reply *r, struct str text)
 {
 	struct buf all = { .a = r->scratch };
 	size_t n;
@@ -219,9 +223,37 @@ call_of(struct reply *r, int64_t index, struct str id, struct str name, struct s
 	return p;
 }
 
-/* Arguments are JSON in a text; some send the JSON itself. */
-static struct str
-arguments_of(struct reply *r, json_object *o)
+void
+reply_keep(struct reply *r, struct kept *k, json_object *o, const char *const known[])
+{
+	if (r->kept_len <= EXTRA_MAX)
+		kept_add(k, r->c->a, o, known, &r->kept_len);
+}
+
+struct pending_call *
+reply_piece(struct reply *r, const struct call_piece *piece)
+{
+	struct str id = piece->id, name = str_trim(piece->name);
+	struct pending_call *p = call_of(r, piece->index, id, name, piece->arguments);
+
+	if (!p)
+		return NULL;
+	r->spoke = true;
+	if (p->id.n == 0 && id.n <= ID_MAX)
+		buf_put(&p->id, id);
+	/* Whole at first, in each piece, or in pieces that come before the arguments. */
+	if (p->arguments.n == 0 && !str_eq(buf_str(&p->name), name))
+		buf_put(&p->name, name);
+	buf_put(&p->arguments, piece->arguments);
+	p->is_whole = p->is_whole || piece->is_whole;
+	r->beside = p;
+	if (p->name.n > NAME_MAX_LEN || p->arguments.n > ARGUMENTS_MAX)
+		r->garbage = true;
+	return p;
+}
+
+struct str
+reply_arguments(struct reply *r, json_object *o)
 {
 	if (json_object_is_type(o, json_type_object) && json_object_object_length(o) == 0)
 		return S("");
@@ -230,161 +262,34 @@ arguments_of(struct reply *r, json_object *o)
 	return lenient_text(r->scratch, o);
 }
 
-static void
-keep(struct reply *r, struct kept *k, json_object *o, const char *const known[])
+/* -- documents -- */
+
+void
+reply_fail(struct reply *r, struct str reason)
 {
-	if (r->kept_len <= EXTRA_MAX)
-		kept_add(k, r->c->a, o, known, &r->kept_len);
-}
-
-/* False where the call is longer than may be. */
-static bool
-on_piece(struct reply *r, json_object *piece)
-{
-	static const char *const call_members[] = { "index", "id", "type", "function", NULL };
-	static const char *const flat_members[] = { "index", "id", "type", "function", "name",
-		"arguments", NULL };
-	static const char *const function_members[] = { "name", "arguments", NULL };
-	json_object *function = json_at(piece, "function");
-	bool is_flat = !json_object_is_type(function, json_type_object);
-	json_object *from = is_flat ? piece : function;
-	struct str id = lenient_text(r->scratch, json_at(piece, "id")),
-		   name = str_trim(lenient_text(r->scratch, json_at(from, "name"))),
-		   args = arguments_of(r, json_at(from, "arguments"));
-	int64_t index = lenient_count(json_at(piece, "index"));
-	struct pending_call *p = call_of(r, index, id, name, args);
-
-	if (!p)
-		return true;
-	r->spoke = true;
-	if (p->id.n == 0 && id.n <= ID_MAX)
-		buf_put(&p->id, id);
-	/* Whole at first, in each piece, or in pieces that come before the arguments. */
-	if (p->arguments.n == 0 && !str_eq(buf_str(&p->name), name))
-		buf_put(&p->name, name);
-	buf_put(&p->arguments, args);
-	p->is_whole =
-	    p->is_whole || json_object_is_type(json_at(from, "arguments"), json_type_object);
-	r->beside = p;
-	keep(r, &p->kept, piece, is_flat ? flat_members : call_members);
-	keep(r, &p->function_kept, function, function_members);
-	return p->name.n <= NAME_MAX_LEN && p->arguments.n <= ARGUMENTS_MAX;
-}
-
-static bool
-on_tool_calls(struct reply *r, json_object *pieces)
-{
-	r->beside = NULL;
-	if (json_object_is_type(pieces, json_type_object))
-		return on_piece(r, pieces);
-	if (!json_object_is_type(pieces, json_type_array))
-		return true;
-	for (size_t i = 0; i < json_object_array_length(pieces); i++)
-		if (!on_piece(r, json_object_array_get_idx(pieces, i)))
-			return false;
-	return true;
-}
-
-/* -- chunks -- */
-
-/* NULL: it has not ended, but was broken off. */
-static const char *
-finish_name(struct str reason)
-{
-	static const struct {
-		const char *said, *meant;
-	} known[] = { { "length", "length" }, { "max_tokens", "length" },
-		{ "model_length", "length" }, { "content_filter", "content_filter" },
-		{ "safety", "content_filter" }, { "sensitive", "content_filter" },
-		{ "tool_calls", "tool_calls" }, { "tool_use", "tool_calls" },
-		{ "function_call", "tool_calls" }, { "error", NULL }, { "network_error", NULL },
-		{ "insufficient_system_resource", NULL }, { "abort", NULL } };
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (str_eq_nocase(reason, str_from(known[i].said)))
-			return known[i].meant;
-	return "stop";
-}
-
-static void
-on_usage(struct reply *r, json_object *usage)
-{
-	int64_t in = lenient_count(json_at(usage, "prompt_tokens")),
-		out = lenient_count(json_at(usage, "completion_tokens"));
-
-	if (in < 0)
-		in = lenient_count(json_at(usage, "input_tokens"));
-	if (out < 0)
-		out = lenient_count(json_at(usage, "output_tokens"));
-	/* No prompt is empty: a count of nothing is a member that was not filled in. */
-	if (in > 0)
-		r->c->input_tokens = in;
-	if (out > 0 || (out == 0 && in > 0))
-		r->c->output_tokens = out;
-}
-
-/* The delta; or the message, where there is no delta: of a whole answer. */
-static json_object *
-message_of(const struct reply *r, json_object *choice)
-{
-	json_object *delta = json_at(choice, "delta");
-
-	if (json_object_is_type(delta, json_type_object) && json_object_object_length(delta) > 0)
-		return delta;
-	/* Some end a stream with all of it once more. */
-	return r->c->text.n > r->n_said || r->n_calls > 0 ? NULL : json_at(choice, "message");
-}
-
-/* False where the reply is to be read no further. */
-static bool
-on_choice(struct reply *r, json_object *choice)
-{
-	static const char *const members[] = { "role", "content", "refusal", "tool_calls",
-		"function_call", "name", "annotations", "audio", NULL };
-	json_object *message = message_of(r, choice);
-	struct str text = lenient_text(r->scratch, json_at(message, "content")),
-		   finish = lenient_text(r->scratch, json_at(choice, "finish_reason"));
-
-	if (text.n == 0)
-		text = lenient_text(r->scratch, json_at(message, "refusal"));
-	on_usage(r, json_at(choice, "usage"));
-	keep(r, &r->kept, message, members);
-	if (!on_tool_calls(r, json_at(message, "tool_calls"))) {
-		r->garbage = true;
-		return false;
-	}
-	if (!on_text(r, text))
-		return false;
-	if (finish.n > 0 && (r->finish = finish_name(finish)) == NULL) {
-		r->is_error = true;
-		r->error = (struct refusal){ .text = arena_printf(r->c->a,
-						 "the model's server ended with \"%.*s\"",
-						 finish.n < 60 ? (int)finish.n : 60, finish.p) };
-		return false;
-	}
-	return true;
+	r->is_error = true;
+	r->error = (struct refusal){ .text = arena_printf(r->c->a,
+					 "the model's server ended with \"%.*s\"",
+					 reason.n < 60 ? (int)reason.n : 60, reason.p),
+		.retry_after_ms = -1 };
 }
 
 /* A chunk, or a whole answer. False where the reply is to be read no further. */
 static bool
-on_document(struct reply *r, json_object *o, bool is_error)
+on_document(struct reply *r, json_object *o, struct str type)
 {
-	json_object *choices = json_at(o, "choices");
 	struct refusal refusal;
 
 	r->n_events++;
-	on_usage(r, json_at(o, "usage"));
-	on_usage(r, json_at(json_at(o, "x_groq"), "usage"));
-	if (refusal_in(r->scratch, o, is_error, &refusal)) {
+	r->wire->on_usage(r, o);
+	if (refusal_in(r->scratch, o, str_eq(type, S("error")), &refusal)) {
 		r->is_error = true;
 		r->error = refusal;
 		r->error.text = arena_str(r->c->a, refusal.text);
 		return false;
 	}
-	if (!json_object_is_type(choices, json_type_array) ||
-	    json_object_array_length(choices) == 0)
-		return true;
-	return on_choice(r, json_object_array_get_idx(choices, 0));
+	r->beside = NULL;
+	return r->wire->on_document(r, o) && !r->garbage && !r->is_error;
 }
 
 static bool
@@ -408,7 +313,7 @@ on_event(void *arg, struct str type, struct str data)
 		r->garbage = !r->is_ending;
 		return false;
 	}
-	return o ? on_document(r, o, str_eq(type, S("error"))) : true;
+	return o ? on_document(r, o, type) : true;
 }
 
 /* The body of one answer, not of a stream. */
@@ -422,8 +327,15 @@ on_body(struct reply *r)
 		r->garbage = true;
 		return;
 	}
-	(void)on_document(r, o, false);
-	r->done = !r->is_error && json_at(o, "choices") != NULL;
+	/* Google's, where it is asked without alt=sse, is a list of chunks. */
+	if (json_object_is_type(o, json_type_array)) {
+		for (size_t i = 0; i < json_object_array_length(o); i++)
+			if (!on_document(r, json_object_array_get_idx(o, i), S("")))
+				break;
+	} else {
+		(void)on_document(r, o, S(""));
+	}
+	r->done = !r->is_error && !r->garbage && r->is_answer;
 	r->garbage = !r->is_error && !r->done;
 }
 
@@ -488,7 +400,7 @@ reply_is_complete(const struct reply *r)
 
 	if (r->finish || !good)
 		return good;
-	if (r->garbage || !(r->done || r->is_whole) || r->n_events == 0)
+	if (r->garbage || !(r->done || (r->is_whole && !r->wire->says_end)) || r->n_events == 0)
 		return false;
 	for (size_t i = 0; i < r->n_calls && good && !r->done; i++)
 		good = is_complete(&r->calls[i]);

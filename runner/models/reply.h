@@ -1,9 +1,9 @@
 /*
- * A reply of an OpenAI-compatible server, read as it comes: an event stream of chunks, or a whole
- * answer where a stream was asked for. Servers differ in nearly every member; what is meant is told
- * by all signs together, not by one: which piece belongs to which tool call, whether it has ended,
- * what is an error. A function of the bytes alone, wherever they are cut; it calls c->on_text. One
- * thread.
+ * A reply of a model's server, read as it comes: an event stream of chunks, or a whole answer where
+ * a stream was asked for; what a chunk says is its wire's to tell (wire.h). Servers differ in
+ * nearly every member; what is meant is told by all signs together, not by one: which piece belongs
+ * to which tool call, whether it has ended, what is an error. A function of the bytes alone,
+ * wherever they are cut; it calls c->on_text. One thread.
  */
 #ifndef RUNNER_MODELS_REPLY_H
 #define RUNNER_MODELS_REPLY_H
@@ -13,6 +13,8 @@
 #include "runner/models/provider.h"
 #include "runner/models/refusal.h"
 #include "runner/outside/sse.h"
+
+struct wire;
 
 /* A tool call as its pieces come. */
 struct pending_call {
@@ -28,7 +30,7 @@ struct pending_call {
 struct reply {
 	/* What came of it so far. */
 	bool spoke; /* something was said or called: the host is well */
-	bool done; /* [DONE], or all of a whole answer */
+	bool done; /* the stream says that it has ended, or all of a whole answer is there */
 	bool garbage; /* what came is not the protocol */
 	bool too_many_calls; /* more than TOOL_CALLS_MAX; those beyond are let go */
 	bool repeats; /* a continuation only says again what was said: asking for more is no use */
@@ -37,9 +39,14 @@ struct reply {
 	size_t n_events; /* chunks, or whole answers */
 	const char *finish; /* as of struct call; NULL: the server has given no reason */
 
-	/* reply.c's own */
+	/* reply.c's and the wires' own */
 	struct call *c;
+	const struct wire *wire;
 	struct arena *scratch; /* of one chunk */
+	bool is_answer; /* a document was one of the protocol's */
+	struct buf thinking, signature; /* Anthropic's: of a block that has not ended */
+	enum { BLOCK_OTHER, BLOCK_TEXT, BLOCK_CALL, BLOCK_THINKING } block;
+	int64_t uncached; /* Anthropic's: input tokens beside the cached ones */
 	enum { BODY_UNKNOWN, BODY_STREAM, BODY_WHOLE } kind;
 	struct buf body; /* of BODY_WHOLE */
 	struct sse sse;
@@ -55,8 +62,15 @@ struct reply {
 	size_t kept_len;
 };
 
+/* A piece of a tool call, as it came. */
+struct call_piece {
+	int64_t index; /* -1: none */
+	struct str id, name, arguments; /* empty: none */
+	bool is_whole; /* the arguments came as an object, which is all of them */
+};
+
 /* `c` gives its arena, its text so far (which is continued) and `on_text`, and outlives it. */
-void reply_init(struct reply *r, struct call *c);
+void reply_init(struct reply *r, struct call *c, const struct wire *wire);
 void reply_free(struct reply *r);
 /* False where nothing more is to be read. */
 bool reply_feed(struct reply *r, struct str bytes);
@@ -69,5 +83,18 @@ void reply_end(struct reply *r, bool whole);
 bool reply_is_complete(const struct reply *r);
 /* Fills c->calls and c->extra with what came. */
 void reply_calls(struct reply *r);
+
+/* -- for wires -- */
+
+/* Says text, as it came. False where the reply is to be read no further. */
+bool reply_text(struct reply *r, struct str text);
+/* The call that a piece goes to; NULL: none. r->garbage where that is longer than may be. */
+struct pending_call *reply_piece(struct reply *r, const struct call_piece *piece);
+/* A call's arguments: JSON in a text, or, of some, the JSON itself. Lives as long as `o`. */
+struct str reply_arguments(struct reply *r, json_object *o);
+/* Keeps the members of `o` that are not in `known` (kept.h), within EXTRA_MAX. */
+void reply_keep(struct reply *r, struct kept *k, json_object *o, const char *const known[]);
+/* The server has ended for a reason that is none: the answer is broken off. */
+void reply_fail(struct reply *r, struct str reason);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "runner/models/lenient.h"
 #include "runner/models/reply.h"
+#include "runner/models/wire.h"
 
 #define PIECE_MAX ((size_t)20000) /* the longest input */
 
@@ -66,7 +67,7 @@ read_all(struct arena *a, struct str bytes, size_t step, size_t before)
 	bool more = true;
 
 	buf_put(&c.text, (struct str){ said.p, before });
-	reply_init(&r, &c);
+	reply_init(&r, &c, &wire_openai);
 	while (more && bytes.n > 0) {
 		size_t n = step < bytes.n ? step : bytes.n;
 

@@ -5,6 +5,7 @@
 
 #include "runner/models/lenient.h"
 #include "runner/models/reply.h"
+#include "runner/models/wire.h"
 
 #include "test.h"
 
@@ -23,7 +24,7 @@ static void
 begin(void)
 {
 	c = (struct call){ .a = a, .on_text = on_text, .text = { .a = a }, .input_tokens = -1 };
-	reply_init(&r, &c);
+	reply_init(&r, &c, &wire_openai);
 }
 
 /* One chunk with this delta. False where nothing more is read. */
@@ -137,7 +138,7 @@ continued(const char *said, const char *more, size_t step)
 	begin();
 	buf_put(&c.text, str_from(said));
 	reply_free(&r);
-	reply_init(&r, &c);
+	reply_init(&r, &c, &wire_openai);
 	for (size_t i = 0; i < n; i += step)
 		(void)feed(arena_printf(
 		    a, "{\"content\":\"%.*s\"}", (int)(n - i < step ? n - i : step), more + i)

@@ -1,0 +1,126 @@
+/* Who answers, as the settings say. */
+#include <string.h>
+
+#include <millrace/config.h>
+#include <millrace/provider_list.h>
+
+#include "runner/models/provider.h"
+#include "runner/models/tools.h"
+#include "runner/models/wire.h"
+
+static struct provider asked[PROVIDERS_MAX]; /* in order */
+static size_t n_asked;
+static struct arena *texts; /* for as long as the process lives */
+
+static const struct wire *
+wire_of(struct str kind)
+{
+	return str_eq(kind, S("openai"))      ? &wire_openai
+	       : str_eq(kind, S("anthropic")) ? &wire_anthropic
+					      : &wire_google;
+}
+
+/* Those with settings of their own, in the order in which `auto` takes them. */
+static size_t
+own_providers(struct provider own[3])
+{
+	const struct config *c = config();
+
+	own[0] = (struct provider){ .name = "openai",
+		.model = c->openai_model,
+		.wire = &wire_openai,
+		.base_url = c->openai_base_url,
+		.key = c->openai_key,
+		.key_setting = "OPENAI_API_KEY",
+		.url_setting = "OPENAI_BASE_URL",
+		.model_setting = "OPENAI_MODEL" };
+	own[1] = (struct provider){ .name = "anthropic",
+		.model = c->anthropic_model,
+		.wire = &wire_anthropic,
+		.base_url = c->anthropic_base_url,
+		.key = c->anthropic_key,
+		.key_setting = "ANTHROPIC_API_KEY",
+		.url_setting = "ANTHROPIC_BASE_URL",
+		.model_setting = "ANTHROPIC_MODEL" };
+	own[2] = (struct provider){ .name = "google",
+		.model = c->gemini_model,
+		.wire = &wire_google,
+		.base_url = c->gemini_base_url,
+		.key = c->gemini_key,
+		.key_setting = "GEMINI_API_KEY",
+		.url_setting = "GEMINI_BASE_URL",
+		.model_setting = "GEMINI_MODEL" };
+	return 3;
+}
+
+/* The one of this name; `local` for what is none, which config_load has refused. */
+static struct provider
+named(struct str name)
+{
+	struct provider own[3], p = provider_local;
+	struct str value, kind, url, key;
+	size_t n = own_providers(own);
+	bool is_auto = str_eq(name, S("auto"));
+
+	for (size_t i = 0; i < n; i++)
+		if (is_auto ? *own[i].key != '\0' : str_eq(name, str_from(own[i].name)))
+			return own[i];
+	if (!provider_list_find(config()->providers, name, &value) ||
+	    !provider_list_server(value, &kind, &url))
+		return p;
+	if (!provider_list_find(config()->provider_keys, name, &key))
+		key = S("");
+	return (struct provider){ .name = arena_cstr(texts, name),
+		.wire = wire_of(kind),
+		.base_url = arena_cstr(texts, url),
+		.key = arena_cstr(texts, key),
+		.key_setting = "MILLRACE_PROVIDER_KEYS",
+		.url_setting = "MILLRACE_PROVIDERS",
+		.model_setting = "MILLRACE_PROVIDER" };
+}
+
+void
+provider_init(void)
+{
+	struct str rest = str_from(config()->provider), name, model;
+
+	texts = arena_new();
+	while (n_asked < PROVIDERS_MAX && provider_list_next(&rest, &name, &model)) {
+		struct provider *p = &asked[n_asked];
+
+		*p = named(name);
+		if (p->wire && model.p) {
+			p->model = arena_cstr(texts, model);
+			p->model_setting = "MILLRACE_PROVIDER";
+		}
+		p->call = p->wire ? wire_call : p->call;
+		p->refused = wire_refused_new(n_asked);
+		if (n_asked++ > 0)
+			p[-1].next = p;
+	}
+}
+
+const struct provider *
+provider_default(void)
+{
+	return asked;
+}
+
+bool
+provider_is_unset(void)
+{
+	const struct provider *p = asked;
+
+	if (!p->wire)
+		return strcmp(config()->provider, "auto") == 0;
+	return *p->key == '\0' && (strstr(p->base_url, "://api.openai.com") ||
+				     strstr(p->base_url, "://api.anthropic.com") ||
+				     strstr(p->base_url, "://generativelanguage.googleapis.com"));
+}
+
+bool
+provider_has_tools(const struct provider *p)
+{
+	return p->wire && traits_of(p->wire->kind, p->model)->tools &&
+	       !(wire_refused(p) & PART_TOOLS);
+}

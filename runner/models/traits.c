@@ -1,0 +1,64 @@
+#include <string.h>
+
+#include "runner/models/traits.h"
+
+/* clang-format off */
+static const struct traits table[] = {
+	/* OpenAI, "Reasoning models" and the models' pages; others by their model cards */
+	/* kind	prefix		sampling	completion tools images	output_max */
+	{ "openai", "",			SAMPLING_ALL,	false,	true,	true,	0 },
+	{ "openai", "gpt-",		SAMPLING_NONE,	true,	true,	true,	128000 },
+	{ "openai", "gpt-3.5",		SAMPLING_ALL,	false,	true,	false,	4096 },
+	{ "openai", "gpt-4",		SAMPLING_ALL,	false,	true,	true,	8192 },
+	{ "openai", "gpt-4o",		SAMPLING_ALL,	false,	true,	true,	16384 },
+	{ "openai", "gpt-4.1",		SAMPLING_ALL,	false,	true,	true,	32768 },
+	{ "openai", "gpt-oss",		SAMPLING_ALL,	false,	true,	false,	0 },
+	{ "openai", "o1",		SAMPLING_NONE,	true,	true,	true,	100000 },
+	{ "openai", "o3",		SAMPLING_NONE,	true,	true,	true,	100000 },
+	{ "openai", "o4",		SAMPLING_NONE,	true,	true,	true,	100000 },
+	{ "openai", "deepseek-",	SAMPLING_ALL,	false,	true,	false,	8192 },
+
+	/* Anthropic, "Models overview" and the migration guides: a Claude that is unknown is new */
+	{ "anthropic", "",		SAMPLING_ALL,	false,	true,	true,	8192 },
+	{ "anthropic", "claude-",	SAMPLING_NONE,	false,	true,	true,	64000 },
+	{ "anthropic", "claude-3-",	SAMPLING_ALL,	false,	true,	true,	4096 },
+	{ "anthropic", "claude-3-5-",	SAMPLING_ALL,	false,	true,	true,	8192 },
+	{ "anthropic", "claude-3-7-",	SAMPLING_ALL,	false,	true,	true,	64000 },
+	{ "anthropic", "claude-opus-4-0",	SAMPLING_ALL, false,	true,	true,	32000 },
+	{ "anthropic", "claude-opus-4-2025",	SAMPLING_ALL, false,	true,	true,	32000 },
+	{ "anthropic", "claude-sonnet-4-0",	SAMPLING_ALL, false,	true,	true,	64000 },
+	{ "anthropic", "claude-sonnet-4-2025",	SAMPLING_ALL, false,	true,	true,	64000 },
+	{ "anthropic", "claude-opus-4-1",	SAMPLING_ONE, false,	true,	true,	32000 },
+	{ "anthropic", "claude-opus-4-5",	SAMPLING_ONE, false,	true,	true,	64000 },
+	{ "anthropic", "claude-sonnet-4-5",	SAMPLING_ONE, false,	true,	true,	64000 },
+	{ "anthropic", "claude-haiku-4-5",	SAMPLING_ONE, false,	true,	true,	64000 },
+	{ "anthropic", "claude-opus-4-6",	SAMPLING_ONE, false,	true,	true,	128000 },
+	{ "anthropic", "claude-sonnet-4-6",	SAMPLING_ONE, false,	true,	true,	64000 },
+
+	/* Google, "Gemini models": sampling is deprecated from 3.6 on; Gemma calls no functions */
+	{ "google", "",			SAMPLING_NONE,	false,	true,	true,	65536 },
+	{ "google", "gemini-1.",	SAMPLING_ALL,	false,	true,	true,	8192 },
+	{ "google", "gemini-2.",	SAMPLING_ALL,	false,	true,	true,	65536 },
+	{ "google", "gemini-2.0",	SAMPLING_ALL,	false,	true,	true,	8192 },
+	{ "google", "gemini-3-",	SAMPLING_ALL,	false,	true,	true,	65536 },
+	{ "google", "gemini-3.1",	SAMPLING_ALL,	false,	true,	true,	65536 },
+	{ "google", "gemini-3.5",	SAMPLING_ALL,	false,	true,	true,	65536 },
+	{ "google", "gemma-",		SAMPLING_ALL,	false,	false,	true,	8192 },
+};
+/* clang-format on */
+
+const struct traits *
+traits_of(const char *kind, const char *model)
+{
+	const struct traits *best = NULL;
+
+	/* Gateways put the vendor's name before it: google/gemini-3.5-flash. */
+	if (strrchr(model, '/'))
+		model = strrchr(model, '/') + 1;
+	for (const struct traits *t = table; t < table + sizeof(table) / sizeof(*table); t++)
+		if (strcmp(t->kind, kind) == 0 &&
+		    strncmp(t->prefix, model, strlen(t->prefix)) == 0 &&
+		    (!best || strlen(t->prefix) > strlen(best->prefix)))
+			best = t;
+	return best;
+}

@@ -1,0 +1,102 @@
+#include <ctype.h>
+#include <string.h>
+
+#include <millrace/json.h>
+
+#include "runner/models/lenient.h"
+#include "runner/models/wire.h"
+
+struct str
+wire_base(const struct call *c)
+{
+	struct str base = str_from(c->provider->base_url);
+
+	while (base.n > 0 && base.p[base.n - 1] == '/')
+		base.n--;
+	return base;
+}
+
+bool
+wire_is_blank(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!strchr(" \t\r\n", s.p[i]))
+			return false;
+	return true;
+}
+
+void
+wire_put_name(struct buf *b, struct str name)
+{
+	char safe[64];
+	size_t n = name.n < sizeof(safe) ? name.n : sizeof(safe);
+
+	for (size_t i = 0; i < n; i++)
+		safe[i] = isalnum((unsigned char)name.p[i]) || name.p[i] == '-' ? name.p[i] : '_';
+	buf_json(b, (struct str){ safe, n });
+}
+
+void
+wire_put_number(struct buf *b, const char *name, struct str value)
+{
+	if (value.p)
+		buf_printf(b, "%s:%.*s", name, S_ARG(value));
+}
+
+void
+wire_each_tool(
+    const struct call *c, struct buf *b, void (*put)(struct buf *b, json_object *function))
+{
+	json_object *tools;
+
+	if (!lenient_parse(c->a, str_from(c->schema), &tools))
+		return;
+	for (size_t i = 0; i < json_object_array_length(tools); i++) {
+		buf_put(b, i > 0 ? S(",") : S(""));
+		put(b, json_at(json_object_array_get_idx(tools, i), "function"));
+	}
+}
+
+const struct tool_call *
+wire_call_of(const struct message *messages, size_t i)
+{
+	struct str id = messages[i].call_id;
+
+	while (i-- > 0)
+		for (size_t k = 0; k < messages[i].n_calls; k++)
+			if (str_eq(messages[i].calls[k].wire_id, id))
+				return &messages[i].calls[k];
+	return NULL;
+}
+
+const struct message *
+wire_messages(const struct call *c, unsigned parts, size_t *n)
+{
+	struct message *all = arena_alloc(c->a, (c->n_messages + 2) * sizeof(*all));
+	struct str system = { NULL, 0 };
+
+	*n = 0;
+	for (size_t i = 0; i < c->n_messages; i++) {
+		struct message m = c->messages[i];
+
+		if (m.role == ROLE_SYSTEM && !(parts & PART_SYSTEM)) {
+			system = m.content;
+			continue;
+		}
+		if (m.role == ROLE_USER && system.n > 0) {
+			m.content =
+			    arena_printf(c->a, "%.*s\n\n%.*s", S_ARG(system), S_ARG(m.content));
+			system.n = 0;
+		}
+		all[(*n)++] = m;
+	}
+	if (c->text.n == 0)
+		return all;
+	/* The rest of an answer that was broken off is asked for. */
+	all[(*n)++] = (struct message){ .role = ROLE_ASSISTANT, .content = buf_str(&c->text) };
+	all[(*n)++] = (struct message){ .role = ROLE_USER,
+		.content = S("Your last message was cut off by a technical fault. Continue it "
+			     "exactly where it stops: write only what comes next, from "
+			     "the next character on, repeating nothing and explaining nothing.") };
+	return all;
+}
