@@ -75,7 +75,7 @@ export function directives(text) {
 }
 
 /* What is asked: the directives, what was said already, whether tools answered. */
-function question(messages) {
+export function question(messages) {
 	const last = messages.at(-1);
 	let partial = "", users = messages.filter((m) => m.role === "user");
 	const before = messages.at(-2);
@@ -92,7 +92,7 @@ function question(messages) {
 }
 
 /* The answer's tokens, those of `partial` left out. */
-function* tokens({ d, partial }) {
+export function* tokens({ d, partial }) {
 	const tail = d.utf8 !== undefined ? "·é語😀" : "";
 	if (d.long !== undefined) {
 		for (let left = Number(d.long); left > 0; left -= 1024)
@@ -153,7 +153,7 @@ export function permit(name, n = Infinity) {
 	gate.waiting.splice(0).forEach((wake) => wake());
 }
 
-async function pass(name) {
+export async function pass(name) {
 	const gate = gateOf(name);
 	while (gate.left < 1)
 		await new Promise((wake) => gate.waiting.push(wake));
