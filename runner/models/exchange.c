@@ -316,8 +316,11 @@ conclude(struct call *c, struct exchange *x, enum http_end how, struct refusal *
 	}
 	if (q->status > 0 && (how == HTTP_DONE || q->status >= 400)) {
 		*why = refusal_of_body(c->a, q->reply);
+		/* Google's for a key that is none is 400. */
+		if (q->status == 400 && strcasestr(why->text.p, "API key not valid"))
+			why->status = 401;
 		/* One sign alone would mislead: a quota that is used up comes as 429, too. */
-		if (!(q->status == 429 && why->status == 402))
+		else if (!(q->status == 429 && why->status == 402))
 			why->status = q->status;
 		return refused(c, *why, q->retry_after_ms);
 	}

@@ -5,6 +5,7 @@
  *   [[thinking:N]]       N pieces of thought before the answer, with a signature that is checked
  *   [[529:2]]            overloaded so many times (always); without Retry-After
  *   [[wait:SECONDS]]     what a 429 asks for (1)
+ *   [[late:402]]         this status, always, once tools have answered
  *   [[whole]]            200 with a whole answer, where a stream was asked for
  */
 import http from "node:http";
@@ -31,10 +32,10 @@ export function planOf(messages) {
 	return { ...q, calls, words: calls.length > 0 ? [] : tokens(q), thoughts: Array.from({ length: Number(q.d.thinking ?? 0) }, (_, i) => ` t${i}`) };
 }
 
-/* A stand-in: `answer(request)` replies, refuses by throwing, `broken(text)` words a body that is no JSON. */
+/* A stand-in, which gives no status that is asked for where it `isWell`: `answer(request)` replies, refuses by throwing, `broken(text)` words a body that is no JSON. */
 export class Vendor {
-	constructor({ key = "key" } = {}) {
-		this.key = key;
+	constructor({ key = "key", isWell = false } = {}) {
+		Object.assign(this, { key, isWell });
 		this.requests = [];
 		this.seen = new Map();
 		this.http = http.createServer({ keepAliveTimeout: 60000 }, (req, res) => this.handle(req, res));
@@ -78,6 +79,10 @@ export class Vendor {
 
 	/* The status that a directive asks for, of those given; undefined: none. */
 	asked(plan, statuses) {
+		if (this.isWell)
+			return undefined;
+		if (plan.answered && statuses.includes(plan.d.late))
+			return plan.d.late;
 		return statuses.find((s) => plan.d[s] !== undefined && this.due(s, plan.text, plan.d[s] === "" ? Infinity : Number(plan.d[s])));
 	}
 
