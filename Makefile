@@ -140,8 +140,10 @@ $(B)/unit/match: $(call objects,fcgi/match.c fcgi/path_type.c)
 $(B)/unit/seal: $(call objects,runner/secrets/unseal.c)
 $(B)/unit/breaker: $(call objects,runner/outside/breaker.c)
 $(B)/unit/http: $(call objects,$(addprefix runner/,outside/http.c outside/transfer.c outside/breaker.c queue/stop.c thread.c))
-$(B)/unit/reply: $(call objects,runner/outside/sse.c $(addprefix runner/models/,reply.c echo.c kept.c lenient.c refusal.c \
+# What a model's server is asked, and what it replies.
+wires := $(call objects,runner/outside/sse.c $(addprefix runner/models/,reply.c echo.c kept.c lenient.c refusal.c \
 	wire.c openai.c anthropic.c google.c traits.c))
+$(B)/unit/reply $(B)/unit/wire: $(wires)
 $(B)/unit/share: $(call objects,fcgi/share.c)
 $(B)/unit/slots: $(call objects,$(addprefix runner/,queue/slots.c queue/stop.c thread.c))
 $(B)/unit/thread: $(call objects,runner/thread.c)
@@ -165,8 +167,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 $(B)/fuzz-docx_label: $(call objects,$(addprefix extract/,docx/docx_styles.c buffer.c number.c symbol.c out.c fail.c))
 $(B)/fuzz-fields: $(worker_parts)
 $(B)/fuzz-packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
-$(B)/fuzz-reply: $(call objects,runner/outside/sse.c $(addprefix runner/models/,reply.c echo.c kept.c lenient.c refusal.c \
-	wire.c openai.c anthropic.c google.c traits.c))
+$(B)/fuzz-reply $(B)/fuzz-reply_anthropic $(B)/fuzz-reply_google: $(wires)
 $(B)/fuzz-ws: $(call objects,streamd/websocket/ws_read.c streamd/websocket/deflate.c)
 # Those of the extractor have fail() and grow() of their own, which know what free() gives back.
 fuzz_extract := $(patsubst tests/fuzz/%.c,$(B)/fuzz-%,$(wildcard tests/fuzz/extract_*.c))

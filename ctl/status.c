@@ -121,9 +121,10 @@ check_surroundings(struct arena *a, struct warnings *w, const PGresult *res, int
 			    "database, or for the log.",
 			    S_ARG(role), S_ARG(pid), S_ARG(host), S_ARG(ctl_age(a, disk_full))));
 	if (sql_bool(res, row, P_PROVIDER_UNSET))
-		warn(w, arena_printf(a,
-			    "%.*s %.*s on %.*s has no model to ask: OPENAI_API_KEY is not set.",
-			    S_ARG(role), S_ARG(pid), S_ARG(host)));
+		warn(w,
+		    arena_printf(a,
+			"%.*s %.*s on %.*s has no model to ask: no API key of a provider is set.",
+			S_ARG(role), S_ARG(pid), S_ARG(host)));
 	if (!PQgetisnull(res, row, P_CERTIFICATE) && days < 0)
 		warn(w, S("The certificate at MILLRACE_PUBLIC_URL has ended: renew it, and reload "
 			  "nginx."));

@@ -259,7 +259,8 @@ check_providers(config_report *report, void *arg, struct arena *a)
 		if (!is_own_provider(name) && !listed)
 			report(arg, true,
 			    arena_printf(a,
-				"MILLRACE_PROVIDER names %.*s, which is neither auto, local, openai, "
+				"MILLRACE_PROVIDER names %.*s, which is neither auto, local, "
+				"openai, "
 				"anthropic or google nor one of MILLRACE_PROVIDERS.",
 				S_ARG(name))
 				.p);

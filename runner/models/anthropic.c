@@ -13,7 +13,9 @@
 #include "runner/models/reply.h"
 #include "runner/models/wire.h"
 
-#define OUTPUT_TOKENS 32000 /* asked for where nobody says how many, and the model gives as many */
+#define OUTPUT_TOKENS                                                              \
+	32000 /* asked for where nobody says how many, and the model gives as many \
+	       */
 #define OUTPUT_TOKENS_ANY 4096 /* what every model gives */
 
 /* -- the request -- */
@@ -272,7 +274,8 @@ put_member(struct reply *r, json_object *o, const char *name, const struct buf *
 {
 	struct str text = text_mend(r->scratch, buf_str(value));
 
-	json_object_object_add(o, name, json_object_new_string_len(text.p ? text.p : "", (int)text.n));
+	json_object_object_add(
+	    o, name, json_object_new_string_len(text.p ? text.p : "", (int)text.n));
 }
 
 /* The block that was begun is whole. */

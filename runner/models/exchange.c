@@ -251,9 +251,9 @@ named_parts(const char *text, unsigned sent)
 		{ PART_EXTRA, "thinking" }, { PART_EXTRA, "signature" },
 		{ PART_EXTRA, "provider_specific_fields" }, { PART_SYSTEM, "system" },
 		{ PART_SYSTEM, "developer instruction" }, { PART_SAMPLING, "temperature" },
-		{ PART_SAMPLING, "top_p" }, { PART_SAMPLING, "topP" },
-		{ PART_LIMIT, "max_tokens" }, { PART_LIMIT, "max_completion_tokens" },
-		{ PART_LIMIT, "max_output_tokens" }, { PART_LIMIT, "maxOutputTokens" } };
+		{ PART_SAMPLING, "top_p" }, { PART_SAMPLING, "topP" }, { PART_LIMIT, "max_tokens" },
+		{ PART_LIMIT, "max_completion_tokens" }, { PART_LIMIT, "max_output_tokens" },
+		{ PART_LIMIT, "maxOutputTokens" } };
 	static const char *const refusing[] = { "support", "permit", "allow", "accept", "enable",
 		"require", "deprecat", "unknown", "unrecogni", "unexpected", "extra", "invalid",
 		"must be verified", "\u4e0d\u652f\u6301" /* not supported, in Chinese */ };

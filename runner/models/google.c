@@ -163,8 +163,8 @@ url(const struct call *c, unsigned parts)
 	for (const char *p = model; *p; p++)
 		buf_printf(&b, isalnum((unsigned char)*p) || strchr("-._~/", *p) ? "%c" : "%%%02X",
 		    (unsigned char)*p);
-	buf_put(&b, parts & PART_STREAM ? S(":streamGenerateContent?alt=sse")
-					: S(":generateContent"));
+	buf_put(
+	    &b, parts & PART_STREAM ? S(":streamGenerateContent?alt=sse") : S(":generateContent"));
 	return arena_cstr(c->a, buf_str(&b));
 }
 
@@ -212,7 +212,8 @@ on_usage(struct reply *r, json_object *o)
 
 	if (lenient_count(json_at(usage, "promptTokenCount")) < 0)
 		return;
-	c->input_tokens = count(usage, "promptTokenCount") + count(usage, "toolUsePromptTokenCount");
+	c->input_tokens =
+	    count(usage, "promptTokenCount") + count(usage, "toolUsePromptTokenCount");
 	c->cached_tokens = count(usage, "cachedContentTokenCount");
 	c->reasoning_tokens = count(usage, "thoughtsTokenCount");
 	c->output_tokens = count(usage, "candidatesTokenCount") + c->reasoning_tokens;
@@ -250,10 +251,11 @@ on_reason(struct reply *r, struct str reason)
 {
 	static const struct {
 		const char *said, *meant;
-	} known[] = { { "STOP", "stop" }, { "MAX_TOKENS", "length" }, { "SAFETY", "content_filter" },
-		{ "RECITATION", "content_filter" }, { "BLOCKLIST", "content_filter" },
-		{ "PROHIBITED_CONTENT", "content_filter" }, { "SPII", "content_filter" },
-		{ "LANGUAGE", "content_filter" }, { "IMAGE_SAFETY", "content_filter" } };
+	} known[] = { { "STOP", "stop" }, { "MAX_TOKENS", "length" },
+		{ "SAFETY", "content_filter" }, { "RECITATION", "content_filter" },
+		{ "BLOCKLIST", "content_filter" }, { "PROHIBITED_CONTENT", "content_filter" },
+		{ "SPII", "content_filter" }, { "LANGUAGE", "content_filter" },
+		{ "IMAGE_SAFETY", "content_filter" } };
 
 	if (reason.n == 0 || str_eq(reason, S("FINISH_REASON_UNSPECIFIED")))
 		return;

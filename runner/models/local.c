@@ -13,9 +13,10 @@
 #define PIECE 20 /* bytes of a delta, about */
 #define PIECE_MS 8
 
-#define HOW_TO_CONFIGURE                                                                           \
-	"No language model is configured on this server. An administrator can set OPENAI_API_KEY, " \
-	"ANTHROPIC_API_KEY or GEMINI_API_KEY (or, for another OpenAI-compatible server, "          \
+#define HOW_TO_CONFIGURE                                                                  \
+	"No language model is configured on this server. An administrator can set "       \
+	"OPENAI_API_KEY, "                                                                \
+	"ANTHROPIC_API_KEY or GEMINI_API_KEY (or, for another OpenAI-compatible server, " \
 	"OPENAI_BASE_URL and OPENAI_MODEL) and restart the runner."
 
 /* A passage's sentences, and how much of the question each holds. */

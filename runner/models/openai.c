@@ -206,8 +206,8 @@ on_counts(struct reply *r, json_object *usage)
 	    lenient_count(json_at(json_at(usage, "prompt_tokens_details"), "cached_tokens"));
 	if (c->cached_tokens < 0)
 		c->cached_tokens = lenient_count(json_at(usage, "prompt_cache_hit_tokens"));
-	c->reasoning_tokens = lenient_count(
-	    json_at(json_at(usage, "completion_tokens_details"), "reasoning_tokens"));
+	c->reasoning_tokens =
+	    lenient_count(json_at(json_at(usage, "completion_tokens_details"), "reasoning_tokens"));
 }
 
 /* The delta; or the message, where there is no delta: of a whole answer. */

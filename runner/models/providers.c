@@ -114,8 +114,8 @@ provider_is_unset(void)
 	if (!p->wire)
 		return strcmp(config()->provider, "auto") == 0;
 	return *p->key == '\0' && (strstr(p->base_url, "://api.openai.com") ||
-				     strstr(p->base_url, "://api.anthropic.com") ||
-				     strstr(p->base_url, "://generativelanguage.googleapis.com"));
+				      strstr(p->base_url, "://api.anthropic.com") ||
+				      strstr(p->base_url, "://generativelanguage.googleapis.com"));
 }
 
 bool

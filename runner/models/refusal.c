@@ -155,7 +155,8 @@ status_of_word(const char *word)
 		{ "resource_exhausted", 429 }, { "throttl", 429 }, { "overloaded", 503 },
 		{ "unavailable", 503 }, { "server_error", 500 }, { "internal", 500 },
 		{ "invalid_api_key", 401 }, { "authentication", 401 }, { "unauthorized", 401 },
-		{ "permission", 403 }, { "too_large", 413 }, { "not_found", 404 }, { "does not support", 400 }, { "invalid_request", 400 },
+		{ "permission", 403 }, { "too_large", 413 }, { "not_found", 404 },
+		{ "does not support", 400 }, { "invalid_request", 400 },
 		{ "invalid_argument", 400 }, { "unsupported", 400 } };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)

@@ -1,7 +1,7 @@
 /*
  * What models take, as their vendors document it: a table by the beginning of their names, the
- * longest counts. What a server refuses all the same is left out when it is asked again (exchange.c).
- * Functions of the names alone: nothing blocks, any thread.
+ * longest counts. What a server refuses all the same is left out when it is asked again
+ * (exchange.c). Functions of the names alone: nothing blocks, any thread.
  */
 #ifndef RUNNER_MODELS_TRAITS_H
 #define RUNNER_MODELS_TRAITS_H

@@ -1,8 +1,8 @@
 /*
  * The formats that models' servers are spoken to in, a row of functions each: what a request looks
  * like, and what a document of the reply says. exchange.c makes the exchange, which is the same
- * for all: it asks, reads the reply (reply.h), tells what came of it, and asks again without what the
- * server refuses to be asked. All of it runs in the job's thread, and blocks it.
+ * for all: it asks, reads the reply (reply.h), tells what came of it, and asks again without what
+ * the server refuses to be asked. All of it runs in the job's thread, and blocks it.
  */
 #ifndef RUNNER_MODELS_WIRE_H
 #define RUNNER_MODELS_WIRE_H

@@ -29,7 +29,7 @@ def add_location(instance):
 
 
 def start_stub(instance, user):
-    env = {k: v for k, v in instance.env.items() if not k.startswith(("MILLRACE_DEV_", "OPENAI_"))}
+    env = {k: v for k, v in instance.env.items() if not k.startswith(("MILLRACE_DEV_", "OPENAI_", "ANTHROPIC_", "GEMINI_"))}
     env.update(API_JWT_SECRET=instance.secret(), MILLRACE_DB="host=%s/pg dbname=millrace" % instance.run_dir,
                MILLRACE_RUNTIME_DIR=instance.run_dir, MILLRACE_TEST_BENCH_USER=user)
     n = len(instance.processes()["account"])

@@ -47,7 +47,7 @@ class Peers:
             return
         env = dict(instance.env, PGHOST=instance.run_dir + "/pg", PGUSER="postgres", PGDATABASE="millrace",
                    SECRET=instance.secret())
-        for name in [n for n in env if n.startswith(("MILLRACE_", "OPENAI_"))]:
+        for name in [n for n in env if n.startswith(("MILLRACE_", "OPENAI_", "ANTHROPIC_", "GEMINI_"))]:
             del env[name]
         self.start_node(dict(env, PORT=str(instance.node), NODE_ENV="production"), instance, node)
         self.start_fastapi(env, instance)

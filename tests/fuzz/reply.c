@@ -13,6 +13,10 @@
 
 #define PIECE_MAX ((size_t)20000) /* the longest input */
 
+#ifndef WIRE
+#define WIRE wire_openai
+#endif
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 static const struct str said = {
@@ -67,7 +71,7 @@ read_all(struct arena *a, struct str bytes, size_t step, size_t before)
 	bool more = true;
 
 	buf_put(&c.text, (struct str){ said.p, before });
-	reply_init(&r, &c, &wire_openai);
+	reply_init(&r, &c, &WIRE);
 	while (more && bytes.n > 0) {
 		size_t n = step < bytes.n ? step : bytes.n;
 

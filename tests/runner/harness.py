@@ -98,7 +98,7 @@ class Runner:
         self.all.append(self)
         self.cluster = cluster
         self.log = open(tempfile.mktemp(prefix="runner-", suffix=".log", dir=cluster.top), "w+")
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("MILLRACE_", "API_", "OPENAI_", "PG"))}
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("MILLRACE_", "API_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "PG"))}
         self.env.update(MILLRACE_DB="host=%s dbname=millrace" % cluster.top, MILLRACE_LIBEXEC_DIR=BIN, no_proxy="127.0.0.1")
         if standin:
             self.env.update(OPENAI_API_KEY=KEY, OPENAI_BASE_URL=standin.url)

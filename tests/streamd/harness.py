@@ -70,7 +70,7 @@ class Streamd:
         atexit.register(self.end)
 
     def start(self, wait=True):
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("MILLRACE_", "API_", "OPENAI_", "PG", "LISTEN_"))}
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("MILLRACE_", "API_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "PG", "LISTEN_"))}
         env["MILLRACE_DB"] = "host=%s dbname=millrace" % self.cluster.top
         env["API_JWT_SECRET"] = self.secret
         env["MILLRACE_RUNTIME_DIR"] = self.runtime
