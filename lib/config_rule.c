@@ -256,6 +256,8 @@ check_providers(config_report *report, void *arg, struct arena *a)
 	while (provider_list_next(&rest, &name, &model)) {
 		bool listed = provider_list_find(c->providers, name, &value);
 
+		if (!provider_list_is_name(name))
+			continue; /* which its own rule says */
 		if (!is_own_provider(name) && !listed)
 			report(arg, true,
 			    arena_printf(a,

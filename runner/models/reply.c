@@ -267,11 +267,11 @@ reply_arguments(struct reply *r, json_object *o)
 void
 reply_fail(struct reply *r, struct str reason)
 {
+	struct str text = arena_printf(r->c->a, "the model's server ended with \"%.*s\"",
+	    reason.n < 60 ? (int)reason.n : 60, reason.p);
+
 	r->is_error = true;
-	r->error = (struct refusal){ .text = arena_printf(r->c->a,
-					 "the model's server ended with \"%.*s\"",
-					 reason.n < 60 ? (int)reason.n : 60, reason.p),
-		.retry_after_ms = -1 };
+	r->error = (struct refusal){ .text = text_mend(r->c->a, text), .retry_after_ms = -1 };
 }
 
 /* A chunk, or a whole answer. False where the reply is to be read no further. */
