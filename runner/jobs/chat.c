@@ -161,7 +161,7 @@ load_user(struct chat *c)
 	if (!str_int(sql_get(res, 0, 4), &c->n_stored))
 		c->n_stored = 0;
 	begin_calls(c, c->n_stored);
-	return ERR_OK;
+	return chat_own_keys(c, sql_get(res, 0, 5));
 }
 
 /*

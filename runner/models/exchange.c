@@ -89,6 +89,11 @@ problem_of(const struct call *c, int status, struct str said)
 	const struct provider *p = c->provider;
 
 	/* Its words often hold the key, with stars in it. */
+	if (status == 401 && p->is_own_key)
+		return arena_printf(c->a,
+		    "The model's provider does not accept your own key; look at %s in the vault.",
+		    p->vault_key)
+		    .p;
 	if (status == 401)
 		return arena_printf(c->a,
 		    "The model's provider does not accept this server's key; an administrator "
@@ -137,6 +142,8 @@ refused(struct call *c, struct refusal r, int64_t retry_after_ms)
 	log_warn("provider: refused", "run", c->job->run.text, "status", status, "error", said.p);
 	c->retry_after_ms = r.retry_after_ms > retry_after_ms ? r.retry_after_ms : retry_after_ms;
 	if (!is_later(r.status)) {
+		/* Whose own key is wrong is to hear of it. */
+		c->is_verdict = r.status == 401 && c->provider->is_own_key;
 		c->problem = problem_of(c, r.status, said);
 		return CALL_REFUSED;
 	}

@@ -97,6 +97,8 @@ struct provider {
 	const struct wire *wire; /* NULL: local */
 	const char *base_url;
 	const char *key; /* "": none; never logged */
+	const char *vault_key; /* the name that a user's own has in the vault */
+	bool is_own_key; /* `key` is the user's */
 	/* The settings that an administrator has to look at, for texts */
 	const char *key_setting, *url_setting, *model_setting;
 	struct refused *refused; /* exchange.c's: what the model was found to refuse */

@@ -1,4 +1,5 @@
 /* Who answers, as the settings say. */
+#include <ctype.h>
 #include <string.h>
 
 #include <millrace/config.h>
@@ -53,6 +54,21 @@ own_providers(struct provider own[3])
 	return 3;
 }
 
+/* As OPENAI_API_KEY is for openai. */
+static const char *
+vault_key(struct str name)
+{
+	struct buf key = { .a = texts };
+
+	for (size_t i = 0; i < name.n; i++)
+		buf_put(&key,
+		    isalnum((unsigned char)name.p[i])
+			? (struct str){ (char[]){ (char)toupper((unsigned char)name.p[i]) }, 1 }
+			: S("_"));
+	buf_put(&key, S("_API_KEY"));
+	return arena_cstr(texts, buf_str(&key));
+}
+
 /* The one of this name; `local` for what is none, which config_load has refused. */
 static struct provider
 named(struct str name)
@@ -71,6 +87,7 @@ named(struct str name)
 	if (!provider_list_find(config()->provider_keys, name, &key))
 		key = S("");
 	return (struct provider){ .name = arena_cstr(texts, name),
+		.vault_key = vault_key(name),
 		.wire = wire_of(kind),
 		.base_url = arena_cstr(texts, url),
 		.key = arena_cstr(texts, key),
@@ -89,6 +106,8 @@ provider_init(void)
 		struct provider *p = &asked[n_asked];
 
 		*p = named(name);
+		if (p->wire && !p->vault_key)
+			p->vault_key = p->key_setting;
 		if (p->wire && model.p) {
 			p->model = arena_cstr(texts, model);
 			p->model_setting = "MILLRACE_PROVIDER";

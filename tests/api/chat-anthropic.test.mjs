@@ -6,7 +6,7 @@ import { LLMock } from "@copilotkit/aimock";
 import { newUser, privateInstance } from "../js/instance.mjs";
 import { Anthropic } from "../standin/anthropic.mjs";
 import { permit } from "../standin/openai.mjs";
-import { until } from "../js/expect.mjs";
+import { assertStatus, until } from "../js/expect.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
 
 let millrace, user, server, aimock;
@@ -117,6 +117,27 @@ test("where one provider cannot answer, the next does", async () => {
 		assert.deepEqual([done.usage.provider, done.content], ["mock", "Hi there from the mock."], fault);
 		assert.ok(fault === "529" ? requests.length > 1 : requests.length === 1, fault);
 	}
+});
+
+test("a user's own key goes before the server's, and only theirs", async () => {
+	const other = await newUser(millrace.api), mark = randomUUID(), put = (value) => other.api.post("/api/vault", { key: "ANTHROPIC_API_KEY", value });
+	const end = async (message) => (await (await other.api.chat(message)).all()).at(-1);
+	const secret = assertStatus(await put("sk-ant-wrong"), 200).json;
+	assert.equal(secret.lastUsedAt, null);
+	server.ownKey = "sk-ant-own";
+	const wrong = await end(`${mark} [[tokens:1]]`);
+	assert.match(wrong.data.message, /your own key; look at ANTHROPIC_API_KEY in the vault/);
+	assertStatus(await put("sk-ant-own"), 200);
+	assert.equal(assertDone(await end(`${mark} [[tokens:2]]`)).usage.provider, "anthropic");
+	assert.deepEqual(server.log(mark).map((r) => r.headers["x-api-key"]), ["sk-ant-wrong", "sk-ant-own"]);
+	assert.ok((await other.api.get("/api/vault")).json[0].lastUsedAt);
+	/* Nothing of it becomes a header of its own. */
+	assertStatus(await put("sk-ant-own\r\nx-evil: 1"), 200);
+	await end(`${mark} [[tokens:3]]`);
+	assert.equal(server.log(mark).at(-1).headers["x-evil"], undefined);
+	await ask("[[tokens:1]]");
+	assert.equal(server.requests.at(-1).headers["x-api-key"], "sk-ant-test");
+	assert.equal(await millrace.grepLogs("sk-ant-own"), "");
 });
 
 test("what no provider answers is told without a key", async () => {

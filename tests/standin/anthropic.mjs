@@ -164,7 +164,7 @@ export class Anthropic extends Vendor {
 		const key = req.headers["x-api-key"] ?? /^Bearer (.+)$/.exec(req.headers.authorization ?? "")?.[1];
 		if (url.pathname !== "/v1/messages" || req.method !== "POST")
 			throw refusal(404, "Not Found");
-		if (key !== this.key)
+		if (![this.key, this.ownKey].includes(key) || key === undefined)
 			throw refusal(401, key === undefined ? "x-api-key header is required" : "invalid x-api-key");
 		check(body, req.headers);
 		const plan = planOf(plain(body.messages));

@@ -2,10 +2,12 @@
 -- of the last model call that is stored.
 -- name: runner_chat_user
 -- args: owner uuid, run_id uuid
--- row: name text, assistant_name text, interests text, documents bool, last_call int4
+-- row: name text, assistant_name text, interests text, documents bool, last_call int4, own_keys text
 SELECT u.display_name AS name, u.assistant_name, array_to_string(u.interests, ', ') AS interests,
 	EXISTS (SELECT FROM chunk c WHERE c.owner_id = u.id) AS documents,
-	(SELECT coalesce(max(e.call), 0) FROM usage_event e WHERE e.run_id = $2) AS last_call
+	(SELECT coalesce(max(e.call), 0) FROM usage_event e WHERE e.run_id = $2) AS last_call,
+	(SELECT coalesce(string_agg(s.key, ' '), '') FROM secret s
+		WHERE s.owner_id = u.id AND s.key LIKE '%_API_KEY') AS own_keys
 FROM app_user u WHERE u.id = $1;
 
 -- The conversation up to this run's own question, newest first. The question is one of the newest.

@@ -1,0 +1,76 @@
+/*
+ * A user's own keys: where their vault has a provider's, it is asked with that, and not with this
+ * server's.
+ */
+#include <millrace/log.h>
+
+#include "runner/jobs/chat.h"
+#include "runner/runner.h"
+#include "runner/secrets/vault.h"
+
+#define KEY_MAX 1000 /* bytes, as of this server's */
+
+static bool
+is_listed(struct str names, const char *name)
+{
+	struct str one;
+
+	while (names.p) {
+		names = str_cut(names, ' ', &one);
+		if (str_eq(one, str_from(name)))
+			return true;
+	}
+	return false;
+}
+
+/* A key goes into a header's line. */
+static bool
+is_visible(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f)
+			return false;
+	return s.n > 0 && s.n <= KEY_MAX;
+}
+
+/* Puts the user's key into *p. One that is no key is sent as none, which the provider refuses. */
+static enum err
+open_key(struct chat *c, struct provider *p)
+{
+	struct db *db = db_pool_acquire(runner.pool);
+	struct str key = { NULL, 0 };
+	enum err e =
+	    vault_open(db, c->j->a, c->j->owner, str_from(p->vault_key), "chat", &key);
+
+	db_pool_release(runner.pool, db);
+	if (e == ERR_NOT_FOUND)
+		return ERR_OK;
+	if (e != ERR_OK)
+		return e;
+	p->key = is_visible(key) ? arena_cstr(c->j->a, key) : "";
+	p->is_own_key = true;
+	return ERR_OK;
+}
+
+enum err
+chat_own_keys(struct chat *c, struct str names)
+{
+	struct provider *before = NULL;
+	enum err e = ERR_OK;
+
+	if (names.n == 0)
+		return ERR_OK;
+	for (const struct provider *p = c->p; p && e == ERR_OK; p = p->next) {
+		struct provider *own = arena_alloc(c->j->a, sizeof(*own));
+
+		*own = *p;
+		if (p->wire && is_listed(names, p->vault_key))
+			e = open_key(c, own);
+		if (before)
+			before->next = own;
+		else
+			c->p = own;
+		before = own;
+	}
+	return e;
+}
