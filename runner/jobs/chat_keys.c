@@ -39,8 +39,7 @@ open_key(struct chat *c, struct provider *p)
 {
 	struct db *db = db_pool_acquire(runner.pool);
 	struct str key = { NULL, 0 };
-	enum err e =
-	    vault_open(db, c->j->a, c->j->owner, str_from(p->vault_key), "chat", &key);
+	enum err e = vault_open(db, c->j->a, c->j->owner, str_from(p->vault_key), "chat", &key);
 
 	db_pool_release(runner.pool, db);
 	if (e == ERR_NOT_FOUND)
