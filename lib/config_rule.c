@@ -116,17 +116,13 @@ is_provider(const char *value)
 static bool
 is_servers(const char *value)
 {
-	struct str rest = str_from(value), name, word, kind, url;
+	struct str rest = str_from(value), name, kind, url;
+	int n = 0;
 
-	/* Words, of which the whole is wanted: a URL has slashes. */
-	while (provider_list_next(&rest, &word, &url)) {
-		if (url.p)
-			word.n = (size_t)(url.p + url.n - word.p);
-		url = str_cut(word, '=', &name);
+	while (provider_list_next_pair(&rest, &name, &url))
 		if (!provider_list_is_name(name) || is_own_provider(name) || !url.p ||
-		    !provider_list_server(url, &kind, &url))
+		    !provider_list_server(url, &kind, &url) || ++n > PROVIDERS_MORE)
 			return false;
-	}
 	return true;
 }
 

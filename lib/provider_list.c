@@ -36,15 +36,22 @@ provider_list_next(struct str *rest, struct str *name, struct str *model)
 }
 
 bool
+provider_list_next_pair(struct str *rest, struct str *name, struct str *value)
+{
+	struct str word = next_word(rest);
+
+	*value = str_cut(word, '=', name);
+	return word.n > 0;
+}
+
+bool
 provider_list_find(const char *pairs, struct str name, struct str *value)
 {
-	struct str rest = str_from(pairs), word, its;
+	struct str rest = str_from(pairs), its;
 
-	while ((word = next_word(&rest)).n > 0) {
-		*value = str_cut(word, '=', &its);
+	while (provider_list_next_pair(&rest, &its, value))
 		if (value->p && str_eq(its, name))
 			return true;
-	}
 	return false;
 }
 

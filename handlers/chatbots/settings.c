@@ -7,7 +7,7 @@
 #define THEME_MAX 8192 /* bytes */
 
 /* Of the runner's providers (runner/models/provider.h). */
-static const char *const providers[] = { "local", "openai", NULL };
+static const char *const providers[] = { "local", "openai", "anthropic", "google", NULL };
 
 static bool
 is_language(struct str s)

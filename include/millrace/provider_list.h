@@ -11,12 +11,15 @@
 #include <millrace/str.h>
 
 #define PROVIDERS_MAX 16 /* of MILLRACE_PROVIDER */
+#define PROVIDERS_MORE 16 /* of MILLRACE_PROVIDERS */
 
 /*
  * The first word of *rest, NAME or NAME/MODEL, which is taken off; *model is absent where there is
  * none. False: there is no further one.
  */
 bool provider_list_next(struct str *rest, struct str *name, struct str *model);
+/* The first word of *rest, NAME=VALUE, likewise; *value is absent where it has no =. */
+bool provider_list_next_pair(struct str *rest, struct str *name, struct str *value);
 /* What stands behind `name` and = in the first such word. False: there is none. */
 bool provider_list_find(const char *pairs, struct str name, struct str *value);
 /* Cuts what stands behind a name of MILLRACE_PROVIDERS. False: it is not KIND:URL. */

@@ -31,7 +31,7 @@ struct refused {
 	atomic_uint parts;
 	_Atomic int64_t until_ms;
 };
-static struct refused refused_by[PROVIDERS_MAX];
+static struct refused refused_by[REFUSED_MAX];
 
 struct refused *
 wire_refused_new(size_t i)
@@ -406,6 +406,8 @@ parts_to_drop(const struct refusal *why, unsigned sent, bool *is_named)
 unsigned
 wire_refused(const struct provider *p)
 {
+	if (!p->refused)
+		return 0;
 	return clock_ms() < atomic_load(&p->refused->until_ms) ? atomic_load(&p->refused->parts)
 							       : 0;
 }
@@ -413,6 +415,8 @@ wire_refused(const struct provider *p)
 static void
 remember(const struct provider *p, unsigned parts)
 {
+	if (!p->refused)
+		return;
 	atomic_store(&p->refused->parts, wire_refused(p) | parts);
 	atomic_store(&p->refused->until_ms, clock_ms() + FORGET_MS);
 }

@@ -101,12 +101,15 @@ struct provider {
 	bool is_own_key; /* `key` is the user's */
 	/* The settings that an administrator has to look at, for texts */
 	const char *key_setting, *url_setting, *model_setting;
-	struct refused *refused; /* exchange.c's: what the model was found to refuse */
+	struct refused *refused; /* exchange.c's: what the model was found to refuse; NULL: is not kept */
 	const struct provider *next; /* is asked where this one cannot answer; NULL: nobody */
 };
 
 extern const struct provider provider_local;
-/* The one of this name, among those that are asked and those that may be; NULL: none. */
+/*
+ * The one of this name, among those that are asked and those that may be (some without a model);
+ * NULL: none.
+ */
 const struct provider *provider_find(struct str name);
 /* The same with another model; the arena's. */
 const struct provider *provider_with_model(

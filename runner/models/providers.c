@@ -9,8 +9,12 @@
 #include "runner/models/tools.h"
 #include "runner/models/wire.h"
 
-static struct provider asked[PROVIDERS_MAX]; /* in order */
-static size_t n_asked;
+#define OWN 3 /* with settings of their own */
+#define KNOWN_MAX (OWN + PROVIDERS_MORE + 1)
+
+static struct provider known[KNOWN_MAX];
+static struct provider asked[PROVIDERS_MAX]; /* of these, in order */
+static size_t n_known, n_asked;
 static struct arena *texts; /* for as long as the process lives */
 
 static const struct wire *
@@ -23,7 +27,7 @@ wire_of(struct str kind)
 
 /* Those with settings of their own, in the order in which `auto` takes them. */
 static size_t
-own_providers(struct provider own[3])
+own_providers(struct provider own[OWN])
 {
 	const struct config *c = config();
 
@@ -51,7 +55,7 @@ own_providers(struct provider own[3])
 		.key_setting = "GEMINI_API_KEY",
 		.url_setting = "GEMINI_BASE_URL",
 		.model_setting = "GEMINI_MODEL" };
-	return 3;
+	return OWN;
 }
 
 /* As OPENAI_API_KEY is for openai. */
@@ -69,21 +73,12 @@ vault_key(struct str name)
 	return arena_cstr(texts, buf_str(&key));
 }
 
-/* The one of this name; `local` for what is none, which config_load has refused. */
+/* A further one, as MILLRACE_PROVIDERS names it: its address is there. */
 static struct provider
-named(struct str name)
+further(struct str name, struct str kind, struct str url)
 {
-	struct provider own[3], p = provider_local;
-	struct str value, kind, url, key;
-	size_t n = own_providers(own);
-	bool is_auto = str_eq(name, S("auto"));
+	struct str key;
 
-	for (size_t i = 0; i < n; i++)
-		if (is_auto ? *own[i].key != '\0' : str_eq(name, str_from(own[i].name)))
-			return own[i];
-	if (!provider_list_find(config()->providers, name, &value) ||
-	    !provider_list_server(value, &kind, &url))
-		return p;
 	if (!provider_list_find(config()->provider_keys, name, &key))
 		key = S("");
 	return (struct provider){ .name = arena_cstr(texts, name),
@@ -96,24 +91,54 @@ named(struct str name)
 		.model_setting = "MILLRACE_PROVIDER" };
 }
 
+/* All that may be asked by name. */
+static void
+know_all(void)
+{
+	struct str rest = str_from(config()->providers), name, kind, url, value;
+	size_t n = own_providers(known);
+
+	for (size_t i = 0; i < n; i++)
+		known[i].vault_key = known[i].key_setting;
+	while (n < KNOWN_MAX - 1 && provider_list_next_pair(&rest, &name, &value))
+		if (provider_list_server(value, &kind, &url))
+			known[n++] = further(name, kind, url);
+	known[n++] = provider_local;
+	for (size_t i = 0; i < n; i++) {
+		known[i].call = known[i].wire ? wire_call : known[i].call;
+		known[i].refused = wire_refused_new(i);
+	}
+	n_known = n;
+}
+
+/* The one of this name; `local`, the last, for what is none, which config_load has refused. */
+static const struct provider *
+named(struct str name)
+{
+	bool is_auto = str_eq(name, S("auto"));
+
+	for (size_t i = 0; i < n_known; i++)
+		if (is_auto ? i < OWN && *known[i].key != '\0' : str_eq(name, str_from(known[i].name)))
+			return &known[i];
+	return &known[n_known - 1];
+}
+
 void
 provider_init(void)
 {
 	struct str rest = str_from(config()->provider), name, model;
 
 	texts = arena_new();
+	know_all();
 	while (n_asked < PROVIDERS_MAX && provider_list_next(&rest, &name, &model)) {
 		struct provider *p = &asked[n_asked];
 
-		*p = named(name);
-		if (p->wire && !p->vault_key)
-			p->vault_key = p->key_setting;
+		*p = *named(name);
 		if (p->wire && model.p) {
 			p->model = arena_cstr(texts, model);
 			p->model_setting = "MILLRACE_PROVIDER";
+			p->refused = wire_refused_new(KNOWN_MAX + n_asked);
 		}
-		p->call = p->wire ? wire_call : p->call;
-		p->refused = wire_refused_new(n_asked);
 		if (n_asked++ > 0)
 			p[-1].next = p;
 	}
@@ -142,4 +167,30 @@ provider_has_tools(const struct provider *p)
 {
 	return p->wire && traits_of(p->wire->kind, p->model)->tools &&
 	       !(wire_refused(p) & PART_TOOLS);
+}
+
+const struct provider *
+provider_find(struct str name)
+{
+	for (size_t i = 0; i < n_asked; i++)
+		if (str_eq(name, str_from(asked[i].name)))
+			return &asked[i];
+	for (size_t i = 0; i < n_known; i++)
+		if (str_eq(name, str_from(known[i].name)))
+			return &known[i];
+	return NULL;
+}
+
+const struct provider *
+provider_with_model(struct arena *a, const struct provider *p, struct str model)
+{
+	struct provider *with;
+
+	if (!p->wire || (p->model && str_eq(model, str_from(p->model))))
+		return p;
+	with = arena_alloc(a, sizeof(*with));
+	*with = *p;
+	with->model = arena_cstr(a, model);
+	with->refused = NULL;
+	return with;
 }

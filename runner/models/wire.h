@@ -48,7 +48,8 @@ extern const struct wire wire_openai, wire_anthropic, wire_google;
 enum call_end wire_call(struct call *c);
 /* What the provider was found to refuse of requests and may be believed to still: parts. */
 unsigned wire_refused(const struct provider *p);
-/* Where that is remembered for the provider of this number, below PROVIDERS_MAX. */
+#define REFUSED_MAX (2 * PROVIDERS_MAX + PROVIDERS_MORE)
+/* Where that is remembered for the provider of this number, below REFUSED_MAX. */
 struct refused *wire_refused_new(size_t i);
 
 /* -- for wires -- */
