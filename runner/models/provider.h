@@ -60,7 +60,8 @@ struct call {
 	size_t n_messages;
 	bool tools; /* may the model call tools? */
 	const char *schema; /* model_call's: the tools in OpenAI's "tools" format */
-	struct str temperature, top_p; /* decimals, only sent to models that take them; absent: any */
+	struct str temperature,
+	    top_p; /* decimals, only sent to models that take them; absent: any */
 	int64_t max_tokens; /* of the answer; 0: as many as the model gives */
 	struct str question; /* what `local` answers, */
 	const struct passages *found; /* and from what */
@@ -101,7 +102,8 @@ struct provider {
 	bool is_own_key; /* `key` is the user's */
 	/* The settings that an administrator has to look at, for texts */
 	const char *key_setting, *url_setting, *model_setting;
-	struct refused *refused; /* exchange.c's: what the model was found to refuse; NULL: is not kept */
+	struct refused
+	    *refused; /* exchange.c's: what the model was found to refuse; NULL: is not kept */
 	const struct provider *next; /* is asked where this one cannot answer; NULL: nobody */
 };
 

@@ -118,7 +118,8 @@ named(struct str name)
 	bool is_auto = str_eq(name, S("auto"));
 
 	for (size_t i = 0; i < n_known; i++)
-		if (is_auto ? i < OWN && *known[i].key != '\0' : str_eq(name, str_from(known[i].name)))
+		if (is_auto ? i < OWN && *known[i].key != '\0'
+			    : str_eq(name, str_from(known[i].name)))
 			return &known[i];
 	return &known[n_known - 1];
 }
