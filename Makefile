@@ -33,6 +33,7 @@ streamd_src := $(wildcard streamd/*.c streamd/*/*.c)
 runner_src := $(wildcard runner/*.c runner/*/*.c)
 extract_src := $(wildcard extract/*.c extract/*/*.c)
 ctl_src := $(wildcard ctl/*.c)
+thesaurus_src := $(wildcard thesaurus/*.c)
 spawn_src := $(wildcard ctl/spawn/*.c)
 unit_src := $(wildcard tests/unit/*.c)
 
@@ -42,7 +43,8 @@ EXTRACT_LIBS = -lzip -lxml2 -lgumbo -lcmark-gfm-extensions -lcmark-gfm -lucharde
 LIB_LIBS = -lpq -ljson-c -lsodium -ljwt -lcrypto -lidn2 -lunistring
 
 programs := $(if $(fcgi_src),millrace-fcgi) $(if $(streamd_src),millrace-streamd) $(if $(runner_src),millrace-runner) \
-	$(if $(extract_src),millrace-extract) $(if $(ctl_src),millracectl) $(if $(spawn_src),millrace-spawn)
+	$(if $(extract_src),millrace-extract) $(if $(ctl_src),millracectl) $(if $(spawn_src),millrace-spawn) \
+	$(if $(thesaurus_src),millrace-thesaurus)
 units := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 # The build for tests adds modes of its own: always the one with sanitizers, and build/test without them.
 test_parts := $(call objects,$(wildcard tests/conformance/*.c))
@@ -52,7 +54,7 @@ worker_switches := $(call objects,$(wildcard tests/switches/*.c))
 .DELETE_ON_ERROR:
 
 .PHONY: all test-build check units bench fuzz install format lint clean
-all: $(programs:%=$(B)/%) $(B)/paths-checked
+all: $(programs:%=$(B)/%) $(B)/paths-checked $(B)/thesaurus
 units: $(units)
 test-build: $(programs:%=$(B)/test/%)
 
@@ -123,7 +125,7 @@ $(B)/test/millrace-streamd: $(call objects,$(streamd_src)) $(test_parts) $(LIB)
 	@$(CC) $(LINK) -o $@ $^ -lhttp_parser -lwslay -lz $(LIB_LIBS)
 $(B)/millrace-runner: $(call objects,$(runner_src)) $(LIB)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $^ -lcurl -lssl $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $^ -lcurl -lssl -lstemmer -lm $(LIB_LIBS)
 $(B)/millracectl: $(call objects,$(ctl_src) streamd/handover/wire.c) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ $(LIB_LIBS)
@@ -133,6 +135,14 @@ $(B)/millrace-extract: $(call objects,$(extract_src))
 $(B)/millrace-spawn: $(call objects,$(spawn_src)) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^
+
+$(B)/millrace-thesaurus: $(call objects,$(thesaurus_src) $(addprefix runner/knowledge/,language.c terms.c utf8.c)) $(LIB)
+	@echo '  LD $@'
+	@$(CC) $(LINK) -o $@ $^ -lstemmer -lz -lm $(LIB_LIBS)
+# Of the dictionaries that are installed; says what it has gone without.
+$(B)/thesaurus: $(B)/millrace-thesaurus $(wildcard /usr/share/wordnet/data.noun /usr/share/dictd/freedict-*.dict.dz)
+	@echo '  GEN $@'
+	@$< $@
 
 # A unit test is one file in tests/unit; it is linked with lib, and what its own line here adds, and prints "N passed, N failed".
 worker_parts := $(call objects,$(filter-out fcgi/main.c,$(fcgi_src)))
@@ -154,6 +164,9 @@ $(B)/unit/topics: $(call objects,streamd/events/topics.c streamd/events/usage.c 
 	streamd/events/event.c streamd/metrics.c)
 $(B)/unit/packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
 $(B)/unit/number: $(call objects,$(addprefix extract/,number.c symbol.c out.c fail.c))
+retrieval := $(addprefix runner/knowledge/,chunker.c language.c stems.c question.c rank.c terms.c thesaurus.c utf8.c words.c)
+$(B)/unit/passages: $(call objects,$(retrieval))
+$(B)/unit/terms: $(call objects,runner/knowledge/utf8.c)
 $(B)/unit/offset: $(call objects,streamd/socketio/offset.c)
 $(B)/unit/deflate: $(call objects,streamd/websocket/deflate.c)
 $(B)/unit/ws_read: $(call objects,streamd/websocket/ws_read.c streamd/websocket/deflate.c)
@@ -161,7 +174,7 @@ $(B)/unit/routes $(B)/unit/rate $(B)/unit/caller: $(worker_parts)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lwslay -lz -lcurl -lssl $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lwslay -lz -lcurl -lssl -lstemmer -lm $(LIB_LIBS)
 
 # A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
 $(B)/fuzz-docx_label: $(call objects,$(addprefix extract/,docx/docx_styles.c buffer.c number.c symbol.c out.c fail.c))
@@ -197,6 +210,7 @@ install: all
 		$(DESTDIR)$(SYSCONFDIR)/nginx/millrace $(DESTDIR)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/millrace/docs \
 		$(DESTDIR)$(PREFIX)/share/millrace/web
 	install -m 755 $(filter-out %/millracectl,$(programs:%=$(B)/%)) $(DESTDIR)$(PREFIX)/lib/millrace/
+	install -m 644 $(B)/thesaurus $(DESTDIR)$(PREFIX)/lib/millrace/
 	install -m 755 $(B)/millracectl $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 sql/roles.sql $(DESTDIR)$(PREFIX)/share/millrace/sql/
 	install -m 644 web/widget.js $(DESTDIR)$(PREFIX)/share/millrace/web/

@@ -19,6 +19,7 @@
 #include "runner/identity/jwks.h"
 #include "runner/jobs/kinds.h"
 #include "runner/knowledge/passage_index.h"
+#include "runner/knowledge/thesaurus.h"
 #include "runner/metrics.h"
 #include "runner/models/provider.h"
 #include "runner/outside/certificate.h"
@@ -112,6 +113,17 @@ raise_limits(void)
 	(void)mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 }
 
+static void
+open_thesaurus(void)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/thesaurus", config()->libexec_dir);
+	if (!thesaurus_open(path))
+		log_warn(
+		    "thesaurus: none; search finds no words but those asked for", "path", path);
+}
+
 /* Gives back what runs. Those that do not answer in time are left to their leases. */
 static void
 give_all_back(void)
@@ -136,6 +148,7 @@ run(void)
 	runner.slots = (int)config()->runner_jobs;
 	raise_limits();
 	(void)process_started();
+	open_thesaurus();
 	transfer_init();
 	vault_init();
 	audit_init();

@@ -3,10 +3,10 @@
 #define MILLRACE_INDEX_H
 
 /*
- * One more with every change of what a passage is found by (unicode_fold, terms_of, embed_local):
- * documents of a lower one are indexed again in the background. 1: PostgreSQL's parser has found
- * the words.
+ * One more with every change of what a passage is, or is found by (unicode_fold, terms_of,
+ * index_document): documents of a lower one are indexed again in the background. 1: PostgreSQL's
+ * parser has found the words; 2: passages have no stems.
  */
-#define INDEX_VERSION 2
+#define INDEX_VERSION 3
 
 #endif

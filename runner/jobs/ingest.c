@@ -1,6 +1,6 @@
 /*
  * An ingestion: the document's file out of the database, or off the web, through the extractor, cut
- * into passages, and these with their local embeddings into the database, in place of the old ones,
+ * into passages, and these with what they are found by into the database, in place of the old ones,
  * in the step that makes the document ready.
  */
 #include <stdlib.h>
@@ -12,7 +12,6 @@
 
 #include "runner/jobs/ingest_page.h"
 #include "runner/jobs/kinds.h"
-#include "runner/knowledge/chunker.h"
 #include "runner/knowledge/extractor.h"
 #include "runner/knowledge/passage_index.h"
 #include "runner/queue/slots.h"
@@ -27,10 +26,14 @@
  */
 static struct slots slots = SLOTS(2, 4);
 
-struct passages_out {
-	struct str_list marks, texts, words, bits;
-	size_t room;
-	size_t characters;
+/* What is known of a document beside its file. */
+struct origin {
+	struct str title; /* its name and that of its file, a line each */
+	struct str page; /* as ingest_page() gives it; empty where it is none */
+};
+
+/* What the extractor tells of a file beside its text. */
+struct facts {
 	int64_t pages;
 	struct str notices[NOTICES_MAX];
 	size_t n_notices;
@@ -67,48 +70,9 @@ load_blob(struct job *j, struct uuid blob, int64_t size, int file)
 	return e;
 }
 
-static void
-grow(struct arena *a, struct str_list *list, size_t room)
-{
-	struct str *p = arena_alloc(a, room * sizeof(*p));
-
-	if (list->n > 0)
-		memcpy(p, list->p, list->n * sizeof(*p));
-	list->p = p;
-}
-
-static void
-add_passage(struct arena *a, struct passages_out *out, struct str mark, struct str text)
-{
-	if (out->marks.n == out->room) {
-		out->room = out->room * 2 + 64;
-		grow(a, &out->marks, out->room);
-		grow(a, &out->texts, out->room);
-		grow(a, &out->words, out->room);
-		grow(a, &out->bits, out->room);
-	}
-	out->marks.p[out->marks.n++] = mark;
-	out->texts.p[out->texts.n++] = text;
-	passage_index(a, text, &out->words.p[out->words.n++], &out->bits.p[out->bits.n++]);
-}
-
-/* One block: a mark's line, then its text. */
-static void
-cut_block(struct arena *a, struct passages_out *out, struct str block)
-{
-	struct str mark, passage, text = str_cut(block, '\n', &mark);
-
-	if (mark.n == 0 || mark.n > 100)
-		return;
-	for (text = chunk_next(text, &passage); passage.n > 0; text = chunk_next(text, &passage)) {
-		out->characters += str_chars(passage);
-		add_passage(a, out, mark, passage);
-	}
-}
-
 /* What is known of the file, lines that begin with a group separator. */
 static void
-read_facts(struct str lines, struct passages_out *out)
+read_facts(struct str lines, struct facts *out)
 {
 	struct str line;
 
@@ -121,14 +85,37 @@ read_facts(struct str lines, struct passages_out *out)
 	}
 }
 
+/* The blocks: a mark's line, then its text. */
+static size_t
+read_blocks(struct arena *a, struct str rest, struct block **out)
+{
+	struct block *blocks;
+	size_t n = 1;
+
+	for (size_t i = 0; i < rest.n; i++)
+		n += rest.p[i] == '\x1e';
+	*out = blocks = arena_alloc(a, n * sizeof(*blocks));
+	for (n = 0; rest.p;) {
+		struct block b;
+
+		rest = str_cut(rest, '\x1e', &b.text);
+		b.text = str_cut(b.text, '\n', &b.mark);
+		if (b.mark.n > 0 && b.mark.n <= 100)
+			blocks[n++] = b;
+	}
+	return n;
+}
+
 /*
  * The extractor's output (extract/out.h): "MILLRACE-TEXT 2 type", what is known of the file, then
  * blocks that each begin with a record separator. False: it is not that.
  */
 static bool
-cut_text(struct arena *a, struct str text, struct str *type, struct passages_out *out)
+index_text(struct str text, struct str *type, struct facts *facts, struct index *x)
 {
 	struct str line, word, rest = str_cut(text, '\n', &line);
+	struct block *blocks;
+	size_t n;
 
 	if (!str_utf8(text) ||
 	    !str_eq((line = str_cut(line, ' ', &word), word), S("MILLRACE-TEXT")))
@@ -137,13 +124,9 @@ cut_text(struct arena *a, struct str text, struct str *type, struct passages_out
 	if (!str_eq(word, S("2")) || type->n == 0)
 		return false;
 	rest = str_cut(rest, '\x1e', &line);
-	read_facts(line, out);
-	while (rest.p) {
-		struct str block;
-
-		rest = str_cut(rest, '\x1e', &block);
-		cut_block(a, out, block);
-	}
+	read_facts(line, facts);
+	n = read_blocks(x->a, rest, &blocks);
+	index_document(x, blocks, n);
 	return true;
 }
 
@@ -156,7 +139,7 @@ fail_document(struct job *j, const char *why)
 
 /* What document_ready() takes as metadata; the notices, and a page, have columns of their own. */
 static struct str
-metadata_json(struct arena *a, const struct passages_out *out, struct str page)
+metadata_json(struct arena *a, const struct facts *out, const struct index *x, struct str page)
 {
 	struct buf b = { .a = a };
 	size_t i;
@@ -166,7 +149,7 @@ metadata_json(struct arena *a, const struct passages_out *out, struct str page)
 	else
 		buf_put(&b, S("{\"pages\":null"));
 	buf_printf(
-	    &b, ",\"characters\":%zu,\"chunks\":%zu,\"notices\":[", out->characters, out->marks.n);
+	    &b, ",\"characters\":%zu,\"chunks\":%zu,\"notices\":[", x->characters, x->marks.n);
 	for (i = 0; i < out->n_notices; i++) {
 		buf_put(&b, i > 0 ? S(",") : S(""));
 		buf_json(&b, out->notices[i]);
@@ -179,34 +162,35 @@ metadata_json(struct arena *a, const struct passages_out *out, struct str page)
 }
 
 static struct outcome
-store(struct job *j, struct str text, struct str page)
+store(struct job *j, struct str text, const struct origin *of)
 {
-	struct passages_out out = { 0 };
+	struct index x = { .a = j->a, .title = of->title };
+	struct facts facts = { 0 };
 	struct str type;
 	struct outcome o;
 
-	if (!cut_text(j->a, text, &type, &out))
+	if (!index_text(text, &type, &facts, &x))
 		return job_again("the extractor's output is broken", 0);
-	if (out.marks.n == 0)
+	if (x.marks.n == 0)
 		return fail_document(j, "The document holds no text that could be read.");
-	o = job_end_runner_document_end_ready(j, type, metadata_json(j->a, &out, page), out.marks,
-	    out.texts, out.words, out.bits, INDEX_VERSION);
+	o = job_end_runner_document_end_ready(j, type, metadata_json(j->a, &facts, &x, of->page),
+	    x.marks, x.headings, x.texts, x.carried, x.words, x.stems, INDEX_VERSION);
 	if (o.end == END_DONE) {
 		atomic_fetch_add(&counters.documents, 1);
-		atomic_fetch_add(&counters.passages, (long long)out.marks.n);
+		atomic_fetch_add(&counters.passages, (long long)x.marks.n);
 	}
 	return o;
 }
 
 static struct outcome
-read_file(struct job *j, int file, const struct extract_how *how, struct str page)
+read_file(struct job *j, int file, const struct extract_how *how, const struct origin *of)
 {
 	struct extracted x;
 	struct outcome o;
 
 	switch (extract(&j->stop, file, how, &x)) {
 	case EXTRACT_TEXT:
-		o = store(j, (struct str){ x.text, x.n }, page);
+		o = store(j, (struct str){ x.text, x.n }, of);
 		break;
 	case EXTRACT_UNREADABLE:
 		o = fail_document(j, arena_printf(j->a, "%s", x.why).p);
@@ -228,16 +212,23 @@ read_file(struct job *j, int file, const struct extract_how *how, struct str pag
 }
 
 static struct outcome
-in_turn(struct job *j, int file, const struct extract_how *how, struct str page)
+in_turn(struct job *j, int file, const struct extract_how *how, const struct origin *of)
 {
 	struct slot mine;
 	struct outcome o;
 
 	if (!slot_acquire(&mine, &slots, j->owner, &j->stop))
 		return job_stopped();
-	o = read_file(j, file, how, page);
+	o = read_file(j, file, how, of);
 	slot_release(&mine);
 	return o;
+}
+
+static struct str
+title_of(struct job *j, PGresult *row)
+{
+	return arena_printf(
+	    j->a, "%.*s\n%.*s", S_ARG(sql_get(row, 0, 7)), S_ARG(sql_get(row, 0, 0)));
 }
 
 /* An upload: its file is in the database. */
@@ -252,7 +243,7 @@ ingest_file(struct job *j, PGresult *row, int file)
 	if (!uuid_parse(sql_get(row, 0, 1), &blob) || !str_int(sql_get(row, 0, 2), &size))
 		return job_again("the document's row is broken", 0);
 	if ((e = load_blob(j, blob, size, file)) == ERR_OK)
-		return in_turn(j, file, &how, S(""));
+		return in_turn(j, file, &how, &(struct origin){ title_of(j, row), S("") });
 	if (stop_why(&j->stop) != STOP_NOT)
 		return job_stopped();
 	if (e == ERR_NOT_FOUND)
@@ -274,7 +265,7 @@ ingest_url(struct job *j, PGresult *row, int file)
 	if (!ingest_page(j, &before, file, &in, &o))
 		return o;
 	how = (struct extract_how){ .name = in.name, .charset = in.charset, .page = true };
-	return in_turn(j, file, &how, in.facts);
+	return in_turn(j, file, &how, &(struct origin){ title_of(j, row), in.facts });
 }
 
 struct outcome

@@ -3,14 +3,17 @@
 #include <millrace/clock.h>
 #include <millrace/log.h>
 
+#include "runner/knowledge/chunker.h"
 #include "runner/knowledge/passage_index.h"
-#include "runner/knowledge/retrieve.h"
+#include "runner/knowledge/stems.h"
 #include "runner/knowledge/terms.h"
 #include "runner/queue/periodic.h"
 #include "sql_runner.h"
 
-#define PASSAGES 100 /* in one transaction */
 #define RETRY_MS 5000
+#define LANGUAGE_BYTES 20000 /* of a document, by which its language is known */
+
+/* -- one passage -- */
 
 static int
 in_order(const void *a, const void *b)
@@ -21,25 +24,38 @@ in_order(const void *a, const void *b)
 	return c != 0 ? c : (x->n > y->n) - (x->n < y->n);
 }
 
-/* Adds the terms of a list. */
+/* Adds the terms of a list, and their stems where these differ. */
 static void
-add_terms(struct str *all, size_t *n, struct str list)
+add_terms(struct arena *a, struct stemmer *s, struct str *all, size_t *n, struct str list)
 {
-	while (list.n > 0)
-		list = str_cut(list, ' ', &all[(*n)++]);
+	while (list.n > 0) {
+		struct str stem;
+
+		list = str_cut(list, ' ', &all[*n]);
+		stem = stemmer_stem(s, all[(*n)++]);
+		if (!str_eq(stem, all[*n - 1]))
+			all[(*n)++] = arena_printf(a, STEM_MARK "%.*s", S_ARG(stem));
+	}
 }
 
-/* All terms, each once: most of a text's come again, and the database takes its time for each. */
+/*
+ * What a passage is found by: all terms and stems, each once: most come again, and the database
+ * takes its time for each.
+ */
 static struct str
-each_once(struct arena *a, struct arena *scratch, const struct terms *t)
+words_each_once(struct arena *a, struct stemmer *s, struct str text)
 {
-	/* No term is shorter than a byte and a space. */
-	struct str *all = arena_alloc(scratch, (t->words.n + t->more.n + 2) / 2 * sizeof(*all));
+	struct arena *scratch = arena_new();
+	struct terms t;
 	struct buf b = { .a = a };
+	struct str *all;
 	size_t n = 0;
 
-	add_terms(all, &n, t->words);
-	add_terms(all, &n, t->more);
+	terms_of(scratch, text, &t);
+	/* No term is shorter than a byte and a space, and each has a stem. */
+	all = arena_alloc(scratch, (t.words.n + t.more.n + 2) * sizeof(*all));
+	add_terms(scratch, s, all, &n, t.words);
+	add_terms(scratch, s, all, &n, t.more);
 	qsort(all, n, sizeof(*all), in_order);
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0 && str_eq(all[i], all[i - 1]))
@@ -47,77 +63,179 @@ each_once(struct arena *a, struct arena *scratch, const struct terms *t)
 		buf_put(&b, i > 0 ? S(" ") : S(""));
 		buf_put(&b, all[i]);
 	}
+	arena_free(scratch);
 	return buf_str(&b);
 }
 
-void
-passage_index(struct arena *a, struct str text, struct str *words, struct str *bits)
-{
-	char *hex = arena_alloc(a, EMBED_HEX + 1);
-	struct arena *scratch = arena_new();
-	struct terms terms;
+/* -- a document -- */
 
-	terms_of(scratch, text, &terms);
-	embed_local(terms.words, hex);
-	*words = each_once(a, scratch, &terms);
-	*bits = (struct str){ hex, EMBED_HEX };
-	arena_free(scratch);
+static void
+grow(struct index *x, struct str_list *list)
+{
+	struct str *p = arena_alloc(x->a, x->room * sizeof(*p));
+
+	if (list->n > 0)
+		memcpy(p, list->p, list->n * sizeof(*p));
+	list->p = p;
 }
 
-/* A document of a lower version as it was when it was looked up. */
-struct outdated {
-	struct uuid id;
-	struct str seen; /* its time of change */
-	int64_t after; /* the last passage that is done */
-	bool is_done;
-};
-
-/* The next passages. False where it has to be tried again: the document is not as it was. */
-static bool
-index_some(struct db *db, struct arena *a, struct outdated *d)
+static void
+add(struct str_list *list, struct str s)
 {
-	struct str ids[PASSAGES], words[PASSAGES], bits[PASSAGES];
+	list->p[list->n++] = s;
+}
+
+static void
+add_passage(
+    struct index *x, enum language l, struct stemmer *s, struct str mark, const struct chunk *c)
+{
+	struct str headings = arena_printf(x->a, "%.*s\n%.*s", S_ARG(c->heading), S_ARG(c->inside));
+
+	if (x->marks.n == x->room) {
+		x->room = x->room * 2 + 64;
+		grow(x, &x->marks);
+		grow(x, &x->headings);
+		grow(x, &x->texts);
+		grow(x, &x->carried);
+		grow(x, &x->words);
+		grow(x, &x->stems);
+	}
+	add(&x->marks, mark);
+	add(&x->headings, c->heading);
+	add(&x->texts, c->text);
+	add(&x->carried, arena_printf(x->a, "%zu", c->carried));
+	add(&x->stems, passage_stems(x->a, l, s, headings, c->text));
+	add(&x->words, words_each_once(x->a, s,
+			   arena_printf(x->a, "%.*s\n%.*s\n%.*s", S_ARG(x->title), S_ARG(headings),
+			       S_ARG(c->text))));
+	x->characters += str_chars(c->text) - c->carried;
+}
+
+static bool
+is_paragraph(struct str mark)
+{
+	return str_starts(mark, S("paragraph "));
+}
+
+/* The text of blocks that are cut together: paragraphs that follow each other, else one. */
+static struct str
+together(struct arena *a, const struct block *blocks, size_t n, size_t *used)
+{
+	struct buf b = { .a = a };
+
+	*used = 1;
+	if (n == 1 || !is_paragraph(blocks[0].mark) || !is_paragraph(blocks[1].mark))
+		return blocks[0].text;
+	for (*used = 0; *used < n && is_paragraph(blocks[*used].mark); (*used)++) {
+		buf_put(&b, *used > 0 ? S("\n\n") : S(""));
+		buf_put(&b, blocks[*used].text);
+	}
+	return buf_str(&b);
+}
+
+/* The mark of what begins at a byte of such a text. */
+static struct str
+mark_at(const struct block *blocks, size_t n, size_t at)
+{
+	size_t i = 0;
+
+	while (i + 1 < n && at >= blocks[i].text.n + 2)
+		at -= blocks[i++].text.n + 2;
+	return blocks[i].mark;
+}
+
+static enum language
+language_in(const struct block *blocks, size_t n)
+{
+	struct arena *scratch = arena_new();
+	struct buf b = { .a = scratch };
+	struct terms terms;
+	enum language l;
+	bool is_known;
+
+	for (size_t i = 0; i < n && b.n < LANGUAGE_BYTES; i++) {
+		buf_put(&b, blocks[i].text);
+		buf_put(&b, S("\n"));
+	}
+	terms_of(scratch, (struct str){ b.p, b.n < LANGUAGE_BYTES ? b.n : LANGUAGE_BYTES }, &terms);
+	l = language_of(terms.words, &is_known);
+	arena_free(scratch);
+	return l;
+}
+
+void
+index_document(struct index *x, const struct block *blocks, size_t n)
+{
+	enum language l = language_in(blocks, n);
+	struct stemmer *s = stemmer_new(x->a, l);
+	struct chunker c = { .a = x->a };
+	struct chunk chunk;
+
+	for (size_t i = 0, used; i < n; i += used) {
+		c.text = together(x->a, blocks + i, n - i, &used);
+		c.at = c.carried = 0;
+		while (chunk_next(&c, &chunk))
+			add_passage(x, l, s,
+			    mark_at(blocks + i, used, (size_t)(chunk.text.p - c.text.p)), &chunk);
+	}
+}
+
+/* -- documents of before -- */
+
+/* The blocks of a document by its passages: those of one mark are one. */
+static size_t
+blocks_of(struct arena *a, PGresult *res, struct block **out)
+{
+	size_t rows = (size_t)PQntuples(res), n = 0;
+	struct block *blocks = arena_alloc(a, (rows + 1) * sizeof(*blocks));
+
+	for (size_t i = 0; i < rows; i++) {
+		struct block b = { sql_get(res, (int)i, 0), sql_get(res, (int)i, 1) };
+
+		if (n > 0 && str_eq(blocks[n - 1].mark, b.mark))
+			blocks[n - 1].text =
+			    arena_printf(a, "%.*s\n%.*s", S_ARG(blocks[n - 1].text), S_ARG(b.text));
+		else
+			blocks[n++] = b;
+	}
+	*out = blocks;
+	return n;
+}
+
+static bool
+index_again(struct db *db, struct arena *a, struct uuid document, struct str seen, struct str title)
+{
+	struct index x = { .a = a, .title = title };
 	PGresult *res = NULL, *stored = NULL;
+	struct block *blocks;
 	size_t n;
 
-	if (db_runner_index_passages(db, a, &res, d->id, d->after, PASSAGES) != ERR_OK)
+	if (db_runner_index_passages(db, a, &res, document) != ERR_OK)
 		return false;
-	n = (size_t)PQntuples(res);
-	for (size_t i = 0; i < n; i++) {
-		ids[i] = sql_get(res, (int)i, 0);
-		passage_index(a, sql_get(res, (int)i, 2), &words[i], &bits[i]);
-	}
-	if (n > 0 && !str_int(sql_get(res, (int)n - 1, 1), &d->after))
-		return false;
-	d->is_done = n < PASSAGES;
-	return db_runner_index_store(db, a, &stored, d->id, d->seen, INDEX_VERSION,
-		   (struct str_list){ ids, n }, (struct str_list){ words, n },
-		   (struct str_list){ bits, n }, d->is_done) == ERR_OK &&
+	n = blocks_of(a, res, &blocks);
+	index_document(&x, blocks, n);
+	return db_runner_index_store(db, a, &stored, document, seen, INDEX_VERSION, x.marks,
+		   x.headings, x.texts, x.carried, x.words, x.stems) == ERR_OK &&
 	       sql_bool(stored, 0, 0);
 }
 
 int64_t
 passage_index_run(struct db *db, struct arena *a, struct stop *stop)
 {
-	struct outdated d = { .after = -1 };
 	int64_t began = clock_ms(), took;
-	struct arena *step;
 	PGresult *res = NULL;
-	bool good = true;
+	struct uuid document;
+	bool good;
 
 	if (db_runner_index_next(db, a, &res, INDEX_VERSION) != ERR_OK)
 		return RETRY_MS;
-	if (PQntuples(res) == 0 || !uuid_parse(sql_get(res, 0, 0), &d.id))
+	if (PQntuples(res) == 0 || !uuid_parse(sql_get(res, 0, 0), &document))
 		return PERIODIC_AS_TABLED;
-	d.seen = sql_get(res, 0, 1);
-	step = arena_new();
-	while (good && !d.is_done && stop_why(stop) == STOP_NOT) {
-		good = index_some(db, step, &d);
-		arena_reset(step);
-	}
-	arena_free(step);
+	if (stop_why(stop) != STOP_NOT)
+		return RETRY_MS;
+	good = index_again(db, a, document, sql_get(res, 0, 1), sql_get(res, 0, 2));
 	took = clock_ms() - began;
 	if (good)
-		log_debug("index: a document was indexed again", "document", d.id.text);
+		log_debug("index: a document was indexed again", "document", document.text);
 	return good ? 3 * took + 1 : RETRY_MS;
 }

@@ -1,7 +1,7 @@
 /*
- * The index of passages: what an ingestion stores beside each, and the periodic work that indexes
- * documents again where a version of Millrace before this one has done it differently. Until then
- * their passages are found by what they have.
+ * The index of passages: how a document is cut and what is stored beside each passage, and the
+ * periodic work that indexes documents again where a version of Millrace before this one has done
+ * it differently. Until then their passages are found by what they have.
  */
 #ifndef RUNNER_KNOWLEDGE_PASSAGE_INDEX_H
 #define RUNNER_KNOWLEDGE_PASSAGE_INDEX_H
@@ -12,15 +12,29 @@
 
 #include "runner/queue/stop.h"
 
-/*
- * Of a passage's text: the terms that full text finds it by, each once, separated by spaces, and
- * the bits of its local embedding in hexadecimal digits. Both are the arena's. Pure.
- */
-void passage_index(struct arena *a, struct str text, struct str *words, struct str *bits);
+/* A document's passages in their order, as document_ready() takes them. */
+struct index {
+	struct arena *a; /* all is its */
+	struct str title; /* the document's name and that of its file */
+	struct str_list marks, headings, texts, carried, words, stems;
+	size_t room;
+	size_t characters; /* of the text, once */
+};
+
+/* A piece of a document: what stands under one mark ("page 3", "paragraph 12"). */
+struct block {
+	struct str mark, text;
+};
 
 /*
- * "index" in the table of periodic work: one document, some passages in each transaction; then the
- * others have three times as long. Another runner does what this one has not finished.
+ * Cuts a document's blocks into passages (chunker.h) and indexes each. Paragraphs that follow each
+ * other are cut together. Pure.
+ */
+void index_document(struct index *x, const struct block *blocks, size_t n);
+
+/*
+ * "index" in the table of periodic work: one document; then the others have three times as long.
+ * Another runner does what this one has not finished.
  */
 int64_t passage_index_run(struct db *db, struct arena *a, struct stop *stop);
 

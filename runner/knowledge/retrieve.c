@@ -1,13 +1,23 @@
 #include <stdlib.h>
 
+#include "runner/knowledge/question.h"
+#include "runner/knowledge/rank.h"
 #include "runner/knowledge/retrieve.h"
-#include "runner/knowledge/terms.h"
+#include "runner/knowledge/stems.h"
+#include "runner/knowledge/utf8.h"
 #include "runner/queue/slots.h"
 #include "sql_job.h"
 
 #define QUERY_MAX 2000 /* bytes of a query that count */
 
-/* A search reads all vectors of its user: over many it is a good part of a processor's second. */
+#define CANDIDATES 150 /* passages that are ranked */
+#define READ_MOST 6000 /* passages that candidates are chosen of, about */
+#define LITTLE 0.3 /* a similarity that counts little */
+#define STEM 0.4 /* a form's weight among candidates, where it is not the word itself */
+#define NEAR_START 2 /* letters that are taken for right */
+#define NEAR_WORDS 4000 /* of a collection that are looked at for one that it does not have */
+
+/* Over many passages a search is a good part of a processor's tenth of a second. */
 static struct slots slots = SLOTS(2, 4);
 
 static bool
@@ -31,43 +41,313 @@ shortened(struct str query)
 	return query;
 }
 
+/* What a search holds while it goes on; all of it is the scratch arena's. */
+struct search {
+	struct job *j;
+	struct arena *a;
+	struct question *q;
+	bool of_chatbot;
+	double passages, length; /* the owner's, and how many stems one has */
+};
+
+static struct str_list
+list_new(struct search *s, size_t room)
+{
+	return (struct str_list){ arena_alloc(s->a, (room + 1) * sizeof(struct str)), 0 };
+}
+
+/* The term, and whatever has it as its stem. */
+static void
+put_both(struct search *s, struct str_list *words, struct str term)
+{
+	words->p[words->n++] = term;
+	words->p[words->n++] = arena_printf(s->a, STEM_MARK "%.*s", S_ARG(term));
+}
+
+/* How many passages have each term, or a word of that stem. */
+static enum err
+count_terms(struct search *s)
+{
+	struct str_list words = list_new(s, 2 * s->q->n_terms);
+	PGresult *res = NULL;
+	int64_t place, n, total = 0, stems = 0;
+	enum err e;
+
+	for (size_t i = 0; i < s->q->n_terms; i++)
+		put_both(s, &words, s->q->term[i].text);
+	if ((e = job_runner_words_kept(s->j, s->a, &res, s->j->owner, words)) != ERR_OK)
+		return e;
+	for (int i = 0; i < PQntuples(res); i++) {
+		if (str_int(sql_get(res, i, 0), &place) && str_int(sql_get(res, i, 1), &n) &&
+		    place > 0 && place <= (int64_t)words.n)
+			s->q->term[(place - 1) / 2].passages += n;
+		(void)str_int(sql_get(res, i, 2), &total);
+		(void)str_int(sql_get(res, i, 3), &stems);
+	}
+	s->passages = (double)total;
+	s->length = total > 0 ? (double)stems / (double)total : 0;
+	return ERR_OK;
+}
+
+/* Words of the collection, or their stems, that begin as word i does. */
+static enum err
+guess_word(struct search *s, size_t i, const char *mark)
+{
+	struct str word = s->q->word[i], start = { word.p, 0 };
+	PGresult *res = NULL;
+	int64_t n;
+	enum err e;
+
+	for (int letters = 0; letters < NEAR_START && start.n < word.n; letters++) {
+		uint32_t c;
+
+		start.n += utf8_next((struct str){ word.p + start.n, word.n - start.n }, &c);
+	}
+	start = arena_printf(s->a, "%s%.*s", mark, S_ARG(start));
+	e = job_runner_words_near(s->j, s->a, &res, s->j->owner, start, NEAR_WORDS);
+	for (int k = 0; e == ERR_OK && k < PQntuples(res); k++) {
+		word = sql_get(res, k, 0);
+		word.p += strlen(mark);
+		word.n -= strlen(mark);
+		if (str_int(sql_get(res, k, 1), &n))
+			question_near(s->q, i, word, n);
+	}
+	return e;
+}
+
+/* Words of the collection for those of the question that it does not have. */
+static enum err
+guess_words(struct search *s)
+{
+	enum err e = ERR_OK;
+
+	for (size_t i = 0; i < s->q->n && e == ERR_OK; i++)
+		if (question_is_unknown(s->q, i) && (e = guess_word(s, i, "")) == ERR_OK)
+			e = guess_word(s, i, STEM_MARK);
+	return e;
+}
+
+/*
+ * What candidates are looked up by: any of some words that mean one of the question's, and what it
+ * weighs that a passage has one.
+ */
+enum likeness { LIKE_EXACT, LIKE_FORM, LIKE_SIMILAR, LIKE_LITTLE, LIKE_N };
+
+struct lookup {
+	struct buf words; /* with spaces between */
+	size_t word; /* the question's */
+	enum likeness likeness;
+	int64_t passages; /* that have these, at most */
+	double weight;
+};
+
+/* The words of the question to the letter before all else, then rare ones. */
+static int
+by_worth(const void *a, const void *b)
+{
+	const struct lookup *x = a, *y = b;
+
+	if ((x->likeness > LIKE_FORM) != (y->likeness > LIKE_FORM))
+		return x->likeness > LIKE_FORM ? 1 : -1;
+	if (x->passages != y->passages)
+		return x->passages < y->passages ? -1 : 1;
+	return x->word != y->word ? (x->word < y->word ? -1 : 1)
+				  : (int)x->likeness - (int)y->likeness;
+}
+
+static void
+add_word(struct lookup *l, struct str word, double weight)
+{
+	buf_put(&l->words, l->words.n > 0 ? S(" ") : S(""));
+	buf_put(&l->words, word);
+	l->weight = weight > l->weight ? weight : l->weight;
+}
+
+/* A term goes to the lookup of its likeness; that it is a word's stem is no more than a form. */
+static void
+add_term(struct search *s, struct lookup *of_word, const struct asked *t)
+{
+	double weight = t->similar[SIMILAR_CONTEXT] * s->q->idf[t->word];
+	struct str both[2];
+	struct str_list words = { both, 0 };
+	enum likeness like = !t->is_form			    ? LIKE_SIMILAR
+			     : str_eq(t->text, s->q->word[t->word]) ? LIKE_EXACT
+								    : LIKE_FORM;
+
+	if (like == LIKE_SIMILAR && t->similar[SIMILAR_CONTEXT] < LITTLE)
+		like = LIKE_LITTLE;
+	put_both(s, &words, t->text);
+	of_word[like].passages += t->passages;
+	add_word(&of_word[like], both[0], like == LIKE_EXACT ? weight : STEM * weight);
+	add_word(&of_word[like == LIKE_EXACT ? LIKE_FORM : like], both[1], STEM * weight);
+}
+
+/*
+ * By the rarest terms, as long as their passages are not too many together, those of the question
+ * first. The commonest words of the question are looked up together.
+ */
+static enum err
+find_candidates(struct search *s, struct str query, int64_t most, PGresult **res)
+{
+	struct question *q = s->q;
+	size_t n = q->n * LIKE_N;
+	struct lookup *l = arena_alloc(s->a, (n + 1) * sizeof(*l));
+	struct str_list words = list_new(s, n), groups = list_new(s, n), weights = list_new(s, n);
+	struct buf common = { .a = s->a };
+	int64_t read = 0;
+
+	for (size_t i = 0; i < n; i++)
+		l[i] = (struct lookup){ .words = { .a = s->a },
+			.word = i / LIKE_N,
+			.likeness = (enum likeness)(i % LIKE_N) };
+	for (size_t i = 0; i < q->n_terms; i++)
+		add_term(s, l + q->term[i].word * LIKE_N, &q->term[i]);
+	qsort(l, n, sizeof(*l), by_worth);
+	for (size_t i = 0; i < n; i++) {
+		if (l[i].words.n == 0)
+			continue;
+		if (words.n == 0 || read + l[i].passages <= READ_MOST) {
+			read += l[i].passages;
+			words.p[words.n++] = buf_str(&l[i].words);
+			groups.p[groups.n++] = arena_printf(s->a, "%zu", l[i].word);
+			weights.p[weights.n++] = arena_printf(s->a, "%.4f", l[i].weight);
+		} else if (l[i].likeness == LIKE_EXACT) {
+			buf_put(&common, common.n > 0 ? S(" ") : S(""));
+			buf_put(&common, q->word[l[i].word]);
+		}
+	}
+	return job_runner_passages_find(s->j, s->a, res, s->j->owner, words, groups, weights,
+	    buf_str(&common), query, most, s->of_chatbot);
+}
+
+/* The stems of a document's names, made once for those that follow each other. */
+static struct str
+title_stems(struct search *s, struct stemmer *stemmer, struct str names)
+{
+	return passage_stems(s->a, LANGUAGE_ENGLISH, stemmer, names, S(""));
+}
+
+static struct candidate *
+candidates_of(struct search *s, PGresult *res)
+{
+	size_t n = (size_t)PQntuples(res);
+	struct candidate *c = arena_alloc(s->a, (n + 1) * sizeof(*c));
+	struct stemmer *stemmer = stemmer_new(s->a, LANGUAGE_ENGLISH);
+
+	for (size_t i = 0; i < n; i++) {
+		struct str document = sql_get(res, (int)i, 1);
+		struct str exact = sql_get(res, (int)i, 6);
+
+		c[i].exact = strtod(arena_cstr(s->a, exact), NULL);
+
+		c[i].stems = sql_get(res, (int)i, 4);
+		/* A passage of an earlier version of the index */
+		if (c[i].stems.n == 0)
+			c[i].stems = passage_stems(
+			    s->a, LANGUAGE_ENGLISH, stemmer, S(""), sql_get(res, (int)i, 5));
+		if (i > 0 && str_eq(document, sql_get(res, (int)i - 1, 1)))
+			c[i].title = c[i - 1].title;
+		else
+			c[i].title = title_stems(s, stemmer,
+			    arena_printf(s->a, "%.*s\n%.*s", S_ARG(sql_get(res, (int)i, 2)),
+				S_ARG(sql_get(res, (int)i, 3))));
+	}
+	return c;
+}
+
+/* The best candidate that is left, and not the same text as one that was taken. */
+static size_t
+best_of(struct candidate *c, size_t n, const size_t *taken, size_t n_taken)
+{
+	size_t best = n;
+
+	for (size_t i = 0; i < n; i++)
+		if (c[i].score > 0 && (best == n || c[i].score > c[best].score))
+			best = i;
+	for (size_t i = 0; best < n && i < n_taken; i++)
+		if (str_eq(c[taken[i]].stems, c[best].stems)) {
+			c[best].score = 0;
+			return best_of(c, n, taken, n_taken);
+		}
+	return best;
+}
+
+/* The texts of the best, in their order. */
+static enum err
+take_best(struct search *s, PGresult *res, size_t want, struct passages *into)
+{
+	size_t n = (size_t)PQntuples(res), taken[PASSAGES_MAX], n_taken = 0;
+	struct candidate *c = candidates_of(s, res);
+	struct str_list ids = list_new(s, PASSAGES_MAX);
+	PGresult *texts = NULL;
+	enum err e;
+
+	rank(s->a, s->q, s->length, c, n);
+	while (n_taken < want && n_taken < PASSAGES_MAX) {
+		size_t i = best_of(c, n, taken, n_taken);
+
+		if (i == n)
+			break;
+		taken[n_taken++] = i;
+		ids.p[ids.n++] = arena_printf(s->a, "%.*s", S_ARG(sql_get(res, (int)i, 0)));
+		c[i].score = -c[i].score;
+	}
+	if (n_taken == 0 || (e = job_runner_passages_show(s->j, &texts, ids)) != ERR_OK)
+		return n_taken == 0 ? ERR_OK : e;
+	for (int i = 0; i < PQntuples(texts) && into->n < PASSAGES_MAX; i++) {
+		struct passage p = { .name = sql_get(texts, i, 3),
+			.mark = sql_get(texts, i, 4),
+			.heading = sql_get(texts, i, 5),
+			.text = sql_get(texts, i, 6) };
+		int64_t at;
+
+		if (!str_int(sql_get(texts, i, 0), &at) ||
+		    !str_int(sql_get(texts, i, 1), &p.chunk) ||
+		    !uuid_parse(sql_get(texts, i, 2), &p.document) || has(into, p.chunk))
+			continue;
+		p.fit = c[taken[at - 1]].fit;
+		p.score = arena_printf(s->j->a, "%.6f", -c[taken[at - 1]].score);
+		into->p[into->n++] = p;
+	}
+	return ERR_OK;
+}
+
+static enum err
+search(struct search *s, struct str query, size_t want, struct passages *into)
+{
+	PGresult *res = NULL;
+	enum err e;
+
+	question_read(s->a, query, s->q);
+	if ((e = count_terms(s)) != ERR_OK || (e = guess_words(s)) != ERR_OK)
+		return e;
+	question_weigh(s->q, s->passages);
+	if (s->q->n_terms == 0)
+		return ERR_OK;
+	if ((e = find_candidates(s, query, CANDIDATES, &res)) != ERR_OK)
+		return e;
+	return take_best(s, res, want, into);
+}
+
 enum err
 retrieve(struct job *j, struct str query, int want, struct passages *into, size_t *first)
 {
-	char bits[EMBED_HEX + 1];
-	struct arena *scratch;
-	struct terms terms;
-	PGresult *res = NULL;
+	struct search s = { .j = j, .of_chatbot = into->of_chatbot };
 	struct slot mine;
 	enum err e;
 
 	*first = into->n;
-	query = shortened(query);
 	if (!slot_acquire(&mine, &slots, j->owner, &j->stop))
 		return ERR_OK;
 	/* Not the job's, which has it for as long as the answer takes. */
-	scratch = arena_new();
-	terms_of(scratch, query, &terms);
-	embed_local(terms.words, bits);
+	s.a = arena_new();
+	s.q = arena_alloc(s.a, sizeof(*s.q));
 	j->stops_statements = true;
-	e = job_runner_passages_find(
-	    j, &res, j->owner, terms_asked(&terms), query, str_from(bits), want, into->of_chatbot);
+	e = search(&s, shortened(query), (size_t)want, into);
 	j->stops_statements = false;
-	arena_free(scratch);
+	arena_free(s.a);
 	slot_release(&mine);
-	if (e != ERR_OK)
-		return stop_why(&j->stop) != STOP_NOT ? ERR_OK : e;
-	for (int i = 0; i < PQntuples(res) && into->n < PASSAGES_MAX; i++) {
-		struct passage p = { .name = sql_get(res, i, 2),
-			.mark = sql_get(res, i, 3),
-			.text = sql_get(res, i, 4),
-			.score = sql_get(res, i, 5) };
-
-		if (str_int(sql_get(res, i, 0), &p.chunk) &&
-		    uuid_parse(sql_get(res, i, 1), &p.document) && !has(into, p.chunk))
-			into->p[into->n++] = p;
-	}
-	return ERR_OK;
+	return e != ERR_OK && stop_why(&j->stop) != STOP_NOT ? ERR_OK : e;
 }
 
 void

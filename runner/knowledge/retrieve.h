@@ -1,6 +1,6 @@
 /*
- * Retrieval: a user's passages for a query, by full text and local vectors. Chat, its tool and GET
- * /api/documents/search share it.
+ * Retrieval: a user's passages for a query, by its words and those that mean much the same. Chat,
+ * its tool and GET /api/documents/search share it.
  */
 #ifndef RUNNER_KNOWLEDGE_RETRIEVE_H
 #define RUNNER_KNOWLEDGE_RETRIEVE_H
@@ -17,7 +17,9 @@ struct passage {
 	struct uuid document;
 	struct str name; /* the document's */
 	struct str mark; /* "page 3", "paragraph 12" */
+	struct str heading; /* those that it stands under, " › " between them; may be empty */
 	struct str text;
+	double fit; /* how much of the question it has, from 0 to 1 */
 	struct str score; /* decimal digits */
 };
 
@@ -40,17 +42,5 @@ MUST_CHECK enum err retrieve(
 void passage_json(struct buf *b, const struct passage *p, size_t n);
 /* "[n] name, mark" and the text: how a model is shown one. */
 void passage_text(struct buf *b, const struct passage *p, size_t n);
-
-#define EMBED_BITS 2048
-#define EMBED_HEX (EMBED_BITS / 4)
-
-/*
- * The local embedding (embed.c) of a text, by its terms' words: each, and each piece of four
- * letters, sets a bit. `hex` gets EMBED_HEX digits and a NUL. Pure; the same for passages and
- * queries.
- */
-void embed_local(struct str words, char hex[EMBED_HEX + 1]);
-/* Decodes one character of text that is well-formed UTF-8; returns its length. */
-size_t utf8_next(struct str s, uint32_t *c);
 
 #endif

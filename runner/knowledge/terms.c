@@ -1,7 +1,7 @@
 #include <millrace/unicode.h>
 
-#include "runner/knowledge/retrieve.h"
 #include "runner/knowledge/terms.h"
+#include "runner/knowledge/utf8.h"
 
 #define CHAIN_MAX 192 /* bytes of a word; what is longer is taken in pieces */
 #define GROUPS_MAX 8 /* of a number */

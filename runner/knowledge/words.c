@@ -1,5 +1,5 @@
-#include "runner/knowledge/retrieve.h"
 #include "runner/knowledge/terms.h"
+#include "runner/knowledge/utf8.h"
 #include "runner/knowledge/words.h"
 
 /* The next of a text's terms, cut at WORD_LETTERS letters; 0 letters at their end. */

@@ -3,22 +3,31 @@
 -- form, and the grants of both name their arguments. The version after the next removes it again:
 -- these serve trees of 0.1.0 whose database stood at migration 15.
 
--- Passages of both versions of the index are found by PostgreSQL's words, where these are words of
--- the later one as well.
+-- Passages are found by the words alone.
+CREATE OR REPLACE FUNCTION chunk_search(owner uuid, words text, query text, query_bits bit(2048), want int)
+RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STABLE AS $$
+	SELECT s.chunk_id, s.document_id, s.score FROM (
+		SELECT array_agg(w.word ORDER BY w.n) AS words, array_agg(w.n::int ORDER BY w.n) AS groups,
+			array_agg(1.0 / (1 + coalesce(k.n, 0)) ORDER BY w.n) AS weights
+		FROM unnest(string_to_array($2, ' ')) WITH ORDINALITY w (word, n)
+		LEFT JOIN passage_word k ON k.owner_id = $1 AND k.word = w.word WHERE w.n <= 64
+	) a CROSS JOIN LATERAL passages_among($1, a.words, a.groups, a.weights::float8[], '', $3, $5, NULL) s
+$$;
+GRANT EXECUTE ON FUNCTION chunk_search(uuid, text, text, bit, int) TO millrace_runner;
 CREATE OR REPLACE FUNCTION chunk_search(owner uuid, query text, query_bits bit(2048), want int)
 RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STABLE AS $$
 	SELECT s.chunk_id, s.document_id, s.score FROM chunk_search($1,
-		array_to_string(tsvector_to_array(to_tsvector('simple', left($2, 2000))), ' '), $2, $3, $4, NULL) s
+		array_to_string(tsvector_to_array(to_tsvector('simple', left($2, 2000))), ' '), $2, $3, $4) s
 $$;
 GRANT EXECUTE ON FUNCTION chunk_search(uuid, text, bit, int) TO millrace_runner;
 
-CREATE OR REPLACE FUNCTION chunk_search(owner uuid, words text, query text, query_bits bit(2048), want int)
-RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE sql STABLE AS $$
-	SELECT s.chunk_id, s.document_id, s.score FROM chunk_search($1, $2, $3, $4, $5, NULL) s
+-- The passages have an earlier version of the index; the runner of this version indexes them again.
+CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
+	texts text[], words text[], bits text[], index_version int) RETURNS bigint LANGUAGE sql AS $$
+	SELECT document_ready($1, $2, $3, $4, $5, $6, $7, array_fill(''::text, ARRAY[cardinality($7)]), $8,
+		array_fill(0, ARRAY[cardinality($7)]), $9, NULL, $11)
 $$;
-GRANT EXECUTE ON FUNCTION chunk_search(uuid, text, text, bit, int) TO millrace_runner;
-
--- The passages have the first version of the index; the runner of this version indexes them again.
+GRANT EXECUTE ON FUNCTION document_ready(uuid, text, int, bigint, text, jsonb, text[], text[], text[], text[], int) TO millrace_runner;
 CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
 	texts text[], bits text[]) RETURNS bigint LANGUAGE sql AS $$
 	SELECT document_ready($1, $2, $3, $4, $5, $6, $7, $8,
@@ -26,6 +35,11 @@ CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int,
 			FROM unnest($8) WITH ORDINALITY t (text, n) ORDER BY t.n), $9, 1)
 $$;
 GRANT EXECUTE ON FUNCTION document_ready(uuid, text, int, bigint, text, jsonb, text[], text[], text[]) TO millrace_runner;
+
+-- Indexing again waits for the runner of this version.
+CREATE OR REPLACE FUNCTION document_indexed(document uuid, seen timestamptz, version int, ids bigint[], words text[], bits text[],
+	whole boolean) RETURNS boolean LANGUAGE sql AS $$ SELECT false $$;
+GRANT EXECUTE ON FUNCTION document_indexed(uuid, timestamptz, int, bigint[], text[], text[], boolean) TO millrace_runner;
 
 -- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_search(q text, rows bigint, before uuid) RETURNS SETOF app_user

@@ -1,68 +1,89 @@
 -- Documents, their ingestion, and retrieval. What the runner calls is fenced as queue.sql says.
 
--- Hybrid retrieval over one user's passages, those of `documents` alone where it is not NULL: full
--- text (each word weighs by how rare it is among them) and local vectors, joined by reciprocal
--- rank. Words in more than half of more than twenty passages count as noise. `words` are the
--- query's as the runner cuts it, separated by spaces; the query itself is for documents of the
--- index's version 1, which have PostgreSQL's words. What is read is the owner's alone: of
--- chunk_keys, for each word, until it turns out to be noise, and all vectors. One plan for all, and
--- one by the indexes' keys (LATERAL with LIMIT or OFFSET): one that was made while there were
--- hardly any passages would take minutes over the thousands that come later. The memory is for
--- exact bitmaps of some 200,000 passages. Compiling takes longer than most searches, and would be
--- done anew by each.
-CREATE OR REPLACE FUNCTION chunk_search(owner uuid, words text, query text, query_bits bit(2048), want int, documents uuid[])
-RETURNS TABLE (chunk_id bigint, document_id uuid, score float8) LANGUAGE plpgsql STABLE
-SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan SET work_mem = '32MB' AS $$
+-- What a search asks, in its order: words_kept(), words_near() where a word is in no passage,
+-- passages_among(), passages_shown(). Each has one plan for all, by the indexes' keys (LATERAL with
+-- OFFSET): one that was made while there were hardly any passages would take minutes over the
+-- thousands that come later. Compiling takes longer than most searches, and would be done anew by
+-- each.
+
+-- How many of a user's passages have each of the words, for those that any has: the word's place
+-- among them, from 1. The first row may have none. With it how many passages and stems there are.
+CREATE OR REPLACE FUNCTION words_kept(owner uuid, words text[]) RETURNS TABLE (place bigint, n bigint, passages bigint, stems bigint)
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
-	total CONSTANT float8 := coalesce(CASE WHEN $6 IS NULL THEN (SELECT s.passages FROM storage s WHERE s.owner_id = $1)
-		ELSE (SELECT sum(d.chunk_count) FROM document d WHERE d.id = ANY ($6)) END, 0);
-	most CONSTANT bigint := CASE WHEN total > 20 THEN floor(total / 2) END;
-	asked CONSTANT bigint := greatest(bit_count($4), 1);
-	least_share CONSTANT bigint := floor(0.35 * asked);
+	total CONSTANT bigint := coalesce((SELECT s.passages FROM storage s WHERE s.owner_id = $1), 0);
+	long CONSTANT bigint := coalesce((SELECT k.n FROM passage_word k WHERE k.owner_id = $1 AND k.word = ''), 0);
+BEGIN
+	RETURN QUERY SELECT w.place, coalesce(k.n, 0), total, long FROM unnest($2) WITH ORDINALITY w (word, place)
+	LEFT JOIN LATERAL (SELECT x.n FROM passage_word x WHERE x.owner_id = $1 AND x.word = w.word OFFSET 0) k ON true
+	WHERE k.n > 0 OR w.place = 1;
+END $$;
+GRANT EXECUTE ON FUNCTION words_kept TO millrace_runner;
+
+-- Words of a user's passages that begin with `start`.
+CREATE OR REPLACE FUNCTION words_near(owner uuid, start text, most bigint) RETURNS TABLE (word text, n bigint)
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT k.word, k.n FROM passage_word k
+	WHERE k.owner_id = $1 AND k.word >= $2 COLLATE "C" AND k.word < ($2 || chr(1114111)) COLLATE "C" LIMIT $3;
+END $$;
+GRANT EXECUTE ON FUNCTION words_near TO millrace_runner;
+
+-- Passages of one user, of `documents` alone where it is not NULL, that have some of the words: those with the greatest weight together, of
+-- each group the greatest. Each element of `words` is several, with spaces, of which any will do;
+-- of `common` a passage has to have all. The query itself is for documents of the index's version
+-- 1, which have PostgreSQL's words. What is read is the owner's alone: of chunk_keys, 6,000
+-- passages at most for each element; the runner gives words that have no more together. The memory
+-- is for exact bitmaps of some 200,000 passages. The text is that of passages that have no stems
+-- yet.
+CREATE OR REPLACE FUNCTION passages_among(owner uuid, words text[], groups int[], weights float8[], common text, query text, most bigint,
+	documents uuid[])
+RETURNS TABLE (chunk_id bigint, document_id uuid, name text, file_name text, stems text, text text, score float8) LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan SET work_mem = '32MB' AS $$
+#variable_conflict use_column
 BEGIN
 	RETURN QUERY
 	WITH word AS (
-		(SELECT w.lexeme FROM unnest(string_to_array($2, ' ')) WITH ORDINALITY w (lexeme, n)
-		GROUP BY w.lexeme ORDER BY min(w.n) LIMIT 64)
-		UNION
-		(SELECT o.lexeme FROM unnest(to_tsvector('simple', left($3, 2000))) o
+		SELECT string_to_array(w.word, ' ') AS words, w.grp, w.weight FROM unnest($2, $3, $4) w (word, grp, weight)
+		UNION ALL
+		(SELECT ARRAY[o.lexeme], -2, 0.1 FROM unnest(to_tsvector('simple', left($6, 2000))) o
 		WHERE EXISTS (SELECT FROM document d WHERE d.owner_id = $1 AND d.index_version = 1) LIMIT 64)
-	), counted AS MATERIALIZED (
-		-- Ordered, so that passages with the same words weigh the same to the last digit. A
-		-- word can be made to have the key of another owner's: the owner is asked, too.
-		SELECT f.ids, f.df FROM word w CROSS JOIN LATERAL (
-			SELECT array_agg(x.id) AS ids, count(*)::float8 AS df FROM (
-				SELECT c.id FROM (SELECT k.id, k.owner_id, k.document_id FROM chunk k
-					WHERE passage_keys(k.owner_id, tsvector_to_array(k.words)) @> passage_keys($1, ARRAY[w.lexeme]) OFFSET 0) c
-				WHERE c.owner_id = $1 AND ($6 IS NULL OR c.document_id = ANY ($6)) LIMIT most + 1) x
-		) f ORDER BY w.lexeme
-	), term AS (
-		SELECT n.ids, ln(1 + (greatest(total, n.df) - n.df + 0.5) / (n.df + 0.5)) AS weight
-		FROM counted n WHERE most IS NULL OR n.df <= most
-	), lexical AS (
-		SELECT h.id, sum(t.weight) AS weight FROM term t CROSS JOIN unnest(t.ids) h (id)
-		GROUP BY h.id ORDER BY weight DESC, id LIMIT 50
-	), lexical_ranked AS (
-		SELECT id, row_number() OVER (ORDER BY weight DESC, id) AS rank FROM lexical
-	), alike AS (
-		-- The first condition follows from the second, and spares most passages the rest
-		SELECT e.chunk_id AS id, bit_count(e.bits & $4)::float8 / asked AS share, bit_count(e.bits) AS filled
-		FROM embedding e WHERE e.owner_id = $1 AND e.model = 'local' AND bit_count(e.bits & $4) > least_share
-			AND ($6 IS NULL OR (SELECT x.document_id FROM chunk x WHERE x.id = e.chunk_id) = ANY ($6)) OFFSET 0
-	), alike_ranked AS (
-		SELECT id, row_number() OVER (ORDER BY share - filled / 2048.0 DESC, id) AS rank
-		FROM alike WHERE share > 0.35 + 0.65 * filled / 2048.0 ORDER BY rank LIMIT 50
-	), joined AS (
-		SELECT coalesce(l.id, a.id) AS id,
-			coalesce(2.0 / (20 + l.rank), 0) + coalesce(1.0 / (20 + a.rank), 0) AS score
-		FROM lexical_ranked l FULL JOIN alike_ranked a ON a.id = l.id
+	), hit AS (
+		-- A word can be made to have the key of another owner's: the owner is asked, too.
+		SELECT h.id, max(w.weight) AS weight FROM word w CROSS JOIN LATERAL (
+			SELECT c.id FROM (SELECT k.id, k.owner_id, k.document_id FROM chunk k
+				WHERE passage_keys(k.owner_id, tsvector_to_array(k.words)) && passage_keys($1, w.words) OFFSET 0) c
+			WHERE c.owner_id = $1 AND ($8 IS NULL OR c.document_id = ANY ($8)) LIMIT 6000
+		) h GROUP BY h.id, w.grp
+		UNION ALL
+		(SELECT c.id, 1 FROM (SELECT k.id, k.owner_id, k.document_id FROM chunk k
+			WHERE passage_keys(k.owner_id, tsvector_to_array(k.words)) @> passage_keys($1, string_to_array($5, ' ')) OFFSET 0) c
+		WHERE $5 <> '' AND c.owner_id = $1 AND ($8 IS NULL OR c.document_id = ANY ($8)) LIMIT 6000)
+	), best AS (
+		SELECT h.id, sum(h.weight) AS weight FROM hit h GROUP BY h.id ORDER BY weight DESC, h.id LIMIT $7
 	)
-	SELECT j.id, c.document_id, j.score::float8 FROM joined j
-	CROSS JOIN LATERAL (SELECT x.document_id FROM chunk x WHERE x.id = j.id OFFSET 0) c
-	ORDER BY j.score DESC, j.id LIMIT $5;
+	SELECT b.id, c.document_id, d.name, d.file_name, encode(c.stems, 'hex'), CASE WHEN c.stems IS NULL THEN c.text END, b.weight
+	FROM best b
+	CROSS JOIN LATERAL (SELECT x.document_id, x.stems, x.text FROM chunk x WHERE x.id = b.id OFFSET 0) c
+	CROSS JOIN LATERAL (SELECT x.name, x.file_name FROM document x WHERE x.id = c.document_id AND x.deleted_at IS NULL OFFSET 0) d
+	ORDER BY b.weight DESC, b.id;
 END $$;
-GRANT EXECUTE ON FUNCTION chunk_search(uuid, text, text, bit, int, uuid[]) TO millrace_runner;
+GRANT EXECUTE ON FUNCTION passages_among TO millrace_runner;
+
+-- Passages by their ids, in that order: each with its place, from 1.
+CREATE OR REPLACE FUNCTION passages_shown(ids bigint[])
+RETURNS TABLE (place bigint, chunk bigint, document_id uuid, name text, mark text, heading text, text text) LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT i.place, i.id, c.document_id, d.name, c.mark, c.heading, c.text FROM unnest($1) WITH ORDINALITY i (id, place)
+	CROSS JOIN LATERAL (SELECT x.document_id, x.mark, x.heading, x.text FROM chunk x WHERE x.id = i.id OFFSET 0) c
+	CROSS JOIN LATERAL (SELECT x.name FROM document x WHERE x.id = c.document_id AND x.deleted_at IS NULL OFFSET 0) d
+	ORDER BY i.place;
+END $$;
+GRANT EXECUTE ON FUNCTION passages_shown TO millrace_runner;
 
 CREATE OR REPLACE FUNCTION document_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', d.id, 'userId', d.owner_id, 'name', d.name, 'description', d.description,
@@ -178,13 +199,26 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION document_reindex TO millrace_api;
 
--- An ingestion's end: replaces the document's passages and marks it ready, in one step. `words`
--- are separated by spaces, `bits` hexadecimal; `metadata` has the notices as a member, and `page`
--- where the document is one: its new file, by what it is known again, what else is told. Storing
--- takes long, so it locks nothing that others wait for; where the lease, or the document, was lost
--- meanwhile, what was stored is undone.
+-- A document's passages, in place of those that it has, in one statement: the words are counted
+-- when both is done, and so locked shortly (sql/triggers/passages.sql). `words` are separated by
+-- spaces, `stems` hexadecimal; what each is: runner/knowledge/stems.h.
+CREATE OR REPLACE FUNCTION passages_replace(d document, marks text[], headings text[], texts text[], carried int[], words text[],
+	stems text[]) RETURNS void LANGUAGE sql AS $$
+	WITH gone AS (DELETE FROM chunk c WHERE c.document_id = d.id RETURNING 1)
+	INSERT INTO chunk (document_id, owner_id, n, mark, heading, text, carried, words, stems)
+	SELECT d.id, d.owner_id, g.n, g.mark, g.heading, g.text, g.carried, array_to_tsvector(string_to_array(g.words, ' ')), decode(g.stems, 'hex')
+	FROM unnest($2, $3, $4, $5, $6, $7) WITH ORDINALITY AS g (mark, heading, text, carried, words, stems, n)
+	WHERE d.id IS NOT NULL AND (SELECT count(*) FROM gone) >= 0;
+$$;
+GRANT EXECUTE ON FUNCTION passages_replace TO millrace_runner;
+
+-- An ingestion's end: replaces the document's passages and marks it ready, in one step. `metadata`
+-- has the notices as a member, and `page` where the document is one: its new file, by what it is
+-- known again, what else is told. Storing takes long, so it locks nothing that others wait for but
+-- the count of the owner's words; where the lease, or the document, was lost meanwhile, what was
+-- stored is undone.
 CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
-	texts text[], words text[], bits text[], index_version int) RETURNS bigint LANGUAGE plpgsql AS $$
+	headings text[], texts text[], carried int[], words text[], stems text[], index_version int) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	seq bigint;
 	d document;
@@ -196,21 +230,11 @@ BEGIN
 	END IF;
 	SELECT x.* INTO d FROM run r JOIN document x ON x.id = r.document_id WHERE r.id = $1 AND x.deleted_at IS NULL;
 	BEGIN
-		DELETE FROM chunk c WHERE c.document_id = d.id;
-		WITH given AS (
-			SELECT g.n::int AS n, g.mark, g.text, g.words, g.bits
-			FROM unnest(marks, texts, $9, bits) WITH ORDINALITY AS g (mark, text, words, bits, n) WHERE d.id IS NOT NULL
-		), stored AS (
-			INSERT INTO chunk (document_id, owner_id, n, mark, text, words)
-			SELECT d.id, d.owner_id, g.n, g.mark, g.text, array_to_tsvector(string_to_array(g.words, ' '))
-			FROM given g RETURNING chunk.id, chunk.n
-		)
-		INSERT INTO embedding (chunk_id, owner_id, model, bits)
-		SELECT s.id, d.owner_id, 'local', ('x' || g.bits)::bit(2048) FROM stored s JOIN given g ON g.n = s.n;
+		PERFORM passages_replace(d, $7, $8, $9, $10, $11, $12);
 		seq := job_fence($1, $2, $3);
 		PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
 		UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = ($6 - '{notices,page}'::text[]) || coalesce(page -> 'metadata', '{}'),
-			notices = coalesce($6 -> 'notices', '[]'), chunk_count = cardinality(marks), index_version = $11, updated_at = now()
+			notices = coalesce($6 -> 'notices', '[]'), chunk_count = cardinality(marks), index_version = $13, updated_at = now()
 		WHERE seq = after AND document.id = d.id AND document.deleted_at IS NULL RETURNING document.* INTO d;
 		IF NOT FOUND THEN
 			RAISE EXCEPTION USING ERRCODE = 'MRGON';
@@ -232,7 +256,7 @@ BEGIN
 	PERFORM run_finish($1, 'completed', 'done', document_json(d), document_reply($1, d));
 	RETURN seq;
 END $$;
-GRANT EXECUTE ON FUNCTION document_ready(uuid, text, int, bigint, text, jsonb, text[], text[], text[], text[], int)
+GRANT EXECUTE ON FUNCTION document_ready(uuid, text, int, bigint, text, jsonb, text[], text[], text[], int[], text[], text[], int)
 	TO millrace_runner;
 
 -- Room for a page that was fetched, of `size` bytes, which runner_page_part then fills;
@@ -284,27 +308,25 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION document_kept TO millrace_runner;
 
--- Gives passages of a document, by their ids, the words and bits of this version of the index; with
--- its last ones the document is of that version. False where it has changed since it was seen, or
--- is being worked on: then it is looked at again later.
-CREATE OR REPLACE FUNCTION document_indexed(document uuid, seen timestamptz, version int, ids bigint[], words text[], bits text[],
-	whole boolean) RETURNS boolean LANGUAGE plpgsql AS $$
+-- Replaces the passages of a document of a lower version of the index. False where it has changed
+-- since it was seen, or is being worked on: then it is looked at again later.
+CREATE OR REPLACE FUNCTION document_indexed(document uuid, seen timestamptz, version int, marks text[], headings text[], texts text[],
+	carried int[], words text[], stems text[]) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	d document;
 BEGIN
-	PERFORM FROM document d WHERE d.id = $1 AND d.updated_at = seen AND d.deleted_at IS NULL FOR NO KEY UPDATE SKIP LOCKED;
+	SELECT * INTO d FROM document x WHERE x.id = $1 AND x.updated_at = seen AND x.deleted_at IS NULL FOR NO KEY UPDATE SKIP LOCKED;
 	IF NOT FOUND THEN
 		RETURN false;
 	END IF;
-	PERFORM FROM chunk c WHERE c.id = ANY (ids) ORDER BY c.ctid FOR UPDATE;     -- in the order of rows_erase()
-	UPDATE chunk c SET words = array_to_tsvector(string_to_array(g.words, ' '))
-	FROM unnest(ids, $5) g (id, words) WHERE c.id = g.id;
-	UPDATE embedding e SET bits = ('x' || g.bits)::bit(2048)
-	FROM unnest(ids, $6) g (id, bits) WHERE e.chunk_id = g.id AND e.model = 'local';
-	IF whole THEN
-		UPDATE document d SET index_version = $3 WHERE d.id = $1;
-	END IF;
+	PERFORM FROM chunk c WHERE c.document_id = d.id ORDER BY c.ctid FOR UPDATE;     -- in the order of rows_erase()
+	PERFORM passages_replace(d, $4, $5, $6, $7, $8, $9);
+	UPDATE document x SET index_version = $3, chunk_count = cardinality(marks),
+		metadata = CASE WHEN x.metadata ? 'chunks' THEN jsonb_set(x.metadata, '{chunks}', to_jsonb(cardinality(marks))) ELSE x.metadata END
+	WHERE x.id = d.id;
 	RETURN true;
 END $$;
-GRANT EXECUTE ON FUNCTION document_indexed TO millrace_runner;
+GRANT EXECUTE ON FUNCTION document_indexed(uuid, timestamptz, int, text[], text[], text[], int[], text[], text[]) TO millrace_runner;
 
 -- The reply of a request that waits for an ingestion; NULL where none does.
 CREATE OR REPLACE FUNCTION document_reply(run_id uuid, d document) RETURNS json

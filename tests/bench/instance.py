@@ -143,7 +143,7 @@ class Instance:
         bin_dir = os.path.join(self.dir, "bin")      # a copy: a build in the tree meanwhile changes nothing
         os.mkdir(bin_dir)
         for name in os.listdir(BIN):
-            if name.startswith("millrace"):
+            if name.startswith(("millrace", "thesaurus")):
                 shutil.copy2(os.path.join(BIN, name), bin_dir)
         self.env = {k: v for k, v in os.environ.items() if not re.match("MILLRACE_(?!DEV_PGBIN)|OPENAI_|ANTHROPIC_|GEMINI_|API_JWT|PG", k)}
         self.env.update(SETTINGS, MILLRACE_DEV_DIR=self.dir, MILLRACE_DEV_PORT=str(self.port), MILLRACE_DEV_BIN=bin_dir,

@@ -79,10 +79,10 @@ class Neighbours:
     def make_passages(self):
         self.instance.sql(
             "WITH b AS (INSERT INTO blob (owner_id, sha256, size) VALUES ('{0}', sha256('x'), 1) RETURNING id), d AS (INSERT INTO document "
-            "(owner_id, name, file_name, size, status, blob_id, index_version, chunk_count) SELECT '{0}', 'long', 'd.txt', 1, 'ready', id, 2, 60000 "
-            "FROM b RETURNING id), c AS (INSERT INTO chunk (document_id, owner_id, n, mark, text, words) SELECT d.id, '{0}', n, 'paragraph 1', x, "
+            "(owner_id, name, file_name, size, status, blob_id, index_version, chunk_count) SELECT '{0}', 'long', 'd.txt', 1, 'ready', id, 1000, 60000 "
+            "FROM b RETURNING id) INSERT INTO chunk (document_id, owner_id, n, mark, text, words) SELECT d.id, '{0}', n, 'paragraph 1', x, "
             "to_tsvector('simple', x) FROM d, generate_series(1, 60000) n, LATERAL (SELECT 'wheel ' || n || ' ' || md5(n::text) "
-            "|| repeat(' mill water', 20) AS x) t RETURNING id) INSERT INTO embedding (chunk_id, owner_id, model, bits) SELECT id, '{0}', 'local', ('x' || repeat(md5(id::text), 16))::bit(2048) FROM c".format(self.nasty))
+            "|| repeat(' mill water', 20) AS x) t".format(self.nasty))
         self.instance.sql("VACUUM ANALYZE")
 
     def make_leads(self):
@@ -150,7 +150,7 @@ class Neighbours:
             time.sleep(0.2)
         self.instance.sql("DELETE " + documents)
         self.instance.sql("DELETE FROM conversation WHERE owner_id = '%s' AND id <> '%s'" % (self.other, self.conversation))
-        self.instance.sql("VACUUM ANALYZE run, job, topic, document, chunk, embedding, message")
+        self.instance.sql("VACUUM ANALYZE run, job, topic, document, chunk, message")
 
     def p99(self, kind, requests):
         """Of so many requests, or of those that can be asked in SECONDS; one that has no reply then counts with its time so far."""

@@ -112,9 +112,7 @@ def searches(out):
     if "big" in r:
         over = lambda part, asked: [spread([x / median(r["beside" if part == "big" else "alone"]) for x in r[part]], 1), asked]
         rows += [["the same, beside 2 million of others", ms("beside"), *over("beside", "1.0")],
-                 ["over 200,000, beside 2 million of others", ms("big"), *over("big", "under 10")],
-                 ["the vectors of 3,180 compared, by PostgreSQL alone", ms("vectors"), "", ""],
-                 ["the vectors of 200,000", ms("vectors_big"), "", ""]]
+                 ["over 200,000, beside 2 million of others", ms("big"), *over("big", "under 10")]]
     return "## Searches, p50 of one after the other, over HTTPS\n\n" + table(["", "ms", "over 3,180 passages", "asked"], rows) + "\n"
 
 

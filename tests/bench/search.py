@@ -3,7 +3,6 @@ a file that is uploaded; the others are copied from them in the database, those 
 import json
 import os
 import random
-import re
 import time
 import urllib.parse
 import urllib.request
@@ -56,13 +55,15 @@ def copied(instance, source, owner, passages, words):
         INSERT INTO document (id, owner_id, name, file_name, size, status, blob_id, index_version, chunk_count)
         SELECT m.document, '{owner}', 'd', 'd.txt', 1, 'ready', b.id, (SELECT index_version FROM document WHERE id = '{source}'),
             least({small}, {passages} - m.before) FROM made m, b;
-        WITH c AS (
-            INSERT INTO chunk (document_id, owner_id, n, mark, text, words)
-            SELECT m.document, '{owner}', c.n, c.mark, left(c.text, 8 * {words}), array_to_tsvector((tsvector_to_array(c.words))[1:{words}])
-            FROM made m JOIN chunk c ON c.document_id = '{source}' AND m.before + c.n <= {passages} ORDER BY m.before, c.n RETURNING id, n
-        )
-        INSERT INTO embedding (chunk_id, owner_id, model, bits)
-        SELECT c.id, '{owner}', 'local', e.bits FROM c JOIN chunk s ON s.document_id = '{source}' AND s.n = c.n JOIN embedding e ON e.chunk_id = s.id;
+        INSERT INTO chunk (document_id, owner_id, n, mark, text, words, stems)
+        SELECT m.document, '{owner}', c.n, c.mark, left(c.text, 8 * {words}), array_to_tsvector((tsvector_to_array(c.words))[1:{words}]),
+            substring(c.stems FOR 4 + 4 * {words})
+        FROM made m JOIN chunk c ON c.document_id = '{source}' AND m.before + c.n <= {passages} ORDER BY m.before, c.n;
+        INSERT INTO passage_word AS k (owner_id, word, n)
+        SELECT '{owner}', x.word, x.n * {passages} / {small} FROM (
+            SELECT w AS word, count(*) AS n FROM chunk c CROSS JOIN unnest((tsvector_to_array(c.words))[1:{words}]) w WHERE c.document_id = '{source}' GROUP BY 1
+            UNION ALL SELECT '', sum(octet_length(substring(c.stems FOR 4 + 4 * {words})) / 4) FROM chunk c WHERE c.document_id = '{source}') x
+        ON CONFLICT (owner_id, word) DO UPDATE SET n = k.n + excluded.n;
         INSERT INTO storage (owner_id, passages) VALUES ('{owner}', {passages}) ON CONFLICT (owner_id)
         DO UPDATE SET passages = storage.passages + {passages}"""
                  .format(small=SMALL, source=source, owner=owner, passages=passages, words=words))
@@ -91,16 +92,8 @@ def p50(instance, path, requests):
     return percentile([(end - due) / 1000 for due, _, end, *_ in r["requests"]], 50)
 
 
-def compared(instance, owner):
-    """Milliseconds in which PostgreSQL alone compares all of an owner's vectors with one, which every search does."""
-    plan = instance.sql("SET enable_seqscan = off; SET jit = off; EXPLAIN (ANALYZE, TIMING OFF) SELECT count(*) FROM embedding WHERE owner_id = '%s' "
-                        "AND model = 'local' AND bit_count(bits & repeat('0000000000000001', 128)::bit(2048)) > 64" % owner)
-    return float(re.search(r"Execution Time: ([\d.]+) ms", plan).group(1))
-
-
 def measure(instance, users, quick, rounds, say):
-    """In milliseconds, a list of the rounds' p50 each: `alone`, and where not quick `beside` (others) and `big`, with `vectors` and
-    `vectors_big`, the least that either can take."""
+    """In milliseconds, a list of the rounds' p50 each: `alone`, and where not quick `beside` (others) and `big`."""
     text = sentences(SMALL * 16)
     source = uploaded(instance, users[0][1], "\n\n".join(" ".join(text[i:i + 14]) for i in range(0, len(text), 14)))
     chance = random.Random(2)
@@ -116,12 +109,10 @@ def measure(instance, users, quick, rounds, say):
     say("searches over %d passages: %.1f ms" % (SMALL, out["alone"][0]))
     if not quick:
         crowd(instance, source, users[1][0], say)
-        out.update(beside=[], big=[], vectors=[], vectors_big=[])
+        out.update(beside=[], big=[])
         p50(instance, big, 20)
         for _ in range(rounds):
             out["beside"].append(p50(instance, small, 100))
             out["big"].append(p50(instance, big, 40))
-            out["vectors"].append(compared(instance, users[0][0]))
-            out["vectors_big"].append(compared(instance, users[1][0]))
         say("beside 2 million: %.1f ms; over 200,000: %.1f ms" % (out["beside"][-1], out["big"][-1]))
     return out

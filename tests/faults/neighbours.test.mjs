@@ -108,7 +108,7 @@ const readyOf = async (ids) => Number(await value(millrace, `SELECT count(*) FRO
 const storing = async (how) => Number(await value(millrace, `SELECT count(*) FROM pg_stat_activity WHERE query ~ 'document_ready' AND ${how}`));
 
 test("passages that cannot be stored: others' work, and the jobs themselves, wait for none of them", async () => {
-	const release = await hold(millrace, "LOCK TABLE embedding IN SHARE MODE");
+	const release = await hold(millrace, "LOCK TABLE passage_word IN SHARE MODE");
 	const { upload: _, ...rest } = works;
 	const ids = [];
 	try {
@@ -166,11 +166,11 @@ test("files that take as long to read as any may", async () => {
 test("searches over 60,000 passages, sixteen at a time", async () => {
 	await millrace.psql(`WITH b AS (INSERT INTO blob (owner_id, sha256, size) VALUES ('${nasty.uid}', sha256('x'), 1) RETURNING id),
 		d AS (INSERT INTO document (owner_id, name, file_name, size, status, blob_id, index_version, chunk_count)
-			SELECT '${nasty.uid}', 'long', 'd.txt', 1, 'ready', id, 2, 60000 FROM b RETURNING id),
-		c AS (INSERT INTO chunk (document_id, owner_id, n, mark, text, words) SELECT d.id, '${nasty.uid}', n, 'paragraph 1', x, to_tsvector('simple', x)
-			FROM d, generate_series(1, 60000) n, LATERAL (SELECT 'wheel ' || n || ' ' || md5(n::text) || repeat(' mill water', 20) AS x) t RETURNING id)
-		INSERT INTO embedding (chunk_id, owner_id, model, bits) SELECT id, '${nasty.uid}', 'local', ('x' || repeat(md5(id::text), 16))::bit(2048) FROM c`);
-	await millrace.psql("ANALYZE chunk; ANALYZE embedding");
+			SELECT '${nasty.uid}', 'long', 'd.txt', 1, 'ready', id, 3, 60000 FROM b RETURNING id)
+		INSERT INTO chunk (document_id, owner_id, n, mark, text, words, stems) SELECT d.id, '${nasty.uid}', n, 'paragraph 1', x, to_tsvector('simple', x),
+			decode('00000000' || repeat(md5(n::text), 10), 'hex')
+			FROM d, generate_series(1, 60000) n, LATERAL (SELECT 'wheel ' || n || ' ' || md5(n::text) || repeat(' mill water', 20) AS x) t`);
+	await millrace.psql("ANALYZE chunk; ANALYZE passage_word");
 	const { done } = await beside(16, async () => wasDone(await nasty.api.get("/api/documents/search?q=how+often+does+the+wheel+of+the+water+mill+turn")));
 	assert.ok(done > 0);
 });

@@ -97,10 +97,10 @@ test("passages that are being stored: the old ones serve, the lease lasts; kille
 	const find = async () => assertStatus(await user.api.get("/api/documents/search?q=heron"), 200).json.map((found) => found.text);
 	const { json: { id } } = assertStatus(await user.api.upload("/api/documents/upload?wait=1",
 	    { name: "d", file: { filename: "d.txt", bytes: "The heron stands by the weir." } }), 200);
-	const chunks = () => column(millrace, `SELECT c.text FROM chunk c JOIN embedding e ON e.chunk_id = c.id WHERE c.document_id = '${id}'`);
+	const chunks = () => column(millrace, `SELECT c.text FROM chunk c WHERE c.document_id = '${id}'`);
 	const job = (what) => value(millrace, `SELECT ${what} FROM job j JOIN run r ON r.id = j.run_id WHERE r.document_id = '${id}' ORDER BY r.id DESC LIMIT 1`);
 	const stuck = async () => Number(await value(millrace, "SELECT count(*) FROM pg_stat_activity WHERE query ~ 'document_ready' AND wait_event_type = 'Lock'"));
-	const release = await hold(millrace, "LOCK TABLE embedding IN SHARE MODE");
+	const release = await hold(millrace, "LOCK TABLE passage_word IN SHARE MODE");
 	const again = user.api.post(`/api/documents/${id}/reindex`);
 	try {
 		await until(async () => await stuck() === 1, "they are being stored");
@@ -117,7 +117,7 @@ test("passages that are being stored: the old ones serve, the lease lasts; kille
 	    [["The heron stands by the weir."], ["The heron stands by the weir."], "2"]);
 });
 
-/* A document of many transactions of the index, each passage with a word of its own. */
+/* A document of many passages, each with a word of its own. */
 async function longDocument(user, name) {
 	const passage = (n) => `${`${name} ${n} stands by the weir and looks at the water. `.repeat(24)}${name}${n}\n\n`;
 	const { json } = assertStatus(await user.api.upload("/api/documents/upload?wait=1",
@@ -131,8 +131,8 @@ test("killed while documents are indexed again: they are found meanwhile, and ea
 	const user = w.users[1], { millrace } = w;
 	const done = await longDocument(user, "heron"), held = await longDocument(user, "bittern"), other = await longDocument(user, "egret");
 	const all = [done, held, other], list = all.map((id) => `'${id}'`).join();
-	const words = () => column(millrace, `SELECT c.id, c.words, e.bits FROM chunk c JOIN embedding e ON e.chunk_id = c.id
-		WHERE c.document_id IN (${list}) ORDER BY c.id`);
+	const words = () => column(millrace, `SELECT c.words, c.stems, c.text FROM chunk c
+		WHERE c.document_id IN (${list}) ORDER BY c.document_id, c.n`);
 	const find = async (word) => assertStatus(await user.api.get(`/api/documents/search?q=${word}`), 200).json[0]?.documentId;
 	const outdate = (ids) => millrace.psql(`UPDATE document SET index_version = 1 WHERE id IN (${ids})`);
 	const indexed = async (ids) => {
@@ -146,7 +146,7 @@ test("killed while documents are indexed again: they are found meanwhile, and ea
 			$$BEGIN INSERT INTO indexed_again VALUES (NEW.id); RETURN NEW; END$$;
 		CREATE TRIGGER note_indexed_again AFTER UPDATE OF index_version ON document FOR EACH ROW
 			WHEN (NEW.index_version > OLD.index_version) EXECUTE FUNCTION note_indexed_again()`);
-	await millrace.psql(`UPDATE chunk SET words = to_tsvector('simple', text) WHERE document_id IN (${list})`);
+	await millrace.psql(`UPDATE chunk SET words = to_tsvector('simple', text), stems = NULL WHERE document_id IN (${list})`);
 	await outdate(`'${done}'`);
 	await until(() => indexed(`'${done}'`), "the first is indexed again");
 	const release = await hold(millrace, `SELECT FROM chunk WHERE document_id = '${held}' AND n = 150 FOR UPDATE`);

@@ -6,8 +6,8 @@
 
 #include <millrace/unicode.h>
 
-#include "runner/knowledge/embed.c"
 #include "runner/knowledge/terms.c"
+#include "runner/knowledge/utf8.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
@@ -36,7 +36,6 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	struct arena *a = arena_new();
 	struct str text = { (const char *)bytes, n }, folded = unicode_fold(a, text);
-	char hex[EMBED_HEX + 1];
 	struct terms t;
 
 	if (str_utf8(text)) {
@@ -44,7 +43,6 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		terms_of(a, text, &t);
 		look_at(t.words);
 		look_at(t.more);
-		embed_local(t.words, hex);
 	}
 	arena_free(a);
 	return 0;

@@ -1,17 +1,19 @@
 /*
- * What retrieval is made of: local embeddings, words, sentences, and the cutting of documents into
- * passages.
+ * What retrieval is made of: words, sentences, languages, the cutting of documents into passages,
+ * questions and what passages are ranked by.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <millrace/arena.h>
 
-#include "runner/knowledge/chunker.c"
-#include "runner/knowledge/embed.c"
-#include "runner/knowledge/terms.c"
-#define is_space is_space_here
-#include "runner/knowledge/words.c"
+#include "runner/knowledge/chunker.h"
+#include "runner/knowledge/language.h"
+#include "runner/knowledge/question.h"
+#include "runner/knowledge/rank.h"
+#include "runner/knowledge/stems.h"
+#include "runner/knowledge/utf8.h"
+#include "runner/knowledge/words.h"
 
 static int passed, failed;
 
@@ -23,64 +25,6 @@ check(const char *name, bool good)
 	else
 		failed++;
 	printf("%s - %s\n", good ? "ok" : "not ok", name);
-}
-
-static void
-embed(struct str text, char hex[EMBED_HEX + 1])
-{
-	struct arena *a = arena_new();
-	struct terms terms;
-
-	terms_of(a, text, &terms);
-	embed_local(terms.words, hex);
-	arena_free(a);
-}
-
-static bool
-same(struct str a, struct str b)
-{
-	char x[EMBED_HEX + 1], y[EMBED_HEX + 1];
-
-	embed(a, x);
-	embed(b, y);
-	return strcmp(x, y) == 0;
-}
-
-/* How many of a's bits b has, in percent. */
-static int
-shared(struct str a, struct str b)
-{
-	char x[EMBED_HEX + 1], y[EMBED_HEX + 1], one[2] = "";
-	int both = 0, all = 0;
-
-	embed(a, x);
-	embed(b, y);
-	for (size_t i = 0; i < EMBED_HEX; i++) {
-		one[0] = x[i];
-		unsigned long p = strtoul(one, NULL, 16), q;
-
-		one[0] = y[i];
-		q = strtoul(one, NULL, 16);
-		all += __builtin_popcountl(p);
-		both += __builtin_popcountl(p & q);
-	}
-	return all ? both * 100 / all : 0;
-}
-
-static void
-test_embed(void)
-{
-	check("case does not count", same(S("The MILL Race"), S("the mill race")));
-	check("nor accents", same(S("ÉCOLE Łódź ΆΝΘΡΩΠΟΣ Ёлка"), S("ecole lodz ανθρωπος елка")));
-	check("order and punctuation do not count",
-	    same(S("a mill, the race!"), S("the race — a mill")));
-	check("endings hardly do", shared(S("windmills"), S("windmill")) >= 70);
-	check("other words share little", shared(S("telescope"), S("bakery")) <= 20);
-	check(
-	    "nothing gives no bits", shared(S(""), S("x")) == 0 && shared(S("  …  "), S("x")) == 0);
-	check("a very long word is no harm",
-	    shared(S("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
-		S("a")) >= 0);
 }
 
 static void
@@ -120,49 +64,207 @@ test_words(void)
 	arena_free(a);
 }
 
+/* Cuts a text; false where a passage is too long, or does not begin where the one before ends. */
+static bool
+cut(struct arena *a, struct str text, struct chunk *chunks, size_t *n)
+{
+	struct chunker c = { .a = a, .text = text };
+	size_t at = 0;
+
+	for (*n = 0; *n < 64 && chunk_next(&c, &chunks[*n]); (*n)++) {
+		struct str t = chunks[*n].text, fresh = t;
+
+		for (size_t i = 0; i < chunks[*n].carried; i++) {
+			uint32_t ch;
+			size_t len = utf8_next(fresh, &ch);
+
+			fresh.p += len;
+			fresh.n -= len;
+		}
+		if (str_chars(t) > 1800 || chunks[*n].carried > 201 || !str_utf8(t))
+			return false;
+		while (at < (size_t)(fresh.p - text.p))
+			if (strchr(" \n\t", text.p[at++]) == NULL)
+				return false;
+		at = (size_t)(t.p + t.n - text.p);
+	}
+	return true;
+}
+
 static void
 test_chunks(void)
 {
-	char *text = xmalloc(40000);
-	size_t n = 0, count = 0, total = 0;
-	struct str rest, p;
-	bool good = true;
+	static struct chunk chunks[64];
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+	size_t n;
+	bool good;
 
 	for (int i = 0; i < 400; i++)
-		n += (size_t)snprintf(text + n, 40000 - n,
-		    "Sentence %d is about the wheel and the race.%s", i, i % 7 ? " " : "\n\n");
-	for (rest = chunk_next((struct str){ text, n }, &p); p.n > 0; rest = chunk_next(rest, &p)) {
-		count++;
-		total += p.n;
-		good = good && p.n <= 1500 && p.p[p.n - 1] == '.' && p.p[0] == 'S';
-	}
-	check("cut at sentences, none too long", good && count > 10 && count < 30);
-	check("nothing but space is lost", total > n - 2 * count - 10);
-	memset(text, 'x', 5000);
-	for (count = 0, rest = chunk_next((struct str){ text, 5000 }, &p); p.n > 0;
-	     rest = chunk_next(rest, &p))
-		count++;
-	check("text without any place to cut is cut all the same", count == 4);
-	for (size_t i = 0; i < 4000; i += 2)
-		memcpy(text + i, "é", 2);
-	for (good = true, rest = chunk_next((struct str){ text, 4000 }, &p); p.n > 0;
-	     rest = chunk_next(rest, &p))
-		good = good && str_utf8(p);
-	check("between characters", good);
-	(void)chunk_next(S(" \n\t "), &p);
-	check("space gives none", p.n == 0);
-	(void)chunk_next(S("\n\tQ1\tQ2\nNorth\t1\t2\n"), &p);
-	check("an empty cell at the beginning stays", str_eq(p, S("\tQ1\tQ2\nNorth\t1\t2")));
-	free(text);
+		buf_printf(
+		    &b, "Sentence %d is about the wheel and the race.%s", i, i % 90 ? " " : "\n\n");
+	good = cut(a, buf_str(&b), chunks, &n);
+	check("nothing is lost, and none too long", good && n > 9 && n < 20);
+	for (size_t i = 0; i < n; i++)
+		good = good && chunks[i].text.p[0] == 'S' &&
+		       chunks[i].text.p[chunks[i].text.n - 1] == '.';
+	check("cut at sentences", good);
+	check("whole sentences are carried over", chunks[1].carried > 40 &&
+						      chunks[1].carried <= 201 &&
+						      str_starts(chunks[1].text, S("Sentence ")));
+	b = (struct buf){ .a = a };
+	for (int i = 0; i < 5000; i++)
+		buf_put(&b, i < 2000 ? S("x") : S("é"));
+	check("text without any place to cut is cut all the same, between characters",
+	    cut(a, buf_str(&b), chunks, &n) && n == 3);
+	check("space gives none", cut(a, S(" \n\t "), chunks, &n) && n == 0);
+	check("an empty cell at the beginning stays",
+	    cut(a, S("\n\tQ1\tQ2\nNorth\t1\t2\n"), chunks, &n) &&
+		str_eq(chunks[0].text, S("\tQ1\tQ2\nNorth\t1\t2")));
+	arena_free(a);
+}
+
+static void
+test_headings(void)
+{
+	static struct chunk chunks[64];
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+	size_t n;
+
+	buf_put(
+	    &b, S("1. Wheels\n\nAll of them turn, and none of them stops.\n\n1.1. Of wood\n\n"));
+	for (int i = 0; i < 30; i++)
+		buf_put(&b, S("Oak is heavy and lasts. "));
+	buf_put(&b, S("\n\nTheir price\n\n"));
+	for (int i = 0; i < 20; i++)
+		buf_put(&b, S("It is paid in grain, a sack each year. "));
+	buf_put(&b, S("\n\n2. Gates\n\n"));
+	for (int i = 0; i < 30; i++)
+		buf_put(&b, S("A gate is raised in spring. "));
+	check("cut before headings", cut(a, buf_str(&b), chunks, &n) && n >= 3);
+	check("a passage stands under its heading, and has those that follow",
+	    str_eq(chunks[0].heading, S("1. Wheels")) &&
+		str_eq(chunks[0].inside, S("1.1. Of wood\n")));
+	check("below those above",
+	    str_eq(chunks[1].heading, S("1. Wheels › 1.1. Of wood › Their price")));
+	check("until one of their level", str_eq(chunks[n - 1].heading, S("2. Gates")));
+	arena_free(a);
+}
+
+static void
+test_languages(void)
+{
+	static const struct {
+		const char *text, *word, *stem;
+		enum language l;
+	} samples[] = {
+		{ "how are the wheels of the mill greased", "greasing", "greas", LANGUAGE_ENGLISH },
+		{ "wie werden die rader der muhle geschmiert", "muhlen", "muhl", LANGUAGE_GERMAN },
+		{ "comment est ce que le moulin tourne dans le vent", "moulins", "moulin",
+		    LANGUAGE_FRENCH },
+		{ "donde estan las ruedas de los molinos", "molinos", "molin", LANGUAGE_SPANISH },
+		{ "как это колесо не что", "колеса", "колес", LANGUAGE_RUSSIAN },
+	};
+	struct arena *a = arena_new();
+	bool good = true, is_known;
+
+	for (size_t i = 0; i < sizeof(samples) / sizeof(*samples); i++)
+		good = good && language_of(str_from(samples[i].text), &is_known) == samples[i].l &&
+		       is_known &&
+		       str_eq(stemmer_stem(stemmer_new(a, samples[i].l), str_from(samples[i].word)),
+			   str_from(samples[i].stem));
+	check("languages, and stems of each", good);
+	(void)language_of(S("xyzzy 1234"), &is_known);
+	check("none of a code", !is_known);
+	check("common words", language_is_common(LANGUAGE_ENGLISH, S("which")) &&
+				  !language_is_common(LANGUAGE_GERMAN, S("which")));
+	arena_free(a);
+}
+
+/* The scores of passages for a question over a collection where each word is in one passage of 100.
+ */
+static void
+rank_of(struct arena *a, struct str question, struct candidate *c, size_t n)
+{
+	struct question *q = arena_alloc(a, sizeof(*q));
+
+	question_read(a, question, q);
+	for (size_t i = 0; i < q->n_terms; i++)
+		q->term[i].passages = 1;
+	question_weigh(q, 100);
+	rank(a, q, 8, c, n);
+}
+
+static struct candidate
+candidate(struct arena *a, struct str title, struct str heading, struct str text)
+{
+	struct stemmer *s = stemmer_new(a, LANGUAGE_ENGLISH);
+
+	return (struct candidate){
+		.stems = passage_stems(a, LANGUAGE_ENGLISH, s, heading, text),
+		.title = passage_stems(a, LANGUAGE_ENGLISH, s, title, S("")),
+	};
+}
+
+static void
+test_rank(void)
+{
+	struct arena *a = arena_new();
+	struct candidate c[] = {
+		candidate(a, S("x"), S(""), S("The miller greases the wheels each spring.")),
+		candidate(a, S("x"), S(""),
+		    S("The miller sleeps. One. Two. Three. Four. The wheels turn. Six. "
+		      "Seven. Eight. Nine. Grease is dear.")),
+		candidate(a, S("x"), S(""), S("The baker sleeps until noon.")),
+		candidate(a, S("x"), S("Greasing of wheels"), S("He does so in spring.")),
+		candidate(a, S("Wheels.pdf"), S(""), S("He does so in spring.")),
+	};
+
+	rank_of(a, S("When does the miller grease the wheels?"), c, 5);
+	check("all of a question in one sentence is best",
+	    c[0].score > c[1].score && c[0].fit > 0.99 && c[1].fit < 0.8 && c[1].fit > 0.4);
+	check("nothing of it is nothing", c[2].score < 1e-6 && c[2].fit < 1e-6);
+	check("headings and titles count", c[3].score > c[4].score && c[4].score > c[2].score);
+	arena_free(a);
+}
+
+static void
+test_question(void)
+{
+	struct arena *a = arena_new();
+	struct question *q = arena_alloc(a, sizeof(*q));
+	size_t before;
+
+	question_read(a, S("How do I grease the Gruendelrad-Wheels?"), q);
+	check("without common words, each once", str_eq(q->word[0], S("grease")));
+	question_read(a, S("to be or not to be"), q);
+	check("but where there are no others", q->n == 4);
+	question_read(a, S("turbine"), q);
+	before = q->n_terms;
+	check("what no passage has is not known", question_is_unknown(q, 0));
+	question_near(q, 0, S("tubrine"), 3);
+	question_near(q, 0, S("turbines"), 3);
+	question_near(q, 0, S("turbulence"), 3);
+	question_near(q, 0, S("urbane"), 3);
+	check("slips of the keyboard are known again",
+	    q->n_terms == before + 2 && !q->term[before].is_form);
+	question_weigh(q, 10);
+	check("what no passage has weighs, and is not looked for",
+	    q->idf[0] > 2 && q->n_terms >= 3 && q->term[q->n_terms - 1].passages == 3);
+	arena_free(a);
 }
 
 int
 main(void)
 {
-	test_embed();
 	test_sentences();
 	test_words();
 	test_chunks();
+	test_headings();
+	test_languages();
+	test_question();
+	test_rank();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed > 0;
 }

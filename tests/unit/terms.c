@@ -1,5 +1,4 @@
 /* The terms of texts: what passages are indexed by and questions looked up by. */
-#include "runner/knowledge/embed.c"
 #include "runner/knowledge/terms.c"
 
 #include "test.h"

@@ -76,7 +76,7 @@ SELECT left(f.content, $4) AS content, length(f.content) <= $4 AS whole FROM (
 	FROM artifact a WHERE a.conversation_id = $2 AND a.owner_id = $1 AND a.name = $3 AND a.size <= 2097152
 	ORDER BY a.version DESC LIMIT 1)
 	UNION ALL
-	(SELECT 1, (SELECT string_agg(c.text, E'\n' ORDER BY c.n) FROM chunk c WHERE c.document_id = d.id)
+	(SELECT 1, (SELECT string_agg(substr(c.text, c.carried + 1), E'\n' ORDER BY c.n) FROM chunk c WHERE c.document_id = d.id)
 	FROM document d WHERE d.owner_id = $1 AND $3 IN (d.name, d.file_name) AND d.status = 'ready' AND d.deleted_at IS NULL ORDER BY d.id DESC LIMIT 1)
 ) f ORDER BY f.rank LIMIT 1;
 

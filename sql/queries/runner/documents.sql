@@ -1,19 +1,35 @@
--- Passages of a user's documents for a query, best first; the same retrieval for chat and search.
+-- name: runner_words_kept
+-- args: owner uuid, words text[]
+-- row: place int8, n int8, passages int8, stems int8
+-- scratch
+SELECT place, n, passages, stems FROM words_kept($1, $2);
+
+-- name: runner_words_near
+-- args: owner uuid, start text, most int8
+-- row: word text, n int8
+-- scratch
+SELECT word, n FROM words_near($1, $2, $3);
+
+-- Candidates among a user's passages for a question, those first that have more of it.
 -- name: runner_passages_find
--- args: run_id uuid, owner uuid, words text, query text, bits text, want int4, of_chatbot bool
--- row: chunk int8, document_id uuid, document_name text, mark text, text text, score text
-SELECT c.id AS chunk, c.document_id, d.name AS document_name, c.mark, c.text, round(s.score::numeric, 6)::text AS score
-FROM chunk_search($2, $3, $4, ('x' || $5)::bit(2048), $6, CASE WHEN $7 THEN run_documents($1) END) s
-JOIN chunk c ON c.id = s.chunk_id JOIN document d ON d.id = c.document_id AND d.deleted_at IS NULL
-ORDER BY s.score DESC, c.id;
+-- args: run_id uuid, owner uuid, words text[], groups text[], weights text[], common text, query text, most int8, of_chatbot bool
+-- row: chunk_id int8, document_id uuid, name text, file_name text, stems text, text text, score text
+-- scratch
+SELECT chunk_id, document_id, name, file_name, stems, text, score::text AS score
+FROM passages_among($2, $3, $4::text[]::int[], $5::text[]::float8[], $6, $7, $8, CASE WHEN $9 THEN run_documents($1) END);
+
+-- name: runner_passages_show
+-- args: ids text[]
+-- row: place int8, chunk int8, document_id uuid, name text, mark text, heading text, text text
+SELECT place, chunk, document_id, name, mark, heading, text FROM passages_shown($1::text[]::bigint[]);
 
 -- name: runner_document_process
 -- args: document uuid
--- row: file_name text, blob_id uuid, size int8, url text, etag text, last_modified text, sha256 text
+-- row: file_name text, blob_id uuid, size int8, url text, etag text, last_modified text, sha256 text, name text
 UPDATE document d SET status = 'processing', updated_at = now() FROM blob b WHERE d.id = $1 AND d.deleted_at IS NULL AND b.id = d.blob_id
 RETURNING d.file_name, d.blob_id, d.size, d.url, CASE WHEN d.chunk_count > 0 THEN d.etag END AS etag,
 	CASE WHEN d.chunk_count > 0 THEN d.last_modified END AS last_modified,
-	CASE WHEN d.chunk_count > 0 THEN encode(b.sha256, 'hex') END AS sha256;
+	CASE WHEN d.chunk_count > 0 THEN encode(b.sha256, 'hex') END AS sha256, d.name;
 
 -- name: runner_page_begin
 -- args: run_id uuid, runner_name text, attempt int4, size int8, bytes_max int8
@@ -37,10 +53,10 @@ SELECT document_kept($1, $2, $3, $4, $5);
 SELECT data FROM blob_chunk WHERE blob_id = $1 AND n = $2;
 
 -- name: runner_document_end_ready
--- args: run_id uuid, runner_name text, attempt int4, after int8, type text, metadata text, marks text[], texts text[], words text[], bits text[], index_version int4
+-- args: run_id uuid, runner_name text, attempt int4, after int8, type text, metadata text, marks text[], headings text[], texts text[], carried text[], words text[], stems text[], index_version int4
 -- row: document_ready int8
 -- ends
-SELECT document_ready($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10, $11);
+SELECT document_ready($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10::text[]::int[], $11, $12, $13);
 
 -- name: runner_document_end_failed
 -- args: run_id uuid, runner_name text, attempt int4, after int8, error text
@@ -51,17 +67,18 @@ SELECT document_failed($1, $2, $3, $4, $5);
 -- A document whose passages are of a lower version of the index.
 -- name: runner_index_next
 -- args: version int4
--- row: id uuid, seen timestamptz
-SELECT d.id, d.updated_at AS seen FROM document d JOIN app_user u ON u.id = d.owner_id AND u.erased_at IS NULL
+-- row: id uuid, seen timestamptz, title text
+SELECT d.id, d.updated_at AS seen, d.name || E'\n' || d.file_name AS title FROM document d
+JOIN app_user u ON u.id = d.owner_id AND u.erased_at IS NULL
 WHERE d.index_version < $1 AND d.status = 'ready' AND d.deleted_at IS NULL LIMIT 1;
 
+-- Without what a passage has of the one before it.
 -- name: runner_index_passages
--- args: document uuid, after int4, rows int8
--- row: id int8, n int4, text text
-SELECT c.id, c.n, c.text FROM chunk c WHERE c.document_id = $1 AND c.n > $2 ORDER BY c.n LIMIT $3;
+-- args: document uuid
+-- row: mark text, text text
+SELECT c.mark, substr(c.text, c.carried + 1) AS text FROM chunk c WHERE c.document_id = $1 ORDER BY c.n;
 
--- The array of numbers travels as text[].
 -- name: runner_index_store
--- args: document uuid, seen timestamptz, version int4, ids text[], words text[], bits text[], whole bool
+-- args: document uuid, seen timestamptz, version int4, marks text[], headings text[], texts text[], carried text[], words text[], stems text[]
 -- row: stored bool
-SELECT document_indexed($1, $2, $3, $4::text[]::bigint[], $5, $6, $7) AS stored;
+SELECT document_indexed($1, $2, $3, $4, $5, $6, $7::text[]::int[], $8, $9) AS stored;

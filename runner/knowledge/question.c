@@ -1,0 +1,268 @@
+#include <math.h>
+#include <stdlib.h>
+
+#include "runner/knowledge/language.h"
+#include "runner/knowledge/question.h"
+#include "runner/knowledge/terms.h"
+#include "runner/knowledge/thesaurus.h"
+#include "runner/knowledge/utf8.h"
+
+#define SIMILAR_LEAST 0.08
+#define SIMILAR_MOST 160 /* words like one of the question's */
+#define NEAR_LETTERS 4 /* a shorter word is not guessed */
+#define NEAR_LETTERS_MAX 32
+
+/* What is gathered of one word. */
+struct gather {
+	struct arena *a;
+	struct question *q;
+	size_t first; /* its first term */
+	enum similarity by;
+	double factor;
+};
+
+static struct asked *
+term_of(struct gather *g, struct str text)
+{
+	struct question *q = g->q;
+
+	for (size_t i = g->first; i < q->n_terms; i++)
+		if (str_eq(q->term[i].text, text))
+			return &q->term[i];
+	if (q->n_terms == QUESTION_TERMS || q->n_terms - g->first > SIMILAR_MOST)
+		return NULL;
+	q->term[q->n_terms] = (struct asked){ .text = arena_str(g->a, text), .word = q->n - 1 };
+	return &q->term[q->n_terms++];
+}
+
+static void
+put_similar(void *arg, struct str word, double weight)
+{
+	struct gather *g = arg;
+	struct asked *t;
+
+	weight *= g->factor;
+	if (weight < SIMILAR_LEAST || (t = term_of(g, word)) == NULL || t->is_form)
+		return;
+	if (weight > t->similar[g->by])
+		t->similar[g->by] = weight;
+}
+
+static void
+put_form(struct gather *g, struct str text)
+{
+	struct asked *t = term_of(g, text);
+
+	if (t == NULL)
+		return;
+	t->is_form = true;
+	for (int i = 0; i < SIMILAR_N; i++)
+		t->similar[i] = 1;
+}
+
+/* ae, oe and ue as they stand for the umlauts, whose dots a term is without. */
+static struct str
+without_umlauts(struct arena *a, struct str term)
+{
+	struct buf b = { .a = a };
+
+	for (size_t i = 0; i < term.n; i++) {
+		buf_put(&b, (struct str){ term.p + i, 1 });
+		if (i + 1 < term.n && term.p[i + 1] == 'e' && strchr("aou", term.p[i]) != NULL)
+			i++;
+	}
+	return buf_str(&b);
+}
+
+/* A text's language may not show in a few words: then each of these may be it. */
+static const enum language guesses[] = { LANGUAGE_ENGLISH, LANGUAGE_GERMAN, LANGUAGE_FRENCH,
+	LANGUAGE_SPANISH };
+
+static void
+put_forms(struct gather *g, struct str term, enum language l, bool is_known)
+{
+	struct str bare = without_umlauts(g->a, term);
+
+	put_form(g, term);
+	put_form(g, stemmer_stem(stemmer_new(g->a, l), term));
+	if (bare.n < term.n && (l == LANGUAGE_GERMAN || !is_known)) {
+		put_form(g, bare);
+		put_form(g, stemmer_stem(stemmer_new(g->a, LANGUAGE_GERMAN), bare));
+	}
+	for (size_t i = 0; i < sizeof(guesses) / sizeof(*guesses) && !is_known; i++)
+		put_form(g, stemmer_stem(stemmer_new(g->a, guesses[i]), term));
+}
+
+static void
+put_all_similar(struct gather *g, struct str term, enum language l)
+{
+	struct str stem = arena_str(g->a, stemmer_stem(stemmer_new(g->a, l), term));
+
+	g->factor = 0.8;
+	if (l == LANGUAGE_ENGLISH) {
+		g->by = SIMILAR_WORDNET;
+		thesaurus_each(THESAURUS_WORDNET, stem, put_similar, g);
+		g->by = SIMILAR_PIVOT;
+		thesaurus_each(THESAURUS_PIVOT, stem, put_similar, g);
+		return;
+	}
+	for (g->by = SIMILAR_WORDNET; g->by <= SIMILAR_PIVOT; g->by++)
+		thesaurus_each(THESAURUS_FOREIGN, stem, put_similar, g);
+}
+
+static bool
+is_asked(const struct question *q, struct str term)
+{
+	for (size_t i = 0; i < q->n; i++)
+		if (str_eq(q->word[i], term))
+			return true;
+	return false;
+}
+
+/* The words but for common ones, or all of them. */
+static void
+put_words(struct gather *g, struct str terms, enum language l, bool is_known, bool all)
+{
+	struct question *q = g->q;
+	struct str term;
+
+	while (terms.n > 0 && q->n < QUESTION_WORDS) {
+		terms = str_cut(terms, ' ', &term);
+		if ((!all && language_is_common(l, term)) || is_asked(q, term))
+			continue;
+		q->word[q->n++] = arena_str(g->a, term);
+		g->first = q->n_terms;
+		put_forms(g, term, l, is_known);
+		put_all_similar(g, term, l);
+	}
+}
+
+void
+question_read(struct arena *a, struct str text, struct question *q)
+{
+	struct gather g = { .a = a, .q = q };
+	struct terms terms;
+	enum language l;
+	bool is_known;
+
+	q->n = q->n_terms = 0;
+	terms_of(a, text, &terms);
+	l = language_of(terms.words, &is_known);
+	put_words(&g, terms.words, l, is_known, false);
+	if (q->n == 0)
+		put_words(&g, terms_asked(&terms), l, is_known, true);
+	for (size_t i = 0; i < q->n_terms; i++)
+		q->term[i].similar[SIMILAR_CONTEXT] =
+		    1 - (1 - 0.5 * q->term[i].similar[SIMILAR_WORDNET]) *
+			    (1 - 0.5 * q->term[i].similar[SIMILAR_PIVOT]);
+	for (size_t i = 0; i < q->n_terms; i++)
+		if (q->term[i].is_form)
+			q->term[i].similar[SIMILAR_CONTEXT] = 1;
+}
+
+/* -- words that are in no passage -- */
+
+bool
+question_is_unknown(const struct question *q, size_t i)
+{
+	for (size_t k = 0; k < q->n_terms; k++)
+		if (q->term[k].word == i && q->term[k].is_form && q->term[k].passages > 0)
+			return false;
+	return str_chars(q->word[i]) >= NEAR_LETTERS;
+}
+
+static size_t
+letters_of(struct str word, uint32_t letters[NEAR_LETTERS_MAX])
+{
+	size_t n = 0;
+
+	while (word.n > 0 && n < NEAR_LETTERS_MAX) {
+		size_t len = utf8_next(word, &letters[n++]);
+
+		word.p += len;
+		word.n -= len;
+	}
+	return n;
+}
+
+static size_t
+least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Letters to insert, drop, replace, or swap with their neighbour (Damerau's distance). */
+static size_t
+distance(struct str a, struct str b)
+{
+	uint32_t x[NEAR_LETTERS_MAX], y[NEAR_LETTERS_MAX];
+	size_t nx = letters_of(a, x), ny = letters_of(b, y);
+	size_t d[NEAR_LETTERS_MAX + 1][NEAR_LETTERS_MAX + 1];
+
+	for (size_t i = 0; i <= nx; i++)
+		for (size_t k = 0; k <= ny; k++) {
+			if (i == 0 || k == 0) {
+				d[i][k] = i + k;
+				continue;
+			}
+			d[i][k] = least(least(d[i - 1][k], d[i][k - 1]) + 1,
+			    d[i - 1][k - 1] + (x[i - 1] != y[k - 1]));
+			if (i > 1 && k > 1 && x[i - 1] == y[k - 2] && x[i - 2] == y[k - 1])
+				d[i][k] = least(d[i][k], d[i - 2][k - 2] + 1);
+		}
+	return d[nx][ny];
+}
+
+void
+question_near(struct question *q, size_t i, struct str word, int64_t passages)
+{
+	size_t chars = str_chars(q->word[i]), n = str_chars(word), most = chars < 8 ? 1 : 2;
+	size_t apart;
+	double similar;
+
+	if (q->n_terms == QUESTION_TERMS || n + most < chars)
+		return;
+	/* Longer by any ending: part of a compound, or a form that no stemmer knows. */
+	if (str_starts(word, q->word[i]))
+		apart = 1;
+	else if (n > chars + most || (apart = distance(q->word[i], word)) > most)
+		return;
+	similar = apart == 0 ? 1 : apart == 1 ? 0.8 : 0.6;
+	q->term[q->n_terms++] = (struct asked){ .text = word,
+		.word = i,
+		.similar = { similar, similar, similar },
+		.passages = passages };
+}
+
+/* -- weights -- */
+
+static double
+idf_of(double total, double passages)
+{
+	return log(1 + (fmax(total, passages) - passages + 0.5) / (passages + 0.5));
+}
+
+void
+question_weigh(struct question *q, double total)
+{
+	int64_t most[QUESTION_WORDS] = { 0 };
+	size_t n = 0;
+
+	q->total = total;
+	for (size_t i = 0; i < q->n_terms; i++)
+		if (q->term[i].is_form && q->term[i].passages > most[q->term[i].word])
+			most[q->term[i].word] = q->term[i].passages;
+	for (size_t i = 0; i < q->n; i++)
+		q->idf[i] = idf_of(total, (double)most[i]);
+	for (size_t i = 0; i < q->n_terms; i++) {
+		struct asked t = q->term[i];
+		double down = fmin(1, idf_of(total, (double)t.passages) / q->idf[t.word]);
+
+		if (t.passages == 0 && !t.is_form)
+			continue;
+		for (int k = 0; k < SIMILAR_N && !t.is_form; k++)
+			t.similar[k] *= down;
+		q->term[n++] = t;
+	}
+	q->n_terms = n;
+}

@@ -1,0 +1,28 @@
+-- Keeps how many passages have each word (passage_word), those that no passage has left out. One
+-- transaction at a time does so for an owner, until its end. Word by word, by the index: a plan
+-- that was made while there were hardly any words would read all of them for each.
+-- As the owner: the counts are no role's to write.
+CREATE OR REPLACE FUNCTION passages_counted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+	sign CONSTANT int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+	c record;
+BEGIN
+	FOR c IN SELECT w.owner_id AS owner, array_agg(w.word ORDER BY w.word) AS words, array_agg(w.n ORDER BY w.word) AS counts FROM (
+		SELECT x.owner_id, l.lexeme COLLATE "C" AS word, count(*) AS n
+		FROM changed x CROSS JOIN LATERAL unnest(tsvector_to_array(x.words)) l (lexeme) WHERE x.stems IS NOT NULL GROUP BY 1, 2
+		UNION ALL
+		SELECT x.owner_id, '', sum(octet_length(x.stems) / 4)::bigint FROM changed x WHERE x.stems IS NOT NULL GROUP BY 1
+	) w GROUP BY 1 ORDER BY 1 LOOP
+		PERFORM pg_advisory_xact_lock(hashtextextended('passage_word ' || c.owner, 0));
+		IF sign > 0 THEN
+			INSERT INTO passage_word AS k (owner_id, word, n) SELECT c.owner, u.word, u.n FROM unnest(c.words, c.counts) u (word, n)
+			ON CONFLICT (owner_id, word) DO UPDATE SET n = k.n + excluded.n;
+		ELSE
+			UPDATE passage_word k SET n = k.n - u.n FROM unnest(c.words, c.counts) u (word, n) WHERE k.owner_id = c.owner AND k.word = u.word;
+			DELETE FROM passage_word k USING unnest(c.words) u (word) WHERE k.owner_id = c.owner AND k.word = u.word AND k.n <= 0;
+		END IF;
+	END LOOP;
+	RETURN NULL;
+END $$;
