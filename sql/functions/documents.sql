@@ -31,13 +31,13 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION words_near TO millrace_runner;
 
--- Passages of one user, of `documents` alone where it is not NULL, that have some of the words: those with the greatest weight together, of
--- each group the greatest. Each element of `words` is several, with spaces, of which any will do;
--- of `common` a passage has to have all. The query itself is for documents of the index's version
--- 1, which have PostgreSQL's words. What is read is the owner's alone: of chunk_keys, 6,000
--- passages at most for each element; the runner gives words that have no more together. The memory
--- is for exact bitmaps of some 200,000 passages. The text is that of passages that have no stems
--- yet.
+-- Passages of one user, of `documents` alone where it is not NULL, that have some of the words:
+-- those with the greatest weight together, of each group the greatest. Each element of `words` is
+-- several, with spaces, of which any will do; of `common` a passage has to have all. The query
+-- itself is for documents of the index's version 1, which have PostgreSQL's words. What is read is
+-- the owner's alone: of chunk_keys, 6,000 passages at most for each element; the runner gives words
+-- that have no more together. The memory is for exact bitmaps of some 200,000 passages. The text is
+-- that of passages that have no stems yet.
 CREATE OR REPLACE FUNCTION passages_among(owner uuid, words text[], groups int[], weights float8[], common text, query text, most bigint,
 	documents uuid[])
 RETURNS TABLE (chunk_id bigint, document_id uuid, name text, file_name text, stems text, text text, score float8) LANGUAGE plpgsql STABLE
