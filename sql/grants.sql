@@ -74,6 +74,8 @@ GRANT SELECT, INSERT, UPDATE ON user_settings TO millrace_api;
 GRANT SELECT, UPDATE (read), DELETE ON notification TO millrace_api;
 GRANT SELECT, INSERT ON notification TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON lead TO millrace_api, millrace_runner;
+GRANT SELECT ON lead_analysis TO millrace_api;
+GRANT SELECT, INSERT ON lead_analysis TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON agent, agent_process, datasource, workflow, mcp_server TO millrace_api;
 GRANT SELECT ON export_section TO millrace_api;
 GRANT SELECT ON audit_log TO millrace_api;

@@ -16,6 +16,15 @@ enum err agent_show(struct req *r);
 enum err agent_change(struct req *r);
 enum err agent_delete(struct req *r);
 
+/* invoke.c */
+extern const struct field_table agent_invoke_body, agent_invoke_query;
+enum err agent_invoke(struct req *r);
+enum err agent_request_show(struct req *r);
+/* Does the client ask for events, not for one reply? (Accept, RFC 9110) */
+bool agents_wants_events(const struct req *r);
+/* The second half of what begins a run, for such a client: its events. */
+enum err agents_stream(struct req *r);
+
 /* processes.c */
 extern const struct field_table process_create_body, process_change_body;
 enum err process_create(struct req *r);

@@ -12,6 +12,7 @@ enum err lead_list(struct req *r);
 enum err lead_show(struct req *r);
 enum err lead_change(struct req *r);
 enum err lead_delete(struct req *r);
+enum err lead_analyze(struct req *r);
 
 /* analytics.c */
 extern const struct field_table analytics_overview_query, analytics_series_query,

@@ -1,4 +1,8 @@
 /* Leads: people who may become customers. A row's triggers publish what happens to it. */
+#include <string.h>
+
+#include <millrace/config.h>
+
 #include "handlers/insight/insight.h"
 #include "sql_api.h"
 
@@ -116,4 +120,18 @@ enum err
 lead_delete(struct req *r)
 {
 	return sql_lead_delete(r, res_empty, path_uuid(r, 0));
+}
+
+static enum err
+lead_analyzed(struct req *r)
+{
+	return res_run_reply(r, 0);
+}
+
+/* POST /api/leads/{id}/analyze: the analysis, which the lead then has, too. */
+enum err
+lead_analyze(struct req *r)
+{
+	return sql_lead_analyze(r, lead_analyzed, path_uuid(r, 0), config()->queue_max,
+	    strcmp(config()->credits, "required") == 0);
 }

@@ -136,7 +136,7 @@ BEGIN
 	WHEN 'user' THEN
 		RETURN thing::uuid = $1;
 	WHEN 'run' THEN
-		RETURN EXISTS (SELECT FROM run r WHERE r.id = thing::uuid AND r.owner_id = $1 AND run_is_shown(r));
+		RETURN EXISTS (SELECT FROM run r WHERE r.id = thing::uuid AND (r.owner_id = $1 OR r.input ->> 'by' = $1::text) AND run_is_shown(r));
 	WHEN 'conversation' THEN
 		RETURN EXISTS (SELECT FROM conversation c WHERE c.id = thing::uuid AND c.owner_id = $1 AND c.deleted_at IS NULL);
 	WHEN 'agent', 'process', 'workflow_run' THEN

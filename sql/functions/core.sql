@@ -25,7 +25,7 @@ GRANT EXECUTE ON FUNCTION page_before TO millrace_api;
 CREATE OR REPLACE FUNCTION folded(t text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 	SELECT CASE WHEN octet_length($1) = char_length($1) THEN lower($1 COLLATE "C") ELSE lower(normalize($1)) END
 $$;
-GRANT EXECUTE ON FUNCTION folded TO millrace_api;
+GRANT EXECUTE ON FUNCTION folded TO millrace_api, millrace_runner;
 
 -- Keeps the error that comes next in this transaction out of PostgreSQL's log: it is meant for the
 -- client, and anybody can cause any number of them. Without the privilege (sql/roles.sql) it is

@@ -294,7 +294,7 @@ DECLARE
 	upto uuid := d.deleted_run;
 BEGIN
 	FOR r IN SELECT * FROM run x WHERE x.owner_id = d.owner_id AND x.id > d.deleted_run AND x.id < uuid_v7_floor(d.deleted_at + interval '1 minute')
-		AND x.kind IN ('chat', 'search', 'preview') ORDER BY x.id LIMIT most LOOP
+		AND x.kind IN ('chat', 'search', 'preview', 'agent') ORDER BY x.id LIMIT most LOOP
 		n := n + 1;
 		waits := waits OR (r.ended_at IS NULL AND r.created_at <= d.deleted_at);
 		IF r.ended_at IS NOT NULL THEN

@@ -46,6 +46,7 @@ GRANT EXECUTE ON FUNCTION trend_series TO millrace_stream;
 CREATE OR REPLACE FUNCTION lead_json(l lead) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', l.id, 'user_id', l.owner_id, 'name', l.name, 'email', l.email, 'phone', l.phone,
 		'company', l.company, 'source', l.source, 'status', l.status, 'value', l.value, 'notes', l.notes, 'metadata', l.metadata,
+		'analysis', (SELECT analysis_json(a) FROM lead_analysis a WHERE a.lead_id = l.id ORDER BY a.id DESC LIMIT 1),
 		'created_at', rfc3339(l.created_at), 'updated_at', rfc3339(l.updated_at))
 $$;
 GRANT EXECUTE ON FUNCTION lead_json TO millrace_api;

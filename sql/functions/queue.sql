@@ -270,6 +270,8 @@ BEGIN
 		RETURN false;
 	ELSIF r.kind IN ('chat', 'preview') THEN
 		RETURN chat_abort(r, $2, $3, $4, $5);
+	ELSIF r.kind = 'agent' THEN
+		RETURN agent_abort(r, $2, $3, $4, $5);
 	END IF;
 	RETURN run_finish(r.id, $2, 'error', json_build_object('code', $3, 'message', $4),
 		error_reply(r.id, CASE $3 WHEN 'CANCELLED' THEN 409 ELSE 500 END, $3, $4), $5);
@@ -403,7 +405,7 @@ BEGIN
 		UPDATE job SET state = 'done', ended_at = now(), lease_until = NULL WHERE job.run_id = $1;
 		RETURN false;
 	END IF;
-	IF r.kind IN ('chat', 'preview') AND (r.cancel_requested_at IS NOT NULL OR j.attempts >= j.max_attempts) THEN
+	IF r.kind IN ('chat', 'preview', 'agent') AND (r.cancel_requested_at IS NOT NULL OR j.attempts >= j.max_attempts) THEN
 		PERFORM usage_estimate($1, j.attempts, provider, model);
 	END IF;
 	IF r.cancel_requested_at IS NOT NULL THEN

@@ -47,6 +47,13 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+CREATE OR REPLACE FUNCTION publish_lead_analyzed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM publish_to_owner(NEW.owner_id, 'lead_analyzed', json_build_object('lead_id', NEW.lead_id, 'user_id', NEW.owner_id,
+		'analysis_id', NEW.id, 'completed_at', rfc3339(NEW.created_at)));
+	RETURN NULL;
+END $$;
+
 CREATE OR REPLACE FUNCTION publish_lead_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	IF NOT owner_is_going(OLD.owner_id) THEN

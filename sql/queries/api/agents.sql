@@ -133,3 +133,14 @@ DELETE FROM datasource WHERE id = $1 AND owner_id = caller_id() RETURNING id;
 -- row: body json
 WITH gone AS (DELETE FROM datasource WHERE id = ANY ($1) AND owner_id = caller_id() RETURNING 1)
 SELECT json_build_object('deleted', count(*)) AS body FROM gone;
+
+-- name: agent_invoke
+-- args: type text, input jsonb, metadata jsonb, user_name text, reply bool, queue_max int4, credits bool
+-- row: run_id uuid, body json
+-- keep
+SELECT run_id, body FROM agent_invoke($1, $2, $3, $4, $5, $6, $7);
+
+-- name: agent_request_show
+-- args: id uuid
+-- row: body json
+SELECT body FROM agent_request_show($1) body WHERE body IS NOT NULL;

@@ -62,3 +62,9 @@ WHERE l.id = $1 AND l.owner_id = caller_id() RETURNING lead_json(l) AS body;
 -- args: id uuid
 -- row: id uuid
 DELETE FROM lead WHERE id = $1 AND owner_id = caller_id() RETURNING id;
+
+-- name: lead_analyze
+-- args: id uuid, queue_max int4, credits bool
+-- row: run_id uuid
+-- keep
+SELECT lead_analyze($1, $2, $3) AS run_id;
