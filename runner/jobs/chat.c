@@ -24,11 +24,15 @@
 struct chat_in {
 	struct str message;
 	bool chatbot;
+	struct agent agent;
+	struct uuid lead;
 };
 
 static const struct field chat_fields[] = {
 	F_STR(struct chat_in, message, 0, INT32_MAX, REQUIRED),
 	F_BOOL(struct chat_in, chatbot, OPTIONAL),
+	F_OBJECT(struct chat_in, agent, agent_fields, OPTIONAL),
+	F_UUID(struct chat_in, lead, OPTIONAL),
 };
 
 void
@@ -81,6 +85,18 @@ put_input(struct buf *b, struct str arguments)
 		buf_json(b, arguments);
 }
 
+/* Before its event: a later attempt tells what is not in the log. */
+static void
+act(struct chat *c, const char *type, const struct tool_call *call)
+{
+	struct arena *a = c->j->a;
+	bool is_call = strcmp(type, "tool_call") == 0;
+
+	agent_act(c, arena_printf(a, "%.*s/%s", S_ARG(call->id), type), "action",
+	    arena_printf(a, "%.*s: %.*s", S_ARG(call->name),
+		S_ARG(is_call ? call->arguments : call->output)));
+}
+
 static void
 publish_step(struct chat *c, const char *type, const struct tool_call *call, const char *status,
     struct str started, struct str ended)
@@ -100,7 +116,15 @@ publish_step(struct chat *c, const char *type, const struct tool_call *call, con
 	buf_put(&b, S(",\"endedAt\":"));
 	buf_json(&b, ended);
 	buf_put(&b, S("}"));
+	if (c->agent)
+		act(c, type, call);
 	outbox_event(c->j->out, "activity", buf_str(&b));
+}
+
+static unsigned
+tools_of(const struct chat *c)
+{
+	return c->agent ? c->agent->given : c->bot ? 0 : TOOLS_CHAT;
 }
 
 enum err
@@ -123,7 +147,7 @@ chat_run_tools(struct chat *c, struct tool_call *calls, size_t n)
 		if (!outbox_drain(j->out, &seq))
 			return ERR_CONFLICT;
 		started = now_text(j->a);
-		if ((e = tool_run(j, &calls[i], &c->found, &failed)) != ERR_OK)
+		if ((e = tool_run(j, tools_of(c), &calls[i], &c->found, &failed)) != ERR_OK)
 			return e;
 		publish_step(c, "tool_result", &calls[i], failed ? "failed" : "done", started,
 		    now_text(j->a));
@@ -240,15 +264,8 @@ search_first(struct chat *c)
 }
 
 static void
-user_prompt(struct chat *c, struct buf *b)
+documents_prompt(struct chat *c, struct buf *b)
 {
-	buf_printf(b, "You are %.*s, a helpful assistant", S_ARG(c->assistant_name));
-	if (c->user_name.n > 0)
-		buf_printf(b, " of %.*s", S_ARG(c->user_name));
-	buf_printf(
-	    b, ". Today is %.10s. Answer in the language of the question.", now_text(c->j->a).p);
-	if (c->interests.n > 0)
-		buf_printf(b, " The user is interested in: %.*s.", S_ARG(c->interests));
 	if (c->has_documents)
 		buf_printf(b,
 		    "\nThe user has documents%s. Where you use a passage, cite its number in "
@@ -259,6 +276,18 @@ user_prompt(struct chat *c, struct buf *b)
 			: "");
 }
 
+static void
+user_prompt(struct chat *c, struct buf *b)
+{
+	buf_printf(b, "You are %.*s, a helpful assistant", S_ARG(c->assistant_name));
+	if (c->user_name.n > 0)
+		buf_printf(b, " of %.*s", S_ARG(c->user_name));
+	buf_printf(
+	    b, ". Today is %.10s. Answer in the language of the question.", now_text(c->j->a).p);
+	if (c->interests.n > 0)
+		buf_printf(b, " The user is interested in: %.*s.", S_ARG(c->interests));
+}
+
 static struct str
 system_prompt(struct chat *c)
 {
@@ -266,8 +295,12 @@ system_prompt(struct chat *c)
 
 	if (c->bot)
 		chatbot_prompt(&b, c->bot, now_text(c->j->a));
+	else if (c->agent)
+		agent_prompt(c, &b, now_text(c->j->a));
 	else
 		user_prompt(c, &b);
+	if (!c->bot)
+		documents_prompt(c, &b);
 	if (c->found.n > 0)
 		buf_put(&b, S("\n\nPassages that may answer the question:\n\n"));
 	for (size_t i = 0; i < c->found.n; i++)
@@ -333,6 +366,8 @@ sources(struct chat *c)
 static struct outcome
 finish(struct chat *c, const char *reason)
 {
+	if (c->agent)
+		return agent_end(c, sources(c), reason);
 	return job_end_runner_chat_end(c->j, buf_str(&c->answer), sources(c), str_from(reason));
 }
 
@@ -376,6 +411,9 @@ begin_round(struct chat *c, struct round *r)
 		stop_set(&c->j->stop, STOP_LOST);
 		return ERR_CONFLICT;
 	}
+	if (c->agent && r->text.n > 0)
+		agent_act(c, arena_printf(c->j->a, "%s/%d", c->j->run.text, c->rounds + 1),
+		    "thought", r->text);
 	for (size_t i = 0; i < r->n; i++)
 		publish_step(c, "tool_call", &r->calls[i], "running", now_text(c->j->a),
 		    (struct str){ NULL, 0 });
@@ -408,7 +446,7 @@ converse(struct chat *c)
 			.a = c->j->a,
 			.messages = c->messages,
 			.n_messages = c->n_messages,
-			.tools = !c->bot && c->rounds < ROUNDS_MAX,
+			.tools = c->rounds < ROUNDS_MAX ? tools_of(c) : 0,
 			.question = c->question,
 			.found = &c->found,
 			.has_documents = c->has_documents,
@@ -487,12 +525,35 @@ load_chatbot(struct chat *c)
 }
 
 static enum err
+load_agent(struct chat *c, const struct chat_in *in)
+{
+	enum err e;
+
+	c->agent = arena_alloc(c->j->a, sizeof(*c->agent));
+	*c->agent = in->agent;
+	if (in->agent.model.n > 0)
+		c->p = provider_with_model(c->j->a, c->p, in->agent.model);
+	if ((e = load_user(c)) != ERR_OK)
+		return e;
+	return agent_load(c, in->lead);
+}
+
+/* Who answers: a chatbot, an agent, or the user's assistant. */
+static enum err
+load_answerer(struct chat *c, const struct chat_in *in)
+{
+	if (in->chatbot)
+		return load_chatbot(c);
+	return in->agent.type.n > 0 ? load_agent(c, in) : load_user(c);
+}
+
+static enum err
 prepare(struct chat *c)
 {
 	enum err e;
 
-	if ((e = c->bot ? ERR_OK : load_user(c)) != ERR_OK || (e = load_history(c)) != ERR_OK ||
-	    (e = load_attempts(c)) != ERR_OK || (e = search_first(c)) != ERR_OK)
+	if ((e = load_history(c)) != ERR_OK || (e = load_attempts(c)) != ERR_OK ||
+	    (e = search_first(c)) != ERR_OK)
 		return e;
 	c->messages[0].content = system_prompt(c);
 	return ERR_OK;
@@ -506,12 +567,12 @@ chat_run(struct job *j)
 	struct outcome o;
 	enum err e;
 
-	if (!job_input(j, chat_fields, 2, &in, &o))
+	if (!job_input(j, chat_fields, sizeof(chat_fields) / sizeof(*chat_fields), &in, &o))
 		return o;
 	*c = (struct chat){
 		.j = j, .p = provider_default(), .question = in.message, .answer = { .a = j->a }
 	};
-	if ((e = in.chatbot ? load_chatbot(c) : ERR_OK) != ERR_OK || (e = prepare(c)) != ERR_OK)
+	if ((e = load_answerer(c, &in)) != ERR_OK || (e = prepare(c)) != ERR_OK)
 		return job_db_error(j, e, "the conversation could not be read");
 	if (stop_why(&j->stop) != STOP_NOT)
 		return stopped(c);
@@ -519,6 +580,11 @@ chat_run(struct job *j)
 		o = tool_round(c, &c->unfinished, true);
 		if (o.end != 0)
 			return o;
+	}
+	if (c->agent && c->agent->by_rules.p && !c->p->wire) {
+		if (c->answer.n == 0)
+			append_text(c, c->agent->by_rules);
+		return finish(c, "stop");
 	}
 	return converse(c);
 }

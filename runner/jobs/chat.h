@@ -5,6 +5,7 @@
 #ifndef RUNNER_JOBS_CHAT_H
 #define RUNNER_JOBS_CHAT_H
 
+#include "runner/jobs/agent.h"
 #include "runner/jobs/chatbot.h"
 
 /* A model's turn that ended in tool calls. */
@@ -19,6 +20,7 @@ struct chat {
 	struct job *j;
 	const struct provider *p;
 	const struct chatbot *bot; /* that answers; NULL: the user's own assistant */
+	struct agent *agent; /* that answers; NULL: none is invoked */
 	struct str question;
 	struct str user_name, assistant_name, interests;
 	bool has_documents;

@@ -1,6 +1,7 @@
 #include "runner/jobs/kinds.h"
 
 const struct job_kind job_kinds[] = {
+	{ "agent", chat_run },
 	{ "chat", chat_run },
 	{ "ingest", ingest_run },
 	{ "mail", mail_run },

@@ -125,7 +125,7 @@ call_one(const struct provider *p, struct call *c, int64_t *n_stored)
 enum call_end
 model_call(const struct provider *p, struct call *c, int64_t *n_stored)
 {
-	c->schema = tools_schema;
+	c->schema = tools_schema(c->a, c->tools);
 	for (;;) {
 		enum call_end end = call_one(p, c, n_stored);
 

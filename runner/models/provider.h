@@ -58,7 +58,7 @@ struct call {
 	const struct provider *provider; /* model_call's: who is asked */
 	const struct message *messages;
 	size_t n_messages;
-	bool tools; /* may the model call tools? */
+	unsigned tools; /* those that the model may call: bits of enum tool (tools.h) */
 	const char *schema; /* model_call's: the tools in OpenAI's "tools" format */
 	struct str temperature,
 	    top_p; /* decimals, only sent to models that take them; absent: any */

@@ -66,18 +66,18 @@ SELECT usage_estimate($1, $2, $3, $4);
 -- row: id uuid, version int4, told bool
 SELECT id, version, told FROM artifact_write($1, $2, $3, $4, $5, $6, $7);
 
--- A file of the conversation, else a document of that name, as text of at most `most` characters.
+-- A file of the conversation or the run, else a document of that name, as text of at most `most` characters.
 -- name: runner_file_read
--- args: owner uuid, conversation uuid, name text, most int4
+-- args: run_id uuid, owner uuid, conversation uuid, name text, most int4
 -- row: content text, whole bool
-SELECT left(f.content, $4) AS content, length(f.content) <= $4 AS whole FROM (
+SELECT left(f.content, $5) AS content, length(f.content) <= $5 AS whole FROM (
 	(SELECT 0 AS rank, convert_from((SELECT coalesce(string_agg(b.data, ''::bytea ORDER BY b.n), '') FROM blob_chunk b
 		WHERE b.blob_id = a.blob_id), 'UTF8') AS content
-	FROM artifact a WHERE a.conversation_id = $2 AND a.owner_id = $1 AND a.name = $3 AND a.size <= 2097152
+	FROM artifact a WHERE (a.conversation_id = $3 OR a.run_id = $1) AND a.owner_id = $2 AND a.name = $4 AND a.size <= 2097152
 	ORDER BY a.version DESC LIMIT 1)
 	UNION ALL
 	(SELECT 1, (SELECT string_agg(substr(c.text, c.carried + 1), E'\n' ORDER BY c.n) FROM chunk c WHERE c.document_id = d.id)
-	FROM document d WHERE d.owner_id = $1 AND $3 IN (d.name, d.file_name) AND d.status = 'ready' AND d.deleted_at IS NULL ORDER BY d.id DESC LIMIT 1)
+	FROM document d WHERE d.owner_id = $2 AND $4 IN (d.name, d.file_name) AND d.status = 'ready' AND d.deleted_at IS NULL ORDER BY d.id DESC LIMIT 1)
 ) f ORDER BY f.rank LIMIT 1;
 
 -- What a chatbot's answer is made by: its name and settings, whether it has passages to look in,
