@@ -285,7 +285,8 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 	const bot = assertStatus(await own.post("/api/chatbots", { name: "kept", settings: { allowedOrigins: ["https://shop.example"] } }), 201).json.id;
 	const session = assertStatus(await own.post("/api/chat/sessions", { chatbotId: bot }), 201).json.id, origin = "https://shop.example";
 	const { sessionId } = assertStatus(await api.post(`/api/chat/widget/${bot}/session`, {}, { headers: { origin } }), 200).json;
-	const ids = { "/api/documents/{id}/reindex": id, "/api/chatbots/{id}/documents": bot, "/api/chat/sessions/{id}/messages": session };
+	const lead = assertStatus(await own.post("/api/leads", { name: "kept too" }), 201).json.id;
+	const ids = { "/api/leads/{id}/analyze": lead, "/api/documents/{id}/reindex": id, "/api/chatbots/{id}/documents": bot, "/api/chat/sessions/{id}/messages": session };
 	const name = (prefix) => prefix + randomUUID().replaceAll("-", "").slice(0, 12);
 	const password = "correct horse 7", key = (headers) => ({ headers: { "idempotency-key": randomUUID(), ...headers } });
 	const asked = {
@@ -299,6 +300,8 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/documents/url": [own, { json: { url: "http://127.0.0.1:9/kept" } }],
 		"/api/documents/{id}/reindex": [own, {}],
 		"/api/leads": [own, { json: { name: "kept" } }],
+		"/api/leads/{id}/analyze": [own, {}],
+		"/api/agents/invoke": [own, { json: { agent_type: "lead_agent", input: { query: "kept" } } }],
 		"/api/agents": [own, { json: { type: "kept", name: "kept" } }],
 		"/api/workflows": [own, { json: { name: "kept", definition: { steps: [{ id: "a", type: "wait", seconds: 1 }] } } }],
 		"/api/mcp-servers": [own, { json: { name: "kept", url: "https://kept.example" } }],

@@ -27,7 +27,8 @@ async function everything() {
 	assertStatus(await user.api.patch("/api/user", { assistant: { name: mark, interests: [mark] } }), 200);
 	assertStatus(await user.api.put("/api/settings", { theme: mark }), 200);
 	assertStatus(await user.api.post("/api/settings/regenerate-api-key"), 200);
-	assertStatus(await user.api.post("/api/leads", { name: mark, notes: mark, metadata: { mark } }, { headers }), 201);
+	const lead = assertStatus(await user.api.post("/api/leads", { name: mark, notes: mark, metadata: { mark } }, { headers }), 201).json.id;
+	assertStatus(await user.api.post(`/api/leads/${lead}/analyze`), 200);
 	assertStatus(await user.api.post("/api/vault", { key: mark, value: mark }), 200);
 	assertStatus(await user.api.post("/api/agents", { type: mark, name: mark, prompt: mark, model: mark, tools: [mark] }), 201);
 	const { id: process_id } = assertStatus(await user.api.post("/api/v1/admin/processes", { name: mark, description: mark, agent_type: mark, model: mark, emails: [email],
