@@ -121,8 +121,8 @@ CREATE OR REPLACE FUNCTION lead_rate(l lead, words text[]) RETURNS TABLE (score 
 $$;
 GRANT EXECUTE ON FUNCTION lead_rate TO millrace_runner;
 
--- The best of a user's newest 5,000 leads for a question, `most` at most: those that hold one of its
--- words, or all where none does.
+-- The best of a user's newest 5,000 leads for a question, `most` at most: those that hold one of
+-- its words, or all where none does.
 CREATE OR REPLACE FUNCTION lead_rank(owner uuid, query text, most int) RETURNS TABLE (lead text, name text, score int, reasons json, looked_at bigint)
 LANGUAGE sql STABLE AS $$
 	WITH asked AS (
@@ -191,8 +191,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION agent_abort TO millrace_runner;
 
--- An agent's end: what it has said last goes out as a thought; an analysis is stored. `found` is what
--- came of leads.
+-- An agent's end: what it has said last goes out as a thought; an analysis is stored. `found` is
+-- what came of leads.
 CREATE OR REPLACE FUNCTION agent_finish(run_id uuid, runner text, attempt int, after bigint, content text, sources json, found json, reason text)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE

@@ -66,7 +66,8 @@ SELECT usage_estimate($1, $2, $3, $4);
 -- row: id uuid, version int4, told bool
 SELECT id, version, told FROM artifact_write($1, $2, $3, $4, $5, $6, $7);
 
--- A file of the conversation or the run, else a document of that name, as text of at most `most` characters.
+-- A file of the conversation or the run, else a document of that name, as text of at most `most`
+-- characters.
 -- name: runner_file_read
 -- args: run_id uuid, owner uuid, conversation uuid, name text, most int4
 -- row: content text, whole bool
