@@ -143,4 +143,5 @@ SELECT run_id, body FROM agent_invoke($1, $2, $3, $4, $5, $6, $7);
 -- name: agent_request_show
 -- args: id uuid
 -- row: body json
+-- reads
 SELECT body FROM agent_request_show($1) body WHERE body IS NOT NULL;
