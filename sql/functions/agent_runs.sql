@@ -11,7 +11,7 @@ CREATE OR REPLACE FUNCTION agent_of_type(type text) RETURNS jsonb LANGUAGE sql S
 	ELSE (SELECT jsonb_build_object('type', a.type, 'name', a.name, 'prompt', a.prompt, 'model', a.model, 'tools', a.tools)
 		FROM agent a WHERE a.owner_id = caller_id() AND a.type = $1) END
 $$;
-GRANT EXECUTE ON FUNCTION agent_of_type TO millrace_api, millrace_runner;
+GRANT EXECUTE ON FUNCTION agent_of_type TO millrace_api;
 
 -- What an agent is asked: a text of its input; of one's own agent that has none, all of the input.
 CREATE OR REPLACE FUNCTION agent_message(type text, input jsonb) RETURNS text LANGUAGE plpgsql STABLE AS $$
@@ -24,7 +24,7 @@ BEGIN
 	END IF;
 	RETURN coalesce(nullif(said, ''), $2::text);
 END $$;
-GRANT EXECUTE ON FUNCTION agent_message TO millrace_api, millrace_runner;
+GRANT EXECUTE ON FUNCTION agent_message TO millrace_api;
 
 CREATE OR REPLACE FUNCTION agent_request_json(r run, status text, result json, error text) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('request_id', r.id, 'agent_type', r.input #>> '{agent,type}', 'status', $2, 'result', $3, 'error', $4,

@@ -10,7 +10,7 @@ import { analyticsOf, eventsOf } from "../js/log.mjs";
 let millrace, api;
 before(async () => { millrace = await shared(); ({ api } = millrace); });
 
-const KEYS = ["id", "user_id", "name", "email", "phone", "company", "source", "status", "value", "notes", "metadata", "created_at", "updated_at"];
+const KEYS = ["id", "user_id", "name", "email", "phone", "company", "source", "status", "value", "notes", "metadata", "analysis", "created_at", "updated_at"];
 const FULL = { name: "Ada Lovelace", email: "ada@example.org", phone: "+44 20 7946 0000", company: "Engines Ltd", source: "fair",
 	status: "qualified", value: 1234.5, notes: "Asked for\na price.", metadata: { tags: ["a", "ü"], deep: { n: 1 } } };
 
@@ -24,10 +24,10 @@ test("every field comes back, and null where nothing was given", async () => {
 	assert.match(full.id, UUID7);
 	assert.match(full.created_at, TIME);
 	assert.equal(full.updated_at, full.created_at);
-	assert.deepEqual({ ...full, id: 0, created_at: 0, updated_at: 0 }, { id: 0, user_id: user.uid, ...FULL, created_at: 0, updated_at: 0 });
+	assert.deepEqual({ ...full, id: 0, created_at: 0, updated_at: 0 }, { id: 0, user_id: user.uid, ...FULL, analysis: null, created_at: 0, updated_at: 0 });
 	const bare = await make(user);
 	assert.deepEqual({ ...bare, id: 0, created_at: 0, updated_at: 0 }, { id: 0, user_id: user.uid, name: "Ada", email: null, phone: null, company: null,
-		source: null, status: "new", value: null, notes: null, metadata: {}, created_at: 0, updated_at: 0 });
+		source: null, status: "new", value: null, notes: null, metadata: {}, analysis: null, created_at: 0, updated_at: 0 });
 	for (const lead of [full, bare])
 		assert.deepEqual(assertStatus(await user.api.get(`/api/leads/${lead.id}`), 200).json, lead);
 });
