@@ -56,8 +56,6 @@ const size_t n_pools = sizeof(pools) / sizeof(*pools);
 /* A row goes when its path is served. */
 const struct unserved unserved[] = {
 	{ "system", "/docs" },
-	{ "chat", "/api/artifacts", .is_whole = true },
-	{ "chat", "/api/artifacts/{id:uuid}/versions" },
 	{ "insight", "/api/analytics/revenue" },
 	{ "agents", "/api/agents/workflows" },
 	{ "agents", "/api/workflow-runs" },
@@ -239,6 +237,12 @@ const struct route routes[] = {
 	    204, NULL, "Delete a conversation with its messages, artifacts and runs" },
 	{ M_GET,    "chat",      AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/artifacts/{id:uuid}",         artifact_show,
 	    200, "application/octet-stream", "A file that the assistant wrote" },
+	{ M_GET,    "chat",      AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/artifacts",                   artifact_list,
+	    200, "Artifact[]", "The files that the assistant wrote, or those of ?conversationId=, each in its newest version",
+	    .query = &artifact_list_query },
+	{ M_GET,    "chat",      AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/artifacts/{id:uuid}/versions", artifact_versions,
+	    200, "Artifact[]", "All versions of the file that this is one of, newest first",
+	    .query = &list_query },
 	{ M_POST,   "chat",      AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_JSON,   "/api/chat/sessions",               session_create,
 	    201, "Session", "Begin a session with a chatbot",
 	    .body = &session_create_body, .idempotent = true },

@@ -4,6 +4,18 @@
 #include "handlers/chat/chat.h"
 #include "sql_api.h"
 
+struct artifacts_in {
+	int64_t limit;
+	struct uuid before;
+	struct uuid conversation_id;
+};
+
+static const struct field list_fields[] = {
+	F_PAGE(struct artifacts_in),
+	F_UUID(struct artifacts_in, conversation_id, OPTIONAL),
+};
+FIELD_TABLE(artifact_list_query, struct artifacts_in, list_fields, artifact_list);
+
 struct sending {
 	struct uuid blob;
 	struct str mime_type;
@@ -82,4 +94,42 @@ enum err
 artifact_show(struct req *r)
 {
 	return sql_artifact_show(r, artifact_found, path_uuid(r, 0));
+}
+
+/* GET /api/artifacts: the newest version of each file, of all conversations or of one. */
+enum err
+artifact_list(struct req *r)
+{
+	struct artifacts_in in = { 0 };
+	enum err e;
+
+	if ((e = query_bind(r, artifact_list_query, &in)) != ERR_OK)
+		return e;
+	return sql_artifact_list(
+	    r, res_list, list_rows(r, in.limit), in.before, in.conversation_id);
+}
+
+static enum err
+versions_of(struct req *r)
+{
+	const struct list_in *in = r->state;
+
+	if (row_count(r) == 0)
+		return ERR_NOT_FOUND;
+	return sql_artifact_versions(
+	    r, res_list, path_uuid(r, 0), list_rows(r, in->limit), in->before);
+}
+
+/* GET /api/artifacts/{id}/versions: all versions of the file that this one is of. */
+enum err
+artifact_versions(struct req *r)
+{
+	struct list_in *in = arena_alloc(r->a, sizeof(*in));
+	enum err e;
+
+	*in = (struct list_in){ 0 };
+	if ((e = query_bind(r, list_query, in)) != ERR_OK)
+		return e;
+	r->state = in;
+	return sql_artifact_show(r, versions_of, path_uuid(r, 0));
 }

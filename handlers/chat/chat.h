@@ -64,6 +64,9 @@ extern const struct field_table feedback_body;
 enum err feedback_give(struct req *r);
 
 /* artifacts.c */
+extern const struct field_table artifact_list_query;
 enum err artifact_show(struct req *r);
+enum err artifact_list(struct req *r);
+enum err artifact_versions(struct req *r);
 
 #endif

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include <millrace/config.h>
 #include <millrace/fields.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
@@ -137,12 +138,18 @@ write_file(struct job *j, struct tool_call *call, struct passages *found, bool *
 		return ERR_OK;
 	if (!in.mime_type.p)
 		in.mime_type = str_from(mime_of(in.name));
-	e = job_runner_file_write(j, &res, call->id, in.name, in.mime_type, in.content);
+	e = job_runner_file_write(
+	    j, &res, call->id, in.name, in.mime_type, in.content, config()->user_bytes);
 	if (e != ERR_OK)
 		return e;
 	if (PQntuples(res) == 0) {
 		stop_set(&j->stop, STOP_LOST);
 		return ERR_CONFLICT;
+	}
+	if ((*failed = PQgetisnull(res, 0, 0))) {
+		call->output = S("It was not written: the user's files take up all the room that "
+				 "they may. Some documents or conversations have to be deleted.");
+		return ERR_OK;
 	}
 	if (!sql_bool(res, 0, 2))
 		publish_artifact(j, sql_get(res, 0, 0), &in, sql_get(res, 0, 1));

@@ -226,10 +226,12 @@ GRANT EXECUTE ON FUNCTION usage_estimate TO millrace_runner;
 
 -- Stores a file that a tool call writes as the next version of that name in the conversation. The
 -- same call tried again finds what it wrote, and whether the run's log has its event already
--- (`told`). No row where the lease is lost.
-CREATE OR REPLACE FUNCTION artifact_write(run_id uuid, runner text, attempt int, call_id text, name text, mime_type text, content bytea)
+-- (`told`). No row where the lease is lost; no id where the user's files leave no room (bytes_max:
+-- of them all; 0: no limit).
+CREATE OR REPLACE FUNCTION artifact_write(run_id uuid, runner text, attempt int, call_id text, name text, mime_type text, content bytea, bytes_max bigint)
 RETURNS TABLE (id uuid, version int, told boolean) LANGUAGE plpgsql AS $$
 DECLARE
+	artifacts_max CONSTANT int := 10000;
 	r run;
 	file uuid;
 BEGIN
@@ -241,6 +243,12 @@ BEGIN
 	IF FOUND THEN
 		told := EXISTS (SELECT FROM stream_event e WHERE e.topic = 'run:' || $1 AND e.type = 'artifact'
 			AND e.data ->> 'id' = artifact_write.id::text);
+		RETURN NEXT;
+		RETURN;
+	END IF;
+	-- What a user's runs write at the same moment may exceed it together, by a file each.
+	IF (bytes_max > 0 AND octet_length($7) + coalesce((SELECT s.bytes FROM storage s WHERE s.owner_id = r.owner_id), 0) > bytes_max)
+		OR (SELECT count(*) FROM (SELECT FROM artifact o WHERE o.owner_id = r.owner_id LIMIT artifacts_max) x) = artifacts_max THEN
 		RETURN NEXT;
 		RETURN;
 	END IF;
@@ -258,4 +266,10 @@ BEGIN
 	told := false;
 	RETURN NEXT;
 END $$;
-GRANT EXECUTE ON FUNCTION artifact_write TO millrace_runner;
+GRANT EXECUTE ON FUNCTION artifact_write(uuid, text, int, text, text, text, bytea, bigint) TO millrace_runner;
+
+CREATE OR REPLACE FUNCTION artifact_json(a artifact) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', a.id, 'conversationId', a.conversation_id, 'name', a.name, 'mimeType', a.mime_type, 'size', a.size,
+		'version', a.version, 'url', '/api/artifacts/' || a.id, 'createdAt', rfc3339(a.created_at))
+$$;
+GRANT EXECUTE ON FUNCTION artifact_json TO millrace_api;

@@ -153,7 +153,21 @@ test("a written file is an artifact: read it, write it again, and nobody else", 
 	const read = await ask('[[tool:read_file {"name":"notes.md"}]]', more);
 	assert.match(JSON.stringify(activities(read.events, "tool_result")[0].output), /two/);
 	assert.equal(assertStatus(await user.api.get(path), 200).text, text, "an artifact is one version");
+	/* Listed: each file once, in its newest version; of one conversation, or of all; and its versions. */
+	const written = (await ask('[[tool:write_file {"name":"else.txt","content":""}]]')).events.find((e) => e.event === "artifact").data;
+	const [newest] = assertStatus(await user.api.get(`/api/artifacts?conversationId=${first.conversation}`), 200).json;
+	assert.deepEqual([newest.name, newest.version, newest.size, newest.conversationId], ["notes.md", 2, 3, first.conversation]);
+	const all = assertStatus(await user.api.get("/api/artifacts?limit=200"), 200).json;
+	assert.equal(all[0].id, written.id);
+	assert.deepEqual(all.filter((a) => a.conversationId === first.conversation), [newest]);
+	const versions = assertStatus(await user.api.get(`/api/artifacts/${file.id}/versions`), 200).json;
+	assert.deepEqual(versions.map((v) => [v.id, v.version, v.url]), [[newest.id, 2, newest.url], [file.id, 1, file.url]]);
+	assert.deepEqual(assertStatus(await user.api.get(`/api/artifacts/${newest.id}/versions?limit=1&before=${newest.id}`), 200).json, [versions[1]]);
+	assert.equal(assertStatus(await user.api.get(newest.url), 200).text, "two");
 	const other = await newUser(api);
+	assertError(await other.api.get(`/api/artifacts/${file.id}/versions`), "NOT_FOUND");
+	for (const query of ["", `?conversationId=${first.conversation}`])
+		assert.deepEqual(assertStatus(await other.api.get(`/api/artifacts${query}`), 200).json, []);
 	const stolen = await ask('[[tool:read_file {"name":"notes.md"}]]', {}, other.api);
 	assert.doesNotMatch(JSON.stringify(activities(stolen.events, "tool_result")[0].output), /two|Grüße/);
 });

@@ -62,9 +62,9 @@ INSERT INTO model_failure (provider, model) VALUES ($1, $2) RETURNING id;
 SELECT usage_estimate($1, $2, $3, $4);
 
 -- name: runner_file_write
--- args: run_id uuid, runner_name text, attempt int4, call_id text, name text, mime_type text, content bytea
+-- args: run_id uuid, runner_name text, attempt int4, call_id text, name text, mime_type text, content bytea, bytes_max int8
 -- row: id uuid, version int4, told bool
-SELECT id, version, told FROM artifact_write($1, $2, $3, $4, $5, $6, $7);
+SELECT id, version, told FROM artifact_write($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- A file of the conversation or the run, else a document of that name, as text of at most `most`
 -- characters.
