@@ -416,7 +416,7 @@ const launcher = button("chat", t.open, { "aria-haspopup": "dialog" });
 const title = el("h2", { id: "title", dir: "auto" });
 const anew = button("anew", t.anew), closer = button("close", t.close);
 const log = el("div", { class: "log", role: "log", "aria-live": "off", "aria-label": t.messages, tabindex: "0" });
-const state = el("div", { class: "state busy", "aria-hidden": "true", hidden: "" });
+const state = el("div", { class: "state", "aria-hidden": "true", hidden: "" });
 /* What a screen reader says by itself: that an answer is coming, and the whole answer; not each of its words. */
 const said = el("div", { class: "said", role: "status" });
 const input = el("textarea", { rows: "1", maxlength: "4000", placeholder: t.write, "aria-label": t.write, enterkeyhint: "send", dir: direction });
@@ -428,6 +428,7 @@ let config, busy = false, isLoaded = false;
 
 function show(text) {
 	state.hidden = !text;
+	state.classList.toggle("busy", busy);
 	state.textContent = said.textContent = text;
 }
 
@@ -551,11 +552,12 @@ async function occupied(work) {
 	busy = true;
 	try {
 		await work();
+		busy = false;
 	} catch (e) {
 		console.warn(`Millrace: ${e.message}`);
+		busy = false;
 		show(e.status === 429 ? t.busy : t.failed);
 	}
-	busy = false;
 }
 
 const key = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
