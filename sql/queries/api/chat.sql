@@ -72,6 +72,7 @@ SELECT a.blob_id, a.name, a.mime_type, a.size FROM artifact a WHERE a.id = $1 AN
 -- name: artifact_list
 -- args: rows int8, before uuid, conversation uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT artifact_json(a) AS body, a.id AS cursor FROM artifact a
 WHERE a.owner_id = caller_id() AND a.id < (SELECT page_before($2)) AND ($3::uuid IS NULL OR a.conversation_id = $3) AND artifact_is_shown(a)
 	AND NOT EXISTS (SELECT FROM artifact n WHERE n.conversation_id = a.conversation_id AND n.name = a.name AND n.version > a.version)
@@ -80,6 +81,7 @@ ORDER BY a.id DESC LIMIT $1;
 -- name: artifact_versions
 -- args: id uuid, rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT artifact_json(v) AS body, v.id AS cursor FROM artifact a JOIN artifact v ON v.owner_id = a.owner_id
 	AND CASE WHEN a.conversation_id IS NULL THEN v.id = a.id ELSE v.conversation_id = a.conversation_id AND v.name = a.name END
 WHERE a.id = $1 AND a.owner_id = caller_id() AND artifact_is_shown(a) AND v.id < (SELECT page_before($3))
