@@ -195,6 +195,7 @@ check: all units
 
 bench: all
 	tests/bench/run
+	tests/bench/retrieval
 
 fuzz:
 	tests/fuzz/run
