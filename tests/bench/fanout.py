@@ -136,11 +136,7 @@ class Millrace(System):
     def renew(self):
         before = self.instance.processes()["streamd"]
         self.instance.dev("restart", "streamd")
-        end = time.time() + 60
-        while len(now := self.instance.processes()["streamd"]) != 1 or now == before:
-            if time.time() > end:
-                raise SystemExit("bench: the old streamd does not end")
-            time.sleep(0.2)
+        self.instance.sole("streamd", before)
 
     def pids(self):
         roles = self.instance.processes()

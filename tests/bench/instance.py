@@ -256,6 +256,15 @@ class Instance:
         roles["postgresql"] = [postmaster] + children(postmaster)
         return roles
 
+    def sole(self, role, before=()):
+        """The pid of a role of one process, once those of `before`, and those that have handed over, are gone."""
+        end = time.time() + 60
+        while len(now := self.processes()[role]) != 1 or now[0] in before:
+            if time.time() > end:
+                raise SystemExit("bench: the old %s does not end" % role)
+            time.sleep(0.2)
+        return now[0]
+
     def memory(self):
         """Each role's kilobytes: {role: {"n", "pss", "rss"}}."""
         out = {}

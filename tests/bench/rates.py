@@ -93,10 +93,10 @@ class Peers:
             background.end()
 
 
-def wrk(url, path, tokens, connections, seconds):
+def wrk(url, path, tokens, connections, seconds, *body):
     """Requests a second and the latency in ms; a failed request voids the run."""
     out = subprocess.run(["wrk", "-t", str(min(2, connections)), "-c", str(connections), "-d", "%gs" % seconds, "--latency",
-                          "-s", BENCH + "/wrk.lua", url, "--", tokens or "", path],
+                          "-s", BENCH + "/wrk.lua", url, "--", tokens or "", path, *body],
                          check=True, capture_output=True, text=True).stdout
     r = json.loads(out.strip().splitlines()[-1])
     if r["failed"] or not r["requests"]:

@@ -57,6 +57,12 @@ def callers(out):
     return "## What checking a token costs, 64 connections\n\n" + table(["", "median (least to most)", "asked"], rows) + "\n"
 
 
+def writes(out):
+    rows = [[what, *(spread([x[key] for x in out["writes"][name]], places) for key, places in (("rate", 0), ("p50", 2), ("p99", 1)))]
+            for name, what in (("many", "64 connections"), ("alone", "one after the other"))]
+    return "## Durable writes, POST /api/leads\n\n" + table(["", "requests/s: median (least to most)", "p50 ms", "p99 ms"], rows) + "\n"
+
+
 def first(out):
     r = out["first"]
     names = {"overhead": "from POST to the first token, less the provider's own time", "before": "of that, until the provider is asked",
@@ -144,7 +150,7 @@ def tables(out):
              "Made by `tests/bench/run%s --save` in %d s. Each figure: the median of the rounds (the least to the most)."
              % (m["date"], m["processors"], m["model"], m["memory_gib"], m["kernel"], m["nginx"], m["postgresql"], m["load_before"],
                 "".join(" %s." % note for note in out["notes"]), " --quick" if out["quick"] else "", out["took_s"])]
-    for name, render in (("rates", rates), ("callers", callers), ("first", first), ("chats", chats), ("events", events), ("fanout", fanout),
+    for name, render in (("rates", rates), ("callers", callers), ("writes", writes), ("first", first), ("chats", chats), ("events", events), ("fanout", fanout),
                          ("search", searches), ("neighbours", neighbours)):
         if name in out:
             parts.append(render(out).rstrip())

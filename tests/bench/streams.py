@@ -182,7 +182,7 @@ def events(instance, user, rate, seconds, topics=1000):
 
 def idle_streams(instance, user, n):
     """streamd's bytes for each of n streams on which nothing happens, each of a topic of its own."""
-    pid = instance.processes()["streamd"][0]
+    pid = instance.sole("streamd")
     before = smaps(pid)["Pss"]
     held = Held(instance, stream_requests(instance, "idle", [str(uuid.uuid4()) for _ in range(n)], user), n)
     time.sleep(2)

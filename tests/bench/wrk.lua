@@ -1,5 +1,5 @@
--- Each thread sends GET to one path, with the tokens of a file in turn; the result is one line of JSON.
--- wrk … -s wrk.lua URL -- TOKENS-FILE PATH (an empty TOKENS-FILE: no token)
+-- Each thread sends GET to one path, or POST with the JSON that is given, with the tokens of a file in turn; the result is one line of JSON.
+-- wrk … -s wrk.lua URL -- TOKENS-FILE PATH [JSON] (an empty TOKENS-FILE: no token)
 local threads = 0
 
 function setup(thread)
@@ -9,12 +9,14 @@ end
 
 function init(args)
 	ready = {}
-	local path = args[2]
+	local path, body = args[2], args[3]
+	local method, headers = body and "POST" or "GET", { ["Content-Type"] = body and "application/json" }
 	if args[1] == "" then
-		ready[1] = wrk.format("GET", path)
+		ready[1] = wrk.format(method, path, headers, body)
 	else
 		for token in io.lines(args[1]) do
-			ready[#ready + 1] = wrk.format("GET", path, { ["Authorization"] = "Bearer " .. token })
+			headers["Authorization"] = "Bearer " .. token
+			ready[#ready + 1] = wrk.format(method, path, headers, body)
 		end
 	end
 	at = place * 7
