@@ -236,10 +236,12 @@ class Instance:
     # ------------------------------------------------------------- processes
 
     def spawners(self):
+        """An earlier commit may lack a pool."""
         found = {}
         for name in POOLS + ["streamd", "runner", "nginx"]:
-            with open("%s/%s.pid" % (self.run_dir, name)) as f:
-                found[name] = int(f.read())
+            if os.path.exists(file := "%s/%s.pid" % (self.run_dir, name)):
+                with open(file) as f:
+                    found[name] = int(f.read())
         return found
 
     def processes(self):

@@ -126,10 +126,11 @@ def memory(out):
     idle = out["idle"]["memory"]
     busy = out.get("rates", {}).get("under_load", {}).get("memory", {})
     many = max(out.get("chats", []), key=lambda x: x["peak"]["runner"]["pss"])["peak"] if out.get("chats") else {}
+    workers = [p for p in WORKERS if p in idle]
     mb = lambda m, role: number(m[role]["pss"] / 1024, 1) if role in m else ""
-    rows = [[role, idle[role]["n"], mb(idle, role), mb(busy, role), mb(many, role)] for role in WORKERS + ["streamd", "runner", "nginx", "spawn", "postgresql"]]
-    total = lambda m: number(sum(m[p]["pss"] for p in WORKERS) / 1024, 1) if m else ""
-    rows.insert(len(WORKERS), ["all worker pools (asked: under 60 idle)", sum(idle[p]["n"] for p in WORKERS), total(idle), total(busy), total(many)])
+    rows = [[role, idle[role]["n"], mb(idle, role), mb(busy, role), mb(many, role)] for role in workers + ["streamd", "runner", "nginx", "spawn", "postgresql"]]
+    total = lambda m: number(sum(m[p]["pss"] for p in workers) / 1024, 1) if m else ""
+    rows.insert(len(workers), ["all worker pools (asked: under 60 idle)", sum(idle[p]["n"] for p in workers), total(idle), total(busy), total(many)])
     text = "## Memory, PSS in MB\n\n" + table(["role", "processes", "idle", "GET /api/user, 64", "1,000 chats"], rows) + "\n"
     if out.get("peer_idle_kb"):
         text += "\nPeers, idle: " + ", ".join("%s %s MB" % (n, number(kb / 1024, 1)) for n, kb in out["peer_idle_kb"].items()) + ".\n"
