@@ -1,6 +1,6 @@
 # make			everything, into build/
 # make SAN=1		the same with AddressSanitizer and UBSan, into build/san/
-# make test-build	build/test: the programs, with what tests need in millrace-streamd (--conformance) and millrace-fcgi (tests/switches)
+# make test-build	build/test: the programs, with what tests need in millrace-streamd (--conformance), millrace-fcgi and millrace-runner (tests/switches)
 # make check		the C unit tests and the prepared-statement check (./dev test runs everything)
 # make bench fuzz	benchmarks; the fuzz targets, a minute each
 # make install		DESTDIR and PREFIX as usual
@@ -49,6 +49,7 @@ units := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 # The build for tests adds modes of its own: always the one with sanitizers, and build/test without them.
 test_parts := $(call objects,$(wildcard tests/conformance/*.c))
 worker_switches := $(call objects,$(wildcard tests/switches/*.c))
+runner_switches := $(call objects,$(wildcard tests/switches/runner/*.c))
 
 # A rule that fails leaves no half-made file behind, which the next run would take for whole.
 .DELETE_ON_ERROR:
@@ -123,7 +124,11 @@ $(B)/test/millrace-streamd: $(call objects,$(streamd_src)) $(test_parts) $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ -lhttp_parser -lwslay -lz $(LIB_LIBS)
-$(B)/millrace-runner: $(call objects,$(runner_src)) $(LIB)
+$(B)/millrace-runner: $(call objects,$(runner_src)) $(if $(SAN),$(runner_switches)) $(LIB)
+	@echo '  LD $@'
+	@$(CC) $(LINK) -o $@ $^ -lcurl -lssl -lstemmer -lm $(LIB_LIBS)
+$(B)/test/millrace-runner: $(call objects,$(runner_src)) $(runner_switches) $(LIB)
+	@mkdir -p $(@D)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ -lcurl -lssl -lstemmer -lm $(LIB_LIBS)
 $(B)/millracectl: $(call objects,$(ctl_src) streamd/handover/wire.c) $(LIB)
@@ -209,13 +214,12 @@ lint:
 install: all
 	install -d $(DESTDIR)$(PREFIX)/lib/millrace $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/millrace/sql \
 		$(DESTDIR)$(SYSCONFDIR)/nginx/millrace $(DESTDIR)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/millrace/docs \
-		$(DESTDIR)$(PREFIX)/share/millrace/web/docs
+		$(DESTDIR)$(PREFIX)/share/millrace/web
 	install -m 755 $(filter-out %/millracectl,$(programs:%=$(B)/%)) $(DESTDIR)$(PREFIX)/lib/millrace/
 	install -m 644 $(B)/thesaurus $(DESTDIR)$(PREFIX)/lib/millrace/
 	install -m 755 $(B)/millracectl $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 sql/roles.sql $(DESTDIR)$(PREFIX)/share/millrace/sql/
 	install -m 644 web/widget.js $(DESTDIR)$(PREFIX)/share/millrace/web/
-	install -m 644 $(wildcard web/docs/*) $(DESTDIR)$(PREFIX)/share/millrace/web/docs/
 	install -m 644 README.md INSTALL.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/millrace/
 	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/millrace/docs/
 	$(MAKE) -f systemd/install.mk FCGI=$(B)/millrace-fcgi DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' install

@@ -25,6 +25,7 @@
 #include "runner/outside/certificate.h"
 #include "runner/outside/transfer.h"
 #include "runner/queue/claim.h"
+#include "runner/queue/commit.h"
 #include "runner/queue/lease.h"
 #include "runner/queue/sweep.h"
 #include "runner/runner.h"
@@ -162,6 +163,7 @@ run(void)
 		exit(0);
 	db_close(db);
 	runner.pool = db_pool_new("millrace_runner", "runner job", POOL);
+	commit_start();
 	flusher_start();
 	periodic_start(periodic_table);
 	claim_run(job_kinds);
@@ -170,6 +172,7 @@ run(void)
 	periodic_stop();
 	metrics_withdraw();
 	flusher_stop();
+	commit_stop();
 	audit_end();
 	vault_end();
 	log_info("ended");

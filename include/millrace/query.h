@@ -46,6 +46,7 @@ struct query {
 	const char *const *columns;
 	int n_columns;
 	bool reads; /* marked `-- reads`: it changes nothing */
+	bool batched; /* marked `-- batched`: a runner's write that shares its flush with others' */
 };
 
 /* libpq's parameter arrays. */

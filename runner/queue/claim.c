@@ -179,12 +179,9 @@ static enum err
 lease_jobs(struct arena *a, int room, PGresult **res)
 {
 	struct str lease = arena_printf(a, "%lld seconds", (long long)config()->lease_seconds);
-	struct db *db = db_pool_acquire(runner.pool);
-	enum err e = db_runner_jobs_claim(
-	    db, a, res, str_from(runner.name), room, config()->user_jobs, lease);
 
-	db_pool_release(runner.pool, db);
-	return e;
+	return commit_runner_jobs_claim(
+	    a, res, str_from(runner.name), room, config()->user_jobs, lease);
 }
 
 /* Claims what there is room for, and decides when that is due again. */

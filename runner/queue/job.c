@@ -4,6 +4,7 @@
 
 #include <millrace/log.h>
 
+#include "runner/queue/commit.h"
 #include "runner/runner.h"
 #include "runner/thread.h"
 #include "sql_job.h"
@@ -100,6 +101,18 @@ is_stopped(void *arg)
 	return stop_why(&j->stop) != STOP_NOT;
 }
 
+static enum err
+pool_query(struct job *j, struct arena *a, const struct query *q, const struct sql_arg *args,
+    PGresult **out)
+{
+	struct db *db = db_pool_acquire(runner.pool);
+	enum err e = j->stops_statements ? db_query_until(db, a, q, args, is_stopped, j, out)
+					 : db_query(db, a, q, args, out);
+
+	db_pool_release(runner.pool, db);
+	return e;
+}
+
 enum err
 job_query(struct job *j, struct arena *a, const struct query *q, const struct sql_arg *args,
     PGresult **out)
@@ -107,13 +120,9 @@ job_query(struct job *j, struct arena *a, const struct query *q, const struct sq
 	int tries = 0;
 	enum err e;
 
-	do {
-		struct db *db = db_pool_acquire(runner.pool);
-
-		e = j->stops_statements ? db_query_until(db, a, q, args, is_stopped, j, out)
-					: db_query(db, a, q, args, out);
-		db_pool_release(runner.pool, db);
-	} while (e == ERR_OVERLOADED && wait_for_database(j, tries++));
+	do
+		e = q->batched ? commit_query(a, q, args, out) : pool_query(j, a, q, args, out);
+	while (e == ERR_OVERLOADED && wait_for_database(j, tries++));
 	return e;
 }
 
@@ -136,42 +145,21 @@ job_db_error(struct job *j, enum err e, const char *what)
 	return job_again(what, 0);
 }
 
-/*
- * What the statement that ends a run has said; `after` is what the log held when it was asked. No
- * end: ask again.
- */
-static struct outcome
-ended(struct job *j, const PGresult *res, int64_t after)
-{
-	struct str text = PQntuples(res) == 1 ? sql_get(res, 0, 0) : (struct str){ NULL, 0 };
-	int64_t seq;
-
-	if (!str_int(text, &seq))
-		return job_lost(j);
-	if (seq >= after)
-		return (struct outcome){ .end = END_DONE };
-	outbox_rewind(j->out, seq);
-	return (struct outcome){ 0 };
-}
-
 struct outcome
 job_end(struct job *j, const struct query *q, struct sql_arg *args)
 {
-	struct outcome o = { 0 };
+	PGresult *res = NULL;
+	int64_t after, seq;
+	enum err e;
 
-	while (o.end == 0) {
-		PGresult *res = NULL;
-		int64_t after;
-		enum err e;
-
-		if (!outbox_drain(j->out, &after))
-			return job_stopped();
-		args[3].i = after;
-		if ((e = job_query(j, j->a, q, args, &res)) != ERR_OK)
-			return job_db_error(j, e, "the run's end could not be stored");
-		o = ended(j, res, after);
-	}
-	return o;
+	if (!outbox_drain(j->out, &after))
+		return job_stopped();
+	args[3].i = after;
+	if ((e = job_query(j, j->a, q, args, &res)) != ERR_OK)
+		return job_db_error(j, e, "the run's end could not be stored");
+	if (PQntuples(res) != 1 || !str_int(sql_get(res, 0, 0), &seq) || seq < after)
+		return job_lost(j);
+	return (struct outcome){ .end = END_DONE };
 }
 
 /* -- a job's thread -- */

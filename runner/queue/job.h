@@ -98,8 +98,8 @@ MUST_CHECK enum err job_query(struct job *j, struct arena *a, const struct query
 
 /*
  * Ends a run; for sql_job.h. Waits until its events are in the log, then asks `q`, which returns
- * one int8 as job_done() does; both again where a crash of the server lost events. args[3] gets the
- * seq of the last event. END_DONE, END_STOPPED or END_AGAIN.
+ * one int8 as job_done() does. args[3] gets the seq of the last event. END_DONE, END_STOPPED or
+ * END_AGAIN.
  */
 struct outcome job_end(struct job *j, const struct query *q, struct sql_arg *args);
 

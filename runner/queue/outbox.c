@@ -1,5 +1,6 @@
 #include <stdlib.h>
-#include <time.h>
+
+#include <utlist.h>
 
 #include <millrace/clock.h>
 #include <millrace/config.h>
@@ -14,20 +15,14 @@
 /* A token event's text at most, so that it fits a notification */
 #define TOKEN_MAX ((size_t)4 * 1024)
 #define BATCH_MAX ((size_t)4 * 1024 * 1024) /* bytes of one write, roughly */
-/* Written events are kept so long: three times what an asynchronous commit may take */
-#define KEPT_MS 2000
 
-/*
- * An event: unflushed (seq 0), or written and kept for a while. Tokens hold plain text, others
- * JSON.
- */
+/* An event that is not in the log yet. Tokens hold plain text, others JSON. */
 struct event {
 	struct event *next;
 	const char *type; /* a literal */
 	bool is_token;
-	bool taken; /* part of the write that is under way */
-	int64_t seq;
-	int64_t written_ms;
+	bool is_sent; /* once: it keeps its bounds, since the log may have it though no answer came
+		       */
 	size_t n, room;
 	char bytes[];
 };
@@ -37,28 +32,24 @@ struct outbox {
 	struct stop *stop; /* the job's */
 	struct uuid run;
 	int attempt;
-	struct event *oldest, *newest;
-	struct event *pending; /* the oldest unflushed one, or NULL */
-	size_t pending_len;
+	struct event *oldest, *newest; /* what is not in the log */
+	size_t len; /* of all these */
 	int64_t seq; /* of the last event in the log */
-	int64_t checked_ms; /* when the server last said that the log has all of it */
-	bool closed; /* the job is gone: freed once no write holds it */
-	bool broken; /* the server takes nothing of it */
-	size_t n_taken;
-	struct outbox *next, *prev;
+	bool is_broken; /* the server takes nothing of it */
+	size_t n_taken; /* its oldest events, which are part of the write that is under way */
+	struct outbox *next, *prev; /* among those with events */
 };
 
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t filled; /* something to write, or the end */
 	pthread_cond_t written; /* something was written */
-	struct outbox *open;
-	size_t n_pending; /* outboxes with something unflushed */
+	struct outbox
+	    *filled_boxes; /* those with events, in the order in which they came to have some */
 	/* So many writes are of one outbox each, to find the one that the server refuses */
 	size_t singly;
 	atomic_bool ending;
 	pthread_t thread;
-	struct db *db;
 } flusher = { .lock = PTHREAD_MUTEX_INITIALIZER,
 	.filled = PTHREAD_COND_INITIALIZER,
 	.written = PTHREAD_COND_INITIALIZER };
@@ -80,31 +71,22 @@ outbox_open(struct stop *stop, struct uuid run, int attempt, int64_t seq)
 	struct outbox *o = xmalloc(sizeof(*o));
 
 	*o = (struct outbox){ .stop = stop, .run = run, .attempt = attempt, .seq = seq };
-	pthread_mutex_lock(&flusher.lock);
-	o->next = flusher.open;
-	if (o->next)
-		o->next->prev = o;
-	flusher.open = o;
-	pthread_mutex_unlock(&flusher.lock);
 	return o;
 }
 
+/* Drops the `n` oldest events; the lock is held. */
 static void
-outbox_free(struct outbox *o)
+forget(struct outbox *o, size_t n)
 {
-	for (struct event *e = o->oldest, *next; e; e = next) {
-		next = e->next;
+	struct event *e;
+
+	for (; n > 0 && (e = o->oldest) != NULL; n--) {
+		o->oldest = e->next;
+		o->len -= e->n;
 		free(e);
+		if (!o->oldest)
+			DL_DELETE(flusher.filled_boxes, o);
 	}
-	if (o->pending)
-		flusher.n_pending--;
-	if (o->prev)
-		o->prev->next = o->next;
-	else
-		flusher.open = o->next;
-	if (o->next)
-		o->next->prev = o->prev;
-	free(o);
 }
 
 void
@@ -116,30 +98,31 @@ outbox_close(struct outbox *o)
 	/* A write that is under way points into it, and into the job. */
 	while (o->n_taken > 0)
 		pthread_cond_wait(&flusher.written, &flusher.lock);
-	outbox_free(o);
+	forget(o, SIZE_MAX);
 	pthread_mutex_unlock(&flusher.lock);
+	free(o);
 }
 
 /* Is there anything left to wait for? */
 static bool
 may_wait(struct outbox *o)
 {
-	return !o->broken && stop_why(o->stop) != STOP_LOST;
+	return !o->is_broken && stop_why(o->stop) != STOP_LOST;
 }
 
 static void
 append(struct outbox *o, struct event *e)
 {
-	if (o->newest)
+	o->len += e->n;
+	if (o->oldest) {
 		o->newest->next = e;
-	else
+	} else {
+		if (!flusher.filled_boxes)
+			pthread_cond_signal(&flusher.filled);
 		o->oldest = e;
+		DL_APPEND(flusher.filled_boxes, o);
+	}
 	o->newest = e;
-	if (o->pending)
-		return;
-	o->pending = e;
-	if (flusher.n_pending++ == 0)
-		pthread_cond_signal(&flusher.filled);
 }
 
 static struct event *
@@ -152,19 +135,24 @@ event_new(const char *type, bool is_token, size_t n)
 	return e;
 }
 
-/* Adds to the newest event where that is an unflushed token with room in it. */
+/* The newest event, where it is a token that may still grow. */
+static struct event *
+growing(struct outbox *o)
+{
+	return o->oldest && o->newest->is_token && !o->newest->is_sent ? o->newest : NULL;
+}
+
+/* Adds to the newest event where that has room. */
 static bool
 merged(struct outbox *o, struct str text)
 {
-	struct event *e = o->newest;
+	struct event *e = growing(o);
 
-	/*
-	 * One that was written once stays as it is, also after a rewind: clients may have seen it.
-	 */
-	if (!e || !e->is_token || e->taken || e->written_ms > 0 || e->n + text.n > e->room)
+	if (!e || e->n + text.n > e->room)
 		return false;
 	memcpy(e->bytes + e->n, text.p, text.n);
 	e->n += text.n;
+	o->len += text.n;
 	return true;
 }
 
@@ -172,24 +160,23 @@ static void
 put(struct outbox *o, const char *type, bool is_token, struct str bytes)
 {
 	pthread_mutex_lock(&flusher.lock);
-	while (o->pending_len > OUTBOX_MAX && may_wait(o) && stop_why(o->stop) == STOP_NOT)
+	while (o->len > OUTBOX_MAX && may_wait(o) && stop_why(o->stop) == STOP_NOT)
 		pthread_cond_wait(&flusher.written, &flusher.lock);
-	if (!o->broken && (!is_token || !merged(o, bytes))) {
-		struct event *last = o->newest, *e;
+	if (!o->is_broken && (!is_token || !merged(o, bytes))) {
+		struct event *last = growing(o), *e;
 		size_t n = bytes.n;
 
 		/*
 		 * A token that follows an unflushed one will be followed by more: make room for a
 		 * tick's worth.
 		 */
-		if (is_token && last && last->is_token && !last->taken && last->seq == 0)
+		if (is_token && last)
 			n = last->room * 2 < TOKEN_MAX ? last->room * 2 : TOKEN_MAX;
 		e = event_new(type, is_token, n < bytes.n ? bytes.n : n);
 		memcpy(e->bytes, bytes.p, bytes.n);
 		e->n = bytes.n;
 		append(o, e);
 	}
-	o->pending_len += bytes.n;
 	pthread_mutex_unlock(&flusher.lock);
 }
 
@@ -221,9 +208,9 @@ outbox_drain(struct outbox *o, int64_t *seq)
 	bool drained;
 
 	pthread_mutex_lock(&flusher.lock);
-	while (o->pending && may_wait(o))
+	while (o->oldest && may_wait(o))
 		pthread_cond_wait(&flusher.written, &flusher.lock);
-	drained = !o->pending && may_wait(o);
+	drained = !o->oldest && may_wait(o);
 	if (drained)
 		*seq = o->seq;
 	pthread_mutex_unlock(&flusher.lock);
@@ -231,57 +218,6 @@ outbox_drain(struct outbox *o, int64_t *seq)
 }
 
 /* -- the flusher's side; the lock is held -- */
-
-/*
- * What was written well before the server last agreed is on its disk. Time alone says nothing: the
- * server may have been down since.
- */
-static void
-forget_written(struct outbox *o)
-{
-	int64_t before_ms = o->checked_ms - KEPT_MS;
-	struct event *e;
-
-	while ((e = o->oldest) != NULL && e->seq > 0 && e->written_ms < before_ms) {
-		o->oldest = e->next;
-		if (!o->oldest)
-			o->newest = NULL;
-		free(e);
-	}
-}
-
-/*
- * The log stands at `seq`, before what was written last: the events after it are unflushed again.
- */
-static void
-rewind_to(struct outbox *o, int64_t seq)
-{
-	struct event *first = o->pending;
-	size_t len = o->pending_len;
-
-	for (struct event *e = o->oldest; e && e->seq > 0; e = e->next) {
-		if (e->seq <= seq)
-			continue;
-		if (!first || first == o->pending)
-			first = e;
-		e->seq = 0;
-		len += e->n;
-	}
-	log_warn("event log: lost its end in a crash; it is written again", "run", o->run.text);
-	if (!o->pending && first && flusher.n_pending++ == 0)
-		pthread_cond_signal(&flusher.filled);
-	o->pending = first;
-	o->pending_len = len;
-	o->seq = seq;
-}
-
-void
-outbox_rewind(struct outbox *o, int64_t seq)
-{
-	pthread_mutex_lock(&flusher.lock);
-	rewind_to(o, seq);
-	pthread_mutex_unlock(&flusher.lock);
-}
 
 static struct str
 event_data(struct arena *a, const struct event *e)
@@ -302,13 +238,8 @@ take(struct batch *b, struct outbox *o)
 	struct str topic = arena_printf(b->a, "run:%s", o->run.text);
 	size_t n = 0;
 
-	for (struct event *e = o->pending; e && (n == 0 || b->len < BATCH_MAX); e = e->next, n++) {
-		e->taken = true;
-		/*
-		 * From here on it keeps its bounds: even where no answer comes, clients may have
-		 * seen it.
-		 */
-		e->written_ms = clock_ms();
+	for (struct event *e = o->oldest; e && (n == 0 || b->len < BATCH_MAX); e = e->next, n++) {
+		e->is_sent = true;
 		b->len += e->n + 64;
 		b->topics.p[b->topics.n++] = topic;
 		b->types.p[b->types.n++] = str_from(e->type);
@@ -322,25 +253,12 @@ take(struct batch *b, struct outbox *o)
 	b->counts.p[b->counts.n++] = arena_printf(b->a, "%zu", n);
 }
 
-static void
-untake(struct outbox *o)
-{
-	struct event *e = o->pending;
-
-	for (size_t i = 0; i < o->n_taken; i++, e = e->next)
-		e->taken = false;
-	o->n_taken = 0;
-}
-
 /* Nothing more of this outbox is written. */
 static void
 give_up(struct outbox *o)
 {
-	untake(o);
-	o->broken = true;
-	if (o->pending)
-		flusher.n_pending--;
-	o->pending = NULL;
+	o->is_broken = true;
+	forget(o, SIZE_MAX);
 	stop_set(o->stop, STOP_LOST);
 }
 
@@ -350,19 +268,17 @@ list_of(struct arena *a, size_t n)
 	return (struct str_list){ arena_alloc(a, n * sizeof(struct str)), 0 };
 }
 
-/* A batch of everything unflushed, or of one outbox alone. */
+/* A batch of everything unflushed, or of the outbox alone whose turn it is. */
 static struct batch
-collect(struct arena *a, struct outbox *only)
+collect(struct arena *a, bool is_alone)
 {
 	struct batch b = { .a = a };
 	size_t n_boxes = 0, n_events = 0;
+	struct outbox *o;
 
-	for (struct outbox *o = flusher.open; o; o = o->next) {
-		forget_written(o);
-		if (!o->pending || o->broken || (only && o != only))
-			continue;
+	DL_FOREACH (flusher.filled_boxes, o) {
 		n_boxes++;
-		for (struct event *e = o->pending; e; e = e->next)
+		for (struct event *e = o->oldest; e; e = e->next)
 			n_events++;
 	}
 	b.boxes = arena_alloc(a, n_boxes * sizeof(*b.boxes));
@@ -373,29 +289,12 @@ collect(struct arena *a, struct outbox *only)
 	b.topics = list_of(a, n_events);
 	b.types = list_of(a, n_events);
 	b.data = list_of(a, n_events);
-	for (struct outbox *o = flusher.open; o && b.len < BATCH_MAX; o = o->next)
-		if (o->pending && !o->broken && (!only || o == only))
-			take(&b, o);
-	return b;
-}
-
-/* The events that the batch took of this outbox are in the log now. */
-static void
-settle_written(struct outbox *o)
-{
-	struct event *e = o->pending;
-	int64_t ms = clock_ms();
-
-	for (size_t i = 0; i < o->n_taken; i++, e = e->next) {
-		e->seq = ++o->seq;
-		e->written_ms = ms;
-		e->taken = false;
-		o->pending_len -= e->n;
+	DL_FOREACH (flusher.filled_boxes, o) {
+		if (b.len >= BATCH_MAX || (is_alone && b.n > 0))
+			break;
+		take(&b, o);
 	}
-	o->checked_ms = ms;
-	o->pending = e;
-	if (!e)
-		flusher.n_pending--;
+	return b;
 }
 
 /* What the server answered for one outbox: its topic's seq, absent where the lease is lost. */
@@ -404,18 +303,20 @@ settle_one(struct outbox *o, struct str answer)
 {
 	int64_t seq;
 
-	if (!str_int(answer, &seq)) {
+	/* A log that is behind has lost what was on disk: what a client was shown is not told anew.
+	 */
+	if (!str_int(answer, &seq) || seq < o->seq) {
 		give_up(o);
-	} else if (seq == o->seq + (int64_t)o->n_taken) {
-		settle_written(o);
-	} else {
-		untake(o);
-		if (seq < o->seq)
-			rewind_to(o, seq);
-		else
-			o->seq = seq;
+		return;
 	}
-	o->n_taken = 0;
+	if (seq == o->seq + (int64_t)o->n_taken)
+		forget(o, o->n_taken);
+	o->seq = seq;
+	if (o->oldest) {
+		/* behind those that had no turn in this write */
+		DL_DELETE(flusher.filled_boxes, o);
+		DL_APPEND(flusher.filled_boxes, o);
+	}
 }
 
 /* -- writing; the lock is not held while the database is asked -- */
@@ -424,7 +325,7 @@ static enum err
 write_batch(struct batch *b, PGresult **res)
 {
 	int64_t start = clock_us();
-	enum err e = db_runner_events_write(flusher.db, b->a, res, str_from(runner.name), b->runs,
+	enum err e = commit_runner_events_write(b->a, res, str_from(runner.name), b->runs,
 	    b->attempts, b->after, b->counts, b->topics, b->types, b->data);
 
 	if (e == ERR_OK && (size_t)PQntuples(*res) != b->n)
@@ -452,14 +353,12 @@ settle_batch(struct batch *b, enum err e, const PGresult *res)
 
 		if (e == ERR_OK) {
 			settle_one(o, sql_get(res, (int)i, 1));
-			continue;
-		}
-		untake(o);
-		if (b->n == 1 && e != ERR_OVERLOADED) {
+		} else if (b->n == 1 && e != ERR_OVERLOADED) {
 			log_error("outbox: a run's events were refused", "run", o->run.text,
 			    "error", err_info(e)->code);
 			give_up(o);
 		}
+		o->n_taken = 0;
 	}
 	if (b->n > 1 && e != ERR_OK && e != ERR_OVERLOADED)
 		flusher.singly = b->n;
@@ -468,10 +367,10 @@ settle_batch(struct batch *b, enum err e, const PGresult *res)
 
 /* Writes until the server has answered; the same batch each time. */
 static void
-flush(struct outbox *only)
+flush(bool is_alone)
 {
 	struct arena *a = arena_new();
-	struct batch b = collect(a, only);
+	struct batch b = collect(a, is_alone);
 	PGresult *res = NULL;
 	enum err e = ERR_OK;
 
@@ -489,21 +388,6 @@ flush(struct outbox *only)
 	arena_free(a);
 }
 
-/*
- * What the next write is of: everything (NULL), or one outbox while the refused one is looked for.
- */
-static struct outbox *
-next_alone(void)
-{
-	if (flusher.singly == 0)
-		return NULL;
-	flusher.singly--;
-	for (struct outbox *o = flusher.open; o; o = o->next)
-		if (o->pending && !o->broken)
-			return o;
-	return NULL;
-}
-
 static void *
 flusher_thread(void *arg)
 {
@@ -514,7 +398,7 @@ flusher_thread(void *arg)
 	for (;;) {
 		int64_t early;
 
-		while (flusher.n_pending == 0 && !atomic_load(&flusher.ending))
+		while (!flusher.filled_boxes && !atomic_load(&flusher.ending))
 			pthread_cond_wait(&flusher.filled, &flusher.lock);
 		if (atomic_load(&flusher.ending))
 			break;
@@ -524,7 +408,7 @@ flusher_thread(void *arg)
 			pthread_mutex_lock(&flusher.lock);
 		}
 		last = clock_ms();
-		flush(next_alone());
+		flush(flusher.singly > 0 && flusher.singly-- > 0);
 	}
 	pthread_mutex_unlock(&flusher.lock);
 	return NULL;
@@ -533,7 +417,6 @@ flusher_thread(void *arg)
 void
 flusher_start(void)
 {
-	flusher.db = db_open("millrace_runner", "runner flusher");
 	thread_start(&flusher.thread, flusher_thread, NULL, true);
 }
 
@@ -545,5 +428,4 @@ flusher_stop(void)
 	pthread_cond_signal(&flusher.filled);
 	pthread_mutex_unlock(&flusher.lock);
 	pthread_join(flusher.thread, NULL);
-	db_close(flusher.db);
 }

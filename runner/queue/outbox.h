@@ -1,9 +1,10 @@
 /*
  * The way of a run's events into the event log. A job puts them into its outbox; one thread writes
  * those of all outboxes together, config()->flush_ms apart at most, in one transaction (SQL:
- * job_publish). Deltas put between two writes become one token event. Order within a run is kept.
- * While the database is away everything is kept and tried again; a write whose answer was lost is
- * not done twice. An outbox that holds too much makes its job wait.
+ * job_publish), which shares its flush with other writes (commit.h); clients are told after that.
+ * Deltas put between two writes become one token event. Order within a run is kept. While the
+ * database is away everything is kept and tried again; a write whose answer was lost is not done
+ * twice. An outbox that holds too much makes its job wait.
  */
 #ifndef RUNNER_QUEUE_OUTBOX_H
 #define RUNNER_QUEUE_OUTBOX_H
@@ -32,14 +33,9 @@ void outbox_token(struct outbox *o, struct str text);
 /* Adds an event of a type that does not merge; `data` is JSON. Copied. */
 void outbox_event(struct outbox *o, const char *type, struct str data);
 /*
- * Waits until everything is in the log. *seq gets the last event's. False where the job has to stop
- * instead (lost, or shutting down for too long).
+ * Waits until everything is in the log, and on disk. *seq gets the last event's. False where the
+ * job has to stop instead (lost, or shutting down for too long).
  */
 bool outbox_drain(struct outbox *o, int64_t *seq);
-/*
- * The log holds no more than `seq` (a crash of the server lost asynchronous commits): what came
- * after is written again.
- */
-void outbox_rewind(struct outbox *o, int64_t seq);
 
 #endif

@@ -160,8 +160,9 @@ sweep_analytics(struct db *db, struct arena *a, struct stop *stop)
 	PGresult *res = NULL;
 	int64_t n;
 
+	(void)db;
 	(void)stop;
-	if (db_runner_analytics_publish(db, a, &res, ANALYTICS_BATCH) != ERR_OK ||
+	if (commit_runner_analytics_publish(a, &res, ANALYTICS_BATCH) != ERR_OK ||
 	    !str_int(sql_get(res, 0, 0), &n)) {
 		log_warn("sweep: failed", "what", "events for analytics");
 		return RETRY_MS;

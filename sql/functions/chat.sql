@@ -107,12 +107,10 @@ END $$;
 GRANT EXECUTE ON FUNCTION chat_done TO millrace_runner;
 
 -- Keeps what goes back to a model's server with a round, for the run's later attempts; returns the
--- round's number, NULL where the lease is lost. Committed asynchronously, as the round's events are
--- that follow it: a crash of the server loses both or only them.
+-- round's number, NULL where the lease is lost.
 CREATE OR REPLACE FUNCTION chat_round_keep(run_id uuid, runner text, attempt int, n int, kept text) RETURNS int
 LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM set_config('synchronous_commit', 'off', true);
 	IF job_fence($1, $2, $3) IS NULL THEN
 		RETURN NULL;
 	END IF;

@@ -8,15 +8,16 @@
 -- Notifies when the transaction is on disk. On a connection whose commits do not wait for that
 -- (millrace.collect names the variable) notifications are collected, and sent by batch_notify once
 -- a flush has come; a transaction that is rolled back takes its own along. Neither \x1e nor \x1f
--- can stand in JSON.
-CREATE OR REPLACE FUNCTION notify_durable(channel text, payload text) RETURNS void LANGUAGE plpgsql AS $$
+-- can stand in JSON. Collecting copies what is there each time: many go in one call.
+CREATE OR REPLACE FUNCTION notify_durable(channel text, VARIADIC payloads text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	collected text := current_setting('millrace.collect', true);
 BEGIN
 	IF collected <> '' THEN
-		PERFORM set_config(collected, current_setting(collected) || channel || E'\x1f' || payload || E'\x1e', false);
+		PERFORM set_config(collected, current_setting(collected)
+			|| channel || E'\x1f' || array_to_string(payloads, E'\x1e' || channel || E'\x1f') || E'\x1e', false);
 	ELSE
-		PERFORM pg_notify(channel, payload);
+		PERFORM pg_notify(channel, p) FROM unnest(payloads) p;
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION notify_durable TO millrace_api, millrace_runner;
@@ -47,8 +48,7 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION notify_access TO millrace_api, millrace_runner;
 
--- Is there room for an event's content? Collecting copies what is there each time: past 64 KiB an
--- event's number has to do.
+-- Is there room for an event's content? Where 64 KiB are collected already its number has to do.
 CREATE OR REPLACE FUNCTION notify_has_room() RETURNS boolean LANGUAGE sql STABLE AS $$
 	SELECT coalesce(octet_length(current_setting(nullif(current_setting('millrace.collect', true), ''), true)) < 65536, true)
 $$;
@@ -66,17 +66,17 @@ BEGIN
 	END IF;
 	RETURN true;
 END $$;
-GRANT EXECUTE ON FUNCTION settle TO millrace_api, millrace_stream;
+GRANT EXECUTE ON FUNCTION settle TO millrace_api, millrace_stream, millrace_runner;
 
 -- A notification is "topic \n seq \n type \n Unix milliseconds \n data", or "topic \n seq" where
 -- that would pass 7,900 bytes; streamd then fetches the event. The time is the transaction's, as
 -- stream_event.created_at is. NOTIFY refuses 8,000 bytes.
-CREATE OR REPLACE FUNCTION notify_event(topic text, seq bigint, type text, data text) RETURNS void
-LANGUAGE sql AS $$
-	SELECT notify_durable('millrace_event', CASE
+CREATE OR REPLACE FUNCTION event_notification(topic text, seq bigint, type text, data text) RETURNS text
+LANGUAGE sql STABLE AS $$
+	SELECT CASE
 		WHEN octet_length(data) + octet_length(topic) + octet_length(type) <= 7800 AND notify_has_room()
 		THEN topic || E'\n' || seq || E'\n' || type || E'\n' || floor(extract(epoch FROM now()) * 1000)::bigint || E'\n' || data
-		ELSE topic || E'\n' || seq END)
+		ELSE topic || E'\n' || seq END
 $$;
 
 -- publish, publish_many (and publish_locked, which it is made of): the log's only writers. They
@@ -91,7 +91,7 @@ BEGIN
 	INSERT INTO topic AS t (name, seq) VALUES ($1, 1)
 	ON CONFLICT (name) DO UPDATE SET seq = t.seq + 1, updated_at = now() RETURNING t.seq INTO n;
 	INSERT INTO stream_event (topic, seq, type, data) VALUES ($1, n, $2, $3);
-	PERFORM notify_event($1, n, $2, $3::text);
+	PERFORM notify_durable('millrace_event', event_notification($1, n, $2, $3::text));
 	RETURN n;
 END $$;
 GRANT EXECUTE ON FUNCTION publish TO millrace_runner;
@@ -118,8 +118,9 @@ BEGIN
 		UPDATE topic t SET seq = t.seq + c.n, updated_at = now()
 		FROM (SELECT g.topic, count(*) AS n FROM given g GROUP BY g.topic) c WHERE t.name = c.topic RETURNING 1
 	), told AS MATERIALIZED (
-		SELECT notify_event(n.topic, n.seq, n.type, n.data) FROM
-		(SELECT * FROM numbered ORDER BY numbered.topic, numbered.seq) n
+		SELECT notify_durable('millrace_event',
+			VARIADIC array_agg(event_notification(n.topic, n.seq, n.type, n.data) ORDER BY n.topic, n.seq))
+		FROM numbered n HAVING count(*) > 0
 	)
 	SELECT (SELECT count(*) FROM stored) + 0 * (SELECT count(*) FROM counted) + 0 * (SELECT count(*) FROM told)
 	INTO written;

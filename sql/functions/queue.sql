@@ -2,8 +2,7 @@
 --
 -- What the runner writes is fenced: an attempt may write for its run only while the job is leased
 -- to it. (runner, attempt) is the fence; `after` is the seq that the attempt has written last, so
--- that a write whose reply was lost is not done twice, and one that a crash of the server undid
--- (deltas are committed asynchronously) is noticed and repeated. Locks are taken in one order
+-- that a write whose reply was lost is not done twice. Locks are taken in one order
 -- everywhere: job, run, topic. Sequential scans are off in what runs for every chat: its plans are
 -- kept, and may have been made while the tables were empty.
 
@@ -83,8 +82,8 @@ GRANT EXECUTE ON FUNCTION run_enqueue TO millrace_api;
 -- in how many milliseconds the next of those left in the queue is due: 0 where some are (their
 -- users have as many running as may, or there was no room), NULL where the queue is empty. One plan
 -- for all, which looks everything up by keys (LATERAL, ANY): a join may walk through all jobs.
--- Committed synchronously: (runner, attempt) fences what a job writes, and an attempt's number that
--- a crash undid could be given out twice.
+-- Its caller hears of it when it is on disk: (runner, attempt) fences what a job writes, and an
+-- attempt's number that a crash undid could be given out twice.
 CREATE OR REPLACE FUNCTION job_claim(runner text, want int, per_user int, lease interval)
 RETURNS TABLE (run_id uuid, owner_id uuid, kind text, attempt int, wait_ms bigint)
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
@@ -129,14 +128,16 @@ END $$;
 GRANT EXECUTE ON FUNCTION job_claim TO millrace_runner;
 
 -- Extends the leases that `runner` still holds; returns the runs of `runs` that it has lost or
--- whose cancellation was requested, and which ('lost', 'cancel').
+-- whose cancellation was requested, and which ('lost', 'cancel'). Waits for nobody: a job that is
+-- locked is just being written by who holds it, and is left alone by the sweep as long.
 CREATE OR REPLACE FUNCTION job_heartbeat(runner text, runs uuid[], lease interval)
 RETURNS TABLE (run_id uuid, why text) LANGUAGE sql AS $$
 	WITH kept AS (
-		UPDATE job j SET lease_until = now() + $3
-		WHERE j.run_id = ANY ($2) AND j.state = 'running' AND j.runner = $1 RETURNING j.run_id
+		UPDATE job j SET lease_until = now() + $3 WHERE j.run_id = ANY (ARRAY(
+			SELECT l.run_id FROM job l WHERE l.run_id = ANY ($2) AND l.state = 'running' AND l.runner = $1 FOR UPDATE SKIP LOCKED))
 	)
-	SELECT u, 'lost' FROM unnest($2) u WHERE u NOT IN (SELECT k.run_id FROM kept k)
+	SELECT u, 'lost' FROM unnest($2) u
+	WHERE NOT EXISTS (SELECT FROM job j WHERE j.run_id = u AND j.state = 'running' AND j.runner = $1)
 	UNION ALL
 	SELECT r.id, 'cancel' FROM run r WHERE r.id = ANY ($2) AND r.cancel_requested_at IS NOT NULL
 $$;
@@ -310,15 +311,12 @@ END $$;
 GRANT EXECUTE ON FUNCTION job_fence TO millrace_runner;
 
 -- An attempt's first step: what it is to do, and the seq it continues from. Taking the topic's lock
--- waits for a predecessor's last write. No row where the lease is lost. Committed asynchronously,
--- as the claim before it: where a crash of the server undoes both, the job is queued again and the
--- lease is lost.
+-- waits for a predecessor's last write. No row where the lease is lost.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION job_begin(run_id uuid, runner text, attempt int)
 RETURNS TABLE (owner_id uuid, conversation_id uuid, document_id uuid, input text, cancelled boolean, max_attempts int, seq bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 BEGIN
-	PERFORM set_config('synchronous_commit', 'off', true);
 	INSERT INTO topic AS t (name) VALUES ('run:' || $1) ON CONFLICT DO NOTHING;
 	PERFORM FROM topic t WHERE t.name = 'run:' || $1 FOR UPDATE;
 	RETURN QUERY
@@ -328,10 +326,10 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_begin TO millrace_runner;
 
--- Writes the events of many runs, in the order given, committed asynchronously. Run i of `runs` has
+-- Writes the events of many runs, in the order given. Run i of `runs` has
 -- counts[i] events and has written after[i] so far. Returns for each its seq: after + count where
--- they are in the log (also where an earlier try had put them there), less where nothing was
--- written because the log is behind `after`, NULL where the lease is lost.
+-- they are in the log (also where an earlier try had put them there), something else where nothing
+-- was written because the log does not stand at `after`, NULL where the lease is lost.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION job_publish(runner text, runs uuid[], attempts int[], after bigint[], counts int[], topics text[], types text[],
 	data text[]) RETURNS TABLE (n int, seq bigint)
@@ -341,7 +339,6 @@ DECLARE
 	seqs bigint[];
 	due text[];
 BEGIN
-	PERFORM set_config('synchronous_commit', 'off', true);
 	PERFORM FROM topic t WHERE t.name = ANY (topics) ORDER BY t.name FOR UPDATE;
 	-- With the topics locked, the jobs' state read here holds until the commit: a successor
 	-- begins by taking the same lock.
@@ -364,9 +361,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_publish TO millrace_runner;
 
--- An attempt's last step, for every kind of run. All three return NULL where the lease is lost and
--- a seq below `after` where the log is behind (nothing is done then), `after` where the run has
--- ended.
+-- An attempt's last step, for every kind of run. All three return NULL where the lease is lost, and
+-- `after` where the run has ended; another seq where the log does not stand there (nothing is done
+-- then).
 CREATE OR REPLACE FUNCTION job_done(run_id uuid, runner text, attempt int, after bigint, data json, reply json)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE

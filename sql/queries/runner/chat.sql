@@ -36,29 +36,34 @@ SELECT r.n, r.kept FROM chat_round r WHERE r.run_id = $1;
 -- name: runner_chat_round_keep
 -- args: run_id uuid, runner_name text, attempt int4, n int4, kept text
 -- row: n int4
+-- batched
 SELECT n FROM chat_round_keep($1, $2, $3, $4, $5) n WHERE n IS NOT NULL;
 
 -- name: runner_chat_end
 -- args: run_id uuid, runner_name text, attempt int4, after int8, content text, sources text, reason text
 -- row: chat_finish int8
 -- ends
+-- batched
 SELECT chat_finish($1, $2, $3, $4, $5, $6::text::json, $7);
 
 -- name: runner_usage_store
 -- args: run_id uuid, call int4, provider text, model text, input_tokens int8, output_tokens int8, estimated bool, ms int4, failed bool
 -- row: cost numeric
+-- batched
 SELECT usage_record($1, $2, $3, $4, $5, $6, $7, $8, $9) AS cost;
 
 -- A call of which nothing came.
 -- name: runner_model_failed
 -- args: provider text, model text
 -- row: id uuid
+-- batched
 INSERT INTO model_failure (provider, model) VALUES ($1, $2) RETURNING id;
 
 -- The last call of an attempt before this one, which it could not store.
 -- name: runner_usage_lost
 -- args: run_id uuid, earlier int4, provider text, model text
 -- row: usage_estimate void
+-- batched
 SELECT usage_estimate($1, $2, $3, $4);
 
 -- name: runner_file_write

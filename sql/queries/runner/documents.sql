@@ -62,6 +62,7 @@ SELECT document_ready($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10::text
 -- args: run_id uuid, runner_name text, attempt int4, after int8, error text
 -- row: document_failed int8
 -- ends
+-- batched
 SELECT document_failed($1, $2, $3, $4, $5);
 
 -- A document whose passages are of a lower version of the index.

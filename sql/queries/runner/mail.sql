@@ -10,11 +10,13 @@ SELECT reset_sweep();
 -- name: runner_reset_prepare
 -- args: run_id uuid, runner_name text, attempt int4, token_hash bytea
 -- row: email text
+-- batched
 SELECT email FROM reset_prepare($1, $2, $3, $4);
 
 -- name: runner_invitation_prepare
 -- args: run_id uuid, runner_name text, attempt int4, id uuid, token_hash bytea
 -- row: email text, days int8
+-- batched
 SELECT email, days FROM invitation_prepare($1, $2, $3, $4, $5);
 
 -- name: runner_invitations_sweep

@@ -25,6 +25,7 @@ SELECT pg_try_advisory_lock(hashtext('millrace.runner'), hashtext($1)) AS taken;
 -- name: runner_jobs_claim
 -- args: runner_name text, want int4, per_user int4, lease interval
 -- row: run_id uuid, owner_id uuid, kind text, attempt int4, wait_ms int8
+-- batched
 SELECT run_id, owner_id, kind, attempt, wait_ms FROM job_claim($1, $2, $3, $4);
 
 -- name: runner_jobs_reclaim
@@ -45,6 +46,7 @@ SELECT s.again, s.ended, EXISTS (SELECT FROM job j WHERE j.state = 'running') AS
 -- name: runner_analytics_publish
 -- args: most int4
 -- row: published int8
+-- batched
 SELECT outbox_analytics_publish($1) AS published;
 
 -- name: runner_old_sweep
@@ -70,29 +72,34 @@ SELECT deletion_step($1, $2, $3) AS wait_ms;
 -- name: runner_job_start
 -- args: run_id uuid, runner_name text, attempt int4
 -- row: owner_id uuid, conversation_id uuid, document_id uuid, input text, cancelled bool, max_attempts int4, seq int8
+-- batched
 SELECT owner_id, conversation_id, document_id, input, cancelled, max_attempts, seq FROM job_begin($1, $2, $3);
 
 -- The arrays of numbers travel as text[].
 -- name: runner_events_write
 -- args: runner_name text, runs uuid[], attempts text[], after text[], counts text[], topics text[], types text[], data text[]
 -- row: n int4, seq int8
+-- batched
 SELECT n, seq FROM job_publish($1, $2, $3::text[]::int[], $4::text[]::bigint[], $5::text[]::int[], $6, $7, $8);
 
 -- name: runner_job_give_back
 -- args: run_id uuid, runner_name text, delay interval, error text, counts bool
 -- row: job_release bool
+-- batched
 SELECT job_release($1, $2, $3, $4, $5);
 
 -- name: runner_job_end_done
 -- args: run_id uuid, runner_name text, attempt int4, after int8, data text, reply text
 -- row: job_done int8
 -- ends
+-- batched
 SELECT job_done($1, $2, $3, $4, $5::text::json, $6::text::json);
 
 -- name: runner_job_end_failed
 -- args: run_id uuid, runner_name text, attempt int4, after int8, status text, code text, message text, dead bool
 -- row: job_fail int8
 -- ends
+-- batched
 SELECT job_fail($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: runner_seen

@@ -1,0 +1,167 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <millrace/log.h>
+#include <millrace/pipe.h>
+
+#include "runner/queue/commit.h"
+#include "runner/thread.h"
+
+/* A statement whose caller waits, on the caller's stack. */
+struct commit {
+	const struct query *query;
+	const struct sql_arg *args;
+	PGresult *res;
+	enum err e;
+	bool is_done;
+	pthread_cond_t done;
+	struct commit *next;
+};
+
+static struct {
+	pthread_mutex_t lock; /* guards the queue, and each commit's outcome */
+	struct commit *first, **last; /* those that are not sent yet */
+	bool is_ending;
+	pthread_t thread;
+	struct loop *loop; /* the thread's own, as all that follows */
+	struct loop_fd wake; /* an eventfd: something was queued */
+	struct pipe *pipe;
+	struct arena *scratch;
+} committer = { .lock = PTHREAD_MUTEX_INITIALIZER, .last = &committer.first };
+
+static void
+wake(void)
+{
+	uint64_t one = 1;
+
+	while (write(committer.wake.fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+static void
+commit_end(struct commit *c, enum err e, PGresult *res)
+{
+	pthread_mutex_lock(&committer.lock);
+	c->e = e;
+	c->res = res;
+	c->is_done = true;
+	pthread_cond_signal(&c->done);
+	pthread_mutex_unlock(&committer.lock);
+}
+
+static void
+on_committed(void *arg, const struct pipe_reply *reply)
+{
+	PGresult *res = reply->res[0];
+
+	reply->res[0] = NULL;
+	commit_end(arg, reply->e, res);
+}
+
+static void
+commit_send(struct commit *c)
+{
+	const struct pipe_statement s = {
+		.query = c->query, .args = c->args, .n_args = c->query->n_args
+	};
+	enum err e = pipe_send(committer.pipe, committer.scratch, &s, 1, on_committed, c);
+
+	arena_reset(committer.scratch);
+	if (e != ERR_OK)
+		commit_end(c, e, NULL);
+}
+
+/* Sends all that was queued: they share a turn, and so a flush. */
+static void
+on_wake(struct loop_fd *self, uint32_t events)
+{
+	struct commit *c, *next;
+	uint64_t n;
+	bool is_ending;
+
+	(void)events;
+	while (read(self->fd, &n, sizeof(n)) < 0 && errno == EINTR)
+		;
+	pthread_mutex_lock(&committer.lock);
+	c = committer.first;
+	committer.first = NULL;
+	committer.last = &committer.first;
+	is_ending = committer.is_ending;
+	pthread_mutex_unlock(&committer.lock);
+	for (; c; c = next) {
+		next = c->next;
+		commit_send(c);
+	}
+	if (is_ending)
+		loop_stop(committer.loop);
+}
+
+static void *
+commit_thread(void *arg)
+{
+	(void)arg;
+	loop_run(committer.loop);
+	return NULL;
+}
+
+void
+commit_start(void)
+{
+	committer.loop = loop_new();
+	committer.scratch = arena_new();
+	committer.wake =
+	    (struct loop_fd){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .ready = on_wake };
+	if (committer.wake.fd < 0)
+		die("The runner cannot make an eventfd.");
+	loop_watch(committer.loop, &committer.wake, EPOLLIN);
+	committer.pipe =
+	    pipe_open(committer.loop, "millrace_runner", "runner commit", NULL, NULL, NULL);
+	pipe_batch(committer.pipe);
+	pipe_doubt(committer.pipe);
+	thread_start(&committer.thread, commit_thread, NULL, true);
+}
+
+void
+commit_stop(void)
+{
+	pthread_mutex_lock(&committer.lock);
+	committer.is_ending = true;
+	pthread_mutex_unlock(&committer.lock);
+	wake();
+	pthread_join(committer.thread, NULL);
+	pipe_close(committer.pipe);
+	loop_free(committer.loop);
+	close(committer.wake.fd);
+	arena_free(committer.scratch);
+}
+
+static void
+clear_result(void *res)
+{
+	PQclear(res);
+}
+
+enum err
+commit_query(struct arena *a, const struct query *q, const struct sql_arg *args, PGresult **out)
+{
+	struct commit c = { .query = q, .args = args };
+	bool is_first;
+
+	pthread_cond_init(&c.done, NULL);
+	pthread_mutex_lock(&committer.lock);
+	is_first = !committer.first;
+	*committer.last = &c;
+	committer.last = &c.next;
+	if (is_first)
+		wake();
+	while (!c.is_done)
+		pthread_cond_wait(&c.done, &committer.lock);
+	pthread_mutex_unlock(&committer.lock);
+	pthread_cond_destroy(&c.done);
+	arena_defer(a, clear_result, c.res);
+	if (out)
+		*out = c.res;
+	return c.e;
+}
