@@ -2,8 +2,8 @@
  * What all of the runner shares: who it is, its few database connections, and what it counts.
  *
  * Threads: main (queue/claim.c: listens and claims), the scheduler of periodic work and its workers
- * (queue/periodic.c), the flusher (queue/outbox.c), the committer (queue/commit.c), and one for each
- * running job (queue/job.c).
+ * (queue/periodic.c), the flusher (queue/outbox.c), the committer (queue/commit.c), and one for
+ * each running job (queue/job.c).
  */
 #ifndef RUNNER_RUNNER_H
 #define RUNNER_RUNNER_H
@@ -17,7 +17,7 @@
 struct runner {
 	char name[400]; /* host/instance: who holds the leases */
 	const char *provider, *model; /* what answers chats, as in usage_event */
-	struct db_pool *pool; /* connections that all jobs share for what is not batched (commit.h) */
+	struct db_pool *pool; /* connections that all jobs share, for what is not batched */
 	int slots; /* jobs at once */
 };
 extern struct runner runner;

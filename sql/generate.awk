@@ -11,7 +11,7 @@
 #		-- reads		changes nothing: nothing of it waits for the disk
 #		-- scratch		a job gives an arena for its rows: they are large
 #		-- ends			ends a job's run
-#		-- batched		a runner's short write, which shares its flush with others' (runner/queue/commit.h)
+#		-- batched		a runner's short write: runner/queue/commit.h
 #		SELECT …;
 # A job has job_NAME(j, &res, …), and job_end_NAME(j, …) for what ends its run. Arguments named
 # run_id, runner_name and attempt are the job's own there, and given for it; a query that ends a run

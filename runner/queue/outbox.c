@@ -21,8 +21,7 @@ struct event {
 	struct event *next;
 	const char *type; /* a literal */
 	bool is_token;
-	bool is_sent; /* once: it keeps its bounds, since the log may have it though no answer came
-		       */
+	bool is_sent; /* once: it keeps its bounds, since the log may have it */
 	size_t n, room;
 	char bytes[];
 };
@@ -44,8 +43,7 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t filled; /* something to write, or the end */
 	pthread_cond_t written; /* something was written */
-	struct outbox
-	    *filled_boxes; /* those with events, in the order in which they came to have some */
+	struct outbox *filled_boxes; /* those with events; who has waited longest is first */
 	/* So many writes are of one outbox each, to find the one that the server refuses */
 	size_t singly;
 	atomic_bool ending;

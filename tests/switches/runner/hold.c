@@ -1,6 +1,6 @@
 /*
- * In the test build, a file `hold-runner` in the runtime directory keeps the runner's batches between their commits and
- * their flush.
+ * In the test build, a file `hold-runner` in the runtime directory keeps the runner's batches
+ * between their commits and their flush.
  */
 #include <unistd.h>
 
