@@ -422,7 +422,8 @@ END $$;
 GRANT EXECUTE ON FUNCTION job_abandoned TO millrace_runner;
 
 -- At a runner's start: queues at once what its predecessor of the same name held; returns how many
--- jobs.
+-- jobs. What ends is charged to its owner, whose row is locked until the commit: several owners in
+-- the order of their ids.
 CREATE OR REPLACE FUNCTION job_reclaim(runner text, provider text, model text) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -430,13 +431,15 @@ DECLARE
 BEGIN
 	SELECT array_agg(l.run_id) INTO held FROM (SELECT j.run_id FROM job j WHERE j.state = 'running' AND j.runner = $1
 		ORDER BY j.run_id FOR UPDATE) l;
-	RETURN (SELECT count(*) FILTER (WHERE job_abandoned(u, '0', provider, model)) FROM unnest(held) u);
+	RETURN (SELECT count(*) FILTER (WHERE job_abandoned(l.run_id, '0', provider, model))
+		FROM (SELECT j.run_id FROM job j WHERE j.run_id = ANY (held) ORDER BY j.owner_id, j.run_id) l);
 END $$;
 GRANT EXECUTE ON FUNCTION job_reclaim TO millrace_runner;
 
 -- Guarantees every run its one terminal event: queues or ends jobs whose lease expired, and ends
 -- runs without a job. After a restart of the server leases are left alone for as long as one lasts,
--- since heartbeats could not arrive. One sweep at a time.
+-- since heartbeats could not arrive. One sweep at a time; owners in the order of their ids, as
+-- job_reclaim.
 CREATE OR REPLACE FUNCTION job_sweep(lease interval, provider text, model text) RETURNS TABLE (again bigint, ended bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -449,16 +452,22 @@ BEGIN
 		RETURN NEXT;
 		RETURN;
 	END IF;
-	FOR j IN SELECT q.run_id, q.attempts FROM job q WHERE q.state = 'running' AND q.lease_until < now()
-		AND pg_postmaster_start_time() < now() - lease ORDER BY q.run_id LIMIT 200 FOR UPDATE SKIP LOCKED LOOP
-		waits := job_abandoned(j.run_id, (0.5 + random()) * 2 ^ least(j.attempts, 6) * interval '0.5 s', provider, model);
+	FOR j IN WITH lapsed AS (
+			SELECT q.run_id, q.owner_id, q.attempts FROM job q WHERE q.state = 'running' AND q.lease_until < now()
+				AND pg_postmaster_start_time() < now() - lease ORDER BY q.run_id LIMIT 200 FOR UPDATE SKIP LOCKED
+		), lost AS (
+			SELECT r.id, r.owner_id FROM run r WHERE r.ended_at IS NULL AND r.created_at < now() - interval '1 minute' AND NOT EXISTS
+				(SELECT FROM job q WHERE q.run_id = r.id AND q.state IN ('queued', 'running')) ORDER BY r.id LIMIT 200
+		)
+		SELECT l.run_id, l.owner_id, l.attempts FROM lapsed l UNION ALL SELECT x.id, x.owner_id, NULL FROM lost x ORDER BY 2, 1 LOOP
+		IF j.attempts IS NULL THEN
+			PERFORM run_abort(j.run_id, 'failed', 'INTERNAL', 'The run was lost and was given up.', true);
+			waits := false;
+		ELSE
+			waits := job_abandoned(j.run_id, (0.5 + random()) * 2 ^ least(j.attempts, 6) * interval '0.5 s', provider, model);
+		END IF;
 		again := again + waits::int;
 		ended := ended + (NOT waits)::int;
-	END LOOP;
-	FOR j IN SELECT r.id FROM run r WHERE r.ended_at IS NULL AND r.created_at < now() - interval '1 minute' AND NOT EXISTS
-		(SELECT FROM job q WHERE q.run_id = r.id AND q.state IN ('queued', 'running')) ORDER BY r.id LIMIT 200 LOOP
-		PERFORM run_abort(j.id, 'failed', 'INTERNAL', 'The run was lost and was given up.', true);
-		ended := ended + 1;
 	END LOOP;
 	RETURN NEXT;
 END $$;

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { randomInt, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import pg from "pg";
-import { kill, revived, sleep, test, until, value, world } from "./faults.mjs";
+import { hold, kill, revived, sleep, test, until, value, world } from "./faults.mjs";
 import { Chat } from "./chats.mjs";
 import { assertDone } from "../js/events.mjs";
 import { assertError, assertStatus } from "../js/expect.mjs";
@@ -93,6 +93,25 @@ test("a budget refuses a chat; what is stopped, or loses its runner, is settled 
 	assert.equal(Number(await sql(`SELECT sum(amount_usd) FROM charge c JOIN project p ON p.id = c.project_id
 	    WHERE c.owner_id = '${user.uid}' AND p.name = 'default'`)), Number(uses));
 	assert.equal((await user.api.get(path)).json.current_daily_spending, Number(uses));
+	await verify();
+});
+
+test("runs of several users that end at once lock the users in the order of their ids", async () => {
+	const [first, second] = w.users.map((u) => u.uid).sort();
+	/* the other order than that of the users */
+	for (const owner of [second, first])
+		await sql(`WITH r AS (INSERT INTO run (owner_id, kind, input, status) VALUES ('${owner}', 'search', '{}', 'running') RETURNING id, owner_id),
+			j AS (INSERT INTO job (run_id, owner_id, kind, state, attempts, lease_until, runner)
+				SELECT id, owner_id, 'search', 'running', 3, now() + interval '1 hour', 'nobody' FROM r)
+			SELECT c.charge FROM r CROSS JOIN LATERAL charge_reserve(r.owner_id, 'default', r.id::text, 'chat', NULL, NULL, NULL, 0.001, false, NULL) c`);
+	const lock = (owner, how) => `SELECT FROM app_user WHERE id = '${owner}' FOR NO KEY UPDATE ${how}`;
+	const release = await hold(w.millrace, lock(first, ""));
+	const reclaimed = sql("SELECT job_reclaim('nobody', 'openai', 'gpt-4o-mini')");
+	await until(() => sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT job_reclaim(%' AND wait_event_type = 'Lock'").then((n) => n === "1"),
+		"it waits for the first");
+	await (await hold(w.millrace, lock(second, "NOWAIT")))();
+	await release();
+	assert.equal(await reclaimed, "0");
 	await verify();
 });
 
