@@ -109,23 +109,14 @@ static const char *
 fault_of(
     struct arena *a, const struct walk *w, const struct checkpoint *k, const PGresult *res, int row)
 {
-	struct str key, signature;
+	const struct checkpoint last = { .n = w->n, .seq = w->seq };
+	const char *fault = checkpoint_fault(
+	    a, &last, k, sql_get(res, row, 4), sql_get(res, row, 5), sql_get(res, row, 6));
+	struct str key;
 
-	if (k->n != w->n + 1)
-		return "the checkpoint before it is missing";
-	if (!hex_decode(a, sql_get(res, row, 4), &key) ||
-	    !hex_decode(a, sql_get(res, row, 5), &signature) ||
-	    !checkpoint_is_signed(a, k, key, signature))
-		return "its signature does not verify";
-	if (!is_accepted(w, key))
+	if (!fault && (!hex_decode(a, sql_get(res, row, 4), &key) || !is_accepted(w, key)))
 		return "it is signed by another key";
-	if (k->seq < w->seq)
-		return "it names an earlier row than the one before it";
-	if (PQgetisnull(res, row, 6))
-		return "the row that it names was cut off";
-	if (!str_eq(sql_get(res, row, 6), k->hash))
-		return "the row that it names, or one before that, is not what was signed";
-	return NULL;
+	return fault;
 }
 
 static void

@@ -1,6 +1,6 @@
 /*
  * Money: users and projects as service accounts name them, with budgets, policies and spending;
- * prices, approvals; use, credits, and what is sold. Amounts are text of decimal digits, from the
+ * prices, approvals; what they log of requests; use, credits, and what is sold. Amounts are text of decimal digits, from the
  * field table to PostgreSQL's numeric: never a double. A handler answers its own route or returns
  * the err of the error reply (fcgi/request.h).
  */
@@ -32,6 +32,12 @@ extern const struct field_table approval_query;
 enum err approval_list(struct req *r);
 enum err approval_approve(struct req *r);
 enum err approval_reject(struct req *r);
+
+/* audit.c */
+extern const struct field_table audit_body, audit_query;
+enum err audit_add(struct req *r);
+enum err audit_list(struct req *r);
+enum err audit_verify(struct req *r);
 
 /* credits.c */
 extern const struct field_table usage_query, grant_body;

@@ -31,5 +31,12 @@ struct str checkpoint_name(struct arena *a, const struct checkpoint *c);
  */
 bool checkpoint_is_signed(
     struct arena *a, const struct checkpoint *c, struct str public_key, struct str signature);
+/*
+ * What is wrong with `c`, which follows `last` (n 0: it is to be the first); NULL: nothing.
+ * row_hash is the hash of the row that it names as that is now, absent where the row is gone. Key,
+ * signature and hash in hexadecimal digits.
+ */
+const char *checkpoint_fault(struct arena *a, const struct checkpoint *last,
+    const struct checkpoint *c, struct str public_key, struct str signature, struct str row_hash);
 
 #endif

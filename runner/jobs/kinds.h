@@ -11,6 +11,9 @@
 /* A job whose kind is not here is left to a newer runner. */
 extern const struct job_kind job_kinds[];
 
+/* Walks the audit log and its checkpoints; the reply says whether they hold. */
+struct outcome audit_verify_run(struct job *j);
+
 /* Lets a model answer in a conversation, with its tools, and streams the answer. */
 struct outcome chat_run(struct job *j);
 

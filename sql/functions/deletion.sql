@@ -145,7 +145,8 @@ END $$;
 CREATE OR REPLACE FUNCTION account_rows_erase(account uuid, most int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
 	tables CONSTANT text[] := ARRAY['idempotency', 'lead', 'notification', 'artifact', 'message_feedback', 'message', 'chatbot_document', 'chatbot_use',
-		'chunk', 'document', 'conversation', 'integration', 'chatbot', 'secret', 'datasource', 'workflow', 'topic_owner', 'approval', 'charge', 'project', 'ledger_note',
+		'chunk', 'document', 'conversation', 'integration', 'chatbot', 'secret', 'datasource', 'workflow', 'topic_owner', 'audit_entry',
+		'approval', 'charge', 'project', 'ledger_note',
 		'user_subscription'];
 	t text;
 	r uuid;

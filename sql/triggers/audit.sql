@@ -223,3 +223,12 @@ BEGIN
 	END IF;
 	RETURN NULL;
 END $$;
+
+-- As the owner: the audit log is no role's to write.
+CREATE OR REPLACE FUNCTION audit_entry_logged() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM audit(NEW.writer_id, NEW.owner_id, 'request_logged',
+		jsonb_build_object('entry', NEW.id, 'sha256', encode(audit_entry_digest(NEW), 'hex')));
+	RETURN NULL;
+END $$;

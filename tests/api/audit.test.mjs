@@ -2,6 +2,7 @@
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
 import { createHash, createPrivateKey, randomBytes, sign as signBy } from "node:crypto";
+import { spawnSync } from "node:child_process";
 import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { newAddress, newUser, PASSWORD, privateInstance } from "../js/instance.mjs";
@@ -319,6 +320,114 @@ test("another key: what was signed stays good, and nothing is signed until the r
 	assert.equal(keys.length, 2);
 	assert.match(await verify("--checkpoint", old, "--public-key", keys.join()), /holds/);
 	assert.match(await verify("--public-key", keys[0]), /checkpoint 1 .*another key/);
+});
+
+/* --- what other servers log of requests --- */
+
+async function newService() {
+	const { stdout } = await millrace.ctl("key", "create", `${newName()}@example.org`, "--service");
+	return api.fresh().as(/mr_[\w-]+/.exec(stdout)[0]);
+}
+
+const entry = (more = {}) => ({ request_id: newName(), audit_data: { events: [{ type: "call", cost: 0.0234 }], trail: { é: "😀", ok: true, none: null } },
+    timestamp: "2024-12-20T14:22:20Z", ...more });
+
+test("a service logs requests, and finds them by user, request, type and time; each has its row in the chain", async () => {
+	const service = await newService(), other = await newService(), admin = await newAdmin(millrace), user = await newUser(api);
+	const [a, b, c] = [entry({ user_id: "user_001", type: "payment" }), entry({ audit_data: { user_id: "user_002", type: "call" }, timestamp: "2024-12-20T14:22:20.123456" }),
+		entry({ timestamp: undefined })];
+	for (const e of [a, b, c])
+		assert.deepEqual(assertStatus(await service.post("/api/v1/audit/logs", e), 200).json, { success: true });
+	const found = async (query, as = service) => assertStatus(await as.get(`/api/v1/audit/logs?${query}`), 200).json.map((e) => e.request_id);
+	assert.deepEqual(await found(""), [c, b, a].map((e) => e.request_id));
+	for (const [query, ...them] of [["user_id=user_001", a], ["user_id=user_002", b], [`request_id=${c.request_id}`, c], ["type=payment", a], ["type=call", b],
+		["type=request", c], ["user_id=nobody"], ["from=2020-01-01T00:00:00Z&to=2021-01-01T00:00:00Z"], ["from=2020-01-01T00:00:00Z", c, b, a],
+		["user_id=user_001&type=payment&to=2100-01-01T00:00:00Z", a], ["user_id=user_001&type=call"]])
+		assert.deepEqual(await found(query), them.map((e) => e.request_id), query);
+	const [{ seq, hash, previous_hash, content_hash, user_id, audit_data, timestamp }] = (await service.get(`/api/v1/audit/logs?request_id=${a.request_id}`)).json;
+	assert.deepEqual([user_id, audit_data, timestamp], ["user_001", a.audit_data, "2024-12-20T14:22:20.000Z"]);
+	const [row] = await log(`seq = ${seq}`);
+	assert.deepEqual([row.type, row.data.sha256], ["request_logged", content_hash]);
+	assert.equal(await value(`SELECT encode(hash, 'hex') || encode(prev, 'hex') FROM audit_log WHERE seq = ${seq}`), hash + previous_hash);
+	/* Pages. */
+	const first = assertStatus(await service.get("/api/v1/audit/logs?limit=2"), 200);
+	assert.deepEqual((await service.get(/^<([^>]+)>/.exec(first.headers.link)[1])).json.map((e) => e.request_id), [a.request_id]);
+	/* Whose they are. */
+	assert.deepEqual(await found("", other), []);
+	assert.deepEqual(await found(`request_id=${a.request_id}`, other), []);
+	assert.deepEqual(await found(`request_id=${a.request_id}`, admin.api), [a.request_id]);
+	assertStatus(await admin.api.post("/api/v1/audit/logs", entry({ user_id: user.uid, request_id: "of the user" })), 200);
+	assert.deepEqual(await found("", user.api), ["of the user"]);
+	assert.deepEqual((await user.api.get("/api/v1/user/export")).json.audit_entries.map((e) => e.request_id), ["of the user"]);
+	assertError(await user.api.post("/api/v1/audit/logs", entry()), "FORBIDDEN");
+	assertError(await user.api.get(`/api/v1/audit/logs?user_id=${admin.uid}`), "FORBIDDEN");
+	assertError(await user.api.get("/api/v1/audit/verify"), "FORBIDDEN");
+	for (const bad of [{ request_id: "" }, { audit_data: "text" }, { audit_data: undefined }, { timestamp: "soon" }, { audit_data: { x: "\u0000" } }, { user_id: 7 }])
+		assertError(await service.post("/api/v1/audit/logs", entry(bad)), "BAD_REQUEST");
+});
+
+/* The tables, as the verifier reads them; it shares no code with what wrote them. */
+const DUMP = `SELECT json_build_object('row', json_build_object('seq', seq, 'at_us', (extract(epoch FROM at) * 1000000)::bigint, 'actor', actor, 'subject', subject,
+	'type', type, 'data', data, 'prev', encode(prev, 'hex'), 'subject_prev', encode(subject_prev, 'hex'), 'hash', encode(hash, 'hex'))) FROM audit_log ORDER BY seq;
+	SELECT json_build_object('head', json_build_object('seq', seq, 'hash', encode(hash, 'hex'))) FROM audit_head;
+	SELECT json_build_object('gone', subject) FROM audit_log WHERE type = 'erased';
+	SELECT json_build_object('entry', json_build_object('id', id, 'owner_id', owner_id, 'writer_id', writer_id, 'request_id', request_id, 'type', type, 'data', data,
+		'client_us', (extract(epoch FROM client_at) * 1000000)::bigint, 'created_us', (extract(epoch FROM created_at) * 1000000)::bigint)) FROM audit_entry;
+	SELECT json_build_object('checkpoint', json_build_object('n', n, 'seq', seq, 'hash', encode(hash, 'hex'), 'at_us', (extract(epoch FROM at) * 1000000)::bigint,
+		'public_key', encode(public_key, 'hex'), 'signature', encode(signature, 'hex'))) FROM audit_checkpoint c JOIN audit_key k ON k.id = c.key_id ORDER BY n`;
+
+async function standAlone() {
+	const done = spawnSync(new URL("../audit/verify.py", import.meta.url).pathname, { input: await millrace.psql(DUMP), encoding: "utf8" });
+	assert.equal(done.stderr, "");
+	return done.stdout.trim();
+}
+
+test("another language, the API and millracectl find the same: a changed byte, a removed row, a cut tail, a swapped pair, an entry that was touched", async () => {
+	const service = await newService(), admin = await newAdmin(millrace);
+	const gone = entry({ user_id: "goes" });
+	for (const e of [entry(), entry({ audit_data: { n: 1e-7, big: 12345678901234567890, "": "", aa: [], b: {} } }), gone])
+		assertStatus(await service.post("/api/v1/audit/logs", e), 200);
+	await another();
+	const kept = await keep();
+	await millrace.psql("CREATE TABLE kept_entry AS TABLE audit_entry");
+	const whole = async () => {
+		const { valid, rows, problem, checkpoint } = assertStatus(await admin.api.get("/api/v1/audit/verify"), 200).json;
+		assert.deepEqual([valid, problem], [true, null]);
+		assert.equal(await standAlone(), `holds ${rows}`);
+		assert.match(await verify("--checkpoint", checkpoint), /holds/);
+	};
+	await whole();
+	const [{ seq: logged }] = await log(`type = 'request_logged' AND data ->> 'entry' = (SELECT id::text FROM audit_entry WHERE request_id = '${gone.request_id}')`);
+	const last = Number(await value("SELECT max(seq) FROM audit_log"));
+	const touch = `WHERE request_id = '${gone.request_id}'`;
+	for (const [what, sql, row] of [
+		["a changed byte", "UPDATE audit_log SET data = data || '{\"sessions\": 2}' WHERE seq = 7", 7],
+		["a removed row", "DELETE FROM audit_log WHERE seq = 6", 7],
+		["a cut tail", `DELETE FROM audit_log WHERE seq > ${last - 2}`, last],
+		["a swapped pair", "UPDATE audit_log SET seq = -1 WHERE seq = 8; UPDATE audit_log SET seq = 8 WHERE seq = 9; UPDATE audit_log SET seq = 9 WHERE seq = -1", 8],
+		["an entry's changed byte", `UPDATE audit_entry SET data = '{"a": 1}' ${touch}`, logged],
+		["an entry's other user", `UPDATE audit_entry SET owner_id = writer_id ${touch}`, logged],
+		["a removed entry", `DELETE FROM audit_entry ${touch}`, logged],
+		["a chain written anew", `UPDATE audit_log SET type = 'logout' WHERE seq = 3; ${REWRITE(3)}`, await value("SELECT seq FROM audit_checkpoint WHERE n = 1")],
+	]) {
+		await tamper(sql);
+		try {
+			assert.match(await standAlone(), new RegExp(`^broken ${row} `), what);
+			assert.match(await verify(), new RegExp(`broken at (?:checkpoint 1 \\()?row ${row}\\b`), what);
+			const said = assertStatus(await admin.api.get("/api/v1/audit/verify"), 200).json;
+			assert.deepEqual([said.valid, said.broken_row], [false, Number(row)], what);
+		} finally {
+			await kept.restore();
+			await tamper("DELETE FROM audit_entry; INSERT INTO audit_entry TABLE kept_entry");
+		}
+	}
+	await kept.forget();
+	await millrace.psql("DROP TABLE kept_entry");
+	/* An erasure takes the entry, and the chain holds. */
+	const owner = await value(`SELECT owner_id FROM audit_entry ${touch}`);
+	assertStatus(await admin.api.delete(`/api/v1/user/dao/${owner}`), 204);
+	await until(async () => await value(`SELECT count(*) FROM audit_entry ${touch}`) === "0", "the erasure");
+	await whole();
 });
 
 test("the chain is signed after a while, too, and not while it does not grow", async (t) => {

@@ -79,6 +79,7 @@ async function everything() {
 		INSERT INTO approval (owner_id, project_id, request_id, kind, amount_usd, expires_at)
 			SELECT owner_id, id, '${mark}', 'call', 1, now() + interval '1 hour' FROM project WHERE owner_id = '${user.uid}';
 		INSERT INTO user_subscription (owner_id, status, final_price) VALUES ('${user.uid}', 'active', 1);
+		INSERT INTO audit_entry (owner_id, writer_id, request_id, type, data) VALUES ('${user.uid}', '${user.uid}', '${mark}', 'call', '{"mark": "${mark}"}');
 		SELECT topic_own('agent:${agent}', '${user.uid}');
 		SELECT publish('agent:${agent}', 'agent_status', '{"mark": "${mark}"}');
 		SELECT publish('analytics', 'lead_created', '{"user_id": "${user.uid}"}')`);

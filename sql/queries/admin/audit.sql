@@ -8,11 +8,7 @@ SELECT (SELECT count(*) FROM audit_log) AS rows, v.seq, v.problem FROM (VALUES (
 -- name: admin_audit_checkpoints
 -- args: after int8, rows int8
 -- row: n int8, seq int8, hash text, at_us int8, public_key text, signature text, row_hash text, at text
-SELECT c.n, c.seq, encode(c.hash, 'hex') AS hash, (extract(epoch FROM c.at) * 1000000)::int8 AS at_us,
-	encode(k.public_key, 'hex') AS public_key, encode(c.signature, 'hex') AS signature, encode(l.hash, 'hex') AS row_hash,
-	rfc3339(c.at) AS at
-FROM audit_checkpoint c JOIN audit_key k ON k.id = c.key_id LEFT JOIN audit_log l ON l.seq = c.seq
-WHERE c.n > $1 ORDER BY c.n LIMIT $2;
+SELECT n, seq, hash, at_us, public_key, signature, row_hash, at FROM audit_checkpoints($1, $2);
 
 -- Null where it was not done: there is a key already (`first`), or none to follow (not `first`).
 -- name: admin_audit_key_add
