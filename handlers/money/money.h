@@ -1,8 +1,8 @@
 /*
  * Money: users and projects as service accounts name them, with budgets, policies and spending;
- * prices, approvals; what they log of requests; use, credits, and what is sold. Amounts are text of decimal digits, from the
- * field table to PostgreSQL's numeric: never a double. A handler answers its own route or returns
- * the err of the error reply (fcgi/request.h).
+ * prices, approvals; what they log of requests; use, credits, and what is sold. Amounts are text of
+ * decimal digits, from the field table to PostgreSQL's numeric: never a double. A handler answers
+ * its own route or returns the err of the error reply (fcgi/request.h).
  */
 #ifndef HANDLERS_MONEY_H
 #define HANDLERS_MONEY_H

@@ -49,16 +49,16 @@ take_checkpoint(struct arena *a, struct verdict *v, const PGresult *res, int row
 	if (!str_int(sql_get(res, row, 0), &c.n) || !str_int(sql_get(res, row, 1), &c.seq) ||
 	    !str_int(sql_get(res, row, 3), &c.at_us))
 		return false;
-	fault = checkpoint_fault(a, &v->last, &c, sql_get(res, row, 4), sql_get(res, row, 5),
-	    sql_get(res, row, 6));
+	fault = checkpoint_fault(
+	    a, &v->last, &c, sql_get(res, row, 4), sql_get(res, row, 5), sql_get(res, row, 6));
 	if (!fault) {
 		v->last = c;
 		return true;
 	}
 	if (!v->problem.p || c.seq < v->broken) {
 		v->broken = c.seq;
-		v->problem = arena_printf(
-		    a, "the checkpoint %lld of this row: %s", (long long)c.n, fault);
+		v->problem =
+		    arena_printf(a, "the checkpoint %lld of this row: %s", (long long)c.n, fault);
 	}
 	return false;
 }
@@ -70,8 +70,7 @@ walk_checkpoints(struct job *j, struct verdict *v)
 
 	while (n == STEP_CHECKPOINTS && stop_why(&j->stop) == STOP_NOT) {
 		PGresult *res;
-		enum err e =
-		    job_runner_audit_checkpoints(j, &res, v->last.n, STEP_CHECKPOINTS);
+		enum err e = job_runner_audit_checkpoints(j, &res, v->last.n, STEP_CHECKPOINTS);
 
 		if (e != ERR_OK)
 			return e;
@@ -88,7 +87,8 @@ body_of(struct arena *a, const struct verdict *v)
 {
 	struct buf b = { .a = a };
 
-	buf_printf(&b, "{\"valid\":%s,\"rows\":%lld,\"broken_row\":", v->problem.p ? "false" : "true",
+	buf_printf(&b,
+	    "{\"valid\":%s,\"rows\":%lld,\"broken_row\":", v->problem.p ? "false" : "true",
 	    (long long)v->rows);
 	buf_printf(&b, v->problem.p ? "%lld" : "null", (long long)v->broken);
 	buf_put(&b, S(",\"problem\":"));
@@ -96,8 +96,9 @@ body_of(struct arena *a, const struct verdict *v)
 		buf_json(&b, v->problem);
 	else
 		buf_put(&b, S("null"));
-	buf_printf(&b, ",\"checkpoints\":%lld,\"signed_rows\":%lld,\"checkpoint\":",
-	    (long long)v->last.n, (long long)v->last.seq);
+	buf_printf(&b,
+	    ",\"checkpoints\":%lld,\"signed_rows\":%lld,\"checkpoint\":", (long long)v->last.n,
+	    (long long)v->last.seq);
 	if (v->last.n > 0)
 		buf_json(&b, checkpoint_name(a, &v->last));
 	else

@@ -84,7 +84,8 @@ $$;
 GRANT EXECUTE ON FUNCTION audit_verify_after TO millrace_runner;
 
 -- A step of a walk over the whole chain: rows behind `after`, `most` of them. `upto` is the last
--- that it has looked at, `ends` whether that was the chain's end; seq and problem as audit_verify's.
+-- that it has looked at, `ends` whether that was the chain's end; seq and problem are as
+-- audit_verify's.
 -- As the owner: audit_log and its checkpoints are no role's.
 CREATE OR REPLACE FUNCTION audit_verify_step(after bigint, most bigint) RETURNS TABLE (upto bigint, ends boolean, seq bigint, problem text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

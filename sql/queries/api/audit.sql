@@ -8,6 +8,7 @@ SELECT audit_entry_add($1, $2, $3, $4, $5) AS body;
 -- name: audit_list
 -- args: user_name text, request_id text, type text, from_time timestamptz, to_time timestamptz, rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT body, cursor FROM audit_entry_list($1, $2, $3, $4, $5, $6, $7);
 
 -- name: audit_verify_ask
