@@ -131,27 +131,6 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 GRANT EXECUTE ON FUNCTION audit_state TO millrace_runner;
 
--- As audit_verify, for the rows behind `after` alone, which itself is taken to be right; for a
--- runner that signs those.
--- As the owner: audit_log and its checkpoints are no role's.
-CREATE OR REPLACE FUNCTION audit_verify_after(after bigint) RETURNS TABLE (seq bigint, problem text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	WITH walked AS (
-		SELECT l.seq, CASE
-			WHEN l.seq <> 1 + coalesce(lag(l.seq) OVER overall, 0) THEN 'the row before it is missing'
-			WHEN l.prev <> coalesce(lag(l.hash) OVER overall, decode(repeat('00', 32), 'hex'))
-			THEN 'it does not follow from the row before it'
-			WHEN l.subject IS NOT NULL AND l.subject_prev <> coalesce((SELECT p.hash FROM audit_log p
-				WHERE p.subject = l.subject AND p.seq < l.seq ORDER BY p.seq DESC LIMIT 1), decode(repeat('00', 32), 'hex'))
-			THEN 'it does not follow from the row before it about the same user'
-			WHEN l.hash <> audit_hash(l) THEN 'its content was changed'
-		END AS problem
-		FROM audit_log l WHERE l.seq >= $1 WINDOW overall AS (ORDER BY l.seq)
-	)
-	SELECT w.seq, w.problem FROM walked w WHERE w.problem IS NOT NULL AND w.seq > $1 ORDER BY w.seq LIMIT 1
-$$;
-GRANT EXECUTE ON FUNCTION audit_verify_after TO millrace_runner;
-
 -- Stores a checkpoint. False where another runner was faster.
 -- As the owner: audit_log and its checkpoints are no role's.
 CREATE OR REPLACE FUNCTION audit_checkpoint_add(n bigint, seq bigint, hash bytea, at_us bigint, public_key bytea, signature bytea) RETURNS boolean
