@@ -104,11 +104,11 @@ $(LIB): $(call objects,$(lib_src) $(GEN)/queries.c $(GEN)/migrations.c)
 
 $(B)/millrace-fcgi: $(call objects,$(fcgi_src)) $(if $(SAN),$(worker_switches)) $(LIB)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $^ -lfcgi $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $^ -lfcgi -lqrencode $(LIB_LIBS)
 $(B)/test/millrace-fcgi: $(call objects,$(fcgi_src)) $(worker_switches) $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $^ -lfcgi $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $^ -lfcgi -lqrencode $(LIB_LIBS)
 # What tests need nothing more of.
 $(B)/test/%: $(B)/%
 	@mkdir -p $(@D)
@@ -179,7 +179,7 @@ $(B)/unit/routes $(B)/unit/rate $(B)/unit/caller: $(worker_parts)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lwslay -lz -lcurl -lssl -lstemmer -lm $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lqrencode -lwslay -lz -lcurl -lssl -lstemmer -lm $(LIB_LIBS)
 
 # A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
 $(B)/fuzz-docx_label: $(call objects,$(addprefix extract/,docx/docx_styles.c buffer.c number.c symbol.c out.c fail.c))
@@ -193,7 +193,7 @@ $(fuzz_extract): $(call objects,$(filter-out extract/main.c extract/fail.c extra
 $(fuzz_extract): FUZZ_LIBS = -Wl,--wrap=free $(EXTRACT_LIBS)
 $(B)/fuzz-%: $(B)/obj/tests/fuzz/%.o $(LIB)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -fsanitize=fuzzer -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lwslay -lz $(LIB_LIBS) $(FUZZ_LIBS)
+	@$(CC) $(LINK) -fsanitize=fuzzer -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lqrencode -lwslay -lz $(LIB_LIBS) $(FUZZ_LIBS)
 
 check: all units
 	tests/run unit

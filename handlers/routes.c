@@ -49,7 +49,7 @@ const struct pool pools[] = {
 	{ "gateway",
 	    "service accounts' users: budgets, policies, spending; models' prices; approvals; the "
 	    "audit log" },
-	{ "integrations", "where chatbots answer: sites" },
+	{ "integrations", "where chatbots and assistants answer: sites, Telegram" },
 	{ "realtime", "handshakes of WebSocket and Socket.IO" },
 };
 const size_t n_pools = sizeof(pools) / sizeof(*pools);
@@ -69,7 +69,6 @@ const struct unserved unserved[] = {
 	{ "gateway", "/api/v1/payments" },
 	{ "gateway", "/v1" },
 	{ "gateway", "/api/mcp" },
-	{ "integrations", "/api/telegram" },
 	{ "integrations", "/api/v1/drive" },
 	{ "integrations", "/api/v1/cloud" },
 	{ "integrations", "/api/v1/cloud-files" },
@@ -317,6 +316,16 @@ const struct route routes[] = {
 	    .body = &integration_change_body },
 	{ M_DELETE, "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_NONE,  "/api/integrations/{id:uuid}",      integration_delete,
 	    204, NULL, "Delete an integration; the chatbot and its sessions stay" },
+	{ M_POST,   "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_NONE,  "/api/telegram/connect",            telegram_connect,
+	    200, "TelegramLink", "A link that connects a chat with the bot to the account; good once, for 15 minutes" },
+	{ M_GET,    "integrations", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE,   "/api/telegram/connect",            telegram_connected,
+	    200, "TelegramConnected", "Is a chat connected?" },
+	{ M_DELETE, "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_NONE,  "/api/telegram/connect",            telegram_disconnect,
+	    204, NULL, "Disconnect the chat; its conversations stay" },
+	{ M_GET,    "integrations", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE,   "/api/telegram/connect/qr.svg",     telegram_qr,
+	    200, "image/svg+xml", "The link that was made last as a QR code" },
+	{ M_POST,   "integrations", AUTH_PUBLIC, RATE_NONE, IMMEDIATE, BODY_JSON, "/api/telegram/webhook",            telegram_webhook,
+	    200, "TelegramTaken", "An update of Telegram's Bot API, by the secret of the webhook" },
 
 	/* Documents */
 	{ M_POST,   "documents", AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_UPLOAD, "/api/documents/upload",            document_upload,

@@ -63,11 +63,11 @@ const struct setting config_settings[] = {
 	ROW("MILLRACE_USER_BYTES", NUMBER, W | R, user_bytes, "5368709120", 0, INT64_MAX, "bytes",
 	    "size of all files of one user together: uploads, and what the assistant wrote; 0: no "
 	    "limit"),
-	ROW("MILLRACE_USER_DOCUMENTS", NUMBER, W, user_documents, "10000", 0, 1000000000,
+	ROW("MILLRACE_USER_DOCUMENTS", NUMBER, W | R, user_documents, "10000", 0, 1000000000,
 	    "documents", "documents of one user; 0: no limit"),
-	ROW("MILLRACE_QUEUE_MAX", NUMBER, W, queue_max, "10000", 1, 1000000, "jobs",
+	ROW("MILLRACE_QUEUE_MAX", NUMBER, W | R, queue_max, "10000", 1, 1000000, "jobs",
 	    "jobs of one user that may wait, a quarter while others wait; beyond it 429"),
-	ROW("MILLRACE_CREDITS", TEXT, W, credits, "optional", 1, 1000, "",
+	ROW("MILLRACE_CREDITS", TEXT, W | R, credits, "optional", 1, 1000, "",
 	    "required: who has no credits left may use no model that costs anything; optional: use "
 	    "is counted, and paid from the credits, also below zero"),
 	ROW("MILLRACE_REPLY_SECONDS", NUMBER, W, reply_seconds, "50", 1, 3600, "s",
@@ -178,6 +178,13 @@ const struct setting config_settings[] = {
 	    "interval in which JWKS are fetched"),
 	ROW("MILLRACE_JWKS_PAUSE_SECONDS", NUMBER, W | D | R, jwks_pause_seconds, "30", 1, 3600,
 	    "s", "shortest time between two fetches for unknown keys, and after a failure"),
+	ROW("TELEGRAM_BOT_TOKEN", SECRET, R, telegram_token, "", 0, 200, "",
+	    "token of the bot that users' chats with Telegram are with; empty: no Telegram"),
+	ROW("TELEGRAM_API_URL", TEXT, R, telegram_api_url, "https://api.telegram.org", 8, 1000, "",
+	    "Telegram's Bot API, or a Bot API server of one's own"),
+	ROW("MILLRACE_TELEGRAM_UPDATES", TEXT, R, telegram_updates, "polling", 1, 1000, "",
+	    "polling: the runner asks for updates; webhook: Telegram sends them to "
+	    "MILLRACE_PUBLIC_URL"),
 	ROW("MILLRACE_PUBLIC_URL", TEXT, W | R, public_url, "", 0, 500, "",
 	    "address of this server from outside: https://api.example.com; the runner looks there "
 	    "when its certificate ends"),
@@ -457,6 +464,12 @@ bool
 config_has_mail(void)
 {
 	return *config()->smtp_url && *config()->smtp_from;
+}
+
+bool
+config_credits_required(void)
+{
+	return strcmp(config()->credits, "required") == 0;
 }
 
 static void

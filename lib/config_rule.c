@@ -166,6 +166,7 @@ static const struct config_rule rules[] = {
 	{ "MILLRACE_OAUTH_ERROR_URL", is_return,
 	    "a page's address, such as https://app.example.com/", false },
 	{ "MILLRACE_CREDITS", NULL, "required or optional", false },
+	{ "MILLRACE_TELEGRAM_UPDATES", NULL, "polling or webhook", false },
 	{ "MILLRACE_REGISTRATION", NULL, "open, invited or closed", false },
 	{ "MILLRACE_RESET_URL", is_page,
 	    "the page's address with {token} in it, such as "
@@ -294,6 +295,11 @@ config_rule_together(config_report *report, void *arg)
 		report(arg, false,
 		    "No link for a new password is mailed: that takes MILLRACE_RESET_URL.");
 	check_providers(report, arg, a);
+	if (is_given(c->telegram_token) && strcmp(c->telegram_updates, "webhook") == 0 &&
+	    !*c->public_url)
+		report(arg, false,
+		    "Telegram is not heard: MILLRACE_TELEGRAM_UPDATES is webhook, which takes "
+		    "MILLRACE_PUBLIC_URL.");
 	/* Without it text in the usual fonts of Chinese, Japanese and Korean is refused. */
 	if (access("/usr/share/poppler/cidToUnicode", R_OK | X_OK) != 0)
 		report(arg, false,

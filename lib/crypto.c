@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include <sodium.h>
 
 #include <millrace/config.h>
@@ -109,6 +111,20 @@ random_text(struct arena *a, size_t len)
 
 	random_bytes(bytes, len);
 	return base64url(a, (struct str){ bytes, len });
+}
+
+struct uuid
+random_uuid(void)
+{
+	unsigned char b[16];
+	struct uuid u;
+
+	random_bytes(b, sizeof(b));
+	(void)snprintf(u.text, sizeof(u.text),
+	    "%02x%02x%02x%02x-%02x%02x-4%x%02x-%x%x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
+	    b[3], b[4], b[5], b[6] & 15U, b[7], 8U | (b[8] & 3U), b[8] >> 4, b[9], b[10], b[11],
+	    b[12], b[13], b[14], b[15]);
+	return u;
 }
 
 struct str

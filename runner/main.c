@@ -18,6 +18,7 @@
 #include "runner/audit/sign.h"
 #include "runner/identity/jwks.h"
 #include "runner/jobs/kinds.h"
+#include "runner/jobs/telegram_updates.h"
 #include "runner/knowledge/passage_index.h"
 #include "runner/knowledge/thesaurus.h"
 #include "runner/metrics.h"
@@ -56,6 +57,7 @@ static const struct periodic periodic_table[] = {
 	{ "vault", 30000, 500, PERIODIC_LONG, vault_run },
 	{ "audit", 15000, 500, PERIODIC_LONG, audit_run },
 	{ "index", 60000, 0, PERIODIC_LONG, passage_index_run },
+	{ "telegram", 60000, 0, PERIODIC_APART, telegram_updates_run },
 	{ "certificate", 3600000, 0, PERIODIC_LONG, certificate_run },
 	{ NULL, 0, 0, 0, NULL },
 };

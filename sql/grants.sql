@@ -52,6 +52,8 @@ GRANT SELECT, INSERT ON message TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE ON chatbot TO millrace_api;
 GRANT SELECT ON chatbot TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON integration TO millrace_api;
+GRANT SELECT, DELETE ON telegram_link TO millrace_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON telegram_code TO millrace_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON chatbot_document TO millrace_api;
 GRANT SELECT ON chatbot_document TO millrace_runner;
 GRANT SELECT ON message_feedback TO millrace_api;

@@ -41,5 +41,5 @@ chat_post(struct req *r)
 	if ((e = body_bind(r, chat_body, &in)) != ERR_OK)
 		return e;
 	return sql_chat_start(r, chat_started, in.message, in.conversation_id, config()->queue_max,
-	    strcmp(config()->credits, "required") == 0);
+	    config_credits_required());
 }

@@ -3,8 +3,6 @@
  * is all that a visitor shows, and the database has its SHA-256 alone. Each first asks whether the
  * page's origin may, so that a refusal after that can be read by the page.
  */
-#include <stdio.h>
-
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 
@@ -45,21 +43,6 @@ struct str
 chat_visitor_hash(struct arena *a, const struct uuid *session)
 {
 	return session->text[0] ? sha256(a, uuid_str(session)) : (struct str){ NULL, 0 };
-}
-
-/* RFC 9562, 5.4: random but for version and variant. */
-static struct uuid
-random_uuid(void)
-{
-	unsigned char b[16];
-	struct uuid u;
-
-	random_bytes(b, sizeof(b));
-	(void)snprintf(u.text, sizeof(u.text),
-	    "%02x%02x%02x%02x-%02x%02x-4%x%02x-%x%x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-	    b[3], b[4], b[5], b[6] & 15U, b[7], 8U | (b[8] & 3U), b[8] >> 4, b[9], b[10], b[11],
-	    b[12], b[13], b[14], b[15]);
-	return u;
 }
 
 /* Whom the address's limits count; an address itself is not stored. */

@@ -15,4 +15,11 @@ enum err integration_show(struct req *r);
 enum err integration_change(struct req *r);
 enum err integration_delete(struct req *r);
 
+/* telegram.c */
+enum err telegram_connect(struct req *r);
+enum err telegram_connected(struct req *r);
+enum err telegram_disconnect(struct req *r);
+enum err telegram_qr(struct req *r);
+enum err telegram_webhook(struct req *r);
+
 #endif

@@ -111,6 +111,9 @@ struct config {
 	int64_t jwks_seconds; /* interval in which keys are fetched */
 	int64_t jwks_pause_seconds; /* least time between two fetches for unknown keys */
 
+	const char *telegram_token; /* of the bot; "": no Telegram */
+	const char *telegram_api_url;
+	const char *telegram_updates; /* polling, or webhook */
 	const char *public_url; /* address of this server from outside */
 	const char *oauth_return_url; /* page after a sign-in by a provider */
 	const char *oauth_error_url; /* page after a failed one; "": the same */
@@ -187,6 +190,8 @@ const char *config_source(const struct setting *s);
 
 /* Is there a relay and a sender for mails? */
 bool config_has_mail(void);
+/* Does a chat need credits (MILLRACE_CREDITS)? */
+bool config_credits_required(void);
 
 /* Puts the secrets back into the environment: only for exec of the process's own successor. */
 void config_reveal(void);

@@ -47,5 +47,7 @@ bool str_eq_secret(struct str a, struct str b);
 void random_bytes(void *into, size_t len);
 /* `len` random bytes in base64url; the arena's. */
 struct str random_text(struct arena *a, size_t len);
+/* A UUID of version 4 (RFC 9562, 5.4): 122 random bits. */
+struct uuid random_uuid(void);
 
 #endif

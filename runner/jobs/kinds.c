@@ -9,5 +9,6 @@ const struct job_kind job_kinds[] = {
 	{ "oauth", oauth_run },
 	{ "preview", chat_run },
 	{ "search", search_run },
+	{ "telegram", telegram_run },
 	{ NULL, NULL },
 };

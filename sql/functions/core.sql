@@ -201,6 +201,7 @@ BEGIN
 	DELETE FROM process WHERE ctid = ANY (ARRAY(SELECT p.ctid FROM process p WHERE p.seen_at < now() - interval '1 minute' LIMIT most));
 	GET DIAGNOSTICS n = ROW_COUNT;
 	more := more OR n >= most;
+	more := inbox_sweep(most) OR more;
 	DELETE FROM chatbot_use WHERE ctid = ANY (ARRAY(SELECT u.ctid FROM chatbot_use u
 		WHERE u.day < (now() AT TIME ZONE 'UTC')::date - 1 LIMIT most FOR UPDATE SKIP LOCKED));
 	GET DIAGNOSTICS n = ROW_COUNT;

@@ -58,6 +58,8 @@ async function everything() {
 			VALUES ('${user.uid}', '${run}', 999999, 'local', 'x', 1, 1, false, 0, 0, 0);
 		INSERT INTO chatbot_document SELECT '${bot}', id, owner_id FROM document WHERE owner_id = '${user.uid}';
 		INSERT INTO chatbot_use VALUES ('${bot}', '', '${user.uid}', now(), 1, now(), 1, 1);
+		INSERT INTO telegram_link (owner_id, chat_id) VALUES ('${user.uid}', ${parseInt(mark.slice(1, 13), 16)});
+		INSERT INTO telegram_code VALUES ('${user.uid}', '${agent}', sha256('${mark}'), now() + interval '1 hour');
 		INSERT INTO usage_total VALUES ('${user.uid}', 1, 1, 1, 0);
 		INSERT INTO external_identity (provider, subject, user_id, email) VALUES ('github', '${user.subject}', '${user.uid}', '${email}');
 		INSERT INTO oauth_token (user_id, provider, subject, sealed, key_id)
@@ -93,7 +95,7 @@ const forget = ({ subject }) => sql(`DELETE FROM run WHERE input ->> 'token' = (
 /* Of nobody; or of somebody, but so that it is not to be seen: a hash that is kept for an hour,
    what the transaction that wrote it takes out itself, or the runner within a tenth of a second, or with the run that it is of. */
 const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "function_set", "jwks", "jwks_source", "migration", "process", "provider_price", "role_seen", "usage_counted",
-	"vault_key", "chat_model", "pricing_package", "pricing_campaign", "identity_erased", "chat_round", "model_failure", "outbox", "outbox_analytics"];
+	"vault_key", "chat_model", "pricing_package", "pricing_campaign", "identity_erased", "chat_round", "model_failure", "outbox", "outbox_analytics", "inbox", "telegram_bot"];
 
 const tables = () => tablesOf(millrace);
 
