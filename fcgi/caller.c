@@ -2,6 +2,7 @@
  * Who is calling. A credential is found and checked here as far as that goes without the database;
  * the first statement of the request's transaction then makes the caller its user, or ends it.
  */
+#include <millrace/face.h>
 #include <millrace/fields.h>
 
 #include "fcgi/caller.h"
@@ -171,7 +172,7 @@ identify_by_query(struct req *r, struct str token)
 enum err
 caller_identify(struct req *r)
 {
-	struct str header = req_param(r, "HTTP_AUTHORIZATION"), scheme, rest;
+	struct str header = req_param(r, "HTTP_AUTHORIZATION"), scheme, rest, key;
 	struct token_in in = { 0 };
 	struct problems ignored = { .json.a = r->a };
 	enum err e;
@@ -183,6 +184,9 @@ caller_identify(struct req *r)
 		return identify_by_token(
 		    r, str_eq_nocase(scheme, S("Bearer")) && rest.p ? str_trim(rest) : S(""));
 	}
+	/* Anthropic's older clients send their key so. */
+	if (face_is_path(r->path) && (key = req_param(r, "HTTP_X_API_KEY")).p)
+		return identify_by_token(r, key);
 	if ((e = identify_by_cookie(r)) != ERR_NOT_FOUND)
 		return e;
 	if (r->query_string.n > 0)

@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 
+#include <millrace/face.h>
 #include <millrace/fields.h>
 #include <millrace/process.h>
 
@@ -234,9 +235,10 @@ put_responses(struct buf *b, const struct route *r)
 		    r->refusal);
 	if (route_is_event_source(r))
 		buf_put(b, S(",\"204\":{\"description\":\"Every event has been seen.\"}"));
-	buf_put(b, S(",\"default\":{\"description\":\"An error\",\"content\":{"
-		     "\"application/json\":{\"schema\":"
-		     "{\"$ref\":\"#/components/schemas/Error\"}}}}}"));
+	buf_printf(b,
+	    ",\"default\":{\"description\":\"An error\",\"content\":{"
+	    "\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}}}}",
+	    face_is_path(str_from(r->path)) ? "VendorError" : "Error");
 }
 
 static void

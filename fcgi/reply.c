@@ -1,5 +1,7 @@
 #include <time.h>
 
+#include <millrace/face.h>
+#include <millrace/json.h>
 #include <millrace/sse.h>
 
 #include "fcgi/pieces.h"
@@ -122,6 +124,21 @@ put_wait(struct req *r, int64_t wait_s)
 		reply_header(r, "X-Should-Retry", S("false"));
 }
 
+/* A vendor's clients show the message alone: it says what is wrong with which field. */
+static struct str
+face_text(struct req *r)
+{
+	struct str list = arena_printf(r->a, "[%.*s]", S_ARG(buf_str(&r->problems.json)));
+	json_object *o, *first;
+	const char *why;
+
+	if (r->problems.n == 0 || json_parse(r->a, list, &o, &why) != ERR_OK)
+		return r->error_text;
+	first = json_object_array_get_idx(o, 0);
+	return arena_printf(r->a, "%.*s: %.*s.", S_ARG(json_text(first, "field")),
+	    S_ARG(json_text(first, "problem")));
+}
+
 void
 reply_error(struct req *r, enum err e)
 {
@@ -136,10 +153,15 @@ reply_error(struct req *r, enum err e)
 		put_wait(r, wait_s);
 	if (e == ERR_UNAUTHORIZED)
 		reply_header(r, "WWW-Authenticate", S("Bearer"));
-	buf_put(&b, S("{"));
-	reply_error_members(&b, e, r->error_text);
-	buf_put(&b, S(",\"request_id\":"));
-	buf_json(&b, r->request_id);
+	if (face_is_path(r->path)) {
+		buf_put(&b, face_error(r->a, e, face_text(r), r->request_id));
+		b.n--;
+	} else {
+		buf_put(&b, S("{"));
+		reply_error_members(&b, e, r->error_text);
+		buf_put(&b, S(",\"request_id\":"));
+		buf_json(&b, r->request_id);
+	}
 	if (r->problems.n > 0)
 		buf_printf(&b, ",\"fields\":[%.*s]", S_ARG(buf_str(&r->problems.json)));
 	buf_put(&b, S("}"));

@@ -2,6 +2,8 @@
 
 #include "fcgi/request.h"
 
+#define CALL_WAIT_S 600 /* as long as the vendors' clients wait, and less than nginx does */
+
 static enum err
 first_column(struct req *r, int status)
 {
@@ -191,4 +193,20 @@ res_run_reply(struct req *r, int column)
 	buf_json(&b, r->request_id);
 	buf_put(&b, S("}"));
 	return res_run_reply_or(r, column, err_info(ERR_UPSTREAM_TIMEOUT)->status, buf_str(&b));
+}
+
+enum err
+res_call(struct req *r, struct str run)
+{
+	struct grant g = { .streams = true, .wait_seconds = CALL_WAIT_S };
+
+	if (face_is_path(r->path)) {
+		g.face = str_starts(r->path, S("/v1/chat/")) ? FACE_PLAIN : FACE_NAMED;
+		g.timeout_status = err_info(ERR_UPSTREAM_TIMEOUT)->status;
+		g.timeout_body =
+		    face_error(r->a, ERR_UPSTREAM_TIMEOUT, (struct str){ NULL, 0 }, r->request_id);
+	}
+	g.topic = arena_printf(r->a, "run:%.*s", S_ARG(run));
+	g.headers[g.n_headers++] = (struct grant_header){ S("X-Run-Id"), run };
+	return hand_over(r, &g, run_path(r, &g, "call"));
 }

@@ -63,6 +63,11 @@ enum err res_page(struct req *r);
 enum err res_stream(struct req *r, struct grant *g);
 /* That run's reply when it ends, after g->wait_seconds (0: config()->reply_seconds) at most. */
 enum err res_deferred(struct req *r, struct grant *g);
+/*
+ * That of a call of a model: the run's result, or, where the client has asked for one and the model
+ * answers, a stream in the client's format. Waits longer, as the vendors' clients do.
+ */
+enum err res_call(struct req *r, struct str run);
 /* A socket, at `path` below /_stream/. */
 enum err res_socket(struct req *r, struct grant *g, struct str path);
 /* The reply of the run whose id is in the first row's `column`; 504 with the id after the limit. */

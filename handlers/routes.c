@@ -11,6 +11,7 @@
 #include "handlers/chat/chat.h"
 #include "handlers/chatbots/chatbots.h"
 #include "handlers/documents/documents.h"
+#include "handlers/gateway/gateway.h"
 #include "handlers/identity/identity.h"
 #include "handlers/insight/insight.h"
 #include "handlers/integrations/integrations.h"
@@ -67,7 +68,7 @@ const struct unserved unserved[] = {
 	{ "billing", "/api/credits/purchase" },
 	{ "gateway", "/api/v1/providers/{provider:text}/call" },
 	{ "gateway", "/api/v1/payments" },
-	{ "gateway", "/v1" },
+	{ "gateway", "/v1/embeddings" },
 	{ "gateway", "/api/mcp" },
 	{ "integrations", "/api/v1/drive" },
 	{ "integrations", "/api/v1/cloud" },
@@ -517,6 +518,24 @@ const struct route routes[] = {
 	{ M_GET,    "gateway",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/v1/providers/{provider:text}/models/{model:text}/prices", price_list,
 	    200, "Price[]", "What a model costs and has cost, newest first",
 	    .query = &list_query, .snake = true },
+	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_JSON,   "/v1/chat/completions",             face_chat,
+	    200, "ChatCompletion", "OpenAI's chat completions over every provider; a stream of events where `stream` is true",
+	    .body = &face_chat_body, .snake = true, .idempotent = true },
+	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_JSON,   "/v1/responses",                    face_responses,
+	    200, "ModelResponse", "OpenAI's responses over every provider, without state; a stream of events where `stream` is true",
+	    .body = &face_responses_body, .snake = true, .idempotent = true },
+	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_JSON,   "/v1/messages",                     face_messages,
+	    200, "ModelMessage", "Anthropic's messages over every provider; a stream of events where `stream` is true",
+	    .body = &face_messages_body, .snake = true, .idempotent = true },
+	{ M_POST,   "gateway",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_JSON,   "/v1/messages/count_tokens",        face_count,
+	    200, "TokenCount", "About how many tokens a request has",
+	    .body = &face_count_body, .snake = true, .scope = "read" },
+	{ M_GET,    "gateway",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/v1/models",                       model_list,
+	    200, "ModelList", "The models that can be asked for, in the forms of OpenAI's and Anthropic's lists" },
+	{ M_GET,    "gateway",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/v1/models/{model:text}",          model_show,
+	    200, "Model", "A model" },
+	{ M_GET,    "gateway",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/v1/models/{provider:text}/{model:text}", model_show,
+	    200, "Model", "A model of a provider" },
 	{ M_GET,    "gateway",   AUTH_ADMIN,  RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/v1/approvals",                approval_list,
 	    200, "Approval[]", "Requests that cost more than their project allows without an approval, newest first",
 	    .query = &approval_query, .snake = true },

@@ -61,6 +61,7 @@ GRANT SELECT ON artifact TO millrace_api;
 GRANT SELECT, INSERT ON artifact TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON chat_round TO millrace_runner;
 GRANT SELECT ON provider_price TO millrace_api, millrace_runner;
+GRANT SELECT ON gateway_provider TO millrace_api;
 GRANT SELECT ON usage_event TO millrace_api;
 GRANT SELECT, INSERT ON usage_event TO millrace_runner;
 GRANT SELECT, INSERT ON model_failure TO millrace_runner;

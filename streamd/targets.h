@@ -4,7 +4,7 @@
 
 #include "streamd/http/dispatch.h"
 
-#define TARGETS 4
+#define TARGETS 5
 
 extern const struct target targets[TARGETS];
 

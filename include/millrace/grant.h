@@ -8,6 +8,7 @@
 
 #include <millrace/arena.h>
 #include <millrace/err.h>
+#include <millrace/face.h>
 
 #define GRANT_HEADERS_MAX 8
 
@@ -30,6 +31,9 @@ struct grant {
 	/* Its response at that time limit: status, 0 for the default, and JSON. */
 	int timeout_status;
 	struct str timeout_body;
+	/* The run's text is the body, in the client's own format, and begins the response. */
+	bool streams;
+	enum face face; /* of errors, and of that text */
 	struct grant_header headers[GRANT_HEADERS_MAX]; /* to add to the response */
 	size_t n_headers;
 	struct str request_id;

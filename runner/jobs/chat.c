@@ -12,6 +12,7 @@
 
 #include "runner/jobs/chat.h"
 #include "runner/jobs/kinds.h"
+#include "runner/jobs/own_keys.h"
 #include "runner/models/lenient.h"
 #include "runner/models/tools.h"
 #include "sql_job.h"
@@ -185,7 +186,7 @@ load_user(struct chat *c)
 	if (!str_int(sql_get(res, 0, 4), &c->n_stored))
 		c->n_stored = 0;
 	begin_calls(c, c->n_stored);
-	return chat_own_keys(c, sql_get(res, 0, 5));
+	return own_keys_use(j, &c->p, sql_get(res, 0, 5));
 }
 
 /*

@@ -1,6 +1,6 @@
 /*
- * A chat run's state, shared by its parts: chat.c (the turn), chat_keys.c (the user's own
- * keys), chat_replay.c (what earlier attempts did).
+ * A chat run's state, shared by its parts: chat.c (the turn), chat_replay.c (what earlier attempts
+ * did).
  */
 #ifndef RUNNER_JOBS_CHAT_H
 #define RUNNER_JOBS_CHAT_H
@@ -45,12 +45,6 @@ void chat_add(struct chat *c, struct message m);
 void chat_add_round(struct chat *c, const struct round *r);
 /* Runs the calls without output, and publishes each. */
 MUST_CHECK enum err chat_run_tools(struct chat *c, struct tool_call *calls, size_t n);
-
-/*
- * Has the user's own keys used, of which their vault has those of these names, with blanks between.
- * ERR_OVERLOADED: one could not be opened for now.
- */
-MUST_CHECK enum err chat_own_keys(struct chat *c, struct str names);
 
 /* What a later attempt needs of a round and its events do not have, as JSON; the arena's. */
 struct str chat_round_json(struct arena *a, const struct round *r);

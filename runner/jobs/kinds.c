@@ -3,6 +3,7 @@
 const struct job_kind job_kinds[] = {
 	{ "agent", chat_run },
 	{ "audit_verify", audit_verify_run },
+	{ "call", call_run },
 	{ "chat", chat_run },
 	{ "ingest", ingest_run },
 	{ "mail", mail_run },

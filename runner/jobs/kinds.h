@@ -13,6 +13,8 @@ extern const struct job_kind job_kinds[];
 
 /* Walks the audit log and its checkpoints; the reply says whether they hold. */
 struct outcome audit_verify_run(struct job *j);
+/* Makes a call of a model for a client that speaks a vendor's format, in that format. */
+struct outcome call_run(struct job *j);
 
 /* Lets a model answer in a conversation, with its tools, and streams the answer. */
 struct outcome chat_run(struct job *j);

@@ -118,6 +118,39 @@ put_assistant(struct buf *b, const struct call *c, const struct message *m, unsi
 		put_text(b, from, S("(nothing)"));
 }
 
+/* An image, by its address or with its bytes. */
+static void
+put_image(struct buf *b, size_t from, struct str url)
+{
+	struct str type, data;
+
+	put_block(b, from, "image");
+	if (wire_is_data_url(url, &type, &data)) {
+		buf_put(b, S(",\"source\":{\"type\":\"base64\",\"media_type\":"));
+		buf_json(b, type);
+		buf_put(b, S(",\"data\":"));
+		buf_json(b, data);
+	} else {
+		buf_put(b, S(",\"source\":{\"type\":\"url\",\"url\":"));
+		buf_json(b, url);
+	}
+	buf_put(b, S("}}"));
+}
+
+static void
+put_user(struct buf *b, const struct call *c, size_t from, const struct message *m)
+{
+	struct wire_part part;
+
+	for (size_t i = 0; wire_part(c->a, m, i, &part); i++)
+		if (part.image.n > 0)
+			put_image(b, from, part.image);
+		else
+			put_text(b, from, part.text);
+	if (b->n == from)
+		put_text(b, from, S("(nothing)"));
+}
+
 static void
 put_result(struct buf *b, size_t from, const struct message *messages, size_t i)
 {
@@ -149,7 +182,7 @@ put_messages(struct buf *b, const struct call *c, unsigned parts)
 		if (m->role == ROLE_ASSISTANT)
 			put_assistant(b, c, m, parts);
 		else if (m->role == ROLE_USER)
-			put_text(b, from, wire_is_blank(m->content) ? S("(nothing)") : m->content);
+			put_user(b, c, from, m);
 		else
 			for (put_result(b, from, messages, i);
 			     i + 1 < n && messages[i + 1].role == ROLE_TOOL;)
@@ -186,6 +219,23 @@ put_limits(struct buf *b, const struct call *c, unsigned parts)
 		wire_put_number(b, ",\"top_p\"", c->top_p);
 }
 
+static void
+put_choice(struct buf *b, struct str choice)
+{
+	if (choice.n == 0)
+		return;
+	if (choice.p[0] != ':') {
+		buf_printf(b, ",\"tool_choice\":{\"type\":\"%s\"}",
+		    str_eq(choice, S("required")) ? "any"
+		    : str_eq(choice, S("none"))	  ? "none"
+						  : "auto");
+		return;
+	}
+	buf_put(b, S(",\"tool_choice\":{\"type\":\"tool\",\"name\":"));
+	wire_put_name(b, (struct str){ choice.p + 1, choice.n - 1 });
+	buf_put(b, S("}"));
+}
+
 static const char *
 url(const struct call *c, unsigned parts)
 {
@@ -215,7 +265,10 @@ request(const struct call *c, unsigned parts)
 		buf_put(&b, S(",\"tools\":["));
 		wire_each_tool(c, &b, put_tool);
 		buf_put(&b, S("]"));
+		put_choice(&b, c->tool_choice);
 	}
+	if (c->stop.n > 0)
+		buf_printf(&b, ",\"stop_sequences\":%.*s", S_ARG(c->stop));
 	buf_put(&b, S("}"));
 	return buf_str(&b);
 }

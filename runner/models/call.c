@@ -55,6 +55,8 @@ store_use(const struct provider *p, struct call *c, size_t partial, int64_t numb
 			len += c->calls[i].name.n + c->calls[i].arguments.n;
 		out = tokens_guess(len);
 	}
+	c->input_tokens = in;
+	c->output_tokens = out;
 	if (stop_why(&j->stop) == STOP_LOST)
 		return;
 	if (job_runner_usage_store(j, NULL, number, str_from(p->name), str_from(p->model), in, out,
@@ -80,6 +82,7 @@ try_once(const struct provider *p, struct call *c, int64_t *n_stored)
 	c->input_tokens = c->output_tokens = -1;
 	c->cached_tokens = c->cache_write_tokens = c->reasoning_tokens = -1;
 	c->retry_after_ms = -1;
+	c->refused = 0;
 	c->timed_out = c->is_verdict = false;
 	c->provider = p;
 	end = p->call(c);
@@ -106,7 +109,8 @@ call_one(const struct provider *p, struct call *c, int64_t *n_stored)
 		int64_t wait = (250 << tries) / 2 + jitter(250 << tries);
 		enum call_end end = try_once(p, c, n_stored);
 
-		if (end != CALL_BUSY && end != CALL_EMPTY && end != CALL_CUT)
+		if ((end != CALL_BUSY && end != CALL_EMPTY && end != CALL_CUT) ||
+		    (c->as_is && end != CALL_BUSY))
 			return end;
 		/* A call that went through a long silence has cost as much patience as two. */
 		tries = c->text.n > before ? 0 : tries + 1 + c->timed_out;
@@ -125,7 +129,8 @@ call_one(const struct provider *p, struct call *c, int64_t *n_stored)
 enum call_end
 model_call(const struct provider *p, struct call *c, int64_t *n_stored)
 {
-	c->schema = tools_schema(c->a, c->tools);
+	if (!c->schema)
+		c->schema = tools_schema(c->a, c->tools);
 	for (;;) {
 		enum call_end end = call_one(p, c, n_stored);
 

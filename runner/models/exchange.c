@@ -139,6 +139,7 @@ refused(struct call *c, struct refusal r, int64_t retry_after_ms)
 	char status[16];
 
 	snprintf(status, sizeof(status), "%d", r.status);
+	c->refused = r.status;
 	log_warn("provider: refused", "run", c->job->run.text, "status", status, "error", said.p);
 	c->retry_after_ms = r.retry_after_ms > retry_after_ms ? r.retry_after_ms : retry_after_ms;
 	if (!is_later(r.status)) {
@@ -429,10 +430,11 @@ wire_call(struct call *c)
 	for (;;) {
 		struct refusal why = { .text = S("") };
 		unsigned sent = parts_of(c, PARTS_ALL & ~dropped), drop;
+		unsigned fixed = c->as_is ? PART_TOOLS : 0;
 		enum call_end end = send_request(c, sent, &why);
 		bool is_named;
 
-		if ((drop = parts_to_drop(&why, sent, &is_named)) == 0) {
+		if ((drop = parts_to_drop(&why, sent & ~fixed, &is_named)) == 0) {
 			if (learned && why.status == 0 && end != CALL_BUSY)
 				remember(c->provider, learned);
 			return end;

@@ -94,6 +94,31 @@ put_result(struct buf *b, const struct message *messages, size_t i)
 	buf_put(b, S("}}}"));
 }
 
+static void
+put_user(struct buf *b, const struct call *c, const struct message *m)
+{
+	struct wire_part part;
+	struct str type, data;
+
+	for (size_t i = 0; wire_part(c->a, m, i, &part); i++) {
+		buf_put(b, i > 0 ? S(",") : S(""));
+		if (part.image.n == 0) {
+			put_text(b, part.text);
+		} else if (wire_is_data_url(part.image, &type, &data)) {
+			buf_put(b, S("{\"inlineData\":{\"mimeType\":"));
+			buf_json(b, type);
+			buf_put(b, S(",\"data\":"));
+			buf_json(b, data);
+			buf_put(b, S("}"));
+		} else {
+			buf_put(b, S("{\"fileData\":{\"fileUri\":"));
+			buf_json(b, part.image);
+			buf_put(b, S("}"));
+		}
+		buf_put(b, S("}"));
+	}
+}
+
 /* There have to be as many results in one content as there were calls. */
 static void
 put_contents(struct buf *b, const struct call *c, unsigned parts)
@@ -111,8 +136,7 @@ put_contents(struct buf *b, const struct call *c, unsigned parts)
 		if (m->role == ROLE_ASSISTANT) {
 			put_model(b, c, m, parts);
 		} else if (m->role == ROLE_USER) {
-			put_text(b, m->content);
-			buf_put(b, S("}"));
+			put_user(b, c, m);
 		} else {
 			put_result(b, messages, i);
 			while (i + 1 < n && messages[i + 1].role == ROLE_TOOL) {
@@ -148,8 +172,27 @@ put_limits(struct buf *b, const struct call *c, unsigned parts)
 	}
 	if (parts & PART_LIMIT && c->max_tokens > 0)
 		buf_printf(&limits, ",\"maxOutputTokens\":%lld", (long long)c->max_tokens);
+	if (c->stop.n > 0)
+		buf_printf(&limits, ",\"stopSequences\":%.*s", S_ARG(c->stop));
 	if (limits.n > 0)
 		buf_printf(b, ",\"generationConfig\":{%.*s}", (int)limits.n - 1, limits.p + 1);
+}
+
+static void
+put_choice(struct buf *b, struct str choice)
+{
+	if (choice.n == 0)
+		return;
+	buf_printf(b, ",\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"%s\"",
+	    str_eq(choice, S("none"))	? "NONE"
+	    : str_eq(choice, S("auto")) ? "AUTO"
+					: "ANY");
+	if (choice.p[0] == ':') {
+		buf_put(b, S(",\"allowedFunctionNames\":["));
+		wire_put_name(b, (struct str){ choice.p + 1, choice.n - 1 });
+		buf_put(b, S("]"));
+	}
+	buf_put(b, S("}}"));
 }
 
 /* "models/" is part of the resource's name; tuned models have another beginning. */
@@ -187,6 +230,7 @@ request(const struct call *c, unsigned parts)
 		buf_put(&b, S(",\"tools\":[{\"functionDeclarations\":["));
 		wire_each_tool(c, &b, put_tool);
 		buf_put(&b, S("]}]"));
+		put_choice(&b, c->tool_choice);
 	}
 	put_limits(&b, c, parts);
 	buf_put(&b, S("}"));

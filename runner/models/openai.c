@@ -59,6 +59,8 @@ put_message(struct buf *b, const struct message *m, unsigned parts)
 	buf_printf(b, "{\"role\":\"%s\",\"content\":", roles[m->role]);
 	if (m->n_calls > 0 && m->content.n == 0)
 		buf_put(b, S("null"));
+	else if (m->parts.n > 0)
+		buf_put(b, m->parts);
 	else
 		buf_json(b, m->content.p ? m->content : S(""));
 	if (m->n_calls > 0)
@@ -87,6 +89,21 @@ put_limits(struct buf *b, const struct call *c, unsigned parts)
 		    t->completion_limit == ((parts & PART_LIMIT) != 0) ? "max_completion_tokens"
 								       : "max_tokens",
 		    (long long)c->max_tokens);
+}
+
+static void
+put_choice(struct buf *b, struct str choice)
+{
+	if (choice.n == 0)
+		return;
+	buf_put(b, S(",\"tool_choice\":"));
+	if (choice.p[0] != ':') {
+		buf_json(b, choice);
+		return;
+	}
+	buf_put(b, S("{\"type\":\"function\",\"function\":{\"name\":"));
+	buf_json(b, (struct str){ choice.p + 1, choice.n - 1 });
+	buf_put(b, S("}}"));
 }
 
 static const char *
@@ -118,7 +135,11 @@ request(const struct call *c, unsigned parts)
 	if (parts & PART_TOOLS) {
 		buf_put(&b, S(",\"tools\":"));
 		buf_put(&b, str_from(c->schema));
+		put_choice(&b, c->tool_choice);
 	}
+	if (c->stop.n > 0)
+		buf_printf(&b, ",\"stop\":%.*s", S_ARG(c->stop));
+	buf_put(&b, c->more);
 	buf_put(&b, S("}"));
 	return buf_str(&b);
 }

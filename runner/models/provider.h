@@ -8,6 +8,7 @@
 #define RUNNER_MODELS_PROVIDER_H
 
 #include <millrace/arena.h>
+#include <millrace/db.h>
 
 #include "runner/knowledge/retrieve.h"
 #include "runner/queue/job.h"
@@ -34,6 +35,7 @@ enum role { ROLE_SYSTEM = 1, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };
 struct message {
 	enum role role;
 	struct str content;
+	struct str parts; /* ROLE_USER: OpenAI's list of content parts instead; absent: text */
 	const struct tool_call *calls; /* ROLE_ASSISTANT */
 	size_t n_calls;
 	struct str extra; /* ROLE_ASSISTANT: a JSON object that goes back with it; absent: none */
@@ -58,8 +60,15 @@ struct call {
 	const struct provider *provider; /* model_call's: who is asked */
 	const struct message *messages;
 	size_t n_messages;
-	unsigned tools; /* those that the model may call: bits of enum tool (tools.h) */
-	const char *schema; /* model_call's: the tools in OpenAI's "tools" format */
+	/* Those that the model may call: bits of enum tool (tools.h); where there is a schema, 1 */
+	unsigned tools;
+	const char *schema; /* the tools in OpenAI's "tools" format; NULL: our own (tools.h) */
+	/* auto, none, required, or the name of one behind a colon; absent: auto */
+	struct str tool_choice;
+	struct str stop; /* a JSON array of texts that end the answer; absent: none */
+	struct str more; /* members that servers of OpenAI's format get as they are, with commas */
+	/* What came is passed on as it is: tools stay, nothing that was used is asked for again */
+	bool as_is;
 	struct str temperature,
 	    top_p; /* decimals, only sent to models that take them; absent: any */
 	int64_t max_tokens; /* of the answer; 0: as many as the model gives */
@@ -86,6 +95,7 @@ struct call {
 	int64_t input_tokens, output_tokens;
 	int64_t cached_tokens, cache_write_tokens, reasoning_tokens;
 	int64_t retry_after_ms;
+	int refused; /* the status that the server has refused with; 0: none */
 	bool timed_out;
 	bool is_verdict; /* the provider withholds the answer: no other one is asked for it */
 	const char *problem; /* for a person; the arena's or a literal */
@@ -122,6 +132,8 @@ void provider_init(void);
 const struct provider *provider_default(void);
 /* Has nobody chosen one, by name or by a key, or is the key of the one chosen missing? */
 bool provider_is_unset(void);
+/* The row "providers" of the periodic work: tells workers which there are (SQL: model_find). */
+int64_t providers_note(struct db *db, struct arena *a, struct stop *stop);
 /* May the model call tools, as far as is known? Any thread. */
 bool provider_has_tools(const struct provider *p);
 

@@ -3,12 +3,16 @@
 #include <string.h>
 
 #include <millrace/config.h>
+#include <millrace/log.h>
 #include <millrace/provider_list.h>
 
 #include "runner/models/provider.h"
 #include "runner/models/tools.h"
 #include "runner/models/wire.h"
+#include "runner/queue/periodic.h"
+#include "sql_runner.h"
 
+#define NOTE_AGAIN_MS 5000
 #define OWN 3 /* with settings of their own */
 #define KNOWN_MAX (OWN + PROVIDERS_MORE + 1)
 
@@ -151,16 +155,61 @@ provider_default(void)
 	return asked;
 }
 
+/* Is there nothing that it could be asked with? */
+static bool
+lacks_key(const struct provider *p)
+{
+	return p->wire && *p->key == '\0' &&
+	       (strstr(p->base_url, "://api.openai.com") ||
+		   strstr(p->base_url, "://api.anthropic.com") ||
+		   strstr(p->base_url, "://generativelanguage.googleapis.com"));
+}
+
 bool
 provider_is_unset(void)
 {
-	const struct provider *p = asked;
+	return asked->wire ? lacks_key(asked) : strcmp(config()->provider, "auto") == 0;
+}
 
-	if (!p->wire)
-		return strcmp(config()->provider, "auto") == 0;
-	return *p->key == '\0' && (strstr(p->base_url, "://api.openai.com") ||
-				      strstr(p->base_url, "://api.anthropic.com") ||
-				      strstr(p->base_url, "://generativelanguage.googleapis.com"));
+/* The lists that the statement takes. */
+struct noted {
+	struct str_list names, kinds, models;
+};
+
+static void
+note(struct noted *n, const struct provider *p)
+{
+	for (size_t i = 0; i < n->names.n; i++)
+		if (str_eq(n->names.p[i], str_from(p->name)))
+			return;
+	if (lacks_key(p))
+		return;
+	n->names.p[n->names.n++] = str_from(p->name);
+	n->kinds.p[n->kinds.n++] = str_from(p->wire ? p->wire->kind : "local");
+	n->models.p[n->models.n++] = str_from(p->model ? p->model : "");
+}
+
+static struct str_list
+list_of(struct arena *a, size_t n)
+{
+	return (struct str_list){ arena_alloc(a, n * sizeof(struct str)), 0 };
+}
+
+int64_t
+providers_note(struct db *db, struct arena *a, struct stop *stop)
+{
+	size_t most = n_asked + n_known;
+	struct noted n = { list_of(a, most), list_of(a, most), list_of(a, most) };
+
+	(void)stop;
+	for (size_t i = 0; i < n_asked; i++)
+		note(&n, &asked[i]);
+	for (size_t i = 0; i < n_known; i++)
+		note(&n, &known[i]);
+	if (db_runner_gateway_providers(db, a, NULL, n.names, n.kinds, n.models) == ERR_OK)
+		return PERIODIC_AS_TABLED;
+	log_warn("provider: the list could not be stored");
+	return NOTE_AGAIN_MS;
 }
 
 bool

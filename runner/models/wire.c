@@ -25,6 +25,32 @@ wire_is_blank(struct str s)
 	return true;
 }
 
+bool
+wire_part(struct arena *a, const struct message *m, size_t i, struct wire_part *out)
+{
+	json_object *list, *o;
+
+	*out = (struct wire_part){ .text = m->content };
+	if (m->parts.n == 0)
+		return i == 0;
+	if (!lenient_parse(a, m->parts, &list) || i >= json_object_array_length(list))
+		return false;
+	o = json_object_array_get_idx(list, i);
+	out->text = json_text(o, "text");
+	out->image = json_text(json_at(o, "image_url"), "url");
+	return true;
+}
+
+bool
+wire_is_data_url(struct str url, struct str *type, struct str *data)
+{
+	if (!str_starts(url, S("data:")))
+		return false;
+	*data = str_cut((struct str){ url.p + 5, url.n - 5 }, ',', type);
+	(void)str_cut(*type, ';', type);
+	return data->p != NULL;
+}
+
 void
 wire_put_name(struct buf *b, struct str name)
 {

@@ -65,6 +65,14 @@ struct refused *wire_refused_new(size_t i);
 const struct message *wire_messages(const struct call *c, unsigned parts, size_t *n);
 /* The call that messages[i], of ROLE_TOOL, answers; NULL: none. */
 const struct tool_call *wire_call_of(const struct message *messages, size_t i);
+/* A piece of what a user says: text, or an image's address, which may be a data URL. */
+struct wire_part {
+	struct str text, image;
+};
+/* The i-th piece of a message; false: there is none. Without parts its content is the one. */
+bool wire_part(struct arena *a, const struct message *m, size_t i, struct wire_part *out);
+/* Cuts a base64 data URL (RFC 2397) into its type and its data. */
+bool wire_is_data_url(struct str url, struct str *type, struct str *data);
 /* A function's name as all vendors allow it: models invent others, and servers refuse those. */
 void wire_put_name(struct buf *b, struct str name);
 /* `name`, a literal with its comma and quotes, and `value`, where that is there. */

@@ -211,13 +211,16 @@ GRANT EXECUTE ON FUNCTION chat_finish TO millrace_runner;
 CREATE OR REPLACE FUNCTION usage_estimate(run_id uuid, attempt int, provider text, model text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-	said bigint := octet_length(run_text($1))
+	-- A call's text is of events, of about a token each.
+	said bigint := (SELECT CASE r.kind WHEN 'call' THEN 4 * (length(t.text) - length(replace(t.text, 'data: ', ''))) / 6 ELSE octet_length(t.text) END
+			FROM run r CROSS JOIN run_text($1) AS t (text) WHERE r.id = $1)
 		- 4 * coalesce((SELECT sum(u.output_tokens) FROM usage_event u WHERE u.run_id = $1), 0);
 BEGIN
 	IF said > 0 AND NOT EXISTS (SELECT FROM usage_event u WHERE u.run_id = $1 AND u.call / 1000 = attempt) THEN
 		PERFORM usage_record($1, attempt * 1000 + 999, provider, model,
-			(SELECT coalesce(sum(octet_length(m.content)), 0) / 4 FROM message m JOIN run r ON r.id = $1
-			 WHERE m.conversation_id = r.conversation_id AND m.created_at <= r.created_at), said / 4 + 1, true, NULL, true);
+			(SELECT (coalesce((SELECT sum(octet_length(m.content)) FROM message m
+				WHERE m.conversation_id = r.conversation_id AND m.created_at <= r.created_at), 0)
+			 + coalesce(octet_length(r.input ->> 'payload'), 0)) / 4 FROM run r WHERE r.id = $1), said / 4 + 1, true, NULL, true);
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION usage_estimate TO millrace_runner;

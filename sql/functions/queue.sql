@@ -275,7 +275,7 @@ BEGIN
 		RETURN agent_abort(r, $2, $3, $4, $5);
 	END IF;
 	RETURN run_finish(r.id, $2, 'error', json_build_object('code', $3, 'message', $4),
-		error_reply(r.id, CASE $3 WHEN 'CANCELLED' THEN 409 ELSE 500 END, $3, $4), $5);
+		CASE WHEN r.kind <> 'call' THEN error_reply(r.id, CASE $3 WHEN 'CANCELLED' THEN 409 ELSE 500 END, $3, $4) END, $5);
 END $$;
 GRANT EXECUTE ON FUNCTION run_abort TO millrace_runner;
 

@@ -1,10 +1,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include <millrace/config.h>
 #include <millrace/container_of.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
 #include <millrace/log.h>
+#include <millrace/sse.h>
 
 #include "streamd/events/principal.h"
 #include "streamd/http/deferred.h"
@@ -19,6 +21,9 @@ struct deferred {
 	struct conn *conn;
 	struct buffer *timeout; /* the finished response for the time limit */
 	bool no_body;
+	bool streams; /* the run's text may be the body */
+	bool begun; /* it is, and this is an event stream by now */
+	enum face face;
 	char request_id[68];
 	size_t headers_len;
 	char headers[]; /* the grant's, as lines */
@@ -32,6 +37,38 @@ deferred_send(struct conn *c, struct buffer *b)
 	conn_finish(c);
 }
 
+static struct buffer *
+stream_chunk(struct arena *a, struct str text)
+{
+	return buffer_of(arena_printf(a, "%zx\r\n%.*s\r\n", text.n, S_ARG(text)));
+}
+
+static void
+stream_end(struct conn *c)
+{
+	struct buffer *b = buffer_of(S("0\r\n\r\n"));
+
+	conn_put(c, b);
+	buffer_drop(b);
+	conn_finish(c);
+}
+
+/* What was charged, or has been tried again already, is not to be sent again by itself. */
+static struct buffer *
+error_response(
+    struct arena *a, const struct deferred *r, enum err e, const char *text, struct str headers)
+{
+	struct str id = r->request_id[0] ? str_from(r->request_id) : (struct str){ NULL, 0 };
+
+	if (r->face == FACE_NONE)
+		return response_error(a, e, text, id, headers, r->no_body);
+	return response_new(
+	    a, &(struct response){ .status = err_info(e)->status,
+		   .headers = arena_printf(a, "%.*sX-Should-Retry: false\r\n", S_ARG(headers)),
+		   .body = face_error(a, e, text ? str_from(text) : (struct str){ NULL, 0 }, id),
+		   .no_body = r->no_body });
+}
+
 static void
 deferred_send_error(struct conn *c, enum err e, const char *text, struct str more_headers)
 {
@@ -42,10 +79,16 @@ deferred_send_error(struct conn *c, enum err e, const char *text, struct str mor
 
 	buf_put(&headers, (struct str){ r->headers, r->headers_len });
 	buf_put(&headers, more_headers);
-	b = response_error(a, e, text,
-	    r->request_id[0] ? str_from(r->request_id) : (struct str){ NULL, 0 }, buf_str(&headers),
-	    r->no_body);
-	deferred_send(c, b);
+	if (r->begun)
+		b = stream_chunk(
+		    a, face_error_event(a, r->face, e, str_from(text ? text : err_info(e)->text)));
+	else
+		b = error_response(a, r, e, text, buf_str(&headers));
+	conn_put(c, b);
+	if (r->begun)
+		stream_end(c);
+	else
+		conn_finish(c);
 	buffer_drop(b);
 	arena_reset(a);
 }
@@ -111,11 +154,87 @@ deferred_send_result(struct conn *c, struct str data)
 	arena_reset(a);
 }
 
+/* -- a stream in the client's format -- */
+
+/* An event stream's head in the place of an ordinary response's. */
+static void
+stream_begin(struct conn *c)
+{
+	struct deferred *r = c->deferred;
+	struct buffer *b = buffer_of(arena_printf(c->server->scratch,
+	    "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: " SSE_TYPE "\r\n"
+	    "Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\n"
+	    "Transfer-Encoding: chunked\r\n%.*s\r\n",
+	    (int)r->headers_len, r->headers));
+
+	r->begun = true;
+	conn_put(c, b);
+	buffer_drop(b);
+	conn_rearm(c);
+}
+
+/* False where there is no room for it. */
+static bool
+stream_deliver(struct conn *c, struct event *e)
+{
+	struct arena *a = c->server->scratch;
+	struct str text;
+	struct buffer *b;
+
+	if (!json_scan_text(a, json_scan_at(e->data, S("content")), SIZE_MAX, &text)) {
+		log_error("deferred: a token event has no text", "topic", c->sub.topic->name);
+		return true;
+	}
+	if (!c->deferred->begun)
+		stream_begin(c);
+	if (!conn_has_room(c, text.n + 32))
+		conn_flush(c);
+	if (!c->dead && !conn_has_room(c, text.n + 32)) {
+		arena_reset(a);
+		return false;
+	}
+	b = stream_chunk(a, text);
+	conn_put(c, b);
+	buffer_drop(b);
+	arena_reset(a);
+	metrics.events_sent++;
+	return true;
+}
+
 static bool
 deferred_ready(const struct sub *s)
 {
-	(void)s;
-	return true;
+	const struct conn *c = conn_of_sub(s);
+
+	return !c->deferred->begun || c->n == 0;
+}
+
+static void
+deferred_drained(struct conn *c)
+{
+	if (c->deferred->begun)
+		hub_drained(&c->sub);
+}
+
+/* The run has ended without a result: with its error, or the end of its text. */
+static void
+deferred_end(struct conn *c, struct event *e)
+{
+	struct arena *a = arena_new();
+	struct str code, text;
+	enum err err = ERR_COUNT;
+
+	if (c->deferred->begun && str_eq(e->type, S("done"))) {
+		stream_end(c);
+	} else if (json_scan_text(a, json_scan_at(e->data, S("code")), 100, &code) &&
+		   json_scan_text(a, json_scan_at(e->data, S("message")), SIZE_MAX, &text) &&
+		   (err = err_from_code(arena_cstr(a, code))) != ERR_COUNT) {
+		deferred_send_error(c, err, arena_cstr(a, text), S(""));
+	} else {
+		log_error("deferred: run ended without a result", "topic", c->sub.topic->name);
+		deferred_send_error(c, ERR_INTERNAL, NULL, S(""));
+	}
+	arena_free(a);
 }
 
 static bool
@@ -123,12 +242,15 @@ deferred_deliver(struct sub *s, struct event *e)
 {
 	struct conn *c = conn_of_sub(s);
 
+	if (c->deferred->streams && json_scan_at(e->data, S("content")).p && !stream_deliver(c, e))
+		return false;
+	if (c->dead)
+		return true;
 	if (str_eq(e->type, S("result"))) {
 		metrics.events_sent++;
 		deferred_send_result(c, e->data);
 	} else if (event_is_terminal(e)) {
-		log_error("deferred: run ended without a result", "topic", s->topic->name);
-		deferred_send_error(c, ERR_INTERNAL, NULL, S(""));
+		deferred_end(c, e);
 	}
 	return true;
 }
@@ -138,13 +260,23 @@ static const struct sub_ops deferred_sub = { .ready = deferred_ready, .deliver =
 static int64_t
 deferred_due_ms(const struct conn *c)
 {
-	return c->ends_ms;
+	return c->deferred->begun ? c->put_ms + config()->stream_ping_seconds * 1000 : c->ends_ms;
 }
 
 static void
 deferred_due(struct conn *c)
 {
-	deferred_send(c, c->deferred->timeout);
+	struct buffer *ping;
+
+	if (!c->deferred->begun) {
+		deferred_send(c, c->deferred->timeout);
+	} else if (c->n > 0) {
+		c->put_ms = loop_now(c->server->loop); /* queued output serves as well */
+	} else {
+		ping = buffer_of(S("7\r\n: ping\n\r\n"));
+		conn_put(c, ping);
+		buffer_drop(ping);
+	}
 }
 
 static void
@@ -171,8 +303,11 @@ deferred_save(const struct conn *c, struct buf *out)
 
 	buf_put(out, S("\"kind\":\"reply\",\"topic\":"));
 	buf_json(out, str_from(c->sub.topic->name));
-	buf_printf(out, ",\"sent\":%lld,\"no_body\":%s,\"request_id\":", (long long)c->sub.sent,
-	    r->no_body ? "true" : "false");
+	buf_printf(out,
+	    ",\"sent\":%lld,\"no_body\":%s,\"streams\":%s,\"begun\":%s,\"face\":%d,"
+	    "\"request_id\":",
+	    (long long)c->sub.sent, r->no_body ? "true" : "false", r->streams ? "true" : "false",
+	    r->begun ? "true" : "false", (int)r->face);
 	buf_json(out, str_from(r->request_id));
 	buf_put(out, S(",\"headers\":"));
 	buf_json(out, (struct str){ r->headers, r->headers_len });
@@ -186,6 +321,7 @@ deferred_save(const struct conn *c, struct buf *out)
 static const struct conn_kind deferred_kind = { .save = deferred_save,
 	.due_ms = deferred_due_ms,
 	.due = deferred_due,
+	.drained = deferred_drained,
 	.stop = deferred_stop,
 	.gone = deferred_gone };
 
@@ -243,6 +379,8 @@ deferred_start(struct conn *c, struct http_head *h, const struct grant *g)
 
 	metrics.requests_reply++;
 	c->deferred = deferred_new(h, g, response_grant_headers(h->arena, g));
+	c->deferred->streams = g->streams;
+	c->deferred->face = g->face;
 	c->ends_ms = loop_now(c->server->loop) + wait_ms;
 	deferred_wait(c, &who, g->topic, g->after);
 	http_head_free(h);
@@ -261,6 +399,9 @@ deferred_restore(struct conn *c, json_object *from)
 		c->deferred = deferred_alloc(json_text(from, "request_id"), headers,
 		    json_object_get_boolean(json_at(from, "no_body")));
 		c->deferred->timeout = buffer_of(timeout);
+		c->deferred->streams = json_object_get_boolean(json_at(from, "streams"));
+		c->deferred->begun = json_object_get_boolean(json_at(from, "begun"));
+		c->deferred->face = (enum face)json_int(from, "face", FACE_NONE);
 		deferred_wait(c, &who, topic, json_int(from, "sent", 0));
 	}
 	arena_free(a);

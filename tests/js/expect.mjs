@@ -8,16 +8,21 @@ export const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 const STATUS = { BAD_REQUEST: 400, UNAUTHORIZED: 401, INSUFFICIENT_CREDITS: 402, BUDGET_EXCEEDED: 402, FORBIDDEN: 403, QUOTA_EXCEEDED: 403, NOT_FOUND: 404, METHOD_NOT_ALLOWED: 405,
 	CONFLICT: 409, TOO_LARGE: 413, UNSUPPORTED_MEDIA_TYPE: 415, UPGRADE_REQUIRED: 426, RATE_LIMITED: 429, OVERLOADED: 503 };
 
-/* An error of the one shape; `fields` are the names of all bad fields, in any order; `what` was sent. */
+/* An error of the one shape, or, below /v1, of both vendors' shapes in one; `fields` are the names of all bad fields, in any order; `what` was sent. */
 export function assertError(reply, code, fields, what = "") {
 	const seen = `${what} ${reply.status} ${reply.text.slice(0, 500)}`;
 	assert.equal(reply.status, STATUS[code], seen);
 	assert.match(reply.headers["content-type"] ?? "", /^application\/json\b/, seen);
 	const { json } = reply;
-	assert.equal(json.code, code, seen);
-	assert.equal(typeof json.error, "string", seen);
-	assert.notEqual(json.error, "", seen);
-	assert.equal(json.detail, json.error, seen);
+	if (json.type === "error") {
+		assert.deepEqual([json.error.code, json.error.param, typeof json.error.type], [code, null, "string"], seen);
+		assert.ok(json.error.message, seen);
+	} else {
+		assert.equal(json.code, code, seen);
+		assert.equal(typeof json.error, "string", seen);
+		assert.notEqual(json.error, "", seen);
+		assert.equal(json.detail, json.error, seen);
+	}
 	assert.ok(json.request_id, seen);
 	assert.equal(reply.headers["x-request-id"], json.request_id, seen);
 	if (!fields)

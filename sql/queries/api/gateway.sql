@@ -68,3 +68,30 @@ SELECT body, cursor FROM approval_list($1, $2, $3);
 -- args: approval uuid, status text
 -- row: body json
 SELECT approval_decide($1, $2) AS body;
+
+-- name: model_list
+-- row: body json
+-- reads
+SELECT json_build_object('object', 'list', 'data', coalesce(json_agg(m.body ORDER BY m.id), '[]'), 'has_more', false,
+	'first_id', min(m.id), 'last_id', max(m.id)) AS body FROM model_list() m;
+
+-- name: model_show
+-- args: model text
+-- row: body json
+-- reads
+SELECT m.body FROM model_list() m WHERE m.id = $1;
+
+-- A call of a model in one of the wire formats that clients speak. No row: nobody has the model.
+-- name: face_start
+-- args: user_name text, project text, request_id text, model text, operation text, input jsonb, input_tokens int8, output_tokens int8, credits bool, queue_max int4
+-- row: run uuid, verdict text, message text
+-- keep
+SELECT s.run, s.verdict, s.message FROM model_find($4) m
+CROSS JOIN LATERAL gateway_start($1, $2, $3, m.provider, m.model, $5, $6, $7, $8, $9, $10) s;
+
+-- About how many tokens a request has, of so many bytes.
+-- name: face_count
+-- args: model text, bytes int8
+-- row: body json
+-- reads
+SELECT json_build_object('input_tokens', ($2 + 3) / 4) AS body FROM model_find($1) m;

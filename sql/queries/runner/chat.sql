@@ -96,3 +96,16 @@ SELECT coalesce(b.name, 'a chatbot') AS name, (chatbot_defaults() || coalesce(r.
 	(SELECT coalesce(max(e.call), 0) FROM usage_event e WHERE e.run_id = $1) AS last_call
 FROM run r LEFT JOIN conversation c ON c.id = r.conversation_id LEFT JOIN chatbot b ON b.id = c.chatbot_id AND b.deleted_at IS NULL
 WHERE r.id = $1 AND (r.input ? 'settings' OR b.id IS NOT NULL);
+
+-- What a call's answer was made of, for calls that name a part of it.
+-- name: runner_call_output
+-- args: owner uuid, earlier uuid
+-- row: items text
+-- reads
+SELECT (r.outcome -> 'output')::text AS items FROM run r WHERE r.id = $2 AND r.owner_id = $1 AND r.kind = 'call' AND r.outcome -> 'output' IS NOT NULL;
+
+-- The names of keys that a user has in the vault, with blanks between.
+-- name: runner_own_keys
+-- args: owner uuid
+-- row: names text
+SELECT coalesce(string_agg(s.key, ' '), '') AS names FROM secret s WHERE s.owner_id = $1 AND s.key LIKE '%_API_KEY';

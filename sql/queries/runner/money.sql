@@ -2,3 +2,8 @@
 -- args: provider text, model text, most int4
 -- row: more bool
 SELECT money_sweep($1, $2, $3) AS more;
+
+-- name: runner_gateway_providers
+-- args: names text[], kinds text[], models text[]
+-- row: gateway_providers_note void
+SELECT gateway_providers_note($1, $2, $3);

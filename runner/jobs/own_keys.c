@@ -4,7 +4,7 @@
  */
 #include <millrace/log.h>
 
-#include "runner/jobs/chat.h"
+#include "runner/jobs/own_keys.h"
 #include "runner/runner.h"
 #include "runner/secrets/vault.h"
 
@@ -35,40 +35,40 @@ is_visible(struct str s)
 
 /* Puts the user's key into *p. One that is no key is sent as none, which the provider refuses. */
 static enum err
-open_key(struct chat *c, struct provider *p)
+open_key(struct job *j, struct provider *p)
 {
 	struct db *db = db_pool_acquire(runner.pool);
 	struct str key = { NULL, 0 };
-	enum err e = vault_open(db, c->j->a, c->j->owner, str_from(p->vault_key), "chat", &key);
+	enum err e = vault_open(db, j->a, j->owner, str_from(p->vault_key), "chat", &key);
 
 	db_pool_release(runner.pool, db);
 	if (e == ERR_NOT_FOUND)
 		return ERR_OK;
 	if (e != ERR_OK)
 		return e;
-	p->key = is_visible(key) ? arena_cstr(c->j->a, key) : "";
+	p->key = is_visible(key) ? arena_cstr(j->a, key) : "";
 	p->is_own_key = true;
 	return ERR_OK;
 }
 
 enum err
-chat_own_keys(struct chat *c, struct str names)
+own_keys_use(struct job *j, const struct provider **first, struct str names)
 {
 	struct provider *before = NULL;
 	enum err e = ERR_OK;
 
 	if (names.n == 0)
 		return ERR_OK;
-	for (const struct provider *p = c->p; p && e == ERR_OK; p = p->next) {
-		struct provider *own = arena_alloc(c->j->a, sizeof(*own));
+	for (const struct provider *p = *first; p && e == ERR_OK; p = p->next) {
+		struct provider *own = arena_alloc(j->a, sizeof(*own));
 
 		*own = *p;
 		if (p->wire && is_listed(names, p->vault_key))
-			e = open_key(c, own);
+			e = open_key(j, own);
 		if (before)
 			before->next = own;
 		else
-			c->p = own;
+			*first = own;
 		before = own;
 	}
 	return e;

@@ -1,0 +1,182 @@
+#include <millrace/config.h>
+
+#include "handlers/gateway/gateway.h"
+#include "sql_api.h"
+
+#define NAME_MAX_LEN 200 /* bytes of a user's or a project's name */
+#define MODEL_MAX 300
+#define BYTES_A_TOKEN 4 /* of what is asked, about */
+#define OUTPUT_TOKENS 2000 /* reserved for an answer that the client has not bounded */
+#define TOKENS_MAX 10000000
+
+struct chat_in {
+	struct str model;
+	struct str messages;
+	bool stream;
+	int64_t max_tokens, max_completion_tokens;
+};
+
+static const struct field chat_fields[] = {
+	F_STR(struct chat_in, model, 1, MODEL_MAX, REQUIRED),
+	F_ARRAY(struct chat_in, messages, MIB, REQUIRED),
+	F_BOOL(struct chat_in, stream, OPTIONAL),
+	F_INT(struct chat_in, max_tokens, 1, TOKENS_MAX, OPTIONAL),
+	F_INT(struct chat_in, max_completion_tokens, 1, TOKENS_MAX, OPTIONAL),
+};
+FIELD_TABLE(face_chat_body, struct chat_in, chat_fields, face_chat);
+
+struct messages_in {
+	struct str model;
+	struct str messages;
+	bool stream;
+	int64_t max_tokens;
+};
+
+static const struct field messages_fields[] = {
+	F_STR(struct messages_in, model, 1, MODEL_MAX, REQUIRED),
+	F_ARRAY(struct messages_in, messages, MIB, REQUIRED),
+	F_BOOL(struct messages_in, stream, OPTIONAL),
+	F_INT(struct messages_in, max_tokens, 1, TOKENS_MAX, REQUIRED),
+};
+FIELD_TABLE(face_messages_body, struct messages_in, messages_fields, face_messages);
+
+struct count_in {
+	struct str model;
+	struct str messages;
+};
+
+static const struct field count_fields[] = {
+	F_STR(struct count_in, model, 1, MODEL_MAX, REQUIRED),
+	F_ARRAY(struct count_in, messages, MIB, REQUIRED),
+};
+FIELD_TABLE(face_count_body, struct count_in, count_fields, face_count);
+
+/* `input` is a text or a list, which no field is: the runner reads it. */
+struct responses_in {
+	struct str model;
+	bool stream;
+	int64_t max_output_tokens;
+};
+
+static const struct field responses_fields[] = {
+	F_STR(struct responses_in, model, 1, MODEL_MAX, REQUIRED),
+	F_BOOL(struct responses_in, stream, OPTIONAL),
+	F_INT(struct responses_in, max_output_tokens, 1, TOKENS_MAX, OPTIONAL),
+};
+FIELD_TABLE(face_responses_body, struct responses_in, responses_fields, face_responses);
+
+/* What the formats have in common. */
+struct ask {
+	const char *face; /* as the runner knows it (runner/jobs/call.h) */
+	const char *operation; /* in the sense of policies */
+	struct str model;
+	bool stream;
+	int64_t max_tokens; /* 0: not given */
+};
+
+static enum err
+face_started(struct req *r)
+{
+	struct str verdict = row_text(r, 0, 1);
+
+	if (row_count(r) == 0)
+		return refuse(r, ERR_NOT_FOUND, "There is no such model here.");
+	if (!verdict.p)
+		return res_call(r, row_text(r, 0, 0));
+	r->error_text = row_text(r, 0, 2);
+	return err_from_code(arena_cstr(r->a, verdict));
+}
+
+/* Whom a service account calls for is in headers: the vendors' bodies have no place for it. */
+static enum err
+read_name(struct req *r, const char *param, const char *otherwise, struct str *out)
+{
+	*out = req_param(r, param);
+	if (out->n == 0)
+		*out = otherwise ? str_from(otherwise) : (struct str){ NULL, 0 };
+	if (out->n <= NAME_MAX_LEN && str_utf8(*out))
+		return ERR_OK;
+	return refuse(r, ERR_BAD_REQUEST, "X-User-Id and X-Project-Id have at most 200 bytes.");
+}
+
+static enum err
+face_start(struct req *r, const struct ask *q)
+{
+	struct buf input = { .a = r->a };
+	struct str user, project;
+	enum err e;
+
+	if ((e = read_name(r, "HTTP_X_USER_ID", NULL, &user)) != ERR_OK ||
+	    (e = read_name(r, "HTTP_X_PROJECT_ID", "default", &project)) != ERR_OK)
+		return e;
+	buf_printf(&input, "{\"face\":\"%s\",\"stream\":%s,\"payload\":", q->face,
+	    q->stream ? "true" : "false");
+	buf_json(&input, r->body);
+	buf_put(&input, S("}"));
+	return sql_face_start(r, face_started, user, project, r->request_id, q->model,
+	    str_from(q->operation), buf_str(&input), (int64_t)r->body.n / BYTES_A_TOKEN,
+	    q->max_tokens > 0 ? q->max_tokens : OUTPUT_TOKENS,
+	    strcmp(config()->credits, "required") == 0, config()->queue_max);
+}
+
+/* POST /v1/chat/completions */
+enum err
+face_chat(struct req *r)
+{
+	struct chat_in in = { 0 };
+	enum err e;
+
+	if ((e = body_bind(r, face_chat_body, &in)) != ERR_OK)
+		return e;
+	return face_start(
+	    r, &(struct ask){ .face = "chat",
+		   .operation = "chat/completions",
+		   .model = in.model,
+		   .stream = in.stream,
+		   .max_tokens =
+		       in.max_completion_tokens > 0 ? in.max_completion_tokens : in.max_tokens });
+}
+
+/* POST /v1/messages */
+enum err
+face_messages(struct req *r)
+{
+	struct messages_in in = { 0 };
+	enum err e;
+
+	if ((e = body_bind(r, face_messages_body, &in)) != ERR_OK)
+		return e;
+	return face_start(r, &(struct ask){ .face = "messages",
+				 .operation = "messages",
+				 .model = in.model,
+				 .stream = in.stream,
+				 .max_tokens = in.max_tokens });
+}
+
+/* POST /v1/messages/count_tokens: an estimate, by which the call's own reservation goes, too. */
+enum err
+face_count(struct req *r)
+{
+	struct count_in in = { 0 };
+	enum err e;
+
+	if ((e = body_bind(r, face_count_body, &in)) != ERR_OK)
+		return e;
+	return sql_face_count(r, res_one, in.model, (int64_t)r->body.n);
+}
+
+/* POST /v1/responses */
+enum err
+face_responses(struct req *r)
+{
+	struct responses_in in = { 0 };
+	enum err e;
+
+	if ((e = body_bind(r, face_responses_body, &in)) != ERR_OK)
+		return e;
+	return face_start(r, &(struct ask){ .face = "responses",
+				 .operation = "responses",
+				 .model = in.model,
+				 .stream = in.stream,
+				 .max_tokens = in.max_output_tokens });
+}

@@ -1,0 +1,297 @@
+#include <string.h>
+
+#include <millrace/clock.h>
+#include <millrace/json.h>
+
+#include "runner/jobs/call.h"
+#include "runner/jobs/kinds.h"
+#include "runner/jobs/own_keys.h"
+#include "runner/models/lenient.h"
+#include "sql_job.h"
+
+struct call_in {
+	struct str face, provider, model, payload;
+	bool stream;
+};
+
+static const struct field call_fields[] = {
+	F_STR(struct call_in, face, 1, 100, REQUIRED),
+	F_STR(struct call_in, provider, 1, 100, REQUIRED),
+	F_STR(struct call_in, model, 1, 300, REQUIRED),
+	F_STR(struct call_in, payload, 2, INT32_MAX, REQUIRED),
+	F_BOOL(struct call_in, stream, OPTIONAL),
+};
+
+static const struct face_format *const formats[] = { &face_chat, &face_messages, &face_responses };
+
+/* -- for formats -- */
+
+void
+face_add(struct face_call *f, struct message m)
+{
+	if (m.role == ROLE_SYSTEM) {
+		buf_put(&f->system, f->system.n > 0 ? S("\n\n") : S(""));
+		buf_put(&f->system, m.content);
+		return;
+	}
+	f->messages[f->call.n_messages++] = m;
+}
+
+const char *
+face_content(struct face_call *f, json_object *content, struct message *m)
+{
+	bool has_more = false;
+
+	if (!content || json_object_is_type(content, json_type_string)) {
+		m->content = lenient_text(f->call.a, content);
+		return NULL;
+	}
+	if (!json_object_is_type(content, json_type_array))
+		return "A message's content must be a text or a list of parts.";
+	for (size_t i = 0; i < json_object_array_length(content); i++) {
+		json_object *part = json_object_array_get_idx(content, i);
+		struct str type = json_text(part, "type");
+
+		if (str_eq(type, S("image_url")))
+			has_more = true;
+		else if (!str_eq(type, S("text")) && !str_eq(type, S("refusal")))
+			return "A part of a message's content must be a text or an image_url.";
+	}
+	m->content = lenient_text(f->call.a, content);
+	if (has_more && m->role != ROLE_USER)
+		return "Only a user's message may have images.";
+	if (has_more)
+		m->parts = arena_str(f->call.a, json_serialised(content));
+	return NULL;
+}
+
+void
+face_schema(struct face_call *f, struct str type, json_object *schema)
+{
+	struct message m = { .role = ROLE_SYSTEM };
+
+	if (schema)
+		m.content = arena_printf(f->call.a,
+		    "Answer with JSON alone, without a code fence, that fits this JSON Schema: "
+		    "%.*s",
+		    S_ARG(json_serialised(schema)));
+	else if (str_eq(type, S("json_object")))
+		m.content = S("Answer with one JSON object alone, without a code fence.");
+	else
+		return;
+	face_add(f, m);
+}
+
+bool
+face_number(json_object *o, const char *name, struct str *out)
+{
+	json_object *n = json_at(o, name);
+
+	if (!n)
+		return true;
+	if (!json_object_is_type(n, json_type_double) && !json_object_is_type(n, json_type_int))
+		return false;
+	*out = json_serialised(n);
+	return true;
+}
+
+bool
+face_count(json_object *o, const char *name, int64_t *out)
+{
+	json_object *n = json_at(o, name);
+
+	if (!n)
+		return true;
+	if (!json_object_is_type(n, json_type_int) || json_object_get_int64(n) <= 0)
+		return false;
+	*out = json_object_get_int64(n);
+	return true;
+}
+
+struct str
+face_call_id(const struct face_call *f, size_t i)
+{
+	const struct tool_call *call = &f->call.calls[i];
+
+	if (call->wire_id.n > 0)
+		return call->wire_id;
+	return arena_printf(f->call.a, "call_%.*s_%zu", S_ARG(f->id), i + 1);
+}
+
+/* -- the call -- */
+
+static void
+begin(struct face_call *f, struct buf *b)
+{
+	if (!f->begun)
+		f->format->begin(f, b);
+	f->begun = true;
+}
+
+static void
+on_text(void *arg, struct str text)
+{
+	struct face_call *f = arg;
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+
+	if (f->streams) {
+		begin(f, &b);
+		f->format->text(f, &b, text);
+		outbox_token(f->call.job->out, buf_str(&b));
+	}
+	arena_free(a);
+}
+
+/* Which of our errors a provider's refusal is to the client. */
+static const char *
+code_of(const struct call *c)
+{
+	switch (c->refused) {
+	case 400:
+	case 413:
+	case 422:
+		return "BAD_REQUEST";
+	case 404:
+		return "NOT_FOUND";
+	case 429:
+		return "RATE_LIMITED";
+	default:
+		return c->timed_out ? "UPSTREAM_TIMEOUT" : "UPSTREAM_FAILED";
+	}
+}
+
+/*
+ * The answer is there: all of it as the reply, or the rest of the stream, which goes with the run's
+ * end, so that the client sees no end before the call is settled.
+ */
+static struct outcome
+finish(struct face_call *f)
+{
+	struct job *j = f->call.job;
+	struct buf b = { .a = j->a }, data = { .a = j->a };
+
+	buf_printf(&data, "{\"finish\":\"%s\"", f->call.finish);
+	if (f->format->output) {
+		buf_put(&data, S(",\"output\":"));
+		f->format->output(f, &data);
+	}
+	if (f->streams) {
+		begin(f, &b);
+		f->format->end(f, &b);
+		buf_put(&data, S(",\"content\":"));
+		buf_json(&data, buf_str(&b));
+		buf_put(&data, S("}"));
+		return job_end_runner_job_end_done(j, buf_str(&data), (struct str){ NULL, 0 });
+	}
+	buf_put(&data, S("}"));
+	buf_put(&b, S("{\"status\":200,\"headers\":{},\"body\":"));
+	f->format->whole(f, &b);
+	buf_put(&b, S("}"));
+	return job_end_runner_job_end_done(j, buf_str(&data), buf_str(&b));
+}
+
+/* Who answers, with the owner's key where they have one. No other one is asked instead. */
+static enum err
+find_provider(struct job *j, const struct call_in *in, const struct provider **out)
+{
+	const struct provider *found = provider_find(in->provider);
+	struct provider *p;
+	PGresult *res = NULL;
+	enum err e;
+
+	if (!found)
+		return ERR_NOT_FOUND;
+	p = arena_alloc(j->a, sizeof(*p));
+	*p = *provider_with_model(j->a, found, in->model);
+	p->next = NULL;
+	*out = p;
+	if ((e = job_runner_own_keys(j, &res, j->owner)) != ERR_OK)
+		return e;
+	return own_keys_use(j, out, sql_get(res, 0, 0));
+}
+
+/* NULL, or what is wrong with what the client has sent. */
+static const char *
+read_asked(struct face_call *f, struct str payload)
+{
+	const char *why;
+
+	if (json_parse(f->call.a, payload, &f->asked, &why) != ERR_OK)
+		return why;
+	f->messages = arena_alloc(f->call.a, (CALL_MESSAGES_MAX + 1) * sizeof(*f->messages));
+	f->call.n_messages = 1;
+	f->model = json_text(f->asked, "model");
+	if ((why = f->format->read(f)) != NULL)
+		return why;
+	f->messages[0] = (struct message){ .role = ROLE_SYSTEM, .content = buf_str(&f->system) };
+	f->call.messages = f->messages + (f->system.n == 0);
+	f->call.n_messages -= f->system.n == 0;
+	for (size_t i = 0; i < f->call.n_messages; i++)
+		if (f->call.messages[i].role == ROLE_USER)
+			f->call.question = f->call.messages[i].content;
+	return f->call.n_messages > 0 ? NULL : "There has to be a message.";
+}
+
+/* An attempt before this one has begun to answer, and cannot be gone on with. */
+static struct outcome
+give_up(struct job *j, const struct call_in *in)
+{
+	enum err e = job_runner_usage_lost(j, NULL, j->attempt - 1, in->provider, in->model);
+
+	if (e != ERR_OK)
+		return job_db_error(j, e, "the use of the attempt before could not be stored");
+	return job_failed("UPSTREAM_FAILED", "The answer was cut off by a fault here.");
+}
+
+struct outcome
+call_run(struct job *j)
+{
+	static const struct passages none;
+	struct call_in in = { 0 };
+	struct face_call *f = arena_alloc(j->a, sizeof(*f));
+	const struct provider *p = NULL;
+	int64_t n_stored = j->attempt * 1000;
+	struct outcome o;
+	const char *wrong;
+	enum err e;
+
+	if (!job_input(j, call_fields, sizeof(call_fields) / sizeof(*call_fields), &in, &o))
+		return o;
+	if (j->first_seq > 0)
+		return give_up(j, &in);
+	*f = (struct face_call){ .call = { .job = j,
+				     .a = j->a,
+				     .as_is = true,
+				     .found = &none,
+				     .on_text = on_text,
+				     .text_arg = f,
+				     .text = { .a = j->a } },
+		.system = { .a = j->a },
+		.id = uuid_str(&j->run),
+		.created_s = clock_unix_ms() / 1000,
+		.streams = in.stream };
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
+		if (str_eq(in.face, str_from(formats[i]->name)))
+			f->format = formats[i];
+	if (!f->format)
+		return job_again("a newer runner speaks this format", 0);
+	if ((wrong = read_asked(f, in.payload)) != NULL)
+		return job_failed("BAD_REQUEST", wrong);
+	if ((e = find_provider(j, &in, &p)) == ERR_NOT_FOUND)
+		return job_failed("NOT_FOUND", "The model's provider is not there any more.");
+	if (e != ERR_OK)
+		return job_db_error(j, e, "the user's keys could not be read");
+	switch (model_call(p, &f->call, &n_stored)) {
+	case CALL_DONE:
+	case CALL_EMPTY:
+		return finish(f);
+	case CALL_STOPPED:
+		return job_stopped();
+	case CALL_CUT:
+	case CALL_BUSY:
+	case CALL_REFUSED:
+	default:
+		return job_failed(code_of(&f->call), f->call.problem);
+	}
+}

@@ -1,0 +1,69 @@
+/*
+ * A call of a model for a client of one of the faces: what it asks is read from its vendor's format
+ * into a struct call, whichever provider answers, and the answer is written in that format again
+ * (call_chat.c and its neighbours; call.c does what they have in common). One thread, the job's.
+ */
+#ifndef RUNNER_JOBS_CALL_H
+#define RUNNER_JOBS_CALL_H
+
+#include <json-c/json.h>
+
+#include "runner/models/provider.h"
+
+#define CALL_MESSAGES_MAX 10000
+
+struct face_format;
+
+struct face_call {
+	struct call call; /* its `a` is the job's */
+	const struct face_format *format;
+	json_object *asked; /* what the client has sent */
+	struct message *messages; /* call.messages, while it is filled; [0] is the system's */
+	struct buf system;
+	struct str model; /* as the client named it */
+	struct str id; /* of the answer: the run's, without what the format puts before it */
+	int64_t created_s;
+	bool streams;
+	bool begun; /* the stream has its first event */
+	/* The formats' own, of a stream: text has come; blocks that have ended; the next event */
+	bool has_text;
+	size_t block;
+	int64_t sequence;
+};
+
+struct face_format {
+	const char *name; /* as in the job's input */
+	/* Reads f->asked into f->call. NULL, or what is wrong with it. */
+	const char *(*read)(struct face_call *f);
+	/* Events: what begins a stream, once; a piece of text; and all that comes behind the text.
+	 */
+	void (*begin)(struct face_call *f, struct buf *b);
+	void (*text)(struct face_call *f, struct buf *b, struct str text);
+	void (*end)(struct face_call *f, struct buf *b);
+	/* The whole answer, of a client that has not asked for a stream. */
+	void (*whole)(struct face_call *f, struct buf *b);
+	/* Optional: what is kept with the run, since a later call may name it. JSON. */
+	void (*output)(struct face_call *f, struct buf *b);
+};
+
+extern const struct face_format face_chat, face_messages, face_responses;
+
+/* -- for formats -- */
+
+/* Adds a message of the system, a user, or what a tool has given. */
+void face_add(struct face_call *f, struct message m);
+/* Content that is a text, or a list of parts: into the message's content, or its parts. */
+const char *face_content(struct face_call *f, json_object *content, struct message *m);
+/*
+ * A schema that the answer has to fit, or, absent, any object where the type is json_object: told
+ * in words, since not every provider takes schemas.
+ */
+void face_schema(struct face_call *f, struct str type, json_object *schema);
+/* A number that is there, as its digits; absent where it is not, or null. */
+bool face_number(json_object *o, const char *name, struct str *out);
+/* A count that is there, above 0; 0 where it is not. */
+bool face_count(json_object *o, const char *name, int64_t *out);
+/* The id of the i-th call, which is the provider's where that has given one. */
+struct str face_call_id(const struct face_call *f, size_t i);
+
+#endif

@@ -1,0 +1,285 @@
+/*
+ * OpenAI's chat completions (API reference, "Chat" and "Streaming"), as their clients want to be
+ * answered: calls are numbered from 0, the first delta has the role, the usage has no choices.
+ */
+#include <string.h>
+
+#include <millrace/json.h>
+
+#include "runner/jobs/call.h"
+#include "runner/models/lenient.h"
+
+/* -- what is asked -- */
+
+/* Members that a server of the same format may know, and that change nothing about the reply's
+   form. */
+static const char *const passed_on[] = { "response_format", "seed", "presence_penalty",
+	"frequency_penalty", "logit_bias", "user", "parallel_tool_calls", "reasoning_effort",
+	"verbosity", "service_tier", "safety_identifier", "prompt_cache_key", NULL };
+
+static const char *
+read_calls(struct face_call *f, json_object *list, struct message *m)
+{
+	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	struct tool_call *calls = arena_alloc(f->call.a, (n + 1) * sizeof(*calls));
+
+	for (size_t i = 0; i < n; i++) {
+		json_object *o = json_object_array_get_idx(list, i),
+			    *function = json_at(o, "function");
+
+		calls[i] = (struct tool_call){ .id = json_text(o, "id"),
+			.wire_id = json_text(o, "id"),
+			.name = json_text(function, "name"),
+			.arguments = json_text(function, "arguments") };
+		if (calls[i].id.n == 0 || calls[i].name.n == 0)
+			return "Each of tool_calls must have an id, and a function with its name.";
+	}
+	m->calls = calls;
+	m->n_calls = n;
+	return NULL;
+}
+
+static const char *
+read_message(struct face_call *f, json_object *o)
+{
+	struct str role = json_text(o, "role");
+	struct message m = { 0 };
+	const char *wrong;
+
+	m.role = str_eq(role, S("user"))	? ROLE_USER
+		 : str_eq(role, S("assistant")) ? ROLE_ASSISTANT
+		 : str_eq(role, S("tool"))	? ROLE_TOOL
+						: ROLE_SYSTEM;
+	if (m.role == ROLE_SYSTEM && !str_eq(role, S("system")) && !str_eq(role, S("developer")))
+		return "A message's role must be system, developer, user, assistant or tool.";
+	if ((wrong = face_content(f, json_at(o, "content"), &m)) != NULL)
+		return wrong;
+	if (m.role == ROLE_TOOL && (m.call_id = json_text(o, "tool_call_id")).n == 0)
+		return "A tool's message must have a tool_call_id.";
+	if (m.role == ROLE_ASSISTANT && (wrong = read_calls(f, json_at(o, "tool_calls"), &m)))
+		return wrong;
+	face_add(f, m);
+	return NULL;
+}
+
+static const char *
+read_tools(struct face_call *f)
+{
+	json_object *tools = json_at(f->asked, "tools"), *choice = json_at(f->asked, "tool_choice");
+	struct str name = json_text(json_at(choice, "function"), "name");
+	size_t n =
+	    json_object_is_type(tools, json_type_array) ? json_object_array_length(tools) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (json_text(json_at(json_object_array_get_idx(tools, i), "function"), "name").n ==
+		    0)
+			return "Each of tools must be a function with its name.";
+	if (n == 0)
+		return NULL;
+	f->call.tools = 1;
+	f->call.schema = arena_cstr(f->call.a, json_serialised(tools));
+	if (json_object_is_type(choice, json_type_string))
+		f->call.tool_choice = json_text(f->asked, "tool_choice");
+	else if (choice && name.n == 0)
+		return "tool_choice must be auto, none, required, or a function with its name.";
+	else if (choice)
+		f->call.tool_choice = arena_printf(f->call.a, ":%.*s", S_ARG(name));
+	return NULL;
+}
+
+static const char *
+read_stop(struct face_call *f)
+{
+	json_object *stop = json_at(f->asked, "stop");
+	struct buf b = { .a = f->call.a };
+
+	if (json_object_is_type(stop, json_type_string)) {
+		buf_put(&b, S("["));
+		buf_json(&b, json_text(f->asked, "stop"));
+		buf_put(&b, S("]"));
+	} else if (json_object_is_type(stop, json_type_array)) {
+		buf_put(&b, json_serialised(stop));
+	} else if (stop) {
+		return "stop must be a text or a list of texts.";
+	}
+	f->call.stop = buf_str(&b);
+	return NULL;
+}
+
+static const char *
+read_numbers(struct face_call *f)
+{
+	int64_t n = 1;
+
+	if (!face_number(f->asked, "temperature", &f->call.temperature) ||
+	    !face_number(f->asked, "top_p", &f->call.top_p))
+		return "temperature and top_p must be numbers.";
+	if (!face_count(f->asked, "max_tokens", &f->call.max_tokens) ||
+	    !face_count(f->asked, "max_completion_tokens", &f->call.max_tokens))
+		return "max_tokens and max_completion_tokens must be whole numbers above 0.";
+	if (!face_count(f->asked, "n", &n) || n != 1)
+		return "n must be 1: here an answer has one choice.";
+	return NULL;
+}
+
+static const char *
+chat_read(struct face_call *f)
+{
+	json_object *list = json_at(f->asked, "messages"),
+		    *format = json_at(f->asked, "response_format");
+	struct buf more = { .a = f->call.a };
+	const char *wrong = NULL;
+
+	if (!json_object_is_type(list, json_type_array) ||
+	    json_object_array_length(list) > CALL_MESSAGES_MAX)
+		return "messages must be a list of messages.";
+	for (size_t i = 0; i < json_object_array_length(list) && !wrong; i++)
+		wrong = read_message(f, json_object_array_get_idx(list, i));
+	if (wrong || (wrong = read_tools(f)) || (wrong = read_stop(f)) || (wrong = read_numbers(f)))
+		return wrong;
+	face_schema(
+	    f, json_text(format, "type"), json_at(json_at(format, "json_schema"), "schema"));
+	for (const char *const *name = passed_on; *name; name++) {
+		json_object *value = json_at(f->asked, *name);
+
+		if (value)
+			buf_printf(&more, ",\"%s\":%.*s", *name, S_ARG(json_serialised(value)));
+	}
+	f->call.more = buf_str(&more);
+	return NULL;
+}
+
+/* -- what is answered -- */
+
+static void
+put_head(struct face_call *f, struct buf *b, const char *object)
+{
+	buf_printf(b,
+	    "{\"id\":\"chatcmpl-%.*s\",\"object\":\"%s\",\"created\":%lld,\"model\":", S_ARG(f->id),
+	    object, (long long)f->created_s);
+	buf_json(b, f->model);
+}
+
+static bool
+wants_usage(const struct face_call *f)
+{
+	return json_object_get_boolean(
+	    json_at(json_at(f->asked, "stream_options"), "include_usage"));
+}
+
+/* Begins a chunk; put_chunk_end ends it. */
+static void
+put_chunk(struct face_call *f, struct buf *b)
+{
+	buf_put(b, S("data: "));
+	put_head(f, b, "chat.completion.chunk");
+	buf_put(b, wants_usage(f) ? S(",\"usage\":null") : S(""));
+	buf_put(b, S(",\"choices\":[{\"index\":0,\"delta\":{"));
+}
+
+static void
+put_chunk_end(struct buf *b, const char *finish)
+{
+	buf_put(b, S("},\"logprobs\":null,\"finish_reason\":"));
+	buf_printf(b, finish ? "\"%s\"}]}\n\n" : "null}]}\n\n", finish);
+}
+
+static void
+put_calls(struct face_call *f, struct buf *b, bool numbered)
+{
+	buf_put(b, S("\"tool_calls\":["));
+	for (size_t i = 0; i < f->call.n_calls; i++) {
+		buf_put(b, i > 0 ? S(",{") : S("{"));
+		if (numbered)
+			buf_printf(b, "\"index\":%zu,", i);
+		buf_put(b, S("\"id\":"));
+		buf_json(b, face_call_id(f, i));
+		buf_put(b, S(",\"type\":\"function\",\"function\":{\"name\":"));
+		buf_json(b, f->call.calls[i].name);
+		buf_put(b, S(",\"arguments\":"));
+		buf_json(b, f->call.calls[i].arguments);
+		buf_put(b, S("}}"));
+	}
+	buf_put(b, S("]"));
+}
+
+static void
+put_usage(struct face_call *f, struct buf *b)
+{
+	const struct call *c = &f->call;
+
+	buf_printf(b,
+	    "{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,\"total_tokens\":%lld,"
+	    "\"prompt_tokens_details\":{\"cached_tokens\":%lld},"
+	    "\"completion_tokens_details\":{\"reasoning_tokens\":%lld}}",
+	    (long long)c->input_tokens, (long long)c->output_tokens,
+	    (long long)(c->input_tokens + c->output_tokens),
+	    (long long)(c->cached_tokens > 0 ? c->cached_tokens : 0),
+	    (long long)(c->reasoning_tokens > 0 ? c->reasoning_tokens : 0));
+}
+
+static void
+chat_begin(struct face_call *f, struct buf *b)
+{
+	put_chunk(f, b);
+	buf_put(b, S("\"role\":\"assistant\",\"content\":\"\""));
+	put_chunk_end(b, NULL);
+}
+
+static void
+chat_text(struct face_call *f, struct buf *b, struct str text)
+{
+	put_chunk(f, b);
+	buf_put(b, S("\"content\":"));
+	buf_json(b, text);
+	put_chunk_end(b, NULL);
+}
+
+static void
+chat_end(struct face_call *f, struct buf *b)
+{
+	if (f->call.n_calls > 0) {
+		put_chunk(f, b);
+		put_calls(f, b, true);
+		put_chunk_end(b, NULL);
+	}
+	put_chunk(f, b);
+	put_chunk_end(b, f->call.finish);
+	if (wants_usage(f)) {
+		buf_put(b, S("data: "));
+		put_head(f, b, "chat.completion.chunk");
+		buf_put(b, S(",\"choices\":[],\"usage\":"));
+		put_usage(f, b);
+		buf_put(b, S("}\n\n"));
+	}
+	buf_put(b, S("data: [DONE]\n\n"));
+}
+
+static void
+chat_whole(struct face_call *f, struct buf *b)
+{
+	put_head(f, b, "chat.completion");
+	buf_put(
+	    b, S(",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"));
+	if (f->call.n_calls > 0 && f->call.text.n == 0)
+		buf_put(b, S("null"));
+	else
+		buf_json(b, f->call.text.n > 0 ? buf_str(&f->call.text) : S(""));
+	buf_put(b, S(",\"refusal\":null"));
+	if (f->call.n_calls > 0) {
+		buf_put(b, S(","));
+		put_calls(f, b, false);
+	}
+	buf_printf(b, "},\"logprobs\":null,\"finish_reason\":\"%s\"}],\"usage\":", f->call.finish);
+	put_usage(f, b);
+	buf_put(b, S("}"));
+}
+
+const struct face_format face_chat = {
+	.name = "chat",
+	.read = chat_read,
+	.begin = chat_begin,
+	.text = chat_text,
+	.end = chat_end,
+	.whole = chat_whole,
+};

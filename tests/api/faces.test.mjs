@@ -1,0 +1,276 @@
+/*
+ * The faces: official clients of OpenAI, Anthropic and Vercel's AI SDK against us, with nothing changed but the base URL; behind us the strict
+ * stand-ins of three vendors.
+ */
+import test, { after, before } from "node:test";
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import AnthropicClient from "@anthropic-ai/sdk";
+import OpenAI from "openai";
+import { createAnthropic } from "@ai-sdk/anthropic";
+import { createOpenAI } from "@ai-sdk/openai";
+import { generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
+import { ROOT, newUser, privateInstance } from "../js/instance.mjs";
+import { newName } from "../js/accounts.mjs";
+import { relayTo } from "../js/relay.mjs";
+import { start as startOpenAI, permit } from "../standin/openai.mjs";
+import { Anthropic } from "../standin/anthropic.mjs";
+import { Google } from "../standin/google.mjs";
+import { assertStatus, until } from "../js/expect.mjs";
+
+const run = promisify(execFile);
+const MODELS = ["gpt-4o-mini", "claude-sonnet-5-5", "gemini-3.6-flash"];
+const LOOK = { type: "function", function: { name: "look", description: "Looks", parameters: { type: "object", properties: { q: { type: "number" } } } } };
+let millrace, relay, servers, user, key, openai;
+
+before(async () => {
+	servers = await Promise.all([startOpenAI({ key: "sk-test" }), new Anthropic({ key: "sk-ant-test" }).start(), new Google({ key: "gk-test" }).start()]);
+	millrace = await privateInstance("faces", { MILLRACE_PROVIDER: "openai anthropic google local", OPENAI_API_KEY: "sk-test",
+		OPENAI_BASE_URL: `${servers[0].url}`, ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: servers[1].url, GEMINI_API_KEY: "gk-test",
+		GEMINI_BASE_URL: servers[2].url });
+	relay = await relayTo(millrace);
+	user = await newUser(millrace.api);
+	key = assertStatus(await user.api.post("/api/settings/api-keys", { name: "faces" }), 201).json.apiKey;
+	openai = clientOf(key);
+	await until(async () => (await openai.models.list()).data.length > 3, "the runner's list of providers");
+});
+after(async () => {
+	await millrace?.stop();
+	relay?.close();
+	servers?.forEach((server) => server.close());
+});
+
+const sql = async (text) => (await millrace.psql(text)).trim();
+const clientOf = (apiKey, defaultHeaders = {}) => new OpenAI({ apiKey, baseURL: `${relay.url}/v1`, maxRetries: 0, defaultHeaders });
+const ask = (content, more = {}) => ({ model: MODELS[0], messages: [{ role: "system", content: "Be brief." }, { role: "user", content }], ...more });
+const chat = (content, more, options) => openai.chat.completions.create(ask(content, more), options);
+const words = (n) => Array.from({ length: n }, (_, i) => `w${i}`).join(" ");
+const rejects = (promise, type, status, pattern) => assert.rejects(promise, (e) => {
+	assert.ok(e instanceof type, e.stack);
+	assert.equal(e.status, status);
+	assert.match(e.message, pattern);
+	return true;
+});
+async function all(stream) {
+	const chunks = [];
+	for await (const chunk of stream)
+		chunks.push(chunk);
+	return chunks;
+}
+/* The charge of a call, once it has ended. */
+const charge = (id) => until(async () => {
+	const row = await sql(`SELECT state, amount_usd, tokens, model FROM charge WHERE request_id = '${id}' AND state <> 'reserved'`);
+	return row && row.split("|");
+}, "the charge's end");
+
+test("OpenAI's client: an answer of each vendor, with its use and its charge", async () => {
+	for (const model of MODELS) {
+		const id = randomUUID();
+		const { data, request_id: requestId } = await chat("[[tokens:9]]", { model, temperature: 0.5, max_tokens: 500, stop: ["xyz"] },
+		    { headers: { "x-request-id": id } }).withResponse();
+		assert.equal(requestId, id);
+		assert.equal(data.choices[0].message.content, words(9), model);
+		assert.deepEqual([data.object, data.model, data.choices[0].finish_reason], ["chat.completion", model, "stop"]);
+		assert.ok(data.usage.prompt_tokens > 0 && data.usage.total_tokens === data.usage.prompt_tokens + data.usage.completion_tokens);
+		const [state, amount, tokens, charged] = await charge(id);
+		assert.deepEqual([state, Number(tokens), charged], ["settled", data.usage.total_tokens, model]);
+		assert.equal(Number(amount) > 0, model === MODELS[0], "what has a price costs");
+	}
+	assert.equal((await chat("[[tokens:50]]", { max_completion_tokens: 4 })).choices[0].finish_reason, "length");
+	assert.match((await chat("hello", { model: "local" })).choices[0].message.content, /No language model|cannot answer/);
+});
+
+test("OpenAI's client: streams, with use where it is asked for", async () => {
+	for (const model of MODELS) {
+		const chunks = await all(await chat("[[tokens:40]]", { model, stream: true, stream_options: { include_usage: true } }));
+		assert.equal(chunks[0].choices[0].delta.role, "assistant");
+		assert.equal(chunks.map((c) => c.choices[0]?.delta.content ?? "").join(""), words(40), model);
+		assert.deepEqual(chunks.map((c) => c.choices[0]?.finish_reason).filter(Boolean), ["stop"]);
+		assert.deepEqual(chunks.at(-1).choices, []);
+		assert.ok(chunks.at(-1).usage.completion_tokens > 0);
+		assert.ok(chunks.length > 5, "it comes in pieces");
+	}
+	const chunks = await all(await chat("[[tokens:3]]", { stream: true }));
+	assert.ok(chunks.every((c) => !c.usage));
+	assert.equal(await openai.chat.completions.stream(ask("[[say:ünï wörds]]")).finalContent(), "ünï wörds");
+});
+
+test("OpenAI's client: tools, whole and streamed, of each vendor", async () => {
+	for (const model of MODELS) {
+		const question = 'please [[tool:look {"q":1}]] [[tool:look {"q":2}]]';
+		const first = await chat(question, { model, tools: [LOOK], tool_choice: "auto" }), { message, finish_reason: reason } = first.choices[0];
+		assert.equal(reason, "tool_calls", model);
+		assert.deepEqual(message.tool_calls.map((c) => [c.type, c.function.name, JSON.parse(c.function.arguments).q]), [["function", "look", 1], ["function", "look", 2]]);
+		const next = ask(question, { model, tools: [LOOK] });
+		next.messages.push(message, ...message.tool_calls.map((c) => ({ role: "tool", tool_call_id: c.id, content: "seen" })));
+		assert.equal((await openai.chat.completions.create(next)).choices[0].message.content, words(12), model);
+
+		const asked = [];
+		const runner = openai.chat.completions.runTools({ ...ask(question, { model }), stream: true, tools: [{ type: "function",
+			function: { ...LOOK.function, parse: JSON.parse, function: ({ q }) => { asked.push(q); return "seen"; } } }] });
+		assert.equal(await runner.finalContent(), words(12), model);
+		assert.deepEqual(asked, [1, 2], model);
+	}
+});
+
+test("OpenAI's client: images, schemas and what else a server of its format takes", async () => {
+	const mark = randomUUID(), format = { type: "json_schema", json_schema: { name: "x", schema: { type: "object" }, strict: true } };
+	const content = [{ type: "text", text: `${mark} what is this?` }, { type: "image_url", image_url: { url: "data:image/png;base64,aGk=" } }];
+	for (const model of MODELS)
+		await openai.chat.completions.create({ model, messages: [{ role: "user", content }], response_format: format, seed: 7 });
+	const bodies = servers.flatMap((server) => server.log(mark)).map((entry) => entry.body);
+	assert.deepEqual(bodies[0].messages.at(-1).content, content);
+	assert.deepEqual([bodies[0].response_format, bodies[0].seed], [format, 7]);
+	assert.deepEqual(bodies[1].messages.at(-1).content[1], { type: "image", source: { type: "base64", media_type: "image/png", data: "aGk=" } });
+	assert.deepEqual(bodies[2].contents.at(-1).parts[1], { inlineData: { mimeType: "image/png", data: "aGk=" } });
+});
+
+test("OpenAI's client: errors in its shape", async () => {
+	await rejects(clientOf("mr_nobodys").models.list(), OpenAI.AuthenticationError, 401, /./);
+	await rejects(chat("x", { model: "" }), OpenAI.BadRequestError, 400, /model/);
+	await rejects(openai.chat.completions.create({ model: MODELS[0], messages: [{ role: "king", content: "x" }] }), OpenAI.BadRequestError, 400, /role/);
+	await rejects(openai.models.retrieve("no/such"), OpenAI.NotFoundError, 404, /./);
+	await rejects(openai.get("/nothing"), OpenAI.NotFoundError, 404, /./);
+	await rejects(chat("[[500 tokens:1]]", { stream: true }), OpenAI.InternalServerError, 502, /./);
+	await rejects(chat("x", { model: "gpt-9-none" }), OpenAI.NotFoundError, 404, /./);
+	for (const fault of ["cut:5", "errorchunk:5"]) {
+		const id = randomUUID(), stream = await chat(`[[tokens:20 ${fault}]]`, { stream: true }, { headers: { "x-request-id": id } });
+		await assert.rejects(all(stream), OpenAI.APIError);
+		assert.equal((await charge(id))[0], "settled", "what was said is charged");
+	}
+});
+
+test("models, by their own names", async () => {
+	const ids = (await openai.models.list()).data.map((m) => m.id);
+	assert.ok(MODELS.every((m) => ids.includes(m)) && ids.includes("local"), ids.join(" "));
+	assert.equal((await openai.models.retrieve(MODELS[1])).owned_by, "anthropic");
+	assert.equal((await chat("[[say:hi]]", { model: `google/${MODELS[2]}` })).choices[0].message.content, "hi");
+});
+
+test("a budget is kept before a stream begins, and a request counts once", async () => {
+	const id = randomUUID(), project = newName(), mine = { headers: { "x-request-id": id, "x-project-id": project } };
+	const first = await chat("[[say:once]]", {}, mine), again = await chat("[[say:once]]", {}, mine);
+	assert.equal(again.id, first.id);
+	assert.equal((await all(await chat("[[say:once]]", { stream: true }, { headers: { ...mine.headers, "x-request-id": `${id}s` } }))).at(-1).object, "chat.completion.chunk");
+	assert.equal((await all(await chat("[[say:once]]", { stream: true }, { headers: { ...mine.headers, "x-request-id": `${id}s` } }))).at(-1).object, "chat.completion.chunk");
+	const budget = `/api/v1/users/${user.uid}/projects/${project}`;
+	await until(async () => (await user.api.get(`${budget}/budget`)).json.reserved === 0, "the settlement");
+	assert.equal(await sql(`SELECT requests FROM project WHERE name = '${project}'`), "2");
+	assertStatus(await user.api.put(`${budget}/budget`, { daily_limit: 0.0000001 }), 200);
+	await rejects(chat("hi", { stream: true }, { headers: { "x-project-id": project } }), OpenAI.APIError, 402, /daily_limit/);
+	assertStatus(await user.api.put(`${budget}/budget`, {}), 200);
+	assertStatus(await user.api.put(`${budget}/policies`, { forbidden_operations: ["chat/completions"] }), 200);
+	await rejects(chat("hi", {}, { headers: { "x-project-id": project } }), OpenAI.PermissionDeniedError, 403, /forbid/);
+	assert.match((await millrace.ctl("ledger", "verify")).stdout, /^The ledger holds/m);
+});
+
+test("a client that is lost: the call is settled by what was used", async () => {
+	const id = randomUUID(), gate = randomUUID();
+	permit(gate, 3);
+	const stream = await chat(`[[tokens:9 gate:${gate}]]`, { stream: true }, { headers: { "x-request-id": id } });
+	for await (const chunk of stream)
+		if (chunk.choices[0].delta.content)
+			break;
+	permit(gate);
+	const [state, , tokens] = await charge(id);
+	assert.equal(state, "settled");
+	assert.ok(Number(tokens) > 9);
+});
+
+test("a service account calls for its users", async () => {
+	const { stdout } = await millrace.ctl("key", "create", `${newName()}@example.org`, "--service");
+	const service = /mr_[\w-]+/.exec(stdout)[0], name = newName(), client = clientOf(service, { "x-user-id": name, "x-project-id": "app" });
+	await client.chat.completions.create(ask("[[say:hi]]"));
+	const mine = millrace.api.fresh().as(service);
+	await until(async () => (await mine.get(`/api/v1/users/${name}`)).json.total_requests === 1, "the settlement");
+	await rejects(clientOf(key, { "x-user-id": name }).chat.completions.create(ask("hi")), OpenAI.PermissionDeniedError, 403, /./);
+});
+
+test("OpenAI's responses: plain, streamed, tools and parts of earlier answers", async () => {
+	for (const model of MODELS) {
+		const whole = await openai.responses.create({ model, instructions: "Be brief.", input: "[[tokens:5]]", max_output_tokens: 100 });
+		assert.deepEqual([whole.status, whole.output_text], ["completed", words(5)], model);
+		assert.ok(whole.usage.total_tokens > 5);
+		const events = await all(await openai.responses.create({ model, input: [{ role: "user", content: [{ type: "input_text", text: "[[tokens:20]]" }] }], stream: true }));
+		assert.deepEqual(events.map((e) => e.sequence_number), events.map((_, i) => i));
+		assert.equal(events[0].type, "response.created");
+		assert.equal(events.filter((e) => e.type === "response.output_text.delta").map((e) => e.delta).join(""), words(20));
+		assert.equal(events.at(-1).type, "response.completed");
+
+		const question = 'please [[tool:look {"q":1}]]', tools = [{ ...LOOK.function, type: "function", strict: false }];
+		const first = await openai.responses.stream({ model, input: question, tools }).finalResponse();
+		const [call] = first.output.filter((item) => item.type === "function_call");
+		assert.deepEqual([call.name, JSON.parse(call.arguments).q], ["look", 1]);
+		for (const said of [call, { type: "item_reference", id: call.id }]) {
+			const input = [{ role: "user", content: question }, said, { type: "function_call_output", call_id: call.call_id, output: "seen" }];
+			assert.equal((await openai.responses.create({ model, input, tools })).output_text, words(12), model);
+		}
+	}
+	assert.equal((await openai.responses.create({ model: MODELS[0], input: "[[tokens:50]]", max_output_tokens: 4 })).incomplete_details.reason, "max_output_tokens");
+	await rejects(openai.responses.create({ model: MODELS[0], input: "x", previous_response_id: "resp_x" }), OpenAI.BadRequestError, 400, /send all/);
+	await rejects(openai.responses.create({ model: MODELS[0], input: [{ type: "item_reference", id: `msg_${randomUUID()}` }] }), OpenAI.BadRequestError, 400, /no such item/);
+	await assert.rejects(all(await openai.responses.create({ model: MODELS[0], input: "[[tokens:9 cut:3]]", stream: true })), OpenAI.APIError);
+});
+
+test("Anthropic's client: plain, streamed, tools, counts, errors", async () => {
+	const clientAt = (options) => new AnthropicClient({ baseURL: relay.url, maxRetries: 0, ...options }), anthropic = clientAt({ apiKey: key });
+	const say = (content, more) => ({ model: MODELS[0], max_tokens: 500, system: "Be brief.", messages: [{ role: "user", content }], ...more });
+	const tools = [{ name: "look", description: "Looks", input_schema: LOOK.function.parameters }];
+	for (const model of MODELS) {
+		const whole = await anthropic.messages.create(say("[[tokens:6]]", { model }));
+		assert.deepEqual([whole.content, whole.stop_reason, whole.role], [[{ type: "text", text: words(6) }], "end_turn", "assistant"], model);
+		assert.ok(whole.usage.input_tokens > 0 && whole.usage.output_tokens > 0);
+		const stream = anthropic.messages.stream(say("[[tokens:20]]", { model })), pieces = [];
+		stream.on("text", (text) => pieces.push(text));
+		const last = await stream.finalMessage();
+		assert.deepEqual([pieces.join(""), last.stop_reason], [words(20), "end_turn"], model);
+		assert.ok(last.usage.output_tokens > 0);
+
+		const question = 'please [[tool:look {"q":1}]] [[tool:look {"q":2}]]';
+		const first = await anthropic.messages.stream(say(question, { model, tools })).finalMessage();
+		const calls = first.content.filter((block) => block.type === "tool_use");
+		assert.deepEqual([calls.map((c) => [c.name, c.input]), first.stop_reason], [[["look", { q: 1 }], ["look", { q: 2 }]], "tool_use"], model);
+		const next = say(question, { model, tools });
+		next.messages.push({ role: "assistant", content: first.content }, { role: "user", content: calls.map((c) => ({ type: "tool_result", tool_use_id: c.id, content: "seen" })) });
+		assert.equal((await anthropic.messages.create(next)).content[0].text, words(12), model);
+	}
+	assert.equal((await anthropic.messages.create(say("[[tokens:50]]", { max_tokens: 4 }))).stop_reason, "max_tokens");
+	assert.ok((await anthropic.messages.countTokens({ model: MODELS[1], messages: [{ role: "user", content: "hello ".repeat(400) }] })).input_tokens > 500);
+	assert.ok((await anthropic.models.list()).data.some((m) => m.id === MODELS[1]));
+	const old = await fetch(`${relay.url}/v1/messages`, { method: "POST", headers: { "x-api-key": key, "anthropic-version": "2023-06-01", "content-type": "application/json" },
+		body: JSON.stringify(say("[[say:hi]]")) });
+	assert.equal((await old.json()).content[0].text, "hi");
+	await rejects(clientAt({ apiKey: "mr_nobodys" }).messages.create(say("x")), AnthropicClient.AuthenticationError, 401, /authentication_error/);
+	await rejects(anthropic.messages.create(say("x", { max_tokens: 0 })), AnthropicClient.BadRequestError, 400, /max_tokens/);
+	await rejects(anthropic.messages.create(say("x", { model: "gpt-9-none" })), AnthropicClient.NotFoundError, 404, /not_found_error/);
+	await assert.rejects(anthropic.messages.stream(say("[[tokens:9 cut:4]]")).finalMessage(), AnthropicClient.APIError);
+});
+
+test("Vercel's AI SDK by its providers of both vendors: plain, streamed, with tools", async () => {
+	const settings = { apiKey: key, baseURL: `${relay.url}/v1` }, vercel = createOpenAI(settings), anthropic = createAnthropic(settings);
+	for (const [i, named] of [vercel.chat, vercel, anthropic].entries()) {
+		const model = named(MODELS[i]), { text, usage } = await generateText({ model, prompt: "[[tokens:7]]", maxRetries: 0 });
+		assert.equal(text, words(7), `${i}`);
+		assert.ok(usage.inputTokens > 0 && usage.outputTokens > 0);
+		const asked = [], { textStream } = streamText({ model, prompt: 'do [[tool:look {"q":3}]]', stopWhen: stepCountIs(3), maxRetries: 0,
+			tools: { look: tool({ description: "Looks", inputSchema: jsonSchema(LOOK.function.parameters), execute: ({ q }) => { asked.push(q); return "seen"; } }) } });
+		assert.equal((await all(textStream)).join(""), words(12), `${i}`);
+		assert.deepEqual(asked, [3], `${i}`);
+	}
+	await assert.rejects(generateText({ model: vercel.chat("gpt-9-none"), prompt: "x", maxRetries: 0 }), (e) => e.statusCode === 404 && e.message.length > 0);
+});
+
+test("the README's examples, as they stand there", async () => {
+	const examples = [...readFileSync(join(ROOT, "README.md"), "utf8").matchAll(/```mjs\n(.*?)```/gs)].map(([, code]) => code);
+	assert.ok(examples.length === 3);
+	for (const code of examples) {
+		assert.ok(code.trim().split("\n").length <= 10, "ten lines");
+		const { stdout } = await run(process.execPath, ["--input-type=module", "-e", code.replaceAll("https://localhost:8443", relay.url)],
+		    { cwd: join(ROOT, "tests"), env: { ...process.env, API_KEY: key } });
+		assert.match(stdout, /I cannot answer this yet\./, code);
+	}
+});
