@@ -10,6 +10,7 @@
 #include "handlers/agents/agents.h"
 #include "handlers/chat/chat.h"
 #include "handlers/chatbots/chatbots.h"
+#include "handlers/cloud/cloud.h"
 #include "handlers/documents/documents.h"
 #include "handlers/gateway/gateway.h"
 #include "handlers/identity/identity.h"
@@ -50,7 +51,9 @@ const struct pool pools[] = {
 	{ "gateway",
 	    "service accounts' users: budgets, policies, spending; models' prices; approvals; the "
 	    "audit log" },
-	{ "integrations", "where chatbots and assistants answer: sites, Telegram" },
+	{ "integrations",
+	    "where chatbots and assistants answer: sites, Telegram; files at Google Drive and "
+	    "OneDrive" },
 	{ "realtime", "handshakes of WebSocket and Socket.IO" },
 };
 const size_t n_pools = sizeof(pools) / sizeof(*pools);
@@ -70,9 +73,6 @@ const struct unserved unserved[] = {
 	{ "gateway", "/api/v1/payments" },
 	{ "gateway", "/v1/embeddings" },
 	{ "gateway", "/api/mcp" },
-	{ "integrations", "/api/v1/drive" },
-	{ "integrations", "/api/v1/cloud" },
-	{ "integrations", "/api/v1/cloud-files" },
 };
 const size_t n_unserved = sizeof(unserved) / sizeof(*unserved);
 
@@ -572,6 +572,27 @@ const struct route routes[] = {
 	    .query = &list_query, .snake = true },
 	{ M_DELETE, "agents",    AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_NONE,   "/api/mcp-servers/{id:uuid}",        mcp_server_delete,
 	    204, NULL, "Delete a server of tools" },
+
+	/* Files at Google Drive and OneDrive */
+	{ M_GET,    "integrations", AUTH_USER, RATE_READ,  DEFERRED,  BODY_NONE,  "/api/v1/drive/files",              cloud_drive_list,
+	    200, "CloudFile[]", "A page of a folder at Google Drive, or of the top, where shared drives are folders; Link has the next",
+	    .query = &cloud_list_query, .snake = true },
+	{ M_GET,    "integrations", AUTH_USER, RATE_READ,  DEFERRED,  BODY_NONE,  "/api/v1/drive/file/{id:text}",     cloud_drive_file,
+	    200, "CloudFile", "A file or folder at Google Drive" },
+	{ M_GET,    "integrations", AUTH_USER, RATE_READ,  DEFERRED,  BODY_NONE,  "/api/v1/drive/microsoft/files",    cloud_onedrive_list,
+	    200, "CloudFile[]", "A page of a folder at OneDrive, or of the top, where sites' libraries are folders; Link has the next",
+	    .query = &cloud_list_query, .snake = true },
+	{ M_GET,    "integrations", AUTH_USER, RATE_READ,  DEFERRED,  BODY_NONE,  "/api/v1/drive/microsoft/file/{id:text}", cloud_onedrive_file,
+	    200, "CloudFile", "A file or folder at OneDrive" },
+	{ M_GET,    "integrations", AUTH_USER, RATE_READ,  DEFERRED,  BODY_NONE,  "/api/v1/cloud/files",              cloud_all,
+	    200, "CloudFiles", "The tops of all services that are connected; one that fails is named, and the others' files come",
+	    .query = &cloud_all_query },
+	{ M_GET,    "integrations", AUTH_USER, RATE_READ,  IMMEDIATE, BODY_NONE,  "/api/v1/cloud-files",              cloud_saved_list,
+	    200, "SavedFile[]", "The files that were saved for the caller's agents, newest first",
+	    .query = &list_query },
+	{ M_POST,   "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_JSON,  "/api/v1/cloud-files",              cloud_save,
+	    201, "SavedFileOrMany", "Save a file, or all of an array: each becomes a document, which agents and chat search",
+	    .body = &cloud_save_body, .many = CLOUD_FILES_AT_ONCE, .idempotent = true },
 };
 /* clang-format on */
 const size_t n_routes = sizeof(routes) / sizeof(*routes);

@@ -134,6 +134,10 @@ const struct setting config_settings[] = {
 	    "API key for GEMINI_BASE_URL"),
 	ROW("GEMINI_MODEL", TEXT, R, gemini_model, "gemini-3.6-flash", 1, 200, "",
 	    "model to ask for at GEMINI_BASE_URL"),
+	ROW("MILLRACE_DRIVE_URL", TEXT, R, drive_url, "https://www.googleapis.com/drive/v3", 8,
+	    1000, "", "base URL of Google Drive's API"),
+	ROW("MILLRACE_GRAPH_URL", TEXT, R, graph_url, "https://graph.microsoft.com/v1.0", 8, 1000,
+	    "", "base URL of Microsoft Graph"),
 	ROW("MILLRACE_FETCH_NETWORKS", TEXT, W | R, fetch_networks, "", 0, 1000, "",
 	    "networks that users' URLs may lead to beside the public Internet, separated by "
 	    "spaces: 10.1.0.0/16 fd12::/32; empty: none"),

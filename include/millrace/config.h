@@ -91,6 +91,7 @@ struct config {
 	const char *audit_key; /* private key, base64; the runner's alone */
 	int64_t audit_seconds; /* an audit row waits so long for its signature at most */
 	int64_t audit_rows; /* so many rows are unsigned at most */
+	const char *drive_url, *graph_url; /* base URLs of their APIs */
 	const char *fetch_networks; /* that users' URLs may lead to beside public ones */
 	int64_t provider_seconds; /* a model call that is silent for so long fails */
 

@@ -1,6 +1,6 @@
 /*
- * An ingestion: the document's file out of the database, or off the web, through the extractor, cut
- * into passages, and these with what they are found by into the database, in place of the old ones,
+ * An ingestion: the document's file out of the database, or off the web or a cloud service, through
+ * the extractor, cut into passages, and these with what they are found by into the database, in place of the old ones,
  * in the step that makes the document ready.
  */
 #include <stdlib.h>
@@ -252,19 +252,23 @@ ingest_file(struct job *j, PGresult *row, int file)
 }
 
 static struct outcome
-ingest_url(struct job *j, PGresult *row, int file)
+ingest_fetched(struct job *j, PGresult *row, int file)
 {
 	struct page_before before = { .url = arena_str(j->a, sql_get(row, 0, 3)),
 		.etag = arena_cstr(j->a, sql_get(row, 0, 4)),
 		.last_modified = arena_cstr(j->a, sql_get(row, 0, 5)),
-		.sha256 = arena_cstr(j->a, sql_get(row, 0, 6)) };
+		.sha256 = arena_cstr(j->a, sql_get(row, 0, 6)),
+		.service = cloud_service(sql_get(row, 0, 8)),
+		.file = arena_str(j->a, sql_get(row, 0, 9)) };
 	struct page_read in;
 	struct extract_how how;
 	struct outcome o;
 
 	if (!ingest_page(j, &before, file, &in, &o))
 		return o;
-	how = (struct extract_how){ .name = in.name, .charset = in.charset, .page = true };
+	how = (struct extract_how){
+		.name = in.name, .charset = in.charset, .page = before.service == NULL
+	};
 	return in_turn(j, file, &how, &(struct origin){ title_of(j, row), in.facts });
 }
 
@@ -282,7 +286,10 @@ ingest_run(struct job *j)
 		return job_failed("NOT_FOUND", "The document was deleted.");
 	if ((file = memfd_create("document", MFD_CLOEXEC)) < 0)
 		return job_again("there is no memory for the document", 0);
-	o = PQgetisnull(row, 0, 3) ? ingest_file(j, row, file) : ingest_url(j, row, file);
+	if (PQgetisnull(row, 0, 3) && PQgetisnull(row, 0, 8))
+		o = ingest_file(j, row, file);
+	else
+		o = ingest_fetched(j, row, file);
 	close(file);
 	return o;
 }

@@ -1,10 +1,11 @@
 /*
- * The page of the web that a document is: fetched into a file, and kept in the database as an
- * upload's file is. A job's thread; blocks.
+ * The page of the web, or the file at a cloud service, that a document is: fetched into a file, and
+ * kept in the database as an upload's file is. A job's thread; blocks.
  */
 #ifndef RUNNER_JOBS_INGEST_PAGE_H
 #define RUNNER_JOBS_INGEST_PAGE_H
 
+#include "runner/outside/cloud.h"
 #include "runner/queue/job.h"
 
 /* What a document's page was when it was fetched last: "" for what is not known. */
@@ -12,6 +13,8 @@ struct page_before {
 	struct str url;
 	const char *etag, *last_modified;
 	const char *sha256; /* hexadecimal */
+	const struct cloud_service *service; /* whose `file` it is; NULL: it is the URL's page */
+	struct str file;
 };
 
 /* How to read it; the job's arena's. */

@@ -5,6 +5,7 @@ const struct job_kind job_kinds[] = {
 	{ "audit_verify", audit_verify_run },
 	{ "call", call_run },
 	{ "chat", chat_run },
+	{ "cloud", cloud_run },
 	{ "ingest", ingest_run },
 	{ "mail", mail_run },
 	{ "oauth", oauth_run },

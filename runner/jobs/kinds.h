@@ -19,6 +19,9 @@ struct outcome call_run(struct job *j);
 /* Lets a model answer in a conversation, with its tools, and streams the answer. */
 struct outcome chat_run(struct job *j);
 
+/* Asks Google Drive or OneDrive for a user's files; the reply has them. */
+struct outcome cloud_run(struct job *j);
+
 /* Reads a file by the extractor and stores its passages. */
 struct outcome ingest_run(struct job *j);
 

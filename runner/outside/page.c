@@ -1,39 +1,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include <curl/curl.h>
 
 #include "runner/outside/http.h"
 #include "runner/outside/page.h"
+#include "runner/outside/sink.h"
 
 #define REDIRECTS_MAX 10
 #define WITHIN_MS 30000 /* for all of one hop */
 #define SILENCE_MS 10000
 #define PATIENCE_MS 2000 /* with a host that has failed lately */
 #define URL_MAX 2048
-
-/* A hop's reply, as it comes. */
-struct writing {
-	int file;
-	int64_t n, most;
-	bool failed;
-};
-
-static enum http_want
-on_bytes(void *arg, struct str bytes)
-{
-	struct writing *w = arg;
-
-	if ((int64_t)bytes.n > w->most - w->n) {
-		w->n = w->most + 1;
-		return HTTP_NO_MORE;
-	}
-	w->failed = pwrite(w->file, bytes.p, bytes.n, (off_t)w->n) != (ssize_t)bytes.n;
-	w->n += (int64_t)bytes.n;
-	return w->failed ? HTTP_NO_MORE : HTTP_MORE;
-}
 
 /*
  * Where `location` (NULL: nothing) leads from the URL (RFC 3986, 5), without fragment and password;
@@ -96,7 +75,7 @@ unwanted(struct arena *a, struct page *p, int status)
 
 static enum page_end
 failed(struct arena *a, struct page *p, enum http_end end, const struct http_request *q,
-    const struct writing *w)
+    const struct sink *w)
 {
 	switch (end) {
 	case HTTP_STOPPED:
@@ -124,7 +103,7 @@ failed(struct arena *a, struct page *p, enum http_end end, const struct http_req
 
 /* The reply is whole. */
 static enum page_end
-take(struct arena *a, struct page *p, const struct http_request *q, const struct writing *w)
+take(struct arena *a, struct page *p, const struct http_request *q, const struct sink *w)
 {
 	if (q->status == 304)
 		return PAGE_SAME;
@@ -159,18 +138,18 @@ page_fetch(struct stop *stop, struct arena *a, struct page *p)
 	if (*p->last_modified_before)
 		lines[n++] = arena_printf(a, "If-Modified-Since: %s", p->last_modified_before).p;
 	for (int hops = 0; hops <= REDIRECTS_MAX && p->final_url.p; hops++) {
-		struct writing w = { .file = p->file, .most = p->bytes_max };
+		struct sink w = { .file = p->file, .most = p->bytes_max };
 		struct http_request q = { .url = arena_cstr(a, p->final_url),
 			.headers = lines,
 			.within_ms = WITHIN_MS,
 			.silence_ms = SILENCE_MS,
 			.patience_ms = PATIENCE_MS,
 			.foreign = true,
-			.on_body = on_bytes,
+			.on_body = sink_write,
 			.arg = &w };
 		enum http_end end;
 
-		if (ftruncate(p->file, 0) != 0)
+		if (!sink_clear(&w))
 			return later(p, "There is no room for the page.");
 		if ((end = http_call(stop, a, &q)) != HTTP_DONE)
 			return failed(a, p, end, &q, &w);

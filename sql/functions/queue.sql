@@ -388,6 +388,20 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_fail TO millrace_runner;
 
+-- The same as job_fail() for what is no failure of ours: whoever waits is told by this status, and
+-- nothing is done again.
+CREATE OR REPLACE FUNCTION job_refuse(run_id uuid, runner text, attempt int, after bigint, status int, code text, message text)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	seq bigint := job_fence($1, $2, $3);
+BEGIN
+	IF seq = after THEN
+		PERFORM run_finish($1, 'failed', 'error', json_build_object('code', $6, 'message', $7), error_reply($1, $5, $6, $7));
+	END IF;
+	RETURN seq;
+END $$;
+GRANT EXECUTE ON FUNCTION job_refuse TO millrace_runner;
+
 -- A job whose runner is gone: queues it again after `delay`, or ends it where it was cancelled or
 -- has no attempts left. The caller holds the job's lock. Returns whether it was queued.
 CREATE OR REPLACE FUNCTION job_abandoned(run_id uuid, delay interval, provider text, model text) RETURNS boolean

@@ -289,6 +289,8 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 	const ids = { "/api/leads/{id}/analyze": lead, "/api/documents/{id}/reindex": id, "/api/chatbots/{id}/documents": bot, "/api/chat/sessions/{id}/messages": session };
 	const name = (prefix) => prefix + randomUUID().replaceAll("-", "").slice(0, 12);
 	const password = "correct horse 7", key = (headers) => ({ headers: { "idempotency-key": randomUUID(), ...headers } });
+	await millrace.psql(`INSERT INTO oauth_token (user_id, provider, subject, sealed, key_id)
+		SELECT '${uid}', 'google', '${uid}', '\\x00', id FROM vault_key WHERE retired_at IS NULL`);
 	const asked = {
 		"/api/auth/register": [api.fresh(), { json: { email: newAddress(), password, display_name: "Once" } }],
 		"/api/v1/user/register": [api.fresh(), { json: { username: name("k"), password } }],
@@ -310,6 +312,7 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/mcp-servers": [own, { json: { name: "kept", url: "https://kept.example" } }],
 		"/api/v1/admin/processes": [own, { json: { name: "kept" } }],
 		"/api/datasources": [own, { json: { platform: "api", resource_identifier: "kept" } }],
+		"/api/v1/cloud-files": [own, { json: { provider: "google_drive", id: "kept" } }],
 		"/api/v1/datasources": [own, { json: [{ platform: "api", resource_identifier: "kept" }] }],
 		"/api/v1/admin/credits/grant": [admin.api, { json: { user_id: uid, amountUsd: 1, reason: "kept" } }],
 		"/api/pricing/packages": [admin.api, { json: { name: "kept", price_usd: 1 } }],

@@ -25,11 +25,11 @@ SELECT place, chunk, document_id, name, mark, heading, text FROM passages_shown(
 
 -- name: runner_document_process
 -- args: document uuid
--- row: file_name text, blob_id uuid, size int8, url text, etag text, last_modified text, sha256 text, name text
+-- row: file_name text, blob_id uuid, size int8, url text, etag text, last_modified text, sha256 text, name text, platform text, platform_file text
 UPDATE document d SET status = 'processing', updated_at = now() FROM blob b WHERE d.id = $1 AND d.deleted_at IS NULL AND b.id = d.blob_id
 RETURNING d.file_name, d.blob_id, d.size, d.url, CASE WHEN d.chunk_count > 0 THEN d.etag END AS etag,
 	CASE WHEN d.chunk_count > 0 THEN d.last_modified END AS last_modified,
-	CASE WHEN d.chunk_count > 0 THEN encode(b.sha256, 'hex') END AS sha256, d.name;
+	CASE WHEN d.chunk_count > 0 THEN encode(b.sha256, 'hex') END AS sha256, d.name, d.platform, d.platform_file;
 
 -- name: runner_page_begin
 -- args: run_id uuid, runner_name text, attempt int4, size int8, bytes_max int8

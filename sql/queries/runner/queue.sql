@@ -102,6 +102,12 @@ SELECT job_done($1, $2, $3, $4, $5::text::json, $6::text::json);
 -- batched
 SELECT job_fail($1, $2, $3, $4, $5, $6, $7, $8);
 
+-- name: runner_job_end_refused
+-- args: run_id uuid, runner_name text, attempt int4, after int8, status int4, code text, message text
+-- row: job_refuse int8
+-- ends
+SELECT job_refuse($1, $2, $3, $4, $5, $6, $7);
+
 -- name: runner_seen
 -- args: host text, pid int4, version text, started_at timestamptz, stats text
 -- row: process_heartbeat void
