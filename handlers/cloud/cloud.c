@@ -25,8 +25,8 @@ struct file_in {
 	bool is_folder;
 };
 
-#define F_CLOUD_ID(type, m, req)                                    \
-	F_CHECKED(type, m, 1, CLOUD_ID_MAX, req, cloud_is_id,       \
+#define F_CLOUD_ID(type, m, req)                              \
+	F_CHECKED(type, m, 1, CLOUD_ID_MAX, req, cloud_is_id, \
 	    "must be an id that Google Drive or OneDrive has given")
 
 static const struct field list_query_fields[] = {
@@ -159,7 +159,8 @@ cloud_save(struct req *r)
 	files = items;
 	for (size_t i = 0; i < n; i++)
 		if (files[i].is_folder)
-			return refuse(r, ERR_BAD_REQUEST, "A folder cannot be saved: save its files.");
+			return refuse(
+			    r, ERR_BAD_REQUEST, "A folder cannot be saved: save its files.");
 	if (str_trim(r->body).p[0] == '{') {
 		put_file(&b, files);
 		return sql_cloud_save(r, res_created, buf_str(&b), config()->user_bytes,

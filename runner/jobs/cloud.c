@@ -75,8 +75,9 @@ put_file(struct buf *b, const struct cloud_service *s, const struct cloud_file *
 		buf_put(b, S(",\"size\":null"));
 	buf_put(b, S(",\"modifiedAt\":"));
 	buf_json(b, f->modified_at);
-	buf_printf(b, ",\"isFolder\":%s,\"provider\":\"%s\",\"webUrl\":",
-	    f->is_folder ? "true" : "false", s->name);
+	buf_printf(b,
+	    ",\"isFolder\":%s,\"provider\":\"%s\",\"webUrl\":", f->is_folder ? "true" : "false",
+	    s->name);
 	buf_json(b, f->web_url);
 	buf_put(b, S("}"));
 }
@@ -105,8 +106,8 @@ next_path(struct arena *a, const struct asking *x)
 		form_put(&query, "folder_id", x->in->id);
 	form_put(&query, "cursor", x->files.next);
 	buf_printf(&query, "&limit=%lld", (long long)x->in->limit);
-	buf_printf(&b, "/api/v1/drive/%sfiles?%.*s",
-	    x->service == &cloud_graph ? "microsoft/" : "", S_ARG(buf_str(&query)));
+	buf_printf(&b, "/api/v1/drive/%sfiles?%.*s", x->service == &cloud_graph ? "microsoft/" : "",
+	    S_ARG(buf_str(&query)));
 	return buf_str(&b);
 }
 

@@ -1,7 +1,7 @@
 /*
  * An ingestion: the document's file out of the database, or off the web or a cloud service, through
- * the extractor, cut into passages, and these with what they are found by into the database, in place of the old ones,
- * in the step that makes the document ready.
+ * the extractor, cut into passages, and these with what they are found by into the database, in
+ * place of the old ones, in the step that makes the document ready.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -122,8 +122,8 @@ unanswered(struct cloud *c, enum http_end end, const struct http_request *q)
 	case HTTP_TOO_LONG:
 	case HTTP_ENDED:
 		if (into && into->failed)
-			return failed(c, ERR_UPSTREAM_FAILED,
-			    "sent a file that there is no room for now.");
+			return failed(
+			    c, ERR_UPSTREAM_FAILED, "sent a file that there is no room for now.");
 		return failed(c, into ? ERR_TOO_LARGE : ERR_UPSTREAM_FAILED,
 		    "sends more than is taken here.");
 	case HTTP_OPEN:

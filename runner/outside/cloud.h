@@ -1,7 +1,7 @@
 /*
- * Files at Google Drive (Drive API v3) and at Microsoft's OneDrive and SharePoint (Graph v1.0): what
- * a folder holds, one file's facts, and its bytes. Requests are sent again where the service says
- * so, or is away, for as long as the caller lets them; 401 is the caller's to handle, by a new
+ * Files at Google Drive (Drive API v3) and at Microsoft's OneDrive and SharePoint (Graph v1.0):
+ * what a folder holds, one file's facts, and its bytes. Requests are sent again where the service
+ * says so, or is away, for as long as the caller lets them; 401 is the caller's to handle, by a new
  * access token. Each blocks the calling thread; its stop ends that at once. Any thread.
  */
 #ifndef RUNNER_OUTSIDE_CLOUD_H

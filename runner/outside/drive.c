@@ -6,8 +6,8 @@
 
 #include "runner/outside/cloud.h"
 
-#define FILE_FIELDS                                                                    \
-	"id,name,mimeType,size,modifiedTime,webViewLink,driveId,headRevisionId,"       \
+#define FILE_FIELDS                                                              \
+	"id,name,mimeType,size,modifiedTime,webViewLink,driveId,headRevisionId," \
 	"shortcutDetails(targetId,targetMimeType)"
 #define DRIVES_ROWS 100
 #define FOLDER "application/vnd.google-apps.folder"
@@ -40,11 +40,11 @@ read_file(struct arena *a, json_object *o, struct cloud_file *f)
 	json_object *shortcut = json_at(o, "shortcutDetails");
 	struct str target = json_text(shortcut, "targetId");
 
-	f->id = cloud_id_join(
-	    a, json_text(o, "driveId"), target.n > 0 ? target : json_text(o, "id"));
+	f->id =
+	    cloud_id_join(a, json_text(o, "driveId"), target.n > 0 ? target : json_text(o, "id"));
 	f->name = json_text(o, "name");
-	f->mime_type = json_text(target.n > 0 ? shortcut : o,
-	    target.n > 0 ? "targetMimeType" : "mimeType");
+	f->mime_type =
+	    json_text(target.n > 0 ? shortcut : o, target.n > 0 ? "targetMimeType" : "mimeType");
 	f->modified_at = json_text(o, "modifiedTime");
 	f->web_url = json_text(o, "webViewLink");
 	f->version = json_text(o, "headRevisionId");
@@ -103,8 +103,8 @@ list_files(
 	enum err e;
 
 	cloud_id_split(folder.n > 0 ? folder : S("root"), &drive, &item);
-	form_put(&query, "q",
-	    arena_printf(c->a, "'%.*s' in parents and trashed = false", S_ARG(item)));
+	form_put(
+	    &query, "q", arena_printf(c->a, "'%.*s' in parents and trashed = false", S_ARG(item)));
 	form_put(&query, "fields", S("nextPageToken,files(" FILE_FIELDS ")"));
 	form_put(&query, "orderBy", S("folder,name_natural"));
 	buf_printf(&query,
@@ -126,8 +126,8 @@ list_files(
 }
 
 static enum err
-drive_list(struct cloud *c, struct str folder, struct str cursor, int64_t rows,
-    struct cloud_files *out)
+drive_list(
+    struct cloud *c, struct str folder, struct str cursor, int64_t rows, struct cloud_files *out)
 {
 	struct str token = cursor.n > 1 ? (struct str){ cursor.p + 1, cursor.n - 1 } : S("");
 	enum err e;

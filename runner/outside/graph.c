@@ -1,4 +1,5 @@
-/* OneDrive and SharePoint, Microsoft Graph v1.0: https://learn.microsoft.com/graph/api/resources/driveitem */
+/* OneDrive and SharePoint, Microsoft Graph v1.0:
+ * https://learn.microsoft.com/graph/api/resources/driveitem */
 #include <string.h>
 
 #include <millrace/config.h>
@@ -6,8 +7,7 @@
 
 #include "runner/outside/cloud.h"
 
-#define ITEM_FIELDS \
-	"id,name,size,lastModifiedDateTime,webUrl,file,folder,remoteItem,cTag"
+#define ITEM_FIELDS "id,name,size,lastModifiedDateTime,webUrl,file,folder,remoteItem,cTag"
 #define FOLDER "application/vnd.microsoft.folder"
 
 /* "BASE/drives/DRIVE/items/ITEM", or of the user's own drive; "" is its top. The arena's. */
@@ -27,7 +27,8 @@ item_url(struct cloud *c, struct str id)
 static void
 read_item(struct arena *a, json_object *o, struct str drive, struct cloud_file *f)
 {
-	json_object *remote = json_at(o, "remoteItem"), *parent = json_at(remote, "parentReference");
+	json_object *remote = json_at(o, "remoteItem"),
+		    *parent = json_at(remote, "parentReference");
 	struct str there = json_text(parent, "driveId");
 
 	f->name = json_text(o, "name");
@@ -125,17 +126,17 @@ list_items(
 	if ((e = get_page(c, link.p, &reply, &items)) != ERR_OK)
 		return e;
 	for (size_t i = 0; i < json_object_array_length(items); i++)
-		read_item(c->a, json_object_array_get_idx(items, i), drive,
-		    cloud_file_add(c->a, out));
+		read_item(
+		    c->a, json_object_array_get_idx(items, i), drive, cloud_file_add(c->a, out));
 	return read_next(c, reply, 'f', out);
 }
 
 static enum err
-graph_list(struct cloud *c, struct str folder, struct str cursor, int64_t rows,
-    struct cloud_files *out)
+graph_list(
+    struct cloud *c, struct str folder, struct str cursor, int64_t rows, struct cloud_files *out)
 {
-	struct str link = cursor.n > 1 ? arena_str(c->a, (struct str){ cursor.p + 1, cursor.n - 1 })
-				       : S("");
+	struct str link =
+	    cursor.n > 1 ? arena_str(c->a, (struct str){ cursor.p + 1, cursor.n - 1 }) : S("");
 	enum err e;
 
 	if (cursor.n > 0 && !is_ours(link)) {
@@ -159,8 +160,8 @@ graph_show(struct cloud *c, struct str id, struct cloud_file *out)
 	enum err e;
 
 	cloud_id_split(id, &drive, &item);
-	e = cloud_get(c,
-	    arena_printf(c->a, "%.*s?$select=" ITEM_FIELDS, S_ARG(item_url(c, id))).p, &reply);
+	e = cloud_get(
+	    c, arena_printf(c->a, "%.*s?$select=" ITEM_FIELDS, S_ARG(item_url(c, id))).p, &reply);
 	if (e != ERR_OK)
 		return e;
 	*out = (struct cloud_file){ .size = -1 };

@@ -52,15 +52,15 @@ export class Cloud {
 	drive = { files: new Map(), drives: [] };
 	graph = { items: new Map(), drives: [] };
 
-	async start(host, port = 0) {
-		const listen = async (answer, port) => {
-			const server = http.createServer((q, s) => answer(q, s).catch((e) => this.#refuse(q, s, e))).listen(port, host);
+	async start(host, filesHost) {
+		const listen = async (answer, at) => {
+			const server = http.createServer((q, s) => answer(q, s).catch((e) => this.#refuse(q, s, e))).listen(0, at);
 			await once(server, "listening");
 			return server;
 		};
-		this.server = await listen((q, s) => this.#answer(q, s), port);
-		this.files = await listen((q, s) => this.#download(q, s), 0);
-		this.host = host;
+		this.server = await listen((q, s) => this.#answer(q, s), host);
+		this.files = await listen((q, s) => this.#download(q, s), filesHost);
+		this.filesHost = filesHost;
 		this.port = this.server.address().port;
 		this.url = `http://${host}:${this.port}`;
 		return this;
@@ -218,7 +218,7 @@ export class Cloud {
 			must(f.content, 400, "notSupported", "Operation not supported");
 			const token = id("t");
 			this.downloads.set(token, f.content);
-			return { location: `http://${this.downloadHost ?? this.host}:${this.files.address().port}/download/${token}?tempauth=${"v".repeat(1500)}` };
+			return { location: `http://${this.downloadHost ?? this.filesHost}:${this.files.address().port}/download/${token}?tempauth=${"v".repeat(1500)}` };
 		}
 		return this.#select(f, query);
 	}
