@@ -65,7 +65,7 @@ list(struct req *r, struct str platform)
 
 	if ((e = query_bind(r, cloud_list_query, &in)) != ERR_OK)
 		return e;
-	return sql_cloud_list(r, cloud_wait, platform, in.folder_id, in.cursor,
+	return sql_cloud_ask_folder(r, cloud_wait, platform, in.folder_id, in.cursor,
 	    in.limit ? in.limit : ROWS_DEFAULT, config()->queue_max);
 }
 
@@ -76,7 +76,7 @@ file(struct req *r, struct str platform)
 
 	if (!cloud_is_id(id))
 		return ERR_NOT_FOUND;
-	return sql_cloud_file(r, cloud_wait, platform, id, config()->queue_max);
+	return sql_cloud_ask_file(r, cloud_wait, platform, id, config()->queue_max);
 }
 
 /* GET /api/v1/drive/files?folder_id=: a page of a folder; the next is at Link. */
@@ -116,7 +116,7 @@ cloud_all(struct req *r)
 
 	if ((e = query_bind(r, cloud_all_query, &in)) != ERR_OK)
 		return e;
-	return sql_cloud_all(
+	return sql_cloud_ask_all(
 	    r, cloud_wait, in.limit ? in.limit : ROWS_DEFAULT, config()->queue_max);
 }
 

@@ -79,8 +79,8 @@ END $$;
 GRANT EXECUTE ON FUNCTION cloud_files_save TO millrace_api;
 
 -- Has an access token refreshed, which was sealed as `was` (its SHA-256), and says how that stands:
--- refreshed, waits, failed (for now), or gone, where the provider takes the permission no more or the
--- user has left. Only the `first` look asks for it.
+-- refreshed, waits, failed (for now), or gone, where the provider takes the permission no more or
+-- the user has left. Only the `first` look asks for it.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_refresh_ask(token uuid, was text, first boolean) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -279,9 +279,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION page_begin TO millrace_runner;
 
--- An ingestion's end where nothing was indexed: the page, or the file at a cloud service, is the same as before, or could not be
--- fetched (`error`, for a person). What is indexed serves on; where nothing is, the document has
--- failed.
+-- An ingestion's end where nothing was indexed: the page, or the file at a cloud service, is the
+-- same as before, or could not be fetched (`error`, for a person). What is indexed serves on; where
+-- nothing is, the document has failed.
 CREATE OR REPLACE FUNCTION document_kept(run_id uuid, runner text, attempt int, after bigint, error text) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -295,7 +295,7 @@ BEGIN
 	UPDATE document SET status = CASE WHEN chunk_count > 0 THEN 'ready' ELSE 'failed' END, updated_at = now(),
 		error = CASE WHEN chunk_count > 0 THEN NULL ELSE $5 END,
 		notices = CASE WHEN chunk_count > 0 AND $5 IS NOT NULL
-			THEN jsonb_build_array($5 || ' What is searched is it as it was before.') ELSE '[]' END
+			THEN jsonb_build_array($5 || ' What is searched is what it was before.') ELSE '[]' END
 	FROM run r WHERE r.id = $1 AND document.id = r.document_id AND document.deleted_at IS NULL RETURNING document.* INTO d;
 	IF NOT FOUND THEN
 		PERFORM run_abort($1, 'failed', 'NOT_FOUND', 'The document was deleted.', false);

@@ -1,4 +1,4 @@
--- Documents that are files at Google Drive or OneDrive: which of them, by the service's id. One file
+-- Documents that are files at Google Drive or OneDrive: which of them, by the service's id. A file
 -- is one document of a user.
 ALTER TABLE document
 	ADD platform text CHECK (platform IN ('google_drive', 'onedrive')),

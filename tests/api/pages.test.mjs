@@ -98,7 +98,7 @@ test("where a page cannot be fetched any more, what is indexed serves on, and it
 	delete pages["/moved"];
 	const again = await reindex(id);
 	assert.deepEqual([again.status, again.error], ["ready", null]);
-	assert.match(again.notices[0], /no such page \(status 404\).*as it was before/);
+	assert.match(again.notices[0], /no such page \(status 404\).*what it was before/);
 	assert.equal(await passages(id), first);
 	assert.equal((await search("sluice keeper")).length, 1);
 });

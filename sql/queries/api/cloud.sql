@@ -1,15 +1,15 @@
 -- A page of a platform's folder, or of its top.
--- name: cloud_list
+-- name: cloud_ask_folder
 -- args: platform text, folder text, cursor text, rows int8, queue_max int4
 -- row: run_id uuid
 SELECT cloud_enqueue('list', $1, $2, $3, $4, $5) AS run_id;
 
--- name: cloud_file
+-- name: cloud_ask_file
 -- args: platform text, id text, queue_max int4
 -- row: run_id uuid
 SELECT cloud_enqueue('file', $1, $2, NULL, NULL, $3) AS run_id;
 
--- name: cloud_all
+-- name: cloud_ask_all
 -- args: rows int8, queue_max int4
 -- row: run_id uuid
 SELECT cloud_enqueue('all', NULL, NULL, NULL, $1, $2) AS run_id;
@@ -17,6 +17,7 @@ SELECT cloud_enqueue('all', NULL, NULL, NULL, $1, $2) AS run_id;
 -- name: cloud_saved_list
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
+-- reads
 SELECT CASE WHEN page_has_room(sum(octet_length(concat(d.name, d.error, d.metadata))) OVER page, count(*) OVER page)
 	THEN cloud_file_json(d) END AS body, d.id AS cursor
 FROM document d WHERE d.owner_id = caller_id() AND d.platform IS NOT NULL AND d.id < (SELECT page_before($2))
