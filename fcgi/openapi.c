@@ -168,7 +168,7 @@ put_reply(struct buf *b, int status, const struct route *r)
 	buf_put(b, S("}"));
 }
 
-/* getApiThingsId for GET /api/things/{id}. */
+/* getApiThingsId for GET /api/things/{id}; a hyphen is told from a slash: getApiOld_Things. */
 static void
 put_operation_id(struct buf *b, enum method method, struct str path)
 {
@@ -185,6 +185,8 @@ put_operation_id(struct buf *b, enum method method, struct str path)
 
 			if (isalnum(c))
 				buf_printf(b, "%c", upper ? toupper(c) : c);
+			else if (c == '-')
+				buf_put(b, S("_"));
 			upper = !isalnum(c);
 		}
 	}
