@@ -141,7 +141,7 @@ put_file(struct buf *b, const struct file_in *in)
 	buf_json(b, in->id);
 	buf_put(b, S(",\"name\":"));
 	buf_json(b, in->name);
-	buf_put(b, S("}"));
+	buf_put(b, in->is_folder ? S(",\"isFolder\":true}") : S("}"));
 }
 
 /* POST /api/v1/cloud-files: one, answered with it, or an array, answered with all of them. */
@@ -157,10 +157,6 @@ cloud_save(struct req *r)
 	if ((e = body_list(r, &cloud_save_body, &items, &n)) != ERR_OK)
 		return e;
 	files = items;
-	for (size_t i = 0; i < n; i++)
-		if (files[i].is_folder)
-			return refuse(
-			    r, ERR_BAD_REQUEST, "A folder cannot be saved: save its files.");
 	if (str_trim(r->body).p[0] == '{') {
 		put_file(&b, files);
 		return sql_cloud_save(r, res_created, buf_str(&b), config()->user_bytes,

@@ -63,6 +63,9 @@ DECLARE
 BEGIN
 	PERFORM FROM app_user u WHERE u.id = caller_id() FOR NO KEY UPDATE;
 	FOR f IN SELECT e FROM jsonb_array_elements($1) e LOOP
+		IF (f -> 'isFolder')::boolean THEN
+			PERFORM refuse('BAD_REQUEST', 'A folder cannot be saved: save its files.');
+		END IF;
 		PERFORM cloud_require(f ->> 'provider');
 		SELECT * INTO d FROM document o WHERE o.owner_id = caller_id() AND o.platform = f ->> 'provider' AND o.platform_file = f ->> 'id'
 			AND o.deleted_at IS NULL;

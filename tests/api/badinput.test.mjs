@@ -107,8 +107,9 @@ test("ids and parameters that are none, in every operation that is described", a
 					if (/^(\.|%2e){2}/.test(id) && path.slice(0, path.indexOf("/{")).replace(/\/[^/]+$/, "") in millrace.document.paths)
 						continue;
 					const reply = await user.api.request(method, path.replace(/\{[^}]+\}/, id));
-					/* Who is none of the administrators, or names another user, hears that first; a model may have any name. */
-					const also = /^\/api\/(v1\/(admin\/invitations|approvals|users)|pricing)\//.test(path) ? 403 : path.endsWith("/prices") ? 200 : 404;
+					/* Who is none of the administrators, or names another user, hears that first; a model may have any name, and a file at a service that
+					   is not connected. */
+					const also = path.startsWith("/api/v1/drive/") ? 409 : /^\/api\/(v1\/(admin\/invitations|approvals|users)|pricing)\//.test(path) ? 403 : path.endsWith("/prices") ? 200 : 404;
 					assert.ok([400, 404, 405, also].includes(reply.status), `${method} ${path} with ${id}: ${reply.status}`);
 				}
 			for (const { name } of (operation.parameters ?? []).filter((p) => p.in === "query"))
