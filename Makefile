@@ -214,12 +214,13 @@ lint:
 install: all
 	install -d $(DESTDIR)$(PREFIX)/lib/millrace $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/millrace/sql \
 		$(DESTDIR)$(SYSCONFDIR)/nginx/millrace $(DESTDIR)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/millrace/docs \
-		$(DESTDIR)$(PREFIX)/share/millrace/web
+		$(DESTDIR)$(PREFIX)/share/millrace/web/docs
 	install -m 755 $(filter-out %/millracectl,$(programs:%=$(B)/%)) $(DESTDIR)$(PREFIX)/lib/millrace/
 	install -m 644 $(B)/thesaurus $(DESTDIR)$(PREFIX)/lib/millrace/
 	install -m 755 $(B)/millracectl $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 sql/roles.sql $(DESTDIR)$(PREFIX)/share/millrace/sql/
 	install -m 644 web/widget.js $(DESTDIR)$(PREFIX)/share/millrace/web/
+	install -m 644 $(wildcard web/docs/*) $(DESTDIR)$(PREFIX)/share/millrace/web/docs/
 	install -m 644 README.md INSTALL.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/millrace/
 	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/millrace/docs/
 	$(MAKE) -f systemd/install.mk FCGI=$(B)/millrace-fcgi DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' install
