@@ -527,7 +527,7 @@ const struct route routes[] = {
 	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_JSON,   "/v1/messages",                     face_messages,
 	    200, "ModelMessage", "Anthropic's messages over every provider; a stream of events where `stream` is true",
 	    .body = &face_messages_body, .snake = true, .idempotent = true },
-	{ M_POST,   "gateway",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_JSON,   "/v1/messages/count_tokens",        face_count,
+	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_JSON,   "/v1/messages/count_tokens",        face_count,
 	    200, "TokenCount", "About how many tokens a request has",
 	    .body = &face_count_body, .snake = true, .scope = "read" },
 	{ M_GET,    "gateway",   AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/v1/models",                       model_list,

@@ -78,7 +78,7 @@ test("a document's passages are nowhere when it is deleted: answers, outcomes, r
 		UPDATE run SET outcome = (outcome::jsonb || jsonb_build_object('content', 'x', 'sources', '${sources}'::jsonb))::json WHERE id = '${run}';
 		DELETE FROM stream_event WHERE topic = 'run:${run}' AND type = 'token';
 		UPDATE stream_event SET data = (data::jsonb || '{"content": "x"}')::json WHERE topic = 'run:${run}' AND type = 'done'`);
-	assert.deepEqual(await traces(millrace, mark), ["blob_chunk", "chunk", "message", "run", "stream_event"]);
+	assert.deepEqual(await traces(millrace, mark), ["blob_chunk", "chunk", "message", "passage_word", "run", "stream_event"]);
 
 	assertStatus(await user.api.delete(`/api/documents/${id}`), 204);
 

@@ -94,4 +94,4 @@ CROSS JOIN LATERAL gateway_start($1, $2, $3, m.provider, m.model, $5, $6, $7, $8
 -- args: model text, bytes int8
 -- row: body json
 -- reads
-SELECT json_build_object('input_tokens', ($2 + 3) / 4) AS body FROM model_find($1) m;
+SELECT json_build_object('input_tokens', ($2::int8 + 3) / 4) AS body FROM model_find($1) m;
