@@ -52,6 +52,7 @@ extern const struct field chatbot_settings_fields[CHATBOT_SETTINGS];
 /* Those that were given, as a JSON object; the arena's. */
 struct str chatbot_settings_json(struct arena *a, const struct chatbot_settings *s);
 
+/* A UUID, as each of documentIds is. */
 bool chatbot_is_document(struct str id);
 /* Ids of documents. */
 #define F_DOCUMENTS(type, m, most, req) \

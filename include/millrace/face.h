@@ -11,6 +11,7 @@
 /* Which format errors have, and whether events of its streams have names. */
 enum face { FACE_NONE, FACE_PLAIN, FACE_NAMED };
 
+/* Is it /v1, or below it? */
 bool face_is_path(struct str path);
 /*
  * The body of an error as the clients of both vendors read it: OpenAI's members (API reference,

@@ -26,6 +26,8 @@ struct relay_chat {
 	bool (*draft)(struct relay *r, struct str text, struct outcome *o);
 };
 
+/* One step of the job's relay; `arg` is for the chat's functions. Blocks on the database and on the
+ * chat. */
 struct outcome relay_step(struct job *j, const struct relay_chat *chat, void *arg);
 
 /*

@@ -192,18 +192,6 @@ put_messages(struct buf *b, const struct call *c, unsigned parts)
 }
 
 static void
-put_tool(struct buf *b, json_object *function)
-{
-	buf_put(b, S("{\"name\":"));
-	buf_json(b, json_text(function, "name"));
-	buf_put(b, S(",\"description\":"));
-	buf_json(b, json_text(function, "description"));
-	buf_put(b, S(",\"input_schema\":"));
-	buf_put(b, json_serialised(json_at(function, "parameters")));
-	buf_put(b, S("}"));
-}
-
-static void
 put_limits(struct buf *b, const struct call *c, unsigned parts)
 {
 	const struct traits *t = traits_of("anthropic", c->provider->model);
@@ -263,7 +251,7 @@ request(const struct call *c, unsigned parts)
 	buf_put(&b, S("]"));
 	if (parts & PART_TOOLS) {
 		buf_put(&b, S(",\"tools\":["));
-		wire_each_tool(c, &b, put_tool);
+		wire_put_tools(c, &b, "input_schema");
 		buf_put(&b, S("]"));
 		put_choice(&b, c->tool_choice);
 	}

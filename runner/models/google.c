@@ -149,18 +149,6 @@ put_contents(struct buf *b, const struct call *c, unsigned parts)
 }
 
 static void
-put_tool(struct buf *b, json_object *function)
-{
-	buf_put(b, S("{\"name\":"));
-	buf_json(b, json_text(function, "name"));
-	buf_put(b, S(",\"description\":"));
-	buf_json(b, json_text(function, "description"));
-	buf_put(b, S(",\"parametersJsonSchema\":"));
-	buf_put(b, json_serialised(json_at(function, "parameters")));
-	buf_put(b, S("}"));
-}
-
-static void
 put_limits(struct buf *b, const struct call *c, unsigned parts)
 {
 	const struct traits *t = traits_of("google", c->provider->model);
@@ -228,7 +216,7 @@ request(const struct call *c, unsigned parts)
 		}
 	if (parts & PART_TOOLS) {
 		buf_put(&b, S(",\"tools\":[{\"functionDeclarations\":["));
-		wire_each_tool(c, &b, put_tool);
+		wire_put_tools(c, &b, "parametersJsonSchema");
 		buf_put(&b, S("]}]"));
 		put_choice(&b, c->tool_choice);
 	}

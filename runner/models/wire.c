@@ -70,16 +70,21 @@ wire_put_number(struct buf *b, const char *name, struct str value)
 }
 
 void
-wire_each_tool(
-    const struct call *c, struct buf *b, void (*put)(struct buf *b, json_object *function))
+wire_put_tools(const struct call *c, struct buf *b, const char *schema)
 {
-	json_object *tools;
+	json_object *tools, *f;
 
 	if (!lenient_parse(c->a, str_from(c->schema), &tools))
 		return;
 	for (size_t i = 0; i < json_object_array_length(tools); i++) {
-		buf_put(b, i > 0 ? S(",") : S(""));
-		put(b, json_at(json_object_array_get_idx(tools, i), "function"));
+		f = json_at(json_object_array_get_idx(tools, i), "function");
+		buf_put(b, i > 0 ? S(",{\"name\":") : S("{\"name\":"));
+		buf_json(b, json_text(f, "name"));
+		buf_put(b, S(",\"description\":"));
+		buf_json(b, json_text(f, "description"));
+		buf_printf(b, ",\"%s\":", schema);
+		buf_put(b, json_serialised(json_at(f, "parameters")));
+		buf_put(b, S("}"));
 	}
 }
 

@@ -77,9 +77,8 @@ bool wire_is_data_url(struct str url, struct str *type, struct str *data);
 void wire_put_name(struct buf *b, struct str name);
 /* `name`, a literal with its comma and quotes, and `value`, where that is there. */
 void wire_put_number(struct buf *b, const char *name, struct str value);
-/* Calls `put` for each tool: `function` has name, description and parameters. */
-void wire_each_tool(
-    const struct call *c, struct buf *b, void (*put)(struct buf *b, json_object *function));
+/* The call's tools, between commas; `schema` is what the vendor calls a tool's parameters. */
+void wire_put_tools(const struct call *c, struct buf *b, const char *schema);
 /* The base URL without slashes at its end. */
 struct str wire_base(const struct call *c);
 /* Is there nothing in it but blanks? */
