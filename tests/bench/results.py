@@ -15,7 +15,7 @@ def rate_rows(r):
         latency = ["p50", "p99"]
         ms = ["%s" % number(median([s[k] for s in samples]), 2) if k in samples[0] else "" for k in latency]
         cpu = {role: median([c.get(role, 0) for c in r["cpu_us"][name]]) for role in r["cpu_us"][name][0]}
-        workers = sum(cpu[p] for p in WORKERS)
+        workers = sum(cpu.get(p, 0) for p in WORKERS)  # an earlier tree has fewer pools
         rows.append([r["what"][name], spread(values), number(median(values) / base, 2), *ms, number(cpu["nginx"]), number(workers),
                      number(cpu["postgresql"])])
     return rows
