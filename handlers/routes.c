@@ -71,7 +71,6 @@ const struct unserved unserved[] = {
 	{ "billing", "/api/credits/purchase" },
 	{ "gateway", "/api/v1/providers/{provider:text}/call" },
 	{ "gateway", "/api/v1/payments" },
-	{ "gateway", "/v1/embeddings" },
 	{ "gateway", "/api/mcp" },
 };
 const size_t n_unserved = sizeof(unserved) / sizeof(*unserved);
@@ -524,6 +523,9 @@ const struct route routes[] = {
 	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_JSON,   "/v1/responses",                    face_responses,
 	    200, "ModelResponse", "OpenAI's responses over every provider, without state; a stream of events where `stream` is true",
 	    .body = &face_responses_body, .snake = true, .idempotent = true },
+	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_JSON,   "/v1/embeddings",                   face_embeddings,
+	    200, "ModelEmbeddings", "OpenAI's embeddings over every provider that has some",
+	    .body = &face_embeddings_body, .snake = true, .idempotent = true },
 	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_JSON,   "/v1/messages",                     face_messages,
 	    200, "ModelMessage", "Anthropic's messages over every provider; a stream of events where `stream` is true",
 	    .body = &face_messages_body, .snake = true, .idempotent = true },

@@ -8,6 +8,7 @@
 #define BYTES_A_TOKEN 4 /* of what is asked, about */
 #define OUTPUT_TOKENS 2000 /* reserved for an answer that the client has not bounded */
 #define TOKENS_MAX 10000000
+#define DIMENSIONS_MAX 65536
 
 struct chat_in {
 	struct str model;
@@ -65,6 +66,21 @@ static const struct field responses_fields[] = {
 };
 FIELD_TABLE(face_responses_body, struct responses_in, responses_fields, face_responses);
 
+/* `input` likewise. */
+struct embeddings_in {
+	struct str model;
+	int64_t dimensions;
+	struct str encoding_format;
+};
+
+static const char *const encoding_formats[] = { "float", "base64", NULL };
+static const struct field embeddings_fields[] = {
+	F_STR(struct embeddings_in, model, 1, MODEL_MAX, REQUIRED),
+	F_INT(struct embeddings_in, dimensions, 1, DIMENSIONS_MAX, OPTIONAL),
+	F_ENUM(struct embeddings_in, encoding_format, encoding_formats, OPTIONAL),
+};
+FIELD_TABLE(face_embeddings_body, struct embeddings_in, embeddings_fields, face_embeddings);
+
 /* What the formats have in common. */
 struct ask {
 	const char *face; /* as the runner knows it (runner/jobs/call.h) */
@@ -72,6 +88,7 @@ struct ask {
 	struct str model;
 	bool stream;
 	int64_t max_tokens; /* 0: not given */
+	bool no_tokens; /* the answer has none */
 };
 
 static enum err
@@ -115,7 +132,7 @@ face_start(struct req *r, const struct ask *q)
 	buf_put(&input, S("}"));
 	return sql_face_start(r, face_started, user, project, r->request_id, q->model,
 	    str_from(q->operation), buf_str(&input), (int64_t)r->body.n / BYTES_A_TOKEN,
-	    q->max_tokens > 0 ? q->max_tokens : OUTPUT_TOKENS,
+	    q->max_tokens > 0 || q->no_tokens ? q->max_tokens : OUTPUT_TOKENS,
 	    strcmp(config()->credits, "required") == 0, config()->queue_max);
 }
 
@@ -179,4 +196,19 @@ face_responses(struct req *r)
 				 .model = in.model,
 				 .stream = in.stream,
 				 .max_tokens = in.max_output_tokens });
+}
+
+/* POST /v1/embeddings */
+enum err
+face_embeddings(struct req *r)
+{
+	struct embeddings_in in = { 0 };
+	enum err e;
+
+	if ((e = body_bind(r, face_embeddings_body, &in)) != ERR_OK)
+		return e;
+	return face_start(r, &(struct ask){ .face = "embeddings",
+				 .operation = "embeddings",
+				 .model = in.model,
+				 .no_tokens = true });
 }

@@ -11,11 +11,12 @@
 
 /* faces.c */
 extern const struct field_table face_chat_body, face_messages_body, face_count_body,
-    face_responses_body;
+    face_responses_body, face_embeddings_body;
 enum err face_chat(struct req *r);
 enum err face_messages(struct req *r);
 enum err face_count(struct req *r);
 enum err face_responses(struct req *r);
+enum err face_embeddings(struct req *r);
 
 /* models.c */
 enum err model_list(struct req *r);

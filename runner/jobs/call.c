@@ -143,9 +143,8 @@ on_text(void *arg, struct str text)
 	arena_free(a);
 }
 
-/* Which of our errors a provider's refusal is to the client. */
-static const char *
-code_of(const struct call *c)
+const char *
+face_code(const struct call *c)
 {
 	switch (c->refused) {
 	case 400:
@@ -191,24 +190,28 @@ finish(struct face_call *f)
 	return job_end_runner_job_end_done(j, buf_str(&data), buf_str(&b));
 }
 
-/* Who answers, with the owner's key where they have one. No other one is asked instead. */
-static enum err
-find_provider(struct job *j, const struct call_in *in, const struct provider **out)
+bool
+face_provider(struct job *j, struct str name, struct str model, const struct provider **out,
+    struct outcome *o)
 {
-	const struct provider *found = provider_find(in->provider);
+	const struct provider *found = provider_find(name);
 	struct provider *p;
 	PGresult *res = NULL;
 	enum err e;
 
-	if (!found)
-		return ERR_NOT_FOUND;
+	if (!found) {
+		*o = job_failed("NOT_FOUND", "The model's provider is not there any more.");
+		return false;
+	}
 	p = arena_alloc(j->a, sizeof(*p));
-	*p = *provider_with_model(j->a, found, in->model);
+	*p = *provider_with_model(j->a, found, model);
 	p->next = NULL;
 	*out = p;
-	if ((e = job_runner_own_keys(j, &res, j->owner)) != ERR_OK)
-		return e;
-	return own_keys_use(j, out, sql_get(res, 0, 0));
+	if ((e = job_runner_own_keys(j, &res, j->owner)) == ERR_OK)
+		e = own_keys_use(j, out, sql_get(res, 0, 0));
+	if (e != ERR_OK)
+		*o = job_db_error(j, e, "the user's keys could not be read");
+	return e == ERR_OK;
 }
 
 /* NULL, or what is wrong with what the client has sent. */
@@ -254,10 +257,11 @@ call_run(struct job *j)
 	int64_t n_stored = j->attempt * 1000;
 	struct outcome o;
 	const char *wrong;
-	enum err e;
 
 	if (!job_input(j, call_fields, sizeof(call_fields) / sizeof(*call_fields), &in, &o))
 		return o;
+	if (str_eq(in.face, S("embeddings")))
+		return call_embeddings(j, in.provider, in.model, in.payload);
 	if (j->first_seq > 0)
 		return give_up(j, &in);
 	*f = (struct face_call){ .call = { .job = j,
@@ -278,10 +282,8 @@ call_run(struct job *j)
 		return job_again("a newer runner speaks this format", 0);
 	if ((wrong = read_asked(f, in.payload)) != NULL)
 		return job_failed("BAD_REQUEST", wrong);
-	if ((e = find_provider(j, &in, &p)) == ERR_NOT_FOUND)
-		return job_failed("NOT_FOUND", "The model's provider is not there any more.");
-	if (e != ERR_OK)
-		return job_db_error(j, e, "the user's keys could not be read");
+	if (!face_provider(j, in.provider, in.model, &p, &o))
+		return o;
 	switch (model_call(p, &f->call, &n_stored)) {
 	case CALL_DONE:
 	case CALL_EMPTY:
@@ -292,6 +294,6 @@ call_run(struct job *j)
 	case CALL_BUSY:
 	case CALL_REFUSED:
 	default:
-		return job_failed(code_of(&f->call), f->call.problem);
+		return job_failed(face_code(&f->call), f->call.problem);
 	}
 }

@@ -48,6 +48,19 @@ struct face_format {
 
 extern const struct face_format face_chat, face_messages, face_responses;
 
+/* OpenAI's embeddings (call_embeddings.c), which are no conversation. */
+struct outcome call_embeddings(
+    struct job *j, struct str provider, struct str model, struct str payload);
+
+/*
+ * Who answers, with the owner's key where they have one; no other one is asked instead. False: *o
+ * is the job's outcome.
+ */
+MUST_CHECK bool face_provider(struct job *j, struct str provider, struct str model,
+    const struct provider **out, struct outcome *o);
+/* Which of our errors a provider's refusal is to the client. */
+const char *face_code(const struct call *c);
+
 /* -- for formats -- */
 
 /* Adds a message of the system, a user, or what a tool has given. */

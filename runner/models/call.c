@@ -64,12 +64,9 @@ store_use(const struct provider *p, struct call *c, size_t partial, int64_t numb
 		log_error("usage: could not be stored", "run", j->run.text);
 }
 
-/*
- * One try: what it said stays in c->text, what it meant to call only counts where it came to its
- * end.
- */
-static enum call_end
-try_once(const struct provider *p, struct call *c, int64_t *n_stored)
+/* What it said stays in c->text, what it meant to call only counts where it came to its end. */
+enum call_end
+model_try(const struct provider *p, struct call *c, int64_t *n_stored)
 {
 	size_t partial = c->text.n;
 	int64_t began_ms = clock_ms();
@@ -107,7 +104,7 @@ call_one(const struct provider *p, struct call *c, int64_t *n_stored)
 	for (;;) {
 		size_t before = c->text.n;
 		int64_t wait = (250 << tries) / 2 + jitter(250 << tries);
-		enum call_end end = try_once(p, c, n_stored);
+		enum call_end end = model_try(p, c, n_stored);
 
 		if ((end != CALL_BUSY && end != CALL_EMPTY && end != CALL_CUT) ||
 		    (c->as_is && end != CALL_BUSY))

@@ -299,28 +299,14 @@ on_bytes(void *arg, struct str bytes)
 	return more ? HTTP_MORE : x->reply.done ? HTTP_ENOUGH : HTTP_NO_MORE;
 }
 
-/* What came of a request: *why is filled where it was refused, in whichever way. */
-static enum call_end
-conclude(struct call *c, struct exchange *x, enum http_end how, struct refusal *why)
+enum call_end
+wire_failed(struct call *c, const struct http_request *q, enum http_end how, struct refusal *why)
 {
-	const struct http_request *q = &x->http;
-	struct reply *r = &x->reply;
-
 	if (how == HTTP_STOPPED)
 		return CALL_STOPPED;
 	if (how == HTTP_OPEN) {
 		c->problem = "The model's provider does not answer at the moment; try again later.";
 		return CALL_REFUSED;
-	}
-	if (q->status >= 200 && q->status < 300) {
-		if (reply_is_complete(r))
-			return ended(r);
-		if (!r->is_error || c->text.n > r->n_said)
-			return broken_off(r, q, how);
-		*why = r->error;
-		if (why->status == 0)
-			why->status = 500;
-		return refused(c, *why, q->retry_after_ms);
 	}
 	if (q->status > 0 && (how == HTTP_DONE || q->status >= 400)) {
 		*why = refusal_of_body(c->a, q->reply);
@@ -338,9 +324,27 @@ conclude(struct call *c, struct exchange *x, enum http_end how, struct refusal *
 	return CALL_BUSY;
 }
 
-/* The header lines of a request; NULL at the end. */
-static const char *const *
-headers_of(const struct call *c)
+/* What came of a request: *why is filled where it was refused, in whichever way. */
+static enum call_end
+conclude(struct call *c, struct exchange *x, enum http_end how, struct refusal *why)
+{
+	const struct http_request *q = &x->http;
+	struct reply *r = &x->reply;
+
+	if (how == HTTP_STOPPED || how == HTTP_OPEN || q->status < 200 || q->status >= 300)
+		return wire_failed(c, q, how, why);
+	if (reply_is_complete(r))
+		return ended(r);
+	if (!r->is_error || c->text.n > r->n_said)
+		return broken_off(r, q, how);
+	*why = r->error;
+	if (why->status == 0)
+		why->status = 500;
+	return refused(c, *why, q->retry_after_ms);
+}
+
+const char *const *
+wire_headers(const struct call *c)
 {
 	const struct provider *p = c->provider;
 	const char **lines = arena_alloc(c->a, 5 * sizeof(*lines));
@@ -363,10 +367,11 @@ send_request(struct call *c, unsigned parts, struct refusal *why)
 	struct exchange x = { .http = {
 				  .url = wire->url(c, parts),
 				  .bearer = wire->key_header ? NULL : c->provider->key,
-				  .headers = headers_of(c),
+				  .headers = wire_headers(c),
 				  .body = wire->request(c, parts),
+				  .within_ms = c->within_ms,
 				  .silence_ms = config()->provider_seconds * 1000,
-				  .patience_ms = CALL_PATIENCE_MS,
+				  .patience_ms = c->within_ms > 0 ? 0 : CALL_PATIENCE_MS,
 				  .on_body = on_bytes,
 				  .arg = &x,
 			      } };

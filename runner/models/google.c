@@ -184,8 +184,8 @@ put_choice(struct buf *b, struct str choice)
 }
 
 /* "models/" is part of the resource's name; tuned models have another beginning. */
-static const char *
-url(const struct call *c, unsigned parts)
+const char *
+google_url(const struct call *c, const char *method)
 {
 	struct buf b = { .a = c->a };
 	const char *model = c->provider->model;
@@ -194,9 +194,15 @@ url(const struct call *c, unsigned parts)
 	for (const char *p = model; *p; p++)
 		buf_printf(&b, isalnum((unsigned char)*p) || strchr("-._~/", *p) ? "%c" : "%%%02X",
 		    (unsigned char)*p);
-	buf_put(
-	    &b, parts & PART_STREAM ? S(":streamGenerateContent?alt=sse") : S(":generateContent"));
+	buf_printf(&b, ":%s", method);
 	return arena_cstr(c->a, buf_str(&b));
+}
+
+static const char *
+url(const struct call *c, unsigned parts)
+{
+	return google_url(
+	    c, parts & PART_STREAM ? "streamGenerateContent?alt=sse" : "generateContent");
 }
 
 static struct str

@@ -69,6 +69,7 @@ struct call {
 	struct str more; /* members that servers of OpenAI's format get as they are, with commas */
 	/* What came is passed on as it is: tools stay, nothing that was used is asked for again */
 	bool as_is;
+	int64_t within_ms; /* of the whole call; 0: only its silence is bounded */
 	struct str temperature,
 	    top_p; /* decimals, only sent to models that take them; absent: any */
 	int64_t max_tokens; /* of the answer; 0: as many as the model gives */
@@ -144,5 +145,7 @@ bool provider_has_tools(const struct provider *p);
  * c->problem, CALL_REFUSED or CALL_EMPTY.
  */
 enum call_end model_call(const struct provider *p, struct call *c, int64_t *n_stored);
+/* One try at `p` alone. */
+enum call_end model_try(const struct provider *p, struct call *c, int64_t *n_stored);
 
 #endif

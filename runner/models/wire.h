@@ -10,7 +10,9 @@
 #include <json-c/json.h>
 
 #include "runner/models/provider.h"
+#include "runner/models/refusal.h"
 #include "runner/models/traits.h"
+#include "runner/outside/http.h"
 
 struct reply;
 
@@ -46,6 +48,14 @@ extern const struct wire wire_openai, wire_anthropic, wire_google;
 
 /* One call of c->provider. */
 enum call_end wire_call(struct call *c);
+/* The header lines of a request to c->provider, its key among them; NULL at the end. */
+const char *const *wire_headers(const struct call *c);
+/*
+ * A request that was not answered with status 2xx: what comes of the call, with c->problem; *why
+ * is filled where the server has refused it.
+ */
+enum call_end wire_failed(
+    struct call *c, const struct http_request *q, enum http_end how, struct refusal *why);
 /* What the provider was found to refuse of requests and may be believed to still: parts. */
 unsigned wire_refused(const struct provider *p);
 #define REFUSED_MAX (2 * PROVIDERS_MAX + PROVIDERS_MORE)
@@ -81,6 +91,8 @@ void wire_put_number(struct buf *b, const char *name, struct str value);
 void wire_put_tools(const struct call *c, struct buf *b, const char *schema);
 /* The base URL without slashes at its end. */
 struct str wire_base(const struct call *c);
+/* The address of one of Google's methods of c->provider's model. */
+const char *google_url(const struct call *c, const char *method);
 /* Is there nothing in it but blanks? */
 bool wire_is_blank(struct str s);
 

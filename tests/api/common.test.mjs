@@ -299,6 +299,7 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/chat": [own, { json: { message: "How often is this asked?" } }],
 		"/v1/chat/completions": [own, { json: { model: "local", messages: [{ role: "user", content: "How often is this asked?" }] } }],
 		"/v1/responses": [own, { json: { model: "local", input: "How often is this asked?" } }],
+		"/v1/embeddings": [own, { json: { model: "local", input: "How often is this asked?" } }],
 		"/v1/messages": [own, { json: { model: "local", max_tokens: 9, messages: [{ role: "user", content: "How often is this asked?" }] } }],
 		"/api/documents/upload": [own, { body: '--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\nkept\r\n--b--\r\n' },
 			{ "content-type": "multipart/form-data; boundary=b" }],
@@ -333,7 +334,8 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		const keyed = { ...options, ...key(headers) };
 		const ask = () => who.request("POST", path.replace("{id}", ids[path]).replace("{chatbot_id}", bot).replace("{user_id}", uid).replace("{project_id}", "app"), keyed);
 		const first = await ask(), again = await ask();
-		assert.ok(first.status < 300 && again.status === first.status, `${path}: ${first.status}, then ${again.status}`);
+		/* `local` has no embeddings, and says so twice. */
+		assert.ok((first.status < 300 || path === "/v1/embeddings") && again.status === first.status, `${path}: ${first.status}, then ${again.status}`);
 		/* What streamd replies with has only the run to tell it by. */
 		if (first.headers["x-run-id"])
 			assert.equal(again.headers["x-run-id"], first.headers["x-run-id"], path);

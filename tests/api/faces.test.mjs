@@ -13,7 +13,7 @@ import AnthropicClient from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI } from "@ai-sdk/openai";
-import { generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
+import { embedMany, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import { ROOT, newUser, privateInstance } from "../js/instance.mjs";
 import { newName } from "../js/accounts.mjs";
 import { relayTo } from "../js/relay.mjs";
@@ -216,6 +216,43 @@ test("OpenAI's responses: plain, streamed, tools and parts of earlier answers", 
 	await assert.rejects(all(await openai.responses.create({ model: MODELS[0], input: "[[tokens:9 cut:3]]", stream: true })), OpenAI.APIError);
 });
 
+test("OpenAI's client: embeddings as numbers and in base64, of each provider that has some", async () => {
+	const id = randomUUID(), input = ["a red mill", "the sea", "a red mill"], [vendor] = servers;
+	const reply = await openai.embeddings.create({ model: "text-embedding-3-small", input }, { headers: { "x-request-id": id } });
+	assert.deepEqual(reply.data.map((d) => [d.index, d.embedding.length]), [[0, 1536], [1, 1536], [2, 1536]]);
+	assert.deepEqual(reply.data[0].embedding, reply.data[2].embedding);
+	assert.notDeepEqual(reply.data[0].embedding, reply.data[1].embedding);
+	assert.deepEqual([reply.object, reply.model, reply.usage.prompt_tokens, reply.usage.total_tokens], ["list", "text-embedding-3-small", 8, 8]);
+	const [state, amount, tokens, model] = await charge(id);
+	assert.deepEqual([state, Number(amount), Number(tokens), model], ["settled", 8 * 0.02 / 1e6, 8, "text-embedding-3-small"]);
+
+	const ask = async (more) => (await openai.embeddings.create({ model: "text-embedding-3-small", input: "a red mill", ...more })).data.map((d) => d.embedding);
+	assert.deepEqual((await ask({ encoding_format: "float" })).flat().map(Math.fround), reply.data[0].embedding, "digits lose nothing");
+	assert.deepEqual(Buffer.from((await ask({ encoding_format: "base64" }))[0], "base64"), Buffer.from(Float32Array.from(reply.data[0].embedding).buffer));
+	assert.equal((await ask({ dimensions: 256 }))[0].length, 256);
+	assert.deepEqual((await ask({ input: [[1, 2], [3], [1, 2]] })).map((v) => v.length), [1536, 1536, 1536]);
+	assert.equal((await ask({ input: [7, 8, 9] })).length, 1);
+	assert.deepEqual(vendor.log("[7,8,9]").at(-1).body.input, [[7, 8, 9]]);
+	assert.deepEqual((await ask({ model: "gemini-embedding-001", input, dimensions: 768 })).map((v) => v.length), [768, 768, 768]);
+	const many = await ask({ input: Array.from({ length: 200 }, (_, i) => `number ${i % 150}`), dimensions: 8 });
+	assert.deepEqual([many.length, many[199]], [200, many[49]], "several batches, in order");
+
+	vendor.embedding.half = true;
+	const halves = await ask({ input });
+	delete vendor.embedding.half;
+	assert.deepEqual(halves.map((v) => v.map(Math.fround)), reply.data.map((d) => d.embedding), "what a reply lacks is asked for again");
+	vendor.embedding.size = 100;
+	await rejects(ask({ dimensions: 256 }), OpenAI.InternalServerError, 502, /100 numbers/);
+	delete vendor.embedding.size;
+	for (const wrong of [{ input: [] }, { input: "" }, { input: [""] }, { input: [1.5] }, { input: ["x", 1] }, { input: 7 }, { encoding_format: "hex" }, { dimensions: 9999 }, { dimensions: 0 },
+		{ input: Array(2049).fill("x") }])
+		await rejects(ask({ encoding_format: "float", ...wrong }), OpenAI.BadRequestError, 400, /./);
+	await rejects(ask({ model: "local" }), OpenAI.BadRequestError, 400, /local has no embeddings/);
+	await rejects(ask({ model: "claude-sonnet-5-5" }), OpenAI.BadRequestError, 400, /Anthropic has no embeddings/);
+	await rejects(ask({ model: "gemini-embedding-001", input: [1, 2] }), OpenAI.BadRequestError, 400, /texts, not tokens/);
+	await rejects(ask({ model: "text-embedding-none" }), OpenAI.NotFoundError, 404, /./);
+});
+
 test("Anthropic's client: plain, streamed, tools, counts, errors", async () => {
 	const clientAt = (options) => new AnthropicClient({ baseURL: relay.url, maxRetries: 0, ...options }), anthropic = clientAt({ apiKey: key });
 	const say = (content, more) => ({ model: MODELS[0], max_tokens: 500, system: "Be brief.", messages: [{ role: "user", content }], ...more });
@@ -261,6 +298,8 @@ test("Vercel's AI SDK by its providers of both vendors: plain, streamed, with to
 		assert.equal((await all(textStream)).join(""), words(12), `${i}`);
 		assert.deepEqual(asked, [3], `${i}`);
 	}
+	const { embeddings, usage } = await embedMany({ model: vercel.embedding("text-embedding-3-small"), values: ["a red mill", "the sea"], maxRetries: 0 });
+	assert.deepEqual([embeddings.map((v) => v.length), usage.tokens], [[1536, 1536], 5]);
 	await assert.rejects(generateText({ model: vercel.chat("gpt-9-none"), prompt: "x", maxRetries: 0 }), (e) => e.statusCode === 404 && e.message.length > 0);
 });
 

@@ -254,9 +254,10 @@ export function checkChat(body, { models, wantUsage }) {
 export function checkEmbeddings(body, models) {
 	known(body, new Set(["input", "model", "encoding_format", "dimensions", "user"]), "");
 	checkModel(body, models);
-	const input = typeof body.input === "string" ? [body.input] : body.input;
+	const isTokens = (list) => Array.isArray(list) && list.length > 0 && list.every(Number.isInteger);
+	const input = typeof body.input === "string" || isTokens(body.input) ? [body.input] : body.input;
 	if (!Array.isArray(input) || input.length === 0 || input.length > 2048
-	    || input.some((s) => typeof s !== "string" || s === ""))
+	    || input.some((s) => s === "" || (typeof s !== "string" && !isTokens(s))))
 		bad("'$.input' is invalid. Please check the API reference: https://platform.openai.com/docs/api-reference.");
 	if (!["float", "base64", undefined].includes(body.encoding_format))
 		bad("Invalid 'encoding_format'.", "encoding_format");

@@ -1,12 +1,14 @@
 /*
- * A strict stand-in for Google's Gemini API: POST /VERSION/models/MODEL:generateContent and :streamGenerateContent, by its reference
- * ("Generating content", "Function calling", "Thought signatures", "Troubleshooting"). It refuses what the service refuses, in its shape; what
+ * A strict stand-in for Google's Gemini API: POST /VERSION/models/MODEL:generateContent, :streamGenerateContent and :batchEmbedContents, by its
+ * reference ("Generating content", "Embeddings", "Function calling", "Thought signatures", "Troubleshooting"). It refuses what the service refuses, in its shape; what
  * steers it is told in openai.mjs and vendor.mjs.
  */
+import { vectorOf } from "./openai.mjs";
 import { Refusal, Vendor, counted, isObject, planOf, signature } from "./vendor.mjs";
 
 const MODELS = { "gemini-3.6-flash": true, "gemini-2.5-flash": false };       /* does it check signatures? */
 const STATUS = { 400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE" };
+const EMBEDDING_MODEL = "gemini-embedding-001", TASKS = ["RETRIEVAL_QUERY", "RETRIEVAL_DOCUMENT", "SEMANTIC_SIMILARITY"];
 const FIELDS = ["contents", "tools", "toolConfig", "safetySettings", "systemInstruction", "generationConfig", "cachedContent", "model"];
 const CONFIG = ["temperature", "topP", "topK", "maxOutputTokens", "stopSequences", "candidateCount", "responseMimeType", "responseSchema",
 	"responseJsonSchema", "seed", "presencePenalty", "frequencyPenalty", "thinkingConfig", "responseModalities"];
@@ -94,6 +96,21 @@ function check(body, model) {
 	checkCalls(body.contents, MODELS[model]);
 }
 
+/* The vectors of a batch, each of them normalized. */
+function embedded(body) {
+	known(body, ["requests"], "");
+	if (!Array.isArray(body.requests) || body.requests.length === 0 || body.requests.length > 100)
+		bad("* BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch");
+	return { embeddings: body.requests.map((request, i) => {
+		known(request, ["model", "content", "taskType", "title", "outputDimensionality"], `requests[${i}]`);
+		if (request.model !== `models/${EMBEDDING_MODEL}`)
+			bad(`* BatchEmbedContentsRequest.requests[${i}].model: model does not match the one of the batch`);
+		if (request.taskType !== undefined && !TASKS.includes(request.taskType))
+			bad(`Invalid value at 'requests[${i}].task_type'`);
+		return { values: [...vectorOf(request.content.parts.map((p) => p.text).join(""), request.outputDimensionality ?? 3072)] };
+	}) };
+}
+
 /* As question() of openai.mjs reads them. */
 const plain = (contents) => contents.flatMap(({ role, parts }) => {
 	const text = parts.map((p) => p.text ?? "").join(""), calls = parts.filter((p) => p.functionCall);
@@ -107,7 +124,7 @@ export class Google extends Vendor {
 	broken() { return refusal(400, "Invalid JSON payload received. Unexpected end of string."); }
 
 	async answer({ req, res, url, entry, body }) {
-		const [, model, method] = /^\/v1(?:beta)?\/models\/([^/:]+):(generateContent|streamGenerateContent)$/.exec(url.pathname) ?? [];
+		const [, model, method] = /^\/v1(?:beta)?\/models\/([^/:]+):(generateContent|streamGenerateContent|batchEmbedContents)$/.exec(url.pathname) ?? [];
 		const key = req.headers["x-goog-api-key"] ?? url.searchParams.get("key");
 		if (!method || req.method !== "POST")
 			throw new Refusal(404, {});
@@ -117,6 +134,8 @@ export class Google extends Vendor {
 		if (key !== this.key)
 			throw refusal(400, "API key not valid. Please pass a valid API key.", [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", reason: "API_KEY_INVALID",
 				domain: "googleapis.com" }]);
+		if (method === "batchEmbedContents" && model === EMBEDDING_MODEL)
+			return this.json(res, 200, embedded(body));
 		if (!Object.hasOwn(MODELS, model))
 			throw refusal(404, `models/${model} is not found for API version v1beta, or is not supported for ${method}. Call ListModels to see the list of `
 			    + "available models and their supported methods.");

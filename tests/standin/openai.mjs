@@ -31,6 +31,11 @@
  *   [[errorchunk:5]]          after 5 chunks an error object, as servers do
  *   [[html]]                  200 with a web page
  *
+ * How embeddings are answered `embedding` of start() says: `size` of the vectors,
+ * whatever is asked for; `half` of a batch; a `status` with its `retryAfter`, of
+ * one `model` or all; `means`, which says of words what others they mean. `say`
+ * has directives for models that take none from questions.
+ *
  * cut, reset, eof, hang, garbage and errorchunk take `times:N`: happen N times
  * for the same question (default 1), so that a retry or a continuation succeeds.
  * A request whose last messages are an assistant's partial answer and a user's
@@ -107,6 +112,18 @@ export function* tokens({ d, partial }) {
 		yield words ? words[i] : (i > 0 ? " w" : "w") + i + tail;
 }
 
+/* A text's vector: each word, or what it means, adds a direction of its own. */
+export function vectorOf(input, n, means = {}) {
+	const v = new Float32Array(n);
+	for (const word of String(input).toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []) {
+		const bytes = createHash("sha512").update(means[word] ?? word).digest();
+		for (let i = 0; i < n; i++)
+			v[i] += (bytes[i % 64] >> (i >> 6) % 8 & 1 ? 1 : -1) * (1 + (i * 7919 + bytes[i * 31 % 64]) % 5);
+	}
+	const norm = Math.hypot(...v) || 1;
+	return v.map((x) => x / norm);
+}
+
 /* One reply's lines, as bytes, to a client that may be slow or leave. */
 class Reply {
 	constructor(res, entry, d) {
@@ -165,6 +182,8 @@ class Server {
 		this.key = options.key ?? null;
 		this.models = options.models ?? CHAT_MODELS;
 		this.wantUsage = options.wantUsage ?? true;
+		this.embedding = { means: {} };
+		this.say = {};
 		this.seen = new Map();
 		this.clear();
 		this.open = 0;
@@ -267,18 +286,18 @@ class Server {
 	}
 
 	embeddings(res, entry, body) {
-		const inputs = checkEmbeddings(body, EMBEDDING_MODELS);
-		const n = body.dimensions ?? 1536;
+		const inputs = checkEmbeddings(body, EMBEDDING_MODELS), { status, retryAfter, model, size, half, means } = this.embedding;
+		if (status && [undefined, body.model].includes(model))
+			throw Object.assign(new ApiError(status, "Rate limit reached for requests", { type: "requests", code: "rate_limit_exceeded" }),
+			    { headers: { "retry-after": String(retryAfter ?? 1) } });
 		const data = inputs.map((input, index) => {
-			const v = new Float32Array(n);
-			for (const word of input.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
-				v[createHash("md5").update(word).digest().readUInt32LE() % n] += 1;
-			const norm = Math.hypot(...v) || 1;
-			v.forEach((x, i) => { v[i] = x / norm; });
+			const v = vectorOf(input, size ?? body.dimensions ?? 1536, means);
 			return { object: "embedding", index, embedding: body.encoding_format === "base64"
 			    ? Buffer.from(v.buffer).toString("base64") : [...v] };
 		});
-		const used = inputs.reduce((sum, s) => sum + tokenCount(s), 0);
+		if (half)
+			data.splice(Math.ceil(data.length / 2));
+		const used = inputs.reduce((sum, s) => sum + (typeof s === "string" ? tokenCount(s) : s.length), 0);
 		this.json(res, entry, 200, { object: "list", data, model: body.model,
 			usage: { prompt_tokens: used, total_tokens: used } });
 	}
@@ -301,6 +320,8 @@ class Server {
 	async chat(res, entry, body) {
 		checkChat(body, this);
 		const q = question(body.messages);
+		if (this.say[body.model])
+			q.d = directives(this.say[body.model]);
 		this.refuse(q);
 		if (q.d.slowfirst)
 			await sleep(Number(q.d.slowfirst));
@@ -419,7 +440,7 @@ class Server {
 
 /*
  * Starts a server on 127.0.0.1. Options: port (0: any), key (the only one taken),
- * models, wantUsage. Gives { url, port, log(contains), clear(), close() }.
+ * models, wantUsage. Gives { url, port, embedding, say, log(contains), clear(), close() }.
  */
 export async function start(options = {}) {
 	const server = new Server(options);
@@ -432,6 +453,8 @@ export async function start(options = {}) {
 		log: (contains) => contains
 		    ? server.requests.filter((r) => JSON.stringify(r.body)?.includes(contains)) : server.requests,
 		clear: () => server.clear(),
+		embedding: server.embedding,
+		say: server.say,
 		get open() { return server.open; },
 		get peak() { return server.peak; },
 		async close() {
