@@ -168,25 +168,19 @@ begin_calls(struct chat *c, int64_t last)
 	c->n_stored = last < c->j->attempt * 1000 ? c->j->attempt * 1000 : last;
 }
 
+/* Of a row of runner_chat_begin; a chatbot has said its own. */
 static enum err
-load_user(struct chat *c)
+read_user(struct chat *c, const PGresult *res)
 {
-	struct job *j = c->j;
-	PGresult *res = NULL;
-	enum err e;
+	int64_t last = 0;
 
-	if ((e = job_runner_chat_user(j, &res, j->owner)) != ERR_OK)
-		return e;
-	if (PQntuples(res) != 1)
-		return ERR_NOT_FOUND;
-	c->user_name = sql_get(res, 0, 0);
-	c->assistant_name = sql_get(res, 0, 1);
-	c->interests = sql_get(res, 0, 2);
-	c->has_documents = sql_bool(res, 0, 3);
-	if (!str_int(sql_get(res, 0, 4), &c->n_stored))
-		c->n_stored = 0;
-	begin_calls(c, c->n_stored);
-	return own_keys_use(j, &c->p, sql_get(res, 0, 5));
+	c->user_name = sql_get(res, 0, 2);
+	c->assistant_name = sql_get(res, 0, 3);
+	c->interests = sql_get(res, 0, 4);
+	c->has_documents = sql_bool(res, 0, 5);
+	(void)str_int(sql_get(res, 0, 6), &last);
+	begin_calls(c, last);
+	return own_keys_use(c->j, &c->p, sql_get(res, 0, 7));
 }
 
 /*
@@ -206,11 +200,11 @@ add_turn(struct chat *c, enum role role, struct str content)
 }
 
 /*
- * Earlier messages, as many of the latest as fit, and this run's question. [0] is left for the
- * system's.
+ * The user, earlier messages, as many of the latest as fit, and this run's question. [0] is left
+ * for the system's.
  */
 static enum err
-load_history(struct chat *c)
+load_conversation(struct chat *c)
 {
 	struct job *j = c->j;
 	PGresult *res = NULL;
@@ -218,7 +212,12 @@ load_history(struct chat *c)
 	int n = 0;
 	enum err e;
 
-	if ((e = job_runner_chat_history(j, &res, j->conversation, HISTORY_ROWS)) != ERR_OK)
+	e = job_runner_chat_begin(j, &res, j->owner, j->conversation, HISTORY_ROWS);
+	if (e != ERR_OK)
+		return e;
+	if (PQntuples(res) == 0)
+		return ERR_NOT_FOUND;
+	if (!c->bot && (e = read_user(c, res)) != ERR_OK)
 		return e;
 	chat_add(c, (struct message){ .role = ROLE_SYSTEM });
 	for (size_t i = 0; c->bot && i < c->bot->n_history; i++)
@@ -525,36 +524,28 @@ load_chatbot(struct chat *c)
 	return ERR_OK;
 }
 
-static enum err
-load_agent(struct chat *c, const struct chat_in *in)
+static void
+set_agent(struct chat *c, const struct agent *agent)
 {
-	enum err e;
-
 	c->agent = arena_alloc(c->j->a, sizeof(*c->agent));
-	*c->agent = in->agent;
-	if (in->agent.model.n > 0)
-		c->p = provider_with_model(c->j->a, c->p, in->agent.model);
-	if ((e = load_user(c)) != ERR_OK)
-		return e;
-	return agent_load(c, in->lead);
-}
-
-/* Who answers: a chatbot, an agent, or the user's assistant. */
-static enum err
-load_answerer(struct chat *c, const struct chat_in *in)
-{
-	if (in->chatbot)
-		return load_chatbot(c);
-	return in->agent.type.n > 0 ? load_agent(c, in) : load_user(c);
+	*c->agent = *agent;
+	if (agent->model.n > 0)
+		c->p = provider_with_model(c->j->a, c->p, agent->model);
 }
 
 static enum err
-prepare(struct chat *c)
+prepare(struct chat *c, const struct chat_in *in)
 {
 	enum err e;
 
-	if ((e = load_history(c)) != ERR_OK || (e = load_attempts(c)) != ERR_OK ||
-	    (e = search_first(c)) != ERR_OK)
+	/* Who answers: a chatbot, an agent, or the user's assistant. */
+	if (in->chatbot && (e = load_chatbot(c)) != ERR_OK)
+		return e;
+	if (in->agent.type.n > 0)
+		set_agent(c, &in->agent);
+	if ((e = load_conversation(c)) != ERR_OK ||
+	    (c->agent && (e = agent_load(c, in->lead)) != ERR_OK) ||
+	    (e = load_attempts(c)) != ERR_OK || (e = search_first(c)) != ERR_OK)
 		return e;
 	c->messages[0].content = system_prompt(c);
 	return ERR_OK;
@@ -573,7 +564,7 @@ chat_run(struct job *j)
 	*c = (struct chat){
 		.j = j, .p = provider_default(), .question = in.message, .answer = { .a = j->a }
 	};
-	if ((e = load_answerer(c, &in)) != ERR_OK || (e = prepare(c)) != ERR_OK)
+	if ((e = prepare(c, &in)) != ERR_OK)
 		return job_db_error(j, e, "the conversation could not be read");
 	if (stop_why(&j->stop) != STOP_NOT)
 		return stopped(c);

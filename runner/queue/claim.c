@@ -159,17 +159,8 @@ spawn_all(const PGresult *res)
 {
 	int n = 0;
 
-	for (int i = 0; i < PQntuples(res) - 1; i++) {
-		struct uuid run, owner = { "" };
-		int64_t attempt = 1;
-
-		/* A sign-in under way is nobody's yet. */
-		(void)!uuid_parse(sql_get(res, i, 1), &owner);
-		if (!uuid_parse(sql_get(res, i, 0), &run) || !str_int(sql_get(res, i, 3), &attempt))
-			continue;
-		(void)job_spawn(run, owner, sql_get(res, i, 2), (int)attempt);
-		n++;
-	}
+	for (int i = 0; i < PQntuples(res) - 1; i++)
+		n += job_spawn(res, i);
 	atomic_fetch_add(&counters.claimed, n);
 	return n;
 }
@@ -199,7 +190,7 @@ claim(void)
 		/* The end of a job wakes us. */
 		wait = CLAIM_MOST_MS;
 	} else if (lease_jobs(a, room, &res) == ERR_OK && PQntuples(res) > 0) {
-		if (!str_int(sql_get(res, PQntuples(res) - 1, 4), &wait) || wait > CLAIM_MOST_MS)
+		if (!str_int(sql_get(res, PQntuples(res) - 1, 10), &wait) || wait > CLAIM_MOST_MS)
 			wait = CLAIM_MOST_MS;
 		next.some_wait = wait <= 0;
 		if (next.some_wait)

@@ -174,29 +174,6 @@ work(struct job *j)
 	return job_again("this runner does not know the kind of job", 0);
 }
 
-/* Reads what is to be done. False where the lease is lost or the database says no. */
-static bool
-begin(struct job *j)
-{
-	PGresult *res = NULL;
-	int64_t seq = 0, max_attempts = 1;
-
-	if (job_runner_job_start(j, &res) != ERR_OK || PQntuples(res) != 1)
-		return false;
-	(void)uuid_parse(sql_get(res, 0, 0), &j->owner);
-	(void)uuid_parse(sql_get(res, 0, 1), &j->conversation);
-	(void)uuid_parse(sql_get(res, 0, 2), &j->document);
-	j->input = sql_get(res, 0, 3);
-	if (sql_bool(res, 0, 4))
-		stop_set(&j->stop, STOP_CANCELLED);
-	(void)str_int(sql_get(res, 0, 5), &max_attempts);
-	(void)str_int(sql_get(res, 0, 6), &seq);
-	j->max_attempts = (int)max_attempts;
-	j->first_seq = seq;
-	j->out = outbox_open(&j->stop, j->run, j->attempt, seq);
-	return true;
-}
-
 /*
  * Gives the job back: after an error the attempt counts and the next one is later; at shutdown
  * neither.
@@ -286,28 +263,42 @@ job_thread(void *arg)
 {
 	struct job *j = arg;
 
-	if (begin(j))
-		settle(j, work(j));
-	else if (stop_why(&j->stop) == STOP_NOT)
-		log_warn("job: gone before it began", "run", j->run.text);
+	settle(j, work(j));
 	leave(j);
 }
 
 static struct job *
-job_new(struct uuid run, struct uuid owner, struct str kind, int attempt)
+job_new(const PGresult *claimed, int row)
 {
 	struct job *j = xmalloc(sizeof(*j));
+	struct str kind = sql_get(claimed, row, 2);
+	int64_t attempt = 1, max_attempts = 1;
 
-	*j = (struct job){ .run = run, .owner = owner, .attempt = attempt, .a = arena_new() };
+	*j = (struct job){ .a = arena_new() };
 	memcpy(j->kind, kind.p, kind.n < sizeof(j->kind) ? kind.n : sizeof(j->kind) - 1);
 	stop_init(&j->stop);
+	(void)uuid_parse(sql_get(claimed, row, 0), &j->run);
+	/* A sign-in under way is nobody's yet. */
+	(void)uuid_parse(sql_get(claimed, row, 1), &j->owner);
+	(void)str_int(sql_get(claimed, row, 3), &attempt);
+	(void)uuid_parse(sql_get(claimed, row, 4), &j->conversation);
+	(void)uuid_parse(sql_get(claimed, row, 5), &j->document);
+	j->input = arena_str(j->a, sql_get(claimed, row, 6));
+	if (sql_bool(claimed, row, 7))
+		stop_set(&j->stop, STOP_CANCELLED);
+	(void)str_int(sql_get(claimed, row, 8), &max_attempts);
+	(void)str_int(sql_get(claimed, row, 9), &j->first_seq);
+	j->attempt = (int)attempt;
+	j->max_attempts = (int)max_attempts;
+	j->out = outbox_open(&j->stop, j->run, j->attempt, j->first_seq);
 	return j;
 }
 
+/* Whoever cancels it after its claim is heard when it is in the list: the same thread listens. */
 bool
-job_spawn(struct uuid run, struct uuid owner, struct str kind, int attempt)
+job_spawn(const PGresult *claimed, int row)
 {
-	struct job *j = job_new(run, owner, kind, attempt);
+	struct job *j = job_new(claimed, row);
 
 	pthread_mutex_lock(&list_lock);
 	j->next = list;

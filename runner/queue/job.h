@@ -67,10 +67,10 @@ struct job_kind {
  */
 void jobs_init(const struct job_kind *kinds, void (*ended)(void));
 /*
- * Begins a leased job on a thread, which other jobs may have been on before; false where no thread
- * could be made: its lease then runs out.
+ * Begins the job of a row of runner_jobs_claim on a thread, which other jobs may have been on
+ * before; false where no thread could be made: its lease then runs out.
  */
-bool job_spawn(struct uuid run, struct uuid owner, struct str kind, int attempt);
+bool job_spawn(const PGresult *claimed, int row);
 int jobs_running(void);
 /* The running jobs' ids, for the heartbeat; the arena's. */
 struct str_list jobs_list(struct arena *a);

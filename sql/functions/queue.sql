@@ -310,12 +310,12 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_fence TO millrace_runner;
 
--- An attempt's first step: what it is to do, and the seq it continues from. Taking the topic's lock
--- waits for a predecessor's last write. No row where the lease is lost.
+-- An attempt's first step, in the transaction of its claim: what it is to do, and the seq it
+-- continues from. Taking the topic's lock waits for a predecessor's last write.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION job_begin(run_id uuid, runner text, attempt int)
 RETURNS TABLE (owner_id uuid, conversation_id uuid, document_id uuid, input text, cancelled boolean, max_attempts int, seq bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 BEGIN
 	INSERT INTO topic AS t (name) VALUES ('run:' || $1) ON CONFLICT DO NOTHING;
 	PERFORM FROM topic t WHERE t.name = 'run:' || $1 FOR UPDATE;

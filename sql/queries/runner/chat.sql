@@ -1,23 +1,22 @@
 -- What a chat needs at its start: the user, whether there are passages to look in, and the number
--- of the last model call that is stored.
--- name: runner_chat_user
--- args: owner uuid, run_id uuid
--- row: name text, assistant_name text, interests text, documents bool, last_call int4, own_keys text
-SELECT u.display_name AS name, u.assistant_name, array_to_string(u.interests, ', ') AS interests,
-	EXISTS (SELECT FROM chunk c WHERE c.owner_id = u.id) AS documents,
-	(SELECT coalesce(max(e.call), 0) FROM usage_event e WHERE e.run_id = $2) AS last_call,
-	(SELECT coalesce(string_agg(s.key, ' '), '') FROM secret s
-		WHERE s.owner_id = u.id AND s.key LIKE '%_API_KEY') AS own_keys
-FROM app_user u WHERE u.id = $1;
-
--- The conversation up to this run's own question, newest first. The question is one of the newest.
--- name: runner_chat_history
--- args: run_id uuid, conversation uuid, rows int8
--- row: role text, content text
-SELECT m.role, m.content FROM message m WHERE m.conversation_id = $2
-	AND m.id <= (SELECT q.id FROM message q WHERE q.conversation_id = $2 AND q.run_id = $1 AND q.role = 'user'
-		ORDER BY q.id DESC LIMIT 1)
-ORDER BY m.id DESC LIMIT $3;
+-- of the last model call that is stored; with the conversation up to this run's own question, a row
+-- for each message, newest first, or one row without. The question is one of the newest.
+-- name: runner_chat_begin
+-- args: run_id uuid, owner uuid, conversation uuid, rows int8
+-- row: role text, content text, name text, assistant_name text, interests text, documents bool, last_call int4, own_keys text
+SELECT m.role, m.content, u.name, u.assistant_name, u.interests, u.documents, u.last_call, u.own_keys FROM (
+	SELECT o.display_name AS name, o.assistant_name, array_to_string(o.interests, ', ') AS interests,
+		EXISTS (SELECT FROM chunk c WHERE c.owner_id = o.id) AS documents,
+		(SELECT coalesce(max(e.call), 0) FROM usage_event e WHERE e.run_id = $1) AS last_call,
+		(SELECT coalesce(string_agg(s.key, ' '), '') FROM secret s
+			WHERE s.owner_id = o.id AND s.key LIKE '%_API_KEY') AS own_keys
+	FROM app_user o WHERE o.id = $2 OFFSET 0
+) u LEFT JOIN LATERAL (
+	SELECT h.id, h.role, h.content FROM message h WHERE h.conversation_id = $3
+		AND h.id <= (SELECT q.id FROM message q WHERE q.conversation_id = $3 AND q.run_id = $1 AND q.role = 'user'
+			ORDER BY q.id DESC LIMIT 1)
+	ORDER BY h.id DESC LIMIT $4
+) m ON true ORDER BY m.id DESC;
 
 -- What earlier attempts of this run have published.
 -- name: runner_chat_events

@@ -21,12 +21,15 @@ LISTEN millrace_periodic;
 -- row: taken bool
 SELECT pg_try_advisory_lock(hashtext('millrace.runner'), hashtext($1)) AS taken;
 
--- The last row has no run, and says in how many milliseconds the next job that was left is due.
+-- What is claimed has begun: nothing is asked between a claim and the work. Topics are locked in
+-- the order of their names. The last row has no run, and says in how many milliseconds the next job
+-- that was left is due.
 -- name: runner_jobs_claim
 -- args: runner_name text, want int4, per_user int4, lease interval
--- row: run_id uuid, owner_id uuid, kind text, attempt int4, wait_ms int8
+-- row: run_id uuid, owner_id uuid, kind text, attempt int4, conversation_id uuid, document_id uuid, input text, cancelled bool, max_attempts int4, seq int8, wait_ms int8
 -- batched
-SELECT run_id, owner_id, kind, attempt, wait_ms FROM job_claim($1, $2, $3, $4);
+SELECT c.run_id, b.owner_id, c.kind, c.attempt, b.conversation_id, b.document_id, b.input, b.cancelled, b.max_attempts, b.seq, c.wait_ms
+FROM (SELECT * FROM job_claim($1, $2, $3, $4) ORDER BY 'run:' || run_id) c LEFT JOIN LATERAL job_begin(c.run_id, $1, c.attempt) b ON true;
 
 -- name: runner_jobs_reclaim
 -- args: runner_name text, provider text, model text
@@ -68,12 +71,6 @@ SELECT kind, thing FROM deletions_due($1);
 -- args: kind text, thing uuid, most int4
 -- row: wait_ms int8
 SELECT deletion_step($1, $2, $3) AS wait_ms;
-
--- name: runner_job_start
--- args: run_id uuid, runner_name text, attempt int4
--- row: owner_id uuid, conversation_id uuid, document_id uuid, input text, cancelled bool, max_attempts int4, seq int8
--- batched
-SELECT owner_id, conversation_id, document_id, input, cancelled, max_attempts, seq FROM job_begin($1, $2, $3);
 
 -- The arrays of numbers travel as text[].
 -- name: runner_events_write
