@@ -3,6 +3,11 @@
 #include "lib/batch.h"
 
 #define AGAIN_MS 10
+/*
+ * Writers that share a flush at most. Collecting a notification copies what is there, so that its
+ * cost grows with their number, and a flush more costs little where the server is busy anyway.
+ */
+#define SHARED_MAX 32
 
 extern const struct query query_batch_begin;
 extern const struct query query_batch_alone;
@@ -21,20 +26,24 @@ batch_kind(const struct pipe *p)
 	return p->batch.writers == 0 ? UNIT_ALONE : UNIT_WRITER;
 }
 
+static void batch_flush(struct pipe *p);
+
 void
 batch_sent(struct pipe *p, enum unit_kind kind)
 {
 	struct batch *b = &p->batch;
 
 	if (kind == UNIT_FLUSH) {
-		b->flushing = true;
-		b->unflushed = false;
+		b->flushing++;
+		b->unflushed = 0;
 	} else if (kind != UNIT_PLAIN) {
 		b->writers++;
 		b->unnotified = true;
-		b->unflushed |= kind == UNIT_WRITER;
+		b->unflushed += kind == UNIT_WRITER;
 		if (b->turn.due_ms == 0)
 			loop_arm(p->loop, &b->turn, 0);
+		if (b->unflushed >= SHARED_MAX)
+			batch_flush(p);
 	}
 }
 
@@ -59,9 +68,9 @@ batch_holds(struct pipe *p, struct unit *u)
 	struct batch *b = &p->batch;
 
 	if (u->kind == UNIT_FLUSH) {
-		b->flushing = false;
+		b->flushing--;
 		held_answer(p, u->e);
-		if (b->unflushed && p->up)
+		if (b->unflushed > 0 && p->up)
 			loop_arm(p->loop, &b->turn, 0);
 	}
 	if (u->kind != UNIT_WRITER || u->e != ERR_OK)
@@ -116,30 +125,39 @@ batch_lose(struct pipe *p)
 	struct batch *b = &p->batch;
 
 	b->in_doubt |= b->on && (p->in_flight > 0 || b->unnotified);
-	b->unflushed = b->unnotified = false;
+	b->unflushed = 0;
+	b->unnotified = false;
 	loop_disarm(p->loop, &b->turn);
 	held_answer(p, ERR_OVERLOADED);
 }
 
 /*
- * One flush at a time: whoever writes while one is in flight shares the next. Notifications go
- * behind it in a transaction of their own, since committing them takes a lock of the whole server.
+ * Notifications go behind the flush in a transaction of their own, since committing them takes a
+ * lock of the whole server.
  */
+static void
+batch_flush(struct pipe *p)
+{
+	struct batch *b = &p->batch;
+
+	if (b->unflushed > 0 && batch_is_stopped && batch_is_stopped()) {
+		loop_arm(p->loop, &b->turn, AGAIN_MS);
+		return;
+	}
+	if (b->unflushed > 0 && !batch_send(p, UNIT_FLUSH, &query_batch_flush, NULL))
+		return;
+	b->unnotified = !batch_send(p, UNIT_PLAIN, &query_batch_notify, NULL);
+}
+
+/* Few who write while a flush is in flight wait for its end, to share the next. */
 static void
 batch_turn(struct loop_timer *t)
 {
 	struct pipe *p = container_of(t, struct pipe, batch.turn);
 	struct batch *b = &p->batch;
 
-	if (!p->up || !b->unnotified || (b->unflushed && b->flushing))
-		return;
-	if (b->unflushed && batch_is_stopped && batch_is_stopped()) {
-		loop_arm(p->loop, t, AGAIN_MS);
-		return;
-	}
-	if (b->unflushed && !batch_send(p, UNIT_FLUSH, &query_batch_flush, NULL))
-		return;
-	b->unnotified = !batch_send(p, UNIT_PLAIN, &query_batch_notify, NULL);
+	if (p->up && b->unnotified && (b->unflushed == 0 || b->flushing == 0))
+		batch_flush(p);
 }
 
 void

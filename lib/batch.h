@@ -33,9 +33,9 @@ struct batch {
 	bool on; /* pipe_batch was called */
 	struct unit *held, **held_last; /* writers that have committed, for the flush behind them */
 	size_t writers; /* sent and not yet answered */
-	bool unflushed; /* writers were sent, and no flush behind them */
+	size_t unflushed; /* writers that were sent, and no flush behind them */
 	bool unnotified; /* writers were sent, and no notify unit behind them */
-	bool flushing; /* a flush is in flight */
+	size_t flushing; /* flushes in flight */
 	bool in_doubt; /* a connection was lost with units in flight */
 	struct loop_timer turn; /* fires at the end of a turn in which writers were sent */
 };

@@ -43,10 +43,18 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION trend_series TO millrace_stream;
 
+-- The latest analysis of a lead, or NULL. Not in SQL: a function in SQL that holds a query of its
+-- own is parsed and planned at each call, and so would be lead_json.
+CREATE OR REPLACE FUNCTION lead_analysis_json(lead uuid) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT analysis_json(a) FROM lead_analysis a WHERE a.lead_id = $1 ORDER BY a.id DESC LIMIT 1);
+END $$;
+GRANT EXECUTE ON FUNCTION lead_analysis_json TO millrace_api;
+
 CREATE OR REPLACE FUNCTION lead_json(l lead) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', l.id, 'user_id', l.owner_id, 'name', l.name, 'email', l.email, 'phone', l.phone,
 		'company', l.company, 'source', l.source, 'status', l.status, 'value', l.value, 'notes', l.notes, 'metadata', l.metadata,
-		'analysis', (SELECT analysis_json(a) FROM lead_analysis a WHERE a.lead_id = l.id ORDER BY a.id DESC LIMIT 1),
+		'analysis', lead_analysis_json(l.id),
 		'created_at', rfc3339(l.created_at), 'updated_at', rfc3339(l.updated_at))
 $$;
 GRANT EXECUTE ON FUNCTION lead_json TO millrace_api;

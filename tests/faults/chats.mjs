@@ -109,11 +109,14 @@ export async function running(users, n, options) {
 	return { chats, ended };
 }
 
-/* A GET, repeated where nginx closed the kept connection under it, as browsers do. */
+/* A GET, repeated where nginx closed the kept connection under it, as browsers do, and while a worker is not connected to the server again. */
 async function get(chat, path) {
-	for (let tries = 0; ; tries++) {
+	for (let tries = 0, end = Date.now() + PATIENCE_MS; ; tries++) {
 		try {
-			return (await chat.user.api.get(path)).json;
+			const reply = await chat.user.api.get(path);
+			if (reply.status !== 503 || Date.now() > end)
+				return reply.json;
+			await sleep(200);
 		} catch (e) {
 			if (e.code !== "ECONNRESET" || tries > 3)
 				throw e;

@@ -438,6 +438,28 @@ shares(void)
 }
 
 static void
+send_batches(void)
+{
+	n_expected = 1 + 2 * 32;
+	for (int i = 0; i < n_expected; i++)
+		if (!SEND(&plain))
+			abort();
+}
+
+static void
+shares_with_some(void)
+{
+	int flushes = 0;
+
+	begin_batches(send_batches);
+	CHECK("many writers of a turn", postgres_run(all_done, 0, ALONE_MS) && in_order());
+	for (const char *s = postgres.seen; (s = strstr(s, "batch_flush batch_notify ")); s++)
+		flushes++;
+	CHECK("share a flush with 31 others at most", flushes == 2);
+	end();
+}
+
+static void
 lose_flush(void)
 {
 	if (n_ups > 1)
@@ -503,6 +525,7 @@ main(void)
 	busy();
 	writes_alone();
 	shares();
+	shares_with_some();
 	flush_lost();
 	flush_failed();
 	postgres_end();

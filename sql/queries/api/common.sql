@@ -78,9 +78,10 @@ SELECT set_config('synchronous_commit', current_setting('millrace.durable'), tru
 
 -- Everything that was committed before is on disk with this, and may be notified.
 -- name: batch_flush
--- row: settled bool, flushed text, pending text
-SELECT settle() AS settled, set_config('millrace.flushed', current_setting('millrace.flushed') || current_setting('millrace.pending'), false) AS flushed,
-	set_config('millrace.pending', '', false) AS pending;
+-- row: settled bool, flushed int4, pending int4
+SELECT settle() AS settled,
+	octet_length(set_config('millrace.flushed', current_setting('millrace.flushed') || current_setting('millrace.pending'), false)) AS flushed,
+	octet_length(set_config('millrace.pending', '', false)) AS pending;
 
 -- Sends what was collected and is on disk.
 -- name: batch_notify
