@@ -141,13 +141,15 @@ $(B)/millrace-spawn: $(call objects,$(spawn_src)) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^
 
-$(B)/millrace-thesaurus: $(call objects,$(thesaurus_src) $(addprefix runner/knowledge/,language.c terms.c utf8.c)) $(LIB)
+thesaurus_objects := $(call objects,$(thesaurus_src) $(addprefix runner/knowledge/,language.c terms.c utf8.c))
+$(B)/millrace-thesaurus: $(thesaurus_objects) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ -lstemmer -lz -lm $(LIB_LIBS)
-# Of the dictionaries that are installed; says what it has gone without. The program runs once and leaves its memory to its end.
-$(B)/thesaurus: $(B)/millrace-thesaurus $(wildcard /usr/share/wordnet/data.noun /usr/share/dictd/freedict-*.dict.dz)
+# Of the dictionaries that are installed; says what it has gone without. The program runs once and leaves its memory to its end. It takes
+# seconds: not again for each change to lib.
+$(B)/thesaurus: $(thesaurus_objects) $(wildcard /usr/share/wordnet/data.noun /usr/share/dictd/freedict-*.dict.dz) | $(B)/millrace-thesaurus
 	@echo '  GEN $@'
-	@ASAN_OPTIONS=detect_leaks=0 $< $@
+	@ASAN_OPTIONS=detect_leaks=0 $(B)/millrace-thesaurus $@
 
 # A unit test is one file in tests/unit; it is linked with lib, and what its own line here adds, and prints "N passed, N failed".
 worker_parts := $(call objects,$(filter-out fcgi/main.c,$(fcgi_src)))

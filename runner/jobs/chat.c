@@ -174,6 +174,8 @@ read_user(struct chat *c, const PGresult *res)
 {
 	int64_t last = 0;
 
+	if (PQntuples(res) == 0)
+		return ERR_NOT_FOUND;
 	c->user_name = sql_get(res, 0, 2);
 	c->assistant_name = sql_get(res, 0, 3);
 	c->interests = sql_get(res, 0, 4);
@@ -215,8 +217,6 @@ load_conversation(struct chat *c)
 	e = job_runner_chat_begin(j, &res, j->owner, j->conversation, HISTORY_ROWS);
 	if (e != ERR_OK)
 		return e;
-	if (PQntuples(res) == 0)
-		return ERR_NOT_FOUND;
 	if (!c->bot && (e = read_user(c, res)) != ERR_OK)
 		return e;
 	chat_add(c, (struct message){ .role = ROLE_SYSTEM });

@@ -1,6 +1,7 @@
 -- What a chat needs at its start: the user, whether there are passages to look in, and the number
 -- of the last model call that is stored; with the conversation up to this run's own question, a row
--- for each message, newest first, or one row without. The question is one of the newest.
+-- for each message, newest first, or one row without. The question is one of the newest. No row
+-- where the run is nobody's: an anonymous preview.
 -- name: runner_chat_begin
 -- args: run_id uuid, owner uuid, conversation uuid, rows int8
 -- row: role text, content text, name text, assistant_name text, interests text, documents bool, last_call int4, own_keys text
