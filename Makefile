@@ -39,7 +39,7 @@ unit_src := $(wildcard tests/unit/*.c)
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB = $(B)/libmillrace.a
-EXTRACT_LIBS = -lzip -lxml2 -lgumbo -lcmark-gfm-extensions -lcmark-gfm -luchardet -licuuc -lunistring -lseccomp
+EXTRACT_LIBS = -lzip -lxml2 -lgumbo -lcmark-gfm-extensions -lcmark-gfm -luchardet -licuuc -lunistring -lseccomp -ljq
 LIB_LIBS = -lpq -ljson-c -lsodium -ljwt -lcrypto -lidn2 -lunistring
 
 programs := $(if $(fcgi_src),millrace-fcgi) $(if $(streamd_src),millrace-streamd) $(if $(runner_src),millrace-runner) \
@@ -173,6 +173,7 @@ $(B)/unit/packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
 $(B)/unit/number: $(call objects,$(addprefix extract/,number.c symbol.c out.c fail.c))
 retrieval := $(addprefix runner/knowledge/,chunker.c language.c stems.c question.c rank.c terms.c thesaurus.c utf8.c words.c)
 $(B)/unit/passages: $(call objects,$(retrieval))
+$(B)/unit/workflow_value: $(call objects,runner/jobs/workflow_value.c)
 $(B)/unit/terms: $(call objects,runner/knowledge/utf8.c)
 $(B)/unit/offset: $(call objects,streamd/socketio/offset.c)
 $(B)/unit/deflate: $(call objects,streamd/websocket/deflate.c)

@@ -8,7 +8,7 @@
 
 static const char *const program_names[] = { "worker", "streamd", "runner", "ctl", NULL };
 static const char *const role_names[] = { "user", "admin", "service", NULL };
-static const char *const state_names[] = { "dead", "queued", "running", NULL };
+static const char *const state_names[] = { "dead", "queued", "running", "waiting", NULL };
 
 const struct option_info option_infos[OPT_COUNT] = {
 	[OPT_ALL_DEAD] = { .name = "all-dead", .help = "every dead job" },
@@ -54,7 +54,7 @@ const struct option_info option_infos[OPT_COUNT] = {
 	[OPT_STATE] = { .name = "state",
 	    .value = "STATE",
 	    .names = state_names,
-	    .help = "only dead, queued or running jobs (default: all three)" },
+	    .help = "only dead, queued, running or waiting jobs (default: all)" },
 	[OPT_STATUS] = { .name = "status", .help = "change nothing, show what has been applied" },
 	[OPT_YES] = { .name = "yes", .help = "do not ask" },
 };
@@ -173,7 +173,7 @@ const struct command commands[] = {
 	    "hold two keys, and secrets under a third would be lost.\n" },
 	{ "jobs", "list", "", 0, 0, OPT(OPT_STATE) | OPT(OPT_LIMIT) | OPT(OPT_JSON), NEEDS_CURRENT,
 	    DB, jobs_list_run,
-	    "list the jobs that are dead, queued or running",
+	    "list the jobs that are dead, queued, running or waiting",
 	    "A dead job has used up its attempts, or failed with a permanent error.\n" },
 	{ "jobs", "retry", "ID | --all-dead", 0, 1, OPT(OPT_ALL_DEAD), NEEDS_CURRENT, DB,
 	    jobs_retry_run,

@@ -1,4 +1,4 @@
-/* millracectl jobs: those that are queued, running or dead. */
+/* millracectl jobs: those that are queued, running, waiting for something else, or dead. */
 #include "ctl.h"
 
 #include <sql_admin.h>

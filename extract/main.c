@@ -1,5 +1,5 @@
 /*
- * millrace-extract [--rows] [--page] [--name NAME] [--charset LABEL] <FILE
+ * millrace-extract [--rows] [--jq] [--page] [--name NAME] [--charset LABEL] <FILE
  *
  * Standard input is the file (seekable), NAME the client's name for it, LABEL the encoding of its
  * text, where its sender has said one. --page: it is a page of the web, of whose HTML the main text
@@ -9,6 +9,8 @@
  *
  * --rows prints the rows of a table instead, as rows.h describes, while they are read: some may be
  * printed before it fails.
+ *
+ * --jq evaluates an expression instead, as jq.h describes.
  *
  * This process never reads the file: it starts the worker, relays the worker's reply, and kills it
  * with all of its children after 30 s.
@@ -24,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "extract/jq.h"
 #include "extract/out.h"
 #include "extract/sheet/rows.h"
 #include "extract/sandbox.h"
@@ -97,7 +100,7 @@ load(size_t from, size_t n)
 
 struct options {
 	const char *name, *charset; /* NULL: not given */
-	bool rows, page;
+	bool rows, page, jq;
 };
 
 /* The file's size. Ends the worker unless the file is regular, so that it can be read anew. */
@@ -138,6 +141,12 @@ work(const struct options *opt, pid_t parent)
 	again = open("/proc/self/fd/0", O_RDONLY | O_CLOEXEC);
 	sandbox_limits(parent);
 	size = input_size();
+	if (opt->jq) {
+		sandbox_seconds(JQ_SECONDS_MAX);
+		sandbox_memory(JQ_MEMORY_MAX);
+		sandbox_parser();
+		jq_reply(load(0, size), STDOUT_FILENO);
+	}
 	if (is_pdf(size, claimed)) {
 		out_begin(&o, kind_check(opt->name, KIND_PDF));
 		if (opt->rows)
@@ -232,8 +241,10 @@ relay(int from, bool rows, char *sentence, size_t size)
 
 /* The sentence for a worker that ended without one. */
 static const char *
-reason(int status)
+reason(int status, bool jq)
 {
+	if (jq)
+		return "The expression took too much time or memory.";
 	if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL))
 		return "The file took too much time or memory to read, which is refused.";
 	return "The file cannot be read: it is damaged, or made to break the reader.";
@@ -282,10 +293,12 @@ parse_options(int argc, char **argv)
 			opt.name = argv[++i];
 		else if (strcmp(argv[i], "--charset") == 0 && i + 1 < argc)
 			opt.charset = argv[++i];
+		else if (strcmp(argv[i], "--jq") == 0)
+			opt.jq = true;
 		else if (strcmp(argv[i], "--page") == 0)
 			opt.page = true;
 		else
-			die("usage: millrace-extract [--rows] [--page] [--name NAME] "
+			die("usage: millrace-extract [--rows] [--jq] [--page] [--name NAME] "
 			    "[--charset LABEL] <FILE");
 	}
 	return opt;
@@ -330,5 +343,5 @@ main(int argc, char **argv)
 	end_all();
 	if (what == 'T' && WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	die(what == 'E' && sentence[0] != '\0' ? sentence : reason(status));
+	die(what == 'E' && sentence[0] != '\0' ? sentence : reason(status, opt.jq));
 }

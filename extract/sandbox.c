@@ -144,6 +144,12 @@ sandbox_seconds(unsigned most)
 }
 
 void
+sandbox_memory(size_t most)
+{
+	limit(RLIMIT_AS, LIMIT_MEMORY == RLIM_INFINITY ? RLIM_INFINITY : most);
+}
+
+void
 sandbox_limits(pid_t parent)
 {
 	/* The user nobody may be missing in a container's user namespace; the other layers hold. */

@@ -31,6 +31,9 @@
  */
 void sandbox_limits(pid_t parent);
 
+/* Limits the process to so much address space; less than before, and before sandbox_parser. */
+void sandbox_memory(size_t most);
+
 /* Limits the process to so much processor time; fewer than before, and before sandbox_parser. */
 void sandbox_seconds(unsigned most);
 

@@ -52,6 +52,7 @@ static const struct periodic periodic_table[] = {
 	{ "oauth", 30000, 250, PERIODIC_SHORT, sweep_oauth },
 	{ "money", 30000, 250, PERIODIC_SHORT, sweep_money },
 	{ "providers", 60000, 0, PERIODIC_SHORT, providers_note },
+	{ "workflows", 30000, 20, PERIODIC_SHORT, sweep_workflows },
 	{ "old", 60000, 0, PERIODIC_LONG, sweep_old },
 	{ "deletions", 30000, 100, PERIODIC_LONG, sweep_deletions },
 	{ "jwks", 30000, 100, PERIODIC_LONG, jwks_run },

@@ -63,6 +63,15 @@ enum err workflow_show(struct req *r);
 enum err workflow_change(struct req *r);
 enum err workflow_delete(struct req *r);
 
+/* workflow_runs.c */
+extern const struct field_table workflow_execute_body, workflow_run_list_query,
+    workflow_run_approve_body;
+enum err workflow_execute(struct req *r);
+enum err workflow_run_list(struct req *r);
+enum err workflow_run_show(struct req *r);
+enum err workflow_run_cancel(struct req *r);
+enum err workflow_run_approve(struct req *r);
+
 /* mcp.c */
 extern const struct field_table mcp_server_create_body;
 enum err mcp_server_create(struct req *r);

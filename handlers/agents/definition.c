@@ -86,7 +86,7 @@ static const struct field http_fields[] = {
 	F_JSON(struct step_in, body, OBJECT_MAX, OPTIONAL),
 };
 static const struct field transform_fields[] = {
-	F_STR(struct step_in, expression, 1, 10000, REQUIRED),
+	F_STR(struct step_in, expression, 1, 10000, OPTIONAL),
 	F_JSON(struct step_in, input, OBJECT_MAX, OPTIONAL),
 };
 static const struct field condition_fields[] = {

@@ -12,5 +12,6 @@ const struct job_kind job_kinds[] = {
 	{ "preview", chat_run },
 	{ "search", search_run },
 	{ "telegram", telegram_run },
+	{ "workflow", workflow_run },
 	{ NULL, NULL },
 };

@@ -37,4 +37,7 @@ struct outcome search_run(struct job *j);
 /* Says something in a chat with Telegram, or brings an answer or a file from there. */
 struct outcome telegram_run(struct job *j);
 
+/* Walks through a workflow as far as it can go. */
+struct outcome workflow_run(struct job *j);
+
 #endif

@@ -29,7 +29,7 @@ spawn(int file, int out, int err, const struct extract_how *how)
 	char path[4096], name_option[] = "--name", page_option[] = "--page";
 	char charset_option[] = "--charset", *name = xstrdup(how->name);
 	char *charset = xstrdup(how->charset ? how->charset : "");
-	char *argv[7] = { path, name_option, name }, *env[] = { NULL };
+	char jq_option[] = "--jq", *argv[8] = { path, name_option, name }, *env[] = { NULL };
 	size_t n = 3;
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
@@ -37,6 +37,8 @@ spawn(int file, int out, int err, const struct extract_how *how)
 	pid_t pid = -1;
 	int e;
 
+	if (how->jq)
+		argv[n++] = jq_option;
 	if (how->page)
 		argv[n++] = page_option;
 	if (*charset) {

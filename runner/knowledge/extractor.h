@@ -26,6 +26,7 @@ struct extracted {
 struct extract_how {
 	const char *name; /* what the client calls it */
 	const char *charset; /* the encoding that its sender has said; NULL or "": none */
+	bool jq; /* the file is an expression and its input (extract/jq.h) */
 	bool page; /* a page of the web, of which the main text is wanted */
 };
 

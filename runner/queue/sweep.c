@@ -12,6 +12,7 @@
 #define OAUTH_MOST_MS 30000
 #define ANALYTICS_BATCH 1000
 #define OLD_BATCH 1000 /* rows of a kind in one transaction */
+#define WORKFLOWS_BATCH 500
 #define MONEY_BATCH 200 /* reservations */
 #define DELETION_BATCH 1000 /* rows */
 #define DELETIONS_MOST 100 /* that take turns, a step each */
@@ -53,6 +54,22 @@ sweep_money(struct db *db, struct arena *a, struct stop *stop)
 		return RETRY_MS;
 	}
 	return sql_bool(res, 0, 0) ? AT_ONCE_MS : PERIODIC_AS_TABLED;
+}
+
+int64_t
+sweep_workflows(struct db *db, struct arena *a, struct stop *stop)
+{
+	PGresult *res = NULL;
+	int64_t wait;
+
+	(void)stop;
+	if (db_runner_workflow_wake(db, a, &res, WORKFLOWS_BATCH) != ERR_OK) {
+		log_warn("sweep: failed", "what", "workflows that wait");
+		return RETRY_MS;
+	}
+	if (!str_int(sql_get(res, 0, 0), &wait))
+		return PERIODIC_AS_TABLED;
+	return wait <= 0 ? AT_ONCE_MS : wait < 30000 ? wait : PERIODIC_AS_TABLED;
 }
 
 int64_t

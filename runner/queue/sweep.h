@@ -14,6 +14,8 @@ int64_t sweep_jobs(struct db *db, struct arena *a, struct stop *stop);
 void sweep_jobs_soon(void);
 /* "money": tells what chats are answered with, and ends reservations and approvals that expired. */
 int64_t sweep_money(struct db *db, struct arena *a, struct stop *stop);
+/* Puts jobs of workflows back of which a step is due. */
+int64_t sweep_workflows(struct db *db, struct arena *a, struct stop *stop);
 /* "old": makes and drops the event log's partitions, deletes what is kept for a time only. */
 int64_t sweep_old(struct db *db, struct arena *a, struct stop *stop);
 /*

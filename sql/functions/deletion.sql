@@ -55,6 +55,9 @@ BEGIN
 	DELETE FROM stream_event e USING gone WHERE e.topic = log AND e.seq = gone.seq;
 	GET DIAGNOSTICS n = ROW_COUNT;
 	IF n < most THEN
+		n := n + rows_erase('workflow_step', 'workflow_run_id', $1, most - n);
+	END IF;
+	IF n < most THEN
 		DELETE FROM job j WHERE j.run_id = $1;
 		DELETE FROM run r WHERE r.id = $1;
 	END IF;
@@ -281,8 +284,20 @@ CREATE OR REPLACE FUNCTION document_unlog(d document, run_id uuid) RETURNS void 
 	UPDATE stream_event e SET data = (e.data::jsonb || '{"output": ""}')::json
 	WHERE e.topic = 'run:' || $2 AND e.type = 'activity' AND e.data ->> 'type' = 'tool_result'
 		AND (e.data ->> 'name' = 'search_documents' AND strpos(e.data ->> 'output', '] ' || d.name || ', ') > 0
-			OR e.data ->> 'name' = 'read_file' AND e.data #>> '{input,name}' IN (d.name, d.file_name))
+			OR e.data ->> 'name' = 'read_file' AND e.data #>> '{input,name}' IN (d.name, d.file_name));
+	UPDATE workflow_run w SET outputs = json_without(w.outputs::jsonb, d.id::text)::json
+	WHERE w.id = $2 AND strpos(w.outputs::text, d.id::text) > 0;
+	UPDATE workflow_step s SET input = json_without(s.input::jsonb, d.id::text)::json, output = json_without(s.output::jsonb, d.id::text)::json
+	WHERE s.workflow_run_id = $2 AND strpos(concat(s.input, s.output), d.id::text) > 0
 $$;
+
+-- Is a workflow's run at rest, with no agent at work for it? Then all that it holds is in its rows.
+-- It stays so until the caller commits.
+CREATE OR REPLACE FUNCTION workflow_is_quiet(run_id uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM job j WHERE j.run_id = $1 AND j.state = 'waiting' FOR UPDATE;
+	RETURN FOUND AND NOT EXISTS (SELECT FROM workflow_step s WHERE s.workflow_run_id = $1 AND s.status = 'waiting' AND s.child IS NOT NULL);
+END $$;
 
 -- The same for up to `most` of the owner's runs since the document came. Returns the milliseconds
 -- until it is to be called again, NULL where it is done: runs under way may hold passages, and are
@@ -291,14 +306,16 @@ CREATE OR REPLACE FUNCTION document_unlog_some(d document, most int) RETURNS big
 DECLARE
 	r run;
 	n int := 0;
+	still boolean;
 	waits boolean := false;
 	upto uuid := d.deleted_run;
 BEGIN
 	FOR r IN SELECT * FROM run x WHERE x.owner_id = d.owner_id AND x.id > d.deleted_run AND x.id < uuid_v7_floor(d.deleted_at + interval '1 minute')
-		AND x.kind IN ('chat', 'search', 'preview', 'agent') ORDER BY x.id LIMIT most LOOP
+		AND x.kind IN ('chat', 'search', 'preview', 'agent', 'workflow') ORDER BY x.id LIMIT most LOOP
 		n := n + 1;
-		waits := waits OR (r.ended_at IS NULL AND r.created_at <= d.deleted_at);
-		IF r.ended_at IS NOT NULL THEN
+		still := r.ended_at IS NULL AND NOT (r.kind = 'workflow' AND workflow_is_quiet(r.id));
+		waits := waits OR (still AND r.created_at <= d.deleted_at);
+		IF NOT still THEN
 			PERFORM document_unlog(d, r.id);
 		END IF;
 		IF NOT waits THEN

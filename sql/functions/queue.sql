@@ -210,6 +210,12 @@ BEGIN
 	INSERT INTO run (owner_id, kind, input, conversation_id, document_id)
 	VALUES (old.owner_id, old.kind, old.input, old.conversation_id, old.document_id) RETURNING id INTO new_id;
 	INSERT INTO job (run_id, owner_id, kind) VALUES (new_id, old.owner_id, old.kind);
+	-- A workflow goes on where it was.
+	INSERT INTO workflow_run (id, owner_id, workflow_id, definition, inputs)
+	SELECT new_id, w.owner_id, w.workflow_id, w.definition, w.inputs FROM workflow_run w WHERE w.id = $1;
+	INSERT INTO workflow_step (workflow_run_id, owner_id, n, id, status, tries, input, output, started_at, ended_at)
+	SELECT new_id, s.owner_id, s.n, s.id, s.status, s.tries, s.input, s.output, s.started_at, s.ended_at FROM workflow_step s
+	WHERE s.workflow_run_id = $1 AND s.status = 'completed';
 	UPDATE job j SET state = 'done' WHERE j.run_id = $1;
 	PERFORM notify_durable('millrace_job', '');
 	RETURN new_id;
@@ -234,11 +240,12 @@ BEGIN
 		RETURN;
 	END IF;
 	PERFORM pg_notify('millrace_cancel', $1::text);
-	PERFORM FROM job j WHERE j.run_id = $1 AND j.state = 'queued' FOR UPDATE SKIP LOCKED;
+	PERFORM FROM job j WHERE j.run_id = $1 AND j.state IN ('queued', 'waiting') FOR UPDATE SKIP LOCKED;
 	IF FOUND THEN
 		PERFORM run_abort($1, 'cancelled', 'CANCELLED', 'The run was cancelled.', false);
 	END IF;
 END $$;
+GRANT EXECUTE ON FUNCTION run_stop TO millrace_runner;
 
 -- The caller requests a run's end.
 -- As the owner: a run's end is the runner's to write.
@@ -273,6 +280,8 @@ BEGIN
 		RETURN chat_abort(r, $2, $3, $4, $5);
 	ELSIF r.kind = 'agent' THEN
 		RETURN agent_abort(r, $2, $3, $4, $5);
+	ELSIF r.kind = 'workflow' THEN
+		RETURN workflow_abort(r, $2, $3, $4, $5);
 	END IF;
 	RETURN run_finish(r.id, $2, 'error', json_build_object('code', $3, 'message', $4),
 		CASE WHEN r.kind <> 'call' THEN error_reply(r.id, CASE $3 WHEN 'CANCELLED' THEN 409 ELSE 500 END, $3, $4) END, $5);
@@ -471,7 +480,7 @@ BEGIN
 				AND pg_postmaster_start_time() < now() - lease ORDER BY q.run_id LIMIT 200 FOR UPDATE SKIP LOCKED
 		), lost AS (
 			SELECT r.id, r.owner_id FROM run r WHERE r.ended_at IS NULL AND r.created_at < now() - interval '1 minute' AND NOT EXISTS
-				(SELECT FROM job q WHERE q.run_id = r.id AND q.state IN ('queued', 'running')) ORDER BY r.id LIMIT 200
+				(SELECT FROM job q WHERE q.run_id = r.id AND q.state IN ('queued', 'waiting', 'running')) ORDER BY r.id LIMIT 200
 		)
 		SELECT l.run_id, l.owner_id, l.attempts FROM lapsed l UNION ALL SELECT x.id, x.owner_id, NULL FROM lost x ORDER BY 2, 1 LOOP
 		IF j.attempts IS NULL THEN
@@ -492,4 +501,5 @@ GRANT EXECUTE ON FUNCTION job_sweep TO millrace_runner;
 CREATE OR REPLACE FUNCTION run_is_named(r run) RETURNS boolean LANGUAGE sql STABLE AS $$
 	SELECT EXISTS (SELECT FROM idempotency i WHERE i.created_at = r.created_at AND i.owner_id = r.owner_id
 		AND strpos(array_to_string(i.reply, ' '), r.id::text) > 0)
+		OR EXISTS (SELECT FROM workflow_step s WHERE s.child = r.id AND s.status = 'waiting')
 $$;

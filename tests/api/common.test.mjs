@@ -286,6 +286,7 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 	const session = assertStatus(await own.post("/api/chat/sessions", { chatbotId: bot }), 201).json.id, origin = "https://shop.example";
 	const { sessionId } = assertStatus(await api.post(`/api/chat/widget/${bot}/session`, {}, { headers: { origin } }), 200).json;
 	const lead = assertStatus(await own.post("/api/leads", { name: "kept too" }), 201).json.id;
+	const flow = assertStatus(await own.post("/api/workflows", { name: "kept too", definition: { steps: [{ id: "a", type: "transform" }] } }), 201).json.id;
 	const ids = { "/api/leads/{id}/analyze": lead, "/api/documents/{id}/reindex": id, "/api/chatbots/{id}/documents": bot, "/api/chat/sessions/{id}/messages": session };
 	const name = (prefix) => prefix + randomUUID().replaceAll("-", "").slice(0, 12);
 	const password = "correct horse 7", key = (headers) => ({ headers: { "idempotency-key": randomUUID(), ...headers } });
@@ -310,6 +311,7 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/agents/invoke": [own, { json: { agent_type: "lead_agent", input: { query: "kept" } } }],
 		"/api/agents": [own, { json: { type: "kept", name: "kept" } }],
 		"/api/workflows": [own, { json: { name: "kept", definition: { steps: [{ id: "a", type: "wait", seconds: 1 }] } } }],
+		"/api/agents/workflows/execute": [own, { json: { workflow_id: flow } }],
 		"/api/mcp-servers": [own, { json: { name: "kept", url: "https://kept.example" } }],
 		"/api/v1/admin/processes": [own, { json: { name: "kept" } }],
 		"/api/datasources": [own, { json: { platform: "api", resource_identifier: "kept" } }],

@@ -178,3 +178,33 @@ test("a page that is deleted leaves nothing", async () => {
 	await until(async () => await files() === 0 && await passages(id) === "", "file and passages are gone");
 	assert.equal(await millrace.psql(`SELECT documents, bytes, passages FROM storage WHERE owner_id = '${user.uid}'`), "0|0|0\n");
 });
+
+/* Steps of workflows ask hosts as pages are fetched: from the same addresses alone. */
+test("a workflow asks hosts: what is sent, what comes back, what fails and why", async () => {
+	const run = async (steps, inputs = {}) => {
+		const workflow_id = assertStatus(await user.api.post("/api/workflows", { name: "Flow", definition: { steps } }), 201).json.id;
+		const { json } = assertStatus(await user.api.post("/api/agents/workflows/execute", { workflow_id, inputs: { base, ...inputs } }), 200);
+		return until(async () => {
+			const now = assertStatus(await user.api.get(`/api/workflow-runs/${json.workflow_run_id}`), 200).json;
+			return ["completed", "failed"].includes(now.status) && now;
+		}, "its end");
+	};
+	const http = (path, more) => [{ id: "ask", type: "http", url: `{{inputs.base}}${path}`, ...more }];
+	pages["/hook"] = async (req) => {
+		let text = "";
+		for await (const part of req)
+			text += part;
+		return { body: JSON.stringify({ method: req.method, type: req.headers["content-type"], from: req.headers["x-from"], key: req.headers["idempotency-key"], text }) };
+	};
+	pages["/tired"] = (req, nth) => nth === 1 ? { status: 503 } : { body: "Awake" };
+	pages["/long"] = { body: "x".repeat(1100000) };
+	const [posted, tired, ...failed] = await Promise.all([run(http("/hook", { method: "PUT", headers: { "x-from": "{{inputs.n}}" }, body: { n: "{{inputs.n}}" } }), { n: 7 }),
+		run(http("/tired", { retries: 1 })), run(http("/none")), run(http("/long")), run(http("/hook"), { base: `http://127.0.0.1:${port}` }),
+		run(http("/hook", { headers: { "x-from": "{{inputs.line}}" } }), { line: "a\r\nx-injected: yes" })]);
+	posted.outputs.ask.body.text = JSON.parse(posted.outputs.ask.body.text);
+	assert.deepEqual(posted.outputs.ask, { status: 200, body: { method: "PUT", type: "application/json", from: "7", key: `${posted.workflow_run_id}/ask`, text: { n: 7 } } });
+	assert.deepEqual([tired.outputs.ask, tired.steps[0].tries], [{ status: 200, body: "Awake" }, 2]);
+	assert.deepEqual(failed.map((f) => f.error), ["the host replied with the status 404.", "the reply is too long.", "its address is not a public one.",
+		"its headers are more than 40, or hold a line's end."].map((why) => `The step ask failed: ${why}`));
+	assert.ok(asked.every((req) => !req.headers["x-injected"]));
+});

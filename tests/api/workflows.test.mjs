@@ -56,7 +56,7 @@ const FAULTS = [
 	[steps(wait("a", { seconds: "1" })), ["steps[0].seconds"], true],
 	[steps({ id: "a", type: "agent", input: [] }), ["steps[0].agent", "steps[0].input"], true],
 	[steps({ id: "a", type: "http", method: "TRACE", headers: "x" }), ["steps[0].method", "steps[0].url", "steps[0].headers"], true],
-	[steps({ id: "a", type: "transform" }), ["steps[0].expression"], true],
+	[steps({ id: "a", type: "transform", expression: "" }), ["steps[0].expression"], true],
 	[steps({ id: "a", type: "approval", message: "" }), ["steps[0].message"], true],
 	[steps({ id: "a", type: "condition", condition: "x", then: [], else: "x" }), ["steps[0].else"], true],
 	[steps({ id: "a", type: "condition", condition: "x", then: [] }), ["steps[0].then"], true],
@@ -88,6 +88,13 @@ test("each fault of a definition is named with its path, and the schema has thos
 		assert.equal(fits(definition), !told, what);
 	}
 	assert.deepEqual(assertStatus(await user.api.get(PATH), 200).json, []);
+	/* Whatever its steps are, one that is as long. */
+	const long = steps(...Array.from({ length: 10000 }, (_, i) => ({ id: `s${i}`, type: "transform" })));
+	assertError(await user.api.post(PATH, { name: "x", definition: long }), "BAD_REQUEST", ["definition"]);
+	const cycle = await user.api.post(PATH, { name: "x", definition: steps(...[["a", "b"], ["b", "a"]].map(([id, from]) =>
+	    ({ id, type: "transform", input: { from: `{{steps.${from}.output}}` } }))) });
+	assertError(cycle, "BAD_REQUEST", ["definition.steps[0].input.from"]);
+	assert.equal(cycle.json.fields[0].problem, "refers to the step b, which has not ended by then");
 	assertStatus(await user.api.post(PATH, { name: "x", definition: steps(...nested(7)) }), 201);
 	assertStatus(await user.api.post(PATH, { name: "x", definition: steps(...Array.from({ length: 200 }, (_, i) => wait(`w${i}`))) }), 201);
 });

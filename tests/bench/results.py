@@ -3,6 +3,7 @@ from instance import POOLS
 from neighbours import KINDS
 from report import median, number, spread, table
 from results_fanout import fanout
+from workflows import AT_ONCE, MANY, WAIT_S
 
 WORKERS = POOLS
 
@@ -122,6 +123,16 @@ def searches(out):
     return "## Searches, p50 of one after the other, over HTTPS\n\n" + table(["", "ms", "over 3,180 passages", "asked"], rows) + "\n"
 
 
+def workflows(out):
+    r = out["workflows"]
+    rows = [["Millrace, by POST /api/agents/workflows/execute", spread(r["ours"]), ""]]
+    if r["peer"]:
+        rows += [["graphile-worker, chains of ten jobs", spread(r["peer"]), ""],
+                 ["ours over graphile-worker's", spread([a / b for a, b in zip(r["ours"], r["peer"])], 1), "3"]]
+    rows.append(["%d runs at once, each of which waits %d s: all have ended after, s" % (MANY, WAIT_S), spread(r["many"], 1), ""])
+    return "## Workflows of ten empty steps, %d at once\n\n" % AT_ONCE + table(["steps/s", "median (least to most)", "asked"], rows) + "\n"
+
+
 def memory(out):
     idle = out["idle"]["memory"]
     busy = out.get("rates", {}).get("under_load", {}).get("memory", {})
@@ -152,7 +163,7 @@ def tables(out):
              % (m["date"], m["processors"], m["model"], m["memory_gib"], m["kernel"], m["nginx"], m["postgresql"], m["load_before"],
                 "".join(" %s." % note for note in out["notes"]), " --quick" if out["quick"] else "", out["took_s"])]
     for name, render in (("rates", rates), ("callers", callers), ("writes", writes), ("first", first), ("chats", chats), ("events", events), ("fanout", fanout),
-                         ("search", searches), ("neighbours", neighbours)):
+                         ("search", searches), ("workflows", workflows), ("neighbours", neighbours)):
         if name in out:
             parts.append(render(out).rstrip())
     parts.append(memory(out).rstrip())

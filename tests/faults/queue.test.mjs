@@ -1,18 +1,21 @@
 /* The queue when it is full, unfair load, jobs that nobody can finish. */
 import { after, before } from "node:test";
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { column, halt, hold, kill, revived, test, until, value, world } from "./faults.mjs";
 import { Chat, assertAllWhole, running } from "./chats.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
 import { assertError, assertStatus } from "../js/expect.mjs";
 import { newUser } from "../js/instance.mjs";
+import { permit } from "../standin/openai.mjs";
 
-const QUEUE_MAX = 120, SLOTS = 8;
+const QUEUE_MAX = 120, SLOTS = 8, HOST = "127.0.0.2";
 let w;
 
 before(async () => {
 	w = await world("queue", { MILLRACE_QUEUE_MAX: String(QUEUE_MAX), MILLRACE_RUNNER_JOBS: String(SLOTS),
-		MILLRACE_USER_JOBS: "16" }, 3);
+		MILLRACE_USER_JOBS: "16", MILLRACE_FETCH_NETWORKS: HOST }, 3);
 });
 after(() => w?.stop());
 
@@ -164,6 +167,57 @@ test("killed while documents are indexed again: they are found meanwhile, and ea
 	assert.deepEqual(await words(), before);
 	assert.deepEqual((await column(millrace, "SELECT document FROM indexed_again")).sort(), all.sort());
 	await millrace.psql("DROP TRIGGER note_indexed_again ON document; DROP FUNCTION note_indexed_again; DROP TABLE indexed_again");
+});
+
+/* The run of a workflow of these steps, and what becomes of it. */
+async function execute(user, steps) {
+	const workflow_id = assertStatus(await user.api.post("/api/workflows", { name: "Flow", definition: { steps } }), 201).json.id;
+	return assertStatus(await user.api.post("/api/agents/workflows/execute", { workflow_id, async: true }), 200).json.workflow_run_id;
+}
+const workflowOf = async (user, id) => assertStatus(await user.api.get(`/api/workflow-runs/${id}`), 200).json;
+
+test("killed in the steps of a workflow: it goes on there, and does nothing again that has ended", async () => {
+	const { millrace } = w, user = w.users[1], asked = [], times = (path) => asked.filter(([p]) => p === path).length;
+	/* The first requests for /b and /e are never replied to. */
+	const host = createServer((req, res) => {
+		asked.push([req.url, req.headers["idempotency-key"]]);
+		if (times(req.url) > 1 || !["/b", "/e"].includes(req.url))
+			res.end(JSON.stringify({ asked: req.url }));
+	}).listen(0, HOST);
+	await once(host, "listening");
+	host.unref();
+	const http = (id) => ({ id, type: "http", url: `{{steps.base.output.url}}/${id}` });
+	const id = await execute(user, [{ id: "base", type: "transform", input: { url: `http://${HOST}:${host.address().port}` } }, http("a"), { id: "t", type: "transform", input: { a: "{{steps.a.output}}" } },
+		http("b"), { id: "c", type: "agent", agent: "chat_agent", input: { message: "[[say:All is well.]]" } }, { id: "d", type: "wait", seconds: 1 }, http("e")]);
+	const again = async () => revived(millrace, "runner", await kill(millrace, "runner"));
+	await until(() => times("/b") === 1, "the step b");
+	await again();
+	await until(async () => (await workflowOf(user, id)).steps.find((s) => s.id === "d")?.status === "waiting", "the step d");
+	await again();
+	await until(() => times("/e") === 1, "the step e");
+	await millrace.psql(`UPDATE job SET max_attempts = attempts WHERE run_id = '${id}'`);
+	await again();
+	const lost = await until(async () => { const run = await workflowOf(user, id); return run.status === "failed" && run; }, "its end");
+	assert.deepEqual([lost.error, lost.steps.at(-1).status], ["The run was interrupted too often and was given up.", "failed"]);
+	const [retried] = /[0-9a-f]{8}-[0-9a-f-]{27}/.exec((await millrace.ctl("jobs", "retry", id)).stdout.replaceAll(id, ""));
+	const run = await until(async () => { const now = await workflowOf(user, retried); return now.status === "completed" && now; }, "the end of what was retried");
+	assert.deepEqual(run.outputs.e, { status: 200, body: { asked: "/e" } });
+	assert.deepEqual(run.outputs.c.content, "All is well.");
+	assert.deepEqual(run.steps.map((s) => [s.id, s.tries]), [["base", 1], ["a", 1], ["t", 1], ["b", 2], ["c", 1], ["d", 1], ["e", 1]]);
+	assert.deepEqual(asked, [["/a", `${id}/a`], ["/b", `${id}/b`], ["/b", `${id}/b`], ["/e", `${id}/e`], ["/e", `${retried}/e`]]);
+	assert.equal(await value(millrace, `SELECT count(*) FROM run WHERE input ->> 'workflow_run' = '${id}'`), "1");
+	host.close();
+});
+
+test("a workflow that is cancelled ends the agent that it waits for", async () => {
+	const { millrace } = w, user = w.users[1], gate = `flow-${user.uid}`;
+	const id = await execute(user, [{ id: "a", type: "agent", agent: "chat_agent", input: { message: `[[say:one two]] [[gate:${gate}]]` } }]);
+	const child = await until(() => value(millrace, `SELECT id FROM run WHERE input ->> 'workflow_run' = '${id}' AND status = 'running'`), "the agent");
+	await until(async () => await value(millrace, `SELECT state FROM job WHERE run_id = '${id}'`) === "waiting", "the run waits");
+	assert.match((await millrace.ctl("jobs", "list", "--state", "waiting")).stdout, new RegExp(id));
+	assert.equal(assertStatus(await user.api.post(`/api/workflow-runs/${id}/cancel`), 200).json.status, "failed");
+	await until(async () => await value(millrace, `SELECT status FROM run WHERE id = '${child}'`) === "cancelled", "the agent's end");
+	permit(gate, Infinity);
 });
 
 test("nothing is left open", async () => {

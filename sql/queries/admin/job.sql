@@ -9,7 +9,7 @@ SELECT j.run_id, j.kind, j.state, u.email, j.attempts || '/' || j.max_attempts A
 		'error', j.last_error, 'createdAt', rfc3339(j.created_at), 'runAt', rfc3339(j.run_at),
 		'leaseUntil', rfc3339(j.lease_until), 'endedAt', rfc3339(j.ended_at)) AS body
 FROM job j LEFT JOIN app_user u ON u.id = j.owner_id
-WHERE j.state IN ('dead', 'queued', 'running') AND ($1::text IS NULL OR j.state = $1)
+WHERE j.state IN ('dead', 'queued', 'waiting', 'running') AND ($1::text IS NULL OR j.state = $1)
 ORDER BY j.state <> 'dead', j.created_at LIMIT $2;
 
 -- NOT_FOUND where there is no dead job of this id.

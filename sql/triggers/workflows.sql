@@ -1,0 +1,30 @@
+-- What a workflow's run has beside its row, and what ends its waiting. Applied before the
+-- migrations, as functions/base.sql says.
+
+CREATE OR REPLACE FUNCTION workflow_run_topic() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		PERFORM topic_own('workflow_run:' || NEW.id, NEW.owner_id);
+	ELSE
+		DELETE FROM topic_owner o WHERE o.topic = 'workflow_run:' || OLD.id;
+	END IF;
+	RETURN NULL;
+END $$;
+
+-- The step that waits for an agent's run is due when that has ended.
+-- As the owner: whoever ends a run may not write steps.
+CREATE OR REPLACE FUNCTION workflow_child_ended() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	UPDATE workflow_step s SET due_at = now() WHERE s.child = NEW.id AND s.status = 'waiting';
+	PERFORM notify_durable('millrace_periodic', 'workflows');
+	RETURN NULL;
+END $$;
+
+-- As the owner: whoever ends a run may not read its workflow.
+CREATE OR REPLACE FUNCTION publish_workflow_status() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM workflow_publish(w, CASE NEW.status WHEN 'cancelled' THEN 'failed' ELSE NEW.status END) FROM workflow_run w WHERE w.id = NEW.id;
+	RETURN NULL;
+END $$;

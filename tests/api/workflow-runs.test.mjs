@@ -1,0 +1,84 @@
+/* Workflows as they run: each kind of step, what is stored of it, waiting, failing, being cancelled. */
+import test, { before } from "node:test";
+import assert from "node:assert/strict";
+import { newUser, shared } from "../js/instance.mjs";
+import { assertError, assertStatus, until } from "../js/expect.mjs";
+import { eventsOf } from "../js/log.mjs";
+
+let millrace, api;
+before(async () => { millrace = await shared(); ({ api } = millrace); });
+
+const RUNS = "/api/workflow-runs", EXECUTE = "/api/agents/workflows/execute";
+async function begin(user, steps, inputs = {}, more = {}) {
+	const workflow_id = assertStatus(await user.api.post("/api/workflows", { name: "Flow", definition: { steps } }), 201).json.id;
+	return assertStatus(await user.api.post(EXECUTE, { workflow_id, inputs, ...more }), 200).json;
+}
+const runOf = async (user, id) => assertStatus(await user.api.get(`${RUNS}/${id}`), 200).json;
+const runUntil = (user, id, fits, what) => until(async () => { const run = await runOf(user, id); return fits(run) && run; }, what);
+const waits = (user, id) => runUntil(user, id, (run) => run.steps.at(-1)?.status === "waiting", "the step that waits");
+const ended = (user, id) => runUntil(user, id, (run) => ["completed", "failed"].includes(run.status), "its end");
+
+test("steps in order, with what they give handed on; each is stored and told", async () => {
+	const user = await newUser(api);
+	assertStatus(await user.api.post("/api/leads", { name: "Ada", notes: "saas" }), 201);
+	const made = await begin(user, [
+		{ id: "find", type: "agent", agent: "lead_agent", input: { query: "{{inputs.words}}" } },
+		{ id: "best", type: "transform", expression: ".leads[0].score", input: { leads: "{{steps.find.output.leads}}" } },
+		{ id: "both", type: "parallel", branches: [[{ id: "x", type: "transform", expression: "1 + {{steps.best.output}}" }], [{ id: "y", type: "wait", seconds: 1 }]] },
+		{ id: "good", type: "condition", condition: "{{steps.best.output}} > 5", then: [{ id: "yes", type: "transform", input: { it: "is {{steps.x.output}}" } }],
+			else: [{ id: "no", type: "transform" }] },
+		{ id: "last", type: "transform", expression: "empty" }], { words: "saas" });
+	assert.deepEqual([made.status, made.error], ["completed", null]);
+	assert.equal(made.outputs.find.leads.length, 1);
+	assert.deepEqual(made.outputs, { find: made.outputs.find, best: made.outputs.find.leads[0].score, good: true, last: null });
+	const run = await runOf(user, made.workflow_run_id), step = Object.fromEntries(run.steps.map((s) => [s.id, s]));
+	assert.deepEqual(Object.keys(step), ["find", "best", "x", "y", "good", "yes", "last"]);
+	assert.deepEqual([step.x.output, step.yes.output, run.progress], [made.outputs.best + 1, { it: `is ${made.outputs.best + 1}` }, 1]);
+	assert.deepEqual(step.find.input, { query: "saas" });
+	assert.ok(run.steps.every((s) => s.status === "completed" && s.tries === 1 && s.ended_at));
+	const told = (await eventsOf(millrace, `workflow_run:${run.workflow_run_id}`)).filter((e) => e.type === "workflow_status_update").map((e) => e.data);
+	assert.deepEqual([told[0].status, told.at(-1).status, told.at(-1).progress], ["running", "completed", 1]);
+	assert.ok(told.some((e) => e.status === "running" && e.progress > 0 && e.progress < 1), JSON.stringify(told));
+	const [listed] = assertStatus(await user.api.get(`${RUNS}?workflow_id=${made.workflow_id}&status=completed`), 200).json;
+	assert.deepEqual(listed, { ...run, definition: null, inputs: null, steps: null });
+});
+
+test("an approval is waited for; no is a failure; a run that is cancelled ends at once", async () => {
+	const user = await newUser(api), ask = [{ id: "ask", type: "approval", message: "Send {{inputs.what}}?" }, { id: "then", type: "transform" }];
+	const started = async (steps) => (await begin(user, steps, { what: "it" }, { async: true })).workflow_run_id;
+	for (const approved of [true, false]) {
+		const id = await started(ask);
+		assert.equal((await waits(user, id)).steps[0].input, "Send it?");
+		assertError(await user.api.post(`${RUNS}/${id}/approve`, { step: "then" }), "NOT_FOUND");
+		assertStatus(await user.api.post(`${RUNS}/${id}/approve`, { approved }), 200);
+		const run = await ended(user, id);
+		assert.deepEqual([run.status, run.error, run.steps.length], approved ? ["completed", null, 2] : ["failed", "The step ask failed: it was not approved.", 1]);
+		assertError(await user.api.post(`${RUNS}/${id}/approve`, {}), "NOT_FOUND");
+	}
+	const [late, id] = [await started([{ ...ask[0], timeout_s: 1 }]), await started([{ id: "w", type: "wait", seconds: 1000 }])];
+	await waits(user, id);
+	assertError(await user.api.post(`${RUNS}/${id}/approve`, {}), "NOT_FOUND");   /* a wait is nobody's to end */
+	const stranger = await newUser(api);
+	for (const reply of [stranger.api.get(`${RUNS}/${id}`), stranger.api.post(`${RUNS}/${id}/cancel`), stranger.api.post(`${RUNS}/${id}/approve`, {})])
+		assertError(await reply, "NOT_FOUND");
+	const cancelled = assertStatus(await user.api.post(`${RUNS}/${id}/cancel`), 200).json;
+	assert.deepEqual([cancelled.status, cancelled.step, cancelled.steps[0].status], ["failed", "cancelled", "failed"]);
+	assert.deepEqual(assertStatus(await user.api.post(`${RUNS}/${id}/cancel`), 200).json, cancelled);
+	assert.equal((await eventsOf(millrace, `workflow_run:${id}`)).at(-1).data.step, "cancelled");
+	assert.equal((await ended(user, late)).error, "The step ask failed: nobody approved it in time.");
+	assertError(await user.api.post(EXECUTE, { workflow_id: stranger.uid }), "NOT_FOUND");
+});
+
+test("what fails says why: expressions that are none, fail, grow without end; agents that are not there", async () => {
+	const user = await newUser(api), transform = (expression) => [{ id: "a", type: "transform", expression, input: { n: 1 } }, { id: "b", type: "transform" }];
+	const cases = [[transform(". |"), /^The step a failed: The expression is not jq's: /], [transform("error"), /^The step a failed: The expression failed: /],
+		[transform('def f: . + . | f; "x" | f'), /^The step a failed: The expression took too much time or memory\.$/],
+		[transform("[range(20)] | reduce .[] as $i (1; [.]) | [[[[[[[[[[[[[[.]]]]]]]]]]]]]]"), /^The step a failed: its output cannot be kept: nested too deep\.$/],
+		[[{ id: "a", type: "agent", agent: "nobody" }], /^The step a failed: there is no agent of the type nobody\.$/],
+		[[{ id: "a", type: "agent", agent: "lead_agent" }], /^The step a failed: The input of lead_agent is an object with a text query\.$/]];
+	for (const [run, error] of await Promise.all(cases.map(async ([steps, error]) => [await begin(user, steps), error]))) {
+		assert.deepEqual([run.status, run.outputs], ["failed", null]);
+		assert.match(run.error, error);
+		assert.deepEqual((await runOf(user, run.workflow_run_id)).steps.map((s) => [s.id, s.status, s.tries]), [["a", "failed", 1]]);
+	}
+});
