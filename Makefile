@@ -155,6 +155,7 @@ $(B)/thesaurus: $(thesaurus_objects) $(wildcard /usr/share/wordnet/data.noun /us
 worker_parts := $(call objects,$(filter-out fcgi/main.c,$(fcgi_src)))
 $(B)/unit/match: $(call objects,fcgi/match.c fcgi/path_type.c)
 $(B)/unit/seal: $(call objects,runner/secrets/unseal.c)
+$(B)/unit/mrkdwn: $(call objects,runner/outside/mrkdwn.c)
 $(B)/unit/breaker: $(call objects,runner/outside/breaker.c)
 $(B)/unit/http: $(call objects,$(addprefix runner/,outside/http.c outside/transfer.c outside/breaker.c queue/stop.c thread.c))
 # What a model's server is asked, and what it replies.

@@ -25,12 +25,20 @@ is_provider(struct str part)
 	return oauth_provider(part) != NULL;
 }
 
+static bool
+is_integration(struct str part)
+{
+	return str_eq(part, S("slack")) || str_eq(part, S("website"));
+}
+
 const struct path_type path_types[] = {
 	{ "text", is_text, "{\"type\":\"string\",\"minLength\":1,\"maxLength\":200}", "some text" },
 	{ "uuid", is_uuid, "{\"type\":\"string\",\"format\":\"uuid\"}",
 	    "0190b3e8-8a54-7c3e-9d55-0242ac120002" },
 	{ "provider", is_provider,
 	    "{\"type\":\"string\",\"enum\":[\"github\",\"google\",\"microsoft\"]}", "github" },
+	{ "integration", is_integration, "{\"type\":\"string\",\"enum\":[\"slack\",\"website\"]}",
+	    "website" },
 };
 const size_t n_path_types = sizeof(path_types) / sizeof(*path_types);
 

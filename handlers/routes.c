@@ -35,44 +35,6 @@ const struct alias aliases[] = {
 };
 const size_t n_aliases = sizeof(aliases) / sizeof(*aliases);
 
-/* In the order in which they are started. */
-const struct pool pools[] = {
-	{ "system", "health, readiness, metrics, the OpenAPI document; 404 for what no pool has" },
-	{ "auth", "sessions, signing in by GitHub, Google and Microsoft, forgotten passwords" },
-	{ "login",
-	    "whatever hashes a password: slow by intent, so that nothing else waits behind it" },
-	{ "account", "profile, settings, API keys, vault, notifications, invitations" },
-	{ "chat", "chat, runs, conversations, sessions with chatbots, artifacts" },
-	{ "documents", "uploads, documents, search" },
-	{ "chatbots", "chatbots, their documents, previews, what their widget shows" },
-	{ "insight", "leads and analytics" },
-	{ "agents", "agents, processes and their schedules, data sources" },
-	{ "billing", "use by day, credits, packages, campaigns, subscriptions" },
-	{ "gateway",
-	    "service accounts' users: budgets, policies, spending; models' prices; approvals; the "
-	    "audit log" },
-	{ "integrations",
-	    "where chatbots and assistants answer: sites, Telegram; files at Google Drive and "
-	    "OneDrive" },
-	{ "realtime", "handshakes of WebSocket and Socket.IO" },
-};
-const size_t n_pools = sizeof(pools) / sizeof(*pools);
-
-/* A row goes when its path is served. */
-const struct unserved unserved[] = {
-	{ "insight", "/api/analytics/revenue" },
-	{ "agents", "/api/agent/task" },
-	{ "agents", "/api/agent/matches" },
-	{ "agents", "/api/v1/agent/task" },
-	{ "agents", "/api/v1/agent/matches" },
-	{ "billing", "/api/payments" },
-	{ "billing", "/api/credits/purchase" },
-	{ "gateway", "/api/v1/providers/{provider:text}/call" },
-	{ "gateway", "/api/v1/payments" },
-	{ "gateway", "/api/mcp" },
-};
-const size_t n_unserved = sizeof(unserved) / sizeof(*unserved);
-
 /* clang-format off */
 const struct route routes[] = {
 	/* Is it up? */
@@ -304,9 +266,9 @@ const struct route routes[] = {
 	{ M_GET,    "integrations", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE,   "/api/integrations",                integration_list,
 	    200, "Integration[]", "Where the caller's chatbots answer, newest first",
 	    .query = &list_query },
-	{ M_POST,   "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_JSON,  "/api/integrations/website",        integration_create_website,
-	    201, "Integration", "Let pages of a site embed a chatbot; the snippet in `config` does",
-	    .body = &integration_website_body, .idempotent = true },
+	{ M_POST,   "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_JSON,  "/api/integrations/{type:integration}", integration_create,
+	    201, "Integration", "Let a chatbot answer on pages of a site, or in Slack; `config` says how to go on",
+	    .body = &integration_create_body, .idempotent = true },
 	{ M_GET,    "integrations", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE,   "/api/integrations/{id:uuid}",      integration_show,
 	    200, "Integration", "An integration" },
 	{ M_PUT,    "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_JSON,  "/api/integrations/{id:uuid}",      integration_change,
@@ -314,6 +276,12 @@ const struct route routes[] = {
 	    .body = &integration_change_body },
 	{ M_DELETE, "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_NONE,  "/api/integrations/{id:uuid}",      integration_delete,
 	    204, NULL, "Delete an integration; the chatbot and its sessions stay" },
+	{ M_POST,   "integrations", AUTH_USER, RATE_WRITE, DEFERRED,  BODY_JSON,  "/api/integrations/slack/{id:uuid}/credentials", slack_credentials,
+	    200, "Integration", "Give an integration its app's bot token and signing secret, or either; Slack is asked whether the token is good",
+	    .body = &slack_credentials_body, .snake = true },
+	{ M_POST,   "integrations", AUTH_PUBLIC, RATE_NONE, IMMEDIATE, BODY_JSON, "/api/integrations/slack/events",   slack_events,
+	    200, "SlackTaken", "An event of Slack's, by the signature of the raw body",
+	    .body = &slack_event_body, .query = &slack_event_query, .snake = true },
 	{ M_POST,   "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_NONE,  "/api/telegram/connect",            telegram_connect,
 	    200, "TelegramLink", "A link that connects a chat with the bot to the account; good once, for 15 minutes" },
 	{ M_GET,    "integrations", AUTH_USER, RATE_READ, IMMEDIATE, BODY_NONE,   "/api/telegram/connect",            telegram_connected,

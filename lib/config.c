@@ -182,6 +182,12 @@ const struct setting config_settings[] = {
 	    "interval in which JWKS are fetched"),
 	ROW("MILLRACE_JWKS_PAUSE_SECONDS", NUMBER, W | D | R, jwks_pause_seconds, "30", 1, 3600,
 	    "s", "shortest time between two fetches for unknown keys, and after a failure"),
+	ROW("SLACK_SIGNING_SECRET", SECRET, W, slack_signing, "", 0, 200, "",
+	    "signing secret of this server's own app at Slack; integrations may bring theirs"),
+	ROW("SLACK_SIGNING_SECRET_OLD", SECRET, W, slack_signing_old, "", 0, 200, "",
+	    "the one before, while it is rotated: still good"),
+	ROW("SLACK_API_URL", TEXT, R, slack_api_url, "https://slack.com/api", 8, 1000, "",
+	    "Slack's Web API"),
 	ROW("TELEGRAM_BOT_TOKEN", SECRET, R, telegram_token, "", 0, 200, "",
 	    "token of the bot that users' chats with Telegram are with; empty: no Telegram"),
 	ROW("TELEGRAM_API_URL", TEXT, R, telegram_api_url, "https://api.telegram.org", 8, 1000, "",
@@ -572,24 +578,4 @@ config_reveal(void)
 		if (value && *value)
 			setenv(s->name, value, 1);
 	}
-}
-
-void
-config_help_setting(FILE *out, const struct setting *s)
-{
-	fprintf(out, "  %-34s %s", s->name, s->help);
-	if (s->fallback && *s->fallback)
-		fprintf(out, " [%s%s%s]", s->fallback, *s->unit ? " " : "", s->unit);
-	fputs(s->kind == SETTING_SECRET ? " (secret)\n" : "\n", out);
-}
-
-void
-config_help(FILE *out)
-{
-	fputs("Settings, from the environment:\n", out);
-	for (size_t i = 0; i < n_config_settings; i++)
-		config_help_setting(out, &config_settings[i]);
-	fputs("A secret NAME may also be a file that NAME_FILE names, or a systemd credential of "
-	      "that name.\n",
-	    out);
 }

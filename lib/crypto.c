@@ -70,7 +70,7 @@ sha256(struct arena *a, struct str bytes)
 	return sha256_end(h);
 }
 
-static struct str
+struct str
 hmac(struct arena *a, struct str key, struct str bytes)
 {
 	crypto_auth_hmacsha256_state state;
@@ -96,6 +96,43 @@ mac_old(struct arena *a, const char *purpose, struct str bytes)
 	if (!secret || !*secret)
 		return (struct str){ NULL, 0 };
 	return hmac(a, hmac(a, str_from(secret), str_from(purpose)), bytes);
+}
+
+struct str
+secretbox(struct arena *a, const char *purpose, struct str value)
+{
+	size_t head = crypto_secretbox_NONCEBYTES;
+	unsigned char *out = arena_alloc(a, head + crypto_secretbox_MACBYTES + value.n);
+	struct str key = mac(a, purpose, S("secretbox"));
+
+	random_bytes(out, head);
+	crypto_secretbox_easy(
+	    out + head, (const unsigned char *)value.p, value.n, out, (const unsigned char *)key.p);
+	return (struct str){ (char *)out, head + crypto_secretbox_MACBYTES + value.n };
+}
+
+bool
+secretbox_open(
+    struct arena *a, const char *purpose, struct str closed, struct str *value, bool *outdated)
+{
+	size_t head = crypto_secretbox_NONCEBYTES, around = head + crypto_secretbox_MACBYTES;
+	struct str keys[] = { mac(a, purpose, S("secretbox")),
+		mac_old(a, purpose, S("secretbox")) };
+	const unsigned char *box = (const unsigned char *)closed.p;
+	unsigned char *out;
+
+	if (closed.n < around)
+		return false;
+	out = arena_alloc(a, closed.n - around + 1);
+	for (size_t i = 0; i < 2; i++) {
+		if (!keys[i].p || crypto_secretbox_open_easy(out, box + head, closed.n - head, box,
+				      (const unsigned char *)keys[i].p) != 0)
+			continue;
+		*value = (struct str){ (char *)out, closed.n - around };
+		*outdated = i == 1;
+		return true;
+	}
+	return false;
 }
 
 void

@@ -1,6 +1,6 @@
 # nginx's and systemd's files into DESTDIR, and the scripts for a host without systemd; called by the
 # Makefile's install. Of what lies in /etc, files that INSTALL.md says to edit are not overwritten.
-# The program has the one list of pools (handlers/routes.c).
+# The program has the one list of pools (handlers/pools.c).
 FCGI = $(HERE)../build/millrace-fcgi
 POOLS = $(or $(shell $(FCGI) --pools | cut -d ' ' -f 1),$(error $(FCGI) is not built: run make first))
 UNITDIR = /lib/systemd/system

@@ -464,9 +464,9 @@ const sourcesOf = (sources) => el("details", {}, el("summary", {}, `${t.sources}
 	el("ol", {}, ...sources.map((s, i) => el("li", { value: s.n ?? i + 1, dir: "auto" },
 		`${s.documentName}, ${s.page ? t.page.replace("#", s.page) : s.mark}`, el("q", { dir: "auto" }, shorten(s.sentence ?? s.text))))));
 
-function thumbs(id) {
+function thumbs(id, given) {
 	const both = ["up", "down"].map((rating) => {
-		const thumb = button(rating, t[rating], { "aria-pressed": "false" });
+		const thumb = button(rating, t[rating], { "aria-pressed": String(rating === given) });
 		thumb.addEventListener("click", () => call(`messages/${id}/feedback`, { rating, sessionId: session })
 			.then(() => both.forEach((b) => b.setAttribute("aria-pressed", String(b === thumb))), () => show(t.failed)));
 		return thumb;
@@ -475,8 +475,8 @@ function thumbs(id) {
 }
 
 /* What stands below an answer that is whole. */
-function finish({ message }, id, sources) {
-	atEnd(() => message.append(...(sources?.length > 0 ? [sourcesOf(sources)] : []), ...(id ? [thumbs(id)] : [])));
+function finish({ message }, id, sources, rating) {
+	atEnd(() => message.append(...(sources?.length > 0 ? [sourcesOf(sources)] : []), ...(id ? [thumbs(id, rating)] : [])));
 }
 
 /* The page without a conversation: the welcome, and what one could ask. */
@@ -613,13 +613,13 @@ async function load() {
 		return begin(history.welcomeMessage);
 	log.replaceChildren();
 	show("");
-	for (const { id, role, content, sources } of history.messages) {
+	for (const { id, role, content, sources, rating } of history.messages) {
 		if (role === "user") {
 			addUser(content);
 		} else {
 			const answer = addMessage("bot");
 			draw(answer, content);
-			finish(answer, id, sources);
+			finish(answer, id, sources, rating);
 		}
 	}
 	log.scrollTop = log.scrollHeight;

@@ -27,9 +27,8 @@ static const struct field config_fields[] = {
 	    F_ENUM(struct integration_in, status, statuses, OPTIONAL), \
 	    F_OBJECT(struct integration_in, config, config_fields, OPTIONAL)
 
-static const struct field website_fields[] = { INTEGRATION_FIELDS(REQUIRED) };
-FIELD_TABLE(
-    integration_website_body, struct integration_in, website_fields, integration_create_website);
+static const struct field create_fields[] = { INTEGRATION_FIELDS(REQUIRED) };
+FIELD_TABLE(integration_create_body, struct integration_in, create_fields, integration_create);
 
 static const struct field change_fields[] = { INTEGRATION_FIELDS(OPTIONAL) };
 FIELD_TABLE(integration_change_body, struct integration_in, change_fields, integration_change);
@@ -69,16 +68,16 @@ integration_list(struct req *r)
 	return sql_integration_list(r, res_list, public_url(), list_rows(r, in.limit), in.before);
 }
 
-/* POST /api/integrations/website */
+/* POST /api/integrations/{type} */
 enum err
-integration_create_website(struct req *r)
+integration_create(struct req *r)
 {
 	struct integration_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, integration_website_body, &in)) != ERR_OK)
+	if ((e = body_bind(r, integration_create_body, &in)) != ERR_OK)
 		return e;
-	return sql_integration_create(r, res_created, S("website"), in.name, in.chatbot_id,
+	return sql_integration_create(r, res_created, path_text(r, 0), in.name, in.chatbot_id,
 	    in.status, config_json(r->a, &in.config), public_url());
 }
 

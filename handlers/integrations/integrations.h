@@ -8,12 +8,17 @@
 #include "fcgi/request.h"
 
 /* integrations.c */
-extern const struct field_table integration_website_body, integration_change_body;
+extern const struct field_table integration_create_body, integration_change_body;
 enum err integration_list(struct req *r);
-enum err integration_create_website(struct req *r);
+enum err integration_create(struct req *r);
 enum err integration_show(struct req *r);
 enum err integration_change(struct req *r);
 enum err integration_delete(struct req *r);
+
+/* slack.c */
+extern const struct field_table slack_credentials_body, slack_event_body, slack_event_query;
+enum err slack_credentials(struct req *r);
+enum err slack_events(struct req *r);
 
 /* telegram.c */
 enum err telegram_connect(struct req *r);

@@ -112,6 +112,9 @@ struct config {
 	int64_t jwks_seconds; /* interval in which keys are fetched */
 	int64_t jwks_pause_seconds; /* least time between two fetches for unknown keys */
 
+	/* Signing secret of this server's own app at Slack, and the one before; "": none */
+	const char *slack_signing, *slack_signing_old;
+	const char *slack_api_url;
 	const char *telegram_token; /* of the bot; "": no Telegram */
 	const char *telegram_api_url;
 	const char *telegram_updates; /* polling, or webhook */

@@ -37,10 +37,23 @@ struct sha256;
 struct sha256 *sha256_new(struct arena *a);
 void sha256_add(struct sha256 *h, struct str bytes);
 struct str sha256_end(struct sha256 *h);
+/* HMAC-SHA-256 (RFC 2104) under `key`; 32 bytes, the arena's. */
+struct str hmac(struct arena *a, struct str key, struct str bytes);
 /* HMAC-SHA-256 (RFC 2104) under a key derived from API_JWT_SECRET for `purpose`; 32 bytes. */
 struct str mac(struct arena *a, const char *purpose, struct str bytes);
 /* The same under API_JWT_SECRET_OLD, for what was made before its rotation; absent without one. */
 struct str mac_old(struct arena *a, const char *purpose, struct str bytes);
+/*
+ * Closes `value` under a key derived from API_JWT_SECRET for `purpose` (libsodium's secretbox:
+ * XSalsa20-Poly1305); the arena's. For what workers themselves have to read again.
+ */
+struct str secretbox(struct arena *a, const char *purpose, struct str value);
+/*
+ * Opens it; *value is the arena's. *outdated: it was closed under API_JWT_SECRET_OLD. False where
+ * it opens under neither.
+ */
+MUST_CHECK bool secretbox_open(
+    struct arena *a, const char *purpose, struct str closed, struct str *value, bool *outdated);
 /* Are they equal? In constant time; absent and empty are equal to nothing. */
 bool str_eq_secret(struct str a, struct str b);
 /* `len` bytes from the kernel's generator (getrandom(2)). */

@@ -11,6 +11,7 @@ const struct job_kind job_kinds[] = {
 	{ "oauth", oauth_run },
 	{ "preview", chat_run },
 	{ "search", search_run },
+	{ "slack", slack_run },
 	{ "telegram", telegram_run },
 	{ "workflow", workflow_run },
 	{ NULL, NULL },

@@ -34,6 +34,9 @@ struct outcome oauth_run(struct job *j);
 /* Searches a user's documents; the reply has the passages that fit best. */
 struct outcome search_run(struct job *j);
 
+/* Says something in Slack, brings an answer there, or checks an app's credentials. */
+struct outcome slack_run(struct job *j);
+
 /* Says something in a chat with Telegram, or brings an answer or a file from there. */
 struct outcome telegram_run(struct job *j);
 

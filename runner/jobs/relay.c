@@ -10,8 +10,10 @@ struct step {
 	struct relay r;
 	const struct relay_chat *chat;
 	struct str text;
+	int64_t len; /* of what it was made of: bytes */
 	bool ended;
-	int64_t shown; /* bytes, of the step before */
+	int64_t shown; /* len of the step before */
+	int64_t sending; /* the message that an earlier attempt was about to send, or -1 */
 	struct str sent[PARTS_MAX]; /* ids of messages */
 	size_t n_sent;
 };
@@ -55,9 +57,13 @@ load(struct step *s, bool *gone, struct outcome *o)
 	if (*gone)
 		return true;
 	s->text = sql_get(res, 0, 0);
+	s->len = (int64_t)s->text.n;
+	if (s->chat->text)
+		s->text = s->chat->text(j->a, s->text);
 	s->ended = sql_bool(res, 0, 1);
 	(void)str_int(sql_get(res, 0, 3), &s->shown);
 	s->r.plain = sql_bool(res, 0, 4);
+	(void)str_int(sql_get(res, 0, 5), &s->sending);
 	if (json_parse(j->a, sql_get(res, 0, 2), &sent, &why) != ERR_OK) {
 		*o = job_failed("INTERNAL", "What was sent is not known any more.");
 		return false;
@@ -68,25 +74,55 @@ load(struct step *s, bool *gone, struct outcome *o)
 	return true;
 }
 
-/* Sends the next message. Its id is kept before anything else is done. */
+/* What a statement that needs the lease has come to. */
+static bool
+is_kept(struct step *s, enum err e, const PGresult *res, struct outcome *o)
+{
+	if (e != ERR_OK)
+		*o = job_db_error(s->r.j, e, "what was sent could not be kept");
+	else if (!sql_bool(res, 0, 0))
+		*o = job_lost(s->r.j);
+	else
+		return true;
+	return false;
+}
+
+static bool
+intend(struct step *s, int64_t n, struct outcome *o)
+{
+	PGresult *res = NULL;
+	enum err e = job_runner_relay_sending(s->r.j, &res, n);
+
+	return is_kept(s, e, res, o);
+}
+
+/*
+ * Sends the next message. That it is about to be sent is kept before, and its id after that: an
+ * attempt that was cut off between the two may have sent it, which the next one looks for.
+ */
 static bool
 post(struct step *s, struct str part, struct outcome *o)
 {
+	int64_t n = (int64_t)s->n_sent;
+	struct str id = { NULL, 0 };
 	PGresult *res = NULL;
-	struct str id;
+	struct outcome cleared;
 	enum err e;
 
-	if (!s->chat->post(&s->r, part, &id, o))
+	s->r.n = s->n_sent;
+	s->r.again = s->sending == n;
+	if (!s->r.again && !intend(s, n, o))
 		return false;
-	e = job_runner_relay_sent(s->r.j, &res, (int64_t)s->n_sent, id);
-	if (e != ERR_OK) {
-		*o = job_db_error(s->r.j, e, "what was sent could not be kept");
+	if (s->r.again && s->chat->find && !s->chat->find(&s->r, &id, o))
+		return false;
+	if (!id.p && !s->chat->post(&s->r, part, &id, o)) {
+		if (s->r.unsent && !s->r.again)
+			(void)intend(s, -1, &cleared);
 		return false;
 	}
-	if (!sql_bool(res, 0, 0)) {
-		*o = job_lost(s->r.j);
+	e = job_runner_relay_sent(s->r.j, &res, n, id);
+	if (!is_kept(s, e, res, o))
 		return false;
-	}
 	s->sent[s->n_sent++] = id;
 	return true;
 }
@@ -101,7 +137,7 @@ grow(struct step *s, size_t n, struct str part, struct outcome *o)
 		return true;
 	if (n >= s->n_sent)
 		return post(s, part, o);
-	return (int64_t)s->text.n == s->shown || s->chat->change(&s->r, s->sent[n], part, o);
+	return s->len == s->shown || s->chat->change(&s->r, s->sent[n], part, o);
 }
 
 static bool
@@ -118,7 +154,7 @@ show(struct step *s, struct outcome *o)
 		if (n >= s->n_sent && str_trim(part).n > 0 && !post(s, part, o))
 			return false;
 		/* It was sent while it grew, and may be shorter than what is there now. */
-		if (n + 1 == s->n_sent && (int64_t)s->text.n != s->shown &&
+		if (n + 1 == s->n_sent && s->len != s->shown &&
 		    !s->chat->change(&s->r, s->sent[n], part, o))
 			return false;
 		if (last)
@@ -152,5 +188,5 @@ relay_step(struct job *j, const struct relay_chat *chat, void *arg)
 		return o;
 	if (gone || s->ended)
 		return job_end_runner_job_end_done(j, S("{}"), (struct str){ NULL, 0 });
-	return job_end_runner_relay_again(j, wait_text(s), (int64_t)s->text.n, s->r.plain);
+	return job_end_runner_relay_again(j, wait_text(s), s->len, s->r.plain);
 }

@@ -12,12 +12,23 @@ struct relay {
 	struct job *j;
 	void *arg; /* the chat's own */
 	bool plain; /* the chat takes no drafts; draft may set it */
+	size_t n; /* which message is looked for or posted, counted from 0 */
+	bool again; /* it may have been sent before */
+	bool unsent; /* set by post: it is known not to have been */
 };
 
 /* Each returns true, or how the job ends in *o. */
 struct relay_chat {
 	size_t units_max; /* UTF-16 units of a message */
 	int64_t pause_ms; /* between two steps at least */
+	/* The text as the chat writes it, or NULL; what begins alike stays alike but for the last
+	 * line */
+	struct str (*text)(struct arena *a, struct str markdown);
+	/*
+	 * Looks for a message that may have been sent before; *id stays absent where it was not.
+	 * Or NULL: the chat cannot tell.
+	 */
+	bool (*find)(struct relay *r, struct str *id, struct outcome *o);
 	/* Sends a message; *id is the arena's. */
 	bool (*post)(struct relay *r, struct str text, struct str *id, struct outcome *o);
 	/* Changes one. */

@@ -1,7 +1,7 @@
 /*
  * What the bot says and fetches: an answer while it grows, a file that becomes a document, a few
- * words of ours. Telegram cannot be told to send a message at most once: where its reply is lost,
- * the next attempt sends it again.
+ * words of ours. Telegram cannot be told to send a message at most once, nor be asked what it has
+ * sent: where its reply is lost, the next attempt sends it again, without a sound.
  */
 #include <stdio.h>
 
@@ -67,24 +67,27 @@ ended(struct job *j, enum telegram_end end, int64_t chat, const struct telegram_
 }
 
 static struct str
-message_body(struct arena *a, int64_t chat, const char *id, struct str text)
+message_body(struct arena *a, int64_t chat, const char *more, struct str text)
 {
 	struct buf b = { .a = a };
 
-	buf_printf(&b, "{\"chat_id\":%lld,%s\"text\":", (long long)chat, id);
+	buf_printf(&b, "{\"chat_id\":%lld,%s\"text\":", (long long)chat, more);
 	buf_json(&b, text);
 	buf_put(&b, S(",\"link_preview_options\":{\"is_disabled\":true}}"));
 	return buf_str(&b);
 }
 
+/* What may come a second time comes without a sound. */
 static bool
 post(struct relay *r, struct str text, struct str *id, struct outcome *o)
 {
 	const struct telegram_in *in = r->arg;
 	struct telegram_reply reply;
+	const char *quietly = r->again ? "\"disable_notification\":true," : "";
 	enum telegram_end end = telegram_call(&r->j->stop, r->j->a, "sendMessage",
-	    message_body(r->j->a, in->chat, "", text), CALL_MS, &reply);
+	    message_body(r->j->a, in->chat, quietly, text), CALL_MS, &reply);
 
+	r->unsent = end != TELEGRAM_STOPPED && (end != TELEGRAM_LATER || reply.wait_ms > 0);
 	*o = ended(r->j, end, in->chat, &reply);
 	if (end == TELEGRAM_OK)
 		*id = arena_printf(
@@ -143,7 +146,7 @@ static const struct relay_chat telegram_chat = {
 static struct outcome
 say(struct job *j, struct telegram_in *in, struct str text)
 {
-	struct relay r = { .j = j, .arg = in };
+	struct relay r = { .j = j, .arg = in, .again = j->attempt > 1 };
 	struct outcome o;
 	struct str id;
 

@@ -128,6 +128,7 @@ oauth_label(struct arena *a, const PGresult *rows, int i)
 static const struct sealed_kind kinds[] = {
 	{ db_runner_vault_old, secret_label, db_runner_vault_reseal },
 	{ db_runner_oauth_old, oauth_label, db_runner_oauth_reseal },
+	{ db_runner_slack_old, secret_label, db_runner_slack_reseal },
 };
 #define N_KINDS (sizeof(kinds) / sizeof(*kinds))
 

@@ -3,8 +3,9 @@
 -- answer. So nothing is lost, nor answered twice, wherever a process ends.
 --
 -- A relay works in steps: it shows what there is, and is due again shortly, until the run has
--- ended. What it has sent is in its run's input: `sent`, the messages' ids in order; `shown`, how
--- long the text was; `plain`, whether the chat takes no drafts.
+-- ended. What it has sent is in its run's input: `sent`, the messages' ids in order; `sending`,
+-- which message it was about to send, counted from 0; `shown`, how long the text was; `plain`,
+-- whether the chat takes no drafts.
 
 -- True where none of the keys came before. One that did may come with new ones: these count as
 -- come from now on.
@@ -47,19 +48,32 @@ $$;
 GRANT EXECUTE ON FUNCTION sources_text TO millrace_runner;
 
 -- What a relay's chat is to show by now. No row: the answering run is gone.
-CREATE OR REPLACE FUNCTION relay_progress(run_id uuid) RETURNS TABLE (content text, ended boolean, sent text, shown bigint, plain boolean)
+CREATE OR REPLACE FUNCTION relay_progress(run_id uuid) RETURNS TABLE (content text, ended boolean, sent text, shown bigint, plain boolean,
+	sending int)
 LANGUAGE sql STABLE AS $$
 	SELECT CASE WHEN c.ended_at IS NULL THEN run_text(c.id)
 		WHEN m.id IS NOT NULL THEN m.content || coalesce(E'\n' || nullif(sources_text(m.sources::jsonb), ''), '')
 		WHEN c.status = 'cancelled' THEN 'Stopped.'
 		ELSE coalesce('No answer could be given: ' || c.error_message, 'There is no answer.') END,
 		c.ended_at IS NOT NULL, coalesce(r.input -> 'sent', '[]')::text, coalesce((r.input ->> 'shown')::bigint, 0),
-		coalesce((r.input ->> 'plain')::boolean, false)
+		coalesce((r.input ->> 'plain')::boolean, false), coalesce((r.input ->> 'sending')::int, -1)
 	FROM run r JOIN run c ON c.id = (r.input ->> 'answer')::uuid
 	LEFT JOIN message m ON m.run_id = c.id AND m.role = 'assistant'
 	WHERE r.id = $1
 $$;
 GRANT EXECUTE ON FUNCTION relay_progress TO millrace_runner;
+
+-- Keeps that the relay's n-th message is about to be sent, or, with -1, that none is. False where
+-- the lease is lost.
+CREATE OR REPLACE FUNCTION relay_sending(run_id uuid, runner text, attempt int, n int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN false;
+	END IF;
+	UPDATE run r SET input = r.input || jsonb_build_object('sending', $4) WHERE r.id = $1;
+	RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION relay_sending TO millrace_runner;
 
 -- Keeps the id of the relay's n-th message, counted from 0. False where the lease is lost.
 CREATE OR REPLACE FUNCTION relay_sent(run_id uuid, runner text, attempt int, n int, id text) RETURNS boolean LANGUAGE plpgsql AS $$

@@ -138,7 +138,7 @@ GRANT EXECUTE ON FUNCTION title_of TO millrace_api;
 
 CREATE OR REPLACE FUNCTION session_message_json(m message) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', m.id, 'sessionId', m.conversation_id, 'role', m.role, 'content', m.content,
-		'sources', m.sources, 'createdAt', rfc3339(m.created_at))
+		'sources', m.sources, 'rating', (SELECT f.rating FROM message_feedback f WHERE f.message_id = m.id), 'createdAt', rfc3339(m.created_at))
 $$;
 GRANT EXECUTE ON FUNCTION session_message_json TO millrace_api, millrace_runner;
 
@@ -316,9 +316,25 @@ CREATE OR REPLACE FUNCTION chatbot_tokens_guess(settings jsonb, session uuid, me
 			ORDER BY o.id DESC LIMIT 40) m), 65536)) / 4 + coalesce(($1 ->> 'maxTokens')::bigint, 1000)
 $$;
 
--- A visitor says something: counted by address, session and chatbot, and charged to the chatbot's
--- owner, whose own work goes first. The chatbot's row is counted last, since all its visitors wait
--- for each other there.
+-- Somebody without an account asks in a session: counted for them (`subject`), the session and the
+-- chatbot, and charged to the chatbot's owner, who is the caller from now on and whose own work
+-- goes first. The chatbot's row is counted last, since all its visitors wait for each other there.
+CREATE OR REPLACE FUNCTION visitor_ask(b chatbot, session uuid, message text, input jsonb, subject bytea, subject_minute int, subject_day int,
+	session_minute int, session_day int, chatbot_minute int, queue_max int) RETURNS uuid LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	s jsonb := chatbot_defaults() || b.settings;
+	reserved bigint := chatbot_tokens_guess(s, $2, $3);
+	asked uuid;
+BEGIN
+	PERFORM set_config('millrace.caller', b.owner_id::text, true);
+	asked := session_ask($2, $3, jsonb_build_object('visitor', true, 'reserved', reserved, 'day', (now() AT TIME ZONE 'UTC')::date) || $4, $11, -1);
+	PERFORM chatbot_count(b, $5, $6, $7, 0, NULL);
+	PERFORM chatbot_count(b, convert_to($2::text, 'UTF8'), $8, $9, 0, NULL);
+	PERFORM chatbot_count(b, '', $10, (s ->> 'messagesPerDay')::int, reserved, (s ->> 'tokensPerDay')::bigint);
+	RETURN asked;
+END $$;
+
+-- A visitor says something, counted by address.
 -- As the owner: visitors have no account.
 CREATE OR REPLACE FUNCTION widget_say(chatbot uuid, visitor_hash bytea, message text, streams boolean, address bytea, address_minute int, address_day int,
 	session_minute int, session_day int, chatbot_minute int, queue_max int) RETURNS TABLE (run_id uuid)
@@ -326,20 +342,11 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_s
 DECLARE
 	b chatbot;
 	c conversation;
-	s jsonb;
-	reserved bigint;
 BEGIN
 	SELECT * INTO b FROM chatbot_serving($1);
 	c := widget_session(b, $2);
-	s := chatbot_defaults() || b.settings;
-	reserved := chatbot_tokens_guess(s, c.id, $3);
-	PERFORM set_config('millrace.caller', b.owner_id::text, true);
-	run_id := session_ask(c.id, $3, jsonb_build_object('visitor', true, 'reserved', reserved, 'day', (now() AT TIME ZONE 'UTC')::date)
-		|| CASE WHEN $4 THEN '{}' ELSE '{"reply": "widget"}' END::jsonb, $11, -1);
+	run_id := visitor_ask(b, c.id, $3, CASE WHEN $4 THEN '{}' ELSE '{"reply": "widget"}' END::jsonb, $5, $6, $7, $8, $9, $10, $11);
 	PERFORM set_config('millrace.caller', '', true);
-	PERFORM chatbot_count(b, $5, $6, $7, 0, NULL);
-	PERFORM chatbot_count(b, convert_to(c.id::text, 'UTF8'), $8, $9, 0, NULL);
-	PERFORM chatbot_count(b, '', $10, (s ->> 'messagesPerDay')::int, reserved, (s ->> 'tokensPerDay')::bigint);
 	RETURN NEXT;
 END $$;
 GRANT EXECUTE ON FUNCTION widget_say TO millrace_api;

@@ -4,8 +4,9 @@
 CREATE OR REPLACE FUNCTION integration_json(i integration, base text) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', i.id, 'userId', i.owner_id, 'type', i.type, 'name', i.name, 'chatbotId', i.chatbot_id,
 		'status', i.status, 'problem', i.problem,
-		'config', '{"allowedOrigins": []}'::jsonb || i.config || jsonb_build_object('snippet',
-			format('<script src="%s/widget.js" data-chatbot="%s" async></script>', $2, i.chatbot_id)),
+		'config', CASE i.type WHEN 'slack' THEN i.config || slack_config_json(i.id, $2)
+			ELSE '{"allowedOrigins": []}'::jsonb || i.config || jsonb_build_object('snippet',
+				format('<script src="%s/widget.js" data-chatbot="%s" async></script>', $2, i.chatbot_id)) END,
 		'createdAt', rfc3339(i.created_at), 'updatedAt', rfc3339(i.updated_at))
 $$;
 GRANT EXECUTE ON FUNCTION integration_json TO millrace_api;
@@ -32,6 +33,8 @@ BEGIN
 	RETURNING * INTO made;
 	IF NOT FOUND THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such chatbot.');
+	ELSIF made.type = 'slack' AND made.status = 'active' THEN
+		made := slack_start(made);
 	END IF;
 	RETURN integration_json(made, $6);
 END $$;
@@ -48,10 +51,12 @@ BEGIN
 		PERFORM refuse('NOT_FOUND', 'There is no such chatbot.');
 	END IF;
 	UPDATE integration i SET name = coalesce($2, i.name), chatbot_id = coalesce($3, i.chatbot_id), status = coalesce($4, i.status),
-		config = i.config || $5, updated_at = now()
+		problem = CASE WHEN $4 IS NULL THEN i.problem END, config = i.config || $5, updated_at = now()
 	WHERE i.id = $1 AND i.owner_id = caller_id() RETURNING * INTO made;
 	IF NOT FOUND THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such integration.');
+	ELSIF made.type = 'slack' AND $4 = 'active' THEN
+		made := slack_start(made);
 	END IF;
 	RETURN integration_json(made, $6);
 END $$;

@@ -93,7 +93,7 @@ test("a session's message is answered from the chatbot's documents, with the sen
 	const session = await newSession(await newBot());
 	assertKeys(session, ["id", "chatbotId", "userId", "title", "messages", "createdAt", "updatedAt"]);
 	const { json } = assertStatus(await say(session, QUESTION), 200);
-	assertKeys(json, ["id", "sessionId", "role", "content", "sources", "createdAt"]);
+	assertKeys(json, ["id", "sessionId", "role", "content", "sources", "rating", "createdAt"]);
 	assert.deepEqual([json.sessionId, json.role], [session.id, "assistant"]);
 	assert.match(json.content, /wheat/);
 	assert.doesNotMatch(json.content, /OPENAI/);
@@ -304,7 +304,10 @@ test("feedback: by who has the session, listed for the owner", async () => {
 	assertError(await visitor("https://evil.example").post(path, { rating: "up", sessionId: visit.sessionId }), "FORBIDDEN");
 	assertError(await other.api.post(path, { rating: "up" }), "NOT_FOUND");
 	assertError(await visit.who.post(path, { rating: "great", sessionId: visit.sessionId }), "BAD_REQUEST", ["rating"]);
+	const shown = async () => assertStatus(await visit.who.get(`/api/chat/widget/${bot.id}/session/${visit.sessionId}`), 200).json.messages.map((m) => m.rating);
+	assert.deepEqual(await shown(), [null, "down"]);
 	const { json } = assertStatus(await user.api.post(path, { rating: "up" }), 200);
+	assert.deepEqual(await shown(), [null, "up"]);
 	assert.deepEqual(assertStatus(await user.api.get(`/api/chatbots/${bot.id}/feedback`), 200).json, [json]);
 	assert.deepEqual([json.id, json.rating, json.comment], [given.json.id, "up", null]);
 	assertError(await other.api.get(`/api/chatbots/${bot.id}/feedback`), "NOT_FOUND");

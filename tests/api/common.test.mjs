@@ -323,7 +323,7 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/v1/users/{user_id}/projects/{project_id}/spending": [own, { json: { amount: 1, request_id: "kept" } }],
 		"/api/v1/audit/logs": [admin.api, { json: { request_id: "kept", audit_data: { kept: true } } }],
 		"/api/chatbots": [own, { json: { name: "kept" } }],
-		"/api/integrations/website": [own, { json: { name: "kept", chatbotId: bot } }],
+		"/api/integrations/{type}": [own, { json: { name: "kept", chatbotId: bot } }],
 		"/api/chatbots/{id}/documents": [own, { json: { documentIds: [id] } }],
 		"/api/chat/sessions": [own, { json: { chatbotId: bot } }],
 		"/api/chat/sessions/{id}/messages": [own, { json: { content: "How often is this asked?" } }],
@@ -334,7 +334,7 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 	assert.deepEqual(taking.sort(), Object.keys(asked).map((path) => `post ${path}`).sort());
 	for (const [path, [who, options, headers]] of Object.entries(asked)) {
 		const keyed = { ...options, ...key(headers) };
-		const ask = () => who.request("POST", path.replace("{id}", ids[path]).replace("{chatbot_id}", bot).replace("{user_id}", uid).replace("{project_id}", "app"), keyed);
+		const ask = () => who.request("POST", path.replace("{id}", ids[path]).replace("{chatbot_id}", bot).replace("{user_id}", uid).replace("{project_id}", "app").replace("{type}", "website"), keyed);
 		const first = await ask(), again = await ask();
 		/* `local` has no embeddings, and says so twice. */
 		assert.ok((first.status < 300 || path === "/v1/embeddings") && again.status === first.status, `${path}: ${first.status}, then ${again.status}`);

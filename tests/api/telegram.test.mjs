@@ -151,6 +151,20 @@ test("a runner that is killed loses nothing, and answers once", async () => {
 	assert.deepEqual([telegram.texts(chat).filter((t) => t === "And this one.").length, answers(chat).length], [1, 1]);
 });
 
+test("a message whose reply a killed runner has not seen comes again, without a sound", async () => {
+	const { chat } = await connected();
+	let release;
+	telegram.hold = new Promise((resolve) => { release = resolve; });
+	telegram.send(chat, { text: "[[say:Taken, not told.]]" });
+	await said(chat, /^Taken, not told\.$/);
+	telegram.hold = null;
+	await millrace.replace("runner", { kill: true });
+	release();
+	const sent = () => telegram.of("sendMessage").filter((m) => m.chat_id === chat && m.text === "Taken, not told.");
+	await until(() => sent().length > 1, "the message again");
+	assert.deepEqual(sent().map((m) => m.disable_notification), [undefined, true]);
+});
+
 test("a webhook is set, and again where it has vanished; its secret counts, and an update counts once", async () => {
 	const { chat } = await connected();
 	await until(() => telegram.waiting.size > 0, "the bot is asked for updates");

@@ -124,6 +124,8 @@ test("a reload keeps the conversation, and goes on with the answer under way; an
 	const { page, complaints } = await opened(await newBot());
 	await ask(page, QUESTION);
 	await answer(page).waitFor();
+	await answer(page).locator(".down").click();
+	await page.waitForSelector(".down[aria-pressed=true]");
 	const release = await occupyUser();
 	try {
 		const sent = page.waitForResponse((r) => r.url().endsWith("/message") && r.request().method() === "POST");
@@ -141,6 +143,7 @@ test("a reload keeps the conversation, and goes on with the answer under way; an
 	await page.reload();
 	await answer(page, 1).waitFor();
 	assert.equal(await page.locator(".text").count(), 4);
+	assert.deepEqual(await page.locator("[aria-pressed]").evaluateAll((all) => all.map((thumb) => thumb.ariaPressed)), ["false", "true", "false", "false"]);
 	await page.click(".anew");
 	await until(async () => await page.locator(".text").allTextContents().then((all) => all.join()) === "Ask me about mills.", "the welcome");
 	assert.deepEqual(complaints, []);

@@ -24,7 +24,7 @@ const METHODS = {
 	getMe: {}, deleteWebhook: { drop_pending_updates: "boolean" }, getWebhookInfo: {},
 	setWebhook: { url: "string!", secret_token: "string", allowed_updates: "array" },
 	getUpdates: { offset: "integer", limit: "integer", timeout: "integer", allowed_updates: "array" },
-	sendMessage: { chat_id: "integer!", text: "string!", link_preview_options: "object" },
+	sendMessage: { chat_id: "integer!", text: "string!", link_preview_options: "object", disable_notification: "boolean" },
 	sendMessageDraft: { chat_id: "integer!", draft_id: "integer!", text: "string", can_stop: "boolean" },
 	sendChatAction: { chat_id: "integer!", action: "string!" },
 	editMessageText: { chat_id: "integer!", message_id: "integer!", text: "string!", link_preview_options: "object" },

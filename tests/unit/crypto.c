@@ -1,4 +1,4 @@
-/* lib/crypto.c: passwords, base64url, SHA-256, HMAC under derived keys. */
+/* lib/crypto.c: passwords, base64url, SHA-256, HMAC under derived keys, boxes. */
 #include <sodium.h>
 
 #include <millrace/config.h>
@@ -167,6 +167,38 @@ sums(void)
 		!str_eq(mac(mem, "a", S("bc")), mac(mem, "ab", S("c"))));
 }
 
+static bool
+opens(struct str box, const char *purpose, struct str value, bool outdated)
+{
+	struct str got;
+	bool is_outdated;
+
+	return secretbox_open(mem, purpose, box, &got, &is_outdated) && str_eq(got, value) &&
+	       is_outdated == outdated;
+}
+
+/* The configuration of the second half has another secret, and the first's as the one before. */
+static void
+boxes(void)
+{
+	struct str box = secretbox(mem, "purpose", S("value")), cut = { box.p, box.n - 1 }, anew;
+
+	CHECK("a box opens, for its purpose, and is another each time",
+	    opens(box, "purpose", S("value"), false) && !opens(box, "other", S("value"), false) &&
+		!str_eq(box, secretbox(mem, "purpose", S("value"))));
+	CHECK("what is none does not",
+	    !opens(S(""), "purpose", S(""), false) && !opens(cut, "purpose", S("value"), false) &&
+		!opens(S("0123456789012345678901234567890123456789"), "purpose", S(""), false));
+	CHECK(
+	    "nothing is a value", opens(secretbox(mem, "purpose", S("")), "purpose", S(""), false));
+	setenv("API_JWT_SECRET_OLD", "0123456789abcdef0123456789abcdef", 1);
+	setenv("API_JWT_SECRET", "fedcba9876543210fedcba9876543210", 1);
+	config_load(CONFIG_WORKER);
+	anew = secretbox(mem, "purpose", S("value"));
+	CHECK("after a rotation it opens as outdated",
+	    opens(box, "purpose", S("value"), true) && opens(anew, "purpose", S("value"), false));
+}
+
 int
 main(void)
 {
@@ -179,6 +211,7 @@ main(void)
 	normalized();
 	base64();
 	sums();
+	boxes();
 	arena_free(mem);
 	return test_end();
 }

@@ -10,8 +10,8 @@ SELECT k.id, CASE WHEN k.retired_at IS NULL THEN 'in force' ELSE 'retired' END A
 	rfc3339(k.retired_at) AS retired, n.secrets,
 	json_build_object('id', k.id, 'inForce', k.retired_at IS NULL, 'createdAt', rfc3339(k.created_at),
 		'retiredAt', rfc3339(k.retired_at), 'secrets', n.secrets) AS body
-FROM vault_key k CROSS JOIN LATERAL (SELECT count(*) AS secrets FROM secret s WHERE s.key_id = k.id) s
-	CROSS JOIN LATERAL (SELECT s.secrets + count(*) AS secrets FROM oauth_token t WHERE t.key_id = k.id) n
+FROM vault_key k CROSS JOIN LATERAL (SELECT (SELECT count(*) FROM secret s WHERE s.key_id = k.id)
+	+ (SELECT count(*) FROM oauth_token t WHERE t.key_id = k.id) + (SELECT count(*) FROM slack_bot b WHERE b.key_id = k.id) AS secrets) n
 ORDER BY k.retired_at IS NULL DESC, k.id DESC LIMIT 200;
 
 -- Live runners, and whether the key that each holds fits: 1, or 0.

@@ -1,7 +1,13 @@
 -- name: runner_relay_progress
 -- args: run_id uuid
--- row: content text, ended bool, sent text, shown int8, plain bool
-SELECT content, ended, sent, shown, plain FROM relay_progress($1);
+-- row: content text, ended bool, sent text, shown int8, plain bool, sending int4
+SELECT content, ended, sent, shown, plain, sending FROM relay_progress($1);
+
+-- name: runner_relay_sending
+-- args: run_id uuid, runner_name text, attempt int4, n int4
+-- row: kept bool
+-- batched
+SELECT relay_sending($1, $2, $3, $4) AS kept;
 
 -- name: runner_relay_sent
 -- args: run_id uuid, runner_name text, attempt int4, n int4, id text

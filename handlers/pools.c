@@ -1,0 +1,43 @@
+/* The pools, and the paths that are theirs but not served yet. */
+#include "fcgi/route.h"
+
+/* The named column is optional. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+/* In the order in which they are started. */
+const struct pool pools[] = {
+	{ "system", "health, readiness, metrics, the OpenAPI document; 404 for what no pool has" },
+	{ "auth", "sessions, signing in by GitHub, Google and Microsoft, forgotten passwords" },
+	{ "login",
+	    "whatever hashes a password: slow by intent, so that nothing else waits behind it" },
+	{ "account", "profile, settings, API keys, vault, notifications, invitations" },
+	{ "chat", "chat, runs, conversations, sessions with chatbots, artifacts" },
+	{ "documents", "uploads, documents, search" },
+	{ "chatbots", "chatbots, their documents, previews, what their widget shows" },
+	{ "insight", "leads and analytics" },
+	{ "agents", "agents, processes and their schedules, data sources" },
+	{ "billing", "use by day, credits, packages, campaigns, subscriptions" },
+	{ "gateway",
+	    "service accounts' users: budgets, policies, spending; models' prices; approvals; the "
+	    "audit log" },
+	{ "integrations",
+	    "where chatbots and assistants answer: sites, Slack, Telegram; files at Google Drive "
+	    "and OneDrive" },
+	{ "realtime", "handshakes of WebSocket and Socket.IO" },
+};
+const size_t n_pools = sizeof(pools) / sizeof(*pools);
+
+/* A row goes when its path is served. */
+const struct unserved unserved[] = {
+	{ "insight", "/api/analytics/revenue" },
+	{ "agents", "/api/agent/task" },
+	{ "agents", "/api/agent/matches" },
+	{ "agents", "/api/v1/agent/task" },
+	{ "agents", "/api/v1/agent/matches" },
+	{ "billing", "/api/payments" },
+	{ "billing", "/api/credits/purchase" },
+	{ "gateway", "/api/v1/providers/{provider:text}/call" },
+	{ "gateway", "/api/v1/payments" },
+	{ "gateway", "/api/mcp" },
+};
+const size_t n_unserved = sizeof(unserved) / sizeof(*unserved);
