@@ -82,3 +82,18 @@ test("what fails says why: expressions that are none, fail, grow without end; ag
 		assert.deepEqual((await runOf(user, run.workflow_run_id)).steps.map((s) => [s.id, s.status, s.tries]), [["a", "failed", 1]]);
 	}
 });
+
+test("what a run holds of a document goes with it, also of one that waits", async () => {
+	const user = await newUser(api);
+	const { id: document } = assertStatus(await user.api.upload("/api/documents/upload?wait=1",
+	    { name: "Mill", file: { filename: "mill.txt", type: "text/plain", bytes: "The wheel of the mill is made of oak." } }), 200).json;
+	const { workflow_run_id: id } = await begin(user, [{ id: "ask", type: "agent", agent: "chat_agent", input: { message: "What is the wheel of the mill made of?" } },
+		{ id: "copy", type: "transform", input: { all: "{{steps.ask.output}}" } }, { id: "wait", type: "approval", message: "Well?" }], {}, { async: true });
+	const held = await runUntil(user, id, (run) => run.steps[2]?.status === "waiting", "the approval");
+	for (const step of held.steps.slice(0, 2))
+		assert.ok(JSON.stringify(step.output).includes(document), JSON.stringify(step));
+	assertStatus(await user.api.delete(`/api/documents/${document}`), 204);
+	await until(async () => !JSON.stringify((await runOf(user, id)).steps).includes(document), "what the steps hold of it");
+	assertStatus(await user.api.post(`${RUNS}/${id}/approve`, {}), 200);
+	assert.ok(!JSON.stringify((await ended(user, id)).outputs).includes(document));
+});
