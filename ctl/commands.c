@@ -196,6 +196,11 @@ const struct command commands[] = {
 	    "verify that every balance is the sum of its entries",
 	    "Names each transfer, balance, reservation, charge and budget that does not add up\n"
 	    "(100 at most), and exits with 1 then. It may run at any time.\n" },
+	{ "stripe", "reconcile", "", 0, 0, 0, NEEDS_CURRENT, DB, stripe_reconcile_run,
+	    "compare subscriptions and payments with Stripe",
+	    "A runner reads all of Stripe's subscriptions, and the payments of the last 35\n"
+	    "days. What differs is named, and then stored as Stripe has it. The runners do it\n"
+	    "once a day. It exits with 1 where something differed.\n" },
 	{ "audit", "verify", "", 0, 0, OPT(OPT_PUBLIC_KEY) | OPT(OPT_CHECKPOINT), NEEDS_CURRENT,
 	    DB, audit_verify_run,
 	    "verify the audit log's hash chain and its signed checkpoints",

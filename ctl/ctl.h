@@ -146,6 +146,7 @@ int status_run(struct ctl *c);
 int streamd_handover_run(struct ctl *c);
 int queries_run(struct ctl *c);
 int ledger_verify_run(struct ctl *c);
+int stripe_reconcile_run(struct ctl *c);
 int audit_verify_run(struct ctl *c);
 int audit_init_run(struct ctl *c);
 int audit_rotate_run(struct ctl *c);

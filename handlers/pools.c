@@ -16,7 +16,8 @@ const struct pool pools[] = {
 	{ "chatbots", "chatbots, their documents, previews, what their widget shows" },
 	{ "insight", "leads and analytics" },
 	{ "agents", "agents, processes and their schedules, data sources" },
-	{ "billing", "use by day, credits, packages, campaigns, subscriptions" },
+	{ "billing",
+	    "use by day, credits, packages, campaigns, subscriptions, payments by Stripe" },
 	{ "gateway",
 	    "service accounts' users: budgets, policies, spending; models' prices; approvals; the "
 	    "audit log" },
@@ -29,13 +30,10 @@ const size_t n_pools = sizeof(pools) / sizeof(*pools);
 
 /* A row goes when its path is served. */
 const struct unserved unserved[] = {
-	{ "insight", "/api/analytics/revenue" },
 	{ "agents", "/api/agent/task" },
 	{ "agents", "/api/agent/matches" },
 	{ "agents", "/api/v1/agent/task" },
 	{ "agents", "/api/v1/agent/matches" },
-	{ "billing", "/api/payments" },
-	{ "billing", "/api/credits/purchase" },
 	{ "gateway", "/api/v1/providers/{provider:text}/call" },
 	{ "gateway", "/api/v1/payments" },
 	{ "gateway", "/api/mcp" },

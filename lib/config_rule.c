@@ -167,6 +167,7 @@ static const struct config_rule rules[] = {
 	    "a page's address, such as https://app.example.com/", false },
 	{ "MILLRACE_CREDITS", NULL, "required or optional", false },
 	{ "MILLRACE_TELEGRAM_UPDATES", NULL, "polling or webhook", false },
+	{ "STRIPE_MODE", NULL, "subscription or payment", false },
 	{ "MILLRACE_REGISTRATION", NULL, "open, invited or closed", false },
 	{ "MILLRACE_RESET_URL", is_page,
 	    "the page's address with {token} in it, such as "
@@ -300,6 +301,9 @@ config_rule_together(config_report *report, void *arg)
 		report(arg, false,
 		    "Telegram is not heard: MILLRACE_TELEGRAM_UPDATES is webhook, which takes "
 		    "MILLRACE_PUBLIC_URL.");
+	if (is_given(c->stripe_key) && is_missing(c->stripe_webhook_secret))
+		report(arg, false,
+		    "Payments are not noticed: Stripe's events take STRIPE_WEBHOOK_SECRET.");
 	/* Without it text in the usual fonts of Chinese, Japanese and Korean is refused. */
 	if (access("/usr/share/poppler/cidToUnicode", R_OK | X_OK) != 0)
 		report(arg, false,

@@ -59,6 +59,7 @@ static const struct periodic periodic_table[] = {
 	{ "vault", 30000, 500, PERIODIC_LONG, vault_run },
 	{ "audit", 15000, 500, PERIODIC_LONG, audit_run },
 	{ "index", 60000, 0, PERIODIC_LONG, passage_index_run },
+	{ "stripe", 600000, 0, PERIODIC_SHORT, sweep_stripe },
 	{ "telegram", 60000, 0, PERIODIC_APART, telegram_updates_run },
 	{ "certificate", 3600000, 0, PERIODIC_LONG, certificate_run },
 	{ NULL, 0, 0, 0, NULL },

@@ -92,4 +92,4 @@ GRANT SELECT ON export_section TO millrace_api;
 GRANT SELECT ON audit_log, audit_entry TO millrace_api;
 GRANT SELECT ON service_user, project, charge, ledger_entry, ledger_note, approval TO millrace_api;
 GRANT SELECT, DELETE ON pricing_package, pricing_campaign TO millrace_api;
-GRANT SELECT ON user_subscription TO millrace_api;
+GRANT SELECT ON user_subscription, stripe_customer, stripe_payment TO millrace_api;

@@ -1,6 +1,6 @@
 /*
  * Figures of all users, for administrators and for API keys with the scope analytics:read: an
- * overview, series, and what each model did.
+ * overview, series, what each model did, and what was paid.
  */
 #include "handlers/insight/insight.h"
 #include "sql_api.h"
@@ -18,7 +18,7 @@ static const struct field overview_fields[] = {
 FIELD_TABLE(analytics_overview_query, struct overview_in, overview_fields, analytics_overview);
 
 struct period_in {
-	struct str start_date; /* absent: DAYS_DEFAULT before now */
+	struct str start_date; /* absent: DAYS_DEFAULT before now; of revenue a year */
 	struct str end_date; /* absent: now */
 	struct str aggregation;
 };
@@ -34,8 +34,9 @@ static const struct field series_fields[] = {
 };
 FIELD_TABLE(analytics_series_query, struct period_in, series_fields, analytics_series);
 
-static const struct field models_fields[] = { PERIOD_FIELDS };
-FIELD_TABLE(analytics_models_query, struct period_in, models_fields, analytics_models);
+static const struct field span_fields[] = { PERIOD_FIELDS };
+FIELD_TABLE(analytics_models_query, struct period_in, span_fields, analytics_models);
+FIELD_TABLE(analytics_revenue_query, struct period_in, span_fields, analytics_revenue);
 
 /* GET /api/analytics/overview: the last ?days= and how they compare with as many before. */
 enum err
@@ -75,4 +76,16 @@ analytics_models(struct req *r)
 	if ((e = query_bind(r, analytics_models_query, &in)) != ERR_OK)
 		return e;
 	return sql_analytics_models(r, res_one, r->caller.key_hash, in.start_date, in.end_date);
+}
+
+/* GET /api/analytics/revenue: what each package brought, by month. */
+enum err
+analytics_revenue(struct req *r)
+{
+	struct period_in in = { 0 };
+	enum err e;
+
+	if ((e = query_bind(r, analytics_revenue_query, &in)) != ERR_OK)
+		return e;
+	return sql_analytics_revenue(r, res_one, r->caller.key_hash, in.start_date, in.end_date);
 }

@@ -16,9 +16,10 @@ enum err lead_analyze(struct req *r);
 
 /* analytics.c */
 extern const struct field_table analytics_overview_query, analytics_series_query,
-    analytics_models_query;
+    analytics_models_query, analytics_revenue_query;
 enum err analytics_overview(struct req *r);
 enum err analytics_series(struct req *r);
 enum err analytics_models(struct req *r);
+enum err analytics_revenue(struct req *r);
 
 #endif

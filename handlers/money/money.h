@@ -58,4 +58,11 @@ enum err campaign_change(struct req *r);
 enum err campaign_delete(struct req *r);
 enum err subscription_list(struct req *r);
 
+/* stripe.c */
+extern const struct field_table checkout_body, purchase_body, stripe_event_body;
+enum err payment_checkout(struct req *r);
+enum err credits_purchase(struct req *r);
+enum err payment_portal(struct req *r);
+enum err payment_webhook(struct req *r);
+
 #endif

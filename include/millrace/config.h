@@ -43,6 +43,10 @@ struct config {
 	const char *jwt_secret_old; /* the one before, only to verify with; "": none */
 	int64_t session_seconds;
 	const char *credits; /* required, or optional */
+	const char *stripe_key, *stripe_webhook_secret, *stripe_webhook_secret_old;
+	const char *stripe_price_id, *stripe_mode, *stripe_success_url, *stripe_cancel_url;
+	const char *stripe_url; /* of its API */
+	const char *checkout_origins; /* separated by spaces */
 	const char *registration; /* who may make an account: open, invited or closed */
 	const char *invite_url; /* page that takes an invitation, with {token}; "": none */
 	int64_t argon2_ops;

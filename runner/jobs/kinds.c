@@ -12,6 +12,7 @@ const struct job_kind job_kinds[] = {
 	{ "preview", chat_run },
 	{ "search", search_run },
 	{ "slack", slack_run },
+	{ "stripe", stripe_run },
 	{ "telegram", telegram_run },
 	{ "workflow", workflow_run },
 	{ NULL, NULL },

@@ -37,6 +37,9 @@ struct outcome search_run(struct job *j);
 /* Says something in Slack, brings an answer there, or checks an app's credentials. */
 struct outcome slack_run(struct job *j);
 
+/* Makes a checkout at Stripe, reads what an event was about, or compares all with Stripe. */
+struct outcome stripe_run(struct job *j);
+
 /* Says something in a chat with Telegram, or brings an answer or a file from there. */
 struct outcome telegram_run(struct job *j);
 

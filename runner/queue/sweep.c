@@ -73,6 +73,17 @@ sweep_workflows(struct db *db, struct arena *a, struct stop *stop)
 }
 
 int64_t
+sweep_stripe(struct db *db, struct arena *a, struct stop *stop)
+{
+	(void)stop;
+	if (*config()->stripe_key && db_runner_stripe_nightly(db, a, NULL) != ERR_OK) {
+		log_warn("sweep: failed", "what", "the comparison with Stripe");
+		return RETRY_MS;
+	}
+	return PERIODIC_AS_TABLED;
+}
+
+int64_t
 sweep_old(struct db *db, struct arena *a, struct stop *stop)
 {
 	const struct config *c = config();

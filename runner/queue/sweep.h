@@ -16,6 +16,8 @@ void sweep_jobs_soon(void);
 int64_t sweep_money(struct db *db, struct arena *a, struct stop *stop);
 /* Puts jobs of workflows back of which a step is due. */
 int64_t sweep_workflows(struct db *db, struct arena *a, struct stop *stop);
+/* Enqueues the comparison with Stripe, a day after the last one. */
+int64_t sweep_stripe(struct db *db, struct arena *a, struct stop *stop);
 /* "old": makes and drops the event log's partitions, deletes what is kept for a time only. */
 int64_t sweep_old(struct db *db, struct arena *a, struct stop *stop);
 /*

@@ -15,7 +15,8 @@ CREATE OR REPLACE FUNCTION figure_json(value numeric, before numeric) RETURNS js
 $$;
 
 -- The last `days` times 24 hours, each figure against as many before: leads that were made,
--- conversations with messages, and how many percent of the leads that were made are customers.
+-- conversations with messages, how many percent of the leads that were made are customers, and
+-- what was paid, less what was returned of it.
 -- As the owner: figures are of everybody's rows.
 CREATE OR REPLACE FUNCTION analytics_overview(key_hash bytea, days int) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -25,6 +26,7 @@ DECLARE
 	leads bigint[];
 	won bigint[];
 	talks bigint[];
+	revenue numeric[];
 BEGIN
 	PERFORM analytics_admit($1);
 	SELECT ARRAY[count(*) FILTER (WHERE l.created_at < middle), count(*) FILTER (WHERE l.created_at >= middle)],
@@ -35,9 +37,12 @@ BEGIN
 		SELECT bool_or(m.created_at < middle) AS before, bool_or(m.created_at >= middle) AS after FROM message m
 		WHERE m.created_at >= first AND m.created_at < now() GROUP BY m.conversation_id
 	) c;
+	SELECT ARRAY[coalesce(sum(p.paid_usd - p.returned_usd) FILTER (WHERE p.paid_at < middle), 0),
+		coalesce(sum(p.paid_usd - p.returned_usd) FILTER (WHERE p.paid_at >= middle), 0)]
+	INTO revenue FROM stripe_payment p WHERE p.paid_at >= first AND p.paid_at < now();
 	RETURN json_build_object('total_leads', figure_json(leads[2], leads[1]), 'active_conversations', figure_json(talks[2], talks[1]),
 		'conversion_rate', figure_json(round(100.0 * won[2] / greatest(leads[2], 1), 1), round(100.0 * won[1] / greatest(leads[1], 1), 1)),
-		'total_revenue', figure_json(NULL, NULL));
+		'total_revenue', figure_json(revenue[2], revenue[1]));
 END $$;
 GRANT EXECUTE ON FUNCTION analytics_overview TO millrace_api;
 
@@ -75,3 +80,20 @@ BEGIN
 		) m);
 END $$;
 GRANT EXECUTE ON FUNCTION analytics_models TO millrace_api;
+
+-- What each package brought in each month (UTC's) from start_date to before end_date, less what was
+-- returned of it; the oldest first. What was sold without a package, or with one that is deleted,
+-- is under none.
+-- As the owner: figures are of everybody's rows.
+CREATE OR REPLACE FUNCTION analytics_revenue(key_hash bytea, start_date timestamptz, end_date timestamptz) RETURNS json
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM analytics_admit($1);
+	RETURN (SELECT coalesce(json_agg(json_build_object('month', to_char(r.month, 'YYYY-MM'), 'package_id', r.package_id, 'package', k.name,
+			'revenue_usd', r.revenue, 'payments', r.payments) ORDER BY r.month, k.name, r.package_id), '[]')
+		FROM (
+			SELECT date_trunc('month', p.paid_at AT TIME ZONE 'UTC') AS month, p.package_id, sum(p.paid_usd - p.returned_usd) AS revenue, count(*) AS payments
+			FROM stripe_payment p WHERE p.paid_at >= $2 AND p.paid_at < $3 GROUP BY 1, 2 ORDER BY 1 DESC LIMIT 5000
+		) r LEFT JOIN pricing_package k ON k.id = r.package_id);
+END $$;
+GRANT EXECUTE ON FUNCTION analytics_revenue TO millrace_api;

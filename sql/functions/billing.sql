@@ -29,7 +29,7 @@ CREATE OR REPLACE FUNCTION subscription_json(s user_subscription) RETURNS json L
 	SELECT json_build_object('id', s.id, 'user_id', s.owner_id, 'package_id', s.package_id,
 		'plan', (SELECT p.name FROM pricing_package p WHERE p.id = s.package_id), 'status', s.status, 'start_date', rfc3339(s.start_date),
 		'end_date', rfc3339(s.end_date), 'final_price', s.final_price, 'stripe_customer_id', s.stripe_customer_id,
-		'stripe_subscription_id', s.stripe_subscription_id, 'created_at', rfc3339(s.created_at), 'updated_at', rfc3339(s.updated_at))
+		'stripe_subscription_id', s.stripe_subscription_id, 'current_period_end', rfc3339(s.current_period_end), 'created_at', rfc3339(s.created_at), 'updated_at', rfc3339(s.updated_at))
 $$;
 GRANT EXECUTE ON FUNCTION subscription_json TO millrace_api;
 

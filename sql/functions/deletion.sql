@@ -150,7 +150,7 @@ DECLARE
 	tables CONSTANT text[] := ARRAY['idempotency', 'lead', 'notification', 'artifact', 'message_feedback', 'message', 'chatbot_document', 'chatbot_use',
 		'chunk', 'document', 'conversation', 'integration', 'chatbot', 'secret', 'datasource', 'workflow', 'topic_owner', 'audit_entry',
 		'approval', 'charge', 'project', 'ledger_note',
-		'user_subscription'];
+		'user_subscription', 'stripe_payment', 'stripe_customer'];
 	t text;
 	r uuid;
 	n int := most;

@@ -51,7 +51,7 @@ test("the overview says what a plain query over the rows says", async () => {
 		assert.equal(overview[field].value, now[name], field);
 		assert.ok(Math.abs(overview[field].change - figure(name).change) < 0.11, `${field}: ${JSON.stringify([overview[field], figure(name)])}`);
 	}
-	assert.deepEqual(overview.total_revenue, { value: null, change: null });
+	assert.deepEqual(overview.total_revenue, { value: 0, change: 0 });
 	const shown = await get("overview?days=366");
 	assertKeys(shown, ["total_leads", "active_conversations", "conversion_rate", "total_revenue"]);
 	assert.ok(shown.total_leads.value >= 300 && shown.active_conversations.value >= 40);

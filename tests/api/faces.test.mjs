@@ -168,6 +168,28 @@ test("a budget is kept before a stream begins, and a request counts once", async
 	assert.match((await millrace.ctl("ledger", "verify")).stdout, /^The ledger holds/m);
 });
 
+test("100 calls at once against a budget for 7: 7 pass, to the cent", async () => {
+	const project = newName(), budget = `/api/v1/users/${user.uid}/projects/${project}/budget`;
+	const call = (gate) => chat(`[[tokens:5 gate:${gate}]]`, { max_tokens: 100 }, { headers: { "x-project-id": project } });
+	const charged = (what) => until(() => sql(`SELECT ${what} FROM charge c JOIN project p ON p.id = c.project_id WHERE p.name = '${project}'`), what);
+	/* What one reserves, and costs. */
+	const [first, gate] = [randomUUID(), randomUUID()], one = call(first);
+	const reserved = await charged("nullif(c.reserved_usd, 0)");
+	permit(first);
+	await one;
+	const cost = await charged("nullif(c.amount_usd, 0)");
+	assertStatus(await user.api.put(budget, { daily_limit: Number(await sql(`SELECT 7 * ${reserved} + ${cost}`)) }), 200);
+	let refused = 0;
+	const calls = Array.from({ length: 100 }, () => call(gate).catch((e) => { refused++; return e; }));
+	await until(() => refused >= 93, "93 are refused");
+	permit(gate);
+	const ends = await Promise.all(calls), passed = ends.filter((e) => e.choices);
+	assert.deepEqual([...new Set(ends.filter((e) => !e.choices).map((e) => `${e.status} ${e.code}`))], ["402 BUDGET_EXCEEDED"]);
+	assert.deepEqual(passed.map((e) => e.choices[0].message.content), Array(7).fill(words(5)));
+	await until(async () => (await user.api.get(budget)).json.reserved === 0, "the settlements");
+	assert.equal(await sql(`SELECT day_usd = 8 * ${cost} AND requests = 8 FROM project WHERE name = '${project}'`), "t");
+});
+
 test("a client that is lost: the call is settled by what was used", async () => {
 	const id = randomUUID(), gate = randomUUID();
 	permit(gate, 3);

@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import nodeTest from "node:test";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { newUser, start } from "../js/instance.mjs";
@@ -103,6 +103,22 @@ export async function secondRunner(millrace) {
 	await launch(millrace, role, { pidFile, args: first.args.map((arg) => arg === first.pidFile ? pidFile : arg),
 		env: { ...first.env, MILLRACE_INSTANCE: "2" } });
 	return () => dismiss(keeperOf(millrace, role));
+}
+
+/* What pg_ctl stop -m immediate does, and the server is started again; `gone` is called between. */
+export async function crash(millrace, gone = () => {}) {
+	const dir = join(millrace.dir, "pg"), pidFile = join(dir, "postmaster.pid");
+	const pid = Number(readFileSync(pidFile, "utf8").split("\n")[0]);
+	const [command, ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").filter(Boolean);
+	const { uid, gid } = statSync(`/proc/${pid}`);
+	process.kill(pid, "SIGQUIT");
+	await until(() => !existsSync(pidFile), "PostgreSQL is gone");
+	gone();
+	const log = openSync(join(millrace.dir, "log/postgresql.log"), "a");
+	spawn(command, args, { uid, gid, cwd: "/", detached: true, stdio: ["ignore", log, log] }).unref();
+	closeSync(log);
+	await until(() => value(millrace, "SELECT 1").catch(() => undefined), "PostgreSQL is there again");
+	await until(async () => (await millrace.api.get("/readyz")).status === 200, "readiness again");
 }
 
 /* 503 in the one shape, with Retry-After. */

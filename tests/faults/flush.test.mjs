@@ -5,11 +5,10 @@
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import WebSocket from "ws";
-import { column, kill, revived, sleep, until, value } from "./faults.mjs";
+import { column, crash, kill, revived, sleep, until, value } from "./faults.mjs";
 import { ROOT, newUser } from "../js/instance.mjs";
 import { startAll, startPath } from "../js/oauth.mjs";
 
@@ -148,22 +147,6 @@ class Shown {
 	}
 }
 
-/* What pg_ctl stop -m immediate does, and the server is started again. Batches stay where they are until it is gone. */
-async function crash() {
-	const dir = join(millrace.dir, "pg"), pidFile = join(dir, "postmaster.pid");
-	const pid = Number(readFileSync(pidFile, "utf8").split("\n")[0]);
-	const [command, ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").filter(Boolean);
-	const { uid, gid } = statSync(`/proc/${pid}`);
-	process.kill(pid, "SIGQUIT");
-	await until(() => !existsSync(pidFile), "PostgreSQL is gone");
-	letGo();
-	const log = openSync(join(millrace.dir, "log/postgresql.log"), "a");
-	spawn(command, args, { uid, gid, cwd: "/", detached: true, stdio: ["ignore", log, log] }).unref();
-	closeSync(log);
-	await until(() => value(millrace, "SELECT 1").catch(() => undefined), "PostgreSQL is there again");
-	await until(async () => (await millrace.api.get("/readyz")).status === 200, "readiness again");
-}
-
 /* Until it is answered, by the same key. */
 async function insist(w) {
 	await until(async () => { await w.begin().over; return w.answered || ![0, 502, 503, 504].includes(w.status); }, `${w.name} is answered`);
@@ -193,7 +176,8 @@ test("the server crashes between commits and flush", OPTIONS, async () => {
 		}
 		const answered = writes.filter((w) => w.answered);
 		const were = await counts(writes);
-		await crash();
+		/* batches stay where they are until the server is gone */
+		await crash(millrace, letGo);
 		await release();
 		await Promise.all(writes.map((w) => w.over));
 		const are = await counts(writes);

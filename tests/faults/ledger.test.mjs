@@ -1,18 +1,19 @@
 /*
  * The ledger adds up, whatever happens: chats that are paid, refused, stopped, and lose their runner; and random operations by many
- * connections while the server crashes among them.
+ * connections while runners and workers are killed and PostgreSQL is stopped immediately. MILLRACE_TEST_OPERATIONS says how many: 10000
+ * take some minutes.
  */
 import { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { randomInt, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import pg from "pg";
-import { hold, kill, revived, sleep, test, until, value, world } from "./faults.mjs";
+import { crash, hold, kill, revived, sleep, test, until, value, world } from "./faults.mjs";
 import { Chat } from "./chats.mjs";
 import { assertDone } from "../js/events.mjs";
 import { assertError, assertStatus } from "../js/expect.mjs";
 
-const CONNECTIONS = 16, OPERATIONS = 800, TURN = 0.0024;   /* what a turn reserves at gpt-4o-mini's price */
+const CONNECTIONS = 16, OPERATIONS = Number(process.env.MILLRACE_TEST_OPERATIONS ?? 800), FAULT_EVERY = 200, TURN = 0.0024;   /* what a turn reserves at gpt-4o-mini's price */
 let w;
 
 before(async () => { w = await world("ledger", { MILLRACE_CREDITS: "required" }, 4); });
@@ -115,16 +116,36 @@ test("runs of several users that end at once lock the users in the order of thei
 	await verify();
 });
 
+/* A spending as a service reports it: again, by the same request_id, until it is answered. */
+async function report(user, project, request, amount) {
+	const path = `/api/v1/users/${user.uid}/projects/${project}/spending`;
+	for (;;) {
+		const reply = await user.api.post(path, { amount: Number(amount), request_id: request, timestamp: "2024-12-20T14:22:15Z" }).catch((e) => {
+			if (!e.code)
+				throw e;
+			return { status: 503 };
+		});
+		if (![502, 503, 504].includes(reply.status))
+			return assertStatus(reply, 200);
+		await sleep(50);
+	}
+}
+
 /*
- * One random operation on a request that may be new or anybody's of before: it is spent at once, or reserved and then settled, released or
- * left. `asked` has for each request the amounts that it may have come to.
+ * One random operation: a chat, or something on a request that may be new or anybody's of before, which is spent at once, by SQL or by a worker, or reserved
+ * and then settled, released or left. `asked` has for each request the amounts that it may have come to.
  */
-async function operate(client, owners, asked) {
+async function operate(client, asked) {
+	if (randomInt(40) === 0)
+		return new Chat(w.users[randomInt(w.users.length)], { words: 3, delay: 1 }).complete();
 	const known = [...asked.keys()];
-	const request = known.length > 0 && randomInt(3) === 0 ? known[randomInt(known.length)] : `${owners[randomInt(owners.length)]}/${randomUUID()}`;
+	const request = known.length > 0 && randomInt(3) === 0 ? known[randomInt(known.length)] : `${w.users[randomInt(w.users.length)].uid}/${randomUUID()}`;
 	const [owner] = request.split("/"), amount = (randomInt(1, 1000) / 1e7).toFixed(7), project = ["a", "b"][randomInt(2)];
 	asked.set(request, [...asked.get(request) ?? [], Number(amount)]);
-	if (randomInt(2) === 0)
+	const how = randomInt(8);
+	if (how === 0)
+		return report(w.users.find((u) => u.uid === owner), project, request, amount);
+	if (how < 4)
 		return client.query(`SELECT charge_spend('${owner}', '${project}', '${request}', 'spending', ${amount}, NULL, NULL, 0, NULL)`);
 	const [charge] = await client.query(`SELECT charge FROM charge_reserve('${owner}', '${project}', '${request}', 'call', NULL, NULL, NULL, ${amount}, false,
 	    interval '1 minute')`);
@@ -132,29 +153,39 @@ async function operate(client, owners, asked) {
 		await client.query(randomInt(3) > 0 ? `SELECT charge_settle('${charge}', ${amount}, 1)` : `SELECT charge_release('${charge}')`);
 }
 
-test("random operations by many connections, the server crashing among them: nothing counts twice, no reservation stays", async () => {
-	const owners = w.users.map((u) => u.uid), asked = new Map();
-	let left = OPERATIONS;
+test("random operations by many connections, runners, workers and the server killed among them: nothing counts twice, no reservation stays", async () => {
+	const asked = new Map();
+	let begun = 0;
+	await Promise.all(w.users.map((user) => grant(user, 100)));
 	const work = async () => {
 		const client = new Client();
-		while (left-- > 0)
-			await operate(client, owners, asked);
+		while (begun++ < OPERATIONS)
+			await operate(client, asked);
 		await client.end();
 	};
-	const crash = async () => {
-		await until(() => left < OPERATIONS / 2, "half of it is done");
-		process.kill(Number((await new Client().query("SELECT pg_backend_pid()"))[0]), "SIGKILL");
+	/* Each of the three before one comes again. */
+	const faults = async () => {
+		for (let n = 1, left = []; n * FAULT_EVERY < OPERATIONS; n++) {
+			await until(() => begun > n * FAULT_EVERY, "more is done");
+			if (left.length === 0)
+				left = [() => crash(w.millrace), () => kill(w.millrace, "runner"), () => kill(w.millrace, "gateway")];
+			await left.splice(randomInt(left.length), 1)[0]();
+		}
 	};
-	await Promise.all([crash(), ...Array.from({ length: CONNECTIONS }, work)]);
+	await Promise.all([faults(), ...Array.from({ length: CONNECTIONS }, work)]);
+	await until(async () => await sql("SELECT count(*) FROM run WHERE ended_at IS NULL") === "0", "all chats have ended");
 	await verify();
 	await sql(`UPDATE charge SET expires_at = now() - interval '1 second' WHERE state = 'reserved'`);
 	await until(async () => await sql("SELECT money_sweep(provider, model, 1000) FROM chat_model") === "f", "nothing is left to expire");
 	await verify();
 	assert.equal(Number(await sql("SELECT sum(reserved_usd) FROM app_user")), 0);
-	/* Each request came to one of its amounts, or to nothing. */
+	assert.equal(Number(await sql("SELECT sum(reserved_usd) FROM project")), 0);
+	/* Each request came to one of its amounts, or to nothing; each chat to what its calls cost. */
 	const settled = (await w.millrace.psql("SELECT request_id, amount_usd FROM charge WHERE state = 'settled' AND kind IN ('spending', 'call')")).trim().split("\n").map((l) => l.split("|"));
 	for (const [request, amount] of settled)
 		assert.ok(asked.get(request).includes(Number(amount)), `${request}: ${amount} of ${asked.get(request)}`);
 	assert.ok(settled.length > OPERATIONS / 4 && settled.length < asked.size, `${settled.length} of ${asked.size}`);
 	assert.equal(await sql("SELECT sum(amount_usd) FROM charge"), await sql("SELECT sum(amount_usd) FROM ledger_entry WHERE account = 'usage'"));
+	assert.equal(Number(await sql("SELECT sum(c.amount_usd) FROM charge c JOIN project p ON p.id = c.project_id WHERE p.name = 'default'")),
+	    Number(await sql("SELECT sum(cost_usd) FROM usage_event")));
 });

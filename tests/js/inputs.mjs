@@ -12,7 +12,7 @@ import { newName } from "./accounts.mjs";
 import { PASSWORD, newAddress } from "./instance.mjs";
 
 /* What has more rules than a schema can say, by the field's name. */
-const SAMPLES = { email: newAddress, username: newName, password: () => PASSWORD, timezone: () => "UTC",
+const SAMPLES = { email: newAddress, customer_email: newAddress, username: newName, password: () => PASSWORD, timezone: () => "UTC",
 	url: () => "https://example.org/", definition: () => ({ steps: [{ id: "a", type: "wait", seconds: 1 }] }) };
 
 export function inputs(document) {

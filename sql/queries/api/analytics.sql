@@ -16,3 +16,9 @@ SELECT analytics_series($1, $2, coalesce($3::text::timestamptz, now() - interval
 -- row: body json
 -- reads
 SELECT analytics_models($1, coalesce($2::text::timestamptz, now() - interval '30 days'), coalesce($3::text::timestamptz, now())) AS body;
+
+-- name: analytics_revenue
+-- args: key_hash bytea, start_date text, end_date text
+-- row: body json
+-- reads
+SELECT analytics_revenue($1, coalesce($2::text::timestamptz, now() - interval '1 year'), coalesce($3::text::timestamptz, now())) AS body;
