@@ -177,11 +177,24 @@ opens(struct str box, const char *purpose, struct str value, bool outdated)
 	       is_outdated == outdated;
 }
 
-/* The configuration of the second half has another secret, and the first's as the one before. */
+/* A box as secretbox made it while API_JWT_SECRET_OLD was API_JWT_SECRET. */
+static struct str
+old_box(struct str value)
+{
+	size_t head = crypto_secretbox_NONCEBYTES, len = head + crypto_secretbox_MACBYTES + value.n;
+	unsigned char *out = arena_alloc(mem, len);
+	struct str key = mac_old(mem, "purpose", S("secretbox"));
+
+	random_bytes(out, head);
+	crypto_secretbox_easy(
+	    out + head, (const unsigned char *)value.p, value.n, out, (const unsigned char *)key.p);
+	return (struct str){ (char *)out, len };
+}
+
 static void
 boxes(void)
 {
-	struct str box = secretbox(mem, "purpose", S("value")), cut = { box.p, box.n - 1 }, anew;
+	struct str box = secretbox(mem, "purpose", S("value")), cut = { box.p, box.n - 1 };
 
 	CHECK("a box opens, for its purpose, and is another each time",
 	    opens(box, "purpose", S("value"), false) && !opens(box, "other", S("value"), false) &&
@@ -191,18 +204,15 @@ boxes(void)
 		!opens(S("0123456789012345678901234567890123456789"), "purpose", S(""), false));
 	CHECK(
 	    "nothing is a value", opens(secretbox(mem, "purpose", S("")), "purpose", S(""), false));
-	setenv("API_JWT_SECRET_OLD", "0123456789abcdef0123456789abcdef", 1);
-	setenv("API_JWT_SECRET", "fedcba9876543210fedcba9876543210", 1);
-	config_load(CONFIG_WORKER);
-	anew = secretbox(mem, "purpose", S("value"));
-	CHECK("after a rotation it opens as outdated",
-	    opens(box, "purpose", S("value"), true) && opens(anew, "purpose", S("value"), false));
+	CHECK("one of before a rotation opens as outdated",
+	    opens(old_box(S("value")), "purpose", S("value"), true));
 }
 
 int
 main(void)
 {
 	setenv("API_JWT_SECRET", "0123456789abcdef0123456789abcdef", 1);
+	setenv("API_JWT_SECRET_OLD", "fedcba9876543210fedcba9876543210", 1);
 	setenv("MILLRACE_ARGON2_OPS", "1", 1);
 	setenv("MILLRACE_ARGON2_KIB", "64", 1);
 	config_load(CONFIG_WORKER);
