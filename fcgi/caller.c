@@ -95,12 +95,12 @@ check_csrf(struct req *r)
  * A socket's handshake cannot carry X-CSRF-Token, and a WebSocket is not bound by CORS. Programs
  * other than browsers send no Origin.
  */
-static enum err
-check_origin(struct req *r)
+enum err
+caller_check_origin(struct req *r)
 {
 	if (!req_param(r, "HTTP_ORIGIN").p || is_own_origin(r))
 		return ERR_OK;
-	return refuse(r, ERR_FORBIDDEN, "Pages of this origin may not open sockets here.");
+	return refuse(r, ERR_FORBIDDEN, "Pages of this origin may not connect here.");
 }
 
 /* Where only an external token's key is unknown, the runner is asked to fetch it. */
@@ -139,7 +139,7 @@ identify_by_cookie(struct req *r)
 		return ERR_NOT_FOUND;
 	token = caller_cookie(r);
 	if (token.p && caller_by_session(token, &r->caller) == ERR_OK)
-		return r->route->mode == SOCKET ? check_origin(r) : check_csrf(r);
+		return r->route->mode == SOCKET ? caller_check_origin(r) : check_csrf(r);
 	if (req_cookie(r, S(SESSION_COOKIE)).p)
 		return refuse(r, ERR_UNAUTHORIZED,
 		    "The cookie " SESSION_COOKIE " holds no session that lasts; sign in again.");

@@ -27,6 +27,11 @@ size_t caller_statement(struct req *r, struct pipe_statement *s, struct sql_arg 
 
 /* The token in the session's cookie, of whichever name, unverified; absent where none counts. */
 struct str caller_cookie(const struct req *r);
+/*
+ * ERR_FORBIDDEN where a page of another origin than this site's, or those that nginx lists, asks:
+ * for what is not bound by CORS, and what has to look at Origin. Programs send none.
+ */
+MUST_CHECK enum err caller_check_origin(struct req *r);
 /* The value of the csrf_access_token cookie of a session; the arena's. */
 struct str csrf_token(struct arena *a, const struct claims *c);
 

@@ -230,11 +230,11 @@ put_responses(struct buf *b, const struct route *r)
 		buf_put(b, S(","));
 		put_reply(b, r->also ? r->also : 200, r);
 	}
-	if (r->refusal)
+	for (int status = 400; r->refusal && status <= 404; status += 4)
 		buf_printf(b,
-		    ",\"400\":{\"description\":\"A refusal\",\"content\":{\"application/json\":{"
+		    ",\"%d\":{\"description\":\"A refusal\",\"content\":{\"application/json\":{"
 		    "\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}}}",
-		    r->refusal);
+		    status, r->refusal);
 	if (route_is_event_source(r))
 		buf_put(b, S(",\"204\":{\"description\":\"Every event has been seen.\"}"));
 	buf_printf(b,

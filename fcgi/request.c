@@ -63,8 +63,8 @@ reply_options(struct req *r)
 	reply_header(r, "Allow", allow);
 	reply_header(r, "Access-Control-Allow-Methods", allow);
 	reply_header(r, "Access-Control-Allow-Headers",
-	    S("Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-CSRF-Token, "
-	      "X-Request-Id"));
+	    S("Authorization, Content-Type, Idempotency-Key, Last-Event-ID, MCP-Protocol-Version, "
+	      "Mcp-Method, Mcp-Name, Mcp-Session-Id, X-CSRF-Token, X-Request-Id"));
 	reply_header(r, "Access-Control-Max-Age", S(PREFLIGHT_SECONDS));
 	(void)reply_json(r, 204, (struct str){ NULL, 0 });
 }

@@ -80,7 +80,7 @@ struct route {
 	int many; /* the body may also be an array of as many such objects; read by body_list */
 	bool snake; /* field names are documented in snake_case */
 	int also; /* a second status of the reply */
-	const char *refusal; /* the schema of a 400 that is not of the error shape alone */
+	const char *refusal; /* the schema of a 400 or 404 that is not of the error shape alone */
 	const char *scope; /* what an API key needs; NULL: read for GET, else write */
 	bool idempotent; /* takes Idempotency-Key: its query says `-- keep` */
 	answer_fn *nobody; /* SOCKET: answers an unknown caller inside the socket, instead of 401 */

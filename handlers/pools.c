@@ -36,6 +36,5 @@ const struct unserved unserved[] = {
 	{ "agents", "/api/v1/agent/matches" },
 	{ "gateway", "/api/v1/providers/{provider:text}/call" },
 	{ "gateway", "/api/v1/payments" },
-	{ "gateway", "/api/mcp" },
 };
 const size_t n_unserved = sizeof(unserved) / sizeof(*unserved);

@@ -23,17 +23,28 @@ base64url(struct arena *a, struct str bytes)
 	return (struct str){ text, room - 1 };
 }
 
-bool
-base64url_decode(struct arena *a, struct str text, struct str *out)
+static bool
+decode(struct arena *a, struct str text, int variant, struct str *out)
 {
 	size_t room = text.n / 4 * 3 + 3, len = 0;
 	unsigned char *bytes = arena_alloc(a, room + 1);
 
-	if (sodium_base642bin(bytes, room, text.p, text.n, NULL, &len, NULL,
-		sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+	if (sodium_base642bin(bytes, room, text.p, text.n, NULL, &len, NULL, variant) != 0)
 		return false;
 	*out = (struct str){ (char *)bytes, len };
 	return true;
+}
+
+bool
+base64url_decode(struct arena *a, struct str text, struct str *out)
+{
+	return decode(a, text, sodium_base64_VARIANT_URLSAFE_NO_PADDING, out);
+}
+
+bool
+base64_decode(struct arena *a, struct str text, struct str *out)
+{
+	return decode(a, text, sodium_base64_VARIANT_ORIGINAL, out);
 }
 
 struct sha256 *

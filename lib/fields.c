@@ -306,8 +306,7 @@ bind_json(const struct target *s, json_object *v, struct str *out)
 
 	if (!json_object_is_type(v, array ? json_type_array : json_type_object))
 		return PROBLEM(s, array ? "must be an array" : "must be an object");
-	text = str_from(json_object_to_json_string_ext(
-	    v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	text = json_serialised(v);
 	if ((int64_t)text.n > s->f->max)
 		return PROBLEM(s, "must take at most %lld bytes", (long long)s->f->max);
 	*out = text;

@@ -247,6 +247,13 @@ json_int(json_object *o, const char *name, int64_t fallback)
 							  : fallback;
 }
 
+struct str
+json_serialised(json_object *o)
+{
+	return str_from(json_object_to_json_string_ext(
+	    o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
 bool
 url_decode(struct arena *a, struct str s, bool plus_is_space, struct str *out)
 {

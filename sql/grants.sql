@@ -88,6 +88,7 @@ GRANT SELECT, INSERT, UPDATE ON workflow_step TO millrace_runner;
 GRANT SELECT ON lead_analysis TO millrace_api;
 GRANT SELECT, INSERT ON lead_analysis TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON agent, agent_process, datasource, workflow, mcp_server TO millrace_api;
+GRANT SELECT, UPDATE (tools, revision, problem, listed_at, list_after) ON mcp_server TO millrace_runner;
 GRANT SELECT ON export_section TO millrace_api;
 GRANT SELECT ON audit_log, audit_entry TO millrace_api;
 GRANT SELECT ON service_user, project, charge, ledger_entry, ledger_note, approval TO millrace_api;

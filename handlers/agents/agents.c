@@ -16,8 +16,8 @@ struct agent_in {
 	struct str_list tools;
 };
 
-static bool
-is_word(struct str s, const char *marks)
+bool
+agents_is_word(struct str s, const char *marks)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if (!isalnum((unsigned char)s.p[i]) && (i == 0 || !strchr(marks, s.p[i])))
@@ -28,7 +28,7 @@ is_word(struct str s, const char *marks)
 static bool
 is_type(struct str s)
 {
-	return is_word(s, "_-.");
+	return agents_is_word(s, "_-.");
 }
 
 static bool
@@ -36,7 +36,7 @@ is_tool(struct arena *a, struct str given, struct str *out)
 {
 	(void)a;
 	*out = given;
-	return is_word(given, "_-.:/");
+	return agents_is_word(given, "_-.:/");
 }
 
 #define AGENT_FIELDS(named)                                                                       \

@@ -15,6 +15,8 @@ enum err agent_list(struct req *r);
 enum err agent_show(struct req *r);
 enum err agent_change(struct req *r);
 enum err agent_delete(struct req *r);
+/* Letters, digits and, behind the first of these, `marks`. */
+bool agents_is_word(struct str s, const char *marks);
 
 /* invoke.c */
 extern const struct field_table agent_invoke_body, agent_invoke_query;
@@ -73,6 +75,9 @@ enum err workflow_run_cancel(struct req *r);
 enum err workflow_run_approve(struct req *r);
 
 /* mcp.c */
+enum err mcp_post(struct req *r);
+
+/* mcp_servers.c */
 extern const struct field_table mcp_server_create_body;
 enum err mcp_server_create(struct req *r);
 enum err mcp_server_list(struct req *r);

@@ -27,6 +27,8 @@ bool password_matches(struct arena *a, struct str hash, struct str password, boo
 struct str base64url(struct arena *a, struct str bytes);
 /* The bytes, the arena's; false where the text is not canonical base64url without padding. */
 MUST_CHECK bool base64url_decode(struct arena *a, struct str text, struct str *out);
+/* The same of base64 with padding (section 4). */
+MUST_CHECK bool base64_decode(struct arena *a, struct str text, struct str *out);
 
 /* SHA-256 (FIPS 180-4); 32 bytes, the arena's. */
 struct str sha256(struct arena *a, struct str bytes);

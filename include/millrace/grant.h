@@ -34,6 +34,7 @@ struct grant {
 	/* The run's text is the body, in the client's own format, and begins the response. */
 	bool streams;
 	enum face face; /* of errors, and of that text */
+	bool cancels; /* the run is cancelled where its client goes away before the reply */
 	struct grant_header headers[GRANT_HEADERS_MAX]; /* to add to the response */
 	size_t n_headers;
 	struct str request_id;

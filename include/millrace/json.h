@@ -38,5 +38,7 @@ struct str json_text(json_object *o, const char *name);
 int64_t json_int(json_object *o, const char *name, int64_t fallback);
 /* Is there such a member, be it null? What must be of one type is refused where it is there. */
 bool json_has(json_object *o, const char *name);
+/* The value as JSON text, without blanks; lives as long as `o`, and until it is asked for again. */
+struct str json_serialised(json_object *o);
 
 #endif

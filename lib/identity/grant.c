@@ -25,7 +25,8 @@ grant_write(struct arena *a, const struct grant *g)
 	    (long long)g->after, (long long)g->expires_at, (long long)g->wait_seconds,
 	    g->timeout_status);
 	buf_json(&b, g->timeout_body);
-	buf_printf(&b, ",\"streams\":%s,\"face\":%d", g->streams ? "true" : "false", (int)g->face);
+	buf_printf(&b, ",\"streams\":%s,\"face\":%d,\"cancels\":%s", g->streams ? "true" : "false",
+	    (int)g->face, g->cancels ? "true" : "false");
 	buf_put(&b, S(",\"request_id\":"));
 	buf_json(&b, g->request_id);
 	buf_put(&b, S(",\"headers\":["));
@@ -119,6 +120,7 @@ grant_read(struct arena *a, struct str header, struct grant *out)
 	g.timeout_status = (int)status;
 	g.streams = json_object_get_boolean(json_at(o, "streams"));
 	g.face = (enum face)json_int(o, "face", FACE_NONE);
+	g.cancels = json_object_get_boolean(json_at(o, "cancels"));
 	g.analytics = json_object_get_boolean(json_at(o, "analytics"));
 	if (status < 0 || status > 599 || !g.topic.p || !g.method.p ||
 	    !read_uuid(o, "user", &g.user) || !read_uuid(o, "session", &g.session) ||

@@ -67,8 +67,8 @@ chat_add_round(struct chat *c, const struct round *r)
 
 /* -- activity events (AgentStep) -- */
 
-static struct str
-now_text(struct arena *a)
+struct str
+chat_now(struct arena *a)
 {
 	struct buf b = { .a = a };
 
@@ -98,9 +98,9 @@ act(struct chat *c, const char *type, const struct tool_call *call)
 		S_ARG(is_call ? call->arguments : call->output)));
 }
 
-static void
-publish_step(struct chat *c, const char *type, const struct tool_call *call, const char *status,
-    struct str started, struct str ended)
+void
+chat_publish_step(struct chat *c, const char *type, const struct tool_call *call,
+    const char *status, struct str started, struct str ended)
 {
 	struct buf b = { .a = c->j->a };
 
@@ -120,43 +120,6 @@ publish_step(struct chat *c, const char *type, const struct tool_call *call, con
 	if (c->agent)
 		act(c, type, call);
 	outbox_event(c->j->out, "activity", buf_str(&b));
-}
-
-static unsigned
-tools_of(const struct chat *c)
-{
-	return c->agent ? c->agent->given : c->bot ? 0 : TOOLS_CHAT;
-}
-
-enum err
-chat_run_tools(struct chat *c, struct tool_call *calls, size_t n)
-{
-	struct job *j = c->j;
-
-	for (size_t i = 0; i < n; i++) {
-		struct str started;
-		int64_t seq;
-		bool failed;
-		enum err e;
-
-		if (calls[i].output.p)
-			continue;
-		/*
-		 * A call is in the log before it has an effect: a later attempt then knows it by
-		 * its id and does it once.
-		 */
-		if (!outbox_drain(j->out, &seq))
-			return ERR_CONFLICT;
-		started = now_text(j->a);
-		if ((e = tool_run(j, tools_of(c), &calls[i], &c->found, &failed)) != ERR_OK)
-			return e;
-		publish_step(c, "tool_result", &calls[i], failed ? "failed" : "done", started,
-		    now_text(j->a));
-		if (stop_why(&j->stop) != STOP_NOT)
-			return ERR_CONFLICT;
-	}
-	c->between_rounds = true;
-	return ERR_OK;
 }
 
 /* -- what the model is shown -- */
@@ -180,6 +143,7 @@ read_user(struct chat *c, const PGresult *res)
 	c->assistant_name = sql_get(res, 0, 3);
 	c->interests = sql_get(res, 0, 4);
 	c->has_documents = sql_bool(res, 0, 5);
+	c->has_servers = sql_bool(res, 0, 8);
 	(void)str_int(sql_get(res, 0, 6), &last);
 	begin_calls(c, last);
 	return own_keys_use(c->j, &c->p, sql_get(res, 0, 7));
@@ -238,7 +202,7 @@ search_first(struct chat *c)
 	struct job *j = c->j;
 	struct tool_call call = { .id = S("retrieval"), .name = S("search_documents") };
 	struct buf b = { .a = j->a }, arguments = { .a = j->a };
-	struct str started = now_text(j->a);
+	struct str started = chat_now(j->a);
 	int want = c->bot ? (int)c->bot->top_k : PASSAGES_WANT;
 	size_t first;
 	enum err e;
@@ -250,7 +214,8 @@ search_first(struct chat *c)
 	buf_put(&arguments, S("}"));
 	call.arguments = buf_str(&arguments);
 	if (!c->searched)
-		publish_step(c, "tool_call", &call, "running", started, (struct str){ NULL, 0 });
+		chat_publish_step(
+		    c, "tool_call", &call, "running", started, (struct str){ NULL, 0 });
 	c->found.of_chatbot = c->bot != NULL;
 	e = retrieve(j, c->question, want, &c->found, &first);
 	if (e != ERR_OK)
@@ -259,7 +224,7 @@ search_first(struct chat *c)
 		passage_text(&b, &c->found.p[i], i + 1);
 	call.output = b.n > 0 ? buf_str(&b) : S("Nothing was found.");
 	if (!c->searched)
-		publish_step(c, "tool_result", &call, "done", started, now_text(j->a));
+		chat_publish_step(c, "tool_result", &call, "done", started, chat_now(j->a));
 	return ERR_OK;
 }
 
@@ -283,7 +248,7 @@ user_prompt(struct chat *c, struct buf *b)
 	if (c->user_name.n > 0)
 		buf_printf(b, " of %.*s", S_ARG(c->user_name));
 	buf_printf(
-	    b, ". Today is %.10s. Answer in the language of the question.", now_text(c->j->a).p);
+	    b, ". Today is %.10s. Answer in the language of the question.", chat_now(c->j->a).p);
 	if (c->interests.n > 0)
 		buf_printf(b, " The user is interested in: %.*s.", S_ARG(c->interests));
 }
@@ -294,13 +259,14 @@ system_prompt(struct chat *c)
 	struct buf b = { .a = c->j->a };
 
 	if (c->bot)
-		chatbot_prompt(&b, c->bot, now_text(c->j->a));
+		chatbot_prompt(&b, c->bot, chat_now(c->j->a));
 	else if (c->agent)
-		agent_prompt(c, &b, now_text(c->j->a));
+		agent_prompt(c, &b, chat_now(c->j->a));
 	else
 		user_prompt(c, &b);
 	if (!c->bot)
 		documents_prompt(c, &b);
+	chat_tools_prompt(c, &b);
 	if (c->found.n > 0)
 		buf_put(&b, S("\n\nPassages that may answer the question:\n\n"));
 	for (size_t i = 0; i < c->found.n; i++)
@@ -415,7 +381,7 @@ begin_round(struct chat *c, struct round *r)
 		agent_act(c, arena_printf(c->j->a, "%s/%d", c->j->run.text, c->rounds + 1),
 		    "thought", r->text);
 	for (size_t i = 0; i < r->n; i++)
-		publish_step(c, "tool_call", &r->calls[i], "running", now_text(c->j->a),
+		chat_publish_step(c, "tool_call", &r->calls[i], "running", chat_now(c->j->a),
 		    (struct str){ NULL, 0 });
 	return ERR_OK;
 }
@@ -426,6 +392,7 @@ tool_round(struct chat *c, struct round *r, bool published)
 {
 	enum err e = published ? ERR_OK : begin_round(c, r);
 
+	c->is_resumed = published;
 	if (e == ERR_OK)
 		e = chat_run_tools(c, r->calls, r->n);
 	if (e != ERR_OK)
@@ -440,13 +407,17 @@ static struct outcome
 converse(struct chat *c)
 {
 	struct outcome o = { 0 };
+	const char *schema = chat_tools_schema(c);
 
 	for (;;) {
 		struct call call = { .job = c->j,
 			.a = c->j->a,
 			.messages = c->messages,
 			.n_messages = c->n_messages,
-			.tools = c->rounds < ROUNDS_MAX ? tools_of(c) : 0,
+			.tools = c->rounds >= ROUNDS_MAX ? 0
+				 : schema		 ? 1
+							 : chat_tools(c),
+			.schema = c->rounds < ROUNDS_MAX ? schema : NULL,
 			.question = c->question,
 			.found = &c->found,
 			.has_documents = c->has_documents,
@@ -545,7 +516,8 @@ prepare(struct chat *c, const struct chat_in *in)
 		set_agent(c, &in->agent);
 	if ((e = load_conversation(c)) != ERR_OK ||
 	    (c->agent && (e = agent_load(c, in->lead)) != ERR_OK) ||
-	    (e = load_attempts(c)) != ERR_OK || (e = search_first(c)) != ERR_OK)
+	    (e = chat_tools_load(c)) != ERR_OK || (e = load_attempts(c)) != ERR_OK ||
+	    (e = search_first(c)) != ERR_OK)
 		return e;
 	c->messages[0].content = system_prompt(c);
 	return ERR_OK;

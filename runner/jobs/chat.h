@@ -1,12 +1,13 @@
 /*
- * A chat run's state, shared by its parts: chat.c (the turn), chat_replay.c (what earlier attempts
- * did).
+ * A chat run's state, shared by its parts: chat.c (the turn), chat_tools.c (what it may use),
+ * chat_replay.c (what earlier attempts did).
  */
 #ifndef RUNNER_JOBS_CHAT_H
 #define RUNNER_JOBS_CHAT_H
 
 #include "runner/jobs/agent.h"
 #include "runner/jobs/chatbot.h"
+#include "runner/jobs/remote.h"
 
 /* A model's turn that ended in tool calls. */
 struct round {
@@ -24,6 +25,8 @@ struct chat {
 	struct str question;
 	struct str user_name, assistant_name, interests;
 	bool has_documents;
+	bool has_servers; /* of tools */
+	struct remote_tools remote; /* the tools of other servers */
 
 	struct message *messages; /* [0] is the system's */
 	size_t n_messages, room;
@@ -37,12 +40,29 @@ struct chat {
 	bool searched; /* the retrieval was published */
 	struct str partial; /* the answer's end, to be continued */
 	struct round unfinished; /* calls without output are among its calls */
+	bool is_resumed; /* of these, the first may have been done */
 };
 
 /* Adds a message to those that the model is given. Its texts are the job's arena's. */
 void chat_add(struct chat *c, struct message m);
 /* A round whose calls now have outputs, as messages; it counts. */
 void chat_add_round(struct chat *c, const struct round *r);
+/* A step of the answer, for who listens (AgentStep): `type` is tool_call or tool_result. */
+void chat_publish_step(struct chat *c, const char *type, const struct tool_call *call,
+    const char *status, struct str started, struct str ended);
+/* The time as RFC 3339, the arena's. */
+struct str chat_now(struct arena *a);
+
+/* -- chat_tools.c -- */
+
+/* Our tools that the answer may use, as bits. */
+unsigned chat_tools(const struct chat *c);
+/* Loads other servers' tools: an agent has those that it names, the user's assistant all. */
+MUST_CHECK enum err chat_tools_load(struct chat *c);
+/* What the model is told of them. */
+void chat_tools_prompt(struct chat *c, struct buf *b);
+/* All tools' description (struct call); NULL: there are none but ours. The job's arena's. */
+const char *chat_tools_schema(struct chat *c);
 /* Runs the calls without output, and publishes each. */
 MUST_CHECK enum err chat_run_tools(struct chat *c, struct tool_call *calls, size_t n);
 

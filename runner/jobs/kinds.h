@@ -28,6 +28,9 @@ struct outcome ingest_run(struct job *j);
 /* Sends a mail by SMTP. */
 struct outcome mail_run(struct job *j);
 
+/* Asks a server of tools what it has. */
+struct outcome mcp_list_run(struct job *j);
+
 /* Exchanges a sign-in's code for tokens (RFC 6749, 4.1.3), refreshes and revokes these. */
 struct outcome oauth_run(struct job *j);
 
@@ -42,6 +45,9 @@ struct outcome stripe_run(struct job *j);
 
 /* Says something in a chat with Telegram, or brings an answer or a file from there. */
 struct outcome telegram_run(struct job *j);
+
+/* Does what a tool does, for a client of the Model Context Protocol. */
+struct outcome tool_call_run(struct job *j);
 
 /* Walks through a workflow as far as it can go. */
 struct outcome workflow_run(struct job *j);

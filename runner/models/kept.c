@@ -1,3 +1,5 @@
+#include <millrace/json.h>
+
 #include "runner/models/kept.h"
 #include "runner/models/lenient.h"
 

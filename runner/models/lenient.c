@@ -190,13 +190,6 @@ lenient_count(json_object *o)
 	return n + (d > (double)n);
 }
 
-struct str
-json_serialised(json_object *o)
-{
-	return str_from(json_object_to_json_string_ext(
-	    o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-}
-
 bool
 is_json_object(struct str text)
 {

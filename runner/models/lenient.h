@@ -27,8 +27,6 @@ MUST_CHECK bool lenient_parse(struct arena *a, struct str text, json_object **ou
 struct str lenient_text(struct arena *a, json_object *o);
 /* A count, 0 to 2^53, as an integer, a fraction (rounded up) or digits; -1 for anything else. */
 int64_t lenient_count(json_object *o);
-/* The value as JSON text, without blanks; lives as long as `o`, and until it is asked for again. */
-struct str json_serialised(json_object *o);
 /* Is it the text of one JSON object, well-formed by our own rules (json_parse)? */
 bool is_json_object(struct str text);
 

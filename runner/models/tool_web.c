@@ -24,20 +24,6 @@ static const struct field fetch_fields[] = {
 	    "must be an http or https address that is not a private one"),
 };
 
-/* The beginning of the text, in whole characters. */
-static struct str
-begin_of(struct arena *a, const struct extracted *x)
-{
-	size_t n = x->n;
-
-	if (n <= TOOL_READ_MOST)
-		return arena_str(a, (struct str){ x->text, n });
-	n = TOOL_READ_MOST;
-	while (n > 0 && ((unsigned char)x->text[n] & 0xc0) == 0x80)
-		n--;
-	return arena_printf(a, "%.*s\n[cut here: the page is longer]", (int)n, x->text);
-}
-
 static enum err
 read_page(struct job *j, struct tool_call *call, const struct page *p, bool *failed)
 {
@@ -49,7 +35,7 @@ read_page(struct job *j, struct tool_call *call, const struct page *p, bool *fai
 
 	*failed = end != EXTRACT_TEXT;
 	if (end == EXTRACT_TEXT)
-		call->output = begin_of(j->a, &x);
+		call->output = tool_cut(j->a, (struct str){ x.text, x.n }, "page");
 	else if (end == EXTRACT_UNREADABLE)
 		call->output = arena_printf(j->a, "It could not be read: %s", x.why);
 	else

@@ -2,19 +2,12 @@
 #ifndef RUNNER_MODELS_TOOLS_H
 #define RUNNER_MODELS_TOOLS_H
 
+#include <millrace/tool_list.h>
+
 #include "runner/models/provider.h"
 
 struct job;
 
-enum tool {
-	TOOL_SEARCH_DOCUMENTS = 1,
-	TOOL_WRITE_FILE = 2,
-	TOOL_READ_FILE = 4,
-	TOOL_FETCH_URL = 8,
-	TOOL_SEARCH_LEADS = 16,
-	TOOL_RANK_LEADS = 32,
-	TOOL_RATE_LEAD = 64
-};
 #define TOOLS_CHAT ((unsigned)(TOOL_SEARCH_DOCUMENTS | TOOL_WRITE_FILE | TOOL_READ_FILE))
 
 #define TOOL_READ_MOST 24000 /* characters of a file that a model is shown */
@@ -38,6 +31,8 @@ MUST_CHECK enum err tool_run(
 /* Fills *into from the arguments; else tells the model what is wrong with them. */
 bool tool_bind(
     struct job *j, struct tool_call *call, const struct field *fields, size_t n, void *into);
+/* The beginning of a text, TOOL_READ_MOST bytes in whole characters; `what` it is. The arena's. */
+struct str tool_cut(struct arena *a, struct str text, const char *what);
 enum err tool_fetch_url(
     struct job *j, struct tool_call *call, struct passages *found, bool *failed);
 enum err tool_search_leads(

@@ -85,6 +85,7 @@ forget_headers(struct http_request *q)
 {
 	q->retry_after_ms = -1;
 	q->content_type[0] = q->etag[0] = q->last_modified[0] = q->location[0] = '\0';
+	q->mcp_session[0] = '\0';
 }
 
 /* One that does not fit is none: half a location, or half an entity tag, would be another. */
@@ -100,6 +101,7 @@ keep_header(struct http_request *q, struct str name, struct str value)
 		{ S("etag"), q->etag, sizeof(q->etag) },
 		{ S("last-modified"), q->last_modified, sizeof(q->last_modified) },
 		{ S("location"), q->location, sizeof(q->location) },
+		{ S("mcp-session-id"), q->mcp_session, sizeof(q->mcp_session) },
 	};
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)

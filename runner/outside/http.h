@@ -64,7 +64,7 @@ struct http_request {
 	int status; /* 0: none */
 	/* Headers; "" for one that did not come or is longer. */
 	char content_type[128];
-	char etag[256], last_modified[64], location[4096];
+	char etag[256], last_modified[64], location[4096], mcp_session[128];
 	int64_t retry_after_ms; /* -1: none given */
 	struct str reply; /* the arena's; of a status that is not 2xx the first 16 KiB */
 	char error[256]; /* what went wrong, for the log */

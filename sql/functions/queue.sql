@@ -265,6 +265,18 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION run_cancel TO millrace_api;
 
+-- Requests the end of a tool's run whose client has gone away.
+-- As the owner: a run's end is the runner's to write.
+CREATE OR REPLACE FUNCTION run_cancel_left(run_id uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM FROM run r WHERE r.id = $1 AND r.kind = 'tool' FOR UPDATE;
+	IF FOUND THEN
+		PERFORM run_stop($1);
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION run_cancel_left TO millrace_stream;
+
 -- Ends a run that no runner ends (cancelled while it waited, its attempts used up, or what it works
 -- on is gone) in an error; a chat keeps its text so far. What another kind has to do about that, a
 -- trigger on run does (document_ingest_ended).

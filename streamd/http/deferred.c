@@ -8,12 +8,14 @@
 #include <millrace/log.h>
 #include <millrace/sse.h>
 
+#include "streamd/events/feed.h"
 #include "streamd/events/principal.h"
 #include "streamd/http/deferred.h"
 #include "streamd/http/head.h"
 #include "streamd/http/response.h"
 #include "streamd/json_scan.h"
 #include "streamd/metrics.h"
+#include "sql_stream.h"
 
 /* A waiting request; one allocation. */
 struct deferred {
@@ -24,6 +26,7 @@ struct deferred {
 	bool streams; /* the run's text may be the body */
 	bool begun; /* it is, and this is an event stream by now */
 	enum face face;
+	struct uuid cancels; /* the run that ends where the client goes away; absent: none does */
 	char request_id[68];
 	size_t headers_len;
 	char headers[]; /* the grant's, as lines */
@@ -287,9 +290,30 @@ deferred_stop(struct conn *c)
 }
 
 static void
+cancel_done(void *arg, const struct pipe_reply *reply)
+{
+	(void)arg;
+	if (reply->e != ERR_OK)
+		log_warn("deferred: a run whose client is gone could not be cancelled");
+}
+
+/* Has the client gone away without its reply? */
+static bool
+is_left(const struct conn *c)
+{
+	return !c->closing && !c->handed_over && !c->server->stopping;
+}
+
+static void
 deferred_gone(struct conn *c)
 {
+	struct uuid run = c->deferred->cancels;
+
 	metrics.connections_reply--;
+	if (run.text[0] && is_left(c) &&
+	    pipe_stream_run_cancel(
+		feed_pipe(c->server->feed), c->server->scratch, cancel_done, NULL, run) != ERR_OK)
+		log_warn("deferred: a run whose client is gone could not be cancelled");
 	principal_detach(c->server->principals, &c->deferred->principal);
 	buffer_drop(c->deferred->timeout);
 	free(c->deferred);
@@ -309,6 +333,8 @@ deferred_save(const struct conn *c, struct buf *out)
 	    (long long)c->sub.sent, r->no_body ? "true" : "false", r->streams ? "true" : "false",
 	    r->begun ? "true" : "false", (int)r->face);
 	buf_json(out, str_from(r->request_id));
+	buf_put(out, S(",\"cancels\":"));
+	buf_json(out, uuid_str(&r->cancels));
 	buf_put(out, S(",\"headers\":"));
 	buf_json(out, (struct str){ r->headers, r->headers_len });
 	buf_put(out, S(",\"timeout\":"));
@@ -376,11 +402,14 @@ deferred_start(struct conn *c, struct http_head *h, const struct grant *g)
 	int64_t wait_ms =
 	    g->wait_seconds > 0 && g->wait_seconds < 86400 ? g->wait_seconds * 1000 : 50000;
 	struct principal who = principal_of_grant(g);
+	struct str kind;
 
 	metrics.requests_reply++;
 	c->deferred = deferred_new(h, g, response_grant_headers(h->arena, g));
 	c->deferred->streams = g->streams;
 	c->deferred->face = g->face;
+	if (g->cancels)
+		(void)uuid_parse(str_cut(g->topic, ':', &kind), &c->deferred->cancels);
 	c->ends_ms = loop_now(c->server->loop) + wait_ms;
 	deferred_wait(c, &who, g->topic, g->after);
 	http_head_free(h);
@@ -402,6 +431,7 @@ deferred_restore(struct conn *c, json_object *from)
 		c->deferred->streams = json_object_get_boolean(json_at(from, "streams"));
 		c->deferred->begun = json_object_get_boolean(json_at(from, "begun"));
 		c->deferred->face = (enum face)json_int(from, "face", FACE_NONE);
+		(void)!uuid_parse(json_text(from, "cancels"), &c->deferred->cancels);
 		deferred_wait(c, &who, topic, json_int(from, "sent", 0));
 	}
 	arena_free(a);

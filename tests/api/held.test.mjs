@@ -38,7 +38,8 @@ async function everything() {
 	const flow = assertStatus(await user.api.post("/api/workflows", { name: mark, description: mark, definition }), 201).json.id;
 	const { workflow_run_id } = assertStatus(await user.api.post("/api/agents/workflows/execute", { workflow_id: flow, inputs: { mark }, async: true }), 200).json;
 	await until(async () => (await user.api.get(`/api/workflow-runs/${workflow_run_id}`)).json.steps.length === 1, "the step that asks");
-	assertStatus(await user.api.post("/api/mcp-servers", { name: mark, url: `https://${mark}.example`, secret: mark }), 201);
+	assertStatus(await user.api.post("/api/mcp-servers", { name: mark, url: `http://localhost/${mark}`, secret: mark }), 201);
+	await until(async () => (await user.api.get("/api/mcp-servers")).json[0].problem, "the server's tools to be asked for");
 	assertStatus(await user.api.upload("/api/documents/upload?wait=1",
 	    { name: mark, file: { filename: `${mark}.txt`, type: "text/plain", bytes: `The ${mark} has a wheel.` } }), 200);
 	const chat = await user.api.chat(`What has the ${mark}?`);

@@ -102,15 +102,16 @@ test("each fault of a definition is named with its path, and the schema has thos
 test("servers of tools: public addresses, once by name, with a secret that the vault has", async () => {
 	const own = await newUser(api), SERVERS = "/api/mcp-servers";
 	const made = assertStatus(await own.api.post(SERVERS, { name: "tools", url: "https://tools.example/mcp" }), 201).json;
-	assertKeys(made, ["id", "user_id", "name", "url", "secret", "created_at"]);
-	assert.equal(made.secret, null);
+	assertKeys(made, ["id", "user_id", "name", "url", "secret", "tools", "revision", "problem", "listed_at", "created_at"]);
+	assert.deepEqual([made.secret, made.tools, made.listed_at], [null, [], null]);
+	assertError(await own.api.post(SERVERS, { name: "a b", url: "https://tools.example/mcp" }), "BAD_REQUEST", ["name"]);
 	assertError(await own.api.post(SERVERS, { name: "tools", url: "https://x.example" }), "CONFLICT");
 	for (const url of ["http://127.0.0.1:8080", "https://[::1]/", "https://10.1", "https://2130706433/", "https://u:p@x.example", "ftp://x.example", "x"])
 		assertError(await own.api.post(SERVERS, { name: "y", url }), "BAD_REQUEST", ["url"], url);
 	assertError(await own.api.post(SERVERS, { name: "y", url: "https://y.example", secret: "TOKEN" }), "BAD_REQUEST");
 	assertStatus(await own.api.post("/api/vault", { key: "TOKEN", value: "t0ken" }), 200);
 	const second = assertStatus(await own.api.post(SERVERS, { name: "y", url: "https://y.example", secret: "TOKEN" }), 201).json;
-	assert.deepEqual(assertStatus(await own.api.get(SERVERS), 200).json, [second, made]);
+	assert.deepEqual(assertStatus(await own.api.get(SERVERS), 200).json.map((s) => [s.id, s.secret]), [[second.id, "TOKEN"], [made.id, null]]);
 	assert.deepEqual(assertStatus(await user.api.get(SERVERS), 200).json, []);
 	assertError(await user.api.delete(`${SERVERS}/${made.id}`), "NOT_FOUND");
 	assertStatus(await own.api.delete(`${SERVERS}/${made.id}`), 204);

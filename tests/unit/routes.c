@@ -9,6 +9,7 @@
 #include "fcgi/openapi.h"
 #include "fcgi/path_type.h"
 #include "handlers/account/account.h"
+#include "handlers/agents/agents.h"
 #include "handlers/integrations/integrations.h"
 #include "test.h"
 
@@ -109,10 +110,12 @@ meaning(void)
 	for (size_t i = 0; i < n_routes; i++) {
 		const struct route *r = &routes[i];
 
-		/* Settings are an object of any names, an update what Telegram says. */
+		/* Settings are an object of any names, an update what Telegram says, a
+		 * message has its protocol's own errors. */
 		EACH(good,
 		    (r->body_kind == BODY_NONE || r->handler == settings_merge ||
-			r->handler == telegram_webhook) == (r->body == NULL),
+			r->handler == telegram_webhook || r->handler == mcp_post) ==
+			(r->body == NULL),
 		    "%s: body", r->path);
 		EACH(good, r->method != M_GET || r->body_kind == BODY_NONE, "%s: body", r->path);
 		EACH(good, !r->idempotent || r->method == M_POST, "%s: Idempotency-Key", r->path);

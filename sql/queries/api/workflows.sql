@@ -42,8 +42,9 @@ SELECT mcp_server_json(m) AS body FROM mcp_server_create($1, $2, $3) m;
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
 -- reads
-SELECT mcp_server_json(m) AS body, m.id AS cursor FROM mcp_server m
-WHERE m.owner_id = caller_id() AND m.id < (SELECT page_before($2)) ORDER BY m.id DESC LIMIT $1;
+SELECT CASE WHEN page_has_room(sum(octet_length(m.tools::text)) OVER page, count(*) OVER page) THEN mcp_server_json(m) END AS body, m.id AS cursor
+FROM mcp_server m WHERE m.owner_id = caller_id() AND m.id < (SELECT page_before($2))
+WINDOW page AS (ORDER BY m.id DESC ROWS UNBOUNDED PRECEDING) ORDER BY m.id DESC LIMIT $1;
 
 -- name: mcp_server_delete
 -- args: id uuid

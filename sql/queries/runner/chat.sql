@@ -1,16 +1,17 @@
--- What a chat needs at its start: the user, whether there are passages to look in, and the number
--- of the last model call that is stored; with the conversation up to this run's own question, a row
--- for each message, newest first, or one row without. The question is one of the newest. No row
--- where the run is nobody's: an anonymous preview.
+-- What a chat needs at its start: the user, whether there are passages to look in and servers of
+-- tools, and the number of the last model call that is stored; with the conversation up to this
+-- run's own question, a row for each message, newest first, or one row without. The question is one
+-- of the newest. No row where the run is nobody's: an anonymous preview.
 -- name: runner_chat_begin
 -- args: run_id uuid, owner uuid, conversation uuid, rows int8
--- row: role text, content text, name text, assistant_name text, interests text, documents bool, last_call int4, own_keys text
-SELECT m.role, m.content, u.name, u.assistant_name, u.interests, u.documents, u.last_call, u.own_keys FROM (
+-- row: role text, content text, name text, assistant_name text, interests text, documents bool, last_call int4, own_keys text, servers bool
+SELECT m.role, m.content, u.name, u.assistant_name, u.interests, u.documents, u.last_call, u.own_keys, u.servers FROM (
 	SELECT o.display_name AS name, o.assistant_name, array_to_string(o.interests, ', ') AS interests,
 		EXISTS (SELECT FROM chunk c WHERE c.owner_id = o.id) AS documents,
 		(SELECT coalesce(max(e.call), 0) FROM usage_event e WHERE e.run_id = $1) AS last_call,
 		(SELECT coalesce(string_agg(s.key, ' '), '') FROM secret s
-			WHERE s.owner_id = o.id AND s.key LIKE '%_API_KEY') AS own_keys
+			WHERE s.owner_id = o.id AND s.key LIKE '%_API_KEY') AS own_keys,
+		EXISTS (SELECT FROM mcp_server t WHERE t.owner_id = o.id) AS servers
 	FROM app_user o WHERE o.id = $2 OFFSET 0
 ) u LEFT JOIN LATERAL (
 	SELECT h.id, h.role, h.content FROM message h WHERE h.conversation_id = $3
@@ -71,16 +72,17 @@ SELECT usage_estimate($1, $2, $3, $4);
 -- row: id uuid, version int4, told bool
 SELECT id, version, told FROM artifact_write($1, $2, $3, $4, $5, $6, $7, $8);
 
--- A file of the conversation or the run, else a document of that name, as text of at most `most`
--- characters.
+-- A file of the conversation, of a run without one the newest of those without, else a document of
+-- that name, as text of at most `most` characters.
 -- name: runner_file_read
 -- args: run_id uuid, owner uuid, conversation uuid, name text, most int4
 -- row: content text, whole bool
 SELECT left(f.content, $5) AS content, length(f.content) <= $5 AS whole FROM (
 	(SELECT 0 AS rank, convert_from((SELECT coalesce(string_agg(b.data, ''::bytea ORDER BY b.n), '') FROM blob_chunk b
 		WHERE b.blob_id = a.blob_id), 'UTF8') AS content
-	FROM artifact a WHERE (a.conversation_id = $3 OR a.run_id = $1) AND a.owner_id = $2 AND a.name = $4 AND a.size <= 2097152
-	ORDER BY a.version DESC LIMIT 1)
+	FROM artifact a WHERE (a.conversation_id = $3 OR a.run_id = $1 OR ($3 IS NULL AND a.conversation_id IS NULL))
+		AND a.owner_id = $2 AND a.name = $4 AND a.size <= 2097152
+	ORDER BY a.version DESC, a.id DESC LIMIT 1)
 	UNION ALL
 	(SELECT 1, (SELECT string_agg(substr(c.text, c.carried + 1), E'\n' ORDER BY c.n) FROM chunk c WHERE c.document_id = d.id)
 	FROM document d WHERE d.owner_id = $2 AND $4 IN (d.name, d.file_name) AND d.status = 'ready' AND d.deleted_at IS NULL ORDER BY d.id DESC LIMIT 1)
