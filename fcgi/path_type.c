@@ -31,6 +31,12 @@ is_integration(struct str part)
 	return str_eq(part, S("slack")) || str_eq(part, S("website"));
 }
 
+static bool
+is_decision(struct str part)
+{
+	return str_eq(part, S("approve")) || str_eq(part, S("reject"));
+}
+
 const struct path_type path_types[] = {
 	{ "text", is_text, "{\"type\":\"string\",\"minLength\":1,\"maxLength\":200}", "some text" },
 	{ "uuid", is_uuid, "{\"type\":\"string\",\"format\":\"uuid\"}",
@@ -39,6 +45,8 @@ const struct path_type path_types[] = {
 	    "{\"type\":\"string\",\"enum\":[\"github\",\"google\",\"microsoft\"]}", "github" },
 	{ "integration", is_integration, "{\"type\":\"string\",\"enum\":[\"slack\",\"website\"]}",
 	    "website" },
+	{ "decision", is_decision, "{\"type\":\"string\",\"enum\":[\"approve\",\"reject\"]}",
+	    "approve" },
 };
 const size_t n_path_types = sizeof(path_types) / sizeof(*path_types);
 

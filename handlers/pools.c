@@ -34,7 +34,6 @@ const struct unserved unserved[] = {
 	{ "agents", "/api/agent/matches" },
 	{ "agents", "/api/v1/agent/task" },
 	{ "agents", "/api/v1/agent/matches" },
-	{ "gateway", "/api/v1/providers/{provider:text}/call" },
 	{ "gateway", "/api/v1/payments" },
 };
 const size_t n_unserved = sizeof(unserved) / sizeof(*unserved);

@@ -133,6 +133,8 @@ const struct setting config_settings[] = {
 	    "how the server is spoken to"),
 	ROW("MILLRACE_PROVIDER_KEYS", SECRET, R, provider_keys, "", 0, 2000, "",
 	    "API keys of providers of MILLRACE_PROVIDERS: NAME=KEY, separated by spaces"),
+	ROW("MILLRACE_FALLBACKS", TEXT, R, fallbacks, "", 0, 8000, "",
+	    "who answers other vendors' clients where a model cannot: MODEL=PROVIDER/MODEL"),
 	ROW("OPENAI_BASE_URL", TEXT, R, openai_base_url, "https://api.openai.com/v1", 1, 1000, "",
 	    "base URL of any OpenAI-compatible server"),
 	ROW("OPENAI_API_KEY", SECRET, R, openai_key, "", 0, 1000, "",

@@ -127,6 +127,19 @@ is_servers(const char *value)
 }
 
 static bool
+is_fallbacks(const char *value)
+{
+	struct str rest = str_from(value), asked, other, name, model;
+
+	while (provider_list_next_pair(&rest, &asked, &other)) {
+		model = str_cut(other, '/', &name);
+		if (asked.n == 0 || !provider_list_is_name(name) || model.n == 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
 is_key(const char *value)
 {
 	struct str text = str_trim(str_from(value));
@@ -144,6 +157,10 @@ is_key(const char *value)
 static const struct config_rule rules[] = {
 	{ "MILLRACE_DB", is_conninfo,
 	    "libpq's names and values, such as host=/run/postgresql dbname=millrace", false },
+	{ "MILLRACE_FALLBACKS", is_fallbacks,
+	    "models, each with another one of a provider, such as "
+	    "gpt-4o=anthropic/claude-sonnet-5-5",
+	    false },
 	{ "MILLRACE_FETCH_NETWORKS", address_is_networks,
 	    "networks separated by spaces, such as 10.1.0.0/16 fd12::/32", false },
 	{ "MILLRACE_LOG_LEVEL", NULL, "debug, info, warn or error", false },

@@ -3,11 +3,8 @@
 #include "handlers/gateway/gateway.h"
 #include "sql_api.h"
 
-#define NAME_MAX_LEN 200 /* bytes of a user's or a project's name */
+#define NAME_MAX_LEN 800 /* bytes of a user's or a project's name */
 #define MODEL_MAX 300
-#define BYTES_A_TOKEN 4 /* of what is asked, about */
-#define OUTPUT_TOKENS 2000 /* reserved for an answer that the client has not bounded */
-#define TOKENS_MAX 10000000
 #define DIMENSIONS_MAX 65536
 
 struct chat_in {
@@ -91,40 +88,60 @@ struct ask {
 	bool no_tokens; /* the answer has none */
 };
 
-static enum err
-face_started(struct req *r)
+enum err
+call_started(struct req *r)
 {
 	struct str verdict = row_text(r, 0, 1);
 
-	if (row_count(r) == 0)
-		return refuse(r, ERR_NOT_FOUND, "There is no such model here.");
 	if (!verdict.p)
 		return res_call(r, row_text(r, 0, 0));
 	r->error_text = row_text(r, 0, 2);
 	return err_from_code(arena_cstr(r->a, verdict));
 }
 
-/* Whom a service account calls for is in headers: the vendors' bodies have no place for it. */
 static enum err
-read_name(struct req *r, const char *param, const char *otherwise, struct str *out)
+face_started(struct req *r)
 {
-	*out = req_param(r, param);
-	if (out->n == 0)
-		*out = otherwise ? str_from(otherwise) : (struct str){ NULL, 0 };
+	if (row_count(r) == 0)
+		return refuse(r, ERR_NOT_FOUND, "There is no such model here.");
+	return call_started(r);
+}
+
+static enum err
+read_name(struct req *r, struct str given, const char *param, struct str *out)
+{
+	*out = given.n > 0 ? given : req_param(r, param);
 	if (out->n <= NAME_MAX_LEN && str_utf8(*out))
 		return ERR_OK;
-	return refuse(r, ERR_BAD_REQUEST, "X-User-Id and X-Project-Id have at most 200 bytes.");
+	return refuse(r, ERR_BAD_REQUEST, "X-User-Id and X-Project-Id have at most 800 bytes.");
+}
+
+enum err
+call_whose(
+    struct req *r, struct str user_id, struct str project_id, struct str *user, struct str *project)
+{
+	enum err e;
+
+	if ((e = read_name(r, user_id, "HTTP_X_USER_ID", user)) != ERR_OK ||
+	    (e = read_name(r, project_id, "HTTP_X_PROJECT_ID", project)) != ERR_OK)
+		return e;
+	if (user->n == 0)
+		*user = (struct str){ NULL, 0 };
+	if (project->n == 0)
+		*project = S("default");
+	return ERR_OK;
 }
 
 static enum err
 face_start(struct req *r, const struct ask *q)
 {
+	static const struct str none;
 	struct buf input = { .a = r->a };
 	struct str user, project;
 	enum err e;
 
-	if ((e = read_name(r, "HTTP_X_USER_ID", NULL, &user)) != ERR_OK ||
-	    (e = read_name(r, "HTTP_X_PROJECT_ID", "default", &project)) != ERR_OK)
+	/* The vendors' bodies have no place for it. */
+	if ((e = call_whose(r, none, none, &user, &project)) != ERR_OK)
 		return e;
 	buf_printf(&input, "{\"face\":\"%s\",\"stream\":%s,\"payload\":", q->face,
 	    q->stream ? "true" : "false");

@@ -1,5 +1,6 @@
 /*
- * Calls of models for clients of other vendors' APIs, in their formats (millrace/face.h). A handler
+ * Calls of models: for clients of other vendors' APIs, in their formats (millrace/face.h), and as
+ * they are, to a provider's endpoints. A handler
  * reserves what the call may cost and stores it as a run, in one statement; a runner makes it, and
  * streamd sends the answer. It answers its own route or returns the err of the error reply
  * (fcgi/request.h).
@@ -9,6 +10,10 @@
 
 #include "fcgi/request.h"
 
+#define BYTES_A_TOKEN 4 /* of what is asked, about */
+#define OUTPUT_TOKENS 2000 /* reserved for an answer that the client has not bounded */
+#define TOKENS_MAX 10000000 /* of one answer */
+
 /* faces.c */
 extern const struct field_table face_chat_body, face_messages_body, face_count_body,
     face_responses_body, face_embeddings_body;
@@ -17,6 +22,18 @@ enum err face_messages(struct req *r);
 enum err face_count(struct req *r);
 enum err face_responses(struct req *r);
 enum err face_embeddings(struct req *r);
+/*
+ * Whom a call is for, and in which project: what the body says, else X-User-Id and X-Project-Id,
+ * else the caller (*user is absent) and `default`.
+ */
+MUST_CHECK enum err call_whose(struct req *r, struct str user_id, struct str project_id,
+    struct str *user, struct str *project);
+/* Answers with the run of the first row (run, verdict, message), or with its verdict. */
+enum err call_started(struct req *r);
+
+/* call.c */
+extern const struct field_table provider_call_body;
+enum err provider_call(struct req *r);
 
 /* models.c */
 enum err model_list(struct req *r);

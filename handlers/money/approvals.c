@@ -29,16 +29,12 @@ approval_list(struct req *r)
 	return sql_approval_list(r, res_list, in.status, list_rows(r, in.limit), in.before);
 }
 
-/* POST /api/v1/approvals/{id}/approve: the same request passes once within an hour. */
+/* POST /api/v1/approvals/{id}/{approve|reject}: the same request passes once, or never. */
 enum err
-approval_approve(struct req *r)
+approval_decide(struct req *r)
 {
-	return sql_approval_decide(r, res_one, path_uuid(r, 0), S("approved"));
-}
+	bool approves = str_eq(path_text(r, 1), S("approve"));
 
-/* POST /api/v1/approvals/{id}/reject */
-enum err
-approval_reject(struct req *r)
-{
-	return sql_approval_decide(r, res_one, path_uuid(r, 0), S("rejected"));
+	return sql_approval_decide(
+	    r, res_one, path_uuid(r, 0), approves ? S("approved") : S("rejected"));
 }

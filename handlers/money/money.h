@@ -12,7 +12,7 @@
 #define MONEY_MAX 1000000000 /* US dollars, of one amount */
 
 /* projects.c */
-extern const struct field_table budget_body, policies_body, spending_body;
+extern const struct field_table budget_query, budget_body, policies_body, spending_body;
 enum err user_money(struct req *r);
 enum err budget_show(struct req *r);
 enum err budget_set(struct req *r);
@@ -30,8 +30,7 @@ enum err price_list(struct req *r);
 /* approvals.c */
 extern const struct field_table approval_query;
 enum err approval_list(struct req *r);
-enum err approval_approve(struct req *r);
-enum err approval_reject(struct req *r);
+enum err approval_decide(struct req *r);
 
 /* audit.c */
 extern const struct field_table audit_body, audit_query;

@@ -19,6 +19,15 @@ static const struct field budget_fields[] = {
 };
 FIELD_TABLE(budget_body, struct budget_in, budget_fields, budget_set);
 
+struct budget_show_in {
+	bool reserved;
+};
+
+static const struct field show_fields[] = {
+	F_BOOL(struct budget_show_in, reserved, OPTIONAL),
+};
+FIELD_TABLE(budget_query, struct budget_show_in, show_fields, budget_show);
+
 struct rates_in {
 	int64_t requests_per_minute, tokens_per_hour; /* 0: no limit */
 };
@@ -63,11 +72,17 @@ user_money(struct req *r)
 	return sql_user_money(r, res_one, path_text(r, 0));
 }
 
-/* GET /api/v1/users/{user_id}/projects/{project_id}/budget */
+/* GET /api/v1/users/{user_id}/projects/{project_id}/budget: what is reserved, where it is asked
+ * for. */
 enum err
 budget_show(struct req *r)
 {
-	return sql_budget_show(r, res_one, path_text(r, 0), path_text(r, 1));
+	struct budget_show_in in = { 0 };
+	enum err e;
+
+	if ((e = query_bind(r, budget_query, &in)) != ERR_OK)
+		return e;
+	return sql_budget_show(r, res_one, path_text(r, 0), path_text(r, 1), in.reserved);
 }
 
 /* PUT /api/v1/users/{user_id}/projects/{project_id}/budget: what is not given has no limit. */

@@ -81,6 +81,7 @@ struct config {
 	const char *provider; /* <millrace/provider_list.h> */
 	const char *providers;
 	const char *provider_keys;
+	const char *fallbacks;
 	const char *openai_base_url;
 	const char *openai_key;
 	const char *openai_model;

@@ -1,7 +1,9 @@
 #include <string.h>
 
 #include <millrace/clock.h>
+#include <millrace/config.h>
 #include <millrace/json.h>
+#include <millrace/provider_list.h>
 
 #include "runner/jobs/call.h"
 #include "runner/jobs/kinds.h"
@@ -9,10 +11,7 @@
 #include "runner/models/lenient.h"
 #include "sql_job.h"
 
-struct call_in {
-	struct str face, provider, model, payload;
-	bool stream;
-};
+#define FALLBACKS_MAX 3 /* models that are asked one after the other */
 
 static const struct field call_fields[] = {
 	F_STR(struct call_in, face, 1, 100, REQUIRED),
@@ -20,6 +19,9 @@ static const struct field call_fields[] = {
 	F_STR(struct call_in, model, 1, 300, REQUIRED),
 	F_STR(struct call_in, payload, 2, INT32_MAX, REQUIRED),
 	F_BOOL(struct call_in, stream, OPTIONAL),
+	F_BOOL(struct call_in, wrapped, OPTIONAL),
+	F_STR(struct call_in, endpoint, 1, 400, OPTIONAL),
+	F_STR(struct call_in, meter, 1, 20, OPTIONAL),
 };
 
 static const struct face_format *const formats[] = { &face_chat, &face_messages, &face_responses };
@@ -120,9 +122,29 @@ face_call_id(const struct face_call *f, size_t i)
 
 /* -- the call -- */
 
+/* The reply's headers: who answers, where that is not who was asked. */
+static struct str
+headers_of(const struct face_call *f)
+{
+	const struct provider *p = f->call.provider;
+	struct buf b = { .a = f->call.a };
+
+	if (!p || p == f->asked_of)
+		return S("{}");
+	buf_put(&b, S("{\"X-Answered-By\":"));
+	buf_json(&b, arena_printf(f->call.a, "%s/%s", p->name, p->model ? p->model : p->name));
+	buf_put(&b, S("}"));
+	return buf_str(&b);
+}
+
 static void
 begin(struct face_call *f, struct buf *b)
 {
+	struct str headers = headers_of(f);
+
+	if (!f->begun && headers.n > 2)
+		outbox_event(f->call.job->out, "headers",
+		    arena_printf(f->call.a, "{\"headers\":%.*s}", S_ARG(headers)));
 	if (!f->begun)
 		f->format->begin(f, b);
 	f->begun = true;
@@ -160,6 +182,23 @@ face_code(const struct call *c)
 	}
 }
 
+/* The same with the cost of the calls, which are stored already. */
+static struct outcome
+finish_wrapped(struct face_call *f)
+{
+	struct job *j = f->call.job;
+	struct buf b = { .a = j->a };
+
+	if (f->streams) {
+		begin(f, &b);
+		f->format->end(f, &b);
+	} else {
+		f->format->whole(f, &b);
+	}
+	return job_end_runner_call_end(
+	    j, SQL_NULL_INT, S(""), S(""), 0, 0, 0, 0, 0, 0, false, 0, buf_str(&b), f->streams);
+}
+
 /*
  * The answer is there: all of it as the reply, or the rest of the stream, which goes with the run's
  * end, so that the client sees no end before the call is settled.
@@ -169,6 +208,9 @@ finish(struct face_call *f)
 {
 	struct job *j = f->call.job;
 	struct buf b = { .a = j->a }, data = { .a = j->a };
+
+	if (f->wrapped)
+		return finish_wrapped(f);
 
 	buf_printf(&data, "{\"finish\":\"%s\"", f->call.finish);
 	if (f->format->output) {
@@ -184,33 +226,72 @@ finish(struct face_call *f)
 		return job_end_runner_job_end_done(j, buf_str(&data), (struct str){ NULL, 0 });
 	}
 	buf_put(&data, S("}"));
-	buf_put(&b, S("{\"status\":200,\"headers\":{},\"body\":"));
+	buf_printf(&b, "{\"status\":200,\"headers\":%.*s,\"body\":", S_ARG(headers_of(f)));
 	f->format->whole(f, &b);
 	buf_put(&b, S("}"));
 	return job_end_runner_job_end_done(j, buf_str(&data), buf_str(&b));
 }
 
-bool
-face_provider(struct job *j, struct str name, struct str model, const struct provider **out,
-    struct outcome *o)
+/* A copy, behind which nobody is asked. */
+static struct provider *
+provider_alone(struct job *j, const struct provider *found, struct str model)
 {
-	const struct provider *found = provider_find(name);
-	struct provider *p;
+	struct provider *p = arena_alloc(j->a, sizeof(*p));
+
+	*p = *provider_with_model(j->a, found, model);
+	p->next = NULL;
+	return p;
+}
+
+/*
+ * Who is asked where p cannot answer: the settings say, by the model, and the project's policies
+ * have to allow it. *out stays NULL: nobody.
+ */
+static enum err
+find_fallback(struct job *j, const struct provider *p, struct provider **out)
+{
+	struct str name, model, other;
+	const struct provider *found;
 	PGresult *res = NULL;
 	enum err e;
+
+	*out = NULL;
+	if (!p->model || (!provider_list_find(config()->fallbacks,
+			      arena_printf(j->a, "%s/%s", p->name, p->model), &other) &&
+			     !provider_list_find(config()->fallbacks, str_from(p->model), &other)))
+		return ERR_OK;
+	model = str_cut(other, '/', &name);
+	if (!(found = provider_find(name)))
+		return ERR_OK;
+	if ((e = job_runner_call_may(j, &res, name, model)) != ERR_OK)
+		return e;
+	if (PQntuples(res) > 0 && sql_bool(res, 0, 0))
+		*out = provider_alone(j, found, model);
+	return ERR_OK;
+}
+
+bool
+face_provider(struct job *j, struct str name, struct str model, bool falls_back,
+    const struct provider **out, struct outcome *o)
+{
+	const struct provider *found = provider_find(name);
+	struct provider *p, *other = NULL;
+	PGresult *res = NULL;
+	enum err e = ERR_OK;
 
 	if (!found) {
 		*o = job_failed("NOT_FOUND", "The model's provider is not there any more.");
 		return false;
 	}
-	p = arena_alloc(j->a, sizeof(*p));
-	*p = *provider_with_model(j->a, found, model);
-	p->next = NULL;
-	*out = p;
-	if ((e = job_runner_own_keys(j, &res, j->owner)) == ERR_OK)
+	*out = p = provider_alone(j, found, model);
+	for (int n = 0; n < FALLBACKS_MAX && falls_back && p && e == ERR_OK; n++, p = other) {
+		e = find_fallback(j, p, &other);
+		p->next = other;
+	}
+	if (e == ERR_OK && (e = job_runner_own_keys(j, &res, j->owner)) == ERR_OK)
 		e = own_keys_use(j, out, sql_get(res, 0, 0));
 	if (e != ERR_OK)
-		*o = job_db_error(j, e, "the user's keys could not be read");
+		*o = job_db_error(j, e, "the providers to be asked could not be read");
 	return e == ERR_OK;
 }
 
@@ -256,7 +337,8 @@ call_run(struct job *j)
 	const struct provider *p = NULL;
 	int64_t n_stored = j->attempt * 1000;
 	struct outcome o;
-	const char *wrong;
+	const char *wrong = NULL;
+	bool passes;
 
 	if (!job_input(j, call_fields, sizeof(call_fields) / sizeof(*call_fields), &in, &o))
 		return o;
@@ -274,16 +356,21 @@ call_run(struct job *j)
 		.system = { .a = j->a },
 		.id = uuid_str(&j->run),
 		.created_s = clock_unix_ms() / 1000,
-		.streams = in.stream };
+		.streams = in.stream,
+		.wrapped = in.wrapped };
+	passes = str_eq(in.face, S("pass"));
 	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
 		if (str_eq(in.face, str_from(formats[i]->name)))
 			f->format = formats[i];
-	if (!f->format)
+	if (!f->format && !passes)
 		return job_again("a newer runner speaks this format", 0);
-	if ((wrong = read_asked(f, in.payload)) != NULL)
+	if (!passes && (wrong = read_asked(f, in.payload)) != NULL)
 		return job_failed("BAD_REQUEST", wrong);
-	if (!face_provider(j, in.provider, in.model, &p, &o))
+	if (!face_provider(j, in.provider, in.model, !passes, &p, &o))
 		return o;
+	if (passes)
+		return pass_run(j, &in, p);
+	f->asked_of = p;
 	switch (model_call(p, &f->call, &n_stored)) {
 	case CALL_DONE:
 	case CALL_EMPTY:

@@ -1,7 +1,8 @@
 /*
  * A call of a model for a client of one of the faces: what it asks is read from its vendor's format
  * into a struct call, whichever provider answers, and the answer is written in that format again
- * (call_chat.c and its neighbours; call.c does what they have in common). One thread, the job's.
+ * (call_chat.c and its neighbours; call.c does what they have in common). Or it is passed on to its
+ * provider as it is (call_pass.c). One thread, the job's.
  */
 #ifndef RUNNER_JOBS_CALL_H
 #define RUNNER_JOBS_CALL_H
@@ -14,9 +15,20 @@
 
 struct face_format;
 
+/* The job's input (SQL: call_begin). */
+struct call_in {
+	struct str face; /* whose format; "pass": the payload goes on as it is (call_pass.c) */
+	struct str provider, model, payload;
+	bool stream;
+	bool wrapped; /* the reply is data and cost, as where it is passed on */
+	/* Where it is passed on: the provider's endpoint, and what it is charged by. */
+	struct str endpoint, meter;
+};
+
 struct face_call {
 	struct call call; /* its `a` is the job's */
 	const struct face_format *format;
+	const struct provider *asked_of; /* who is asked first */
 	json_object *asked; /* what the client has sent */
 	struct message *messages; /* call.messages, while it is filled; [0] is the system's */
 	struct buf system;
@@ -24,6 +36,7 @@ struct face_call {
 	struct str id; /* of the answer: the run's, without what the format puts before it */
 	int64_t created_s;
 	bool streams;
+	bool wrapped; /* as of call_in */
 	bool begun; /* the stream has its first event */
 	/* The formats' own, of a stream: text has come; blocks that have ended; the next event */
 	bool has_text;
@@ -53,13 +66,23 @@ struct outcome call_embeddings(
     struct job *j, struct str provider, struct str model, struct str payload);
 
 /*
- * Who answers, with the owner's key where they have one; no other one is asked instead. False: *o
- * is the job's outcome.
+ * Who answers, with the owner's key where they have one; and, where it `falls_back`, who is asked
+ * instead as the settings say and the project's policies allow. False: *o is the job's outcome.
  */
-MUST_CHECK bool face_provider(struct job *j, struct str provider, struct str model,
+MUST_CHECK bool face_provider(struct job *j, struct str provider, struct str model, bool falls_back,
     const struct provider **out, struct outcome *o);
 /* Which of our errors a provider's refusal is to the client. */
 const char *face_code(const struct call *c);
+
+/* -- for calls that are passed on -- */
+
+/* Makes the call by which `in` is passed on to p. */
+struct outcome pass_run(struct job *j, const struct call_in *in, const struct provider *p);
+/*
+ * The payload as a form (RFC 7578) where an endpoint takes files: `file` is a data URL. NULL, or
+ * what is wrong with it; *type is the body's Content-Type.
+ */
+const char *call_form(struct arena *a, json_object *payload, struct str *body, const char **type);
 
 /* -- for formats -- */
 

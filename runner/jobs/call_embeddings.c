@@ -147,7 +147,7 @@ call_embeddings(struct job *j, struct str provider, struct str model, struct str
 
 	if ((wrong = read_asked(j->a, payload, &q)) != NULL)
 		return job_failed("BAD_REQUEST", wrong);
-	if (!face_provider(j, provider, model, &c.provider, &o))
+	if (!face_provider(j, provider, model, false, &c.provider, &o))
 		return o;
 	switch (embed(&c, &q.e, j->attempt * 1000 + 1)) {
 	case CALL_DONE:

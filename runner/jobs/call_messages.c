@@ -213,8 +213,7 @@ static void
 put_usage(struct face_call *f, struct buf *b)
 {
 	const struct call *c = &f->call;
-	int64_t cached = c->cached_tokens > 0 ? c->cached_tokens : 0,
-		written = c->cache_write_tokens > 0 ? c->cache_write_tokens : 0;
+	int64_t cached = call_part(c->cached_tokens), written = call_part(c->cache_write_tokens);
 
 	buf_printf(b,
 	    "{\"input_tokens\":%lld,\"cache_creation_input_tokens\":%lld,"

@@ -276,9 +276,8 @@ put_usage(struct face_call *f, struct buf *b)
 	    "{\"input_tokens\":%lld,\"input_tokens_details\":{\"cached_tokens\":%lld},"
 	    "\"output_tokens\":%lld,\"output_tokens_details\":{\"reasoning_tokens\":%lld},"
 	    "\"total_tokens\":%lld}",
-	    (long long)c->input_tokens, (long long)(c->cached_tokens > 0 ? c->cached_tokens : 0),
-	    (long long)c->output_tokens,
-	    (long long)(c->reasoning_tokens > 0 ? c->reasoning_tokens : 0),
+	    (long long)c->input_tokens, (long long)call_part(c->cached_tokens),
+	    (long long)c->output_tokens, (long long)call_part(c->reasoning_tokens),
 	    (long long)(c->input_tokens + c->output_tokens));
 }
 

@@ -282,8 +282,8 @@ on_counts(struct reply *r, json_object *usage)
 	if (written >= 0)
 		c->cache_write_tokens = written;
 	if (in >= 0 || read >= 0 || written >= 0)
-		c->input_tokens = r->uncached + (c->cached_tokens > 0 ? c->cached_tokens : 0) +
-				  (c->cache_write_tokens > 0 ? c->cache_write_tokens : 0);
+		c->input_tokens =
+		    r->uncached + call_part(c->cached_tokens) + call_part(c->cache_write_tokens);
 	if (out >= 0)
 		c->output_tokens = out;
 	if (thought >= 0)

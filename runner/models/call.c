@@ -60,7 +60,8 @@ store_use(const struct provider *p, struct call *c, size_t partial, int64_t numb
 	if (stop_why(&j->stop) == STOP_LOST)
 		return;
 	if (job_runner_usage_store(j, NULL, number, str_from(p->name), str_from(p->model), in, out,
-		guessed, ms, failed) != ERR_OK)
+		call_part(c->cached_tokens), call_part(c->cache_write_tokens),
+		call_part(c->reasoning_tokens), 0, guessed, ms, failed) != ERR_OK)
 		log_error("usage: could not be stored", "run", j->run.text);
 }
 

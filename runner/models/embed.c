@@ -232,7 +232,7 @@ ask(struct arena *a, struct call *c, struct embedding *e, const struct batch *ba
 		.url = google ? google_url(c, "batchEmbedContents")
 			      : arena_printf(a, "%.*s/embeddings", S_ARG(wire_base(c))).p,
 		.bearer = google ? NULL : c->provider->key,
-		.headers = wire_headers(c),
+		.headers = wire_headers(c, "application/json"),
 		.body = google ? google_request(a, c, e, batch) : openai_request(a, c, e, batch),
 		.within_ms = e->within_ms,
 		.reply_max = REPLY_MAX,
@@ -324,7 +324,8 @@ embed(struct call *c, struct embedding *e, int64_t number)
 		atomic_fetch_add(&counters.call_errors, 1);
 	if (use.tokens > 0 && stop_why(&c->job->stop) != STOP_LOST &&
 	    job_runner_usage_store(c->job, NULL, number, str_from(p->name), str_from(p->model),
-		use.tokens, 0, use.is_guess, clock_ms() - began_ms, end != CALL_DONE) != ERR_OK)
+		use.tokens, 0, 0, 0, 0, 0, use.is_guess, clock_ms() - began_ms,
+		end != CALL_DONE) != ERR_OK)
 		log_error("usage: could not be stored", "run", c->job->run.text);
 	else if (use.tokens == 0 && end != CALL_STOPPED &&
 		 job_runner_model_failed(c->job, NULL, str_from(p->name), str_from(p->model)) !=

@@ -131,9 +131,8 @@ is_later(int status)
 	return status == 408 || status == 409 || status == 429 || status >= 500;
 }
 
-/* It did not answer: may it be tried again, and what does a person read? */
-static enum call_end
-refused(struct call *c, struct refusal r, int64_t retry_after_ms)
+enum call_end
+wire_refuse(struct call *c, struct refusal r, int64_t retry_after_ms)
 {
 	struct str said = words(c, r.text);
 	char status[16];
@@ -316,7 +315,7 @@ wire_failed(struct call *c, const struct http_request *q, enum http_end how, str
 		/* One sign alone would mislead: a quota that is used up comes as 429, too. */
 		else if (!(q->status == 429 && why->status == 402))
 			why->status = q->status;
-		return refused(c, *why, q->retry_after_ms);
+		return wire_refuse(c, *why, q->retry_after_ms);
 	}
 	log_warn("provider: was not reached", "run", c->job->run.text, "error", q->error);
 	c->problem = "The model's provider cannot be reached at the moment; try again later.";
@@ -340,17 +339,17 @@ conclude(struct call *c, struct exchange *x, enum http_end how, struct refusal *
 	*why = r->error;
 	if (why->status == 0)
 		why->status = 500;
-	return refused(c, *why, q->retry_after_ms);
+	return wire_refuse(c, *why, q->retry_after_ms);
 }
 
 const char *const *
-wire_headers(const struct call *c)
+wire_headers(const struct call *c, const char *content_type)
 {
 	const struct provider *p = c->provider;
 	const char **lines = arena_alloc(c->a, 5 * sizeof(*lines));
 	size_t n = 0;
 
-	lines[n++] = "Content-Type: application/json";
+	lines[n++] = arena_printf(c->a, "Content-Type: %s", content_type).p;
 	lines[n++] = "Accept: text/event-stream, application/json";
 	if (p->wire->header)
 		lines[n++] = p->wire->header;
@@ -367,7 +366,7 @@ send_request(struct call *c, unsigned parts, struct refusal *why)
 	struct exchange x = { .http = {
 				  .url = wire->url(c, parts),
 				  .bearer = wire->key_header ? NULL : c->provider->key,
-				  .headers = wire_headers(c),
+				  .headers = wire_headers(c, "application/json"),
 				  .body = wire->request(c, parts),
 				  .within_ms = c->within_ms,
 				  .silence_ms = config()->provider_seconds * 1000,

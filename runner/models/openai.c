@@ -205,6 +205,15 @@ finish_name(struct str reason)
 	return "stop";
 }
 
+/* A part of a count, as chat completions have it, or as responses. */
+static int64_t
+detail(json_object *usage, const char *in_chat, const char *in_responses, const char *name)
+{
+	int64_t n = lenient_count(json_at(json_at(usage, in_chat), name));
+
+	return n >= 0 ? n : lenient_count(json_at(json_at(usage, in_responses), name));
+}
+
 static void
 on_counts(struct reply *r, json_object *usage)
 {
@@ -224,11 +233,11 @@ on_counts(struct reply *r, json_object *usage)
 	if (in <= 0)
 		return;
 	c->cached_tokens =
-	    lenient_count(json_at(json_at(usage, "prompt_tokens_details"), "cached_tokens"));
+	    detail(usage, "prompt_tokens_details", "input_tokens_details", "cached_tokens");
 	if (c->cached_tokens < 0)
 		c->cached_tokens = lenient_count(json_at(usage, "prompt_cache_hit_tokens"));
 	c->reasoning_tokens =
-	    lenient_count(json_at(json_at(usage, "completion_tokens_details"), "reasoning_tokens"));
+	    detail(usage, "completion_tokens_details", "output_tokens_details", "reasoning_tokens");
 }
 
 /* The delta; or the message, where there is no delta: of a whole answer. */
@@ -279,6 +288,7 @@ on_usage(struct reply *r, json_object *o)
 {
 	on_counts(r, json_at(o, "usage"));
 	on_counts(r, json_at(json_at(o, "x_groq"), "usage"));
+	on_counts(r, json_at(json_at(o, "response"), "usage"));
 	on_counts(r, json_at(first_choice(o), "usage"));
 }
 

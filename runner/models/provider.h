@@ -102,6 +102,13 @@ struct call {
 	const char *problem; /* for a person; the arena's or a literal */
 };
 
+/* A part of the tokens, as it is stored: 0 where the provider did not say. */
+static inline int64_t
+call_part(int64_t counted)
+{
+	return counted > 0 ? counted : 0;
+}
+
 struct provider {
 	const char *name; /* as in the settings, provider_price and usage_event */
 	const char *model;

@@ -49,13 +49,18 @@ extern const struct wire wire_openai, wire_anthropic, wire_google;
 /* One call of c->provider. */
 enum call_end wire_call(struct call *c);
 /* The header lines of a request to c->provider, its key among them; NULL at the end. */
-const char *const *wire_headers(const struct call *c);
+const char *const *wire_headers(const struct call *c, const char *content_type);
 /*
  * A request that was not answered with status 2xx: what comes of the call, with c->problem; *why
  * is filled where the server has refused it.
  */
 enum call_end wire_failed(
     struct call *c, const struct http_request *q, enum http_end how, struct refusal *why);
+/*
+ * The provider has refused: fills c->refused, c->problem and c->retry_after_ms. CALL_BUSY where the
+ * same may be answered another time, else CALL_REFUSED.
+ */
+enum call_end wire_refuse(struct call *c, struct refusal r, int64_t retry_after_ms);
 /* What the provider was found to refuse of requests and may be believed to still: parts. */
 unsigned wire_refused(const struct provider *p);
 #define REFUSED_MAX (2 * PROVIDERS_MAX + PROVIDERS_MORE)

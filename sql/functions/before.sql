@@ -61,10 +61,10 @@ GRANT EXECUTE ON FUNCTION chat_start(text, uuid, int) TO millrace_api;
 -- Workers deleted their own row without process_forget().
 GRANT DELETE ON process TO millrace_api;
 
--- How long a call took was not told.
+-- How long a call took was not told, nor what was read from a cache.
 CREATE OR REPLACE FUNCTION usage_record(run_id uuid, call int, provider text, model text, input_tokens bigint, output_tokens bigint,
 	estimated boolean) RETURNS numeric LANGUAGE sql AS $$
-	SELECT usage_record($1, $2, $3, $4, $5, $6, $7, NULL, false)
+	SELECT usage_record($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, $7, NULL, false)
 $$;
 GRANT EXECUTE ON FUNCTION usage_record(uuid, int, text, text, bigint, bigint, boolean) TO millrace_runner;
 

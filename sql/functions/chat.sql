@@ -2,30 +2,36 @@
 -- queue.sql says.
 
 -- Stores a call's use at the price in force; again with the same (run, call) changes nothing. Of a
--- run that is nobody's (an anonymous preview, answered by `local`) nothing is stored.
+-- run that is nobody's (an anonymous preview, answered by `local`) nothing is stored. What a
+-- provider counts as parts of the tokens is no more than these.
 -- Returns the cost. (What is called for each chat is in PL/pgSQL, which keeps its plans: SQL plans
 -- anew for each call, which was most of the time.)
 CREATE OR REPLACE FUNCTION usage_record(run_id uuid, call int, provider text, model text, input_tokens bigint, output_tokens bigint,
-	estimated boolean, ms int, failed boolean) RETURNS numeric LANGUAGE plpgsql SET enable_seqscan = off AS $$
+	cached_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint, units bigint, estimated boolean, ms int, failed boolean)
+RETURNS numeric LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
+	cached CONSTANT bigint := least($7, $5);
+	written CONSTANT bigint := least($8, $5 - cached);
+	thought CONSTANT bigint := least($9, $6);
+	p provider_price;
+	used record;
 	cost numeric;
 BEGIN
-	INSERT INTO usage_event AS u (owner_id, run_id, call, provider, model, input_tokens, output_tokens, estimated,
-		ms, failed, price_id, input_usd, output_usd, cost_usd)
-	SELECT r.owner_id, $1, $2, $3, $4, $5, $6, $7, $8, $9, p.id, coalesce(p.input_usd, 0), coalesce(p.output_usd, 0),
-		($5 * coalesce(p.input_usd, 0) + $6 * coalesce(p.output_usd, 0)) * 0.000001
-	FROM run r LEFT JOIN LATERAL (
-		SELECT p.* FROM provider_price p
-		WHERE p.provider = $3 AND p.model IN ($4, '*') AND p.valid_from <= now()
-		ORDER BY p.model = '*', p.valid_from DESC LIMIT 1
-	) p ON true WHERE r.id = $1 AND r.owner_id IS NOT NULL
+	SELECT * INTO p FROM price_in_force($3, $4);
+	SELECT * INTO used FROM usage_cost(p, $5, $6, cached, written, thought, $10);
+	INSERT INTO usage_event AS u (owner_id, run_id, call, provider, model, input_tokens, output_tokens, cached_tokens, cache_write_tokens,
+		reasoning_tokens, units, estimated, ms, failed, price_id, input_usd, output_usd, cost_usd)
+	SELECT r.owner_id, $1, $2, $3, $4, $5, $6, cached, written, thought, $10, $11, $12, $13, p.id, coalesce(p.input_usd, 0),
+		coalesce(p.output_usd, 0), coalesce(used.input_cost + used.output_cost, 0)
+	FROM run r WHERE r.id = $1 AND r.owner_id IS NOT NULL
 	ON CONFLICT ON CONSTRAINT usage_event_run_id_call_key DO NOTHING RETURNING u.cost_usd INTO cost;
 	IF NOT FOUND THEN
 		SELECT u.cost_usd INTO cost FROM usage_event u WHERE u.run_id = $1 AND u.call = $2;
 	END IF;
 	RETURN cost;
 END $$;
-GRANT EXECUTE ON FUNCTION usage_record(uuid, int, text, text, bigint, bigint, boolean, int, boolean) TO millrace_runner;
+GRANT EXECUTE ON FUNCTION usage_record(uuid, int, text, text, bigint, bigint, bigint, bigint, bigint, bigint, boolean, int, boolean)
+	TO millrace_runner;
 
 -- Adds the next calls, `most` at most, to their users' totals; true: there are more. Only those of
 -- ten minutes ago and before, which have all committed by now, in whatever order.
@@ -220,7 +226,7 @@ BEGIN
 		PERFORM usage_record($1, attempt * 1000 + 999, provider, model,
 			(SELECT (coalesce((SELECT sum(octet_length(m.content)) FROM message m
 				WHERE m.conversation_id = r.conversation_id AND m.created_at <= r.created_at), 0)
-			 + coalesce(octet_length(r.input ->> 'payload'), 0)) / 4 FROM run r WHERE r.id = $1), said / 4 + 1, true, NULL, true);
+			 + coalesce(octet_length(r.input ->> 'payload'), 0)) / 4 FROM run r WHERE r.id = $1), said / 4 + 1, 0, 0, 0, 0, true, NULL, true);
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION usage_estimate TO millrace_runner;

@@ -77,11 +77,12 @@ END $$;
 GRANT EXECUTE ON FUNCTION idempotency_claim TO millrace_api;
 
 -- Stores the row that a claimed request is answered from; part of the same statement as the work
--- itself.
+-- itself. One with a verdict has refused it, and is not kept: the same may be allowed later.
 CREATE OR REPLACE FUNCTION idempotency_keep(key text, reply_row json) RETURNS void LANGUAGE sql AS $$
 	UPDATE idempotency SET reply = (SELECT array_agg(e.value ORDER BY e.n)
 		FROM json_each_text(reply_row) WITH ORDINALITY AS e (name, value, n))
 	WHERE owner_id = coalesce(caller_id(), '00000000-0000-0000-0000-000000000000') AND idempotency.key = $1
+		AND reply_row ->> 'verdict' IS NULL
 $$;
 GRANT EXECUTE ON FUNCTION idempotency_keep TO millrace_api;
 

@@ -61,14 +61,11 @@ GRANT EXECUTE ON FUNCTION model_list TO millrace_api;
 -- names a user; NULL: the caller. Either `run`, which is the first one's where the request_id was
 -- used before, or `verdict` and `message`, which the caller answers with: what has been stored, an
 -- approval that is asked for, stays.
--- As the owner: whom a service names is another's row, and the ledger is no role's to write.
-CREATE OR REPLACE FUNCTION gateway_start(user_name text, project text, request_id text, provider text, model text, operation text,
-	input jsonb, input_tokens bigint, output_tokens bigint, credits boolean, queue_max int)
-RETURNS TABLE (run uuid, verdict text, message text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+CREATE OR REPLACE FUNCTION call_begin(user_name text, project text, request_id text, provider text, model text, operation text, input jsonb,
+	estimate numeric, credits boolean, queue_max int, OUT run uuid, OUT verdict text, OUT message text) RETURNS record
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
 	who CONSTANT uuid := CASE WHEN $1 IS NULL THEN caller_id() ELSE user_of_name($1, true) END;
-	estimate numeric;
 	r record;
 BEGIN
 	IF who IS NULL THEN
@@ -76,8 +73,7 @@ BEGIN
 	END IF;
 	PERFORM queue_check(queue_max);
 	PERFORM work_require(true);
-	SELECT (p.input_usd * $8 + p.output_usd * $9) * 0.000001 INTO estimate FROM price_in_force($4, $5) p;
-	SELECT * INTO r FROM charge_reserve(who, $2, $3, 'call', $4, $5, $6, coalesce(estimate, 0), $10, NULL);
+	SELECT * INTO r FROM charge_reserve(who, $2, $3, 'call', $4, $5, $6, $8, $9, NULL);
 	IF r.verdict = 'REPEATED' THEN
 		SELECT c.run_id INTO run FROM charge c JOIN run x ON x.id = c.run_id WHERE c.owner_id = who AND c.request_id = $3;
 		verdict := CASE WHEN run IS NULL THEN 'CONFLICT' END;
@@ -92,6 +88,102 @@ BEGIN
 		INSERT INTO job (run_id, owner_id, kind) VALUES (run, caller_id(), 'call');
 		PERFORM notify_durable('millrace_job', '');
 	END IF;
+END $$;
+
+-- The same for a client of one of the faces. A model without a price costs nothing.
+-- As the owner: whom a service names is another's row, and the ledger is no role's to write.
+CREATE OR REPLACE FUNCTION gateway_start(user_name text, project text, request_id text, provider text, model text, operation text,
+	input jsonb, input_tokens bigint, output_tokens bigint, credits boolean, queue_max int)
+RETURNS TABLE (run uuid, verdict text, message text)
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+	SELECT b.run, b.verdict, b.message FROM call_begin($1, $2, $3, $4, $5, $6, $7, coalesce((SELECT u.input_cost + u.output_cost
+		FROM price_in_force($4, $5) p CROSS JOIN LATERAL usage_cost(p, $8, $9, 0, 0, 0, 0) u), 0), $10, $11) b
+$$;
+GRANT EXECUTE ON FUNCTION gateway_start TO millrace_api;
+
+-- The same for a call that is passed on as it is: `operation` has to be one of the endpoints of the
+-- provider's kind, and the model to have a price. `problem`: what is wrong with the payload. No row:
+-- there is no such provider. `local`, whose answers are this server's own, is asked as a face asks it.
+-- As the owner: whom a service names is another's row, and the ledger is no role's to write.
+CREATE OR REPLACE FUNCTION provider_call(user_name text, project text, request_id text, provider text, model text, operation text,
+	input jsonb, streams boolean, input_tokens bigint, output_tokens bigint, images bigint, seconds bigint, problem text, credits boolean, queue_max int)
+RETURNS TABLE (run uuid, verdict text, message text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+	g gateway_provider;
+	e gateway_endpoint;
+	estimate numeric;
+BEGIN
+	SELECT * INTO g FROM gateway_provider x WHERE x.name = $4;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	SELECT * INTO e FROM gateway_endpoint x WHERE x.kind = g.kind AND x.name = $6;
+	SELECT u.input_cost + u.output_cost INTO estimate FROM price_in_force($4, $5) p CROSS JOIN LATERAL usage_cost(p, $9, $10, 0, 0, 0,
+		CASE e.meter WHEN 'images' THEN $11 WHEN 'seconds' THEN $12 ELSE 0 END) u;
+	IF problem IS NOT NULL THEN
+		verdict := 'BAD_REQUEST';
+		message := problem;
+	ELSIF e.name IS NULL THEN
+		verdict := 'FORBIDDEN';
+		message := format('%s is not called here; the endpoints of %s are %s.', $6, $4,
+			(SELECT string_agg(x.name, ', ' ORDER BY x.name) FROM gateway_endpoint x WHERE x.kind = g.kind));
+	ELSIF $8 AND NOT e.streams THEN
+		verdict := 'BAD_REQUEST';
+		message := format('%s does not stream.', $6);
+	ELSIF estimate IS NULL AND e.meter <> 'free' THEN
+		verdict := 'FORBIDDEN';
+		message := format('No price is known for the model %s of %s, so it is not called; an administrator sets one.', $5, $4);
+	ELSE
+		SELECT b.* INTO run, verdict, message FROM call_begin($1, $2, $3, $4, $5, $6, $7 || CASE g.kind
+			WHEN 'local' THEN '{"face": "chat", "wrapped": true}' ELSE jsonb_build_object('face', 'pass', 'meter', e.meter) END::jsonb,
+			CASE e.meter WHEN 'free' THEN 0 ELSE estimate END, $14, $15) b;
+	END IF;
 	RETURN NEXT;
 END $$;
-GRANT EXECUTE ON FUNCTION gateway_start TO millrace_api;
+GRANT EXECUTE ON FUNCTION provider_call TO millrace_api;
+
+-- May this model answer a call in the place of the one that was asked for?
+-- As the owner: projects are no runner's to read.
+CREATE OR REPLACE FUNCTION call_may(run_id uuid, provider text, model text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	SELECT policy_forbids(p, $2, $3, c.operation) IS NULL FROM charge c JOIN project p ON p.id = c.project_id WHERE c.run_id = $1
+$$;
+GRANT EXECUTE ON FUNCTION call_may TO millrace_runner;
+
+-- What a run's calls have cost, as clients read it.
+CREATE OR REPLACE FUNCTION call_cost(run_id uuid) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('input_cost', trim_scale(coalesce(sum(k.input_cost), 0)), 'output_cost', trim_scale(coalesce(sum(k.output_cost), 0)),
+		'total_cost', trim_scale(coalesce(sum(k.input_cost + k.output_cost), 0)))
+	FROM usage_event e JOIN provider_price p ON p.id = e.price_id
+	CROSS JOIN LATERAL usage_cost(p, e.input_tokens, e.output_tokens, e.cached_tokens, e.cache_write_tokens, e.reasoning_tokens, e.units) k
+	WHERE e.run_id = $1
+$$;
+GRANT EXECUTE ON FUNCTION call_cost TO millrace_runner;
+
+-- Ends a call that was passed on: stores what it has used (where `call` is not NULL), and answers
+-- with its cost. `data` is the provider's reply; of a stream (`streams`) its last events, behind
+-- which the cost comes as one more.
+CREATE OR REPLACE FUNCTION call_done(run_id uuid, runner text, attempt int, after bigint, call int, provider text, model text,
+	input_tokens bigint, output_tokens bigint, cached_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint, units bigint,
+	estimated boolean, ms int, data text, streams boolean) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	seq CONSTANT bigint := job_fence($1, $2, $3);
+	cost json;
+BEGIN
+	IF seq = after THEN
+		IF $5 IS NOT NULL THEN
+			PERFORM usage_record($1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, false);
+		END IF;
+		cost := call_cost($1);
+		IF streams THEN
+			PERFORM run_finish($1, 'completed', 'done',
+				json_build_object('content', format(E'%sevent: cost\ndata: {"status":"success","cost":%s}\n\n', $16, cost)), NULL);
+		ELSE
+			PERFORM run_finish($1, 'completed', 'done', '{}', json_build_object('status', 200, 'headers', '{}'::json,
+				'body', json_build_object('status', 'success', 'data', $16::json, 'cost', cost)));
+		END IF;
+	END IF;
+	RETURN seq;
+END $$;
+GRANT EXECUTE ON FUNCTION call_done TO millrace_runner;

@@ -62,17 +62,25 @@ CREATE OR REPLACE FUNCTION budget_passed(p project, amount numeric) RETURNS text
 		WHEN p.month_usd + p.reserved_usd + $2 > p.monthly_limit THEN 'monthly_limit' END
 $$;
 
--- Why the project's policies do not let a call through, as (code, message); NULL: they do. `p` is
--- project_lock's. What is not given is not asked for.
+-- Why the project's policies never let such a call through; NULL: they may. What is not given is
+-- not asked for.
+CREATE OR REPLACE FUNCTION policy_forbids(p project, provider text, model text, operation text) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT CASE WHEN $2 <> ALL (p.allowed_providers) THEN format('The project''s policies do not allow the provider %s.', $2)
+		WHEN p.allowed_models ? $2 AND NOT (p.allowed_models -> $2) ? $3
+			THEN format('The project''s policies do not allow the model %s of %s.', $3, $2)
+		WHEN EXISTS (SELECT FROM unnest(p.forbidden_operations) o WHERE ltrim(o, '/') = $4)
+			THEN format('The project''s policies forbid the operation %s.', $4) END
+$$;
+
+-- Why the project's policies do not let a call through now, as (code, message); NULL: they do.
+-- `p` is project_lock's.
 CREATE OR REPLACE FUNCTION policy_refusal(p project, provider text, model text, operation text) RETURNS text[]
 LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+DECLARE
+	forbidden CONSTANT text := policy_forbids(p, $2, $3, $4);
 BEGIN
-	IF $2 <> ALL (p.allowed_providers) THEN
-		RETURN ARRAY['FORBIDDEN', format('The project''s policies do not allow the provider %s.', $2)];
-	ELSIF p.allowed_models ? $2 AND NOT (p.allowed_models -> $2) ? $3 THEN
-		RETURN ARRAY['FORBIDDEN', format('The project''s policies do not allow the model %s of %s.', $3, $2)];
-	ELSIF $4 = ANY (p.forbidden_operations) THEN
-		RETURN ARRAY['FORBIDDEN', format('The project''s policies forbid the operation %s.', $4)];
+	IF forbidden IS NOT NULL THEN
+		RETURN ARRAY['FORBIDDEN', forbidden];
 	ELSIF (SELECT count(*) FROM charge c WHERE c.project_id = p.id AND c.created_at > now() - interval '1 minute') >= p.requests_per_minute THEN
 		RETURN ARRAY['RATE_LIMITED', 'The project has had as many requests as its policies allow in a minute.'];
 	ELSIF (SELECT coalesce(sum(c.tokens), 0) FROM charge c WHERE c.project_id = p.id AND c.created_at > now() - interval '1 hour')
@@ -83,26 +91,29 @@ BEGIN
 END $$;
 
 -- Looks for the approval of a request above the threshold, and uses one that there is: it lets the
--- request through once. Else what is to be answered, (code, message); the first time the request is
--- queued for the administrators, who are told.
+-- same request, of at most that amount, through once. Else what is to be answered, (code, message);
+-- the first time the request is queued for the administrators, who are told.
 CREATE OR REPLACE FUNCTION approval_ask(p project, request_id text, kind text, provider text, model text, operation text, amount numeric)
 RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
 	a approval;
+	covers boolean;
 BEGIN
 	SELECT * INTO a FROM approval x WHERE x.owner_id = p.owner_id AND x.request_id = $2 FOR UPDATE;
-	IF a.status = 'approved' AND a.expires_at > now() AND $7 <= a.amount_usd THEN
+	covers := (a.kind, a.provider, a.model, a.operation) IS NOT DISTINCT FROM ($3, $4, $5, $6) AND a.expires_at > now() AND $7 <= a.amount_usd;
+	IF a.status = 'rejected' THEN
+		RETURN ARRAY['FORBIDDEN', 'An administrator has rejected this request.'];
+	ELSIF covers AND a.status = 'approved' THEN
 		UPDATE approval x SET status = 'used' WHERE x.id = a.id;
 		RETURN NULL;
-	ELSIF a.status = 'rejected' THEN
-		RETURN ARRAY['FORBIDDEN', 'An administrator has rejected this request.'];
-	ELSIF a.status IS DISTINCT FROM 'pending' OR a.expires_at <= now() THEN
+	ELSIF NOT covers OR a.status IS DISTINCT FROM 'pending' THEN
 		INSERT INTO approval AS x (owner_id, project_id, request_id, kind, provider, model, operation, amount_usd, expires_at)
 		VALUES (p.owner_id, p.id, $2, $3, $4, $5, $6, $7, now() + interval '1 day')
-		ON CONFLICT ON CONSTRAINT approval_owner_id_request_id_key DO UPDATE SET status = 'pending', amount_usd = excluded.amount_usd,
-			created_at = now(), expires_at = excluded.expires_at, decided_at = NULL, decided_by = NULL;
+		ON CONFLICT ON CONSTRAINT approval_owner_id_request_id_key DO UPDATE SET status = 'pending', project_id = excluded.project_id,
+			kind = excluded.kind, provider = excluded.provider, model = excluded.model, operation = excluded.operation,
+			amount_usd = excluded.amount_usd, created_at = now(), expires_at = excluded.expires_at, decided_at = NULL, decided_by = NULL;
 		INSERT INTO notification (owner_id, severity, title, message, action_url)
-		SELECT u.id, 'warning', 'A request waits for approval', format('Request %s for %s US dollars.', $2, $7), '/api/v1/approvals'
+		SELECT u.id, 'warning', 'A request waits for approval', format('Request %s for %s US dollars.', $2, trim_scale($7)), '/api/v1/approvals'
 		FROM app_user u WHERE u.role = 'admin' AND u.disabled_at IS NULL ORDER BY u.id LIMIT 20;
 	END IF;
 	RETURN ARRAY['APPROVAL_REQUIRED', 'The request costs more than the project''s policies allow without an approval; it waits for one.'];

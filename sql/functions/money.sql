@@ -49,7 +49,7 @@ GRANT EXECUTE ON FUNCTION user_money_json TO millrace_api;
 
 CREATE OR REPLACE FUNCTION budget_json(p project) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('daily_limit', p.daily_limit, 'monthly_limit', p.monthly_limit, 'per_request_limit', p.per_request_limit,
-		'current_daily_spending', project_day_usd(p), 'current_monthly_spending', project_month_usd(p), 'reserved', p.reserved_usd,
+		'current_daily_spending', project_day_usd(p), 'current_monthly_spending', project_month_usd(p),
 		'period_start', rfc3339(m.start AT TIME ZONE 'UTC'),
 		'period_end', rfc3339((m.start + interval '1 month' - interval '1 second') AT TIME ZONE 'UTC'))
 	FROM (SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AS start) m
@@ -73,7 +73,7 @@ $$;
 GRANT EXECUTE ON FUNCTION policies_json TO millrace_api;
 
 CREATE OR REPLACE FUNCTION project_json(p project) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', p.id, 'name', p.name, 'budget', budget_json(p), 'policies', policies_json(p), 'totalUsd', p.total_usd,
+	SELECT json_build_object('id', p.id, 'name', p.name, 'budget', budget_json(p), 'policies', policies_json(p), 'totalUsd', p.total_usd, 'reservedUsd', p.reserved_usd,
 		'requests', p.requests, 'lastRequestAt', rfc3339(p.last_request_at), 'createdAt', rfc3339(p.created_at))
 $$;
 GRANT EXECUTE ON FUNCTION project_json TO millrace_api;
@@ -196,19 +196,39 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION chat_reserve TO millrace_api;
 
--- The price of a model now: its own, or its provider's for every model; no row: none is known.
-CREATE OR REPLACE FUNCTION price_in_force(provider text, model text) RETURNS SETOF provider_price LANGUAGE sql STABLE AS $$
-	SELECT p.* FROM provider_price p WHERE p.provider = $1 AND p.model IN ($2, '*') AND p.valid_from <= now()
-	ORDER BY p.model = '*', p.valid_from DESC, p.id DESC LIMIT 1
+-- What vendors call a model without the snapshot that they let one name: gpt-4o-2024-08-06 and
+-- claude-sonnet-4-5-20250929 are dated, -latest and -0 are other names of one, and Google's are
+-- below models/.
+CREATE OR REPLACE FUNCTION model_base(model text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+	SELECT regexp_replace(regexp_replace($1, '^models/', ''), '-(\d{4}-\d\d-\d\d|\d{8}|\d{3,4}|latest|0)$', '')
 $$;
-GRANT EXECUTE ON FUNCTION price_in_force TO millrace_api;
+GRANT EXECUTE ON FUNCTION model_base TO millrace_api, millrace_runner;
+
+-- The price of a model now: its own, that of the model without its snapshot, or its provider's for
+-- every model; no row: none is known.
+CREATE OR REPLACE FUNCTION price_in_force(provider text, model text) RETURNS SETOF provider_price LANGUAGE sql STABLE AS $$
+	SELECT p.* FROM provider_price p WHERE p.provider = $1 AND p.model IN ($2, model_base($2), '*') AND p.valid_from <= now()
+	ORDER BY p.model = '*', p.model <> $2, p.valid_from DESC, p.id DESC LIMIT 1
+$$;
+GRANT EXECUTE ON FUNCTION price_in_force TO millrace_api, millrace_runner;
+
+-- What use costs at a price. The parts of the tokens are no more than these; NULL without a price.
+CREATE OR REPLACE FUNCTION usage_cost(p provider_price, input_tokens bigint, output_tokens bigint, cached bigint, written bigint, reasoning bigint,
+	units bigint, OUT input_cost numeric, OUT output_cost numeric) RETURNS record LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	input_cost := (($2 - $4 - $5) * p.input_usd + $4 * coalesce(p.cached_usd, p.input_usd) + $5 * coalesce(p.cache_write_usd, p.input_usd))
+		* 0.000001;
+	output_cost := (($3 - $6) * p.output_usd + $6 * coalesce(p.reasoning_usd, p.output_usd)) * 0.000001 + $7 * coalesce(p.unit_usd, 0);
+END $$;
+GRANT EXECUTE ON FUNCTION usage_cost TO millrace_runner;
 
 -- A price, by the thousand tokens. `model` is the one that was asked for.
 CREATE OR REPLACE FUNCTION price_json(p provider_price, model text) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', p.uid, 'provider', p.provider, 'model', $2, 'input_cost_per_1k', trim_scale(p.input_usd * 0.001),
 		'output_cost_per_1k', trim_scale(p.output_usd * 0.001),
 		'cached_input_cost_per_1k', trim_scale(coalesce(p.cached_usd, p.input_usd) * 0.001),
-		'reasoning_cost_per_1k', trim_scale(coalesce(p.reasoning_usd, p.output_usd) * 0.001),
+		'cache_write_cost_per_1k', trim_scale(coalesce(p.cache_write_usd, p.input_usd) * 0.001),
+		'reasoning_cost_per_1k', trim_scale(coalesce(p.reasoning_usd, p.output_usd) * 0.001), 'unit_cost', trim_scale(p.unit_usd),
 		'source', p.source, 'as_of', p.as_of, 'updated_at', rfc3339(p.valid_from))
 $$;
 GRANT EXECUTE ON FUNCTION price_json TO millrace_api;
@@ -223,14 +243,16 @@ END $$;
 
 -- A new price, from now on; what was charged keeps the one of its time.
 -- As the owner: prices are no role's to write.
-CREATE OR REPLACE FUNCTION price_set(provider text, model text, input numeric, output numeric, cached numeric, reasoning numeric, source text)
-RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE OR REPLACE FUNCTION price_set(provider text, model text, input numeric, output numeric, cached numeric, written numeric,
+	reasoning numeric, unit numeric, source text) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	made provider_price;
 BEGIN
 	PERFORM admin_require();
-	INSERT INTO provider_price (provider, model, input_usd, output_usd, cached_usd, reasoning_usd, source, as_of, valid_from)
-	VALUES ($1, $2, $3 * 1000, $4 * 1000, $5 * 1000, $6 * 1000, coalesce($7, ''), CASE WHEN $7 IS NOT NULL THEN current_date END, clock_timestamp())
+	INSERT INTO provider_price (provider, model, input_usd, output_usd, cached_usd, cache_write_usd, reasoning_usd, unit_usd, source, as_of, valid_from)
+	VALUES ($1, $2, $3 * 1000, $4 * 1000, $5 * 1000, $6 * 1000, $7 * 1000, $8, coalesce($9, ''), CASE WHEN $9 IS NOT NULL THEN current_date END,
+		clock_timestamp())
 	RETURNING * INTO made;
 	PERFORM audit(caller_id(), NULL, 'price_set', jsonb_build_object('provider', $1, 'model', $2, 'price', made.uid));
 	RETURN price_json(made, $2);

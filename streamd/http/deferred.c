@@ -17,7 +17,7 @@
 #include "streamd/metrics.h"
 #include "sql_stream.h"
 
-/* A waiting request; one allocation. */
+/* A waiting request. */
 struct deferred {
 	struct principal principal; /* without a user where anybody may call the route */
 	struct conn *conn;
@@ -28,8 +28,9 @@ struct deferred {
 	enum face face;
 	struct uuid cancels; /* the run that ends where the client goes away; absent: none does */
 	char request_id[68];
+	/* The grant's, as lines, and of a stream those that the run has added; own */
 	size_t headers_len;
-	char headers[]; /* the grant's, as lines */
+	char *headers;
 };
 
 /* Responds and finishes. */
@@ -176,6 +177,20 @@ stream_begin(struct conn *c)
 	conn_rearm(c);
 }
 
+/* The run adds headers before its stream begins; a whole reply has its own. */
+static void
+stream_headers(struct conn *c, struct str from)
+{
+	struct deferred *r = c->deferred;
+	struct arena *a = c->server->scratch;
+	struct str type, lines = result_headers(a, r, from, &type);
+
+	r->headers = xrealloc(r->headers, lines.n + 1);
+	memcpy(r->headers, lines.p, lines.n);
+	r->headers_len = lines.n;
+	arena_reset(a);
+}
+
 /* False where there is no room for it. */
 static bool
 stream_deliver(struct conn *c, struct event *e)
@@ -247,6 +262,8 @@ deferred_deliver(struct sub *s, struct event *e)
 
 	if (c->deferred->streams && json_scan_at(e->data, S("content")).p && !stream_deliver(c, e))
 		return false;
+	if (str_eq(e->type, S("headers")))
+		stream_headers(c, json_scan_at(e->data, S("headers")));
 	if (c->dead)
 		return true;
 	if (str_eq(e->type, S("result"))) {
@@ -316,6 +333,7 @@ deferred_gone(struct conn *c)
 		log_warn("deferred: a run whose client is gone could not be cancelled");
 	principal_detach(c->server->principals, &c->deferred->principal);
 	buffer_drop(c->deferred->timeout);
+	free(c->deferred->headers);
 	free(c->deferred);
 	c->deferred = NULL;
 }
@@ -354,9 +372,11 @@ static const struct conn_kind deferred_kind = { .save = deferred_save,
 static struct deferred *
 deferred_alloc(struct str id, struct str headers, bool no_body)
 {
-	struct deferred *r = xmalloc(sizeof(*r) + headers.n);
+	struct deferred *r = xmalloc(sizeof(*r));
 
-	*r = (struct deferred){ .headers_len = headers.n, .no_body = no_body };
+	*r = (struct deferred){
+		.headers_len = headers.n, .headers = xmalloc(headers.n + 1), .no_body = no_body
+	};
 	memcpy(r->headers, headers.p, headers.n);
 	if (id.p && id.n < sizeof(r->request_id))
 		memcpy(r->request_id, id.p, id.n);

@@ -299,6 +299,7 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/vault": [own, { json: { key: "kept", value: "value-that-is-kept" } }],
 		"/api/chat": [own, { json: { message: "How often is this asked?" } }],
 		"/v1/chat/completions": [own, { json: { model: "local", messages: [{ role: "user", content: "How often is this asked?" }] } }],
+		"/api/v1/providers/{provider}/call": [own, { json: { endpoint: "/chat/completions", payload: { model: "local", messages: [{ role: "user", content: "How often is this asked?" }] } } }],
 		"/v1/responses": [own, { json: { model: "local", input: "How often is this asked?" } }],
 		"/v1/embeddings": [own, { json: { model: "local", input: "How often is this asked?" } }],
 		"/v1/messages": [own, { json: { model: "local", max_tokens: 9, messages: [{ role: "user", content: "How often is this asked?" }] } }],
@@ -336,7 +337,7 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 	assert.deepEqual(taking.sort(), [...Object.keys(asked), ...elsewhere].map((path) => `post ${path}`).sort());
 	for (const [path, [who, options, headers]] of Object.entries(asked)) {
 		const keyed = { ...options, ...key(headers) };
-		const ask = () => who.request("POST", path.replace("{id}", ids[path]).replace("{chatbot_id}", bot).replace("{user_id}", uid).replace("{project_id}", "app").replace("{type}", "website"), keyed);
+		const ask = () => who.request("POST", path.replace("{id}", ids[path]).replace("{chatbot_id}", bot).replace("{user_id}", uid).replace("{project_id}", "app").replace("{type}", "website").replace("{provider}", "local"), keyed);
 		const first = await ask(), again = await ask();
 		/* `local` has no embeddings, and says so twice. */
 		assert.ok((first.status < 300 || path === "/v1/embeddings") && again.status === first.status, `${path}: ${first.status}, then ${again.status}`);

@@ -15,12 +15,12 @@ import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI } from "@ai-sdk/openai";
 import { embedMany, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import { ROOT, newUser, privateInstance } from "../js/instance.mjs";
-import { newName } from "../js/accounts.mjs";
+import { newAdmin, newName } from "../js/accounts.mjs";
 import { relayTo } from "../js/relay.mjs";
 import { start as startOpenAI, permit } from "../standin/openai.mjs";
 import { Anthropic } from "../standin/anthropic.mjs";
 import { Google } from "../standin/google.mjs";
-import { assertStatus, until } from "../js/expect.mjs";
+import { assertError, assertStatus, until } from "../js/expect.mjs";
 
 const run = promisify(execFile);
 const MODELS = ["gpt-4o-mini", "claude-sonnet-5-5", "gemini-3.6-flash"];
@@ -31,7 +31,7 @@ before(async () => {
 	servers = await Promise.all([startOpenAI({ key: "sk-test" }), new Anthropic({ key: "sk-ant-test" }).start(), new Google({ key: "gk-test" }).start()]);
 	millrace = await privateInstance("faces", { MILLRACE_PROVIDER: "openai anthropic google local", OPENAI_API_KEY: "sk-test",
 		OPENAI_BASE_URL: `${servers[0].url}`, ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: servers[1].url, GEMINI_API_KEY: "gk-test",
-		GEMINI_BASE_URL: servers[2].url });
+		GEMINI_BASE_URL: servers[2].url, MILLRACE_FALLBACKS: "gpt-4o=anthropic/claude-sonnet-5-5" });
 	relay = await relayTo(millrace);
 	user = await newUser(millrace.api);
 	key = assertStatus(await user.api.post("/api/settings/api-keys", { name: "faces" }), 201).json.apiKey;
@@ -61,6 +61,14 @@ async function all(stream) {
 		chunks.push(chunk);
 	return chunks;
 }
+/* A call that is passed on; `payload` in the vendor's format. */
+const pass = (provider, endpoint, payload, more = {}, headers = {}, api = user.api) =>
+	api.post(`/api/v1/providers/${provider}/call`, { endpoint, payload, ...more }, { headers });
+const passes = async (...asked) => assertStatus(await pass(...asked), 200).json;
+/* A stream's events, as [name, data]. */
+const events = (reply) => reply.text.trim().split("\n\n").map((event) => [/^event: (.*)$/m.exec(event)?.[1], /^data: (.*)$/m.exec(event)[1]]);
+const said = (content, more = {}) => ({ model: MODELS[0], messages: [{ role: "user", content }], ...more });
+const logged = (mark) => servers.flatMap((server) => server.log(mark));
 /* The charge of a call, once it has ended. */
 const charge = (id) => until(async () => {
 	const row = await sql(`SELECT state, amount_usd, tokens, model FROM charge WHERE request_id = '${id}' AND state <> 'reserved'`);
@@ -78,7 +86,7 @@ test("OpenAI's client: an answer of each vendor, with its use and its charge", a
 		assert.ok(data.usage.prompt_tokens > 0 && data.usage.total_tokens === data.usage.prompt_tokens + data.usage.completion_tokens);
 		const [state, amount, tokens, charged] = await charge(id);
 		assert.deepEqual([state, Number(tokens), charged], ["settled", data.usage.total_tokens, model]);
-		assert.equal(Number(amount) > 0, model === MODELS[0], "what has a price costs");
+		assert.ok(Number(amount) > 0, "what has a price costs");
 	}
 	assert.equal((await chat("[[tokens:50]]", { max_completion_tokens: 4 })).choices[0].finish_reason, "length");
 	assert.match((await chat("hello", { model: "local" })).choices[0].message.content, /No language model|cannot answer/);
@@ -158,7 +166,7 @@ test("a budget is kept before a stream begins, and a request counts once", async
 	assert.equal((await all(await chat("[[say:once]]", { stream: true }, { headers: { ...mine.headers, "x-request-id": `${id}s` } }))).at(-1).object, "chat.completion.chunk");
 	assert.equal((await all(await chat("[[say:once]]", { stream: true }, { headers: { ...mine.headers, "x-request-id": `${id}s` } }))).at(-1).object, "chat.completion.chunk");
 	const budget = `/api/v1/users/${user.uid}/projects/${project}`;
-	await until(async () => (await user.api.get(`${budget}/budget`)).json.reserved === 0, "the settlement");
+	await until(async () => (await user.api.get(`${budget}/budget?reserved=true`)).json.reserved === 0, "the settlement");
 	assert.equal(await sql(`SELECT requests FROM project WHERE name = '${project}'`), "2");
 	assertStatus(await user.api.put(`${budget}/budget`, { daily_limit: 0.0000001 }), 200);
 	await rejects(chat("hi", { stream: true }, { headers: { "x-project-id": project } }), OpenAI.APIError, 402, /daily_limit/);
@@ -323,6 +331,178 @@ test("Vercel's AI SDK by its providers of both vendors: plain, streamed, with to
 	const { embeddings, usage } = await embedMany({ model: vercel.embedding("text-embedding-3-small"), values: ["a red mill", "the sea"], maxRetries: 0 });
 	assert.deepEqual([embeddings.map((v) => v.length), usage.tokens], [[1536, 1536], 5]);
 	await assert.rejects(generateText({ model: vercel.chat("gpt-9-none"), prompt: "x", maxRetries: 0 }), (e) => e.statusCode === 404 && e.message.length > 0);
+});
+
+/* Prices of its own for a provider's model, by the million tokens. */
+const price = (provider, model, input, output, more = "NULL, NULL, NULL, NULL") => sql(`INSERT INTO provider_price (provider, model, input_usd, output_usd,
+	cached_usd, cache_write_usd, reasoning_usd, unit_usd) VALUES ('${provider}', '${model}', ${input}, ${output}, ${more})`);
+const near = (got, want) => assert.ok(Math.abs(got - want) < 1e-12, `${got}, not ${want}`);
+
+test("where a model cannot answer, another does as it is set up, and is named; unless policies forbid it", async () => {
+	const mark = randomUUID(), failing = `[[404]] [[say:${mark}]]`, { data, response } = await chat(failing, { model: "gpt-4o" }).withResponse();
+	assert.equal(data.model, "gpt-4o");
+	assert.equal(response.headers.get("x-answered-by"), "anthropic/claude-sonnet-5-5");
+	assert.deepEqual(logged(mark).map((entry) => entry.body.model), ["gpt-4o", "claude-sonnet-5-5"]);
+	const stream = await chat("[[404 tokens:5]]", { model: "gpt-4o", stream: true }).withResponse();
+	assert.equal(stream.response.headers.get("x-answered-by"), "anthropic/claude-sonnet-5-5");
+	assert.equal((await all(stream.data)).map((c) => c.choices[0]?.delta.content ?? "").join(""), words(5));
+	assert.equal((await chat("[[say:hi]]", { model: "gpt-4o" }).withResponse()).response.headers.get("x-answered-by"), null);
+	const project = newName();
+	assertStatus(await user.api.put(`/api/v1/users/${user.uid}/projects/${project}/policies`, { allowed_providers: ["openai"] }), 200);
+	await rejects(chat("[[404]]", { model: "gpt-4o" }, { headers: { "x-project-id": project } }), OpenAI.NotFoundError, 404, /./);
+});
+
+test("a call is passed on as it is, and its reply says what it has cost, to the last token", async () => {
+	await price("openai", MODELS[0], 10, 100, "1, NULL, 1000, NULL");
+	const id = randomUUID();
+	const { status, data, cost, ...rest } = await passes("openai", "/chat/completions", said("[[tokens:9 cached:3 thought:2]]", { max_tokens: 50 }), { request_id: id });
+	assert.deepEqual([status, data.choices[0].message.content, data.model, rest], ["success", words(9), MODELS[0], {}]);
+	near(cost.input_cost, (data.usage.prompt_tokens - 3) * 10e-6 + 3 * 1e-6);
+	near(cost.output_cost, 7 * 100e-6 + 2 * 1000e-6);
+	near(cost.total_cost, cost.input_cost + cost.output_cost);
+	const [state, amount] = await charge(id);
+	assert.deepEqual([state, Number(amount)], ["settled", cost.total_cost]);
+	assert.equal(await sql(`SELECT cached_tokens, reasoning_tokens FROM usage_event u JOIN charge c USING (run_id) WHERE c.request_id = '${id}'`), "3|2");
+
+	await price("anthropic", "claude-sonnet-4-5", 10, 100, "1, 20, NULL, NULL");
+	const claude = await passes("anthropic", "/v1/messages", said("[[tokens:4 cached:5 cachewrite:7]]", { model: "claude-sonnet-4-5", max_tokens: 50 }));
+	assert.equal(claude.data.content[0].text, words(4));
+	near(claude.cost.input_cost, claude.data.usage.input_tokens * 10e-6 + 5 * 1e-6 + 7 * 20e-6);
+
+	await price("google", "gemini-2.5-flash", 10, 100, "1, NULL, NULL, NULL");
+	const contents = [{ role: "user", parts: [{ text: "[[tokens:5 cached:2 thinking:3]]" }] }];
+	for (const asked of [["/models/gemini-2.5-flash:generateContent", { contents }], ["generateContent", { model: "gemini-2.5-flash", contents }]]) {
+		const gemini = await passes("google", ...asked), usage = gemini.data.usageMetadata;
+		assert.equal(gemini.data.candidates[0].content.parts.filter((p) => !p.thought).map((p) => p.text).join(""), words(5));
+		near(gemini.cost.input_cost, (usage.promptTokenCount - 2) * 10e-6 + 2 * 1e-6);
+		near(gemini.cost.output_cost, (usage.candidatesTokenCount + 3) * 100e-6);
+	}
+	const own = await passes("local", "chat/completions", said("hello", { model: "local" }));
+	assert.deepEqual([own.data.object, own.cost], ["chat.completion", { input_cost: 0, output_cost: 0, total_cost: 0 }]);
+});
+
+test("a call's other meters: embeddings, images, seconds of sound", async () => {
+	const { data: { data: [vector] }, cost } = await passes("openai", "/embeddings", { model: "text-embedding-3-small", input: "a mill" });
+	assert.ok(vector.embedding.length === 1536 && cost.input_cost > 0 && cost.output_cost === 0);
+	await price("openai", "dall-e-3", 0, 0, "NULL, NULL, NULL, 0.04");
+	const images = await passes("openai", "images/generations", { model: "dall-e-3", prompt: "a mill", n: 3 });
+	assert.deepEqual([images.data.data.length, images.cost.total_cost], [3, 0.12]);
+	await price("openai", "whisper-1", 0, 0, "NULL, NULL, NULL, 0.0001");
+	const file = `data:audio/mpeg;base64,${Buffer.alloc(61500).toString("base64")}`;
+	for (const format of ["json", "verbose_json"]) {
+		const heard = await passes("openai", "/v1/audio/transcriptions", { model: "whisper-1", file, response_format: format, temperature: 0, timestamp_granularities: ["segment"] });
+		assert.deepEqual([heard.data.text, heard.cost.total_cost], ["what was said", 0.0062]);
+	}
+	assertError(await pass("openai", "/audio/transcriptions", { model: "whisper-1", file, response_format: "srt" }), "BAD_REQUEST");
+	assertError(await pass("openai", "/audio/transcriptions", { model: "whisper-1", file: "/etc/passwd" }), "BAD_REQUEST");
+});
+
+test("a call that streams: the provider's events, then the cost", async () => {
+	const chunks = async (payload) => events(assertStatus(await pass("openai", "/chat/completions", said("[[tokens:6]]", { stream: true, ...payload })), 200));
+	const plain = await chunks({}), counted = await chunks({ stream_options: { include_usage: true } });
+	assert.deepEqual(plain.slice(-2).map(([name, data]) => [name, data.slice(0, 7)]), [[undefined, "[DONE]"], ["cost", '{"statu']]);
+	assert.equal(plain.slice(0, -2).map(([, data]) => JSON.parse(data).choices[0].delta.content ?? "").join(""), words(6));
+	assert.deepEqual([counted.length, JSON.parse(counted.at(-3)[1]).choices], [plain.length + 1, []]);
+	assert.ok(JSON.parse(plain.at(-1)[1]).cost.total_cost > 0);
+	const claude = events(assertStatus(await pass("anthropic", "messages", said("[[tokens:6]]", { model: "claude-sonnet-4-5", max_tokens: 50, stream: true })), 200));
+	assert.deepEqual([claude[0][0], claude.at(-2)[0], claude.at(-1)[0]], ["message_start", "message_stop", "cost"]);
+	const gemini = events(assertStatus(await pass("google", "/models/gemini-2.5-flash:streamGenerateContent", { contents: [{ role: "user", parts: [{ text: "[[tokens:6]]" }] }] }), 200));
+	assert.ok(gemini.length > 6 && JSON.parse(gemini[0][1]).candidates);
+	/* Refused before it begins, broken off, stopped. */
+	assert.equal((await pass("openai", "chat/completions", said("[[500 tokens:2]]", { stream: true }))).status, 502);
+	const cut = randomUUID(), broken = events(await pass("openai", "chat/completions", said("Passed on [[tokens:20 cut:5]]", { stream: true }), { request_id: cut }));
+	assert.equal(JSON.parse(broken.at(-1)[1]).error.code, "UPSTREAM_FAILED");
+	assert.ok((await charge(cut))[1] > 0, "what was said is charged");
+});
+
+test("what a call may not ask for costs nothing, and reaches no provider", async () => {
+	const mark = randomUUID(), chat = said(mark), [charges, asked] = [await sql("SELECT count(*) FROM charge"), servers.map((server) => server.log().length)];
+	const tools = (tool) => ({ ...chat, tools: [tool] });
+	for (const [code, ...call] of [
+		["FORBIDDEN", "openai", "/files", chat], ["FORBIDDEN", "openai", "/v1/chat/completions/x", chat], ["FORBIDDEN", "anthropic", "/chat/completions", chat],
+		["FORBIDDEN", "google", "/models/gemini-2.5-flash:delete", {}], ["FORBIDDEN", "openai", "../chat/completions", chat],
+		["FORBIDDEN", "openai", "/chat/completions", { ...chat, model: "gpt-9-none" }], ["NOT_FOUND", "nobody", "/chat/completions", chat],
+		...[{ model: undefined }, { model: "" }, { model: 7 }, { model: null }, { Model: "o1" }, { models: ["o1"] }, { model_id: "o1" }, { fallback_models: ["o1"] }, { engine: "o1" },
+			{ deployment: "o1" }, { route: "fallback" }, { provider: { order: ["x"] } }, { service_tier: "priority" }, { background: true }, { web_search_options: {} },
+			{ n: 0 }, { n: -1 }, { n: 1e9 }, { n: "2" }, { max_tokens: -5 }, { max_tokens: 1e30 }, { stream: "yes" }].map((more) => ["BAD_REQUEST", "openai", "/chat/completions", { ...chat, ...more }]),
+		["BAD_REQUEST", "openai", "/chat/completions", tools({ type: "web_search" })], ["BAD_REQUEST", "openai", "/responses", tools({ type: "image_generation", model: "o1" })],
+		["BAD_REQUEST", "google", "/models/gemini-2.5-flash:generateContent", { model: "models/gemini-3-pro" }],
+		["BAD_REQUEST", "google", "/models/gemini-2.5-flash:generateContent", { tools: [{ googleSearch: {} }] }],
+		["BAD_REQUEST", "google", "/models/gemini-2.5-flash:batchEmbedContents", { requests: [{ model: "models/other" }] }],
+		["BAD_REQUEST", "openai", "/embeddings", { model: "text-embedding-3-small", input: mark, stream: true }],
+		["BAD_REQUEST", "openai", "/", chat], ["BAD_REQUEST", "openai", "", chat], ["BAD_REQUEST", "openai", "/chat/completions", []],
+		["FORBIDDEN", "openai", "/chat/completions", chat, { user_id: randomUUID() }], ["BAD_REQUEST", "openai", "/chat/completions", chat, { request_id: "x".repeat(201) }],
+		["TOO_LARGE", "openai", "/chat/completions", said(mark, { metadata: { x: "y".repeat(1 << 20) } })]])
+		assertError(await pass(...call), code, undefined, JSON.stringify(call).slice(0, 200));
+	for (const body of ['{"endpoint":"/chat/completions","payload":{"model":"gpt-4o-mini","max_tokens":NaN,"messages":[]}}', '{"endpoint":"/chat/completions"}'])
+		assertError(await user.api.request("POST", "/api/v1/providers/openai/call", { body, headers: { "content-type": "application/json" } }), "BAD_REQUEST");
+	assert.deepEqual([await sql("SELECT count(*) FROM charge"), servers.map((server) => server.log().length)], [charges, asked]);
+	/* Of a member that comes twice the last counts, here and there. */
+	const twice = await user.api.request("POST", "/api/v1/providers/openai/call", { headers: { "content-type": "application/json" },
+		body: `{"endpoint":"/chat/completions","payload":{"model":"gpt-4o","model":"gpt-4o-mini","messages":[{"role":"user","content":"${mark}"}]}}` });
+	assertStatus(twice, 200);
+	assert.equal(logged(mark)[0].body.model, MODELS[0]);
+	assert.equal((await passes("openai", "/models/gpt-4o-mini:chat/completions", { messages: [{ role: "user", content: "[[say:hi]]" }] })).data.model, MODELS[0]);
+});
+
+test("calls: a project's policies and budget, an approval, a repeat", async () => {
+	const project = newName(), at = (what) => `/api/v1/users/${user.uid}/projects/${project}/${what}`, here = { project_id: project };
+	const policies = (json) => user.api.put(at("policies"), json).then((reply) => assertStatus(reply, 200));
+	await policies({ forbidden_operations: ["/chat/completions"], allowed_models: { openai: ["gpt-4o"] } });
+	assertError(await pass("openai", "/chat/completions", said("x", { model: "gpt-4o" }), here), "FORBIDDEN");
+	assertError(await pass("openai", "/embeddings", { model: "text-embedding-3-small", input: "x" }, here), "FORBIDDEN");
+	await policies({ allowed_providers: ["anthropic"] });
+	assertError(await pass("openai", "/chat/completions", said("x"), here), "FORBIDDEN");
+	await policies({});
+	assertStatus(await user.api.put(at("budget"), { per_request_limit: 0.00001 }), 200);
+	assertError(await pass("openai", "/chat/completions", said("x", { stream: true }), here), "BUDGET_EXCEEDED");
+	assertStatus(await user.api.put(at("budget"), {}), 200);
+
+	const admin = await newAdmin(millrace), mark = randomUUID(), [yes, no] = [randomUUID(), randomUUID()], key = { "idempotency-key": randomUUID() };
+	const ask = (id, headers = {}, more = {}) => pass("openai", "/chat/completions", said(`[[say:${mark}]]`, more), { ...here, request_id: id }, headers);
+	await policies({ require_approval_above: 0.000001 });
+	for (const id of [yes, no])
+		assertError(await ask(id, id === yes ? key : {}), "APPROVAL_REQUIRED");
+	const of = async (id) => (await admin.api.get("/api/v1/approvals?status=pending")).json.find((a) => a.request_id === id);
+	const waits = await of(yes);
+	assert.deepEqual([waits.provider, waits.model, waits.operation, waits.kind], ["openai", MODELS[0], "chat/completions", "call"]);
+	assertStatus(await admin.api.post(`/api/v1/approvals/${waits.id}/approve`), 200);
+	assertError(await ask(yes, {}, { model: "gpt-4o" }), "APPROVAL_REQUIRED");
+	assertStatus(await admin.api.post(`/api/v1/approvals/${(await of(yes)).id}/approve`), 200);
+	assertError(await ask(yes, key), "APPROVAL_REQUIRED");
+	assertStatus(await admin.api.post(`/api/v1/approvals/${(await of(yes)).id}/approve`), 200);
+	assertStatus(await admin.api.post(`/api/v1/approvals/${(await of(no)).id}/reject`), 200);
+	const first = assertStatus(await ask(yes, key), 200).json;
+	assert.deepEqual([assertStatus(await ask(yes), 200).json, assertStatus(await ask(yes, key), 200).json], [first, first]);
+	assertError(await ask(no), "FORBIDDEN");
+	await policies({});
+	assert.equal(logged(mark).length, 1);
+	const twin = randomUUID(), twins = await Promise.all([1, 2].map(() => pass("openai", "/chat/completions", said(`[[say:${twin}]]`), here, { "idempotency-key": twin })));
+	assert.deepEqual(assertStatus(twins[0], 200).json, assertStatus(twins[1], 200).json);
+	assert.equal(logged(twin).length, 1);
+	const { json: budget } = await user.api.get(`${at("budget")}?reserved=true`);
+	assert.equal(budget.reserved, 0);
+	near(budget.current_daily_spending, first.cost.total_cost + twins[0].json.cost.total_cost);
+	/* A spending that is told of the same request adds nothing. */
+	assertStatus(await user.api.post(at("spending"), { amount: 5, request_id: yes }), 200);
+	assert.equal((await user.api.get(at("budget"))).json.current_daily_spending, budget.current_daily_spending);
+	assert.match((await millrace.ctl("ledger", "verify")).stdout, /^The ledger holds/m);
+});
+
+test("a backend's client, as its documentation has it, by httpx", async () => {
+	const { stdout: made } = await millrace.ctl("key", "create", `${newName()}@example.org`, "--service"), service = /mr_[\w-]+/.exec(made)[0];
+	const mine = millrace.api.fresh().as(service), at = "/api/v1/users/user_001/projects/app";
+	assertStatus(await mine.put(`${at}/budget`, { daily_limit: 100, monthly_limit: 1000, per_request_limit: 10 }), 200);
+	const policies = { allowed_providers: ["openai"], allowed_models: { openai: ["gpt-4o"] }, rate_limits: { requests_per_minute: 60, tokens_per_hour: 1000000 },
+		forbidden_operations: ["delete"], require_approval_above: 5 };
+	assertStatus(await mine.put(`${at}/policies`, policies), 200);
+	const { stdout } = await run("/usr/bin/python3", [join(ROOT, "tests/api/backend_client/run.py"), relay.url, service, "user_001", "app", "gpt-4o"], { env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" } });
+	const got = JSON.parse(stdout);
+	assert.deepEqual([got.cost.input_cost_per_1k, got.cost.output_cost_per_1k], [0.0025, 0.01]);
+	assert.deepEqual([got.call.status, got.call.data.choices[0].message.content], ["success", "hello"]);
+	near(got.call.cost.total_cost, got.call.data.usage.prompt_tokens * 2.5e-6 + got.call.data.usage.completion_tokens * 10e-6);
+	assert.deepEqual([got.spending, got.again, got.audit, got.policies], [true, true, true, policies]);
+	assert.deepEqual([got.budget.daily_limit, got.budget.current_daily_spending, got.user.total_requests], [100, 0.0234, 1]);
 });
 
 test("the README's examples, as they stand there", async () => {

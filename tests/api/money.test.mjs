@@ -38,7 +38,7 @@ test("a service's user is made by the first budget or spending, and is its own",
 		assertError(await service.get(path), "NOT_FOUND");
 	const limits = { daily_limit: 100, monthly_limit: 1000, per_request_limit: 10 };
 	const set = assertStatus(await service.put(at("user_001", "app", "budget"), limits), 200).json;
-	assertKeys(set, ["daily_limit", "monthly_limit", "per_request_limit", "current_daily_spending", "current_monthly_spending", "reserved",
+	assertKeys(set, ["daily_limit", "monthly_limit", "per_request_limit", "current_daily_spending", "current_monthly_spending",
 		"period_start", "period_end"]);
 	const user = assertStatus(await service.get("/api/v1/users/user_001"), 200).json;
 	assert.deepEqual({ ...user, created_at: 0 }, { user_id: "user_001", account_status: "active", tier: "free", total_spending: 0, available_balance: 0,
@@ -109,8 +109,12 @@ test("policies: all of them are set, and a list that is not given is of all that
 test("prices: shipped with their source, set by administrators, kept with their history", async () => {
 	const shipped = assertStatus(await service.get("/api/v1/providers/openai/models/gpt-4o/cost"), 200);
 	assert.deepEqual([numberOf(shipped, "input_cost_per_1k"), numberOf(shipped, "output_cost_per_1k")], ["0.0025", "0.01"]);
-	assert.match(shipped.json.source, /^https:\/\//);
-	assert.match(shipped.json.as_of, /^\d{4}-\d\d-\d\d$/);
+	assertKeys(shipped.json, ["provider", "model", "input_cost_per_1k", "output_cost_per_1k", "updated_at"]);
+	const [{ source, as_of: asOf }] = assertStatus(await service.get("/api/v1/providers/openai/models/gpt-4o/prices"), 200).json;
+	assert.match(source, /^https:\/\//);
+	assert.match(asOf, /^\d{4}-\d\d-\d\d$/);
+	/* A snapshot costs what its model does. */
+	assert.equal((await service.get("/api/v1/providers/openai/models/gpt-4o-2024-08-06/cost")).json.input_cost_per_1k, 0.0025);
 	assertError(await service.get("/api/v1/providers/openai/models/gpt-0/cost"), "NOT_FOUND");
 	assert.equal(assertStatus(await service.get("/api/v1/providers/local/models/any/cost"), 200).json.input_cost_per_1k, 0);
 	const model = newName(), path = `/api/v1/providers/openai/models/${model}`;
@@ -142,7 +146,7 @@ test("100 at once against a budget for 7: 7 pass, to the cent", async () => {
 	assert.equal(verdicts.filter((v) => v === "BUDGET_EXCEEDED").length, 93);
 	await verify();
 	await sql(`SELECT count(charge_settle(id, 0.07, 10)) FROM charge WHERE owner_id = '${who}'`);
-	const { json: budget } = await service.get(at(name, "app", "budget"));
+	const { json: budget } = await service.get(`${at(name, "app", "budget")}?reserved=true`);
 	assert.deepEqual([budget.current_daily_spending, budget.reserved], [0.49, 0]);
 	await verify();
 });
@@ -179,7 +183,7 @@ test("reservations expire by themselves", async () => {
 	assert.equal(await reserve(who, "late", 0.5, { lasts: "-1 second" }), "ok");
 	assert.equal(await reserve(who, "soon", 0.25), "ok");
 	await sql("SELECT money_sweep(provider, model, 100) FROM chat_model UNION ALL SELECT money_sweep('local', 'x', 100) WHERE NOT EXISTS (SELECT FROM chat_model)");
-	assert.equal((await service.get(at(name, "app", "budget"))).json.reserved, 0.25);
+	assert.equal((await service.get(`${at(name, "app", "budget")}?reserved=true`)).json.reserved, 0.25);
 	assert.equal(await reserve(who, "late", 0.5), "ok");
 	await verify();
 });
@@ -193,7 +197,7 @@ test("approvals: asked for once, approved for one time, rejected, expired", asyn
 	await sql(`SELECT charge_release(id) FROM charge WHERE request_id = '${yes}'`);
 	for (const id of [yes, yes, no, late])
 		assert.equal(await reserve(who, id, 6), "APPROVAL_REQUIRED");
-	assert.equal((await service.get(at(name, "app", "budget"))).json.reserved, 0);
+	assert.equal((await service.get(`${at(name, "app", "budget")}?reserved=true`)).json.reserved, 0);
 	assertError(await service.get("/api/v1/approvals"), "FORBIDDEN");
 	const approval = await of(yes);
 	assertError(await service.post(`/api/v1/approvals/${approval.id}/approve`), "FORBIDDEN");

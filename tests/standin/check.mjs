@@ -265,3 +265,26 @@ export function checkEmbeddings(body, models) {
 		bad("Invalid 'dimensions'.", "dimensions");
 	return input;
 }
+
+/* A request for images. */
+export function checkImages(body) {
+	known(body, new Set(["prompt", "model", "n", "size", "quality", "response_format", "style", "user"]), "");
+	checkModel(body, ["dall-e-3", "dall-e-2"]);
+	if (typeof body.prompt !== "string" || body.prompt === "")
+		bad("Missing required parameter: 'prompt'.", "prompt", "missing_required_parameter");
+	if (body.n !== undefined && !(Number.isInteger(body.n) && body.n >= 1 && body.n <= 10))
+		bad("Invalid 'n': integer above maximum value.", "n", "integer_above_max_value");
+}
+
+/* A form with sound; its fields, and the file's name, type and size. */
+export async function checkTranscription(headers, bytes) {
+	if (!/^multipart\/form-data; boundary=/.test(headers["content-type"] ?? ""))
+		bad("Invalid content type. Expected 'multipart/form-data'.");
+	const form = await new Response(bytes, { headers: { "content-type": headers["content-type"] } }).formData();
+	const body = Object.fromEntries(form.entries());
+	known(body, new Set(["file", "model", "language", "prompt", "response_format", "temperature", "timestamp_granularities[]"]), "");
+	checkModel(body, ["whisper-1"]);
+	if (!(body.file instanceof Blob) || !/\.(mp3|mpeg|mpga|m4a|wav|webm|ogg|flac|mp4)$/.test(body.file.name))
+		bad("Unrecognized file format. Supported formats: ['flac', 'm4a', 'mp3', 'mp4', 'mpeg', 'mpga', 'oga', 'ogg', 'wav', 'webm']", "file");
+	return { ...body, file: { name: body.file.name, type: body.file.type, size: body.file.size } };
+}

@@ -2,8 +2,8 @@
 /*
  * A strict stand-in for an OpenAI-compatible server.
  *
- * POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models[/ID]; requests
- * are checked by check.mjs. GET /_log tells what was asked and when a client was
+ * POST /v1/chat/completions, /v1/embeddings, /v1/images/generations and
+ * /v1/audio/transcriptions, GET /v1/models[/ID]; requests are checked by check.mjs. GET /_log tells what was asked and when a client was
  * seen to leave; DELETE /_log forgets it. GET /_permit?gate=NAME&n=3 is permit().
  *
  * An answer is the tokens "w0 w1 w2 …", one a chunk, always the same. The last
@@ -18,6 +18,7 @@
  *   [[toolloop:NAME {JSON}]]  calls it again each time, without end
  *   [[finish:length]]         another finish_reason
  *   [[nousage]] [[cached:5]]  no usage chunk; that many cached prompt tokens
+ *   [[thought:5]]             that many of the answer's tokens were thought
  *   [[utf8]] [[crlf]] [[comments]]  multibyte tokens cut in the middle of a
  *                             character, CRLF line ends, comment lines
  *   [[429:2]] [[500]] [[503:1]]  this status so many times (always), then well;
@@ -47,7 +48,7 @@ import { once } from "node:events";
 import { createHash } from "node:crypto";
 import { pathToFileURL } from "node:url";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
-import { ApiError, checkAuth, checkChat, checkEmbeddings, parseBody } from "./check.mjs";
+import { ApiError, checkAuth, checkChat, checkEmbeddings, checkImages, checkTranscription, parseBody } from "./check.mjs";
 
 const CHAT_MODELS = ["gpt-4o-mini", "gpt-4o", "gpt-4.1", "gpt-4.1-mini", "o4-mini"];
 const EMBEDDING_MODELS = ["text-embedding-3-small", "text-embedding-3-large"];
@@ -264,7 +265,8 @@ class Server {
 			if ((size += chunk.length) > BODY_MAX)
 				throw new ApiError(413, "Request body too large.");
 		}
-		const post = { "/v1/chat/completions": "chat", "/v1/embeddings": "embeddings" }[path];
+		const post = { "/v1/chat/completions": "chat", "/v1/embeddings": "embeddings", "/v1/images/generations": "images",
+			"/v1/audio/transcriptions": "transcriptions" }[path];
 		if (!post && !(/^\/v1\/models(\/[^/]+)?$/.test(path) && req.method === "GET"))
 			throw new ApiError(404, `Invalid URL (${req.method} ${path})`);
 		if (post && req.method !== "POST")
@@ -272,7 +274,7 @@ class Server {
 		checkAuth(req.headers, this.key);
 		if (!post)
 			return this.list(res, entry, path.slice("/v1/models/".length));
-		entry.body = parseBody(req.headers, Buffer.concat(chunks));
+		entry.body = post === "transcriptions" ? await checkTranscription(req.headers, Buffer.concat(chunks)) : parseBody(req.headers, Buffer.concat(chunks));
 		return this[post](res, entry, entry.body);
 	}
 
@@ -300,6 +302,17 @@ class Server {
 		const used = inputs.reduce((sum, s) => sum + (typeof s === "string" ? tokenCount(s) : s.length), 0);
 		this.json(res, entry, 200, { object: "list", data, model: body.model,
 			usage: { prompt_tokens: used, total_tokens: used } });
+	}
+
+	images(res, entry, body) {
+		checkImages(body);
+		this.json(res, entry, 200, { created: 1, data: Array.from({ length: body.n ?? 1 }, () => ({ b64_json: "aW1n".repeat(64) })) });
+	}
+
+	transcriptions(res, entry, { file, response_format: format }) {
+		const duration = file.size / 1000;
+		this.json(res, entry, 200, format === "verbose_json" ? { task: "transcribe", duration, text: "what was said", segments: [] }
+		    : { text: "what was said", usage: { type: "duration", seconds: Math.ceil(duration) } });
 	}
 
 	/* Statuses asked for by a directive: [[429:2]]. */
@@ -346,7 +359,7 @@ class Server {
 			const prompt = body.messages.reduce((sum, m) => sum + 3 + tokenCount(textOf(m.content)), 3);
 			return { prompt_tokens: prompt, completion_tokens: n, total_tokens: prompt + n,
 				prompt_tokens_details: { cached_tokens: Number(q.d.cached ?? 0), audio_tokens: 0 },
-				completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0,
+				completion_tokens_details: { reasoning_tokens: Number(q.d.thought ?? 0), audio_tokens: 0,
 					accepted_prediction_tokens: 0, rejected_prediction_tokens: 0 } };
 		};
 		const max = q.d.long !== undefined ? Infinity : body.max_completion_tokens ?? body.max_tokens ?? Infinity;

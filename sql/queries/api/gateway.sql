@@ -5,10 +5,11 @@
 SELECT b AS body FROM user_money_json($1) b WHERE b IS NOT NULL;
 
 -- name: budget_show
--- args: user_name text, project text
+-- args: user_name text, project text, reserved bool
 -- row: body json
 -- reads
-SELECT budget_json(p) AS body FROM project_named($1, $2, false) p;
+SELECT CASE WHEN $3 THEN (budget_json(p)::jsonb || jsonb_build_object('reserved', p.reserved_usd))::json ELSE budget_json(p) END AS body
+FROM project_named($1, $2, false) p;
 
 -- name: budget_set
 -- args: user_name text, project text, daily text, monthly text, per_request text
@@ -42,21 +43,23 @@ FROM (SELECT provider, array_agg(DISTINCT model ORDER BY model) AS models FROM p
 -- args: provider text, model text
 -- row: body json
 -- reads
-SELECT price_json(p, $2) AS body FROM price_in_force($1, $2) p;
+SELECT json_build_object('provider', p.provider, 'model', $2, 'input_cost_per_1k', trim_scale(p.input_usd * 0.001),
+	'output_cost_per_1k', trim_scale(p.output_usd * 0.001), 'updated_at', rfc3339(p.valid_from)) AS body
+FROM price_in_force($1, $2) p;
 
 -- name: price_list
 -- args: provider text, model text, rows int8, before uuid
 -- row: body json, cursor uuid
 -- reads
 SELECT price_json(p, p.model) AS body, p.uid AS cursor FROM provider_price p
-WHERE p.provider = $1 AND p.model IN ($2, '*')
+WHERE p.provider = $1 AND p.model IN ($2, model_base($2), '*')
 	AND ($4::uuid IS NULL OR (p.valid_from, p.id) < (SELECT b.valid_from, b.id FROM provider_price b WHERE b.uid = $4))
 ORDER BY p.valid_from DESC, p.id DESC LIMIT $3;
 
 -- name: price_set
--- args: provider text, model text, input text, output text, cached text, reasoning text, source text
+-- args: provider text, model text, input text, output text, cached text, written text, reasoning text, unit text, source text
 -- row: body json
-SELECT price_set($1, $2, $3::text::numeric, $4::text::numeric, $5::text::numeric, $6::text::numeric, $7) AS body;
+SELECT price_set($1, $2, $3::text::numeric, $4::text::numeric, $5::text::numeric, $6::text::numeric, $7::text::numeric, $8::text::numeric, $9) AS body;
 
 -- name: approval_list
 -- args: status text, rows int8, before uuid
@@ -95,3 +98,10 @@ CROSS JOIN LATERAL gateway_start($1, $2, $3, m.provider, m.model, $5, $6, $7, $8
 -- row: body json
 -- reads
 SELECT json_build_object('input_tokens', ($2::int8 + 3) / 4) AS body FROM model_find($1) m;
+
+-- A call that is passed on to a provider. No row: there is no such provider.
+-- name: provider_call
+-- args: user_name text, project text, request_id text, provider text, model text, operation text, input jsonb, streams bool, input_tokens int8, output_tokens int8, images int8, seconds int8, problem text, credits bool, queue_max int4
+-- row: run uuid, verdict text, message text
+-- keep
+SELECT c.run, c.verdict, c.message FROM provider_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) c;

@@ -48,10 +48,10 @@ SELECT n FROM chat_round_keep($1, $2, $3, $4, $5) n WHERE n IS NOT NULL;
 SELECT chat_finish($1, $2, $3, $4, $5, $6::text::json, $7);
 
 -- name: runner_usage_store
--- args: run_id uuid, call int4, provider text, model text, input_tokens int8, output_tokens int8, estimated bool, ms int4, failed bool
+-- args: run_id uuid, call int4, provider text, model text, input_tokens int8, output_tokens int8, cached_tokens int8, cache_write_tokens int8, reasoning_tokens int8, units int8, estimated bool, ms int4, failed bool
 -- row: cost numeric
 -- batched
-SELECT usage_record($1, $2, $3, $4, $5, $6, $7, $8, $9) AS cost;
+SELECT usage_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS cost;
 
 -- A call of which nothing came.
 -- name: runner_model_failed
@@ -99,12 +99,26 @@ SELECT coalesce(b.name, 'a chatbot') AS name, (chatbot_defaults() || coalesce(r.
 FROM run r LEFT JOIN conversation c ON c.id = r.conversation_id LEFT JOIN chatbot b ON b.id = c.chatbot_id AND b.deleted_at IS NULL
 WHERE r.id = $1 AND (r.input ? 'settings' OR b.id IS NOT NULL);
 
+-- name: runner_call_end
+-- args: run_id uuid, runner_name text, attempt int4, after int8, call int4, provider text, model text, input_tokens int8, output_tokens int8, cached_tokens int8, cache_write_tokens int8, reasoning_tokens int8, units int8, estimated bool, ms int4, data text, streams bool
+-- row: call_done int8
+-- ends
+-- batched
+SELECT call_done($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
+
 -- What a call's answer was made of, for calls that name a part of it.
 -- name: runner_call_output
 -- args: owner uuid, earlier uuid
 -- row: items text
 -- reads
 SELECT (r.outcome -> 'output')::text AS items FROM run r WHERE r.id = $2 AND r.owner_id = $1 AND r.kind = 'call' AND r.outcome -> 'output' IS NOT NULL;
+
+-- No row: the charge is gone.
+-- name: runner_call_may
+-- args: run_id uuid, provider text, model text
+-- row: may bool
+-- reads
+SELECT m AS may FROM call_may($1, $2, $3) m WHERE m IS NOT NULL;
 
 -- The names of keys that a user has in the vault, with blanks between.
 -- name: runner_own_keys
