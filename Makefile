@@ -163,6 +163,7 @@ wires := $(call objects,runner/outside/sse.c $(addprefix runner/models/,reply.c 
 	wire.c openai.c anthropic.c google.c traits.c))
 $(B)/unit/reply $(B)/unit/wire: $(wires)
 $(B)/unit/share: $(call objects,fcgi/share.c)
+$(B)/unit/skeleton: $(call objects,fcgi/skeleton.c)
 $(B)/unit/slots: $(call objects,$(addprefix runner/,queue/slots.c queue/stop.c thread.c))
 $(B)/unit/thread: $(call objects,runner/thread.c)
 $(B)/unit/periodic: $(call objects,runner/queue/periodic.c runner/queue/stop.c runner/thread.c)

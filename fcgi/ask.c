@@ -27,8 +27,11 @@ is_idempotent(const struct req *r, const struct query *q)
 static struct str
 request_text(struct req *r)
 {
-	return arena_printf(
-	    r->a, "%s\n%.*s\n%.*s", method_name(r->route->method), S_ARG(r->path), S_ARG(r->body));
+	/* Of JSON that was stored r->body is not all. */
+	struct str all = r->body_sha256.p ? base64url(r->a, r->body_sha256) : S("");
+
+	return arena_printf(r->a, "%s\n%.*s\n%.*s%.*s", method_name(r->route->method),
+	    S_ARG(r->path), S_ARG(r->body), S_ARG(all));
 }
 
 /* Runs the second half, or ends the request with an error. */

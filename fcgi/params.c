@@ -57,21 +57,32 @@ path_text(const struct req *r, size_t n)
 }
 
 enum err
-body_read(struct req *r)
+body_check_type(struct req *r)
 {
 	struct str type;
-	size_t len = (size_t)r->content_length;
-	char *p;
 
 	(void)str_cut(r->content_type.p ? r->content_type : S(""), ';', &type);
+	if (str_eq_nocase(str_trim(type), S("application/json")))
+		return ERR_OK;
+	/* Whoever sends nothing need not say what it is. */
+	if (r->content_length == 0 && (type.n == 0 || !r->route->body))
+		return ERR_OK;
+	return refuse(
+	    r, ERR_UNSUPPORTED_MEDIA_TYPE, "The body's Content-Type is to be application/json.");
+}
+
+enum err
+body_read(struct req *r)
+{
+	size_t len = (size_t)r->content_length;
+	enum err e;
+	char *p;
+
 	if (r->content_length > MIB)
 		return refuse(r, ERR_TOO_LARGE,
 		    "The request body is larger than 1 MiB, the most that is taken here.");
-	if (!str_eq_nocase(str_trim(type), S("application/json")) && (len > 0 || r->route->body))
-		return len > 0 || type.n > 0
-			   ? refuse(r, ERR_UNSUPPORTED_MEDIA_TYPE,
-				 "The body's Content-Type is to be application/json.")
-			   : ERR_OK;
+	if ((e = body_check_type(r)) != ERR_OK)
+		return e;
 	p = arena_alloc(r->a, len + 1);
 	if (len > 0 && (size_t)FCGX_GetStr(p, (int)len, r->fcgx.in) != len)
 		return ERR_BAD_REQUEST;

@@ -52,6 +52,8 @@ MUST_CHECK enum err body_object(struct req *r, json_object **out);
  * not application/json. ERR_BAD_REQUEST: it is shorter than Content-Length.
  */
 MUST_CHECK enum err body_read(struct req *r);
+/* Is the body's Content-Type that of JSON, as far as there is a body? */
+MUST_CHECK enum err body_check_type(struct req *r);
 /*
  * Reads what is left of the body and drops it: a kept connection must stand at its next request.
  * nginx has the whole body before it sends any of it, so this does not wait for a client.

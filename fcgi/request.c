@@ -156,7 +156,7 @@ begin(struct req *r)
 		return e;
 	if ((e = read_idempotency_key(r)) != ERR_OK)
 		return e;
-	if (r->route->body_kind == BODY_UPLOAD)
+	if (r->route->body_kind == BODY_UPLOAD || (r->route->large && r->content_length > MIB))
 		return upload_begin(r);
 	if (r->route->body_kind == BODY_JSON && (e = body_read(r)) != ERR_OK)
 		return e;

@@ -60,7 +60,8 @@ struct req {
 	struct str method, path, query_string, content_type, address;
 	struct str request_id, idempotency_key;
 	int64_t content_length;
-	struct str body; /* read whole for BODY_JSON */
+	struct str body; /* read whole for BODY_JSON, or what fcgi/upload.h leaves of it */
+	struct str body_sha256; /* 32 bytes, of all of it, where that is not in `body` */
 	int64_t arrived_us;
 
 	struct caller caller;

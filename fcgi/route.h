@@ -20,6 +20,7 @@ typedef enum err answer_fn(struct req *r);
 #define KIB 1024
 #define MIB (1024 * KIB)
 #define PATH_PARTS_MAX 4
+#define LARGE_BODY_MAX (20 * MIB) /* as nginx/call.conf has it */
 
 enum method { M_GET = 1, M_POST, M_PUT, M_PATCH, M_DELETE };
 /* Who may call: anyone, anyone or a signed-in user, a signed-in user, or an administrator. */
@@ -82,6 +83,8 @@ struct route {
 	int also; /* a second status of the reply */
 	const char *refusal; /* the schema of a 400 or 404 that is not of the error shape alone */
 	const char *scope; /* what an API key needs; NULL: read for GET, else write */
+	bool large; /* BODY_JSON: up to LARGE_BODY_MAX, as a blob where it is beyond 1 MiB
+		       (upload.h) */
 	bool idempotent; /* takes Idempotency-Key: its query says `-- keep` */
 	answer_fn *nobody; /* SOCKET: answers an unknown caller inside the socket, instead of 401 */
 };

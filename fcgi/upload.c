@@ -12,6 +12,7 @@
 #include <millrace/config.h>
 #include <millrace/multipart.h>
 
+#include "fcgi/skeleton.h"
 #include "fcgi/upload.h"
 #include "fcgi/worker.h"
 #include "sql_api.h"
@@ -26,7 +27,8 @@
 struct receiving {
 	struct upload up; /* first: r->upload points to it */
 	struct req *r;
-	struct multipart *form;
+	struct multipart *form; /* NULL: the body is JSON, */
+	struct skeleton skeleton; /* and this is what is left of it */
 	struct sha256 *hash;
 	struct sha256 *fields_hash; /* of the form's other parts, for Idempotency-Key */
 	char *chunk;
@@ -89,15 +91,23 @@ base_name(struct str path)
 	return path;
 }
 
-/* Names the limit for a file. */
+/* The most that is stored of a body. */
+static int64_t
+size_max(const struct req *r)
+{
+	return r->route->body_kind == BODY_JSON ? LARGE_BODY_MAX : config()->upload_max;
+}
+
+/* Names the limit. */
 static enum err
 file_too_large(struct req *r)
 {
-	int64_t most = config()->upload_max;
+	int64_t most = size_max(r);
 	bool mib = most % (int64_t)MIB == 0;
 
 	r->error_text =
-	    arena_printf(r->a, "The file is larger than %" PRId64 " %s, the most that is taken.",
+	    arena_printf(r->a, "The %s is larger than %" PRId64 " %s, the most that is taken.",
+		r->route->body_kind == BODY_JSON ? "request body" : "file",
 		mib ? most / (int64_t)MIB : most, mib ? "MiB" : "bytes");
 	return ERR_TOO_LARGE;
 }
@@ -125,21 +135,14 @@ upload_on_part(void *arg, struct str name, struct str file_name)
 	return ERR_OK;
 }
 
+/* Stores what is next of the file. */
 static enum err
-upload_on_data(void *arg, struct str bytes)
+upload_store(struct receiving *u, struct str bytes)
 {
-	struct receiving *u = arg;
 	enum err e;
 
-	if (!u->in_file) {
-		if (u->field.n + bytes.n > FIELD_LEN_MAX)
-			return refuse(u->r, ERR_TOO_LARGE,
-			    "A field of the form is larger than 64 KiB, the most that is taken.");
-		buf_put(&u->field, bytes);
-		return ERR_OK;
-	}
 	u->up.size += (int64_t)bytes.n;
-	if (u->up.size > config()->upload_max)
+	if (u->up.size > size_max(u->r))
 		return file_too_large(u->r);
 	sha256_add(u->hash, bytes);
 	while (bytes.n > 0) {
@@ -152,6 +155,20 @@ upload_on_data(void *arg, struct str bytes)
 		if (u->chunk_len == CHUNK_LEN && (e = upload_send_chunk(u)) != ERR_OK)
 			return e;
 	}
+	return ERR_OK;
+}
+
+static enum err
+upload_on_data(void *arg, struct str bytes)
+{
+	struct receiving *u = arg;
+
+	if (u->in_file)
+		return upload_store(u, bytes);
+	if (u->field.n + bytes.n > FIELD_LEN_MAX)
+		return refuse(u->r, ERR_TOO_LARGE,
+		    "A field of the form is larger than 64 KiB, the most that is taken.");
+	buf_put(&u->field, bytes);
 	return ERR_OK;
 }
 
@@ -182,12 +199,19 @@ upload_read(struct receiving *u)
 {
 	static char bytes[READ_LEN];
 	int n = FCGX_GetStr(bytes, sizeof(bytes), u->r->fcgx.in);
-	enum err e = multipart_feed(u->form, (struct str){ bytes, (size_t)n });
+	struct str read = { bytes, (size_t)n };
+	enum err e = u->form ? multipart_feed(u->form, read) : upload_store(u, read);
 
-	if (e == ERR_BAD_REQUEST && !u->r->error_text.p && u->r->problems.n == 0)
+	if (!u->form && e == ERR_OK && !skeleton_feed(&u->skeleton, read))
+		return refuse(u->r, ERR_TOO_LARGE,
+		    "The request body has more than 1 MiB beside images and other long texts.");
+	if (u->form && e == ERR_BAD_REQUEST && !u->r->error_text.p && u->r->problems.n == 0)
 		u->r->error_text = str_from(multipart_problem(u->form));
 	if (n < (int)sizeof(bytes))
 		u->read_all = true;
+	/* A form's file ends with its part. */
+	if (!u->form && u->read_all && e == ERR_OK && u->chunk_len > 0)
+		e = upload_send_chunk(u);
 	return e;
 }
 
@@ -195,9 +219,16 @@ static enum err
 upload_finish(struct receiving *u)
 {
 	struct req *r = u->r;
-	enum err e = multipart_end(u->form);
+	enum err e;
 
-	if (e != ERR_OK)
+	if (!u->form) {
+		r->body_sha256 = sha256_end(u->hash);
+		u->up.n_files = u->skeleton.n_files;
+		u->up.n_prose = u->skeleton.n_prose;
+		r->body = buf_str(&u->skeleton.out);
+		return r->route->handler(r);
+	}
+	if ((e = multipart_end(u->form)) != ERR_OK)
 		return refuse(r, e, multipart_problem(u->form));
 	fields_missing(r->route->body->p, r->route->body->n, u->up.fields, &r->problems);
 	if (!u->up.file_name.p)
@@ -255,23 +286,28 @@ upload_begin(struct req *r)
 {
 	static const struct multipart_events events = { upload_on_part, upload_on_data,
 		upload_on_part_end };
+	bool is_json = r->route->body_kind == BODY_JSON;
 	struct receiving *u;
+	enum err e;
 
-	if (r->content_length > config()->upload_max + MIB)
+	if (r->content_length > size_max(r) + (is_json ? 0 : MIB))
 		return file_too_large(r);
+	if (is_json && (e = body_check_type(r)) != ERR_OK)
+		return e;
 	u = arena_alloc(r->a, sizeof(*u));
 	u->r = r;
-	u->form = multipart_new(r->a, r->content_type, &events, u);
-	if (!u->form)
+	u->skeleton = (struct skeleton){ .out = { .a = r->a }, .max = MIB };
+	u->form = is_json ? NULL : multipart_new(r->a, r->content_type, &events, u);
+	if (!u->form && !is_json)
 		return refuse(r, ERR_UNSUPPORTED_MEDIA_TYPE,
 		    "The body's Content-Type is to be multipart/form-data with a boundary; the "
 		    "file is its part \"file\".");
 	u->hash = sha256_new(r->a);
 	u->fields_hash = sha256_new(r->a);
 	u->chunk = arena_alloc(r->a, CHUNK_LEN);
-	u->up.fields = arena_alloc(r->a, r->route->body->len);
+	u->up.fields = is_json ? NULL : arena_alloc(r->a, r->route->body->len);
 	r->upload = &u->up;
 	return sql_blob_create(r, upload_blob_created,
 	    r->content_length > FORM_LEN ? r->content_length - FORM_LEN : 0, config()->user_bytes,
-	    config()->user_documents);
+	    is_json ? 0 : config()->user_documents);
 }

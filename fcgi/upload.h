@@ -1,6 +1,8 @@
 /*
  * Uploads: the multipart body of a BODY_UPLOAD route (RFC 7578) is stored as a blob, 256 KiB at a
- * time, while other requests go on. The route's handler is called when the file is stored.
+ * time, while other requests go on. The route's handler is called when the file is stored. So is a
+ * JSON body beyond 1 MiB, where the route takes one: r->body is then what skeleton.h leaves of it,
+ * and r->upload the whole.
  */
 #ifndef FCGI_UPLOAD_H
 #define FCGI_UPLOAD_H
@@ -11,9 +13,10 @@
 struct upload {
 	struct uuid blob;
 	int64_t size; /* bytes */
-	struct str sha256; /* 32 bytes */
-	struct str file_name; /* without directories; 1 to 255 bytes */
-	void *fields; /* the form's other parts, bound by the route's body table */
+	struct str sha256; /* 32 bytes; of JSON r->body_sha256 */
+	struct str file_name; /* without directories; 1 to 255 bytes; absent for JSON */
+	void *fields; /* the form's other parts, bound by the route's body table; NULL for JSON */
+	int64_t n_files, n_prose; /* of JSON: what r->body has not (skeleton.h) */
 };
 
 /* The bound fields as the table's struct; aborts for another table than the route's. */

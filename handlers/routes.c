@@ -4,7 +4,8 @@
  * the body arrives; the path; the handler; then the documented reply: status, schema
  * (handlers/schemas/) and summary. `.body` and `.query` are the field tables that the handler
  * binds; `.snake` documents their names in snake_case, as the route's clients write them; `.also`
- * is another status of the same reply; `.idempotent` routes take Idempotency-Key.
+ * is another status of the same reply; `.idempotent` routes take Idempotency-Key, `.large` ones
+ * images in their bodies.
  */
 #include "handlers/account/account.h"
 #include "handlers/agents/agents.h"
@@ -501,19 +502,19 @@ const struct route routes[] = {
 	    .query = &list_query, .snake = true },
 	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_JSON,   "/api/v1/providers/{provider:text}/call", provider_call,
 	    200, "ProviderCall", "Call an endpoint of a provider with a payload in its own format, and see what it has cost; a stream of its events where the payload asks for one",
-	    .body = &provider_call_body, .snake = true, .idempotent = true },
+	    .body = &provider_call_body, .snake = true, .large = true, .idempotent = true },
 	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_JSON,   "/v1/chat/completions",             face_chat,
 	    200, "ChatCompletion", "OpenAI's chat completions over every provider; a stream of events where `stream` is true",
-	    .body = &face_chat_body, .snake = true, .idempotent = true },
+	    .body = &face_chat_body, .snake = true, .large = true, .idempotent = true },
 	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_JSON,   "/v1/responses",                    face_responses,
 	    200, "ModelResponse", "OpenAI's responses over every provider, without state; a stream of events where `stream` is true",
-	    .body = &face_responses_body, .snake = true, .idempotent = true },
+	    .body = &face_responses_body, .snake = true, .large = true, .idempotent = true },
 	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_JSON,   "/v1/embeddings",                   face_embeddings,
 	    200, "ModelEmbeddings", "OpenAI's embeddings over every provider that has some",
 	    .body = &face_embeddings_body, .snake = true, .idempotent = true },
 	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, DEFERRED,  BODY_JSON,   "/v1/messages",                     face_messages,
 	    200, "ModelMessage", "Anthropic's messages over every provider; a stream of events where `stream` is true",
-	    .body = &face_messages_body, .snake = true, .idempotent = true },
+	    .body = &face_messages_body, .snake = true, .large = true, .idempotent = true },
 	{ M_POST,   "gateway",   AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_JSON,   "/v1/messages/count_tokens",        face_count,
 	    200, "TokenCount", "About how many tokens a request has",
 	    .body = &face_count_body, .snake = true, .scope = "read" },

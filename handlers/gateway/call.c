@@ -259,12 +259,12 @@ provider_call(struct req *r)
 		wrong = payload_problem(&q);
 	buf_put(&input, S("{\"endpoint\":"));
 	buf_json(&input, q.operation);
-	buf_printf(&input, ",\"stream\":%s,\"payload\":", q.streams ? "true" : "false");
-	buf_json(&input, in.payload);
+	buf_printf(&input, ",\"stream\":%s", q.streams ? "true" : "false");
+	call_payload(r, &input, in.payload);
 	buf_put(&input, S("}"));
 	return sql_provider_call(r, provider_call_started, user, project,
 	    in.request_id.n > 0 ? in.request_id : r->request_id, path_text(r, 0), q.model,
-	    q.operation, buf_str(&input), q.streams, (int64_t)in.payload.n / BYTES_A_TOKEN,
+	    q.operation, buf_str(&input), q.streams, call_tokens(r, in.payload),
 	    q.output_tokens * q.choices, q.choices,
 	    (int64_t)json_text(q.payload, "file").n / SOUND_BYTES_A_SECOND + 1, str_from(wrong),
 	    strcmp(config()->credits, "required") == 0, config()->queue_max);

@@ -1,5 +1,6 @@
 #include <millrace/config.h>
 
+#include "fcgi/upload.h"
 #include "handlers/gateway/gateway.h"
 #include "sql_api.h"
 
@@ -132,6 +133,26 @@ call_whose(
 	return ERR_OK;
 }
 
+void
+call_payload(struct req *r, struct buf *input, struct str payload)
+{
+	if (r->upload) {
+		buf_printf(input, ",\"blob\":\"%s\"", r->upload->blob.text);
+		return;
+	}
+	buf_put(input, S(",\"payload\":"));
+	buf_json(input, payload);
+}
+
+int64_t
+call_tokens(const struct req *r, struct str payload)
+{
+	int64_t prose = r->upload ? r->upload->n_prose : 0,
+		images = r->upload ? r->upload->n_files : 0;
+
+	return ((int64_t)payload.n + prose) / BYTES_A_TOKEN + images * TOKENS_AN_IMAGE;
+}
+
 static enum err
 face_start(struct req *r, const struct ask *q)
 {
@@ -143,12 +164,11 @@ face_start(struct req *r, const struct ask *q)
 	/* The vendors' bodies have no place for it. */
 	if ((e = call_whose(r, none, none, &user, &project)) != ERR_OK)
 		return e;
-	buf_printf(&input, "{\"face\":\"%s\",\"stream\":%s,\"payload\":", q->face,
-	    q->stream ? "true" : "false");
-	buf_json(&input, r->body);
+	buf_printf(&input, "{\"face\":\"%s\",\"stream\":%s", q->face, q->stream ? "true" : "false");
+	call_payload(r, &input, r->body);
 	buf_put(&input, S("}"));
 	return sql_face_start(r, face_started, user, project, r->request_id, q->model,
-	    str_from(q->operation), buf_str(&input), (int64_t)r->body.n / BYTES_A_TOKEN,
+	    str_from(q->operation), buf_str(&input), call_tokens(r, r->body),
 	    q->max_tokens > 0 || q->no_tokens ? q->max_tokens : OUTPUT_TOKENS,
 	    strcmp(config()->credits, "required") == 0, config()->queue_max);
 }

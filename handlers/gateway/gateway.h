@@ -11,6 +11,7 @@
 #include "fcgi/request.h"
 
 #define BYTES_A_TOKEN 4 /* of what is asked, about */
+#define TOKENS_AN_IMAGE 1500 /* about */
 #define OUTPUT_TOKENS 2000 /* reserved for an answer that the client has not bounded */
 #define TOKENS_MAX 10000000 /* of one answer */
 
@@ -28,6 +29,12 @@ enum err face_embeddings(struct req *r);
  */
 MUST_CHECK enum err call_whose(struct req *r, struct str user_id, struct str project_id,
     struct str *user, struct str *project);
+/*
+ * Appends what the runner reads the payload from: `payload`, or the blob that a long body is in.
+ */
+void call_payload(struct req *r, struct buf *input, struct str payload);
+/* About how many tokens `payload` has, with the images that a long body has. */
+int64_t call_tokens(const struct req *r, struct str payload);
 /* Answers with the run of the first row (run, verdict, message), or with its verdict. */
 enum err call_started(struct req *r);
 

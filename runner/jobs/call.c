@@ -1,8 +1,10 @@
+#include <stdatomic.h>
 #include <string.h>
 
 #include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/json.h>
+#include <millrace/log.h>
 #include <millrace/provider_list.h>
 
 #include "runner/jobs/call.h"
@@ -11,13 +13,16 @@
 #include "runner/models/lenient.h"
 #include "sql_job.h"
 
+#define LARGE_AT_ONCE 2 /* calls with long bodies in one runner */
+#define LARGE_AGAIN_MS 50
 #define FALLBACKS_MAX 3 /* models that are asked one after the other */
 
 static const struct field call_fields[] = {
 	F_STR(struct call_in, face, 1, 100, REQUIRED),
 	F_STR(struct call_in, provider, 1, 100, REQUIRED),
 	F_STR(struct call_in, model, 1, 300, REQUIRED),
-	F_STR(struct call_in, payload, 2, INT32_MAX, REQUIRED),
+	F_STR(struct call_in, payload, 2, INT32_MAX, OPTIONAL),
+	F_UUID(struct call_in, blob, OPTIONAL),
 	F_BOOL(struct call_in, stream, OPTIONAL),
 	F_BOOL(struct call_in, wrapped, OPTIONAL),
 	F_STR(struct call_in, endpoint, 1, 400, OPTIONAL),
@@ -328,24 +333,17 @@ give_up(struct job *j, const struct call_in *in)
 	return job_failed("UPSTREAM_FAILED", "The answer was cut off by a fault here.");
 }
 
-struct outcome
-call_run(struct job *j)
+static struct outcome
+make_call(struct job *j, const struct call_in *in)
 {
 	static const struct passages none;
-	struct call_in in = { 0 };
 	struct face_call *f = arena_alloc(j->a, sizeof(*f));
 	const struct provider *p = NULL;
 	int64_t n_stored = j->attempt * 1000;
+	bool passes = str_eq(in->face, S("pass"));
 	struct outcome o;
 	const char *wrong = NULL;
-	bool passes;
 
-	if (!job_input(j, call_fields, sizeof(call_fields) / sizeof(*call_fields), &in, &o))
-		return o;
-	if (str_eq(in.face, S("embeddings")))
-		return call_embeddings(j, in.provider, in.model, in.payload);
-	if (j->first_seq > 0)
-		return give_up(j, &in);
 	*f = (struct face_call){ .call = { .job = j,
 				     .a = j->a,
 				     .as_is = true,
@@ -356,20 +354,19 @@ call_run(struct job *j)
 		.system = { .a = j->a },
 		.id = uuid_str(&j->run),
 		.created_s = clock_unix_ms() / 1000,
-		.streams = in.stream,
-		.wrapped = in.wrapped };
-	passes = str_eq(in.face, S("pass"));
+		.streams = in->stream,
+		.wrapped = in->wrapped };
 	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++)
-		if (str_eq(in.face, str_from(formats[i]->name)))
+		if (str_eq(in->face, str_from(formats[i]->name)))
 			f->format = formats[i];
 	if (!f->format && !passes)
 		return job_again("a newer runner speaks this format", 0);
-	if (!passes && (wrong = read_asked(f, in.payload)) != NULL)
+	if (!passes && (wrong = read_asked(f, in->payload)) != NULL)
 		return job_failed("BAD_REQUEST", wrong);
-	if (!face_provider(j, in.provider, in.model, !passes, &p, &o))
+	if (!face_provider(j, in->provider, in->model, !passes, &p, &o))
 		return o;
 	if (passes)
-		return pass_run(j, &in, p);
+		return pass_run(j, in, p);
 	f->asked_of = p;
 	switch (model_call(p, &f->call, &n_stored)) {
 	case CALL_DONE:
@@ -383,4 +380,99 @@ call_run(struct job *j)
 	default:
 		return job_failed(face_code(&f->call), f->call.problem);
 	}
+}
+
+/* -- long bodies -- */
+
+/* Reads the blob into in->payload. ERR_NOT_FOUND: it is there no more. */
+static enum err
+read_blob(struct job *j, struct call_in *in)
+{
+	struct buf body = { .a = j->a };
+	enum err e = ERR_OK;
+	bool is_end = false;
+
+	for (int64_t n = 0; e == ERR_OK && !is_end; n++) {
+		struct arena *a = arena_new();
+		PGresult *res = NULL;
+		unsigned char *bytes = NULL;
+		size_t len = 0;
+
+		e = job_runner_blob_part(j, a, &res, in->blob, n);
+		is_end = e != ERR_OK || PQntuples(res) == 0;
+		if (!is_end && (bytes = PQunescapeBytea(
+				    (const unsigned char *)PQgetvalue(res, 0, 0), &len)) != NULL)
+			buf_put(&body, (struct str){ (const char *)bytes, len });
+		PQfreemem(bytes);
+		arena_free(a);
+	}
+	in->payload = buf_str(&body);
+	return e == ERR_OK && body.n == 0 ? ERR_NOT_FOUND : e;
+}
+
+/* The payload is a member of the body where the call is passed on. NULL, or what is wrong. */
+static const char *
+read_payload(struct job *j, struct call_in *in)
+{
+	json_object *o = NULL;
+	const char *why;
+
+	if (!str_eq(in->face, S("pass")) && !in->wrapped)
+		return NULL;
+	if (json_parse(j->a, in->payload, &o, &why) != ERR_OK)
+		return "The body is not the JSON that is taken here.";
+	in->payload = json_serialised(json_at(o, "payload"));
+	return NULL;
+}
+
+static struct outcome
+run_large(struct job *j, struct call_in *in)
+{
+	const char *wrong;
+	enum err e = read_blob(j, in);
+
+	if (e == ERR_NOT_FOUND)
+		return job_failed(
+		    "CONFLICT", "The request's body was kept for an hour; send it again.");
+	if (e != ERR_OK)
+		return job_db_error(j, e, "the request's body could not be read");
+	if ((wrong = read_payload(j, in)) != NULL)
+		return job_failed("BAD_REQUEST", wrong);
+	return make_call(j, in);
+}
+
+/* One of a few at a time, since each is in memory several times over. */
+static struct outcome
+make_large(struct job *j, struct call_in *in)
+{
+	static atomic_int running;
+	struct outcome o;
+
+	while (atomic_fetch_add(&running, 1) >= LARGE_AT_ONCE) {
+		atomic_fetch_sub(&running, 1);
+		if (!stop_sleep(&j->stop, LARGE_AGAIN_MS))
+			return job_stopped();
+	}
+	o = run_large(j, in);
+	atomic_fetch_sub(&running, 1);
+	/* Another attempt needs it; what is left after all goes by the sweep of uploads. */
+	if ((o.end == END_DONE || o.end == END_FAILED) &&
+	    job_runner_blob_leave(j, NULL, in->blob) != ERR_OK)
+		log_warn("call: a long body is left to the sweep", "run", j->run.text);
+	return o;
+}
+
+struct outcome
+call_run(struct job *j)
+{
+	struct call_in in = { 0 };
+	struct outcome o;
+
+	if (!job_input(j, call_fields, sizeof(call_fields) / sizeof(*call_fields), &in, &o))
+		return o;
+	if (str_eq(in.face, S("embeddings")))
+		return call_embeddings(j, in.provider, in.model, in.payload);
+	if (j->first_seq > 0)
+		return give_up(j, &in);
+	return in.blob.text[0] ? make_large(j, &in) : make_call(j, &in);
 }

@@ -19,6 +19,7 @@ struct face_format;
 struct call_in {
 	struct str face; /* whose format; "pass": the payload goes on as it is (call_pass.c) */
 	struct str provider, model, payload;
+	struct uuid blob; /* or the client's whole body, which is too long for the input */
 	bool stream;
 	bool wrapped; /* the reply is data and cost, as where it is passed on */
 	/* Where it is passed on: the provider's endpoint, and what it is charged by. */

@@ -352,6 +352,24 @@ test("where a model cannot answer, another does as it is set up, and is named; u
 	await rejects(chat("[[404]]", { model: "gpt-4o" }, { headers: { "x-project-id": project } }), OpenAI.NotFoundError, 404, /./);
 });
 
+test("images of some megabytes are taken, once an Idempotency-Key; other long bodies are not", async () => {
+	const mark = randomUUID(), big = (byte) => `data:image/png;base64,${Buffer.alloc(4 << 20, byte).toString("base64")}`;
+	const content = (byte) => [{ type: "text", text: `${mark} [[say:seen]]` }, { type: "image_url", image_url: { url: big(byte) } }];
+	const one = { headers: { "idempotency-key": mark } };
+	for (let i = 0; i < 2; i++)
+		assert.equal((await openai.chat.completions.create({ model: MODELS[0], messages: [{ role: "user", content: content(1) }] }, one)).choices[0].message.content, "seen");
+	await rejects(openai.chat.completions.create({ model: MODELS[0], messages: [{ role: "user", content: content(2) }] }, one), OpenAI.ConflictError, 409, /Idempotency-Key/);
+	assert.deepEqual(logged(mark).map((entry) => entry.body.messages[0].content[1].image_url.url === big(1)), [true]);
+	const source = { type: "base64", media_type: "image/png", data: Buffer.alloc(2 << 20, 3).toString("base64") };
+	const { data } = await passes("anthropic", "messages", { model: "claude-sonnet-4-5", max_tokens: 50, messages: [{ role: "user", content: [{ type: "text", text: "[[say:seen]]" }, { type: "image", source }] }] });
+	assert.equal(data.content[0].text, "seen");
+	await until(async () => await sql("SELECT count(*) FROM blob WHERE sha256 IS NULL AND deleted_at IS NULL") === "0", "the bodies' end");
+	assert.equal((await chat(`${"words and ".repeat(150000)} [[say:long]]`)).choices[0].message.content, "long");
+	await rejects(openai.chat.completions.create({ model: MODELS[0], messages: Array(20).fill({ role: "user", content: "x".repeat(60000) }) }), OpenAI.APIError, 413, /1 MiB/);
+	await rejects(openai.embeddings.create({ model: "text-embedding-3-small", input: "x".repeat(2 << 20) }), OpenAI.APIError, 413, /1 MiB/);
+	await rejects(chat("x".repeat(21 << 20)), OpenAI.APIError, 413, /./);
+});
+
 test("a call is passed on as it is, and its reply says what it has cost, to the last token", async () => {
 	await price("openai", MODELS[0], 10, 100, "1, NULL, 1000, NULL");
 	const id = randomUUID();

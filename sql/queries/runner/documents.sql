@@ -52,6 +52,13 @@ SELECT document_kept($1, $2, $3, $4, $5);
 -- scratch
 SELECT data FROM blob_chunk WHERE blob_id = $1 AND n = $2;
 
+-- Leaves a blob that no document has taken to be deleted.
+-- name: runner_blob_leave
+-- args: blob uuid
+-- row: id uuid
+-- batched
+UPDATE blob SET deleted_at = now() WHERE id = $1 AND sha256 IS NULL AND deleted_at IS NULL RETURNING id;
+
 -- name: runner_document_end_ready
 -- args: run_id uuid, runner_name text, attempt int4, after int8, type text, metadata text, marks text[], headings text[], texts text[], carried text[], words text[], stems text[], index_version int4
 -- row: document_ready int8
