@@ -133,6 +133,20 @@ def workflows(out):
     return "## Workflows of ten empty steps, %d at once\n\n" % AT_ONCE + table(["steps/s", "median (least to most)", "asked"], rows) + "\n"
 
 
+def gateway(out):
+    r = out["gateway"]
+    ours, peer = r["ours"], r["peer"]
+    of = lambda rounds, key: spread([x[key] for x in rounds], 2)
+    against = lambda key: spread([a[key] / b[key] for a, b in zip(ours, peer)], 2) if peer else ""
+    rows = [["one alone: beyond the provider, p50 in ms", of(ours, "whole"), of(peer, "whole") if peer else "", against("whole"), "at most 1.0"],
+            ["one alone: first byte of the stream, likewise", of(ours, "first"), of(peer, "first") if peer else "", against("first"), "at most 1.0"],
+            ["64 in flight, calls/s", of(ours, "rate"), of(peer, "rate") if peer else "", against("rate"), "2, better 3"],
+            ["memory, kB of PSS", of(ours, "kb"), of(peer, "kb") if peer else "", against("kb"), "at most 0.3"]]
+    return ("## Streamed calls of models, reserved before and all settled, beside @portkey-ai/gateway, which stores nothing\n\n"
+            + table(["", "Millrace", "the peer", "ratio", "asked"], rows)
+            + "\n\n1,000 calls at once: the runner has %s MB (asked: under 300).\n" % number(max(r["many_kb"]) / 1024, 1))
+
+
 def memory(out):
     idle = out["idle"]["memory"]
     busy = out.get("rates", {}).get("under_load", {}).get("memory", {})
@@ -163,7 +177,7 @@ def tables(out):
              % (m["date"], m["processors"], m["model"], m["memory_gib"], m["kernel"], m["nginx"], m["postgresql"], m["load_before"],
                 "".join(" %s." % note for note in out["notes"]), " --quick" if out["quick"] else "", out["took_s"])]
     for name, render in (("rates", rates), ("callers", callers), ("writes", writes), ("first", first), ("chats", chats), ("events", events), ("fanout", fanout),
-                         ("search", searches), ("workflows", workflows), ("neighbours", neighbours)):
+                         ("search", searches), ("workflows", workflows), ("gateway", gateway), ("neighbours", neighbours)):
         if name in out:
             parts.append(render(out).rstrip())
     parts.append(memory(out).rstrip())
