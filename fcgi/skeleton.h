@@ -1,8 +1,8 @@
 /*
  * A JSON document without its long texts, read as it comes: each string of more than
- * SKELETON_TEXT_MAX bytes becomes an empty one. What is left of a request with images in it is small
- * enough to be bound and checked, while the whole goes elsewhere. It is JSON where the document is.
- * Nothing blocks.
+ * SKELETON_TEXT_MAX bytes becomes an empty one. What is left of a request with images in it is
+ * small enough to be bound and checked, while the whole goes elsewhere. It is JSON where the
+ * document is. Nothing blocks.
  */
 #ifndef FCGI_SKELETON_H
 #define FCGI_SKELETON_H

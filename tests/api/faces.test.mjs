@@ -450,7 +450,7 @@ test("what a call may not ask for costs nothing, and reaches no provider", async
 		["BAD_REQUEST", "openai", "/embeddings", { model: "text-embedding-3-small", input: mark, stream: true }],
 		["BAD_REQUEST", "openai", "/", chat], ["BAD_REQUEST", "openai", "", chat], ["BAD_REQUEST", "openai", "/chat/completions", []],
 		["FORBIDDEN", "openai", "/chat/completions", chat, { user_id: randomUUID() }], ["BAD_REQUEST", "openai", "/chat/completions", chat, { request_id: "x".repeat(201) }],
-		["TOO_LARGE", "openai", "/chat/completions", said(mark, { metadata: { x: "y".repeat(1 << 20) } })]])
+		["TOO_LARGE", "openai", "/chat/completions", said(mark, { metadata: Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`k${i}`, "y".repeat(60000)])) })]])
 		assertError(await pass(...call), code, undefined, JSON.stringify(call).slice(0, 200));
 	for (const body of ['{"endpoint":"/chat/completions","payload":{"model":"gpt-4o-mini","max_tokens":NaN,"messages":[]}}', '{"endpoint":"/chat/completions"}'])
 		assertError(await user.api.request("POST", "/api/v1/providers/openai/call", { body, headers: { "content-type": "application/json" } }), "BAD_REQUEST");

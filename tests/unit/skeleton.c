@@ -10,8 +10,8 @@
 static struct arena *a;
 
 /*
- * What is left of a text that is fed in pieces of `step` bytes; absent where it is too long. What was
- * cut: ten millions for each file, and the other bytes.
+ * What is left of a text that is fed in pieces of `step` bytes; absent where it is too long. What
+ * was cut: ten millions for each file, and the other bytes.
  */
 static struct str
 left(struct str text, size_t step, size_t max, int64_t *n_cut)
@@ -50,14 +50,18 @@ main(void)
 
 	a = arena_new();
 	small = document(SKELETON_TEXT_MAX);
-	CHECK("a text of the most that is kept stays", str_eq(left(small, 7, 1 << 20, &n), small) && n == 0);
+	CHECK("a text of the most that is kept stays",
+	    str_eq(left(small, 7, 1 << 20, &n), small) && n == 0);
 	whole = document(3 * SKELETON_TEXT_MAX);
 	for (size_t step = 1; step < 5; step++)
-		same = same && str_eq(left(whole, step, 1 << 20, &n), S("{\"a\":\"\",\"b\":[1,\"c\\\"\\\\\"]}")) &&
+		same = same &&
+		       str_eq(left(whole, step, 1 << 20, &n),
+			   S("{\"a\":\"\",\"b\":[1,\"c\\\"\\\\\"]}")) &&
 		       n == 3 * SKELETON_TEXT_MAX;
 	CHECK("a longer one becomes empty, wherever the bytes are cut", same);
 	whole = arena_printf(a, "[\"data:image/png;base64,%0*d\"]", 2 * SKELETON_TEXT_MAX, 1);
-	CHECK("base64 is told from words", str_eq(left(whole, 1000, 100, &n), S("[\"\"]")) && n == 10000000);
+	CHECK("base64 is told from words",
+	    str_eq(left(whole, 1000, 100, &n), S("[\"\"]")) && n == 10000000);
 	CHECK("what is left is bounded", !left(document(SKELETON_TEXT_MAX), 100, 1000, &n).p);
 	CHECK("a text that does not end, too", left(S("\"abc"), 1, 100, &n).n == 4);
 	arena_free(a);
