@@ -19,7 +19,7 @@ FORTIFY = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 comma = ,
 SAN_FLAGS = -fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 SANITIZE = $(if $(SAN),$(SAN_FLAGS),$(FORTIFY))
-PKG = libpq json-c libsodium libjwt libcrypto libidn2 libcurl libseccomp libzip libxml-2.0 zlib
+PKG = libpq json-c libsodium nettle libsecp256k1 libjwt libcrypto libidn2 libcurl libseccomp libzip libxml-2.0 zlib
 # System headers are not ours to warn about.
 INCLUDES := $(subst -I,-isystem ,$(filter -I%,$(shell pkg-config --cflags $(PKG) 2>/dev/null)))
 CFLAGS = -O2 -g
@@ -40,7 +40,7 @@ unit_src := $(wildcard tests/unit/*.c)
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB = $(B)/libmillrace.a
 EXTRACT_LIBS = -lzip -lxml2 -lgumbo -lcmark-gfm-extensions -lcmark-gfm -luchardet -licuuc -lunistring -lseccomp -ljq
-LIB_LIBS = -lpq -ljson-c -lsodium -ljwt -lcrypto -lidn2 -lunistring
+LIB_LIBS = -lpq -ljson-c -lsodium -ljwt -lcrypto -lidn2 -lunistring -lnettle -lsecp256k1
 
 programs := $(if $(fcgi_src),millrace-fcgi) $(if $(streamd_src),millrace-streamd) $(if $(runner_src),millrace-runner) \
 	$(if $(extract_src),millrace-extract) $(if $(ctl_src),millracectl) $(if $(spawn_src),millrace-spawn) \

@@ -65,6 +65,7 @@ const struct option_info option_infos[OPT_COUNT] = {
 #define DB "MILLRACE_DB"
 #define PASSWORDS " MILLRACE_ARGON2_OPS MILLRACE_ARGON2_KIB"
 #define INVITATIONS " MILLRACE_INVITE_URL MILLRACE_REGISTRATION SMTP_URL SMTP_FROM"
+#define PAYMENTS " MILLRACE_PAYMENT_NETWORKS"
 #define TOKENS " " JWT_SECRET " MILLRACE_SESSION_SECONDS"
 
 /* clang-format off */
@@ -201,6 +202,17 @@ const struct command commands[] = {
 	    "A runner reads all of Stripe's subscriptions, and the payments of the last 35\n"
 	    "days. What differs is named, and then stored as Stripe has it. The runners do it\n"
 	    "once a day. It exits with 1 where something differed.\n" },
+	{ "payments", "key", "NETWORK", 1, 1, 0, NEEDS_CURRENT, DB PAYMENTS,
+	    payments_key_run,
+	    "put the key of the account that pays on a network",
+	    "Reads the private key, 64 hexadecimal digits, from standard input, seals it into the\n"
+	    "vault, where the runner alone opens it, and prints its address:\n\n"
+	    "    openssl rand -hex 32 >arc.key && millracectl payments key arc <arc.key\n\n"
+	    "Keep the key elsewhere as well, away from backups of the database. A key that is\n"
+	    "put later takes the place of the one before, which signs nothing new from then on.\n" },
+	{ "payments", "accounts", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, DB,
+	    payments_accounts_run,
+	    "list the accounts that pay, their balances, and what is under way", NULL },
 	{ "audit", "verify", "", 0, 0, OPT(OPT_PUBLIC_KEY) | OPT(OPT_CHECKPOINT), NEEDS_CURRENT,
 	    DB, audit_verify_run,
 	    "verify the audit log's hash chain and its signed checkpoints",

@@ -147,6 +147,8 @@ int streamd_handover_run(struct ctl *c);
 int queries_run(struct ctl *c);
 int ledger_verify_run(struct ctl *c);
 int stripe_reconcile_run(struct ctl *c);
+int payments_key_run(struct ctl *c);
+int payments_accounts_run(struct ctl *c);
 int audit_verify_run(struct ctl *c);
 int audit_init_run(struct ctl *c);
 int audit_rotate_run(struct ctl *c);

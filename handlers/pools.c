@@ -19,8 +19,8 @@ const struct pool pools[] = {
 	{ "billing",
 	    "use by day, credits, packages, campaigns, subscriptions, payments by Stripe" },
 	{ "gateway",
-	    "service accounts' users: budgets, policies, spending; models' prices; approvals; the "
-	    "audit log" },
+	    "service accounts' users: budgets, policies, spending; models' prices; approvals; "
+	    "payments; the audit log" },
 	{ "integrations",
 	    "where chatbots and assistants answer: sites, Slack, Telegram; files at Google Drive "
 	    "and OneDrive" },
@@ -34,6 +34,5 @@ const struct unserved unserved[] = {
 	{ "agents", "/api/agent/matches" },
 	{ "agents", "/api/v1/agent/task" },
 	{ "agents", "/api/v1/agent/matches" },
-	{ "gateway", "/api/v1/payments" },
 };
 const size_t n_unserved = sizeof(unserved) / sizeof(*unserved);

@@ -88,6 +88,19 @@ const struct setting config_settings[] = {
 	    "origins of further pages that a checkout may lead back to, separated by spaces"),
 	ROW("MILLRACE_STRIPE_URL", TEXT, R, stripe_url, "https://api.stripe.com", 8, 1000, "",
 	    "Stripe's API"),
+	ROW("MILLRACE_PAYMENT_NETWORKS", TEXT, W | R | C, payment_networks, "", 0, 4000, "",
+	    "networks that payments in USDC go over: NAME=CHAIN, with /CONFIRMATIONS (12) and "
+	    ":TOKEN, the address of USDC where it is a token there; empty: no payments"),
+	ROW("MILLRACE_PAYMENT_URLS", SECRET, R, payment_urls, "", 0, 2000, "",
+	    "nodes of these networks: NAME=URL, separated by spaces; a URL may hold a key"),
+	ROW("MILLRACE_PAYMENT_RECIPIENTS", TEXT, W, payment_recipients, "", 0, 8000, "",
+	    "whom payments go to: PROVIDER@NETWORK=ADDRESS, with the address's checksum"),
+	ROW("MILLRACE_PAYMENT_BUMP_SECONDS", NUMBER, R, payment_bump_seconds, "60", 1, 86400, "s",
+	    "a transaction that no block has after so long is sent again with a higher fee"),
+	ROW("MILLRACE_PAYMENT_FEE_MAX", NUMBER, R, payment_fee_max, "500", 1, 1000000, "gwei",
+	    "a unit of gas costs so much at most; while a network asks for more, payments wait"),
+	ROW("MILLRACE_PAYMENT_BALANCE_MIN", NUMBER, R, payment_balance_min, "10", 0, 1000000000,
+	    "USDC", "administrators are told when an account for payments has less"),
 	ROW("MILLRACE_REPLY_SECONDS", NUMBER, W, reply_seconds, "50", 1, 3600, "s",
 	    "timeout of a deferred reply"),
 	ROW("MILLRACE_WIDGET_ADDRESS_MINUTE", NUMBER, W, widget_address_minute, "30", 1, 1000000,
@@ -488,18 +501,6 @@ is_known(struct str name)
 	}
 	/* Settings of ./dev and of the tests. */
 	return str_starts(name, S("MILLRACE_DEV_")) || str_starts(name, S("MILLRACE_TEST_"));
-}
-
-bool
-config_has_mail(void)
-{
-	return *config()->smtp_url && *config()->smtp_from;
-}
-
-bool
-config_credits_required(void)
-{
-	return strcmp(config()->credits, "required") == 0;
 }
 
 static void

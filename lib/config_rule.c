@@ -8,6 +8,7 @@
 
 #include <millrace/address.h>
 #include <millrace/oauth.h>
+#include <millrace/payments.h>
 #include <millrace/provider_list.h>
 
 #include "config_rule.h"
@@ -170,6 +171,17 @@ static const struct config_rule rules[] = {
 	    "names with the format and address of a server each, such as "
 	    "vllm=openai:http://127.0.0.1:8000/v1",
 	    false },
+	{ "MILLRACE_PAYMENT_NETWORKS", payment_networks_fit,
+	    "names with a chain's id each, and, where they differ from the default, confirmations "
+	    "and the token's address with its checksum, such as arc=5042/1",
+	    false },
+	{ "MILLRACE_PAYMENT_URLS", payment_urls_fit,
+	    "names of networks with a node's URL each, such as arc=https://node.example", false },
+	{ "MILLRACE_PAYMENT_RECIPIENTS", payment_recipients_fit,
+	    "providers and networks with an address each, whose checksum (EIP-55: capitals and "
+	    "small letters) is right, such as "
+	    "openai@arc=0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+	    false },
 	{ "MILLRACE_SOCKETIO_NAMESPACES", is_namespaces,
 	    "at most 15 names with a slash each, such as /admin,/shop", false },
 	{ "MILLRACE_VAULT_KEY", is_key,
@@ -251,6 +263,18 @@ is_missing(const char *secret)
 	return secret != NULL && *secret == '\0';
 }
 
+bool
+config_has_mail(void)
+{
+	return *config()->smtp_url && *config()->smtp_from;
+}
+
+bool
+config_credits_required(void)
+{
+	return strcmp(config()->credits, "required") == 0;
+}
+
 /* Is each that MILLRACE_PROVIDER names there, with its key and model? */
 static void
 check_providers(config_report *report, void *arg, struct arena *a)
@@ -298,6 +322,34 @@ check_providers(config_report *report, void *arg, struct arena *a)
 	}
 }
 
+/* Has each network a node, and is each recipient on one of them? */
+static void
+check_payments(config_report *report, void *arg, struct arena *a)
+{
+	const struct config *c = config();
+	struct str rest = str_from(c->payment_networks), pair, value, provider, at;
+	struct payment_network n;
+
+	while (payment_network_next(&rest, &n))
+		if (c->payment_urls && !provider_list_find(c->payment_urls, n.name, &value))
+			report(arg, false,
+			    arena_printf(a,
+				"Nothing is paid on %.*s: MILLRACE_PAYMENT_URLS has no node of it.",
+				S_ARG(n.name))
+				.p);
+	rest = str_from(c->payment_recipients);
+	while (provider_list_next_pair(&rest, &pair, &value)) {
+		at = str_cut(pair, '@', &provider);
+		if (!payment_network_find(c->payment_networks, at, &n))
+			report(arg, false,
+			    arena_printf(a,
+				"Nothing is paid to %.*s: MILLRACE_PAYMENT_NETWORKS has no such "
+				"network.",
+				S_ARG(pair))
+				.p);
+	}
+}
+
 void
 config_rule_together(config_report *report, void *arg)
 {
@@ -313,6 +365,7 @@ config_rule_together(config_report *report, void *arg)
 		report(arg, false,
 		    "No link for a new password is mailed: that takes MILLRACE_RESET_URL.");
 	check_providers(report, arg, a);
+	check_payments(report, arg, a);
 	if (is_given(c->telegram_token) && strcmp(c->telegram_updates, "webhook") == 0 &&
 	    !*c->public_url)
 		report(arg, false,

@@ -17,16 +17,29 @@ seal_label(struct arena *a, const struct uuid *owner, struct str key)
 	return sha256_end(h);
 }
 
-struct str
-seal_oauth_label(struct arena *a, struct str provider, struct str subject)
+/* Of what is told by two words, the first without a blank. */
+static struct str
+label_of(struct arena *a, struct str kind, struct str first, struct str second)
 {
 	struct sha256 *h = sha256_new(a);
 
-	sha256_add(h, S("oauth "));
-	sha256_add(h, provider);
+	sha256_add(h, kind);
+	sha256_add(h, first);
 	sha256_add(h, S(" "));
-	sha256_add(h, subject);
+	sha256_add(h, second);
 	return sha256_end(h);
+}
+
+struct str
+seal_oauth_label(struct arena *a, struct str provider, struct str subject)
+{
+	return label_of(a, S("oauth "), provider, subject);
+}
+
+struct str
+seal_payment_label(struct arena *a, struct str network, struct str address)
+{
+	return label_of(a, S("payment "), network, address);
 }
 
 struct str

@@ -18,6 +18,7 @@
 #include "runner/audit/sign.h"
 #include "runner/identity/jwks.h"
 #include "runner/jobs/kinds.h"
+#include "runner/jobs/payment_watch.h"
 #include "runner/jobs/telegram_updates.h"
 #include "runner/knowledge/passage_index.h"
 #include "runner/knowledge/thesaurus.h"
@@ -51,6 +52,7 @@ static const struct periodic periodic_table[] = {
 	{ "resets", 30000, 250, PERIODIC_SHORT, sweep_resets },
 	{ "oauth", 30000, 250, PERIODIC_SHORT, sweep_oauth },
 	{ "money", 30000, 250, PERIODIC_SHORT, sweep_money },
+	{ "payments", 30000, 250, PERIODIC_APART, payment_watch_run },
 	{ "providers", 60000, 0, PERIODIC_SHORT, providers_note },
 	{ "workflows", 30000, 20, PERIODIC_SHORT, sweep_workflows },
 	{ "old", 60000, 0, PERIODIC_LONG, sweep_old },

@@ -5,6 +5,7 @@
 #include <millrace/process.h>
 
 #include "runner/audit/sign.h"
+#include "runner/jobs/payment_watch.h"
 #include "runner/metrics.h"
 #include "runner/models/provider.h"
 #include "runner/outside/certificate.h"
@@ -53,6 +54,12 @@ static double
 read_provider_unset(void)
 {
 	return provider_is_unset();
+}
+
+static double
+read_payment_low(void)
+{
+	return payment_accounts_low();
 }
 
 static const struct metric table[] = {
@@ -136,6 +143,19 @@ static const struct metric table[] = {
 	    .kind = METRIC_COUNTER,
 	    .help = "Passages stored of documents.",
 	    .shared = &counters.passages },
+	{ .name = "millrace_payments_mined_total",
+	    .kind = METRIC_COUNTER,
+	    .help = "Payments in USDC that a block has.",
+	    .shared = &counters.payments },
+	{ .name = "millrace_payment_transactions_total",
+	    .kind = METRIC_COUNTER,
+	    .help = "Transactions that were signed for payments; more than one where fees were "
+		    "raised.",
+	    .shared = &counters.transactions },
+	{ .name = "millrace_payment_accounts_low",
+	    .kind = METRIC_GAUGE,
+	    .help = "Accounts for payments with less than MILLRACE_PAYMENT_BALANCE_MIN.",
+	    .read = read_payment_low },
 	{ .name = "millrace_vault_fits",
 	    .kind = METRIC_GAUGE,
 	    .help = "Whether the key fits the database: 1, or 0.",

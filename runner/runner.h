@@ -29,6 +29,7 @@ struct counters {
 	atomic_llong events, flushes, flush_errors;
 	struct histogram flush_seconds;
 	atomic_llong documents, passages;
+	atomic_llong payments, transactions;
 };
 extern struct counters counters;
 

@@ -92,5 +92,7 @@ GRANT SELECT, UPDATE (tools, revision, problem, listed_at, list_after) ON mcp_se
 GRANT SELECT ON export_section TO millrace_api;
 GRANT SELECT ON audit_log, audit_entry TO millrace_api;
 GRANT SELECT ON service_user, project, charge, ledger_entry, ledger_note, approval TO millrace_api;
+GRANT SELECT ON payment TO millrace_api;
+GRANT SELECT ON chain_transaction TO millrace_runner;
 GRANT SELECT, DELETE ON pricing_package, pricing_campaign TO millrace_api;
 GRANT SELECT ON user_subscription, stripe_customer, stripe_payment TO millrace_api;

@@ -32,6 +32,11 @@ extern const struct field_table approval_query;
 enum err approval_list(struct req *r);
 enum err approval_decide(struct req *r);
 
+/* payments.c */
+extern const struct field_table payment_body;
+enum err payment_execute(struct req *r);
+enum err payment_status(struct req *r);
+
 /* audit.c */
 extern const struct field_table audit_body, audit_query;
 enum err audit_add(struct req *r);

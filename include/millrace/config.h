@@ -47,6 +47,12 @@ struct config {
 	const char *stripe_price_id, *stripe_mode, *stripe_success_url, *stripe_cancel_url;
 	const char *stripe_url; /* of its API */
 	const char *checkout_origins; /* separated by spaces */
+	const char *payment_networks; /* <millrace/payments.h> */
+	const char *payment_urls;
+	const char *payment_recipients;
+	int64_t payment_bump_seconds; /* without a block, until the fee is raised */
+	int64_t payment_fee_max; /* gwei for a unit of gas */
+	int64_t payment_balance_min; /* USDC; below it administrators are told */
 	const char *registration; /* who may make an account: open, invited or closed */
 	const char *invite_url; /* page that takes an invitation, with {token}; "": none */
 	int64_t argon2_ops;

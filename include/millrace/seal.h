@@ -19,6 +19,8 @@
 struct str seal_label(struct arena *a, const struct uuid *owner, struct str key);
 /* The label of a provider's tokens for one of its users (include/millrace/oauth.h). */
 struct str seal_oauth_label(struct arena *a, struct str provider, struct str subject);
+/* The label of the key of an account that pays (include/millrace/evm.h). */
+struct str seal_payment_label(struct arena *a, struct str network, struct str address);
 /* The label and the text of a key's canary, which shows a runner whether its key fits. */
 struct str seal_canary_label(struct arena *a);
 #define SEAL_CANARY S("The key fits.")

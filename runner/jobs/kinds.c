@@ -10,6 +10,7 @@ const struct job_kind job_kinds[] = {
 	{ "mail", mail_run },
 	{ "mcp_list", mcp_list_run },
 	{ "oauth", oauth_run },
+	{ "payment", payment_run },
 	{ "preview", chat_run },
 	{ "search", search_run },
 	{ "slack", slack_run },

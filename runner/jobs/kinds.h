@@ -34,6 +34,9 @@ struct outcome mcp_list_run(struct job *j);
 /* Exchanges a sign-in's code for tokens (RFC 6749, 4.1.3), refreshes and revokes these. */
 struct outcome oauth_run(struct job *j);
 
+/* Makes a payment in USDC; the reply says which block has it. */
+struct outcome payment_run(struct job *j);
+
 /* Searches a user's documents; the reply has the passages that fit best. */
 struct outcome search_run(struct job *j);
 

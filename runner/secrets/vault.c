@@ -125,10 +125,17 @@ oauth_label(struct arena *a, const PGresult *rows, int i)
 	return seal_oauth_label(a, sql_get(rows, i, 1), sql_get(rows, i, 2));
 }
 
+static struct str
+payment_label(struct arena *a, const PGresult *rows, int i)
+{
+	return seal_payment_label(a, sql_get(rows, i, 1), sql_get(rows, i, 2));
+}
+
 static const struct sealed_kind kinds[] = {
 	{ db_runner_vault_old, secret_label, db_runner_vault_reseal },
 	{ db_runner_oauth_old, oauth_label, db_runner_oauth_reseal },
 	{ db_runner_slack_old, secret_label, db_runner_slack_reseal },
+	{ db_runner_chain_old, payment_label, db_runner_chain_reseal },
 };
 #define N_KINDS (sizeof(kinds) / sizeof(*kinds))
 

@@ -149,7 +149,7 @@ CREATE OR REPLACE FUNCTION account_rows_erase(account uuid, most int) RETURNS bo
 DECLARE
 	tables CONSTANT text[] := ARRAY['idempotency', 'lead', 'notification', 'artifact', 'message_feedback', 'message', 'chatbot_document', 'chatbot_use',
 		'chunk', 'document', 'conversation', 'integration', 'chatbot', 'secret', 'datasource', 'workflow', 'topic_owner', 'audit_entry',
-		'approval', 'charge', 'project', 'ledger_note',
+		'payment', 'approval', 'charge', 'project', 'ledger_note',
 		'user_subscription', 'stripe_payment', 'stripe_customer'];
 	t text;
 	r uuid;

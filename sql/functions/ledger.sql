@@ -178,7 +178,8 @@ BEGIN
 	UPDATE project x SET reserved_usd = x.reserved_usd - c.reserved_usd, total_usd = x.total_usd + $3, day = p.day,
 		day_usd = p.day_usd + $3, month_usd = p.month_usd + $3, requests = x.requests + 1, last_request_at = now()
 	WHERE x.id = p.id;
-	PERFORM ledger_move(c.owner_id, -$3, c.reserved_usd, 'usage', 'usage', c.id);
+	PERFORM ledger_move(c.owner_id, -$3, c.reserved_usd, k.kind, k.account, c.id)
+	FROM (SELECT CASE c.kind WHEN 'payment' THEN 'payment' ELSE 'usage' END, CASE c.kind WHEN 'payment' THEN 'payments' ELSE 'usage' END) k (kind, account);
 END $$;
 
 -- The charge and its project, locked, where it is still reserved; else NULLs.

@@ -3,7 +3,7 @@ import test, { before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { newAdmin } from "../js/accounts.mjs";
-import { newAddress, newUser, shared } from "../js/instance.mjs";
+import { newAddress, newUser, shared, PAYMENT_NETWORK } from "../js/instance.mjs";
 import { TIME, assertError, assertStatus, until } from "../js/expect.mjs";
 
 let millrace, api, user;
@@ -292,6 +292,12 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 	const password = "correct horse 7", key = (headers) => ({ headers: { "idempotency-key": randomUUID(), ...headers } });
 	await millrace.psql(`INSERT INTO oauth_token (user_id, provider, subject, sealed, key_id)
 		SELECT '${uid}', 'google', '${uid}', '\\x00', id FROM vault_key WHERE retired_at IS NULL`);
+	/* One that was made: the shared instance has no chain. */
+	await millrace.psql(`WITH a AS (INSERT INTO chain_account (network, address, sealed, key_id, retired_at)
+			SELECT '${name("n")}', '0x${"0".repeat(40)}', 'x', id, now() FROM vault_key WHERE retired_at IS NULL RETURNING id),
+		t AS (INSERT INTO chain_transfer (network, recipient, amount_usd, state, account_id, nonce, hash, block_number, block_hash, gas_used, gas_price, mined_at)
+			SELECT '${PAYMENT_NETWORK}', 'x', 1, 'confirmed', a.id, 0, '0x${"0".repeat(64)}', 1, 'x', 21000, 1, now() FROM a RETURNING id)
+		INSERT INTO payment (id, owner_id, request_id, provider, metadata) SELECT id, '${uid}', 'kept', 'kept', '{}' FROM t`);
 	const asked = {
 		"/api/auth/register": [api.fresh(), { json: { email: newAddress(), password, display_name: "Once" } }],
 		"/api/v1/user/register": [api.fresh(), { json: { username: name("k"), password } }],
@@ -322,6 +328,8 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/pricing/packages": [admin.api, { json: { name: "kept", price_usd: 1 } }],
 		"/api/pricing/campaigns": [admin.api, { json: { package_id: sold, name: "kept", price_usd: 1, starts_at: "2030-01-01", ends_at: "2031-01-01" } }],
 		"/api/v1/users/{user_id}/projects/{project_id}/spending": [own, { json: { amount: 1, request_id: "kept" } }],
+		"/api/v1/payments/execute": [own, { json: { user_id: uid, amount: 1, currency: "USDC", network: PAYMENT_NETWORK,
+			metadata: { request_id: "kept", provider: "kept" } } }],
 		"/api/v1/audit/logs": [admin.api, { json: { request_id: "kept", audit_data: { kept: true } } }],
 		"/api/chatbots": [own, { json: { name: "kept" } }],
 		"/api/integrations/{type}": [own, { json: { name: "kept", chatbotId: bot } }],

@@ -86,6 +86,9 @@ async function everything() {
 		INSERT INTO approval (owner_id, project_id, request_id, kind, amount_usd, expires_at)
 			SELECT owner_id, id, '${mark}', 'call', 1, now() + interval '1 hour' FROM project WHERE owner_id = '${user.uid}';
 		INSERT INTO user_subscription (owner_id, status, final_price) VALUES ('${user.uid}', 'active', 1);
+		WITH t AS (INSERT INTO chain_transfer (network, recipient, amount_usd, state) VALUES ('arc', 'x', 1, 'failed') RETURNING id)
+			INSERT INTO payment (id, owner_id, request_id, provider, model, metadata)
+			SELECT id, '${user.uid}', '${mark}', '${mark}', '${mark}', '{"mark": "${mark}"}' FROM t;
 		INSERT INTO audit_entry (owner_id, writer_id, request_id, type, data) VALUES ('${user.uid}', '${user.uid}', '${mark}', 'call', '{"mark": "${mark}"}');
 		INSERT INTO stripe_customer (owner_id, customer) VALUES ('${user.uid}', '${mark}');
 		INSERT INTO stripe_payment (owner_id, payment, paid_usd, credited_usd, paid_at) VALUES ('${user.uid}', '${mark}', 1, 0, '2020-01-01');
@@ -102,7 +105,8 @@ const forget = ({ subject }) => sql(`DELETE FROM run WHERE input ->> 'token' = (
 /* Of nobody; or of somebody, but so that it is not to be seen: a hash that is kept for an hour,
    what the transaction that wrote it takes out itself, or the runner within a tenth of a second, or with the run that it is of. */
 const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "function_set", "jwks", "jwks_source", "migration", "process", "provider_price", "role_seen", "usage_counted",
-	"vault_key", "chat_model", "stripe_event", "stripe_object", "gateway_provider", "gateway_endpoint", "pricing_package", "pricing_campaign", "identity_erased", "chat_round", "model_failure", "outbox", "outbox_analytics", "inbox", "telegram_bot"];
+	"vault_key", "chat_model", "stripe_event", "stripe_object", "gateway_provider", "gateway_endpoint", "pricing_package", "pricing_campaign", "identity_erased", "chat_round", "model_failure", "outbox", "outbox_analytics", "inbox", "telegram_bot",
+	"chain_account", "chain_head", "chain_transaction", "chain_transfer"];
 
 const tables = () => tablesOf(millrace);
 

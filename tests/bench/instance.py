@@ -98,13 +98,13 @@ def compile_programs():
         subprocess.run(["gcc", "-std=c17", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-I" + ROOT + "/include",
                         "-isystem", include, "-o", os.path.join(BUILD, name), *[os.path.join(BENCH, part + ".c") for part in parts],
                         ROOT + "/build/libmillrace.a", "-pthread", "-lhttp_parser", "-lssl", "-lcrypto", "-lpq", "-ljson-c",
-                        "-lsodium", "-ljwt", "-lidn2", "-lqrencode", "-lunistring"], check=True)
+                        "-lsodium", "-ljwt", "-lidn2", "-lqrencode", "-lunistring", "-lnettle"], check=True)
     # A worker whose caller is the benchmark's own: caller_stub.c says why.
     sources = [s for s in glob.glob("fcgi/*.c", root_dir=ROOT) + glob.glob("handlers/**/*.c", root_dir=ROOT, recursive=True) if s != "fcgi/caller.c"]
     parts = [ROOT + "/build/obj/" + s[:-2] + ".o" for s in sources]
     subprocess.run(["gcc", "-std=c17", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-I" + ROOT + "/include", "-I" + ROOT,
                     "-isystem", include, "-pthread", "-o", os.path.join(BUILD, "worker-stub"), BENCH + "/caller_stub.c", *parts,
-                    ROOT + "/build/libmillrace.a", "-lfcgi", "-lpq", "-ljson-c", "-lsodium", "-ljwt", "-lcrypto", "-lidn2", "-lqrencode", "-lunistring"], check=True)
+                    ROOT + "/build/libmillrace.a", "-lfcgi", "-lpq", "-ljson-c", "-lsodium", "-ljwt", "-lcrypto", "-lidn2", "-lqrencode", "-lunistring", "-lnettle"], check=True)
 
 
 def program(name):

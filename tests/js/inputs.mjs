@@ -9,11 +9,11 @@ import { randomUUID } from "node:crypto";
 import Ajv2020 from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { newName } from "./accounts.mjs";
-import { PASSWORD, newAddress } from "./instance.mjs";
+import { PASSWORD, PAYMENT_NETWORK, newAddress } from "./instance.mjs";
 
 /* What has more rules than a schema can say, by the field's name. */
 const SAMPLES = { email: newAddress, customer_email: newAddress, username: newName, password: () => PASSWORD, timezone: () => "UTC",
-	url: () => "https://example.org/", definition: () => ({ steps: [{ id: "a", type: "wait", seconds: 1 }] }) };
+	url: () => "https://example.org/", network: () => PAYMENT_NETWORK, definition: () => ({ steps: [{ id: "a", type: "wait", seconds: 1 }] }) };
 
 export function inputs(document) {
 	const ajv = new Ajv2020({ strict: false, allErrors: true });

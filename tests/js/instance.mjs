@@ -239,12 +239,15 @@ export async function privateInstance(name, env) {
 	return instance;
 }
 
+/* Payments of the shared instance are known, and have no chain. */
+export const PAYMENT_NETWORK = "arc", SHARED = { MILLRACE_PAYMENT_NETWORKS: `${PAYMENT_NETWORK}=5042002/1` };
+
 let common;
 export function shared() {
 	const { MILLRACE_TEST_URL: url, MILLRACE_TEST_DIR: dir } = process.env;
 	common ??= (async () => {
 		if (!url)
-			return privateInstance("test");
+			return privateInstance("test", SHARED);
 		const instance = new Instance(url, dir, environment(dir, new URL(url).port));
 		await instance.checkSchemas();
 		return instance;

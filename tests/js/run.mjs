@@ -10,7 +10,7 @@
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ROOT, fixtures, start } from "./instance.mjs";
+import { ROOT, SHARED, fixtures, start } from "./instance.mjs";
 import { runTests } from "./tests.mjs";
 
 const args = process.argv.slice(2);
@@ -25,7 +25,7 @@ const files = args.length > 0 ? args : ["tests/standin", "tests/js", "tests/api"
 const dir = mkdtempSync(join(tmpdir(), "millrace-api-"));
 process.env.MILLRACE_TEST_FIXTURES = join(dir, "fixtures");
 fixtures();
-const instance = own ? null : await start("shared");
+const instance = own ? null : await start("shared", SHARED);
 const env = own ? process.env : { ...process.env, MILLRACE_TEST_URL: instance.url, MILLRACE_TEST_DIR: instance.dir };
 let { passed, failed } = await runTests(files, jobs, { env });
 await instance?.stop().catch((e) => {

@@ -20,7 +20,7 @@ function build() {
 	const sanitize = SANITIZED ? ["-fsanitize=address,undefined"] : [];
 	execFileSync("cc", ["-std=c17", "-D_GNU_SOURCE", "-pthread", ...sanitize, `-I${ROOT}include`, `-I${ROOT}`, ...flags, "-o", program,
 		join(ROOT, "tests/ctl/vault.c"), `${BIN}/obj/runner/secrets/vault.o`, `${BIN}/obj/runner/secrets/unseal.o`, `${BIN}/libmillrace.a`,
-		"-lpq", "-ljson-c", "-lsodium", "-ljwt", "-lcrypto", "-lidn2", "-lunistring"], { stdio: ["ignore", "inherit", "inherit"] });
+		"-lpq", "-ljson-c", "-lsodium", "-ljwt", "-lcrypto", "-lidn2", "-lunistring", "-lnettle", "-lsecp256k1"], { stdio: ["ignore", "inherit", "inherit"] });
 	return program;
 }
 

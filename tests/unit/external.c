@@ -418,7 +418,7 @@ main(void)
 	setenv("SUPABASE_JWT_SECRET", SECRET, 1);
 	config_load(CONFIG_WORKER);
 	mem = arena_new();
-	file = read_vectors(mem);
+	file = read_vectors(mem, "tests/vectors/jwt-vectors.json");
 	good_keys();
 	bad_keys();
 	sets();

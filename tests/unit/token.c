@@ -188,7 +188,8 @@ shapes(void)
 static void
 vectors(void)
 {
-	json_object *file = read_vectors(mem), *list = json_at(file, "vectors");
+	json_object *file = read_vectors(mem, "tests/vectors/jwt-vectors.json");
+	json_object *list = json_at(file, "vectors");
 	bool good = true;
 	size_t n = list ? json_object_array_length(list) : 0;
 

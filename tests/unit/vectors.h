@@ -1,4 +1,4 @@
-/* The signed tokens of tests/vectors, good and bad, with the keys that they are checked by. */
+/* Files of tests/vectors: signed tokens, good and bad, with their keys; signed transactions. */
 #ifndef TESTS_UNIT_VECTORS_H
 #define TESTS_UNIT_VECTORS_H
 
@@ -6,15 +6,17 @@
 
 #include <millrace/json.h>
 
-/* The whole file, `a`'s; NULL where it cannot be read. */
+#define VECTORS_MAX ((size_t)256 * 1024)
+
+/* A whole file, `a`'s; NULL where it cannot be read. */
 static inline json_object *
-read_vectors(struct arena *a)
+read_vectors(struct arena *a, const char *path)
 {
-	FILE *f = fopen("tests/vectors/jwt-vectors.json", "re");
-	char *text = arena_alloc(a, 65536);
+	FILE *f = fopen(path, "re");
+	char *text = arena_alloc(a, VECTORS_MAX);
 	json_object *o = NULL;
 	const char *why;
-	size_t n = f ? fread(text, 1, 65536, f) : 0;
+	size_t n = f ? fread(text, 1, VECTORS_MAX, f) : 0;
 
 	if (f)
 		fclose(f);

@@ -11,7 +11,8 @@ SELECT k.id, CASE WHEN k.retired_at IS NULL THEN 'in force' ELSE 'retired' END A
 	json_build_object('id', k.id, 'inForce', k.retired_at IS NULL, 'createdAt', rfc3339(k.created_at),
 		'retiredAt', rfc3339(k.retired_at), 'secrets', n.secrets) AS body
 FROM vault_key k CROSS JOIN LATERAL (SELECT (SELECT count(*) FROM secret s WHERE s.key_id = k.id)
-	+ (SELECT count(*) FROM oauth_token t WHERE t.key_id = k.id) + (SELECT count(*) FROM slack_bot b WHERE b.key_id = k.id) AS secrets) n
+	+ (SELECT count(*) FROM oauth_token t WHERE t.key_id = k.id) + (SELECT count(*) FROM slack_bot b WHERE b.key_id = k.id)
+	+ (SELECT count(*) FROM chain_account a WHERE a.key_id = k.id) AS secrets) n
 ORDER BY k.retired_at IS NULL DESC, k.id DESC LIMIT 200;
 
 -- Live runners, and whether the key that each holds fits: 1, or 0.
