@@ -6,6 +6,7 @@
 # make install		DESTDIR and PREFIX as usual
 # make format lint
 CC = gcc
+CXX = g++
 PREFIX = /usr
 SYSCONFDIR = /etc
 B = build$(if $(SAN),/san)
@@ -31,6 +32,7 @@ lib_src := $(wildcard lib/*.c lib/*/*.c)
 fcgi_src := $(wildcard fcgi/*.c handlers/*.c handlers/*/*.c)
 streamd_src := $(wildcard streamd/*.c streamd/*/*.c)
 runner_src := $(wildcard runner/*.c runner/*/*.c)
+phones_src := $(wildcard phones/*.c)
 extract_src := $(wildcard extract/*.c extract/*/*.c)
 ctl_src := $(wildcard ctl/*.c)
 thesaurus_src := $(wildcard thesaurus/*.c)
@@ -39,12 +41,12 @@ unit_src := $(wildcard tests/unit/*.c)
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB = $(B)/libmillrace.a
-EXTRACT_LIBS = -lzip -lxml2 -lgumbo -lcmark-gfm-extensions -lcmark-gfm -luchardet -licuuc -lunistring -lseccomp -ljq
+EXTRACT_LIBS = -ljson-c -lzip -lxml2 -lgumbo -lcmark-gfm-extensions -lcmark-gfm -luchardet -licuuc -lunistring -lseccomp -ljq
 LIB_LIBS = -lpq -ljson-c -lsodium -ljwt -lcrypto -lidn2 -lunistring -lnettle -lsecp256k1
 
 programs := $(if $(fcgi_src),millrace-fcgi) $(if $(streamd_src),millrace-streamd) $(if $(runner_src),millrace-runner) \
 	$(if $(extract_src),millrace-extract) $(if $(ctl_src),millracectl) $(if $(spawn_src),millrace-spawn) \
-	$(if $(thesaurus_src),millrace-thesaurus)
+	$(if $(thesaurus_src),millrace-thesaurus) $(if $(phones_src),millrace-phones)
 units := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 # The build for tests adds modes of its own: always the one with sanitizers, and build/test without them.
 test_parts := $(call objects,$(wildcard tests/conformance/*.c))
@@ -98,6 +100,12 @@ $(B)/obj/%.o: %.c | $(generated)
 	@echo '  CC $<'
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# libphonenumber's face, the one file of C++.
+$(B)/obj/phones/number.o: phones/number.cc phones/number.h
+	@mkdir -p $(@D)
+	@echo '  CXX $<'
+	@$(CXX) -std=c++17 $(CFLAGS) -Wall -Wextra -Werror $(HARDEN) $(SANITIZE) -I. -c -o $@ $<
+
 $(LIB): $(call objects,$(lib_src) $(GEN)/queries.c $(GEN)/migrations.c)
 	@rm -f $@
 	@ar rcs $@ $^
@@ -137,6 +145,9 @@ $(B)/millracectl: $(call objects,$(ctl_src) streamd/handover/wire.c) $(LIB)
 $(B)/millrace-extract: $(call objects,$(extract_src))
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ $(EXTRACT_LIBS)
+$(B)/millrace-phones: $(call objects,$(phones_src) extract/sandbox.c extract/fail.c) $(B)/obj/phones/number.o
+	@echo '  LD $@'
+	@$(CXX) $(LINK) -o $@ $^ -lphonenumber -lseccomp
 $(B)/millrace-spawn: $(call objects,$(spawn_src)) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^
@@ -180,6 +191,7 @@ $(B)/unit/terms: $(call objects,runner/knowledge/utf8.c)
 $(B)/unit/offset: $(call objects,streamd/socketio/offset.c)
 $(B)/unit/deflate: $(call objects,streamd/websocket/deflate.c)
 $(B)/unit/ws_read: $(call objects,streamd/websocket/ws_read.c streamd/websocket/deflate.c)
+$(B)/unit/tasks: $(call objects,$(addprefix runner/,jobs/task_columns.c jobs/task_keys.c knowledge/extractor.c queue/stop.c thread.c))
 $(B)/unit/routes $(B)/unit/rate $(B)/unit/caller: $(worker_parts)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)

@@ -22,6 +22,11 @@
 #ifndef EXTRACT_SECONDS_MAX
 #define EXTRACT_SECONDS_MAX 30 /* processor and wall time; the tests' build has less */
 #endif
+/*
+ * Wall time where rows are read: whoever stores them may be slower than the file is read. The
+ * processor time stays.
+ */
+#define EXTRACT_ROWS_SECONDS_MAX 1800
 /* Processor time for what is parsed here: all but PDF, whose pages may be drawings of any length.
  */
 #define EXTRACT_PARSER_SECONDS_MAX ((EXTRACT_SECONDS_MAX + 2) / 3)

@@ -13,7 +13,8 @@
  * --jq evaluates an expression instead, as jq.h describes.
  *
  * This process never reads the file: it starts the worker, relays the worker's reply, and kills it
- * with all of its children after 30 s.
+ * with all of its children after 30 s, or half an hour where it is rows that are read, which wait
+ * for who takes them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -165,10 +166,10 @@ work(const struct options *opt, pid_t parent)
 	out_begin(&o, k);
 	o.page = opt->page;
 	o.charset = opt->charset;
-	if (opt->rows && rows_reader_of(k) == NULL)
+	if (opt->rows && rows_reader_of(k, all) == NULL)
 		fail("No rows can be read from %s.", kind_title(k));
 	if (opt->rows)
-		rows_json(all, rows_reader_of(k), &o, STDOUT_FILENO);
+		rows_json(all, rows_reader_of(k, all), &o, STDOUT_FILENO);
 	kind_reader(k)(all, &o);
 	out_finish(&o, STDOUT_FILENO);
 }
@@ -311,7 +312,7 @@ main(int argc, char **argv)
 	struct options opt;
 	char what;
 	siginfo_t end;
-	int from, status;
+	int from, status, seconds;
 
 #ifdef MILLRACE_TEST
 	if (argc > 1 && strncmp(argv[1], "--probe", 7) == 0)
@@ -322,13 +323,14 @@ main(int argc, char **argv)
 	/* Whoever waits for an answer goes before a file. */
 	(void)!nice(NICE);
 	opt = parse_options(argc, argv);
+	seconds = opt.rows ? EXTRACT_ROWS_SECONDS_MAX : EXTRACT_SECONDS_MAX;
 	(void)snprintf(too_late, sizeof(too_late),
-	    "The file took more than %d seconds to read, which is refused.\n", EXTRACT_SECONDS_MAX);
+	    "The file took more than %d seconds to read, which is refused.\n", seconds);
 	if (signal(SIGALRM, on_alarm) == SIG_ERR)
 		die("The host refuses a signal handler.");
 	/* pdftotext is reparented to this process, and reaped, where the worker ends first. */
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-	alarm(EXTRACT_SECONDS_MAX);
+	alarm((unsigned)seconds);
 	worker = start_worker(&opt, &from);
 	(void)signal(SIGPIPE, SIG_IGN);
 	what = relay(from, opt.rows, sentence, sizeof(sentence));

@@ -168,20 +168,6 @@ route_match(const char *pool, int method, struct str path)
 	return s.best;
 }
 
-bool
-route_is_unserved(struct str path)
-{
-	for (size_t i = 0; i < n_unserved; i++) {
-		struct str want = str_from(unserved[i].prefix), have = path;
-
-		while (want.n > 0 && have.n > 0 && have.p[0] == '/' &&
-		       part_fits(next_part(&want), next_part(&have)))
-			if (want.n == 0 && (have.n <= 1 || !unserved[i].is_whole))
-				return true;
-	}
-	return false;
-}
-
 struct str
 route_path(struct arena *a, const struct route *r, size_t n)
 {
@@ -238,8 +224,7 @@ bare_name(struct arena *a, const struct route *r, struct str path)
 	return buf_str(&b);
 }
 
-/* Ends the process where two routes have one path, by whichever of their names, or one that is said
- * not to be served. */
+/* Ends the process where two routes have one path, by whichever of their names. */
 static void
 check_paths(void)
 {
@@ -254,10 +239,6 @@ check_paths(void)
 			if (!path.p)
 				continue;
 			name = bare_name(a, &routes[i], path);
-			for (size_t j = 0; j < n_unserved; j++)
-				if (str_eq(path, str_from(unserved[j].prefix)))
-					die("%.*s is served: take it out of unserved[].",
-					    S_ARG(path));
 			for (size_t j = 0; j < n_names; j++)
 				if (str_eq(names[j], name))
 					die("%s %.*s stands in the route table twice.",
@@ -365,9 +346,4 @@ void
 paths_print(FILE *out)
 {
 	print_each(out, print_pool);
-	for (size_t i = 0; i < n_unserved; i++) {
-		fprintf(out, "%s ", unserved[i].pool);
-		print_path(out, str_from(unserved[i].prefix));
-		fputs(" unserved\n", out);
-	}
 }

@@ -74,8 +74,6 @@ find_route(struct req *r)
 {
 	r->match = route_match(r->worker->pool, method_number(r->method), r->path);
 	r->route = r->match.route;
-	if (r->match.methods == 0 && route_is_unserved(r->path))
-		return refuse(r, ERR_NOT_FOUND, "This path is not served by this version.");
 	if (r->match.methods == 0)
 		return ERR_NOT_FOUND;
 	if (!r->route && !str_eq(r->method, S("OPTIONS"))) {

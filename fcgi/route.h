@@ -109,16 +109,6 @@ struct alias {
 extern const struct alias aliases[];
 extern const size_t n_aliases;
 
-/* What the API is designed to have and this version has not: its 404 says so. */
-struct unserved {
-	const char *pool; /* that nginx sends it to; it need not exist yet */
-	const char *prefix; /* a path's first parts; variables as in routes */
-	bool is_whole; /* the path alone, and none below it */
-};
-
-extern const struct unserved unserved[];
-extern const size_t n_unserved;
-
 /* A JSON object of the named JSON Schemas of replies, for the OpenAPI document. */
 extern const char reply_schemas[];
 
@@ -127,8 +117,7 @@ const char *method_name(enum method m);
 
 /*
  * Ends the process with what is wrong, where a column was forgotten, a path's type is unknown, two
- * paths collide, one is served that is said not to be, or a field table is not its handler's or its
- * struct's.
+ * paths collide, or a field table is not its handler's or its struct's.
  */
 void routes_check(void);
 /*
@@ -139,7 +128,7 @@ void routes_check(void);
 struct str route_path(struct arena *a, const struct route *r, size_t n);
 /* METHOD PATH MODE of every route under every name, a line each. */
 void routes_print(FILE *out);
-/* POOL PATH of the same, and POOL PREFIX "unserved" of what is not served; for check-paths.awk. */
+/* POOL PATH of the same; for check-paths.awk. */
 void paths_print(FILE *out);
 
 /*
@@ -166,7 +155,5 @@ struct match {
  * looked for when another pool was asked for last; `pool` is kept. For one thread.
  */
 struct match route_match(const char *pool, int method, struct str path);
-/* Is the decoded path one of those that this version does not serve? */
-bool route_is_unserved(struct str path);
 
 #endif

@@ -1,8 +1,7 @@
 # Holds nginx/pools.conf against the programs' own tables, at `make`:
 #	millrace-fcgi --paths | awk -f handlers/check-paths.awk nginx/pools.conf -
-# Every path has to reach the pool that serves it, and a path that is designed but not served yet
-# the pool that will; a pool with processes has a socket of its own, any other that of the system
-# pool.
+# Every path has to reach the pool that serves it; a pool with processes has a socket of its own, any
+# other that of the system pool.
 
 function wrong(text) {
 	print "nginx/pools.conf: " text >"/dev/stderr"
@@ -26,7 +25,7 @@ FILENAME != "-" { next }
 
 {
 	n_paths++
-	if ($3 != "unserved") processes[$1] = 1
+	processes[$1] = 1
 	path = $2; gsub(/\{[^}]*\}/, "x", path)
 	target = rest
 	for (i = 1; i <= n_rules; i++) if (path ~ rules[i]) { target = targets[i]; break }

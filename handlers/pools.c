@@ -27,12 +27,3 @@ const struct pool pools[] = {
 	{ "realtime", "handshakes of WebSocket and Socket.IO" },
 };
 const size_t n_pools = sizeof(pools) / sizeof(*pools);
-
-/* A row goes when its path is served. */
-const struct unserved unserved[] = {
-	{ "agents", "/api/agent/task" },
-	{ "agents", "/api/agent/matches" },
-	{ "agents", "/api/v1/agent/task" },
-	{ "agents", "/api/v1/agent/matches" },
-};
-const size_t n_unserved = sizeof(unserved) / sizeof(*unserved);

@@ -56,6 +56,8 @@ static const struct periodic periodic_table[] = {
 	{ "providers", 60000, 0, PERIODIC_SHORT, providers_note },
 	{ "workflows", 30000, 20, PERIODIC_SHORT, sweep_workflows },
 	{ "old", 60000, 0, PERIODIC_LONG, sweep_old },
+	{ "schedules", 30000, 50, PERIODIC_SHORT, sweep_schedules },
+	{ "tasks", 60000, 1000, PERIODIC_LONG, sweep_tasks },
 	{ "deletions", 30000, 100, PERIODIC_LONG, sweep_deletions },
 	{ "jwks", 30000, 100, PERIODIC_LONG, jwks_run },
 	{ "vault", 30000, 500, PERIODIC_LONG, vault_run },

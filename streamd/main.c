@@ -12,6 +12,7 @@
 #include <millrace/log.h>
 #include <millrace/process.h>
 
+#include "streamd/events/countdown.h"
 #include "streamd/events/feed.h"
 #include "streamd/events/token_check.h"
 #include "streamd/events/topics.h"
@@ -196,6 +197,7 @@ serve(struct streamd *d, int fd)
 	s->loop = d->loop;
 	s->hub = hub_new();
 	s->feed = feed_open(d->loop, s->hub);
+	s->countdown = countdown_open(d->loop, s->hub, s->feed);
 	s->usage = &d->usage;
 	s->principals = principals_open(d->loop, s->feed, &d->usage);
 	s->topics = topics_open(d->loop, s->hub, s->feed, &d->usage);
@@ -224,6 +226,7 @@ serve(struct streamd *d, int fd)
 	tokens_close(s->tokens);
 	topics_close(s->topics);
 	principals_close(s->principals);
+	countdown_close(s->countdown);
 	hub_free(s->hub);
 	arena_free(d->scratch);
 }

@@ -25,6 +25,7 @@
 #include <millrace/loop.h>
 
 struct conn;
+struct countdown;
 struct engine;
 struct feed;
 struct http_head;
@@ -41,6 +42,7 @@ struct server {
 	struct loop *loop;
 	struct feed *feed;
 	struct hub *hub;
+	struct countdown *countdown;
 	struct principals *principals;
 	struct topics *topics;
 	struct tokens *tokens;

@@ -1,8 +1,8 @@
 /*
- * Tables as rows: what an Excel workbook, an OpenDocument spreadsheet and a CSV file have in
- * common. A reader (xlsx.c, ods.c, csv.c) hands each sheet and each of its rows with content, in
- * order, to a user: rows_text() makes the document's text of them, rows_json() prints them for
- * programs.
+ * Tables as rows: what an Excel workbook, an OpenDocument spreadsheet, a CSV file and JSON's
+ * objects have in common. A reader (xlsx.c, ods.c, csv.c, json.c) hands each sheet and each of its
+ * rows with content, in order, to a user: rows_text() makes the document's text of them,
+ * rows_json() prints them for programs.
  *
  * Digits are those of the file: a number is decimal text and never passes through a double. What a
  * row points to is valid until the callback returns. One thread; the worker frees nothing.
@@ -38,9 +38,9 @@ struct cell {
 };
 
 struct sheet {
-	const char *name; /* "" in a CSV file, which has one sheet */
+	const char *name; /* "" in CSV and JSON, which have one sheet */
 	bool hidden;
-	bool untyped; /* all cells are text: CSV */
+	bool untyped; /* all cells are text: CSV, JSON */
 };
 
 struct row {
@@ -63,10 +63,16 @@ struct rows {
 
 /* Hands over all rows of a file; fail() where it cannot be read. Calls end(). */
 typedef void rows_reader(struct bytes file, struct rows *r);
-rows_reader xlsx_rows, ods_rows, csv_rows;
+rows_reader xlsx_rows, ods_rows, csv_rows, json_rows;
 
-/* The reader of a kind; NULL: rows cannot be read from it. */
-rows_reader *rows_reader_of(enum kind k);
+/*
+ * The reader of a file of that kind; NULL: rows cannot be read from it. Text that is not said to be
+ * anything else is JSON where it begins so, or else CSV.
+ */
+rows_reader *rows_reader_of(enum kind k, struct bytes file);
+
+/* Does the file begin as JSON with rows does? */
+bool json_is_likely(struct bytes file);
 
 /*
  * Appends the text of all visible sheets to o. Rows are lines, tabs separate cells. Blocks hold as

@@ -4,12 +4,14 @@
 #include <string.h>
 
 rows_reader *
-rows_reader_of(enum kind k)
+rows_reader_of(enum kind k, struct bytes file)
 {
-	return k == KIND_XLSX  ? xlsx_rows
-	       : k == KIND_ODS ? ods_rows
-	       : k == KIND_CSV ? csv_rows
-			       : NULL;
+	return k == KIND_XLSX			       ? xlsx_rows
+	       : k == KIND_ODS			       ? ods_rows
+	       : k == KIND_CSV			       ? csv_rows
+	       : k == KIND_TXT && json_is_likely(file) ? json_rows
+	       : k == KIND_TXT			       ? csv_rows
+						       : NULL;
 }
 
 void

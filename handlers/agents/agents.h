@@ -46,6 +46,12 @@ enum err config_change(struct req *r);
 enum err emails_show(struct req *r);
 enum err emails_change(struct req *r);
 
+/* tasks.c */
+extern const struct field_table task_create_body, match_list_query;
+enum err task_create(struct req *r);
+enum err task_show(struct req *r);
+enum err match_list(struct req *r);
+
 /* datasources.c */
 #define DATASOURCES_AT_ONCE 100
 extern const struct field_table datasource_create_body, datasource_change_body,

@@ -10,6 +10,7 @@
 
 #include <millrace/log.h>
 
+#include "runner/jobs/blob.h"
 #include "runner/jobs/ingest_page.h"
 #include "runner/jobs/kinds.h"
 #include "runner/knowledge/extractor.h"
@@ -38,37 +39,6 @@ struct facts {
 	struct str notices[NOTICES_MAX];
 	size_t n_notices;
 };
-
-/* Writes the blob's chunks into a memory file. */
-static enum err
-load_blob(struct job *j, struct uuid blob, int64_t size, int file)
-{
-	int64_t have = 0;
-	enum err e = ERR_OK;
-
-	for (int64_t n = 0; have < size && e == ERR_OK; n++) {
-		struct arena *a = arena_new();
-		unsigned char *bytes;
-		PGresult *res = NULL;
-		size_t len = 0;
-
-		e = job_runner_blob_part(j, a, &res, blob, n);
-		if (e == ERR_OK && PQntuples(res) != 1)
-			e = ERR_NOT_FOUND;
-		if (e == ERR_OK &&
-		    (bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(res, 0, 0), &len)) !=
-			NULL) {
-			if (len == 0 || pwrite(file, bytes, len, (off_t)have) != (ssize_t)len)
-				e = ERR_INTERNAL;
-			have += (int64_t)len;
-			PQfreemem(bytes);
-		}
-		if (stop_why(&j->stop) != STOP_NOT)
-			e = ERR_CONFLICT;
-		arena_free(a);
-	}
-	return e;
-}
 
 /* What is known of the file, lines that begin with a group separator. */
 static void
@@ -242,7 +212,7 @@ ingest_file(struct job *j, PGresult *row, int file)
 
 	if (!uuid_parse(sql_get(row, 0, 1), &blob) || !str_int(sql_get(row, 0, 2), &size))
 		return job_again("the document's row is broken", 0);
-	if ((e = load_blob(j, blob, size, file)) == ERR_OK)
+	if ((e = blob_load(j, blob, size, file)) == ERR_OK)
 		return in_turn(j, file, &how, &(struct origin){ title_of(j, row), S("") });
 	if (stop_why(&j->stop) != STOP_NOT)
 		return job_stopped();

@@ -15,6 +15,7 @@ const struct job_kind job_kinds[] = {
 	{ "search", search_run },
 	{ "slack", slack_run },
 	{ "stripe", stripe_run },
+	{ "task", task_run },
 	{ "telegram", telegram_run },
 	{ "tool", tool_call_run },
 	{ "workflow", workflow_run },

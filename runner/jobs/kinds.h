@@ -45,6 +45,8 @@ struct outcome slack_run(struct job *j);
 
 /* Makes a checkout at Stripe, reads what an event was about, or compares all with Stripe. */
 struct outcome stripe_run(struct job *j);
+/* Matches the rows of a process's data sources with leads. */
+struct outcome task_run(struct job *j);
 
 /* Says something in a chat with Telegram, or brings an answer or a file from there. */
 struct outcome telegram_run(struct job *j);

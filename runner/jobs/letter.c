@@ -15,7 +15,7 @@ const struct letter letter_reset = {
 const struct letter letter_invitation = {
 	"Your invitation",
 	"you are invited to make an account on our server. The link works once,\n"
-	"and ends in {days}:",
+	"and ends in {detail}:",
 	"Make your account",
 	"If you do not know what this is about, do nothing: there is no account yet.",
 };
@@ -26,6 +26,24 @@ const struct letter letter_address_changed = {
 	"on, and this one no longer signs in.",
 	NULL,
 	"If you did not want this, tell the administrator of the server at once.",
+};
+
+const struct letter letter_source_lost = {
+	"A data source does not answer",
+	"a process that writes to this address could not read one of its data\n"
+	"sources, at {detail}. It goes on with the others, and tries again at its\n"
+	"next run.",
+	NULL,
+	"The process's latest task says why. You get another mail when the source\n"
+	"answers again.",
+};
+
+const struct letter letter_source_back = {
+	"A data source answers again",
+	"a data source at {detail}, of which we wrote that it did not answer, was\n"
+	"read again by its process.",
+	NULL,
+	"There is nothing to do.",
 };
 
 static struct str
@@ -49,10 +67,10 @@ put_paragraph(struct buf *b, struct str text)
 
 void
 letter_write(struct arena *a, const struct letter *l, const char *page, struct str token,
-    struct str days, struct mail *m)
+    struct str detail, struct mail *m)
 {
 	struct buf text = { .a = a }, html = { .a = a };
-	struct str before = arena_fill(a, l->before, "{days}", days), link;
+	struct str before = arena_fill(a, l->before, "{detail}", detail), link;
 
 	buf_printf(&text, "Hello,\n\n%.*s\n\n", S_ARG(before));
 	buf_printf(&html,

@@ -20,13 +20,15 @@
 struct mail_in {
 	struct str template;
 	struct uuid invitation; /* of "invitation" */
-	struct str to; /* of "address_changed": the account has another address by now */
+	struct str to; /* of what is not for the account's present address */
+	struct str platform; /* of "source_lost", "source_back" */
 };
 
 static const struct field mail_fields[] = {
 	F_STR(struct mail_in, template, 1, 64, REQUIRED),
 	F_UUID(struct mail_in, invitation, OPTIONAL),
 	F_EMAIL(struct mail_in, to, OPTIONAL),
+	F_STR(struct mail_in, platform, 1, 64, OPTIONAL),
 };
 
 /* The run's id would tell the reader where its events are; its hash tells nothing. */
@@ -137,8 +139,20 @@ send_invitation(struct job *j, struct uuid invitation)
 	return deliver(j, &m);
 }
 
+/* What people call where a data source is. */
+static struct str
+platform_title(struct str platform)
+{
+	if (str_eq(platform, S("google_drive")))
+		return S("Google Drive");
+	if (str_eq(platform, S("onedrive")))
+		return S("OneDrive");
+	return str_eq(platform, S("upload")) ? S("the uploaded documents") : S("the web");
+}
+
+/* What only tells something. `detail` fills the text. */
 static struct outcome
-send_address_changed(struct job *j, struct str to)
+send_notice(struct job *j, const struct letter *l, struct str to, struct str detail)
 {
 	struct mail m = { .id = message_id(j), .to = to };
 
@@ -146,7 +160,7 @@ send_address_changed(struct job *j, struct str to)
 		return not_set_up(j, "SMTP_URL and SMTP_FROM");
 	if (!to.p)
 		return no_address();
-	letter_write(j->a, &letter_address_changed, NULL, S(""), S(""), &m);
+	letter_write(j->a, l, NULL, S(""), detail, &m);
 	return deliver(j, &m);
 }
 
@@ -163,6 +177,10 @@ mail_run(struct job *j)
 	if (str_eq(in.template, S("invitation")))
 		return send_invitation(j, in.invitation);
 	if (str_eq(in.template, S("address_changed")))
-		return send_address_changed(j, in.to);
+		return send_notice(j, &letter_address_changed, in.to, S(""));
+	if (str_eq(in.template, S("source_lost")))
+		return send_notice(j, &letter_source_lost, in.to, platform_title(in.platform));
+	if (str_eq(in.template, S("source_back")))
+		return send_notice(j, &letter_source_back, in.to, platform_title(in.platform));
 	return job_failed("BAD_REQUEST", "There is no such mail.");
 }

@@ -17,6 +17,7 @@
 #include "runner/knowledge/extractor.h"
 
 #define DEADLINE_MS 35000
+#define ROWS_DEADLINE_MS (1805 * 1000)
 #define TEXT_MAX ((size_t)8 * 1024 * 1024)
 
 /*
@@ -27,10 +28,10 @@ static pid_t
 spawn(int file, int out, int err, const struct extract_how *how)
 {
 	char path[4096], name_option[] = "--name", page_option[] = "--page";
-	char charset_option[] = "--charset", *name = xstrdup(how->name);
-	char *charset = xstrdup(how->charset ? how->charset : "");
-	char jq_option[] = "--jq", *argv[8] = { path, name_option, name }, *env[] = { NULL };
-	size_t n = 3;
+	char charset_option[] = "--charset", *name = xstrdup(how->name ? how->name : "");
+	char rows_option[] = "--rows", *charset = xstrdup(how->charset ? how->charset : "");
+	char jq_option[] = "--jq", *argv[9] = { path }, *env[] = { NULL };
+	size_t n = 1;
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t none;
@@ -39,13 +40,20 @@ spawn(int file, int out, int err, const struct extract_how *how)
 
 	if (how->jq)
 		argv[n++] = jq_option;
+	if (*name) {
+		argv[n++] = name_option;
+		argv[n++] = name;
+	}
 	if (how->page)
 		argv[n++] = page_option;
+	if (how->line)
+		argv[n++] = rows_option;
 	if (*charset) {
 		argv[n++] = charset_option;
 		argv[n++] = charset;
 	}
-	snprintf(path, sizeof(path), "%s/millrace-extract", config()->libexec_dir);
+	snprintf(path, sizeof(path), "%s/%s", config()->libexec_dir,
+	    how->program ? how->program : "millrace-extract");
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_adddup2(&files, file, 0);
@@ -64,6 +72,22 @@ spawn(int file, int out, int err, const struct extract_how *how)
 	free(name);
 	free(charset);
 	return e == 0 ? pid : -1;
+}
+
+/* Hands the whole lines over, and keeps what is left. False where no more are wanted. */
+static bool
+hand_over(const struct extract_how *how, struct extracted *x)
+{
+	struct str line, rest = { x->text, x->n };
+	bool wanted = true;
+
+	while (wanted && memchr(rest.p, '\n', rest.n)) {
+		rest = str_cut(rest, '\n', &line);
+		wanted = how->line(how->arg, line);
+	}
+	memmove(x->text, rest.p, rest.n);
+	x->n = rest.n;
+	return wanted;
 }
 
 /* Takes what is there. False at the end, or where there is too much. */
@@ -96,14 +120,14 @@ read_why(int fd, struct extracted *x)
 }
 
 /*
- * Reads both pipes until both end. False where the child is to be killed: too late, too much, or a
- * stop.
+ * Reads both pipes until both end. False where the child is to be killed: too late, too much, a
+ * stop, or nobody wants more.
  */
 static bool
-listen_to(struct stop *stop, int out, int err, struct extracted *x)
+listen_to(struct stop *stop, int out, int err, const struct extract_how *how, struct extracted *x)
 {
 	struct pollfd fds[] = { { .fd = out, .events = POLLIN }, { .fd = err, .events = POLLIN } };
-	int64_t until = clock_ms() + DEADLINE_MS;
+	int64_t until = clock_ms() + (how->line ? ROWS_DEADLINE_MS : DEADLINE_MS);
 	size_t room = 0;
 
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
@@ -115,6 +139,10 @@ listen_to(struct stop *stop, int out, int err, struct extracted *x)
 			if (x->n > TEXT_MAX)
 				return false;
 			fds[0].fd = -1;
+		}
+		if (fds[0].revents && how->line && x->n > 0 && !hand_over(how, x)) {
+			x->unwanted = true;
+			return false;
 		}
 		if (fds[1].revents && !read_why(err, x))
 			fds[1].fd = -1;
@@ -131,16 +159,17 @@ is_sentence(char *why)
 }
 
 static enum extract_end
-supervise(struct stop *stop, pid_t pid, int out, int err, struct extracted *x)
+supervise(struct stop *stop, pid_t pid, int out, int err, const struct extract_how *how,
+    struct extracted *x)
 {
-	bool heard = listen_to(stop, out, err, x);
+	bool heard = listen_to(stop, out, err, how, x);
 	int status = 0;
 
 	if (!heard)
 		kill(-pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (stop_why(stop) != STOP_NOT)
+	if (stop_why(stop) != STOP_NOT || x->unwanted)
 		return EXTRACT_STOPPED;
 	if (!heard) {
 		snprintf(x->why, sizeof(x->why), "%s",
@@ -170,7 +199,7 @@ extract(struct stop *stop, int file, const struct extract_how *how, struct extra
 	if (err[1] >= 0)
 		close(err[1]);
 	if (pid > 0)
-		end = supervise(stop, pid, out[0], err[0], x);
+		end = supervise(stop, pid, out[0], err[0], how, x);
 	if (out[0] >= 0)
 		close(out[0]);
 	if (err[0] >= 0)

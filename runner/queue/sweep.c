@@ -14,6 +14,9 @@
 #define OLD_BATCH 1000 /* rows of a kind in one transaction */
 #define WORKFLOWS_BATCH 500
 #define MONEY_BATCH 200 /* reservations */
+#define SCHEDULES_BATCH 50 /* that begin in one transaction */
+#define SCHEDULES_MOST_MS 30000
+#define TASKS_BATCH 5000 /* rows */
 #define DELETION_BATCH 1000 /* rows */
 #define DELETIONS_MOST 100 /* that take turns, a step each */
 
@@ -151,6 +154,36 @@ sweep_deletions(struct db *db, struct arena *a, struct stop *stop)
 	if (PQntuples(res) == DELETIONS_MOST)
 		return AT_ONCE_MS;
 	return next == INT64_MAX ? PERIODIC_AS_TABLED : next;
+}
+
+int64_t
+sweep_schedules(struct db *db, struct arena *a, struct stop *stop)
+{
+	PGresult *res = NULL;
+	int64_t wait;
+
+	(void)stop;
+	if (db_runner_schedule_fire(db, a, &res, SCHEDULES_BATCH, config()->queue_max) != ERR_OK) {
+		log_warn("sweep: failed", "what", "what is due by the clock");
+		return RETRY_MS;
+	}
+	/* Clocks may be set, and differ from the database's. */
+	if (!str_int(sql_get(res, 0, 0), &wait) || wait > SCHEDULES_MOST_MS)
+		return PERIODIC_AS_TABLED;
+	return wait > 0 ? wait : AT_ONCE_MS;
+}
+
+int64_t
+sweep_tasks(struct db *db, struct arena *a, struct stop *stop)
+{
+	PGresult *res = NULL;
+
+	(void)stop;
+	if (db_runner_task_sweep(db, a, &res, TASKS_BATCH) != ERR_OK) {
+		log_warn("sweep: failed", "what", "rows of tasks that have ended");
+		return RETRY_MS;
+	}
+	return sql_bool(res, 0, 0) ? AT_ONCE_MS : PERIODIC_AS_TABLED;
 }
 
 int64_t

@@ -25,6 +25,10 @@ int64_t sweep_old(struct db *db, struct arena *a, struct stop *stop);
  * (sql/functions/deletion.sql).
  */
 int64_t sweep_deletions(struct db *db, struct arena *a, struct stop *stop);
+/* "schedules": begins what is due by the clock (sql/functions/schedule.sql). */
+int64_t sweep_schedules(struct db *db, struct arena *a, struct stop *stop);
+/* "tasks": what tasks have read, and matches that others have replaced, go. */
+int64_t sweep_tasks(struct db *db, struct arena *a, struct stop *stop);
 /*
  * "resets": requests for a new password become mails, apart from the requests themselves, whose
  * time would tell of accounts.

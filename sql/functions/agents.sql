@@ -56,22 +56,15 @@ GRANT EXECUTE ON FUNCTION agent_change TO millrace_api;
 
 -- The next `want` times at which a process is due, whether it is active or not; none without a
 -- schedule.
-CREATE OR REPLACE FUNCTION process_due(p agent_process, want int) RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
-DECLARE
-	every interval := make_interval(secs => p.interval_s);
-	since timestamptz := coalesce(p.started_at, now());
-BEGIN
-	IF p.cron IS NOT NULL THEN
-		RETURN cron_next(p.cron, p.timezone, now(), want);
-	ELSIF p.interval_s IS NULL THEN
-		RETURN '{}';
-	END IF;
-	RETURN ARRAY(SELECT since + (floor(extract(epoch FROM now() - since) / p.interval_s) + k) * every FROM generate_series(1, want) k);
-END $$;
+CREATE OR REPLACE FUNCTION process_due(p agent_process, want int) RETURNS timestamptz[] LANGUAGE sql STABLE AS $$
+	SELECT schedule_times(p.interval_s, p.cron, p.timezone, coalesce(p.started_at, now()), now(), $2)
+$$;
 GRANT EXECUTE ON FUNCTION process_due TO millrace_api;
 
-CREATE OR REPLACE FUNCTION process_next(p agent_process) RETURNS text LANGUAGE sql STABLE AS $$
-	SELECT CASE WHEN p.status = 'active' AND p.execution_mode = 'scheduled' THEN rfc3339((process_due(p, 1))[1]) END
+-- When it begins next, which is in the past where it could not begin yet. Volatile, so that it sees
+-- what the statement that shows it has just changed.
+CREATE OR REPLACE FUNCTION process_next(p agent_process) RETURNS text LANGUAGE sql VOLATILE AS $$
+	SELECT rfc3339(s.due_at) FROM schedule s WHERE s.kind = 'process' AND s.thing = p.id
 $$;
 GRANT EXECUTE ON FUNCTION process_next TO millrace_api;
 
@@ -178,6 +171,18 @@ BEGIN
 	WHERE a.id = p.id RETURNING a.*;
 END $$;
 GRANT EXECUTE ON FUNCTION process_control TO millrace_api;
+
+-- The caller deletes a process, whose tasks end first, in the order of locks; no row where there is
+-- none. Its data sources, its schedule and whatever its tasks have go with it.
+-- As the owner: a run's end is the runner's to write.
+CREATE OR REPLACE FUNCTION process_delete(process uuid) RETURNS TABLE (id uuid)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM run_stop(t.id) FROM task t WHERE t.process_id = $1 AND t.owner_id = caller_id() AND t.ended_at IS NULL ORDER BY t.id;
+	RETURN QUERY DELETE FROM agent_process p WHERE p.id = $1 AND p.owner_id = caller_id() RETURNING p.id;
+	PERFORM pg_notify('millrace_periodic', 'tasks');
+END $$;
+GRANT EXECUTE ON FUNCTION process_delete TO millrace_api;
 
 CREATE OR REPLACE FUNCTION datasource_json(d datasource) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', d.id, 'process_id', d.process_id, 'platform', d.platform, 'resource_identifier', d.resource_identifier,

@@ -136,6 +136,7 @@ BEGIN
 	END IF;
 	PERFORM oauth_forget($1, NULL);
 	PERFORM user_forget(u);
+	DELETE FROM schedule s WHERE s.owner_id = $1;
 	DELETE FROM external_identity i WHERE i.user_id = $1;
 	DELETE FROM session s WHERE s.user_id = $1;
 	UPDATE app_user w SET erased_at = now(), disabled_at = coalesce(w.disabled_at, now()), email = NULL, username = NULL,
@@ -147,7 +148,7 @@ END $$;
 -- Takes up to about `most` rows of a user's; true: there may be more.
 CREATE OR REPLACE FUNCTION account_rows_erase(account uuid, most int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-	tables CONSTANT text[] := ARRAY['idempotency', 'lead', 'notification', 'artifact', 'message_feedback', 'message', 'chatbot_document', 'chatbot_use',
+	tables CONSTANT text[] := ARRAY['idempotency', 'match', 'lead', 'notification', 'artifact', 'message_feedback', 'message', 'chatbot_document', 'chatbot_use',
 		'chunk', 'document', 'conversation', 'integration', 'chatbot', 'secret', 'datasource', 'workflow', 'topic_owner', 'audit_entry',
 		'payment', 'approval', 'charge', 'project', 'ledger_note',
 		'user_subscription', 'stripe_payment', 'stripe_customer'];
@@ -158,7 +159,11 @@ BEGIN
 	IF account_runs_end($1, least(most, 200)) > 0 THEN
 		RETURN true;
 	END IF;
-	FOR r IN SELECT x.id FROM run x WHERE x.owner_id = $1 AND x.ended_at IS NOT NULL ORDER BY x.id LIMIT most LOOP
+	FOR r IN SELECT t.id FROM task t WHERE t.owner_id = $1 AND NOT t.swept LIMIT most LOOP
+		n := task_rows_erase(r, n);
+		EXIT WHEN n <= 0;
+	END LOOP;
+	FOR r IN SELECT x.id FROM run x WHERE x.owner_id = $1 AND x.ended_at IS NOT NULL AND n > 0 ORDER BY x.id LIMIT most LOOP
 		n := n - 1 - run_erase(r, n, NULL);
 		EXIT WHEN n <= 0;
 	END LOOP;
@@ -345,6 +350,9 @@ BEGIN
 	END IF;
 	IF most > 0 THEN
 		most := most - document_uncite(d, most);
+	END IF;
+	IF most > 0 THEN
+		most := most - task_copies_erase(d.id, most);
 	END IF;
 	IF most <= 0 THEN
 		RETURN 0;

@@ -190,7 +190,8 @@ GRANT EXECUTE ON FUNCTION publish_to_owner TO millrace_api, millrace_runner;
 CREATE OR REPLACE FUNCTION event_topics(owner uuid, type text, data json) RETURNS text[]
 LANGUAGE sql STABLE AS $$
 	SELECT ARRAY['user:' || $1] || CASE WHEN $2 = 'workflow_status_update' THEN ARRAY['workflow_run:' || ($3 ->> 'workflow_run_id')]
-		WHEN $2 IN ('agent_status', 'agent_action') AND $3 ->> 'agent_id' IS NOT NULL THEN ARRAY['agent:' || ($3 ->> 'agent_id')] END
+		WHEN $2 IN ('agent_status', 'agent_action') AND $3 ->> 'agent_id' IS NOT NULL THEN ARRAY['agent:' || ($3 ->> 'agent_id')]
+		WHEN $2 IN ('task_update', 'pipeline_update') THEN ARRAY['agent:' || ($3 ->> 'process_id')] END
 $$;
 
 -- Publishes up to `most` events that wait for `analytics`; returns how many. One at a time.

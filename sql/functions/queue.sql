@@ -514,4 +514,6 @@ CREATE OR REPLACE FUNCTION run_is_named(r run) RETURNS boolean LANGUAGE sql STAB
 	SELECT EXISTS (SELECT FROM idempotency i WHERE i.created_at = r.created_at AND i.owner_id = r.owner_id
 		AND strpos(array_to_string(i.reply, ' '), r.id::text) > 0)
 		OR EXISTS (SELECT FROM workflow_step s WHERE s.child = r.id AND s.status = 'waiting')
+		OR (r.kind = 'task' AND (EXISTS (SELECT FROM agent_process p WHERE p.matched_task = r.id)
+			OR EXISTS (SELECT FROM task t WHERE t.id = r.id AND NOT t.swept)))
 $$;

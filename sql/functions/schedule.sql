@@ -1,4 +1,4 @@
--- Schedules: an interval, or cron's five fields (crontab(5)) in a time zone.
+-- Schedules: an interval, or cron's five fields (crontab(5)) in a time zone; and what they begin.
 --
 -- Where clocks go forward, a time that does not exist is as much later as clocks go (02:30 is
 -- 03:30). Where they go back, a time that comes twice counts the first time; both count where the
@@ -96,3 +96,98 @@ BEGIN
 	RETURN found[1:want];
 END $$;
 GRANT EXECUTE ON FUNCTION cron_next TO millrace_api;
+
+-- The next `want` times after `since` of a schedule of either form; none where it has neither.
+CREATE OR REPLACE FUNCTION schedule_times(interval_s int, cron text, zone text, started timestamptz, since timestamptz, want int) RETURNS timestamptz[]
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	IF $2 IS NOT NULL THEN
+		RETURN cron_next($2, $3, $5, $6);
+	ELSIF $1 IS NULL THEN
+		RETURN '{}';
+	END IF;
+	RETURN ARRAY(SELECT $4 + (floor(extract(epoch FROM $5 - $4) / $1) + k) * make_interval(secs => $1) FROM generate_series(1, $6) k);
+END $$;
+GRANT EXECUTE ON FUNCTION schedule_times TO millrace_api;
+
+-- From now on a thing begins by the clock, or by another schedule than before.
+CREATE OR REPLACE FUNCTION schedule_set(kind text, thing uuid, owner uuid, interval_s int, cron text, zone text, started timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+	due timestamptz := (schedule_times($4, $5, $6, $7, now(), 1))[1];
+BEGIN
+	INSERT INTO schedule AS s (kind, thing, owner_id, interval_s, cron, timezone, started_at, due_at, look_at) VALUES ($1, $2, $3, $4, $5, $6, $7, due, due)
+	ON CONFLICT ON CONSTRAINT schedule_pkey DO UPDATE SET interval_s = excluded.interval_s, cron = excluded.cron, timezone = excluded.timezone,
+		started_at = excluded.started_at, due_at = excluded.due_at, look_at = excluded.look_at;
+	PERFORM pg_notify('millrace_periodic', 'schedules');
+END $$;
+
+CREATE OR REPLACE FUNCTION schedule_end(kind text, thing uuid) RETURNS void LANGUAGE sql AS $$
+	DELETE FROM schedule s WHERE s.kind = $1 AND s.thing = $2
+$$;
+
+-- Begins what is due, as its owner, who is the caller then: once for each (thing, due), which the
+-- kind's function sees to. False: somebody has it locked, and it is to be tried again. Work that is
+-- refused (the owner's queue is full) raises.
+CREATE OR REPLACE FUNCTION schedule_begin(kind text, thing uuid, due timestamptz, queue_max int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	CASE $1
+	WHEN 'process' THEN
+		RETURN task_due($2, $3, $4);
+	END CASE;
+END $$;
+
+-- Begins up to `most` of what is due at `at`, which is now. Several runners share it: who comes
+-- second passes over what the first has locked, and finds it moved on. What was due more than once
+-- meanwhile begins once, for the first of these times. In how many milliseconds the next is to be
+-- looked at; NULL: none.
+-- As the owner: it begins everybody's work.
+CREATE OR REPLACE FUNCTION schedule_fire(at timestamptz, most int, queue_max int) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	s schedule;
+	begun boolean;
+BEGIN
+	FOR s IN SELECT * FROM schedule x WHERE x.look_at <= $1 ORDER BY x.look_at LIMIT $2 FOR UPDATE SKIP LOCKED LOOP
+		BEGIN
+			-- Who may not sign in has nothing done.
+			IF EXISTS (SELECT FROM app_user u WHERE u.id = s.owner_id AND u.disabled_at IS NULL) THEN
+				PERFORM set_config('millrace.caller', s.owner_id::text, true);
+				begun := schedule_begin(s.kind, s.thing, s.due_at, $3);
+			ELSE
+				begun := true;
+			END IF;
+			IF begun THEN
+				s.due_at := (schedule_times(s.interval_s, s.cron, s.timezone, s.started_at, greatest($1, s.due_at), 1))[1];
+				s.look_at := s.due_at;
+			ELSE
+				s.look_at := $1 + interval '1 second';
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			-- One that cannot begin holds up no other, and begins when it can.
+			s.look_at := $1 + interval '10 seconds';
+			IF sqlstate <> 'MR000' THEN
+				RAISE WARNING 'schedule of % %: %', s.kind, s.thing, sqlerrm;
+			END IF;
+		END;
+		UPDATE schedule x SET due_at = s.due_at, look_at = s.look_at WHERE x.kind = s.kind AND x.thing = s.thing;
+	END LOOP;
+	PERFORM set_config('millrace.caller', '', true);
+	RETURN (SELECT greatest(ceil(extract(epoch FROM min(x.look_at) - $1) * 1000), 0)::bigint FROM schedule x);
+END $$;
+GRANT EXECUTE ON FUNCTION schedule_fire TO millrace_runner;
+
+-- In how many seconds the processes are due that these topics tell of: of an agent its own, of a
+-- user all.
+-- As the owner: streamd asks for others.
+CREATE OR REPLACE FUNCTION countdowns(topics text[]) RETURNS TABLE (topic text, process_id uuid, seconds bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	SELECT t.topic, s.thing, greatest(ceil(extract(epoch FROM s.due_at - clock_timestamp())), 0)::bigint
+	FROM unnest($1) t (topic) CROSS JOIN LATERAL (
+		SELECT x.thing, x.due_at FROM schedule x WHERE t.topic LIKE 'agent:%' AND x.kind = 'process' AND x.thing = split_part(t.topic, ':', 2)::uuid
+		UNION ALL
+		(SELECT x.thing, x.due_at FROM schedule x
+		WHERE t.topic LIKE 'user:%' AND x.kind = 'process' AND x.owner_id = split_part(t.topic, ':', 2)::uuid ORDER BY x.due_at LIMIT 100)
+	) s
+$$;
+GRANT EXECUTE ON FUNCTION countdowns TO millrace_stream;

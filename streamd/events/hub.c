@@ -205,6 +205,38 @@ hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e)
 }
 
 void
+hub_announce(struct hub *h, struct str topic, struct event *e)
+{
+	struct topic *t = topic_find(h, topic);
+
+	if (!t)
+		return;
+	t->busy++;
+	for (struct sub *s = first(t); s; s = following(t))
+		if (s->ops->announced && s->ops->ready(s))
+			(void)s->ops->deliver(s, e);
+	t->busy--;
+	topic_release(t);
+}
+
+struct str_list
+hub_announced(const struct hub *h, struct arena *a)
+{
+	struct str_list names = { arena_alloc(a, (hub_topics(h) + 1) * sizeof(struct str)), 0 };
+	const struct topic *t;
+	const struct sub *s;
+
+	for (t = h->topics; t; t = t->hh.next) {
+		DL_FOREACH (t->subs, s)
+			if (s->ops->announced)
+				break;
+		if (s)
+			names.p[names.n++] = arena_str(a, (struct str){ t->name, t->name_len });
+	}
+	return names;
+}
+
+void
 hub_mark_stale(struct hub *h)
 {
 	struct topic *t, *next;

@@ -13,6 +13,8 @@
 
 #include <uthash.h>
 
+#include <millrace/arena.h>
+
 #include "streamd/events/event.h"
 
 struct hub;
@@ -36,6 +38,8 @@ struct sub_ops {
 	   invented Last-Event-ID): nothing will come. Optional. It may unsubscribe this and
 	   others. */
 	void (*ended)(struct sub *s);
+	/* It takes what is announced, too. */
+	bool announced;
 };
 
 struct sub {
@@ -83,6 +87,11 @@ void hub_drained(struct sub *s);
 
 /* A notification: seq exists, and e is that event (NULL: it came without). e stays the caller's. */
 void hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e);
+/* Delivers an event that is in no log, and has no seq, to who takes such and has room; e stays the
+   caller's. */
+void hub_announce(struct hub *h, struct str topic, struct event *e);
+/* The names of the topics that somebody listens to who takes such; the arena's. */
+struct str_list hub_announced(const struct hub *h, struct arena *a);
 /* Notifications may be lost: every topic is read. */
 void hub_mark_stale(struct hub *h);
 /* Reads those topics again whose log was too short. */

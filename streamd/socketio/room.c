@@ -4,6 +4,7 @@
 
 #include <millrace/container_of.h>
 
+#include "streamd/events/countdown.h"
 #include "streamd/metrics.h"
 #include "streamd/socketio/room.h"
 
@@ -147,7 +148,9 @@ room_deliver(struct sub *sub, struct event *e)
 	return room || !sub->topic;
 }
 
-static const struct sub_ops room_sub = { .ready = room_ready, .deliver = room_deliver };
+static const struct sub_ops room_sub = {
+	.ready = room_ready, .deliver = room_deliver, .announced = true
+};
 
 /* ------------------------------------------------------------------ rooms */
 
@@ -198,6 +201,7 @@ room_join(struct room *r, int64_t after)
 	r->state = ROOM_JOINED;
 	r->member->n_joined++;
 	hub_subscribe(member_server(r->member)->hub, &r->sub, offset_topic(a, &r->offset), after);
+	countdown_wake(member_server(r->member)->countdown);
 	arena_free(a);
 }
 

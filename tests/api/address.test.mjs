@@ -122,3 +122,30 @@ test("where no mail is set up, none is tried", async () => {
 	assertStatus(await put(user, { email: newAddress(), password: PASSWORD }), 200);
 	assert.equal((await other.psql(`SELECT count(*) FROM run WHERE owner_id = '${user.uid}' AND kind = 'mail'`)).trim(), "0");
 });
+
+test("a process's addresses hear when a source stops answering, and when it is back; not again within the hour", async () => {
+	const user = await newUser(api), to = newAddress();
+	const create = async (path, json) => assertStatus(await user.api.post(path, json), 201).json;
+	const { id: process_id } = await create("/api/v1/admin/processes", { name: "<b>Leads</b>", emails: [to] });
+	const { id } = await create("/api/datasources", { process_id, platform: "upload", resource_identifier: randomUUID() });
+	const run = async () => {
+		const task = await create("/api/agent/task", { process_id });
+		return until(async () => { const t = assertStatus(await user.api.get(`/api/agent/task/${task.id}`), 200).json; return t.ended_at && t.status; }, "the task's end");
+	};
+	const file = { filename: "leads.csv", bytes: "email\na@b.example\n" };
+	const { documentId } = assertStatus(await user.api.upload("/api/documents/upload", { name: "leads", file }), 202).json;
+	const source = async (resource_identifier) => assertStatus(await user.api.put(`/api/datasources/${id}`, { resource_identifier }), 200);
+	assert.deepEqual([await run(), await run()], ["failed", "failed"]);
+	const [lost] = await until(() => relay.to(to).length > 0 && relay.to(to), "the mail", WAIT);
+	assert.deepEqual([lost.faults, lost.subject], [[], "A data source does not answer"]);
+	assert.match(lost.text, /the uploaded documents/);
+	assert.ok(!lost.raw.includes("Leads"), "what a user wrote");
+	await source(documentId);
+	assert.deepEqual([await run(), await run()], ["completed", "completed"]);
+	await until(() => relay.to(to).length > 1, "the second mail", WAIT);
+	assert.deepEqual(relay.to(to).map((m) => m.subject), ["A data source does not answer", "A data source answers again"]);
+	await source(randomUUID());
+	assert.deepEqual([await run(), await mailRuns(user)], ["failed", "2"]);
+	await source(documentId);
+	assert.deepEqual([await run(), await mailRuns(user)], ["completed", "2"]);
+});

@@ -1,6 +1,7 @@
 /* Files at Google Drive and OneDrive: listed, described, saved as documents; what the services refuse, and for how long. */
 import test, { after, before, beforeEach } from "node:test";
 import assert from "node:assert/strict";
+import http from "node:http";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { drive_v3 } from "@googleapis/drive";
@@ -282,4 +283,32 @@ test("what cannot be saved says why; an address inside is not connected to", asy
 	assert.match(await why(item.id), /^failed: OneDrive leads to an address that is not a public one/);
 	assert.match(await why("none"), /^failed: OneDrive has no such file/);
 	assert.equal(asked("download"), 0);
+});
+
+test("rows of data sources: an address, a file and a folder at Google Drive, a file at OneDrive", async () => {
+	const server = http.createServer((request, reply) => reply.setHeader("content-type", "text/csv").end("email\nurl@a.example\n"));
+	await new Promise((resolve) => server.listen(0, FILES, resolve));
+	const create = async (path, json) => assertStatus(await me.send("POST", path, { json }), 201).json;
+	const folder = cloud.addDrive({ name: "Leads" }), row = (name) => ({ name: `${name}.csv`, content: `email\n${name}@a.example\n` });
+	cloud.addDrive({ ...row("inside"), parents: [folder.id] });
+	cloud.addDrive({ name: "notes.pdf", content: "none", parents: [folder.id] });
+	const { id: process_id } = await create("/api/v1/admin/processes", { name: "Leads" });
+	await create("/api/datasources", [
+		{ platform: "url", resource_identifier: `http://${FILES}:${server.address().port}/x` },
+		{ platform: "google_drive", resource_identifier: folder.id },
+		{ platform: "google_drive", resource_identifier: cloud.addDrive(row("drive")).id },
+		{ platform: "onedrive", resource_identifier: cloud.addGraph(row("graph")).id },
+		{ platform: "onedrive", resource_identifier: "none", resource_name: "Gone" },
+		{ platform: "url", resource_identifier: "http://127.0.0.1:9/x", resource_name: "Inside" }].map((s) => ({ ...s, process_id })));
+	for (const name of ["url", "inside", "drive", "graph"])
+		await create("/api/leads", { name, email: `${name}@a.example` });
+	const { id } = await create("/api/agent/task", { process_id });
+	const task = await until(async () => { const t = (await get(`/api/agent/task/${id}`)).json; return t.ended_at && t; }, "the task's end");
+	server.close();
+	assert.deepEqual([task.status, task.rows, task.matches], ["completed", 4, 4]);
+	for (const why of [/Gone: OneDrive has no such file/, /Inside: The address is not one of the public Internet/])
+		assert.match(task.pipeline.extract.error, why);
+	const found = (await get(`/api/agent/matches?process_id=${process_id}`)).json;
+	assert.deepEqual(found.map((m) => [m.lead.name, m.row.filename]).sort(), [["drive", "drive.csv"], ["graph", "graph.csv"], ["inside", "inside.csv"], ["url", "page.csv"]]);
+	assertStatus(await me.send("DELETE", `/api/v1/admin/processes/${process_id}`), 204);
 });

@@ -287,6 +287,7 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 	const { sessionId } = assertStatus(await api.post(`/api/chat/widget/${bot}/session`, {}, { headers: { origin } }), 200).json;
 	const lead = assertStatus(await own.post("/api/leads", { name: "kept too" }), 201).json.id;
 	const flow = assertStatus(await own.post("/api/workflows", { name: "kept too", definition: { steps: [{ id: "a", type: "transform" }] } }), 201).json.id;
+	const { id: process_id } = assertStatus(await own.post("/api/v1/admin/processes", { name: "kept too" }), 201).json;
 	const ids = { "/api/leads/{id}/analyze": lead, "/api/documents/{id}/reindex": id, "/api/chatbots/{id}/documents": bot, "/api/chat/sessions/{id}/messages": session };
 	const name = (prefix) => prefix + randomUUID().replaceAll("-", "").slice(0, 12);
 	const password = "correct horse 7", key = (headers) => ({ headers: { "idempotency-key": randomUUID(), ...headers } });
@@ -321,6 +322,8 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/agents/workflows/execute": [own, { json: { workflow_id: flow } }],
 		"/api/mcp-servers": [own, { json: { name: "kept", url: "https://kept.example" } }],
 		"/api/v1/admin/processes": [own, { json: { name: "kept" } }],
+		"/api/agent/task": [own, { json: { process_id } }],
+		"/api/v1/agent/task": [own, { json: { process_id } }],
 		"/api/datasources": [own, { json: { platform: "api", resource_identifier: "kept" } }],
 		"/api/v1/cloud-files": [own, { json: { provider: "google_drive", id: "kept" } }],
 		"/api/v1/datasources": [own, { json: [{ platform: "api", resource_identifier: "kept" }] }],

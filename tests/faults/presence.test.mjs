@@ -181,17 +181,3 @@ test("a certificate that ends soon is told", async () => {
 	assert.match(await status(), /! The certificate at MILLRACE_PUBLIC_URL ends within 10 days: renew it, and reload nginx\./);
 	assert.match(await w.millrace.grepLogs("certificate: ends soon"), /runner\.log/);
 });
-
-test("what is designed and not served yet says so, and nothing else does", async () => {
-	const { api } = w.millrace;
-	for (const path of ["/api/v1/agent/matches"]) {
-		const reply = await api.get(path);
-		assertError(reply, "NOT_FOUND");
-		assert.equal(reply.json.error, "This path is not served by this version.", path);
-	}
-	for (const path of ["/api/artifacts/nothing", "/api/nothing", "/api/chatbotsx", "/api/leads/x/analyze", "/api/chat/nothing"]) {
-		const reply = await api.get(path);
-		assertError(reply, "NOT_FOUND");
-		assert.doesNotMatch(reply.json.error, /version/, path);
-	}
-});

@@ -425,6 +425,43 @@ any_mixture(void)
 	CHECK("any mixture of losses and delays heals", good);
 }
 
+static const struct sub_ops announced_ops = {
+	.ready = client_ready, .deliver = client_deliver, .ended = client_ended, .announced = true
+};
+
+/* What is in no log goes to who takes such, when that has nothing queued, and counts for nobody. */
+static void
+announcements(void)
+{
+	struct event e = { .type = S("agent_countdown"), .data = S("{}") };
+	struct arena *a = arena_new();
+	struct client one, other;
+	struct str_list names;
+
+	begin(1);
+	subscribe(&one, 1);
+	subscribe(&other, 1);
+	settle();
+	CHECK("nobody takes what is announced", hub_announced(fake.hub, a).n == 0);
+	other.sub.ops = &announced_ops;
+	names = hub_announced(fake.hub, a);
+	CHECK("a topic that somebody does for", names.n == 1 && str_eq(names.p[0], S(TOPIC)));
+	hub_announce(fake.hub, S(TOPIC), &e);
+	hub_announce(fake.hub, S("run:2"), &e);
+	CHECK("it is announced to that one", one.n == 0 && other.n == 1 && other.got[0] == 0);
+	other.blocked = true;
+	hub_announce(fake.hub, S(TOPIC), &e);
+	CHECK("not while it is slow", other.n == 1);
+	other.blocked = false;
+	other.n = 0;
+	publish();
+	settle();
+	CHECK("the log goes on as before", got(&one, 2, 2) && got(&other, 2, 2));
+	event_end(&e);
+	arena_free(a);
+	end(&one, &other);
+}
+
 int
 main(void)
 {
@@ -438,5 +475,6 @@ main(void)
 	invented_seq();
 	unsubscribing();
 	any_mixture();
+	announcements();
 	return test_end();
 }

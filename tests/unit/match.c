@@ -66,11 +66,6 @@ const size_t n_aliases = 4;
 const struct pool pools[] = { { "a", "things" }, { "b", "others" } };
 const size_t n_pools = 2;
 
-const struct unserved unserved[] = { { .pool = "c", .prefix = "/later" },
-	{ .pool = "a", .prefix = "/things/{id:uuid}/later" },
-	{ .pool = "a", .prefix = "/whole", .is_whole = true } };
-const size_t n_unserved = 3;
-
 static bool
 finds(int method, const char *path, const char *pattern)
 {
@@ -222,31 +217,11 @@ stops(struct route last, const char *why)
 }
 
 static void
-not_served(void)
-{
-	static const char *const later[] = { "/whole", "/whole/", "/later", "/later/", "/later/x/y",
-		"/things/" ID "/later", "/things/" ID "/later/x" };
-	static const char *const never[] = { "/whole/x", "", "/", "later", "/lat", "/laterx",
-		"/x/later", "/things/" ID, "/things/x/later", "/things//later" };
-	bool good = true;
-
-	for (size_t i = 0; i < sizeof(later) / sizeof(*later); i++)
-		EACH(good, route_is_unserved(str_from(later[i])), "%s", later[i]);
-	for (size_t i = 0; i < sizeof(never) / sizeof(*never); i++)
-		EACH(good, !route_is_unserved(str_from(never[i])), "%s", never[i]);
-	CHECK("what this version does not serve, and what lies below", good);
-}
-
-static void
 checking(void)
 {
 	struct route r = ROUTE(M_GET, "b", "/others");
 
 	CHECK("a whole table starts", stops(r, NULL));
-	r.path = "/later";
-	CHECK("a path that is said not to be served", stops(r, "take it out of unserved"));
-	r.path = "/later/more";
-	CHECK("what lies below may be", stops(r, NULL));
 	r.path = "/things";
 	CHECK("a route that is there twice", stops(r, "twice"));
 	r.path = "/things/{other:uuid}";
@@ -291,7 +266,6 @@ main(void)
 	other_names();
 	other_methods();
 	long_paths();
-	not_served();
 	checking();
 	CHECK("pools", pool_exists("a") && pool_exists("b") && !pool_exists("c"));
 	return test_end();

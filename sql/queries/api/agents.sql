@@ -55,7 +55,7 @@ SELECT process_json(p) AS body FROM process_change($1, $2, $3, $4, $5, $6, $7, $
 -- name: process_delete
 -- args: id uuid
 -- row: id uuid
-DELETE FROM agent_process WHERE id = $1 AND owner_id = caller_id() RETURNING id;
+SELECT id FROM process_delete($1);
 
 -- Without an id of the caller's first process, or of none.
 -- name: agent_status
@@ -145,3 +145,25 @@ SELECT run_id, body FROM agent_invoke($1, $2, $3, $4, $5, $6, $7);
 -- row: body json
 -- reads
 SELECT body FROM agent_request_show($1) body WHERE body IS NOT NULL;
+
+-- name: task_create
+-- args: process_id uuid, queue_max int4
+-- row: body json
+-- keep
+SELECT task_json(t) AS body FROM task_create($1, $2) t;
+
+-- name: task_show
+-- args: id uuid
+-- row: body json
+-- reads
+SELECT task_json(t) AS body FROM task t WHERE t.id = $1 AND t.owner_id = caller_id() AND t.process_id IS NOT NULL;
+
+-- name: match_list
+-- args: rows int8, before uuid, process_id uuid
+-- row: body json, cursor uuid
+-- reads
+SELECT CASE WHEN page_has_room(sum(octet_length(m.cells::text)) OVER page, count(*) OVER page) THEN match_json(m) END AS body, m.id AS cursor
+FROM match m JOIN agent_process p ON p.matched_task = m.task_id AND ($3::uuid IS NULL OR p.id = $3) JOIN lead l ON l.id = m.lead_id
+JOIN task_file f ON f.task_id = m.task_id AND f.n = m.file
+WHERE m.owner_id = caller_id() AND m.id < (SELECT page_before($2))
+WINDOW page AS (ORDER BY m.id DESC ROWS UNBOUNDED PRECEDING) ORDER BY m.id DESC LIMIT $1;

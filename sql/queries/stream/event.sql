@@ -24,3 +24,9 @@ ORDER BY w.n, e.seq;
 -- name: stream_listening
 -- row: channel text
 SELECT pg_listening_channels() AS channel;
+
+-- In how many seconds the processes are due that these topics tell of.
+-- name: stream_countdowns
+-- args: topics text[]
+-- row: topic text, process_id uuid, seconds int8
+SELECT topic, process_id, seconds FROM countdowns($1);

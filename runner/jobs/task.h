@@ -1,0 +1,92 @@
+/*
+ * A task's parts: task.c walks through its steps, task_source.c opens what a data source names,
+ * task_rows.c reads and stores its rows, task_columns.c finds what is what in them, task_keys.c
+ * makes of it what is compared. All belong to the job's thread, and block.
+ */
+#ifndef RUNNER_JOBS_TASK_H
+#define RUNNER_JOBS_TASK_H
+
+#include "runner/knowledge/extractor.h"
+#include "runner/queue/job.h"
+
+#define TASK_ROWS_MAX 500000
+
+struct task {
+	struct job *j;
+	struct uuid process;
+	int64_t rows; /* stored so far */
+	int64_t files; /* of them, as task_rows_read counts */
+	size_t source, n_sources; /* which is read, from 0 */
+	struct str errors; /* what could not be read, for a person; absent: nothing */
+};
+
+/* What a data source's configuration says; absent: nothing. */
+struct task_said {
+	struct str name, email, phone; /* names of columns */
+	struct str region; /* of numbers without a country: two letters */
+};
+
+struct task_source {
+	struct uuid id;
+	struct str platform, resource, name;
+	struct task_said said;
+};
+
+/* --- task_source.c --- */
+
+/*
+ * Reads all rows of a data source. True, and *why is NULL where they are stored, or says for a
+ * person why not; *later: it may pass. False: the job is to end, with *o.
+ */
+bool task_source_read(
+    struct task *t, const struct task_source *s, const char **why, bool *later, struct outcome *o);
+
+/* --- task_rows.c --- */
+
+/*
+ * Stores all rows of a file of the source. `how` says name and charset; `document`: whose copy they
+ * are, or absent. As task_source_read.
+ */
+bool task_rows_read(struct task *t, const struct task_source *s, struct uuid document, int file,
+    const struct extract_how *how, const char **why, struct outcome *o);
+
+/* --- task_columns.c --- */
+
+#define TASK_COLUMNS_MAX 500 /* of a row; what comes behind them is left out */
+
+struct task_columns {
+	int name, last_name, email, phone; /* from 0; -1: there is none */
+	bool has_names; /* the first row is the columns' names */
+};
+
+/*
+ * Finds them by the first row: by the names that are said there or in many languages, or else by
+ * what stands there. False where there is none of the three.
+ */
+bool task_columns_find(struct arena *a, const struct str *cells, size_t n,
+    const struct task_said *said, struct task_columns *out);
+
+/* --- task_keys.c --- */
+
+/* One row, or lead: what it has, and what that is compared as; empty: there is nothing. */
+struct task_keys {
+	struct str name, email, phone, region;
+	struct str e164, phone_key, email_key, mailbox_key, name_key;
+};
+
+/*
+ * Fills in the second half of n of them, the arena's; none of the first is longer than a cell.
+ * False: the job is to end, with *o.
+ */
+bool task_keys_make(
+    struct job *j, struct arena *a, struct task_keys *k, size_t n, struct outcome *o);
+
+/* "Ana <ANA.silva@Straße.de>": "ana.silva@xn--strae-oqa.de"; empty where it is no address. */
+struct str task_email_key(struct arena *a, struct str email);
+/* Of such a key, without what its owner may add or leave out: a tag, Gmail's dots. */
+struct str task_mailbox_key(struct arena *a, struct str key);
+/* Words of a name, folded, in the order of the alphabet, without those of a company's legal form.
+ */
+struct str task_name_key(struct arena *a, struct str name);
+
+#endif

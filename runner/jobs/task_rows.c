@@ -1,0 +1,306 @@
+/*
+ * Rows as the extractor prints them, a line each, into the database, some thousand at a time: at no
+ * time are more than these in memory, and the extractor waits while they are stored.
+ */
+#include <stdlib.h>
+
+#include <millrace/json.h>
+#include <millrace/log.h>
+
+#include "runner/jobs/task.h"
+#include "sql_job.h"
+
+#define BATCH_ROWS 2000
+#define BATCH_BYTES ((size_t)1024 * 1024)
+#define COLUMN_NAME_MAX 200 /* bytes */
+#define HALF_WAY 5000 /* rows: how many a file has is not known before its end */
+
+struct reading {
+	struct task *t;
+	const struct task_source *source;
+	struct uuid document;
+	const char *name; /* of the file */
+	struct str sheet; /* the arena's of the job */
+	struct task_columns columns;
+	bool begun; /* the sheet's first row was there */
+	bool has_columns; /* it says what to compare */
+	bool any; /* a sheet's did */
+	bool whole; /* the last line was there */
+	int64_t first; /* how many rows there were before this file */
+
+	struct arena *batch; /* what waits to be stored */
+	struct str numbers[BATCH_ROWS], cells[BATCH_ROWS], names[BATCH_ROWS], emails[BATCH_ROWS],
+	    phones[BATCH_ROWS];
+	size_t n, bytes;
+
+	struct arena *line; /* of one line */
+	const char *why; /* it cannot go on, for a person */
+	struct outcome o; /* or: the job is to end so */
+	bool ended;
+};
+
+static bool
+end_job(struct reading *r, struct outcome o)
+{
+	r->o = o;
+	r->ended = true;
+	return false;
+}
+
+/* After a statement of the task's. */
+static bool
+went_well(struct reading *r, enum err e, PGresult *res)
+{
+	if (e != ERR_OK)
+		return end_job(r, job_db_error(r->t->j, e, "rows could not be stored"));
+	if (PQntuples(res) != 1 || PQgetisnull(res, 0, 0))
+		return end_job(r, job_lost(r->t->j));
+	return true;
+}
+
+/* Of all sources, in percent. */
+static int64_t
+progress(const struct reading *r)
+{
+	int64_t n = r->t->rows - r->first;
+
+	return (100 * (int64_t)r->t->source + 100 * n / (n + HALF_WAY)) / (int64_t)r->t->n_sources;
+}
+
+static struct str_list
+list(struct str *p, const struct reading *r)
+{
+	return (struct str_list){ p, r->n };
+}
+
+static bool
+flush(struct reading *r)
+{
+	PGresult *res = NULL;
+	int64_t before = r->t->rows;
+	enum err e;
+
+	if (r->n == 0)
+		return true;
+	r->t->rows += (int64_t)r->n;
+	e = job_runner_task_load(r->t->j, r->batch, &res, before, r->t->files, list(r->numbers, r),
+	    list(r->cells, r), list(r->names, r), list(r->emails, r), list(r->phones, r),
+	    r->source->said.region, progress(r));
+	if (!went_well(r, e, res))
+		return false;
+	arena_reset(r->batch);
+	r->n = r->bytes = 0;
+	return true;
+}
+
+/* A cell's text: absent for none, and for an error that a formula came to. */
+static struct str
+text_of(json_object *cell)
+{
+	if (json_object_is_type(cell, json_type_string))
+		return (struct str){ json_object_get_string(cell),
+			(size_t)json_object_get_string_len(cell) };
+	if (str_eq(json_text(cell, "type"), S("error")))
+		return (struct str){ NULL, 0 };
+	return json_text(cell, "value");
+}
+
+static struct str
+cell(const struct str *cells, size_t n, int column)
+{
+	return column >= 0 && (size_t)column < n && cells[column].p ? cells[column] : S("");
+}
+
+static bool
+is_taken(const struct str_list *names, struct str name)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (str_eq(names->p[i], name))
+			return true;
+	return false;
+}
+
+/* The columns' names, each another: "name", "name (2)", "column 4". */
+static struct str_list
+names_of(struct reading *r, const struct str *cells, size_t n)
+{
+	struct str_list names = { arena_alloc(r->line, (n + 1) * sizeof(struct str)), 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		struct str name = str_trim(cell(cells, r->columns.has_names ? n : 0, (int)i)), own;
+
+		if (name.n == 0 || name.n > COLUMN_NAME_MAX)
+			name = arena_printf(r->line, "column %zu", i + 1);
+		own = name;
+		for (int k = 2; is_taken(&names, own); k++)
+			own = arena_printf(r->line, "%.*s (%d)", S_ARG(name), k);
+		names.p[names.n++] = own;
+	}
+	return names;
+}
+
+/* A sheet's first row says what its columns are. */
+static bool
+begin_sheet(struct reading *r, const struct str *cells, size_t n)
+{
+	struct task *t = r->t;
+	PGresult *res = NULL;
+	struct str name;
+	enum err e;
+
+	r->begun = true;
+	r->has_columns = task_columns_find(r->line, cells, n, &r->source->said, &r->columns);
+	if (!r->has_columns)
+		return true;
+	r->any = true;
+	t->files++;
+	name = r->sheet.n > 0 ? arena_printf(r->line, "%s: %.*s", r->name, S_ARG(r->sheet))
+			      : str_from(r->name);
+	e = job_runner_task_file(
+	    t->j, &res, t->files, r->source->id, r->document, name, names_of(r, cells, n));
+	return went_well(r, e, res);
+}
+
+static struct str
+whole_name(struct reading *r, const struct str *cells, size_t n)
+{
+	struct str first = cell(cells, n, r->columns.name);
+	struct str last = cell(cells, n, r->columns.last_name);
+
+	if (last.n == 0)
+		return arena_str(r->batch, first);
+	return arena_printf(r->batch, "%.*s %.*s", S_ARG(first), S_ARG(last));
+}
+
+static bool
+keep(struct reading *r, int64_t number, const struct str *cells, size_t n)
+{
+	struct buf b = { .a = r->batch };
+
+	buf_put(&b, S("["));
+	for (size_t i = 0; i < n; i++) {
+		buf_put(&b, i > 0 ? S(",") : S(""));
+		buf_json(&b, cells[i]);
+	}
+	buf_put(&b, S("]"));
+	r->numbers[r->n] = arena_printf(r->batch, "%lld", (long long)number);
+	r->cells[r->n] = buf_str(&b);
+	r->names[r->n] = whole_name(r, cells, n);
+	r->emails[r->n] = arena_str(r->batch, cell(cells, n, r->columns.email));
+	r->phones[r->n] = arena_str(r->batch, cell(cells, n, r->columns.phone));
+	r->n++;
+	r->bytes += b.n;
+	return (r->n < BATCH_ROWS && r->bytes < BATCH_BYTES) || flush(r);
+}
+
+static bool
+take_row(struct reading *r, json_object *o, json_object *list_of)
+{
+	size_t n = json_object_array_length(list_of);
+	struct str *cells;
+
+	n = n < TASK_COLUMNS_MAX ? n : TASK_COLUMNS_MAX;
+	cells = arena_alloc(r->line, (n + 1) * sizeof(*cells));
+	for (size_t i = 0; i < n; i++)
+		cells[i] = text_of(json_object_array_get_idx(list_of, i));
+	if (!r->begun) {
+		if (!begin_sheet(r, cells, n))
+			return false;
+		if (r->has_columns && r->columns.has_names)
+			return true;
+	}
+	/* Totals are no data. */
+	if (!r->has_columns || json_has(o, "totals"))
+		return true;
+	if (r->t->rows + (int64_t)r->n >= TASK_ROWS_MAX) {
+		r->why = "It has more rows than one task takes: 500,000 of all its sources.";
+		return false;
+	}
+	return keep(r, json_int(o, "row", 0), cells, n);
+}
+
+static bool
+take_line(void *arg, struct str line)
+{
+	struct reading *r = arg;
+	json_object *o = NULL, *cells;
+	bool goes_on = true;
+	const char *why;
+
+	if (json_parse(r->line, line, &o, &why) != ERR_OK)
+		return end_job(r, job_again("the extractor's output is broken", 0));
+	if (json_object_object_get_ex(o, "cells", &cells)) {
+		goes_on = take_row(r, o, cells);
+	} else if (json_has(o, "sheet")) {
+		goes_on = flush(r);
+		r->sheet = arena_str(r->t->j->a, json_text(o, "sheet"));
+		r->begun = false;
+	} else if (json_has(o, "end")) {
+		r->whole = true;
+	}
+	arena_reset(r->line);
+	return goes_on;
+}
+
+/* What came of it. */
+static bool
+conclude(struct reading *r, enum extract_end end, const struct extracted *x, const char **why,
+    struct outcome *o)
+{
+	struct arena *a = r->t->j->a;
+
+	*o = r->o;
+	if (r->ended)
+		return false;
+	if (end == EXTRACT_STOPPED && !r->why) {
+		*o = job_stopped();
+		return false;
+	}
+	if (end == EXTRACT_BROKEN || (end == EXTRACT_TEXT && !r->whole)) {
+		log_error("extractor: failed", "run", r->t->j->run.text, "error", x->why);
+		*o = job_again("the extractor could not be run", 0);
+		return false;
+	}
+	if (!flush(r)) {
+		*o = r->o;
+		return false;
+	}
+	if (r->why)
+		*why = r->why;
+	else if (end == EXTRACT_UNREADABLE)
+		*why = arena_printf(a, "%s", x->why).p;
+	else if (!r->any)
+		*why = "No column of it is known for names, e-mail addresses or phone numbers: "
+		       "say in the source's config which is, as [{\"phone\": \"the column's "
+		       "name\"}].";
+	return true;
+}
+
+bool
+task_rows_read(struct task *t, const struct task_source *s, struct uuid document, int file,
+    const struct extract_how *how, const char **why, struct outcome *o)
+{
+	struct reading *r = xmalloc(sizeof(*r));
+	struct extract_how lines = *how;
+	enum extract_end end;
+	struct extracted x;
+	bool good;
+
+	*r = (struct reading){ .t = t,
+		.source = s,
+		.document = document,
+		.name = s->name.n > 0 ? arena_cstr(t->j->a, s->name) : how->name,
+		.first = t->rows,
+		.batch = arena_new(),
+		.line = arena_new() };
+	lines.line = take_line;
+	lines.arg = r;
+	*why = NULL;
+	end = extract(&t->j->stop, file, &lines, &x);
+	good = conclude(r, end, &x, why, o);
+	free(x.text);
+	arena_free(r->batch);
+	arena_free(r->line);
+	free(r);
+	return good;
+}

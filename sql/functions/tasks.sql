@@ -1,0 +1,391 @@
+-- Tasks: each reads the rows of its process's data sources (extract), stores them (load), makes of
+-- them what they are compared by (transform), and looks for leads that have the same (match), or a
+-- similar name (compare, which is match, too, for who listens). What the runner calls is fenced as
+-- queue.sql says, and what it calls again with the same arguments is done once: `task.step` and
+-- `task.at` say how far the task is, and a new attempt goes on from there. Rows are found by keys,
+-- in one plan for all.
+
+CREATE OR REPLACE FUNCTION pipeline_new() RETURNS jsonb LANGUAGE sql STABLE AS $$
+	SELECT jsonb_object_agg(s, '{"status": "pending", "progress": 0, "rows": 0, "error": null}'::jsonb)
+	FROM unnest(ARRAY['extract', 'load', 'transform', 'match']) s
+$$;
+GRANT EXECUTE ON FUNCTION pipeline_new TO millrace_api, millrace_runner;
+
+-- A stage's new state; NULL leaves its error as it is.
+CREATE OR REPLACE FUNCTION pipeline_set(pipeline jsonb, stage text, status text, progress int, rows int, error text DEFAULT NULL) RETURNS jsonb
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT jsonb_set($1, ARRAY[$2], jsonb_build_object('status', $3, 'progress', $4, 'rows', $5, 'error', coalesce($6, $1 #>> ARRAY[$2, 'error'])))
+$$;
+GRANT EXECUTE ON FUNCTION pipeline_set TO millrace_runner;
+
+-- What was under way, or would have been next, has failed.
+CREATE OR REPLACE FUNCTION pipeline_failed(pipeline jsonb, error text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+	stage text;
+BEGIN
+	SELECT s INTO stage FROM unnest(ARRAY['extract', 'load', 'transform', 'match']) WITH ORDINALITY o (s, n)
+	WHERE $1 #>> ARRAY[s, 'status'] <> 'completed' ORDER BY n LIMIT 1;
+	RETURN CASE WHEN stage IS NULL THEN $1
+		ELSE pipeline_set($1, stage, 'failed', ($1 #>> ARRAY[stage, 'progress'])::int, ($1 #>> ARRAY[stage, 'rows'])::int, $2) END;
+END $$;
+
+CREATE OR REPLACE FUNCTION task_json(t task) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', t.id, 'process_id', t.process_id, 'agent_id', t.process_id, 'status', t.status, 'progress', t.progress,
+		'filename', t.filename, 'phone', t.phone, 'rows', t.rows, 'matches', t.matches, 'pipeline', t.pipeline, 'error', t.error,
+		'due_at', rfc3339(t.due_at), 'created_at', rfc3339(t.created_at), 'updated_at', rfc3339(t.updated_at), 'ended_at', rfc3339(t.ended_at))
+$$;
+GRANT EXECUTE ON FUNCTION task_json TO millrace_api, millrace_runner;
+
+-- A match with its lead, and the row by the names of its columns.
+CREATE OR REPLACE FUNCTION match_json(m match) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', m.id, 'process_id', t.process_id, 'task_id', m.task_id, 'score', m.score, 'reasons', m.reasons,
+		'lead', (SELECT json_build_object('id', l.id, 'name', l.name, 'email', l.email, 'phone', l.phone, 'company', l.company, 'status', l.status)
+			FROM lead l WHERE l.id = m.lead_id),
+		'row', json_build_object('source_id', f.source_id, 'filename', f.name, 'number', m.row,
+			'values', (SELECT json_object_agg(coalesce(f.columns[v.n], 'column ' || v.n), v.cell ORDER BY v.n)
+				FROM json_array_elements_text(m.cells) WITH ORDINALITY v (cell, n))),
+		'created_at', rfc3339(t.ended_at))
+	FROM task t JOIN task_file f ON f.task_id = t.id AND f.n = m.file WHERE t.id = m.task_id
+$$;
+GRANT EXECUTE ON FUNCTION match_json TO millrace_api;
+
+-- A task of a process of the caller's, in the queue.
+CREATE OR REPLACE FUNCTION task_enqueue(process uuid, due timestamptz, queue_max int) RETURNS task LANGUAGE plpgsql AS $$
+DECLARE
+	made task;
+BEGIN
+	INSERT INTO task (id, owner_id, process_id, due_at, pipeline) VALUES (run_enqueue('task', '{}', $3), caller_id(), $1, $2, pipeline_new())
+	RETURNING * INTO made;
+	RETURN made;
+END $$;
+GRANT EXECUTE ON FUNCTION task_enqueue TO millrace_api;
+
+-- Of the process of this id, or the caller's first.
+CREATE OR REPLACE FUNCTION task_create(process uuid, queue_max int) RETURNS task LANGUAGE plpgsql AS $$
+DECLARE
+	found uuid := (SELECT f.id FROM process_find($1) f);
+BEGIN
+	IF found IS NULL THEN
+		PERFORM refuse('NOT_FOUND', CASE WHEN $1 IS NULL THEN 'There is no process yet: make one, and give it data sources.'
+			ELSE 'There is no process of this id.' END);
+	END IF;
+	RETURN task_enqueue(found, NULL, $2);
+END $$;
+GRANT EXECUTE ON FUNCTION task_create TO millrace_api;
+
+-- The process's task for this time of its schedule, once. False: it is locked just now.
+CREATE OR REPLACE FUNCTION task_due(process uuid, due timestamptz, queue_max int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	-- Whoever deletes it waits for us then, and we not for them.
+	PERFORM FROM agent_process p WHERE p.id = $1 FOR KEY SHARE SKIP LOCKED;
+	IF NOT FOUND THEN
+		RETURN false;
+	ELSIF NOT EXISTS (SELECT FROM task t WHERE t.process_id = $1 AND t.due_at = $2) THEN
+		PERFORM task_enqueue($1, $2, $3);
+	END IF;
+	RETURN true;
+END $$;
+
+-- -- the runner's, of one task --
+
+-- An attempt begins: how far the task is. No row where the lease is lost, or the process is gone.
+CREATE OR REPLACE FUNCTION task_take(run_id uuid, runner text, attempt int) RETURNS SETOF task LANGUAGE plpgsql AS $$
+BEGIN
+	IF job_fence($1, $2, $3) IS NOT NULL THEN
+		RETURN QUERY UPDATE task t SET status = 'processing', updated_at = now() WHERE t.id = $1 AND t.process_id IS NOT NULL RETURNING t.*;
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION task_take TO millrace_runner;
+
+-- Takes up to `most` rows that an earlier attempt has stored, and with the last of them its files;
+-- true: there may be more. NULL where the lease is lost, as of all that follow.
+CREATE OR REPLACE FUNCTION task_clear(run_id uuid, runner text, attempt int, most int) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	n int;
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN NULL;
+	END IF;
+	DELETE FROM task_row r WHERE r.ctid = ANY (ARRAY(SELECT o.ctid FROM task_row o WHERE o.task_id = $1 LIMIT $4));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	IF n < $4 THEN
+		DELETE FROM task_file f WHERE f.task_id = $1;
+		UPDATE task t SET rows = 0, at = 0, progress = 0, pipeline = pipeline_set(pipeline_set(pipeline_new(), 'extract', 'running', 0, 0), 'load',
+			'running', 0, 0), updated_at = now() WHERE t.id = $1;
+	END IF;
+	RETURN n >= $4;
+END $$;
+GRANT EXECUTE ON FUNCTION task_clear TO millrace_runner;
+
+CREATE OR REPLACE FUNCTION task_file_add(run_id uuid, runner text, attempt int, file int, source uuid, document uuid, name text, columns text[])
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN NULL;
+	END IF;
+	INSERT INTO task_file (task_id, n, owner_id, source_id, document_id, name, columns)
+	SELECT $1, $4, t.owner_id, (SELECT d.id FROM datasource d WHERE d.id = $5), $6, $7, $8 FROM task t WHERE t.id = $1 ON CONFLICT DO NOTHING;
+	UPDATE task t SET filename = $7, updated_at = now() WHERE t.id = $1;
+	RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION task_file_add TO millrace_runner;
+
+-- Stores rows of a file behind the first `before`; "progress" is that of extracting.
+CREATE OR REPLACE FUNCTION task_load(run_id uuid, runner text, attempt int, before int, file int, numbers int[], cells text[], names text[],
+	emails text[], phones text[], region text, progress int) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	upto CONSTANT int := $4 + cardinality($6);
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN NULL;
+	END IF;
+	INSERT INTO task_row (task_id, n, file, row, cells, name, email, phone, region)
+	SELECT $1, $4 + u.n, $5, u.number, u.cells::json, nullif(u.name, ''), nullif(u.email, ''), nullif(u.phone, ''), $11
+	FROM unnest($6, $7, $8, $9, $10) WITH ORDINALITY u (number, cells, name, email, phone, n)
+	-- Not of a document that is being deleted.
+	WHERE EXISTS (SELECT FROM task_file f WHERE f.task_id = $1 AND f.n = $5) ON CONFLICT DO NOTHING;
+	UPDATE task t SET rows = upto, phone = coalesce(nullif($10[cardinality($10)], ''), t.phone), progress = greatest(t.progress, $12 * 3 / 10), updated_at = now(),
+		pipeline = pipeline_set(pipeline_set(t.pipeline, 'extract', 'running', $12, upto), 'load', 'running', $12, upto)
+	WHERE t.id = $1;
+	RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION task_load TO millrace_runner;
+
+-- The next step begins; `error` is what went wrong in the one before, which was completed all the
+-- same.
+CREATE OR REPLACE FUNCTION task_step(run_id uuid, runner text, attempt int, step text, error text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN NULL;
+	END IF;
+	UPDATE task t SET step = $4, at = 0, updated_at = now(), pipeline = CASE $4
+		WHEN 'transform' THEN pipeline_set(pipeline_set(pipeline_set(t.pipeline, 'extract', 'completed', 100, t.rows, $5), 'load', 'completed', 100,
+			t.rows), 'transform', 'running', 0, 0)
+		WHEN 'match' THEN pipeline_set(pipeline_set(t.pipeline, 'transform', 'completed', 100, t.rows, $5), 'match', 'running', 0, 0)
+		WHEN 'end' THEN pipeline_set(t.pipeline, 'match', 'completed', 100, t.rows, $5)
+		ELSE t.pipeline END
+	WHERE t.id = $1 AND t.step <> $4;
+	RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION task_step TO millrace_runner;
+
+-- What rows are compared by, in the order of `rows`; empty: nothing.
+CREATE OR REPLACE FUNCTION task_transformed(run_id uuid, runner text, attempt int, rows int[], e164 text[], phone_keys text[], email_keys text[],
+	mailbox_keys text[], name_keys text[]) RETURNS boolean LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+	upto CONSTANT int := $4[cardinality($4)];
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN NULL;
+	END IF;
+	UPDATE task_row r SET e164 = nullif(u.e164, ''), phone_key = nullif(u.phone_key, ''), email_key = nullif(u.email_key, ''),
+		mailbox_key = nullif(u.mailbox_key, ''), name_key = nullif(u.name_key, '')
+	FROM unnest($4, $5, $6, $7, $8, $9) u (n, e164, phone_key, email_key, mailbox_key, name_key) WHERE r.task_id = $1 AND r.n = u.n;
+	UPDATE task t SET at = upto, phone = coalesce(nullif($5[cardinality($5)], ''), t.phone), progress = greatest(t.progress, 30 + (upto::bigint * 30 / t.rows)::int),
+		updated_at = now(), pipeline = pipeline_set(t.pipeline, 'transform', 'running', (upto::bigint * 100 / t.rows)::int, upto)
+	WHERE t.id = $1;
+	RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION task_transformed TO millrace_runner;
+
+-- Leads whose keys are missing, or of before their last change, by their ids behind `after`. What
+-- is said of a number without a country depends on the region.
+CREATE OR REPLACE FUNCTION leads_without_keys(owner uuid, region text, after uuid, most int)
+RETURNS TABLE (id uuid, changed_at text, name text, email text, phone text) LANGUAGE sql STABLE SET enable_seqscan = off AS $$
+	SELECT l.id, l.updated_at::text, l.name, l.email, l.phone FROM lead l LEFT JOIN lead_key k ON k.lead_id = l.id
+	WHERE l.owner_id = $1 AND l.id > $3 AND (k.lead_id IS NULL OR k.changed_at <> l.updated_at
+		OR (k.region <> $2 AND k.e164 IS NULL AND l.phone IS NOT NULL)) ORDER BY l.id LIMIT $4
+$$;
+GRANT EXECUTE ON FUNCTION leads_without_keys TO millrace_runner;
+
+CREATE OR REPLACE FUNCTION lead_keys_store(owner uuid, region text, leads uuid[], changed text[], e164 text[], phone_keys text[], email_keys text[],
+	mailbox_keys text[], name_keys text[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	stored bigint;
+BEGIN
+	-- Of those that are still there.
+	PERFORM FROM lead l WHERE l.id = ANY ($3) ORDER BY l.id FOR KEY SHARE;
+	INSERT INTO lead_key AS k (lead_id, owner_id, changed_at, region, e164, phone_key, email_key, mailbox_key, name_key)
+	SELECT l.id, $1, u.changed::timestamptz, $2, nullif(u.e164, ''), nullif(u.phone_key, ''), nullif(u.email_key, ''), nullif(u.mailbox_key, ''),
+		nullif(u.name_key, '')
+	FROM unnest($3, $4, $5, $6, $7, $8, $9) u (lead_id, changed, e164, phone_key, email_key, mailbox_key, name_key) JOIN lead l ON l.id = u.lead_id
+	ON CONFLICT (lead_id) DO UPDATE SET changed_at = excluded.changed_at, region = excluded.region, e164 = excluded.e164,
+		phone_key = excluded.phone_key, email_key = excluded.email_key, mailbox_key = excluded.mailbox_key, name_key = excluded.name_key;
+	GET DIAGNOSTICS stored = ROW_COUNT;
+	RETURN stored;
+END $$;
+GRANT EXECUTE ON FUNCTION lead_keys_store TO millrace_runner;
+
+-- How well a row fits a lead, and by what: the best reason counts, and each further one a little.
+-- No row where nothing is the same. `likeness` is that of their names.
+CREATE OR REPLACE FUNCTION match_rate(r task_row, k lead_key, likeness real DEFAULT NULL) RETURNS TABLE (score int, reasons text[])
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT least(100, max(w.weight) + 2 * (count(*)::int - 1)), array_agg(w.reason ORDER BY w.weight DESC)
+	FROM (VALUES
+		(CASE WHEN r.email_key = k.email_key THEN 96 END, 'same e-mail address'),
+		(CASE WHEN r.e164 = k.e164 THEN 96 END, 'same phone number'),
+		(CASE WHEN r.phone_key = k.phone_key AND r.e164 <> k.e164 THEN 85 END, 'same country and last eight digits of the phone number'),
+		(CASE WHEN r.mailbox_key = k.mailbox_key AND r.email_key <> k.email_key THEN 75 END, 'same mailbox, perhaps'),
+		(CASE WHEN r.name_key = k.name_key THEN 60 END, 'same name'),
+		(CASE WHEN r.name_key <> k.name_key THEN round(likeness * 60)::int END, format('similar name (%s)', round(likeness::numeric, 2)))
+	) w (weight, reason) WHERE w.weight IS NOT NULL HAVING count(*) > 0
+$$;
+GRANT EXECUTE ON FUNCTION match_rate TO millrace_runner;
+
+-- Matches the rows behind `after`, up to `upto`, by keys: each with the lead that fits it best. Of
+-- leads with the same key the first twenty are looked at.
+CREATE OR REPLACE FUNCTION task_match(run_id uuid, runner text, attempt int, after int, upto int) RETURNS boolean
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+	owner CONSTANT uuid := (SELECT t.owner_id FROM task t WHERE t.id = $1);
+	found int;
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN NULL;
+	END IF;
+	INSERT INTO match (task_id, n, owner_id, lead_id, file, row, cells, score, reasons)
+	SELECT $1, r.n, owner, b.lead_id, r.file, r.row, r.cells, b.score, b.reasons
+	FROM task_row r JOIN task_file f ON f.task_id = $1 AND f.n = r.file CROSS JOIN LATERAL (
+		SELECT c.lead_id, s.score, s.reasons FROM (
+			(SELECT k.lead_id FROM lead_key k WHERE k.owner_id = owner AND k.email_key = r.email_key LIMIT 20)
+			UNION (SELECT k.lead_id FROM lead_key k WHERE k.owner_id = owner AND k.e164 = r.e164 LIMIT 20)
+			UNION (SELECT k.lead_id FROM lead_key k WHERE k.owner_id = owner AND k.phone_key = r.phone_key LIMIT 20)
+			UNION (SELECT k.lead_id FROM lead_key k WHERE k.owner_id = owner AND k.mailbox_key = r.mailbox_key LIMIT 20)
+			UNION (SELECT k.lead_id FROM lead_key k WHERE k.owner_id = owner AND k.name_key = r.name_key LIMIT 20)
+		) c JOIN lead_key k ON k.lead_id = c.lead_id CROSS JOIN LATERAL match_rate(r, k) s ORDER BY s.score DESC, c.lead_id LIMIT 1
+	) b
+	WHERE r.task_id = $1 AND r.n > $4 AND r.n <= $5 ON CONFLICT DO NOTHING;
+	GET DIAGNOSTICS found = ROW_COUNT;
+	PERFORM task_matched($1, $5, found, 0, 60, 20);
+	RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION task_match TO millrace_runner;
+
+-- How far matching is: the task's progress is `base` and so many more at its end.
+CREATE OR REPLACE FUNCTION task_matched(task uuid, upto int, found int, looked int, base int, more int) RETURNS void LANGUAGE sql AS $$
+	UPDATE task t SET at = $2, matches = t.matches + $3, compared = t.compared + $4, updated_at = now(),
+		progress = least(99, greatest(t.progress, $5 + ($2::bigint * $6 / t.rows)::int)),
+		phone = coalesce((SELECT r.e164 FROM task_row r WHERE r.task_id = $1 AND r.n = $2), t.phone),
+		pipeline = pipeline_set(t.pipeline, 'match', 'running', ($5 - 60) * 5 / 2 + ($2::bigint * $6 * 5 / 2 / t.rows)::int, $2)
+	WHERE t.id = $1
+$$;
+GRANT EXECUTE ON FUNCTION task_matched TO millrace_runner;
+
+-- Looks for leads with a similar name, for the rows behind `after`, up to `upto`, that no key found
+-- one for. Names of fewer than four letters or with a number are compared as a whole only, and
+-- those that begin differently not at all. Each name is looked up once; the index knows the
+-- threshold. Returns how many names were looked up in all.
+CREATE OR REPLACE FUNCTION task_compare(run_id uuid, runner text, attempt int, after int, upto int, most int) RETURNS int
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+DECLARE
+	owner CONSTANT uuid := (SELECT t.owner_id FROM task t WHERE t.id = $1);
+	names text[];
+	found int;
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN NULL;
+	END IF;
+	-- An extension's setting, which a function may not have before the extension is loaded.
+	PERFORM set_config('pg_trgm.similarity_threshold', '0.5', true);
+	names := ARRAY(SELECT DISTINCT r.name_key FROM task_row r WHERE r.task_id = $1 AND r.n > $4 AND r.n <= $5 AND length(r.name_key) >= 4 AND r.name_key !~ '[0-9]'
+		AND NOT EXISTS (SELECT FROM match m WHERE m.task_id = $1 AND m.n = r.n) ORDER BY 1 LIMIT $6);
+	INSERT INTO match (task_id, n, owner_id, lead_id, file, row, cells, score, reasons)
+	SELECT $1, r.n, owner, (b.k).lead_id, r.file, r.row, r.cells, s.score, s.reasons
+	FROM unnest(names) w (name) CROSS JOIN LATERAL (
+		SELECT k, trigram.similarity(k.name_key, w.name) AS likeness FROM lead_key k
+		WHERE k.owner_id = owner AND k.name_key OPERATOR(trigram.%) w.name AND left(k.name_key, 1) = left(w.name, 1)
+		ORDER BY likeness DESC, k.lead_id LIMIT 1
+	) b JOIN task_row r ON r.task_id = $1 AND r.n > $4 AND r.n <= $5 AND r.name_key = w.name
+	CROSS JOIN LATERAL match_rate(r, b.k, b.likeness) s ON CONFLICT DO NOTHING;
+	GET DIAGNOSTICS found = ROW_COUNT;
+	PERFORM task_matched($1, $5, found, cardinality(names), 80, 20);
+	RETURN (SELECT t.compared FROM task t WHERE t.id = $1);
+END $$;
+GRANT EXECUTE ON FUNCTION task_compare TO millrace_runner;
+
+-- A data source was read, or could not be, for this reason; its process's addressees are told when
+-- it stops answering, at most once an hour, and when it is back, where they were told before.
+-- As the owner: mails are no role's to write.
+CREATE OR REPLACE FUNCTION datasource_answered(run_id uuid, runner text, attempt int, source uuid, error text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	d datasource;
+	tells boolean;
+	mail uuid;
+	address text;
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN NULL;
+	END IF;
+	SELECT * INTO d FROM datasource x WHERE x.id = $4 FOR NO KEY UPDATE;
+	IF d.id IS NULL OR ($5 IS NULL AND d.failed_at IS NULL) THEN
+		RETURN true;
+	END IF;
+	tells := CASE WHEN $5 IS NULL THEN d.told_at >= d.failed_at
+		ELSE d.failed_at IS NULL AND coalesce(d.told_at < now() - interval '1 hour', true) END;
+	UPDATE datasource x SET failed_at = CASE WHEN $5 IS NOT NULL THEN coalesce(x.failed_at, now()) END, failure = $5,
+		told_at = CASE WHEN tells AND $5 IS NOT NULL THEN now() ELSE x.told_at END
+	WHERE x.id = d.id;
+	FOR address IN SELECT unnest(p.emails) FROM agent_process p WHERE p.id = d.process_id AND tells LOOP
+		INSERT INTO run (owner_id, kind, input) VALUES (d.owner_id, 'mail', jsonb_build_object('template',
+			CASE WHEN $5 IS NULL THEN 'source_back' ELSE 'source_lost' END, 'to', address, 'platform', d.platform)) RETURNING id INTO mail;
+		INSERT INTO job (run_id, owner_id, kind, priority, max_attempts) VALUES (mail, d.owner_id, 'mail', 5, 8);
+		PERFORM notify_durable('millrace_job', '');
+	END LOOP;
+	RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION datasource_answered TO millrace_runner;
+
+-- -- afterwards --
+
+-- Takes up to `most` rows of a task that has ended; what is left of `most` is returned (not above
+-- 0: there may be more).
+CREATE OR REPLACE FUNCTION task_rows_erase(task uuid, most int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	most := most - rows_erase('task_row', 'task_id', $1, most);
+	IF most > 0 AND NOT EXISTS (SELECT FROM agent_process p WHERE p.matched_task = $1) THEN
+		most := most - rows_erase('match', 'task_id', $1, most);
+	END IF;
+	IF most > 0 THEN
+		UPDATE task t SET swept = true WHERE t.id = $1;
+	END IF;
+	RETURN most;
+END $$;
+
+-- The same for all tasks that have ended; true: there may be more.
+-- As the owner: tasks are everybody's.
+CREATE OR REPLACE FUNCTION task_sweep(most int) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	t uuid;
+BEGIN
+	IF NOT pg_try_advisory_xact_lock(hashtext('millrace.task_sweep')) THEN
+		RETURN false;
+	END IF;
+	FOR t IN SELECT x.id FROM task x WHERE x.ended_at IS NOT NULL AND NOT x.swept ORDER BY x.ended_at LIMIT 100 LOOP
+		most := task_rows_erase(t, most);
+		EXIT WHEN most <= 0;
+	END LOOP;
+	RETURN most <= 0;
+END $$;
+GRANT EXECUTE ON FUNCTION task_sweep TO millrace_runner;
+
+-- Takes up to about `most` rows that are copies of a document; returns how many.
+CREATE OR REPLACE FUNCTION task_copies_erase(document uuid, most int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	f task_file;
+	n int;
+	gone int := 0;
+BEGIN
+	FOR f IN SELECT * FROM task_file x WHERE x.document_id = $1 LOOP
+		DELETE FROM task_row r WHERE r.ctid = ANY (ARRAY(SELECT o.ctid FROM task_row o WHERE o.task_id = f.task_id AND o.file = f.n LIMIT most - gone));
+		GET DIAGNOSTICS n = ROW_COUNT;
+		gone := gone + n;
+		DELETE FROM match m WHERE m.ctid = ANY (ARRAY(SELECT o.ctid FROM match o WHERE o.task_id = f.task_id AND o.file = f.n LIMIT most - gone));
+		GET DIAGNOSTICS n = ROW_COUNT;
+		gone := gone + n;
+		EXIT WHEN gone >= most;
+		DELETE FROM task_file x WHERE x.task_id = f.task_id AND x.n = f.n;
+	END LOOP;
+	RETURN gone;
+END $$;
