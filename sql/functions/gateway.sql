@@ -102,8 +102,9 @@ $$;
 GRANT EXECUTE ON FUNCTION gateway_start TO millrace_api;
 
 -- The same for a call that is passed on as it is: `operation` has to be one of the endpoints of the
--- provider's kind, and the model to have a price. `problem`: what is wrong with the payload. No row:
--- there is no such provider. `local`, whose answers are this server's own, is asked as a face asks it.
+-- provider's kind, and the model to have a price. `problem`: what is wrong with the payload. No
+-- row: there is no such provider. `local`, whose answers are this server's own, is asked as a face
+-- asks it.
 -- As the owner: whom a service names is another's row, and the ledger is no role's to write.
 CREATE OR REPLACE FUNCTION provider_call(user_name text, project text, request_id text, provider text, model text, operation text,
 	input jsonb, streams boolean, input_tokens bigint, output_tokens bigint, images bigint, seconds bigint, problem text, credits boolean, queue_max int)
