@@ -50,7 +50,8 @@ read_key(struct ctl *c, uint8_t key[EVM_KEY_BYTES])
 
 /* Seals the key to the vault's, and puts it into force. */
 static int
-put_key(struct ctl *c, struct str network, const uint8_t key[EVM_KEY_BYTES], struct str address)
+put_key(struct ctl *c, const struct payment_network *n, const uint8_t key[EVM_KEY_BYTES],
+    struct str address)
 {
 	struct uuid vault_key;
 	struct str public_key, sealed;
@@ -64,9 +65,10 @@ put_key(struct ctl *c, struct str network, const uint8_t key[EVM_KEY_BYTES], str
 		return ctl_fail(
 		    "the vault has no key yet, to which this one would be sealed: run `millracectl "
 		    "vault init` first.");
-	sealed = seal(c->a, public_key.p, seal_payment_label(c->a, network, address),
+	sealed = seal(c->a, public_key.p, seal_payment_label(c->a, n->name, address),
 	    (struct str){ (const char *)key, EVM_KEY_BYTES });
-	e = db_admin_chain_account_put(c->db, c->a, &res, network, address, sealed, vault_key);
+	e = db_admin_chain_account_put(
+	    c->db, c->a, &res, n->name, (int64_t)n->chain_id, address, sealed, vault_key);
 	if (e != ERR_OK)
 		return ctl_fail_db(e, "the key may not have been stored");
 	if (!sql_bool(res, 0, 0))
@@ -75,27 +77,26 @@ put_key(struct ctl *c, struct str network, const uint8_t key[EVM_KEY_BYTES], str
 	(void)fprintf(stderr,
 	    "Payments on %.*s are made from this address from now on. Keep the key elsewhere, too: "
 	    "it does not come out of the vault again.\n",
-	    S_ARG(network));
+	    S_ARG(n->name));
 	return CTL_OK;
 }
 
 int
 payments_key_run(struct ctl *c)
 {
-	struct str network = str_from(c->operands[0]);
 	struct payment_network n;
 	struct evm_address address;
 	uint8_t key[EVM_KEY_BYTES];
 	int status;
 
-	if (!payment_network_find(config()->payment_networks, network, &n))
+	if (!payment_network_find(config()->payment_networks, str_from(c->operands[0]), &n))
 		return ctl_fail("MILLRACE_PAYMENT_NETWORKS has no network %s.", c->operands[0]);
 	if (sodium_init() < 0)
 		return ctl_fail("libsodium cannot be set up.");
 	if (!read_key(c, key))
 		return CTL_FAILED;
 	status = evm_key_address(key, &address)
-		     ? put_key(c, network, key, evm_address_text(c->a, &address))
+		     ? put_key(c, &n, key, evm_address_text(c->a, &address))
 		     : ctl_fail("this is no private key of secp256k1.");
 	explicit_bzero(key, sizeof(key));
 	return status;

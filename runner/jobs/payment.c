@@ -47,6 +47,7 @@ struct paying {
 	int64_t read_ms, age_ms, quiet_ms;
 	struct str recipient, amount, address, sealed;
 	struct uuid account;
+	int64_t chain_id; /* that its key was put for */
 	int64_t nonce; /* -1: none yet */
 	evm_int units, fee, tip; /* fee, tip and gas: the newest transaction's */
 	int64_t gas; /* 0: there is none */
@@ -116,15 +117,16 @@ read_work(struct paying *p)
 	p->amount = sql_get(res, 0, 3);
 	p->is_wanted = sql_bool(res, 0, 5);
 	(void)uuid_parse(sql_get(res, 0, 6), &p->account);
-	p->address = sql_get(res, 0, 7);
-	p->sealed = sql_get(res, 0, 8);
+	p->address = sql_get(res, 0, 8);
+	p->sealed = sql_get(res, 0, 9);
 	p->nonce = -1;
 	p->gas = p->quiet_ms = 0;
 	(void)str_int(sql_get(res, 0, 4), &p->age_ms);
-	(void)str_int(sql_get(res, 0, 9), &p->nonce);
-	(void)str_int(sql_get(res, 0, 12), &p->gas);
-	(void)str_int(sql_get(res, 0, 13), &p->quiet_ms);
-	if (!read_int(res, 10, &p->fee) || !read_int(res, 11, &p->tip)) {
+	(void)str_int(sql_get(res, 0, 7), &p->chain_id);
+	(void)str_int(sql_get(res, 0, 10), &p->nonce);
+	(void)str_int(sql_get(res, 0, 13), &p->gas);
+	(void)str_int(sql_get(res, 0, 14), &p->quiet_ms);
+	if (!read_int(res, 11, &p->fee) || !read_int(res, 12, &p->tip)) {
 		p->outcome = job_again("a fee of the payment is out of range", 0);
 		return false;
 	}
@@ -415,6 +417,11 @@ step(struct paying *p)
 				    : pause_for(p, S("the network has too few decimals now"));
 	if (!p->address.p)
 		return pause_for(p, S("no account is there to pay from"));
+	if ((uint64_t)p->chain_id != p->chain.network.chain_id)
+		return p->nonce < 0
+			   ? fail(p, "The account's key was put for another chain.", false)
+			   : pause_for(
+				 p, S("the network is another chain than when it was signed"));
 	switch (p->is_checked ? CHAIN_OK : chain_check(&p->chain)) {
 	case CHAIN_OK:
 		p->is_checked = true;

@@ -160,7 +160,7 @@ GRANT EXECUTE ON FUNCTION payment_status_json TO millrace_api;
 -- the transfer's, or the one in force; none: there is none any more.
 -- As the owner: the chain is no role's to read.
 CREATE OR REPLACE FUNCTION transfer_work(run_id uuid, runner text, attempt int, transfer uuid)
-RETURNS TABLE (state text, network text, recipient text, amount text, age_ms bigint, is_wanted boolean, account uuid, address text, sealed text, nonce bigint,
+RETURNS TABLE (state text, network text, recipient text, amount text, age_ms bigint, is_wanted boolean, account uuid, chain_id bigint, address text, sealed text, nonce bigint,
 	fee text, tip text, gas bigint, quiet_ms bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 BEGIN
@@ -169,7 +169,7 @@ BEGIN
 	END IF;
 	RETURN QUERY
 	SELECT t.state, t.network, t.recipient, t.amount_usd::text, (extract(epoch FROM now() - t.created_at) * 1000)::bigint,
-		EXISTS (SELECT FROM payment p WHERE p.id = t.id), a.id, a.address, encode(a.sealed, 'hex'), t.nonce,
+		EXISTS (SELECT FROM payment p WHERE p.id = t.id), a.id, a.chain_id, a.address, encode(a.sealed, 'hex'), t.nonce,
 		x.fee::text, x.tip::text, x.gas, (extract(epoch FROM now() - x.created_at) * 1000)::bigint
 	FROM chain_transfer t
 	LEFT JOIN chain_account a ON CASE WHEN t.account_id IS NULL THEN a.network = t.network AND a.retired_at IS NULL ELSE a.id = t.account_id END
@@ -427,17 +427,17 @@ GRANT EXECUTE ON FUNCTION chain_sealed_old TO millrace_runner;
 
 -- Puts an account's key into force on a network, for millracectl; the one before signs nothing new,
 -- and still pays more for what it has signed. False where `key_id` is not the vault's in force.
-CREATE OR REPLACE FUNCTION chain_account_put(network text, address text, sealed bytea, key_id uuid) RETURNS boolean
+CREATE OR REPLACE FUNCTION chain_account_put(network text, chain_id bigint, address text, sealed bytea, key_id uuid) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM FROM vault_key k WHERE k.id = $4 AND k.retired_at IS NULL FOR SHARE;
+	PERFORM FROM vault_key k WHERE k.id = $5 AND k.retired_at IS NULL FOR SHARE;
 	IF NOT FOUND THEN
 		RETURN false;
 	END IF;
-	UPDATE chain_account a SET retired_at = now() WHERE a.network = $1 AND a.retired_at IS NULL AND a.address <> $2;
-	INSERT INTO chain_account AS a (network, address, sealed, key_id) VALUES ($1, $2, $3, $4)
-	ON CONFLICT ON CONSTRAINT chain_account_network_address_key DO UPDATE SET sealed = excluded.sealed, key_id = excluded.key_id, retired_at = NULL;
-	PERFORM audit(NULL, NULL, 'payment_key_put', jsonb_build_object('network', $1, 'address', $2));
+	UPDATE chain_account a SET retired_at = now() WHERE a.network = $1 AND a.retired_at IS NULL AND (a.chain_id, a.address) <> ($2, $3);
+	INSERT INTO chain_account AS a (network, chain_id, address, sealed, key_id) VALUES ($1, $2, $3, $4, $5)
+	ON CONFLICT ON CONSTRAINT chain_account_network_chain_id_address_key DO UPDATE SET sealed = excluded.sealed, key_id = excluded.key_id, retired_at = NULL;
+	PERFORM audit(NULL, NULL, 'payment_key_put', jsonb_build_object('network', $1, 'chain_id', $2, 'address', $3));
 	PERFORM pg_notify('millrace_periodic', 'payments');
 	RETURN true;
 END $$;

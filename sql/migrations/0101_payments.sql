@@ -7,6 +7,8 @@
 CREATE TABLE chain_account (
 	id		uuid PRIMARY KEY DEFAULT uuid_v7(),
 	network		text NOT NULL,
+	-- As the settings had it when the key was put: on another chain its nonces are others
+	chain_id	bigint NOT NULL,
 	address		text NOT NULL CHECK (address ~ '^0x[0-9a-fA-F]{40}$'),
 	sealed		bytea NOT NULL,
 	key_id		uuid NOT NULL REFERENCES vault_key,
@@ -20,7 +22,7 @@ CREATE TABLE chain_account (
 	created_at	timestamptz NOT NULL DEFAULT now(),
 	-- It signs nothing new
 	retired_at	timestamptz,
-	UNIQUE (network, address)
+	UNIQUE (network, chain_id, address)
 );
 CREATE UNIQUE INDEX chain_account_in_force ON chain_account (network) WHERE retired_at IS NULL;
 CREATE INDEX chain_account_key ON chain_account (key_id, id);

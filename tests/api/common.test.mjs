@@ -294,8 +294,8 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 	await millrace.psql(`INSERT INTO oauth_token (user_id, provider, subject, sealed, key_id)
 		SELECT '${uid}', 'google', '${uid}', '\\x00', id FROM vault_key WHERE retired_at IS NULL`);
 	/* One that was made: the shared instance has no chain. */
-	await millrace.psql(`WITH a AS (INSERT INTO chain_account (network, address, sealed, key_id, retired_at)
-			SELECT '${name("n")}', '0x${"0".repeat(40)}', 'x', id, now() FROM vault_key WHERE retired_at IS NULL RETURNING id),
+	await millrace.psql(`WITH a AS (INSERT INTO chain_account (network, chain_id, address, sealed, key_id, retired_at)
+			SELECT '${name("n")}', 1, '0x${"0".repeat(40)}', 'x', id, now() FROM vault_key WHERE retired_at IS NULL RETURNING id),
 		t AS (INSERT INTO chain_transfer (network, recipient, amount_usd, state, account_id, nonce, hash, block_number, block_hash, gas_used, gas_price, mined_at)
 			SELECT '${PAYMENT_NETWORK}', 'x', 1, 'confirmed', a.id, 0, '0x${"0".repeat(64)}', 1, 'x', 21000, 1, now() FROM a RETURNING id)
 		INSERT INTO payment (id, owner_id, request_id, provider, metadata) SELECT id, '${uid}', 'kept', 'kept', '{}' FROM t`);

@@ -214,6 +214,11 @@ test("a node of another chain signs nothing", async (t) => {
 	assertFailed(await pay("elsewhere", "1", { id }), /another chain/);
 	assert.equal(await rawsOf(await idOf(id)).then(String), "");
 	assert.equal(await heldOf("elsewhere"), 0);
+	/* Nor does an account whose nonces are of another chain: the settings have changed below it. */
+	chain.change.delete("eth_chainId");
+	await sql("UPDATE chain_account SET chain_id = 1 WHERE network = 'poor'");
+	assertFailed(await pay("elsewhere", "1", { network: "poor" }), /put for another chain/);
+	assert.equal(await heldOf("elsewhere"), 0);
 });
 
 /* The runner is killed at each point of a payment's way; its successor makes it, once. */

@@ -4,9 +4,9 @@
 SELECT k.id, encode(k.public_key, 'hex') AS public_key FROM vault_key k WHERE k.retired_at IS NULL;
 
 -- name: admin_chain_account_put
--- args: network text, address text, sealed bytea, key_id uuid
+-- args: network text, chain_id int8, address text, sealed bytea, key_id uuid
 -- row: done bool
-SELECT chain_account_put($1, $2, $3, $4) AS done;
+SELECT chain_account_put($1, $2, $3, $4, $5) AS done;
 
 -- Accounts that pay or have paid, with what is under way.
 -- name: admin_chain_accounts

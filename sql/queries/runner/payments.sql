@@ -1,7 +1,7 @@
 -- name: runner_payment_work
 -- args: run_id uuid, runner_name text, attempt int4, payment uuid
--- row: state text, network text, recipient text, amount text, age_ms int8, is_wanted bool, account uuid, address text, sealed text, nonce int8, fee text, tip text, gas int8, quiet_ms int8
-SELECT state, network, recipient, amount, age_ms, is_wanted, account, address, sealed, nonce, fee, tip, gas, quiet_ms FROM transfer_work($1, $2, $3, $4);
+-- row: state text, network text, recipient text, amount text, age_ms int8, is_wanted bool, account uuid, chain_id int8, address text, sealed text, nonce int8, fee text, tip text, gas int8, quiet_ms int8
+SELECT state, network, recipient, amount, age_ms, is_wanted, account, chain_id, address, sealed, nonce, fee, tip, gas, quiet_ms FROM transfer_work($1, $2, $3, $4);
 
 -- name: runner_payment_nonce
 -- args: run_id uuid, runner_name text, attempt int4, payment uuid, account uuid, count int8
