@@ -89,7 +89,7 @@ enum err mcp_server_create(struct req *r);
 enum err mcp_server_list(struct req *r);
 enum err mcp_server_delete(struct req *r);
 
-/* When a process runs: either of the first two. */
+/* When a process or a workflow runs: either of the first two. */
 struct schedule_in {
 	int64_t interval_s; /* 0: not given */
 	struct str cron;

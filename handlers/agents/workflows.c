@@ -9,12 +9,16 @@ struct workflow_in {
 	struct str name;
 	struct str description;
 	struct str definition; /* an object */
+	struct schedule_in schedule;
 };
+
+static const struct field schedule_fields[] = { SCHEDULE_FIELDS };
 
 #define WORKFLOW_FIELDS(named)                                         \
 	F_STR(struct workflow_in, name, 1, 200, named),                \
 	    F_STR(struct workflow_in, description, 0, 2000, OPTIONAL), \
-	    F_JSON(struct workflow_in, definition, DEFINITION_MAX, named)
+	    F_JSON(struct workflow_in, definition, DEFINITION_MAX, named), \
+	    F_OBJECT(struct workflow_in, schedule, schedule_fields, OPTIONAL)
 
 static const struct field create_fields[] = { WORKFLOW_FIELDS(REQUIRED) };
 FIELD_TABLE(workflow_create_body, struct workflow_in, create_fields, workflow_create);
@@ -47,7 +51,8 @@ workflow_create(struct req *r)
 	if ((e = body_bind(r, workflow_create_body, &in)) != ERR_OK ||
 	    (e = check_definition(r, in.definition)) != ERR_OK)
 		return e;
-	return sql_workflow_create(r, res_created, in.name, in.description, in.definition);
+	return sql_workflow_create(r, res_created, in.name, in.description, in.definition,
+	    process_interval(&in.schedule), in.schedule.cron, in.schedule.timezone, r->body);
 }
 
 /* GET /api/workflows */
@@ -69,7 +74,7 @@ workflow_show(struct req *r)
 	return sql_workflow_show(r, res_one, path_uuid(r, 0));
 }
 
-/* PUT /api/workflows/{id}: any subset; null clears. A definition is replaced as a whole. */
+/* PUT /api/workflows/{id}: any subset; null clears. A definition or a schedule is replaced as a whole. */
 enum err
 workflow_change(struct req *r)
 {
@@ -79,8 +84,9 @@ workflow_change(struct req *r)
 	if ((e = body_bind(r, workflow_change_body, &in)) != ERR_OK ||
 	    (e = check_definition(r, in.definition)) != ERR_OK)
 		return e;
-	return sql_workflow_change(
-	    r, res_one, path_uuid(r, 0), in.name, in.description, in.definition, r->body);
+	return sql_workflow_change(r, res_one, path_uuid(r, 0), in.name, in.description,
+	    in.definition, process_interval(&in.schedule), in.schedule.cron, in.schedule.timezone,
+	    r->body);
 }
 
 /* DELETE /api/workflows/{id} */

@@ -1,7 +1,10 @@
 -- Workflows' definitions, and servers of tools.
 
+-- With the next five times of its schedule.
 CREATE OR REPLACE FUNCTION workflow_json(w workflow) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', w.id, 'user_id', w.owner_id, 'name', w.name, 'description', w.description, 'definition', w.definition,
+		'schedule', json_build_object('interval_s', w.interval_s, 'cron', w.cron, 'timezone', w.timezone),
+		'next_runs', coalesce((SELECT json_agg(rfc3339(d)) FROM unnest(schedule_times(w.interval_s, w.cron, w.timezone, w.scheduled_at, now(), 5)) d), '[]'),
 		'created_at', rfc3339(w.created_at), 'updated_at', rfc3339(w.updated_at))
 $$;
 GRANT EXECUTE ON FUNCTION workflow_json TO millrace_api;
@@ -15,6 +18,33 @@ BEGIN
 	RETURN made;
 END $$;
 GRANT EXECUTE ON FUNCTION workflow_create TO millrace_api;
+
+-- Changes what is given: NULL leaves a column as it is; what `body`, the whole request, gives as
+-- null is cleared. A schedule replaces the whole one before.
+CREATE OR REPLACE FUNCTION workflow_change(workflow uuid, name text, description text, definition json, interval_s int, cron text, timezone text,
+	body jsonb) RETURNS SETOF workflow LANGUAGE plpgsql AS $$
+BEGIN
+	IF $8 ? 'schedule' THEN
+		UPDATE workflow w SET interval_s = $5, cron = $6, timezone = coalesce($7, 'UTC') WHERE w.id = $1 AND w.owner_id = caller_id();
+	END IF;
+	RETURN QUERY UPDATE workflow w SET name = coalesce($2, w.name), definition = coalesce($4, w.definition), updated_at = now(),
+		description = CASE WHEN $8 -> 'description' = 'null' THEN NULL ELSE coalesce($3, w.description) END
+	WHERE w.id = $1 AND w.owner_id = caller_id() RETURNING w.*;
+END $$;
+GRANT EXECUTE ON FUNCTION workflow_change TO millrace_api;
+
+-- Begins a workflow that is due, for its owner, who is the caller: once for each time.
+CREATE OR REPLACE FUNCTION workflow_due(workflow uuid, due timestamptz, queue_max int) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	w workflow;
+BEGIN
+	SELECT * INTO w FROM workflow x WHERE x.id = $1;
+	IF w.id IS NOT NULL AND NOT EXISTS (SELECT FROM workflow_run r WHERE r.workflow_id = $1 AND r.due_at = $2) THEN
+		UPDATE workflow_run r SET due_at = $2
+		WHERE r.id = (workflow_enqueue(w, json_build_object('due_at', rfc3339($2)), '{}', $3)).id;
+	END IF;
+	RETURN true;
+END $$;
 
 CREATE OR REPLACE FUNCTION mcp_server_json(m mcp_server) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', m.id, 'user_id', m.owner_id, 'name', m.name, 'url', m.url, 'secret', m.secret, 'tools', m.tools, 'revision', m.revision,

@@ -28,3 +28,24 @@ BEGIN
 	PERFORM workflow_publish(w, CASE NEW.status WHEN 'cancelled' THEN 'failed' ELSE NEW.status END) FROM workflow_run w WHERE w.id = NEW.id;
 	RETURN NULL;
 END $$;
+
+-- A workflow is in `schedule` while it has a schedule. What is not understood is refused.
+-- As the owner: the clock's rows are no role's to write.
+CREATE OR REPLACE FUNCTION workflow_schedule() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	IF TG_OP = 'DELETE' THEN
+		PERFORM schedule_end('workflow', OLD.id);
+		RETURN OLD;
+	ELSIF NEW.interval_s IS NULL AND NEW.cron IS NULL THEN
+		PERFORM schedule_end('workflow', NEW.id) WHERE TG_OP = 'UPDATE';
+	ELSIF NEW.interval_s IS NOT NULL AND NEW.cron IS NOT NULL THEN
+		PERFORM refuse('BAD_REQUEST', 'A schedule is either interval_s or cron.');
+	ELSIF NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = NEW.timezone) THEN
+		PERFORM refuse('BAD_REQUEST', format('The database does not know the time zone %s.', left(NEW.timezone, 64)));
+	ELSE
+		NEW.scheduled_at := now();
+		PERFORM schedule_set('workflow', NEW.id, NEW.owner_id, NEW.interval_s, NEW.cron, NEW.timezone, NEW.scheduled_at);
+	END IF;
+	RETURN NEW;
+END $$;

@@ -97,3 +97,30 @@ test("what a run holds of a document goes with it, also of one that waits", asyn
 	assertStatus(await user.api.post(`${RUNS}/${id}/approve`, {}), 200);
 	assert.ok(!JSON.stringify((await ended(user, id)).outputs).includes(document));
 });
+
+test("by the clock: once for each time that is due, however many runners look at once; what is not understood is refused", async () => {
+	const user = await newUser(api), definition = { steps: [{ id: "a", type: "transform" }] }, due = 12;
+	const made = assertStatus(await user.api.post("/api/workflows", { name: "Flow", definition, schedule: { interval_s: 3600 } }), 201).json;
+	assert.deepEqual(made.schedule, { interval_s: 3600, cron: null, timezone: "UTC" });
+	assert.equal(made.next_runs.length, 5);
+	/* Four runners at each of the hours, which come together. */
+	for (const at of Array.from({ length: due }, (_, i) => new Date(Date.parse(made.next_runs[0]) + i * 3600e3).toISOString()))
+		await Promise.all(Array.from({ length: 4 }, () => millrace.psql(`SELECT schedule_fire('${at}', 100, 10000)`)));
+	const runs = await until(async () => {
+		const { json } = await user.api.get(`${RUNS}?workflow_id=${made.id}&status=completed`);
+		return json.length >= due && json;
+	}, "the runs");
+	assert.equal(assertStatus(await user.api.get(`${RUNS}?workflow_id=${made.id}`), 200).json.length, due);
+	const times = await Promise.all(runs.map(async (run) => (await runOf(user, run.workflow_run_id)).inputs.due_at));
+	assert.deepEqual(times.sort().map((t, i) => Date.parse(t) - Date.parse(times[0]) - i * 3600e3), Array(due).fill(0));
+	const put = (schedule) => user.api.request("PUT", `/api/workflows/${made.id}`, { json: { schedule } });
+	for (const [schedule, why] of [[{ cron: "0 0 * * 5#2" }, /weekday cannot be/], [{ cron: "0 0 L * *" }, /day cannot be/], [{ cron: "0 0 * * FRI-MON" }, /goes backwards/],
+		[{ cron: "0 0 0 * * *" }, /six fields/], [{ cron: "5/10 * * * *" }, /step/], [{ cron: "0 0 30 2 *" }, /never comes/], [{ cron: "@daily", interval_s: 60 }, /either/]]) {
+		const refused = await put(schedule);
+		assertError(refused, "BAD_REQUEST", undefined, JSON.stringify(schedule));
+		assert.match(refused.json.error, why);
+	}
+	assert.deepEqual(assertStatus(await put({ cron: "30 9 * * MON-FRI", timezone: "Europe/Lisbon" }), 200).json.schedule, { interval_s: null, cron: "30 9 * * MON-FRI", timezone: "Europe/Lisbon" });
+	assert.deepEqual(assertStatus(await put(null), 200).json.next_runs, []);
+	assert.equal((await millrace.psql(`SELECT count(*) FROM schedule WHERE thing = '${made.id}'`)).trim(), "0");
+});

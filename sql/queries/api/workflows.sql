@@ -1,8 +1,8 @@
 -- name: workflow_create
--- args: name text, description text, definition text
+-- args: name text, description text, definition text, interval_s int4, cron text, timezone text, body jsonb
 -- row: body json
 -- keep
-SELECT workflow_json(w) AS body FROM workflow_create($1, $2, $3::text::json) w;
+SELECT workflow_json(w) AS body FROM workflow_create($1, $2, $3::text::json) m CROSS JOIN LATERAL workflow_change(m.id, NULL, NULL, NULL, $4, $5, $6, $7) w;
 
 -- name: workflow_list
 -- args: rows int8, before uuid
@@ -18,14 +18,10 @@ WINDOW page AS (ORDER BY w.id DESC ROWS UNBOUNDED PRECEDING) ORDER BY w.id DESC 
 -- reads
 SELECT workflow_json(w) AS body FROM workflow w WHERE w.id = $1 AND w.owner_id = caller_id();
 
--- Changes what is given (NULL leaves a column as it is); what `body`, the whole request, gives as
--- null is cleared.
 -- name: workflow_change
--- args: id uuid, name text, description text, definition text, body jsonb
+-- args: id uuid, name text, description text, definition text, interval_s int4, cron text, timezone text, body jsonb
 -- row: body json
-UPDATE workflow w SET name = coalesce($2, w.name), definition = coalesce($4::text::json, w.definition), updated_at = now(),
-	description = CASE WHEN $5::jsonb -> 'description' = 'null' THEN NULL ELSE coalesce($3, w.description) END
-WHERE w.id = $1 AND w.owner_id = caller_id() RETURNING workflow_json(w) AS body;
+SELECT workflow_json(w) AS body FROM workflow_change($1, $2, $3, $4::text::json, $5, $6, $7, $8) w;
 
 -- name: workflow_delete
 -- args: id uuid
