@@ -14,9 +14,9 @@ struct workflow_in {
 
 static const struct field schedule_fields[] = { SCHEDULE_FIELDS };
 
-#define WORKFLOW_FIELDS(named)                                         \
-	F_STR(struct workflow_in, name, 1, 200, named),                \
-	    F_STR(struct workflow_in, description, 0, 2000, OPTIONAL), \
+#define WORKFLOW_FIELDS(named)                                             \
+	F_STR(struct workflow_in, name, 1, 200, named),                    \
+	    F_STR(struct workflow_in, description, 0, 2000, OPTIONAL),     \
 	    F_JSON(struct workflow_in, definition, DEFINITION_MAX, named), \
 	    F_OBJECT(struct workflow_in, schedule, schedule_fields, OPTIONAL)
 
@@ -74,7 +74,8 @@ workflow_show(struct req *r)
 	return sql_workflow_show(r, res_one, path_uuid(r, 0));
 }
 
-/* PUT /api/workflows/{id}: any subset; null clears. A definition or a schedule is replaced as a whole. */
+/* PUT /api/workflows/{id}: any subset; null clears. A definition or a schedule is replaced as a
+ * whole. */
 enum err
 workflow_change(struct req *r)
 {
