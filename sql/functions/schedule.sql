@@ -134,6 +134,8 @@ BEGIN
 	CASE $1
 	WHEN 'process' THEN
 		RETURN task_due($2, $3, $4);
+	WHEN 'workflow' THEN
+		RETURN workflow_due($2, $3, $4);
 	END CASE;
 END $$;
 

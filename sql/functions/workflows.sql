@@ -1,11 +1,16 @@
 -- Workflows' definitions, and servers of tools.
 
--- With the next five times of its schedule.
+-- When it begins next by its schedule. Volatile, so that it sees what the statement that shows it has
+-- just changed.
+CREATE OR REPLACE FUNCTION workflow_next(w workflow) RETURNS text LANGUAGE sql VOLATILE AS $$
+	SELECT rfc3339(s.due_at) FROM schedule s WHERE s.kind = 'workflow' AND s.thing = w.id
+$$;
+GRANT EXECUTE ON FUNCTION workflow_next TO millrace_api;
+
 CREATE OR REPLACE FUNCTION workflow_json(w workflow) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', w.id, 'user_id', w.owner_id, 'name', w.name, 'description', w.description, 'definition', w.definition,
 		'schedule', json_build_object('interval_s', w.interval_s, 'cron', w.cron, 'timezone', w.timezone),
-		'next_runs', coalesce((SELECT json_agg(rfc3339(d)) FROM unnest(schedule_times(w.interval_s, w.cron, w.timezone, w.scheduled_at, now(), 5)) d), '[]'),
-		'created_at', rfc3339(w.created_at), 'updated_at', rfc3339(w.updated_at))
+		'next_run_at', workflow_next(w), 'created_at', rfc3339(w.created_at), 'updated_at', rfc3339(w.updated_at))
 $$;
 GRANT EXECUTE ON FUNCTION workflow_json TO millrace_api;
 
@@ -37,11 +42,12 @@ GRANT EXECUTE ON FUNCTION workflow_change TO millrace_api;
 CREATE OR REPLACE FUNCTION workflow_due(workflow uuid, due timestamptz, queue_max int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
 	w workflow;
+	made workflow_run;
 BEGIN
 	SELECT * INTO w FROM workflow x WHERE x.id = $1;
 	IF w.id IS NOT NULL AND NOT EXISTS (SELECT FROM workflow_run r WHERE r.workflow_id = $1 AND r.due_at = $2) THEN
-		UPDATE workflow_run r SET due_at = $2
-		WHERE r.id = (workflow_enqueue(w, json_build_object('due_at', rfc3339($2)), '{}', $3)).id;
+		made := workflow_enqueue(w, json_build_object('due_at', rfc3339($2)), '{}', $3);
+		UPDATE workflow_run r SET due_at = $2 WHERE r.id = made.id;
 	END IF;
 	RETURN true;
 END $$;

@@ -44,8 +44,7 @@ BEGIN
 	ELSIF NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = NEW.timezone) THEN
 		PERFORM refuse('BAD_REQUEST', format('The database does not know the time zone %s.', left(NEW.timezone, 64)));
 	ELSE
-		NEW.scheduled_at := now();
-		PERFORM schedule_set('workflow', NEW.id, NEW.owner_id, NEW.interval_s, NEW.cron, NEW.timezone, NEW.scheduled_at);
+		PERFORM schedule_set('workflow', NEW.id, NEW.owner_id, NEW.interval_s, NEW.cron, NEW.timezone, now());
 	END IF;
 	RETURN NEW;
 END $$;

@@ -21,7 +21,7 @@ const DEFINITION = { steps: [
 
 test("a workflow: every field, changed in part, cleared by null, deleted", async () => {
 	const made = assertStatus(await user.api.post(PATH, { name: "Flow", description: "All", definition: DEFINITION }), 201).json, path = `${PATH}/${made.id}`;
-	assertKeys(made, ["id", "user_id", "name", "description", "definition", "schedule", "next_runs", "created_at", "updated_at"]);
+	assertKeys(made, ["id", "user_id", "name", "description", "definition", "schedule", "next_run_at", "created_at", "updated_at"]);
 	assert.match(made.id, UUID7);
 	assert.deepEqual(made.definition, DEFINITION);
 	assert.deepEqual(assertStatus(await user.api.get(path), 200).json, made);
