@@ -148,6 +148,18 @@ const struct setting config_settings[] = {
 	    "API keys of providers of MILLRACE_PROVIDERS: NAME=KEY, separated by spaces"),
 	ROW("MILLRACE_FALLBACKS", TEXT, R, fallbacks, "", 0, 8000, "",
 	    "who answers other vendors' clients where a model cannot: MODEL=PROVIDER/MODEL"),
+	ROW("MILLRACE_EMBEDDINGS", TEXT, R, embeddings, "", 0, 300, "",
+	    "who embeds documents and questions, so that search goes by their meaning, too: "
+	    "NAME/MODEL, of a provider with embeddings; empty: nobody"),
+	ROW("MILLRACE_EMBEDDING_DIMENSIONS", NUMBER, R, embedding_dimensions, "0", 0, 16000, "",
+	    "numbers of a vector to ask MILLRACE_EMBEDDINGS for; 0: as many as the model gives"),
+	ROW("MILLRACE_RERANK", TEXT, R, rerank, "", 0, 300, "",
+	    "who picks from what a search has found before a chat is answered, in one call more "
+	    "each time: NAME or NAME/MODEL; empty: nobody"),
+	ROW("MILLRACE_RERANK_PASSAGES", NUMBER, R, rerank_passages, "30", 20, 50, "passages",
+	    "how many MILLRACE_RERANK picks from"),
+	ROW("MILLRACE_RERANK_MS", NUMBER, R, rerank_ms, "4000", 100, 60000, "ms",
+	    "how long that may take; then the order of the search stands"),
 	ROW("OPENAI_BASE_URL", TEXT, R, openai_base_url, "https://api.openai.com/v1", 1, 1000, "",
 	    "base URL of any OpenAI-compatible server"),
 	ROW("OPENAI_API_KEY", SECRET, R, openai_key, "", 0, 1000, "",

@@ -114,6 +114,26 @@ is_provider(const char *value)
 	return n > 0;
 }
 
+/* One provider, which has a model of its own or is given one. */
+static bool
+is_one_provider(const char *value)
+{
+	struct str rest = str_from(value), name, model;
+
+	return provider_list_next(&rest, &name, &model) && provider_list_is_name(name) &&
+	       !(model.p && model.n == 0) && !provider_list_next(&rest, &name, &model);
+}
+
+static bool
+is_embeddings(const char *value)
+{
+	struct str rest = str_from(value), name, model;
+
+	return is_one_provider(value) && provider_list_next(&rest, &name, &model) && model.p &&
+	       !str_eq(name, S("local")) && !str_eq(name, S("auto")) &&
+	       !str_eq(name, S("anthropic"));
+}
+
 static bool
 is_servers(const char *value)
 {
@@ -181,6 +201,12 @@ static const struct config_rule rules[] = {
 	    "providers and networks with an address each, whose checksum (EIP-55: capitals and "
 	    "small letters) is right, such as "
 	    "openai@arc=0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+	    false },
+	{ "MILLRACE_EMBEDDINGS", is_embeddings,
+	    "a provider that has embeddings and its model, such as "
+	    "openai/text-embedding-3-small",
+	    false },
+	{ "MILLRACE_RERANK", is_one_provider, "one provider, such as openai or openai/gpt-4o-mini",
 	    false },
 	{ "MILLRACE_SOCKETIO_NAMESPACES", is_namespaces,
 	    "at most 15 names with a slash each, such as /admin,/shop", false },
@@ -350,6 +376,37 @@ check_payments(config_report *report, void *arg, struct arena *a)
 	}
 }
 
+/* A provider by its name, as two settings beside MILLRACE_PROVIDER name one. */
+static void
+check_named(
+    config_report *report, void *arg, struct arena *a, const char *setting, const char *value)
+{
+	struct str rest = str_from(value), name, model, server, kind, url;
+
+	if (!provider_list_next(&rest, &name, &model))
+		return;
+	if (!is_own_provider(name) && !provider_list_find(config()->providers, name, &server))
+		report(arg, true,
+		    arena_printf(a,
+			"%s names %.*s, which is neither openai, anthropic or google nor one of "
+			"MILLRACE_PROVIDERS.",
+			setting, S_ARG(name))
+			.p);
+	else if (!is_own_provider(name) && !model.p)
+		report(arg, true,
+		    arena_printf(a, "%s has to name a model of %.*s: %.*s/MODEL.", setting,
+			S_ARG(name), S_ARG(name))
+			.p);
+	else if (!is_own_provider(name) && provider_list_server(server, &kind, &url) &&
+		 str_eq(kind, S("anthropic")) && strcmp(setting, "MILLRACE_EMBEDDINGS") == 0)
+		report(arg, true,
+		    arena_printf(a,
+			"MILLRACE_EMBEDDINGS names %.*s, which speaks Anthropic's format: it has "
+			"no embeddings.",
+			S_ARG(name))
+			.p);
+}
+
 void
 config_rule_together(config_report *report, void *arg)
 {
@@ -366,6 +423,8 @@ config_rule_together(config_report *report, void *arg)
 		    "No link for a new password is mailed: that takes MILLRACE_RESET_URL.");
 	check_providers(report, arg, a);
 	check_payments(report, arg, a);
+	check_named(report, arg, a, "MILLRACE_EMBEDDINGS", c->embeddings);
+	check_named(report, arg, a, "MILLRACE_RERANK", c->rerank);
 	if (is_given(c->telegram_token) && strcmp(c->telegram_updates, "webhook") == 0 &&
 	    !*c->public_url)
 		report(arg, false,

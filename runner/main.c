@@ -19,6 +19,8 @@
 #include "runner/identity/jwks.h"
 #include "runner/jobs/kinds.h"
 #include "runner/jobs/payment_watch.h"
+#include "runner/jobs/meaning.h"
+#include "runner/jobs/rerank.h"
 #include "runner/jobs/telegram_updates.h"
 #include "runner/knowledge/passage_index.h"
 #include "runner/knowledge/thesaurus.h"
@@ -64,6 +66,7 @@ static const struct periodic periodic_table[] = {
 	{ "audit", 15000, 500, PERIODIC_LONG, audit_run },
 	{ "index", 60000, 0, PERIODIC_LONG, passage_index_run },
 	{ "stripe", 600000, 0, PERIODIC_SHORT, sweep_stripe },
+	{ "embeddings", 60000, 250, PERIODIC_SHORT, embeddings_run },
 	{ "telegram", 60000, 0, PERIODIC_APART, telegram_updates_run },
 	{ "certificate", 3600000, 0, PERIODIC_LONG, certificate_run },
 	{ NULL, 0, 0, 0, NULL },
@@ -134,6 +137,19 @@ open_thesaurus(void)
 		    "thesaurus: none; search finds no words but those asked for", "path", path);
 }
 
+/* What models add to searches. */
+static void
+init_retrieval(void)
+{
+	static struct retrieve_models models = { .meaning = question_meaning };
+
+	if (*config()->rerank) {
+		models.choose = rerank_choose;
+		models.choose_from = (size_t)config()->rerank_passages;
+	}
+	retrieve_init(&models);
+}
+
 /* Gives back what runs. Those that do not answer in time are left to their leases. */
 static void
 give_all_back(void)
@@ -163,6 +179,7 @@ run(void)
 	vault_init();
 	audit_init();
 	provider_init();
+	init_retrieval();
 	runner.provider = provider_default()->name;
 	runner.model = provider_default()->model;
 	if (provider_is_unset())

@@ -44,8 +44,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON blob, blob_chunk TO millrace_api, millra
 GRANT SELECT ON storage TO millrace_api, millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON document TO millrace_api, millrace_runner;
 GRANT SELECT ON chunk TO millrace_api;
-GRANT SELECT, INSERT, UPDATE (words), DELETE ON chunk TO millrace_runner;
+GRANT SELECT, INSERT, UPDATE (words, hash), DELETE ON chunk TO millrace_runner;
 GRANT SELECT ON passage_word TO millrace_runner;
+GRANT SELECT, INSERT, UPDATE ON embedding_model TO millrace_runner;
+GRANT SELECT, INSERT, DELETE ON passage_vector TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON conversation TO millrace_api;
 GRANT SELECT, UPDATE ON conversation TO millrace_runner;
 GRANT SELECT, INSERT ON message TO millrace_api;

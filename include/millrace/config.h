@@ -88,6 +88,10 @@ struct config {
 	const char *providers;
 	const char *provider_keys;
 	const char *fallbacks;
+	const char *embeddings; /* NAME/MODEL; "": none */
+	int64_t embedding_dimensions; /* 0: as many as the model gives */
+	const char *rerank; /* NAME or NAME/MODEL; "": none */
+	int64_t rerank_passages, rerank_ms;
 	const char *openai_base_url;
 	const char *openai_key;
 	const char *openai_model;

@@ -217,7 +217,7 @@ search_first(struct chat *c)
 		chat_publish_step(
 		    c, "tool_call", &call, "running", started, (struct str){ NULL, 0 });
 	c->found.of_chatbot = c->bot != NULL;
-	e = retrieve(j, c->question, want, &c->found, &first);
+	e = retrieve_chosen(j, c->question, want, &c->found, &first);
 	if (e != ERR_OK)
 		return e;
 	for (size_t i = 0; i < c->found.n; i++)

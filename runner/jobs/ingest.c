@@ -15,6 +15,7 @@
 #include "runner/jobs/kinds.h"
 #include "runner/knowledge/extractor.h"
 #include "runner/knowledge/passage_index.h"
+#include "runner/queue/periodic.h"
 #include "runner/queue/slots.h"
 #include "runner/runner.h"
 #include "sql_job.h"
@@ -148,6 +149,7 @@ store(struct job *j, struct str text, const struct origin *of)
 	if (o.end == END_DONE) {
 		atomic_fetch_add(&counters.documents, 1);
 		atomic_fetch_add(&counters.passages, (long long)x.marks.n);
+		periodic_wake(S("embeddings"));
 	}
 	return o;
 }

@@ -6,6 +6,7 @@ const struct job_kind job_kinds[] = {
 	{ "call", call_run },
 	{ "chat", chat_run },
 	{ "cloud", cloud_run },
+	{ "embed", embed_run },
 	{ "ingest", ingest_run },
 	{ "mail", mail_run },
 	{ "mcp_list", mcp_list_run },

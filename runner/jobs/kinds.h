@@ -22,6 +22,9 @@ struct outcome chat_run(struct job *j);
 /* Asks Google Drive or OneDrive for a user's files; the reply has them. */
 struct outcome cloud_run(struct job *j);
 
+/* Embeds a user's passages that have no vectors yet (meaning.h). */
+struct outcome embed_run(struct job *j);
+
 /* Reads a file by the extractor and stores its passages. */
 struct outcome ingest_run(struct job *j);
 

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "runner/knowledge/near.h"
 #include "runner/knowledge/question.h"
 #include "runner/knowledge/rank.h"
 #include "runner/knowledge/retrieve.h"
@@ -16,6 +17,16 @@
 #define STEM 0.4 /* a form's weight among candidates, where it is not the word itself */
 #define NEAR_START 2 /* letters that are taken for right */
 #define NEAR_WORDS 4000 /* of a collection that are looked at for one that it does not have */
+
+#define RANK_CONSTANT 60 /* of reciprocal rank fusion (Cormack, Clarke and Buettcher, 2009) */
+
+static const struct retrieve_models *models;
+
+void
+retrieve_init(const struct retrieve_models *m)
+{
+	models = m;
+}
 
 /* Over many passages a search is a good part of a processor's tenth of a second. */
 static struct slots slots = SLOTS(2, 4);
@@ -227,32 +238,117 @@ title_stems(struct search *s, struct stemmer *stemmer, struct str names)
 	return passage_stems(s->a, LANGUAGE_ENGLISH, stemmer, names, S(""));
 }
 
-static struct candidate *
-candidates_of(struct search *s, PGresult *res)
+/* All of a search's candidates; near[i] is the place of one among the passages like the question.
+ */
+struct candidates {
+	struct candidate *c;
+	struct str *id; /* the chunk's */
+	size_t *near; /* from 1; 0: it is not among them */
+	size_t n, room;
+};
+
+static void
+add_candidates(struct search *s, PGresult *res, struct candidates *all, size_t near)
 {
-	size_t n = (size_t)PQntuples(res);
-	struct candidate *c = arena_alloc(s->a, (n + 1) * sizeof(*c));
 	struct stemmer *stemmer = stemmer_new(s->a, LANGUAGE_ENGLISH);
 
-	for (size_t i = 0; i < n; i++) {
-		struct str document = sql_get(res, (int)i, 1);
-		struct str exact = sql_get(res, (int)i, 6);
+	for (int i = 0; i < PQntuples(res) && all->n < all->room; i++) {
+		struct candidate *c = &all->c[all->n];
 
-		c[i].exact = strtod(arena_cstr(s->a, exact), NULL);
-
-		c[i].stems = sql_get(res, (int)i, 4);
+		c->exact = strtod(arena_cstr(s->a, sql_get(res, i, 6)), NULL);
+		c->stems = sql_get(res, i, 4);
 		/* A passage of an earlier version of the index */
-		if (c[i].stems.n == 0)
-			c[i].stems = passage_stems(
-			    s->a, LANGUAGE_ENGLISH, stemmer, S(""), sql_get(res, (int)i, 5));
-		if (i > 0 && str_eq(document, sql_get(res, (int)i - 1, 1)))
-			c[i].title = c[i - 1].title;
+		if (c->stems.n == 0)
+			c->stems = passage_stems(
+			    s->a, LANGUAGE_ENGLISH, stemmer, S(""), sql_get(res, i, 5));
+		if (i > 0 && str_eq(sql_get(res, i, 1), sql_get(res, i - 1, 1)))
+			c->title = c[-1].title;
 		else
-			c[i].title = title_stems(s, stemmer,
-			    arena_printf(s->a, "%.*s\n%.*s", S_ARG(sql_get(res, (int)i, 2)),
-				S_ARG(sql_get(res, (int)i, 3))));
+			c->title = title_stems(s, stemmer,
+			    arena_printf(s->a, "%.*s\n%.*s", S_ARG(sql_get(res, i, 2)),
+				S_ARG(sql_get(res, i, 3))));
+		all->near[all->n] = near;
+		all->id[all->n++] = sql_get(res, i, 0);
 	}
-	return c;
+}
+
+/* Sets the place of those that are like the question; the others' ids are what is still to look up.
+ */
+static struct str_list
+place_near(struct search *s, struct candidates *all, const struct near *near)
+{
+	struct str_list more = list_new(s, NEAR_MOST);
+
+	for (size_t i = 0; i < near->n; i++) {
+		size_t k = 0;
+
+		while (k < all->n && !str_eq(all->id[k], near->p[i].id))
+			k++;
+		if (k < all->n)
+			all->near[k] = i + 1;
+		else
+			more.p[more.n++] = near->p[i].id;
+	}
+	return more;
+}
+
+static enum err
+find_all(struct search *s, struct str query, const struct near *near, struct candidates *all)
+{
+	PGresult *found = NULL, *more = NULL;
+	struct str_list ids;
+	size_t n = 0;
+	enum err e;
+
+	if (s->q->n_terms > 0 && (e = find_candidates(s, query, CANDIDATES, &found)) != ERR_OK)
+		return e;
+	all->room = CANDIDATES + NEAR_MOST;
+	all->c = arena_alloc(s->a, (all->room + 1) * sizeof(*all->c));
+	all->id = arena_alloc(s->a, (all->room + 1) * sizeof(*all->id));
+	all->near = arena_alloc(s->a, (all->room + 1) * sizeof(*all->near));
+	if (found)
+		add_candidates(s, found, all, 0);
+	ids = place_near(s, all, near);
+	if (ids.n == 0)
+		return ERR_OK;
+	if ((e = job_runner_passages_more(s->j, s->a, &more, ids)) != ERR_OK)
+		return e;
+	n = all->n;
+	add_candidates(s, more, all, 0);
+	/* In the order in which they came, which is not that of their likeness. */
+	for (; n < all->n; n++)
+		for (size_t i = 0; i < near->n; i++)
+			if (str_eq(all->id[n], near->p[i].id))
+				all->near[n] = i + 1;
+	return ERR_OK;
+}
+
+static int
+by_score(const void *a, const void *b)
+{
+	const struct candidate *const *x = a, *const *y = b;
+
+	return ((*x)->score < (*y)->score) - ((*x)->score > (*y)->score);
+}
+
+/* Joins both orders by their places, where there are two. */
+static void
+fuse(struct search *s, struct candidates *all, bool has_near)
+{
+	struct candidate **order = arena_alloc(s->a, (all->n + 1) * sizeof(struct candidate *));
+	size_t n = 0;
+
+	for (size_t i = 0; i < all->n; i++)
+		if (all->c[i].score > 0)
+			order[n++] = &all->c[i];
+	if (!has_near)
+		return;
+	qsort(order, n, sizeof(struct candidate *), by_score);
+	for (size_t i = 0; i < n; i++)
+		order[i]->score = 1.0 / (double)(RANK_CONSTANT + i + 1);
+	for (size_t i = 0; i < all->n; i++)
+		if (all->near[i] > 0)
+			all->c[i].score += 1.0 / (double)(RANK_CONSTANT + all->near[i]);
 }
 
 /* The best candidate that is left, and not the same text as one that was taken. */
@@ -274,22 +370,21 @@ best_of(struct candidate *c, size_t n, const size_t *taken, size_t n_taken)
 
 /* The texts of the best, in their order. */
 static enum err
-take_best(struct search *s, PGresult *res, size_t want, struct passages *into)
+take_best(struct search *s, struct candidates *all, size_t want, struct passages *into)
 {
-	size_t n = (size_t)PQntuples(res), taken[PASSAGES_MAX], n_taken = 0;
-	struct candidate *c = candidates_of(s, res);
+	size_t n = all->n, taken[PASSAGES_MAX], n_taken = 0;
+	struct candidate *c = all->c;
 	struct str_list ids = list_new(s, PASSAGES_MAX);
 	PGresult *texts = NULL;
 	enum err e;
 
-	rank(s->a, s->q, s->length, c, n);
 	while (n_taken < want && n_taken < PASSAGES_MAX) {
 		size_t i = best_of(c, n, taken, n_taken);
 
 		if (i == n)
 			break;
 		taken[n_taken++] = i;
-		ids.p[ids.n++] = arena_printf(s->a, "%.*s", S_ARG(sql_get(res, (int)i, 0)));
+		ids.p[ids.n++] = all->id[i];
 		c[i].score = -c[i].score;
 	}
 	if (n_taken == 0 || (e = job_runner_passages_show(s->j, &texts, ids)) != ERR_OK)
@@ -313,41 +408,79 @@ take_best(struct search *s, PGresult *res, size_t want, struct passages *into)
 }
 
 static enum err
-search(struct search *s, struct str query, size_t want, struct passages *into)
+search(
+    struct search *s, struct str query, const struct meaning *m, size_t want, struct passages *into)
 {
-	PGresult *res = NULL;
+	struct near near = { .n = 0 };
+	struct candidates all = { .n = 0 };
 	enum err e;
 
 	question_read(s->a, query, s->q);
 	if ((e = count_terms(s)) != ERR_OK || (e = guess_words(s)) != ERR_OK)
 		return e;
 	question_weigh(s->q, s->passages);
-	if (s->q->n_terms == 0)
-		return ERR_OK;
-	if ((e = find_candidates(s, query, CANDIDATES, &res)) != ERR_OK)
+	if (m && (e = near_find(s->j, s->a, m, s->of_chatbot, &near)) != ERR_OK)
 		return e;
-	return take_best(s, res, want, into);
+	if ((e = find_all(s, query, &near, &all)) != ERR_OK)
+		return e;
+	rank(s->a, s->q, s->length, all.c, all.n);
+	fuse(s, &all, near.n > 0);
+	return take_best(s, &all, want, into);
 }
 
 enum err
 retrieve(struct job *j, struct str query, int want, struct passages *into, size_t *first)
 {
 	struct search s = { .j = j, .of_chatbot = into->of_chatbot };
+	struct meaning m;
 	struct slot mine;
+	bool has_meaning;
 	enum err e;
 
 	*first = into->n;
-	if (!slot_acquire(&mine, &slots, j->owner, &j->stop))
-		return ERR_OK;
+	query = shortened(query);
 	/* Not the job's, which has it for as long as the answer takes. */
 	s.a = arena_new();
 	s.q = arena_alloc(s.a, sizeof(*s.q));
+	has_meaning = models && models->meaning && models->meaning(j, s.a, query, &m);
+	if (!slot_acquire(&mine, &slots, j->owner, &j->stop)) {
+		arena_free(s.a);
+		return ERR_OK;
+	}
 	j->stops_statements = true;
-	e = search(&s, shortened(query), (size_t)want, into);
+	e = search(&s, query, has_meaning ? &m : NULL, (size_t)want, into);
 	j->stops_statements = false;
 	arena_free(s.a);
 	slot_release(&mine);
 	return e != ERR_OK && stop_why(&j->stop) != STOP_NOT ? ERR_OK : e;
+}
+
+enum err
+retrieve_chosen(struct job *j, struct str query, int want, struct passages *into, size_t *first)
+{
+	struct passages *some;
+	size_t places[PASSAGES_MAX], n, none;
+	bool taken[PASSAGES_MAX] = { false };
+	enum err e;
+
+	if (!models || !models->choose)
+		return retrieve(j, query, want, into, first);
+	*first = into->n;
+	some = arena_alloc(j->a, sizeof(*some));
+	some->of_chatbot = into->of_chatbot;
+	e = retrieve(j, query, (int)models->choose_from, some, &none);
+	if (e != ERR_OK || some->n == 0)
+		return e;
+	n = some->n > (size_t)want ? models->choose(j, j->a, query, some, places) : 0;
+	for (size_t i = 0; i < n; i++)
+		taken[places[i]] = true;
+	for (size_t i = 0; i < some->n && n < PASSAGES_MAX; i++)
+		if (!taken[i])
+			places[n++] = i;
+	for (size_t i = 0; i < n && i < (size_t)want && into->n < PASSAGES_MAX; i++)
+		if (!has(into, some->p[places[i]].chunk))
+			into->p[into->n++] = some->p[places[i]];
+	return ERR_OK;
 }
 
 void

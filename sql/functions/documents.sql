@@ -205,8 +205,9 @@ GRANT EXECUTE ON FUNCTION document_reindex TO millrace_api;
 CREATE OR REPLACE FUNCTION passages_replace(d document, marks text[], headings text[], texts text[], carried int[], words text[],
 	stems text[]) RETURNS void LANGUAGE sql AS $$
 	WITH gone AS (DELETE FROM chunk c WHERE c.document_id = d.id RETURNING 1)
-	INSERT INTO chunk (document_id, owner_id, n, mark, heading, text, carried, words, stems)
-	SELECT d.id, d.owner_id, g.n, g.mark, g.heading, g.text, g.carried, array_to_tsvector(string_to_array(g.words, ' ')), decode(g.stems, 'hex')
+	INSERT INTO chunk (document_id, owner_id, n, mark, heading, text, carried, words, stems, hash)
+	SELECT d.id, d.owner_id, g.n, g.mark, g.heading, g.text, g.carried, array_to_tsvector(string_to_array(g.words, ' ')), decode(g.stems, 'hex'),
+		passage_hash(d.name, g.heading, g.text)
 	FROM unnest($2, $3, $4, $5, $6, $7) WITH ORDINALITY AS g (mark, heading, text, carried, words, stems, n)
 	WHERE d.id IS NOT NULL AND (SELECT count(*) FROM gone) >= 0;
 $$;
@@ -234,7 +235,8 @@ BEGIN
 		seq := job_fence($1, $2, $3);
 		PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
 		UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = ($6 - '{notices,page}'::text[]) || coalesce(page -> 'metadata', '{}'),
-			notices = coalesce($6 -> 'notices', '[]'), chunk_count = cardinality(marks), index_version = $13, updated_at = now()
+			notices = coalesce($6 -> 'notices', '[]'), chunk_count = cardinality(marks), index_version = $13, updated_at = now(),
+			embedded_by = NULL, embed_after = NULL
 		WHERE seq = after AND document.id = d.id AND document.deleted_at IS NULL RETURNING document.* INTO d;
 		IF NOT FOUND THEN
 			RAISE EXCEPTION USING ERRCODE = 'MRGON';
@@ -321,7 +323,7 @@ BEGIN
 	END IF;
 	PERFORM FROM chunk c WHERE c.document_id = d.id ORDER BY c.ctid FOR UPDATE;     -- in the order of rows_erase()
 	PERFORM passages_replace(d, $4, $5, $6, $7, $8, $9);
-	UPDATE document x SET index_version = $3, chunk_count = cardinality(marks),
+	UPDATE document x SET index_version = $3, chunk_count = cardinality(marks), embedded_by = NULL, embed_after = NULL,
 		metadata = CASE WHEN x.metadata ? 'chunks' THEN jsonb_set(x.metadata, '{chunks}', to_jsonb(cardinality(marks))) ELSE x.metadata END
 	WHERE x.id = d.id;
 	RETURN true;

@@ -149,7 +149,7 @@ BEGIN
 		why := ARRAY['BUDGET_EXCEEDED', format('This would pass the project''s %s.', passed)];
 	ELSIF why IS NULL AND $9 AND u.balance_usd - u.reserved_usd < $8 THEN
 		why := ARRAY['INSUFFICIENT_CREDITS', 'The credits do not cover this.'];
-	ELSIF why IS NULL AND $8 > p.require_approval_above AND $4 <> 'chat' THEN
+	ELSIF why IS NULL AND $8 > p.require_approval_above AND $4 NOT IN ('chat', 'embed') THEN
 		why := approval_ask(p, $3, $4, $5, $6, $7, $8);
 	END IF;
 	IF why IS NULL THEN

@@ -26,3 +26,17 @@ BEGIN
 	END LOOP;
 	RETURN NULL;
 END $$;
+
+-- Takes along the vectors of texts that no passage has any more. After the whole statement: one
+-- that puts the same passages anew keeps them.
+-- As the owner: whoever deletes a passage may not know of vectors.
+CREATE OR REPLACE FUNCTION passage_vectors_gone() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+	DELETE FROM passage_vector v USING (SELECT DISTINCT x.owner_id, x.hash FROM changed x WHERE x.hash IS NOT NULL) g
+	WHERE v.owner_id = g.owner_id AND v.hash = g.hash
+		AND v.embedding_id = ANY (ARRAY(SELECT m.id FROM embedding_model m))
+		AND NOT EXISTS (SELECT FROM chunk c WHERE c.owner_id = g.owner_id AND c.hash = g.hash);
+	RETURN NULL;
+END $$;
