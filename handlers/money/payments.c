@@ -16,8 +16,8 @@ struct payment_of {
 };
 
 static const struct field of_fields[] = {
-	F_STR(struct payment_of, request_id, 1, NAME_CHARS, REQUIRED),
-	F_STR(struct payment_of, provider, 1, NAME_CHARS, REQUIRED),
+	F_STR(struct payment_of, request_id, 1, NAME_CHARS, OPTIONAL),
+	F_STR(struct payment_of, provider, 1, NAME_CHARS, OPTIONAL),
 	F_STR(struct payment_of, model, 1, NAME_CHARS, OPTIONAL),
 };
 
@@ -80,6 +80,8 @@ payment_execute(struct req *r)
 
 	if ((e = body_bind(r, payment_body, &in)) != ERR_OK)
 		return e;
+	if (!in.metadata.request_id.p || !in.metadata.provider.p)
+		return refuse(r, ERR_BAD_REQUEST, "metadata must have request_id and provider.");
 	if (!payment_network_find(config()->payment_networks, in.network, &n))
 		return refuse(r, ERR_BAD_REQUEST, "network must be one that the settings name.");
 	if ((e = check_amount(r, &in, &n)) != ERR_OK)

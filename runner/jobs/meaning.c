@@ -274,7 +274,7 @@ embed_run(struct job *j)
 	struct str data;
 	enum err e;
 
-	if (w.m.model.p && !face_provider(j, w.m.provider, w.m.model, &w.p, &o))
+	if (w.m.model.p && !face_provider(j, w.m.provider, w.m.model, false, &w.p, &o))
 		return o;
 	if (w.p) {
 		e = job_runner_embed_reserve(
@@ -323,7 +323,7 @@ ask_question(
 	if (!str_int(sql_get(res, row, 0), &out->embedding) ||
 	    !str_int(sql_get(res, row, 3), &e.dimensions) ||
 	    !str_int(sql_get(res, row, 4), &size) || !provider_find(provider) ||
-	    !face_provider(j, provider, model, &c.provider, &o))
+	    !face_provider(j, provider, model, false, &c.provider, &o))
 		return false;
 	if (embed(&c, &e, -(j->attempt * 1000 + ++j->n_searches)) != CALL_DONE) {
 		log_info("search: goes by words alone, since the question was not embedded", "run",

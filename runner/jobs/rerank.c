@@ -88,7 +88,7 @@ chooser(struct job *j)
 		return NULL;
 	if (!model.p)
 		model = str_from(p->model);
-	return face_provider(j, name, model, &p, &o) ? p : NULL;
+	return face_provider(j, name, model, false, &p, &o) ? p : NULL;
 }
 
 size_t
