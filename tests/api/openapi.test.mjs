@@ -117,7 +117,7 @@ function fields() {
 	/* Signing in by a provider is 404 here, where none is set up: oauth.test.mjs has an instance of its own. */
 	for (const { path, verb, operation } of operations().filter((o) => !o.path.includes("/auth2/"))) {
 		const method = verb.toUpperCase(), where = `${method} ${path}`;
-		const url = path.replace("{provider}", "github").replace("{type}", "website").replace(/\{[^}]+\}/g, randomUUID());
+		const url = path.replace("{provider}", "github").replace("{type}", "website").replace("{decision}", "approve").replace(/\{[^}]+\}/g, randomUUID());
 		const query = (operation.parameters ?? []).filter((p) => p.in === "query");
 		const schema = operation.requestBody?.content["application/json"]?.schema;
 		/* from an address each time, since some operations count addresses */
