@@ -1,7 +1,7 @@
 # Holds nginx/pools.conf against the programs' own tables, at `make`:
 #	millrace-fcgi --paths | awk -f handlers/check-paths.awk nginx/pools.conf -
-# Every path has to reach the pool that serves it; a pool with processes has a socket of its own, any
-# other that of the system pool.
+# Every path has to reach the pool that serves it; a pool with processes has a socket of its own,
+# any other that of the system pool.
 
 function wrong(text) {
 	print "nginx/pools.conf: " text >"/dev/stderr"

@@ -597,18 +597,3 @@ config_source(const struct setting *s)
 		return NULL;
 	return file ? file : "environment";
 }
-
-void
-config_reveal(void)
-{
-	for (size_t i = 0; i < n_config_settings; i++) {
-		const struct setting *s = &config_settings[i];
-		const char *value;
-
-		if (s->kind != SETTING_SECRET)
-			continue;
-		memcpy(&value, (const char *)&loaded + s->offset, sizeof(value));
-		if (value && *value)
-			setenv(s->name, value, 1);
-	}
-}

@@ -1,4 +1,7 @@
-/* The settings in words, for --help. */
+/* The settings as others are given them: in words for --help, in the environment for a successor. */
+#include <stdlib.h>
+#include <string.h>
+
 #include <millrace/config.h>
 
 void
@@ -19,4 +22,19 @@ config_help(FILE *out)
 	fputs("A secret NAME may also be a file that NAME_FILE names, or a systemd credential of "
 	      "that name.\n",
 	    out);
+}
+
+void
+config_reveal(void)
+{
+	for (size_t i = 0; i < n_config_settings; i++) {
+		const struct setting *s = &config_settings[i];
+		const char *value;
+
+		if (s->kind != SETTING_SECRET)
+			continue;
+		memcpy(&value, (const char *)config() + s->offset, sizeof(value));
+		if (value && *value)
+			setenv(s->name, value, 1);
+	}
 }

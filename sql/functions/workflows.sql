@@ -1,7 +1,7 @@
 -- Workflows' definitions, and servers of tools.
 
--- When it begins next by its schedule. Volatile, so that it sees what the statement that shows it has
--- just changed.
+-- When it begins next by its schedule. Volatile, so that it sees what the statement that shows it
+-- has just changed.
 CREATE OR REPLACE FUNCTION workflow_next(w workflow) RETURNS text LANGUAGE sql VOLATILE AS $$
 	SELECT rfc3339(s.due_at) FROM schedule s WHERE s.kind = 'workflow' AND s.thing = w.id
 $$;

@@ -96,5 +96,5 @@ ALTER TABLE payment ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON payment TO millrace_api USING (owner_id = caller_id());
 
 INSERT INTO export_section (position, name, query) VALUES
-(101, 'payments', $q$SELECT p.id, 0::int8, payment_json(p)
+(101, 'usdc_payments', $q$SELECT p.id, 0::int8, payment_json(p)
 	FROM payment p WHERE owner_id = caller_id() AND id > $1 ORDER BY id LIMIT $3$q$);

@@ -58,5 +58,5 @@ CREATE INDEX stripe_event_done ON stripe_event (done_at);
 INSERT INTO export_section (position, name, query) VALUES
 (98, 'stripe_customer', $q$SELECT owner_id, 0::int8, json_build_object('customer', customer)
 	FROM stripe_customer WHERE owner_id = caller_id() AND owner_id > $1 ORDER BY owner_id LIMIT $3$q$),
-(99, 'stripe_payments', $q$SELECT id, 0::int8, stripe_payment_json(p)
+(99, 'payments', $q$SELECT id, 0::int8, stripe_payment_json(p)
 	FROM stripe_payment p WHERE owner_id = caller_id() AND id > $1 ORDER BY id LIMIT $3$q$);
