@@ -1,4 +1,4 @@
-/* The settings as others are given them: in words for --help, in the environment for a successor. */
+/* The settings as others get them: in words for --help, in the environment for a successor. */
 #include <stdlib.h>
 #include <string.h>
 
