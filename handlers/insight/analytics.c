@@ -50,7 +50,7 @@ analytics_overview(struct req *r)
 	return sql_analytics_overview(r, res_one, r->caller.key_hash, in.days);
 }
 
-/* GET /api/analytics/{leads,conversations,models}/trends */
+/* GET /api/analytics/{leads,conversations,models,revenue}/trends */
 enum err
 analytics_series(struct req *r)
 {

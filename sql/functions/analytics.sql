@@ -46,7 +46,7 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION analytics_overview TO millrace_api;
 
--- `what` is leads, conversations or models.
+-- `what` is leads, conversations, models or revenue.
 -- As the owner: figures are of everybody's rows.
 CREATE OR REPLACE FUNCTION analytics_series(key_hash bytea, what text, start_date timestamptz, end_date timestamptz, aggregation text)
 RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -1,6 +1,7 @@
 -- Leads, and series of what was made when.
 
--- How many leads or conversations were made, or calls of models answered, [{"date", "value"}, …],
+-- How many leads or conversations were made, or calls of models answered, or what was paid, less
+-- what was returned of it, in US dollars: [{"date", "value"}, …],
 -- date being the first day of a day, week (from Monday) or month in UTC: all periods from that
 -- which start_date lies in to that which end_date lies in, each counted whole, 0 where there was
 -- nothing. Of the caller's rows, or of all users', as the caller of this function decides. At most
@@ -11,7 +12,9 @@ RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, 
 DECLARE
 	unit text := CASE aggregation WHEN 'daily' THEN 'day' WHEN 'weekly' THEN 'week' WHEN 'monthly' THEN 'month' END;
 	counted text := CASE what WHEN 'lead_trends' THEN 'lead' WHEN 'conversation_trends' THEN 'conversation'
-		WHEN 'model_trends' THEN 'usage_event' END;
+		WHEN 'model_trends' THEN 'usage_event' WHEN 'revenue_trends' THEN 'stripe_payment' END;
+	at text := CASE what WHEN 'revenue_trends' THEN 'paid_at' ELSE 'created_at' END;
+	figure text := CASE what WHEN 'revenue_trends' THEN 'trim_scale(sum(x.paid_usd - x.returned_usd))' ELSE 'count(*)' END;
 	first timestamp;
 	last timestamp;
 	series json;
@@ -34,9 +37,9 @@ BEGIN
 		SELECT json_agg(json_build_object('date', to_char(p.first_day, 'YYYY-MM-DD'), 'value', coalesce(c.n, 0)) ORDER BY p.first_day)
 		FROM generate_series($1, $2, $3) p (first_day)
 		LEFT JOIN (
-			SELECT date_trunc(%1$L, x.created_at AT TIME ZONE 'UTC') AS first_day, count(*) AS n FROM %2$I x
-			WHERE x.created_at >= $4 AND x.created_at < $5 %3$s GROUP BY 1
-		) c USING (first_day)$q$, unit, counted, CASE WHEN everybody THEN '' ELSE 'AND x.owner_id = $6' END)
+			SELECT date_trunc(%1$L, x.%4$I AT TIME ZONE 'UTC') AS first_day, %5$s AS n FROM %2$I x
+			WHERE x.%4$I >= $4 AND x.%4$I < $5 %3$s GROUP BY 1
+		) c USING (first_day)$q$, unit, counted, CASE WHEN everybody THEN '' ELSE 'AND x.owner_id = $6' END, at, figure)
 	INTO series USING first, last, ('1 ' || unit)::interval,
 		first AT TIME ZONE 'UTC', (last + ('1 ' || unit)::interval) AT TIME ZONE 'UTC', caller;
 	RETURN series;

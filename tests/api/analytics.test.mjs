@@ -10,10 +10,11 @@ before(async () => {
 	millrace = await shared();
 	({ api } = millrace);
 	admin = await newAdmin(millrace);
+	await millrace.psql("DELETE FROM stripe_payment WHERE paid_at < '1995-01-01'");
 	await millrace.psql(["lead", "conversation", "usage_event", "model_failure"].map((t) => `DELETE FROM ${t} WHERE created_at < '1995-01-01'`).join(";"));
 });
 
-const PATHS = ["overview", "leads/trends", "conversations/trends", "models/trends", "models"].map((p) => `/api/analytics/${p}`);
+const PATHS = ["overview", "leads/trends", "conversations/trends", "models/trends", "models", "revenue/trends", "revenue"].map((p) => `/api/analytics/${p}`);
 const get = async (path) => assertStatus(await admin.api.get(`/api/analytics/${path}`), 200).json;
 
 test("administrators see them, and keys with the scope; nobody else", async () => {
@@ -71,8 +72,10 @@ test("series: every period, whole, 0 where there was nothing", async () => {
 		INSERT INTO lead (owner_id, name, created_at) VALUES ('${user.uid}', 'x', '${d}');
 		INSERT INTO conversation (owner_id, title, created_at) VALUES ('${user.uid}', 'x', '${d}');
 		INSERT INTO usage_event (owner_id, run_id, call, provider, model, input_tokens, output_tokens, estimated, input_usd, output_usd, cost_usd, created_at)
-			VALUES ('${user.uid}', gen_random_uuid(), 1, 'local', 'm', 1, 1, false, 0, 0, 0, '${d}');`).join("")}`);
-	for (const what of ["leads", "conversations", "models"]) {
+			VALUES ('${user.uid}', gen_random_uuid(), 1, 'local', 'm', 1, 1, false, 0, 0, 0, '${d}');
+		INSERT INTO stripe_payment (owner_id, payment, paid_usd, returned_usd, credited_usd, paid_at)
+			VALUES ('${user.uid}', gen_random_uuid(), 1.5, 0.5, 0, '${d}');`).join("")}`);
+	for (const what of ["leads", "conversations", "models", "revenue"]) {
 		const series = (query) => get(`${what}/trends?start_date=1990-01-01&${query}`);
 		assert.deepEqual(await series("end_date=1990-04-30&aggregation=monthly"),
 		    [["01", 4], ["02", 0], ["03", 1], ["04", 0]].map(([m, value]) => ({ date: `1990-${m}-01`, value })), what);
