@@ -194,7 +194,7 @@ test("100 calls at once against a budget for 7: 7 pass, to the cent", async () =
 	const ends = await Promise.all(calls), passed = ends.filter((e) => e.choices);
 	assert.deepEqual([...new Set(ends.filter((e) => !e.choices).map((e) => `${e.status} ${e.code}`))], ["402 BUDGET_EXCEEDED"]);
 	assert.deepEqual(passed.map((e) => e.choices[0].message.content), Array(7).fill(words(5)));
-	await until(async () => (await user.api.get(budget)).json.reserved === 0, "the settlements");
+	await until(async () => (await user.api.get(`${budget}?reserved=true`)).json.reserved === 0, "the settlements");
 	assert.equal(await sql(`SELECT day_usd = 8 * ${cost} AND requests = 8 FROM project WHERE name = '${project}'`), "t");
 });
 
