@@ -15,12 +15,12 @@ const struct pool pools[] = {
 	{ "documents", "uploads, documents, search" },
 	{ "chatbots", "chatbots, their documents, previews, what their widget shows" },
 	{ "insight", "leads and analytics" },
-	{ "agents", "agents, processes and their schedules, data sources" },
+	{ "agents", "agents, workflows, processes and their schedules, data sources, MCP" },
 	{ "billing",
 	    "use by day, credits, packages, campaigns, subscriptions, payments by Stripe" },
 	{ "gateway",
-	    "service accounts' users: budgets, policies, spending; models' prices; approvals; "
-	    "payments; the audit log" },
+	    "other vendors' clients below /v1; service accounts' users: budgets, policies, "
+	    "spending; models' prices; approvals; payments; the audit log" },
 	{ "integrations",
 	    "where chatbots and assistants answer: sites, Slack, Telegram; files at Google Drive "
 	    "and OneDrive" },

@@ -584,7 +584,7 @@ const struct route routes[] = {
 	    .also = 202, .refusal = "McpRefusal", .scope = "read write" },
 	{ M_POST,   "agents",    AUTH_USER,   RATE_WRITE, IMMEDIATE, BODY_JSON,   "/api/mcp-servers",                  mcp_server_create,
 	    201, "McpServer", "Add a server of tools (Model Context Protocol); secret is the vault's key of its bearer token",
-	    .body = &mcp_server_create_body, .snake = true, .idempotent = true },
+	    .body = &mcp_server_create_body, .snake = true, .idempotent = true, .scope = "account" },
 	{ M_GET,    "agents",    AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/mcp-servers",                  mcp_server_list,
 	    200, "McpServer[]", "The caller's servers of tools, newest first",
 	    .query = &list_query, .snake = true },

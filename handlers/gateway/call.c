@@ -9,6 +9,7 @@
 #include <millrace/config.h>
 #include <millrace/json.h>
 
+#include "fcgi/upload.h"
 #include "handlers/gateway/gateway.h"
 #include "sql_api.h"
 
@@ -148,7 +149,7 @@ payload_problem(const struct asked *q)
 			       "model is what payload.model says.";
 	}
 	if (!is_one_of(q->payload, "service_tier", tiers) ||
-	    !is_one_of(q->payload, "speed", speeds))
+	    !is_one_of(q->payload, "serviceTier", tiers) || !is_one_of(q->payload, "speed", speeds))
 		return "payload.service_tier and payload.speed may not ask for what costs more "
 		       "than the "
 		       "model's price.";
@@ -248,6 +249,7 @@ provider_call(struct req *r)
 	struct buf input = { .a = r->a };
 	struct str user, project;
 	const char *wrong;
+	int64_t sound; /* bytes */
 	enum err e;
 
 	if ((e = body_bind(r, provider_call_body, &in)) != ERR_OK ||
@@ -257,6 +259,8 @@ provider_call(struct req *r)
 	if (json_parse(r->a, in.payload, &q.payload, &wrong) == ERR_OK &&
 	    (wrong = read_endpoint(in.endpoint, &q)) == NULL && (wrong = read_counts(&q)) == NULL)
 		wrong = payload_problem(&q);
+	/* A long body's file is not in what is bound. */
+	sound = r->upload ? r->upload->size : (int64_t)json_text(q.payload, "file").n;
 	buf_put(&input, S("{\"endpoint\":"));
 	buf_json(&input, q.operation);
 	buf_printf(&input, ",\"stream\":%s", q.streams ? "true" : "false");
@@ -265,7 +269,6 @@ provider_call(struct req *r)
 	return sql_provider_call(r, provider_call_started, user, project,
 	    in.request_id.n > 0 ? in.request_id : r->request_id, path_text(r, 0), q.model,
 	    q.operation, buf_str(&input), q.streams, call_tokens(r, in.payload),
-	    q.output_tokens * q.choices, q.choices,
-	    (int64_t)json_text(q.payload, "file").n / SOUND_BYTES_A_SECOND + 1, str_from(wrong),
-	    strcmp(config()->credits, "required") == 0, config()->queue_max);
+	    q.output_tokens * q.choices, q.choices, sound / SOUND_BYTES_A_SECOND + 1,
+	    str_from(wrong), strcmp(config()->credits, "required") == 0, config()->queue_max);
 }

@@ -43,8 +43,8 @@ struct str oauth_callback_url(struct arena *a, const struct oauth_provider *p);
 struct str oauth_url(struct arena *a, const char *url);
 
 /*
- * Appends name=value as application/x-www-form-urlencoded (RFC 3986 escapes), with '&' before it
- * where b is not empty.
+ * Appends name=value as application/x-www-form-urlencoded (RFC 3986 escapes; brackets of the name
+ * stay), with '&' before it where b is not empty.
  */
 void form_put(struct buf *b, const char *name, struct str value);
 

@@ -42,16 +42,24 @@ oauth_url(struct arena *a, const char *url)
 	return arena_fill(a, url, "{tenant}", str_from(config()->microsoft_tenant));
 }
 
-void
-form_put(struct buf *b, const char *name, struct str value)
+static void
+put_escaped(struct buf *b, struct str text, const char *plain)
 {
-	buf_printf(b, "%s%s=", b->n > 0 ? "&" : "", name);
-	for (size_t i = 0; i < value.n; i++) {
-		unsigned char c = (unsigned char)value.p[i];
+	for (size_t i = 0; i < text.n; i++) {
+		unsigned char c = (unsigned char)text.p[i];
 
-		if (c > 0 && c < 0x80 && (isalnum(c) || strchr("-._~", c)))
+		if (c > 0 && c < 0x80 && (isalnum(c) || strchr(plain, c)))
 			buf_printf(b, "%c", c);
 		else
 			buf_printf(b, "%%%02X", c);
 	}
+}
+
+void
+form_put(struct buf *b, const char *name, struct str value)
+{
+	buf_put(b, b->n > 0 ? S("&") : S(""));
+	put_escaped(b, str_from(name), "-._~[]");
+	buf_put(b, S("="));
+	put_escaped(b, value, "-._~");
 }

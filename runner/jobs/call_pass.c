@@ -308,6 +308,11 @@ store_rest(struct pass *x, int64_t ms)
 	bool is_guessed = complete_counts(x);
 	enum err e;
 
+	/* Anthropic's stream begins with a count, and has the real one at its end. */
+	if (x->n_events > x->c.output_tokens && str_eq(x->in->meter, S("tokens"))) {
+		x->c.output_tokens = x->n_events;
+		is_guessed = true;
+	}
 	if (stop_why(&j->stop) == STOP_LOST)
 		return;
 	if (x->n_events > 0)

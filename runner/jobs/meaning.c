@@ -176,6 +176,27 @@ store(struct work *w, struct arena *a, PGresult *texts, const struct embedding *
 }
 
 /*
+ * Is a text embedded that any model takes? Asked where the first of a job is refused: the text may
+ * be at fault, or whatever is asked.
+ */
+static bool
+embeds_any(struct work *w, struct arena *a)
+{
+	struct call c = { .job = w->j, .a = a, .provider = w->p };
+	struct str item = S("\"text\"");
+	struct embedding e = { .items = &item,
+		.n = 1,
+		.dimensions = w->m.dimensions,
+		.task = "RETRIEVAL_DOCUMENT",
+		.within_ms = BATCH_MS,
+		.tries = 1 };
+
+	return embed(&c, &e, w->j->attempt * 1000 + ++w->calls) == CALL_DONE &&
+	       job_runner_embedding_seen(w->j, NULL, w->m.provider, w->m.model, w->m.dimensions,
+		   (int64_t)e.size) == ERR_OK;
+}
+
+/*
  * What comes of a batch of which not all came. A text that the model refuses is found by asking for
  * fewer, and remembered; anything else is the provider's trouble, which rests. False: no more.
  */
@@ -190,11 +211,12 @@ failed(struct work *w, struct arena *a, PGresult *texts, const struct embedding 
 		err = store(w, a, texts, e);
 	else if (is_text && e->n > 1)
 		w->most = (int64_t)(e->n + 3) / 4;
-	else if (is_text && w->n_stored > 0)
+	else if (is_text && (w->n_stored > 0 || embeds_any(w, a)))
 		err = store(w, a, texts, e);
 	if (err != ERR_OK)
 		w->o = job_db_error(w->j, err, "vectors could not be stored");
-	if (err == ERR_OK && (!is_text || (e->n == 1 && w->n_stored == 0)))
+	if (err == ERR_OK && stop_why(&w->j->stop) == STOP_NOT &&
+	    (!is_text || (e->n == 1 && w->n_stored == 0)))
 		pause_after(c);
 	return err == ERR_OK && paused_ms() == 0;
 }

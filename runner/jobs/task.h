@@ -10,11 +10,13 @@
 #include "runner/queue/job.h"
 
 #define TASK_ROWS_MAX 500000
+#define TASK_BYTES_MAX (INT64_C(1024) * 1024 * 1024) /* of all rows' cells */
 
 struct task {
 	struct job *j;
 	struct uuid process;
 	int64_t rows; /* stored so far */
+	int64_t bytes; /* of their cells; counted by the attempt that reads them */
 	int64_t files; /* of them, as task_rows_read counts */
 	size_t source, n_sources; /* which is read, from 0 */
 	struct str errors; /* what could not be read, for a person; absent: nothing */

@@ -88,6 +88,7 @@ flush(struct reading *r)
 	    r->source->said.region, progress(r));
 	if (!went_well(r, e, res))
 		return false;
+	r->t->bytes += (int64_t)r->bytes;
 	arena_reset(r->batch);
 	r->n = r->bytes = 0;
 	return true;
@@ -216,6 +217,10 @@ take_row(struct reading *r, json_object *o, json_object *list_of)
 		r->why = "It has more rows than one task takes: 500,000 of all its sources.";
 		return false;
 	}
+	if (r->t->bytes + (int64_t)r->bytes >= TASK_BYTES_MAX) {
+		r->why = "Its rows are more than one task takes: 1 GiB of all its sources.";
+		return false;
+	}
 	return keep(r, json_int(o, "row", 0), cells, n);
 }
 
@@ -229,7 +234,8 @@ take_line(void *arg, struct str line)
 
 	if (json_parse(r->line, line, &o, &why) != ERR_OK)
 		return end_job(r, job_again("the extractor's output is broken", 0));
-	if (json_object_object_get_ex(o, "cells", &cells)) {
+	cells = json_at(o, "cells");
+	if (json_object_is_type(cells, json_type_array)) {
 		goes_on = take_row(r, o, cells);
 	} else if (json_has(o, "sheet")) {
 		goes_on = flush(r);

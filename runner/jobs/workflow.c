@@ -11,6 +11,7 @@
 #define AGENT_TIMEOUT_S 900 /* of a step that says nothing else */
 #define CROWDED_S 5 /* until an agent is invoked again where too much waited */
 #define HELD_MAX ((size_t)4 * 1024 * 1024) /* bytes of all outputs of a run */
+#define GIVEN_MAX ((size_t)16 * 1024 * 1024) /* bytes of all inputs of a walk */
 
 /* Columns of runner_workflow_steps. */
 enum {
@@ -119,11 +120,14 @@ step_begin(
 
 	s->tries++;
 	*input = given ? workflow_fill(w->j->a, w->scope, given) : S("{}");
-	if (input->p) {
+	w->given += input->n;
+	if (input->p && w->given <= GIVEN_MAX) {
 		step_tried(w, s, *input);
 		return true;
 	}
-	*end = step_failed(w, s, "its input is longer than 1 MiB.");
+	*end = step_failed(w, s,
+	    input->p ? "the inputs of the steps together are longer than 16 MiB."
+		     : "its input is longer than 1 MiB.");
 	return false;
 }
 
@@ -243,16 +247,29 @@ wait_step(struct walk *w, struct step *s, bool due)
 
 static int count_steps(json_object *steps);
 
+/* What a step of this type holds; NULL: it is of another, whose unknown members nobody checked. */
+static json_object *
+held_by(json_object *at, const char *type, const char *member)
+{
+	json_object *held = json_at(at, member);
+
+	return str_eq(json_text(at, "type"), str_from(type)) &&
+		       json_object_is_type(held, json_type_array)
+		   ? held
+		   : NULL;
+}
+
 /* How many steps have a row in this one, with it: a parallel has none. */
 static int
 count_step(json_object *at)
 {
-	json_object *branches = json_at(at, "branches");
+	json_object *branches = held_by(at, "parallel", "branches");
 	int n = branches == NULL;
 
 	for (size_t i = 0; branches && i < json_object_array_length(branches); i++)
 		n += count_steps(json_object_array_get_idx(branches, i));
-	return n + count_steps(json_at(at, "then")) + count_steps(json_at(at, "else"));
+	return n + count_steps(held_by(at, "condition", "then")) +
+	       count_steps(held_by(at, "condition", "else"));
 }
 
 static int
@@ -338,14 +355,14 @@ walk_step(struct walk *w, json_object *at)
 
 	if (stop_why(&w->j->stop) != STOP_NOT)
 		return STEP_STOPPED;
-	if (json_at(at, "branches"))
+	if (held_by(at, "parallel", "branches"))
 		return parallel(w, at);
 	s = step_at(w, at);
 	if (row_is(w, &s, "failed"))
 		return step_failed(w, &s, arena_cstr(w->j->a, row_get(w, &s, ROW_ERROR)));
 	if (row_is(w, &s, "completed")) {
 		(void)keep_output(w, s.id, row_get(w, &s, ROW_OUTPUT), &why);
-		return json_at(at, "then") ? condition(w, &s) : STEP_DONE;
+		return held_by(at, "condition", "then") ? condition(w, &s) : STEP_DONE;
 	}
 	if (row_is(w, &s, "waiting") && !sql_bool(w->rows, s.row, ROW_DUE))
 		return STEP_WAITS;

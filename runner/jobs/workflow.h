@@ -40,6 +40,7 @@ struct walk {
 	int n; /* the next step's place */
 	int n_all, n_ended; /* of steps, for the progress */
 	size_t held; /* bytes of outputs */
+	size_t given; /* bytes of inputs that this walk has filled in */
 	const char *why;
 	enum err e; /* STEP_STOPPED: the database's error, where it is that */
 };

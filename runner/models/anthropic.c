@@ -263,9 +263,12 @@ request(const struct call *c, unsigned parts)
 
 /* -- the reply -- */
 
-/* Counts are cumulative: the last that is given of each counts. */
+/*
+ * Counts are cumulative: the last that is given of each counts. What a stream says of its output as
+ * it `begins` is a token or two: where it breaks off, a guess by its text is nearer.
+ */
 static void
-on_counts(struct reply *r, json_object *usage)
+on_counts(struct reply *r, json_object *usage, bool begins)
 {
 	struct call *c = r->c;
 	int64_t in = lenient_count(json_at(usage, "input_tokens")),
@@ -284,7 +287,7 @@ on_counts(struct reply *r, json_object *usage)
 	if (in >= 0 || read >= 0 || written >= 0)
 		c->input_tokens =
 		    r->uncached + call_part(c->cached_tokens) + call_part(c->cache_write_tokens);
-	if (out >= 0)
+	if (out >= 0 && !begins)
 		c->output_tokens = out;
 	if (thought >= 0)
 		c->reasoning_tokens = thought;
@@ -293,8 +296,8 @@ on_counts(struct reply *r, json_object *usage)
 static void
 on_usage(struct reply *r, json_object *o)
 {
-	on_counts(r, json_at(o, "usage"));
-	on_counts(r, json_at(json_at(o, "message"), "usage"));
+	on_counts(r, json_at(o, "usage"), false);
+	on_counts(r, json_at(json_at(o, "message"), "usage"), true);
 }
 
 /* Keeps {"anthropic":[block]}, behind the blocks before it. Takes `block`. */

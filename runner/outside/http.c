@@ -374,6 +374,9 @@ http_call(struct stop *stop, struct arena *a, struct http_request *q)
 		snprintf(q->error, sizeof(q->error), "not a URL");
 		return HTTP_NO_CONNECT;
 	}
+	/* How a user's addresses fare there shuts nobody else's calls out. */
+	if (q->foreign)
+		host = arena_printf(a, "foreign %s", host).p;
 	for (int tries = 1;; tries++) {
 		enum http_end end = call_by_breaker(stop, a, q, host);
 		int64_t wait = RETRY_MS * tries + jitter(RETRY_MS);

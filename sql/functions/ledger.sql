@@ -272,7 +272,8 @@ END $$;
 -- without a reservation.
 CREATE OR REPLACE FUNCTION run_settle(owner uuid, run_id uuid, kind text) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
-	held uuid := coalesce((SELECT c.id FROM charge c WHERE c.owner_id = $1 AND c.request_id = $2::text AND c.state = 'reserved'),
+	held uuid := coalesce((SELECT c.id FROM charge c WHERE c.owner_id = $1 AND c.request_id = $2::text AND c.state = 'reserved'
+			AND c.kind <> 'payment'),
 		(SELECT c.id FROM charge c WHERE c.run_id = $2 AND c.state = 'reserved'));
 	used record;
 BEGIN

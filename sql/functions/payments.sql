@@ -98,7 +98,10 @@ DECLARE
 	t chain_transfer;
 	r record;
 BEGIN
-	IF who IS NULL THEN
+	-- It is not the user's own money that is sent.
+	IF NOT EXISTS (SELECT FROM app_user u WHERE u.id = caller_id() AND u.role IN ('service', 'admin')) THEN
+		PERFORM refuse('FORBIDDEN', 'Only a service key or an administrator pays.');
+	ELSIF who IS NULL THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such user.');
 	END IF;
 	PERFORM queue_check(queue_max);

@@ -216,6 +216,9 @@ BEGIN
 	INSERT INTO workflow_step (workflow_run_id, owner_id, n, id, status, tries, input, output, started_at, ended_at)
 	SELECT new_id, s.owner_id, s.n, s.id, s.status, s.tries, s.input, s.output, s.started_at, s.ended_at FROM workflow_step s
 	WHERE s.workflow_run_id = $1 AND s.status = 'completed';
+	-- A task begins anew; the schedule's time has been begun for.
+	INSERT INTO task (id, owner_id, process_id, pipeline)
+	SELECT new_id, t.owner_id, t.process_id, pipeline_new() FROM task t WHERE t.id = $1 AND t.process_id IS NOT NULL;
 	UPDATE job j SET state = 'done' WHERE j.run_id = $1;
 	PERFORM notify_durable('millrace_job', '');
 	RETURN new_id;

@@ -124,7 +124,7 @@ GRANT EXECUTE ON FUNCTION workflow_publish TO millrace_runner;
 -- Stores what has become of steps: [{n, id, status, tries, input, output, error, asks, seconds},
 -- …], where `seconds` is how long one waits, -1 for as long as nobody says anything. An agent
 -- that one has waited for in vain is ended. The caller holds the job's lock; an attempt that comes
--- on is none of those that a job has.
+-- on is none of those that a job has. One that only begins a step again does not.
 CREATE OR REPLACE FUNCTION workflow_steps_store(run_id uuid, steps json, progress numeric) RETURNS workflow_run
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -141,7 +141,8 @@ BEGIN
 	ON CONFLICT ON CONSTRAINT workflow_step_pkey DO UPDATE SET status = excluded.status, tries = excluded.tries,
 		input = coalesce(excluded.input, s.input), output = excluded.output, error = excluded.error, asks = excluded.asks, due_at = excluded.due_at,
 		child = NULL, ended_at = excluded.ended_at;
-	UPDATE job j SET max_attempts = j.attempts + 3 WHERE j.run_id = $1 AND j.max_attempts < j.attempts + 2;
+	UPDATE job j SET max_attempts = j.attempts + 3 WHERE j.run_id = $1 AND j.max_attempts < j.attempts + 2
+		AND EXISTS (SELECT FROM json_array_elements($2) e WHERE e ->> 'status' <> 'running');
 	RETURN w;
 END $$;
 GRANT EXECUTE ON FUNCTION workflow_steps_store TO millrace_runner;

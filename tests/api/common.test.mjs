@@ -331,7 +331,7 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/pricing/packages": [admin.api, { json: { name: "kept", price_usd: 1 } }],
 		"/api/pricing/campaigns": [admin.api, { json: { package_id: sold, name: "kept", price_usd: 1, starts_at: "2030-01-01", ends_at: "2031-01-01" } }],
 		"/api/v1/users/{user_id}/projects/{project_id}/spending": [own, { json: { amount: 1, request_id: "kept" } }],
-		"/api/v1/payments/execute": [own, { json: { user_id: uid, amount: 1, currency: "USDC", network: PAYMENT_NETWORK,
+		"/api/v1/payments/execute": [admin.api, { json: { user_id: uid, amount: 1, currency: "USDC", network: PAYMENT_NETWORK,
 			metadata: { request_id: "kept", provider: "kept" } } }],
 		"/api/v1/audit/logs": [admin.api, { json: { request_id: "kept", audit_data: { kept: true } } }],
 		"/api/chatbots": [own, { json: { name: "kept" } }],

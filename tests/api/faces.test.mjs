@@ -431,6 +431,9 @@ test("a call that streams: the provider's events, then the cost", async () => {
 	const cut = randomUUID(), broken = events(await pass("openai", "chat/completions", said("Passed on [[tokens:20 cut:5]]", { stream: true }), { request_id: cut }));
 	assert.equal(JSON.parse(broken.at(-1)[1]).error.code, "UPSTREAM_FAILED");
 	assert.ok((await charge(cut))[1] > 0, "what was said is charged");
+	const half = randomUUID();
+	events(await pass("anthropic", "messages", said("[[tokens:20 cut:9]]", { model: "claude-sonnet-4-5", max_tokens: 50, stream: true }), { request_id: half }));
+	assert.ok(await sql(`SELECT output_tokens FROM usage_event u JOIN charge c USING (run_id) WHERE c.request_id = '${half}'`) >= 9, "so is what Anthropic had not counted");
 });
 
 test("what a call may not ask for costs nothing, and reaches no provider", async () => {
@@ -446,6 +449,7 @@ test("what a call may not ask for costs nothing, and reaches no provider", async
 		["BAD_REQUEST", "openai", "/chat/completions", tools({ type: "web_search" })], ["BAD_REQUEST", "openai", "/responses", tools({ type: "image_generation", model: "o1" })],
 		["BAD_REQUEST", "google", "/models/gemini-2.5-flash:generateContent", { model: "models/gemini-3-pro" }],
 		["BAD_REQUEST", "google", "/models/gemini-2.5-flash:generateContent", { tools: [{ googleSearch: {} }] }],
+		["BAD_REQUEST", "google", "/models/gemini-2.5-flash:generateContent", { serviceTier: "priority" }],
 		["BAD_REQUEST", "google", "/models/gemini-2.5-flash:batchEmbedContents", { requests: [{ model: "models/other" }] }],
 		["BAD_REQUEST", "openai", "/embeddings", { model: "text-embedding-3-small", input: mark, stream: true }],
 		["BAD_REQUEST", "openai", "/", chat], ["BAD_REQUEST", "openai", "", chat], ["BAD_REQUEST", "openai", "/chat/completions", []],

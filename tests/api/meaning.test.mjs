@@ -87,6 +87,15 @@ test("a provider that answers half of a batch is asked for the rest", async () =
 	assert.ok(await vectors(own) > 4);
 });
 
+test("a text that the model refuses, all that somebody has: nobody's search goes without vectors for it", async () => {
+	vendor.embedding.refuses = "wyvern";
+	const own = await newUser(millrace.api);
+	await upload("refused", "A wyvern is painted on the sign.", own);
+	await embedded(own);
+	delete vendor.embedding.refuses;
+	assert.deepEqual([await vectors(own), (await names("glimmerstone"))[0]], [1, "gate"]);
+});
+
 /* What pgvector has of a type and an operator, which count how often they are asked. */
 const PGVECTOR = `CREATE SCHEMA pgv; GRANT USAGE ON SCHEMA pgv TO PUBLIC; CREATE SEQUENCE pgv.asked; GRANT ALL ON SEQUENCE pgv.asked TO PUBLIC;
 	CREATE DOMAIN pgv.vector AS real[];

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ethers } from "ethers";
 import { createPublicClient, erc20Abi, http, parseTransaction, recoverTransactionAddress } from "viem";
-import { privateInstance } from "../js/instance.mjs";
+import { newUser, privateInstance } from "../js/instance.mjs";
 import { newAdmin, newName } from "../js/accounts.mjs";
 import { TIME, UUID7, assertError, assertStatus, until } from "../js/expect.mjs";
 import { CHAIN_ID, startChain } from "../standin/chain.mjs";
@@ -162,6 +162,8 @@ test("what is wrong is refused in words, and charges and sends nothing", async (
 	const stranger = api.fresh().as((await millrace.ctl("key", "create", `${newName()}@example.org`, "--service")).stdout.match(/mr_[\w-]+/)[0]);
 	const { tx_hash } = assertStatus(await pay("shown", "1"), 200).json;
 	assertError(await stranger.get(`/api/v1/payments/${tx_hash}/status`), "NOT_FOUND");
+	const user = await newUser(api);
+	assertError(await ask(bodyOf(user.uid, "1"), user.api), "FORBIDDEN");
 	assert.equal((await status(tx_hash, admin.api)).status, "confirmed");
 	assert.ok(await spent("wrong") === undefined || await spent("wrong") === 0);
 	assert.equal(sent(), had + 1);

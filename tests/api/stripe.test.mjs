@@ -73,11 +73,13 @@ test("Stripe's own library and Millrace speak alike to the stand-in", async () =
 	assert.deepEqual((await client.checkout.sessions.retrieve(made.id)).metadata, { a: "b c&d" });
 	assert.equal(stripe.requests.at(-1).version, VERSION);
 	const user = await newUser(api);
-	const { id, url } = await session(user, { price_id: price.id, mode: "payment", metadata: { a: "b c&d" }, customer_email: "ada@example.org" });
+	/* A name that would be another parameter, were it not escaped. */
+	const metadata = { a: "b c&d", "a%5D=1&metadata%5Bmillrace_package": "x" };
+	const { id, url } = await session(user, { price_id: price.id, mode: "payment", metadata, customer_email: "ada@example.org" });
 	assert.match(url, /^https:\/\/checkout\.stripe\.com\//);
 	const there = await client.checkout.sessions.retrieve(id);
 	assert.deepEqual([there.metadata, there.client_reference_id, there.customer_email, there.success_url],
-	    [{ a: "b c&d", millrace_user: user.uid }, user.uid, "ada@example.org", PAGE]);
+	    [{ ...metadata, millrace_user: user.uid }, user.uid, "ada@example.org", PAGE]);
 	assert.ok(stripe.requests.every((r) => r.method === "GET" || r.key));
 	assert.match((await client.checkout.sessions.list({ limit: 1 })).data[0].id, /^cs_/);
 });

@@ -34,7 +34,7 @@
  *
  * How embeddings are answered `embedding` of start() says: `size` of the vectors,
  * whatever is asked for; `half` of a batch; a `status` with its `retryAfter`, of
- * one `model` or all; `means`, which says of words what others they mean. `say`
+ * one `model` or all; `refuses`, a word that no text may have; `means`, which says of words what others they mean. `say`
  * has directives for models that take none from questions.
  *
  * cut, reset, eof, hang, garbage and errorchunk take `times:N`: happen N times
@@ -288,7 +288,9 @@ class Server {
 	}
 
 	embeddings(res, entry, body) {
-		const inputs = checkEmbeddings(body, EMBEDDING_MODELS), { status, retryAfter, model, size, half, means } = this.embedding;
+		const inputs = checkEmbeddings(body, EMBEDDING_MODELS), { status, retryAfter, model, size, half, refuses, means } = this.embedding;
+		if (refuses && inputs.some((s) => String(s).includes(refuses)))
+			throw new ApiError(400, "This model's maximum context length is 512 tokens", { param: "input" });
 		if (status && [undefined, body.model].includes(model))
 			throw Object.assign(new ApiError(status, "Rate limit reached for requests", { type: "requests", code: "rate_limit_exceeded" }),
 			    { headers: { "retry-after": String(retryAfter ?? 1) } });

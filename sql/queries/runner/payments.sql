@@ -13,11 +13,12 @@ SELECT transfer_nonce($1, $2, $3, $4, $5, $6) AS nonce;
 -- row: kept bool
 SELECT transfer_signed($1, $2, $3, $4, $5, $6, $7::text::numeric, $8::text::numeric, $9) AS kept;
 
--- What was signed for a payment, the newest first.
+-- What was signed for a payment, the newest first: all of it (MILLRACE_PAYMENT_FEE_MAX is reached
+-- after some 350), since any may be the one that a block has.
 -- name: runner_payment_transactions
 -- args: payment uuid
 -- row: hash text, raw text
-SELECT x.hash, '0x' || encode(x.raw, 'hex') AS raw FROM chain_transaction x WHERE x.transfer_id = $1 ORDER BY x.n DESC LIMIT 50;
+SELECT x.hash, '0x' || encode(x.raw, 'hex') AS raw FROM chain_transaction x WHERE x.transfer_id = $1 ORDER BY x.n DESC LIMIT 1000;
 
 -- name: runner_payment_end_mined
 -- args: run_id uuid, runner_name text, attempt int4, after int8, payment uuid, hash text, block_number int8, block_hash text, gas_used int8, gas_price text, head int8, enough bool
