@@ -323,7 +323,8 @@ BEGIN
 	END IF;
 	tells := CASE WHEN $5 IS NULL THEN d.told_at >= d.failed_at
 		ELSE d.failed_at IS NULL AND coalesce(d.told_at < now() - interval '1 hour', true) END;
-	-- These go into the queue unasked, and to whom the owner names: a hundred of an owner's an hour, or a few more.
+	-- These go into the queue unasked, and to whom the owner names: a hundred of an owner's an
+	-- hour, or a few more.
 	tells := tells AND (SELECT count(*) FROM (SELECT FROM run r WHERE r.owner_id = d.owner_id AND r.kind = 'mail'
 		AND r.id > uuid_v7_floor(now() - interval '1 hour') LIMIT 100) x) < 100;
 	UPDATE datasource x SET failed_at = CASE WHEN $5 IS NOT NULL THEN coalesce(x.failed_at, now()) END, failure = $5,
