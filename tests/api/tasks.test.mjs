@@ -207,7 +207,7 @@ test("the README's example: a process with a schedule reads a spreadsheet, live"
 	await leads(user, { name: "Martins, Zoe", phone: "+351 912 345 678" });
 	const running = promisify(execFile)(process.execPath, ["--input-type=module", "-e", code.replace("https://localhost:8443", millrace.url)
 	    .replace('readFileSync("People.xlsx")', `readFileSync(${JSON.stringify(join(ROOT, "tests/extract/cases/xlsx-gnumeric.xlsx"))})`)],
-	{ cwd: join(ROOT, "tests"), env: { ...process.env, API_KEY: key, NODE_EXTRA_CA_CERTS: join(millrace.dir, "tls/cert.pem") } });
+	{ cwd: join(ROOT, "tests"), timeout: 300000, env: { ...process.env, API_KEY: key, NODE_EXTRA_CA_CERTS: join(millrace.dir, "tls/cert.pem") } });
 	let over = false;
 	const end = running.finally(() => { over = true; });
 	/* The minute need not be over. */
