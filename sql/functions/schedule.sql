@@ -175,7 +175,8 @@ BEGIN
 		UPDATE schedule x SET due_at = s.due_at, look_at = s.look_at WHERE x.kind = s.kind AND x.thing = s.thing;
 	END LOOP;
 	PERFORM set_config('millrace.caller', '', true);
-	RETURN (SELECT greatest(ceil(extract(epoch FROM min(x.look_at) - $1) * 1000), 0)::bigint FROM schedule x);
+	-- GREATEST passes over NULL: without a schedule it would be now.
+	RETURN (SELECT greatest(ceil(extract(epoch FROM min(x.look_at) - $1) * 1000), 0)::bigint FROM schedule x HAVING count(*) > 0);
 END $$;
 GRANT EXECUTE ON FUNCTION schedule_fire TO millrace_runner;
 
