@@ -27,6 +27,7 @@ struct stripe_reply {
 	char problem[400]; /* Stripe's words, or the client's: for whoever asked, and the log */
 };
 
+/* Is there a key to ask Stripe with? */
 bool stripe_is_set_up(void);
 /* GET `path` ("/v1/…" with its query); `object` is what the reply has to be. */
 enum stripe_end stripe_get(struct stop *stop, struct arena *a, const char *path, const char *object,

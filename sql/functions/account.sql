@@ -204,13 +204,8 @@ END $$;
 -- Writes to the address that the account had until now. The run has it, since the account has it no
 -- more.
 CREATE OR REPLACE FUNCTION account_address_notify(account uuid, was text) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-	new_run uuid;
 BEGIN
-	INSERT INTO run (owner_id, kind, input) VALUES ($1, 'mail', jsonb_build_object('template', 'address_changed', 'to', $2))
-	RETURNING id INTO new_run;
-	INSERT INTO job (run_id, owner_id, kind, priority, max_attempts) VALUES (new_run, $1, 'mail', 10, 8);
-	PERFORM notify_durable('millrace_job', '');
+	PERFORM run_add($1, 'mail', jsonb_build_object('template', 'address_changed', 'to', $2), 10, 8);
 END $$;
 
 -- Changes what is given (NULL leaves a column as it is). No row: there is no such account for this

@@ -49,7 +49,6 @@ DECLARE
 	current CONSTANT int := embedding_current($1, $2, $3);
 	others CONSTANT int[] := embedding_others(current);
 	o uuid;
-	made uuid;
 	n bigint := 0;
 BEGIN
 	IF NOT pg_try_advisory_xact_lock(hashtext('millrace.embed_enqueue')) THEN
@@ -61,13 +60,9 @@ BEGIN
 			AND NOT EXISTS (SELECT FROM job j WHERE queue_owner(j.owner_id) = d.owner_id AND j.kind = 'embed' AND j.state = 'queued')
 			AND NOT EXISTS (SELECT FROM job j WHERE j.owner_id = d.owner_id AND j.kind = 'embed' AND j.state = 'running')
 		LIMIT most LOOP
-		INSERT INTO run (owner_id, kind) VALUES (o, 'embed') RETURNING id INTO made;
-		INSERT INTO job (run_id, owner_id, kind, priority) VALUES (made, o, 'embed', -10);
+		PERFORM run_add(o, 'embed', '{}', -10);
 		n := n + 1;
 	END LOOP;
-	IF n > 0 THEN
-		PERFORM notify_durable('millrace_job', '');
-	END IF;
 	RETURN n;
 END $$;
 GRANT EXECUTE ON FUNCTION embed_enqueue TO millrace_runner;

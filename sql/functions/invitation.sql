@@ -16,7 +16,6 @@ CREATE OR REPLACE FUNCTION invitation_create(email text, days int, token_hash by
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	i invitation;
-	new_run uuid;
 BEGIN
 	IF session_user = 'millrace_api' AND NOT caller_is_admin() THEN
 		PERFORM refuse('FORBIDDEN', 'This needs an administrator.');
@@ -26,10 +25,7 @@ BEGIN
 	INSERT INTO invitation (email, created_by, expires_at, token_hashes)
 	VALUES ($1, caller_id(), now() + make_interval(days => $2), ARRAY[$3]) RETURNING * INTO i;
 	IF $4 AND $1 IS NOT NULL THEN
-		INSERT INTO run (owner_id, kind, input) VALUES (NULL, 'mail', jsonb_build_object('template', 'invitation', 'invitation', i.id))
-		RETURNING id INTO new_run;
-		INSERT INTO job (run_id, owner_id, kind, priority, max_attempts) VALUES (new_run, NULL, 'mail', 10, 8);
-		PERFORM notify_durable('millrace_job', '');
+		PERFORM run_add(NULL, 'mail', jsonb_build_object('template', 'invitation', 'invitation', i.id), 10, 8);
 	END IF;
 	PERFORM audit(caller_id(), NULL, 'invited', jsonb_build_object('invitation', i.id));
 	RETURN i;

@@ -5,18 +5,6 @@ CREATE OR REPLACE FUNCTION oauth_due_at(seconds bigint) RETURNS timestamptz LANG
 	SELECT now() + make_interval(secs => greatest(seconds / 2.0, seconds - 300))
 $$;
 
--- Enqueues a run that belongs to no user.
-CREATE OR REPLACE FUNCTION oauth_enqueue(input jsonb, attempts int) RETURNS uuid
-LANGUAGE plpgsql AS $$
-DECLARE
-	new_id uuid;
-BEGIN
-	INSERT INTO run (owner_id, kind, input) VALUES (NULL, 'oauth', $1) RETURNING id INTO new_id;
-	INSERT INTO job (run_id, owner_id, kind, priority, max_attempts) VALUES (new_id, NULL, 'oauth', 10, $2);
-	PERFORM notify_durable('millrace_job', '');
-	RETURN new_id;
-END $$;
-
 -- Stores a sign-in that begins. `session` is what the browser's cookie says; one that has ended
 -- counts as none.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
@@ -51,7 +39,7 @@ BEGIN
 		PERFORM queue_check($7);
 		PERFORM work_require(true);
 		-- Attempts after the first only report how that one ended, so there may be many.
-		oauth_callback.run_id := oauth_enqueue('{"reply": "redirect", "do": "exchange"}', 8);
+		oauth_callback.run_id := run_add(NULL, 'oauth', '{"reply": "redirect", "do": "exchange"}', 10, 8);
 		UPDATE oauth_flow o SET code = $4, run_id = oauth_callback.run_id, ticket_hash = $6 WHERE o.state_hash = $2;
 	END IF;
 	RETURN NEXT;
@@ -197,7 +185,7 @@ DECLARE
 BEGIN
 	FOR t IN UPDATE oauth_token o SET user_id = NULL, forgotten_at = now(), refresh_at = NULL
 		WHERE o.user_id = $1 AND ($2 IS NULL OR o.provider = $2) RETURNING o.id LOOP
-		PERFORM oauth_enqueue(jsonb_build_object('do', 'revoke', 'token', t), 10);
+		PERFORM run_add(NULL, 'oauth', jsonb_build_object('do', 'revoke', 'token', t), 10, 10);
 		n := n + 1;
 	END LOOP;
 	RETURN n;
@@ -240,7 +228,7 @@ DECLARE
 BEGIN
 	FOR t IN SELECT o.id FROM oauth_token o WHERE o.refresh_at <= now() ORDER BY o.refresh_at LIMIT 100 FOR UPDATE SKIP LOCKED LOOP
 		UPDATE oauth_token o SET refresh_at = now() + interval '10 minutes',
-			refresh_run = oauth_enqueue(jsonb_build_object('do', 'refresh', 'token', t), 3)
+			refresh_run = run_add(NULL, 'oauth', jsonb_build_object('do', 'refresh', 'token', t), 10)
 		WHERE o.id = t;
 		n := n + 1;
 	END LOOP;

@@ -74,6 +74,20 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION run_enqueue TO millrace_api;
 
+-- Stores a run with its job and wakes a runner, whatever waits already: for what a user has not
+-- asked for now. Where `owner` is NULL it belongs to no user.
+CREATE OR REPLACE FUNCTION run_add(owner uuid, kind text, input jsonb, priority int DEFAULT 0, attempts int DEFAULT 3) RETURNS uuid
+LANGUAGE plpgsql AS $$
+DECLARE
+	new_id uuid;
+BEGIN
+	INSERT INTO run (owner_id, kind, input) VALUES ($1, $2, $3) RETURNING id INTO new_id;
+	INSERT INTO job (run_id, owner_id, kind, priority, max_attempts) VALUES (new_id, $1, $2, $4, $5);
+	PERFORM notify_durable('millrace_job', '');
+	RETURN new_id;
+END $$;
+GRANT EXECUTE ON FUNCTION run_add TO millrace_api, millrace_runner;
+
 -- Leases up to `want` due jobs to `runner`, at most `per_user` running at once for one user: users
 -- with the fewest running first, and of one user's the oldest of the highest priority. Looks at no
 -- more of anybody's jobs than may run, however many wait, and at twice as many as are wanted, since

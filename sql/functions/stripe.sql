@@ -8,17 +8,6 @@ CREATE OR REPLACE FUNCTION stripe_payment_json(p stripe_payment) RETURNS json LA
 $$;
 GRANT EXECUTE ON FUNCTION stripe_payment_json TO millrace_api;
 
--- Enqueues a run that belongs to no user.
-CREATE OR REPLACE FUNCTION stripe_enqueue(input jsonb, attempts int) RETURNS uuid LANGUAGE plpgsql AS $$
-DECLARE
-	new_id uuid;
-BEGIN
-	INSERT INTO run (owner_id, kind, input) VALUES (NULL, 'stripe', $1) RETURNING id INTO new_id;
-	INSERT INTO job (run_id, owner_id, kind, priority, max_attempts) VALUES (new_id, NULL, 'stripe', 5, $2);
-	PERFORM notify_durable('millrace_job', '');
-	RETURN new_id;
-END $$;
-
 -- An event whose signature is good: stored once by its id, and worked on by a job. What is about
 -- none of the objects that we know is stored alone.
 -- As the owner: the inbox is no role's to write.
@@ -33,7 +22,7 @@ BEGIN
 		CASE WHEN NOT known THEN now() END)
 	ON CONFLICT DO NOTHING;
 	IF FOUND AND known THEN
-		PERFORM stripe_enqueue(jsonb_build_object('task', 'event', 'event', $1), 15);
+		PERFORM run_add(NULL, 'stripe', jsonb_build_object('task', 'event', 'event', $1), 5, 15);
 	END IF;
 	RETURN '{"received": true}';
 END $$;
@@ -336,7 +325,7 @@ GRANT EXECUTE ON FUNCTION stripe_unknown TO millrace_runner;
 
 -- Enqueues a comparison with Stripe, for millracectl.
 CREATE OR REPLACE FUNCTION stripe_reconcile_ask() RETURNS uuid LANGUAGE sql VOLATILE AS $$
-	SELECT stripe_enqueue('{"task": "reconcile"}', 3)
+	SELECT run_add(NULL, 'stripe', '{"task": "reconcile"}', 5)
 $$;
 
 -- The same a day after the last one was begun; and forgets events that Stripe does not send again.

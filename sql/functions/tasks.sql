@@ -311,7 +311,6 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	d datasource;
 	tells boolean;
-	mail uuid;
 	address text;
 BEGIN
 	IF job_fence($1, $2, $3) IS NULL THEN
@@ -331,10 +330,8 @@ BEGIN
 		told_at = CASE WHEN tells AND $5 IS NOT NULL THEN now() ELSE x.told_at END
 	WHERE x.id = d.id;
 	FOR address IN SELECT unnest(p.emails) FROM agent_process p WHERE p.id = d.process_id AND tells LOOP
-		INSERT INTO run (owner_id, kind, input) VALUES (d.owner_id, 'mail', jsonb_build_object('template',
-			CASE WHEN $5 IS NULL THEN 'source_back' ELSE 'source_lost' END, 'to', address, 'platform', d.platform)) RETURNING id INTO mail;
-		INSERT INTO job (run_id, owner_id, kind, priority, max_attempts) VALUES (mail, d.owner_id, 'mail', 5, 8);
-		PERFORM notify_durable('millrace_job', '');
+		PERFORM run_add(d.owner_id, 'mail', jsonb_build_object('template',
+			CASE WHEN $5 IS NULL THEN 'source_back' ELSE 'source_lost' END, 'to', address, 'platform', d.platform), 5, 8);
 	END LOOP;
 	RETURN true;
 END $$;

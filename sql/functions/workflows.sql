@@ -62,7 +62,6 @@ GRANT EXECUTE ON FUNCTION mcp_server_json TO millrace_api;
 CREATE OR REPLACE FUNCTION mcp_server_create(name text, url text, secret text) RETURNS mcp_server LANGUAGE plpgsql AS $$
 DECLARE
 	made mcp_server;
-	listing uuid;
 BEGIN
 	PERFORM room_for('mcp_server', 1, 50);
 	IF $3 IS NOT NULL AND NOT EXISTS (SELECT FROM secret s WHERE s.owner_id = caller_id() AND s.key = $3) THEN
@@ -73,9 +72,7 @@ BEGIN
 	IF made.id IS NULL THEN
 		PERFORM refuse('CONFLICT', 'There is a server of this name already.');
 	END IF;
-	INSERT INTO run (owner_id, kind, input) VALUES (caller_id(), 'mcp_list', jsonb_build_object('server', $1)) RETURNING id INTO listing;
-	INSERT INTO job (run_id, owner_id, kind) VALUES (listing, caller_id(), 'mcp_list');
-	PERFORM notify_durable('millrace_job', '');
+	PERFORM run_add(caller_id(), 'mcp_list', jsonb_build_object('server', $1));
 	RETURN made;
 END $$;
 GRANT EXECUTE ON FUNCTION mcp_server_create TO millrace_api;
