@@ -43,7 +43,7 @@
 /*
  * Periodic work; queue/periodic.h explains the columns (times are in milliseconds). The names are
  * what pg_notify('millrace_periodic', …) wakes. What is woken is looked at twice a minute all the
- * same.
+ * same; once where the function says itself when something is due.
  */
 static const struct periodic periodic_table[] = {
 	/* Name, every, gap, kind, function */
@@ -56,9 +56,9 @@ static const struct periodic periodic_table[] = {
 	{ "money", 30000, 250, PERIODIC_SHORT, sweep_money },
 	{ "payments", 30000, 250, PERIODIC_APART, payment_watch_run },
 	{ "providers", 60000, 0, PERIODIC_SHORT, providers_note },
-	{ "workflows", 30000, 20, PERIODIC_SHORT, sweep_workflows },
+	{ "workflows", 60000, 20, PERIODIC_SHORT, sweep_workflows },
 	{ "old", 60000, 0, PERIODIC_LONG, sweep_old },
-	{ "schedules", 30000, 50, PERIODIC_SHORT, sweep_schedules },
+	{ "schedules", 60000, 50, PERIODIC_SHORT, sweep_schedules },
 	{ "tasks", 60000, 1000, PERIODIC_LONG, sweep_tasks },
 	{ "deletions", 30000, 100, PERIODIC_LONG, sweep_deletions },
 	{ "jwks", 30000, 100, PERIODIC_LONG, jwks_run },

@@ -124,7 +124,7 @@ payment_watch_run(struct db *db, struct arena *a, struct stop *stop)
 	int n;
 
 	if (*config()->payment_networks == '\0')
-		return PERIODIC_AS_TABLED;
+		return PERIODIC_WHEN_WOKEN;
 	if (db_runner_payments_resume(db, a, &res, RESUME_MOST) != ERR_OK ||
 	    db_runner_chain_watched(db, a, &res) != ERR_OK) {
 		log_warn("sweep: failed", "what", "payments");

@@ -132,8 +132,9 @@ end_turn(struct task *t, int64_t wait)
 	int64_t every = t->row->every_ms, slack = 0, due = INT64_MAX;
 
 	if (wait == PERIODIC_AS_TABLED) {
-		slack = every / 4;
-		wait = every - every / 8 + jitter(every / 4);
+		/* What comes before its time with another's turn wakes nobody of its own. */
+		slack = every / 3;
+		wait = every + jitter(every / 4);
 	}
 	if (wait != PERIODIC_WHEN_WOKEN)
 		due = clock_ms() + wait;

@@ -15,7 +15,7 @@
 #define WORKFLOWS_BATCH 500
 #define MONEY_BATCH 200 /* reservations */
 #define SCHEDULES_BATCH 50 /* that begin in one transaction */
-#define SCHEDULES_MOST_MS 30000
+#define DUE_MOST_MS 30000
 #define TASKS_BATCH 5000 /* rows */
 #define DELETION_BATCH 1000 /* rows */
 #define DELETIONS_MOST 100 /* that take turns, a step each */
@@ -59,6 +59,13 @@ sweep_money(struct db *db, struct arena *a, struct stop *stop)
 	return sql_bool(res, 0, 0) ? AT_ONCE_MS : PERIODIC_AS_TABLED;
 }
 
+/* When to look again where the next thing is due in `ms`: clocks may be set, and differ. */
+static int64_t
+until_due(int64_t ms)
+{
+	return ms <= 0 ? AT_ONCE_MS : ms < DUE_MOST_MS ? ms : DUE_MOST_MS;
+}
+
 int64_t
 sweep_workflows(struct db *db, struct arena *a, struct stop *stop)
 {
@@ -72,14 +79,16 @@ sweep_workflows(struct db *db, struct arena *a, struct stop *stop)
 	}
 	if (!str_int(sql_get(res, 0, 0), &wait))
 		return PERIODIC_AS_TABLED;
-	return wait <= 0 ? AT_ONCE_MS : wait < 30000 ? wait : PERIODIC_AS_TABLED;
+	return until_due(wait);
 }
 
 int64_t
 sweep_stripe(struct db *db, struct arena *a, struct stop *stop)
 {
 	(void)stop;
-	if (*config()->stripe_key && db_runner_stripe_nightly(db, a, NULL) != ERR_OK) {
+	if (!*config()->stripe_key)
+		return PERIODIC_WHEN_WOKEN;
+	if (db_runner_stripe_nightly(db, a, NULL) != ERR_OK) {
 		log_warn("sweep: failed", "what", "the comparison with Stripe");
 		return RETRY_MS;
 	}
@@ -167,10 +176,9 @@ sweep_schedules(struct db *db, struct arena *a, struct stop *stop)
 		log_warn("sweep: failed", "what", "what is due by the clock");
 		return RETRY_MS;
 	}
-	/* Clocks may be set, and differ from the database's. */
-	if (!str_int(sql_get(res, 0, 0), &wait) || wait > SCHEDULES_MOST_MS)
+	if (!str_int(sql_get(res, 0, 0), &wait))
 		return PERIODIC_AS_TABLED;
-	return wait > 0 ? wait : AT_ONCE_MS;
+	return until_due(wait);
 }
 
 int64_t
