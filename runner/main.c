@@ -46,30 +46,30 @@
  * same; once where the function says itself when something is due.
  */
 static const struct periodic periodic_table[] = {
-	/* Name, every, gap, kind, function */
-	{ "lease", 5000, 0, PERIODIC_APART, lease_run },
-	{ "process", 5000, 0, PERIODIC_SHORT, metrics_store },
-	{ "jobs", 15000, 0, PERIODIC_SHORT, sweep_jobs },
-	{ "analytics", 30000, 100, PERIODIC_SHORT, sweep_analytics },
-	{ "resets", 30000, 250, PERIODIC_SHORT, sweep_resets },
-	{ "oauth", 30000, 250, PERIODIC_SHORT, sweep_oauth },
-	{ "money", 30000, 250, PERIODIC_SHORT, sweep_money },
-	{ "payments", 30000, 250, PERIODIC_APART, payment_watch_run },
-	{ "providers", 60000, 0, PERIODIC_SHORT, providers_note },
-	{ "workflows", 60000, 20, PERIODIC_SHORT, sweep_workflows },
-	{ "old", 60000, 0, PERIODIC_LONG, sweep_old },
-	{ "schedules", 60000, 50, PERIODIC_SHORT, sweep_schedules },
-	{ "tasks", 60000, 1000, PERIODIC_LONG, sweep_tasks },
-	{ "deletions", 30000, 100, PERIODIC_LONG, sweep_deletions },
-	{ "jwks", 30000, 100, PERIODIC_LONG, jwks_run },
-	{ "vault", 30000, 500, PERIODIC_LONG, vault_run },
-	{ "audit", 15000, 500, PERIODIC_LONG, audit_run },
-	{ "index", 60000, 0, PERIODIC_LONG, passage_index_run },
-	{ "stripe", 600000, 0, PERIODIC_SHORT, sweep_stripe },
-	{ "embeddings", 60000, 250, PERIODIC_SHORT, embeddings_run },
-	{ "telegram", 60000, 0, PERIODIC_APART, telegram_updates_run },
-	{ "certificate", 3600000, 0, PERIODIC_LONG, certificate_run },
-	{ NULL, 0, 0, 0, NULL },
+	/* Name, every, gap, lag, kind, function */
+	{ "lease", 5000, 0, 0, PERIODIC_APART, lease_run },
+	{ "process", 5000, 0, 0, PERIODIC_SHORT, metrics_store },
+	{ "jobs", 15000, 0, 0, PERIODIC_SHORT, sweep_jobs },
+	{ "analytics", 30000, 100, 50, PERIODIC_SHORT, sweep_analytics },
+	{ "resets", 30000, 250, 0, PERIODIC_SHORT, sweep_resets },
+	{ "oauth", 30000, 250, 0, PERIODIC_SHORT, sweep_oauth },
+	{ "money", 30000, 250, 0, PERIODIC_SHORT, sweep_money },
+	{ "payments", 30000, 250, 0, PERIODIC_APART, payment_watch_run },
+	{ "providers", 60000, 0, 0, PERIODIC_SHORT, providers_note },
+	{ "workflows", 60000, 20, 0, PERIODIC_SHORT, sweep_workflows },
+	{ "old", 60000, 0, 0, PERIODIC_LONG, sweep_old },
+	{ "schedules", 60000, 50, 0, PERIODIC_SHORT, sweep_schedules },
+	{ "tasks", 60000, 1000, 0, PERIODIC_LONG, sweep_tasks },
+	{ "deletions", 30000, 100, 0, PERIODIC_LONG, sweep_deletions },
+	{ "jwks", 30000, 100, 0, PERIODIC_LONG, jwks_run },
+	{ "vault", 30000, 500, 0, PERIODIC_LONG, vault_run },
+	{ "audit", 15000, 500, 0, PERIODIC_LONG, audit_run },
+	{ "index", 60000, 0, 0, PERIODIC_LONG, passage_index_run },
+	{ "stripe", 600000, 0, 0, PERIODIC_SHORT, sweep_stripe },
+	{ "embeddings", 60000, 250, 0, PERIODIC_SHORT, embeddings_run },
+	{ "telegram", 60000, 0, 0, PERIODIC_APART, telegram_updates_run },
+	{ "certificate", 3600000, 0, 0, PERIODIC_LONG, certificate_run },
+	{ NULL, 0, 0, 0, 0, NULL },
 };
 
 static void
@@ -189,15 +189,13 @@ run(void)
 		exit(0);
 	db_close(db);
 	runner.pool = db_pool_new("millrace_runner", "runner job", POOL);
-	commit_start();
-	flusher_start();
+	commit_start(outbox_turn);
 	periodic_start(periodic_table);
 	claim_run(job_kinds);
 	log_info("runner: giving back what runs");
 	give_all_back();
 	periodic_stop();
 	metrics_withdraw();
-	flusher_stop();
 	commit_stop();
 	audit_end();
 	vault_end();

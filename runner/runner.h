@@ -2,8 +2,8 @@
  * What all of the runner shares: who it is, its few database connections, and what it counts.
  *
  * Threads: main (queue/claim.c: listens and claims), the scheduler of periodic work and its workers
- * (queue/periodic.c), the flusher (queue/outbox.c), the committer (queue/commit.c), and one for
- * each running job (queue/job.c).
+ * (queue/periodic.c), the committer (queue/commit.c), on which events are written too
+ * (queue/outbox.c), and one for each running job (queue/job.c).
  */
 #ifndef RUNNER_RUNNER_H
 #define RUNNER_RUNNER_H

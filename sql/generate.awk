@@ -12,6 +12,7 @@
 #		-- scratch		a job gives an arena for its rows: they are large
 #		-- ends			ends a job's run
 #		-- batched		a runner's short write: runner/queue/commit.h
+#		-- posted		the same, by who does not wait: post_NAME
 #		SELECT …;
 # A job has job_NAME(j, &res, …), and job_end_NAME(j, …) for what ends its run. Arguments named
 # run_id, runner_name and attempt are the job's own there, and given for it; a query that ends a run
@@ -60,6 +61,7 @@ function emit_function(    n, i, params, list) {
 	print "MUST_CHECK static inline enum err"
 	if (who == "api") print "sql_" name "(struct req *r, answer_fn *answer" params ")"
 	else if (who == "stream") print "pipe_" name "(struct pipe *p, struct arena *scratch, pipe_done *done, void *done_arg" params ")"
+	else if (posted) print "post_" name "(pipe_done *done, void *done_arg" params ")"
 	else if (batched) print "commit_" name "(struct arena *a, PGresult **out" params ")"
 	else print "db_" name "(struct db *db, struct arena *a, PGresult **out" params ")"
 	print "{"
@@ -67,6 +69,7 @@ function emit_function(    n, i, params, list) {
 	given = n > 0 ? "args" : "NULL"
 	if (who == "api") print "\treturn req_ask(r, &query_" name ", " given ", " n ", answer);"
 	else if (who == "stream") print "\tconst struct pipe_statement s = { .query = &query_" name ", .args = " given ", .n_args = " n " };\n\n\treturn pipe_send(p, scratch, &s, 1, done, done_arg);"
+	else if (posted) print "\treturn commit_post(&query_" name ", " given ", done, done_arg);"
 	else if (batched) print "\treturn commit_query(a, &query_" name ", " given ", out);"
 	else print "\treturn db_query(db, a, &query_" name ", " given ", out);"
 	print "}\n"
@@ -145,7 +148,7 @@ BEGIN {
 	if (who == "job") print "#include \"runner/queue/job.h\"\n#include \"runner/runner.h\"\n"
 }
 FNR == 1 { finish(); pending = "" }
-/^-- name: / { finish(); name = $3; file = FILENAME; args = ""; row = ""; keep = reads = scratch = ends = batched = 0; sql = ""; comment = pending; pending = ""; next }
+/^-- name: / { finish(); name = $3; file = FILENAME; args = ""; row = ""; keep = reads = scratch = ends = batched = posted = 0; sql = ""; comment = pending; pending = ""; next }
 /^-- args:/ { sub(/^-- args: */, ""); args = $0; next }
 /^-- row:/ { sub(/^-- row: */, ""); row = $0; next }
 /^-- keep *$/ { keep = 1; next }
@@ -153,6 +156,7 @@ FNR == 1 { finish(); pending = "" }
 /^-- scratch *$/ { scratch = 1; next }
 /^-- ends *$/ { ends = 1; next }
 /^-- batched *$/ { batched = 1; next }
+/^-- posted *$/ { batched = posted = 1; next }
 /^-- / { t = $0; sub(/^-- /, " * ", t); pending = pending t "\n"; next }
 /^ *$/ { next }
 name != "" { sql = sql (sql == "" ? "" : "\n") $0; pending = "" }

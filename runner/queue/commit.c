@@ -24,6 +24,7 @@ static struct {
 	pthread_mutex_t lock; /* guards the queue, and each commit's outcome */
 	struct commit *first, **last; /* those that are not sent yet */
 	bool is_ending;
+	void (*turn)(void);
 	pthread_t thread;
 	struct loop *loop; /* the thread's own, as all that follows */
 	struct loop_fd wake; /* an eventfd: something was queued */
@@ -31,8 +32,8 @@ static struct {
 	struct arena *scratch;
 } committer = { .lock = PTHREAD_MUTEX_INITIALIZER, .last = &committer.first };
 
-static void
-wake(void)
+void
+commit_wake(void)
 {
 	uint64_t one = 1;
 
@@ -60,15 +61,21 @@ on_committed(void *arg, const struct pipe_reply *reply)
 	commit_end(arg, reply->e, res);
 }
 
+enum err
+commit_post(const struct query *q, const struct sql_arg *args, pipe_done *done, void *done_arg)
+{
+	const struct pipe_statement s = { .query = q, .args = args, .n_args = q->n_args };
+	enum err e = pipe_send(committer.pipe, committer.scratch, &s, 1, done, done_arg);
+
+	arena_reset(committer.scratch);
+	return e;
+}
+
 static void
 commit_send(struct commit *c)
 {
-	const struct pipe_statement s = {
-		.query = c->query, .args = c->args, .n_args = c->query->n_args
-	};
-	enum err e = pipe_send(committer.pipe, committer.scratch, &s, 1, on_committed, c);
+	enum err e = commit_post(c->query, c->args, on_committed, c);
 
-	arena_reset(committer.scratch);
 	if (e != ERR_OK)
 		commit_end(c, e, NULL);
 }
@@ -94,6 +101,7 @@ on_wake(struct loop_fd *self, uint32_t events)
 		next = c->next;
 		commit_send(c);
 	}
+	committer.turn();
 	if (is_ending)
 		loop_stop(committer.loop);
 }
@@ -106,9 +114,16 @@ commit_thread(void *arg)
 	return NULL;
 }
 
-void
-commit_start(void)
+struct loop *
+commit_loop(void)
 {
+	return committer.loop;
+}
+
+void
+commit_start(void (*turn)(void))
+{
+	committer.turn = turn;
 	committer.loop = loop_new();
 	committer.scratch = arena_new();
 	committer.wake =
@@ -129,7 +144,7 @@ commit_stop(void)
 	pthread_mutex_lock(&committer.lock);
 	committer.is_ending = true;
 	pthread_mutex_unlock(&committer.lock);
-	wake();
+	commit_wake();
 	pthread_join(committer.thread, NULL);
 	pipe_close(committer.pipe);
 	loop_free(committer.loop);
@@ -155,7 +170,7 @@ commit_query(struct arena *a, const struct query *q, const struct sql_arg *args,
 	*committer.last = &c;
 	committer.last = &c.next;
 	if (is_first)
-		wake();
+		commit_wake();
 	while (!c.is_done)
 		pthread_cond_wait(&c.done, &committer.lock);
 	pthread_mutex_unlock(&committer.lock);

@@ -7,21 +7,33 @@
  * waiting.
  *
  * The queries are those marked `-- batched`: commit_NAME(a, &res, …) of sql_runner.h, and job_NAME
- * or job_end_NAME of sql_job.h.
+ * or job_end_NAME of sql_job.h. Those marked `-- posted` are sent from the committer's own thread by
+ * who does not wait: post_NAME(done, done_arg, …).
  */
 #ifndef RUNNER_QUEUE_COMMIT_H
 #define RUNNER_QUEUE_COMMIT_H
 
 #include <millrace/err.h>
-#include <millrace/query.h>
+#include <millrace/pipe.h>
 
 /*
  * Starts the thread. What a predecessor may have committed and not notified is announced once
- * (pipe_doubt).
+ * (pipe_doubt). `turn` is called on that thread soon after each commit_wake.
  */
-void commit_start(void);
-/* When nobody calls commit_query any more: ends and joins the thread. */
+void commit_start(void (*turn)(void));
+/*
+ * When nobody calls commit_query any more: ends and joins the thread. What was posted and not
+ * answered is answered ERR_OVERLOADED, by the calling thread.
+ */
 void commit_stop(void);
+
+/* Any thread, between start and stop. */
+void commit_wake(void);
+/* The thread's loop, for timers of what runs there. That thread only. */
+struct loop *commit_loop(void);
+/* As pipe_send of the one statement, and on that thread only: returns at once. */
+MUST_CHECK enum err commit_post(
+    const struct query *q, const struct sql_arg *args, pipe_done *done, void *done_arg);
 
 /*
  * Runs one statement and waits until it is on disk; any thread. *out (may be NULL) gets the rows,

@@ -6,6 +6,7 @@
 #include <millrace/config.h>
 #include <millrace/log.h>
 
+#include "runner/queue/commit.h"
 #include "runner/queue/outbox.h"
 #include "runner/runner.h"
 #include "runner/thread.h"
@@ -26,7 +27,7 @@ struct event {
 	char bytes[];
 };
 
-/* Everything in it is guarded by flusher.lock. */
+/* Everything in it is guarded by writer.lock. */
 struct outbox {
 	struct stop *stop; /* the job's */
 	struct uuid run;
@@ -39,19 +40,6 @@ struct outbox {
 	struct outbox *next, *prev; /* among those with events */
 };
 
-static struct {
-	pthread_mutex_t lock;
-	pthread_cond_t filled; /* something to write, or the end */
-	pthread_cond_t written; /* something was written */
-	struct outbox *filled_boxes; /* those with events; who has waited longest is first */
-	/* So many writes are of one outbox each, to find the one that the server refuses */
-	size_t singly;
-	atomic_bool ending;
-	pthread_t thread;
-} flusher = { .lock = PTHREAD_MUTEX_INITIALIZER,
-	.filled = PTHREAD_COND_INITIALIZER,
-	.written = PTHREAD_COND_INITIALIZER };
-
 /* One write: the outboxes that take part, and their events as the statement's arrays. */
 struct batch {
 	struct arena *a;
@@ -60,6 +48,21 @@ struct batch {
 	size_t len;
 	struct str_list runs, attempts, after, counts, topics, types, data;
 };
+
+/* What writes the outboxes; it lives on the committer's thread. */
+static struct {
+	pthread_mutex_t lock; /* guards what follows, up to the thread's own */
+	pthread_cond_t written; /* something was written */
+	struct outbox *filled_boxes; /* those with events; who has waited longest is first */
+	/* So many writes are of one outbox each, to find the one that the server refuses */
+	size_t singly;
+	bool is_writing; /* a write is under way, or is to be done again */
+	struct batch batch; /* that write; the thread's own, as all that follows */
+	int tries;
+	int64_t began_us;
+	int64_t last_ms; /* when the last write began, clock_ms() */
+	struct loop_timer next; /* the next write, or the same once more */
+} writer = { .lock = PTHREAD_MUTEX_INITIALIZER, .written = PTHREAD_COND_INITIALIZER };
 
 /* -- the job's side -- */
 
@@ -83,7 +86,7 @@ forget(struct outbox *o, size_t n)
 		o->len -= e->n;
 		free(e);
 		if (!o->oldest)
-			DL_DELETE(flusher.filled_boxes, o);
+			DL_DELETE(writer.filled_boxes, o);
 	}
 }
 
@@ -92,12 +95,12 @@ outbox_close(struct outbox *o)
 {
 	if (!o)
 		return;
-	pthread_mutex_lock(&flusher.lock);
+	pthread_mutex_lock(&writer.lock);
 	/* A write that is under way points into it, and into the job. */
 	while (o->n_taken > 0)
-		pthread_cond_wait(&flusher.written, &flusher.lock);
+		pthread_cond_wait(&writer.written, &writer.lock);
 	forget(o, SIZE_MAX);
-	pthread_mutex_unlock(&flusher.lock);
+	pthread_mutex_unlock(&writer.lock);
 	free(o);
 }
 
@@ -115,10 +118,10 @@ append(struct outbox *o, struct event *e)
 	if (o->oldest) {
 		o->newest->next = e;
 	} else {
-		if (!flusher.filled_boxes)
-			pthread_cond_signal(&flusher.filled);
+		if (!writer.filled_boxes && !writer.is_writing)
+			commit_wake();
 		o->oldest = e;
-		DL_APPEND(flusher.filled_boxes, o);
+		DL_APPEND(writer.filled_boxes, o);
 	}
 	o->newest = e;
 }
@@ -157,9 +160,9 @@ merged(struct outbox *o, struct str text)
 static void
 put(struct outbox *o, const char *type, bool is_token, struct str bytes)
 {
-	pthread_mutex_lock(&flusher.lock);
+	pthread_mutex_lock(&writer.lock);
 	while (o->len > OUTBOX_MAX && may_wait(o) && stop_why(o->stop) == STOP_NOT)
-		pthread_cond_wait(&flusher.written, &flusher.lock);
+		pthread_cond_wait(&writer.written, &writer.lock);
 	if (!o->is_broken && (!is_token || !merged(o, bytes))) {
 		struct event *last = growing(o), *e;
 		size_t n = bytes.n;
@@ -175,7 +178,7 @@ put(struct outbox *o, const char *type, bool is_token, struct str bytes)
 		e->n = bytes.n;
 		append(o, e);
 	}
-	pthread_mutex_unlock(&flusher.lock);
+	pthread_mutex_unlock(&writer.lock);
 }
 
 void
@@ -205,17 +208,17 @@ outbox_drain(struct outbox *o, int64_t *seq)
 {
 	bool drained;
 
-	pthread_mutex_lock(&flusher.lock);
+	pthread_mutex_lock(&writer.lock);
 	while (o->oldest && may_wait(o))
-		pthread_cond_wait(&flusher.written, &flusher.lock);
+		pthread_cond_wait(&writer.written, &writer.lock);
 	drained = !o->oldest && may_wait(o);
 	if (drained)
 		*seq = o->seq;
-	pthread_mutex_unlock(&flusher.lock);
+	pthread_mutex_unlock(&writer.lock);
 	return drained;
 }
 
-/* -- the flusher's side; the lock is held -- */
+/* -- the writer's side; the lock is held -- */
 
 static struct str
 event_data(struct arena *a, const struct event *e)
@@ -274,7 +277,7 @@ collect(struct arena *a, bool is_alone)
 	size_t n_boxes = 0, n_events = 0;
 	struct outbox *o;
 
-	DL_FOREACH (flusher.filled_boxes, o) {
+	DL_FOREACH (writer.filled_boxes, o) {
 		n_boxes++;
 		for (struct event *e = o->oldest; e; e = e->next)
 			n_events++;
@@ -287,7 +290,7 @@ collect(struct arena *a, bool is_alone)
 	b.topics = list_of(a, n_events);
 	b.types = list_of(a, n_events);
 	b.data = list_of(a, n_events);
-	DL_FOREACH (flusher.filled_boxes, o) {
+	DL_FOREACH (writer.filled_boxes, o) {
 		if (b.len >= BATCH_MAX || (is_alone && b.n > 0))
 			break;
 		take(&b, o);
@@ -312,30 +315,9 @@ settle_one(struct outbox *o, struct str answer)
 	o->seq = seq;
 	if (o->oldest) {
 		/* behind those that had no turn in this write */
-		DL_DELETE(flusher.filled_boxes, o);
-		DL_APPEND(flusher.filled_boxes, o);
+		DL_DELETE(writer.filled_boxes, o);
+		DL_APPEND(writer.filled_boxes, o);
 	}
-}
-
-/* -- writing; the lock is not held while the database is asked -- */
-
-static enum err
-write_batch(struct batch *b, PGresult **res)
-{
-	int64_t start = clock_us();
-	enum err e = commit_runner_events_write(b->a, res, str_from(runner.name), b->runs,
-	    b->attempts, b->after, b->counts, b->topics, b->types, b->data);
-
-	if (e == ERR_OK && (size_t)PQntuples(*res) != b->n)
-		e = ERR_INTERNAL;
-	if (e == ERR_OK) {
-		atomic_fetch_add(&counters.flushes, 1);
-		atomic_fetch_add(&counters.events, (long long)b->data.n);
-		histogram_add(&counters.flush_seconds, clock_us() - start);
-	} else {
-		atomic_fetch_add(&counters.flush_errors, 1);
-	}
-	return e;
 }
 
 /*
@@ -345,7 +327,7 @@ write_batch(struct batch *b, PGresult **res)
 static void
 settle_batch(struct batch *b, enum err e, const PGresult *res)
 {
-	pthread_mutex_lock(&flusher.lock);
+	pthread_mutex_lock(&writer.lock);
 	for (size_t i = 0; i < b->n; i++) {
 		struct outbox *o = b->boxes[i];
 
@@ -359,71 +341,99 @@ settle_batch(struct batch *b, enum err e, const PGresult *res)
 		o->n_taken = 0;
 	}
 	if (b->n > 1 && e != ERR_OK && e != ERR_OVERLOADED)
-		flusher.singly = b->n;
-	pthread_cond_broadcast(&flusher.written);
+		writer.singly = b->n;
+	pthread_cond_broadcast(&writer.written);
 }
 
-/* Writes until the server has answered; the same batch each time. */
+/* -- the committer's thread; the lock is not held while the database is asked -- */
+
+static void write_batch(void);
+
+/* The same batch again. Those who wait look whether they still have to. */
 static void
-flush(bool is_alone)
+write_again_later(void)
 {
-	struct arena *a = arena_new();
-	struct batch b = collect(a, is_alone);
-	PGresult *res = NULL;
-	enum err e = ERR_OK;
+	int tries = writer.tries++;
 
-	pthread_mutex_unlock(&flusher.lock);
-	for (int tries = 0; b.n > 0 && (e = write_batch(&b, &res)) == ERR_OVERLOADED; tries++) {
-		if (atomic_load(&flusher.ending))
-			break;
-		/* Those who wait look whether they still have to. */
-		pthread_mutex_lock(&flusher.lock);
-		pthread_cond_broadcast(&flusher.written);
-		pthread_mutex_unlock(&flusher.lock);
-		sleep_ms((tries < 4 ? 25 << tries : 400) + jitter(50));
-	}
-	settle_batch(&b, e, res);
-	arena_free(a);
+	pthread_mutex_lock(&writer.lock);
+	pthread_cond_broadcast(&writer.written);
+	pthread_mutex_unlock(&writer.lock);
+	loop_arm(commit_loop(), &writer.next, (tries < 4 ? 25 << tries : 400) + jitter(50));
 }
 
-static void *
-flusher_thread(void *arg)
+static void
+on_written(void *arg, const struct pipe_reply *reply)
 {
-	int64_t last = 0;
+	struct batch *b = &writer.batch;
+	const PGresult *res = reply->n > 0 ? reply->res[0] : NULL;
+	enum err e = reply->e;
 
 	(void)arg;
-	pthread_mutex_lock(&flusher.lock);
-	for (;;) {
-		int64_t early;
-
-		while (!flusher.filled_boxes && !atomic_load(&flusher.ending))
-			pthread_cond_wait(&flusher.filled, &flusher.lock);
-		if (atomic_load(&flusher.ending))
-			break;
-		if ((early = last + config()->flush_ms - clock_ms()) > 0) {
-			pthread_mutex_unlock(&flusher.lock);
-			sleep_ms(early);
-			pthread_mutex_lock(&flusher.lock);
-		}
-		last = clock_ms();
-		flush(flusher.singly > 0 && flusher.singly-- > 0);
+	if (e == ERR_OK && (size_t)PQntuples(res) != b->n)
+		e = ERR_INTERNAL;
+	if (e == ERR_OK) {
+		atomic_fetch_add(&counters.flushes, 1);
+		atomic_fetch_add(&counters.events, (long long)b->data.n);
+		histogram_add(&counters.flush_seconds, clock_us() - writer.began_us);
+	} else {
+		atomic_fetch_add(&counters.flush_errors, 1);
 	}
-	pthread_mutex_unlock(&flusher.lock);
-	return NULL;
+	if (e == ERR_OVERLOADED) {
+		write_again_later();
+		return;
+	}
+	settle_batch(b, e, res);
+	arena_free(b->a);
+	writer.is_writing = false;
+	pthread_mutex_unlock(&writer.lock);
+	outbox_turn();
+}
+
+static void
+write_batch(void)
+{
+	struct batch *b = &writer.batch;
+
+	writer.began_us = clock_us();
+	if (post_runner_events_write(on_written, NULL, str_from(runner.name), b->runs, b->attempts,
+		b->after, b->counts, b->topics, b->types, b->data) != ERR_OK) {
+		atomic_fetch_add(&counters.flush_errors, 1);
+		write_again_later();
+	}
+}
+
+static void
+on_next(struct loop_timer *t)
+{
+	(void)t;
+	if (writer.is_writing)
+		write_batch();
+	else
+		outbox_turn();
 }
 
 void
-flusher_start(void)
+outbox_turn(void)
 {
-	thread_start(&flusher.thread, flusher_thread, NULL, true);
-}
+	int64_t early = writer.last_ms + config()->flush_ms - clock_ms();
+	bool is_due;
 
-void
-flusher_stop(void)
-{
-	pthread_mutex_lock(&flusher.lock);
-	atomic_store(&flusher.ending, true);
-	pthread_cond_signal(&flusher.filled);
-	pthread_mutex_unlock(&flusher.lock);
-	pthread_join(flusher.thread, NULL);
+	pthread_mutex_lock(&writer.lock);
+	is_due = writer.filled_boxes && !writer.is_writing;
+	if (is_due && early <= 0) {
+		bool is_alone = writer.singly > 0 && writer.singly-- > 0;
+
+		writer.is_writing = true;
+		writer.batch = collect(arena_new(), is_alone);
+	}
+	pthread_mutex_unlock(&writer.lock);
+	writer.next.fire = on_next;
+	if (is_due && early > 0) {
+		loop_arm(commit_loop(), &writer.next, early);
+	} else if (is_due) {
+		loop_disarm(commit_loop(), &writer.next);
+		writer.last_ms = clock_ms();
+		writer.tries = 0;
+		write_batch();
+	}
 }

@@ -1,7 +1,7 @@
 /*
- * The way of a run's events into the event log. A job puts them into its outbox; one thread writes
- * those of all outboxes together, config()->flush_ms apart at most, in one transaction (SQL:
- * job_publish), which shares its flush with other writes (commit.h); clients are told after that.
+ * The way of a run's events into the event log. A job puts them into its outbox; the committer's
+ * thread (commit.h) writes those of all outboxes together, config()->flush_ms apart at most, in one transaction (SQL:
+ * job_publish), which shares its flush with other writes; clients are told after that.
  * Deltas put between two writes become one token event. Order within a run is kept. While the
  * database is away everything is kept and tried again; a write whose answer was lost is not done
  * twice. An outbox that holds too much makes its job wait.
@@ -15,10 +15,8 @@
 
 struct outbox;
 
-/* Starts the thread; before the first outbox is opened. */
-void flusher_start(void);
-/* After the last outbox is closed: ends and joins the thread. */
-void flusher_stop(void);
+/* Writes what is due: the committer's turn (commit_start). */
+void outbox_turn(void);
 
 /*
  * The outbox of an attempt at a run; `seq` is what its topic holds already. `stop` lives as long as

@@ -109,14 +109,16 @@ set_due(struct task *t, int64_t due_ms, int64_t slack_ms)
 		pthread_cond_signal(&changed);
 }
 
-/* Due at `ms`, but no sooner than its gap allows; a turn that is due before that stays. */
+/* Due at `ms`, but no sooner than its lag and its gap allow; a turn that is due before that stays. */
 static void
 hurry(struct task *t, int64_t ms)
 {
-	int64_t soonest = t->began_ms + t->row->gap_ms;
+	int64_t gap_over = t->began_ms + t->row->gap_ms, lag_over = clock_ms() + t->row->lag_ms;
 
-	if (ms < soonest)
-		ms = soonest;
+	if (ms < gap_over)
+		ms = gap_over;
+	if (ms < lag_over)
+		ms = lag_over;
 	if (t->is_running) {
 		if (ms < t->sooner_ms)
 			t->sooner_ms = ms;

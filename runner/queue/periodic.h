@@ -29,6 +29,8 @@ struct periodic {
 	const char *name; /* NULL ends the table */
 	int64_t every_ms; /* more than 0 */
 	int64_t gap_ms; /* from one beginning to the next at least, however often it is woken */
+	/* So long one that is asked for waits for others to ask too, out of the way of who asked */
+	int64_t lag_ms;
 	enum periodic_kind kind;
 	/*
 	 * One turn; never two at once. `db` and `a` are the worker's: the arena is reset
@@ -44,8 +46,8 @@ void periodic_start(const struct periodic *table);
 void periodic_stop(void);
 
 /*
- * Any thread, also before the start or after the end: a turn is due at once (or when gap_ms is
- * over). Unknown names are ignored.
+ * Any thread, also before the start or after the end: a turn is due when lag_ms and gap_ms are
+ * over. Unknown names are ignored.
  */
 void periodic_wake(struct str name);
 /* All of them, since notifications may have been missed. */

@@ -79,6 +79,31 @@ LANGUAGE sql STABLE AS $$
 		ELSE topic || E'\n' || seq END
 $$;
 
+-- What the log holds after `afters[i]` of `topics[i]`, in order: of each topic at most row_limit
+-- events and about byte_limit bytes, but always one where there is one. Each topic has at least one
+-- row: `head` is its last seq, seq is NULL where nothing follows; `at` is in Unix milliseconds. One
+-- snapshot, so that head and events agree. Planned once, like publishing.
+CREATE OR REPLACE FUNCTION events_after(topics text[], afters bigint[], row_limit bigint, byte_limit bigint)
+RETURNS TABLE (n bigint, head bigint, seq bigint, type text, data text, at bigint)
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+	RETURN QUERY SELECT w.n, coalesce(t.seq, 0), e.seq, e.type, e.data, e.at
+	FROM unnest(topics, afters) WITH ORDINALITY AS w (topic, after, n)
+	LEFT JOIN LATERAL (SELECT o.seq FROM topic o WHERE o.name = w.topic OFFSET 0) t ON true
+	LEFT JOIN LATERAL (
+		SELECT b.seq, b.type, b.data, floor(extract(epoch FROM b.created_at) * 1000)::bigint AS at FROM (
+			SELECT a.seq, a.type, a.data, a.created_at,
+				sum(octet_length(a.data)) OVER (ORDER BY a.seq) - octet_length(a.data) AS before
+			FROM (
+				SELECT s.seq, s.type, s.data::text AS data, s.created_at FROM stream_event s
+				WHERE s.topic = w.topic AND s.seq > w.after ORDER BY s.seq LIMIT row_limit
+			) a
+		) b WHERE b.before < byte_limit
+	) e ON true
+	ORDER BY w.n, e.seq;
+END $$;
+GRANT EXECUTE ON FUNCTION events_after TO millrace_stream;
+
 -- publish, publish_many (and publish_locked, which it is made of): the log's only writers. They
 -- give out seq under the topic's row lock, so that readers see events in the order of seq; several
 -- topics are locked in the order of their names.

@@ -76,7 +76,7 @@ SELECT deletion_step($1, $2, $3) AS wait_ms;
 -- name: runner_events_write
 -- args: runner_name text, runs uuid[], attempts text[], after text[], counts text[], topics text[], types text[], data text[]
 -- row: n int4, seq int8
--- batched
+-- posted
 SELECT n, seq FROM job_publish($1, $2, $3::text[]::int[], $4::text[]::bigint[], $5::text[]::int[], $6, $7, $8);
 
 -- name: runner_job_give_back
