@@ -2,12 +2,13 @@
 idle stream costs."""
 import json
 import os
+import re
 import subprocess
 import threading
 import time
 import uuid
 
-from instance import base64url, program, smaps
+from instance import PGBIN, base64url, program, smaps
 from report import percentile
 
 CHAT = ("POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
@@ -43,6 +44,23 @@ def figures(values):
 
 # ------------------------------------------------------------- first token
 
+def flush_ms(instance):
+    """What a commit waits for the disk, 50 a second, on average: a token is not shown before, nor a provider asked."""
+    took = {}
+    script = instance.dir + "/flush.sql"
+    with open(script, "w") as f:
+        f.write("SELECT pg_logical_emit_message(true, 'bench', '');\n")
+    for mode in ("on", "off"):
+        out = subprocess.run([PGBIN + "/pgbench", "-n", "-M", "prepared", "-R", "50", "-T", "2", "-f", script, "-h", instance.run_dir + "/pg",
+                              "-U", "postgres", "millrace"], env=dict(os.environ, PGOPTIONS="-c synchronous_commit=" + mode),
+                             check=True, capture_output=True, text=True).stdout
+        # its latency counts from when a transaction was due
+        average, lag = (float(re.search(what + r" = ([\d.]+)|" + what + r": avg ([\d.]+)", out).group(i)) for what, i in
+                        (("latency average", 1), ("rate limit schedule lag", 2)))
+        took[mode] = average - lag
+    return took["on"] - took["off"]
+
+
 def first_token(instance, tokens, rounds, each):
     """One chat after the other over one kept HTTPS connection, beside the same from the provider itself. In milliseconds:
     `overhead`: from POST to the first token, less what the provider took for it; `before`: of that, until the provider had been
@@ -51,7 +69,7 @@ def first_token(instance, tokens, rounds, each):
     ours = chat_requests(instance, "first", tokens[:1], directive)
     direct = chat_requests(instance, "direct", ["bench"], directive, "/v1/chat/completions", True)
     provider = "127.0.0.1:%d" % instance.provider
-    got = {"overhead": [], "before": [], "after": [], "direct": []}
+    got = {"overhead": [], "before": [], "after": [], "direct": [], "flush": []}
     client("--requests", 5, *tls_args(instance), ours, to="127.0.0.1:%d" % instance.port)
     for _ in range(rounds):
         sample = {name: [] for name in got}
@@ -65,6 +83,7 @@ def first_token(instance, tokens, rounds, each):
             sample["after"].append((came - sent) / 1000)
         r = client("--requests", each, direct, to=provider)
         sample["direct"] = [(first - due - own) / 1000 for due, first, _, own, _, _, _ in r["requests"]]
+        sample["flush"] = [flush_ms(instance)]
         for name, values in sample.items():
             got[name].append(figures(values))
     return got
