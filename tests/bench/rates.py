@@ -23,12 +23,14 @@ What the parts consist of, by strace -c and valgrind --tool=callgrind with the m
     PostgreSQL   1.7 system calls: it answers each Sync at once, and reads several together; two kept plans, each a lookup by primary key,
                  the policy's condition being the lookup's own
 """
+import glob
 import json
 import os
+import re
 import subprocess
 import time
 
-from instance import BENCH, PGBIN, Background, Missing, children, npm_peer, program, smaps, wait_port
+from instance import BENCH, PGBIN, ROOT, Background, Missing, children, npm_peer, program, smaps, wait_port
 from report import percentile
 
 USERS = 100
@@ -104,14 +106,30 @@ def wrk(url, path, tokens, connections, seconds, *body):
     return {"rate": r["requests"] / r["us"] * 1e6, "p50": r["p50"] / 1000, "p90": r["p90"] / 1000, "p99": r["p99"] / 1000}
 
 
-def pgbench(instance, script, seconds):
+def pgbench(instance, script, seconds, role="postgres", options=""):
     out = subprocess.run([PGBIN + "/pgbench", "-n", "-M", "prepared", "-c", "8", "-j", "2", "-T", str(max(1, round(seconds))),
-                          "-f", script, "-h", instance.run_dir + "/pg", "-U", "postgres", "millrace"],
-                         check=True, capture_output=True, text=True).stdout
+                          "-f", script, "-h", instance.run_dir + "/pg", "-U", role, "millrace"],
+                         check=True, capture_output=True, text=True, env=dict(os.environ, PGOPTIONS=options)).stdout
     for line in out.splitlines():
         if line.startswith("tps ="):
             return {"rate": float(line.split()[2])}
     raise SystemExit("bench: pgbench said no rate:\n" + out)
+
+
+def statements(instance, user, name, *args):
+    """A script of what a worker asks for a request of the user's: who it is, and the named statement; one transaction, one round trip."""
+    session = instance.sql("SELECT id FROM session WHERE user_id = '%s' LIMIT 1" % user)
+    text = "\\startpipeline\n"
+    for query, values in (("caller_session", ("'%s'" % session, "false")), (name, args)):
+        for file in glob.glob(ROOT + "/sql/queries/**/*.sql", recursive=True):
+            with open(file) as f:
+                found = re.search(r"^-- name: %s\n(?:--.*\n)*([^;]*;)" % query, f.read(), re.M)
+            if found:
+                text += re.sub(r"\$(\d+)", lambda m: values[int(m.group(1)) - 1], found.group(1)) + "\n"
+    path = "%s/%s.sql" % (instance.dir, name)
+    with open(path, "w") as f:
+        f.write(text + "\\endpipeline\n")
+    return path
 
 
 def fixed_rate(instance, requests_file, rate, seconds, connections=64):
@@ -125,17 +143,18 @@ def fixed_rate(instance, requests_file, rate, seconds, connections=64):
     return {"rate": rate, "p50": percentile(took, 50), "p99": percentile(took, 99), "max": max(took)}
 
 
-def rows(instance, peers, tokens):
+def rows(instance, peers, tokens, user):
     """name: (what it measures, a function of seconds)."""
     plain = "http://127.0.0.1:%d" % instance.plain
     tls = "https://127.0.0.1:%d" % instance.tls
-    script = instance.dir + "/select.sql"
+    script, asked = instance.dir + "/select.sql", statements(instance, user, "user_show")
 
     def load(url, path, with_token=True, connections=64):
         return lambda s: wrk(url, path, tokens if with_token else None, connections, s)
 
     out = {
         "select": ("pgbench, the bare SELECT", lambda s: pgbench(instance, script, s)),
+        "statements": ("pgbench, what GET /api/user asks", lambda s: pgbench(instance, asked, s, "millrace_api")),
         "static": ("nginx return 200", load(plain, "/bench/static", False)),
         "static_tls": ("nginx return 200, HTTPS", load(tls, "/bench/static", False)),
         "healthz": ("healthz: nginx, worker", load(plain, "/healthz", False)),
@@ -165,7 +184,7 @@ def measure(instance, peers, users, rounds, seconds, say):
                          for _, token in users))
     instance.sql(MANY)
     instance.sql("VACUUM ANALYZE")
-    table = rows(instance, peers, tokens)
+    table = rows(instance, peers, tokens, users[0][0])
     for _, run in table.values():
         run(1)
     samples = {name: [] for name in table}

@@ -36,6 +36,8 @@ def rates(out):
     text += "\n\nThe last three columns: processor time a request.\n\n"
     rows = [["GET /api/user over the bare SELECT", spread(ratio(s["user"], s["select"]), 2), "0.35"],
             ["the same over HTTPS", spread(ratio(s["user_tls"], s["select"]), 2), ""],
+            ["GET /api/user over healthz and its statements in turns",
+             spread([u["rate"] * (1 / h["rate"] + 1 / q["rate"]) for u, h, q in zip(s["user"], s["healthz"], s["statements"])], 2), ""],
             ["healthz over nginx's return 200", spread(ratio(s["healthz"], s["static"]), 2), ""]]
     for peer, name, asked in (("node", "Node", "5"), ("fastapi", "FastAPI", "8"), ("node_bare", "Node without nginx", "")):
         if peer in s:
@@ -61,6 +63,7 @@ def callers(out):
 def writes(out):
     rows = [[what, *(spread([x[key] for x in out["writes"][name]], places) for key, places in (("rate", 0), ("p50", 2), ("p99", 1)))]
             for name, what in (("many", "64 connections"), ("alone", "one after the other"))]
+    rows.append(["pgbench, its statements, no wait for the disk", spread([x["rate"] for x in out["writes"]["statements"]]), "", ""])
     return "## Durable writes, POST /api/leads\n\n" + table(["", "requests/s: median (least to most)", "p50 ms", "p99 ms"], rows) + "\n"
 
 
