@@ -7,8 +7,8 @@
  * waiting.
  *
  * The queries are those marked `-- batched`: commit_NAME(a, &res, …) of sql_runner.h, and job_NAME
- * or job_end_NAME of sql_job.h. Those marked `-- posted` are sent from the committer's own thread by
- * who does not wait: post_NAME(done, done_arg, …).
+ * or job_end_NAME of sql_job.h. Those marked `-- posted` are sent from the committer's own thread
+ * by who does not wait: post_NAME(done, done_arg, …).
  */
 #ifndef RUNNER_QUEUE_COMMIT_H
 #define RUNNER_QUEUE_COMMIT_H

@@ -1,8 +1,8 @@
 /*
  * The way of a run's events into the event log. A job puts them into its outbox; the committer's
- * thread (commit.h) writes those of all outboxes together, config()->flush_ms apart at most, in one transaction (SQL:
- * job_publish), which shares its flush with other writes; clients are told after that.
- * Deltas put between two writes become one token event. Order within a run is kept. While the
+ * thread (commit.h) writes those of all outboxes together, config()->flush_ms apart at most, in one
+ * transaction (SQL: job_publish), which shares its flush with other writes; clients are told after
+ * that. Deltas put between two writes become one token event. Order within a run is kept. While the
  * database is away everything is kept and tried again; a write whose answer was lost is not done
  * twice. An outbox that holds too much makes its job wait.
  */

@@ -109,7 +109,7 @@ set_due(struct task *t, int64_t due_ms, int64_t slack_ms)
 		pthread_cond_signal(&changed);
 }
 
-/* Due at `ms`, but no sooner than its lag and its gap allow; a turn that is due before that stays. */
+/* Due at `ms`, but no sooner than its lag and gap allow; a turn that is due before that stays. */
 static void
 hurry(struct task *t, int64_t ms)
 {

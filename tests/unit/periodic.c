@@ -79,17 +79,17 @@ soon(struct db *db, struct arena *a, struct stop *stop)
 #define GAP_MS 300
 
 static const struct periodic table[] = {
-	{ "often", 60000, 0, PERIODIC_SHORT, often },
-	{ "woken", 60000, 0, PERIODIC_SHORT, woken },
-	{ "gap", 60000, GAP_MS, PERIODIC_SHORT, gap },
-	{ "soon", 60000, 0, PERIODIC_SHORT, soon },
-	{ "long 1", 60000, 0, PERIODIC_LONG, blocks },
-	{ "long 2", 60000, 0, PERIODIC_LONG, blocks },
-	{ "long 3", 60000, 0, PERIODIC_LONG, blocks },
-	{ "long 4", 60000, 0, PERIODIC_LONG, blocks },
-	{ "long 5", 60000, 0, PERIODIC_LONG, blocks },
-	{ "apart", 60000, 0, PERIODIC_APART, apart },
-	{ NULL, 0, 0, 0, NULL },
+	{ "often", 60000, 0, 0, PERIODIC_SHORT, often },
+	{ "woken", 60000, 0, 0, PERIODIC_SHORT, woken },
+	{ "gap", 60000, GAP_MS, 0, PERIODIC_SHORT, gap },
+	{ "soon", 60000, 0, 0, PERIODIC_SHORT, soon },
+	{ "long 1", 60000, 0, 0, PERIODIC_LONG, blocks },
+	{ "long 2", 60000, 0, 0, PERIODIC_LONG, blocks },
+	{ "long 3", 60000, 0, 0, PERIODIC_LONG, blocks },
+	{ "long 4", 60000, 0, 0, PERIODIC_LONG, blocks },
+	{ "long 5", 60000, 0, 0, PERIODIC_LONG, blocks },
+	{ "apart", 60000, 0, 0, PERIODIC_APART, apart },
+	{ NULL, 0, 0, 0, 0, NULL },
 };
 
 static bool
