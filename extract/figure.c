@@ -204,7 +204,7 @@ diagram_start(struct figure *f, const struct xml_element *e)
 }
 
 static void
-on_start(void *arg, const struct xml_element *e)
+figure_on_start(void *arg, const struct xml_element *e)
 {
 	struct figure *f = arg;
 
@@ -223,7 +223,7 @@ on_start(void *arg, const struct xml_element *e)
 }
 
 static void
-on_end(void *arg, const struct xml_element *e)
+figure_on_end(void *arg, const struct xml_element *e)
 {
 	struct figure *f = arg;
 
@@ -246,7 +246,7 @@ on_end(void *arg, const struct xml_element *e)
 }
 
 static void
-on_text(void *arg, const char *s, size_t n)
+figure_on_text(void *arg, const char *s, size_t n)
 {
 	struct figure *f = arg;
 
@@ -263,7 +263,7 @@ on_text(void *arg, const char *s, size_t n)
 bool
 figure_read(struct package *p, const char *part, struct buffer *to)
 {
-	static const struct xml_events events = { on_start, on_end, on_text };
+	static const struct xml_events events = { figure_on_start, figure_on_end, figure_on_text };
 	struct figure f = { .to = to };
 	bool whole = package_xml_whole(p, part, &events, &f);
 

@@ -287,7 +287,7 @@ habit_learn(struct worker *w, struct line *l, bool reads, int64_t took_us, int64
 
 /* It takes no room any more. */
 static void
-sent_leave(struct sent *sent)
+sent_detach(struct sent *sent)
 {
 	struct lane *lane = sent->lane;
 	int64_t now = clock_us();
@@ -306,7 +306,7 @@ share_held(void *arg)
 {
 	struct sent *sent = arg;
 
-	sent_leave(sent);
+	sent_detach(sent);
 	share_next(sent->worker);
 }
 
@@ -319,7 +319,7 @@ share_done(void *arg, const struct pipe_reply *reply)
 	struct pipe *pipe = lane == &w->shares.quick ? w->pipe : lane->pipe;
 	struct line *l = sent->line;
 
-	sent_leave(sent);
+	sent_detach(sent);
 	if (sent->unit.done)
 		sent->unit.done(sent->unit.r, reply);
 	free(sent);

@@ -5,7 +5,8 @@
  * (handlers/schemas/) and summary. `.body` and `.query` are the field tables that the handler
  * binds; `.snake` documents their names in snake_case, as the route's clients write them; `.also`
  * is another status of the same reply; `.idempotent` routes take Idempotency-Key, `.large` ones
- * images in their bodies.
+ * images in their bodies; `.scope` is what an API key needs where it is not read or write. The
+ * others are explained in fcgi/route.h.
  */
 #include "handlers/account/account.h"
 #include "handlers/agents/agents.h"

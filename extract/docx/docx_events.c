@@ -472,7 +472,7 @@ rule_of(const struct xml_element *e)
 }
 
 static void
-on_start(void *arg, const struct xml_element *e)
+docx_on_start(void *arg, const struct xml_element *e)
 {
 	struct story *s = arg;
 	struct open_element *o = &s->open[++s->depth];
@@ -486,7 +486,7 @@ on_start(void *arg, const struct xml_element *e)
 }
 
 static void
-on_end(void *arg, const struct xml_element *e)
+docx_on_end(void *arg, const struct xml_element *e)
 {
 	struct story *s = arg;
 	const struct rule *rule = s->open[s->depth].rule;
@@ -525,7 +525,7 @@ put_text(struct story *s, const char *p, size_t n)
 }
 
 static void
-on_text(void *arg, const char *p, size_t n)
+docx_on_text(void *arg, const char *p, size_t n)
 {
 	struct story *s = arg;
 
@@ -542,7 +542,7 @@ on_text(void *arg, const char *p, size_t n)
 bool
 story_read(struct story *s, const char *part)
 {
-	static const struct xml_events events = { on_start, on_end, on_text };
+	static const struct xml_events events = { docx_on_start, docx_on_end, docx_on_text };
 	bool whole;
 
 	s->depth = s->skip = 0;

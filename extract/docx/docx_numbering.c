@@ -149,7 +149,7 @@ set_level(struct docx_level *l, const struct xml_element *e)
 }
 
 static void
-on_start(void *arg, const struct xml_element *e)
+numbering_on_start(void *arg, const struct xml_element *e)
 {
 	struct docx_numbering *n = arg;
 	const char *s = e->name;
@@ -177,7 +177,7 @@ on_start(void *arg, const struct xml_element *e)
 }
 
 static void
-on_end(void *arg, const struct xml_element *e)
+numbering_on_end(void *arg, const struct xml_element *e)
 {
 	struct docx_numbering *n = arg;
 
@@ -204,7 +204,8 @@ compare_nums(const void *a, const void *b)
 bool
 docx_numbering_read(struct docx_numbering *n, struct package *p, const char *part)
 {
-	static const struct xml_events events = { .start = on_start, .end = on_end };
+	static const struct xml_events events = { .start = numbering_on_start,
+		.end = numbering_on_end };
 	bool whole = package_xml_whole(p, part, &events, n);
 
 	if (n->n_lists > 0)

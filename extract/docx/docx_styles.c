@@ -55,7 +55,7 @@ open_style(struct docx_styles *s, const struct xml_element *e)
 }
 
 static void
-on_start(void *arg, const struct xml_element *e)
+styles_on_start(void *arg, const struct xml_element *e)
 {
 	struct docx_styles *s = arg;
 
@@ -76,7 +76,7 @@ on_start(void *arg, const struct xml_element *e)
 }
 
 static void
-on_end(void *arg, const struct xml_element *e)
+styles_on_end(void *arg, const struct xml_element *e)
 {
 	struct docx_styles *s = arg;
 
@@ -95,7 +95,7 @@ compare(const void *a, const void *b)
 bool
 docx_styles_read(struct docx_styles *s, struct package *p, const char *part)
 {
-	static const struct xml_events events = { .start = on_start, .end = on_end };
+	static const struct xml_events events = { .start = styles_on_start, .end = styles_on_end };
 	bool whole = package_xml_whole(p, part, &events, s);
 
 	if (s->n > 0)

@@ -308,7 +308,7 @@ start_branch(struct parse *x, const struct xml_element *e)
 }
 
 static void
-on_start(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri, int n_ns,
+xml_on_start(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri, int n_ns,
     const xmlChar **ns, int n_attr, int n_default, const xmlChar **attr)
 {
 	struct parse *x = arg;
@@ -328,7 +328,7 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *u
 }
 
 static void
-on_end(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
+xml_on_end(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
 {
 	struct parse *x = arg;
 	struct xml_element e = { ns_of(x, uri), (const char *)name, NULL, 0 };
@@ -344,7 +344,7 @@ on_end(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri
 }
 
 static void
-on_text(void *arg, const xmlChar *s, int n)
+xml_on_text(void *arg, const xmlChar *s, int n)
 {
 	struct parse *x = arg;
 
@@ -400,11 +400,11 @@ package_xml_whole(struct package *p, const char *part, const struct xml_events *
 		.initialized = XML_SAX2_MAGIC,
 		.entityDecl = on_entity,
 		.attributeDecl = on_attribute,
-		.startElementNs = on_start,
-		.endElementNs = on_end,
-		.characters = on_text,
-		.ignorableWhitespace = on_text,
-		.cdataBlock = on_text,
+		.startElementNs = xml_on_start,
+		.endElementNs = xml_on_end,
+		.characters = xml_on_text,
+		.ignorableWhitespace = xml_on_text,
+		.cdataBlock = xml_on_text,
 	};
 	struct parse *x = grow(NULL, sizeof(*x));
 	xmlParserCtxtPtr ctx;

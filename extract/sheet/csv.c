@@ -213,7 +213,7 @@ csv_begin(struct bytes b)
 }
 
 static void
-tell(const struct csv *c, struct out *o, const struct lines *fewer, const struct lines *more)
+notice(const struct csv *c, struct out *o, const struct lines *fewer, const struct lines *more)
 {
 	char text[LINES_TEXT];
 
@@ -261,7 +261,7 @@ csv_rows(struct bytes file, struct rows *r)
 		row_end(&m, (struct row){ .number = number++ }, 1);
 		n = 0;
 	}
-	tell(&c, r->out, &fewer, &more);
+	notice(&c, r->out, &fewer, &more);
 	r->end(r);
 }
 

@@ -212,7 +212,7 @@ put_row(struct json_file *f, json_object *row)
 }
 
 static void
-tell(const struct json_file *f, struct out *o)
+notice(const struct json_file *f, struct out *o)
 {
 	if (f->nuls > 0)
 		out_notice(o, "NUL characters were replaced by spaces: %lu.", f->nuls);
@@ -261,6 +261,6 @@ json_rows(struct bytes file, struct rows *r)
 		put_row(&f, row);
 		row_end(&f.row, (struct row){ .number = number++ }, 1);
 	}
-	tell(&f, r->out);
+	notice(&f, r->out);
 	r->end(r);
 }

@@ -296,7 +296,7 @@ is_beside(const struct xml_element *e)
 }
 
 static void
-on_start(void *arg, const struct xml_element *e)
+ods_on_start(void *arg, const struct xml_element *e)
 {
 	struct ods *o = arg;
 
@@ -319,7 +319,7 @@ on_start(void *arg, const struct xml_element *e)
 }
 
 static void
-on_text(void *arg, const char *p, size_t n)
+ods_on_text(void *arg, const char *p, size_t n)
 {
 	struct ods *o = arg;
 	size_t i;
@@ -410,7 +410,7 @@ end_cell(struct ods *o)
 }
 
 static void
-on_end(void *arg, const struct xml_element *e)
+ods_on_end(void *arg, const struct xml_element *e)
 {
 	struct ods *o = arg;
 
@@ -434,7 +434,7 @@ on_end(void *arg, const struct xml_element *e)
 void
 ods_rows(struct bytes file, struct rows *r)
 {
-	static const struct xml_events events = { on_start, on_end, on_text };
+	static const struct xml_events events = { ods_on_start, ods_on_end, ods_on_text };
 	static struct ods o;
 
 	o = (struct ods){ .rows = r };
@@ -446,8 +446,8 @@ ods_rows(struct bytes file, struct rows *r)
 		    r->out, "The file is damaged; only what comes before the damage was read.");
 	/* The row that damage is in. */
 	row_end(&o.maker, o.row, 1);
-	hidden_tell(&o.hidden, r->out);
-	uncalculated_tell(o.n_uncalculated, r->out);
+	hidden_notice(&o.hidden, r->out);
+	uncalculated_notice(o.n_uncalculated, r->out);
 	r->end(r);
 }
 

@@ -159,7 +159,7 @@ put_cell(struct json *j, const struct cell *c)
 }
 
 static void
-on_row(struct rows *r, const struct row *row)
+json_on_row(struct rows *r, const struct row *row)
 {
 	struct json *j = (struct json *)r;
 	char number[64];
@@ -210,7 +210,7 @@ put_columns(struct json *j)
 }
 
 static bool
-on_sheet(struct rows *r, const struct sheet *s)
+json_on_sheet(struct rows *r, const struct sheet *s)
 {
 	struct json *j = (struct json *)r;
 
@@ -223,7 +223,7 @@ on_sheet(struct rows *r, const struct sheet *s)
 }
 
 static void
-on_end(struct rows *r)
+json_on_end(struct rows *r)
 {
 	struct json *j = (struct json *)r;
 	const struct out *o = r->out;
@@ -249,7 +249,10 @@ rows_json(struct bytes file, rows_reader *read, struct out *o, int fd)
 	static struct json j;
 
 	j = (struct json){
-		.rows = { .out = o, .sheet = on_sheet, .row = on_row, .end = on_end },
+		.rows = { .out = o,
+		    .sheet = json_on_sheet,
+		    .row = json_on_row,
+		    .end = json_on_end },
 		.fd = fd,
 		.first = true,
 	};

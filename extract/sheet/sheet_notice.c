@@ -43,7 +43,7 @@ hidden_add(struct hidden *h, const char *name)
 }
 
 void
-hidden_tell(const struct hidden *h, struct out *o)
+hidden_notice(const struct hidden *h, struct out *o)
 {
 	if (h->n == 1)
 		out_notice(o, "The hidden sheet \"%s\" is left out.", h->names);
@@ -52,7 +52,7 @@ hidden_tell(const struct hidden *h, struct out *o)
 }
 
 void
-uncalculated_tell(unsigned long n, struct out *o)
+uncalculated_notice(unsigned long n, struct out *o)
 {
 	if (n == 1)
 		out_notice(o, "1 formula was never calculated by the program that wrote the file; "

@@ -29,9 +29,9 @@ struct hidden {
 void hidden_add(struct hidden *h, const char *name);
 
 /* Tells that they are left out, where there are any. */
-void hidden_tell(const struct hidden *h, struct out *o);
+void hidden_notice(const struct hidden *h, struct out *o);
 
 /* Tells of formulas whose result is not in the file; 0: says nothing. */
-void uncalculated_tell(unsigned long n, struct out *o);
+void uncalculated_notice(unsigned long n, struct out *o);
 
 #endif

@@ -218,7 +218,7 @@ see_header(struct text *t, const struct row *row, struct line *l)
 }
 
 static void
-on_row(struct rows *r, const struct row *row)
+text_on_row(struct rows *r, const struct row *row)
 {
 	struct text *t = (struct text *)r;
 	struct line l;
@@ -243,14 +243,14 @@ on_row(struct rows *r, const struct row *row)
 }
 
 static void
-on_end(struct rows *r)
+text_on_end(struct rows *r)
 {
 	flush((struct text *)r);
 	out_section(r->out, NULL);
 }
 
 static bool
-on_sheet(struct rows *r, const struct sheet *s)
+text_on_sheet(struct rows *r, const struct sheet *s)
 {
 	struct text *t = (struct text *)r;
 
@@ -269,7 +269,10 @@ rows_text(struct bytes file, rows_reader *read, struct out *o)
 	static struct text t;
 
 	t = (struct text){
-		.rows = { .out = o, .sheet = on_sheet, .row = on_row, .end = on_end },
+		.rows = { .out = o,
+		    .sheet = text_on_sheet,
+		    .row = text_on_row,
+		    .end = text_on_end },
 	};
 	read(file, &t.rows);
 }

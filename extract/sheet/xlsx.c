@@ -68,11 +68,11 @@ read_sheet(struct xlsx *x, const struct relations *related, const struct entry *
 }
 
 static void
-tell(const struct xlsx *x)
+notice(const struct xlsx *x)
 {
 	struct out *o = x->rows->out;
 
-	uncalculated_tell(x->n_uncalculated, o);
+	uncalculated_notice(x->n_uncalculated, o);
 	if (x->n_missing > 0)
 		out_notice(o, "The file lacks the text of %lu of its cells; %s empty.",
 		    x->n_missing, x->n_missing > 1 ? "they are" : "it is");
@@ -113,8 +113,8 @@ xlsx_rows(struct bytes file, struct rows *r)
 			hidden_add(&hidden, book.sheets[i].name);
 		read_sheet(&x, &related, &book.sheets[i]);
 	}
-	hidden_tell(&hidden, r->out);
-	tell(&x);
+	hidden_notice(&hidden, r->out);
+	notice(&x);
 	r->end(r);
 }
 

@@ -63,7 +63,7 @@ add_link(struct marks *m, const struct xml_element *e)
 }
 
 static void
-on_sheet(void *arg, const struct xml_element *e)
+marks_on_sheet(void *arg, const struct xml_element *e)
 {
 	if (e->ns != NS_SHEET)
 		return;
@@ -140,7 +140,7 @@ reset(struct marks *old)
 void
 xlsx_marks(struct xlsx *x, const char *part)
 {
-	static const struct xml_events sheet_events = { .start = on_sheet };
+	static const struct xml_events sheet_events = { .start = marks_on_sheet };
 	static const struct xml_events table_events = { .start = on_table };
 	struct marks *m = x->marks = reset(x->marks);
 	size_t i;

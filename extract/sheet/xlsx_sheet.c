@@ -99,7 +99,7 @@ start_cell(struct reader *r, const struct xml_element *e)
 }
 
 static void
-on_start(void *arg, const struct xml_element *e)
+xlsx_on_start(void *arg, const struct xml_element *e)
 {
 	struct reader *r = arg;
 
@@ -124,7 +124,7 @@ on_start(void *arg, const struct xml_element *e)
 }
 
 static void
-on_text(void *arg, const char *p, size_t n)
+xlsx_on_text(void *arg, const char *p, size_t n)
 {
 	struct reader *r = arg;
 
@@ -146,7 +146,7 @@ copy(struct reader *r, const char *p, size_t n)
 
 /* Tells what the first cell of a kind has. */
 static void
-tell_at(struct reader *r, bool *told, const char *what)
+notice_at(struct reader *r, bool *told, const char *what)
 {
 	char ref[REF_MAX];
 
@@ -246,7 +246,7 @@ serial_cell(struct reader *r, const struct decimal *d, const struct format *f, s
 	case MOMENT_LEAP_1900:
 		*c = (struct cell){ .type = CELL_TEXT };
 		c->value = c->shown = string_bytes(leap);
-		tell_at(r, &r->x->told_1900,
+		notice_at(r, &r->x->told_1900,
 		    "the date 1900-02-29, a day that never was; it is kept as text");
 		return true;
 	case MOMENT_NONE:
@@ -286,7 +286,7 @@ number_cell(struct reader *r)
 	if (is_moment(s->format) && serial_cell(r, &d, s->format, &c))
 		return c;
 	if (d.point >= LONG_DIGITS && d.point >= (long)d.n)
-		tell_at(r, &r->x->told_long,
+		notice_at(r, &r->x->told_long,
 		    "a number of more than 15 digits; such numbers may have been rounded when "
 		    "the file was written");
 	c.value = copy(r, value, decimal_write(&d, value));
@@ -368,7 +368,7 @@ end_cell(struct reader *r)
 }
 
 static void
-on_end(void *arg, const struct xml_element *e)
+xlsx_on_end(void *arg, const struct xml_element *e)
 {
 	struct reader *r = arg;
 
@@ -389,7 +389,7 @@ on_end(void *arg, const struct xml_element *e)
 void
 xlsx_sheet(struct xlsx *x, const char *part)
 {
-	static const struct xml_events events = { on_start, on_end, on_text };
+	static const struct xml_events events = { xlsx_on_start, xlsx_on_end, xlsx_on_text };
 	struct reader r = { .x = x };
 
 	xlsx_marks(x, part);

@@ -141,7 +141,7 @@ shape_end(struct odp *d)
 }
 
 static void
-on_start(void *arg, const struct xml_element *e)
+odp_on_start(void *arg, const struct xml_element *e)
 {
 	struct odp *d = arg;
 	bool shape = false;
@@ -167,7 +167,7 @@ on_start(void *arg, const struct xml_element *e)
 }
 
 static void
-on_end(void *arg, const struct xml_element *e)
+odp_on_end(void *arg, const struct xml_element *e)
 {
 	struct odp *d = arg;
 	bool skipped = d->odf.skip > 0;
@@ -188,7 +188,7 @@ on_end(void *arg, const struct xml_element *e)
 }
 
 static void
-on_text(void *arg, const char *s, size_t n)
+odp_on_text(void *arg, const char *s, size_t n)
 {
 	struct odp *d = arg;
 
@@ -198,7 +198,7 @@ on_text(void *arg, const char *s, size_t n)
 void
 odp_read(struct bytes file, struct out *o)
 {
-	static const struct xml_events events = { on_start, on_end, on_text };
+	static const struct xml_events events = { odp_on_start, odp_on_end, odp_on_text };
 	struct odp *d = grow(NULL, sizeof(*d));
 	struct package p;
 

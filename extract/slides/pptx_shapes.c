@@ -298,7 +298,7 @@ drawing_start(struct reading *r, const struct xml_element *e)
 }
 
 static void
-on_start(void *arg, const struct xml_element *e)
+shapes_on_start(void *arg, const struct xml_element *e)
 {
 	struct reading *r = arg;
 	const struct relation *part = NULL;
@@ -334,7 +334,7 @@ on_start(void *arg, const struct xml_element *e)
 }
 
 static void
-on_end(void *arg, const struct xml_element *e)
+shapes_on_end(void *arg, const struct xml_element *e)
 {
 	struct reading *r = arg;
 
@@ -357,7 +357,7 @@ on_end(void *arg, const struct xml_element *e)
 }
 
 static void
-on_text(void *arg, const char *s, size_t n)
+shapes_on_text(void *arg, const char *s, size_t n)
 {
 	struct reading *r = arg;
 
@@ -368,7 +368,7 @@ on_text(void *arg, const char *s, size_t n)
 bool
 shapes_read(struct shapes *s, const char *part)
 {
-	static const struct xml_events events = { on_start, on_end, on_text };
+	static const struct xml_events events = { shapes_on_start, shapes_on_end, shapes_on_text };
 	struct reading r = { .to = s, .text = &s->slide->text };
 
 	s->hidden = false;

@@ -294,7 +294,7 @@ on_counts(struct reply *r, json_object *usage, bool begins)
 }
 
 static void
-on_usage(struct reply *r, json_object *o)
+anthropic_on_usage(struct reply *r, json_object *o)
 {
 	on_counts(r, json_at(o, "usage"), false);
 	on_counts(r, json_at(json_at(o, "message"), "usage"), true);
@@ -442,7 +442,7 @@ on_message(struct reply *r, json_object *o)
 }
 
 static bool
-on_document(struct reply *r, json_object *o)
+anthropic_on_document(struct reply *r, json_object *o)
 {
 	struct str type = json_text(o, "type");
 	int64_t index = lenient_count(json_at(o, "index"));
@@ -473,6 +473,6 @@ const struct wire wire_anthropic = {
 	.header = "anthropic-version: 2023-06-01",
 	.url = url,
 	.request = request,
-	.on_usage = on_usage,
-	.on_document = on_document,
+	.on_usage = anthropic_on_usage,
+	.on_document = anthropic_on_document,
 };

@@ -287,7 +287,7 @@ struct exchange {
 };
 
 static enum http_want
-on_bytes(void *arg, struct str bytes)
+exchange_on_bytes(void *arg, struct str bytes)
 {
 	struct exchange *x = arg;
 	bool more = reply_feed(&x->reply, bytes);
@@ -371,7 +371,7 @@ send_request(struct call *c, unsigned parts, struct refusal *why)
 				  .within_ms = c->within_ms,
 				  .silence_ms = config()->provider_seconds * 1000,
 				  .patience_ms = c->within_ms > 0 ? 0 : CALL_PATIENCE_MS,
-				  .on_body = on_bytes,
+				  .on_body = exchange_on_bytes,
 				  .arg = &x,
 			      } };
 	enum call_end end;

@@ -243,7 +243,7 @@ count(json_object *usage, const char *name)
 
 /* Each document's counts are of all so far. What was thought is not among the candidates'. */
 static void
-on_usage(struct reply *r, json_object *o)
+google_on_usage(struct reply *r, json_object *o)
 {
 	json_object *usage = json_at(o, "usageMetadata");
 	struct call *c = r->c;
@@ -307,7 +307,7 @@ on_reason(struct reply *r, struct str reason)
 }
 
 static bool
-on_document(struct reply *r, json_object *o)
+google_on_document(struct reply *r, json_object *o)
 {
 	json_object *candidates = json_at(o, "candidates"), *first = NULL, *parts;
 
@@ -333,6 +333,6 @@ const struct wire wire_google = {
 	.key_header = "x-goog-api-key",
 	.url = url,
 	.request = request,
-	.on_usage = on_usage,
-	.on_document = on_document,
+	.on_usage = google_on_usage,
+	.on_document = google_on_document,
 };

@@ -284,7 +284,7 @@ first_choice(json_object *o)
 }
 
 static void
-on_usage(struct reply *r, json_object *o)
+openai_on_usage(struct reply *r, json_object *o)
 {
 	on_counts(r, json_at(o, "usage"));
 	on_counts(r, json_at(json_at(o, "x_groq"), "usage"));
@@ -293,7 +293,7 @@ on_usage(struct reply *r, json_object *o)
 }
 
 static bool
-on_document(struct reply *r, json_object *o)
+openai_on_document(struct reply *r, json_object *o)
 {
 	json_object *choice = first_choice(o);
 
@@ -306,6 +306,6 @@ const struct wire wire_openai = {
 	.title = "an OpenAI-compatible server",
 	.url = url,
 	.request = request,
-	.on_usage = on_usage,
-	.on_document = on_document,
+	.on_usage = openai_on_usage,
+	.on_document = openai_on_document,
 };

@@ -43,7 +43,7 @@ on_event(void *arg, struct str type, struct str data)
 }
 
 static enum http_want
-on_bytes(void *arg, struct str bytes)
+mcp_on_bytes(void *arg, struct str bytes)
 {
 	struct exchange *x = arg;
 
@@ -218,7 +218,7 @@ exchange(struct stop *stop, struct arena *a, struct mcp_peer *p, const char *met
 		.body = body,
 		.within_ms = within_ms,
 		.foreign = true,
-		.on_body = on_bytes,
+		.on_body = mcp_on_bytes,
 		.arg = &x };
 	sse_init(&x.sse, REPLY_MAX);
 	end = conclude(&x, http_call(stop, a, &x.http), out);

@@ -240,7 +240,7 @@ settle(struct job *j, struct outcome o)
 }
 
 static void
-leave(struct job *j)
+detach(struct job *j)
 {
 	pthread_mutex_lock(&list_lock);
 	if (j->prev)
@@ -264,7 +264,7 @@ job_thread(void *arg)
 	struct job *j = arg;
 
 	settle(j, work(j));
-	leave(j);
+	detach(j);
 }
 
 static struct job *
@@ -310,6 +310,6 @@ job_spawn(const PGresult *claimed, int row)
 	if (thread_lend(job_thread, j))
 		return true;
 	log_error("job: no thread could be started", "run", j->run.text);
-	leave(j);
+	detach(j);
 	return false;
 }

@@ -30,7 +30,7 @@ struct countdown {
 };
 
 static void
-tell(struct countdown *c, const struct due *d, int64_t seconds)
+send_one(struct countdown *c, const struct due *d, int64_t seconds)
 {
 	struct arena *a = arena_new();
 	struct event e = { .type = S("agent_countdown"),
@@ -44,21 +44,21 @@ tell(struct countdown *c, const struct due *d, int64_t seconds)
 
 /* All that is not over; what is, is to be asked anew. */
 static void
-tell_all(struct countdown *c)
+send_all(struct countdown *c)
 {
 	int64_t now = loop_now(c->loop);
 
 	for (size_t i = 0; i < c->n; i++) {
 		int64_t left = (c->due[i].at_ms - now + 999) / 1000;
 
-		tell(c, &c->due[i], left > 0 ? left : 0);
+		send_one(c, &c->due[i], left > 0 ? left : 0);
 		if (left <= 0)
 			c->asked_ms = 0;
 	}
 }
 
 static void
-on_reply(void *arg, const struct pipe_reply *reply)
+countdown_on_reply(void *arg, const struct pipe_reply *reply)
 {
 	struct countdown *c = arg;
 	const PGresult *rows = reply->e == ERR_OK && reply->n == 1 ? reply->res[0] : NULL;
@@ -77,19 +77,20 @@ on_reply(void *arg, const struct pipe_reply *reply)
 		(void)str_int(sql_get(rows, (int)i, 2), &seconds);
 		c->due[i].at_ms = loop_now(c->loop) + seconds * 1000;
 	}
-	tell_all(c);
+	send_all(c);
 }
 
 static void
-ask(struct countdown *c, struct arena *a, struct str_list topics)
+query(struct countdown *c, struct arena *a, struct str_list topics)
 {
 	c->asked_ms = loop_now(c->loop);
-	c->asking = pipe_stream_countdowns(feed_pipe(c->feed), a, on_reply, c, topics) == ERR_OK;
+	c->asking =
+	    pipe_stream_countdowns(feed_pipe(c->feed), a, countdown_on_reply, c, topics) == ERR_OK;
 }
 
 /* Where nobody listens it sleeps, until countdown_wake. */
 static void
-tick(struct loop_timer *timer)
+countdown_tick(struct loop_timer *timer)
 {
 	struct countdown *c = container_of(timer, struct countdown, timer);
 	struct arena *a = arena_new();
@@ -99,9 +100,9 @@ tick(struct loop_timer *timer)
 	if (topics.n == 0)
 		c->n = 0;
 	else if (!c->asking && (c->asked_ms == 0 || now - c->asked_ms >= ASK_MS))
-		ask(c, a, topics);
+		query(c, a, topics);
 	else
-		tell_all(c);
+		send_all(c);
 	if (topics.n > 0)
 		loop_arm(c->loop, timer, TICK_MS);
 	arena_free(a);
@@ -113,7 +114,7 @@ countdown_open(struct loop *l, struct hub *h, struct feed *f)
 	struct countdown *c = xmalloc(sizeof(*c));
 
 	*c = (struct countdown){
-		.timer.fire = tick, .loop = l, .hub = h, .feed = f, .a = arena_new()
+		.timer.fire = countdown_tick, .loop = l, .hub = h, .feed = f, .a = arena_new()
 	};
 	return c;
 }
