@@ -8,7 +8,7 @@
  *
  * The modules of fcgi/ in order; each calls only those on the lines before its own, and lib/:
  *
- *	path_type
+ *	path_type, skeleton
  *	match, metrics			the route table; the process's counters and row
  *	openapi, rate, rows, pieces
  *	reply
