@@ -46,7 +46,7 @@ LIB_LIBS = -lpq -ljson-c -lsodium -ljwt -lcrypto -lidn2 -lunistring -lnettle -ls
 
 programs := $(if $(fcgi_src),millrace-fcgi) $(if $(streamd_src),millrace-streamd) $(if $(runner_src),millrace-runner) \
 	$(if $(extract_src),millrace-extract) $(if $(ctl_src),millracectl) $(if $(spawn_src),millrace-spawn) \
-	$(if $(thesaurus_src),millrace-thesaurus) $(if $(phones_src),millrace-phones)
+	$(if $(wildcard host/container-root),millrace-container-root) $(if $(thesaurus_src),millrace-thesaurus) $(if $(phones_src),millrace-phones)
 units := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 # The build for tests adds modes of its own: always the one with sanitizers, and build/test without them.
 test_parts := $(call objects,$(wildcard tests/conformance/*.c))
@@ -141,7 +141,10 @@ $(B)/test/millrace-runner: $(call objects,$(runner_src)) $(runner_switches) $(LI
 	@$(CC) $(LINK) -o $@ $^ -lcurl -lssl -lstemmer -lm $(LIB_LIBS)
 $(B)/millracectl: $(call objects,$(ctl_src) streamd/handover/wire.c) $(LIB)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $^ $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $^ -lcurl $(LIB_LIBS)
+$(B)/millrace-container-root: host/container-root
+	@mkdir -p $(@D)
+	@install -m 755 $< $@
 $(B)/millrace-extract: $(call objects,$(extract_src))
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ $(EXTRACT_LIBS)
@@ -167,6 +170,7 @@ worker_parts := $(call objects,$(filter-out fcgi/main.c,$(fcgi_src)))
 $(B)/unit/match: $(call objects,fcgi/match.c fcgi/path_type.c)
 $(B)/unit/seal: $(call objects,runner/secrets/unseal.c)
 $(B)/unit/mrkdwn: $(call objects,runner/outside/mrkdwn.c)
+$(B)/unit/frames: $(call objects,runner/outside/frames.c runner/container/output.c)
 $(B)/unit/breaker: $(call objects,runner/outside/breaker.c)
 $(B)/unit/http: $(call objects,$(addprefix runner/,outside/http.c outside/transfer.c outside/breaker.c queue/stop.c thread.c))
 # What a model's server is asked, and what it replies.

@@ -65,6 +65,7 @@ const struct option_info option_infos[OPT_COUNT] = {
 #define DB "MILLRACE_DB"
 #define PASSWORDS " MILLRACE_ARGON2_OPS MILLRACE_ARGON2_KIB"
 #define INVITATIONS " MILLRACE_INVITE_URL MILLRACE_REGISTRATION SMTP_URL SMTP_FROM"
+#define CONTAINERS "MILLRACE_CONTAINER_SOCKET MILLRACE_CONTAINER_IMAGE MILLRACE_LIBEXEC_DIR"
 #define PAYMENTS " MILLRACE_PAYMENT_NETWORKS"
 #define TOKENS " " JWT_SECRET " MILLRACE_SESSION_SECONDS"
 
@@ -181,6 +182,14 @@ const struct command commands[] = {
 	    "queue dead jobs again, each as a new run",
 	    "The old run has reported its failure, so the work is done under a new run, whose\n"
 	    "id is printed.\n" },
+	{ "container", "image", "[PACKAGE]...", 0, 200, 0, NEEDS_SERVER, CONTAINERS,
+	    container_image_run,
+	    "build the image of users' containers, from Debian packages",
+	    "For the engine of MILLRACE_CONTAINER_SOCKET, under the name MILLRACE_CONTAINER_IMAGE. It\n"
+	    "is made of the packages named and what they depend on (default: a shell, the usual\n"
+	    "tools for text and files, python3, sqlite3), which apt-get fetches from this host's\n"
+	    "mirrors; nothing is installed here. One of them has to have /bin/sh. Containers that run\n"
+	    "have the new image when they are next started. Run it again for updates.\n" },
 	{ "status", NULL, "", 0, 0, OPT(OPT_JSON), NEEDS_SCHEMA, DB, status_run,
 	    "one screen: database, processes, queue, streams",
 	    "A process without a heartbeat for 15 seconds is stale: it hangs, or was killed.\n" },

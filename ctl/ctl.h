@@ -142,6 +142,7 @@ int vault_status_run(struct ctl *c);
 int vault_rotate_run(struct ctl *c);
 int jobs_list_run(struct ctl *c);
 int jobs_retry_run(struct ctl *c);
+int container_image_run(struct ctl *c);
 int status_run(struct ctl *c);
 int streamd_handover_run(struct ctl *c);
 int queries_run(struct ctl *c);

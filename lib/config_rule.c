@@ -32,6 +32,12 @@ is_conninfo(const char *value)
 }
 
 static bool
+is_absolute(const char *path)
+{
+	return *path == '/';
+}
+
+static bool
 is_visible(const char *value)
 {
 	for (const char *p = value; *p; p++)
@@ -178,6 +184,8 @@ is_key(const char *value)
 static const struct config_rule rules[] = {
 	{ "MILLRACE_DB", is_conninfo,
 	    "libpq's names and values, such as host=/run/postgresql dbname=millrace", false },
+	{ "MILLRACE_CONTAINER_SOCKET", is_absolute,
+	    "a path from the root on, such as /run/podman/podman.sock", false },
 	{ "MILLRACE_FALLBACKS", is_fallbacks,
 	    "models, each with another one of a provider, such as "
 	    "gpt-4o=anthropic/claude-sonnet-5-5",

@@ -16,6 +16,7 @@
 #include <millrace/process.h>
 
 #include "runner/audit/sign.h"
+#include "runner/container/container.h"
 #include "runner/identity/jwks.h"
 #include "runner/jobs/kinds.h"
 #include "runner/jobs/payment_watch.h"
@@ -68,6 +69,7 @@ static const struct periodic periodic_table[] = {
 	{ "stripe", 600000, 0, 0, PERIODIC_SHORT, sweep_stripe },
 	{ "embeddings", 60000, 250, 0, PERIODIC_SHORT, embeddings_run },
 	{ "telegram", 60000, 0, 0, PERIODIC_APART, telegram_updates_run },
+	{ "containers", 30000, 250, 0, PERIODIC_LONG, containers_run },
 	{ "certificate", 3600000, 0, 0, PERIODIC_LONG, certificate_run },
 	{ NULL, 0, 0, 0, 0, NULL },
 };

@@ -15,7 +15,8 @@
 #define CAPABILITIES "\"capabilities\":{\"tools\":{}}"
 #define SESSION_PARAM "HTTP_MCP_SESSION_ID"
 
-/* -- what is answered at once; the row says whether the caller may have what writes -- */
+/* -- what is answered at once; the row says whether the caller may have what writes, and what runs
+ * -- */
 
 /*
  * The revision that the client asks for, where that is known. The session is a name alone, by which
@@ -49,6 +50,12 @@ discover(struct req *r, const struct mcp_message *m)
 		LIST_TTL_MS));
 }
 
+static bool
+may_change(const struct tool_info *t)
+{
+	return t->use == TOOL_WRITES || t->use == TOOL_RUNS;
+}
+
 static void
 put_tool(struct buf *b, const struct tool_info *t)
 {
@@ -56,9 +63,9 @@ put_tool(struct buf *b, const struct tool_info *t)
 	    t->name, t->title);
 	buf_json(b, str_from(t->says));
 	buf_printf(b,
-	    ",\"inputSchema\":%s,\"annotations\":{\"readOnlyHint\":%s,\"destructiveHint\":false,"
+	    ",\"inputSchema\":%s,\"annotations\":{\"readOnlyHint\":%s,\"destructiveHint\":%s,"
 	    "\"openWorldHint\":%s}}",
-	    t->parameters, t->use == TOOL_WRITES ? "false" : "true",
+	    t->parameters, may_change(t) ? "false" : "true", t->use == TOOL_RUNS ? "true" : "false",
 	    t->use == TOOL_READS_OUTSIDE ? "true" : "false");
 }
 
@@ -72,7 +79,8 @@ list_tools(struct req *r, const struct mcp_message *m)
 		return mcp_refuse(r, m, 200, MCP_INVALID_PARAMS, S("There is no such cursor."));
 	for (size_t i = 0; i < N_TOOLS; i++)
 		if (tool_list[i].use != TOOL_REPORTS &&
-		    (tool_list[i].use != TOOL_WRITES || row_bool(r, 0, 0)))
+		    (!may_change(&tool_list[i]) || row_bool(r, 0, 0)) &&
+		    (tool_list[i].use != TOOL_RUNS || row_bool(r, 0, 1)))
 			put_tool(&b, &tool_list[i]);
 	return mcp_reply(r, m,
 	    arena_printf(r->a, "\"tools\":[%.*s]%s", S_ARG(buf_str(&b)),
@@ -152,8 +160,8 @@ call_tool(struct req *r, const struct mcp_message *m)
 	buf_put(&input, S(",\"session\":"));
 	buf_json(&input, req_param(r, SESSION_PARAM));
 	buf_printf(&input, ",\"is_modern\":%s,\"reply\":\"mcp\"}", m->is_modern ? "true" : "false");
-	return sql_mcp_call(r, call_waits, r->caller.key_hash, t->use == TOOL_WRITES,
-	    buf_str(&input), config()->queue_max);
+	return sql_mcp_call(
+	    r, call_waits, r->caller.key_hash, may_change(t), buf_str(&input), config()->queue_max);
 }
 
 /* notifications/cancelled, which clients of the modern revision do not send. */

@@ -107,6 +107,10 @@ struct config {
 	int64_t audit_seconds; /* an audit row waits so long for its signature at most */
 	int64_t audit_rows; /* so many rows are unsigned at most */
 	const char *drive_url, *graph_url; /* base URLs of their APIs */
+	const char *container_socket; /* "": no containers */
+	const char *container_image, *container_network;
+	int64_t container_memory_mib, container_cpu_percent, container_pids, container_disk_mib;
+	int64_t container_seconds, container_idle_seconds;
 	const char *fetch_networks; /* that users' URLs may lead to beside public ones */
 	int64_t provider_seconds; /* a model call that is silent for so long fails */
 

@@ -15,13 +15,15 @@ enum tool {
 	TOOL_FETCH_URL = 8,
 	TOOL_SEARCH_LEADS = 16,
 	TOOL_RANK_LEADS = 32,
-	TOOL_RATE_LEAD = 64
+	TOOL_RATE_LEAD = 64,
+	TOOL_RUN_COMMAND = 128 /* where there is a container engine */
 };
 
 enum tool_use {
 	TOOL_READS = 1, /* what is the user's */
 	TOOL_READS_OUTSIDE, /* what anybody may have written */
 	TOOL_WRITES,
+	TOOL_RUNS, /* whatever it is given, in the user's container */
 	TOOL_REPORTS /* takes what an agent's run has found, and is of no use outside of one */
 };
 
@@ -33,7 +35,7 @@ struct tool_info {
 	enum tool_use use;
 };
 
-#define N_TOOLS 7
+#define N_TOOLS 8
 /* In the order of enum tool's bits. */
 extern const struct tool_info tool_list[N_TOOLS];
 

@@ -34,7 +34,7 @@ chat_tools_schema(struct chat *c)
 unsigned
 chat_tools(const struct chat *c)
 {
-	return c->agent ? c->agent->given : c->bot ? 0 : TOOLS_CHAT;
+	return c->agent ? c->agent->given : c->bot ? 0 : tools_there(TOOLS_CHAT);
 }
 
 /*

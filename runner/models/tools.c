@@ -206,6 +206,7 @@ static enum err (*const runs[N_TOOLS])(
 	tool_search_leads,
 	tool_rank_leads,
 	tool_rate_lead,
+	tool_run_command,
 };
 
 const char *
@@ -228,6 +229,12 @@ tools_schema(struct arena *a, unsigned given)
 }
 
 unsigned
+tools_there(unsigned given)
+{
+	return *config()->container_socket ? given : given & ~(unsigned)TOOL_RUN_COMMAND;
+}
+
+unsigned
 tools_named(struct str_list names)
 {
 	unsigned found = 0;
@@ -236,7 +243,7 @@ tools_named(struct str_list names)
 		for (size_t k = 0; k < names.n; k++)
 			if (str_eq(names.p[k], str_from(tool_list[i].name)))
 				found |= 1U << i;
-	return found;
+	return tools_there(found);
 }
 
 enum err

@@ -1,4 +1,5 @@
-/* The tools that a model may call. tools.c has those of files; tool_web.c, tool_leads.c others. */
+/* The tools that a model may call. tools.c has those of files; tool_web.c, tool_leads.c,
+ * tool_command.c others. */
 #ifndef RUNNER_MODELS_TOOLS_H
 #define RUNNER_MODELS_TOOLS_H
 
@@ -8,13 +9,16 @@
 
 struct job;
 
-#define TOOLS_CHAT ((unsigned)(TOOL_SEARCH_DOCUMENTS | TOOL_WRITE_FILE | TOOL_READ_FILE))
+#define TOOLS_CHAT \
+	((unsigned)(TOOL_SEARCH_DOCUMENTS | TOOL_WRITE_FILE | TOOL_READ_FILE | TOOL_RUN_COMMAND))
 
 #define TOOL_READ_MOST 24000 /* characters of a file that a model is shown */
 
 /* The given tools' description in OpenAI's "tools" format, a JSON array; the arena's. */
 const char *tools_schema(struct arena *a, unsigned given);
-/* Those of these names; names of others are let go. */
+/* Of those given the ones that this server has: commands need a container engine. */
+unsigned tools_there(unsigned given);
+/* Those of these names that it has; names of others are let go. */
 unsigned tools_named(struct str_list names);
 
 /*
@@ -34,6 +38,8 @@ bool tool_bind(
 /* The beginning of a text, TOOL_READ_MOST bytes in whole characters; `what` it is. The arena's. */
 struct str tool_cut(struct arena *a, struct str text, const char *what);
 enum err tool_fetch_url(
+    struct job *j, struct tool_call *call, struct passages *found, bool *failed);
+enum err tool_run_command(
     struct job *j, struct tool_call *call, struct passages *found, bool *failed);
 enum err tool_search_leads(
     struct job *j, struct tool_call *call, struct passages *found, bool *failed);

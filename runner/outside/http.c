@@ -197,6 +197,7 @@ set_up(CURL *easy, struct call *c, struct curl_slist *list)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, c);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, c);
+	curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, q->socket);
 	if (q->foreign) {
 		curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
 		curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
@@ -226,7 +227,7 @@ end_of(const struct call *c, enum transfer_end end, CURLcode code)
 		return HTTP_STOPPED;
 	if (c->is_too_long)
 		return HTTP_TOO_LONG;
-	if (c->want == HTTP_NO_MORE)
+	if (c->want == HTTP_NO_MORE || end == TRANSFER_ENDED)
 		return HTTP_ENDED;
 	if (c->want == HTTP_ENOUGH || (end == TRANSFER_OVER && code == CURLE_OK))
 		return HTTP_DONE;
@@ -279,6 +280,9 @@ call_once(struct stop *stop, struct arena *a, struct http_request *q)
 
 	c.t->silence_ms = q->silence_ms;
 	c.t->until_ms = q->within_ms > 0 ? clock_ms() + q->within_ms : 0;
+	c.t->on_tick = q->on_tick;
+	c.t->tick_arg = q->arg;
+	c.t->tick_ms = q->tick_ms;
 	set_up(c.t->easy, &c, list);
 	over = transfer_run(c.t, stop, &code);
 	end = end_of(&c, over, code);
@@ -343,8 +347,11 @@ wait_for_breaker(struct stop *stop, const struct http_request *q, const char *ho
 static enum http_end
 call_by_breaker(struct stop *stop, struct arena *a, struct http_request *q, const char *host)
 {
-	enum http_end end = wait_for_breaker(stop, q, host);
+	enum http_end end;
 
+	if (q->socket)
+		return call_once(stop, a, q);
+	end = wait_for_breaker(stop, q, host);
 	if (end == HTTP_OPEN)
 		snprintf(q->error, sizeof(q->error), "%s", words(end, CURLE_OK));
 	if (end != HTTP_DONE)

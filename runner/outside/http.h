@@ -52,11 +52,22 @@ struct http_request {
 	 */
 	bool foreign;
 	/*
+	 * A UNIX socket that the server listens at, which is a service of this host: it has no
+	 * breaker. NULL: none
+	 */
+	const char *socket;
+	/*
 	 * For a reply that is taken as it comes: gets the bytes of one with status 2xx; NULL: it is
 	 * taken whole.
 	 */
 	enum http_want (*on_body)(void *arg, struct str bytes);
 	void *arg;
+	/*
+	 * Called with `arg` after each tick_ms until the reply is whole, and may make calls of its
+	 * own; false ends this one (HTTP_ENDED). NULL: nothing is.
+	 */
+	bool (*on_tick)(void *arg);
+	int64_t tick_ms;
 	/* Set by `take`: an answer has begun, so the host is well even if it is cut off */
 	bool useful;
 

@@ -73,6 +73,7 @@ transfer_acquire(void)
 	set_up(t->easy);
 	t->silence_ms = 0;
 	t->until_ms = 0;
+	t->on_tick = NULL;
 	return t;
 }
 
@@ -102,11 +103,30 @@ wake(void *arg)
 	curl_multi_wakeup(arg);
 }
 
+static void
+wake_on(struct transfer *t, struct stop *stop)
+{
+	stop_on_set(stop, wake, t->multi);
+}
+
+/* What on_tick asks has the stop to itself meanwhile. */
+static bool
+tick(struct transfer *t, struct stop *stop)
+{
+	bool more;
+
+	stop_on_set(stop, NULL, NULL);
+	more = t->on_tick(t->tick_arg);
+	wake_on(t, stop);
+	t->next_tick = clock_ms() + t->tick_ms;
+	return more;
+}
+
 /* How long it may go on as it is; 0: no longer. */
 static int64_t
-time_left(const struct transfer *t)
+time_left(const struct transfer *t, int64_t now)
 {
-	int64_t now = clock_ms(), left = INT32_MAX;
+	int64_t left = INT32_MAX;
 
 	if (t->silence_ms > 0 && t->last_ms + t->silence_ms - now < left)
 		left = t->last_ms + t->silence_ms - now;
@@ -121,7 +141,7 @@ wait_for_end(struct transfer *t, struct stop *stop)
 	int running = 1;
 
 	for (;;) {
-		int64_t left;
+		int64_t now = clock_ms(), left;
 
 		if (curl_multi_perform(t->multi, &running) != CURLM_OK)
 			abort();
@@ -129,8 +149,15 @@ wait_for_end(struct transfer *t, struct stop *stop)
 			return TRANSFER_OVER;
 		if (stop_why(stop) != STOP_NOT)
 			return TRANSFER_STOPPED;
-		if ((left = time_left(t)) == 0)
+		if ((left = time_left(t, now)) == 0)
 			return TRANSFER_SILENT;
+		if (t->on_tick && t->next_tick <= now) {
+			if (!tick(t, stop))
+				return TRANSFER_ENDED;
+			continue;
+		}
+		if (t->on_tick && t->next_tick - now < left)
+			left = t->next_tick - now;
 		curl_multi_poll(t->multi, NULL, 0, (int)left, NULL);
 	}
 }
@@ -144,8 +171,9 @@ transfer_run(struct transfer *t, struct stop *stop, CURLcode *code)
 
 	*code = CURLE_OK;
 	t->last_ms = clock_ms();
+	t->next_tick = t->last_ms + t->tick_ms;
 	curl_multi_add_handle(t->multi, t->easy);
-	stop_on_set(stop, wake, t->multi);
+	wake_on(t, stop);
 	end = wait_for_end(t, stop);
 	stop_on_set(stop, NULL, NULL);
 	while ((msg = curl_multi_info_read(t->multi, &left)) != NULL)

@@ -16,12 +16,18 @@ struct transfer {
 	int64_t last_ms; /* when something came last, by clock_ms(): callbacks set it */
 	int64_t silence_ms; /* how long nothing may come; 0: any time */
 	int64_t until_ms; /* when all of it has to be over, by clock_ms(); 0: no limit */
-	struct transfer *next; /* transfer.c's */
+	/* Called after each tick_ms; it may make transfers of its own, and false ends this one */
+	bool (*on_tick)(void *arg);
+	void *tick_arg;
+	int64_t tick_ms;
+	int64_t next_tick; /* transfer.c's, as is what follows */
+	struct transfer *next;
 };
 
 enum transfer_end {
 	TRANSFER_OVER = 1, /* libcurl is done; *code says how */
 	TRANSFER_SILENT, /* nothing came for silence_ms, or it was not over at until_ms */
+	TRANSFER_ENDED, /* on_tick wants no more of it */
 	TRANSFER_STOPPED /* the stop is set */
 };
 

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION user_json(u app_user) RETURNS json LANGUAGE sql STABL
 	SELECT json_build_object('id', u.id, 'name', u.display_name, 'email', u.email, 'timezone', u.timezone,
 		'credits', json_build_object('balanceUsd', u.balance_usd),
 		'assistant', json_build_object('name', u.assistant_name, 'interests', u.interests),
-		'container', json_build_object('status', 'none', 'since', NULL))
+		'container', container_json(u.id))
 $$;
 GRANT EXECUTE ON FUNCTION user_json TO millrace_api;
 

@@ -152,11 +152,12 @@ GRANT EXECUTE ON FUNCTION config_json TO millrace_api;
 
 CREATE OR REPLACE FUNCTION status_json(p agent_process) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('agent_id', p.id, 'status', coalesce(p.status, 'stopped'), 'execution_mode', coalesce(p.execution_mode, 'manual'),
-		'model', p.model, 'next_run_at', process_next(p), 'updated_at', rfc3339(p.updated_at))
+		'model', p.model, 'next_run_at', process_next(p), 'updated_at', rfc3339(p.updated_at), 'container', container_json(caller_id()))
 $$;
 GRANT EXECUTE ON FUNCTION status_json TO millrace_api;
 
--- Starts, stops or pauses the process of this id, or the first; its trigger publishes that.
+-- Starts, stops or pauses the process of this id, or the first; its trigger publishes that. The
+-- user's container starts with it, and stops with the last that is active.
 CREATE OR REPLACE FUNCTION process_control(process uuid, action text, execution_mode text) RETURNS SETOF agent_process LANGUAGE plpgsql AS $$
 DECLARE
 	p agent_process;
@@ -169,6 +170,9 @@ BEGIN
 	RETURN QUERY UPDATE agent_process a SET status = wanted, execution_mode = coalesce($3, a.execution_mode), updated_at = now(),
 		started_at = CASE WHEN wanted = 'active' AND a.status <> 'active' THEN now() ELSE a.started_at END
 	WHERE a.id = p.id RETURNING a.*;
+	IF FOUND AND ($2 = 'start' OR ($2 = 'stop' AND NOT EXISTS (SELECT FROM agent_process a WHERE a.owner_id = caller_id() AND a.status = 'active'))) THEN
+		PERFORM container_ask($2);
+	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION process_control TO millrace_api;
 

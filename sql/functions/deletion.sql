@@ -137,6 +137,7 @@ BEGIN
 	PERFORM oauth_forget($1, NULL);
 	PERFORM user_forget(u);
 	DELETE FROM schedule s WHERE s.owner_id = $1;
+	DELETE FROM container c WHERE c.owner_id = $1;
 	DELETE FROM external_identity i WHERE i.user_id = $1;
 	DELETE FROM session s WHERE s.user_id = $1;
 	UPDATE app_user w SET erased_at = now(), disabled_at = coalesce(w.disabled_at, now()), email = NULL, username = NULL,

@@ -70,7 +70,7 @@ test("starting, stopping and pausing is told to the agent's room and its user's"
 	const user = await newUser(api), { id } = await create(user, PROCESSES, { name: "p" });
 	const control = (json) => user.api.post("/api/agent/control", json);
 	const started = assertStatus(await control({ action: "start", agent_id: id, execution_mode: "manual" }), 200).json;
-	assertKeys(started, ["agent_id", "status", "execution_mode", "model", "next_run_at", "updated_at"]);
+	assertKeys(started, ["agent_id", "status", "execution_mode", "model", "next_run_at", "updated_at", "container"]);
 	assert.deepEqual([started.agent_id, started.status, started.next_run_at], [id, "active", null]);
 	assertError(await control({ action: "start", agent_id: id, execution_mode: "scheduled" }), "CONFLICT");
 	assertStatus(await control({ action: "pause" }), 200);
@@ -92,7 +92,8 @@ test("the configuration without agent_id is that of the first process, and makes
 	const none = { agent_id: null, model: null, emails: [], execution_mode: "manual", schedule: { interval_s: null, cron: null, timezone: "UTC" }, next_runs: [],
 		updated_at: null };
 	assert.deepEqual(await get("/api/config/update"), none);
-	assert.deepEqual(await get("/api/agent/status"), { agent_id: null, status: "stopped", execution_mode: "manual", model: null, next_run_at: null, updated_at: null });
+	assert.deepEqual(await get("/api/agent/status"), { agent_id: null, status: "stopped", execution_mode: "manual", model: null, next_run_at: null, updated_at: null,
+		container: { status: "none", since: null } });
 	assert.deepEqual(await get("/api/config/connection-emails"), { agent_id: null, emails: [] });
 	assertError(await user.api.post("/api/agent/control", { action: "start" }), "NOT_FOUND");
 	const made = assertStatus(await user.api.post("/api/config/update", { emails: ["a@example.org"], schedule: { cron: "@hourly" } }), 200).json;

@@ -104,6 +104,8 @@ async function everything() {
 			INSERT INTO payment (id, owner_id, request_id, provider, model, metadata)
 			SELECT id, '${user.uid}', '${mark}', '${mark}', '${mark}', '{"mark": "${mark}"}' FROM t;
 		INSERT INTO audit_entry (owner_id, writer_id, request_id, type, data) VALUES ('${user.uid}', '${user.uid}', '${mark}', 'call', '{"mark": "${mark}"}');
+		INSERT INTO container (owner_id) VALUES ('${user.uid}');
+		INSERT INTO container_command (run_id, call_id, owner_id, attempt) VALUES ('${run}', '${mark}', '${user.uid}', 1);
 		INSERT INTO stripe_customer (owner_id, customer) VALUES ('${user.uid}', '${mark}');
 		INSERT INTO stripe_payment (owner_id, payment, paid_usd, credited_usd, paid_at) VALUES ('${user.uid}', '${mark}', 1, 0, '2020-01-01');
 		SELECT topic_own('agent:${agent}', '${user.uid}');
@@ -120,7 +122,7 @@ const forget = ({ subject }) => sql(`DELETE FROM run WHERE input ->> 'token' = (
    what the transaction that wrote it takes out itself, or the runner within a tenth of a second, or with the run that it is of. */
 const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "function_set", "jwks", "jwks_source", "migration", "process", "provider_price", "role_seen", "usage_counted",
 	"vault_key", "chat_model", "embedding_model", "stripe_event", "stripe_object", "gateway_provider", "gateway_endpoint", "pricing_package", "pricing_campaign", "identity_erased", "chat_round", "model_failure", "outbox", "outbox_analytics", "inbox", "telegram_bot",
-	"chain_account", "chain_head", "chain_transaction", "chain_transfer"];
+	"container_engine", "chain_account", "chain_head", "chain_transaction", "chain_transfer"];
 
 const tables = () => tablesOf(millrace);
 
@@ -182,7 +184,7 @@ test("what is left of an erased identity is swept away", async () => {
 });
 
 /* Columns that an export leaves out: what is derived from the rest, machinery, secrets, and what is gone within the hour. */
-const LEFT_OUT = /^(artifact\.call_id|slack_bot\.holds|task\.step|datasource\.failure|(lead_key|schedule|chatbot_document|chatbot_use|chunk|idempotency|job|oauth_flow|outbox|passage_vector|passage_word|password|password_reset|topic_owner)\..*)$/;
+const LEFT_OUT = /^(artifact\.call_id|slack_bot\.holds|task\.step|datasource\.failure|(lead_key|schedule|chatbot_document|chatbot_use|chunk|container_command|idempotency|job|oauth_flow|outbox|passage_vector|passage_word|password|password_reset|topic_owner)\..*)$/;
 
 test("an export holds every column that may hold a word of somebody's", async () => {
 	const user = await everything();

@@ -1,9 +1,10 @@
--- May the caller, by the API key where one came, have what writes?
+-- May the caller, by the API key where one came, have what writes? Are there containers?
 -- name: mcp_caller
 -- args: key_hash bytea
--- row: writes bool
+-- row: writes bool, runs bool
 -- reads
-SELECT $1::bytea IS NULL OR EXISTS (SELECT FROM api_key k WHERE k.hash = $1 AND 'write' = ANY (k.scopes)) AS writes;
+SELECT $1::bytea IS NULL OR EXISTS (SELECT FROM api_key k WHERE k.hash = $1 AND 'write' = ANY (k.scopes)) AS writes,
+	EXISTS (SELECT FROM container_engine e WHERE e.active) AS runs;
 
 -- Has a runner do what a tool does. No row: it writes, and the API key may only read.
 -- name: mcp_call

@@ -1,0 +1,80 @@
+#include <string.h>
+
+#include <millrace/query.h>
+
+#include "runner/container/container.h"
+
+#define CLEAR_MS 5000
+#define USAGE_MS 5000
+#define KILLED S("killed\n")
+
+/*
+ * kill spares the shell that calls it and the container's first process. A directory that its owner
+ * has shut would not be counted.
+ */
+#define CLEAR                                                                                   \
+	S("kill -9 -1; echo killed; find /workspace -type d ! -perm -700 -exec chmod u+rwx {} " \
+	  "\\; 2>/dev/null; exec du -sk /workspace 2>/dev/null")
+#define USAGE S("exec du -sk /workspace 2>/dev/null")
+
+struct said {
+	char text[128];
+	size_t n;
+};
+
+static bool
+on_bytes(void *arg, unsigned int stream, struct str bytes)
+{
+	struct said *s = arg;
+	size_t n = bytes.n < sizeof(s->text) - s->n ? bytes.n : sizeof(s->text) - s->n;
+
+	if (stream == 1) {
+		memcpy(s->text + s->n, bytes.p, n);
+		s->n += n;
+	}
+	return true;
+}
+
+/* What a short command of ours says. */
+static struct str
+say(struct engine *e, const struct uuid *owner, struct str command, int64_t within_ms)
+{
+	struct said said = { .n = 0 };
+	struct engine_exec x = { .on_bytes = on_bytes, .arg = &said };
+
+	if (engine_exec(e, owner, command, &x) == ENGINE_DONE)
+		(void)!engine_attach(e, &x, within_ms);
+	return arena_str(e->a, (struct str){ said.text, said.n });
+}
+
+/* The first word of what du says. */
+static int64_t
+kib_of(struct str text)
+{
+	int64_t kib;
+	struct str word;
+
+	(void)str_cut(text, '\t', &word);
+	return str_int(word, &kib) ? kib : SQL_NULL_INT;
+}
+
+int64_t
+container_usage(struct engine *e, const struct uuid *owner)
+{
+	return kib_of(say(e, owner, USAGE, USAGE_MS));
+}
+
+enum clear_end
+container_clear(struct engine *e, const struct uuid *owner, int64_t *kib)
+{
+	struct str text = say(e, owner, CLEAR, CLEAR_MS);
+
+	*kib = SQL_NULL_INT;
+	if (str_starts(text, KILLED)) {
+		text.p += KILLED.n;
+		text.n -= KILLED.n;
+		*kib = kib_of(text);
+		return CLEAR_DONE;
+	}
+	return engine_remove(e, owner, true) == ENGINE_DONE ? CLEAR_GONE : CLEAR_UNKNOWN;
+}
