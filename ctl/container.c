@@ -14,7 +14,7 @@
 #define REPLY_MAX ((size_t)64 * 1024)
 
 /* For work with text, files and data, without a network. */
-static const char *const packages[] = { "bash", "bzip2", "coreutils", "diffutils", "file",
+static const char *const packages[] = { "bash", "bzip2", "coreutils", "dash", "diffutils", "file",
 	"findutils", "gawk", "grep", "gzip", "jq", "patch", "python3", "sed", "sqlite3", "tar",
 	"unzip", "xz-utils", "zip", NULL };
 

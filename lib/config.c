@@ -7,6 +7,7 @@
 #include <millrace/log.h>
 
 #include "config_rule.h"
+#include "config_secret.h"
 
 extern char **environ;
 
@@ -401,22 +402,6 @@ report(struct check *k, bool wrong, const char *format, ...)
 	k->report(k->arg, wrong, text);
 }
 
-/* A file's first line without its line end; NULL where it cannot be read. The caller frees it. */
-static char *
-read_secret_file(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	char line[2048];
-
-	if (!f)
-		return NULL;
-	if (!fgets(line, sizeof(line), f))
-		line[0] = '\0';
-	fclose(f);
-	line[strcspn(line, "\r\n")] = '\0';
-	return xstrdup(line);
-}
-
 /* *value: the secret, or NULL where none is given. False: it has said what is wrong. */
 static bool
 find_secret(struct check *k, const struct setting *s, const char **value)
@@ -432,7 +417,7 @@ find_secret(struct check *k, const struct setting *s, const char **value)
 	}
 	snprintf(path, sizeof(path), "%s_FILE", s->name);
 	if ((named = getenv(path)) != NULL && *named) {
-		if (!(*value = read_secret_file(named)))
+		if (!(*value = config_secret_read(named)))
 			report(k, true, "%s_FILE: the file %s cannot be read: %s.", s->name, named,
 			    strerror(errno));
 		*file = xstrdup(named);
@@ -442,22 +427,9 @@ find_secret(struct check *k, const struct setting *s, const char **value)
 	if (!dir)
 		return true;
 	snprintf(path, sizeof(path), "%s/%s", dir, s->name);
-	if ((*value = read_secret_file(path)) != NULL)
+	if ((*value = config_secret_read(path)) != NULL)
 		*file = xstrdup(path);
 	return true;
-}
-
-static void
-forget_secret(const char *name)
-{
-	char file[256], *value = getenv(name);
-
-	/* unsetenv alone would leave the value visible in /proc/PID/environ. */
-	if (value)
-		explicit_bzero(value, strlen(value));
-	snprintf(file, sizeof(file), "%s_FILE", name);
-	unsetenv(name);
-	unsetenv(file);
 }
 
 static void
@@ -566,7 +538,7 @@ check_all(unsigned roles, struct check *k)
 		if (s->kind != SETTING_SECRET || (s->roles & roles))
 			load_one(k, s);
 		if (s->kind == SETTING_SECRET)
-			forget_secret(s->name);
+			config_secret_forget(s->name);
 	}
 	k->name = "";
 	config_rule_together(said_together, k);

@@ -10,7 +10,9 @@
 #define LOOK_MS 300 /* between looks at what others are at */
 #define START_MS 90000 /* how long a container may take to run */
 #define TICK_MS 2000 /* between looks at a command that takes long */
+#define DISK_MS 5000 /* between looks at its workspace: each costs the engine a process */
 #define ENDED_MS 10000 /* for the engine to say that what has ended has ended */
+#define SOON_MS 1000 /* so soon after its output a command ends */
 #define OUTPUT_MOST ((size_t)8 * 1024 * 1024)
 
 /* A command under way. */
@@ -21,7 +23,7 @@ struct work {
 	struct engine_exec exec;
 	struct output output;
 	int64_t began, until; /* by clock_ms() */
-	int64_t kib_max;
+	int64_t kib_max, measured;
 	bool has_ended; /* its main process has */
 };
 
@@ -152,8 +154,11 @@ on_tick(void *arg)
 
 	if (engine_inspect(&w->engine, &w->exec, &runs, &w->c->status) == ENGINE_DONE && !runs)
 		w->has_ended = true;
-	else if (!w->c->is_full && container_usage(&w->engine, &w->j->owner) > w->kib_max)
-		w->c->end = COMMAND_DISK;
+	else if (!w->c->is_full && clock_ms() - w->measured >= DISK_MS) {
+		if (container_usage(&w->engine, &w->j->owner) > w->kib_max)
+			w->c->end = COMMAND_DISK;
+		w->measured = clock_ms();
+	}
 	return w->c->end == 0 && !w->has_ended;
 }
 
@@ -161,7 +166,7 @@ on_tick(void *arg)
 static void
 wait_for_status(struct work *w, bool was_cut)
 {
-	int64_t until = was_cut ? clock_ms() + ENDED_MS : w->until;
+	int64_t closed = clock_ms(), until = was_cut ? closed + ENDED_MS : w->until;
 	bool runs = true;
 
 	while (!w->has_ended && w->c->end == 0) {
@@ -176,8 +181,9 @@ wait_for_status(struct work *w, bool was_cut)
 		else if (!stop_sleep(&w->j->stop, LOOK_MS / 3))
 			return;
 	}
+	w->c->is_partial = was_cut || clock_ms() - closed > SOON_MS;
 	if (w->c->end == 0)
-		w->c->end = was_cut ? COMMAND_LOST : COMMAND_DONE;
+		w->c->end = COMMAND_DONE;
 }
 
 static void
@@ -203,7 +209,7 @@ attach(struct work *w)
 		w->c->end = COMMAND_TIME;
 	else if (end == ENGINE_REFUSED || end == ENGINE_MISSING)
 		w->c->end = COMMAND_NOT_RUN;
-	wait_for_status(w, end == ENGINE_AWAY);
+	wait_for_status(w, end == ENGINE_AWAY && w->c->end == 0);
 	w->c->took_ms = clock_ms() - w->began;
 	w->c->output = output_text(&w->output, w->j->a);
 }

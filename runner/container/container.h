@@ -32,6 +32,7 @@ struct command {
 	int64_t status;
 	int64_t took_ms;
 	struct str output; /* the job's arena's, as output.h says */
+	bool is_partial; /* it ran on when its output was closed already, by it or by the engine */
 	bool is_full; /* the workspace was too large before: nothing could be written */
 };
 

@@ -63,7 +63,8 @@ tool_run_command(struct job *j, struct tool_call *call, struct passages *found, 
 	if ((e = command_run(j, &c)) != ERR_OK)
 		return e;
 	*failed = c.end != COMMAND_DONE;
-	call->output = arena_printf(j->a, "%.*s%s\n\n%.*s", S_ARG(how_it_ended(j->a, &c)),
+	call->output = arena_printf(j->a, "%.*s%s%s\n\n%.*s", S_ARG(how_it_ended(j->a, &c)),
+	    c.is_partial ? " What it wrote last is not known." : "",
 	    c.is_full ? " The workspace was full: files could be deleted, and none written." : "",
 	    S_ARG(c.output));
 	return ERR_OK;

@@ -22,7 +22,7 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION container_ask TO millrace_api;
 
--- Is somebody still at it? A command whose run goes on in a later attempt, or has ended, has nobody.
+-- Is somebody still at it? Nobody is where its run goes on in a later attempt, or has ended.
 CREATE OR REPLACE FUNCTION command_is_alive(c container_command) RETURNS boolean LANGUAGE sql STABLE AS $$
 	SELECT EXISTS (SELECT FROM job j WHERE j.run_id = c.run_id AND j.state = 'running' AND j.attempts = c.attempt AND j.lease_until > now())
 $$;
@@ -31,7 +31,7 @@ GRANT EXECUTE ON FUNCTION command_is_alive TO millrace_runner;
 -- Begins a command, unless its run has lost its lease (no row). What is so:
 --   begun	it may be done, now
 --   busy	another of the user's has not ended
---   left	one has not ended that nobody is at any more: it is to be ended, and command_clear() told
+--   left	nobody is at one any more that has not ended: end it, and tell command_clear()
 --   again	an earlier attempt has begun this one, and it has ended
 -- `over`: the workspace takes up more than it may. Asked twice by one attempt it says the same.
 CREATE OR REPLACE FUNCTION command_begin(run_id uuid, runner text, attempt int, call text, workspace_max bigint)
@@ -71,8 +71,8 @@ CREATE OR REPLACE FUNCTION command_end(run_id uuid, attempt int, call text, work
 $$;
 GRANT EXECUTE ON FUNCTION command_end TO millrace_runner;
 
--- What nobody is at any more has ended. `run_id` has one command at a time, so that what it has begun
--- before is such, too; NULL: nobody's.
+-- What nobody is at any more has ended. `run_id` has one command at a time, so that what it has
+-- begun before is such, too; NULL: nobody's.
 CREATE OR REPLACE FUNCTION command_clear(owner uuid, run_id uuid) RETURNS void LANGUAGE sql AS $$
 	UPDATE container_command c SET ended_at = now()
 	WHERE c.owner_id = $1 AND c.ended_at IS NULL AND (c.run_id = $2 OR NOT command_is_alive(c))
@@ -112,7 +112,7 @@ GRANT EXECUTE ON FUNCTION container_is TO millrace_runner;
 -- `run`, all that are `there`, and users that have `volumes`. What is to be done, by `action`:
 --   remove	it is nobody's: with its workspace
 --   start	it has ended by itself, or was asked for
---   stop	it is idle, or was asked to, or its runner died over it, or it is meant to be stopped
+--   stop	it is idle, or was asked to, or its runner died over it, or it should not run
 --   clear	a command of a runner that is gone may still run
 -- Rows that changed since the engine was asked have their turn next time. `more`: so has more.
 CREATE OR REPLACE FUNCTION container_sweep(run uuid[], there uuid[], volumes uuid[], ago interval, idle interval)

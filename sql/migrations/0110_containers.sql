@@ -42,5 +42,5 @@ CREATE INDEX container_command_owner ON container_command (owner_id);
 ALTER TABLE container_command ENABLE ROW LEVEL SECURITY;
 
 INSERT INTO export_section (position, name, query) VALUES
-(110, 'container', $q$SELECT owner_id, 0::int8, container_json(owner_id)
+(125, 'container', $q$SELECT owner_id, 0::int8, container_json(owner_id)
 	FROM container WHERE owner_id = caller_id() AND owner_id > $1 ORDER BY owner_id LIMIT $3$q$);

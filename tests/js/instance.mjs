@@ -108,7 +108,7 @@ export class Instance {
 	}
 
 	ctl(...args) {
-		const env = { ...this.env, MILLRACE_DB: `host=${this.runDir}/pg dbname=millrace`, MILLRACE_RUNTIME_DIR: this.runDir };
+		const env = { ...this.env, MILLRACE_DB: `host=${this.runDir}/pg dbname=millrace`, MILLRACE_RUNTIME_DIR: this.runDir, MILLRACE_LIBEXEC_DIR: BIN };
 		for (const name of Object.keys(env))
 			if (name.startsWith("MILLRACE_DEV_"))
 				delete env[name];

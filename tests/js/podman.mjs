@@ -3,7 +3,7 @@
  * and containers are in a directory that goes with it.
  */
 import { execFile, execFileSync, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,10 +23,10 @@ export class Podman {
 			"--storage-driver=vfs", "--runtime", "runc", "--cgroup-manager=cgroupfs"];
 	}
 
-	/* Starts the service; the runner, another user, may ask it. */
+	/* Starts the service; the runner, another user, may ask it. Its conmons leave files where it runs. */
 	async start() {
 		rmSync(this.socket, { force: true });
-		this.service = spawn("podman", [...this.args, "system", "service", "--time=0", `unix://${this.socket}`], { stdio: "ignore" });
+		this.service = spawn("podman", [...this.args, "system", "service", "--time=0", `unix://${this.socket}`], { cwd: this.dir, stdio: "ignore" });
 		await until(() => existsSync(this.socket), "podman's service");
 		chmodSync(this.socket, 0o666);
 		await until(() => this.ask("GET", "/_ping").then(({ status }) => status === 200, () => false), "podman's answer");
@@ -42,10 +42,14 @@ export class Podman {
 	async stop() {
 		await this.kill();
 		await this.podman("rm", "--all", "--force", "--time=0").catch(() => {});
+		/* Beside each exec a conmon stays for five minutes. */
+		for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number))
+			if (commandOf(pid).includes(this.dir))
+				process.kill(pid, "SIGKILL");
 		rmSync(this.dir, { recursive: true, force: true });
 	}
 
-	async podman(...args) { return (await run("podman", [...this.args, ...args])).stdout.trim(); }
+	async podman(...args) { return (await run("podman", [...this.args, ...args], { cwd: this.dir })).stdout.trim(); }
 
 	ask(method, path, body) {
 		return new Promise((resolve, reject) => {
@@ -70,6 +74,7 @@ export class Podman {
 		for (const applet of execFileSync(busybox, ["--list"], { encoding: "utf8" }).trim().split("\n").filter((a) => a !== "busybox"))
 			execFileSync("ln", ["-s", "busybox", join(root, "bin", applet)]);
 		execFileSync("chown", ["1000:1000", join(root, "workspace")]);
+		chmodSync(join(root, "tmp"), 0o1777);
 		const tar = execFileSync("tar", ["-C", root, "-c", "."], { maxBuffer: 64 << 20 });
 		const { status, text } = await this.ask("POST", `/images/create?fromSrc=-&repo=${encodeURIComponent(name)}`, tar);
 		if (status !== 200 || text.includes('"error"'))
