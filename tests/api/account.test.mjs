@@ -242,7 +242,7 @@ test("an export holds everything, as an attachment", async () => {
 
 test("no table of a user's things is missing in the export", async () => {
 	/* What is derived from the rest, of the machinery, or a secret. */
-	const left = ["blob", "chatbot_document", "chatbot_use", "chunk", "idempotency", "job", "lead_key", "ledger_note", "oauth_flow", "outbox", "passage_vector", "passage_word", "password", "password_reset", "schedule", "task_file", "telegram_code", "token_denied", "topic_owner", "usage_total", "user_settings", "workflow_step"];
+	const left = ["blob", "chatbot_document", "chatbot_use", "chunk", "container_command", "idempotency", "job", "lead_key", "ledger_note", "oauth_flow", "outbox", "passage_vector", "passage_word", "password", "password_reset", "schedule", "task_file", "telegram_code", "token_denied", "topic_owner", "usage_total", "user_settings", "workflow_step"];
 	const tables = (await millrace.psql(`SELECT DISTINCT c.table_name FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
 		WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.column_name IN ('owner_id', 'user_id')`)).trim().split("\n");
 	const queries = await millrace.psql("SELECT query FROM export_section");
