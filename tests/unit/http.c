@@ -280,6 +280,36 @@ set_stop(void *arg)
 	return NULL;
 }
 
+/* Asks somebody else, by the same stop, and has had enough at the third time. */
+static bool
+on_tick(void *arg)
+{
+	struct arena *a = arena_new();
+	struct http_request q = get(a, "/ok");
+	int *ticks = arg;
+	bool good = http_call(&stop, a, &q) == HTTP_DONE;
+
+	arena_free(a);
+	return good && ++*ticks < 3;
+}
+
+static void
+ticks(struct arena *a)
+{
+	struct http_request q = get(a, "/silent");
+	int n = 0;
+
+	q.on_tick = on_tick;
+	q.arg = &n;
+	q.tick_ms = 50;
+	CHECK("while nothing comes, others are asked, until it is enough",
+	    http_call(&stop, a, &q) == HTTP_ENDED && n == 3);
+	q = get(a, "/ok");
+	q.socket = "/nonexistent";
+	CHECK("a socket that is not there is not connected to",
+	    http_call(&stop, a, &q) == HTTP_NO_CONNECT);
+}
+
 static void
 bounds(struct arena *a)
 {
@@ -363,6 +393,7 @@ main(void)
 	tries(a);
 	streamed(a);
 	bounds(a);
+	ticks(a);
 	foreign(a);
 	dead_hosts(a);
 	arena_free(a);
