@@ -89,7 +89,8 @@ test("one that is over, revoked, or whose user is gone or shut out", async () =>
 /* What would take the account away from its user, by every credential that is not theirs alone. */
 const takeovers = (uid) => [["PUT", `/api/v1/user/dao/${uid}`, { email: newAddress() }], ["PUT", `/api/v1/user/dao/${uid}`, { name: "x" }],
 	["DELETE", `/api/v1/user/dao/${uid}`], ["POST", "/api/v1/user/dao", { username: newName() }], ["POST", "/api/settings/regenerate-api-key"],
-	["POST", "/api/settings/api-keys", { name: "x" }], ["DELETE", `/api/settings/api-keys/${uid}`], ["POST", "/api/v1/auth/disconnect/github"]];
+	["POST", "/api/settings/api-keys", { name: "x" }], ["DELETE", `/api/settings/api-keys/${uid}`], ["POST", "/api/v1/auth/disconnect/github"],
+	["POST", "/api/telegram/connect"], ["GET", "/api/telegram/connect/qr.svg"]];
 
 test("a key that reads and writes takes nobody's account away", async () => {
 	const [user, admin] = [await newUser(api), await newAdmin(millrace)];
