@@ -154,6 +154,45 @@ is_servers(const char *value)
 }
 
 static bool
+is_keys(const char *value)
+{
+	struct str rest = str_from(value), name, key;
+
+	while (provider_list_next_pair(&rest, &name, &key))
+		if (!provider_list_is_name(name) || key.n == 0)
+			return false;
+	return true;
+}
+
+/* Origins as a browser has them: no path, not even a slash. */
+static bool
+is_origins(const char *value)
+{
+	struct str rest = str_from(value), one;
+
+	while (rest.n > 0) {
+		rest = str_cut(rest, ' ', &one);
+		if (one.n > 0 &&
+		    (!(str_starts(one, S("https://")) || str_starts(one, S("http://"))) ||
+			memrchr(one.p, '/', one.n) != strstr(one.p, "//") + 1 ||
+			one.p[one.n - 1] == '/' || memchr(one.p, ',', one.n)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_bot_token(const char *value)
+{
+	size_t id = strspn(value, "0123456789");
+
+	return id > 0 && value[id] == ':' && value[id + 1] != '\0' &&
+	       strspn(value + id + 1,
+		   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") ==
+		   strlen(value + id + 1);
+}
+
+static bool
 is_fallbacks(const char *value)
 {
 	struct str rest = str_from(value), asked, other, name, model;
@@ -228,6 +267,14 @@ static const struct config_rule rules[] = {
 	    "a page's address, such as https://app.example.com/", false },
 	{ "MILLRACE_OAUTH_ERROR_URL", is_return,
 	    "a page's address, such as https://app.example.com/", false },
+	{ "MILLRACE_PROVIDER_KEYS", is_keys,
+	    "names of MILLRACE_PROVIDERS with a key each, such as vllm=KEY", false },
+	{ "MILLRACE_CHECKOUT_ORIGINS", is_origins,
+	    "origins separated by spaces, without a path or a slash behind them, such as "
+	    "https://shop.example.com",
+	    false },
+	{ "TELEGRAM_BOT_TOKEN", is_bot_token,
+	    "what BotFather gives: digits, a colon, and letters, digits, _ and -", false },
 	{ "MILLRACE_CREDITS", NULL, "required or optional", false },
 	{ "MILLRACE_TELEGRAM_UPDATES", NULL, "polling or webhook", false },
 	{ "STRIPE_MODE", NULL, "subscription or payment", false },
@@ -356,6 +403,25 @@ check_providers(config_report *report, void *arg, struct arena *a)
 	}
 }
 
+/* Is each key of a further provider's? */
+static void
+check_keys(config_report *report, void *arg, struct arena *a)
+{
+	struct str rest, name, key, server;
+
+	if (!is_given(config()->provider_keys))
+		return;
+	rest = str_from(config()->provider_keys);
+	while (provider_list_next_pair(&rest, &name, &key))
+		if (!provider_list_find(config()->providers, name, &server))
+			report(arg, false,
+			    arena_printf(a,
+				"A key in MILLRACE_PROVIDER_KEYS is used by nobody: "
+				"MILLRACE_PROVIDERS has no %.*s.",
+				S_ARG(name))
+				.p);
+}
+
 /* Has each network a node, and is each recipient on one of them? */
 static void
 check_payments(config_report *report, void *arg, struct arena *a)
@@ -430,6 +496,7 @@ config_rule_together(config_report *report, void *arg)
 		report(arg, false,
 		    "No link for a new password is mailed: that takes MILLRACE_RESET_URL.");
 	check_providers(report, arg, a);
+	check_keys(report, arg, a);
 	check_payments(report, arg, a);
 	check_named(report, arg, a, "MILLRACE_EMBEDDINGS", c->embeddings);
 	check_named(report, arg, a, "MILLRACE_RERANK", c->rerank);
