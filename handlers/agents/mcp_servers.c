@@ -1,4 +1,5 @@
 /* Servers whose tools the caller's agents may call, by the Model Context Protocol. */
+#include <millrace/config.h>
 #include <millrace/guard.h>
 
 #include "handlers/agents/agents.h"
@@ -34,7 +35,8 @@ mcp_server_create(struct req *r)
 
 	if ((e = body_bind(r, mcp_server_create_body, &in)) != ERR_OK)
 		return e;
-	return sql_mcp_server_create(r, res_created, in.name, in.url, in.secret);
+	return sql_mcp_server_create(
+	    r, res_created, in.name, in.url, in.secret, config()->queue_max);
 }
 
 /* GET /api/mcp-servers */

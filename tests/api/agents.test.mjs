@@ -66,6 +66,19 @@ test("a process: every field, changed in part, cleared by null, deleted with its
 	assert.equal((await millrace.psql(`SELECT count(*) FROM topic_owner WHERE owner_id = '${user.uid}'`)).trim(), "0");
 });
 
+test("a page of long processes is bounded by bytes, and Link goes on", async () => {
+	const user = await newUser(api), found = [];
+	await millrace.psql(`INSERT INTO agent_process (owner_id, name, description) SELECT '${user.uid}', 'p' || n, repeat('😀', 2000) FROM generate_series(1, 60) n`);
+	let path = `${PROCESSES}?limit=200`, pages = 0;
+	for (; path; pages++) {
+		const reply = assertStatus(await user.api.get(path), 200);
+		assert.ok(reply.text.length < 200000, `${reply.text.length} characters`);
+		found.push(...reply.json.map((p) => p.name));
+		path = /^<([^>]+)>; rel="next"$/.exec(reply.headers.link ?? "")?.[1];
+	}
+	assert.deepEqual([found.length, new Set(found).size, pages > 1], [60, 60, true]);
+});
+
 test("starting, stopping and pausing is told to the agent's room and its user's", async () => {
 	const user = await newUser(api), { id } = await create(user, PROCESSES, { name: "p" });
 	const control = (json) => user.api.post("/api/agent/control", json);

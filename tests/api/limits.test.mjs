@@ -167,6 +167,24 @@ test("a queue that one user has filled is 429 to them and open to others; what w
 	assert.deepEqual((await user.api.get("/api/conversations")).json, [], "a refused chat left a conversation");
 });
 
+test("whatever makes work is refused while too much of one's own waits", async () => {
+	const user = await newUser(api), mcp = { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "search_documents", arguments: { query: "x" } } };
+	assertStatus(await user.api.post("/api/agents", { type: "mill", name: "Mill", prompt: "Grind." }), 201);
+	const model = "local", messages = [{ role: "user", content: "x" }], makes = [["/api/chat", { message: "x" }], ["/api/documents/url", { url: "https://mill.example/" }],
+		["/api/mcp-servers", { name: "mill", url: "https://mill.example/" }], ["/api/agents/invoke", { agent_type: "mill", input: { message: "x" } }],
+		["/v1/chat/completions", { model, messages }], ["/v1/messages", { model, messages, max_tokens: 9 }], ["/v1/responses", { model, input: "x" }], ["/api/mcp", mcp]];
+	/* None of it is due. */
+	await millrace.psql(`WITH r AS (INSERT INTO run (owner_id, kind, input) SELECT '${user.uid}', 'search', '{"query": "x", "limit": 1}' FROM generate_series(1, 6) RETURNING id)
+		INSERT INTO job (run_id, owner_id, kind, run_at) SELECT id, '${user.uid}', 'search', now() + interval '1 day' FROM r`);
+	for (const [path, body] of makes) {
+		const { status, text } = await user.api.post(path, body, path === "/api/mcp" ? { headers: { accept: "application/json, text/event-stream", "mcp-protocol-version": "2025-11-25" } } : {});
+		assert.ok(status === 429 || (path === "/api/mcp" && /too much of your work/i.test(text)), `${path}: ${status} ${text}`);
+	}
+	assertError(await user.api.get("/api/documents/search?q=x"), "RATE_LIMITED");
+	assert.equal(await millrace.psql(`SELECT count(*) FROM run WHERE owner_id = '${user.uid}'`), "6\n");
+	await millrace.psql(`DELETE FROM job WHERE owner_id = '${user.uid}'; DELETE FROM run WHERE owner_id = '${user.uid}'`);
+});
+
 test("a chat that still waits is cancelled at once, with its one terminal event", async () => {
 	const user = await newUser(api);
 	await withoutRunner(async () => {

@@ -38,8 +38,10 @@ SELECT process_json(c) AS body FROM process_create($1) p CROSS JOIN LATERAL proc
 -- args: rows int8, before uuid
 -- row: body json, cursor uuid
 -- reads
-SELECT process_json(p) AS body, p.id AS cursor FROM agent_process p
-WHERE p.owner_id = caller_id() AND p.id < (SELECT page_before($2)) ORDER BY p.id DESC LIMIT $1;
+SELECT CASE WHEN page_has_room(sum(octet_length(concat(p.description, p.emails))) OVER page, count(*) OVER page)
+	THEN process_json(p) END AS body, p.id AS cursor
+FROM agent_process p WHERE p.owner_id = caller_id() AND p.id < (SELECT page_before($2))
+WINDOW page AS (ORDER BY p.id DESC ROWS UNBOUNDED PRECEDING) ORDER BY p.id DESC LIMIT $1;
 
 -- name: process_show
 -- args: id uuid
