@@ -203,6 +203,10 @@ BEGIN
 	GET DIAGNOSTICS n = ROW_COUNT;
 	more := more OR n >= most;
 	more := inbox_sweep(most) OR more;
+	DELETE FROM model_failure WHERE id = ANY (ARRAY(SELECT f.id FROM model_failure f
+		WHERE f.id < uuid_v7_floor(now() - interval '400 days') ORDER BY f.id LIMIT most));
+	GET DIAGNOSTICS n = ROW_COUNT;
+	more := more OR n >= most;
 	DELETE FROM chatbot_use WHERE ctid = ANY (ARRAY(SELECT u.ctid FROM chatbot_use u
 		WHERE u.day < (now() AT TIME ZONE 'UTC')::date - 1 LIMIT most FOR UPDATE SKIP LOCKED));
 	GET DIAGNOSTICS n = ROW_COUNT;

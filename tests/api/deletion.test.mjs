@@ -194,6 +194,7 @@ test("what is kept for a time goes after it, and a run that a kept key names sta
 		INSERT INTO job (run_id, owner_id, kind, state) SELECT id, owner_id, kind, 'dead' FROM run WHERE id = '${gone}';
 		INSERT INTO notification (id, owner_id, title, message, created_at) VALUES
 			(${old(91)}, '${user.uid}', 'old', 'm', now() - interval '91 days'), (${old(89)}, '${user.uid}', 'new', 'm', now() - interval '89 days');
+		INSERT INTO model_failure (id, provider, model) VALUES (${old(401)}, '${user.uid}', 'old'), (${old(399)}, '${user.uid}', 'new');
 		INSERT INTO idempotency (owner_id, key, body_mac, created_at) VALUES ('${user.uid}', 'old', 'x', now() - interval '25 hours'),
 			('${user.uid}', 'new', 'x', now() - interval '23 hours');
 		INSERT INTO api_key (user_id, hash, shown, name, scopes, expires_at, revoked_at)
@@ -207,6 +208,7 @@ test("what is kept for a time goes after it, and a run that a kept key names sta
 	assert.equal(await sql(`SELECT string_agg(title, ',') FROM notification WHERE owner_id = '${user.uid}'`), "new");
 	assert.equal(await sql(`SELECT string_agg(name, ',' ORDER BY name) FROM api_key WHERE user_id = '${user.uid}'`), "both,good,lately");
 	assert.equal(await sql(`SELECT string_agg(key, ',') FROM idempotency WHERE owner_id = '${user.uid}'`), "new");
+	assert.equal(await sql(`SELECT string_agg(model, ',') FROM model_failure WHERE provider = '${user.uid}'`), "new");
 
 	/* Of a day when keys were kept for longer than runs. */
 	const named = old(31);
