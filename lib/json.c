@@ -221,6 +221,12 @@ json_at(json_object *o, const char *name)
 	return member;
 }
 
+size_t
+json_length(json_object *o)
+{
+	return json_object_is_type(o, json_type_array) ? json_object_array_length(o) : 0;
+}
+
 bool
 json_has(json_object *o, const char *name)
 {

@@ -8,6 +8,7 @@
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 #include <millrace/seal.h>
 
 #include "handlers/integrations/integrations.h"
@@ -42,6 +43,7 @@ struct event_in {
 struct event {
 	struct event_query_in query;
 	struct event_in in;
+	struct str raw; /* the body as it was signed */
 };
 
 /* A token goes into a header's line. */
@@ -147,13 +149,14 @@ is_signed_with(struct req *r, struct str secret)
 {
 	struct str at = req_param(r, "HTTP_X_SLACK_REQUEST_TIMESTAMP");
 	struct str given = req_param(r, "HTTP_X_SLACK_SIGNATURE"), sum;
+	const struct event *v = r->state;
 	struct buf b = { .a = r->a };
 
 	if (secret.n == 0 || !str_starts(given, S("v0=")) ||
 	    !hex_decode(r->a, (struct str){ given.p + 3, given.n - 3 }, &sum))
 		return false;
 	buf_printf(&b, "v0:%.*s:", S_ARG(at));
-	buf_put(&b, r->body);
+	buf_put(&b, v->raw);
 	return str_eq_secret(sum, hmac(r->a, secret, buf_str(&b)));
 }
 
@@ -220,7 +223,8 @@ slack_events(struct req *r)
 	struct event *v = arena_alloc(r->a, sizeof(*v));
 	enum err e;
 
-	*v = (struct event){ 0 };
+	*v = (struct event){ .raw = r->body };
+	r->body = json_mend(r->a, r->body);
 	if ((e = query_bind(r, slack_event_query, &v->query)) != ERR_OK)
 		return e;
 	if ((e = body_bind(r, slack_event_body, &v->in)) != ERR_OK)

@@ -7,6 +7,7 @@
 
 #include <millrace/config.h>
 #include <millrace/crypto.h>
+#include <millrace/lenient.h>
 
 #include "handlers/integrations/integrations.h"
 #include "sql_api.h"
@@ -142,6 +143,8 @@ telegram_webhook(struct req *r)
 
 	if (!secret.p)
 		return ERR_UNAUTHORIZED;
+	/* What is refused comes again, before all that is behind it. */
+	r->body = json_mend(r->a, r->body);
 	if ((e = body_object(r, &update)) != ERR_OK)
 		return e;
 	return sql_telegram_update(r, update_taken, sha256(r->a, secret), r->body,

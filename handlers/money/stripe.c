@@ -10,6 +10,7 @@
 #include <millrace/config.h>
 #include <millrace/crypto.h>
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
 #include "handlers/money/money.h"
 #include "sql_api.h"
@@ -232,15 +233,17 @@ payment_webhook(struct req *r)
 	struct event_in in = { 0 };
 	json_object *o = NULL;
 	const char *why;
+	bool is_good = is_signed(r); /* as it came */
 	enum err e;
 
+	r->body = json_mend(r->a, r->body);
 	if ((e = body_bind(r, stripe_event_body, &in)) != ERR_OK)
 		return e;
 	if (!*config()->stripe_webhook_secret) {
 		r->error_text = S("Stripe is not set up: STRIPE_WEBHOOK_SECRET.");
 		return ERR_CONFLICT;
 	}
-	if (!is_signed(r)) {
+	if (!is_good) {
 		r->error_text = S("Stripe-Signature is missing, or does not fit the body.");
 		return ERR_BAD_REQUEST;
 	}

@@ -36,6 +36,8 @@ void buf_time(struct buf *b, int64_t unix_ms);
 json_object *json_at(json_object *o, const char *name);
 struct str json_text(json_object *o, const char *name);
 int64_t json_int(json_object *o, const char *name, int64_t fallback);
+/* How many elements it has; 0 where it is no array (json-c would end the process). */
+size_t json_length(json_object *o);
 /* Is there such a member, be it null? What must be of one type is refused where it is there. */
 bool json_has(json_object *o, const char *name);
 /* The value as JSON text, without blanks; lives as long as `o`, and until it is asked for again. */

@@ -11,6 +11,7 @@
 #include <millrace/idtoken.h>
 #include <millrace/json.h>
 #include <millrace/jwk.h>
+#include <millrace/lenient.h>
 #include <millrace/log.h>
 
 #include "runner/identity/oauth.h"
@@ -130,7 +131,6 @@ github_get(struct job *j, const struct oauth_provider *p, const char *path, stru
 		.headers = headers,
 		.idempotent = true };
 	enum http_end end = oauth_send(j, &q);
-	const char *why;
 	char text[32];
 
 	if (end == HTTP_STOPPED)
@@ -141,7 +141,7 @@ github_get(struct job *j, const struct oauth_provider *p, const char *path, stru
 	snprintf(text, sizeof(text), "status %d", q.status);
 	if (q.status != 200)
 		return oauth_complain(j, p, OAUTH_BAD, path, text);
-	if (json_parse(j->a, q.reply, out, &why) != ERR_OK || !json_object_is_type(*out, type))
+	if (!mended_parse(j->a, &q.reply, out) || !json_object_is_type(*out, type))
 		return oauth_complain(j, p, OAUTH_BAD, path, "is not what was asked for");
 	return OAUTH_OK;
 }

@@ -4,13 +4,13 @@
 #include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 #include <millrace/log.h>
 #include <millrace/provider_list.h>
 
 #include "runner/jobs/call.h"
 #include "runner/jobs/kinds.h"
 #include "runner/jobs/own_keys.h"
-#include "runner/models/lenient.h"
 #include "sql_job.h"
 
 #define LARGE_AT_ONCE 2 /* calls with long bodies in one runner */
@@ -115,13 +115,26 @@ face_count(json_object *o, const char *name, int64_t *out)
 	return true;
 }
 
+/* Has one of these calls the id? */
+static bool
+has_id(const struct tool_call *calls, size_t n, struct str id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(calls[i].wire_id, id))
+			return true;
+	return false;
+}
+
 struct str
 face_call_id(const struct face_call *f, size_t i)
 {
-	const struct tool_call *call = &f->call.calls[i];
+	struct str id = f->call.calls[i].wire_id;
+	bool is_good = id.n > 0 && !has_id(f->call.calls, i, id);
 
-	if (call->wire_id.n > 0)
-		return call->wire_id;
+	for (size_t k = 0; k < f->call.n_messages && is_good; k++)
+		is_good = !has_id(f->call.messages[k].calls, f->call.messages[k].n_calls, id);
+	if (is_good)
+		return id;
 	return arena_printf(f->call.a, "call_%.*s_%zu", S_ARG(f->id), i + 1);
 }
 

@@ -100,7 +100,10 @@ void face_schema(struct face_call *f, struct str type, json_object *schema);
 bool face_number(json_object *o, const char *name, struct str *out);
 /* A count that is there, above 0; 0 where it is not. */
 bool face_count(json_object *o, const char *name, int64_t *out);
-/* The id of the i-th call, which is the provider's where that has given one. */
+/*
+ * The id of the i-th call, which clients take for the only one of its kind: the provider's, where
+ * that has given one that no other call of the conversation has.
+ */
 struct str face_call_id(const struct face_call *f, size_t i);
 
 #endif

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
 #include "runner/jobs/call.h"
-#include "runner/models/lenient.h"
 
 /* -- what is asked -- */
 

@@ -7,11 +7,11 @@
 #include <sodium.h>
 
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
 #include "runner/jobs/call.h"
 #include "runner/jobs/kinds.h"
 #include "runner/models/embed.h"
-#include "runner/models/lenient.h"
 #include "sql_job.h"
 
 #define INPUTS_MAX 2048

@@ -9,9 +9,9 @@
 
 #include <millrace/crypto.h>
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
 #include "runner/jobs/call.h"
-#include "runner/models/lenient.h"
 #include "runner/models/wire.h"
 
 /* Letters, digits and what is harmless between a header's quotes. */

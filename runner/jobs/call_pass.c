@@ -8,10 +8,10 @@
 #include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 #include <millrace/log.h>
 
 #include "runner/jobs/call.h"
-#include "runner/models/lenient.h"
 #include "runner/models/reply.h"
 #include "runner/models/wire.h"
 #include "runner/outside/http.h"
@@ -190,8 +190,11 @@ read_whole(struct pass *x)
 	const char *why;
 
 	x->data = x->http.reply;
-	if (json_parse(x->c.a, x->http.reply, &o, &why) != ERR_OK) {
-		if (!lenient_parse(x->c.a, x->http.reply, &o) || !o)
+	if (json_parse(x->c.a, x->data, &o, &why) != ERR_OK) {
+		if (lenient_parse(x->c.a, x->http.reply, &o) && o)
+			x->data = text_mend(x->c.a, json_serialised(o));
+		/* What no JSON has, such as NaN, is lenient to read, and nothing to pass on. */
+		if (json_parse(x->c.a, x->data, &o, &why) != ERR_OK)
 			return say(x, CALL_REFUSED,
 			    arena_printf(x->c.a,
 				"What answers at the provider's address is not %s; an "
@@ -199,7 +202,6 @@ read_whole(struct pass *x)
 				"to look at %s.",
 				x->c.provider->wire->title, x->c.provider->url_setting)
 				.p);
-		x->data = text_mend(x->c.a, json_serialised(o));
 	}
 	if (refusal_in(x->c.a, o, false, &x->refusal))
 		return refused_inside(x);

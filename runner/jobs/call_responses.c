@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
 #include "runner/jobs/call.h"
-#include "runner/models/lenient.h"
 #include "sql_job.h"
 
 /* -- what is asked -- */

@@ -9,11 +9,11 @@
 
 #include <millrace/clock.h>
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
 #include "runner/jobs/chat.h"
 #include "runner/jobs/kinds.h"
 #include "runner/jobs/own_keys.h"
-#include "runner/models/lenient.h"
 #include "runner/models/tools.h"
 #include "sql_job.h"
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
 #include "runner/jobs/chat.h"
-#include "runner/models/lenient.h"
 #include "sql_job.h"
 
 /* -- what is kept of a round beside its events -- */

@@ -1,9 +1,9 @@
 #include <ctype.h>
 
 #include <millrace/clock.h>
+#include <millrace/lenient.h>
 #include <millrace/log.h>
 
-#include "runner/models/lenient.h"
 #include "runner/jobs/remote.h"
 #include "runner/models/tools.h"
 #include "runner/runner.h"
@@ -284,20 +284,20 @@ remote_schema(struct arena *a, const char *own, const struct remote_tools *tools
 
 /* What a part of a result is to a model. */
 static void
-put_part(struct buf *b, json_object *part)
+put_part(struct arena *a, struct buf *b, json_object *part)
 {
-	struct str type = json_text(part, "type"), text = json_text(part, "text");
+	struct str type = json_text(part, "type"), text = lenient_text(a, part);
 	json_object *resource = json_at(part, "resource");
 
 	buf_put(b, b->n > 0 ? S("\n") : S(""));
 	if (resource)
-		text = json_text(resource, "text");
+		text = lenient_text(a, json_at(resource, "text"));
 	if (text.p)
 		buf_put(b, text);
 	else if (str_eq(type, S("resource_link")))
 		buf_printf(
 		    b, "%.*s: %.*s", S_ARG(json_text(part, "name")), S_ARG(json_text(part, "uri")));
-	else
+	else if (!json_at(part, "text"))
 		buf_printf(b, "[%.*s, which is not shown]", S_ARG(type));
 }
 
@@ -310,10 +310,10 @@ text_of(struct arena *a, json_object *result)
 
 	if (str_eq(json_text(result, "resultType"), S("input_required")))
 		return S("The tool asks its user for more, which is not possible here.");
-	for (size_t i = 0; json_object_is_type(content, json_type_array) &&
-			   i < json_object_array_length(content) && b.n <= TOOL_READ_MOST;
-	     i++)
-		put_part(&b, json_object_array_get_idx(content, i));
+	if (content && !json_object_is_type(content, json_type_array))
+		put_part(a, &b, content);
+	for (size_t i = 0; i < json_length(content) && b.n <= TOOL_READ_MOST; i++)
+		put_part(a, &b, json_object_array_get_idx(content, i));
 	if (b.n == 0 && structured)
 		buf_put(&b, json_serialised(structured));
 	return b.n > 0 ? tool_cut(a, buf_str(&b), "result") : S("The tool has nothing to say.");

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
 #include "runner/jobs/workflow.h"
 #include "runner/outside/http.h"
@@ -64,15 +65,15 @@ problem_of(struct walk *w, enum http_end end, const struct http_request *q)
 
 /* {status, body}: JSON where the reply is that, else text. */
 static struct str
-output_of(struct walk *w, const struct http_request *q)
+output_of(struct walk *w, struct http_request *q)
 {
 	struct buf b = { .a = w->j->a };
 	json_object *o;
-	const char *why;
+	struct str whole = q->reply;
 
 	buf_printf(&b, "{\"status\":%d,\"body\":", q->status);
-	if (json_parse(w->j->a, q->reply, &o, &why) == ERR_OK)
-		buf_put(&b, q->reply);
+	if (mended_parse(w->j->a, &whole, &o))
+		buf_put(&b, whole);
 	else if (str_utf8(q->reply) && !memchr(q->reply.p, '\0', q->reply.n))
 		buf_json(&b, q->reply);
 	else

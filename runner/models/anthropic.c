@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
-#include "runner/models/lenient.h"
 #include "runner/models/reply.h"
 #include "runner/models/wire.h"
 
@@ -372,7 +372,7 @@ on_block(struct reply *r, int64_t index, json_object *block)
 	r->block = BLOCK_OTHER;
 	if (str_eq(type, S("text"))) {
 		r->block = BLOCK_TEXT;
-		return reply_text(r, json_text(block, "text"));
+		return reply_text(r, lenient_text(r->scratch, json_at(block, "text")));
 	}
 	if (str_eq(type, S("tool_use")))
 		return on_call(r, index, block);
@@ -392,11 +392,12 @@ on_delta(struct reply *r, int64_t index, json_object *delta)
 {
 	struct str type = json_text(delta, "type");
 	struct call_piece piece = { .index = index };
+	json_object *arguments = json_at(delta, "partial_json");
 
-	if (str_eq(type, S("text_delta")))
-		return reply_text(r, json_text(delta, "text"));
-	if (str_eq(type, S("input_json_delta")) && r->block == BLOCK_CALL) {
-		piece.arguments = json_text(delta, "partial_json");
+	if (str_eq(type, S("text_delta")) || (type.n == 0 && json_at(delta, "text")))
+		return reply_text(r, lenient_text(r->scratch, json_at(delta, "text")));
+	if (arguments && r->block == BLOCK_CALL) {
+		piece.arguments = reply_arguments(r, arguments);
 		(void)reply_piece(r, &piece);
 	} else if (str_eq(type, S("thinking_delta")) && r->thinking.n < EXTRA_MAX) {
 		buf_put(&r->thinking, json_text(delta, "thinking"));
@@ -431,12 +432,14 @@ on_message(struct reply *r, json_object *o)
 	json_object *content = json_at(o, "content");
 
 	r->is_answer = true;
-	if (json_object_is_type(content, json_type_array))
-		for (size_t i = 0; i < json_object_array_length(content); i++) {
-			if (!on_block(r, (int64_t)i, json_object_array_get_idx(content, i)))
-				return false;
-			end_block(r);
-		}
+	if (!json_object_is_type(content, json_type_array) &&
+	    !reply_text(r, lenient_text(r->scratch, content)))
+		return false;
+	for (size_t i = 0; i < json_length(content); i++) {
+		if (!on_block(r, (int64_t)i, json_object_array_get_idx(content, i)))
+			return false;
+		end_block(r);
+	}
 	on_reason(r, json_text(o, "stop_reason"));
 	return true;
 }
@@ -456,7 +459,8 @@ anthropic_on_document(struct reply *r, json_object *o)
 	} else if (str_eq(type, S("message_delta"))) {
 		on_reason(r, json_text(json_at(o, "delta"), "stop_reason"));
 	} else if (str_eq(type, S("message_stop"))) {
-		r->done = r->finish != NULL;
+		/* Some servers say that it ends, and not why. */
+		r->done = r->finish != NULL || r->spoke;
 		return !r->done;
 	} else if (str_eq(type, S("message"))) {
 		return on_message(r, o);

@@ -5,10 +5,10 @@
 
 #include <millrace/clock.h>
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 #include <millrace/log.h>
 
 #include "runner/models/embed.h"
-#include "runner/models/lenient.h"
 #include "runner/models/wire.h"
 #include "runner/runner.h"
 #include "sql_job.h"
@@ -168,25 +168,50 @@ take_vector(struct call *c, struct embedding *e, size_t item, json_object *o)
 	return NULL;
 }
 
-/* Each goes to its item by its index; without one, by its place in a list that is whole. */
+/*
+ * Whose vector each element is, by its index, counted from 0 or, in a list that is whole, from
+ * anything else. A whole list whose indices are none, or not of each item, is in the order of what
+ * was asked. NULL: nobody can tell.
+ */
+static const size_t *
+places(struct arena *a, json_object *list, size_t n, size_t asked)
+{
+	size_t *at = arena_alloc(a, (n + 1) * sizeof(*at));
+	bool *taken = arena_alloc(a, asked * sizeof(*taken));
+	int64_t first = n == asked ? INT64_MAX : 0;
+	bool good = true;
+
+	memset(taken, 0, asked * sizeof(*taken));
+	for (size_t i = 0; i < n && n == asked; i++) {
+		int64_t index = lenient_count(json_at(json_object_array_get_idx(list, i), "index"));
+
+		first = index < first ? index : first;
+	}
+	for (size_t i = 0; i < n && good; i++) {
+		int64_t index = lenient_count(json_at(json_object_array_get_idx(list, i), "index"));
+
+		good = first >= 0 && index >= first && index - first < (int64_t)asked &&
+		       !taken[index - first];
+		if (good)
+			taken[at[i] = (size_t)(index - first)] = true;
+	}
+	for (size_t i = 0; i < n && !good && n == asked; i++)
+		at[i] = i;
+	return good || n == asked ? at : NULL;
+}
+
 static const char *
 take_vectors(struct call *c, struct embedding *e, const struct batch *batch, json_object *reply)
 {
 	bool google = c->provider->wire == &wire_google;
 	json_object *list = json_at(reply, google ? "embeddings" : "data");
-	size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	size_t n = json_length(list);
+	const size_t *at = places(c->a, list, n, batch->n);
 	const char *wrong = NULL;
 
-	for (size_t i = 0; i < n && !wrong; i++) {
-		json_object *o = json_object_array_get_idx(list, i);
-		int64_t at = lenient_count(json_at(o, "index"));
-
-		if (at < 0 && n == batch->n)
-			at = (int64_t)i;
-		if (at >= 0 && at < (int64_t)batch->n)
-			wrong = take_vector(
-			    c, e, batch->of[at], json_at(o, google ? "values" : "embedding"));
-	}
+	for (size_t i = 0; i < n && at && !wrong; i++)
+		wrong = take_vector(c, e, batch->of[at[i]],
+		    json_at(json_object_array_get_idx(list, i), google ? "values" : "embedding"));
 	return wrong;
 }
 

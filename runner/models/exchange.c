@@ -7,10 +7,10 @@
 #include <millrace/clock.h>
 #include <millrace/config.h>
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 #include <millrace/log.h>
 #include <millrace/provider_list.h>
 
-#include "runner/models/lenient.h"
 #include "runner/models/reply.h"
 #include "runner/models/wire.h"
 #include "runner/outside/http.h"

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
-#include "runner/models/lenient.h"
 #include "runner/models/reply.h"
 #include "runner/models/wire.h"
 
@@ -281,7 +281,7 @@ on_part(struct reply *r, json_object *part)
 	if (json_at(part, "thoughtSignature"))
 		r->kept.n = 0;
 	reply_keep(r, &r->kept, part, members);
-	return reply_text(r, json_text(part, "text"));
+	return reply_text(r, lenient_text(r->scratch, json_at(part, "text")));
 }
 
 static void
@@ -311,17 +311,17 @@ google_on_document(struct reply *r, json_object *o)
 {
 	json_object *candidates = json_at(o, "candidates"), *first = NULL, *parts;
 
-	if (json_object_is_type(candidates, json_type_array) &&
-	    json_object_array_length(candidates) > 0)
+	if (json_length(candidates) > 0)
 		first = json_object_array_get_idx(candidates, 0);
 	r->is_answer = r->is_answer || first || json_at(o, "promptFeedback");
 	if (json_text(json_at(o, "promptFeedback"), "blockReason").n > 0)
 		r->finish = "content_filter";
 	parts = json_at(json_at(first, "content"), "parts");
-	if (json_object_is_type(parts, json_type_array))
-		for (size_t i = 0; i < json_object_array_length(parts); i++)
-			if (!on_part(r, json_object_array_get_idx(parts, i)) || r->garbage)
-				return false;
+	if (json_object_is_type(parts, json_type_object) && !on_part(r, parts))
+		return false;
+	for (size_t i = 0; i < json_length(parts); i++)
+		if (!on_part(r, json_object_array_get_idx(parts, i)) || r->garbage)
+			return false;
 	on_reason(r, json_text(first, "finishReason"));
 	return true;
 }

@@ -1,7 +1,7 @@
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
 #include "runner/models/kept.h"
-#include "runner/models/lenient.h"
 
 static bool
 is_known(const char *const known[], const char *name)

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
-#include "runner/models/lenient.h"
 #include "runner/models/reply.h"
 #include "runner/models/wire.h"
 

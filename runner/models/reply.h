@@ -11,7 +11,7 @@
 #include "runner/models/echo.h"
 #include "runner/models/kept.h"
 #include "runner/models/provider.h"
-#include "runner/models/refusal.h"
+#include "runner/outside/refusal.h"
 #include "runner/outside/sse.h"
 
 struct wire;

@@ -10,7 +10,7 @@
 #include <json-c/json.h>
 
 #include "runner/models/provider.h"
-#include "runner/models/refusal.h"
+#include "runner/outside/refusal.h"
 #include "runner/models/traits.h"
 #include "runner/outside/http.h"
 

@@ -1,9 +1,11 @@
 #include <millrace/config.h>
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 #include <millrace/provider_list.h>
 
 #include "runner/outside/chain.h"
 #include "runner/outside/http.h"
+#include "runner/outside/refusal.h"
 
 #define CALL_MS 15000
 #define REPLY_MAX ((size_t)4 * 1024 * 1024)
@@ -29,6 +31,22 @@ away(struct chain *c, const char *problem)
 	return CHAIN_AWAY;
 }
 
+/*
+ * Does an error say that the node has too much to do, rather than what it says to the request? By
+ * its status, or its code: EIP-1474's "limit exceeded" and "resource unavailable".
+ */
+static bool
+is_passing(const struct http_request *q, json_object *error)
+{
+	json_object *code = json_at(error, "code");
+	int64_t n = json_object_is_type(code, json_type_string) ||
+			    json_object_is_type(code, json_type_double)
+			? (int64_t)json_object_get_double(code)
+			: json_int(error, "code", 0);
+
+	return q->status == 429 || q->status >= 500 || n == 429 || n == -32005 || n == -32002;
+}
+
 /* Calls a method with the JSON of its parameters; *result is the reply's `result`, NULL for null.
  */
 static enum chain_end
@@ -43,18 +61,17 @@ call(struct chain *c, const char *method, struct str params, json_object **resul
 		.within_ms = CALL_MS,
 		.reply_max = REPLY_MAX };
 	json_object *o;
-	const char *why;
 
 	if (http_call(c->stop, c->a, &q) != HTTP_DONE)
 		return away(c, q.error);
-	if (json_parse(c->a, q.reply, &o, &why) != ERR_OK ||
-	    !json_object_is_type(o, json_type_object))
-		return away(
-		    c, arena_printf(c->a, "%s: status %d without JSON-RPC", method, q.status).p);
+	if (!mended_parse(c->a, &q.reply, &o) || !json_object_is_type(o, json_type_object))
+		return away(c, arena_printf(c->a, "%s: status %d without JSON-RPC: %.*s", method,
+				   q.status, S_ARG(refusal_words(c->a, q.reply)))
+				   .p);
 	if (json_at(o, "error")) {
-		c->problem = arena_printf(c->a, "%s: %.300s", method,
-		    arena_cstr(c->a, json_text(json_at(o, "error"), "message")));
-		return CHAIN_REFUSED;
+		c->problem =
+		    arena_printf(c->a, "%s: %.*s", method, S_ARG(refusal_words(c->a, q.reply)));
+		return is_passing(&q, json_at(o, "error")) ? CHAIN_AWAY : CHAIN_REFUSED;
 	}
 	if (!json_has(o, "result"))
 		return away(c, arena_printf(c->a, "%s: no result", method).p);

@@ -1,8 +1,11 @@
 #include <string.h>
 
 #include <millrace/clock.h>
+#include <millrace/lenient.h>
+#include <millrace/log.h>
 
 #include "runner/outside/cloud.h"
+#include "runner/outside/refusal.h"
 #include "runner/thread.h"
 
 #define WITHIN_MS 10000 /* for a reply in JSON */
@@ -59,13 +62,12 @@ static struct str
 reason_of(struct arena *a, struct str reply)
 {
 	json_object *o = NULL, *errors;
-	const char *why;
 
-	if (json_parse(a, reply, &o, &why) != ERR_OK)
+	if (!mended_parse(a, &reply, &o))
 		return (struct str){ NULL, 0 };
 	o = json_at(o, "error");
 	errors = json_at(o, "errors");
-	if (json_object_is_type(errors, json_type_array) && json_object_array_length(errors) > 0)
+	if (json_length(errors) > 0)
 		return json_text(json_object_array_get_idx(errors, 0), "reason");
 	return json_text(o, "code");
 }
@@ -88,8 +90,13 @@ failed(struct cloud *c, enum err e, const char *what)
 
 /* What a reply that is neither good nor "later" means. */
 static enum err
-refused(struct cloud *c, int status, struct str reason)
+refused(struct cloud *c, const struct http_request *q, struct str reason)
 {
+	struct str words = refusal_words(c->a, q->reply);
+	int status = q->status;
+
+	log_warn("cloud: a request was refused", "service", c->title, "status",
+	    arena_printf(c->a, "%d", status).p, "error", words.p ? words.p : "");
 	if (status == 401)
 		return failed(c, ERR_UNAUTHORIZED, "does not accept the permission any more.");
 	if (status == 404 || status == 410)
@@ -105,7 +112,9 @@ refused(struct cloud *c, int status, struct str reason)
 	if (status == 403)
 		return failed(c, ERR_FORBIDDEN, "does not let this account have that.");
 	return failed(c, ERR_UPSTREAM_FAILED,
-	    arena_printf(c->a, "refused the request (status %d).", status).p);
+	    arena_printf(c->a, "refused the request (status %d). It says: %.*s", status,
+		S_ARG(words.n > 0 ? words : S("nothing.")))
+		.p);
 }
 
 /* How a request without a reply ended. ERR_OK: it may be sent again. */
@@ -159,7 +168,7 @@ cloud_call(struct cloud *c, struct http_request *q)
 		if (end == HTTP_DONE) {
 			reason = reason_of(c->a, q->reply);
 			if (!is_later(q->status, reason))
-				return refused(c, q->status, reason);
+				return refused(c, q, reason);
 			late = "asks to come again later.";
 			if (q->retry_after_ms >= 0)
 				wait = q->retry_after_ms + jitter(BACKOFF_MS);
@@ -180,12 +189,11 @@ cloud_get(struct cloud *c, const char *url, json_object **out)
 		.headers = headers,
 		.within_ms = WITHIN_MS,
 		.reply_max = REPLY_MAX };
-	const char *why;
 	enum err e;
 
 	if ((e = cloud_call(c, &q)) != ERR_OK)
 		return e;
-	if (q.status != 200 || json_parse(c->a, q.reply, out, &why) != ERR_OK ||
+	if (q.status != 200 || !mended_parse(c->a, &q.reply, out) ||
 	    !json_object_is_type(*out, json_type_object))
 		return failed(c, ERR_UPSTREAM_FAILED, "gave a reply that is not understood.");
 	return ERR_OK;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include <millrace/config.h>
+#include <millrace/lenient.h>
 #include <millrace/oauth.h>
 
 #include "runner/outside/cloud.h"
@@ -50,8 +51,7 @@ read_file(struct arena *a, json_object *o, struct cloud_file *f)
 	f->version = json_text(o, "headRevisionId");
 	if (!f->version.n)
 		f->version = f->modified_at;
-	if (target.n > 0 || !str_int(json_text(o, "size"), &f->size))
-		f->size = -1;
+	f->size = target.n > 0 ? -1 : lenient_count(json_at(o, "size"));
 	f->is_folder = str_eq(f->mime_type, S(FOLDER));
 }
 
@@ -79,7 +79,7 @@ list_drives(struct cloud *c, struct str token, struct cloud_files *out)
 	if ((e = cloud_get(c, url_of(c->a, "/drives", &query), &reply)) != ERR_OK)
 		return e;
 	drives = json_at(reply, "drives");
-	for (size_t i = 0; drives && i < json_object_array_length(drives); i++) {
+	for (size_t i = 0; i < json_length(drives); i++) {
 		json_object *o = json_object_array_get_idx(drives, i);
 		struct cloud_file *f = cloud_file_add(c->a, out);
 
@@ -119,7 +119,7 @@ list_files(
 	if ((e = cloud_get(c, url_of(c->a, "/files", &query), &reply)) != ERR_OK)
 		return e;
 	files = json_at(reply, "files");
-	for (size_t i = 0; files && i < json_object_array_length(files); i++)
+	for (size_t i = 0; i < json_length(files); i++)
 		read_file(c->a, json_object_array_get_idx(files, i), cloud_file_add(c->a, out));
 	read_next(c, reply, 'f', out);
 	return ERR_OK;

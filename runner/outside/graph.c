@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <millrace/config.h>
+#include <millrace/lenient.h>
 #include <millrace/oauth.h>
 
 #include "runner/outside/cloud.h"
@@ -44,7 +45,7 @@ read_item(struct arena *a, json_object *o, struct str drive, struct cloud_file *
 	f->version = json_text(o, "cTag");
 	if (!f->version.n)
 		f->version = f->modified_at;
-	f->size = f->is_folder ? -1 : json_int(o, "size", -1);
+	f->size = f->is_folder ? -1 : lenient_count(json_at(o, "size"));
 }
 
 /* The address of the next page is followed as it is, on our side of the service alone. */

@@ -1,12 +1,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include <millrace/lenient.h>
+
 #include "runner/outside/http.h"
 #include "runner/outside/mcp.h"
+#include "runner/outside/refusal.h"
 #include "runner/outside/sse.h"
 
 #define REPLY_MAX ((size_t)1024 * 1024)
-#define WORDS_MAX 300 /* bytes of a server's words that are told */
 
 /* One request and what comes of it. */
 struct exchange {
@@ -22,10 +24,23 @@ struct exchange {
 
 /* -- what comes -- */
 
-static bool
-is_response(json_object *o, int64_t id)
+/* The response to it in a message, or among several; NULL: there is none. */
+static json_object *
+response_in(json_object *o, int64_t id)
 {
-	return json_int(o, "id", 0) == id && (json_has(o, "result") || json_has(o, "error"));
+	for (size_t i = 0; i < json_length(o); i++) {
+		json_object *one = response_in(json_object_array_get_idx(o, i), id);
+
+		if (one)
+			return one;
+	}
+	/* A server that could not read the request knows no id. */
+	if (!json_at(o, "id"))
+		return json_at(o, "error") ? o : NULL;
+	return lenient_count(json_at(o, "id")) == id &&
+		       (json_has(o, "result") || json_has(o, "error"))
+		   ? o
+		   : NULL;
 }
 
 /* What else comes in a stream tells of the request's progress. */
@@ -34,11 +49,10 @@ on_event(void *arg, struct str type, struct str data)
 {
 	struct exchange *x = arg;
 	json_object *o;
-	const char *why;
 
 	(void)type;
-	if (json_parse(x->a, data, &o, &why) == ERR_OK && is_response(o, x->id))
-		x->reply = o;
+	if (mended_parse(x->a, &data, &o))
+		x->reply = response_in(o, x->id);
 	return !x->reply;
 }
 
@@ -64,17 +78,13 @@ mcp_on_bytes(void *arg, struct str bytes)
 
 /* A server's words, cut, for a person. */
 static const char *
-words(const struct exchange *x, struct str said)
+words(const struct exchange *x, struct str body)
 {
 	const char *key = x->http.bearer;
 
-	if (key && *key && said.n > 0 && memmem(said.p, said.n, key, strlen(key)))
+	if (key && *key && body.n > 0 && memmem(body.p, body.n, key, strlen(key)))
 		return "What it says holds the credential.";
-	if (said.n > WORDS_MAX)
-		said.n = WORDS_MAX;
-	while (said.n > 0 && !str_utf8(said))
-		said.n--;
-	return arena_cstr(x->a, said);
+	return arena_cstr(x->a, refusal_words(x->a, body));
 }
 
 static enum mcp_end
@@ -91,7 +101,7 @@ read_response(struct exchange *x, json_object *o, struct mcp_answer *out)
 
 	if (error) {
 		out->code = json_int(error, "code", 0);
-		out->why = words(x, json_text(error, "message"));
+		out->why = words(x, json_serialised(o));
 		return MCP_REFUSED;
 	}
 	out->result = json_at(o, "result");
@@ -103,24 +113,26 @@ read_response(struct exchange *x, json_object *o, struct mcp_answer *out)
 static enum mcp_end
 read_status(struct exchange *x, struct mcp_answer *out)
 {
+	struct str body = x->http.reply;
 	json_object *o;
-	const char *why;
 	int status = x->http.status;
 
-	if (json_parse(x->a, x->http.reply, &o, &why) == ERR_OK &&
+	if (mended_parse(x->a, &body, &o) &&
 	    json_object_is_type(json_at(o, "error"), json_type_object))
 		return read_response(x, o, out);
 	if (status == 401 || status == 403)
 		return failed(out, "It does not accept the credential.");
 	if (status >= 300 && status < 400)
 		return failed(out, "It has moved to another address.");
-	return failed(out, arena_printf(x->a, "It answers with status %d.", status).p);
+	return failed(out,
+	    arena_printf(x->a, "It answers with status %d. %s", status, words(x, x->http.reply)).p);
 }
 
 static enum mcp_end
 conclude(struct exchange *x, enum http_end how, struct mcp_answer *out)
 {
-	const char *why;
+	struct str body = buf_str(&x->body);
+	json_object *o;
 
 	if (how == HTTP_STOPPED)
 		return MCP_STOPPED;
@@ -134,8 +146,8 @@ conclude(struct exchange *x, enum http_end how, struct mcp_answer *out)
 		return read_status(x, out);
 	if (how == HTTP_DONE && x->id == 0)
 		return MCP_ANSWERED;
-	if (how == HTTP_DONE && json_parse(x->a, buf_str(&x->body), &x->reply, &why) == ERR_OK &&
-	    is_response(x->reply, x->id))
+	if (how == HTTP_DONE && mended_parse(x->a, &body, &o) &&
+	    (x->reply = response_in(o, x->id)) != NULL)
 		return read_response(x, x->reply, out);
 	if (how == HTTP_DONE || how == HTTP_ENDED)
 		return failed(out, "What it answers is not the protocol.");

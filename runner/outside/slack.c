@@ -1,7 +1,9 @@
 #include <millrace/config.h>
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
 #include "runner/outside/http.h"
+#include "runner/outside/refusal.h"
 #include "runner/outside/slack.h"
 
 #define REPLY_MAX ((size_t)4 * 1024 * 1024)
@@ -40,15 +42,15 @@ limited(const struct http_request *q, struct slack_reply *reply)
 }
 
 static enum slack_end
-read_reply(struct arena *a, const struct http_request *q, struct slack_reply *reply)
+read_reply(struct arena *a, struct http_request *q, struct slack_reply *reply)
 {
 	json_object *o;
-	const char *why;
 
 	if (q->status == 429)
 		return limited(q, reply);
-	if (json_parse(a, q->reply, &o, &why) != ERR_OK || !json_has(o, "ok")) {
-		reply->why = arena_printf(a, "status %d without a reply of the Web API", q->status);
+	if (!mended_parse(a, &q->reply, &o) || !json_has(o, "ok")) {
+		reply->why = arena_printf(a, "status %d without a reply of the Web API: %.*s",
+		    q->status, S_ARG(refusal_words(a, q->reply)));
 		return q->status == 200 || q->status >= 500 ? SLACK_LATER : SLACK_REFUSED;
 	}
 	if (json_object_get_boolean(json_at(o, "ok"))) {

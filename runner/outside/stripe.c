@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include <millrace/config.h>
+#include <millrace/lenient.h>
 #include <millrace/log.h>
 
 #include "runner/outside/http.h"
+#include "runner/outside/refusal.h"
 
 #define WITHIN_MS 30000
 #define PATIENCE_MS 10000
@@ -29,13 +31,9 @@ may_pass(int status)
 static enum stripe_end
 read_error(struct arena *a, const struct http_request *q, struct stripe_reply *out)
 {
-	json_object *o = NULL;
-	const char *why;
-	struct str said = { NULL, 0 };
+	struct str said = refusal_words(a, q->reply);
 
-	if (json_parse(a, q->reply, &o, &why) == ERR_OK)
-		said = json_text(json_at(o, "error"), "message");
-	if (said.p)
+	if (said.n > 0)
 		snprintf(out->problem, sizeof(out->problem), "Stripe: %.*s", S_ARG(said));
 	else
 		snprintf(out->problem, sizeof(out->problem), "Stripe answers with %d", q->status);
@@ -48,14 +46,11 @@ read_error(struct arena *a, const struct http_request *q, struct stripe_reply *o
 
 /* Something in between may answer with 200, too: only the wanted object counts. */
 static enum stripe_end
-read_object(
-    struct arena *a, const struct http_request *q, const char *object, struct stripe_reply *out)
+read_object(struct arena *a, struct http_request *q, const char *object, struct stripe_reply *out)
 {
-	const char *why;
-
 	if (q->status / 100 != 2)
 		return read_error(a, q, out);
-	if (json_parse(a, q->reply, &out->o, &why) != ERR_OK ||
+	if (!mended_parse(a, &q->reply, &out->o) ||
 	    !str_eq(json_text(out->o, "object"), str_from(object)) ||
 	    (strcmp(object, "list") != 0 && json_text(out->o, "id").n == 0)) {
 		snprintf(out->problem, sizeof(out->problem),

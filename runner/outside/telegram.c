@@ -1,7 +1,9 @@
 #include <millrace/config.h>
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
 #include "runner/outside/http.h"
+#include "runner/outside/refusal.h"
 #include "runner/outside/telegram.h"
 
 #define REPLY_MAX ((size_t)8 * 1024 * 1024)
@@ -26,14 +28,14 @@ end_of(int64_t code)
 }
 
 static enum telegram_end
-read_reply(struct arena *a, const struct http_request *q, struct telegram_reply *reply)
+read_reply(struct arena *a, struct http_request *q, struct telegram_reply *reply)
 {
 	json_object *o;
-	const char *why;
-	int64_t seconds;
+	int64_t seconds, code;
 
-	if (json_parse(a, q->reply, &o, &why) != ERR_OK || !json_has(o, "ok")) {
-		reply->why = arena_printf(a, "status %d without a reply of the Bot API", q->status);
+	if (!mended_parse(a, &q->reply, &o) || !json_has(o, "ok")) {
+		reply->why = arena_printf(a, "status %d without a reply of the Bot API: %.*s",
+		    q->status, S_ARG(refusal_words(a, q->reply)));
 		return q->status == 200 ? TELEGRAM_LATER : end_of(q->status);
 	}
 	if (json_object_get_boolean(json_at(o, "ok"))) {
@@ -41,9 +43,10 @@ read_reply(struct arena *a, const struct http_request *q, struct telegram_reply 
 		return TELEGRAM_OK;
 	}
 	reply->why = json_text(o, "description");
-	seconds = json_int(json_at(o, "parameters"), "retry_after", 0);
+	seconds = lenient_count(json_at(json_at(o, "parameters"), "retry_after"));
 	reply->wait_ms = seconds > 0 && seconds < 86400 ? seconds * 1000 : 0;
-	return end_of(json_int(o, "error_code", q->status));
+	code = lenient_count(json_at(o, "error_code"));
+	return end_of(code > 0 ? code : q->status);
 }
 
 static enum telegram_end

@@ -176,6 +176,36 @@ test("both together: one that fails is named, and the other's files come; where 
 	assert.match(without.failed[0].error, /^Google Drive was not opened to this server/);
 });
 
+test("what is none of their replies ends nothing but the request; names with half a character are names; what they say is told", async () => {
+	const file = (more) => `{"id":"x1","name":"half \\ud83d, NUL \\u0000","mimeType":"text/plain",${more}}`;
+	for (const [of, path, reply] of [["drive", `${DRIVE}/files?folder_id=root`, (f) => `\ufeff{"files":[${f}, 5, null, []]}`], ["graph", `${GRAPH}/files?folder_id=root`, (f) => `{"value":[${f}, 5, null, []]}`]])
+		for (const size of ['"size":7', '"size":"7"', '"size":7.0']) {
+			cloud.next = [{ of, body: reply(file(size)) }];
+			const [first] = (await get(path)).json;
+			assert.deepEqual([first.name, first.size], ["half \ufffd, NUL \ufffd", 7], `${of} ${size}`);
+		}
+	const runner = millrace.pids("runner")[0];
+	for (const body of ['{"files":{}}', '{"files":"none"}', '{"files":7,"nextPageToken":[]}', '{"drives":{},"files":{}}']) {
+		cloud.next = [{ of: "drive", body }];
+		assert.deepEqual((await get(`${DRIVE}/files?folder_id=root`)).json, [], body);
+		cloud.next = [{ of: "drive", body }];
+		await get(`${DRIVE}/files`);
+	}
+	for (const body of ['{"value":{}}', "{}", "[]", "7", '"x"', "<html>", ""])
+		for (const [of, path] of [["graph", GRAPH], ...body.startsWith("{") ? [] : [["drive", DRIVE]]]) {
+			cloud.next = [{ of, body }];
+			assertRefused(await me.send("GET", `${path}/files?folder_id=root`), 502, "UPSTREAM_FAILED");
+		}
+	for (const [body, type] of [['[{"error":{"message":"says the list"}}]'], ['{"detail":"says the detail"}'], ["<html><title>Says the page</title>", "text/html"]]) {
+		cloud.next = [{ of: "drive", status: 418, body, type }];
+		const reply = await me.send("GET", `${DRIVE}/files?folder_id=root`);
+		assertRefused(reply, 502, "UPSTREAM_FAILED");
+		assert.match(reply.json.error, /says the/i);
+	}
+	assert.notEqual(await millrace.grepLogs("says the detail"), "");
+	assert.equal(millrace.pids("runner")[0], runner);
+});
+
 test("a limit is waited for, 403 that says so too; what is no limit is told at once", async () => {
 	cloud.addDrive({ name: "d", content: "d" });
 	const id = cloud.addGraph({ name: "g", content: "g" }).id, file = [...cloud.drive.files.keys()][0];

@@ -108,6 +108,31 @@ test("a server that lies about its schemas has the tools that are in order", asy
 	assert.deepEqual(await chat("hello"), []);
 });
 
+test("what servers write otherwise is read as it is meant; what they say when they refuse is told", async () => {
+	const raw = (text, status = 200, type = "application/json") => (m, res) => m.id === undefined ? void res.writeHead(202).end() : void res.writeHead(status, { "content-type": type })
+	    .end(text.replaceAll("ID", m.id));
+	const result = (body) => `{"jsonrpc":"2.0","id":ID,"result":${body}}`, words = (text) => result(`{"content":[{"type":"text","text":${text}}]}`);
+	const kinds = { half: [words('"a\\ud83d b"'), "a\ufffd b"], nul: [words('"a\\u0000b"'), "a\ufffdb"], bom: [`\ufeff${words('"c"')}`, "c"], number: [words("42"), "42"],
+		idtext: [words('"d"').replace("ID", '"ID"'), "d"], idpoint: [words('"e"').replace("ID", "ID.0"), "e"], batch: [`[{"jsonrpc":"2.0","method":"x"},${words('"f"')}]`, "f"],
+		plain: [result('{"content":"g"}'), "g"], object: [result('{"content":{"type":"text","text":"h"}}'), "h"], event: [`data: ${words('"i\\udc00"')}`, "i\ufffd", "text/event-stream"] };
+	for (const [name, [text, , type]] of Object.entries(kinds))
+		mcp.odd[name] = (m, res) => m.method === "tools/list" ? { tools: [tool("go")] } : raw(text, 200, type)(m, res);
+	for (const [name, [, said]] of Object.entries(kinds)) {
+		await add(name, `/odd/${name}`);
+		assert.deepEqual(await chat(`[[tool:${name}__go {}]]`), [[`${name}__go`, "done", said]], name);
+		assertStatus(await user.api.delete(`${SERVERS}/${(await all())[0].id}`), 204);
+	}
+	const refusals = { text: '{"jsonrpc":"2.0","id":ID,"error":"says the text"}', list: '{"jsonrpc":"2.0","id":ID,"error":[{"message":"says the list"}]}',
+		nobody: '{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"says who knows no id"}}', detail: ['{"detail":[{"loc":["body"],"msg":"says the detail"}]}', 422],
+		page: ["<html><head><title>Says the page</title></head></html>", 503], flat: ["says it flatly", 500] };
+	for (const [name, refusal] of Object.entries(refusals)) {
+		mcp.odd[`no${name}`] = raw(...[refusal].flat());
+		const { problem } = await add(`no${name}`, `/odd/no${name}`);
+		assert.match(problem, /says/i, name);
+		assertStatus(await user.api.delete(`${SERVERS}/${(await all())[0].id}`), 204);
+	}
+});
+
 test("ten megabytes, of a list or of a result, are not taken", async () => {
 	const flood = (res, head) => {
 		res.writeHead(200, { "content-type": "application/json" }).write(head);

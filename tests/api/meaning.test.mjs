@@ -87,6 +87,25 @@ test("a provider that answers half of a batch is asked for the rest", async () =
 	assert.ok(await vectors(own) > 4);
 });
 
+test("whose vector is whose is told by indices of any kind, or by the order", async () => {
+	const all = (fn) => (data) => data.forEach((d, i) => fn(d, i)), turned = (fn) => (data) => (data.forEach((d, i) => fn(d, i)), data.reverse());
+	const kinds = { none: all((d) => delete d.index), same: all((d) => (d.index = 0)), one: all((d, i) => (d.index = i + 1)), turned: turned(() => {}),
+		text: turned((d, i) => (d.index = String(i))), point: (data) => (turned(() => {})(data), data.forEach((d) => (d.index += 0.0))), negative: all((d) => (d.index = -1)),
+		far: all((d, i) => (d.index = i * 7)) };
+	for (const [kind, places] of Object.entries(kinds)) {
+		const own = await newUser(millrace.api), things = { gate: `${kind}: the floodgate.`, light: `${kind}: a candle.`, bird: `${kind}: a heron.` };
+		vendor.embedding.status = 429;
+		for (const [name, text] of Object.entries(things))
+			await upload(name, text, own);
+		Object.assign(vendor.embedding, { places, status: undefined });
+		await millrace.replace("runner");
+		await embedded(own);
+		delete vendor.embedding.places;
+		for (const [q, name] of [["glimmerstone", "gate"], ["quillow", "light"], ["brandish", "bird"]])
+			assert.equal((await names(q, own))[0], name, `${kind}: ${q}`);
+	}
+});
+
 test("a text that the model refuses, all that somebody has: nobody's search goes without vectors for it", async () => {
 	vendor.embedding.refuses = "wyvern";
 	const own = await newUser(millrace.api);

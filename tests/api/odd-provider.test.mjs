@@ -2,12 +2,14 @@
 import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import OpenAI from "openai";
 import { newUser, privateInstance } from "../js/instance.mjs";
+import { relayTo } from "../js/relay.mjs";
 import { start } from "../standin/odd.mjs";
 import { assertStatus, until } from "../js/expect.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
 
-let millrace, api, user, odd;
+let millrace, api, user, odd, relay;
 
 before(async () => {
 	odd = await start();
@@ -17,6 +19,7 @@ before(async () => {
 });
 after(async () => {
 	await millrace?.stop();
+	relay?.close();
 	odd?.close();
 });
 
@@ -223,6 +226,44 @@ test("what was right already stays so", async () => {
 	assert.equal(assertDone(end).content, "done with tools");
 	assert.equal(activities(events, "tool_result")[0].status, "failed");
 	await says("plain", "plain answer");
+});
+
+/* Calls as a client of /v1 has them, by a stream and whole, and what comes when each is answered. */
+test("clients of the gateway have calls with ids and places of their own, and a server's oddities mended", async () => {
+	const key = assertStatus(await user.api.post("/api/settings/api-keys", { name: "faces" }), 201).json.apiKey;
+	relay = await relayTo(millrace);
+	const openai = new OpenAI({ apiKey: key, baseURL: `${relay.url}/v1`, maxRetries: 0 });
+	await until(async () => (await openai.models.list()).data.some((m) => m.id === "odd"), "the model is known");
+	const tools = [{ type: "function", function: { name: "write_file", description: "Writes", parameters: { type: "object", properties: {} } } }];
+	const asked = (name, more) => ({ model: "odd", tools, messages: [{ role: "user", content: marked(name) }], ...more });
+	const ways = [(ask) => openai.chat.completions.stream(ask).finalMessage(), async (ask) => (await openai.chat.completions.create(ask)).choices[0].message];
+	for (const way of ways) {
+		for (const name of ["index0", "index0pieces", "index0noids", "noindex", "nothing", "from1", "sametwice"]) {
+			const { tool_calls: calls } = await way(asked(name));
+			assert.deepEqual(calls.map((c) => JSON.parse(c.function.arguments)), [{ name: "one.txt", content: "1" }, { name: "two.txt", content: "2" }], name);
+			assert.ok(new Set(calls.map((c) => c.id)).size === 2 && calls.every((c) => c.id), `${name}: ${JSON.stringify(calls)}`);
+		}
+		for (const name of ["noids", "sameid"]) {
+			const ask = asked(name), ids = [];
+			for (let round = 1; ; round++) {
+				const message = await way(ask);
+				if (!message.tool_calls?.length) {
+					assert.equal(message.content, "done with tools");
+					break;
+				}
+				ids.push(...message.tool_calls.map((c) => c.id));
+				ask.messages.push({ role: "assistant", content: null, tool_calls: message.tool_calls }, ...message.tool_calls.map((c) => ({ role: "tool", tool_call_id: c.id, content: "ok" })));
+			}
+			assert.equal(new Set(ids).size, 2, `${name}: ${ids}`);
+		}
+		for (const [name, text] of [["halves", "a😀b"], ["nul", "a\ufffdb"], ["parts", "answer in parts"], ["message", "in a message"], ["nofinalblank", "begin and end"],
+			["noend", "all of it"], ["wholeassse", "a whole answer"], ["bom", "ab"]])
+			assert.equal((await way(asked(name, { tools: undefined }))).content, text, name);
+		for (const [name, words] of [["errlist", /says the list/], ["errdetail", /says the detail/], ["errhtml", /Blocked by the firewall/], ["errstring", /the model crashed/]]) {
+			await assert.rejects(way(asked(name)), words, name);
+			await way(asked("plain"));
+		}
+	}
 });
 
 /* Last: what is learned about the model is believed until the runner starts anew. */

@@ -275,6 +275,33 @@ test("replies that are lost, and errors of a node that took it all the same, mak
 	});
 });
 
+test("a node that has too much to do refuses nothing; one that refuses does", async () => {
+	const asked = () => chain.of("eth_estimateGas").length;
+	/* The node's error has stood for a minute when the next runner comes. */
+	async function stands(fault) {
+		const id = randomUUID(), began = asked(), f = { method: "eth_estimateGas", always: true, ...fault };
+		chain.faults.push(f);
+		const reply = pay("busy", "1", { id });
+		await until(() => asked() > began, "the node is asked");
+		await sql(`UPDATE chain_transfer SET created_at = now() - interval '1 minute' WHERE id = '${await idOf(id)}'`);
+		await millrace.replace("runner", { kill: true });
+		return { reply, end: () => chain.faults.splice(chain.faults.indexOf(f), 1) };
+	}
+	const faults = [{ error: { code: "-32005", message: "limit exceeded" } }, { error: "slow down", status: 429 }];
+	await onceOnly(ethers.parseEther("1") * BigInt(faults.length), async () => {
+		for (const fault of faults) {
+			const { reply, end } = await stands(fault), then = asked();
+			await until(() => asked() > then + 1, "the next runner asks, and again");
+			end();
+			assertStatus(await reply, 200);
+		}
+		const { reply, end } = await stands({ error: { code: 3, message: "execution reverted" } });
+		assertFailed(await reply, /refuses the transfer/);
+		end();
+	});
+	assert.equal(await heldOf("busy"), 0);
+});
+
 test("what no block takes is sent again with fees a tenth higher; one transfer comes of it, by whichever", async (t) => {
 	await chain.rpc("evm_setAutomine", false);
 	t.after(() => chain.rpc("evm_setAutomine", true));

@@ -122,7 +122,7 @@ test("a mention is answered in its thread, in one message that grows; the thread
 	await said(channel, /w5/);
 	assert.deepEqual(slack.said(channel).map((m) => [m.thread_ts, m.updates > 0]), [[thread_ts, true]]);
 	/* Of others' talk only what stands in that thread is for it. */
-	await send(slack.message(channel, "[[say:Unasked]]"));
+	await send(slack.message(channel, "[[say:Unasked]] \ud83d \u0000"));
 	await send(slack.message(channel, "[[say:**Bold** & [a link](https://mill.example/?a=1&b=2) <!channel>]]", { thread_ts }));
 	await said(channel, /^\*Bold\* &amp; <https:\/\/mill\.example\/\?a=1&amp;b=2\|a link> &lt;!channel&gt;$/);
 	assert.equal(slack.said(channel).length, 2);

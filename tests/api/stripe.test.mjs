@@ -146,6 +146,8 @@ test("the webhook takes what Stripe has signed, by either secret, within five mi
 	assert.equal(await sql(`SELECT count(*) FROM stripe_event WHERE event = '${event.id}'`), "1");
 	const odd = JSON.stringify({ id: newName(), object: "v2.core.event", type: "v1.billing.meter" });
 	assertStatus(await post(odd, header(odd)), 200);
+	const half = JSON.stringify({ ...event, id: `evt_${newName()}`, data: { object: { object: "customer", id: "cus_1", name: "half \ud83d \u0000" } } });
+	assertStatus(await post(half, header(half)), 200);
 	for (const bad of ["{", "[]", JSON.stringify({ type: "x" })])
 		assertError(await post(bad, header(bad)), "BAD_REQUEST");
 });

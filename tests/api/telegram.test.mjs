@@ -165,6 +165,14 @@ test("a message whose reply a killed runner has not seen comes again, without a 
 	assert.deepEqual(sent().map((m) => m.disable_notification), [undefined, true]);
 });
 
+test("a text with half a character, or NUL, holds up nothing", async () => {
+	const { chat } = await connected();
+	telegram.send(chat, { text: "[[say:Half \ud83d and \u0000.]]" });
+	telegram.send(chat, { text: "[[say:Behind it.]]" });
+	await said(chat, /^Half \ufffd and \ufffd\.$/);
+	await said(chat, /^Behind it\.$/);
+});
+
 test("a webhook is set, and again where it has vanished; its secret counts, and an update counts once", async () => {
 	const { chat } = await connected();
 	await until(() => telegram.waiting.size > 0, "the bot is asked for updates");
@@ -187,7 +195,7 @@ test("a webhook is set, and again where it has vanished; its secret counts, and 
 		assertError(await post(odd), "BAD_REQUEST");
 	for (const odd of [{ message: 1 }, { message: { chat: { id: 1e99, type: "private" } } }, { message: { chat: [], text: {} } }, { stopped_message_generation: [] }])
 		assertStatus(await post({ update_id: telegram.lastUpdate += 1, ...odd }), 200);
-	const last = telegram.send(chat, { text: "[[say:The last.]]" });
+	const last = telegram.send(chat, { text: "[[say:The last.]] \udc00\u0000" });
 	assertStatus(await post(last), 200);
 	await said(chat, /^The last\.$/);
 	assert.equal(telegram.texts(chat).filter((t) => t === "By the webhook.").length, 1);

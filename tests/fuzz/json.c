@@ -1,13 +1,14 @@
 /*
  * JSON from outside: what is taken is well-formed, no deeper than 32, without NUL, and is taken
- * again, alike, when written out. And whatever the bytes, buf_json makes a string of them that a
- * parser takes.
+ * again, alike, when written out, and mended. What is mended is sound, too. And whatever the bytes,
+ * buf_json makes a string of them that a parser takes.
  */
 #undef NDEBUG
 #include <assert.h>
 #include <math.h>
 
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
@@ -36,14 +37,17 @@ assert_sound(json_object *o, int depth)
 static void
 parse(struct arena *a, struct str text)
 {
-	json_object *o = NULL, *again = NULL;
+	json_object *o = NULL, *again = NULL, *mended = NULL;
+	struct str foreign = text;
 	const char *why = NULL;
 
+	if (mended_parse(a, &foreign, &mended))
+		assert_sound(mended, 0);
 	if (json_parse(a, text, &o, &why) != ERR_OK) {
 		assert(why && *why && !o);
 		return;
 	}
-	assert(o);
+	assert(o && mended && json_object_equal(o, mended));
 	assert_sound(o, 0);
 	text = str_from(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
 	assert(json_parse(a, text, &again, &why) == ERR_OK);

@@ -7,7 +7,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "runner/models/lenient.h"
+#include <millrace/lenient.h>
+
 #include "runner/models/reply.h"
 #include "runner/models/wire.h"
 

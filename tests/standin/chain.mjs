@@ -3,7 +3,7 @@
  *
  *   faults.push({ method, lose: true })        the call is made, and the reply lost
  *   faults.push({ method, hold: promise })     the call waits for the promise, and is lost where that gives false
- *   faults.push({ method, error: {…} })        the node's own error, without the call
+ *   faults.push({ method, error: {…}, status }) the node's own error, without the call
  *   change.set(method, (result) => result)     what stands in its replies, until it is deleted
  *
  * A fault is of one call; `always: true` of each until it is taken out.
@@ -91,8 +91,10 @@ class Chain {
 			this.faults.splice(at, 1);
 		if (fault?.hold && !await fault.hold)
 			return res.destroy();
-		if (fault?.error)
+		if (fault?.error) {
+			res.statusCode = fault.status ?? 200;
 			return this.answer(res, { jsonrpc: "2.0", id: call.id, error: fault.error });
+		}
 		const reply = await this.ask(call);
 		if (fault?.lose)
 			return res.destroy();

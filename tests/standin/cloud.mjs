@@ -2,7 +2,7 @@
  * Strict stand-ins for Google Drive (API v3) and Microsoft Graph (v1.0), in one server, with another for bytes: what a user has is in `drive` and `graph`, which
  * access tokens count in `tokens`. They refuse parameters that the real ones do not know, shared drives' files to who does not say that it
  * can handle them, and credentials at an address that files are downloaded from. What was asked is in `requests`, what was not liked in
- * `faults`. Replies that were put into `next` come first: { of: "drive" or "graph", status, headers, reason }.
+ * `faults`. Replies that were put into `next` come first: { of: "drive" or "graph", status, headers, reason }, or with `body` as it is, of `type`.
  */
 import http from "node:http";
 import { randomBytes } from "node:crypto";
@@ -133,6 +133,8 @@ export class Cloud {
 			const [n] = this.next.splice(first, 1);
 			if (n.wait)
 				await n.wait;
+			if (n.body !== undefined)
+				return void s.writeHead(n.status ?? 200, { "content-type": n.type ?? "application/json" }).end(n.body);
 			if (n.status)
 				throw Object.assign(error(n.status, n.reason ?? "backendError"), { headers: n.headers });
 		}

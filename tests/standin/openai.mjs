@@ -288,7 +288,7 @@ class Server {
 	}
 
 	embeddings(res, entry, body) {
-		const inputs = checkEmbeddings(body, EMBEDDING_MODELS), { status, retryAfter, model, size, half, refuses, means } = this.embedding;
+		const inputs = checkEmbeddings(body, EMBEDDING_MODELS), { status, retryAfter, model, size, half, refuses, means, places } = this.embedding;
 		if (refuses && inputs.some((s) => String(s).includes(refuses)))
 			throw new ApiError(400, "This model's maximum context length is 512 tokens", { param: "input" });
 		if (status && [undefined, body.model].includes(model))
@@ -299,6 +299,7 @@ class Server {
 			return { object: "embedding", index, embedding: body.encoding_format === "base64"
 			    ? Buffer.from(v.buffer).toString("base64") : [...v] };
 		});
+		places?.(data);
 		if (half)
 			data.splice(Math.ceil(data.length / 2));
 		const used = inputs.reduce((sum, s) => sum + (typeof s === "string" ? tokenCount(s) : s.length), 0);

@@ -3,7 +3,7 @@
 
 #include <millrace/json.h>
 
-#include "runner/models/lenient.c"
+#include "lib/lenient.c"
 
 #include "test.h"
 
@@ -111,10 +111,43 @@ test_pieces(void)
 	CHECK("what is well stays where it is", text_mend(a, S("é")).n == 2);
 }
 
+/* What a strict parser refuses and a stranger sends is mended; the rest stays refused. */
+static void
+test_mend(void)
+{
+	const struct {
+		struct str from, to; /* absent: it stays no JSON */
+	} cases[] = { { S("\xef\xbb\xbf{\"x\":1}"), S("{\"x\":1}") },
+		{ S("{\"x\":\"a\\ud83d\"}"), S("{\"x\":\"a\xef\xbf\xbd\"}") },
+		{ S("{\"x\":\"\\ude00\\ud83d\"}"), S("{\"x\":\"\xef\xbf\xbd\xef\xbf\xbd\"}") },
+		{ S("{\"x\":\"\\ud83d\\ude00\"}"), S("{\"x\":\"\\ud83d\\ude00\"}") },
+		{ S("{\"x\":\"\\\\u0000\\u0000\"}"), S("{\"x\":\"\\\\u0000\xef\xbf\xbd\"}") },
+		{ S("{\"x\":\"a\0\xff\"}"), S("{\"x\":\"a\xef\xbf\xbd\xef\xbf\xbd\"}") },
+		{ S("[1]"), S("[1]") }, { S(""), { NULL, 0 } }, { S("\xef\xbb\xbf"), { NULL, 0 } },
+		{ S("{\"x\":NaN}"), { NULL, 0 } }, { S("{\"x\":1} y"), { NULL, 0 } } };
+	bool good = true;
+	json_object *o;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct str text = cases[i].from;
+		bool parsed = mended_parse(a, &text, &o);
+
+		EACH(good,
+		    parsed == (cases[i].to.p != NULL) && (!parsed || str_eq(text, cases[i].to)),
+		    "case %zu: %.*s", i, S_ARG(text));
+	}
+	CHECK("strangers' JSON is mended", good);
+	CHECK("a list has a length, and nothing else has",
+	    mended_parse(a, &(struct str){ "[1,2]", 5 }, &o) && json_length(o) == 2 &&
+		mended_parse(a, &(struct str){ "{}", 2 }, &o) && json_length(o) == 0 &&
+		json_length(NULL) == 0);
+}
+
 int
 main(void)
 {
 	a = arena_new();
+	test_mend();
 	test_parse();
 	test_count();
 	test_pieces();

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
-#include "runner/models/lenient.h"
 #include "runner/models/reply.h"
 #include "runner/models/wire.h"
 
@@ -225,6 +225,76 @@ test_calls(void)
 	CHECK("calls without ids are told apart", good);
 }
 
+/* What a wire makes of a stream: its text and calls, and whether it is all of an answer. */
+static struct str
+read_by(const struct wire *wire, const char *const events[])
+{
+	struct buf b = { .a = a };
+
+	c = (struct call){ .a = a, .on_text = on_text, .text = { .a = a }, .input_tokens = -1 };
+	reply_init(&r, &c, wire);
+	for (size_t i = 0; events[i]; i++)
+		(void)reply_feed(&r, arena_printf(a, "data: %s\n\n", events[i]));
+	reply_end(&r, true);
+	reply_calls(&r);
+	buf_put(&b, buf_str(&c.text));
+	for (size_t i = 0; i < c.n_calls; i++)
+		buf_printf(&b, " %.*s(%.*s)", S_ARG(c.calls[i].name), S_ARG(c.calls[i].arguments));
+	buf_put(&b, reply_is_complete(&r) ? S(".") : S("?"));
+	reply_free(&r);
+	return buf_str(&b);
+}
+
+#define BEGINS(members) "{\"type\":\"content_block_start\",\"content_block\":{" members "}}"
+#define DELTA(members) "{\"type\":\"content_block_delta\",\"delta\":{" members "}}"
+#define ENDS "{\"type\":\"message_stop\"}"
+#define TEXT "\"type\":\"text_delta\",\"text\":"
+#define CALLS(name) "\"type\":\"tool_use\",\"name\":\"" name "\",\"input\":{}"
+#define PIECE "\"type\":\"input_json_delta\",\"partial_json\":"
+#define PARTS(parts) "{\"candidates\":[{\"content\":{\"parts\":" parts "}}]}"
+#define STOPS "{\"candidates\":[{\"finishReason\":\"STOP\"}]}"
+
+static void
+test_vendors(void)
+{
+	static const struct {
+		const struct wire *wire;
+		const char *events[8], *want;
+	} cases[] = {
+		{ &wire_anthropic, { DELTA(TEXT "\"a\""), DELTA(TEXT "7"), ENDS }, "a7." },
+		{ &wire_anthropic, { DELTA("\"text\":\"a\""), ENDS }, "a." },
+		{ &wire_anthropic, { DELTA(TEXT "\"a\\ud83d\""), DELTA(TEXT "\"\\ude00\""), ENDS },
+		    "a😀." },
+		{ &wire_anthropic, { DELTA(TEXT "\"a\"") }, "a?" },
+		{ &wire_anthropic, { ENDS }, "?" },
+		{ &wire_anthropic, { "{\"type\":\"message\",\"content\":\"a\"}", ENDS }, "a." },
+		{ &wire_anthropic,
+		    { BEGINS(CALLS("x")), DELTA(PIECE "{\"n\":1}"), BEGINS(CALLS("y")),
+			DELTA(PIECE "\"{\\\"n\\\":\""), DELTA(PIECE "\"2}\""), ENDS },
+		    " x({\"n\":1}) y({\"n\":2})." },
+		{ &wire_google, { PARTS("{\"text\":\"a\"}"), STOPS }, "a." },
+		{ &wire_google, { PARTS("[{\"text\":7},null,5]"), STOPS }, "7." },
+		{ &wire_google,
+		    { PARTS("[{\"text\":\"\\ud83d\"}]"), PARTS("[{\"text\":\"\\ude00\"}]"), STOPS },
+		    "😀." },
+		{ &wire_google,
+		    { PARTS("[{\"functionCall\":{\"name\":\"x\",\"args\":\"{\\\"n\\\":1}\"}},"
+			    "{\"functionCall\":{\"name\":\"x\"}}]"),
+			STOPS },
+		    " x({\"n\":1}) x({})." },
+		{ &wire_google, { PARTS("[{\"text\":\"a\"}]") }, "a?" },
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct str read = read_by(cases[i].wire, cases[i].events);
+
+		EACH(good, str_eq(read, str_from(cases[i].want)), "%zu: %s: %.*s", i, cases[i].want,
+		    S_ARG(read));
+	}
+	CHECK("other vendors' formats are read as they are meant", good);
+}
+
 static void
 test_kept(void)
 {
@@ -266,6 +336,7 @@ main(void)
 	test_answer_bound();
 	test_continuation();
 	test_calls();
+	test_vendors();
 	test_kept();
 	arena_free(a);
 	return test_end();

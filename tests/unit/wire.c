@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
-#include "runner/models/lenient.h"
 #include "runner/models/wire.h"
 
 #include "test.h"

@@ -1,6 +1,6 @@
 #include <millrace/json.h>
 
-#include "runner/models/lenient.h"
+#include <millrace/lenient.h>
 
 #define PARSE_DEPTH_MAX 64
 #define PARTS_DEPTH_MAX 4
@@ -115,6 +115,25 @@ lenient_parse(struct arena *a, struct str text, json_object **out)
 	if (*out)
 		arena_defer(a, put_object, *out);
 	return state == json_tokener_success && text.n > 0;
+}
+
+struct str
+json_mend(struct arena *a, struct str text)
+{
+	if (str_starts(text, S("\xef\xbb\xbf"))) {
+		text.p += 3;
+		text.n -= 3;
+	}
+	return text.n > 0 ? text_mend(a, without_odd_escapes(a, text)) : text;
+}
+
+bool
+mended_parse(struct arena *a, struct str *text, json_object **out)
+{
+	const char *why;
+
+	*text = json_mend(a, *text);
+	return json_parse(a, *text, out, &why) == ERR_OK;
 }
 
 /* A part of a list counts where it is text; what a model thinks, or refers to, is none. */

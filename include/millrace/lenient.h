@@ -4,8 +4,8 @@
  * another type must not cost an answer that a user waits for. Functions of the bytes alone: nothing
  * blocks, any thread.
  */
-#ifndef RUNNER_MODELS_LENIENT_H
-#define RUNNER_MODELS_LENIENT_H
+#ifndef MILLRACE_LENIENT_H
+#define MILLRACE_LENIENT_H
 
 #include <json-c/json.h>
 
@@ -27,6 +27,17 @@ MUST_CHECK bool lenient_parse(struct arena *a, struct str text, json_object **ou
 struct str lenient_text(struct arena *a, json_object *o);
 /* A count, 0 to 2^53, as an integer, a fraction (rounded up) or digits; -1 for anything else. */
 int64_t lenient_count(json_object *o);
+/*
+ * JSON text without what json_parse refuses and a stranger must not lose all of it by: a byte order
+ * mark, NUL, half a surrogate pair, bytes that are not UTF-8. text itself where there is nothing of
+ * it, else the arena's.
+ */
+struct str json_mend(struct arena *a, struct str text);
+/*
+ * Parses a whole reply, or what another service sends here, for who keeps or passes on what is in
+ * it: json_parse of json_mend, which *text becomes. False: no JSON. *out is freed with the arena.
+ */
+MUST_CHECK bool mended_parse(struct arena *a, struct str *text, json_object **out);
 /* Is it the text of one JSON object, well-formed by our own rules (json_parse)? */
 bool is_json_object(struct str text);
 

@@ -1,10 +1,10 @@
 /*
- * What a model's server says when it does not answer, in whichever shape: OpenAI's {"error":{…}},
+ * What another service says when it does not answer, in whichever shape: OpenAI's {"error":{…}},
  * an array of it, FastAPI's `detail`, a bare message, a web page, in an error's body or inside a
  * reply with status 200. Functions of the bytes alone: nothing blocks, any thread.
  */
-#ifndef RUNNER_MODELS_REFUSAL_H
-#define RUNNER_MODELS_REFUSAL_H
+#ifndef RUNNER_OUTSIDE_REFUSAL_H
+#define RUNNER_OUTSIDE_REFUSAL_H
 
 #include <json-c/json.h>
 
@@ -23,5 +23,7 @@ struct refusal {
 bool refusal_in(struct arena *a, json_object *o, bool is_error, struct refusal *out);
 /* The reply to a request that failed, likewise; the text is there however the body looks. */
 struct refusal refusal_of_body(struct arena *a, struct str body);
+/* Its words alone, no more than a person reads. */
+struct str refusal_words(struct arena *a, struct str body);
 
 #endif

@@ -3,11 +3,12 @@
 #include <string.h>
 
 #include <millrace/json.h>
+#include <millrace/lenient.h>
 
-#include "runner/models/lenient.h"
-#include "runner/models/refusal.h"
+#include "runner/outside/refusal.h"
 
 #define WORDS_DEPTH_MAX 6
+#define WORDS_MAX 300 /* bytes that are told */
 #define LIST_MAX 4 /* errors of a list that are told */
 
 static struct str words_in(struct arena *a, json_object *o, int depth);
@@ -278,4 +279,16 @@ refusal_of_body(struct arena *a, struct str body)
 		r.text = one_line(
 		    a, !is_json && memchr(body.p, '<', body.n) ? words_of_page(a, body) : body);
 	return r;
+}
+
+struct str
+refusal_words(struct arena *a, struct str body)
+{
+	struct str words = refusal_of_body(a, body).text;
+
+	if (words.n > WORDS_MAX)
+		words.n = WORDS_MAX;
+	while (words.n > 0 && !str_utf8(words))
+		words.n--;
+	return words;
 }
