@@ -13,12 +13,6 @@
 
 #include <sql_admin.h>
 
-static void
-clear_result(void *res)
-{
-	PQclear(res);
-}
-
 const char *
 server_name(struct arena *a)
 {
@@ -108,7 +102,7 @@ server_query(PGconn *conn, struct arena *a, const char *what, const struct query
 	PGresult *res;
 
 	res = PQexecParams(conn, q->sql, p.n, NULL, p.values, p.lengths, p.formats, 0);
-	arena_defer(a, clear_result, res);
+	sql_adopt(a, res);
 	if (PQresultStatus(res) == PGRES_TUPLES_OK || PQresultStatus(res) == PGRES_COMMAND_OK)
 		return res;
 	note_lock(res);
@@ -207,7 +201,7 @@ server_functions(PGconn *conn, struct arena *a, struct str *applied)
 	if (PQntuples(res) == 0)
 		return 0;
 	*applied = sql_get(res, 0, 1);
-	return str_eq(sql_get(res, 0, 0), S("t"));
+	return sql_bool(res, 0, 0);
 }
 
 /* Is the database at our migration, with our functions? Says where it is not. */
@@ -233,10 +227,12 @@ is_current(PGconn *conn, struct arena *a, int64_t version)
 	}
 	res = server_query(
 	    conn, a, "cannot read which functions were applied", &query_migration_current, ours);
-	if (res != NULL && !str_eq(sql_get(res, 0, 0), S("t")))
+	if (res == NULL)
+		return false;
+	if (!sql_bool(res, 0, 0))
 		(void)ctl_fail("the database has not got this program's functions. "
 			       "Run: millracectl migrate");
-	return res != NULL && str_eq(sql_get(res, 0, 0), S("t"));
+	return sql_bool(res, 0, 0);
 }
 
 bool

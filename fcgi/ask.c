@@ -54,8 +54,7 @@ ask_keep_rows(struct req *r, PGresult **res)
 		arena_reset(r->page);
 	r->rows = *res;
 	*res = NULL;
-	if (r->rows)
-		arena_defer(a, (void (*)(void *))PQclear, r->rows);
+	sql_adopt(a, r->rows);
 }
 
 /* Completes the caller from the first statement's row, which alone knows whose a key is. */

@@ -138,7 +138,7 @@ metrics_version_read(void *arg, const struct pipe_reply *reply)
 	if (reply->e == ERR_OVERLOADED)
 		return;
 	w->current = reply->e == ERR_OK && PQntuples(reply->res[reply->n - 1]) == 1 &&
-		     str_eq(sql_get(reply->res[reply->n - 1], 0, 0), S("t"));
+		     sql_bool(reply->res[reply->n - 1], 0, 0);
 	if (!w->current) {
 		log_warn("db: not at this version; run: millracectl migrate");
 	} else if (!was) {

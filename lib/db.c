@@ -97,12 +97,6 @@ connected(struct db *db)
 	return true;
 }
 
-static void
-clear_result(void *res)
-{
-	PQclear(res);
-}
-
 /* What SQL's refuse() raised. */
 static enum err
 refused(const PGresult *res, struct str *text)
@@ -266,7 +260,7 @@ db_query(struct db *db, struct arena *a, const struct query *q, const struct sql
 		return e;
 	res = PQexecPrepared(
 	    db->conn, q->name, params.n, params.values, params.lengths, params.formats, 0);
-	arena_defer(a, clear_result, res);
+	sql_adopt(a, res);
 	if ((e = settled(db, q, res)) == ERR_OK && out)
 		*out = res;
 	return e;
@@ -286,7 +280,7 @@ db_query_until(struct db *db, struct arena *a, const struct query *q, const stru
 	if (PQsendQueryPrepared(
 		db->conn, q->name, params.n, params.values, params.lengths, params.formats, 0))
 		res = await(db, stopped, arg, &cancelled);
-	arena_defer(a, clear_result, res);
+	sql_adopt(a, res);
 	if (cancelled)
 		return ERR_OVERLOADED;
 	if ((e = settled(db, q, res)) == ERR_OK && out)
@@ -425,8 +419,7 @@ db_wait_current(struct db *db, bool (*stop)(void))
 		struct arena *a = arena_new();
 		PGresult *res = NULL;
 		enum err e = db_query(db, a, &query_migration_current, args, &res);
-		bool current =
-		    e == ERR_OK && PQntuples(res) == 1 && str_eq(sql_get(res, 0, 0), S("t"));
+		bool current = e == ERR_OK && PQntuples(res) == 1 && sql_bool(res, 0, 0);
 
 		arena_free(a);
 		if (current)

@@ -93,3 +93,16 @@ sql_params(struct arena *a, const struct sql_arg *args, int n)
 	}
 	return p;
 }
+
+static void
+clear_result(void *res)
+{
+	PQclear(res);
+}
+
+void
+sql_adopt(struct arena *a, PGresult *res)
+{
+	if (res)
+		arena_defer(a, clear_result, res);
+}

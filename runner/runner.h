@@ -3,7 +3,9 @@
  *
  * Threads: main (queue/claim.c: listens and claims), the scheduler of periodic work and its workers
  * (queue/periodic.c), the committer (queue/commit.c), on which events are written too
- * (queue/outbox.c), and one for each running job (queue/job.c).
+ * (queue/outbox.c), and one for each running job (queue/job.c). Where a header does not say who may
+ * call it, its functions are for the thread of a job, or those of periodic work; they may wait for
+ * the database and for other hosts where they are given a job or a struct stop.
  */
 #ifndef RUNNER_RUNNER_H
 #define RUNNER_RUNNER_H

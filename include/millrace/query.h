@@ -66,6 +66,9 @@ struct sql_arg *sql_args_copy(struct arena *a, const struct sql_arg *args, int n
 /* Turns arguments into libpq's arrays; everything is the arena's. */
 struct sql_params sql_params(struct arena *a, const struct sql_arg *args, int n);
 
+/* The arena clears `res` when it is freed; NULL: nothing. */
+void sql_adopt(struct arena *a, PGresult *res);
+
 /* Column `column` of row `row` as a str into the PGresult (absent for NULL). */
 static inline struct str
 sql_get(const PGresult *res, int row, int column)

@@ -152,12 +152,6 @@ commit_stop(void)
 	arena_free(committer.scratch);
 }
 
-static void
-clear_result(void *res)
-{
-	PQclear(res);
-}
-
 enum err
 commit_query(struct arena *a, const struct query *q, const struct sql_arg *args, PGresult **out)
 {
@@ -175,7 +169,7 @@ commit_query(struct arena *a, const struct query *q, const struct sql_arg *args,
 		pthread_cond_wait(&c.done, &committer.lock);
 	pthread_mutex_unlock(&committer.lock);
 	pthread_cond_destroy(&c.done);
-	arena_defer(a, clear_result, c.res);
+	sql_adopt(a, c.res);
 	if (out)
 		*out = c.res;
 	return c.e;
