@@ -60,8 +60,8 @@ pause_after(const struct call *c)
 		wait = c->retry_after_ms > RETRY_AFTER_MOST_MS ? RETRY_AFTER_MOST_MS
 							       : c->retry_after_ms;
 	atomic_store(&paused_until_ms, clock_ms() + wait);
-	log_warn("embeddings: the provider gives none, and is left alone for a while", "run",
-	    c->job->run.text, "error", c->problem);
+	log_warn("embeddings: the provider failed, and is paused", "run", c->job->run.text, "error",
+	    c->problem);
 	periodic_within(S("embeddings"), wait);
 }
 
