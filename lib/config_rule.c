@@ -356,9 +356,10 @@ config_credits_required(void)
 	return strcmp(config()->credits, "required") == 0;
 }
 
-/* Is each that MILLRACE_PROVIDER names there, with its key and model? */
-static void
-check_providers(config_report *report, void *arg, struct arena *a)
+/* The setting that the vendor's own server takes a key from, where there is none; NULL: all is
+ * well. */
+static const char *
+missing_key(struct str name)
 {
 	const struct config *c = config();
 	const struct {
@@ -371,6 +372,19 @@ check_providers(config_report *report, void *arg, struct arena *a)
 		{ "google", "GEMINI_API_KEY", c->gemini_key, c->gemini_base_url,
 		    "://generativelanguage.googleapis.com" },
 	};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		if (str_eq(name, str_from(own[i].name)) && is_missing(own[i].key) &&
+		    strstr(own[i].url, own[i].vendor) != NULL)
+			return own[i].key_name;
+	return NULL;
+}
+
+/* Is each that MILLRACE_PROVIDER names there, with its key and model? */
+static void
+check_providers(config_report *report, void *arg, struct arena *a)
+{
+	const struct config *c = config();
 	struct str rest = str_from(c->provider), name, model, value;
 
 	while (provider_list_next(&rest, &name, &model)) {
@@ -392,14 +406,31 @@ check_providers(config_report *report, void *arg, struct arena *a)
 				"MILLRACE_PROVIDER has to name a model of %.*s: %.*s/MODEL.",
 				S_ARG(name), S_ARG(name))
 				.p);
-		for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
-			if (str_eq(name, str_from(own[i].name)) && is_missing(own[i].key) &&
-			    strstr(own[i].url, own[i].vendor) != NULL)
-				report(arg, false,
-				    arena_printf(a,
-					"Chats fail: MILLRACE_PROVIDER is %s, and %s is not set.",
-					own[i].name, own[i].key_name)
-					.p);
+		if (missing_key(name))
+			report(arg, false,
+			    arena_printf(a,
+				"Chats fail: MILLRACE_PROVIDER is %.*s, and %s is not set.",
+				S_ARG(name), missing_key(name))
+				.p);
+	}
+}
+
+/* Does each model of MILLRACE_FALLBACKS lead to a provider that is there? */
+static void
+check_fallbacks(config_report *report, void *arg, struct arena *a)
+{
+	struct str rest = str_from(config()->fallbacks), asked, other, name, server;
+
+	while (provider_list_next_pair(&rest, &asked, &other)) {
+		(void)str_cut(other, '/', &name);
+		if (!is_own_provider(name) &&
+		    !provider_list_find(config()->providers, name, &server))
+			report(arg, true,
+			    arena_printf(a,
+				"MILLRACE_FALLBACKS names %.*s, which is neither openai, anthropic "
+				"or google nor one of MILLRACE_PROVIDERS.",
+				S_ARG(name))
+				.p);
 	}
 }
 
@@ -479,6 +510,11 @@ check_named(
 			"no embeddings.",
 			S_ARG(name))
 			.p);
+	else if (missing_key(name))
+		report(arg, false,
+		    arena_printf(a, "%s does nothing: it names %.*s, and %s is not set.", setting,
+			S_ARG(name), missing_key(name))
+			.p);
 }
 
 void
@@ -497,6 +533,7 @@ config_rule_together(config_report *report, void *arg)
 		    "No link for a new password is mailed: that takes MILLRACE_RESET_URL.");
 	check_providers(report, arg, a);
 	check_keys(report, arg, a);
+	check_fallbacks(report, arg, a);
 	check_payments(report, arg, a);
 	check_named(report, arg, a, "MILLRACE_EMBEDDINGS", c->embeddings);
 	check_named(report, arg, a, "MILLRACE_RERANK", c->rerank);
