@@ -17,6 +17,26 @@ static const char *const passed_on[] = { "response_format", "seed", "presence_pe
 	"frequency_penalty", "logit_bias", "user", "parallel_tool_calls", "reasoning_effort",
 	"verbosity", "service_tier", "safety_identifier", "prompt_cache_key", NULL };
 
+/* What servers give with a message or a call, and want back with it: clients send it as it came. */
+static const char *const kept_members[] = { "thoughtSignature", "thought_signature",
+	"extra_content", "reasoning_content", "reasoning", "reasoning_details",
+	"provider_specific_fields", "thinking_blocks", "anthropic", NULL };
+
+static struct str
+read_extra(struct face_call *f, json_object *o)
+{
+	json_object *extra = json_object_new_object(), *member;
+	struct str text = { NULL, 0 };
+
+	for (const char *const *name = kept_members; *name; name++)
+		if ((member = json_at(o, *name)) != NULL)
+			json_object_object_add(extra, *name, json_object_get(member));
+	if (json_object_object_length(extra) > 0)
+		text = arena_str(f->call.a, json_serialised(extra));
+	json_object_put(extra);
+	return text.n <= EXTRA_MAX ? text : (struct str){ NULL, 0 };
+}
+
 static const char *
 read_calls(struct face_call *f, json_object *list, struct message *m)
 {
@@ -30,7 +50,9 @@ read_calls(struct face_call *f, json_object *list, struct message *m)
 		calls[i] = (struct tool_call){ .id = json_text(o, "id"),
 			.wire_id = json_text(o, "id"),
 			.name = json_text(function, "name"),
-			.arguments = json_text(function, "arguments") };
+			.arguments = json_text(function, "arguments"),
+			.extra = read_extra(f, o),
+			.function_extra = read_extra(f, function) };
 		if (calls[i].id.n == 0 || calls[i].name.n == 0)
 			return "Each of tool_calls must have an id, and a function with its name.";
 	}
@@ -58,6 +80,8 @@ read_message(struct face_call *f, json_object *o)
 		return "A tool's message must have a tool_call_id.";
 	if (m.role == ROLE_ASSISTANT && (wrong = read_calls(f, json_at(o, "tool_calls"), &m)))
 		return wrong;
+	if (m.role == ROLE_ASSISTANT)
+		m.extra = read_extra(f, o);
 	face_add(f, m);
 	return NULL;
 }
@@ -184,6 +208,22 @@ put_chunk_end(struct buf *b, const char *finish)
 	buf_printf(b, finish ? "\"%s\"}]}\n\n" : "null}]}\n\n", finish);
 }
 
+/* As members behind others. */
+static void
+put_extra(struct face_call *f, struct buf *b, struct str extra)
+{
+	json_object *o = NULL, *member;
+
+	if (extra.n == 0 || !lenient_parse(f->call.a, extra, &o))
+		return;
+	for (const char *const *name = kept_members; *name; name++)
+		if ((member = json_at(o, *name)) != NULL) {
+			buf_printf(b, ",\"%s\":", *name);
+			buf_put(b, json_serialised(member));
+		}
+}
+
+/* With what goes back with their message. */
 static void
 put_calls(struct face_call *f, struct buf *b, bool numbered)
 {
@@ -198,9 +238,13 @@ put_calls(struct face_call *f, struct buf *b, bool numbered)
 		buf_json(b, f->call.calls[i].name);
 		buf_put(b, S(",\"arguments\":"));
 		buf_json(b, f->call.calls[i].arguments);
-		buf_put(b, S("}}"));
+		put_extra(f, b, f->call.calls[i].function_extra);
+		buf_put(b, S("}"));
+		put_extra(f, b, f->call.calls[i].extra);
+		buf_put(b, S("}"));
 	}
 	buf_put(b, S("]"));
+	put_extra(f, b, f->call.extra);
 }
 
 static void

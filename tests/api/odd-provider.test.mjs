@@ -256,6 +256,11 @@ test("clients of the gateway have calls with ids and places of their own, and a 
 			}
 			assert.equal(new Set(ids).size, 2, `${name}: ${ids}`);
 		}
+		for (const name of ["signature", "reasoning", "details", "functionextra"]) {
+			const ask = asked(name), message = await way(ask);
+			ask.messages.push(message, { role: "tool", tool_call_id: message.tool_calls[0].id, content: "ok" });
+			assert.equal((await way(ask)).content, "done with tools", name);
+		}
 		for (const [name, text] of [["halves", "a😀b"], ["nul", "a\ufffdb"], ["parts", "answer in parts"], ["message", "in a message"], ["nofinalblank", "begin and end"],
 			["noend", "all of it"], ["wholeassse", "a whole answer"], ["bom", "ab"]])
 			assert.equal((await way(asked(name, { tools: undefined }))).content, text, name);
