@@ -179,6 +179,7 @@ wires := $(call objects,runner/outside/sse.c runner/outside/refusal.c $(addprefi
 $(B)/unit/reply $(B)/unit/wire: $(wires)
 $(B)/unit/share: $(call objects,fcgi/share.c)
 $(B)/unit/skeleton: $(call objects,fcgi/skeleton.c)
+$(B)/unit/estimate $(B)/fuzz-estimate: $(call objects,handlers/gateway/estimate.c fcgi/skeleton.c)
 $(B)/unit/slots: $(call objects,$(addprefix runner/,queue/slots.c queue/stop.c thread.c))
 $(B)/unit/thread: $(call objects,runner/thread.c)
 $(B)/unit/periodic: $(call objects,runner/queue/periodic.c runner/queue/stop.c runner/thread.c)

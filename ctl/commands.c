@@ -150,8 +150,9 @@ const struct command commands[] = {
 	    "    millracectl key create backup@example.org --service --scope read --days 90\n\n"
 	    "Scopes: read (GET), write (whatever changes something), account (the account\n"
 	    "itself: its address, its keys, its end; an administrator's key also makes, changes\n"
-	    "and erases others' accounts by it), and analytics:read (figures of all users; only\n"
-	    "while the user is an administrator or has the role service).\n" },
+	    "and erases others' accounts by it), notifications:read (the user's notifications, listed\n"
+	    "and by WebSocket), and analytics:read (figures of all users; only while the user is an\n"
+	    "administrator or has the role service).\n" },
 	{ "key", "list", "", 0, 0, OPT(OPT_JSON), NEEDS_CURRENT, DB, key_list_run,
 	    "list the API keys, the oldest first", NULL },
 	{ "key", "revoke", "ID", 1, 1, 0, NEEDS_CURRENT, DB, key_revoke_run,

@@ -1,29 +1,7 @@
-#include <ctype.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "fcgi/skeleton.h"
-
-/* Is it other than base64, or a data URL of it? */
-static bool
-is_prose(struct str text)
-{
-	for (size_t i = 0; i < text.n; i++)
-		if (!isalnum((unsigned char)text.p[i]) && !strchr("+/=-_:;,.\\", text.p[i]))
-			return true;
-	return false;
-}
-
-static void
-cut(struct skeleton *s)
-{
-	s->is_prose = is_prose((struct str){ s->out.p + s->text_at, s->out.n - s->text_at });
-	if (s->is_prose)
-		s->n_prose += (int64_t)(s->out.n - s->text_at);
-	else
-		s->n_files++;
-	s->out.n = s->text_at;
-	s->is_cut = true;
-}
 
 /* A byte of a string, or the quote that ends it. */
 static void
@@ -32,13 +10,21 @@ text_byte(struct skeleton *s, char c)
 	bool ends = c == '"' && !s->is_escaped;
 
 	s->is_escaped = c == '\\' && !s->is_escaped;
-	if (!s->is_cut && !ends && s->out.n - s->text_at >= SKELETON_TEXT_MAX)
-		cut(s);
-	s->n_prose += s->is_cut && s->is_prose && !ends;
-	if (ends || !s->is_cut)
-		buf_put(&s->out, (struct str){ &c, 1 });
-	if (ends)
-		s->in_text = s->is_cut = false;
+	if (s->n_cut == 0 && !ends && s->out.n - s->text_at >= SKELETON_TEXT_MAX) {
+		s->n_cut = (int64_t)(s->out.n - s->text_at);
+		s->out.n = s->text_at;
+	}
+	if (s->n_cut > 0 && !ends) {
+		s->n_cut++;
+		return;
+	}
+	if (s->n_cut > 0)
+		buf_printf(&s->out, "(%" PRId64 " bytes)", s->n_cut);
+	buf_put(&s->out, (struct str){ &c, 1 });
+	if (ends) {
+		s->in_text = false;
+		s->n_cut = 0;
+	}
 }
 
 bool
@@ -59,4 +45,16 @@ skeleton_feed(struct skeleton *s, struct str bytes)
 		}
 	}
 	return true;
+}
+
+int64_t
+skeleton_left_out(struct str text)
+{
+	struct str number, rest = str_cut(text, ' ', &number);
+	int64_t n;
+
+	if (!str_starts(number, S("(")) || !str_eq(rest, S("bytes)")) ||
+	    !str_int((struct str){ number.p + 1, number.n - 1 }, &n) || n <= 0)
+		return 0;
+	return n;
 }

@@ -223,8 +223,6 @@ upload_finish(struct receiving *u)
 
 	if (!u->form) {
 		r->body_sha256 = sha256_end(u->hash);
-		u->up.n_files = u->skeleton.n_files;
-		u->up.n_prose = u->skeleton.n_prose;
 		r->body = buf_str(&u->skeleton.out);
 		return r->route->handler(r);
 	}

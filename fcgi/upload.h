@@ -16,7 +16,6 @@ struct upload {
 	struct str sha256; /* 32 bytes; of JSON r->body_sha256 */
 	struct str file_name; /* without directories; 1 to 255 bytes; absent for JSON */
 	void *fields; /* the form's other parts, bound by the route's body table; NULL for JSON */
-	int64_t n_files, n_prose; /* of JSON: what r->body has not (skeleton.h) */
 };
 
 /* The bound fields as the table's struct; aborts for another table than the route's. */

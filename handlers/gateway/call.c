@@ -16,7 +16,8 @@
 #define ENDPOINT_MAX 400
 #define ID_MAX 200
 #define CHOICES_MAX 128
-#define SOUND_BYTES_A_SECOND 2000 /* of 16 kbit/s, which few recordings are below */
+#define SOUND_BYTES_A_SECOND 750 /* in base64, of 4.5 kbit/s, which no recording is below */
+#define IMAGE_TOKENS 8000 /* of the largest picture that is made, where it has no limit */
 
 struct call_in {
 	struct str endpoint;
@@ -39,7 +40,7 @@ struct asked {
 	struct str operation; /* "chat/completions", "generateContent" */
 	struct str model;
 	bool streams;
-	int64_t output_tokens; /* of one choice */
+	int64_t output_tokens; /* of one choice, at most */
 	int64_t choices; /* or images */
 };
 
@@ -218,7 +219,12 @@ read_counts(struct asked *q)
 			return "A limit of the answer must be a whole number of tokens.";
 	if (!read_count(config, "maxOutputTokens", TOKENS_MAX, &most))
 		return "generationConfig.maxOutputTokens must be a whole number of tokens.";
-	q->output_tokens = most > 0 ? most : OUTPUT_TOKENS;
+	q->output_tokens = most > 0					       ? most
+			   : str_eq(q->operation, S("images/generations")) ? IMAGE_TOKENS
+									       : OUTPUT_TOKENS;
+	/* What was predicted wrongly is charged as if it were said. */
+	if (json_at(q->payload, "prediction"))
+		q->output_tokens += (int64_t)json_serialised(json_at(q->payload, "prediction")).n;
 	q->choices = 1;
 	if (!read_count(q->payload, "n", CHOICES_MAX, &q->choices) ||
 	    !read_count(q->payload, "best_of", CHOICES_MAX, &q->choices) ||
@@ -249,6 +255,7 @@ provider_call(struct req *r)
 	struct buf input = { .a = r->a };
 	struct str user, project;
 	const char *wrong;
+	struct call_size size;
 	int64_t sound; /* bytes */
 	enum err e;
 
@@ -264,11 +271,13 @@ provider_call(struct req *r)
 	buf_put(&input, S("{\"endpoint\":"));
 	buf_json(&input, q.operation);
 	buf_printf(&input, ",\"stream\":%s", q.streams ? "true" : "false");
+	size = call_size(r->a, q.payload, in.payload.n, q.model);
+	call_expect(&input, &size, q.output_tokens * q.choices);
 	call_payload(r, &input, in.payload);
 	buf_put(&input, S("}"));
 	return sql_provider_call(r, provider_call_started, user, project,
 	    in.request_id.n > 0 ? in.request_id : r->request_id, path_text(r, 0), q.model,
-	    q.operation, buf_str(&input), q.streams, call_tokens(r, in.payload),
+	    q.operation, buf_str(&input), q.streams, size.most,
 	    q.output_tokens * q.choices, q.choices, sound / SOUND_BYTES_A_SECOND + 1,
 	    str_from(wrong), strcmp(config()->credits, "required") == 0, config()->queue_max);
 }

@@ -144,32 +144,28 @@ call_payload(struct req *r, struct buf *input, struct str payload)
 	buf_json(input, payload);
 }
 
-int64_t
-call_tokens(const struct req *r, struct str payload)
-{
-	int64_t prose = r->upload ? r->upload->n_prose : 0,
-		images = r->upload ? r->upload->n_files : 0;
-
-	return ((int64_t)payload.n + prose) / BYTES_A_TOKEN + images * TOKENS_AN_IMAGE;
-}
-
 static enum err
 face_start(struct req *r, const struct ask *q)
 {
 	static const struct str none;
+	int64_t output_tokens = q->max_tokens > 0 || q->no_tokens ? q->max_tokens : OUTPUT_TOKENS;
 	struct buf input = { .a = r->a };
+	struct call_size size;
+	json_object *body;
 	struct str user, project;
 	enum err e;
 
 	/* The vendors' bodies have no place for it. */
-	if ((e = call_whose(r, none, none, &user, &project)) != ERR_OK)
+	if ((e = call_whose(r, none, none, &user, &project)) != ERR_OK ||
+	    (e = body_object(r, &body)) != ERR_OK)
 		return e;
+	size = call_size(r->a, body, r->body.n, q->model);
 	buf_printf(&input, "{\"face\":\"%s\",\"stream\":%s", q->face, q->stream ? "true" : "false");
+	call_expect(&input, &size, output_tokens);
 	call_payload(r, &input, r->body);
 	buf_put(&input, S("}"));
 	return sql_face_start(r, face_started, user, project, r->request_id, q->model,
-	    str_from(q->operation), buf_str(&input), call_tokens(r, r->body),
-	    q->max_tokens > 0 || q->no_tokens ? q->max_tokens : OUTPUT_TOKENS,
+	    str_from(q->operation), buf_str(&input), size.most, output_tokens,
 	    strcmp(config()->credits, "required") == 0, config()->queue_max);
 }
 

@@ -8,10 +8,10 @@
 #ifndef HANDLERS_GATEWAY_H
 #define HANDLERS_GATEWAY_H
 
+#include <json-c/json.h>
+
 #include "fcgi/request.h"
 
-#define BYTES_A_TOKEN 4 /* of what is asked, about */
-#define TOKENS_AN_IMAGE 1500 /* about */
 #define OUTPUT_TOKENS 2000 /* reserved for an answer that the client has not bounded */
 #define TOKENS_MAX 10000000 /* of one answer */
 
@@ -33,10 +33,19 @@ MUST_CHECK enum err call_whose(struct req *r, struct str user_id, struct str pro
  * Appends what the runner reads the payload from: `payload`, or the blob that a long body is in.
  */
 void call_payload(struct req *r, struct buf *input, struct str payload);
-/* About how many tokens `payload` has, with the images that a long body has. */
-int64_t call_tokens(const struct req *r, struct str payload);
 /* Answers with the run of the first row (run, verdict, message), or with its verdict. */
 enum err call_started(struct req *r);
+
+/* estimate.c */
+/* How many tokens the input of a call has. */
+struct call_size {
+	int64_t likely, most;
+	struct str earlier; /* JSON: ids of items of earlier answers, between commas */
+};
+/* Of a payload of `len` bytes, or of what skeleton.h has left of it; by the model that is asked. */
+struct call_size call_size(struct arena *a, json_object *payload, size_t len, struct str model);
+/* Appends to the run's input what is expected of it (SQL: call_lost, call_may). */
+void call_expect(struct buf *input, const struct call_size *size, int64_t output_tokens);
 
 /* call.c */
 extern const struct field_table provider_call_body;

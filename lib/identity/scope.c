@@ -4,7 +4,8 @@
 #include <millrace/scope.h>
 #include <millrace/str.h>
 
-const char *const scope_names[] = { "read", "write", "account", "analytics:read", NULL };
+const char *const scope_names[] = { "read", "write", "account", "analytics:read",
+	"notifications:read", NULL };
 
 static bool
 is_known(struct str name)

@@ -33,6 +33,7 @@ struct pass {
 	struct arena *scratch; /* of one event */
 	struct refusal refusal; /* an error in a reply of success */
 	bool is_refused;
+	bool is_lost; /* the provider may have answered, and nothing of it came */
 	bool hides_usage;
 	int64_t n_events; /* that were passed on */
 	int64_t units;
@@ -210,11 +211,21 @@ read_whole(struct pass *x)
 	return CALL_DONE;
 }
 
+static bool
+was_lost(const struct pass *x, enum http_end how)
+{
+	bool broke_off = how == HTTP_CUT || how == HTTP_SILENT || how == HTTP_TOO_LONG ||
+			 how == HTTP_STOPPED;
+
+	return broke_off && x->http.was_sent && x->http.status < 300 && x->n_events == 0;
+}
+
 static enum call_end
 conclude(struct pass *x, enum http_end how)
 {
 	struct refusal why;
 
+	x->is_lost = was_lost(x, how);
 	if (x->is_refused)
 		return refused_inside(x);
 	if (how == HTTP_STOPPED || how == HTTP_OPEN || x->http.status < 200 ||
@@ -301,7 +312,7 @@ complete_counts(struct pass *x)
 	return is_guessed;
 }
 
-/* What is known of a call that broke off, or was stopped, is charged. */
+/* What is known of a call that broke off, or was stopped, is charged; else what was expected. */
 static void
 store_rest(struct pass *x, int64_t ms)
 {
@@ -310,14 +321,17 @@ store_rest(struct pass *x, int64_t ms)
 	bool is_guessed = complete_counts(x);
 	enum err e;
 
+	if (stop_why(&j->stop) == STOP_LOST)
+		return;
 	/* Anthropic's stream begins with a count, and has the real one at its end. */
 	if (x->n_events > x->c.output_tokens && str_eq(x->in->meter, S("tokens"))) {
 		x->c.output_tokens = x->n_events;
 		is_guessed = true;
 	}
-	if (stop_why(&j->stop) == STOP_LOST)
-		return;
-	if (x->n_events > 0)
+	if (x->is_lost)
+		e = job_runner_call_lost(
+		    j, NULL, x->in->stream && stop_why(&j->stop) == STOP_CANCELLED);
+	else if (x->n_events > 0)
 		e = job_runner_usage_store(j, NULL, j->attempt * 1000 + 1, provider, x->in->model,
 		    x->c.input_tokens, x->c.output_tokens, call_part(x->c.cached_tokens),
 		    call_part(x->c.cache_write_tokens), call_part(x->c.reasoning_tokens), x->units,
@@ -331,14 +345,20 @@ store_rest(struct pass *x, int64_t ms)
 static struct outcome
 ended(struct pass *x, enum call_end end, int64_t ms)
 {
+	static const char lost[] =
+	    "The provider's reply was lost. It may have been billed there, so it is charged as was "
+	    "expected, and not asked for again.";
 	struct job *j = x->c.job;
 	bool is_guessed;
 
-	if (end != CALL_DONE) {
+	if (end != CALL_DONE)
 		store_rest(x, ms);
+	/* Nor is it asked for again by another runner, where this one ends. */
+	if (x->is_lost && (end != CALL_STOPPED || stop_why(&j->stop) == STOP_SHUTDOWN))
+		return job_failed(face_code(&x->c), lost);
+	if (end != CALL_DONE)
 		return end == CALL_STOPPED ? job_stopped()
 					   : job_failed(face_code(&x->c), x->c.problem);
-	}
 	is_guessed = complete_counts(x);
 	return job_end_runner_call_end(j, j->attempt * 1000 + 1, str_from(x->c.provider->name),
 	    x->in->model, x->c.input_tokens, x->c.output_tokens, call_part(x->c.cached_tokens),

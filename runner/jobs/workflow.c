@@ -170,7 +170,7 @@ agent_begins(struct walk *w, struct step *s)
 
 	if (!step_begin(w, s, "input", &input, &end))
 		return end;
-	step_waits(w, s, json_int(s->at, "timeout_s", AGENT_TIMEOUT_S), false, NULL);
+	step_waits(w, s, workflow_timeout(s->at, AGENT_TIMEOUT_S), false, NULL);
 	w->e = job_runner_workflow_agent(w->j, &res, walk_unstored(w), walk_progress(w),
 	    json_text(s->at, "agent"), config()->queue_max,
 	    strcmp(config()->credits, "required") == 0);
@@ -225,7 +225,7 @@ approval(struct walk *w, struct step *s, bool due)
 			   : step_failed(w, s, "it was not approved.");
 	if (!step_begin(w, s, "message", &input, &end))
 		return end;
-	step_waits(w, s, json_int(s->at, "timeout_s", WAIT_FOREVER), true, NULL);
+	step_waits(w, s, workflow_timeout(s->at, WAIT_FOREVER), true, NULL);
 	return STEP_WAITS;
 }
 

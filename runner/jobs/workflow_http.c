@@ -5,6 +5,7 @@
 #include <millrace/lenient.h>
 
 #include "runner/jobs/workflow.h"
+#include "runner/jobs/workflow_value.h"
 #include "runner/outside/http.h"
 
 #define TIMEOUT_S 60
@@ -85,7 +86,7 @@ output_of(struct walk *w, struct http_request *q)
 bool
 workflow_http(struct walk *w, json_object *step, struct str input, struct effect *out)
 {
-	struct http_request q = { .within_ms = json_int(step, "timeout_s", TIMEOUT_S) * 1000,
+	struct http_request q = { .within_ms = workflow_timeout(step, TIMEOUT_S) * 1000,
 		.reply_max = REPLY_MAX,
 		.foreign = true };
 	json_object *filled, *body;

@@ -147,3 +147,9 @@ workflow_fill_expression(struct arena *a, json_object *scope, struct str text)
 	return put_filled(a, scope, text, true, &b, FILLED_MAX) ? buf_str(&b)
 								: (struct str){ NULL, 0 };
 }
+
+int64_t
+workflow_timeout(json_object *step, int64_t fallback)
+{
+	return json_int(step, "timeout_s", json_int(step, "timeoutS", fallback));
+}

@@ -265,6 +265,7 @@ static void
 forget_reply(struct http_request *q)
 {
 	q->status = 0;
+	q->was_sent = false;
 	forget_headers(q);
 	q->reply = (struct str){ NULL, 0 };
 }
@@ -277,6 +278,7 @@ call_once(struct stop *stop, struct arena *a, struct http_request *q)
 	enum transfer_end over;
 	CURLcode code;
 	enum http_end end;
+	long n_sent = 0;
 
 	c.t->silence_ms = q->silence_ms;
 	c.t->until_ms = q->within_ms > 0 ? clock_ms() + q->within_ms : 0;
@@ -286,6 +288,8 @@ call_once(struct stop *stop, struct arena *a, struct http_request *q)
 	set_up(c.t->easy, &c, list);
 	over = transfer_run(c.t, stop, &code);
 	end = end_of(&c, over, code);
+	curl_easy_getinfo(c.t->easy, CURLINFO_REQUEST_SIZE, &n_sent);
+	q->was_sent = n_sent > 0;
 	snprintf(q->error, sizeof(q->error), "%s", words(end, code));
 	q->reply = buf_str(&c.reply);
 	transfer_release(c.t);

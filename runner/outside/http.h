@@ -73,6 +73,7 @@ struct http_request {
 
 	/* What came, of the last try. */
 	int status; /* 0: none */
+	bool was_sent; /* some of the request */
 	/* Headers; "" for one that did not come or is longer. */
 	char content_type[128];
 	char etag[256], last_modified[64], location[4096], mcp_session[128];

@@ -83,12 +83,20 @@ BEGIN
 	message := r.message;
 	IF r.verdict IS NULL THEN
 		INSERT INTO run AS x (owner_id, kind, input)
-		VALUES (who, 'call', $7 || jsonb_build_object('provider', $4, 'model', $5, 'reply', true)) RETURNING x.id INTO run;
+		VALUES (who, 'call', $7 || jsonb_build_object('provider', $4, 'model', $5, 'reply', true, 'credits', $9)) RETURNING x.id INTO run;
 		UPDATE charge c SET run_id = run WHERE c.id = r.charge;
 		INSERT INTO job (run_id, owner_id, kind) VALUES (run, caller_id(), 'call');
 		PERFORM notify_durable('millrace_job', '');
 	END IF;
 END $$;
+
+-- What earlier answers have that a call names by their ids: bytes, which are no fewer tokens.
+CREATE OR REPLACE FUNCTION call_earlier(ids jsonb) RETURNS bigint LANGUAGE sql STABLE SET enable_seqscan = off AS $$
+	SELECT coalesce(sum(octet_length((r.outcome -> 'output')::text)), 0)
+	FROM (SELECT (regexp_match(i, '_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'))[1]::uuid AS id FROM jsonb_array_elements_text($1) i) e
+	JOIN run r ON r.id = e.id AND r.kind = 'call' AND (r.owner_id = caller_id()
+		OR EXISTS (SELECT FROM service_user s WHERE s.service_id = caller_id() AND s.user_id = r.owner_id))
+$$;
 
 -- The same for a client of one of the faces. A model without a price costs nothing.
 -- As the owner: whom a service names is another's row, and the ledger is no role's to write.
@@ -96,8 +104,9 @@ CREATE OR REPLACE FUNCTION gateway_start(user_name text, project text, request_i
 	input jsonb, input_tokens bigint, output_tokens bigint, credits boolean, queue_max int)
 RETURNS TABLE (run uuid, verdict text, message text)
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-	SELECT b.run, b.verdict, b.message FROM call_begin($1, $2, $3, $4, $5, $6, $7, coalesce((SELECT u.input_cost + u.output_cost
-		FROM price_in_force($4, $5) p CROSS JOIN LATERAL usage_cost(p, $8, $9, 0, 0, 0, 0) u), 0), $10, $11) b
+	SELECT b.run, b.verdict, b.message FROM (SELECT $8 + CASE WHEN $7 ? 'earlier' THEN call_earlier($7 -> 'earlier') ELSE 0 END AS most) t
+	CROSS JOIN LATERAL call_begin($1, $2, $3, $4, $5, $6, $7 || jsonb_build_object('expected', ($7 -> 'expected') || jsonb_build_object('most', t.most)),
+		coalesce((SELECT usage_bound(p, t.most, $9, 0) FROM price_in_force($4, $5) p), 0), $10, $11) b
 $$;
 GRANT EXECUTE ON FUNCTION gateway_start TO millrace_api;
 
@@ -113,6 +122,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_s
 DECLARE
 	g gateway_provider;
 	e gateway_endpoint;
+	units bigint;
 	estimate numeric;
 BEGIN
 	SELECT * INTO g FROM gateway_provider x WHERE x.name = $4;
@@ -120,8 +130,8 @@ BEGIN
 		RETURN;
 	END IF;
 	SELECT * INTO e FROM gateway_endpoint x WHERE x.kind = g.kind AND x.name = $6;
-	SELECT u.input_cost + u.output_cost INTO estimate FROM price_in_force($4, $5) p CROSS JOIN LATERAL usage_cost(p, $9, $10, 0, 0, 0,
-		CASE e.meter WHEN 'images' THEN $11 WHEN 'seconds' THEN $12 ELSE 0 END) u;
+	units := CASE e.meter WHEN 'images' THEN $11 WHEN 'seconds' THEN $12 ELSE 0 END;
+	SELECT usage_bound(p, $9, $10, units) INTO estimate FROM price_in_force($4, $5) p;
 	IF problem IS NOT NULL THEN
 		verdict := 'BAD_REQUEST';
 		message := problem;
@@ -137,19 +147,48 @@ BEGIN
 		message := format('No price is known for the model %s of %s, so it is not called; an administrator sets one.', $5, $4);
 	ELSE
 		SELECT b.* INTO run, verdict, message FROM call_begin($1, $2, $3, $4, $5, $6, $7 || CASE g.kind
-			WHEN 'local' THEN '{"face": "chat", "wrapped": true}' ELSE jsonb_build_object('face', 'pass', 'meter', e.meter) END::jsonb,
+			WHEN 'local' THEN '{"face": "chat", "wrapped": true}' ELSE jsonb_build_object('face', 'pass', 'meter', e.meter, 'expected',
+				CASE e.meter WHEN 'free' THEN '{}' ELSE ($7 -> 'expected') || jsonb_build_object('units', units) END) END::jsonb,
 			CASE e.meter WHEN 'free' THEN 0 ELSE estimate END, $14, $15) b;
 	END IF;
 	RETURN NEXT;
 END $$;
 GRANT EXECUTE ON FUNCTION provider_call TO millrace_api;
 
--- May this model answer a call in the place of the one that was asked for?
--- As the owner: projects are no runner's to read.
+-- May this model answer a call in the place of the one that was asked for? Where its price is
+-- higher, what is reserved is raised to what it may cost, or else it may not.
+-- As the owner: projects are no runner's to read, and the ledger is no role's to write.
 CREATE OR REPLACE FUNCTION call_may(run_id uuid, provider text, model text) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT policy_forbids(p, $2, $3, c.operation) IS NULL FROM charge c JOIN project p ON p.id = c.project_id WHERE c.run_id = $1
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+	o record;
+	p project;
+	r run;
+	most numeric;
+BEGIN
+	SELECT c, j AS p INTO o FROM charge c JOIN project j ON j.id = c.project_id WHERE c.run_id = $1;
+	IF NOT FOUND OR policy_forbids(o.p, $2, $3, (o.c).operation) IS NOT NULL THEN
+		RETURN CASE WHEN FOUND THEN false END;
+	END IF;
+	SELECT * INTO r FROM run x WHERE x.id = $1;
+	SELECT usage_bound(q, (r.input #>> '{expected,most}')::bigint, (r.input #>> '{expected,output}')::bigint, 0) INTO most
+	FROM price_in_force($2, $3) q;
+	IF most <= (o.c).reserved_usd OR most IS NULL THEN
+		RETURN true;
+	END IF;
+	SELECT * INTO o FROM charge_open((o.c).id);
+	p := o.p;
+	p.reserved_usd := p.reserved_usd - (o.c).reserved_usd;
+	most := most - (o.c).reserved_usd;
+	IF (o.c).id IS NULL OR budget_passed(p, most + (o.c).reserved_usd) IS NOT NULL OR most + (o.c).reserved_usd > p.require_approval_above
+		OR ((r.input ->> 'credits')::boolean AND (SELECT u.balance_usd - u.reserved_usd < most FROM app_user u WHERE u.id = r.owner_id)) THEN
+		RETURN false;
+	END IF;
+	UPDATE charge x SET reserved_usd = x.reserved_usd + most WHERE x.id = (o.c).id;
+	UPDATE project x SET reserved_usd = x.reserved_usd + most WHERE x.id = p.id;
+	UPDATE app_user x SET reserved_usd = x.reserved_usd + most WHERE x.id = r.owner_id;
+	RETURN true;
+END $$;
 GRANT EXECUTE ON FUNCTION call_may TO millrace_runner;
 
 -- What a run's calls have cost, as clients read it.
@@ -161,6 +200,25 @@ CREATE OR REPLACE FUNCTION call_cost(run_id uuid) RETURNS json LANGUAGE sql STAB
 	WHERE e.run_id = $1
 $$;
 GRANT EXECUTE ON FUNCTION call_cost TO millrace_runner;
+
+-- Charges a call that was passed on, and whose reply was lost, by what was expected of it: it may
+-- have been billed at the provider. `is_silent`: it had no output yet.
+CREATE OR REPLACE FUNCTION call_lost(run_id uuid, attempt int, is_silent boolean) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	said CONSTANT bigint := (SELECT t.seq FROM topic t WHERE t.name = 'run:' || $1);
+	r run;
+BEGIN
+	SELECT * INTO r FROM run x WHERE x.id = $1;
+	IF said > 0 THEN
+		PERFORM usage_estimate($1, attempt, r.input ->> 'provider', r.input ->> 'model');
+	ELSIF NOT EXISTS (SELECT FROM usage_event u WHERE u.run_id = $1) THEN
+		PERFORM usage_record($1, attempt * 1000 + 1, r.input ->> 'provider', r.input ->> 'model', coalesce((e ->> 'input')::bigint, 0),
+			CASE WHEN is_silent THEN 0 ELSE coalesce((e ->> 'output')::bigint, 0) END, 0, 0, 0,
+			CASE WHEN is_silent THEN 0 ELSE coalesce((e ->> 'units')::bigint, 0) END, true, NULL, true)
+		FROM (SELECT r.input -> 'expected') x (e);
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION call_lost TO millrace_runner;
 
 -- Ends a call that was passed on: stores what it has used (where `call` is not NULL), and answers
 -- with its cost. `data` is the provider's reply; of a stream (`streams`) its last events, behind

@@ -222,6 +222,14 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION usage_cost TO millrace_runner;
 
+-- The most that a call costs at a price: whatever of its input a provider writes to a cache, and
+-- however much of its output is thought. NULL without a price.
+CREATE OR REPLACE FUNCTION usage_bound(p provider_price, input_tokens bigint, output_tokens bigint, units bigint) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT ($2 * greatest(p.input_usd, p.cached_usd, p.cache_write_usd) + $3 * greatest(p.output_usd, p.reasoning_usd)) * 0.000001
+		+ $4 * coalesce(p.unit_usd, 0)
+$$;
+
 -- A price, by the thousand tokens. `model` is the one that was asked for.
 CREATE OR REPLACE FUNCTION price_json(p provider_price, model text) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', p.uid, 'provider', p.provider, 'model', $2, 'input_cost_per_1k', trim_scale(p.input_usd * 0.001),

@@ -440,25 +440,35 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_refuse TO millrace_runner;
 
--- A job whose runner is gone: queues it again after `delay`, or ends it where it was cancelled or
--- has no attempts left. The caller holds the job's lock. Returns whether it was queued.
+-- A job whose runner is gone: queues it again after `delay`, or ends it where it was cancelled, has
+-- no attempts left, or is a call that was passed on. The caller holds the job's lock. Returns whether it was queued.
 CREATE OR REPLACE FUNCTION job_abandoned(run_id uuid, delay interval, provider text, model text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
 	j job;
 	r run;
+	passed boolean;
 BEGIN
 	SELECT * INTO j FROM job WHERE job.run_id = $1;
 	SELECT * INTO r FROM run WHERE run.id = $1 FOR UPDATE;
+	passed := r.kind = 'call' AND r.input ->> 'face' = 'pass';
 	IF r.ended_at IS NOT NULL THEN
 		UPDATE job SET state = 'done', ended_at = now(), lease_until = NULL WHERE job.run_id = $1;
 		RETURN false;
 	END IF;
-	IF r.kind IN ('chat', 'preview', 'agent') AND (r.cancel_requested_at IS NOT NULL OR j.attempts >= j.max_attempts) THEN
-		PERFORM usage_estimate($1, j.attempts, provider, model);
+	IF passed THEN
+		PERFORM call_lost($1, j.attempts, false);
+	ELSIF r.kind IN ('chat', 'preview', 'agent', 'call') AND (r.cancel_requested_at IS NOT NULL OR j.attempts >= j.max_attempts) THEN
+		PERFORM usage_estimate($1, j.attempts, coalesce(r.input ->> 'provider', provider), coalesce(r.input ->> 'model', model));
 	END IF;
 	IF r.cancel_requested_at IS NOT NULL THEN
 		PERFORM run_abort($1, 'cancelled', 'CANCELLED', 'The run was cancelled.', false);
+		RETURN false;
+	END IF;
+	IF passed THEN
+		-- It may have been billed at the provider, which is not asked twice.
+		PERFORM run_abort($1, 'failed', 'UPSTREAM_FAILED',
+			'The answer was lost by a fault here. It may have been billed, so it is charged as was expected, and not asked for again.', false);
 		RETURN false;
 	END IF;
 	IF j.attempts >= j.max_attempts THEN
@@ -484,7 +494,7 @@ BEGIN
 	SELECT array_agg(l.run_id) INTO held FROM (SELECT j.run_id FROM job j WHERE j.state = 'running' AND j.runner = $1
 		ORDER BY j.run_id FOR UPDATE) l;
 	RETURN (SELECT count(*) FILTER (WHERE job_abandoned(l.run_id, '0', provider, model))
-		FROM (SELECT j.run_id FROM job j WHERE j.run_id = ANY (held) ORDER BY j.owner_id, j.run_id) l);
+		FROM (SELECT r.id AS run_id FROM run r WHERE r.id = ANY (held) ORDER BY r.owner_id, r.id) l);
 END $$;
 GRANT EXECUTE ON FUNCTION job_reclaim TO millrace_runner;
 
@@ -505,13 +515,14 @@ BEGIN
 		RETURN;
 	END IF;
 	FOR j IN WITH lapsed AS (
-			SELECT q.run_id, q.owner_id, q.attempts FROM job q WHERE q.state = 'running' AND q.lease_until < now()
+			SELECT q.run_id, q.attempts FROM job q WHERE q.state = 'running' AND q.lease_until < now()
 				AND pg_postmaster_start_time() < now() - lease ORDER BY q.run_id LIMIT 200 FOR UPDATE SKIP LOCKED
 		), lost AS (
 			SELECT r.id, r.owner_id FROM run r WHERE r.ended_at IS NULL AND r.created_at < now() - interval '1 minute' AND NOT EXISTS
 				(SELECT FROM job q WHERE q.run_id = r.id AND q.state IN ('queued', 'waiting', 'running')) ORDER BY r.id LIMIT 200
 		)
-		SELECT l.run_id, l.owner_id, l.attempts FROM lapsed l UNION ALL SELECT x.id, x.owner_id, NULL FROM lost x ORDER BY 2, 1 LOOP
+		-- Whose the run is: a service's job may be its user's.
+		SELECT l.run_id, r.owner_id, l.attempts FROM lapsed l JOIN run r ON r.id = l.run_id UNION ALL SELECT x.id, x.owner_id, NULL FROM lost x ORDER BY 2, 1 LOOP
 		IF j.attempts IS NULL THEN
 			PERFORM run_abort(j.run_id, 'failed', 'INTERNAL', 'The run was lost and was given up.', true);
 			waits := false;

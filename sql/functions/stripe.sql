@@ -226,7 +226,7 @@ BEGIN
 	r.payment := o ->> 'id';
 	r.owner_id := coalesce(stripe_owner(o), subscriber);
 	r.payment_intent := $3;
-	r.paid_usd := stripe_usd(o -> CASE WHEN is_invoice THEN 'amount_paid' ELSE 'amount_total' END);
+	r.paid_usd := coalesce(stripe_usd(o -> CASE WHEN is_invoice THEN 'amount_paid' ELSE 'amount_total' END), 0);
 	r.paid_at := coalesce(stripe_time(o #> '{status_transitions,paid_at}'), stripe_time(o -> 'created'));
 	SELECT p.* INTO sold FROM pricing_package p WHERE CASE WHEN is_invoice
 		THEN p.id = stripe_invoice_package(o)

@@ -71,6 +71,10 @@ test("scopes: read, write, and none of them", async () => {
 	assertError(await read(writer), "FORBIDDEN");
 	assertError(await read(other), "FORBIDDEN");
 	assertError(await write(other), "FORBIDDEN");
+	const notified = await keyOf(uid, { scopes: ["notifications:read"] });
+	assert.deepEqual(assertStatus(await api.as(notified).get("/api/notifications"), 200).json, []);
+	for (const refused of [read(notified), write(notified), api.as(notified).post("/api/notifications/read-all"), api.as(other).get("/api/notifications")])
+		assertError(await refused, "FORBIDDEN");
 });
 
 test("one that is over, revoked, or whose user is gone or shut out", async () => {

@@ -176,6 +176,8 @@ test("analytics: one's own events, or everybody's for an administrator or the sc
 	const { stdout } = await millrace.ctl("key", "create", newAddress(), "--service", "--scope", "analytics:read");
 	await assert.rejects(millrace.ctl("key", "create", user.email, "--scope", "analytics:read"), /keys of others do not have the scope/);
 	const scoped = await new Socket(millrace, ANALYTICS, { token: stdout.trim() }).open();
+	const told = assertStatus(await user.api.post("/api/settings/api-keys", { name: "told", scopes: ["notifications:read"] }), 201).json.apiKey;
+	(await new Socket(millrace, NOTIFICATIONS, { token: told }).open()).close();
 	assert.equal((await own.subscribe("analytics")).code, "UNAUTHORIZED");
 	const lead = (await other.api.post("/api/leads", { name: "A lead" })).json.id;
 	const mine = (await user.api.post("/api/leads", { name: "Mine" })).json.id;

@@ -55,7 +55,7 @@ test("an approval is waited for; no is a failure; a run that is cancelled ends a
 		assert.deepEqual([run.status, run.error, run.steps.length], approved ? ["completed", null, 2] : ["failed", "The step ask failed: it was not approved.", 1]);
 		assertError(await user.api.post(`${RUNS}/${id}/approve`, {}), "NOT_FOUND");
 	}
-	const [late, id] = [await started([{ ...ask[0], timeout_s: 1 }]), await started([{ id: "w", type: "wait", seconds: 1000 }])];
+	const [late, later, id] = [await started([{ ...ask[0], timeout_s: 1 }]), await started([{ ...ask[0], timeoutS: 1 }]), await started([{ id: "w", type: "wait", seconds: 1000 }])];
 	await waits(user, id);
 	assertError(await user.api.post(`${RUNS}/${id}/approve`, {}), "NOT_FOUND");   /* a wait is nobody's to end */
 	const stranger = await newUser(api);
@@ -65,7 +65,8 @@ test("an approval is waited for; no is a failure; a run that is cancelled ends a
 	assert.deepEqual([cancelled.status, cancelled.step, cancelled.steps[0].status], ["failed", "cancelled", "failed"]);
 	assert.deepEqual(assertStatus(await user.api.post(`${RUNS}/${id}/cancel`), 200).json, cancelled);
 	assert.equal((await eventsOf(millrace, `workflow_run:${id}`)).at(-1).data.step, "cancelled");
-	assert.equal((await ended(user, late)).error, "The step ask failed: nobody approved it in time.");
+	for (const run of [late, later])
+		assert.equal((await ended(user, run)).error, "The step ask failed: nobody approved it in time.");
 	assertError(await user.api.post(EXECUTE, { workflow_id: stranger.uid }), "NOT_FOUND");
 });
 
@@ -81,6 +82,17 @@ test("what fails says why: expressions that are none, fail, grow without end; ag
 		assert.match(run.error, error);
 		assert.deepEqual((await runOf(user, run.workflow_run_id)).steps.map((s) => [s.id, s.status, s.tries]), [["a", "failed", 1]]);
 	}
+});
+
+test("an agent that was refused leaves a step that is due, whose runner may die then", async () => {
+	const user = await newUser(api), { workflow_run_id: id } = await begin(user, [{ id: "w", type: "wait", seconds: 1000 }], {}, { async: true });
+	await waits(user, id);
+	await millrace.psql(`UPDATE job SET state = 'running', runner = 'dead', lease_until = now() + interval '1 hour' WHERE run_id = '${id}'`);
+	assert.equal((await millrace.psql(`SELECT a.refused FROM job j, workflow_agent(j.run_id, 'dead', j.attempts,
+		'[{"n": 1, "id": "a", "status": "waiting", "tries": 1, "seconds": 900}]', 0, 'nobody', 100, false) a WHERE j.run_id = '${id}'`)).trim(), "there is no agent of the type nobody.");
+	assert.equal((await millrace.psql(`SELECT due_at <= now() FROM workflow_step WHERE workflow_run_id = '${id}' AND id = 'a'`)).trim(), "t");
+	await millrace.psql(`UPDATE job SET state = 'waiting', runner = NULL, lease_until = NULL WHERE run_id = '${id}'`);
+	assertStatus(await user.api.post(`${RUNS}/${id}/cancel`), 200);
 });
 
 test("what a run holds of a document goes with it, also of one that waits", async () => {

@@ -1,15 +1,23 @@
 """Calls of models through the gateway beside @portkey-ai/gateway, which stores nothing, in front of the same provider: one alone, 64 in
-flight, the first byte of a stream, memory; all of ours have to be settled."""
+flight, the first byte of a stream, memory; all of ours have to be settled. And beside pgbench, which calls the two functions that reserve
+and settle, for many users and for one."""
 import json
 import os
 import subprocess
 
-from instance import Missing, children, npm_peer, program, smaps, wait_port, Background
+from instance import PGBIN, Missing, children, npm_peer, program, smaps, wait_port, Background
 from report import percentile
 
 ALONE, AT_ONCE, MANY = 200, 64, 1000
 DIRECTIVE = "[[first:%d tokens:%d delay:%d]]"
 CALL = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s\0"
+
+# One reservation and its settlement, each a transaction.
+PAIR = """\\set n random(1, %d)
+SELECT charge FROM charge_reserve((SELECT id FROM bench_user WHERE n = :n), 'default', gen_random_uuid()::text, 'call', 'openai', 'gpt-4o-mini',
+ 'chat/completions', 0.001, false, NULL) \\gset
+SELECT charge_settle(:'charge', 0.0005, 100);
+"""
 
 
 def requests(instance, name, tokens, headers, directive):
@@ -40,6 +48,16 @@ def alone(file, port, n):
 def rate(file, port, n):
     got = calls(file, port, AT_ONCE, n)["requests"]
     return n / ((max(x[2] for x in got) - min(x[0] for x in got)) / 1e6)
+
+
+def pairs(instance, users, seconds):
+    """Reservations with their settlements a second, by as many connections as there are calls in flight."""
+    script = instance.dir + "/pair.sql"
+    with open(script, "w") as f:
+        f.write(PAIR % users)
+    out = subprocess.run([PGBIN + "/pgbench", "-n", "-M", "prepared", "-c", str(AT_ONCE), "-j", "2", "-T", str(seconds), "-f", script,
+                          "-h", instance.run_dir + "/pg", "-U", "postgres", "millrace"], check=True, capture_output=True, text=True).stdout
+    return next(float(line.split()[2]) for line in out.splitlines() if line.startswith("tps ="))
 
 
 def tree_kb(pid):
@@ -74,13 +92,15 @@ def settled(instance):
     return int(instance.sql("SELECT count(*) FROM charge WHERE state = 'settled' AND kind = 'call'"))
 
 
-def measure(instance, users, node, is_alone, rounds, n, say):
+def measure(instance, users, node, is_alone, rounds, n, seconds, say):
     tokens = [token for _, token in users]
     to = "x-portkey-provider: openai\r\nx-portkey-custom-host: http://127.0.0.1:%d/v1\r\n" % instance.provider
     quick, slow = DIRECTIVE % (0, 1, 0), DIRECTIVE % (300, 50, 20)
     ours, theirs = requests(instance, "ours", tokens, "", quick), requests(instance, "theirs", ["bench"], to, quick)
-    many = requests(instance, "many", tokens, "", slow)
-    out, peer = {"ours": [], "peer": [], "many_kb": [], "notes": []}, None
+    many, one = requests(instance, "many", tokens, "", slow), requests(instance, "one", tokens[:1], "", quick)
+    out, peer = {"ours": [], "peer": [], "pairs": [], "many_kb": [], "notes": []}, None
+    instance.sql("CREATE TABLE bench_user (n int PRIMARY KEY, id uuid); INSERT INTO bench_user VALUES "
+                 + ", ".join("(%d, '%s')" % (i + 1, user) for i, (user, _) in enumerate(users)))
     try:
         peer = None if is_alone else start_peer(instance, node)
     except Missing as e:
@@ -90,11 +110,13 @@ def measure(instance, users, node, is_alone, rounds, n, say):
         for _ in range(rounds):
             if peer:
                 out["peer"].append({**alone(theirs, instance.node, ALONE), "rate": rate(theirs, instance.node, n), "kb": tree_kb(peer.process.pid)})
+            out["pairs"].append({"rate": pairs(instance, len(users), seconds), "one": pairs(instance, 1, seconds)})
             before = settled(instance)
-            out["ours"].append({**alone(ours, instance.plain, ALONE), "rate": rate(ours, instance.plain, n), "kb": ours_kb(instance)})
-            if settled(instance) - before != ALONE + n:
+            out["ours"].append({**alone(ours, instance.plain, ALONE), "rate": rate(ours, instance.plain, n), "one": rate(one, instance.plain, n),
+                                "kb": ours_kb(instance)})
+            if settled(instance) - before != ALONE + 2 * n:
                 raise SystemExit("bench: not every call was charged")
-            say("calls: ours %s; peer %s" % (out["ours"][-1], out["peer"][-1] if peer else "none"))
+            say("calls: ours %s; peer %s; pairs %s" % (out["ours"][-1], out["peer"][-1] if peer else "none", out["pairs"][-1]))
         calls(many, instance.plain, MANY, MANY)
         settled(instance)
         out["many_kb"].append(instance.memory()["runner"]["pss"])

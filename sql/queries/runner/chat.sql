@@ -113,11 +113,17 @@ SELECT call_done($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $1
 -- reads
 SELECT (r.outcome -> 'output')::text AS items FROM run r WHERE r.id = $2 AND r.owner_id = $1 AND r.kind = 'call' AND r.outcome -> 'output' IS NOT NULL;
 
+-- A call that was passed on, and whose reply was lost.
+-- name: runner_call_lost
+-- args: run_id uuid, attempt int4, is_silent bool
+-- row: call_lost void
+-- batched
+SELECT call_lost($1, $2, $3);
+
 -- No row: the charge is gone.
 -- name: runner_call_may
 -- args: run_id uuid, provider text, model text
 -- row: may bool
--- reads
 SELECT m AS may FROM call_may($1, $2, $3) m WHERE m IS NOT NULL;
 
 -- The names of keys that a user has in the vault, with blanks between.
