@@ -219,9 +219,9 @@ read_counts(struct asked *q)
 			return "A limit of the answer must be a whole number of tokens.";
 	if (!read_count(config, "maxOutputTokens", TOKENS_MAX, &most))
 		return "generationConfig.maxOutputTokens must be a whole number of tokens.";
-	q->output_tokens = most > 0					       ? most
+	q->output_tokens = most > 0					   ? most
 			   : str_eq(q->operation, S("images/generations")) ? IMAGE_TOKENS
-									       : OUTPUT_TOKENS;
+									   : OUTPUT_TOKENS;
 	/* What was predicted wrongly is charged as if it were said. */
 	if (json_at(q->payload, "prediction"))
 		q->output_tokens += (int64_t)json_serialised(json_at(q->payload, "prediction")).n;
@@ -277,7 +277,7 @@ provider_call(struct req *r)
 	buf_put(&input, S("}"));
 	return sql_provider_call(r, provider_call_started, user, project,
 	    in.request_id.n > 0 ? in.request_id : r->request_id, path_text(r, 0), q.model,
-	    q.operation, buf_str(&input), q.streams, size.most,
-	    q.output_tokens * q.choices, q.choices, sound / SOUND_BYTES_A_SECOND + 1,
-	    str_from(wrong), strcmp(config()->credits, "required") == 0, config()->queue_max);
+	    q.operation, buf_str(&input), q.streams, size.most, q.output_tokens * q.choices,
+	    q.choices, sound / SOUND_BYTES_A_SECOND + 1, str_from(wrong),
+	    strcmp(config()->credits, "required") == 0, config()->queue_max);
 }

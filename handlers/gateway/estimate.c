@@ -91,8 +91,7 @@ static void
 walk_parts(struct walk *w, json_object *list)
 {
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		json_object *part = json_object_array_get_idx(list, i),
-			    *picture = picture_of(part);
+		json_object *part = json_object_array_get_idx(list, i), *picture = picture_of(part);
 		struct str type = json_text(part, "type");
 
 		w->pictures +=
@@ -118,8 +117,8 @@ walk_object(struct walk *w, json_object *o, bool is_opaque, json_object *picture
 	json_object_object_foreach (o, name, value) {
 		bool is_list = json_object_is_type(value, json_type_array);
 		/* A tool's use has an object there; a request, its items. */
-		bool hides = is_in(opaque, str_from(name)) ||
-			     (strcmp(name, "input") == 0 && !is_list);
+		bool hides =
+		    is_in(opaque, str_from(name)) || (strcmp(name, "input") == 0 && !is_list);
 
 		if (is_list && !is_opaque && is_in(lists, str_from(name)))
 			walk_parts(w, value);
@@ -169,11 +168,11 @@ look_at_request(struct walk *w, json_object *payload)
 		w->is_elsewhere |= json_at(payload, *name) != NULL;
 	/* OpenAI keeps prompts by name; a text is one by itself. */
 	w->is_elsewhere |= json_object_is_type(json_at(payload, "prompt"), json_type_object);
-	for (size_t i = 0; json_object_is_type(tools, json_type_array) &&
-			   i < json_object_array_length(tools);
+	for (size_t i = 0;
+	     json_object_is_type(tools, json_type_array) && i < json_object_array_length(tools);
 	     i++)
-		w->is_elsewhere |= str_eq(
-		    json_text(json_object_array_get_idx(tools, i), "type"), S("mcp"));
+		w->is_elsewhere |=
+		    str_eq(json_text(json_object_array_get_idx(tools, i), "type"), S("mcp"));
 }
 
 struct call_size
@@ -188,10 +187,9 @@ call_size(struct arena *a, json_object *payload, size_t len, struct str model)
 	if (w.bytes < 0)
 		w.bytes = 0;
 	size.likely = w.bytes / BYTES_A_TOKEN + w.pictures * PICTURE_TOKENS;
-	size.most = w.bytes +
-		    w.pictures * (is_mini ? PICTURE_TOKENS_MINI_MAX : PICTURE_TOKENS_MAX) +
-		    (w.is_elsewhere ? CONTEXT_TOKENS : 0) +
-		    (json_at(payload, "tools") ? TOOLS_TOKENS : 0);
+	size.most =
+	    w.bytes + w.pictures * (is_mini ? PICTURE_TOKENS_MINI_MAX : PICTURE_TOKENS_MAX) +
+	    (w.is_elsewhere ? CONTEXT_TOKENS : 0) + (json_at(payload, "tools") ? TOOLS_TOKENS : 0);
 	size.earlier = buf_str(&w.earlier);
 	return size;
 }

@@ -214,8 +214,8 @@ read_whole(struct pass *x)
 static bool
 was_lost(const struct pass *x, enum http_end how)
 {
-	bool broke_off = how == HTTP_CUT || how == HTTP_SILENT || how == HTTP_TOO_LONG ||
-			 how == HTTP_STOPPED;
+	bool broke_off =
+	    how == HTTP_CUT || how == HTTP_SILENT || how == HTTP_TOO_LONG || how == HTTP_STOPPED;
 
 	return broke_off && x->http.was_sent && x->http.status < 300 && x->n_events == 0;
 }

@@ -195,8 +195,8 @@ static bool
 is_id(struct str id)
 {
 	for (size_t i = 0; i < id.n; i++)
-		if (!strchr(
-			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-", id.p[i]))
+		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
+			id.p[i]))
 			return false;
 	return id.n > 0 && id.n <= 255;
 }

@@ -94,6 +94,22 @@ test("amounts that are none, or beyond measure, are refused, and count nothing",
 	assert.equal((await service.get("/api/v1/users/odd")).json.total_requests, 0);
 });
 
+test("a clock that steps back opens no day's budget again; one that goes forward opens the next", async () => {
+	const spent = async () => numberOf(assertStatus(await service.get(at("clock", "app", "budget")), 200), "current_daily_spending");
+	const step = (days) => millrace.psql(`WITH p AS (UPDATE project p SET day = day + ${days} FROM service_user s WHERE s.user_id = p.owner_id AND s.name = 'clock' RETURNING p.id)
+		UPDATE charge c SET day = day + ${days} FROM p WHERE c.project_id = p.id`);
+	assertStatus(await service.put(at("clock", "app", "budget"), { daily_limit: 0.3 }), 200);
+	assert.equal((await spend(service, "clock", "app", "0.2")).json.flagged, false);
+	await step(1);
+	assert.equal(await spent(), "0.2");
+	assert.equal((await spend(service, "clock", "app", "0.2")).json.flagged, true);
+	assert.equal(await spent(), "0.4");
+	await step(-2);
+	assert.equal(await spent(), "0");
+	assert.equal((await spend(service, "clock", "app", "0.2")).json.flagged, false);
+	await verify();
+});
+
 test("policies: all of them are set, and a list that is not given is of all that have prices", async () => {
 	const policies = { allowed_providers: ["openai", "anthropic"], allowed_models: { openai: ["gpt-4o"], anthropic: [] },
 		rate_limits: { requests_per_minute: 60, tokens_per_hour: 1000000 }, forbidden_operations: ["delete"], require_approval_above: 5.25 };
