@@ -441,7 +441,8 @@ END $$;
 GRANT EXECUTE ON FUNCTION job_refuse TO millrace_runner;
 
 -- A job whose runner is gone: queues it again after `delay`, or ends it where it was cancelled, has
--- no attempts left, or is a call that was passed on. The caller holds the job's lock. Returns whether it was queued.
+-- no attempts left, or is a call that was passed on. The caller holds the job's lock. Returns
+-- whether it was queued.
 CREATE OR REPLACE FUNCTION job_abandoned(run_id uuid, delay interval, provider text, model text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE

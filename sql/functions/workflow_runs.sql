@@ -186,7 +186,7 @@ BEGIN
 		EXCEPTION WHEN SQLSTATE 'MR000' THEN	-- it was refused
 			GET STACKED DIAGNOSTICS refused = MESSAGE_TEXT, code = PG_EXCEPTION_DETAIL;
 			later := code IN ('RATE_LIMITED', 'OVERLOADED');
-			-- Nothing ends the wait that was stored: a runner that dies now leaves a step that is due.
+			-- Nothing ends the wait that was stored: whose runner dies now is due.
 			UPDATE workflow_step s SET due_at = now() WHERE s.workflow_run_id = $1 AND s.id = $4 -> -1 ->> 'id';
 		END;
 	END IF;

@@ -98,9 +98,11 @@ test("emulate: a checkout of ours is what Stripe's library reads there; its shop
 test("stripe-stateful-mock: a subscription made by Stripe's library is ours after its event, and by the comparison", async () => {
 	const user = await newUser(api), product = await client.products.create({ name: newName() });
 	const price = await client.prices.create({ product: product.id, currency: "usd", unit_amount: 2000, recurring: { interval: "month" } });
+	/* It makes no item without a plan, which Stripe's prices have taken the place of. */
+	const plan = await client.plans.create({ product: product.id, currency: "usd", amount: 2000, interval: "month" });
 	const pkg = await newPackage({ period: "month", stripe_price_id: price.id });
 	const customer = await client.customers.create({ email: "ada@example.org" });
-	const subscribe = (metadata) => client.subscriptions.create({ customer: customer.id, items: [{ price: price.id }], metadata });
+	const subscribe = (metadata) => client.subscriptions.create({ customer: customer.id, items: [{ price: price.id, plan: plan.id }], metadata });
 	const first = await subscribe({ millrace_user: user.uid });
 	await deliver("customer.subscription.created", first);
 	const rows = async () => assertStatus(await user.api.get("/api/subscriptions"), 200).json;
