@@ -3,6 +3,7 @@
 #include "lib/batch.h"
 
 #define AGAIN_MS 10
+#define NOTIFY_AGAIN_MS 1000
 /*
  * Writers that share a flush at most. Collecting a notification copies what is there, so that its
  * cost grows with their number, and a flush more costs little where the server is busy anyway.
@@ -40,7 +41,7 @@ batch_sent(struct pipe *p, enum unit_kind kind)
 		b->writers++;
 		b->unnotified = true;
 		b->unflushed += kind == UNIT_WRITER;
-		if (b->turn.due_ms == 0)
+		if (b->turn.due_ms == 0 || b->turn.due_ms > loop_now(p->loop))
 			loop_arm(p->loop, &b->turn, 0);
 		if (b->unflushed >= SHARED_MAX)
 			batch_flush(p);
@@ -114,12 +115,6 @@ batch_begin(struct pipe *p)
 }
 
 void
-pipe_doubt(struct pipe *p)
-{
-	p->batch.in_doubt = !p->up || !batch_send(p, UNIT_PLAIN, &query_batch_doubt, NULL);
-}
-
-void
 batch_lose(struct pipe *p)
 {
 	struct batch *b = &p->batch;
@@ -129,6 +124,34 @@ batch_lose(struct pipe *p)
 	b->unnotified = false;
 	loop_disarm(p->loop, &b->turn);
 	held_answer(p, ERR_OVERLOADED);
+}
+
+void
+pipe_doubt(struct pipe *p)
+{
+	struct batch *b = &p->batch;
+
+	b->in_doubt = !p->up || !batch_send(p, UNIT_PLAIN, &query_batch_doubt, NULL);
+	if (b->in_doubt)
+		return;
+	b->unnotified = true;
+	loop_arm(p->loop, &b->turn, 0);
+}
+
+/*
+ * Where the server takes no notifications (its queue is full) the writers' are dropped for the one
+ * that says "look again", which is tried until it comes through: what is kept stays small.
+ */
+static void
+batch_notified(void *arg, const struct pipe_reply *reply)
+{
+	struct pipe *p = arg;
+
+	if (reply->e == ERR_OK || !p->up)
+		return;
+	pipe_doubt(p);
+	if (p->up && p->batch.unflushed == 0)
+		loop_arm(p->loop, &p->batch.turn, NOTIFY_AGAIN_MS);
 }
 
 /*
@@ -146,7 +169,7 @@ batch_flush(struct pipe *p)
 	}
 	if (b->unflushed > 0 && !batch_send(p, UNIT_FLUSH, &query_batch_flush, NULL))
 		return;
-	b->unnotified = !batch_send(p, UNIT_PLAIN, &query_batch_notify, NULL);
+	b->unnotified = !batch_send(p, UNIT_PLAIN, &query_batch_notify, batch_notified);
 }
 
 /* Few who write while a flush is in flight wait for its end, to share the next. */

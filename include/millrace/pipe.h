@@ -58,9 +58,10 @@ struct pipe *pipe_open(struct loop *l, const char *role, const char *application
  */
 void pipe_batch(struct pipe *p);
 /*
- * Makes whoever waits for notifications look again (NOTIFY millrace_doubt): for what a process that
- * was killed has committed and not notified. A pipe does it by itself for a connection that it has
- * lost with units in flight.
+ * Of a pipe whose writers share flushes: makes whoever waits for notifications look again (NOTIFY
+ * millrace_doubt), for what a process that was killed has committed and not notified. The pipe does
+ * it by itself for a connection that it has lost with units in flight, and instead of notifications
+ * that the server did not take.
  */
 void pipe_doubt(struct pipe *p);
 /* Fails what is in flight with ERR_OVERLOADED and frees everything. Comes before loop_free. */

@@ -233,3 +233,29 @@ test("what fails in a batch takes only itself; what reads waits for none", OPTIO
 	assert.ok(leads.every((w) => w.status === 201));
 	assert.ok((await counts(leads)).every((n) => n === 1));
 });
+
+/* As where the server's queue of notifications is full: a listener that does not read holds it. */
+test("while the server refuses notifications all is written; then everybody sees it", OPTIONS, async () => {
+	const [user] = users, shown = new Shown(user), before = await shown.head();
+	await shown.connect(before);
+	const heard = new Set(), listener = await millrace.connections.connect();
+	listener.on("notification", ({ channel, payload }) => heard.add(`${channel} ${payload}`));
+	await listener.query("LISTEN millrace_doubt; LISTEN millrace_job; LISTEN millrace_periodic");
+	const sends = await millrace.psql("SELECT pg_get_functiondef('notify_collected'::regproc)");
+	await millrace.psql(`CREATE OR REPLACE FUNCTION notify_collected("from" text) RETURNS bigint LANGUAGE plpgsql AS $$
+		BEGIN RAISE EXCEPTION 'too many notifications in the NOTIFY queue' USING ERRCODE = '54000'; END $$`);
+	const [asked] = await some(chat, 1);
+	for (let i = 0; i < 5; i++)
+		assert.equal((await user.api.post("/api/leads", { name: `refused ${i}` })).status, 201);
+	assert.ok(await shown.head() >= before + 5);
+	assert.equal(shown.events.size, 0, "nobody was told");
+	await millrace.psql(sends);
+	/* nothing more is written */
+	await shown.upToDate();
+	shown.end();
+	await until(() => ["millrace_doubt ", "millrace_job ", "millrace_periodic analytics", "millrace_periodic workflows"].every((n) => heard.has(n)),
+		"everybody who waits is told to look again");
+	listener.release(true);
+	await asked.over;
+	await until(async () => await value(millrace, "SELECT count(*) FROM run WHERE ended_at IS NULL") === "0", "the run ends");
+});

@@ -37,6 +37,7 @@ static struct {
 static int n_done, n_sent, n_expected;
 
 static enum fate batch_fate = FATE_ROW; /* the flush's */
+static enum fate notify_fate = FATE_ROW;
 
 static enum fate
 fate(const char *statement)
@@ -49,6 +50,8 @@ fate(const char *statement)
 
 	if (strcmp(statement, "batch_flush") == 0)
 		return batch_fate;
+	if (strcmp(statement, "batch_notify") == 0)
+		return notify_fate;
 	for (size_t i = 0; i < sizeof(fates) / sizeof(*fates); i++)
 		if (strcmp(statement, fates[i].query->name) == 0)
 			return fates[i].fate;
@@ -508,6 +511,59 @@ flush_failed(void)
 	batch_fate = FATE_ROW;
 }
 
+/* How often that was executed. */
+static int
+n_seen(const char *name)
+{
+	int n = 0;
+
+	for (const char *at = postgres.seen; (at = strstr(at, name)); at++)
+		n++;
+	return n;
+}
+
+static int64_t refused_ms, told_ms, taken_ms;
+static int n_refused;
+
+/* More is written once the server has refused a notification; five refusals later it takes them. */
+static bool
+full_for_a_while(void)
+{
+	int n_doubts = n_seen("batch_doubt");
+
+	if (n_doubts == 1 && n_expected == 1) {
+		refused_ms = clock_ms();
+		n_expected = 3;
+		if (!SEND(&plain) || !SEND(&plain))
+			abort();
+	}
+	if (told_ms == 0 && n_expected == 3 && all_done())
+		told_ms = clock_ms();
+	if (taken_ms == 0 && n_doubts >= 6) {
+		taken_ms = clock_ms();
+		n_refused = n_doubts;
+		notify_fate = FATE_ROW;
+	}
+	return taken_ms > 0 && clock_ms() - taken_ms > 5000;
+}
+
+static void
+notify_failed(void)
+{
+	notify_fate = FATE_FAULT;
+	begin_batches(send_one);
+	CHECK("notifications that the server refuses are given up for one that says: look again",
+	    postgres_run(full_for_a_while, 20, 20000));
+	CHECK("who writes meanwhile does not wait for that",
+	    told_ms - refused_ms < 900 && in_order() && done[1].e == ERR_OK && done[2].e == ERR_OK);
+	CHECK("which is tried once a second",
+	    taken_ms - refused_ms > 2000 && taken_ms - refused_ms < 8000);
+	CHECK("until it comes through",
+	    n_seen("batch_doubt") == n_refused && n_seen("batch_notify") == n_refused + 1);
+	CHECK("on the same connection", n_ups == 1);
+	end();
+}
+
 int
 main(void)
 {
@@ -528,6 +584,7 @@ main(void)
 	shares_with_some();
 	flush_lost();
 	flush_failed();
+	notify_failed();
 	postgres_end();
 	arena_free(mem);
 	return test_end();

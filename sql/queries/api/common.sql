@@ -88,7 +88,10 @@ SELECT settle() AS settled,
 -- row: sent int8
 SELECT notify_collected('millrace.flushed') AS sent;
 
--- What somebody has committed may never be notified: whoever waits for it looks again.
+-- What somebody has committed may never be notified: whoever waits for it looks again, and what was
+-- collected goes, since that says no more.
 -- name: batch_doubt
--- row: pg_notify void, jobs void, analytics void
-SELECT pg_notify('millrace_doubt', ''), pg_notify('millrace_job', '') AS jobs, pg_notify('millrace_periodic', 'analytics') AS analytics;
+-- row: flushed text, streams void, jobs void, periodic void
+SELECT set_config('millrace.flushed', '', false) || set_config('millrace.collect', 'millrace.flushed', true) AS flushed,
+	notify_durable('millrace_doubt', '') AS streams, notify_durable('millrace_job', '') AS jobs,
+	notify_durable('millrace_periodic', 'analytics', 'workflows') AS periodic;
