@@ -135,9 +135,9 @@ class Shown {
 	}
 
 	/* Until it has shown all that there is now. */
-	async upToDate() {
+	async upToDate(ms) {
 		const to = await this.head();
-		await until(() => this.last() >= to, "a user's events are shown");
+		await until(() => this.last() >= to, "a user's events are shown", ms);
 	}
 
 	async notInLog() {
@@ -212,7 +212,8 @@ test("a worker is killed there: repeats come out once, streams go on", OPTIONS, 
 		await revived(millrace, role, were);
 	/* what was never notified: the lead's event */
 	const lost = shown.filter((s) => leads.some((w) => w.user === s.user));
-	await Promise.all(lost.map((s) => s.upToDate()));
+	await Promise.all(lost.map((s) => s.upToDate(2000)));
+	await until(async () => await value(millrace, "SELECT count(*) FROM job WHERE state = 'queued'") === "0", "jobs are found", 1000);
 	await Promise.all(gone.map(insist));
 	await until(async () => await value(millrace, "SELECT count(*) FROM run WHERE ended_at IS NULL") === "0", "the runs end");
 	shown.forEach((s) => s.end());
