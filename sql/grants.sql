@@ -56,7 +56,7 @@ GRANT SELECT, INSERT, UPDATE ON chatbot TO millrace_api;
 GRANT SELECT ON chatbot TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON integration TO millrace_api;
 GRANT SELECT (integration_id, owner_id, team_id, team, bot_user_id, has_signing) ON slack_bot TO millrace_api;
-GRANT SELECT, UPDATE (holds, sealed, key_id) ON slack_bot TO millrace_runner;
+GRANT SELECT, UPDATE (holds) ON slack_bot TO millrace_runner;
 GRANT SELECT ON integration TO millrace_runner;
 GRANT SELECT, DELETE ON telegram_link TO millrace_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON telegram_code TO millrace_api;
@@ -76,7 +76,7 @@ GRANT SELECT ON usage_total, usage_counted TO millrace_api;
 GRANT SELECT (id, public_key, created_at, retired_at) ON vault_key TO millrace_api;
 GRANT SELECT ON vault_key TO millrace_runner;
 GRANT SELECT (id, owner_id, key, key_id, masked, created_at, updated_at, last_used_at), DELETE ON secret TO millrace_api;
-GRANT SELECT, UPDATE (sealed, key_id, last_used_at) ON secret TO millrace_runner;
+GRANT SELECT, UPDATE (last_used_at) ON secret TO millrace_runner;
 GRANT SELECT (id, user_id, provider, subject, scope, expires_at, failed_at, created_at, refreshed_at) ON oauth_token TO millrace_api;
 -- `key_id` for the count by key; `sealed` for the runner alone.
 GRANT SELECT ON oauth_token TO millrace_runner;

@@ -173,16 +173,16 @@ event_taken(struct req *r)
 	return reply_json(r, 200, S("{\"ok\":true}"));
 }
 
-/* The signature is good. `closed`: the integration's secret, to be kept in this form. */
+/* The signature is good. `closed`: the integration's secret that `was`, to be kept in this form. */
 static enum err
-event_take(struct req *r, struct str closed)
+event_take(struct req *r, struct str was, struct str closed)
 {
 	const struct config *c = config();
 	const struct event *v = r->state;
 	struct buf b = { .a = r->a };
 
 	if (!str_eq(v->in.type, S("url_verification")))
-		return sql_slack_event(r, event_taken, v->query.integration, r->body, closed,
+		return sql_slack_event(r, event_taken, v->query.integration, r->body, was, closed,
 		    c->widget_address_minute, c->widget_address_day, c->widget_session_minute,
 		    c->widget_session_day, c->widget_chatbot_minute, c->queue_max);
 	buf_put(&b, S("{\"challenge\":"));
@@ -197,21 +197,21 @@ event_known(struct req *r)
 {
 	const struct event *v = r->state;
 	const char *purpose = signing_purpose(r->a, &v->query.integration);
-	struct str closed, secret, anew = { NULL, 0 };
+	struct str closed, secret, none = { NULL, 0 };
 	bool outdated;
 
 	if (row_count(r) == 0)
 		return ERR_UNAUTHORIZED;
 	if (!row_text(r, 0, 0).p)
-		return is_signed(r) ? event_take(r, anew) : ERR_UNAUTHORIZED;
+		return is_signed(r) ? event_take(r, none, none) : ERR_UNAUTHORIZED;
 	for (int i = 0; i < 2; i++) {
 		if (!hex_decode(r->a, row_text(r, 0, i), &closed) ||
 		    !secretbox_open(r->a, purpose, closed, &secret, &outdated) ||
 		    !is_signed_with(r, secret))
 			continue;
 		if (outdated && i == 0)
-			anew = secretbox(r->a, purpose, secret);
-		return event_take(r, anew);
+			return event_take(r, closed, secretbox(r->a, purpose, secret));
+		return event_take(r, none, none);
 	}
 	return ERR_UNAUTHORIZED;
 }
@@ -234,5 +234,6 @@ slack_events(struct req *r)
 	r->state = v;
 	if (v->query.integration.text[0])
 		return sql_slack_signing(r, event_known, v->query.integration);
-	return is_signed(r) ? event_take(r, (struct str){ NULL, 0 }) : ERR_UNAUTHORIZED;
+	return is_signed(r) ? event_take(r, (struct str){ NULL, 0 }, (struct str){ NULL, 0 })
+			    : ERR_UNAUTHORIZED;
 }

@@ -46,6 +46,7 @@ static const struct field slack_fields[] = {
 struct work {
 	struct slack_in in;
 	struct str token;
+	int64_t which; /* of the integration's tokens; 0: one that is given */
 };
 
 /* The token to call with. False: how the job ends is in *o. */
@@ -63,8 +64,11 @@ open_token(struct job *j, struct work *w, struct outcome *o)
 		*o = job_db_error(j, e, "an app's token could not be read");
 		return false;
 	}
-	if (PQntuples(res) > 0)
+	if (PQntuples(res) > 0) {
 		(void)str_int(sql_get(res, 0, 2), &wait);
+		if (!sealed.p)
+			(void)str_int(sql_get(res, 0, 3), &w->which);
+	}
 	if (!sealed.p && PQntuples(res) == 0)
 		*o = job_failed("NOT_FOUND", "The integration is gone.");
 	else if (w->in.channel.p && !str_eq(sql_get(res, 0, 1), S("active")))
@@ -110,8 +114,8 @@ ended(struct job *j, const struct work *w, enum slack_end end, const struct slac
 		return job_stopped();
 	case SLACK_BAD_TOKEN:
 		problem = problem_of(j, reply->why);
-		if (job_runner_slack_problem(
-			j, &(PGresult *){ NULL }, w->in.integration, str_from(problem)) != ERR_OK)
+		if (job_runner_slack_problem(j, &(PGresult *){ NULL }, w->in.integration,
+			str_from(problem), w->which) != ERR_OK)
 			return job_again(why, LATER_MS);
 		return job_failed("UPSTREAM_FAILED", problem);
 	case SLACK_LATER:
@@ -258,14 +262,15 @@ check(struct job *j, const struct work *w)
 		o = reply.result;
 		if (!json_text(o, "bot_id").p || !json_text(o, "team_id").p ||
 		    !json_text(o, "user_id").p)
-			return job_end_runner_slack_refused(
-			    j, 400, S("BAD_REQUEST"), S("Slack knows this token as no bot's."));
+			return job_end_runner_slack_refused(j, 400, S("BAD_REQUEST"),
+			    S("Slack knows this token as no bot's."), w->which);
 		return job_end_runner_slack_checked(j, json_text(o, "team_id"),
-		    json_text(o, "team").p ? json_text(o, "team") : S(""), json_text(o, "user_id"));
+		    json_text(o, "team").p ? json_text(o, "team") : S(""), json_text(o, "user_id"),
+		    w->which);
 	case SLACK_BAD_TOKEN:
 	case SLACK_REFUSED:
 		return job_end_runner_slack_refused(
-		    j, 400, S("BAD_REQUEST"), str_from(problem_of(j, reply.why)));
+		    j, 400, S("BAD_REQUEST"), str_from(problem_of(j, reply.why)), w->which);
 	case SLACK_STOPPED:
 		return job_stopped();
 	case SLACK_LATER:
@@ -274,8 +279,8 @@ check(struct job *j, const struct work *w)
 	if (!w->in.reply.p)
 		return job_again(arena_printf(j->a, "Slack: %.*s", S_ARG(reply.why)).p,
 		    reply.wait_ms > 0 ? 2 * reply.wait_ms : LATER_MS);
-	return job_end_runner_slack_refused(
-	    j, 502, S("UPSTREAM_FAILED"), S("Slack could not be asked; try again shortly."));
+	return job_end_runner_slack_refused(j, 502, S("UPSTREAM_FAILED"),
+	    S("Slack could not be asked; try again shortly."), w->which);
 }
 
 struct outcome

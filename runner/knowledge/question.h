@@ -8,6 +8,8 @@
 
 #include <millrace/arena.h>
 
+#include "runner/knowledge/language.h"
+
 #define QUESTION_WORDS 32
 #define QUESTION_TERMS 1536 /* forms and similar words together */
 
@@ -26,9 +28,15 @@ struct question {
 	struct asked term[QUESTION_TERMS];
 	size_t n_terms;
 	struct str word[QUESTION_WORDS];
+	bool name[QUESTION_WORDS]; /* written as one: a capital letter, or digits in it */
+	bool part[QUESTION_WORDS]; /* of a word that follows: flood and gate of floodgate */
+	uint32_t parts[QUESTION_WORDS]; /* the words that it is made of: a bit for each */
+	bool known[QUESTION_WORDS]; /* to the thesaurus, or a slip for a word that passages have */
 	double idf[QUESTION_WORDS];
 	size_t n;
 	double total; /* passages */
+	enum language language;
+	bool language_known;
 };
 
 /* Takes the question apart. What it holds is the arena's. */
@@ -46,5 +54,25 @@ void question_near(struct question *q, size_t i, struct str word, int64_t passag
  * has, and lets those that are commoner than their word count less.
  */
 void question_weigh(struct question *q, double total);
+
+/*
+ * How much of the question's words somebody has who has `has` of each, from 0 to 1: a word, or all
+ * parts that it is made of.
+ */
+double question_share(const struct question *q, const double has[QUESTION_WORDS]);
+
+/* What the best passages have of a question (rank.h). */
+struct covered {
+	double share; /* of its words, in three sentences of the one that has most, from 0 to 1 */
+	uint32_t by_best; /* words that this one has, or words much like them: a bit for each */
+	uint32_t by_any; /* and those that one of them has */
+	bool foreign; /* they are in another language than the question */
+};
+/*
+ * Whether these passages answer it, as far as words tell: the more passages there are, the more of
+ * a question about something else stands in one of them; and what it is about is mostly a name, or
+ * a word that neither they nor the thesaurus have.
+ */
+bool question_is_answered(const struct question *q, const struct covered *by);
 
 #endif

@@ -12,6 +12,7 @@
 #define WINDOW 3 /* sentences */
 #define SENTENCES 32 /* of a passage that are told apart */
 #define ELSEWHERE 0.35 /* in the passage, but not in the window */
+#define MUCH_LIKE 0.45 /* a similarity */
 #define SLOTS ((size_t)4096) /* a power of two, more than twice QUESTION_TERMS */
 
 /* The question's terms by their stems' numbers; those with the same number are a list. */
@@ -27,7 +28,7 @@ struct counted {
 	double body[2][QUESTION_WORDS], heading[2][QUESTION_WORDS], title[2][QUESTION_WORDS];
 	double anywhere[QUESTION_WORDS];
 	double sentence[SENTENCES][QUESTION_WORDS];
-	double best; /* window */
+	double best, share; /* of the best window */
 };
 
 static size_t
@@ -85,20 +86,23 @@ count(const struct terms_by_hash *t, uint32_t hash, double into[2][QUESTION_WORD
 	}
 }
 
-/* How much of the question the sentences that end with i have together, and the rest a little. */
+/*
+ * How much of the question the sentences that end with i have together, and the rest a little, by
+ * the words' weight; *share by their number.
+ */
 static double
-window(const struct question *q, const struct counted *c, size_t i)
+window(const struct question *q, const struct counted *c, size_t i, double *share)
 {
-	double has = 0, all = 0;
+	double here[QUESTION_WORDS] = { 0 }, has = 0, all = 0;
 
 	for (size_t w = 0; w < q->n; w++) {
-		double here = 0;
-
+		here[w] = ELSEWHERE * c->anywhere[w];
 		for (size_t k = 0; k < WINDOW && k <= i; k++)
-			here = fmax(here, c->sentence[i - k][w]);
-		has += q->idf[w] * fmax(here, ELSEWHERE * c->anywhere[w]);
+			here[w] = fmax(here[w], c->sentence[i - k][w]);
+		has += q->idf[w] * here[w];
 		all += q->idf[w];
 	}
+	*share = question_share(q, here);
 	return all > 0 ? has / all : 0;
 }
 
@@ -123,8 +127,14 @@ count_all(const struct terms_by_hash *t, const struct candidate *of, struct coun
 		else if (i + 1 < SENTENCES)
 			i++;
 	}
-	for (size_t k = 0; k <= i; k++)
-		c->best = fmax(c->best, window(t->q, c, k));
+	for (size_t k = 0; k <= i; k++) {
+		double share, has = window(t->q, c, k, &share);
+
+		if (has > c->best) {
+			c->best = has;
+			c->share = share;
+		}
+	}
 }
 
 static double
@@ -145,16 +155,20 @@ void
 rank(struct arena *scratch, const struct question *q, double length, struct candidate *c, size_t n)
 {
 	struct terms_by_hash *t = arena_alloc(scratch, sizeof(*t));
-	double(*s)[2] = arena_alloc(scratch, (n + 1) * sizeof(*s)), most[2] = { 1e-9, 1e-9 },
+	double(*s)[3] = arena_alloc(scratch, (n + 1) * sizeof(*s)), most[2] = { 1e-9, 1e-9 },
 	most_exact = 1e-9;
 
 	terms_by_hash(t, q);
 	for (size_t i = 0; i < n; i++) {
 		struct counted counted = { .best = 0 };
-		double len = (double)c[i].stems.n / 8;
+		double *fit = &s[i][2], len = (double)c[i].stems.n / 8;
 
 		count_all(t, &c[i], &counted);
-		c[i].fit = counted.best;
+		*fit = counted.best;
+		c[i].share = counted.share;
+		c[i].words = 0;
+		for (size_t w = 0; w < q->n; w++)
+			c[i].words |= (uint32_t)(counted.anywhere[w] >= MUCH_LIKE) << w;
 		most_exact = fmax(most_exact, c[i].exact);
 		for (int by = 0; by < 2; by++) {
 			s[i][by] = bm25(
@@ -163,6 +177,6 @@ rank(struct arena *scratch, const struct question *q, double length, struct cand
 		}
 	}
 	for (size_t i = 0; i < n; i++)
-		c[i].score = s[i][0] / most[0] + s[i][1] / most[1] + c[i].fit +
+		c[i].score = s[i][0] / most[0] + s[i][1] / most[1] + s[i][2] +
 			     EXACT * c[i].exact / most_exact;
 }

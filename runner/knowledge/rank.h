@@ -13,10 +13,11 @@ struct candidate {
 	struct str title; /* the stems of its document's names, the same way */
 	double exact; /* how much of the question it has letter by letter, from 0 on */
 	double score; /* greater is better; among these candidates only */
-	double fit; /* how much of the question it has, from 0 to 1 */
+	double share; /* of the question's words that its best sentences have, from 0 to 1 */
+	uint32_t words; /* of the question: a bit for each that it has, or one much like it */
 };
 
-/* Sets score and fit of each. `length` is how many stems a passage of the owner's has. */
+/* Sets score, share and words of each. `length` is how many stems a passage of the owner's has. */
 void rank(
     struct arena *scratch, const struct question *q, double length, struct candidate *c, size_t n);
 

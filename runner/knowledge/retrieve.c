@@ -5,6 +5,7 @@
 #include "runner/knowledge/rank.h"
 #include "runner/knowledge/retrieve.h"
 #include "runner/knowledge/stems.h"
+#include "runner/knowledge/terms.h"
 #include "runner/knowledge/utf8.h"
 #include "runner/queue/slots.h"
 #include "sql_job.h"
@@ -12,6 +13,7 @@
 #define QUERY_MAX 2000 /* bytes of a query that count */
 
 #define CANDIDATES 150 /* passages that are ranked */
+#define ANSWER_AMONG 6 /* of the best, one has to answer */
 #define READ_MOST 6000 /* passages that candidates are chosen of, about */
 #define LITTLE 0.3 /* a similarity that counts little */
 #define STEM 0.4 /* a form's weight among candidates, where it is not the word itself */
@@ -368,6 +370,29 @@ best_of(struct candidate *c, size_t n, const size_t *taken, size_t n_taken)
 	return best;
 }
 
+/* Whether the best answer the question; `text` is that of the first. */
+static bool
+is_answered(
+    struct search *s, const struct candidate *c, const size_t *best, size_t n, struct str text)
+{
+	struct covered by = { 0 };
+	struct terms terms;
+	enum language l;
+	bool is_known;
+
+	for (size_t i = 0; i < n && i < ANSWER_AMONG; i++) {
+		if (i == 0 || c[best[i]].share > by.share) {
+			by.share = c[best[i]].share;
+			by.by_best = c[best[i]].words;
+		}
+		by.by_any |= c[best[i]].words;
+	}
+	terms_of(s->a, text, &terms);
+	l = language_of(terms.words, &is_known);
+	by.foreign = s->q->language_known && is_known && l != s->q->language;
+	return question_is_answered(s->q, &by);
+}
+
 /* The texts of the best, in their order. */
 static enum err
 take_best(struct search *s, struct candidates *all, size_t want, struct passages *into)
@@ -389,6 +414,8 @@ take_best(struct search *s, struct candidates *all, size_t want, struct passages
 	}
 	if (n_taken == 0 || (e = job_runner_passages_show(s->j, &texts, ids)) != ERR_OK)
 		return n_taken == 0 ? ERR_OK : e;
+	if (PQntuples(texts) > 0 && is_answered(s, c, taken, n_taken, sql_get(texts, 0, 6)))
+		into->answer = true;
 	for (int i = 0; i < PQntuples(texts) && into->n < PASSAGES_MAX; i++) {
 		struct passage p = { .name = sql_get(texts, i, 3),
 			.mark = sql_get(texts, i, 4),
@@ -400,7 +427,6 @@ take_best(struct search *s, struct candidates *all, size_t want, struct passages
 		    !str_int(sql_get(texts, i, 1), &p.chunk) ||
 		    !uuid_parse(sql_get(texts, i, 2), &p.document) || has(into, p.chunk))
 			continue;
-		p.fit = c[taken[at - 1]].fit;
 		p.score = arena_printf(s->j->a, "%.6f", -c[taken[at - 1]].score);
 		into->p[into->n++] = p;
 	}
@@ -469,6 +495,7 @@ retrieve_chosen(struct job *j, struct str query, int want, struct passages *into
 	some = arena_alloc(j->a, sizeof(*some));
 	some->of_chatbot = into->of_chatbot;
 	e = retrieve(j, query, (int)models->choose_from, some, &none);
+	into->answer = into->answer || some->answer;
 	if (e != ERR_OK || some->n == 0)
 		return e;
 	n = some->n > (size_t)want ? models->choose(j, j->a, query, some, places) : 0;

@@ -19,7 +19,6 @@ struct passage {
 	struct str mark; /* "page 3", "paragraph 12" */
 	struct str heading; /* those that it stands under, " › " between them; may be empty */
 	struct str text;
-	double fit; /* how much of the question it has, from 0 to 1 */
 	struct str score; /* decimal digits */
 };
 
@@ -28,6 +27,7 @@ struct passages {
 	struct passage p[PASSAGES_MAX];
 	size_t n;
 	bool of_chatbot; /* only of the documents that the run's chatbot has (run_documents()) */
+	bool answer; /* some answer what was searched for, as far as words tell (question.h) */
 };
 
 /* A question's meaning: a vector of length 1, of one of the models that passages have theirs of. */

@@ -131,7 +131,8 @@ quotations(struct call *c)
 		rate(c->a, w, weights, c->found->p[i].text, r);
 		best = r->best > best ? r->best : best;
 	}
-	for (size_t i = 0; i < c->found->n && quoted < QUOTES && best > 0; i++) {
+	/* Where all is said in other words, the first one's beginning. */
+	for (size_t i = 0; i < c->found->n && quoted < (best > 0 ? QUOTES : 1); i++) {
 		const struct passage *p = &c->found->p[i];
 
 		rate(c->a, w, weights, p->text, r);
@@ -143,8 +144,6 @@ quotations(struct call *c)
 		put_quote(&b, r, best * 0.5, i + 1);
 		buf_printf(&sources, "- [%zu] %.*s, %.*s\n", i + 1, S_ARG(p->name), S_ARG(p->mark));
 	}
-	if (quoted == 0)
-		return (struct str){ NULL, 0 };
 	buf_put(&b, S("Sources:\n"));
 	buf_put(&b, buf_str(&sources));
 	buf_put(&b, S("\nThese are quotations found by search, not a model's answer."));
@@ -155,10 +154,8 @@ quotations(struct call *c)
 static struct str
 answer(struct call *c)
 {
-	struct str quoted = c->found->n > 0 ? quotations(c) : (struct str){ NULL, 0 };
-
-	if (quoted.n > 0)
-		return quoted;
+	if (c->found->n > 0 && c->found->answer)
+		return quotations(c);
 	if (c->is_visitors)
 		return S("I found nothing about this in my documents.");
 	if (c->has_documents)

@@ -99,15 +99,14 @@ find_key(struct db *db, struct arena *a, struct uuid *key, int *found)
 }
 
 /*
- * What lies sealed in one table: the rows under another key (id, two columns that the label is made
- * of, sealed, was), and their change.
+ * What lies sealed in one table: its name, and the rows under another key (id, two columns that the
+ * label is made of, sealed, was).
  */
 struct sealed_kind {
+	const char *table;
 	enum err (*old)(struct db *db, struct arena *a, PGresult **out, struct uuid key_id,
 	    struct uuid after, int64_t rows);
 	struct str (*label)(struct arena *a, const PGresult *rows, int i);
-	enum err (*reseal)(struct db *db, struct arena *a, PGresult **out, struct str_list ids,
-	    struct str_list was, struct str_list sealed, struct uuid key_id);
 };
 
 static struct str
@@ -132,10 +131,10 @@ payment_label(struct arena *a, const PGresult *rows, int i)
 }
 
 static const struct sealed_kind kinds[] = {
-	{ db_runner_vault_old, secret_label, db_runner_vault_reseal },
-	{ db_runner_oauth_old, oauth_label, db_runner_oauth_reseal },
-	{ db_runner_slack_old, secret_label, db_runner_slack_reseal },
-	{ db_runner_chain_old, payment_label, db_runner_chain_reseal },
+	{ "secret", db_runner_vault_old, secret_label },
+	{ "oauth_token", db_runner_oauth_old, oauth_label },
+	{ "slack_bot", db_runner_slack_old, secret_label },
+	{ "chain_account", db_runner_chain_old, payment_label },
 };
 #define N_KINDS (sizeof(kinds) / sizeof(*kinds))
 
@@ -176,8 +175,8 @@ reseal_rows(struct db *db, struct arena *a, const struct sealed_kind *kind, stru
 	}
 	if (n == 0)
 		return (int)most;
-	if (kind->reseal(db, a, &res, (struct str_list){ ids, n }, (struct str_list){ was, n },
-		(struct str_list){ sealed, n }, key) != ERR_OK)
+	if (db_runner_sealed_change(db, a, &res, str_from(kind->table), (struct str_list){ ids, n },
+		(struct str_list){ was, n }, (struct str_list){ sealed, n }, key) != ERR_OK)
 		return -1;
 	if (str_int(sql_get(res, 0, 0), &done))
 		atomic_fetch_add(&resealed, done);

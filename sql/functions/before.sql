@@ -74,3 +74,9 @@ RETURNS TABLE (id uuid, version int, told boolean) LANGUAGE sql AS $$
 	SELECT * FROM artifact_write($1, $2, $3, $4, $5, $6, $7, 0)
 $$;
 GRANT EXECUTE ON FUNCTION artifact_write(uuid, text, int, text, text, text, bytea) TO millrace_runner;
+
+-- Only secrets were sealed.
+CREATE OR REPLACE FUNCTION vault_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint LANGUAGE sql AS $$
+	SELECT sealed_change('secret', $1, $2, $3, $4)
+$$;
+GRANT EXECUTE ON FUNCTION vault_reseal(uuid[], text[], text[], uuid) TO millrace_runner;

@@ -330,19 +330,3 @@ BEGIN
 	RETURN seq;
 END $$;
 GRANT EXECUTE ON FUNCTION oauth_revoked TO millrace_runner;
-
--- As vault_reseal, for tokens.
--- As the owner: oauth_flow and oauth_token are no role's to write.
-CREATE OR REPLACE FUNCTION oauth_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-	n bigint;
-BEGIN
-	PERFORM FROM oauth_token t WHERE t.id = ANY ($1) ORDER BY t.id FOR NO KEY UPDATE;
-	UPDATE oauth_token t SET sealed = decode(new.sealed, 'base64'), key_id = $4
-	FROM unnest($1, $2, $3) AS new (id, was, sealed)
-	WHERE t.id = new.id AND encode(sha256(t.sealed), 'hex') = new.was;
-	GET DIAGNOSTICS n = ROW_COUNT;
-	RETURN n;
-END $$;
-GRANT EXECUTE ON FUNCTION oauth_reseal TO millrace_runner;

@@ -402,22 +402,6 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION chain_balance_note TO millrace_runner;
 
--- As vault_reseal, for keys of accounts.
--- As the owner: the chain is no role's to write.
-CREATE OR REPLACE FUNCTION chain_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-	n bigint;
-BEGIN
-	PERFORM FROM chain_account a WHERE a.id = ANY ($1) ORDER BY a.id FOR NO KEY UPDATE;
-	UPDATE chain_account a SET sealed = decode(new.sealed, 'base64'), key_id = $4
-	FROM unnest($1, $2, $3) AS new (id, was, sealed)
-	WHERE a.id = new.id AND encode(sha256(a.sealed), 'hex') = new.was;
-	GET DIAGNOSTICS n = ROW_COUNT;
-	RETURN n;
-END $$;
-GRANT EXECUTE ON FUNCTION chain_reseal TO millrace_runner;
-
 -- Accounts whose keys are sealed to another key than this, after an id.
 -- As the owner: the chain is no role's to read.
 CREATE OR REPLACE FUNCTION chain_sealed_old(key_id uuid, after uuid, most bigint)

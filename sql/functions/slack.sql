@@ -42,10 +42,11 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION slack_start TO millrace_api;
 
--- What calls Slack for an integration; `wait_ms`: how long Slack wants nothing said in the channel.
-CREATE OR REPLACE FUNCTION slack_token(integration uuid, channel text) RETURNS TABLE (sealed bytea, status text, wait_ms bigint)
+-- What calls Slack for an integration, and which of its tokens that is; `wait_ms`: how long Slack
+-- wants nothing said in the channel.
+CREATE OR REPLACE FUNCTION slack_token(integration uuid, channel text) RETURNS TABLE (sealed bytea, token bigint, status text, wait_ms bigint)
 LANGUAGE sql STABLE AS $$
-	SELECT b.sealed, i.status, greatest(coalesce(ceil(extract(epoch FROM (b.holds ->> $2)::timestamptz - now()) * 1000)::int8, 0), 0)
+	SELECT b.sealed, b.token, i.status, greatest(coalesce(ceil(extract(epoch FROM (b.holds ->> $2)::timestamptz - now()) * 1000)::int8, 0), 0)
 	FROM slack_bot b JOIN integration i ON i.id = b.integration_id WHERE b.integration_id = $1
 $$;
 GRANT EXECUTE ON FUNCTION slack_token TO millrace_runner;
@@ -58,11 +59,15 @@ CREATE OR REPLACE FUNCTION slack_hold(integration uuid, channel text, wait inter
 $$;
 GRANT EXECUTE ON FUNCTION slack_hold TO millrace_runner;
 
--- An integration does not work any more.
+-- An integration does not work any more with this token of its; another may have come meanwhile.
 -- As the owner: integrations are their owners' to change.
-CREATE OR REPLACE FUNCTION slack_problem(integration uuid, problem text) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	UPDATE integration i SET status = 'error', problem = $2, updated_at = now() WHERE i.id = $1 AND i.status = 'active'
-$$;
+CREATE OR REPLACE FUNCTION slack_problem(integration uuid, problem text, token bigint) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM FROM integration i WHERE i.id = $1 FOR NO KEY UPDATE;
+	UPDATE integration i SET status = 'error', problem = $2, updated_at = now()
+	FROM slack_bot b WHERE b.integration_id = i.id AND b.token = $3 AND i.id = $1 AND i.status = 'active';
+END $$;
 GRANT EXECUTE ON FUNCTION slack_problem TO millrace_runner;
 
 -- What was given with a check is kept no longer than that takes.
@@ -72,32 +77,39 @@ $$;
 GRANT EXECUTE ON FUNCTION slack_given_forget TO millrace_runner;
 
 -- The end of a check that went well: what was given counts, and the integration works unless its
--- owner has stopped it. Of two integrations with one bot the later counts.
+-- owner has stopped it. `token`: which of its tokens was checked, where none was given. Of two
+-- integrations with one bot the later counts, which two checks at once agree on by a lock.
 -- As the owner: integrations are their owners' to change.
-CREATE OR REPLACE FUNCTION slack_checked(run_id uuid, runner text, attempt int, after bigint, team_id text, team text, bot_user_id text)
+CREATE OR REPLACE FUNCTION slack_checked(run_id uuid, runner text, attempt int, after bigint, team_id text, team text, bot_user_id text, token bigint)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-	seq bigint := job_fence($1, $2, $3);
+	seq bigint;
 	given jsonb;
 	i integration;
 BEGIN
+	PERFORM pg_advisory_xact_lock(hashtextextended(format('millrace.slack_bot %s %s', $5, $7), 0));
+	seq := job_fence($1, $2, $3);
 	IF seq IS DISTINCT FROM after THEN
 		RETURN seq;
 	END IF;
 	SELECT r.input INTO given FROM run r WHERE r.id = $1;
 	PERFORM slack_given_forget($1);
-	UPDATE integration x SET status = CASE x.status WHEN 'inactive' THEN 'inactive' ELSE 'active' END, problem = NULL, updated_at = now()
-	WHERE x.id = (given ->> 'integration')::uuid RETURNING * INTO i;
+	SELECT x.* INTO i FROM integration x WHERE x.id = (given ->> 'integration')::uuid FOR NO KEY UPDATE;
 	IF i.id IS NULL THEN
 		RETURN job_refuse($1, $2, $3, $4, 404, 'NOT_FOUND', 'There is no such integration with Slack.');
+	ELSIF NOT given ? 'sealed' AND NOT EXISTS (SELECT FROM slack_bot b WHERE b.integration_id = i.id AND b.token = $8) THEN
+		RETURN job_refuse($1, $2, $3, $4, 409, 'CONFLICT', 'Another bot token was given meanwhile; try again.');
 	END IF;
+	UPDATE integration x SET status = CASE x.status WHEN 'inactive' THEN 'inactive' ELSE 'active' END, problem = NULL, updated_at = now()
+	WHERE x.id = i.id RETURNING * INTO i;
 	IF given ? 'sealed' THEN
 		INSERT INTO slack_bot AS b (integration_id, owner_id, team_id, team, bot_user_id, sealed, key_id)
 		VALUES (i.id, i.owner_id, $5, $6, $7, decode(given ->> 'sealed', 'hex'), (given ->> 'key_id')::uuid)
-		ON CONFLICT (integration_id) DO UPDATE SET sealed = excluded.sealed, key_id = excluded.key_id;
+		ON CONFLICT (integration_id) DO UPDATE SET sealed = excluded.sealed, key_id = excluded.key_id, token = b.token + 1;
 	END IF;
-	UPDATE slack_bot b SET team_id = $5, team = $6, bot_user_id = $7, signing = coalesce(decode(given ->> 'signing', 'hex'), b.signing),
+	UPDATE slack_bot b SET team_id = $5, team = $6, bot_user_id = $7, checked_at = clock_timestamp(),
+		signing = coalesce(decode(given ->> 'signing', 'hex'), b.signing),
 		signing_before = CASE WHEN given ? 'signing' THEN b.signing ELSE b.signing_before END,
 		before_until = CASE WHEN given ? 'signing' THEN now() + interval '1 day' ELSE b.before_until END
 	WHERE b.integration_id = i.id;
@@ -111,7 +123,7 @@ GRANT EXECUTE ON FUNCTION slack_checked TO millrace_runner;
 
 -- The end of one that did not: where Slack has refused the token that is there, the integration
 -- does not work.
-CREATE OR REPLACE FUNCTION slack_refused(run_id uuid, runner text, attempt int, after bigint, status int, code text, message text)
+CREATE OR REPLACE FUNCTION slack_refused(run_id uuid, runner text, attempt int, after bigint, status int, code text, message text, token bigint)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	seq bigint := job_fence($1, $2, $3);
@@ -120,26 +132,12 @@ BEGIN
 		RETURN seq;
 	END IF;
 	IF status < 500 THEN
-		PERFORM slack_problem((r.input ->> 'integration')::uuid, $7) FROM run r WHERE r.id = $1 AND NOT r.input ? 'sealed';
+		PERFORM slack_problem((r.input ->> 'integration')::uuid, $7, $8) FROM run r WHERE r.id = $1 AND NOT r.input ? 'sealed';
 	END IF;
 	PERFORM slack_given_forget($1);
 	RETURN job_refuse($1, $2, $3, $4, $5, $6, $7);
 END $$;
 GRANT EXECUTE ON FUNCTION slack_refused TO millrace_runner;
-
--- As vault_reseal, for bot tokens.
-CREATE OR REPLACE FUNCTION slack_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-	n bigint;
-BEGIN
-	PERFORM FROM slack_bot b WHERE b.integration_id = ANY ($1) ORDER BY b.integration_id FOR NO KEY UPDATE;
-	UPDATE slack_bot b SET sealed = decode(new.sealed, 'base64'), key_id = $4
-	FROM unnest($1, $2, $3) AS new (id, was, sealed)
-	WHERE b.integration_id = new.id AND encode(sha256(b.sealed), 'hex') = new.was;
-	GET DIAGNOSTICS n = ROW_COUNT;
-	RETURN n;
-END $$;
-GRANT EXECUTE ON FUNCTION slack_reseal TO millrace_runner;
 
 -- What an integration's events are signed with, as workers have closed it; NULL: this server's.
 -- As the owner: Slack has no account.
@@ -239,10 +237,21 @@ BEGIN
 	RETURN true;
 END $$;
 
+-- Slack says that it has ended a bot's permission. That may be of a token before the one that is
+-- there now: Slack is asked.
+CREATE OR REPLACE FUNCTION slack_ended(s slack_bot, queue_max int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('millrace.caller', s.owner_id::text, true);
+	PERFORM run_enqueue('slack', jsonb_build_object('what', 'check', 'integration', s.integration_id), queue_max);
+	PERFORM set_config('millrace.caller', '', true);
+END $$;
+
 -- Takes an event whose signature is good: of the integration that its address names, else of the
--- one whose bot it is for. `signing`: the secret, closed anew. What is for nobody is left alone.
+-- one whose bot it is for; of two, where one is started again and not checked yet, the one that
+-- Slack was asked about last. `signing`: the secret that was `was`, closed anew. What is for nobody
+-- is left alone.
 -- As the owner: Slack has no account.
-CREATE OR REPLACE FUNCTION slack_event(integration uuid, event jsonb, signing bytea, user_minute int, user_day int, session_minute int,
+CREATE OR REPLACE FUNCTION slack_event(integration uuid, event jsonb, was bytea, signing bytea, user_minute int, user_day int, session_minute int,
 	session_day int, chatbot_minute int, queue_max int) RETURNS TABLE (taken boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -252,23 +261,24 @@ DECLARE
 	s slack_bot;
 	bot uuid;
 BEGIN
-	IF $3 IS NOT NULL THEN
-		UPDATE slack_bot b SET signing = $3 WHERE b.integration_id = $1;
+	IF $4 IS NOT NULL THEN
+		UPDATE slack_bot b SET signing = $4 WHERE b.integration_id = $1 AND b.signing = $3;
 	END IF;
 	IF jsonb_typeof(event -> 'authorizations') = 'array' AND event -> 'authorizations' <> '[]' THEN
 		SELECT array_agg(a ->> 'team_id'), array_agg(a ->> 'user_id') INTO teams, bots FROM jsonb_array_elements(event -> 'authorizations') a;
 	END IF;
 	SELECT b.* INTO s FROM slack_bot b JOIN integration i ON i.id = b.integration_id AND i.status = 'active'
 	WHERE b.team_id = ANY (teams) AND (bots IS NULL OR b.bot_user_id = ANY (bots))
-		AND CASE WHEN $1 IS NULL THEN NOT b.has_signing ELSE b.integration_id = $1 END;
+		AND CASE WHEN $1 IS NULL THEN NOT b.has_signing ELSE b.integration_id = $1 END
+	ORDER BY b.checked_at DESC LIMIT 1;
 	SELECT i.chatbot_id INTO bot FROM integration i WHERE i.id = s.integration_id;
 	taken := false;
 	IF bot IS NULL OR event ->> 'type' IS DISTINCT FROM 'event_callback' THEN
 		NULL;
 	ELSIF e ->> 'type' IN ('message', 'app_mention') THEN
-		taken := slack_message(s, bot, event ->> 'event_id', e, $4, $5, $6, $7, $8, $9);
+		taken := slack_message(s, bot, event ->> 'event_id', e, $5, $6, $7, $8, $9, $10);
 	ELSIF e ->> 'type' = 'app_uninstalled' OR (e ->> 'type' = 'tokens_revoked' AND e #> '{tokens,bot}' @> to_jsonb(s.bot_user_id)) THEN
-		PERFORM slack_problem(s.integration_id, 'Slack has ended the permission: install the app again, and give its credentials.');
+		PERFORM slack_ended(s, $10);
 		taken := true;
 	END IF;
 	RETURN NEXT;

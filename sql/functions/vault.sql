@@ -45,21 +45,27 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION vault_use TO millrace_runner;
 
--- Seals a batch to another key. A secret that its user has replaced meanwhile (its SHA-256 is not
+-- Seals a batch of a table's rows to another key. What was replaced meanwhile (its SHA-256 is not
 -- `was`) is left alone. Rows are locked in one order, so that two runners do not deadlock.
-CREATE OR REPLACE FUNCTION vault_reseal(ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint
-LANGUAGE plpgsql AS $$
+-- As the owner: these tables are no role's to write, or only some columns of them.
+CREATE OR REPLACE FUNCTION sealed_change(of text, ids uuid[], was text[], sealed text[], key_id uuid) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
+	id CONSTANT text := CASE $1 WHEN 'slack_bot' THEN 'integration_id' ELSE 'id' END;
 	n bigint;
 BEGIN
-	PERFORM FROM secret s WHERE s.id = ANY ($1) ORDER BY s.id FOR NO KEY UPDATE;
-	UPDATE secret s SET sealed = decode(new.sealed, 'base64'), key_id = $4
-	FROM unnest($1, $2, $3) AS new (id, was, sealed)
-	WHERE s.id = new.id AND encode(sha256(s.sealed), 'hex') = new.was;
+	IF $1 NOT IN ('secret', 'oauth_token', 'slack_bot', 'chain_account') THEN
+		RAISE 'nothing lies sealed in %', $1;
+	END IF;
+	EXECUTE format('SELECT FROM %I t WHERE t.%2$I = ANY ($1) ORDER BY t.%2$I FOR NO KEY UPDATE', $1, id) USING $2;
+	EXECUTE format($q$
+		UPDATE %I t SET sealed = decode(new.sealed, 'base64'), key_id = $4
+		FROM unnest($1, $2, $3) AS new (id, was, sealed)
+		WHERE t.%I = new.id AND encode(sha256(t.sealed), 'hex') = new.was$q$, $1, id) USING $2, $3, $4, $5;
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;
 END $$;
-GRANT EXECUTE ON FUNCTION vault_reseal TO millrace_runner;
+GRANT EXECUTE ON FUNCTION sealed_change TO millrace_runner;
 
 -- Puts a new key into force and retires the one before; with `first` only where there is none yet.
 -- NULL: not done.

@@ -88,6 +88,13 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+CREATE OR REPLACE FUNCTION publish_document_status() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM publish_to_owner(NEW.owner_id, 'document_status', json_build_object('document_id', NEW.id, 'user_id', NEW.owner_id,
+		'status', NEW.status, 'chunk_count', NEW.chunk_count, 'updated_at', rfc3339(NEW.updated_at)));
+	RETURN NULL;
+END $$;
+
 CREATE OR REPLACE FUNCTION publish_subscription_created() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM publish_to_owner(NEW.owner_id, 'subscription_created', json_build_object('subscription_id', NEW.id, 'user_id', NEW.owner_id,

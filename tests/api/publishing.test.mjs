@@ -40,6 +40,25 @@ test("a chat's two messages, and the end of its conversation", async () => {
 	assert.deepEqual((await analyticsOf(millrace, user.uid)).map((e) => [e.type, e.data]), events.map((e) => [e.type, e.data]));
 });
 
+test("a document's way to being ready, or not, and again", async () => {
+	const user = await newUser(api), form = (bytes, filename) => ({ file: { filename, type: "text/plain", bytes } });
+	const upload = async (...file) => assertStatus(await user.api.upload("/api/documents/upload?wait=1", form(...file)), 200).json.id;
+	const good = await upload("The weir is high.", "weir.txt"), bad = await upload("\0\0\0\0", "none.txt");
+	assertStatus(await user.api.post(`/api/documents/${good}/reindex`), 200);
+	assertStatus(await user.api.delete(`/api/documents/${good}`), 204);
+	const events = await ofUser(user), of = (id) => events.filter((e) => e.data.document_id === id).map((e) => [e.data.status, e.data.chunk_count]);
+	for (const { type, data } of events) {
+		assert.equal(type, "document_status");
+		assertKeys(data, ["document_id", "user_id", "status", "chunk_count", "updated_at"]);
+		assert.equal(data.user_id, user.uid);
+		assert.match(data.updated_at, TIME);
+	}
+	const once = [["pending", 0], ["processing", 0], ["ready", 1]];
+	assert.deepEqual(of(good), [...once, ...once.map(([status]) => [status, 1])]);
+	assert.deepEqual(of(bad).map(([status]) => status), ["pending", "processing", "failed"]);
+	assert.deepEqual(await analyticsOf(millrace, user.uid), []);
+});
+
 test("notifications go to their user alone", async () => {
 	const user = await newUser(api);
 	await psql(notification(user));

@@ -183,6 +183,68 @@ test("this server's own app finds the integration by its bot; the later of two h
 	await said(channel, /^By the one before$/);
 });
 
+test("who starts an integration again has nobody else's messages before Slack has taken the token", async () => {
+	const others = await newUser(api), bots = [await newBot(user), await newBot(others)], channel = newChannel("D");
+	const mine = await integrate(user, bots[0]), theirs = await integrate(others, bots[1]);
+	assertStatus(await give(mine.id, { bot_token: slack.token }), 200);
+	assertStatus(await give(theirs.id, { bot_token: slack.token }, others), 200);
+	const sessions = async (owner, bot) => assertStatus(await owner.api.get(`/api/chat/sessions?chatbotId=${bot}`), 200).json.length;
+	const deliverOwn = async (text) => assert.equal((await deliver(events(), slack.message(channel, `[[say:${text}]]`), { secret: APP_SECRET })).status, 200);
+	let release;
+	slack.faults.push({ method: "auth.test", until: new Promise((resolve) => { release = resolve; }) });
+	assertStatus(await user.api.put(`/api/integrations/${mine.id}`, { status: "active" }), 200);
+	await until(() => slack.faults.length === 0, "Slack to be asked");
+	assert.deepEqual([(await show(mine.id)).status, (await show(theirs.id, others)).status], ["active", "active"]);
+	await deliverOwn("To who has it");
+	await said(channel, /^To who has it$/);
+	assert.deepEqual([await sessions(user, bots[0]), await sessions(others, bots[1])], [0, 1]);
+	release();
+	await until(async () => (await show(theirs.id, others)).status === "error", "the token to be checked");
+	await deliverOwn("To who is the later now");
+	await said(channel, /^To who is the later now$/);
+	assert.deepEqual([await sessions(user, bots[0]), await sessions(others, bots[1])], [1, 1]);
+});
+
+test("a check of the token that was there says nothing of one that was given meanwhile", async () => {
+	const { id } = await integrate(user, await newBot()), token = `xoxb-${randomUUID()}`, bot = `U${randomBytes(5).toString("hex").toUpperCase()}`;
+	const config = async () => { const { status, config: { botUserId } } = await show(id); return [status, botUserId]; };
+	let release;
+	slack.bots.set(token, bot);
+	assertStatus(await give(id, { bot_token: slack.token }), 200);
+	slack.faults.push({ method: "auth.test", until: new Promise((resolve) => { release = resolve; }) });
+	const first = give(id, { signing_secret: slack.signing });
+	await until(() => slack.faults.length === 0, "Slack to be asked");
+	assertStatus(await give(id, { bot_token: token }), 200);
+	release();
+	const { status, json: { code } } = await first;
+	assert.deepEqual([status, code], [409, "CONFLICT"]);
+	assert.deepEqual(await config(), ["active", bot]);
+	/* Nor does what a message's job is told of the one before. */
+	await millrace.psql(`SELECT slack_problem('${id}', 'Of the token before', 1)`);
+	assert.deepEqual(await config(), ["active", bot]);
+	await millrace.psql(`SELECT slack_problem('${id}', 'Of this one', 2)`);
+	assert.deepEqual(await config(), ["error", bot]);
+	assertStatus(await give(id, { signing_secret: slack.signing }), 200);
+	assert.deepEqual(await config(), ["active", bot]);
+});
+
+test("two integrations with one bot that are checked at once: one of them has it", async () => {
+	const both = [await integrate(user, await newBot()), await integrate(user, await newBot())];
+	for (let n = 0; n < 5; n++) {
+		await Promise.all(both.map(async ({ id }) => assertStatus(await give(id, { bot_token: slack.token }), 200)));
+		assert.deepEqual((await Promise.all(both.map(async ({ id }) => (await show(id)).status))).sort(), ["active", "error"]);
+	}
+});
+
+test("a signing secret that is given while an event has the one before closed anew stays", async () => {
+	const { id } = await working(), signing = () => millrace.psql(`SELECT encode(signing, 'hex') FROM slack_bot WHERE integration_id = '${id}'`);
+	const event = (was, anew) => millrace.psql(`SELECT slack_event('${id}', '{}', '\\x${was}', '\\x${anew}', 1, 1, 1, 1, 1, 1)`), now = (await signing()).trim();
+	await event("00", "01");
+	assert.equal((await signing()).trim(), now);
+	await event(now, "02");
+	assert.equal((await signing()).trim(), "02");
+});
+
 test("a long answer comes in messages that Slack takes; a rate limit holds for its channel alone", async () => {
 	const { id, send } = await working(), channel = newChannel(), other = newChannel();
 	slack.faults.push({ method: "chat.postMessage", channel, status: 429, error: "ratelimited", retryAfter: 3000 });
@@ -239,8 +301,20 @@ test("a revoked token stops the integration, and a new one starts it; its owner 
 	assert.deepEqual(slack.texts(channel), ["Heard", "Started"]);
 	await send(slack.envelope({ type: "tokens_revoked", tokens: { oauth: ["U1"], bot: ["U0OTHER"] } }));
 	assert.deepEqual(await status(), ["active", null]);
-	await send(slack.envelope({ type: "tokens_revoked", tokens: { oauth: [], bot: [slack.bot] } }));
-	assert.equal((await status())[0], "error");
+	/* Of the token before: Slack is asked, and takes the one that is there. */
+	const revoked = () => slack.envelope({ type: "tokens_revoked", tokens: { oauth: [], bot: [slack.bot] } }), checks = () => slack.of("auth.test").length, asked = checks();
+	await send(revoked());
+	await until(() => checks() === asked + 1, "Slack to be asked");
+	await send(slack.message(channel, "[[say:As before]]"));
+	await said(channel, /^As before$/);
+	assert.deepEqual(await status(), ["active", null]);
+	slack.token = `xoxb-${randomUUID()}`;
+	await send(revoked());
+	await until(async () => (await status())[0] === "error", "the integration not to work");
+	assertStatus(await give(id, { bot_token: slack.token }), 200);
+	slack.token = `xoxb-${randomUUID()}`;
+	await send(slack.envelope({ type: "app_uninstalled" }));
+	await until(async () => (await status())[0] === "error", "the integration not to work");
 	assertStatus(await user.api.delete(`/api/integrations/${id}`), 204);
 	assert.equal((await deliver(events(id), slack.message(channel, "[[say:Gone]]"))).status, 401);
 });

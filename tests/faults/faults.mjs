@@ -54,6 +54,17 @@ export const isAlive = (pid) => {
 	}
 };
 
+/* A PDF whose one page draws a form that draws another ten times, and so on: no reader comes to its end. */
+export function endlessPdf() {
+	const draw = "/X Do ".repeat(10);
+	const forms = Array.from({ length: 9 }, (_, i) => `${i + 11} 0 obj<</Type/XObject/Subtype/Form/BBox[0 0 99 99]/Length ${draw.length}`
+	    + `/Resources<</XObject<</X ${i + 12} 0 R>>>>>>stream\n${draw}\nendstream endobj\n`);
+	return Buffer.from("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj "
+	    + "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 10 0 R/Resources<</XObject<</X 11 0 R>>>>>>endobj "
+	    + `10 0 obj<</Length 5>>stream\n/X Do\nendstream endobj\n${forms.join("")}`
+	    + "20 0 obj<</Type/XObject/Subtype/Form/BBox[0 0 99 99]/Length 0>>stream\n\nendstream endobj\ntrailer<</Root 1 0 R/Size 21>>\n%%EOF\n");
+}
+
 /* Until the role has processes again, none of them in `before`. */
 export const revived = (millrace, role, before) => until(() => {
 	const now = millrace.pids(role);

@@ -5,7 +5,7 @@
 import { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { hold, test, until, value } from "./faults.mjs";
+import { endlessPdf, hold, test, until, value } from "./faults.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
 import { assertStatus } from "../js/expect.mjs";
 import { newUser } from "../js/instance.mjs";
@@ -103,6 +103,17 @@ test("a queue that is full of one user's jobs, and kept so", async () => {
 	await millrace.psql(`DELETE FROM run WHERE owner_id = '${nasty.uid}' AND status = 'queued'`);
 });
 
+test("two hundred files at once: none is lost, and no chat waits for them, their owner's neither", async () => {
+	const owner = await newUser(millrace.api);
+	const replies = await Promise.all(Array.from({ length: 200 }, (_, i) => owner.api.upload("/api/documents/upload", form(Buffer.from(`Sluice ${i} is raised.`), `${i}.txt`))));
+	const ids = new Set(replies.map((reply) => assertStatus(reply, 202).json.id));
+	const [events] = await Promise.all([owner.api.chat("Which sluice is raised?").then((chat) => chat.all()), beside(0)]);
+	assertOneEnd(events);
+	assertDone(events.at(-1));
+	await until(async () => await readyOf([...ids]) === 200, "all are ready");
+	assert.equal(await value(millrace, `SELECT count(*) FROM chunk WHERE owner_id = '${owner.uid}'`), "200");
+});
+
 const send = (text) => nasty.api.upload("/api/documents/upload", form(Buffer.from(text)));
 const readyOf = async (ids) => Number(await value(millrace, `SELECT count(*) FROM document WHERE id = ANY ('{${ids}}') AND status = 'ready'`));
 const storing = async (how) => Number(await value(millrace, `SELECT count(*) FROM pg_stat_activity WHERE query ~ 'document_ready' AND ${how}`));
@@ -140,17 +151,6 @@ test("sixteen files of 4 MiB of words, whose passages take seconds each", async 
 	for (const id of ids)
 		assertStatus(await nasty.api.delete(`/api/documents/${id}`), 204);
 });
-
-/* A PDF whose one page draws a form that draws another ten times, and so on: no reader comes to its end. */
-function endlessPdf() {
-	const draw = "/X Do ".repeat(10);
-	const forms = Array.from({ length: 9 }, (_, i) => `${i + 11} 0 obj<</Type/XObject/Subtype/Form/BBox[0 0 99 99]/Length ${draw.length}`
-	    + `/Resources<</XObject<</X ${i + 12} 0 R>>>>>>stream\n${draw}\nendstream endobj\n`);
-	return Buffer.from("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj "
-	    + "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 10 0 R/Resources<</XObject<</X 11 0 R>>>>>>endobj "
-	    + `10 0 obj<</Length 5>>stream\n/X Do\nendstream endobj\n${forms.join("")}`
-	    + "20 0 obj<</Type/XObject/Subtype/Form/BBox[0 0 99 99]/Length 0>>stream\n\nendstream endobj\ntrailer<</Root 1 0 R/Size 21>>\n%%EOF\n");
-}
 
 test("files that take as long to read as any may", async () => {
 	const slow = () => nasty.api.upload("/api/documents/upload", form(endlessPdf(), "endless.pdf"));

@@ -4,9 +4,10 @@
  *
  * startSlack() gives { url, token, signing, team, bot, calls, messages, … }. message() and mention()
  * say something and make its event, signed() makes a request of it. `faults` is a list of
- * { method, channel, status, error, retryAfter } that the next such calls are answered with; `hold`
- * a promise that replies of chat.postMessage wait for, after the message is there; `scopes` what
- * the app may do.
+ * { method, channel, status, error, retryAfter } that the next such calls are answered with, or
+ * { method, until }: a promise that such a call's reply waits for; `hold` one that replies of
+ * chat.postMessage wait for, after the message is there; `scopes` what the app may do; `bots` the
+ * users of other bots by their tokens.
  */
 import http from "node:http";
 import { once } from "node:events";
@@ -33,7 +34,7 @@ const id = (letter) => `${letter}${randomBytes(5).toString("hex").toUpperCase()}
 class Slack {
 	constructor() {
 		Object.assign(this, { token: `xoxb-${randomInt(1e9)}-${randomBytes(12).toString("hex")}`, signing: randomBytes(16).toString("hex"), team: id("T"), bot: id("U"),
-			app: id("A"), isBot: true, calls: [], messages: [], faults: [], hold: null, scopes: new Set(["chat:write", "history"]), count: 100000 });
+			app: id("A"), isBot: true, calls: [], messages: [], faults: [], bots: new Map(), hold: null, scopes: new Set(["chat:write", "history"]), count: 100000 });
 	}
 
 	async start() {
@@ -72,12 +73,15 @@ class Slack {
 			throw new SlackError("unknown_method");
 		if (!/^Bearer xox/.test(authorization ?? ""))
 			throw new SlackError("not_authed");
-		if (authorization !== `Bearer ${this.token}`)
+		const bot = authorization === `Bearer ${this.token}` ? this.bot : this.bots.get(authorization.slice("Bearer ".length));
+		if (!bot)
 			throw new SlackError("invalid_auth");
 		const i = this.faults.findIndex((f) => f.method === method && (!f.channel || f.channel === args.channel));
 		if (i >= 0) {
 			const [fault] = this.faults.splice(i, 1);
-			throw new SlackError(fault.error, fault);
+			if (!fault.until)
+				throw new SlackError(fault.error, fault);
+			await fault.until;
 		}
 		const [rules, scope] = METHODS[method];
 		if (scope && !this.scopes.has(scope))
@@ -85,11 +89,11 @@ class Slack {
 		const wrong = [...Object.keys(args).filter((name) => !(name in rules)), ...Object.keys(rules).filter((name) => rules[name] === "!" && !args[name])];
 		if (wrong.length > 0)
 			throw new SlackError("invalid_arguments");
-		return this[method](args);
+		return this[method](args, bot);
 	}
 
-	"auth.test"() {
-		return { url: "https://mill.slack.com/", team: "Mill", user: "miller", team_id: this.team, user_id: this.bot, ...(this.isBot && { bot_id: "B0MILL" }) };
+	"auth.test"(args, bot) {
+		return { url: "https://mill.slack.com/", team: "Mill", user: "miller", team_id: this.team, user_id: bot, ...(this.isBot && { bot_id: "B0MILL" }) };
 	}
 
 	newTs() { return `${now()}.${String(++this.count).padStart(6, "0")}`; }

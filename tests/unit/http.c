@@ -3,11 +3,14 @@
  * bounds, the guard, the breaker, the stop.
  */
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include <millrace/clock.h>
+#include <millrace/config.h>
 
 #include "runner/outside/http.h"
 #include "runner/outside/transfer.h"
@@ -15,6 +18,7 @@
 #include "test.h"
 
 #define LONG ((size_t)300 * 1024)
+#define OPEN "127.0.0.3" /* to users' addresses, as a network of MILLRACE_FETCH_NETWORKS */
 
 static int listening, port;
 static atomic_int n_asked; /* requests since the last case began */
@@ -123,8 +127,7 @@ serve(void *arg)
 static void
 start_server(void)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY) };
 	socklen_t len = sizeof(at);
 
 	if ((listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0 ||
@@ -134,6 +137,27 @@ start_server(void)
 		abort();
 	port = ntohs(at.sin_port);
 	thread_start(NULL, serve, NULL, true);
+}
+
+/*
+ * A resolver whose answer for this name is another one each time that it is asked: first the
+ * network that is open, then this host's own. All else is resolved as it is.
+ */
+#define CHANGING "changing.example"
+
+static atomic_int n_resolved;
+
+int
+getaddrinfo(
+    const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
+{
+	static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (node && strcmp(node, CHANGING) == 0)
+		node = atomic_fetch_add(&n_resolved, 1) == 0 ? OPEN : "127.0.0.1";
+	return real(node, service, hints, result);
 }
 
 /* -- the cases -- */
@@ -358,6 +382,15 @@ foreign(struct arena *a)
 	CHECK("nor by a proxy",
 	    http_call(&stop, a, &q) == HTTP_FORBIDDEN && atomic_load(&n_asked) == 0);
 	unsetenv("http_proxy");
+	q = get(a, "/ok");
+	q.foreign = true;
+	q.url = arena_printf(a, "http://" CHANGING ":%d/ok", port).p;
+	CHECK("an address that the administrator has opened is reached by a name",
+	    http_call(&stop, a, &q) == HTTP_DONE && atomic_load(&n_asked) == 1);
+	/* An address is known for a minute, by name and port. */
+	q.url = "http://" CHANGING ":9/ok";
+	CHECK("and not where the name points elsewhere the next time",
+	    http_call(&stop, a, &q) == HTTP_FORBIDDEN && atomic_load(&n_resolved) == 2);
 }
 
 /* Forty hosts that nobody listens at. */
@@ -386,6 +419,8 @@ main(void)
 	struct arena *a = arena_new();
 
 	setenv("no_proxy", "*", 1);
+	setenv("MILLRACE_FETCH_NETWORKS", OPEN, 1);
+	config_load(CONFIG_NO_SECRETS);
 	transfer_init();
 	stop_init(&stop);
 	start_server();

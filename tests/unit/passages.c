@@ -223,8 +223,8 @@ test_rank(void)
 
 	rank_of(a, S("When does the miller grease the wheels?"), c, 5);
 	check("all of a question in one sentence is best",
-	    c[0].score > c[1].score && c[0].fit > 0.99 && c[1].fit < 0.8 && c[1].fit > 0.4);
-	check("nothing of it is nothing", c[2].score < 1e-6 && c[2].fit < 1e-6);
+	    c[0].score > c[1].score && c[0].share > 0.99 && c[1].share < 0.8 && c[1].share > 0.4);
+	check("nothing of it is nothing", c[2].score < 1e-6 && c[2].share < 1e-6);
 	check("headings and titles count", c[3].score > c[4].score && c[4].score > c[2].score);
 	arena_free(a);
 }
@@ -255,6 +255,60 @@ test_question(void)
 	arena_free(a);
 }
 
+/* Whether one passage among `total` answers the question; its words are in `known` of them. */
+static bool
+answered(const char *question, const char *passage, double total, int known)
+{
+	struct arena *a = arena_new();
+	struct question *q = arena_alloc(a, sizeof(*q));
+	struct candidate c = candidate(a, S("x"), S(""), str_from(passage));
+	struct covered by;
+	bool yes;
+
+	question_read(a, str_from(question), q);
+	for (size_t i = 0; i < q->n_terms; i++)
+		q->term[i].passages = known;
+	question_weigh(q, total);
+	rank(a, q, 8, &c, 1);
+	by = (struct covered){ .share = c.share, .by_best = c.words, .by_any = c.words };
+	yes = question_is_answered(q, &by);
+	arena_free(a);
+	return yes;
+}
+
+static void
+test_answered(void)
+{
+	static const char wheels[] =
+	    "The miller greases the wheels each spring. PostgreSQL is not known here.";
+	struct arena *a = arena_new();
+	struct question *q = arena_alloc(a, sizeof(*q));
+	static const struct covered translated = { .share = 0.2, .foreign = true };
+
+	check("a question in the passage's words is answered",
+	    answered("When does the miller grease the wheels?", wheels, 300, 3));
+	check("one about something else is not",
+	    !answered("Who painted the Mona Lisa?", wheels, 300, 0));
+	check("nor is one whose words stand elsewhere",
+	    !answered("How are cheese and butter sold?", wheels, 300, 3));
+	check("a name has to be there",
+	    answered("Do the wheels need grease in spring?", wheels, 300, 3) &&
+		!answered("Do the wheels need grease in Oracle?", wheels, 300, 3) &&
+		answered("Do wheels grease PostgreSQL?", wheels, 300, 3));
+	check("more is asked of one among many",
+	    answered("wheels cheese butter", wheels, 2, 1) &&
+		!answered("wheels cheese butter", wheels, 3000, 1));
+	question_read(a, S("How does MILL-9 in Eling work with the i486?"), q);
+	for (size_t i = 0; i < q->n; i++)
+		check("names by their looks", q->name[i] == !str_eq(q->word[i], S("work")));
+	question_read(a, S("WHO OWNS THE MILL?"), q);
+	check("not where all is in capitals", !q->name[0] && !q->name[1]);
+	question_read(a, S("Wem gehört die Mühle bei Eling?"), q);
+	check("nor in German", q->n > 1 && !q->name[q->n - 1]);
+	check("of translations less is asked", question_is_answered(q, &translated));
+	arena_free(a);
+}
+
 int
 main(void)
 {
@@ -265,6 +319,7 @@ main(void)
 	test_languages();
 	test_question();
 	test_rank();
+	test_answered();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed > 0;
 }

@@ -53,9 +53,3 @@ SELECT oauth_sweep_old();
 -- row: id uuid, provider text, subject text, sealed text, was text
 SELECT t.id, t.provider, t.subject, encode(t.sealed, 'hex') AS sealed, encode(sha256(t.sealed), 'hex') AS was
 FROM oauth_token t WHERE t.key_id <> $1 AND ($2::uuid IS NULL OR t.id > $2) ORDER BY t.id LIMIT $3;
-
--- `sealed` in base64.
--- name: runner_oauth_reseal
--- args: ids uuid[], was text[], sealed text[], key_id uuid
--- row: done int8
-SELECT oauth_reseal($1, $2, $3, $4) AS done;

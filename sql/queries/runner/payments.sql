@@ -69,9 +69,3 @@ SELECT chain_balance_note($1, $2::text::numeric, $3::int8::numeric) AS low;
 -- args: key_id uuid, after uuid, rows int8
 -- row: account uuid, network text, address text, sealed text, was text
 SELECT account, network, address, sealed, was FROM chain_sealed_old($1, $2, $3);
-
--- `sealed` in base64.
--- name: runner_chain_reseal
--- args: ids uuid[], was text[], sealed text[], key_id uuid
--- row: done int8
-SELECT chain_reseal($1, $2, $3, $4) AS done;

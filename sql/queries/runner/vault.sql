@@ -17,7 +17,7 @@ SELECT s.id, s.owner_id, s.key, encode(s.sealed, 'hex') AS sealed, encode(sha256
 FROM secret s WHERE s.key_id <> $1 AND ($2::uuid IS NULL OR s.id > $2) ORDER BY s.id LIMIT $3;
 
 -- `sealed` in base64.
--- name: runner_vault_reseal
--- args: ids uuid[], was text[], sealed text[], key_id uuid
+-- name: runner_sealed_change
+-- args: of text, ids uuid[], was text[], sealed text[], key_id uuid
 -- row: done int8
-SELECT vault_reseal($1, $2, $3, $4) AS done;
+SELECT sealed_change($1, $2, $3, $4, $5) AS done;
