@@ -202,39 +202,22 @@ find_names(struct arena *a, struct str text, struct question *q)
 	}
 }
 
-/* The longest word before i that ends `rest`, or i. */
-static size_t
-part_at_end(const struct question *q, size_t i, struct str rest)
-{
-	size_t best = i;
-
-	for (size_t k = 0; k < i; k++) {
-		struct str w = q->word[k];
-
-		if (w.n <= rest.n && memcmp(rest.p + rest.n - w.n, w.p, w.n) == 0 &&
-		    (best == i || w.n > q->word[best].n))
-			best = k;
-	}
-	return best;
-}
-
-/* Which words are made of others that stand before them. */
+/* Which words are parts of one that follows them: what is joined comes behind what it is made of.
+ */
 static void
 find_parts(struct question *q)
 {
 	memset(q->part, 0, sizeof(q->part));
 	for (size_t i = 0; i < q->n; i++) {
-		struct str rest = q->word[i];
-		uint32_t parts = 0;
-		size_t k;
+		struct str all = q->word[i];
 
-		while (rest.n > 0 && (k = part_at_end(q, i, rest)) < i) {
-			parts |= 1U << k;
-			rest.n -= q->word[k].n;
+		q->parts[i] = 0;
+		for (size_t k = i; k > 0 && q->word[k - 1].n < all.n; k--) {
+			if (!memmem(all.p, all.n, q->word[k - 1].p, q->word[k - 1].n))
+				break;
+			q->parts[i] |= 1U << (k - 1);
+			q->part[k - 1] = true;
 		}
-		q->parts[i] = rest.n == 0 ? parts : 0;
-		for (k = 0; k < i; k++)
-			q->part[k] = q->part[k] || (q->parts[i] >> k & 1) != 0;
 	}
 }
 
