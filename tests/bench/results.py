@@ -95,6 +95,12 @@ def chats(out):
     return text + table(["", "median (least to most)", "asked"], rows) + "\n"
 
 
+def calls(out):
+    r = out["calls"]
+    rows = [["1,000 at once", number(r["many"], 1)], ["one after the other", number(r["alone"], 1)]]
+    return "## Statements of a chat, from POST until its first token is in the log (pg_stat_statements)\n\n" + table(["", "calls"], rows) + "\n"
+
+
 def events(out):
     rows = []
     for rate, r in out["events"].items():
@@ -184,7 +190,7 @@ def tables(out):
              "Made by `tests/bench/run%s --save` in %d s. Each figure: the median of the rounds (the least to the most)."
              % (m["date"], m["processors"], m["model"], m["memory_gib"], m["kernel"], m["nginx"], m["postgresql"], m["load_before"],
                 "".join(" %s." % note for note in out["notes"]), " --quick" if out["quick"] else "", out["took_s"])]
-    for name, render in (("rates", rates), ("callers", callers), ("writes", writes), ("first", first), ("chats", chats), ("events", events), ("fanout", fanout),
+    for name, render in (("rates", rates), ("callers", callers), ("writes", writes), ("first", first), ("chats", chats), ("calls", calls), ("events", events), ("fanout", fanout),
                          ("search", searches), ("workflows", workflows), ("gateway", gateway), ("neighbours", neighbours)):
         if name in out:
             parts.append(render(out).rstrip())
