@@ -97,8 +97,9 @@ def chats(out):
 
 def calls(out):
     r = out["calls"]
-    rows = [["1,000 at once", number(r["many"], 1)], ["one after the other", number(r["alone"], 1)]]
-    return "## Statements of a chat, from POST until its first token is in the log (pg_stat_statements)\n\n" + table(["", "calls"], rows) + "\n"
+    rows = [[text.split(" ", 1)[1].replace("|", "\\|"), text.split(" ", 1)[0]] for text in r["statements"][:10]]
+    return ("## Statements of a chat, from POST until its first token is in the log, 1,000 chats at once\n\n"
+            + table(["", "calls a chat"], [["all", number(r["chat"], 1)], *rows]) + "\n")
 
 
 def events(out):
