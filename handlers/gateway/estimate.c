@@ -179,7 +179,7 @@ struct call_size
 call_size(struct arena *a, json_object *payload, size_t len, struct str model)
 {
 	struct walk w = { .bytes = (int64_t)len, .earlier = { .a = a } };
-	bool is_mini = memmem(model.p, model.n, "gpt-4o-mini", 11) != NULL;
+	bool is_mini = model.n > 0 && memmem(model.p, model.n, "gpt-4o-mini", 11);
 	struct call_size size = { 0 };
 
 	walk(&w, payload, false, NULL);
