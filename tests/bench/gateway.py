@@ -9,6 +9,7 @@ from instance import PGBIN, Missing, children, npm_peer, program, smaps, wait_po
 from report import percentile
 
 ALONE, AT_ONCE, MANY = 200, 64, 1000
+PAIRS_AT_ONCE = 32      # of 100 connections that ./dev's PostgreSQL takes, Millrace has some 40
 DIRECTIVE = "[[first:%d tokens:%d delay:%d]]"
 CALL = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s\0"
 
@@ -51,11 +52,11 @@ def rate(file, port, n):
 
 
 def pairs(instance, users, seconds):
-    """Reservations with their settlements a second, by as many connections as there are calls in flight."""
+    """Reservations with their settlements a second."""
     script = instance.dir + "/pair.sql"
     with open(script, "w") as f:
         f.write(PAIR % users)
-    out = subprocess.run([PGBIN + "/pgbench", "-n", "-M", "prepared", "-c", str(AT_ONCE), "-j", "2", "-T", str(seconds), "-f", script,
+    out = subprocess.run([PGBIN + "/pgbench", "-n", "-M", "prepared", "-c", str(PAIRS_AT_ONCE), "-j", "2", "-T", str(seconds), "-f", script,
                           "-h", instance.run_dir + "/pg", "-U", "postgres", "millrace"], check=True, capture_output=True, text=True).stdout
     return next(float(line.split()[2]) for line in out.splitlines() if line.startswith("tps ="))
 

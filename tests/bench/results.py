@@ -157,7 +157,7 @@ def gateway(out):
              for key, what in (("rate", "for many users"), ("one", "for one user"))]
     return ("## Streamed calls of models, reserved before and all settled, beside @portkey-ai/gateway, which stores nothing\n\n"
             + table(["", "Millrace", "the peer", "ratio", "asked"], rows)
-            + "\n\nThe two functions that reserve and settle, called by pgbench, 64 at once, and calls through the product:\n\n"
+            + "\n\nThe two functions that reserve and settle, called by pgbench, 32 at once, and calls through the product:\n\n"
             + table(["a second", "pgbench", "calls", "ratio", "asked"], pairs)
             + "\n\n1,000 calls at once: the runner has %s MB (asked: under 300).\n" % number(max(r["many_kb"]) / 1024, 1))
 
