@@ -17,7 +17,7 @@ CALL = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: 
 PAIR = """\\set n random(1, %d)
 SELECT charge FROM charge_reserve((SELECT id FROM bench_user WHERE n = :n), 'default', gen_random_uuid()::text, 'call', 'openai', 'gpt-4o-mini',
  'chat/completions', 0.001, false, NULL) \\gset
-SELECT charge_settle(:'charge', 0.0005, 100);
+SELECT charge_settle(:charge, 0.0005, 100);
 """
 
 
