@@ -54,6 +54,7 @@ enum err match_list(struct req *r);
 
 /* datasources.c */
 #define DATASOURCES_AT_ONCE 100
+#define AGENTS_HEADERS_MAX 4096 /* bytes of the headers of a data source or a server of tools */
 extern const struct field_table datasource_create_body, datasource_change_body,
     datasource_list_query, datasource_ids_body;
 enum err datasource_create(struct req *r);

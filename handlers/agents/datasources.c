@@ -10,6 +10,8 @@ struct datasource_in {
 	struct str resource_identifier;
 	struct str resource_name;
 	struct str config; /* an array */
+	struct str secret; /* the vault's key of a bearer token */
+	struct str headers; /* {name: the vault's key of its value} */
 };
 
 static const char *const platforms[] = { "google_drive", "onedrive", "url", "upload", "api", NULL };
@@ -19,7 +21,9 @@ static const char *const platforms[] = { "google_drive", "onedrive", "url", "upl
 	    F_ENUM(struct datasource_in, platform, platforms, named),         \
 	    F_STR(struct datasource_in, resource_identifier, 1, 2048, named), \
 	    F_STR(struct datasource_in, resource_name, 1, 500, OPTIONAL),     \
-	    F_ARRAY(struct datasource_in, config, CONFIG_MAX, OPTIONAL)
+	    F_ARRAY(struct datasource_in, config, CONFIG_MAX, OPTIONAL),      \
+	    F_STR(struct datasource_in, secret, 1, 200, OPTIONAL),            \
+	    F_JSON(struct datasource_in, headers, AGENTS_HEADERS_MAX, OPTIONAL)
 
 static const struct field create_fields[] = { DATASOURCE_FIELDS(REQUIRED) };
 FIELD_TABLE(datasource_create_body, struct datasource_in, create_fields, datasource_create);
@@ -62,6 +66,10 @@ put_datasource(struct buf *b, const struct datasource_in *in)
 	buf_json(b, in->resource_name);
 	buf_put(b, S(",\"config\":"));
 	buf_put(b, in->config.p ? in->config : S("[]"));
+	buf_put(b, S(",\"secret\":"));
+	buf_json(b, in->secret);
+	buf_put(b, S(",\"headers\":"));
+	buf_put(b, in->headers.p ? in->headers : S("null"));
 	buf_put(b, S("}"));
 }
 
@@ -78,14 +86,14 @@ datasource_create(struct req *r)
 		return e;
 	if (str_trim(r->body).p[0] == '{') {
 		put_datasource(&b, items);
-		return sql_datasource_create(r, res_created, buf_str(&b));
+		return sql_datasource_create(r, res_created, buf_str(&b), r->caller.key_hash);
 	}
 	for (size_t i = 0; i < n; i++) {
 		buf_put(&b, i ? S(",") : S("["));
 		put_datasource(&b, (const struct datasource_in *)items + i);
 	}
 	buf_put(&b, S("]"));
-	return sql_datasources_create(r, res_created, buf_str(&b));
+	return sql_datasources_create(r, res_created, buf_str(&b), r->caller.key_hash);
 }
 
 /* GET /api/datasources, /api/user/datasources: all, or those of ?process_id=. */
@@ -117,7 +125,8 @@ datasource_change(struct req *r)
 	if ((e = body_bind(r, datasource_change_body, &in)) != ERR_OK)
 		return e;
 	return sql_datasource_change(r, res_one, path_uuid(r, 0), in.process_id, in.platform,
-	    in.resource_identifier, in.resource_name, in.config, r->body);
+	    in.resource_identifier, in.resource_name, in.config, in.secret, in.headers, r->body,
+	    r->caller.key_hash);
 }
 
 /* DELETE /api/datasources/{id} */

@@ -9,6 +9,7 @@ struct mcp_server_in {
 	struct str name;
 	struct str url;
 	struct str secret;
+	struct str headers; /* {name: the vault's key of its value} */
 };
 
 static bool
@@ -23,6 +24,7 @@ static const struct field create_fields[] = {
 	F_CHECKED(struct mcp_server_in, url, 1, 2048, REQUIRED, guard_is_url,
 	    "must be an http or https address that is not a private one"),
 	F_STR(struct mcp_server_in, secret, 1, 200, OPTIONAL),
+	F_JSON(struct mcp_server_in, headers, AGENTS_HEADERS_MAX, OPTIONAL),
 };
 FIELD_TABLE(mcp_server_create_body, struct mcp_server_in, create_fields, mcp_server_create);
 
@@ -36,7 +38,7 @@ mcp_server_create(struct req *r)
 	if ((e = body_bind(r, mcp_server_create_body, &in)) != ERR_OK)
 		return e;
 	return sql_mcp_server_create(
-	    r, res_created, in.name, in.url, in.secret, config()->queue_max);
+	    r, res_created, in.name, in.url, in.secret, in.headers, config()->queue_max);
 }
 
 /* GET /api/mcp-servers */

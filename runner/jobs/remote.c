@@ -4,10 +4,10 @@
 #include <millrace/lenient.h>
 #include <millrace/log.h>
 
+#include "runner/jobs/headers.h"
 #include "runner/jobs/remote.h"
 #include "runner/models/tools.h"
 #include "runner/runner.h"
-#include "runner/secrets/vault.h"
 #include "sql_job.h"
 
 #define SERVERS_MAX 8 /* that one run has to do with */
@@ -115,24 +115,22 @@ list_server(struct job *j, struct remote_server *s, int64_t until_ms, struct str
 
 /* -- which of them a run has -- */
 
-/* Its bearer token, where it has one. */
+/*
+ * What a server of runner_mcp_servers is sent with each request. Not *usable: a secret of that is
+ * missing, which is then its problem.
+ */
 static enum err
-open_secret(struct job *j, struct str key, struct remote_server *s)
+open_secrets(struct job *j, const PGresult *res, int row, struct remote_server *s, bool *usable)
 {
-	struct db *db;
-	struct str value = { NULL, 0 };
-	enum err e;
+	struct str none = { NULL, 0 };
+	const char *why;
+	enum err e = headers_open(
+	    j, sql_get(res, row, 3), sql_get(res, row, 7), "mcp", &s->peer.headers, &why);
 
-	if (key.n == 0)
-		return ERR_OK;
-	db = db_pool_acquire(runner.pool);
-	e = vault_open(db, j->a, j->owner, key, "mcp", &value);
-	db_pool_release(runner.pool, db);
-	for (size_t i = 0; i < value.n; i++)
-		if ((unsigned char)value.p[i] <= ' ' || (unsigned char)value.p[i] >= 0x7f)
-			value.n = 0; /* goes into a header's line */
-	s->peer.bearer = value.n > 0 ? arena_cstr(j->a, value) : NULL;
-	return e == ERR_NOT_FOUND ? ERR_OK : e;
+	*usable = e == ERR_OK;
+	return e == ERR_NOT_FOUND
+		   ? job_runner_mcp_listed(j, NULL, s->id, none, none, str_from(why), FAILED_S)
+		   : e;
 }
 
 static struct remote_server *
@@ -216,12 +214,15 @@ remote_load(struct job *j, bool all, struct str_list names, struct remote_tools 
 	for (int i = 0, n = 0; i < PQntuples(res) && n < SERVERS_MAX; i++) {
 		struct remote_server *s = server_of(j, res, i);
 		struct str kept = sql_get(res, i, 5);
+		bool usable;
 
 		if (!s || (!all && !is_named(names, s->name, (struct str){ NULL, 0 })))
 			continue;
 		n++;
-		if ((e = open_secret(j, sql_get(res, i, 3), s)) != ERR_OK)
+		if ((e = open_secrets(j, res, i, s, &usable)) != ERR_OK)
 			return e;
+		if (!usable)
+			continue;
 		if (sql_bool(res, i, 6) && clock_ms() < until_ms &&
 		    (e = list_server(j, s, until_ms, &kept)) != ERR_OK)
 			return e;
@@ -235,6 +236,7 @@ remote_list(struct job *j, struct str name)
 {
 	PGresult *res = NULL;
 	struct str kept;
+	bool usable;
 	enum err e = job_runner_mcp_servers(j, &res, j->owner);
 
 	if (e != ERR_OK)
@@ -244,7 +246,7 @@ remote_list(struct job *j, struct str name)
 
 		if (!s || !str_eq(s->name, name))
 			continue;
-		if ((e = open_secret(j, sql_get(res, i, 3), s)) != ERR_OK)
+		if ((e = open_secrets(j, res, i, s, &usable)) != ERR_OK || !usable)
 			return e;
 		return list_server(j, s, clock_ms() + LISTS_MS, &kept);
 	}

@@ -79,7 +79,9 @@ source_of(struct job *j, PGresult *rows, int i)
 {
 	struct task_source s = { .platform = sql_get(rows, i, 1),
 		.resource = sql_get(rows, i, 2),
-		.name = sql_get(rows, i, 3) };
+		.name = sql_get(rows, i, 3),
+		.secret = sql_get(rows, i, 5),
+		.headers = sql_get(rows, i, 6) };
 
 	(void)uuid_parse(sql_get(rows, i, 0), &s.id);
 	read_said(j->a, sql_get(rows, i, 4), &s.said);

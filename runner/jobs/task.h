@@ -31,6 +31,7 @@ struct task_said {
 struct task_source {
 	struct uuid id;
 	struct str platform, resource, name;
+	struct str secret, headers; /* headers_open()'s */
 	struct task_said said;
 };
 

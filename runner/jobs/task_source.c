@@ -9,6 +9,7 @@
 
 #include "runner/jobs/blob.h"
 #include "runner/jobs/cloud_access.h"
+#include "runner/jobs/headers.h"
 #include "runner/jobs/task.h"
 #include "runner/outside/page.h"
 #include "runner/queue/slots.h"
@@ -81,10 +82,19 @@ read_address(struct open *x)
 		.bytes_max = config()->upload_max };
 	struct extract_how how;
 	enum page_end end;
+	enum err e;
 
 	if (!str_starts(p.url, S("http://")) && !str_starts(p.url, S("https://")))
 		return fails(x, "The resource_identifier must be an address that begins with "
 				"http:// or https://.");
+	e = headers_open(j, x->s->secret, x->s->headers, "datasource", &p.secret_headers, x->why);
+	if (e == ERR_NOT_FOUND)
+		return true;
+	*x->why = NULL;
+	if (e != ERR_OK) {
+		*x->o = job_db_error(j, e, "a data source's secrets could not be opened");
+		return false;
+	}
 	end = page_fetch(&j->stop, j->a, &p);
 	if (end == PAGE_STOPPED) {
 		*x->o = job_stopped();

@@ -9,11 +9,13 @@
 #include "runner/outside/sse.h"
 
 #define REPLY_MAX ((size_t)1024 * 1024)
+#define SECRET_MIN 4 /* bytes: what is shorter stands in any sentence */
 
 /* One request and what comes of it. */
 struct exchange {
 	struct http_request http;
 	struct arena *a;
+	const char *const *secrets; /* lines of the request */
 	int64_t id; /* 0: it is a notification */
 	struct sse sse;
 	struct buf body;
@@ -76,14 +78,29 @@ mcp_on_bytes(void *arg, struct str bytes)
 	return HTTP_NO_MORE;
 }
 
+/* The value of a line: what it says of Authorization is its last word. One of a few letters is
+ * none. */
+static bool
+holds_secret(struct str said, const char *line)
+{
+	const char *value = strstr(line, ": "), *last;
+
+	if (!value)
+		return false;
+	value += 2;
+	if (strncasecmp(line, "Authorization:", 14) == 0 && (last = strrchr(value, ' ')) != NULL)
+		value = last + 1;
+	return strlen(value) >= SECRET_MIN && said.n > 0 &&
+	       memmem(said.p, said.n, value, strlen(value));
+}
+
 /* A server's words, cut, for a person. */
 static const char *
 words(const struct exchange *x, struct str body)
 {
-	const char *key = x->http.bearer;
-
-	if (key && *key && body.n > 0 && memmem(body.p, body.n, key, strlen(key)))
-		return "What it says holds the credential.";
+	for (const char *const *h = x->secrets; h && *h; h++)
+		if (holds_secret(body, *h))
+			return "What it says holds the credential.";
 	return arena_cstr(x->a, refusal_words(x->a, body));
 }
 
@@ -163,9 +180,14 @@ conclude(struct exchange *x, enum http_end how, struct mcp_answer *out)
 static const char *const *
 headers_of(struct arena *a, const struct mcp_peer *p, const char *method, struct str name)
 {
-	const char **lines = arena_alloc(a, 7 * sizeof(*lines));
-	const char *revision = p->is_legacy ? p->revision : MCP_MODERN;
-	size_t n = 0;
+	const char *revision = p->is_legacy ? p->revision : MCP_MODERN, **lines;
+	size_t n = 0, most = 7;
+
+	for (const char *const *h = p->headers; h && *h; h++)
+		most++;
+	lines = arena_alloc(a, most * sizeof(*lines));
+	for (const char *const *h = p->headers; h && *h; h++)
+		lines[n++] = *h;
 
 	lines[n++] = "Content-Type: application/json";
 	lines[n++] = "Accept: application/json, text/event-stream";
@@ -218,14 +240,16 @@ exchange(struct stop *stop, struct arena *a, struct mcp_peer *p, const char *met
 {
 	bool is_notification = strncmp(method, "notifications/", 14) == 0;
 	struct exchange x = {
-		.a = a, .id = is_notification ? 0 : ++p->n_asked, .body = { .a = a }
+		.a = a,
+		.id = is_notification ? 0 : ++p->n_asked,
+		.body = { .a = a },
+		.secrets = p->headers,
 	};
 	struct str body = message(a, p, method, params, x.id);
 	enum mcp_end end;
 
 	*out = (struct mcp_answer){ .why = "" };
 	x.http = (struct http_request){ .url = p->url,
-		.bearer = p->bearer,
 		.headers = headers_of(a, p, method, name_of(a, body)),
 		.body = body,
 		.within_ms = within_ms,

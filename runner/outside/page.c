@@ -124,23 +124,62 @@ is_redirect(int status)
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-enum page_end
-page_fetch(struct stop *stop, struct arena *a, struct page *p)
+/* Scheme, host and port of an address that resolve() gave; the arena's. */
+static struct str
+origin(struct arena *a, struct str url)
 {
-	const char *lines[4] = {
-		"Accept: text/html,application/xhtml+xml,text/plain,application/pdf;q=0.9,*/*;q=0.8"
-	};
-	size_t n = 1;
+	CURLU *u = curl_url();
+	char *scheme = NULL, *host = NULL, *port = NULL;
+	struct str found = { NULL, 0 };
 
-	p->final_url = resolve(a, p->url, NULL);
+	if (!u)
+		abort();
+	if (curl_url_set(u, CURLUPART_URL, arena_cstr(a, url), 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+		found = arena_printf(a, "%s://%s:%s", scheme, host, port);
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(u);
+	return found;
+}
+
+/* What is asked with: secrets only where the address is of the origin that they are for. */
+static const char *const *
+lines_of(struct arena *a, const struct page *p, struct str own)
+{
+	size_t n = 1, most = 4;
+	const char **lines;
+	bool is_own = p->secret_headers && own.n > 0 && str_eq_nocase(own, origin(a, p->final_url));
+
+	for (const char *const *h = p->secret_headers; h && *h; h++)
+		most++;
+	lines = arena_alloc(a, most * sizeof(*lines));
+	lines[0] =
+	    "Accept: text/html,application/xhtml+xml,text/plain,application/pdf;q=0.9,*/*;q=0.8";
 	if (*p->etag_before)
 		lines[n++] = arena_printf(a, "If-None-Match: %s", p->etag_before).p;
 	if (*p->last_modified_before)
 		lines[n++] = arena_printf(a, "If-Modified-Since: %s", p->last_modified_before).p;
+	for (const char *const *h = p->secret_headers; is_own && *h; h++)
+		lines[n++] = *h;
+	lines[n] = NULL;
+	return lines;
+}
+
+enum page_end
+page_fetch(struct stop *stop, struct arena *a, struct page *p)
+{
+	struct str own;
+
+	p->final_url = resolve(a, p->url, NULL);
+	own = p->final_url.p ? origin(a, p->final_url) : p->final_url;
 	for (int hops = 0; hops <= REDIRECTS_MAX && p->final_url.p; hops++) {
 		struct sink w = { .file = p->file, .most = p->bytes_max };
 		struct http_request q = { .url = arena_cstr(a, p->final_url),
-			.headers = lines,
+			.headers = lines_of(a, p, own),
 			.within_ms = WITHIN_MS,
 			.silence_ms = SILENCE_MS,
 			.patience_ms = PATIENCE_MS,

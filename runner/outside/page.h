@@ -25,6 +25,9 @@ struct page {
 	const char *etag_before, *last_modified_before;
 	int file; /* a descriptor that is written from its beginning, and emptied first */
 	int64_t bytes_max;
+	/* Lines that are sent to the URL's own origin alone; NULL at the end, or NULL; never
+	 * logged. */
+	const char *const *secret_headers;
 
 	/* What came; the arena's. */
 	struct str final_url; /* after redirects */

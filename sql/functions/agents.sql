@@ -188,42 +188,73 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION process_delete TO millrace_api;
 
+-- Refuses a bearer token or headers ({name: the vault's key of its value}) that cannot be sent with
+-- a request, of whose secrets the vault has none, or that the API key that came may not pass on.
+CREATE OR REPLACE FUNCTION headers_admit(secret text, headers jsonb, key_hash bytea) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	h record;
+BEGIN
+	IF $1 IS NULL AND $2 = '{}' THEN
+		RETURN;
+	ELSIF $3 IS NOT NULL AND NOT EXISTS (SELECT FROM api_key k WHERE k.hash = $3 AND 'account' = ANY (k.scopes)) THEN
+		PERFORM refuse('FORBIDDEN', 'The server is told secrets of the vault: that needs an API key with the scope account.');
+	ELSIF (SELECT count(*) FROM jsonb_object_keys($2)) > 8 THEN
+		PERFORM refuse('BAD_REQUEST', 'There may be 8 headers at most.');
+	END IF;
+	FOR h IN SELECT 'Authorization' AS name, to_jsonb($1) AS key WHERE $1 IS NOT NULL UNION ALL SELECT e.key, e.value FROM jsonb_each($2) e LOOP
+		IF h.name !~ '^[A-Za-z0-9!#$%&''*+.^_`|~-]{1,64}$' OR h.name ~* '^(host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|accept.*|range|if-.*|proxy-.*|mcp-.*)$'
+			OR ($1 IS NOT NULL AND h.key <> to_jsonb($1) AND lower(h.name) = 'authorization') THEN
+			PERFORM refuse('BAD_REQUEST', format('The header %s is none that you can set.', left(to_json(h.name)::text, 80)));
+		ELSIF jsonb_typeof(h.key) <> 'string' OR NOT EXISTS (SELECT FROM secret s WHERE s.owner_id = caller_id() AND s.key = h.key #>> '{}') THEN
+			PERFORM refuse('BAD_REQUEST', 'The vault has no secret of that key: POST /api/vault puts one there.');
+		END IF;
+	END LOOP;
+END $$;
+GRANT EXECUTE ON FUNCTION headers_admit TO millrace_api;
+
 CREATE OR REPLACE FUNCTION datasource_json(d datasource) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', d.id, 'process_id', d.process_id, 'platform', d.platform, 'resource_identifier', d.resource_identifier,
-		'resource_name', d.resource_name, 'config', d.config, 'created_at', rfc3339(d.created_at), 'updated_at', rfc3339(d.updated_at))
+		'resource_name', d.resource_name, 'config', d.config, 'secret', d.secret, 'headers', d.headers,
+		'created_at', rfc3339(d.created_at), 'updated_at', rfc3339(d.updated_at))
 $$;
 GRANT EXECUTE ON FUNCTION datasource_json TO millrace_api;
 
-CREATE OR REPLACE FUNCTION datasource_admit(d datasource) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION datasource_admit(d datasource, key_hash bytea) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	IF d.process_id IS NOT NULL AND NOT EXISTS (SELECT FROM agent_process p WHERE p.id = d.process_id AND p.owner_id = caller_id() FOR KEY SHARE) THEN
 		PERFORM refuse('NOT_FOUND', 'There is no process of this process_id.');
 	ELSIF d.platform = 'url' AND d.resource_identifier !~* '^https?://[^/@[:space:]]+' THEN
 		PERFORM refuse('BAD_REQUEST', 'The resource_identifier of the platform url must be an address that begins with http:// or https://.');
+	ELSIF d.platform <> 'api' AND (d.secret IS NOT NULL OR d.headers <> '{}') THEN
+		PERFORM refuse('BAD_REQUEST', 'Only the platform api takes a secret and headers.');
 	END IF;
+	PERFORM headers_admit(d.secret, d.headers, $2);
 END $$;
-GRANT EXECUTE ON FUNCTION datasource_admit TO millrace_api;
+GRANT EXECUTE ON FUNCTION datasource_admit(datasource, bytea) TO millrace_api;
 
 -- Makes one of each object in `given`, all or none.
-CREATE OR REPLACE FUNCTION datasources_create(given jsonb) RETURNS SETOF datasource LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION datasources_create(given jsonb, key_hash bytea) RETURNS SETOF datasource LANGUAGE plpgsql AS $$
 DECLARE
+	r record;
 	d datasource;
 BEGIN
 	PERFORM room_for('datasource', jsonb_array_length($1), 1000);
-	FOR d IN SELECT uuid_v7() AS id, caller_id(), r.process_id, r.platform, r.resource_identifier, r.resource_name, coalesce(r.config, '[]'), now(), now()
-		FROM jsonb_array_elements($1) WITH ORDINALITY e (v, n)
-		CROSS JOIN LATERAL jsonb_to_record(e.v) r (process_id uuid, platform text, resource_identifier text, resource_name text, config jsonb) ORDER BY e.n
+	FOR r IN SELECT x.* FROM jsonb_array_elements($1) WITH ORDINALITY e (v, n)
+		CROSS JOIN LATERAL jsonb_to_record(e.v) x (process_id uuid, platform text, resource_identifier text, resource_name text, config jsonb, secret text, headers jsonb)
+		ORDER BY e.n
 	LOOP
-		PERFORM datasource_admit(d);
-		INSERT INTO datasource SELECT d.*;
+		INSERT INTO datasource (owner_id, process_id, platform, resource_identifier, resource_name, config, secret, headers)
+		VALUES (caller_id(), r.process_id, r.platform, r.resource_identifier, r.resource_name, coalesce(r.config, '[]'), r.secret, coalesce(r.headers, '{}'))
+		RETURNING * INTO d;
+		PERFORM datasource_admit(d, $2);
 		RETURN NEXT d;
 	END LOOP;
 END $$;
-GRANT EXECUTE ON FUNCTION datasources_create TO millrace_api;
+GRANT EXECUTE ON FUNCTION datasources_create(jsonb, bytea) TO millrace_api;
 
 -- Changes what is given, as agent_change() does.
 CREATE OR REPLACE FUNCTION datasource_change(source uuid, process_id uuid, platform text, resource_identifier text, resource_name text,
-	config jsonb, body jsonb) RETURNS SETOF datasource LANGUAGE plpgsql AS $$
+	config jsonb, secret text, headers jsonb, body jsonb, key_hash bytea) RETURNS SETOF datasource LANGUAGE plpgsql AS $$
 DECLARE
 	d datasource;
 BEGIN
@@ -231,13 +262,15 @@ BEGIN
 	IF d.id IS NULL THEN
 		RETURN;
 	END IF;
-	d.process_id := CASE WHEN coalesce($7 -> 'process_id', $7 -> 'processId') = 'null' THEN NULL ELSE coalesce($2, d.process_id) END;
+	d.process_id := CASE WHEN coalesce($9 -> 'process_id', $9 -> 'processId') = 'null' THEN NULL ELSE coalesce($2, d.process_id) END;
 	d.platform := coalesce($3, d.platform);
 	d.resource_identifier := coalesce($4, d.resource_identifier);
-	d.resource_name := CASE WHEN coalesce($7 -> 'resource_name', $7 -> 'resourceName') = 'null' THEN NULL ELSE coalesce($5, d.resource_name) END;
+	d.resource_name := CASE WHEN coalesce($9 -> 'resource_name', $9 -> 'resourceName') = 'null' THEN NULL ELSE coalesce($5, d.resource_name) END;
 	d.config := coalesce($6, d.config);
-	PERFORM datasource_admit(d);
+	d.secret := CASE WHEN $9 -> 'secret' = 'null' THEN NULL ELSE coalesce($7, d.secret) END;
+	d.headers := CASE WHEN $9 -> 'headers' = 'null' THEN '{}' ELSE coalesce($8, d.headers) END;
+	PERFORM datasource_admit(d, $10);
 	RETURN QUERY UPDATE datasource s SET process_id = d.process_id, platform = d.platform, resource_identifier = d.resource_identifier,
-		resource_name = d.resource_name, config = d.config, updated_at = now() WHERE s.id = $1 RETURNING s.*;
+		resource_name = d.resource_name, config = d.config, secret = d.secret, headers = d.headers, updated_at = now() WHERE s.id = $1 RETURNING s.*;
 END $$;
 GRANT EXECUTE ON FUNCTION datasource_change TO millrace_api;

@@ -53,21 +53,20 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION mcp_server_json(m mcp_server) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', m.id, 'user_id', m.owner_id, 'name', m.name, 'url', m.url, 'secret', m.secret, 'tools', m.tools, 'revision', m.revision,
+	SELECT json_build_object('id', m.id, 'user_id', m.owner_id, 'name', m.name, 'url', m.url, 'secret', m.secret, 'headers', m.headers, 'tools', m.tools, 'revision', m.revision,
 		'problem', m.problem, 'listed_at', rfc3339(m.listed_at), 'created_at', rfc3339(m.created_at))
 $$;
 GRANT EXECUTE ON FUNCTION mcp_server_json TO millrace_api;
 
 -- Adds a server of tools, and has a runner ask it what it has.
-CREATE OR REPLACE FUNCTION mcp_server_create(name text, url text, secret text) RETURNS mcp_server LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION mcp_server_create(name text, url text, secret text, headers jsonb) RETURNS mcp_server LANGUAGE plpgsql AS $$
 DECLARE
 	made mcp_server;
 BEGIN
 	PERFORM room_for('mcp_server', 1, 50);
-	IF $3 IS NOT NULL AND NOT EXISTS (SELECT FROM secret s WHERE s.owner_id = caller_id() AND s.key = $3) THEN
-		PERFORM refuse('BAD_REQUEST', 'The vault has no secret of that key: POST /api/vault puts one there.');
-	END IF;
-	INSERT INTO mcp_server AS m (owner_id, name, url, secret, list_after) VALUES (caller_id(), $1, $2, $3, now() + interval '1 minute')
+	PERFORM headers_admit($3, coalesce($4, '{}'), NULL);     -- its route asks for the scope
+	INSERT INTO mcp_server AS m (owner_id, name, url, secret, headers, list_after)
+	VALUES (caller_id(), $1, $2, $3, coalesce($4, '{}'), now() + interval '1 minute')
 	ON CONFLICT ON CONSTRAINT mcp_server_name DO NOTHING RETURNING * INTO made;
 	IF made.id IS NULL THEN
 		PERFORM refuse('CONFLICT', 'There is a server of this name already.');
@@ -75,4 +74,4 @@ BEGIN
 	PERFORM run_add(caller_id(), 'mcp_list', jsonb_build_object('server', $1));
 	RETURN made;
 END $$;
-GRANT EXECUTE ON FUNCTION mcp_server_create TO millrace_api;
+GRANT EXECUTE ON FUNCTION mcp_server_create(text, text, text, jsonb) TO millrace_api;

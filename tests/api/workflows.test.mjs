@@ -102,7 +102,7 @@ test("each fault of a definition is named with its path, and the schema has thos
 test("servers of tools: public addresses, once by name, with a secret that the vault has", async () => {
 	const own = await newUser(api), SERVERS = "/api/mcp-servers";
 	const made = assertStatus(await own.api.post(SERVERS, { name: "tools", url: "https://tools.example/mcp" }), 201).json;
-	assertKeys(made, ["id", "user_id", "name", "url", "secret", "tools", "revision", "problem", "listed_at", "created_at"]);
+	assertKeys(made, ["id", "user_id", "name", "url", "secret", "headers", "tools", "revision", "problem", "listed_at", "created_at"]);
 	assert.deepEqual([made.secret, made.tools, made.listed_at], [null, [], null]);
 	assertError(await own.api.post(SERVERS, { name: "a b", url: "https://tools.example/mcp" }), "BAD_REQUEST", ["name"]);
 	assertError(await own.api.post(SERVERS, { name: "tools", url: "https://x.example" }), "CONFLICT");

@@ -95,16 +95,16 @@ FROM (SELECT) one LEFT JOIN process_find($1) p ON true WHERE p.id IS NOT NULL OR
 SELECT json_build_object('agent_id', p.id, 'emails', p.emails) AS body FROM config_change($1, NULL, $2, NULL, NULL, NULL, NULL, '{"emails": []}') p;
 
 -- name: datasource_create
--- args: given text
+-- args: given text, key_hash bytea
 -- row: body json
 -- keep
-SELECT datasource_json(d) AS body FROM datasources_create(jsonb_build_array($1::text::jsonb)) d;
+SELECT datasource_json(d) AS body FROM datasources_create(jsonb_build_array($1::text::jsonb), $2) d;
 
 -- name: datasources_create
--- args: given text
+-- args: given text, key_hash bytea
 -- row: body json
 -- keep
-SELECT json_agg(datasource_json(d)) AS body FROM datasources_create($1::text::jsonb) d;
+SELECT json_agg(datasource_json(d)) AS body FROM datasources_create($1::text::jsonb, $2) d;
 
 -- name: datasource_list
 -- args: rows int8, before uuid, process_id uuid
@@ -121,9 +121,9 @@ WINDOW page AS (ORDER BY d.id DESC ROWS UNBOUNDED PRECEDING) ORDER BY d.id DESC 
 SELECT datasource_json(d) AS body FROM datasource d WHERE d.id = $1 AND d.owner_id = caller_id();
 
 -- name: datasource_change
--- args: id uuid, process_id uuid, platform text, resource_identifier text, resource_name text, config jsonb, body jsonb
+-- args: id uuid, process_id uuid, platform text, resource_identifier text, resource_name text, config jsonb, secret text, headers jsonb, body jsonb, key_hash bytea
 -- row: body json
-SELECT datasource_json(d) AS body FROM datasource_change($1, $2, $3, $4, $5, $6, $7) d;
+SELECT datasource_json(d) AS body FROM datasource_change($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) d;
 
 -- name: datasource_delete
 -- args: id uuid

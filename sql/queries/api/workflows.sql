@@ -29,10 +29,10 @@ SELECT workflow_json(w) AS body FROM workflow_change($1, $2, $3, $4::text::json,
 DELETE FROM workflow WHERE id = $1 AND owner_id = caller_id() RETURNING id;
 
 -- name: mcp_server_create
--- args: name text, url text, secret text, queue_max int4
+-- args: name text, url text, secret text, headers jsonb, queue_max int4
 -- row: body json
 -- keep
-SELECT mcp_server_json(m) AS body FROM queue_check($4) CROSS JOIN LATERAL mcp_server_create($1, $2, $3) m;
+SELECT mcp_server_json(m) AS body FROM queue_check($5) CROSS JOIN LATERAL mcp_server_create($1, $2, $3, $4) m;
 
 -- name: mcp_server_list
 -- args: rows int8, before uuid

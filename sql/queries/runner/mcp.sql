@@ -1,8 +1,8 @@
 -- A user's servers of tools; `stale`: they are to be asked again what they have.
 -- name: runner_mcp_servers
 -- args: owner uuid
--- row: id uuid, name text, url text, secret text, revision text, tools text, stale bool
-SELECT m.id, m.name, m.url, m.secret, m.revision, m.tools::text AS tools, m.list_after IS NULL OR m.list_after < now() AS stale
+-- row: id uuid, name text, url text, secret text, revision text, tools text, stale bool, headers text
+SELECT m.id, m.name, m.url, m.secret, m.revision, m.tools::text AS tools, m.list_after IS NULL OR m.list_after < now() AS stale, m.headers::text AS headers
 FROM mcp_server m WHERE m.owner_id = $1 ORDER BY m.id LIMIT 50;
 
 -- What a server has said it has, or, without tools, why not.

@@ -11,8 +11,8 @@ SELECT task_clear($1, $2, $3, $4) AS more;
 
 -- name: runner_task_sources
 -- args: process uuid
--- row: id uuid, platform text, resource_identifier text, resource_name text, config text
-SELECT d.id, d.platform, d.resource_identifier, d.resource_name, d.config::text FROM datasource d WHERE d.process_id = $1 ORDER BY d.id;
+-- row: id uuid, platform text, resource_identifier text, resource_name text, config text, secret text, headers text
+SELECT d.id, d.platform, d.resource_identifier, d.resource_name, d.config::text, d.secret, d.headers::text FROM datasource d WHERE d.process_id = $1 ORDER BY d.id;
 
 -- A document of an owner's that was uploaded, or fetched.
 -- name: runner_task_document
