@@ -610,11 +610,13 @@ const struct route routes[] = {
 	    200, "CloudFiles", "The tops of all services that are connected; one that fails is named, and the others' files come",
 	    .query = &cloud_all_query },
 	{ M_GET,    "integrations", AUTH_USER, RATE_READ,  IMMEDIATE, BODY_NONE,  "/api/v1/cloud-files",              cloud_saved_list,
-	    200, "SavedFile[]", "The files that were saved for the caller's agents, newest first",
+	    200, "SavedFile[]", "The files and folders that were saved for the caller's agents, and the folders' files, newest first",
 	    .query = &list_query },
 	{ M_POST,   "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_JSON,  "/api/v1/cloud-files",              cloud_save,
-	    201, "SavedFileOrMany", "Save a file, or all of an array: each becomes a document, which agents and chat search",
+	    201, "SavedFileOrMany", "Save a file, or all of an array: each becomes a document, which agents and chat search; a folder's files do, and follow it",
 	    .body = &cloud_save_body, .many = CLOUD_FILES_AT_ONCE, .idempotent = true },
+	{ M_DELETE, "integrations", AUTH_USER, RATE_WRITE, IMMEDIATE, BODY_NONE,  "/api/v1/cloud-files/{id:uuid}",    cloud_saved_delete,
+	    204, NULL, "Let go of what was saved: a file's document, or a folder with all its documents" },
 };
 /* clang-format on */
 const size_t n_routes = sizeof(routes) / sizeof(*routes);

@@ -43,6 +43,8 @@ GRANT SELECT, UPDATE ON job TO millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON blob, blob_chunk TO millrace_api, millrace_runner;
 GRANT SELECT ON storage TO millrace_api, millrace_runner;
 GRANT SELECT, INSERT, UPDATE, DELETE ON document TO millrace_api, millrace_runner;
+GRANT SELECT, INSERT, UPDATE (run_id) ON cloud_folder TO millrace_api;
+GRANT SELECT, UPDATE (document_id, left_out) ON cloud_item TO millrace_api;
 GRANT SELECT ON chunk TO millrace_api;
 GRANT SELECT, INSERT, UPDATE (words, hash), DELETE ON chunk TO millrace_runner;
 GRANT SELECT ON passage_word TO millrace_runner;

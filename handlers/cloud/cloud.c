@@ -120,7 +120,7 @@ cloud_all(struct req *r)
 	    r, cloud_wait, in.limit ? in.limit : ROWS_DEFAULT, config()->queue_max);
 }
 
-/* GET /api/v1/cloud-files: the files that were saved. */
+/* GET /api/v1/cloud-files: the files and folders that were saved, and the folders' files. */
 enum err
 cloud_saved_list(struct req *r)
 {
@@ -141,7 +141,7 @@ put_file(struct buf *b, const struct file_in *in)
 	buf_json(b, in->id);
 	buf_put(b, S(",\"name\":"));
 	buf_json(b, in->name);
-	buf_put(b, in->is_folder ? S(",\"isFolder\":true}") : S("}"));
+	buf_put(b, in->is_folder ? S(",\"isFolder\":true}") : S(",\"isFolder\":false}"));
 }
 
 /* POST /api/v1/cloud-files: one, answered with it, or an array, answered with all of them. */
@@ -160,7 +160,7 @@ cloud_save(struct req *r)
 	if (str_trim(r->body).p[0] == '{') {
 		put_file(&b, files);
 		return sql_cloud_save(r, res_created, buf_str(&b), config()->user_bytes,
-		    config()->user_documents, config()->queue_max);
+		    config()->user_documents, config()->folder_seconds, config()->queue_max);
 	}
 	for (size_t i = 0; i < n; i++) {
 		buf_put(&b, i ? S(",") : S("["));
@@ -168,5 +168,12 @@ cloud_save(struct req *r)
 	}
 	buf_put(&b, S("]"));
 	return sql_cloud_save_many(r, res_created, buf_str(&b), config()->user_bytes,
-	    config()->user_documents, config()->queue_max);
+	    config()->user_documents, config()->folder_seconds, config()->queue_max);
+}
+
+/* DELETE /api/v1/cloud-files/{id}: the document goes, or the folder with its documents. */
+enum err
+cloud_saved_delete(struct req *r)
+{
+	return sql_cloud_saved_delete(r, res_empty, path_uuid(r, 0));
 }

@@ -16,5 +16,6 @@ enum err cloud_onedrive_file(struct req *r);
 enum err cloud_all(struct req *r);
 enum err cloud_saved_list(struct req *r);
 enum err cloud_save(struct req *r);
+enum err cloud_saved_delete(struct req *r);
 
 #endif

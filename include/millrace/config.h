@@ -65,6 +65,8 @@ struct config {
 	int64_t upload_max; /* bytes */
 	int64_t user_bytes; /* of all files of one user; 0: no limit */
 	int64_t user_documents; /* of one user; 0: no limit */
+	/* Folders at cloud services that are kept in step: how often, and what one may hold. */
+	int64_t folder_seconds, folder_files, folder_bytes;
 	int64_t queue_max; /* jobs of one user that may wait; SQL: queue_check */
 	int64_t reply_seconds; /* timeout of a deferred reply */
 	/* What a chatbot's visitors may do: an address, a session, all of them. */

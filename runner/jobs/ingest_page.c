@@ -142,7 +142,7 @@ fetch_file(struct cloud *c, void *arg)
 	if (e != ERR_OK)
 		return e;
 	if (x->file.is_folder) {
-		c->why = "It is a folder: save its files.";
+		c->why = "It is a folder: save it as one, and its files follow.";
 		return ERR_FORBIDDEN;
 	}
 	x->same = x->file.version.n > 0 && str_eq(x->file.version, str_from(x->before->etag));

@@ -7,6 +7,7 @@ const struct job_kind job_kinds[] = {
 	{ "chat", chat_run },
 	{ "cloud", cloud_run },
 	{ "embed", embed_run },
+	{ "folder", folder_run },
 	{ "ingest", ingest_run },
 	{ "mail", mail_run },
 	{ "mcp_list", mcp_list_run },

@@ -25,6 +25,9 @@ struct outcome cloud_run(struct job *j);
 /* Embeds a user's passages that have no vectors yet (meaning.h). */
 struct outcome embed_run(struct job *j);
 
+/* Brings a folder at Google Drive or OneDrive in step with what it is there. */
+struct outcome folder_run(struct job *j);
+
 /* Reads a file by the extractor and stores its passages. */
 struct outcome ingest_run(struct job *j);
 

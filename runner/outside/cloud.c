@@ -151,6 +151,7 @@ cloud_call(struct cloud *c, struct http_request *q)
 {
 	const char *late = "does not answer in time.";
 
+	c->wait_ms = 0;
 	q->patience_ms = PATIENCE_MS;
 	for (int doubled = 0;; doubled += doubled < BACKOFF_MAX) {
 		int64_t wait = (BACKOFF_MS << doubled) + jitter(BACKOFF_MS);
@@ -173,8 +174,10 @@ cloud_call(struct cloud *c, struct http_request *q)
 			if (q->retry_after_ms >= 0)
 				wait = q->retry_after_ms + jitter(BACKOFF_MS);
 		}
-		if (clock_ms() + wait > c->until_ms)
+		if (clock_ms() + wait > c->until_ms) {
+			c->wait_ms = wait;
 			return failed(c, ERR_UPSTREAM_FAILED, late);
+		}
 		if (!stop_sleep(c->stop, wait))
 			return ERR_CONFLICT;
 	}

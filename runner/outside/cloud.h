@@ -1,8 +1,9 @@
 /*
  * Files at Google Drive (Drive API v3) and at Microsoft's OneDrive and SharePoint (Graph v1.0):
- * what a folder holds, one file's facts, and its bytes. Requests are sent again where the service
- * says so, or is away, for as long as the caller lets them; 401 is the caller's to handle, by a new
- * access token. Each blocks the calling thread; its stop ends that at once. Any thread.
+ * what a folder holds, one file's facts, its bytes, and what has changed. Requests are sent again
+ * where the service says so, or is away, for as long as the caller lets them; 401 is the caller's
+ * to handle, by a new access token. Each blocks the calling thread; its stop ends that at once. Any
+ * thread.
  */
 #ifndef RUNNER_OUTSIDE_CLOUD_H
 #define RUNNER_OUTSIDE_CLOUD_H
@@ -15,15 +16,21 @@ struct cloud_file {
 	struct str id; /* "ITEM", or "DRIVE:ITEM" of a drive that is not the user's own */
 	struct str name;
 	struct str mime_type, modified_at, web_url; /* absent where the service does not say */
+	struct str
+	    parent; /* id of the folder that it is in; absent where the service does not say */
 	struct str version; /* differs where the content does */
 	int64_t size; /* bytes; -1: not said */
 	bool is_folder;
+	bool is_link; /* it stands for what `id` is, which is elsewhere */
+	bool is_removed; /* deleted, in the trash, or not this account's to see any more */
+	bool has_no_form; /* `fetch` cannot give it */
 };
 
 struct cloud_files {
 	struct cloud_file *p;
 	size_t n, room;
 	struct str next; /* cursor of the next page; absent after the last */
+	bool is_last; /* of changes: `next` asks for those that are still to come */
 };
 
 /* One user's access, and how the last request went. What comes is the arena's. */
@@ -34,10 +41,12 @@ struct cloud {
 	const char *token; /* for nobody's eyes */
 	int64_t until_ms; /* no try begins later; clock_ms() */
 	const char *why; /* of an error: for a person */
+	int64_t
+	    wait_ms; /* after ERR_UPSTREAM_FAILED: the service asked for so long; 0: it did not */
 };
 
 /*
- * Errors of all three: ERR_UNAUTHORIZED (the access token is not taken any more), ERR_NOT_CONNECTED
+ * Errors of all five: ERR_UNAUTHORIZED (the access token is not taken any more), ERR_NOT_CONNECTED
  * (it was never given for files), ERR_FORBIDDEN, ERR_NOT_FOUND, ERR_BAD_REQUEST (a folder or cursor
  * that there is not), ERR_TOO_LARGE, ERR_UPSTREAM_FAILED (which may pass) and ERR_CONFLICT (the
  * stop is set).
@@ -58,6 +67,15 @@ struct cloud_service {
 	 * Google's documents, is exported: f->name then gets the form's ending.
 	 */
 	enum err (*fetch)(struct cloud *c, struct cloud_file *f, struct sink *into);
+	/* Where changes of the drive that a folder is in are counted from, now. */
+	enum err (*mark)(struct cloud *c, struct str folder, struct str *mark);
+	/*
+	 * A page of what has changed since: in any order, the last of one id counts. `mark` came
+	 * from above, or as `next` of the page before. ERR_NOT_FOUND, ERR_BAD_REQUEST or
+	 * ERR_FORBIDDEN: the service does not know any more.
+	 */
+	enum err (*changes)(
+	    struct cloud *c, struct str folder, struct str mark, struct cloud_files *out);
 };
 
 extern const struct cloud_service cloud_drive, cloud_graph;

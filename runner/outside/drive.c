@@ -7,10 +7,11 @@
 
 #include "runner/outside/cloud.h"
 
-#define FILE_FIELDS                                                              \
-	"id,name,mimeType,size,modifiedTime,webViewLink,driveId,headRevisionId," \
-	"shortcutDetails(targetId,targetMimeType)"
+#define FILE_FIELDS                                                                          \
+	"id,name,mimeType,size,modifiedTime,webViewLink,driveId,md5Checksum,headRevisionId," \
+	"parents,trashed,shortcutDetails(targetId,targetMimeType)"
 #define DRIVES_ROWS 100
+#define CHANGES_ROWS 500
 #define FOLDER "application/vnd.google-apps.folder"
 #define NATIVE "application/vnd.google-apps."
 
@@ -34,12 +35,35 @@ url_of(struct arena *a, const char *path, const struct buf *query)
 	return arena_printf(a, "%s%s?%.*s", config()->drive_url, path, S_ARG(buf_str(query))).p;
 }
 
+/* The form that a file without bytes of its own is taken in, by its place in `exports`; -1: none.
+ */
+static int
+export_of(struct str type)
+{
+	for (size_t i = 0; i < sizeof(exports) / sizeof(*exports); i++)
+		if (str_eq(type, str_from(exports[i].type)))
+			return (int)i;
+	return -1;
+}
+
+static struct str
+first_parent(json_object *o)
+{
+	json_object *parents = json_at(o, "parents"), *first = NULL;
+
+	if (json_length(parents) > 0)
+		first = json_object_array_get_idx(parents, 0);
+	return json_object_is_type(first, json_type_string)
+		   ? str_from(json_object_get_string(first))
+		   : S("");
+}
+
 /* A shortcut is what it leads to. Numbers of bytes come as text. */
 static void
 read_file(struct arena *a, json_object *o, struct cloud_file *f)
 {
-	json_object *shortcut = json_at(o, "shortcutDetails");
-	struct str target = json_text(shortcut, "targetId");
+	json_object *shortcut = json_at(o, "shortcutDetails"), *trashed = json_at(o, "trashed");
+	struct str target = json_text(shortcut, "targetId"), parent = first_parent(o);
 
 	f->id =
 	    cloud_id_join(a, json_text(o, "driveId"), target.n > 0 ? target : json_text(o, "id"));
@@ -48,11 +72,17 @@ read_file(struct arena *a, json_object *o, struct cloud_file *f)
 	    json_text(target.n > 0 ? shortcut : o, target.n > 0 ? "targetMimeType" : "mimeType");
 	f->modified_at = json_text(o, "modifiedTime");
 	f->web_url = json_text(o, "webViewLink");
-	f->version = json_text(o, "headRevisionId");
+	f->version = json_text(o, "md5Checksum");
+	if (!f->version.n)
+		f->version = json_text(o, "headRevisionId");
 	if (!f->version.n)
 		f->version = f->modified_at;
 	f->size = target.n > 0 ? -1 : lenient_count(json_at(o, "size"));
+	f->parent = parent.n > 0 ? cloud_id_join(a, json_text(o, "driveId"), parent) : parent;
+	f->is_link = target.n > 0;
+	f->is_removed = json_object_get_boolean(trashed);
 	f->is_folder = str_eq(f->mime_type, S(FOLDER));
+	f->has_no_form = str_starts(f->mime_type, S(NATIVE)) && export_of(f->mime_type) < 0;
 }
 
 /* The cursor of a page of drives is told from one of files by its first letter. */
@@ -165,6 +195,7 @@ drive_fetch(struct cloud *c, struct cloud_file *f, struct sink *into)
 {
 	struct buf query = { .a = c->a };
 	struct http_request q = { .bearer = c->token };
+	int form = export_of(f->mime_type);
 	struct str drive, item;
 
 	cloud_id_split(f->id, &drive, &item);
@@ -174,19 +205,114 @@ drive_fetch(struct cloud *c, struct cloud_file *f, struct sink *into)
 		q.url = url_of(c->a, arena_printf(c->a, "/files/%.*s", S_ARG(item)).p, &query);
 		return cloud_download(c, &q, into);
 	}
-	for (size_t i = 0; i < sizeof(exports) / sizeof(*exports); i++) {
-		if (!str_eq(f->mime_type, str_from(exports[i].type)))
-			continue;
+	if (form >= 0) {
 		query.n = 0;
-		form_put(&query, "mimeType", str_from(exports[i].form));
+		form_put(&query, "mimeType", str_from(exports[form].form));
 		q.url =
 		    url_of(c->a, arena_printf(c->a, "/files/%.*s/export", S_ARG(item)).p, &query);
-		f->name = arena_printf(c->a, "%.*s%s", S_ARG(f->name), exports[i].ending);
+		f->name = arena_printf(c->a, "%.*s%s", S_ARG(f->name), exports[form].ending);
 		return cloud_download(c, &q, into);
 	}
 	c->why = "Google Drive gives files of this kind in no form that can be read.";
 	return ERR_FORBIDDEN;
 }
 
+/*
+ * The first letter of a mark says whose changes they are: a shared drive's, or the user's, where
+ * the drive is not theirs to ask for, as one of which only the folder is shared.
+ */
+static void
+put_drive(struct buf *query, struct str folder, char kind)
+{
+	struct str drive, item;
+
+	cloud_id_split(folder, &drive, &item);
+	form_put(query, "supportsAllDrives", S("true"));
+	if (kind == 'd')
+		form_put(query, "driveId", drive);
+}
+
+static enum err
+mark_of(struct cloud *c, struct str folder, char kind, struct str *mark)
+{
+	struct buf query = { .a = c->a };
+	json_object *reply = NULL;
+	struct str token;
+	enum err e;
+
+	form_put(&query, "fields", S("startPageToken"));
+	put_drive(&query, folder, kind);
+	if ((e = cloud_get(c, url_of(c->a, "/changes/startPageToken", &query), &reply)) != ERR_OK)
+		return e;
+	if ((token = json_text(reply, "startPageToken")).n == 0) {
+		c->why = "Google Drive does not say where its changes begin.";
+		return ERR_UPSTREAM_FAILED;
+	}
+	*mark = arena_printf(c->a, "%c%.*s", kind, S_ARG(token));
+	return ERR_OK;
+}
+
+static enum err
+drive_mark(struct cloud *c, struct str folder, struct str *mark)
+{
+	struct str drive, item;
+	enum err e = ERR_NOT_FOUND;
+
+	cloud_id_split(folder, &drive, &item);
+	if (drive.n > 0)
+		e = mark_of(c, folder, 'd', mark);
+	return e == ERR_NOT_FOUND || e == ERR_FORBIDDEN ? mark_of(c, folder, 'u', mark) : e;
+}
+
+/* Ids are those of the folder's drive, wherever a file has been moved. */
+static void
+read_change(struct arena *a, json_object *o, struct str drive, struct cloud_files *out)
+{
+	json_object *file = json_at(o, "file");
+	struct str id = json_text(o, "fileId");
+	struct cloud_file *f;
+
+	if (id.n == 0)
+		return;
+	f = cloud_file_add(a, out);
+	if (file)
+		read_file(a, file, f);
+	f->id = cloud_id_join(a, drive, id);
+	if (!file || json_object_get_boolean(json_at(o, "removed")))
+		f->is_removed = true;
+}
+
+static enum err
+drive_changes(struct cloud *c, struct str folder, struct str mark, struct cloud_files *out)
+{
+	struct buf query = { .a = c->a };
+	json_object *reply = NULL, *changes;
+	char kind = mark.n > 1 ? mark.p[0] : 'u';
+	struct str drive, item, next;
+	enum err e;
+
+	cloud_id_split(folder, &drive, &item);
+	form_put(&query, "pageToken", (struct str){ mark.p + 1, mark.n - 1 });
+	form_put(&query, "fields",
+	    S("nextPageToken,newStartPageToken,changes(fileId,removed,file(" FILE_FIELDS "))"));
+	put_drive(&query, folder, kind);
+	buf_printf(&query,
+	    "&pageSize=%d&includeRemoved=true&includeItemsFromAllDrives=true&spaces=drive",
+	    CHANGES_ROWS);
+	if ((e = cloud_get(c, url_of(c->a, "/changes", &query), &reply)) != ERR_OK)
+		return e;
+	changes = json_at(reply, "changes");
+	for (size_t i = 0; i < json_length(changes); i++)
+		read_change(c->a, json_object_array_get_idx(changes, i), drive, out);
+	next = json_text(reply, "nextPageToken");
+	out->is_last = next.n == 0;
+	if (out->is_last && (next = json_text(reply, "newStartPageToken")).n == 0) {
+		c->why = "Google Drive does not say where its changes go on.";
+		return ERR_UPSTREAM_FAILED;
+	}
+	out->next = arena_printf(c->a, "%c%.*s", kind, S_ARG(next));
+	return ERR_OK;
+}
+
 const struct cloud_service cloud_drive = { "google_drive", "google", "Google Drive", drive_list,
-	drive_show, drive_fetch };
+	drive_show, drive_fetch, drive_mark, drive_changes };

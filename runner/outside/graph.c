@@ -8,7 +8,9 @@
 
 #include "runner/outside/cloud.h"
 
-#define ITEM_FIELDS "id,name,size,lastModifiedDateTime,webUrl,file,folder,remoteItem,cTag"
+#define ITEM_FIELDS                                                                          \
+	"id,name,size,lastModifiedDateTime,webUrl,file,folder,remoteItem,cTag,eTag,deleted," \
+	"parentReference"
 #define FOLDER "application/vnd.microsoft.folder"
 
 /* "BASE/drives/DRIVE/items/ITEM", or of the user's own drive; "" is its top. The arena's. */
@@ -24,17 +26,37 @@ item_url(struct cloud *c, struct str id)
 	return arena_printf(c->a, "%s/me/drive/items/%.*s", config()->graph_url, S_ARG(item));
 }
 
+/*
+ * What differs where the content does. Changes of OneDrive for Business come without cTag; eTag
+ * differs for other reasons, too.
+ */
+static struct str
+version_of(json_object *o)
+{
+	json_object *hashes = json_at(json_at(o, "file"), "hashes");
+	struct str tries[] = { json_text(hashes, "quickXorHash"), json_text(hashes, "sha1Hash"),
+		json_text(o, "cTag"), json_text(o, "eTag") };
+
+	for (size_t i = 0; i < sizeof(tries) / sizeof(*tries); i++)
+		if (tries[i].n > 0)
+			return tries[i];
+	return json_text(o, "lastModifiedDateTime");
+}
+
 /* An item that is in another drive, shown in this one, is what it leads to. */
 static void
 read_item(struct arena *a, json_object *o, struct str drive, struct cloud_file *f)
 {
-	json_object *remote = json_at(o, "remoteItem"),
-		    *parent = json_at(remote, "parentReference");
-	struct str there = json_text(parent, "driveId");
+	json_object *remote = json_at(o, "remoteItem");
+	struct str there = json_text(json_at(remote, "parentReference"), "driveId"),
+		   parent = json_text(json_at(o, "parentReference"), "id");
 
 	f->name = json_text(o, "name");
 	f->modified_at = json_text(o, "lastModifiedDateTime");
 	f->web_url = json_text(o, "webUrl");
+	f->parent = parent.n > 0 ? cloud_id_join(a, drive, parent) : parent;
+	f->is_removed = json_has(o, "deleted");
+	f->is_link = remote != NULL;
 	if (remote && there.n > 0) {
 		drive = there;
 		o = remote;
@@ -42,9 +64,7 @@ read_item(struct arena *a, json_object *o, struct str drive, struct cloud_file *
 	f->id = cloud_id_join(a, drive, json_text(o, "id"));
 	f->is_folder = json_at(o, "folder") != NULL;
 	f->mime_type = f->is_folder ? S(FOLDER) : json_text(json_at(o, "file"), "mimeType");
-	f->version = json_text(o, "cTag");
-	if (!f->version.n)
-		f->version = f->modified_at;
+	f->version = version_of(o);
 	f->size = f->is_folder ? -1 : lenient_count(json_at(o, "size"));
 }
 
@@ -192,5 +212,69 @@ graph_fetch(struct cloud *c, struct cloud_file *f, struct sink *into)
 	return e == ERR_UNAUTHORIZED ? ERR_UPSTREAM_FAILED : e;
 }
 
+/* A mark is the address of the next page of changes. */
+static enum err
+read_mark(struct cloud *c, json_object *reply, const char *name, struct str *mark)
+{
+	*mark = json_text(reply, name);
+	if (mark->n > 0 && is_ours(*mark))
+		return ERR_OK;
+	c->why = "OneDrive does not say where its changes go on.";
+	return ERR_UPSTREAM_FAILED;
+}
+
+/*
+ * The whole drive's: OneDrive for Business gives no others. Of a drive of which only the folder is
+ * shared, the folder's.
+ */
+static enum err
+graph_mark(struct cloud *c, struct str folder, struct str *mark)
+{
+	struct str drive, item, of;
+	json_object *reply = NULL;
+	enum err e;
+
+	cloud_id_split(folder, &drive, &item);
+	of = drive.n > 0 ? arena_printf(c->a, "drives/%.*s", S_ARG(drive)) : S("me/drive");
+	e = cloud_get(c,
+	    arena_printf(c->a, "%s/%.*s/root/delta?token=latest&$select=" ITEM_FIELDS,
+		config()->graph_url, S_ARG(of))
+		.p,
+	    &reply);
+	if (e == ERR_NOT_FOUND || e == ERR_FORBIDDEN)
+		e = cloud_get(c,
+		    arena_printf(c->a, "%.*s/delta?token=latest&$select=" ITEM_FIELDS,
+			S_ARG(item_url(c, folder)))
+			.p,
+		    &reply);
+	return e == ERR_OK ? read_mark(c, reply, "@odata.deltaLink", mark) : e;
+}
+
+static enum err
+graph_changes(struct cloud *c, struct str folder, struct str mark, struct cloud_files *out)
+{
+	json_object *reply = NULL, *items;
+	struct str drive, item;
+	enum err e;
+
+	cloud_id_split(folder, &drive, &item);
+	if (!is_ours(mark)) {
+		c->why = "This is no page of OneDrive's.";
+		return ERR_BAD_REQUEST;
+	}
+	if ((e = get_page(c, arena_cstr(c->a, mark), &reply, &items)) != ERR_OK)
+		return e;
+	for (size_t i = 0; i < json_object_array_length(items); i++) {
+		json_object *o = json_object_array_get_idx(items, i);
+		struct cloud_file *f = cloud_file_add(c->a, out);
+
+		read_item(c->a, o, drive, f);
+		f->id = cloud_id_join(c->a, drive, json_text(o, "id"));
+	}
+	out->is_last = !json_has(reply, "@odata.nextLink");
+	return read_mark(
+	    c, reply, out->is_last ? "@odata.deltaLink" : "@odata.nextLink", &out->next);
+}
+
 const struct cloud_service cloud_graph = { "onedrive", "microsoft", "OneDrive", graph_list,
-	graph_show, graph_fetch };
+	graph_show, graph_fetch, graph_mark, graph_changes };

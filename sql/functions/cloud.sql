@@ -44,42 +44,63 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION cloud_enqueue TO millrace_api;
 
--- A file that was saved: as its platform shows it, and the document that it is here.
+-- A file that was saved, or is a saved folder's: as its platform shows it, and the document that it
+-- is here.
 CREATE OR REPLACE FUNCTION cloud_file_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', d.platform_file, 'name', d.name, 'mimeType', d.metadata -> 'mimeType',
 		'size', CASE WHEN d.size > 0 THEN d.size END, 'modifiedAt', d.metadata -> 'modifiedAt', 'isFolder', false, 'provider', d.platform,
-		'webUrl', d.metadata -> 'webUrl', 'documentId', d.id, 'status', d.status, 'error', d.error, 'savedAt', rfc3339(d.created_at))
+		'webUrl', d.metadata -> 'webUrl', 'savedId', d.id,
+		'folderId', (SELECT min(i.folder_id::text) FROM cloud_item i WHERE i.document_id = d.id AND d.of_folder), 'documentId', d.id, 'status', d.status,
+		'error', d.error, 'notices', d.notices, 'files', NULL, 'checkedAt', NULL, 'savedAt', rfc3339(d.created_at))
 $$;
 GRANT EXECUTE ON FUNCTION cloud_file_json TO millrace_api;
 
--- Saves files, given as an array of {provider, id, name}: each becomes a document, which the runner
--- fetches. One that is there already stays as it is.
-CREATE OR REPLACE FUNCTION cloud_files_save(given jsonb, bytes_max bigint, documents_max bigint, queue_max int)
-RETURNS SETOF document LANGUAGE plpgsql AS $$
+-- Saves files and folders, given as an array of {provider, id, name, isFolder}: a file becomes a
+-- document, which the runner fetches; a folder is kept in step (folders.sql). One that is there
+-- already stays as it is; what is there for a folder's sake alone stays without that from now on.
+CREATE OR REPLACE FUNCTION cloud_files_save(given jsonb, bytes_max bigint, documents_max bigint, every_s int, queue_max int)
+RETURNS SETOF json LANGUAGE plpgsql AS $$
 DECLARE
 	f jsonb;
 	d document;
 	new_blob uuid;
 BEGIN
 	PERFORM FROM app_user u WHERE u.id = caller_id() FOR NO KEY UPDATE;
+	-- Before the documents.
+	PERFORM FROM cloud_folder k WHERE k.owner_id = caller_id() ORDER BY k.id FOR UPDATE;
 	FOR f IN SELECT e FROM jsonb_array_elements($1) e LOOP
-		IF (f -> 'isFolder')::boolean THEN
-			PERFORM refuse('BAD_REQUEST', 'A folder cannot be saved: save its files.');
-		END IF;
 		PERFORM cloud_require(f ->> 'provider');
-		SELECT * INTO d FROM document o WHERE o.owner_id = caller_id() AND o.platform = f ->> 'provider' AND o.platform_file = f ->> 'id'
-			AND o.deleted_at IS NULL;
+		IF (f -> 'isFolder')::boolean THEN
+			RETURN NEXT cloud_folder_json(folder_save(f, every_s, queue_max));
+			CONTINUE;
+		END IF;
+		UPDATE document o SET of_folder = false WHERE o.owner_id = caller_id() AND o.platform = f ->> 'provider' AND o.platform_file = f ->> 'id'
+			AND o.deleted_at IS NULL RETURNING * INTO d;
 		IF d.id IS NULL THEN
 			INSERT INTO blob (owner_id, sha256, size) VALUES (caller_id(), sha256(''), 0) RETURNING id INTO new_blob;
 			INSERT INTO document (owner_id, name, file_name, size, blob_id, platform, platform_file)
 			VALUES (caller_id(), coalesce(f ->> 'name', f ->> 'id'), '', 0, new_blob, f ->> 'provider', f ->> 'id') RETURNING * INTO d;
 			PERFORM storage_check(bytes_max, documents_max, 0);
 			PERFORM run_enqueue('ingest', '{}', queue_max, document_id => d.id);
+			-- Of a folder that is kept, and was left out there: it follows the file again.
+			UPDATE cloud_item i SET document_id = d.id, left_out = NULL FROM cloud_folder k
+			WHERE i.owner_id = caller_id() AND i.item = d.platform_file AND k.id = i.folder_id AND k.platform = d.platform
+				AND i.left_out = 'deleted';
 		END IF;
-		RETURN NEXT d;
+		RETURN NEXT cloud_file_json(d);
 	END LOOP;
 END $$;
-GRANT EXECUTE ON FUNCTION cloud_files_save TO millrace_api;
+GRANT EXECUTE ON FUNCTION cloud_files_save(jsonb, bigint, bigint, int, int) TO millrace_api;
+
+-- Lets go of what was saved, a file or a folder; false where there is no such thing.
+CREATE OR REPLACE FUNCTION cloud_saved_delete(saved uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	IF EXISTS (SELECT FROM document d WHERE d.id = $1 AND d.owner_id = caller_id() AND d.platform IS NOT NULL) THEN
+		RETURN EXISTS (SELECT FROM document_delete($1));
+	END IF;
+	RETURN folder_delete($1);
+END $$;
+GRANT EXECUTE ON FUNCTION cloud_saved_delete TO millrace_api;
 
 -- Has an access token refreshed, which was sealed as `was` (its SHA-256), and says how that stands:
 -- refreshed, waits, failed (for now), or gone, where the provider takes the permission no more or

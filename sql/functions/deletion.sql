@@ -150,7 +150,7 @@ END $$;
 CREATE OR REPLACE FUNCTION account_rows_erase(account uuid, most int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
 	tables CONSTANT text[] := ARRAY['idempotency', 'match', 'lead', 'notification', 'artifact', 'message_feedback', 'message', 'chatbot_document', 'chatbot_use',
-		'chunk', 'document', 'conversation', 'integration', 'chatbot', 'secret', 'datasource', 'workflow', 'topic_owner', 'audit_entry',
+		'chunk', 'cloud_item', 'cloud_folder', 'document', 'conversation', 'integration', 'chatbot', 'secret', 'datasource', 'workflow', 'topic_owner', 'audit_entry',
 		'payment', 'approval', 'charge', 'project', 'ledger_note',
 		'user_subscription', 'stripe_payment', 'stripe_customer'];
 	t text;
@@ -440,18 +440,19 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION conversation_delete TO millrace_api;
 
--- The caller deletes a document; no row where there is none. As conversation_delete.
+-- The caller deletes a document; no row where there is none. As conversation_delete. A folder that
+-- is kept in step makes it no document again.
 -- As the owner: runs and the log are not the caller's to delete.
 CREATE OR REPLACE FUNCTION document_delete(document uuid) RETURNS TABLE (id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	PERFORM runs_stop(NULL, d.id) FROM document d WHERE d.id = $1 AND d.owner_id = caller_id() AND d.deleted_at IS NULL;
-	-- No run older than the document can hold anything of it; a clock may have been set.
-	UPDATE document d SET deleted_at = now(), deleted_run = uuid_v7_floor(d.created_at - interval '1 hour')
-	WHERE d.id = $1 AND d.owner_id = caller_id() AND d.deleted_at IS NULL RETURNING d.id INTO document_delete.id;
-	IF FOUND THEN
-		-- Here, so that it counts no more from now on.
-		UPDATE blob b SET deleted_at = now() FROM document d WHERE d.id = $1 AND b.id = d.blob_id;
+	IF NOT EXISTS (SELECT FROM document d WHERE d.id = $1 AND d.owner_id = caller_id()) THEN
+		RETURN;
+	END IF;
+	PERFORM FROM cloud_folder f WHERE f.id IN (SELECT i.folder_id FROM cloud_item i WHERE i.document_id = $1) ORDER BY f.id FOR UPDATE;
+	UPDATE cloud_item i SET left_out = 'deleted', document_id = NULL, due_at = NULL WHERE i.document_id = $1;
+	IF documents_drop(ARRAY[$1]) > 0 THEN
+		document_delete.id := $1;
 		PERFORM deletion_step('document', $1, 500);
 		RETURN NEXT;
 	END IF;

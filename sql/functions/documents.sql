@@ -217,7 +217,7 @@ GRANT EXECUTE ON FUNCTION passages_replace TO millrace_runner;
 -- has the notices as a member, and `page` where the document is one: its new file, by what it is
 -- known again, what else is told. Storing takes long, so it locks nothing that others wait for but
 -- the count of the owner's words; where the lease, or the document, was lost meanwhile, what was
--- stored is undone.
+-- stored is undone. One that was renamed (its index_version is 0) is indexed again after that.
 CREATE OR REPLACE FUNCTION document_ready(run_id uuid, runner text, attempt int, after bigint, type text, metadata jsonb, marks text[],
 	headings text[], texts text[], carried int[], words text[], stems text[], index_version int) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -235,7 +235,7 @@ BEGIN
 		seq := job_fence($1, $2, $3);
 		PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;     -- the run before what it works on
 		UPDATE document SET status = 'ready', error = NULL, type = $5, metadata = ($6 - '{notices,page}'::text[]) || coalesce(page -> 'metadata', '{}'),
-			notices = coalesce($6 -> 'notices', '[]'), chunk_count = cardinality(marks), index_version = $13, updated_at = now(),
+			notices = coalesce($6 -> 'notices', '[]'), chunk_count = cardinality(marks), index_version = CASE document.index_version WHEN 0 THEN 0 ELSE $13 END, updated_at = now(),
 			embedded_by = NULL, embed_after = NULL
 		WHERE seq = after AND document.id = d.id AND document.deleted_at IS NULL RETURNING document.* INTO d;
 		IF NOT FOUND THEN

@@ -99,6 +99,7 @@ BEGIN
 		key_id = excluded.key_id, scope = excluded.scope, expires_at = excluded.expires_at, refresh_at = excluded.refresh_at,
 		refresh_run = NULL, failures = 0, failed_at = NULL, created_at = now(), refreshed_at = NULL;
 	PERFORM pg_notify('millrace_periodic', 'oauth');
+	PERFORM folders_look(who, f.provider);
 END $$;
 
 -- Adds the identity to the user who began while signed in. Returns NULL or an error code.
@@ -202,6 +203,7 @@ DECLARE
 BEGIN
 	PERFORM FROM app_user u WHERE u.id = caller_id() FOR NO KEY UPDATE;
 	n := oauth_forget(caller_id(), $1);
+	PERFORM folders_look(caller_id(), $1);
 	stays := NOT EXISTS (SELECT FROM password p WHERE p.user_id = caller_id())
 		AND NOT EXISTS (SELECT FROM external_identity i WHERE i.user_id = caller_id() AND i.provider <> $1);
 	IF NOT stays THEN
@@ -310,6 +312,7 @@ BEGIN
 		INSERT INTO notification (owner_id, severity, title, message, metadata) VALUES (t.user_id, 'warning', $6 || ' must be connected again',
 			$6 || ' does not accept the permission that was given any more. Sign in with it once more to go on using it here.',
 			jsonb_build_object('type', 'connection', 'provider', t.provider));
+		PERFORM folders_look(t.user_id, t.provider);
 	END IF;
 	PERFORM run_finish($1, 'failed', 'error', json_build_object('code', 'UPSTREAM_FAILED', 'message', 'The tokens could not be refreshed.'), NULL);
 	RETURN seq;

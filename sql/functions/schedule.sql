@@ -136,6 +136,8 @@ BEGIN
 		RETURN task_due($2, $3, $4);
 	WHEN 'workflow' THEN
 		RETURN workflow_due($2, $3, $4);
+	WHEN 'folder' THEN
+		RETURN folder_due($2);
 	END CASE;
 END $$;
 

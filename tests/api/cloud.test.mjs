@@ -38,8 +38,7 @@ after(async () => {
 	await all?.stop();
 	await cloud?.stop();
 });
-beforeEach(() => Object.assign(cloud, { requests: [], next: [], pageMax: 1000, nextLink: undefined, downloadHost: null,
-	drive: { files: new Map(), drives: [] }, graph: { items: new Map(), drives: [] } }));
+beforeEach(() => cloud.clear());
 
 const get = async (path, browser = me) => assertStatus(await browser.send("GET", path), 200);
 const names = (reply) => reply.json.map((f) => f.name);
@@ -78,6 +77,22 @@ test("the stand-ins answer the official clients: lists by pages, facts, bytes, e
 	await assert.rejects(drive.files.get({ fileId: native.id, alt: "media" }), (e) => e.status === 403 && /binary content/.test(e.message));
 	await assert.rejects(drive.files.get({ fileId: "none" }), (e) => e.status === 404);
 
+	let { data: { startPageToken: pageToken } } = await drive.changes.getStartPageToken();
+	const [one, two] = found.map((f) => cloud.drive.files.get(f.id)), changes = [];
+	cloud.rename(one, "renamed"), cloud.remove(two);
+	cloud.pageMax = 1;
+	for (let last; !last; pageToken = last ?? pageToken) {
+		const { data } = await drive.changes.list({ pageToken, includeRemoved: true, fields: "nextPageToken,newStartPageToken,changes(fileId,removed,file(name))" });
+		changes.push(...data.changes);
+		pageToken = data.nextPageToken;
+		last = data.newStartPageToken;
+	}
+	assert.deepEqual(changes, [{ fileId: one.id, removed: false, file: { name: "renamed" } }, { fileId: two.id, removed: true }]);
+	assert.deepEqual((await drive.changes.list({ pageToken })).data.changes, []);
+	cloud.forget("drive");
+	await assert.rejects(drive.changes.list({ pageToken }), (e) => e.status === 400 && /pageToken/.test(e.message));
+	cloud.pageMax = 1000;
+
 	/* Its own handler of credentials sends none by http, and it takes no address that begins so for one. */
 	const chain = [new RedirectHandler(), new HTTPMessageHandler()];
 	chain.reduce((before, next) => (before.setNext(next), next));
@@ -91,6 +106,17 @@ test("the stand-ins answer the official clients: lists by pages, facts, bytes, e
 	await assert.rejects(graph.api("/me/drive/items/none").get(), (e) => e.statusCode === 404 && e.code === "itemNotFound");
 	const stream = await graph.api(`/me/drive/items/${items[2].id}/content`).getStream();
 	assert.equal(await new Response(stream).text(), "graph 3");
+
+	const every = [], since = await graph.api("/me/drive/root/delta").query({ token: "latest" }).get();
+	assert.deepEqual(since.value, []);
+	cloud.rename(cloud.graph.items.get(items[0].id), "renamed"), cloud.remove(cloud.graph.items.get(items[1].id));
+	cloud.pageMax = 1;
+	const pages = new PageIterator(graph, await graph.api(since["@odata.deltaLink"]).get(), (item) => every.push(item));
+	await pages.iterate();
+	assert.deepEqual(every.map((f) => [f.id, f.name, f.deleted?.state]), [[items[0].id, "renamed", undefined], [items[1].id, undefined, "deleted"]]);
+	assert.ok(pages.getDeltaLink());
+	cloud.forget("graph");
+	await assert.rejects(graph.api(pages.getDeltaLink()).get(), (e) => e.statusCode === 410 && e.code === "resyncRequired");
 	assert.deepEqual(cloud.faults, []);
 });
 
@@ -294,12 +320,13 @@ test("saved files become documents that are searched: Drive's, Google's own by e
 	const document = (await get(`/api/documents/${made[0].documentId}`)).json;
 	assert.match(document.notices[0], /^Google Drive has no such file for this account\. What is searched/);
 	assertStatus(await me.send("DELETE", `/api/documents/${made[0].documentId}`), 204);
-	assert.equal(await saved(text.id), undefined);
+	assertStatus(await me.send("DELETE", `/api/v1/cloud-files/${made[1].savedId}`), 204);
+	assertError(await me.send("DELETE", `/api/v1/cloud-files/${made[1].savedId}`), "NOT_FOUND");
+	assert.deepEqual([await saved(text.id), await saved(native.id)], [undefined, undefined]);
 	assert.deepEqual(cloud.faults, []);
 });
 
 test("what cannot be saved says why; an address inside is not connected to", async () => {
-	assertError(await me.send("POST", "/api/v1/cloud-files", { json: { provider: "onedrive", id: "x", isFolder: true } }), "BAD_REQUEST");
 	assertError(await me.send("POST", "/api/v1/cloud-files", { json: { provider: "github", id: "x" } }), "BAD_REQUEST", ["provider"]);
 	assertError(await me.send("POST", "/api/v1/cloud-files", { json: { provider: "onedrive", id: "a/../b" } }), "BAD_REQUEST", ["id"]);
 	const form = cloud.addDrive({ name: "Form", mimeType: "application/vnd.google-apps.form" }), folder = cloud.addDrive({ name: "Folder" });

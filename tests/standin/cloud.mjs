@@ -2,10 +2,13 @@
  * Strict stand-ins for Google Drive (API v3) and Microsoft Graph (v1.0), in one server, with another for bytes: what a user has is in `drive` and `graph`, which
  * access tokens count in `tokens`. They refuse parameters that the real ones do not know, shared drives' files to who does not say that it
  * can handle them, and credentials at an address that files are downloaded from. What was asked is in `requests`, what was not liked in
- * `faults`. Replies that were put into `next` come first: { of: "drive" or "graph", status, headers, reason }, or with `body` as it is, of `type`.
+ * `faults`. Replies that were put into `next` come first: { of: "drive" or "graph", path, status, headers, reason, body, type, wait }: of what is asked
+ * at `path` (a part of it) where that is given. `body` is sent as it is, of `type`; without it and a status the reply is the usual one, when the
+ * promise `wait` is kept. What is changed by write(), rename(), move(), trash() and remove() is told as changes; those before forget() are not known any
+ * more.
  */
 import http from "node:http";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 
 const FOLDER = "application/vnd.google-apps.folder", NATIVE = "application/vnd.google-apps.";
@@ -19,7 +22,7 @@ function parseFields(text) {
 	const list = () => {
 		const out = {};
 		for (;;) {
-			const name = /^[A-Za-z]+|^\*/.exec(text.slice(i))?.[0];
+			const name = /^[A-Za-z0-9]+|^\*/.exec(text.slice(i))?.[0];
 			must(name, 400, "invalidParameter", `fields at ${i}: ${text}`);
 			i += name.length;
 			out[name] = text[i] === "(" ? (i++, list()) : true;
@@ -49,8 +52,17 @@ export class Cloud {
 	pageMax = 1000;              /* rows of a page at most, however many are asked for */
 	downloads = new Map();       /* token in the address: content */
 	downloadHost = null;         /* another host that files are said to be at */
-	drive = { files: new Map(), drives: [] };
-	graph = { items: new Map(), drives: [] };
+	onPage = null;               /* called when a page of a list was made, and more is to come */
+
+	constructor() { this.clear(); }
+
+	/* Nothing is there, and nothing was asked. Numbers of changes go on. */
+	clear() {
+		Object.assign(this, { requests: [], next: [], pageMax: 1000, nextLink: undefined, downloadHost: null, onPage: null, seq: this.seq ?? 1 });
+		/* `closed`: drives of which only items are shared; `business`: changes come without cTag */
+		this.drive = { files: new Map(), drives: [], changes: [], oldest: this.seq };
+		this.graph = { items: new Map(), drives: [], changes: [], oldest: this.seq, closed: new Set(), business: false };
+	}
 
 	async start(host, filesHost) {
 		const listen = async (answer, at) => {
@@ -84,15 +96,42 @@ export class Cloud {
 		if (f.content !== undefined)
 			this.write(f, f.content);
 		this.drive.files.set(f.id, f);
+		this.#changed(f);
 		return f;
 	}
 	write(f, content) {
-		const bytes = Buffer.from(content);
-		Object.assign(f, { content: bytes, size: f.parentId === undefined ? String(bytes.length) : bytes.length, headRevisionId: id("r"), cTag: id("c") });
+		const bytes = Buffer.from(content), hash = (name) => createHash(name).update(bytes);
+		Object.assign(f, { content: bytes, cTag: id("c"), eTag: id("e") }, f.parentId === undefined
+			? { size: String(bytes.length), headRevisionId: id("r"), md5Checksum: hash("md5").digest("hex") }
+			: { size: bytes.length, file: { ...f.file, hashes: { quickXorHash: hash("sha1").digest("base64") } } });
+		this.#changed(f);
+	}
+	/* Google's own document was edited. */
+	edit(f, exports) { this.#changed(Object.assign(f, { exports, modifiedTime: `2026-11-04T10:00:${String(this.seq % 60).padStart(2, "0")}.000Z` })); }
+	rename(f, name) { this.#changed(Object.assign(f, { name, eTag: id("e") })); }
+	move(f, to) { this.#changed(Object.assign(f, f.parentId === undefined ? { parents: [to] } : { parentId: to, eTag: id("e") })); }
+	trash(f, trashed = true) { this.#changed(Object.assign(f, { trashed })); }
+	/* With all that is in it, of which nothing is told. */
+	remove(f, told = true) {
+		const of = f.parentId === undefined ? this.drive.files : this.graph.items;
+		for (const c of [...of.values()])
+			if (c !== f && (c.parents?.includes(f.id) || c.parentId === f.id))
+				this.remove(c, false);
+		of.delete(f.id);
+		if (told)
+			this.#changed(f);
+	}
+	forget(of) { this[of].oldest = ++this.seq; }
+	#changed(f) {
+		const of = f.parentId === undefined ? this.drive : this.graph;
+		this.seq++;
+		/* Each once, as it is now. */
+		of.changes = [...of.changes.filter((c) => c.id !== f.id), { seq: this.seq, id: f.id, driveId: f.driveId ?? null, parentId: f.parentId }];
 	}
 	addSharedDrive(name) {
 		const d = { id: id("0A"), kind: "drive#drive", name };
 		this.drive.drives.push(d);
+		this.drive.files.set(d.id, { id: d.id, kind: "drive#file", name: "Drive", mimeType: FOLDER, driveId: d.id, trashed: false });
 		return d;
 	}
 
@@ -108,6 +147,7 @@ export class Cloud {
 			f.size = 0;
 		}
 		this.graph.items.set(f.id, f);
+		this.#changed(f);
 		return f;
 	}
 
@@ -128,7 +168,7 @@ export class Cloud {
 		must(of === "drive" || url.pathname.startsWith("/v1.0/"), 404, "notFound", q.url);
 		this.requests.push({ of, path: url.pathname, query, headers: q.headers });
 		must(q.method === "GET", 405, "methodNotAllowed");
-		const first = this.next.findIndex((n) => n.of === of);
+		const first = this.next.findIndex((n) => n.of === of && url.pathname.includes(n.path ?? ""));
 		if (first >= 0) {
 			const [n] = this.next.splice(first, 1);
 			if (n.wait)
@@ -149,8 +189,10 @@ export class Cloud {
 	}
 
 	#page(all, size, from) {
-		const rows = all.slice(from, from + Math.min(size, this.pageMax)), to = from + rows.length;
-		return { rows, to: to < all.length ? to : null };
+		const rows = all.slice(from, from + Math.min(size, this.pageMax)), to = from + rows.length, more = to < all.length;
+		if (more && this.onPage)
+			this.onPage();
+		return { rows: rows.map((f) => ({ ...f })), to: more ? to : null };
 	}
 
 	/* --- Drive --- */
@@ -165,6 +207,8 @@ export class Cloud {
 			known(["pageSize", "pageToken"]);
 			return this.#driveList("drives", this.drive.drives, query, 100, "nextPageToken,kind,drives(kind,id,name)");
 		}
+		if (kind === "changes")
+			return this.#driveChanges(file, query, known);
 		must(kind === "files", 404, "notFound", path);
 		if (!file) {
 			known(["q", "pageSize", "pageToken", "orderBy", "corpora", "driveId", "spaces", "supportsAllDrives", "includeItemsFromAllDrives"]);
@@ -184,13 +228,38 @@ export class Cloud {
 		return { bytes: f.content, type: f.mimeType };
 	}
 
+	/* A user's changes, or a shared drive's; pages are told from starts by a second number. */
+	#driveChanges(word, query, known) {
+		const { driveId } = query, { oldest } = this.drive;
+		known(word ? ["driveId", "supportsAllDrives"] : ["pageToken", "driveId", "pageSize", "includeRemoved", "includeItemsFromAllDrives", "supportsAllDrives",
+			"spaces", "restrictToMyDrive", "includeCorpusRemovals"]);
+		must(!driveId || query.supportsAllDrives === "true", 403, "forbidden", "driveId needs supportsAllDrives");
+		must(!driveId || this.drive.drives.some((d) => d.id === driveId), 404, "notFound", `Shared drive not found: ${driveId}`);
+		if (word) {
+			must(word === "startPageToken", 404, "notFound", word);
+			return mask({ kind: "drive#startPageToken", startPageToken: String(this.seq) }, parseFields(query.fields ?? "kind,startPageToken"));
+		}
+		must(!driveId || query.includeItemsFromAllDrives === "true", 403, "teamDrivesParentLimit");
+		const [, start, upto = this.seq] = /^(\d+)(?:-(\d+))?$/.exec(query.pageToken ?? "") ?? [];
+		must(start >= oldest && start <= this.seq, 400, "invalid", `Invalid Value: pageToken ${query.pageToken}`);
+		const size = Number(query.pageSize ?? 100);
+		must(Number.isInteger(size) && size >= 1 && size <= 1000, 400, "invalidParameter", "pageSize");
+		const all = this.drive.changes.filter((c) => c.seq > start && (driveId ? c.driveId === driveId : !c.driveId || query.includeItemsFromAllDrives === "true"));
+		const { rows, to } = this.#page(all, size, 0), changes = rows.map((c) => {
+			const file = this.drive.files.get(c.id);
+			return { kind: "drive#change", changeType: "file", fileId: c.id, removed: !file, ...(file && { file: { ...file } }) };
+		}).filter((c) => !c.removed || query.includeRemoved !== "false");
+		return mask({ kind: "drive#changeList", changes, ...(to ? { nextPageToken: `${rows.at(-1).seq}-${upto}` } : { newStartPageToken: String(this.seq) }) },
+			parseFields(query.fields ?? "kind,nextPageToken,newStartPageToken,changes(kind,changeType,fileId,removed,file(kind,id,name,mimeType))"));
+	}
+
 	#search(query) {
 		const [, parent] = /^'([A-Za-z0-9_-]+)' in parents and trashed = false$/.exec(query.q ?? "") ?? [];
 		must(parent, 400, "invalid", `Invalid Value: q ${query.q}`);
 		must(!query.driveId === (query.corpora !== "drive"), 400, "invalid", "driveId goes with corpora=drive");
 		must(query.corpora !== "drive" || (query.includeItemsFromAllDrives === "true" && query.supportsAllDrives === "true"), 403, "teamDrivesParentLimit");
 		must(query.includeItemsFromAllDrives !== "true" || query.supportsAllDrives === "true", 403, "forbidden", "includeItemsFromAllDrives needs supportsAllDrives");
-		return [...this.drive.files.values()].filter((f) => f.parents.includes(parent) && !f.trashed && (f.driveId ? f.driveId === query.driveId : !query.driveId));
+		return [...this.drive.files.values()].filter((f) => f.parents?.includes(parent) && !f.trashed && (f.driveId ? f.driveId === query.driveId : !query.driveId));
 	}
 
 	#driveList(name, all, query, most, fields) {
@@ -206,16 +275,18 @@ export class Cloud {
 
 	#graph(path, query) {
 		for (const name of Object.keys(query))
-			must(["$select", "$top", "$skiptoken"].includes(name), 400, "invalidRequest", `The query specified in the URI is not valid: ${name}`);
+			must(["$select", "$top", "$skiptoken", ...(path.endsWith("/delta") ? ["token"] : [])].includes(name), 400, "invalidRequest", `The query specified in the URI is not valid: ${name}`);
 		if (path === "/me/drives")
 			return this.#graphList(path, this.graph.drives, query);
-		const m = /^\/(?:me\/drive|drives\/([^/]+))\/(?:root|items\/([^/]+))(\/children|\/content)?$/.exec(path);
+		const m = /^\/(?:me\/drive|drives\/([^/]+))\/(?:root|items\/([^/]+))(\/children|\/content|\/delta)?$/.exec(path);
 		must(m, 400, "invalidRequest", `Resource not found for the segment: ${path}`);
 		const [, drive = null, item = "root", word] = m;
 		const f = item === "root" ? { id: "root", name: "root", driveId: drive, folder: {} } : this.graph.items.get(item);
 		must(f && f.driveId === drive, 404, "itemNotFound", "The resource could not be found.");
 		if (word === "/children")
 			return this.#graphList(path, [...this.graph.items.values()].filter((c) => c.parentId === item && c.driveId === drive), query);
+		if (word === "/delta")
+			return this.#graphDelta(path, f, drive, query);
 		if (word === "/content") {
 			must(f.content, 400, "notSupported", "Operation not supported");
 			const token = id("t");
@@ -226,9 +297,27 @@ export class Cloud {
 	}
 
 	#select(f, query) {
-		const shown = { ...f, content: undefined, parentId: undefined, driveId: undefined, mimeType: undefined };
+		const shown = { ...f, content: undefined, parentId: undefined, driveId: undefined, mimeType: undefined,
+			...(f.parentId && { parentReference: { driveId: f.driveId ?? "b!own", id: f.parentId } }) };
 		const names = query.$select?.split(",");
 		return names ? Object.fromEntries(names.filter((n) => shown[n] !== undefined).map((n) => [n, shown[n]])) : shown;
+	}
+
+	/* Without a token all that is there; with one what has changed since: what is gone has only its id. */
+	#graphDelta(path, f, drive, query) {
+		const { closed, business, oldest, changes, items } = this.graph;
+		must(f.id !== "root" || !closed.has(drive), 403, "accessDenied", "Access denied");
+		const next = (token) => `${this.url}/v1.0${path}?${new URLSearchParams({ ...query, token })}`;
+		if (query.token === "latest")
+			return { value: [], "@odata.deltaLink": next(String(this.seq)) };
+		const since = Number(query.token ?? 0);
+		must(Number.isInteger(since) && since <= this.seq, 400, "invalidRequest", "token");
+		if (query.token && since < oldest)
+			throw Object.assign(error(410, "resyncRequired", "Resync required"), { headers: { location: next("").replace(/token=&?/, "") } });
+		const { rows, to } = this.#page(changes.filter((c) => c.seq > since && c.driveId === drive), Number(query.$top ?? 200), 0);
+		const value = rows.map((c) => items.has(c.id) ? this.#select({ ...items.get(c.id), ...(business && { cTag: undefined }) }, query)
+			: { id: c.id, deleted: { state: "deleted" }, parentReference: { driveId: drive ?? "b!own", id: c.parentId } });
+		return { value, ...(to ? { "@odata.nextLink": next(String(rows.at(-1).seq)) } : { "@odata.deltaLink": next(String(this.seq)) }) };
 	}
 
 	#graphList(path, all, query) {
