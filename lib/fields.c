@@ -215,8 +215,12 @@ bind_time(const struct target *s, struct str text, struct str *out)
 	if (!parse_time(text, &at, &millis) || !gmtime_r(&at, &tm) || tm.tm_year < -1899 ||
 	    tm.tm_year > 8099)
 		return PROBLEM(s, "must be a time as in RFC 3339, such as 2026-01-31T12:00:00Z");
-	*out = arena_printf(s->a, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, millis);
+	/* A day alone stays one: in which zone it begins is its reader's to say, UTC by default. */
+	if (text.n == 10)
+		*out = text;
+	else
+		*out = arena_printf(s->a, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+		    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, millis);
 	return true;
 }
 

@@ -24,8 +24,14 @@ enum err agent_invoke(struct req *r);
 enum err agent_request_show(struct req *r);
 /* Does the client ask for events, not for one reply? (Accept, RFC 9110) */
 bool agents_wants_events(const struct req *r);
-/* The second half of what begins a run, for such a client: its events. */
+/*
+ * The second halves of what begins a run, of a row {run, body}: for such a client its events; for
+ * one that does not wait the body; for others the run's reply, or the body where that takes too
+ * long.
+ */
 enum err agents_stream(struct req *r);
+enum err agents_queued(struct req *r);
+enum err agents_waits(struct req *r);
 
 /* processes.c */
 extern const struct field_table process_create_body, process_change_body;

@@ -41,14 +41,14 @@ agents_wants_events(const struct req *r)
 	return accept.p && memmem(accept.p, accept.n, "text/event-stream", 17) != NULL;
 }
 
-static enum err
-invoke_queued(struct req *r)
+enum err
+agents_queued(struct req *r)
 {
 	return reply_json(r, 200, row_text(r, 0, 1));
 }
 
-static enum err
-invoke_waits(struct req *r)
+enum err
+agents_waits(struct req *r)
 {
 	return res_run_reply_or(r, 0, 200, row_text(r, 0, 1));
 }
@@ -76,9 +76,9 @@ agent_invoke(struct req *r)
 	    (e = body_bind(r, agent_invoke_body, &in)) != ERR_OK)
 		return e;
 	return sql_agent_invoke(r,
-	    query.async ? invoke_queued
+	    query.async ? agents_queued
 	    : streams	? agents_stream
-			: invoke_waits,
+			: agents_waits,
 	    in.agent_type, in.input, in.metadata, in.user_id, !query.async && !streams,
 	    config()->queue_max, strcmp(config()->credits, "required") == 0);
 }

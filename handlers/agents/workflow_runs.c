@@ -48,18 +48,6 @@ static const struct field approve_fields[] = {
 };
 FIELD_TABLE(workflow_run_approve_body, struct approve_in, approve_fields, workflow_run_approve);
 
-static enum err
-execute_queued(struct req *r)
-{
-	return reply_json(r, 200, row_text(r, 0, 1));
-}
-
-static enum err
-execute_waits(struct req *r)
-{
-	return res_run_reply_or(r, 0, 200, row_text(r, 0, 1));
-}
-
 /* POST /api/agents/workflows/execute */
 enum err
 workflow_execute(struct req *r)
@@ -69,7 +57,7 @@ workflow_execute(struct req *r)
 
 	if ((e = body_bind(r, workflow_execute_body, &in)) != ERR_OK)
 		return e;
-	return sql_workflow_execute(r, in.async ? execute_queued : execute_waits, in.workflow_id,
+	return sql_workflow_execute(r, in.async ? agents_queued : agents_waits, in.workflow_id,
 	    in.inputs, in.user_id, !in.async, config()->queue_max);
 }
 

@@ -21,12 +21,15 @@ struct period_in {
 	struct str start_date; /* absent: DAYS_DEFAULT before now; of revenue a year */
 	struct str end_date; /* absent: now */
 	struct str aggregation;
+	struct str timezone; /* of days, weeks and months, and of dates without a time */
 };
 
 static const char *const aggregations[] = { "daily", "weekly", "monthly", NULL };
 
-#define PERIOD_FIELDS \
-	F_TIME(struct period_in, start_date, OPTIONAL), F_TIME(struct period_in, end_date, OPTIONAL)
+#define PERIOD_FIELDS                                     \
+	F_TIME(struct period_in, start_date, OPTIONAL),   \
+	    F_TIME(struct period_in, end_date, OPTIONAL), \
+	    F_TIMEZONE(struct period_in, timezone, OPTIONAL)
 
 static const struct field series_fields[] = {
 	PERIOD_FIELDS,
@@ -54,7 +57,7 @@ analytics_overview(struct req *r)
 enum err
 analytics_series(struct req *r)
 {
-	struct period_in in = { .aggregation = S("daily") };
+	struct period_in in = { .aggregation = S("daily"), .timezone = S("UTC") };
 	struct str rest = str_from(r->route->path), part = { NULL, 0 };
 	enum err e;
 
@@ -62,30 +65,32 @@ analytics_series(struct req *r)
 		return e;
 	for (int i = 0; i < 4; i++) /* "", api, analytics, what */
 		rest = str_cut(rest, '/', &part);
-	return sql_analytics_series(
-	    r, res_one, r->caller.key_hash, part, in.start_date, in.end_date, in.aggregation);
+	return sql_analytics_series(r, res_one, r->caller.key_hash, part, in.start_date,
+	    in.end_date, in.aggregation, in.timezone);
 }
 
 /* GET /api/analytics/models: what each model did in a time, the busiest first. */
 enum err
 analytics_models(struct req *r)
 {
-	struct period_in in = { 0 };
+	struct period_in in = { .timezone = S("UTC") };
 	enum err e;
 
 	if ((e = query_bind(r, analytics_models_query, &in)) != ERR_OK)
 		return e;
-	return sql_analytics_models(r, res_one, r->caller.key_hash, in.start_date, in.end_date);
+	return sql_analytics_models(
+	    r, res_one, r->caller.key_hash, in.start_date, in.end_date, in.timezone);
 }
 
 /* GET /api/analytics/revenue: what each package brought, by month. */
 enum err
 analytics_revenue(struct req *r)
 {
-	struct period_in in = { 0 };
+	struct period_in in = { .timezone = S("UTC") };
 	enum err e;
 
 	if ((e = query_bind(r, analytics_revenue_query, &in)) != ERR_OK)
 		return e;
-	return sql_analytics_revenue(r, res_one, r->caller.key_hash, in.start_date, in.end_date);
+	return sql_analytics_revenue(
+	    r, res_one, r->caller.key_hash, in.start_date, in.end_date, in.timezone);
 }

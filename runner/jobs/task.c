@@ -15,6 +15,7 @@
 #include "sql_job.h"
 
 #define CLEAR_ROWS 5000
+#define TURN_MS 1000 /* until a task looks again whether it is its turn */
 #define KEYS_ROWS 5000
 #define MATCH_ROWS 2000
 #define COMPARE_ROWS 500
@@ -373,8 +374,12 @@ task_run(struct job *j)
 	int64_t at = 0, compared = 0;
 	PGresult *row = NULL;
 	struct outcome o;
-	enum err e;
+	enum err e = job_runner_task_turn(j, &row);
 
+	if (!went_well(j, e, row, &o))
+		return o;
+	if (!sql_bool(row, 0, 0))
+		return job_again("an earlier task of the process is under way", TURN_MS);
 	if ((e = job_runner_task_take(j, &row)) != ERR_OK)
 		return job_db_error(j, e, "the task could not be looked up");
 	if (PQntuples(row) != 1 || !uuid_parse(sql_get(row, 0, 0), &t.process))

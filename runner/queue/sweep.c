@@ -12,6 +12,7 @@
 #define OAUTH_MOST_MS 30000
 #define ANALYTICS_BATCH 1000
 #define OLD_BATCH 1000 /* rows of a kind in one transaction */
+#define FIGURES_BATCH 5000 /* leads, and messages, in one transaction */
 #define WORKFLOWS_BATCH 500
 #define MONEY_BATCH 200 /* reservations */
 #define SCHEDULES_BATCH 50 /* that begin in one transaction */
@@ -112,6 +113,10 @@ sweep_old(struct db *db, struct arena *a, struct stop *stop)
 		more = sql_bool(res, 0, 0) || more;
 	else
 		log_warn("sweep: failed", "what", "totals of what was used");
+	if (db_runner_figures_roll(db, a, &res, FIGURES_BATCH) == ERR_OK)
+		more = sql_bool(res, 0, 0) || more;
+	else
+		log_warn("sweep: failed", "what", "hours of figures");
 	if (db_runner_denied_sweep(db, a, NULL) != ERR_OK)
 		log_warn("sweep: failed", "what", "denied tokens that have ended");
 	if (db_runner_resets_sweep(db, a, NULL) != ERR_OK)

@@ -42,6 +42,27 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION agent_enqueue TO millrace_api;
 
+-- For whom the caller begins a run: for oneself, or for the user whom a service account, or an
+-- administrator, names. That user is the caller from here on, until the run is stored.
+CREATE OR REPLACE FUNCTION caller_becomes(user_name text) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+	who uuid := CASE WHEN $1 IS NULL THEN caller_id() ELSE user_of_name($1, true) END;
+BEGIN
+	IF who IS NULL THEN
+		PERFORM refuse('NOT_FOUND', 'There is no such user.');
+	END IF;
+	PERFORM set_config('millrace.caller', who::text, true);
+	RETURN who;
+END $$;
+GRANT EXECUTE ON FUNCTION caller_becomes TO millrace_api;
+
+-- What such a run's input has beside its own: who asked, where that is not its owner, and what
+-- makes its reply, where the request waits for its end.
+CREATE OR REPLACE FUNCTION run_by(asking uuid, who uuid, reply text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+	SELECT CASE WHEN $1 <> $2 THEN jsonb_build_object('by', $1) ELSE '{}' END || CASE WHEN $3 IS NOT NULL THEN jsonb_build_object('reply', $3) ELSE '{}' END
+$$;
+GRANT EXECUTE ON FUNCTION run_by TO millrace_api;
+
 -- Invokes an agent of the caller's; for another user where a service account, or an administrator,
 -- names one: the run, what it reads and what it costs are then that user's. `reply`: the request
 -- waits for its end.
@@ -50,20 +71,12 @@ RETURNS TABLE (run_id uuid, body json) LANGUAGE plpgsql AS $$
 DECLARE
 	asking CONSTANT uuid := caller_id();
 	agent CONSTANT jsonb := agent_of_type($1);
-	who uuid := asking;
 BEGIN
 	IF agent IS NULL THEN
 		PERFORM refuse('BAD_REQUEST', format('There is no agent of the type %s.', $1));
-	ELSIF $4 IS NOT NULL THEN
-		who := user_of_name($4, true);
 	END IF;
-	IF who IS NULL THEN
-		PERFORM refuse('NOT_FOUND', 'There is no such user.');
-	END IF;
-	PERFORM set_config('millrace.caller', who::text, true);
-	run_id := agent_enqueue(jsonb_build_object('agent', agent, 'message', agent_message($1, $2), 'metadata', coalesce($3, '{}'))
-		|| CASE WHEN who <> asking THEN jsonb_build_object('by', asking) ELSE '{}' END
-		|| CASE WHEN $5 THEN '{"reply": "agent"}' ELSE '{}' END::jsonb, $6, $7);
+	run_id := agent_enqueue(run_by(asking, caller_becomes($4), CASE WHEN $5 THEN 'agent' END)
+		|| jsonb_build_object('agent', agent, 'message', agent_message($1, $2), 'metadata', coalesce($3, '{}')), $6, $7);
 	SELECT agent_request_json(r, CASE WHEN $5 THEN 'running' ELSE 'queued' END, NULL, NULL) INTO body FROM run r WHERE r.id = run_id;
 	PERFORM set_config('millrace.caller', asking::text, true);
 	RETURN NEXT;

@@ -2,13 +2,13 @@
 
 -- How many leads or conversations were made, or calls of models answered, or what was paid, less
 -- what was returned of it, in US dollars: [{"date", "value"}, …],
--- date being the first day of a day, week (from Monday) or month in UTC: all periods from that
+-- date being the first day of a day, week (from Monday) or month in the zone: all periods from that
 -- which start_date lies in to that which end_date lies in, each counted whole, 0 where there was
 -- nothing. Of the caller's rows, or of all users', as the caller of this function decides. At most
 -- 1000 periods.
 -- As the owner: streamd asks it for others.
-CREATE OR REPLACE FUNCTION trend_series(caller uuid, everybody boolean, what text, start_date timestamptz, end_date timestamptz, aggregation text)
-RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE OR REPLACE FUNCTION trend_series(caller uuid, everybody boolean, what text, start_date timestamptz, end_date timestamptz, aggregation text,
+	zone text DEFAULT 'UTC') RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	unit text := CASE aggregation WHEN 'daily' THEN 'day' WHEN 'weekly' THEN 'week' WHEN 'monthly' THEN 'month' END;
 	counted text := CASE what WHEN 'lead_trends' THEN 'lead' WHEN 'conversation_trends' THEN 'conversation'
@@ -26,8 +26,8 @@ BEGIN
 	ELSIF (start_date >= '0001-01-08Z' AND start_date <= end_date AND end_date < '9999-12-01Z') IS NOT TRUE THEN
 		PERFORM refuse('BAD_REQUEST', 'The series needs a start_date, and an end_date that is not before it.');
 	END IF;
-	first := date_trunc(unit, start_date AT TIME ZONE 'UTC');
-	last := date_trunc(unit, end_date AT TIME ZONE 'UTC');
+	first := date_trunc(unit, start_date AT TIME ZONE zone);
+	last := date_trunc(unit, end_date AT TIME ZONE zone);
 	IF (CASE unit WHEN 'day' THEN last::date - first::date WHEN 'week' THEN (last::date - first::date) / 7
 		ELSE extract(year FROM age(last, first)) * 12 + extract(month FROM age(last, first)) END) >= 1000 THEN
 		PERFORM refuse('BAD_REQUEST', 'The series would have more than 1000 points; ask for a shorter time or for longer steps.');
@@ -37,11 +37,11 @@ BEGIN
 		SELECT json_agg(json_build_object('date', to_char(p.first_day, 'YYYY-MM-DD'), 'value', coalesce(c.n, 0)) ORDER BY p.first_day)
 		FROM generate_series($1, $2, $3) p (first_day)
 		LEFT JOIN (
-			SELECT date_trunc(%1$L, x.%4$I AT TIME ZONE 'UTC') AS first_day, %5$s AS n FROM %2$I x
+			SELECT date_trunc(%1$L, x.%4$I AT TIME ZONE $7) AS first_day, %5$s AS n FROM %2$I x
 			WHERE x.%4$I >= $4 AND x.%4$I < $5 %3$s GROUP BY 1
 		) c USING (first_day)$q$, unit, counted, CASE WHEN everybody THEN '' ELSE 'AND x.owner_id = $6' END, at, figure)
 	INTO series USING first, last, ('1 ' || unit)::interval,
-		first AT TIME ZONE 'UTC', (last + ('1 ' || unit)::interval) AT TIME ZONE 'UTC', caller;
+		first AT TIME ZONE zone, (last + ('1 ' || unit)::interval) AT TIME ZONE zone, caller, zone;
 	RETURN series;
 END $$;
 GRANT EXECUTE ON FUNCTION trend_series TO millrace_stream;

@@ -88,6 +88,20 @@ END $$;
 
 -- -- the runner's, of one task --
 
+-- Is it the task's turn? Those of a process are done one after the other: else an earlier one that
+-- takes longer would show what it found in place of a later one's. Having waited is no attempt.
+CREATE OR REPLACE FUNCTION task_turn(run_id uuid, runner text, attempt int) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN NULL;
+	ELSIF NOT EXISTS (SELECT FROM task t JOIN task o ON o.process_id = t.process_id AND o.id < t.id AND o.ended_at IS NULL WHERE t.id = $1) THEN
+		RETURN true;
+	END IF;
+	UPDATE job j SET max_attempts = j.max_attempts + 1 WHERE j.run_id = $1;
+	RETURN false;
+END $$;
+GRANT EXECUTE ON FUNCTION task_turn TO millrace_runner;
+
 -- An attempt begins: how far the task is. No row where the lease is lost, or the process is gone.
 CREATE OR REPLACE FUNCTION task_take(run_id uuid, runner text, attempt int) RETURNS SETOF task LANGUAGE plpgsql AS $$
 BEGIN
@@ -209,7 +223,7 @@ BEGIN
 	SELECT l.id, $1, u.changed::timestamptz, $2, nullif(u.e164, ''), nullif(u.phone_key, ''), nullif(u.email_key, ''), nullif(u.mailbox_key, ''),
 		nullif(u.name_key, '')
 	FROM unnest($3, $4, $5, $6, $7, $8, $9) u (lead_id, changed, e164, phone_key, email_key, mailbox_key, name_key) JOIN lead l ON l.id = u.lead_id
-	ON CONFLICT (lead_id) DO UPDATE SET changed_at = excluded.changed_at, region = excluded.region, e164 = excluded.e164,
+	ORDER BY l.id ON CONFLICT (lead_id) DO UPDATE SET changed_at = excluded.changed_at, region = excluded.region, e164 = excluded.e164,
 		phone_key = excluded.phone_key, email_key = excluded.email_key, mailbox_key = excluded.mailbox_key, name_key = excluded.name_key;
 	GET DIAGNOSTICS stored = ROW_COUNT;
 	RETURN stored;

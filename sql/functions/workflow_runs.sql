@@ -2,8 +2,10 @@
 -- walks through the definition: what has ended is in workflow_step and is not done again; what has
 -- to wait (for a time, an approval, an agent) leaves the queue until workflow_wake() puts it back.
 
-CREATE OR REPLACE FUNCTION workflow_step_json(s workflow_step) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', s.id, 'status', s.status, 'tries', s.tries, 'input', s.input, 'output', s.output, 'error', s.error,
+-- Without what it was given, where that is not the caller's; but what somebody is asked is.
+CREATE OR REPLACE FUNCTION workflow_step_json(s workflow_step, given boolean) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', s.id, 'status', s.status, 'tries', s.tries, 'input', CASE WHEN $2 OR s.asks THEN s.input END,
+		'output', s.output, 'error', s.error,
 		'started_at', rfc3339(s.started_at), 'ended_at', rfc3339(s.ended_at))
 $$;
 GRANT EXECUTE ON FUNCTION workflow_step_json TO millrace_api;
@@ -13,15 +15,17 @@ CREATE OR REPLACE FUNCTION workflow_run_reply(w workflow_run, status text, error
 $$;
 GRANT EXECUTE ON FUNCTION workflow_run_reply TO millrace_api, millrace_runner;
 
--- A run; with `steps` also what it was given, and its steps in the order of the definition.
+-- A run; with `steps` also what it was given, and its steps in the order of the definition. What
+-- somebody has begun for its owner is shown without what that one has put into it: a service's
+-- definition, with the headers of its requests, is not its users'.
 CREATE OR REPLACE FUNCTION workflow_run_json(w workflow_run, steps boolean) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('workflow_run_id', w.id, 'workflow_id', w.workflow_id,
 		'status', CASE r.status WHEN 'cancelled' THEN 'failed' ELSE r.status END, 'outputs', w.outputs, 'error', r.error_message,
 		'user_id', w.owner_id, 'step', w.step, 'progress', w.progress, 'created_at', rfc3339(r.created_at),
-		'ended_at', rfc3339(r.ended_at), 'definition', CASE WHEN $2 THEN w.definition END, 'inputs', CASE WHEN $2 THEN w.inputs END,
+		'ended_at', rfc3339(r.ended_at), 'definition', CASE WHEN $2 AND g.own THEN w.definition END, 'inputs', CASE WHEN $2 AND g.own THEN w.inputs END,
 		'steps', CASE WHEN $2 THEN coalesce((
-			SELECT json_agg(workflow_step_json(s) ORDER BY s.n) FROM workflow_step s WHERE s.workflow_run_id = w.id), '[]') END)
-	FROM run r WHERE r.id = w.id
+			SELECT json_agg(workflow_step_json(s, g.own) ORDER BY s.n) FROM workflow_step s WHERE s.workflow_run_id = w.id), '[]') END)
+	FROM run r CROSS JOIN LATERAL (SELECT coalesce(r.input ->> 'by' = caller_id()::text, true) AS own) g WHERE r.id = w.id
 $$;
 GRANT EXECUTE ON FUNCTION workflow_run_json TO millrace_api;
 
@@ -53,22 +57,14 @@ CREATE OR REPLACE FUNCTION workflow_execute(workflow uuid, inputs json, user_nam
 RETURNS TABLE (run_id uuid, body json) LANGUAGE plpgsql AS $$
 DECLARE
 	asking CONSTANT uuid := caller_id();
-	who uuid := asking;
 	made workflow_run;
 	w workflow;
 BEGIN
 	SELECT * INTO w FROM workflow x WHERE x.id = $1 AND x.owner_id = asking;
 	IF w.id IS NULL THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such workflow.');
-	ELSIF $3 IS NOT NULL THEN
-		who := user_of_name($3, true);
 	END IF;
-	IF who IS NULL THEN
-		PERFORM refuse('NOT_FOUND', 'There is no such user.');
-	END IF;
-	PERFORM set_config('millrace.caller', who::text, true);
-	made := workflow_enqueue(w, $2, CASE WHEN who <> asking THEN jsonb_build_object('by', asking) ELSE '{}' END
-		|| CASE WHEN $4 THEN '{"reply": "workflow"}' ELSE '{}' END::jsonb, $5);
+	made := workflow_enqueue(w, $2, run_by(asking, caller_becomes($3), CASE WHEN $4 THEN 'workflow' END), $5);
 	run_id := made.id;
 	body := workflow_run_reply(made, CASE WHEN $4 THEN 'running' ELSE 'queued' END, NULL);
 	PERFORM set_config('millrace.caller', asking::text, true);
@@ -139,7 +135,7 @@ BEGIN
 		CASE WHEN e.status IN ('completed', 'failed') THEN now() END
 	FROM json_to_recordset($2) e (n int, id text, status text, tries int, input json, output json, error text, asks boolean, seconds bigint)
 	ON CONFLICT ON CONSTRAINT workflow_step_pkey DO UPDATE SET status = excluded.status, tries = excluded.tries,
-		input = coalesce(excluded.input, s.input), output = excluded.output, error = excluded.error, asks = excluded.asks, due_at = excluded.due_at,
+		input = coalesce(excluded.input, s.input), output = excluded.output, error = excluded.error, asks = coalesce(excluded.asks, s.asks), due_at = excluded.due_at,
 		child = NULL, ended_at = excluded.ended_at;
 	UPDATE job j SET max_attempts = j.attempts + 3 WHERE j.run_id = $1 AND j.max_attempts < j.attempts + 2
 		AND EXISTS (SELECT FROM json_array_elements($2) e WHERE e ->> 'status' <> 'running');

@@ -148,4 +148,10 @@ test("a process's addresses hear when a source stops answering, and when it is b
 	assert.deepEqual([await run(), await mailRuns(user)], ["failed", "2"]);
 	await source(documentId);
 	assert.deepEqual([await run(), await mailRuns(user)], ["completed", "2"]);
+	/* Nor after a hundred of the user's within an hour. */
+	await millrace.psql(`UPDATE datasource SET told_at = now() - interval '2 hours' WHERE id = '${id}'; SET session_replication_role = replica;
+		INSERT INTO run (owner_id, kind) SELECT '${user.uid}', 'mail' FROM generate_series(1, 98)`);
+	await source(randomUUID());
+	assert.deepEqual([await run(), await mailRuns(user)], ["failed", "100"]);
+	await millrace.psql(`DELETE FROM run WHERE owner_id = '${user.uid}' AND kind = 'mail' AND ended_at IS NULL`);
 });

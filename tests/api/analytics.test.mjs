@@ -1,9 +1,10 @@
 /* /api/analytics: figures of all users. Others' tests make rows meanwhile, so that what is made here is of years of its own. */
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
 import { newUser, shared } from "../js/instance.mjs";
 import { newAdmin } from "../js/accounts.mjs";
-import { assertError, assertKeys, assertStatus } from "../js/expect.mjs";
+import { assertError, assertKeys, assertStatus, until } from "../js/expect.mjs";
 
 let millrace, api, admin;
 before(async () => {
@@ -58,6 +59,71 @@ test("the overview says what a plain query over the rows says", async () => {
 	assert.ok(shown.total_leads.value >= 300 && shown.active_conversations.value >= 40);
 	for (const bad of ["0", "367", "x"])
 		assertError(await admin.api.get(`/api/analytics/overview?days=${bad}`), "BAD_REQUEST", ["days"]);
+});
+
+/* Whatever was counted before, and whatever has come and gone since. Others' rows come meanwhile: all is asked of one snapshot. */
+test("figures are those of the rows, however many hours are counted", async () => {
+	const user = await newUser(api), id = (at) => `(left(uuid_v7_floor(${at})::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid`;
+	const rows = (n) => `SELECT now() - random() * interval '9 days' AS at FROM generate_series(1, ${n})`;
+	const add = (n) => millrace.psql(`SET session_replication_role = replica;
+		INSERT INTO lead (id, owner_id, name, status, created_at) SELECT ${id("at")}, '${user.uid}', 'x', (ARRAY['new', 'converted'])[1 + floor(random() * 2)], at FROM (${rows(n)}) r;
+		INSERT INTO conversation (owner_id, title) SELECT '${user.uid}', 'x' FROM generate_series(1, ${n / 10});
+		INSERT INTO message (id, conversation_id, owner_id, role, content, created_at)
+			SELECT ${id("at")}, c.id, '${user.uid}', 'user', 'x', at FROM conversation c, LATERAL (SELECT c.created_at - random() * interval '9 days' AS at FROM generate_series(1, 5)) r
+			WHERE c.owner_id = '${user.uid}'`);
+	const naive = (from, to) => `(SELECT count(*) FROM lead WHERE created_at >= ${from} AND created_at < ${to}),
+		(SELECT count(DISTINCT conversation_id) FROM message WHERE created_at >= ${from} AND created_at < ${to})`;
+	/* What somebody else deletes just then goes in steps. */
+	const compare = async (what) => {
+		const spans = Array.from({ length: 12 }, (_, i) => [`now() - interval '${(Math.random() * 10 * 86400).toFixed(3)} s'`,
+			i % 3 ? "now()" : `now() - interval '${Math.round(Math.random() * 86400)} s'`]);
+		const wrong = async () => (await millrace.psql(spans.map(([from, to]) => `SELECT ROW(leads_made(${from}, ${to}), talks_active(${from}, ${to})) = ROW(${naive(from, to)}),
+			leads_made(${from}, ${to}), talks_active(${from}, ${to}), ${naive(from, to)};`).join(""))).trim().split("\n").filter((row) => !row.startsWith("t"));
+		for (let i = 0; i < 2 && (await wrong()).length > 0; i++)
+			await setTimeout(1000);
+		assert.deepEqual(await wrong(), [], what);
+	};
+	const roll = (before, most) => millrace.psql(`SELECT figures_roll(${before}, ${most})`);
+	await add(400);
+	await compare("as they are found");
+	for (let step = 0; step < 6; step++) {
+		await roll(`now() - interval '${6 - step} days'`, 200);
+		await compare(`step ${step}`);
+		await millrace.psql(`DELETE FROM lead WHERE owner_id = '${user.uid}' AND random() < 0.1; UPDATE lead SET status = 'converted' WHERE owner_id = '${user.uid}' AND random() < 0.1;
+			DELETE FROM conversation WHERE owner_id = '${user.uid}' AND random() < 0.1`);
+		await compare(`step ${step}, some of them gone`);
+		await add(20);
+	}
+	await until(async () => (await roll("now() - interval '1 minute'", 1000)).trim() === "f", "all are counted");
+	await compare("all of them counted");
+	assert.equal((await millrace.psql(`SELECT count(*) FROM lead_gone g, figure_upto f WHERE g.lead_id <= f.lead`)).trim(), "0");
+	/* Beside others: what counts and what deletes at the same time. */
+	await Promise.all([...Array.from({ length: 4 }, () => roll("now() - interval '1 minute'", 50)), millrace.psql(`DELETE FROM lead WHERE owner_id = '${user.uid}' AND random() < 0.5`),
+		millrace.psql(`DELETE FROM conversation WHERE owner_id = '${user.uid}' AND random() < 0.5`)]);
+	await compare("beside others");
+});
+
+test("days are those of a time zone", async () => {
+	const user = await newUser(api);
+	/* Lisbon's day of 23 hours, and the one of 25. */
+	const times = ["1992-03-28T23:59:59Z", "1992-03-29T00:00:00Z", "1992-03-29T22:59:59Z", "1992-03-29T23:00:00Z", "1992-09-26T22:59:59Z", "1992-09-26T23:00:00Z", "1992-09-27T22:59:59Z", "1992-09-27T23:30:00Z", "1992-09-28T00:00:00Z"];
+	await millrace.psql(`SET session_replication_role = replica; ${times.map((t) => `INSERT INTO lead (owner_id, name, created_at) VALUES ('${user.uid}', 'x', '${t}');
+		INSERT INTO stripe_payment (owner_id, payment, paid_usd, credited_usd, paid_at) VALUES ('${user.uid}', gen_random_uuid(), 1, 0, '${t}');`).join("")}`);
+	for (const zone of ["Europe/Lisbon", "America/St_Johns", "Pacific/Apia", "Asia/Kathmandu", "UTC"]) {
+		const day = new Intl.DateTimeFormat("en-CA", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit" });
+		const wanted = {};
+		for (const t of times)
+			wanted[day.format(new Date(t))] = (wanted[day.format(new Date(t))] ?? 0) + 1;
+		for (const what of ["leads", "revenue"]) {
+			const series = await get(`${what}/trends?start_date=1992-03-01&end_date=1992-10-31&timezone=${zone}`);
+			assert.deepEqual([series[0].date, series.at(-1).date, series.length], ["1992-03-01", "1992-10-31", 245], zone);
+			assert.deepEqual(Object.fromEntries(series.filter((p) => p.value > 0).map((p) => [p.date, p.value])), wanted, `${what} ${zone}`);
+		}
+		const months = (await get(`revenue?start_date=1992-03-01&end_date=1992-11-01&timezone=${zone}`)).map((r) => [r.month, r.revenue_usd]);
+		assert.deepEqual(months, [["1992-03", 4], ["1992-09", 5]], zone);
+	}
+	assert.deepEqual((await get("leads/trends?start_date=1992-03-29&end_date=1992-03-29&timezone=America/New_York")).map((p) => p.value), [2]);
+	assertError(await admin.api.get("/api/analytics/leads/trends?timezone=Mars/Dust"), "BAD_REQUEST", ["timezone"]);
 });
 
 test("a change against nothing is null, and between nothings 0", async () => {

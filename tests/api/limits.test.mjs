@@ -211,6 +211,17 @@ test("a reply that takes too long is 504 with the run's id, and the run goes on"
 	assert.equal((await user.api.get("/api/documents")).json[0].status, "ready");
 });
 
+test("an agent or a workflow that takes longer is running by then, and its outcome is there later", async () => {
+	const user = await newUser(api), done = (path) => until(async () => (await user.api.get(path)).json.status === "completed", `the end of ${path}`);
+	const workflow_id = assertStatus(await user.api.post("/api/workflows", { name: "w", definition: { steps: [{ id: "a", type: "transform" }] } }), 201).json.id;
+	const [agent, flow] = await withoutRunner(() => Promise.all([user.api.post("/api/agents/invoke", { agent_type: "lead_agent", input: { query: "x" } }),
+		user.api.post("/api/agents/workflows/execute", { workflow_id })]));
+	assert.deepEqual([assertStatus(agent, 200).json.status, assertStatus(flow, 200).json.status], ["running", "running"]);
+	assert.deepEqual([agent.json.result, flow.json.outputs], [null, null]);
+	await done(`/api/agents/requests/${agent.json.request_id}`);
+	await done(`/api/workflow-runs/${flow.json.workflow_run_id}`);
+});
+
 test("the worker's own limit of an upload holds to the byte", async () => {
 	const user = await newUser(api);
 	assertStatus(await upload(user, 100000), 202);

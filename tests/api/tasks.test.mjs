@@ -127,6 +127,80 @@ test("what else rows may be: JSON, JSON Lines, a table without names; and what c
 	assert.equal((await run(user, { process_id: empty })).error, "The process has no data sources.");
 });
 
+/* What dialects of CSV do to each other: every file has one lead of each of its rows, or says why not. */
+test("CSV with every fault of its dialects", async () => {
+	const user = await newUser(api), people = ["ana", "bea", "cid", "dan"];
+	await leads(user, ...people.map((name) => ({ name, email: `${name}@a.example` })));
+	const at = (name) => `${name}@a.example`, utf16 = (text, big) => { const b = Buffer.from(`\ufeff${text}`, "utf16le"); return big ? b.swap16() : b; };
+	const files = {
+		"bare quotes": `note,email\n5" pipe,${at("ana")}\n6" pipe,${at("bea")}\n`,
+		"a quote after a quoted cell": `note,email\n"5"" pipe" long,${at("ana")}\n7,${at("bea")}\n`,
+		"a quote after a blank": `note, email\n"red, tall", "${at("ana")}"\nx, "${at("bea")}"\n`,
+		"backslashes": `note,email\n"say \\"hi\\"",${at("ana")}\nx,${at("bea")}\n`,
+		"an open quote": `note,email\n"never closed,${at("ana")}\nx,${at("bea")}\n`,
+		"CR alone": `note,email\rx,${at("ana")}\ry,${at("bea")}\r`,
+		"all line ends": `note,email\r\nx,${at("ana")}\ny,${at("bea")}\rz,${at("cid")}\r\n`,
+		"no line end": `note,email\nx,${at("ana")}\ny,${at("bea")}`,
+		"UTF-16": utf16(`note\temail\nx\t${at("ana")}\ny\t${at("bea")}\n`, false),
+		"UTF-16, the other way": utf16(`note;email\nx;${at("ana")}\ny;${at("bea")}\n`, true),
+		"a mark at the start": `\ufeffemail\n${at("ana")}\n${at("bea")}\n`,
+		"windows-1252": Buffer.from(`nome;email\nJos\xe9;${at("ana")}\nZo\xe9;${at("bea")}\n`, "latin1"),
+		"bytes of no encoding": Buffer.concat([Buffer.from("note,email\n\xff\xfe\x80,", "latin1"), Buffer.from(`${at("ana")}\ny,${at("bea")}\n`)]),
+		"a delimiter that is named": `sep=;\nnote;email\n1,5;${at("ana")}\n2,25;${at("bea")}\n`,
+		"decimal commas": `note;email\n1,5;${at("ana")}\n2,25;${at("bea")}\n`,
+		"ragged rows": `note,email\n${at("ana")}\nx,${at("bea")}\nx,${at("cid")},1,2,3\n`,
+		"empty lines": `\n\nnote,email\n\nx,${at("ana")}\n\n\ny,${at("bea")}\n\n`,
+		"names twice, and none": `email,email,,\n${at("ana")},x,y,z\n${at("bea")},x,y,z\n`,
+		"formulas": `note,email\n=1+1,${at("ana")}\n"=HYPERLINK(""http://x"")",${at("bea")}\n`,
+		"a cell of lines": `note,email\n"one\ntwo\r\nthree",${at("ana")}\ny,${at("bea")}\n`,
+		"a thousand columns": `email${",x".repeat(1000)}\n${at("ana")}${",1".repeat(1000)}\n${at("bea")}\n`,
+		"a long cell": `email,note\n${at("ana")},${"y".repeat(1 << 20)}\n${at("bea")},x\n`,
+	};
+	const seen = {}, less = { "an open quote": ["bea"], "ragged rows": ["bea", "cid"], "all line ends": ["ana", "bea", "cid"] };
+	const { id: process_id } = await create(user, PROCESSES, { name: "CSV" });
+	for (const [name, text] of Object.entries(files))
+		await create(user, SOURCES, { process_id, platform: "upload", resource_identifier: await upload(user, "rows.csv", text), resource_name: name });
+	await create(user, SOURCES, { process_id, platform: "upload", resource_identifier: await upload(user, "nul.csv", `note,email\nx\0y,${at("dan")}\n`), resource_name: "zero bytes" });
+	const task = await run(user, { process_id });
+	assert.equal(task.status, "completed", task.error);
+	for (const m of await get(user, `/api/agent/matches?process_id=${process_id}&limit=200`))
+		(seen[m.row.filename] ??= []).push(m.lead.name), m.row.filename === "a thousand columns" && m.lead.name === "ana" && assert.equal(Object.keys(m.row.values).length, 500);
+	for (const name of Object.keys(files))
+		assert.deepEqual((seen[name] ?? []).sort().filter((lead) => !(name === "an open quote" && lead === "ana")), less[name] ?? ["ana", "bea"], `${name}: ${task.pipeline.extract.error}`);
+});
+
+test("spreadsheets that expand without end are refused as sources, and the next is read", async () => {
+	const user = await newUser(api), file = (name) => readFileSync(join(ROOT, "tests/extract/cases", name));
+	await leads(user, { name: "Ana", email: "ana@a.example" });
+	for (const name of ["xlsx-bomb.xlsx", "ods-bomb.ods"]) {
+		const process_id = await processOf(user, name, file(name), { resource_name: name });
+		await create(user, SOURCES, { process_id, platform: "upload", resource_identifier: await upload(user, "good.csv", "email\nana@a.example\n") });
+		const task = await run(user, { process_id });
+		assert.deepEqual([name, task.status, task.matches], [name, "completed", 1]);
+		assert.match(task.pipeline.extract.error, new RegExp(`^${name}: .`));
+	}
+});
+
+test("tasks of a process are done one after the other, and what the last one found is shown", async () => {
+	const user = await newUser(api), process_id = await processOf(user, "one.csv", "email\na@b.example\n"), go = await millrace.holdRunner();
+	await leads(user, { name: "A", email: "a@b.example" });
+	const tasks = [];
+	for (let i = 0; i < 3; i++)
+		tasks.push(await create(user, TASK, { process_id }));
+	/* The first is long: whoever does the next has to wait for its end. */
+	await millrace.psql(`UPDATE job SET run_at = now() + interval '3 seconds' WHERE run_id = '${tasks[0].id}'`);
+	go();
+	const done = [];
+	for (const task of tasks)
+		done.push(await ended(user, task));
+	assert.deepEqual(done.map((t) => t.status), ["completed", "completed", "completed"]);
+	const order = (await millrace.psql(`SELECT id FROM task WHERE process_id = '${process_id}' ORDER BY ended_at`)).trim().split("\n");
+	assert.deepEqual(order, tasks.map((t) => t.id));
+	const [[{ task_id }], states] = [await get(user, "/api/agent/matches"), await millrace.psql(`SELECT max(attempts), bool_and(state = 'done') FROM job WHERE run_id = '${tasks[2].id}'`)];
+	assert.equal(task_id, tasks[2].id);
+	assert.match(states.trim(), /^[2-9]\|t$/, "it was looked at before its turn, and that cost it nothing");
+});
+
 test("a task is told to the agent's room and its user's, stage by stage", async () => {
 	const user = await newUser(api);
 	await leads(user, { name: "Row 7", email: "row7@a.example" });

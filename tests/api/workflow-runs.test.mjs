@@ -2,6 +2,7 @@
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
 import { newUser, shared } from "../js/instance.mjs";
+import { newAdmin, newName } from "../js/accounts.mjs";
 import { assertError, assertStatus, until } from "../js/expect.mjs";
 import { eventsOf } from "../js/log.mjs";
 
@@ -70,6 +71,27 @@ test("an approval is waited for; no is a failure; a run that is cancelled ends a
 	assertError(await user.api.post(EXECUTE, { workflow_id: stranger.uid }), "NOT_FOUND");
 });
 
+test("a run that a service has begun for its user shows that one no more than it gave and asks", async () => {
+	const { stdout } = await millrace.ctl("key", "create", `${newName()}@example.org`, "--service"), service = api.fresh().as(/mr_[\w-]+/.exec(stdout)[0]);
+	const user = await newUser(api), admin = await newAdmin(millrace), secret = "Bearer s3cret";
+	const made = await begin({ api: admin.api }, [{ id: "a", type: "transform", input: { headers: { Authorization: secret } } }, { id: "b", type: "transform", input: { seen: 1 } },
+		{ id: "ask", type: "approval", message: "Send {{inputs.what}}?" }], { what: "it", key: secret }, { async: true, user_id: user.uid });
+	const shown = await waits(user, made.workflow_run_id), whole = await waits(admin, made.workflow_run_id);
+	assert.deepEqual([shown.definition, shown.inputs, shown.steps.map((s) => s.input)], [null, null, [null, null, "Send it?"]]);
+	assert.deepEqual(shown.steps[1].output, { seen: 1 });
+	assert.deepEqual([whole.definition.steps.length, whole.inputs.key, whole.steps[0].input], [3, secret, { headers: { Authorization: secret } }]);
+	for (const reply of [await user.api.post(`${RUNS}/${made.workflow_run_id}/approve`, {}), await user.api.post(`${RUNS}/${made.workflow_run_id}/cancel`)])
+		assert.equal(JSON.stringify({ ...assertStatus(reply, 200).json, outputs: null, steps: null }).includes(secret), false);
+	await ended(user, made.workflow_run_id);
+	assert.deepEqual((await runOf(user, made.workflow_run_id)).steps.map((s) => s.input), [null, null, "Send it?"]);
+	/* A service names a user of its own; what it has begun is its own to see, and nobody else's. */
+	const workflow_id = assertStatus(await service.post("/api/workflows", { name: "Flow", definition: { steps: [{ id: "a", type: "transform" }] } }), 201).json.id;
+	const run = assertStatus(await service.post(EXECUTE, { workflow_id, user_id: "user_001" }), 200).json;
+	assert.equal(assertStatus(await service.get(`${RUNS}/${run.workflow_run_id}`), 200).json.definition.steps.length, 1);
+	assertError(await user.api.get(`${RUNS}/${run.workflow_run_id}`), "NOT_FOUND");
+	assertError(await user.api.post(EXECUTE, { workflow_id, user_id: user.uid }), "NOT_FOUND");
+});
+
 test("what fails says why: expressions that are none, fail, grow without end; agents that are not there", async () => {
 	const user = await newUser(api), transform = (expression) => [{ id: "a", type: "transform", expression, input: { n: 1 } }, { id: "b", type: "transform" }];
 	const cases = [[transform(". |"), /^The step a failed: The expression is not jq's: /], [transform("error"), /^The step a failed: The expression failed: /],
@@ -93,6 +115,25 @@ test("an agent that was refused leaves a step that is due, whose runner may die 
 	assert.equal((await millrace.psql(`SELECT due_at <= now() FROM workflow_step WHERE workflow_run_id = '${id}' AND id = 'a'`)).trim(), "t");
 	await millrace.psql(`UPDATE job SET state = 'waiting', runner = NULL, lease_until = NULL WHERE run_id = '${id}'`);
 	assertStatus(await user.api.post(`${RUNS}/${id}/cancel`), 200);
+});
+
+test("what grows from step to step has its bounds, and so have runs that wait", async () => {
+	const user = await newUser(api), big = "x".repeat(90000), step = (i, of) => ({ id: `s${i}`, type: "transform", input: of });
+	const twice = Array.from({ length: 40 }, (_, i) => step(i, { x: i ? `{{steps.s${i - 1}.output.x}}{{steps.s${i - 1}.output.x}}` : "{{inputs.big}}" }));
+	const many = Array.from({ length: 50 }, (_, i) => step(i, { x: "{{inputs.big}}" }));
+	const asked = Array.from({ length: 20 }, (_, i) => ({ id: `s${i}`, type: "condition", condition: `${Array(10).fill("({{inputs.big}} | length)").join(" + ")} > 0`, then: [step(`t${i}`, {})] }));
+	const cases = [[twice, /^The step s4 failed: its input is longer than 1 MiB\.$/], [many, /^The step s46 failed: its output cannot be kept: the outputs of all steps together are longer than 4 MiB\.$/],
+		[asked, /^The step s1\d failed: the inputs of the steps together are longer than 16 MiB\.$/]];
+	for (const [steps, why] of cases) {
+		const made = await begin(user, steps, { big }, { async: true });
+		assert.match((await ended(user, made.workflow_run_id)).error, why);
+	}
+	await millrace.psql(`SET session_replication_role = replica; WITH r AS (INSERT INTO run (owner_id, kind) SELECT '${user.uid}', 'none' FROM generate_series(1, 1000) RETURNING id)
+		INSERT INTO job (run_id, owner_id, kind, state) SELECT id, '${user.uid}', 'none', 'waiting' FROM r`);
+	const workflow_id = assertStatus(await user.api.post("/api/workflows", { name: "Flow", definition: { steps: [step(0, {})] } }), 201).json.id;
+	assertError(await user.api.post(EXECUTE, { workflow_id }), "RATE_LIMITED");
+	await millrace.psql(`DELETE FROM run WHERE owner_id = '${user.uid}' AND kind = 'none'`);
+	assert.equal(assertStatus(await user.api.post(EXECUTE, { workflow_id }), 200).json.status, "completed");
 });
 
 test("what a run holds of a document goes with it, also of one that waits", async () => {

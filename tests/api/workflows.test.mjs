@@ -53,6 +53,7 @@ const FAULTS = [
 	[steps(wait("a b")), ["steps[0].id"], true],
 	[steps(wait("a"), { id: "b", type: "sleep" }), ["steps[1].type"], true],
 	[steps(wait("a", { retries: 11, timeout_s: 0 })), ["steps[0].retries", "steps[0].timeout_s"], true],
+	[steps(wait("a", { timeoutS: 3601 })), ["steps[0].timeoutS"], true],
 	[steps(wait("a", { seconds: "1" })), ["steps[0].seconds"], true],
 	[steps({ id: "a", type: "agent", input: [] }), ["steps[0].agent", "steps[0].input"], true],
 	[steps({ id: "a", type: "http", method: "TRACE", headers: "x" }), ["steps[0].method", "steps[0].url", "steps[0].headers"], true],
@@ -109,6 +110,9 @@ test("servers of tools: public addresses, once by name, with a secret that the v
 	for (const url of ["http://127.0.0.1:8080", "https://[::1]/", "https://10.1", "https://2130706433/", "https://u:p@x.example", "ftp://x.example", "x"])
 		assertError(await own.api.post(SERVERS, { name: "y", url }), "BAD_REQUEST", ["url"], url);
 	assertError(await own.api.post(SERVERS, { name: "y", url: "https://y.example", secret: "TOKEN" }), "BAD_REQUEST");
+	/* It is asked by a job, which the queue has room for or not. */
+	await assert.rejects(millrace.psql(`SELECT set_config('millrace.caller', '${own.uid}', false); SELECT mcp_server_create('full', 'https://x.example', NULL, 0)`),
+	    /Too much of your work is waiting/);
 	assertStatus(await own.api.post("/api/vault", { key: "TOKEN", value: "t0ken" }), 200);
 	const second = assertStatus(await own.api.post(SERVERS, { name: "y", url: "https://y.example", secret: "TOKEN" }), 201).json;
 	assert.deepEqual(assertStatus(await own.api.get(SERVERS), 200).json.map((s) => [s.id, s.secret]), [[second.id, "TOKEN"], [made.id, null]]);

@@ -36,7 +36,7 @@ SETTINGS = {
     "MILLRACE_USER_JOBS": "10000", "MILLRACE_USER_STREAMS": "0", "MILLRACE_RUNNER_JOBS": "2000",
     "MILLRACE_ARGON2_OPS": "1", "MILLRACE_ARGON2_KIB": "8192",
     "MILLRACE_DEV_LOGIN_RATE": "10000r/s", "MILLRACE_DEV_PUBLIC_RATE": "10000r/s",
-    "OPENAI_API_KEY": "bench",
+    "OPENAI_API_KEY": "bench", "MILLRACE_FETCH_NETWORKS": "127.0.0.9",
 }
 
 # The same drop-in files on a plain and on a TLS listener, with nginx's own reply and the peers beside them.

@@ -1,5 +1,7 @@
 """The tables of a run, as Markdown."""
+from figures import LEADS as FIGURE_LEADS, MESSAGES
 from instance import POOLS
+from matching import LEADS, ROWS
 from neighbours import KINDS
 from report import median, number, spread, table
 from results_fanout import fanout
@@ -144,6 +146,24 @@ def workflows(out):
     return "## Workflows of ten empty steps, %d at once\n\n" % AT_ONCE + table(["steps/s", "median (least to most)", "asked"], rows) + "\n"
 
 
+def matching(out):
+    r = out["matching"]
+    row = lambda name, key: [name, *[spread([x[i] for x in r[key]], 1) for i in (0, 1)], spread([a / b for a, b in r[key]], 2), "at most 1.5"]
+    return ("## %s rows of a file matched with %s leads, s\n\n" % (number(ROWS), number(LEADS))
+            + table(["", "Millrace", "SQL by hand, and one pass of libphonenumber", "ratio", "asked"],
+                    [row("keys of the leads, too", "first"), row("once more, with the keys that there are", "again")])
+            + "\n\nThe runner and its children have %s MB at most (asked: under 200); %s rows found a lead.\n"
+            % (number(max(r["kb"]) / 1024, 1), number(r["matches"][0])))
+
+
+def figures(out):
+    r = out["figures"]
+    rows = [["GET /api/analytics/overview", spread(r["ours"], 1), ""], ["the query over what is counted by the hour", spread(r["counted"], 1), ""],
+            ["the query over all rows", spread(r["rows"], 1), ""],
+            ["the overview over the query of what is counted", spread([a / b for a, b in zip(r["ours"], r["counted"])], 2), "under 2"]]
+    return "## Figures of %s messages and %s leads, ms\n\n" % (number(MESSAGES), number(FIGURE_LEADS)) + table(["", "median (least to most)", "asked"], rows) + "\n"
+
+
 def gateway(out):
     r = out["gateway"]
     ours, peer = r["ours"], r["peer"]
@@ -192,7 +212,7 @@ def tables(out):
              % (m["date"], m["processors"], m["model"], m["memory_gib"], m["kernel"], m["nginx"], m["postgresql"], m["load_before"],
                 "".join(" %s." % note for note in out["notes"]), " --quick" if out["quick"] else "", out["took_s"])]
     for name, render in (("rates", rates), ("callers", callers), ("writes", writes), ("first", first), ("chats", chats), ("calls", calls), ("events", events), ("fanout", fanout),
-                         ("search", searches), ("workflows", workflows), ("gateway", gateway), ("neighbours", neighbours)):
+                         ("search", searches), ("workflows", workflows), ("matching", matching), ("figures", figures), ("gateway", gateway), ("neighbours", neighbours)):
         if name in out:
             parts.append(render(out).rstrip())
     parts.append(memory(out).rstrip())

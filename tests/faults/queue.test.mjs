@@ -210,18 +210,23 @@ async function execute(user, steps) {
 }
 const workflowOf = async (user, id) => assertStatus(await user.api.get(`/api/workflow-runs/${id}`), 200).json;
 
-test("killed in the steps of a workflow: it goes on there, and does nothing again that has ended", async () => {
-	const { millrace } = w, user = w.users[1], asked = [], times = (path) => asked.filter(([p]) => p === path).length;
-	/* The first requests for /b and /e are never replied to. */
+/* A host that never replies to the first requests for these paths; what it was asked, and how often for one. */
+async function hostOf(...silent) {
+	const asked = [], times = (path) => asked.filter(([p]) => p === path).length;
 	const host = createServer((req, res) => {
 		asked.push([req.url, req.headers["idempotency-key"]]);
-		if (times(req.url) > 1 || !["/b", "/e"].includes(req.url))
+		if (times(req.url) > 1 || !silent.includes(req.url))
 			res.end(JSON.stringify({ asked: req.url }));
 	}).listen(0, HOST);
 	await once(host, "listening");
 	host.unref();
+	return { host, asked, times, base: { id: "base", type: "transform", input: { url: `http://${HOST}:${host.address().port}` } } };
+}
+
+test("killed in the steps of a workflow: it goes on there, and does nothing again that has ended", async () => {
+	const { millrace } = w, user = w.users[1], { host, asked, times, base } = await hostOf("/b", "/e");
 	const http = (id) => ({ id, type: "http", url: `{{steps.base.output.url}}/${id}` });
-	const id = await execute(user, [{ id: "base", type: "transform", input: { url: `http://${HOST}:${host.address().port}` } }, http("a"), { id: "t", type: "transform", input: { a: "{{steps.a.output}}" } },
+	const id = await execute(user, [base, http("a"), { id: "t", type: "transform", input: { a: "{{steps.a.output}}" } },
 		http("b"), { id: "c", type: "agent", agent: "chat_agent", input: { message: "[[say:All is well.]]" } }, { id: "d", type: "wait", seconds: 1 }, http("e")]);
 	const again = async () => revived(millrace, "runner", await kill(millrace, "runner"));
 	await until(() => times("/b") === 1, "the step b");
@@ -239,6 +244,30 @@ test("killed in the steps of a workflow: it goes on there, and does nothing agai
 	assert.deepEqual(run.outputs.c.content, "All is well.");
 	assert.deepEqual(run.steps.map((s) => [s.id, s.tries]), [["base", 1], ["a", 1], ["t", 1], ["b", 2], ["c", 1], ["d", 1], ["e", 1]]);
 	assert.deepEqual(asked, [["/a", `${id}/a`], ["/b", `${id}/b`], ["/b", `${id}/b`], ["/e", `${id}/e`], ["/e", `${retried}/e`]]);
+	assert.equal(await value(millrace, `SELECT count(*) FROM run WHERE input ->> 'workflow_run' = '${id}'`), "1");
+	host.close();
+});
+
+test("killed after a step of each kind: none that has ended is done again", async () => {
+	const { millrace } = w, user = w.users[1], paths = Array.from({ length: 7 }, (_, n) => `/h${n}`), { host, asked, times, base } = await hostOf(...paths);
+	const http = (n) => ({ id: `h${n}`, type: "http", url: `{{steps.base.output.url}}/h${n}` });
+	const id = await execute(user, [base, http(0), { id: "jq", type: "transform", expression: "1 + 1" }, http(1),
+		{ id: "if", type: "condition", condition: "{{steps.jq.output}} == 2", then: [{ id: "yes", type: "transform", input: { it: "{{steps.jq.output}}" } }] }, http(2),
+		{ id: "both", type: "parallel", branches: [[{ id: "left", type: "transform", expression: "3" }], [{ id: "right", type: "wait", seconds: 1 }]] }, http(3),
+		{ id: "wait", type: "wait", seconds: 1 }, http(4), { id: "agent", type: "agent", agent: "chat_agent", input: { message: "[[say:All is well.]]" } }, http(5),
+		{ id: "ask", type: "approval", message: "Well?" }, http(6)]);
+	for (const [n, path] of paths.entries()) {
+		if (n === 6) {
+			await until(async () => (await workflowOf(user, id)).steps.find((s) => s.id === "ask")?.status === "waiting", "the approval");
+			assertStatus(await user.api.post(`/api/workflow-runs/${id}/approve`, {}), 200);
+		}
+		await until(() => times(path) === 1, `the request for ${path}`);
+		await revived(millrace, "runner", await kill(millrace, "runner"));
+	}
+	const run = await until(async () => { const now = await workflowOf(user, id); return now.ended_at && now; }, "its end");
+	assert.deepEqual([run.status, run.error, run.outputs.jq, run.outputs.if, run.outputs.agent.content], ["completed", null, 2, true, "All is well."]);
+	assert.deepEqual(run.steps.filter((s) => s.tries !== (s.id.startsWith("h") ? 2 : 1)), []);
+	assert.deepEqual(asked, paths.flatMap((path) => [[path, `${id}${path}`], [path, `${id}${path}`]]));
 	assert.equal(await value(millrace, `SELECT count(*) FROM run WHERE input ->> 'workflow_run' = '${id}'`), "1");
 	host.close();
 });

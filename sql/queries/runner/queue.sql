@@ -62,6 +62,11 @@ SELECT sweep_old($1, $2, $3, $4, $5, $6) AS more;
 -- row: more bool
 SELECT usage_count($1) AS more;
 
+-- name: runner_figures_roll
+-- args: most int4
+-- row: more bool
+SELECT figures_roll(now() - interval '10 minutes', $1) AS more;
+
 -- name: runner_deletions_due
 -- args: most int4
 -- row: kind text, thing uuid

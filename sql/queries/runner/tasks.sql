@@ -1,3 +1,8 @@
+-- name: runner_task_turn
+-- args: run_id uuid, runner_name text, attempt int4
+-- row: turn bool
+SELECT task_turn($1, $2, $3) AS turn;
+
 -- No row where the lease is lost, or the process was deleted.
 -- name: runner_task_take
 -- args: run_id uuid, runner_name text, attempt int4
