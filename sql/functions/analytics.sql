@@ -24,14 +24,14 @@ $$;
 CREATE OR REPLACE FUNCTION leads_made(first timestamptz, last timestamptz) RETURNS bigint LANGUAGE plpgsql STABLE SET jit = off AS $$
 DECLARE
 	begun timestamptz := hour_border($1, true, $1, $2);
-	over timestamptz := hour_border($2, false, begun, $2);
+	ended timestamptz := hour_border($2, false, begun, $2);
 	upto uuid := (SELECT f.lead FROM figure_upto f);
 BEGIN
-	RETURN coalesce((SELECT sum(h.n) FROM lead_hour h WHERE h.hour >= begun AND h.hour < over), 0)
-		- (SELECT count(*) FROM lead_gone g WHERE g.lead_id <= upto AND g.hour >= begun AND g.hour < over)
-		+ (SELECT count(*) FROM lead l WHERE l.id > upto AND l.created_at >= begun AND l.created_at < over)
+	RETURN coalesce((SELECT sum(h.n) FROM lead_hour h WHERE h.hour >= begun AND h.hour < ended), 0)
+		- (SELECT count(*) FROM lead_gone g WHERE g.lead_id <= upto AND g.hour >= begun AND g.hour < ended)
+		+ (SELECT count(*) FROM lead l WHERE l.id > upto AND l.created_at >= begun AND l.created_at < ended)
 		+ (SELECT count(*) FROM lead l WHERE l.created_at >= $1 AND l.created_at < begun)
-		+ (SELECT count(*) FROM lead l WHERE l.created_at >= over AND l.created_at < $2);
+		+ (SELECT count(*) FROM lead l WHERE l.created_at >= ended AND l.created_at < $2);
 END $$;
 
 -- Conversations that had a message from `first` to before `last`, in the same way.
@@ -39,14 +39,14 @@ CREATE OR REPLACE FUNCTION talks_active(first timestamptz, last timestamptz) RET
 LANGUAGE plpgsql STABLE SET jit = off SET work_mem = '32MB' AS $$
 DECLARE
 	begun timestamptz := hour_border($1, true, $1, $2);
-	over timestamptz := hour_border($2, false, begun, $2);
+	ended timestamptz := hour_border($2, false, begun, $2);
 	upto uuid := (SELECT f.message FROM figure_upto f);
 BEGIN
 	RETURN (SELECT count(*) FROM (
-		SELECT t.conversation_id FROM talk_hour t WHERE t.hour >= begun AND t.hour < over
-		UNION SELECT m.conversation_id FROM message m WHERE m.id > upto AND m.created_at >= begun AND m.created_at < over
+		SELECT t.conversation_id FROM talk_hour t WHERE t.hour >= begun AND t.hour < ended
+		UNION SELECT m.conversation_id FROM message m WHERE m.id > upto AND m.created_at >= begun AND m.created_at < ended
 		UNION SELECT m.conversation_id FROM message m WHERE m.created_at >= $1 AND m.created_at < begun
-		UNION SELECT m.conversation_id FROM message m WHERE m.created_at >= over AND m.created_at < $2
+		UNION SELECT m.conversation_id FROM message m WHERE m.created_at >= ended AND m.created_at < $2
 	) c);
 END $$;
 
@@ -97,7 +97,6 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_s
 DECLARE
 	f figure_upto;
 	upto figure_upto;
-	n bigint;
 BEGIN
 	SELECT * INTO f FROM figure_upto FOR UPDATE;
 	upto.lead := figures_next('lead', f.lead, $1, $2);
@@ -120,14 +119,14 @@ BEGIN
 		DELETE FROM lead_gone g WHERE g.lead_id = ANY (ARRAY(SELECT o.lead_id FROM lead_gone o WHERE o.lead_id <= upto.lead LIMIT $2)) RETURNING g.hour
 	)
 	UPDATE lead_hour h SET n = h.n - g.n FROM (SELECT o.hour, count(*) AS n FROM gone o GROUP BY o.hour) g WHERE h.hour = g.hour;
-	n := (SELECT count(*) FROM (SELECT FROM lead_gone g WHERE g.lead_id <= upto.lead LIMIT 1) x);
-	RETURN n > 0 OR least(upto.lead, upto.message) < uuid_v7_floor($1);
+	RETURN EXISTS (SELECT FROM lead_gone g WHERE g.lead_id <= upto.lead) OR least(upto.lead, upto.message) < uuid_v7_floor($1);
 END $$;
 GRANT EXECUTE ON FUNCTION figures_roll TO millrace_runner;
 
 -- An instant, or the beginning of a day in the zone.
 CREATE OR REPLACE FUNCTION instant_in(said text, zone text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 BEGIN
+	PERFORM now() AT TIME ZONE $2;
 	RETURN CASE WHEN length($1) = 10 THEN $1::timestamp AT TIME ZONE $2 ELSE $1::timestamptz END;
 EXCEPTION WHEN invalid_parameter_value THEN
 	PERFORM refuse('BAD_REQUEST', format('The database does not know the time zone %s.', $2));

@@ -43,5 +43,4 @@ CREATE INDEX task_open ON task (process_id, id) WHERE ended_at IS NULL;
 DROP FUNCTION IF EXISTS trend_series(uuid, boolean, text, timestamptz, timestamptz, text);
 DROP FUNCTION IF EXISTS analytics_series(bytea, text, timestamptz, timestamptz, text);
 DROP FUNCTION IF EXISTS analytics_revenue(bytea, timestamptz, timestamptz);
-DROP FUNCTION IF EXISTS mcp_server_create(text, text, text);
 DROP FUNCTION IF EXISTS workflow_step_json(workflow_step);

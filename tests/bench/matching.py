@@ -12,7 +12,7 @@ import urllib.request
 
 from instance import children, smaps
 
-ROWS, LEADS, SIMILAR = 200000, 100000, 4000
+ROWS, LEADS, SIMILAR = 200000, 100000, 1000
 HOST = "127.0.0.9"          # MILLRACE_FETCH_NETWORKS of instance.py
 
 SOUNDS = [a + b for a in "bdfglmnprstv" for b in ("a", "e", "i", "o", "u")]
