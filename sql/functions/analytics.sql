@@ -19,8 +19,8 @@ CREATE OR REPLACE FUNCTION hour_border(at timestamptz, up boolean, first timesta
 	SELECT least(greatest(date_trunc('hour', CASE WHEN $2 THEN $1 + interval '1 hour' - interval '1 microsecond' ELSE $1 END, 'UTC'), $3), $4)
 $$;
 
--- Leads that were made from `first` to before `last`: whole hours as figures_roll() has counted them,
--- and what is at the edges or has come since.
+-- Leads that were made from `first` to before `last`: whole hours as figures_roll() has counted
+-- them, and what is at the edges or has come since.
 CREATE OR REPLACE FUNCTION leads_made(first timestamptz, last timestamptz) RETURNS bigint LANGUAGE plpgsql STABLE SET jit = off AS $$
 DECLARE
 	begun timestamptz := hour_border($1, true, $1, $2);
@@ -168,9 +168,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION analytics_models TO millrace_api;
 
--- What each package brought in each month of the zone's, from start_date to before end_date, less what was
--- returned of it; the oldest first. What was sold without a package, or with one that is deleted,
--- is under none.
+-- What each package brought in each month of the zone's, from start_date to before end_date, less
+-- what was returned of it; the oldest first. What was sold without a package, or with one that is
+-- deleted, is under none.
 -- As the owner: figures are of everybody's rows.
 CREATE OR REPLACE FUNCTION analytics_revenue(key_hash bytea, start_date timestamptz, end_date timestamptz, zone text) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -1,5 +1,5 @@
--- Figures of tables that grow: hours that are over are counted once, by figures_roll(), and who asks
--- adds what has come since. Hours are UTC's.
+-- Figures of tables that grow: hours that are over are counted once, by figures_roll(), and who
+-- asks adds what has come since. Hours are UTC's.
 
 -- Leads, of those up to figure_upto.lead, by the hour in which they were made.
 CREATE TABLE lead_hour (

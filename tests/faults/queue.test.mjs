@@ -263,6 +263,11 @@ test("killed after a step of each kind: none that has ended is done again", asyn
 		}
 		await until(() => times(path) === 1, `the request for ${path}`);
 		await revived(millrace, "runner", await kill(millrace, "runner"));
+		/* It need not wait, as it does after so many attempts. */
+		await until(async () => {
+			await millrace.psql(`UPDATE job SET run_at = now() WHERE run_id = '${id}' AND state = 'queued'; NOTIFY millrace_job`);
+			return times(path) === 2;
+		}, `the request for ${path} once more`);
 	}
 	const run = await until(async () => { const now = await workflowOf(user, id); return now.ended_at && now; }, "its end");
 	assert.deepEqual([run.status, run.error, run.outputs.jq, run.outputs.if, run.outputs.agent.content], ["completed", null, 2, true, "All is well."]);
