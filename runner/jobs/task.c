@@ -17,8 +17,9 @@
 #define CLEAR_ROWS 5000
 #define TURN_MS 1000 /* until a task looks again whether it is its turn */
 #define KEYS_ROWS 5000
-#define MATCH_ROWS 2000
-#define COMPARE_ROWS 500
+#define MATCH_ROWS 5000
+#define COMPARE_ROWS 20000
+#define COMPARE_NAMES 500 /* in one statement */
 #define COMPARE_MAX 20000 /* names that are looked up: some milliseconds each */
 
 /* After a statement of the task's: true, or *o is the job's end. */
@@ -291,6 +292,7 @@ index_leads(struct task *t, struct outcome *o)
 	PGresult *rows = NULL;
 	bool good = job_runner_task_sources(t->j, &rows, t->process) == ERR_OK;
 	size_t n = KEYS_ROWS;
+	enum err e;
 
 	for (int i = 0; good && i < PQntuples(rows) && region.n == 0; i++)
 		region = source_of(t->j, rows, i).said.region;
@@ -301,7 +303,10 @@ index_leads(struct task *t, struct outcome *o)
 		arena_reset(a);
 	}
 	arena_free(a);
-	return good;
+	if (!good)
+		return false;
+	e = job_runner_lead_keys_stored(t->j, &rows);
+	return went_well(t->j, e, rows, o);
 }
 
 static bool
@@ -330,12 +335,14 @@ compare_step(struct task *t, int64_t at, int64_t compared, struct outcome *o)
 
 	while (at < t->rows && compared < COMPARE_MAX) {
 		int64_t upto = at + COMPARE_ROWS < t->rows ? at + COMPARE_ROWS : t->rows;
-		enum err e = job_runner_task_compare(t->j, &res, at, upto, COMPARE_MAX - compared);
+		int64_t left = COMPARE_MAX - compared;
+		enum err e = job_runner_task_compare(
+		    t->j, &res, at, upto, left < COMPARE_NAMES ? left : COMPARE_NAMES);
 
 		if (!went_well(t->j, e, res, o))
 			return false;
-		(void)str_int(sql_get(res, 0, 0), &compared);
-		at = upto;
+		(void)str_int(sql_get(res, 0, 0), &at);
+		(void)str_int(sql_get(res, 0, 1), &compared);
 	}
 	if (at < t->rows)
 		why = S("Similar names were looked for only of the first 20,000.");

@@ -230,26 +230,45 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION lead_keys_store TO millrace_runner;
 
+-- What is compared by is there for the whole task: what was stored lately is put where it is looked
+-- up (lead_key_similar has a list of it else, which each look-up reads through).
+-- As the owner: the index is no role's.
+CREATE OR REPLACE FUNCTION lead_keys_stored(run_id uuid, runner text, attempt int) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	IF job_fence($1, $2, $3) IS NULL THEN
+		RETURN NULL;
+	END IF;
+	PERFORM gin_clean_pending_list('lead_key_similar');
+	RETURN true;
+END $$;
+GRANT EXECUTE ON FUNCTION lead_keys_stored TO millrace_runner;
+
 -- How well a row fits a lead, and by what: the best reason counts, and each further one a little.
 -- No row where nothing is the same. `likeness` is that of their names.
 CREATE OR REPLACE FUNCTION match_rate(r task_row, k lead_key, likeness real DEFAULT NULL) RETURNS TABLE (score int, reasons text[])
 LANGUAGE sql IMMUTABLE AS $$
-	SELECT least(100, max(w.weight) + 2 * (count(*)::int - 1)), array_agg(w.reason ORDER BY w.weight DESC)
-	FROM (VALUES
-		(CASE WHEN r.email_key = k.email_key THEN 96 END, 'same e-mail address'),
-		(CASE WHEN r.e164 = k.e164 THEN 96 END, 'same phone number'),
-		(CASE WHEN r.phone_key = k.phone_key AND r.e164 <> k.e164 THEN 85 END, 'same country and last eight digits of the phone number'),
-		(CASE WHEN r.mailbox_key = k.mailbox_key AND r.email_key <> k.email_key THEN 75 END, 'same mailbox, perhaps'),
-		(CASE WHEN r.name_key = k.name_key THEN 60 END, 'same name'),
-		(CASE WHEN r.name_key <> k.name_key THEN round(likeness * 60)::int END, format('similar name (%s)', round(likeness::numeric, 2)))
-	) w (weight, reason) WHERE w.weight IS NOT NULL HAVING count(*) > 0
+	SELECT least(100, w.best + 2 * (cardinality(w.reasons) - 1)), w.reasons FROM (
+		SELECT greatest(
+				CASE WHEN r.email_key = k.email_key OR r.e164 = k.e164 THEN 96 END,
+				CASE WHEN r.phone_key = k.phone_key AND r.e164 <> k.e164 THEN 85 END,
+				CASE WHEN r.mailbox_key = k.mailbox_key AND r.email_key <> k.email_key THEN 75 END,
+				CASE WHEN r.name_key = k.name_key THEN 60 ELSE round(likeness * 60)::int END) AS best,
+			array_remove(ARRAY[
+				CASE WHEN r.email_key = k.email_key THEN 'same e-mail address' END,
+				CASE WHEN r.e164 = k.e164 THEN 'same phone number' END,
+				CASE WHEN r.phone_key = k.phone_key AND r.e164 <> k.e164 THEN 'same country and last eight digits of the phone number' END,
+				CASE WHEN r.mailbox_key = k.mailbox_key AND r.email_key <> k.email_key THEN 'same mailbox, perhaps' END,
+				CASE WHEN r.name_key = k.name_key THEN 'same name'
+					WHEN likeness IS NOT NULL THEN format('similar name (%s)', round(likeness::numeric, 2)) END], NULL) AS reasons
+	) w WHERE w.best IS NOT NULL
 $$;
 GRANT EXECUTE ON FUNCTION match_rate TO millrace_runner;
 
 -- Matches the rows behind `after`, up to `upto`, by keys: each with the lead that fits it best. Of
 -- leads with the same key the first twenty are looked at.
 CREATE OR REPLACE FUNCTION task_match(run_id uuid, runner text, attempt int, after int, upto int) RETURNS boolean
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
 	owner CONSTANT uuid := (SELECT t.owner_id FROM task t WHERE t.id = $1);
 	found int;
@@ -258,17 +277,17 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	INSERT INTO match (task_id, n, owner_id, lead_id, file, row, cells, score, reasons)
-	SELECT $1, r.n, owner, b.lead_id, r.file, r.row, r.cells, b.score, b.reasons
-	FROM task_row r JOIN task_file f ON f.task_id = $1 AND f.n = r.file CROSS JOIN LATERAL (
-		SELECT c.lead_id, s.score, s.reasons FROM (
-			(SELECT k.lead_id FROM lead_key k WHERE k.owner_id = owner AND k.email_key = r.email_key LIMIT 20)
-			UNION (SELECT k.lead_id FROM lead_key k WHERE k.owner_id = owner AND k.e164 = r.e164 LIMIT 20)
-			UNION (SELECT k.lead_id FROM lead_key k WHERE k.owner_id = owner AND k.phone_key = r.phone_key LIMIT 20)
-			UNION (SELECT k.lead_id FROM lead_key k WHERE k.owner_id = owner AND k.mailbox_key = r.mailbox_key LIMIT 20)
-			UNION (SELECT k.lead_id FROM lead_key k WHERE k.owner_id = owner AND k.name_key = r.name_key LIMIT 20)
-		) c JOIN lead_key k ON k.lead_id = c.lead_id CROSS JOIN LATERAL match_rate(r, k) s ORDER BY s.score DESC, c.lead_id LIMIT 1
-	) b
-	WHERE r.task_id = $1 AND r.n > $4 AND r.n <= $5 ON CONFLICT DO NOTHING;
+	SELECT $1, b.n, owner, b.lead_id, b.file, b.row, b.cells, b.score, b.reasons FROM (
+		SELECT DISTINCT ON (r.n) r.n, r.file, r.row, r.cells, (c.k).lead_id, s.score, s.reasons
+		FROM task_row r CROSS JOIN LATERAL (
+			(SELECT k FROM lead_key k WHERE k.owner_id = owner AND k.email_key = r.email_key LIMIT 20)
+			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = owner AND k.e164 = r.e164 LIMIT 20)
+			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = owner AND k.phone_key = r.phone_key LIMIT 20)
+			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = owner AND k.mailbox_key = r.mailbox_key LIMIT 20)
+			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = owner AND k.name_key = r.name_key LIMIT 20)
+		) c CROSS JOIN LATERAL match_rate(r, c.k) s
+		WHERE r.task_id = $1 AND r.n > $4 AND r.n <= $5 ORDER BY r.n, s.score DESC, (c.k).lead_id
+	) b JOIN task_file f ON f.task_id = $1 AND f.n = b.file ON CONFLICT DO NOTHING;
 	GET DIAGNOSTICS found = ROW_COUNT;
 	PERFORM task_matched($1, $5, found, 0, 60, 20);
 	RETURN true;
@@ -286,34 +305,39 @@ $$;
 GRANT EXECUTE ON FUNCTION task_matched TO millrace_runner;
 
 -- Looks for leads with a similar name, for the rows behind `after`, up to `upto`, that no key found
--- one for. Names of fewer than four letters or with a number are compared as a whole only, and
--- those that begin differently not at all. Each name is looked up once; the index knows the
--- threshold. Returns how many names were looked up in all.
-CREATE OR REPLACE FUNCTION task_compare(run_id uuid, runner text, attempt int, after int, upto int, most int) RETURNS int
+-- one for; of so many that `names` are looked up at most. Names of fewer than four letters or with
+-- a number are compared as a whole only, and those that begin differently not at all. Each name is
+-- looked up once; the index knows the threshold. Returns how far it is, and how many names were
+-- looked up in all.
+CREATE OR REPLACE FUNCTION task_compare(run_id uuid, runner text, attempt int, after int, upto int, names int) RETURNS TABLE (at int, compared int)
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
 	owner CONSTANT uuid := (SELECT t.owner_id FROM task t WHERE t.id = $1);
-	names text[];
+	those int[];
+	looked int;
 	found int;
 BEGIN
 	IF job_fence($1, $2, $3) IS NULL THEN
-		RETURN NULL;
+		RETURN;
 	END IF;
 	-- An extension's setting, which a function may not have before the extension is loaded.
 	PERFORM set_config('pg_trgm.similarity_threshold', '0.5', true);
-	names := ARRAY(SELECT DISTINCT r.name_key FROM task_row r WHERE r.task_id = $1 AND r.n > $4 AND r.n <= $5 AND length(r.name_key) >= 4 AND r.name_key !~ '[0-9]'
-		AND NOT EXISTS (SELECT FROM match m WHERE m.task_id = $1 AND m.n = r.n) ORDER BY 1 LIMIT $6);
+	those := ARRAY(SELECT r.n FROM task_row r WHERE r.task_id = $1 AND r.n > $4 AND r.n <= $5 AND length(r.name_key) >= 4 AND r.name_key !~ '[0-9]'
+		AND NOT EXISTS (SELECT FROM match m WHERE m.task_id = $1 AND m.n = r.n) ORDER BY r.n LIMIT $6);
+	at := CASE WHEN cardinality(those) < $6 THEN $5 ELSE those[$6] END;
+	looked := (SELECT count(DISTINCT r.name_key) FROM task_row r WHERE r.task_id = $1 AND r.n = ANY (those));
 	INSERT INTO match (task_id, n, owner_id, lead_id, file, row, cells, score, reasons)
 	SELECT $1, r.n, owner, (b.k).lead_id, r.file, r.row, r.cells, s.score, s.reasons
-	FROM unnest(names) w (name) CROSS JOIN LATERAL (
+	FROM (SELECT DISTINCT r.name_key AS name FROM task_row r WHERE r.task_id = $1 AND r.n = ANY (those)) w CROSS JOIN LATERAL (
 		SELECT k, trigram.similarity(k.name_key, w.name) AS likeness FROM lead_key k
 		WHERE k.owner_id = owner AND k.name_key OPERATOR(trigram.%) w.name AND left(k.name_key, 1) = left(w.name, 1)
 		ORDER BY likeness DESC, k.lead_id LIMIT 1
-	) b JOIN task_row r ON r.task_id = $1 AND r.n > $4 AND r.n <= $5 AND r.name_key = w.name
+	) b JOIN task_row r ON r.task_id = $1 AND r.n = ANY (those) AND r.name_key = w.name
 	CROSS JOIN LATERAL match_rate(r, b.k, b.likeness) s ON CONFLICT DO NOTHING;
 	GET DIAGNOSTICS found = ROW_COUNT;
-	PERFORM task_matched($1, $5, found, cardinality(names), 80, 20);
-	RETURN (SELECT t.compared FROM task t WHERE t.id = $1);
+	PERFORM task_matched($1, at, found, looked, 80, 20);
+	compared := (SELECT t.compared FROM task t WHERE t.id = $1);
+	RETURN NEXT;
 END $$;
 GRANT EXECUTE ON FUNCTION task_compare TO millrace_runner;
 

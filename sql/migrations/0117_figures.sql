@@ -44,3 +44,4 @@ DROP FUNCTION IF EXISTS trend_series(uuid, boolean, text, timestamptz, timestamp
 DROP FUNCTION IF EXISTS analytics_series(bytea, text, timestamptz, timestamptz, text);
 DROP FUNCTION IF EXISTS analytics_revenue(bytea, timestamptz, timestamptz);
 DROP FUNCTION IF EXISTS workflow_step_json(workflow_step);
+DROP FUNCTION IF EXISTS task_compare(uuid, text, int, int, int, int);

@@ -151,8 +151,9 @@ class Hand:
     def phones(self, table):
         """One pass of libphonenumber: its seconds. The numbers are written for it, and read back, like the rest."""
         self.sql("\\copy (SELECT 'PT', phone FROM %s ORDER BY n) TO '%s/in' (FORMAT text)" % (table, self.dir))
-        with open(self.dir + "/in", "rb") as given, open(self.dir + "/out", "wb") as got:
-            subprocess.run([os.path.join(self.instance.env["MILLRACE_DEV_BIN"], "millrace-phones")], stdin=given, stdout=got, check=True)
+        with open(self.dir + "/in", "rb") as given, open(self.dir + "/out", "wb") as got:       # it writes to no file itself
+            program = os.path.join(self.instance.env["MILLRACE_DEV_BIN"], "millrace-phones")
+            got.write(subprocess.run([program], stdin=given, stdout=subprocess.PIPE, check=True).stdout)
         self.sql("DROP TABLE IF EXISTS %s_phone; CREATE TABLE %s_phone (n serial, e164 text, phone text)" % (table, table))
         self.sql("\\copy %s_phone (e164, phone) FROM '%s/out' (FORMAT text, NULL '')" % (table, self.dir))
 
@@ -207,10 +208,11 @@ def measure(instance, users, rounds, say):
         instance.sql("DELETE FROM lead_key; ")
         instance.sql("VACUUM lead_key")
         ours = task(instance, token, process)
+        say("matching, all: %.1f s (%s)" % (ours["seconds"], stages(ours["stages"])))
         by_hand = hand.leads()
         theirs = hand.rows()
         out["first"].append((ours["seconds"], by_hand + sum(theirs.values())))
-        say("matching, all: %.1f s; by hand %.1f s" % out["first"][-1])
+        say("matching, all: by hand %.1f s: leads %.1f, %s" % (out["first"][-1][1], by_hand, stages(theirs)))
         ours = task(instance, token, process)
         theirs = hand.rows()
         found = int(hand.sql("SELECT count(*) FROM found"))

@@ -71,15 +71,20 @@ SELECT id, changed_at, name, email, phone FROM leads_without_keys($1, $2, $3, $4
 -- scratch
 SELECT lead_keys_store($1, $2, $3, $4, $5, $6, $7, $8, $9) AS stored;
 
+-- name: runner_lead_keys_stored
+-- args: run_id uuid, runner_name text, attempt int4
+-- row: done bool
+SELECT lead_keys_stored($1, $2, $3) AS done;
+
 -- name: runner_task_match
 -- args: run_id uuid, runner_name text, attempt int4, after int4, upto int4
 -- row: done bool
 SELECT task_match($1, $2, $3, $4, $5) AS done;
 
 -- name: runner_task_compare
--- args: run_id uuid, runner_name text, attempt int4, after int4, upto int4, most int4
--- row: compared int4
-SELECT task_compare($1, $2, $3, $4, $5, $6) AS compared;
+-- args: run_id uuid, runner_name text, attempt int4, after int4, upto int4, names int4
+-- row: at int4, compared int4
+SELECT at, compared FROM task_compare($1, $2, $3, $4, $5, $6);
 
 -- name: runner_task_sweep
 -- args: most int4
