@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:http";
-import { column, endlessPdf, halt, hold, isAlive, kill, revived, test, until, value, world } from "./faults.mjs";
+import { column, endlessPdf, halt, hold, kill, revived, test, until, value, world } from "./faults.mjs";
 import { Chat, assertAllWhole, running } from "./chats.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
 import { assertError, assertStatus } from "../js/expect.mjs";
@@ -132,22 +132,21 @@ function proc(pid, file) {
 const extractorsOf = (parents) => readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && /millrace-extract/.test(proc(pid, "cmdline"))
 	&& parents.includes(Number(/\) \S (\d+)/.exec(proc(pid, "stat"))?.[1]))).map(Number);
 
-test("the extractor is killed, then the runner, while a file is read: it is read again, three times in all", async () => {
+test("the extractor is killed, then the runner, while a file is read: it is read again, as often as a job is tried", async () => {
 	const user = w.users[2], { millrace } = w;
 	const { json: { id } } = assertStatus(await user.api.upload("/api/documents/upload", { name: "e", file: { filename: "endless.pdf", bytes: endlessPdf() } }), 202);
-	const attempts = () => value(millrace, `SELECT j.attempts FROM job j JOIN run r ON r.id = j.run_id WHERE r.document_id = '${id}'`);
+	const job = (what) => value(millrace, `SELECT ${what} FROM job j JOIN run r ON r.id = j.run_id WHERE r.document_id = '${id}'`);
 	const reading = () => extractorsOf(millrace.pids("runner"));
-	const begun = (nth) => until(async () => await attempts() === String(nth) && reading().length > 0, `it is read, attempt ${nth}`);
+	const begun = (nth) => until(async () => await job("j.attempts") === String(nth) && reading().length > 0, `it is read, attempt ${nth}`);
+	const most = Number(await job("j.max_attempts"));
 	await begun(1);
-	for (const pid of reading())
-		process.kill(pid, "SIGKILL");
+	reading().forEach((pid) => process.kill(pid, "SIGKILL"));
 	await begun(2);
-	const orphans = reading();
 	await revived(millrace, "runner", await kill(millrace, "runner"));
-	await begun(3);
-	await until(() => !orphans.some(isAlive), "the dead runner's extractor ends");
-	for (const pid of reading())
-		process.kill(pid, "SIGKILL");
+	for (let nth = 3; nth <= most; nth++) {
+		await begun(nth);
+		reading().forEach((pid) => process.kill(pid, "SIGKILL"));
+	}
 	await until(async () => await value(millrace, `SELECT status FROM document WHERE id = '${id}'`) === "failed", "it is given up");
 	const { error, chunkCount } = assertStatus(await user.api.get(`/api/documents/${id}`), 200).json;
 	assert.deepEqual([error, chunkCount], ["The document could not be read.", 0]);
