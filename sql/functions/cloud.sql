@@ -83,7 +83,7 @@ BEGIN
 			PERFORM storage_check(bytes_max, documents_max, 0);
 			PERFORM run_enqueue('ingest', '{}', queue_max, document_id => d.id);
 			-- Of a folder that is kept, and was left out there: it follows the file
--- again.
+			-- again.
 			UPDATE cloud_item i SET document_id = d.id, left_out = NULL FROM cloud_folder k
 			WHERE i.owner_id = caller_id() AND i.item = d.platform_file AND k.id = i.folder_id AND k.platform = d.platform
 				AND i.left_out = 'deleted';
