@@ -49,7 +49,7 @@ try() {
 	mkdir "$1" && cd "$1" || exit 2
 	echo '{"private":true,"dependencies":{"@portkey-ai/gateway":"1.15.2"},"overrides":{"@hono/node-server":"'"$1"'"}}' >package.json
 	npm install --silent --no-fund --no-audit --ignore-scripts >/dev/null 2>&1 || exit 2
-	node node_modules/@portkey-ai/gateway/build/start-server.js --headless --port=$2 >/dev/null 2>&1 &
+	node node_modules/@portkey-ai/gateway/build/start-server.js --headless --port="$2" >/dev/null 2>&1 &
 	echo $! >>../pids
 	n=0
 	until curl -s -o /dev/null "http://127.0.0.1:$2/"; do
