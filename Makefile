@@ -244,7 +244,7 @@ install: all
 	install -m 644 sql/roles.sql $(DESTDIR)$(PREFIX)/share/millrace/sql/
 	install -m 644 web/widget.js $(DESTDIR)$(PREFIX)/share/millrace/web/
 	install -m 644 $(wildcard web/docs/*) $(DESTDIR)$(PREFIX)/share/millrace/web/docs/
-	install -m 644 README.md INSTALL.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/millrace/
+	install -m 644 README.md INSTALL.md CHANGELOG.md CONTRIBUTING.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/millrace/
 	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/millrace/docs/
 	$(MAKE) -f systemd/install.mk FCGI=$(B)/millrace-fcgi DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' install
 

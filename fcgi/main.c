@@ -26,8 +26,7 @@ usage(FILE *out)
 	    "  --pool NAME    the pool whose routes it serves\n"
 	    "  --routes       print METHOD PATH MODE of every route (I immediate, D deferred, "
 	    "SSE, WS)\n"
-	    "  --paths        print POOL PATH of every route, and of what this version does not "
-	    "serve yet\n"
+	    "  --paths        print POOL PATH of every route\n"
 	    "  --pools        print the name of every pool and what it serves\n"
 	    "  --openapi      print the OpenAPI 3.1 document\n\n",
 	    out);

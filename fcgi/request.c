@@ -63,8 +63,10 @@ reply_options(struct req *r)
 	reply_header(r, "Allow", allow);
 	reply_header(r, "Access-Control-Allow-Methods", allow);
 	reply_header(r, "Access-Control-Allow-Headers",
-	    S("Authorization, Content-Type, Idempotency-Key, Last-Event-ID, MCP-Protocol-Version, "
-	      "Mcp-Method, Mcp-Name, Mcp-Session-Id, X-CSRF-Token, X-Request-Id"));
+	    S("Anthropic-Beta, Anthropic-Dangerous-Direct-Browser-Access, Anthropic-Version, "
+	      "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, MCP-Protocol-Version, "
+	      "Mcp-Method, Mcp-Name, Mcp-Session-Id, X-Api-Key, X-CSRF-Token, X-Project-Id, "
+	      "X-Request-Id, X-User-Id"));
 	reply_header(r, "Access-Control-Max-Age", S(PREFLIGHT_SECONDS));
 	(void)reply_json(r, 204, (struct str){ NULL, 0 });
 }

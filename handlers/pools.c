@@ -1,4 +1,4 @@
-/* The pools, and the paths that are theirs but not served yet. */
+/* The pools. */
 #include "fcgi/route.h"
 
 /* The named column is optional. */

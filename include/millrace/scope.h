@@ -9,7 +9,8 @@
 
 /*
  * NULL-terminated. Where a route names no scope, its GET requires "read", all else "write".
- * "account" is for what would take the account away from its user: addresses, keys, its erasure.
+ * "account" is for what would take the account away from its user (addresses, keys, its erasure),
+ * tells others its secrets, spends its money, or administers others'.
  */
 extern const char *const scope_names[];
 

@@ -363,8 +363,8 @@ BEGIN
 END $$;
 
 -- The end of a look at a folder. `error`: why it could not be asked, for a person; `lost`: it is
--- not to be had any more. `wait_ms`: no sooner than that it is asked again. As the owner: folders
--- and documents are no role's to change.
+-- not to be had any more. `wait_ms`: no sooner than that it is asked again.
+-- As the owner: folders and documents are no role's to change.
 CREATE OR REPLACE FUNCTION folder_end(run_id uuid, runner text, attempt int, after bigint, error text, lost boolean, wait_ms bigint, every_s int,
 	files_max bigint, bytes_max bigint, documents_max bigint) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE

@@ -13,11 +13,10 @@ CREATE OR REPLACE FUNCTION transfer_hash(t chain_transfer) RETURNS text LANGUAGE
 	SELECT coalesce(t.hash, (SELECT x.hash FROM chain_transaction x WHERE x.transfer_id = t.id ORDER BY x.n DESC LIMIT 1))
 $$;
 
--- What a payment answers once a block has it.
+-- What a payment answers once a block has it: no more than its clients know of.
 CREATE OR REPLACE FUNCTION transfer_json(t chain_transfer) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('success', t.state IN ('mined', 'confirmed'), 'payment_id', t.id, 'tx_hash', transfer_hash(t),
-		'status', transfer_status(t.state), 'block_number', t.block_number, 'amount_paid', t.amount_usd, 'gas_used', t.gas_used,
-		'gas_price', t.gas_price, 'timestamp', rfc3339(t.mined_at))
+	SELECT json_build_object('success', t.state IN ('mined', 'confirmed'), 'tx_hash', transfer_hash(t),
+		'block_number', t.block_number, 'amount_paid', t.amount_usd, 'gas_used', t.gas_used, 'timestamp', rfc3339(t.mined_at))
 $$;
 
 -- As its user's export has it.

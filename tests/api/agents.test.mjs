@@ -131,7 +131,7 @@ const SOURCE = { process_id: null, platform: "google_drive", resource_identifier
 test("data sources: one or many, all or none; listed by process; deleted one by one and together", async () => {
 	const user = await newUser(api), { id: process_id } = await create(user, PROCESSES, { name: "p" });
 	const one = await create(user, SOURCES, { ...SOURCE, process_id });
-	assertKeys(one, ["id", ...Object.keys(SOURCE), "created_at", "updated_at"]);
+	assertKeys(one, ["id", ...Object.keys(SOURCE), "secret", "headers", "created_at", "updated_at"]);
 	assert.deepEqual({ ...one, ...SOURCE, process_id }, one);
 	const many = await create(user, "/api/v1/datasources", [{ platform: "api", resource_identifier: "a" }, { ...SOURCE, platform: "url", resource_identifier: "https://x.example/y" }]);
 	assert.deepEqual(many.map((s) => [s.platform, s.process_id, s.resource_name, s.config]), [["api", null, null, []], ["url", null, "Leads", SOURCE.config]]);

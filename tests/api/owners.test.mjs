@@ -43,8 +43,9 @@ async function belongings(user) {
 	const flow = assertStatus(await user.api.post("/api/agents/workflows/execute", { workflow_id: agents["/api/workflows"], async: true }), 200).json.workflow_run_id;
 	const task = await made("/api/agent/task", { process_id: agents["/api/v1/admin/processes"] });
 	const [site, slack] = await Promise.all(["website", "slack"].map((type) => made(`/api/integrations/${type}`, { name: "Site", chatbotId: bot.id })));
+	const folder = await one(`INSERT INTO cloud_folder (owner_id, platform, platform_folder, name, every_s) VALUES ('${user.uid}', 'onedrive', 'f', 'Mill', 86400) RETURNING id`);
 	const request = assertStatus(await user.api.post("/api/agents/invoke", { agent_type: "lead_agent", input: { query: "Mill" } }), 200).json.request_id;
-	return { ...agents, "/api/agent/task": task, "/api/v1/agent/task": task, "/api/workflow-runs": flow, "/api/agents/requests": request, "/api/integrations": site, "/api/integrations/slack": slack, "/api/chatbots": bot.id, "/api/chat/sessions": session.id, "/api/v1/approvals": approval, "/api/pricing/packages": sold, "/api/pricing/campaigns": campaign, "/api/v1/datasources": agents["/api/datasources"], "/api/leads": lead.id, "/api/settings/api-keys": key.id, "/api/v1/admin/invitations": invitation, "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
+	return { ...agents, "/api/v1/cloud-files": folder, "/api/agent/task": task, "/api/v1/agent/task": task, "/api/workflow-runs": flow, "/api/agents/requests": request, "/api/integrations": site, "/api/integrations/slack": slack, "/api/chatbots": bot.id, "/api/chat/sessions": session.id, "/api/v1/approvals": approval, "/api/pricing/packages": sold, "/api/pricing/campaigns": campaign, "/api/v1/datasources": agents["/api/datasources"], "/api/leads": lead.id, "/api/settings/api-keys": key.id, "/api/v1/admin/invitations": invitation, "/api/documents": upload.id, "/api/runs": run, "/api/conversations": conversation, "/api/artifacts": artifact,
 		"/api/notifications": notification, "/api/v1/user/dao": user.uid };
 }
 

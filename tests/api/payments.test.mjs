@@ -4,13 +4,15 @@
  */
 import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { ethers } from "ethers";
 import { createPublicClient, erc20Abi, http, parseTransaction, recoverTransactionAddress } from "viem";
-import { newUser, privateInstance } from "../js/instance.mjs";
+import { ROOT, newUser, privateInstance } from "../js/instance.mjs";
 import { newAdmin, newName } from "../js/accounts.mjs";
 import { TIME, UUID7, assertError, assertStatus, until } from "../js/expect.mjs";
 import { CHAIN_ID, startChain } from "../standin/chain.mjs";
@@ -20,7 +22,7 @@ const TOKEN = ethers.getAddress("0x3600000000000000000000000000000000000000"), P
 const NETWORKS = ["arc", "token", "deep", "poor"];
 const accounts = Object.fromEntries(NETWORKS.map((name) => [name, ethers.Wallet.createRandom()]));
 const HASH = /^0x[0-9a-f]{64}$/, json = { "content-type": "application/json" };
-let keys, oldKey, chain, millrace, api, admin, service, provider, client;
+let keys, oldKey, chain, millrace, api, admin, key, service, provider, client;
 
 before(async () => {
 	keys = mkdtempSync(join(tmpdir(), "millrace-keys-"));
@@ -36,7 +38,8 @@ before(async () => {
 	({ api } = millrace);
 	admin = await newAdmin(millrace);
 	const { stdout } = await millrace.ctl("key", "create", `${newName()}@example.org`, "--service");
-	service = api.fresh().as(/mr_[\w-]+/.exec(stdout)[0]);
+	[key] = /mr_[\w-]+/.exec(stdout);
+	service = api.fresh().as(key);
 	for (const name of NETWORKS)
 		await chain.rpc("anvil_setBalance", accounts[name].address, ethers.toQuantity(ethers.parseEther(name === "poor" ? "5" : "1000")));
 	await chain.setTokens(TOKEN, accounts.token.address, 1000_000000n);
@@ -81,6 +84,7 @@ const paid = () => provider.getBalance(PAYEE);
 const spent = async (user) => (await service.get(`/api/v1/users/${user}`)).json?.total_spending;
 const heldOf = (user) => sql(`SELECT u.reserved_usd FROM app_user u JOIN service_user s ON s.user_id = u.id WHERE s.name = '${user}'`).then(Number);
 const rawsOf = (id) => sql(`SELECT '0x' || encode(raw, 'hex') FROM chain_transaction WHERE transfer_id = '${id}' ORDER BY n`).then((t) => t.split("\n"));
+const paymentOf = async ({ tx_hash }) => (await status(tx_hash)).payment_id;
 const idOf = (request) => sql(`SELECT id FROM payment WHERE request_id = '${request}'`);
 
 /* Payments by whatever it takes: those that went out since, of the payee's. */
@@ -96,25 +100,26 @@ test("a payment is made natively, once a request_id; ethers and viem read what w
 	const first = assertStatus(all[0], 200).json;
 	for (const reply of all.concat(await pay("native", "2.34e-02", { id })))
 		assert.deepEqual(assertStatus(reply, 200).json, first);
-	assert.deepEqual({ ...first, payment_id: 0, tx_hash: 0, block_number: 0, gas_price: 0, timestamp: 0 }, { success: true, payment_id: 0, tx_hash: 0, status: "confirmed",
-		block_number: 0, amount_paid: 0.0234, gas_used: 21000, gas_price: 0, timestamp: 0 });
-	assert.match(first.payment_id, UUID7);
+	assert.deepEqual({ ...first, tx_hash: 0, block_number: 0, timestamp: 0 },
+	    { success: true, tx_hash: 0, block_number: 0, amount_paid: 0.0234, gas_used: 21000, timestamp: 0 });
+	const payment_id = await idOf(id), { gas_price } = await status(payment_id);
+	assert.match(payment_id, UUID7);
 	assert.match(first.tx_hash, HASH);
 	assert.match(first.timestamp, TIME);
 	assert.equal(await paid() - had, ethers.parseEther("0.0234"));
-	const [raw, ...none] = await rawsOf(first.payment_id), read = ethers.Transaction.from(raw), parsed = parseTransaction(raw);
+	const [raw, ...none] = await rawsOf(payment_id), read = ethers.Transaction.from(raw), parsed = parseTransaction(raw);
 	assert.deepEqual(none, []);
 	assert.deepEqual([read.hash, read.from, read.to, read.value, read.type, read.chainId, read.gasLimit, read.data],
 	    [first.tx_hash, accounts.arc.address, PAYEE, ethers.parseEther("0.0234"), 2, BigInt(CHAIN_ID), 21000n, "0x"]);
 	assert.deepEqual([parsed.type, ethers.getAddress(parsed.to), parsed.value, parsed.chainId, await recoverTransactionAddress({ serializedTransaction: raw })],
 	    ["eip1559", PAYEE, ethers.parseEther("0.0234"), CHAIN_ID, accounts.arc.address]);
 	const mined = await client.getTransactionReceipt({ hash: first.tx_hash });
-	assert.deepEqual([mined.status, Number(mined.blockNumber), Number(mined.effectiveGasPrice)], ["success", first.block_number, first.gas_price]);
-	for (const which of [first.tx_hash, first.payment_id]) {
+	assert.deepEqual([mined.status, Number(mined.blockNumber), Number(mined.effectiveGasPrice)], ["success", first.block_number, gas_price]);
+	for (const which of [first.tx_hash, payment_id]) {
 		const { confirmations, timestamp, ...seen } = await status(which);
 		assert.ok(confirmations >= 1 && TIME.test(timestamp));
-		assert.deepEqual(seen, { tx_hash: first.tx_hash, payment_id: first.payment_id, status: "confirmed", block_number: first.block_number, network: "arc",
-			amount_paid: 0.0234, gas_used: 21000, gas_price: first.gas_price, problem: null });
+		assert.deepEqual(seen, { tx_hash: first.tx_hash, payment_id, status: "confirmed", block_number: first.block_number, network: "arc",
+			amount_paid: 0.0234, gas_used: 21000, gas_price, problem: null });
 	}
 	assert.equal(await spent("native"), 0.0234);
 	assert.equal(await sql("SELECT kind, account, amount_usd FROM ledger_entry WHERE kind = 'payment' AND owner_id IS NULL ORDER BY seq LIMIT 1"), "payment|payments|0.0234");
@@ -125,13 +130,22 @@ test("a payment is made natively, once a request_id; ethers and viem read what w
 	await verify();
 });
 
+test("a backend's client, as its documentation has it, by httpx", async () => {
+	await onceOnly(ethers.parseEther("0.25"), async () => {
+		const args = [join(ROOT, "tests/api/backend_client/pay.py"), millrace.url, key, "template", "0.25", randomUUID()];
+		const env = { ...process.env, PYTHONDONTWRITEBYTECODE: "1", SSL_CERT_FILE: join(millrace.dir, "tls/cert.pem") };
+		const { paid: made, status: seen } = JSON.parse((await promisify(execFile)("/usr/bin/python3", args, { env })).stdout);
+		assert.deepEqual([made.success, made.amount_paid, made.tx_hash], [true, 0.25, seen.tx_hash]);
+	});
+});
+
 test("a payment by a token has six decimals, and its event is the token's", async () => {
 	const reply = await pay("tokens", "12.000001", { network: "token" }), made = assertStatus(reply, 200).json;
 	assert.equal(numberOf(reply, "amount_paid"), "12.000001");
 	assert.equal(await client.readContract({ address: TOKEN, abi: erc20Abi, functionName: "balanceOf", args: [PAYEE] }), 12000001n);
 	const { logs } = await provider.getTransactionReceipt(made.tx_hash), event = new ethers.Interface(erc20Abi).parseLog(logs[0]);
 	assert.deepEqual([event.name, ...event.args], ["Transfer", accounts.token.address, PAYEE, 12000001n]);
-	const [raw] = await rawsOf(made.payment_id), read = ethers.Transaction.from(raw);
+	const [raw] = await rawsOf(await paymentOf(made)), read = ethers.Transaction.from(raw);
 	assert.deepEqual([read.to, read.value, read.gasLimit >= BigInt(made.gas_used)], [TOKEN, 0n, true]);
 	assertError(await pay("tokens", "0.0000001", { network: "token" }), "BAD_REQUEST");
 	assert.equal(await spent("tokens"), 12.000001);
@@ -140,7 +154,7 @@ test("a payment by a token has six decimals, and its event is the token's", asyn
 test("where blocks have no base fee a transaction is of EIP-155", async (t) => {
 	chain.change.set("eth_getBlockByNumber", ({ baseFeePerGas, ...block }) => block);
 	t.after(() => chain.change.delete("eth_getBlockByNumber"));
-	const made = assertStatus(await pay("legacy", "1"), 200).json, [raw] = await rawsOf(made.payment_id), read = ethers.Transaction.from(raw);
+	const made = assertStatus(await pay("legacy", "1"), 200).json, [raw] = await rawsOf(await paymentOf(made)), read = ethers.Transaction.from(raw);
 	assert.deepEqual([read.type, read.chainId, read.from, parseTransaction(raw).type], [0, BigInt(CHAIN_ID), accounts.arc.address, "legacy"]);
 });
 
@@ -237,8 +251,8 @@ test("a runner that is killed on the way leaves one transfer", async () => {
 			await millrace.replace("runner", { kill: true });
 			held.lose();
 			const made = assertStatus(await reply, 200).json;
-			assert.equal(new Set((await rawsOf(made.payment_id)).map((raw) => ethers.Transaction.from(raw).nonce)).size, 1, name);
-			assert.equal((await confirmed(made.payment_id)).tx_hash, made.tx_hash);
+			assert.equal(new Set((await rawsOf(await paymentOf(made))).map((raw) => ethers.Transaction.from(raw).nonce)).size, 1, name);
+			assert.equal((await confirmed(made.tx_hash)).tx_hash, made.tx_hash);
 		});
 	assert.equal(await heldOf("killed"), 0);
 	assert.equal(await spent("killed"), 6);
@@ -255,7 +269,7 @@ test("a runner that is killed with a nonce and no signature goes on with that no
 		await millrace.replace("runner", { kill: true });
 		await lock.query("ROLLBACK");
 		lock.release();
-		const made = assertStatus(await reply, 200).json, [raw] = await rawsOf(made.payment_id);
+		const made = assertStatus(await reply, 200).json, [raw] = await rawsOf(await paymentOf(made));
 		assert.equal(String(ethers.Transaction.from(raw).nonce), nonce);
 	});
 });
@@ -326,15 +340,16 @@ test("a block that is dropped takes no payment with it; it counts when enough bl
 	const before = await chain.rpc("evm_snapshot");
 	await onceOnly(ethers.parseEther("1"), async () => {
 		const made = assertStatus(await pay("deep", "1", { network: "deep" }), 200).json;
-		assert.equal(made.status, "pending");
-		assert.deepEqual([(await status(made.tx_hash)).confirmations, await spent("deep"), await heldOf("deep")], [1, 0, 1]);
+		const { payment_id, ...first } = await status(made.tx_hash);
+		assert.equal(first.status, "pending");
+		assert.deepEqual([first.confirmations, await spent("deep"), await heldOf("deep")], [1, 0, 1]);
 		await chain.rpc("evm_revert", before);
 		/* One block more, so that it comes into another block than before. */
 		await chain.rpc("anvil_mine", "0x1");
-		const again = await until(async () => { const s = await status(made.payment_id); return s.block_number > made.block_number && s; }, "it is in another block");
+		const again = await until(async () => { const s = await status(payment_id); return s.block_number > made.block_number && s; }, "it is in another block");
 		assert.equal(again.status, "pending");
 		await chain.rpc("anvil_mine", "0x2");
-		assert.ok((await confirmed(made.payment_id)).confirmations >= 3);
+		assert.ok((await confirmed(made.tx_hash)).confirmations >= 3);
 		assert.deepEqual([await spent("deep"), await heldOf("deep")], [1, 0]);
 	});
 	await verify();
