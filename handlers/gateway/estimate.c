@@ -170,9 +170,13 @@ look_at_request(struct walk *w, json_object *payload)
 	w->is_elsewhere |= json_object_is_type(json_at(payload, "prompt"), json_type_object);
 	for (size_t i = 0;
 	     json_object_is_type(tools, json_type_array) && i < json_object_array_length(tools);
-	     i++)
-		w->is_elsewhere |=
-		    str_eq(json_text(json_object_array_get_idx(tools, i), "type"), S("mcp"));
+	     i++) {
+		json_object *tool = json_object_array_get_idx(tools, i);
+		struct str type = json_text(tool, "type");
+
+		w->is_elsewhere |= str_eq(type, S("mcp")) || str_starts(type, S("web_fetch")) ||
+				   json_at(tool, "urlContext") || json_at(tool, "url_context");
+	}
 }
 
 struct call_size

@@ -12,10 +12,11 @@
  * kill spares the shell that calls it and the container's first process. A directory that its owner
  * has shut would not be counted.
  */
-#define CLEAR                                                                                   \
-	S("kill -9 -1; echo killed; find /workspace -type d ! -perm -700 -exec chmod u+rwx {} " \
-	  "\\; 2>/dev/null; exec du -sk /workspace 2>/dev/null")
-#define USAGE S("exec du -sk /workspace 2>/dev/null")
+#define MEASURE                                                                       \
+	"find /workspace -type d ! -perm -700 -exec chmod u+rwx {} \\; 2>/dev/null; " \
+	"exec du -sk /workspace 2>/dev/null"
+#define CLEAR S("kill -9 -1; echo killed; " MEASURE)
+#define USAGE S(MEASURE)
 
 struct said {
 	char text[128];

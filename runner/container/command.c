@@ -8,9 +8,10 @@
 #include "sql_job.h"
 
 #define LOOK_MS 300 /* between looks at what others are at */
-#define START_MS 90000 /* how long a container may take to run */
+#define START_MS 150000 /* how long a container may take to run */
 #define TICK_MS 2000 /* between looks at a command that takes long */
 #define DISK_MS 5000 /* between looks at its workspace: each costs the engine a process */
+#define UNMEASURED_MAX 2 /* a workspace that cannot be measured counts as too large */
 #define ENDED_MS 10000 /* for the engine to say that what has ended has ended */
 #define SOON_MS 1000 /* so soon after its output a command ends */
 #define OUTPUT_MOST ((size_t)8 * 1024 * 1024)
@@ -24,6 +25,7 @@ struct work {
 	struct output output;
 	int64_t began, until; /* by clock_ms() */
 	int64_t kib_max, measured;
+	int unmeasured; /* looks at the disk in a row that said nothing */
 	bool has_ended; /* its main process has */
 };
 
@@ -155,7 +157,10 @@ on_tick(void *arg)
 	if (engine_inspect(&w->engine, &w->exec, &runs, &w->c->status) == ENGINE_DONE && !runs)
 		w->has_ended = true;
 	else if (!w->c->is_full && clock_ms() - w->measured >= DISK_MS) {
-		if (container_usage(&w->engine, &w->j->owner) > w->kib_max)
+		int64_t kib = container_usage(&w->engine, &w->j->owner);
+
+		w->unmeasured = kib == SQL_NULL_INT ? w->unmeasured + 1 : 0;
+		if (kib > w->kib_max || w->unmeasured == UNMEASURED_MAX)
 			w->c->end = COMMAND_DISK;
 		w->measured = clock_ms();
 	}
@@ -240,6 +245,9 @@ finish(struct work *w)
 		    w->engine.why);
 		return ERR_OK;
 	}
+	/* What cannot be measured is full until it can. */
+	if (kib == SQL_NULL_INT)
+		kib = w->kib_max + 1;
 	if (end == CLEAR_GONE)
 		e = job_runner_container_is(j, NULL, j->owner, S("stopped"));
 	return e == ERR_OK ? job_runner_command_end(j, NULL, w->c->call, kib) : e;

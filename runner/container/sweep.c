@@ -7,6 +7,8 @@
 
 #define RETRY_MS 10000
 #define AT_ONCE_MS 1
+#define VERDICT_MS \
+	30000 /* how long what was found to be done is so: container_takes() allows more */
 
 static void
 set_status(struct db *db, struct arena *a, struct uuid owner, const char *status)
@@ -42,28 +44,18 @@ start(struct db *db, struct engine *e, struct uuid owner)
 				    : "failed");
 }
 
-/* What cannot be stopped now stays so, and is tried again. */
+/*
+ * What cannot be stopped now stays so, and is tried again. A command of a runner that is gone has
+ * ended with its container.
+ */
 static void
 stop_one(struct db *db, struct engine *e, struct uuid owner)
 {
-	if (engine_remove(e, &owner, false) == ENGINE_DONE)
-		set_status(db, e->a, owner, "stopped");
-	else
-		log_warn("container: not stopped", "user", owner.text, "error", e->why);
-}
-
-static void
-clear(struct db *db, struct engine *e, struct uuid owner)
-{
-	int64_t kib;
-	enum clear_end end = container_clear(e, &owner, &kib);
-
-	if (end == CLEAR_GONE)
-		set_status(db, e->a, owner, "stopped");
-	if (end == CLEAR_UNKNOWN ||
+	if (engine_remove(e, &owner, false) != ENGINE_DONE ||
 	    db_runner_command_clear(db, e->a, NULL, owner, (struct uuid){ 0 }) != ERR_OK)
-		log_warn("container: a command of a runner that is gone may still run", "user",
-		    owner.text, "error", e->why);
+		log_warn("container: not stopped", "user", owner.text, "error", e->why);
+	else
+		set_status(db, e->a, owner, "stopped");
 }
 
 static void
@@ -73,10 +65,8 @@ act(struct db *db, struct engine *e, struct uuid owner, struct str action)
 		remove_orphan(e, &owner);
 	else if (str_eq(action, S("start")))
 		start(db, e, owner);
-	else if (str_eq(action, S("stop")))
-		stop_one(db, e, owner);
 	else
-		clear(db, e, owner);
+		stop_one(db, e, owner);
 }
 
 static struct str
@@ -90,7 +80,7 @@ containers_run(struct db *db, struct arena *a, struct stop *stop)
 {
 	struct engine e = { .stop = stop, .a = a };
 	bool is_active = *config()->container_socket != '\0';
-	int64_t began = clock_ms();
+	int64_t began = clock_ms(), found;
 	struct engine_list seen;
 	PGresult *res = NULL;
 	struct uuid owner;
@@ -110,7 +100,8 @@ containers_run(struct db *db, struct arena *a, struct stop *stop)
 		interval(a, config()->container_idle_seconds * 1000)) != ERR_OK)
 		return RETRY_MS;
 	n = PQntuples(res);
-	for (int i = 0; i < n && stop_why(stop) == STOP_NOT; i++)
+	found = clock_ms();
+	for (int i = 0; i < n && stop_why(stop) == STOP_NOT && clock_ms() - found < VERDICT_MS; i++)
 		if (uuid_parse(sql_get(res, i, 0), &owner))
 			act(db, &e, owner, sql_get(res, i, 1));
 	return n > 0 && sql_bool(res, n - 1, 2) ? AT_ONCE_MS : PERIODIC_AS_TABLED;

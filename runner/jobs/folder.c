@@ -252,16 +252,12 @@ store(struct look *x, struct str page, struct outcome *o)
 	return stored(x, e, row, o);
 }
 
-/* A folder within that is gone: as its change says, which may come later. */
+/* A folder within that is not to be had is empty; where it is gone, its change says so. */
 static bool
 drop(struct look *x, struct outcome *o)
 {
-	struct buf b = { .a = x->j->a };
-
-	put_row(&b, &(struct cloud_file){ .id = x->item, .is_removed = true });
-	x->files = (struct cloud_files){ .next = x->token };
-	x->item = (struct str){ NULL, 0 };
-	return store(x, arena_printf(x->j->a, "[%.*s]", S_ARG(buf_str(&b))), o);
+	x->files = (struct cloud_files){ 0 };
+	return store(x, S("[]"), o);
 }
 
 static bool
@@ -274,7 +270,9 @@ list(struct look *x, struct outcome *o)
 		return store(x, page_of(x), o);
 	if (e == ERR_BAD_REQUEST && x->cursor.n > 0)
 		return anew(x, x->item, e, o);
-	if ((e == ERR_NOT_FOUND || e == ERR_FORBIDDEN) && !str_eq(x->item, x->root))
+	/* OneDrive says 400 of a vault that is shut. */
+	if ((e == ERR_NOT_FOUND || e == ERR_FORBIDDEN || e == ERR_BAD_REQUEST) &&
+	    !str_eq(x->item, x->root))
 		return drop(x, o);
 	if (e == ERR_NOT_FOUND || e == ERR_FORBIDDEN)
 		return anew(x, (struct str){ NULL, 0 }, e, o);

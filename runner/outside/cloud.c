@@ -72,13 +72,19 @@ reason_of(struct arena *a, struct str reply)
 	return json_text(o, "code");
 }
 
-/* Drive says 403, too, where too much was asked of it; Graph 429, 503, 504 and 509. */
+/*
+ * Drive says 403, too, where too much was asked of it, by a user or by all, or where its API is not
+ * enabled; Graph 429, 503, 504 and 509.
+ */
 static bool
 is_later(int status, struct str reason)
 {
 	return status == 408 || status == 429 || status >= 500 ||
 	       (status == 403 && (str_eq(reason, S("userRateLimitExceeded")) ||
-				     str_eq(reason, S("rateLimitExceeded"))));
+				     str_eq(reason, S("rateLimitExceeded")) ||
+				     str_eq(reason, S("dailyLimitExceeded")) ||
+				     str_eq(reason, S("quotaExceeded")) ||
+				     str_eq(reason, S("accessNotConfigured"))));
 }
 
 static enum err

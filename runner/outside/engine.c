@@ -121,7 +121,10 @@ put_ulimits(struct buf *b)
 	buf_put(b, S("]"));
 }
 
-/* MemorySwap is memory and swap together: by itself it would be twice the memory. */
+/*
+ * MemorySwap is memory and swap together: by itself it would be twice the memory. The first process
+ * is root's, without capabilities, so that no command can change or end it.
+ */
 static struct str
 create_body(const struct engine *e, const struct uuid *owner, const char *name)
 {
@@ -133,7 +136,7 @@ create_body(const struct engine *e, const struct uuid *owner, const char *name)
 	buf_json(&b, str_from(c->container_image));
 	buf_put(&b, S(",\"Entrypoint\":[\"/bin/sh\",\"-c\"],\"Cmd\":["));
 	buf_json(&b, S(INIT));
-	buf_put(&b, S("],\"User\":\"1000:1000\",\"WorkingDir\":\"/workspace\","
+	buf_put(&b, S("],\"User\":\"0:0\",\"WorkingDir\":\"/workspace\","
 		      "\"Env\":[\"HOME=/workspace\",\"LANG=C.UTF-8\"],\"StopTimeout\":3,"));
 	put_labels(&b, e, owner);
 	buf_put(&b, S(",\"HostConfig\":{\"NetworkMode\":"));
@@ -271,7 +274,8 @@ engine_exec(struct engine *e, const struct uuid *owner, struct str command, stru
 	struct str id;
 
 	engine_name(owner, name);
-	buf_put(&b, S("{\"AttachStdout\":true,\"AttachStderr\":true,\"Cmd\":[\"/bin/sh\",\"-c\","));
+	buf_put(&b, S("{\"User\":\"1000:1000\",\"AttachStdout\":true,\"AttachStderr\":true,"
+		      "\"Cmd\":[\"/bin/sh\",\"-c\","));
 	buf_json(&b, command);
 	buf_put(&b, S("]}"));
 	end = ask(e, "POST", arena_printf(e->a, "/containers/%s/exec", name), buf_str(&b), &reply);

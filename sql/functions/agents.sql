@@ -201,9 +201,11 @@ BEGIN
 	ELSIF (SELECT count(*) FROM jsonb_object_keys($2)) > 8 THEN
 		PERFORM refuse('BAD_REQUEST', 'There may be 8 headers at most.');
 	END IF;
-	FOR h IN SELECT 'Authorization' AS name, to_jsonb($1) AS key WHERE $1 IS NOT NULL UNION ALL SELECT e.key, e.value FROM jsonb_each($2) e LOOP
+	FOR h IN SELECT 'Authorization' AS name, to_jsonb($1) AS key, false AS is_given WHERE $1 IS NOT NULL
+		UNION ALL SELECT e.key, e.value, true FROM jsonb_each($2) e
+	LOOP
 		IF h.name !~ '^[A-Za-z0-9!#$%&''*+.^_`|~-]{1,64}$' OR h.name ~* '^(host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|accept.*|range|if-.*|proxy-.*|mcp-.*)$'
-			OR ($1 IS NOT NULL AND h.key <> to_jsonb($1) AND lower(h.name) = 'authorization') THEN
+			OR ($1 IS NOT NULL AND h.is_given AND lower(h.name) = 'authorization') THEN
 			PERFORM refuse('BAD_REQUEST', format('The header %s is none that you can set.', left(to_json(h.name)::text, 80)));
 		ELSIF jsonb_typeof(h.key) <> 'string' OR NOT EXISTS (SELECT FROM secret s WHERE s.owner_id = caller_id() AND s.key = h.key #>> '{}') THEN
 			PERFORM refuse('BAD_REQUEST', 'The vault has no secret of that key: POST /api/vault puts one there.');

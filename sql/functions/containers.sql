@@ -81,7 +81,7 @@ GRANT EXECUTE ON FUNCTION command_clear TO millrace_runner;
 
 -- How long a start or a stop is its runner's; longer than the engine is given for it.
 CREATE OR REPLACE FUNCTION container_takes() RETURNS interval LANGUAGE sql IMMUTABLE AS $$
-	SELECT interval '1 minute'
+	SELECT interval '2 minutes'
 $$;
 GRANT EXECUTE ON FUNCTION container_takes TO millrace_runner;
 
@@ -112,8 +112,8 @@ GRANT EXECUTE ON FUNCTION container_is TO millrace_runner;
 -- `run`, all that are `there`, and users that have `volumes`. What is to be done, by `action`:
 --   remove	it is nobody's: with its workspace
 --   start	it has ended by itself, or was asked for
---   stop	it is idle, or was asked to, or its runner died over it, or it should not run
---   clear	a command of a runner that is gone may still run
+--   stop	it is idle, or was asked to, or its runner died over it or over a command in it, or
+--		it should not run
 -- Rows that changed since the engine was asked have their turn next time. `more`: so has more.
 CREATE OR REPLACE FUNCTION container_sweep(run uuid[], there uuid[], volumes uuid[], ago interval, idle interval)
 RETURNS TABLE (owner uuid, action text, more boolean) LANGUAGE plpgsql AS $$
@@ -142,10 +142,10 @@ BEGIN
 			WHEN c.status IN ('starting', 'stopping') THEN CASE WHEN c.since < now() - container_takes() THEN 'stop' END
 			WHEN c.status = 'running' AND NOT owner = ANY ($1) THEN
 				CASE WHEN c.asked = 'stop' OR c.crashes >= crashes_max THEN 'stop' ELSE 'start' END
-			WHEN left_over THEN 'clear'
+			WHEN left_over THEN 'stop'
 			WHEN c.asked IS NOT NULL THEN CASE WHEN (c.asked = 'start') <> (c.status = 'running') THEN c.asked END
 			WHEN c.status = 'running' THEN CASE WHEN c.used_at < now() - $5 AND left_over IS NULL THEN 'stop' END
-			WHEN owner = ANY ($2) THEN 'stop'
+			WHEN owner = ANY ($2) AND left_over IS NULL THEN 'stop'
 		END;
 		UPDATE container x SET
 			asked = CASE WHEN left_over OR c.status IN ('starting', 'stopping') THEN c.asked END,

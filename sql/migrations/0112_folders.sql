@@ -73,7 +73,7 @@ CREATE TRIGGER folder_schedule AFTER INSERT OR DELETE OR UPDATE OF every_s ON cl
 INSERT INTO export_section (position, name, query) VALUES
 (71, 'cloud_folders', $q$SELECT id, 0::int8, cloud_folder_json(f)
 	FROM cloud_folder f WHERE owner_id = caller_id() AND id > $1 ORDER BY id LIMIT $3$q$),
-(73, 'cloud_items', $q$SELECT i.folder_id, i.n, json_build_object('folderId', i.folder_id, 'id', i.item, 'parent', i.parent, 'name', i.name,
+(73, 'cloud_items', $q$SELECT f.id, i.n, json_build_object('folderId', i.folder_id, 'id', i.item, 'parent', i.parent, 'name', i.name,
 	'isFolder', i.is_folder, 'size', i.size, 'version', i.version, 'leftOut', i.left_out, 'documentId', i.document_id)
-	FROM (SELECT c.*, row_number() OVER (ORDER BY c.folder_id, c.item) AS n FROM cloud_item c WHERE c.owner_id = caller_id()) i
-	WHERE i.n > $2 ORDER BY i.n LIMIT $3$q$);
+	FROM cloud_folder f CROSS JOIN LATERAL (SELECT c.*, row_number() OVER (ORDER BY c.item) AS n FROM cloud_item c WHERE c.folder_id = f.id) i
+	WHERE f.owner_id = caller_id() AND f.id >= $1 AND (f.id > $1 OR i.n > $2) ORDER BY f.id, i.n LIMIT $3$q$);

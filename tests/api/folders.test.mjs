@@ -196,7 +196,7 @@ for (const service of [drive, graph]) {
 		const late = new Promise((resolve) => setTimeout(resolve, 2000));
 		cloud.pageMax = 1;
 		cloud.next = [{ of, status: 429, reason: "rateLimitExceeded", headers: { "retry-after": "1" } }, { of, wait: late },
-			...(of === "drive" ? [{ of, status: 403, reason: "userRateLimitExceeded" }] : [{ of, status: 503, reason: "serviceNotAvailable", headers: { "retry-after": "1" } }])];
+			...(of === "drive" ? [{ of, status: 403, reason: "userRateLimitExceeded" }, { of, status: 403, reason: "dailyLimitExceeded" }] : [{ of, status: 503, reason: "serviceNotAvailable", headers: { "retry-after": "1" } }])];
 		/* One that was listed already goes before the next page, and one comes where none looks any more. */
 		let pages = 0;
 		cloud.onPage = () => {
@@ -219,6 +219,18 @@ for (const service of [drive, graph]) {
 		assert.deepEqual(await search("Egton"), ["early.txt"]);
 	});
 }
+
+test("a folder within that is not to be had is empty, and holds nothing up", async () => {
+	for (const [status, reason] of [[400, "invalidRequest"], [403, "accessDenied"]]) {
+		const top = graph.folder("Plans"), shut = graph.folder("Vault", top);
+		graph.add("shut.txt", "The chest of Skipton is shut.", shut);
+		graph.add(`open${status}.txt`, "The gate of Malham is open.", top);
+		cloud.next = [{ of: "graph", status, reason, path: `/items/${shut.id}/children` }];
+		const id = await keep("onedrive", top.id);
+		await inStep(id);
+		assert.deepEqual([Object.keys(await files(id)), cloud.next], [[`open${status}.txt`], []]);
+	}
+});
 
 test("Google's own documents are exported, and again when they have changed; shortcuts and forms are left out", async () => {
 	const top = drive.folder("Plans"), letter = readFileSync(join(fixtures(), "letter.docx"));

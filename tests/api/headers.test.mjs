@@ -105,7 +105,7 @@ test("a secret that is gone, or cannot be sent, is named, and nothing is asked",
 test("what cannot be sent is refused, and so is a key that may not pass secrets on", async () => {
 	const many = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`X-${i}`, "KEY"]));
 	for (const bad of [{ secret: "NONE" }, { headers: { "X-Api-Key": "NONE" } }, { headers: { "X-Api-Key": 5 } }, { headers: { Host: "KEY" } }, { headers: { "content-length": "KEY" } },
-		{ headers: { "X y": "KEY" } }, { headers: { "X\r\nY": "KEY" } }, { headers: { authorization: "KEY" } }, { headers: many }, { headers: ["KEY"] }, { platform: "url" }])
+		{ headers: { "X y": "KEY" } }, { headers: { "X\r\nY": "KEY" } }, { headers: { authorization: "KEY" } }, { secret: "KEY", headers: { authorization: "KEY" } }, { headers: many }, { headers: ["KEY"] }, { platform: "url" }])
 		assertError(await user.api.post(SOURCES, source(bad)), "BAD_REQUEST", undefined, JSON.stringify(bad));
 	for (const bad of [{ headers: { "X-Api-Key": "NONE" } }, { headers: { "Mcp-Method": "KEY" } }, { headers: { Accept: "KEY" } }])
 		assertError(await user.api.post(SERVERS, { name: "bad", url: `${mcp.url}/modern`, ...bad }), "BAD_REQUEST");

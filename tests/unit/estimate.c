@@ -121,6 +121,8 @@ check_elsewhere(void)
 		"{\"cachedContent\":\"caches/1\"}",
 		"{\"prompt\":{\"id\":\"pmpt_1\"}}",
 		"{\"tools\":[{\"type\":\"mcp\",\"server_url\":\"https://x\"}]}",
+		"{\"tools\":[{\"type\":\"web_fetch_20250910\",\"name\":\"web_fetch\"}]}",
+		"{\"tools\":[{\"urlContext\":{}}]}",
 		"{\"contents\":[{\"parts\":[{\"fileData\":{\"fileUri\":\"https://x\"}}]}]}",
 		"{\"contents\":[{\"parts\":[{\"inlineData\":{\"mimeType\":\"video/mp4\","
 		"\"data\":\"AA\"}}]}]}",
