@@ -241,14 +241,15 @@ DECLARE
 	d datasource;
 BEGIN
 	PERFORM room_for('datasource', jsonb_array_length($1), 1000);
-	FOR r IN SELECT x.* FROM jsonb_array_elements($1) WITH ORDINALITY e (v, n)
+	FOR r IN SELECT x.process_id, x.platform, x.resource_identifier, x.resource_name, coalesce(x.config, '[]') AS config, x.secret, coalesce(x.headers, '{}') AS headers
+		FROM jsonb_array_elements($1) WITH ORDINALITY e (v, n)
 		CROSS JOIN LATERAL jsonb_to_record(e.v) x (process_id uuid, platform text, resource_identifier text, resource_name text, config jsonb, secret text, headers jsonb)
 		ORDER BY e.n
 	LOOP
+		PERFORM datasource_admit(jsonb_populate_record(NULL::datasource, to_jsonb(r)), $2);
 		INSERT INTO datasource (owner_id, process_id, platform, resource_identifier, resource_name, config, secret, headers)
-		VALUES (caller_id(), r.process_id, r.platform, r.resource_identifier, r.resource_name, coalesce(r.config, '[]'), r.secret, coalesce(r.headers, '{}'))
+		VALUES (caller_id(), r.process_id, r.platform, r.resource_identifier, r.resource_name, r.config, r.secret, r.headers)
 		RETURNING * INTO d;
-		PERFORM datasource_admit(d, $2);
 		RETURN NEXT d;
 	END LOOP;
 END $$;
