@@ -116,15 +116,23 @@ up(struct work *w, bool is_down)
 	return stop_why(&w->j->stop) != STOP_NOT ? ENGINE_STOPPED : ENGINE_AWAY;
 }
 
-/* Where the workspace is too large a command may remove files, and write none. */
+/*
+ * Where the workspace is too large a command may remove files, and write none. It is measured anew:
+ * after the end of the last command it may not have been possible.
+ */
 static enum engine_end
 prepare(struct work *w)
 {
-	struct str text = w->c->is_full
-			      ? arena_printf(w->j->a, "ulimit -f 0\n%.*s", S_ARG(w->c->text))
-			      : w->c->text;
+	struct str text = w->c->text;
 	enum engine_end end = up(w, false);
 
+	if (end == ENGINE_DONE && w->c->is_full) {
+		int64_t kib = container_usage(&w->engine, &w->j->owner);
+
+		w->c->is_full = kib == SQL_NULL_INT || kib > w->kib_max;
+	}
+	if (w->c->is_full)
+		text = arena_printf(w->j->a, "ulimit -f 0\n%.*s", S_ARG(text));
 	if (end == ENGINE_DONE)
 		end = engine_exec(&w->engine, &w->j->owner, text, &w->exec);
 	if (end != ENGINE_MISSING || (end = up(w, true)) != ENGINE_DONE)
