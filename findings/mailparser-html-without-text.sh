@@ -7,7 +7,8 @@
 # textConversionError unset.
 #
 # What the documentation says: `text` is the plaintext of the message, made from HTML where there is none unless skipHtmlToText is set; the README
-# names three reasons why it may be missing, none of which this is. Known upstream (issues 243 and 345): the maintainer calls it by design.
+# names three reasons why it may be missing, none of which this is. Known upstream (issues 243 and 345), where the maintainer calls the
+# conversion simple; it is as it was.
 #
 # What we do: mail is no format of ours. Who reads it so takes `html` where `text` is absent, and makes the text by itself (html-to-text).
 #

@@ -3,10 +3,10 @@
 #
 # What it does: both cut a message into `data:` lines at line feeds alone. A carriage return in it is a line end for whoever reads the stream,
 # so that what stands behind it is a field of an unknown name, and dropped: of a program's progress, "10 %\r20 %\rdone", a browser gets "10 %".
-# The publisher is answered 202. hono 4.13.19 and h3 cut there too, and deliver the text with line feeds.
+# The publisher is answered 202. hono 4.13.19 cuts there too, and its reader gets the text with line feeds.
 #
-# What the standard says (HTML, 9.2.5): lines end with CR LF, LF or CR alone. nchan's README has messages as they were published, and no
-# byte that they may not have. By nchan's WebSocket subscribers they arrive whole. No issue of either was found.
+# What the standard says (HTML, 9.2.5): a line of a stream ends with CR LF, LF or CR alone. Neither README names a byte that a message may not
+# have. No issue of either was found.
 #
 # What we do: an event's data is one line of JSON, in which a carriage return is written \r (include/millrace/sse.h). Who publishes text through
 # nchan does the same, or replaces carriage returns.
