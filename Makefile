@@ -190,7 +190,7 @@ $(B)/unit/topics: $(call objects,streamd/events/topics.c streamd/events/usage.c 
 	streamd/events/event.c streamd/metrics.c)
 $(B)/unit/packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
 $(B)/unit/number: $(call objects,$(addprefix extract/,number.c symbol.c out.c fail.c))
-retrieval := $(addprefix runner/knowledge/,chunker.c language.c stems.c question.c rank.c terms.c thesaurus.c utf8.c words.c)
+retrieval := $(addprefix runner/knowledge/,chunker.c compound.c language.c stems.c question.c rank.c terms.c thesaurus.c utf8.c words.c)
 $(B)/unit/passages: $(call objects,$(retrieval))
 $(B)/unit/workflow_value: $(call objects,runner/jobs/workflow_value.c)
 $(B)/unit/terms: $(call objects,runner/knowledge/utf8.c)

@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "runner/knowledge/compound.h"
 #include "runner/knowledge/language.h"
 #include "runner/knowledge/question.h"
 #include "runner/knowledge/terms.h"
@@ -9,25 +10,28 @@
 
 #define SIMILAR_LEAST 0.08
 #define SIMILAR_MOST 160 /* words like one of the question's */
+#define LIKELY 0.7 /* of the best similarity: another translation */
 #define NEAR_LETTERS 4 /* a shorter word is not guessed */
 #define NEAR_LETTERS_MAX 32
 
 /*
  * Whether a question is answered: by logistic regression on the questions of tests/bench and some
- * 130 over other manuals, 100 of all without an answer, among 70 to 1,700 passages.
+ * 150 over other manuals, half of them without an answer, among 140 to 600 passages.
  */
-#define ANSWER_SHARE 7.9
-#define ANSWER_UNKNOWN 2.5 /* where no word is in any passage */
-#define ANSWER_ALONE 3.7 /* for each that the thesaurus does not know, either */
-#define ANSWER_NAME 2.7 /* for each other name that the best passage does not have */
+#define ANSWER_SHARE 6.0
+#define ANSWER_UNKNOWN 5.0 /* where no word is in any passage */
+#define ANSWER_ALONE 1.8 /* for each that the thesaurus does not know, either */
+#define ANSWER_NAME 2.5 /* for each other name that the best passage does not have */
 #define ANSWER_NAMES 2
-#define ANSWER_RARE 1.5 /* where the best passage has a name that hardly another has */
-#define ANSWER_WORD 0.66 /* for each word of the question */
+#define ANSWER_WORD 0.22 /* for each word of the question */
 #define ANSWER_WORDS 8
-#define ANSWER_PASSAGES 0.47 /* for each e-fold of passages */
+#define ANSWER_PASSAGES 0.9 /* for each e-fold of passages */
 #define ANSWER_PASSAGES_MOST 3000
-#define ANSWER_LEAST 3.3
-#define FOREIGN_LEAST 0.15 /* share of a question by translations, which are never whole */
+#define ANSWER_LEAST (-1.8)
+/* The same of one in another language, of whose words translations are never all there is. */
+#define FOREIGN_WORD 1.9 /* for each that has a translation in the best passage, in part */
+#define FOREIGN_GONE 3.4 /* where all that are known have none in any of the best */
+#define FOREIGN_LEAST 0.55
 
 /* What is gathered of one word. */
 struct gather {
@@ -136,25 +140,38 @@ is_asked(const struct question *q, struct str term)
 	return false;
 }
 
+/* One word with its forms, and whatever is like it; a compound after the words that it is made of.
+ */
+static void
+put_word(struct gather *g, struct str term, enum language l, bool is_known)
+{
+	struct question *q = g->q;
+	struct str part[2];
+	size_t forms;
+
+	if (l == LANGUAGE_GERMAN && q->n + 3 <= QUESTION_WORDS && compound_split(g->a, term, part))
+		for (int i = 0; i < 2; i++)
+			if (!is_asked(q, part[i]))
+				put_word(g, part[i], l, is_known);
+	q->name[q->n] = false;
+	q->word[q->n++] = arena_str(g->a, term);
+	g->first = q->n_terms;
+	put_forms(g, term, l, is_known);
+	forms = q->n_terms;
+	put_all_similar(g, term, l);
+	q->known[q->n - 1] = q->n_terms > forms;
+}
+
 /* The words but for common ones, or all of them. */
 static void
 put_words(struct gather *g, struct str terms, enum language l, bool is_known, bool all)
 {
-	struct question *q = g->q;
 	struct str term;
-	size_t forms;
 
-	while (terms.n > 0 && q->n < QUESTION_WORDS) {
+	while (terms.n > 0 && g->q->n < QUESTION_WORDS) {
 		terms = str_cut(terms, ' ', &term);
-		if ((!all && language_is_common(l, term)) || is_asked(q, term))
-			continue;
-		q->name[q->n] = false;
-		q->word[q->n++] = arena_str(g->a, term);
-		g->first = q->n_terms;
-		put_forms(g, term, l, is_known);
-		forms = q->n_terms;
-		put_all_similar(g, term, l);
-		q->known[q->n - 1] = q->n_terms > forms;
+		if ((all || !language_is_common(l, term)) && !is_asked(g->q, term))
+			put_word(g, term, l, is_known);
 	}
 }
 
@@ -316,6 +333,7 @@ question_near(struct question *q, size_t i, struct str word, int64_t passages)
 	q->known[i] = true;
 	q->term[q->n_terms++] = (struct asked){ .text = word,
 		.word = i,
+		.is_near = true,
 		.similar = { similar, similar, similar },
 		.passages = passages };
 }
@@ -328,6 +346,35 @@ idf_of(double total, double passages)
 	return log(1 + (fmax(total, passages) - passages + 0.5) / (passages + 0.5));
 }
 
+/*
+ * A word that is in no passage weighs what the commonest does of those that it probably stands for,
+ * by translation or as a slip, which would count for next to nothing beside a word that rare.
+ */
+static void
+take_meant(const struct question *q, int64_t most[QUESTION_WORDS])
+{
+	bool foreign = q->language_known && q->language != LANGUAGE_ENGLISH;
+	double best[QUESTION_WORDS] = { 0 };
+	bool is_there[QUESTION_WORDS];
+
+	for (size_t i = 0; i < q->n; i++)
+		is_there[i] = most[i] > 0;
+	for (size_t i = 0; i < q->n_terms; i++) {
+		const struct asked *t = &q->term[i];
+
+		if (!t->is_form && t->passages > 0 && (foreign || t->is_near))
+			best[t->word] = fmax(best[t->word], t->similar[SIMILAR_CONTEXT]);
+	}
+	for (size_t i = 0; i < q->n_terms; i++) {
+		const struct asked *t = &q->term[i];
+
+		if (!is_there[t->word] && !t->is_form && (foreign || t->is_near) &&
+		    t->similar[SIMILAR_CONTEXT] >= LIKELY * best[t->word] &&
+		    t->passages > most[t->word])
+			most[t->word] = t->passages;
+	}
+}
+
 void
 question_weigh(struct question *q, double total)
 {
@@ -338,6 +385,7 @@ question_weigh(struct question *q, double total)
 	for (size_t i = 0; i < q->n_terms; i++)
 		if (q->term[i].is_form && q->term[i].passages > most[q->term[i].word])
 			most[q->term[i].word] = q->term[i].passages;
+	take_meant(q, most);
 	for (size_t i = 0; i < q->n; i++)
 		q->idf[i] = idf_of(total, (double)most[i]);
 	for (size_t i = 0; i < q->n_terms; i++) {
@@ -409,13 +457,33 @@ is_unknown(const struct question *q, size_t i, bool *known)
 	return part_in_none && is_in_none(q, i);
 }
 
+static bool
+is_answered_in_translation(const struct question *q, const struct covered *by)
+{
+	double words = 0, known = 0, gone = 0;
+
+	for (size_t i = 0; i < q->n; i++) {
+		bool in_thesaurus, in_none = is_unknown(q, i, &in_thesaurus);
+
+		if (q->part[i])
+			continue;
+		words++;
+		if (in_none && !in_thesaurus)
+			continue;
+		known++;
+		gone += !is_among(q, by->by_trace, i);
+	}
+	return FOREIGN_WORD * by->share * words - FOREIGN_GONE * gone / fmax(known, 1) >=
+	       FOREIGN_LEAST;
+}
+
 bool
 question_is_answered(const struct question *q, const struct covered *by)
 {
-	double words = 0, unknown = 0, alone = 0, names = 0, rare = 0;
+	double words = 0, unknown = 0, alone = 0, names = 0;
 
 	if (by->foreign)
-		return by->share >= FOREIGN_LEAST;
+		return is_answered_in_translation(q, by);
 	for (size_t i = 0; i < q->n; i++) {
 		bool known, in_none = is_unknown(q, i, &known);
 
@@ -425,14 +493,12 @@ question_is_answered(const struct question *q, const struct covered *by)
 		in_none = in_none && !is_among(q, by->by_any, i);
 		unknown += in_none;
 		alone += in_none && !known;
-		rare += q->name[i] && is_among(q, by->by_best, i) &&
-			q->idf[i] >= log(fmax(q->total, 2) / 3);
 		names += (known || !in_none) && q->name[i] && !is_among(q, by->by_best, i);
 	}
 	return ANSWER_SHARE * by->share - ANSWER_UNKNOWN * unknown / fmax(words, 1) -
 		   ANSWER_ALONE * fmin(alone, ANSWER_NAMES) -
 		   ANSWER_NAME * fmin(names, ANSWER_NAMES) +
-		   ANSWER_WORD * fmin(words, ANSWER_WORDS) + ANSWER_RARE * fmin(rare, 1) -
+		   ANSWER_WORD * fmin(words, ANSWER_WORDS) -
 		   ANSWER_PASSAGES * log(fmin(fmax(q->total, 1), ANSWER_PASSAGES_MOST)) >=
 	       ANSWER_LEAST;
 }

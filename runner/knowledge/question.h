@@ -20,6 +20,7 @@ struct asked {
 	struct str text;
 	size_t word; /* which of the question's */
 	bool is_form; /* of that very word */
+	bool is_near; /* what that word is perhaps a slip for */
 	double similar[SIMILAR_N]; /* 1 where it is a form */
 	int64_t passages; /* that have it; 0: none, or not known yet */
 };
@@ -66,6 +67,7 @@ struct covered {
 	double share; /* of its words, in three sentences of the one that has most, from 0 to 1 */
 	uint32_t by_best; /* words that this one has, or words much like them: a bit for each */
 	uint32_t by_any; /* and those that one of them has */
+	uint32_t by_trace; /* or at least a word a little like them */
 	bool foreign; /* they are in another language than the question */
 };
 /*

@@ -13,6 +13,7 @@
 #define SENTENCES 32 /* of a passage that are told apart */
 #define ELSEWHERE 0.35 /* in the passage, but not in the window */
 #define MUCH_LIKE 0.45 /* a similarity */
+#define A_LITTLE_LIKE 0.08
 #define SLOTS ((size_t)4096) /* a power of two, more than twice QUESTION_TERMS */
 
 /* The question's terms by their stems' numbers; those with the same number are a list. */
@@ -166,9 +167,11 @@ rank(struct arena *scratch, const struct question *q, double length, struct cand
 		count_all(t, &c[i], &counted);
 		*fit = counted.best;
 		c[i].share = counted.share;
-		c[i].words = 0;
-		for (size_t w = 0; w < q->n; w++)
+		c[i].words = c[i].traces = 0;
+		for (size_t w = 0; w < q->n; w++) {
 			c[i].words |= (uint32_t)(counted.anywhere[w] >= MUCH_LIKE) << w;
+			c[i].traces |= (uint32_t)(counted.anywhere[w] >= A_LITTLE_LIKE) << w;
+		}
 		most_exact = fmax(most_exact, c[i].exact);
 		for (int by = 0; by < 2; by++) {
 			s[i][by] = bm25(

@@ -386,6 +386,7 @@ is_answered(
 			by.by_best = c[best[i]].words;
 		}
 		by.by_any |= c[best[i]].words;
+		by.by_trace |= c[best[i]].traces;
 	}
 	terms_of(s->a, text, &terms);
 	l = language_of(terms.words, &is_known);

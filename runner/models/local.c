@@ -7,6 +7,7 @@
 #include "runner/knowledge/words.h"
 #include "runner/models/provider.h"
 
+#define LITTLE_LESS (-1e-3) /* than any other sentence */
 #define QUOTES 4 /* passages quoted at most */
 #define SENTENCES 64 /* of a passage that are looked at */
 #define QUOTE_MAX 600 /* bytes of one quotation */
@@ -56,6 +57,20 @@ weigh_words(
 				 : total / (total + 4.0 * in[k]) * (w->w[k].n < 4 ? 0.3 : 1);
 }
 
+/* In capitals alone: a running head, more likely than what the text says. */
+static bool
+is_shouted(struct str s)
+{
+	bool capital = false;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] >= 'a' && s.p[i] <= 'z')
+			return false;
+		capital = capital || (s.p[i] >= 'A' && s.p[i] <= 'Z');
+	}
+	return capital;
+}
+
 static void
 rate(struct arena *a, const struct words *w, const double weights[WORDS_MAX], struct str text,
     struct rated *r)
@@ -63,10 +78,10 @@ rate(struct arena *a, const struct words *w, const double weights[WORDS_MAX], st
 	struct str sentence;
 
 	r->n = 0;
-	r->best = 0;
+	r->best = -1;
 	for (text = sentence_next(text, &sentence); sentence.n > 0 && r->n < SENTENCES;
 	     text = sentence_next(text, &sentence)) {
-		double weight = 0;
+		double weight = is_shouted(sentence) ? LITTLE_LESS : 0;
 
 		r->words[r->n] = words_in(a, w, sentence);
 		for (size_t k = 0; k < w->n; k++)
@@ -122,7 +137,7 @@ quotations(struct call *c)
 	struct buf b = { .a = c->a }, sources = { .a = c->a };
 	struct rated *r = arena_alloc(c->a, sizeof(*r));
 	struct words *w = arena_alloc(c->a, sizeof(*w));
-	double weights[WORDS_MAX] = { 0 }, best = 0;
+	double weights[WORDS_MAX] = { 0 }, best = -1, least;
 	size_t quoted = 0;
 
 	words_of(c->a, c->question, w);
@@ -132,16 +147,17 @@ quotations(struct call *c)
 		best = r->best > best ? r->best : best;
 	}
 	/* Where all is said in other words, the first one's beginning. */
+	least = best > 0 ? best * 0.5 : best;
 	for (size_t i = 0; i < c->found->n && quoted < (best > 0 ? QUOTES : 1); i++) {
 		const struct passage *p = &c->found->p[i];
 
 		rate(c->a, w, weights, p->text, r);
-		if (r->best < best * 0.5)
+		if (r->best < least)
 			continue;
 		if (quoted++ == 0)
 			buf_put(&b, c->is_visitors ? S("The documents say:\n\n")
 						   : S("Your documents say:\n\n"));
-		put_quote(&b, r, best * 0.5, i + 1);
+		put_quote(&b, r, least, i + 1);
 		buf_printf(&sources, "- [%zu] %.*s, %.*s\n", i + 1, S_ARG(p->name), S_ARG(p->mark));
 	}
 	buf_put(&b, S("Sources:\n"));

@@ -250,8 +250,20 @@ test_question(void)
 	check("slips of the keyboard are known again",
 	    q->n_terms == before + 2 && !q->term[before].is_form);
 	question_weigh(q, 10);
-	check("what no passage has weighs, and is not looked for",
-	    q->idf[0] > 2 && q->n_terms >= 3 && q->term[q->n_terms - 1].passages == 3);
+	check("what no passage has is not looked for, and weighs what it is a slip for",
+	    q->idf[0] > 1 && q->idf[0] < 2 && q->n_terms >= 3 &&
+		q->term[q->n_terms - 1].passages == 3);
+	question_read(a, S("turbine"), q);
+	question_weigh(q, 10);
+	check("where it is none, it is rare", q->idf[0] > 2);
+	question_read(a, S("Wo steht die Muehle?"), q);
+	q->n_terms = 0;
+	q->term[q->n_terms++] = (struct asked){
+		.text = S("mill"), .word = q->n - 1, .similar = { 0.8, 0.8, 0.6 }, .passages = 5
+	};
+	question_weigh(q, 10);
+	check("a word of another language weighs what its translation does",
+	    q->idf[q->n - 1] < 1 && q->term[0].similar[SIMILAR_CONTEXT] > 0.59);
 	arena_free(a);
 }
 
@@ -283,7 +295,10 @@ test_answered(void)
 	    "The miller greases the wheels each spring. PostgreSQL is not known here.";
 	struct arena *a = arena_new();
 	struct question *q = arena_alloc(a, sizeof(*q));
-	static const struct covered translated = { .share = 0.2, .foreign = true };
+	static const struct covered translated = {
+		.share = 0.2, .by_trace = UINT32_MAX, .foreign = true
+	};
+	static const struct covered gone = { .share = 0.2, .foreign = true };
 
 	check("a question in the passage's words is answered",
 	    answered("When does the miller grease the wheels?", wheels, 300, 3));
@@ -306,6 +321,9 @@ test_answered(void)
 	question_read(a, S("Wem gehört die Mühle bei Eling?"), q);
 	check("nor in German", q->n > 1 && !q->name[q->n - 1]);
 	check("of translations less is asked", question_is_answered(q, &translated));
+	for (size_t i = 0; i < q->n; i++)
+		q->known[i] = true;
+	check("but that there are some", !question_is_answered(q, &gone));
 	arena_free(a);
 }
 

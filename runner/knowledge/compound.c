@@ -1,0 +1,63 @@
+#include "runner/knowledge/compound.h"
+#include "runner/knowledge/language.h"
+#include "runner/knowledge/thesaurus.h"
+
+#define PART_LEAST 4 /* bytes */
+
+/* What stands between the parts of a compound; the empty one is tried first. */
+static const char *const joints[] = { "", "s", "n", "es", "en", "er" };
+
+static void
+see(void *arg, struct str word, double weight)
+{
+	(void)word;
+	(void)weight;
+	*(bool *)arg = true;
+}
+
+static bool
+is_word(struct stemmer *s, struct str term)
+{
+	bool there = false;
+
+	thesaurus_each(THESAURUS_FOREIGN, stemmer_stem(s, term), see, &there);
+	return there;
+}
+
+/* What comes before a joint that the text ends with; nothing where it does not. */
+static struct str
+before_joint(struct str text, const char *joint)
+{
+	struct str j = str_from(joint);
+
+	if (text.n < PART_LEAST + j.n || memcmp(text.p + text.n - j.n, j.p, j.n) != 0)
+		return (struct str){ text.p, 0 };
+	return (struct str){ text.p, text.n - j.n };
+}
+
+bool
+compound_split(struct arena *a, struct str term, struct str part[2])
+{
+	struct stemmer *s = stemmer_new(a, LANGUAGE_GERMAN);
+	size_t best = 0;
+
+	if (is_word(s, term))
+		return false;
+	for (size_t i = PART_LEAST; i + PART_LEAST <= term.n; i++) {
+		struct str tail = { term.p + i, term.n - i };
+
+		if (!is_word(s, tail))
+			continue;
+		for (size_t k = 0; k < sizeof(joints) / sizeof(*joints); k++) {
+			struct str head = before_joint((struct str){ term.p, i }, joints[k]);
+			size_t shorter = head.n < tail.n ? head.n : tail.n;
+
+			if (shorter <= best || !is_word(s, head))
+				continue;
+			best = shorter;
+			part[0] = head;
+			part[1] = tail;
+		}
+	}
+	return best > 0;
+}
