@@ -23,6 +23,7 @@
 #define ANSWER_ALONE 1.8 /* for each that the thesaurus does not know, either */
 #define ANSWER_NAME 2.5 /* for each other name that the best passage does not have */
 #define ANSWER_NAMES 2
+#define ANSWER_RARE 1.5 /* where the best passage has a name that hardly another has */
 #define ANSWER_WORD 0.22 /* for each word of the question */
 #define ANSWER_WORDS 8
 #define ANSWER_PASSAGES 0.9 /* for each e-fold of passages */
@@ -480,7 +481,7 @@ is_answered_in_translation(const struct question *q, const struct covered *by)
 bool
 question_is_answered(const struct question *q, const struct covered *by)
 {
-	double words = 0, unknown = 0, alone = 0, names = 0;
+	double words = 0, unknown = 0, alone = 0, names = 0, rare = 0;
 
 	if (by->foreign)
 		return is_answered_in_translation(q, by);
@@ -493,12 +494,14 @@ question_is_answered(const struct question *q, const struct covered *by)
 		in_none = in_none && !is_among(q, by->by_any, i);
 		unknown += in_none;
 		alone += in_none && !known;
+		rare += q->name[i] && is_among(q, by->by_best, i) &&
+			q->idf[i] >= log(fmax(q->total, 2) / 3);
 		names += (known || !in_none) && q->name[i] && !is_among(q, by->by_best, i);
 	}
 	return ANSWER_SHARE * by->share - ANSWER_UNKNOWN * unknown / fmax(words, 1) -
 		   ANSWER_ALONE * fmin(alone, ANSWER_NAMES) -
 		   ANSWER_NAME * fmin(names, ANSWER_NAMES) +
-		   ANSWER_WORD * fmin(words, ANSWER_WORDS) -
+		   ANSWER_WORD * fmin(words, ANSWER_WORDS) + ANSWER_RARE * fmin(rare, 1) -
 		   ANSWER_PASSAGES * log(fmin(fmax(q->total, 1), ANSWER_PASSAGES_MOST)) >=
 	       ANSWER_LEAST;
 }
