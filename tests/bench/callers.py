@@ -32,10 +32,11 @@ def start_stub(instance, user):
     env = {k: v for k, v in instance.env.items() if not k.startswith(("MILLRACE_DEV_", "OPENAI_", "ANTHROPIC_", "GEMINI_"))}
     env.update(API_JWT_SECRET=instance.secret(), MILLRACE_DB="host=%s/pg dbname=millrace" % instance.run_dir,
                MILLRACE_RUNTIME_DIR=instance.run_dir, MILLRACE_TEST_BENCH_USER=user)
-    n = len(instance.processes()["account"])
+    pids, socket = instance.processes()["account"], os.stat(instance.run_dir + "/account.sock")
+    owner, n = os.stat("/proc/%d" % pids[0]), len(pids)
     stub = Background([instance.env["MILLRACE_DEV_BIN"] + "/millrace-spawn", "--name", "stub", "--processes", str(n), "--socket",
-                       instance.run_dir + "/stub.sock", "--pidfile", instance.run_dir + "/stub.pid", "--", program("worker-stub"), "--pool",
-                       "account"], env=env, stderr=subprocess.DEVNULL)
+                       instance.run_dir + "/stub.sock", "--group", str(socket.st_gid), "--user", "%d:%d" % (owner.st_uid, owner.st_gid),
+                       "--pidfile", instance.run_dir + "/stub.pid", "--", program("worker-stub"), "--pool", "account"], env=env, stderr=subprocess.DEVNULL)
     end = time.time() + 20
     while not os.path.exists(instance.run_dir + "/stub.sock"):
         if time.time() > end:
