@@ -165,6 +165,8 @@ function assertHarmless(reply, what) {
 test("SQL and line breaks in every string of every body", async () => {
 	const before = await counts();
 	const left = [...routes];
+	/* a page that is refused at once, not after its name was looked for */
+	const body = (path, schema) => ({ ...sample(schema), ...path === "/api/documents/url" && { url: "http://127.0.0.1:9/" } });
 	let sent = 0;
 	/* Some at a time: most of what is sent waits for the runner or for a password's hash. */
 	await Promise.all(Array.from({ length: 6 }, async () => {
@@ -176,7 +178,7 @@ test("SQL and line breaks in every string of every body", async () => {
 					/* another caller for each string: some of these change who one is */
 					if (i === 0)
 						user = await newUser(api);
-					const reply = await user.api.fresh().request(method, withId(path, user.uid), { json: put(sample(schema), at, text) });
+					const reply = await user.api.fresh().request(method, withId(path, user.uid), { json: put(body(path, schema), at, text) });
 					assertHarmless(reply, `${method} ${path} ${at.join(".")} ${JSON.stringify(text)}`);
 					sent++;
 				}
