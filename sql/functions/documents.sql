@@ -203,7 +203,7 @@ GRANT EXECUTE ON FUNCTION document_reindex TO millrace_api;
 -- when both is done, and so locked shortly (sql/triggers/passages.sql). `words` are separated by
 -- spaces, `stems` hexadecimal; what each is: runner/knowledge/stems.h.
 CREATE OR REPLACE FUNCTION passages_replace(d document, marks text[], headings text[], texts text[], carried int[], words text[],
-	stems text[]) RETURNS void LANGUAGE sql AS $$
+	stems text[]) RETURNS void LANGUAGE sql SET enable_seqscan = off AS $$
 	WITH gone AS (DELETE FROM chunk c WHERE c.document_id = d.id RETURNING 1)
 	INSERT INTO chunk (document_id, owner_id, n, mark, heading, text, carried, words, stems, hash)
 	SELECT d.id, d.owner_id, g.n, g.mark, g.heading, g.text, g.carried, array_to_tsvector(string_to_array(g.words, ' ')), decode(g.stems, 'hex'),

@@ -1,6 +1,7 @@
 -- Keeps how many passages have each word (passage_word), those that no passage has left out. One
--- transaction at a time does so for an owner, until its end. Word by word, by the index: a plan
--- that was made while there were hardly any words would read all of them for each.
+-- transaction at a time does so for an owner, until its end, so that a row stays where it was
+-- found. Word by word, by the index, whatever the plan: one that was made while there were hardly
+-- any words joins all of an owner's with all that go, which takes hours.
 -- As the owner: the counts are no role's to write.
 CREATE OR REPLACE FUNCTION passages_counted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
@@ -16,13 +17,10 @@ BEGIN
 		SELECT x.owner_id, '', sum(octet_length(x.stems) / 4)::bigint FROM changed x WHERE x.stems IS NOT NULL GROUP BY 1
 	) w GROUP BY 1 ORDER BY 1 LOOP
 		PERFORM pg_advisory_xact_lock(hashtextextended('passage_word ' || c.owner, 0));
-		IF sign > 0 THEN
-			INSERT INTO passage_word AS k (owner_id, word, n) SELECT c.owner, u.word, u.n FROM unnest(c.words, c.counts) u (word, n)
-			ON CONFLICT (owner_id, word) DO UPDATE SET n = k.n + excluded.n;
-		ELSE
-			UPDATE passage_word k SET n = k.n - u.n FROM unnest(c.words, c.counts) u (word, n) WHERE k.owner_id = c.owner AND k.word = u.word;
-			DELETE FROM passage_word k USING unnest(c.words) u (word) WHERE k.owner_id = c.owner AND k.word = u.word AND k.n <= 0;
-		END IF;
+		INSERT INTO passage_word AS k (owner_id, word, n) SELECT c.owner, u.word, sign * u.n FROM unnest(c.words, c.counts) u (word, n)
+		ON CONFLICT (owner_id, word) DO UPDATE SET n = k.n + excluded.n;
+		DELETE FROM passage_word k WHERE sign < 0 AND k.ctid = ANY (ARRAY(SELECT x.ctid FROM unnest(c.words) u (word)
+			CROSS JOIN LATERAL (SELECT p.ctid FROM passage_word p WHERE p.owner_id = c.owner AND p.word = u.word AND p.n <= 0 OFFSET 0) x));
 	END LOOP;
 	RETURN NULL;
 END $$;
