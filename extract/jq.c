@@ -20,6 +20,14 @@ keep_first(void *arg, jv message)
 	jv_free(message);
 }
 
+/* jq calls what is set here without a look whether there is anything. */
+static void
+drop(void *arg, jv message)
+{
+	(void)arg;
+	jv_free(message);
+}
+
 static _Noreturn void
 write_result(jv result, int fd)
 {
@@ -56,6 +64,9 @@ jq_reply(struct bytes all, int fd)
 	if (!jv_is_valid(given))
 		fail("The input is no JSON.");
 	jq_set_error_cb(jq, keep_first, problem);
+	jq_set_debug_cb(jq, drop, NULL);
+	/* No modules; without a list, `import` ends the process. */
+	jq_set_attr(jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
 	if (!jq_compile(jq, text))
 		fail("The expression is not jq's: %s.", problem);
 	jq_start(jq, given, 0);

@@ -77,7 +77,8 @@ forget_environment(void)
 
 	for (e = environ; *e != NULL; e++)
 		explicit_bzero(*e, strlen(*e));
-	clearenv();
+	/* clearenv() leaves no list at all, which jq's `env` does not look for. */
+	*environ = NULL;
 }
 
 /* The n bytes of the file from a place on. */

@@ -135,6 +135,19 @@ refuses_in_band(const struct req *r)
 		   str_eq_nocase(req_param(r, "HTTP_UPGRADE"), S("websocket")));
 }
 
+/* A compressed body would be read as if it were not (RFC 9110, 8.4). */
+static enum err
+check_coding(struct req *r)
+{
+	struct str coding = str_trim(req_param(r, "HTTP_CONTENT_ENCODING"));
+
+	if (r->route->body_kind == BODY_NONE || coding.n == 0 ||
+	    str_eq_nocase(coding, S("identity")))
+		return ERR_OK;
+	return refuse(r, ERR_UNSUPPORTED_MEDIA_TYPE,
+	    "The body is to be sent as it is, without a Content-Encoding.");
+}
+
 static enum err
 begin(struct req *r)
 {
@@ -154,7 +167,7 @@ begin(struct req *r)
 	r->subject = subject_of(r);
 	if ((e = rate_count(r)) != ERR_OK)
 		return e;
-	if ((e = read_idempotency_key(r)) != ERR_OK)
+	if ((e = read_idempotency_key(r)) != ERR_OK || (e = check_coding(r)) != ERR_OK)
 		return e;
 	if (r->route->body_kind == BODY_UPLOAD || (r->route->large && r->content_length > MIB))
 		return upload_begin(r);

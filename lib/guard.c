@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -131,4 +132,20 @@ guard_is_url(struct str url)
 	memcpy(host, rest.p, rest.n);
 	host[rest.n] = '\0';
 	return !is_private_literal(host);
+}
+
+bool
+guard_is_header(struct str name)
+{
+	static const char *const ours[] = { "host", "content-length", "transfer-encoding",
+		"connection", "keep-alive", "proxy-connection", "upgrade", "te", "trailer",
+		"expect" };
+
+	for (size_t i = 0; i < name.n; i++)
+		if (!isalnum((unsigned char)name.p[i]) && !memchr("!#$%&'*+-.^_`|~", name.p[i], 15))
+			return false;
+	for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+		if (str_eq_nocase(name, str_from(ours[i])))
+			return false;
+	return name.n > 0;
 }

@@ -210,11 +210,26 @@ check_branches(struct checking *c, json_object *branches, struct str path, int d
 		c->seen[k].hidden = false;
 }
 
-/* What a step of a good form holds: texts, and steps. */
+static void
+check_headers(struct checking *c, json_object *headers, struct str path)
+{
+	json_object_object_foreach (headers, name, value) {
+		(void)value;
+		if (!guard_is_header(str_from(name)))
+			problem_add(c->problems, path,
+			    "must be headers that are not of the connection, such as Host");
+	}
+}
+
+/* What a step of a good form holds: texts, headers, and steps. */
 static void
 check_contents(struct checking *c, json_object *step, struct str path, int depth)
 {
 	static const char *const nested[] = { "then", "else", "branches" };
+
+	if (str_eq(json_text(step, "type"), S("http")) && json_at(step, "headers"))
+		check_headers(
+		    c, json_at(step, "headers"), arena_printf(c->a, "%.*s.headers", S_ARG(path)));
 
 	json_object_object_foreach (step, key, member) {
 		bool is_nested = false;

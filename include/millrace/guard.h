@@ -28,5 +28,10 @@ bool guard_lets(const struct sockaddr *address);
  * takes is one that guard_lets. Resolves no names: what a name points to is checked at connect.
  */
 bool guard_is_url(struct str url);
+/*
+ * May the sender of such a request name this header (RFC 9110, 5.1)? Not so: Host, and what says
+ * where the message ends and how long the connection lasts, which are the client library's.
+ */
+bool guard_is_header(struct str name);
 
 #endif

@@ -1,6 +1,7 @@
 /* A workflow's step that asks another host, at a public address alone. */
 #include <string.h>
 
+#include <millrace/guard.h>
 #include <millrace/json.h>
 #include <millrace/lenient.h>
 
@@ -42,7 +43,8 @@ header_lines(struct walk *w, json_object *step, json_object *given, bool has_bod
 			struct str line =
 			    arena_printf(w->j->a, "%s: %s", name, json_object_get_string(value));
 
-			if (n == HEADERS_MAX + 2 || !is_line(line))
+			if (n == HEADERS_MAX + 2 || !guard_is_header(str_from(name)) ||
+			    !is_line(line))
 				return NULL;
 			lines[n++] = line.p;
 		}
@@ -103,7 +105,7 @@ workflow_http(struct walk *w, json_object *step, struct str input, struct effect
 	q.url = arena_cstr(w->j->a, json_text(filled, "url"));
 	q.headers = header_lines(w, step, json_at(filled, "headers"), body != NULL);
 	if (!q.headers) {
-		out->problem = "its headers are more than 40, or hold a line's end.";
+		out->problem = "its headers are more than 40, or one is not the sender's.";
 		return true;
 	}
 	if (body)

@@ -2,6 +2,7 @@
 import test, { before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import { newAdmin } from "../js/accounts.mjs";
 import { newAddress, newUser, shared, PAYMENT_NETWORK } from "../js/instance.mjs";
 import { TIME, assertError, assertStatus, until } from "../js/expect.mjs";
@@ -188,6 +189,11 @@ test("what comes in has to be JSON and at most 1 MiB", async () => {
 	assertError(text, "UNSUPPORTED_MEDIA_TYPE");
 	assert.match(text.json.error, /application\/json/);
 	assertError(await send("application/x-www-form-urlencoded", "name=x"), "UNSUPPORTED_MEDIA_TYPE");
+	const coded = await user.api.request("PATCH", "/api/user", { body: gzipSync('{"name":"x"}'), headers: { "content-type": "application/json", "content-encoding": "gzip" } });
+	assertError(coded, "UNSUPPORTED_MEDIA_TYPE");
+	assert.match(coded.json.error, /Content-Encoding/);
+	assertError(await user.api.request("POST", "/api/documents/upload", { body: "x", headers: { "content-type": "multipart/form-data; boundary=x", "content-encoding": "br" } }), "UNSUPPORTED_MEDIA_TYPE");
+	assertStatus(await user.api.request("PATCH", "/api/user", { body: '{"name":"x"}', headers: { "content-type": "application/json", "content-encoding": "identity" } }), 200);
 	assertStatus(await send("application/json; charset=utf-8", '{"name":"x"}'), 200);
 	assertStatus(await send("APPLICATION/JSON", '{"name":"x"}'), 200);
 	assertError(await send("application/json", `{"name":"${"x".repeat(1 << 20)}"}`), "TOO_LARGE");

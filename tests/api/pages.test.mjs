@@ -205,6 +205,6 @@ test("a workflow asks hosts: what is sent, what comes back, what fails and why",
 	assert.deepEqual(posted.outputs.ask, { status: 200, body: { method: "PUT", type: "application/json", from: "7", key: `${posted.workflow_run_id}/ask`, text: { n: 7 } } });
 	assert.deepEqual([tired.outputs.ask, tired.steps[0].tries], [{ status: 200, body: "Awake" }, 2]);
 	assert.deepEqual(failed.map((f) => f.error), ["the host replied with the status 404.", "the reply is too long.", "its address is not a public one.",
-		"its headers are more than 40, or hold a line's end."].map((why) => `The step ask failed: ${why}`));
+		"its headers are more than 40, or one is not the sender's."].map((why) => `The step ask failed: ${why}`));
 	assert.ok(asked.every((req) => !req.headers["x-injected"]));
 });

@@ -95,6 +95,7 @@ test("a run that a service has begun for its user shows that one no more than it
 test("what fails says why: expressions that are none, fail, grow without end; agents that are not there", async () => {
 	const user = await newUser(api), transform = (expression) => [{ id: "a", type: "transform", expression, input: { n: 1 } }, { id: "b", type: "transform" }];
 	const cases = [[transform(". |"), /^The step a failed: The expression is not jq's: /], [transform("error"), /^The step a failed: The expression failed: /],
+		[transform('import "a" as a; 1'), /^The step a failed: The expression is not jq's: .*module not found: a/], [transform('include "/etc/passwd"; 1'), /^The step a failed: The expression is not jq's: /],
 		[transform('def f: . + . | f; "x" | f'), /^The step a failed: The expression (?:took too much time or memory|failed: String too long)\.$/],
 		[transform("[range(20)] | reduce .[] as $i (1; [.]) | [[[[[[[[[[[[[[.]]]]]]]]]]]]]]"), /^The step a failed: its output cannot be kept: nested too deep\.$/],
 		[[{ id: "a", type: "agent", agent: "nobody" }], /^The step a failed: there is no agent of the type nobody\.$/],
@@ -104,6 +105,12 @@ test("what fails says why: expressions that are none, fail, grow without end; ag
 		assert.match(run.error, error);
 		assert.deepEqual((await runOf(user, run.workflow_run_id)).steps.map((s) => [s.id, s.status, s.tries]), [["a", "failed", 1]]);
 	}
+});
+
+test("an expression sees no environment, and is not ended by what it writes for a programmer", async () => {
+	const user = await newUser(api);
+	const run = await begin(user, [{ id: "a", type: "transform", expression: "[env, $ENV, debug, (stderr | 1), input_filename]", input: { n: 1 } }]);
+	assert.deepEqual([run.error, run.outputs], [null, { a: [{}, {}, { n: 1 }, 1, null] }]);
 });
 
 test("an agent that was refused leaves a step that is due, whose runner may die then", async () => {

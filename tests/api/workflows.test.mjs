@@ -57,6 +57,7 @@ const FAULTS = [
 	[steps(wait("a", { seconds: "1" })), ["steps[0].seconds"], true],
 	[steps({ id: "a", type: "agent", input: [] }), ["steps[0].agent", "steps[0].input"], true],
 	[steps({ id: "a", type: "http", method: "TRACE", headers: "x" }), ["steps[0].method", "steps[0].url", "steps[0].headers"], true],
+	...["Host", "content-length", "Transfer-Encoding", "", "a b", "x\r\ny"].map((name) => [steps({ id: "a", type: "http", url: "https://x.example/", headers: { Accept: "x", [name]: "x" } }), ["steps[0].headers"], false]),
 	[steps({ id: "a", type: "transform", expression: "" }), ["steps[0].expression"], true],
 	[steps({ id: "a", type: "approval", message: "" }), ["steps[0].message"], true],
 	[steps({ id: "a", type: "condition", condition: "x", then: [], else: "x" }), ["steps[0].else"], true],
