@@ -104,7 +104,8 @@ static enum err
 face_started(struct req *r)
 {
 	if (row_count(r) == 0)
-		return refuse(r, ERR_NOT_FOUND, "There is no such model here.");
+		return refuse(r, ERR_NOT_FOUND,
+		    "There is no such model here; GET /v1/models has those there are.");
 	return call_started(r);
 }
 

@@ -191,6 +191,15 @@ event_take(struct req *r, struct str was, struct str closed)
 	return reply_json(r, 200, buf_str(&b));
 }
 
+/* Whoever sets an app up reads this. */
+static enum err
+not_signed(struct req *r)
+{
+	return refuse(r, ERR_UNAUTHORIZED,
+	    "X-Slack-Signature is not made of this body and a time of the last minutes by the "
+	    "signing secret of an app that is known here.");
+}
+
 /* By the secrets of the integration that the address names; where it has none, by this server's. */
 static enum err
 event_known(struct req *r)
@@ -201,9 +210,9 @@ event_known(struct req *r)
 	bool outdated;
 
 	if (row_count(r) == 0)
-		return ERR_UNAUTHORIZED;
+		return not_signed(r);
 	if (!row_text(r, 0, 0).p)
-		return is_signed(r) ? event_take(r, none, none) : ERR_UNAUTHORIZED;
+		return is_signed(r) ? event_take(r, none, none) : not_signed(r);
 	for (int i = 0; i < 2; i++) {
 		if (!hex_decode(r->a, row_text(r, 0, i), &closed) ||
 		    !secretbox_open(r->a, purpose, closed, &secret, &outdated) ||
@@ -213,7 +222,7 @@ event_known(struct req *r)
 			return event_take(r, closed, secretbox(r->a, purpose, secret));
 		return event_take(r, none, none);
 	}
-	return ERR_UNAUTHORIZED;
+	return not_signed(r);
 }
 
 /* POST /api/integrations/slack/events: answered when it is stored, within Slack's three seconds. */
@@ -230,10 +239,10 @@ slack_events(struct req *r)
 	if ((e = body_bind(r, slack_event_body, &v->in)) != ERR_OK)
 		return e;
 	if (!is_recent(r))
-		return ERR_UNAUTHORIZED;
+		return not_signed(r);
 	r->state = v;
 	if (v->query.integration.text[0])
 		return sql_slack_signing(r, event_known, v->query.integration);
 	return is_signed(r) ? event_take(r, (struct str){ NULL, 0 }, (struct str){ NULL, 0 })
-			    : ERR_UNAUTHORIZED;
+			    : not_signed(r);
 }

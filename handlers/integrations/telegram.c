@@ -142,7 +142,8 @@ telegram_webhook(struct req *r)
 	enum err e;
 
 	if (!secret.p)
-		return ERR_UNAUTHORIZED;
+		return refuse(r, ERR_UNAUTHORIZED,
+		    "X-Telegram-Bot-Api-Secret-Token is missing: only Telegram calls this.");
 	/* What is refused comes again, before all that is behind it. */
 	r->body = json_mend(r->a, r->body);
 	if ((e = body_object(r, &update)) != ERR_OK)

@@ -144,28 +144,23 @@ enum err
 credits_purchase(struct req *r)
 {
 	const struct config *c = config();
-	const struct str absent = { NULL, 0 };
 	struct purchase_in in = { 0 };
-	struct str success, cancel, problem = absent;
 	enum err e;
 
 	if ((e = body_bind(r, purchase_body, &in)) != ERR_OK)
 		return e;
-	success = page(r, "success_url", absent, c->stripe_success_url, &problem);
-	cancel = page(r, "cancel_url", absent, c->stripe_cancel_url, &problem);
-	return sql_stripe_purchase_ask(
-	    r, payment_wait, success, cancel, problem, in.amount_usd, c->queue_max);
+	return sql_stripe_purchase_ask(r, payment_wait, str_from(c->stripe_success_url),
+	    str_from(c->stripe_cancel_url), in.amount_usd, c->queue_max);
 }
 
 /* POST /api/payments/portal */
 enum err
 payment_portal(struct req *r)
 {
-	const struct str absent = { NULL, 0 };
-	struct str problem = absent;
-	struct str back = page(r, "return_url", absent, config()->stripe_success_url, &problem);
+	const struct config *c = config();
 
-	return sql_stripe_portal_ask(r, payment_wait, back, problem, config()->queue_max);
+	return sql_stripe_portal_ask(
+	    r, payment_wait, str_from(c->stripe_success_url), c->queue_max);
 }
 
 /* HMAC-SHA-256 of "time.body" in lower-case hexadecimal digits. */

@@ -133,22 +133,40 @@ count_of(uint32_t bits)
 	return __builtin_popcount(bits);
 }
 
+/* With each run of white space as one space: a quotation has other lines than its passage. */
+static struct str
+one_line(struct arena *a, struct str s)
+{
+	char *p = arena_alloc(a, s.n + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] != ' ' && s.p[i] != '\n' && s.p[i] != '\t')
+			p[n++] = s.p[i];
+		else if (n > 0 && p[n - 1] != ' ')
+			p[n++] = ' ';
+	return (struct str){ p, n };
+}
+
 struct str
 passage_support(
     struct arena *a, struct str passage, struct str answer, struct str question, size_t n)
 {
 	struct words *said = arena_alloc(a, sizeof(*said)), *asked = arena_alloc(a, sizeof(*asked));
-	struct str rest, sentence, found = { NULL, 0 };
+	struct str rest, sentence, line, found = { NULL, 0 };
+	struct str all = one_line(a, answer);
 	int best = -1;
 
 	words_of(a, before_citation(a, answer, n), said);
 	words_of(a, question, asked);
 	for (rest = sentence_next(passage, &sentence); sentence.n > 0;
 	     rest = sentence_next(rest, &sentence)) {
-		bool quoted = memmem(answer.p, answer.n, sentence.p, sentence.n) != NULL;
 		int score = 2 * count_of(words_in(a, said, sentence)) +
-			    count_of(words_in(a, asked, sentence)) + (quoted ? 1000 : 0);
+			    count_of(words_in(a, asked, sentence));
 
+		line = one_line(a, sentence);
+		if (memmem(all.p, all.n, line.p, line.n))
+			score += 1000;
 		if (score > best) {
 			best = score;
 			found = sentence;

@@ -172,6 +172,10 @@ answer(struct call *c)
 {
 	if (c->found->n > 0 && c->found->answer)
 		return quotations(c);
+	if (c->as_is)
+		return S(
+		    "I cannot answer this: I am no model, and only quote documents, which calls "
+		    "of this API do not search; POST /api/chat does. " HOW_TO_CONFIGURE);
 	if (c->is_visitors)
 		return S("I found nothing about this in my documents.");
 	if (c->has_documents)

@@ -76,11 +76,20 @@ CREATE OR REPLACE FUNCTION process_json(p agent_process) RETURNS json LANGUAGE s
 $$;
 GRANT EXECUTE ON FUNCTION process_json TO millrace_api;
 
--- The process of this id, or the caller's first where none is given; no row where there is none.
-CREATE OR REPLACE FUNCTION process_find(process uuid) RETURNS SETOF agent_process LANGUAGE sql STABLE AS $$
-	SELECT * FROM agent_process p WHERE p.owner_id = caller_id() AND ($1 IS NULL OR p.id = $1) ORDER BY p.id LIMIT 1
-$$;
+-- The process of this id, or the caller's first where none is given; no row where it has none yet.
+CREATE OR REPLACE FUNCTION process_find(process uuid) RETURNS SETOF agent_process LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN QUERY SELECT * FROM agent_process p WHERE p.owner_id = caller_id() AND ($1 IS NULL OR p.id = $1) ORDER BY p.id LIMIT 1;
+	IF NOT FOUND AND $1 IS NOT NULL THEN
+		PERFORM refuse('NOT_FOUND', 'There is no process of this id.');
+	END IF;
+END $$;
 GRANT EXECUTE ON FUNCTION process_find TO millrace_api;
+
+CREATE OR REPLACE FUNCTION process_missing() RETURNS void LANGUAGE sql AS $$
+	SELECT refuse('NOT_FOUND', 'There is no process yet: make one (POST /api/v1/admin/processes), and give it data sources.')
+$$;
+GRANT EXECUTE ON FUNCTION process_missing TO millrace_api;
 
 CREATE OR REPLACE FUNCTION process_create(name text) RETURNS agent_process LANGUAGE plpgsql AS $$
 DECLARE
@@ -133,7 +142,7 @@ CREATE OR REPLACE FUNCTION config_change(process uuid, model text, emails text[]
 DECLARE
 	found uuid := (SELECT f.id FROM process_find($1) f);
 BEGIN
-	IF found IS NULL AND $1 IS NULL THEN
+	IF found IS NULL THEN
 		found := (process_create('Agent')).id;
 	END IF;
 	RETURN QUERY SELECT * FROM process_change(found, NULL, NULL, NULL, $2, $3, $4, $5, $6, $7, $8 - ARRAY['name', 'description', 'agent_type', 'agentType']);
@@ -164,7 +173,10 @@ DECLARE
 	wanted text := CASE $2 WHEN 'start' THEN 'active' WHEN 'pause' THEN 'paused' ELSE 'stopped' END;
 BEGIN
 	SELECT a.* INTO p FROM agent_process a WHERE a.id = (SELECT f.id FROM process_find($1) f) FOR NO KEY UPDATE;
-	IF wanted = 'active' AND coalesce($3, p.execution_mode) = 'scheduled' AND p.interval_s IS NULL AND p.cron IS NULL AND p.id IS NOT NULL THEN
+	IF NOT FOUND THEN
+		PERFORM process_missing();
+	END IF;
+	IF wanted = 'active' AND coalesce($3, p.execution_mode) = 'scheduled' AND p.interval_s IS NULL AND p.cron IS NULL THEN
 		PERFORM refuse('CONFLICT', 'It has no schedule to run by: give it one, or start it with the execution_mode manual.');
 	END IF;
 	RETURN QUERY UPDATE agent_process a SET status = wanted, execution_mode = coalesce($3, a.execution_mode), updated_at = now(),
@@ -225,8 +237,9 @@ CREATE OR REPLACE FUNCTION datasource_admit(d datasource, key_hash bytea) RETURN
 BEGIN
 	IF d.process_id IS NOT NULL AND NOT EXISTS (SELECT FROM agent_process p WHERE p.id = d.process_id AND p.owner_id = caller_id() FOR KEY SHARE) THEN
 		PERFORM refuse('NOT_FOUND', 'There is no process of this process_id.');
-	ELSIF d.platform = 'url' AND d.resource_identifier !~* '^https?://[^/@[:space:]]+' THEN
-		PERFORM refuse('BAD_REQUEST', 'The resource_identifier of the platform url must be an address that begins with http:// or https://.');
+	ELSIF (d.platform = 'url' OR (d.platform = 'api' AND d.resource_identifier ~ '://'))
+		AND d.resource_identifier !~* '^https?://[^/?#@[:space:][:cntrl:]\\]+([/?#][^[:space:][:cntrl:]\\]*)?$' THEN
+		PERFORM refuse('BAD_REQUEST', format('The resource_identifier of the platform %s must be an address that begins with http:// or https://, without spaces and without a password.', d.platform));
 	ELSIF d.platform <> 'api' AND (d.secret IS NOT NULL OR d.headers <> '{}') THEN
 		PERFORM refuse('BAD_REQUEST', 'Only the platform api takes a secret and headers.');
 	END IF;

@@ -311,11 +311,11 @@ DECLARE
 BEGIN
 	PERFORM admin_require();
 	IF $2 = 0 THEN
-		PERFORM refuse('BAD_REQUEST', 'amountUsd must not be zero.');
+		PERFORM refuse('BAD_REQUEST', 'amount_usd must not be zero.');
 	END IF;
 	moved := credit_move($1, $2, 'grant', 'grants', $3);
 	IF moved IS NULL THEN
-		RETURN NULL;
+		PERFORM refuse('NOT_FOUND', 'There is no such user.');
 	END IF;
 	PERFORM audit(caller_id(), $1, 'credits_granted', jsonb_build_object('amount_usd', $2, 'transfer', moved));
 	RETURN (SELECT credit_json(e) FROM ledger_entry e WHERE e.owner_id = $1 AND e.transfer = moved);

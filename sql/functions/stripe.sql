@@ -42,11 +42,14 @@ CREATE OR REPLACE FUNCTION stripe_usd(cents jsonb) RETURNS numeric LANGUAGE sql 
 	SELECT trim_scale(CASE jsonb_typeof($1) WHEN 'number' THEN $1::numeric ELSE 0 END * 0.01)
 $$;
 
--- The address of a page that a browser comes back to; `problem` says why it is none.
+-- The address of a page that a browser comes back to; `problem` says why what the caller has given
+-- is none. Empty: it is the settings' to name, and they do not.
 CREATE OR REPLACE FUNCTION stripe_page(url text, problem text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	IF $2 IS NOT NULL THEN
 		PERFORM refuse('BAD_REQUEST', $2);
+	ELSIF $1 = '' THEN
+		PERFORM refuse('CONFLICT', 'Stripe is not set up: STRIPE_SUCCESS_URL, STRIPE_CANCEL_URL.');
 	END IF;
 	RETURN $1;
 END $$;

@@ -66,8 +66,7 @@ DECLARE
 	found uuid := (SELECT f.id FROM process_find($1) f);
 BEGIN
 	IF found IS NULL THEN
-		PERFORM refuse('NOT_FOUND', CASE WHEN $1 IS NULL THEN 'There is no process yet: make one, and give it data sources.'
-			ELSE 'There is no process of this id.' END);
+		PERFORM process_missing();
 	END IF;
 	RETURN task_enqueue(found, NULL, $2);
 END $$;

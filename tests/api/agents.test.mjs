@@ -97,7 +97,13 @@ test("starting, stopping and pausing is told to the agent's room and its user's"
 	for (const topic of [`agent:${id}`, `user:${user.uid}`])
 		assert.deepEqual((await eventsOf(millrace, topic)).map((e) => [e.type, e.data]), wanted.map((data) => ["agent_status", data]));
 	assertError(await control({ action: "jump", agent_id: "123", execution_mode: "x" }), "BAD_REQUEST", ["action", "agent_id", "execution_mode"]);
-	assertError(await control({ action: "start", agent_id: randomUUID() }), "NOT_FOUND");
+	const none = { agent_id: randomUUID() };
+	for (const reply of [await control({ action: "start", ...none }), await user.api.post("/api/agent/config", { model: "m", ...none }), await user.api.post("/api/config/update", { emails: [], ...none }),
+		await user.api.post("/api/config/connection-emails", { emails: [], ...none }), await user.api.post("/api/agent/task", none),
+		...await Promise.all(["/api/agent/status", "/api/config/update", "/api/config/connection-emails"].map((path) => user.api.get(`${path}?agent_id=${none.agent_id}`)))]) {
+		assertError(reply, "NOT_FOUND");
+		assert.equal(reply.json.error, "There is no process of this id.");
+	}
 });
 
 test("the configuration without agent_id is that of the first process, and makes one", async () => {
@@ -108,7 +114,9 @@ test("the configuration without agent_id is that of the first process, and makes
 	assert.deepEqual(await get("/api/agent/status"), { agent_id: null, status: "stopped", execution_mode: "manual", model: null, next_run_at: null, updated_at: null,
 		container: { status: "none", since: null } });
 	assert.deepEqual(await get("/api/config/connection-emails"), { agent_id: null, emails: [] });
-	assertError(await user.api.post("/api/agent/control", { action: "start" }), "NOT_FOUND");
+	const unmade = await user.api.post("/api/agent/control", { action: "start" });
+	assertError(unmade, "NOT_FOUND");
+	assert.match(unmade.json.error, /POST \/api\/v1\/admin\/processes/);
 	const made = assertStatus(await user.api.post("/api/config/update", { emails: ["a@example.org"], schedule: { cron: "@hourly" } }), 200).json;
 	assert.match(made.agent_id, UUID7);
 	assert.equal(made.next_runs.length, 5);
@@ -143,7 +151,11 @@ test("data sources: one or many, all or none; listed by process; deleted one by 
 	assertError(await user.api.post(SOURCES, [SOURCE, { ...SOURCE, process_id: randomUUID() }]), "NOT_FOUND");
 	for (const body of [[], ["x"], Array(101).fill(SOURCE), "x"])
 		assertError(await user.api.post(SOURCES, body), "BAD_REQUEST");
-	assertError(await user.api.post(SOURCES, { ...SOURCE, platform: "url", resource_identifier: "file:///etc/passwd" }), "BAD_REQUEST");
+	for (const platform of ["url", "api"])
+		for (const resource_identifier of ["file:///etc/passwd", "https://", "https://ada:pw@x.example/", "https://x.example/a b", "http://x.example\r\nX: y/", "https://x.example\\@y.example/", "https://?x"])
+			assertError(await user.api.post(SOURCES, { ...SOURCE, platform, resource_identifier }), "BAD_REQUEST");
+	for (const resource_identifier of ["https://x.example", "HTTP://[2001:db8::1]:80/ü?q=a@b#c", "https://x.example?q"])
+		assertStatus(await user.api.delete(`${SOURCES}/${(await create(user, SOURCES, { ...SOURCE, platform: "url", resource_identifier })).id}`), 204);
 	assertError(await user.api.post(SOURCES, { ...SOURCE, config: { a: 1 } }), "BAD_REQUEST", ["config"]);
 	const path = `${SOURCES}/${one.id}`;
 	const changed = assertStatus(await user.api.request("PUT", path, { json: { processId: null, resource_name: null, config: [] } }), 200).json;

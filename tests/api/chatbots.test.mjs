@@ -108,6 +108,14 @@ test("a session's message is answered from the chatbot's documents, with the sen
 	assert.ok(!assertStatus(await user.api.get("/api/conversations"), 200).json.some((c) => c.id === session.id));
 });
 
+test("the sentence is the one that is quoted, also where it runs over lines and the document's name is one, too", async () => {
+	const old = await upload("The old mill", "The old mill\n\nIts race is long. In a flood the left gate is closed\nfirst, because the bank\nis weak. Few come here.\n");
+	const { json } = assertStatus(await say(await newSession(await newBot({ documents: [old] })), "Which gate is closed first in a flood at the old mill?"), 200);
+	assert.match(json.content, /left gate is closed first/);
+	assert.equal(json.sources[0].sentence, "In a flood the left gate is closed\nfirst, because the bank\nis weak.");
+	assertStatus(await user.api.delete(`/api/documents/${old}`), 204);
+});
+
 test("the answer comes as events to who asks for them", async () => {
 	const session = await newSession(await newBot());
 	const events = await (await user.api.sse("POST", `/api/chat/sessions/${session.id}/messages`, { json: { content: QUESTION } })).all();

@@ -242,7 +242,15 @@ test("credits: granted by an administrator, once an Idempotency-Key, shown with 
 	assertKeys(first, ["id", "type", "amountUsd", "balanceUsd", "description", "createdAt"]);
 	assertStatus(await grant(-0.25), 201);
 	assertStatus(await spend(user.api, user.uid, "default", "0.125"), 200);
-	assertError(await admin.api.post("/api/v1/admin/credits/grant", { user_id: randomUUID(), amountUsd: 5, reason: "x" }), "NOT_FOUND");
+	const nobody = await admin.api.post("/api/v1/admin/credits/grant", { user_id: randomUUID(), amountUsd: 5, reason: "x" });
+	assertError(nobody, "NOT_FOUND");
+	assert.equal(nobody.json.error, "There is no such user.");
+	/* The pages that a browser comes back to are not for the client to give here. */
+	for (const [path, body] of [["credits/purchase", { amountUsd: 5 }], ["payments/portal"]]) {
+		const unset = await user.api.post(`/api/${path}`, body);
+		assertError(unset, "CONFLICT");
+		assert.match(unset.json.error, /^Stripe is not set up: STRIPE_SUCCESS_URL/);
+	}
 	assertError(await grant(0), "BAD_REQUEST");
 	const history = assertStatus(await user.api.get("/api/credits/history"), 200).json;
 	assert.deepEqual(history.map((c) => [c.type, c.amountUsd, c.balanceUsd, c.description]),

@@ -64,7 +64,7 @@ SELECT id FROM process_delete($1);
 -- args: agent_id uuid
 -- row: body json
 -- reads
-SELECT status_json(p) AS body FROM (SELECT) one LEFT JOIN process_find($1) p ON true WHERE p.id IS NOT NULL OR $1 IS NULL;
+SELECT status_json(p) AS body FROM (SELECT) one LEFT JOIN process_find($1) p ON true;
 
 -- name: agent_control
 -- args: agent_id uuid, action text, execution_mode text
@@ -75,7 +75,7 @@ SELECT status_json(p) AS body FROM process_control($1, $2, $3) p;
 -- args: agent_id uuid
 -- row: body json
 -- reads
-SELECT config_json(p) AS body FROM (SELECT) one LEFT JOIN process_find($1) p ON true WHERE p.id IS NOT NULL OR $1 IS NULL;
+SELECT config_json(p) AS body FROM (SELECT) one LEFT JOIN process_find($1) p ON true;
 
 -- name: config_change
 -- args: agent_id uuid, model text, emails text[], execution_mode text, interval_s int4, cron text, timezone text, body jsonb
@@ -87,7 +87,7 @@ SELECT config_json(p) AS body FROM config_change($1, $2, $3, $4, $5, $6, $7, $8)
 -- row: body json
 -- reads
 SELECT json_build_object('agent_id', p.id, 'emails', coalesce(p.emails, '{}')) AS body
-FROM (SELECT) one LEFT JOIN process_find($1) p ON true WHERE p.id IS NOT NULL OR $1 IS NULL;
+FROM (SELECT) one LEFT JOIN process_find($1) p ON true;
 
 -- name: emails_change
 -- args: agent_id uuid, emails text[]

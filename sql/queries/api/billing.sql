@@ -17,7 +17,7 @@ ORDER BY e.seq DESC LIMIT $1;
 -- args: who uuid, amount text, reason text
 -- row: body json
 -- keep
-SELECT b AS body FROM credits_grant($1, $2::text::numeric, $3) b WHERE b IS NOT NULL;
+SELECT credits_grant($1, $2::text::numeric, $3) AS body;
 
 -- name: package_list
 -- args: rows int8, before uuid

@@ -5,15 +5,15 @@
 SELECT stripe_checkout_ask($1, $2, $3, stripe_page($4, $6), $5, $7, $8, NULL, $9) AS run_id;
 
 -- name: stripe_purchase_ask
--- args: success_url text, cancel_url text, problem text, amount text, queue_max int4
+-- args: success_url text, cancel_url text, amount text, queue_max int4
 -- row: run_id uuid
 -- keep
-SELECT stripe_checkout_ask(NULL, NULL, NULL, stripe_page($1, $3), $2, NULL, NULL, $4::text::numeric, $5) AS run_id;
+SELECT stripe_checkout_ask(NULL, NULL, NULL, stripe_page($1, NULL), stripe_page($2, NULL), NULL, NULL, $3::text::numeric, $4) AS run_id;
 
 -- name: stripe_portal_ask
--- args: return_url text, problem text, queue_max int4
+-- args: return_url text, queue_max int4
 -- row: run_id uuid
-SELECT run_enqueue('stripe', jsonb_build_object('task', 'portal', 'reply', 'stripe', 'success_url', stripe_page($1, $2)), $3, priority => 10) AS run_id;
+SELECT run_enqueue('stripe', jsonb_build_object('task', 'portal', 'reply', 'stripe', 'success_url', stripe_page($1, NULL)), $2, priority => 10) AS run_id;
 
 -- name: stripe_event_add
 -- args: event text, type text, api_version text, object jsonb
