@@ -72,5 +72,10 @@ main(void)
 	for (size_t i = 0; i < sizeof(no_urls) / sizeof(*no_urls); i++)
 		EACH(good, !guard_is_url(str_from(no_urls[i])), "%s", no_urls[i]);
 	CHECK("no other is, nor one with a user, or a private address in any form", good);
+	CHECK("a header is one by its name, but for the connection's own",
+	    guard_is_header(S("X-From")) && guard_is_header(S("accept")) &&
+		!guard_is_header(S("")) && !guard_is_header(S("a b")) &&
+		!guard_is_header(S("a\r\nb")) && !guard_is_header(S("HOST")) &&
+		!guard_is_header(S("Transfer-Encoding")));
 	return test_end();
 }
