@@ -17,8 +17,6 @@
 #include "runner/models/tools.h"
 #include "sql_job.h"
 
-#define HISTORY_ROWS 40
-#define HISTORY_LEN ((size_t)64 * 1024) /* bytes of earlier messages that a model is shown */
 #define PASSAGES_WANT 6
 #define ROUNDS_MAX 8
 
@@ -131,22 +129,19 @@ begin_calls(struct chat *c, int64_t last)
 	c->n_stored = last < c->j->attempt * 1000 ? c->j->attempt * 1000 : last;
 }
 
-/* Of a row of runner_chat_begin; a chatbot has said its own. */
+/* Of what chat_begin() (SQL) gives; a chatbot has said its own. */
 static enum err
-read_user(struct chat *c, const PGresult *res)
+read_user(struct chat *c, json_object *begun)
 {
-	int64_t last = 0;
-
-	if (PQntuples(res) == 0)
+	if (!begun)
 		return ERR_NOT_FOUND;
-	c->user_name = sql_get(res, 0, 2);
-	c->assistant_name = sql_get(res, 0, 3);
-	c->interests = sql_get(res, 0, 4);
-	c->has_documents = sql_bool(res, 0, 5);
-	c->has_servers = sql_bool(res, 0, 8);
-	(void)str_int(sql_get(res, 0, 6), &last);
-	begin_calls(c, last);
-	return own_keys_use(c->j, &c->p, sql_get(res, 0, 7));
+	c->user_name = json_text(begun, "name");
+	c->assistant_name = json_text(begun, "assistantName");
+	c->interests = json_text(begun, "interests");
+	c->has_documents = json_object_get_boolean(json_at(begun, "documents"));
+	c->has_servers = json_object_get_boolean(json_at(begun, "servers"));
+	begin_calls(c, json_int(begun, "lastCall", 0));
+	return own_keys_use(c->j, &c->p, json_text(begun, "ownKeys"));
 }
 
 /*
@@ -165,33 +160,29 @@ add_turn(struct chat *c, enum role role, struct str content)
 		chat_add(c, (struct message){ .role = role, .content = content });
 }
 
-/*
- * The user, earlier messages, as many of the latest as fit, and this run's question. [0] is left
- * for the system's.
- */
+/* The user, earlier messages, and this run's question. [0] is left for the system's. */
 static enum err
 load_conversation(struct chat *c)
 {
-	struct job *j = c->j;
-	PGresult *res = NULL;
-	size_t len = 0;
-	int n = 0;
+	json_object *begun = NULL, *history;
+	const char *why;
 	enum err e;
 
-	e = job_runner_chat_begin(j, &res, j->owner, j->conversation, HISTORY_ROWS);
-	if (e != ERR_OK)
+	if (c->j->begun.p && (e = json_parse(c->j->a, c->j->begun, &begun, &why)) != ERR_OK)
 		return e;
-	if (!c->bot && (e = read_user(c, res)) != ERR_OK)
+	if (!c->bot && (e = read_user(c, begun)) != ERR_OK)
 		return e;
 	chat_add(c, (struct message){ .role = ROLE_SYSTEM });
 	for (size_t i = 0; c->bot && i < c->bot->n_history; i++)
 		add_turn(c, c->bot->history[i].role, c->bot->history[i].content);
-	/* Newest first; the first is the question itself. */
-	while (n < PQntuples(res) && (n == 0 || (len += sql_get(res, n, 1).n) <= HISTORY_LEN))
-		n++;
-	for (int i = n - 1; i >= 1; i--)
-		add_turn(c, str_eq(sql_get(res, i, 0), S("user")) ? ROLE_USER : ROLE_ASSISTANT,
-		    sql_get(res, i, 1));
+	/* Newest first. */
+	history = json_at(begun, "history");
+	for (size_t i = json_length(history); i > 0; i--) {
+		json_object *m = json_object_array_get_idx(history, i - 1);
+
+		add_turn(c, str_eq(json_text(m, "role"), S("user")) ? ROLE_USER : ROLE_ASSISTANT,
+		    json_text(m, "content"));
+	}
 	add_turn(c, ROLE_USER, c->question);
 	return ERR_OK;
 }

@@ -284,6 +284,7 @@ job_new(const PGresult *claimed, int row)
 	(void)uuid_parse(sql_get(claimed, row, 4), &j->conversation);
 	(void)uuid_parse(sql_get(claimed, row, 5), &j->document);
 	j->input = arena_str(j->a, sql_get(claimed, row, 6));
+	j->begun = arena_str(j->a, sql_get(claimed, row, 11));
 	if (sql_bool(claimed, row, 7))
 		stop_set(&j->stop, STOP_CANCELLED);
 	(void)str_int(sql_get(claimed, row, 8), &max_attempts);

@@ -96,6 +96,33 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION chat_start(text, uuid, int, boolean) TO millrace_api;
 
+-- What a chat needs at its start: its user, whether there are passages to look in and servers of
+-- tools, the number of the last model call that is stored; and the conversation's messages before
+-- this run's own question, newest first, at most `most` of them and `bytes` bytes. NULL where the
+-- run is nobody's: an anonymous preview. In PL/pgSQL, which keeps its plan: it is asked with each
+-- claim.
+CREATE OR REPLACE FUNCTION chat_begin(run_id uuid, owner uuid, conversation uuid, most int, bytes int) RETURNS json
+LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+	RETURN (SELECT json_build_object('name', u.display_name, 'assistantName', u.assistant_name,
+		'interests', array_to_string(u.interests, ', '),
+		'documents', EXISTS (SELECT FROM chunk c WHERE c.owner_id = u.id),
+		'servers', EXISTS (SELECT FROM mcp_server t WHERE t.owner_id = u.id),
+		'ownKeys', (SELECT coalesce(string_agg(s.key, ' '), '') FROM secret s WHERE s.owner_id = u.id AND s.key LIKE '%_API_KEY'),
+		'lastCall', (SELECT coalesce(max(e.call), 0) FROM usage_event e WHERE e.run_id = $1),
+		'history', (SELECT coalesce(json_agg(json_build_object('role', h.role, 'content', h.content) ORDER BY h.id DESC), '[]') FROM (
+			SELECT m.id, m.role, m.content, sum(octet_length(m.content)) OVER (ORDER BY m.id DESC) AS len
+			FROM (
+				SELECT o.id, o.role, o.content FROM message o WHERE o.conversation_id = $3
+					AND o.id < (SELECT q.id FROM message q WHERE q.conversation_id = $3 AND q.run_id = $1 AND q.role = 'user'
+						ORDER BY q.id DESC LIMIT 1)
+				ORDER BY o.id DESC LIMIT most
+			) m
+		) h WHERE h.len <= bytes))
+	FROM app_user u WHERE u.id = $2);
+END $$;
+GRANT EXECUTE ON FUNCTION chat_begin TO millrace_runner;
+
 -- A chat's terminal `done` event; its use is the sum of the run's calls, which is none of a
 -- visitor's business.
 CREATE OR REPLACE FUNCTION chat_done(run_id uuid, message_id uuid, content text, sources json, reason text)

@@ -11,7 +11,7 @@
 #define READ_TOPICS 32
 #define READ_ROWS 256
 #define READ_BYTES ((int64_t)64 * 1024)
-#define READS_AT_ONCE 2
+#define READS_AT_ONCE 1
 #define RETRY_MS 500
 #define EVENT_CHANNEL "millrace_event"
 /* Somebody may have committed what is never notified; what comes within DOUBT_MS is one doubt. */

@@ -18,6 +18,9 @@
 #define PENDING_MS 100
 #define BUSY_MS 10
 #define RETRY_MS 10000
+#define CREDENTIALS 32 /* that one statement asks for at most */
+
+struct revalidation;
 
 struct principals {
 	struct loop_timer pending; /* armed: new principals wait for revalidation */
@@ -27,14 +30,16 @@ struct principals {
 	struct usage *usage;
 	struct arena *scratch;
 	struct principal *next; /* while principals are notified: who comes after the present one */
+	struct revalidation *gathered; /* what is to be asked next, or NULL */
 	bool stale; /* a revalidation failed */
 };
 
-/* One credential's revalidation under way. */
+/* Some credentials' revalidation under way. */
 struct revalidation {
 	struct principals *principals;
-	struct principal who; /* a copy: the stream may end before the reply */
 	bool only_pending; /* for new principals, and not because something changed */
+	size_t n;
+	struct principal who[CREDENTIALS]; /* copies: the streams may end before the reply */
 };
 
 bool
@@ -131,13 +136,14 @@ is_same(const struct principal *a, const struct principal *b)
  * make all its streams query their topics again.
  */
 static void
-notify_all(struct principals *ps, const struct revalidation *r, bool alive, bool analytics)
+notify_all(struct principals *ps, const struct principal *who, bool only_pending, bool alive,
+    bool analytics)
 {
-	const struct user_usage *u = usage_find(ps->usage, &r->who.user);
+	const struct user_usage *u = usage_find(ps->usage, &who->user);
 
 	for (struct principal *p = u ? u->principals : NULL; p; p = ps->next) {
 		ps->next = p->next;
-		if (!is_same(p, &r->who) || (r->only_pending && alive && p->analytics == analytics))
+		if (!is_same(p, who) || (only_pending && alive && p->analytics == analytics))
 			continue;
 		p->analytics = analytics;
 		p->on_change(p, !alive);
@@ -145,6 +151,7 @@ notify_all(struct principals *ps, const struct revalidation *r, bool alive, bool
 	ps->next = NULL;
 }
 
+/* A row for each credential, in their order. */
 static void
 principal_on_reply(void *arg, const struct pipe_reply *reply)
 {
@@ -152,8 +159,10 @@ principal_on_reply(void *arg, const struct pipe_reply *reply)
 	struct principals *ps = r->principals;
 	PGresult *const *res = reply->res;
 
-	if (reply->e == ERR_OK && reply->n == 1 && PQntuples(res[0]) == 1) {
-		notify_all(ps, r, sql_bool(res[0], 0, 0), sql_bool(res[0], 0, 1));
+	if (reply->e == ERR_OK && reply->n == 1 && (size_t)PQntuples(res[0]) == r->n) {
+		for (int i = 0; i < (int)r->n; i++)
+			notify_all(ps, &r->who[i], r->only_pending, sql_bool(res[0], i, 0),
+			    sql_bool(res[0], i, 1));
 	} else {
 		ps->stale = true;
 		if (ps->retry.due_ms == 0)
@@ -162,21 +171,52 @@ principal_on_reply(void *arg, const struct pipe_reply *reply)
 	free(r);
 }
 
+/* Asks for what was gathered. */
 static void
-revalidate(struct principals *ps, const struct principal *p, bool only_pending)
+revalidate_gathered(struct principals *ps)
 {
-	struct revalidation *r = xmalloc(sizeof(*r));
+	struct revalidation *r = ps->gathered;
+	struct str_list users, sessions, keys, hashes;
 	enum err e;
 
-	*r = (struct revalidation){ .principals = ps, .who = *p, .only_pending = only_pending };
-	e = pipe_stream_principal(feed_pipe(ps->feed), ps->scratch, principal_on_reply, r, p->user,
-	    p->session, p->key, token_hash(p));
+	if (!r)
+		return;
+	ps->gathered = NULL;
+	users = sessions = keys = hashes = (struct str_list){ NULL, r->n };
+	users.p = arena_alloc(ps->scratch, 4 * r->n * sizeof(*users.p));
+	sessions.p = users.p + r->n;
+	keys.p = sessions.p + r->n;
+	hashes.p = keys.p + r->n;
+	for (size_t i = 0; i < r->n; i++) {
+		users.p[i] = uuid_str(&r->who[i].user);
+		sessions.p[i] = uuid_str(&r->who[i].session);
+		keys.p[i] = uuid_str(&r->who[i].key);
+		hashes.p[i] = base64url(ps->scratch, token_hash(&r->who[i]));
+	}
+	e = pipe_stream_principals(
+	    feed_pipe(ps->feed), ps->scratch, principal_on_reply, r, users, sessions, keys, hashes);
 	arena_reset(ps->scratch);
 	if (e != ERR_OK)
 		principal_on_reply(r, &(struct pipe_reply){ .e = e });
 }
 
-/* A credential that was seen in this pass: one statement serves all its streams. */
+static void
+revalidate(struct principals *ps, const struct principal *p, bool only_pending)
+{
+	struct revalidation *r = ps->gathered;
+
+	if (!r) {
+		r = ps->gathered = xmalloc(sizeof(*r));
+		r->principals = ps;
+		r->only_pending = only_pending;
+		r->n = 0;
+	}
+	r->who[r->n++] = *p;
+	if (r->n == CREDENTIALS)
+		revalidate_gathered(ps);
+}
+
+/* A credential that was seen in this pass: it is asked for once, for all its streams. */
 struct credential {
 	UT_hash_handle hh;
 	struct {
@@ -226,6 +266,7 @@ revalidate_all(struct principals *ps)
 	ps->stale = false;
 	for (const struct user_usage *u = ps->usage->users; u; u = u->hh.next)
 		revalidate_user(ps, u, false);
+	revalidate_gathered(ps);
 }
 
 /* Revalidate in slices while the pipe is not busy: thousands of arrivals at once would otherwise
@@ -238,6 +279,7 @@ principal_pending_fires(struct loop_timer *t)
 
 	for (; u && !pipe_is_busy(feed_pipe(ps->feed)); u = u->hh.next)
 		revalidate_user(ps, u, true);
+	revalidate_gathered(ps);
 	if (u)
 		loop_arm(ps->loop, t, BUSY_MS);
 }
@@ -285,6 +327,7 @@ principals_on_notify(void *principals, struct str payload)
 	u = uuid_parse(payload, &user) ? usage_find(ps->usage, &user) : NULL;
 	if (u)
 		revalidate_user(ps, u, false);
+	revalidate_gathered(ps);
 }
 
 void

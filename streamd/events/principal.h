@@ -2,8 +2,8 @@
  * Principals: who opened a stream and by which credential. Each stream of an identified user
  * embeds one, attached for as long as the stream is open. When a role, a session or an ownership
  * changes (NOTIFY millrace_access, '<user id>'), or a notification may have been missed, every
- * attached principal concerned is revalidated in the database (stream_principal), one statement
- * for each credential, and its stream is notified.
+ * attached principal concerned is revalidated in the database (stream_principal), each credential
+ * once, many in a statement, and its stream is notified.
  *
  * One thread; nothing blocks. A statement that fails is repeated, so nothing here returns errors.
  */

@@ -146,7 +146,7 @@ class Instance:
             if name.startswith(("millrace", "thesaurus")):
                 shutil.copy2(os.path.join(BIN, name), bin_dir)
         self.env = {k: v for k, v in os.environ.items() if not re.match("MILLRACE_(?!DEV_PGBIN)|OPENAI_|ANTHROPIC_|GEMINI_|API_JWT|PG", k)}
-        self.env.update(SETTINGS, MILLRACE_DEV_DIR=self.dir, MILLRACE_DEV_PORT=str(self.port), MILLRACE_DEV_BIN=bin_dir,
+        self.env.update(known(SETTINGS), MILLRACE_DEV_DIR=self.dir, MILLRACE_DEV_PORT=str(self.port), MILLRACE_DEV_BIN=bin_dir,
                         OPENAI_BASE_URL="http://127.0.0.1:%d/v1" % self.provider, **(settings or {}))
         atexit.register(self.stop)
         self.dev("run", "--detach")
@@ -290,6 +290,13 @@ class Instance:
         rows = self.sql("SELECT application_name, count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' "
                         "AND usename LIKE 'millrace%' GROUP BY 1 ORDER BY 1")
         return {name: int(n) for name, n in (line.rsplit("|", 1) for line in rows.splitlines())}
+
+
+def known(settings):
+    """Those that this tree has: an earlier commit refuses what it does not know."""
+    with open(ROOT + "/lib/config.c") as f:
+        table = f.read()
+    return {name: value for name, value in settings.items() if name.startswith("MILLRACE_DEV_") or '"%s"' % name in table}
 
 
 def base64url(data):

@@ -13,11 +13,15 @@ FROM settle() CROSS JOIN (SELECT coalesce((SELECT seq FROM topic WHERE name = $3
 -- row: user_id uuid, key_id uuid, analytics bool, key_ends int8
 SELECT user_id, key_id, analytics, key_ends FROM stream_caller($1, $2, $3, $4, $5, $6, $7, $8);
 
--- Is a principal's account and credential still valid, and may it see what is about everybody?
--- name: stream_principal
--- args: who uuid, session uuid, key uuid, token_hash bytea
+-- Are principals' accounts and credentials still valid, and may they see what is about everybody? A
+-- row for each, in their order. An absent session or key is '', a token's hash base64url.
+-- name: stream_principals
+-- args: users uuid[], sessions text[], keys text[], token_hashes text[]
 -- row: alive bool, analytics bool
-SELECT alive, analytics FROM stream_principal($1, $2, $3, $4);
+SELECT p.alive, p.analytics FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS w (who, session, key, hash, n)
+CROSS JOIN LATERAL stream_principal(w.who, nullif(w.session, '')::uuid, nullif(w.key, '')::uuid,
+	decode(translate(nullif(w.hash, ''), '-_', '+/') || '=', 'base64')) p
+ORDER BY w.n;
 
 -- The present series of a trend.
 -- name: stream_trend
