@@ -99,8 +99,8 @@ GRANT EXECUTE ON FUNCTION chat_start(text, uuid, int, boolean) TO millrace_api;
 -- What a chat needs at its start: its user, whether there are passages to look in and servers of
 -- tools, the number of the last model call that is stored; and the conversation's messages before
 -- this run's own question, newest first, at most `most` of them and `bytes` bytes. NULL where the
--- run is nobody's: an anonymous preview. In PL/pgSQL, which keeps its plan: it is asked with each
--- claim.
+-- run is nobody's (an anonymous preview), or where it cannot be read: it is asked with each claim,
+-- and one bad row would keep everybody's jobs in the queue.
 CREATE OR REPLACE FUNCTION chat_begin(run_id uuid, owner uuid, conversation uuid, most int, bytes int) RETURNS json
 LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 BEGIN
@@ -120,6 +120,9 @@ BEGIN
 			) m
 		) h WHERE h.len <= bytes))
 	FROM app_user u WHERE u.id = $2);
+EXCEPTION WHEN OTHERS THEN
+	RAISE WARNING 'chat: the conversation % cannot be read: %', $3, SQLERRM;
+	RETURN NULL;
 END $$;
 GRANT EXECUTE ON FUNCTION chat_begin TO millrace_runner;
 

@@ -104,9 +104,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION events_after TO millrace_stream;
 
--- publish, publish_many (and publish_locked, which it is made of): the log's only writers. They
--- give out seq under the topic's row lock, so that readers see events in the order of seq; several
--- topics are locked in the order of their names.
+-- publish, publish_many and job_publish: the log's only writers. They give out seq under the topic's
+-- row lock, so that readers see events in the order of seq; several topics are locked in the order of
+-- their names.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION publish(topic text, type text, data json) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -121,42 +121,27 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION publish TO millrace_runner;
 
--- For topics that exist and are locked by the caller. Topics are looked up one by one (LATERAL with
--- OFFSET): the plan may have been made when the tables were empty, and must do as well when they
--- are not.
--- As the owner: the log is no role's to write.
-CREATE OR REPLACE FUNCTION publish_locked(topics text[], types text[], data text[]) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
-DECLARE
-	written bigint;
+-- Writes events under the numbers given, whose topics its caller has locked and counts on; those
+-- without a number are left out. One has to have one.
+CREATE OR REPLACE FUNCTION publish_numbered(topics text[], seqs bigint[], types text[], data text[]) RETURNS void
+LANGUAGE plpgsql AS $$
 BEGIN
-	WITH given AS (
-		SELECT e.topic, e.type, e.data, row_number() OVER (PARTITION BY e.topic ORDER BY e.n) AS k
-		FROM unnest(topics, types, data) WITH ORDINALITY AS e (topic, type, data, n)
-	), numbered AS (
-		SELECT g.topic, t.seq + g.k AS seq, g.type, g.data
-		FROM given g CROSS JOIN LATERAL (SELECT o.seq FROM topic o WHERE o.name = g.topic OFFSET 0) t
-	), stored AS (
-		INSERT INTO stream_event (topic, seq, type, data)
-		SELECT n.topic, n.seq, n.type, n.data::json FROM numbered n ORDER BY n.topic, n.seq RETURNING 1
-	), counted AS (
-		UPDATE topic t SET seq = t.seq + c.n, updated_at = now()
-		FROM (SELECT g.topic, count(*) AS n FROM given g GROUP BY g.topic) c WHERE t.name = c.topic RETURNING 1
-	), told AS MATERIALIZED (
-		SELECT notify_durable('millrace_event',
-			VARIADIC array_agg(event_notification(n.topic, n.seq, n.type, n.data) ORDER BY n.topic, n.seq))
-		FROM numbered n HAVING count(*) > 0
-	)
-	SELECT (SELECT count(*) FROM stored) + 0 * (SELECT count(*) FROM counted) + 0 * (SELECT count(*) FROM told)
-	INTO written;
-	RETURN written;
+	INSERT INTO stream_event (topic, seq, type, data)
+	SELECT e.topic, e.seq, e.type, e.data::json FROM unnest(topics, seqs, types, data) AS e (topic, seq, type, data)
+	WHERE e.seq IS NOT NULL;
+	PERFORM notify_durable('millrace_event', VARIADIC (
+		SELECT array_agg(event_notification(e.topic, e.seq, e.type, e.data))
+		FROM unnest(topics, seqs, types, data) AS e (topic, seq, type, data) WHERE e.seq IS NOT NULL));
 END $$;
 
--- A single event takes the short way.
+-- A single event takes the short way. Topics are looked up one by one (LATERAL with OFFSET): the
+-- plan may have been made when the tables were empty, and must do as well when they are not.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION publish_many(topics text[], types text[], data text[]) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+	seqs bigint[];
 BEGIN
 	IF cardinality(topics) = 1 THEN
 		PERFORM publish(topics[1], types[1], data[1]::json);
@@ -164,7 +149,16 @@ BEGIN
 	END IF;
 	INSERT INTO topic (name) SELECT DISTINCT u FROM unnest(topics) u ORDER BY u ON CONFLICT DO NOTHING;
 	PERFORM FROM topic WHERE name = ANY (topics) ORDER BY name FOR UPDATE;
-	RETURN publish_locked(topics, types, data);
+	seqs := ARRAY(
+		SELECT t.seq + g.k
+		FROM (SELECT e.topic, e.n, row_number() OVER (PARTITION BY e.topic ORDER BY e.n) AS k
+			FROM unnest(topics) WITH ORDINALITY AS e (topic, n)) g
+		CROSS JOIN LATERAL (SELECT o.seq FROM topic o WHERE o.name = g.topic OFFSET 0) t
+		ORDER BY g.n);
+	UPDATE topic t SET seq = t.seq + c.n, updated_at = now()
+	FROM (SELECT u.name, count(*) AS n FROM unnest(topics) AS u (name) GROUP BY u.name) c WHERE t.name = c.name;
+	PERFORM publish_numbered(topics, seqs, types, data);
+	RETURN cardinality(topics);
 END $$;
 GRANT EXECUTE ON FUNCTION publish_many TO millrace_runner;
 

@@ -364,38 +364,42 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_begin TO millrace_runner;
 
--- Writes the events of many runs, in the order given. Run i of `runs` has
--- counts[i] events and has written after[i] so far. Returns for each its seq: after + count where
--- they are in the log (also where an earlier try had put them there), something else where nothing
--- was written because the log does not stand at `after`, NULL where the lease is lost.
+-- Writes the events of many runs, in the order given. Run i of `runs` has counts[i] events, which
+-- stand together, and has written after[i] so far: so each event has its number, and nobody looks it
+-- up. Returns for each run its seq: after + count where they are in the log (also where an earlier
+-- try had put them there), something else where nothing was written because the log does not stand
+-- at `after`, NULL where the lease is lost.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION job_publish(runner text, runs uuid[], attempts int[], after bigint[], counts int[], topics text[], types text[],
 	data text[]) RETURNS TABLE (n int, seq bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-	seqs bigint[];
-	due text[];
+	names text[] := ARRAY(SELECT 'run:' || r FROM unnest(runs) r);
+	stands bigint[];	-- where a run's log does, of whose lease is not lost
+	due bigint[];	-- and where it will, of whose events are written
 BEGIN
-	PERFORM FROM topic t WHERE t.name = ANY (topics) ORDER BY t.name FOR UPDATE;
+	PERFORM FROM topic t WHERE t.name = ANY (names) ORDER BY t.name FOR UPDATE;
 	-- With the topics locked, the jobs' state read here holds until the commit: a successor
 	-- begins by taking the same lock.
-	SELECT array_agg(CASE WHEN j.run_id IS NULL THEN NULL WHEN t.seq = g.after THEN t.seq + g.count ELSE t.seq END ORDER BY g.n),
-		array_agg(t.name) FILTER (WHERE j.run_id IS NOT NULL AND t.seq = g.after)
-	INTO seqs, due
-	FROM unnest(runs, attempts, after, counts) WITH ORDINALITY AS g (run_id, attempt, after, count, n)
+	SELECT array_agg(CASE WHEN j.run_id IS NOT NULL THEN t.seq END ORDER BY g.n),
+		array_agg(CASE WHEN j.run_id IS NOT NULL AND t.seq = g.after THEN g.after + g.count END ORDER BY g.n)
+	INTO stands, due
+	FROM unnest(names, runs, attempts, after, counts) WITH ORDINALITY AS g (name, run_id, attempt, after, count, n)
 	-- Looked up one by one by key (LATERAL with OFFSET; further conditions on a job stand
 	-- outside): a join would compare each with each.
-	LEFT JOIN LATERAL (SELECT o.name, o.seq FROM topic o WHERE o.name = 'run:' || g.run_id OFFSET 0) t ON true
-	LEFT JOIN LATERAL (SELECT o.* FROM job o WHERE o.run_id = g.run_id OFFSET 0) j
+	LEFT JOIN LATERAL (SELECT o.seq FROM topic o WHERE o.name = g.name OFFSET 0) t ON true
+	LEFT JOIN LATERAL (SELECT o.run_id, o.state, o.runner, o.attempts FROM job o WHERE o.run_id = g.run_id OFFSET 0) j
 		ON j.state = 'running' AND j.runner = $1 AND j.attempts = g.attempt;
-	IF cardinality(due) = cardinality(runs) THEN
-		PERFORM publish_locked(topics, types, data);
-	ELSIF due IS NOT NULL THEN
-		PERFORM publish_locked(array_agg(e.topic ORDER BY e.n), array_agg(e.type ORDER BY e.n), array_agg(e.data ORDER BY e.n))
-		FROM unnest(topics, types, data) WITH ORDINALITY AS e (topic, type, data, n) WHERE e.topic = ANY (due);
+	IF array_remove(due, NULL) <> '{}' THEN
+		UPDATE topic t SET seq = g.seq, updated_at = now() FROM unnest(names, due) AS g (name, seq)
+		WHERE t.name = g.name AND g.seq IS NOT NULL;
+		PERFORM publish_numbered(topics, ARRAY(
+			SELECT CASE WHEN g.due IS NOT NULL THEN g.after + k END
+			FROM unnest(after, counts, due) WITH ORDINALITY AS g (after, count, due, n), generate_series(1, g.count) k
+			ORDER BY g.n, k), types, data);
 	END IF;
-	RETURN QUERY SELECT s.n::int, s.seq FROM unnest(seqs) WITH ORDINALITY AS s (seq, n);
+	RETURN QUERY SELECT s.n::int, coalesce(s.due, s.seq) FROM unnest(due, stands) WITH ORDINALITY AS s (due, seq, n);
 END $$;
 GRANT EXECUTE ON FUNCTION job_publish TO millrace_runner;
 
