@@ -104,9 +104,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION events_after TO millrace_stream;
 
--- publish, publish_many and job_publish: the log's only writers. They give out seq under the topic's
--- row lock, so that readers see events in the order of seq; several topics are locked in the order of
--- their names.
+-- publish, publish_many and job_publish: the log's only writers. They give out seq under the
+-- topic's row lock, so that readers see events in the order of seq; several topics are locked in
+-- the order of their names.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION publish(topic text, type text, data json) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

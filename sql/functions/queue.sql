@@ -365,10 +365,10 @@ END $$;
 GRANT EXECUTE ON FUNCTION job_begin TO millrace_runner;
 
 -- Writes the events of many runs, in the order given. Run i of `runs` has counts[i] events, which
--- stand together, and has written after[i] so far: so each event has its number, and nobody looks it
--- up. Returns for each run its seq: after + count where they are in the log (also where an earlier
--- try had put them there), something else where nothing was written because the log does not stand
--- at `after`, NULL where the lease is lost.
+-- stand together, and has written after[i] so far: so each event has its number, and nobody looks
+-- it up. Returns for each run its seq: after + count where they are in the log (also where an
+-- earlier try had put them there), something else where nothing was written because the log does
+-- not stand at `after`, NULL where the lease is lost.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION job_publish(runner text, runs uuid[], attempts int[], after bigint[], counts int[], topics text[], types text[],
 	data text[]) RETURNS TABLE (n int, seq bigint)

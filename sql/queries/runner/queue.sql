@@ -23,8 +23,8 @@ SELECT pg_try_advisory_lock(hashtext('millrace.runner'), hashtext($1)) AS taken;
 
 -- What is claimed has begun: nothing is asked between a claim and the work, and what a
 -- chat needs at its start comes along: the latest 40 messages before its question, and 64 KiB, at
--- most. Topics are locked in the order of their names. The last row has no run, and says in how many
--- milliseconds the next job that was left is due.
+-- most. Topics are locked in the order of their names. The last row has no run, and says in how
+-- many milliseconds the next job that was left is due.
 -- name: runner_jobs_claim
 -- args: runner_name text, want int4, per_user int4, lease interval
 -- row: run_id uuid, owner_id uuid, kind text, attempt int4, conversation_id uuid, document_id uuid, input text, cancelled bool, max_attempts int4, seq int8, wait_ms int8, begun json
