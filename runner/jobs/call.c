@@ -15,6 +15,7 @@
 
 #define LARGE_AT_ONCE 2 /* calls with long bodies in one runner */
 #define LARGE_AGAIN_MS 50
+#define MESSAGES_ROOM 16 /* of a call, at first */
 #define FALLBACKS_MAX 3 /* models that are asked one after the other */
 
 static const struct field call_fields[] = {
@@ -27,6 +28,7 @@ static const struct field call_fields[] = {
 	F_BOOL(struct call_in, wrapped, OPTIONAL),
 	F_STR(struct call_in, endpoint, 1, 400, OPTIONAL),
 	F_STR(struct call_in, meter, 1, 20, OPTIONAL),
+	F_STR(struct call_in, keys, 0, INT32_MAX, OPTIONAL),
 };
 
 static const struct face_format *const formats[] = { &face_chat, &face_messages, &face_responses };
@@ -40,6 +42,13 @@ face_add(struct face_call *f, struct message m)
 		buf_put(&f->system, f->system.n > 0 ? S("\n\n") : S(""));
 		buf_put(&f->system, m.content);
 		return;
+	}
+	if (f->call.n_messages == f->room) {
+		struct message *more = arena_alloc(f->call.a, 2 * f->room * sizeof(*more));
+
+		memcpy(more, f->messages, f->room * sizeof(*more));
+		f->messages = more;
+		f->room *= 2;
 	}
 	f->messages[f->call.n_messages++] = m;
 }
@@ -200,21 +209,38 @@ face_code(const struct call *c)
 	}
 }
 
-/* The same with the cost of the calls, which are stored already. */
+/* The same with the cost of the calls. */
 static struct outcome
 finish_wrapped(struct face_call *f)
 {
-	struct job *j = f->call.job;
+	const struct call *c = &f->call;
+	struct job *j = c->job;
 	struct buf b = { .a = j->a };
 
 	if (f->streams) {
+		buf_put(&b, outbox_take(j->out, j->a));
 		begin(f, &b);
 		f->format->end(f, &b);
 	} else {
 		f->format->whole(f, &b);
 	}
-	return job_end_runner_call_end(
-	    j, SQL_NULL_INT, S(""), S(""), 0, 0, 0, 0, 0, 0, false, 0, buf_str(&b), f->streams);
+	return job_end_runner_call_end(j, c->use.number, str_from(c->provider->name),
+	    str_from(c->provider->model), c->input_tokens, c->output_tokens,
+	    call_part(c->cached_tokens), call_part(c->cache_write_tokens),
+	    call_part(c->reasoning_tokens), 0, c->use.is_guessed, c->use.ms, buf_str(&b),
+	    f->streams);
+}
+
+/* Ends the run, and stores what the answer has used. */
+static struct outcome
+finish_with(struct face_call *f, struct str data, struct str reply)
+{
+	const struct call *c = &f->call;
+
+	return job_end_runner_call_answer(c->job, c->use.number, str_from(c->provider->name),
+	    str_from(c->provider->model), c->input_tokens, c->output_tokens,
+	    call_part(c->cached_tokens), call_part(c->cache_write_tokens),
+	    call_part(c->reasoning_tokens), c->use.is_guessed, c->use.ms, data, reply);
 }
 
 /*
@@ -236,18 +262,19 @@ finish(struct face_call *f)
 		f->format->output(f, &data);
 	}
 	if (f->streams) {
+		buf_put(&b, outbox_take(j->out, j->a));
 		begin(f, &b);
 		f->format->end(f, &b);
 		buf_put(&data, S(",\"content\":"));
 		buf_json(&data, buf_str(&b));
 		buf_put(&data, S("}"));
-		return job_end_runner_job_end_done(j, buf_str(&data), (struct str){ NULL, 0 });
+		return finish_with(f, buf_str(&data), (struct str){ NULL, 0 });
 	}
 	buf_put(&data, S("}"));
 	buf_printf(&b, "{\"status\":200,\"headers\":%.*s,\"body\":", S_ARG(headers_of(f)));
 	f->format->whole(f, &b);
 	buf_put(&b, S("}"));
-	return job_end_runner_job_end_done(j, buf_str(&data), buf_str(&b));
+	return finish_with(f, buf_str(&data), buf_str(&b));
 }
 
 /* A copy, behind which nobody is asked. */
@@ -289,11 +316,12 @@ find_fallback(struct job *j, const struct provider *p, struct provider **out)
 }
 
 bool
-face_provider(struct job *j, struct str name, struct str model, bool falls_back,
-    const struct provider **out, struct outcome *o)
+call_provider(struct job *j, const struct call_in *in, bool falls_back, const struct provider **out,
+    struct outcome *o)
 {
-	const struct provider *found = provider_find(name);
+	const struct provider *found = provider_find(in->provider);
 	struct provider *p, *other = NULL;
+	struct str keys = in->keys;
 	PGresult *res = NULL;
 	enum err e = ERR_OK;
 
@@ -301,16 +329,27 @@ face_provider(struct job *j, struct str name, struct str model, bool falls_back,
 		*o = job_failed("NOT_FOUND", "The model's provider is not there any more.");
 		return false;
 	}
-	*out = p = provider_alone(j, found, model);
+	*out = p = provider_alone(j, found, in->model);
 	for (int n = 0; n < FALLBACKS_MAX && falls_back && p && e == ERR_OK; n++, p = other) {
 		e = find_fallback(j, p, &other);
 		p->next = other;
 	}
-	if (e == ERR_OK && (e = job_runner_own_keys(j, &res, j->owner)) == ERR_OK)
-		e = own_keys_use(j, out, sql_get(res, 0, 0));
+	/* The version before has not told. */
+	if (e == ERR_OK && !keys.p && (e = job_runner_own_keys(j, &res, j->owner)) == ERR_OK)
+		keys = sql_get(res, 0, 0);
+	if (e == ERR_OK)
+		e = own_keys_use(j, out, keys);
 	if (e != ERR_OK)
 		*o = job_db_error(j, e, "the providers to be asked could not be read");
 	return e == ERR_OK;
+}
+
+bool
+face_provider(struct job *j, struct str name, struct str model, bool falls_back,
+    const struct provider **out, struct outcome *o)
+{
+	return call_provider(
+	    j, &(struct call_in){ .provider = name, .model = model }, falls_back, out, o);
 }
 
 /* NULL, or what is wrong with what the client has sent. */
@@ -321,7 +360,8 @@ read_asked(struct face_call *f, struct str payload)
 
 	if (json_parse(f->call.a, payload, &f->asked, &why) != ERR_OK)
 		return why;
-	f->messages = arena_alloc(f->call.a, (CALL_MESSAGES_MAX + 1) * sizeof(*f->messages));
+	f->room = MESSAGES_ROOM;
+	f->messages = arena_alloc(f->call.a, f->room * sizeof(*f->messages));
 	f->call.n_messages = 1;
 	f->model = json_text(f->asked, "model");
 	if ((why = f->format->read(f)) != NULL)
@@ -360,6 +400,7 @@ make_call(struct job *j, const struct call_in *in)
 	*f = (struct face_call){ .call = { .job = j,
 				     .a = j->a,
 				     .as_is = true,
+				     .keeps_use = true,
 				     .found = &none,
 				     .on_text = on_text,
 				     .text_arg = f,
@@ -376,7 +417,7 @@ make_call(struct job *j, const struct call_in *in)
 		return job_again("a newer runner speaks this format", 0);
 	if (!passes && (wrong = read_asked(f, in->payload)) != NULL)
 		return job_failed("BAD_REQUEST", wrong);
-	if (!face_provider(j, in->provider, in->model, !passes, &p, &o))
+	if (!call_provider(j, in, !passes, &p, &o))
 		return o;
 	if (passes)
 		return pass_run(j, in, p);
@@ -484,7 +525,7 @@ call_run(struct job *j)
 	if (!job_input(j, call_fields, sizeof(call_fields) / sizeof(*call_fields), &in, &o))
 		return o;
 	if (str_eq(in.face, S("embeddings")))
-		return call_embeddings(j, in.provider, in.model, in.payload);
+		return call_embeddings(j, &in);
 	if (j->first_seq > 0)
 		return give_up(j, &in);
 	return in.blob.text[0] ? make_large(j, &in) : make_call(j, &in);

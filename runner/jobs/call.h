@@ -24,6 +24,7 @@ struct call_in {
 	bool wrapped; /* the reply is data and cost, as where it is passed on */
 	/* Where it is passed on: the provider's endpoint, and what it is charged by. */
 	struct str endpoint, meter;
+	struct str keys; /* the names of the owner's own in the vault, with blanks between */
 };
 
 struct face_call {
@@ -32,6 +33,7 @@ struct face_call {
 	const struct provider *asked_of; /* who is asked first */
 	json_object *asked; /* what the client has sent */
 	struct message *messages; /* call.messages, while it is filled; [0] is the system's */
+	size_t room; /* in `messages` */
 	struct buf system;
 	struct str model; /* as the client named it */
 	struct str id; /* of the answer: the run's, without what the format puts before it */
@@ -63,14 +65,16 @@ struct face_format {
 extern const struct face_format face_chat, face_messages, face_responses;
 
 /* OpenAI's embeddings (call_embeddings.c), which are no conversation. */
-struct outcome call_embeddings(
-    struct job *j, struct str provider, struct str model, struct str payload);
+struct outcome call_embeddings(struct job *j, const struct call_in *in);
 
 /*
  * Who answers, with the owner's key where they have one; and, where it `falls_back`, who is asked
  * instead as the settings say and the project's policies allow. False: *o is the job's outcome.
  */
-MUST_CHECK bool face_provider(struct job *j, struct str provider, struct str model, bool falls_back,
+MUST_CHECK bool face_provider(struct job *j, struct str name, struct str model, bool falls_back,
+    const struct provider **out, struct outcome *o);
+/* The same of a call. */
+MUST_CHECK bool call_provider(struct job *j, const struct call_in *in, bool falls_back,
     const struct provider **out, struct outcome *o);
 /* Which of our errors a provider's refusal is to the client. */
 const char *face_code(const struct call *c);

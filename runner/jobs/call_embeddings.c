@@ -136,7 +136,7 @@ reply_json(struct call *c, const struct asked *q)
 }
 
 struct outcome
-call_embeddings(struct job *j, struct str provider, struct str model, struct str payload)
+call_embeddings(struct job *j, const struct call_in *in)
 {
 	struct asked q = {
 		.e = { .within_ms = WITHIN_MS, .tries = TRIES, .numbers_max = NUMBERS_MAX }
@@ -145,9 +145,9 @@ call_embeddings(struct job *j, struct str provider, struct str model, struct str
 	struct outcome o;
 	const char *wrong;
 
-	if ((wrong = read_asked(j->a, payload, &q)) != NULL)
+	if ((wrong = read_asked(j->a, in->payload, &q)) != NULL)
 		return job_failed("BAD_REQUEST", wrong);
-	if (!face_provider(j, provider, model, false, &c.provider, &o))
+	if (!call_provider(j, in, false, &c.provider, &o))
 		return o;
 	switch (embed(&c, &q.e, j->attempt * 1000 + 1)) {
 	case CALL_DONE:

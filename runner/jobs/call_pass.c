@@ -360,6 +360,13 @@ ended(struct pass *x, enum call_end end, int64_t ms)
 		return end == CALL_STOPPED ? job_stopped()
 					   : job_failed(face_code(&x->c), x->c.problem);
 	is_guessed = complete_counts(x);
+	if (x->in->stream) {
+		struct buf rest = { .a = j->a };
+
+		buf_put(&rest, outbox_take(j->out, j->a));
+		buf_put(&rest, x->data);
+		x->data = buf_str(&rest);
+	}
 	return job_end_runner_call_end(j, j->attempt * 1000 + 1, str_from(x->c.provider->name),
 	    x->in->model, x->c.input_tokens, x->c.output_tokens, call_part(x->c.cached_tokens),
 	    call_part(x->c.cache_write_tokens), call_part(x->c.reasoning_tokens), x->units,

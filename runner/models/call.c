@@ -37,31 +37,35 @@ input_guess(const struct call *c, size_t partial)
 	return tokens_guess(len);
 }
 
-/* Stores what one call used: what the provider counted, else our guess, marked as one. */
+/* What one call used: what the provider counted, else our guess, marked as one. */
 static void
-store_use(const struct provider *p, struct call *c, size_t partial, int64_t number, int64_t ms,
-    bool failed)
+count_use(struct call *c, size_t partial, int64_t number, int64_t ms)
 {
-	int64_t in = c->input_tokens, out = c->output_tokens;
-	bool guessed = in < 0 || out < 0;
-	struct job *j = c->job;
-
-	if (in < 0)
-		in = input_guess(c, partial);
-	if (out < 0) {
+	c->use = (struct call_use){ .number = number,
+		.ms = ms,
+		.is_guessed = c->input_tokens < 0 || c->output_tokens < 0 };
+	if (c->input_tokens < 0)
+		c->input_tokens = input_guess(c, partial);
+	if (c->output_tokens < 0) {
 		size_t len = c->text.n - partial;
 
 		for (size_t i = 0; i < c->n_calls; i++)
 			len += c->calls[i].name.n + c->calls[i].arguments.n;
-		out = tokens_guess(len);
+		c->output_tokens = tokens_guess(len);
 	}
-	c->input_tokens = in;
-	c->output_tokens = out;
+}
+
+static void
+store_use(const struct provider *p, struct call *c, bool failed)
+{
+	struct job *j = c->job;
+
 	if (stop_why(&j->stop) == STOP_LOST)
 		return;
-	if (job_runner_usage_store(j, NULL, number, str_from(p->name), str_from(p->model), in, out,
-		call_part(c->cached_tokens), call_part(c->cache_write_tokens),
-		call_part(c->reasoning_tokens), 0, guessed, ms, failed) != ERR_OK)
+	if (job_runner_usage_store(j, NULL, c->use.number, str_from(p->name), str_from(p->model),
+		c->input_tokens, c->output_tokens, call_part(c->cached_tokens),
+		call_part(c->cache_write_tokens), call_part(c->reasoning_tokens), 0,
+		c->use.is_guessed, c->use.ms, failed) != ERR_OK)
 		log_error("usage: could not be stored", "run", j->run.text);
 }
 
@@ -88,11 +92,14 @@ model_try(const struct provider *p, struct call *c, int64_t *n_stored)
 	failed = end != CALL_DONE && end != CALL_STOPPED;
 	if (failed)
 		atomic_fetch_add(&counters.call_errors, 1);
-	if (end == CALL_DONE || c->text.n > partial || c->input_tokens >= 0)
-		store_use(p, c, partial, ++*n_stored, clock_ms() - began_ms, failed);
-	else if (failed && job_runner_model_failed(
-			       c->job, NULL, str_from(p->name), str_from(p->model)) != ERR_OK)
+	if (end == CALL_DONE || c->text.n > partial || c->input_tokens >= 0) {
+		count_use(c, partial, ++*n_stored, clock_ms() - began_ms);
+		if (end != CALL_DONE || !c->keeps_use)
+			store_use(p, c, failed);
+	} else if (failed && job_runner_model_failed(
+				 c->job, NULL, str_from(p->name), str_from(p->model)) != ERR_OK) {
 		log_error("usage: a failed call could not be stored", "run", c->job->run.text);
+	}
 	return end;
 }
 

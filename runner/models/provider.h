@@ -53,6 +53,13 @@ enum call_end {
 
 struct provider;
 
+/* What an answer has used; its tokens are in the call. */
+struct call_use {
+	int64_t number; /* of the call, in the run; 0: nothing is to be stored */
+	int64_t ms;
+	bool is_guessed; /* the provider has not counted */
+};
+
 /* One model call. The first half is the caller's, the second the provider's. */
 struct call {
 	struct job *job;
@@ -69,6 +76,7 @@ struct call {
 	struct str more; /* members that servers of OpenAI's format get as they are, with commas */
 	/* What came is passed on as it is: tools stay, nothing that was used is asked for again */
 	bool as_is;
+	bool keeps_use; /* what the answer has used is left in `use`: it goes with the run's end */
 	int64_t within_ms; /* of the whole call; 0: only its silence is bounded */
 	struct str temperature,
 	    top_p; /* decimals, only sent to models that take them; absent: any */
@@ -95,6 +103,7 @@ struct call {
 	 */
 	int64_t input_tokens, output_tokens;
 	int64_t cached_tokens, cache_write_tokens, reasoning_tokens;
+	struct call_use use;
 	int64_t retry_after_ms;
 	int refused; /* the status that the server has refused with; 0: none */
 	bool timed_out;
@@ -149,7 +158,8 @@ bool provider_has_tools(const struct provider *p);
  * One turn of the model: tries again what may be tried again, has a cut answer continued, asks the
  * next provider where one cannot answer (c->provider is then who was asked last), and stores what
  * each call used under the next numbers after *n_stored. CALL_DONE, CALL_STOPPED, or, with
- * c->problem, CALL_REFUSED or CALL_EMPTY.
+ * c->problem, CALL_REFUSED or CALL_EMPTY. Where c->keeps_use, what CALL_DONE has used is not
+ * stored.
  */
 enum call_end model_call(const struct provider *p, struct call *c, int64_t *n_stored);
 /* One try at `p` alone. */

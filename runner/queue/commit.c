@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -15,13 +16,12 @@ struct commit {
 	const struct sql_arg *args;
 	PGresult *res;
 	enum err e;
-	bool is_done;
-	pthread_cond_t done;
+	sem_t done;
 	struct commit *next;
 };
 
 static struct {
-	pthread_mutex_t lock; /* guards the queue, and each commit's outcome */
+	pthread_mutex_t lock; /* guards the queue and is_ending */
 	struct commit *first, **last; /* those that are not sent yet */
 	bool is_ending;
 	void (*turn)(void);
@@ -41,15 +41,13 @@ commit_wake(void)
 		;
 }
 
+/* With the post it may be gone. */
 static void
 commit_end(struct commit *c, enum err e, PGresult *res)
 {
-	pthread_mutex_lock(&committer.lock);
 	c->e = e;
 	c->res = res;
-	c->is_done = true;
-	pthread_cond_signal(&c->done);
-	pthread_mutex_unlock(&committer.lock);
+	sem_post(&c->done);
 }
 
 static void
@@ -158,17 +156,17 @@ commit_query(struct arena *a, const struct query *q, const struct sql_arg *args,
 	struct commit c = { .query = q, .args = args };
 	bool is_first;
 
-	pthread_cond_init(&c.done, NULL);
+	sem_init(&c.done, 0, 0);
 	pthread_mutex_lock(&committer.lock);
 	is_first = !committer.first;
 	*committer.last = &c;
 	committer.last = &c.next;
+	pthread_mutex_unlock(&committer.lock);
 	if (is_first)
 		commit_wake();
-	while (!c.is_done)
-		pthread_cond_wait(&c.done, &committer.lock);
-	pthread_mutex_unlock(&committer.lock);
-	pthread_cond_destroy(&c.done);
+	while (sem_wait(&c.done) < 0)
+		;
+	sem_destroy(&c.done);
 	sql_adopt(a, c.res);
 	if (out)
 		*out = c.res;

@@ -36,6 +36,7 @@ struct outbox {
 	size_t len; /* of all these */
 	int64_t seq; /* of the last event in the log */
 	bool is_broken; /* the server takes nothing of it */
+	pthread_cond_t written; /* a write of it has come to its end, or is to be done again */
 	size_t n_taken; /* its oldest events, which are part of the write that is under way */
 	struct outbox *next, *prev; /* among those with events */
 };
@@ -52,7 +53,6 @@ struct batch {
 /* What writes the outboxes; it lives on the committer's thread. */
 static struct {
 	pthread_mutex_t lock; /* guards what follows, up to the thread's own */
-	pthread_cond_t written; /* something was written */
 	struct outbox *filled_boxes; /* those with events; who has waited longest is first */
 	/* So many writes are of one outbox each, to find the one that the server refuses */
 	size_t singly;
@@ -60,9 +60,9 @@ static struct {
 	struct batch batch; /* that write; the thread's own, as all that follows */
 	int tries;
 	int64_t began_us;
-	int64_t last_ms; /* when the last write began, clock_ms() */
+	int64_t next_ms; /* when the next write may begin, clock_ms() */
 	struct loop_timer next; /* the next write, or the same once more */
-} writer = { .lock = PTHREAD_MUTEX_INITIALIZER, .written = PTHREAD_COND_INITIALIZER };
+} writer = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* -- the job's side -- */
 
@@ -72,6 +72,7 @@ outbox_open(struct stop *stop, struct uuid run, int attempt, int64_t seq)
 	struct outbox *o = xmalloc(sizeof(*o));
 
 	*o = (struct outbox){ .stop = stop, .run = run, .attempt = attempt, .seq = seq };
+	pthread_cond_init(&o->written, NULL);
 	return o;
 }
 
@@ -98,9 +99,10 @@ outbox_close(struct outbox *o)
 	pthread_mutex_lock(&writer.lock);
 	/* A write that is under way points into it, and into the job. */
 	while (o->n_taken > 0)
-		pthread_cond_wait(&writer.written, &writer.lock);
+		pthread_cond_wait(&o->written, &writer.lock);
 	forget(o, SIZE_MAX);
 	pthread_mutex_unlock(&writer.lock);
+	pthread_cond_destroy(&o->written);
 	free(o);
 }
 
@@ -162,7 +164,7 @@ put(struct outbox *o, const char *type, bool is_token, struct str bytes)
 {
 	pthread_mutex_lock(&writer.lock);
 	while (o->len > OUTBOX_MAX && may_wait(o) && stop_why(o->stop) == STOP_NOT)
-		pthread_cond_wait(&writer.written, &writer.lock);
+		pthread_cond_wait(&o->written, &writer.lock);
 	if (!o->is_broken && (!is_token || !merged(o, bytes))) {
 		struct event *last = growing(o), *e;
 		size_t n = bytes.n;
@@ -203,6 +205,34 @@ outbox_event(struct outbox *o, const char *type, struct str data)
 	put(o, type, false, data);
 }
 
+struct str
+outbox_take(struct outbox *o, struct arena *a)
+{
+	struct event *kept = NULL, *e;
+	struct buf text = { .a = a };
+	size_t len = 0;
+
+	pthread_mutex_lock(&writer.lock);
+	for (e = o->oldest; e; e = e->next) {
+		if (!e->is_token || e->is_sent)
+			kept = e;
+		len = kept == e ? 0 : len + e->n;
+	}
+	while (len <= TOKEN_MAX && (e = kept ? kept->next : o->oldest) != NULL) {
+		buf_put(&text, (struct str){ e->bytes, e->n });
+		if (!kept)
+			forget(o, 1);
+		else {
+			kept->next = e->next;
+			o->newest = kept;
+			o->len -= e->n;
+			free(e);
+		}
+	}
+	pthread_mutex_unlock(&writer.lock);
+	return buf_str(&text);
+}
+
 bool
 outbox_drain(struct outbox *o, int64_t *seq)
 {
@@ -210,7 +240,7 @@ outbox_drain(struct outbox *o, int64_t *seq)
 
 	pthread_mutex_lock(&writer.lock);
 	while (o->oldest && may_wait(o))
-		pthread_cond_wait(&writer.written, &writer.lock);
+		pthread_cond_wait(&o->written, &writer.lock);
 	drained = !o->oldest && may_wait(o);
 	if (drained)
 		*seq = o->seq;
@@ -339,10 +369,10 @@ settle_batch(struct batch *b, enum err e, const PGresult *res)
 			give_up(o);
 		}
 		o->n_taken = 0;
+		pthread_cond_signal(&o->written);
 	}
 	if (b->n > 1 && e != ERR_OK && e != ERR_OVERLOADED)
 		writer.singly = b->n;
-	pthread_cond_broadcast(&writer.written);
 }
 
 /* -- the committer's thread; the lock is not held while the database is asked -- */
@@ -354,11 +384,27 @@ static void
 write_again_later(void)
 {
 	int tries = writer.tries++;
+	struct outbox *o;
 
 	pthread_mutex_lock(&writer.lock);
-	pthread_cond_broadcast(&writer.written);
+	DL_FOREACH (writer.filled_boxes, o)
+		pthread_cond_signal(&o->written);
 	pthread_mutex_unlock(&writer.lock);
 	loop_arm(commit_loop(), &writer.next, (tries < 4 ? 25 << tries : 400) + jitter(50));
+}
+
+/*
+ * When the next write may begin. What is alone goes at once, but for as long a pause as the write
+ * took; the more runs share a write, the longer the next gathers, up to flush_ms.
+ */
+static int64_t
+pause_after(const struct batch *b)
+{
+	int64_t now = clock_ms(), took = (clock_us() - writer.began_us) / 1000;
+	int64_t pause = took > (int64_t)b->n - 1 ? took : (int64_t)b->n - 1;
+	int64_t most = config()->flush_ms - took;
+
+	return now + (pause < most ? pause : most);
 }
 
 static void
@@ -382,6 +428,7 @@ on_written(void *arg, const struct pipe_reply *reply)
 		write_again_later();
 		return;
 	}
+	writer.next_ms = pause_after(b);
 	settle_batch(b, e, res);
 	arena_free(b->a);
 	writer.is_writing = false;
@@ -415,7 +462,7 @@ on_next(struct loop_timer *t)
 void
 outbox_turn(void)
 {
-	int64_t early = writer.last_ms + config()->flush_ms - clock_ms();
+	int64_t early = writer.next_ms - clock_ms();
 	bool is_due;
 
 	pthread_mutex_lock(&writer.lock);
@@ -432,7 +479,6 @@ outbox_turn(void)
 		loop_arm(commit_loop(), &writer.next, early);
 	} else if (is_due) {
 		loop_disarm(commit_loop(), &writer.next);
-		writer.last_ms = clock_ms();
 		writer.tries = 0;
 		write_batch();
 	}

@@ -1,10 +1,11 @@
 /*
  * The way of a run's events into the event log. A job puts them into its outbox; the committer's
- * thread (commit.h) writes those of all outboxes together, config()->flush_ms apart at most, in one
- * transaction (SQL: job_publish), which shares its flush with other writes; clients are told after
- * that. Deltas put between two writes become one token event. Order within a run is kept. While the
- * database is away everything is kept and tried again; a write whose answer was lost is not done
- * twice. An outbox that holds too much makes its job wait.
+ * thread (commit.h) writes those of all outboxes together, in one transaction (SQL: job_publish),
+ * which shares its flush with other writes; clients are told after that. A run that is alone is
+ * written at once; where many are, writes begin config()->flush_ms apart at most. Deltas put
+ * between two writes become one token event. Order within a run is kept. While the database is away
+ * everything is kept and tried again; a write whose answer was lost is not done twice. An outbox
+ * that holds too much makes its job wait.
  */
 #ifndef RUNNER_QUEUE_OUTBOX_H
 #define RUNNER_QUEUE_OUTBOX_H
@@ -30,6 +31,11 @@ void outbox_close(struct outbox *o);
 void outbox_token(struct outbox *o, struct str text);
 /* Adds an event of a type that does not merge; `data` is JSON. Copied. */
 void outbox_event(struct outbox *o, const char *type, struct str data);
+/*
+ * Takes back the text of the last tokens, for the event that ends the run, where none of it was
+ * written and it is short; else nothing.
+ */
+struct str outbox_take(struct outbox *o, struct arena *a);
 /*
  * Waits until everything is in the log, and on disk. *seq gets the last event's. False where the
  * job has to stop instead (lost, or shutting down for too long).

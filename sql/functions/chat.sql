@@ -18,7 +18,7 @@ DECLARE
 	cost numeric;
 BEGIN
 	SELECT * INTO p FROM price_in_force($3, $4);
-	SELECT * INTO used FROM usage_cost(p, $5, $6, cached, written, thought, $10);
+	used := usage_cost(p, $5, $6, cached, written, thought, $10);
 	INSERT INTO usage_event AS u (owner_id, run_id, call, provider, model, input_tokens, output_tokens, cached_tokens, cache_write_tokens,
 		reasoning_tokens, units, estimated, ms, failed, price_id, input_usd, output_usd, cost_usd)
 	SELECT r.owner_id, $1, $2, $3, $4, $5, $6, cached, written, thought, $10, $11, $12, $13, p.id, coalesce(p.input_usd, 0),

@@ -63,17 +63,17 @@ GRANT EXECUTE ON FUNCTION model_list TO millrace_api;
 -- approval that is asked for, stays.
 CREATE OR REPLACE FUNCTION call_begin(user_name text, project text, request_id text, provider text, model text, operation text, input jsonb,
 	estimate numeric, credits boolean, queue_max int, OUT run uuid, OUT verdict text, OUT message text) RETURNS record
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
 	who CONSTANT uuid := CASE WHEN $1 IS NULL THEN caller_id() ELSE user_of_name($1, true) END;
+	made CONSTANT uuid := uuid_v7();
 	r record;
 BEGIN
 	IF who IS NULL THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such user.');
 	END IF;
-	PERFORM queue_check(queue_max);
-	PERFORM work_require(true);
-	SELECT * INTO r FROM charge_reserve(who, $2, $3, 'call', $4, $5, $6, $8, $9, NULL);
+	PERFORM queue_check(queue_max), work_require(true);
+	r := charge_make(who, $2, $3, 'call', $4, $5, $6, $8, $9, NULL, made);
 	IF r.verdict = 'REPEATED' THEN
 		SELECT c.run_id INTO run FROM charge c JOIN run x ON x.id = c.run_id WHERE c.owner_id = who AND c.request_id = $3;
 		verdict := CASE WHEN run IS NULL THEN 'CONFLICT' END;
@@ -82,10 +82,13 @@ BEGIN
 	END IF;
 	message := r.message;
 	IF r.verdict IS NULL THEN
-		INSERT INTO run AS x (owner_id, kind, input)
-		VALUES (who, 'call', $7 || jsonb_build_object('provider', $4, 'model', $5, 'reply', true, 'credits', $9)) RETURNING x.id INTO run;
-		UPDATE charge c SET run_id = run WHERE c.id = r.charge;
-		INSERT INTO job (run_id, owner_id, kind) VALUES (run, caller_id(), 'call');
+		run := made;
+		WITH x AS (
+			INSERT INTO run (id, owner_id, kind, input)
+			VALUES (made, who, 'call', $7 || jsonb_build_object('provider', $4, 'model', $5, 'reply', true, 'credits', $9, 'keys',
+				(SELECT coalesce(string_agg(s.key, ' '), '') FROM secret s WHERE s.owner_id = who AND s.key LIKE '%_API_KEY')))
+		)
+		INSERT INTO job (run_id, owner_id, kind) VALUES (made, caller_id(), 'call');
 		PERFORM notify_durable('millrace_job', '');
 	END IF;
 END $$;
@@ -103,11 +106,18 @@ $$;
 CREATE OR REPLACE FUNCTION gateway_start(user_name text, project text, request_id text, provider text, model text, operation text,
 	input jsonb, input_tokens bigint, output_tokens bigint, credits boolean, queue_max int)
 RETURNS TABLE (run uuid, verdict text, message text)
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-	SELECT b.run, b.verdict, b.message FROM (SELECT $8 + CASE WHEN $7 ? 'earlier' THEN call_earlier($7 -> 'earlier') ELSE 0 END AS most) t
-	CROSS JOIN LATERAL call_begin($1, $2, $3, $4, $5, $6, $7 || jsonb_build_object('expected', ($7 -> 'expected') || jsonb_build_object('most', t.most)),
-		coalesce((SELECT usage_bound(p, t.most, $9, 0) FROM price_in_force($4, $5) p), 0), $10, $11) b
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+	most CONSTANT bigint := $8 + CASE WHEN $7 ? 'earlier' THEN call_earlier($7 -> 'earlier') ELSE 0 END;
+	estimate CONSTANT numeric := coalesce((SELECT usage_bound(p, most, $9, 0) FROM price_in_force($4, $5) p), 0);
+	b CONSTANT record := call_begin($1, $2, $3, $4, $5, $6,
+		$7 || jsonb_build_object('expected', ($7 -> 'expected') || jsonb_build_object('most', most)), estimate, $10, $11);
+BEGIN
+	run := b.run;
+	verdict := b.verdict;
+	message := b.message;
+	RETURN NEXT;
+END $$;
 GRANT EXECUTE ON FUNCTION gateway_start TO millrace_api;
 
 -- The same for a call that is passed on as it is: `operation` has to be one of the endpoints of the
@@ -118,7 +128,7 @@ GRANT EXECUTE ON FUNCTION gateway_start TO millrace_api;
 CREATE OR REPLACE FUNCTION provider_call(user_name text, project text, request_id text, provider text, model text, operation text,
 	input jsonb, streams boolean, input_tokens bigint, output_tokens bigint, images bigint, seconds bigint, problem text, credits boolean, queue_max int)
 RETURNS TABLE (run uuid, verdict text, message text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	g gateway_provider;
 	e gateway_endpoint;
@@ -220,18 +230,38 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION call_lost TO millrace_runner;
 
--- Ends a call that was passed on: stores what it has used (where `call` is not NULL), and answers
+-- Ends a call of a face as job_done() does, and stores what its answer has used (where `call` is not
+-- 0).
+CREATE OR REPLACE FUNCTION call_answer(run_id uuid, runner text, attempt int, after bigint, call int, provider text, model text,
+	input_tokens bigint, output_tokens bigint, cached_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint,
+	estimated boolean, ms int, data json, reply json) RETURNS bigint
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+	seq CONSTANT bigint := job_fence($1, $2, $3);
+BEGIN
+	IF seq = after THEN
+		IF $5 > 0 THEN
+			PERFORM usage_record($1, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, false);
+		END IF;
+		PERFORM run_finish($1, 'completed', 'done', $15, $16);
+	END IF;
+	RETURN seq;
+END $$;
+GRANT EXECUTE ON FUNCTION call_answer TO millrace_runner;
+
+-- Ends a call that was passed on: stores what it has used (where `call` is not 0), and answers
 -- with its cost. `data` is the provider's reply; of a stream (`streams`) its last events, behind
 -- which the cost comes as one more.
 CREATE OR REPLACE FUNCTION call_done(run_id uuid, runner text, attempt int, after bigint, call int, provider text, model text,
 	input_tokens bigint, output_tokens bigint, cached_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint, units bigint,
-	estimated boolean, ms int, data text, streams boolean) RETURNS bigint LANGUAGE plpgsql AS $$
+	estimated boolean, ms int, data text, streams boolean) RETURNS bigint
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	seq CONSTANT bigint := job_fence($1, $2, $3);
 	cost json;
 BEGIN
 	IF seq = after THEN
-		IF $5 IS NOT NULL THEN
+		IF $5 > 0 THEN
 			PERFORM usage_record($1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, false);
 		END IF;
 		cost := call_cost($1);

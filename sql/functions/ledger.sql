@@ -1,6 +1,7 @@
 -- The ledger: what a request reserves, then costs; what is granted. The locks of each: the user's
 -- row, then the project's; a charge changes under both alone. Sequential scans are off in what runs
--- for each request: its plans are kept, and may have been made while the tables were empty.
+-- for each request: its plans are kept, and may have been made while the tables were empty. What a
+-- request calls first has its plans made once in a session, as events.sql says.
 
 -- Moves `amount` onto (or, negative, from) a user's credits, `against` being the other side, and
 -- frees `released` of what was reserved. Returns the transfer; NULL where the amount is zero: there
@@ -8,27 +9,34 @@
 CREATE OR REPLACE FUNCTION ledger_move(owner uuid, amount numeric, released numeric, kind text, against text, charge uuid) RETURNS uuid
 LANGUAGE plpgsql AS $$
 DECLARE
-	balance numeric;
-	transfer CONSTANT uuid := uuid_v7();
+	moved CONSTANT uuid := uuid_v7();
 BEGIN
-	UPDATE app_user u SET balance_usd = u.balance_usd + $2, reserved_usd = u.reserved_usd - $3
-	WHERE u.id = $1 AND ($2 <> 0 OR $3 <> 0) RETURNING u.balance_usd INTO balance;
-	IF NOT FOUND OR $2 = 0 THEN
-		RETURN NULL;
-	END IF;
+	WITH u AS (
+		UPDATE app_user x SET balance_usd = x.balance_usd + $2, reserved_usd = x.reserved_usd - $3
+		WHERE x.id = $1 AND ($2 <> 0 OR $3 <> 0) RETURNING x.balance_usd
+	)
 	INSERT INTO ledger_entry (transfer, owner_id, account, kind, amount_usd, balance_usd, charge_id)
-	VALUES (transfer, $1, 'credits', $4, $2, balance, $6), (transfer, NULL, $5, $4, -$2, NULL, $6);
-	RETURN transfer;
+	SELECT moved, e.owner_id, e.account, $4, e.amount, e.balance, $6 FROM u CROSS JOIN LATERAL
+		(VALUES ($1, 'credits', $2, u.balance_usd), (NULL, $5, -$2, NULL)) e (owner_id, account, amount, balance) WHERE $2 <> 0;
+	RETURN CASE WHEN FOUND THEN moved END;
+END $$;
+
+-- A project's row with what was spent today and this month. A day never goes back: a clock that does
+-- would open yesterday's budget again.
+CREATE OR REPLACE FUNCTION project_today(p project) RETURNS project LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	p.month_usd := project_month_usd(p);
+	p.day_usd := project_day_usd(p);
+	p.day := greatest(p.day, (now() AT TIME ZONE 'UTC')::date);
+	RETURN p;
 END $$;
 
 -- The project's row, locked, made where there is none yet; its day and month are today's. The
--- caller holds the user's lock, so that one name is one project. A day never goes back: a clock
--- that does would open yesterday's budget again.
+-- caller holds the user's lock, so that one name is one project.
 CREATE OR REPLACE FUNCTION project_lock(owner uuid, name text) RETURNS project
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
 	projects_max CONSTANT int := 1000;
-	today CONSTANT date := (now() AT TIME ZONE 'UTC')::date;
 	p project;
 BEGIN
 	SELECT * INTO p FROM project x WHERE x.owner_id = $1 AND x.name = $2 FOR UPDATE;
@@ -38,10 +46,7 @@ BEGIN
 		END IF;
 		INSERT INTO project (owner_id, name) VALUES ($1, $2) RETURNING * INTO p;
 	END IF;
-	p.month_usd := project_month_usd(p);
-	p.day_usd := project_day_usd(p);
-	p.day := greatest(p.day, today);
-	RETURN p;
+	RETURN project_today(p);
 END $$;
 
 -- What was spent today, and this month.
@@ -64,16 +69,21 @@ $$;
 
 -- Why the project's policies never let such a call through; NULL: they may. What is not given is
 -- not asked for.
-CREATE OR REPLACE FUNCTION policy_forbids(p project, provider text, model text, operation text) RETURNS text LANGUAGE sql STABLE AS $$
-	SELECT CASE WHEN $2 <> ALL (p.allowed_providers) THEN format('The project''s policies do not allow the provider %s.', $2)
-		WHEN p.allowed_models ? $2 AND NOT (p.allowed_models -> $2) ? $3
-			THEN format('The project''s policies do not allow the model %s of %s.', $3, $2)
-		WHEN EXISTS (SELECT FROM unnest(p.forbidden_operations) o WHERE ltrim(o, '/') = $4)
-			THEN format('The project''s policies forbid the operation %s.', $4) END
-$$;
+CREATE OR REPLACE FUNCTION policy_forbids(p project, provider text, model text, operation text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	IF $2 <> ALL (p.allowed_providers) THEN
+		RETURN format('The project''s policies do not allow the provider %s.', $2);
+	ELSIF p.allowed_models ? $2 AND NOT (p.allowed_models -> $2) ? $3 THEN
+		RETURN format('The project''s policies do not allow the model %s of %s.', $3, $2);
+	ELSIF p.forbidden_operations <> '{}' THEN
+		RETURN (SELECT format('The project''s policies forbid the operation %s.', $4)
+			FROM unnest(p.forbidden_operations) o WHERE ltrim(o, '/') = $4 LIMIT 1);
+	END IF;
+	RETURN NULL;
+END $$;
 
 -- Why the project's policies do not let a call through now, as (code, message); NULL: they do.
--- `p` is project_lock's.
+-- `p` is project_lock's. What has no limit is not counted.
 CREATE OR REPLACE FUNCTION policy_refusal(p project, provider text, model text, operation text) RETURNS text[]
 LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 DECLARE
@@ -81,11 +91,18 @@ DECLARE
 BEGIN
 	IF forbidden IS NOT NULL THEN
 		RETURN ARRAY['FORBIDDEN', forbidden];
-	ELSIF (SELECT count(*) FROM charge c WHERE c.project_id = p.id AND c.created_at > now() - interval '1 minute') >= p.requests_per_minute THEN
-		RETURN ARRAY['RATE_LIMITED', 'The project has had as many requests as its policies allow in a minute.'];
-	ELSIF (SELECT coalesce(sum(c.tokens), 0) FROM charge c WHERE c.project_id = p.id AND c.created_at > now() - interval '1 hour')
-		>= p.tokens_per_hour THEN
-		RETURN ARRAY['RATE_LIMITED', 'The project has used as many tokens as its policies allow in an hour.'];
+	END IF;
+	IF p.requests_per_minute IS NOT NULL THEN
+		IF (SELECT count(*) FROM (SELECT FROM charge c WHERE c.project_id = p.id AND c.created_at > now() - interval '1 minute'
+			LIMIT p.requests_per_minute) x) >= p.requests_per_minute THEN
+			RETURN ARRAY['RATE_LIMITED', 'The project has had as many requests as its policies allow in a minute.'];
+		END IF;
+	END IF;
+	IF p.tokens_per_hour IS NOT NULL THEN
+		IF (SELECT coalesce(sum(c.tokens), 0) FROM charge c WHERE c.project_id = p.id AND c.created_at > now() - interval '1 hour')
+			>= p.tokens_per_hour THEN
+			RETURN ARRAY['RATE_LIMITED', 'The project has used as many tokens as its policies allow in an hour.'];
+		END IF;
 	END IF;
 	RETURN NULL;
 END $$;
@@ -119,26 +136,23 @@ BEGIN
 	RETURN ARRAY['APPROVAL_REQUIRED', 'The request costs more than the project''s policies allow without an approval; it waits for one.'];
 END $$;
 
--- Reserves `estimate` for a request before its work begins. `verdict` NULL: it is reserved, as
--- `charge`. Else nothing is, and the verdict is an error's code (lib/err.c), or 'REPEATED': this
--- request_id has a charge already, under way or settled. `credits`: the balance has to cover it;
--- `lasts` NULL: until its run ends. An approval that is asked for is stored, so commit.
--- As the owner: the ledger is no role's to write.
-CREATE OR REPLACE FUNCTION charge_reserve(owner uuid, project text, request_id text, kind text, provider text, model text, operation text,
-	estimate numeric, credits boolean, lasts interval) RETURNS TABLE (charge uuid, verdict text, message text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+-- charge_reserve() for a run, which is named in the charge where `run` is not NULL; called as the
+-- owner.
+CREATE OR REPLACE FUNCTION charge_make(owner uuid, project text, request_id text, kind text, provider text, model text, operation text,
+	estimate numeric, credits boolean, lasts interval, run uuid, OUT charge uuid, OUT verdict text, OUT message text) RETURNS record
+LANGUAGE plpgsql AS $$
 DECLARE
-	u app_user;
+	u record;
 	p project;
-	c charge;
+	was text;
 	why text[];
 	passed text;
 BEGIN
-	SELECT * INTO u FROM app_user x WHERE x.id = $1 FOR NO KEY UPDATE;
+	SELECT x.disabled_at, x.balance_usd - x.reserved_usd AS free INTO u FROM app_user x WHERE x.id = $1 FOR NO KEY UPDATE;
 	p := project_lock($1, $2);
-	SELECT * INTO c FROM charge x WHERE x.owner_id = $1 AND x.request_id = $3;
+	was := (SELECT x.state FROM charge x WHERE x.owner_id = $1 AND x.request_id = $3);
 	passed := budget_passed(p, $8);
-	IF c.state <> 'released' THEN
+	IF was <> 'released' THEN
 		why := ARRAY['REPEATED', 'This request_id was used before.'];
 	ELSIF u.disabled_at IS NOT NULL THEN
 		why := ARRAY['FORBIDDEN', 'The user is suspended.'];
@@ -147,23 +161,45 @@ BEGIN
 	END IF;
 	IF why IS NULL AND passed IS NOT NULL THEN
 		why := ARRAY['BUDGET_EXCEEDED', format('This would pass the project''s %s.', passed)];
-	ELSIF why IS NULL AND $9 AND u.balance_usd - u.reserved_usd < $8 THEN
+	ELSIF why IS NULL AND $9 AND u.free < $8 THEN
 		why := ARRAY['INSUFFICIENT_CREDITS', 'The credits do not cover this.'];
 	ELSIF why IS NULL AND $8 > p.require_approval_above AND $4 NOT IN ('chat', 'embed') THEN
 		why := approval_ask(p, $3, $4, $5, $6, $7, $8);
 	END IF;
 	IF why IS NULL THEN
-		INSERT INTO charge AS x (owner_id, project_id, request_id, kind, state, reserved_usd, provider, model, operation, expires_at)
-		VALUES ($1, p.id, $3, $4, 'reserved', $8, $5, $6, $7, now() + $10)
-		ON CONFLICT ON CONSTRAINT charge_owner_id_request_id_key DO UPDATE SET state = 'reserved', project_id = excluded.project_id,
-			kind = excluded.kind, reserved_usd = excluded.reserved_usd, provider = excluded.provider, model = excluded.model,
-			operation = excluded.operation, expires_at = excluded.expires_at, created_at = now(), ended_at = NULL
-		RETURNING x.id INTO charge;
-		UPDATE project x SET reserved_usd = x.reserved_usd + $8 WHERE x.id = p.id AND $8 <> 0;
-		UPDATE app_user x SET reserved_usd = x.reserved_usd + $8 WHERE x.id = $1 AND $8 <> 0;
+		WITH c AS (
+			INSERT INTO charge AS x (owner_id, project_id, request_id, kind, state, reserved_usd, provider, model, operation, expires_at, run_id)
+			VALUES ($1, p.id, $3, $4, 'reserved', $8, $5, $6, $7, now() + $10, $11)
+			ON CONFLICT ON CONSTRAINT charge_owner_id_request_id_key DO UPDATE SET state = 'reserved', project_id = excluded.project_id,
+				kind = excluded.kind, reserved_usd = excluded.reserved_usd, provider = excluded.provider, model = excluded.model,
+				operation = excluded.operation, expires_at = excluded.expires_at, created_at = now(), ended_at = NULL,
+				run_id = coalesce(excluded.run_id, x.run_id)
+			RETURNING x.id
+		), of_project AS (
+			UPDATE project x SET reserved_usd = x.reserved_usd + $8 WHERE x.id = p.id AND $8 <> 0
+		), of_user AS (
+			UPDATE app_user x SET reserved_usd = x.reserved_usd + $8 WHERE x.id = $1 AND $8 <> 0
+		)
+		SELECT c.id INTO charge FROM c;
 	END IF;
 	verdict := why[1];
 	message := why[2];
+END $$;
+
+-- Reserves `estimate` for a request before its work begins. `verdict` NULL: it is reserved, as
+-- `charge`. Else nothing is, and the verdict is an error's code (lib/err.c), or 'REPEATED': this
+-- request_id has a charge already, under way or settled. `credits`: the balance has to cover it;
+-- `lasts` NULL: until its run ends. An approval that is asked for is stored, so commit.
+-- As the owner: the ledger is no role's to write.
+CREATE OR REPLACE FUNCTION charge_reserve(owner uuid, project text, request_id text, kind text, provider text, model text, operation text,
+	estimate numeric, credits boolean, lasts interval) RETURNS TABLE (charge uuid, verdict text, message text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+	made CONSTANT record := charge_make($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL);
+BEGIN
+	charge := made.charge;
+	verdict := made.verdict;
+	message := made.message;
 	RETURN NEXT;
 END $$;
 GRANT EXECUTE ON FUNCTION charge_reserve TO millrace_runner;
@@ -171,44 +207,45 @@ GRANT EXECUTE ON FUNCTION charge_reserve TO millrace_runner;
 -- Counts a charge that is settled: in its project, and from the credits. `p` is project_lock's.
 CREATE OR REPLACE FUNCTION charge_count(c charge, p project, amount numeric, tokens bigint, flagged boolean, client_at timestamptz) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	pays CONSTANT boolean := c.kind = 'payment';
 BEGIN
+	WITH of_project AS (
+		UPDATE project x SET reserved_usd = x.reserved_usd - c.reserved_usd, total_usd = x.total_usd + $3, day = p.day,
+			day_usd = p.day_usd + $3, month_usd = p.month_usd + $3, requests = x.requests + 1, last_request_at = now()
+		WHERE x.id = p.id
+	)
 	UPDATE charge x SET state = 'settled', reserved_usd = 0, amount_usd = $3, tokens = $4, flagged = $5, client_at = $6, day = p.day,
 		expires_at = NULL, ended_at = now()
 	WHERE x.id = c.id;
-	UPDATE project x SET reserved_usd = x.reserved_usd - c.reserved_usd, total_usd = x.total_usd + $3, day = p.day,
-		day_usd = p.day_usd + $3, month_usd = p.month_usd + $3, requests = x.requests + 1, last_request_at = now()
-	WHERE x.id = p.id;
-	PERFORM ledger_move(c.owner_id, -$3, c.reserved_usd, k.kind, k.account, c.id)
-	FROM (SELECT CASE c.kind WHEN 'payment' THEN 'payment' ELSE 'usage' END, CASE c.kind WHEN 'payment' THEN 'payments' ELSE 'usage' END) k (kind, account);
+	PERFORM ledger_move(c.owner_id, -$3, c.reserved_usd, CASE WHEN pays THEN 'payment' ELSE 'usage' END,
+		CASE WHEN pays THEN 'payments' ELSE 'usage' END, c.id);
 END $$;
 
--- The charge and its project, locked, where it is still reserved; else NULLs.
+-- The charge and its project, locked, where it is still reserved; else NULLs. Rows are locked in
+-- the order in which the clause names them, and are as they are then.
 CREATE OR REPLACE FUNCTION charge_open(charge uuid, OUT c charge, OUT p project) RETURNS record LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	r record;
 BEGIN
-	SELECT * INTO c FROM charge x WHERE x.id = $1;
-	PERFORM FROM app_user u WHERE u.id = c.owner_id FOR NO KEY UPDATE;
-	SELECT * INTO p FROM project x WHERE x.id = c.project_id;
-	p := project_lock(p.owner_id, p.name);
-	-- Under the locks it is what it stays.
-	SELECT * INTO c FROM charge x WHERE x.id = $1 AND x.state = 'reserved';
+	SELECT x AS c, q AS p INTO r FROM charge x JOIN app_user u ON u.id = x.owner_id JOIN project q ON q.id = x.project_id
+	WHERE x.id = $1 FOR NO KEY UPDATE OF u, q, x;
+	IF (r.c).state = 'reserved' THEN
+		c := r.c;
+		p := project_today(r.p);
+	END IF;
 END $$;
 
 -- Ends a reservation with what was used in the end, which may be more; false where it has ended
 -- already, and nothing is counted.
 -- As the owner: the ledger is no role's to write.
 CREATE OR REPLACE FUNCTION charge_settle(charge uuid, amount numeric, tokens bigint) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-	o record;
-	p project;
-	c charge;
+	o CONSTANT record := charge_open($1);
+	c charge := o.c;
+	p project := o.p;
 BEGIN
-	IF NOT EXISTS (SELECT FROM charge x WHERE x.id = $1) THEN
-		RETURN false;
-	END IF;
-	SELECT * INTO o FROM charge_open($1);
-	c := o.c;
-	p := o.p;
 	IF c.id IS NULL THEN
 		RETURN false;
 	END IF;
@@ -221,16 +258,10 @@ GRANT EXECUTE ON FUNCTION charge_settle TO millrace_runner;
 -- Ends a reservation without a cost; false where it has ended already.
 -- As the owner: the ledger is no role's to write.
 CREATE OR REPLACE FUNCTION charge_release(charge uuid) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-	o record;
-	c charge;
+	c charge := (charge_open($1)).c;
 BEGIN
-	IF NOT EXISTS (SELECT FROM charge x WHERE x.id = $1) THEN
-		RETURN false;
-	END IF;
-	SELECT * INTO o FROM charge_open($1);
-	c := o.c;
 	IF c.id IS NULL THEN
 		RETURN false;
 	END IF;
@@ -272,9 +303,9 @@ END $$;
 -- without a reservation.
 CREATE OR REPLACE FUNCTION run_settle(owner uuid, run_id uuid, kind text) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
-	held uuid := coalesce((SELECT c.id FROM charge c WHERE c.owner_id = $1 AND c.request_id = $2::text AND c.state = 'reserved'
-			AND c.kind <> 'payment'),
-		(SELECT c.id FROM charge c WHERE c.run_id = $2 AND c.state = 'reserved'));
+	held CONSTANT uuid := (SELECT c.id FROM charge c WHERE c.owner_id = $1 AND c.request_id = $2::text AND c.state = 'reserved'
+			AND c.kind <> 'payment'
+		UNION ALL SELECT c.id FROM charge c WHERE c.run_id = $2 AND c.state = 'reserved' LIMIT 1);
 	used record;
 BEGIN
 	SELECT coalesce(sum(e.cost_usd), 0) AS cost, coalesce(sum(e.input_tokens + e.output_tokens), 0) AS tokens,

@@ -21,20 +21,20 @@ SELECT charge_settle(:charge, 0.0005, 100);
 """
 
 
-def requests(instance, name, tokens, headers, directive):
-    """A file of one streamed call a token."""
-    body = json.dumps({"model": "gpt-4o-mini", "stream": True, "max_tokens": 100, "messages": [{"role": "user", "content": directive}]})
+def requests(instance, name, tokens, headers, directive, streams=True):
+    """A file of one call a token."""
+    body = json.dumps({"model": "gpt-4o-mini", "stream": streams, "max_tokens": 100, "messages": [{"role": "user", "content": directive}]})
     file = os.path.join(instance.dir, name + ".requests")
     with open(file, "w") as f:
         f.writelines(CALL % (token, headers, len(body), body) for token in tokens)
     return file
 
 
-def calls(file, port, connections, n):
+def calls(file, port, connections, n, streams=True):
     """So many calls; what became of each. One that failed voids the measurement."""
     args = [program("client"), "--to", "127.0.0.1:%d" % port, "--seconds", "120", "--connections", str(connections), "--requests", str(n), file]
     got = json.loads(subprocess.run(args, check=True, capture_output=True, text=True).stdout)
-    bad = [q for q in got["requests"] if q[4] != 200 or not q[2] or q[5] == 0]
+    bad = [q for q in got["requests"] if q[4] != 200 or not q[2] or (streams and q[5] == 0)]
     if bad:
         raise SystemExit("bench: %d of %d calls failed, the first with status %d" % (len(bad), n, bad[0][4]))
     return got
@@ -44,6 +44,11 @@ def alone(file, port, n):
     """Milliseconds of a call beyond what the provider takes of itself: to the first token, and to the end."""
     q = calls(file, port, 1, n)["requests"]
     return {"first": percentile([(x[1] - x[0] - x[3]) / 1000 for x in q], 50), "whole": percentile([(x[2] - x[0] - x[3]) / 1000 for x in q], 50)}
+
+
+def whole(file, port, n):
+    """The same to the end of one that is not streamed, whose provider says nothing of its own time: it has none to speak of."""
+    return percentile([(x[2] - x[0]) / 1000 for x in calls(file, port, 1, n, False)["requests"]], 50)
 
 
 def rate(file, port, n):
@@ -99,6 +104,8 @@ def measure(instance, users, node, is_alone, rounds, n, seconds, say):
     quick, slow = DIRECTIVE % (0, 1, 0), DIRECTIVE % (300, 50, 20)
     ours, theirs = requests(instance, "ours", tokens, "", quick), requests(instance, "theirs", ["bench"], to, quick)
     many, one = requests(instance, "many", tokens, "", slow), requests(instance, "one", tokens[:1], "", quick)
+    ours_whole, theirs_whole = (requests(instance, name + "-whole", of, headers, quick, False)
+                                for name, of, headers in (("ours", tokens, ""), ("theirs", ["bench"], to)))
     out, peer = {"ours": [], "peer": [], "pairs": [], "many_kb": [], "notes": []}, None
     instance.sql("CREATE TABLE bench_user (n int PRIMARY KEY, id uuid); INSERT INTO bench_user VALUES "
                  + ", ".join("(%d, '%s')" % (i + 1, user) for i, (user, _) in enumerate(users)))
@@ -110,12 +117,13 @@ def measure(instance, users, node, is_alone, rounds, n, seconds, say):
         calls(ours, instance.plain, 4, 40)
         for _ in range(rounds):
             if peer:
-                out["peer"].append({**alone(theirs, instance.node, ALONE), "rate": rate(theirs, instance.node, n), "kb": tree_kb(peer.process.pid)})
+                out["peer"].append({**alone(theirs, instance.node, ALONE), "unstreamed": whole(theirs_whole, instance.node, ALONE),
+                                    "rate": rate(theirs, instance.node, n), "kb": tree_kb(peer.process.pid)})
             out["pairs"].append({"rate": pairs(instance, len(users), seconds), "one": pairs(instance, 1, seconds)})
             before = settled(instance)
-            out["ours"].append({**alone(ours, instance.plain, ALONE), "rate": rate(ours, instance.plain, n), "one": rate(one, instance.plain, n),
-                                "kb": ours_kb(instance)})
-            if settled(instance) - before != ALONE + 2 * n:
+            out["ours"].append({**alone(ours, instance.plain, ALONE), "unstreamed": whole(ours_whole, instance.plain, ALONE),
+                                "rate": rate(ours, instance.plain, n), "one": rate(one, instance.plain, n), "kb": ours_kb(instance)})
+            if settled(instance) - before != 2 * ALONE + 2 * n:
                 raise SystemExit("bench: not every call was charged")
             say("calls: ours %s; peer %s; pairs %s" % (out["ours"][-1], out["peer"][-1] if peer else "none", out["pairs"][-1]))
         calls(many, instance.plain, MANY, MANY)

@@ -8,7 +8,7 @@
  * POST with [[first:MS tokens:N delay:MS]] in its body (the last one counts; 0, 20, 20): the first
  * token after so many milliseconds, then one every `delay`. A token is "~SENT~ ", or "~SENT.WAITED~
  * " for the first: the microseconds of the real-time clock at which it was written, and those since
- * the request was here.
+ * the request was here. A body with "stream":false is answered whole, after the first delay.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -35,6 +35,7 @@ struct call {
 	int64_t came;
 	int first_ms, delay_ms;
 	int tokens, sent;
+	bool is_whole;
 	size_t n_body;
 	char *body;
 };
@@ -116,6 +117,22 @@ put_end(struct call *c, char *to, size_t room)
 	return n;
 }
 
+/* All at once, where no stream was asked for. */
+static size_t
+put_whole(struct call *c, char *to, size_t room)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+	char body[512];
+	int n = snprintf(body, sizeof(body),
+	    "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1700000000,"
+	    "\"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"message\":{\"role\":"
+	    "\"assistant\",\"content\":\"%d\"},\"logprobs\":null,\"finish_reason\":\"stop\"}],"
+	    "\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":%d,\"total_tokens\":%d}}",
+	    c->tokens, c->tokens, c->tokens + 20);
+
+	return (size_t)snprintf(to, room, "%sContent-Length: %d\r\n\r\n%s", head, n, body);
+}
+
 static void
 say(struct loop_timer *t)
 {
@@ -123,17 +140,21 @@ say(struct loop_timer *t)
 	char out[4096];
 	size_t n = 0;
 
-	if (c->sent == 0) {
+	if (c->is_whole) {
+		n = put_whole(c, out, sizeof(out));
+		c->sent = c->tokens;
+	} else if (c->sent == 0) {
 		n = (size_t)snprintf(out, sizeof(out),
 		    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
 		    "Transfer-Encoding: chunked\r\n\r\n");
 		n += put_delta(
 		    out + n, sizeof(out) - n, "{\"role\":\"assistant\",\"content\":\"\"}", "null");
 	}
-	n += put_token(c, out + n, sizeof(out) - n);
-	if (c->sent >= c->tokens)
+	if (!c->is_whole)
+		n += put_token(c, out + n, sizeof(out) - n);
+	if (c->sent >= c->tokens && !c->is_whole)
 		n += put_end(c, out + n, sizeof(out) - n);
-	else
+	else if (!c->is_whole)
 		loop_arm(loop, &c->timer, c->delay_ms);
 	if (send(c->fd.fd, out, n, MSG_NOSIGNAL) < 0)
 		loop_disarm(loop, &c->timer); /* its end is told by the loop */
@@ -174,6 +195,7 @@ on_asked(http_parser *parser)
 	c->first_ms = directive(asked, "first:", 0);
 	c->tokens = directive(asked, "tokens:", 20);
 	c->delay_ms = directive(asked, "delay:", 20);
+	c->is_whole = c->body && strstr(c->body, "\"stream\":false");
 	c->sent = 0;
 	c->n_body = 0;
 	if (c->first_ms > 0)

@@ -171,11 +171,12 @@ def gateway(out):
     against = lambda key: spread([a[key] / b[key] for a, b in zip(ours, peer)], 2) if peer else ""
     rows = [["one alone: beyond the provider, p50 in ms", of(ours, "whole"), of(peer, "whole") if peer else "", against("whole"), "at most 1.0"],
             ["one alone: first byte of the stream, likewise", of(ours, "first"), of(peer, "first") if peer else "", against("first"), "at most 1.0"],
+            ["one alone, not streamed, likewise", of(ours, "unstreamed"), of(peer, "unstreamed") if peer else "", against("unstreamed"), "at most 1.0"],
             ["64 in flight, calls/s", of(ours, "rate"), of(peer, "rate") if peer else "", against("rate"), "2, better 3"],
             ["memory, kB of PSS", of(ours, "kb"), of(peer, "kb") if peer else "", against("kb"), "at most 0.3"]]
     pairs = [[what, of(r["pairs"], key), of(ours, key), spread([a[key] / b[key] for a, b in zip(ours, r["pairs"])], 2), "0.5"]
              for key, what in (("rate", "for many users"), ("one", "for one user"))]
-    return ("## Streamed calls of models, reserved before and all settled, beside @portkey-ai/gateway, which stores nothing\n\n"
+    return ("## Calls of models, reserved before and all settled, beside @portkey-ai/gateway, which stores nothing\n\n"
             + table(["", "Millrace", "the peer", "ratio", "asked"], rows)
             + "\n\nThe two functions that reserve and settle, called by pgbench, 32 at once, and calls through the product:\n\n"
             + table(["a second", "pgbench", "calls", "ratio", "asked"], pairs)
