@@ -141,7 +141,7 @@ const struct setting config_settings[] = {
 	ROW("MILLRACE_LEASE_SECONDS", NUMBER, R, lease_seconds, "30", 1, 3600, "s",
 	    "a job whose runner sends no heartbeat for so long is taken over"),
 	ROW("MILLRACE_FLUSH_MS", NUMBER, R, flush_ms, "20", 1, 1000, "ms",
-	    "interval in which token deltas are batched into one write"),
+	    "longest interval in which token deltas are batched into one write"),
 	ROW("MILLRACE_INSTANCE", TEXT, R, instance, "1", 1, 64, "",
 	    "name of this runner on this host; its successor takes its jobs back at start"),
 	ROW("MILLRACE_PROVIDER", TEXT, R, provider, "auto", 1, 1000, "",

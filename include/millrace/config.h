@@ -83,7 +83,7 @@ struct config {
 	int64_t runner_jobs; /* jobs that one runner executes at once, a thread each */
 	int64_t user_jobs; /* of one user at once, over all runners */
 	int64_t lease_seconds; /* without a heartbeat for so long, a job is taken over */
-	int64_t flush_ms; /* interval in which token deltas are batched */
+	int64_t flush_ms; /* longest interval in which token deltas are batched */
 	const char *instance; /* names this runner on this host, also after a restart */
 
 	const char *provider; /* <millrace/provider_list.h> */

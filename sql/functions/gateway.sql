@@ -230,8 +230,8 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION call_lost TO millrace_runner;
 
--- Ends a call of a face as job_done() does, and stores what its answer has used (where `call` is not
--- 0).
+-- Ends a call of a face as job_done() does, and stores what its answer has used (where `call` is
+-- not 0).
 CREATE OR REPLACE FUNCTION call_answer(run_id uuid, runner text, attempt int, after bigint, call int, provider text, model text,
 	input_tokens bigint, output_tokens bigint, cached_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint,
 	estimated boolean, ms int, data json, reply json) RETURNS bigint

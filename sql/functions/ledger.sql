@@ -21,8 +21,8 @@ BEGIN
 	RETURN CASE WHEN FOUND THEN moved END;
 END $$;
 
--- A project's row with what was spent today and this month. A day never goes back: a clock that does
--- would open yesterday's budget again.
+-- A project's row with what was spent today and this month. A day never goes back: a clock that
+-- does would open yesterday's budget again.
 CREATE OR REPLACE FUNCTION project_today(p project) RETURNS project LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	p.month_usd := project_month_usd(p);

@@ -185,7 +185,7 @@ DECLARE
 	is_open boolean;
 	seq bigint;
 BEGIN
-	-- By the key alone: with more of a condition a kept plan may walk through all runs that are open.
+	-- By the key alone: with more of a condition a kept plan may walk through all open runs.
 	SELECT r.ended_at IS NULL INTO is_open FROM run r WHERE r.id = $1 FOR UPDATE;
 	IF is_open IS NOT TRUE THEN
 		RETURN false;
