@@ -1,8 +1,8 @@
 /*
  * A task of a process: reads the rows of its data sources, stores them, makes of them what they are
  * compared by, and looks for leads that have the same, or a similar name. How far it is stands in
- * the database after each some thousand rows (sql/functions/tasks.sql), and a new attempt goes on
- * from there; but reading begins anew.
+ * the database after each ten thousand rows or so (sql/functions/tasks.sql), and a new attempt goes
+ * on from there; but reading begins anew.
  */
 #include <ctype.h>
 #include <string.h>
@@ -12,12 +12,13 @@
 
 #include "runner/jobs/kinds.h"
 #include "runner/jobs/task.h"
+#include "runner/thread.h"
 #include "sql_job.h"
 
 #define CLEAR_ROWS 5000
 #define TURN_MS 1000 /* until a task looks again whether it is its turn */
-#define KEYS_ROWS 5000
-#define MATCH_ROWS 5000
+#define KEYS_ROWS 10000
+#define MATCH_ROWS 100000
 #define COMPARE_ROWS 20000
 #define COMPARE_NAMES 500 /* in one statement */
 #define COMPARE_MAX 20000 /* names that are looked up: some milliseconds each */
@@ -193,117 +194,201 @@ lists_of(struct arena *a, const struct task_keys *k, size_t n)
 	return l;
 }
 
-/* Rows from *at on; true with *at moved on, to the last row's where there were none. */
-static bool
-transform_some(struct task *t, struct arena *a, int64_t *at, struct outcome *o)
-{
-	struct job *j = t->j;
-	PGresult *rows = NULL, *res = NULL;
-	struct keys_lists l;
+/*
+ * Some rows, or leads, on their way. Their keys are made in a thread of its own, which alone has
+ * the batch meanwhile: the processor's time that libphonenumber takes is not the database's.
+ */
+struct batch {
+	struct job *j;
+	struct arena *a;
+	PGresult *rows;
 	struct task_keys *k;
-	enum err e;
 	size_t n;
+	bool last; /* there are no more behind it */
+	pthread_t thread;
+	bool runs; /* the thread */
+	bool good; /* the keys were made; else the job is to end, with o */
+	struct outcome o;
+};
 
-	if ((e = job_runner_task_rows(j, a, &rows, j->run, *at, KEYS_ROWS)) != ERR_OK) {
+struct flow {
+	struct task *t;
+	/* The next KEYS_ROWS at most, and `last`; false: the job is to end, with *o. */
+	bool (*read)(struct flow *f, struct batch *b, struct outcome *o);
+	bool (*store)(struct flow *f, struct batch *b, struct outcome *o);
+	int64_t at; /* of rows, up to which they were read */
+	struct uuid after; /* of leads */
+	struct str region; /* of leads' numbers without a country */
+};
+
+static void *
+make_keys(void *arg)
+{
+	struct batch *b = arg;
+
+	b->good = task_keys_make(b->j, b->a, b->k, b->n, &b->o);
+	return NULL;
+}
+
+/* Waits for its keys. */
+static bool
+batch_wait(struct batch *b, struct outcome *o)
+{
+	if (b->runs)
+		pthread_join(b->thread, NULL);
+	b->runs = false;
+	if (!b->good)
+		*o = b->o;
+	return b->good;
+}
+
+/* Of rows whose name, address and number begin at this column. */
+static void
+take_rows(struct flow *f, struct batch *b, int column)
+{
+	b->n = (size_t)PQntuples(b->rows);
+	b->k = arena_alloc(b->a, (b->n + 1) * sizeof(*b->k));
+	for (size_t i = 0; i < b->n; i++)
+		b->k[i] = (struct task_keys){ .name = sql_get(b->rows, (int)i, column),
+			.email = sql_get(b->rows, (int)i, column + 1),
+			.phone = sql_get(b->rows, (int)i, column + 2),
+			.region = f->region.p ? f->region : sql_get(b->rows, (int)i, column + 3) };
+}
+
+/* The next batch, whose keys begin to be made. */
+static bool
+flow_begin(struct flow *f, struct batch *b, struct outcome *o)
+{
+	arena_reset(b->a);
+	if (!f->read(f, b, o))
+		return false;
+	b->runs = thread_start(&b->thread, make_keys, b, false);
+	if (!b->runs)
+		make_keys(b);
+	return true;
+}
+
+/* While the keys of one batch are made the one before is stored. */
+static bool
+flow_run(struct flow *f, struct outcome *o)
+{
+	struct batch both[2] = { { .j = f->t->j, .a = arena_new() },
+		{ .j = f->t->j, .a = arena_new() } };
+	bool good = flow_begin(f, &both[0], o);
+
+	for (size_t i = 0; good; i = 1 - i) {
+		struct batch *b = &both[i], *next = &both[1 - i];
+
+		good = batch_wait(b, o) && (b->last || flow_begin(f, next, o)) &&
+		       (b->n == 0 || f->store(f, b, o));
+		if (b->last)
+			break;
+		if (!good && next->runs)
+			pthread_join(next->thread, NULL);
+	}
+	arena_free(both[0].a);
+	arena_free(both[1].a);
+	return good;
+}
+
+static bool
+read_rows(struct flow *f, struct batch *b, struct outcome *o)
+{
+	struct job *j = b->j;
+	int64_t after = f->at;
+	enum err e;
+
+	f->at += KEYS_ROWS;
+	b->last = f->at >= f->t->rows;
+	e = job_runner_task_rows(j, b->a, &b->rows, j->run, after, f->at);
+	if (e != ERR_OK) {
 		*o = job_db_error(j, e, "rows could not be read back");
 		return false;
 	}
-	n = (size_t)PQntuples(rows);
-	k = arena_alloc(a, (n + 1) * sizeof(*k));
-	for (size_t i = 0; i < n; i++)
-		k[i] = (struct task_keys){ .name = sql_get(rows, (int)i, 1),
-			.email = sql_get(rows, (int)i, 2),
-			.phone = sql_get(rows, (int)i, 3),
-			.region = sql_get(rows, (int)i, 4) };
-	if (!task_keys_make(j, a, k, n, o))
-		return false;
-	if (n == 0) {
-		*at = t->rows;
-		return true;
-	}
-	l = lists_of(a, k, n);
-	for (size_t i = 0; i < n; i++)
-		l.ids.p[i] = sql_get(rows, (int)i, 0);
+	take_rows(f, b, 1);
+	return true;
+}
+
+static bool
+store_rows(struct flow *f, struct batch *b, struct outcome *o)
+{
+	struct keys_lists l = lists_of(b->a, b->k, b->n);
+	PGresult *res = NULL;
+	enum err e;
+
+	(void)f;
+	for (size_t i = 0; i < b->n; i++)
+		l.ids.p[i] = sql_get(b->rows, (int)i, 0);
 	e = job_runner_task_transformed(
-	    j, a, &res, l.ids, l.e164, l.phone, l.email, l.mailbox, l.name);
-	return went_well(j, e, res, o) && str_int(l.ids.p[n - 1], at);
+	    b->j, b->a, &res, l.ids, l.e164, l.phone, l.email, l.mailbox, l.name);
+	return went_well(b->j, e, res, o);
 }
 
 static bool
 transform_step(struct task *t, int64_t at, struct outcome *o)
 {
-	struct arena *a = arena_new();
-	bool good = true;
+	struct flow f = { .t = t, .read = read_rows, .store = store_rows, .at = at };
 
-	while (good && at < t->rows) {
-		good = transform_some(t, a, &at, o);
-		arena_reset(a);
-	}
-	arena_free(a);
-	return good && begin_step(t, "match", (struct str){ NULL, 0 }, o);
+	return flow_run(&f, o) && begin_step(t, "match", (struct str){ NULL, 0 }, o);
 }
 
 /* --- match --- */
 
-/* Leads that have changed since they were looked at last; *n: how many. */
+/* Leads that have changed since they were looked at last. */
 static bool
-index_some(struct task *t, struct arena *a, struct str region, struct uuid *after, size_t *n,
-    struct outcome *o)
+read_leads(struct flow *f, struct batch *b, struct outcome *o)
 {
-	struct job *j = t->j;
-	PGresult *rows = NULL, *res = NULL;
-	struct keys_lists l;
-	struct task_keys *k;
-	enum err e;
+	struct job *j = b->j;
+	enum err e = job_runner_leads_without_keys(
+	    j, b->a, &b->rows, j->owner, f->region, f->after, KEYS_ROWS);
 
-	e = job_runner_leads_without_keys(j, a, &rows, j->owner, region, *after, KEYS_ROWS);
 	if (e != ERR_OK) {
 		*o = job_db_error(j, e, "leads could not be read");
 		return false;
 	}
-	*n = (size_t)PQntuples(rows);
-	k = arena_alloc(a, (*n + 1) * sizeof(*k));
-	for (size_t i = 0; i < *n; i++)
-		k[i] = (struct task_keys){ .name = sql_get(rows, (int)i, 2),
-			.email = sql_get(rows, (int)i, 3),
-			.phone = sql_get(rows, (int)i, 4),
-			.region = region };
-	if (!task_keys_make(j, a, k, *n, o))
-		return false;
-	if (*n == 0)
-		return true;
-	l = lists_of(a, k, *n);
-	for (size_t i = 0; i < *n; i++) {
-		l.ids.p[i] = sql_get(rows, (int)i, 0);
-		l.changed.p[i] = sql_get(rows, (int)i, 1);
+	take_rows(f, b, 2);
+	b->last = b->n < KEYS_ROWS;
+	return b->n == 0 || uuid_parse(sql_get(b->rows, (int)b->n - 1, 0), &f->after);
+}
+
+static bool
+store_leads(struct flow *f, struct batch *b, struct outcome *o)
+{
+	struct keys_lists l = lists_of(b->a, b->k, b->n);
+	PGresult *res = NULL;
+	enum err e;
+
+	for (size_t i = 0; i < b->n; i++) {
+		l.ids.p[i] = sql_get(b->rows, (int)i, 0);
+		l.changed.p[i] = sql_get(b->rows, (int)i, 1);
 	}
-	e = job_runner_lead_keys_store(j, a, &res, j->owner, region, l.ids, l.changed, l.e164,
-	    l.phone, l.email, l.mailbox, l.name);
-	return went_well(j, e, res, o) && uuid_parse(l.ids.p[*n - 1], after);
+	e = job_runner_lead_keys_store(b->j, b->a, &res, b->j->owner, f->region, l.ids, l.changed,
+	    l.e164, l.phone, l.email, l.mailbox, l.name);
+	return went_well(b->j, e, res, o);
 }
 
 /* Numbers of leads without a country are of the sources' region, where these say one. */
 static bool
 index_leads(struct task *t, struct outcome *o)
 {
-	struct arena *a = arena_new();
-	struct uuid after = { "00000000-0000-0000-0000-000000000000" };
-	struct str region = S("");
+	struct flow f = { .t = t,
+		.read = read_leads,
+		.store = store_leads,
+		.after = { "00000000-0000-0000-0000-000000000000" },
+		.region = S("") };
 	PGresult *rows = NULL;
-	bool good = job_runner_task_sources(t->j, &rows, t->process) == ERR_OK;
-	size_t n = KEYS_ROWS;
-	enum err e;
+	enum err e = job_runner_task_sources(t->j, &rows, t->process);
 
-	for (int i = 0; good && i < PQntuples(rows) && region.n == 0; i++)
-		region = source_of(t->j, rows, i).said.region;
-	if (!good)
+	if (e != ERR_OK) {
 		*o = job_again("the data sources could not be looked up", 0);
-	while (good && n == KEYS_ROWS) {
-		good = index_some(t, a, region.p ? region : S(""), &after, &n, o);
-		arena_reset(a);
+		return false;
 	}
-	arena_free(a);
-	if (!good)
+	for (int i = 0; i < PQntuples(rows) && f.region.n == 0; i++) {
+		struct str region = source_of(t->j, rows, i).said.region;
+
+		f.region = region.p ? region : S("");
+	}
+	if (!flow_run(&f, o))
 		return false;
 	e = job_runner_lead_keys_stored(t->j, &rows);
 	return went_well(t->j, e, rows, o);

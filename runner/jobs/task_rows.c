@@ -10,8 +10,8 @@
 #include "runner/jobs/task.h"
 #include "sql_job.h"
 
-#define BATCH_ROWS 2000
-#define BATCH_BYTES ((size_t)1024 * 1024)
+#define BATCH_ROWS 8000
+#define BATCH_BYTES ((size_t)2 * 1024 * 1024)
 #define COLUMN_NAME_MAX 200 /* bytes */
 #define HALF_WAY 5000 /* rows: how many a file has is not known before its end */
 

@@ -2,8 +2,9 @@
 -- them what they are compared by (transform), and looks for leads that have the same (match), or a
 -- similar name (compare, which is match, too, for who listens). What the runner calls is fenced as
 -- queue.sql says, and what it calls again with the same arguments is done once: `task.step` and
--- `task.at` say how far the task is, and a new attempt goes on from there. Rows are found by keys,
--- in one plan for all.
+-- `task.at` say how far the task is, and a new attempt goes on from there. What goes through many
+-- leads is planned each time: a plan that was made while there were few may look through all of them
+-- for each row.
 
 CREATE OR REPLACE FUNCTION pipeline_new() RETURNS jsonb LANGUAGE sql STABLE AS $$
 	SELECT jsonb_object_agg(s, '{"status": "pending", "progress": 0, "rows": 0, "error": null}'::jsonb)
@@ -184,7 +185,7 @@ GRANT EXECUTE ON FUNCTION task_step TO millrace_runner;
 
 -- What rows are compared by, in the order of `rows`; empty: nothing.
 CREATE OR REPLACE FUNCTION task_transformed(run_id uuid, runner text, attempt int, rows int[], e164 text[], phone_keys text[], email_keys text[],
-	mailbox_keys text[], name_keys text[]) RETURNS boolean LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+	mailbox_keys text[], name_keys text[]) RETURNS boolean LANGUAGE plpgsql SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off AS $$
 DECLARE
 	upto CONSTANT int := $4[cardinality($4)];
 BEGIN
@@ -193,7 +194,8 @@ BEGIN
 	END IF;
 	UPDATE task_row r SET e164 = nullif(u.e164, ''), phone_key = nullif(u.phone_key, ''), email_key = nullif(u.email_key, ''),
 		mailbox_key = nullif(u.mailbox_key, ''), name_key = nullif(u.name_key, '')
-	FROM unnest($4, $5, $6, $7, $8, $9) u (n, e164, phone_key, email_key, mailbox_key, name_key) WHERE r.task_id = $1 AND r.n = u.n;
+	FROM unnest($4, $5, $6, $7, $8, $9) u (n, e164, phone_key, email_key, mailbox_key, name_key)
+	WHERE r.task_id = $1 AND r.n = u.n AND r.n >= $4[1] AND r.n <= upto;
 	UPDATE task t SET at = upto, phone = coalesce(nullif($5[cardinality($5)], ''), t.phone), progress = greatest(t.progress, 30 + (upto::bigint * 30 / t.rows)::int),
 		updated_at = now(), pipeline = pipeline_set(t.pipeline, 'transform', 'running', (upto::bigint * 100 / t.rows)::int, upto)
 	WHERE t.id = $1;
@@ -202,10 +204,11 @@ END $$;
 GRANT EXECUTE ON FUNCTION task_transformed TO millrace_runner;
 
 -- Leads whose keys are missing, or of before their last change, by their ids behind `after`. What
--- is said of a number without a country depends on the region.
+-- is said of a number without a country depends on the region. What is longer than a key's 250 bytes
+-- has none, so its rest is not read.
 CREATE OR REPLACE FUNCTION leads_without_keys(owner uuid, region text, after uuid, most int)
 RETURNS TABLE (id uuid, changed_at text, name text, email text, phone text) LANGUAGE sql STABLE SET enable_seqscan = off AS $$
-	SELECT l.id, l.updated_at::text, l.name, l.email, l.phone FROM lead l LEFT JOIN lead_key k ON k.lead_id = l.id
+	SELECT l.id, l.updated_at::text, left(l.name, 251), left(l.email, 251), left(l.phone, 251) FROM lead l LEFT JOIN lead_key k ON k.lead_id = l.id
 	WHERE l.owner_id = $1 AND l.id > $3 AND (k.lead_id IS NULL OR k.changed_at <> l.updated_at
 		OR (k.region <> $2 AND k.e164 IS NULL AND l.phone IS NOT NULL)) ORDER BY l.id LIMIT $4
 $$;
@@ -245,29 +248,77 @@ GRANT EXECUTE ON FUNCTION lead_keys_stored TO millrace_runner;
 
 -- How well a row fits a lead, and by what: the best reason counts, and each further one a little.
 -- No row where nothing is the same. `likeness` is that of their names.
-CREATE OR REPLACE FUNCTION match_rate(r task_row, k lead_key, likeness real DEFAULT NULL) RETURNS TABLE (score int, reasons text[])
-LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION match_rate(email text, lead_email text, e164 text, lead_e164 text, phone text, lead_phone text, mailbox text, lead_mailbox text,
+	name text, lead_name text, likeness real DEFAULT NULL) RETURNS TABLE (score int, reasons text[]) LANGUAGE sql IMMUTABLE AS $$
 	SELECT least(100, w.best + 2 * (cardinality(w.reasons) - 1)), w.reasons FROM (
 		SELECT greatest(
-				CASE WHEN r.email_key = k.email_key OR r.e164 = k.e164 THEN 96 END,
-				CASE WHEN r.phone_key = k.phone_key AND r.e164 <> k.e164 THEN 85 END,
-				CASE WHEN r.mailbox_key = k.mailbox_key AND r.email_key <> k.email_key THEN 75 END,
-				CASE WHEN r.name_key = k.name_key THEN 60 ELSE round(likeness * 60)::int END) AS best,
+				CASE WHEN $1 = $2 OR $3 = $4 THEN 96 END,
+				CASE WHEN $5 = $6 AND $3 <> $4 THEN 85 END,
+				CASE WHEN $7 = $8 AND $1 <> $2 THEN 75 END,
+				CASE WHEN $9 = $10 THEN 60 ELSE round($11 * 60)::int END) AS best,
 			array_remove(ARRAY[
-				CASE WHEN r.email_key = k.email_key THEN 'same e-mail address' END,
-				CASE WHEN r.e164 = k.e164 THEN 'same phone number' END,
-				CASE WHEN r.phone_key = k.phone_key AND r.e164 <> k.e164 THEN 'same country and last eight digits of the phone number' END,
-				CASE WHEN r.mailbox_key = k.mailbox_key AND r.email_key <> k.email_key THEN 'same mailbox, perhaps' END,
-				CASE WHEN r.name_key = k.name_key THEN 'same name'
-					WHEN likeness IS NOT NULL THEN format('similar name (%s)', round(likeness::numeric, 2)) END], NULL) AS reasons
+				CASE WHEN $1 = $2 THEN 'same e-mail address' END,
+				CASE WHEN $3 = $4 THEN 'same phone number' END,
+				CASE WHEN $5 = $6 AND $3 <> $4 THEN 'same country and last eight digits of the phone number' END,
+				CASE WHEN $7 = $8 AND $1 <> $2 THEN 'same mailbox, perhaps' END,
+				CASE WHEN $9 = $10 THEN 'same name'
+					WHEN $11 IS NOT NULL THEN format('similar name (%s)', round($11::numeric, 2)) END], NULL) AS reasons
 	) w WHERE w.best IS NOT NULL
 $$;
 GRANT EXECUTE ON FUNCTION match_rate TO millrace_runner;
 
--- Matches the rows behind `after`, up to `upto`, by keys: each with the lead that fits it best. Of
--- leads with the same key the first twenty are looked at.
+-- The leads that have a key of a row's, for the rows behind `after`, up to `upto`. Of leads with the
+-- same key twenty are looked at. A mailbox is an address's, and a country with the last eight digits
+-- a number's: what has the same address or number is among those of the same mailbox or digits,
+-- where these are not too many. All leads are gone through once for all these rows, in joins by
+-- hashes; but where leads are many more than rows each row looks for its own, as LATERAL makes any
+-- plan do.
+CREATE OR REPLACE FUNCTION match_candidates(task uuid, owner uuid, after int, upto int)
+RETURNS TABLE (n int, lead_id uuid, score int, reasons text[])
+LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off
+SET work_mem = '32MB' SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+	most CONSTANT int := 20;
+	few CONSTANT bigint := 4 * ($4 - $3);
+BEGIN
+	IF (SELECT count(*) FROM (SELECT FROM lead_key k WHERE k.owner_id = $2 LIMIT few + 1) x) > few THEN
+		RETURN QUERY SELECT r.n, (c.k).lead_id, s.score, s.reasons FROM task_row r CROSS JOIN LATERAL (
+			(SELECT k FROM lead_key k WHERE k.owner_id = $2 AND k.mailbox_key = r.mailbox_key AND k.email_key = r.email_key LIMIT most)
+			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = $2 AND k.mailbox_key = r.mailbox_key LIMIT most)
+			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = $2 AND k.phone_key = r.phone_key AND k.e164 = r.e164 LIMIT most)
+			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = $2 AND k.phone_key = r.phone_key LIMIT most)
+			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = $2 AND k.name_key = r.name_key LIMIT most)
+		) c CROSS JOIN LATERAL match_rate(r.email_key, (c.k).email_key, r.e164, (c.k).e164, r.phone_key, (c.k).phone_key,
+			r.mailbox_key, (c.k).mailbox_key, r.name_key, (c.k).name_key) s WHERE r.task_id = $1 AND r.n > $3 AND r.n <= $4;
+		RETURN;
+	END IF;
+	RETURN QUERY WITH rows AS MATERIALIZED (
+		SELECT r.n, r.email_key AS email, r.mailbox_key AS mailbox, r.e164 AS number, r.phone_key AS phone, r.name_key AS name
+		FROM task_row r WHERE r.task_id = $1 AND r.n > $3 AND r.n <= $4
+	), leads AS MATERIALIZED (
+		-- The order of bytes is the one that costs least.
+		SELECT k.lead_id, k.email_key, k.mailbox_key, k.e164, k.phone_key, k.name_key,
+			row_number() OVER (PARTITION BY k.mailbox_key COLLATE "C") AS mailbox_nth,
+			row_number() OVER (PARTITION BY k.mailbox_key COLLATE "C", k.email_key COLLATE "C") AS email_nth,
+			row_number() OVER (PARTITION BY k.phone_key COLLATE "C") AS phone_nth,
+			row_number() OVER (PARTITION BY k.phone_key COLLATE "C", k.e164 COLLATE "C") AS number_nth,
+			row_number() OVER (PARTITION BY k.name_key COLLATE "C") AS name_nth
+		FROM lead_key k WHERE k.owner_id = $2
+	)
+	SELECT c.n, c.lead_id, s.score, s.reasons FROM (
+		SELECT * FROM rows r JOIN leads k ON k.mailbox_key = r.mailbox WHERE k.mailbox_nth <= most
+		UNION ALL SELECT * FROM rows r JOIN leads k ON k.email_key = r.email WHERE k.email_nth <= most AND k.mailbox_nth > most
+		UNION ALL SELECT * FROM rows r JOIN leads k ON k.phone_key = r.phone WHERE k.phone_nth <= most
+		UNION ALL SELECT * FROM rows r JOIN leads k ON k.e164 = r.number WHERE k.number_nth <= most AND k.phone_nth > most
+		UNION ALL SELECT * FROM rows r JOIN leads k ON k.name_key = r.name WHERE k.name_nth <= most
+	) c CROSS JOIN LATERAL match_rate(c.email, c.email_key, c.number, c.e164, c.phone, c.phone_key, c.mailbox, c.mailbox_key, c.name, c.name_key) s;
+END $$;
+GRANT EXECUTE ON FUNCTION match_candidates TO millrace_runner;
+
+-- Matches the rows behind `after`, up to `upto`, by keys: each with the lead that fits it best.
 CREATE OR REPLACE FUNCTION task_match(run_id uuid, runner text, attempt int, after int, upto int) RETURNS boolean
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off SET work_mem = '32MB' SET jit = off AS $$
 DECLARE
 	owner CONSTANT uuid := (SELECT t.owner_id FROM task t WHERE t.id = $1);
 	found int;
@@ -276,17 +327,9 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	INSERT INTO match (task_id, n, owner_id, lead_id, file, row, cells, score, reasons)
-	SELECT $1, b.n, owner, b.lead_id, b.file, b.row, b.cells, b.score, b.reasons FROM (
-		SELECT DISTINCT ON (r.n) r.n, r.file, r.row, r.cells, (c.k).lead_id, s.score, s.reasons
-		FROM task_row r CROSS JOIN LATERAL (
-			(SELECT k FROM lead_key k WHERE k.owner_id = owner AND k.email_key = r.email_key LIMIT 20)
-			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = owner AND k.e164 = r.e164 LIMIT 20)
-			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = owner AND k.phone_key = r.phone_key LIMIT 20)
-			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = owner AND k.mailbox_key = r.mailbox_key LIMIT 20)
-			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = owner AND k.name_key = r.name_key LIMIT 20)
-		) c CROSS JOIN LATERAL match_rate(r, c.k) s
-		WHERE r.task_id = $1 AND r.n > $4 AND r.n <= $5 ORDER BY r.n, s.score DESC, (c.k).lead_id
-	) b JOIN task_file f ON f.task_id = $1 AND f.n = b.file ON CONFLICT DO NOTHING;
+	SELECT $1, b.n, owner, b.lead_id, r.file, r.row, r.cells, b.score, b.reasons
+	FROM (SELECT DISTINCT ON (c.n) c.* FROM match_candidates($1, owner, $4, $5) c ORDER BY c.n, c.score DESC, c.lead_id) b
+	JOIN task_row r ON r.task_id = $1 AND r.n = b.n AND r.n > $4 AND r.n <= $5 JOIN task_file f ON f.task_id = $1 AND f.n = r.file ON CONFLICT DO NOTHING;
 	GET DIAGNOSTICS found = ROW_COUNT;
 	PERFORM task_matched($1, $5, found, 0, 60, 20);
 	RETURN true;
@@ -309,7 +352,7 @@ GRANT EXECUTE ON FUNCTION task_matched TO millrace_runner;
 -- looked up once; the index knows the threshold. Returns how far it is, and how many names were
 -- looked up in all.
 CREATE OR REPLACE FUNCTION task_compare(run_id uuid, runner text, attempt int, after int, upto int, names int) RETURNS TABLE (at int, compared int)
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_custom_plan SET jit = off AS $$
 DECLARE
 	owner CONSTANT uuid := (SELECT t.owner_id FROM task t WHERE t.id = $1);
 	those int[];
@@ -332,7 +375,8 @@ BEGIN
 		WHERE k.owner_id = owner AND k.name_key OPERATOR(trigram.%) w.name AND left(k.name_key, 1) = left(w.name, 1)
 		ORDER BY likeness DESC, k.lead_id LIMIT 1
 	) b JOIN task_row r ON r.task_id = $1 AND r.n = ANY (those) AND r.name_key = w.name
-	CROSS JOIN LATERAL match_rate(r, b.k, b.likeness) s ON CONFLICT DO NOTHING;
+	CROSS JOIN LATERAL match_rate(r.email_key, (b.k).email_key, r.e164, (b.k).e164, r.phone_key, (b.k).phone_key,
+		r.mailbox_key, (b.k).mailbox_key, r.name_key, (b.k).name_key, b.likeness) s ON CONFLICT DO NOTHING;
 	GET DIAGNOSTICS found = ROW_COUNT;
 	PERFORM task_matched($1, at, found, looked, 80, 20);
 	compared := (SELECT t.compared FROM task t WHERE t.id = $1);

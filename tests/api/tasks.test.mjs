@@ -103,6 +103,21 @@ test("rows of an upload find their leads: by address, number, the same mailbox, 
 	assertError(await user.api.get(`${TASK}/${again.id}`), "NOT_FOUND");
 });
 
+test("of many leads with the same key the one with the same address, or number, is found, be rows few or many", async () => {
+	const user = await newUser(api), n = 60;
+	await millrace.psql(`INSERT INTO lead (owner_id, name, email, phone) SELECT '${user.uid}', 'Ana Silva', 'ana+' || i || '@a.example',
+		CASE WHEN i < ${n} THEN '+52 55 1234 5678' ELSE '+52 81 1234 5678' END FROM generate_series(1, ${n}) i`);
+	const last = (await millrace.psql(`SELECT id FROM lead WHERE owner_id = '${user.uid}' AND email = 'ana+${n}@a.example'`)).trim();
+	for (const others of [0, 40]) {
+		const process_id = await processOf(user, "many.csv", `name,email,phone\nX,ANA+${n}@a.example,\nX,,+52 81 1234 5678\nSilva Ana,ana@a.example,\n` +
+		    Array.from({ length: others }, (_, i) => `nobody,no${i}@body.example,\n`).join(""));
+		assert.equal((await run(user, { process_id })).matches, 3);
+		const found = await get(user, `/api/agent/matches?process_id=${process_id}`);
+		assert.deepEqual(found.slice(0, 2).map((m) => [m.lead.id, m.score, m.reasons]), [[last, 96, ["same e-mail address"]], [last, 96, ["same phone number"]]]);
+		assert.deepEqual([found[2].score, found[2].reasons], [77, ["same mailbox, perhaps", "same name"]]);
+	}
+});
+
 test("what else rows may be: JSON, JSON Lines, a table without names; and what cannot be read is said", async () => {
 	const user = await newUser(api), [lead] = await leads(user, { name: "Zoé", email: "zoe@a.example", phone: "+351912345678" });
 	const good = {

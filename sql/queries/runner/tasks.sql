@@ -47,11 +47,14 @@ SELECT datasource_answered($1, $2, $3, $4, $5) AS done;
 -- row: done bool
 SELECT task_step($1, $2, $3, $4, $5) AS done;
 
+-- Of the numbers behind `after`, up to `upto`. What is longer than a key's 250 bytes has none: its
+-- rest is not read.
 -- name: runner_task_rows
--- args: task uuid, after int4, most int8
+-- args: task uuid, after int4, upto int4
 -- row: n int4, name text, email text, phone text, region text
 -- scratch
-SELECT r.n, r.name, r.email, r.phone, r.region FROM task_row r WHERE r.task_id = $1 AND r.n > $2 ORDER BY r.n LIMIT $3;
+SELECT r.n, left(r.name, 251) AS name, left(r.email, 251) AS email, left(r.phone, 251) AS phone, r.region
+FROM task_row r WHERE r.task_id = $1 AND r.n > $2 AND r.n <= $3 ORDER BY r.n;
 
 -- name: runner_task_transformed
 -- args: run_id uuid, runner_name text, attempt int4, rows text[], e164 text[], phone_keys text[], email_keys text[], mailbox_keys text[], name_keys text[]
