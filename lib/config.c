@@ -201,6 +201,8 @@ const struct setting config_settings[] = {
 	    "image of users' containers; `millracectl container image` builds one"),
 	ROW("MILLRACE_CONTAINER_NETWORK", TEXT, R, container_network, "none", 1, 100, "",
 	    "network of users' containers at the engine; none: they reach nobody"),
+	ROW("MILLRACE_CONTAINERS", NUMBER, R, containers, "20", 1, 100000, "containers",
+	    "users' containers that run at once; idle ones are stopped for whoever waits"),
 	ROW("MILLRACE_CONTAINER_MEMORY_MIB", NUMBER, R, container_memory_mib, "512", 16, 1048576,
 	    "MiB", "memory of one container"),
 	ROW("MILLRACE_CONTAINER_CPU_PERCENT", NUMBER, R, container_cpu_percent, "100", 1, 100000,

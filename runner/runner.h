@@ -32,6 +32,8 @@ struct counters {
 	struct histogram flush_seconds;
 	atomic_llong documents, passages;
 	atomic_llong payments, transactions;
+	atomic_llong containers, container_errors; /* that were started, and could not be */
+	atomic_llong commands, command_errors;
 };
 extern struct counters counters;
 

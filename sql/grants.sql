@@ -103,7 +103,7 @@ GRANT SELECT ON agent_process, datasource TO millrace_runner;
 GRANT SELECT, INSERT (owner_id, asked), UPDATE (asked) ON container TO millrace_api;
 GRANT SELECT (active) ON container_engine TO millrace_api;
 GRANT SELECT, INSERT, UPDATE ON container, container_command TO millrace_runner;
-GRANT SELECT, UPDATE (active) ON container_engine TO millrace_runner;
+GRANT SELECT, UPDATE (active, most) ON container_engine TO millrace_runner;
 GRANT SELECT ON export_section TO millrace_api;
 GRANT SELECT ON audit_log, audit_entry TO millrace_api;
 GRANT SELECT ON service_user, project, charge, ledger_entry, ledger_note, approval TO millrace_api;

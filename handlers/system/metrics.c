@@ -160,6 +160,7 @@ metrics_state_read(struct req *r)
 		{ "millrace_jobs_dead", "Jobs given up after their last attempt, and kept." },
 		{ "millrace_queue_oldest_seconds", "How long the oldest due job has waited." },
 		{ "millrace_runs_open", "Runs that have not ended." },
+		{ "millrace_containers_running", "Users' containers that run, start or stop." },
 	};
 
 	r->state = arena_alloc(r->a, sizeof(struct exposition));

@@ -111,6 +111,7 @@ struct config {
 	const char *drive_url, *graph_url; /* base URLs of their APIs */
 	const char *container_socket; /* "": no containers */
 	const char *container_image, *container_network;
+	int64_t containers; /* at once */
 	int64_t container_memory_mib, container_cpu_percent, container_pids, container_disk_mib;
 	int64_t container_seconds, container_idle_seconds;
 	const char *fetch_networks; /* that users' URLs may lead to beside public ones */

@@ -4,6 +4,7 @@
 
 #include "runner/container/container.h"
 #include "runner/container/output.h"
+#include "runner/runner.h"
 #include "runner/thread.h"
 #include "sql_job.h"
 
@@ -87,12 +88,10 @@ static enum engine_end
 start(struct work *w)
 {
 	struct job *j = w->j;
-	enum engine_end end = engine_run(&w->engine, &j->owner);
-	const char *status = end == ENGINE_DONE	     ? "running"
-			     : end == ENGINE_STOPPED ? "stopped"
-						     : "failed";
+	struct str status;
+	enum engine_end end = container_start(&w->engine, &j->owner, &status);
 
-	if (job_runner_container_is(j, NULL, j->owner, str_from(status)) != ERR_OK)
+	if (job_runner_container_is(j, NULL, j->owner, status) != ERR_OK)
 		return ENGINE_AWAY;
 	return end;
 }
@@ -101,7 +100,8 @@ start(struct work *w)
 static enum engine_end
 up(struct work *w, bool is_down)
 {
-	int64_t until = clock_ms() + START_MS;
+	int64_t began = clock_ms(), until = began + START_MS;
+	bool is_full = false;
 	PGresult *res = NULL;
 
 	do {
@@ -111,8 +111,15 @@ up(struct work *w, bool is_down)
 			return ENGINE_DONE;
 		if (str_eq(sql_get(res, 0, 0), S("yours")))
 			return start(w);
-	} while (clock_ms() < until && stop_sleep(&w->j->stop, LOOK_MS));
-	snprintf(w->engine.why, sizeof(w->engine.why), "another runner starts it, or stops it");
+		is_full = str_eq(sql_get(res, 0, 0), S("full"));
+		if (is_full)
+			until = began + w->c->seconds * 1000;
+	} while (clock_ms() < until && stop_sleep(&w->j->stop, LOOK_MS + jitter(LOOK_MS)));
+	if (is_full)
+		w->c->end = COMMAND_FULL;
+	snprintf(w->engine.why, sizeof(w->engine.why), "%s",
+	    is_full ? "as many containers run as MILLRACE_CONTAINERS says"
+		    : "another runner starts it, or stops it");
 	return stop_why(&w->j->stop) != STOP_NOT ? ENGINE_STOPPED : ENGINE_AWAY;
 }
 
@@ -208,7 +215,8 @@ attach(struct work *w)
 		if (end != ENGINE_STOPPED)
 			log_warn("container: a command could not begin", "run", w->j->run.text,
 			    "error", w->engine.why);
-		w->c->end = COMMAND_NOT_RUN;
+		if (w->c->end == 0)
+			w->c->end = COMMAND_NOT_RUN;
 		return;
 	}
 	w->exec.on_bytes = on_bytes;
@@ -261,11 +269,23 @@ finish(struct work *w)
 	return e == ERR_OK ? job_runner_command_end(j, NULL, w->c->call, kib) : e;
 }
 
+static void
+count(const struct work *w)
+{
+	enum command_end end = w->c->end;
+
+	if (w->began > 0)
+		atomic_fetch_add(&counters.commands, 1);
+	if (end != COMMAND_DONE && end != COMMAND_AGAIN && stop_why(&w->j->stop) == STOP_NOT)
+		atomic_fetch_add(&counters.command_errors, 1);
+}
+
 enum err
 command_run(struct job *j, struct command *c)
 {
 	struct work *w = arena_alloc(j->a, sizeof(*w));
 	PGresult *res = NULL;
+	bool is_mine; /* its row says that we begin it */
 	enum err e;
 
 	c->end = 0;
@@ -273,12 +293,17 @@ command_run(struct job *j, struct command *c)
 		.c = c,
 		.engine = { .stop = &j->stop, .a = j->a },
 		.kib_max = config()->container_disk_mib * 1024 };
-	if ((e = job_runner_container_engine(j, &res, true)) != ERR_OK)
+	if ((e = job_runner_container_engine(j, &res, true, config()->containers)) != ERR_OK)
 		return e;
 	w->engine.installation = sql_get(res, 0, 0);
-	if ((e = begin(w)) != ERR_OK || c->end != 0)
+	if ((e = begin(w)) != ERR_OK)
 		return e;
-	attach(w);
+	is_mine = c->end == 0;
+	if (is_mine)
+		attach(w);
+	count(w);
+	if (!is_mine)
+		return ERR_OK;
 	if ((e = finish(w)) != ERR_OK)
 		return e;
 	return stop_why(&j->stop) == STOP_NOT ? ERR_OK : ERR_CONFLICT;

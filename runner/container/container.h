@@ -20,6 +20,7 @@ enum command_end {
 	COMMAND_LOST, /* since the engine was lost sight of */
 	COMMAND_AGAIN, /* an earlier attempt of the run began it, which is all that is known */
 	COMMAND_BUSY, /* it did not begin: another one of the user's has not ended */
+	COMMAND_FULL, /* it did not begin: as many containers run as may */
 	COMMAND_NOT_RUN /* it did not begin: the engine could not */
 };
 
@@ -55,6 +56,9 @@ enum clear_end {
  * *kib is what the workspace takes up, or SQL_NULL_INT.
  */
 enum clear_end container_clear(struct engine *e, const struct uuid *owner, int64_t *kib);
+
+/* Starts the owner's. *status is what its row is to say then. */
+enum engine_end container_start(struct engine *e, const struct uuid *owner, struct str *status);
 
 /* KiB that the workspace of a container that runs takes up; SQL_NULL_INT: it is not known. */
 int64_t container_usage(struct engine *e, const struct uuid *owner);

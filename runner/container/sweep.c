@@ -3,6 +3,7 @@
 #include <millrace/log.h>
 
 #include "runner/container/container.h"
+#include "runner/runner.h"
 #include "sql_runner.h"
 
 #define RETRY_MS 10000
@@ -11,9 +12,9 @@
 	30000 /* how long what was found to be done is so: container_takes() allows more */
 
 static void
-set_status(struct db *db, struct arena *a, struct uuid owner, const char *status)
+set_status(struct db *db, struct arena *a, struct uuid owner, struct str status)
 {
-	if (db_runner_container_is(db, a, NULL, owner, str_from(status)) != ERR_OK)
+	if (db_runner_container_is(db, a, NULL, owner, status) != ERR_OK)
 		log_warn("container: its status could not be stored", "user", owner.text);
 }
 
@@ -31,17 +32,30 @@ remove_orphan(struct engine *e, const struct uuid *owner)
 		    e->why);
 }
 
+enum engine_end
+container_start(struct engine *e, const struct uuid *owner, struct str *status)
+{
+	enum engine_end end = engine_run(e, owner);
+
+	*status = end == ENGINE_DONE	  ? S("running")
+		  : end == ENGINE_STOPPED ? S("stopped")
+					  : S("failed");
+	if (end == ENGINE_DONE)
+		atomic_fetch_add(&counters.containers, 1);
+	else if (end != ENGINE_STOPPED)
+		atomic_fetch_add(&counters.container_errors, 1);
+	return end;
+}
+
 static void
 start(struct db *db, struct engine *e, struct uuid owner)
 {
-	enum engine_end end = engine_run(e, &owner);
+	struct str status;
+	enum engine_end end = container_start(e, &owner, &status);
 
 	if (end != ENGINE_DONE && end != ENGINE_STOPPED)
 		log_warn("container: not started", "user", owner.text, "error", e->why);
-	set_status(db, e->a, owner,
-	    end == ENGINE_DONE	    ? "running"
-	    : end == ENGINE_STOPPED ? "stopped"
-				    : "failed");
+	set_status(db, e->a, owner, status);
 }
 
 /*
@@ -55,7 +69,7 @@ stop_one(struct db *db, struct engine *e, struct uuid owner)
 	    db_runner_command_clear(db, e->a, NULL, owner, (struct uuid){ 0 }) != ERR_OK)
 		log_warn("container: not stopped", "user", owner.text, "error", e->why);
 	else
-		set_status(db, e->a, owner, "stopped");
+		set_status(db, e->a, owner, S("stopped"));
 }
 
 static void
@@ -86,7 +100,7 @@ containers_run(struct db *db, struct arena *a, struct stop *stop)
 	struct uuid owner;
 	int n;
 
-	if (db_runner_container_engine(db, a, &res, is_active) != ERR_OK)
+	if (db_runner_container_engine(db, a, &res, is_active, config()->containers) != ERR_OK)
 		return RETRY_MS;
 	if (!is_active)
 		return PERIODIC_WHEN_WOKEN;

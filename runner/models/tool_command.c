@@ -41,6 +41,9 @@ how_it_ended(struct arena *a, const struct command *c)
 		return S("The command was interrupted and ended. How far it got is not known.");
 	case COMMAND_BUSY:
 		return S("It was not begun: another command of the user's has not ended.");
+	case COMMAND_FULL:
+		return S("It was not begun: as many users' containers run as may at once. Try it "
+			 "again later.");
 	case COMMAND_NOT_RUN:
 	default:
 		return S("It was not begun: the container cannot be started now.");

@@ -85,8 +85,48 @@ CREATE OR REPLACE FUNCTION container_takes() RETURNS interval LANGUAGE sql IMMUT
 $$;
 GRANT EXECUTE ON FUNCTION container_takes TO millrace_runner;
 
+-- How many run, or start or stop.
+-- As the owner: containers are everybody's.
+CREATE OR REPLACE FUNCTION containers_running() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	SELECT count(*) FROM container c WHERE c.status IN ('starting', 'running', 'stopping')
+$$;
+GRANT EXECUTE ON FUNCTION containers_running TO millrace_api;
+
+-- May the owner's container run beside the others that do? There may be container_engine's `most`,
+-- and who waits longest is first. While there is no room, as many that have no command as are waited
+-- for are stopped, which were idle longest: container_sweep() finds that they are, unless a command
+-- comes first. The engine's row is locked, so that two do not take one place.
+CREATE OR REPLACE FUNCTION container_room(owner uuid) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	room bigint;
+	waiting bigint;
+	earlier bigint;
+	leaving bigint;
+BEGIN
+	SELECT e.most INTO room FROM container_engine e FOR UPDATE;
+	room := room - (SELECT count(*) FROM container x WHERE x.status IN ('starting', 'running', 'stopping') AND x.owner_id <> $1);
+	SELECT count(*), count(*) FILTER (WHERE (x.used_at, x.owner_id) < (o.used_at, o.owner_id)) INTO waiting, earlier
+	FROM container o JOIN container x ON x.status IN ('stopped', 'failed') AND x.owner_id <> $1 AND (x.asked = 'start' OR EXISTS (
+		SELECT FROM container_command m WHERE m.owner_id = x.owner_id AND m.ended_at IS NULL AND command_is_alive(m)))
+	WHERE o.owner_id = $1;
+	IF room > earlier THEN
+		RETURN true;
+	END IF;
+	leaving := (SELECT count(*) FROM container x WHERE x.status = 'stopping' OR (x.status = 'running' AND x.used_at = '-infinity'));
+	IF leaving <= waiting - greatest(room, 0) THEN
+		UPDATE container x SET used_at = '-infinity' WHERE x.owner_id = (SELECT i.owner_id FROM container i
+			WHERE i.status = 'running' AND i.used_at > '-infinity' AND i.owner_id <> $1
+			AND NOT EXISTS (SELECT FROM container_command m WHERE m.owner_id = i.owner_id AND m.ended_at IS NULL)
+			ORDER BY i.used_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED);
+		PERFORM pg_notify('millrace_periodic', 'containers');
+	END IF;
+	RETURN false;
+END $$;
+GRANT EXECUTE ON FUNCTION container_room TO millrace_runner;
+
 -- Somebody has a command for a container: `running`, it runs; `yours`, it is the caller's to start;
--- `wait`, another starts or stops it. With `is_down` it was just seen not to run.
+-- `wait`, another starts or stops it; `full`, as many run as may. With `is_down` it was just seen not
+-- to run.
 CREATE OR REPLACE FUNCTION container_want(owner uuid, is_down boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	c container;
@@ -96,13 +136,17 @@ BEGIN
 		RETURN 'running';
 	ELSIF c.status IN ('starting', 'stopping') AND c.since > now() - container_takes() THEN
 		RETURN 'wait';
+	ELSIF NOT container_room($1) THEN
+		RETURN 'full';
 	END IF;
 	UPDATE container x SET status = 'starting', since = now() WHERE x.owner_id = $1;
 	RETURN 'yours';
 END $$;
 GRANT EXECUTE ON FUNCTION container_want TO millrace_runner;
 
+-- Where it has made room, whoever has asked for a start has it.
 CREATE OR REPLACE FUNCTION container_is(owner uuid, status text) RETURNS void LANGUAGE sql AS $$
+	SELECT pg_notify('millrace_periodic', 'containers') FROM container x WHERE $2 = 'stopped' AND x.asked = 'start' LIMIT 1;
 	UPDATE container c SET status = $2, since = now(), crashes = CASE WHEN $2 = 'stopped' THEN 0 ELSE c.crashes END
 	WHERE c.owner_id = $1 AND c.status <> $2
 $$;
@@ -123,6 +167,7 @@ DECLARE
 	c container;
 	n int;
 	left_over boolean;
+	full_house boolean;
 BEGIN
 	IF NOT pg_try_advisory_xact_lock(hashtext('millrace.containers')) THEN
 		RETURN;
@@ -138,7 +183,9 @@ BEGIN
 		EXIT WHEN more;
 		SELECT NOT command_is_alive(m) INTO left_over FROM container_command m WHERE m.owner_id = c.owner_id AND m.ended_at IS NULL;
 		owner := c.owner_id;
+		full_house := c.asked = 'start' AND c.status IN ('stopped', 'failed') AND left_over IS NOT TRUE AND NOT container_room(owner);
 		action := CASE
+			WHEN full_house THEN NULL
 			WHEN c.status IN ('starting', 'stopping') THEN CASE WHEN c.since < now() - container_takes() THEN 'stop' END
 			WHEN c.status = 'running' AND NOT owner = ANY ($1) THEN
 				CASE WHEN c.asked = 'stop' OR c.crashes >= crashes_max THEN 'stop' ELSE 'start' END
@@ -148,11 +195,11 @@ BEGIN
 			WHEN owner = ANY ($2) AND left_over IS NULL THEN 'stop'
 		END;
 		UPDATE container x SET
-			asked = CASE WHEN left_over OR c.status IN ('starting', 'stopping') THEN c.asked END,
+			asked = CASE WHEN full_house OR left_over OR c.status IN ('starting', 'stopping') THEN c.asked END,
 			crashes = CASE WHEN c.status = 'running' AND NOT owner = ANY ($1) THEN c.crashes + 1 ELSE c.crashes END,
 			status = CASE action WHEN 'start' THEN 'starting' WHEN 'stop' THEN 'stopping' ELSE c.status END,
 			since = CASE WHEN action IN ('start', 'stop') THEN now() ELSE c.since END,
-			used_at = CASE WHEN c.asked = 'start' THEN now() ELSE c.used_at END
+			used_at = CASE WHEN c.asked = 'start' AND NOT full_house THEN now() ELSE c.used_at END
 		WHERE x.owner_id = owner AND (action IS NOT NULL OR c.asked IS NOT NULL);
 		IF action IS NOT NULL THEN
 			n := n + 1;

@@ -19,7 +19,7 @@ before(async () => {
 	await podman.start();
 	await podman.busybox(IMAGE);
 	w = await world("container", { MILLRACE_CONTAINER_SOCKET: podman.socket, MILLRACE_CONTAINER_IMAGE: IMAGE, MILLRACE_CONTAINER_SECONDS: "20",
-		MILLRACE_CONTAINER_MEMORY_MIB: "64", MILLRACE_CONTAINER_PIDS: "40", MILLRACE_CONTAINER_DISK_MIB: String(DISK_MIB) }, 1);
+		MILLRACE_CONTAINER_MEMORY_MIB: "64", MILLRACE_CONTAINER_PIDS: "40", MILLRACE_CONTAINER_DISK_MIB: String(DISK_MIB), MILLRACE_CONTAINERS: "2" }, 1);
 	({ millrace } = w);
 });
 after(async () => {
@@ -201,6 +201,52 @@ test("a process that is started and stopped has the container started and stoppe
 	assert.equal((await container(user)).status, "running", "it stopped with the first of two");
 	await control("stop", ids[1]);
 	await until(async () => (await container(user)).status === "stopped", "a stop");
+});
+
+test("as many run as MILLRACE_CONTAINERS says: idle ones of others make room, and who comes first has it first", async () => {
+	const users = await Promise.all(Array.from({ length: 5 }, () => newUser(millrace.api)));
+	const running = async () => Number(await value(millrace, "SELECT containers_running()"));
+	const metric = async (name) => Number((await millrace.api.get("/metrics")).text.match(new RegExp(`^${name}(?:{.*})? ([0-9]+)$`, "m"))[1]);
+	await millrace.psql("UPDATE container SET used_at = now() - interval '16 minutes'");
+	await swept(async () => await running() === 0, "no container");
+	const [started, commands] = [await metric("millrace_containers_started_total"), await metric("millrace_container_commands_total")];
+	let most = 0, over = false;
+	const watch = (async () => { while (!over) { most = Math.max(most, await running()); await sleep(50); } })();
+	/* Two may; five have a command of two seconds each, and all are served. */
+	const all = await Promise.all(users.map((u, i) => good(u, `sleep 2; echo ${i}`)));
+	assert.deepEqual(all, users.map((_, i) => `${i}\n`));
+	over = true;
+	await watch;
+	assert.equal(most, 2);
+	assert.equal(await metric("millrace_containers_running"), 2);
+	/* A process's counters are shown some seconds late. */
+	await until(async () => await metric("millrace_containers_started_total") >= started + 5 && await metric("millrace_container_commands_total") >= commands + 5, "the metrics");
+	/* Both are held: a third is told, and whoever has asked for a start waits. */
+	const errors = await metric("millrace_container_command_errors_total");
+	const held = [0, 1].map((i) => good(users[i], "sleep 8; echo held"));
+	await until(async () => await runs(users[0], "sleep 8") && await runs(users[1], "sleep 8"), "both commands");
+	const third = await run(users[2], "true", 2);
+	assert.match(third.text, /^It was not begun: as many users' containers run as may at once/);
+	assert.ok(third.failed);
+	const { id: agent_id } = assertStatus(await users[3].api.post("/api/v1/admin/processes", { name: "a" }), 201).json;
+	assertStatus(await users[3].api.post("/api/agent/control", { action: "start", agent_id }), 200);
+	await sweep();
+	await sleep(1000);
+	assert.equal((await container(users[3])).status, "stopped");
+	assert.deepEqual(await Promise.all(held), ["held\n", "held\n"]);
+	await statusIs(users[3], "running");
+	assert.ok(await running() <= 2);
+	await until(async () => await metric("millrace_container_command_errors_total") > errors, "the error's metric");
+});
+
+test("containers that crash take no more than there is room for", async () => {
+	const [a, b] = await Promise.all([newUser(millrace.api), newUser(millrace.api)]);
+	await good(a, "true");
+	await good(b, "true");
+	await podman.podman("kill", `millrace-${a.uid}`, `millrace-${b.uid}`);
+	await swept(async () => (await podman.processes(a.uid)).length > 0 && (await podman.processes(b.uid)).length > 0, "both to run again");
+	assert.equal(await value(millrace, "SELECT containers_running()"), "2");
+	assert.equal(await good(a, "echo well"), "well\n");
 });
 
 test("what is nobody's is removed: an erased account's container and workspace, and one without a row", async () => {

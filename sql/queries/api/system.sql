@@ -19,9 +19,9 @@ FROM system_state() s, (
 SELECT role, CASE state WHEN 'missing' THEN '0' ELSE '1' END AS up FROM system_roles($1);
 
 -- name: system_state
--- row: migration int4, queued int8, running int8, dead int8, oldest_wait text, runs_open int8
+-- row: migration int4, queued int8, running int8, dead int8, oldest_wait text, runs_open int8, containers int8
 -- reads
-SELECT migration, queued, running, dead, oldest_wait::text, runs_open FROM system_state();
+SELECT migration, queued, running, dead, oldest_wait::text, runs_open, containers_running() AS containers FROM system_state();
 
 -- name: system_processes
 -- args: host text

@@ -1,8 +1,9 @@
--- Whether this runner has an engine; its labels name the installation.
+-- Whether this runner has an engine, and how many containers may run there; its labels name the
+-- installation.
 -- name: runner_container_engine
--- args: active bool
+-- args: active bool, most int4
 -- row: installation uuid
-WITH told AS (UPDATE container_engine e SET active = $1 WHERE e.active <> $1)
+WITH told AS (UPDATE container_engine e SET active = $1, most = $2 WHERE (e.active, e.most) <> ($1, $2))
 SELECT installation FROM container_engine;
 
 -- name: runner_container_sweep
