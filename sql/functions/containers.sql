@@ -93,9 +93,9 @@ $$;
 GRANT EXECUTE ON FUNCTION containers_running TO millrace_api;
 
 -- May the owner's container run beside the others that do? There may be container_engine's `most`,
--- and who waits longest is first. While there is no room, as many that have no command as are waited
--- for are stopped, which were idle longest: container_sweep() finds that they are, unless a command
--- comes first. The engine's row is locked, so that two do not take one place.
+-- and who waits longest is first. While there is no room, as many that have no command as are
+-- waited for are stopped, which were idle longest: container_sweep() finds that they are, unless a
+-- command comes first. The engine's row is locked, so that two do not take one place.
 CREATE OR REPLACE FUNCTION container_room(owner uuid) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
 	room bigint;
@@ -125,8 +125,8 @@ END $$;
 GRANT EXECUTE ON FUNCTION container_room TO millrace_runner;
 
 -- Somebody has a command for a container: `running`, it runs; `yours`, it is the caller's to start;
--- `wait`, another starts or stops it; `full`, as many run as may. With `is_down` it was just seen not
--- to run.
+-- `wait`, another starts or stops it; `full`, as many run as may. With `is_down` it was just seen
+-- not to run.
 CREATE OR REPLACE FUNCTION container_want(owner uuid, is_down boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	c container;

@@ -3,8 +3,8 @@
 -- similar name (compare, which is match, too, for who listens). What the runner calls is fenced as
 -- queue.sql says, and what it calls again with the same arguments is done once: `task.step` and
 -- `task.at` say how far the task is, and a new attempt goes on from there. What goes through many
--- leads is planned each time: a plan that was made while there were few may look through all of them
--- for each row.
+-- leads is planned each time: a plan that was made while there were few may look through all of
+-- them for each row.
 
 CREATE OR REPLACE FUNCTION pipeline_new() RETURNS jsonb LANGUAGE sql STABLE AS $$
 	SELECT jsonb_object_agg(s, '{"status": "pending", "progress": 0, "rows": 0, "error": null}'::jsonb)
@@ -204,8 +204,8 @@ END $$;
 GRANT EXECUTE ON FUNCTION task_transformed TO millrace_runner;
 
 -- Leads whose keys are missing, or of before their last change, by their ids behind `after`. What
--- is said of a number without a country depends on the region. What is longer than a key's 250 bytes
--- has none, so its rest is not read.
+-- is said of a number without a country depends on the region. What is longer than a key's 250
+-- bytes has none, so its rest is not read.
 CREATE OR REPLACE FUNCTION leads_without_keys(owner uuid, region text, after uuid, most int)
 RETURNS TABLE (id uuid, changed_at text, name text, email text, phone text) LANGUAGE sql STABLE SET enable_seqscan = off AS $$
 	SELECT l.id, l.updated_at::text, left(l.name, 251), left(l.email, 251), left(l.phone, 251) FROM lead l LEFT JOIN lead_key k ON k.lead_id = l.id
@@ -267,12 +267,12 @@ CREATE OR REPLACE FUNCTION match_rate(email text, lead_email text, e164 text, le
 $$;
 GRANT EXECUTE ON FUNCTION match_rate TO millrace_runner;
 
--- The leads that have a key of a row's, for the rows behind `after`, up to `upto`. Of leads with the
--- same key twenty are looked at. A mailbox is an address's, and a country with the last eight digits
--- a number's: what has the same address or number is among those of the same mailbox or digits,
--- where these are not too many. All leads are gone through once for all these rows, in joins by
--- hashes; but where leads are many more than rows each row looks for its own, as LATERAL makes any
--- plan do.
+-- The leads that have a key of a row's, for the rows behind `after`, up to `upto`. Of leads with
+-- the same key twenty are looked at. A mailbox is an address's, and a country with the last eight
+-- digits a number's: what has the same address or number is among those of the same mailbox or
+-- digits, where these are not too many. All leads are gone through once for all these rows, in joins
+-- by hashes; but where leads are many more than rows each row looks for its own, as LATERAL makes
+-- any plan do.
 CREATE OR REPLACE FUNCTION match_candidates(task uuid, owner uuid, after int, upto int)
 RETURNS TABLE (n int, lead_id uuid, score int, reasons text[])
 LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off

@@ -1,5 +1,5 @@
--- What is the same address is the same mailbox, and what is the same number has the same digits at its
--- end: one index finds both.
+-- What is the same address is the same mailbox, and what is the same number has the same digits at
+-- its end: one index finds both.
 DROP INDEX lead_key_e164;
 DROP INDEX lead_key_email;
 DROP INDEX lead_key_phone;
