@@ -48,6 +48,12 @@ const sweep = () => millrace.psql("SELECT pg_notify('millrace_periodic', 'contai
 const swept = (fn, what) => until(async () => { await sweep(); await sleep(300); return fn(); }, what);
 const statusIs = (user, status) => swept(async () => (await container(user)).status === status, `the status ${status}`);
 
+const running = async () => Number(await value(millrace, "SELECT containers_running()"));
+async function none() {
+	await millrace.psql("UPDATE container SET used_at = now() - interval '16 minutes'");
+	await swept(async () => await running() === 0, "no container");
+}
+
 /* A chat whose model runs this command; under way when `begun` is there, ended with `end`. */
 function chat(user, command) {
 	const mark = randomUUID();
@@ -205,10 +211,8 @@ test("a process that is started and stopped has the container started and stoppe
 
 test("as many run as MILLRACE_CONTAINERS says: idle ones of others make room, and who comes first has it first", async () => {
 	const users = await Promise.all(Array.from({ length: 5 }, () => newUser(millrace.api)));
-	const running = async () => Number(await value(millrace, "SELECT containers_running()"));
 	const metric = async (name) => Number((await millrace.api.get("/metrics")).text.match(new RegExp(`^${name}(?:{.*})? ([0-9]+)$`, "m"))[1]);
-	await millrace.psql("UPDATE container SET used_at = now() - interval '16 minutes'");
-	await swept(async () => await running() === 0, "no container");
+	await none();
 	const [started, commands] = [await metric("millrace_containers_started_total"), await metric("millrace_container_commands_total")];
 	let most = 0, over = false;
 	const watch = (async () => { while (!over) { most = Math.max(most, await running()); await sleep(50); } })();
@@ -318,6 +322,7 @@ test("an engine that is killed and comes back: a command is not begun again, and
 
 test("without the engine, and without the image, a command is not begun, and says so", async () => {
 	const user = await newUser(millrace.api);
+	await none();
 	await podman.kill();
 	try {
 		const { text, failed } = await run(user, "true");
