@@ -270,9 +270,9 @@ GRANT EXECUTE ON FUNCTION match_rate TO millrace_runner;
 -- The leads that have a key of a row's, for the rows behind `after`, up to `upto`. Of leads with
 -- the same key twenty are looked at. A mailbox is an address's, and a country with the last eight
 -- digits a number's: what has the same address or number is among those of the same mailbox or
--- digits, where these are not too many. All leads are gone through once for all these rows, in joins
--- by hashes; but where leads are many more than rows each row looks for its own, as LATERAL makes
--- any plan do.
+-- digits, where these are not too many. All leads are gone through once for all these rows, in
+-- joins by hashes; but where leads are many more than rows each row looks for its own, as LATERAL
+-- makes any plan do.
 CREATE OR REPLACE FUNCTION match_candidates(task uuid, owner uuid, after int, upto int)
 RETURNS TABLE (n int, lead_id uuid, score int, reasons text[])
 LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off
