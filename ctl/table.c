@@ -1,26 +1,25 @@
 /* Prints a table of aligned columns. */
+#include <unictype.h>
+#include <unistr.h>
+
 #include "table.h"
 
 struct str
 printable(struct arena *a, struct str s)
 {
 	struct buf b = { .a = a };
-	unsigned char c;
-	size_t i;
+	ucs4_t c;
+	size_t i, n;
 
 	buf_put(&b, S(""));
 	if (!str_utf8(s))
 		return S("?");
-	for (i = 0; i < s.n; i++) {
-		c = (unsigned char)s.p[i];
-		if (c == 0xC2 && i + 1 < s.n && (unsigned char)s.p[i + 1] < 0xA0) {
-			buf_put(&b, S("?")); /* U+0080 to U+009F */
-			i++;
-		} else if (c < 0x20 || c == 0x7F) {
+	for (i = 0; i < s.n; i += n) {
+		n = (size_t)u8_mbtouc(&c, (const uint8_t *)s.p + i, s.n - i);
+		if (uc_is_general_category(c, UC_CONTROL) || uc_is_property_bidi_control(c))
 			buf_put(&b, S("?"));
-		} else {
-			buf_put(&b, (struct str){ s.p + i, 1 });
-		}
+		else
+			buf_put(&b, (struct str){ s.p + i, n });
 	}
 	return buf_str(&b);
 }

@@ -26,7 +26,10 @@ struct table {
 void table_add(struct table *t, const struct str *cells);
 void table_print(const struct table *t, FILE *out);
 
-/* s with "?" for each control character, and "?" where it is not UTF-8; the arena's. */
+/*
+ * s with "?" for each control character and each that turns the direction of text around (UAX 9),
+ * and "?" where it is not UTF-8; the arena's.
+ */
 struct str printable(struct arena *a, struct str s);
 
 #endif
