@@ -1,6 +1,6 @@
 /*
  * A chat run's state, shared by its parts: chat.c (the turn), chat_tools.c (what it may use),
- * chat_replay.c (what earlier attempts did).
+ * chat_authority.c (whose words an address is), chat_replay.c (what earlier attempts did).
  */
 #ifndef RUNNER_JOBS_CHAT_H
 #define RUNNER_JOBS_CHAT_H
@@ -65,6 +65,17 @@ void chat_tools_prompt(struct chat *c, struct buf *b);
 const char *chat_tools_schema(struct chat *c);
 /* Runs the calls without output, and publishes each. */
 MUST_CHECK enum err chat_run_tools(struct chat *c, struct tool_call *calls, size_t n);
+
+/* -- chat_authority.c -- */
+
+/* Does the text have this address, or a site or a directory that it is in? */
+bool chat_says_address(struct str text, struct str url);
+/*
+ * Whether fetch_url may go there: anywhere, as long as the answer has seen nothing but the user's
+ * words and the web's; then only where the user's words, or the agent's prompt, say so. `round` are
+ * the calls of the model's turn, of which some have outputs.
+ */
+bool chat_may_fetch(const struct chat *c, const struct tool_call *round, size_t n, struct str url);
 
 /* What a later attempt needs of a round and its events do not have, as JSON; the arena's. */
 struct str chat_round_json(struct arena *a, const struct round *r);

@@ -1,4 +1,6 @@
 /* The tools that an answer may use: ours, and those of servers that the user has added. */
+#include <millrace/json.h>
+
 #include "runner/jobs/chat.h"
 #include "runner/models/tools.h"
 
@@ -37,17 +39,36 @@ chat_tools(const struct chat *c)
 	return c->agent ? c->agent->given : c->bot ? 0 : tools_there(TOOLS_CHAT);
 }
 
+static bool
+is_others_address(
+    struct chat *c, const struct tool_call *calls, size_t n, const struct tool_call *call)
+{
+	json_object *arguments;
+	const char *why;
+
+	return str_eq(call->name, S("fetch_url")) &&
+	       json_parse(c->j->a, call->arguments, &arguments, &why) == ERR_OK &&
+	       !chat_may_fetch(c, calls, n, json_text(arguments, "url"));
+}
+
 /*
  * What is not ours is not done twice: of a call that an earlier attempt may have sent nobody knows
  * what became of it.
  */
 static enum err
-run_tool(struct chat *c, struct tool_call *call, bool *failed)
+run_tool(struct chat *c, struct tool_call *calls, size_t n, struct tool_call *call, bool *failed)
 {
 	const struct remote_tool *t = remote_find(&c->remote, call->name);
 	bool maybe_done = c->is_resumed && t && !t->reads;
 
 	c->is_resumed = false;
+	if ((*failed = is_others_address(c, calls, n, call))) {
+		call->output =
+		    S("It was not fetched: documents or other data of the user have been "
+		      "shown here, and the user has not written this address. Only they "
+		      "can; ask them where it is needed.");
+		return ERR_OK;
+	}
 	if (!t)
 		return tool_run(c->j, chat_tools(c), call, &c->found, failed);
 	if (!maybe_done)
@@ -77,7 +98,7 @@ chat_run_tools(struct chat *c, struct tool_call *calls, size_t n)
 		if (!outbox_drain(j->out, &seq))
 			return ERR_CONFLICT;
 		started = chat_now(j->a);
-		if ((e = run_tool(c, &calls[i], &failed)) != ERR_OK)
+		if ((e = run_tool(c, calls, n, &calls[i], &failed)) != ERR_OK)
 			return e;
 		chat_publish_step(c, "tool_result", &calls[i], failed ? "failed" : "done", started,
 		    chat_now(j->a));
