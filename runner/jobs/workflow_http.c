@@ -1,5 +1,6 @@
 /* A workflow's step that asks another host, at a public address alone. */
 #include <string.h>
+#include <strings.h>
 
 #include <millrace/guard.h>
 #include <millrace/json.h>
@@ -23,9 +24,21 @@ is_line(struct str s)
 	return true;
 }
 
+static bool
+has_header(json_object *given, const char *name)
+{
+	if (json_object_is_type(given, json_type_object)) {
+		json_object_object_foreach (given, one, value) {
+			if (value && strcasecmp(one, name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 /*
- * The step's headers as lines, and the run's and step's name, by which a receiver knows a repeat.
- * NULL: they cannot be sent.
+ * The step's headers as lines, and, where it gives none, the run's and step's name, by which a
+ * receiver knows a repeat. One that is null is none. NULL: they cannot be sent.
  */
 static const char *const *
 header_lines(struct walk *w, json_object *step, json_object *given, bool has_body)
@@ -33,16 +46,19 @@ header_lines(struct walk *w, json_object *step, json_object *given, bool has_bod
 	const char **lines = arena_alloc(w->j->a, (HEADERS_MAX + 3) * sizeof(*lines));
 	size_t n = 0;
 
-	lines[n++] = arena_printf(
-	    w->j->a, "Idempotency-Key: %s/%.*s", w->j->run.text, S_ARG(json_text(step, "id")))
-			 .p;
-	if (has_body)
+	if (!has_header(given, "Idempotency-Key"))
+		lines[n++] = arena_printf(w->j->a, "Idempotency-Key: %s/%.*s", w->j->run.text,
+		    S_ARG(json_text(step, "id")))
+				 .p;
+	if (has_body && !has_header(given, "Content-Type"))
 		lines[n++] = "Content-Type: application/json";
 	if (json_object_is_type(given, json_type_object)) {
 		json_object_object_foreach (given, name, value) {
-			struct str line =
-			    arena_printf(w->j->a, "%s: %s", name, json_object_get_string(value));
+			struct str line = arena_printf(
+			    w->j->a, "%s: %s", name, value ? json_object_get_string(value) : "");
 
+			if (!value)
+				continue;
 			if (n == HEADERS_MAX + 2 || !guard_is_header(str_from(name)) ||
 			    !is_line(line))
 				return NULL;

@@ -51,16 +51,15 @@ next_reference(struct str text, struct str *before, struct str *reference, struc
 
 /* A text with its references filled in; false where it gets too long. */
 static bool
-put_filled(
-    struct arena *a, json_object *scope, struct str text, bool as_json, struct buf *b, size_t most)
+put_filled(struct arena *a, json_object *scope, struct str text, struct buf *b)
 {
 	struct str before, reference, rest;
 
-	while (b->n <= most && next_reference(text, &before, &reference, &rest)) {
+	while (b->n <= FILLED_MAX && next_reference(text, &before, &reference, &rest)) {
 		json_object *value = resolve(a, scope, reference);
 
 		buf_put(b, before);
-		if (as_json || (value && !json_object_is_type(value, json_type_string)))
+		if (value && !json_object_is_type(value, json_type_string))
 			put_json(b, value);
 		else if (value)
 			buf_put(b, (struct str){ json_object_get_string(value),
@@ -68,7 +67,7 @@ put_filled(
 		text = rest;
 	}
 	buf_put(b, text);
-	return b->n <= most;
+	return b->n <= FILLED_MAX;
 }
 
 static bool
@@ -81,7 +80,7 @@ put_text(struct arena *a, json_object *scope, struct str text, struct buf *b)
 		put_json(b, resolve(a, scope, reference));
 		return b->n <= FILLED_MAX;
 	}
-	if (!put_filled(a, scope, text, false, &filled, FILLED_MAX))
+	if (!put_filled(a, scope, text, &filled))
 		return false;
 	buf_json(b, buf_str(&filled));
 	return b->n <= FILLED_MAX;
@@ -139,13 +138,89 @@ workflow_fill(struct arena *a, json_object *scope, json_object *value)
 	return put_value(a, scope, value, &b) ? buf_str(&b) : (struct str){ NULL, 0 };
 }
 
+/* Where in an expression of jq's one is: in a text between quotes, or in code, which may stand in
+ * one as \(…). */
+struct lexing {
+	int *open; /* of each \(, how many parentheses are open in it */
+	size_t n;
+	bool in_text, is_escaped, in_comment;
+};
+
+static void
+lex_code(struct lexing *x, char c)
+{
+	int *open = x->n > 0 ? &x->open[x->n - 1] : NULL;
+
+	if (x->in_comment) {
+		x->in_comment = c != '\n';
+		return;
+	}
+	x->in_text = c == '"' || (c == ')' && open && *open == 0);
+	x->in_comment = c == '#';
+	if (open && c == '(')
+		++*open;
+	else if (open && c == ')' && --*open < 0)
+		x->n--;
+}
+
+static void
+lex(struct lexing *x, struct str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+
+		if (!x->in_text) {
+			lex_code(x, c);
+		} else if (x->is_escaped) {
+			x->is_escaped = false;
+			if (c != '(')
+				continue;
+			x->open[x->n++] = 0;
+			x->in_text = false;
+		} else {
+			x->is_escaped = c == '\\';
+			x->in_text = c != '"';
+		}
+	}
+}
+
+/* Between quotes that are there already. */
+static void
+put_quoted(struct arena *a, json_object *value, struct buf *b)
+{
+	struct buf text = { .a = a }, quoted = { .a = a };
+
+	put_json(&text, value);
+	if (!json_object_is_type(value, json_type_string))
+		buf_json(&quoted, buf_str(&text));
+	else
+		quoted = text;
+	if (value)
+		buf_put(b, (struct str){ quoted.p + 1, quoted.n - 2 });
+}
+
 struct str
 workflow_fill_expression(struct arena *a, json_object *scope, struct str text)
 {
 	struct buf b = { .a = a };
+	struct lexing x = { .open = arena_alloc(a, (text.n / 2 + 1) * sizeof(int)) };
+	struct str before, reference, rest;
 
-	return put_filled(a, scope, text, true, &b, FILLED_MAX) ? buf_str(&b)
-								: (struct str){ NULL, 0 };
+	while (b.n <= FILLED_MAX && next_reference(text, &before, &reference, &rest)) {
+		json_object *value = resolve(a, scope, reference);
+
+		lex(&x, before);
+		buf_put(&b, before);
+		buf_put(&b, x.is_escaped ? S("\\") : S("")); /* else it would be the value's */
+		x.is_escaped = false;
+		if (x.in_text)
+			put_quoted(a, value, &b);
+		else
+			put_json(&b, value);
+		text = rest;
+	}
+	buf_put(&b, text);
+	return b.n <= FILLED_MAX ? buf_str(&b) : (struct str){ NULL, 0 };
 }
 
 int64_t

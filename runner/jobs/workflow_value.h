@@ -22,7 +22,10 @@ struct str workflow_fill(struct arena *a, json_object *scope, json_object *value
 /* A step's limit in seconds, in either case of letters that a field has (millrace/fields.h). */
 int64_t workflow_timeout(json_object *step, int64_t fallback);
 
-/* An expression of jq's with each reference as a JSON literal; absent as above. */
+/*
+ * An expression of jq's with each reference as a JSON literal, and in a text between quotes as text
+ * that stays there; absent as above.
+ */
 struct str workflow_fill_expression(struct arena *a, json_object *scope, struct str text);
 
 #endif

@@ -207,4 +207,6 @@ test("a workflow asks hosts: what is sent, what comes back, what fails and why",
 	assert.deepEqual(failed.map((f) => f.error), ["the host replied with the status 404.", "the reply is too long.", "its address is not a public one.",
 		"its headers are more than 40, or one is not the sender's."].map((why) => `The step ask failed: ${why}`));
 	assert.ok(asked.every((req) => !req.headers["x-injected"]));
+	const own = await run(http("/hook", { method: "POST", body: {}, headers: { "content-type": "application/vnd.api+json", "Idempotency-Key": "mine", "x-from": "{{inputs.nothing}}" } }));
+	assert.deepEqual(own.outputs.ask.body, { method: "POST", type: "application/vnd.api+json", key: "mine", text: "{ }" });
 });

@@ -113,6 +113,17 @@ test("an expression sees no environment, and is not ended by what it writes for 
 	assert.deepEqual([run.error, run.outputs], [null, { a: [{}, {}, { n: 1 }, 1, null] }]);
 });
 
+test("no value becomes code, whether an expression quotes it or not; NUL is no text", async () => {
+	const user = await newUser(api), sly = " or true or ", transform = (id, expression) => ({ id, type: "transform", expression });
+	const { status, outputs } = await begin(user, [
+		{ id: "said", type: "condition", condition: '"{{inputs.sly}}" == "yes"', then: [{ id: "yes", type: "transform" }] },
+		transform("dear", '"Dear {{inputs.name}}, \\({{inputs.n}} + 1) {{inputs.list}}{{inputs.none}} \\("{{inputs.name}}" | length)"'),
+		transform("cut", '"\\{{inputs.code}}"')], { sly, name: 'O"Hara \\(1)', n: 2, list: ["a"], code: "(1 + 1)" });
+	assert.deepEqual([status, outputs], ["completed", { said: false, dear: 'Dear O"Hara \\(1), 3 ["a"] 11', cut: "\\(1 + 1)" }]);
+	const nul = await begin(user, [transform("a", '"a\\u0000b"'), { id: "b", type: "agent", agent: "lead_agent", input: { query: "{{steps.a.output}}" } }]);
+	assert.equal(nul.status, "failed");
+});
+
 test("an agent that was refused leaves a step that is due, whose runner may die then", async () => {
 	const user = await newUser(api), { workflow_run_id: id } = await begin(user, [{ id: "w", type: "wait", seconds: 1000 }], {}, { async: true });
 	await waits(user, id);

@@ -48,11 +48,31 @@ test_fill(void)
 static void
 test_expression(void)
 {
+	static const char *const cases[][3] = {
+		{ "a value within quotes is no code", "\"{{inputs.or}}\" == \"yes\"",
+		    "\" or true or \" == \"yes\"" },
+		{ "nor does it end them", "\"<{{inputs.text}}>\" + {{inputs.text}}",
+		    "\"<he said \\\"hi\\\">\" + \"he said \\\"hi\\\"\"" },
+		{ "nor interpolate", "\"\\{{inputs.escape}}\"", "\"\\\\\\\\(env)\"" },
+		{ "nor when its escape is cut", "\"\\{{inputs.paren}}\"", "\"\\\\(env)\"" },
+		{ "what is no text is its JSON", "\"{{inputs.n}} {{steps.find.output.leads}}\"",
+		    "\"1.50 [{\\\"id\\\":\\\"x\\\"},\\\"é\\\"]\"" },
+		{ "nothing is empty there", "\"<{{inputs.none}}>\"", "\"<>\"" },
+		{ "code within a text",
+		    "\"a \\(({{inputs.or}}) | . ) {{inputs.or}}\" + {{inputs.or}}",
+		    "\"a \\((\" or true or \") | . )  or true or \" + \" or true or \"" },
+		{ "a comment's quotes", "# it's \"\n{{inputs.or}}", "# it's \"\n\" or true or \"" },
+		{ "an escaped quote", "\"\\\" {{inputs.or}}\"", "\"\\\"  or true or \"" },
+	};
+
 	CHECK("literals", str_eq(workflow_fill_expression(a, scope,
 				     S("{{inputs.n}} > 1 and {{inputs.text}} != {{inputs.none}}")),
 			      S("1.50 > 1 and \"he said \\\"hi\\\"\" != null")));
 	CHECK("a text cannot leave its quotes",
 	    str_eq(workflow_fill_expression(a, scope, S("{{inputs.escape}}")), S("\"\\\\(env)\"")));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		CHECK(cases[i][0], str_eq(workflow_fill_expression(a, scope, str_from(cases[i][1])),
+				       str_from(cases[i][2])));
 }
 
 static void
@@ -72,7 +92,8 @@ main(void)
 {
 	a = arena_new();
 	scope = parsed("{\"inputs\":{\"n\":1.50,\"text\":\"he said \\\"hi\\\"\","
-		       "\"sly\":\"{{inputs.n}}\",\"escape\":\"\\\\(env)\","
+		       "\"or\":\" or true or "
+		       "\",\"paren\":\"(env)\",\"sly\":\"{{inputs.n}}\",\"escape\":\"\\\\(env)\","
 		       "\"long\":\"0123456789012345678901234567890123456789\"},"
 		       "\"steps\":{\"find\":{\"output\":{\"leads\":[{\"id\":\"x\"},\"é\"]}}}}");
 	test_fill();
