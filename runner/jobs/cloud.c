@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include <millrace/cloud.h>
+#include <millrace/config.h>
 #include <millrace/oauth.h>
 
 #include "runner/jobs/cloud_access.h"
 #include "runner/jobs/kinds.h"
 #include "sql_job.h"
 
-#define WITHIN_MS 20000 /* of each service */
+#define WITHIN_MS 20000 /* of each service, at most */
 
 struct cloud_in {
 	struct str do_;
@@ -136,11 +137,20 @@ end_refused(struct job *j, enum err e, const char *why)
 	return job_end_runner_job_end_refused(j, info->status, str_from(info->code), str_from(why));
 }
 
+/* For each of so many services that are asked: whoever waits is answered after all of them. */
+static int64_t
+within_ms(int services)
+{
+	int64_t share = config()->reply_seconds * 1000 * 4 / 5 / services;
+
+	return share < WITHIN_MS ? share : WITHIN_MS;
+}
+
 static struct outcome
 list(struct job *j, struct asking *x)
 {
 	struct buf body = { .a = j->a }, headers = { .a = j->a };
-	enum err e = cloud_use(j, x->service, WITHIN_MS, ask_list, x, &x->why);
+	enum err e = cloud_use(j, x->service, within_ms(1), ask_list, x, &x->why);
 
 	if (e != ERR_OK)
 		return end_refused(j, e, x->why);
@@ -160,7 +170,7 @@ static struct outcome
 file(struct job *j, struct asking *x)
 {
 	struct buf body = { .a = j->a };
-	enum err e = cloud_use(j, x->service, WITHIN_MS, ask_file, x, &x->why);
+	enum err e = cloud_use(j, x->service, within_ms(1), ask_file, x, &x->why);
 
 	if (e != ERR_OK)
 		return end_refused(j, e, x->why);
@@ -199,7 +209,7 @@ all(struct job *j, const struct cloud_in *in)
 		rest = str_cut(rest, ' ', &name);
 		if (!(x.service = cloud_service(name)))
 			continue;
-		e = cloud_use(j, x.service, WITHIN_MS, ask_list, &x, &x.why);
+		e = cloud_use(j, x.service, within_ms(2), ask_list, &x, &x.why);
 		if (stop_why(&j->stop) != STOP_NOT)
 			return job_stopped();
 		if (e != ERR_OK)

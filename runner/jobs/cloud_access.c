@@ -64,6 +64,8 @@ renew(struct job *j, const struct cloud_service *s, struct access *x, struct clo
 {
 	int64_t until = clock_ms() + REFRESH_WITHIN_MS, pause = LOOK_MS;
 
+	if (until > c->until_ms)
+		until = c->until_ms;
 	if (!x->refreshable)
 		return failed(j, s, ERR_NOT_CONNECTED,
 		    "does not accept the permission any more: sign in by it again.", &c->why);

@@ -152,6 +152,14 @@ unanswered(struct cloud *c, enum http_end end, const struct http_request *q)
 	return ERR_OK;
 }
 
+static int64_t
+time_left(const struct cloud *c, int64_t most)
+{
+	int64_t left = c->until_ms - clock_ms();
+
+	return left < 1 ? 1 : left < most ? left : most;
+}
+
 enum err
 cloud_call(struct cloud *c, struct http_request *q)
 {
@@ -167,6 +175,10 @@ cloud_call(struct cloud *c, struct http_request *q)
 
 		if (q->on_body && !sink_clear(q->arg))
 			return failed(c, ERR_UPSTREAM_FAILED, "has a file that is not stored now.");
+		if (!q->on_body) {
+			q->patience_ms = time_left(c, PATIENCE_MS);
+			q->within_ms = time_left(c, WITHIN_MS);
+		}
 		end = http_call(c->stop, c->a, q);
 		if ((e = unanswered(c, end, q)) != ERR_OK)
 			return e;
@@ -193,11 +205,9 @@ enum err
 cloud_get(struct cloud *c, const char *url, json_object **out)
 {
 	static const char *const headers[] = { "Accept: application/json", NULL };
-	struct http_request q = { .url = url,
-		.bearer = c->token,
-		.headers = headers,
-		.within_ms = WITHIN_MS,
-		.reply_max = REPLY_MAX };
+	struct http_request q = {
+		.url = url, .bearer = c->token, .headers = headers, .reply_max = REPLY_MAX
+	};
 	enum err e;
 
 	if ((e = cloud_call(c, &q)) != ERR_OK)

@@ -39,7 +39,8 @@ struct cloud {
 	struct arena *a;
 	const char *title; /* the service's */
 	const char *token; /* for nobody's eyes */
-	int64_t until_ms; /* no try begins later; clock_ms() */
+	int64_t
+	    until_ms; /* no try begins later, and but for a file's bytes none ends; clock_ms() */
 	const char *why; /* of an error: for a person */
 	int64_t
 	    wait_ms; /* after ERR_UPSTREAM_FAILED: the service asked for so long; 0: it did not */

@@ -216,9 +216,12 @@ BEGIN
 		IF (e -> 'removed')::boolean OR NOT EXISTS (SELECT FROM cloud_item p WHERE p.folder_id = f.id AND p.item = within AND p.is_folder) THEN
 			gone := gone || (e ->> 'id');
 			CONTINUE;
-		ELSIF n >= most AND NOT EXISTS (SELECT FROM cloud_item i WHERE i.folder_id = f.id AND i.item = e ->> 'id') THEN
-			UPDATE cloud_folder x SET is_cut = true WHERE x.id = f.id;
-			CONTINUE;
+		ELSIF NOT EXISTS (SELECT FROM cloud_item i WHERE i.folder_id = f.id AND i.item = e ->> 'id') THEN
+			IF n >= most THEN
+				UPDATE cloud_folder x SET is_cut = true WHERE x.id = f.id;
+				CONTINUE;
+			END IF;
+			n := n + 1;
 		END IF;
 		INSERT INTO cloud_item AS i (folder_id, owner_id, item, parent, name, is_folder, seen, version, size, left_out)
 		VALUES (f.id, f.owner_id, e ->> 'id', within, left(e ->> 'name', 200), (e -> 'isFolder')::boolean, f.listing, coalesce(e ->> 'version', ''),
@@ -228,7 +231,6 @@ BEGIN
 			due_at = CASE WHEN excluded.version <> i.version AND NOT excluded.is_folder THEN now() ELSE i.due_at END,
 			tries = CASE WHEN excluded.version <> i.version THEN 0 ELSE i.tries END
 		WHERE i.parent IS NOT NULL;
-		n := n + 1;
 	END LOOP;
 	-- A folder that came later in the page is to be listed, and has them then.
 	PERFORM folder_forget(f, folder_below(f, ARRAY(SELECT x.value ->> 'id' FROM jsonb_array_elements(page) x

@@ -29,7 +29,7 @@ async function connect(...providers) {
 before(async () => {
 	tokens = [];
 	cloud = await new Cloud().start(HOST, FILES);
-	all = await startAll("cloud", { MILLRACE_DRIVE_URL: `${cloud.url}/drive/v3`, MILLRACE_GRAPH_URL: `${cloud.url}/v1.0`, MILLRACE_FETCH_NETWORKS: FILES });
+	all = await startAll("cloud", { MILLRACE_DRIVE_URL: `${cloud.url}/drive/v3`, MILLRACE_GRAPH_URL: `${cloud.url}/v1.0`, MILLRACE_FETCH_NETWORKS: FILES, MILLRACE_REPLY_SECONDS: "8" });
 	({ millrace, google, microsoft } = all);
 	google.tamper = microsoft.tamper = opens;
 	me = await connect("google", "microsoft");
@@ -200,6 +200,14 @@ test("both together: one that fails is named, and the other's files come; where 
 	assert.deepEqual(names({ json: without.files }), ["g1", "g2", "g3"]);
 	assert.deepEqual(without.failed.map((f) => [f.provider, f.code]), [["google_drive", "NOT_CONNECTED"]]);
 	assert.match(without.failed[0].error, /^Google Drive was not opened to this server/);
+	/* Both are waited for in the time of one reply. */
+	let go;
+	const wait = new Promise((done) => { go = done; });
+	cloud.next = [{ of: "drive", wait }, { of: "graph", wait }];
+	const silent = (await get("/api/v1/cloud/files")).json;
+	go();
+	assert.deepEqual(silent, { files: [], failed: [["google_drive", "Google Drive"], ["onedrive", "OneDrive"]].map(([provider, title]) =>
+		({ provider, code: "UPSTREAM_FAILED", error: `${title} does not answer in time.` })), next: {} });
 });
 
 test("what is none of their replies ends nothing but the request; names with half a character are names; what they say is told", async () => {
@@ -243,9 +251,17 @@ test("a limit is waited for, 403 that says so too; what is no limit is told at o
 	assert.equal(asked("graph"), 2);
 	cloud.next = [{ of: "graph", status: 429, reason: "activityLimitReached", headers: { "retry-after": "600" } }];
 	assertRefused(await me.send("GET", `${GRAPH}/file/${id}`), 502, "UPSTREAM_FAILED");
-	cloud.next = [{ of: "drive", status: 403, reason: "domainPolicy" }];
-	assertRefused(await me.send("GET", `${DRIVE}/file/${file}`), 403, "FORBIDDEN");
-	assert.deepEqual([asked("drive"), asked("graph")], [4, 3]);
+	for (const reason of ["rateLimitExceeded", "dailyLimitExceeded", "quotaExceeded", "accessNotConfigured"]) {
+		cloud.next = [{ of: "drive", status: 403, reason, headers: { "retry-after": "0" } }];
+		assert.equal((await get(`${DRIVE}/file/${file}`)).json.name, "d", reason);
+	}
+	for (const [of, path, reason, status, code] of [["drive", `${DRIVE}/file/${file}`, "domainPolicy", 403, "FORBIDDEN"],
+		["drive", `${DRIVE}/file/${file}`, "insufficientFilePermissions", 403, "FORBIDDEN"], ["drive", `${DRIVE}/file/${file}`, "insufficientPermissions", 409, "NOT_CONNECTED"],
+		["drive", `${DRIVE}/file/${file}`, "exportSizeLimitExceeded", 413, "TOO_LARGE"], ["graph", `${GRAPH}/file/${id}`, "accessDenied", 403, "FORBIDDEN"]]) {
+		cloud.next = [{ of, status: 403, reason }];
+		assertRefused(await me.send("GET", path), status, code);
+	}
+	assert.deepEqual([asked("drive"), asked("graph")], [15, 4]);
 });
 
 test("401: the token is refreshed once and the request is sent again; several at once are one refresh", async () => {

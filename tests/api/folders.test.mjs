@@ -303,6 +303,19 @@ test("a folder holds so many files, so many bytes; what had no room comes when t
 	because(bytes, /^1 of its files have no room/);
 });
 
+test("what has changed takes no other's place in what is looked at", async () => {
+	const top = drive.folder("Pictures"), picture = { mimeType: "image/png" }, made = [];
+	for (let i = 0; i < 4 * MOST - 8; i++)
+		made.push(drive.add(`p${i}.png`, "x", top, picture));
+	const id = await keep("google_drive", top.id);
+	await inStep(id);
+	for (const f of made.slice(0, 20))
+		cloud.rename(f, `renamed ${f.name}`);
+	drive.add("late.txt", "The lock of Keadby is late.", top);
+	because(await inStep(id), /^40 of its files are of kinds/);
+	assert.deepEqual([Object.keys(await files(id)), (await shown(id)).notices.length], [["late.txt"], 1]);
+});
+
 test("a file that cannot be had now is asked for again; one that is no document says why; what is in two folders is one document", async () => {
 	const top = drive.folder("Plans"), inner = drive.folder("Inner", top), away = drive.add("away.txt", "The quay of Staithes is wet.", inner);
 	drive.add("broken.pdf", "%PDF-1.4 broken", top);
