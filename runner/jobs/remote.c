@@ -98,7 +98,7 @@ list_server(struct job *j, struct remote_server *s, int64_t until_ms, struct str
 		return ERR_CONFLICT;
 	if (end == MCP_ANSWERED) {
 		buf_put(&l.kept, l.n > 0 ? S("]") : S("[]"));
-		*tools = kept = buf_str(&l.kept);
+		*tools = kept = mcp_without_secrets(j->a, &s->peer, buf_str(&l.kept));
 		revision = str_from(s->peer.is_legacy ? s->peer.revision : MCP_MODERN);
 		why = l.left_out == 0 ? NULL
 				      : arena_printf(j->a,
@@ -304,7 +304,7 @@ put_part(struct arena *a, struct buf *b, json_object *part)
 }
 
 static struct str
-text_of(struct arena *a, json_object *result)
+text_of(struct arena *a, const struct mcp_peer *p, json_object *result)
 {
 	json_object *content = json_at(result, "content"),
 		    *structured = json_at(result, "structuredContent");
@@ -318,7 +318,8 @@ text_of(struct arena *a, json_object *result)
 		put_part(a, &b, json_object_array_get_idx(content, i));
 	if (b.n == 0 && structured)
 		buf_put(&b, json_serialised(structured));
-	return b.n > 0 ? tool_cut(a, buf_str(&b), "result") : S("The tool has nothing to say.");
+	return b.n > 0 ? tool_cut(a, mcp_without_secrets(a, p, buf_str(&b)), "result")
+		       : S("The tool has nothing to say.");
 }
 
 enum err
@@ -342,7 +343,7 @@ remote_run(struct job *j, const struct remote_tool *t, struct tool_call *call, b
 	if (end == MCP_ANSWERED) {
 		*failed = json_object_get_boolean(json_at(answer.result, "isError")) ||
 			  json_has(answer.result, "inputRequests");
-		call->output = text_of(j->a, answer.result);
+		call->output = text_of(j->a, &t->server->peer, answer.result);
 		return ERR_OK;
 	}
 	*failed = true;

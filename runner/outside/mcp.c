@@ -10,6 +10,7 @@
 
 #define REPLY_MAX ((size_t)1024 * 1024)
 #define SECRET_MIN 4 /* bytes: what is shorter stands in any sentence */
+#define TOKEN_MIN 8 /* the same, in what a tool gives */
 
 /* One request and what comes of it. */
 struct exchange {
@@ -78,20 +79,51 @@ mcp_on_bytes(void *arg, struct str bytes)
 	return HTTP_NO_MORE;
 }
 
-/* The value of a line: what it says of Authorization is its last word. One of a few letters is
- * none. */
-static bool
-holds_secret(struct str said, const char *line)
+/* The value of a line: what it says of Authorization is its last word. */
+static struct str
+secret_in(const char *line)
 {
 	const char *value = strstr(line, ": "), *last;
 
 	if (!value)
-		return false;
+		return (struct str){ NULL, 0 };
 	value += 2;
 	if (strncasecmp(line, "Authorization:", 14) == 0 && (last = strrchr(value, ' ')) != NULL)
 		value = last + 1;
-	return strlen(value) >= SECRET_MIN && said.n > 0 &&
-	       memmem(said.p, said.n, value, strlen(value));
+	return str_from(value);
+}
+
+static bool
+holds_secret(struct str said, const char *line)
+{
+	struct str secret = secret_in(line);
+
+	return secret.n >= SECRET_MIN && said.n > 0 && memmem(said.p, said.n, secret.p, secret.n);
+}
+
+struct str
+mcp_without_secrets(struct arena *a, const struct mcp_peer *p, struct str said)
+{
+	for (const char *const *h = p->headers; h && *h; h++) {
+		struct str secret = secret_in(*h), rest = said;
+		struct buf b = { .a = a };
+		const char *at;
+
+		while (secret.n >= TOKEN_MIN && rest.n > 0 &&
+		       (at = memmem(rest.p, rest.n, secret.p, secret.n)) != NULL) {
+			size_t before = (size_t)(at - rest.p);
+
+			buf_put(&b, (struct str){ rest.p, before });
+			buf_put(&b, S("[secret]"));
+			rest.p += before + secret.n;
+			rest.n -= before + secret.n;
+		}
+		if (b.n > 0) {
+			buf_put(&b, rest);
+			said = buf_str(&b);
+		}
+	}
+	return said;
 }
 
 /* A server's words, cut, for a person. */

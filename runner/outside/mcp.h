@@ -42,4 +42,7 @@ struct mcp_answer {
 enum mcp_end mcp_ask(struct stop *stop, struct arena *a, struct mcp_peer *p, const char *method,
     struct str params, int64_t within_ms, struct mcp_answer *out);
 
+/* What a server said, its secrets replaced, but for short ones that may be words. */
+struct str mcp_without_secrets(struct arena *a, const struct mcp_peer *p, struct str said);
+
 #endif

@@ -83,6 +83,12 @@ test("its secret is the bearer token; without one that is accepted it has no too
 	assert.deepEqual([names(bad), bad.problem], [[], "It does not accept the credential."]);
 	assert.deepEqual(await chat('[[tool:good__add {"a":1,"b":1}]]'), [["good__add", "done", "the sum is 2"]]);
 	assert.equal(await millrace.grepLogs(mcp.key), "");
+	/* A server that repeats it tells nobody. */
+	mcp.odd.echo = ({ method }) => method === "tools/list" ? { tools: [tool("go", { description: `By ${mcp.key}.` })] }
+		: { content: [{ type: "text", text: `You sent Bearer ${mcp.key}, ${mcp.key}.` }] };
+	assert.equal((await add("echo", "/odd/echo", { secret: "GOOD" })).tools[0].description, "By [secret].");
+	assert.deepEqual(await chat("[[tool:echo__go {}]]"), [["echo__go", "done", "You sent Bearer [secret], [secret]."]]);
+	assertStatus(await user.api.delete(`${SERVERS}/${(await all())[0].id}`), 204);
 });
 
 test("a server that lies about its schemas has the tools that are in order", async () => {
