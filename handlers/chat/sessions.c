@@ -118,5 +118,5 @@ session_say(struct req *r)
 	if ((e = body_bind(r, session_say_body, &in)) != ERR_OK)
 		return e;
 	return sql_session_say(r, streams ? chat_started : session_answer, path_uuid(r, 0),
-	    in.content, streams, config()->queue_max);
+	    in.content, streams, config()->queue_max, config_credits_required());
 }

@@ -152,8 +152,8 @@ say_admitted(struct req *r)
 	allow_origin(r);
 	return sql_widget_say(r, said, v->chatbot, visitor_hash(r), v->message,
 	    chat_wants_events(r), address_mac(r), c->widget_address_minute, c->widget_address_day,
-	    c->widget_session_minute, c->widget_session_day, c->widget_chatbot_minute,
-	    c->queue_max);
+	    c->widget_session_minute, c->widget_session_day, c->widget_chatbot_minute, c->queue_max,
+	    config_credits_required());
 }
 
 /* POST /api/chat/widget/{chatbot_id}/message: {response, sources}, or events to who asks so. */

@@ -91,5 +91,5 @@ chatbot_preview(struct req *r)
 	    (e = read_history(r, &history)) != ERR_OK)
 		return e;
 	return sql_chatbot_preview(r, preview_started, chatbot_settings_json(r->a, &in.settings),
-	    in.message, in.documents, history, config()->queue_max);
+	    in.message, in.documents, history, config()->queue_max, config_credits_required());
 }

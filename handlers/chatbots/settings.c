@@ -5,6 +5,7 @@
 
 #define PROMPT_MAX 20000
 #define THEME_MAX 8192 /* bytes */
+#define QUESTION_MAX 4000 /* characters, as of a visitor's message (handlers/chat/widget.c) */
 
 /* Of the runner's providers (runner/models/provider.h). */
 static const char *const providers[] = { "local", "openai", "anthropic", "google", NULL };
@@ -18,6 +19,13 @@ is_language(struct str s)
 	return s.n >= 2 && s.n <= 35 && isalpha((unsigned char)s.p[0]);
 }
 
+/* A press of its button sends it as a visitor's message. */
+static bool
+is_question(struct str s)
+{
+	return str_trim(s).n > 0 && str_chars(s) <= QUESTION_MAX;
+}
+
 const struct field chatbot_settings_fields[CHATBOT_SETTINGS] = {
 	F_STR(struct chatbot_settings, model, 1, 200, OPTIONAL),
 	F_ENUM(struct chatbot_settings, provider, providers, OPTIONAL),
@@ -28,7 +36,8 @@ const struct field chatbot_settings_fields[CHATBOT_SETTINGS] = {
 	F_ORIGINS(struct chatbot_settings, allowed_origins, 100, OPTIONAL),
 	F_JSON(struct chatbot_settings, theme, THEME_MAX, OPTIONAL),
 	F_INT(struct chatbot_settings, top_k, 1, 20, OPTIONAL),
-	F_STRS(struct chatbot_settings, suggested_questions, 20, OPTIONAL),
+	F_EACH(struct chatbot_settings, suggested_questions, 20, OPTIONAL, is_question,
+	    "must hold questions of 1 to 4000 characters"),
 	F_EACH(struct chatbot_settings, languages, 50, OPTIONAL, is_language,
 	    "must hold language tags, such as en or pt-BR"),
 	F_INT(struct chatbot_settings, messages_per_day, 1, 1000000000, OPTIONAL),

@@ -168,23 +168,24 @@ is_signed(struct req *r)
 }
 
 static enum err
-event_taken(struct req *r)
+event_accepted(struct req *r)
 {
 	return reply_json(r, 200, S("{\"ok\":true}"));
 }
 
 /* The signature is good. `closed`: the integration's secret that `was`, to be kept in this form. */
 static enum err
-event_take(struct req *r, struct str was, struct str closed)
+event_accept(struct req *r, struct str was, struct str closed)
 {
 	const struct config *c = config();
 	const struct event *v = r->state;
 	struct buf b = { .a = r->a };
 
 	if (!str_eq(v->in.type, S("url_verification")))
-		return sql_slack_event(r, event_taken, v->query.integration, r->body, was, closed,
-		    c->widget_address_minute, c->widget_address_day, c->widget_session_minute,
-		    c->widget_session_day, c->widget_chatbot_minute, c->queue_max);
+		return sql_slack_event(r, event_accepted, v->query.integration, r->body, was,
+		    closed, c->widget_address_minute, c->widget_address_day,
+		    c->widget_session_minute, c->widget_session_day, c->widget_chatbot_minute,
+		    c->queue_max, config_credits_required());
 	buf_put(&b, S("{\"challenge\":"));
 	buf_json(&b, v->in.challenge.p ? v->in.challenge : S(""));
 	buf_put(&b, S("}"));
@@ -212,15 +213,15 @@ event_known(struct req *r)
 	if (row_count(r) == 0)
 		return not_signed(r);
 	if (!row_text(r, 0, 0).p)
-		return is_signed(r) ? event_take(r, none, none) : not_signed(r);
+		return is_signed(r) ? event_accept(r, none, none) : not_signed(r);
 	for (int i = 0; i < 2; i++) {
 		if (!hex_decode(r->a, row_text(r, 0, i), &closed) ||
 		    !secretbox_open(r->a, purpose, closed, &secret, &outdated) ||
 		    !is_signed_with(r, secret))
 			continue;
 		if (outdated && i == 0)
-			return event_take(r, closed, secretbox(r->a, purpose, secret));
-		return event_take(r, none, none);
+			return event_accept(r, closed, secretbox(r->a, purpose, secret));
+		return event_accept(r, none, none);
 	}
 	return not_signed(r);
 }
@@ -243,6 +244,6 @@ slack_events(struct req *r)
 	r->state = v;
 	if (v->query.integration.text[0])
 		return sql_slack_signing(r, event_known, v->query.integration);
-	return is_signed(r) ? event_take(r, (struct str){ NULL, 0 }, (struct str){ NULL, 0 })
+	return is_signed(r) ? event_accept(r, (struct str){ NULL, 0 }, (struct str){ NULL, 0 })
 			    : not_signed(r);
 }

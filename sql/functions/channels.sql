@@ -54,6 +54,7 @@ LANGUAGE sql STABLE AS $$
 	SELECT CASE WHEN c.ended_at IS NULL THEN run_text(c.id)
 		WHEN m.id IS NOT NULL THEN m.content || coalesce(E'\n' || nullif(sources_text(m.sources::jsonb), ''), '')
 		WHEN c.status = 'cancelled' THEN 'Stopped.'
+		WHEN c.input ? 'visitor' THEN coalesce(c.outcome ->> 'message', 'There is no answer.')
 		ELSE coalesce('No answer could be given: ' || c.error_message, 'There is no answer.') END,
 		c.ended_at IS NOT NULL, coalesce(r.input -> 'sent', '[]')::text, coalesce((r.input ->> 'shown')::bigint, 0),
 		coalesce((r.input ->> 'plain')::boolean, false), coalesce((r.input ->> 'sending')::int, -1)

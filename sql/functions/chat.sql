@@ -157,13 +157,15 @@ END $$;
 GRANT EXECUTE ON FUNCTION chat_round_keep TO millrace_runner;
 
 -- A chat's end without its runner: its text so far is kept. A cancelled chat ends as done with that
--- text, any other in an error.
+-- text, any other in an error. A provider's words, and what an administrator has to look at, are for
+-- the run's owner: a visitor is told that there is no answer.
 CREATE OR REPLACE FUNCTION chat_abort(r run, status text, code text, message text, dead boolean) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
 	said text := run_text(r.id);
 	answer uuid;
 	data json;
+	told text := CASE WHEN r.input ? 'visitor' AND $3 <> 'CANCELLED' THEN 'No answer could be given; please try again later.' ELSE $4 END;
 BEGIN
 	DELETE FROM chat_round c WHERE c.run_id = r.id;
 	IF said <> '' AND EXISTS (SELECT FROM conversation c WHERE c.id = r.conversation_id AND c.deleted_at IS NULL) THEN
@@ -172,8 +174,13 @@ BEGIN
 		ON CONFLICT DO NOTHING RETURNING id INTO answer;
 	END IF;
 	IF $2 <> 'cancelled' OR r.input ? 'reply' THEN
-		RETURN run_finish(r.id, $2, 'error', json_build_object('code', $3, 'message', $4), CASE WHEN r.input ? 'reply'
-			THEN error_reply(r.id, CASE $3 WHEN 'CANCELLED' THEN 409 WHEN 'UPSTREAM_FAILED' THEN 502 ELSE 500 END, $3, $4) END, $5);
+		IF NOT run_finish(r.id, $2, 'error', json_build_object('code', $3, 'message', told), CASE WHEN r.input ? 'reply'
+			THEN error_reply(r.id, CASE $3 WHEN 'CANCELLED' THEN 409 WHEN 'UPSTREAM_FAILED' THEN 502 ELSE 500 END, $3, told) END, $5) THEN
+			RETURN false;
+		END IF;
+		UPDATE run x SET error_message = $4 WHERE x.id = r.id AND told <> $4;
+		UPDATE job j SET last_error = $4 WHERE j.run_id = r.id AND told <> $4;
+		RETURN true;
 	END IF;
 	data := chat_done(r.id, answer, said, '[]', 'cancelled');
 	RETURN run_finish(r.id, $2, 'done', data, NULL, $5);

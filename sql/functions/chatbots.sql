@@ -197,7 +197,7 @@ GRANT EXECUTE ON FUNCTION session_ask TO millrace_api;
 
 -- The caller says something in a session of theirs; `streams`: the answer goes out as events, else
 -- as one reply.
-CREATE OR REPLACE FUNCTION session_say(session uuid, message text, streams boolean, queue_max int)
+CREATE OR REPLACE FUNCTION session_say(session uuid, message text, streams boolean, queue_max int, credits boolean)
 RETURNS TABLE (run_id uuid, conversation_id uuid) LANGUAGE plpgsql AS $$
 BEGIN
 	SELECT c.id INTO conversation_id FROM conversation c JOIN chatbot b ON b.id = c.chatbot_id
@@ -206,6 +206,7 @@ BEGIN
 		PERFORM refuse('NOT_FOUND', 'There is no such session.');
 	END IF;
 	run_id := session_ask($1, $2, CASE WHEN $3 THEN '{}' ELSE '{"reply": "message"}' END::jsonb, $4, 0);
+	PERFORM chat_reserve(run_id, $5);
 	RETURN NEXT;
 END $$;
 GRANT EXECUTE ON FUNCTION session_say TO millrace_api;
@@ -318,10 +319,13 @@ $$;
 
 -- Somebody without an account asks in a session: counted for them (`subject`), the session and the
 -- chatbot, and charged to the chatbot's owner, who is the caller from now on and whose own work
--- goes first. The chatbot's row is counted last, since all its visitors wait for each other there.
+-- goes first. The chatbot's row is counted late, since all its visitors wait for each other there, and
+-- the owner's row is locked after it, as a run's end does. What the owner's credits or budget refuse is
+-- said in words that tell a visitor nothing of them.
 CREATE OR REPLACE FUNCTION visitor_ask(b chatbot, session uuid, message text, input jsonb, subject bytea, subject_minute int, subject_day int,
-	session_minute int, session_day int, chatbot_minute int, queue_max int) RETURNS uuid LANGUAGE plpgsql SET enable_seqscan = off AS $$
+	session_minute int, session_day int, chatbot_minute int, queue_max int, credits boolean) RETURNS uuid LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
+	code text;
 	s jsonb := chatbot_defaults() || b.settings;
 	reserved bigint := chatbot_tokens_guess(s, $2, $3);
 	asked uuid;
@@ -331,13 +335,20 @@ BEGIN
 	PERFORM chatbot_count(b, $5, $6, $7, 0, NULL);
 	PERFORM chatbot_count(b, convert_to($2::text, 'UTF8'), $8, $9, 0, NULL);
 	PERFORM chatbot_count(b, '', $10, (s ->> 'messagesPerDay')::int, reserved, (s ->> 'tokensPerDay')::bigint);
+	BEGIN
+		PERFORM chat_reserve(asked, $12);
+	EXCEPTION WHEN SQLSTATE 'MR000' THEN
+		GET STACKED DIAGNOSTICS code = PG_EXCEPTION_DETAIL;
+		PERFORM refuse(CASE code WHEN 'RATE_LIMITED' THEN code ELSE 'FORBIDDEN' END,
+			'This chat gives no answers at the moment; its owner has to look at it.');
+	END;
 	RETURN asked;
 END $$;
 
 -- A visitor says something, counted by address.
 -- As the owner: visitors have no account.
 CREATE OR REPLACE FUNCTION widget_say(chatbot uuid, visitor_hash bytea, message text, streams boolean, address bytea, address_minute int, address_day int,
-	session_minute int, session_day int, chatbot_minute int, queue_max int) RETURNS TABLE (run_id uuid)
+	session_minute int, session_day int, chatbot_minute int, queue_max int, credits boolean) RETURNS TABLE (run_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
 	b chatbot;
@@ -345,7 +356,7 @@ DECLARE
 BEGIN
 	SELECT * INTO b FROM chatbot_serving($1);
 	c := widget_session(b, $2);
-	run_id := visitor_ask(b, c.id, $3, CASE WHEN $4 THEN '{}' ELSE '{"reply": "widget"}' END::jsonb, $5, $6, $7, $8, $9, $10, $11);
+	run_id := visitor_ask(b, c.id, $3, CASE WHEN $4 THEN '{}' ELSE '{"reply": "widget"}' END::jsonb, $5, $6, $7, $8, $9, $10, $11, $12);
 	PERFORM set_config('millrace.caller', '', true);
 	RETURN NEXT;
 END $$;
@@ -391,17 +402,22 @@ GRANT EXECUTE ON FUNCTION widget_resume TO millrace_api;
 -- but its run, until the reply was sent. Who has not signed in has no documents, and causes no
 -- costs: then only `local` answers.
 -- As the owner: a run that is nobody's is none of a caller's.
-CREATE OR REPLACE FUNCTION chatbot_preview(settings jsonb, message text, documents uuid[], history jsonb, queue_max int) RETURNS uuid
+CREATE OR REPLACE FUNCTION chatbot_preview(settings jsonb, message text, documents uuid[], history jsonb, queue_max int, credits boolean) RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
+	made uuid;
 	given uuid[] := ARRAY(SELECT d.id FROM document d WHERE d.id = ANY ($3) AND d.owner_id = caller_id() AND d.deleted_at IS NULL ORDER BY d.id);
 BEGIN
 	IF caller_id() IS NOT NULL AND cardinality(given) < (SELECT count(DISTINCT u) FROM unnest($3) u) THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such document.');
 	END IF;
-	RETURN run_enqueue('preview', jsonb_build_object('message', $2, 'chatbot', true,
+	made := run_enqueue('preview', jsonb_build_object('message', $2, 'chatbot', true,
 		'settings', CASE WHEN caller_id() IS NULL THEN $1 || '{"provider": "local"}' ELSE $1 END, 'documents', to_jsonb(given),
 		'history', $4, 'reply', 'preview'), $5);
+	IF caller_id() IS NOT NULL THEN
+		PERFORM chat_reserve(made, $6);
+	END IF;
+	RETURN made;
 END $$;
 GRANT EXECUTE ON FUNCTION chatbot_preview TO millrace_api;
 

@@ -167,17 +167,29 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION spending_add TO millrace_api;
 
--- A chat turn reserves what one with 8,000 tokens in and 2,000 out would cost, or is refused before
--- its stream begins. One that costs nothing, in no project, reserves nothing.
+-- What a chat turn of 8,000 tokens in and 2,000 out costs at a price.
+CREATE OR REPLACE FUNCTION chat_estimate(p provider_price) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+	SELECT (p.input_usd * 8000 + p.output_usd * 2000) * 0.000001
+$$;
+
+-- A chat turn reserves its estimate, or is refused before its stream begins. One that costs nothing, in no project, reserves nothing. A chatbot may have a
+-- provider and a model of its own; of a provider whose model it leaves open the cheapest is taken.
 -- As the owner: the ledger is no role's to write.
 CREATE OR REPLACE FUNCTION chat_reserve(run_id uuid, credits boolean) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
+	s jsonb;
 	m record;
 	r record;
 BEGIN
-	SELECT c.provider, c.model, coalesce((p.input_usd * 8000 + p.output_usd * 2000) * 0.000001, 0) AS estimate INTO m
-	FROM chat_model c LEFT JOIN LATERAL price_in_force(c.provider, c.model) p ON true;
+	SELECT coalesce(x.input -> 'settings', b.settings, '{}') INTO s FROM run x LEFT JOIN conversation o ON o.id = x.conversation_id
+	LEFT JOIN chatbot b ON b.id = o.chatbot_id WHERE x.id = $1;
+	SELECT w.provider, w.model, coalesce(CASE WHEN w.model IS NOT NULL THEN chat_estimate(p) ELSE (SELECT min(chat_estimate(o)) FROM provider_price o
+			WHERE o.provider = w.provider AND o.valid_from <= now() AND chat_estimate(o) > 0) END, 0) AS estimate INTO m
+	FROM chat_model c
+	CROSS JOIN LATERAL (SELECT coalesce(s ->> 'provider', c.provider) AS provider,
+		coalesce(s ->> 'model', CASE WHEN coalesce(s ->> 'provider', c.provider) = c.provider THEN c.model END) AS model) w
+	LEFT JOIN LATERAL price_in_force(w.provider, w.model) p ON true;
 	IF coalesce(m.estimate, 0) = 0 AND NOT EXISTS (SELECT FROM project p WHERE p.owner_id = caller_id() AND p.name = 'default') THEN
 		RETURN;
 	END IF;

@@ -170,7 +170,7 @@ END $$;
 -- A message that is for the bot: its chatbot is asked, and a job brings the answer to `place`. What
 -- is refused is said there, in each conversation once an hour.
 CREATE OR REPLACE FUNCTION slack_ask(s slack_bot, bot uuid, session bytea, said text, sender text, place jsonb, user_minute int, user_day int,
-	session_minute int, session_day int, chatbot_minute int, queue_max int) RETURNS void LANGUAGE plpgsql AS $$
+	session_minute int, session_day int, chatbot_minute int, queue_max int, credits boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	said_max CONSTANT int := 20000;
 	b chatbot;
@@ -192,7 +192,7 @@ BEGIN
 		END IF;
 		c := slack_session(b, session);
 		asked := visitor_ask(b, c, said, '{}', sha256(convert_to(format('slack %s %s', s.team_id, sender), 'UTF8')), user_minute, user_day,
-			session_minute, session_day, chatbot_minute, queue_max);
+			session_minute, session_day, chatbot_minute, queue_max, credits);
 		PERFORM run_enqueue('slack', place || jsonb_build_object('what', 'relay', 'answer', asked), queue_max, c, priority => 1);
 	EXCEPTION WHEN SQLSTATE 'MR000' THEN
 		GET STACKED DIAGNOSTICS why = MESSAGE_TEXT, code = PG_EXCEPTION_DETAIL;
@@ -208,7 +208,7 @@ END $$;
 -- A message in a channel that the bot is in: it is for the bot where it names it, is a direct one,
 -- or stands in a thread that the bot has answered in. What bots say, this one too, is for nobody.
 CREATE OR REPLACE FUNCTION slack_message(s slack_bot, bot uuid, event_id text, e jsonb, user_minute int, user_day int, session_minute int,
-	session_day int, chatbot_minute int, queue_max int) RETURNS boolean LANGUAGE plpgsql AS $$
+	session_day int, chatbot_minute int, queue_max int, credits boolean) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
 	channel text := substring(json_string(e -> 'channel') FROM '^[A-Z0-9]{1,40}$');
 	sender text := json_string(e -> 'user');
@@ -233,7 +233,7 @@ BEGIN
 		RETURN false;
 	END IF;
 	PERFORM slack_ask(s, bot, session, slack_plain(said, s.bot_user_id), sender, jsonb_strip_nulls(jsonb_build_object('integration', s.integration_id,
-		'channel', channel, 'thread', thread, 'after', ts)), $5, $6, $7, $8, $9, $10);
+		'channel', channel, 'thread', thread, 'after', ts)), $5, $6, $7, $8, $9, $10, $11);
 	RETURN true;
 END $$;
 
@@ -252,7 +252,7 @@ END $$;
 -- is left alone.
 -- As the owner: Slack has no account.
 CREATE OR REPLACE FUNCTION slack_event(integration uuid, event jsonb, was bytea, signing bytea, user_minute int, user_day int, session_minute int,
-	session_day int, chatbot_minute int, queue_max int) RETURNS TABLE (taken boolean)
+	session_day int, chatbot_minute int, queue_max int, credits boolean) RETURNS TABLE (taken boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	teams text[] := ARRAY[json_string(event -> 'team_id')];
@@ -276,7 +276,7 @@ BEGIN
 	IF bot IS NULL OR event ->> 'type' IS DISTINCT FROM 'event_callback' THEN
 		NULL;
 	ELSIF e ->> 'type' IN ('message', 'app_mention') THEN
-		taken := slack_message(s, bot, event ->> 'event_id', e, $5, $6, $7, $8, $9, $10);
+		taken := slack_message(s, bot, event ->> 'event_id', e, $5, $6, $7, $8, $9, $10, $11);
 	ELSIF e ->> 'type' = 'app_uninstalled' OR (e ->> 'type' = 'tokens_revoked' AND e #> '{tokens,bot}' @> to_jsonb(s.bot_user_id)) THEN
 		PERFORM slack_ended(s, $10);
 		taken := true;

@@ -54,10 +54,12 @@ BEGIN
 	PERFORM run_enqueue('telegram', jsonb_build_object('what', 'say', 'chat', $1, 'text', $2), $3, priority => 1);
 END $$;
 
--- A chat shows the code of a link, and is that account's from now on.
+-- A chat shows the code of a link, and is that account's from now on. Whoever pressed Start is told
+-- which account that is: a link may be somebody else's, who would read what is written here.
 CREATE OR REPLACE FUNCTION telegram_start(chat bigint, code text, queue_max int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
 	owner uuid;
+	who text;
 BEGIN
 	DELETE FROM telegram_code c WHERE c.code_hash = sha256(convert_to($2, 'UTF8')) AND c.expires_at > now() RETURNING c.owner_id INTO owner;
 	IF owner IS NULL THEN
@@ -67,7 +69,9 @@ BEGIN
 	INSERT INTO telegram_link (owner_id, chat_id) VALUES (owner, $1)
 	ON CONFLICT (owner_id) DO UPDATE SET chat_id = excluded.chat_id, conversation_id = NULL;
 	PERFORM set_config('millrace.caller', owner::text, true);
-	PERFORM telegram_say($1, 'You are connected. Ask me anything, or send me a document to read. /new begins a new conversation.', $3);
+	SELECT coalesce(u.email, nullif(u.display_name, ''), 'without an address') INTO who FROM app_user u WHERE u.id = owner;
+	PERFORM telegram_say($1, format('You are connected to the account %s, whose owner sees what is said here; if that is not you, write /stop.'
+		' Ask me anything, or send me a document to read. /new begins a new conversation.', who), $3);
 	RETURN true;
 END $$;
 
@@ -92,6 +96,9 @@ BEGIN
 	IF said = '/new' THEN
 		UPDATE telegram_link l SET conversation_id = NULL WHERE l.owner_id = caller_id();
 		PERFORM telegram_say($1, 'This is a new conversation.', $5);
+	ELSIF said = '/stop' THEN
+		DELETE FROM telegram_link l WHERE l.owner_id = caller_id();
+		PERFORM telegram_say($1, 'This chat is not connected any more.', $5);
 	ELSIF said ~ '^/start( |$)' THEN
 		PERFORM telegram_say($1, 'You are connected already. Ask me anything.', $5);
 	ELSIF said <> '' THEN

@@ -133,6 +133,15 @@ test("a mention is answered in its thread, in one message that grows; the thread
 	assert.equal(messages[0].content, `[[gate:${gate} tokens:6]]`);
 });
 
+test("what an answer failed by is its owner's to know: Slack is told that there is none", async () => {
+	const { bot, send } = await working(), channel = newChannel("D");
+	await send(slack.message(channel, "[[401]]"));
+	assert.equal(await said(channel, /answer/), "No answer could be given; please try again later.");
+	const run = (await millrace.psql(`SELECT r.id FROM run r JOIN conversation c ON c.id = r.conversation_id WHERE r.kind = 'chat' AND c.chatbot_id = '${bot}'`)).trim();
+	assert.match(assertStatus(await user.api.get(`/api/runs/${run}`), 200).json.error.message, /OPENAI_API_KEY/);
+	assert.doesNotMatch(await millrace.psql(`SELECT data FROM stream_event WHERE topic = 'run:${run}'`), /OPENAI_API_KEY/);
+});
+
 test("a direct conversation goes on outside of threads; a thread there begins another", async () => {
 	const { bot, send } = await working(), channel = newChannel("D");
 	await send(slack.message(channel, "[[say:First]]"));
@@ -238,7 +247,7 @@ test("two integrations with one bot that are checked at once: one of them has it
 
 test("a signing secret that is given while an event has the one before closed anew stays", async () => {
 	const { id } = await working(), signing = () => millrace.psql(`SELECT encode(signing, 'hex') FROM slack_bot WHERE integration_id = '${id}'`);
-	const event = (was, anew) => millrace.psql(`SELECT slack_event('${id}', '{}', '\\x${was}', '\\x${anew}', 1, 1, 1, 1, 1, 1)`), now = (await signing()).trim();
+	const event = (was, anew) => millrace.psql(`SELECT slack_event('${id}', '{}', '\\x${was}', '\\x${anew}', 1, 1, 1, 1, 1, 1, false)`), now = (await signing()).trim();
 	await event("00", "01");
 	assert.equal((await signing()).trim(), now);
 	await event(now, "02");

@@ -69,6 +69,18 @@ test("a link connects a chat, once, and is drawn; the assistant answers there, a
 	assertError(await user.api.delete("/api/telegram/connect"), "NOT_FOUND");
 });
 
+test("who presses Start is told whose account it is, and leaves it by /stop", async () => {
+	const user = await newUser(api), other = await newUser(api), chat = newChat();
+	for (const { email, api: own } of [user, other]) {
+		telegram.send(chat, { text: `/start ${codeOf(assertStatus(await own.post("/api/telegram/connect"), 200).json.botUrl)}` });
+		await until(() => telegram.texts(chat).find((text) => text.includes(`connected to the account ${email},`)), `the account ${email}`);
+	}
+	assert.deepEqual([await isConnected(user), await isConnected(other)], [false, true]);
+	telegram.send(chat, { text: "/stop" });
+	await said(chat, /not connected any more/);
+	assert.equal(await isConnected(other), false);
+});
+
 test("a draft shows the answer while it grows; its stop button ends it, and what was said is kept", async () => {
 	const { chat } = await connected(), gate = randomUUID();
 	const { update_id } = telegram.send(chat, { text: `[[gate:${gate} tokens:40]]` });

@@ -12,6 +12,7 @@ import { crash, hold, kill, revived, sleep, test, until, value, world } from "./
 import { Chat } from "./chats.mjs";
 import { assertDone } from "../js/events.mjs";
 import { assertError, assertStatus } from "../js/expect.mjs";
+import { newUser } from "../js/instance.mjs";
 
 const CONNECTIONS = 16, OPERATIONS = Number(process.env.MILLRACE_TEST_OPERATIONS ?? 800), FAULT_EVERY = 200, TURN = 0.0024;   /* what a turn reserves at gpt-4o-mini's price */
 let w;
@@ -69,6 +70,39 @@ test("a chat that the credits do not cover is refused before its stream, and one
 	assert.equal((await balance(user)).toFixed(9), (TURN + 0.0001 - costUsd).toFixed(9));
 	const [last] = assertStatus(await user.api.get("/api/credits/history"), 200).json;
 	assert.deepEqual([last.type, last.amountUsd, last.description], ["usage", -costUsd, "chat with openai gpt-4o-mini"]);
+	await verify();
+});
+
+test("a chatbot's answers are paid as a chat is: the owner's, a preview, and visitors', who are told nothing of credits", async () => {
+	const user = await newUser(w.millrace.api), site = { headers: { origin: "https://shop.example" } };
+	const newBot = async (settings = {}) => assertStatus(await user.api.post("/api/chatbots", { name: "Miller",
+		settings: { allowedOrigins: [site.headers.origin], ...settings } }), 201).json.id;
+	const ask = async (bot) => {
+		const { id } = assertStatus(await user.api.post("/api/chat/sessions", { chatbotId: bot }), 201).json;
+		return user.api.post(`/api/chat/sessions/${id}/messages`, { content: "hello" });
+	};
+	const visit = async (bot) => {
+		const at = w.millrace.api.fresh(), path = `/api/chat/widget/${bot}`, { sessionId } = assertStatus(await at.post(`${path}/session`, {}, site), 200).json;
+		return at.post(`${path}/message`, { sessionId, message: "hello" }, site);
+	};
+	const preview = () => user.api.post("/api/chatbots/preview", { message: "hello" });
+	const bot = await newBot();
+	assertError(await ask(bot), "INSUFFICIENT_CREDITS");
+	assertError(await preview(), "INSUFFICIENT_CREDITS");
+	/* Its own provider's cheapest model, and its own model. */
+	assertError(await ask(await newBot({ provider: "anthropic" })), "INSUFFICIENT_CREDITS");
+	assertError(await ask(await newBot({ model: "gpt-4o" })), "INSUFFICIENT_CREDITS");
+	assertStatus(await ask(await newBot({ provider: "local" })), 200);
+	const refused = await visit(bot);
+	assertError(refused, "FORBIDDEN");
+	assert.doesNotMatch(refused.text, /credit|budget/i);
+	assert.equal(await sql(`SELECT count(*) FROM run WHERE owner_id = '${user.uid}' AND kind <> 'chat' OR owner_id = '${user.uid}' AND input ? 'visitor'`), "0");
+	await grant(user, 1);
+	for (const reply of [await ask(bot), await preview(), await visit(bot)])
+		assertStatus(reply, 200);
+	await until(async () => await held(user) === 0, "what was reserved is settled");
+	assert.equal(await sql(`SELECT count(*) FROM charge WHERE owner_id = '${user.uid}' AND state = 'settled'`), "3");
+	assert.ok(await balance(user) < 1);
 	await verify();
 });
 

@@ -42,9 +42,9 @@ SELECT chatbot_documents_change($1, $2, NULL) AS body;
 SELECT id FROM chatbot_delete($1);
 
 -- name: chatbot_preview
--- args: settings jsonb, message text, documents uuid[], history jsonb, queue_max int4
+-- args: settings jsonb, message text, documents uuid[], history jsonb, queue_max int4, credits bool
 -- row: run_id uuid
-SELECT chatbot_preview($1, $2, $3, $4, $5) AS run_id;
+SELECT chatbot_preview($1, $2, $3, $4, $5, $6) AS run_id;
 
 -- name: widget_config
 -- args: chatbot uuid, origin text
