@@ -127,7 +127,7 @@ telegram_qr(struct req *r)
 }
 
 static enum err
-update_taken(struct req *r)
+update_accepted(struct req *r)
 {
 	return reply_json(r, 200, S("{\"ok\":true}"));
 }
@@ -148,6 +148,6 @@ telegram_webhook(struct req *r)
 	r->body = json_mend(r->a, r->body);
 	if ((e = body_object(r, &update)) != ERR_OK)
 		return e;
-	return sql_telegram_update(r, update_taken, sha256(r->a, secret), r->body,
+	return sql_telegram_update(r, update_accepted, sha256(r->a, secret), r->body,
 	    config_credits_required(), config()->queue_max);
 }

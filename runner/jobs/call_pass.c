@@ -1,6 +1,6 @@
 /*
  * A call that goes on to its provider as it is, and whose reply comes back as it is. What passes is
- * only read for what it has used; OpenAI's streams are asked to say so, and the event that has it
+ * only read for what it has used; OpenAI's streams are asked to report it, and the event that does
  * goes no further where the client has not asked for it.
  */
 #include <string.h>
@@ -169,7 +169,7 @@ on_bytes(void *arg, struct str bytes)
 }
 
 static enum call_end
-say(struct pass *x, enum call_end end, const char *problem)
+fail(struct pass *x, enum call_end end, const char *problem)
 {
 	x->c.problem = problem;
 	return end;
@@ -196,7 +196,7 @@ read_whole(struct pass *x)
 			x->data = text_mend(x->c.a, json_serialised(o));
 		/* What no JSON has, such as NaN, is lenient to read, and nothing to pass on. */
 		if (json_parse(x->c.a, x->data, &o, &why) != ERR_OK)
-			return say(x, CALL_REFUSED,
+			return fail(x, CALL_REFUSED,
 			    arena_printf(x->c.a,
 				"What answers at the provider's address is not %s; an "
 				"administrator has "
@@ -237,10 +237,10 @@ conclude(struct pass *x, enum http_end how)
 		return CALL_DONE;
 	x->c.timed_out = how == HTTP_SILENT;
 	if (how == HTTP_TOO_LONG)
-		return say(x, CALL_CUT, "The provider's reply is longer than 16 MiB.");
+		return fail(x, CALL_CUT, "The provider's reply is longer than 16 MiB.");
 	if (x->n_events > 0)
-		return say(x, CALL_CUT, "The provider's answer broke off.");
-	return say(x, CALL_REFUSED,
+		return fail(x, CALL_CUT, "The provider's answer broke off.");
+	return fail(x, CALL_REFUSED,
 	    how == HTTP_ENDED ? "The provider's answer is no event stream."
 			      : "The provider gave no whole answer.");
 }

@@ -1,7 +1,7 @@
 /*
- * What is done at Slack for an integration: an answer while it grows, a few words of ours, and the
- * question whether its token is good. A message has its run's id in its metadata, so that one whose
- * reply was lost is found again, where the app may read the conversation's history.
+ * What is done at Slack for an integration: an answer while it grows, a short text, and the check
+ * of its token. A message has its run's id in its metadata, so that one whose reply was lost is
+ * found again, where the app may read the conversation's history.
  */
 #include <millrace/log.h>
 #include <millrace/json.h>
@@ -75,7 +75,7 @@ open_token(struct job *j, struct work *w, struct outcome *o)
 		*o = job_failed("FORBIDDEN", "The integration does not work, or was stopped.");
 	else if (wait > 0)
 		/* give_back waits for half of it at least. */
-		*o = job_again("Slack wants nothing said in this channel now", 2 * wait);
+		*o = job_again("Slack limits the rate of this channel", 2 * wait);
 	else if (!vault_unseal(j->a, seal_label(j->a, &j->owner, name),
 		     sealed.p ? sealed : sql_get(res, 0, 0), &w->token))
 		*o = job_again("the vault's keys here do not open the bot token", NO_KEY_MS);
@@ -90,7 +90,7 @@ problem_of(struct job *j, struct str why)
 	return arena_printf(j->a, "Slack does not accept the bot token: %.*s.", S_ARG(why)).p;
 }
 
-/* Slack wants nothing said in the channel for a while, by any job. */
+/* Keeps a rate limit, which holds for all jobs of the channel. */
 static struct outcome
 held(struct job *j, const struct work *w, const struct slack_reply *reply, const char *why)
 {
@@ -238,7 +238,7 @@ static const struct relay_chat slack_chat = {
 };
 
 static struct outcome
-say(struct job *j, struct work *w)
+send_text(struct job *j, struct work *w)
 {
 	struct relay r = { .j = j, .arg = w };
 	struct str id = { NULL, 0 }, text = mrkdwn(j->a, w->in.text);
@@ -295,6 +295,6 @@ slack_run(struct job *j)
 	if (str_eq(w.in.what, S("relay")))
 		return relay_step(j, &slack_chat, &w);
 	if (str_eq(w.in.what, S("say")))
-		return say(j, &w);
+		return send_text(j, &w);
 	return check(j, &w);
 }

@@ -1,6 +1,6 @@
 /*
- * What the bot says and fetches: an answer while it grows, a file that becomes a document, a few
- * words of ours. Telegram cannot be told to send a message at most once, nor be asked what it has
+ * What the bot sends and fetches: an answer while it grows, a file that becomes a document, a short
+ * text. Telegram cannot be told to send a message at most once, nor be asked what it has
  * sent: where its reply is lost, the next attempt sends it again, without a sound.
  */
 #include <stdio.h>
@@ -144,7 +144,7 @@ static const struct relay_chat telegram_chat = {
 };
 
 static struct outcome
-say(struct job *j, struct telegram_in *in, struct str text)
+send_text(struct job *j, struct telegram_in *in, struct str text)
 {
 	struct relay r = { .j = j, .arg = in, .again = j->attempt > 1 };
 	struct outcome o;
@@ -156,7 +156,7 @@ say(struct job *j, struct telegram_in *in, struct str text)
 }
 
 static struct outcome
-take_file(struct job *j, struct telegram_in *in)
+import_file(struct job *j, struct telegram_in *in)
 {
 	const struct config *c = config();
 	int64_t most = c->upload_max < FILE_MAX ? c->upload_max : FILE_MAX;
@@ -166,7 +166,7 @@ take_file(struct job *j, struct telegram_in *in)
 	enum telegram_end end;
 
 	if (in->size > most)
-		return say(j, in,
+		return send_text(j, in,
 		    arena_printf(j->a, "That file is too large for me: at most %lld MB.",
 			(long long)(most / 1024 / 1024)));
 	buf_put(&b, S("{\"file_id\":"));
@@ -177,7 +177,7 @@ take_file(struct job *j, struct telegram_in *in)
 		end = telegram_file(&j->stop, j->a, json_text(reply.result, "file_path"),
 		    (size_t)most, &bytes, &reply);
 	if (end == TELEGRAM_REFUSED)
-		return say(j, in, S("I could not get that file. Please send it again."));
+		return send_text(j, in, S("I could not get that file. Please send it again."));
 	if (end != TELEGRAM_OK)
 		return ended(j, end, in->chat, &reply);
 	return job_end_runner_telegram_end_file(
@@ -197,6 +197,6 @@ telegram_run(struct job *j)
 	if (str_eq(in.what, S("relay")))
 		return relay_step(j, &telegram_chat, &in);
 	if (str_eq(in.what, S("file")))
-		return take_file(j, &in);
-	return say(j, &in, in.text);
+		return import_file(j, &in);
+	return send_text(j, &in, in.text);
 }

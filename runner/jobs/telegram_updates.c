@@ -108,9 +108,9 @@ watch_webhook(struct arena *a, struct stop *stop)
 	return WEBHOOK_MS;
 }
 
-/* Takes updates in their order. False: one could not be taken now, and comes again. */
+/* Stores updates in their order. False: one could not be stored now, and comes again. */
 static bool
-take(struct db *db, struct arena *a, json_object *updates, int64_t *next)
+accept_updates(struct db *db, struct arena *a, json_object *updates, int64_t *next)
 {
 	for (size_t i = 0; i < json_object_array_length(updates); i++) {
 		json_object *one = json_object_array_get_idx(updates, i);
@@ -156,7 +156,7 @@ poll_updates(struct db *db, struct arena *a, struct stop *stop)
 		return reply.wait_ms > 0 ? reply.wait_ms : RETRY_MS;
 	if (!json_object_is_type(reply.result, json_type_array))
 		return RETRY_MS;
-	all = take(db, a, reply.result, &next);
+	all = accept_updates(db, a, reply.result, &next);
 	if (next != first && db_runner_telegram_polled(db, a, &res, next) != ERR_OK)
 		return RETRY_MS;
 	return all ? AT_ONCE_MS : RETRY_MS;
