@@ -319,9 +319,9 @@ $$;
 
 -- Somebody without an account asks in a session: counted for them (`subject`), the session and the
 -- chatbot, and charged to the chatbot's owner, who is the caller from now on and whose own work
--- goes first. The chatbot's row is counted late, since all its visitors wait for each other there, and
--- the owner's row is locked after it, as a run's end does. What the owner's credits or budget refuse is
--- said in words that tell a visitor nothing of them.
+-- goes first. The chatbot's row is counted late, since all its visitors wait for each other there,
+-- and the owner's row is locked after it, as a run's end does. What the owner's credits or budget
+-- refuse is said in words that tell a visitor nothing of them.
 CREATE OR REPLACE FUNCTION visitor_ask(b chatbot, session uuid, message text, input jsonb, subject bytea, subject_minute int, subject_day int,
 	session_minute int, session_day int, chatbot_minute int, queue_max int, credits boolean) RETURNS uuid LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -339,8 +339,10 @@ BEGIN
 		PERFORM chat_reserve(asked, $12);
 	EXCEPTION WHEN SQLSTATE 'MR000' THEN
 		GET STACKED DIAGNOSTICS code = PG_EXCEPTION_DETAIL;
-		PERFORM refuse(CASE code WHEN 'RATE_LIMITED' THEN code ELSE 'FORBIDDEN' END,
-			'This chat gives no answers at the moment; its owner has to look at it.');
+		IF code = 'RATE_LIMITED' THEN
+			PERFORM refuse('RATE_LIMITED', 'Too many messages within a minute; wait a little.');
+		END IF;
+		PERFORM refuse('FORBIDDEN', 'This chat gives no answers at the moment; its owner has to look at it.');
 	END;
 	RETURN asked;
 END $$;

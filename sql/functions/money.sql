@@ -173,8 +173,8 @@ CREATE OR REPLACE FUNCTION chat_estimate(p provider_price) RETURNS numeric LANGU
 $$;
 
 -- A chat turn reserves its estimate, or is refused before its stream begins. One that costs
--- nothing, in no project, reserves nothing. A chatbot may have a provider and a model of its own; of
--- a provider whose model it leaves open the cheapest is taken.
+-- nothing, in no project, reserves nothing. A chatbot may have a provider and a model of its own;
+-- of a provider whose model it leaves open the cheapest is taken.
 -- As the owner: the ledger is no role's to write.
 CREATE OR REPLACE FUNCTION chat_reserve(run_id uuid, credits boolean) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
