@@ -5,7 +5,6 @@
 
 #define PROMPT_MAX 20000
 #define THEME_MAX 8192 /* bytes */
-#define QUESTION_MAX 4000 /* characters, as of a visitor's message (handlers/chat/widget.c) */
 
 /* Of the runner's providers (runner/models/provider.h). */
 static const char *const providers[] = { "local", "openai", "anthropic", "google", NULL };
@@ -23,7 +22,7 @@ is_language(struct str s)
 static bool
 is_question(struct str s)
 {
-	return str_trim(s).n > 0 && str_chars(s) <= QUESTION_MAX;
+	return str_trim(s).n > 0;
 }
 
 const struct field chatbot_settings_fields[CHATBOT_SETTINGS] = {
@@ -37,7 +36,7 @@ const struct field chatbot_settings_fields[CHATBOT_SETTINGS] = {
 	F_JSON(struct chatbot_settings, theme, THEME_MAX, OPTIONAL),
 	F_INT(struct chatbot_settings, top_k, 1, 20, OPTIONAL),
 	F_EACH(struct chatbot_settings, suggested_questions, 20, OPTIONAL, is_question,
-	    "must hold questions of 1 to 4000 characters"),
+	    "must hold questions, none of them blank"),
 	F_EACH(struct chatbot_settings, languages, 50, OPTIONAL, is_language,
 	    "must hold language tags, such as en or pt-BR"),
 	F_INT(struct chatbot_settings, messages_per_day, 1, 1000000000, OPTIONAL),
