@@ -157,8 +157,8 @@ END $$;
 GRANT EXECUTE ON FUNCTION chat_round_keep TO millrace_runner;
 
 -- A chat's end without its runner: its text so far is kept. A cancelled chat ends as done with that
--- text, any other in an error. A provider's words, and what an administrator has to look at, are for
--- the run's owner: a visitor is told that there is no answer.
+-- text, any other in an error. A provider's words, and what an administrator has to look at, are
+-- for the run's owner: a visitor is told that there is no answer.
 CREATE OR REPLACE FUNCTION chat_abort(r run, status text, code text, message text, dead boolean) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
