@@ -214,7 +214,7 @@ is_signed(struct req *r)
 		if (str_eq(name, S("t")))
 			at = one;
 	}
-	if (!at.p || !str_int(at, &seconds) || clock_unix_us() / 1000000 - seconds > TOLERANCE_S)
+	if (!at.p || !str_int(at, &seconds) || seconds < clock_unix_us() / 1000000 - TOLERANCE_S)
 		return false;
 	return is_among(header, signature_of(r, c->stripe_webhook_secret, at)) ||
 	       (*c->stripe_webhook_secret_old &&

@@ -74,7 +74,7 @@ call_failed(struct job *j, enum stripe_end end, const struct stripe_reply *reply
 struct buyer {
 	struct str customer, email;
 	struct str name, period; /* a package's, where it has a campaign */
-	int64_t cents; /* what it costs then; 0: as at Stripe */
+	int64_t cents; /* what it costs then; -1: as at Stripe */
 };
 
 static enum err
@@ -90,7 +90,7 @@ read_buyer(struct job *j, const struct stripe_in *in, struct buyer *b)
 	b->name = sql_get(res, 0, 3);
 	b->period = sql_get(res, 0, 4);
 	if (!str_int(sql_get(res, 0, 2), &b->cents))
-		b->cents = 0;
+		b->cents = -1;
 	return ERR_OK;
 }
 
@@ -145,7 +145,7 @@ checkout_form(struct job *j, const struct stripe_in *in, const struct buyer *b)
 		form_put(&form, "customer_creation", S("always"));
 	if (in->cents > 0)
 		put_price_data(&form, j, S("Credits"), S("once"), in->cents);
-	else if (b->cents > 0)
+	else if (b->cents >= 0)
 		put_price_data(&form, j, b->name, b->period, b->cents);
 	else
 		form_put(&form, "line_items[0][price]", in->price);

@@ -89,6 +89,8 @@ BEGIN
 	PERFORM admin_require();
 	IF $6 <= $5 THEN
 		PERFORM refuse('BAD_REQUEST', 'ends_at must be after starts_at.');
+	ELSIF $4 * 100 <> trunc($4 * 100) THEN
+		PERFORM refuse('BAD_REQUEST', 'price_usd must be whole cents: it is what Stripe is to ask for.');
 	ELSIF NOT EXISTS (SELECT FROM pricing_package p WHERE p.id = $2) THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such package.');
 	ELSIF $1 IS NULL THEN

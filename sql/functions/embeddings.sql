@@ -77,10 +77,7 @@ DECLARE
 	estimate CONSTANT numeric := (SELECT p.input_usd * batch_tokens * 0.000001 FROM price_in_force($2, $3) p);
 BEGIN
 	SELECT c.verdict, c.message INTO verdict, message
-	FROM charge_reserve(owner, 'default', $1::text, 'embed', $2, $3, 'embeddings', coalesce(estimate, 0), $4, NULL) c;
-	IF verdict = 'REPEATED' THEN
-		verdict := NULL;
-	END IF;
+	FROM run_reserve($1, 'embed', $2, $3, 'embeddings', coalesce(estimate, 0), $4) c;
 	IF verdict IS NOT NULL THEN
 		UPDATE document d SET embed_after = now() + interval '1 hour'
 		WHERE d.owner_id = owner AND d.status = 'ready' AND d.deleted_at IS NULL AND coalesce(d.embed_after, '-infinity') <= now();

@@ -109,7 +109,8 @@ END $$;
 
 -- Looks for the approval of a request above the threshold, and uses one that there is: it lets the
 -- same request, of at most that amount, through once. Else what is to be answered, (code, message);
--- the first time the request is queued for the administrators, who are told.
+-- the first time the request is queued for the administrators, who are told. One that was changed
+-- since has another id: what an administrator has read is what their word is for.
 CREATE OR REPLACE FUNCTION approval_ask(p project, request_id text, kind text, provider text, model text, operation text, amount numeric)
 RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -117,7 +118,8 @@ DECLARE
 	covers boolean;
 BEGIN
 	SELECT * INTO a FROM approval x WHERE x.owner_id = p.owner_id AND x.request_id = $2 FOR UPDATE;
-	covers := (a.kind, a.provider, a.model, a.operation) IS NOT DISTINCT FROM ($3, $4, $5, $6) AND a.expires_at > now() AND $7 <= a.amount_usd;
+	covers := (a.project_id, a.kind, a.provider, a.model, a.operation) IS NOT DISTINCT FROM (p.id, $3, $4, $5, $6) AND a.expires_at > now()
+		AND $7 <= a.amount_usd;
 	IF a.status = 'rejected' THEN
 		RETURN ARRAY['FORBIDDEN', 'An administrator has rejected this request.'];
 	ELSIF covers AND a.status = 'approved' THEN
@@ -126,7 +128,7 @@ BEGIN
 	ELSIF NOT covers OR a.status IS DISTINCT FROM 'pending' THEN
 		INSERT INTO approval AS x (owner_id, project_id, request_id, kind, provider, model, operation, amount_usd, expires_at)
 		VALUES (p.owner_id, p.id, $2, $3, $4, $5, $6, $7, now() + interval '1 day')
-		ON CONFLICT ON CONSTRAINT approval_owner_id_request_id_key DO UPDATE SET status = 'pending', project_id = excluded.project_id,
+		ON CONFLICT ON CONSTRAINT approval_owner_id_request_id_key DO UPDATE SET id = excluded.id, status = 'pending', project_id = excluded.project_id,
 			kind = excluded.kind, provider = excluded.provider, model = excluded.model, operation = excluded.operation,
 			amount_usd = excluded.amount_usd, created_at = now(), expires_at = excluded.expires_at, decided_at = NULL, decided_by = NULL;
 		INSERT INTO notification (owner_id, severity, title, message, action_url)
@@ -134,6 +136,16 @@ BEGIN
 		FROM app_user u WHERE u.role = 'admin' AND u.disabled_at IS NULL ORDER BY u.id LIMIT 20;
 	END IF;
 	RETURN ARRAY['APPROVAL_REQUIRED', 'The request costs more than the project''s policies allow without an approval; it waits for one.'];
+END $$;
+
+-- Does a request_id begin with the id of a run of the user's? Runs are charged by their own ids
+-- when they end: nothing that a client says is counted in their place.
+CREATE OR REPLACE FUNCTION request_is_runs(owner uuid, request_id text) RETURNS boolean LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+	IF $2 ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(/|$)' THEN
+		RETURN EXISTS (SELECT FROM run r WHERE r.owner_id = $1 AND r.id = left($2, 36)::uuid);
+	END IF;
+	RETURN false;
 END $$;
 
 -- charge_reserve() for a run, which is named in the charge where `run` is not NULL; called as the
@@ -154,6 +166,8 @@ BEGIN
 	passed := budget_passed(p, $8);
 	IF was <> 'released' THEN
 		why := ARRAY['REPEATED', 'This request_id was used before.'];
+	ELSIF $4 IN ('call', 'payment') AND request_is_runs($1, $3) THEN
+		why := ARRAY['CONFLICT', 'This request_id is that of a run, which is charged by itself.'];
 	ELSIF u.disabled_at IS NOT NULL THEN
 		why := ARRAY['FORBIDDEN', 'The user is suspended.'];
 	ELSE
@@ -203,6 +217,25 @@ BEGIN
 	RETURN NEXT;
 END $$;
 GRANT EXECUTE ON FUNCTION charge_reserve TO millrace_runner;
+
+-- The same for a run that is under way, in its user's project `default`, until it ends. What costs
+-- nothing, in no project, reserves nothing. A run that was begun anew has reserved before; one that
+-- has ended reserves nothing that nobody would release.
+-- As the owner: the ledger and projects are no role's to write or read.
+CREATE OR REPLACE FUNCTION run_reserve(run_id uuid, kind text, provider text, model text, operation text, estimate numeric, credits boolean)
+RETURNS TABLE (verdict text, message text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+	owner uuid;
+BEGIN
+	SELECT r.owner_id INTO owner FROM run r WHERE r.id = $1 AND r.ended_at IS NULL FOR SHARE;
+	IF owner IS NOT NULL AND ($6 > 0 OR EXISTS (SELECT FROM project p WHERE p.owner_id = owner AND p.name = 'default')) THEN
+		SELECT nullif(c.verdict, 'REPEATED'), c.message INTO verdict, message
+		FROM charge_reserve(owner, 'default', $1::text, $2, $3, $4, $5, $6, $7, NULL) c;
+	END IF;
+	RETURN NEXT;
+END $$;
+GRANT EXECUTE ON FUNCTION run_reserve TO millrace_runner;
 
 -- Counts a charge that is settled: in its project, and from the credits. `p` is project_lock's.
 CREATE OR REPLACE FUNCTION charge_count(c charge, p project, amount numeric, tokens bigint, flagged boolean, client_at timestamptz) RETURNS void

@@ -153,7 +153,7 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION policies_set TO millrace_api;
 
--- Counts what a service has spent for a user, once a request_id.
+-- Counts what a service has spent for a user, once a request_id; nothing by the id of a run.
 -- As the owner: whom a service names is another's row.
 CREATE OR REPLACE FUNCTION spending_add(user_name text, project text, amount numeric, request_id text, client_at timestamptz) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -163,7 +163,9 @@ BEGIN
 	IF who IS NULL THEN
 		RETURN NULL;
 	END IF;
-	RETURN json_build_object('success', true, 'flagged', charge_spend(who, $2, $4, 'spending', $3, NULL, NULL, 0, $5));
+	RETURN json_build_object('success', true, 'flagged', CASE WHEN request_is_runs(who, $4)
+		THEN coalesce((SELECT c.flagged FROM charge c WHERE c.owner_id = who AND c.request_id = $4), false)
+		ELSE charge_spend(who, $2, $4, 'spending', $3, NULL, NULL, 0, $5) END);
 END $$;
 GRANT EXECUTE ON FUNCTION spending_add TO millrace_api;
 

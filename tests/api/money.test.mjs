@@ -147,8 +147,8 @@ test("prices: shipped with their source, set by administrators, kept with their 
 
 /* What the gateway asks for a call of a user that `service` has named. */
 const owner = (of) => sql(`SELECT p.owner_id FROM project p JOIN service_user s ON s.user_id = p.owner_id WHERE s.name = '${of}' ORDER BY p.id DESC LIMIT 1`);
-const reserve = (who, id, amount, { credits = false, lasts = "1 hour", model = "gpt-4o", operation = "chat" } = {}) =>
-	sql(`SELECT coalesce(verdict, 'ok') FROM charge_reserve('${who}', 'app', '${id}', 'call', 'openai', '${model}', '${operation}', ${amount}, ${credits}, '${lasts}')`);
+const reserve = (who, id, amount, { credits = false, lasts = "1 hour", model = "gpt-4o", operation = "chat", project = "app" } = {}) =>
+	sql(`SELECT coalesce(verdict, 'ok') FROM charge_reserve('${who}', '${project}', '${id}', 'call', 'openai', '${model}', '${operation}', ${amount}, ${credits}, '${lasts}')`);
 
 test("100 at once against a budget for 7: 7 pass, to the cent", async () => {
 	const name = newName();
@@ -192,6 +192,30 @@ test("policies, limits and credits refuse before anything is reserved", async ()
 	await verify();
 });
 
+test("a run is charged at its end, whatever was said by its id before", async () => {
+	const user = await newUser(api);
+	const begin = () => sql(`INSERT INTO run (owner_id, kind, input) VALUES ('${user.uid}', 'workflow', '{}') RETURNING id`).then((text) => text.split("\n")[0]);
+	const use = (id, call, cost) => sql(`INSERT INTO usage_event (run_id, call, owner_id, provider, model, input_tokens, output_tokens, estimated, input_usd,
+	    output_usd, cost_usd) VALUES ('${id}', ${call}, '${user.uid}', 'openai', 'gpt-4o', 10, 10, false, 0, 0, ${cost})`);
+	const [one, two] = [await begin(), await begin()];
+	for (const id of [one, `${one}/2`, two])
+		assert.deepEqual(assertStatus(await spend(user.api, user.uid, "default", "0", id), 200).json, { success: true, flagged: false });
+	for (const kind of ["call", "payment"])
+		assert.equal(await sql(`SELECT verdict FROM charge_reserve('${user.uid}', 'default', '${two}', '${kind}', 'openai', 'gpt-4o', 'chat', 0, false, NULL)`), "CONFLICT");
+	for (const id of [one, two])
+		await use(id, 1, 0.25);
+	await sql(`UPDATE run SET ended_at = now(), status = 'completed' WHERE id IN ('${one}', '${two}')`);
+	await use(one, 2, 0.125);
+	assert.equal((await user.api.get(`/api/v1/users/${user.uid}`)).json.total_spending, 0.625);
+	/* Nor is it counted again by what is said after it; an id of somebody else's run is a word. */
+	assert.deepEqual((await spend(user.api, user.uid, "default", "0.25", one)).json, { success: true, flagged: false });
+	assert.equal((await user.api.get(`/api/v1/users/${user.uid}`)).json.total_spending, 0.625);
+	const other = await newUser(api);
+	assertStatus(await spend(other.api, other.uid, "default", "0.5", one), 200);
+	assert.equal((await other.api.get(`/api/v1/users/${other.uid}`)).json.total_spending, 0.5);
+	await verify();
+});
+
 test("reservations expire by themselves", async () => {
 	const name = newName();
 	await service.put(at(name, "app", "budget"), {});
@@ -206,7 +230,8 @@ test("reservations expire by themselves", async () => {
 
 test("approvals: asked for once, approved for one time, rejected, expired", async () => {
 	const name = newName();
-	await service.put(at(name, "app", "policies"), { require_approval_above: 5 });
+	for (const project of ["app", "other"])
+		await service.put(at(name, project, "policies"), { require_approval_above: 5 });
 	const who = await owner(name), of = async (id) => (await admin.api.get("/api/v1/approvals?status=pending&limit=200")).json.find((a) => a.request_id === id);
 	const [yes, no, late] = [randomUUID(), randomUUID(), randomUUID()];
 	assert.equal(await reserve(who, yes, 5), "ok");
@@ -220,9 +245,15 @@ test("approvals: asked for once, approved for one time, rejected, expired", asyn
 	assert.deepEqual([approval.amount, approval.user_id, approval.status], [6, who, "pending"]);
 	assert.equal(assertStatus(await admin.api.post(`/api/v1/approvals/${approval.id}/approve`), 200).json.status, "approved");
 	assertError(await admin.api.post(`/api/v1/approvals/${approval.id}/reject`), "CONFLICT");
+	/* What an administrator has read is what their word is for. */
+	const read = await of(no);
+	assert.equal(await reserve(who, no, 6000), "APPROVAL_REQUIRED");
+	assertError(await admin.api.post(`/api/v1/approvals/${read.id}/approve`), "NOT_FOUND");
 	assert.equal(await reserve(who, yes, 6.01), "APPROVAL_REQUIRED");
 	assertStatus(await admin.api.post(`/api/v1/approvals/${(await of(yes)).id}/approve`), 200);
-	assert.equal(await reserve(who, yes, 6.01), "ok");
+	assert.equal(await reserve(who, yes, 6.01, { project: "other" }), "APPROVAL_REQUIRED");
+	assertStatus(await admin.api.post(`/api/v1/approvals/${(await of(yes)).id}/approve`), 200);
+	assert.equal(await reserve(who, yes, 6.01, { project: "other" }), "ok");
 	await sql(`SELECT charge_release(id) FROM charge WHERE request_id = '${yes}'`);
 	assert.equal(await reserve(who, yes, 6), "APPROVAL_REQUIRED");
 	assertStatus(await admin.api.post(`/api/v1/approvals/${(await of(no)).id}/reject`), 200);

@@ -138,7 +138,7 @@ test("the webhook takes what Stripe has signed, by either secret, within five mi
 	for (const [what, signature, sent = body] of [["none", undefined], ["another secret", header(body, { secret: "whsec_no" })], ["an old one", header(body, { timestamp: t - 301 })],
 		["no time", `v1=${v1}`], ["no signature", `t=${at}`], ["v0 alone", `t=${at},v0=${v1}`], ["capitals", `t=${at},v1=${v1.toUpperCase()}`],
 		["a blank", `t=${at}, v1=${v1}`], ["another time", `t=${at - 1},v1=${v1}`], ["two times, the last another", `t=${at},t=${at - 1},v1=${v1}`],
-		["another body", header(body), body.replace("cus_1", "cus_2")], ["another spacing", header(body), JSON.stringify(event, null, 1)], ["a time that is none", `t=soon,v1=${v1}`]])
+		["another body", header(body), body.replace("cus_1", "cus_2")], ["another spacing", header(body), JSON.stringify(event, null, 1)], ["a time that is none", `t=soon,v1=${v1}`], ["a time before all", `t=-9223372036854775807,v1=${v1}`]])
 		assert.equal((await post(sent, signature)).status, 400, what);
 	for (const signature of [header(body), header(body, { secret: OLD }), `t=${at},v1=${other},v1=${v1},v0=x`, `v1=${v1},t=${at}`, `t=1,t=${at},v1=${v1}`,
 		header(body, { timestamp: t + 1000 }), header(body, { timestamp: t - 290 })])
@@ -219,6 +219,12 @@ test("a campaign's price is the one that is asked for", async () => {
 	await deliverAll(events);
 	const [row] = await subscriptions(user);
 	assert.deepEqual([row.final_price, row.package_id, subscription.items.data[0].price.recurring.interval], [12.34, pkg.id, "month"]);
+	/* Nothing is a price, too, and part of a cent none that could be asked for. */
+	const free = await newPackage(2000), at = { package_id: free.id, name: "free", starts_at: "2020-01-01T00:00:00Z", ends_at: "2100-01-01T00:00:00Z" };
+	assertError(await admin.api.post("/api/pricing/campaigns", { ...at, price_usd: 12.345 }), "BAD_REQUEST");
+	assertStatus(await admin.api.post("/api/pricing/campaigns", { ...at, price_usd: 0 }), 201);
+	const none = await session(user, { price_id: free.price.id });
+	assert.equal(stripe.objects.get(none.id).amount_total, 0);
 });
 
 test("revenue by package and month, less what was returned", async () => {

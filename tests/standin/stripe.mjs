@@ -173,7 +173,7 @@ export class Stripe {
 		const price = line.price_data ? { id: newId("price"), unit_amount: Number(line.price_data.unit_amount), currency: line.price_data.currency,
 			recurring: line.price_data.recurring } : this.objects.get(line.price);
 		must(price, `No such price: '${line.price}'`, { code: "resource_missing", param: "line_items[0][price]" });
-		must(Number.isInteger(price.unit_amount) && price.unit_amount >= 50, "Invalid integer, or amount too small");
+		must(Number.isInteger(price.unit_amount) && (price.unit_amount >= 50 || price.unit_amount === 0), "Invalid integer, or amount too small");
 		must(Boolean(price.recurring) === (f.mode === "subscription"), "You specified another mode than the price's");
 		return copy(this.#put({ id: newId("cs_test"), object: "checkout.session", mode: f.mode, status: "open", payment_status: "unpaid", currency: price.currency,
 			amount_total: price.unit_amount, client_reference_id: f.client_reference_id ?? null, customer: f.customer ?? null,
