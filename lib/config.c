@@ -108,7 +108,7 @@ const struct setting config_settings[] = {
 	    "a unit of gas costs so much at most; while a network asks for more, payments wait"),
 	ROW("MILLRACE_PAYMENT_BALANCE_MIN", NUMBER, R, payment_balance_min, "10", 0, 1000000000,
 	    "USDC", "administrators are told when an account for payments has less"),
-	ROW("MILLRACE_REPLY_SECONDS", NUMBER, W, reply_seconds, "50", 1, 3600, "s",
+	ROW("MILLRACE_REPLY_SECONDS", NUMBER, W | R, reply_seconds, "50", 1, 3600, "s",
 	    "timeout of a deferred reply"),
 	ROW("MILLRACE_WIDGET_ADDRESS_MINUTE", NUMBER, W, widget_address_minute, "30", 1, 1000000,
 	    "a minute", "messages and new sessions of a chatbot's visitors from one address"),

@@ -227,3 +227,13 @@ cloud_download(struct cloud *c, struct http_request *q, struct sink *into)
 	q->arg = into;
 	return cloud_call(c, q);
 }
+
+enum err
+cloud_bytes(struct cloud *c, struct http_request *q, struct sink *into)
+{
+	enum err e = cloud_download(c, q, into);
+
+	return e != ERR_OK || q->status == 200
+		   ? e
+		   : failed(c, ERR_UPSTREAM_FAILED, "gives something else than the file's bytes.");
+}

@@ -98,5 +98,7 @@ MUST_CHECK enum err cloud_get(struct cloud *c, const char *url, json_object **ou
 MUST_CHECK enum err cloud_call(struct cloud *c, struct http_request *q);
 /* Writes what the URL gives into the sink. `q` says the rest, and has what came. */
 MUST_CHECK enum err cloud_download(struct cloud *c, struct http_request *q, struct sink *into);
+/* The same, where no other place may be named instead: an empty reply is no empty file. */
+MUST_CHECK enum err cloud_bytes(struct cloud *c, struct http_request *q, struct sink *into);
 
 #endif

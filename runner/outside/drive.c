@@ -203,7 +203,7 @@ drive_fetch(struct cloud *c, struct cloud_file *f, struct sink *into)
 	if (!str_starts(f->mime_type, S(NATIVE))) {
 		form_put(&query, "alt", S("media"));
 		q.url = url_of(c->a, arena_printf(c->a, "/files/%.*s", S_ARG(item)).p, &query);
-		return cloud_download(c, &q, into);
+		return cloud_bytes(c, &q, into);
 	}
 	if (form >= 0) {
 		query.n = 0;
@@ -211,7 +211,7 @@ drive_fetch(struct cloud *c, struct cloud_file *f, struct sink *into)
 		q.url =
 		    url_of(c->a, arena_printf(c->a, "/files/%.*s/export", S_ARG(item)).p, &query);
 		f->name = arena_printf(c->a, "%.*s%s", S_ARG(f->name), exports[form].ending);
-		return cloud_download(c, &q, into);
+		return cloud_bytes(c, &q, into);
 	}
 	c->why = "Google Drive gives files of this kind in no form that can be read.";
 	return ERR_FORBIDDEN;

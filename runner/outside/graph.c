@@ -208,7 +208,7 @@ graph_fetch(struct cloud *c, struct cloud_file *f, struct sink *into)
 		return ERR_UPSTREAM_FAILED;
 	}
 	there.url = q.location;
-	e = cloud_download(c, &there, into);
+	e = cloud_bytes(c, &there, into);
 	return e == ERR_UNAUTHORIZED ? ERR_UPSTREAM_FAILED : e;
 }
 

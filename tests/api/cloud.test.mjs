@@ -358,6 +358,18 @@ test("what cannot be saved says why; an address inside is not connected to", asy
 	assert.equal(asked("download"), 0);
 });
 
+test("an empty reply in place of a file's bytes is no empty file", async () => {
+	const file = cloud.addDrive({ name: "heron.txt", content: "The heron of Skell stands in the ford." });
+	const native = cloud.addDrive({ name: "Heron", mimeType: "application/vnd.google-apps.document", exports: { [WORD]: readFileSync(join(fixtures(), "letter.docx")) } });
+	cloud.next = [{ of: "drive", path: "alt=media", status: 204, body: "" }, { of: "drive", path: "/export", status: 302, body: "" }];
+	await save([file, native].map(({ id }) => ({ provider: "google_drive", id })));
+	for (const { id } of [file, native])
+		assert.equal((await settled(id)).status, "ready");
+	assert.ok((await search("Where does the heron stand?")).some((p) => p.text.includes("Skell")));
+	assert.ok((await search("Mühlenverein Grünau")).length > 0);
+	assert.deepEqual(cloud.next, []);
+});
+
 test("rows of data sources: an address, a file and a folder at Google Drive, a file at OneDrive", async () => {
 	const server = http.createServer((request, reply) => reply.setHeader("content-type", "text/csv").end("email\nurl@a.example\n"));
 	await new Promise((resolve) => server.listen(0, FILES, resolve));

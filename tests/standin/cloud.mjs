@@ -168,7 +168,7 @@ export class Cloud {
 		must(of === "drive" || url.pathname.startsWith("/v1.0/"), 404, "notFound", q.url);
 		this.requests.push({ of, path: url.pathname, query, headers: q.headers });
 		must(q.method === "GET", 405, "methodNotAllowed");
-		const first = this.next.findIndex((n) => n.of === of && url.pathname.includes(n.path ?? ""));
+		const first = this.next.findIndex((n) => n.of === of && (url.pathname + url.search).includes(n.path ?? ""));
 		if (first >= 0) {
 			const [n] = this.next.splice(first, 1);
 			if (n.wait)

@@ -68,9 +68,9 @@ fake_fail(enum err e)
 	fake_reply(&(struct pipe_reply){ .e = e });
 }
 
-/* One row of n columns. */
+/* Rows of n columns each. */
 static inline void
-fake_row(const char *const *values, int n)
+fake_rows(const char *const *values, int rows, int n)
 {
 	PGresult *res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
 	PGresAttDesc columns[8];
@@ -81,15 +81,21 @@ fake_row(const char *const *values, int n)
 		columns[i].name = name;
 	if (PQsetResultAttrs(res, n, columns) == 0)
 		abort();
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < rows * n; i++) {
 		char value[64];
 
 		snprintf(value, sizeof(value), "%s", values[i]);
-		if (PQsetvalue(res, 0, i, value, (int)strlen(value)) == 0)
+		if (PQsetvalue(res, i / n, i % n, value, (int)strlen(value)) == 0)
 			abort();
 	}
 	fake_reply(&(struct pipe_reply){ .res = &res, .n = 1 });
 	PQclear(res);
+}
+
+static inline void
+fake_row(const char *const *values, int n)
+{
+	fake_rows(values, 1, n);
 }
 
 #endif

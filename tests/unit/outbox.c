@@ -190,6 +190,7 @@ timers(void)
 	pass(1000);
 	outbox_token(a, S("1"));
 	outbox_turn();
+	atomic_fetch_add(&now_ms, 5); /* so long it takes, and so long the next one waits */
 	written("1");
 	before = n_posts;
 	outbox_token(a, S("2"));
