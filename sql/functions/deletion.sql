@@ -441,10 +441,14 @@ END $$;
 GRANT EXECUTE ON FUNCTION conversation_delete TO millrace_api;
 
 -- The caller deletes a document; no row where there is none. As conversation_delete. A folder that
--- is kept in step makes it no document again.
+-- is kept in step makes it no document again. While an ingestion of the user's counts words
+-- (sql/triggers/passages.sql), which it does before it locks what this has locked, the runner does
+-- the first step, too.
 -- As the owner: runs and the log are not the caller's to delete.
 CREATE OR REPLACE FUNCTION document_delete(document uuid) RETURNS TABLE (id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	is_free CONSTANT boolean := pg_try_advisory_xact_lock(hashtextextended('passage_word ' || caller_id(), 0));
 BEGIN
 	IF NOT EXISTS (SELECT FROM document d WHERE d.id = $1 AND d.owner_id = caller_id()) THEN
 		RETURN;
@@ -453,7 +457,9 @@ BEGIN
 	UPDATE cloud_item i SET left_out = 'deleted', document_id = NULL, due_at = NULL WHERE i.document_id = $1;
 	IF documents_drop(ARRAY[$1]) > 0 THEN
 		document_delete.id := $1;
-		PERFORM deletion_step('document', $1, 500);
+		IF is_free THEN
+			PERFORM deletion_step('document', $1, 500);
+		END IF;
 		RETURN NEXT;
 	END IF;
 END $$;

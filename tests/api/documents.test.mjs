@@ -229,6 +229,16 @@ test("the passages of a user are counted as they come, change and go, many at on
 	assert.equal(await kept(), sum(left));
 });
 
+test("delete waits for no ingestion that counts words, and neither undoes the other", async () => {
+	const own = await newUser(api), { id } = await ready("weir.txt", Buffer.from("The weir of Thornwick is low."), { from: own.api });
+	const counting = millrace.psql(`BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('passage_word ${own.uid}', 0)); SELECT pg_sleep(2);
+		UPDATE storage SET passages = passages WHERE owner_id = '${own.uid}'; COMMIT`);
+	await until(async () => (await millrace.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")).trim() !== "0", "the words are locked");
+	assertStatus(await own.api.delete(`/api/documents/${id}`), 204);
+	await counting;
+	await until(async () => (await millrace.psql(`SELECT count(*) FROM document WHERE id = '${id}'`)).trim() === "0", "its rows are gone");
+});
+
 test("delete removes the document and what was found by it", async () => {
 	const { id } = await ready("gone.txt", Buffer.from("The zwieback recipe of the vanished miller."));
 	assert.equal((await search("zwieback"))[0].documentId, id);
