@@ -364,17 +364,20 @@ BEGIN
 	END IF;
 	-- An extension's setting, which a function may not have before the extension is loaded.
 	PERFORM set_config('pg_trgm.similarity_threshold', '0.5', true);
+	-- Numbers are bounded wherever rows are looked for: what is known of the table may be of before
+	-- the task, and a plan that takes its rows for a few goes through all of them each time.
 	those := ARRAY(SELECT r.n FROM task_row r WHERE r.task_id = $1 AND r.n > $4 AND r.n <= $5 AND length(r.name_key) >= 4 AND r.name_key !~ '[0-9]'
-		AND NOT EXISTS (SELECT FROM match m WHERE m.task_id = $1 AND m.n = r.n) ORDER BY r.n LIMIT $6);
+		AND NOT EXISTS (SELECT FROM match m WHERE m.task_id = $1 AND m.n = r.n AND m.n > $4 AND m.n <= $5) ORDER BY r.n LIMIT $6);
 	at := CASE WHEN cardinality(those) < $6 THEN $5 ELSE those[$6] END;
-	looked := (SELECT count(DISTINCT r.name_key) FROM task_row r WHERE r.task_id = $1 AND r.n = ANY (those));
+	looked := (SELECT count(DISTINCT r.name_key) FROM task_row r WHERE r.task_id = $1 AND r.n > $4 AND r.n <= at AND r.n = ANY (those));
 	INSERT INTO match (task_id, n, owner_id, lead_id, file, row, cells, score, reasons)
+	WITH rows AS MATERIALIZED (SELECT r.* FROM task_row r WHERE r.task_id = $1 AND r.n > $4 AND r.n <= at AND r.n = ANY (those))
 	SELECT $1, r.n, owner, (b.k).lead_id, r.file, r.row, r.cells, s.score, s.reasons
-	FROM (SELECT DISTINCT r.name_key AS name FROM task_row r WHERE r.task_id = $1 AND r.n = ANY (those)) w CROSS JOIN LATERAL (
+	FROM (SELECT DISTINCT r.name_key AS name FROM rows r) w CROSS JOIN LATERAL (
 		SELECT k, trigram.similarity(k.name_key, w.name) AS likeness FROM lead_key k
 		WHERE k.owner_id = owner AND k.name_key OPERATOR(trigram.%) w.name AND left(k.name_key, 1) = left(w.name, 1)
 		ORDER BY likeness DESC, k.lead_id LIMIT 1
-	) b JOIN task_row r ON r.task_id = $1 AND r.n = ANY (those) AND r.name_key = w.name
+	) b JOIN rows r ON r.name_key = w.name
 	CROSS JOIN LATERAL match_rate(r.email_key, (b.k).email_key, r.e164, (b.k).e164, r.phone_key, (b.k).phone_key,
 		r.mailbox_key, (b.k).mailbox_key, r.name_key, (b.k).name_key, b.likeness) s ON CONFLICT DO NOTHING;
 	GET DIAGNOSTICS found = ROW_COUNT;
