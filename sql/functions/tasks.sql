@@ -364,10 +364,10 @@ BEGIN
 	END IF;
 	-- An extension's setting, which a function may not have before the extension is loaded.
 	PERFORM set_config('pg_trgm.similarity_threshold', '0.5', true);
-	-- Numbers are bounded wherever rows are looked for: what is known of the table may be of before
-	-- the task, and a plan that takes its rows for a few goes through all of them each time.
+	-- Numbers are bounded, and nothing is joined of which there may be many: what is known of the
+	-- tables may be of before the task, and a plan for a few rows goes through all for each.
 	those := ARRAY(SELECT r.n FROM task_row r WHERE r.task_id = $1 AND r.n > $4 AND r.n <= $5 AND length(r.name_key) >= 4 AND r.name_key !~ '[0-9]'
-		AND NOT EXISTS (SELECT FROM match m WHERE m.task_id = $1 AND m.n = r.n AND m.n > $4 AND m.n <= $5) ORDER BY r.n LIMIT $6);
+		EXCEPT SELECT m.n FROM match m WHERE m.task_id = $1 AND m.n > $4 AND m.n <= $5 ORDER BY n LIMIT $6);
 	at := CASE WHEN cardinality(those) < $6 THEN $5 ELSE those[$6] END;
 	looked := (SELECT count(DISTINCT r.name_key) FROM task_row r WHERE r.task_id = $1 AND r.n > $4 AND r.n <= at AND r.n = ANY (those));
 	INSERT INTO match (task_id, n, owner_id, lead_id, file, row, cells, score, reasons)
