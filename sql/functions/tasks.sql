@@ -364,8 +364,8 @@ BEGIN
 	END IF;
 	-- An extension's setting, which a function may not have before the extension is loaded.
 	PERFORM set_config('pg_trgm.similarity_threshold', '0.5', true);
-	-- Numbers are bounded, and nothing is joined of which there may be many: the statistics may be
-	-- older than the task, and a plan for a few rows reads all of them for each.
+	-- Numbers are bounded, and nothing is joined of which there may be many: the statistics
+	-- may be older than the task, and a plan for a few rows reads all of them for each.
 	those := ARRAY(SELECT r.n FROM task_row r WHERE r.task_id = $1 AND r.n > $4 AND r.n <= $5 AND length(r.name_key) >= 4 AND r.name_key !~ '[0-9]'
 		EXCEPT SELECT m.n FROM match m WHERE m.task_id = $1 AND m.n > $4 AND m.n <= $5 ORDER BY n LIMIT $6);
 	at := CASE WHEN cardinality(those) < $6 THEN $5 ELSE those[$6] END;
