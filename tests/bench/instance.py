@@ -14,6 +14,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -149,6 +150,7 @@ class Instance:
         self.env.update(known(SETTINGS), MILLRACE_DEV_DIR=self.dir, MILLRACE_DEV_PORT=str(self.port), MILLRACE_DEV_BIN=bin_dir,
                         OPENAI_BASE_URL="http://127.0.0.1:%d/v1" % self.provider, **(settings or {}))
         atexit.register(self.stop)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that what is registered is done then, too
         self.dev("run", "--detach")
         self.cert = self.dir + "/tls/cert.pem"
         self.run_dir = self.dir + "/run"
