@@ -96,6 +96,13 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION chat_start(text, uuid, int, boolean) TO millrace_api;
 
+-- The names of a user's own providers' keys, separated by spaces.
+CREATE OR REPLACE FUNCTION own_keys(owner uuid) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN coalesce((SELECT string_agg(s.key, ' ') FROM secret s WHERE s.owner_id = $1 AND s.key LIKE '%_API_KEY'), '');
+END $$;
+GRANT EXECUTE ON FUNCTION own_keys TO millrace_runner;
+
 -- What a chat needs at its start: its user, whether there are passages to look in and servers of
 -- tools, the number of the last model call that is stored; and the conversation's messages before
 -- this run's own question, newest first, at most `most` of them and `bytes` bytes. NULL where the
@@ -108,7 +115,7 @@ BEGIN
 		'interests', array_to_string(u.interests, ', '),
 		'documents', EXISTS (SELECT FROM chunk c WHERE c.owner_id = u.id),
 		'servers', EXISTS (SELECT FROM mcp_server t WHERE t.owner_id = u.id),
-		'ownKeys', (SELECT coalesce(string_agg(s.key, ' '), '') FROM secret s WHERE s.owner_id = u.id AND s.key LIKE '%_API_KEY'),
+		'ownKeys', own_keys(u.id),
 		'lastCall', (SELECT coalesce(max(e.call), 0) FROM usage_event e WHERE e.run_id = $1),
 		'history', (SELECT coalesce(json_agg(json_build_object('role', h.role, 'content', h.content) ORDER BY h.id DESC), '[]') FROM (
 			SELECT m.id, m.role, m.content, sum(octet_length(m.content)) OVER (ORDER BY m.id DESC) AS len

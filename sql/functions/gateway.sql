@@ -86,7 +86,7 @@ BEGIN
 		WITH x AS (
 			INSERT INTO run (id, owner_id, kind, input)
 			VALUES (made, who, 'call', $7 || jsonb_build_object('provider', $4, 'model', $5, 'reply', true, 'credits', $9, 'keys',
-				(SELECT coalesce(string_agg(s.key, ' '), '') FROM secret s WHERE s.owner_id = who AND s.key LIKE '%_API_KEY')))
+				own_keys(who)))
 		)
 		INSERT INTO job (run_id, owner_id, kind) VALUES (made, caller_id(), 'call');
 		PERFORM notify_durable('millrace_job', '');

@@ -115,4 +115,4 @@ SELECT m AS may FROM call_may($1, $2, $3) m WHERE m IS NOT NULL;
 -- name: runner_own_keys
 -- args: owner uuid
 -- row: names text
-SELECT coalesce(string_agg(s.key, ' '), '') AS names FROM secret s WHERE s.owner_id = $1 AND s.key LIKE '%_API_KEY';
+SELECT own_keys($1) AS names;
