@@ -184,6 +184,13 @@ on_tool_calls(struct reply *r, json_object *pieces)
 	return true;
 }
 
+/* A call in the form of before there were several. */
+static bool
+on_function_call(struct reply *r, json_object *o)
+{
+	return !json_object_is_type(o, json_type_object) || on_piece(r, o);
+}
+
 /* -- chunks -- */
 
 /* NULL: it has not ended, but was broken off. */
@@ -264,8 +271,12 @@ on_choice(struct reply *r, json_object *choice)
 
 	if (text.n == 0)
 		text = lenient_text(r->scratch, json_at(message, "refusal"));
+	/* Of servers that answer a chat as they complete a text */
+	if (text.n == 0)
+		text = lenient_text(r->scratch, json_at(choice, "text"));
 	reply_keep(r, &r->kept, message, members);
-	if (!on_tool_calls(r, json_at(message, "tool_calls")) || !reply_text(r, text))
+	if (!on_tool_calls(r, json_at(message, "tool_calls")) ||
+	    !on_function_call(r, json_at(message, "function_call")) || !reply_text(r, text))
 		return false;
 	if (finish.n > 0 && (r->finish = finish_name(finish)) == NULL)
 		reply_fail(r, finish);
@@ -277,6 +288,8 @@ first_choice(json_object *o)
 {
 	json_object *choices = json_at(o, "choices");
 
+	if (json_object_is_type(choices, json_type_object))
+		return choices;
 	return json_object_is_type(choices, json_type_array) &&
 		       json_object_array_length(choices) > 0
 		   ? json_object_array_get_idx(choices, 0)

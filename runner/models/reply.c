@@ -175,7 +175,8 @@ is_complete(struct pending_call *p)
  * Does a piece with this id, name and arguments begin another call than p, for which it has the
  * same index, or none? Servers give every call index 0, or one id to all; or repeat the name in
  * each piece, or have a new id in each. A piece without a name never begins one. Arguments that are
- * an object, not its text, are all of them.
+ * an object, not its text, are all of them. A name alone behind whole arguments begins one, which
+ * is none where no arguments come (is_doubtful).
  */
 static bool
 begins_another(struct pending_call *p, struct str id, struct str name, struct str args)
@@ -188,7 +189,7 @@ begins_another(struct pending_call *p, struct str id, struct str name, struct st
 		return true;
 	if (p->arguments.n == 0)
 		return false;
-	return !str_eq(buf_str(&p->name), name) || (args.n > 0 && is_complete(p));
+	return !str_eq(buf_str(&p->name), name) || ((args.n > 0 || id.n == 0) && is_complete(p));
 }
 
 /*
@@ -200,6 +201,7 @@ call_of(struct reply *r, int64_t index, struct str id, struct str name, struct s
 {
 	struct pending_call *p = candidate(r, index, id);
 	struct arena *a = r->c->a;
+	bool is_doubtful;
 
 	if (!p && name.n == 0 && r->n_calls > 0)
 		p = &r->calls[r->n_calls - 1];
@@ -216,10 +218,14 @@ call_of(struct reply *r, int64_t index, struct str id, struct str name, struct s
 	}
 	if (r->n_calls == 0)
 		r->calls = arena_alloc(a, TOOL_CALLS_MAX * sizeof(*r->calls));
+	is_doubtful =
+	    p && p != r->beside && id.n == 0 && args.n == 0 && str_eq(buf_str(&p->name), name);
 	p = &r->calls[r->n_calls++];
-	*p = (struct pending_call){
-		.index = index, .id = { .a = a }, .name = { .a = a }, .arguments = { .a = a }
-	};
+	*p = (struct pending_call){ .index = index,
+		.id = { .a = a },
+		.name = { .a = a },
+		.arguments = { .a = a },
+		.is_doubtful = is_doubtful };
 	return p;
 }
 
@@ -293,9 +299,17 @@ on_document(struct reply *r, json_object *o, struct str type)
 }
 
 static bool
-on_event(void *arg, struct str type, struct str data)
+on_documents(struct reply *r, json_object *list)
 {
-	struct reply *r = arg;
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		if (!on_document(r, json_object_array_get_idx(list, i), S("")))
+			return false;
+	return true;
+}
+
+static bool
+on_data(struct reply *r, struct str type, struct str data)
+{
 	json_object *o;
 
 	data = str_trim(data);
@@ -309,33 +323,43 @@ on_event(void *arg, struct str type, struct str data)
 	arena_reset(r->scratch);
 	if (!lenient_parse(r->scratch, data, &o)) {
 		/* An event that the end of the bytes has cut is none. */
-		r->n_events++;
+		r->n_events += r->kind == BODY_STREAM;
 		r->garbage = !r->is_ending;
 		return false;
 	}
+	/* Google's, where it is asked without alt=sse, is a list of chunks. */
+	if (json_object_is_type(o, json_type_array))
+		return on_documents(r, o);
 	return o ? on_document(r, o, type) : true;
 }
 
-/* The body of one answer, not of a stream. */
-static void
-on_body(struct reply *r)
+/* One document, or, of servers that put no empty line between events, one in each line. */
+static bool
+on_event(void *arg, struct str type, struct str data)
 {
+	struct str line, rest = str_cut(data, '\n', &line);
+	struct reply *r = arg;
 	json_object *o;
 
 	arena_reset(r->scratch);
-	if (!lenient_parse(r->scratch, buf_str(&r->body), &o) || !o) {
-		r->garbage = true;
-		return;
+	if (!rest.p || !lenient_parse(r->scratch, line, &o))
+		return on_data(r, type, data);
+	for (rest = data; rest.p;) {
+		rest = str_cut(rest, '\n', &line);
+		if (!on_data(r, type, line))
+			return false;
 	}
-	/* Google's, where it is asked without alt=sse, is a list of chunks. */
-	if (json_object_is_type(o, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(o); i++)
-			if (!on_document(r, json_object_array_get_idx(o, i), S("")))
-				break;
-	} else {
-		(void)on_document(r, o, S(""));
-	}
-	r->done = !r->is_error && !r->garbage && r->is_answer;
+	return true;
+}
+
+/* A body that is no event stream: one answer, or the chunks of a stream, a line each. */
+static void
+on_body(struct reply *r)
+{
+	(void)on_event(r, S(""), str_trim(buf_str(&r->body)));
+	/* Of lines the end may be missing. */
+	r->done =
+	    !r->is_error && !r->garbage && r->is_answer && (r->done || r->finish || r->is_whole);
 	r->garbage = !r->is_error && !r->done;
 }
 
@@ -437,7 +461,7 @@ reply_calls(struct reply *r)
 		const struct pending_call *p = &r->calls[i];
 		struct tool_call *call = &c->calls[c->n_calls];
 
-		if (p->name.n == 0)
+		if (p->name.n == 0 || (p->is_doubtful && p->arguments.n == 0))
 			continue;
 		*call = (struct tool_call){ .wire_id = text_mend(c->a, buf_str(&p->id)),
 			.name = text_mend(c->a, buf_str(&p->name)),

@@ -23,6 +23,7 @@ struct pending_call {
 	size_t seen; /* bytes of the arguments that `at` and `depth` are behind */
 	int depth;
 	bool is_whole; /* they came as an object */
+	bool is_doubtful; /* a name like that of the call before is all that began it */
 	enum { ARGS_BEFORE, ARGS_INSIDE, ARGS_STRING, ARGS_ESCAPE, ARGS_CLOSED, ARGS_MORE } at;
 	struct kept kept, function_kept;
 };

@@ -47,22 +47,38 @@ words_of_list(struct arena *a, json_object *list, int depth)
 	return buf_str(&b);
 }
 
+/* The words of the first member that has some. */
+static struct str
+words_beside(struct arena *a, json_object *o, int depth)
+{
+	static const char *const names[] = { "errors", "detail", "message", "msg", "error_message",
+		"error_msg", "error_description", "description", "reason", "title", "base_resp",
+		"status_msg", "fault", "faultstring" };
+	struct str words = S("");
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && words.n == 0; i++)
+		words = words_in(a, json_at(o, names[i]), depth + 1);
+	return words;
+}
+
 static struct str
 words_of_object(struct arena *a, json_object *o, int depth)
 {
-	static const char *const names[] = { "error", "errors", "detail", "message", "msg",
-		"error_message", "error_msg", "description", "title", "base_resp", "status_msg" };
+	json_object *error = json_at(o, "error");
+	struct str words = words_in(a, error, depth + 1), more = S(""),
+		   raw = words_in(a, json_at(json_at(o, "metadata"), "raw"), depth + 1);
+
+	/* A text may be the status' name or a code alone, as frameworks have it. */
+	if (words.n == 0 || json_object_is_type(error, json_type_string))
+		more = words_beside(a, o, depth);
+	if (words.n == 0)
+		words = more;
+	else if (more.n > 0 && !memmem(words.p, words.n, more.p, more.n))
+		words = arena_printf(a, "%.*s: %.*s", S_ARG(words), S_ARG(more));
 	/* A gateway's own words are often general; its upstream's are these. */
-	struct str raw = words_in(a, json_at(json_at(o, "metadata"), "raw"), depth + 1);
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		struct str words = words_in(a, json_at(o, names[i]), depth + 1);
-
-		if (words.n > 0)
-			return raw.n == 0 ? words
-					  : arena_printf(a, "%.*s: %.*s", S_ARG(words), S_ARG(raw));
-	}
-	return raw;
+	if (raw.n == 0)
+		return words;
+	return words.n == 0 ? raw : arena_printf(a, "%.*s: %.*s", S_ARG(words), S_ARG(raw));
 }
 
 /* The words that a value holds: text (which may be JSON once more), or what its members say. */
@@ -169,7 +185,8 @@ status_of_word(const char *word)
 static int
 status_of(struct arena *a, json_object *o)
 {
-	static const char *const names[] = { "code", "status", "status_code", "http_code", "type" };
+	static const char *const names[] = { "code", "status", "status_code", "http_code",
+		"error_code", "type" };
 	int status;
 
 	if (json_object_is_type(o, json_type_array))
@@ -235,12 +252,31 @@ is_error_member(json_object *o)
 static bool
 is_failure(json_object *o)
 {
+	static const char *const names[] = { "error_code", "error_msg", "error_message", "fault" };
 	json_object *success = json_at(o, "success"),
 		    *code = json_at(json_at(o, "base_resp"), "status_code");
 
-	return (json_object_is_type(success, json_type_boolean) &&
-		   !json_object_get_boolean(success)) ||
-	       lenient_count(code) > 0;
+	if ((json_object_is_type(success, json_type_boolean) &&
+		!json_object_get_boolean(success)) ||
+	    lenient_count(code) > 0)
+		return true;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (is_error_member(json_at(o, names[i])) ||
+		    lenient_count(json_at(o, names[i])) > 0)
+			return true;
+	return false;
+}
+
+/* A code or a bad status, with words about it. What only has a status may be a job that failed. */
+static bool
+is_told(json_object *o)
+{
+	struct str status = json_text(o, "status");
+
+	return (json_at(o, "message") || json_at(o, "msg") || json_at(o, "reason") ||
+		   json_at(o, "title")) &&
+	       (json_at(o, "code") || status_of_number(json_at(o, "status")) != 0 ||
+		   str_starts(status, S("error")) || str_starts(status, S("fail")));
 }
 
 bool
@@ -258,8 +294,7 @@ refusal_in(struct arena *a, json_object *o, bool is_error, struct refusal *out)
 		found = first;
 	else if (!choices &&
 		 (is_error || str_eq(json_text(o, "object"), S("error")) || json_at(o, "detail") ||
-		     json_at(o, "errors") || is_failure(o) ||
-		     ((json_at(o, "message") || json_at(o, "msg")) && json_at(o, "code"))))
+		     json_at(o, "errors") || is_failure(o) || is_told(o)))
 		found = o;
 	if (found)
 		fill(a, found, out);

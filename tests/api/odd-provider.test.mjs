@@ -73,12 +73,12 @@ test("calls without ids, or with the same in each round, are calls of their own"
 });
 
 test("calls with one index, none, or odd ones are told apart", async () => {
-	for (const name of ["index0", "index0pieces", "index0noids", "noindex", "nothing", "from1"])
+	for (const name of ["index0", "index0pieces", "index0noids", "piecesnoids", "piecesnull", "noindex", "nothing", "from1"])
 		await writes(name, BOTH);
 });
 
 test("a name or an id in each piece is no other call", async () => {
-	for (const name of ["newids", "repname", "splitname", "summary", "longid"])
+	for (const name of ["newids", "repname", "repnamenoids", "splitname", "summary", "longid"])
 		await writes(name, ONE);
 });
 
@@ -94,7 +94,10 @@ test("members of another type, or in another place, count", async () => {
 	await says("number", "42");
 	await says("message", "in a message");
 	await says("both", "said once");
-	for (const name of ["objectargs", "twiceargs", "onecall", "flatcall"])
+	await says("partobject", "in an object");
+	await says("choiceobject", "no list");
+	await says("completion", "as a text is completed");
+	for (const name of ["objectargs", "twiceargs", "onecall", "flatcall", "functioncall", "functionwhole"])
 		await writes(name, ONE);
 });
 
@@ -157,7 +160,9 @@ test("an error inside a reply with status 200 is that error", async () => {
 		assert.ok((await fails(name, words)).length <= 2, `${name}: asked for again`);
 	await says("errchoice", "plain answer");
 	await says("errmiddle", "begin and end");
-	for (const [name, words] of [["errbase", /busy.*rate limit of the group/], ["errsuccess", /engine is overloaded/], ["errtrue", /busy.*Rate limited by the gateway/]]) {
+	for (const [name, words] of [["errbase", /busy.*rate limit of the group/], ["errsuccess", /engine is overloaded/], ["errtrue", /busy.*Rate limited by the gateway/],
+	    ["errcode", /busy.*Open api qps/], ["errstatus", /queue of the gateway is full/], ["errstatussse", /queue of the gateway is full/],
+	    ["errreason", /the engine restarts/], ["errfault", /busy.*quota violation/], ["errproblem", /busy.*Too Many Requests/]]) {
 		await fails(name, words);
 		await says("plain", "plain answer");
 	}
@@ -178,7 +183,8 @@ test("a whole answer where a stream was asked for, and other types of content, a
 
 test("a stream's end is one without a blank line, a reason or [DONE], and is asked for once", async () => {
 	for (const [name, text] of [["nofinalblank", "begin and end"], ["nofinalline", "begin and end"], ["noend", "all of it"], ["nodone", "all of it"],
-	    ["finishempty", "all of it"], ["pings", "ok"], ["quotedend", "ok"]])
+	    ["finishempty", "all of it"], ["onenewline", "one newline"], ["lines", "a line each"],
+	    ["pings", "ok"], ["quotedend", "ok"]])
 		assert.equal((await says(name, text)).requests.length, 1, name);
 	await writes("noendcall", ONE);
 });
@@ -204,7 +210,9 @@ test("half characters are joined, and what is no character costs one character",
 
 test("a refusal's reason reaches the user and the log, whatever its shape", async () => {
 	for (const [name, words] of [["errarray", "says the array"], ["errdetail", "says the detail"], ["errlist", "body.messages.0: The request is malformed, says the list"],
-	    ["errnested", "says the inner one"], ["errhtml", "Blocked by the firewall"], ["errhtml502", "502 Bad Gateway"], ["errplain", "malformed, says plain text"]]) {
+	    ["errframework", "Bad Request: model must be a string; max must be a number, says Nest"],
+	    ["errspring", "Bad Request: No such model, says Spring"],
+	    ["erroauth", "The scope is missing, says OAuth"], ["errnested", "says the inner one"], ["errhtml", "Blocked by the firewall"], ["errhtml502", "502 Bad Gateway"], ["errplain", "malformed, says plain text"]]) {
 		await fails(name, new RegExp(words));
 		assert.notEqual(await millrace.grepLogs(words), "", name);
 	}
@@ -238,7 +246,7 @@ test("clients of the gateway have calls with ids and places of their own, and a 
 	const asked = (name, more) => ({ model: "odd", tools, messages: [{ role: "user", content: marked(name) }], ...more });
 	const ways = [(ask) => openai.chat.completions.stream(ask).finalMessage(), async (ask) => (await openai.chat.completions.create(ask)).choices[0].message];
 	for (const way of ways) {
-		for (const name of ["index0", "index0pieces", "index0noids", "noindex", "nothing", "from1", "sametwice"]) {
+		for (const name of ["index0", "index0pieces", "index0noids", "piecesnoids", "noindex", "nothing", "from1", "sametwice"]) {
 			const { tool_calls: calls } = await way(asked(name));
 			assert.deepEqual(calls.map((c) => JSON.parse(c.function.arguments)), [{ name: "one.txt", content: "1" }, { name: "two.txt", content: "2" }], name);
 			assert.ok(new Set(calls.map((c) => c.id)).size === 2 && calls.every((c) => c.id), `${name}: ${JSON.stringify(calls)}`);
@@ -263,7 +271,7 @@ test("clients of the gateway have calls with ids and places of their own, and a 
 			assert.equal((await way(ask)).content, "done with tools", name);
 		}
 		for (const [name, text] of [["halves", "a😀b"], ["nul", "a\ufffdb"], ["parts", "answer in parts"], ["message", "in a message"], ["nofinalblank", "begin and end"],
-			["noend", "all of it"], ["wholeassse", "a whole answer"], ["bom", "ab"]])
+			["noend", "all of it"], ["onenewline", "one newline"], ["completion", "as a text is completed"], ["wholeassse", "a whole answer"], ["bom", "ab"]])
 			assert.equal((await way(asked(name, { tools: undefined }))).content, text, name);
 		for (const [name, words] of [["errlist", /says the list/], ["errdetail", /says the detail/], ["errhtml", /Blocked by the firewall/], ["errstring", /the model crashed/]]) {
 			await assert.rejects(way(asked(name)), words, name);
