@@ -102,16 +102,16 @@ limit_of(enum rate rate)
 }
 
 enum err
-rate_count(struct req *r)
+rate_count(struct req *r, enum rate rate)
 {
-	int64_t limit = limit_of(r->route->rate), now = time(NULL), count;
+	int64_t limit = limit_of(rate), now = time(NULL), count;
 	unsigned char hash[crypto_shorthash_BYTES];
 	struct str key;
 	uint64_t h;
 
 	if (limit == 0)
 		return ERR_OK;
-	key = arena_printf(r->a, "%d %.*s", r->route->rate, S_ARG(r->subject));
+	key = arena_printf(r->a, "%d %.*s", rate, S_ARG(r->subject));
 	crypto_shorthash(hash, (const unsigned char *)key.p, key.n, hash_key);
 	memcpy(&h, hash, sizeof(h));
 	count = (int64_t)count_up(h, (uint64_t)(now / WINDOW_S) & MINUTE_MASK);

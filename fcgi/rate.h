@@ -9,15 +9,17 @@
 #include <millrace/err.h>
 #include <millrace/str.h>
 
+#include "fcgi/route.h"
+
 struct req;
 
 /* Maps the memory, made where it is missing; once, before any count. Failure ends the process. */
 void rate_open(void);
 /*
- * Counts a request of r->subject against its route's limit, and fills r->rate_…, which become
- * X-RateLimit headers. ERR_RATE_LIMITED: over the limit.
+ * Counts a request of r->subject against a limit, and fills r->rate_…, which become X-RateLimit
+ * headers. ERR_RATE_LIMITED: over the limit.
  */
-MUST_CHECK enum err rate_count(struct req *r);
+MUST_CHECK enum err rate_count(struct req *r, enum rate rate);
 
 /*
  * Whose API key is it, by its SHA-256? False where it has not been good before (or was pushed out

@@ -123,6 +123,18 @@ subject_of(struct req *r)
 					   : uuid_str(&r->caller.user);
 }
 
+/* The database is asked about a key that was never good: that counts on any route. */
+static enum rate
+rate_of(const struct req *r)
+{
+	struct uuid user;
+
+	if (r->route->rate == RATE_NONE && r->caller.how == CALLER_KEY &&
+	    !rate_key_user(r->caller.key_hash, &user))
+		return RATE_READ;
+	return r->route->rate;
+}
+
 /*
  * Is an unknown caller refused inside the socket that was asked for? A browser's WebSocket learns
  * the reason from a close code alone, and Socket.IO may still send its token in CONNECT.
@@ -165,7 +177,7 @@ begin(struct req *r)
 	else if (e != ERR_OK)
 		return e;
 	r->subject = subject_of(r);
-	if ((e = rate_count(r)) != ERR_OK)
+	if ((e = rate_count(r, rate_of(r))) != ERR_OK)
 		return e;
 	if ((e = read_idempotency_key(r)) != ERR_OK || (e = check_coding(r)) != ERR_OK)
 		return e;

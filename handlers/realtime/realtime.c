@@ -3,6 +3,7 @@
  * unknown caller is handed over as nobody: a browser's WebSocket learns why it was refused from a
  * close code alone, after the handshake.
  */
+#include "fcgi/rate.h"
 #include "handlers/realtime/realtime.h"
 #include "sql_api.h"
 
@@ -92,30 +93,34 @@ static const struct field engine_fields[] = {
 	F_STR(struct engine_in, sid, 0, 100, OPTIONAL),
 };
 
-/*
- * Does the request belong to an Engine.IO session? Its caller was checked when it began, and
- * streamd is notified when that caller's session ends, so a poll needs no database, and works while
- * it is away. The caller of an API key or an external token is known to the database alone.
- */
 static bool
-has_engine_session(struct req *r)
+has_sid(struct req *r)
 {
 	struct engine_in in = { 0 };
 	struct problems ignored = { .json.a = r->a };
 
-	return r->caller.how == CALLER_SESSION && r->query_string.n > 0 &&
+	return r->query_string.n > 0 &&
 	       query_fields(r->a, engine_fields, 1, r->query_string, &in, &ignored) && in.sid.n > 0;
 }
 
-/* GET, POST /api/socket.io: Engine.IO's requests. An unknown caller may send a token in CONNECT. */
+/*
+ * GET, POST /api/socket.io: Engine.IO's requests. An unknown caller may send a token in CONNECT; so
+ * a handshake counts, though polls do not. A session's caller was checked when it began, and
+ * streamd is notified when that caller's session ends, so a poll needs no database, and works while
+ * it is away. The caller of an API key or an external token is known to the database alone.
+ */
 enum err
 realtime_socketio(struct req *r)
 {
 	struct grant g = { .topic = S("") };
+	bool begins = !has_sid(r);
+	enum err e;
 
+	if (begins && r->rate_limit == 0 && (e = rate_count(r, RATE_READ)) != ERR_OK)
+		return e;
 	if (r->caller.how == CALLER_NOBODY)
 		return realtime_nobody(r);
-	if (has_engine_session(r))
+	if (!begins && r->caller.how == CALLER_SESSION)
 		return res_socket(r, &g, socketio_target(r));
 	return sql_realtime_open(r, realtime_open_socketio, r->caller.key_hash);
 }

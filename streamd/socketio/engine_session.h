@@ -78,6 +78,7 @@ struct session {
 	int64_t heartbeat_ms; /* when a ping is due, or its pong overdue */
 	int64_t probe_ms; /* when an upgrade is given up */
 	int64_t end_ms; /* ending: how long it waits for the polls that take what is left */
+	uint8_t refused; /* how many tokens were not valid */
 	bool polls; /* it has not been upgraded */
 	bool is_anonymous; /* in engine->anonymous */
 	bool pinged; /* without a pong yet */

@@ -16,6 +16,8 @@
 #define ROOM_ARG_MAX ((size_t)1024)
 #define ROOM_NAME_MAX 100
 #define PID_PURPOSE "socketio pid"
+#define REFUSED_MAX \
+	4 /* tokens of a session: who has more of them begins another, which is counted */
 
 /* ------------------------------------------------------------- connecting */
 
@@ -146,13 +148,17 @@ member_on_token(
     struct token_check *check, enum err e, const struct principal *who, int64_t expires_at)
 {
 	struct member *m = container_of(check, struct member, token);
+	struct session *session = sio_session(m->socket);
 	static const struct principal nobody;
 
-	if (e == ERR_OVERLOADED)
+	if (e == ERR_OVERLOADED) {
 		member_retry_later(m);
-	else
-		member_identify(m, e == ERR_OK ? who : &nobody,
-		    loop_at_unix(member_server(m)->loop, expires_at));
+		return;
+	}
+	member_identify(
+	    m, e == ERR_OK ? who : &nobody, loop_at_unix(member_server(m)->loop, expires_at));
+	if (e != ERR_OK && ++session->refused >= REFUSED_MAX)
+		session_close(session, WS_POLICY, "Too many tokens that are not valid.");
 }
 
 struct connect_in {

@@ -5,6 +5,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { PASSWORD, newAddress, newUser, privateInstance } from "../js/instance.mjs";
 import { DEVICE, newName, register, setCookies, signedIn } from "../js/accounts.mjs";
 import { assertOneEnd } from "../js/events.mjs";
+import { Engine } from "../js/sockets.mjs";
 import { UUID7, assertError, assertStatus, until } from "../js/expect.mjs";
 
 const TRIES = 8;           /* wrong passwords from one address */
@@ -122,6 +123,21 @@ test("made-up API keys count for their address, a key that was good for itself; 
 	await until(() => millrace.grepLogs("division by zero"), "an error of its own is logged");
 	for (const text of ["API key is not valid", "MR000", "Idempotency-Key was used", "no such conversation", "repeated"])
 		assert.equal(await millrace.grepLogs(text), "");
+});
+
+test("Socket.IO: handshakes count for their caller, made-up keys with any request; a session's own requests do not", async () => {
+	const path = "/api/socket.io/?EIO=4&transport=polling", made = () => `mr_${randomBytes(32).toString("base64url")}`;
+	for (const ask of [(from) => from.get(path), (from) => from.as(made()).get(path), (from) => from.as(made()).post(`${path}&sid=x`, "40")]) {
+		const from = api.fresh().as(null);
+		let last;
+		for (let i = 0; i < 90 && last?.status !== 429; i++)
+			last = await ask(from);
+		assertError(last, "RATE_LIMITED");
+	}
+	const session = await new Engine((await newUser(api)).api).open();
+	assertStatus(await session.post("40"), 200);
+	for (let i = 0; i < 90; i++)
+		assertStatus(await session.post("42[\"x\"]"), 200);
 });
 
 test("an EventSource beyond the rate is refused within its stream, a POST by its status", async () => {

@@ -339,6 +339,22 @@ test("a payload of CONNECT that is none", async () => {
 	}
 });
 
+test("tokens cannot be tried one after the other: each transport ends with the fourth that is not valid", async () => {
+	const ws = await new Engine(api.fresh()).socket(), session = await new Engine(api.fresh()).open();
+	const made = (i) => `40${JSON.stringify({ token: `mr_${"x".repeat(42)}${i}` })}`;
+	for (let i = 0; i < 4; i++) {
+		ws.send(made(i));
+		await until(() => words(ws).length === i + 2, "the refusal");
+		assert.match(words(ws).at(-1), /^44\{"message":"Unauthorized"/);
+		assertStatus(await session.post(made(i)), 200);
+		assert.match((await session.poll()).text, /^44\{"message":"Unauthorized"/);
+	}
+	const [code, reason] = await ws.ended;
+	assert.deepEqual([code, /tokens/.test(reason)], [1008, true]);
+	await until(async () => (await session.poll()).status === 400, "the session's end");
+	assert.equal(await millrace.grepLogs("not valid"), "");
+});
+
 test("who asks a great deal and reads nothing is closed; others are not harmed", async () => {
 	const session = await inNamespace(), quiet = await inNamespace();
 	const many = Array.from({ length: 60000 }, (_, i) => `42${i}["x"]`).join("\x1e");

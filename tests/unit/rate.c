@@ -21,7 +21,7 @@ count(enum rate rate, const char *who)
 	struct req r = {
 		.a = arena_new(), .worker = &worker, .route = &route, .subject = str_from(who)
 	};
-	enum err e = rate_count(&r);
+	enum err e = rate_count(&r, route.rate);
 	int64_t left = e == ERR_OK ? r.rate_remaining : -1;
 
 	if (e != ERR_OK && (e != ERR_RATE_LIMITED || r.rate_remaining != 0))
