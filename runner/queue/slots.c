@@ -2,7 +2,11 @@
 
 #include <utlist.h>
 
+#include <millrace/clock.h>
+
 #include "runner/queue/slots.h"
+
+#define OTHERS_MS 5000 /* who came beside somebody within that time is here */
 
 static int
 held_by(const struct slots *of, const struct uuid *owner)
@@ -15,9 +19,21 @@ held_by(const struct slots *of, const struct uuid *owner)
 	return n;
 }
 
+static bool
+is_anothers(const struct slot *list, const struct uuid *owner)
+{
+	const struct slot *p;
+
+	DL_FOREACH (list, p)
+		if (strcmp(p->owner.text, owner->text) != 0)
+			return true;
+	return false;
+}
+
 static struct slot *
 next_of(const struct slots *of)
 {
+	bool beside = clock_ms() < of->others_until_ms;
 	struct slot *best = NULL, *p;
 	int fewest = 0;
 
@@ -26,7 +42,8 @@ next_of(const struct slots *of)
 	DL_FOREACH (of->waiting, p) {
 		int n = held_by(of, &p->owner);
 
-		if ((n > 0 && of->n_held >= of->open) || (best && n >= fewest))
+		if ((n > 0 && of->n_held >= of->open) || (beside && n >= of->most / 4) ||
+		    (best && n >= fewest))
 			continue;
 		best = p;
 		fewest = n;
@@ -68,6 +85,8 @@ slot_acquire(struct slot *mine, struct slots *of, struct uuid owner, struct stop
 	pthread_cond_init(&mine->changed, NULL);
 	stop_on_set(stop, slot_wake, mine);
 	pthread_mutex_lock(&of->lock);
+	if (is_anothers(of->held, &owner) || is_anothers(of->waiting, &owner))
+		of->others_until_ms = clock_ms() + OTHERS_MS;
 	DL_APPEND(of->waiting, mine);
 	hand_out(of);
 	while (!mine->is_held && stop_why(stop) == STOP_NOT)

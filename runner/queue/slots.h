@@ -2,7 +2,8 @@
  * Slots for work that the machine can do little of at once. Whoever has fewest of them is next,
  * and of several who came first. A few are open to all, so that one user may fill them while nobody
  * else is here; those beyond are for users who have none, so that nobody waits for another's long
- * work. Any thread may call these.
+ * work. While others are here, or were a moment ago, nobody has more than a quarter: each would
+ * take a processor from them. Any thread may call these.
  */
 #ifndef RUNNER_QUEUE_SLOTS_H
 #define RUNNER_QUEUE_SLOTS_H
@@ -18,6 +19,7 @@ struct slots {
 	int most; /* in all */
 	pthread_mutex_t lock; /* guards what follows */
 	int n_held;
+	int64_t others_until_ms; /* until then there are several users, on clock_ms' clock */
 	struct slot *held, *waiting; /* those who wait in the order in which they came */
 };
 #define SLOTS(n_open, n_most)                                                          \

@@ -106,9 +106,18 @@ main(void)
 	finish(&b[0]);
 	CHECK("also where another came first", becomes(&b[1], 1) && a[4].has == 0);
 	finish(&b[1]);
-	CHECK("and the last", becomes(&a[4], 1));
+	CHECK("a second one is nobody's while others were here a moment ago", a[4].has == 0);
 	finish(&a[2]);
+	CHECK("a first one is", becomes(&a[4], 1));
+	start(&a[0], "a");
+	start(&a[1], "a");
+	CHECK("and still no second", a[0].has == 0 && a[1].has == 0);
+	slots.others_until_ms = clock_ms();
 	finish(&a[4]);
+	CHECK("two are, once they have been gone for a while",
+	    becomes(&a[0], 1) && becomes(&a[1], 1));
+	finish(&a[0]);
+	finish(&a[1]);
 	CHECK("nothing is left", slots.n_held == 0 && !slots.held && !slots.waiting);
 	return test_end();
 }
