@@ -221,6 +221,28 @@ test("what is kept for a time goes after it, and a run that a kept key names sta
 	assert.deepEqual(there.match(/kept \d/g), ["kept 1", "kept 0"]);
 });
 
+test("a run that a workflow waits for, or whose matches are shown, stays until that has ended", async () => {
+	const user = await newUser(api), old = "now() - interval '40 days'";
+	const { id: process } = assertStatus(await user.api.post("/api/v1/admin/processes", { name: "p" }), 201).json;
+	const run = (kind, status) => sql(`INSERT INTO run (id, owner_id, kind, status, created_at, ended_at)
+		VALUES (overlay(uuid_v7_floor(${old})::text PLACING right('${randomUUID()}', 12) FROM 25)::uuid, '${user.uid}', '${kind}', '${status}', ${old},
+			${status === "completed" ? old : "NULL"}) RETURNING id`);
+	const [child, workflow, shown, unswept] = [await run("agent", "completed"), await run("workflow", "running"), await run("task", "completed"), await run("task", "completed")];
+	const left = `SELECT 'left ' || coalesce(string_agg(id::text, ' ' ORDER BY id), '') FROM run WHERE owner_id = '${user.uid}'`;
+	const said = await sweeping(`INSERT INTO job (run_id, owner_id, kind, state) VALUES ('${workflow}', '${user.uid}', 'workflow', 'waiting');
+		INSERT INTO workflow_run (id, owner_id, workflow_id, definition, inputs) VALUES ('${workflow}', '${user.uid}', '${workflow}', '{}', '{}');
+		INSERT INTO workflow_step (workflow_run_id, owner_id, n, id, status, child) VALUES ('${workflow}', '${user.uid}', 1, 'a', 'waiting', '${child}');
+		INSERT INTO task (id, owner_id, process_id, pipeline, status, swept, ended_at)
+			SELECT t.id, '${user.uid}', '${process}', pipeline_new(), 'completed', t.swept, ${old} FROM (VALUES ('${shown}'::uuid, true), ('${unswept}', false)) t (id, swept);
+		UPDATE agent_process SET matched_task = '${shown}' WHERE id = '${process}';
+		SELECT sweep_old(24, 24, 30, 90, 90, 1000); ${left};
+		UPDATE workflow_step SET status = 'completed', child = NULL WHERE workflow_run_id = '${workflow}';
+		UPDATE agent_process SET matched_task = NULL WHERE id = '${process}'; UPDATE task SET swept = true WHERE id = '${unswept}';
+		SELECT sweep_old(24, 24, 30, 90, 90, 1000); ${left}`);
+	assert.deepEqual(said.match(/left .*/g), [`left ${[child, workflow, shown, unswept].sort().join(" ")}`, `left ${workflow}`]);
+	await sql(`DELETE FROM run WHERE id = '${workflow}'`);
+});
+
 test("the sweep takes no more than it is told in one go, and says that there is more", async () => {
 	const user = await newUser(api);
 	const round = `SELECT 'more ' || sweep_old(24, 24, 30, 90, 90, 100); SELECT 'left ' || count(*) FROM idempotency WHERE owner_id = '${user.uid}'`;
