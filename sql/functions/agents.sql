@@ -161,7 +161,8 @@ GRANT EXECUTE ON FUNCTION config_json TO millrace_api;
 
 CREATE OR REPLACE FUNCTION status_json(p agent_process) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('agent_id', p.id, 'status', coalesce(p.status, 'stopped'), 'execution_mode', coalesce(p.execution_mode, 'manual'),
-		'model', p.model, 'next_run_at', process_next(p), 'updated_at', rfc3339(p.updated_at), 'container', container_json(caller_id()))
+		'model', p.model, 'next_run_at', process_next(p), 'updated_at', rfc3339(p.updated_at),
+		'container', (SELECT container_json(c) FROM (SELECT) one LEFT JOIN container c ON c.owner_id = caller_id()))
 $$;
 GRANT EXECUTE ON FUNCTION status_json TO millrace_api;
 

@@ -80,3 +80,9 @@ CREATE OR REPLACE FUNCTION vault_reseal(ids uuid[], was text[], sealed text[], k
 	SELECT sealed_change('secret', $1, $2, $3, $4)
 $$;
 GRANT EXECUTE ON FUNCTION vault_reseal(uuid[], text[], text[], uuid) TO millrace_runner;
+
+-- Nobody had a container.
+CREATE OR REPLACE FUNCTION user_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT user_json(u, NULL)
+$$;
+GRANT EXECUTE ON FUNCTION user_json(app_user) TO millrace_api;

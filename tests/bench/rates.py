@@ -37,7 +37,21 @@ USERS = 100
 # An installation has users; with a handful of rows nothing would use an index.
 MANY = """WITH u AS (INSERT INTO app_user (email, display_name) SELECT 'many' || g || '@example.org', 'Many' FROM generate_series(1, 20000) g
     RETURNING id) INSERT INTO session (user_id, expires_at) SELECT id, now() + interval '7 days' FROM u"""
-SELECT = "SELECT user_json(u) AS body FROM app_user u WHERE u.id = '%s'"
+
+
+def query(name):
+    """The text of a tree's own query."""
+    for file in glob.glob(ROOT + "/sql/queries/**/*.sql", recursive=True):
+        with open(file) as f:
+            found = re.search(r"^-- name: %s\n(?:--.*\n)*([^;]*);" % name, f.read(), re.M)
+        if found:
+            return found.group(1)
+    raise SystemExit("bench: there is no query " + name)
+
+
+def select(user):
+    """The bare SELECT: the row alone, without who asks. `user` is SQL."""
+    return query("user_show").replace("caller_id()", user)
 
 
 class Peers:
@@ -48,7 +62,7 @@ class Peers:
         if alone:
             return
         env = dict(instance.env, PGHOST=instance.run_dir + "/pg", PGUSER="postgres", PGDATABASE="millrace",
-                   SECRET=instance.secret())
+                   SECRET=instance.secret(), SELECT=select("$1"))
         for name in [n for n in env if n.startswith(("MILLRACE_", "OPENAI_", "ANTHROPIC_", "GEMINI_"))]:
             del env[name]
         self.start_node(dict(env, PORT=str(instance.node), NODE_ENV="production"), instance, node)
@@ -121,12 +135,8 @@ def statements(instance, user, name, *args):
     """A script of what a worker asks for a request of the user's: who it is, and the named statement; one transaction, one round trip."""
     session = instance.sql("SELECT id FROM session WHERE user_id = '%s' LIMIT 1" % user)
     text = "\\startpipeline\n"
-    for query, values in (("caller_session", ("'%s'" % session, "false")), (name, args)):
-        for file in glob.glob(ROOT + "/sql/queries/**/*.sql", recursive=True):
-            with open(file) as f:
-                found = re.search(r"^-- name: %s\n(?:--.*\n)*([^;]*;)" % query, f.read(), re.M)
-            if found:
-                text += re.sub(r"\$(\d+)", lambda m: values[int(m.group(1)) - 1], found.group(1)) + "\n"
+    for asked, values in (("caller_session", ("'%s'" % session, "false")), (name, args)):
+        text += re.sub(r"\$(\d+)", lambda m: values[int(m.group(1)) - 1], query(asked)) + ";\n"
     path = "%s/%s.sql" % (instance.dir, name)
     with open(path, "w") as f:
         f.write(text + "\\endpipeline\n")
@@ -179,7 +189,7 @@ def measure(instance, peers, users, rounds, seconds, say):
     with open(tokens, "w") as f:
         f.writelines(token + "\n" for _, token in users)
     with open(instance.dir + "/select.sql", "w") as f:
-        f.write(SELECT % users[0][0] + ";\n")
+        f.write(select("'%s'" % users[0][0]) + ";\n")
     with open(instance.dir + "/user.requests", "wb") as f:
         f.write(b"".join(b"GET /api/user HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n\0" % token.encode()
                          for _, token in users))

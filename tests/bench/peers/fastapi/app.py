@@ -1,6 +1,6 @@
 """GET /api/user as a FastAPI service does it: an HS256 token is checked, one row is read by primary key as JSON.
 
-Environment: PGHOST (a directory), PGUSER, PGDATABASE, SECRET. Run by uvicorn with two workers, uvloop and httptools, without a log.
+Environment: PGHOST (a directory), PGUSER, PGDATABASE, SECRET, SELECT (the statement). Run by uvicorn with two workers, uvloop and httptools, without a log.
 """
 import os
 
@@ -24,7 +24,7 @@ async def user(authorization: str = Header()):
     except jwt.InvalidTokenError:
         raise HTTPException(401)
     async with app.state.pool.acquire() as connection:
-        body = await connection.fetchval("SELECT user_json(u) AS body FROM app_user u WHERE u.id = $1", claims["sub"])
+        body = await connection.fetchval(os.environ["SELECT"], claims["sub"])
     if body is None:
         raise HTTPException(404)
     return Response(body, media_type="application/json")

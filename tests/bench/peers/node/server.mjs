@@ -2,7 +2,7 @@
  * GET /api/user as a Node service does it: an HS256 token is checked, one row is
  * read by primary key as JSON. Two processes, kept prepared statements, no log.
  *
- * Environment: PORT, PGHOST (a directory), PGUSER, PGDATABASE, SECRET.
+ * Environment: PORT, PGHOST (a directory), PGUSER, PGDATABASE, SECRET, SELECT (the statement).
  */
 import cluster from "node:cluster";
 import fastify from "fastify";
@@ -28,8 +28,7 @@ if (cluster.isPrimary) {
 		} catch {
 			return reply.code(401).send({ error: "Unauthorized" });
 		}
-		const { rows } = await pool.query({ name: "user", values: [claims.sub],
-			text: "SELECT user_json(u) AS body FROM app_user u WHERE u.id = $1" });
+		const { rows } = await pool.query({ name: "user", values: [claims.sub], text: process.env.SELECT });
 		if (rows.length === 0)
 			return reply.code(404).send({ error: "Not found" });
 		return reply.type("application/json").send(rows[0].body);
