@@ -26,9 +26,11 @@ inner(struct str s)
 	/* Of several, the first. */
 	(void)str_cut(s, ';', &head);
 	(void)str_cut(head, ',', &head);
+	(void)str_cut(head, '\r', &head);
+	(void)str_cut(head, '\n', &head);
 	s = str_trim(head);
 	if (s.n > 7 && str_eq_nocase((struct str){ s.p, 7 }, S("mailto:")))
-		s = (struct str){ s.p + 7, s.n - 7 };
+		(void)str_cut((struct str){ s.p + 7, s.n - 7 }, '?', &s);
 	return s;
 }
 
@@ -39,7 +41,7 @@ task_email_key(struct arena *a, struct str email)
 
 	if (email.n == 0 || email.n > KEY_MAX)
 		return S("");
-	domain = str_cut(inner(email), '@', &local);
+	domain = str_cut(inner(unicode_name(a, email)), '@', &local);
 	if (domain.n > 0 && domain.p[domain.n - 1] == '.')
 		domain.n--;
 	if (local.n == 0 || domain.n == 0 || memchr(local.p, ' ', local.n) ||
@@ -154,8 +156,8 @@ phone_lines(struct arena *a, const struct task_keys *k, size_t n)
 		if (k[i].phone.n <= KEY_MAX)
 			buf_put(&b, k[i].phone);
 		for (from += k[i].region.n + 1; from < b.n; from++)
-			if (iscntrl((unsigned char)b.p[from]))
-				b.p[from] = ' ';
+			if (iscntrl((unsigned char)b.p[from])) /* lines of a cell are several */
+				b.p[from] = b.p[from] == '\n' ? ';' : ' ';
 		buf_put(&b, S("\n"));
 	}
 	return buf_str(&b);

@@ -125,6 +125,7 @@ test("what else rows may be: JSON, JSON Lines, a table without names; and what c
 		"b.jsonl": "{\"tel\":351912345678}\n\n{\"tel\":\"+351 912 345 678\"},\n",
 		"c.csv": "Zoe,zoe@a.example\n",
 		"d.txt": "first name\tlast name\nZoé\t\n",
+		"lines.json": JSON.stringify([{ tel: "+351 912 345 678\n+351 999 000 000" }]),
 	};
 	for (const [name, text] of Object.entries(good)) {
 		const process_id = await processOf(user, name, text), task = await run(user, { process_id });

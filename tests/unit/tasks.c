@@ -28,6 +28,14 @@ emails(void)
 		{ "a@b.example; c@d.example", "a@b.example", "a@b.example" },
 		{ "A.n.a+news@googlemail.com", "a.n.a+news@googlemail.com", "ana@gmail.com" },
 		{ "ana+news@shop.example", "ana+news@shop.example", "ana@shop.example" },
+		{ "mailto:a@b.example?subject=hi", "a@b.example", "a@b.example" },
+		{ "\xc2\xa0"
+		  "a@b.example\xc2\xa0",
+		    "a@b.example", "a@b.example" },
+		{ "a@b.example\r\nc@d.example", "a@b.example", "a@b.example" },
+		{ "a\xef\xbc\xa0"
+		  "b.example",
+		    "a@b.example", "a@b.example" },
 		{ "nobody", "", "" },
 		{ "a b@c.example", "", "" },
 		{ "a@local", "", "" },
