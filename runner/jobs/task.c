@@ -17,7 +17,6 @@
 
 #define CLEAR_ROWS 5000
 #define TURN_MS 1000 /* until a task looks again whether it is its turn */
-#define KEYS_ROWS 10000
 #define MATCH_ROWS 100000
 #define COMPARE_ROWS 20000
 #define COMPARE_NAMES 500 /* in one statement */
@@ -47,7 +46,7 @@ begin_step(struct task *t, const char *step, struct str error, struct outcome *o
 	return went_well(t->j, e, res, o);
 }
 
-/* --- extract and load --- */
+/* --- extract, load and transform --- */
 
 static void
 read_said(struct arena *a, struct str config, struct task_said *out)
@@ -158,240 +157,100 @@ extract_step(struct task *t, struct outcome *o)
 			return false;
 	}
 	if (t->rows > 0)
-		return begin_step(t, "transform", t->errors, o);
+		return begin_step(t, "match", t->errors, o);
 	*o = job_failed("NO_ROWS", t->n_sources == 0 ? "The process has no data sources."
 				   : t->errors.n > 0 ? t->errors.p
 						     : "The data sources have no rows.");
 	return false;
 }
 
-/* --- transform --- */
-
-struct keys_lists {
-	struct str_list ids, changed, e164, phone, email, mailbox, name;
-};
-
-static struct str_list
-new_list(struct arena *a, size_t n)
-{
-	return (struct str_list){ arena_alloc(a, (n + 1) * sizeof(struct str)), n };
-}
-
-/* As statements take them. */
-static struct keys_lists
-lists_of(struct arena *a, const struct task_keys *k, size_t n)
-{
-	struct keys_lists l = { new_list(a, n), new_list(a, n), new_list(a, n), new_list(a, n),
-		new_list(a, n), new_list(a, n), new_list(a, n) };
-
-	for (size_t i = 0; i < n; i++) {
-		l.e164.p[i] = k[i].e164;
-		l.phone.p[i] = k[i].phone_key;
-		l.email.p[i] = k[i].email_key;
-		l.mailbox.p[i] = k[i].mailbox_key;
-		l.name.p[i] = k[i].name_key;
-	}
-	return l;
-}
-
-/*
- * Some rows, or leads, on their way. Their keys are made in a thread of its own, which alone has
- * the batch meanwhile: the processor's time that libphonenumber takes is not the database's.
- */
-struct batch {
-	struct job *j;
-	struct arena *a;
-	PGresult *rows;
-	struct task_keys *k;
-	size_t n;
-	bool last; /* there are no more behind it */
-	pthread_t thread;
-	bool runs; /* the thread */
-	bool good; /* the keys were made; else the job is to end, with o */
-	struct outcome o;
-};
-
-struct flow {
-	struct task *t;
-	/* The next KEYS_ROWS at most, and `last`; false: the job is to end, with *o. */
-	bool (*read)(struct flow *f, struct batch *b, struct outcome *o);
-	bool (*store)(struct flow *f, struct batch *b, struct outcome *o);
-	int64_t at; /* of rows, up to which they were read */
-	struct uuid after; /* of leads */
-	struct str region; /* of leads' numbers without a country */
-};
-
-static void *
-make_keys(void *arg)
-{
-	struct batch *b = arg;
-
-	b->good = task_keys_make(b->j, b->a, b->k, b->n, &b->o);
-	return NULL;
-}
-
-/* Waits for its keys. */
-static bool
-batch_wait(struct batch *b, struct outcome *o)
-{
-	if (b->runs)
-		pthread_join(b->thread, NULL);
-	b->runs = false;
-	if (!b->good)
-		*o = b->o;
-	return b->good;
-}
-
-/* Of rows whose name, address and number begin at this column. */
-static void
-take_rows(struct flow *f, struct batch *b, int column)
-{
-	b->n = (size_t)PQntuples(b->rows);
-	b->k = arena_alloc(b->a, (b->n + 1) * sizeof(*b->k));
-	for (size_t i = 0; i < b->n; i++)
-		b->k[i] = (struct task_keys){ .name = sql_get(b->rows, (int)i, column),
-			.email = sql_get(b->rows, (int)i, column + 1),
-			.phone = sql_get(b->rows, (int)i, column + 2),
-			.region = f->region.p ? f->region : sql_get(b->rows, (int)i, column + 3) };
-}
-
-/* The next batch, whose keys begin to be made. */
-static bool
-flow_begin(struct flow *f, struct batch *b, struct outcome *o)
-{
-	arena_reset(b->a);
-	if (!f->read(f, b, o))
-		return false;
-	b->runs = thread_start(&b->thread, make_keys, b, false);
-	if (!b->runs)
-		make_keys(b);
-	return true;
-}
-
-/* While the keys of one batch are made the one before is stored. */
-static bool
-flow_run(struct flow *f, struct outcome *o)
-{
-	struct batch both[2] = { { .j = f->t->j, .a = arena_new() },
-		{ .j = f->t->j, .a = arena_new() } };
-	bool good = flow_begin(f, &both[0], o);
-
-	for (size_t i = 0; good; i = 1 - i) {
-		struct batch *b = &both[i], *next = &both[1 - i];
-
-		good = batch_wait(b, o) && (b->last || flow_begin(f, next, o)) &&
-		       (b->n == 0 || f->store(f, b, o));
-		if (b->last)
-			break;
-		if (!good && next->runs)
-			pthread_join(next->thread, NULL);
-	}
-	arena_free(both[0].a);
-	arena_free(both[1].a);
-	return good;
-}
-
-static bool
-read_rows(struct flow *f, struct batch *b, struct outcome *o)
-{
-	struct job *j = b->j;
-	int64_t after = f->at;
-	enum err e;
-
-	f->at += KEYS_ROWS;
-	b->last = f->at >= f->t->rows;
-	e = job_runner_task_rows(j, b->a, &b->rows, j->run, after, f->at);
-	if (e != ERR_OK) {
-		*o = job_db_error(j, e, "rows could not be read back");
-		return false;
-	}
-	take_rows(f, b, 1);
-	return true;
-}
-
-static bool
-store_rows(struct flow *f, struct batch *b, struct outcome *o)
-{
-	struct keys_lists l = lists_of(b->a, b->k, b->n);
-	PGresult *res = NULL;
-	enum err e;
-
-	(void)f;
-	for (size_t i = 0; i < b->n; i++)
-		l.ids.p[i] = sql_get(b->rows, (int)i, 0);
-	e = job_runner_task_transformed(
-	    b->j, b->a, &res, l.ids, l.e164, l.phone, l.email, l.mailbox, l.name);
-	return went_well(b->j, e, res, o);
-}
-
-static bool
-transform_step(struct task *t, int64_t at, struct outcome *o)
-{
-	struct flow f = { .t = t, .read = read_rows, .store = store_rows, .at = at };
-
-	return flow_run(&f, o) && begin_step(t, "match", (struct str){ NULL, 0 }, o);
-}
-
 /* --- match --- */
 
-/* Leads that have changed since they were looked at last. */
+/* Leads on their way to being matched. */
+struct leads {
+	struct job *j;
+	struct str region; /* of numbers without a country */
+	struct uuid after; /* up to which they were read */
+};
+
+/* The next of those that have changed since they were looked at last. */
 static bool
-read_leads(struct flow *f, struct batch *b, struct outcome *o)
+read_leads(struct leads *l, struct task_batch *b, struct outcome *o)
 {
-	struct job *j = b->j;
+	PGresult *rows = NULL;
 	enum err e = job_runner_leads_without_keys(
-	    j, b->a, &b->rows, j->owner, f->region, f->after, KEYS_ROWS);
+	    l->j, b->a, &rows, l->j->owner, l->region, l->after, TASK_BATCH_ROWS);
 
 	if (e != ERR_OK) {
-		*o = job_db_error(j, e, "leads could not be read");
+		*o = job_db_error(l->j, e, "leads could not be read");
 		return false;
 	}
-	take_rows(f, b, 2);
-	b->last = b->n < KEYS_ROWS;
-	return b->n == 0 || uuid_parse(sql_get(b->rows, (int)b->n - 1, 0), &f->after);
+	b->n = (size_t)PQntuples(rows);
+	for (size_t i = 0; i < b->n; i++) {
+		b->ids[i] = sql_get(rows, (int)i, 0);
+		b->more[i] = sql_get(rows, (int)i, 1);
+		b->k[i] = (struct task_keys){ .name = sql_get(rows, (int)i, 2),
+			.email = sql_get(rows, (int)i, 3),
+			.phone = sql_get(rows, (int)i, 4),
+			.region = l->region };
+	}
+	return b->n == 0 || uuid_parse(b->ids[b->n - 1], &l->after);
 }
 
 static bool
-store_leads(struct flow *f, struct batch *b, struct outcome *o)
+store_leads(void *arg, const struct task_batch *b, const struct task_lists *l, struct outcome *o)
 {
-	struct keys_lists l = lists_of(b->a, b->k, b->n);
+	struct leads *leads = arg;
 	PGresult *res = NULL;
-	enum err e;
+	enum err e = job_runner_lead_keys_store(b->j, b->a, &res, b->j->owner, leads->region,
+	    l->ids, l->more, l->e164, l->phone, l->email, l->mailbox, l->name);
 
-	for (size_t i = 0; i < b->n; i++) {
-		l.ids.p[i] = sql_get(b->rows, (int)i, 0);
-		l.changed.p[i] = sql_get(b->rows, (int)i, 1);
-	}
-	e = job_runner_lead_keys_store(b->j, b->a, &res, b->j->owner, f->region, l.ids, l.changed,
-	    l.e164, l.phone, l.email, l.mailbox, l.name);
 	return went_well(b->j, e, res, o);
 }
 
 /* Numbers of leads without a country are of the sources' region, where these say one. */
 static bool
-index_leads(struct task *t, struct outcome *o)
+find_region(struct task *t, struct str *region, struct outcome *o)
 {
-	struct flow f = { .t = t,
-		.read = read_leads,
-		.store = store_leads,
-		.after = { "00000000-0000-0000-0000-000000000000" },
-		.region = S("") };
 	PGresult *rows = NULL;
-	enum err e = job_runner_task_sources(t->j, &rows, t->process);
 
-	if (e != ERR_OK) {
+	*region = S("");
+	if (job_runner_task_sources(t->j, &rows, t->process) != ERR_OK) {
 		*o = job_again("the data sources could not be looked up", 0);
 		return false;
 	}
-	for (int i = 0; i < PQntuples(rows) && f.region.n == 0; i++) {
-		struct str region = source_of(t->j, rows, i).said.region;
+	for (int i = 0; i < PQntuples(rows) && region->n == 0; i++) {
+		struct str said = source_of(t->j, rows, i).said.region;
 
-		f.region = region.p ? region : S("");
+		*region = said.p ? said : S("");
 	}
-	if (!flow_run(&f, o))
+	return true;
+}
+
+static bool
+index_leads(struct task *t, struct outcome *o)
+{
+	struct leads leads = { .j = t->j, .after = { "00000000-0000-0000-0000-000000000000" } };
+	struct task_flow f = { .j = t->j, .store = store_leads, .arg = &leads };
+	PGresult *res = NULL;
+	bool good = true;
+	size_t n;
+	enum err e;
+
+	if (!find_region(t, &leads.region, o))
 		return false;
-	e = job_runner_lead_keys_stored(t->j, &rows);
-	return went_well(t->j, e, rows, o);
+	task_flow_begin(&f);
+	do {
+		struct task_batch *b = task_flow_batch(&f);
+
+		good = read_leads(&leads, b, o);
+		n = b->n;
+		good = good && task_flow_next(&f, o);
+	} while (good && n == TASK_BATCH_ROWS);
+	if (!task_flow_end(&f, good, o))
+		return false;
+	e = job_runner_lead_keys_stored(t->j, &res);
+	return went_well(t->j, e, res, o);
 }
 
 static bool
@@ -444,11 +303,6 @@ walk(struct task *t, struct str step, int64_t at, int64_t compared, struct outco
 
 	if (from && !extract_step(t, o))
 		return false;
-	if (from || str_eq(step, S("transform"))) {
-		if (!transform_step(t, from ? 0 : at, o))
-			return false;
-		from = true;
-	}
 	if (from || str_eq(step, S("match"))) {
 		if (!match_step(t, from ? 0 : at, o))
 			return false;

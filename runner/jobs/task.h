@@ -1,10 +1,13 @@
 /*
  * A task's parts: task.c walks through its steps, task_source.c opens what a data source names,
  * task_rows.c reads and stores its rows, task_columns.c finds what is what in them, task_keys.c
- * makes of it what is compared. All belong to the job's thread, and block.
+ * makes of it what is compared, and task_flow.c has that done while the database stores. All belong
+ * to the job's thread, and block.
  */
 #ifndef RUNNER_JOBS_TASK_H
 #define RUNNER_JOBS_TASK_H
+
+#include <pthread.h>
 
 #include "runner/knowledge/extractor.h"
 #include "runner/queue/job.h"
@@ -15,7 +18,7 @@
 struct task {
 	struct job *j;
 	struct uuid process;
-	int64_t rows; /* stored so far */
+	int64_t rows; /* read so far */
 	int64_t bytes; /* of their cells; counted by the attempt that reads them */
 	int64_t files; /* of them, as task_rows_read counts */
 	size_t source, n_sources; /* which is read, from 0 */
@@ -91,5 +94,57 @@ struct str task_mailbox_key(struct arena *a, struct str key);
 /* Words of a name, folded, in the order of the alphabet, without those of a company's legal form.
  */
 struct str task_name_key(struct arena *a, struct str name);
+
+/* --- task_flow.c --- */
+
+#define TASK_BATCH_ROWS 8000
+
+/* Some rows, or leads, on their way into the database. */
+struct task_batch {
+	struct arena *a; /* what is in it is this arena's */
+	/* Of rows: their numbers and cells; of leads: their ids, and when they changed */
+	struct str *ids, *more;
+	struct task_keys *k;
+	size_t n; /* up to TASK_BATCH_ROWS of each */
+	size_t bytes; /* of rows' cells */
+	int64_t first, file; /* of rows: how many were before these, and which file's they are */
+
+	/* task_flow.c's: the thread that makes the keys has the batch for its own meanwhile */
+	struct job *j;
+	pthread_t thread;
+	bool runs;
+	bool good; /* the keys were made; else the job is to end, with o */
+	struct outcome o;
+};
+
+/* What a statement takes of a batch's keys. */
+struct task_lists {
+	struct str_list ids, more, e164, phone, email, mailbox, name;
+};
+
+/*
+ * Batches, one after the other: while one is filled, keys are made of the one before, in a thread,
+ * since the processor's time that libphonenumber takes is not the database's.
+ */
+struct task_flow {
+	struct job *j;
+	/* Stores a batch, which has one or more. False: the job is to end, with *o. */
+	bool (*store)(
+	    void *arg, const struct task_batch *b, const struct task_lists *l, struct outcome *o);
+	void *arg;
+	struct task_batch both[2];
+	size_t at; /* which of them is filled */
+};
+
+void task_flow_begin(struct task_flow *f);
+/* The one that is to be filled. */
+struct task_batch *task_flow_batch(struct task_flow *f);
+/*
+ * It is filled: its keys begin to be made, and what was before it is stored. False: the job is to
+ * end, with *o.
+ */
+bool task_flow_next(struct task_flow *f, struct outcome *o);
+/* After all: stores what is left, but where `good` is false. As task_flow_next; also after it. */
+bool task_flow_end(struct task_flow *f, bool good, struct outcome *o);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * Rows as the extractor prints them, a line each, into the database, some thousand at a time: at no
- * time are more than these in memory, and the extractor waits while they are stored.
+ * Rows as the extractor prints them, a line each, into the database with what they are compared by,
+ * some thousand at a time: at no time are more than twice these in memory, and the extractor waits
+ * while they are stored.
  */
 #include <stdlib.h>
 
@@ -10,7 +11,6 @@
 #include "runner/jobs/task.h"
 #include "sql_job.h"
 
-#define BATCH_ROWS 8000
 #define BATCH_BYTES ((size_t)2 * 1024 * 1024)
 #define COLUMN_NAME_MAX 200 /* bytes */
 #define HALF_WAY 5000 /* rows: how many a file has is not known before its end */
@@ -28,11 +28,7 @@ struct reading {
 	bool whole; /* the last line was there */
 	int64_t first; /* how many rows there were before this file */
 
-	struct arena *batch; /* what waits to be stored */
-	struct str numbers[BATCH_ROWS], cells[BATCH_ROWS], names[BATCH_ROWS], emails[BATCH_ROWS],
-	    phones[BATCH_ROWS];
-	size_t n, bytes;
-
+	struct task_flow flow; /* what waits to be stored */
 	struct arena *line; /* of one line */
 	const char *why; /* it cannot go on, for a person */
 	struct outcome o; /* or: the job is to end so */
@@ -67,31 +63,34 @@ progress(const struct reading *r)
 	return (100 * (int64_t)r->t->source + 100 * n / (n + HALF_WAY)) / (int64_t)r->t->n_sources;
 }
 
-static struct str_list
-list(struct str *p, const struct reading *r)
+static bool
+store(void *arg, const struct task_batch *b, const struct task_lists *l, struct outcome *o)
 {
-	return (struct str_list){ p, r->n };
+	struct reading *r = arg;
+	PGresult *res = NULL;
+	enum err e = job_runner_task_load(r->t->j, b->a, &res, b->first, b->file, l->ids, l->more,
+	    l->e164, l->phone, l->email, l->mailbox, l->name, r->t->rows, progress(r));
+
+	if (went_well(r, e, res))
+		return true;
+	*o = r->o;
+	return false;
 }
 
+/* What is there goes on its way. */
 static bool
 flush(struct reading *r)
 {
-	PGresult *res = NULL;
-	int64_t before = r->t->rows;
-	enum err e;
+	struct task_batch *b = task_flow_batch(&r->flow);
+	struct outcome o;
 
-	if (r->n == 0)
+	if (b->n == 0)
 		return true;
-	r->t->rows += (int64_t)r->n;
-	e = job_runner_task_load(r->t->j, r->batch, &res, before, r->t->files, list(r->numbers, r),
-	    list(r->cells, r), list(r->names, r), list(r->emails, r), list(r->phones, r),
-	    r->source->said.region, progress(r));
-	if (!went_well(r, e, res))
-		return false;
-	r->t->bytes += (int64_t)r->bytes;
-	arena_reset(r->batch);
-	r->n = r->bytes = 0;
-	return true;
+	b->first = r->t->rows;
+	b->file = r->t->files;
+	r->t->rows += (int64_t)b->n;
+	r->t->bytes += (int64_t)b->bytes;
+	return task_flow_next(&r->flow, &o) || end_job(r, o);
 }
 
 /* A cell's text: absent for none, and for an error that a formula came to. */
@@ -163,20 +162,21 @@ begin_sheet(struct reading *r, const struct str *cells, size_t n)
 }
 
 static struct str
-whole_name(struct reading *r, const struct str *cells, size_t n)
+whole_name(const struct reading *r, struct arena *a, const struct str *cells, size_t n)
 {
 	struct str first = cell(cells, n, r->columns.name);
 	struct str last = cell(cells, n, r->columns.last_name);
 
 	if (last.n == 0)
-		return arena_str(r->batch, first);
-	return arena_printf(r->batch, "%.*s %.*s", S_ARG(first), S_ARG(last));
+		return arena_str(a, first);
+	return arena_printf(a, "%.*s %.*s", S_ARG(first), S_ARG(last));
 }
 
 static bool
 keep(struct reading *r, int64_t number, const struct str *cells, size_t n)
 {
-	struct buf b = { .a = r->batch };
+	struct task_batch *to = task_flow_batch(&r->flow);
+	struct buf b = { .a = to->a };
 
 	buf_put(&b, S("["));
 	for (size_t i = 0; i < n; i++) {
@@ -184,19 +184,21 @@ keep(struct reading *r, int64_t number, const struct str *cells, size_t n)
 		buf_json(&b, cells[i]);
 	}
 	buf_put(&b, S("]"));
-	r->numbers[r->n] = arena_printf(r->batch, "%lld", (long long)number);
-	r->cells[r->n] = buf_str(&b);
-	r->names[r->n] = whole_name(r, cells, n);
-	r->emails[r->n] = arena_str(r->batch, cell(cells, n, r->columns.email));
-	r->phones[r->n] = arena_str(r->batch, cell(cells, n, r->columns.phone));
-	r->n++;
-	r->bytes += b.n;
-	return (r->n < BATCH_ROWS && r->bytes < BATCH_BYTES) || flush(r);
+	to->ids[to->n] = arena_printf(to->a, "%lld", (long long)number);
+	to->more[to->n] = buf_str(&b);
+	to->k[to->n] = (struct task_keys){ .name = whole_name(r, to->a, cells, n),
+		.email = arena_str(to->a, cell(cells, n, r->columns.email)),
+		.phone = arena_str(to->a, cell(cells, n, r->columns.phone)),
+		.region = r->source->said.region };
+	to->n++;
+	to->bytes += b.n;
+	return (to->n < TASK_BATCH_ROWS && to->bytes < BATCH_BYTES) || flush(r);
 }
 
 static bool
 take_row(struct reading *r, json_object *o, json_object *list_of)
 {
+	const struct task_batch *b = task_flow_batch(&r->flow);
 	size_t n = json_object_array_length(list_of);
 	struct str *cells;
 
@@ -213,11 +215,11 @@ take_row(struct reading *r, json_object *o, json_object *list_of)
 	/* Totals are no data. */
 	if (!r->has_columns || json_has(o, "totals"))
 		return true;
-	if (r->t->rows + (int64_t)r->n >= TASK_ROWS_MAX) {
+	if (r->t->rows + (int64_t)b->n >= TASK_ROWS_MAX) {
 		r->why = "It has more rows than one task takes: 500,000 of all its sources.";
 		return false;
 	}
-	if (r->t->bytes + (int64_t)r->bytes >= TASK_BYTES_MAX) {
+	if (r->t->bytes + (int64_t)b->bytes >= TASK_BYTES_MAX) {
 		r->why = "Its rows are more than one task takes: 1 GiB of all its sources.";
 		return false;
 	}
@@ -297,15 +299,15 @@ task_rows_read(struct task *t, const struct task_source *s, struct uuid document
 		.document = document,
 		.name = s->name.n > 0 ? arena_cstr(t->j->a, s->name) : how->name,
 		.first = t->rows,
-		.batch = arena_new(),
+		.flow = { .j = t->j, .store = store, .arg = r },
 		.line = arena_new() };
+	task_flow_begin(&r->flow);
 	lines.line = take_line;
 	lines.arg = r;
 	*why = NULL;
 	end = extract(&t->j->stop, file, &lines, &x);
-	good = conclude(r, end, &x, why, o);
+	good = task_flow_end(&r->flow, conclude(r, end, &x, why, o), o);
 	free(x.text);
-	arena_free(r->batch);
 	arena_free(r->line);
 	free(r);
 	return good;

@@ -1,10 +1,10 @@
--- Tasks: each reads the rows of its process's data sources (extract), stores them (load), makes of
--- them what they are compared by (transform), and looks for leads that have the same (match), or a
--- similar name (compare, which is match, too, for who listens). What the runner calls is fenced as
--- queue.sql says, and what it calls again with the same arguments is done once: `task.step` and
--- `task.at` say how far the task is, and a new attempt goes on from there. What goes through many
--- leads is planned each time: a plan that was made while there were few may look through all of
--- them for each row.
+-- Tasks: each reads the rows of its process's data sources (extract), makes of them what they are
+-- compared by (transform) and stores both (load), all three in one step, and looks for leads that
+-- have the same (match), or a similar name (compare, which is match, too, for who listens). What
+-- the runner calls is fenced as queue.sql says, and what it calls again with the same arguments is
+-- done once: `task.step`, `task.rows` and `task.at` say how far the task is, and a new attempt goes
+-- on from there. What goes through many leads is planned each time: a plan that was made while
+-- there were few may look through all of them for each row.
 
 CREATE OR REPLACE FUNCTION pipeline_new() RETURNS jsonb LANGUAGE sql STABLE AS $$
 	SELECT jsonb_object_agg(s, '{"status": "pending", "progress": 0, "rows": 0, "error": null}'::jsonb)
@@ -144,22 +144,27 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION task_file_add TO millrace_runner;
 
--- Stores rows of a file behind the first `before`; "progress" is that of extracting.
-CREATE OR REPLACE FUNCTION task_load(run_id uuid, runner text, attempt int, before int, file int, numbers int[], cells text[], names text[],
-	emails text[], phones text[], region text, progress int) RETURNS boolean LANGUAGE plpgsql AS $$
+-- Stores rows of a file behind the first `before`, with what they are compared by, empty for
+-- nothing. As many were `read`, and "progress" is that of reading.
+CREATE OR REPLACE FUNCTION task_load(run_id uuid, runner text, attempt int, before int, file int, numbers int[], cells text[], e164 text[],
+	phone_keys text[], email_keys text[], mailbox_keys text[], name_keys text[], read int, progress int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
 	upto CONSTANT int := $4 + cardinality($6);
 BEGIN
 	IF job_fence($1, $2, $3) IS NULL THEN
 		RETURN NULL;
+	ELSIF (SELECT t.rows >= upto FROM task t WHERE t.id = $1) THEN
+		RETURN true;
 	END IF;
-	INSERT INTO task_row (task_id, n, file, row, cells, name, email, phone, region)
-	SELECT $1, $4 + u.n, $5, u.number, u.cells::json, nullif(u.name, ''), nullif(u.email, ''), nullif(u.phone, ''), $11
-	FROM unnest($6, $7, $8, $9, $10) WITH ORDINALITY u (number, cells, name, email, phone, n)
+	INSERT INTO task_row (task_id, n, file, row, cells, e164, phone_key, email_key, mailbox_key, name_key)
+	SELECT $1, $4 + u.n, $5, u.number, u.cells::json, nullif(u.e164, ''), nullif(u.phone_key, ''), nullif(u.email_key, ''), nullif(u.mailbox_key, ''),
+		nullif(u.name_key, '')
+	FROM unnest($6, $7, $8, $9, $10, $11, $12) WITH ORDINALITY u (number, cells, e164, phone_key, email_key, mailbox_key, name_key, n)
 	-- Not of a document that is being deleted.
-	WHERE EXISTS (SELECT FROM task_file f WHERE f.task_id = $1 AND f.n = $5) ON CONFLICT DO NOTHING;
-	UPDATE task t SET rows = upto, phone = coalesce(nullif($10[cardinality($10)], ''), t.phone), progress = greatest(t.progress, $12 * 3 / 10), updated_at = now(),
-		pipeline = pipeline_set(pipeline_set(t.pipeline, 'extract', 'running', $12, upto), 'load', 'running', $12, upto)
+	WHERE EXISTS (SELECT FROM task_file f WHERE f.task_id = $1 AND f.n = $5);
+	UPDATE task t SET rows = upto, phone = coalesce(nullif($8[cardinality($8)], ''), t.phone), progress = greatest(t.progress, $14 * 6 / 10), updated_at = now(),
+		pipeline = pipeline_set(pipeline_set(pipeline_set(t.pipeline, 'extract', 'running', $14, $13), 'load', 'running', $14, upto),
+			'transform', 'running', $14, upto)
 	WHERE t.id = $1;
 	RETURN true;
 END $$;
@@ -173,35 +178,14 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	UPDATE task t SET step = $4, at = 0, updated_at = now(), pipeline = CASE $4
-		WHEN 'transform' THEN pipeline_set(pipeline_set(pipeline_set(t.pipeline, 'extract', 'completed', 100, t.rows, $5), 'load', 'completed', 100,
-			t.rows), 'transform', 'running', 0, 0)
-		WHEN 'match' THEN pipeline_set(pipeline_set(t.pipeline, 'transform', 'completed', 100, t.rows, $5), 'match', 'running', 0, 0)
+		WHEN 'match' THEN pipeline_set(pipeline_set(pipeline_set(pipeline_set(t.pipeline, 'extract', 'completed', 100, t.rows, $5), 'load', 'completed',
+			100, t.rows), 'transform', 'completed', 100, t.rows), 'match', 'running', 0, 0)
 		WHEN 'end' THEN pipeline_set(t.pipeline, 'match', 'completed', 100, t.rows, $5)
 		ELSE t.pipeline END
 	WHERE t.id = $1 AND t.step <> $4;
 	RETURN true;
 END $$;
 GRANT EXECUTE ON FUNCTION task_step TO millrace_runner;
-
--- What rows are compared by, in the order of `rows`; empty: nothing.
-CREATE OR REPLACE FUNCTION task_transformed(run_id uuid, runner text, attempt int, rows int[], e164 text[], phone_keys text[], email_keys text[],
-	mailbox_keys text[], name_keys text[]) RETURNS boolean LANGUAGE plpgsql SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off AS $$
-DECLARE
-	upto CONSTANT int := $4[cardinality($4)];
-BEGIN
-	IF job_fence($1, $2, $3) IS NULL THEN
-		RETURN NULL;
-	END IF;
-	UPDATE task_row r SET e164 = nullif(u.e164, ''), phone_key = nullif(u.phone_key, ''), email_key = nullif(u.email_key, ''),
-		mailbox_key = nullif(u.mailbox_key, ''), name_key = nullif(u.name_key, '')
-	FROM unnest($4, $5, $6, $7, $8, $9) u (n, e164, phone_key, email_key, mailbox_key, name_key)
-	WHERE r.task_id = $1 AND r.n = u.n AND r.n >= $4[1] AND r.n <= upto;
-	UPDATE task t SET at = upto, phone = coalesce(nullif($5[cardinality($5)], ''), t.phone), progress = greatest(t.progress, 30 + (upto::bigint * 30 / t.rows)::int),
-		updated_at = now(), pipeline = pipeline_set(t.pipeline, 'transform', 'running', (upto::bigint * 100 / t.rows)::int, upto)
-	WHERE t.id = $1;
-	RETURN true;
-END $$;
-GRANT EXECUTE ON FUNCTION task_transformed TO millrace_runner;
 
 -- Leads whose keys are missing, or of before their last change, by their ids behind `after`. What
 -- is said of a number without a country depends on the region. What is longer than a key's 250
@@ -246,73 +230,81 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION lead_keys_stored TO millrace_runner;
 
--- How well a row fits a lead, and by what: the best reason counts, and each further one a little.
--- No row where nothing is the same. `likeness` is that of their names.
-CREATE OR REPLACE FUNCTION match_rate(email text, lead_email text, e164 text, lead_e164 text, phone text, lead_phone text, mailbox text, lead_mailbox text,
-	name text, lead_name text, likeness real DEFAULT NULL) RETURNS TABLE (score int, reasons text[]) LANGUAGE sql IMMUTABLE AS $$
-	SELECT least(100, w.best + 2 * (cardinality(w.reasons) - 1)), w.reasons FROM (
-		SELECT greatest(
-				CASE WHEN $1 = $2 OR $3 = $4 THEN 96 END,
-				CASE WHEN $5 = $6 AND $3 <> $4 THEN 85 END,
-				CASE WHEN $7 = $8 AND $1 <> $2 THEN 75 END,
-				CASE WHEN $9 = $10 THEN 60 ELSE round($11 * 60)::int END) AS best,
-			array_remove(ARRAY[
-				CASE WHEN $1 = $2 THEN 'same e-mail address' END,
-				CASE WHEN $3 = $4 THEN 'same phone number' END,
-				CASE WHEN $5 = $6 AND $3 <> $4 THEN 'same country and last eight digits of the phone number' END,
-				CASE WHEN $7 = $8 AND $1 <> $2 THEN 'same mailbox, perhaps' END,
-				CASE WHEN $9 = $10 THEN 'same name'
-					WHEN $11 IS NOT NULL THEN format('similar name (%s)', round($11::numeric, 2)) END], NULL) AS reasons
-	) w WHERE w.best IS NOT NULL
+-- What is the same of a row and a lead: a bit for each reason.
+CREATE OR REPLACE FUNCTION match_bits(email text, lead_email text, mailbox text, lead_mailbox text, e164 text, lead_e164 text, phone text, lead_phone text,
+	name text, lead_name text) RETURNS int LANGUAGE sql IMMUTABLE AS $$
+	SELECT CASE WHEN $1 = $2 THEN 16 WHEN $3 = $4 THEN 2 ELSE 0 END + CASE WHEN $5 = $6 THEN 8 WHEN $7 = $8 THEN 4 ELSE 0 END
+		+ CASE WHEN $9 = $10 THEN 1 ELSE 0 END
 $$;
-GRANT EXECUTE ON FUNCTION match_rate TO millrace_runner;
+GRANT EXECUTE ON FUNCTION match_bits TO millrace_runner;
+
+-- How well they fit: the best reason counts, and each further one a little. `likeness`: of their
+-- names, which are not the same.
+CREATE OR REPLACE FUNCTION match_score(bits int, likeness real DEFAULT NULL) RETURNS int LANGUAGE sql IMMUTABLE AS $$
+	SELECT least(100, CASE WHEN $1 >= 8 THEN 96 WHEN $1 >= 4 THEN 85 WHEN $1 >= 2 THEN 75 ELSE round(60 * coalesce($2, 1))::int END
+		+ 2 * (bit_count($1::bit(5))::int - 1))
+$$;
+GRANT EXECUTE ON FUNCTION match_score TO millrace_runner;
+
+CREATE OR REPLACE FUNCTION match_reasons(bits int, likeness real DEFAULT NULL) RETURNS text[] LANGUAGE sql STABLE AS $$
+	SELECT array_remove(ARRAY[
+		CASE WHEN $1 & 16 > 0 THEN 'same e-mail address' END,
+		CASE WHEN $1 & 8 > 0 THEN 'same phone number' END,
+		CASE WHEN $1 & 4 > 0 THEN 'same country and last eight digits of the phone number' END,
+		CASE WHEN $1 & 2 > 0 THEN 'same mailbox, perhaps' END,
+		CASE WHEN $1 & 1 > 0 THEN CASE WHEN $2 IS NULL THEN 'same name' ELSE format('similar name (%s)', round($2::numeric, 2)) END END], NULL)
+$$;
+GRANT EXECUTE ON FUNCTION match_reasons TO millrace_runner;
 
 -- The leads that have a key of a row's, for the rows behind `after`, up to `upto`. Of leads with
 -- the same key twenty are looked at. A mailbox is an address's, and a country with the last eight
 -- digits a number's: what has the same address or number is among those of the same mailbox or
 -- digits, where these are not too many. All leads are gone through once for all these rows, in
--- joins by hashes; but where leads are many more than rows each row looks for its own, as LATERAL
--- makes any plan do.
+-- joins by hashes, and counted in the order of the indexes; but where leads are many more than rows
+-- each row looks for its own, as LATERAL makes any plan do.
 CREATE OR REPLACE FUNCTION match_candidates(task uuid, owner uuid, after int, upto int)
-RETURNS TABLE (n int, lead_id uuid, score int, reasons text[])
+RETURNS TABLE (n int, lead_id uuid, bits int)
 LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET enable_nestloop = off SET enable_mergejoin = off
-SET work_mem = '32MB' SET jit = off AS $$
+SET enable_sort = off SET work_mem = '32MB' SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
 	most CONSTANT int := 20;
 	few CONSTANT bigint := 4 * ($4 - $3);
 BEGIN
 	IF (SELECT count(*) FROM (SELECT FROM lead_key k WHERE k.owner_id = $2 LIMIT few + 1) x) > few THEN
-		RETURN QUERY SELECT r.n, (c.k).lead_id, s.score, s.reasons FROM task_row r CROSS JOIN LATERAL (
+		RETURN QUERY SELECT r.n, (c.k).lead_id, match_bits(r.email_key, (c.k).email_key, r.mailbox_key, (c.k).mailbox_key, r.e164, (c.k).e164,
+			r.phone_key, (c.k).phone_key, r.name_key, (c.k).name_key)
+		FROM task_row r CROSS JOIN LATERAL (
 			(SELECT k FROM lead_key k WHERE k.owner_id = $2 AND k.mailbox_key = r.mailbox_key AND k.email_key = r.email_key LIMIT most)
 			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = $2 AND k.mailbox_key = r.mailbox_key LIMIT most)
 			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = $2 AND k.phone_key = r.phone_key AND k.e164 = r.e164 LIMIT most)
 			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = $2 AND k.phone_key = r.phone_key LIMIT most)
 			UNION ALL (SELECT k FROM lead_key k WHERE k.owner_id = $2 AND k.name_key = r.name_key LIMIT most)
-		) c CROSS JOIN LATERAL match_rate(r.email_key, (c.k).email_key, r.e164, (c.k).e164, r.phone_key, (c.k).phone_key,
-			r.mailbox_key, (c.k).mailbox_key, r.name_key, (c.k).name_key) s WHERE r.task_id = $1 AND r.n > $3 AND r.n <= $4;
+		) c WHERE r.task_id = $1 AND r.n > $3 AND r.n <= $4;
 		RETURN;
 	END IF;
 	RETURN QUERY WITH rows AS MATERIALIZED (
-		SELECT r.n, r.email_key AS email, r.mailbox_key AS mailbox, r.e164 AS number, r.phone_key AS phone, r.name_key AS name
-		FROM task_row r WHERE r.task_id = $1 AND r.n > $3 AND r.n <= $4
-	), leads AS MATERIALIZED (
-		-- The order of bytes is the one that costs least.
-		SELECT k.lead_id, k.email_key, k.mailbox_key, k.e164, k.phone_key, k.name_key,
-			row_number() OVER (PARTITION BY k.mailbox_key COLLATE "C") AS mailbox_nth,
-			row_number() OVER (PARTITION BY k.mailbox_key COLLATE "C", k.email_key COLLATE "C") AS email_nth,
-			row_number() OVER (PARTITION BY k.phone_key COLLATE "C") AS phone_nth,
-			row_number() OVER (PARTITION BY k.phone_key COLLATE "C", k.e164 COLLATE "C") AS number_nth,
-			row_number() OVER (PARTITION BY k.name_key COLLATE "C") AS name_nth
-		FROM lead_key k WHERE k.owner_id = $2
+		SELECT r.n, r.email_key, r.mailbox_key, r.e164, r.phone_key, r.name_key FROM task_row r WHERE r.task_id = $1 AND r.n > $3 AND r.n <= $4
+	), mailboxes AS MATERIALIZED (
+		SELECT k.lead_id, k.email_key, k.mailbox_key, k.e164, k.phone_key, k.name_key, row_number() OVER (PARTITION BY k.mailbox_key) AS nth,
+			row_number() OVER (PARTITION BY k.mailbox_key, k.email_key) AS nth_same
+		FROM lead_key k WHERE k.owner_id = $2 AND k.mailbox_key IS NOT NULL
+	), phones AS MATERIALIZED (
+		SELECT k.lead_id, k.email_key, k.mailbox_key, k.e164, k.phone_key, k.name_key, row_number() OVER (PARTITION BY k.phone_key) AS nth,
+			row_number() OVER (PARTITION BY k.phone_key, k.e164) AS nth_same
+		FROM lead_key k WHERE k.owner_id = $2 AND k.phone_key IS NOT NULL
+	), names AS (
+		SELECT k.lead_id, k.email_key, k.mailbox_key, k.e164, k.phone_key, k.name_key, row_number() OVER (PARTITION BY k.name_key) AS nth, 1
+		FROM lead_key k WHERE k.owner_id = $2 AND k.name_key IS NOT NULL
 	)
-	SELECT c.n, c.lead_id, s.score, s.reasons FROM (
-		SELECT * FROM rows r JOIN leads k ON k.mailbox_key = r.mailbox WHERE k.mailbox_nth <= most
-		UNION ALL SELECT * FROM rows r JOIN leads k ON k.email_key = r.email WHERE k.email_nth <= most AND k.mailbox_nth > most
-		UNION ALL SELECT * FROM rows r JOIN leads k ON k.phone_key = r.phone WHERE k.phone_nth <= most
-		UNION ALL SELECT * FROM rows r JOIN leads k ON k.e164 = r.number WHERE k.number_nth <= most AND k.phone_nth > most
-		UNION ALL SELECT * FROM rows r JOIN leads k ON k.name_key = r.name WHERE k.name_nth <= most
-	) c CROSS JOIN LATERAL match_rate(c.email, c.email_key, c.number, c.e164, c.phone, c.phone_key, c.mailbox, c.mailbox_key, c.name, c.name_key) s;
+	SELECT c.n, c.lead_id, match_bits(c.r_email, c.email_key, c.r_mailbox, c.mailbox_key, c.r_e164, c.e164, c.r_phone, c.phone_key, c.r_name, c.name_key)
+	FROM (
+		SELECT * FROM rows r JOIN mailboxes k ON k.mailbox_key = r.mailbox_key WHERE k.nth <= most
+		UNION ALL SELECT * FROM rows r JOIN mailboxes k ON k.email_key = r.email_key WHERE k.nth_same <= most AND k.nth > most
+		UNION ALL SELECT * FROM rows r JOIN phones k ON k.phone_key = r.phone_key WHERE k.nth <= most
+		UNION ALL SELECT * FROM rows r JOIN phones k ON k.e164 = r.e164 WHERE k.nth_same <= most AND k.nth > most
+		UNION ALL SELECT * FROM rows r JOIN names k ON k.name_key = r.name_key WHERE k.nth <= most
+	) c (n, r_email, r_mailbox, r_e164, r_phone, r_name);
 END $$;
 GRANT EXECUTE ON FUNCTION match_candidates TO millrace_runner;
 
@@ -325,11 +317,13 @@ DECLARE
 BEGIN
 	IF job_fence($1, $2, $3) IS NULL THEN
 		RETURN NULL;
+	ELSIF (SELECT t.step <> 'match' OR t.at >= $5 FROM task t WHERE t.id = $1) THEN
+		RETURN true;
 	END IF;
 	INSERT INTO match (task_id, n, owner_id, lead_id, file, row, cells, score, reasons)
-	SELECT $1, b.n, owner, b.lead_id, r.file, r.row, r.cells, b.score, b.reasons
-	FROM (SELECT DISTINCT ON (c.n) c.* FROM match_candidates($1, owner, $4, $5) c ORDER BY c.n, c.score DESC, c.lead_id) b
-	JOIN task_row r ON r.task_id = $1 AND r.n = b.n AND r.n > $4 AND r.n <= $5 JOIN task_file f ON f.task_id = $1 AND f.n = r.file ON CONFLICT DO NOTHING;
+	SELECT $1, b.n, owner, b.lead_id, r.file, r.row, r.cells, b.score, match_reasons(b.bits)
+	FROM (SELECT DISTINCT ON (c.n) c.*, match_score(c.bits) AS score FROM match_candidates($1, owner, $4, $5) c ORDER BY c.n, score DESC, c.lead_id) b
+	JOIN task_row r ON r.task_id = $1 AND r.n = b.n AND r.n > $4 AND r.n <= $5 JOIN task_file f ON f.task_id = $1 AND f.n = r.file;
 	GET DIAGNOSTICS found = ROW_COUNT;
 	PERFORM task_matched($1, $5, found, 0, 60, 20);
 	RETURN true;
@@ -372,14 +366,14 @@ BEGIN
 	looked := (SELECT count(DISTINCT r.name_key) FROM task_row r WHERE r.task_id = $1 AND r.n > $4 AND r.n <= at AND r.n = ANY (those));
 	INSERT INTO match (task_id, n, owner_id, lead_id, file, row, cells, score, reasons)
 	WITH rows AS MATERIALIZED (SELECT r.* FROM task_row r WHERE r.task_id = $1 AND r.n > $4 AND r.n <= at AND r.n = ANY (those))
-	SELECT $1, r.n, owner, (b.k).lead_id, r.file, r.row, r.cells, s.score, s.reasons
-	FROM (SELECT DISTINCT r.name_key AS name FROM rows r) w CROSS JOIN LATERAL (
-		SELECT k, trigram.similarity(k.name_key, w.name) AS likeness FROM lead_key k
-		WHERE k.owner_id = owner AND k.name_key OPERATOR(trigram.%) w.name AND left(k.name_key, 1) = left(w.name, 1)
-		ORDER BY likeness DESC, k.lead_id LIMIT 1
-	) b JOIN rows r ON r.name_key = w.name
-	CROSS JOIN LATERAL match_rate(r.email_key, (b.k).email_key, r.e164, (b.k).e164, r.phone_key, (b.k).phone_key,
-		r.mailbox_key, (b.k).mailbox_key, r.name_key, (b.k).name_key, b.likeness) s ON CONFLICT DO NOTHING;
+	SELECT $1, s.n, owner, s.lead_id, s.file, s.row, s.cells, match_score(s.bits, s.likeness), match_reasons(s.bits, s.likeness)
+	FROM (SELECT r.*, (b.k).lead_id, b.likeness, 1 | match_bits(r.email_key, (b.k).email_key, r.mailbox_key, (b.k).mailbox_key, r.e164, (b.k).e164,
+			r.phone_key, (b.k).phone_key, r.name_key, (b.k).name_key) AS bits
+		FROM (SELECT DISTINCT r.name_key AS name FROM rows r) w CROSS JOIN LATERAL (
+			SELECT k, trigram.similarity(k.name_key, w.name) AS likeness FROM lead_key k
+			WHERE k.owner_id = owner AND k.name_key OPERATOR(trigram.%) w.name AND left(k.name_key, 1) = left(w.name, 1)
+			ORDER BY likeness DESC, k.lead_id LIMIT 1
+		) b JOIN rows r ON r.name_key = w.name) s;
 	GET DIAGNOSTICS found = ROW_COUNT;
 	PERFORM task_matched($1, at, found, looked, 80, 20);
 	compared := (SELECT t.compared FROM task t WHERE t.id = $1);

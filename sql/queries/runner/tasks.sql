@@ -32,10 +32,10 @@ WHERE d.id = $2 AND d.owner_id = $1 AND d.deleted_at IS NULL;
 SELECT task_file_add($1, $2, $3, $4, $5, $6, $7, $8) AS done;
 
 -- name: runner_task_load
--- args: run_id uuid, runner_name text, attempt int4, before int4, file int4, numbers text[], cells text[], names text[], emails text[], phones text[], region text, progress int4
+-- args: run_id uuid, runner_name text, attempt int4, before int4, file int4, numbers text[], cells text[], e164 text[], phone_keys text[], email_keys text[], mailbox_keys text[], name_keys text[], read int4, progress int4
 -- row: done bool
 -- scratch
-SELECT task_load($1, $2, $3, $4, $5, $6::text[]::int[], $7, $8, $9, $10, $11, $12) AS done;
+SELECT task_load($1, $2, $3, $4, $5, $6::text[]::int[], $7, $8, $9, $10, $11, $12, $13, $14) AS done;
 
 -- name: runner_task_source_answered
 -- args: run_id uuid, runner_name text, attempt int4, source uuid, error text
@@ -46,21 +46,6 @@ SELECT datasource_answered($1, $2, $3, $4, $5) AS done;
 -- args: run_id uuid, runner_name text, attempt int4, step text, error text
 -- row: done bool
 SELECT task_step($1, $2, $3, $4, $5) AS done;
-
--- Of the numbers behind `after`, up to `upto`. What is longer than a key's 250 bytes has none: its
--- rest is not read.
--- name: runner_task_rows
--- args: task uuid, after int4, upto int4
--- row: n int4, name text, email text, phone text, region text
--- scratch
-SELECT r.n, left(r.name, 251) AS name, left(r.email, 251) AS email, left(r.phone, 251) AS phone, r.region
-FROM task_row r WHERE r.task_id = $1 AND r.n > $2 AND r.n <= $3 ORDER BY r.n;
-
--- name: runner_task_transformed
--- args: run_id uuid, runner_name text, attempt int4, rows text[], e164 text[], phone_keys text[], email_keys text[], mailbox_keys text[], name_keys text[]
--- row: done bool
--- scratch
-SELECT task_transformed($1, $2, $3, $4::text[]::int[], $5, $6, $7, $8, $9) AS done;
 
 -- name: runner_leads_without_keys
 -- args: owner uuid, region text, after uuid, most int4
