@@ -10,7 +10,7 @@
 
 #include "runner/jobs/kinds.h"
 #include "runner/jobs/relay.h"
-#include "runner/outside/mrkdwn.h"
+#include "runner/outside/markup.h"
 #include "runner/outside/slack.h"
 #include "runner/secrets/vault.h"
 #include "sql_job.h"
@@ -231,7 +231,7 @@ find(struct relay *r, struct str *id, struct outcome *o)
 static const struct relay_chat slack_chat = {
 	.units_max = SLACK_TEXT_MAX,
 	.pause_ms = STEP_MS,
-	.text = mrkdwn,
+	.text = markup_slack,
 	.find = find,
 	.post = post,
 	.change = change,
@@ -241,7 +241,7 @@ static struct outcome
 send_text(struct job *j, struct work *w)
 {
 	struct relay r = { .j = j, .arg = w };
-	struct str id = { NULL, 0 }, text = mrkdwn(j->a, w->in.text);
+	struct str id = { NULL, 0 }, text = markup_slack(j->a, w->in.text);
 	struct outcome o;
 
 	if ((j->attempt > 1 && !find(&r, &id, &o)) ||

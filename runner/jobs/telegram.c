@@ -4,6 +4,7 @@
  * sent: where its reply is lost, the next attempt sends it again, without a sound.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include <millrace/config.h>
 #include <millrace/json.h>
@@ -12,6 +13,7 @@
 #include "runner/jobs/kinds.h"
 #include "runner/jobs/relay.h"
 #include "runner/jobs/telegram_updates.h"
+#include "runner/outside/markup.h"
 #include "runner/outside/telegram.h"
 #include "sql_job.h"
 
@@ -19,6 +21,7 @@
 #define STEP_MS 1000
 #define LATER_MS 2000
 #define BAD_TOKEN_MS 60000
+#define NO_PREVIEW "\"link_preview_options\":{\"is_disabled\":true},"
 #define FILE_MAX ((int64_t)20 * 1024 * 1024) /* what getFile gives out */
 
 struct telegram_in {
@@ -66,15 +69,31 @@ ended(struct job *j, enum telegram_end end, int64_t chat, const struct telegram_
 	return job_failed("UPSTREAM_FAILED", why);
 }
 
-static struct str
-message_body(struct arena *a, int64_t chat, const char *more, struct str text)
+/*
+ * Sends a text by a method that takes one, with `more` members: an answer's Markdown as HTML, and
+ * as it is where Telegram cannot read that.
+ */
+static enum telegram_end
+say(struct relay *r, const char *method, const char *more, struct str text,
+    struct telegram_reply *reply)
 {
-	struct buf b = { .a = a };
+	const struct telegram_in *in = r->arg;
+	bool is_html = str_eq(in->what, S("relay"));
 
-	buf_printf(&b, "{\"chat_id\":%lld,%s\"text\":", (long long)chat, more);
-	buf_json(&b, text);
-	buf_put(&b, S(",\"link_preview_options\":{\"is_disabled\":true}}"));
-	return buf_str(&b);
+	for (;;) {
+		struct buf b = { .a = r->j->a };
+		enum telegram_end end;
+
+		buf_printf(&b, "{\"chat_id\":%lld,%s%s\"text\":", (long long)in->chat, more,
+		    is_html ? "\"parse_mode\":\"HTML\"," : "");
+		buf_json(&b, is_html ? markup_telegram(r->j->a, text) : text);
+		buf_put(&b, S("}"));
+		end = telegram_call(&r->j->stop, r->j->a, method, buf_str(&b), CALL_MS, reply);
+		if (end != TELEGRAM_REFUSED || !is_html ||
+		    !memmem(reply->why.p, reply->why.n, "parse entities", 14))
+			return end;
+		is_html = false;
+	}
 }
 
 /* What may come a second time comes without a sound. */
@@ -83,9 +102,8 @@ post(struct relay *r, struct str text, struct str *id, struct outcome *o)
 {
 	const struct telegram_in *in = r->arg;
 	struct telegram_reply reply;
-	const char *quietly = r->again ? "\"disable_notification\":true," : "";
-	enum telegram_end end = telegram_call(&r->j->stop, r->j->a, "sendMessage",
-	    message_body(r->j->a, in->chat, quietly, text), CALL_MS, &reply);
+	enum telegram_end end = say(r, "sendMessage",
+	    r->again ? NO_PREVIEW "\"disable_notification\":true," : NO_PREVIEW, text, &reply);
 
 	r->unsent = end != TELEGRAM_STOPPED && (end != TELEGRAM_LATER || reply.wait_ms > 0);
 	*o = ended(r->j, end, in->chat, &reply);
@@ -100,9 +118,8 @@ change(struct relay *r, struct str id, struct str text, struct outcome *o)
 {
 	const struct telegram_in *in = r->arg;
 	struct telegram_reply reply;
-	struct str member = arena_printf(r->j->a, "\"message_id\":%.*s,", S_ARG(id));
-	enum telegram_end end = telegram_call(&r->j->stop, r->j->a, "editMessageText",
-	    message_body(r->j->a, in->chat, member.p, text), CALL_MS, &reply);
+	struct str more = arena_printf(r->j->a, NO_PREVIEW "\"message_id\":%.*s,", S_ARG(id));
+	enum telegram_end end = say(r, "editMessageText", more.p, text, &reply);
 
 	*o = ended(r->j, end, in->chat, &reply);
 	/* Refused: it is as it should be already, or the person has deleted it. */
@@ -115,15 +132,10 @@ draft(struct relay *r, struct str text, struct outcome *o)
 {
 	const struct telegram_in *in = r->arg;
 	struct telegram_reply reply;
-	struct buf b = { .a = r->j->a };
-	enum telegram_end end;
+	struct str more =
+	    arena_printf(r->j->a, "\"draft_id\":%lld,\"can_stop\":true,", (long long)in->draft);
+	enum telegram_end end = say(r, "sendMessageDraft", more.p, text, &reply);
 
-	buf_printf(&b,
-	    "{\"chat_id\":%lld,\"draft_id\":%lld,\"can_stop\":true,\"text\":", (long long)in->chat,
-	    (long long)in->draft);
-	buf_json(&b, text);
-	buf_put(&b, S("}"));
-	end = telegram_call(&r->j->stop, r->j->a, "sendMessageDraft", buf_str(&b), CALL_MS, &reply);
 	if (end == TELEGRAM_REFUSED || end == TELEGRAM_BAD_TOKEN) {
 		r->plain = true;
 		end = telegram_call(&r->j->stop, r->j->a, "sendChatAction",

@@ -85,7 +85,7 @@ test("a draft shows the answer while it grows; its stop button ends it, and what
 	const { chat } = await connected(), gate = randomUUID();
 	const { update_id } = telegram.send(chat, { text: `[[gate:${gate} tokens:40]]` });
 	const draft = (pattern) => until(() => telegram.of("sendMessageDraft").find((d) => d.chat_id === chat && pattern.test(d.text)), `a draft of ${pattern}`);
-	assert.deepEqual(await draft(/^$/), { chat_id: chat, draft_id: update_id, can_stop: true, text: "" });
+	assert.deepEqual(await draft(/^$/), { chat_id: chat, draft_id: update_id, can_stop: true, parse_mode: "HTML", text: "" });
 	permit(gate, 3);
 	await draft(/^w0 w1/);
 	assert.deepEqual(answers(chat), []);
@@ -116,6 +116,25 @@ test("a long answer comes in messages that Telegram takes; a rate limit is waite
 	await said(chat, /w1199/);
 	const words = telegram.texts(chat).slice(1).join("").trim().split(/\s+/);
 	assert.deepEqual(words, Array.from({ length: 1200 }, (_, i) => `w${i}`));
+});
+
+test("an answer's Markdown is shown as what it means, and as it is written where Telegram cannot read it", async (t) => {
+	t.after(() => { telegram.faults.length = 0; });
+	const { chat } = await connected(), shown = () => telegram.messages.filter((m) => m.chat.id === chat).at(-1);
+	telegram.send(chat, { text: "[[say:**Bold** <b> & `code`, [a link](https://a.example/?x=1&y=2)]]" });
+	await said(chat, /^Bold <b> & code, a link$/);
+	assert.deepEqual(shown().entities.map(({ type, offset, length, url }) => [type, offset, length, url]),
+		[["bold", 0, 4, undefined], ["code", 11, 4, undefined], ["text_link", 17, 6, "https://a.example/?x=1&y=2"]]);
+	/* The message that was sent may be changed once more when the answer has ended. */
+	for (const method of ["sendMessage", "editMessageText"])
+		telegram.faults.push({ method, code: 400, description: "Bad Request: can't parse entities: Unsupported start tag" });
+	telegram.send(chat, { text: "[[say:**As** it is]]" });
+	await said(chat, /^\*\*As\*\* it is$/);
+	assert.deepEqual(shown().entities, []);
+	/* What the bot itself says is no Markdown. */
+	telegram.send(chat, { document: { file_id: "gone", file_unique_id: "g", file_name: "_a_.txt", mime_type: "text/plain", file_size: 3 } });
+	await said(chat, /send it again/);
+	assert.ok(telegram.of("sendMessage").filter((m) => m.chat_id === chat).at(-1).parse_mode === undefined);
 });
 
 test("a document is taken in; voice is refused politely; a file that is gone is said", async () => {

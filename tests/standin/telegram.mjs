@@ -24,12 +24,44 @@ const METHODS = {
 	getMe: {}, deleteWebhook: { drop_pending_updates: "boolean" }, getWebhookInfo: {},
 	setWebhook: { url: "string!", secret_token: "string", allowed_updates: "array" },
 	getUpdates: { offset: "integer", limit: "integer", timeout: "integer", allowed_updates: "array" },
-	sendMessage: { chat_id: "integer!", text: "string!", link_preview_options: "object", disable_notification: "boolean" },
-	sendMessageDraft: { chat_id: "integer!", draft_id: "integer!", text: "string", can_stop: "boolean" },
+	sendMessage: { chat_id: "integer!", text: "string!", parse_mode: "string", link_preview_options: "object", disable_notification: "boolean" },
+	sendMessageDraft: { chat_id: "integer!", draft_id: "integer!", text: "string", parse_mode: "string", can_stop: "boolean" },
 	sendChatAction: { chat_id: "integer!", action: "string!" },
-	editMessageText: { chat_id: "integer!", message_id: "integer!", text: "string!", link_preview_options: "object" },
+	editMessageText: { chat_id: "integer!", message_id: "integer!", text: "string!", parse_mode: "string", link_preview_options: "object" },
 	getFile: { file_id: "string!" },
 };
+
+const ELEMENTS = { b: "bold", i: "italic", s: "strikethrough", code: "code", pre: "pre", a: "text_link", blockquote: "blockquote" };
+const CHARACTERS = { lt: "<", gt: ">", amp: "&", quot: '"' };
+
+/* What a reader sees of a text in Telegram's HTML, and its entities; a tag that is not nested, closed and known is refused. */
+function parseHtml(html) {
+	const wrong = (what, at) => bad(`can't parse entities: ${what} at byte offset ${Buffer.byteLength(html.slice(0, at))}`);
+	const open = [], entities = [];
+	let text = "";
+	for (let at = 0; at < html.length;) {
+		const rest = html.slice(at), tag = /^<(\/?)([a-z]+)(?: href="([^"<>]*)")?>/.exec(rest), character = /^&([a-z]+);/.exec(rest);
+		if (rest[0] !== "<") {
+			text += CHARACTERS[character?.[1]] ?? rest[0];
+			at += character?.[1] in CHARACTERS ? character[0].length : 1;
+			continue;
+		}
+		if (!tag || !(tag[2] in ELEMENTS) || (tag[2] === "a" && !tag[1] && tag[3] === undefined))
+			throw wrong(`Unsupported start tag "${rest.slice(1, 10)}"`, at);
+		if (!tag[1])
+			open.push({ tag: tag[2], offset: text.length, url: tag[3]?.replaceAll("&amp;", "&") });
+		else if (open.at(-1)?.tag !== tag[2])
+			throw wrong(`Unmatched end tag, expected "</${open.at(-1)?.tag}>", found "${tag[0]}"`, at);
+		else {
+			const { tag: name, offset, url } = open.pop();
+			entities.push({ type: ELEMENTS[name], offset, length: text.length - offset, ...(url && { url }) });
+		}
+		at += tag[0].length;
+	}
+	if (open.length > 0)
+		throw wrong(`Can't find end tag corresponding to start tag "${open.at(-1).tag}"`, html.length);
+	return { text, entities };
+}
 
 class Telegram {
 	constructor({ token, username }) {
@@ -62,13 +94,18 @@ class Telegram {
 		const unknown = Object.keys(body).filter((name) => !(name in rules));
 		if (unknown.length > 0)
 			throw bad(`unknown parameters ${unknown}`);
-		if (body.text !== undefined && method !== "sendMessageDraft" && body.text.trim() === "")
+		if (body.parse_mode !== undefined && body.parse_mode !== "HTML")
+			throw bad("unsupported parse_mode");
+		const { text } = this.seen(body);
+		if (body.text !== undefined && method !== "sendMessageDraft" && text.trim() === "")
 			throw bad("message text is empty");
-		if ((body.text?.length ?? 0) > 4096)
+		if (text.length > 4096)
 			throw bad("message is too long");
 		if (this.blocked.has(body.chat_id))
 			throw new ApiError(403, "Forbidden: bot was blocked by the user");
 	}
+
+	seen({ text = "", parse_mode: mode }) { return mode ? parseHtml(text) : { text, entities: [] }; }
 
 	async serve(req, res) {
 		const chunks = [];
@@ -129,8 +166,8 @@ class Telegram {
 		return this.pending.slice(0, 100);
 	}
 
-	async sendMessage({ chat_id, text }) {
-		const message = { message_id: ++this.lastMessage, date: 1, chat: { id: chat_id, type: "private", first_name: "P" }, text };
+	async sendMessage(body) {
+		const message = { message_id: ++this.lastMessage, date: 1, chat: { id: body.chat_id, type: "private", first_name: "P" }, ...this.seen(body) };
 		this.messages.push(message);
 		await this.hold;
 		return message;
@@ -146,14 +183,14 @@ class Telegram {
 
 	sendChatAction() { return true; }
 
-	editMessageText({ chat_id, message_id, text }) {
+	editMessageText({ chat_id, message_id, ...body }) {
+		const seen = this.seen(body);
 		const message = this.messages.find((m) => m.message_id === message_id && m.chat.id === chat_id);
 		if (!message)
 			throw bad("message to edit not found");
-		if (message.text === text)
+		if (message.text === seen.text && JSON.stringify(message.entities) === JSON.stringify(seen.entities))
 			throw bad("message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message");
-		message.text = text;
-		return message;
+		return Object.assign(message, seen);
 	}
 
 	getFile({ file_id }) {

@@ -20,6 +20,10 @@ test("grammY polls, answers, edits, and reads refusals", async (t) => {
 	assert.equal(await heard, 7);
 	assert.deepEqual(telegram.texts(7), ["Changed"]);
 	await assert.rejects(bot.api.sendMessage(7, "x".repeat(4097)), (e) => e instanceof GrammyError && e.error_code === 400);
+	const { text, entities } = await bot.api.sendMessage(7, "<b>a &lt; <i>b</i></b>", { parse_mode: "HTML" });
+	assert.deepEqual([text, entities], ["a < b", [{ type: "italic", offset: 4, length: 1 }, { type: "bold", offset: 0, length: 5 }]]);
+	for (const wrong of ["<b>x", "<b><i>x</b></i>", "<script>x</script>", "x</b>"])
+		await assert.rejects(bot.api.sendMessage(7, wrong, { parse_mode: "HTML" }), /can't parse entities/);
 	telegram.faults.push({ method: "sendMessage", code: 429, description: "Too Many Requests: retry after 3", parameters: { retry_after: 3 } });
 	await assert.rejects(bot.api.sendMessage(7, "x"), (e) => e.error_code === 429 && e.parameters.retry_after === 3);
 	await bot.stop();

@@ -1,25 +1,67 @@
 #include <string.h>
 
-#include "runner/outside/mrkdwn.h"
+#include "runner/outside/markup.h"
 
 #define LINK_TEXT_MAX ((size_t)500) /* bytes; what is longer is no link */
 #define LINK_URL_MAX ((size_t)3000)
 
-enum { BOLD, STRIKE, ITALIC, N_MARKS };
+enum { BOLD, BOLD_TOO, STRIKE, ITALIC, ITALIC_TOO, N_MARKS };
 
-static const struct mark {
-	struct str from;
-	struct str to;
-} marks[N_MARKS] = {
-	[BOLD] = { { "**", 2 }, { "*", 1 } },
-	[STRIKE] = { { "~~", 2 }, { "~", 1 } },
-	[ITALIC] = { { "*", 1 }, { "_", 1 } },
+static const struct str marks[N_MARKS] = {
+	[BOLD] = { "**", 2 },
+	[BOLD_TOO] = { "__", 2 },
+	[STRIKE] = { "~~", 2 },
+	[ITALIC] = { "*", 1 },
+	[ITALIC_TOO] = { "_", 1 },
+};
+
+/* What a service writes before and behind. */
+struct around {
+	struct str before, behind;
+};
+
+#define AROUND(before, behind)                     \
+	{                                          \
+		{ before, sizeof(before) - 1 },    \
+		{                                  \
+			behind, sizeof(behind) - 1 \
+		}                                  \
+	}
+
+struct dialect {
+	bool is_html;
+	struct around mark[N_MARKS], code, fence, quote;
+};
+
+static const struct dialect slack = {
+	.mark = { [BOLD] = AROUND("*", "*"),
+	    [BOLD_TOO] = AROUND("*", "*"),
+	    [STRIKE] = AROUND("~", "~"),
+	    [ITALIC] = AROUND("_", "_"),
+	    [ITALIC_TOO] = AROUND("_", "_") },
+	.code = AROUND("`", "`"),
+	.fence = AROUND("```", "```"), /* Slack knows no languages. */
+	.quote = AROUND("> ", ""),
+};
+
+static const struct dialect telegram = {
+	.is_html = true,
+	.mark = { [BOLD] = AROUND("<b>", "</b>"),
+	    [BOLD_TOO] = AROUND("<b>", "</b>"),
+	    [STRIKE] = AROUND("<s>", "</s>"),
+	    [ITALIC] = AROUND("<i>", "</i>"),
+	    [ITALIC_TOO] = AROUND("<i>", "</i>") },
+	.code = AROUND("<code>", "</code>"),
+	.fence = AROUND("<pre>", "</pre>"),
+	.quote = AROUND("<blockquote>", "</blockquote>"),
 };
 
 struct line {
+	const struct dialect *d;
 	struct buf *b;
 	struct str s;
-	bool open[N_MARKS];
+	int open[N_MARKS]; /* the last one is closed first */
+	size_t n_open;
 	bool never[N_MARKS]; /* nothing in the rest of the line closes one */
 	bool bold; /* all of it is */
 };
@@ -85,9 +127,9 @@ put_code(struct line *l, size_t i)
 		buf_put(l->b, (struct str){ l->s.p + i, n });
 		return n;
 	}
-	buf_put(l->b, S("`"));
+	buf_put(l->b, l->d->code.before);
 	put_escaped(l->b, (struct str){ l->s.p + i + n, end - i - 2 * n });
-	buf_put(l->b, S("`"));
+	buf_put(l->b, l->d->code.behind);
 	return end - i;
 }
 
@@ -100,11 +142,27 @@ put_address(struct buf *b, struct str url)
 		case '<':
 		case '>':
 		case '|':
+		case '"':
 			buf_printf(b, "%%%02X", (unsigned)url.p[i]);
 			break;
 		default:
 			put_escaped(b, (struct str){ url.p + i, 1 });
 		}
+}
+
+static void
+put_link_as(struct line *l, struct str url, struct str text)
+{
+	bool html = l->d->is_html;
+
+	buf_put(l->b, html ? S("<a href=\"") : S("<"));
+	put_address(l->b, url);
+	if (html)
+		buf_put(l->b, S("\">"));
+	else if (text.n > 0)
+		buf_put(l->b, S("|"));
+	put_escaped(l->b, html && text.n == 0 ? url : text);
+	buf_put(l->b, html ? S("</a>") : S(">"));
 }
 
 /* [text](address), or a picture's ![text](address), at i; how long it is there, 0: it is none. */
@@ -128,20 +186,21 @@ put_link(struct line *l, size_t i)
 		!str_starts(url, S("mailto:"))) ||
 	    memchr(url.p, ' ', url.n))
 		return 0;
-	buf_put(l->b, S("<"));
-	put_address(l->b, url);
-	buf_put(l->b, text.n > 0 ? S("|") : S(""));
-	put_escaped(l->b, text);
-	buf_put(l->b, S(">"));
+	put_link_as(l, url, text);
 	return (size_t)(end + 1 - (l->s.p + i));
 }
 
 static bool
 closes(struct str s, size_t i, int k)
 {
-	if (i == 0 || is_blank(s, i - 1) || !str_starts(from(s, i), marks[k].from))
+	struct str mark = marks[k];
+	size_t end = i + mark.n;
+
+	if (i == 0 || is_blank(s, i - 1) || !str_starts(from(s, i), mark))
 		return false;
-	return k != ITALIC || (s.p[i - 1] != '*' && (i + 1 >= s.n || s.p[i + 1] != '*'));
+	if (*mark.p == '_' && is_word(s, end))
+		return false;
+	return mark.n > 1 || (s.p[i - 1] != *mark.p && (end >= s.n || s.p[end] != *mark.p));
 }
 
 static bool
@@ -154,29 +213,55 @@ is_closed_later(struct line *l, size_t i, int k)
 	return false;
 }
 
+static bool
+is_open(const struct line *l, int k)
+{
+	for (size_t i = 0; i < l->n_open; i++)
+		if (l->open[i] == k)
+			return true;
+	return false;
+}
+
+static bool
+opens(struct line *l, size_t i, int k)
+{
+	struct str mark = marks[k];
+	bool in_word = i > 0 && is_word(l->s, i - 1);
+
+	return !is_open(l, k) && !is_blank(l->s, i + mark.n) &&
+	       !(in_word && (mark.n == 1 || *mark.p == '_')) && is_closed_later(l, i + mark.n, k);
+}
+
+/* A heading is bold as it is. */
+static void
+put_as(struct line *l, int k, bool is_end)
+{
+	const struct around *as = &l->d->mark[k];
+
+	if ((k != BOLD && k != BOLD_TOO) || !l->bold)
+		buf_put(l->b, is_end ? as->behind : as->before);
+}
+
 /* A mark of emphasis at i; how long it is there, 0: it is none. */
 static size_t
 put_mark(struct line *l, size_t i)
 {
-	for (int k = 0; k < N_MARKS; k++) {
-		size_t n = marks[k].from.n;
-		bool is_end;
+	int k = 0;
 
-		if (!str_starts(from(l->s, i), marks[k].from))
-			continue;
-		is_end = l->open[k] && closes(l->s, i, k);
-		if (!is_end && (l->open[k] || is_blank(l->s, i + n) ||
-				   (k == ITALIC && i > 0 && is_word(l->s, i - 1)) ||
-				   !is_closed_later(l, i + n, k))) {
-			buf_put(l->b, marks[k].from);
-			return n;
-		}
-		l->open[k] = !is_end;
-		if (k != BOLD || !l->bold)
-			buf_put(l->b, marks[k].to);
-		return n;
+	while (k < N_MARKS && !str_starts(from(l->s, i), marks[k]))
+		k++;
+	if (k == N_MARKS)
+		return 0;
+	if (l->n_open > 0 && l->open[l->n_open - 1] == k && closes(l->s, i, k)) {
+		put_as(l, k, true);
+		l->n_open--;
+	} else if (opens(l, i, k)) {
+		put_as(l, k, false);
+		l->open[l->n_open++] = k;
+	} else {
+		buf_put(l->b, marks[k]);
 	}
-	return 0;
+	return marks[k].n;
 }
 
 static void
@@ -192,13 +277,16 @@ put_text(struct line *l)
 		}
 		i += n;
 	}
+	while (l->n_open > 0)
+		put_as(l, l->open[--l->n_open], true);
 }
 
 static void
-put_line(struct buf *b, struct str s)
+put_line(const struct dialect *d, struct buf *b, struct str s)
 {
 	size_t indent = 0, level = 0;
-	struct line l = { .b = b };
+	struct line l = { .d = d, .b = b };
+	bool quoted = false;
 
 	while (indent < s.n && is_blank(s, indent))
 		indent++;
@@ -209,20 +297,23 @@ put_line(struct buf *b, struct str s)
 	if (level > 0 && level <= 6 && level < s.n && s.p[level] == ' ') {
 		l.s = str_trim(from(s, level));
 		l.bold = l.s.n > 0;
-		buf_put(b, l.bold ? S("*") : S(""));
+		buf_put(b, l.bold ? d->mark[BOLD].before : S(""));
 		put_text(&l);
-		buf_put(b, l.bold ? S("*") : S(""));
+		buf_put(b, l.bold ? d->mark[BOLD].behind : S(""));
 		return;
 	}
 	if (str_starts(s, S("- ")) || str_starts(s, S("* ")) || str_starts(s, S("+ "))) {
 		buf_put(b, S("• "));
 		s = from(s, 2);
 	} else if (str_starts(s, S("> "))) {
-		buf_put(b, S("> "));
+		quoted = true;
+		buf_put(b, d->quote.before);
 		s = from(s, 2);
 	}
 	l.s = s;
 	put_text(&l);
+	if (quoted)
+		buf_put(b, d->quote.behind);
 }
 
 /* Does the line begin or end a block of code? It may hold all of one. */
@@ -233,25 +324,45 @@ is_fence(struct str s)
 	return str_starts(s, S("```")) && !memmem(s.p + 3, s.n - 3, "```", 3);
 }
 
-struct str
-mrkdwn(struct arena *a, struct str markdown)
+/* In HTML a block's lines stand between its tags without more. */
+static struct str
+written(const struct dialect *d, struct arena *a, struct str markdown)
 {
 	struct buf b = { .a = a };
-	bool fenced = false;
+	bool fenced = false, joined = true;
 	struct str line;
 
 	for (struct str rest = markdown; rest.p;) {
+		bool fence;
+
 		rest = str_cut(rest, '\n', &line);
-		if (is_fence(line)) {
+		fence = is_fence(line);
+		if (!joined && !(fence && fenced && d->is_html))
+			buf_put(&b, S("\n"));
+		joined = false;
+		if (fence) {
+			buf_put(&b, fenced ? d->fence.behind : d->fence.before);
 			fenced = !fenced;
-			/* Slack knows no languages. */
-			buf_put(&b, S("```"));
+			joined = fenced && d->is_html;
 		} else if (fenced) {
 			put_escaped(&b, line);
 		} else {
-			put_line(&b, line);
+			put_line(d, &b, line);
 		}
-		buf_put(&b, rest.p ? S("\n") : S(""));
 	}
+	if (fenced && d->is_html)
+		buf_put(&b, d->fence.behind);
 	return buf_str(&b);
+}
+
+struct str
+markup_slack(struct arena *a, struct str markdown)
+{
+	return written(&slack, a, markdown);
+}
+
+struct str
+markup_telegram(struct arena *a, struct str markdown)
+{
+	return written(&telegram, a, markdown);
 }
