@@ -1,6 +1,6 @@
 /*
  * A chat run's state, shared by its parts: chat.c (the turn), chat_tools.c (what it may use),
- * chat_authority.c (whose words an address is), chat_replay.c (what earlier attempts did).
+ * chat_authority.c (whose words a call is), chat_replay.c (what earlier attempts did).
  */
 #ifndef RUNNER_JOBS_CHAT_H
 #define RUNNER_JOBS_CHAT_H
@@ -76,6 +76,16 @@ bool chat_says_address(struct str text, struct str url);
  * the calls of the model's turn, of which some have outputs.
  */
 bool chat_may_fetch(const struct chat *c, const struct tool_call *round, size_t n, struct str url);
+/* Does the text have this name, by itself, in letters of any case? */
+bool chat_says_name(struct str text, struct str name);
+/*
+ * Whether a tool that changes something may be used, `t` of another server, or NULL: run_command.
+ * As long as the answer has seen nothing but the user's words and that server's, or earlier
+ * commands' output; then only where the user's words, or the agent's prompt, name that server, or
+ * the tool as the model knows it.
+ */
+bool chat_may_change(
+    const struct chat *c, const struct tool_call *round, size_t n, const struct remote_tool *t);
 
 /* What a later attempt needs of a round and its events do not have, as JSON; the arena's. */
 struct str chat_round_json(struct arena *a, const struct round *r);
