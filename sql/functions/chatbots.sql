@@ -310,11 +310,18 @@ BEGIN
 	RETURN c;
 END $$;
 
--- About how many tokens an answer may take: what the model is shown, and what it may say.
+-- How many tokens a visitor's answer may have; the model is told so.
+CREATE OR REPLACE FUNCTION chatbot_answer_tokens(settings jsonb) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+	SELECT coalesce(($1 ->> 'maxTokens')::bigint, 4096)
+$$;
+GRANT EXECUTE ON FUNCTION chatbot_answer_tokens TO millrace_runner;
+
+-- How many tokens an answer may take: what the model is shown, at three bytes a token and passages
+-- of 1,800 characters, which few languages pass, and what it may say.
 CREATE OR REPLACE FUNCTION chatbot_tokens_guess(settings jsonb, session uuid, message text) RETURNS bigint LANGUAGE sql STABLE AS $$
-	SELECT (1200 + octet_length($3) + coalesce(octet_length($1 ->> 'systemPrompt'), 0) + 1400 * ($1 ->> 'topK')::bigint
+	SELECT (1200 + octet_length($3) + coalesce(octet_length($1 ->> 'systemPrompt'), 0) + 1800 * ($1 ->> 'topK')::bigint
 		+ least((SELECT coalesce(sum(octet_length(m.content)), 0) FROM (SELECT o.content FROM message o WHERE o.conversation_id = $2
-			ORDER BY o.id DESC LIMIT 40) m), 65536)) / 4 + coalesce(($1 ->> 'maxTokens')::bigint, 1000)
+			ORDER BY o.id DESC LIMIT 40) m), 65536)) / 3 + chatbot_answer_tokens($1)
 $$;
 
 -- Somebody without an account asks in a session: counted for them (`subject`), the session and the

@@ -458,6 +458,22 @@ test("where documents were shown, a page is fetched only from an address that th
 	assertStatus(await user.api.delete(`/api/documents/${id}`), 204);
 });
 
+test("visitors at once pass the chatbot's tokens a day by nothing, however much the model would say", async () => {
+	const origin = "https://shop.example", tokensPerDay = 30000, headers = { origin };
+	const bot = assertStatus(await user.api.post("/api/chatbots", { name: "Talker", settings: { allowedOrigins: [origin], tokensPerDay } }), 201).json;
+	const ask = async () => {
+		const who = api.fresh(), { sessionId } = assertStatus(await who.post(`/api/chat/widget/${bot.id}/session`, {}, { headers }), 200).json;
+		return who.post(`/api/chat/widget/${bot.id}/message`, { sessionId, message: `${randomUUID()} [[tokens:20000 delay:0]]` }, { headers });
+	};
+	const replies = await Promise.all(Array.from({ length: 40 }, ask)), good = replies.filter((r) => r.status === 200);
+	assert.ok(good.length > 0 && replies.every((r) => [200, 429].includes(r.status)), replies.map((r) => r.status).join());
+	assert.ok(good.every((r) => r.json.response.endsWith("w4095")), "the model is told where to stop");
+	const used = Number(await millrace.psql(`SELECT sum(u.input_tokens + u.output_tokens) FROM usage_event u JOIN run r ON r.id = u.run_id
+	    JOIN conversation c ON c.id = r.conversation_id WHERE c.chatbot_id = '${bot.id}'`));
+	assert.ok(used >= 4096 && used <= tokensPerDay, String(used));
+	assert.deepEqual(standin.log("[[tokens:20000").map((entry) => entry.body.max_tokens), good.map(() => 4096));
+});
+
 test("an analysis by the model; an agent whose model fails says so in its status", async () => {
 	const { id } = assertStatus(await user.api.post("/api/leads", { name: `Eve [[tool:rate_lead {"score":7,"summary":"Small","next_action":"Wait"}]]` }), 201).json;
 	const made = assertStatus(await user.api.post(`/api/leads/${id}/analyze`), 200).json;

@@ -71,10 +71,12 @@ SELECT left(f.content, $5) AS content, length(f.content) <= $5 AS whole FROM (
 -- name: runner_chatbot
 -- args: run_id uuid
 -- row: name text, settings text, documents bool, last_call int4
-SELECT coalesce(b.name, 'a chatbot') AS name, (chatbot_defaults() || coalesce(r.input -> 'settings', b.settings))::text AS settings,
+SELECT coalesce(b.name, 'a chatbot') AS name, (s.own || CASE WHEN r.input ? 'visitor'
+	THEN jsonb_build_object('maxTokens', chatbot_answer_tokens(s.own)) ELSE '{}' END)::text AS settings,
 	EXISTS (SELECT FROM chunk c WHERE c.document_id = ANY (run_documents($1))) AS documents,
 	(SELECT coalesce(max(e.call), 0) FROM usage_event e WHERE e.run_id = $1) AS last_call
 FROM run r LEFT JOIN conversation c ON c.id = r.conversation_id LEFT JOIN chatbot b ON b.id = c.chatbot_id AND b.deleted_at IS NULL
+CROSS JOIN LATERAL (SELECT chatbot_defaults() || coalesce(r.input -> 'settings', b.settings) AS own) s
 WHERE r.id = $1 AND (r.input ? 'settings' OR b.id IS NOT NULL);
 
 -- name: runner_call_end
