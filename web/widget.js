@@ -4,9 +4,8 @@
  *   <script src="https://chat.example.com/widget.js" data-chatbot="ID" async></script>
  *
  * docs/chatbots.md says what a page may set. It lives in a shadow root, so that neither the page's
- * styles come in nor its own go out, and uses nothing that a strict Content-Security-Policy
- * forbids: no markup from text (all nodes are made by createElement and text nodes, so that an
- * answer can bring none along), no style attribute or element, no eval, no image, no frame.
+ * styles come in nor its own go out, and uses nothing that a strict Content-Security-Policy forbids:
+ * no markup from text (all nodes are createElement's), no style element, no eval, image or frame.
  */
 (() => {
 "use strict";
@@ -389,7 +388,7 @@ const pause = (ms) => new Promise((resolve) => {
 	addEventListener("online", resolve, { once: true });
 });
 
-/* Without cookies, ever: a visitor is known by the session alone. An error reply throws, with its status. */
+/* Without cookies: a visitor is known by the session alone. An error reply throws, with its status. */
 async function call(path, json, headers = {}) {
 	const reply = await fetch(`${server}/api/${path}`, { credentials: "omit", cache: "no-store", ...(json ?
 		{ method: "POST", body: JSON.stringify(json), headers: { "Content-Type": "application/json", ...headers } } : { headers }) });
@@ -417,7 +416,7 @@ const title = el("h2", { id: "title", dir: "auto" });
 const anew = button("anew", t.anew), closer = button("close", t.close);
 const log = el("div", { class: "log", role: "log", "aria-live": "off", "aria-label": t.messages, tabindex: "0" });
 const state = el("div", { class: "state", "aria-hidden": "true", hidden: "" });
-/* What a screen reader says by itself: that an answer is coming, and the whole answer; not each of its words. */
+/* What a screen reader says by itself: that an answer comes, and all of it; not each word. */
 const said = el("div", { class: "said", role: "status" });
 const input = el("textarea", { rows: "1", maxlength: "4000", placeholder: t.write, "aria-label": t.write, enterkeyhint: "send", dir: direction });
 const form = el("form", {}, input, el("button", { class: "send", "aria-label": t.send, title: t.send }, icon(ICONS.send)));
@@ -440,7 +439,7 @@ function atEnd(change) {
 		log.scrollTop = log.scrollHeight;
 }
 
-/* A message, as yet without text. */
+/* A message without text. */
 function addMessage(role) {
 	const text = el("div", { class: "text", dir: "auto" });
 	const message = el("div", { class: `message ${role}` }, el("span", { class: "said" }, `${role === "user" ? t.you : config.name}: `), text);
@@ -460,9 +459,11 @@ function draw({ text }, content) {
 }
 
 const shorten = (text) => (text.length > 300 ? `${text.slice(0, 300)}…` : text);
+const placed = ({ page, mark }) => page || mark.startsWith("slide") ? t.page.replace("#", page || parseInt(mark.slice(6)))
+    : mark.replace("paragraph", "¶").replace(/^(sheet|rows) |^[a-z]+$/, "").replace(" to ", "–");
 const sourcesOf = (sources) => el("details", {}, el("summary", {}, `${t.sources} (${sources.length})`),
 	el("ol", {}, ...sources.map((s, i) => el("li", { value: s.n ?? i + 1, dir: "auto" },
-		`${s.documentName}, ${s.page ? t.page.replace("#", s.page) : s.mark}`, el("q", { dir: "auto" }, shorten(s.sentence ?? s.text))))));
+		`${s.documentName}, ${placed(s)}`, el("q", { dir: "auto" }, shorten(s.sentence ?? s.text))))));
 
 function thumbs(id, given) {
 	const both = ["up", "down"].map((rating) => {

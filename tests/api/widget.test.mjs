@@ -98,7 +98,7 @@ test("a visitor asks by keyboard, sees the answer with its sources, and says wha
 	assert.match(await answer(page).locator(".text").textContent(), /wheat/);
 	assert.match(await page.locator("[role=status]").textContent(), /^Miller: .*wheat/s);
 	await answer(page).locator("summary").click();
-	assert.match(await answer(page).locator("details").textContent(), /Sources \(1\)Eling, paragraph 1The tide mill at Eling grinds wheat\./);
+	assert.match(await answer(page).locator("details").textContent(), /Sources \(1\)Eling, ¶ 1The tide mill at Eling grinds wheat\./);
 	await answer(page).locator(".up").click();
 	await page.waitForSelector(".up[aria-pressed=true]");
 	assert.deepEqual(assertStatus(await user.api.get(`/api/chatbots/${bot.id}/feedback`), 200).json.map((f) => f.rating), ["up"]);
