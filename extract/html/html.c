@@ -228,7 +228,7 @@ read_whole(struct html *h, const GumboNode *node, enum html_role role)
 {
 	switch (role) {
 	case HTML_PICTURE:
-		put_apart(h, html_attribute(node, "alt"));
+		put_apart(h, html_picture(node));
 		return true;
 	case HTML_INPUT:
 		put_apart(h, html_input(node));

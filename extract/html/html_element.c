@@ -267,6 +267,33 @@ html_is_line(const GumboNode *row)
 	return n_cells > 1;
 }
 
+/* Is it all that its parent has, but for space? */
+static bool
+is_alone(const GumboNode *node)
+{
+	const GumboVector *v = &node->parent->v.element.children;
+
+	for (unsigned i = 0; i < v->length; i++) {
+		const GumboNode *other = v->data[i];
+
+		if (other != node && other->type != GUMBO_NODE_WHITESPACE &&
+		    other->type != GUMBO_NODE_COMMENT)
+			return false;
+	}
+	return true;
+}
+
+const char *
+html_picture(const GumboNode *node)
+{
+	const char *alt = html_attribute(node, "alt");
+
+	if (alt != NULL && strpbrk(alt, " \t\n") == NULL && node->parent != NULL &&
+	    html_is(node->parent, GUMBO_TAG_A) && is_alone(node))
+		return NULL;
+	return alt;
+}
+
 const char *
 html_input(const GumboNode *node)
 {

@@ -42,6 +42,9 @@ bool html_is(const GumboNode *node, GumboTag tag);
 /* Whether a row's cells are so short that it is one line to the reader, and not a page's layout. */
 bool html_is_line(const GumboNode *row);
 
+/* A picture's alternative text; NULL: it has none, or is a button ("Next") that leads elsewhere. */
+const char *html_picture(const GumboNode *node);
+
 /* What a form shows for an <input>; NULL: nothing. */
 const char *html_input(const GumboNode *node);
 
