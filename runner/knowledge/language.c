@@ -193,6 +193,19 @@ delete_stemmer(void *p)
 	sb_stemmer_delete(p);
 }
 
+struct str
+language_without_umlauts(struct arena *a, struct str term)
+{
+	struct buf b = { .a = a };
+
+	for (size_t i = 0; i < term.n; i++) {
+		buf_put(&b, (struct str){ term.p + i, 1 });
+		if (i + 1 < term.n && term.p[i + 1] == 'e' && strchr("aou", term.p[i]) != NULL)
+			i++;
+	}
+	return buf_str(&b);
+}
+
 struct stemmer *
 stemmer_new(struct arena *a, enum language l)
 {

@@ -26,6 +26,10 @@ enum language language_of(struct str terms, bool *is_known);
 /* Is it a word that stands in every text of the language, or one that asks? */
 bool language_is_common(enum language l, struct str term);
 
+/* A German term with ae, oe and ue as the umlauts that they may stand for, whose dots a term is
+ * without; the arena's. */
+struct str language_without_umlauts(struct arena *a, struct str term);
+
 /* For one language; the arena frees it. One thread at a time. */
 struct stemmer;
 struct stemmer *stemmer_new(struct arena *a, enum language l);

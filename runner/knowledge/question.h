@@ -36,6 +36,7 @@ struct question {
 	double idf[QUESTION_WORDS];
 	size_t n;
 	double total; /* passages */
+	bool fact; /* it asks who, when, or how much */
 	enum language language;
 	bool language_known;
 };
@@ -67,7 +68,7 @@ struct covered {
 	double share; /* of its words, in three sentences of the one that has most, from 0 to 1 */
 	uint32_t by_best; /* words that this one has, or words much like them: a bit for each */
 	uint32_t by_any; /* and those that one of them has */
-	uint32_t by_trace; /* or at least a word a little like them */
+	double together; /* the share that three of its sentences have a word a little like of */
 	bool foreign; /* they are in another language than the question */
 };
 /*

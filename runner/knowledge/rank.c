@@ -29,7 +29,7 @@ struct counted {
 	double body[2][QUESTION_WORDS], heading[2][QUESTION_WORDS], title[2][QUESTION_WORDS];
 	double anywhere[QUESTION_WORDS];
 	double sentence[SENTENCES][QUESTION_WORDS];
-	double best, share; /* of the best window */
+	double best, share, together; /* of the best window */
 };
 
 static size_t
@@ -89,21 +89,24 @@ count(const struct terms_by_hash *t, uint32_t hash, double into[2][QUESTION_WORD
 
 /*
  * How much of the question the sentences that end with i have together, and the rest a little, by
- * the words' weight; *share by their number.
+ * the words' weight; *share by their number, *together those that these have a word a little like
+ * of.
  */
 static double
-window(const struct question *q, const struct counted *c, size_t i, double *share)
+window(const struct question *q, const struct counted *c, size_t i, double *share, double *together)
 {
-	double here[QUESTION_WORDS] = { 0 }, has = 0, all = 0;
+	double here[QUESTION_WORDS] = { 0 }, trace[QUESTION_WORDS] = { 0 }, has = 0, all = 0;
 
 	for (size_t w = 0; w < q->n; w++) {
-		here[w] = ELSEWHERE * c->anywhere[w];
 		for (size_t k = 0; k < WINDOW && k <= i; k++)
 			here[w] = fmax(here[w], c->sentence[i - k][w]);
+		trace[w] = here[w] >= A_LITTLE_LIKE;
+		here[w] = fmax(here[w], ELSEWHERE * c->anywhere[w]);
 		has += q->idf[w] * here[w];
 		all += q->idf[w];
 	}
 	*share = question_share(q, here);
+	*together = question_share(q, trace);
 	return all > 0 ? has / all : 0;
 }
 
@@ -129,11 +132,12 @@ count_all(const struct terms_by_hash *t, const struct candidate *of, struct coun
 			i++;
 	}
 	for (size_t k = 0; k <= i; k++) {
-		double share, has = window(t->q, c, k, &share);
+		double share, together, has = window(t->q, c, k, &share, &together);
 
 		if (has > c->best) {
 			c->best = has;
 			c->share = share;
+			c->together = together;
 		}
 	}
 }
@@ -167,11 +171,10 @@ rank(struct arena *scratch, const struct question *q, double length, struct cand
 		count_all(t, &c[i], &counted);
 		*fit = counted.best;
 		c[i].share = counted.share;
-		c[i].words = c[i].traces = 0;
-		for (size_t w = 0; w < q->n; w++) {
+		c[i].together = counted.together;
+		c[i].words = 0;
+		for (size_t w = 0; w < q->n; w++)
 			c[i].words |= (uint32_t)(counted.anywhere[w] >= MUCH_LIKE) << w;
-			c[i].traces |= (uint32_t)(counted.anywhere[w] >= A_LITTLE_LIKE) << w;
-		}
 		most_exact = fmax(most_exact, c[i].exact);
 		for (int by = 0; by < 2; by++) {
 			s[i][by] = bm25(

@@ -15,11 +15,11 @@ struct candidate {
 	double score; /* greater is better; among these candidates only */
 	double share; /* of the question's words that its best sentences have, from 0 to 1 */
 	uint32_t words; /* of the question: a bit for each that it has, or one much like it */
-	uint32_t traces; /* those that it has one a little like of */
+	double together; /* the share that these sentences have one a little like of */
 };
 
-/* Sets score, share, words and traces of each. `length` is how many stems a passage of the owner's
- * has. */
+/* Sets score, share, words and together of each. `length` is how many stems a passage of the
+ * owner's has. */
 void rank(
     struct arena *scratch, const struct question *q, double length, struct candidate *c, size_t n);
 

@@ -386,7 +386,8 @@ is_answered(
 			by.by_best = c[best[i]].words;
 		}
 		by.by_any |= c[best[i]].words;
-		by.by_trace |= c[best[i]].traces;
+		if (c[best[i]].together > by.together)
+			by.together = c[best[i]].together;
 	}
 	terms_of(s->a, text, &terms);
 	l = language_of(terms.words, &is_known);

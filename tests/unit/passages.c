@@ -295,9 +295,7 @@ test_answered(void)
 	    "The miller greases the wheels each spring. PostgreSQL is not known here.";
 	struct arena *a = arena_new();
 	struct question *q = arena_alloc(a, sizeof(*q));
-	static const struct covered translated = {
-		.share = 0.2, .by_trace = UINT32_MAX, .foreign = true
-	};
+	static const struct covered translated = { .share = 0.2, .together = 1, .foreign = true };
 	static const struct covered gone = { .share = 0.2, .foreign = true };
 
 	check("a question in the passage's words is answered",
@@ -321,9 +319,11 @@ test_answered(void)
 	question_read(a, S("Wem gehört die Mühle bei Eling?"), q);
 	check("nor in German", q->n > 1 && !q->name[q->n - 1]);
 	check("of translations less is asked", question_is_answered(q, &translated));
-	for (size_t i = 0; i < q->n; i++)
-		q->known[i] = true;
-	check("but that there are some", !question_is_answered(q, &gone));
+	check("but that there are some together", !question_is_answered(q, &gone));
+	check("who asks for a fact is told by their words",
+	    !q->fact && (question_read(a, S("Wie lange mahlt die M\u00fchle?"), q), q->fact) &&
+		(question_read(a, S("How much does the mill grind?"), q), q->fact) &&
+		!(question_read(a, S("How does a showman sell as many?"), q), q->fact));
 	arena_free(a);
 }
 
