@@ -148,7 +148,7 @@ class Instance:
                 shutil.copy2(os.path.join(BIN, name), bin_dir)
         self.env = {k: v for k, v in os.environ.items() if not re.match("MILLRACE_(?!DEV_PGBIN)|OPENAI_|ANTHROPIC_|GEMINI_|API_JWT|PG", k)}
         self.env.update(known(SETTINGS), MILLRACE_DEV_DIR=self.dir, MILLRACE_DEV_PORT=str(self.port), MILLRACE_DEV_BIN=bin_dir,
-                        OPENAI_BASE_URL="http://127.0.0.1:%d/v1" % self.provider, **(settings or {}))
+                        **{"OPENAI_BASE_URL": "http://127.0.0.1:%d/v1" % self.provider, **(settings or {})})
         atexit.register(self.stop)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that what is registered is done then, too
         self.dev("run", "--detach")
