@@ -54,21 +54,33 @@ struct paying {
 	const PGresult *sent; /* hash, raw of each transaction, the newest first */
 	int64_t sent_ms; /* when the newest was sent; 0: not by this job */
 
-	struct str problem; /* the last that was logged */
+	const char *waits_for; /* what was logged, as it goes on; NULL: nothing */
 	struct outcome outcome;
 };
 
 enum step { STEP_POLL = 1, STEP_PAUSE, STEP_ENDED };
 
-/* Something does not work now; it is tried again. */
+/* Something does not work now; it is tried again. Logged where it begins. */
 static enum step
-pause_for(struct paying *p, struct str problem)
+pause_with(struct paying *p, const char *what, const char *why)
 {
-	if (!str_eq(problem, p->problem))
-		log_warn(
-		    "payment: waits", "payment", p->id.text, "why", arena_cstr(p->j->a, problem));
-	p->problem = problem;
+	if (!p->waits_for || strcmp(p->waits_for, what) != 0)
+		log_warn("payment: waits", "payment", p->id.text, "why", why);
+	p->waits_for = what;
 	return STEP_PAUSE;
+}
+
+static enum step
+pause_for(struct paying *p, const char *why)
+{
+	return pause_with(p, why, why);
+}
+
+/* Whatever is wrong with the node is one thing: its words change each time. */
+static enum step
+pause_for_node(struct paying *p)
+{
+	return pause_with(p, "node", arena_cstr(p->j->a, p->chain.problem));
 }
 
 static enum step
@@ -210,13 +222,13 @@ sign(struct paying *p, struct evm_tx *tx)
 
 	if (!vault_unseal(
 		a, seal_payment_label(a, p->chain.network.name, p->address), p->sealed, &key))
-		return pause_for(p, S("this runner's vault key does not open the account's key"));
+		return pause_for(p, "this runner's vault key does not open the account's key");
 	good = key.n == EVM_KEY_BYTES && evm_key_address((const uint8_t *)key.p, &of) &&
 	       str_eq(evm_address_text(a, &of), p->address) &&
 	       evm_sign(a, tx, (const uint8_t *)key.p, &raw, hash);
 	sodium_memzero((void *)(uintptr_t)key.p, key.n);
 	if (!good)
-		return pause_for(p, S("the account's key is not that of its address"));
+		return pause_for(p, "the account's key is not that of its address");
 	name = evm_hex(a, (struct str){ (const char *)hash, sizeof(hash) });
 	e = job_runner_payment_signed(p->j, &res, p->id, name, raw, evm_decimal(a, tx->fee, 0),
 	    evm_decimal(a, tx->tip, 0), (int64_t)tx->gas);
@@ -239,7 +251,7 @@ sign_at(struct paying *p, const struct chain_fees *now, int64_t gas)
 	struct evm_tx tx;
 
 	if (!evm_address_parse(p->recipient, &recipient))
-		return pause_for(p, S("the recipient's address is none"));
+		return pause_for(p, "the recipient's address is none");
 	tx = transaction(p, &recipient);
 	tx.legacy = now->legacy;
 	tx.gas = (uint64_t)gas;
@@ -251,7 +263,7 @@ sign_at(struct paying *p, const struct chain_fees *now, int64_t gas)
 			tx.tip = tx.tip > raised(p->tip) ? tx.tip : raised(p->tip);
 	}
 	if (tx.fee > (evm_int)config()->payment_fee_max * GWEI)
-		return pause_for(p, S("the network asks for more than MILLRACE_PAYMENT_FEE_MAX"));
+		return pause_for(p, "the network asks for more than MILLRACE_PAYMENT_FEE_MAX");
 	return sign(p, &tx);
 }
 
@@ -266,7 +278,7 @@ check_balance(struct paying *p, evm_int cost)
 
 	if (chain_balance(c, p->address, &has) != CHAIN_OK ||
 	    chain_native_balance(c, p->address, &native) != CHAIN_OK)
-		return pause_for(p, c->problem);
+		return pause_for_node(p);
 	if (has < p->units || native < cost || (!c->network.has_token && native - p->units < cost))
 		return fail(p, "The account that pays does not hold enough.", false);
 	return STEP_POLL;
@@ -288,21 +300,21 @@ prepare(struct paying *p)
 	if (!evm_address_parse(p->recipient, &recipient))
 		return fail(p, "The recipient's address is none.", false);
 	if (chain_fees(c, &fees) != CHAIN_OK)
-		return pause_for(p, c->problem);
+		return pause_for_node(p);
 	if (fees.fee > (evm_int)config()->payment_fee_max * GWEI)
-		return pause_for(p, S("the network asks for more than MILLRACE_PAYMENT_FEE_MAX"));
+		return pause_for(p, "the network asks for more than MILLRACE_PAYMENT_FEE_MAX");
 	if ((s = check_balance(p, fees.fee * PLAIN_GAS)) != STEP_POLL)
 		return s;
 	end = estimate(p, &recipient, &gas);
 	if (end == CHAIN_REFUSED && age_ms(p) > REFUSED_MS)
 		return fail(p, "The network refuses the transfer.", false);
 	if (end != CHAIN_OK || chain_count(c, p->address, false, &count) != CHAIN_OK)
-		return pause_for(p, c->problem);
+		return pause_for_node(p);
 	e = job_runner_payment_nonce(p->j, &res, p->id, p->account, count);
 	if (e != ERR_OK)
 		return ended(p, job_db_error(p->j, e, "the nonce could not be given"));
 	if (!str_int(sql_get(res, 0, 0), &p->nonce))
-		return pause_for(p, S("the account was replaced"));
+		return pause_for(p, "the account was replaced");
 	return sign_at(p, &fees, gas);
 }
 
@@ -348,11 +360,11 @@ look(struct paying *p)
 		bool enough;
 
 		if (chain_receipt(c, hash, &r) != CHAIN_OK)
-			return pause_for(p, c->problem);
+			return pause_for_node(p);
 		if (!r.found)
 			continue;
 		if (chain_head(c, &head) != CHAIN_OK)
-			return pause_for(p, c->problem);
+			return pause_for_node(p);
 		enough = head - r.block_number + 1 >= c->network.confirmations;
 		if (r.good)
 			return mined(p, hash, &r, head, enough);
@@ -372,10 +384,10 @@ sign_more(struct paying *p)
 	int64_t gas = p->gas;
 
 	if (chain_fees(&p->chain, &fees) != CHAIN_OK)
-		return pause_for(p, p->chain.problem);
+		return pause_for_node(p);
 	if (gas == 0 && (!evm_address_parse(p->recipient, &recipient) ||
 			    estimate(p, &recipient, &gas) != CHAIN_OK))
-		return pause_for(p, p->chain.problem);
+		return pause_for_node(p);
 	return sign_at(p, &fees, gas);
 }
 
@@ -411,27 +423,26 @@ step(struct paying *p)
 	if (p->nonce < 0 && (problem = is_void(p)) != NULL)
 		return fail(p, problem, false);
 	if (!p->is_open)
-		return pause_for(p, S("the network is not in the settings any more"));
+		return pause_for(p, "the network is not in the settings any more");
 	if (!evm_units(p->amount, p->chain.network.decimals, &p->units))
 		return p->nonce < 0 ? fail(p, "The network has too few decimals for this.", false)
-				    : pause_for(p, S("the network has too few decimals now"));
+				    : pause_for(p, "the network has too few decimals now");
 	if (!p->address.p)
-		return pause_for(p, S("no account is there to pay from"));
+		return pause_for(p, "no account is there to pay from");
 	if ((uint64_t)p->chain_id != p->chain.network.chain_id)
 		return p->nonce < 0
 			   ? fail(p, "The account's key was put for another chain.", false)
-			   : pause_for(
-				 p, S("the network is another chain than when it was signed"));
+			   : pause_for(p, "the network is another chain than when it was signed");
 	switch (p->is_checked ? CHAIN_OK : chain_check(&p->chain)) {
 	case CHAIN_OK:
 		p->is_checked = true;
 		return p->nonce < 0 ? prepare(p) : go_on(p);
 	case CHAIN_REFUSED:
 		return p->nonce < 0 ? fail(p, "The network's node is of another chain.", false)
-				    : pause_for(p, p->chain.problem);
+				    : pause_for_node(p);
 	case CHAIN_AWAY:
 	default:
-		return pause_for(p, p->chain.problem);
+		return pause_for_node(p);
 	}
 }
 
@@ -448,10 +459,14 @@ payment_run(struct job *j)
 		j, payment_fields, sizeof(payment_fields) / sizeof(*payment_fields), &in, &o))
 		return o;
 	p.id = in.payment;
-	do
+	do {
 		if ((s = step(&p)) == STEP_ENDED)
 			return p.outcome;
-	while (stop_sleep(&j->stop, s == STEP_PAUSE ? PAUSE_MS : POLL_MS) && clock_ms() < until);
+		if (s == STEP_POLL && p.waits_for) {
+			log_info("payment: goes on", "payment", p.id.text);
+			p.waits_for = NULL;
+		}
+	} while (stop_sleep(&j->stop, s == STEP_PAUSE ? PAUSE_MS : POLL_MS) && clock_ms() < until);
 	if (stop_why(&j->stop) != STOP_NOT)
 		return job_stopped();
 	return job_end_runner_job_end_refused(j, 504, S("UPSTREAM_TIMEOUT"),

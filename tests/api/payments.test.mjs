@@ -316,6 +316,18 @@ test("a node that has too much to do refuses nothing; one that refuses does", as
 	assert.equal(await heldOf("busy"), 0);
 });
 
+test("that a node does not answer is logged when it begins and when it is over, in whichever words it says so", async () => {
+	const id = randomUUID(), asked = () => chain.of("eth_estimateGas").length, began = asked();
+	const fault = { method: "eth_estimateGas", always: true, status: 503, get error() { return { code: -32005, message: `after ${asked()} ms` }; } };
+	chain.faults.push(fault);
+	const reply = pay("waits", "1", { id });
+	await until(() => asked() > began + 3, "the node is asked again and again");
+	chain.faults.splice(chain.faults.indexOf(fault), 1);
+	assertStatus(await reply, 200);
+	const said = (await millrace.grepLogs(await idOf(id))).split("\n");
+	assert.deepEqual(["payment: waits", "payment: goes on"].map((text) => said.filter((line) => line.includes(text)).length), [1, 1], said.join("\n"));
+});
+
 test("what no block takes is sent again with fees a tenth higher; one transfer comes of it, by whichever", async (t) => {
 	await chain.rpc("evm_setAutomine", false);
 	t.after(() => chain.rpc("evm_setAutomine", true));
