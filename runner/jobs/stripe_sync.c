@@ -50,13 +50,16 @@ id_at(json_object *o, const char *name)
 	return id.p ? id : json_text(json_at(o, name), "id");
 }
 
-static json_object *
-first_of(json_object *list)
+static size_t
+count_of(json_object *list)
 {
-	json_object *data = json_at(list, "data");
+	return (size_t)json_length(json_at(list, "data"));
+}
 
-	return json_object_is_type(data, json_type_array) ? json_object_array_get_idx(data, 0)
-							  : NULL;
+static json_object *
+nth_of(json_object *list, size_t i)
+{
+	return i < count_of(list) ? json_object_array_get_idx(json_at(list, "data"), i) : NULL;
 }
 
 static enum stripe_end
@@ -80,24 +83,49 @@ sync_subscription(struct stripe_sync *s, struct arena *a, struct str id)
 struct paid {
 	struct str object; /* the checkout's session, or the invoice */
 	struct str subscription; /* the invoice's; absent: it is a checkout's session */
-	struct str intent; /* absent: nothing was to pay */
-	struct str charges, disputes; /* lists */
+	struct str_list intents; /* none: nothing was to pay */
+	struct buf charges, disputes; /* objects, with commas between */
 };
 
-/* Refunds and disputes are at the charges of the payment. */
+static void
+put_intent(struct paid *p, struct str intent)
+{
+	if (intent.p)
+		p->intents.p[p->intents.n++] = intent;
+}
+
+/* Adds what an intent has of a kind to `out`. */
+static enum stripe_end
+read_list(
+    struct stripe_sync *s, struct arena *a, const char *kind, struct str intent, struct buf *out)
+{
+	enum stripe_end end = get(s, a, "list",
+	    arena_printf(a, "/v1/%s?payment_intent=%.*s&limit=100", kind, S_ARG(intent)));
+
+	for (size_t i = 0; end == STRIPE_OK && i < count_of(s->last.o); i++) {
+		buf_put(out, out->n > 0 ? S(",") : S(""));
+		buf_put(out, json_serialised(nth_of(s->last.o, i)));
+	}
+	return end;
+}
+
+/* Refunds and disputes are at the charges of the payments, of which an invoice may have several. */
 static enum stripe_end
 read_charges(struct stripe_sync *s, struct arena *a, struct paid *p)
 {
-	enum stripe_end end = get(s, a, "list",
-	    arena_printf(a, "/v1/charges?payment_intent=%.*s&limit=100", S_ARG(p->intent)));
+	enum stripe_end end = STRIPE_OK;
 
-	if (end != STRIPE_OK)
-		return end;
-	p->charges = s->last.text;
-	end = get(s, a, "list",
-	    arena_printf(a, "/v1/disputes?payment_intent=%.*s&limit=100", S_ARG(p->intent)));
-	p->disputes = s->last.text;
+	p->charges.a = p->disputes.a = a;
+	for (size_t i = 0; i < p->intents.n && end == STRIPE_OK; i++)
+		if ((end = read_list(s, a, "charges", p->intents.p[i], &p->charges)) == STRIPE_OK)
+			end = read_list(s, a, "disputes", p->intents.p[i], &p->disputes);
 	return end;
+}
+
+static struct str
+as_list(struct arena *a, const struct buf *objects)
+{
+	return arena_printf(a, "{\"data\":[%.*s]}", S_ARG(buf_str(objects)));
 }
 
 static enum stripe_end
@@ -105,12 +133,12 @@ store_payment(
     struct stripe_sync *s, struct arena *a, struct str id, int64_t version, struct paid *p)
 {
 	PGresult *res = NULL;
-	enum stripe_end end = STRIPE_OK;
+	enum stripe_end end = read_charges(s, a, p);
 
-	if (p->intent.p && (end = read_charges(s, a, p)) != STRIPE_OK)
+	if (end != STRIPE_OK)
 		return end;
 	if (job_runner_stripe_payment(s->j, &res, id, version, p->object, p->subscription,
-		p->intent, p->charges, p->disputes) != ERR_OK)
+		p->intents, as_list(a, &p->charges), as_list(a, &p->disputes)) != ERR_OK)
 		return db_failed(s);
 	note(s, sql_get(res, 0, 0));
 	return STRIPE_OK;
@@ -119,8 +147,8 @@ store_payment(
 static enum stripe_end
 sync_session(struct stripe_sync *s, struct arena *a, struct str id)
 {
-	struct paid p = { 0 };
-	struct str subscription;
+	struct str intent, subscription;
+	struct paid p = { .intents.p = &intent };
 	enum stripe_end end;
 	int64_t version;
 
@@ -131,7 +159,7 @@ sync_session(struct stripe_sync *s, struct arena *a, struct str id)
 	if (end != STRIPE_OK)
 		return end;
 	p.object = s->last.text;
-	p.intent = id_at(s->last.o, "payment_intent");
+	put_intent(&p, id_at(s->last.o, "payment_intent"));
 	subscription = id_at(s->last.o, "subscription");
 	end = store_payment(s, a, id, version, &p);
 	return end == STRIPE_OK && subscription.p ? sync_subscription(s, a, subscription) : end;
@@ -160,10 +188,13 @@ sync_invoice(struct stripe_sync *s, struct arena *a, struct str id)
 	if ((end = get(s, a, "invoice", path)) != STRIPE_OK)
 		return end;
 	p.object = s->last.text;
-	end = get(s, a, "list", arena_printf(a, "/v1/invoice_payments?invoice=%.*s", S_ARG(id)));
+	end = get(s, a, "list",
+	    arena_printf(a, "/v1/invoice_payments?invoice=%.*s&limit=100", S_ARG(id)));
 	if (end != STRIPE_OK)
 		return end;
-	p.intent = id_at(json_at(first_of(s->last.o), "payment"), "payment_intent");
+	p.intents.p = arena_alloc(a, (count_of(s->last.o) + 1) * sizeof(*p.intents.p));
+	for (size_t i = 0; i < count_of(s->last.o); i++)
+		put_intent(&p, id_at(json_at(nth_of(s->last.o, i), "payment"), "payment_intent"));
 	return store_payment(s, a, id, version, &p);
 }
 
@@ -177,7 +208,7 @@ sync_intent(struct stripe_sync *s, struct arena *a, struct str intent)
 
 	if (end != STRIPE_OK)
 		return end;
-	id = json_text(first_of(s->last.o), "id");
+	id = json_text(nth_of(s->last.o, 0), "id");
 	if (id.p)
 		return sync_session(s, a, id);
 	end = get(s, a, "list",
@@ -186,7 +217,7 @@ sync_intent(struct stripe_sync *s, struct arena *a, struct str intent)
 		S_ARG(intent)));
 	if (end != STRIPE_OK)
 		return end;
-	id = id_at(first_of(s->last.o), "invoice");
+	id = id_at(nth_of(s->last.o, 0), "invoice");
 	return id.p ? sync_invoice(s, a, id) : STRIPE_OK;
 }
 
@@ -243,12 +274,11 @@ sync_suspects(struct stripe_sync *s, struct str list)
 static struct str
 read_page(struct stripe_sync *s, struct buf *seen, json_object *list)
 {
-	json_object *data = json_at(list, "data"), *more = json_at(list, "has_more");
-	size_t n = json_object_is_type(data, json_type_array) ? json_object_array_length(data) : 0;
+	json_object *more = json_at(list, "has_more");
 	struct str id = { NULL, 0 };
 
-	for (size_t i = 0; i < n; i++) {
-		id = json_text(json_object_array_get_idx(data, i), "id");
+	for (size_t i = 0; i < count_of(list); i++) {
+		id = json_text(nth_of(list, i), "id");
 		if (seen->n > 0)
 			buf_put(seen, S(","));
 		buf_json(seen, id);

@@ -67,17 +67,22 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION embed_enqueue TO millrace_runner;
 
--- Reserves what a batch may cost, once for the run. A verdict says why nothing is embedded now: the
--- user's documents then wait for an hour.
+-- Reserves what a batch may cost, in the project `default`, once for the run: what costs nothing,
+-- in no project, reserves nothing, and neither does a run that has ended. A verdict says why
+-- nothing is embedded now: the user's documents then wait for an hour.
+-- As the owner: the ledger and projects are no role's to write or read.
 CREATE OR REPLACE FUNCTION embed_reserve(run_id uuid, provider text, model text, credits boolean) RETURNS TABLE (verdict text, message text)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	batch_tokens CONSTANT int := 64 * 500;
-	owner CONSTANT uuid := (SELECT r.owner_id FROM run r WHERE r.id = $1);
-	estimate CONSTANT numeric := (SELECT p.input_usd * batch_tokens * 0.000001 FROM price_in_force($2, $3) p);
+	estimate CONSTANT numeric := coalesce((SELECT p.input_usd * batch_tokens * 0.000001 FROM price_in_force($2, $3) p), 0);
+	owner uuid;
 BEGIN
-	SELECT c.verdict, c.message INTO verdict, message
-	FROM run_reserve($1, 'embed', $2, $3, 'embeddings', coalesce(estimate, 0), $4) c;
+	SELECT r.owner_id INTO owner FROM run r WHERE r.id = $1 AND r.ended_at IS NULL FOR SHARE;
+	IF owner IS NOT NULL AND (estimate > 0 OR EXISTS (SELECT FROM project p WHERE p.owner_id = owner AND p.name = 'default')) THEN
+		SELECT nullif(c.verdict, 'REPEATED'), c.message INTO verdict, message
+		FROM charge_reserve(owner, 'default', $1::text, 'embed', $2, $3, 'embeddings', estimate, $4, NULL) c;
+	END IF;
 	IF verdict IS NOT NULL THEN
 		UPDATE document d SET embed_after = now() + interval '1 hour'
 		WHERE d.owner_id = owner AND d.status = 'ready' AND d.deleted_at IS NULL AND coalesce(d.embed_after, '-infinity') <= now();

@@ -218,25 +218,6 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION charge_reserve TO millrace_runner;
 
--- The same for a run that is under way, in its user's project `default`, until it ends. What costs
--- nothing, in no project, reserves nothing. A run that was begun anew has reserved before; one that
--- has ended reserves nothing that nobody would release.
--- As the owner: the ledger and projects are no role's to write or read.
-CREATE OR REPLACE FUNCTION run_reserve(run_id uuid, kind text, provider text, model text, operation text, estimate numeric, credits boolean)
-RETURNS TABLE (verdict text, message text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
-DECLARE
-	owner uuid;
-BEGIN
-	SELECT r.owner_id INTO owner FROM run r WHERE r.id = $1 AND r.ended_at IS NULL FOR SHARE;
-	IF owner IS NOT NULL AND ($6 > 0 OR EXISTS (SELECT FROM project p WHERE p.owner_id = owner AND p.name = 'default')) THEN
-		SELECT nullif(c.verdict, 'REPEATED'), c.message INTO verdict, message
-		FROM charge_reserve(owner, 'default', $1::text, $2, $3, $4, $5, $6, $7, NULL) c;
-	END IF;
-	RETURN NEXT;
-END $$;
-GRANT EXECUTE ON FUNCTION run_reserve TO millrace_runner;
-
 -- Counts a charge that is settled: in its project, and from the credits. `p` is project_lock's.
 CREATE OR REPLACE FUNCTION charge_count(c charge, p project, amount numeric, tokens bigint, flagged boolean, client_at timestamptz) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off AS $$

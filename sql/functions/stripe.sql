@@ -3,7 +3,7 @@
 -- not at all. Locks: the object's row in stripe_object, then the user's.
 
 CREATE OR REPLACE FUNCTION stripe_payment_json(p stripe_payment) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', p.id, 'payment', p.payment, 'payment_intent', p.payment_intent, 'package_id', p.package_id, 'paidUsd', p.paid_usd,
+	SELECT json_build_object('id', p.id, 'payment', p.payment, 'payment_intents', p.payment_intents, 'package_id', p.package_id, 'paidUsd', p.paid_usd,
 		'creditedUsd', p.credited_usd, 'takenBackUsd', p.taken_usd, 'returnedUsd', p.returned_usd, 'paidAt', rfc3339(p.paid_at))
 $$;
 GRANT EXECUTE ON FUNCTION stripe_payment_json TO millrace_api;
@@ -218,7 +218,7 @@ $$;
 -- What a paid checkout or invoice gave: a package's credits, or, where nothing else was bought,
 -- what was paid. An invoice gives for a new period alone, not for changes within it; whose it is
 -- says its `subscription`, as Stripe has it, since another job may be about to store that.
-CREATE OR REPLACE FUNCTION stripe_payment_row(o jsonb, subscription jsonb, payment_intent text, charges jsonb, disputes jsonb) RETURNS stripe_payment
+CREATE OR REPLACE FUNCTION stripe_payment_row(o jsonb, subscription jsonb, payment_intents text[], charges jsonb, disputes jsonb) RETURNS stripe_payment
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	r stripe_payment;
@@ -228,7 +228,7 @@ DECLARE
 BEGIN
 	r.payment := o ->> 'id';
 	r.owner_id := coalesce(stripe_owner(o), subscriber);
-	r.payment_intent := $3;
+	r.payment_intents := $3;
 	r.paid_usd := coalesce(stripe_usd(o -> CASE WHEN is_invoice THEN 'amount_paid' ELSE 'amount_total' END), 0);
 	r.paid_at := coalesce(stripe_time(o #> '{status_transitions,paid_at}'), stripe_time(o -> 'created'));
 	SELECT p.* INTO sold FROM pricing_package p WHERE CASE WHEN is_invoice
@@ -252,7 +252,7 @@ END $$;
 -- makes of them; the difference in words, NULL: none, it is not paid, or nobody's. What it gave at
 -- first stays: prices and packages change.
 -- As the owner: what Stripe says, and the ledger, are no role's to write.
-CREATE OR REPLACE FUNCTION stripe_payment_store(object text, version bigint, o jsonb, subscription jsonb, payment_intent text, charges jsonb, disputes jsonb) RETURNS text
+CREATE OR REPLACE FUNCTION stripe_payment_store(object text, version bigint, o jsonb, subscription jsonb, payment_intents text[], charges jsonb, disputes jsonb) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	r stripe_payment;
@@ -273,13 +273,14 @@ BEGIN
 		OR coalesce(o ->> 'payment_status', o ->> 'status') <> 'paid') THEN
 		RETURN NULL;
 	ELSIF was.payment IS NULL THEN
-		INSERT INTO stripe_payment (payment, owner_id, payment_intent, package_id, paid_usd, credited_usd, paid_at)
-		VALUES ($1, r.owner_id, r.payment_intent, r.package_id, r.paid_usd, r.credited_usd, r.paid_at) RETURNING * INTO was;
+		INSERT INTO stripe_payment (payment, owner_id, payment_intents, package_id, paid_usd, credited_usd, paid_at)
+		VALUES ($1, r.owner_id, r.payment_intents, r.package_id, r.paid_usd, r.credited_usd, r.paid_at) RETURNING * INTO was;
 		IF r.credited_usd <> 0 THEN
 			PERFORM credit_move(r.owner_id, r.credited_usd, 'purchase', 'purchases', format('Paid %s US dollars', r.paid_usd));
 		END IF;
 		said := said || format('%s gave %s', $1, r.credited_usd);
 	END IF;
+	UPDATE stripe_payment p SET payment_intents = r.payment_intents WHERE p.id = was.id AND p.payment_intents <> r.payment_intents;
 	IF was.credited_usd <> r.credited_usd THEN
 		r.taken_usd := CASE WHEN r.returned_usd = r.paid_usd THEN was.credited_usd ELSE round(was.credited_usd * r.returned_usd / r.paid_usd, 6) END;
 	END IF;
@@ -310,8 +311,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 			AND NOT EXISTS (SELECT FROM stripe_payment p WHERE p.payment = o ->> 'id')
 		WHEN 'invoice' THEN o ->> 'status' = 'paid' AND NOT EXISTS (SELECT FROM stripe_payment p WHERE p.payment = o ->> 'id')
 			AND EXISTS (SELECT FROM user_subscription s WHERE s.stripe_subscription_id = stripe_id(o #> '{parent,subscription_details}', 'subscription'))
-		WHEN 'charge' THEN (o -> 'disputed')::boolean OR EXISTS (SELECT FROM stripe_payment p WHERE p.payment_intent = stripe_id(o, 'payment_intent')
-			AND p.returned_usd <> stripe_usd(o -> 'amount_refunded'))
+		-- What an invoice was paid in parts by tells of its own part.
+		WHEN 'charge' THEN (o -> 'disputed')::boolean OR EXISTS (SELECT FROM stripe_payment p
+			WHERE p.payment_intents @> ARRAY[stripe_id(o, 'payment_intent')]
+			AND (p.returned_usd <> stripe_usd(o -> 'amount_refunded') OR cardinality(p.payment_intents) > 1))
 		ELSE false END
 $$;
 GRANT EXECUTE ON FUNCTION stripe_suspects TO millrace_runner;

@@ -42,7 +42,9 @@ before(async () => {
 	const { dispute, events: disputed } = stripe.dispute(charge);
 	happens(disputed);
 	happens(stripe.change(subscription, "updated", { status: "active", price: big }));
-	happens(stripe.renew(subscription));
+	const renewed = stripe.renewInParts(subscription, [3000, 1000]);
+	happens(renewed.events);
+	happens(stripe.refund(renewed.charges[1], 1000));
 	happens(stripe.decide(dispute, "won"));
 	happens(stripe.refund(bought.charge, 200));
 	happens(stripe.change(subscription, "deleted", { status: "canceled", ended_at: 1800000000 }));
@@ -80,20 +82,20 @@ class Order {
 		return o;
 	}
 
-	* paid(id, version, o, subscription, intent) {
-		const charges = this.all("charge", (c) => c.payment_intent === intent);
+	* paid(id, version, o, subscription, intents) {
+		const charges = this.all("charge", (c) => intents.includes(c.payment_intent));
 		yield;
-		const disputes = this.all("dispute", (d) => d.payment_intent === intent);
+		const disputes = this.all("dispute", (d) => intents.includes(d.payment_intent));
 		yield;
-		this.sql.push(`SELECT stripe_payment_store('${id}', ${version}, ${[o, subscription].map(quoted)}, ${intent ? `'${intent}'` : "NULL"},
-		    ${[charges, disputes].map((data) => quoted(intent ? { data } : undefined))})`);
+		this.sql.push(`SELECT stripe_payment_store('${id}', ${version}, ${[o, subscription].map(quoted)}, '{${intents}}',
+		    ${[charges, disputes].map((data) => quoted({ data }))})`);
 	}
 
 	* session(id) {
 		const version = this.begin(id);
 		yield;
 		const o = this.at(id);
-		yield* this.paid(id, version, o, undefined, o.payment_intent);
+		yield* this.paid(id, version, o, undefined, o.payment_intent ? [o.payment_intent] : []);
 		if (o.subscription)
 			yield* this.subscription(o.subscription);
 	}
@@ -104,8 +106,7 @@ class Order {
 		yield;
 		const o = this.at(id);
 		yield;
-		const [payment] = this.all("invoice_payment", (p) => p.invoice === id);
-		yield* this.paid(id, version, o, subscription, payment.payment.payment_intent);
+		yield* this.paid(id, version, o, subscription, this.all("invoice_payment", (p) => p.invoice === id).map((p) => p.payment.payment_intent));
 	}
 
 	* intent(intent) {

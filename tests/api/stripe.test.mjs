@@ -210,6 +210,22 @@ test("a renewal gives the package's credits again; refunds and disputes take bac
 	await ledgerHolds();
 });
 
+test("an invoice that was paid in parts: each part's refund counts, told by an event or found by the comparison", async () => {
+	const { user, subscription, events } = await subscribed({ credits_usd: 10 });
+	const { charges, events: renewed } = stripe.renewInParts(subscription, [1500, 500]);
+	await deliverAll([...events, ...renewed]);
+	assert.equal(await balance(user), 20);
+	await deliverAll(stripe.refund(charges[1], 500));                 /* a quarter of 20.00 */
+	assert.equal(await balance(user), 17.5);
+	await deliverAll(stripe.refund(charges[0], 500));
+	assert.equal(await balance(user), 15);
+	stripe.refund(charges[0], 1000);
+	const { stdout } = await millrace.ctl("stripe", "reconcile").catch((e) => e);
+	assert.match(stdout, /^in_\w+ took back 10, and not 5\.0*$/m);
+	assert.equal(await balance(user), 10);
+	await ledgerHolds();
+});
+
 test("a campaign's price is the one that is asked for", async () => {
 	const user = await newUser(api), pkg = await newPackage(2000);
 	assertStatus(await admin.api.post("/api/pricing/campaigns", { package_id: pkg.id, name: "now", price_usd: 12.34, starts_at: "2020-01-01T00:00:00Z",

@@ -203,8 +203,9 @@ export class Stripe {
 			status: "succeeded", created: now() });
 	}
 
-	#invoice(subscription, reason) {
-		const [item] = subscription.items.data, amount = item.price.unit_amount, charge = this.#charge(amount);
+	/* Paid at once, or in parts of these amounts, each by a payment of its own. */
+	#invoice(subscription, reason, parts) {
+		const [item] = subscription.items.data, amount = item.price.unit_amount, charges = (parts ?? [amount]).map((part) => this.#charge(part));
 		const invoice = this.#put({ id: newId("in"), object: "invoice", status: "paid", amount_paid: amount, currency: "usd", billing_reason: reason,
 			customer: subscription.customer, metadata: {},
 			parent: { type: "subscription_details", subscription_details: { subscription: subscription.id, metadata: copy(subscription.metadata) } },
@@ -212,9 +213,10 @@ export class Stripe {
 				parent: { type: "subscription_item_details", subscription_item_details: { subscription: subscription.id, subscription_item: item.id, proration: false } },
 				pricing: { type: "price_details", price_details: { price: item.price.id, product: "prod_x" } } }] },
 			status_transitions: { paid_at: now() }, created: now() });
-		this.#put({ id: newId("inpay"), object: "invoice_payment", invoice: invoice.id, status: "paid", created: now(),
-			payment: { type: "payment_intent", payment_intent: charge.payment_intent } });
-		return { invoice, charge };
+		for (const charge of charges)
+			this.#put({ id: newId("inpay"), object: "invoice_payment", invoice: invoice.id, status: "paid", created: now(),
+				payment: { type: "payment_intent", payment_intent: charge.payment_intent } });
+		return { invoice, charges };
 	}
 
 	/* The shopper pays: { events, charge, subscription, invoice }. */
@@ -231,7 +233,7 @@ export class Stripe {
 			start_date: now(), created: now(), ended_at: null, cancel_at: null, cancel_at_period_end: false,
 			items: { object: "list", data: [{ id: newId("si"), object: "subscription_item", quantity: 1, price: session.price, current_period_end: now() + 2592000 }] } });
 		session.subscription = subscription.id;
-		const { invoice, charge } = this.#invoice(subscription, "subscription_create");
+		const { invoice, charges: [charge] } = this.#invoice(subscription, "subscription_create");
 		return { events: [this.event("customer.subscription.created", subscription), this.event("invoice.paid", invoice),
 			this.event("checkout.session.completed", session), this.event("charge.succeeded", charge)], subscription, invoice, charge };
 	}
@@ -246,9 +248,13 @@ export class Stripe {
 	}
 
 	renew(subscription) {
+		return this.renewInParts(subscription).events;
+	}
+
+	renewInParts(subscription, parts) {
 		subscription.items.data[0].current_period_end += 2592000;
-		const { invoice } = this.#invoice(subscription, "subscription_cycle");
-		return [this.event("customer.subscription.updated", subscription), this.event("invoice.paid", invoice)];
+		const { invoice, charges } = this.#invoice(subscription, "subscription_cycle", parts);
+		return { charges, events: [this.event("customer.subscription.updated", subscription), this.event("invoice.paid", invoice)] };
 	}
 
 	refund(charge, amount) {

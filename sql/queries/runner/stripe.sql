@@ -19,7 +19,7 @@ SELECT stripe_begin($1) AS version;
 SELECT stripe_subscription_store($1, $2, $3::text::jsonb) AS difference;
 
 -- name: runner_stripe_payment
--- args: object text, version int8, o text, subscription text, payment_intent text, charges text, disputes text
+-- args: object text, version int8, o text, subscription text, payment_intents text[], charges text, disputes text
 -- row: difference text
 SELECT stripe_payment_store($1, $2, $3::text::jsonb, $4::text::jsonb, $5, $6::text::jsonb, $7::text::jsonb) AS difference;
 
