@@ -81,23 +81,6 @@ face_content(struct face_call *f, json_object *content, struct message *m)
 	return NULL;
 }
 
-void
-face_schema(struct face_call *f, struct str type, json_object *schema)
-{
-	struct message m = { .role = ROLE_SYSTEM };
-
-	if (schema)
-		m.content = arena_printf(f->call.a,
-		    "Answer with JSON alone, without a code fence, that fits this JSON Schema: "
-		    "%.*s",
-		    S_ARG(json_serialised(schema)));
-	else if (str_eq(type, S("json_object")))
-		m.content = S("Answer with one JSON object alone, without a code fence.");
-	else
-		return;
-	face_add(f, m);
-}
-
 bool
 face_number(json_object *o, const char *name, struct str *out)
 {

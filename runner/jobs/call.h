@@ -96,10 +96,16 @@ void face_add(struct face_call *f, struct message m);
 /* Content that is a text, or a list of parts: into the message's content, or its parts. */
 const char *face_content(struct face_call *f, json_object *content, struct message *m);
 /*
- * A schema that the answer has to fit, or, absent, any object where the type is json_object: told
- * in words, since not every provider takes schemas.
+ * Adds what the client asks for that servers of OpenAI's format may know to `more` (call.more).
+ * NULL, or what is wrong with it. face_reasoning(): what responses have in places of their own.
  */
-void face_schema(struct face_call *f, struct str type, json_object *schema);
+const char *face_more(struct face_call *f, struct buf *more);
+void face_reasoning(struct face_call *f, struct buf *more);
+/*
+ * A format that the answer has to fit: the schema of `of`, or any object where its type is
+ * json_object. Told in words, too, since not every provider takes schemas.
+ */
+void face_schema(struct face_call *f, struct buf *more, json_object *format, json_object *of);
 /* A number that is there, as its digits; absent where it is not, or null. */
 bool face_number(json_object *o, const char *name, struct str *out);
 /* A count that is there, above 0; 0 where it is not. */

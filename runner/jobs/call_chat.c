@@ -11,12 +11,6 @@
 
 /* -- what is asked -- */
 
-/* Members that a server of the same format may know, and that change nothing about the reply's
-   form. */
-static const char *const passed_on[] = { "response_format", "seed", "presence_penalty",
-	"frequency_penalty", "logit_bias", "user", "parallel_tool_calls", "reasoning_effort",
-	"verbosity", "service_tier", "safety_identifier", "prompt_cache_key", NULL };
-
 /* What servers give with a message or a call, and want back with it: clients send it as it came. */
 static const char *const kept_members[] = { "thoughtSignature", "thought_signature",
 	"extra_content", "reasoning_content", "reasoning", "reasoning_details",
@@ -159,16 +153,10 @@ chat_read(struct face_call *f)
 		return "messages must be a list of messages.";
 	for (size_t i = 0; i < json_object_array_length(list) && !wrong; i++)
 		wrong = read_message(f, json_object_array_get_idx(list, i));
-	if (wrong || (wrong = read_tools(f)) || (wrong = read_stop(f)) || (wrong = read_numbers(f)))
+	if (wrong || (wrong = read_tools(f)) || (wrong = read_stop(f)) ||
+	    (wrong = read_numbers(f)) || (wrong = face_more(f, &more)))
 		return wrong;
-	face_schema(
-	    f, json_text(format, "type"), json_at(json_at(format, "json_schema"), "schema"));
-	for (const char *const *name = passed_on; *name; name++) {
-		json_object *value = json_at(f->asked, *name);
-
-		if (value)
-			buf_printf(&more, ",\"%s\":%.*s", *name, S_ARG(json_serialised(value)));
-	}
+	face_schema(f, &more, format, json_at(format, "json_schema"));
 	f->call.more = buf_str(&more);
 	return NULL;
 }

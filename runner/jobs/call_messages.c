@@ -168,7 +168,9 @@ static const char *
 messages_read(struct face_call *f)
 {
 	json_object *list = json_at(f->asked, "messages"),
-		    *stop = json_at(f->asked, "stop_sequences");
+		    *stop = json_at(f->asked, "stop_sequences"),
+		    *format = json_at(json_at(f->asked, "output_config"), "format");
+	struct buf more = { .a = f->call.a };
 	struct str system = lenient_text(f->call.a, json_at(f->asked, "system"));
 	const char *wrong = NULL;
 
@@ -189,6 +191,8 @@ messages_read(struct face_call *f)
 	}
 	if (stop)
 		f->call.stop = arena_str(f->call.a, json_serialised(stop));
+	face_schema(f, &more, format, format);
+	f->call.more = buf_str(&more);
 	if (!wrong && (!face_number(f->asked, "temperature", &f->call.temperature) ||
 			  !face_number(f->asked, "top_p", &f->call.top_p) ||
 			  !face_count(f->asked, "max_tokens", &f->call.max_tokens)))

@@ -26,6 +26,8 @@ read_parts(struct face_call *f, json_object *list, struct message *m)
 
 		if (str_eq(type, S("input_image"))) {
 			has_images = true;
+			if (json_text(part, "image_url").n == 0)
+				return "An input_image must have an image_url.";
 			buf_put(&parts, S(",{\"type\":\"image_url\",\"image_url\":{\"url\":"));
 			buf_json(&parts, json_text(part, "image_url"));
 			buf_put(&parts, S("}}"));
@@ -191,6 +193,7 @@ responses_read(struct face_call *f)
 {
 	json_object *input = json_at(f->asked, "input"),
 		    *format = json_at(json_at(f->asked, "text"), "format");
+	struct buf more = { .a = f->call.a };
 	const char *wrong = NULL;
 
 	if (json_at(f->asked, "previous_response_id") || json_at(f->asked, "conversation"))
@@ -211,7 +214,11 @@ responses_read(struct face_call *f)
 			  !face_number(f->asked, "top_p", &f->call.top_p) ||
 			  !face_count(f->asked, "max_output_tokens", &f->call.max_tokens)))
 		wrong = "temperature, top_p and max_output_tokens must be numbers.";
-	face_schema(f, json_text(format, "type"), json_at(format, "schema"));
+	if (!wrong)
+		wrong = face_more(f, &more);
+	face_reasoning(f, &more);
+	face_schema(f, &more, format, format);
+	f->call.more = buf_str(&more);
 	return wrong ? wrong : read_tools(f);
 }
 

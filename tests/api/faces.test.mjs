@@ -13,7 +13,7 @@ import AnthropicClient from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI } from "@ai-sdk/openai";
-import { embedMany, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
+import { Output, embedMany, generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import { ROOT, newUser, privateInstance } from "../js/instance.mjs";
 import { newAdmin, newName } from "../js/accounts.mjs";
 import { relayTo } from "../js/relay.mjs";
@@ -331,6 +331,38 @@ test("Vercel's AI SDK by its providers of both vendors: plain, streamed, with to
 	const { embeddings, usage } = await embedMany({ model: vercel.embedding("text-embedding-3-small"), values: ["a red mill", "the sea"], maxRetries: 0 });
 	assert.deepEqual([embeddings.map((v) => v.length), usage.tokens], [[1536, 1536], 5]);
 	await assert.rejects(generateText({ model: vercel.chat("gpt-9-none"), prompt: "x", maxRetries: 0 }), (e) => e.statusCode === 404 && e.message.length > 0);
+});
+
+test("a schema, and how much to think, reach a server of OpenAI's format from every client, others in words; no tier is asked for that costs more", async () => {
+	const settings = { apiKey: key, baseURL: `${relay.url}/v1` }, schema = { type: "object", properties: { q: { type: "number" } }, required: ["q"], additionalProperties: false };
+	const anthropic = new AnthropicClient({ apiKey: key, baseURL: relay.url, maxRetries: 0 }), vercel = createOpenAI(settings), claude = createAnthropic(settings);
+	const of = (model) => ({
+		messages: (mark) => anthropic.messages.create({ model, max_tokens: 100, messages: [{ role: "user", content: `${mark} [[say:{"q":1}]]` }],
+			output_config: { format: { type: "json_schema", schema } } }).then((m) => JSON.parse(m.content[0].text)),
+		responses: (mark) => openai.responses.create({ model, input: `${mark} [[say:{"q":1}]]`, reasoning: { effort: "low" },
+			text: { format: { type: "json_schema", name: "q", schema, strict: true } } }).then((r) => JSON.parse(r.output_text)),
+		vercel: (mark) => generateText({ model: vercel(model), prompt: `${mark} [[say:{"q":1}]]`, maxRetries: 0, output: Output.object({ schema: jsonSchema(schema) }) }).then((r) => r.output),
+		"vercel's anthropic": (mark) => generateText({ model: claude(model), prompt: `${mark} [[say:{"q":1}]]`, maxRetries: 0, output: Output.object({ schema: jsonSchema(schema) }) }).then((r) => r.output),
+	});
+	for (const model of MODELS.slice(0, 2))
+		for (const [name, said] of Object.entries(of(model))) {
+			const mark = randomUUID();
+			if (name === "vercel's anthropic" && model === MODELS[0])
+				continue;                                         /* it asks for a tool of models that are not Claude's */
+			assert.deepEqual(await said(mark), { q: 1 }, `${name} ${model}`);
+			const [{ body }] = logged(mark), told = JSON.stringify(body.system ?? body.messages[0]);
+			assert.match(told, /fits this JSON Schema/, name);
+			if (model === MODELS[0])
+				assert.deepEqual(body.response_format?.json_schema.schema, schema, name);
+			if (name === "responses" && model === MODELS[0])
+				assert.equal(body.reasoning_effort, "low");
+		}
+	for (const tier of ["priority", "scale"]) {
+		await rejects(chat("x", { service_tier: tier }), OpenAI.BadRequestError, 400, /service_tier/);
+		await rejects(openai.responses.create({ model: MODELS[0], input: "x", service_tier: tier }), OpenAI.BadRequestError, 400, /service_tier/);
+	}
+	assert.ok((await chat("[[say:hi]]", { service_tier: "flex" })).choices[0].message.content);
+	await rejects(openai.responses.create({ model: MODELS[0], input: [{ role: "user", content: [{ type: "input_image", file_id: "file-1" }] }] }), OpenAI.BadRequestError, 400, /image_url/);
 });
 
 /* Prices of its own for a provider's model, by the million tokens. */
