@@ -77,7 +77,7 @@ GRANT SELECT, INSERT ON model_failure TO millrace_runner;
 GRANT SELECT ON usage_total, usage_counted TO millrace_api;
 GRANT SELECT (id, public_key, created_at, retired_at) ON vault_key TO millrace_api;
 GRANT SELECT ON vault_key TO millrace_runner;
-GRANT SELECT (id, owner_id, key, key_id, masked, created_at, updated_at, last_used_at), DELETE ON secret TO millrace_api;
+GRANT SELECT (id, owner_id, key, key_id, masked, everybody, created_at, updated_at, last_used_at), DELETE ON secret TO millrace_api;
 GRANT SELECT, UPDATE (last_used_at) ON secret TO millrace_runner;
 GRANT SELECT (id, user_id, provider, subject, scope, expires_at, failed_at, created_at, refreshed_at) ON oauth_token TO millrace_api;
 -- `key_id` for the count by key; `sealed` for the runner alone.

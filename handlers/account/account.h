@@ -58,9 +58,10 @@ enum err notification_read_all(struct req *r);
 enum err notification_delete(struct req *r);
 
 /* vault.c */
-extern const struct field_table vault_put_body, vault_delete_query;
+extern const struct field_table vault_put_body, vault_put_shared_body, vault_delete_query;
 enum err vault_list(struct req *r);
 enum err vault_put(struct req *r);
+enum err vault_put_shared(struct req *r);
 enum err vault_delete(struct req *r);
 
 #endif

@@ -39,6 +39,7 @@ static const struct field put_fields[] = {
 	    struct put_in, value, 1, VALUE_MAX, REQUIRED, is_value, "must have at most 8192 bytes"),
 };
 FIELD_TABLE(vault_put_body, struct put_in, put_fields, vault_put);
+FIELD_TABLE(vault_put_shared_body, struct put_in, put_fields, vault_put_shared);
 
 struct delete_in {
 	struct uuid id;
@@ -60,6 +61,7 @@ static struct {
 
 struct sealing {
 	struct put_in in;
+	bool everybody;
 	int tries;
 };
 
@@ -122,25 +124,44 @@ vault_seal(struct req *r)
 
 	return sql_vault_put(r, vault_stored, p->in.key,
 	    seal(r->a, public_key.bytes, label, p->in.value), public_key.id,
-	    masked(r->a, p->in.value), SECRETS_MAX);
+	    masked(r->a, p->in.value), SECRETS_MAX, p->everybody);
 }
 
-/*
- * POST /api/vault: a new secret, or another value for one of this name. Whose an API key is comes
- * with the first rows, and the seal's label needs it.
- */
-enum err
-vault_put(struct req *r)
+/* Whose an API key is comes with the first rows, and the seal's label needs it. */
+static enum err
+put(struct req *r, const struct put_in *in, bool everybody)
 {
 	struct sealing *p = arena_alloc(r->a, sizeof(*p));
-	enum err e;
 
-	if ((e = body_bind(r, vault_put_body, &p->in)) != ERR_OK)
-		return e;
+	*p = (struct sealing){ .in = *in, .everybody = everybody };
 	r->state = p;
 	if (!public_key.id.text[0] || !r->caller.user.text[0])
 		return sql_vault_key_in_force(r, vault_key_read);
 	return vault_seal(r);
+}
+
+/* POST /api/vault: a new secret, or another value for one of this name. */
+enum err
+vault_put(struct req *r)
+{
+	struct put_in in = { 0 };
+	enum err e;
+
+	if ((e = body_bind(r, vault_put_body, &in)) != ERR_OK)
+		return e;
+	return put(r, &in, false);
+}
+
+/* POST /api/v1/admin/vault: a provider's key, with which everybody is answered. */
+enum err
+vault_put_shared(struct req *r)
+{
+	struct put_in in = { 0 };
+	enum err e;
+
+	if ((e = body_bind(r, vault_put_shared_body, &in)) != ERR_OK)
+		return e;
+	return put(r, &in, true);
 }
 
 /* DELETE /api/vault?id= */

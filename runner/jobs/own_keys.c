@@ -8,8 +8,6 @@
 #include "runner/runner.h"
 #include "runner/secrets/vault.h"
 
-#define KEY_MAX 1000 /* bytes, as of this server's */
-
 static bool
 is_listed(struct str names, const char *name)
 {
@@ -21,16 +19,6 @@ is_listed(struct str names, const char *name)
 			return true;
 	}
 	return false;
-}
-
-/* A key goes into a header's line. */
-static bool
-is_visible(struct str s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f)
-			return false;
-	return s.n > 0 && s.n <= KEY_MAX;
 }
 
 /* Puts the user's key into *p. One that is no key is sent as none, which the provider refuses. */
@@ -46,7 +34,7 @@ open_key(struct job *j, struct provider *p)
 		return ERR_OK;
 	if (e != ERR_OK)
 		return e;
-	p->key = is_visible(key) ? arena_cstr(j->a, key) : "";
+	p->key = provider_key_is_good(key) ? arena_cstr(j->a, key) : "";
 	p->is_own_key = true;
 	return ERR_OK;
 }

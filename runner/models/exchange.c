@@ -69,7 +69,7 @@ parts_of(const struct call *c, unsigned may)
 static struct str
 words(const struct call *c, struct str said)
 {
-	const char *key = c->provider->key;
+	const char *key = provider_key(c->provider);
 
 	if (said.n > 0 && *key && memmem(said.p, said.n, key, strlen(key)))
 		return S("what it said held the key");
@@ -353,8 +353,8 @@ wire_headers(const struct call *c, const char *content_type)
 	lines[n++] = "Accept: text/event-stream, application/json";
 	if (p->wire->header)
 		lines[n++] = p->wire->header;
-	if (p->wire->key_header && *p->key)
-		lines[n++] = arena_printf(c->a, "%s: %s", p->wire->key_header, p->key).p;
+	if (p->wire->key_header && *provider_key(p))
+		lines[n++] = arena_printf(c->a, "%s: %s", p->wire->key_header, provider_key(p)).p;
 	lines[n] = NULL;
 	return lines;
 }
@@ -365,7 +365,7 @@ send_request(struct call *c, unsigned parts, struct refusal *why)
 	const struct wire *wire = c->provider->wire;
 	struct exchange x = { .http = {
 				  .url = wire->url(c, parts),
-				  .bearer = wire->key_header ? NULL : c->provider->key,
+				  .bearer = wire->key_header ? NULL : provider_key(c->provider),
 				  .headers = wire_headers(c, "application/json"),
 				  .body = wire->request(c, parts),
 				  .within_ms = c->within_ms,

@@ -124,7 +124,8 @@ struct provider {
 	enum call_end (*call)(struct call *c);
 	const struct wire *wire; /* NULL: local */
 	const char *base_url;
-	const char *key; /* "": none; never logged */
+	const char *key; /* of the settings, or its user's; "": none. For provider_key() alone */
+	struct shared_key *shared; /* providers.c's: everybody's of the vault; NULL: local */
 	const char *vault_key; /* the name that a user's own has in the vault */
 	bool is_own_key; /* `key` is the user's */
 	/* The settings that an administrator has to look at, for texts */
@@ -149,8 +150,16 @@ void provider_init(void);
 const struct provider *provider_default(void);
 /* Has nobody chosen one, by name or by a key, or is the key of the one chosen missing? */
 bool provider_is_unset(void);
-/* The row "providers" of the periodic work: tells workers which there are (SQL: model_find). */
+/*
+ * The row "providers" of the periodic work: reads the keys that are everybody's from the vault, and
+ * tells workers which providers there are (SQL: model_find).
+ */
 int64_t providers_note(struct db *db, struct arena *a, struct stop *stop);
+/* What it is asked with; "": nothing. Never logged. Any thread; lives as long as the process or
+ * `p`. */
+const char *provider_key(const struct provider *p);
+/* Could this be a key? It goes into a header's line. */
+bool provider_key_is_good(struct str key);
 /* May the model call tools, as far as is known? Any thread. */
 bool provider_has_tools(const struct provider *p);
 

@@ -1,5 +1,7 @@
 /* Who answers, as the settings say. */
 #include <ctype.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <millrace/config.h>
@@ -10,12 +12,24 @@
 #include "runner/models/tools.h"
 #include "runner/models/wire.h"
 #include "runner/queue/periodic.h"
+#include "runner/secrets/vault.h"
 #include "sql_runner.h"
 
 #define NOTE_AGAIN_MS 5000
+#define KEY_MAX 1000 /* bytes */
 #define OWN 3 /* with settings of their own */
 #define KNOWN_MAX (OWN + PROVIDERS_MORE + 1)
 
+/*
+ * A key of the vault's that is everybody's, and goes before that of the settings. Copies of
+ * providers point here; old keys are kept for who reads them just now.
+ */
+struct shared_key {
+	_Atomic(const char *) key; /* NULL: there is none */
+	char put[100]; /* which it is, as the database says; providers_note's own */
+};
+
+static struct shared_key shared_keys[KNOWN_MAX];
 static struct provider known[KNOWN_MAX];
 static struct provider asked[PROVIDERS_MAX]; /* of these, in order */
 static size_t n_known, n_asked;
@@ -111,6 +125,7 @@ know_all(void)
 	for (size_t i = 0; i < n; i++) {
 		known[i].call = known[i].wire ? wire_call : known[i].call;
 		known[i].refused = wire_refused_new(i);
+		known[i].shared = known[i].wire ? &shared_keys[i] : NULL;
 	}
 	n_known = n;
 }
@@ -155,11 +170,28 @@ provider_default(void)
 	return asked;
 }
 
+const char *
+provider_key(const struct provider *p)
+{
+	const char *key = p->is_own_key || !p->shared ? NULL : atomic_load(&p->shared->key);
+
+	return key ? key : p->key;
+}
+
+bool
+provider_key_is_good(struct str key)
+{
+	for (size_t i = 0; i < key.n; i++)
+		if ((unsigned char)key.p[i] <= ' ' || (unsigned char)key.p[i] >= 0x7f)
+			return false;
+	return key.n > 0 && key.n <= KEY_MAX;
+}
+
 /* Is there nothing that it could be asked with? */
 static bool
 lacks_key(const struct provider *p)
 {
-	return p->wire && *p->key == '\0' &&
+	return p->wire && *provider_key(p) == '\0' &&
 	       (strstr(p->base_url, "://api.openai.com") ||
 		   strstr(p->base_url, "://api.anthropic.com") ||
 		   strstr(p->base_url, "://generativelanguage.googleapis.com"));
@@ -195,20 +227,73 @@ list_of(struct arena *a, size_t n)
 	return (struct str_list){ arena_alloc(a, n * sizeof(struct str)), 0 };
 }
 
+/* Row `row` of the vault's list is of this provider. False where it cannot be opened for now. */
+static bool
+open_shared(struct db *db, struct arena *a, struct provider *p, const PGresult *rows, int row)
+{
+	struct str put = sql_get(rows, row, 2), key;
+	struct uuid owner;
+
+	if (str_eq(put, str_from(p->shared->put)))
+		return true;
+	if (!uuid_parse(sql_get(rows, row, 1), &owner) ||
+	    vault_open(db, a, owner, str_from(p->vault_key), "providers", &key) != ERR_OK)
+		return false;
+	if (!provider_key_is_good(key))
+		log_warn("provider: the vault's key is none", "key", p->vault_key);
+	atomic_store(&p->shared->key,
+	    provider_key_is_good(key) ? arena_cstr(texts, key) : (const char *)NULL);
+	snprintf(p->shared->put, sizeof(p->shared->put), "%.*s", S_ARG(put));
+	return true;
+}
+
+/* Takes over what the vault has for everybody, and lets go of what it has no more. */
+static bool
+read_shared(struct db *db, struct arena *a)
+{
+	struct str_list names = list_of(a, n_known);
+	PGresult *rows = NULL;
+	bool good = true;
+
+	for (size_t i = 0; i < n_known; i++)
+		if (known[i].shared)
+			names.p[names.n++] = str_from(known[i].vault_key);
+	if (db_runner_shared_keys(db, a, &rows, names) != ERR_OK)
+		return false;
+	for (size_t i = 0; i < n_known; i++) {
+		int row = 0;
+
+		if (!known[i].shared)
+			continue;
+		while (row < PQntuples(rows) &&
+		       !str_eq(sql_get(rows, row, 0), str_from(known[i].vault_key)))
+			row++;
+		if (row < PQntuples(rows)) {
+			good &= open_shared(db, a, &known[i], rows, row);
+		} else {
+			atomic_store(&known[i].shared->key, (const char *)NULL);
+			known[i].shared->put[0] = '\0';
+		}
+	}
+	return good;
+}
+
 int64_t
 providers_note(struct db *db, struct arena *a, struct stop *stop)
 {
 	size_t most = n_asked + n_known;
 	struct noted n = { list_of(a, most), list_of(a, most), list_of(a, most) };
+	bool good = read_shared(db, a);
 
 	(void)stop;
 	for (size_t i = 0; i < n_asked; i++)
 		note(&n, &asked[i]);
 	for (size_t i = 0; i < n_known; i++)
 		note(&n, &known[i]);
-	if (db_runner_gateway_providers(db, a, NULL, n.names, n.kinds, n.models) == ERR_OK)
+	if (db_runner_gateway_providers(db, a, NULL, n.names, n.kinds, n.models) != ERR_OK)
+		log_warn("provider: the list could not be stored");
+	else if (good)
 		return PERIODIC_AS_TABLED;
-	log_warn("provider: the list could not be stored");
 	return NOTE_AGAIN_MS;
 }
 

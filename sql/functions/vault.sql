@@ -1,14 +1,18 @@
 -- The vault: secrets and key pairs.
 
--- Stores a secret of the caller's, replacing one of the same name. No row where `key_id` is not in
+-- Stores a secret of the caller's, replacing one of the same name; `everybody`: it is a provider's
+-- key, with which everybody is answered. No row where `key_id` is not in
 -- force any more: the worker then seals anew. The key's row is locked until commit, so that nothing
 -- is sealed to a key after it was retired.
 -- As the owner: workers do not write secret.sealed, nor read it.
-CREATE OR REPLACE FUNCTION vault_put(key text, sealed bytea, key_id uuid, masked text, most int)
+CREATE OR REPLACE FUNCTION vault_put(key text, sealed bytea, key_id uuid, masked text, most int, everybody boolean)
 RETURNS TABLE (id uuid, body json)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
+	IF $6 AND $1 !~ '^[A-Z0-9_]+_API_KEY$' THEN
+		PERFORM refuse('BAD_REQUEST', 'key must be the name of a provider''s key: OPENAI_API_KEY, ANTHROPIC_API_KEY, …');
+	END IF;
 	PERFORM FROM vault_key k WHERE k.id = $3 AND k.retired_at IS NULL FOR SHARE;
 	IF NOT FOUND THEN
 		RETURN;
@@ -20,11 +24,11 @@ BEGIN
 		PERFORM refuse('CONFLICT', 'The vault holds ' || $5 || ' secrets, and no more fit; delete one first.');
 	END IF;
 	RETURN QUERY
-	INSERT INTO secret AS s (owner_id, key, sealed, key_id, masked) VALUES (caller_id(), $1, $2, $3, $4)
+	INSERT INTO secret AS s (owner_id, key, sealed, key_id, masked, everybody) VALUES (caller_id(), $1, $2, $3, $4, $6)
 	ON CONFLICT (owner_id, key) DO UPDATE
-		SET sealed = excluded.sealed, key_id = excluded.key_id, masked = excluded.masked, updated_at = now()
-	RETURNING s.id, json_build_object('id', s.id, 'key', s.key, 'masked', s.masked, 'createdAt', rfc3339(s.created_at),
-		'lastUsedAt', rfc3339(s.last_used_at));
+		SET sealed = excluded.sealed, key_id = excluded.key_id, masked = excluded.masked, everybody = excluded.everybody, updated_at = now()
+	RETURNING s.id, json_build_object('id', s.id, 'key', s.key, 'masked', s.masked, 'everybody', s.everybody,
+		'createdAt', rfc3339(s.created_at), 'lastUsedAt', rfc3339(s.last_used_at));
 END $$;
 GRANT EXECUTE ON FUNCTION vault_put TO millrace_api;
 
@@ -44,6 +48,15 @@ BEGIN
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION vault_use TO millrace_runner;
+
+-- The keys of these names that are everybody's, the newest where several administrators have put
+-- one: whose each is, and when it was put.
+CREATE OR REPLACE FUNCTION shared_keys(names text[]) RETURNS TABLE (key text, owner_id uuid, put text) LANGUAGE sql STABLE AS $$
+	SELECT DISTINCT ON (s.key) s.key, s.owner_id, s.id || ' ' || s.updated_at
+	FROM secret s JOIN app_user u ON u.id = s.owner_id AND u.role = 'admin' AND u.disabled_at IS NULL
+	WHERE s.everybody AND s.key = ANY ($1) ORDER BY s.key, s.updated_at DESC, s.id
+$$;
+GRANT EXECUTE ON FUNCTION shared_keys TO millrace_runner;
 
 -- Seals a batch of a table's rows to another key. What was replaced meanwhile (its SHA-256 is not
 -- `was`) is left alone. Rows are locked in one order, so that two runners do not deadlock.

@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { LLMock } from "@copilotkit/aimock";
 import { newUser, privateInstance } from "../js/instance.mjs";
+import { newAdmin } from "../js/accounts.mjs";
 import { Anthropic } from "../standin/anthropic.mjs";
 import { permit } from "../standin/openai.mjs";
-import { assertStatus, until } from "../js/expect.mjs";
+import { assertError, assertStatus, until } from "../js/expect.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
 
 let millrace, user, server, aimock;
@@ -138,6 +139,35 @@ test("a user's own key goes before the server's, and only theirs", async () => {
 	await ask("[[tokens:1]]");
 	assert.equal(server.requests.at(-1).headers["x-api-key"], "sk-ant-test");
 	assert.equal(await millrace.grepLogs("sk-ant-own"), "");
+});
+
+test("a key that an administrator has put for everybody goes before the settings', behind a user's own; a provider without any is there with one", async () => {
+	const admin = await newAdmin(millrace), put = (key, value, who = admin.api) => who.post("/api/v1/admin/vault", { key, value });
+	assertError(await put("ANTHROPIC_API_KEY", "sk-ant-evil", user.api), "FORBIDDEN");
+	const { apiKey: key } = assertStatus(await admin.api.post("/api/settings/api-keys", { name: "x", scopes: ["read", "write"] }), 201).json;
+	assertError(await put("ANTHROPIC_API_KEY", "sk-ant-evil", millrace.api.fresh().as(key)), "FORBIDDEN");
+	assertError(await put("my password", "x"), "BAD_REQUEST");
+	const keyOf = async () => (await ask("[[tokens:1]]")).requests.at(-1)?.headers["x-api-key"];
+	assert.equal(await keyOf(), "sk-ant-test");
+	server.ownKey = "sk-ant-everybody";
+	const secret = assertStatus(await put("ANTHROPIC_API_KEY", "sk-ant-everybody"), 200).json;
+	assert.equal(secret.everybody, true);
+	await until(async () => await keyOf() === "sk-ant-everybody", "everybody is answered with it");
+	assert.deepEqual((await admin.api.get("/api/vault")).json.map((s) => [s.key, s.everybody]), [["ANTHROPIC_API_KEY", true]]);
+	assert.deepEqual((await user.api.get("/api/vault")).json, []);
+	const other = await newUser(millrace.api), mark = randomUUID();
+	assertStatus(await other.api.post("/api/vault", { key: "ANTHROPIC_API_KEY", value: "sk-ant-mine" }), 200);
+	await (await other.api.chat(mark)).all();
+	assert.equal(server.log(mark)[0].headers["x-api-key"], "sk-ant-mine");
+	const isThere = async () => (await millrace.psql("SELECT count(*) FROM gateway_provider WHERE name = 'google'")).trim() === "1";
+	assert.equal(await isThere(), false);
+	const google = assertStatus(await put("GEMINI_API_KEY", "AIza-everybody"), 200).json;
+	await until(isThere, "it is among the providers");
+	for (const { id } of [secret, google])
+		assertStatus(await admin.api.delete(`/api/vault?id=${id}`), 200);
+	await until(async () => await keyOf() === "sk-ant-test" && !await isThere(), "the settings' again");
+	assert.equal(await millrace.grepLogs("sk-ant-everybody"), "");
+	assert.ok(Number((await millrace.psql("SELECT count(*) FROM audit_log WHERE type = 'secret_used' AND data ->> 'purpose' = 'providers'")).trim()) >= 2);
 });
 
 test("what no provider answers is told without a key", async () => {

@@ -310,6 +310,7 @@ test("Idempotency-Key: every route that takes one keeps its reply", async () => 
 		"/api/v1/user/register": [api.fresh(), { json: { username: name("k"), password } }],
 		"/api/v1/user/dao": [own, { json: { username: name("d") } }],
 		"/api/vault": [own, { json: { key: "kept", value: "value-that-is-kept" } }],
+		"/api/v1/admin/vault": [admin.api, { json: { key: "KEPT_API_KEY", value: "value-that-is-kept" } }],
 		"/api/chat": [own, { json: { message: "How often is this asked?" } }],
 		"/v1/chat/completions": [own, { json: { model: "local", messages: [{ role: "user", content: "How often is this asked?" }] } }],
 		"/api/v1/providers/{provider}/call": [own, { json: { endpoint: "/chat/completions", payload: { model: "local", messages: [{ role: "user", content: "How often is this asked?" }] } } }],

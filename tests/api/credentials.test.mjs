@@ -143,6 +143,7 @@ const ROWS = [
 	["user", "POST /api/settings/api-keys", 201, { scope: "account", body: () => ({ name: "x" }) }],
 	["user", "DELETE /api/settings/api-keys/{id}", 204, { scope: "account", path: async (id) => `/api/settings/api-keys/${await keyId(id)}` }],
 	["admin", "GET /api/v1/admin/invitations", 200],
+	["admin", "POST /api/v1/admin/vault", 200, { scope: "account", body: () => ({ key: "X_API_KEY", value: "x" }) }],
 	["admin", "POST /api/v1/admin/invitations", 201, { scope: "account", body: () => ({}) }],
 	["admin", "DELETE /api/v1/admin/invitations/{id}", 204, { scope: "account", path: async () => `/api/v1/admin/invitations/${await invitation()}` }],
 	["user", "GET /api/vault", 200],

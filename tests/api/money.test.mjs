@@ -242,8 +242,11 @@ test("approvals: asked for once, approved for one time, rejected, expired", asyn
 	assertError(await service.get("/api/v1/approvals"), "FORBIDDEN");
 	const approval = await of(yes);
 	assertError(await service.post(`/api/v1/approvals/${approval.id}/approve`), "FORBIDDEN");
+	/* A key that an administrator's program has for calls answers none of them. */
+	const keyOf = async (scopes) => api.fresh().as(assertStatus(await admin.api.post("/api/settings/api-keys", { name: "x", scopes }), 201).json.apiKey);
+	assertError(await (await keyOf(["read", "write"])).post(`/api/v1/approvals/${approval.id}/approve`), "FORBIDDEN");
 	assert.deepEqual([approval.amount, approval.user_id, approval.status], [6, who, "pending"]);
-	assert.equal(assertStatus(await admin.api.post(`/api/v1/approvals/${approval.id}/approve`), 200).json.status, "approved");
+	assert.equal(assertStatus(await (await keyOf(["account"])).post(`/api/v1/approvals/${approval.id}/approve`), 200).json.status, "approved");
 	assertError(await admin.api.post(`/api/v1/approvals/${approval.id}/reject`), "CONFLICT");
 	/* What an administrator has read is what their word is for. */
 	const read = await of(no);

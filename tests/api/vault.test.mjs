@@ -52,7 +52,7 @@ const fits = () => until(async () => (await value(`SELECT bool_and((stats ->> 'm
 test("a secret's metadata is all that comes back", async () => {
 	const secret = `sk-${randomBytes(20).toString("hex")}`;
 	const reply = assertStatus(await put(user, "OPENAI_API_KEY", secret), 200);
-	assertKeys(reply.json, ["id", "key", "masked", "createdAt", "lastUsedAt"]);
+	assertKeys(reply.json, ["id", "key", "masked", "everybody", "createdAt", "lastUsedAt"]);
 	assert.match(reply.json.id, UUID7);
 	assert.equal(reply.json.key, "OPENAI_API_KEY");
 	assert.equal(reply.json.masked, `••••••••${secret.slice(-4)}`);

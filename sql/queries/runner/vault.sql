@@ -9,6 +9,11 @@ FROM vault_key k ORDER BY k.retired_at IS NULL DESC, k.id DESC LIMIT 50;
 -- row: sealed text, key_id uuid
 SELECT encode(u.sealed, 'hex') AS sealed, u.key_id FROM vault_use($1, $2, $3) u;
 
+-- name: runner_shared_keys
+-- args: names text[]
+-- row: key text, owner_id uuid, put text
+SELECT key, owner_id, put FROM shared_keys($1);
+
 -- Secrets under another key than this, after an id (null: from the start).
 -- name: runner_vault_old
 -- args: key_id uuid, after uuid, rows int8
