@@ -198,7 +198,9 @@ res_run_reply(struct req *r, int column)
 enum err
 res_call(struct req *r, struct str run)
 {
-	struct grant g = { .streams = true, .wait_seconds = CALL_WAIT_S };
+	struct grant g = { .streams = true,
+		.wait_seconds = CALL_WAIT_S,
+		.cancels = strcmp(config()->lost_streams, "stop") == 0 };
 
 	if (face_is_path(r->path)) {
 		g.face = str_starts(r->path, S("/v1/chat/")) ? FACE_PLAIN : FACE_NAMED;

@@ -9,6 +9,7 @@
  * cost grows with their number, and a flush more costs little where the server is busy anyway.
  */
 #define SHARED_MAX 32
+#define LATE_MS 50 /* after which writers in no hurry have a flush of their own */
 
 extern const struct query query_batch_begin;
 extern const struct query query_batch_alone;
@@ -22,12 +23,24 @@ extern bool batch_is_stopped(void) __attribute__((weak));
 const struct pipe_statement batch_alone = { .query = &query_batch_alone };
 
 enum unit_kind
-batch_kind(const struct pipe *p)
+batch_kind(const struct pipe *p, const struct pipe_statement *statements, int n)
 {
-	return p->batch.writers == 0 ? UNIT_ALONE : UNIT_WRITER;
+	for (int i = 0; i < n; i++)
+		if (!statements[i].query->late)
+			return p->batch.writers == 0 ? UNIT_ALONE : UNIT_WRITER;
+	return UNIT_LATE;
 }
 
 static void batch_flush(struct pipe *p);
+
+static void
+turn_within(struct pipe *p, int64_t ms)
+{
+	struct loop_timer *t = &p->batch.turn;
+
+	if (t->due_ms == 0 || t->due_ms > loop_now(p->loop) + ms)
+		loop_arm(p->loop, t, ms);
+}
 
 void
 batch_sent(struct pipe *p, enum unit_kind kind)
@@ -36,16 +49,21 @@ batch_sent(struct pipe *p, enum unit_kind kind)
 
 	if (kind == UNIT_FLUSH) {
 		b->flushing++;
-		b->unflushed = 0;
-	} else if (kind != UNIT_PLAIN) {
+		b->unflushed = b->late = 0;
+		return;
+	}
+	if (kind == UNIT_PLAIN)
+		return;
+	if (kind == UNIT_LATE) {
+		b->late++;
+	} else {
 		b->writers++;
 		b->unnotified = true;
-		b->unflushed += kind == UNIT_WRITER;
-		if (b->turn.due_ms == 0 || b->turn.due_ms > loop_now(p->loop))
-			loop_arm(p->loop, &b->turn, 0);
-		if (b->unflushed >= SHARED_MAX)
-			batch_flush(p);
 	}
+	b->unflushed += kind != UNIT_ALONE;
+	turn_within(p, kind == UNIT_LATE ? LATE_MS : 0);
+	if (b->unflushed >= SHARED_MAX)
+		batch_flush(p);
 }
 
 /* Answers the writers that are held, all of which were sent before the flush that has ended. */
@@ -72,9 +90,9 @@ batch_holds(struct pipe *p, struct unit *u)
 		b->flushing--;
 		held_answer(p, u->e);
 		if (b->unflushed > 0 && p->up)
-			loop_arm(p->loop, &b->turn, 0);
+			turn_within(p, b->unflushed == b->late ? LATE_MS : 0);
 	}
-	if (u->kind != UNIT_WRITER || u->e != ERR_OK)
+	if ((u->kind != UNIT_WRITER && u->kind != UNIT_LATE) || u->e != ERR_OK)
 		return false;
 	if (!b->held)
 		b->held_last = &b->held;
@@ -120,7 +138,7 @@ batch_lose(struct pipe *p)
 	struct batch *b = &p->batch;
 
 	b->in_doubt |= b->on && (p->in_flight > 0 || b->unnotified);
-	b->unflushed = 0;
+	b->unflushed = b->late = 0;
 	b->unnotified = false;
 	loop_disarm(p->loop, &b->turn);
 	held_answer(p, ERR_OVERLOADED);
@@ -169,7 +187,8 @@ batch_flush(struct pipe *p)
 	}
 	if (b->unflushed > 0 && !batch_send(p, UNIT_FLUSH, &query_batch_flush, NULL))
 		return;
-	b->unnotified = !batch_send(p, UNIT_PLAIN, &query_batch_notify, batch_notified);
+	if (b->unnotified)
+		b->unnotified = !batch_send(p, UNIT_PLAIN, &query_batch_notify, batch_notified);
 }
 
 /* Few who write while a flush is in flight wait for its end, to share the next. */
@@ -179,7 +198,7 @@ batch_turn(struct loop_timer *t)
 	struct pipe *p = container_of(t, struct pipe, batch.turn);
 	struct batch *b = &p->batch;
 
-	if (p->up && b->unnotified && (b->unflushed == 0 || b->flushing == 0))
+	if (p->up && (b->unnotified || b->unflushed > 0) && (b->unflushed == 0 || b->flushing == 0))
 		batch_flush(p);
 }
 

@@ -11,6 +11,7 @@ enum unit_kind {
 	UNIT_PLAIN, /* answered when it has come back, and so is what has failed */
 	UNIT_ALONE, /* a writer whose own commit waits for the disk */
 	UNIT_WRITER, /* answered when a flush that was sent after it has come back */
+	UNIT_LATE, /* a writer that has no flush sent for it at once */
 	UNIT_FLUSH
 };
 
@@ -34,6 +35,7 @@ struct batch {
 	struct unit *held, **held_last; /* writers that have committed, for the flush behind them */
 	size_t writers; /* sent and not yet answered */
 	size_t unflushed; /* writers that were sent, and no flush behind them */
+	size_t late; /* of these, such as are in no hurry */
 	bool unnotified; /* writers were sent, and no notify unit behind them */
 	size_t flushing; /* flushes in flight */
 	bool in_doubt; /* a connection was lost with units in flight */
@@ -72,8 +74,8 @@ void unit_answer(struct pipe *p, struct unit *u);
 /* pipe.c: for pipe_send and its like: no `done` may run within them, so a timer fails the units. */
 void pipe_lose_later(struct pipe *p);
 
-/* Which kind of unit the next writer is. */
-enum unit_kind batch_kind(const struct pipe *p);
+/* Which kind of unit these statements are, of which not all only read. */
+enum unit_kind batch_kind(const struct pipe *p, const struct pipe_statement *statements, int n);
 /* A unit of that kind was sent. */
 void batch_sent(struct pipe *p, enum unit_kind kind);
 /* A unit has come back: true where it stays until a flush has come. A flush answers those before

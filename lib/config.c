@@ -75,8 +75,9 @@ const struct setting config_settings[] = {
 	ROW("MILLRACE_QUEUE_MAX", NUMBER, W | R, queue_max, "10000", 1, 1000000, "jobs",
 	    "jobs of one user that may wait, a quarter while others wait; beyond it 429"),
 	ROW("MILLRACE_CREDITS", TEXT, W | R, credits, "optional", 1, 1000, "",
-	    "required: who has no credits left may use no model that costs anything; optional: use "
-	    "is counted, and paid from the credits, also below zero"),
+	    "required: what costs needs credits; optional: it is paid from them, also below zero"),
+	ROW("MILLRACE_LOST_STREAMS", TEXT, W, lost_streams, "finish", 1, 1000, "",
+	    "finish or stop: what becomes of a gateway's stream whose client has gone"),
 	ROW("STRIPE_API_KEY", SECRET, R, stripe_key, "", 0, 1000, "",
 	    "Stripe's secret key; without it nothing is sold"),
 	ROW("STRIPE_WEBHOOK_SECRET", SECRET, W, stripe_webhook_secret, "", 0, 1000, "",

@@ -276,6 +276,7 @@ static const struct config_rule rules[] = {
 	{ "TELEGRAM_BOT_TOKEN", is_bot_token,
 	    "what BotFather gives: digits, a colon, and letters, digits, _ and -", false },
 	{ "MILLRACE_CREDITS", NULL, "required or optional", false },
+	{ "MILLRACE_LOST_STREAMS", NULL, "finish or stop", false },
 	{ "MILLRACE_TELEGRAM_UPDATES", NULL, "polling or webhook", false },
 	{ "STRIPE_MODE", NULL, "subscription or payment", false },
 	{ "MILLRACE_REGISTRATION", NULL, "open, invited or closed", false },

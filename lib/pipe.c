@@ -470,7 +470,7 @@ pipe_send_held(struct pipe *p, struct arena *scratch, const struct pipe_statemen
 	if (!p->up)
 		return ERR_OVERLOADED;
 	if (p->batch.on && done && !pipe_unit_reads(statements, n))
-		kind = batch_kind(p);
+		kind = batch_kind(p, statements, n);
 	u = unit_send(p, scratch, kind, statements, n, done, arg);
 	if (!u)
 		return ERR_OVERLOADED;

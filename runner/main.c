@@ -36,6 +36,7 @@
 #include "runner/runner.h"
 #include "runner/secrets/vault.h"
 #include "runner/thread.h"
+#include "sql_runner.h"
 
 /* Connections that all jobs share; searches take four at most, files being stored as many */
 #define POOL 12
@@ -152,6 +153,19 @@ init_retrieval(void)
 	retrieve_init(&models);
 }
 
+/* What was handed over as this runner ended is nobody's here. */
+static void
+return_handed(void)
+{
+	struct arena *a = arena_new();
+	struct db *db = db_pool_acquire(runner.pool);
+
+	if (db_runner_jobs_return(db, a, NULL, str_from(runner.name), jobs_list(a, true)) != ERR_OK)
+		log_warn("runner: what was handed over as it ended is left to its lease");
+	db_pool_release(runner.pool, db);
+	arena_free(a);
+}
+
 /* Gives back what runs. Those that do not answer in time are left to their leases. */
 static void
 give_all_back(void)
@@ -161,6 +175,7 @@ give_all_back(void)
 	jobs_stop_all(STOP_SHUTDOWN);
 	while (jobs_running() > 0 && clock_ms() < until)
 		sleep_ms(10);
+	return_handed();
 	if (jobs_running() > 0) {
 		log_warn("runner: some jobs could not be given back; their leases will run out");
 		_exit(1);

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <millrace/config.h>
 #include <millrace/disk.h>
 #include <millrace/log.h>
 #include <millrace/process.h>
@@ -205,10 +206,12 @@ int64_t
 metrics_store(struct db *db, struct arena *a, struct stop *stop)
 {
 	struct str json = metrics_json(a, table, sizeof(table) / sizeof(*table));
+	struct str lease = arena_printf(a, "%lld seconds", (long long)config()->lease_seconds);
 
 	(void)stop;
 	if (db_runner_seen(db, a, NULL, str_from(process_host()), getpid(), S(MILLRACE_VERSION),
-		str_from(process_started()), json) != ERR_OK)
+		str_from(process_started()), json, str_from(runner.name), config()->user_jobs,
+		lease) != ERR_OK)
 		log_debug("process: its row could not be written");
 	return PERIODIC_AS_TABLED;
 }

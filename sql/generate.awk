@@ -12,7 +12,8 @@
 #		-- scratch		a job gives an arena for its rows: they are large
 #		-- ends			ends a job's run
 #		-- batched		a runner's short write: runner/queue/commit.h
-#		-- posted		the same, by who does not wait: post_NAME
+#		-- late			batched, in no hurry for its flush: it shares the next
+#		-- posted		batched, by who does not wait: post_NAME
 #		SELECT …;
 # A job has job_NAME(j, &res, …), and job_end_NAME(j, …) for what ends its run. Arguments named
 # run_id, runner_name and attempt are the job's own there, and given for it; a query that ends a run
@@ -126,7 +127,7 @@ function emit_source(    n, i, m) {
 	if (m > 0) printf "\t.arg_types = args_%s,\n", name
 	printf "\t.n_args = %d,\n", m
 	if (n > 0) printf "\t.columns = row_%s,\n", name
-	printf "\t.n_columns = %d,\n%s};\n\n", n, (reads ? "\t.reads = true,\n" : "") (batched ? "\t.batched = true,\n" : "")
+	printf "\t.n_columns = %d,\n%s};\n\n", n, (reads ? "\t.reads = true,\n" : "") (batched ? "\t.batched = true,\n" : "") (late ? "\t.late = true,\n" : "")
 	all = all "\t&query_" name ",\n"
 }
 
@@ -148,7 +149,7 @@ BEGIN {
 	if (who == "job") print "#include \"runner/queue/job.h\"\n#include \"runner/runner.h\"\n"
 }
 FNR == 1 { finish(); pending = "" }
-/^-- name: / { finish(); name = $3; file = FILENAME; args = ""; row = ""; keep = reads = scratch = ends = batched = posted = 0; sql = ""; comment = pending; pending = ""; next }
+/^-- name: / { finish(); name = $3; file = FILENAME; args = ""; row = ""; keep = reads = scratch = ends = batched = late = posted = 0; sql = ""; comment = pending; pending = ""; next }
 /^-- args:/ { sub(/^-- args: */, ""); args = $0; next }
 /^-- row:/ { sub(/^-- row: */, ""); row = $0; next }
 /^-- keep *$/ { keep = 1; next }
@@ -156,6 +157,7 @@ FNR == 1 { finish(); pending = "" }
 /^-- scratch *$/ { scratch = 1; next }
 /^-- ends *$/ { ends = 1; next }
 /^-- batched *$/ { batched = 1; next }
+/^-- late *$/ { batched = late = 1; next }
 /^-- posted *$/ { batched = posted = 1; next }
 /^-- / { t = $0; sub(/^-- /, " * ", t); pending = pending t "\n"; next }
 /^ *$/ { next }

@@ -43,6 +43,7 @@ struct config {
 	const char *jwt_secret_old; /* the one before, only to verify with; "": none */
 	int64_t session_seconds;
 	const char *credits; /* required, or optional */
+	const char *lost_streams; /* finish, or stop */
 	const char *stripe_key, *stripe_webhook_secret, *stripe_webhook_secret_old;
 	const char *stripe_price_id, *stripe_mode, *stripe_success_url, *stripe_cancel_url;
 	const char *stripe_url; /* of its API */

@@ -47,6 +47,7 @@ struct query {
 	int n_columns;
 	bool reads; /* marked `-- reads`: it changes nothing */
 	bool batched; /* marked `-- batched`: a runner's write that shares its flush with others' */
+	bool late; /* marked `-- late`: whoever sends it is in no hurry for the flush */
 };
 
 /* libpq's parameter arrays. */

@@ -3,6 +3,9 @@
  * free slots, each on a thread. It sleeps until the next job is due; every half minute it claims
  * all the same, for notifications that were lost.
  *
+ * Some jobs are handed to it without a claim (SQL: runner_at_hand). What it has no room for goes
+ * into the queue; what it was never told of it finds by unheard().
+ *
  * A claim costs about the same for one job as for ten. The first wake claims at once; what comes
  * while that is under way, and for as long again, is one claim. So claims take half of the time at
  * most, and the slower they are, the more jobs each of them takes.
@@ -32,6 +35,9 @@
 #define CLAIM_GAP_MS 100 /* at most, after one that took long */
 #define LISTEN_AGAIN_MS 200
 #define NAME_WAIT_MS (20 * 1000)
+/* What was handed over so long ago, and was not heard of, is looked for after a doubt. */
+#define UNHEARD_MS 3000
+#define NO_ROOM 256 /* jobs that are given back in one statement */
 
 static int freed_fd = -1; /* written to when a job's thread ends */
 static PGconn *listener; /* the listening connection; NULL while there is none */
@@ -43,7 +49,24 @@ static struct {
 	int64_t not_before;
 	int64_t at_last; /* though nothing wakes us */
 	bool some_wait; /* for a slot, or for one of their user's to end: an end makes it due */
+	int64_t unheard; /* when to look for what was handed over */
 } next = { .due = true };
+
+/* Runs up to here are not begun because they were handed over: unheard() has looked for them. */
+static struct uuid bound;
+
+/* Those that were handed over, and for which there is no room. */
+static struct uuid no_room[NO_ROOM];
+static size_t n_no_room;
+
+static void
+unheard_soon(void)
+{
+	int64_t at = clock_ms() + UNHEARD_MS;
+
+	if (next.unheard > at)
+		next.unheard = at;
+}
 
 static void
 on_job_ended(void)
@@ -89,6 +112,7 @@ listen_again(void)
 	PQsetNoticeReceiver(listener, ignore_notice, NULL);
 	if (PQstatus(listener) == CONNECTION_OK &&
 	    listener_query(&query_runner_listen_jobs, NULL, NULL) &&
+	    listener_query(&query_runner_listen_handed, NULL, NULL) &&
 	    listener_query(&query_runner_listen_cancels, NULL, NULL) &&
 	    listener_query(&query_runner_listen_periodic, NULL, NULL) &&
 	    listener_query(&query_runner_name_lock, runner.name, &taken)) {
@@ -151,28 +175,73 @@ reclaim_jobs(void)
 	arena_free(a);
 }
 
-/*
- * Begins what was claimed, all rows but the last, which has no run. How many there are.
- */
+static struct leased
+leased_of(const PGresult *res, int row)
+{
+	struct leased l = { .kind = sql_get(res, row, 2),
+		.input = sql_get(res, row, 6),
+		.begun = sql_get(res, row, 11),
+		.is_cancelled = sql_bool(res, row, 7),
+		.attempt = 1,
+		.max_attempts = 1 };
+
+	(void)uuid_parse(sql_get(res, row, 0), &l.run);
+	/* A sign-in under way is nobody's yet. */
+	(void)uuid_parse(sql_get(res, row, 1), &l.owner);
+	(void)str_int(sql_get(res, row, 3), &l.attempt);
+	(void)uuid_parse(sql_get(res, row, 4), &l.conversation);
+	(void)uuid_parse(sql_get(res, row, 5), &l.document);
+	(void)str_int(sql_get(res, row, 8), &l.max_attempts);
+	(void)str_int(sql_get(res, row, 9), &l.first_seq);
+	return l;
+}
+
+/* Begins what was leased, all rows but the last, which is no job. How many there are. */
 static int
 spawn_all(const PGresult *res)
 {
 	int n = 0;
 
-	for (int i = 0; i < PQntuples(res) - 1; i++)
-		n += job_spawn(res, i);
+	for (int i = 0; i < PQntuples(res) - 1; i++) {
+		struct leased l = leased_of(res, i);
+
+		n += job_spawn(&l);
+	}
 	atomic_fetch_add(&counters.claimed, n);
+	if (n > 0)
+		lease_wake();
 	return n;
+}
+
+static struct str
+lease_text(struct arena *a)
+{
+	return arena_printf(a, "%lld seconds", (long long)config()->lease_seconds);
 }
 
 /* Leases as many as there is room for. */
 static enum err
 lease_jobs(struct arena *a, int room, PGresult **res)
 {
-	struct str lease = arena_printf(a, "%lld seconds", (long long)config()->lease_seconds);
-
 	return commit_runner_jobs_claim(
-	    a, res, str_from(runner.name), room, config()->user_jobs, lease);
+	    a, res, str_from(runner.name), room, config()->user_jobs, lease_text(a));
+}
+
+/* Begins what was handed to this runner and never heard of. */
+static void
+unheard(void)
+{
+	struct arena *a = arena_new();
+	PGresult *res = NULL;
+
+	next.unheard = clock_ms() + CLAIM_MOST_MS;
+	if (commit_runner_jobs_unheard(
+		a, &res, str_from(runner.name), jobs_list(a, true), lease_text(a)) != ERR_OK)
+		unheard_soon();
+	else if (uuid_parse(sql_get(res, PQntuples(res) - 1, 0), &bound) && spawn_all(res) > 0)
+		log_info("job: was handed over, and not told of", "n",
+		    arena_printf(a, "%d", PQntuples(res) - 1).p);
+	arena_free(a);
 }
 
 /* Claims what there is room for, and decides when that is due again. */
@@ -195,14 +264,86 @@ claim(void)
 		next.some_wait = wait <= 0;
 		if (next.some_wait)
 			wait = CLAIM_AGAIN_MS;
-		if (spawn_all(res) > 0)
-			lease_wake();
+		(void)spawn_all(res);
 	}
 	arena_free(a);
 	end = clock_ms();
 	took = end - start;
 	next.not_before = end + (took < CLAIM_GAP_MS ? took : CLAIM_GAP_MS);
 	next.at_last = end + wait;
+}
+
+/* The input of a job that was too long for the notification. False: it is not ours any more. */
+static bool
+read_handed(struct leased *l, struct arena *a)
+{
+	PGresult *res = NULL;
+
+	if (commit_runner_job_handed(a, &res, l->run, str_from(runner.name)) != ERR_OK) {
+		unheard_soon();
+		return false;
+	}
+	l->input = PQntuples(res) > 0 ? sql_get(res, 0, 0) : S("");
+	return l->input.n > 0;
+}
+
+/* Puts what there is no room for into the queue, where it waits with others'. */
+static void
+refuse(void)
+{
+	struct arena *a = arena_new();
+	struct str_list runs = { arena_alloc(a, n_no_room * sizeof(*runs.p)), n_no_room };
+
+	for (size_t i = 0; i < n_no_room; i++)
+		runs.p[i] = uuid_str(&no_room[i]);
+	if (commit_runner_jobs_refuse(a, NULL, str_from(runner.name), runs) != ERR_OK)
+		unheard_soon();
+	n_no_room = 0;
+	arena_free(a);
+}
+
+/*
+ * A job was handed over: begins it, where it is this runner's. It is the first attempt, and not the
+ * last: how many there are is the database's to know.
+ */
+static void
+on_handed(struct arena *a, struct str payload)
+{
+	struct leased l = { .kind = S("call"), .attempt = 1, .max_attempts = 2 };
+	struct str name, run, owner, rest = str_cut(payload, '\n', &name);
+
+	if (!str_eq(name, str_from(runner.name)))
+		return;
+	rest = str_cut(rest, '\n', &run);
+	l.input = str_cut(rest, '\n', &owner);
+	if (!uuid_parse(run, &l.run) || !uuid_parse(owner, &l.owner))
+		log_warn("job: malformed notification");
+	else if (strcmp(l.run.text, bound.text) <= 0)
+		unheard_soon();
+	else if (jobs_running() >= runner.slots && n_no_room < NO_ROOM)
+		no_room[n_no_room++] = l.run;
+	else if ((l.input.p || read_handed(&l, a)) && job_spawn(&l)) {
+		atomic_fetch_add(&counters.claimed, 1);
+		lease_wake();
+	}
+}
+
+/* True where there is work to claim. */
+static bool
+on_notification(const PGnotify *n)
+{
+	struct arena *a = arena_new();
+
+	if (strcmp(n->relname, "millrace_handed") == 0)
+		on_handed(a, str_from(n->extra));
+	else if (strcmp(n->relname, "millrace_cancel") == 0)
+		job_stop_run(str_from(n->extra), STOP_CANCELLED);
+	else if (strcmp(n->relname, "millrace_periodic") == 0)
+		periodic_wake(str_from(n->extra));
+	else if (strcmp(n->extra, "doubt") == 0)
+		unheard_soon();
+	arena_free(a);
+	return strcmp(n->relname, "millrace_job") == 0;
 }
 
 /* Reads what has come. True where there is work to claim. */
@@ -219,14 +360,11 @@ on_notify(void)
 		return true;
 	}
 	while ((n = PQnotifies(listener)) != NULL) {
-		if (strcmp(n->relname, "millrace_cancel") == 0)
-			job_stop_run(str_from(n->extra), STOP_CANCELLED);
-		else if (strcmp(n->relname, "millrace_periodic") == 0)
-			periodic_wake(str_from(n->extra));
-		else
-			work = true;
+		work |= on_notification(n);
 		PQfreemem(n);
 	}
+	if (n_no_room > 0)
+		refuse();
 	if (work)
 		sweep_jobs_soon();
 	return work;
@@ -245,7 +383,8 @@ drain_fd(int fd)
 static int
 wait_ms(void)
 {
-	int64_t wait = (next.due ? next.not_before : next.at_last) - clock_ms();
+	int64_t at = next.due ? next.not_before : next.at_last;
+	int64_t wait = (next.unheard < at ? next.unheard : at) - clock_ms();
 
 	if (!listener && wait > LISTEN_AGAIN_MS)
 		wait = LISTEN_AGAIN_MS;
@@ -273,6 +412,8 @@ wait_for_work(int signals)
 		next.due = true;
 	if (clock_ms() >= next.at_last)
 		next.due = true;
+	if (clock_ms() >= next.unheard)
+		unheard();
 	return true;
 }
 
@@ -282,6 +423,7 @@ listen_anew(void)
 {
 	if (listener || !listen_again())
 		return false;
+	unheard_soon();
 	periodic_wake_all();
 	return true;
 }
@@ -303,6 +445,7 @@ claim_run(const struct job_kind *kinds)
 	lock_name(signals);
 	if (has_name)
 		reclaim_jobs();
+	unheard();
 	log_info("ready", "name", runner.name, "provider", runner.provider);
 	do {
 		if (listen_anew())

@@ -9,12 +9,17 @@
 #include "runner/thread.h"
 #include "sql_job.h"
 
+#define LEFT_MAX 1024
+
 static const struct job_kind *kinds;
 static void (*on_ended)(void);
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct job *list;
 static int n_list;
+/* Runs whose job has come to an end here that the database may not know of, the latest. */
+static struct uuid left[LEFT_MAX];
+static size_t n_left;
 
 void
 jobs_init(const struct job_kind *known, void (*ended)(void))
@@ -54,14 +59,16 @@ jobs_running(void)
 }
 
 struct str_list
-jobs_list(struct arena *a)
+jobs_list(struct arena *a, bool with_left)
 {
 	struct str_list runs = { NULL, 0 };
 
 	pthread_mutex_lock(&list_lock);
-	runs.p = arena_alloc(a, ((size_t)n_list + 1) * sizeof(*runs.p));
+	runs.p = arena_alloc(a, ((size_t)n_list + LEFT_MAX) * sizeof(*runs.p));
 	for (struct job *j = list; j; j = j->next)
 		runs.p[runs.n++] = arena_str(a, uuid_str(&j->run));
+	for (size_t i = 0; with_left && i < n_left && i < LEFT_MAX; i++)
+		runs.p[runs.n++] = arena_str(a, uuid_str(&left[i]));
 	pthread_mutex_unlock(&list_lock);
 	return runs;
 }
@@ -178,7 +185,7 @@ work(struct job *j)
  * Gives the job back: after an error the attempt counts and the next one is later; at shutdown
  * neither.
  */
-static void
+static bool
 give_back(struct job *j, const char *why, int64_t wait_ms)
 {
 	int64_t wait = wait_ms ? wait_ms : why ? (500 << (j->attempt < 6 ? j->attempt : 6)) : 0;
@@ -188,14 +195,17 @@ give_back(struct job *j, const char *why, int64_t wait_ms)
 	int64_t seq;
 
 	if (!outbox_drain(j->out, &seq))
-		return;
-	if (job_runner_job_give_back(j, &res, delay, str_from(why), why != NULL) != ERR_OK)
+		return false;
+	if (job_runner_job_give_back(j, &res, delay, str_from(why), why != NULL) != ERR_OK) {
 		log_warn(
 		    "job: could not be given back; its lease will run out", "run", j->run.text);
+		return false;
+	}
 	atomic_fetch_add(why ? &counters.again : &counters.given_back, 1);
+	return true;
 }
 
-static void
+static bool
 fail(struct job *j, const char *status, struct outcome how)
 {
 	struct outcome o;
@@ -206,43 +216,45 @@ fail(struct job *j, const char *status, struct outcome how)
 	    j, str_from(status), str_from(how.code), str_from(how.message), how.dead);
 	if (o.end == END_DONE)
 		atomic_fetch_add(how.dead ? &counters.dead : &counters.failed, 1);
+	return o.end == END_DONE;
 }
 
-static void
+/* False where the database has nothing of the job's end. */
+static bool
 settle(struct job *j, struct outcome o)
 {
 	enum stop_why why = stop_why(&j->stop);
 
 	if (o.end == END_DONE) {
 		atomic_fetch_add(&counters.done, 1);
-		return;
+		return true;
 	}
 	if (why == STOP_LOST) {
 		atomic_fetch_add(&counters.lost, 1);
 		log_warn("lease: lost; the run goes on elsewhere", "run", j->run.text);
-		return;
+		return false;
 	}
 	if (o.end == END_FAILED)
-		fail(j, "failed", o);
-	else if (o.end == END_STOPPED && why == STOP_CANCELLED)
-		fail(j, "cancelled", job_failed("CANCELLED", "The run was cancelled."));
-	else if (o.end == END_STOPPED && why == STOP_SHUTDOWN)
-		give_back(j, NULL, 0);
-	else if (j->attempt < j->max_attempts)
-		give_back(j, o.message ? o.message : "it stopped unasked", o.wait_ms);
-	else
-		fail(j, "failed",
-		    (struct outcome){ .end = END_FAILED,
-			.code = "INTERNAL",
-			.dead = true,
-			.message =
-			    "Something went wrong on our side, and trying again did not help." });
+		return fail(j, "failed", o);
+	if (o.end == END_STOPPED && why == STOP_CANCELLED)
+		return fail(j, "cancelled", job_failed("CANCELLED", "The run was cancelled."));
+	if (o.end == END_STOPPED && why == STOP_SHUTDOWN)
+		return give_back(j, NULL, 0);
+	if (j->attempt < j->max_attempts)
+		return give_back(j, o.message ? o.message : "it stopped unasked", o.wait_ms);
+	return fail(j, "failed",
+	    (struct outcome){ .end = END_FAILED,
+		.code = "INTERNAL",
+		.dead = true,
+		.message = "Something went wrong on our side, and trying again did not help." });
 }
 
 static void
-detach(struct job *j)
+detach(struct job *j, bool is_settled)
 {
 	pthread_mutex_lock(&list_lock);
+	if (!is_settled)
+		left[n_left++ % LEFT_MAX] = j->run;
 	if (j->prev)
 		j->prev->next = j->next;
 	else
@@ -263,43 +275,37 @@ job_thread(void *arg)
 {
 	struct job *j = arg;
 
-	settle(j, work(j));
-	detach(j);
+	detach(j, settle(j, work(j)));
 }
 
 static struct job *
-job_new(const PGresult *claimed, int row)
+job_new(const struct leased *l)
 {
 	struct job *j = xmalloc(sizeof(*j));
-	struct str kind = sql_get(claimed, row, 2);
-	int64_t attempt = 1, max_attempts = 1;
 
-	*j = (struct job){ .a = arena_new() };
-	memcpy(j->kind, kind.p, kind.n < sizeof(j->kind) ? kind.n : sizeof(j->kind) - 1);
+	*j = (struct job){ .a = arena_new(),
+		.run = l->run,
+		.owner = l->owner,
+		.conversation = l->conversation,
+		.document = l->document,
+		.attempt = (int)l->attempt,
+		.max_attempts = (int)l->max_attempts,
+		.first_seq = l->first_seq };
+	memcpy(j->kind, l->kind.p, l->kind.n < sizeof(j->kind) ? l->kind.n : sizeof(j->kind) - 1);
+	j->input = arena_str(j->a, l->input);
+	j->begun = arena_str(j->a, l->begun);
 	stop_init(&j->stop);
-	(void)uuid_parse(sql_get(claimed, row, 0), &j->run);
-	/* A sign-in under way is nobody's yet. */
-	(void)uuid_parse(sql_get(claimed, row, 1), &j->owner);
-	(void)str_int(sql_get(claimed, row, 3), &attempt);
-	(void)uuid_parse(sql_get(claimed, row, 4), &j->conversation);
-	(void)uuid_parse(sql_get(claimed, row, 5), &j->document);
-	j->input = arena_str(j->a, sql_get(claimed, row, 6));
-	j->begun = arena_str(j->a, sql_get(claimed, row, 11));
-	if (sql_bool(claimed, row, 7))
+	if (l->is_cancelled)
 		stop_set(&j->stop, STOP_CANCELLED);
-	(void)str_int(sql_get(claimed, row, 8), &max_attempts);
-	(void)str_int(sql_get(claimed, row, 9), &j->first_seq);
-	j->attempt = (int)attempt;
-	j->max_attempts = (int)max_attempts;
 	j->out = outbox_open(&j->stop, j->run, j->attempt, j->first_seq);
 	return j;
 }
 
 /* Whoever cancels it after its claim is heard when it is in the list: the same thread listens. */
 bool
-job_spawn(const PGresult *claimed, int row)
+job_spawn(const struct leased *l)
 {
-	struct job *j = job_new(claimed, row);
+	struct job *j = job_new(l);
 
 	pthread_mutex_lock(&list_lock);
 	j->next = list;
@@ -311,6 +317,6 @@ job_spawn(const PGresult *claimed, int row)
 	if (thread_lend(job_thread, j))
 		return true;
 	log_error("job: no thread could be started", "run", j->run.text);
-	detach(j);
+	detach(j, false);
 	return false;
 }

@@ -63,6 +63,14 @@ struct job_kind {
 	struct outcome (*run)(struct job *j);
 };
 
+/* What a job is begun with: it is leased to this runner. */
+struct leased {
+	struct uuid run, owner, conversation, document; /* as in struct job */
+	struct str kind, input, begun;
+	int64_t attempt, max_attempts, first_seq;
+	bool is_cancelled;
+};
+
 /* -- running jobs; any thread -- */
 
 /*
@@ -71,13 +79,16 @@ struct job_kind {
  */
 void jobs_init(const struct job_kind *kinds, void (*ended)(void));
 /*
- * Begins the job of a row of runner_jobs_claim on a thread, which other jobs may have been on
- * before; false where no thread could be made: its lease then runs out.
+ * Begins a job on a thread, which other jobs may have been on before; false where no thread could
+ * be made: its lease then runs out.
  */
-bool job_spawn(const PGresult *claimed, int row);
+bool job_spawn(const struct leased *l);
 int jobs_running(void);
-/* The running jobs' ids, for the heartbeat; the arena's. */
-struct str_list jobs_list(struct arena *a);
+/*
+ * The running jobs' ids, for the heartbeat; `left`: and of those that have come to an end here, and
+ * may be leased to this runner still. The arena's.
+ */
+struct str_list jobs_list(struct arena *a, bool left);
 /* Sets one running job's stop, or everybody's. A run that is not here is ignored. */
 void job_stop_run(struct str run, enum stop_why why);
 void jobs_stop_all(enum stop_why why);

@@ -21,7 +21,7 @@ every_ms(void)
 int64_t
 lease_run(struct db *db, struct arena *a, struct stop *stop)
 {
-	struct str_list runs = jobs_list(a);
+	struct str_list runs = jobs_list(a, false);
 	struct str lease = arena_printf(a, "%lld seconds", (long long)config()->lease_seconds);
 	PGresult *res = NULL;
 

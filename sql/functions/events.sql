@@ -34,6 +34,13 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION notify_collected TO millrace_api, millrace_runner;
 
+-- What this transaction notifies of is sent with its commit, be that on disk or not.
+CREATE OR REPLACE FUNCTION notify_at_once() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('millrace.collect', '', true);
+END $$;
+GRANT EXECUTE ON FUNCTION notify_at_once TO millrace_runner;
+
 -- Notifies of a user's rights in the order of the transaction's events, since whoever may not
 -- listen any more hears what came before. The commit waits for the disk, and so stands for all
 -- before it: what was collected goes along.
@@ -82,10 +89,11 @@ $$;
 -- What the log holds after `afters[i]` of `topics[i]`, in order: of each topic at most row_limit
 -- events and about byte_limit bytes, but always one where there is one. Each topic has at least one
 -- row: `head` is its last seq, seq is NULL where nothing follows; `at` is in Unix milliseconds. One
--- snapshot, so that head and events agree. Planned once, like publishing.
+-- snapshot, so that head and events agree. Planned once, like publishing. Where it shows a number,
+-- all that it shows is on disk when its transaction has committed.
 CREATE OR REPLACE FUNCTION events_after(topics text[], afters bigint[], row_limit bigint, byte_limit bigint)
 RETURNS TABLE (n bigint, head bigint, seq bigint, type text, data text, at bigint)
-LANGUAGE plpgsql STABLE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
 	RETURN QUERY SELECT w.n, coalesce(t.seq, 0), e.seq, e.type, e.data, e.at
 	FROM unnest(topics, afters) WITH ORDINALITY AS w (topic, after, n)
@@ -101,12 +109,16 @@ BEGIN
 		) b WHERE b.before < byte_limit
 	) e ON true
 	ORDER BY w.n, e.seq;
+	IF EXISTS (SELECT FROM unnest(topics, afters) AS w (topic, after)
+		CROSS JOIN LATERAL (SELECT o.seq FROM topic o WHERE o.name = w.topic OFFSET 0) t WHERE t.seq > w.after) THEN
+		PERFORM settle();
+	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION events_after TO millrace_stream;
 
--- publish, publish_many and job_publish: the log's only writers. They give out seq under the
--- topic's row lock, so that readers see events in the order of seq; several topics are locked in
--- the order of their names.
+-- publish, publish_two, publish_many and job_publish: the log's only writers. They give out seq
+-- under the topic's row lock, so that readers see events in the order of seq; several topics are
+-- locked in the order of their names.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION publish(topic text, type text, data json) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -120,6 +132,21 @@ BEGIN
 	RETURN n;
 END $$;
 GRANT EXECUTE ON FUNCTION publish TO millrace_runner;
+
+-- Two events of one topic as publish() writes one each; returns the second's number.
+-- As the owner: the log is no role's to write.
+CREATE OR REPLACE FUNCTION publish_two(topic text, type text, data json, last_type text, last_data json) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	n bigint;
+BEGIN
+	INSERT INTO topic AS t (name, seq) VALUES ($1, 2)
+	ON CONFLICT (name) DO UPDATE SET seq = t.seq + 2, updated_at = now() RETURNING t.seq INTO n;
+	INSERT INTO stream_event (topic, seq, type, data) VALUES ($1, n - 1, $2, $3), ($1, n, $4, $5);
+	PERFORM notify_durable('millrace_event', event_notification($1, n - 1, $2, $3::text), event_notification($1, n, $4, $5::text));
+	RETURN n;
+END $$;
+GRANT EXECUTE ON FUNCTION publish_two TO millrace_runner;
 
 -- Writes events under the numbers given, whose topics its caller has locked and counts on; those
 -- without a number are left out. One has to have one.

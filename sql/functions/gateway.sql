@@ -68,6 +68,9 @@ DECLARE
 	who CONSTANT uuid := CASE WHEN $1 IS NULL THEN caller_id() ELSE user_of_name($1, true) END;
 	made CONSTANT uuid := uuid_v7();
 	r record;
+	whole jsonb;
+	hand runner_ready;
+	told text;
 BEGIN
 	IF who IS NULL THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such user.');
@@ -83,13 +86,26 @@ BEGIN
 	message := r.message;
 	IF r.verdict IS NULL THEN
 		run := made;
-		WITH x AS (
-			INSERT INTO run (id, owner_id, kind, input)
-			VALUES (made, who, 'call', $7 || jsonb_build_object('provider', $4, 'model', $5, 'reply', true, 'credits', $9, 'keys',
-				own_keys(who)))
-		)
-		INSERT INTO job (run_id, owner_id, kind) VALUES (made, caller_id(), 'call');
-		PERFORM notify_durable('millrace_job', '');
+		whole := $7 || jsonb_build_object('provider', $4, 'model', $5, 'reply', true, 'credits', $9, 'keys', own_keys(who));
+		hand := runner_at_hand();
+		IF hand.name IS NULL THEN
+			INSERT INTO run (id, owner_id, kind, input) VALUES (made, who, 'call', whole);
+			INSERT INTO job (run_id, owner_id, kind) VALUES (made, caller_id(), 'call');
+			PERFORM notify_durable('millrace_job', '');
+			RETURN;
+		END IF;
+		INSERT INTO run (id, owner_id, kind, input, status, started_at) VALUES (made, who, 'call', whole, 'running', now());
+		INSERT INTO job (run_id, owner_id, kind, state, attempts, runner, lease_until)
+		VALUES (made, caller_id(), 'call', 'running', 1, hand.name, now() + hand.lease);
+		-- Who writes events counts on it; the end of a call makes its own.
+		IF $7 ->> 'stream' = 'true' THEN
+			INSERT INTO topic (name) VALUES ('run:' || made);
+		END IF;
+		told := concat_ws(E'\n', hand.name, made, who);
+		IF octet_length(told) + octet_length(whole::text) < 7900 AND notify_has_room() THEN
+			told := told || E'\n' || whole::text;
+		END IF;
+		PERFORM notify_durable('millrace_handed', told);
 	END IF;
 END $$;
 
@@ -231,7 +247,8 @@ END $$;
 GRANT EXECUTE ON FUNCTION call_lost TO millrace_runner;
 
 -- Ends a call of a face as job_done() does, and stores what its answer has used (where `call` is
--- not 0).
+-- not 0). Its client is told before the disk has it: the reservation stands there, and whoever has
+-- made the call ends it again where the server has lost that.
 CREATE OR REPLACE FUNCTION call_answer(run_id uuid, runner text, attempt int, after bigint, call int, provider text, model text,
 	input_tokens bigint, output_tokens bigint, cached_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint,
 	estimated boolean, ms int, data json, reply json) RETURNS bigint
@@ -239,6 +256,7 @@ LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_pl
 DECLARE
 	seq CONSTANT bigint := job_fence($1, $2, $3);
 BEGIN
+	PERFORM notify_at_once();
 	IF seq = after THEN
 		IF $5 > 0 THEN
 			PERFORM usage_record($1, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, false);
@@ -249,9 +267,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION call_answer TO millrace_runner;
 
--- Ends a call that was passed on: stores what it has used (where `call` is not 0), and answers
--- with its cost. `data` is the provider's reply; of a stream (`streams`) its last events, behind
--- which the cost comes as one more.
+-- Ends a call that was passed on, likewise: stores what it has used (where `call` is not 0), and
+-- answers with its cost. `data` is the provider's reply; of a stream (`streams`) its last events,
+-- behind which the cost comes as one more.
 CREATE OR REPLACE FUNCTION call_done(run_id uuid, runner text, attempt int, after bigint, call int, provider text, model text,
 	input_tokens bigint, output_tokens bigint, cached_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint, units bigint,
 	estimated boolean, ms int, data text, streams boolean) RETURNS bigint
@@ -260,6 +278,7 @@ DECLARE
 	seq CONSTANT bigint := job_fence($1, $2, $3);
 	cost json;
 BEGIN
+	PERFORM notify_at_once();
 	IF seq = after THEN
 		IF $5 > 0 THEN
 			PERFORM usage_record($1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, false);

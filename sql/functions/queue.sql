@@ -141,6 +141,60 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_claim TO millrace_runner;
 
+-- A runner says that it takes jobs that are handed to it.
+-- As the owner: these rows are no role's to write.
+CREATE OR REPLACE FUNCTION runner_is_ready(name text, per_user int, lease interval) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	INSERT INTO runner_ready AS r (name, per_user, lease) VALUES ($1, $2, $3) ON CONFLICT ON CONSTRAINT runner_ready_pkey
+	DO UPDATE SET per_user = excluded.per_user, lease = excluded.lease, seen_at = now()
+$$;
+GRANT EXECUTE ON FUNCTION runner_is_ready TO millrace_runner;
+
+-- The runner that a job of the caller's is handed to at once, leased from its beginning: it needs
+-- neither a claim nor that one's flush. NULL: it has to wait in the queue, since others of the
+-- caller's wait or as many run as may, or nobody is there. A runner is there while its connection
+-- holds the lock of its name. It gives back what it has no room for.
+CREATE OR REPLACE FUNCTION runner_at_hand() RETURNS runner_ready LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	r runner_ready;
+	lock CONSTANT int := hashtext('millrace.runner');
+BEGIN
+	IF EXISTS (SELECT FROM job j WHERE j.state = 'queued' AND queue_owner(j.owner_id) = caller_id()) THEN
+		RETURN NULL;
+	END IF;
+	FOR r IN SELECT * FROM runner_ready x WHERE x.seen_at > now() - interval '15 seconds' ORDER BY random() LOOP
+		IF pg_try_advisory_lock_shared(lock, hashtext(r.name)) THEN
+			PERFORM pg_advisory_unlock_shared(lock, hashtext(r.name));
+		ELSIF (SELECT count(*) FROM (SELECT FROM job j WHERE j.state = 'running' AND j.owner_id = caller_id() LIMIT r.per_user) n) < r.per_user THEN
+			RETURN r;
+		END IF;
+	END LOOP;
+	RETURN NULL;
+END $$;
+
+-- Jobs that were handed to `runner` and that it never heard of, since their worker ended in
+-- between: not among `known`, and some seconds old. They are leased to it anew. The last row is the
+-- bound: what is older, and is heard of after this, is not to be begun.
+CREATE OR REPLACE FUNCTION job_unheard(runner text, known uuid[], lease interval) RETURNS TABLE (run_id uuid, kind text, attempt int)
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	bound CONSTANT uuid := uuid_v7_floor(now() - interval '2 seconds');
+BEGIN
+	RETURN QUERY UPDATE job j SET attempts = j.attempts + 1, lease_until = now() + lease
+	WHERE j.run_id = ANY (ARRAY(SELECT u.run_id FROM job u WHERE u.state = 'running' AND u.runner = $1 AND u.run_id < bound
+		AND u.run_id <> ALL (known) FOR UPDATE SKIP LOCKED))
+	RETURNING j.run_id, j.kind, j.attempts;
+	RETURN QUERY SELECT bound, NULL::text, NULL::int;
+END $$;
+GRANT EXECUTE ON FUNCTION job_unheard TO millrace_runner;
+
+-- At a runner's end: puts what was handed to it and is not among `known` into the queue.
+CREATE OR REPLACE FUNCTION job_return(runner text, known uuid[]) RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(job_release(j.run_id, $1, '0', NULL, false)) FROM job j
+	WHERE j.state = 'running' AND j.runner = $1 AND j.run_id <> ALL ($2)
+$$;
+GRANT EXECUTE ON FUNCTION job_return TO millrace_runner;
+
 -- Extends the leases that `runner` still holds; returns the runs of `runs` that it has lost or
 -- whose cancellation was requested, and which ('lost', 'cancel'). Waits for nobody: a job that is
 -- locked is just being written by who holds it, and is left alone by the sweep as long.
@@ -190,10 +244,11 @@ BEGIN
 	IF is_open IS NOT TRUE THEN
 		RETURN false;
 	END IF;
-	IF reply IS NOT NULL THEN
-		PERFORM publish('run:' || $1, 'result', reply);
+	IF reply IS NULL THEN
+		seq := publish('run:' || $1, terminal, data);
+	ELSE
+		seq := publish_two('run:' || $1, 'result', reply, terminal, data);
 	END IF;
-	seq := publish('run:' || $1, terminal, data);
 	UPDATE run r SET status = $2, outcome = $4, ended_at = now(), last_seq = seq,
 		error_code = CASE WHEN terminal = 'error' THEN data ->> 'code' END,
 		error_message = CASE WHEN terminal = 'error' THEN data ->> 'message' END
@@ -284,12 +339,12 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION run_cancel TO millrace_api;
 
--- Requests the end of a tool's run whose client has gone away.
+-- Requests the end of a tool's run, or a call's, whose client has gone away.
 -- As the owner: a run's end is the runner's to write.
 CREATE OR REPLACE FUNCTION run_cancel_left(run_id uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	PERFORM FROM run r WHERE r.id = $1 AND r.kind = 'tool' FOR UPDATE;
+	PERFORM FROM run r WHERE r.id = $1 AND r.kind IN ('tool', 'call') FOR UPDATE;
 	IF FOUND THEN
 		PERFORM run_stop($1);
 	END IF;

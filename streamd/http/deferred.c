@@ -26,7 +26,9 @@ struct deferred {
 	bool streams; /* the run's text may be the body */
 	bool begun; /* it is, and this is an event stream by now */
 	enum face face;
-	struct uuid cancels; /* the run that ends where the client goes away; absent: none does */
+	/* The run that ends where the client goes away; of what may stream, once it does. Absent:
+	   none does */
+	struct uuid cancels;
 	char request_id[68];
 	/* The grant's, as lines, and of a stream those that the run has added; own */
 	size_t headers_len;
@@ -314,11 +316,13 @@ cancel_done(void *arg, const struct pipe_reply *reply)
 		log_warn("deferred: a run whose client is gone could not be cancelled");
 }
 
-/* Has the client gone away without its reply? */
+/* Has the client gone away without its reply, or in the middle of a stream? */
 static bool
 is_left(const struct conn *c)
 {
-	return !c->closing && !c->handed_over && !c->server->stopping;
+	const struct deferred *r = c->deferred;
+
+	return !c->closing && !c->handed_over && !c->server->stopping && (r->begun || !r->streams);
 }
 
 static void

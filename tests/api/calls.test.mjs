@@ -5,9 +5,11 @@
 import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import OpenAI from "openai";
 import { newUser, privateInstance } from "../js/instance.mjs";
 import { newName } from "../js/accounts.mjs";
-import { start as startOpenAI } from "../standin/openai.mjs";
+import { relayTo } from "../js/relay.mjs";
+import { start as startOpenAI, permit } from "../standin/openai.mjs";
 import { Anthropic } from "../standin/anthropic.mjs";
 import { assertError, assertStatus, until } from "../js/expect.mjs";
 
@@ -18,7 +20,8 @@ before(async () => {
 	[vendor, other] = await Promise.all([startOpenAI({ key: "sk-test" }), new Anthropic({ key: "sk-ant-test" }).start()]);
 	millrace = await privateInstance("calls", { MILLRACE_PROVIDER: "openai anthropic local", OPENAI_API_KEY: "sk-test", OPENAI_BASE_URL: vendor.url,
 		ANTHROPIC_API_KEY: "sk-ant-test", ANTHROPIC_BASE_URL: other.url, MILLRACE_PROVIDER_SECONDS: "5",
-		MILLRACE_FALLBACKS: "gpt-4o=anthropic/claude-sonnet-5-5" });
+		MILLRACE_FALLBACKS: "gpt-4o=anthropic/claude-sonnet-5-5",
+		MILLRACE_LOST_STREAMS: "stop" });
 	user = await newUser(millrace.api);
 	await until(async () => await sql("SELECT count(*) FROM gateway_provider") === "3", "the runner's list of providers");
 	await price("openai", MODEL, INPUT, OUTPUT);
@@ -93,6 +96,27 @@ test("a call that is cancelled while it waits is charged as was expected; one th
 		await reply;
 		await assertExpected(id, mark, stream ? 0 : 100);
 	}
+});
+
+test("a stream ends with its client where the settings say so, charged by what was said; a reply that comes whole is made to its end", async () => {
+	const relay = await relayTo(millrace), { apiKey } = assertStatus(await user.api.post("/api/settings/api-keys", { name: "calls" }), 201).json;
+	const openai = new OpenAI({ apiKey, baseURL: `${relay.url}/v1`, maxRetries: 0 });
+	const [cut, whole, gate] = [randomUUID(), randomUUID(), randomUUID()], lost = new AbortController();
+	permit(gate, 3);
+	const stream = await openai.chat.completions.create(said(`[[tokens:500 gate:${gate}]]`, { stream: true, max_tokens: 600 }), { headers: { "x-request-id": cut } });
+	for await (const chunk of stream)
+		if (chunk.choices[0].delta.content)
+			break;                                        /* which closes the connection */
+	const used = await usedBy(cut);
+	permit(gate, 1000);
+	assert.deepEqual([used.state, used.output > 0 && used.output < 20], ["settled", true], JSON.stringify(used));
+	assert.equal(await sql(`SELECT r.status FROM run r JOIN charge c ON c.run_id = r.id WHERE c.request_id = '${cut}'`), "cancelled");
+	const mark = randomUUID(), reply = openai.chat.completions.create(said(`${mark} [[tokens:30 slowfirst:300]]`), { headers: { "x-request-id": whole }, signal: lost.signal });
+	await until(() => asked(mark) === 1, "the provider is asked");
+	lost.abort();
+	await assert.rejects(reply);
+	assert.deepEqual([(await usedBy(whole)).output, (await ask(said("x"), { "x-request-id": whole })).json.usage.completion_tokens], [30, 30]);
+	relay.close();
 });
 
 /* What a call reserves: it is held until its provider answers. */

@@ -123,7 +123,7 @@ const forget = ({ subject }) => sql(`DELETE FROM run WHERE input ->> 'token' = (
 
 /* Of nobody; or of somebody, but so that it is not to be seen: a hash that is kept for an hour,
    what the transaction that wrote it takes out itself, or the runner within a tenth of a second, or with the run that it is of. */
-const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "function_set", "jwks", "jwks_source", "migration", "process", "provider_price", "role_seen", "usage_counted",
+const NOBODYS = ["audit_checkpoint", "audit_head", "audit_key", "export_section", "function_set", "jwks", "jwks_source", "migration", "process", "provider_price", "role_seen", "runner_ready", "usage_counted",
 	"vault_key", "chat_model", "embedding_model", "stripe_event", "stripe_object", "gateway_provider", "gateway_endpoint", "pricing_package", "pricing_campaign", "identity_erased", "chat_round", "model_failure", "outbox", "outbox_analytics", "inbox", "telegram_bot",
 	"container_engine", "chain_account", "chain_head", "chain_transaction", "chain_transfer", "figure_upto", "lead_gone", "lead_hour", "talk_hour"];
 

@@ -254,7 +254,7 @@ test("while the server refuses notifications all is written; then everybody sees
 	/* nothing more is written */
 	await shown.upToDate();
 	shown.end();
-	await until(() => ["millrace_doubt ", "millrace_job ", "millrace_periodic analytics", "millrace_periodic workflows"].every((n) => heard.has(n)),
+	await until(() => ["millrace_doubt ", "millrace_job doubt", "millrace_periodic analytics", "millrace_periodic workflows"].every((n) => heard.has(n)),
 		"everybody who waits is told to look again");
 	listener.release(true);
 	await asked.over;

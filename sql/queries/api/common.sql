@@ -93,5 +93,5 @@ SELECT notify_collected('millrace.flushed') AS sent;
 -- name: batch_doubt
 -- row: flushed text, streams void, jobs void, periodic void
 SELECT set_config('millrace.flushed', '', false) || set_config('millrace.collect', 'millrace.flushed', true) AS flushed,
-	notify_durable('millrace_doubt', '') AS streams, notify_durable('millrace_job', '') AS jobs,
+	notify_durable('millrace_doubt', '') AS streams, notify_durable('millrace_job', 'doubt') AS jobs,
 	notify_durable('millrace_periodic', 'analytics', 'workflows') AS periodic;

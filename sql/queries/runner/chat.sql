@@ -83,14 +83,14 @@ WHERE r.id = $1 AND (r.input ? 'settings' OR b.id IS NOT NULL);
 -- args: run_id uuid, runner_name text, attempt int4, after int8, call int4, provider text, model text, input_tokens int8, output_tokens int8, cached_tokens int8, cache_write_tokens int8, reasoning_tokens int8, units int8, estimated bool, ms int4, data text, streams bool
 -- row: call_done int8
 -- ends
--- batched
+-- late
 SELECT call_done($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
 
 -- name: runner_call_answer
 -- args: run_id uuid, runner_name text, attempt int4, after int8, call int4, provider text, model text, input_tokens int8, output_tokens int8, cached_tokens int8, cache_write_tokens int8, reasoning_tokens int8, estimated bool, ms int4, data text, reply text
 -- row: call_answer int8
 -- ends
--- batched
+-- late
 SELECT call_answer($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15::text::json, $16::text::json);
 
 -- What a call's answer was made of, for calls that name a part of it.

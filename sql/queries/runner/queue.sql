@@ -5,6 +5,12 @@
 -- row:
 LISTEN millrace_job;
 
+-- A job was handed to a runner: its name, the run, its owner and its input, a line each.
+-- name: runner_listen_handed
+-- args:
+-- row:
+LISTEN millrace_handed;
+
 -- name: runner_listen_cancels
 -- args:
 -- row:
@@ -32,6 +38,39 @@ SELECT pg_try_advisory_lock(hashtext('millrace.runner'), hashtext($1)) AS taken;
 SELECT c.run_id, b.owner_id, c.kind, c.attempt, b.conversation_id, b.document_id, b.input, b.cancelled, b.max_attempts, b.seq, c.wait_ms,
 	CASE WHEN c.kind IN ('agent', 'chat', 'preview') THEN chat_begin(c.run_id, b.owner_id, b.conversation_id, 40, 65536) END AS begun
 FROM (SELECT * FROM job_claim($1, $2, $3, $4) ORDER BY 'run:' || run_id) c LEFT JOIN LATERAL job_begin(c.run_id, $1, c.attempt) b ON true;
+
+-- The same columns for what was handed to this runner and it never heard of; the last row's run is
+-- the bound that job_unheard() gives.
+-- name: runner_jobs_unheard
+-- args: runner_name text, known uuid[], lease interval
+-- row: run_id uuid, owner_id uuid, kind text, attempt int4, conversation_id uuid, document_id uuid, input text, cancelled bool, max_attempts int4, seq int8, wait_ms int8, begun json
+-- batched
+SELECT c.run_id, b.owner_id, c.kind, c.attempt, b.conversation_id, b.document_id, b.input, b.cancelled, b.max_attempts, b.seq, NULL::int8 AS wait_ms,
+	CASE WHEN c.kind IN ('agent', 'chat', 'preview') THEN chat_begin(c.run_id, b.owner_id, b.conversation_id, 40, 65536) END AS begun
+FROM (SELECT * FROM job_unheard($1, $2, $3) ORDER BY kind IS NULL, 'run:' || run_id) c
+LEFT JOIN LATERAL job_begin(c.run_id, $1, c.attempt) b ON true;
+
+-- The input of a job that was handed to this runner, where it did not fit the notification. No row:
+-- it is not this runner's any more.
+-- name: runner_job_handed
+-- args: run_id uuid, runner_name text
+-- row: input text
+-- reads
+-- batched
+SELECT r.input::text AS input FROM job j JOIN run r ON r.id = j.run_id
+WHERE j.run_id = $1 AND j.state = 'running' AND j.runner = $2 AND j.attempts = 1;
+
+-- Puts jobs that there is no room for into the queue.
+-- name: runner_jobs_refuse
+-- args: runner_name text, runs uuid[]
+-- row: returned int8
+-- batched
+SELECT count(job_release(r, $1, '0', NULL, false)) AS returned FROM unnest($2::uuid[]) r;
+
+-- name: runner_jobs_return
+-- args: runner_name text, known uuid[]
+-- row: returned int8
+SELECT job_return($1, $2) AS returned;
 
 -- name: runner_jobs_reclaim
 -- args: runner_name text, provider text, model text
@@ -113,9 +152,9 @@ SELECT job_fail($1, $2, $3, $4, $5, $6, $7, $8);
 SELECT job_refuse($1, $2, $3, $4, $5, $6, $7);
 
 -- name: runner_seen
--- args: host text, pid int4, version text, started_at timestamptz, stats text
--- row: process_heartbeat void
-SELECT process_heartbeat($1, 'runner', $2, $3, $4, $5::text::json);
+-- args: host text, pid int4, version text, started_at timestamptz, stats text, runner_name text, per_user int4, lease interval
+-- row: process_heartbeat void, runner_is_ready void
+SELECT process_heartbeat($1, 'runner', $2, $3, $4, $5::text::json), runner_is_ready($6, $7, $8);
 
 -- name: runner_forget
 -- args: host text, pid int4

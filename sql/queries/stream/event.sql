@@ -1,10 +1,9 @@
--- What the log holds after `afters[i]` of `topics[i]`, in order, as of after a flush; events_after
--- says the rest.
+-- What the log holds after `afters[i]` of `topics[i]`, in order; events_after says the rest.
 -- name: stream_events_after
 -- args: topics text[], afters text[], row_limit int8, byte_limit int8
 -- row: n int8, head int8, seq int8, type text, data text, at int8
 SELECT e.n, e.head, e.seq, e.type, e.data, e.at
-FROM settle() CROSS JOIN LATERAL events_after($1::text[], ($2::text[])::bigint[], $3, $4) e;
+FROM events_after($1::text[], ($2::text[])::bigint[], $3, $4) e;
 
 -- Sent after LISTEN on the same connection: with this reply, the LISTEN has taken effect.
 -- name: stream_listening
