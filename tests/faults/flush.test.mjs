@@ -74,6 +74,8 @@ const chat = (w) => ({ repeats: true, sql: `SELECT count(*) FROM message WHERE r
 } });
 const upload = (w) => ({ repeats: true, sql: `SELECT count(*) FROM document WHERE name = '${w.name}'`,
 	send: () => w.user.api.upload("/api/documents/upload", { name: w.name, file: { filename: "a.txt", type: "text/plain", bytes: Buffer.from(w.name) } }, keyed(w)) });
+const call = (w) => ({ repeats: true, sql: `SELECT count(*) FROM run WHERE kind = 'call' AND strpos(input ->> 'payload', '${w.name}') > 0`,
+	send: () => w.user.api.post("/v1/chat/completions", { model: "local", messages: [{ role: "user", content: w.name }] }, keyed(w)) });
 const AT_ONCE = [lead, setting, reading, signIn, chat];   /* what one transaction does; an upload takes several */
 
 /* Begins `n` of a kind; what is read has to be there first. */
@@ -217,6 +219,24 @@ test("a worker is killed there: repeats come out once, streams go on", OPTIONS, 
 	await Promise.all(gone.map(insist));
 	await until(async () => await value(millrace, "SELECT count(*) FROM run WHERE ended_at IS NULL") === "0", "the runs end");
 	shown.forEach((s) => s.end());
+});
+
+test("calls whose runner was never told that it has them are made, once", OPTIONS, async () => {
+	const ofCalls = (what, more = "") => value(millrace, `SELECT ${what} FROM run r JOIN job j ON j.run_id = r.id WHERE r.kind = 'call' ${more}`);
+	hold();
+	const calls = await some(call, 4);
+	await until(async () => (await counts(calls)).every((n) => n === 1), "they are stored");
+	assert.equal(await ofCalls("bool_and(j.state = 'running' AND j.attempts = 1)"), "t", "each is a runner's from its beginning");
+	const were = await kill(millrace, "gateway");
+	letGo();
+	await revived(millrace, "gateway", were);
+	await until(async () => await ofCalls("count(*)", "AND r.ended_at IS NULL") === "0", "they are found");
+	await Promise.all(calls.map((w) => w.over));
+	await Promise.all(calls.filter((w) => !w.answered).map(insist));
+	assert.equal(await ofCalls("count(*)"), "4");
+	assert.ok(Number(await ofCalls("count(*)", "AND j.attempts = 2")) >= 3, "by looking for them");
+	assert.equal(await value(millrace, `SELECT max(n) FROM (SELECT count(*) AS n FROM stream_event WHERE type = 'done'
+		AND topic IN (SELECT 'run:' || id FROM run WHERE kind = 'call') GROUP BY topic) d`), "1");
 });
 
 test("what fails in a batch takes only itself; what reads waits for none", OPTIONS, async () => {
