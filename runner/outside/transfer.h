@@ -31,14 +31,12 @@ enum transfer_end {
 	TRANSFER_STOPPED /* the stop is set */
 };
 
-/*
- * Once, before any thread makes a transfer. Ends the process where the system's certificates (or
- * SSL_CERT_FILE's) cannot be read.
- */
+/* Once, before any thread makes a transfer. */
 void transfer_init(void);
 /*
- * A handle with nothing set but what all share: trust, no signals, no redirects, a connect timeout
- * of ten seconds, our name. The caller gives it back. Never NULL.
+ * A handle with nothing set but what all share: trust in the system's certificates (or
+ * SSL_CERT_FILE's), no signals, no redirects, a connect timeout of ten seconds, our name. The
+ * caller gives it back. Never NULL.
  */
 struct transfer *transfer_acquire(void);
 void transfer_release(struct transfer *t);
