@@ -4,11 +4,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <millrace/clock.h>
 #include <millrace/log.h>
 #include <millrace/pipe.h>
 
 #include "runner/queue/commit.h"
 #include "runner/thread.h"
+
+#define CONNECT_MS 5000 /* at start: how long the connection is waited for */
 
 /* A statement whose caller waits, on the caller's stack. */
 struct commit {
@@ -21,9 +24,11 @@ struct commit {
 };
 
 static struct {
-	pthread_mutex_t lock; /* guards the queue and is_ending */
+	pthread_mutex_t lock; /* guards the queue, is_ending and was_up */
 	struct commit *first, **last; /* those that are not sent yet */
 	bool is_ending;
+	bool was_up;
+	pthread_cond_t up;
 	void (*turn)(void);
 	pthread_t thread;
 	struct loop *loop; /* the thread's own, as all that follows */
@@ -112,6 +117,28 @@ commit_thread(void *arg)
 	return NULL;
 }
 
+static void
+on_up(void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&committer.lock);
+	committer.was_up = true;
+	pthread_cond_signal(&committer.up);
+	pthread_mutex_unlock(&committer.lock);
+}
+
+/* What is asked before the connection is up fails. */
+static void
+wait_until_up(void)
+{
+	int64_t until = clock_ms() + CONNECT_MS;
+
+	pthread_mutex_lock(&committer.lock);
+	while (!committer.was_up && thread_cond_wait_until(&committer.up, &committer.lock, until))
+		;
+	pthread_mutex_unlock(&committer.lock);
+}
+
 struct loop *
 commit_loop(void)
 {
@@ -122,6 +149,7 @@ void
 commit_start(void (*turn)(void))
 {
 	committer.turn = turn;
+	thread_cond_init(&committer.up);
 	committer.loop = loop_new();
 	committer.scratch = arena_new();
 	committer.wake =
@@ -130,10 +158,11 @@ commit_start(void (*turn)(void))
 		die("The runner cannot make an eventfd.");
 	loop_watch(committer.loop, &committer.wake, EPOLLIN);
 	committer.pipe =
-	    pipe_open(committer.loop, "millrace_runner", "runner commit", NULL, NULL, NULL);
+	    pipe_open(committer.loop, "millrace_runner", "runner commit", NULL, on_up, NULL);
 	pipe_batch(committer.pipe);
 	pipe_doubt(committer.pipe);
 	thread_start(&committer.thread, commit_thread, NULL, true);
+	wait_until_up();
 }
 
 void

@@ -17,8 +17,9 @@
 #include <millrace/pipe.h>
 
 /*
- * Starts the thread. What a predecessor may have committed and not notified is announced once
- * (pipe_doubt). `turn` is called on that thread soon after each commit_wake.
+ * Starts the thread, and waits some seconds at most for its connection. What a predecessor may have
+ * committed and not notified is announced once (pipe_doubt). `turn` is called on that thread soon
+ * after each commit_wake.
  */
 void commit_start(void (*turn)(void));
 /*
