@@ -106,8 +106,9 @@ GRANT EXECUTE ON FUNCTION own_keys TO millrace_runner;
 -- What a chat needs at its start: its user, whether there are passages to look in and servers of
 -- tools, the number of the last model call that is stored; and the conversation's messages before
 -- this run's own question, newest first, at most `most` of them and `bytes` bytes. NULL where the
--- run is nobody's (an anonymous preview), or where it cannot be read: it is asked with each claim,
--- and one bad row would keep everybody's jobs in the queue.
+-- run is nobody's (an anonymous preview), or where the rows cannot be read, now or later: it is
+-- asked with each claim, and one bad row would keep everybody's jobs in the queue. An error that
+-- may pass fails the claim, which is made again.
 CREATE OR REPLACE FUNCTION chat_begin(run_id uuid, owner uuid, conversation uuid, most int, bytes int) RETURNS json
 LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 BEGIN
@@ -127,7 +128,7 @@ BEGIN
 			) m
 		) h WHERE h.len <= bytes))
 	FROM app_user u WHERE u.id = $2);
-EXCEPTION WHEN OTHERS THEN
+EXCEPTION WHEN data_exception OR program_limit_exceeded OR data_corrupted OR index_corrupted THEN
 	RAISE WARNING 'chat: the conversation % cannot be read: %', $3, SQLERRM;
 	RETURN NULL;
 END $$;
