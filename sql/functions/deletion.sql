@@ -442,13 +442,13 @@ GRANT EXECUTE ON FUNCTION conversation_delete TO millrace_api;
 
 -- The caller deletes a document; no row where there is none. As conversation_delete. A folder that
 -- is kept in step makes it no document again. While an ingestion of the user's counts words
--- (sql/triggers/passages.sql), which it does before it locks what this has locked, the runner does
--- the first step, too.
+-- (passage_word_lock), which it does before it locks what this has locked, the runner does the
+-- first step, too.
 -- As the owner: runs and the log are not the caller's to delete.
 CREATE OR REPLACE FUNCTION document_delete(document uuid) RETURNS TABLE (id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-	is_free CONSTANT boolean := pg_try_advisory_xact_lock(hashtextextended('passage_word ' || caller_id(), 0));
+	is_free CONSTANT boolean := pg_try_advisory_xact_lock(passage_word_lock(caller_id()));
 BEGIN
 	IF NOT EXISTS (SELECT FROM document d WHERE d.id = $1 AND d.owner_id = caller_id()) THEN
 		RETURN;

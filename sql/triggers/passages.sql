@@ -1,3 +1,8 @@
+-- The advisory lock of whoever counts an owner's words.
+CREATE OR REPLACE FUNCTION passage_word_lock(owner uuid) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+	SELECT hashtextextended('passage_word ' || $1::text, 0)
+$$;
+
 -- Keeps how many passages have each word (passage_word), those that no passage has left out. One
 -- transaction at a time does so for an owner, until its end, so that a row stays where it was
 -- found. Word by word, by the index, whatever the plan: one that was made while there were hardly
@@ -16,7 +21,7 @@ BEGIN
 		UNION ALL
 		SELECT x.owner_id, '', sum(octet_length(x.stems) / 4)::bigint FROM changed x WHERE x.stems IS NOT NULL GROUP BY 1
 	) w GROUP BY 1 ORDER BY 1 LOOP
-		PERFORM pg_advisory_xact_lock(hashtextextended('passage_word ' || c.owner, 0));
+		PERFORM pg_advisory_xact_lock(passage_word_lock(c.owner));
 		INSERT INTO passage_word AS k (owner_id, word, n) SELECT c.owner, u.word, sign * u.n FROM unnest(c.words, c.counts) u (word, n)
 		ON CONFLICT (owner_id, word) DO UPDATE SET n = k.n + excluded.n;
 		DELETE FROM passage_word k WHERE sign < 0 AND k.ctid = ANY (ARRAY(SELECT x.ctid FROM unnest(c.words) u (word)
