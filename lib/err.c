@@ -12,8 +12,6 @@ static const struct err_info infos[ERR_COUNT] = {
 	[ERR_BUDGET_EXCEEDED] = { 402, "BUDGET_EXCEEDED", "The budget does not cover this." },
 	[ERR_FORBIDDEN] = { 403, "FORBIDDEN", "This is not allowed for the caller." },
 	[ERR_APPROVAL_REQUIRED] = { 403, "APPROVAL_REQUIRED", "This waits for an approval." },
-	[ERR_QUOTA_EXCEEDED] = { 403, "QUOTA_EXCEEDED",
-	    "There is no room for this; delete something first." },
 	[ERR_NOT_FOUND] = { 404, "NOT_FOUND", "There is nothing here." },
 	[ERR_METHOD_NOT_ALLOWED] = { 405, "METHOD_NOT_ALLOWED",
 	    "This method is not allowed here; see Allow." },

@@ -1,18 +1,5 @@
 -- Agents, processes, data sources.
 
--- Refuses one more of a kind than an account may have. Whoever adds some waits for others who do.
-CREATE OR REPLACE FUNCTION room_for(held regclass, more bigint, most bigint) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-	n bigint;
-BEGIN
-	PERFORM FROM app_user u WHERE u.id = caller_id() FOR NO KEY UPDATE;
-	EXECUTE format('SELECT count(*) FROM %s WHERE owner_id = caller_id()', held) INTO n;
-	IF n + more > most THEN
-		PERFORM refuse('QUOTA_EXCEEDED', format('An account has at most %s of these; delete some that are not used.', most));
-	END IF;
-END $$;
-GRANT EXECUTE ON FUNCTION room_for TO millrace_api;
-
 CREATE OR REPLACE FUNCTION agent_json(a agent) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', a.id, 'user_id', a.owner_id, 'type', a.type, 'name', a.name, 'prompt', a.prompt, 'model', a.model,
 		'tools', a.tools, 'created_at', rfc3339(a.created_at), 'updated_at', rfc3339(a.updated_at))

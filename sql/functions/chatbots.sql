@@ -38,13 +38,9 @@ GRANT EXECUTE ON FUNCTION chatbot_assign TO millrace_api;
 
 CREATE OR REPLACE FUNCTION chatbot_create(name text, description text, settings jsonb, documents uuid[]) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
-	chatbots_max CONSTANT int := 200;
 	made chatbot;
 BEGIN
-	PERFORM FROM app_user u WHERE u.id = caller_id() FOR NO KEY UPDATE;
-	IF (SELECT count(*) FROM chatbot b WHERE b.owner_id = caller_id()) >= chatbots_max THEN
-		PERFORM refuse('CONFLICT', format('An account has at most %s chatbots; delete one that is not used.', chatbots_max));
-	END IF;
+	PERFORM room_for('chatbot', 1, 200);
 	INSERT INTO chatbot (owner_id, name, description, settings) VALUES (caller_id(), $1, $2, $3) RETURNING * INTO made;
 	PERFORM chatbot_assign(made.id, $4);
 	RETURN chatbot_json(made);

@@ -50,6 +50,19 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION refuse TO millrace_api;
 
+-- Refuses one more of a kind than an account may have. Whoever adds some waits for others who do.
+CREATE OR REPLACE FUNCTION room_for(held regclass, more bigint, most bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	n bigint;
+BEGIN
+	PERFORM FROM app_user u WHERE u.id = caller_id() FOR NO KEY UPDATE;
+	EXECUTE format('SELECT count(*) FROM %s WHERE owner_id = caller_id()', held) INTO n;
+	IF n + more > most THEN
+		PERFORM refuse('CONFLICT', format('An account has at most %s of these; delete some that are not used.', most));
+	END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION room_for TO millrace_api;
+
 -- Claims the key for this transaction. A concurrent claim of the same key waits here until the
 -- first has committed. Raises CONFLICT where the key came with another body and MRIDM (which ends
 -- the transaction before the handler's statement) where there is a reply to repeat; returns where

@@ -130,9 +130,9 @@ DECLARE
 BEGIN
 	SELECT * INTO s FROM storage x WHERE x.owner_id = caller_id();
 	IF bytes_max > 0 AND s.bytes > bytes_max THEN
-		PERFORM refuse('QUOTA_EXCEEDED', format('There is no room for this file: yours may take up %s bytes together. Delete some documents or conversations first.', bytes_max));
+		PERFORM refuse('CONFLICT', format('There is no room for this file: yours may take up %s bytes together. Delete some documents or conversations first.', bytes_max));
 	ELSIF documents_max > 0 AND s.documents + more > documents_max THEN
-		PERFORM refuse('QUOTA_EXCEEDED', format('You have %s documents, and may have no more. Delete some first.', s.documents + more - 1));
+		PERFORM refuse('CONFLICT', format('You have %s documents, and may have no more. Delete some first.', s.documents + more - 1));
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION storage_check TO millrace_api;

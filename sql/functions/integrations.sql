@@ -21,13 +21,9 @@ $$;
 CREATE OR REPLACE FUNCTION integration_create(type text, name text, chatbot uuid, status text, config jsonb, base text) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
-	integrations_max CONSTANT int := 200;
 	made integration;
 BEGIN
-	PERFORM FROM app_user u WHERE u.id = caller_id() FOR NO KEY UPDATE;
-	IF (SELECT count(*) FROM integration i WHERE i.owner_id = caller_id()) >= integrations_max THEN
-		PERFORM refuse('CONFLICT', format('An account has at most %s integrations; delete one that is not used.', integrations_max));
-	END IF;
+	PERFORM room_for('integration', 1, 200);
 	INSERT INTO integration (owner_id, chatbot_id, type, name, status, config)
 	SELECT b.owner_id, b.id, $1, $2, coalesce($4, 'active'), $5 FROM chatbot b WHERE b.id = $3 AND b.owner_id = caller_id()
 	RETURNING * INTO made;

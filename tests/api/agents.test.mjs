@@ -41,7 +41,7 @@ test("an agent: every field, changed in part, cleared by null, deleted", async (
 test("an account has so many agents and no more", async () => {
 	const user = await newUser(api);
 	await millrace.psql(`INSERT INTO agent (owner_id, type, name, prompt, tools) SELECT '${user.uid}', 't' || n, 'n', '', '{}' FROM generate_series(1, 100) n`);
-	assertError(await user.api.post(AGENTS, { type: "more", name: "x" }), "QUOTA_EXCEEDED");
+	assertError(await user.api.post(AGENTS, { type: "more", name: "x" }), "CONFLICT");
 });
 
 const FULL = { name: "Leads", description: "Matches", agent_type: "lead_agent", model: "gpt-4o", execution_mode: "scheduled",

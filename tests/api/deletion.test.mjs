@@ -297,7 +297,7 @@ test("a user may store so many bytes and documents, however many uploads come at
 	const taken = replies.filter((r) => r.status === 202), refused = replies.filter((r) => r.status !== 202);
 	assert.ok(taken.length >= 1 && taken.length <= 3, `${taken.length} were taken`);
 	for (const reply of refused) {
-		assertError(reply, "QUOTA_EXCEEDED");
+		assertError(reply, "CONFLICT");
 		assert.match(reply.json.error, /100000 bytes .*Delete/);
 	}
 	await until(async () => await stored(user) === await counted(user) && await asked(`SELECT count(*) FROM blob WHERE owner_id = '${user.uid}'`) === String(taken.length),
@@ -306,13 +306,13 @@ test("a user may store so many bytes and documents, however many uploads come at
 		taken.push(assertStatus(await put(user, "more", 30000), 202));
 	assert.equal(await stored(user), "3|90000");
 	assertStatus(await put(user, "exact", 10000), 202);
-	assertError(await put(user, "one", 5), "QUOTA_EXCEEDED");
+	assertError(await put(user, "one", 5), "CONFLICT");
 	assertStatus(await put(other, "theirs", 30000), 202);
 	/* What is deleted makes room at once; here the number is what there are too many of. */
 	assertStatus(await user.api.delete(`/api/documents/${taken[0].json.id}`), 204);
 	assertStatus(await put(user, "small", 5), 202);
 	const full = await put(user, "fifth", 5);
-	assertError(full, "QUOTA_EXCEEDED");
+	assertError(full, "CONFLICT");
 	assert.match(full.json.error, /4 documents/);
 	assert.equal(await stored(user), await counted(user));
 	/* What is still being read has passages between one look and the next. */

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 export const UUID7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 export const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 
-const STATUS = { BAD_REQUEST: 400, UNAUTHORIZED: 401, INSUFFICIENT_CREDITS: 402, BUDGET_EXCEEDED: 402, APPROVAL_REQUIRED: 403, FORBIDDEN: 403, QUOTA_EXCEEDED: 403, NOT_FOUND: 404, METHOD_NOT_ALLOWED: 405,
+const STATUS = { BAD_REQUEST: 400, UNAUTHORIZED: 401, INSUFFICIENT_CREDITS: 402, BUDGET_EXCEEDED: 402, APPROVAL_REQUIRED: 403, FORBIDDEN: 403, NOT_FOUND: 404, METHOD_NOT_ALLOWED: 405,
 	CONFLICT: 409, NOT_CONNECTED: 409, TOO_LARGE: 413, UNSUPPORTED_MEDIA_TYPE: 415, UPGRADE_REQUIRED: 426, RATE_LIMITED: 429, UPSTREAM_FAILED: 502, UPSTREAM_TIMEOUT: 504, OVERLOADED: 503 };
 
 /* An error of the one shape, or, below /v1, of both vendors' shapes in one; `fields` are the names of all bad fields, in any order; `what` was sent. */
