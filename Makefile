@@ -24,9 +24,11 @@ PKG = libpq json-c libsodium nettle libsecp256k1 libjwt libcrypto libidn2 libcur
 # System headers are not ours to warn about.
 INCLUDES := $(subst -I,-isystem ,$(filter -I%,$(shell pkg-config --cflags $(PKG) 2>/dev/null)))
 CFLAGS = -O2 -g
+# A program holds what it uses of the library and of the queries, and its table of relocations, which each start reads, is short.
+SECTIONS = -ffunction-sections -fdata-sections
 VERSION := $(shell cat VERSION)
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DMILLRACE_VERSION='"$(VERSION)"' -pthread $(CFLAGS) $(WARN) $(HARDEN) $(SANITIZE) -Iinclude -I$(GEN) -I. $(INCLUDES) $(CPPFLAGS)
-LINK = -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SANITIZE) $(LDFLAGS)
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DMILLRACE_VERSION='"$(VERSION)"' -pthread $(CFLAGS) $(SECTIONS) $(WARN) $(HARDEN) $(SANITIZE) -Iinclude -I$(GEN) -I. $(INCLUDES) $(CPPFLAGS)
+LINK = -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,pack-relative-relocs,--as-needed,--gc-sections $(SANITIZE) $(LDFLAGS)
 
 lib_src := $(wildcard lib/*.c lib/*/*.c)
 fcgi_src := $(wildcard fcgi/*.c handlers/*.c handlers/*/*.c)
@@ -190,7 +192,7 @@ $(B)/unit/principal: $(call objects,streamd/events/principal.c streamd/events/us
 $(B)/unit/topics: $(call objects,streamd/events/topics.c streamd/events/usage.c streamd/events/hub.c \
 	streamd/events/event.c streamd/metrics.c)
 $(B)/unit/packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
-$(B)/unit/number: $(call objects,$(addprefix extract/,number.c symbol.c out.c fail.c))
+$(B)/unit/number: $(call objects,$(addprefix extract/,number.c symbol.c out.c kind.c fail.c))
 retrieval := $(addprefix runner/knowledge/,chunker.c compound.c language.c stems.c question.c rank.c terms.c thesaurus.c utf8.c words.c)
 $(B)/unit/passages: $(call objects,$(retrieval))
 $(B)/unit/compound: $(call objects,$(addprefix runner/knowledge/,compound.c language.c))
@@ -209,7 +211,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 # A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
 $(B)/fuzz-compound: $(call objects,$(addprefix runner/knowledge/,compound.c language.c stems.c terms.c utf8.c words.c))
 $(B)/fuzz-compound: FUZZ_LIBS = -lstemmer
-$(B)/fuzz-docx_label: $(call objects,$(addprefix extract/,docx/docx_styles.c buffer.c number.c symbol.c out.c fail.c))
+$(B)/fuzz-docx_label: $(call objects,$(addprefix extract/,docx/docx_styles.c buffer.c number.c symbol.c out.c kind.c fail.c))
 $(B)/fuzz-fields: $(worker_parts)
 $(B)/fuzz-markup: $(call objects,runner/outside/markup.c)
 $(B)/fuzz-packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)

@@ -105,8 +105,8 @@ bool sniff_pdf(struct bytes head, struct bytes tail, enum kind claimed);
 /*
  * Compares the content's kind with the client's file name (may be NULL) and returns the kind to
  * read it as: plain text is KIND_MD, KIND_HTML or KIND_CSV where the name's ending is theirs. Ends
- * the worker where the ending belongs to one known kind and the content is another, or the kind has
- * no reader. Unknown endings are ignored.
+ * the worker where the ending belongs to one known kind and the content is another, or is of none
+ * that is known. Unknown endings are ignored.
  */
 enum kind kind_check(const char *name, enum kind k);
 

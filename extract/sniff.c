@@ -1,6 +1,4 @@
-/*
- * Detects a file's kind from its bytes, and checks it against the file's name.
- */
+/* Detects a file's kind from its bytes. */
 #include "extract/text/charset.h"
 
 #include <ctype.h>
@@ -39,8 +37,8 @@ static const struct {
 static const struct {
 	const char *start;
 	const char *what;
-	bool
-	    firm; /* whatever its name, but for Markdown's: otherwise only without a known ending */
+	/* whatever its name, but for Markdown's: otherwise only without a known ending */
+	bool firm;
 } foreign_text[] = {
 	{ "{\\rtf1", "a Rich Text document (.rtf); save it as DOCX and upload that", true },
 	{ "%!PS", "a PostScript document; save it as PDF and upload that", false },
@@ -52,79 +50,24 @@ static const struct {
 	    "an Excel 2003 XML spreadsheet; save it as XLSX and upload that", false },
 };
 
-/* One row a kind, in the order of enum kind. */
-static const struct {
-	const char *title; /* in messages, with its article */
-	const char *name; /* in messages, alone */
-	const char *word; /* in the output's first line */
-	reader *read; /* NULL: it is refused as not supported, or read otherwise */
-} kinds[KIND_N] = {
-	[KIND_UNKNOWN] = { "binary data", "", "?", NULL },
-	[KIND_PDF] = { "a PDF", "PDF", "pdf", NULL },
-	[KIND_DOCX] = { "a DOCX", "DOCX", "docx", docx_read },
-	[KIND_XLSX] = { "an Excel workbook", "XLSX", "xlsx", xlsx_read },
-	[KIND_PPTX] = { "a PowerPoint presentation", "PPTX", "pptx", pptx_read },
-	[KIND_ODT] = { "an OpenDocument text", "ODT", "odt", odt_read },
-	[KIND_ODS] = { "an OpenDocument spreadsheet", "ODS", "ods", ods_read },
-	[KIND_ODP] = { "an OpenDocument presentation", "ODP", "odp", odp_read },
-	[KIND_CSV] = { "a table in text", "CSV", "csv", csv_read },
-	[KIND_HTML] = { "HTML", "HTML", "html", html_read },
-	[KIND_TXT] = { "plain text", "text", "txt", text_read },
-	[KIND_MD] = { "Markdown text", "Markdown", "md", markdown_read },
+/* NULL: it is read otherwise, or not at all. */
+static reader *const readers[KIND_N] = {
+	[KIND_DOCX] = docx_read,
+	[KIND_XLSX] = xlsx_read,
+	[KIND_PPTX] = pptx_read,
+	[KIND_ODT] = odt_read,
+	[KIND_ODS] = ods_read,
+	[KIND_ODP] = odp_read,
+	[KIND_CSV] = csv_read,
+	[KIND_HTML] = html_read,
+	[KIND_TXT] = text_read,
+	[KIND_MD] = markdown_read,
 };
-
-/* The kind that a name's ending stands for. */
-static const struct ending {
-	const char *ending;
-	enum kind kind;
-	bool loose; /* other content is read as what it is */
-} endings[] = {
-	{ "pdf", KIND_PDF, false },
-	{ "docx", KIND_DOCX, false },
-	{ "docm", KIND_DOCX, false },
-	{ "xlsx", KIND_XLSX, false },
-	{ "xlsm", KIND_XLSX, false },
-	{ "pptx", KIND_PPTX, false },
-	{ "pptm", KIND_PPTX, false },
-	{ "ppsx", KIND_PPTX, false },
-	{ "odt", KIND_ODT, false },
-	{ "ods", KIND_ODS, false },
-	{ "odp", KIND_ODP, false },
-	{ "csv", KIND_CSV, false },
-	{ "tsv", KIND_CSV, false },
-	{ "tab", KIND_CSV, false },
-	{ "xls", KIND_CSV, true }, /* many programs give that name to HTML or to text with tabs */
-	{ "html", KIND_HTML, false },
-	{ "htm", KIND_HTML, false },
-	{ "xhtml", KIND_HTML, false },
-	{ "txt", KIND_TXT, false },
-	{ "text", KIND_TXT, false },
-	{ "md", KIND_MD, false },
-	{ "markdown", KIND_MD, false },
-};
-
-const char *
-kind_title(enum kind k)
-{
-	return kinds[k].title;
-}
-
-const char *
-kind_name(enum kind k)
-{
-	return kinds[k].name;
-}
-
-const char *
-kind_word(enum kind k)
-{
-	return kinds[k].word;
-}
 
 reader *
 kind_reader(enum kind k)
 {
-	return kinds[k].read;
+	return readers[k];
 }
 
 /* True when the file begins with the n bytes at s. */
@@ -329,43 +272,4 @@ sniff(struct bytes all, enum kind claimed)
 	if (binary)
 		return KIND_UNKNOWN;
 	return is_html(all, claimed) ? KIND_HTML : KIND_TXT;
-}
-
-/* The row of endings[] that the name has, or NULL. */
-static const struct ending *
-find_ending(const char *name)
-{
-	const char *dot = name != NULL ? strrchr(name, '.') : NULL;
-	size_t i;
-
-	for (i = 0; dot != NULL && i < sizeof(endings) / sizeof(endings[0]); i++)
-		if (strcasecmp(dot + 1, endings[i].ending) == 0)
-			return &endings[i];
-	return NULL;
-}
-
-enum kind
-kind_claimed(const char *name)
-{
-	const struct ending *e = find_ending(name);
-
-	return e != NULL && !e->loose ? e->kind : KIND_UNKNOWN;
-}
-
-enum kind
-kind_check(const char *name, enum kind k)
-{
-	const struct ending *e = find_ending(name);
-
-	if ((e == NULL || e->loose) && k == KIND_UNKNOWN)
-		fail("The file holds binary data of a kind that is not supported.");
-	if (k == KIND_TXT && e != NULL &&
-	    (e->kind == KIND_MD || e->kind == KIND_HTML || e->kind == KIND_CSV))
-		k = e->kind;
-	if (k != KIND_PDF && kinds[k].read == NULL && k != KIND_UNKNOWN)
-		fail("The file is %s, which is not supported.", kinds[k].title);
-	if (e != NULL && e->kind != k && !e->loose)
-		fail("The file is named .%s but is not %s (it looks like %s).", e->ending,
-		    kinds[e->kind].title, kinds[k].title);
-	return k;
 }

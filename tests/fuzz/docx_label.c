@@ -11,13 +11,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 /* Of the extractor's other files. */
-const char *
-kind_word(enum kind k)
-{
-	(void)k;
-	return "";
-}
-
 bool
 package_xml_whole(struct package *p, const char *part, const struct xml_events *events, void *arg)
 {

@@ -8,14 +8,6 @@
 
 #include "test.h"
 
-/* Of the extractor's other files, which are not linked here. */
-const char *
-kind_word(enum kind k)
-{
-	(void)k;
-	return "";
-}
-
 static void
 test_formats(void)
 {
