@@ -75,8 +75,8 @@ db_close(struct db *db)
 	free(db);
 }
 
-static void
-ignore_notice(void *arg, const PGresult *res)
+void
+db_ignore_notice(void *arg, const PGresult *res)
 {
 	(void)arg;
 	(void)res;
@@ -93,7 +93,7 @@ connected(struct db *db)
 		log_warn("db: no connection", "error", PQerrorMessage(db->conn));
 		return false;
 	}
-	PQsetNoticeReceiver(db->conn, ignore_notice, NULL);
+	PQsetNoticeReceiver(db->conn, db_ignore_notice, NULL);
 	return true;
 }
 

@@ -244,13 +244,6 @@ pipe_ready(struct loop_fd *self, uint32_t events)
 }
 
 static void
-pipe_ignore_notice(void *arg, const PGresult *res)
-{
-	(void)arg;
-	(void)res;
-}
-
-static void
 pipe_connecting(struct loop_fd *self, uint32_t events)
 {
 	struct pipe *p = container_of(self, struct pipe, fd);
@@ -269,7 +262,7 @@ pipe_connecting(struct loop_fd *self, uint32_t events)
 	} else {
 		PQsetnonblocking(p->conn, 1);
 		PQenterPipelineMode(p->conn);
-		PQsetNoticeReceiver(p->conn, pipe_ignore_notice, NULL);
+		PQsetNoticeReceiver(p->conn, db_ignore_notice, NULL);
 		self->ready = pipe_ready;
 		loop_watch(p->loop, self, EPOLLIN);
 		p->up = true;

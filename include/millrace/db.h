@@ -24,6 +24,9 @@ struct db;
  */
 const char *db_conninfo(struct arena *a, const char *role, const char *application);
 
+/* For PQsetNoticeReceiver: what the server has to say beside errors is for its own log. */
+void db_ignore_notice(void *arg, const PGresult *res);
+
 /* Connects lazily: the first db_query connects. Never NULL. The caller frees it with db_close. */
 struct db *db_open(const char *role, const char *application);
 /* NULL is ignored. */

@@ -19,6 +19,7 @@
 
 #include <millrace/clock.h>
 #include <millrace/config.h>
+#include <millrace/db.h>
 #include <millrace/log.h>
 
 #include "runner/queue/claim.h"
@@ -89,13 +90,6 @@ listener_query(const struct query *q, const char *param, bool *is_true)
 	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
 
-static void
-ignore_notice(void *arg, const PGresult *res)
-{
-	(void)arg;
-	(void)res;
-}
-
 /*
  * Connects and listens. The runner's name is locked on this connection, so that a second of the
  * same name cannot take its jobs.
@@ -109,7 +103,7 @@ listen_again(void)
 	PQfinish(listener);
 	listener = PQconnectdb(db_conninfo(a, "millrace_runner", "runner"));
 	arena_free(a);
-	PQsetNoticeReceiver(listener, ignore_notice, NULL);
+	PQsetNoticeReceiver(listener, db_ignore_notice, NULL);
 	if (PQstatus(listener) == CONNECTION_OK &&
 	    listener_query(&query_runner_listen_jobs, NULL, NULL) &&
 	    listener_query(&query_runner_listen_handed, NULL, NULL) &&
