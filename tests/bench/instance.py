@@ -23,7 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BENCH = os.path.join(ROOT, "tests", "bench")
 BUILD = os.path.join(ROOT, "build", "bench")
 PGBIN = os.environ.get("MILLRACE_DEV_PGBIN", "/usr/lib/postgresql/15/bin")
-POOLS = ["system", "auth", "login", "account", "chat", "documents", "chatbots", "insight", "agents", "billing", "gateway", "integrations", "realtime"]
+NOT_WORKERS = ["streamd", "runner", "nginx", "spawn", "postgresql"]     # of the roles; the others are pools
 TICK = os.sysconf("SC_CLK_TCK")
 PROGRAMS = {
     "client": ["client", "net"], "provider": ["provider"], "publish": ["publish", "events", "net"],
@@ -238,12 +238,11 @@ class Instance:
     # ------------------------------------------------------------- processes
 
     def spawners(self):
-        """An earlier commit may lack a pool."""
+        """Who looks after each role, in the order of their starts: {role: pid}."""
         found = {}
-        for name in POOLS + ["streamd", "runner", "nginx"]:
-            if os.path.exists(file := "%s/%s.pid" % (self.run_dir, name)):
-                with open(file) as f:
-                    found[name] = int(f.read())
+        for file in sorted(glob.glob(self.run_dir + "/*.pid"), key=os.path.getmtime):
+            with open(file) as f:
+                found[os.path.basename(file)[:-4]] = int(f.read())
         return found
 
     def processes(self):

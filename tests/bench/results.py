@@ -1,13 +1,11 @@
 """The tables of a run, as Markdown."""
 from figures import LEADS as FIGURE_LEADS, MESSAGES
-from instance import POOLS
+from instance import NOT_WORKERS
 from matching import LEADS, ROWS
 from neighbours import KINDS
 from report import median, number, spread, table
 from results_fanout import fanout
 from workflows import AT_ONCE, MANY, WAIT_S
-
-WORKERS = POOLS
 
 
 def rate_rows(r):
@@ -18,7 +16,7 @@ def rate_rows(r):
         latency = ["p50", "p99"]
         ms = ["%s" % number(median([s[k] for s in samples]), 2) if k in samples[0] else "" for k in latency]
         cpu = {role: median([c.get(role, 0) for c in r["cpu_us"][name]]) for role in r["cpu_us"][name][0]}
-        workers = sum(cpu.get(p, 0) for p in WORKERS)  # an earlier tree has fewer pools
+        workers = sum(us for role, us in cpu.items() if role not in NOT_WORKERS)
         rows.append([r["what"][name], spread(values), number(median(values) / base, 2), *ms, number(cpu["nginx"]), number(workers),
                      number(cpu["postgresql"])])
     return rows
@@ -187,9 +185,9 @@ def memory(out):
     idle = out["idle"]["memory"]
     busy = out.get("rates", {}).get("under_load", {}).get("memory", {})
     many = max(out.get("chats", []), key=lambda x: x["peak"]["runner"]["pss"])["peak"] if out.get("chats") else {}
-    workers = [p for p in WORKERS if p in idle]
+    workers = [role for role in idle if role not in NOT_WORKERS]
     mb = lambda m, role: number(m[role]["pss"] / 1024, 1) if role in m else ""
-    rows = [[role, idle[role]["n"], mb(idle, role), mb(busy, role), mb(many, role)] for role in workers + ["streamd", "runner", "nginx", "spawn", "postgresql"]]
+    rows = [[role, idle[role]["n"], mb(idle, role), mb(busy, role), mb(many, role)] for role in workers + NOT_WORKERS]
     total = lambda m: number(sum(m[p]["pss"] for p in workers) / 1024, 1) if m else ""
     rows.insert(len(workers), ["all worker pools (asked: under 60 idle)", sum(idle[p]["n"] for p in workers), total(idle), total(busy), total(many)])
     text = "## Memory, PSS in MB\n\n" + table(["role", "processes", "idle", "GET /api/user, 64", "1,000 chats"], rows) + "\n"
