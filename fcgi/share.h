@@ -25,8 +25,8 @@ struct req;
 
 /* What is in one of the pipes. */
 struct lane {
-	struct pipe
-	    *pipe; /* of the slow; NULL: not made yet, and of the quick, where it is the worker's */
+	/* of the slow; NULL: not made yet, and of the quick, where it is the worker's */
+	struct pipe *pipe;
 	int load;
 	int64_t ended_us; /* when the last of it had its reply, or the first of it was sent */
 };

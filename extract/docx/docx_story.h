@@ -55,11 +55,11 @@ struct rule {
 struct open_element {
 	const struct rule *rule; /* NULL: of no meaning */
 	size_t at; /* the buffer's length at its start */
-	unsigned
-	    n; /* parts so far: a row's cells, a formula's arguments; a cell's further columns */
+	/* parts so far: a row's cells, a formula's arguments; a cell's further columns */
+	unsigned n;
 	bool deleted; /* a row or a cell that is not seen */
-	uint32_t
-	    chars[3]; /* of a formula: its operator, or what it begins, divides and ends with */
+	/* of a formula: its operator, or what it begins, divides and ends with */
+	uint32_t chars[3];
 };
 
 /* Fields (17.16): their instructions are no text, their results are. */

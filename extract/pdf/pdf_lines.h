@@ -29,8 +29,8 @@ struct layout {
 	bool has_rtl; /* some of its letters are written so */
 	float borders[BORDERS_MAX]; /* where a table's columns begin, but the first; ascending */
 	size_t n_borders;
-	bool
-	    from_right; /* the line that is written is set flush right, as right-to-left ones are */
+	/* the line that is written is set flush right, as right-to-left ones are */
+	bool from_right;
 	bool full; /* that line reaches the end of its column */
 	float last_y0, last_y1; /* the line that was written last; y1 < y0: none */
 	struct pdf_text segment; /* what is being written */

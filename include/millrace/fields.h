@@ -41,8 +41,8 @@ struct field {
 	int required;
 	int64_t min, max;
 	size_t offset;
-	size_t
-	    struct_len; /* of the struct that the offset is in, to be compared with the table's */
+	/* of the struct that the offset is in, to be compared with the table's */
+	size_t struct_len;
 	const char *const *names; /* FIELD_ENUM; FIELD_STRS, or NULL: any; NULL-terminated */
 	/* One more check for FIELD_STR and entries of FIELD_STRS, or NULL. */
 	bool (*valid)(struct str);

@@ -144,7 +144,7 @@ message_form(const struct relay *r, const struct slack_in *in, struct str text)
 }
 
 static bool
-post(struct relay *r, struct str text, struct str *id, struct outcome *o)
+slack_put(struct relay *r, struct str text, struct str *id, struct outcome *o)
 {
 	const struct work *w = r->arg;
 	struct buf form = message_form(r, &w->in, text);
@@ -170,7 +170,7 @@ post(struct relay *r, struct str text, struct str *id, struct outcome *o)
 }
 
 static bool
-change(struct relay *r, struct str id, struct str text, struct outcome *o)
+slack_change(struct relay *r, struct str id, struct str text, struct outcome *o)
 {
 	const struct work *w = r->arg;
 	struct buf form = message_form(r, &w->in, text);
@@ -233,8 +233,8 @@ static const struct relay_chat slack_chat = {
 	.pause_ms = STEP_MS,
 	.text = markup_slack,
 	.find = find,
-	.post = post,
-	.change = change,
+	.post = slack_put,
+	.change = slack_change,
 };
 
 static struct outcome
@@ -245,7 +245,7 @@ send_text(struct job *j, struct work *w)
 	struct outcome o;
 
 	if ((j->attempt > 1 && !find(&r, &id, &o)) ||
-	    (!id.p && !post(&r, relay_part(text, SLACK_TEXT_MAX), &id, &o)))
+	    (!id.p && !slack_put(&r, relay_part(text, SLACK_TEXT_MAX), &id, &o)))
 		return o;
 	return job_end_runner_job_end_done(j, S("{}"), (struct str){ NULL, 0 });
 }

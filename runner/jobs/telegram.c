@@ -98,7 +98,7 @@ say(struct relay *r, const char *method, const char *more, struct str text,
 
 /* What may come a second time comes without a sound. */
 static bool
-post(struct relay *r, struct str text, struct str *id, struct outcome *o)
+telegram_put(struct relay *r, struct str text, struct str *id, struct outcome *o)
 {
 	const struct telegram_in *in = r->arg;
 	struct telegram_reply reply;
@@ -114,7 +114,7 @@ post(struct relay *r, struct str text, struct str *id, struct outcome *o)
 }
 
 static bool
-change(struct relay *r, struct str id, struct str text, struct outcome *o)
+telegram_change(struct relay *r, struct str id, struct str text, struct outcome *o)
 {
 	const struct telegram_in *in = r->arg;
 	struct telegram_reply reply;
@@ -150,8 +150,8 @@ draft(struct relay *r, struct str text, struct outcome *o)
 static const struct relay_chat telegram_chat = {
 	.units_max = TELEGRAM_TEXT_MAX,
 	.pause_ms = STEP_MS,
-	.post = post,
-	.change = change,
+	.post = telegram_put,
+	.change = telegram_change,
 	.draft = draft,
 };
 
@@ -162,7 +162,7 @@ send_text(struct job *j, struct telegram_in *in, struct str text)
 	struct outcome o;
 	struct str id;
 
-	if (!post(&r, relay_part(text, TELEGRAM_TEXT_MAX), &id, &o))
+	if (!telegram_put(&r, relay_part(text, TELEGRAM_TEXT_MAX), &id, &o))
 		return o;
 	return job_end_runner_job_end_done(j, S("{}"), (struct str){ NULL, 0 });
 }

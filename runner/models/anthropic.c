@@ -225,14 +225,14 @@ put_choice(struct buf *b, struct str choice)
 }
 
 static const char *
-url(const struct call *c, unsigned parts)
+anthropic_url(const struct call *c, unsigned parts)
 {
 	(void)parts;
 	return arena_printf(c->a, "%.*s/messages", S_ARG(wire_base(c))).p;
 }
 
 static struct str
-request(const struct call *c, unsigned parts)
+anthropic_request(const struct call *c, unsigned parts)
 {
 	struct buf b = { .a = c->a };
 
@@ -475,8 +475,8 @@ const struct wire wire_anthropic = {
 	.key_header = "x-api-key",
 	/* Under 2026-10-21 no model takes sampling parameters; this one leaves it to the model. */
 	.header = "anthropic-version: 2023-06-01",
-	.url = url,
-	.request = request,
+	.url = anthropic_url,
+	.request = anthropic_request,
 	.on_usage = anthropic_on_usage,
 	.on_document = anthropic_on_document,
 };

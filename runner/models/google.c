@@ -199,14 +199,14 @@ google_url(const struct call *c, const char *method)
 }
 
 static const char *
-url(const struct call *c, unsigned parts)
+google_call_url(const struct call *c, unsigned parts)
 {
 	return google_url(
 	    c, parts & PART_STREAM ? "streamGenerateContent?alt=sse" : "generateContent");
 }
 
 static struct str
-request(const struct call *c, unsigned parts)
+google_request(const struct call *c, unsigned parts)
 {
 	struct buf b = { .a = c->a };
 
@@ -331,8 +331,8 @@ const struct wire wire_google = {
 	.title = "Google's Gemini API",
 	.says_end = true,
 	.key_header = "x-goog-api-key",
-	.url = url,
-	.request = request,
+	.url = google_call_url,
+	.request = google_request,
 	.on_usage = google_on_usage,
 	.on_document = google_on_document,
 };

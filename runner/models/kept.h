@@ -12,8 +12,8 @@
 
 #include <millrace/arena.h>
 
-#define KEPT_MEMBERS 8 /* of one message or call; more are let go */
-#define KEPT_NAME_MAX 128 /* bytes; a member with a longer name is let go */
+#define KEPT_MEMBERS 8 /* of one message or call; more are dropped */
+#define KEPT_NAME_MAX 128 /* bytes; a member with a longer name is dropped */
 
 enum kept_kind { KEPT_TEXT = 1, KEPT_LIST, KEPT_OTHER };
 

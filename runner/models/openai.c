@@ -107,14 +107,14 @@ put_choice(struct buf *b, struct str choice)
 }
 
 static const char *
-url(const struct call *c, unsigned parts)
+openai_url(const struct call *c, unsigned parts)
 {
 	(void)parts;
 	return arena_printf(c->a, "%.*s/chat/completions", S_ARG(wire_base(c))).p;
 }
 
 static struct str
-request(const struct call *c, unsigned parts)
+openai_request(const struct call *c, unsigned parts)
 {
 	struct buf b = { .a = c->a };
 	size_t n;
@@ -317,8 +317,8 @@ openai_on_document(struct reply *r, json_object *o)
 const struct wire wire_openai = {
 	.kind = "openai",
 	.title = "an OpenAI-compatible server",
-	.url = url,
-	.request = request,
+	.url = openai_url,
+	.request = openai_request,
 	.on_usage = openai_on_usage,
 	.on_document = openai_on_document,
 };

@@ -17,7 +17,7 @@
 #define CALL_PATIENCE_MS 20000
 #define ANSWER_MAX ((size_t)512 * 1024) /* bytes of one answer; then it ends as "length" */
 #define ARGUMENTS_MAX ((size_t)1536 * 1024) /* bytes of one tool call's arguments */
-#define TOOL_CALLS_MAX 16 /* in one round; further ones are let go */
+#define TOOL_CALLS_MAX 16 /* in one round; further ones are dropped */
 #define EXTRA_MAX ((size_t)256 * 1024) /* bytes that go back with one round; beyond it none do */
 
 struct tool_call {
@@ -78,15 +78,15 @@ struct call {
 	bool as_is;
 	bool keeps_use; /* what the answer has used is left in `use`: it goes with the run's end */
 	int64_t within_ms; /* of the whole call; 0: only its silence is bounded */
-	struct str temperature,
-	    top_p; /* decimals, only sent to models that take them; absent: any */
+	/* decimals, only sent to models that take them; absent: any */
+	struct str temperature, top_p;
 	int64_t max_tokens; /* of the answer; 0: as many as the model gives */
 	struct str question; /* what `local` answers, */
 	const struct passages *found; /* and from what */
 	bool has_documents;
 	bool is_visitors; /* who reads the answer does not run this server */
-	void (*on_text)(
-	    void *arg, struct str text); /* called for each delta, from the job's thread */
+	/* called for each delta, from the job's thread */
+	void (*on_text)(void *arg, struct str text);
 	void *text_arg;
 
 	/*
@@ -130,8 +130,8 @@ struct provider {
 	bool is_own_key; /* `key` is the user's */
 	/* The settings that an administrator has to look at, for texts */
 	const char *key_setting, *url_setting, *model_setting;
-	struct refused
-	    *refused; /* exchange.c's: what the model was found to refuse; NULL: is not kept */
+	/* exchange.c's: what the model was found to refuse; NULL: is not kept */
+	struct refused *refused;
 	const struct provider *next; /* is asked where this one cannot answer; NULL: nobody */
 };
 

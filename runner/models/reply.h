@@ -33,7 +33,7 @@ struct reply {
 	bool spoke; /* something was said or called: the host is well */
 	bool done; /* the stream says that it has ended, or all of a whole answer is there */
 	bool garbage; /* what came is not the protocol */
-	bool too_many_calls; /* more than TOOL_CALLS_MAX; those beyond are let go */
+	bool too_many_calls; /* more than TOOL_CALLS_MAX; those beyond are dropped */
 	bool repeats; /* a continuation only says again what was said: asking for more is no use */
 	bool is_error; /* `error` is there */
 	struct refusal error;

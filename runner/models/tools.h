@@ -18,7 +18,7 @@ struct job;
 const char *tools_schema(struct arena *a, unsigned given);
 /* Of those given the ones that this server has: commands need a container engine. */
 unsigned tools_there(unsigned given);
-/* Those of these names that it has; names of others are let go. */
+/* Those of these names that it has; names of others are dropped. */
 unsigned tools_named(struct str_list names);
 
 /*

@@ -16,8 +16,8 @@ struct cloud_file {
 	struct str id; /* "ITEM", or "DRIVE:ITEM" of a drive that is not the user's own */
 	struct str name;
 	struct str mime_type, modified_at, web_url; /* absent where the service does not say */
-	struct str
-	    parent; /* id of the folder that it is in; absent where the service does not say */
+	/* id of the folder that it is in; absent where the service does not say */
+	struct str parent;
 	struct str version; /* differs where the content does */
 	int64_t size; /* bytes; -1: not said */
 	bool is_folder;
@@ -39,11 +39,11 @@ struct cloud {
 	struct arena *a;
 	const char *title; /* the service's */
 	const char *token; /* for nobody's eyes */
-	int64_t
-	    until_ms; /* no try begins later, and but for a file's bytes none ends; clock_ms() */
+	/* no try begins later, and but for a file's bytes none ends; clock_ms() */
+	int64_t until_ms;
 	const char *why; /* of an error: for a person */
-	int64_t
-	    wait_ms; /* after ERR_UPSTREAM_FAILED: the service asked for so long; 0: it did not */
+	/* after ERR_UPSTREAM_FAILED: the service asked for so long; 0: it did not */
+	int64_t wait_ms;
 };
 
 /*

@@ -19,11 +19,11 @@ enum http_end {
 	HTTP_SILENT, /* nothing came for too long, or not all of it in time */
 	HTTP_CUT, /* broken off on the way */
 	HTTP_TOO_LONG, /* the reply is longer than reply_max */
-	HTTP_ENDED, /* `take` wanted no more */
+	HTTP_ENDED, /* on_body or on_tick wanted no more */
 	HTTP_STOPPED /* the stop is set */
 };
 
-/* What `take` wants next. HTTP_ENOUGH: all is said, the rest is waited for only shortly. */
+/* What on_body wants next. HTTP_ENOUGH: all is said, the rest is waited for only shortly. */
 enum http_want { HTTP_MORE = 1, HTTP_ENOUGH, HTTP_NO_MORE };
 
 struct http_request {
@@ -68,7 +68,7 @@ struct http_request {
 	 */
 	bool (*on_tick)(void *arg);
 	int64_t tick_ms;
-	/* Set by `take`: an answer has begun, so the host is well even if it is cut off */
+	/* Set by on_body: an answer has begun, so the host is well even if it is cut off */
 	bool useful;
 
 	/* What came, of the last try. */

@@ -15,8 +15,8 @@
 struct mcp_peer {
 	/* The caller's, zero for the rest; they live as long as the peer. */
 	const char *url;
-	const char *const
-	    *headers; /* lines with its secrets, NULL at the end, or NULL; never logged */
+	/* lines with its secrets, NULL at the end, or NULL; never logged */
+	const char *const *headers;
 	bool is_legacy; /* known to want a handshake; else tools/list finds that out */
 
 	bool is_open; /* the handshake is done */

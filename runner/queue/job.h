@@ -31,8 +31,8 @@ struct job {
 	struct arena *a; /* freed when the job has ended */
 	struct outbox *out; /* the run's events on their way into the log */
 	struct stop stop;
-	int n_searches; /* models' calls that its searches have made (jobs/meaning.h, jobs/rerank.h)
-			 */
+	/* models' calls that its searches have made (jobs/meaning.h, jobs/rerank.h) */
+	int n_searches;
 	bool stops_statements; /* the stop ends the job's statements, too, while this is true */
 
 	struct job *next, *prev; /* the list of running jobs, under its own lock (job.c) */

@@ -14,8 +14,8 @@
 struct buffer {
 	uint32_t refs;
 	uint32_t len;
-	int64_t
-	    born_ms; /* when its event was published (Unix); 0: no event, or read from the log */
+	/* when its event was published (Unix); 0: no event, or read from the log */
+	int64_t born_ms;
 	char bytes[];
 };
 
