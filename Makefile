@@ -1,7 +1,7 @@
 # make			everything, into build/
 # make SAN=1		the same with AddressSanitizer and UBSan, into build/san/
 # make test-build	build/test: the programs, with what tests need in millrace-streamd (--conformance), millrace-fcgi and millrace-runner (tests/switches)
-# make check		the C unit tests and the prepared-statement check (./dev test runs everything)
+# make check		the C unit tests (./dev test runs everything)
 # make bench fuzz	benchmarks; the fuzz targets, a minute each
 # make install		DESTDIR and PREFIX as usual
 # make format lint

@@ -1,7 +1,7 @@
 /*
  * Named SQL statements. sql/queries/<who>/<resource>.sql is their only source; sql/generate.awk
- * makes build/gen/queries.h of it: one `struct query` and one typed C function for each. Arguments
- * travel as `struct sql_arg`; results come back as text.
+ * makes build/gen/sql_<who>.h and queries.c of it: one `struct query` and one typed C function for
+ * each. Arguments travel as `struct sql_arg`; results come back as text.
  */
 #ifndef MILLRACE_QUERY_H
 #define MILLRACE_QUERY_H
@@ -58,7 +58,7 @@ struct sql_params {
 	int n;
 };
 
-/* Every statement of the tree, for preparing and checking them all. */
+/* Every statement of the tree: whoever names it links them all (millracectl). */
 extern const struct query *const all_queries[];
 extern const size_t n_all_queries;
 
