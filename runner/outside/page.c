@@ -4,6 +4,8 @@
 
 #include <curl/curl.h>
 
+#include <millrace/unicode.h>
+
 #include "runner/outside/http.h"
 #include "runner/outside/page.h"
 #include "runner/outside/sink.h"
@@ -13,6 +15,23 @@
 #define SILENCE_MS 10000
 #define PATIENCE_MS 2000 /* with a host that has failed lately */
 #define URL_MAX 2048
+
+/* Writes the host in A-labels (RFC 5890); curl does so in a locale of UTF-8 only. */
+static bool
+host_to_ascii(struct arena *a, CURLU *u)
+{
+	struct str ascii;
+	char *host = NULL;
+	bool good = curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK, plain = true;
+
+	for (const char *c = host; good && *c; c++)
+		plain = plain && (*c & 0x80) == 0;
+	if (!plain)
+		good = unicode_domain_ascii(a, str_from(host), &ascii) &&
+		       curl_url_set(u, CURLUPART_HOST, arena_cstr(a, ascii), 0) == CURLUE_OK;
+	curl_free(host);
+	return good;
+}
 
 /*
  * Where `location` (NULL: nothing) leads from the URL (RFC 3986, 5), without fragment and password;
@@ -27,15 +46,14 @@ resolve(struct arena *a, struct str url, const char *location)
 
 	if (!u)
 		abort();
-	if (curl_url_set(u, CURLUPART_URL, arena_cstr(a, url), 0) == CURLUE_OK &&
+	if (curl_url_set(u, CURLUPART_URL, arena_cstr(a, url), CURLU_URLENCODE) == CURLUE_OK &&
 	    (!location || curl_url_set(u, CURLUPART_URL, location, CURLU_URLENCODE) == CURLUE_OK) &&
-	    curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK &&
+	    host_to_ascii(a, u) && curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK &&
 	    curl_url_set(u, CURLUPART_USER, NULL, 0) == CURLUE_OK &&
 	    curl_url_set(u, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
 	    curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
 	    (strcmp(scheme, "https") == 0 || strcmp(scheme, "http") == 0) &&
-	    curl_url_get(u, CURLUPART_URL, &text, CURLU_PUNYCODE) == CURLUE_OK &&
-	    strlen(text) <= URL_MAX)
+	    curl_url_get(u, CURLUPART_URL, &text, 0) == CURLUE_OK && strlen(text) <= URL_MAX)
 		to = arena_str(a, str_from(text));
 	curl_free(scheme);
 	curl_free(text);

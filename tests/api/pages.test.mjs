@@ -110,13 +110,20 @@ test("only public addresses, and what the administrator has opened: by any name,
 	pages["/name"] = { status: 301, headers: { location: `//localhost:${port}/secret` } };
 	const urls = [`http://127.0.0.1:${port}/secret`, `http://2130706433:${port}/secret`, `http://0x7f000001:${port}/secret`, `http://127.1:${port}/secret`,
 		`http://localhost:${port}/secret`, `http://[::1]:${port}/secret`, `http://[::ffff:127.0.0.2]:${port}/secret`, `http://[64:ff9b::7f00:1]:${port}/secret`,
-		`http://0.0.0.0:${port}/secret`, "http://169.254.169.254/latest/meta-data/", `${base}/away`, `${base}/file`, `${base}/name`];
+		`http://0.0.0.0:${port}/secret`, `http://１２７。0。0。1:${port}/secret`, "http://169.254.169.254/latest/meta-data/", `${base}/away`, `${base}/file`, `${base}/name`];
 	for (const url of urls) {
 		const { json } = assertStatus(await add(url), 200);
 		assert.equal(json.status, "failed", url);
 		assert.match(json.error, /not one of the public Internet|not one of the web|cannot be reached/, url);
 	}
 	assert.deepEqual(asked.filter((r) => r.url === "/secret"), []);
+});
+
+test("addresses as people write them: umlauts in the path, and in the name of the host", async () => {
+	pages["/M%c3%bchle?q=%c3%a4"] = { body: html("Mühle", LONG) };
+	assert.equal((await added("/Mühle?q=ä")).status, "ready");
+	const { json } = assertStatus(await add(`http://müller.invalid:${port}/`), 200);
+	assert.match((json.status === "pending" ? await settled(json.id) : json).error, /cannot be reached/);
 });
 
 test("redirects are followed, but not for ever", async () => {
