@@ -117,22 +117,23 @@ CREATE OR REPLACE FUNCTION call_earlier(ids jsonb) RETURNS bigint LANGUAGE sql S
 		OR EXISTS (SELECT FROM service_user s WHERE s.service_id = caller_id() AND s.user_id = r.owner_id))
 $$;
 
--- The same for a client of one of the faces. A model without a price costs nothing.
+-- The same for a client of one of the faces, which names a model as model_find() takes it. No row:
+-- nobody has it. A model without a price costs nothing.
 -- As the owner: whom a service names is another's row, and the ledger is no role's to write.
-CREATE OR REPLACE FUNCTION gateway_start(user_name text, project text, request_id text, provider text, model text, operation text,
-	input jsonb, input_tokens bigint, output_tokens bigint, credits boolean, queue_max int)
-RETURNS TABLE (run uuid, verdict text, message text)
+CREATE OR REPLACE FUNCTION gateway_start(user_name text, project text, request_id text, asked text, operation text, input jsonb,
+	input_tokens bigint, output_tokens bigint, credits boolean, queue_max int) RETURNS TABLE (run uuid, verdict text, message text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-	most CONSTANT bigint := $8 + CASE WHEN $7 ? 'earlier' THEN call_earlier($7 -> 'earlier') ELSE 0 END;
-	estimate CONSTANT numeric := coalesce((SELECT usage_bound(p, most, $9, 0) FROM price_in_force($4, $5) p), 0);
-	b CONSTANT record := call_begin($1, $2, $3, $4, $5, $6,
-		$7 || jsonb_build_object('expected', ($7 -> 'expected') || jsonb_build_object('most', most)), estimate, $10, $11);
+	most CONSTANT bigint := $7 + CASE WHEN $6 ? 'earlier' THEN call_earlier($6 -> 'earlier') ELSE 0 END;
+	m record;
+	estimate numeric;
 BEGIN
-	run := b.run;
-	verdict := b.verdict;
-	message := b.message;
-	RETURN NEXT;
+	SELECT f.provider, f.model INTO m FROM model_find($4) f;
+	IF FOUND THEN
+		SELECT usage_bound(p, most, $8, 0) INTO estimate FROM price_in_force(m.provider, m.model) p;
+		RETURN QUERY SELECT b.* FROM call_begin($1, $2, $3, m.provider, m.model, $5,
+			$6 || jsonb_build_object('expected', ($6 -> 'expected') || jsonb_build_object('most', most)), coalesce(estimate, 0), $9, $10) b;
+	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION gateway_start TO millrace_api;
 

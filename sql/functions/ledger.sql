@@ -208,13 +208,8 @@ END $$;
 CREATE OR REPLACE FUNCTION charge_reserve(owner uuid, project text, request_id text, kind text, provider text, model text, operation text,
 	estimate numeric, credits boolean, lasts interval) RETURNS TABLE (charge uuid, verdict text, message text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
-DECLARE
-	made CONSTANT record := charge_make($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL);
 BEGIN
-	charge := made.charge;
-	verdict := made.verdict;
-	message := made.message;
-	RETURN NEXT;
+	RETURN QUERY SELECT m.* FROM charge_make($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL) m;
 END $$;
 GRANT EXECUTE ON FUNCTION charge_reserve TO millrace_runner;
 

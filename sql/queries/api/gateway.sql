@@ -89,8 +89,7 @@ SELECT m.body FROM model_list() m WHERE m.id = $1;
 -- args: user_name text, project text, request_id text, model text, operation text, input jsonb, input_tokens int8, output_tokens int8, credits bool, queue_max int4
 -- row: run uuid, verdict text, message text
 -- keep
-SELECT s.run, s.verdict, s.message FROM model_find($4) m
-CROSS JOIN LATERAL gateway_start($1, $2, $3, m.provider, m.model, $5, $6, $7, $8, $9, $10) s;
+SELECT s.run, s.verdict, s.message FROM gateway_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) s;
 
 -- About how many tokens a request has, of so many bytes.
 -- name: face_count
