@@ -13,6 +13,7 @@
 
 #define BATCH_BYTES ((size_t)2 * 1024 * 1024)
 #define COLUMN_NAME_MAX 200 /* bytes */
+#define LOOK_ROWS 20 /* of titles above the columns' names */
 #define HALF_WAY 5000 /* rows: how many a file has is not known before its end */
 
 struct reading {
@@ -22,8 +23,9 @@ struct reading {
 	const char *name; /* of the file */
 	struct str sheet; /* the arena's of the job */
 	struct task_columns columns;
-	bool begun; /* the sheet's first row was there */
-	bool has_columns; /* it says what to compare */
+	int looked; /* at how many of the sheet's first rows */
+	bool begun; /* they were enough */
+	bool has_columns; /* they say what to compare */
 	bool any; /* a sheet's did */
 	bool whole; /* the last line was there */
 	int64_t first; /* how many rows there were before this file */
@@ -139,7 +141,17 @@ names_of(struct reading *r, const struct str *cells, size_t n)
 	return names;
 }
 
-/* A sheet's first row says what its columns are. */
+static size_t
+filled(const struct str *cells, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += str_trim(cell(cells, n, (int)i)).n > 0;
+	return count;
+}
+
+/* A sheet's first row says what its columns are; below titles, of a cell each, by their names. */
 static bool
 begin_sheet(struct reading *r, const struct str *cells, size_t n)
 {
@@ -148,8 +160,11 @@ begin_sheet(struct reading *r, const struct str *cells, size_t n)
 	struct str name;
 	enum err e;
 
-	r->begun = true;
-	r->has_columns = task_columns_find(r->line, cells, n, &r->source->said, &r->columns);
+	if (filled(cells, n) == 0)
+		return true;
+	r->has_columns = task_columns_find(r->line, cells, n, &r->source->said, &r->columns) &&
+			 (r->looked == 0 || r->columns.has_names);
+	r->begun = r->has_columns || filled(cells, n) > 1 || ++r->looked == LOOK_ROWS;
 	if (!r->has_columns)
 		return true;
 	r->any = true;
@@ -242,7 +257,8 @@ take_line(void *arg, struct str line)
 	} else if (json_has(o, "sheet")) {
 		goes_on = flush(r);
 		r->sheet = arena_str(r->t->j->a, json_text(o, "sheet"));
-		r->begun = false;
+		r->begun = r->has_columns = false;
+		r->looked = 0;
 	} else if (json_has(o, "end")) {
 		r->whole = true;
 	}

@@ -125,6 +125,7 @@ test("what else rows may be: JSON, JSON Lines, a table without names; and what c
 		"b.jsonl": "{\"tel\":351912345678}\n\n{\"tel\":\"+351 912 345 678\"},\n",
 		"c.csv": "Zoe,zoe@a.example\n",
 		"d.txt": "first name\tlast name\nZoé\t\n",
+		"titles.csv": ",,\nLeads of May,,\nfor Ana,,\n,,\nWho,Mail,\nX,zoe@a.example,\n",
 		"lines.json": JSON.stringify([{ tel: "+351 912 345 678\n+351 999 000 000" }]),
 	};
 	for (const [name, text] of Object.entries(good)) {
