@@ -263,7 +263,8 @@ named_parts(const char *text, unsigned sent)
 		{ PART_LIMIT, "maxOutputTokens" } };
 	static const char *const refusing[] = { "support", "permit", "allow", "accept", "enable",
 		"require", "deprecat", "unknown", "unrecogni", "unexpected", "extra", "invalid",
-		"must be verified", "\u4e0d\u652f\u6301" /* not supported, in Chinese */ };
+		"implement", "must be verified",
+		"\u4e0d\u652f\u6301" /* not supported, in Chinese */ };
 	unsigned parts = 0;
 	bool refuses = false;
 

@@ -289,6 +289,9 @@ on_document(struct reply *r, json_object *o, struct str type)
 	r->n_events++;
 	r->wire->on_usage(r, o);
 	if (refusal_in(r->scratch, o, str_eq(type, S("error")), &refusal)) {
+		/* What goes wrong behind the end of an answer is none of it. */
+		if (r->finish && r->spoke)
+			return false;
 		r->is_error = true;
 		r->error = refusal;
 		r->error.text = arena_str(r->c->a, refusal.text);

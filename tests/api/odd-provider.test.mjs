@@ -160,6 +160,7 @@ test("an error inside a reply with status 200 is that error", async () => {
 		assert.ok((await fails(name, words)).length <= 2, `${name}: asked for again`);
 	await says("errchoice", "plain answer");
 	await says("errmiddle", "begin and end");
+	assert.equal((await says("errbehind", "all of it")).requests.length, 1);
 	for (const [name, words] of [["errbase", /busy.*rate limit of the group/], ["errsuccess", /engine is overloaded/], ["errtrue", /busy.*Rate limited by the gateway/],
 	    ["errcode", /busy.*Open api qps/], ["errstatus", /queue of the gateway is full/], ["errstatussse", /queue of the gateway is full/],
 	    ["errreason", /the engine restarts/], ["errfault", /busy.*quota violation/], ["errproblem", /busy.*Too Many Requests/]]) {
@@ -282,7 +283,7 @@ test("clients of the gateway have calls with ids and places of their own, and a 
 
 /* Last: what is learned about the model is believed until the runner starts anew. */
 test("parts of a request that are refused are left out, and remembered", async () => {
-	const parts = { notools: "tools", notoolflag: "tools", notooljinja: "tools", notoolroute: "tools", nostreamopts: "stream_options",
+	const parts = { notools: "tools", notoolflag: "tools", notooljinja: "tools", notoolroute: "tools", notool501: "tools", nostreamopts: "stream_options",
 		nostreamopts2: "stream_options", nostream: "stream", nosystem: "system" };
 	const has = ({ body }, part) => part === "system" ? body.messages[0].role === "system" : Boolean(body[part]);
 	for (const [name, part] of Object.entries(parts)) {

@@ -154,6 +154,7 @@ const CASES = {
 	errchoice: (b, n) => n === 1 ? [{ choices: [{ ...choice({}, "error"), error: { code: 502, message: "upstream broke" } }] }] : plain(),
 	overlaps: (b) => isContinued(b) ? [say("It turns at dawn, and it turns at noon, and it turns at dusk"), say(", when the river is high."), ...stop()]
 	    : [say("A mill. It turns at dawn, and it turns at noon, and it turns at dusk"), { error: { message: "overloaded", code: 503 } }],
+	errbehind: () => [say("all of it"), chunk({}, "stop"), { error: { message: "billing is down", code: 500 } }],
 	errmiddle: (b) => isContinued(b) ? [say(" and end"), ...stop()] : [say("begin"), { error: { message: "overloaded", code: 503 } }],
 	quota: () => refuse("You exceeded your current quota, please check your plan and billing details.", 429, { code: "insufficient_quota", type: "insufficient_quota" }),
 	whole: () => json(whole({ role: "assistant", content: "a whole answer" })),
@@ -180,6 +181,7 @@ const CASES = {
 	notoolflag: without((b) => b.tools, json({ object: "error", message: '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set', code: 400 }, 400)),
 	notooljinja: without((b) => b.tools, refuse("tools param requires --jinja flag", 500, { type: "server_error" })),
 	notoolroute: without((b) => b.tools, refuse("No endpoints found that support tool use.", 404, { code: 404 })),
+	notool501: without((b) => b.tools, refuse("tools: not implemented", 501, { type: "server_error" })),
 	nostreamopts: without((b) => b.stream_options, json({ detail: [{ type: "extra_forbidden", loc: ["body", "stream_options"], msg: "Extra inputs are not permitted" }] }, 422)),
 	nostreamopts2: without((b) => b.stream_options, json({ object: "error", message: { detail: [{ loc: ["body", "stream_options", "include_usage"], msg: "Extra inputs are not permitted" }] } }, 422)),
 	nostream: without((b) => b.stream, refuse("Your organization must be verified to stream this model.", 400, { param: "stream", code: "unsupported_value" }),
