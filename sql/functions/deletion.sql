@@ -281,16 +281,27 @@ BEGIN
 END $$;
 
 -- Takes a document's passages out of what came of a run, and out of its log: replies and sources
--- name the document; what a tool gave the model has its name alone, and goes as a whole.
+-- name the document; what a tool gave the model, and then whoever listened to an agent, or gave a
+-- client of the Model Context Protocol, has its name alone, and goes as a whole.
 CREATE OR REPLACE FUNCTION document_unlog(d document, run_id uuid) RETURNS void LANGUAGE sql AS $$
 	UPDATE run r SET outcome = json_without(r.outcome::jsonb, d.id::text)::json
 	WHERE r.id = $2 AND strpos(r.outcome::text, d.id::text) > 0;
 	UPDATE stream_event e SET data = json_without(e.data::jsonb, d.id::text)::json
 	WHERE e.topic = 'run:' || $2 AND e.type IN ('result', 'done') AND strpos(e.data::text, d.id::text) > 0;
-	UPDATE stream_event e SET data = (e.data::jsonb || '{"output": ""}')::json
-	WHERE e.topic = 'run:' || $2 AND e.type = 'activity' AND e.data ->> 'type' = 'tool_result'
-		AND (e.data ->> 'name' = 'search_documents' AND strpos(e.data ->> 'output', '] ' || d.name || ', ') > 0
-			OR e.data ->> 'name' = 'read_file' AND e.data #>> '{input,name}' IN (d.name, d.file_name));
+	WITH gone AS (
+		UPDATE stream_event e SET data = (e.data::jsonb || '{"output": ""}')::json
+		WHERE e.topic = 'run:' || $2 AND e.type = 'activity' AND e.data ->> 'type' = 'tool_result'
+			AND (e.data ->> 'name' = 'search_documents' AND strpos(e.data ->> 'output', '] ' || d.name || ', ') > 0
+				OR e.data ->> 'name' = 'read_file' AND e.data #>> '{input,name}' IN (d.name, d.file_name))
+		RETURNING e.data ->> 'id' AS id
+	)
+	UPDATE stream_event e SET data = (e.data::jsonb || '{"content": ""}')::json FROM gone g, run r
+	WHERE r.id = $2 AND e.topic = ANY (event_topics(r.owner_id, 'agent_action', json_build_object('agent_id', r.input ->> 'process')))
+		AND e.type = 'agent_action' AND e.data ->> 'request_id' = $2::text AND e.data ->> 'id' = g.id || '/tool_result';
+	UPDATE stream_event e SET data = error_reply($2, 409, 'CANCELLED', 'The document was deleted.') FROM run r
+	WHERE r.id = $2 AND r.kind = 'tool' AND e.topic = 'run:' || $2 AND e.type = 'result'
+		AND (strpos(e.data #>> '{body,result,content,0,text}', '] ' || d.name || ', ') > 0
+			OR r.input ->> 'tool' = 'read_file' AND r.input #>> '{arguments,name}' IN (d.name, d.file_name));
 	UPDATE workflow_run w SET outputs = json_without(w.outputs::jsonb, d.id::text)::json
 	WHERE w.id = $2 AND strpos(w.outputs::text, d.id::text) > 0;
 	UPDATE workflow_step s SET input = json_without(s.input::jsonb, d.id::text)::json, output = json_without(s.output::jsonb, d.id::text)::json
@@ -317,7 +328,7 @@ DECLARE
 	upto uuid := d.deleted_run;
 BEGIN
 	FOR r IN SELECT * FROM run x WHERE x.owner_id = d.owner_id AND x.id > d.deleted_run AND x.id < uuid_v7_floor(d.deleted_at + interval '1 minute')
-		AND x.kind IN ('chat', 'search', 'preview', 'agent', 'workflow') ORDER BY x.id LIMIT most LOOP
+		AND x.kind IN ('chat', 'search', 'preview', 'agent', 'workflow', 'tool') ORDER BY x.id LIMIT most LOOP
 		n := n + 1;
 		still := r.ended_at IS NULL AND NOT (r.kind = 'workflow' AND workflow_is_quiet(r.id));
 		waits := waits OR (still AND r.created_at <= d.deleted_at);

@@ -106,6 +106,26 @@ test("a document's passages leave what came of a chat that ended without text", 
 	assert.deepEqual(assertStatus(await user.api.get(`/api/runs/${run}`), 200).json.outcome, { content: "", sources: [] });
 });
 
+test("nor in what an agent was seen to do, or a client of the Model Context Protocol was given", async () => {
+	const user = await newUser(api), mark = newMark(), name = newMark(), passage = `The tjasker has seven sails, as ${mark} says.`;
+	const { id } = assertStatus(await document(user, name, passage), 200).json;
+	const { id: agent_id } = assertStatus(await user.api.post("/api/v1/admin/processes", { name: "p" }), 201).json;
+	assertStatus(await user.api.post("/api/agents/invoke", { agent_type: "chat_agent", input: { message: "How many sails has the tjasker?" }, agent_id }), 200);
+	const key = assertStatus(await user.api.post("/api/settings/api-keys", { name: "m", scopes: ["read", "write"] }), 201).json.apiKey;
+	for (const [tool, args] of [["search_documents", { query: "tjasker sails" }], ["read_file", { name }]]) {
+		const reply = await api.as(key).post("/api/mcp", { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: tool, arguments: args } },
+		    { headers: { accept: "application/json, text/event-stream", "mcp-protocol-version": "2025-11-25" } });
+		if (tool === "search_documents")
+			assert.match(assertStatus(reply, 200).text, new RegExp(mark));
+	}
+	/* What the model has said with it is its own. */
+	const left = async () => Number(await sql(`SELECT count(*) FROM stream_event e WHERE strpos(e.data::text, '${mark}') > 0 AND (e.type = 'agent_action' AND e.data ->> 'id' LIKE '%/tool_result'
+		OR e.type = 'result' AND EXISTS (SELECT FROM run r WHERE e.topic = 'run:' || r.id AND r.kind = 'tool'))`));
+	assert.ok(await left() >= 2);
+	assertStatus(await user.api.delete(`/api/documents/${id}`), 204);
+	await until(async () => await left() === 0, "no copy of the passage is left");
+});
+
 test("a lead's reply that was kept for its key goes with it, and the key makes no second lead", async () => {
 	const user = await newUser(api), mark = newMark();
 	const make = () => user.api.post("/api/leads", { name: mark }, withKey(mark));
