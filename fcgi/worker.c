@@ -277,7 +277,7 @@ worker_run(const char *pool)
 	w.scratch = arena_new();
 	rate_open();
 	w.pipe = pipe_open(w.loop, "millrace_api", pool, worker_on_notify, worker_on_connect, &w);
-	pipe_batch(w.pipe);
+	pipe_batch(w.pipe, false);
 	w.keys = (struct keys){ .pipe = w.pipe, .scratch = w.scratch };
 	loop_arm(w.loop, &w.first_look, FIRST_LOOK_MS);
 	log_info("serving", "version", MILLRACE_VERSION);

@@ -13,6 +13,8 @@
 
 extern const struct query query_batch_begin;
 extern const struct query query_batch_alone;
+extern const struct query query_batch_direct;
+extern const struct query query_batch_waker;
 extern const struct query query_batch_flush;
 extern const struct query query_batch_notify;
 extern const struct query query_batch_doubt;
@@ -20,15 +22,33 @@ extern const struct query query_batch_doubt;
  */
 extern bool batch_is_stopped(void) __attribute__((weak));
 
-const struct pipe_statement batch_alone = { .query = &query_batch_alone };
+const struct pipe_statement *
+batch_before(enum unit_kind kind)
+{
+	static const struct pipe_statement before[] = {
+		[UNIT_ALONE] = { .query = &query_batch_alone },
+		[UNIT_DIRECT] = { .query = &query_batch_direct },
+		[UNIT_WAKER] = { .query = &query_batch_waker },
+		[UNIT_FLUSH] = { .query = NULL },
+	};
+
+	return before[kind].query ? &before[kind] : NULL;
+}
 
 enum unit_kind
 batch_kind(const struct pipe *p, const struct pipe_statement *statements, int n)
 {
+	bool is_late = true;
+
 	for (int i = 0; i < n; i++)
-		if (!statements[i].query->late)
-			return p->batch.writers == 0 ? UNIT_ALONE : UNIT_WRITER;
-	return UNIT_LATE;
+		is_late = is_late && statements[i].query->late;
+	if (is_late)
+		return UNIT_LATE;
+	if (p->batch.writers > 0)
+		return UNIT_WRITER;
+	if (statements[n - 1].query->wakes)
+		return UNIT_WAKER;
+	return loop_now(p->loop) < p->batch.direct_ms ? UNIT_ALONE : UNIT_DIRECT;
 }
 
 static void batch_flush(struct pipe *p);
@@ -58,6 +78,8 @@ batch_sent(struct pipe *p, enum unit_kind kind)
 		b->late++;
 	} else {
 		b->writers++;
+		if (kind == UNIT_DIRECT)
+			return;
 		b->unnotified = true;
 	}
 	b->unflushed += kind != UNIT_ALONE;
@@ -86,13 +108,19 @@ batch_holds(struct pipe *p, struct unit *u)
 {
 	struct batch *b = &p->batch;
 
+	/* The server may take no notifications: what is done again does without. */
+	if (u->kind == UNIT_DIRECT && u->e == ERR_INTERNAL && u->seen > u->n) {
+		b->direct_ms = loop_now(p->loop) + NOTIFY_AGAIN_MS;
+		u->e = ERR_OVERLOADED;
+	}
 	if (u->kind == UNIT_FLUSH) {
 		b->flushing--;
 		held_answer(p, u->e);
 		if (b->unflushed > 0 && p->up)
 			turn_within(p, b->unflushed == b->late ? LATE_MS : 0);
 	}
-	if ((u->kind != UNIT_WRITER && u->kind != UNIT_LATE) || u->e != ERR_OK)
+	if (u->e != ERR_OK ||
+	    (u->kind != UNIT_WRITER && u->kind != UNIT_WAKER && u->kind != UNIT_LATE))
 		return false;
 	if (!b->held)
 		b->held_last = &b->held;
@@ -203,8 +231,9 @@ batch_turn(struct loop_timer *t)
 }
 
 void
-pipe_batch(struct pipe *p)
+pipe_batch(struct pipe *p, bool direct)
 {
 	p->batch.on = true;
+	p->batch.direct_ms = direct ? 0 : INT64_MAX;
 	p->batch.turn.fire = batch_turn;
 }

@@ -10,7 +10,9 @@
 enum unit_kind {
 	UNIT_PLAIN, /* answered when it has come back, and so is what has failed */
 	UNIT_ALONE, /* a writer whose own commit waits for the disk */
+	UNIT_DIRECT, /* and which notifies with it */
 	UNIT_WRITER, /* answered when a flush that was sent after it has come back */
+	UNIT_WAKER, /* a writer with nobody beside it, which wakes runners before the flush */
 	UNIT_LATE, /* a writer that has no flush sent for it at once */
 	UNIT_FLUSH
 };
@@ -26,12 +28,14 @@ struct unit {
 	int failed;
 	char *text;
 	const char *name; /* of its first statement, for the log */
-	int n, seen; /* -1: a statement of the pipe's own comes before the first */
+	/* seen: -1 where a statement of the pipe's own comes first; n + 1: the commit failed */
+	int n, seen;
 	PGresult *results[];
 };
 
 struct batch {
 	bool on; /* pipe_batch was called */
+	int64_t direct_ms; /* from when on a writer alone is UNIT_DIRECT, loop_now() */
 	struct unit *held, **held_last; /* writers that have committed, for the flush behind them */
 	size_t writers; /* sent and not yet answered */
 	size_t unflushed; /* writers that were sent, and no flush behind them */
@@ -61,8 +65,8 @@ struct pipe {
 	void *arg;
 };
 
-/* The statement that comes before those of a writer alone. */
-extern const struct pipe_statement batch_alone;
+/* The pipe's own statement that comes before those of a unit of this kind; NULL: none. */
+const struct pipe_statement *batch_before(enum unit_kind kind);
 
 /* pipe.c: as pipe_send, for any kind of unit; NULL where the connection turned out to be lost. */
 struct unit *unit_send(struct pipe *p, struct arena *scratch, enum unit_kind kind,

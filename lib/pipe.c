@@ -71,7 +71,7 @@ void
 unit_answer(struct pipe *p, struct unit *u)
 {
 	p->in_flight--;
-	if (u->kind == UNIT_WRITER || u->kind == UNIT_ALONE)
+	if (u->kind != UNIT_PLAIN && u->kind != UNIT_LATE && u->kind != UNIT_FLUSH)
 		p->batch.writers--;
 	if (u->done)
 		u->done(u->arg, &(struct pipe_reply){ .e = u->e,
@@ -420,13 +420,14 @@ struct unit *
 unit_send(struct pipe *p, struct arena *scratch, enum unit_kind kind,
     const struct pipe_statement *statements, int n, pipe_done *done, void *arg)
 {
+	const struct pipe_statement *before = batch_before(kind);
+	bool sent = !before || prepare(p, before);
 	struct unit *u;
-	bool sent = kind != UNIT_ALONE || prepare(p, &batch_alone);
 
 	for (int i = 0; sent && i < n; i++)
 		sent = prepare(p, &statements[i]);
-	if (sent && kind == UNIT_ALONE)
-		sent = send_statement(p, scratch, &batch_alone);
+	if (sent && before)
+		sent = send_statement(p, scratch, before);
 	for (int i = 0; sent && i < n; i++)
 		sent = send_statement(p, scratch, &statements[i]);
 	if (sent)
@@ -438,7 +439,7 @@ unit_send(struct pipe *p, struct arena *scratch, enum unit_kind kind,
 	}
 	u = unit_new(p, n, statements[0].query->name, done, arg);
 	u->kind = kind;
-	u->seen = kind == UNIT_ALONE ? -1 : 0;
+	u->seen = before ? -1 : 0;
 	batch_sent(p, kind);
 	flush_deferred(p);
 	return u;

@@ -9,6 +9,7 @@
 #		-- row: body json, cursor uuid		columns, checked against the server
 #		-- keep			its reply is kept for Idempotency-Key
 #		-- reads		changes nothing: nothing of it waits for the disk
+#		-- wakes		makes a job that a client waits for
 #		-- scratch		a job gives an arena for its rows: they are large
 #		-- ends			ends a job's run
 #		-- batched		a runner's short write: runner/queue/commit.h
@@ -127,7 +128,7 @@ function emit_source(    n, i, m) {
 	if (m > 0) printf "\t.arg_types = args_%s,\n", name
 	printf "\t.n_args = %d,\n", m
 	if (n > 0) printf "\t.columns = row_%s,\n", name
-	printf "\t.n_columns = %d,\n%s};\n\n", n, (reads ? "\t.reads = true,\n" : "") (batched ? "\t.batched = true,\n" : "") (late ? "\t.late = true,\n" : "")
+	printf "\t.n_columns = %d,\n%s};\n\n", n, (reads ? "\t.reads = true,\n" : "") (wakes ? "\t.wakes = true,\n" : "") (batched ? "\t.batched = true,\n" : "") (late ? "\t.late = true,\n" : "")
 	all = all "\t&query_" name ",\n"
 }
 
@@ -149,11 +150,12 @@ BEGIN {
 	if (who == "job") print "#include \"runner/queue/job.h\"\n#include \"runner/runner.h\"\n"
 }
 FNR == 1 { finish(); pending = "" }
-/^-- name: / { finish(); name = $3; file = FILENAME; args = ""; row = ""; keep = reads = scratch = ends = batched = late = posted = 0; sql = ""; comment = pending; pending = ""; next }
+/^-- name: / { finish(); name = $3; file = FILENAME; args = ""; row = ""; keep = reads = wakes = scratch = ends = batched = late = posted = 0; sql = ""; comment = pending; pending = ""; next }
 /^-- args:/ { sub(/^-- args: */, ""); args = $0; next }
 /^-- row:/ { sub(/^-- row: */, ""); row = $0; next }
 /^-- keep *$/ { keep = 1; next }
 /^-- reads *$/ { reads = 1; next }
+/^-- wakes *$/ { wakes = 1; next }
 /^-- scratch *$/ { scratch = 1; next }
 /^-- ends *$/ { ends = 1; next }
 /^-- batched *$/ { batched = 1; next }

@@ -53,10 +53,13 @@ struct pipe *pipe_open(struct loop *l, const char *role, const char *application
  * `done` is a writer unless all its statements are marked `-- reads`: it commits without waiting
  * for the disk, and where it succeeds is answered once a flush that was sent behind it has come
  * back, with ERR_OVERLOADED where that fails. One that is sent while no other is in flight flushes
- * by itself. What writers notify by notify_durable() (SQL) is sent after the flush. Units without
- * `done` may be lost when the server crashes.
+ * by itself, unless its last statement is marked `-- wakes`: then runners are woken at its commit,
+ * so that what they write meanwhile shares its flush, or the other way round. What writers notify
+ * by notify_durable() (SQL) is sent after the flush; `direct`: by one that flushes by itself with
+ * its commit, which is sooner, and keeps the whole server from notifying until it is on disk.
+ * Units without `done` may be lost when the server crashes.
  */
-void pipe_batch(struct pipe *p);
+void pipe_batch(struct pipe *p, bool direct);
 /*
  * Of a pipe whose writers share flushes: makes whoever waits for notifications look again (NOTIFY
  * millrace_doubt), for what a process that was killed has committed and not notified. The pipe does

@@ -46,6 +46,7 @@ struct query {
 	const char *const *columns;
 	int n_columns;
 	bool reads; /* marked `-- reads`: it changes nothing */
+	bool wakes; /* marked `-- wakes`: it makes a job that a client waits for */
 	bool batched; /* marked `-- batched`: a runner's write that shares its flush with others' */
 	bool late; /* marked `-- late`: whoever sends it is in no hurry for the flush */
 };

@@ -8,7 +8,8 @@
  *
  * A claim costs about the same for one job as for ten. The first wake claims at once; what comes
  * while that is under way, and for as long again, is one claim. So claims take half of the time at
- * most, and the slower they are, the more jobs each of them takes.
+ * most, and the slower they are, the more jobs each of them takes. Claims are made on the
+ * connection that listens: no other thread is woken for one, and it waits behind nobody's writes.
  */
 #include <errno.h>
 #include <poll.h>
@@ -90,6 +91,17 @@ listener_query(const struct query *q, const char *param, bool *is_true)
 	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
 }
 
+static bool
+listener_prepare(void)
+{
+	const struct query *q = &query_runner_jobs_claim;
+	PGresult *res = PQprepare(listener, q->name, q->sql, 0, NULL);
+	bool prepared = PQresultStatus(res) == PGRES_COMMAND_OK;
+
+	PQclear(res);
+	return prepared;
+}
+
 /*
  * Connects and listens. The runner's name is locked on this connection, so that a second of the
  * same name cannot take its jobs.
@@ -101,14 +113,17 @@ listen_again(void)
 	bool taken = false;
 
 	PQfinish(listener);
-	listener = PQconnectdb(db_conninfo(a, "millrace_runner", "runner"));
+	listener =
+	    PQconnectdb(arena_printf(a, "%s options='" DB_SESSION " -c statement_timeout=%lld'",
+		db_conninfo(a, "millrace_runner", "runner"), (long long)config()->statement_ms)
+			    .p);
 	arena_free(a);
 	PQsetNoticeReceiver(listener, db_ignore_notice, NULL);
 	if (PQstatus(listener) == CONNECTION_OK &&
 	    listener_query(&query_runner_listen_jobs, NULL, NULL) &&
 	    listener_query(&query_runner_listen_handed, NULL, NULL) &&
 	    listener_query(&query_runner_listen_cancels, NULL, NULL) &&
-	    listener_query(&query_runner_listen_periodic, NULL, NULL) &&
+	    listener_query(&query_runner_listen_periodic, NULL, NULL) && listener_prepare() &&
 	    listener_query(&query_runner_name_lock, runner.name, &taken)) {
 		if (!taken && has_name)
 			log_warn("runner: another has taken this one's name", "name", runner.name);
@@ -213,12 +228,25 @@ lease_text(struct arena *a)
 	return arena_printf(a, "%lld seconds", (long long)config()->lease_seconds);
 }
 
-/* Leases as many as there is room for. */
-static enum err
-lease_jobs(struct arena *a, int room, PGresult **res)
+/* Leases as many as there is room for; its commit waits for the disk. The rows, or NULL. */
+static const PGresult *
+lease_jobs(struct arena *a, int room)
 {
-	return commit_runner_jobs_claim(
-	    a, res, str_from(runner.name), room, config()->user_jobs, lease_text(a));
+	const struct sql_arg args[] = { { .type = SQL_TEXT, .s = str_from(runner.name) },
+		{ .type = SQL_INT, .i = room }, { .type = SQL_INT, .i = config()->user_jobs },
+		{ .type = SQL_TEXT, .s = lease_text(a) } };
+	struct sql_params p = sql_params(a, args, 4);
+	PGresult *res;
+
+	if (!listener)
+		return NULL;
+	res = PQexecPrepared(
+	    listener, query_runner_jobs_claim.name, p.n, p.values, p.lengths, p.formats, 0);
+	sql_adopt(a, res);
+	if (PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) > 0)
+		return res;
+	log_error("claim: failed", "error", PQresultErrorMessage(res));
+	return NULL;
 }
 
 /* Begins what was handed to this runner and never heard of. */
@@ -245,14 +273,14 @@ claim(void)
 	int room = runner.slots - jobs_running();
 	int64_t start = clock_ms(), wait = CLAIM_AGAIN_MS, end, took;
 	struct arena *a = arena_new();
-	PGresult *res = NULL;
+	const PGresult *res;
 
 	next.due = false;
 	next.some_wait = true;
 	if (room <= 0) {
 		/* The end of a job wakes us. */
 		wait = CLAIM_MOST_MS;
-	} else if (lease_jobs(a, room, &res) == ERR_OK && PQntuples(res) > 0) {
+	} else if ((res = lease_jobs(a, room)) != NULL) {
 		if (!str_int(sql_get(res, PQntuples(res) - 1, 10), &wait) || wait > CLAIM_MOST_MS)
 			wait = CLAIM_MOST_MS;
 		next.some_wait = wait <= 0;
@@ -444,8 +472,12 @@ claim_run(const struct job_kind *kinds)
 	do {
 		if (listen_anew())
 			next.due = true;
-		if (next.due && clock_ms() >= next.not_before)
+		if (next.due && clock_ms() >= next.not_before) {
 			claim();
+			/* What has come meanwhile is read already: the socket does not say so
+			 * again. */
+			next.due = (listener && on_notify()) || next.due;
+		}
 	} while (wait_for_work(signals));
 	PQfinish(listener);
 	listener = NULL;

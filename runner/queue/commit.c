@@ -159,7 +159,7 @@ commit_start(void (*turn)(void))
 	loop_watch(committer.loop, &committer.wake, EPOLLIN);
 	committer.pipe =
 	    pipe_open(committer.loop, "millrace_runner", "runner commit", NULL, on_up, NULL);
-	pipe_batch(committer.pipe);
+	pipe_batch(committer.pipe, true);
 	pipe_doubt(committer.pipe);
 	thread_start(&committer.thread, commit_thread, NULL, true);
 	wait_until_up();

@@ -1,10 +1,9 @@
 /*
- * The short writes of all jobs and of the queue, on one connection: claims, begins, ends,
- * give-backs and event batches. Each is a transaction of its own; those that come together share a
- * flush of the server's log (pipe_batch), and nobody hears of one that is not on disk, its caller
- * least of all. So an effect elsewhere that follows such a write finds it there after any crash.
- * Statements that take long stay on the pool's connections: here they would keep all others
- * waiting.
+ * The short writes of all jobs, on one connection: ends, give-backs and event batches. Each is a
+ * transaction of its own; those that come together share a flush of the server's log (pipe_batch),
+ * and nobody hears of one that is not on disk, its caller least of all. So an effect elsewhere that
+ * follows such a write finds it there after any crash. Statements that take long stay on the pool's
+ * connections: here they would keep all others waiting.
  *
  * The queries are those marked `-- batched`: commit_NAME(a, &res, …) of sql_runner.h, and job_NAME
  * or job_end_NAME of sql_job.h. Those marked `-- posted` are sent from the committer's own thread

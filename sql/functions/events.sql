@@ -8,12 +8,13 @@
 -- Notifies when the transaction is on disk. On a connection whose commits do not wait for that
 -- (millrace.collect names the variable) notifications are collected, and sent by batch_notify once
 -- a flush has come; a transaction that is rolled back takes its own along. Neither \x1e nor \x1f
--- can stand in JSON. Collecting copies what is there each time: many go in one call.
+-- can stand in JSON. Collecting copies what is there each time: many go in one call. Runners may be
+-- woken before (millrace.wake): what they do then is on disk no sooner than the job.
 CREATE OR REPLACE FUNCTION notify_durable(channel text, VARIADIC payloads text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	collected text := current_setting('millrace.collect', true);
 BEGIN
-	IF collected <> '' THEN
+	IF collected <> '' AND NOT (channel = 'millrace_job' AND current_setting('millrace.wake', true) = 'now') THEN
 		PERFORM set_config(collected, current_setting(collected)
 			|| channel || E'\x1f' || array_to_string(payloads, E'\x1e' || channel || E'\x1f') || E'\x1e', false);
 	ELSE

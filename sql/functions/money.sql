@@ -179,7 +179,7 @@ $$;
 -- of a provider whose model it leaves open the cheapest is taken.
 -- As the owner: the ledger is no role's to write.
 CREATE OR REPLACE FUNCTION chat_reserve(run_id uuid, credits boolean) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	s jsonb;
 	m record;

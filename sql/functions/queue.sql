@@ -413,7 +413,9 @@ RETURNS TABLE (owner_id uuid, conversation_id uuid, document_id uuid, input text
 LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 BEGIN
 	INSERT INTO topic AS t (name) VALUES ('run:' || $1) ON CONFLICT DO NOTHING;
-	PERFORM FROM topic t WHERE t.name = 'run:' || $1 FOR UPDATE;
+	IF NOT FOUND THEN
+		PERFORM FROM topic t WHERE t.name = 'run:' || $1 FOR UPDATE;
+	END IF;
 	RETURN QUERY
 	SELECT r.owner_id, r.conversation_id, r.document_id, r.input::text, r.cancel_requested_at IS NOT NULL, j.max_attempts, t.seq
 	FROM job j JOIN run r ON r.id = j.run_id JOIN topic t ON t.name = 'run:' || $1
@@ -435,16 +437,36 @@ DECLARE
 	names text[] := ARRAY(SELECT 'run:' || r FROM unnest(runs) r);
 	stands bigint[];	-- where a run's log does, of whose lease is not lost
 	due bigint[];	-- and where it will, of whose events are written
+	moved bigint;
+	held bigint;
 BEGIN
-	PERFORM FROM topic t WHERE t.name = ANY (names) ORDER BY t.name FOR UPDATE;
 	-- With the topics locked, the jobs' state read here holds until the commit: a successor
-	-- begins by taking the same lock.
+	-- begins by taking the same lock. Moving the topics locks them, and is all there is to do
+	-- where each log stands as its run counts on, and no lease is lost; else it is undone.
+	BEGIN
+		UPDATE topic t SET seq = g.after + g.count, updated_at = now()
+		FROM (SELECT * FROM unnest(names, after, counts) AS u (name, after, count) ORDER BY u.name) g
+		WHERE t.name = g.name AND t.seq = g.after;
+		GET DIAGNOSTICS moved = ROW_COUNT;
+		-- Looked up one by one by key (LATERAL with OFFSET; further conditions on a job stand
+		-- outside): a join would compare each with each.
+		held := (SELECT count(*) FROM unnest(runs, attempts) AS g (run_id, attempt)
+			CROSS JOIN LATERAL (SELECT o.state, o.runner, o.attempts FROM job o WHERE o.run_id = g.run_id OFFSET 0) j
+			WHERE j.state = 'running' AND j.runner = $1 AND j.attempts = g.attempt);
+		IF moved < cardinality(runs) OR held < cardinality(runs) THEN
+			RAISE SQLSTATE 'MR001';
+		END IF;
+		PERFORM publish_numbered(topics, ARRAY(SELECT g.after + k
+			FROM unnest(after, counts) WITH ORDINALITY AS g (after, count, n), generate_series(1, g.count) k ORDER BY g.n, k), types, data);
+		RETURN QUERY SELECT g.n::int, g.after + g.count FROM unnest(after, counts) WITH ORDINALITY AS g (after, count, n);
+		RETURN;
+	EXCEPTION WHEN SQLSTATE 'MR001' THEN
+	END;
+	PERFORM FROM topic t WHERE t.name = ANY (names) ORDER BY t.name FOR UPDATE;
 	SELECT array_agg(CASE WHEN j.run_id IS NOT NULL THEN t.seq END ORDER BY g.n),
 		array_agg(CASE WHEN j.run_id IS NOT NULL AND t.seq = g.after THEN g.after + g.count END ORDER BY g.n)
 	INTO stands, due
 	FROM unnest(names, runs, attempts, after, counts) WITH ORDINALITY AS g (name, run_id, attempt, after, count, n)
-	-- Looked up one by one by key (LATERAL with OFFSET; further conditions on a job stand
-	-- outside): a join would compare each with each.
 	LEFT JOIN LATERAL (SELECT o.seq FROM topic o WHERE o.name = g.name OFFSET 0) t ON true
 	LEFT JOIN LATERAL (SELECT o.run_id, o.state, o.runner, o.attempts FROM job o WHERE o.run_id = g.run_id OFFSET 0) j
 		ON j.state = 'running' AND j.runner = $1 AND j.attempts = g.attempt;

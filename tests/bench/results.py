@@ -84,6 +84,7 @@ def chats(out):
         rows += [[what + ": ended with done", spread([x["done"] for x in r]), "all"],
                  ["tokens lost", spread([x["expected"] - x["tokens"] for x in r]), "0"],
                  ["tokens/s at the clients", spread([x["rate"] for x in r]), ""],
+                 ["tokens/s of the same clients at the provider itself, without TLS: the most there is", spread([x["direct"] for x in r]), ""],
                  ["first token behind, p50 ms", spread([x["first"]["p50"] for x in r], 1), ""],
                  ["first token behind, p99 ms", spread([x["first"]["p99"] for x in r], 1), ""],
                  ["a token behind the provider's, p50 ms", spread([x["token"]["p50"] for x in r], 1), ""],

@@ -121,9 +121,19 @@ class Watch(threading.Thread):
         self.join()
 
 
+def token_rate(requests):
+    """Tokens a second, from the first one of all to the last end."""
+    return sum(x[5] for x in requests) / ((max(x[2] for x in requests) - min(x[1] for x in requests if x[1])) / 1e6)
+
+
 def at_once(instance, tokens, chats, per_chat, delay_ms):
-    """So many chats, asked within a second, over HTTPS with a connection each. All have to end with `done`."""
+    """So many chats, asked within a second, over HTTPS with a connection each. All have to end with `done`. `direct`: tokens/s of the
+    same client at the provider itself, without TLS: since the chats do not all begin at once it is less than the provider's rate, and
+    more is not to be had."""
     directive = "[[first:300 tokens:%d delay:%d]] How deep is the river?" % (per_chat, delay_ms)
+    direct = client("--connections", chats, "--requests", chats, "--rate", chats,
+                    chat_requests(instance, "chats-direct", ["bench"], directive, "/v1/chat/completions", True),
+                    to="127.0.0.1:%d" % instance.provider, seconds=60)
     file = chat_requests(instance, "chats", tokens, directive)
     watch = Watch(instance)
     before, began = instance.cpu(), time.time()
@@ -137,8 +147,7 @@ def at_once(instance, tokens, chats, per_chat, delay_ms):
     seen = sum(x[5] for x in q)
     firsts = [(x[1] - x[0] - x[3]) / 1000 for x in q if x[1]]
     behind = [(came - sent) / 1000 for sent, came in r["stamps"]]
-    span = (max(x[2] for x in q) - min(x[1] for x in q if x[1])) / 1e6
-    return {"chats": chats, "done": done, "tokens": seen, "expected": chats * per_chat, "rate": seen / span,
+    return {"chats": chats, "done": done, "tokens": seen, "expected": chats * per_chat, "rate": token_rate(q), "direct": token_rate(direct["requests"]),
             "provider_rate": chats * 1000 / delay_ms, "took_s": r["took_s"], "first": figures(firsts), "token": figures(behind),
             "cpu_s": {role: after[role] - before.get(role, 0) for role in after}, "seconds": time.time() - began,
             "peak": watch.peak, "connections": watch.connections}

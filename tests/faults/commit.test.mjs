@@ -7,10 +7,10 @@ import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { kill, revived, test, until, value, world } from "./faults.mjs";
-import { assertAllWhole, running } from "./chats.mjs";
+import { Chat, assertAllWhole, running } from "./chats.mjs";
 import { ROOT } from "../js/instance.mjs";
 
-const ROUNDS_MAX = 6, CHATS = 8, WORDS = { words: 8, delay: 20, held: true };
+const ROUNDS = 20, CHATS = 8, WORDS = { words: 8, delay: 20, held: true };
 let w, millrace;
 
 before(async () => {
@@ -49,8 +49,7 @@ async function crash() {
 
 test("the server crashes between the runner's commits and their flush", async () => {
 	let committed = 0, undone = 0, told = 0;
-	/* another process may flush just before the crash */
-	for (let round = 0; round < ROUNDS_MAX && undone === 0; round++) {
+	for (let round = 0; round < ROUNDS; round++) {
 		const h = await held();
 		await kill(millrace, "runner", "SIGSTOP");
 		const n = await stored(h.chats);
@@ -65,7 +64,27 @@ test("the server crashes between the runner's commits and their flush", async ()
 		await assertAllWhole(millrace, h.chats);
 	}
 	console.log(`# ${committed} committed, ${undone} undone, ${told} told before`);
+	/* another process may flush just before a crash */
 	assert.ok(undone > 0, "nothing was undone, so nothing was tested");
+});
+
+test("the server crashes between a chat's commit and its flush, when the runner has begun with it", async () => {
+	const hold = join(millrace.runDir, "hold");
+	for (let round = 0; round < ROUNDS; round++) {
+		const chat = new Chat(w.users[0], WORDS);
+		writeFileSync(hold, "");
+		const ended = chat.complete();
+		/* the runner was woken before the flush, and what it has claimed is on disk */
+		const run = await until(() => value(millrace, "SELECT run_id FROM job WHERE state = 'running'"), "it is claimed");
+		assert.equal(chat.run, undefined, "it was answered before the flush");
+		await crash();
+		assert.equal(await value(millrace, `SELECT content FROM message WHERE run_id = '${run}' AND role = 'user'`), chat.message);
+		rmSync(hold, { force: true });
+		chat.go();
+		await ended;
+		assert.equal(chat.run, run, "its repeat by key is another run");
+		await assertAllWhole(millrace, [chat]);
+	}
 });
 
 test("the runner is killed there: what nobody was told of is shown, and each chat ends once", async () => {

@@ -18,6 +18,8 @@ static const struct query fault = { .name = "fault", .sql = "fault" };
 static const struct query slow = { .name = "slow", .sql = "slow" };
 static const struct query silent = { .name = "silent", .sql = "silent" };
 static const struct query reads = { .name = "reads", .sql = "reads", .reads = true };
+static const struct query wakes = { .name = "wakes", .sql = "wakes", .wakes = true };
+static const struct query uncommitted = { .name = "uncommitted", .sql = "uncommitted" };
 static const struct query hangup = { .name = "hangup", .sql = "hangup" };
 
 static struct arena *mem;
@@ -38,6 +40,7 @@ static int n_done, n_sent, n_expected;
 
 static enum fate batch_fate = FATE_ROW; /* the flush's */
 static enum fate notify_fate = FATE_ROW;
+static int64_t refused_ms; /* when the server did first refuse something */
 
 static enum fate
 fate(const char *statement)
@@ -46,7 +49,8 @@ fate(const char *statement)
 		const struct query *query;
 		enum fate fate;
 	} fates[] = { { &refused, FATE_ERROR }, { &fault, FATE_FAULT }, { &slow, FATE_SLOW },
-		{ &silent, FATE_SILENT }, { &hangup, FATE_HANGUP } };
+		{ &silent, FATE_SILENT }, { &hangup, FATE_HANGUP },
+		{ &uncommitted, FATE_UNCOMMITTED } };
 
 	if (strcmp(statement, "batch_flush") == 0)
 		return batch_fate;
@@ -382,7 +386,7 @@ static void
 begin_batches(void (*up)(void))
 {
 	begin(up);
-	pipe_batch(pipe_under_test);
+	pipe_batch(pipe_under_test, false);
 }
 
 static void
@@ -408,6 +412,99 @@ writes_alone(void)
 		strcmp(postgres.seen, "batch_begin batch_alone plain kept batch_notify ") == 0);
 	CHECK("its results are its own statements'",
 	    in_order() && done[0].e == ERR_OK && strcmp(done[0].values, "plain kept") == 0);
+	end();
+}
+
+static void
+send_waker(void)
+{
+	n_expected = 1;
+	if (!SEND(&plain, &wakes))
+		abort();
+}
+
+static void
+wakes_before(void)
+{
+	static const char seen[] = "batch_begin batch_waker plain wakes batch_flush batch_notify ";
+
+	begin_batches(send_waker);
+	CHECK("a writer alone that makes a job wakes a runner first, and then flushes",
+	    postgres_run(is_notifying, 0, ALONE_MS) && strcmp(postgres.seen, seen) == 0 &&
+		done[0].e == ERR_OK && strcmp(done[0].values, "plain wakes") == 0);
+	end();
+	batch_fate = FATE_FAULT;
+	begin_batches(send_waker);
+	CHECK("and is stored for nobody where the flush fails",
+	    postgres_run(all_done, 0, ALONE_MS) && done[0].e == ERR_OVERLOADED);
+	end();
+	batch_fate = FATE_ROW;
+}
+
+static void
+send_three(void)
+{
+	n_expected = 3;
+	if (!SEND(&plain) || !SEND(&kept) || !SEND(&reads))
+		abort();
+}
+
+static void
+notifies_directly(void)
+{
+	begin(send_one);
+	pipe_batch(pipe_under_test, true);
+	CHECK("a writer alone notifies with its commit where that is wanted",
+	    postgres_run(all_done, 0, ALONE_MS) && done[0].e == ERR_OK &&
+		strcmp(postgres.seen, "batch_begin batch_direct plain kept ") == 0);
+	end();
+	begin(send_three);
+	pipe_batch(pipe_under_test, true);
+	CHECK("one beside it does so after the flush",
+	    postgres_run(is_notifying, 0, ALONE_MS) &&
+		strcmp(postgres.seen,
+		    "batch_begin batch_direct plain kept reads batch_flush batch_notify ") == 0);
+	end();
+}
+
+static void
+send_uncommitted(void)
+{
+	n_expected = 1;
+	if (!SEND(&uncommitted))
+		abort();
+}
+
+/* What the server did not commit is done again, and a second later once more. */
+static bool
+done_again(void)
+{
+	if (n_done == 1 && n_expected == 1) {
+		n_expected = 2;
+		if (!SEND(&plain))
+			abort();
+		refused_ms = clock_ms();
+	}
+	if (n_done == 2 && n_expected == 2 && clock_ms() > refused_ms + 1100) {
+		n_expected = 3;
+		if (!SEND(&kept))
+			abort();
+	}
+	return n_done == 3;
+}
+
+static void
+commit_refused(void)
+{
+	begin(send_uncommitted);
+	pipe_batch(pipe_under_test, true);
+	CHECK("where the server refuses that, it is to be done again",
+	    postgres_run(done_again, 20, 10000) && in_order() && done[0].e == ERR_OVERLOADED &&
+		done[1].e == ERR_OK && done[2].e == ERR_OK);
+	CHECK("and notifies behind its commit for a second",
+	    strcmp(postgres.seen,
+		"batch_begin batch_direct uncommitted batch_alone plain batch_notify "
+		"batch_direct kept ") == 0);
 	end();
 }
 
@@ -522,7 +619,7 @@ n_seen(const char *name)
 	return n;
 }
 
-static int64_t refused_ms, told_ms, taken_ms;
+static int64_t told_ms, taken_ms;
 static int n_refused;
 
 /* More is written once the server has refused a notification; five refusals later it takes them. */
@@ -580,6 +677,9 @@ main(void)
 	notifications();
 	busy();
 	writes_alone();
+	wakes_before();
+	notifies_directly();
+	commit_refused();
 	shares();
 	shares_with_some();
 	flush_lost();

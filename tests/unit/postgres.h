@@ -54,6 +54,7 @@ enum fate {
 	FATE_ROW, /* one row: postgres.row, or the statement's name */
 	FATE_ERROR, /* as SQL's refuse(): MR000, "No such thing.", NOT_FOUND */
 	FATE_FAULT, /* SQLSTATE XX000, a fault of the server's */
+	FATE_UNCOMMITTED, /* a row, and the fault comes with the commit */
 	FATE_SLOW, /* a row, after postgres.slow_ms */
 	FATE_SILENT, /* no answer, to this and to whatever follows */
 	FATE_HANGUP /* the connection is closed */
@@ -80,7 +81,7 @@ static struct postgres {
 	char in[65536], out[65536];
 	size_t n_in, n_out;
 	char statement[128];
-	bool started, skips, silent, waits;
+	bool started, skips, silent, waits, uncommitted;
 	int step_ms;
 	bool (*until)(void);
 	int64_t deadline_ms;
@@ -198,6 +199,10 @@ postgres_execute(void)
 	case FATE_FAULT:
 		postgres_error(fate);
 		break;
+	case FATE_UNCOMMITTED:
+		postgres.uncommitted = true;
+		postgres_answer();
+		break;
 	case FATE_SLOW:
 		postgres.waits = true;
 		loop_arm(postgres.loop, &postgres.slow, postgres.slow_ms);
@@ -245,7 +250,9 @@ static inline void
 postgres_message(char type, const char *body)
 {
 	if (type == 'S') {
-		postgres.skips = false;
+		if (postgres.uncommitted)
+			postgres_error(FATE_FAULT);
+		postgres.skips = postgres.uncommitted = false;
 		postgres_put('Z', "I", 1);
 	} else if (postgres.skips) {
 		return;

@@ -2,6 +2,7 @@
 -- args: message text, conversation uuid, queue_max int4, credits bool
 -- row: run_id uuid, conversation_id uuid
 -- keep
+-- wakes
 SELECT run_id, conversation_id FROM chat_start($1, $2, $3, $4);
 
 -- name: run_show

@@ -76,6 +76,17 @@ SELECT set_config('millrace.durable', current_setting('synchronous_commit'), fal
 SELECT set_config('synchronous_commit', current_setting('millrace.durable'), true)
 	|| set_config('millrace.collect', 'millrace.flushed', true) AS durable;
 
+-- Before those of a writer alone on a connection whose notifications go with its commit.
+-- name: batch_direct
+-- row: durable text
+SELECT set_config('synchronous_commit', current_setting('millrace.durable'), true) || set_config('millrace.collect', '', true) AS durable;
+
+-- Before those of a writer that has nobody beside it and makes a job: runners are woken at its
+-- commit, which does not wait for the disk.
+-- name: batch_waker
+-- row: wake text
+SELECT set_config('millrace.wake', 'now', true) AS wake;
+
 -- Everything that was committed before is on disk with this, and may be notified.
 -- name: batch_flush
 -- row: settled bool, flushed int4, pending int4

@@ -54,4 +54,5 @@ SELECT run_id FROM document_reindex($1, $2);
 -- name: document_search
 -- args: question text, rows int8, queue_max int4
 -- row: run_id uuid
+-- wakes
 SELECT run_enqueue('search', jsonb_build_object('q', $1::text, 'limit', $2::int8, 'reply', 'search'), $3, priority => 10) AS run_id;

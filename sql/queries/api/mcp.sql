@@ -10,6 +10,7 @@ SELECT $1::bytea IS NULL OR EXISTS (SELECT FROM api_key k WHERE k.hash = $1 AND 
 -- name: mcp_call
 -- args: key_hash bytea, writes bool, input jsonb, queue_max int4
 -- row: run_id uuid
+-- wakes
 SELECT run_enqueue('tool', $3, $4, priority => 10) AS run_id
 WHERE NOT $2 OR $1::bytea IS NULL OR EXISTS (SELECT FROM api_key k WHERE k.hash = $1 AND 'write' = ANY (k.scopes));
 

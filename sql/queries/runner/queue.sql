@@ -34,7 +34,6 @@ SELECT pg_try_advisory_lock(hashtext('millrace.runner'), hashtext($1)) AS taken;
 -- name: runner_jobs_claim
 -- args: runner_name text, want int4, per_user int4, lease interval
 -- row: run_id uuid, owner_id uuid, kind text, attempt int4, conversation_id uuid, document_id uuid, input text, cancelled bool, max_attempts int4, seq int8, wait_ms int8, begun json
--- batched
 SELECT c.run_id, b.owner_id, c.kind, c.attempt, b.conversation_id, b.document_id, b.input, b.cancelled, b.max_attempts, b.seq, c.wait_ms,
 	CASE WHEN c.kind IN ('agent', 'chat', 'preview') THEN chat_begin(c.run_id, b.owner_id, b.conversation_id, 40, 65536) END AS begun
 FROM (SELECT * FROM job_claim($1, $2, $3, $4) ORDER BY 'run:' || run_id) c LEFT JOIN LATERAL job_begin(c.run_id, $1, c.attempt) b ON true;
