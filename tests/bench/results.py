@@ -71,7 +71,7 @@ def first(out):
     r = out["first"]
     names = {"overhead": "from POST to the first token, less the provider's own time", "before": "of that, until the provider is asked",
              "after": "the provider's first token to ours", "direct": "the client at the provider itself",
-             "flush": "a flush, of which two come before the provider is asked and one before a token is shown"}
+             "flush": "a flush, of which one comes before the provider is asked and one before a token is shown"}
     rows = [[names[n], spread([x["p50"] for x in r[n]], 2), spread([x["p99"] for x in r[n]], 2), "2" if n == "after" else ""] for n in names]
     return "## First token, idle machine, one chat after the other over HTTPS\n\n" + table(["ms", "p50", "p99", "asked"], rows) + "\n"
 

@@ -442,7 +442,7 @@ wakes_before(void)
 }
 
 static void
-send_three(void)
+send_three_kinds(void)
 {
 	n_expected = 3;
 	if (!SEND(&plain) || !SEND(&kept) || !SEND(&reads))
@@ -458,7 +458,7 @@ notifies_directly(void)
 	    postgres_run(all_done, 0, ALONE_MS) && done[0].e == ERR_OK &&
 		strcmp(postgres.seen, "batch_begin batch_direct plain kept ") == 0);
 	end();
-	begin(send_three);
+	begin(send_three_kinds);
 	pipe_batch(pipe_under_test, true);
 	CHECK("one beside it does so after the flush",
 	    postgres_run(is_notifying, 0, ALONE_MS) &&
