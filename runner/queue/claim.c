@@ -113,9 +113,10 @@ listen_again(void)
 	bool taken = false;
 
 	PQfinish(listener);
+	/* What was claimed later would not be anybody's any more. */
 	listener =
-	    PQconnectdb(arena_printf(a, "%s options='" DB_SESSION " -c statement_timeout=%lld'",
-		db_conninfo(a, "millrace_runner", "runner"), (long long)config()->statement_ms)
+	    PQconnectdb(arena_printf(a, "%s options='" DB_SESSION " -c statement_timeout=%llds'",
+		db_conninfo(a, "millrace_runner", "runner"), (long long)config()->lease_seconds)
 			    .p);
 	arena_free(a);
 	PQsetNoticeReceiver(listener, db_ignore_notice, NULL);

@@ -448,8 +448,8 @@ BEGIN
 		FROM (SELECT * FROM unnest(names, after, counts) AS u (name, after, count) ORDER BY u.name) g
 		WHERE t.name = g.name AND t.seq = g.after;
 		GET DIAGNOSTICS moved = ROW_COUNT;
-		-- Looked up one by one by key (LATERAL with OFFSET; further conditions on a job stand
-		-- outside): a join would compare each with each.
+		-- Looked up one by one by key (LATERAL with OFFSET; further conditions on a job
+		-- stand outside): a join would compare each with each.
 		held := (SELECT count(*) FROM unnest(runs, attempts) AS g (run_id, attempt)
 			CROSS JOIN LATERAL (SELECT o.state, o.runner, o.attempts FROM job o WHERE o.run_id = g.run_id OFFSET 0) j
 			WHERE j.state = 'running' AND j.runner = $1 AND j.attempts = g.attempt);
