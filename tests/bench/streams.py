@@ -64,7 +64,9 @@ def flush_ms(instance):
 def first_token(instance, tokens, rounds, each):
     """One chat after the other over one kept HTTPS connection, beside the same from the provider itself. In milliseconds:
     `overhead`: from POST to the first token, less what the provider took for it; `before`: of that, until the provider had been
-    asked; `after`: from the provider's token to ours; `direct`: the overhead of the client and the provider alone."""
+    asked; `after`: from the provider's token to ours; `direct`: the overhead of the client and the provider alone; `flush`: what waiting
+    for the disk costs. Two flushes are in the way whatever else is saved: that of the claim, before which nobody is asked, and of the
+    token, before which nobody sees it."""
     directive = "[[first:50 tokens:3 delay:5]] How deep is the river?"
     ours = chat_requests(instance, "first", tokens[:1], directive)
     direct = chat_requests(instance, "direct", ["bench"], directive, "/v1/chat/completions", True)
