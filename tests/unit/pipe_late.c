@@ -59,7 +59,7 @@ run(bool plain_too)
 	n_done = 0;
 	n_expected = 1 + plain_too;
 	pipe_under_test = pipe_open(postgres.loop, "unit", "unit", NULL, on_up, NULL);
-	pipe_batch(pipe_under_test);
+	pipe_batch(pipe_under_test, false);
 	good = postgres_run(all_done, 0, MOST_MS);
 	pipe_close(pipe_under_test);
 	return good;
