@@ -83,7 +83,7 @@ $(GEN)/sql_%.h: $(GEN)/sql_%.made
 $(GEN)/queries.c: $(queries) $(query_dirs) sql/generate.awk Makefile
 	@mkdir -p $(GEN)
 	@awk -v mode=source -f sql/generate.awk $(queries) /dev/null >$@
-$(GEN)/migrations.c: $(wildcard sql/*.sql sql/migrations/*.sql sql/functions/*.sql sql/triggers/*.sql) sql/embed.sh
+$(GEN)/migrations.c: $(wildcard sql/*.sql sql/migrations sql/functions sql/triggers sql/migrations/*.sql sql/functions/*.sql sql/triggers/*.sql) sql/embed.sh
 	@mkdir -p $(GEN)
 	@sh sql/embed.sh >$@
 # The named reply schemas of handlers/schemas/*.json as one C string: each file is an object whose
