@@ -26,6 +26,7 @@
 #define ANSWER_NAMES 2
 #define ANSWER_FACT \
 	1.1 /* where it asks who, when, or how much: words do not tell that it is said */
+#define ANSWER_RARE 2.0 /* where the best passage has a name that hardly another has */
 #define ANSWER_WORD 0.4 /* for each word of the question */
 #define ANSWER_WORDS 8
 #define ANSWER_PASSAGES 0.6 /* for each e-fold of passages */
@@ -492,7 +493,7 @@ is_answered_in_translation(const struct question *q, const struct covered *by)
 bool
 question_is_answered(const struct question *q, const struct covered *by)
 {
-	double words = 0, unknown = 0, alone = 0, names = 0;
+	double words = 0, unknown = 0, alone = 0, names = 0, rare = 0;
 
 	if (by->foreign)
 		return is_answered_in_translation(q, by);
@@ -506,11 +507,13 @@ question_is_answered(const struct question *q, const struct covered *by)
 		unknown += in_none;
 		alone += in_none && !known;
 		names += (known || !in_none) && q->name[i] && !is_among(q, by->by_best, i);
+		rare += q->name[i] && is_among(q, by->by_best, i) &&
+			q->idf[i] >= log(fmax(q->total, 2) / 3);
 	}
 	return ANSWER_SHARE * by->share - ANSWER_UNKNOWN * unknown / fmax(words, 1) -
 		   ANSWER_ALONE * fmin(alone, ANSWER_NAMES) -
 		   ANSWER_NAME * fmin(names, ANSWER_NAMES) - ANSWER_FACT * q->fact +
-		   ANSWER_WORD * fmin(words, ANSWER_WORDS) -
+		   ANSWER_WORD * fmin(words, ANSWER_WORDS) + ANSWER_RARE * fmin(rare, 1) -
 		   ANSWER_PASSAGES * log(fmin(fmax(q->total, 1), ANSWER_PASSAGES_MOST)) >=
 	       ANSWER_LEAST;
 }
