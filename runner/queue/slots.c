@@ -5,6 +5,7 @@
 #include <millrace/clock.h>
 
 #include "runner/queue/slots.h"
+#include "runner/thread.h"
 
 #define OTHERS_MS 5000 /* who came beside somebody within that time is here */
 
@@ -66,6 +67,18 @@ hand_out(struct slots *of)
 	}
 }
 
+/* What one user may have grows when the others have been gone for a while, too. */
+static void
+wait_for_change(struct slot *mine)
+{
+	struct slots *of = mine->of;
+
+	if (clock_ms() >= of->others_until_ms)
+		pthread_cond_wait(&mine->changed, &of->lock);
+	else if (!thread_cond_wait_until(&mine->changed, &of->lock, of->others_until_ms))
+		hand_out(of);
+}
+
 static void
 slot_wake(void *arg)
 {
@@ -82,7 +95,7 @@ slot_acquire(struct slot *mine, struct slots *of, struct uuid owner, struct stop
 	bool is_held;
 
 	*mine = (struct slot){ .of = of, .owner = owner };
-	pthread_cond_init(&mine->changed, NULL);
+	thread_cond_init(&mine->changed);
 	stop_on_set(stop, slot_wake, mine);
 	pthread_mutex_lock(&of->lock);
 	if (is_anothers(of->held, &owner) || is_anothers(of->waiting, &owner))
@@ -90,7 +103,7 @@ slot_acquire(struct slot *mine, struct slots *of, struct uuid owner, struct stop
 	DL_APPEND(of->waiting, mine);
 	hand_out(of);
 	while (!mine->is_held && stop_why(stop) == STOP_NOT)
-		pthread_cond_wait(&mine->changed, &of->lock);
+		wait_for_change(mine);
 	is_held = mine->is_held;
 	if (!is_held)
 		DL_DELETE(of->waiting, mine);
