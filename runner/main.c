@@ -42,6 +42,17 @@
 #define POOL 12
 #define GIVE_BACK_MS 8000 /* at SIGTERM: how long jobs may take to be given back */
 
+/* What many jobs at once took is the system's again, though some of each arena is still in use. */
+static int64_t
+memory_trim(struct db *db, struct arena *a, struct stop *stop)
+{
+	(void)db;
+	(void)a;
+	(void)stop;
+	(void)malloc_trim(0);
+	return PERIODIC_AS_TABLED;
+}
+
 /*
  * Periodic work; queue/periodic.h explains the columns (times are in milliseconds). The names are
  * what pg_notify('millrace_periodic', …) wakes. What is woken is looked at twice a minute all the
@@ -72,6 +83,7 @@ static const struct periodic periodic_table[] = {
 	{ "telegram", 60000, 0, 0, PERIODIC_APART, telegram_updates_run },
 	{ "containers", 30000, 250, 0, PERIODIC_LONG, containers_run },
 	{ "certificate", 3600000, 0, 0, PERIODIC_LONG, certificate_run },
+	{ "memory", 60000, 0, 0, PERIODIC_LONG, memory_trim },
 	{ NULL, 0, 0, 0, 0, NULL },
 };
 
