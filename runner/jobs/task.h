@@ -136,6 +136,7 @@ struct task_flow {
 	size_t at; /* which of them is filled */
 };
 
+/* With two empty batches; j, store and arg are set. task_flow_end() frees what it takes. */
 void task_flow_begin(struct task_flow *f);
 /* The one that is to be filled. */
 struct task_batch *task_flow_batch(struct task_flow *f);
