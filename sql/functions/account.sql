@@ -11,9 +11,10 @@ GRANT EXECUTE ON FUNCTION user_json(app_user, container) TO millrace_api;
 -- A user's row for the steps before anyone is signed in.
 -- As the owner: nobody is signed in yet whose row it would be.
 CREATE OR REPLACE FUNCTION user_account(id uuid) RETURNS SETOF app_user
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT * FROM app_user u WHERE u.id = $1
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT * FROM app_user u WHERE u.id = $1;
+END $$;
 GRANT EXECUTE ON FUNCTION user_account TO millrace_api;
 
 -- For millracectl: the user of this address, sign-in name or id.
@@ -41,8 +42,9 @@ $$;
 GRANT EXECUTE ON FUNCTION notification_json TO millrace_api;
 
 -- The caller's settings over the defaults, with the fields that are read-only.
-CREATE OR REPLACE FUNCTION settings_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT ('{"theme": "system", "language": "en", "notifications": {"email": true, "push": false}}'::jsonb
+CREATE OR REPLACE FUNCTION settings_json(u app_user) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN ('{"theme": "system", "language": "en", "notifications": {"email": true, "push": false}}'::jsonb
 		|| coalesce((SELECT s.settings FROM user_settings s WHERE s.user_id = u.id), '{}')
 		|| jsonb_build_object('uid', u.id, 'email', u.email, 'displayName', u.display_name,
 			'apiKey', (SELECT k.shown FROM api_key k WHERE k.user_id = u.id AND k.of_settings AND k.revoked_at IS NULL),
@@ -53,8 +55,8 @@ CREATE OR REPLACE FUNCTION settings_json(u app_user) RETURNS json LANGUAGE sql S
 					UNION ALL
 					SELECT 1, e.input_tokens, e.output_tokens, e.cost_usd FROM usage_event e
 					WHERE e.owner_id = u.id AND e.id > (SELECT c.upto FROM usage_counted c)
-				) a)))::json
-$$;
+				) a)))::json;
+END $$;
 GRANT EXECUTE ON FUNCTION settings_json TO millrace_api;
 
 CREATE OR REPLACE FUNCTION settings_merge(given jsonb) RETURNS json LANGUAGE plpgsql AS $$
@@ -130,17 +132,20 @@ GRANT EXECUTE ON FUNCTION settings_new_key TO millrace_api;
 -- An account by id: one's own, or anybody's for an administrator.
 -- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_find(account uuid) RETURNS SETOF app_user
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT * FROM app_user u WHERE u.id = $1 AND u.erased_at IS NULL AND (u.id = caller_id() OR caller_is_admin())
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT * FROM app_user u WHERE u.id = $1 AND u.erased_at IS NULL AND (u.id = caller_id() OR caller_is_admin());
+END $$;
 GRANT EXECUTE ON FUNCTION account_find TO millrace_api;
 
 -- Accounts whose name, address or sign-in name contains `q` (NFC), ignoring case; newest first.
 -- Looks at `most`; the last row then has no body, as in lead_search.
 -- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_search(q text, rows bigint, before uuid, most bigint) RETURNS TABLE (body json, cursor uuid)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT CASE WHEN k.n <= $4 THEN (SELECT account_json(u) FROM app_user u WHERE u.id = k.id) END, CASE WHEN k.n <= $4 THEN k.id ELSE k.above END
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT CASE WHEN k.n <= $4 THEN (SELECT account_json(u) FROM app_user u WHERE u.id = k.id) END, CASE WHEN k.n <= $4 THEN k.id ELSE k.above END
 	FROM (
 		SELECT o.id, row_number() OVER newest AS n, lag(o.id) OVER newest AS above,
 			$1 IS NULL OR strpos(folded(concat_ws(' ', o.username, o.email, o.display_name)), lower($1)) > 0 AS fits
@@ -149,8 +154,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 		ORDER BY o.id DESC LIMIT $4 + 1
 	) k
 	WHERE k.fits OR k.n > $4
-	ORDER BY k.id DESC LIMIT $2
-$$;
+	ORDER BY k.id DESC LIMIT $2;
+END $$;
 GRANT EXECUTE ON FUNCTION account_search(text, bigint, uuid, bigint) TO millrace_api;
 
 -- Refuses a change of the address soon after another: each writes a mail, and costs a hash.

@@ -87,10 +87,11 @@ GRANT EXECUTE ON FUNCTION agent_invoke TO millrace_api;
 -- is none.
 -- As the owner: whom a service names is another's row.
 CREATE OR REPLACE FUNCTION agent_request_show(request uuid) RETURNS json
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT agent_request_json(r, CASE r.status WHEN 'cancelled' THEN 'failed' ELSE r.status END, r.outcome -> 'result', r.error_message)
-	FROM run r WHERE r.id = $1 AND r.kind = 'agent' AND (r.owner_id = caller_id() OR r.input ->> 'by' = caller_id()::text)
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN (SELECT agent_request_json(r, CASE r.status WHEN 'cancelled' THEN 'failed' ELSE r.status END, r.outcome -> 'result', r.error_message)
+	FROM run r WHERE r.id = $1 AND r.kind = 'agent' AND (r.owner_id = caller_id() OR r.input ->> 'by' = caller_id()::text));
+END $$;
 GRANT EXECUTE ON FUNCTION agent_request_show TO millrace_api;
 
 -- Enqueues the analysis of a lead of the caller's.

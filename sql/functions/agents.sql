@@ -48,18 +48,11 @@ CREATE OR REPLACE FUNCTION process_due(p agent_process, want int) RETURNS timest
 $$;
 GRANT EXECUTE ON FUNCTION process_due TO millrace_api;
 
--- When it begins next, which is in the past where it could not begin yet. Volatile, so that it sees
--- what the statement that shows it has just changed.
-CREATE OR REPLACE FUNCTION process_next(p agent_process) RETURNS text LANGUAGE sql VOLATILE AS $$
-	SELECT rfc3339(s.due_at) FROM schedule s WHERE s.kind = 'process' AND s.thing = p.id
-$$;
-GRANT EXECUTE ON FUNCTION process_next TO millrace_api;
-
-CREATE OR REPLACE FUNCTION process_json(p agent_process) RETURNS json LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION process_json(p agent_process) RETURNS json LANGUAGE sql VOLATILE AS $$
 	SELECT json_build_object('id', p.id, 'agent_id', p.id, 'user_id', p.owner_id, 'name', p.name, 'description', p.description,
 		'agent_type', p.agent_type, 'model', p.model, 'status', p.status, 'execution_mode', p.execution_mode,
 		'schedule', json_build_object('interval_s', p.interval_s, 'cron', p.cron, 'timezone', p.timezone), 'emails', p.emails,
-		'next_run_at', process_next(p), 'created_at', rfc3339(p.created_at), 'updated_at', rfc3339(p.updated_at))
+		'next_run_at', schedule_next('process', p.id), 'created_at', rfc3339(p.created_at), 'updated_at', rfc3339(p.updated_at))
 $$;
 GRANT EXECUTE ON FUNCTION process_json TO millrace_api;
 
@@ -138,19 +131,21 @@ GRANT EXECUTE ON FUNCTION config_change TO millrace_api;
 
 -- What is configured, with the next five times of its schedule; the defaults where there is no
 -- process (a row of NULLs).
-CREATE OR REPLACE FUNCTION config_json(p agent_process) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('agent_id', p.id, 'model', p.model, 'emails', coalesce(p.emails, '{}'),
+CREATE OR REPLACE FUNCTION config_json(p agent_process) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN json_build_object('agent_id', p.id, 'model', p.model, 'emails', coalesce(p.emails, '{}'),
 		'execution_mode', coalesce(p.execution_mode, 'manual'),
 		'schedule', json_build_object('interval_s', p.interval_s, 'cron', p.cron, 'timezone', coalesce(p.timezone, 'UTC')),
-		'next_runs', coalesce((SELECT json_agg(rfc3339(d)) FROM unnest(process_due(p, 5)) d), '[]'), 'updated_at', rfc3339(p.updated_at))
-$$;
+		'next_runs', coalesce((SELECT json_agg(rfc3339(d)) FROM unnest(process_due(p, 5)) d), '[]'), 'updated_at', rfc3339(p.updated_at));
+END $$;
 GRANT EXECUTE ON FUNCTION config_json TO millrace_api;
 
-CREATE OR REPLACE FUNCTION status_json(p agent_process) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('agent_id', p.id, 'status', coalesce(p.status, 'stopped'), 'execution_mode', coalesce(p.execution_mode, 'manual'),
-		'model', p.model, 'next_run_at', process_next(p), 'updated_at', rfc3339(p.updated_at),
-		'container', (SELECT container_json(c) FROM (SELECT) one LEFT JOIN container c ON c.owner_id = caller_id()))
-$$;
+CREATE OR REPLACE FUNCTION status_json(p agent_process) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN json_build_object('agent_id', p.id, 'status', coalesce(p.status, 'stopped'), 'execution_mode', coalesce(p.execution_mode, 'manual'),
+		'model', p.model, 'next_run_at', schedule_next('process', p.id), 'updated_at', rfc3339(p.updated_at),
+		'container', (SELECT container_json(c) FROM (SELECT) one LEFT JOIN container c ON c.owner_id = caller_id()));
+END $$;
 GRANT EXECUTE ON FUNCTION status_json TO millrace_api;
 
 -- Starts, stops or pauses the process of this id, or the first; its trigger publishes that. The

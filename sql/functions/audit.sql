@@ -170,13 +170,14 @@ $$;
 -- An entry with its row in the chain. Whom it is about is called as the caller calls them.
 -- As the owner: a service reads the rows of those it has named.
 CREATE OR REPLACE FUNCTION audit_entry_json(e audit_entry) RETURNS json
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT json_build_object('id', e.id, 'seq', l.seq, 'user_id', coalesce(
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN (SELECT json_build_object('id', e.id, 'seq', l.seq, 'user_id', coalesce(
 		(SELECT s.name FROM service_user s WHERE s.service_id = caller_id() AND s.user_id = e.owner_id), e.owner_id::text),
 		'request_id', e.request_id, 'type', e.type, 'audit_data', e.data, 'timestamp', rfc3339(e.client_at), 'created_at', rfc3339(e.created_at),
 		'content_hash', l.data ->> 'sha256', 'hash', encode(l.hash, 'hex'), 'previous_hash', encode(l.prev, 'hex'))
-	FROM (VALUES (1)) one LEFT JOIN audit_log l ON l.type = 'request_logged' AND (l.data ->> 'entry')::uuid = e.id
-$$;
+	FROM (VALUES (1)) one LEFT JOIN audit_log l ON l.type = 'request_logged' AND (l.data ->> 'entry')::uuid = e.id);
+END $$;
 GRANT EXECUTE ON FUNCTION audit_entry_json TO millrace_api;
 
 -- Appends what a service account or an administrator logs of a request. Of whom, and of what type

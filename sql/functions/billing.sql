@@ -2,20 +2,22 @@
 
 -- The name of the package that a user has; free without one. A subscription whose payment is late
 -- still counts.
-CREATE OR REPLACE FUNCTION user_tier(who uuid) RETURNS text LANGUAGE sql STABLE AS $$
-	SELECT coalesce((SELECT p.name FROM user_subscription s JOIN pricing_package p ON p.id = s.package_id
+CREATE OR REPLACE FUNCTION user_tier(who uuid) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN coalesce((SELECT p.name FROM user_subscription s JOIN pricing_package p ON p.id = s.package_id
 		WHERE s.owner_id = $1 AND s.status IN ('trialing', 'active', 'past_due') AND s.end_date > now() IS NOT FALSE
-		ORDER BY s.start_date DESC, s.id DESC LIMIT 1), 'free')
-$$;
+		ORDER BY s.start_date DESC, s.id DESC LIMIT 1), 'free');
+END $$;
 
 -- A package; its price now is that of the cheapest campaign under way, where there is one.
-CREATE OR REPLACE FUNCTION package_json(p pricing_package) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', p.id, 'name', p.name, 'description', p.description, 'price_usd', p.price_usd,
+CREATE OR REPLACE FUNCTION package_json(p pricing_package) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN json_build_object('id', p.id, 'name', p.name, 'description', p.description, 'price_usd', p.price_usd,
 		'current_price_usd', least(p.price_usd, (SELECT min(c.price_usd) FROM pricing_campaign c
 			WHERE c.package_id = p.id AND now() >= c.starts_at AND now() < c.ends_at)),
 		'period', p.period, 'credits_usd', p.credits_usd, 'features', p.features, 'stripe_price_id', p.stripe_price_id, 'active', p.active,
-		'created_at', rfc3339(p.created_at), 'updated_at', rfc3339(p.updated_at))
-$$;
+		'created_at', rfc3339(p.created_at), 'updated_at', rfc3339(p.updated_at));
+END $$;
 GRANT EXECUTE ON FUNCTION package_json TO millrace_api;
 
 CREATE OR REPLACE FUNCTION campaign_json(c pricing_campaign) RETURNS json LANGUAGE sql STABLE AS $$
@@ -25,18 +27,20 @@ CREATE OR REPLACE FUNCTION campaign_json(c pricing_campaign) RETURNS json LANGUA
 $$;
 GRANT EXECUTE ON FUNCTION campaign_json TO millrace_api;
 
-CREATE OR REPLACE FUNCTION subscription_json(s user_subscription) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', s.id, 'user_id', s.owner_id, 'package_id', s.package_id,
+CREATE OR REPLACE FUNCTION subscription_json(s user_subscription) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN json_build_object('id', s.id, 'user_id', s.owner_id, 'package_id', s.package_id,
 		'plan', (SELECT p.name FROM pricing_package p WHERE p.id = s.package_id), 'status', s.status, 'start_date', rfc3339(s.start_date),
 		'end_date', rfc3339(s.end_date), 'final_price', s.final_price, 'stripe_customer_id', s.stripe_customer_id,
-		'stripe_subscription_id', s.stripe_subscription_id, 'current_period_end', rfc3339(s.current_period_end), 'created_at', rfc3339(s.created_at), 'updated_at', rfc3339(s.updated_at))
-$$;
+		'stripe_subscription_id', s.stripe_subscription_id, 'current_period_end', rfc3339(s.current_period_end), 'created_at', rfc3339(s.created_at), 'updated_at', rfc3339(s.updated_at));
+END $$;
 GRANT EXECUTE ON FUNCTION subscription_json TO millrace_api;
 
 -- What the caller used on each of the last `days` days of their time zone, the newest last; days
 -- without use are there, too. A charge counts on the day that it was settled.
-CREATE OR REPLACE FUNCTION usage_by_day(days int) RETURNS json LANGUAGE sql STABLE AS $$
-	WITH zone AS (
+CREATE OR REPLACE FUNCTION usage_by_day(days int) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (WITH zone AS (
 		SELECT u.timezone AS name, (now() AT TIME ZONE u.timezone)::date AS today FROM app_user u WHERE u.id = caller_id()
 	), day AS (
 		SELECT d::date AS date, z.name FROM zone z, generate_series(z.today - ($1 - 1), z.today, interval '1 day') d
@@ -52,8 +56,8 @@ CREATE OR REPLACE FUNCTION usage_by_day(days int) RETURNS json LANGUAGE sql STAB
 	)
 	SELECT json_agg(json_build_object('date', d.date, 'costUsd', coalesce(c.usd, 0), 'messages', coalesce(k.messages, 0),
 		'inputTokens', coalesce(k.input, 0), 'outputTokens', coalesce(k.output, 0)) ORDER BY d.date)
-	FROM day d LEFT JOIN cost c USING (date) LEFT JOIN calls k USING (date)
-$$;
+	FROM day d LEFT JOIN cost c USING (date) LEFT JOIN calls k USING (date));
+END $$;
 GRANT EXECUTE ON FUNCTION usage_by_day TO millrace_api;
 
 -- A new package, or (with an id) all of what one is; NULL: there is no such package.

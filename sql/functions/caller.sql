@@ -68,9 +68,10 @@ END $$;
 GRANT EXECUTE ON FUNCTION caller_key TO millrace_api;
 
 -- Row-level security shows the caller's own row, which is enough here.
-CREATE OR REPLACE FUNCTION caller_is_admin() RETURNS boolean LANGUAGE sql STABLE AS $$
-	SELECT EXISTS (SELECT FROM app_user u WHERE u.id = caller_id() AND u.role = 'admin')
-$$;
+CREATE OR REPLACE FUNCTION caller_is_admin() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM app_user u WHERE u.id = caller_id() AND u.role = 'admin');
+END $$;
 GRANT EXECUTE ON FUNCTION caller_is_admin TO millrace_api;
 
 -- First statement of a request with a verified external token, as caller_key is with a key.

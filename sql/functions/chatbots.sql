@@ -9,13 +9,14 @@ CREATE OR REPLACE FUNCTION chatbot_defaults() RETURNS jsonb LANGUAGE sql IMMUTAB
 $$;
 GRANT EXECUTE ON FUNCTION chatbot_defaults TO millrace_api, millrace_runner;
 
-CREATE OR REPLACE FUNCTION chatbot_json(b chatbot) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', b.id, 'userId', b.owner_id, 'name', b.name, 'description', b.description,
+CREATE OR REPLACE FUNCTION chatbot_json(b chatbot) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN json_build_object('id', b.id, 'userId', b.owner_id, 'name', b.name, 'description', b.description,
 		'settings', chatbot_defaults() || b.settings,
 		'documents', (SELECT coalesce(json_agg(d.id ORDER BY d.id), '[]') FROM chatbot_document x
 			JOIN document d ON d.id = x.document_id AND d.deleted_at IS NULL WHERE x.chatbot_id = b.id),
-		'createdAt', rfc3339(b.created_at), 'updatedAt', rfc3339(b.updated_at))
-$$;
+		'createdAt', rfc3339(b.created_at), 'updatedAt', rfc3339(b.updated_at));
+END $$;
 GRANT EXECUTE ON FUNCTION chatbot_json TO millrace_api;
 
 -- Gives a chatbot documents of the caller's.
@@ -106,11 +107,12 @@ END $$;
 GRANT EXECUTE ON FUNCTION chatbot_delete TO millrace_api;
 
 -- Only what a page shows.
-CREATE OR REPLACE FUNCTION chatbot_widget_json(b chatbot) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', b.id, 'name', b.name, 'welcomeMessage', s -> 'welcomeMessage', 'theme', s -> 'theme',
+CREATE OR REPLACE FUNCTION chatbot_widget_json(b chatbot) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT json_build_object('id', b.id, 'name', b.name, 'welcomeMessage', s -> 'welcomeMessage', 'theme', s -> 'theme',
 		'suggestedQuestions', s -> 'suggestedQuestions', 'languages', s -> 'languages')
-	FROM (SELECT chatbot_defaults() || b.settings AS s) x
-$$;
+	FROM (SELECT chatbot_defaults() || b.settings AS s) x);
+END $$;
 
 -- A chatbot that serves, whoever asks.
 CREATE OR REPLACE FUNCTION chatbot_serving(chatbot uuid) RETURNS SETOF chatbot LANGUAGE sql STABLE AS $$
@@ -121,9 +123,11 @@ $$;
 -- such chatbot.
 -- As the owner: visitors have no account.
 CREATE OR REPLACE FUNCTION widget_config(chatbot uuid, origin text) RETURNS TABLE (body json, allowed text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT chatbot_widget_json(b), CASE WHEN chatbot_allows(b, $2) THEN $2 END FROM chatbot_serving($1) b
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT chatbot_widget_json(b), CASE WHEN chatbot_allows(b, $2) THEN $2 END FROM chatbot_serving($1) b;
+END $$;
 GRANT EXECUTE ON FUNCTION widget_config TO millrace_api;
 
 -- A conversation's title by its first message.
@@ -132,10 +136,11 @@ CREATE OR REPLACE FUNCTION title_of(message text) RETURNS text LANGUAGE sql IMMU
 $$;
 GRANT EXECUTE ON FUNCTION title_of TO millrace_api;
 
-CREATE OR REPLACE FUNCTION session_message_json(m message) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', m.id, 'sessionId', m.conversation_id, 'role', m.role, 'content', m.content,
-		'sources', m.sources, 'rating', (SELECT f.rating FROM message_feedback f WHERE f.message_id = m.id), 'createdAt', rfc3339(m.created_at))
-$$;
+CREATE OR REPLACE FUNCTION session_message_json(m message) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN json_build_object('id', m.id, 'sessionId', m.conversation_id, 'role', m.role, 'content', m.content,
+		'sources', m.sources, 'rating', (SELECT f.rating FROM message_feedback f WHERE f.message_id = m.id), 'createdAt', rfc3339(m.created_at));
+END $$;
 GRANT EXECUTE ON FUNCTION session_message_json TO millrace_api, millrace_runner;
 
 -- A visitor's session is nobody's (userId NULL).

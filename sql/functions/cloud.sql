@@ -46,13 +46,14 @@ GRANT EXECUTE ON FUNCTION cloud_enqueue TO millrace_api;
 
 -- A file that was saved, or is a saved folder's: as its platform shows it, and the document that it
 -- is here.
-CREATE OR REPLACE FUNCTION cloud_file_json(d document) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', d.platform_file, 'name', d.name, 'mimeType', d.metadata -> 'mimeType',
+CREATE OR REPLACE FUNCTION cloud_file_json(d document) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN json_build_object('id', d.platform_file, 'name', d.name, 'mimeType', d.metadata -> 'mimeType',
 		'size', CASE WHEN d.size > 0 THEN d.size END, 'modifiedAt', d.metadata -> 'modifiedAt', 'isFolder', false, 'provider', d.platform,
 		'webUrl', d.metadata -> 'webUrl', 'savedId', d.id,
 		'folderId', (SELECT min(i.folder_id::text) FROM cloud_item i WHERE i.document_id = d.id AND d.of_folder), 'documentId', d.id, 'status', d.status,
-		'error', d.error, 'notices', d.notices, 'files', NULL, 'checkedAt', NULL, 'savedAt', rfc3339(d.created_at))
-$$;
+		'error', d.error, 'notices', d.notices, 'files', NULL, 'checkedAt', NULL, 'savedAt', rfc3339(d.created_at));
+END $$;
 GRANT EXECUTE ON FUNCTION cloud_file_json TO millrace_api;
 
 -- Saves files and folders, given as an array of {provider, id, name, isFolder}: a file becomes a

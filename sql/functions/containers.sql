@@ -95,9 +95,10 @@ GRANT EXECUTE ON FUNCTION container_takes TO millrace_runner;
 
 -- How many run, or start or stop.
 -- As the owner: containers are everybody's.
-CREATE OR REPLACE FUNCTION containers_running() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT count(*) FROM container c WHERE c.status IN ('starting', 'running', 'stopping')
-$$;
+CREATE OR REPLACE FUNCTION containers_running() RETURNS bigint LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN (SELECT count(*) FROM container c WHERE c.status IN ('starting', 'running', 'stopping'));
+END $$;
 GRANT EXECUTE ON FUNCTION containers_running TO millrace_api;
 
 -- May the owner's container run beside the others that do? There may be container_engine's `most`,

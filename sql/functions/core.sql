@@ -91,12 +91,13 @@ GRANT EXECUTE ON FUNCTION idempotency_claim TO millrace_api;
 
 -- Stores the row that a claimed request is answered from; part of the same statement as the work
 -- itself. One with a verdict has refused it, and is not kept: the same may be allowed later.
-CREATE OR REPLACE FUNCTION idempotency_keep(key text, reply_row json) RETURNS void LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION idempotency_keep(key text, reply_row json) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
 	UPDATE idempotency SET reply = (SELECT array_agg(e.value ORDER BY e.n)
 		FROM json_each_text(reply_row) WITH ORDINALITY AS e (name, value, n))
 	WHERE owner_id = coalesce(caller_id(), '00000000-0000-0000-0000-000000000000') AND idempotency.key = $1
-		AND reply_row ->> 'verdict' IS NULL
-$$;
+		AND reply_row ->> 'verdict' IS NULL;
+END $$;
 GRANT EXECUTE ON FUNCTION idempotency_keep TO millrace_api;
 
 -- A process's sign of life, with its counters. Committed asynchronously: it comes again. Of a
@@ -104,32 +105,36 @@ GRANT EXECUTE ON FUNCTION idempotency_keep TO millrace_api;
 -- other.
 -- As the owner: streamd writes no table.
 CREATE OR REPLACE FUNCTION process_heartbeat(host text, role text, pid int, version text, started_at timestamptz, stats json)
-RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT set_config('synchronous_commit', 'off', true);
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM set_config('synchronous_commit', 'off', true);
 	INSERT INTO role_seen SELECT $2, now()
 	WHERE NOT EXISTS (SELECT FROM role_seen r WHERE r.role = $2 AND r.seen_at > now() - interval '2 seconds')
 	ON CONFLICT ON CONSTRAINT role_seen_pkey DO UPDATE SET seen_at = excluded.seen_at;
 	INSERT INTO process AS p VALUES ($1, $2, $3, $4, $5, now(), CASE json_typeof($6) WHEN 'object' THEN $6 ELSE '{}' END)
 	ON CONFLICT ON CONSTRAINT process_pkey DO UPDATE
-	SET version = $4, started_at = $5, seen_at = now(), stats = excluded.stats
-$$;
+	SET version = $4, started_at = $5, seen_at = now(), stats = excluded.stats;
+END $$;
 GRANT EXECUTE ON FUNCTION process_heartbeat TO millrace_api, millrace_stream, millrace_runner;
 
 -- A process ends in good order: whoever has no heartbeat after that hangs, or was killed. Its role
 -- counts as there for as long as its last heartbeat does, so a restart is not missed.
 -- As the owner: streamd writes no table.
 CREATE OR REPLACE FUNCTION process_forget(host text, role text, pid int) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	DELETE FROM process p WHERE p.host = $1 AND p.role = $2 AND p.pid = $3
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	DELETE FROM process p WHERE p.host = $1 AND p.role = $2 AND p.pid = $3;
+END $$;
 GRANT EXECUTE ON FUNCTION process_forget TO millrace_api, millrace_stream, millrace_runner;
 
 -- Which roles there should be, from who knows it: until then none is missing that never came.
 -- As the owner: workers write no such row.
 CREATE OR REPLACE FUNCTION role_expect(roles text[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	INSERT INTO role_seen SELECT r, '-infinity' FROM unnest($1) r ON CONFLICT DO NOTHING
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	INSERT INTO role_seen SELECT r, '-infinity' FROM unnest($1) r ON CONFLICT DO NOTHING;
+END $$;
 GRANT EXECUTE ON FUNCTION role_expect TO millrace_api;
 
 -- How each role is: 'up'; 'behind': up, but of an older version than `version`; 'missing': without
@@ -151,13 +156,15 @@ GRANT EXECUTE ON FUNCTION system_roles TO millrace_api;
 -- The backlog, for /metrics, /readyz and `millracectl status`.
 -- As the owner: the queue is everybody's.
 CREATE OR REPLACE FUNCTION system_state() RETURNS TABLE (migration int, queued bigint, running bigint, dead bigint, oldest_wait float8,
-	runs_open bigint) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT (SELECT max(version) FROM migration),
+	runs_open bigint) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT (SELECT max(version) FROM migration),
 		(SELECT count(*) FROM job WHERE state = 'queued'), (SELECT count(*) FROM job WHERE state = 'running'),
 		(SELECT count(*) FROM job WHERE state = 'dead'),
 		coalesce((SELECT extract(epoch FROM now() - min(run_at)) FROM job WHERE state = 'queued' AND run_at <= now()), 0)::float8,
-		(SELECT count(*) FROM run WHERE ended_at IS NULL)
-$$;
+		(SELECT count(*) FROM run WHERE ended_at IS NULL);
+END $$;
 GRANT EXECUTE ON FUNCTION system_state TO millrace_api;
 
 -- The smallest id that uuid_v7() gives at a time: what was made before has smaller ones.

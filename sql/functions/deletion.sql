@@ -9,15 +9,26 @@ CREATE OR REPLACE FUNCTION owner_is_going(owner uuid) RETURNS boolean LANGUAGE s
 $$;
 GRANT EXECUTE ON FUNCTION owner_is_going TO millrace_api, millrace_runner;
 
+CREATE OR REPLACE FUNCTION conversation_is_shown(conversation uuid) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM conversation c WHERE c.id = $1 AND c.deleted_at IS NULL);
+END $$;
+GRANT EXECUTE ON FUNCTION conversation_is_shown TO millrace_api;
+
+CREATE OR REPLACE FUNCTION document_is_shown(document uuid) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM document d WHERE d.id = $1 AND d.deleted_at IS NULL);
+END $$;
+GRANT EXECUTE ON FUNCTION document_is_shown TO millrace_api;
+
 -- Is what a run is for still there?
 CREATE OR REPLACE FUNCTION run_is_shown(r run) RETURNS boolean LANGUAGE sql STABLE AS $$
-	SELECT (r.conversation_id IS NULL OR EXISTS (SELECT FROM conversation c WHERE c.id = r.conversation_id AND c.deleted_at IS NULL))
-		AND (r.document_id IS NULL OR EXISTS (SELECT FROM document d WHERE d.id = r.document_id AND d.deleted_at IS NULL))
+	SELECT (r.conversation_id IS NULL OR conversation_is_shown(r.conversation_id)) AND (r.document_id IS NULL OR document_is_shown(r.document_id))
 $$;
 GRANT EXECUTE ON FUNCTION run_is_shown TO millrace_api;
 
 CREATE OR REPLACE FUNCTION artifact_is_shown(a artifact) RETURNS boolean LANGUAGE sql STABLE AS $$
-	SELECT a.conversation_id IS NULL OR EXISTS (SELECT FROM conversation c WHERE c.id = a.conversation_id AND c.deleted_at IS NULL)
+	SELECT a.conversation_id IS NULL OR conversation_is_shown(a.conversation_id)
 $$;
 GRANT EXECUTE ON FUNCTION artifact_is_shown TO millrace_api;
 

@@ -332,11 +332,12 @@ GRANT EXECUTE ON FUNCTION document_indexed(uuid, timestamptz, int, text[], text[
 
 -- The reply of a request that waits for an ingestion; NULL where none does.
 CREATE OR REPLACE FUNCTION document_reply(run_id uuid, d document) RETURNS json
-LANGUAGE sql STABLE AS $$
-	SELECT data_reply($1, CASE r.input ->> 'reply' WHEN 'upload' THEN upload_json(d) WHEN 'page' THEN page_json(d)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT data_reply($1, CASE r.input ->> 'reply' WHEN 'upload' THEN upload_json(d) WHEN 'page' THEN page_json(d)
 		ELSE document_json(d) END)
-	FROM run r WHERE r.id = $1
-$$;
+	FROM run r WHERE r.id = $1);
+END $$;
 GRANT EXECUTE ON FUNCTION document_reply TO millrace_runner;
 
 -- An ingestion's end in an error, which is for a person. Old passages go, since they are no longer

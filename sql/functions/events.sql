@@ -193,19 +193,22 @@ GRANT EXECUTE ON FUNCTION publish_many TO millrace_runner;
 -- The last seq of the caller's own topic and of `analytics`: where a socket begins.
 -- As the owner: topics are everybody's.
 CREATE OR REPLACE FUNCTION topic_heads() RETURNS TABLE (user_head bigint, analytics_head bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT coalesce((SELECT t.seq FROM topic t WHERE t.name = 'user:' || caller_id()), 0),
-		coalesce((SELECT t.seq FROM topic t WHERE t.name = 'analytics'), 0)
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT coalesce((SELECT t.seq FROM topic t WHERE t.name = 'user:' || caller_id()), 0),
+		coalesce((SELECT t.seq FROM topic t WHERE t.name = 'analytics'), 0);
+END $$;
 GRANT EXECUTE ON FUNCTION topic_heads TO millrace_api;
 
 -- Does the log still hold the last event of this run of the caller's?
 -- As the owner: the log is everybody's.
 CREATE OR REPLACE FUNCTION run_is_resumable(run_id uuid) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT EXISTS (SELECT FROM run r JOIN stream_event e ON e.topic = 'run:' || r.id AND e.seq = r.last_seq
-		WHERE r.id = $1 AND r.owner_id = caller_id())
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM run r JOIN stream_event e ON e.topic = 'run:' || r.id AND e.seq = r.last_seq
+		WHERE r.id = $1 AND r.owner_id = caller_id());
+END $$;
 GRANT EXECUTE ON FUNCTION run_is_resumable TO millrace_api;
 
 -- Makes `owner` the topic's owner; called where the thing itself is created or changes hands.

@@ -11,8 +11,9 @@
 CREATE OR REPLACE FUNCTION folder_fetches() RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT 8 $$;
 
 -- What a person is told of a folder: how many of its files are no documents, and why.
-CREATE OR REPLACE FUNCTION folder_notices(f cloud_folder) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT coalesce(json_agg(n.said ORDER BY n.said), '[]') FROM (
+CREATE OR REPLACE FUNCTION folder_notices(f cloud_folder) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT coalesce(json_agg(n.said ORDER BY n.said), '[]') FROM (
 		SELECT format(CASE c.why WHEN 'kind' THEN '%s of its files are of kinds that cannot be read, such as pictures, sound, films and archives.'
 			WHEN 'size' THEN '%s of its files are larger than is taken.' WHEN 'empty' THEN '%s of its files are empty.'
 			WHEN 'deleted' THEN '%s of its files are left out, since you have deleted their documents.'
@@ -21,16 +22,17 @@ CREATE OR REPLACE FUNCTION folder_notices(f cloud_folder) RETURNS json LANGUAGE 
 			WHERE i.folder_id = f.id AND NOT i.is_folder AND i.document_id IS NULL GROUP BY 1) c
 		UNION ALL
 		SELECT 'It holds more than is looked at; the rest is left out.' WHERE f.is_cut
-	) n
-$$;
+	) n);
+END $$;
 GRANT EXECUTE ON FUNCTION folder_notices TO millrace_api;
 
-CREATE OR REPLACE FUNCTION cloud_folder_json(f cloud_folder) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', f.platform_folder, 'name', f.name, 'mimeType', NULL, 'size', NULL, 'modifiedAt', NULL, 'isFolder', true,
+CREATE OR REPLACE FUNCTION cloud_folder_json(f cloud_folder) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN json_build_object('id', f.platform_folder, 'name', f.name, 'mimeType', NULL, 'size', NULL, 'modifiedAt', NULL, 'isFolder', true,
 		'provider', f.platform, 'webUrl', f.web_url, 'savedId', f.id, 'folderId', NULL, 'documentId', NULL, 'status', f.status, 'error', f.error,
 		'notices', folder_notices(f), 'files', (SELECT count(*) FROM cloud_item i WHERE i.folder_id = f.id AND i.document_id IS NOT NULL),
-		'checkedAt', rfc3339(f.checked_at), 'savedAt', rfc3339(f.created_at))
-$$;
+		'checkedAt', rfc3339(f.checked_at), 'savedAt', rfc3339(f.created_at));
+END $$;
 GRANT EXECUTE ON FUNCTION cloud_folder_json TO millrace_api;
 
 -- Saves a folder, given as cloud_files_save() has it, and begins to list it. One that is there

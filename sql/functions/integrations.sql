@@ -13,10 +13,11 @@ GRANT EXECUTE ON FUNCTION integration_json TO millrace_api;
 
 -- May pages of this origin embed the chatbot? By its settings, or as a site that it is integrated
 -- into.
-CREATE OR REPLACE FUNCTION chatbot_allows(b chatbot, origin text) RETURNS boolean LANGUAGE sql STABLE AS $$
-	SELECT coalesce(b.settings -> 'allowedOrigins' ? $2, false) OR EXISTS (SELECT FROM integration i
-		WHERE i.chatbot_id = b.id AND i.type = 'website' AND i.status = 'active' AND i.config -> 'allowedOrigins' ? $2)
-$$;
+CREATE OR REPLACE FUNCTION chatbot_allows(b chatbot, origin text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN coalesce(b.settings -> 'allowedOrigins' ? $2, false) OR EXISTS (SELECT FROM integration i
+		WHERE i.chatbot_id = b.id AND i.type = 'website' AND i.status = 'active' AND i.config -> 'allowedOrigins' ? $2);
+END $$;
 
 CREATE OR REPLACE FUNCTION integration_create(type text, name text, chatbot uuid, status text, config jsonb, base text) RETURNS json
 LANGUAGE plpgsql AS $$

@@ -35,9 +35,10 @@ GRANT EXECUTE ON FUNCTION invitation_create TO millrace_api;
 -- All invitations that are kept, newest first.
 -- As the owner: they are nobody's rows until they are used.
 CREATE OR REPLACE FUNCTION invitation_list(rows bigint, before uuid) RETURNS SETOF invitation
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT * FROM invitation i WHERE caller_is_admin() AND ($2 IS NULL OR i.id < $2) ORDER BY i.id DESC LIMIT $1
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT * FROM invitation i WHERE caller_is_admin() AND ($2 IS NULL OR i.id < $2) ORDER BY i.id DESC LIMIT $1;
+END $$;
 GRANT EXECUTE ON FUNCTION invitation_list TO millrace_api;
 
 -- Withdraws an invitation: its links make no account any more. False where there is none.

@@ -28,28 +28,32 @@ $$;
 
 -- Seconds until a subject may try again, 0: now. From the fifth wrong password on each doubles the
 -- wait, from one second to a quarter of an hour; a quarter of an hour without one resets the count.
-CREATE OR REPLACE FUNCTION login_wait(subject text) RETURNS int LANGUAGE sql STABLE AS $$
-	SELECT coalesce((SELECT greatest(0, ceil(extract(epoch FROM
+CREATE OR REPLACE FUNCTION login_wait(subject text) RETURNS int LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN coalesce((SELECT greatest(0, ceil(extract(epoch FROM
 		f.last_at + least(900, power(2, least(f.failures, 20) - 5)) * interval '1 second' - now())))::int
-		FROM login_failure f WHERE f.subject = $1 AND f.failures >= 5 AND f.last_at > now() - interval '15 minutes'), 0)
-$$;
+		FROM login_failure f WHERE f.subject = $1 AND f.failures >= 5 AND f.last_at > now() - interval '15 minutes'), 0);
+END $$;
 
 -- The same where `most` wrong passwords are allowed in so many seconds, in any order; one expires
 -- every `seconds` / `most`. `subject` NULL or `most` 0: nothing is counted.
-CREATE OR REPLACE FUNCTION login_wait_shared(subject text, most int, seconds int) RETURNS int LANGUAGE sql STABLE AS $$
-	SELECT coalesce((SELECT greatest(0, ceil((f.failures - ($2 - 1)) * $3 / $2
+CREATE OR REPLACE FUNCTION login_wait_shared(subject text, most int, seconds int) RETURNS int LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN coalesce((SELECT greatest(0, ceil((f.failures - ($2 - 1)) * $3 / $2
 		- extract(epoch FROM now() - f.last_at)))::int
-		FROM login_failure f WHERE $2 > 0 AND f.subject = $1), 0)
-$$;
+		FROM login_failure f WHERE $2 > 0 AND f.subject = $1), 0);
+END $$;
 
 -- Signing in by address or by name.
 -- As the owner: password is no role's to read or write.
 CREATE OR REPLACE FUNCTION user_for_login(email text) RETURNS TABLE (id uuid, password_hash text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT u.id, p.hash FROM app_user u JOIN password p ON p.user_id = u.id
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT u.id, p.hash FROM app_user u JOIN password p ON p.user_id = u.id
 	WHERE (lower(u.email) = lower($1) OR lower(u.username) = lower($1)) AND u.disabled_at IS NULL
-	ORDER BY lower(u.email) = lower($1) DESC NULLS LAST LIMIT 1
-$$;
+	ORDER BY lower(u.email) = lower($1) DESC NULLS LAST LIMIT 1;
+END $$;
 GRANT EXECUTE ON FUNCTION user_for_login TO millrace_api;
 
 -- Deletes what was counted for these subjects; locked in one order, so that two never wait for each
@@ -70,13 +74,15 @@ $$;
 -- As the owner: nobody is signed in yet whose row it would be.
 CREATE OR REPLACE FUNCTION session_open(user_id uuid, lifetime interval)
 RETURNS TABLE (session_id uuid, expires_at timestamptz, uid uuid, email text, display_name text)
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	WITH s AS (
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY WITH s AS (
 		INSERT INTO session (user_id, expires_at) SELECT a.id, now() + $2 FROM app_user a
 		WHERE a.id = $1 AND a.disabled_at IS NULL FOR SHARE RETURNING session.id, session.expires_at
 	)
-	SELECT s.id, s.expires_at, u.id, u.email, u.display_name FROM s, app_user u WHERE u.id = $1
-$$;
+	SELECT s.id, s.expires_at, u.id, u.email, u.display_name FROM s, app_user u WHERE u.id = $1;
+END $$;
 GRANT EXECUTE ON FUNCTION session_open TO millrace_api;
 
 -- Creates an account with a name to sign in by, and perhaps an address, where registration_admit
@@ -104,14 +110,16 @@ GRANT EXECUTE ON FUNCTION user_register_named TO millrace_api;
 -- At most five mails an hour for one account; further requests are ignored without a word.
 -- As the owner: reset_request and password_reset are no role's.
 CREATE OR REPLACE FUNCTION reset_request(email text) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
 	INSERT INTO reset_request AS a (subject, email) VALUES (login_subject($1), $1)
 	ON CONFLICT (subject) DO UPDATE SET
 		email = CASE WHEN a.since < now() - interval '1 hour' OR a.requests < 5 THEN $1 ELSE a.email END,
 		requests = CASE WHEN a.since < now() - interval '1 hour' THEN 1 ELSE least(a.requests + 1, 1000000) END,
 		since = CASE WHEN a.since < now() - interval '1 hour' THEN now() ELSE a.since END;
-	SELECT pg_notify('millrace_periodic', 'resets')
-$$;
+	PERFORM pg_notify('millrace_periodic', 'resets');
+END $$;
 GRANT EXECUTE ON FUNCTION reset_request TO millrace_api;
 
 -- For the runner: enqueues a mail for each request that has an account, and returns how many. Many
@@ -177,10 +185,11 @@ GRANT EXECUTE ON FUNCTION reset_sweep TO millrace_runner;
 -- Checks a token before the worker spends time on hashing a password.
 -- As the owner: reset_request and password_reset are no role's.
 CREATE OR REPLACE FUNCTION reset_is_valid(token_hash bytea) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT EXISTS (SELECT FROM password_reset p JOIN app_user u ON u.id = p.user_id
-		WHERE p.token_hash = $1 AND p.expires_at > now() AND u.email = p.email AND u.disabled_at IS NULL)
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN EXISTS (SELECT FROM password_reset p JOIN app_user u ON u.id = p.user_id
+		WHERE p.token_hash = $1 AND p.expires_at > now() AND u.email = p.email AND u.disabled_at IS NULL);
+END $$;
 GRANT EXECUTE ON FUNCTION reset_is_valid TO millrace_api;
 
 -- Sets a password, which ends every session, links for a new one, and the waits after wrong ones;
@@ -228,9 +237,10 @@ GRANT EXECUTE ON FUNCTION reset_confirm TO millrace_api;
 -- row where that has changed since.
 -- As the owner: password is no role's to read or write.
 CREATE OR REPLACE FUNCTION password_rehash(user_id uuid, old text, new text) RETURNS SETOF text
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	UPDATE password p SET hash = $3 WHERE p.user_id = $1 AND p.hash = $2 RETURNING p.hash
-$$;
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN QUERY UPDATE password p SET hash = $3 WHERE p.user_id = $1 AND p.hash = $2 RETURNING p.hash;
+END $$;
 GRANT EXECUTE ON FUNCTION password_rehash TO millrace_api;
 
 -- Opens a session for a password that matched `hash`. No row where the hash has changed. The lock
@@ -253,11 +263,13 @@ END $$;
 -- `most` a quarter of an hour from the network, since many people may share one.
 -- As the owner: workers only read login_failure through these.
 CREATE OR REPLACE FUNCTION login_waits(name text, client text, device text, most int) RETURNS TABLE (account int, address int)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT CASE WHEN $3 IS NULL THEN greatest(login_wait(login_subject_from('network', $1, $2)), login_wait_shared(login_subject($1), 100, 3600))
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT CASE WHEN $3 IS NULL THEN greatest(login_wait(login_subject_from('network', $1, $2)), login_wait_shared(login_subject($1), 100, 3600))
 		ELSE login_wait(login_subject_from('device', $1, $3)) END,
-		CASE WHEN $3 IS NULL THEN login_wait_shared('address ' || $2, $4, 900) ELSE 0 END
-$$;
+		CASE WHEN $3 IS NULL THEN login_wait_shared('address ' || $2, $4, 900) ELSE 0 END;
+END $$;
 GRANT EXECUTE ON FUNCTION login_waits TO millrace_api;
 
 -- Counts a wrong password of a subject, as login_wait reads it; and as login_wait_shared does.

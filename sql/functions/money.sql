@@ -36,30 +36,33 @@ GRANT EXECUTE ON FUNCTION user_of_name TO millrace_api;
 -- What a user has: what was spent, what is left, and by which package.
 -- As the owner: whom a service names is another's row.
 CREATE OR REPLACE FUNCTION user_money_json(name text) RETURNS json
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT json_build_object('user_id', $1, 'account_status', CASE WHEN u.disabled_at IS NULL THEN 'active' ELSE 'suspended' END,
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN (SELECT json_build_object('user_id', $1, 'account_status', CASE WHEN u.disabled_at IS NULL THEN 'active' ELSE 'suspended' END,
 		'tier', user_tier(u.id), 'total_spending', s.total, 'available_balance', u.balance_usd - u.reserved_usd,
 		'total_requests', s.requests, 'created_at', rfc3339(u.created_at), 'last_request_at', rfc3339(s.last))
 	FROM app_user u CROSS JOIN LATERAL (
 		SELECT coalesce(sum(p.total_usd), 0) AS total, coalesce(sum(p.requests), 0) AS requests, max(p.last_request_at) AS last
 		FROM project p WHERE p.owner_id = u.id
-	) s WHERE u.id = (SELECT user_of_name($1, false))
-$$;
+	) s WHERE u.id = (SELECT user_of_name($1, false)));
+END $$;
 GRANT EXECUTE ON FUNCTION user_money_json TO millrace_api;
 
-CREATE OR REPLACE FUNCTION budget_json(p project) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('daily_limit', p.daily_limit, 'monthly_limit', p.monthly_limit, 'per_request_limit', p.per_request_limit,
+CREATE OR REPLACE FUNCTION budget_json(p project) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT json_build_object('daily_limit', p.daily_limit, 'monthly_limit', p.monthly_limit, 'per_request_limit', p.per_request_limit,
 		'current_daily_spending', project_day_usd(p), 'current_monthly_spending', project_month_usd(p),
 		'period_start', rfc3339(m.start AT TIME ZONE 'UTC'),
 		'period_end', rfc3339((m.start + interval '1 month' - interval '1 second') AT TIME ZONE 'UTC'))
-	FROM (SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AS start) m
-$$;
+	FROM (SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AS start) m);
+END $$;
 GRANT EXECUTE ON FUNCTION budget_json TO millrace_api;
 
 -- Clients look for a provider in the list: where any is allowed, the list is of all that have
 -- prices.
-CREATE OR REPLACE FUNCTION policies_json(p project) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object(
+CREATE OR REPLACE FUNCTION policies_json(p project) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN json_build_object(
 		'allowed_providers', coalesce(to_json(p.allowed_providers), (SELECT json_agg(x.provider ORDER BY x.provider)
 			FROM (SELECT DISTINCT provider FROM provider_price) x)),
 		'allowed_models', (SELECT json_object_agg(x.provider, x.models ORDER BY x.provider) FROM (
@@ -68,8 +71,8 @@ CREATE OR REPLACE FUNCTION policies_json(p project) RETURNS json LANGUAGE sql ST
 			UNION ALL
 			SELECT key, value FROM jsonb_each(p.allowed_models)) x),
 		'rate_limits', json_build_object('requests_per_minute', p.requests_per_minute, 'tokens_per_hour', p.tokens_per_hour),
-		'forbidden_operations', p.forbidden_operations, 'require_approval_above', p.require_approval_above)
-$$;
+		'forbidden_operations', p.forbidden_operations, 'require_approval_above', p.require_approval_above);
+END $$;
 GRANT EXECUTE ON FUNCTION policies_json TO millrace_api;
 
 CREATE OR REPLACE FUNCTION project_json(p project) RETURNS json LANGUAGE sql STABLE AS $$
@@ -86,12 +89,13 @@ $$;
 GRANT EXECUTE ON FUNCTION charge_json TO millrace_api;
 
 -- An entry of the credits, in words.
-CREATE OR REPLACE FUNCTION credit_json(e ledger_entry) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', e.id, 'type', e.kind, 'amountUsd', e.amount_usd, 'balanceUsd', e.balance_usd, 'description', coalesce(
+CREATE OR REPLACE FUNCTION credit_json(e ledger_entry) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN json_build_object('id', e.id, 'type', e.kind, 'amountUsd', e.amount_usd, 'balanceUsd', e.balance_usd, 'description', coalesce(
 		(SELECT n.description FROM ledger_note n WHERE n.transfer = e.transfer),
 		(SELECT concat_ws(' ', c.kind, 'with', nullif(concat_ws(' ', c.provider, c.model), '')) FROM charge c WHERE c.id = e.charge_id AND c.provider IS NOT NULL),
-		(SELECT c.kind FROM charge c WHERE c.id = e.charge_id), e.kind), 'createdAt', rfc3339(e.created_at))
-$$;
+		(SELECT c.kind FROM charge c WHERE c.id = e.charge_id), e.kind), 'createdAt', rfc3339(e.created_at));
+END $$;
 GRANT EXECUTE ON FUNCTION credit_json TO millrace_api;
 
 CREATE OR REPLACE FUNCTION approval_json(a approval) RETURNS json LANGUAGE sql STABLE AS $$
@@ -285,10 +289,12 @@ GRANT EXECUTE ON FUNCTION price_set TO millrace_api;
 -- Approvals, for administrators: all, or those with a status; newest first.
 -- As the owner: what others ask for is their rows.
 CREATE OR REPLACE FUNCTION approval_list(status text, rows bigint, before uuid) RETURNS TABLE (body json, cursor uuid)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT approval_json(a), a.id FROM approval a WHERE caller_is_admin() AND a.id < (SELECT page_before($3)) AND ($1 IS NULL OR a.status = $1)
-	ORDER BY a.id DESC LIMIT $2
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT approval_json(a), a.id FROM approval a WHERE caller_is_admin() AND a.id < (SELECT page_before($3)) AND ($1 IS NULL OR a.status = $1)
+	ORDER BY a.id DESC LIMIT $2;
+END $$;
 GRANT EXECUTE ON FUNCTION approval_list TO millrace_api;
 
 -- Decides one that is pending; an approved one lets its request through once within an hour. The

@@ -10,11 +10,12 @@ $$;
 -- As the owner: oauth_flow and oauth_token are no role's to write.
 CREATE OR REPLACE FUNCTION oauth_start(provider text, state_hash bytea, cookie_hash bytea, verifier text, nonce text, return_to text, session uuid,
 	invitation bytea)
-RETURNS void LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
 	INSERT INTO oauth_flow (provider, state_hash, cookie_hash, verifier, nonce, return_to, user_id, session_id, invitation_hash)
 	SELECT $1, $2, $3, $4, $5, $6, s.user_id, s.id, $8 FROM (VALUES (1)) one LEFT JOIN (session s JOIN app_user u ON u.id = s.user_id)
-		ON s.id = $7 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL
-$$;
+		ON s.id = $7 AND s.revoked_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL;
+END $$;
 GRANT EXECUTE ON FUNCTION oauth_start TO millrace_api;
 
 -- The provider has sent the browser back, with a code or with an error. A state is valid for one

@@ -9,9 +9,10 @@ CREATE OR REPLACE FUNCTION transfer_status(state text) RETURNS text LANGUAGE sql
 $$;
 
 -- The transaction that a block has, else the one that was signed last; NULL: none is signed.
-CREATE OR REPLACE FUNCTION transfer_hash(t chain_transfer) RETURNS text LANGUAGE sql STABLE AS $$
-	SELECT coalesce(t.hash, (SELECT x.hash FROM chain_transaction x WHERE x.transfer_id = t.id ORDER BY x.n DESC LIMIT 1))
-$$;
+CREATE OR REPLACE FUNCTION transfer_hash(t chain_transfer) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN coalesce(t.hash, (SELECT x.hash FROM chain_transaction x WHERE x.transfer_id = t.id ORDER BY x.n DESC LIMIT 1));
+END $$;
 
 -- What a payment answers once a block has it: no more than its clients know of.
 CREATE OR REPLACE FUNCTION transfer_json(t chain_transfer) RETURNS json LANGUAGE sql STABLE AS $$
@@ -22,11 +23,12 @@ $$;
 -- As its user's export has it.
 -- As the owner: what is on the chain is no role's to read.
 CREATE OR REPLACE FUNCTION payment_json(p payment) RETURNS json
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT json_build_object('id', p.id, 'requestId', p.request_id, 'provider', p.provider, 'model', p.model, 'metadata', p.metadata,
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN (SELECT json_build_object('id', p.id, 'requestId', p.request_id, 'provider', p.provider, 'model', p.model, 'metadata', p.metadata,
 		'network', t.network, 'recipient', t.recipient, 'amountUsd', t.amount_usd, 'txHash', transfer_hash(t), 'status', transfer_status(t.state),
-		'createdAt', rfc3339(p.created_at)) FROM chain_transfer t WHERE t.id = p.id
-$$;
+		'createdAt', rfc3339(p.created_at)) FROM chain_transfer t WHERE t.id = p.id);
+END $$;
 GRANT EXECUTE ON FUNCTION payment_json TO millrace_api;
 
 -- The open run that makes a transfer, or a new one, `by` whom it is queued. The transfer is locked.
@@ -144,8 +146,9 @@ GRANT EXECUTE ON FUNCTION payment_start TO millrace_api;
 -- account has named, or, for an administrator, anybody's. NULL: there is none.
 -- As the owner: whom a service names is another's row, and the chain no role's to read.
 CREATE OR REPLACE FUNCTION payment_status_json(which text) RETURNS json
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT json_build_object('tx_hash', transfer_hash(t), 'payment_id', t.id, 'status', transfer_status(t.state),
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN (SELECT json_build_object('tx_hash', transfer_hash(t), 'payment_id', t.id, 'status', transfer_status(t.state),
 		'confirmations', CASE WHEN t.state IN ('mined', 'confirmed') THEN greatest(h.block - t.block_number + 1, 1) ELSE 0 END,
 		'block_number', t.block_number, 'network', t.network, 'amount_paid', t.amount_usd, 'gas_used', t.gas_used, 'gas_price', t.gas_price,
 		'problem', t.problem, 'timestamp', rfc3339(coalesce(t.mined_at, t.ended_at, t.created_at)))
@@ -153,8 +156,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	WHERE t.id = coalesce((SELECT x.transfer_id FROM chain_transaction x WHERE x.hash = lower($1)),
 			CASE WHEN $1 ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN $1::uuid END)
 		AND (p.owner_id = caller_id() OR caller_is_admin()
-			OR EXISTS (SELECT FROM service_user s WHERE s.service_id = caller_id() AND s.user_id = p.owner_id))
-$$;
+			OR EXISTS (SELECT FROM service_user s WHERE s.service_id = caller_id() AND s.user_id = p.owner_id)));
+END $$;
 GRANT EXECUTE ON FUNCTION payment_status_json TO millrace_api;
 
 -- What a job has to make. No row where it is another's by now. Amounts are text of decimal digits;

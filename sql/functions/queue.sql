@@ -261,10 +261,11 @@ END $$;
 GRANT EXECUTE ON FUNCTION run_finish TO millrace_runner;
 
 -- The text that a run has produced so far: its token events concatenated.
-CREATE OR REPLACE FUNCTION run_text(run_id uuid) RETURNS text LANGUAGE sql STABLE AS $$
-	SELECT coalesce(string_agg(e.data ->> 'content', '' ORDER BY e.seq), '')
-	FROM stream_event e WHERE e.topic = 'run:' || $1 AND e.type = 'token'
-$$;
+CREATE OR REPLACE FUNCTION run_text(run_id uuid) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT coalesce(string_agg(e.data ->> 'content', '' ORDER BY e.seq), '')
+	FROM stream_event e WHERE e.topic = 'run:' || $1 AND e.type = 'token');
+END $$;
 GRANT EXECUTE ON FUNCTION run_text TO millrace_runner;
 
 -- Runs a dead job again. The ended run's event log cannot be reused, so a copy is enqueued, whose

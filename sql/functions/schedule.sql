@@ -126,6 +126,14 @@ CREATE OR REPLACE FUNCTION schedule_end(kind text, thing uuid) RETURNS void LANG
 	DELETE FROM schedule s WHERE s.kind = $1 AND s.thing = $2
 $$;
 
+-- When a thing begins next, which is in the past where it could not begin yet. Volatile, so that it
+-- sees what the statement that shows it has just changed.
+CREATE OR REPLACE FUNCTION schedule_next(kind text, thing uuid) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+	RETURN (SELECT rfc3339(s.due_at) FROM schedule s WHERE s.kind = $1 AND s.thing = $2);
+END $$;
+GRANT EXECUTE ON FUNCTION schedule_next TO millrace_api;
+
 -- Begins what is due, as its owner, who is the caller then: once for each (thing, due), which the
 -- kind's function sees to. False: somebody has it locked, and it is to be tried again. Work that is
 -- refused (the owner's queue is full) raises.
@@ -186,13 +194,15 @@ GRANT EXECUTE ON FUNCTION schedule_fire TO millrace_runner;
 -- user all.
 -- As the owner: streamd asks for others.
 CREATE OR REPLACE FUNCTION countdowns(topics text[]) RETURNS TABLE (topic text, process_id uuid, seconds bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT t.topic, s.thing, greatest(ceil(extract(epoch FROM s.due_at - clock_timestamp())), 0)::bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT t.topic, s.thing, greatest(ceil(extract(epoch FROM s.due_at - clock_timestamp())), 0)::bigint
 	FROM unnest($1) t (topic) CROSS JOIN LATERAL (
 		SELECT x.thing, x.due_at FROM schedule x WHERE t.topic LIKE 'agent:%' AND x.kind = 'process' AND x.thing = split_part(t.topic, ':', 2)::uuid
 		UNION ALL
 		(SELECT x.thing, x.due_at FROM schedule x
 		WHERE t.topic LIKE 'user:%' AND x.kind = 'process' AND x.owner_id = split_part(t.topic, ':', 2)::uuid ORDER BY x.due_at LIMIT 100)
-	) s
-$$;
+	) s;
+END $$;
 GRANT EXECUTE ON FUNCTION countdowns TO millrace_stream;

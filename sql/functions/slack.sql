@@ -1,12 +1,13 @@
 -- Slack: the apps of integrations, and what comes of their events.
 
 -- What an integration shows of its app.
-CREATE OR REPLACE FUNCTION slack_config_json(integration uuid, base text) RETURNS jsonb LANGUAGE sql STABLE AS $$
-	SELECT jsonb_build_object('eventsUrl', format('%s/api/integrations/slack/events?integration=%s', $2, $1),
+CREATE OR REPLACE FUNCTION slack_config_json(integration uuid, base text) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT jsonb_build_object('eventsUrl', format('%s/api/integrations/slack/events?integration=%s', $2, $1),
 		'teamId', b.team_id, 'team', b.team, 'botUserId', b.bot_user_id, 'botToken', CASE WHEN b.integration_id IS NOT NULL THEN '••••••••' END,
 		'signingSecret', CASE WHEN b.has_signing THEN '••••••••' END)
-	FROM (VALUES ($1)) x (id) LEFT JOIN slack_bot b ON b.integration_id = x.id
-$$;
+	FROM (VALUES ($1)) x (id) LEFT JOIN slack_bot b ON b.integration_id = x.id);
+END $$;
 GRANT EXECUTE ON FUNCTION slack_config_json TO millrace_api;
 
 -- Has the caller's credentials checked, and kept where Slack takes them: the token that is sealed
@@ -142,9 +143,11 @@ GRANT EXECUTE ON FUNCTION slack_refused TO millrace_runner;
 -- What an integration's events are signed with, as workers have closed it; NULL: this server's.
 -- As the owner: Slack has no account.
 CREATE OR REPLACE FUNCTION slack_signing(integration uuid) RETURNS TABLE (signing bytea, before bytea)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT b.signing, CASE WHEN b.before_until > now() THEN b.signing_before END FROM slack_bot b WHERE b.integration_id = $1
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY SELECT b.signing, CASE WHEN b.before_until > now() THEN b.signing_before END FROM slack_bot b WHERE b.integration_id = $1;
+END $$;
 GRANT EXECUTE ON FUNCTION slack_signing TO millrace_api;
 
 -- A message as people read it: without the bot's name, links by their addresses.

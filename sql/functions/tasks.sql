@@ -38,16 +38,17 @@ $$;
 GRANT EXECUTE ON FUNCTION task_json TO millrace_api, millrace_runner;
 
 -- A match with its lead, and the row by the names of its columns.
-CREATE OR REPLACE FUNCTION match_json(m match) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('id', m.id, 'process_id', t.process_id, 'task_id', m.task_id, 'score', m.score, 'reasons', m.reasons,
+CREATE OR REPLACE FUNCTION match_json(m match) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT json_build_object('id', m.id, 'process_id', t.process_id, 'task_id', m.task_id, 'score', m.score, 'reasons', m.reasons,
 		'lead', (SELECT json_build_object('id', l.id, 'name', l.name, 'email', l.email, 'phone', l.phone, 'company', l.company, 'status', l.status)
 			FROM lead l WHERE l.id = m.lead_id),
 		'row', json_build_object('source_id', f.source_id, 'filename', f.name, 'number', m.row,
 			'values', (SELECT json_object_agg(coalesce(f.columns[v.n], 'column ' || v.n), v.cell ORDER BY v.n)
 				FROM json_array_elements_text(m.cells) WITH ORDINALITY v (cell, n))),
 		'created_at', rfc3339(t.ended_at))
-	FROM task t JOIN task_file f ON f.task_id = t.id AND f.n = m.file WHERE t.id = m.task_id
-$$;
+	FROM task t JOIN task_file f ON f.task_id = t.id AND f.n = m.file WHERE t.id = m.task_id);
+END $$;
 GRANT EXECUTE ON FUNCTION match_json TO millrace_api;
 
 -- A task of a process of the caller's, in the queue.

@@ -16,9 +16,10 @@ GRANT EXECUTE ON FUNCTION telegram_connect TO millrace_api;
 
 -- The bot's name, where it works.
 -- As the owner: the bot's row is no role's.
-CREATE OR REPLACE FUNCTION telegram_username() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT b.username FROM telegram_bot b WHERE b.problem IS NULL
-$$;
+CREATE OR REPLACE FUNCTION telegram_username() RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN (SELECT b.username FROM telegram_bot b WHERE b.problem IS NULL);
+END $$;
 GRANT EXECUTE ON FUNCTION telegram_username TO millrace_api;
 
 -- The runner has asked who the bot is. `problem`: it does not work.

@@ -18,15 +18,16 @@ GRANT EXECUTE ON FUNCTION workflow_run_reply TO millrace_api, millrace_runner;
 -- A run; with `steps` also what it was given, and its steps in the order of the definition. What
 -- somebody has begun for its owner is shown without what that one has put into it: a service's
 -- definition, with the headers of its requests, is not its users'.
-CREATE OR REPLACE FUNCTION workflow_run_json(w workflow_run, steps boolean) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('workflow_run_id', w.id, 'workflow_id', w.workflow_id,
+CREATE OR REPLACE FUNCTION workflow_run_json(w workflow_run, steps boolean) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT json_build_object('workflow_run_id', w.id, 'workflow_id', w.workflow_id,
 		'status', CASE r.status WHEN 'cancelled' THEN 'failed' ELSE r.status END, 'outputs', w.outputs, 'error', r.error_message,
 		'user_id', w.owner_id, 'step', w.step, 'progress', w.progress, 'created_at', rfc3339(r.created_at),
 		'ended_at', rfc3339(r.ended_at), 'definition', CASE WHEN $2 AND g.own THEN w.definition END, 'inputs', CASE WHEN $2 AND g.own THEN w.inputs END,
 		'steps', CASE WHEN $2 THEN coalesce((
 			SELECT json_agg(workflow_step_json(s, g.own) ORDER BY s.n) FROM workflow_step s WHERE s.workflow_run_id = w.id), '[]') END)
-	FROM run r CROSS JOIN LATERAL (SELECT coalesce(r.input ->> 'by' = caller_id()::text, true) AS own) g WHERE r.id = w.id
-$$;
+	FROM run r CROSS JOIN LATERAL (SELECT coalesce(r.input ->> 'by' = caller_id()::text, true) AS own) g WHERE r.id = w.id);
+END $$;
 GRANT EXECUTE ON FUNCTION workflow_run_json TO millrace_api;
 
 -- Refuses where 1,000 runs of the caller's have begun and wait.
@@ -75,10 +76,11 @@ GRANT EXECUTE ON FUNCTION workflow_execute TO millrace_api;
 -- A run of the caller's, or one that the caller began for somebody; NULL: there is none.
 -- As the owner: whom a service names is another's row.
 CREATE OR REPLACE FUNCTION workflow_run_show(run_id uuid) RETURNS json
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-	SELECT workflow_run_json(w, true) FROM workflow_run w JOIN run r ON r.id = w.id
-	WHERE w.id = $1 AND (w.owner_id = caller_id() OR r.input ->> 'by' = caller_id()::text)
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	RETURN (SELECT workflow_run_json(w, true) FROM workflow_run w JOIN run r ON r.id = w.id
+	WHERE w.id = $1 AND (w.owner_id = caller_id() OR r.input ->> 'by' = caller_id()::text));
+END $$;
 GRANT EXECUTE ON FUNCTION workflow_run_show TO millrace_api;
 
 -- The caller ends a run of a workflow; NULL: there is none.

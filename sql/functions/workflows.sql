@@ -1,16 +1,9 @@
 -- Workflows' definitions, and servers of tools.
 
--- When it begins next by its schedule. Volatile, so that it sees what the statement that shows it
--- has just changed.
-CREATE OR REPLACE FUNCTION workflow_next(w workflow) RETURNS text LANGUAGE sql VOLATILE AS $$
-	SELECT rfc3339(s.due_at) FROM schedule s WHERE s.kind = 'workflow' AND s.thing = w.id
-$$;
-GRANT EXECUTE ON FUNCTION workflow_next TO millrace_api;
-
-CREATE OR REPLACE FUNCTION workflow_json(w workflow) RETURNS json LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION workflow_json(w workflow) RETURNS json LANGUAGE sql VOLATILE AS $$
 	SELECT json_build_object('id', w.id, 'user_id', w.owner_id, 'name', w.name, 'description', w.description, 'definition', w.definition,
 		'schedule', json_build_object('interval_s', w.interval_s, 'cron', w.cron, 'timezone', w.timezone),
-		'next_run_at', workflow_next(w), 'created_at', rfc3339(w.created_at), 'updated_at', rfc3339(w.updated_at))
+		'next_run_at', schedule_next('workflow', w.id), 'created_at', rfc3339(w.created_at), 'updated_at', rfc3339(w.updated_at))
 $$;
 GRANT EXECUTE ON FUNCTION workflow_json TO millrace_api;
 

@@ -131,15 +131,15 @@ def pgbench(instance, script, seconds, role="postgres", options=""):
     raise SystemExit("bench: pgbench said no rate:\n" + out)
 
 
-def statements(instance, user, name, *args):
+def statements(instance, user, name, *args, undone=False):
     """A script of what a worker asks for a request of the user's: who it is, and the named statement; one transaction, one round trip."""
     session = instance.sql("SELECT id FROM session WHERE user_id = '%s' LIMIT 1" % user)
-    text = "\\startpipeline\n"
+    text = "\\startpipeline\n" + ("BEGIN;\n" if undone else "")
     for asked, values in (("caller_session", ("'%s'" % session, "false")), (name, args)):
         text += re.sub(r"\$(\d+)", lambda m: values[int(m.group(1)) - 1], query(asked)) + ";\n"
-    path = "%s/%s.sql" % (instance.dir, name)
+    path = "%s/%s-%s.sql" % (instance.dir, name, user)
     with open(path, "w") as f:
-        f.write(text + "\\endpipeline\n")
+        f.write(text + ("ROLLBACK;\n" if undone else "") + "\\endpipeline\n")
     return path
 
 

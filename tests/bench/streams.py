@@ -1,5 +1,6 @@
 """Streams: how far the first token is behind the provider's, a thousand chats at once, the event log's throughput, and what an
 idle stream costs."""
+import glob
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import time
 import uuid
 
 from instance import PGBIN, base64url, program, smaps
+from rates import statements
 from report import percentile
 
 CHAT = ("POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
@@ -123,20 +125,44 @@ class Watch(threading.Thread):
         self.join()
 
 
+class Asked:
+    """Statements of so many chats' requests, each undone, within a second by pgbench's eight connections, in the background."""
+
+    def __init__(self, instance, users, chats):
+        self.log = instance.dir + "/asked"
+        scripts = [statements(instance, user, "chat_start", "'How deep is the river?'", "NULL", "1000000", "false", undone=True) for user, _ in users]
+        self.p = subprocess.Popen([PGBIN + "/pgbench", "-n", "-M", "prepared", "-c", "8", "-t", str(chats // 8), "-R", str(chats), "-l",
+                                   "--log-prefix", self.log, *[x for script in scripts for x in ("-f", script)], "-h", instance.run_dir + "/pg",
+                                   "-U", "millrace_api", "millrace"], env=dict(os.environ, PGOPTIONS="-c jit=off"), stdout=subprocess.DEVNULL)
+
+    def figures(self):
+        """Of the milliseconds from when each was due."""
+        if self.p.wait() != 0:
+            raise SystemExit("bench: the statements of a chat failed")
+        took = []
+        for file in glob.glob(self.log + ".*"):
+            with open(file) as f:
+                took += [int(line.split()[2]) / 1000 for line in f]
+            os.remove(file)
+        return figures(took)
+
+
 def token_rate(requests):
     """Tokens a second, from the first one of all to the last end."""
     return sum(x[5] for x in requests) / ((max(x[2] for x in requests) - min(x[1] for x in requests if x[1])) / 1e6)
 
 
-def at_once(instance, tokens, chats, per_chat, delay_ms):
+def at_once(instance, users, chats, per_chat, delay_ms):
     """So many chats, asked within a second, over HTTPS with a connection each. All have to end with `done`. `direct`: tokens/s of the
     same client at the provider itself, without TLS: since the chats do not all begin at once it is less than the provider's rate, and
-    more is not to be had."""
+    more is not to be had. `floor`: its first tokens; `statements`: what a chat begins with, as often in that second by pgbench."""
     directive = "[[first:300 tokens:%d delay:%d]] How deep is the river?" % (per_chat, delay_ms)
+    asked = Asked(instance, users[:100], chats)
     direct = client("--connections", chats, "--requests", chats, "--rate", chats,
                     chat_requests(instance, "chats-direct", ["bench"], directive, "/v1/chat/completions", True),
                     to="127.0.0.1:%d" % instance.provider, seconds=60)
-    file = chat_requests(instance, "chats", tokens, directive)
+    statements = asked.figures()
+    file = chat_requests(instance, "chats", [token for _, token in users], directive)
     watch = Watch(instance)
     before, began = instance.cpu(), time.time()
     watch.start()
@@ -147,10 +173,11 @@ def at_once(instance, tokens, chats, per_chat, delay_ms):
     q = r["requests"]
     done = sum(1 for x in q if x[6] and x[4] == 200)
     seen = sum(x[5] for x in q)
-    firsts = [(x[1] - x[0] - x[3]) / 1000 for x in q if x[1]]
+    firsts = lambda requests: figures([(x[1] - x[0] - x[3]) / 1000 for x in requests if x[1]])
     behind = [(came - sent) / 1000 for sent, came in r["stamps"]]
     return {"chats": chats, "done": done, "tokens": seen, "expected": chats * per_chat, "rate": token_rate(q), "direct": token_rate(direct["requests"]),
-            "provider_rate": chats * 1000 / delay_ms, "took_s": r["took_s"], "first": figures(firsts), "token": figures(behind),
+            "provider_rate": chats * 1000 / delay_ms, "took_s": r["took_s"], "first": firsts(q), "token": figures(behind),
+            "floor": firsts(direct["requests"]), "statements": statements,
             "cpu_s": {role: after[role] - before.get(role, 0) for role in after}, "seconds": time.time() - began,
             "peak": watch.peak, "connections": watch.connections}
 

@@ -6,7 +6,7 @@ import { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { kill, revived, test, until, value, world } from "./faults.mjs";
+import { crash, kill, revived, test, until, value, world } from "./faults.mjs";
 import { Chat, assertAllWhole, running } from "./chats.mjs";
 import { ROOT } from "../js/instance.mjs";
 
@@ -39,21 +39,13 @@ async function held() {
 	return { chats, ended, told: chats.filter((c) => !c.streaming).length };
 }
 
-/* One of its processes is killed, so that the server starts anew from what is on disk, as after pg_ctl stop -m immediate. */
-async function crash() {
-	const started = () => value(millrace, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
-	const pid = await started();
-	process.kill(Number(pid), "SIGKILL");
-	await until(async () => ![undefined, pid].includes(await started().catch(() => undefined)), "PostgreSQL is there again");
-}
-
 test("the server crashes between the runner's commits and their flush", async () => {
 	let committed = 0, undone = 0, told = 0;
 	for (let round = 0; round < ROUNDS; round++) {
 		const h = await held();
 		await kill(millrace, "runner", "SIGSTOP");
 		const n = await stored(h.chats);
-		await crash();
+		await crash(millrace);
 		committed += n;
 		undone += n - await stored(h.chats);
 		told += h.told;
@@ -77,7 +69,7 @@ test("the server crashes between a chat's commit and its flush, when the runner 
 		/* the runner was woken before the flush, and what it has claimed is on disk */
 		const run = await until(() => value(millrace, "SELECT run_id FROM job WHERE state = 'running'"), "it is claimed");
 		assert.equal(chat.run, undefined, "it was answered before the flush");
-		await crash();
+		await crash(millrace);
 		assert.equal(await value(millrace, `SELECT content FROM message WHERE run_id = '${run}' AND role = 'user'`), chat.message);
 		rmSync(hold, { force: true });
 		chat.go();
