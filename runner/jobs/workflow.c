@@ -410,27 +410,39 @@ outputs(struct walk *w, json_object *steps)
 	return buf_str(&b);
 }
 
+/* What the run is to do; it came with the claim where it is not long. */
+static enum err
+read_begun(struct job *j, json_object **o)
+{
+	PGresult *res = NULL;
+	const char *why;
+	enum err e;
+
+	if (j->begun.n > 0)
+		return json_parse(j->a, j->begun, o, &why);
+	if ((e = job_runner_workflow(j, &res)) != ERR_OK)
+		return e;
+	return PQntuples(res) == 1 ? json_parse(j->a, sql_get(res, 0, 0), o, &why) : ERR_INTERNAL;
+}
+
 static bool
 load(struct walk *w, json_object **steps, struct outcome *o)
 {
 	struct job *j = w->j;
-	PGresult *res = NULL;
-	json_object *definition, *inputs;
+	json_object *begun = NULL;
 	const char *why;
-	enum err e = job_runner_workflow(j, &res);
+	enum err e = read_begun(j, &begun);
 
-	if (e == ERR_OK && PQntuples(res) == 1 && sql_bool(res, 0, 2))
+	if (e == ERR_OK && json_object_get_boolean(json_at(begun, "begun")))
 		e = job_runner_workflow_steps(j, &w->rows);
-	if (e != ERR_OK || PQntuples(res) != 1 ||
-	    json_parse(j->a, sql_get(res, 0, 0), &definition, &why) != ERR_OK ||
-	    json_parse(j->a, sql_get(res, 0, 1), &inputs, &why) != ERR_OK ||
-	    json_parse(j->a, S("{\"steps\":{}}"), &w->scope, &why) != ERR_OK) {
-		*o = job_db_error(
-		    j, e != ERR_OK ? e : ERR_INTERNAL, "the workflow could not be read");
+	if (e == ERR_OK)
+		e = json_parse(j->a, S("{\"steps\":{}}"), &w->scope, &why);
+	if (e != ERR_OK) {
+		*o = job_db_error(j, e, "the workflow could not be read");
 		return false;
 	}
-	json_object_object_add(w->scope, "inputs", json_object_get(inputs));
-	*steps = json_at(definition, "steps");
+	json_object_object_add(w->scope, "inputs", json_object_get(json_at(begun, "inputs")));
+	*steps = json_at(json_at(begun, "definition"), "steps");
 	w->n_all = count_steps(*steps);
 	walk_room(w, w->n_all);
 	return true;

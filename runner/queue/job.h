@@ -26,7 +26,7 @@ struct job {
 	int max_attempts;
 	int64_t first_seq; /* what earlier attempts have written; 0: nothing */
 	struct str input; /* JSON text, the arena's */
-	/* JSON text that came with the claim: what a chat needs at its start; else absent */
+	/* JSON text that came with the claim: what a chat or a workflow begins with; else absent */
 	struct str begun;
 	struct arena *a; /* freed when the job has ended */
 	struct outbox *out; /* the run's events on their way into the log */

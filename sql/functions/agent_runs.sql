@@ -71,11 +71,13 @@ RETURNS TABLE (run_id uuid, body json) LANGUAGE plpgsql AS $$
 DECLARE
 	asking CONSTANT uuid := caller_id();
 	agent CONSTANT jsonb := agent_of_type($1);
+	who uuid;
 BEGIN
 	IF agent IS NULL THEN
 		PERFORM refuse('BAD_REQUEST', format('There is no agent of the type %s.', $1));
 	END IF;
-	run_id := agent_enqueue(run_by(asking, caller_becomes($4), CASE WHEN $5 THEN 'agent' END)
+	who := caller_becomes($4);
+	run_id := agent_enqueue(run_by(asking, who, CASE WHEN $5 THEN 'agent' END)
 		|| jsonb_build_object('agent', agent, 'message', agent_message($1, $2), 'metadata', coalesce($3, '{}')), $6, $7);
 	SELECT agent_request_json(r, CASE WHEN $5 THEN 'running' ELSE 'queued' END, NULL, NULL) INTO body FROM run r WHERE r.id = run_id;
 	PERFORM set_config('millrace.caller', asking::text, true);

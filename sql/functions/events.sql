@@ -117,9 +117,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION events_after TO millrace_stream;
 
--- publish, publish_two, publish_many and job_publish: the log's only writers. They give out seq
--- under the topic's row lock, so that readers see events in the order of seq; several topics are
--- locked in the order of their names.
+-- publish, publish_two, publish_several, publish_many and job_publish: the log's only writers. They
+-- give out seq under the topic's row lock, so that readers see events in the order of seq; several
+-- topics are locked in the order of their names.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION publish(topic text, type text, data json) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -148,6 +148,23 @@ BEGIN
 	RETURN n;
 END $$;
 GRANT EXECUTE ON FUNCTION publish_two TO millrace_runner;
+
+-- Several of one topic, in their order: its row is written once. Of very many only the numbers are
+-- notified of.
+-- As the owner: the log is no role's to write.
+CREATE OR REPLACE FUNCTION publish_several(topic text, types text[], datas json[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+	k CONSTANT int := cardinality(types);
+	n bigint;
+BEGIN
+	INSERT INTO topic AS t (name, seq) VALUES ($1, k)
+	ON CONFLICT (name) DO UPDATE SET seq = t.seq + k, updated_at = now() RETURNING t.seq - k INTO n;
+	INSERT INTO stream_event (topic, seq, type, data) SELECT $1, n + e.i, e.type, e.data FROM unnest(types, datas) WITH ORDINALITY e (type, data, i);
+	PERFORM notify_durable('millrace_event', VARIADIC ARRAY(
+		SELECT CASE WHEN k > 100 THEN $1 || E'\n' || n + e.i ELSE event_notification($1, n + e.i, e.type, e.data::text) END
+		FROM unnest(types, datas) WITH ORDINALITY e (type, data, i) ORDER BY e.i));
+END $$;
 
 -- Writes events under the numbers given, whose topics its caller has locked and counts on; those
 -- without a number are left out. One has to have one.
@@ -212,11 +229,13 @@ END $$;
 GRANT EXECUTE ON FUNCTION run_is_resumable TO millrace_api;
 
 -- Makes `owner` the topic's owner; called where the thing itself is created or changes hands.
--- Row-level security lets a worker give its caller only what nobody owns.
-CREATE OR REPLACE FUNCTION topic_own(topic text, owner uuid) RETURNS void LANGUAGE sql AS $$
+-- Row-level security lets a worker give its caller only what nobody owns. Planned once in a
+-- session.
+CREATE OR REPLACE FUNCTION topic_own(topic text, owner uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
 	INSERT INTO topic_owner AS o (topic, owner_id) VALUES ($1, $2)
-	ON CONFLICT ON CONSTRAINT topic_owner_pkey DO UPDATE SET owner_id = excluded.owner_id
-$$;
+	ON CONFLICT ON CONSTRAINT topic_owner_pkey DO UPDATE SET owner_id = excluded.owner_id;
+END $$;
 GRANT EXECUTE ON FUNCTION topic_own TO millrace_api, millrace_runner;
 
 -- Publishes to `user:<owner>` when the transaction commits, unless the owner is gone by then, and

@@ -58,6 +58,7 @@ CREATE OR REPLACE FUNCTION workflow_execute(workflow uuid, inputs json, user_nam
 RETURNS TABLE (run_id uuid, body json) LANGUAGE plpgsql AS $$
 DECLARE
 	asking CONSTANT uuid := caller_id();
+	who uuid;
 	made workflow_run;
 	w workflow;
 BEGIN
@@ -65,7 +66,8 @@ BEGIN
 	IF w.id IS NULL THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such workflow.');
 	END IF;
-	made := workflow_enqueue(w, $2, run_by(asking, caller_becomes($3), CASE WHEN $4 THEN 'workflow' END), $5);
+	who := caller_becomes($3);
+	made := workflow_enqueue(w, $2, run_by(asking, who, CASE WHEN $4 THEN 'workflow' END), $5);
 	run_id := made.id;
 	body := workflow_run_reply(made, CASE WHEN $4 THEN 'running' ELSE 'queued' END, NULL);
 	PERFORM set_config('millrace.caller', asking::text, true);
@@ -112,6 +114,15 @@ GRANT EXECUTE ON FUNCTION workflow_run_approve TO millrace_api;
 
 -- -- for the runner --
 
+-- What a run begins with, where it is not long; NULL: its job asks for it.
+CREATE OR REPLACE FUNCTION workflow_begin(run_id uuid) RETURNS json LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+BEGIN
+	RETURN (SELECT json_build_object('definition', w.definition, 'inputs', w.inputs,
+			'begun', EXISTS (SELECT FROM workflow_step s WHERE s.workflow_run_id = w.id))
+		FROM workflow_run w WHERE w.id = $1 AND octet_length(w.definition::text) + octet_length(w.inputs::text) <= 16384);
+END $$;
+GRANT EXECUTE ON FUNCTION workflow_begin TO millrace_runner;
+
 -- What a run is, for who listens.
 CREATE OR REPLACE FUNCTION workflow_publish(w workflow_run, status text) RETURNS void LANGUAGE sql AS $$
 	SELECT publish_to_owner(w.owner_id, 'workflow_status_update', json_build_object('workflow_run_id', w.id, 'workflow_id', w.workflow_id,
@@ -121,24 +132,32 @@ GRANT EXECUTE ON FUNCTION workflow_publish TO millrace_runner;
 
 -- Stores what has become of steps: [{n, id, status, tries, input, output, error, asks, seconds},
 -- …], where `seconds` is how long one waits, -1 for as long as nobody says anything. An agent
--- that one has waited for in vain is ended. The caller holds the job's lock; an attempt that comes
--- on is none of those that a job has. One that only begins a step again does not.
-CREATE OR REPLACE FUNCTION workflow_steps_store(run_id uuid, steps json, progress numeric) RETURNS workflow_run
+-- that one has waited for in vain is ended. The caller holds the job's lock.
+CREATE OR REPLACE FUNCTION workflow_steps_put(w workflow_run, steps json) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
-DECLARE
-	w workflow_run;
 BEGIN
-	UPDATE workflow_run x SET progress = greatest(x.progress, $3), step = coalesce($2 -> -1 ->> 'id', x.step) WHERE x.id = $1 RETURNING x.* INTO w;
-	PERFORM run_stop(s.child) FROM workflow_step s WHERE s.workflow_run_id = $1 AND s.child IS NOT NULL
+	PERFORM run_stop(s.child) FROM workflow_step s WHERE s.workflow_run_id = w.id AND s.child IS NOT NULL
 		AND s.id IN (SELECT e ->> 'id' FROM json_array_elements($2) e);
 	INSERT INTO workflow_step AS s (workflow_run_id, owner_id, n, id, status, tries, input, output, error, asks, due_at, ended_at)
-	SELECT $1, w.owner_id, e.n, e.id, e.status, e.tries, e.input, e.output, e.error, e.asks,
+	SELECT w.id, w.owner_id, e.n, e.id, e.status, e.tries, e.input, e.output, e.error, e.asks,
 		CASE WHEN e.seconds < 0 THEN 'infinity' ELSE now() + make_interval(secs => e.seconds) END,
 		CASE WHEN e.status IN ('completed', 'failed') THEN now() END
 	FROM json_to_recordset($2) e (n int, id text, status text, tries int, input json, output json, error text, asks boolean, seconds bigint)
 	ON CONFLICT ON CONSTRAINT workflow_step_pkey DO UPDATE SET status = excluded.status, tries = excluded.tries,
 		input = coalesce(excluded.input, s.input), output = excluded.output, error = excluded.error, asks = coalesce(excluded.asks, s.asks), due_at = excluded.due_at,
 		child = NULL, ended_at = excluded.ended_at;
+END $$;
+GRANT EXECUTE ON FUNCTION workflow_steps_put TO millrace_runner;
+
+-- The same of a run that goes on: an attempt that comes on is none of those that a job has. One
+-- that only begins a step again does not.
+CREATE OR REPLACE FUNCTION workflow_steps_store(run_id uuid, steps json, progress numeric) RETURNS workflow_run
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+	w workflow_run;
+BEGIN
+	UPDATE workflow_run x SET progress = greatest(x.progress, $3), step = coalesce($2 -> -1 ->> 'id', x.step) WHERE x.id = $1 RETURNING x.* INTO w;
+	PERFORM workflow_steps_put(w, $2);
 	UPDATE job j SET max_attempts = j.attempts + 3 WHERE j.run_id = $1 AND j.max_attempts < j.attempts + 2
 		AND EXISTS (SELECT FROM json_array_elements($2) e WHERE e ->> 'status' <> 'running');
 	RETURN w;
@@ -222,13 +241,18 @@ BEGIN
 	IF seq IS DISTINCT FROM after THEN
 		RETURN seq;
 	END IF;
-	PERFORM FROM run r WHERE r.id = $1 FOR UPDATE;
-	PERFORM workflow_steps_store($1, $5, CASE WHEN $7 IS NULL THEN 1 ELSE 0 END);
+	SELECT x.* INTO w FROM run r JOIN workflow_run x ON x.id = r.id WHERE r.id = $1 FOR UPDATE OF r;
+	-- Nothing was told yet of one whose steps have all gone in this walk.
+	IF w.step IS NULL THEN
+		PERFORM workflow_publish(w, 'running');
+	END IF;
 	IF $7 IS NOT NULL THEN
+		PERFORM workflow_steps_store($1, $5, 0);
 		PERFORM run_abort($1, 'failed', 'UPSTREAM_FAILED', $7, false);
 		RETURN seq;
 	END IF;
-	UPDATE workflow_run x SET outputs = $6 WHERE x.id = $1 RETURNING x.* INTO w;
+	UPDATE workflow_run x SET outputs = $6, progress = 1, step = coalesce($5 -> -1 ->> 'id', x.step) WHERE x.id = $1 RETURNING x.* INTO w;
+	PERFORM workflow_steps_put(w, $5);
 	done := workflow_run_reply(w, 'completed', NULL);
 	PERFORM run_finish($1, 'completed', 'done', done, data_reply($1, done));
 	RETURN seq;

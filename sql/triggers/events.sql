@@ -16,16 +16,20 @@ BEGIN
 	ELSIF NOT EXISTS (SELECT FROM outbox o WHERE o.n = NEW.n) THEN
 		RETURN NULL;
 	END IF;
-	-- By publish(), one by one: for single events publish_many() costs more than all the rest.
-	-- An owner is looked up by key (LATERAL with OFFSET): EXISTS may be a join that reads all
-	-- users.
+	-- Topic by topic, and by publish() for single events: publish_many() costs more than all
+	-- the rest. An owner is looked up by key (LATERAL with OFFSET): EXISTS may be a join that
+	-- reads all users.
 	FOR e IN
 		WITH mine AS (DELETE FROM outbox o WHERE o.n >= NEW.n RETURNING *)
-		SELECT t.name, m.type, m.data FROM mine m
+		SELECT t.name, count(*) AS n, array_agg(m.type ORDER BY m.n) AS types, array_agg(m.data ORDER BY m.n) AS datas FROM mine m
 		CROSS JOIN LATERAL (SELECT FROM app_user u WHERE u.id = m.owner_id AND u.erased_at IS NULL OFFSET 0) is_there
-		CROSS JOIN LATERAL unnest(event_topics(m.owner_id, m.type, m.data)) t (name) ORDER BY t.name, m.n
+		CROSS JOIN LATERAL unnest(event_topics(m.owner_id, m.type, m.data)) t (name) GROUP BY t.name ORDER BY t.name
 	LOOP
-		PERFORM publish(e.name, e.type, e.data);
+		IF e.n = 1 THEN
+			PERFORM publish(e.name, e.types[1], e.datas[1]);
+		ELSE
+			PERFORM publish_several(e.name, e.types, e.datas);
+		END IF;
 	END LOOP;
 	RETURN NULL;
 END $$;

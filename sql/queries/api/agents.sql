@@ -140,6 +140,7 @@ SELECT json_build_object('deleted', count(*)) AS body FROM gone;
 -- args: type text, input jsonb, metadata jsonb, user_name text, reply bool, queue_max int4, credits bool
 -- row: run_id uuid, body json
 -- keep
+-- wakes
 SELECT run_id, body FROM agent_invoke($1, $2, $3, $4, $5, $6, $7);
 
 -- name: agent_request_show

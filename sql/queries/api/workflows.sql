@@ -51,6 +51,7 @@ DELETE FROM mcp_server WHERE id = $1 AND owner_id = caller_id() RETURNING id;
 -- args: workflow uuid, inputs json, user_name text, reply bool, queue_max int4
 -- row: run_id uuid, body json
 -- keep
+-- wakes
 SELECT run_id, body FROM workflow_execute($1, $2, $3, $4, $5);
 
 -- name: workflow_run_list

@@ -29,13 +29,14 @@ SELECT pg_try_advisory_lock(hashtext('millrace.runner'), hashtext($1)) AS taken;
 
 -- What is claimed has begun: nothing is asked between a claim and the work, and what a
 -- chat needs at its start comes along: the latest 40 messages before its question, and 64 KiB, at
--- most. Topics are locked in the order of their names. The last row has no run, and says in how
--- many milliseconds the next job that was left is due.
+-- most; so does a workflow's definition. Topics are locked in the order of their names. The last
+-- row has no run, and says in how many milliseconds the next job that was left is due.
 -- name: runner_jobs_claim
 -- args: runner_name text, want int4, per_user int4, lease interval
 -- row: run_id uuid, owner_id uuid, kind text, attempt int4, conversation_id uuid, document_id uuid, input text, cancelled bool, max_attempts int4, seq int8, wait_ms int8, begun json
 SELECT c.run_id, b.owner_id, c.kind, c.attempt, b.conversation_id, b.document_id, b.input, b.cancelled, b.max_attempts, b.seq, c.wait_ms,
-	CASE WHEN c.kind IN ('agent', 'chat', 'preview') THEN chat_begin(c.run_id, b.owner_id, b.conversation_id, 40, 65536) END AS begun
+	CASE WHEN c.kind IN ('agent', 'chat', 'preview') THEN chat_begin(c.run_id, b.owner_id, b.conversation_id, 40, 65536)
+		WHEN c.kind = 'workflow' THEN workflow_begin(c.run_id) END AS begun
 FROM (SELECT * FROM job_claim($1, $2, $3, $4) ORDER BY 'run:' || run_id) c LEFT JOIN LATERAL job_begin(c.run_id, $1, c.attempt) b ON true;
 
 -- The same columns for what was handed to this runner and it never heard of; the last row's run is
@@ -45,7 +46,8 @@ FROM (SELECT * FROM job_claim($1, $2, $3, $4) ORDER BY 'run:' || run_id) c LEFT 
 -- row: run_id uuid, owner_id uuid, kind text, attempt int4, conversation_id uuid, document_id uuid, input text, cancelled bool, max_attempts int4, seq int8, wait_ms int8, begun json
 -- batched
 SELECT c.run_id, b.owner_id, c.kind, c.attempt, b.conversation_id, b.document_id, b.input, b.cancelled, b.max_attempts, b.seq, NULL::int8 AS wait_ms,
-	CASE WHEN c.kind IN ('agent', 'chat', 'preview') THEN chat_begin(c.run_id, b.owner_id, b.conversation_id, 40, 65536) END AS begun
+	CASE WHEN c.kind IN ('agent', 'chat', 'preview') THEN chat_begin(c.run_id, b.owner_id, b.conversation_id, 40, 65536)
+		WHEN c.kind = 'workflow' THEN workflow_begin(c.run_id) END AS begun
 FROM (SELECT * FROM job_unheard($1, $2, $3) ORDER BY kind IS NULL, 'run:' || run_id) c
 LEFT JOIN LATERAL job_begin(c.run_id, $1, c.attempt) b ON true;
 

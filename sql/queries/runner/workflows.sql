@@ -1,8 +1,9 @@
--- What a run is to do, and whether some of it is done.
+-- What a run is to do, and whether some of it is done, as workflow_begin() has it.
 -- name: runner_workflow
 -- args: run_id uuid
--- row: definition json, inputs json, begun bool
-SELECT w.definition, w.inputs, EXISTS (SELECT FROM workflow_step s WHERE s.workflow_run_id = w.id) AS begun FROM workflow_run w WHERE w.id = $1;
+-- row: begun json
+SELECT json_build_object('definition', w.definition, 'inputs', w.inputs, 'begun', EXISTS (SELECT FROM workflow_step s WHERE s.workflow_run_id = w.id)) AS begun
+FROM workflow_run w WHERE w.id = $1;
 
 -- name: runner_workflow_steps
 -- args: run_id uuid
