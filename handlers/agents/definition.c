@@ -44,6 +44,7 @@ struct checking {
 	size_t n;
 };
 
+enum { TYPE_PARALLEL = 4, TYPE_WAIT }; /* their places in types[] */
 static const char *const types[] = { "agent", "http", "transform", "condition", "parallel", "wait",
 	"approval", NULL };
 static const char *const methods[] = { "GET", "POST", "PUT", "PATCH", "DELETE", NULL };
@@ -270,6 +271,10 @@ check_step(struct checking *c, json_object *step, struct str path, int depth)
 		c->a, type_fields[type].fields, type_fields[type].n, step, &in, path, c->problems))
 		return;
 	check_contents(c, step, path, depth);
+	if (in.timeout_s > 0 && (type == TYPE_PARALLEL || type == TYPE_WAIT))
+		problem_add(c->problems, arena_printf(c->a, "%.*s.timeout_s", S_ARG(path)),
+		    "is of no use here: a wait has its seconds, and the steps of branches have "
+		    "their own");
 	for (size_t i = 0; i < c->n; i++)
 		if (str_eq(c->seen[i].id, in.id))
 			problem_add(c->problems, arena_printf(c->a, "%.*s.id", S_ARG(path)),

@@ -9,6 +9,7 @@
 #include "runner/jobs/workflow.h"
 #include "runner/jobs/workflow_value.h"
 #include "runner/outside/http.h"
+#include "runner/outside/page.h"
 
 #define TIMEOUT_S 60
 #define REPLY_MAX ((size_t)1024 * 1024)
@@ -108,6 +109,7 @@ workflow_http(struct walk *w, json_object *step, struct str input, struct effect
 		.reply_max = REPLY_MAX,
 		.foreign = true };
 	json_object *filled, *body;
+	struct str url;
 	const char *why;
 	enum http_end end;
 
@@ -118,7 +120,12 @@ workflow_http(struct walk *w, json_object *step, struct str input, struct effect
 	body = json_at(filled, "body");
 	q.method =
 	    json_has(filled, "method") ? arena_cstr(w->j->a, json_text(filled, "method")) : "GET";
-	q.url = arena_cstr(w->j->a, json_text(filled, "url"));
+	url = page_url(w->j->a, json_text(filled, "url"));
+	if (!url.p) {
+		out->problem = "its url is no address that begins with http:// or https://.";
+		return true;
+	}
+	q.url = url.p;
 	q.headers = header_lines(w, step, json_at(filled, "headers"), body != NULL);
 	if (!q.headers) {
 		out->problem = "its headers are more than 40, or one is not the sender's.";

@@ -26,9 +26,12 @@ write_whole(int file, struct str s)
 
 /* The expression's first result. False where the stop is set. */
 static bool
-evaluate(struct walk *w, struct str expression, struct str input, struct effect *out)
+evaluate(
+    struct walk *w, json_object *step, struct str expression, struct str input, struct effect *out)
 {
-	struct extract_how how = { .name = "", .jq = true };
+	struct extract_how how = {
+		.name = "", .jq = true, .within_ms = workflow_timeout(step, 0) * 1000
+	};
 	struct extracted x = { 0 };
 	int file = memfd_create("jq", MFD_CLOEXEC);
 	enum extract_end end = EXTRACT_BROKEN;
@@ -61,7 +64,7 @@ workflow_transform(struct walk *w, json_object *step, struct str input, struct e
 		out->problem = "its expression is too large.";
 		return true;
 	}
-	return evaluate(w, expression, input, out);
+	return evaluate(w, step, expression, input, out);
 }
 
 bool
@@ -75,7 +78,7 @@ workflow_condition(struct walk *w, json_object *step, struct str input, struct e
 		out->problem = "its condition is too large.";
 		return true;
 	}
-	if (!evaluate(w, expression, S("null"), out))
+	if (!evaluate(w, step, expression, S("null"), out))
 		return false;
 	if (!out->problem)
 		out->output = str_eq(out->output, S("null")) || str_eq(out->output, S("false"))

@@ -127,7 +127,9 @@ static bool
 listen_to(struct stop *stop, int out, int err, const struct extract_how *how, struct extracted *x)
 {
 	struct pollfd fds[] = { { .fd = out, .events = POLLIN }, { .fd = err, .events = POLLIN } };
-	int64_t until = clock_ms() + (how->line ? ROWS_DEADLINE_MS : DEADLINE_MS);
+	int64_t until = clock_ms() + (how->within_ms > 0 ? how->within_ms
+					 : how->line	 ? ROWS_DEADLINE_MS
+							 : DEADLINE_MS);
 	size_t room = 0;
 
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
@@ -174,6 +176,7 @@ supervise(struct stop *stop, pid_t pid, int out, int err, const struct extract_h
 	if (!heard) {
 		snprintf(x->why, sizeof(x->why), "%s",
 		    x->n > TEXT_MAX ? "The document holds more text than can be searched."
+		    : how->jq	    ? "The expression took too long."
 				    : "Reading the document took too long.");
 		return EXTRACT_UNREADABLE;
 	}

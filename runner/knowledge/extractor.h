@@ -32,6 +32,7 @@ struct extract_how {
 	const char *name; /* what the client calls it */
 	const char *charset; /* the encoding that its sender has said; NULL or "": none */
 	bool jq; /* the file is an expression and its input (extract/jq.h) */
+	int64_t within_ms; /* 0: as long as the kind of work may take */
 	bool page; /* a page of the web, of which the main text is wanted */
 	/*
 	 * Its rows are wanted (extract/sheet/rows.h): each line of them is handed over as it comes,

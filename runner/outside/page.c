@@ -61,6 +61,12 @@ resolve(struct arena *a, struct str url, const char *location)
 	return to;
 }
 
+struct str
+page_url(struct arena *a, struct str url)
+{
+	return resolve(a, url, NULL);
+}
+
 static enum page_end
 refused(struct page *p, const char *why)
 {

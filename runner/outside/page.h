@@ -40,6 +40,12 @@ struct page {
 enum page_end page_fetch(struct stop *stop, struct arena *a, struct page *p);
 
 /*
+ * The URL as it is asked for (RFC 3986): what cannot stand in one is percent-encoded, the host is
+ * in ASCII; without fragment, user and password. The arena's; absent: it is none of http or https.
+ */
+struct str page_url(struct arena *a, struct str url);
+
+/*
  * The name that tells the extractor what text with that media type, of that URL, is: "page.html";
  * what is no text is told by its content. Static.
  */

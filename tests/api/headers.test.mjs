@@ -139,3 +139,13 @@ test("a server of tools is sent its headers with each request; what it says of t
 	for (const secret of [token, key])
 		assert.equal(await millrace.grepLogs(secret), "");
 });
+
+test("a workflow's step asks at what a person writes for an address, or says that it is none", async () => {
+	const { id: workflow_id } = await create("/api/workflows", { name: "Flow", definition: { steps: [
+		{ id: "a", type: "http", url: `${own.url}/leads/{{inputs.name}}?q={{inputs.name}}#x`, headers: { Authorization: `Bearer ${token}`, "X-Api-Key": key } }] } });
+	const run = async (name) => assertStatus(await user.api.post("/api/agents/workflows/execute", { workflow_id, inputs: { name } }), 200).json;
+	const { status, error } = await run("Zoé Silva");
+	assert.deepEqual([status, error, own.requests.map((r) => r.path)], ["completed", null, ["/leads/Zo%c3%a9%20Silva?q=Zo%c3%a9+Silva"]]);
+	assert.equal((await run("a\nHost: x")).error, "The step a failed: its url is no address that begins with http:// or https://.");
+	assert.equal(own.requests.length, 1);
+});

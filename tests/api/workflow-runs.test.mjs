@@ -98,6 +98,8 @@ test("what fails says why: expressions that are none, fail, grow without end; ag
 		[transform('import "a" as a; 1'), /^The step a failed: The expression is not jq's: .*module not found: a/], [transform('include "/etc/passwd"; 1'), /^The step a failed: The expression is not jq's: /],
 		[transform('def f: . + . | f; "x" | f'), /^The step a failed: The expression (?:took too much time or memory|failed: String too long)\.$/],
 		[transform("[range(20)] | reduce .[] as $i (1; [.]) | [[[[[[[[[[[[[[.]]]]]]]]]]]]]]"), /^The step a failed: its output cannot be kept: nested too deep\.$/],
+		[[{ id: "a", type: "transform", timeout_s: 1, expression: "last(range(1e12))" }], /^The step a failed: The expression took too long\.$/],
+		[[{ id: "a", type: "condition", timeout_s: 1, condition: "last(range(1e12))", then: [{ id: "b", type: "transform" }] }], /^The step a failed: The expression took too long\.$/],
 		[[{ id: "a", type: "agent", agent: "nobody" }], /^The step a failed: there is no agent of the type nobody\.$/],
 		[[{ id: "a", type: "agent", agent: "lead_agent" }], /^The step a failed: The input of lead_agent is an object with a text query\.$/]];
 	for (const [run, error] of await Promise.all(cases.map(async ([steps, error]) => [await begin(user, steps), error]))) {

@@ -55,6 +55,8 @@ const FAULTS = [
 	[steps(wait("a", { retries: 11, timeout_s: 0 })), ["steps[0].retries", "steps[0].timeout_s"], true],
 	[steps(wait("a", { timeoutS: 3601 })), ["steps[0].timeoutS"], true],
 	[steps(wait("a", { seconds: "1" })), ["steps[0].seconds"], true],
+	[steps(wait("a", { timeout_s: 5 })), ["steps[0].timeout_s"], true],
+	[steps({ id: "p", type: "parallel", timeoutS: 5, branches: [[wait("a")]] }), ["steps[0].timeout_s"], true],
 	[steps({ id: "a", type: "agent", input: [] }), ["steps[0].agent", "steps[0].input"], true],
 	[steps({ id: "a", type: "http", method: "TRACE", headers: "x" }), ["steps[0].method", "steps[0].url", "steps[0].headers"], true],
 	...["Host", "content-length", "Transfer-Encoding", "", "a b", "x\r\ny"].map((name) => [steps({ id: "a", type: "http", url: "https://x.example/", headers: { Accept: "x", [name]: "x" } }), ["steps[0].headers"], false]),
