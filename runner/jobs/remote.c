@@ -24,28 +24,45 @@
 
 struct listing {
 	struct buf kept;
+	struct str names[REMOTE_TOOLS_MAX];
 	int n, left_out;
+	bool is_cut; /* there are pages that were not asked for */
 };
 
-/* A page's tools. False where no more are taken. */
+/* Is there one of its name already? Servers without an end show theirs again. */
+static bool
+is_listed(const struct listing *l, struct str name)
+{
+	for (int i = 0; i < l->n; i++)
+		if (str_eq(l->names[i], name))
+			return true;
+	return false;
+}
+
+/* A page's tools. False where all were there before, or no more are taken. */
 static bool
 take_page(struct listing *l, json_object *tools)
 {
-	for (size_t i = 0; i < json_object_array_length(tools); i++) {
+	size_t n = json_object_array_length(tools), known = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		json_object *tool = json_object_array_get_idx(tools, i);
 		size_t before = l->kept.n;
 
-		if (l->n == REMOTE_TOOLS_MAX)
-			return false;
+		if (is_listed(l, json_text(tool, "name"))) {
+			known++;
+			continue;
+		}
 		buf_put(&l->kept, l->n > 0 ? S(",") : S("["));
-		if (remote_check(&l->kept, json_object_array_get_idx(tools, i)) &&
+		if (l->n < REMOTE_TOOLS_MAX && remote_check(&l->kept, tool) &&
 		    l->kept.n < KEPT_MAX) {
-			l->n++;
+			l->names[l->n++] = json_text(tool, "name");
 			continue;
 		}
 		l->kept.n = before;
 		l->left_out++;
 	}
-	return true;
+	return (n == 0 || known < n) && l->n < REMOTE_TOOLS_MAX;
 }
 
 static enum mcp_end
@@ -79,10 +96,29 @@ ask_all(
 			*why = "What it answers is no list of tools.";
 			return MCP_FAILED;
 		}
-		if (!take_page(l, tools) || !cursor.p)
-			break;
+		if (!take_page(l, tools) || !cursor.p) {
+			l->is_cut = cursor.p && l->n == REMOTE_TOOLS_MAX;
+			return MCP_ANSWERED;
+		}
 	}
+	l->is_cut = true;
 	return MCP_ANSWERED;
+}
+
+/* For its user; NULL: nothing is. */
+static const char *
+what_is_missing(struct arena *a, const struct listing *l)
+{
+	const char *more = l->is_cut ? " It has more than are asked for." : "";
+
+	if (l->left_out == 0)
+		return l->is_cut ? more + 1 : NULL;
+	return arena_printf(a,
+	    "Tools whose names or schemas are not in order, or for which there is no room, are "
+	    "left "
+	    "out: %d.%s",
+	    l->left_out, more)
+	    .p;
 }
 
 /* Asks a server what it has, and stores it; *tools is that, where it has said so. */
@@ -100,12 +136,7 @@ list_server(struct job *j, struct remote_server *s, int64_t until_ms, struct str
 		buf_put(&l.kept, l.n > 0 ? S("]") : S("[]"));
 		*tools = kept = mcp_without_secrets(j->a, &s->peer, buf_str(&l.kept));
 		revision = str_from(s->peer.is_legacy ? s->peer.revision : MCP_MODERN);
-		why = l.left_out == 0 ? NULL
-				      : arena_printf(j->a,
-					    "Tools whose names or schemas are not in order, or for "
-					    "which there is no room, are left out: %d.",
-					    l.left_out)
-					    .p;
+		why = what_is_missing(j->a, &l);
 	} else if (!*why) {
 		why = "It refuses to say which tools it has.";
 	}
@@ -176,6 +207,17 @@ called(struct arena *a, struct str server, struct str tool)
 	return (struct str){ p, s.n < CALLED_MAX ? s.n : CALLED_MAX };
 }
 
+/* Another name for the k-th of the same: names that differ in what vendors do not take, or behind
+ * what they take. */
+static struct str
+called_again(struct arena *a, struct str name, int k)
+{
+	struct str mark = arena_printf(a, "_%d", k);
+	size_t n = name.n + mark.n <= CALLED_MAX ? name.n : CALLED_MAX - mark.n;
+
+	return arena_printf(a, "%.*s%.*s", (int)n, name.p, S_ARG(mark));
+}
+
 static void
 take_tools(struct job *j, struct remote_server *s, struct str kept, bool all, struct str_list names,
     struct remote_tools *out)
@@ -192,9 +234,11 @@ take_tools(struct job *j, struct remote_server *s, struct str kept, bool all, st
 			.reads = json_object_get_boolean(json_at(o, "reads")),
 			.server = s };
 
-		t.called = called(j->a, s->name, t.name);
-		if ((!all && !is_named(names, s->name, t.name)) || remote_find(out, t.called))
+		if (!all && !is_named(names, s->name, t.name))
 			continue;
+		t.called = called(j->a, s->name, t.name);
+		for (int k = 2; remote_find(out, t.called); k++)
+			t.called = called_again(j->a, t.called, k);
 		t.parameters = arena_str(j->a, json_serialised(json_at(o, "inputSchema")));
 		out->p[out->n++] = t;
 	}

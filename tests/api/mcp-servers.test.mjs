@@ -133,7 +133,12 @@ test("a server that lies about its schemas has the tools that are in order", asy
 	assert.deepEqual([names(server), server.tools[0].description, server.tools[1].description.length], [["good", "good2"], "", 1000]);
 	assert.match(server.problem, new RegExp(`left out: ${bad.length}\\.`));
 	mcp.odd.many = ({ params }) => ({ tools: Array.from({ length: 40 }, (_, i) => tool(`t${params.cursor ?? 0}_${i}`)), nextCursor: String(Number(params.cursor ?? 0) + 1) });
-	assert.equal((await add("many", "/odd/many")).tools.length, 64, "a list without end has one here");
+	const many = await add("many", "/odd/many");
+	assert.deepEqual([many.tools.length, many.problem], [64, "Tools whose names or schemas are not in order, or for which there is no room, are left out: 16. It has more than are asked for."]);
+	const before = mcp.calls.length;
+	mcp.odd.circle = ({ params }) => ({ tools: [tool(params.cursor === "b" ? "two" : "one")], nextCursor: params.cursor === "b" ? "a" : "b" });
+	const circle = await add("circle", "/odd/circle");
+	assert.deepEqual([names(circle), circle.problem, mcp.calls.slice(before).filter((c) => c.path === "/odd/circle" && c.message.method === "tools/list").length], [["one", "two"], null, 3]);
 	for (const [i, answer] of [() => ({}), () => ({ tools: 5 }), () => [], (m, res) => res.writeHead(200).end("<html>") && undefined, (m, res) => res.writeHead(302, { location: "/modern" }).end() && undefined,
 		(m, res) => res.destroy() && undefined, (m, res) => res.writeHead(500).end() && undefined, (m, res) => res.writeHead(200, { "content-type": "text/event-stream" }).end("data: x\n\n") && undefined].entries()) {
 		mcp.odd[`no${i}`] = answer;
@@ -166,6 +171,15 @@ test("what servers write otherwise is read as it is meant; what they say when th
 		assert.match(problem, /says/i, name);
 		assertStatus(await user.api.delete(`${SERVERS}/${(await all())[0].id}`), 204);
 	}
+});
+
+test("tools whose names are the same to a model have each its own", async () => {
+	const long = "x".repeat(70), said = { "a.b": "dot", "a-b": "dash", "a_b": "line", [`${long}1`]: "first", [`${long}2`]: "second" };
+	mcp.odd.same = (m) => m.method === "tools/list" ? { tools: Object.keys(said).map((name) => tool(name)) } : { content: [{ type: "text", text: said[m.params.name] }] };
+	await add("same", "/odd/same");
+	const first = `same__${long}`.slice(0, 64), calls = ["same__a_b", "same__a-b", "same__a_b_2", first, `${first.slice(0, 62)}_2`];
+	assert.deepEqual(await chat(calls.map((name) => `[[tool:${name} {}]]`).join(" ")), calls.map((name, i) => [name, "done", Object.values(said)[i]]));
+	assertStatus(await user.api.delete(`${SERVERS}/${(await all())[0].id}`), 204);
 });
 
 test("ten megabytes, of a list or of a result, are not taken", async () => {
