@@ -246,8 +246,16 @@ store(struct look *x, struct str page, struct outcome *o)
 	const struct config *c = config();
 	struct str was = x->item.n > 0 ? x->cursor : x->token;
 	PGresult *row = NULL;
-	enum err e = job_runner_folder_page(x->j, &row, x->item, was, x->files.next,
-	    x->files.is_last, page, c->folder_files, c->folder_bytes, c->user_documents);
+	enum err e;
+
+	if (!x->files.is_last && x->files.next.n > 0 && str_eq(x->files.next, was)) {
+		*o = end_with(x,
+		    arena_printf(x->j->a, "%s gives the same page again.", x->service->title).p,
+		    false);
+		return false;
+	}
+	e = job_runner_folder_page(x->j, &row, x->item, was, x->files.next, x->files.is_last, page,
+	    c->folder_files, c->folder_bytes, c->user_documents);
 
 	return stored(x, e, row, o);
 }

@@ -220,6 +220,18 @@ for (const service of [drive, graph]) {
 	});
 }
 
+test("a service that gives the same page again is left alone, and asked again later", async () => {
+	const top = drive.folder("Plans");
+	drive.add("wheel.txt", "The wheel of Malham is made of oak.", top);
+	cloud.next = Array.from({ length: 100 }, () => ({ of: "drive", path: "/files?", body: '{"files":[],"nextPageToken":"again"}' }));
+	const id = await keep("google_drive", top.id);
+	const told = await until(async () => { const f = await shown(id); return f?.error && f; }, "it says so");
+	assert.equal(told.error, "Google Drive gives the same page again.");
+	cloud.next = [];
+	await inStep(id);
+	assert.deepEqual(await search("Malham"), ["wheel.txt"]);
+});
+
 test("a folder within that is not to be had is empty, and holds nothing up", async () => {
 	for (const [status, reason] of [[400, "invalidRequest"], [403, "accessDenied"]]) {
 		const top = graph.folder("Plans"), shut = graph.folder("Vault", top);
