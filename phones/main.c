@@ -7,7 +7,9 @@
  * output, for each, is the number and what else it may be known by (number.h), with a tab between;
  * both are empty where it is none. Of several in a cell the first is taken.
  */
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 
 #define CELL_MAX 250 /* bytes; the library takes no more */
 #define INPUT_MAX (16 * MIB)
+#define DIGITS "0123456789"
 #define SECONDS_MAX 30 /* of the processor */
 
 static char input[INPUT_MAX];
@@ -49,6 +52,32 @@ read_parts(char *cell, const char *region, struct number *out)
 	return false;
 }
 
+/*
+ * Programs write numbers to call as those to calculate with: 912345678.0, 9.12345678E+8. Gives them
+ * their digits back. False: it is such a number, but some are lost (3.51912E+11).
+ */
+static bool
+read_decimal(char *cell)
+{
+	char *point = cell + strspn(cell, "+"), *e;
+	size_t places;
+
+	point += strspn(point, DIGITS);
+	if (point == cell || *point != '.')
+		return true;
+	places = strspn(point + 1, DIGITS);
+	e = point + 1 + places;
+	if (*e == '\0' && strspn(point + 1, "0") == places)
+		*point = '\0';
+	if ((*e != 'E' && *e != 'e') || e[1] != '+' || e[2 + strspn(e + 2, DIGITS)] != '\0')
+		return true;
+	if (strtoul(e + 2, NULL, 10) != places)
+		return false;
+	*e = '\0';
+	memmove(point, point + 1, places + 1);
+	return true;
+}
+
 /* Reads a line of `len` bytes. */
 static struct number
 read_line(const char *line, size_t len)
@@ -64,7 +93,8 @@ read_line(const char *line, size_t len)
 		memcpy(region, line, 2);
 	memcpy(cell, tab + 1, n);
 	cell[n] = '\0';
-	if (number_read(cell, region, &out) || read_parts(cell, region, &out))
+	if (read_decimal(cell) &&
+	    (number_read(cell, region, &out) || read_parts(cell, region, &out)))
 		return out;
 	return (struct number){ "", "" };
 }

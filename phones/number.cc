@@ -24,10 +24,14 @@ number_init(void)
 int
 number_read(const char *text, const char *region, struct number *out)
 {
-	std::string nsn, e164;
+	std::string nsn, e164, dialled = text;
+	size_t at = dialled.find_first_not_of(" (");
 	PhoneNumber n;
 
-	if (util->Parse(text, *region ? region : "ZZ", &n) != PhoneNumberUtil::NO_PARSING_ERROR ||
+	/* Without a region no other prefix than ITU-T E.164's own may be meant. */
+	if (!*region && at != std::string::npos && dialled.compare(at, 2, "00") == 0)
+		dialled.replace(at, 2, "+");
+	if (util->Parse(dialled, *region ? region : "ZZ", &n) != PhoneNumberUtil::NO_PARSING_ERROR ||
 	    !util->IsPossibleNumber(n))
 		return 0;
 	util->GetNationalSignificantNumber(n, &nsn);

@@ -1,9 +1,10 @@
 /*
- * JSON with rows (RFC 8259): an array of objects or of arrays, an object that has such an array, as
- * services reply, or one value behind the other, a line each (JSON Lines). json-c reads one value
- * at a time, so that only the file itself is in memory. Numbers keep their digits.
+ * JSON with rows (RFC 8259): an array of objects, of arrays or of values, an object that has one of
+ * the first two, as services reply, or one value behind the other, a line each (JSON Lines). json-c
+ * reads one value at a time, so that only the file itself is in memory. Numbers keep their digits.
  */
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #include "extract/text/charset.h"
 
 #define DEPTH_MAX 32
+#define ITEMS_DEPTH 3 /* of objects around an array of rows */
+#define FLAT_DEPTH 4 /* of objects in a row whose members are its own */
 #define NAMES_MAX 1000
 #define NAME_MAX_BYTES 200
 
@@ -51,55 +54,78 @@ line_of(const struct json_file *f, size_t at)
 	return line;
 }
 
-/* The next value of the text, the caller's; NULL at its end. */
+/* The next value of the text but null, the caller's; NULL at its end. */
 static json_object *
 read_value(struct json_file *f)
 {
-	json_object *value;
+	enum json_tokener_error e = json_tokener_success;
+	json_object *value = NULL;
 
-	skip(f);
-	if (f->at >= f->text.n || f->text.p[f->at] == ']')
-		return NULL;
-	json_tokener_reset(f->tokener);
-	value = json_tokener_parse_ex(
-	    f->tokener, (const char *)f->text.p + f->at, (int)(f->text.n - f->at));
-	if (value == NULL && json_tokener_get_error(f->tokener) == json_tokener_continue)
+	while (value == NULL && e == json_tokener_success) {
+		skip(f);
+		if (f->at >= f->text.n || f->text.p[f->at] == ']')
+			return NULL;
+		json_tokener_reset(f->tokener);
+		value = json_tokener_parse_ex(
+		    f->tokener, (const char *)f->text.p + f->at, (int)(f->text.n - f->at));
+		e = json_tokener_get_error(f->tokener);
+		if (e == json_tokener_success)
+			f->at += json_tokener_get_parse_end(f->tokener);
+	}
+	if (e == json_tokener_continue)
 		fail("The JSON ends too soon, in what begins in line %lu.", line_of(f, f->at));
-	if (value == NULL)
+	if (e != json_tokener_success)
 		fail("The JSON cannot be read from line %lu on: %s.", line_of(f, f->at),
-		    json_tokener_error_desc(json_tokener_get_error(f->tokener)));
-	f->at += json_tokener_get_parse_end(f->tokener);
+		    json_tokener_error_desc(e));
 	return value;
 }
 
 static json_object *
 next_row(struct json_file *f)
 {
+	json_object *row = NULL;
+
 	if (f->items == NULL)
 		return read_value(f);
-	if (f->next >= json_object_array_length(f->items))
-		return NULL;
-	return json_object_get(json_object_array_get_idx(f->items, f->next++));
+	while (row == NULL && f->next < json_object_array_length(f->items))
+		row = json_object_array_get_idx(f->items, f->next++);
+	return json_object_get(row);
 }
 
+/* Is it an array of objects, or of arrays? Its first value but null tells. */
 static bool
-is_row(const json_object *o)
+has_rows(const json_object *o)
 {
-	return json_object_is_type(o, json_type_object) || json_object_is_type(o, json_type_array);
+	const json_object *first = NULL;
+
+	if (!json_object_is_type(o, json_type_array))
+		return false;
+	for (size_t i = 0; first == NULL && i < json_object_array_length(o); i++)
+		first = json_object_array_get_idx(o, i);
+	return json_object_is_type(first, json_type_object) ||
+	       json_object_is_type(first, json_type_array);
 }
 
-/* Of a lone object, as a service replies: its first member that is an array of rows. */
+/*
+ * Of a lone object, as a service replies: its first member that is an array of rows, or else that
+ * of a member: {"data": {"items": [...]}}.
+ */
 static json_object *
-find_items(json_object *reply)
+find_items(json_object *reply, int depth)
 {
+	json_object *items = NULL;
+
 	json_object_object_foreach (reply, name, value) {
 		(void)name;
-		if (json_object_is_type(value, json_type_array) &&
-		    json_object_array_length(value) > 0 &&
-		    is_row(json_object_array_get_idx(value, 0)))
+		if (has_rows(value))
 			return value;
 	}
-	return NULL;
+	json_object_object_foreach (reply, key, member) {
+		(void)key;
+		if (items == NULL && depth > 0 && json_object_is_type(member, json_type_object))
+			items = find_items(member, depth - 1);
+	}
+	return items;
 }
 
 /* To the first row. */
@@ -124,10 +150,49 @@ begin(struct json_file *f)
 	first = read_value(f);
 	skip(f);
 	if (f->at >= f->text.n && json_object_is_type(first, json_type_object))
-		f->items = find_items(first);
+		f->items = find_items(first, ITEMS_DEPTH);
 	if (f->items == NULL)
 		json_object_put(first);
 	rewind_rows(f);
+}
+
+/*
+ * Calls `use` with each value of a row and its name: those of an object in it are the row's own,
+ * under both names ("contact.email").
+ */
+static void
+each_value(struct json_file *f, json_object *row, const char *prefix, int depth,
+    void (*use)(struct json_file *f, const char *name, json_object *value))
+{
+	char path[NAME_MAX_BYTES + 1];
+
+	json_object_object_foreach (row, name, value) {
+		const char *whole = *prefix ? path : name;
+		size_t n = strlen(name);
+
+		if (*prefix)
+			n = (size_t)snprintf(path, sizeof(path), "%s.%s", prefix, name);
+		if (n > NAME_MAX_BYTES)
+			f->dropped++;
+		else if (depth > 0 && json_object_is_type(value, json_type_object))
+			each_value(f, value, whole, depth - 1, use);
+		else
+			use(f, whole, value);
+	}
+}
+
+static void
+add_name(struct json_file *f, const char *name, json_object *value)
+{
+	int n = json_object_object_length(f->names);
+
+	(void)value;
+	if (json_object_object_get_ex(f->names, name, NULL))
+		return;
+	if (n >= NAMES_MAX)
+		f->dropped++;
+	else
+		json_object_object_add(f->names, name, json_object_new_int(n));
 }
 
 /* All names that rows have, in the order in which they come. */
@@ -136,21 +201,9 @@ collect_names(struct json_file *f)
 {
 	json_object *row;
 
-	for (; (row = next_row(f)) != NULL; json_object_put(row)) {
-		if (!json_object_is_type(row, json_type_object))
-			continue;
-		json_object_object_foreach (row, name, value) {
-			int n = json_object_object_length(f->names);
-
-			(void)value;
-			if (json_object_object_get_ex(f->names, name, NULL))
-				continue;
-			if (n >= NAMES_MAX || strlen(name) > NAME_MAX_BYTES)
-				f->dropped++;
-			else
-				json_object_object_add(f->names, name, json_object_new_int(n));
-		}
-	}
+	for (; (row = next_row(f)) != NULL; json_object_put(row))
+		if (json_object_is_type(row, json_type_object))
+			each_value(f, row, "", FLAT_DEPTH, add_name);
 	rewind_rows(f);
 }
 
@@ -169,6 +222,36 @@ copy_text(struct json_file *f, const char *p, size_t n)
 	return b;
 }
 
+/* ["a@b.example", "c@d.example"] as a person writes it: with semicolons. NULL: it is no such. */
+static json_object *
+joined(const json_object *list)
+{
+	size_t n = json_object_array_length(list), len = 0, room = 1;
+	json_object *text;
+	char *to;
+
+	for (size_t i = 0; i < n; i++) {
+		const json_object *one = json_object_array_get_idx(list, i);
+
+		if (!json_object_is_type(one, json_type_string))
+			return NULL;
+		room += (size_t)json_object_get_string_len(one) + 2;
+	}
+	to = grow(NULL, room);
+	for (size_t i = 0; i < n; i++) {
+		json_object *one = json_object_array_get_idx(list, i);
+		size_t one_len = (size_t)json_object_get_string_len(one);
+
+		memcpy(to + len, "; ", i > 0 ? 2 : 0);
+		len += i > 0 ? 2 : 0;
+		memcpy(to + len, json_object_get_string(one), one_len);
+		len += one_len;
+	}
+	text = json_object_new_string_len(to, (int)len);
+	free(to);
+	return text;
+}
+
 static void
 put_cell(struct json_file *f, size_t column, json_object *value)
 {
@@ -176,6 +259,15 @@ put_cell(struct json_file *f, size_t column, json_object *value)
 	const char *text;
 	size_t n;
 
+	if (json_object_is_type(value, json_type_array)) {
+		json_object *text_of_all = joined(value);
+
+		if (text_of_all != NULL) {
+			put_cell(f, column, text_of_all);
+			json_object_put(text_of_all);
+			return;
+		}
+	}
 	if (value == NULL)
 		return;
 	/* json-c gives the greatest there is for what is greater. */
@@ -196,19 +288,27 @@ put_cell(struct json_file *f, size_t column, json_object *value)
 }
 
 static void
-put_row(struct json_file *f, json_object *row)
+put_named(struct json_file *f, const char *name, json_object *value)
 {
 	json_object *column;
 
+	if (json_object_object_get_ex(f->names, name, &column))
+		put_cell(f, (size_t)json_object_get_int(column), value);
+}
+
+static void
+put_row(struct json_file *f, json_object *row)
+{
 	if (json_object_is_type(row, json_type_array)) {
 		for (size_t i = 0; i < json_object_array_length(row) && i < ROWS_COLUMNS_MAX; i++)
 			put_cell(f, i, json_object_array_get_idx(row, i));
 		return;
 	}
-	json_object_object_foreach (row, name, value) {
-		if (json_object_object_get_ex(f->names, name, &column))
-			put_cell(f, (size_t)json_object_get_int(column), value);
+	if (!json_object_is_type(row, json_type_object)) {
+		put_cell(f, 0, row);
+		return;
 	}
+	each_value(f, row, "", FLAT_DEPTH, put_named);
 }
 
 static void
@@ -225,9 +325,17 @@ notice(const struct json_file *f, struct out *o)
 bool
 json_is_likely(struct bytes file)
 {
-	size_t i = file.n >= 3 && memcmp(file.p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	static const char *const marks[] = { "\xef\xbb\xbf", "\xff\xfe", "\xfe\xff" };
+	bool wide = false;
+	size_t i = 0;
 
-	while (i < file.n && isspace(file.p[i]))
+	for (size_t m = 0; m < sizeof(marks) / sizeof(marks[0]); m++)
+		if (file.n >= strlen(marks[m]) && memcmp(file.p, marks[m], strlen(marks[m])) == 0) {
+			i = strlen(marks[m]);
+			wide = m > 0;
+		}
+	/* Of UTF-16 each second byte is zero in what matters here. */
+	while (i < file.n && (isspace(file.p[i]) || (wide && file.p[i] == 0)))
 		i++;
 	return i < file.n && (file.p[i] == '{' || file.p[i] == '[');
 }
@@ -256,8 +364,6 @@ json_rows(struct bytes file, struct rows *r)
 	if (json_object_object_length(f.names) > 0)
 		row_end(&f.row, (struct row){ .number = number++ }, 1);
 	for (; (row = next_row(&f)) != NULL; json_object_put(row)) {
-		if (!is_row(row))
-			continue;
 		put_row(&f, row);
 		row_end(&f.row, (struct row){ .number = number++ }, 1);
 	}

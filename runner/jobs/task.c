@@ -90,8 +90,8 @@ source_of(struct job *j, PGresult *rows, int i)
 	return s;
 }
 
-static void
-note_error(struct task *t, const struct task_source *s, const char *why)
+void
+task_note(struct task *t, const struct task_source *s, const char *why)
 {
 	struct str name = s->name.n > 0 ? s->name : s->platform;
 
@@ -116,7 +116,7 @@ read_source(struct task *t, const struct task_source *s, struct outcome *o)
 		return false;
 	}
 	if (why)
-		note_error(t, s, why);
+		task_note(t, s, why);
 	e = job_runner_task_source_answered(j, &res, s->id, str_from(why));
 	return went_well(j, e, res, o);
 }

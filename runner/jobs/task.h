@@ -38,6 +38,12 @@ struct task_source {
 	struct task_said said;
 };
 
+/* --- task.c --- */
+
+/* Tells the task's user of something about a source: `why` is a sentence, the arena's of the job.
+ */
+void task_note(struct task *t, const struct task_source *s, const char *why);
+
 /* --- task_source.c --- */
 
 /*
@@ -60,14 +66,24 @@ bool task_rows_read(struct task *t, const struct task_source *s, struct uuid doc
 
 #define TASK_COLUMNS_MAX 500 /* of a row; what comes behind them is left out */
 
+#define TASK_COLUMNS_ALIKE 8 /* columns of numbers, or of addresses, of which each row has one */
+
+/* Columns, from 0. A row has what the first of them that is not empty has. */
+struct task_alike {
+	int at[TASK_COLUMNS_ALIKE], n;
+};
+
 struct task_columns {
-	int name, last_name, email, phone; /* from 0; -1: there is none */
-	bool has_names; /* the first row is the columns' names */
+	int name, last_name; /* from 0; -1: there is none */
+	struct task_alike email, phone;
+	bool has_names; /* the row is the columns' names */
+	bool is_data; /* some of it looks like an address or a number */
+	int meanings; /* how many of names, addresses and numbers there are columns of */
 };
 
 /*
- * Finds them by the first row: by the names that are said there or in many languages, or else by
- * what stands there. False where there is none of the three.
+ * Finds them by a row: by the names that are said or in many languages, or else by what stands
+ * there. False where there is none of the three.
  */
 bool task_columns_find(struct arena *a, const struct str *cells, size_t n,
     const struct task_said *said, struct task_columns *out);

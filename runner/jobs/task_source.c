@@ -18,6 +18,7 @@
 #define CLOUD_WITHIN_MS (60 * 1000) /* no request to a cloud service begins later */
 #define FOLDER_FILES_MAX 100
 #define FOLDER_PAGE 1000
+#define FOLDER_PAGES_MAX 50 /* some services give fewer files a page than are asked for */
 
 /* Held while a source is fetched and read: its file is in memory, and a child reads it. */
 static struct slots slots = SLOTS(2, 4);
@@ -120,13 +121,19 @@ struct asking {
 	struct sink into;
 };
 
-/* What the id is; the bytes of a file. */
+/* What the id is; the bytes of a file. What stands for a folder is that folder, where it is. */
 static enum err
 ask_file(struct cloud *c, void *arg)
 {
 	struct asking *q = arg;
 	enum err e = q->service->show(c, q->id, &q->file);
 
+	if (e == ERR_OK && q->file.is_link && q->file.is_folder)
+		e = q->service->show(c, q->file.id, &q->file);
+	if (e == ERR_OK && q->file.is_removed) {
+		c->why = arena_printf(c->a, "%s has it in the trash.", c->title).p;
+		return ERR_NOT_FOUND;
+	}
 	if (e != ERR_OK || q->file.is_folder)
 		return e;
 	q->into.n = 0;
@@ -177,8 +184,8 @@ read_file(struct open *x, const struct asking *q)
 static bool
 is_table(const struct cloud_file *f)
 {
-	static const char *const endings[] = { ".csv", ".tsv", ".txt", ".xlsx", ".ods", ".json",
-		".jsonl", ".ndjson" };
+	static const char *const endings[] = { ".csv", ".tsv", ".tab", ".txt", ".xlsx", ".xlsm",
+		".xls", ".ods", ".json", ".jsonl", ".ndjson" };
 
 	if (f->is_folder || !f->name.p || !cloud_is_id(f->id))
 		return false;
@@ -191,6 +198,18 @@ is_table(const struct cloud_file *f)
 	return str_eq(f->mime_type, S("application/vnd.google-apps.spreadsheet"));
 }
 
+/* A table of a folder. True: *why names it, where it could not be read. */
+static bool
+read_table(struct open *x, const struct asking *folder, const struct cloud_file *table)
+{
+	struct asking q = { .service = folder->service, .id = table->id, .into = folder->into };
+	bool ends, good = ask(x, &q, ask_file, &ends) ? read_file(x, &q) : !ends;
+
+	if (good && *x->why)
+		*x->why = arena_printf(x->t->j->a, "%.*s: %s", S_ARG(table->name), *x->why).p;
+	return good;
+}
+
 /* All tables of a folder, but not those of folders in it. The first that fails says why. */
 static bool
 read_folder(struct open *x, struct asking *folder)
@@ -199,26 +218,25 @@ read_folder(struct open *x, struct asking *folder)
 	size_t n = 0;
 	bool ends;
 
-	do {
+	for (int page = 0; page < FOLDER_PAGES_MAX; page++) {
 		if (!ask(x, folder, ask_folder, &ends))
 			return !ends;
 		for (size_t i = 0; i < folder->files.n; i++) {
-			struct asking q = { .service = folder->service, .into = folder->into };
-
 			if (!is_table(&folder->files.p[i]))
 				continue;
 			if (n++ == FOLDER_FILES_MAX)
 				return fails(x, "The folder has more than 100 tables.");
-			q.id = folder->files.p[i].id;
-			if (ask(x, &q, ask_file, &ends) ? !read_file(x, &q) : ends)
+			if (!read_table(x, folder, &folder->files.p[i]))
 				return false;
 			first = first ? first : *x->why;
 			if (*x->later)
 				return true;
 		}
 		folder->cursor = folder->files.next;
-	} while (folder->cursor.n > 0);
-	return fails(x, n > 0 ? first : "There is no table in the folder.");
+		if (folder->cursor.n == 0)
+			return fails(x, n > 0 ? first : "There is no table in the folder.");
+	}
+	return fails(x, "The folder has more than 50 pages of files.");
 }
 
 static bool
@@ -233,7 +251,10 @@ read_cloud(struct open *x, const struct cloud_service *service)
 		return fails(x, "The resource_identifier must be the id of a file or a folder.");
 	if (!ask(x, &q, ask_file, &ends))
 		return !ends;
-	return q.file.is_folder ? read_folder(x, &q) : read_file(x, &q);
+	if (!q.file.is_folder)
+		return read_file(x, &q);
+	q.id = q.file.id;
+	return read_folder(x, &q);
 }
 
 bool

@@ -58,7 +58,7 @@ first_parent(json_object *o)
 		   : S("");
 }
 
-/* A shortcut is what it leads to. Numbers of bytes come as text. */
+/* A shortcut is what it leads to, in whatever drive that is. Numbers of bytes come as text. */
 static void
 read_file(struct arena *a, json_object *o, struct cloud_file *f)
 {
@@ -66,7 +66,7 @@ read_file(struct arena *a, json_object *o, struct cloud_file *f)
 	struct str target = json_text(shortcut, "targetId"), parent = first_parent(o);
 
 	f->id =
-	    cloud_id_join(a, json_text(o, "driveId"), target.n > 0 ? target : json_text(o, "id"));
+	    target.n > 0 ? target : cloud_id_join(a, json_text(o, "driveId"), json_text(o, "id"));
 	f->name = json_text(o, "name");
 	f->mime_type =
 	    json_text(target.n > 0 ? shortcut : o, target.n > 0 ? "targetMimeType" : "mimeType");

@@ -377,23 +377,40 @@ test("rows of data sources: an address, a file and a folder at Google Drive, a f
 	const folder = cloud.addDrive({ name: "Leads" }), row = (name) => ({ name: `${name}.csv`, content: `email\n${name}@a.example\n` });
 	cloud.addDrive({ ...row("inside"), parents: [folder.id] });
 	cloud.addDrive({ name: "notes.pdf", content: "none", parents: [folder.id] });
+	/* What stands for a folder is that folder, in whatever drive it is. */
+	const team = cloud.addSharedDrive("Team"), far = cloud.addDrive({ name: "Far", parents: [team.id], driveId: team.id });
+	cloud.addDrive({ ...row("far"), name: "FAR.XLSM.CSV", parents: [far.id], driveId: team.id });
+	cloud.addDrive({ name: "wrong.csv", content: "a,b\n1,2\n", parents: [far.id], driveId: team.id });
+	const shortcut = cloud.addDrive({ name: "To them", mimeType: "application/vnd.google-apps.shortcut", shortcutDetails: { targetId: far.id, targetMimeType: far.mimeType } });
+	const bin = cloud.addDrive(row("bin"));
+	cloud.trash(bin);
 	const { id: process_id } = await create("/api/v1/admin/processes", { name: "Leads" });
 	await create("/api/datasources", [
+		{ platform: "google_drive", resource_identifier: shortcut.id, resource_name: "Short" },
+		{ platform: "google_drive", resource_identifier: bin.id, resource_name: "Bin" },
 		{ platform: "url", resource_identifier: `http://${FILES}:${server.address().port}/x` },
 		{ platform: "google_drive", resource_identifier: folder.id },
 		{ platform: "google_drive", resource_identifier: cloud.addDrive(row("drive")).id },
 		{ platform: "onedrive", resource_identifier: cloud.addGraph(row("graph")).id },
 		{ platform: "onedrive", resource_identifier: "none", resource_name: "Gone" },
 		{ platform: "url", resource_identifier: "http://127.0.0.1:9/x", resource_name: "Inside" }].map((s) => ({ ...s, process_id })));
-	for (const name of ["url", "inside", "drive", "graph"])
+	for (const name of ["url", "inside", "drive", "graph", "far"])
 		await create("/api/leads", { name, email: `${name}@a.example` });
 	const { id } = await create("/api/agent/task", { process_id });
 	const task = await until(async () => { const t = (await get(`/api/agent/task/${id}`)).json; return t.ended_at && t; }, "the task's end");
 	server.close();
-	assert.deepEqual([task.status, task.rows, task.matches], ["completed", 4, 4]);
-	for (const why of [/Gone: OneDrive has no such file/, /Inside: The address is not one of the public Internet/])
+	assert.deepEqual([task.status, task.rows, task.matches], ["completed", 5, 5]);
+	for (const why of [/Short: wrong\.csv: No column of it is known/, /Bin: Google Drive has it in the trash\./, /Gone: OneDrive has no such file/, /Inside: The address is not one of the public Internet/])
 		assert.match(task.pipeline.extract.error, why);
 	const found = (await get(`/api/agent/matches?process_id=${process_id}`)).json;
-	assert.deepEqual(found.map((m) => [m.lead.name, m.row.filename]).sort(), [["drive", "drive.csv"], ["graph", "graph.csv"], ["inside", "inside.csv"], ["url", "page.csv"]]);
+	assert.deepEqual(found.map((m) => [m.lead.name, m.row.filename]).sort(), [["drive", "drive.csv"], ["far", "Short"], ["graph", "graph.csv"], ["inside", "inside.csv"], ["url", "page.csv"]]);
 	assertStatus(await me.send("DELETE", `/api/v1/admin/processes/${process_id}`), 204);
+	/* Pages without an end have one here. */
+	const { id: endless } = await create("/api/v1/admin/processes", { name: "Endless" });
+	await create("/api/datasources", { process_id: endless, platform: "google_drive", resource_identifier: folder.id });
+	cloud.next = Array.from({ length: 60 }, () => ({ of: "drive", path: "/files?", body: '{"files":[],"nextPageToken":"again"}' }));
+	const { id: again } = await create("/api/agent/task", { process_id: endless });
+	const late = await until(async () => { const t = (await get(`/api/agent/task/${again}`)).json; return t.ended_at && t; }, "the task's end");
+	assert.deepEqual([late.status, late.error, cloud.next.length], ["failed", "google_drive: The folder has more than 50 pages of files.", 10]);
+	cloud.next = [];
 });

@@ -144,6 +144,44 @@ test("what else rows may be: JSON, JSON Lines, a table without names; and what c
 	assert.equal((await run(user, { process_id: empty })).error, "The process has no data sources.");
 });
 
+/* What exports of other programs have: a lead of each row is found, whose name is the file's. */
+test("files as other programs write them", async () => {
+	const user = await newUser(api), utf16 = (text) => Buffer.from(`\ufeff${text}`, "utf16le");
+	const files = {
+		"groups.csv": "Contact,,,Order\nName,Phone,E-mail,Total\nX,,groups@a.example,3\n",
+		"about.csv": "Export date,2024-05-01\nReport,Leads\n,\nWho,Customer phone,Work e-mail\nX,,about@a.example\n",
+		"one.csv": "email\none@a.example\n",
+		"camel.json": JSON.stringify({ meta: { page: 1 }, data: { items: [{ firstName: "X", emailAddress: "camel@a.example" }] } }),
+		"nested.jsonl": `{"id":1,"contact":{"name":"X","channels":{"email":"nested@a.example"}}}\n{"id":2,"contact":null}\n`,
+		"lists.json": JSON.stringify([{ name: "X", emails: ["lists@a.example", "other@a.example"] }]),
+		"wide.json": utf16(JSON.stringify([{ mail: "wide@a.example" }])),
+		"plain.json": JSON.stringify(["plain@a.example"]),
+		"nulls.json": JSON.stringify([null, { mail: "nulls@a.example" }, null, { mail: null }]), "nested.json": JSON.stringify({ data: { rows: [null, { mail: "nested.json@a.example" }] } }),
+		"below.csv": "Name,Contact,,Total\n,Phone,E-mail,\nX,,below@a.example,1\n", "kinds.csv": "email,type,label\nkinds@a.example,mobile,home\n",
+		"second.csv": "name,phone,mobile\nX,,+351 912 345 001\n",
+		"float.csv": "phone,n\n351912345002.0,1\n", "exact.csv": "phone,n\n9.12345003E+8,1\n", "prefix.csv": "phone,n\n00351 912 345 004,1\n",
+	};
+	const phones = { "second.csv": "+351912345001", "float.csv": "+351912345002", "exact.csv": "+351912345003", "prefix.csv": "+351912345004" };
+	await leads(user, ...Object.keys(files).map((name) => phones[name] ? { name, phone: phones[name] } : { name, email: `${name === "nested.json" ? name : name.split(".")[0]}@a.example` }));
+	const of = {};
+	for (const [name, text] of Object.entries(files)) {
+		const region = name === "exact.csv" ? "PT" : name === "float.csv" ? "US" : undefined;
+		const process_id = of[name] = await processOf(user, name, name === "float.csv" ? text.replace("3519", "+3519") : text, region && { config: [{ region }] });
+		const task = await run(user, { process_id });
+		assert.deepEqual([name, task.status, task.error, task.matches], [name, "completed", null, 1], JSON.stringify(task.pipeline.extract));
+		const [match] = await get(user, `/api/agent/matches?process_id=${process_id}`);
+		assert.deepEqual([match.lead.name, match.score], [name, 96]);
+	}
+	const [{ row: joined }] = await get(user, `/api/agent/matches?process_id=${of["below.csv"]}`);
+	assert.deepEqual(joined.values, { Name: "X", Phone: "", "E-mail": "below@a.example", Total: "1" });
+	/* What is told: digits that a program has lost, numbers without a country. */
+	for (const [text, config, why] of [["phone,n\n3.51912E+11,1\n", [{ region: "DE" }], /^$/], ["phone,n\n912 345 001,1\n", [], /^upload: Numbers without a country, which are not compared: 1\. Say in/]]) {
+		const task = await run(user, { process_id: await processOf(user, "lost.csv", text, { config }) });
+		assert.deepEqual([task.status, task.matches], ["completed", 0]);
+		assert.match(task.pipeline.extract.error ?? "", why);
+	}
+});
+
 /* What dialects of CSV do to each other: every file has one lead of each of its rows, or says why not. */
 test("CSV with every fault of its dialects", async () => {
 	const user = await newUser(api), people = ["ana", "bea", "cid", "dan"];

@@ -73,6 +73,12 @@ names(void)
 	CHECK("names are folded, in one order, without legal forms", good);
 }
 
+static int
+first(const struct task_alike *columns)
+{
+	return columns->n > 0 ? columns->at[0] : -1;
+}
+
 static bool
 finds(struct task_said said, const char *row, int name, int last, int email, int phone, bool names)
 {
@@ -83,7 +89,46 @@ finds(struct task_said said, const char *row, int name, int last, int email, int
 	while (rest.p && n < 8)
 		rest = str_cut(rest, '|', &cells[n++]);
 	return task_columns_find(a, cells, n, &said, &c) && c.name == name && c.last_name == last &&
-	       c.email == email && c.phone == phone && c.has_names == names;
+	       first(&c.email) == email && first(&c.phone) == phone && c.has_names == names;
+}
+
+/* Do the columns of addresses and of numbers stand in this order? */
+static bool
+lists(const char *row, const char *expected)
+{
+	struct str cells[8], rest = str_from(row);
+	const struct task_said none = { .name = { NULL, 0 } };
+	struct buf b = { .a = a };
+	struct task_columns c;
+	size_t n = 0;
+
+	while (rest.p && n < 8)
+		rest = str_cut(rest, '|', &cells[n++]);
+	if (!task_columns_find(a, cells, n, &none, &c))
+		return false;
+	for (int i = 0; i < c.email.n; i++)
+		buf_printf(&b, "e%d ", c.email.at[i]);
+	for (int i = 0; i < c.phone.n; i++)
+		buf_printf(&b, "p%d ", c.phone.at[i]);
+	return is(str_trim(buf_str(&b)), expected);
+}
+
+static void
+alike(void)
+{
+	CHECK("of several columns each is one, those first that are called just so",
+	    lists("Name|Work e-mail|Email|Mobile phone 2|Phone", "e2 e1 p4 p3") &&
+		lists("Name|Phone 1 - Type|Phone 1 - Value|E-mail 1 - Value", "e3 p2") &&
+		lists("firstName|lastName|emailAddress|phoneNumber", "e2 p3") &&
+		lists("id|contact.name|contact.email|contact.phone", "e2 p3") &&
+		lists("Kunde|Email sent|Email|Mail status", "e2"));
+	CHECK("words within data are no names",
+	    finds((struct task_said){ .name = { NULL, 0 } }, "call by phone|ana@b.example", 0, -1,
+		1, -1, false));
+	CHECK("dates and amounts are no numbers to call",
+	    lists("2024-03-05|ana@b.example|1234567.50", "e1") &&
+		lists("05/03/2024|ana@b.example|2024-03-05 10:30", "e1") &&
+		lists("912-345-678|912345678.0|ana@b.example", "e2 p0 p1"));
 }
 
 static void
@@ -112,6 +157,7 @@ main(void)
 	emails();
 	names();
 	columns();
+	alike();
 	arena_free(a);
 	return test_end();
 }
