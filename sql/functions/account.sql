@@ -1,12 +1,12 @@
 -- Accounts: settings, export and erasure.
 
-CREATE OR REPLACE FUNCTION user_json(u app_user, c container) RETURNS json LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION user_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', u.id, 'name', u.display_name, 'email', u.email, 'timezone', u.timezone,
 		'credits', json_build_object('balanceUsd', u.balance_usd),
 		'assistant', json_build_object('name', u.assistant_name, 'interests', u.interests),
-		'container', container_json(c))
+		'container', CASE WHEN u.has_container THEN container_of(u.id) ELSE container_json(NULL) END)
 $$;
-GRANT EXECUTE ON FUNCTION user_json(app_user, container) TO millrace_api;
+GRANT EXECUTE ON FUNCTION user_json(app_user) TO millrace_api;
 
 -- A user's row for the steps before anyone is signed in.
 -- As the owner: nobody is signed in yet whose row it would be.

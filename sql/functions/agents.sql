@@ -144,7 +144,7 @@ CREATE OR REPLACE FUNCTION status_json(p agent_process) RETURNS json LANGUAGE pl
 BEGIN
 	RETURN json_build_object('agent_id', p.id, 'status', coalesce(p.status, 'stopped'), 'execution_mode', coalesce(p.execution_mode, 'manual'),
 		'model', p.model, 'next_run_at', schedule_next('process', p.id), 'updated_at', rfc3339(p.updated_at),
-		'container', (SELECT container_json(c) FROM (SELECT) one LEFT JOIN container c ON c.owner_id = caller_id()));
+		'container', container_of(caller_id()));
 END $$;
 GRANT EXECUTE ON FUNCTION status_json TO millrace_api;
 

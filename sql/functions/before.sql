@@ -81,8 +81,8 @@ CREATE OR REPLACE FUNCTION vault_reseal(ids uuid[], was text[], sealed text[], k
 $$;
 GRANT EXECUTE ON FUNCTION vault_reseal(uuid[], text[], text[], uuid) TO millrace_runner;
 
--- Nobody had a container.
-CREATE OR REPLACE FUNCTION user_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT user_json(u, NULL)
+-- A user's container was joined.
+CREATE OR REPLACE FUNCTION user_json(u app_user, c container) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT user_json(u)
 $$;
-GRANT EXECUTE ON FUNCTION user_json(app_user) TO millrace_api;
+GRANT EXECUTE ON FUNCTION user_json(app_user, container) TO millrace_api;

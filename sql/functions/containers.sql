@@ -7,14 +7,20 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION container_engine_is_active TO millrace_api;
 
--- A container as its user sees it; `none` where there is none (a row of NULLs), or no engine. Every
--- GET /api/user asks for it, so it is part of that statement's plan: a function that looked the row
--- up would cost more than all the rest.
+-- A container as its user sees it; `none` where there is none (a row of NULLs), or no engine.
 CREATE OR REPLACE FUNCTION container_json(c container) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT CASE WHEN c.status IS NOT NULL AND container_engine_is_active() THEN json_build_object('status', c.status, 'since', rfc3339(c.since))
 		ELSE json_build_object('status', 'none', 'since', NULL) END
 $$;
 GRANT EXECUTE ON FUNCTION container_json(container) TO millrace_api;
+
+-- The caller's or, for who may see others', another's. GET /api/user asks this only of who has ever
+-- had one: looking for the row costs more than all the rest of that statement.
+CREATE OR REPLACE FUNCTION container_of(owner uuid) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT container_json(c) FROM (SELECT) one LEFT JOIN container c ON c.owner_id = $1);
+END $$;
+GRANT EXECUTE ON FUNCTION container_of TO millrace_api;
 
 -- The caller wants the container started, or stopped; nothing where there is no engine.
 CREATE OR REPLACE FUNCTION container_ask(action text) RETURNS void LANGUAGE plpgsql AS $$

@@ -21,3 +21,10 @@ BEGIN
 	PERFORM pg_notify('millrace_periodic', 'containers');
 	RETURN NULL;
 END $$;
+
+-- As the owner: what is told of a user's row here is not its owner's to write.
+CREATE OR REPLACE FUNCTION container_added() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	UPDATE app_user u SET has_container = true WHERE u.id = NEW.owner_id AND NOT u.has_container;
+	RETURN NULL;
+END $$;

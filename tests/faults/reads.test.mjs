@@ -18,7 +18,7 @@ test("what is marked as reading may not write", async () => {
 	await millrace.psql(`CREATE FUNCTION written(body json) RETURNS json LANGUAGE plpgsql AS $$
 		BEGIN UPDATE app_user SET updated_at = now() WHERE id = caller_id(); RETURN body; END $$;
 		GRANT EXECUTE ON FUNCTION written TO millrace_api`);
-	const [definition] = (await millrace.psql("SELECT replace(pg_get_functiondef('user_json(app_user, container)'::regprocedure), E'\\n', ' ')")).split("\n");
+	const [definition] = (await millrace.psql("SELECT replace(pg_get_functiondef('user_json(app_user)'::regprocedure), E'\\n', ' ')")).split("\n");
 	const body = /AS \$function\$(.*)\$function\$/.exec(definition)[1];
 	await millrace.psql(definition.replace(body, () => ` SELECT written((${body})) `).replace(" STABLE", ""));
 	assert.equal((await user.api.get("/api/user")).status, 500);
