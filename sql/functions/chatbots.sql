@@ -136,11 +136,10 @@ CREATE OR REPLACE FUNCTION title_of(message text) RETURNS text LANGUAGE sql IMMU
 $$;
 GRANT EXECUTE ON FUNCTION title_of TO millrace_api;
 
-CREATE OR REPLACE FUNCTION session_message_json(m message) RETURNS json LANGUAGE plpgsql STABLE AS $$
-BEGIN
-	RETURN json_build_object('id', m.id, 'sessionId', m.conversation_id, 'role', m.role, 'content', m.content,
-		'sources', m.sources, 'rating', (SELECT f.rating FROM message_feedback f WHERE f.message_id = m.id), 'createdAt', rfc3339(m.created_at));
-END $$;
+CREATE OR REPLACE FUNCTION session_message_json(m message, rating text) RETURNS json LANGUAGE sql STABLE AS $$
+	SELECT json_build_object('id', m.id, 'sessionId', m.conversation_id, 'role', m.role, 'content', m.content, 'sources', m.sources,
+		'rating', $2, 'createdAt', rfc3339(m.created_at))
+$$;
 GRANT EXECUTE ON FUNCTION session_message_json TO millrace_api, millrace_runner;
 
 -- A visitor's session is nobody's (userId NULL).
@@ -159,8 +158,9 @@ LANGUAGE sql STABLE AS $$
 	FROM (
 		SELECT o.id, CASE WHEN count(*) OVER page < $2 AND
 			page_has_room(sum(octet_length(o.content) + octet_length(o.sources::text)) OVER page, count(*) OVER page)
-			THEN session_message_json(o) END AS body
-		FROM message o WHERE o.conversation_id = $1 AND o.id < (SELECT page_before($3))
+			THEN session_message_json(o, f.rating) END AS body
+		FROM message o LEFT JOIN message_feedback f ON f.message_id = o.id
+		WHERE o.conversation_id = $1 AND o.id < (SELECT page_before($3))
 		WINDOW page AS (ORDER BY o.id DESC ROWS UNBOUNDED PRECEDING)
 		ORDER BY o.id DESC LIMIT $2
 	) p
@@ -233,7 +233,7 @@ CREATE OR REPLACE FUNCTION session_reply(r run, answer uuid, content text, sourc
 BEGIN
 	CASE r.input ->> 'reply'
 	WHEN 'message' THEN
-		RETURN (SELECT session_message_json(m) FROM message m WHERE m.id = $2);
+		RETURN (SELECT session_message_json(m, f.rating) FROM message m LEFT JOIN message_feedback f ON f.message_id = m.id WHERE m.id = $2);
 	WHEN 'widget' THEN
 		RETURN json_build_object('response', $3, 'sources', $4, 'messageId', $2);
 	ELSE

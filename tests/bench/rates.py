@@ -131,13 +131,13 @@ def pgbench(instance, script, seconds, role="postgres", options=""):
     raise SystemExit("bench: pgbench said no rate:\n" + out)
 
 
-def statements(instance, user, name, *args, undone=False):
-    """A script of what a worker asks for a request of the user's: who it is, and the named statement; one transaction, one round trip."""
-    session = instance.sql("SELECT id FROM session WHERE user_id = '%s' LIMIT 1" % user)
-    text = "\\startpipeline\n" + ("BEGIN;\n" if undone else "")
-    for asked, values in (("caller_session", ("'%s'" % session, "false")), (name, args)):
+def statements(instance, users, name, *args, undone=False):
+    """A script of what a worker asks for a request of one of the users: who it is, and the named statement; one transaction, one round trip."""
+    sessions = instance.sql("SELECT array_agg(DISTINCT id) FROM session WHERE user_id = ANY ('{%s}')" % ",".join(users))
+    text = "\\set n random(1, %d)\n\\startpipeline\n" % len(users) + ("BEGIN;\n" if undone else "")
+    for asked, values in (("caller_session", ("('%s'::uuid[])[:n]" % sessions, "false")), (name, args)):
         text += re.sub(r"\$(\d+)", lambda m: values[int(m.group(1)) - 1], query(asked)) + ";\n"
-    path = "%s/%s-%s.sql" % (instance.dir, name, user)
+    path = "%s/%s.sql" % (instance.dir, name)
     with open(path, "w") as f:
         f.write(text + ("ROLLBACK;\n" if undone else "") + "\\endpipeline\n")
     return path
@@ -158,7 +158,7 @@ def rows(instance, peers, tokens, user):
     """name: (what it measures, a function of seconds)."""
     plain = "http://127.0.0.1:%d" % instance.plain
     tls = "https://127.0.0.1:%d" % instance.tls
-    script, asked = instance.dir + "/select.sql", statements(instance, user, "user_show")
+    script, asked = instance.dir + "/select.sql", statements(instance, [user], "user_show")
 
     def load(url, path, with_token=True, connections=64):
         return lambda s: wrk(url, path, tokens if with_token else None, connections, s)

@@ -134,11 +134,10 @@ def neighbours(out):
 def searches(out):
     r = out["search"]
     ms = lambda part: spread(r[part], 1)
-    rows = [["over 3,180 passages", ms("alone"), "", ""]]
-    if "big" in r:
-        over = lambda part, asked: [spread([x / median(r["beside" if part == "big" else "alone"]) for x in r[part]], 1), asked]
-        rows += [["the same, beside 2 million of others", ms("beside"), *over("beside", "1.0")],
-                 ["over 200,000, beside 2 million of others", ms("big"), *over("big", "under 10")]]
+    over = lambda part, asked: [spread([x / median(r["beside" if part == "big" else "alone"]) for x in r[part]], 1), asked]
+    rows = [["over 3,180 passages", ms("alone"), "", ""],
+            ["the same, beside 2 million of others", ms("beside"), *over("beside", "1.0")],
+            ["over 200,000, beside 2 million of others", ms("big"), *over("big", "under 10")]]
     return "## Searches, p50 of one after the other, over HTTPS\n\n" + table(["", "ms", "over 3,180 passages", "asked"], rows) + "\n"
 
 

@@ -92,8 +92,8 @@ def p50(instance, path, requests):
     return percentile([(end - due) / 1000 for due, _, end, *_ in r["requests"]], 50)
 
 
-def measure(instance, users, quick, rounds, say):
-    """In milliseconds, a list of the rounds' p50 each: `alone`, and where not quick `beside` (others) and `big`."""
+def measure(instance, users, rounds, say):
+    """In milliseconds, a list of the rounds' p50 each: `alone`, `beside` (others) and `big`."""
     text = sentences(SMALL * 16)
     source = uploaded(instance, users[0][1], "\n\n".join(" ".join(text[i:i + 14]) for i in range(0, len(text), 14)))
     chance = random.Random(2)
@@ -105,14 +105,13 @@ def measure(instance, users, quick, rounds, say):
             f.writelines(ASKED % (urllib.parse.quote(q), token) for q in questions)
     small, big = paths
     p50(instance, small, 20)
-    out = {"alone": [p50(instance, small, 100) for _ in range(rounds)]}
+    out = {"alone": [p50(instance, small, 100) for _ in range(rounds)], "beside": [], "big": []}
     say("searches over %d passages: %.1f ms" % (SMALL, out["alone"][0]))
-    if not quick:
-        crowd(instance, source, users[1][0], say)
-        out.update(beside=[], big=[])
-        p50(instance, big, 20)
-        for _ in range(rounds):
-            out["beside"].append(p50(instance, small, 100))
-            out["big"].append(p50(instance, big, 40))
-        say("beside 2 million: %.1f ms; over 200,000: %.1f ms" % (out["beside"][-1], out["big"][-1]))
+    crowd(instance, source, users[1][0], say)
+    for path in (small, big):
+        p50(instance, path, 20)
+    for _ in range(rounds):
+        out["beside"].append(p50(instance, small, 100))
+        out["big"].append(p50(instance, big, 40))
+    say("beside 2 million: %.1f ms; over 200,000: %.1f ms" % (out["beside"][-1], out["big"][-1]))
     return out

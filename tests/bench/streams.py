@@ -130,10 +130,10 @@ class Asked:
 
     def __init__(self, instance, users, chats):
         self.log = instance.dir + "/asked"
-        scripts = [statements(instance, user, "chat_start", "'How deep is the river?'", "NULL", "1000000", "false", undone=True) for user, _ in users]
+        script = statements(instance, [user for user, _ in users], "chat_start", "'How deep is the river?'", "NULL", "1000000", "false", undone=True)
         self.p = subprocess.Popen([PGBIN + "/pgbench", "-n", "-M", "prepared", "-c", "8", "-t", str(chats // 8), "-R", str(chats), "-l",
-                                   "--log-prefix", self.log, *[x for script in scripts for x in ("-f", script)], "-h", instance.run_dir + "/pg",
-                                   "-U", "millrace_api", "millrace"], env=dict(os.environ, PGOPTIONS="-c jit=off"), stdout=subprocess.DEVNULL)
+                                   "--log-prefix", self.log, "-f", script, "-h", instance.run_dir + "/pg", "-U", "millrace_api", "millrace"],
+                                  env=dict(os.environ, PGOPTIONS="-c jit=off"), stdout=subprocess.DEVNULL)
 
     def figures(self):
         """Of the milliseconds from when each was due."""
@@ -157,7 +157,7 @@ def at_once(instance, users, chats, per_chat, delay_ms):
     same client at the provider itself, without TLS: since the chats do not all begin at once it is less than the provider's rate, and
     more is not to be had. `floor`: its first tokens; `statements`: what a chat begins with, as often in that second by pgbench."""
     directive = "[[first:300 tokens:%d delay:%d]] How deep is the river?" % (per_chat, delay_ms)
-    asked = Asked(instance, users[:100], chats)
+    asked = Asked(instance, users, chats)
     direct = client("--connections", chats, "--requests", chats, "--rate", chats,
                     chat_requests(instance, "chats-direct", ["bench"], directive, "/v1/chat/completions", True),
                     to="127.0.0.1:%d" % instance.provider, seconds=60)

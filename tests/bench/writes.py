@@ -10,7 +10,7 @@ def measure(instance, users, rounds, seconds):
         f.writelines(token + "\n" for _, token in users)
     out = {"many": [], "alone": [], "statements": []}
     given = ("'Ada'", "'ada@example.org'", "NULL", "'Mill'", "'bench'", "NULL", "NULL", "NULL", "NULL")
-    asked = statements(instance, users[0][0], "lead_create", *given)
+    asked = statements(instance, [users[0][0]], "lead_create", *given)
     for _ in range(rounds):
         out["statements"].append(pgbench(instance, asked, seconds, "millrace_api", "-c synchronous_commit=off"))
         for name, connections in (("many", 64), ("alone", 1)):
