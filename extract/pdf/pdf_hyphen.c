@@ -11,6 +11,7 @@
 #include "extract/out.h"
 #include "extract/pdf/pdf.h"
 
+#define CAPITALS 3 /* of half a word in capitals; shorter ones are abbreviations */
 #define HALF_MAX 64 /* bytes of half a word; longer ones keep their hyphen */
 
 /* A set of words, by hash; open addressing, at most half full. */
@@ -18,6 +19,7 @@ struct lexicon {
 	uint64_t *slots; /* cap, a power of two; 0: empty */
 	size_t cap;
 	size_t n;
+	size_t german, english; /* how often words stand there that each language is full of */
 };
 
 /* FNV-1a. */
@@ -85,6 +87,18 @@ letter(const char *p, size_t n, size_t *used)
 	return 0;
 }
 
+static bool listed(const char *list, const char *p, size_t n);
+
+/* Counts a word of the text where it tells a language. */
+static void
+lexicon_language(struct lexicon *l, const char *word, size_t n)
+{
+	if (n != 3)
+		return;
+	l->german += listed("der die das und von mit ist den", word, n);
+	l->english += listed("the and for are you can not has", word, n);
+}
+
 /*
  * All words of the text, and those with hyphens both as a whole and by their parts; not those that
  * are divided at a line's end, which are no evidence.
@@ -94,7 +108,7 @@ lexicon_fill(struct lexicon *l, const struct pdf_text *t)
 {
 	uint64_t part = HASH_START, whole = HASH_START;
 	bool in_part = false, divided = false, compound = false;
-	size_t i, used;
+	size_t i, used, from = 0;
 	uint32_t c;
 	char b[4];
 
@@ -102,13 +116,16 @@ lexicon_fill(struct lexicon *l, const struct pdf_text *t)
 		used = 1;
 		c = i < t->len ? letter(t->p + i, t->len - i, &used) : 0;
 		if (c != 0) {
+			from = in_part ? from : i;
 			part = hash_add(part, b, utf8_put(c, b));
 			whole = hash_add(whole, b, utf8_put(c, b));
 			in_part = true;
 			continue;
 		}
-		if (in_part && !divided && (i == t->len || t->p[i] != PDF_HYPHEN))
+		if (in_part && !divided && (i == t->len || t->p[i] != PDF_HYPHEN)) {
 			lexicon_add(l, part);
+			lexicon_language(l, t->p + from, i - from);
+		}
 		part = HASH_START;
 		divided = in_part && i < t->len && t->p[i] == PDF_HYPHEN;
 		if (in_part && i < t->len && t->p[i] == '-') {
@@ -143,6 +160,8 @@ listed(const char *list, const char *p, size_t n)
 struct halves {
 	char a[HALF_MAX], b[HALF_MAX];
 	size_t n_a, n_b;
+	bool in_capitals;
+	bool goes_on; /* there is another hyphen behind them: state-of-the-art */
 };
 
 /* Reads the letters around a hyphen at `at`. False where a half is none, or too long. */
@@ -170,6 +189,8 @@ halves_of(const struct pdf_text *t, size_t at, struct halves *h)
 			return false;
 		h->n_b += utf8_put(c, h->b + h->n_b);
 	}
+	h->goes_on = i < t->len && (t->p[i] == '-' || t->p[i] == PDF_HYPHEN);
+	h->in_capitals = t->p[at - 1] >= 'A' && t->p[at - 1] <= 'Z';
 	return h->n_a > 0 && h->n_b > 0;
 }
 
@@ -203,6 +224,8 @@ enum verdict {
 	VERDICT_OPEN,
 	VERDICT_JOINED, /* one word, divided at the line's end */
 	VERDICT_HYPHEN, /* the author's hyphen */
+	VERDICT_APART, /* that, and a blank behind it: Ein- und Ausgang */
+	VERDICT_N,
 };
 
 static bool
@@ -225,7 +248,14 @@ judge(const struct lexicon *l, const struct halves *h)
 		return VERDICT_HYPHEN;
 	if (lexicon_has(l, hash_add(a, h->b, h->n_b)))
 		return VERDICT_JOINED;
+	if (h->goes_on || (h->in_capitals && (h->n_a < CAPITALS || h->n_b < CAPITALS)))
+		return VERDICT_HYPHEN;
+	if (listed("and or und oder bzw sowie", h->b, h->n_b))
+		return VERDICT_APART;
 	if (listed(endings, h->b, h->n_b))
+		return VERDICT_JOINED;
+	/* A German compound that is written with a hyphen has a capital behind it. */
+	if (l->german > l->english && !h->in_capitals && h->n_a > 1)
 		return VERDICT_JOINED;
 	if (listed(first_halves, h->a, h->n_a) || listed(last_halves, h->b, h->n_b) || h->n_a == 1)
 		return VERDICT_HYPHEN;
@@ -247,7 +277,7 @@ pdf_hyphens(struct pdf_text *t)
 {
 	struct pdf_text out = { 0 };
 	struct lexicon l = { 0 };
-	size_t i, from, count[3] = { 0 };
+	size_t i, from, count[VERDICT_N] = { 0 };
 	struct halves h;
 	enum verdict v;
 
@@ -266,7 +296,7 @@ pdf_hyphens(struct pdf_text *t)
 			v = VERDICT_JOINED;
 		pdf_put(&out, t->p + from, i - from);
 		if (v != VERDICT_JOINED)
-			pdf_put(&out, "-", 1);
+			pdf_put(&out, v == VERDICT_APART ? "- " : "-", v == VERDICT_APART ? 2 : 1);
 		from = i + 1;
 	}
 	pdf_put(&out, t->p + from, t->len - from);

@@ -252,6 +252,12 @@ is_small(uint32_t c)
 	return uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Ll);
 }
 
+static bool
+is_capital(uint32_t c)
+{
+	return uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Lu);
+}
+
 /* Han and kana, which are written without blanks. */
 static bool
 is_unspaced(uint32_t c)
@@ -262,8 +268,9 @@ is_unspaced(uint32_t c)
 
 /*
  * Joins what is written with what comes, which begins with `next`, where a hyphen or a dash ends
- * the line. U+00AD and U+2010 are there for the line's end and go; U+002D stays beside a digit or a
- * capital, and between small letters pdf_hyphens() decides. False: the line's end stays.
+ * the line. U+00AD and U+2010 are there for the line's end and go; U+002D stays beside a digit, and
+ * between a small letter and a capital; between small letters, or capitals, pdf_hyphens() decides.
+ * False: the line's end stays.
  */
 static bool
 join(struct layout *l, uint32_t next)
@@ -287,7 +294,7 @@ join(struct layout *l, uint32_t next)
 		return false;
 	if (c == '-' && (b == ' ' || b == '\n' || b == 0))
 		return b == ' ' && is_digit(next);
-	if (c == '-' && is_small(b) && is_small(next))
+	if (c == '-' && ((is_small(b) && is_small(next)) || (is_capital(b) && is_capital(next))))
 		l->to->p[end] = PDF_HYPHEN;
 	return c == '-' || ((c == 0x2011 || c == 0x2013 || c == 0x2014) && b != ' ' && b != '\n');
 }

@@ -3,6 +3,7 @@
 #include <millrace/json.h>
 
 #include "runner/jobs/chatbot.h"
+#include "runner/knowledge/furniture.h"
 #include "runner/knowledge/words.h"
 #include "sql_job.h"
 
@@ -159,11 +160,14 @@ passage_support(
 
 	words_of(a, before_citation(a, answer, n), said);
 	words_of(a, question, asked);
-	for (rest = sentence_next(passage, &sentence); sentence.n > 0;
-	     rest = sentence_next(rest, &sentence)) {
+	for (rest = quote_next(passage, &sentence); sentence.n > 0;
+	     rest = quote_next(rest, &sentence)) {
 		int score = 2 * count_of(words_in(a, said, sentence)) +
 			    count_of(words_in(a, asked, sentence));
 
+		/* What a question or a line of contents names, another sentence says. */
+		if (sentence_asks(sentence) || furniture_is_entry(sentence))
+			score /= 4;
 		line = one_line(a, sentence);
 		if (memmem(all.p, all.n, line.p, line.n))
 			score += 1000;

@@ -1,11 +1,11 @@
 #include "runner/knowledge/chunker.h"
+#include "runner/knowledge/furniture.h"
 #include "runner/knowledge/utf8.h"
 #include "runner/knowledge/words.h"
 
 #define CHUNK_CHARS 1800
 #define CHUNK_HEADING 500 /* a heading ends a passage of so many characters */
 #define CHUNK_CARRIED 200
-#define HEADING_MAX 90 /* bytes */
 
 static bool
 is_space(char c)
@@ -63,20 +63,6 @@ is_underline(struct str line, char mark)
 	return line.n >= 3;
 }
 
-/* Can the line be a heading? It begins as one, and does not end as a sentence does. */
-static bool
-is_title(struct str line)
-{
-	unsigned char first = line.n > 0 ? (unsigned char)line.p[0] : 0;
-	char last = line.n > 0 ? line.p[line.n - 1] : '.';
-
-	if (line.n < 3 || line.n > HEADING_MAX || memchr(line.p, '\t', line.n) != NULL)
-		return false;
-	if (!(first >= 0x80 || (first >= 'A' && first <= 'Z') || is_digit((char)first)))
-		return false;
-	return last != '.' && last != ',' && last != ';' && last != ':' && last != '|';
-}
-
 /*
  * The heading that the paragraph at `p` is, or begins with; its level from 1, or 0 where there is
  * none.
@@ -89,7 +75,7 @@ heading_at(struct str p, struct str *title)
 
 	*title = trim(line);
 	(void)str_cut(rest, '\n', &under);
-	if (!is_title(*title) || next.n <= title->n)
+	if (!furniture_is_title(*title) || next.n <= title->n)
 		return 0;
 	if (is_underline(trim(under), '='))
 		return 1;

@@ -41,6 +41,7 @@ static const struct {
 	    "und uns unser unter viel vom von vor war waren warst was weg weil welche welchem "
 	    "welchen "
 	    "welcher welches wenn werde werden wer wem wen wann wo woher wohin warum wieso weshalb "
+	    "wodurch wofur womit woran worauf worin wozu "
 	    "wie wieder wieviel will wir wird wirst wollen wurde wurden zu zum zur zwar zwischen "
 	    "bitte darf dabei gibt geht" },
 	[LANGUAGE_FRENCH] = { "french",

@@ -164,13 +164,14 @@ language_in(const struct block *blocks, size_t n)
 }
 
 void
-index_document(struct index *x, const struct block *blocks, size_t n)
+index_document(struct index *x, struct block *blocks, size_t n)
 {
 	enum language l = language_in(blocks, n);
 	struct stemmer *s = stemmer_new(x->a, l);
 	struct chunker c = { .a = x->a };
 	struct chunk chunk;
 
+	running_cut(x->a, blocks, n);
 	for (size_t i = 0, used; i < n; i += used) {
 		c.text = together(x->a, blocks + i, n - i, &used);
 		c.at = c.carried = 0;

@@ -10,6 +10,7 @@
 #include <millrace/db.h>
 #include <millrace/index.h>
 
+#include "runner/knowledge/running.h"
 #include "runner/queue/stop.h"
 
 /* A document's passages in their order, as document_ready() takes them. */
@@ -21,16 +22,11 @@ struct index {
 	size_t characters; /* of the text, once */
 };
 
-/* A piece of a document: what stands under one mark ("page 3", "paragraph 12"). */
-struct block {
-	struct str mark, text;
-};
-
 /*
- * Cuts a document's blocks into passages (chunker.h) and indexes each. Paragraphs that follow each
- * other are cut together. Pure.
+ * Cuts a document's blocks into passages (chunker.h) and indexes each; running heads go off the
+ * blocks before. Paragraphs that follow each other are cut together. Pure.
  */
-void index_document(struct index *x, const struct block *blocks, size_t n);
+void index_document(struct index *x, struct block *blocks, size_t n);
 
 /*
  * "index" in the table of periodic work: one document; then the others have three times as long.

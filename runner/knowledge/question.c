@@ -7,6 +7,7 @@
 #include "runner/knowledge/terms.h"
 #include "runner/knowledge/thesaurus.h"
 #include "runner/knowledge/utf8.h"
+#include "runner/knowledge/words.h"
 
 #define SIMILAR_LEAST 0.08
 #define SIMILAR_MOST 160 /* words like one of the question's */
@@ -14,29 +15,7 @@
 #define NEAR_LETTERS 4 /* a shorter word is not guessed */
 #define NEAR_LETTERS_MAX 32
 
-/*
- * Whether a question is answered: by logistic regression on the questions of tests/bench/questions
- * over five collections of 140 to 1,430 passages, about half of them without an answer. Which terms
- * it has was chosen by leaving one collection out at a time.
- */
-#define ANSWER_SHARE 7.7
-#define ANSWER_UNKNOWN 4.3 /* where no word is in any passage */
-#define ANSWER_ALONE 3.4 /* for each that the thesaurus does not know, either */
-#define ANSWER_NAME 2.55 /* for each other name that the best passage does not have */
-#define ANSWER_NAMES 2
-#define ANSWER_FACT \
-	1.1 /* where it asks who, when, or how much: words do not tell that it is said */
-#define ANSWER_RARE 2.0 /* where the best passage has a name that hardly another has */
-#define ANSWER_WORD 0.4 /* for each word of the question */
-#define ANSWER_WORDS 8
-#define ANSWER_PASSAGES 0.6 /* for each e-fold of passages */
-#define ANSWER_PASSAGES_MOST 3000
-#define ANSWER_LEAST 1.65
-/* The same of one in another language, of whose words translations are never all there is. */
-#define FOREIGN_SHARE 4.65
-#define FOREIGN_TOGETHER 3.9 /* where three sentences have a translation of each, in part */
-#define FOREIGN_WORD 0.9 /* for each word */
-#define FOREIGN_LEAST 6.1
+#define EVERYWHERE 0.35 /* of the passages that have a word: it tells nothing */
 
 /* What is gathered of one word. */
 struct gather {
@@ -150,7 +129,7 @@ put_word(struct gather *g, struct str term, enum language l, bool is_known)
 		for (int i = 0; i < 2; i++)
 			if (!is_asked(q, part[i]))
 				put_word(g, part[i], l, is_known);
-	q->name[q->n] = false;
+	q->name[q->n] = q->exact[q->n] = q->everywhere[q->n] = false;
 	q->word[q->n++] = arena_str(g->a, term);
 	g->first = q->n_terms;
 	put_forms(g, term, l, is_known);
@@ -172,49 +151,77 @@ put_words(struct gather *g, struct str terms, enum language l, bool is_known, bo
 	}
 }
 
-/* A word of the text as it is written: does it look like a name? `first`: of a sentence. */
-static bool
-looks_named(struct str s, bool first)
+/* How a word of the text is written. */
+struct written {
+	size_t capitals, small, digits;
+};
+
+static struct written
+written(struct str s)
 {
-	size_t capitals = 0, small = 0, digits = 0;
+	struct written w = { 0 };
 
 	for (size_t i = 0; i < s.n; i++) {
-		capitals += s.p[i] >= 'A' && s.p[i] <= 'Z';
-		small += s.p[i] >= 'a' && s.p[i] <= 'z';
-		digits += s.p[i] >= '0' && s.p[i] <= '9';
+		w.capitals += s.p[i] >= 'A' && s.p[i] <= 'Z';
+		w.small += s.p[i] >= 'a' && s.p[i] <= 'z';
+		w.digits += s.p[i] >= '0' && s.p[i] <= '9';
 	}
-	return capitals >= 2 || (digits > 0 && capitals + small > 0) ||
-	       (capitals == 1 && small > 0 && !first);
+	return w;
+}
+
+/* Marks the question's words that one of the text's gives. */
+static void
+mark_word(struct arena *a, struct str word, struct question *q, bool name, bool exact)
+{
+	struct terms terms;
+	struct str term;
+
+	terms_of(a, word, &terms);
+	while (terms.words.n > 0) {
+		terms.words = str_cut(terms.words, ' ', &term);
+		for (size_t i = 0; i < q->n; i++)
+			if (str_eq(q->word[i], term)) {
+				q->name[i] = q->name[i] || name;
+				q->exact[i] = q->exact[i] || exact;
+			}
+	}
 }
 
 /*
- * Which words are names, by how they are written; not where capitals say something else: in German,
- * and where all is in capitals.
+ * Which words are names, by how they are written: digits, or capitals but for those of a sentence's
+ * first word; these not where they say something else: in German, and where all is in capitals.
  */
 static void
 find_names(struct arena *a, struct str text, struct question *q)
 {
-	bool first = true, small = false;
+	bool first = true, capitals = written(text).small > 0;
+	bool german = q->language_known && q->language == LANGUAGE_GERMAN;
 
-	for (size_t i = 0; i < text.n; i++)
-		small = small || (text.p[i] >= 'a' && text.p[i] <= 'z');
-	if (!small || (q->language_known && q->language == LANGUAGE_GERMAN))
-		return;
 	while (text.n > 0) {
-		struct terms terms;
-		struct str word, term;
+		struct str word;
+		struct written w;
 
 		text = str_cut(text, ' ', &word);
 		if (word.n == 0)
 			continue;
-		terms_of(a, word, &terms);
-		while (looks_named(word, first) && terms.words.n > 0) {
-			terms.words = str_cut(terms.words, ' ', &term);
-			for (size_t i = 0; i < q->n; i++)
-				q->name[i] = q->name[i] || str_eq(q->word[i], term);
-		}
+		w = written(word);
+		mark_word(a, word, q,
+		    w.digits > 0 ||
+			(capitals && !german &&
+			    (w.capitals >= 2 || (w.capitals == 1 && w.small > 0 && !first))),
+		    w.digits > 0 || (capitals && w.capitals >= 2 && w.small <= 1));
 		first = strchr(".!?", word.p[word.n - 1]) != NULL;
 	}
+}
+
+/* Digits, and the point between them: 4.0 has no parts that could stand for it. */
+static bool
+is_number(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((s.p[i] < '0' || s.p[i] > '9') && s.p[i] != '.')
+			return false;
+	return true;
 }
 
 /* Which words are parts of one that follows them: what is joined comes behind what it is made of.
@@ -230,33 +237,63 @@ find_parts(struct question *q)
 		for (size_t k = i; k > 0 && q->word[k - 1].n < all.n; k--) {
 			if (!memmem(all.p, all.n, q->word[k - 1].p, q->word[k - 1].n))
 				break;
-			q->parts[i] |= 1U << (k - 1);
+			q->parts[i] |= is_number(all) ? 0 : 1U << (k - 1);
 			q->part[k - 1] = true;
 		}
 	}
 }
 
-/* Does it ask for somebody, for a time or for a number? By the words of its own language. */
+/* Where one of the phrases stands in the terms, or, with `starts`, at their beginning. */
 static bool
-asks_fact(struct str terms)
+has_phrase(struct str terms, const char *const *phrases, size_t n_phrases, bool starts)
 {
-	static const char *const asking[] = { "who", "when was", "when is", "when will", "when did",
-		"when does", "how many", "how much", "how old", "how large", "how big", "how often",
-		"what price", "what is the price", "what year", "wer", "wann", "wie viel",
-		"wie viele", "wie hoch", "wie lange", "wie oft", "wie alt", "wie teuer",
-		"wie gross", "was kostet", "combien", "quand", "qui", "cuanto", "cuanta", "cuantos",
-		"cuantas", "cuando", "quien" };
+	for (size_t i = 0; i < n_phrases; i++) {
+		size_t n = strlen(phrases[i]);
 
-	for (size_t i = 0; i < sizeof(asking) / sizeof(*asking); i++) {
-		size_t n = strlen(asking[i]);
-
-		for (size_t at = 0; at + n <= terms.n; at++)
-			if (memcmp(terms.p + at, asking[i], n) == 0 &&
+		for (size_t at = 0; at + n <= terms.n && (at == 0 || !starts); at++)
+			if (memcmp(terms.p + at, phrases[i], n) == 0 &&
 			    (at == 0 || terms.p[at - 1] == ' ') &&
 			    (at + n == terms.n || terms.p[at + n] == ' '))
 				return true;
 	}
 	return false;
+}
+
+#define HAS_PHRASE(terms, list, starts) \
+	has_phrase(terms, list, sizeof(list) / sizeof(*(list)), starts)
+
+/* What it asks for, by the words of its own language: a fact anywhere, the rest as sentences begin.
+ */
+static void
+find_kind(struct arena *a, struct str text, struct str all, struct question *q)
+{
+	static const char *const fact[] = { "who", "when was", "when is", "when will", "when did",
+		"when does", "how many", "how much", "how old", "how large", "how big", "how often",
+		"what price", "what is the price", "what year", "wer", "wann", "wie viel",
+		"wie viele", "wie hoch", "wie lange", "wie oft", "wie alt", "wie teuer",
+		"wie gross", "was kostet", "combien", "quand", "qui", "cuanto", "cuanta", "cuantos",
+		"cuantas", "cuando", "quien" };
+	static const char *const how[] = { "how do", "how can", "how to", "how should", "how does",
+		"how is", "how are", "how must", "how would", "how could", "wie", "comment", "como",
+		"hoe" };
+	static const char *const whether[] = { "is", "are", "does", "do", "can", "will", "should",
+		"has", "have", "may", "must", "could", "would", "was", "were", "did", "am", "kann",
+		"ist", "gibt", "sind", "muss", "darf", "hat", "wird", "werden", "soll", "kommt",
+		"braucht", "est ce", "peut on", "puis je", "y a", "hay", "puedo", "se puede",
+		"es" };
+	struct str sentence;
+
+	q->fact = HAS_PHRASE(all, fact, false);
+	q->how = q->whether = false;
+	for (text = sentence_next(text, &sentence); sentence.n > 0;
+	     text = sentence_next(text, &sentence)) {
+		struct terms t;
+
+		terms_of(a, sentence, &t);
+		q->how = q->how || (!q->fact && HAS_PHRASE(t.words, how, true));
+		q->whether =
+		    q->whether || (sentence_asks(sentence) && HAS_PHRASE(t.words, whether, true));
+	}
 }
 
 void
@@ -271,7 +308,7 @@ question_read(struct arena *a, struct str text, struct question *q)
 	put_words(&g, terms.words, q->language, q->language_known, false);
 	if (q->n == 0)
 		put_words(&g, terms_asked(&terms), q->language, q->language_known, true);
-	q->fact = asks_fact(terms.words);
+	find_kind(a, text, terms.words, q);
 	find_names(a, text, q);
 	find_parts(q);
 	for (size_t i = 0; i < q->n_terms; i++)
@@ -291,7 +328,7 @@ question_is_unknown(const struct question *q, size_t i)
 	for (size_t k = 0; k < q->n_terms; k++)
 		if (q->term[k].word == i && q->term[k].is_form && q->term[k].passages > 0)
 			return false;
-	return str_chars(q->word[i]) >= NEAR_LETTERS;
+	return !q->exact[i] && str_chars(q->word[i]) >= NEAR_LETTERS;
 }
 
 static size_t
@@ -396,6 +433,26 @@ take_meant(const struct question *q, int64_t most[QUESTION_WORDS])
 	}
 }
 
+/* Which words are in so many passages that to have them says nothing; none where all are. */
+static void
+find_everywhere(struct question *q, const int64_t most[QUESTION_WORDS])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < q->n; i++) {
+		int64_t in = q->parts[i] != 0 ? INT64_MAX : 0;
+
+		for (size_t k = 0; k < i; k++)
+			if ((q->parts[i] >> k & 1) != 0 && most[k] < in)
+				in = most[k];
+		in = most[i] > in ? most[i] : in;
+		q->everywhere[i] = (double)in > EVERYWHERE * q->total;
+		n += !q->part[i] && !q->everywhere[i];
+	}
+	for (size_t i = 0; i < q->n && n == 0; i++)
+		q->everywhere[i] = false;
+}
+
 void
 question_weigh(struct question *q, double total)
 {
@@ -406,6 +463,7 @@ question_weigh(struct question *q, double total)
 	for (size_t i = 0; i < q->n_terms; i++)
 		if (q->term[i].is_form && q->term[i].passages > most[q->term[i].word])
 			most[q->term[i].word] = q->term[i].passages;
+	find_everywhere(q, most);
 	take_meant(q, most);
 	for (size_t i = 0; i < q->n; i++)
 		q->idf[i] = idf_of(total, (double)most[i]);
@@ -422,7 +480,19 @@ question_weigh(struct question *q, double total)
 	q->n_terms = n;
 }
 
-/* -- whether it is answered -- */
+/* -- what somebody has of it -- */
+
+/* How much of word i somebody has, or of the part that they have least of. */
+static double
+has_word(const struct question *q, const double has[QUESTION_WORDS], size_t i)
+{
+	double least = q->parts[i] != 0 ? 1 : 0;
+
+	for (size_t k = 0; k < i; k++)
+		if ((q->parts[i] >> k & 1) != 0)
+			least = fmin(least, has[k]);
+	return fmax(has[i], least);
+}
 
 double
 question_share(const struct question *q, const double has[QUESTION_WORDS])
@@ -431,89 +501,10 @@ question_share(const struct question *q, const double has[QUESTION_WORDS])
 	size_t n = 0;
 
 	for (size_t i = 0; i < q->n; i++) {
-		double least = q->parts[i] != 0 ? 1 : 0;
-
-		if (q->part[i])
+		if (q->part[i] || q->everywhere[i])
 			continue;
-		for (size_t k = 0; k < i; k++)
-			if ((q->parts[i] >> k & 1) != 0)
-				least = fmin(least, has[k]);
-		sum += fmax(has[i], least);
+		sum += has_word(q, has, i);
 		n++;
 	}
 	return n > 0 ? sum / (double)n : 0;
-}
-
-/* Is word i one of the words, or all its parts? */
-static bool
-is_among(const struct question *q, uint32_t words, size_t i)
-{
-	uint32_t parts = q->parts[i];
-
-	return (words >> i & 1) != 0 || (parts != 0 && (words & parts) == parts);
-}
-
-/* Is no form of it in any passage? */
-static bool
-is_in_none(const struct question *q, size_t i)
-{
-	for (size_t k = 0; k < q->n_terms; k++)
-		if (q->term[k].word == i && q->term[k].is_form && q->term[k].passages > 0)
-			return false;
-	return true;
-}
-
-/* The same of a word and, where it has parts, of one of these; *known to the thesaurus. */
-static bool
-is_unknown(const struct question *q, size_t i, bool *known)
-{
-	bool part_in_none = q->parts[i] == 0, parts_known = q->parts[i] != 0;
-
-	for (size_t k = 0; k < i; k++)
-		if ((q->parts[i] >> k & 1) != 0) {
-			part_in_none = part_in_none || is_in_none(q, k);
-			parts_known = parts_known && q->known[k];
-		}
-	*known = q->known[i] || parts_known;
-	return part_in_none && is_in_none(q, i);
-}
-
-static bool
-is_answered_in_translation(const struct question *q, const struct covered *by)
-{
-	double words = 0;
-
-	for (size_t i = 0; i < q->n; i++)
-		words += !q->part[i];
-	return FOREIGN_SHARE * by->share + FOREIGN_TOGETHER * by->together +
-		   FOREIGN_WORD * fmin(words, ANSWER_WORDS) >=
-	       FOREIGN_LEAST;
-}
-
-bool
-question_is_answered(const struct question *q, const struct covered *by)
-{
-	double words = 0, unknown = 0, alone = 0, names = 0, rare = 0;
-
-	if (by->foreign)
-		return is_answered_in_translation(q, by);
-	for (size_t i = 0; i < q->n; i++) {
-		bool known, in_none = is_unknown(q, i, &known);
-
-		if (q->part[i])
-			continue;
-		words++;
-		in_none = in_none && !is_among(q, by->by_any, i);
-		unknown += in_none;
-		alone += in_none && !known;
-		names += (known || !in_none) && q->name[i] && !is_among(q, by->by_best, i);
-		rare += q->name[i] && is_among(q, by->by_best, i) &&
-			q->idf[i] >= log(fmax(q->total, 2) / 3);
-	}
-	return ANSWER_SHARE * by->share - ANSWER_UNKNOWN * unknown / fmax(words, 1) -
-		   ANSWER_ALONE * fmin(alone, ANSWER_NAMES) -
-		   ANSWER_NAME * fmin(names, ANSWER_NAMES) - ANSWER_FACT * q->fact +
-		   ANSWER_WORD * fmin(words, ANSWER_WORDS) + ANSWER_RARE * fmin(rare, 1) -
-		   ANSWER_PASSAGES * log(fmin(fmax(q->total, 1), ANSWER_PASSAGES_MOST)) >=
-	       ANSWER_LEAST;
 }

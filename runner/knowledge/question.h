@@ -30,6 +30,8 @@ struct question {
 	size_t n_terms;
 	struct str word[QUESTION_WORDS];
 	bool name[QUESTION_WORDS]; /* written as one: a capital letter, or digits in it */
+	bool exact[QUESTION_WORDS]; /* in capitals, or with digits: no slip for another word */
+	bool everywhere[QUESTION_WORDS]; /* in so many passages that it tells nothing */
 	bool part[QUESTION_WORDS]; /* of a word that follows: flood and gate of floodgate */
 	uint32_t parts[QUESTION_WORDS]; /* the words that it is made of: a bit for each */
 	bool known[QUESTION_WORDS]; /* to the thesaurus, or a slip for a word that passages have */
@@ -37,6 +39,8 @@ struct question {
 	size_t n;
 	double total; /* passages */
 	bool fact; /* it asks who, when, or how much */
+	bool how; /* how something is done */
+	bool whether; /* what yes or no answers */
 	enum language language;
 	bool language_known;
 };
@@ -59,7 +63,7 @@ void question_weigh(struct question *q, double total);
 
 /*
  * How much of the question's words somebody has who has `has` of each, from 0 to 1: a word, or all
- * parts that it is made of.
+ * parts that it is made of. Words that are everywhere do not count, unless all are.
  */
 double question_share(const struct question *q, const double has[QUESTION_WORDS]);
 

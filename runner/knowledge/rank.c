@@ -29,7 +29,9 @@ struct counted {
 	double body[2][QUESTION_WORDS], heading[2][QUESTION_WORDS], title[2][QUESTION_WORDS];
 	double anywhere[QUESTION_WORDS];
 	double sentence[SENTENCES][QUESTION_WORDS];
-	double best, share, together; /* of the best window */
+	struct window {
+		double best, share, together;
+	} best; /* of three sentences */
 };
 
 static size_t
@@ -89,11 +91,11 @@ count(const struct terms_by_hash *t, uint32_t hash, double into[2][QUESTION_WORD
 
 /*
  * How much of the question the sentences that end with i have together, and the rest a little, by
- * the words' weight; *share by their number, *together those that these have a word a little like
+ * the words' weight; its share by their number, and the share that they have a word a little like
  * of.
  */
-static double
-window(const struct question *q, const struct counted *c, size_t i, double *share, double *together)
+static struct window
+window(const struct question *q, const struct counted *c, size_t i)
 {
 	double here[QUESTION_WORDS] = { 0 }, trace[QUESTION_WORDS] = { 0 }, has = 0, all = 0;
 
@@ -105,9 +107,9 @@ window(const struct question *q, const struct counted *c, size_t i, double *shar
 		has += q->idf[w] * here[w];
 		all += q->idf[w];
 	}
-	*share = question_share(q, here);
-	*together = question_share(q, trace);
-	return all > 0 ? has / all : 0;
+	return (struct window){ .best = all > 0 ? has / all : 0,
+		.share = question_share(q, here),
+		.together = question_share(q, trace) };
 }
 
 /* Counts one passage; what is beyond SENTENCES counts as one sentence. */
@@ -132,13 +134,10 @@ count_all(const struct terms_by_hash *t, const struct candidate *of, struct coun
 			i++;
 	}
 	for (size_t k = 0; k <= i; k++) {
-		double share, together, has = window(t->q, c, k, &share, &together);
+		struct window w = window(t->q, c, k);
 
-		if (has > c->best) {
-			c->best = has;
-			c->share = share;
-			c->together = together;
-		}
+		if (w.best > c->best.best)
+			c->best = w;
 	}
 }
 
@@ -165,13 +164,14 @@ rank(struct arena *scratch, const struct question *q, double length, struct cand
 
 	terms_by_hash(t, q);
 	for (size_t i = 0; i < n; i++) {
-		struct counted counted = { .best = 0 };
+		struct counted counted = { .best.best = 0 };
 		double *fit = &s[i][2], len = (double)c[i].stems.n / 8;
 
 		count_all(t, &c[i], &counted);
-		*fit = counted.best;
-		c[i].share = counted.share;
-		c[i].together = counted.together;
+		*fit = counted.best.best;
+		c[i].fit = counted.best.best;
+		c[i].share = counted.best.share;
+		c[i].together = counted.best.together;
 		c[i].words = 0;
 		for (size_t w = 0; w < q->n; w++)
 			c[i].words |= (uint32_t)(counted.anywhere[w] >= MUCH_LIKE) << w;

@@ -1,10 +1,13 @@
+#include <math.h>
 #include <stdlib.h>
 
+#include "runner/knowledge/furniture.h"
 #include "runner/knowledge/near.h"
 #include "runner/knowledge/question.h"
 #include "runner/knowledge/rank.h"
 #include "runner/knowledge/retrieve.h"
 #include "runner/knowledge/stems.h"
+#include "runner/knowledge/support.h"
 #include "runner/knowledge/terms.h"
 #include "runner/knowledge/utf8.h"
 #include "runner/queue/slots.h"
@@ -14,6 +17,7 @@
 
 #define CANDIDATES 150 /* passages that are ranked */
 #define ANSWER_AMONG 6 /* of the best, one has to answer */
+#define MORE_SHOWN 6 /* passages, for those that are tables of contents */
 #define READ_MOST 6000 /* passages that candidates are chosen of, about */
 #define LITTLE 0.3 /* a similarity that counts little */
 #define STEM 0.4 /* a form's weight among candidates, where it is not the word itself */
@@ -372,8 +376,7 @@ best_of(struct candidate *c, size_t n, const size_t *taken, size_t n_taken)
 
 /* Whether the best answer the question; `text` is that of the first. */
 static bool
-is_answered(
-    struct search *s, const struct candidate *c, const size_t *best, size_t n, struct str text)
+is_answered(struct search *s, struct candidate *const *best, size_t n, struct str text)
 {
 	struct covered by = { 0 };
 	struct terms terms;
@@ -381,18 +384,56 @@ is_answered(
 	bool is_known;
 
 	for (size_t i = 0; i < n && i < ANSWER_AMONG; i++) {
-		if (i == 0 || c[best[i]].share > by.share) {
-			by.share = c[best[i]].share;
-			by.by_best = c[best[i]].words;
+		if (i == 0 || best[i]->share > by.share) {
+			by.share = best[i]->share;
+			by.by_best = best[i]->words;
 		}
-		by.by_any |= c[best[i]].words;
-		if (c[best[i]].together > by.together)
-			by.together = c[best[i]].together;
+		by.by_any |= best[i]->words;
+		by.together = fmax(by.together, best[i]->together);
 	}
 	terms_of(s->a, text, &terms);
 	l = language_of(terms.words, &is_known);
 	by.foreign = s->q->language_known && is_known && l != s->q->language;
 	return question_is_answered(s->q, &by);
+}
+
+/* The best passages and what is shown of them, in their order. */
+struct best {
+	struct candidate *c[PASSAGES_MAX];
+	int row[PASSAGES_MAX]; /* of the texts */
+	size_t n;
+};
+
+/* Tables of contents come behind the others, which say what these only name. */
+static void
+order_best(PGresult *texts, struct candidate *c, const size_t *taken, struct best *out)
+{
+	int64_t at;
+
+	for (int contents = 0; contents < 2; contents++)
+		for (int i = 0; i < PQntuples(texts) && out->n < PASSAGES_MAX; i++) {
+			bool is = furniture_is_contents(sql_get(texts, i, 5), sql_get(texts, i, 6));
+
+			if (is != (contents == 1) || !str_int(sql_get(texts, i, 0), &at))
+				continue;
+			out->c[out->n] = &c[taken[at - 1]];
+			out->row[out->n++] = i;
+		}
+}
+
+static void
+put_passage(struct search *s, PGresult *texts, int row, double score, struct passages *into)
+{
+	struct passage p = { .name = sql_get(texts, row, 3),
+		.mark = sql_get(texts, row, 4),
+		.heading = sql_get(texts, row, 5),
+		.text = sql_get(texts, row, 6) };
+
+	if (into->n == PASSAGES_MAX || !str_int(sql_get(texts, row, 1), &p.chunk) ||
+	    !uuid_parse(sql_get(texts, row, 2), &p.document) || has(into, p.chunk))
+		return;
+	p.score = arena_printf(s->j->a, "%.6f", score);
+	into->p[into->n++] = p;
 }
 
 /* The texts of the best, in their order. */
@@ -402,10 +443,13 @@ take_best(struct search *s, struct candidates *all, size_t want, struct passages
 	size_t n = all->n, taken[PASSAGES_MAX], n_taken = 0;
 	struct candidate *c = all->c;
 	struct str_list ids = list_new(s, PASSAGES_MAX);
+	struct best best = { .n = 0 };
 	PGresult *texts = NULL;
+	size_t before = into->n;
+	double score = 0;
 	enum err e;
 
-	while (n_taken < want && n_taken < PASSAGES_MAX) {
+	while (n_taken < want + MORE_SHOWN && n_taken < PASSAGES_MAX) {
 		size_t i = best_of(c, n, taken, n_taken);
 
 		if (i == n)
@@ -416,22 +460,14 @@ take_best(struct search *s, struct candidates *all, size_t want, struct passages
 	}
 	if (n_taken == 0 || (e = job_runner_passages_show(s->j, &texts, ids)) != ERR_OK)
 		return n_taken == 0 ? ERR_OK : e;
-	if (PQntuples(texts) > 0 && is_answered(s, c, taken, n_taken, sql_get(texts, 0, 6)))
+	order_best(texts, c, taken, &best);
+	if (best.n > 0 && is_answered(s, best.c, best.n, sql_get(texts, best.row[0], 6)))
 		into->answer = true;
-	for (int i = 0; i < PQntuples(texts) && into->n < PASSAGES_MAX; i++) {
-		struct passage p = { .name = sql_get(texts, i, 3),
-			.mark = sql_get(texts, i, 4),
-			.heading = sql_get(texts, i, 5),
-			.text = sql_get(texts, i, 6) };
-		int64_t at;
-
-		if (!str_int(sql_get(texts, i, 0), &at) ||
-		    !str_int(sql_get(texts, i, 1), &p.chunk) ||
-		    !uuid_parse(sql_get(texts, i, 2), &p.document) || has(into, p.chunk))
-			continue;
-		p.score = arena_printf(s->j->a, "%.6f", -c[taken[at - 1]].score);
-		into->p[into->n++] = p;
+	for (size_t i = 0; i < best.n && i < want; i++) {
+		score = i > 0 ? fmin(score, -best.c[i]->score) : -best.c[i]->score;
+		put_passage(s, texts, best.row[i], score, into);
 	}
+	support_rate(s->j->a, s->a, s->q, into->p + before, into->n - before);
 	return ERR_OK;
 }
 

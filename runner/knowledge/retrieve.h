@@ -11,6 +11,7 @@
 struct job;
 
 #define PASSAGES_MAX 64 /* of one chat */
+#define SUPPORT_MAX 128 /* pieces of a passage that can be quoted */
 
 struct passage {
 	int64_t chunk;
@@ -20,6 +21,8 @@ struct passage {
 	struct str heading; /* those that it stands under, " › " between them; may be empty */
 	struct str text;
 	struct str score; /* decimal digits */
+	double *support; /* of the best: how much of the question each of its pieces has */
+	size_t n_support; /* (support.h); the others: none */
 };
 
 /* Numbered from 1 in the order found: [1], [2] … */

@@ -28,8 +28,15 @@ void words_of(struct arena *a, struct str text, struct words *out);
 uint32_t words_in(struct arena *a, const struct words *w, struct str text);
 /*
  * Cuts the next sentence off the text: *sentence gets it without space around, empty at the end;
- * the rest is returned.
+ * the rest is returned. A heading is one, where an empty line follows it, or a longer line that
+ * begins anew.
  */
 struct str sentence_next(struct str text, struct str *sentence);
+/* The same for what can be quoted by itself: the rows of a table each. */
+struct str quote_next(struct str text, struct str *piece);
+/* Does it end as a question? */
+bool sentence_asks(struct str sentence);
+/* That, or looks it like a heading? What follows says it. */
+bool sentence_leads(struct str sentence);
 
 #endif

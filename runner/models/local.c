@@ -4,12 +4,15 @@
  * question over the same documents gives the same answer, so that a second attempt goes on where
  * the first one was cut.
  */
+#include "runner/knowledge/furniture.h"
 #include "runner/knowledge/words.h"
 #include "runner/models/provider.h"
 
 #define LITTLE_LESS (-1e-3) /* than any other sentence */
+#define LED 0.8 /* what a word counts that the heading of a sentence has */
+#define HEADING 0.7 /* and what its own count, beside those of a sentence */
 #define QUOTES 4 /* passages quoted at most */
-#define SENTENCES 64 /* of a passage that are looked at */
+#define QUOTED_EACH 3 /* sentences of one */
 #define QUOTE_MAX 600 /* bytes of one quotation */
 #define PIECE 20 /* bytes of a delta, about */
 #define PIECE_MS 8
@@ -22,86 +25,56 @@
 
 /* A passage's sentences, and how much of the question each holds. */
 struct rated {
-	struct str sentence[SENTENCES];
-	uint32_t words[SENTENCES];
-	double weight[SENTENCES];
+	struct str sentence[SUPPORT_MAX];
+	bool leads[SUPPORT_MAX]; /* sentence_leads() */
+	double weight[SUPPORT_MAX];
 	size_t n;
 	double best;
 };
 
 /*
- * How rare each word of the question is among all sentences found: words like "the" weigh next to
- * nothing.
+ * A question, or a heading, says what the sentence behind it is about; it is no answer itself,
+ * where one follows.
  */
 static void
-weigh_words(
-    struct arena *a, const struct words *w, const struct passages *found, double weights[WORDS_MAX])
+rate(const struct passage *p, struct rated *r)
 {
-	int in[WORDS_MAX] = { 0 }, total = 0;
-
-	for (size_t i = 0; i < found->n; i++) {
-		struct str rest = found->p[i].text, sentence;
-
-		for (rest = sentence_next(rest, &sentence); sentence.n > 0;
-		     rest = sentence_next(rest, &sentence)) {
-			uint32_t bits = words_in(a, w, sentence);
-
-			total++;
-			for (size_t k = 0; k < w->n; k++)
-				in[k] += (bits >> k & 1) != 0;
-		}
-	}
-	for (size_t k = 0; k < w->n; k++)
-		weights[k] = in[k] == 0 || w->w[k].n < 2
-				 ? 0
-				 : total / (total + 4.0 * in[k]) * (w->w[k].n < 4 ? 0.3 : 1);
-}
-
-/* In capitals alone: a running head, more likely than what the text says. */
-static bool
-is_shouted(struct str s)
-{
-	bool capital = false;
-
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] >= 'a' && s.p[i] <= 'z')
-			return false;
-		capital = capital || (s.p[i] >= 'A' && s.p[i] <= 'Z');
-	}
-	return capital;
-}
-
-static void
-rate(struct arena *a, const struct words *w, const double weights[WORDS_MAX], struct str text,
-    struct rated *r)
-{
-	struct str sentence;
+	struct str sentence, text = p->text;
+	double led = 0;
 
 	r->n = 0;
-	r->best = -1;
-	for (text = sentence_next(text, &sentence); sentence.n > 0 && r->n < SENTENCES;
-	     text = sentence_next(text, &sentence)) {
-		double weight = is_shouted(sentence) ? LITTLE_LESS : 0;
+	for (text = quote_next(text, &sentence); sentence.n > 0 && r->n < SUPPORT_MAX;
+	     text = quote_next(text, &sentence)) {
+		double own = r->n < p->n_support ? p->support[r->n] : 0;
 
-		r->words[r->n] = words_in(a, w, sentence);
-		for (size_t k = 0; k < w->n; k++)
-			weight += r->words[r->n] >> k & 1 ? weights[k] : 0;
-		r->sentence[r->n] = sentence;
-		r->weight[r->n++] = weight;
-		r->best = weight > r->best ? weight : r->best;
+		r->leads[r->n] = sentence_leads(sentence);
+		r->weight[r->n] = furniture_is_shouted(sentence) || furniture_is_entry(sentence)
+				      ? LITTLE_LESS
+				      : own + LED * led * (1 - own);
+		led = !r->leads[r->n] ? 0 : own > led ? own : led;
+		r->sentence[r->n++] = sentence;
+	}
+	r->best = -1;
+	for (size_t i = 0; i < r->n; i++) {
+		if (i + 1 < r->n && r->leads[i])
+			r->weight[i] *= sentence_asks(r->sentence[i]) ? 0 : HEADING;
+		r->best = r->weight[i] > r->best ? r->weight[i] : r->best;
 	}
 }
 
-/* A sentence with its line breaks as spaces, cut where it is very long. */
+/* A sentence with each run of white space as one space, cut between words where it is very long. */
 static void
 put_sentence(struct buf *b, struct str s)
 {
-	size_t most = s.n > QUOTE_MAX ? QUOTE_MAX : s.n;
+	size_t most = s.n > QUOTE_MAX ? QUOTE_MAX : s.n, word = most;
 
+	while (most < s.n && word > 0 && !strchr(" \n\t", s.p[word]))
+		word--;
+	most = word > QUOTE_MAX / 2 ? word : most;
 	while (most < s.n && most > 0 && ((unsigned char)s.p[most] & 0xc0) == 0x80)
 		most--;
 	for (size_t i = 0, from = 0; i <= most; i++) {
-		if (i < most && s.p[i] != '\n' && s.p[i] != '\t')
+		if (i < most && !strchr(" \n\t", s.p[i]))
 			continue;
 		buf_put(b, (struct str){ s.p + from, i - from });
 		if (i < most && from < i)
@@ -112,23 +85,49 @@ put_sentence(struct buf *b, struct str s)
 		buf_put(b, S("…"));
 }
 
-/* The best sentences of a passage, in their order, as one quotation. */
-static void
-put_quote(struct buf *b, const struct rated *r, double least, size_t number)
-{
-	bool first = true;
+/* What has been quoted. */
+struct quoted {
+	struct str sentence[QUOTES * QUOTED_EACH];
+	size_t n, passages;
+};
 
-	buf_put(b, S("> "));
-	for (size_t i = 0, n = 0; i < r->n && n < 3; i++) {
-		if (r->weight[i] < least)
+/* Is it one of the best of its passage, and not quoted yet? The next passage may begin with it. */
+static bool
+is_quotable(const struct rated *r, size_t i, double least, const struct quoted *q)
+{
+	size_t better = 0;
+
+	for (size_t k = 0; k < q->n; k++)
+		if (str_eq(q->sentence[k], r->sentence[i]))
+			return false;
+	for (size_t k = 0; k < r->n; k++)
+		better += r->weight[k] > r->weight[i] || (r->weight[k] == r->weight[i] && k < i);
+	return r->weight[i] >= least && better < QUOTED_EACH;
+}
+
+/*
+ * The best sentences of a passage, in their order, as one quotation; "…" where some are left out.
+ * False: there is nothing new.
+ */
+static bool
+put_quote(struct buf *b, const struct rated *r, double least, size_t number, struct quoted *q)
+{
+	size_t n = 0, next = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		if (!is_quotable(r, i, least, q))
 			continue;
-		if (!first)
-			buf_put(b, S(" "));
+		buf_put(b, n == 0 ? S("> ") : i == next ? S(" ") : S(" … "));
 		put_sentence(b, r->sentence[i]);
-		first = false;
-		n++;
+		q->sentence[q->n + n++] = r->sentence[i];
+		next = i + 1;
 	}
+	if (n == 0)
+		return false;
+	q->n += n;
+	q->passages++;
 	buf_printf(b, " [%zu]\n\n", number);
+	return true;
 }
 
 static struct str
@@ -136,29 +135,23 @@ quotations(struct call *c)
 {
 	struct buf b = { .a = c->a }, sources = { .a = c->a };
 	struct rated *r = arena_alloc(c->a, sizeof(*r));
-	struct words *w = arena_alloc(c->a, sizeof(*w));
-	double weights[WORDS_MAX] = { 0 }, best = -1, least;
-	size_t quoted = 0;
+	struct quoted quoted = { .n = 0 };
+	double best = -1, least;
 
-	words_of(c->a, c->question, w);
-	weigh_words(c->a, w, c->found, weights);
 	for (size_t i = 0; i < c->found->n; i++) {
-		rate(c->a, w, weights, c->found->p[i].text, r);
+		rate(&c->found->p[i], r);
 		best = r->best > best ? r->best : best;
 	}
 	/* Where all is said in other words, the first one's beginning. */
 	least = best > 0 ? best * 0.5 : best;
-	for (size_t i = 0; i < c->found->n && quoted < (best > 0 ? QUOTES : 1); i++) {
+	buf_put(&b, c->is_visitors ? S("The documents say:\n\n") : S("Your documents say:\n\n"));
+	for (size_t i = 0; i < c->found->n && quoted.passages < (best > 0 ? QUOTES : 1); i++) {
 		const struct passage *p = &c->found->p[i];
 
-		rate(c->a, w, weights, p->text, r);
-		if (r->best < least)
-			continue;
-		if (quoted++ == 0)
-			buf_put(&b, c->is_visitors ? S("The documents say:\n\n")
-						   : S("Your documents say:\n\n"));
-		put_quote(&b, r, least, i + 1);
-		buf_printf(&sources, "- [%zu] %.*s, %.*s\n", i + 1, S_ARG(p->name), S_ARG(p->mark));
+		rate(p, r);
+		if (put_quote(&b, r, least, i + 1, &quoted))
+			buf_printf(&sources, "- [%zu] %.*s, %.*s\n", i + 1, S_ARG(p->name),
+			    S_ARG(p->mark));
 	}
 	buf_put(&b, S("Sources:\n"));
 	buf_put(&b, buf_str(&sources));

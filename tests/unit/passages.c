@@ -267,6 +267,53 @@ test_question(void)
 	arena_free(a);
 }
 
+/* The place of a word among the question's; its number of words where it is none. */
+static size_t
+place(const struct question *q, const char *word)
+{
+	size_t i = 0;
+
+	while (i < q->n && !str_eq(q->word[i], str_from(word)))
+		i++;
+	return i;
+}
+
+static void
+test_written(void)
+{
+	struct arena *a = arena_new();
+	struct question *q = arena_alloc(a, sizeof(*q));
+	size_t i;
+
+	question_read(a, S("Does Debain 2023 have QUIC in version 4.0?"), q);
+	i = place(q, "4.0");
+	check("a number is a name, and not its digits",
+	    i < q->n && q->name[i] && q->parts[i] == 0 && q->name[place(q, "2023")]);
+	check("numbers and capitals are no slips", !question_is_unknown(q, place(q, "2023")) &&
+						       !question_is_unknown(q, place(q, "quic")) &&
+						       question_is_unknown(q, place(q, "debain")));
+	question_read(a, S("Kostet das 2023 mehr?"), q);
+	check("in German, too", q->name[place(q, "2023")]);
+	for (size_t k = 0; k < q->n_terms; k++)
+		q->term[k].passages = q->term[k].word == place(q, "2023") ? 1 : 60;
+	question_weigh(q, 100);
+	check("what is everywhere does not count",
+	    q->n == 3 && q->everywhere[place(q, "kostet")] &&
+		question_share(q, (double[QUESTION_WORDS]){ [0] = 1, [1] = 0, [2] = 0 }) ==
+		    (place(q, "2023") == 0 ? 1 : 0));
+	for (size_t k = 0; k < q->n_terms; k++)
+		q->term[k].passages = 60;
+	question_weigh(q, 100);
+	check("unless all is", !q->everywhere[0] && !q->everywhere[1]);
+	question_read(a, S("We have three mills. How can we grease them?"), q);
+	check("how it is done", q->how && !q->whether && !q->fact);
+	question_read(a, S("Gibt es eine M\u00fchle?"), q);
+	check("yes or no", !q->how && q->whether);
+	question_read(a, S("Can the mill"), q);
+	check("not without a question mark", !q->how && !q->whether);
+	arena_free(a);
+}
+
 /* Whether one passage among `total` answers the question; its words are in `known` of them. */
 static bool
 answered(const char *question, const char *passage, double total, int known)
@@ -336,6 +383,7 @@ main(void)
 	test_headings();
 	test_languages();
 	test_question();
+	test_written();
 	test_rank();
 	test_answered();
 	printf("%d passed, %d failed\n", passed, failed);

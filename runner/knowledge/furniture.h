@@ -1,0 +1,24 @@
+/*
+ * What a document has beside what it tells: tables of contents, indexes, running heads. They hold
+ * the words of any question, and answer none. Pure.
+ */
+#ifndef RUNNER_KNOWLEDGE_FURNITURE_H
+#define RUNNER_KNOWLEDGE_FURNITURE_H
+
+#include <millrace/arena.h>
+
+/* A line that leads to a page: dots or the like, then its number. */
+bool furniture_is_entry(struct str line);
+/* Can the line be a heading? It begins as one, and does not end as a sentence does. */
+bool furniture_is_title(struct str line);
+/* Capitals alone: a running head, more likely than what the text says. */
+bool furniture_is_shouted(struct str s);
+
+/*
+ * Whether most of a passage are lines of a table of contents or of an index: with dots to the
+ * page's number; numbered in two levels and more, or questions, each without a text; under a
+ * heading that says so, lines that end with a number.
+ */
+bool furniture_is_contents(struct str headings, struct str text);
+
+#endif
