@@ -13,13 +13,14 @@
 #define ANSWER_NAME 2.3 /* for each other name that the best passage does not have */
 #define ANSWER_NAMES 2
 #define ANSWER_FACT 1.2 /* where it asks who, when, or how much: words do not tell that */
+#define ANSWER_RARE 1.5 /* where the best passage has a name that hardly another has */
 #define ANSWER_HOW 1.25 /* where it asks how something is done */
 #define ANSWER_WHETHER 1.05 /* where yes or no answers it */
 #define ANSWER_WORD 0.33 /* for each word of the question */
 #define ANSWER_WORDS 8
 #define ANSWER_PASSAGES 0.39 /* for each e-fold of passages */
 #define ANSWER_PASSAGES_MOST 3000
-#define ANSWER_LEAST 1.87
+#define ANSWER_LEAST 2.12
 /* The same of one in another language, of whose words translations are never all there is. */
 #define FOREIGN_SHARE 4.65
 #define FOREIGN_TOGETHER 3.9 /* where three sentences have a translation of each, in part */
@@ -75,7 +76,7 @@ is_answered_in_translation(const struct question *q, const struct covered *by)
 bool
 question_is_answered(const struct question *q, const struct covered *by)
 {
-	double words = 0, unknown = 0, alone = 0, names = 0;
+	double words = 0, unknown = 0, alone = 0, names = 0, rare = 0;
 
 	if (by->foreign)
 		return is_answered_in_translation(q, by);
@@ -89,12 +90,14 @@ question_is_answered(const struct question *q, const struct covered *by)
 		unknown += in_none;
 		alone += in_none && !known;
 		names += (known || !in_none) && q->name[i] && !is_among(q, by->by_best, i);
+		rare += q->name[i] && is_among(q, by->by_best, i) &&
+			q->idf[i] >= log(fmax(q->total, 2) / 3);
 	}
 	return ANSWER_SHARE * by->share - ANSWER_UNKNOWN * unknown / fmax(words, 1) -
 		   ANSWER_ALONE * fmin(alone, ANSWER_NAMES) -
 		   ANSWER_NAME * fmin(names, ANSWER_NAMES) - ANSWER_FACT * q->fact -
 		   ANSWER_HOW * q->how + ANSWER_WHETHER * q->whether +
-		   ANSWER_WORD * fmin(words, ANSWER_WORDS) -
+		   ANSWER_WORD * fmin(words, ANSWER_WORDS) + ANSWER_RARE * fmin(rare, 1) -
 		   ANSWER_PASSAGES * log(fmin(fmax(q->total, 1), ANSWER_PASSAGES_MOST)) >=
 	       ANSWER_LEAST;
 }

@@ -16,6 +16,7 @@
 #define NEAR_LETTERS_MAX 32
 
 #define EVERYWHERE 0.35 /* of the passages that have a word: it tells nothing */
+#define EVERYWHERE_LEAST 12 /* passages */
 
 /* What is gathered of one word. */
 struct gather {
@@ -446,7 +447,7 @@ find_everywhere(struct question *q, const int64_t most[QUESTION_WORDS])
 			if ((q->parts[i] >> k & 1) != 0 && most[k] < in)
 				in = most[k];
 		in = most[i] > in ? most[i] : in;
-		q->everywhere[i] = (double)in > EVERYWHERE * q->total;
+		q->everywhere[i] = (double)in > fmax(EVERYWHERE * q->total, EVERYWHERE_LEAST);
 		n += !q->part[i] && !q->everywhere[i];
 	}
 	for (size_t i = 0; i < q->n && n == 0; i++)
