@@ -162,15 +162,15 @@ passage_support(
 	words_of(a, question, asked);
 	for (rest = quote_next(passage, &sentence); sentence.n > 0;
 	     rest = quote_next(rest, &sentence)) {
-		int score = 2 * count_of(words_in(a, said, sentence)) +
-			    count_of(words_in(a, asked, sentence));
+		int of_question = count_of(words_in(a, asked, sentence));
+		int score = 2 * count_of(words_in(a, said, sentence)) + of_question;
 
 		/* What a question or a line of contents names, another sentence says. */
 		if (sentence_asks(sentence) || furniture_is_entry(sentence))
 			score /= 4;
 		line = one_line(a, sentence);
 		if (memmem(all.p, all.n, line.p, line.n))
-			score += 1000;
+			score = 1000 + of_question;
 		if (score > best) {
 			best = score;
 			found = sentence;

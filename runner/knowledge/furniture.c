@@ -98,6 +98,29 @@ furniture_is_title(struct str line)
 	return last != '.' && last != ',' && last != ';' && last != ':' && last != '|';
 }
 
+bool
+furniture_is_address(struct str s)
+{
+	struct str word;
+	bool address = false;
+
+	while (s.n > 0) {
+		size_t n = 0;
+
+		while (n < s.n && !strchr(" \t\n", s.p[n]))
+			n++;
+		word = (struct str){ s.p, n };
+		n += n < s.n;
+		s.p += n;
+		s.n -= n;
+		if (memmem(word.p, word.n, "://", 3) || str_starts(word, S("www.")))
+			address = true;
+		else if (word.n > 0 && !is_digit(word.p[0]))
+			return false;
+	}
+	return address;
+}
+
 /* The levels of the number that it begins with: 2 of "1.2 Title", "A.1. Title"; 0 without. */
 static size_t
 levels(struct str line)

@@ -244,6 +244,54 @@ find_parts(struct question *q)
 	}
 }
 
+static bool
+is_in(struct str word, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(word, str_from(list[i])))
+			return true;
+	return false;
+}
+
+static void
+put_other_form(struct question *q, size_t word, struct str text)
+{
+	if (q->n_terms < QUESTION_TERMS)
+		q->term[q->n_terms++] = (struct asked){
+			.text = text, .word = word, .is_form = true, .similar = { 1, 1, 1 }
+		};
+}
+
+/*
+ * German verbs that a question takes apart: "Wie lege ich ein Konto an?" is about anlegen, and what
+ * is angelegt. The particle ends the sentence; the verb is its first or second word.
+ */
+static void
+put_separable(struct arena *a, struct str terms, struct question *q)
+{
+	static const char *const particles[] = { "ab", "an", "auf", "aus", "bei", "durch", "ein",
+		"fest", "frei", "her", "hin", "los", "mit", "nach", "um", "vor", "weg", "zu",
+		"zuruck", "zusammen" };
+	struct stemmer *stemmer = stemmer_new(a, LANGUAGE_GERMAN);
+	struct str rest, first, second, last = { NULL, 0 };
+
+	rest = str_cut(terms, ' ', &first);
+	(void)str_cut(rest, ' ', &second);
+	for (rest = terms; rest.n > 0;)
+		rest = str_cut(rest, ' ', &last);
+	if (!is_in(last, particles, sizeof(particles) / sizeof(*particles)))
+		return;
+	for (size_t i = 0; i < q->n; i++)
+		if (str_eq(q->word[i], first) || str_eq(q->word[i], second)) {
+			struct str verb = stemmer_stem(stemmer, q->word[i]);
+
+			put_other_form(q, i, arena_printf(a, "%.*s%.*s", S_ARG(last), S_ARG(verb)));
+			put_other_form(
+			    q, i, arena_printf(a, "%.*sge%.*st", S_ARG(last), S_ARG(verb)));
+			return;
+		}
+}
+
 /* Where one of the phrases stands in the terms, or, with `starts`, at their beginning. */
 static bool
 has_phrase(struct str terms, const char *const *phrases, size_t n_phrases, bool starts)
@@ -263,10 +311,12 @@ has_phrase(struct str terms, const char *const *phrases, size_t n_phrases, bool 
 #define HAS_PHRASE(terms, list, starts) \
 	has_phrase(terms, list, sizeof(list) / sizeof(*(list)), starts)
 
-/* What it asks for, by the words of its own language: a fact anywhere, the rest as sentences begin.
+/*
+ * What its sentences ask for, by the words of its own language: a fact anywhere, the rest as they
+ * begin.
  */
 static void
-find_kind(struct arena *a, struct str text, struct str all, struct question *q)
+read_sentences(struct arena *a, struct str text, struct str all, struct question *q)
 {
 	static const char *const fact[] = { "who", "when was", "when is", "when will", "when did",
 		"when does", "how many", "how much", "how old", "how large", "how big", "how often",
@@ -291,6 +341,8 @@ find_kind(struct arena *a, struct str text, struct str all, struct question *q)
 		struct terms t;
 
 		terms_of(a, sentence, &t);
+		if (q->language_known && q->language == LANGUAGE_GERMAN)
+			put_separable(a, t.words, q);
 		q->how = q->how || (!q->fact && HAS_PHRASE(t.words, how, true));
 		q->whether =
 		    q->whether || (sentence_asks(sentence) && HAS_PHRASE(t.words, whether, true));
@@ -309,7 +361,7 @@ question_read(struct arena *a, struct str text, struct question *q)
 	put_words(&g, terms.words, q->language, q->language_known, false);
 	if (q->n == 0)
 		put_words(&g, terms_asked(&terms), q->language, q->language_known, true);
-	find_kind(a, text, terms.words, q);
+	read_sentences(a, text, terms.words, q);
 	find_names(a, text, q);
 	find_parts(q);
 	for (size_t i = 0; i < q->n_terms; i++)

@@ -32,6 +32,12 @@ struct rated {
 	double best;
 };
 
+static bool
+is_idle(struct str s)
+{
+	return furniture_is_shouted(s) || furniture_is_entry(s) || furniture_is_address(s);
+}
+
 /*
  * A question, or a heading, says what the sentence behind it is about; it is no answer itself,
  * where one follows.
@@ -48,9 +54,7 @@ rate(const struct passage *p, struct rated *r)
 		double own = r->n < p->n_support ? p->support[r->n] : 0;
 
 		r->leads[r->n] = sentence_leads(sentence);
-		r->weight[r->n] = furniture_is_shouted(sentence) || furniture_is_entry(sentence)
-				      ? LITTLE_LESS
-				      : own + LED * led * (1 - own);
+		r->weight[r->n] = is_idle(sentence) ? LITTLE_LESS : own + LED * led * (1 - own);
 		led = !r->leads[r->n] ? 0 : own > led ? own : led;
 		r->sentence[r->n++] = sentence;
 	}

@@ -309,6 +309,13 @@ test_written(void)
 	check("how it is done", q->how && !q->whether && !q->fact);
 	question_read(a, S("Gibt es eine M\u00fchle?"), q);
 	check("yes or no", !q->how && q->whether);
+	question_read(a, S("Wie lege ich ein Konto an?"), q);
+	i = 0;
+	for (size_t k = 0; k < q->n_terms; k++)
+		i +=
+		    q->term[k].word == place(q, "lege") && q->term[k].is_form &&
+		    (str_eq(q->term[k].text, S("anleg")) || str_eq(q->term[k].text, S("angelegt")));
+	check("a German verb that is taken apart", i == 2);
 	question_read(a, S("Can the mill"), q);
 	check("not without a question mark", !q->how && !q->whether);
 	arena_free(a);

@@ -111,6 +111,11 @@ test_contents(void)
 					    "Close it")) &&
 		!furniture_is_contents(S(""), S("What is it?\nA mill.\nWho made it?\nMonks.\nWhere "
 						"is it?\nAt Eling.\nWhen was it made?\nIn 1086.")));
+	check("addresses alone", furniture_is_address(S("2.\thttps://mill.example/features")) &&
+				     furniture_is_address(S("www.mill.example 3")) &&
+				     !furniture_is_address(S("See https://mill.example")) &&
+				     !furniture_is_address(S("12")) &&
+				     !furniture_is_address(S("")));
 	check("capitals alone", furniture_is_shouted(S("CHAPTER 2")) &&
 				    !furniture_is_shouted(S("Chapter 2")) &&
 				    !furniture_is_shouted(S("12")));
