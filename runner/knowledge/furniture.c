@@ -101,24 +101,23 @@ furniture_is_title(struct str line)
 bool
 furniture_is_address(struct str s)
 {
-	struct str word;
-	bool address = false;
+	size_t words = 0, addresses = 0, numbers = 0;
 
 	while (s.n > 0) {
-		size_t n = 0;
+		struct str word = { s.p, 0 };
 
-		while (n < s.n && !strchr(" \t\n", s.p[n]))
-			n++;
-		word = (struct str){ s.p, n };
-		n += n < s.n;
-		s.p += n;
-		s.n -= n;
+		while (word.n < s.n && !strchr(" \t\n", s.p[word.n]))
+			word.n++;
+		words += word.n > 0;
 		if (memmem(word.p, word.n, "://", 3) || str_starts(word, S("www.")))
-			address = true;
-		else if (word.n > 0 && !is_digit(word.p[0]))
-			return false;
+			addresses++;
+		else
+			numbers += word.n > 0 && is_digit(word.p[0]);
+		s.p += word.n + (word.n < s.n);
+		s.n -= word.n + (word.n < s.n);
 	}
-	return address;
+	/* A long address may be torn in two. */
+	return addresses > 0 && (words - numbers - addresses) * 4 <= addresses;
 }
 
 /* The levels of the number that it begins with: 2 of "1.2 Title", "A.1. Title"; 0 without. */

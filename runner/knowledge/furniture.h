@@ -11,7 +11,7 @@
 bool furniture_is_entry(struct str line);
 /* Can the line be a heading? It begins as one, and does not end as a sentence does. */
 bool furniture_is_title(struct str line);
-/* Addresses of the web alone, with numbers: a note to another sentence. */
+/* Hardly anything but addresses of the web, with numbers: notes to other sentences. */
 bool furniture_is_address(struct str s);
 /* Capitals alone: a running head, more likely than what the text says. */
 bool furniture_is_shouted(struct str s);
