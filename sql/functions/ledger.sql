@@ -109,8 +109,9 @@ END $$;
 
 -- Looks for the approval of a request above the threshold, and uses one that there is: it lets the
 -- same request, of at most that amount, through once. Else what is to be answered, (code, message);
--- the first time the request is queued for the administrators, who are told. One that was changed
--- since has another id: what an administrator has read is what their word is for.
+-- the first time the request is queued for the administrators, who are told; a user has 100 in the
+-- queue at most, since a client may ask in a loop. One that was changed since has another id: what
+-- an administrator has read is what their word is for.
 CREATE OR REPLACE FUNCTION approval_ask(p project, request_id text, kind text, provider text, model text, operation text, amount numeric)
 RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -126,6 +127,9 @@ BEGIN
 		UPDATE approval x SET status = 'used' WHERE x.id = a.id;
 		RETURN NULL;
 	ELSIF NOT covers OR a.status IS DISTINCT FROM 'pending' THEN
+		IF (SELECT count(*) FROM approval x WHERE x.owner_id = p.owner_id AND x.status = 'pending' AND x.expires_at > now()) >= 100 THEN
+			RETURN ARRAY['APPROVAL_REQUIRED', 'The request would have to wait for an approval, and 100 of the user''s wait already: no more are queued.'];
+		END IF;
 		INSERT INTO approval AS x (owner_id, project_id, request_id, kind, provider, model, operation, amount_usd, expires_at)
 		VALUES (p.owner_id, p.id, $2, $3, $4, $5, $6, $7, now() + interval '1 day')
 		ON CONFLICT ON CONSTRAINT approval_owner_id_request_id_key DO UPDATE SET id = excluded.id, status = 'pending', project_id = excluded.project_id,

@@ -228,6 +228,22 @@ test("reservations expire by themselves", async () => {
 	await verify();
 });
 
+test("a client that asks in a loop has 100 requests waiting for approval, and administrators hear of these", async () => {
+	const name = newName();
+	await service.put(at(name, "app", "policies"), { require_approval_above: 5 });
+	const who = await owner(name), told = () => sql(`SELECT count(*) FROM notification WHERE owner_id = '${admin.uid}' AND title LIKE '%waits for approval'`).then(Number);
+	const before = await told();
+	assert.equal(await sql(`SELECT string_agg(DISTINCT coalesce(r.verdict, 'ok'), ',') FROM generate_series(0, 109) i,
+	    charge_reserve('${who}', 'app', 'loop ' || i, 'call', 'openai', 'gpt-4o', 'chat', 6, false, '1 hour') r`), "APPROVAL_REQUIRED");
+	assert.deepEqual([await sql(`SELECT count(*) FROM approval WHERE owner_id = '${who}'`), await told() - before], ["100", 100]);
+	assert.match(await sql(`SELECT message FROM charge_reserve('${who}', 'app', 'loop 1000', 'call', 'openai', 'gpt-4o', 'chat', 6, false, NULL)`), /100 of the user's wait/);
+	/* What waits already is asked for again; what has expired makes room. */
+	assert.equal(await reserve(who, "loop 0", 6), "APPROVAL_REQUIRED");
+	await sql(`UPDATE approval SET expires_at = now() - interval '1 second' WHERE owner_id = '${who}' AND request_id = 'loop 1'`);
+	assert.equal(await reserve(who, "loop 1000", 6), "APPROVAL_REQUIRED");
+	assert.equal(await sql(`SELECT count(*) FROM approval WHERE owner_id = '${who}' AND request_id = 'loop 1000'`), "1");
+});
+
 test("approvals: asked for once, approved for one time, rejected, expired", async () => {
 	const name = newName();
 	for (const project of ["app", "other"])
