@@ -209,8 +209,6 @@ run(void)
 	audit_init();
 	provider_init();
 	init_retrieval();
-	runner.provider = provider_default()->name;
-	runner.model = provider_default()->model;
 	if (provider_is_unset())
 		log_warn("provider: no API key is set, so no model answers", "provider",
 		    runner.provider);

@@ -18,7 +18,8 @@
 /* Set once, by main, before the first thread starts; read by all. */
 struct runner {
 	char name[400]; /* host/instance: who holds the leases */
-	const char *provider, *model; /* what answers chats, as in usage_event */
+	/* What answers chats, as in usage_event; models/providers.c sets them again as keys come */
+	_Atomic(const char *) provider, model;
 	struct db_pool *pool; /* connections that all jobs share, for what is not batched */
 	int slots; /* jobs at once */
 };

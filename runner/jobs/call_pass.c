@@ -252,7 +252,7 @@ send_once(struct pass *x, struct str body, const char *type)
 	enum http_end how;
 
 	x->http = (struct http_request){ .url = url_of(x),
-		.bearer = p->wire->key_header ? NULL : provider_key(p),
+		.bearer = p->wire->key_header ? NULL : provider_key(x->c.a, p),
 		.headers = wire_headers(&x->c, type),
 		.body = body,
 		.silence_ms = config()->provider_seconds * 1000,

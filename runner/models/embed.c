@@ -256,7 +256,7 @@ ask(struct arena *a, struct call *c, struct embedding *e, const struct batch *ba
 	struct http_request q = {
 		.url = google ? google_url(c, "batchEmbedContents")
 			      : arena_printf(a, "%.*s/embeddings", S_ARG(wire_base(c))).p,
-		.bearer = google ? NULL : provider_key(c->provider),
+		.bearer = google ? NULL : provider_key(c->a, c->provider),
 		.headers = wire_headers(c, "application/json"),
 		.body = google ? google_request(a, c, e, batch) : openai_request(a, c, e, batch),
 		.within_ms = e->within_ms,

@@ -40,6 +40,7 @@ struct message {
 	size_t n_calls;
 	struct str extra; /* ROLE_ASSISTANT: a JSON object that goes back with it; absent: none */
 	struct str call_id; /* ROLE_TOOL: the call's wire_id */
+	bool is_error; /* ROLE_TOOL: it has failed */
 };
 
 enum call_end {
@@ -74,12 +75,26 @@ struct call {
 	struct str tool_choice;
 	struct str stop; /* a JSON array of texts that end the answer; absent: none */
 	struct str more; /* members that servers of OpenAI's format get as they are, with commas */
+	struct str more_google; /* the same of Google's generationConfig */
+	/* What the client has sent, where that is in Anthropic's format: its servers get it as it
+	 * is */
+	struct json_object *messages_body;
+	/*
+	 * How hard the model is to think (OpenAI's and Anthropic's words: none, minimal, low,
+	 * medium, high, xhigh, max), and for how many tokens at most; absent, 0: as it does by
+	 * itself
+	 */
+	struct str effort;
+	int64_t thinking_tokens;
+	bool effort_as_is; /* a server of OpenAI's format gets it, whatever its model takes */
+	bool shows_thoughts; /* the client asks for what the model thinks */
+	bool one_call; /* the model is to call one tool at a time */
 	/* What came is passed on as it is: tools stay, nothing that was used is asked for again */
 	bool as_is;
 	bool keeps_use; /* what the answer has used is left in `use`: it goes with the run's end */
 	int64_t within_ms; /* of the whole call; 0: only its silence is bounded */
 	/* decimals, only sent to models that take them; absent: any */
-	struct str temperature, top_p;
+	struct str temperature, top_p, top_k;
 	int64_t max_tokens; /* of the answer; 0: as many as the model gives */
 	struct str question; /* what `local` answers, */
 	const struct passages *found; /* and from what */
@@ -87,12 +102,24 @@ struct call {
 	bool is_visitors; /* who reads the answer does not run this server */
 	/* called for each delta, from the job's thread */
 	void (*on_text)(void *arg, struct str text);
+	/*
+	 * Optional: the same for what the model thinks; and for a block of that which is whole, as
+	 * Anthropic's servers want it back.
+	 */
+	void (*on_thought)(void *arg, struct str text);
+	void (*on_thought_block)(void *arg, struct json_object *block);
+	/* Optional: the next elements of OpenAI's logprobs.content, with commas between them */
+	void (*on_logprobs)(void *arg, struct str list);
 	void *text_arg;
 
 	/*
 	 * This turn's text; what stands there at the start was said before and is to be continued
 	 */
 	struct buf text;
+	struct buf thoughts; /* where there is on_thought; of one try */
+	const char *thoughts_in; /* the member of OpenAI's message that they came in, or would */
+	bool refuses; /* the text is the model's refusal */
+	struct str stopped_by; /* which of `stop` has ended it, where the server tells */
 	struct tool_call *calls;
 	size_t n_calls;
 	struct str extra; /* a JSON object that goes back with this message; absent: none */
@@ -145,7 +172,10 @@ const struct provider *provider_find(struct str name);
 const struct provider *provider_with_model(
     struct arena *a, const struct provider *p, struct str model);
 
-/* Once, before the first thread: reads the settings. The first provider of MILLRACE_PROVIDER. */
+/*
+ * Once, before the first thread: reads the settings. The first provider of MILLRACE_PROVIDER; with
+ * `auto` it is another one once there is a key for that.
+ */
 void provider_init(void);
 const struct provider *provider_default(void);
 /* Has nobody chosen one, by name or by a key, or is the key of the one chosen missing? */
@@ -155,9 +185,8 @@ bool provider_is_unset(void);
  * tells workers which providers there are (SQL: model_find).
  */
 int64_t providers_note(struct db *db, struct arena *a, struct stop *stop);
-/* What it is asked with; "": nothing. Never logged. Any thread; lives as long as the process or
- * `p`. */
-const char *provider_key(const struct provider *p);
+/* What it is asked with, the arena's or `p`'s; "": nothing. Never logged. Any thread. */
+const char *provider_key(struct arena *a, const struct provider *p);
 /* Could this be a key? It goes into a header's line. */
 bool provider_key_is_good(struct str key);
 /* May the model call tools, as far as is known? Any thread. */

@@ -1,5 +1,7 @@
 /* Who answers, as the settings say. */
 #include <ctype.h>
+#include <pthread.h>
+#include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "runner/models/tools.h"
 #include "runner/models/wire.h"
 #include "runner/queue/periodic.h"
+#include "runner/runner.h"
 #include "runner/secrets/vault.h"
 #include "sql_runner.h"
 
@@ -22,16 +25,19 @@
 
 /*
  * A key of the vault's that is everybody's, and goes before that of the settings. Copies of
- * providers point here; old keys are kept for who reads them just now.
+ * providers point here. One that is replaced is overwritten.
  */
 struct shared_key {
-	_Atomic(const char *) key; /* NULL: there is none */
+	pthread_mutex_t lock; /* of `key` */
+	char key[KEY_MAX + 1]; /* "": there is none */
 	char put[100]; /* which it is, as the database says; providers_note's own */
 };
 
 static struct shared_key shared_keys[KNOWN_MAX];
 static struct provider known[KNOWN_MAX];
-static struct provider asked[PROVIDERS_MAX]; /* of these, in order */
+/* Of these, in order; a row for each that `auto` may be: one with settings of its own, or local */
+static struct provider asked[OWN + 1][PROVIDERS_MAX];
+static atomic_size_t chosen; /* which row */
 static size_t n_known, n_asked;
 static struct arena *texts; /* for as long as the process lives */
 
@@ -126,34 +132,33 @@ know_all(void)
 		known[i].call = known[i].wire ? wire_call : known[i].call;
 		known[i].refused = wire_refused_new(i);
 		known[i].shared = known[i].wire ? &shared_keys[i] : NULL;
+		pthread_mutex_init(&shared_keys[i].lock, NULL);
 	}
 	n_known = n;
 }
 
 /* The one of this name; `local`, the last, for what is none, which config_load has refused. */
 static const struct provider *
-named(struct str name)
+named(struct str name, size_t choice)
 {
 	bool is_auto = str_eq(name, S("auto"));
 
 	for (size_t i = 0; i < n_known; i++)
-		if (is_auto ? i < OWN && *known[i].key != '\0'
-			    : str_eq(name, str_from(known[i].name)))
+		if (is_auto ? i < OWN && i == choice : str_eq(name, str_from(known[i].name)))
 			return &known[i];
 	return &known[n_known - 1];
 }
 
-void
-provider_init(void)
+/* The row of the list for one choice of `auto`. */
+static void
+list_asked(size_t choice)
 {
 	struct str rest = str_from(config()->provider), name, model;
 
-	texts = arena_new();
-	know_all();
-	while (n_asked < PROVIDERS_MAX && provider_list_next(&rest, &name, &model)) {
-		struct provider *p = &asked[n_asked];
+	for (n_asked = 0; n_asked < PROVIDERS_MAX && provider_list_next(&rest, &name, &model);) {
+		struct provider *p = &asked[choice][n_asked];
 
-		*p = *named(name);
+		*p = *named(name, choice);
 		if (p->wire && model.p) {
 			p->model = arena_cstr(texts, model);
 			p->model_setting = "MILLRACE_PROVIDER";
@@ -164,18 +169,61 @@ provider_init(void)
 	}
 }
 
+/* `auto` is the first that has a key, of the settings or everybody's. */
+static void
+choose(struct arena *a)
+{
+	size_t i = 0;
+
+	while (i < OWN && *provider_key(a, &known[i]) == '\0')
+		i++;
+	if (atomic_exchange(&chosen, i) != i && strstr(config()->provider, "auto"))
+		log_info("provider: is asked now", "provider", asked[i]->name);
+	runner.provider = asked[i]->name;
+	runner.model = asked[i]->model;
+}
+
+void
+provider_init(void)
+{
+	struct arena *a = arena_new();
+
+	texts = arena_new();
+	know_all();
+	for (size_t i = 0; i <= OWN; i++)
+		list_asked(i);
+	choose(a);
+	arena_free(a);
+}
+
 const struct provider *
 provider_default(void)
 {
-	return asked;
+	return asked[atomic_load(&chosen)];
 }
 
 const char *
-provider_key(const struct provider *p)
+provider_key(struct arena *a, const struct provider *p)
 {
-	const char *key = p->is_own_key || !p->shared ? NULL : atomic_load(&p->shared->key);
+	const char *key = "";
 
-	return key ? key : p->key;
+	if (p->is_own_key || !p->shared)
+		return p->key;
+	pthread_mutex_lock(&p->shared->lock);
+	if (*p->shared->key)
+		key = arena_str(a, str_from(p->shared->key)).p;
+	pthread_mutex_unlock(&p->shared->lock);
+	return *key ? key : p->key;
+}
+
+/* Puts `key` in the place of the one before; "": there is none any more. */
+static void
+share(struct shared_key *s, struct str key)
+{
+	pthread_mutex_lock(&s->lock);
+	sodium_memzero(s->key, sizeof(s->key));
+	memcpy(s->key, key.p, key.n);
+	pthread_mutex_unlock(&s->lock);
 }
 
 bool
@@ -189,9 +237,9 @@ provider_key_is_good(struct str key)
 
 /* Is there nothing that it could be asked with? */
 static bool
-lacks_key(const struct provider *p)
+lacks_key(struct arena *a, const struct provider *p)
 {
-	return p->wire && *provider_key(p) == '\0' &&
+	return p->wire && *provider_key(a, p) == '\0' &&
 	       (strstr(p->base_url, "://api.openai.com") ||
 		   strstr(p->base_url, "://api.anthropic.com") ||
 		   strstr(p->base_url, "://generativelanguage.googleapis.com"));
@@ -200,7 +248,12 @@ lacks_key(const struct provider *p)
 bool
 provider_is_unset(void)
 {
-	return asked->wire ? lacks_key(asked) : strcmp(config()->provider, "auto") == 0;
+	const struct provider *p = provider_default();
+	struct arena *a = arena_new();
+	bool is_unset = p->wire ? lacks_key(a, p) : strcmp(config()->provider, "auto") == 0;
+
+	arena_free(a);
+	return is_unset;
 }
 
 /* The lists that the statement takes. */
@@ -209,12 +262,12 @@ struct noted {
 };
 
 static void
-note(struct noted *n, const struct provider *p)
+note(struct arena *a, struct noted *n, const struct provider *p)
 {
 	for (size_t i = 0; i < n->names.n; i++)
 		if (str_eq(n->names.p[i], str_from(p->name)))
 			return;
-	if (lacks_key(p))
+	if (lacks_key(a, p))
 		return;
 	n->names.p[n->names.n++] = str_from(p->name);
 	n->kinds.p[n->kinds.n++] = str_from(p->wire ? p->wire->kind : "local");
@@ -239,10 +292,11 @@ open_shared(struct db *db, struct arena *a, struct provider *p, const PGresult *
 	if (!uuid_parse(sql_get(rows, row, 1), &owner) ||
 	    vault_open(db, a, owner, str_from(p->vault_key), "providers", &key) != ERR_OK)
 		return false;
-	if (!provider_key_is_good(key))
+	if (!provider_key_is_good(key)) {
 		log_warn("provider: the vault's key is none", "key", p->vault_key);
-	atomic_store(&p->shared->key,
-	    provider_key_is_good(key) ? arena_cstr(texts, key) : (const char *)NULL);
+		key = S("");
+	}
+	share(p->shared, key);
 	snprintf(p->shared->put, sizeof(p->shared->put), "%.*s", S_ARG(put));
 	return true;
 }
@@ -271,11 +325,18 @@ read_shared(struct db *db, struct arena *a)
 		if (row < PQntuples(rows)) {
 			good &= open_shared(db, a, &known[i], rows, row);
 		} else {
-			atomic_store(&known[i].shared->key, (const char *)NULL);
+			share(known[i].shared, S(""));
 			known[i].shared->put[0] = '\0';
 		}
 	}
 	return good;
+}
+
+/* What MILLRACE_RERANK takes at most: of each passage 1,000 bytes and its name, and an answer. */
+static int64_t
+choosing_tokens(void)
+{
+	return *config()->rerank ? config()->rerank_passages * 400 + 600 : 0;
 }
 
 int64_t
@@ -286,11 +347,13 @@ providers_note(struct db *db, struct arena *a, struct stop *stop)
 	bool good = read_shared(db, a);
 
 	(void)stop;
+	choose(a);
 	for (size_t i = 0; i < n_asked; i++)
-		note(&n, &asked[i]);
+		note(a, &n, &provider_default()[i]);
 	for (size_t i = 0; i < n_known; i++)
-		note(&n, &known[i]);
-	if (db_runner_gateway_providers(db, a, NULL, n.names, n.kinds, n.models) != ERR_OK)
+		note(a, &n, &known[i]);
+	if (db_runner_gateway_providers(db, a, NULL, n.names, n.kinds, n.models) != ERR_OK ||
+	    db_runner_choosing_note(db, a, NULL, choosing_tokens()) != ERR_OK)
 		log_warn("provider: the list could not be stored");
 	else if (good)
 		return PERIODIC_AS_TABLED;
@@ -307,9 +370,9 @@ provider_has_tools(const struct provider *p)
 const struct provider *
 provider_find(struct str name)
 {
-	for (size_t i = 0; i < n_asked; i++)
-		if (str_eq(name, str_from(asked[i].name)))
-			return &asked[i];
+	for (const struct provider *p = provider_default(); p; p = p->next)
+		if (str_eq(name, str_from(p->name)))
+			return p;
 	for (size_t i = 0; i < n_known; i++)
 		if (str_eq(name, str_from(known[i].name)))
 			return &known[i];

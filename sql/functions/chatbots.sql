@@ -318,11 +318,13 @@ $$;
 GRANT EXECUTE ON FUNCTION chatbot_answer_tokens TO millrace_runner;
 
 -- How many tokens an answer may take: what the model is shown, at three bytes a token and passages
--- of 1,800 characters, which few languages pass, and what it may say.
+-- of 1,800 characters, which few languages pass, what it may say, and what another model is shown
+-- that chooses among passages.
 CREATE OR REPLACE FUNCTION chatbot_tokens_guess(settings jsonb, session uuid, message text) RETURNS bigint LANGUAGE sql STABLE AS $$
 	SELECT (1200 + octet_length($3) + coalesce(octet_length($1 ->> 'systemPrompt'), 0) + 1800 * ($1 ->> 'topK')::bigint
 		+ least((SELECT coalesce(sum(octet_length(m.content)), 0) FROM (SELECT o.content FROM message o WHERE o.conversation_id = $2
 			ORDER BY o.id DESC LIMIT 40) m), 65536)) / 3 + chatbot_answer_tokens($1)
+		+ coalesce((SELECT c.choosing_tokens + octet_length($3) / 3 FROM chat_model c WHERE c.choosing_tokens > 0), 0)
 $$;
 
 -- Somebody without an account asks in a session: counted for them (`subject`), the session and the

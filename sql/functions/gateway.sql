@@ -13,6 +13,14 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION gateway_providers_note TO millrace_runner;
 
+-- Notes how many tokens the runners' model takes that chooses among passages; 0: there is none.
+-- As the owner: it is no role's to write.
+CREATE OR REPLACE FUNCTION choosing_note(tokens bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	UPDATE chat_model m SET choosing_tokens = $1 WHERE m.choosing_tokens <> $1
+$$;
+GRANT EXECUTE ON FUNCTION choosing_note TO millrace_runner;
+
 -- Who answers for a model as a client names it: PROVIDER/MODEL, a model that has a price, one whose
 -- name says its vendor, or any other of the first provider. No row: nobody.
 CREATE OR REPLACE FUNCTION model_find(asked text) RETURNS TABLE (provider text, model text) LANGUAGE sql STABLE AS $$

@@ -189,3 +189,24 @@ test("a model chooses of what was found: what it answers counts, what it makes u
 		assert.deepEqual(wrong.then, wrong.first.slice(0, 6), say);
 	}
 });
+
+test("a chatbot's tokens of the day hold the model that chooses, too: before an answer what it may take, after it what it took", async () => {
+	const own = await newUser(millrace.api), origin = "https://shop.example", documents = [];
+	for (let i = 0; i < 9; i++)
+		documents.push(await upload(`weir ${i}`, `The weir of mill ${"abcdefghi"[i]} has ${i + 2} gates. ${"It is of stone. ".repeat(i)}`, own));
+	await until(async () => await sql("SELECT choosing_tokens FROM chat_model") === "12600", "the runner's note");
+	vendor.say[CHOOSER] = "[[say:9, 2]]";
+	const { id } = assertStatus(await own.api.post("/api/chatbots", { name: "Miller", documents, settings: { allowedOrigins: [origin] } }), 201).json;
+	const who = millrace.api.fresh(), headers = { origin }, at = `/api/chat/widget/${id}`;
+	const { sessionId } = assertStatus(await who.post(`${at}/session`, {}, { headers }), 200).json;
+	const mark = `How many gates has the weir? ${sessionId}`;
+	assertStatus(await who.post(`${at}/message`, { sessionId, message: mark }, { headers }), 200);
+	assert.equal(vendor.log(sessionId).filter((r) => r.body.model === CHOOSER).length, 1);
+	const runs = `SELECT r.id, (r.input ->> 'reserved')::int AS reserved FROM run r JOIN conversation c ON c.id = r.conversation_id WHERE c.chatbot_id = '${id}'`;
+	assert.equal(await sql(`SELECT u.tokens = sum(e.input_tokens + e.output_tokens) AND bool_or(e.model = '${CHOOSER}') FROM chatbot_use u, (${runs}) r
+	    JOIN usage_event e ON e.run_id = r.id WHERE u.chatbot_id = '${id}' AND u.subject = '' GROUP BY u.tokens`), "t");
+	assert.equal(await sql(`SELECT r.reserved > 12600 + 4096 FROM (${runs}) r`), "t");
+	/* Where it would not fit any more, nothing is asked. */
+	assertStatus(await own.api.put(`/api/chatbots/${id}`, { settings: { allowedOrigins: [origin], tokensPerDay: 12000 } }), 200);
+	assert.equal((await who.post(`${at}/message`, { sessionId, message: mark }, { headers })).status, 429);
+});

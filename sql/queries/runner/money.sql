@@ -7,3 +7,8 @@ SELECT money_sweep($1, $2, $3) AS more;
 -- args: names text[], kinds text[], models text[]
 -- row: gateway_providers_note void
 SELECT gateway_providers_note($1, $2, $3);
+
+-- name: runner_choosing_note
+-- args: tokens int8
+-- row: choosing_note void
+SELECT choosing_note($1);
