@@ -236,6 +236,8 @@ bind_enum(const struct target *s, struct str text, struct str *out)
 		}
 		buf_printf(&all, "%s%s", all.n ? ", " : "", *name);
 	}
+	if (s->f->problem)
+		return PROBLEM(s, "%s", s->f->problem);
 	return PROBLEM(s,
 	    s->f->kind == FIELD_STRS ? "must have no entries but %s" : "must be one of %s", all.p);
 }

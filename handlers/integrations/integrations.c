@@ -6,6 +6,7 @@
 
 struct config_in {
 	struct str_list allowed_origins;
+	struct str bot_token, signing_secret;
 };
 
 struct integration_in {
@@ -17,8 +18,13 @@ struct integration_in {
 
 static const char *const statuses[] = { "active", "inactive", NULL };
 
+/* What was read may be written back; a credential given here would never be looked at. */
+static const char *const masks[] = { "••••••••", NULL };
+#define ELSEWHERE "is given to POST /api/integrations/slack/{id}/credentials"
 static const struct field config_fields[] = {
 	F_ORIGINS(struct config_in, allowed_origins, 100, OPTIONAL),
+	F_ENUM_OR(struct config_in, bot_token, masks, OPTIONAL, ELSEWHERE),
+	F_ENUM_OR(struct config_in, signing_secret, masks, OPTIONAL, ELSEWHERE),
 };
 
 #define INTEGRATION_FIELDS(need)                                       \

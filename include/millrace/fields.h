@@ -107,6 +107,11 @@ struct field {
 	{                                                                    \
 		FIELD(type, m, struct str, FIELD_ENUM, req), .names = (list) \
 	}
+/* `why` is the problem where it is none of them. */
+#define F_ENUM_OR(type, m, list, req, why)                                                     \
+	{                                                                                      \
+		FIELD(type, m, struct str, FIELD_ENUM, req), .names = (list), .problem = (why) \
+	}
 #define F_STRS(type, m, most, req)                                              \
 	{                                                                       \
 		FIELD(type, m, struct str_list, FIELD_STRS, req), .max = (most) \

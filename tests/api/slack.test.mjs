@@ -52,6 +52,13 @@ test("an integration works when Slack takes its credentials, which nobody reads 
 	assert.deepEqual([made.type, made.status, made.problem], ["slack", "error", "It has no credentials yet."]);
 	assert.deepEqual(made.config, { eventsUrl: `/api/integrations/slack/events?integration=${made.id}`, teamId: null, team: null, botUserId: null, botToken: null,
 		signingSecret: null });
+	/* A credential that nobody would look at is refused; what was read may be written back. */
+	for (const config of [{ botToken: slack.token }, { bot_token: "x" }, { signingSecret: slack.signing }, { allowedOrigins: [], signing_secret: "" }])
+		for (const reply of [await user.api.post("/api/integrations/slack", { name: "x", chatbotId: bot, config }), await user.api.put(`/api/integrations/${made.id}`, { config })]) {
+			assertError(reply, "BAD_REQUEST", [`config.${Object.keys(config).at(-1)}`]);
+			assert.match(reply.text, /integrations\/slack\/\{id\}\/credentials/);
+		}
+	assertStatus(await user.api.put(`/api/integrations/${made.id}`, { config: { ...made.config, botToken: "••••••••" } }), 200);
 	assertError(await give(made.id, {}), "BAD_REQUEST");
 	for (const bot_token of ["xoxb-with a blank", "xoxb-\n", "xoxb-ü"])
 		assertError(await give(made.id, { bot_token }), "BAD_REQUEST", ["bot_token"]);
