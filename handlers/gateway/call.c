@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include <millrace/config.h>
+#include <millrace/face.h>
 #include <millrace/json.h>
 
 #include "fcgi/upload.h"
@@ -49,7 +50,7 @@ struct asked {
 /* Members with which some server chooses a model, or another price for it; in any case of letters.
  */
 static const char *const choosing[] = { "engine", "deployment", "deployment_id", "fallbacks",
-	"route", "preset", "provider", "web_search_options", NULL };
+	"route", "preset", "provider", "web_search_options", "inference_geo", NULL };
 
 /* How tools begin that the vendor runs itself, and charges by the use. */
 static const char *const hosted[] = { "web_search", "file_search", "code_interpreter",
@@ -154,6 +155,9 @@ payload_problem(const struct asked *q)
 		return "payload.service_tier and payload.speed may not ask for what costs more "
 		       "than the "
 		       "model's price.";
+	if (face_asks_long_cache(q->payload))
+		return "payload has a cache_control whose ttl is not 5m: a longer one costs more "
+		       "than the model's price.";
 	if (json_object_get_boolean(json_at(q->payload, "background")))
 		return "payload.background must not be true: what the answer costs would not be "
 		       "known.";

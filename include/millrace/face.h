@@ -8,6 +8,8 @@
 #include <millrace/arena.h>
 #include <millrace/err.h>
 
+struct json_object;
+
 /* Which format errors have, and whether events of its streams have names. */
 enum face { FACE_NONE, FACE_PLAIN, FACE_NAMED };
 
@@ -20,5 +22,10 @@ bool face_is_path(struct str path);
 struct str face_error(struct arena *a, enum err e, struct str text, struct str request_id);
 /* The event that ends a stream with an error. */
 struct str face_error_event(struct arena *a, enum face face, enum err e, struct str text);
+/*
+ * Has a body in Anthropic's format a cache_control ("Prompt caching") that keeps for longer than
+ * five minutes? That costs more than a model's price of what is written to a cache.
+ */
+bool face_asks_long_cache(struct json_object *body);
 
 #endif

@@ -11,6 +11,7 @@
 #include "runner/jobs/call.h"
 #include "runner/jobs/kinds.h"
 #include "runner/jobs/own_keys.h"
+#include "runner/models/wire.h"
 #include "sql_job.h"
 
 #define LARGE_AT_ONCE 2 /* calls with long bodies in one runner */
@@ -32,105 +33,6 @@ static const struct field call_fields[] = {
 };
 
 static const struct face_format *const formats[] = { &face_chat, &face_messages, &face_responses };
-
-/* -- for formats -- */
-
-void
-face_add(struct face_call *f, struct message m)
-{
-	if (m.role == ROLE_SYSTEM) {
-		buf_put(&f->system, f->system.n > 0 ? S("\n\n") : S(""));
-		buf_put(&f->system, m.content);
-		return;
-	}
-	if (f->call.n_messages == f->room) {
-		struct message *more = arena_alloc(f->call.a, 2 * f->room * sizeof(*more));
-
-		memcpy(more, f->messages, f->room * sizeof(*more));
-		f->messages = more;
-		f->room *= 2;
-	}
-	f->messages[f->call.n_messages++] = m;
-}
-
-const char *
-face_content(struct face_call *f, json_object *content, struct message *m)
-{
-	bool has_more = false;
-
-	if (!content || json_object_is_type(content, json_type_string)) {
-		m->content = lenient_text(f->call.a, content);
-		return NULL;
-	}
-	if (!json_object_is_type(content, json_type_array))
-		return "A message's content must be a text or a list of parts.";
-	for (size_t i = 0; i < json_object_array_length(content); i++) {
-		json_object *part = json_object_array_get_idx(content, i);
-		struct str type = json_text(part, "type");
-
-		if (str_eq(type, S("image_url")))
-			has_more = true;
-		else if (!str_eq(type, S("text")) && !str_eq(type, S("refusal")))
-			return "A part of a message's content must be a text or an image_url.";
-	}
-	m->content = lenient_text(f->call.a, content);
-	if (has_more && m->role != ROLE_USER)
-		return "Only a user's message may have images.";
-	if (has_more)
-		m->parts = arena_str(f->call.a, json_serialised(content));
-	return NULL;
-}
-
-bool
-face_number(json_object *o, const char *name, struct str *out)
-{
-	json_object *n = json_at(o, name);
-
-	if (!n)
-		return true;
-	if (!json_object_is_type(n, json_type_double) && !json_object_is_type(n, json_type_int))
-		return false;
-	*out = json_serialised(n);
-	return true;
-}
-
-bool
-face_count(json_object *o, const char *name, int64_t *out)
-{
-	json_object *n = json_at(o, name);
-
-	if (!n)
-		return true;
-	if (!json_object_is_type(n, json_type_int) || json_object_get_int64(n) <= 0)
-		return false;
-	*out = json_object_get_int64(n);
-	return true;
-}
-
-/* Has one of these calls the id? */
-static bool
-has_id(const struct tool_call *calls, size_t n, struct str id)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(calls[i].wire_id, id))
-			return true;
-	return false;
-}
-
-struct str
-face_call_id(const struct face_call *f, size_t i)
-{
-	struct str id = f->call.calls[i].wire_id;
-	bool is_good = id.n > 0 && !has_id(f->call.calls, i, id);
-
-	for (size_t k = 0; k < f->call.n_messages && is_good; k++)
-		is_good = !has_id(f->call.messages[k].calls, f->call.messages[k].n_calls, id);
-	if (is_good)
-		return id;
-	return arena_printf(f->call.a, "call_%.*s_%zu", S_ARG(f->id), i + 1);
-}
-
-/* -- the call -- */
 
 /* The reply's headers: who answers, where that is not who was asked. */
 static struct str
@@ -173,6 +75,64 @@ on_text(void *arg, struct str text)
 		outbox_token(f->call.job->out, buf_str(&b));
 	}
 	arena_free(a);
+}
+
+static void
+on_thought(void *arg, struct str text)
+{
+	struct face_call *f = arg;
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+
+	if (f->call.text.n == 0)
+		f->n_thought += text.n;
+	if (f->streams && (!f->format->shows || f->format->shows(f))) {
+		begin(f, &b);
+		f->format->thought(f, &b, text);
+		outbox_token(f->call.job->out, buf_str(&b));
+	}
+	arena_free(a);
+}
+
+static void
+on_thought_block(void *arg, json_object *block)
+{
+	struct face_call *f = arg;
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+
+	if (f->streams && f->format->block)
+		begin(f, &b);
+	if (f->format->block)
+		f->format->block(f, &b, block);
+	if (b.n > 0)
+		outbox_token(f->call.job->out, buf_str(&b));
+	arena_free(a);
+}
+
+/* Of a whole answer they are kept within LOGPROBS_MAX, or left out. */
+static void
+on_logprobs(void *arg, struct str list)
+{
+	struct face_call *f = arg;
+	struct arena *a = arena_new();
+	struct buf b = { .a = a };
+
+	if (f->streams) {
+		begin(f, &b);
+		f->format->logprobs(f, &b, list);
+		outbox_token(f->call.job->out, buf_str(&b));
+	} else if (f->logprobs.n <= LOGPROBS_MAX) {
+		buf_put(&f->logprobs, f->logprobs.n > 0 ? S(",") : S(""));
+		buf_put(&f->logprobs, list);
+	}
+	arena_free(a);
+}
+
+struct str
+face_thoughts(const struct face_call *f)
+{
+	return (struct str){ f->call.thoughts.p, f->n_thought };
 }
 
 const char *
@@ -386,9 +346,14 @@ make_call(struct job *j, const struct call_in *in)
 				     .keeps_use = true,
 				     .found = &none,
 				     .on_text = on_text,
+				     .on_thought = on_thought,
+				     .on_thought_block = on_thought_block,
 				     .text_arg = f,
-				     .text = { .a = j->a } },
+				     .text = { .a = j->a },
+				     .thoughts = { .a = j->a } },
 		.system = { .a = j->a },
+		.logprobs = { .a = j->a },
+		.blocks = { .a = j->a },
 		.id = uuid_str(&j->run),
 		.created_s = clock_unix_ms() / 1000,
 		.streams = in->stream,
@@ -405,6 +370,11 @@ make_call(struct job *j, const struct call_in *in)
 	if (passes)
 		return pass_run(j, in, p);
 	f->asked_of = p;
+	f->call.on_logprobs = f->wants_logprobs ? on_logprobs : NULL;
+	if (f->wants_logprobs && p->wire != &wire_openai)
+		return job_failed("BAD_REQUEST",
+		    "logprobs are given by servers of OpenAI's format alone, and this model's is "
+		    "none.");
 	switch (model_call(p, &f->call, &n_stored)) {
 	case CALL_DONE:
 	case CALL_EMPTY:

@@ -12,6 +12,7 @@
 #include "runner/models/provider.h"
 
 #define CALL_MESSAGES_MAX 10000
+#define LOGPROBS_MAX ((size_t)2 << 20) /* bytes, of a whole answer; beyond it, none are given */
 
 struct face_format;
 
@@ -41,10 +42,21 @@ struct face_call {
 	bool streams;
 	bool wrapped; /* as of call_in */
 	bool begun; /* the stream has its first event */
-	/* The formats' own, of a stream: text has come; blocks that have ended; the next event */
-	bool has_text;
+	bool wants_logprobs; /* which only servers of OpenAI's format give */
+	struct buf logprobs; /* elements, of a whole answer */
+	size_t n_thought; /* bytes of call.thoughts that came before the text */
+	/*
+	 * The formats' own. Of a request: what the next of the assistant's messages gets back. Of a
+	 * stream: text has come, thoughts have; which block is open; those that have ended; the
+	 * next event. Of a whole answer: blocks, and the bytes of the text that are in them.
+	 */
+	json_object *kept;
+	bool has_text, has_thoughts;
+	enum { OPEN_NONE, OPEN_TEXT, OPEN_THOUGHT } open;
 	size_t block;
 	int64_t sequence;
+	struct buf blocks;
+	size_t said;
 };
 
 struct face_format {
@@ -55,6 +67,15 @@ struct face_format {
 	 */
 	void (*begin)(struct face_call *f, struct buf *b);
 	void (*text)(struct face_call *f, struct buf *b, struct str text);
+	/* Of a stream: a piece of what the model thinks, where it is shown now (NULL: always). */
+	bool (*shows)(const struct face_call *f);
+	void (*thought)(struct face_call *f, struct buf *b, struct str text);
+	/*
+	 * Optional: a block of thoughts as Anthropic's servers want it back; elements of logprobs,
+	 * of a stream
+	 */
+	void (*block)(struct face_call *f, struct buf *b, json_object *block);
+	void (*logprobs)(struct face_call *f, struct buf *b, struct str list);
 	void (*end)(struct face_call *f, struct buf *b);
 	/* The whole answer, of a client that has not asked for a stream. */
 	void (*whole)(struct face_call *f, struct buf *b);
@@ -63,6 +84,8 @@ struct face_format {
 };
 
 extern const struct face_format face_chat, face_messages, face_responses;
+const char *messages_read(struct face_call *f);
+const char *responses_read(struct face_call *f);
 
 /* OpenAI's embeddings (call_embeddings.c), which are no conversation. */
 struct outcome call_embeddings(struct job *j, const struct call_in *in);
@@ -97,10 +120,28 @@ void face_add(struct face_call *f, struct message m);
 const char *face_content(struct face_call *f, json_object *content, struct message *m);
 /*
  * Adds what the client asks for that servers of OpenAI's format may know to `more` (call.more).
- * NULL, or what is wrong with it. face_reasoning(): what responses have in places of their own.
+ * NULL, or what is wrong with it. face_members(): more of it, by name.
  */
 const char *face_more(struct face_call *f, struct buf *more);
-void face_reasoning(struct face_call *f, struct buf *more);
+void face_members(struct face_call *f, struct buf *more, const char *const members[]);
+/* How hard the model is to think, or NULL. NULL, or what is wrong with it. */
+const char *face_effort(struct face_call *f, json_object *effort);
+/* NULL, or that one of the members is not taken, where it is there and neither null nor false. */
+const char *face_named(struct face_call *f, const char *const members[]);
+/* What the model has thought before it said anything. */
+struct str face_thoughts(const struct face_call *f);
+/*
+ * What servers give with a message or a call and want back with it: these members, of `o` those
+ * that are there as a JSON object. All of it of the answer, as one text that the client sends back
+ * unread (absent: there is nothing); such a text opened, NULL where it is none; and what there is
+ * of that put to a message, and to its last call (NULL: to none).
+ */
+extern const char *const kept_members[];
+struct str face_extra(struct face_call *f, json_object *o);
+struct str face_seal(struct face_call *f);
+json_object *face_unseal(struct face_call *f, struct str sealed);
+void face_give_back(
+    struct face_call *f, json_object *kept, struct message *m, struct tool_call *call);
 /*
  * A format that the answer has to fit: the schema of `of`, or any object where its type is
  * json_object. Told in words, too, since not every provider takes schemas.

@@ -11,26 +11,6 @@
 
 /* -- what is asked -- */
 
-/* What servers give with a message or a call, and want back with it: clients send it as it came. */
-static const char *const kept_members[] = { "thoughtSignature", "thought_signature",
-	"extra_content", "reasoning_content", "reasoning", "reasoning_details",
-	"provider_specific_fields", "thinking_blocks", "anthropic", NULL };
-
-static struct str
-read_extra(struct face_call *f, json_object *o)
-{
-	json_object *extra = json_object_new_object(), *member;
-	struct str text = { NULL, 0 };
-
-	for (const char *const *name = kept_members; *name; name++)
-		if ((member = json_at(o, *name)) != NULL)
-			json_object_object_add(extra, *name, json_object_get(member));
-	if (json_object_object_length(extra) > 0)
-		text = arena_str(f->call.a, json_serialised(extra));
-	json_object_put(extra);
-	return text.n <= EXTRA_MAX ? text : (struct str){ NULL, 0 };
-}
-
 static const char *
 read_calls(struct face_call *f, json_object *list, struct message *m)
 {
@@ -45,8 +25,8 @@ read_calls(struct face_call *f, json_object *list, struct message *m)
 			.wire_id = json_text(o, "id"),
 			.name = json_text(function, "name"),
 			.arguments = json_text(function, "arguments"),
-			.extra = read_extra(f, o),
-			.function_extra = read_extra(f, function) };
+			.extra = face_extra(f, o),
+			.function_extra = face_extra(f, function) };
 		if (calls[i].id.n == 0 || calls[i].name.n == 0)
 			return "Each of tool_calls must have an id, and a function with its name.";
 	}
@@ -74,8 +54,12 @@ read_message(struct face_call *f, json_object *o)
 		return "A tool's message must have a tool_call_id.";
 	if (m.role == ROLE_ASSISTANT && (wrong = read_calls(f, json_at(o, "tool_calls"), &m)))
 		return wrong;
-	if (m.role == ROLE_ASSISTANT)
-		m.extra = read_extra(f, o);
+	if (m.role == ROLE_ASSISTANT) {
+		m.extra = face_extra(f, o);
+		face_give_back(f, face_unseal(f, json_text(o, "kept_content")), &m, NULL);
+	}
+	if (m.role == ROLE_ASSISTANT && m.content.n == 0)
+		m.content = json_text(o, "refusal");
 	face_add(f, m);
 	return NULL;
 }
@@ -130,8 +114,9 @@ read_numbers(struct face_call *f)
 	int64_t n = 1;
 
 	if (!face_number(f->asked, "temperature", &f->call.temperature) ||
-	    !face_number(f->asked, "top_p", &f->call.top_p))
-		return "temperature and top_p must be numbers.";
+	    !face_number(f->asked, "top_p", &f->call.top_p) ||
+	    !face_number(f->asked, "top_k", &f->call.top_k))
+		return "temperature, top_p and top_k must be numbers.";
 	if (!face_count(f->asked, "max_tokens", &f->call.max_tokens) ||
 	    !face_count(f->asked, "max_completion_tokens", &f->call.max_tokens))
 		return "max_tokens and max_completion_tokens must be whole numbers above 0.";
@@ -140,9 +125,32 @@ read_numbers(struct face_call *f)
 	return NULL;
 }
 
+/* What would change what the answer is, or cost what has no price here. */
+static const char *
+read_others(struct face_call *f)
+{
+	static const char *const others[] = { "functions", "function_call", "audio",
+		"web_search_options", NULL };
+	json_object *modalities = json_at(f->asked, "modalities"),
+		    *effort = json_at(f->asked, "reasoning_effort");
+	const char *wrong = face_named(f, others);
+
+	if (modalities && strcmp(json_serialised(modalities).p, "[\"text\"]") != 0)
+		return "modalities must be [\"text\"]: here an answer is a text.";
+	f->wants_logprobs = json_object_get_boolean(json_at(f->asked, "logprobs"));
+	if (!wrong)
+		wrong = face_effort(f, effort);
+	f->call.shows_thoughts = f->call.effort.n > 0;
+	return wrong;
+}
+
 static const char *
 chat_read(struct face_call *f)
 {
+	/* The first two are OpenAI's, the others those of servers that speak its format. */
+	static const char *const names[] = { "logprobs", "top_logprobs", "top_k", "min_p",
+		"repetition_penalty", "thinking", "enable_thinking", "chat_template_kwargs",
+		"reasoning", NULL };
 	json_object *list = json_at(f->asked, "messages"),
 		    *format = json_at(f->asked, "response_format");
 	struct buf more = { .a = f->call.a };
@@ -154,8 +162,9 @@ chat_read(struct face_call *f)
 	for (size_t i = 0; i < json_object_array_length(list) && !wrong; i++)
 		wrong = read_message(f, json_object_array_get_idx(list, i));
 	if (wrong || (wrong = read_tools(f)) || (wrong = read_stop(f)) ||
-	    (wrong = read_numbers(f)) || (wrong = face_more(f, &more)))
+	    (wrong = read_numbers(f)) || (wrong = read_others(f)) || (wrong = face_more(f, &more)))
 		return wrong;
+	face_members(f, &more, names);
 	face_schema(f, &more, format, json_at(format, "json_schema"));
 	f->call.more = buf_str(&more);
 	return NULL;
@@ -196,16 +205,16 @@ put_chunk_end(struct buf *b, const char *finish)
 	buf_printf(b, finish ? "\"%s\"}]}\n\n" : "null}]}\n\n", finish);
 }
 
-/* As members behind others. */
+/* As members behind others; but `told`, which the client has already. */
 static void
-put_extra(struct face_call *f, struct buf *b, struct str extra)
+put_extra(struct face_call *f, struct buf *b, struct str extra, const char *told)
 {
 	json_object *o = NULL, *member;
 
 	if (extra.n == 0 || !lenient_parse(f->call.a, extra, &o))
 		return;
 	for (const char *const *name = kept_members; *name; name++)
-		if ((member = json_at(o, *name)) != NULL) {
+		if (strcmp(*name, told) != 0 && (member = json_at(o, *name)) != NULL) {
 			buf_printf(b, ",\"%s\":", *name);
 			buf_put(b, json_serialised(member));
 		}
@@ -215,6 +224,8 @@ put_extra(struct face_call *f, struct buf *b, struct str extra)
 static void
 put_calls(struct face_call *f, struct buf *b, bool numbered)
 {
+	struct str kept;
+
 	buf_put(b, S("\"tool_calls\":["));
 	for (size_t i = 0; i < f->call.n_calls; i++) {
 		buf_put(b, i > 0 ? S(",{") : S("{"));
@@ -226,13 +237,18 @@ put_calls(struct face_call *f, struct buf *b, bool numbered)
 		buf_json(b, f->call.calls[i].name);
 		buf_put(b, S(",\"arguments\":"));
 		buf_json(b, f->call.calls[i].arguments);
-		put_extra(f, b, f->call.calls[i].function_extra);
+		put_extra(f, b, f->call.calls[i].function_extra, "");
 		buf_put(b, S("}"));
-		put_extra(f, b, f->call.calls[i].extra);
+		put_extra(f, b, f->call.calls[i].extra, "");
 		buf_put(b, S("}"));
 	}
 	buf_put(b, S("]"));
-	put_extra(f, b, f->call.extra);
+	put_extra(f, b, f->call.extra, f->call.thoughts.n > 0 ? f->call.thoughts_in : "");
+	/* What came in pieces, whole: OpenAI's helper for streams keeps the last of them alone. */
+	if (numbered && f->call.thoughts.n > 0 && (kept = face_seal(f)).n > 0) {
+		buf_put(b, S(",\"kept_content\":"));
+		buf_json(b, kept);
+	}
 }
 
 static void
@@ -261,9 +277,36 @@ static void
 chat_text(struct face_call *f, struct buf *b, struct str text)
 {
 	put_chunk(f, b);
-	buf_put(b, S("\"content\":"));
+	buf_put(b, f->call.refuses ? S("\"refusal\":") : S("\"content\":"));
 	buf_json(b, text);
 	put_chunk_end(b, NULL);
+}
+
+/* As other servers of this format tell it; their clients join the pieces. */
+static void
+chat_thought(struct face_call *f, struct buf *b, struct str text)
+{
+	put_chunk(f, b);
+	buf_printf(b, "\"%s\":", f->call.thoughts_in);
+	buf_json(b, text);
+	put_chunk_end(b, NULL);
+}
+
+static void
+put_logprobs(struct buf *b, struct str list)
+{
+	buf_put(b, S("\"logprobs\":{\"content\":["));
+	buf_put(b, list);
+	buf_put(b, S("],\"refusal\":null}"));
+}
+
+static void
+chat_logprobs(struct face_call *f, struct buf *b, struct str list)
+{
+	put_chunk(f, b);
+	buf_put(b, S("},"));
+	put_logprobs(b, list);
+	buf_put(b, S(",\"finish_reason\":null}]}\n\n"));
 }
 
 static void
@@ -287,21 +330,42 @@ chat_end(struct face_call *f, struct buf *b)
 }
 
 static void
+put_content(struct face_call *f, struct buf *b)
+{
+	struct str text = f->call.text.n > 0 ? buf_str(&f->call.text) : S("");
+
+	if (f->call.refuses || (f->call.n_calls > 0 && text.n == 0))
+		buf_put(b, S("null"));
+	else
+		buf_json(b, text);
+	buf_put(b, S(",\"refusal\":"));
+	if (f->call.refuses)
+		buf_json(b, text);
+	else
+		buf_put(b, S("null"));
+}
+
+static void
 chat_whole(struct face_call *f, struct buf *b)
 {
 	put_head(f, b, "chat.completion");
 	buf_put(
 	    b, S(",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"));
-	if (f->call.n_calls > 0 && f->call.text.n == 0)
-		buf_put(b, S("null"));
-	else
-		buf_json(b, f->call.text.n > 0 ? buf_str(&f->call.text) : S(""));
-	buf_put(b, S(",\"refusal\":null"));
+	put_content(f, b);
+	if (f->call.thoughts.n > 0) {
+		buf_printf(b, ",\"%s\":", f->call.thoughts_in);
+		buf_json(b, buf_str(&f->call.thoughts));
+	}
 	if (f->call.n_calls > 0) {
 		buf_put(b, S(","));
 		put_calls(f, b, false);
 	}
-	buf_printf(b, "},\"logprobs\":null,\"finish_reason\":\"%s\"}],\"usage\":", f->call.finish);
+	buf_put(b, S("},"));
+	if (f->logprobs.n > 0 && f->logprobs.n <= LOGPROBS_MAX)
+		put_logprobs(b, buf_str(&f->logprobs));
+	else
+		buf_put(b, S("\"logprobs\":null"));
+	buf_printf(b, ",\"finish_reason\":\"%s\"}],\"usage\":", f->call.finish);
 	put_usage(f, b);
 	buf_put(b, S("}"));
 }
@@ -311,6 +375,8 @@ const struct face_format face_chat = {
 	.read = chat_read,
 	.begin = chat_begin,
 	.text = chat_text,
+	.thought = chat_thought,
+	.logprobs = chat_logprobs,
 	.end = chat_end,
 	.whole = chat_whole,
 };

@@ -1,6 +1,6 @@
 /*
- * Anthropic's messages (API reference, "Messages", "Streaming messages", "Tool use"): blocks that
- * begin and end, events with names, counts that replace those before.
+ * Anthropic's messages (API reference, "Messages", "Streaming messages", "Tool use", "Extended
+ * thinking"): blocks that begin and end, events with names, counts that replace those before.
  */
 #include <string.h>
 
@@ -8,209 +8,23 @@
 #include <millrace/lenient.h>
 
 #include "runner/jobs/call.h"
-
-/* -- what is asked -- */
-
-/* An image block as a part of OpenAI's list. */
-static const char *
-put_image(struct face_call *f, struct buf *parts, json_object *source)
-{
-	struct str url = json_text(source, "url");
-
-	if (str_eq(json_text(source, "type"), S("base64")))
-		url = arena_printf(f->call.a, "data:%.*s;base64,%.*s",
-		    S_ARG(json_text(source, "media_type")), S_ARG(json_text(source, "data")));
-	if (url.n == 0)
-		return "An image's source must be a base64 or a url.";
-	buf_put(parts, S(",{\"type\":\"image_url\",\"image_url\":{\"url\":"));
-	buf_json(parts, url);
-	buf_put(parts, S("}}"));
-	return NULL;
-}
-
-/* The user's blocks so far, as one message. */
-static void
-put_user(struct face_call *f, struct buf *text, struct buf *parts, bool has_images)
-{
-	struct message m = { .role = ROLE_USER, .content = buf_str(text) };
-
-	if (has_images)
-		m.parts = arena_printf(f->call.a, "[%.*s]", (int)parts->n - 1, parts->p + 1);
-	if (parts->n > 0)
-		face_add(f, m);
-}
+#include "runner/models/wire.h"
 
 static void
-put_result(struct face_call *f, json_object *block)
-{
-	struct str said = lenient_text(f->call.a, json_at(block, "content"));
-
-	face_add(f, (struct message){ .role = ROLE_TOOL,
-			.content = said.p ? said : S(""),
-			.call_id = json_text(block, "tool_use_id") });
-}
-
-static const char *
-read_user(struct face_call *f, json_object *blocks)
-{
-	struct buf text = { .a = f->call.a }, parts = { .a = f->call.a };
-	bool has_images = false;
-	const char *wrong = NULL;
-
-	for (size_t i = 0; i < json_object_array_length(blocks) && !wrong; i++) {
-		json_object *block = json_object_array_get_idx(blocks, i);
-		struct str type = json_text(block, "type");
-
-		if (str_eq(type, S("tool_result"))) {
-			put_result(f, block);
-		} else if (str_eq(type, S("image"))) {
-			has_images = true;
-			wrong = put_image(f, &parts, json_at(block, "source"));
-		} else if (str_eq(type, S("text"))) {
-			buf_put(&text, json_text(block, "text"));
-			buf_put(&parts, S(",{\"type\":\"text\",\"text\":"));
-			buf_json(&parts, json_text(block, "text"));
-			buf_put(&parts, S("}"));
-		} else {
-			wrong = "A user's block must be a text, an image or a tool_result.";
-		}
-	}
-	if (!wrong)
-		put_user(f, &text, &parts, has_images);
-	return wrong;
-}
-
-static const char *
-read_assistant(struct face_call *f, json_object *blocks)
-{
-	size_t n = json_object_array_length(blocks);
-	struct tool_call *calls = arena_alloc(f->call.a, (n + 1) * sizeof(*calls));
-	struct message m = { .role = ROLE_ASSISTANT, .calls = calls };
-	struct buf text = { .a = f->call.a };
-
-	for (size_t i = 0; i < n; i++) {
-		json_object *block = json_object_array_get_idx(blocks, i);
-		struct str type = json_text(block, "type"), id = json_text(block, "id");
-
-		if (str_eq(type, S("text")))
-			buf_put(&text, json_text(block, "text"));
-		else if (str_eq(type, S("tool_use")) && id.n > 0)
-			calls[m.n_calls++] = (struct tool_call){ .id = id,
-				.wire_id = id,
-				.name = json_text(block, "name"),
-				.arguments = arena_str(
-				    f->call.a, json_serialised(json_at(block, "input"))) };
-		else if (!str_eq(type, S("thinking")) && !str_eq(type, S("redacted_thinking")))
-			return "An assistant's block must be a text or a tool_use.";
-	}
-	m.content = buf_str(&text);
-	face_add(f, m);
-	return NULL;
-}
-
-static const char *
-read_message(struct face_call *f, json_object *o)
-{
-	struct str role = json_text(o, "role");
-	json_object *content = json_at(o, "content");
-	bool is_user = str_eq(role, S("user"));
-
-	if (!is_user && !str_eq(role, S("assistant")))
-		return "A message's role must be user or assistant.";
-	if (json_object_is_type(content, json_type_string))
-		face_add(f, (struct message){ .role = is_user ? ROLE_USER : ROLE_ASSISTANT,
-				.content = json_text(o, "content") });
-	else if (!json_object_is_type(content, json_type_array))
-		return "A message's content must be a text or a list of blocks.";
-	else
-		return is_user ? read_user(f, content) : read_assistant(f, content);
-	return NULL;
-}
-
-/* The tools in OpenAI's form, which calls have. */
-static const char *
-read_tools(struct face_call *f)
-{
-	json_object *tools = json_at(f->asked, "tools"), *choice = json_at(f->asked, "tool_choice");
-	struct str type = json_text(choice, "type");
-	struct buf b = { .a = f->call.a };
-
-	if (tools && !json_object_is_type(tools, json_type_array))
-		return "tools must be a list.";
-	for (size_t i = 0; tools && i < json_object_array_length(tools); i++) {
-		json_object *tool = json_object_array_get_idx(tools, i);
-
-		if (json_text(tool, "name").n == 0 || !json_at(tool, "input_schema"))
-			return "Each of tools must have a name and an input_schema.";
-		buf_put(&b, i > 0 ? S(",{\"type\":\"function\",\"function\":{\"name\":")
-				  : S("[{\"type\":\"function\",\"function\":{\"name\":"));
-		buf_json(&b, json_text(tool, "name"));
-		buf_put(&b, S(",\"description\":"));
-		buf_json(
-		    &b, json_text(tool, "description").p ? json_text(tool, "description") : S(""));
-		buf_printf(&b, ",\"parameters\":%.*s}}",
-		    S_ARG(json_serialised(json_at(tool, "input_schema"))));
-	}
-	if (b.n == 0)
-		return NULL;
-	buf_put(&b, S("]"));
-	f->call.tools = 1;
-	f->call.schema = arena_cstr(f->call.a, buf_str(&b));
-	if (str_eq(type, S("tool")))
-		f->call.tool_choice =
-		    arena_printf(f->call.a, ":%.*s", S_ARG(json_text(choice, "name")));
-	else if (type.n > 0)
-		f->call.tool_choice = str_eq(type, S("any")) ? S("required") : type;
-	return NULL;
-}
-
-static const char *
-messages_read(struct face_call *f)
-{
-	json_object *list = json_at(f->asked, "messages"),
-		    *stop = json_at(f->asked, "stop_sequences"),
-		    *format = json_at(json_at(f->asked, "output_config"), "format");
-	struct buf more = { .a = f->call.a };
-	struct str system = lenient_text(f->call.a, json_at(f->asked, "system"));
-	const char *wrong = NULL;
-
-	if (!json_object_is_type(list, json_type_array) ||
-	    (stop && !json_object_is_type(stop, json_type_array)))
-		return "messages and stop_sequences must be lists.";
-	if (system.n > 0)
-		face_add(f, (struct message){ .role = ROLE_SYSTEM, .content = system });
-	/* A message with results is one for each of them, and one more. */
-	for (size_t i = 0, n = 0; i < json_object_array_length(list) && !wrong; i++) {
-		json_object *o = json_object_array_get_idx(list, i),
-			    *content = json_at(o, "content");
-
-		n += json_object_is_type(content, json_type_array)
-			 ? json_object_array_length(content) + 1
-			 : 1;
-		wrong = n > CALL_MESSAGES_MAX ? "There are too many messages." : read_message(f, o);
-	}
-	if (stop)
-		f->call.stop = arena_str(f->call.a, json_serialised(stop));
-	face_schema(f, &more, format, format);
-	f->call.more = buf_str(&more);
-	if (!wrong && (!face_number(f->asked, "temperature", &f->call.temperature) ||
-			  !face_number(f->asked, "top_p", &f->call.top_p) ||
-			  !face_count(f->asked, "max_tokens", &f->call.max_tokens)))
-		wrong = "temperature, top_p and max_tokens must be numbers.";
-	return wrong ? wrong : read_tools(f);
-}
-
-/* -- what is answered -- */
-
-static const char *
-stop_reason(const struct face_call *f)
+put_stop(struct face_call *f, struct buf *b)
 {
 	const char *finish = f->call.finish;
 
-	return strcmp(finish, "length") == 0	       ? "max_tokens"
-	       : strcmp(finish, "tool_calls") == 0     ? "tool_use"
-	       : strcmp(finish, "content_filter") == 0 ? "refusal"
-						       : "end_turn";
+	buf_printf(b, "\"stop_reason\":\"%s\",\"stop_sequence\":",
+	    strcmp(finish, "length") == 0			       ? "max_tokens"
+	    : strcmp(finish, "tool_calls") == 0			       ? "tool_use"
+	    : strcmp(finish, "content_filter") == 0 || f->call.refuses ? "refusal"
+	    : f->call.stopped_by.n > 0				       ? "stop_sequence"
+								       : "end_turn");
+	if (f->call.stopped_by.n > 0)
+		buf_json(b, f->call.stopped_by);
+	else
+		buf_put(b, S("null"));
 }
 
 static void
@@ -249,27 +63,130 @@ put_event(struct face_call *f, struct buf *b, const char *type)
 	buf_printf(b, "event: %s\ndata: {\"type\":\"%s\",\"index\":%zu", type, type, f->block);
 }
 
+/* A block's beginning: `block` is the block. */
+static void
+put_block_start(struct face_call *f, struct buf *b, struct str block)
+{
+	put_event(f, b, "content_block_start");
+	buf_put(b, S(",\"content_block\":"));
+	buf_put(b, block);
+	buf_put(b, S("}\n\n"));
+}
+
 static void
 put_block_stop(struct face_call *f, struct buf *b)
 {
 	put_event(f, b, "content_block_stop");
 	buf_put(b, S("}\n\n"));
 	f->block++;
+	f->open = OPEN_NONE;
 }
 
-/* The block of text is the first, and begins with its first piece. */
+/* A piece of a block; `member` is a delta's type, and the member that it fills. */
+static void
+put_delta(struct face_call *f, struct buf *b, const char *type, const char *member, struct str text)
+{
+	put_event(f, b, "content_block_delta");
+	buf_printf(b, ",\"delta\":{\"type\":\"%s\",\"%s\":", type, member);
+	buf_json(b, text);
+	buf_put(b, S("}}\n\n"));
+}
+
+/* Thoughts that their vendor has not signed are marked, so that no other is shown them as its own.
+ */
+static void
+close_block(struct face_call *f, struct buf *b)
+{
+	if (f->open == OPEN_THOUGHT)
+		put_delta(f, b, "signature_delta", "signature", THOUGHTS_OURS);
+	if (f->open != OPEN_NONE)
+		put_block_stop(f, b);
+}
+
 static void
 messages_text(struct face_call *f, struct buf *b, struct str text)
 {
-	if (!f->has_text) {
-		put_event(f, b, "content_block_start");
-		buf_put(b, S(",\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n"));
+	if (f->open != OPEN_TEXT) {
+		close_block(f, b);
+		put_block_start(f, b, S("{\"type\":\"text\",\"text\":\"\"}"));
 	}
-	f->has_text = true;
-	put_event(f, b, "content_block_delta");
-	buf_put(b, S(",\"delta\":{\"type\":\"text_delta\",\"text\":"));
-	buf_json(b, text);
-	buf_put(b, S("}}\n\n"));
+	f->open = OPEN_TEXT;
+	put_delta(f, b, "text_delta", "text", text);
+}
+
+/* Anthropic's own servers show what they are asked to show. */
+static bool
+shows(const struct face_call *f)
+{
+	return f->call.shows_thoughts || f->call.provider->wire == &wire_anthropic;
+}
+
+static void
+open_thought(struct face_call *f, struct buf *b)
+{
+	if (f->open == OPEN_THOUGHT)
+		return;
+	close_block(f, b);
+	put_block_start(f, b, S("{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}"));
+	f->open = OPEN_THOUGHT;
+}
+
+static void
+messages_thought(struct face_call *f, struct buf *b, struct str text)
+{
+	open_thought(f, b);
+	put_delta(f, b, "thinking_delta", "thinking", text);
+}
+
+/* Of a whole answer: the text so far, behind the blocks before it. */
+static void
+put_said(struct face_call *f)
+{
+	struct str rest = { f->call.text.p + f->said, f->call.text.n - f->said };
+
+	if (rest.n == 0)
+		return;
+	buf_put(&f->blocks, f->blocks.n > 0 ? S(",") : S(""));
+	buf_put(&f->blocks, S("{\"type\":\"text\",\"text\":"));
+	buf_json(&f->blocks, rest);
+	buf_put(&f->blocks, S("}"));
+	f->said = f->call.text.n;
+}
+
+/* A block of Anthropic's, whose thoughts a stream has told already; of a whole answer, any. */
+static void
+messages_block(struct face_call *f, struct buf *b, json_object *block)
+{
+	if (!f->streams) {
+		put_said(f);
+		buf_put(&f->blocks, f->blocks.n > 0 ? S(",") : S(""));
+		buf_put(&f->blocks, json_serialised(block));
+	} else if (str_eq(json_text(block, "type"), S("thinking"))) {
+		open_thought(f, b);
+		put_delta(f, b, "signature_delta", "signature", json_text(block, "signature"));
+		put_block_stop(f, b);
+	} else {
+		close_block(f, b);
+		put_block_start(f, b, json_serialised(block));
+		put_block_stop(f, b);
+	}
+}
+
+/* What another vendor's server wants back; absent: nothing. */
+static struct str
+sealed(struct face_call *f)
+{
+	struct buf b = { .a = f->call.a };
+	struct str text = { NULL, 0 };
+
+	if (f->call.provider->wire != &wire_anthropic)
+		text = face_seal(f);
+	if (text.n == 0)
+		return text;
+	buf_put(&b, S("{\"type\":\"redacted_thinking\",\"data\":"));
+	buf_json(&b, text);
+	buf_put(&b, S("}"));
+	return buf_str(&b);
 }
 
 /* A call without its input. */
@@ -294,44 +211,67 @@ input_of(const struct face_call *f, size_t i)
 static void
 messages_end(struct face_call *f, struct buf *b)
 {
-	if (f->has_text)
-		put_block_stop(f, b);
-	for (size_t i = 0; i < f->call.n_calls; i++) {
-		put_event(f, b, "content_block_start");
-		buf_put(b, S(",\"content_block\":"));
-		put_call(f, b, i);
-		buf_put(b, S("{}}}\n\n"));
-		put_event(f, b, "content_block_delta");
-		buf_put(b, S(",\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":"));
-		buf_json(b, input_of(f, i));
-		buf_put(b, S("}}\n\n"));
+	struct str kept = sealed(f);
+
+	close_block(f, b);
+	if (kept.n > 0) {
+		put_block_start(f, b, kept);
 		put_block_stop(f, b);
 	}
-	buf_printf(b,
-	    "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":"
-	    "\"%s\",\"stop_sequence\":null},\"usage\":",
-	    stop_reason(f));
+	for (size_t i = 0; i < f->call.n_calls; i++) {
+		struct buf call = { .a = f->call.a };
+
+		put_call(f, &call, i);
+		buf_put(&call, S("{}}"));
+		put_block_start(f, b, buf_str(&call));
+		put_delta(f, b, "input_json_delta", "partial_json", input_of(f, i));
+		put_block_stop(f, b);
+	}
+	buf_put(b, S("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{"));
+	put_stop(f, b);
+	buf_put(b, S("},\"usage\":"));
 	put_usage(f, b);
 	buf_put(b, S("}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"));
+}
+
+/* The blocks of a whole answer, but its calls: thoughts without a signature are marked as ours. */
+static struct str
+blocks_of(struct face_call *f)
+{
+	struct str thoughts = buf_str(&f->call.thoughts), kept = sealed(f);
+
+	if (f->blocks.n == 0 && thoughts.n > 0 && shows(f)) {
+		buf_put(&f->blocks, S("{\"type\":\"thinking\",\"thinking\":"));
+		buf_json(&f->blocks, thoughts);
+		buf_put(&f->blocks, S(",\"signature\":"));
+		buf_json(&f->blocks, THOUGHTS_OURS);
+		buf_put(&f->blocks, S("}"));
+	}
+	put_said(f);
+	if (kept.n > 0) {
+		buf_put(&f->blocks, f->blocks.n > 0 ? S(",") : S(""));
+		buf_put(&f->blocks, kept);
+	}
+	return buf_str(&f->blocks);
 }
 
 static void
 messages_whole(struct face_call *f, struct buf *b)
 {
+	struct str blocks = blocks_of(f);
+
 	put_head(f, b);
 	buf_put(b, S(",\"content\":["));
-	if (f->call.text.n > 0) {
-		buf_put(b, S("{\"type\":\"text\",\"text\":"));
-		buf_json(b, buf_str(&f->call.text));
-		buf_put(b, S("}"));
-	}
+	buf_put(b, blocks);
 	for (size_t i = 0; i < f->call.n_calls; i++) {
-		buf_put(b, i > 0 || f->call.text.n > 0 ? S(",") : S(""));
+		buf_put(b, i > 0 || blocks.n > 0 ? S(",") : S(""));
 		put_call(f, b, i);
 		buf_put(b, input_of(f, i));
 		buf_put(b, S("}"));
 	}
-	buf_printf(b, "],\"stop_reason\":\"%s\",\"stop_sequence\":null,\"usage\":", stop_reason(f));
+	buf_put(b, S("],"));
+	put_stop(f, b);
+	buf_put(b, S(",\"usage\":"));
 	put_usage(f, b);
 	buf_put(b, S("}"));
 }
@@ -341,6 +281,9 @@ const struct face_format face_messages = {
 	.read = messages_read,
 	.begin = messages_begin,
 	.text = messages_text,
+	.shows = shows,
+	.thought = messages_thought,
+	.block = messages_block,
 	.end = messages_end,
 	.whole = messages_whole,
 };

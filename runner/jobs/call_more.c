@@ -7,8 +7,8 @@
 #include "runner/jobs/call.h"
 
 static const char *const names[] = { "seed", "presence_penalty", "frequency_penalty", "logit_bias",
-	"user", "parallel_tool_calls", "reasoning_effort", "verbosity", "service_tier",
-	"safety_identifier", "prompt_cache_key", NULL };
+	"user", "verbosity", "service_tier", "safety_identifier", "prompt_cache_key",
+	"prompt_cache_retention", "metadata", "store", NULL };
 
 static void
 put_member(struct buf *more, const char *name, json_object *value)
@@ -28,18 +28,51 @@ is_cheap(struct str tier)
 const char *
 face_more(struct face_call *f, struct buf *more)
 {
+	static const struct {
+		const char *name, *google;
+	} known[] = { { "seed", "seed" }, { "presence_penalty", "presencePenalty" },
+		{ "frequency_penalty", "frequencyPenalty" } };
+	json_object *parallel = json_at(f->asked, "parallel_tool_calls");
+	struct buf google = { .a = f->call.a };
+
 	if (!is_cheap(json_text(f->asked, "service_tier")))
 		return "service_tier may not ask for what costs more than the model's price.";
-	for (const char *const *name = names; *name; name++)
-		put_member(more, *name, json_at(f->asked, *name));
+	face_members(f, more, names);
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		put_member(&google, known[i].google, json_at(f->asked, known[i].name));
+	f->call.more_google = buf_str(&google);
+	f->call.one_call = parallel && !json_object_get_boolean(parallel);
 	return NULL;
 }
 
 void
-face_reasoning(struct face_call *f, struct buf *more)
+face_members(struct face_call *f, struct buf *more, const char *const members[])
 {
-	put_member(more, "reasoning_effort", json_at(json_at(f->asked, "reasoning"), "effort"));
-	put_member(more, "verbosity", json_at(json_at(f->asked, "text"), "verbosity"));
+	for (; *members; members++)
+		put_member(more, *members, json_at(f->asked, *members));
+}
+
+const char *
+face_effort(struct face_call *f, json_object *effort)
+{
+	if (effort && !json_object_is_type(effort, json_type_string))
+		return "How hard to think must be a word.";
+	f->call.effort = arena_str(f->call.a, (struct str){ json_object_get_string(effort),
+						  (size_t)json_object_get_string_len(effort) });
+	f->call.effort_as_is = true;
+	return NULL;
+}
+
+const char *
+face_named(struct face_call *f, const char *const members[])
+{
+	for (; *members; members++) {
+		json_object *o = json_at(f->asked, *members);
+
+		if (o && (!json_object_is_type(o, json_type_boolean) || json_object_get_boolean(o)))
+			return arena_printf(f->call.a, "%s is not taken here.", *members).p;
+	}
+	return NULL;
 }
 
 void

@@ -49,6 +49,7 @@ count_use(struct call *c, size_t partial, int64_t number, int64_t ms)
 	if (c->output_tokens < 0) {
 		size_t len = c->text.n - partial;
 
+		len += c->thoughts.n;
 		for (size_t i = 0; i < c->n_calls; i++)
 			len += c->calls[i].name.n + c->calls[i].arguments.n;
 		c->output_tokens = tokens_guess(len);
@@ -80,7 +81,10 @@ model_try(const struct provider *p, struct call *c, int64_t *n_stored)
 
 	c->n_calls = 0;
 	c->finish = NULL;
-	c->extra = (struct str){ NULL, 0 };
+	c->extra = c->stopped_by = (struct str){ NULL, 0 };
+	c->thoughts.n = 0;
+	c->thoughts_in = "reasoning_content";
+	c->refuses = false;
 	c->input_tokens = c->output_tokens = -1;
 	c->cached_tokens = c->cache_write_tokens = c->reasoning_tokens = -1;
 	c->retry_after_ms = -1;
@@ -92,7 +96,7 @@ model_try(const struct provider *p, struct call *c, int64_t *n_stored)
 	failed = end != CALL_DONE && end != CALL_STOPPED;
 	if (failed)
 		atomic_fetch_add(&counters.call_errors, 1);
-	if (end == CALL_DONE || c->text.n > partial || c->input_tokens >= 0) {
+	if (end == CALL_DONE || c->text.n > partial || c->thoughts.n > 0 || c->input_tokens >= 0) {
 		count_use(c, partial, ++*n_stored, clock_ms() - began_ms);
 		if (end != CALL_DONE || !c->keeps_use)
 			store_use(p, c, failed);

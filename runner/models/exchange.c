@@ -56,7 +56,7 @@ parts_of(const struct call *c, unsigned may)
 		may &= ~(unsigned)PART_TOOLS;
 	if (!extra)
 		may &= ~(unsigned)PART_EXTRA;
-	if (!c->temperature.p && !c->top_p.p)
+	if (!c->temperature.p && !c->top_p.p && !c->top_k.p)
 		may &= ~(unsigned)PART_SAMPLING;
 	if (c->max_tokens == 0 && c->provider->wire != &wire_anthropic)
 		may &= ~(unsigned)PART_LIMIT;
@@ -69,7 +69,7 @@ parts_of(const struct call *c, unsigned may)
 static struct str
 words(const struct call *c, struct str said)
 {
-	const char *key = provider_key(c->provider);
+	const char *key = provider_key(c->a, c->provider);
 
 	if (said.n > 0 && *key && memmem(said.p, said.n, key, strlen(key)))
 		return S("what it said held the key");
@@ -170,7 +170,9 @@ ended(struct reply *r)
 	c->finish = r->finish ? r->finish : "stop";
 	if (c->n_calls > 0 && strcmp(c->finish, "stop") == 0)
 		c->finish = "tool_calls";
-	if (c->n_calls > 0 || c->text.n > 0)
+	/* Whoever gets what came as it is hears that nothing was said, and why, as of the vendor.
+	 */
+	if (c->n_calls > 0 || c->text.n > 0 || (c->as_is && r->finish))
 		return CALL_DONE;
 	log_warn("provider: the answer is empty", "run", c->job->run.text, "finish", c->finish);
 	if (strcmp(c->finish, "content_filter") == 0) {
@@ -258,7 +260,8 @@ named_parts(const char *text, unsigned sent)
 		{ PART_EXTRA, "thinking" }, { PART_EXTRA, "signature" },
 		{ PART_EXTRA, "provider_specific_fields" }, { PART_SYSTEM, "system" },
 		{ PART_SYSTEM, "developer instruction" }, { PART_SAMPLING, "temperature" },
-		{ PART_SAMPLING, "top_p" }, { PART_SAMPLING, "topP" }, { PART_LIMIT, "max_tokens" },
+		{ PART_SAMPLING, "top_p" }, { PART_SAMPLING, "topP" }, { PART_SAMPLING, "top_k" },
+		{ PART_SAMPLING, "topK" }, { PART_LIMIT, "max_tokens" },
 		{ PART_LIMIT, "max_completion_tokens" }, { PART_LIMIT, "max_output_tokens" },
 		{ PART_LIMIT, "maxOutputTokens" } };
 	static const char *const refusing[] = { "support", "permit", "allow", "accept", "enable",
@@ -335,7 +338,7 @@ conclude(struct call *c, struct exchange *x, enum http_end how, struct refusal *
 		return wire_failed(c, q, how, why);
 	if (reply_is_complete(r))
 		return ended(r);
-	if (!r->is_error || c->text.n > r->n_said)
+	if (!r->is_error || c->text.n > r->n_said || c->thoughts.n > 0)
 		return broken_off(r, q, how);
 	*why = r->error;
 	if (why->status == 0)
@@ -347,15 +350,15 @@ const char *const *
 wire_headers(const struct call *c, const char *content_type)
 {
 	const struct provider *p = c->provider;
-	const char **lines = arena_alloc(c->a, 5 * sizeof(*lines));
+	const char **lines = arena_alloc(c->a, 5 * sizeof(*lines)), *key = provider_key(c->a, p);
 	size_t n = 0;
 
 	lines[n++] = arena_printf(c->a, "Content-Type: %s", content_type).p;
 	lines[n++] = "Accept: text/event-stream, application/json";
 	if (p->wire->header)
 		lines[n++] = p->wire->header;
-	if (p->wire->key_header && *provider_key(p))
-		lines[n++] = arena_printf(c->a, "%s: %s", p->wire->key_header, provider_key(p)).p;
+	if (p->wire->key_header && *key)
+		lines[n++] = arena_printf(c->a, "%s: %s", p->wire->key_header, key).p;
 	lines[n] = NULL;
 	return lines;
 }
@@ -366,7 +369,8 @@ send_request(struct call *c, unsigned parts, struct refusal *why)
 	const struct wire *wire = c->provider->wire;
 	struct exchange x = { .http = {
 				  .url = wire->url(c, parts),
-				  .bearer = wire->key_header ? NULL : provider_key(c->provider),
+				  .bearer =
+				      wire->key_header ? NULL : provider_key(c->a, c->provider),
 				  .headers = wire_headers(c, "application/json"),
 				  .body = wire->request(c, parts),
 				  .within_ms = c->within_ms,
@@ -435,7 +439,10 @@ wire_call(struct call *c)
 	for (;;) {
 		struct refusal why = { .text = S("") };
 		unsigned sent = parts_of(c, PARTS_ALL & ~dropped), drop;
-		unsigned fixed = c->as_is ? PART_TOOLS : 0;
+		/* What the client has worded itself, its vendor refuses itself. */
+		bool is_own = c->messages_body && c->provider->wire == &wire_anthropic;
+		unsigned fixed =
+		    (c->as_is ? PART_TOOLS : 0) | (is_own ? PART_EXTRA | PART_SYSTEM : 0);
 		enum call_end end = send_request(c, sent, &why);
 		bool is_named;
 

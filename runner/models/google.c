@@ -89,7 +89,7 @@ put_result(struct buf *b, const struct message *messages, size_t i)
 	buf_json(b, messages[i].call_id);
 	buf_put(b, S(",\"name\":"));
 	wire_put_name(b, call ? call->name : S("unknown"));
-	buf_put(b, S(",\"response\":{\"result\":"));
+	buf_printf(b, ",\"response\":{\"%s\":", messages[i].is_error ? "error" : "result");
 	buf_json(b, messages[i].content.p ? messages[i].content : S(""));
 	buf_put(b, S("}}}"));
 }
@@ -98,13 +98,14 @@ static void
 put_user(struct buf *b, const struct call *c, const struct message *m)
 {
 	struct wire_part part;
-	struct str type, data;
+	struct str type, data, url;
 
 	for (size_t i = 0; wire_part(c->a, m, i, &part); i++) {
 		buf_put(b, i > 0 ? S(",") : S(""));
-		if (part.image.n == 0) {
+		url = part.image.n > 0 ? part.image : part.file;
+		if (url.n == 0) {
 			put_text(b, part.text);
-		} else if (wire_is_data_url(part.image, &type, &data)) {
+		} else if (wire_is_data_url(url, &type, &data)) {
 			buf_put(b, S("{\"inlineData\":{\"mimeType\":"));
 			buf_json(b, type);
 			buf_put(b, S(",\"data\":"));
@@ -112,7 +113,7 @@ put_user(struct buf *b, const struct call *c, const struct message *m)
 			buf_put(b, S("}"));
 		} else {
 			buf_put(b, S("{\"fileData\":{\"fileUri\":"));
-			buf_json(b, part.image);
+			buf_json(b, url);
 			buf_put(b, S("}"));
 		}
 		buf_put(b, S("}"));
@@ -148,6 +149,32 @@ put_contents(struct buf *b, const struct call *c, unsigned parts)
 	}
 }
 
+/* As the vendor's own server of OpenAI's format takes the words ("OpenAI compatibility"). */
+static void
+put_thinking(struct buf *b, const struct call *c, enum thinking takes)
+{
+	bool is_little = str_eq(c->effort, S("low")) || str_eq(c->effort, S("minimal")),
+	     is_medium = str_eq(c->effort, S("medium"));
+	int64_t n = c->thinking_tokens > 0 ? c->thinking_tokens
+		    : is_little		   ? 1024
+		    : is_medium		   ? 8192
+					   : 24576;
+
+	if (takes == THINK_NONE || str_eq(c->effort, S("none")) ||
+	    (c->effort.n == 0 && c->thinking_tokens == 0 && !c->shows_thoughts))
+		return;
+	buf_printf(
+	    b, ",\"thinkingConfig\":{\"includeThoughts\":%s", c->shows_thoughts ? "true" : "false");
+	if (takes == THINK_TOKENS && (c->effort.n > 0 || c->thinking_tokens > 0))
+		buf_printf(b, ",\"thinkingBudget\":%lld", (long long)(n < 24576 ? n : 24576));
+	else if (takes == THINK_EFFORT && c->effort.n > 0)
+		buf_printf(b, ",\"thinkingLevel\":\"%s\"",
+		    is_little	? "low"
+		    : is_medium ? "medium"
+				: "high");
+	buf_put(b, S("}"));
+}
+
 static void
 put_limits(struct buf *b, const struct call *c, unsigned parts)
 {
@@ -157,11 +184,14 @@ put_limits(struct buf *b, const struct call *c, unsigned parts)
 	if (parts & PART_SAMPLING && t->sampling != SAMPLING_NONE) {
 		wire_put_number(&limits, ",\"temperature\"", c->temperature);
 		wire_put_number(&limits, ",\"topP\"", c->top_p);
+		wire_put_number(&limits, ",\"topK\"", c->top_k);
 	}
 	if (parts & PART_LIMIT && c->max_tokens > 0)
 		buf_printf(&limits, ",\"maxOutputTokens\":%lld", (long long)c->max_tokens);
 	if (c->stop.n > 0)
 		buf_printf(&limits, ",\"stopSequences\":%.*s", S_ARG(c->stop));
+	put_thinking(&limits, c, t->thinking);
+	buf_put(&limits, c->more_google);
 	if (limits.n > 0)
 		buf_printf(b, ",\"generationConfig\":{%.*s}", (int)limits.n - 1, limits.p + 1);
 }
@@ -265,8 +295,10 @@ on_part(struct reply *r, json_object *part)
 	json_object *call = json_at(part, "functionCall");
 	struct pending_call *p;
 
-	if (json_object_get_boolean(json_at(part, "thought")))
+	if (json_object_get_boolean(json_at(part, "thought"))) {
+		reply_thought(r, lenient_text(r->scratch, json_at(part, "text")));
 		return true;
+	}
 	if (json_object_is_type(call, json_type_object)) {
 		p = reply_piece(r, &(struct call_piece){ .index = -1,
 				       .id = json_text(call, "id"),

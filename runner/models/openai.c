@@ -59,6 +59,8 @@ put_message(struct buf *b, const struct message *m, unsigned parts)
 	buf_printf(b, "{\"role\":\"%s\",\"content\":", roles[m->role]);
 	if (m->n_calls > 0 && m->content.n == 0)
 		buf_put(b, S("null"));
+	else if (m->is_error)
+		buf_json(b, arena_printf(b->a, "Error: %.*s", S_ARG(m->content)));
 	else if (m->parts.n > 0)
 		buf_put(b, m->parts);
 	else
@@ -89,6 +91,14 @@ put_limits(struct buf *b, const struct call *c, unsigned parts)
 		    t->completion_limit == ((parts & PART_LIMIT) != 0) ? "max_completion_tokens"
 								       : "max_tokens",
 		    (long long)c->max_tokens);
+	if (c->effort.n > 0 && (c->effort_as_is || t->thinking == THINK_EFFORT)) {
+		buf_put(b, S(",\"reasoning_effort\":"));
+		/* Words of Anthropic's that go further */
+		buf_json(b, !c->effort_as_is &&
+				    (str_eq(c->effort, S("xhigh")) || str_eq(c->effort, S("max")))
+				? S("high")
+				: c->effort);
+	}
 }
 
 static void
@@ -136,6 +146,7 @@ openai_request(const struct call *c, unsigned parts)
 		buf_put(&b, S(",\"tools\":"));
 		buf_put(&b, str_from(c->schema));
 		put_choice(&b, c->tool_choice);
+		buf_put(&b, c->one_call ? S(",\"parallel_tool_calls\":false") : S(""));
 	}
 	if (c->stop.n > 0)
 		buf_printf(&b, ",\"stop\":%.*s", S_ARG(c->stop));
@@ -259,6 +270,43 @@ message_of(const struct reply *r, json_object *choice)
 	return r->c->text.n > r->n_said || r->n_calls > 0 ? NULL : json_at(choice, "message");
 }
 
+/* What it thinks, of servers that tell, in either of two members. */
+static void
+on_thought(struct reply *r, json_object *message)
+{
+	struct str text = json_text(message, "reasoning_content");
+
+	if (text.n == 0 && (text = json_text(message, "reasoning")).n > 0)
+		r->c->thoughts_in = "reasoning";
+	reply_thought(r, text);
+}
+
+/* How likely the words were, of servers that are asked for it. */
+static void
+on_logprobs(struct reply *r, json_object *list)
+{
+	struct str o;
+
+	if (!r->c->on_logprobs || json_length(list) == 0)
+		return;
+	/* As the whole of an object, which strict parsers take. */
+	o = text_mend(r->scratch, arena_printf(r->scratch, "{\"x\":%s}", json_serialised(list).p));
+	if (is_json_object(o))
+		r->c->on_logprobs(r->c->text_arg, (struct str){ o.p + 6, o.n - 8 });
+}
+
+/* Some servers name the text that has ended the answer: vLLM, SGLang. */
+static void
+on_stop(struct reply *r, json_object *choice)
+{
+	struct str text = json_text(choice, "stop_reason");
+
+	if (text.n == 0)
+		text = json_text(choice, "matched_stop");
+	if (text.n > 0 && r->c->stop.n > 0)
+		r->c->stopped_by = arena_str(r->c->a, text);
+}
+
 /* False where the reply is to be read no further. */
 static bool
 on_choice(struct reply *r, json_object *choice)
@@ -269,12 +317,15 @@ on_choice(struct reply *r, json_object *choice)
 	struct str text = lenient_text(r->scratch, json_at(message, "content")),
 		   finish = lenient_text(r->scratch, json_at(choice, "finish_reason"));
 
-	if (text.n == 0)
-		text = lenient_text(r->scratch, json_at(message, "refusal"));
+	if (text.n == 0 && (text = lenient_text(r->scratch, json_at(message, "refusal"))).n > 0)
+		r->c->refuses = r->c->text.n == r->n_said || r->c->refuses;
 	/* Of servers that answer a chat as they complete a text */
 	if (text.n == 0)
 		text = lenient_text(r->scratch, json_at(choice, "text"));
 	reply_keep(r, &r->kept, message, members);
+	on_thought(r, message);
+	on_logprobs(r, json_at(json_at(choice, "logprobs"), "content"));
+	on_stop(r, choice);
 	if (!on_tool_calls(r, json_at(message, "tool_calls")) ||
 	    !on_function_call(r, json_at(message, "function_call")) || !reply_text(r, text))
 		return false;

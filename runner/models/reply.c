@@ -25,6 +25,7 @@ reply_init(struct reply *r, struct call *c, const struct wire *wire)
 		.scratch = arena_new(),
 		.body = { .a = c->a },
 		.held = { .a = c->a },
+		.held_thought = { .a = c->a },
 		.thinking = { .a = c->a },
 		.signature = { .a = c->a },
 		.n_said = c->text.n };
@@ -76,21 +77,41 @@ on_whole_text(struct reply *r, struct str text)
 	return false;
 }
 
-bool
-reply_text(struct reply *r, struct str text)
+/* The whole characters of what was held back and of `text` behind it; the rest is held back. */
+static struct str
+whole_characters(struct reply *r, struct buf *held, struct str text)
 {
 	struct buf all = { .a = r->scratch };
 	size_t n;
 
-	if (text.n == 0)
-		return true;
-	buf_put(&all, buf_str(&r->held));
+	buf_put(&all, buf_str(held));
 	buf_put(&all, text);
 	text = buf_str(&all);
 	n = text_whole(text);
-	r->held.n = 0;
-	buf_put(&r->held, (struct str){ text.p + n, text.n - n });
-	return on_whole_text(r, text_mend(r->scratch, (struct str){ text.p, n }));
+	held->n = 0;
+	buf_put(held, (struct str){ text.p + n, text.n - n });
+	return text_mend(r->scratch, (struct str){ text.p, n });
+}
+
+bool
+reply_text(struct reply *r, struct str text)
+{
+	return text.n == 0 || on_whole_text(r, whole_characters(r, &r->held, text));
+}
+
+void
+reply_thought(struct reply *r, struct str text)
+{
+	struct call *c = r->c;
+
+	if (!c->on_thought || text.n == 0)
+		return;
+	text = whole_characters(r, &r->held_thought, text);
+	if (text.n == 0 || text.n > ANSWER_MAX - c->thoughts.n)
+		return;
+	r->spoke = true;
+	c->on_thought(c->text_arg, text);
+	buf_put(&c->thoughts, text);
 }
 
 /* No more text will come: what was held back is said now, unless it is the beginning of an echo. */

@@ -53,7 +53,8 @@ struct reply {
 	struct sse sse;
 	bool is_ending; /* what is cut now is so because the bytes have ended */
 	bool is_whole; /* they came to their proper end */
-	struct buf held; /* the beginning of a character at the last text's end */
+	/* The beginning of a character at the end of the last text, and of the last thought */
+	struct buf held, held_thought;
 	size_t n_said; /* bytes of c->text that were there before */
 	struct echo echo; /* of a continuation */
 	struct pending_call *calls; /* room for TOOL_CALLS_MAX, from the first one on */
@@ -89,6 +90,8 @@ void reply_calls(struct reply *r);
 
 /* Says text, as it came. False where the reply is to be read no further. */
 bool reply_text(struct reply *r, struct str text);
+/* The model has thought so much more; within ANSWER_MAX. */
+void reply_thought(struct reply *r, struct str text);
 /* The call that a piece goes to; NULL: none. r->garbage where that is longer than may be. */
 struct pending_call *reply_piece(struct reply *r, const struct call_piece *piece);
 /* A call's arguments: JSON in a text, or, of some, the JSON itself. Lives as long as `o`. */

@@ -11,6 +11,9 @@
 
 enum sampling { SAMPLING_NONE = 1, SAMPLING_ONE /* temperature or top_p */, SAMPLING_ALL };
 
+/* How a model is told to think: not at all, for so many tokens, or how hard. */
+enum thinking { THINK_NONE = 1, THINK_TOKENS, THINK_EFFORT };
+
 struct traits {
 	const char *kind; /* a wire's */
 	const char *prefix; /* of the model's name; "": any */
@@ -19,6 +22,7 @@ struct traits {
 	bool tools;
 	bool images;
 	int64_t output_max; /* tokens of one answer; 0: not known */
+	enum thinking thinking;
 };
 
 /* The row of a model; there is always one. */

@@ -38,6 +38,9 @@ wire_part(struct arena *a, const struct message *m, size_t i, struct wire_part *
 	o = json_object_array_get_idx(list, i);
 	out->text = json_text(o, "text");
 	out->image = json_text(json_at(o, "image_url"), "url");
+	out->file = json_text(json_at(o, "file"), "file_data");
+	if (out->file.n == 0)
+		out->file = json_text(json_at(o, "file"), "file_url");
 	return true;
 }
 
@@ -83,7 +86,8 @@ wire_put_tools(const struct call *c, struct buf *b, const char *schema)
 		buf_put(b, S(",\"description\":"));
 		buf_json(b, json_text(f, "description"));
 		buf_printf(b, ",\"%s\":", schema);
-		buf_put(b, json_serialised(json_at(f, "parameters")));
+		buf_put(b, json_at(f, "parameters") ? json_serialised(json_at(f, "parameters"))
+						    : S("{\"type\":\"object\",\"properties\":{}}"));
 		buf_put(b, S("}"));
 	}
 }

@@ -72,6 +72,8 @@ struct refused *wire_refused_new(size_t i);
 /* How a JSON object begins that only one vendor's server wants back with a message or a call. */
 #define EXTRA_ANTHROPIC S("{\"anthropic\":")
 #define EXTRA_GOOGLE S("{\"thoughtSignature\":")
+/* How signatures begin that the gateway gives to thoughts of models whose vendors give none. */
+#define THOUGHTS_OURS S("millrace.")
 
 /*
  * The messages to send, *n of them: where a system's may not be sent, it stands before the user's
@@ -80,9 +82,9 @@ struct refused *wire_refused_new(size_t i);
 const struct message *wire_messages(const struct call *c, unsigned parts, size_t *n);
 /* The call that messages[i], of ROLE_TOOL, answers; NULL: none. */
 const struct tool_call *wire_call_of(const struct message *messages, size_t i);
-/* A piece of what a user says: text, or an image's address, which may be a data URL. */
+/* A piece of what a user says: text, or an image's or a file's address, which may be a data URL. */
 struct wire_part {
-	struct str text, image;
+	struct str text, image, file;
 };
 /* The i-th piece of a message; false: there is none. Without parts its content is the one. */
 bool wire_part(struct arena *a, const struct message *m, size_t i, struct wire_part *out);
@@ -96,6 +98,7 @@ void wire_put_number(struct buf *b, const char *name, struct str value);
 void wire_put_tools(const struct call *c, struct buf *b, const char *schema);
 /* The base URL without slashes at its end. */
 struct str wire_base(const struct call *c);
+struct str anthropic_request(const struct call *c, unsigned parts);
 /* The address of one of Google's methods of c->provider's model. */
 const char *google_url(const struct call *c, const char *method);
 /* Is there nothing in it but blanks? */

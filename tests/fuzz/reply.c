@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include <millrace/json.h>
 #include <millrace/lenient.h>
 
 #include "runner/models/reply.h"
@@ -40,6 +41,20 @@ on_say(void *arg, struct str text)
 }
 
 static void
+on_thought_block(void *arg, json_object *block)
+{
+	(void)arg;
+	assert(is_json_object(json_serialised(block)));
+}
+
+static void
+on_logprobs(void *arg, struct str list)
+{
+	(void)arg;
+	assert(list.n > 0 && is_text(list));
+}
+
+static void
 check(const struct call *c, const struct reply *r)
 {
 	assert(is_text(buf_str(&c->text)) && c->text.n < ANSWER_MAX + PIECE_MAX);
@@ -63,8 +78,12 @@ read_all(struct arena *a, struct str bytes, size_t step, size_t before)
 	size_t len = 0;
 	struct call c = { .a = a,
 		.on_text = on_say,
+		.on_thought = on_say,
+		.on_thought_block = on_thought_block,
+		.on_logprobs = on_logprobs,
 		.text_arg = &len,
 		.text = { .a = a },
+		.thoughts = { .a = a },
 		.input_tokens = -1,
 		.output_tokens = -1 };
 	struct buf b = { .a = a };
@@ -83,10 +102,10 @@ read_all(struct arena *a, struct str bytes, size_t step, size_t before)
 	reply_end(&r, more);
 	reply_calls(&r);
 	check(&c, &r);
-	assert(c.text.n == before + len);
-	buf_printf(&b, "%d %d %d %d %s %.*s %.*s", r.done, r.is_error, r.repeats,
+	assert(c.text.n + c.thoughts.n == before + len && c.thoughts.n <= ANSWER_MAX);
+	buf_printf(&b, "%d %d %d %d %s %.*s %.*s %.*s %d %.*s", r.done, r.is_error, r.repeats,
 	    reply_is_complete(&r), r.finish ? r.finish : "-", S_ARG(buf_str(&c.text)),
-	    S_ARG(c.extra));
+	    S_ARG(c.extra), S_ARG(buf_str(&c.thoughts)), c.refuses, S_ARG(c.stopped_by));
 	for (size_t i = 0; i < c.n_calls; i++)
 		buf_printf(&b, " %.*s(%.*s)", S_ARG(c.calls[i].name), S_ARG(c.calls[i].arguments));
 	reply_free(&r);

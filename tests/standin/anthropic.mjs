@@ -96,7 +96,7 @@ function checkMessages(messages, model) {
 
 function checkTools(tools) {
 	(tools ?? []).forEach((tool, i) => {
-		known(tool, ["name", "description", "input_schema", "cache_control", "type", "strict"], `tools.${i}.custom.`);
+		known(tool, ["name", "description", "input_schema", "cache_control", "type", "strict", "eager_input_streaming", "input_examples", "allowed_callers", "defer_loading"], `tools.${i}.custom.`);
 		if (!/^[a-zA-Z0-9_-]{1,128}$/.test(tool.name))
 			bad(`tools.${i}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'`);
 		if (tool.input_schema?.type !== "object")
@@ -114,6 +114,19 @@ function checkSampling(body, version) {
 		bad("`temperature` and `top_p` cannot both be specified for this model. Please use only one.");
 	if (given.some((name) => typeof body[name] !== "number"))
 		bad(`${given[0]}: Input should be a valid number`);
+}
+
+function checkThinking({ thinking, ...body }) {
+	if (thinking?.type !== "enabled")
+		return;
+	if (!(thinking.budget_tokens >= 1024))
+		bad("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024");
+	if (body.max_tokens <= thinking.budget_tokens)
+		bad("`max_tokens` must be greater than `thinking.budget_tokens`.");
+	if (["any", "tool"].includes(body.tool_choice?.type))
+		bad("Thinking may not be enabled when tool_choice forces tool use.");
+	if (body.temperature !== undefined && body.temperature !== 1)
+		bad("`temperature` may only be set to 1 when thinking is enabled.");
 }
 
 function check(body, headers) {
@@ -145,6 +158,7 @@ function check(body, headers) {
 	checkSampling(body, version);
 	checkMessages(body.messages, body.model);
 	checkTools(body.tools);
+	checkThinking(body);
 }
 
 /* As question() of openai.mjs reads them. */
@@ -176,7 +190,8 @@ export class Anthropic extends Vendor {
 		const blocks = this.blocks(plan, entry), head = { id: `msg_${entry.n}`, type: "message", role: "assistant", model: body.model };
 		const usage = { input_tokens: counted(body.messages), cache_creation_input_tokens: Number(plan.d.cachewrite ?? 0),
 			cache_read_input_tokens: Number(plan.d.cached ?? 0), output_tokens: 1 };
-		const end = { stop_reason: plan.d.finish ?? (plan.calls.length > 0 ? "tool_use" : "end_turn"), stop_sequence: null };
+		const end = { stop_reason: plan.d.finish ?? (plan.calls.length > 0 ? "tool_use" : "end_turn"),
+			stop_sequence: plan.d.finish === "stop_sequence" ? body.stop_sequences[0] : null };
 		if (body.stream && plan.d.whole === undefined)
 			return this.stream(res, plan, this.frames({ ...head, content: [], stop_reason: null, stop_sequence: null, usage }, blocks, end),
 			    'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_standin"}\n\n');

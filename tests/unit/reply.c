@@ -295,6 +295,95 @@ test_vendors(void)
 	CHECK("other vendors' formats are read as they are meant", good);
 }
 
+static struct buf blocks, likely;
+
+static void
+on_thought_block(void *arg, json_object *block)
+{
+	(void)arg;
+	buf_put(&blocks, json_serialised(block));
+}
+
+static void
+on_logprobs(void *arg, struct str list)
+{
+	(void)arg;
+	buf_put(&likely, list);
+}
+
+/* The same with what the model thinks, in brackets, and what else is told of the answer. */
+static struct str
+think_by(const struct wire *wire, const char *const events[])
+{
+	c = (struct call){ .a = a,
+		.on_text = on_text,
+		.on_thought = on_text,
+		.on_thought_block = on_thought_block,
+		.on_logprobs = on_logprobs,
+		.stop = S("[\"END\"]"),
+		.thoughts = { .a = a },
+		.text = { .a = a } };
+	blocks = likely = (struct buf){ .a = a };
+	reply_init(&r, &c, wire);
+	for (size_t i = 0; events[i]; i++)
+		(void)reply_feed(&r, arena_printf(a, "data: %s\n\n", events[i]));
+	reply_end(&r, true);
+	reply_free(&r);
+	return arena_printf(a, "[%.*s]%.*s%s%.*s%.*s%.*s", S_ARG(buf_str(&c.thoughts)),
+	    S_ARG(buf_str(&c.text)), c.refuses ? "!" : "", S_ARG(c.stopped_by),
+	    S_ARG(buf_str(&blocks)), S_ARG(buf_str(&likely)));
+}
+
+#define CHOICE(delta, more) "{\"choices\":[{\"delta\":" delta more "}]}"
+#define THINKS "\"type\":\"thinking_delta\",\"thinking\":"
+
+static void
+test_thoughts(void)
+{
+	static const struct {
+		const struct wire *wire;
+		const char *events[8], *want;
+	} cases[] = {
+		{ &wire_openai,
+		    { CHOICE("{\"reasoning_content\":\"a\\ud83d\"}", ""),
+			CHOICE("{\"reasoning_content\":\"\\ude00\"}", ""),
+			CHOICE("{\"content\":\"b\"}", ",\"stop_reason\":\"END\"") },
+		    "[a😀]bEND" },
+		{ &wire_openai, { CHOICE("{\"reasoning\":\"a\",\"content\":\"b\"}", "") }, "[a]b" },
+		{ &wire_openai, { CHOICE("{\"refusal\":\"no\"}", "") }, "[]no!" },
+		{ &wire_openai,
+		    { CHOICE("{\"content\":\"b\"}", ",\"logprobs\":{\"content\":[{\"x\":1},{}]}"),
+			CHOICE("{\"content\":\"c\"}", ",\"logprobs\":{\"content\":[NaN]}") },
+		    "[]bc{\"x\":1},{}" },
+		{ &wire_anthropic,
+		    { BEGINS("\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\""),
+			DELTA(THINKS "\"a\""), DELTA(THINKS "\"b\""),
+			DELTA("\"type\":\"signature_delta\",\"signature\":\"s\""),
+			"{\"type\":\"content_block_stop\"}",
+			BEGINS("\"type\":\"redacted_thinking\",\"data\":\"d\",\"n\":NaN"), ENDS },
+		    "[ab]{\"type\":\"thinking\",\"thinking\":\"ab\",\"signature\":\"s\"}"
+		    "{\"type\":\"redacted_thinking\",\"data\":\"d\"}" },
+		{ &wire_anthropic,
+		    { DELTA(TEXT "\"a\""),
+			"{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":"
+			"\"stop_sequence\",\"stop_sequence\":\"END\"}}",
+			ENDS },
+		    "[]aEND" },
+		{ &wire_google,
+		    { PARTS("[{\"text\":\"a\",\"thought\":true},{\"text\":\"b\"}]"), STOPS },
+		    "[a]b" },
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct str read = think_by(cases[i].wire, cases[i].events);
+
+		EACH(good, str_eq(read, str_from(cases[i].want)), "%zu: %s: %.*s", i, cases[i].want,
+		    S_ARG(read));
+	}
+	CHECK("what a model thinks, and how it ends, is told apart", good);
+}
+
 static void
 test_kept(void)
 {
@@ -337,6 +426,7 @@ main(void)
 	test_continuation();
 	test_calls();
 	test_vendors();
+	test_thoughts();
 	test_kept();
 	arena_free(a);
 	return test_end();

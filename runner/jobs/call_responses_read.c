@@ -1,0 +1,311 @@
+/*
+ * What is asked for in OpenAI's responses (API reference, "Responses"), without state: what was
+ * said before comes with the request, or is named by items of earlier answers, which their runs
+ * have kept.
+ */
+#include <string.h>
+
+#include <millrace/json.h>
+#include <millrace/lenient.h>
+
+#include "runner/jobs/call.h"
+#include "sql_job.h"
+
+#define METADATA_MAX ((size_t)16 * 1024) /* bytes; it comes back with the answer */
+
+/* An image or a file in the form that chat completions have. */
+static const char *
+put_part(struct buf *parts, json_object *part)
+{
+	struct str url = json_text(part, "image_url"), name = json_text(part, "filename");
+
+	if (str_eq(json_text(part, "type"), S("input_image"))) {
+		if (url.n == 0 || json_has(part, "file_id"))
+			return "An input_image must have an image_url.";
+		buf_put(parts, S(",{\"type\":\"image_url\",\"image_url\":{\"url\":"));
+		buf_json(parts, url);
+		buf_put(parts, S("}}"));
+		return NULL;
+	}
+	if ((url = json_text(part, "file_data")).n == 0)
+		url = json_text(part, "file_url");
+	if (url.n == 0 || json_has(part, "file_id"))
+		return "An input_file must have its file_data or a file_url.";
+	buf_put(parts, S(",{\"type\":\"file\",\"file\":{\"filename\":"));
+	buf_json(parts, name.n > 0 ? name : S("file"));
+	buf_printf(parts, ",\"%s\":", str_starts(url, S("data:")) ? "file_data" : "file_url");
+	buf_json(parts, url);
+	buf_put(parts, S("}}"));
+	return NULL;
+}
+
+/* A list of parts in the form that chat completions have. */
+static const char *
+read_parts(struct face_call *f, json_object *list, struct message *m)
+{
+	struct buf text = { .a = f->call.a }, parts = { .a = f->call.a };
+	bool has_more = false;
+	const char *wrong = NULL;
+
+	for (size_t i = 0; i < json_object_array_length(list) && !wrong; i++) {
+		json_object *part = json_object_array_get_idx(list, i);
+		struct str type = json_text(part, "type"), said = json_text(part, "text");
+
+		if (str_eq(type, S("input_image")) || str_eq(type, S("input_file"))) {
+			has_more = true;
+			wrong = put_part(&parts, part);
+		} else if (str_eq(type, S("input_text")) || str_eq(type, S("output_text")) ||
+			   str_eq(type, S("refusal"))) {
+			said = said.n > 0 ? said : json_text(part, "refusal");
+			buf_put(&text, said);
+			buf_put(&parts, S(",{\"type\":\"text\",\"text\":"));
+			buf_json(&parts, said);
+			buf_put(&parts, S("}"));
+		} else {
+			wrong = "A part of content must be an input_text, output_text, "
+				"input_image or input_file.";
+		}
+	}
+	m->content = buf_str(&text);
+	if (wrong || !has_more)
+		return wrong;
+	if (m->role != ROLE_USER)
+		return "Only a user's message may have images and files.";
+	m->parts = arena_printf(f->call.a, "[%.*s]", (int)parts.n - 1, parts.p + 1);
+	return NULL;
+}
+
+static const char *
+read_message(struct face_call *f, json_object *o)
+{
+	struct str role = json_text(o, "role");
+	json_object *content = json_at(o, "content");
+	struct message m = { .content = json_text(o, "content") };
+	const char *wrong = NULL;
+
+	m.role = str_eq(role, S("user"))	? ROLE_USER
+		 : str_eq(role, S("assistant")) ? ROLE_ASSISTANT
+						: ROLE_SYSTEM;
+	if (m.role == ROLE_SYSTEM && !str_eq(role, S("system")) && !str_eq(role, S("developer")))
+		return "A message's role must be system, developer, user or assistant.";
+	if (json_object_is_type(content, json_type_array))
+		wrong = read_parts(f, content, &m);
+	else if (!m.content.p)
+		return "A message's content must be a text or a list of parts.";
+	if (wrong)
+		return wrong;
+	if (m.role == ROLE_ASSISTANT)
+		face_give_back(f, f->kept, &m, NULL);
+	else
+		f->kept = NULL;
+	face_add(f, m);
+	return NULL;
+}
+
+/* Calls that follow each other, and what the model has said before them, are one message. */
+static const char *
+read_call(struct face_call *f, json_object *o)
+{
+	struct message *last = &f->messages[f->call.n_messages - 1];
+	struct tool_call call = { .id = json_text(o, "call_id"),
+		.wire_id = json_text(o, "call_id"),
+		.name = json_text(o, "name"),
+		.arguments = json_text(o, "arguments") };
+	struct tool_call *calls;
+
+	if (call.id.n == 0 || call.name.n == 0)
+		return "A function_call must have a call_id and a name.";
+	if (f->call.n_messages == 1 || last->role != ROLE_ASSISTANT) {
+		face_add(f, (struct message){ .role = ROLE_ASSISTANT });
+		last++;
+	}
+	calls = arena_alloc(f->call.a, (last->n_calls + 1) * sizeof(*calls));
+	if (last->n_calls > 0)
+		memcpy(calls, last->calls, last->n_calls * sizeof(*calls));
+	calls[last->n_calls++] = call;
+	last->calls = calls;
+	face_give_back(f, f->kept, last, &calls[last->n_calls - 1]);
+	return NULL;
+}
+
+/*
+ * What was thought before the assistant's message, or between that and its calls; another server's
+ * cannot be read here.
+ */
+static void
+read_reasoning(struct face_call *f, json_object *o)
+{
+	struct message *last = &f->messages[f->call.n_messages - 1];
+	json_object *kept = face_unseal(f, json_text(o, "encrypted_content"));
+
+	if (!kept)
+		return;
+	f->kept = kept;
+	if (f->call.n_messages > 1 && last->role == ROLE_ASSISTANT && last->n_calls == 0)
+		face_give_back(f, kept, last, NULL);
+}
+
+/* A tool's result: a text, or a list of texts. */
+static const char *
+read_output(struct face_call *f, json_object *o)
+{
+	json_object *output = json_at(o, "output");
+	struct message m = { .role = ROLE_TOOL, .call_id = json_text(o, "call_id") };
+	const char *wrong = NULL;
+
+	f->kept = NULL;
+	if (json_object_is_type(output, json_type_array))
+		wrong = read_parts(f, output, &m);
+	else
+		m.content = lenient_text(f->call.a, output);
+	if (!m.content.p)
+		m.content = S("");
+	face_add(f, m);
+	return wrong;
+}
+
+static const char *read_item(struct face_call *f, json_object *o, bool is_kept);
+
+/* An item of an earlier answer, by its id, which begins with what it is and its run's id. */
+static const char *
+read_reference(struct face_call *f, json_object *o)
+{
+	static const char none[] = "There is no such item of an earlier answer.";
+	struct str id = json_text(o, "id"), rest = str_cut(id, '_', &(struct str){ NULL, 0 });
+	struct uuid run;
+	PGresult *res = NULL;
+	json_object *output;
+
+	if (rest.n < 36 || !uuid_parse((struct str){ rest.p, 36 }, &run) ||
+	    job_runner_call_output(f->call.job, &res, f->call.job->owner, run) != ERR_OK ||
+	    PQntuples(res) == 0 || !lenient_parse(f->call.a, sql_get(res, 0, 0), &output) ||
+	    !json_object_is_type(output, json_type_array))
+		return none;
+	for (size_t i = 0; i < json_object_array_length(output); i++) {
+		json_object *item = json_object_array_get_idx(output, i);
+
+		if (str_eq(json_text(item, "id"), id))
+			return read_item(f, item, true);
+	}
+	return none;
+}
+
+static const char *
+read_item(struct face_call *f, json_object *o, bool is_kept)
+{
+	struct str type = json_text(o, "type");
+
+	if (type.n == 0 || str_eq(type, S("message")))
+		return read_message(f, o);
+	if (str_eq(type, S("function_call")))
+		return read_call(f, o);
+	if (str_eq(type, S("item_reference")) && !is_kept)
+		return read_reference(f, o);
+	if (str_eq(type, S("reasoning")))
+		read_reasoning(f, o);
+	else if (!str_eq(type, S("function_call_output")))
+		return "An item of input must be a message, a function_call or its output.";
+	else
+		return read_output(f, o);
+	return NULL;
+}
+
+static void
+put_function(struct buf *b, json_object *tool)
+{
+	static const char *const members[] = { "description", "parameters", "strict" };
+
+	buf_put(b, S("{\"type\":\"function\",\"function\":{\"name\":"));
+	buf_json(b, json_text(tool, "name"));
+	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
+		if (json_at(tool, members[i]))
+			buf_printf(b, ",\"%s\":%.*s", members[i],
+			    S_ARG(json_serialised(json_at(tool, members[i]))));
+	buf_put(b, S("}}"));
+}
+
+/* Functions in the form that chat completions have, which calls have. */
+static const char *
+read_tools(struct face_call *f)
+{
+	json_object *tools = json_at(f->asked, "tools"), *choice = json_at(f->asked, "tool_choice");
+	struct buf b = { .a = f->call.a };
+
+	if (tools && !json_object_is_type(tools, json_type_array))
+		return "tools must be a list.";
+	for (size_t i = 0; tools && i < json_object_array_length(tools); i++) {
+		json_object *tool = json_object_array_get_idx(tools, i);
+
+		if (json_text(tool, "name").n == 0 ||
+		    !str_eq(json_text(tool, "type"), S("function")))
+			return "Each of tools must be a function with its name.";
+		buf_put(&b, i > 0 ? S(",") : S("["));
+		put_function(&b, tool);
+	}
+	if (b.n == 0)
+		return NULL;
+	buf_put(&b, S("]"));
+	f->call.tools = 1;
+	f->call.schema = arena_cstr(f->call.a, buf_str(&b));
+	if (json_object_is_type(choice, json_type_string))
+		f->call.tool_choice = json_text(f->asked, "tool_choice");
+	else if (str_eq(json_text(choice, "type"), S("function")) &&
+		 json_text(choice, "name").n > 0)
+		f->call.tool_choice =
+		    arena_printf(f->call.a, ":%.*s", S_ARG(json_text(choice, "name")));
+	else if (choice)
+		return "tool_choice must be auto, none, required, or a function with its name.";
+	return NULL;
+}
+
+static const char *
+read_others(struct face_call *f, struct buf *more)
+{
+	static const char *const others[] = { "background", "prompt", NULL };
+	json_object *reasoning = json_at(f->asked, "reasoning"),
+		    *verbosity = json_at(json_at(f->asked, "text"), "verbosity");
+	const char *wrong = face_named(f, others);
+
+	if (json_at(f->asked, "metadata") &&
+	    json_serialised(json_at(f->asked, "metadata")).n > METADATA_MAX)
+		return "metadata must have at most 16 KiB.";
+	f->call.shows_thoughts = json_text(reasoning, "summary").n > 0;
+	if (verbosity)
+		buf_printf(more, ",\"verbosity\":%.*s", S_ARG(json_serialised(verbosity)));
+	if (!wrong)
+		wrong = face_effort(f, json_at(reasoning, "effort"));
+	return wrong ? wrong : face_more(f, more);
+}
+
+const char *
+responses_read(struct face_call *f)
+{
+	json_object *input = json_at(f->asked, "input"),
+		    *format = json_at(json_at(f->asked, "text"), "format");
+	struct buf more = { .a = f->call.a };
+	const char *wrong = NULL;
+
+	if (json_at(f->asked, "previous_response_id") || json_at(f->asked, "conversation"))
+		return "Nothing is kept here between responses: send all of the conversation.";
+	if (json_text(f->asked, "instructions").n > 0)
+		face_add(f, (struct message){ .role = ROLE_SYSTEM,
+				.content = json_text(f->asked, "instructions") });
+	if (json_object_is_type(input, json_type_string))
+		face_add(f,
+		    (struct message){ .role = ROLE_USER, .content = json_text(f->asked, "input") });
+	else if (!json_object_is_type(input, json_type_array) ||
+		 json_object_array_length(input) > CALL_MESSAGES_MAX)
+		return "input must be a text or a list of items.";
+	else
+		for (size_t i = 0; i < json_object_array_length(input) && !wrong; i++)
+			wrong = read_item(f, json_object_array_get_idx(input, i), false);
+	if (!wrong && (!face_number(f->asked, "temperature", &f->call.temperature) ||
+			  !face_number(f->asked, "top_p", &f->call.top_p) ||
+			  !face_count(f->asked, "max_output_tokens", &f->call.max_tokens)))
+		wrong = "temperature, top_p and max_output_tokens must be numbers.";
+	if (!wrong)
+		wrong = read_others(f, &more);
+	face_schema(f, &more, format, format);
+	f->call.more = buf_str(&more);
+	return wrong ? wrong : read_tools(f);
+}
