@@ -178,7 +178,7 @@ $(B)/unit/breaker: $(call objects,runner/outside/breaker.c)
 $(B)/unit/http: $(call objects,$(addprefix runner/,outside/http.c outside/transfer.c outside/breaker.c queue/stop.c thread.c))
 # What a model's server is asked, and what it replies.
 wires := $(call objects,runner/outside/sse.c runner/outside/refusal.c $(addprefix runner/models/,reply.c echo.c kept.c \
-	wire.c openai.c anthropic.c google.c traits.c))
+	wire.c openai.c anthropic.c anthropic_request.c google.c traits.c))
 $(B)/unit/reply $(B)/unit/wire: $(wires)
 $(B)/unit/share: $(call objects,fcgi/share.c)
 $(B)/unit/skeleton: $(call objects,fcgi/skeleton.c)
