@@ -29,23 +29,22 @@ server_name(struct arena *a)
 	return b.p;
 }
 
-/* libpq's message on one line. */
+/* libpq's message, whose lines are sentences without an end or questions, on one line. */
 static const char *
 one_line(struct arena *a, const char *message)
 {
-	char *copy = arena_cstr(a, str_from(message));
-	size_t n = 0, i;
+	struct buf b = { .a = a };
 
-	for (i = 0; copy[i] != '\0'; i++) {
-		if (copy[i] != '\n' && copy[i] != '\t')
-			copy[n++] = copy[i];
-		else if (n > 0 && copy[n - 1] != ' ')
-			copy[n++] = ' ';
+	buf_put(&b, S(""));
+	for (; *message != '\0'; message += strspn(message, "\n\t")) {
+		size_t n = strcspn(message, "\n\t");
+
+		if (b.n > 0)
+			buf_printf(&b, "%s ", strchr(".?", b.p[b.n - 1]) != NULL ? "" : ".");
+		buf_printf(&b, "%.*s", (int)n, message);
+		message += n;
 	}
-	if (n > 0 && copy[n - 1] == ' ')
-		n--;
-	copy[n] = '\0';
-	return copy;
+	return b.p;
 }
 
 static void

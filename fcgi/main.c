@@ -13,7 +13,7 @@
 #include "fcgi/worker.h"
 
 static void
-usage(FILE *out)
+help(void)
 {
 	fputs(
 	    "usage: millrace-fcgi --pool NAME\n"
@@ -29,8 +29,8 @@ usage(FILE *out)
 	    "  --paths        print POOL PATH of every route\n"
 	    "  --pools        print the name of every pool and what it serves\n"
 	    "  --openapi      print the OpenAPI 3.1 document\n\n",
-	    out);
-	config_help(out);
+	    stdout);
+	config_help(stdout, CONFIG_WORKER);
 }
 
 static void
@@ -61,6 +61,7 @@ main(int argc, char **argv)
 	int c;
 
 	routes_check();
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "n:h", options, NULL)) != -1) {
 		switch (c) {
 		case 'n':
@@ -82,17 +83,14 @@ main(int argc, char **argv)
 			puts("millrace-fcgi " MILLRACE_VERSION);
 			return 0;
 		case 'h':
-			usage(stdout);
+			help();
 			return 0;
 		default:
-			usage(stderr);
-			return 2;
+			process_misused("millrace-fcgi");
 		}
 	}
-	if (!pool || optind < argc) {
-		usage(stderr);
-		return 2;
-	}
+	if (!pool || optind < argc)
+		process_misused("millrace-fcgi");
 	if (!pool_exists(pool))
 		die("There is no pool \"%s\"; --pools lists what there is.", pool);
 	if (sodium_init() < 0)

@@ -8,8 +8,8 @@
 # What the documentation says: json_tokener.h names no limit of a number; json_object.h has one in json_object_get_int(),
 # where a caller asks for a type. RFC 8259 (6) lets a reader limit the range of numbers, and does not have it take another number. No issue was found.
 #
-# What we do: where a field wants a number, the largest and the smallest of 64 bits count as out of range (lib/fields.c). Amounts in the smallest
-# unit of a currency, wei above all, go as text.
+# What we do: such a number gets an exponent, "e0", before json-c reads it (keep_large() in lib/json.c). Amounts in the smallest unit of a
+# currency, wei above all, go as text.
 #
 # Seen on 2026-11-29:
 #     {"wei":123456789012345678901} -> {"wei":18446744073709551615} (success)

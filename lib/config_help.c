@@ -14,11 +14,13 @@ config_help_setting(FILE *out, const struct setting *s)
 }
 
 void
-config_help(FILE *out)
+config_help(FILE *out, enum config_role role)
 {
 	fputs("Settings, from the environment:\n", out);
-	for (size_t i = 0; i < n_config_settings; i++)
-		config_help_setting(out, &config_settings[i]);
+	for (size_t i = 0; i < n_config_settings; i++) {
+		if (config_settings[i].roles & role)
+			config_help_setting(out, &config_settings[i]);
+	}
 	fputs("A secret NAME may also be a file that NAME_FILE names, or a systemd credential of "
 	      "that name.\n",
 	    out);

@@ -546,6 +546,13 @@ config_rule_together(config_report *report, void *arg)
 	if (is_given(c->stripe_key) && is_missing(c->stripe_webhook_secret))
 		report(arg, false,
 		    "Payments are not noticed: Stripe's events take STRIPE_WEBHOOK_SECRET.");
+	if (access(arena_printf(a, "%s/millrace-extract", c->libexec_dir).p, X_OK) != 0)
+		report(arg, false,
+		    arena_printf(a,
+			"No document is read: %s, which is MILLRACE_LIBEXEC_DIR, has no "
+			"millrace-extract.",
+			c->libexec_dir)
+			.p);
 	/* Without it text in the usual fonts of Chinese, Japanese and Korean is refused. */
 	if (access("/usr/share/poppler/cidToUnicode", R_OK | X_OK) != 0)
 		report(arg, false,

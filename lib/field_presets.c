@@ -2,7 +2,6 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <millrace/fields.h>
 #include <millrace/unicode.h>
@@ -37,18 +36,39 @@ field_uuid(struct arena *a, struct str given, struct str *out)
 }
 
 bool
+field_is_shown(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!strchr(" \t\r\n", s.p[i]))
+			return true;
+	return false;
+}
+
+bool
 field_is_timezone(struct str s)
 {
-	char path[128];
-	struct stat st;
+	static const char *const others[] = { "Factory", "localtime", "posixrules", NULL };
+	char path[128], magic[4] = "";
+	FILE *file;
 
+	/* Those of right/ count leap seconds, which PostgreSQL does not. */
+	if (str_starts(s, S("posix/")) || str_starts(s, S("right/")))
+		return false;
+	for (const char *const *name = others; *name; name++)
+		if (str_eq(s, str_from(*name)))
+			return false;
 	/* Without dots the path stays below zoneinfo. */
 	for (size_t i = 0; i < s.n; i++)
 		if (!isalnum((unsigned char)s.p[i]) && (i == 0 || !strchr("_+-/", s.p[i])))
 			return false;
 	if (snprintf(path, sizeof(path), "/usr/share/zoneinfo/%.*s", S_ARG(s)) >= (int)sizeof(path))
 		return false;
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+	/* A list of leap seconds lies among them. */
+	if ((file = fopen(path, "re")) == NULL)
+		return false;
+	(void)!fread(magic, 1, sizeof(magic), file);
+	fclose(file);
+	return memcmp(magic, "TZif", 4) == 0;
 }
 
 bool

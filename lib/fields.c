@@ -322,7 +322,7 @@ bind_json(const struct target *s, json_object *v, struct str *out)
 static bool bind_members(struct arena *a, const struct field *fields, size_t n, json_object *from,
     void *into, struct str prefix, struct problems *problems);
 
-/* json-c clamps integers beyond 64 bits to these two, so both count as out of range. */
+/* json-c gives one of these for an integer beyond int64_t, so both count as out of range. */
 static bool
 is_clamped(json_object *v)
 {

@@ -1,5 +1,6 @@
 #include <ctype.h>
 #include <math.h>
+#include <string.h>
 #include <time.h>
 
 #include <millrace/json.h>
@@ -171,12 +172,60 @@ text_problem(struct str text)
 	return NULL;
 }
 
+/* Is the number whose n digits begin at `at` a whole one that 64 bits do not hold? */
+static bool
+is_large(struct str text, size_t at, size_t n)
+{
+	char before = at > 0 ? text.p[at - 1] : ' ',
+	     behind = at + n < text.n ? text.p[at + n] : ' ';
+	bool negative = before == '-';
+
+	if (strchr(".eE", behind) || strchr(".eE+", before) ||
+	    (negative && at > 1 && strchr("eE", text.p[at - 2])))
+		return false;
+	return negative
+		   ? n > 19 || (n == 19 && memcmp(text.p + at, "9223372036854775808", 19) > 0)
+		   : n > 20 || (n == 20 && memcmp(text.p + at, "18446744073709551615", 20) > 0);
+}
+
+/*
+ * The text with an exponent behind each whole number beyond 64 bits: json-c makes the nearest
+ * number that it has of those, and keeps the text of all that have an exponent.
+ */
+static struct str
+keep_large(struct arena *a, struct str text)
+{
+	struct buf b = { .a = a };
+	bool in_string = false;
+	size_t done = 0;
+
+	for (size_t i = 0, n; i<text.n; i += n> 0 ? n : 1) {
+		n = 0;
+		if (in_string && text.p[i] == '\\')
+			n = 2;
+		else if (text.p[i] == '"')
+			in_string = !in_string;
+		while (!in_string && is_digit(text, i + n))
+			n++;
+		if (n >= 19 && is_large(text, i, n)) {
+			buf_put(&b, (struct str){ text.p + done, i + n - done });
+			buf_put(&b, S("e0"));
+			done = i + n;
+		}
+	}
+	if (done == 0)
+		return text;
+	buf_put(&b, (struct str){ text.p + done, text.n - done });
+	return buf_str(&b);
+}
+
 enum err
 json_parse(struct arena *a, struct str text, json_object **out, const char **why)
 {
 	struct json_tokener *tok;
 	json_object *o;
 	enum json_tokener_error state;
+	size_t at;
 
 	*why = "not UTF-8, or too long";
 	if (text.n > INT32_MAX - 1 || !str_utf8(text))
@@ -184,7 +233,9 @@ json_parse(struct arena *a, struct str text, json_object **out, const char **why
 	*why = "a string holds NUL";
 	if (has_nul(text.p, text.n))
 		return ERR_BAD_REQUEST;
-	*why = text.n == 0 ? "empty" : text_problem(text);
+	*why = text.n == 0			     ? "empty"
+	       : str_starts(text, S("\xef\xbb\xbf")) ? "it begins with a byte order mark"
+						     : text_problem(text);
 	if (*why)
 		return ERR_BAD_REQUEST;
 	tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
@@ -192,16 +243,19 @@ json_parse(struct arena *a, struct str text, json_object **out, const char **why
 		return ERR_INTERNAL;
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	/* With the NUL after the text json-c knows that a number at its end is complete. */
+	text = keep_large(a, text);
 	o = json_tokener_parse_ex(tok, arena_cstr(a, text), (int)text.n + 1);
 	state = json_tokener_get_error(tok);
+	at = json_tokener_get_parse_end(tok) + 1;
 	json_tokener_free(tok);
 	if (o)
 		arena_defer(a, json_free_object, o);
 	if (state != json_tokener_success || !o) {
 		*why = state == json_tokener_error_depth ? "nested too deep"
 		       : state == json_tokener_continue	 ? "cut short"
-		       : state == json_tokener_success	 ? "null"
-							 : "not JSON";
+		       : state == json_tokener_success
+			   ? "null"
+			   : arena_printf(a, "not JSON from byte %zu on", at).p;
 		return ERR_BAD_REQUEST;
 	}
 	if ((*why = value_problem(o)) != NULL)

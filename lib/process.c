@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -35,6 +36,14 @@ process_listener(void)
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	return LISTEN_FD;
+}
+
+void
+process_misused(const char *program)
+{
+	fprintf(stderr, "%s: these arguments are not known, or lack a value. Try %s --help.\n",
+	    program, program);
+	exit(2);
 }
 
 void

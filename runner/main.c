@@ -88,15 +88,15 @@ static const struct periodic periodic_table[] = {
 };
 
 static void
-usage(FILE *out)
+help(void)
 {
 	fputs("usage: millrace-runner [--help | --version]\n\n"
 	      "Takes jobs from the queue in PostgreSQL and does them: chats, the ingestion of "
 	      "documents, searches, mails.\n"
 	      "SIGTERM gives the running ones back and ends it. Several may run, on any number of "
 	      "hosts.\n\n",
-	    out);
-	config_help(out);
+	    stdout);
+	config_help(stdout, CONFIG_RUNNER);
 }
 
 /* Signals belong to the main thread's signalfd, and every thread inherits the mask. */
@@ -242,14 +242,12 @@ main(int argc, char **argv)
 		return 0;
 	}
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-		usage(stdout);
+		help();
 		return 0;
 	}
+	if (argc != 1)
+		process_misused("millrace-runner");
 	log_open("runner", LOG_INFO);
-	if (argc != 1) {
-		usage(stderr);
-		return 2;
-	}
 	config_load(CONFIG_RUNNER);
 	log_open("runner", log_level_named(config()->log_level));
 	block_signals();

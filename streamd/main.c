@@ -49,7 +49,7 @@ help(void)
 	       "handover starts one. SIGTERM ends all streams so that clients resume them, and\n"
 	       "the process within 5 seconds.\n"
 	       "\n");
-	config_help(stdout);
+	config_help(stdout, CONFIG_STREAMD);
 }
 
 static void
@@ -65,8 +65,7 @@ options(int argc, char **argv)
 		puts("millrace-streamd " MILLRACE_VERSION);
 		exit(0);
 	}
-	fputs("millrace-streamd: unknown arguments. Try millrace-streamd --help.\n", stderr);
-	exit(2);
+	process_misused("millrace-streamd");
 }
 
 /* To the hard limit: each stream holds a descriptor. */

@@ -6,8 +6,6 @@ POOLS = $(or $(shell $(FCGI) --pools | cut -d ' ' -f 1),$(error $(FCGI) is not b
 UNITDIR = /lib/systemd/system
 HERE := $(dir $(lastword $(MAKEFILE_LIST)))
 D = $(DESTDIR)$(UNITDIR)
-# where the programs are
-PLACED = sed -e 's|/usr/lib/millrace|$(PREFIX)/lib/millrace|' -e 's|/usr/bin/|$(PREFIX)/bin/|'
 
 .PHONY: install
 install:
@@ -16,14 +14,9 @@ install:
 		$(DESTDIR)$(PREFIX)/lib/millrace $(DESTDIR)$(PREFIX)/share/millrace
 	for p in $(POOLS); do \
 		install -m 644 $(HERE)pool.socket $(D)/millrace-$$p.socket && \
-		$(PLACED) $(HERE)pool@.service \
-			>$(D)/millrace-$$p@.service && \
-		chmod 644 $(D)/millrace-$$p@.service || exit 1; \
+		install -m 644 $(HERE)pool@.service $(D)/millrace-$$p@.service || exit 1; \
 	done
-	for u in millrace-streamd.service millrace-runner.service; do \
-		$(PLACED) $(HERE)$$u >$(D)/$$u && chmod 644 $(D)/$$u || exit 1; \
-	done
-	install -m 644 $(HERE)millrace-streamd.socket $(D)/
+	install -m 644 $(HERE)millrace-streamd.socket $(HERE)millrace-streamd.service $(HERE)millrace-runner.service $(D)/
 	for p in $(POOLS); do \
 		echo "Wants=millrace-$$p.socket millrace-$$p@1.service millrace-$$p@2.service"; \
 	done | sed -e '/@WANTS@/{r /dev/stdin' -e 'd}' $(HERE)millrace.target.in >$(D)/millrace.target
@@ -31,8 +24,7 @@ install:
 	install -m 644 $(HERE)sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/millrace.conf
 	install -m 644 $(HERE)tmpfiles.conf $(DESTDIR)/usr/lib/tmpfiles.d/millrace.conf
 	install -m 644 $(HERE)millrace.env.example $(DESTDIR)$(SYSCONFDIR)/millrace/
-	$(PLACED) $(HERE)../host/init >$(DESTDIR)$(PREFIX)/lib/millrace/millrace-init
-	chmod 755 $(DESTDIR)$(PREFIX)/lib/millrace/millrace-init
+	install -m 755 $(HERE)../host/init $(DESTDIR)$(PREFIX)/lib/millrace/millrace-init
 	install -m 755 $(HERE)../host/nginx-reload $(DESTDIR)$(PREFIX)/lib/millrace/
 	install -m 644 $(HERE)../host/logrotate $(DESTDIR)$(PREFIX)/share/millrace/
 	for f in $(HERE)../nginx/*; do \
@@ -44,4 +36,9 @@ install:
 		esac; \
 		install -m 644 $$f $$to || exit 1; \
 	done
-	sed -i 's|/usr/share/millrace|$(PREFIX)/share/millrace|' $(DESTDIR)$(SYSCONFDIR)/nginx/millrace/pages.conf
+	# where the programs are: files to edit have it in comments alone
+	[ '$(PREFIX)' = /usr ] || { \
+		sed -i 's,/usr/\(bin/\|lib/millrace\|share/millrace\|share/doc\),$(PREFIX)/\1,g' $(D)/millrace* \
+			$(DESTDIR)$(SYSCONFDIR)/nginx/millrace/*.conf $(DESTDIR)$(PREFIX)/lib/millrace/millrace-init && \
+		echo 'MILLRACE_LIBEXEC_DIR=$(PREFIX)/lib/millrace' >>$(DESTDIR)$(SYSCONFDIR)/millrace/millrace.env.example; \
+	}

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <millrace/version.h>
+
 #define EXIT_USAGE 2
 
 static const char usage_text[] =
@@ -37,7 +39,7 @@ static const char usage_text[] =
     "  --name NAME           how log lines call it (default: the command's name)\n"
     "  --stop-timeout SECS   from SIGTERM to SIGKILL (default 35)\n"
     "  --no-overlap          on SIGHUP end a process before its successor starts\n"
-    "  --help\n"
+    "  --help, --version\n"
     "\n"
     "SIGHUP replaces all processes, new ones first; the socket stays open.\n"
     "SIGTERM and SIGINT end them and then us. A process that ends is restarted, at\n"
@@ -117,6 +119,7 @@ static const struct option longs[] = {
 	{ "stop-timeout", required_argument, NULL, 't' },
 	{ "no-overlap", no_argument, NULL, 'o' },
 	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'v' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -126,6 +129,7 @@ parse(int argc, char **argv, struct spawn_opts *o)
 	const char *slash;
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
@@ -162,8 +166,11 @@ parse(int argc, char **argv, struct spawn_opts *o)
 		case 'h':
 			(void)fputs(usage_text, stdout);
 			exit(EXIT_SUCCESS);
+		case 'v':
+			(void)puts("millrace-spawn " MILLRACE_VERSION);
+			exit(EXIT_SUCCESS);
 		default:
-			usage_error("", "that option is not known, or lacks its value");
+			usage_error(argv[optind - 1], ": not known, or lacks its value");
 		}
 	}
 	if (optind >= argc)

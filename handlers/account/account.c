@@ -23,7 +23,7 @@ static const char *const account_roles[] = { "user", "admin", "service", NULL };
 #define ACCOUNT_FIELDS                                         \
 	F_USERNAME(struct account_in, username, OPTIONAL),     \
 	    F_EMAIL(struct account_in, email, OPTIONAL),       \
-	    F_STR(struct account_in, name, 1, 200, OPTIONAL),  \
+	    F_SHOWN(struct account_in, name, 200, OPTIONAL),   \
 	    F_TIMEZONE(struct account_in, timezone, OPTIONAL), \
 	    F_ENUM(struct account_in, role, account_roles, OPTIONAL)
 

@@ -16,7 +16,7 @@ struct key_in {
 };
 
 static const struct field create_fields[] = {
-	F_STR(struct key_in, name, 1, 200, REQUIRED),
+	F_SHOWN(struct key_in, name, 200, REQUIRED),
 	F_NAMES(struct key_in, scopes, scope_names, SCOPES_MAX, OPTIONAL),
 	F_TIME(struct key_in, expires_at, OPTIONAL),
 };

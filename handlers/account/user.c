@@ -14,11 +14,11 @@ struct user_in {
 };
 
 static const struct field assistant_fields[] = {
-	F_STR(struct assistant_in, name, 1, 100, OPTIONAL),
+	F_SHOWN(struct assistant_in, name, 100, OPTIONAL),
 	F_STRS(struct assistant_in, interests, 50, OPTIONAL),
 };
 static const struct field user_fields[] = {
-	F_STR(struct user_in, name, 1, 200, OPTIONAL),
+	F_SHOWN(struct user_in, name, 200, OPTIONAL),
 	F_TIMEZONE(struct user_in, timezone, OPTIONAL),
 	F_OBJECT(struct user_in, assistant, assistant_fields, OPTIONAL),
 };

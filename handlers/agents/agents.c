@@ -42,7 +42,7 @@ is_tool(struct arena *a, struct str given, struct str *out)
 #define AGENT_FIELDS(named)                                                                       \
 	F_CHECKED(                                                                                \
 	    struct agent_in, type, 1, 64, named, is_type, "must be letters, digits, _, - and ."), \
-	    F_STR(struct agent_in, name, 1, 200, named),                                          \
+	    F_SHOWN(struct agent_in, name, 200, named),                                           \
 	    F_STR(struct agent_in, prompt, 0, PROMPT_MAX, OPTIONAL),                              \
 	    F_STR(struct agent_in, model, 1, 200, OPTIONAL),                                      \
 	    F_ENTRIES(struct agent_in, tools, TOOLS_MAX, OPTIONAL, is_tool,                       \

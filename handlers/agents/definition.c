@@ -107,7 +107,7 @@ static const struct field wait_fields[] = {
 	F_INT(struct step_in, seconds, 1, WAIT_MAX_S, REQUIRED),
 };
 static const struct field approval_fields[] = {
-	F_STR(struct step_in, message, 1, 2000, REQUIRED),
+	F_SHOWN(struct step_in, message, 2000, REQUIRED),
 };
 
 #define OF_TYPE(fields)                                      \

@@ -22,7 +22,7 @@ const char *const execution_modes[] = { "manual", "scheduled", NULL };
 static const struct field schedule_fields[] = { SCHEDULE_FIELDS };
 
 #define PROCESS_FIELDS(named)                                                     \
-	F_STR(struct process_in, name, 1, 200, named),                            \
+	F_SHOWN(struct process_in, name, 200, named),                             \
 	    F_STR(struct process_in, description, 0, 2000, OPTIONAL),             \
 	    F_STR(struct process_in, agent_type, 1, 64, OPTIONAL),                \
 	    F_STR(struct process_in, model, 1, 200, OPTIONAL),                    \

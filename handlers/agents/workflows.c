@@ -15,7 +15,7 @@ struct workflow_in {
 static const struct field schedule_fields[] = { SCHEDULE_FIELDS };
 
 #define WORKFLOW_FIELDS(named)                                             \
-	F_STR(struct workflow_in, name, 1, 200, named),                    \
+	F_SHOWN(struct workflow_in, name, 200, named),                     \
 	    F_STR(struct workflow_in, description, 0, 2000, OPTIONAL),     \
 	    F_JSON(struct workflow_in, definition, DEFINITION_MAX, named), \
 	    F_OBJECT(struct workflow_in, schedule, schedule_fields, OPTIONAL)

@@ -12,7 +12,7 @@ struct chat_in {
 };
 
 static const struct field chat_fields[] = {
-	F_STR(struct chat_in, message, 1, MESSAGE_MAX, REQUIRED),
+	F_SHOWN(struct chat_in, message, MESSAGE_MAX, REQUIRED),
 	F_UUID(struct chat_in, conversation_id, OPTIONAL),
 };
 FIELD_TABLE(chat_body, struct chat_in, chat_fields, chat_post);

@@ -7,7 +7,7 @@ struct conversation_in {
 };
 
 static const struct field conversation_fields[] = {
-	F_STR(struct conversation_in, title, 1, 200, REQUIRED),
+	F_SHOWN(struct conversation_in, title, 200, REQUIRED),
 };
 FIELD_TABLE(conversation_body, struct conversation_in, conversation_fields, conversation_rename);
 

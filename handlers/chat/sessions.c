@@ -26,7 +26,7 @@ static const struct field session_fields[] = {
 FIELD_TABLE(session_create_body, struct session_in, session_fields, session_create);
 
 static const struct field say_fields[] = {
-	F_STR(struct say_in, content, 1, CONTENT_MAX, REQUIRED),
+	F_SHOWN(struct say_in, content, CONTENT_MAX, REQUIRED),
 };
 FIELD_TABLE(session_say_body, struct say_in, say_fields, session_say);
 

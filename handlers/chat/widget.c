@@ -35,7 +35,7 @@ FIELD_TABLE(widget_session_body, struct widget_session_in, session_fields, widge
 
 static const struct field say_fields[] = {
 	F_UUID(struct widget_say_in, session_id, REQUIRED),
-	F_STR(struct widget_say_in, message, 1, MESSAGE_MAX, REQUIRED),
+	F_SHOWN(struct widget_say_in, message, MESSAGE_MAX, REQUIRED),
 };
 FIELD_TABLE(widget_say_body, struct widget_say_in, say_fields, widget_say);
 

@@ -16,7 +16,7 @@ struct documents_in {
 };
 
 #define CHATBOT_FIELDS(named)                                          \
-	F_STR(struct chatbot_in, name, 1, 200, named),                 \
+	F_SHOWN(struct chatbot_in, name, 200, named),                  \
 	    F_STR(struct chatbot_in, description, 0, 2000, OPTIONAL),  \
 	    F_CHATBOT_SETTINGS(struct chatbot_in, settings, OPTIONAL), \
 	    F_DOCUMENTS(struct chatbot_in, documents, DOCUMENTS_MAX, OPTIONAL)

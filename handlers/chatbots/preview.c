@@ -22,7 +22,7 @@ struct turn_in {
 
 static const struct field preview_fields[] = {
 	F_CHATBOT_SETTINGS(struct preview_in, settings, OPTIONAL),
-	F_STR(struct preview_in, message, 1, MESSAGE_MAX, REQUIRED),
+	F_SHOWN(struct preview_in, message, MESSAGE_MAX, REQUIRED),
 	F_DOCUMENTS(struct preview_in, documents, DOCUMENTS_MAX, OPTIONAL),
 };
 FIELD_TABLE(chatbot_preview_body, struct preview_in, preview_fields, chatbot_preview);

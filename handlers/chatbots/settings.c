@@ -18,13 +18,6 @@ is_language(struct str s)
 	return s.n >= 2 && s.n <= 35 && isalpha((unsigned char)s.p[0]);
 }
 
-/* A press of its button sends it as a visitor's message. */
-static bool
-is_question(struct str s)
-{
-	return str_trim(s).n > 0;
-}
-
 const struct field chatbot_settings_fields[CHATBOT_SETTINGS] = {
 	F_STR(struct chatbot_settings, model, 1, 200, OPTIONAL),
 	F_ENUM(struct chatbot_settings, provider, providers, OPTIONAL),
@@ -35,7 +28,7 @@ const struct field chatbot_settings_fields[CHATBOT_SETTINGS] = {
 	F_ORIGINS(struct chatbot_settings, allowed_origins, 100, OPTIONAL),
 	F_JSON(struct chatbot_settings, theme, THEME_MAX, OPTIONAL),
 	F_INT(struct chatbot_settings, top_k, 1, 20, OPTIONAL),
-	F_EACH(struct chatbot_settings, suggested_questions, 20, OPTIONAL, is_question,
+	F_EACH(struct chatbot_settings, suggested_questions, 20, OPTIONAL, field_is_shown,
 	    "must hold questions, none of them blank"),
 	F_EACH(struct chatbot_settings, languages, 50, OPTIONAL, is_language,
 	    "must hold language tags, such as en or pt-BR"),

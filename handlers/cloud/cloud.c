@@ -46,7 +46,7 @@ static const char *const platforms[] = { "google_drive", "onedrive", NULL };
 static const struct field file_fields[] = {
 	F_ENUM(struct file_in, provider, platforms, REQUIRED),
 	F_CLOUD_ID(struct file_in, id, REQUIRED),
-	F_STR(struct file_in, name, 1, 200, OPTIONAL),
+	F_SHOWN(struct file_in, name, 200, OPTIONAL),
 	F_BOOL(struct file_in, is_folder, OPTIONAL),
 };
 FIELD_TABLE(cloud_save_body, struct file_in, file_fields, cloud_save);

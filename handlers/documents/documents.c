@@ -29,7 +29,7 @@ struct search_in {
 };
 
 static const struct field document_fields[] = {
-	F_STR(struct document_in, name, 1, 200, OPTIONAL),
+	F_SHOWN(struct document_in, name, 200, OPTIONAL),
 	F_STR(struct document_in, description, 0, 2000, OPTIONAL),
 };
 FIELD_TABLE(document_body, struct document_in, document_fields, document_upload);
@@ -55,7 +55,7 @@ is_web_url(struct str url)
 static const struct field page_fields[] = {
 	F_CHECKED(struct page_in, url, 8, 2000, REQUIRED, is_web_url,
 	    "must be an address that begins with https:// or http://, without a password"),
-	F_STR(struct page_in, name, 1, 200, OPTIONAL),
+	F_SHOWN(struct page_in, name, 200, OPTIONAL),
 	F_STR(struct page_in, description, 0, 2000, OPTIONAL),
 };
 FIELD_TABLE(document_page_body, struct page_in, page_fields, document_page);
@@ -66,7 +66,7 @@ static const struct field upload_query_fields[] = {
 FIELD_TABLE(document_upload_query, struct upload_query, upload_query_fields, document_upload);
 
 static const struct field search_fields[] = {
-	F_STR(struct search_in, q, 1, 1000, REQUIRED),
+	F_SHOWN(struct search_in, q, 1000, REQUIRED),
 	F_INT(struct search_in, limit, 1, SEARCH_ROWS_MAX, OPTIONAL),
 };
 FIELD_TABLE(document_search_query, struct search_in, search_fields, document_search);

@@ -23,7 +23,7 @@ struct login_in {
 static const struct field register_fields[] = {
 	F_EMAIL(struct register_in, email, REQUIRED),
 	F_PASSWORD(struct register_in, password, REQUIRED),
-	F_STR(struct register_in, display_name, 1, 200, REQUIRED),
+	F_SHOWN(struct register_in, display_name, 200, REQUIRED),
 	F_INVITATION(struct register_in, invitation),
 };
 FIELD_TABLE(auth_register_body, struct register_in, register_fields, auth_register);

@@ -44,7 +44,7 @@ static const struct field register_fields[] = {
 	F_USERNAME(struct register_in, username, REQUIRED),
 	F_PASSWORD(struct register_in, password, REQUIRED),
 	F_EMAIL(struct register_in, email, OPTIONAL),
-	F_STR(struct register_in, name, 1, 200, OPTIONAL),
+	F_SHOWN(struct register_in, name, 200, OPTIONAL),
 	F_INVITATION(struct register_in, invitation),
 };
 FIELD_TABLE(session_register_body, struct register_in, register_fields, session_register);

@@ -24,14 +24,14 @@ struct lead_in {
 static const char *const lead_statuses[] = { "new", "contacted", "qualified", "converted", "lost",
 	NULL };
 
-#define LEAD_FIELDS(named)                                                                    \
-	F_STR(struct lead_in, name, 1, 200, named), F_EMAIL(struct lead_in, email, OPTIONAL), \
-	    F_STR(struct lead_in, phone, 1, 40, OPTIONAL),                                    \
-	    F_STR(struct lead_in, company, 1, 200, OPTIONAL),                                 \
-	    F_STR(struct lead_in, source, 1, 100, OPTIONAL),                                  \
-	    F_ENUM(struct lead_in, status, lead_statuses, OPTIONAL),                          \
-	    F_DECIMAL(struct lead_in, value, 0, VALUE_MAX, OPTIONAL),                         \
-	    F_STR(struct lead_in, notes, 0, 10000, OPTIONAL),                                 \
+#define LEAD_FIELDS(named)                                                                   \
+	F_SHOWN(struct lead_in, name, 200, named), F_EMAIL(struct lead_in, email, OPTIONAL), \
+	    F_STR(struct lead_in, phone, 1, 40, OPTIONAL),                                   \
+	    F_STR(struct lead_in, company, 1, 200, OPTIONAL),                                \
+	    F_STR(struct lead_in, source, 1, 100, OPTIONAL),                                 \
+	    F_ENUM(struct lead_in, status, lead_statuses, OPTIONAL),                         \
+	    F_DECIMAL(struct lead_in, value, 0, VALUE_MAX, OPTIONAL),                        \
+	    F_STR(struct lead_in, notes, 0, 10000, OPTIONAL),                                \
 	    F_JSON(struct lead_in, metadata, METADATA_MAX, OPTIONAL)
 
 static const struct field create_fields[] = { LEAD_FIELDS(REQUIRED) };

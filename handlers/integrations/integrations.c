@@ -28,7 +28,7 @@ static const struct field config_fields[] = {
 };
 
 #define INTEGRATION_FIELDS(need)                                       \
-	F_STR(struct integration_in, name, 1, 200, need),              \
+	F_SHOWN(struct integration_in, name, 200, need),               \
 	    F_UUID(struct integration_in, chatbot_id, need),           \
 	    F_ENUM(struct integration_in, status, statuses, OPTIONAL), \
 	    F_OBJECT(struct integration_in, config, config_fields, OPTIONAL)

@@ -22,7 +22,7 @@ struct grant_in {
 static const struct field grant_fields[] = {
 	F_UUID(struct grant_in, user_id, REQUIRED),
 	F_DECIMAL(struct grant_in, amount_usd, -MONEY_MAX, MONEY_MAX, REQUIRED),
-	F_STR(struct grant_in, reason, 1, 1000, REQUIRED),
+	F_SHOWN(struct grant_in, reason, 1000, REQUIRED),
 };
 FIELD_TABLE(grant_body, struct grant_in, grant_fields, credits_grant);
 

@@ -13,7 +13,7 @@ struct package_in {
 static const char *const periods[] = { "month", "year", "once", NULL };
 
 static const struct field package_fields[] = {
-	F_STR(struct package_in, name, 1, 200, REQUIRED),
+	F_SHOWN(struct package_in, name, 200, REQUIRED),
 	F_STR(struct package_in, description, 0, 10000, OPTIONAL),
 	F_DECIMAL(struct package_in, price_usd, 0, MONEY_MAX, REQUIRED),
 	F_ENUM(struct package_in, period, periods, OPTIONAL),
@@ -32,7 +32,7 @@ struct campaign_in {
 
 static const struct field campaign_fields[] = {
 	F_UUID(struct campaign_in, package_id, REQUIRED),
-	F_STR(struct campaign_in, name, 1, 200, REQUIRED),
+	F_SHOWN(struct campaign_in, name, 200, REQUIRED),
 	F_DECIMAL(struct campaign_in, price_usd, 0, MONEY_MAX, REQUIRED),
 	F_TIME(struct campaign_in, starts_at, REQUIRED),
 	F_TIME(struct campaign_in, ends_at, REQUIRED),

@@ -225,7 +225,7 @@ void config_reveal(void);
 
 /* Prints one setting as --help shows it: a line with its name, help and default. */
 void config_help_setting(FILE *out, const struct setting *s);
-/* Prints all of them, and how a secret is given. */
-void config_help(FILE *out);
+/* Prints those that a program reads, and how a secret is given. */
+void config_help(FILE *out, enum config_role role);
 
 #endif

@@ -169,6 +169,9 @@ struct field {
 #define F_TIMEZONE(type, m, req)                          \
 	F_CHECKED(type, m, 1, 64, req, field_is_timezone, \
 	    "must be an IANA time zone, such as Europe/Berlin")
+/* What somebody reads: a name, a message. */
+#define F_SHOWN(type, m, hi, req) \
+	F_CHECKED(type, m, 1, hi, req, field_is_shown, "must not be blank")
 /* Origins of pages (RFC 6454, 6.2), as browsers send them. */
 #define F_ORIGINS(type, m, most, req)                                                             \
 	F_EACH(type, m, most, req, field_is_origin,                                               \
@@ -189,8 +192,10 @@ bool field_password(struct arena *a, struct str given, struct str *out);
 bool field_nfc(struct arena *a, struct str given, struct str *out);
 /* A UUID in its lower-case form. */
 bool field_uuid(struct arena *a, struct str given, struct str *out);
-/* Is it a file of /usr/share/zoneinfo? Looks at the file system. */
+/* Is it a time zone of /usr/share/zoneinfo that has a name of its own? Reads the file system. */
 bool field_is_timezone(struct str s);
+/* Does it have anything but spaces, tabs and line ends? */
+bool field_is_shown(struct str s);
 /* An origin of http or https as browsers serialise it: small letters, no path, no default port. */
 bool field_is_origin(struct str s);
 

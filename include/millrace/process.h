@@ -21,6 +21,8 @@ void process_notify(const char *state);
  * always reconnect to its database. At least 1.
  */
 size_t process_client_fds(void);
+/* Ends a program that was given wrong arguments, with a sentence that names its --help. */
+_Noreturn void process_misused(const char *program);
 /* This host's name; lives as long as the process. */
 const char *process_host(void);
 /*

@@ -39,6 +39,14 @@ test("a value keeps its digits", async () => {
 	assert.match(reply.text, /"value" ?: ?123456789012345\.10\b/);
 });
 
+test("numbers of metadata are kept, however large", async () => {
+	const user = await newUser(api);
+	const reply = assertStatus(await user.api.request("POST", "/api/leads", { headers: { "content-type": "application/json" },
+		body: '{"name":"x","metadata":{"wei":123456789012345678901234567890,"least":-9223372036854775809,"share":1.10}}' }), 201);
+	for (const number of ["123456789012345678901234567890", "-9223372036854775809", "1.10"])
+		assert.match(reply.text, new RegExp(`: ${number}[,}]`));
+});
+
 test("what is not right is refused, field by field", async () => {
 	const user = await newUser(api);
 	const bad = { name: "", email: "ada", phone: "1".repeat(41), company: "x".repeat(201), source: "x".repeat(101), status: "won", value: -1,
@@ -50,6 +58,7 @@ test("what is not right is refused, field by field", async () => {
 	assertStatus(await user.api.post("/api/leads", { name: "x", metadata: { x: "y".repeat(16000) } }), 201);
 	const raw = { headers: { "content-type": "application/json" }, body: '{"name":"x","value":0.1234567890123456789}' };
 	assertError(await user.api.request("POST", "/api/leads", raw), "BAD_REQUEST", ["value"]);
+	assertError(await user.api.post("/api/leads", { name: " \n" }), "BAD_REQUEST", ["name"]);
 	const { id } = await make(user);
 	assertError(await user.api.patch(`/api/leads/${id}`, { ...bad }), "BAD_REQUEST", Object.keys(bad));
 	assertError(await user.api.get("/api/leads?limit=0&before=x&status=won"), "BAD_REQUEST", ["limit", "before", "status"]);

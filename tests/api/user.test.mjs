@@ -31,6 +31,9 @@ test("PATCH takes any subset and answers with the whole", async () => {
 	const before = await get();
 	const named = assertStatus(await user.api.patch("/api/user", { name: "Ada L." }), 200).json;
 	assert.deepEqual(named, { ...before, name: "Ada L." });
+	for (const timezone of ["leapseconds", "right/Europe/Berlin", "posixrules"]) // what lies beside the zones
+		assertError(await user.api.patch("/api/user", { timezone }), "BAD_REQUEST", ["timezone"]);
+	assertError(await user.api.patch("/api/user", { name: " ", assistant: { name: "\t" } }), "BAD_REQUEST", ["name", "assistant.name"]);
 	const zoned = assertStatus(await user.api.patch("/api/user", { timezone: "Europe/Berlin" }), 200).json;
 	assert.deepEqual(zoned, { ...named, timezone: "Europe/Berlin" });
 	const interests = ["mills", "Größe", "漢字"];

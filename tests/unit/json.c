@@ -163,6 +163,51 @@ long_numbers(void)
 	arena_free(a);
 }
 
+/* What json_parse makes of a text, as it is written again. */
+static bool
+becomes(struct str text, const char *want)
+{
+	struct arena *a = arena_new();
+	json_object *o = NULL;
+	const char *why = NULL;
+	bool good = json_parse(a, text, &o, &why) == ERR_OK &&
+		    strcmp(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN), want) == 0;
+
+	arena_free(a);
+	return good;
+}
+
+static void
+large_numbers(void)
+{
+	CHECK("what 64 bits hold stays as it is",
+	    becomes(S("[18446744073709551615,-9223372036854775808]"),
+		"[18446744073709551615,-9223372036854775808]"));
+	CHECK("and what they do not has the same value",
+	    becomes(S("[18446744073709551616,-9223372036854775809,123456789012345678901]"),
+		"[18446744073709551616e0,-9223372036854775809e0,123456789012345678901e0]"));
+	CHECK("in a fraction, an exponent and a string digits are digits",
+	    becomes(S("[0.123456789012345678901,1e-00000000000000000000,"
+		      "\"\\\"123456789012345678901\",1.5]"),
+		"[0.123456789012345678901,1e-00000000000000000000,"
+		"\"\\\"123456789012345678901\",1.5]"));
+}
+
+static void
+why_not(void)
+{
+	struct arena *a = arena_new();
+	json_object *o;
+	const char *bom = NULL, *comma = NULL;
+
+	if (json_parse(a, S("\xef\xbb\xbf{}"), &o, &bom) == ERR_OK ||
+	    json_parse(a, S("{\"a\":1,}"), &o, &comma) == ERR_OK)
+		abort();
+	CHECK("a byte order mark is named", strcmp(bom, "it begins with a byte order mark") == 0);
+	CHECK("and the place", strcmp(comma, "not JSON from byte 8 on") == 0);
+	arena_free(a);
+}
+
 static void
 grammar(void)
 {
@@ -271,6 +316,8 @@ int
 main(void)
 {
 	grammar();
+	large_numbers();
+	why_not();
 	long_numbers();
 	depth();
 	truncation();
