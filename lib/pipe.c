@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@
  * The server ends a statement after MILLRACE_STATEMENT_MS (statement_timeout). A connection that
  * brings no result for so much longer is dead.
  */
+#define CLOSE_MS 1000
 #define REPLY_GRACE_MS 15000
 #define BUSY_UNITS 256
 #define STATEMENT_NAME_MAX 128
@@ -348,9 +350,28 @@ pipe_open(struct loop *l, const char *role, const char *application,
 	return p;
 }
 
+/* Does somebody wait for one of the units? */
+static bool
+is_awaited(const struct pipe *p)
+{
+	for (const struct unit *u = p->first; u; u = u->next)
+		if (u->done)
+			return true;
+	return false;
+}
+
 void
 pipe_close(struct pipe *p)
 {
+	struct pollfd fd = { .events = POLLIN };
+
+	/* A server that still has something to say calls that a lost client, in its log. */
+	while (p->up && p->first && !is_awaited(p)) {
+		fd.fd = PQsocket(p->conn);
+		if (poll(&fd, 1, CLOSE_MS) <= 0)
+			break;
+		read_input(p);
+	}
 	loop_disarm(p->loop, &p->retry);
 	disconnect(p);
 	free(p->conninfo);

@@ -5,7 +5,7 @@
  * (sd_listen_fds(3)). The socket stays open while processes come and go, so
  * a connection that arrives in between waits in its queue and is not refused.
  *
- * One thread; blocks in sigtimedwait only. Of lib/ it uses the clock and environment.h.
+ * One thread; blocks in sigtimedwait only. Of lib/ it uses the clock, environment.h and version.h.
  */
 #ifndef MILLRACE_SPAWN_H
 #define MILLRACE_SPAWN_H

@@ -547,7 +547,8 @@ presets(void)
 		!field_is_timezone(S("right/Europe/Berlin")) &&
 		!field_is_timezone(S("posix/Europe/Berlin")) &&
 		!field_is_timezone(S("localtime")) && !field_is_timezone(S("posixrules")));
-	CHECK("what is shown is not blank", field_is_shown(S(" a")) && !field_is_shown(S(" \t\r\n")));
+	CHECK(
+	    "what is shown is not blank", field_is_shown(S(" a")) && !field_is_shown(S(" \t\r\n")));
 	CHECK("origins are as browsers send them", field_is_origin(S("https://a.example:8443")) &&
 						       !field_is_origin(S("http://[::1]:8o")) &&
 						       !field_is_origin(S("https://a.example/")));
