@@ -187,10 +187,11 @@ $(B)/unit/slots: $(call objects,$(addprefix runner/,queue/slots.c queue/stop.c t
 $(B)/unit/thread: $(call objects,runner/thread.c)
 $(B)/unit/outbox: $(call objects,$(addprefix runner/,queue/outbox.c queue/stop.c runner.c thread.c))
 $(B)/unit/periodic: $(call objects,runner/queue/periodic.c runner/queue/stop.c runner/thread.c)
-$(B)/unit/hub: $(call objects,streamd/events/hub.c streamd/events/event.c streamd/metrics.c)
+$(B)/unit/hub: $(call objects,streamd/events/hub.c streamd/events/event.c streamd/events/recent.c \
+	streamd/metrics.c)
 $(B)/unit/principal: $(call objects,streamd/events/principal.c streamd/events/usage.c streamd/metrics.c)
 $(B)/unit/topics: $(call objects,streamd/events/topics.c streamd/events/usage.c streamd/events/hub.c \
-	streamd/events/event.c streamd/metrics.c)
+	streamd/events/event.c streamd/events/recent.c streamd/metrics.c)
 $(B)/unit/packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
 $(B)/unit/number: $(call objects,$(addprefix extract/,number.c symbol.c out.c kind.c fail.c))
 retrieval := $(addprefix runner/knowledge/,answered.c chunker.c compound.c furniture.c language.c stems.c question.c rank.c terms.c thesaurus.c utf8.c words.c)

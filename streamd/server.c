@@ -203,7 +203,8 @@ server_turn(void *server)
 {
 	struct server *s = server;
 
-	/* The hub last: writing may make a subscriber ready. */
+	hub_recall(s->hub);
+	/* The log last: writing may make a subscriber ready. */
 	server_flush(s);
 	hub_turn(s->hub);
 	metrics.topics = hub_topics(s->hub);

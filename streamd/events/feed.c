@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include <millrace/clock.h>
 #include <millrace/container_of.h>
 #include <millrace/log.h>
 
@@ -17,6 +18,7 @@
 /* Somebody may have committed what is never notified; what comes within DOUBT_MS is one doubt. */
 #define DOUBT_CHANNEL "millrace_doubt"
 #define DOUBT_MS 500
+#define UNSURE_MS 5000 /* by so much the database's clock may step */
 
 struct feed {
 	struct hub_source source;
@@ -25,6 +27,7 @@ struct feed {
 	struct loop_timer doubt; /* armed: everything is looked at again when it fires */
 	struct loop *loop;
 	struct hub *hub;
+	int64_t clock_ms; /* how far the database's clock is ahead of this host's */
 	struct pipe *listener;
 	struct pipe *statements;
 	const struct feed_listener *table;
@@ -217,6 +220,7 @@ feed_look_again(struct feed *f)
 		if (f->table[i].on_listen)
 			f->table[i].on_listen(f->table[i].arg);
 	hub_mark_stale(f->hub);
+	hub_unsure(f->hub, clock_unix_ms() + f->clock_ms + UNSURE_MS);
 	feed_read(&f->source);
 }
 
@@ -233,8 +237,12 @@ feed_on_listening(void *arg, const struct pipe_reply *reply)
 {
 	struct feed *f = arg;
 
+	int64_t now_ms;
+
 	if (reply->e != ERR_OK)
 		return;
+	if (str_int(sql_get(reply->res[0], 0, 0), &now_ms))
+		f->clock_ms = now_ms - clock_unix_ms();
 	metrics.listens++;
 	feed_look_again(f);
 }

@@ -16,6 +16,7 @@ struct hub {
 	struct topic *topics;
 	struct topic *pending_first, **pending_last;
 	struct hub_source *source;
+	struct recent *recent;
 };
 
 struct hub *
@@ -23,7 +24,7 @@ hub_new(void)
 {
 	struct hub *h = xmalloc(sizeof(*h));
 
-	*h = (struct hub){ 0 };
+	*h = (struct hub){ .recent = recent_new() };
 	h->pending_last = &h->pending_first;
 	return h;
 }
@@ -39,6 +40,7 @@ hub_free(struct hub *h)
 {
 	while (hub_next_pending(h))
 		;
+	recent_free(h->recent);
 	free(h);
 }
 
@@ -57,6 +59,7 @@ topic_release(struct topic *t)
 	if (t->subs || t->busy || t->pending || t->reading)
 		return;
 	HASH_DEL(h->topics, t);
+	known_free(t->known);
 	free(t);
 }
 
@@ -88,7 +91,10 @@ topic_get(struct hub *h, struct str name)
 	if (t)
 		return t;
 	t = xmalloc(sizeof(*t) + name.n + 1);
-	*t = (struct topic){ .hub = h, .stale = true, .name_len = (uint32_t)name.n };
+	*t = (struct topic){ .hub = h,
+		.stale = true,
+		.name_len = (uint32_t)name.n,
+		.known = recent_take(h->recent, name) };
 	memcpy(t->name, name.p, name.n);
 	t->name[name.n] = '\0';
 	HASH_ADD_KEYPTR(hh, h->topics, t->name, t->name_len, t);
@@ -178,8 +184,10 @@ hub_notified(struct hub *h, struct str topic, int64_t seq, struct event *e)
 {
 	struct topic *t = topic_find(h, topic);
 
-	if (!t)
+	if (!t) {
+		recent_add(h->recent, topic, seq, e);
 		return;
+	}
 	if (seq > t->latest)
 		t->latest = seq;
 	if (seq > t->came)
@@ -243,8 +251,16 @@ hub_mark_stale(struct hub *h)
 
 	HASH_ITER (hh, h->topics, t, next) {
 		t->stale = true;
+		known_free(t->known);
+		t->known = NULL;
 		topic_queue_read(t);
 	}
+}
+
+void
+hub_unsure(struct hub *h, int64_t until_ms)
+{
+	recent_unsure(h->recent, until_ms);
 }
 
 void
@@ -271,6 +287,18 @@ choose_after(struct topic *t)
 	return found;
 }
 
+/* A read of the topic begins. */
+static void
+read_begin(struct topic *t)
+{
+	t->reading = true;
+	/* Notifications from here on are reliable again; the read brings the rest. */
+	if (t->stale)
+		t->latest = 0;
+	t->stale = false;
+	t->latest_before = t->latest;
+}
+
 struct topic *
 hub_next_pending(struct hub *h)
 {
@@ -287,12 +315,7 @@ hub_next_pending(struct hub *h)
 	}
 	if (!t)
 		return NULL;
-	t->reading = true;
-	/* Notifications from here on are reliable again; the read brings the rest. */
-	if (t->stale)
-		t->latest = 0;
-	t->stale = false;
-	t->latest_before = t->latest;
+	read_begin(t);
 	return t;
 }
 
@@ -402,4 +425,42 @@ hub_read_failed(struct topic *t)
 	if (t->subs)
 		topic_queue_read(t);
 	topic_release(t);
+}
+
+/* A read of what is known; false where the log has to say it. May free the topic. */
+static bool
+recall(struct topic *t)
+{
+	struct known *k = t->known;
+
+	if (!k)
+		return false;
+	t->known = NULL;
+	if (!choose_after(t) || t->read_upto > 0) {
+		known_free(k);
+		return false;
+	}
+	read_begin(t);
+	for (struct kept *it = k->first; it; it = it->next) {
+		hub_read_event(t, &it->event);
+		event_end(&it->event);
+	}
+	hub_read_done(t, k->last > t->came ? k->last : t->came, false);
+	known_free(k);
+	return true;
+}
+
+void
+hub_recall(struct hub *h)
+{
+	struct topic *t = h->pending_first, *next;
+
+	h->pending_first = NULL;
+	h->pending_last = &h->pending_first;
+	for (; t; t = next) {
+		next = t->pending_next;
+		t->pending = false;
+		if (!recall(t))
+			topic_queue_read(t);
+	}
 }

@@ -16,6 +16,7 @@
 #include <millrace/arena.h>
 
 #include "streamd/events/event.h"
+#include "streamd/events/recent.h"
 
 struct hub;
 struct sub;
@@ -55,6 +56,7 @@ struct topic {
 	struct sub *subs;
 	struct sub *next; /* during a delivery to all: who comes after the present one */
 	struct topic *pending_next;
+	struct known *known; /* all that came before its first subscriber; NULL: the log says it */
 	int64_t latest; /* the last seq known to exist */
 	int64_t came; /* the last seq that came, of which a crash may have undone the commit */
 	int64_t latest_before; /* `latest` when the read began */
@@ -96,6 +98,13 @@ struct str_list hub_announced(const struct hub *h, struct arena *a);
 void hub_mark_stale(struct hub *h);
 /* Reads those topics again whose log was too short. */
 void hub_recheck_short(struct hub *h);
+/*
+ * Notifications up to `until_ms` (Unix, by the database's clock) may be lost: of runs made until
+ * then the log is read. At first it is of all.
+ */
+void hub_unsure(struct hub *h, int64_t until_ms);
+/* Gives new subscribers what is known without the log; once a loop turn, before all is written. */
+void hub_recall(struct hub *h);
 /* Lets the source read what is pending; once a loop turn. */
 void hub_turn(struct hub *h);
 

@@ -224,6 +224,96 @@ late_joiner(void)
 	end(&a, &b);
 }
 
+/* A run that was made at a time, in Unix milliseconds. */
+static struct str
+run_at(int64_t ms)
+{
+	static char name[64];
+
+	snprintf(name, sizeof(name), "run:%08llx-%04llx-7000-8000-000000000000",
+	    (unsigned long long)ms >> 16, (unsigned long long)ms & 0xffff);
+	return str_from(name);
+}
+
+static void
+notify_of(struct str topic, int64_t seq, bool has_content)
+{
+	struct event e = event_of(seq);
+
+	hub_notified(fake.hub, topic, seq, has_content ? &e : NULL);
+	event_end(&e);
+}
+
+static void
+subscribe_to(struct client *c, struct str topic)
+{
+	*c = (struct client){ .sub.ops = &client_ops, .room = -1 };
+	hub_subscribe(fake.hub, &c->sub, topic, 0);
+	hub_recall(fake.hub);
+	hub_turn(fake.hub);
+}
+
+/* Without a read, the events from 1 to `last`; then the one after it. */
+static bool
+recalled(struct client *c, int64_t run, int64_t last)
+{
+	subscribe_to(c, run_at(run));
+	if (fake.reading || !got(c, 1, last))
+		return false;
+	notify_of(run_at(run), last + 1, true);
+	return got(c, 1, last + 1) && !fake.reading;
+}
+
+static bool
+is_read(struct client *c, int64_t run)
+{
+	bool was_read;
+
+	subscribe_to(c, run_at(run));
+	was_read = fake.reading != NULL && c->n == 0;
+	if (fake.reading)
+		finish_read(LOG_MAX);
+	return was_read;
+}
+
+static void
+new_runs(void)
+{
+	struct client c[9];
+
+	begin(0);
+	CHECK("before anything is heard each run is read", is_read(&c[0], 1000));
+	hub_unsure(fake.hub, 2000);
+	CHECK("so is one that is older than what is heard", is_read(&c[1], 2000));
+	CHECK("of a new run nothing has come", recalled(&c[2], 2001, 0));
+	for (int i = 1; i <= 3; i++)
+		notify_of(run_at(2002), i, true);
+	notify_of(run_at(2002), 3, true);
+	CHECK("what came before its subscriber is there", recalled(&c[3], 2002, 3));
+	notify_of(run_at(2003), 1, true);
+	notify_of(run_at(2003), 2, false);
+	CHECK("an event too large for a notification is read", is_read(&c[4], 2003));
+	notify_of(run_at(2004), 2, true);
+	CHECK("so is one whose notification was missed", is_read(&c[5], 2004));
+	hub_unsubscribe(&c[3].sub);
+	fake.head = 4;
+	CHECK("who comes after another's end reads", is_read(&c[6], 2002) && got(&c[6], 1, 4));
+	notify_of(run_at(2005), 1, true);
+	*(&c[7]) = (struct client){ .sub.ops = &client_ops, .room = -1 };
+	hub_subscribe(fake.hub, &c[7].sub, run_at(2005), 0);
+	hub_mark_stale(fake.hub);
+	hub_recall(fake.hub);
+	CHECK("where notifications may be lost nothing is known", c[7].n == 0);
+	hub_unsure(fake.hub, 3000);
+	notify_of(run_at(2999), 1, true);
+	settle();
+	CHECK("nor of runs until then", is_read(&c[8], 2999));
+	for (size_t i = 0; i < sizeof(c) / sizeof(*c); i++)
+		hub_unsubscribe(&c[i].sub);
+	settle();
+	hub_free(fake.hub);
+}
+
 static void
 lost_notification(void)
 {
@@ -468,6 +558,7 @@ main(void)
 	log_open("test", LOG_ERROR);
 	in_order();
 	late_joiner();
+	new_runs();
 	lost_notification();
 	stale_head();
 	slow_subscriber();

@@ -5,10 +5,11 @@
 SELECT e.n, e.head, e.seq, e.type, e.data, e.at
 FROM events_after($1::text[], ($2::text[])::bigint[], $3, $4) e;
 
--- Sent after LISTEN on the same connection: with this reply, the LISTEN has taken effect.
+-- Sent after LISTEN on the same connection: with this reply, the LISTEN has taken effect. The
+-- server's clock, in Unix milliseconds.
 -- name: stream_listening
--- row: channel text
-SELECT pg_listening_channels() AS channel;
+-- row: at int8
+SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::int8 AS at;
 
 -- In how many seconds the processes are due that these topics tell of.
 -- name: stream_countdowns
