@@ -75,6 +75,21 @@ sql_args_copy(struct arena *a, const struct sql_arg *args, int n)
 	return copy;
 }
 
+struct sql_arg *
+sql_args_many(struct arena *a, const struct query *q, const struct sql_arg *const *args, size_t n)
+{
+	struct sql_arg *all = arena_alloc(a, (size_t)q->n_args * sizeof(*all));
+
+	for (int i = 0; i < q->n_args; i++) {
+		struct str_list list = { arena_alloc(a, n * sizeof(*list.p)), n };
+
+		for (size_t k = 0; k < n; k++)
+			list.p[k] = str_from(text_value(a, &args[k][i]));
+		all[i] = (struct sql_arg){ .type = SQL_TEXTS, .list = list };
+	}
+	return all;
+}
+
 struct sql_params
 sql_params(struct arena *a, const struct sql_arg *args, int n)
 {

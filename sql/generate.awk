@@ -14,6 +14,8 @@
 #		-- ends			ends a job's run
 #		-- batched		a runner's short write: runner/queue/commit.h
 #		-- late			batched, in no hurry for its flush: it shares the next
+#		-- many OTHER		those that come together go as one OTHER: its arguments are arrays of these,
+#					text[] each, and it has a row for each, in their order
 #		-- posted		batched, by who does not wait: post_NAME
 #		SELECT …;
 # A job has job_NAME(j, &res, …), and job_end_NAME(j, …) for what ends its run. Arguments named
@@ -123,12 +125,13 @@ function emit_source(    n, i, m) {
 		for (i = 1; i <= n; i++) printf " \"%s\", \"%s\",", names[i], types[i]
 		print " };"
 	}
+	if (many != "") print "extern const struct query query_" many ";"
 	printf "const struct query query_%s = {\n\t.name = \"%s\",\n\t.sql = %s,\n", name, name, literal(sql)
 	if (keep) printf "\t.sql_keep = %s,\n", literal("WITH r AS (" sql ") SELECT r.*, idempotency_keep($" (m + 1) ", row_to_json(r)) FROM r")
 	if (m > 0) printf "\t.arg_types = args_%s,\n", name
 	printf "\t.n_args = %d,\n", m
 	if (n > 0) printf "\t.columns = row_%s,\n", name
-	printf "\t.n_columns = %d,\n%s};\n\n", n, (reads ? "\t.reads = true,\n" : "") (wakes ? "\t.wakes = true,\n" : "") (batched ? "\t.batched = true,\n" : "") (late ? "\t.late = true,\n" : "")
+	printf "\t.n_columns = %d,\n%s};\n\n", n, (reads ? "\t.reads = true,\n" : "") (wakes ? "\t.wakes = true,\n" : "") (batched ? "\t.batched = true,\n" : "") (late ? "\t.late = true,\n" : "") (many != "" ? "\t.many = &query_" many ",\n" : "")
 	all = all "\t&query_" name ",\n"
 }
 
@@ -150,7 +153,7 @@ BEGIN {
 	if (who == "job") print "#include \"runner/queue/job.h\"\n#include \"runner/runner.h\"\n"
 }
 FNR == 1 { finish(); pending = "" }
-/^-- name: / { finish(); name = $3; file = FILENAME; args = ""; row = ""; keep = reads = wakes = scratch = ends = batched = late = posted = 0; sql = ""; comment = pending; pending = ""; next }
+/^-- name: / { finish(); name = $3; file = FILENAME; args = ""; row = ""; keep = reads = wakes = scratch = ends = batched = late = posted = 0; many = ""; sql = ""; comment = pending; pending = ""; next }
 /^-- args:/ { sub(/^-- args: */, ""); args = $0; next }
 /^-- row:/ { sub(/^-- row: */, ""); row = $0; next }
 /^-- keep *$/ { keep = 1; next }
@@ -160,6 +163,7 @@ FNR == 1 { finish(); pending = "" }
 /^-- ends *$/ { ends = 1; next }
 /^-- batched *$/ { batched = 1; next }
 /^-- late *$/ { batched = late = 1; next }
+/^-- many [a-z_]+ *$/ { many = $3; next }
 /^-- posted *$/ { batched = posted = 1; next }
 /^-- / { t = $0; sub(/^-- /, " * ", t); pending = pending t "\n"; next }
 /^ *$/ { next }

@@ -49,6 +49,7 @@ struct query {
 	bool wakes; /* marked `-- wakes`: it makes a job that a client waits for */
 	bool batched; /* marked `-- batched`: a runner's write that shares its flush with others' */
 	bool late; /* marked `-- late`: whoever sends it is in no hurry for the flush */
+	const struct query *many; /* marked `-- many`: the same for many, or NULL */
 };
 
 /* libpq's parameter arrays. */
@@ -65,6 +66,12 @@ extern const size_t n_all_queries;
 
 /* A copy of arguments and of all that they point to; the arena's. */
 struct sql_arg *sql_args_copy(struct arena *a, const struct sql_arg *args, int n);
+/*
+ * The arguments of q->many for n times q's: the i-th has all i-th arguments, as text, absent ones
+ * as empty. Everything is the arena's.
+ */
+struct sql_arg *sql_args_many(
+    struct arena *a, const struct query *q, const struct sql_arg *const *args, size_t n);
 /* Turns arguments into libpq's arrays; everything is the arena's. */
 struct sql_params sql_params(struct arena *a, const struct sql_arg *args, int n);
 

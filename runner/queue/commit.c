@@ -11,6 +11,7 @@
 #include "runner/queue/commit.h"
 #include "runner/thread.h"
 
+#define MANY_MAX 32 /* ends of calls in one statement */
 #define CONNECT_MS 5000 /* at start: how long the connection is waited for */
 
 /* A statement whose caller waits, on the caller's stack. */
@@ -21,6 +22,11 @@ struct commit {
 	enum err e;
 	sem_t done;
 	struct commit *next;
+};
+
+/* Statements that were sent as one. */
+struct many {
+	struct commit *first;
 };
 
 static struct {
@@ -35,7 +41,11 @@ static struct {
 	struct loop_fd wake; /* an eventfd: something was queued */
 	struct pipe *pipe;
 	struct arena *scratch;
-} committer = { .lock = PTHREAD_MUTEX_INITIALIZER, .last = &committer.first };
+	struct commit *waiting, **waiting_last; /* of such as go together, while some are sent */
+	struct many *sent;
+} committer = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	.last = &committer.first,
+	.waiting_last = &committer.waiting };
 
 void
 commit_wake(void)
@@ -64,14 +74,20 @@ on_committed(void *arg, const struct pipe_reply *reply)
 	commit_end(arg, reply->e, res);
 }
 
-enum err
-commit_post(const struct query *q, const struct sql_arg *args, pipe_done *done, void *done_arg)
+static enum err
+post(const struct query *q, const struct sql_arg *args, pipe_held *held, pipe_done *done, void *arg)
 {
 	const struct pipe_statement s = { .query = q, .args = args, .n_args = q->n_args };
-	enum err e = pipe_send(committer.pipe, committer.scratch, &s, 1, done, done_arg);
+	enum err e = pipe_send_held(committer.pipe, committer.scratch, &s, 1, held, done, arg);
 
 	arena_reset(committer.scratch);
 	return e;
+}
+
+enum err
+commit_post(const struct query *q, const struct sql_arg *args, pipe_done *done, void *done_arg)
+{
+	return post(q, args, NULL, done, done_arg);
 }
 
 static void
@@ -81,6 +97,112 @@ commit_send(struct commit *c)
 
 	if (e != ERR_OK)
 		commit_end(c, e, NULL);
+}
+
+/* -- those that go together -- */
+
+static void many_send(void);
+
+/* The row i of a statement for many, as that of a statement of its own. */
+static PGresult *
+row_alone(const PGresult *res, int i)
+{
+	PGresult *own = PQcopyResult(res, PG_COPYRES_ATTRS);
+
+	for (int k = 0; own && k < PQnfields(res); k++)
+		(void)PQsetvalue(own, 0, k, PQgetisnull(res, i, k) ? NULL : PQgetvalue(res, i, k),
+		    PQgetisnull(res, i, k) ? -1 : PQgetlength(res, i, k));
+	return own;
+}
+
+/* They have been done, and wait for their flush: the next may come. */
+static void
+on_many_held(void *arg)
+{
+	if (committer.sent == arg)
+		committer.sent = NULL;
+	many_send();
+}
+
+/* What goes wrong with one is none of the others': then each is sent alone. */
+static void
+on_many_done(void *arg, const struct pipe_reply *reply)
+{
+	struct many *m = arg;
+	struct commit *c, *next = m->first;
+	bool is_one = !next->next;
+
+	for (int i = 0; (c = next) != NULL; i++) {
+		next = c->next;
+		if (is_one)
+			on_committed(c, reply);
+		else if (reply->e != ERR_OK && reply->e != ERR_OVERLOADED)
+			commit_send(c);
+		else
+			commit_end(c, reply->e,
+			    reply->e == ERR_OK && i < PQntuples(reply->res[0])
+				? row_alone(reply->res[0], i)
+				: NULL);
+	}
+	on_many_held(m);
+	free(m);
+}
+
+/* Takes those of the first one's kind off what waits, MANY_MAX at most; how many. */
+static size_t
+many_take(struct many *m, const struct sql_arg *args[MANY_MAX])
+{
+	const struct query *q = committer.waiting->query;
+	struct commit **at = &committer.waiting, **last = &m->first;
+	size_t n = 0;
+
+	while (*at) {
+		struct commit *c = *at;
+
+		if (c->query != q || n == MANY_MAX) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		c->next = NULL;
+		*last = c;
+		last = &c->next;
+		args[n++] = c->args;
+	}
+	committer.waiting_last = at;
+	return n;
+}
+
+/* Sends what waits, once what was sent before has been done: the busier the server, the more go
+   together. */
+static void
+many_send(void)
+{
+	const struct sql_arg *args[MANY_MAX];
+
+	while (committer.waiting && !committer.sent) {
+		struct many *m = xmalloc(sizeof(*m));
+		size_t n = many_take(m, args);
+		const struct query *q = m->first->query;
+		struct arena *a = arena_new();
+		enum err e;
+
+		committer.sent = m;
+		e = post(n > 1 ? q->many : q, n > 1 ? sql_args_many(a, q, args, n) : args[0],
+		    on_many_held, on_many_done, m);
+		arena_free(a);
+		if (e != ERR_OK)
+			on_many_done(
+			    m, &(struct pipe_reply){ .e = e, .res = (PGresult *[]){ NULL } });
+	}
+}
+
+static void
+commit_wait(struct commit *c)
+{
+	c->next = NULL;
+	*committer.waiting_last = c;
+	committer.waiting_last = &c->next;
 }
 
 /* Sends all that was queued: they share a turn, and so a flush. */
@@ -102,8 +224,12 @@ on_wake(struct loop_fd *self, uint32_t events)
 	pthread_mutex_unlock(&committer.lock);
 	for (; c; c = next) {
 		next = c->next;
-		commit_send(c);
+		if (c->query->many)
+			commit_wait(c);
+		else
+			commit_send(c);
 	}
+	many_send();
 	committer.turn();
 	if (is_ending)
 		loop_stop(committer.loop);

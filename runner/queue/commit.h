@@ -7,7 +7,8 @@
  *
  * The queries are those marked `-- batched`: commit_NAME(a, &res, …) of sql_runner.h, and job_NAME
  * or job_end_NAME of sql_job.h. Those marked `-- posted` are sent from the committer's own thread
- * by who does not wait: post_NAME(done, done_arg, …).
+ * by who does not wait: post_NAME(done, done_arg, …). Of those marked `-- many` one goes at a time;
+ * what comes meanwhile goes together, as one statement.
  */
 #ifndef RUNNER_QUEUE_COMMIT_H
 #define RUNNER_QUEUE_COMMIT_H

@@ -47,8 +47,8 @@ BEGIN
 	), since AS (
 		SELECT min(d.date)::timestamp AT TIME ZONE min(d.name) AS at FROM day d
 	), cost AS (
-		SELECT (c.ended_at AT TIME ZONE z.name)::date AS date, sum(c.amount_usd) AS usd FROM charge c, zone z
-		WHERE c.owner_id = caller_id() AND c.ended_at >= (SELECT at FROM since) GROUP BY 1
+		SELECT (e.created_at AT TIME ZONE z.name)::date AS date, -sum(e.amount_usd) AS usd FROM ledger_entry e, zone z
+		WHERE e.owner_id = caller_id() AND e.charge_id IS NOT NULL AND e.created_at >= (SELECT at FROM since) GROUP BY 1
 	), calls AS (
 		SELECT (e.created_at AT TIME ZONE z.name)::date AS date, count(DISTINCT e.run_id) AS messages, sum(e.input_tokens) AS input,
 			sum(e.output_tokens) AS output

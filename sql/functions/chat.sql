@@ -13,17 +13,13 @@ DECLARE
 	cached CONSTANT bigint := least($7, $5);
 	written CONSTANT bigint := least($8, $5 - cached);
 	thought CONSTANT bigint := least($9, $6);
-	p provider_price;
-	used record;
 	cost numeric;
 BEGIN
-	SELECT * INTO p FROM price_in_force($3, $4);
-	used := usage_cost(p, $5, $6, cached, written, thought, $10);
 	INSERT INTO usage_event AS u (owner_id, run_id, call, provider, model, input_tokens, output_tokens, cached_tokens, cache_write_tokens,
 		reasoning_tokens, units, estimated, ms, failed, price_id, input_usd, output_usd, cost_usd)
 	SELECT r.owner_id, $1, $2, $3, $4, $5, $6, cached, written, thought, $10, $11, $12, $13, p.id, coalesce(p.input_usd, 0),
-		coalesce(p.output_usd, 0), coalesce(used.input_cost + used.output_cost, 0)
-	FROM run r WHERE r.id = $1 AND r.owner_id IS NOT NULL
+		coalesce(p.output_usd, 0), coalesce(cost_of_input(p, $5, cached, written) + cost_of_output(p, $6, thought, $10), 0)
+	FROM run r LEFT JOIN LATERAL price_in_force($3, $4) p ON true WHERE r.id = $1 AND r.owner_id IS NOT NULL
 	ON CONFLICT ON CONSTRAINT usage_event_run_id_call_key DO NOTHING RETURNING u.cost_usd INTO cost;
 	IF NOT FOUND THEN
 		SELECT u.cost_usd INTO cost FROM usage_event u WHERE u.run_id = $1 AND u.call = $2;

@@ -15,10 +15,12 @@ DECLARE
 	collected text := current_setting('millrace.collect', true);
 BEGIN
 	IF collected <> '' AND NOT (channel = 'millrace_job' AND current_setting('millrace.wake', true) = 'now') THEN
-		PERFORM set_config(collected, current_setting(collected)
+		collected := set_config(collected, current_setting(collected)
 			|| channel || E'\x1f' || array_to_string(payloads, E'\x1e' || channel || E'\x1f') || E'\x1e', false);
 	ELSE
-		PERFORM pg_notify(channel, p) FROM unnest(payloads) p;
+		FOREACH collected IN ARRAY payloads LOOP
+			collected := pg_notify(channel, collected)::text;
+		END LOOP;
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION notify_durable TO millrace_api, millrace_runner;
@@ -34,13 +36,6 @@ BEGIN
 	RETURN sent;
 END $$;
 GRANT EXECUTE ON FUNCTION notify_collected TO millrace_api, millrace_runner;
-
--- What this transaction notifies of is sent with its commit, be that on disk or not.
-CREATE OR REPLACE FUNCTION notify_at_once() RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM set_config('millrace.collect', '', true);
-END $$;
-GRANT EXECUTE ON FUNCTION notify_at_once TO millrace_runner;
 
 -- Notifies of a user's rights in the order of the transaction's events, since whoever may not
 -- listen any more hears what came before. The commit waits for the disk, and so stands for all
@@ -117,7 +112,7 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION events_after TO millrace_stream;
 
--- publish, publish_two, publish_several, publish_many and job_publish: the log's only writers. They
+-- publish, publish_several, publish_many, job_publish and run_close: the log's only writers. They
 -- give out seq under the topic's row lock, so that readers see events in the order of seq; several
 -- topics are locked in the order of their names.
 -- As the owner: the log is no role's to write.
@@ -133,21 +128,6 @@ BEGIN
 	RETURN n;
 END $$;
 GRANT EXECUTE ON FUNCTION publish TO millrace_runner;
-
--- Two events of one topic as publish() writes one each; returns the second's number.
--- As the owner: the log is no role's to write.
-CREATE OR REPLACE FUNCTION publish_two(topic text, type text, data json, last_type text, last_data json) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-DECLARE
-	n bigint;
-BEGIN
-	INSERT INTO topic AS t (name, seq) VALUES ($1, 2)
-	ON CONFLICT (name) DO UPDATE SET seq = t.seq + 2, updated_at = now() RETURNING t.seq INTO n;
-	INSERT INTO stream_event (topic, seq, type, data) VALUES ($1, n - 1, $2, $3), ($1, n, $4, $5);
-	PERFORM notify_durable('millrace_event', event_notification($1, n - 1, $2, $3::text), event_notification($1, n, $4, $5::text));
-	RETURN n;
-END $$;
-GRANT EXECUTE ON FUNCTION publish_two TO millrace_runner;
 
 -- Several of one topic, in their order: its row is written once. Of very many only the numbers are
 -- notified of.

@@ -24,20 +24,16 @@ GRANT EXECUTE ON FUNCTION choosing_note TO millrace_runner;
 -- Who answers for a model as a client names it: PROVIDER/MODEL, a model that has a price, one whose
 -- name says its vendor, or any other of the first provider. No row: nobody.
 CREATE OR REPLACE FUNCTION model_find(asked text) RETURNS TABLE (provider text, model text) LANGUAGE sql STABLE AS $$
-	SELECT x.name, x.model FROM (
-		SELECT g.name, substr($1, length(g.name) + 2) AS model, 0 AS rank, g.place FROM gateway_provider g
-		WHERE starts_with($1, g.name || '/') AND length($1) > length(g.name) + 1 AND g.kind <> 'local'
-		UNION ALL
-		SELECT g.name, 'local', 0, g.place FROM gateway_provider g WHERE g.kind = 'local' AND $1 IN ('local', 'local/local')
-		UNION ALL
-		SELECT g.name, $1, 1, g.place FROM gateway_provider g
-		WHERE g.kind <> 'local' AND EXISTS (SELECT FROM provider_price p WHERE p.provider = g.name AND p.model = $1)
-		UNION ALL
-		SELECT g.name, $1, 2, g.place FROM gateway_provider g
-		WHERE g.kind = CASE WHEN $1 LIKE 'claude-%' THEN 'anthropic' WHEN $1 LIKE 'gemini-%' THEN 'google' END
-		UNION ALL
-		SELECT g.name, $1, 3, g.place FROM gateway_provider g WHERE g.kind <> 'local'
-	) x ORDER BY x.rank, x.place LIMIT 1
+	SELECT x.f[1], x.f[2] FROM (SELECT coalesce(
+		(SELECT ARRAY[g.name, substr($1, length(g.name) + 2)] FROM gateway_provider g
+			WHERE starts_with($1, g.name || '/') AND length($1) > length(g.name) + 1 AND g.kind <> 'local' ORDER BY g.place LIMIT 1),
+		(SELECT ARRAY[g.name, 'local'] FROM gateway_provider g WHERE g.kind = 'local' AND $1 IN ('local', 'local/local') ORDER BY g.place LIMIT 1),
+		(SELECT ARRAY[g.name, $1] FROM gateway_provider g
+			WHERE g.kind <> 'local' AND EXISTS (SELECT FROM provider_price p WHERE p.provider = g.name AND p.model = $1) ORDER BY g.place LIMIT 1),
+		(SELECT ARRAY[g.name, $1] FROM gateway_provider g
+			WHERE g.kind = CASE WHEN $1 LIKE 'claude-%' THEN 'anthropic' WHEN $1 LIKE 'gemini-%' THEN 'google' END ORDER BY g.place LIMIT 1),
+		(SELECT ARRAY[g.name, $1] FROM gateway_provider g WHERE g.kind <> 'local' ORDER BY g.place LIMIT 1)
+	) AS f) x WHERE x.f IS NOT NULL
 $$;
 GRANT EXECUTE ON FUNCTION model_find TO millrace_api;
 
@@ -75,6 +71,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	who CONSTANT uuid := CASE WHEN $1 IS NULL THEN caller_id() ELSE user_of_name($1, true) END;
 	made CONSTANT uuid := uuid_v7();
+	now_is record;
 	r record;
 	whole jsonb;
 	hand runner_ready;
@@ -83,7 +80,14 @@ BEGIN
 	IF who IS NULL THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such user.');
 	END IF;
-	PERFORM queue_check(queue_max), work_require(true);
+	-- What queue_check() and work_require() look at, where nobody waits and all are there.
+	SELECT EXISTS (SELECT FROM job j WHERE j.state = 'queued') AS some_wait,
+		(SELECT count(*) FROM role_seen s WHERE s.role IN ('runner', 'streamd') AND s.seen_at > now() - interval '30 seconds') AS roles,
+		own_keys(who) AS keys
+	INTO now_is;
+	IF now_is.some_wait OR now_is.roles < 2 THEN
+		PERFORM queue_check(queue_max), work_require(true);
+	END IF;
 	r := charge_make(who, $2, $3, 'call', $4, $5, $6, $8, $9, NULL, made);
 	IF r.verdict = 'REPEATED' THEN
 		SELECT c.run_id INTO run FROM charge c JOIN run x ON x.id = c.run_id WHERE c.owner_id = who AND c.request_id = $3;
@@ -94,24 +98,27 @@ BEGIN
 	message := r.message;
 	IF r.verdict IS NULL THEN
 		run := made;
-		whole := $7 || jsonb_build_object('provider', $4, 'model', $5, 'reply', true, 'credits', $9, 'keys', own_keys(who));
-		hand := runner_at_hand();
+		whole := $7 || jsonb_build_object('provider', $4, 'model', $5, 'reply', true, 'credits', $9, 'keys', now_is.keys);
+		IF NOT now_is.some_wait OR NOT EXISTS (SELECT FROM job j WHERE j.state = 'queued' AND queue_owner(j.owner_id) = caller_id()) THEN
+			hand := runner_at_hand();
+		END IF;
 		IF hand.name IS NULL THEN
 			INSERT INTO run (id, owner_id, kind, input) VALUES (made, who, 'call', whole);
 			INSERT INTO job (run_id, owner_id, kind) VALUES (made, caller_id(), 'call');
 			PERFORM notify_durable('millrace_job', '');
 			RETURN;
 		END IF;
-		INSERT INTO run (id, owner_id, kind, input, status, started_at) VALUES (made, who, 'call', whole, 'running', now());
+		-- Who writes events counts on a topic; the end of a call makes its own.
+		WITH begun AS (
+			INSERT INTO run (id, owner_id, kind, input, status, started_at) VALUES (made, who, 'call', whole, 'running', now())
+		), heard AS (
+			INSERT INTO topic (name) SELECT 'run:' || made WHERE $7 ->> 'stream' = 'true'
+		)
 		INSERT INTO job (run_id, owner_id, kind, state, attempts, runner, lease_until)
 		VALUES (made, caller_id(), 'call', 'running', 1, hand.name, now() + hand.lease);
-		-- Who writes events counts on it; the end of a call makes its own.
-		IF $7 ->> 'stream' = 'true' THEN
-			INSERT INTO topic (name) VALUES ('run:' || made);
-		END IF;
-		told := concat_ws(E'\n', hand.name, made, who);
-		IF octet_length(told) + octet_length(whole::text) < 7900 AND notify_has_room() THEN
-			told := told || E'\n' || whole::text;
+		told := concat_ws(E'\n', hand.name, made, who, whole);
+		IF octet_length(told) >= 7900 OR NOT notify_has_room() THEN
+			told := concat_ws(E'\n', hand.name, made, who);
 		END IF;
 		PERFORM notify_durable('millrace_handed', told);
 	END IF;
@@ -134,13 +141,17 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_s
 DECLARE
 	most CONSTANT bigint := $7 + CASE WHEN $6 ? 'earlier' THEN call_earlier($6 -> 'earlier') ELSE 0 END;
 	m record;
-	estimate numeric;
+	b record;
 BEGIN
-	SELECT f.provider, f.model INTO m FROM model_find($4) f;
+	SELECT f.provider, f.model, coalesce(usage_bound(p, most, $8, 0), 0) AS estimate INTO m
+	FROM model_find($4) f LEFT JOIN LATERAL price_in_force(f.provider, f.model) p ON true;
 	IF FOUND THEN
-		SELECT usage_bound(p, most, $8, 0) INTO estimate FROM price_in_force(m.provider, m.model) p;
-		RETURN QUERY SELECT b.* FROM call_begin($1, $2, $3, m.provider, m.model, $5,
-			$6 || jsonb_build_object('expected', ($6 -> 'expected') || jsonb_build_object('most', most)), coalesce(estimate, 0), $9, $10) b;
+		b := call_begin($1, $2, $3, m.provider, m.model, $5,
+			CASE WHEN $6 ? 'earlier' THEN jsonb_set($6, '{expected,most}', to_jsonb(most)) ELSE $6 END, m.estimate, $9, $10);
+		run := b.run;
+		verdict := b.verdict;
+		message := b.message;
+		RETURN NEXT;
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION gateway_start TO millrace_api;
@@ -196,44 +207,52 @@ GRANT EXECUTE ON FUNCTION provider_call TO millrace_api;
 CREATE OR REPLACE FUNCTION call_may(run_id uuid, provider text, model text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
-	o record;
+	c charge;
 	p project;
 	r run;
 	most numeric;
 BEGIN
-	SELECT c, j AS p INTO o FROM charge c JOIN project j ON j.id = c.project_id WHERE c.run_id = $1;
-	IF NOT FOUND OR policy_forbids(o.p, $2, $3, (o.c).operation) IS NOT NULL THEN
-		RETURN CASE WHEN FOUND THEN false END;
+	SELECT * INTO c FROM charge x WHERE x.id = $1;
+	IF NOT FOUND THEN
+		RETURN NULL;
+	END IF;
+	SELECT * INTO p FROM project x WHERE x.id = c.project_id;
+	IF policy_forbids(p, $2, $3, c.operation) IS NOT NULL THEN
+		RETURN false;
 	END IF;
 	SELECT * INTO r FROM run x WHERE x.id = $1;
 	SELECT usage_bound(q, (r.input #>> '{expected,most}')::bigint, (r.input #>> '{expected,output}')::bigint, 0) INTO most
 	FROM price_in_force($2, $3) q;
-	IF most <= (o.c).reserved_usd OR most IS NULL THEN
+	IF most <= c.reserved_usd OR most IS NULL THEN
 		RETURN true;
 	END IF;
-	SELECT * INTO o FROM charge_open((o.c).id);
-	p := o.p;
-	p.reserved_usd := p.reserved_usd - (o.c).reserved_usd;
-	most := most - (o.c).reserved_usd;
-	IF (o.c).id IS NULL OR budget_passed(p, most + (o.c).reserved_usd) IS NOT NULL OR most + (o.c).reserved_usd > p.require_approval_above
-		OR ((r.input ->> 'credits')::boolean AND (SELECT u.balance_usd - u.reserved_usd < most FROM app_user u WHERE u.id = r.owner_id)) THEN
+	-- Whoever ends the run holds its job.
+	PERFORM FROM job j WHERE j.run_id = $1 FOR UPDATE;
+	PERFORM charge_lock($1);
+	SELECT * INTO c FROM charge x WHERE x.id = $1;
+	SELECT * INTO p FROM project x WHERE x.id = c.project_id;
+	p.reserved_usd := p.reserved_usd - c.reserved_usd;
+	IF c.state <> 'reserved' OR budget_passed(p, most) IS NOT NULL OR most > p.require_approval_above OR ((r.input ->> 'credits')::boolean
+		AND (SELECT u.balance_usd - u.reserved_usd + c.reserved_usd < most FROM app_user u WHERE u.id = r.owner_id)) THEN
 		RETURN false;
 	END IF;
-	UPDATE charge x SET reserved_usd = x.reserved_usd + most WHERE x.id = (o.c).id;
-	UPDATE project x SET reserved_usd = x.reserved_usd + most WHERE x.id = p.id;
-	UPDATE app_user x SET reserved_usd = x.reserved_usd + most WHERE x.id = r.owner_id;
+	UPDATE charge x SET reserved_usd = most WHERE x.id = c.id;
+	UPDATE project x SET reserved_usd = x.reserved_usd + most - c.reserved_usd WHERE x.id = p.id;
+	UPDATE app_user x SET reserved_usd = x.reserved_usd + most - c.reserved_usd WHERE x.id = r.owner_id;
 	RETURN true;
 END $$;
 GRANT EXECUTE ON FUNCTION call_may TO millrace_runner;
 
 -- What a run's calls have cost, as clients read it.
-CREATE OR REPLACE FUNCTION call_cost(run_id uuid) RETURNS json LANGUAGE sql STABLE AS $$
-	SELECT json_build_object('input_cost', trim_scale(coalesce(sum(k.input_cost), 0)), 'output_cost', trim_scale(coalesce(sum(k.output_cost), 0)),
-		'total_cost', trim_scale(coalesce(sum(k.input_cost + k.output_cost), 0)))
-	FROM usage_event e JOIN provider_price p ON p.id = e.price_id
-	CROSS JOIN LATERAL usage_cost(p, e.input_tokens, e.output_tokens, e.cached_tokens, e.cache_write_tokens, e.reasoning_tokens, e.units) k
-	WHERE e.run_id = $1
-$$;
+CREATE OR REPLACE FUNCTION call_cost(run_id uuid) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT json_build_object('input_cost', trim_scale(coalesce(sum(k.input), 0)), 'output_cost', trim_scale(coalesce(sum(k.output), 0)),
+			'total_cost', trim_scale(coalesce(sum(k.input + k.output), 0)))
+		FROM usage_event e JOIN provider_price p ON p.id = e.price_id
+		CROSS JOIN LATERAL (SELECT cost_of_input(p, e.input_tokens, e.cached_tokens, e.cache_write_tokens) AS input,
+			cost_of_output(p, e.output_tokens, e.reasoning_tokens, e.units) AS output) k
+		WHERE e.run_id = $1);
+END $$;
 GRANT EXECUTE ON FUNCTION call_cost TO millrace_runner;
 
 -- Charges a call that was passed on, and whose reply was lost, by what was expected of it: it may
@@ -255,52 +274,138 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION call_lost TO millrace_runner;
 
+-- Stores what a call's answer has used (where `call` is not 0), and settles its run by that. Called
+-- as the owner, who holds the job.
+CREATE OR REPLACE FUNCTION call_settle(run_id uuid, call int, provider text, model text, input_tokens bigint, output_tokens bigint,
+	cached_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint, units bigint, estimated boolean, ms int) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+	used record;
+BEGIN
+	IF $2 > 0 THEN
+		PERFORM usage_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, false);
+	END IF;
+	SELECT sum(e.cost_usd) AS cost, sum(e.input_tokens + e.output_tokens)::bigint AS tokens INTO used FROM usage_event e WHERE e.run_id = $1;
+	IF used.cost IS NULL OR charge_pay($1, used.cost, used.tokens, NULL) IS NULL THEN
+		PERFORM run_settle((SELECT r.owner_id FROM run r WHERE r.id = $1), $1, 'call');
+	END IF;
+END $$;
+
+-- What this transaction notifies of is sent with its commit, be that on disk or not; and it settles
+-- itself what it stores of use.
+CREATE OR REPLACE FUNCTION call_ends() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('millrace.collect', '', true), set_config('millrace.settles', 'on', true);
+END $$;
+
+-- Takes a call's job out of the queue, where this attempt holds it and has written all up to `after`:
+-- its end is about to be written. Its client is told of that before the disk has it.
+CREATE OR REPLACE FUNCTION call_take(run_id uuid, runner text, attempt int, after bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	DELETE FROM job j WHERE j.run_id = $1 AND CASE j.state WHEN 'running' THEN j.runner = $2 AND j.attempts = $3
+		AND after = coalesce((SELECT t.seq FROM topic t WHERE t.name = 'run:' || $1), 0) END;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	PERFORM call_ends();
+	RETURN true;
+END $$;
+
 -- Ends a call of a face as job_done() does, and stores what its answer has used (where `call` is
 -- not 0). Its client is told before the disk has it: the reservation stands there, and whoever has
 -- made the call ends it again where the server has lost that.
+-- As the owner: the log and the ledger are no role's to write.
 CREATE OR REPLACE FUNCTION call_answer(run_id uuid, runner text, attempt int, after bigint, call int, provider text, model text,
 	input_tokens bigint, output_tokens bigint, cached_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint,
 	estimated boolean, ms int, data json, reply json) RETURNS bigint
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
-DECLARE
-	seq CONSTANT bigint := job_fence($1, $2, $3);
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-	PERFORM notify_at_once();
-	IF seq = after THEN
-		IF $5 > 0 THEN
-			PERFORM usage_record($1, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, false);
-		END IF;
-		PERFORM run_finish($1, 'completed', 'done', $15, $16);
+	IF call_take($1, $2, $3, $4) THEN
+		PERFORM call_settle($1, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14);
+		PERFORM run_close($1, 'completed', 'done', $15, $16);
+		RETURN after;
 	END IF;
-	RETURN seq;
+	RETURN nullif(job_fence($1, $2, $3), after);
 END $$;
 GRANT EXECUTE ON FUNCTION call_answer TO millrace_runner;
+
+-- Ends many calls of faces at once, as call_answer() ends one: each statement is for all of them, at a
+-- third of the cost. Row i of what it returns is that of runs[i]; a call that is not streamed has a
+-- reply, else it is ''. Where one is not as most are (it is held no more, or has nothing reserved),
+-- all of them are ended one by one. Rows are locked in the order of their ids.
+-- As the owner: the log and the ledger are no role's to write.
+CREATE OR REPLACE FUNCTION calls_answer(runs uuid[], runner text, attempts int[], after bigint[], calls int[], providers text[], models text[],
+	input_tokens bigint[], output_tokens bigint[], cached_tokens bigint[], cache_write_tokens bigint[], reasoning_tokens bigint[],
+	estimated boolean[], ms int[], data text[], replies text[]) RETURNS SETOF bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+	many CONSTANT int := cardinality(runs);
+	n int;
+BEGIN
+	BEGIN
+		SELECT count(*) INTO n FROM (SELECT * FROM unnest(runs, attempts, after) u (run_id, attempt, after) ORDER BY u.run_id) g
+		CROSS JOIN LATERAL (SELECT FROM job j WHERE j.run_id = g.run_id AND CASE j.state WHEN 'running' THEN j.runner = $2 AND j.attempts = g.attempt
+			AND g.after = coalesce((SELECT t.seq FROM topic t WHERE t.name = 'run:' || g.run_id), 0) END FOR UPDATE) held;
+		IF n < many THEN
+			RAISE SQLSTATE 'MR001';
+		END IF;
+		PERFORM call_ends();
+		DELETE FROM job j WHERE j.run_id = ANY (runs);
+		INSERT INTO usage_event (owner_id, run_id, call, provider, model, input_tokens, output_tokens, cached_tokens, cache_write_tokens,
+			reasoning_tokens, units, estimated, ms, failed, price_id, input_usd, output_usd, cost_usd)
+		SELECT r.owner_id, g.run_id, g.call, g.provider, g.model, g.input, g.output, k.cached, k.written, k.thought, 0, g.estimated, g.ms, false,
+			p.id, coalesce(p.input_usd, 0), coalesce(p.output_usd, 0),
+			coalesce(cost_of_input(p, g.input, k.cached, k.written) + cost_of_output(p, g.output, k.thought, 0), 0)
+		FROM unnest(runs, calls, providers, models, input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, estimated, ms)
+			g (run_id, call, provider, model, input, output, cached, written, thought, estimated, ms)
+		CROSS JOIN LATERAL (SELECT least(g.cached, g.input) AS cached, least(g.written, g.input - least(g.cached, g.input)) AS written,
+			least(g.thought, g.output) AS thought) k
+		CROSS JOIN LATERAL (SELECT o.owner_id FROM run o WHERE o.id = g.run_id OFFSET 0) r
+		LEFT JOIN LATERAL price_in_force(g.provider, g.model) p ON true WHERE g.call > 0
+		ON CONFLICT ON CONSTRAINT usage_event_run_id_call_key DO NOTHING;
+		IF charges_pay(runs) < many THEN
+			RAISE SQLSTATE 'MR001';
+		END IF;
+		PERFORM runs_close(runs, after, data, replies);
+		RETURN QUERY SELECT unnest(after);
+		RETURN;
+	EXCEPTION WHEN SQLSTATE 'MR001' THEN
+	END;
+	-- In the order in which users are locked.
+	RETURN QUERY SELECT a.seq FROM (
+		SELECT g.n, call_answer(g.run_id, $2, g.attempt, g.after, g.call, g.provider, g.model, g.input, g.output, g.cached, g.written, g.thought,
+			g.estimated, g.ms, g.data::json, nullif(g.reply, '')::json) AS seq
+		FROM (SELECT * FROM unnest(runs, attempts, after, calls, providers, models, input_tokens, output_tokens, cached_tokens, cache_write_tokens,
+				reasoning_tokens, estimated, ms, data, replies) WITH ORDINALITY
+				u (run_id, attempt, after, call, provider, model, input, output, cached, written, thought, estimated, ms, data, reply, n)
+			ORDER BY (SELECT r.owner_id FROM run r WHERE r.id = u.run_id), u.run_id) g
+		OFFSET 0
+	) a ORDER BY a.n;
+END $$;
+GRANT EXECUTE ON FUNCTION calls_answer TO millrace_runner;
 
 -- Ends a call that was passed on, likewise: stores what it has used (where `call` is not 0), and
 -- answers with its cost. `data` is the provider's reply; of a stream (`streams`) its last events,
 -- behind which the cost comes as one more.
+-- As the owner: the log and the ledger are no role's to write.
 CREATE OR REPLACE FUNCTION call_done(run_id uuid, runner text, attempt int, after bigint, call int, provider text, model text,
 	input_tokens bigint, output_tokens bigint, cached_tokens bigint, cache_write_tokens bigint, reasoning_tokens bigint, units bigint,
 	estimated boolean, ms int, data text, streams boolean) RETURNS bigint
-LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-	seq CONSTANT bigint := job_fence($1, $2, $3);
 	cost json;
 BEGIN
-	PERFORM notify_at_once();
-	IF seq = after THEN
-		IF $5 > 0 THEN
-			PERFORM usage_record($1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, false);
-		END IF;
+	IF call_take($1, $2, $3, $4) THEN
+		PERFORM call_settle($1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
 		cost := call_cost($1);
-		IF streams THEN
-			PERFORM run_finish($1, 'completed', 'done',
-				json_build_object('content', format(E'%sevent: cost\ndata: {"status":"success","cost":%s}\n\n', $16, cost)), NULL);
-		ELSE
-			PERFORM run_finish($1, 'completed', 'done', '{}', json_build_object('status', 200, 'headers', '{}'::json,
-				'body', json_build_object('status', 'success', 'data', $16::json, 'cost', cost)));
-		END IF;
+		PERFORM run_close($1, 'completed', 'done',
+			CASE WHEN streams THEN json_build_object('content', format(E'%sevent: cost\ndata: {"status":"success","cost":%s}\n\n', $16, cost))
+				ELSE '{}' END,
+			CASE WHEN NOT streams THEN json_build_object('status', 200, 'headers', '{}'::json,
+				'body', json_build_object('status', 'success', 'data', $16::json, 'cost', cost)) END);
+		RETURN after;
 	END IF;
-	RETURN seq;
+	RETURN nullif(job_fence($1, $2, $3), after);
 END $$;
 GRANT EXECUTE ON FUNCTION call_done TO millrace_runner;

@@ -3,50 +3,37 @@
 -- for each request: its plans are kept, and may have been made while the tables were empty. What a
 -- request calls first has its plans made once in a session, as events.sql says.
 
--- Moves `amount` onto (or, negative, from) a user's credits, `against` being the other side, and
--- frees `released` of what was reserved. Returns the transfer; NULL where the amount is zero: there
--- is nothing to write. Takes the user's lock.
-CREATE OR REPLACE FUNCTION ledger_move(owner uuid, amount numeric, released numeric, kind text, against text, charge uuid) RETURNS uuid
-LANGUAGE plpgsql AS $$
+-- Moves `amount` onto (or, negative, from) a user's credits, `against` being the other side. Returns
+-- the transfer; NULL where the amount is zero: there is nothing to write. Takes the user's lock.
+CREATE OR REPLACE FUNCTION ledger_move(owner uuid, amount numeric, kind text, against text) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
 	moved CONSTANT uuid := uuid_v7();
 BEGIN
 	WITH u AS (
-		UPDATE app_user x SET balance_usd = x.balance_usd + $2, reserved_usd = x.reserved_usd - $3
-		WHERE x.id = $1 AND ($2 <> 0 OR $3 <> 0) RETURNING x.balance_usd
+		UPDATE app_user x SET balance_usd = x.balance_usd + $2 WHERE x.id = $1 AND $2 <> 0 RETURNING x.balance_usd
 	)
-	INSERT INTO ledger_entry (transfer, owner_id, account, kind, amount_usd, balance_usd, charge_id)
-	SELECT moved, e.owner_id, e.account, $4, e.amount, e.balance, $6 FROM u CROSS JOIN LATERAL
-		(VALUES ($1, 'credits', $2, u.balance_usd), (NULL, $5, -$2, NULL)) e (owner_id, account, amount, balance) WHERE $2 <> 0;
+	INSERT INTO ledger_entry (transfer, owner_id, account, kind, amount_usd, balance_usd)
+	SELECT moved, e.owner_id, e.account, $3, e.amount, e.balance FROM u CROSS JOIN LATERAL
+		(VALUES ($1, 'credits', $2, u.balance_usd), (NULL, $4, -$2, NULL)) e (owner_id, account, amount, balance);
 	RETURN CASE WHEN FOUND THEN moved END;
 END $$;
 
--- A project's row with what was spent today and this month. A day never goes back: a clock that
--- does would open yesterday's budget again.
-CREATE OR REPLACE FUNCTION project_today(p project) RETURNS project LANGUAGE plpgsql STABLE AS $$
-BEGIN
-	p.month_usd := project_month_usd(p);
-	p.day_usd := project_day_usd(p);
-	p.day := greatest(p.day, (now() AT TIME ZONE 'UTC')::date);
-	RETURN p;
-END $$;
-
--- The project's row, locked, made where there is none yet; its day and month are today's. The
--- caller holds the user's lock, so that one name is one project.
+-- The project's row, locked, made where there is none yet. The caller holds the user's lock, so that
+-- one name is one project.
 CREATE OR REPLACE FUNCTION project_lock(owner uuid, name text) RETURNS project
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
 	projects_max CONSTANT int := 1000;
 	p project;
 BEGIN
-	SELECT * INTO p FROM project x WHERE x.owner_id = $1 AND x.name = $2 FOR UPDATE;
+	SELECT * INTO p FROM project x WHERE x.owner_id = $1 AND x.name = $2 FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		IF (SELECT count(*) FROM project x WHERE x.owner_id = $1) >= projects_max THEN
 			PERFORM refuse('CONFLICT', format('A user has at most %s projects.', projects_max));
 		END IF;
 		INSERT INTO project (owner_id, name) VALUES ($1, $2) RETURNING * INTO p;
 	END IF;
-	RETURN project_today(p);
+	RETURN p;
 END $$;
 
 -- What was spent today, and this month.
@@ -60,11 +47,11 @@ CREATE OR REPLACE FUNCTION project_month_usd(p project) RETURNS numeric LANGUAGE
 $$;
 GRANT EXECUTE ON FUNCTION project_month_usd TO millrace_api;
 
--- Which limit of the budget `amount` more would pass; NULL: none. `p` is project_lock's.
-CREATE OR REPLACE FUNCTION budget_passed(p project, amount numeric) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+-- Which limit of the budget `amount` more would pass; NULL: none.
+CREATE OR REPLACE FUNCTION budget_passed(p project, amount numeric) RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT CASE WHEN $2 > p.per_request_limit THEN 'per_request_limit'
-		WHEN p.day_usd + p.reserved_usd + $2 > p.daily_limit THEN 'daily_limit'
-		WHEN p.month_usd + p.reserved_usd + $2 > p.monthly_limit THEN 'monthly_limit' END
+		WHEN project_day_usd(p) + p.reserved_usd + $2 > p.daily_limit THEN 'daily_limit'
+		WHEN project_month_usd(p) + p.reserved_usd + $2 > p.monthly_limit THEN 'monthly_limit' END
 $$;
 
 -- Why the project's policies never let such a call through; NULL: they may. What is not given is
@@ -83,7 +70,7 @@ BEGIN
 END $$;
 
 -- Why the project's policies do not let a call through now, as (code, message); NULL: they do.
--- `p` is project_lock's. What has no limit is not counted.
+-- What has no limit is not counted.
 CREATE OR REPLACE FUNCTION policy_refusal(p project, provider text, model text, operation text) RETURNS text[]
 LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 DECLARE
@@ -152,53 +139,70 @@ BEGIN
 	RETURN false;
 END $$;
 
--- charge_reserve() for a run, which is named in the charge where `run` is not NULL; called as the
--- owner.
+-- charge_reserve() for a run, whose charge has its id, where `run` is not NULL; called as the owner.
+-- What is needed of the two rows is looked at as they are locked, and what is reserved is one
+-- statement: by far most requests take no other.
 CREATE OR REPLACE FUNCTION charge_make(owner uuid, project text, request_id text, kind text, provider text, model text, operation text,
 	estimate numeric, credits boolean, lasts interval, run uuid, OUT charge uuid, OUT verdict text, OUT message text) RETURNS record
 LANGUAGE plpgsql AS $$
 DECLARE
-	u record;
+	r record;
 	p project;
-	was text;
 	why text[];
-	passed text;
+	asks boolean;
 BEGIN
-	SELECT x.disabled_at, x.balance_usd - x.reserved_usd AS free INTO u FROM app_user x WHERE x.id = $1 FOR NO KEY UPDATE;
-	p := project_lock($1, $2);
-	was := (SELECT x.state FROM charge x WHERE x.owner_id = $1 AND x.request_id = $3);
-	passed := budget_passed(p, $8);
-	IF was <> 'released' THEN
-		why := ARRAY['REPEATED', 'This request_id was used before.'];
-	ELSIF $4 IN ('call', 'payment') AND request_is_runs($1, $3) THEN
+	LOOP
+		-- Locked in the order in which the clause names them.
+		SELECT q.id, u.disabled_at IS NOT NULL AS is_disabled, $9 AND u.balance_usd - u.reserved_usd < $8 AS is_short,
+			budget_passed(q, $8) AS passed, $8 > q.require_approval_above AND $4 NOT IN ('chat', 'embed') AS asks,
+			num_nonnulls(q.allowed_providers, q.allowed_models, q.requests_per_minute, q.tokens_per_hour) > 0
+				OR q.forbidden_operations <> '{}' AS has_policies
+		INTO r FROM app_user u JOIN project q ON q.owner_id = u.id WHERE u.id = $1 AND q.name = $2 FOR NO KEY UPDATE OF u, q;
+		EXIT WHEN FOUND;
+		PERFORM FROM app_user u WHERE u.id = $1 FOR NO KEY UPDATE;
+		PERFORM project_lock($1, $2);
+	END LOOP;
+	IF r.has_policies OR r.asks THEN
+		SELECT * INTO p FROM project x WHERE x.id = r.id;
+	END IF;
+	IF octet_length($3) >= 36 AND $4 IN ('call', 'payment') AND request_is_runs($1, $3) THEN
 		why := ARRAY['CONFLICT', 'This request_id is that of a run, which is charged by itself.'];
-	ELSIF u.disabled_at IS NOT NULL THEN
+	ELSIF r.is_disabled THEN
 		why := ARRAY['FORBIDDEN', 'The user is suspended.'];
-	ELSE
+	ELSIF r.has_policies THEN
 		why := policy_refusal(p, $5, $6, $7);
 	END IF;
-	IF why IS NULL AND passed IS NOT NULL THEN
-		why := ARRAY['BUDGET_EXCEEDED', format('This would pass the project''s %s.', passed)];
-	ELSIF why IS NULL AND $9 AND u.free < $8 THEN
+	IF why IS NULL AND r.passed IS NOT NULL THEN
+		why := ARRAY['BUDGET_EXCEEDED', format('This would pass the project''s %s.', r.passed)];
+	ELSIF why IS NULL AND r.is_short THEN
 		why := ARRAY['INSUFFICIENT_CREDITS', 'The credits do not cover this.'];
-	ELSIF why IS NULL AND $8 > p.require_approval_above AND $4 NOT IN ('chat', 'embed') THEN
+	END IF;
+	asks := why IS NULL AND r.asks IS TRUE;
+	IF (asks OR why IS NOT NULL)
+		AND EXISTS (SELECT FROM charge x WHERE x.owner_id = $1 AND x.request_id = $3 AND x.state <> 'released') THEN
+		why := ARRAY['REPEATED', 'This request_id was used before.'];
+	ELSIF asks THEN
 		why := approval_ask(p, $3, $4, $5, $6, $7, $8);
 	END IF;
 	IF why IS NULL THEN
 		WITH c AS (
-			INSERT INTO charge AS x (owner_id, project_id, request_id, kind, state, reserved_usd, provider, model, operation, expires_at, run_id)
-			VALUES ($1, p.id, $3, $4, 'reserved', $8, $5, $6, $7, now() + $10, $11)
-			ON CONFLICT ON CONSTRAINT charge_owner_id_request_id_key DO UPDATE SET state = 'reserved', project_id = excluded.project_id,
-				kind = excluded.kind, reserved_usd = excluded.reserved_usd, provider = excluded.provider, model = excluded.model,
-				operation = excluded.operation, expires_at = excluded.expires_at, created_at = now(), ended_at = NULL,
+			INSERT INTO charge AS x (id, owner_id, project_id, request_id, kind, state, reserved_usd, provider, model, operation, expires_at, run_id)
+			VALUES (coalesce($11, uuid_v7()), $1, r.id, $3, $4, 'reserved', $8, $5, $6, $7, now() + $10, $11)
+			ON CONFLICT ON CONSTRAINT charge_owner_id_request_id_key DO UPDATE SET id = coalesce(excluded.run_id, x.id), state = 'reserved',
+				project_id = excluded.project_id, kind = excluded.kind, reserved_usd = excluded.reserved_usd, provider = excluded.provider,
+				model = excluded.model, operation = excluded.operation, expires_at = excluded.expires_at, created_at = now(), ended_at = NULL,
 				run_id = coalesce(excluded.run_id, x.run_id)
+			WHERE x.state = 'released'
 			RETURNING x.id
 		), of_project AS (
-			UPDATE project x SET reserved_usd = x.reserved_usd + $8 WHERE x.id = p.id AND $8 <> 0
+			UPDATE project x SET reserved_usd = x.reserved_usd + $8 FROM c WHERE x.id = r.id AND $8 <> 0
 		), of_user AS (
-			UPDATE app_user x SET reserved_usd = x.reserved_usd + $8 WHERE x.id = $1 AND $8 <> 0
+			UPDATE app_user x SET reserved_usd = x.reserved_usd + $8 FROM c WHERE x.id = $1 AND $8 <> 0
 		)
 		SELECT c.id INTO charge FROM c;
+		IF NOT FOUND THEN
+			why := ARRAY['REPEATED', 'This request_id was used before.'];
+		END IF;
 	END IF;
 	verdict := why[1];
 	message := why[2];
@@ -217,36 +221,90 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION charge_reserve TO millrace_runner;
 
--- Counts a charge that is settled: in its project, and from the credits. `p` is project_lock's.
-CREATE OR REPLACE FUNCTION charge_count(c charge, p project, amount numeric, tokens bigint, flagged boolean, client_at timestamptz) RETURNS void
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+-- Settles a charge that is reserved: counts it in its project and takes it from the credits, in one
+-- statement, which takes the locks in their order. Returns whether it passed a limit of its project;
+-- NULL, and nothing is done, where it has ended already: whoever may settle it beside others has
+-- locked it before.
+CREATE OR REPLACE FUNCTION charge_pay(charge uuid, amount numeric, tokens bigint, client_at timestamptz) RETURNS boolean
+LANGUAGE plpgsql AS $$
 DECLARE
-	pays CONSTANT boolean := c.kind = 'payment';
+	passes boolean;
 BEGIN
-	WITH of_project AS (
-		UPDATE project x SET reserved_usd = x.reserved_usd - c.reserved_usd, total_usd = x.total_usd + $3, day = p.day,
-			day_usd = p.day_usd + $3, month_usd = p.month_usd + $3, requests = x.requests + 1, last_request_at = now()
-		WHERE x.id = p.id
+	WITH of_user AS (
+		UPDATE app_user x SET balance_usd = x.balance_usd - $2, reserved_usd = x.reserved_usd - c.reserved_usd
+		FROM charge c WHERE c.id = $1 AND c.state = 'reserved' AND x.id = c.owner_id
+		RETURNING x.id, x.balance_usd, c.project_id, c.reserved_usd, uuid_v7() AS transfer,
+			CASE c.kind WHEN 'payment' THEN 'payment' ELSE 'usage' END AS kind,
+			CASE c.kind WHEN 'payment' THEN 'payments' ELSE 'usage' END AS account
+	), of_project AS (
+		-- A day never goes back: a clock that does would open yesterday's budget again.
+		UPDATE project x SET reserved_usd = x.reserved_usd - u.reserved_usd, total_usd = x.total_usd + $2,
+			day = greatest(x.day, (now() AT TIME ZONE 'UTC')::date), day_usd = project_day_usd(x) + $2, month_usd = project_month_usd(x) + $2,
+			requests = x.requests + 1, last_request_at = now()
+		FROM of_user u WHERE x.id = u.project_id
+		RETURNING x.day, ($2 > x.per_request_limit OR x.day_usd + x.reserved_usd > x.daily_limit
+			OR x.month_usd + x.reserved_usd > x.monthly_limit) IS TRUE AS flagged
+	), entries AS (
+		INSERT INTO ledger_entry (transfer, owner_id, account, kind, amount_usd, balance_usd, charge_id)
+		SELECT u.transfer, e.owner_id, e.account, u.kind, e.amount, e.balance, $1 FROM of_user u CROSS JOIN LATERAL
+			(VALUES (u.id, 'credits', -$2, u.balance_usd), (NULL, u.account, $2, NULL)) e (owner_id, account, amount, balance) WHERE $2 <> 0
+	), of_charge AS (
+		UPDATE charge x SET state = 'settled', reserved_usd = 0, amount_usd = $2, tokens = $3, flagged = p.flagged, client_at = $4, day = p.day,
+			expires_at = NULL, ended_at = now()
+		FROM of_project p WHERE x.id = $1 RETURNING x.flagged
 	)
-	UPDATE charge x SET state = 'settled', reserved_usd = 0, amount_usd = $3, tokens = $4, flagged = $5, client_at = $6, day = p.day,
-		expires_at = NULL, ended_at = now()
-	WHERE x.id = c.id;
-	PERFORM ledger_move(c.owner_id, -$3, c.reserved_usd, CASE WHEN pays THEN 'payment' ELSE 'usage' END,
-		CASE WHEN pays THEN 'payments' ELSE 'usage' END, c.id);
+	SELECT c.flagged INTO passes FROM of_charge c;
+	RETURN passes;
 END $$;
 
--- The charge and its project, locked, where it is still reserved; else NULLs. Rows are locked in
--- the order in which the clause names them, and are as they are then.
-CREATE OR REPLACE FUNCTION charge_open(charge uuid, OUT c charge, OUT p project) RETURNS record LANGUAGE plpgsql SET enable_seqscan = off AS $$
+-- The same for many charges of calls at once, whose runs have these ids, by what their uses have come
+-- to; each as if it were alone, in the order given. Returns how many. (Whatever
+-- the plan, `= ANY` keeps it to these rows, in the order of their ids.)
+CREATE OR REPLACE FUNCTION charges_pay(runs uuid[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-	r record;
+	paid bigint;
 BEGIN
-	SELECT x AS c, q AS p INTO r FROM charge x JOIN app_user u ON u.id = x.owner_id JOIN project q ON q.id = x.project_id
+	WITH c AS MATERIALIZED (
+		SELECT g.n, x.id, x.owner_id, x.project_id, x.reserved_usd, e.cost, e.tokens, uuid_v7() AS transfer,
+			sum(e.cost) OVER of_user AS user_cost, sum(e.cost) OVER of_project AS project_cost, sum(x.reserved_usd) OVER of_project AS project_freed
+		FROM unnest(runs) WITH ORDINALITY g (run_id, n)
+		CROSS JOIN LATERAL (SELECT o.* FROM charge o WHERE o.id = g.run_id OFFSET 0) x
+		CROSS JOIN LATERAL (SELECT sum(u.cost_usd) AS cost, sum(u.input_tokens + u.output_tokens)::bigint AS tokens FROM usage_event u
+			WHERE u.run_id = g.run_id) e
+		WHERE x.state = 'reserved' AND e.cost IS NOT NULL
+		WINDOW of_user AS (PARTITION BY x.owner_id ORDER BY g.n), of_project AS (PARTITION BY x.project_id ORDER BY g.n)
+	), of_user AS (
+		UPDATE app_user x SET balance_usd = x.balance_usd - g.cost, reserved_usd = x.reserved_usd - g.reserved
+		FROM (SELECT c.owner_id, sum(c.cost) AS cost, sum(c.reserved_usd) AS reserved FROM c GROUP BY c.owner_id ORDER BY c.owner_id) g
+		WHERE x.id = g.owner_id AND x.id = ANY (ARRAY(SELECT c.owner_id FROM c)) RETURNING x.id, x.balance_usd + g.cost AS balance
+	), of_project AS (
+		UPDATE project x SET reserved_usd = x.reserved_usd - g.reserved, total_usd = x.total_usd + g.cost,
+			day = greatest(x.day, (now() AT TIME ZONE 'UTC')::date), day_usd = project_day_usd(x) + g.cost, month_usd = project_month_usd(x) + g.cost,
+			requests = x.requests + g.requests, last_request_at = now()
+		FROM (SELECT c.project_id, sum(c.cost) AS cost, sum(c.reserved_usd) AS reserved, count(*) AS requests FROM c JOIN of_user u ON u.id = c.owner_id
+			GROUP BY c.project_id ORDER BY c.project_id) g
+		WHERE x.id = g.project_id AND x.id = ANY (ARRAY(SELECT c.project_id FROM c))
+		RETURNING x.id, x.day, x.per_request_limit, x.daily_limit - x.day_usd + g.cost - x.reserved_usd - g.reserved AS day_left,
+			x.monthly_limit - x.month_usd + g.cost - x.reserved_usd - g.reserved AS month_left
+	), entries AS (
+		INSERT INTO ledger_entry (transfer, owner_id, account, kind, amount_usd, balance_usd, charge_id)
+		SELECT c.transfer, e.owner_id, e.account, 'usage', e.amount, e.balance, c.id FROM c JOIN of_user u ON u.id = c.owner_id CROSS JOIN LATERAL
+			(VALUES (u.id, 'credits', -c.cost, u.balance - c.user_cost), (NULL, 'usage', c.cost, NULL)) e (owner_id, account, amount, balance)
+		WHERE c.cost <> 0 ORDER BY c.n
+	), of_charge AS (
+		UPDATE charge x SET state = 'settled', reserved_usd = 0, amount_usd = c.cost, tokens = c.tokens, day = p.day, expires_at = NULL, ended_at = now(),
+			flagged = (c.cost > p.per_request_limit OR c.project_cost - c.project_freed > least(p.day_left, p.month_left)) IS TRUE
+		FROM c JOIN of_project p ON p.id = c.project_id WHERE x.id = c.id AND x.id = ANY (runs) RETURNING 1
+	)
+	SELECT count(*) INTO paid FROM of_charge;
+	RETURN paid;
+END $$;
+
+-- Locks a charge's user, project and the charge, in the order in which the clause names them.
+CREATE OR REPLACE FUNCTION charge_lock(charge uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM FROM charge x JOIN app_user u ON u.id = x.owner_id JOIN project q ON q.id = x.project_id
 	WHERE x.id = $1 FOR NO KEY UPDATE OF u, q, x;
-	IF (r.c).state = 'reserved' THEN
-		c := r.c;
-		p := project_today(r.p);
-	END IF;
 END $$;
 
 -- Ends a reservation with what was used in the end, which may be more; false where it has ended
@@ -254,17 +312,9 @@ END $$;
 -- As the owner: the ledger is no role's to write.
 CREATE OR REPLACE FUNCTION charge_settle(charge uuid, amount numeric, tokens bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
-DECLARE
-	o CONSTANT record := charge_open($1);
-	c charge := o.c;
-	p project := o.p;
 BEGIN
-	IF c.id IS NULL THEN
-		RETURN false;
-	END IF;
-	p.reserved_usd := p.reserved_usd - c.reserved_usd;
-	PERFORM charge_count(c, p, $2, $3, budget_passed(p, $2) IS NOT NULL, NULL);
-	RETURN true;
+	PERFORM charge_lock($1);
+	RETURN charge_pay($1, $2, $3, NULL) IS NOT NULL;
 END $$;
 GRANT EXECUTE ON FUNCTION charge_settle TO millrace_runner;
 
@@ -273,14 +323,16 @@ GRANT EXECUTE ON FUNCTION charge_settle TO millrace_runner;
 CREATE OR REPLACE FUNCTION charge_release(charge uuid) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-	c charge := (charge_open($1)).c;
+	c charge;
 BEGIN
-	IF c.id IS NULL THEN
+	PERFORM charge_lock($1);
+	SELECT * INTO c FROM charge x WHERE x.id = $1;
+	IF c.state <> 'reserved' OR c.id IS NULL THEN
 		RETURN false;
 	END IF;
 	UPDATE charge x SET state = 'released', reserved_usd = 0, expires_at = NULL, ended_at = now() WHERE x.id = $1;
 	UPDATE project x SET reserved_usd = x.reserved_usd - c.reserved_usd WHERE x.id = c.project_id;
-	PERFORM ledger_move(c.owner_id, 0, c.reserved_usd, NULL, NULL, NULL);
+	UPDATE app_user x SET reserved_usd = x.reserved_usd - c.reserved_usd WHERE x.id = c.owner_id;
 	RETURN true;
 END $$;
 GRANT EXECUTE ON FUNCTION charge_release TO millrace_runner;
@@ -295,7 +347,6 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_s
 DECLARE
 	p project;
 	c charge;
-	passes boolean;
 BEGIN
 	PERFORM FROM app_user u WHERE u.id = $1 FOR NO KEY UPDATE;
 	p := project_lock($1, $2);
@@ -303,13 +354,11 @@ BEGIN
 	IF c.state <> 'released' THEN
 		RETURN c.flagged;
 	END IF;
-	passes := budget_passed(p, $5) IS NOT NULL;
 	INSERT INTO charge AS x (owner_id, project_id, request_id, kind, state, provider, model)
 	VALUES ($1, p.id, $3, $4, 'reserved', $6, $7)
-	ON CONFLICT ON CONSTRAINT charge_owner_id_request_id_key DO UPDATE SET project_id = excluded.project_id, kind = excluded.kind
+	ON CONFLICT ON CONSTRAINT charge_owner_id_request_id_key DO UPDATE SET state = 'reserved', project_id = excluded.project_id, kind = excluded.kind
 	RETURNING * INTO c;
-	PERFORM charge_count(c, p, $5, $8, passes, $9);
-	RETURN passes;
+	RETURN charge_pay(c.id, $5, $8, $9);
 END $$;
 
 -- A run's end: settles what it reserved by what its model calls cost, or charges what they cost
@@ -318,7 +367,7 @@ CREATE OR REPLACE FUNCTION run_settle(owner uuid, run_id uuid, kind text) RETURN
 DECLARE
 	held CONSTANT uuid := (SELECT c.id FROM charge c WHERE c.owner_id = $1 AND c.request_id = $2::text AND c.state = 'reserved'
 			AND c.kind <> 'payment'
-		UNION ALL SELECT c.id FROM charge c WHERE c.run_id = $2 AND c.state = 'reserved' LIMIT 1);
+		UNION ALL SELECT c.id FROM charge c WHERE c.id = $2 AND c.state = 'reserved' LIMIT 1);
 	used record;
 BEGIN
 	SELECT coalesce(sum(e.cost_usd), 0) AS cost, coalesce(sum(e.input_tokens + e.output_tokens), 0) AS tokens,
@@ -343,7 +392,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN NULL;
 	END IF;
-	transfer := ledger_move($1, $2, 0, $3, $4, NULL);
+	transfer := ledger_move($1, $2, $3, $4);
 	INSERT INTO ledger_note (transfer, owner_id, description) VALUES (transfer, $1, $5);
 	RETURN transfer;
 END $$;

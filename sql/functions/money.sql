@@ -232,14 +232,17 @@ $$;
 GRANT EXECUTE ON FUNCTION price_in_force TO millrace_api, millrace_runner;
 
 -- What use costs at a price. The parts of the tokens are no more than these; NULL without a price.
-CREATE OR REPLACE FUNCTION usage_cost(p provider_price, input_tokens bigint, output_tokens bigint, cached bigint, written bigint, reasoning bigint,
-	units bigint, OUT input_cost numeric, OUT output_cost numeric) RETURNS record LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-	input_cost := (($2 - $4 - $5) * p.input_usd + $4 * coalesce(p.cached_usd, p.input_usd) + $5 * coalesce(p.cache_write_usd, p.input_usd))
-		* 0.000001;
-	output_cost := (($3 - $6) * p.output_usd + $6 * coalesce(p.reasoning_usd, p.output_usd)) * 0.000001 + $7 * coalesce(p.unit_usd, 0);
-END $$;
-GRANT EXECUTE ON FUNCTION usage_cost TO millrace_runner;
+CREATE OR REPLACE FUNCTION cost_of_input(p provider_price, input_tokens bigint, cached bigint, written bigint) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT (($2 - $3 - $4) * p.input_usd + $3 * coalesce(p.cached_usd, p.input_usd) + $4 * coalesce(p.cache_write_usd, p.input_usd)) * 0.000001
+$$;
+GRANT EXECUTE ON FUNCTION cost_of_input TO millrace_runner;
+
+CREATE OR REPLACE FUNCTION cost_of_output(p provider_price, output_tokens bigint, reasoning bigint, units bigint) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+	SELECT (($2 - $3) * p.output_usd + $3 * coalesce(p.reasoning_usd, p.output_usd)) * 0.000001 + $4 * coalesce(p.unit_usd, 0)
+$$;
+GRANT EXECUTE ON FUNCTION cost_of_output TO millrace_runner;
 
 -- The most that a call costs at a price: whatever of its input a provider writes to a cache, and
 -- however much of its output is thought. NULL without a price.
@@ -339,6 +342,6 @@ BEGIN
 		PERFORM refuse('NOT_FOUND', 'There is no such user.');
 	END IF;
 	PERFORM audit(caller_id(), $1, 'credits_granted', jsonb_build_object('amount_usd', $2, 'transfer', moved));
-	RETURN (SELECT credit_json(e) FROM ledger_entry e WHERE e.owner_id = $1 AND e.transfer = moved);
+	RETURN (SELECT credit_json(e) FROM ledger_entry e WHERE e.owner_id = $1 ORDER BY e.seq DESC LIMIT 1);
 END $$;
 GRANT EXECUTE ON FUNCTION credits_grant TO millrace_api;

@@ -151,25 +151,20 @@ $$;
 GRANT EXECUTE ON FUNCTION runner_is_ready TO millrace_runner;
 
 -- The runner that a job of the caller's is handed to at once, leased from its beginning: it needs
--- neither a claim nor that one's flush. NULL: it has to wait in the queue, since others of the
--- caller's wait or as many run as may, or nobody is there. A runner is there while its connection
--- holds the lock of its name. It gives back what it has no room for.
-CREATE OR REPLACE FUNCTION runner_at_hand() RETURNS runner_ready LANGUAGE plpgsql SET enable_seqscan = off AS $$
+-- neither a claim nor that one's flush. NULL: it has to wait in the queue, since as many run as may,
+-- or nobody is there; who has others waiting there does not ask. A runner is there while its
+-- connection holds the lock of its name. It gives back what it has no room for.
+CREATE OR REPLACE FUNCTION runner_at_hand() RETURNS runner_ready LANGUAGE plpgsql AS $$
 DECLARE
 	r runner_ready;
 	lock CONSTANT int := hashtext('millrace.runner');
 BEGIN
-	IF EXISTS (SELECT FROM job j WHERE j.state = 'queued' AND queue_owner(j.owner_id) = caller_id()) THEN
-		RETURN NULL;
-	END IF;
-	FOR r IN SELECT * FROM runner_ready x WHERE x.seen_at > now() - interval '15 seconds' ORDER BY random() LOOP
-		IF pg_try_advisory_lock_shared(lock, hashtext(r.name)) THEN
-			PERFORM pg_advisory_unlock_shared(lock, hashtext(r.name));
-		ELSIF (SELECT count(*) FROM (SELECT FROM job j WHERE j.state = 'running' AND j.owner_id = caller_id() LIMIT r.per_user) n) < r.per_user THEN
-			RETURN r;
-		END IF;
-	END LOOP;
-	RETURN NULL;
+	SELECT * INTO r FROM runner_ready x WHERE x.seen_at > now() - interval '15 seconds'
+		AND CASE WHEN pg_try_advisory_lock_shared(lock, hashtext(x.name))
+			THEN NOT pg_advisory_unlock_shared(lock, hashtext(x.name)) ELSE true END
+		AND (SELECT count(*) FROM (SELECT FROM job j WHERE j.state = 'running' AND j.owner_id = caller_id() LIMIT x.per_user) n) < x.per_user
+	ORDER BY random() LIMIT 1;
+	RETURN r;
 END $$;
 
 -- Jobs that were handed to `runner` and that it never heard of, since their worker ended in
@@ -229,33 +224,76 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION job_release TO millrace_runner;
 
--- Ends a run, once: the outcome, the terminal event and the job's state in one transaction.
--- `terminal` is 'done' or 'error'; where `reply` is given (deferred requests) a `result` event
--- {status, headers, body} goes before it. A dead job is kept for `millracectl jobs`. Returns false,
--- and does nothing, where the run has ended already.
-CREATE OR REPLACE FUNCTION run_finish(run_id uuid, status text, terminal text, data json, reply json, dead boolean DEFAULT false)
-RETURNS boolean LANGUAGE plpgsql AS $$
+-- Writes a run's end but for its job: the outcome and the terminal event, in one statement. Called
+-- as the owner, who holds the job or the run. See run_finish().
+CREATE OR REPLACE FUNCTION run_close(run_id uuid, status text, terminal text, data json, reply json) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-	is_open boolean;
-	seq bigint;
+	log CONSTANT text := 'run:' || $1;
+	failed CONSTANT boolean := terminal = 'error';
+	n bigint;
+BEGIN
+	WITH t AS (
+		INSERT INTO topic AS t (name, seq) VALUES (log, CASE WHEN reply IS NULL THEN 1 ELSE 2 END)
+		ON CONFLICT ON CONSTRAINT topic_pkey DO UPDATE SET seq = t.seq + excluded.seq, updated_at = now() RETURNING t.seq
+	), e AS (
+		INSERT INTO stream_event (topic, seq, type, data)
+		SELECT log, t.seq - 1, 'result', reply FROM t WHERE reply IS NOT NULL UNION ALL SELECT log, t.seq, terminal, data FROM t
+	)
+	UPDATE run r SET status = $2, outcome = $4, ended_at = now(), last_seq = t.seq,
+		error_code = CASE WHEN failed THEN data ->> 'code' END, error_message = CASE WHEN failed THEN data ->> 'message' END
+	FROM t WHERE r.id = $1 RETURNING r.last_seq INTO n;
+	IF reply IS NULL THEN
+		PERFORM notify_durable('millrace_event', event_notification(log, n, terminal, data::text));
+	ELSE
+		PERFORM notify_durable('millrace_event', event_notification(log, n - 1, 'result', reply::text),
+			event_notification(log, n, terminal, data::text));
+	END IF;
+END $$;
+
+-- The same for many runs that are completed, whose logs stand at `after`; '' is no reply.
+CREATE OR REPLACE FUNCTION runs_close(runs uuid[], after bigint[], data text[], replies text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	WITH g AS MATERIALIZED (
+		SELECT u.run_id, 'run:' || u.run_id AS log, u.after, u.data, nullif(u.reply, '') AS reply,
+			u.after + CASE u.reply WHEN '' THEN 1 ELSE 2 END AS seq FROM unnest($1, $2, $3, $4) u (run_id, after, data, reply)
+	), t AS (
+		INSERT INTO topic (name, seq) SELECT g.log, g.seq FROM g ORDER BY g.log
+		ON CONFLICT ON CONSTRAINT topic_pkey DO UPDATE SET seq = excluded.seq, updated_at = now()
+	), e AS (
+		INSERT INTO stream_event (topic, seq, type, data)
+		SELECT g.log, g.seq - 1, 'result', g.reply::json FROM g WHERE g.reply IS NOT NULL UNION ALL SELECT g.log, g.seq, 'done', g.data::json FROM g
+	)
+	UPDATE run r SET status = 'completed', outcome = g.data::json, ended_at = now(), last_seq = g.seq
+	FROM g WHERE r.id = g.run_id AND r.id = ANY ($1);
+	PERFORM notify_durable('millrace_event', VARIADIC (
+		SELECT array_agg(event_notification('run:' || u.run_id, u.after + k, CASE WHEN k = 1 AND u.reply <> '' THEN 'result' ELSE 'done' END,
+			CASE WHEN k = 1 AND u.reply <> '' THEN u.reply ELSE u.data END) ORDER BY u.n, k)
+		FROM unnest($1, $2, $3, $4) WITH ORDINALITY u (run_id, after, data, reply, n)
+		CROSS JOIN LATERAL generate_series(1, CASE u.reply WHEN '' THEN 1 ELSE 2 END) k));
+END $$;
+
+-- Ends a run, once. `terminal` is 'done' or 'error'; where `reply` is given (deferred requests) a
+-- `result` event {status, headers, body} goes before it. A dead job is kept for `millracectl jobs`.
+-- Returns false, and does nothing, where the run has ended already. A call's is settled here, other
+-- kinds' by a trigger.
+-- As the owner: the log and the ledger are no role's to write.
+CREATE OR REPLACE FUNCTION run_finish(run_id uuid, status text, terminal text, data json, reply json, dead boolean DEFAULT false)
+RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	r record;
 BEGIN
 	-- By the key alone: with more of a condition a kept plan may walk through all open runs.
-	SELECT r.ended_at IS NULL INTO is_open FROM run r WHERE r.id = $1 FOR UPDATE;
-	IF is_open IS NOT TRUE THEN
+	SELECT x.ended_at, x.owner_id, x.kind INTO r FROM run x WHERE x.id = $1 FOR UPDATE;
+	IF NOT FOUND OR r.ended_at IS NOT NULL THEN
 		RETURN false;
 	END IF;
-	IF reply IS NULL THEN
-		seq := publish('run:' || $1, terminal, data);
-	ELSE
-		seq := publish_two('run:' || $1, 'result', reply, terminal, data);
-	END IF;
-	UPDATE run r SET status = $2, outcome = $4, ended_at = now(), last_seq = seq,
-		error_code = CASE WHEN terminal = 'error' THEN data ->> 'code' END,
-		error_message = CASE WHEN terminal = 'error' THEN data ->> 'message' END
-	WHERE r.id = $1;
+	PERFORM run_close($1, $2, $3, $4, $5);
 	UPDATE job j SET state = CASE WHEN dead THEN 'dead' ELSE 'done' END, ended_at = now(), lease_until = NULL,
 		last_error = CASE WHEN terminal = 'error' THEN data ->> 'message' ELSE j.last_error END
 	WHERE j.run_id = $1;
+	IF r.kind = 'call' THEN
+		PERFORM run_settle(r.owner_id, $1, r.kind);
+	END IF;
 	RETURN true;
 END $$;
 GRANT EXECUTE ON FUNCTION run_finish TO millrace_runner;
@@ -392,17 +430,16 @@ $$;
 GRANT EXECUTE ON FUNCTION error_reply TO millrace_runner;
 
 -- Locks the job where this attempt still holds it, and returns the topic's seq; NULL where it does
--- not.
+-- not. While it is held nobody else writes there.
 CREATE OR REPLACE FUNCTION job_fence(run_id uuid, runner text, attempt int) RETURNS bigint
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
-	j job;
+	j record;
 BEGIN
-	SELECT * INTO j FROM job WHERE job.run_id = $1 FOR UPDATE;
-	IF (j.state = 'running' AND j.runner = $2 AND j.attempts = $3) IS NOT TRUE THEN
-		RETURN NULL;
-	END IF;
-	RETURN coalesce((SELECT t.seq FROM topic t WHERE t.name = 'run:' || $1), 0);
+	SELECT x.state = 'running' AND x.runner = $2 AND x.attempts = $3 AS is_held, coalesce(t.seq, 0) AS seq INTO j
+	FROM job x LEFT JOIN LATERAL (SELECT o.seq FROM topic o WHERE o.name = 'run:' || $1 OFFSET 0) t ON true
+	WHERE x.run_id = $1 FOR UPDATE OF x;
+	RETURN CASE WHEN j.is_held THEN j.seq END;
 END $$;
 GRANT EXECUTE ON FUNCTION job_fence TO millrace_runner;
 

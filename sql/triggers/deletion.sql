@@ -7,6 +7,16 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+-- A run's job goes with it. (A foreign key would do the same, and look up the run of each new job,
+-- which was made just before.)
+-- As the owner: it ends what is another's row to the one who writes.
+CREATE OR REPLACE FUNCTION job_gone() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	DELETE FROM job j WHERE j.run_id = OLD.id;
+	RETURN NULL;
+END $$;
+
 -- The reply that was kept for an Idempotency-Key is a copy of what the request made. An empty one
 -- says that this is gone: without it, the request repeated would make it once more. It was written
 -- in the transaction that made the thing, hence under the same created_at; a secret is also

@@ -7,7 +7,7 @@ BEGIN
 END $$;
 
 -- A run that ends settles what its model calls cost, in the transaction that ends it. Most cost
--- nothing and have reserved nothing.
+-- nothing and have reserved nothing. A call's is settled by who ends it.
 -- As the owner: the ledger is no role's to write.
 CREATE OR REPLACE FUNCTION run_settled() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
@@ -29,5 +29,15 @@ BEGIN
 		PERFORM charge_spend(NEW.owner_id, 'default', NEW.run_id || '/' || NEW.call, r.kind, NEW.cost_usd, NEW.provider, NEW.model,
 			NEW.input_tokens + NEW.output_tokens, NULL);
 	END IF;
+	RETURN NULL;
+END $$;
+
+-- A project's charges go with it. (A foreign key would do the same, and look each new one's project
+-- up, which who makes one has locked.)
+-- As the owner: the ledger is no role's to write.
+CREATE OR REPLACE FUNCTION charge_gone() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	DELETE FROM charge c WHERE c.project_id = OLD.id;
 	RETURN NULL;
 END $$;

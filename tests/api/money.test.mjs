@@ -216,6 +216,51 @@ test("a run is charged at its end, whatever was said by its id before", async ()
 	await verify();
 });
 
+test("calls that end together come to what they come to one by one, and one that is not held takes nothing of the others", async () => {
+	const name = newName(), projects = ["app", "other"];
+	for (const project of projects)
+		await service.put(at(name, project, "budget"), { daily_limit: 0.05, per_request_limit: 0.04 });
+	const who = await owner(name), [mine, others] = [randomUUID(), randomUUID()];
+	await sql(`SELECT credit_move('${who}', 1, 'grant', 'grants', 'a start')`);
+	/* Each has reserved 0.001, and said as many tokens as it is to cost: 10 dollars a million. */
+	const begin = async (project, runner) => {
+		const run = (await sql(`INSERT INTO run (owner_id, kind, status, input) VALUES ('${who}', 'call', 'running', '{}') RETURNING id`)).split("\n")[0];
+		await sql(`INSERT INTO job (run_id, owner_id, kind, state, attempts, runner, lease_until)
+			VALUES ('${run}', '${who}', 'call', 'running', 1, '${runner}', now() + interval '1 hour');
+			SELECT charge_make('${who}', '${project}', 'of ${run}', 'call', 'openai', 'gpt-4o', 'chat', 0.001, false, NULL, '${run}')`);
+		return run;
+	};
+	const end = async (runs, costs, replies) => {
+		const array = (values, type) => `ARRAY[${values.map((v) => `'${v}'`)}]::${type}[]`, all = (value, type) => array(runs.map(() => value), type);
+		return (await sql(`SELECT calls_answer(${array(runs, "uuid")}, '${mine}', ${all(1, "int")}, ${all(0, "bigint")}, ${all(1001, "int")}, ${all("openai", "text")},
+			${all("gpt-4o", "text")}, ${all(0, "bigint")}, ${array(costs.map((c) => Math.round(c * 1e5)), "bigint")}, ${all(0, "bigint")}, ${all(0, "bigint")},
+			${all(0, "bigint")}, ${all("f", "boolean")}, ${all(1, "int")}, ${all('{"finish": "stop"}', "text")}, ${array(replies, "text")})`)).split("\n");
+	};
+	const charges = (runs) => sql(`SELECT string_agg(concat_ws(' ', c.state, c.amount_usd::float, c.reserved_usd::float, c.tokens, c.flagged), ', ' ORDER BY k.n)
+		FROM unnest(ARRAY[${runs.map((r) => `'${r}'`)}]::uuid[]) WITH ORDINALITY k (id, n) JOIN charge c ON c.id = k.id`);
+	const log = (run) => sql(`SELECT string_agg(e.seq || ' ' || e.type, ', ' ORDER BY e.seq) FROM stream_event e WHERE e.topic = 'run:${run}'`);
+	const reply = '{"status": 200, "headers": {}, "body": {}}';
+	for (const together of [true, false]) {
+		for (const project of together ? [] : projects)
+			await service.put(at(name, project, "budget"), {});
+		const [a, b, c, d] = await Promise.all(["app", "other", "app", "app"].map((project) => begin(project, mine)));
+		const lost = await begin("other", others), runs = together ? [a, b, c, d] : [a, lost, b, c, d];
+		const costs = together ? [0.02, 0.045, 0.025, 0.01] : [0.001, 7, 0.001, 0.001, 0.001];
+		assert.deepEqual(await end(runs, costs, runs.map((r) => r === b ? "" : reply)), runs.map((r) => r === lost ? "" : "0"));
+		assert.equal(await charges([a, b, c, d]), together
+			? "settled 0.02 0 2000 f, settled 0.045 0 4500 t, settled 0.025 0 2500 f, settled 0.01 0 1000 t"
+			: "settled 0.001 0 100 f, settled 0.001 0 100 f, settled 0.001 0 100 f, settled 0.001 0 100 f");
+		assert.equal(await charges([lost]), "reserved 0 0.001 0 f");
+		assert.deepEqual([await log(a), await log(b)], ["1 result, 2 done", "1 done"]);
+		assert.equal(await sql(`SELECT count(*) FROM job WHERE owner_id = '${who}' AND runner = '${mine}'`), "0");
+		assert.deepEqual(await end([a], [5], [reply]), [""], "an end that comes again changes nothing");
+		await verify();
+	}
+	assert.equal(await sql(`SELECT (balance_usd - 1)::float FROM app_user WHERE id = '${who}'`), "-0.104");
+	await sql(`DELETE FROM run WHERE owner_id = '${who}' AND ended_at IS NULL; SELECT charge_release(id) FROM charge WHERE owner_id = '${who}' AND state = 'reserved'`);
+	await verify();
+});
+
 test("reservations expire by themselves", async () => {
 	const name = newName();
 	await service.put(at(name, "app", "budget"), {});
@@ -328,7 +373,8 @@ test("use by day, in the user's time zone, days without use included", async () 
 	const midnight = `(date_trunc('day', now() AT TIME ZONE 'Pacific/Kiritimati') AT TIME ZONE 'Pacific/Kiritimati')`;
 	for (const [n, hours] of [[1, -1], [2, -25]]) {
 		await spend(user.api, user.uid, "default", `${n}`, `back-${n}`);
-		await sql(`UPDATE charge SET ended_at = ${midnight} + ${hours} * interval '1 hour' WHERE owner_id = '${user.uid}' AND request_id = 'back-${n}'`);
+		await sql(`SET session_replication_role = replica; UPDATE ledger_entry SET created_at = ${midnight} + ${hours} * interval '1 hour'
+			WHERE charge_id = (SELECT id FROM charge WHERE owner_id = '${user.uid}' AND request_id = 'back-${n}')`);
 	}
 	const { json: days } = await user.api.get("/api/usage?days=3");
 	assert.equal(days.length, 3);

@@ -60,6 +60,26 @@ arguments(void)
 }
 
 static void
+many(void)
+{
+	const struct query q = { .n_args = 3 };
+	const struct sql_arg one[] = { { .type = SQL_UUID,
+					   .u = { "0190b3e8-8a54-7c3e-9d55-0242ac120002" } },
+		{ .type = SQL_INT, .i = 7 }, { .type = SQL_TEXT, .s = { NULL, 0 } } };
+	const struct sql_arg two[] = { { .type = SQL_UUID,
+					   .u = { "0190b3e8-8a54-7c3e-9d55-0242ac120003" } },
+		{ .type = SQL_INT, .i = -1 }, { .type = SQL_TEXT, .s = { "a,b", 3 } } };
+	const struct sql_arg *const both[] = { one, two };
+	struct sql_params p = sql_params(mem, sql_args_many(mem, &q, both, 2), 3);
+
+	CHECK(
+	    "arguments of many are arrays", p.n == 3 && strcmp(p.values[1], "{\"7\",\"-1\"}") == 0);
+	CHECK("in their order, absent ones empty",
+	    strncmp(p.values[0], "{\"0190b3e8-8a54-7c3e-9d55-0242ac120002\",", 40) == 0 &&
+		strcmp(p.values[2], "{\"\",\"a,b\"}") == 0);
+}
+
+static void
 errs(void)
 {
 	bool good = true;
@@ -86,6 +106,7 @@ main(void)
 	mem = arena_new();
 	arrays();
 	arguments();
+	many();
 	errs();
 	arena_free(mem);
 	return test_end();

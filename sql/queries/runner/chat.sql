@@ -91,7 +91,16 @@ SELECT call_done($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $1
 -- row: call_answer int8
 -- ends
 -- late
+-- many runner_calls_answer
 SELECT call_answer($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15::text::json, $16::text::json);
+
+-- name: runner_calls_answer
+-- args: runs text[], runners text[], attempts text[], afters text[], calls text[], providers text[], models text[], inputs text[], outputs text[], cached text[], written text[], thought text[], estimated text[], ms text[], data text[], replies text[]
+-- row: call_answer int8
+-- late
+SELECT calls_answer($1::text[]::uuid[], ($2::text[])[1], $3::text[]::int[], $4::text[]::bigint[], $5::text[]::int[], $6, $7, $8::text[]::bigint[],
+	$9::text[]::bigint[], $10::text[]::bigint[], $11::text[]::bigint[], $12::text[]::bigint[], $13::text[]::boolean[], $14::text[]::int[], $15, $16)
+	AS call_answer;
 
 -- What a call's answer was made of, for calls that name a part of it.
 -- name: runner_call_output
