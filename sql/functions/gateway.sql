@@ -33,7 +33,7 @@ CREATE OR REPLACE FUNCTION model_find(asked text) RETURNS TABLE (provider text, 
 		(SELECT ARRAY[g.name, $1] FROM gateway_provider g
 			WHERE g.kind = CASE WHEN $1 LIKE 'claude-%' THEN 'anthropic' WHEN $1 LIKE 'gemini-%' THEN 'google' END ORDER BY g.place LIMIT 1),
 		(SELECT ARRAY[g.name, $1] FROM gateway_provider g WHERE g.kind <> 'local' ORDER BY g.place LIMIT 1)
-	) AS f) x WHERE x.f IS NOT NULL
+	) AS f OFFSET 0) x WHERE x.f IS NOT NULL
 $$;
 GRANT EXECUTE ON FUNCTION model_find TO millrace_api;
 
