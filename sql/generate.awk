@@ -14,8 +14,8 @@
 #		-- ends			ends a job's run
 #		-- batched		a runner's short write: runner/queue/commit.h
 #		-- late			batched, in no hurry for its flush: it shares the next
-#		-- many OTHER		those that come together go as one OTHER: its arguments are arrays of these,
-#					text[] each, and it has a row for each, in their order
+#		-- many OTHER		those that come together go as one OTHER, with an
+#					array (text[]) of each argument and a row for each
 #		-- posted		batched, by who does not wait: post_NAME
 #		SELECT …;
 # A job has job_NAME(j, &res, …), and job_end_NAME(j, …) for what ends its run. Arguments named

@@ -298,8 +298,8 @@ BEGIN
 	PERFORM set_config('millrace.collect', '', true), set_config('millrace.settles', 'on', true);
 END $$;
 
--- Takes a call's job out of the queue, where this attempt holds it and has written all up to `after`:
--- its end is about to be written. Its client is told of that before the disk has it.
+-- Takes a call's job out of the queue, where this attempt holds it and has written all up to
+-- `after`: its end is about to be written. Its client is told of that before the disk has it.
 CREATE OR REPLACE FUNCTION call_take(run_id uuid, runner text, attempt int, after bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
 	DELETE FROM job j WHERE j.run_id = $1 AND CASE j.state WHEN 'running' THEN j.runner = $2 AND j.attempts = $3
@@ -329,10 +329,10 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION call_answer TO millrace_runner;
 
--- Ends many calls of faces at once, as call_answer() ends one: each statement is for all of them, at a
--- third of the cost. Row i of what it returns is that of runs[i]; a call that is not streamed has a
--- reply, else it is ''. Where one is not as most are (it is held no more, or has nothing reserved),
--- all of them are ended one by one. Rows are locked in the order of their ids.
+-- Ends many calls of faces at once, as call_answer() ends one: each statement is for all of them,
+-- at a third of the cost. Row i of what it returns is that of runs[i]; a call that is not streamed
+-- has a reply, else it is ''. Where one is not as most are (it is held no more, or has nothing
+-- reserved), all of them are ended one by one. Rows are locked in the order of their ids.
 -- As the owner: the log and the ledger are no role's to write.
 CREATE OR REPLACE FUNCTION calls_answer(runs uuid[], runner text, attempts int[], after bigint[], calls int[], providers text[], models text[],
 	input_tokens bigint[], output_tokens bigint[], cached_tokens bigint[], cache_write_tokens bigint[], reasoning_tokens bigint[],

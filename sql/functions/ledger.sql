@@ -3,8 +3,9 @@
 -- for each request: its plans are kept, and may have been made while the tables were empty. What a
 -- request calls first has its plans made once in a session, as events.sql says.
 
--- Moves `amount` onto (or, negative, from) a user's credits, `against` being the other side. Returns
--- the transfer; NULL where the amount is zero: there is nothing to write. Takes the user's lock.
+-- Moves `amount` onto (or, negative, from) a user's credits, `against` being the other side.
+-- Returns the transfer; NULL where the amount is zero: there is nothing to write. Takes the user's
+-- lock.
 CREATE OR REPLACE FUNCTION ledger_move(owner uuid, amount numeric, kind text, against text) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
 	moved CONSTANT uuid := uuid_v7();
@@ -18,8 +19,8 @@ BEGIN
 	RETURN CASE WHEN FOUND THEN moved END;
 END $$;
 
--- The project's row, locked, made where there is none yet. The caller holds the user's lock, so that
--- one name is one project.
+-- The project's row, locked, made where there is none yet. The caller holds the user's lock, so
+-- that one name is one project.
 CREATE OR REPLACE FUNCTION project_lock(owner uuid, name text) RETURNS project
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -139,9 +140,9 @@ BEGIN
 	RETURN false;
 END $$;
 
--- charge_reserve() for a run, whose charge has its id, where `run` is not NULL; called as the owner.
--- What is needed of the two rows is looked at as they are locked, and what is reserved is one
--- statement: by far most requests take no other.
+-- charge_reserve() for a run, whose charge has its id, where `run` is not NULL; called as the
+-- owner. What is needed of the two rows is looked at as they are locked, and what is reserved is
+-- one statement: by far most requests take no other.
 CREATE OR REPLACE FUNCTION charge_make(owner uuid, project text, request_id text, kind text, provider text, model text, operation text,
 	estimate numeric, credits boolean, lasts interval, run uuid, OUT charge uuid, OUT verdict text, OUT message text) RETURNS record
 LANGUAGE plpgsql AS $$
@@ -222,9 +223,9 @@ END $$;
 GRANT EXECUTE ON FUNCTION charge_reserve TO millrace_runner;
 
 -- Settles a charge that is reserved: counts it in its project and takes it from the credits, in one
--- statement, which takes the locks in their order. Returns whether it passed a limit of its project;
--- NULL, and nothing is done, where it has ended already: whoever may settle it beside others has
--- locked it before.
+-- statement, which takes the locks in their order. Returns whether it passed a limit of its
+-- project; NULL, and nothing is done, where it has ended already: whoever may settle it beside
+-- others has locked it before.
 CREATE OR REPLACE FUNCTION charge_pay(charge uuid, amount numeric, tokens bigint, client_at timestamptz) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -257,9 +258,9 @@ BEGIN
 	RETURN passes;
 END $$;
 
--- The same for many charges of calls at once, whose runs have these ids, by what their uses have come
--- to; each as if it were alone, in the order given. Returns how many. (Whatever
--- the plan, `= ANY` keeps it to these rows, in the order of their ids.)
+-- The same for many charges of calls at once, whose runs have these ids, by what their uses have
+-- come to; each as if it were alone, in the order given. Returns how many. (Whatever the plan, `=
+-- ANY` keeps it to these rows, in the order of their ids.)
 CREATE OR REPLACE FUNCTION charges_pay(runs uuid[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	paid bigint;

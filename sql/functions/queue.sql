@@ -151,8 +151,8 @@ $$;
 GRANT EXECUTE ON FUNCTION runner_is_ready TO millrace_runner;
 
 -- The runner that a job of the caller's is handed to at once, leased from its beginning: it needs
--- neither a claim nor that one's flush. NULL: it has to wait in the queue, since as many run as may,
--- or nobody is there; who has others waiting there does not ask. A runner is there while its
+-- neither a claim nor that one's flush. NULL: it has to wait in the queue, since as many run as
+-- may, or nobody is there; who has others waiting there does not ask. A runner is there while its
 -- connection holds the lock of its name. It gives back what it has no room for.
 CREATE OR REPLACE FUNCTION runner_at_hand() RETURNS runner_ready LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,5 +1,5 @@
--- What a call of a model costs here: rows are looked up, and written to indexes, where somebody asks
--- for it.
+-- What a call of a model costs here: rows are looked up, and written to indexes, where somebody
+-- asks for it.
 
 -- Each of these rows is made by who holds, or has just made, the row that it names.
 ALTER TABLE charge DROP CONSTRAINT charge_owner_id_fkey, DROP CONSTRAINT charge_project_id_fkey;
