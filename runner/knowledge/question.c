@@ -332,10 +332,12 @@ read_sentences(struct arena *a, struct str text, struct str all, struct question
 		"ist", "gibt", "sind", "muss", "darf", "hat", "wird", "werden", "soll", "kommt",
 		"braucht", "est ce", "peut on", "puis je", "y a", "hay", "puedo", "se puede",
 		"es" };
+	static const char *const what[] = { "what is", "what are", "what s", "was ist", "was sind",
+		"was bedeutet", "qu est ce", "que es" };
 	struct str sentence;
 
 	q->fact = HAS_PHRASE(all, fact, false);
-	q->how = q->whether = false;
+	q->how = q->whether = q->what = false;
 	for (text = sentence_next(text, &sentence); sentence.n > 0;
 	     text = sentence_next(text, &sentence)) {
 		struct terms t;
@@ -344,6 +346,7 @@ read_sentences(struct arena *a, struct str text, struct str all, struct question
 		if (q->language_known && q->language == LANGUAGE_GERMAN)
 			put_separable(a, t.words, q);
 		q->how = q->how || (!q->fact && HAS_PHRASE(t.words, how, true));
+		q->what = q->what || HAS_PHRASE(t.words, what, true);
 		q->whether =
 		    q->whether || (sentence_asks(sentence) && HAS_PHRASE(t.words, whether, true));
 	}

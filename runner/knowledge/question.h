@@ -41,6 +41,7 @@ struct question {
 	bool fact; /* it asks who, when, or how much */
 	bool how; /* how something is done */
 	bool whether; /* what yes or no answers */
+	bool what; /* what something is */
 	enum language language;
 	bool language_known;
 };

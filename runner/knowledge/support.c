@@ -5,6 +5,37 @@
 #include "runner/knowledge/words.h"
 
 #define QUOTED 8 /* passages */
+#define DEFINES 1.2 /* more than any sentence has that only has all words */
+
+static bool
+is_one_of(struct str word, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(word, str_from(list[i])))
+			return true;
+	return false;
+}
+
+/* Does the sentence begin as one that says what the question's words are: "A mill is …"? */
+static bool
+is_definition(struct arena *scratch, const struct question *q, struct str sentence)
+{
+	static const char *const articles[] = { "a", "an", "the", "der", "die", "das", "ein",
+		"eine", "le", "la", "les", "un", "une", "el", "los", "las", "una" };
+	static const char *const verbs[] = { "is", "are", "means", "ist", "sind", "bedeutet",
+		"bezeichnet", "est", "sont", "es", "son" };
+	struct terms terms;
+	struct str rest, word;
+	size_t i = 0;
+
+	terms_of(scratch, sentence, &terms);
+	rest = str_cut(terms.words, ' ', &word);
+	if (is_one_of(word, articles, sizeof(articles) / sizeof(*articles)))
+		rest = str_cut(rest, ' ', &word);
+	for (; i < q->n && str_eq(word, q->word[i]); i++)
+		rest = str_cut(rest, ' ', &word);
+	return i > 0 && i == q->n && is_one_of(word, verbs, sizeof(verbs) / sizeof(*verbs));
+}
 
 static void
 rate_one(struct arena *a, struct arena *scratch, const struct question *q, struct passage *p)
@@ -29,6 +60,12 @@ rate_one(struct arena *a, struct arena *scratch, const struct question *q, struc
 	for (size_t i = 0; i < n; i++)
 		p->support[i] = c[i].fit;
 	p->n_support = n;
+	rest = p->text;
+	for (size_t i = 0; i < n && q->what; i++) {
+		rest = quote_next(rest, &piece);
+		if (is_definition(scratch, q, piece))
+			p->support[i] = DEFINES;
+	}
 }
 
 void

@@ -12,6 +12,7 @@
 #include "runner/knowledge/question.h"
 #include "runner/knowledge/rank.h"
 #include "runner/knowledge/stems.h"
+#include "runner/knowledge/support.h"
 #include "runner/knowledge/utf8.h"
 #include "runner/knowledge/words.h"
 
@@ -230,6 +231,30 @@ test_rank(void)
 }
 
 static void
+test_support(void)
+{
+	struct arena *a = arena_new();
+	struct question *q = arena_alloc(a, sizeof(*q));
+	struct passage p = { .text =
+				 S("The tide mill of Eling is old. A tide mill is worked by the "
+				   "sea. Tide mills grind.\n\nPrice\tCoins\nTide mill\t7") };
+
+	question_read(a, S("What is a tide mill?"), q);
+	for (size_t i = 0; i < q->n_terms; i++)
+		q->term[i].passages = 1;
+	question_weigh(q, 100);
+	support_rate(a, a, q, &p, 1);
+	check("each piece that can be quoted is rated, and what defines most",
+	    p.n_support == 5 && p.support[1] > p.support[0] && p.support[0] > 0.9 &&
+		p.support[2] > 0.9 && p.support[3] < 0.1 && p.support[4] > 0.9);
+	question_read(a, S("tide mill"), q);
+	question_weigh(q, 100);
+	support_rate(a, a, q, &p, 1);
+	check("where that is asked", p.support[1] <= 1);
+	arena_free(a);
+}
+
+static void
 test_question(void)
 {
 	struct arena *a = arena_new();
@@ -392,6 +417,7 @@ main(void)
 	test_question();
 	test_written();
 	test_rank();
+	test_support();
 	test_answered();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed > 0;
