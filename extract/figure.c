@@ -121,7 +121,7 @@ data_start(struct figure *f, const struct xml_element *e)
 
 /* cx:dataId of a series. */
 static void
-data_take(struct figure *f, const struct xml_element *e)
+data_add(struct figure *f, const struct xml_element *e)
 {
 	struct bytes id = xml_attr(e, NS_NONE, "val");
 	size_t i;
@@ -163,7 +163,7 @@ chart_more_start(struct figure *f, const struct xml_element *e)
 	} else if (strcmp(s, "tx") == 0) {
 		f->name = f->series;
 	} else if (strcmp(s, "dataId") == 0) {
-		data_take(f, e);
+		data_add(f, e);
 	} else if (strcmp(s, "f") == 0) {
 		f->skip = 1;
 	}

@@ -160,7 +160,7 @@ line_send(struct worker *w, struct line *l, const struct unit *u)
 
 /* The first that waits in a line, which then is the last to have another turn. */
 static struct waiting *
-line_take(struct worker *w, struct line *l)
+line_pop(struct worker *w, struct line *l)
 {
 	struct waiting *it = l->first;
 
@@ -186,7 +186,7 @@ line_fail(struct worker *w, struct line *l, const struct waiting *it, enum err e
 static void
 line_turn(struct worker *w, struct line *l)
 {
-	struct waiting *it = line_take(w, l);
+	struct waiting *it = line_pop(w, l);
 	enum err e = line_send(w, l, &it->unit);
 
 	if (e != ERR_OK)
@@ -209,7 +209,7 @@ slow_refuse(struct worker *w)
 			if (reads_slowly(&w->shares, l, &l->first->unit))
 				break;
 		if (l) {
-			it = line_take(w, l);
+			it = line_pop(w, l);
 			line_fail(w, l, it, ERR_OVERLOADED);
 			arena_free(it->a);
 		}

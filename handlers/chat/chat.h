@@ -40,20 +40,20 @@ enum err conversation_rename(struct req *r);
 enum err conversation_delete(struct req *r);
 
 /* sessions.c */
-extern const struct field_table session_create_body, session_say_body, session_list_query;
+extern const struct field_table session_create_body, session_send_message_body, session_list_query;
 enum err session_create(struct req *r);
 enum err session_list(struct req *r);
 enum err session_show(struct req *r);
 enum err session_messages(struct req *r);
 enum err session_delete(struct req *r);
-enum err session_say(struct req *r);
+enum err session_send_message(struct req *r);
 /* Does the client ask for the answer as events, not as one reply? (Accept, RFC 9110) */
 bool chat_wants_events(const struct req *r);
 
 /* widget.c */
-extern const struct field_table widget_session_body, widget_say_body;
+extern const struct field_table widget_session_body, widget_send_body;
 enum err widget_session_create(struct req *r);
-enum err widget_say(struct req *r);
+enum err widget_send(struct req *r);
 enum err widget_history(struct req *r);
 enum err widget_stream(struct req *r);
 /* What the database knows a visitor's session by; the arena's, absent where the id is. */

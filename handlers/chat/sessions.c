@@ -10,7 +10,7 @@ struct session_in {
 	struct uuid chatbot_id;
 };
 
-struct say_in {
+struct message_in {
 	struct str content;
 };
 
@@ -25,10 +25,10 @@ static const struct field session_fields[] = {
 };
 FIELD_TABLE(session_create_body, struct session_in, session_fields, session_create);
 
-static const struct field say_fields[] = {
-	F_SHOWN(struct say_in, content, CONTENT_MAX, REQUIRED),
+static const struct field message_fields[] = {
+	F_SHOWN(struct message_in, content, CONTENT_MAX, REQUIRED),
 };
-FIELD_TABLE(session_say_body, struct say_in, say_fields, session_say);
+FIELD_TABLE(session_send_message_body, struct message_in, message_fields, session_send_message);
 
 static const struct field list_fields[] = {
 	F_PAGE(struct sessions_in),
@@ -109,14 +109,14 @@ session_answer(struct req *r)
 
 /* POST /api/chat/sessions/{id}/messages: the answer as a message, or as events to who asks so. */
 enum err
-session_say(struct req *r)
+session_send_message(struct req *r)
 {
 	bool streams = chat_wants_events(r);
-	struct say_in in = { 0 };
+	struct message_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, session_say_body, &in)) != ERR_OK)
+	if ((e = body_bind(r, session_send_message_body, &in)) != ERR_OK)
 		return e;
-	return sql_session_say(r, streams ? chat_started : session_answer, path_uuid(r, 0),
+	return sql_session_send_message(r, streams ? chat_started : session_answer, path_uuid(r, 0),
 	    in.content, streams, config()->queue_max, config_credits_required());
 }

@@ -15,7 +15,7 @@ struct widget_session_in {
 	struct uuid chatbot_id; /* as in the path, which counts */
 };
 
-struct widget_say_in {
+struct widget_send_in {
 	struct uuid session_id;
 	struct str message;
 };
@@ -33,11 +33,11 @@ static const struct field session_fields[] = {
 };
 FIELD_TABLE(widget_session_body, struct widget_session_in, session_fields, widget_session_create);
 
-static const struct field say_fields[] = {
-	F_UUID(struct widget_say_in, session_id, REQUIRED),
-	F_SHOWN(struct widget_say_in, message, MESSAGE_MAX, REQUIRED),
+static const struct field message_fields[] = {
+	F_UUID(struct widget_send_in, session_id, REQUIRED),
+	F_SHOWN(struct widget_send_in, message, MESSAGE_MAX, REQUIRED),
 };
-FIELD_TABLE(widget_say_body, struct widget_say_in, say_fields, widget_say);
+FIELD_TABLE(widget_send_body, struct widget_send_in, message_fields, widget_send);
 
 struct str
 chat_visitor_hash(struct arena *a, const struct uuid *session)
@@ -150,7 +150,7 @@ say_admitted(struct req *r)
 	const struct visit *v = r->state;
 
 	allow_origin(r);
-	return sql_widget_say(r, said, v->chatbot, visitor_hash(r), v->message,
+	return sql_widget_send(r, said, v->chatbot, visitor_hash(r), v->message,
 	    chat_wants_events(r), address_mac(r), c->widget_address_minute, c->widget_address_day,
 	    c->widget_session_minute, c->widget_session_day, c->widget_chatbot_minute, c->queue_max,
 	    config_credits_required());
@@ -158,12 +158,12 @@ say_admitted(struct req *r)
 
 /* POST /api/chat/widget/{chatbot_id}/message: {response, sources}, or events to who asks so. */
 enum err
-widget_say(struct req *r)
+widget_send(struct req *r)
 {
-	struct widget_say_in in = { 0 };
+	struct widget_send_in in = { 0 };
 	enum err e;
 
-	if ((e = body_bind(r, widget_say_body, &in)) != ERR_OK)
+	if ((e = body_bind(r, widget_send_body, &in)) != ERR_OK)
 		return e;
 	return admit(
 	    r, &(struct visit){ .session = in.session_id, .message = in.message }, say_admitted);

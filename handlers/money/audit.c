@@ -71,5 +71,5 @@ audit_verify_wait(struct req *r)
 enum err
 audit_verify(struct req *r)
 {
-	return sql_audit_verify_ask(r, audit_verify_wait, config()->queue_max);
+	return sql_audit_verify_start(r, audit_verify_wait, config()->queue_max);
 }

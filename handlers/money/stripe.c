@@ -134,7 +134,7 @@ payment_checkout(struct req *r)
 		return e;
 	success = page(r, "success_url", in.success_url, c->stripe_success_url, &problem);
 	cancel = page(r, "cancel_url", in.cancel_url, c->stripe_cancel_url, &problem);
-	return sql_stripe_checkout_ask(r, payment_wait, in.price_id, str_from(c->stripe_price_id),
+	return sql_stripe_checkout_start(r, payment_wait, in.price_id, str_from(c->stripe_price_id),
 	    in.mode.p ? in.mode : str_from(c->stripe_mode), success, cancel, problem,
 	    in.customer_email, in.metadata, c->queue_max);
 }
@@ -149,7 +149,7 @@ credits_purchase(struct req *r)
 
 	if ((e = body_bind(r, purchase_body, &in)) != ERR_OK)
 		return e;
-	return sql_stripe_purchase_ask(r, payment_wait, str_from(c->stripe_success_url),
+	return sql_stripe_purchase_start(r, payment_wait, str_from(c->stripe_success_url),
 	    str_from(c->stripe_cancel_url), in.amount_usd, c->queue_max);
 }
 
@@ -159,7 +159,7 @@ payment_portal(struct req *r)
 {
 	const struct config *c = config();
 
-	return sql_stripe_portal_ask(
+	return sql_stripe_portal_start(
 	    r, payment_wait, str_from(c->stripe_success_url), c->queue_max);
 }
 

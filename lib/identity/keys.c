@@ -4,10 +4,10 @@
 #include <millrace/keys.h>
 
 extern const struct query query_jwks_keys;
-extern const struct query query_jwks_ask;
+extern const struct query query_jwks_refresh;
 
 #define RELOAD_US (60 * (int64_t)1000000)
-/* Of one process; query_jwks_ask holds the limit of all of them. */
+/* Of one process; query_jwks_refresh holds the limit of all of them. */
 #define REQUEST_US (1 * (int64_t)1000000)
 
 /* Without an external issuer there are no keys to load. */
@@ -89,7 +89,7 @@ keys_request(struct keys *k, const char *issuer)
 		{ .type = SQL_TEXT, .s = str_from(issuer) },
 		{ .type = SQL_INT, .i = config()->jwks_pause_seconds },
 	};
-	const struct pipe_statement s = { .query = &query_jwks_ask, .args = args, .n_args = 2 };
+	const struct pipe_statement s = { .query = &query_jwks_refresh, .args = args, .n_args = 2 };
 
 	if (clock_us() < k->requested_us + REQUEST_US)
 		return;

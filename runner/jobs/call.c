@@ -161,7 +161,7 @@ finish_wrapped(struct face_call *f)
 	struct buf b = { .a = j->a };
 
 	if (f->streams) {
-		buf_put(&b, outbox_take(j->out, j->a));
+		buf_put(&b, outbox_detach(j->out, j->a));
 		begin(f, &b);
 		f->format->end(f, &b);
 	} else {
@@ -205,7 +205,7 @@ finish(struct face_call *f)
 		f->format->output(f, &data);
 	}
 	if (f->streams) {
-		buf_put(&b, outbox_take(j->out, j->a));
+		buf_put(&b, outbox_detach(j->out, j->a));
 		begin(f, &b);
 		f->format->end(f, &b);
 		buf_put(&data, S(",\"content\":"));
@@ -464,7 +464,7 @@ make_large(struct job *j, struct call_in *in)
 	atomic_fetch_sub(&running, 1);
 	/* Another attempt needs it; what is left after all goes by the sweep of uploads. */
 	if ((o.end == END_DONE || o.end == END_FAILED) &&
-	    job_runner_blob_leave(j, NULL, in->blob) != ERR_OK)
+	    job_runner_blob_discard(j, NULL, in->blob) != ERR_OK)
 		log_warn("call: a long body is left to the sweep", "run", j->run.text);
 	return o;
 }

@@ -363,7 +363,7 @@ ended(struct pass *x, enum call_end end, int64_t ms)
 	if (x->in->stream) {
 		struct buf rest = { .a = j->a };
 
-		buf_put(&rest, outbox_take(j->out, j->a));
+		buf_put(&rest, outbox_detach(j->out, j->a));
 		buf_put(&rest, x->data);
 		x->data = buf_str(&rest);
 	}

@@ -82,7 +82,7 @@ ask_all(
 			buf_put(&params, S("\"cursor\":"));
 			buf_json(&params, cursor);
 		}
-		end = mcp_ask(&j->stop, j->a, &s->peer, "tools/list", buf_str(&params),
+		end = mcp_request(&j->stop, j->a, &s->peer, "tools/list", buf_str(&params),
 		    left_ms < 1		? 1
 		    : left_ms < LIST_MS ? left_ms
 					: LIST_MS,
@@ -380,7 +380,7 @@ remote_run(struct job *j, const struct remote_tool *t, struct tool_call *call, b
 	buf_put(&params, S("\"name\":"));
 	buf_json(&params, t->name);
 	buf_printf(&params, ",\"arguments\":%.*s", S_ARG(call->arguments));
-	end = mcp_ask(
+	end = mcp_request(
 	    &j->stop, j->a, &t->server->peer, "tools/call", buf_str(&params), CALL_MS, &answer);
 	if (end == MCP_STOPPED)
 		return ERR_CONFLICT;

@@ -326,7 +326,7 @@ task_run(struct job *j)
 		return o;
 	if (!sql_bool(row, 0, 0))
 		return job_again("an earlier task of the process is under way", TURN_MS);
-	if ((e = job_runner_task_take(j, &row)) != ERR_OK)
+	if ((e = job_runner_task_claim(j, &row)) != ERR_OK)
 		return job_db_error(j, e, "the task could not be looked up");
 	if (PQntuples(row) != 1 || !uuid_parse(sql_get(row, 0, 0), &t.process))
 		return job_failed("NOT_FOUND", "The process was deleted.");

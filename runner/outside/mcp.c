@@ -344,7 +344,7 @@ wants_handshake(enum mcp_end end, int status, const struct mcp_answer *out)
 }
 
 enum mcp_end
-mcp_ask(struct stop *stop, struct arena *a, struct mcp_peer *p, const char *method,
+mcp_request(struct stop *stop, struct arena *a, struct mcp_peer *p, const char *method,
     struct str params, int64_t within_ms, struct mcp_answer *out)
 {
 	enum mcp_end end;

@@ -39,7 +39,7 @@ struct mcp_answer {
 };
 
 /* Sends a request whose params are these members, which may be none. It is sent once. */
-enum mcp_end mcp_ask(struct stop *stop, struct arena *a, struct mcp_peer *p, const char *method,
+enum mcp_end mcp_request(struct stop *stop, struct arena *a, struct mcp_peer *p, const char *method,
     struct str params, int64_t within_ms, struct mcp_answer *out);
 
 /* What a server said, its secrets replaced, but for short ones that may be words. */

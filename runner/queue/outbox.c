@@ -206,7 +206,7 @@ outbox_event(struct outbox *o, const char *type, struct str data)
 }
 
 struct str
-outbox_take(struct outbox *o, struct arena *a)
+outbox_detach(struct outbox *o, struct arena *a)
 {
 	struct event *kept = NULL, *e;
 	struct buf text = { .a = a };

@@ -35,7 +35,7 @@ void outbox_event(struct outbox *o, const char *type, struct str data);
  * Takes back the text of the last tokens, for the event that ends the run, where none of it was
  * written and it is short; else nothing.
  */
-struct str outbox_take(struct outbox *o, struct arena *a);
+struct str outbox_detach(struct outbox *o, struct arena *a);
 /*
  * Waits until everything is in the log, and on disk. *seq gets the last event's. False where the
  * job has to stop instead (lost, or shutting down for too long).

@@ -166,7 +166,7 @@ BEGIN
 		started_at = CASE WHEN wanted = 'active' AND a.status <> 'active' THEN now() ELSE a.started_at END
 	WHERE a.id = p.id RETURNING a.*;
 	IF FOUND AND ($2 = 'start' OR ($2 = 'stop' AND NOT EXISTS (SELECT FROM agent_process a WHERE a.owner_id = caller_id() AND a.status = 'active'))) THEN
-		PERFORM container_ask($2);
+		PERFORM container_request($2);
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION process_control TO millrace_api;

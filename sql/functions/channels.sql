@@ -9,7 +9,7 @@
 
 -- True where none of the keys came before. One that did may come with new ones: these count as
 -- come from now on.
-CREATE OR REPLACE FUNCTION inbox_take(source text, keys text[]) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION inbox_accept(source text, keys text[]) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
 	n int;
 BEGIN

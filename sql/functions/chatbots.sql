@@ -183,7 +183,7 @@ GRANT EXECUTE ON FUNCTION session_create TO millrace_api;
 
 -- Stores a message of a session with the run that answers it, for the caller. `input` says how the
 -- run's outcome goes out.
-CREATE OR REPLACE FUNCTION session_ask(session uuid, message text, input jsonb, queue_max int, priority int) RETURNS uuid LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION session_chat_start(session uuid, message text, input jsonb, queue_max int, priority int) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
 	new_run uuid;
 BEGIN
@@ -194,11 +194,11 @@ BEGIN
 	INSERT INTO message (conversation_id, owner_id, run_id, role, content) VALUES ($1, caller_id(), new_run, 'user', $2);
 	RETURN new_run;
 END $$;
-GRANT EXECUTE ON FUNCTION session_ask TO millrace_api;
+GRANT EXECUTE ON FUNCTION session_chat_start TO millrace_api;
 
 -- The caller says something in a session of theirs; `streams`: the answer goes out as events, else
 -- as one reply.
-CREATE OR REPLACE FUNCTION session_say(session uuid, message text, streams boolean, queue_max int, credits boolean)
+CREATE OR REPLACE FUNCTION session_send_message(session uuid, message text, streams boolean, queue_max int, credits boolean)
 RETURNS TABLE (run_id uuid, conversation_id uuid) LANGUAGE plpgsql AS $$
 BEGIN
 	SELECT c.id INTO conversation_id FROM conversation c JOIN chatbot b ON b.id = c.chatbot_id
@@ -206,11 +206,11 @@ BEGIN
 	IF NOT FOUND THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such session.');
 	END IF;
-	run_id := session_ask($1, $2, CASE WHEN $3 THEN '{}' ELSE '{"reply": "message"}' END::jsonb, $4, 0);
+	run_id := session_chat_start($1, $2, CASE WHEN $3 THEN '{}' ELSE '{"reply": "message"}' END::jsonb, $4, 0);
 	PERFORM chat_reserve(run_id, $5);
 	RETURN NEXT;
 END $$;
-GRANT EXECUTE ON FUNCTION session_say TO millrace_api;
+GRANT EXECUTE ON FUNCTION session_send_message TO millrace_api;
 
 -- What a run answers with, where that is a chatbot's: the settings, and the documents that it may
 -- answer from. A preview brings its own.
@@ -332,7 +332,7 @@ $$;
 -- goes first. The chatbot's row is counted late, since all its visitors wait for each other there,
 -- and the owner's row is locked after it, as a run's end does. What the owner's credits or budget
 -- refuse is said in words that tell a visitor nothing of them.
-CREATE OR REPLACE FUNCTION visitor_ask(b chatbot, session uuid, message text, input jsonb, subject bytea, subject_minute int, subject_day int,
+CREATE OR REPLACE FUNCTION visitor_chat_start(b chatbot, session uuid, message text, input jsonb, subject bytea, subject_minute int, subject_day int,
 	session_minute int, session_day int, chatbot_minute int, queue_max int, credits boolean) RETURNS uuid LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
 	code text;
@@ -341,7 +341,7 @@ DECLARE
 	asked uuid;
 BEGIN
 	PERFORM set_config('millrace.caller', b.owner_id::text, true);
-	asked := session_ask($2, $3, jsonb_build_object('visitor', true, 'reserved', reserved, 'day', (now() AT TIME ZONE 'UTC')::date) || $4, $11, -1);
+	asked := session_chat_start($2, $3, jsonb_build_object('visitor', true, 'reserved', reserved, 'day', (now() AT TIME ZONE 'UTC')::date) || $4, $11, -1);
 	PERFORM chatbot_count(b, $5, $6, $7, 0, NULL);
 	PERFORM chatbot_count(b, convert_to($2::text, 'UTF8'), $8, $9, 0, NULL);
 	PERFORM chatbot_count(b, '', $10, (s ->> 'messagesPerDay')::int, reserved, (s ->> 'tokensPerDay')::bigint);
@@ -359,7 +359,7 @@ END $$;
 
 -- A visitor says something, counted by address.
 -- As the owner: visitors have no account.
-CREATE OR REPLACE FUNCTION widget_say(chatbot uuid, visitor_hash bytea, message text, streams boolean, address bytea, address_minute int, address_day int,
+CREATE OR REPLACE FUNCTION widget_send(chatbot uuid, visitor_hash bytea, message text, streams boolean, address bytea, address_minute int, address_day int,
 	session_minute int, session_day int, chatbot_minute int, queue_max int, credits boolean) RETURNS TABLE (run_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
@@ -368,11 +368,11 @@ DECLARE
 BEGIN
 	SELECT * INTO b FROM chatbot_serving($1);
 	c := widget_session(b, $2);
-	run_id := visitor_ask(b, c.id, $3, CASE WHEN $4 THEN '{}' ELSE '{"reply": "widget"}' END::jsonb, $5, $6, $7, $8, $9, $10, $11, $12);
+	run_id := visitor_chat_start(b, c.id, $3, CASE WHEN $4 THEN '{}' ELSE '{"reply": "widget"}' END::jsonb, $5, $6, $7, $8, $9, $10, $11, $12);
 	PERFORM set_config('millrace.caller', '', true);
 	RETURN NEXT;
 END $$;
-GRANT EXECUTE ON FUNCTION widget_say TO millrace_api;
+GRANT EXECUTE ON FUNCTION widget_send TO millrace_api;
 
 -- What a visitor has said and was answered; `answering`: an answer is under way.
 -- As the owner: visitors have no account.

@@ -108,7 +108,7 @@ GRANT EXECUTE ON FUNCTION cloud_saved_delete TO millrace_api;
 -- refreshed, waits, failed (for now), or gone, where the provider takes the permission no more or
 -- the user has left. Only the `first` look asks for it.
 -- As the owner: oauth_flow and oauth_token are no role's to write.
-CREATE OR REPLACE FUNCTION oauth_refresh_ask(token uuid, was text, first boolean) RETURNS text
+CREATE OR REPLACE FUNCTION oauth_refresh_request(token uuid, was text, first boolean) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	t oauth_token;
@@ -127,4 +127,4 @@ BEGIN
 	PERFORM pg_notify('millrace_periodic', 'oauth');
 	RETURN 'waits';
 END $$;
-GRANT EXECUTE ON FUNCTION oauth_refresh_ask TO millrace_runner;
+GRANT EXECUTE ON FUNCTION oauth_refresh_request TO millrace_runner;

@@ -23,7 +23,7 @@ END $$;
 GRANT EXECUTE ON FUNCTION container_of TO millrace_api;
 
 -- The caller wants the container started, or stopped; nothing where there is no engine.
-CREATE OR REPLACE FUNCTION container_ask(action text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION container_request(action text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	IF NOT EXISTS (SELECT FROM container_engine e WHERE e.active) THEN
 		RETURN;
@@ -34,7 +34,7 @@ BEGIN
 	END IF;
 	PERFORM pg_notify('millrace_periodic', 'containers');
 END $$;
-GRANT EXECUTE ON FUNCTION container_ask TO millrace_api;
+GRANT EXECUTE ON FUNCTION container_request TO millrace_api;
 
 -- Is somebody still at it? Nobody is where its run goes on in a later attempt, or has ended.
 CREATE OR REPLACE FUNCTION command_is_alive(c container_command) RETURNS boolean LANGUAGE sql STABLE AS $$

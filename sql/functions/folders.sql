@@ -201,7 +201,7 @@ GRANT EXECUTE ON FUNCTION folder_anew TO millrace_runner;
 -- service counts its pages by rows, what goes while a folder is listed takes another's place, which
 -- no page shows then: until a listing and the changes behind it have met, folders of which
 -- something has changed are listed once more.
-CREATE OR REPLACE FUNCTION folder_take(f cloud_folder, listed text, page jsonb, most bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION folder_store_page(f cloud_folder, listed text, page jsonb, most bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	e jsonb;
 	n bigint := (SELECT count(*) FROM cloud_item i WHERE i.folder_id = f.id);
@@ -317,10 +317,10 @@ BEGIN
 	END LOOP;
 END $$;
 
--- Stores a page, as folder_take() does, of the folder `listed` or of changes, which was asked for
--- by `was`; `next` is what asks for the next, and `is_last`: there are no further changes now.
--- Once: a page that is not due any more is passed over. False where the run has lost the folder.
--- As the owner: folders and documents are no role's to change.
+-- Stores a page, as folder_store_page() does, of the folder `listed` or of changes, which was asked
+-- for by `was`; `next` is what asks for the next, and `is_last`: there are no further changes now.
+-- Once: a page that is not due any more is passed over. False where the run has lost the folder. As
+-- the owner: folders and documents are no role's to change.
 CREATE OR REPLACE FUNCTION folder_page(run_id uuid, runner text, attempt int, listed text, was text, next text, is_last boolean, page jsonb, files_max bigint,
 	bytes_max bigint, documents_max bigint) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -332,7 +332,7 @@ BEGIN
 		IF f.token IS DISTINCT FROM was THEN
 			RETURN true;
 		END IF;
-		PERFORM folder_take(f, NULL, page, files_max * 4);
+		PERFORM folder_store_page(f, NULL, page, files_max * 4);
 		UPDATE cloud_folder x SET token = next, is_settled = (x.is_settled OR is_last)
 			AND NOT EXISTS (SELECT FROM cloud_item i WHERE i.folder_id = f.id AND i.is_folder AND NOT i.is_listed) WHERE x.id = f.id;
 	ELSE
@@ -340,7 +340,7 @@ BEGIN
 		IF NOT FOUND THEN
 			RETURN true;
 		END IF;
-		PERFORM folder_take(f, listed, page, files_max * 4);
+		PERFORM folder_store_page(f, listed, page, files_max * 4);
 		UPDATE cloud_item i SET cursor = next, is_listed = next IS NULL OR x.is_cut FROM cloud_folder x
 		WHERE x.id = f.id AND i.folder_id = x.id AND i.item = listed;
 	END IF;

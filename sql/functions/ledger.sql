@@ -100,7 +100,7 @@ END $$;
 -- the first time the request is queued for the administrators, who are told; a user has 100 in the
 -- queue at most, since a client may ask in a loop. One that was changed since has another id: what
 -- an administrator has read is what their word is for.
-CREATE OR REPLACE FUNCTION approval_ask(p project, request_id text, kind text, provider text, model text, operation text, amount numeric)
+CREATE OR REPLACE FUNCTION approval_request(p project, request_id text, kind text, provider text, model text, operation text, amount numeric)
 RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
 	a approval;
@@ -183,7 +183,7 @@ BEGIN
 		AND EXISTS (SELECT FROM charge x WHERE x.owner_id = $1 AND x.request_id = $3 AND x.state <> 'released') THEN
 		why := ARRAY['REPEATED', 'This request_id was used before.'];
 	ELSIF asks THEN
-		why := approval_ask(p, $3, $4, $5, $6, $7, $8);
+		why := approval_request(p, $3, $4, $5, $6, $7, $8);
 	END IF;
 	IF why IS NULL THEN
 		WITH c AS (

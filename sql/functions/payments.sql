@@ -66,7 +66,7 @@ BEGIN
 		p := project_lock($1, $2);
 		why := policy_refusal(p, $5, $6, 'payment');
 		IF why IS NULL AND $4 > p.require_approval_above THEN
-			why := approval_ask(p, $3, 'payment', $5, $6, 'payment', $4);
+			why := approval_request(p, $3, 'payment', $5, $6, 'payment', $4);
 		END IF;
 	END IF;
 	verdict := why[1];

@@ -172,7 +172,7 @@ END $$;
 
 -- A message that is for the bot: its chatbot is asked, and a job brings the answer to `place`. What
 -- is refused is said there, in each conversation once an hour.
-CREATE OR REPLACE FUNCTION slack_ask(s slack_bot, bot uuid, session bytea, said text, sender text, place jsonb, user_minute int, user_day int,
+CREATE OR REPLACE FUNCTION slack_chat_start(s slack_bot, bot uuid, session bytea, said text, sender text, place jsonb, user_minute int, user_day int,
 	session_minute int, session_day int, chatbot_minute int, queue_max int, credits boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	said_max CONSTANT int := 20000;
@@ -194,14 +194,14 @@ BEGIN
 			PERFORM refuse('BAD_REQUEST', 'That is too long for me; please say it in fewer words.');
 		END IF;
 		c := slack_session(b, session);
-		asked := visitor_ask(b, c, said, '{}', sha256(convert_to(format('slack %s %s', s.team_id, sender), 'UTF8')), user_minute, user_day,
+		asked := visitor_chat_start(b, c, said, '{}', sha256(convert_to(format('slack %s %s', s.team_id, sender), 'UTF8')), user_minute, user_day,
 			session_minute, session_day, chatbot_minute, queue_max, credits);
 		PERFORM run_enqueue('slack', place || jsonb_build_object('what', 'relay', 'answer', asked), queue_max, c, priority => 1);
 	EXCEPTION WHEN SQLSTATE 'MR000' THEN
 		GET STACKED DIAGNOSTICS why = MESSAGE_TEXT, code = PG_EXCEPTION_DETAIL;
 		IF code = 'OVERLOADED' THEN
 			RAISE;
-		ELSIF code = 'BAD_REQUEST' OR inbox_take('slack', ARRAY[format('told %s %s', encode(session, 'hex'), date_trunc('hour', now(), 'UTC'))]) THEN
+		ELSIF code = 'BAD_REQUEST' OR inbox_accept('slack', ARRAY[format('told %s %s', encode(session, 'hex'), date_trunc('hour', now(), 'UTC'))]) THEN
 			PERFORM run_enqueue('slack', place || jsonb_build_object('what', 'say', 'text', why), 4 * queue_max, priority => 1);
 		END IF;
 	END;
@@ -232,10 +232,10 @@ BEGIN
 	session := sha256(convert_to(format('slack %s %s %s %s', s.integration_id, bot, channel, thread), 'UTF8'));
 	IF NOT (direct OR said ~ format('<@%s[|>]', s.bot_user_id) OR
 		EXISTS (SELECT FROM conversation c WHERE c.visitor_hash = session AND c.deleted_at IS NULL)) OR
-		NOT inbox_take('slack', ARRAY[format('%s %s', s.integration_id, event_id), format('%s %s %s', s.integration_id, channel, ts)]) THEN
+		NOT inbox_accept('slack', ARRAY[format('%s %s', s.integration_id, event_id), format('%s %s %s', s.integration_id, channel, ts)]) THEN
 		RETURN false;
 	END IF;
-	PERFORM slack_ask(s, bot, session, slack_plain(said, s.bot_user_id), sender, jsonb_strip_nulls(jsonb_build_object('integration', s.integration_id,
+	PERFORM slack_chat_start(s, bot, session, slack_plain(said, s.bot_user_id), sender, jsonb_strip_nulls(jsonb_build_object('integration', s.integration_id,
 		'channel', channel, 'thread', thread, 'after', ts)), $5, $6, $7, $8, $9, $10, $11);
 	RETURN true;
 END $$;

@@ -57,7 +57,7 @@ GRANT EXECUTE ON FUNCTION stripe_page TO millrace_api;
 
 -- Makes a checkout's run. The price: the one given, the package's that the metadata name, or
 -- `fallback`. Amounts are taken with `amount` alone: then it is credits that are bought.
-CREATE OR REPLACE FUNCTION stripe_checkout_ask(price text, fallback text, mode text, success_url text, cancel_url text, email text, metadata jsonb,
+CREATE OR REPLACE FUNCTION stripe_checkout_start(price text, fallback text, mode text, success_url text, cancel_url text, email text, metadata jsonb,
 	amount numeric, queue_max int) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
 	p pricing_package;
@@ -92,7 +92,7 @@ BEGIN
 		'mode', CASE WHEN $8 IS NOT NULL OR p.period = 'once' THEN 'payment' ELSE $3 END, 'success_url', $4, 'cancel_url', $5, 'email', $6,
 		'metadata', coalesce($7, '{}')::text, 'cents', ($8 * 100)::bigint), $9, priority => 10);
 END $$;
-GRANT EXECUTE ON FUNCTION stripe_checkout_ask TO millrace_api;
+GRANT EXECUTE ON FUNCTION stripe_checkout_start TO millrace_api;
 
 -- The user's customer at Stripe, and, for a package with a campaign under way, what it costs now
 -- and for how long (NULL: the price at Stripe is the one).
@@ -330,7 +330,7 @@ $$;
 GRANT EXECUTE ON FUNCTION stripe_unknown TO millrace_runner;
 
 -- Enqueues a comparison with Stripe, for millracectl.
-CREATE OR REPLACE FUNCTION stripe_reconcile_ask() RETURNS uuid LANGUAGE sql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION stripe_reconcile_start() RETURNS uuid LANGUAGE sql VOLATILE AS $$
 	SELECT run_add(NULL, 'stripe', '{"task": "reconcile"}', 5)
 $$;
 
@@ -343,7 +343,7 @@ BEGIN
 	INSERT INTO stripe_object AS o (object) VALUES ('reconcile') ON CONFLICT ON CONSTRAINT stripe_object_pkey
 	DO UPDATE SET version = o.version + 1, begun_at = now() WHERE o.begun_at < now() - interval '1 day';
 	IF FOUND THEN
-		PERFORM stripe_reconcile_ask();
+		PERFORM stripe_reconcile_start();
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION stripe_nightly TO millrace_runner;

@@ -104,13 +104,13 @@ END $$;
 GRANT EXECUTE ON FUNCTION task_turn TO millrace_runner;
 
 -- An attempt begins: how far the task is. No row where the lease is lost, or the process is gone.
-CREATE OR REPLACE FUNCTION task_take(run_id uuid, runner text, attempt int) RETURNS SETOF task LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION task_claim(run_id uuid, runner text, attempt int) RETURNS SETOF task LANGUAGE plpgsql AS $$
 BEGIN
 	IF job_fence($1, $2, $3) IS NOT NULL THEN
 		RETURN QUERY UPDATE task t SET status = 'processing', updated_at = now() WHERE t.id = $1 AND t.process_id IS NOT NULL RETURNING t.*;
 	END IF;
 END $$;
-GRANT EXECUTE ON FUNCTION task_take TO millrace_runner;
+GRANT EXECUTE ON FUNCTION task_claim TO millrace_runner;
 
 -- Takes up to `most` rows that an earlier attempt has stored, and with the last of them its files;
 -- true: there may be more. NULL where the lease is lost, as of all that follow.

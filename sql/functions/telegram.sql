@@ -50,7 +50,7 @@ $$;
 GRANT EXECUTE ON FUNCTION telegram_polled TO millrace_runner;
 
 -- Has the bot say something in a chat, on the caller's account or nobody's.
-CREATE OR REPLACE FUNCTION telegram_say(chat bigint, said text, queue_max int) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION telegram_send(chat bigint, said text, queue_max int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM run_enqueue('telegram', jsonb_build_object('what', 'say', 'chat', $1, 'text', $2), $3, priority => 1);
 END $$;
@@ -71,13 +71,13 @@ BEGIN
 	ON CONFLICT (owner_id) DO UPDATE SET chat_id = excluded.chat_id, conversation_id = NULL;
 	PERFORM set_config('millrace.caller', owner::text, true);
 	SELECT coalesce(u.email, nullif(u.display_name, ''), 'without an address') INTO who FROM app_user u WHERE u.id = owner;
-	PERFORM telegram_say($1, format('You are connected to the account %s, whose owner sees what is said here; if that is not you, write /stop.'
+	PERFORM telegram_send($1, format('You are connected to the account %s, whose owner sees what is said here; if that is not you, write /stop.'
 		' Ask me anything, or send me a document to read. /new begins a new conversation.', who), $3);
 	RETURN true;
 END $$;
 
 -- The caller's assistant is asked in their chat. `draft` names what is shown of its answer.
-CREATE OR REPLACE FUNCTION telegram_ask(chat bigint, draft bigint, said text, credits boolean, queue_max int) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION telegram_chat_start(chat bigint, draft bigint, said text, credits boolean, queue_max int) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	asked record;
 BEGIN
@@ -89,27 +89,27 @@ BEGIN
 END $$;
 
 -- What the caller has sent in their chat: a question, a command, a document, or none of these.
-CREATE OR REPLACE FUNCTION telegram_hear(chat bigint, n bigint, message jsonb, credits boolean, queue_max int) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION telegram_receive(chat bigint, n bigint, message jsonb, credits boolean, queue_max int) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	said text := btrim(json_string($3 -> 'text'), E' \t\n');
 	file text := json_string($3 #> '{document,file_id}');
 BEGIN
 	IF said = '/new' THEN
 		UPDATE telegram_link l SET conversation_id = NULL WHERE l.owner_id = caller_id();
-		PERFORM telegram_say($1, 'This is a new conversation.', $5);
+		PERFORM telegram_send($1, 'This is a new conversation.', $5);
 	ELSIF said = '/stop' THEN
 		DELETE FROM telegram_link l WHERE l.owner_id = caller_id();
-		PERFORM telegram_say($1, 'This chat is not connected any more.', $5);
+		PERFORM telegram_send($1, 'This chat is not connected any more.', $5);
 	ELSIF said ~ '^/start( |$)' THEN
-		PERFORM telegram_say($1, 'You are connected already. Ask me anything.', $5);
+		PERFORM telegram_send($1, 'You are connected already. Ask me anything.', $5);
 	ELSIF said <> '' THEN
-		PERFORM telegram_ask($1, $2, said, $4, $5);
+		PERFORM telegram_chat_start($1, $2, said, $4, $5);
 	ELSIF file IS NOT NULL THEN
 		PERFORM run_enqueue('telegram', jsonb_build_object('what', 'file', 'chat', $1, 'file', file,
 			'name', left(coalesce(json_string($3 #> '{document,file_name}'), 'document'), 200),
 			'size', coalesce(json_whole($3 #> '{document,file_size}'), 0)), $5);
 	ELSE
-		PERFORM telegram_say($1, 'I read text and documents; I can make nothing of voice, pictures and the like yet. Please write to me.', $5);
+		PERFORM telegram_send($1, 'I read text and documents; I can make nothing of voice, pictures and the like yet. Please write to me.', $5);
 	END IF;
 END $$;
 
@@ -128,20 +128,20 @@ BEGIN
 	PERFORM set_config('millrace.caller', coalesce(owner::text, ''), true);
 	IF owner IS NULL THEN
 		-- Once a day, so that strangers make no work.
-		IF inbox_take('telegram', ARRAY[format('stranger %s %s', $1, (now() AT TIME ZONE 'UTC')::date)]) THEN
-			PERFORM telegram_say($1, 'This chat is not connected to an account. Connect it in the settings of your account there.', $5);
+		IF inbox_accept('telegram', ARRAY[format('stranger %s %s', $1, (now() AT TIME ZONE 'UTC')::date)]) THEN
+			PERFORM telegram_send($1, 'This chat is not connected to an account. Connect it in the settings of your account there.', $5);
 		END IF;
 		RETURN;
 	END IF;
 	BEGIN
-		PERFORM telegram_hear($1, $2, $3, $4, $5);
+		PERFORM telegram_receive($1, $2, $3, $4, $5);
 	EXCEPTION WHEN SQLSTATE 'MR000' THEN
 		GET STACKED DIAGNOSTICS why = MESSAGE_TEXT, code = PG_EXCEPTION_DETAIL;
 		IF code = 'OVERLOADED' THEN
 			RAISE;
 		END IF;
 		BEGIN
-			PERFORM telegram_say($1, why, $5);
+			PERFORM telegram_send($1, why, $5);
 		EXCEPTION WHEN SQLSTATE 'MR000' THEN
 			NULL;
 		END;
@@ -169,7 +169,7 @@ BEGIN
 	ELSIF n IS NULL THEN
 		PERFORM refuse('BAD_REQUEST', 'This is no update.');
 	END IF;
-	taken := inbox_take('telegram', ARRAY[n::text]);
+	taken := inbox_accept('telegram', ARRAY[n::text]);
 	RETURN NEXT;
 	IF NOT taken THEN
 		RETURN;
@@ -218,7 +218,7 @@ BEGIN
 	EXCEPTION WHEN SQLSTATE 'MR000' THEN
 		GET STACKED DIAGNOSTICS said = MESSAGE_TEXT;
 	END;
-	PERFORM telegram_say((r.input ->> 'chat')::bigint, said, $8 * 4);
+	PERFORM telegram_send((r.input ->> 'chat')::bigint, said, $8 * 4);
 	PERFORM run_finish($1, 'completed', 'done', '{}', NULL);
 	PERFORM set_config('millrace.caller', '', true);
 	RETURN seq;

@@ -236,7 +236,7 @@ requesting(void)
 	n_loads_wanted = 1;
 	then.turns = 0;
 	CHECK("unknown keys are requested, once a second",
-	    postgres_run(is_requested, 0, ALONE_MS) && count("jwks_ask ") == 2);
+	    postgres_run(is_requested, 0, ALONE_MS) && count("jwks_refresh ") == 2);
 	CHECK("with their issuer and the pause that is configured",
 	    strcmp(postgres.args, ISSUER " 30 ") == 0);
 	end();

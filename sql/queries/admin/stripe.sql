@@ -1,6 +1,6 @@
 -- name: admin_stripe_reconcile
 -- row: run_id uuid
-SELECT stripe_reconcile_ask() AS run_id;
+SELECT stripe_reconcile_start() AS run_id;
 
 -- How it came out: `ended` with the differences, NULL for one row where there are none, or with the
 -- error.

@@ -11,7 +11,7 @@ SELECT audit_entry_add($1, $2, $3, $4, $5) AS body;
 -- reads
 SELECT body, cursor FROM audit_entry_list($1, $2, $3, $4, $5, $6, $7);
 
--- name: audit_verify_ask
+-- name: audit_verify_start
 -- args: queue_max int4
 -- row: run_id uuid
 SELECT run_enqueue('audit_verify', '{"reply": "audit_verify"}', $1, priority => 10) AS run_id;

@@ -133,11 +133,11 @@ WHERE c.id = $1 AND c.owner_id = caller_id() AND c.chatbot_id IS NOT NULL;
 SELECT d.id FROM conversation c CROSS JOIN LATERAL conversation_delete(c.id) d
 WHERE c.id = $1 AND c.owner_id = caller_id() AND c.chatbot_id IS NOT NULL;
 
--- name: session_say
+-- name: session_send_message
 -- args: session uuid, message text, streams bool, queue_max int4, credits bool
 -- row: run_id uuid, conversation_id uuid
 -- keep
-SELECT run_id, conversation_id FROM session_say($1, $2, $3, $4, $5);
+SELECT run_id, conversation_id FROM session_send_message($1, $2, $3, $4, $5);
 
 -- name: widget_admit
 -- args: chatbot uuid, origin text, reads bool
@@ -150,11 +150,11 @@ SELECT widget_admit($1, $2, $3) AS allowed;
 -- row: welcome text
 SELECT widget_session_create($1, $2, $3, $4, $5, $6) AS welcome;
 
--- name: widget_say
+-- name: widget_send
 -- args: chatbot uuid, visitor_hash bytea, message text, streams bool, address bytea, address_minute int4, address_day int4, session_minute int4, session_day int4, chatbot_minute int4, queue_max int4, credits bool
 -- row: run_id uuid
 -- keep
-SELECT run_id FROM widget_say($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+SELECT run_id FROM widget_send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 
 -- name: widget_history
 -- args: chatbot uuid, visitor_hash bytea, rows int8, before uuid

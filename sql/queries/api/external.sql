@@ -20,7 +20,7 @@ SELECT json_build_object('message', 'Logout successful') AS body;
 -- reads
 SELECT issuer, kid, jwk::text AS jwk FROM jwks WHERE issuer = ANY ($1);
 
--- name: jwks_ask
+-- name: jwks_refresh
 -- args: issuer text, pause int4
 -- row: jwks_request void
 SELECT jwks_request($1, $2);

@@ -1,16 +1,16 @@
--- name: stripe_checkout_ask
+-- name: stripe_checkout_start
 -- args: price text, fallback text, mode text, success_url text, cancel_url text, problem text, email text, metadata jsonb, queue_max int4
 -- row: run_id uuid
 -- keep
-SELECT stripe_checkout_ask($1, $2, $3, stripe_page($4, $6), $5, $7, $8, NULL, $9) AS run_id;
+SELECT stripe_checkout_start($1, $2, $3, stripe_page($4, $6), $5, $7, $8, NULL, $9) AS run_id;
 
--- name: stripe_purchase_ask
+-- name: stripe_purchase_start
 -- args: success_url text, cancel_url text, amount text, queue_max int4
 -- row: run_id uuid
 -- keep
-SELECT stripe_checkout_ask(NULL, NULL, NULL, stripe_page($1, NULL), stripe_page($2, NULL), NULL, NULL, $3::text::numeric, $4) AS run_id;
+SELECT stripe_checkout_start(NULL, NULL, NULL, stripe_page($1, NULL), stripe_page($2, NULL), NULL, NULL, $3::text::numeric, $4) AS run_id;
 
--- name: stripe_portal_ask
+-- name: stripe_portal_start
 -- args: return_url text, queue_max int4
 -- row: run_id uuid
 SELECT run_enqueue('stripe', jsonb_build_object('task', 'portal', 'reply', 'stripe', 'success_url', stripe_page($1, NULL)), $2, priority => 10) AS run_id;

@@ -9,7 +9,7 @@ FROM oauth_token t WHERE t.user_id = $1 AND t.provider = $2 AND t.failed_at IS N
 -- name: runner_cloud_refresh
 -- args: token uuid, was text, first bool
 -- row: state text
-SELECT oauth_refresh_ask($1, $2, $3) AS state;
+SELECT oauth_refresh_request($1, $2, $3) AS state;
 
 -- What a run does next that keeps a folder in step.
 -- name: runner_folder_step

@@ -53,7 +53,7 @@ SELECT document_kept($1, $2, $3, $4, $5);
 SELECT data FROM blob_chunk WHERE blob_id = $1 AND n = $2;
 
 -- Leaves a blob that no document has taken to be deleted.
--- name: runner_blob_leave
+-- name: runner_blob_discard
 -- args: blob uuid
 -- row: id uuid
 -- batched

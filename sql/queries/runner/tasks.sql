@@ -4,10 +4,10 @@
 SELECT task_turn($1, $2, $3) AS turn;
 
 -- No row where the lease is lost, or the process was deleted.
--- name: runner_task_take
+-- name: runner_task_claim
 -- args: run_id uuid, runner_name text, attempt int4
 -- row: process_id uuid, step text, at int4, rows int4, compared int4
-SELECT process_id, step, at, rows, compared FROM task_take($1, $2, $3);
+SELECT process_id, step, at, rows, compared FROM task_claim($1, $2, $3);
 
 -- name: runner_task_clear
 -- args: run_id uuid, runner_name text, attempt int4, most int4
