@@ -319,8 +319,8 @@ END $$;
 
 -- Stores a page, as folder_store_page() does, of the folder `listed` or of changes, which was asked
 -- for by `was`; `next` is what asks for the next, and `is_last`: there are no further changes now.
--- Once: a page that is not due any more is passed over. False where the run has lost the folder. As
--- the owner: folders and documents are no role's to change.
+-- Once: a page that is not due any more is passed over. False where the run has lost the folder.
+-- As the owner: folders and documents are no role's to change.
 CREATE OR REPLACE FUNCTION folder_page(run_id uuid, runner text, attempt int, listed text, was text, next text, is_last boolean, page jsonb, files_max bigint,
 	bytes_max bigint, documents_max bigint) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
