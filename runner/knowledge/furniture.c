@@ -117,7 +117,7 @@ furniture_is_address(struct str s)
 		s.n -= word.n + (word.n < s.n);
 	}
 	/* A long address may be torn in two. */
-	return addresses > 0 && (words - numbers - addresses) * 4 <= addresses;
+	return addresses > 0 && (words - numbers - addresses) * 2 <= addresses;
 }
 
 /* The levels of the number that it begins with: 2 of "1.2 Title", "A.1. Title"; 0 without. */
@@ -179,7 +179,7 @@ count_line(struct str line, struct lines *c)
 	struct str page, before = before_page(line, &page);
 
 	c->n++;
-	if (furniture_is_entry(line))
+	if (furniture_is_entry(line) || furniture_is_address(line))
 		c->leaders++;
 	else if (last == '?' && line.n <= ENTRY_MAX)
 		c->questions++;

@@ -17,9 +17,9 @@ bool furniture_is_address(struct str s);
 bool furniture_is_shouted(struct str s);
 
 /*
- * Whether most of a passage are lines of a table of contents or of an index: with dots to the
- * page's number; numbered in two levels and more, or questions, each without a text; under a
- * heading that says so, lines that end with a number.
+ * Whether most of a passage are lines of a table of contents, of an index or of notes: with dots to
+ * a page's number; addresses; numbered in two levels and more, or questions, each without a text;
+ * under a heading that says so, lines that end with a number.
  */
 bool furniture_is_contents(struct str headings, struct str text);
 

@@ -103,6 +103,9 @@ test_contents(void)
 								"4\nwheel, 3-5\nwork, 9")) &&
 		furniture_is_contents(S(""), S("Inhaltsverzeichnis\nDie M\u00fchle\t3\nDas "
 					       "Rad\t5\nDas Mehl\t9")));
+	check("a list of addresses", furniture_is_contents(S("Notes"),
+					 S("1. https://mill.example/\n2. https://race.example/\n"
+					   "3. https://gate.example/\n4. https://pond.example/")));
 	check("a table is none",
 	    !furniture_is_contents(S("Prices"), S("Oats\t12\nRye\t14\nWheat\t15\nSpelt\t19")) &&
 		!furniture_is_contents(S(""), S("Oats, 12\nRye, 14\nWheat, 15\nSpelt, 19")));
