@@ -211,7 +211,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 	@$(CC) $(LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lqrencode -lwslay -lz -lcurl -lssl -lstemmer -lm $(LIB_LIBS)
 
 # A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
-$(B)/fuzz-compound: $(call objects,$(addprefix runner/knowledge/,compound.c language.c stems.c terms.c utf8.c words.c))
+$(B)/fuzz-compound: $(call objects,$(addprefix runner/knowledge/,compound.c furniture.c language.c stems.c terms.c utf8.c words.c))
 $(B)/fuzz-compound: FUZZ_LIBS = -lstemmer
 $(B)/fuzz-docx_label: $(call objects,$(addprefix extract/,docx/docx_styles.c buffer.c number.c symbol.c out.c kind.c fail.c))
 $(B)/fuzz-fields: $(worker_parts)
