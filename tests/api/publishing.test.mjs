@@ -133,7 +133,7 @@ test("writers in every order do not wait for each other in a circle", async () =
 		const due = told.filter((s) => s.includes(user.uid)).length * rounds;
 		assert.deepEqual((await ofUser(user)).map((e) => e.seq), Array.from({ length: due }, (_, i) => i + 1));
 	}
-	assert.equal(await one("SELECT count(*) FROM audit_verify()"), "0");
+	assert.equal(await psql("SELECT v.*, l.* FROM audit_verify() v LEFT JOIN audit_log l ON l.seq BETWEEN v.seq - 2 AND v.seq"), "");
 });
 
 test("of somebody erased nothing is left, also where they are deleted by hand", async () => {
