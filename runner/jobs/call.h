@@ -45,6 +45,12 @@ struct face_call {
 	bool wants_logprobs; /* which only servers of OpenAI's format give */
 	struct buf logprobs; /* elements, of a whole answer */
 	size_t n_thought; /* bytes of call.thoughts that came before the text */
+	/* Of a request: the calls of the last message, while they are read; the earlier answer that
+	 * an item named last, how long it is, and all of them */
+	struct tool_call *calls;
+	json_object *earlier;
+	struct uuid earlier_run;
+	size_t earlier_n, earlier_bytes;
 	/*
 	 * The formats' own. Of a request: what the next of the assistant's messages gets back. Of a
 	 * stream: text has come, thoughts have; which block is open; those that have ended; the

@@ -12,6 +12,7 @@
 #include "sql_job.h"
 
 #define METADATA_MAX ((size_t)16 * 1024) /* bytes; it comes back with the answer */
+#define EARLIER_MAX ((size_t)8 << 20) /* bytes of answers, each time that an item names one */
 
 /* An image or a file in the form that chat completions have. */
 static const char *
@@ -102,6 +103,20 @@ read_message(struct face_call *f, json_object *o)
 	return NULL;
 }
 
+/* Makes room for one more of its calls, which are in f->calls: twice as much where that is full. */
+static void
+grow_calls(struct face_call *f, struct message *last)
+{
+	size_t n = last->n_calls;
+
+	if ((n & (n - 1)) != 0)
+		return;
+	f->calls = arena_alloc(f->call.a, (n > 0 ? 2 * n : 1) * sizeof(*f->calls));
+	if (n > 0)
+		memcpy(f->calls, last->calls, n * sizeof(*f->calls));
+	last->calls = f->calls;
+}
+
 /* Calls that follow each other, and what the model has said before them, are one message. */
 static const char *
 read_call(struct face_call *f, json_object *o)
@@ -111,7 +126,6 @@ read_call(struct face_call *f, json_object *o)
 		.wire_id = json_text(o, "call_id"),
 		.name = json_text(o, "name"),
 		.arguments = json_text(o, "arguments") };
-	struct tool_call *calls;
 
 	if (call.id.n == 0 || call.name.n == 0)
 		return "A function_call must have a call_id and a name.";
@@ -119,12 +133,9 @@ read_call(struct face_call *f, json_object *o)
 		face_add(f, (struct message){ .role = ROLE_ASSISTANT });
 		last++;
 	}
-	calls = arena_alloc(f->call.a, (last->n_calls + 1) * sizeof(*calls));
-	if (last->n_calls > 0)
-		memcpy(calls, last->calls, last->n_calls * sizeof(*calls));
-	calls[last->n_calls++] = call;
-	last->calls = calls;
-	face_give_back(f, f->kept, last, &calls[last->n_calls - 1]);
+	grow_calls(f, last);
+	f->calls[last->n_calls++] = call;
+	face_give_back(f, f->kept, last, &f->calls[last->n_calls - 1]);
 	return NULL;
 }
 
@@ -166,6 +177,28 @@ read_output(struct face_call *f, json_object *o)
 
 static const char *read_item(struct face_call *f, json_object *o, bool is_kept);
 
+/* Reads an earlier answer into f->earlier, unless the item before was of it, too. */
+static bool
+find_earlier(struct face_call *f, struct uuid run)
+{
+	PGresult *res = NULL;
+	struct str text;
+
+	if (f->earlier && strcmp(run.text, f->earlier_run.text) == 0)
+		return true;
+	f->earlier = NULL;
+	if (job_runner_call_output(f->call.job, &res, f->call.job->owner, run) != ERR_OK ||
+	    PQntuples(res) == 0)
+		return false;
+	text = sql_get(res, 0, 0);
+	if (!lenient_parse(f->call.a, text, &f->earlier) ||
+	    !json_object_is_type(f->earlier, json_type_array))
+		f->earlier = NULL;
+	f->earlier_run = run;
+	f->earlier_n = text.n;
+	return f->earlier != NULL;
+}
+
 /* An item of an earlier answer, by its id, which begins with what it is and its run's id. */
 static const char *
 read_reference(struct face_call *f, json_object *o)
@@ -173,16 +206,14 @@ read_reference(struct face_call *f, json_object *o)
 	static const char none[] = "There is no such item of an earlier answer.";
 	struct str id = json_text(o, "id"), rest = str_cut(id, '_', &(struct str){ NULL, 0 });
 	struct uuid run;
-	PGresult *res = NULL;
-	json_object *output;
 
-	if (rest.n < 36 || !uuid_parse((struct str){ rest.p, 36 }, &run) ||
-	    job_runner_call_output(f->call.job, &res, f->call.job->owner, run) != ERR_OK ||
-	    PQntuples(res) == 0 || !lenient_parse(f->call.a, sql_get(res, 0, 0), &output) ||
-	    !json_object_is_type(output, json_type_array))
+	if (rest.n < 36 || !uuid_parse((struct str){ rest.p, 36 }, &run) || !find_earlier(f, run))
 		return none;
-	for (size_t i = 0; i < json_object_array_length(output); i++) {
-		json_object *item = json_object_array_get_idx(output, i);
+	f->earlier_bytes += f->earlier_n;
+	if (f->earlier_bytes > EARLIER_MAX)
+		return "The answers that items name have more than 8 MiB together.";
+	for (size_t i = 0; i < json_object_array_length(f->earlier); i++) {
+		json_object *item = json_object_array_get_idx(f->earlier, i);
 
 		if (str_eq(json_text(item, "id"), id))
 			return read_item(f, item, true);

@@ -6,7 +6,7 @@ import test, { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import AnthropicClient from "@anthropic-ai/sdk";
@@ -244,6 +244,29 @@ test("OpenAI's responses: plain, streamed, tools and parts of earlier answers", 
 	await rejects(openai.responses.create({ model: MODELS[0], input: "x", previous_response_id: "resp_x" }), OpenAI.BadRequestError, 400, /send all/);
 	await rejects(openai.responses.create({ model: MODELS[0], input: [{ type: "item_reference", id: `msg_${randomUUID()}` }] }), OpenAI.BadRequestError, 400, /no such item/);
 	await assert.rejects(all(await openai.responses.create({ model: MODELS[0], input: "[[tokens:9 cut:3]]", stream: true })), OpenAI.APIError);
+});
+
+test("what one request names costs the runner as much memory as it brings, however often", async () => {
+	const model = MODELS[0], [pid] = millrace.pids("runner");
+	/* MB at most while this is asked, beyond what there was. */
+	const growth = async (input) => {
+		const now = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024;
+		writeFileSync(`/proc/${pid}/clear_refs`, "5");
+		const before = now("VmRSS");
+		const refused = await openai.responses.create({ model, input }).catch((e) => e);
+		return { mb: now("VmHWM") - before, refused };
+	};
+	const call = (i) => ({ type: "function_call", call_id: `c${i}`, name: "look", arguments: "{}" });
+	const calls = await growth([{ role: "user", content: "x" }, ...Array.from({ length: 9900 }, (_, i) => call(i))]);
+	assert.ok(calls.mb < 150, `${calls.mb} MB`);
+	const first = await openai.responses.create({ model, input: "[[tokens:5]]" });
+	const [item] = first.output.filter(({ type }) => type === "message"), run = item.id.slice(4, 40);
+	await sql(`UPDATE run SET outcome = replace(outcome::text, 'w1', repeat('w', 300000))::json WHERE id = '${run}'`);
+	const named = await growth(Array.from({ length: 2000 }, () => ({ type: "item_reference", id: item.id })));
+	assert.ok(named.mb < 300, `${named.mb} MB`);
+	assert.equal(named.refused.status, 400);
+	assert.match(named.refused.message, /8 MiB/);
+	assert.equal((await growth(Array.from({ length: 20 }, () => ({ type: "item_reference", id: item.id })).concat({ role: "user", content: "[[tokens:5]]" }))).refused.output_text, words(5));
 });
 
 test("OpenAI's client: embeddings as numbers and in base64, of each provider that has some", async () => {
