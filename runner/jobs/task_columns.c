@@ -203,7 +203,7 @@ is_date_or_amount(struct str s)
 		}
 	}
 	if (seps == 1)
-		return s.p[at[0]] == '.' && s.n - at[0] <= 3 &&
+		return s.p[at[0]] == '.' && s.n - at[0] >= 2 && s.n - at[0] <= 3 &&
 		       !(s.p[at[0] + 1] == '0' && s.p[s.n - 1] == '0');
 	return seps == 2 && digits <= 8 && (at[0] == 4 || s.n - at[1] == 5);
 }

@@ -127,6 +127,7 @@ alike(void)
 		1, -1, false));
 	CHECK("dates and amounts are no numbers to call",
 	    lists("2024-03-05|ana@b.example|1234567.50", "e1") &&
+		lists("ana@b.example|912345678.", "e0 p1") &&
 		lists("05/03/2024|ana@b.example|2024-03-05 10:30", "e1") &&
 		lists("912-345-678|912345678.0|ana@b.example", "e2 p0 p1"));
 }
