@@ -12,6 +12,7 @@
 #include "runner/thread.h"
 
 #define MANY_MAX 32 /* ends of calls in one statement */
+#define MANY_BYTES ((size_t)1 << 20) /* of their texts in all; what is longer goes alone */
 #define CONNECT_MS 5000 /* at start: how long the connection is waited for */
 
 /* A statement whose caller waits, on the caller's stack. */
@@ -148,21 +149,32 @@ on_many_done(void *arg, const struct pipe_reply *reply)
 	free(m);
 }
 
-/* Takes those of the first one's kind off what waits, MANY_MAX at most; how many. */
+static size_t
+bytes_of(const struct commit *c)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < c->query->n_args; i++)
+		bytes += c->args[i].type == SQL_TEXT ? c->args[i].s.n : 0;
+	return bytes;
+}
+
+/* Takes those of the first one's kind off what waits, as many as may go together; how many. */
 static size_t
 many_take(struct many *m, const struct sql_arg *args[MANY_MAX])
 {
 	const struct query *q = committer.waiting->query;
 	struct commit **at = &committer.waiting, **last = &m->first;
-	size_t n = 0;
+	size_t n = 0, bytes = 0;
 
 	while (*at) {
 		struct commit *c = *at;
 
-		if (c->query != q || n == MANY_MAX) {
+		if (c->query != q || n == MANY_MAX || (n > 0 && bytes + bytes_of(c) > MANY_BYTES)) {
 			at = &c->next;
 			continue;
 		}
+		bytes += bytes_of(c);
 		*at = c->next;
 		c->next = NULL;
 		*last = c;
