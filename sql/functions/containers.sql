@@ -14,8 +14,8 @@ CREATE OR REPLACE FUNCTION container_json(c container) RETURNS json LANGUAGE sql
 $$;
 GRANT EXECUTE ON FUNCTION container_json(container) TO millrace_api;
 
--- The caller's or, for who may see others', another's. GET /api/user asks this only of who has ever
--- had one: looking for the row costs more than all the rest of that statement.
+-- A user's container, which row-level security shows to that user. GET /api/user asks only for who
+-- has ever had one: looking for the row costs more than all the rest of that statement.
 CREATE OR REPLACE FUNCTION container_of(owner uuid) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	RETURN (SELECT container_json(c) FROM (SELECT) one LEFT JOIN container c ON c.owner_id = $1);

@@ -12,14 +12,16 @@
 -- woken before (millrace.wake): what they do then is on disk no sooner than the job.
 CREATE OR REPLACE FUNCTION notify_durable(channel text, VARIADIC payloads text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-	collected text := current_setting('millrace.collect', true);
+	collected CONSTANT text := current_setting('millrace.collect', true);
+	payload text;
+	nothing text;	-- an assignment is no statement of its own, as PERFORM is
 BEGIN
 	IF collected <> '' AND NOT (channel = 'millrace_job' AND current_setting('millrace.wake', true) = 'now') THEN
-		collected := set_config(collected, current_setting(collected)
+		nothing := set_config(collected, current_setting(collected)
 			|| channel || E'\x1f' || array_to_string(payloads, E'\x1e' || channel || E'\x1f') || E'\x1e', false);
 	ELSE
-		FOREACH collected IN ARRAY payloads LOOP
-			collected := pg_notify(channel, collected)::text;
+		FOREACH payload IN ARRAY payloads LOOP
+			nothing := pg_notify(channel, payload)::text;
 		END LOOP;
 	END IF;
 END $$;

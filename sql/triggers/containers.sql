@@ -22,7 +22,8 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- As the owner: what is told of a user's row here is not its owner's to write.
+-- Notes that its user has had a container.
+-- As the owner: that column is no role's to write.
 CREATE OR REPLACE FUNCTION container_added() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	UPDATE app_user u SET has_container = true WHERE u.id = NEW.owner_id AND NOT u.has_container;
