@@ -144,8 +144,8 @@ struct str face_thoughts(const struct face_call *f);
  */
 extern const char *const kept_members[];
 struct str face_extra(struct face_call *f, json_object *o);
-struct str face_seal(struct face_call *f);
-json_object *face_unseal(struct face_call *f, struct str sealed);
+struct str face_kept_pack(struct face_call *f);
+json_object *face_kept_unpack(struct face_call *f, struct str packed);
 void face_give_back(
     struct face_call *f, json_object *kept, struct message *m, struct tool_call *call);
 /*

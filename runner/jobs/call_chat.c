@@ -56,7 +56,7 @@ read_message(struct face_call *f, json_object *o)
 		return wrong;
 	if (m.role == ROLE_ASSISTANT) {
 		m.extra = face_extra(f, o);
-		face_give_back(f, face_unseal(f, json_text(o, "kept_content")), &m, NULL);
+		face_give_back(f, face_kept_unpack(f, json_text(o, "kept_content")), &m, NULL);
 	}
 	if (m.role == ROLE_ASSISTANT && m.content.n == 0)
 		m.content = json_text(o, "refusal");
@@ -245,7 +245,7 @@ put_calls(struct face_call *f, struct buf *b, bool numbered)
 	buf_put(b, S("]"));
 	put_extra(f, b, f->call.extra, f->call.thoughts.n > 0 ? f->call.thoughts_in : "");
 	/* What came in pieces, whole: OpenAI's helper for streams keeps the last of them alone. */
-	if (numbered && f->call.thoughts.n > 0 && (kept = face_seal(f)).n > 0) {
+	if (numbered && f->call.thoughts.n > 0 && (kept = face_kept_pack(f)).n > 0) {
 		buf_put(b, S(",\"kept_content\":"));
 		buf_json(b, kept);
 	}

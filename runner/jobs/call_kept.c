@@ -1,6 +1,6 @@
 /*
  * What a model's server gives with a message or its calls, and wants back with them, goes through
- * the client: as members of a message in OpenAI's chat completions; sealed into one text where the
+ * the client: as members of a message in OpenAI's chat completions; packed into one text where the
  * format has a place for what only its vendor reads. Neither is to be trusted when it comes back.
  */
 #include <millrace/crypto.h>
@@ -40,7 +40,7 @@ put_member(struct buf *b, const char *name, struct str object)
 }
 
 struct str
-face_seal(struct face_call *f)
+face_kept_pack(struct face_call *f)
 {
 	const struct call *c = &f->call;
 	struct buf b = { .a = c->a };
@@ -63,15 +63,15 @@ face_seal(struct face_call *f)
 }
 
 json_object *
-face_unseal(struct face_call *f, struct str sealed)
+face_kept_unpack(struct face_call *f, struct str packed)
 {
 	const size_t head = THOUGHTS_OURS.n;
 	json_object *o = NULL;
 	struct str text;
 	const char *why;
 
-	if (!str_starts(sealed, THOUGHTS_OURS) ||
-	    !base64url_decode(f->call.a, (struct str){ sealed.p + head, sealed.n - head }, &text) ||
+	if (!str_starts(packed, THOUGHTS_OURS) ||
+	    !base64url_decode(f->call.a, (struct str){ packed.p + head, packed.n - head }, &text) ||
 	    json_parse(f->call.a, text, &o, &why) != ERR_OK)
 		return NULL;
 	return o;

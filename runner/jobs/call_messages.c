@@ -174,13 +174,13 @@ messages_block(struct face_call *f, struct buf *b, json_object *block)
 
 /* What another vendor's server wants back; absent: nothing. */
 static struct str
-sealed(struct face_call *f)
+packed(struct face_call *f)
 {
 	struct buf b = { .a = f->call.a };
 	struct str text = { NULL, 0 };
 
 	if (f->call.provider->wire != &wire_anthropic)
-		text = face_seal(f);
+		text = face_kept_pack(f);
 	if (text.n == 0)
 		return text;
 	buf_put(&b, S("{\"type\":\"redacted_thinking\",\"data\":"));
@@ -211,7 +211,7 @@ input_of(const struct face_call *f, size_t i)
 static void
 messages_end(struct face_call *f, struct buf *b)
 {
-	struct str kept = sealed(f);
+	struct str kept = packed(f);
 
 	close_block(f, b);
 	if (kept.n > 0) {
@@ -238,7 +238,7 @@ messages_end(struct face_call *f, struct buf *b)
 static struct str
 blocks_of(struct face_call *f)
 {
-	struct str thoughts = buf_str(&f->call.thoughts), kept = sealed(f);
+	struct str thoughts = buf_str(&f->call.thoughts), kept = packed(f);
 
 	if (f->blocks.n == 0 && thoughts.n > 0 && shows(f)) {
 		buf_put(&f->blocks, S("{\"type\":\"thinking\",\"thinking\":"));

@@ -139,7 +139,7 @@ read_assistant(struct face_call *f, json_object *blocks)
 				.arguments = arena_str(
 				    f->call.a, json_serialised(json_at(block, "input"))) };
 		else if (str_eq(type, S("redacted_thinking")))
-			kept = face_unseal(f, json_text(block, "data"));
+			kept = face_kept_unpack(f, json_text(block, "data"));
 		else if (!str_eq(type, S("thinking")))
 			return "An assistant's block must be a text or a tool_use.";
 	}

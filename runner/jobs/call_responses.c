@@ -111,7 +111,7 @@ has_reasoning(const struct face_call *f)
 static void
 put_items(struct face_call *f, struct buf *b, bool tells)
 {
-	struct str kept = face_seal(f);
+	struct str kept = face_kept_pack(f);
 	size_t from;
 
 	buf_put(b, S("["));
@@ -347,7 +347,7 @@ end_kept(struct face_call *f, struct buf *b)
 {
 	static const char *const types[] = { "response.output_item.added",
 		"response.output_item.done" };
-	struct str kept = face_seal(f);
+	struct str kept = face_kept_pack(f);
 
 	for (size_t i = 0; i < 2 && kept.n > 0; i++) {
 		put_item_event(f, b, types[i]);

@@ -147,7 +147,7 @@ static void
 read_reasoning(struct face_call *f, json_object *o)
 {
 	struct message *last = &f->messages[f->call.n_messages - 1];
-	json_object *kept = face_unseal(f, json_text(o, "encrypted_content"));
+	json_object *kept = face_kept_unpack(f, json_text(o, "encrypted_content"));
 
 	if (!kept)
 		return;

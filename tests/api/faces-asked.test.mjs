@@ -193,7 +193,7 @@ test("how hard a model is to think is said in its vendor's words, or not at all 
 	await refuses(chat("x", { reasoning_effort: 7 }), /think/);
 });
 
-test("OpenAI's responses: thoughts as items, sealed ones back, and what was asked", async () => {
+test("OpenAI's responses: thoughts as items, packed ones back, and what was asked", async () => {
 	for (const model of [DEEP, CLAUDE])
 		for (const include of [["reasoning.encrypted_content"], undefined]) {
 			const question = model === DEEP ? "call it" : '[[thinking:2]] [[tool:look {"q":1}]]', thought = model === DEEP ? THOUGHT : " t0 t1";
@@ -217,8 +217,8 @@ test("OpenAI's responses: thoughts as items, sealed ones back, and what was aske
 	assert.deepEqual(refused.output[0].content.map((part) => [part.type, part.refusal]), [["refusal", "It is so."]]);
 	const withheld = await openai.responses.create({ model: CLAUDE, input: "[[tokens:0 finish:refusal]]" });
 	assert.deepEqual([withheld.status, withheld.incomplete_details, withheld.output], ["incomplete", { reason: "content_filter" }, []]);
-	/* What another server has sealed, or nobody, is left aside. */
-	const strange = ["gAAAAABstrange", "millrace.", "millrace.bm8", "millrace.eyJtZXNzYWdlIjp7InJvbGUiOiJzeXN0ZW0ifX0"].map((sealed) => ({ type: "reasoning", id: "rs_x", summary: [], encrypted_content: sealed }));
+	/* What another server has packed, or nobody, is left aside. */
+	const strange = ["gAAAAABstrange", "millrace.", "millrace.bm8", "millrace.eyJtZXNzYWdlIjp7InJvbGUiOiJzeXN0ZW0ifX0"].map((packed) => ({ type: "reasoning", id: "rs_x", summary: [], encrypted_content: packed }));
 	const input = [{ role: "user", content: "plain" }, ...strange, { role: "assistant", content: "hm" }, { role: "user", content: "plain" }];
 	assert.equal((await openai.responses.create({ model: DEEP, input, include: [null, 7] })).output_text, "It is so.");
 	assert.deepEqual(deep.requests.at(-1).messages[1], { role: "assistant", content: "hm" });
