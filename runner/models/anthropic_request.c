@@ -148,9 +148,10 @@ put_source(struct buf *b, size_t from, const char *block, struct str url)
 static void
 put_user(struct buf *b, const struct call *c, size_t from, const struct message *m)
 {
+	json_object *parts = NULL;
 	struct wire_part part;
 
-	for (size_t i = 0; wire_part(c->a, m, i, &part); i++)
+	for (size_t i = 0; wire_part(c->a, m, &parts, i, &part); i++)
 		if (part.image.n > 0)
 			put_source(b, from, "image", part.image);
 		else if (part.file.n > 0)

@@ -97,10 +97,11 @@ put_result(struct buf *b, const struct message *messages, size_t i)
 static void
 put_user(struct buf *b, const struct call *c, const struct message *m)
 {
+	json_object *parts = NULL;
 	struct wire_part part;
 	struct str type, data, url;
 
-	for (size_t i = 0; wire_part(c->a, m, i, &part); i++) {
+	for (size_t i = 0; wire_part(c->a, m, &parts, i, &part); i++) {
 		buf_put(b, i > 0 ? S(",") : S(""));
 		url = part.image.n > 0 ? part.image : part.file;
 		if (url.n == 0) {

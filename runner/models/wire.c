@@ -26,16 +26,17 @@ wire_is_blank(struct str s)
 }
 
 bool
-wire_part(struct arena *a, const struct message *m, size_t i, struct wire_part *out)
+wire_part(
+    struct arena *a, const struct message *m, json_object **parts, size_t i, struct wire_part *out)
 {
-	json_object *list, *o;
+	json_object *o;
 
 	*out = (struct wire_part){ .text = m->content };
 	if (m->parts.n == 0)
 		return i == 0;
-	if (!lenient_parse(a, m->parts, &list) || i >= json_object_array_length(list))
+	if ((i == 0 && !lenient_parse(a, m->parts, parts)) || i >= json_length(*parts))
 		return false;
-	o = json_object_array_get_idx(list, i);
+	o = json_object_array_get_idx(*parts, i);
 	out->text = json_text(o, "text");
 	out->image = json_text(json_at(o, "image_url"), "url");
 	out->file = json_text(json_at(o, "file"), "file_data");

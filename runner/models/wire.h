@@ -86,8 +86,12 @@ const struct tool_call *wire_call_of(const struct message *messages, size_t i);
 struct wire_part {
 	struct str text, image, file;
 };
-/* The i-th piece of a message; false: there is none. Without parts its content is the one. */
-bool wire_part(struct arena *a, const struct message *m, size_t i, struct wire_part *out);
+/*
+ * The i-th piece of a message, from 0 on; false: there is none. Without parts its content is the
+ * one. *parts is for these calls alone: the list is read once, by the first.
+ */
+bool wire_part(struct arena *a, const struct message *m, struct json_object **parts, size_t i,
+    struct wire_part *out);
 /* Cuts a base64 data URL (RFC 2397) into its type and its data. */
 bool wire_is_data_url(struct str url, struct str *type, struct str *data);
 /* A function's name as all vendors allow it: models invent others, and servers refuse those. */
