@@ -279,7 +279,7 @@ test("of earlier answers a request names 8 MiB at most, however often one of the
 	await sql(`UPDATE run SET outcome = replace(outcome::text, 'w1', repeat('w', 300000))::json WHERE id = '${id.slice(4, 40)}'`);
 	const { mb, reply } = await growth("/v1/responses", { model, input: names(2000) });
 	assert.ok(mb < MOST_MB, `${mb} MB`);
-	assert.equal(reply.status, 400);
+	assert.equal(reply.status, 400, reply.text);
 	assert.match(reply.json.error.message, /8 MiB/);
 	assert.equal((await openai.responses.create({ model, input: [...names(20), { role: "user", content: "[[tokens:5]]" }] })).output_text, words(5));
 });
