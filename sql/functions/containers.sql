@@ -7,10 +7,11 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION container_engine_is_active TO millrace_api;
 
--- A container as its user sees it; `none` where there is none (a row of NULLs), or no engine.
+-- A container as its user sees it; `none` where there is none (a row of NULLs), or no engine:
+-- a constant, since GET /api/user has it, and what is built costs a twentieth of that statement.
 CREATE OR REPLACE FUNCTION container_json(c container) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT CASE WHEN c.status IS NOT NULL AND container_engine_is_active() THEN json_build_object('status', c.status, 'since', rfc3339(c.since))
-		ELSE json_build_object('status', 'none', 'since', NULL) END
+		ELSE '{"status" : "none", "since" : null}' END
 $$;
 GRANT EXECUTE ON FUNCTION container_json(container) TO millrace_api;
 
