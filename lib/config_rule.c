@@ -13,6 +13,8 @@
 
 #include "config_rule.h"
 
+#define LETTERS_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
 /* A URI is none: db_conninfo puts the user behind it. */
 static bool
 is_conninfo(const char *value)
@@ -35,6 +37,20 @@ static bool
 is_absolute(const char *path)
 {
 	return *path == '/';
+}
+
+/* A name, and not what would have containers in a network namespace that is another's. */
+static bool
+is_container_network(const char *value)
+{
+	return strcmp(value, "host") != 0 && strspn(value, LETTERS_DIGITS "_.-") == strlen(value);
+}
+
+/* A path of it is a URL's. */
+static bool
+is_image(const char *value)
+{
+	return strspn(value, LETTERS_DIGITS "._/:@-") == strlen(value);
 }
 
 static bool
@@ -225,6 +241,11 @@ static const struct config_rule rules[] = {
 	    "libpq's names and values, such as host=/run/postgresql dbname=millrace", false },
 	{ "MILLRACE_CONTAINER_SOCKET", is_absolute,
 	    "a path from the root on, such as /run/podman/podman.sock", false },
+	{ "MILLRACE_CONTAINER_IMAGE", is_image,
+	    "an image's name, such as localhost/millrace-container:latest", false },
+	{ "MILLRACE_CONTAINER_NETWORK", is_container_network,
+	    "none, or the name of a network that the engine has for containers; host is none",
+	    false },
 	{ "MILLRACE_FALLBACKS", is_fallbacks,
 	    "models, each with another one of a provider, such as "
 	    "gpt-4o=anthropic/claude-sonnet-5-5",

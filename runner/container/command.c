@@ -11,9 +11,11 @@
 #define LOOK_MS 300 /* between looks at what others are at */
 #define START_MS 150000 /* how long a container may take to run */
 #define TICK_MS 2000 /* between looks at a command that takes long */
+#define BRIEF_MS 2000 /* for each question of such a look: an engine that hangs gives no time */
 #define DISK_MS 5000 /* between looks at its workspace: each costs the engine a process */
 #define UNMEASURED_MAX 2 /* a workspace that cannot be measured counts as too large */
 #define ENDED_MS 10000 /* for the engine to say that what has ended has ended */
+#define KILLED 137 /* 128 and SIGKILL */
 #define SOON_MS 1000 /* so soon after its output a command ends */
 #define OUTPUT_MOST ((size_t)8 * 1024 * 1024)
 
@@ -128,23 +130,33 @@ up(struct work *w, bool is_down)
  * after the end of the last command it may not have been possible.
  */
 static enum engine_end
-prepare(struct work *w)
+make_exec(struct work *w)
 {
 	struct str text = w->c->text;
-	enum engine_end end = up(w, false);
 
-	if (end == ENGINE_DONE && w->c->is_full) {
+	if (w->c->is_full) {
 		int64_t kib = container_usage(&w->engine, &w->j->owner);
 
 		w->c->is_full = kib == SQL_NULL_INT || kib > w->kib_max;
 	}
 	if (w->c->is_full)
 		text = arena_printf(w->j->a, "ulimit -f 0\n%.*s", S_ARG(text));
+	return engine_exec(&w->engine, &w->j->owner, ENGINE_AS_USER, text, &w->exec);
+}
+
+/* Once more where the container was thought to run, and does not. */
+static enum engine_end
+prepare(struct work *w)
+{
+	bool was_full = w->c->is_full;
+	enum engine_end end = up(w, false);
+
 	if (end == ENGINE_DONE)
-		end = engine_exec(&w->engine, &w->j->owner, text, &w->exec);
+		end = make_exec(w);
 	if (end != ENGINE_MISSING || (end = up(w, true)) != ENGINE_DONE)
 		return end;
-	return engine_exec(&w->engine, &w->j->owner, text, &w->exec);
+	w->c->is_full = was_full;
+	return make_exec(w);
 }
 
 /* -- the command -- */
@@ -169,6 +181,7 @@ on_tick(void *arg)
 	struct work *w = arg;
 	bool runs = true;
 
+	w->engine.brief_ms = BRIEF_MS;
 	if (engine_inspect(&w->engine, &w->exec, &runs, &w->c->status) == ENGINE_DONE && !runs)
 		w->has_ended = true;
 	else if (!w->c->is_full && clock_ms() - w->measured >= DISK_MS) {
@@ -179,6 +192,7 @@ on_tick(void *arg)
 			w->c->end = COMMAND_DISK;
 		w->measured = clock_ms();
 	}
+	w->engine.brief_ms = 0;
 	return w->c->end == 0 && !w->has_ended;
 }
 
@@ -189,6 +203,7 @@ wait_for_status(struct work *w, bool was_cut)
 	int64_t closed = clock_ms(), until = was_cut ? closed + ENDED_MS : w->until;
 	bool runs = true;
 
+	w->engine.brief_ms = BRIEF_MS;
 	while (!w->has_ended && w->c->end == 0) {
 		enum engine_end end = engine_inspect(&w->engine, &w->exec, &runs, &w->c->status);
 
@@ -199,10 +214,11 @@ wait_for_status(struct work *w, bool was_cut)
 		else if (clock_ms() >= until || (end != ENGINE_DONE && end != ENGINE_AWAY))
 			w->c->end = COMMAND_LOST;
 		else if (!stop_sleep(&w->j->stop, LOOK_MS / 3))
-			return;
+			break;
 	}
+	w->engine.brief_ms = 0;
 	w->c->is_partial = was_cut || clock_ms() - closed > SOON_MS;
-	if (w->c->end == 0)
+	if (w->c->end == 0 && stop_why(&w->j->stop) == STOP_NOT)
 		w->c->end = COMMAND_DONE;
 }
 
@@ -264,8 +280,11 @@ finish(struct work *w)
 	/* What cannot be measured is full until it can. */
 	if (kib == SQL_NULL_INT)
 		kib = w->kib_max + 1;
+	/* It was killed with the container, whoever did that. */
+	if (end == CLEAR_GONE && w->c->end == COMMAND_DONE && w->c->status == KILLED)
+		w->c->end = COMMAND_LOST;
 	if (end == CLEAR_GONE)
-		e = job_runner_container_is(j, NULL, j->owner, S("stopped"));
+		e = job_runner_container_ended(j, NULL, j->owner);
 	return e == ERR_OK ? job_runner_command_end(j, NULL, w->c->call, kib) : e;
 }
 
@@ -299,12 +318,12 @@ command_run(struct job *j, struct command *c)
 	if ((e = begin(w)) != ERR_OK)
 		return e;
 	is_mine = c->end == 0;
-	if (is_mine)
+	if (is_mine) {
 		attach(w);
+		e = finish(w);
+	}
 	count(w);
-	if (!is_mine)
-		return ERR_OK;
-	if ((e = finish(w)) != ERR_OK)
+	if (!is_mine || e != ERR_OK)
 		return e;
 	return stop_why(&j->stop) == STOP_NOT ? ERR_OK : ERR_CONFLICT;
 }

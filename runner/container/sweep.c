@@ -83,6 +83,21 @@ act(struct db *db, struct engine *e, struct uuid owner, struct str action)
 		stop_one(db, e, owner);
 }
 
+/* At a runner's start, and once more where it comes to be missing. */
+static void
+look_for_image(struct engine *e)
+{
+	static bool is_missing;
+	enum engine_end end = engine_image(e);
+
+	if (end == ENGINE_MISSING && !is_missing)
+		log_warn("container: the engine has no such image; millracectl container image "
+			 "makes it",
+		    "image", config()->container_image);
+	if (end == ENGINE_DONE || end == ENGINE_MISSING)
+		is_missing = end == ENGINE_MISSING;
+}
+
 static struct str
 interval(struct arena *a, int64_t ms)
 {
@@ -105,6 +120,8 @@ containers_run(struct db *db, struct arena *a, struct stop *stop)
 	if (!is_active)
 		return PERIODIC_WHEN_WOKEN;
 	e.installation = sql_get(res, 0, 0);
+	look_for_image(&e);
+	began = clock_ms();
 	if (engine_look(&e, &seen) != ENGINE_DONE) {
 		log_warn("container: the engine does not answer", "error", e.why);
 		return RETRY_MS;

@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <millrace/config.h>
 #include <millrace/json.h>
@@ -10,10 +12,13 @@
 #define CALL_MS 20000
 #define STOP_S 3 /* between SIGTERM and SIGKILL */
 #define TRIES 6 /* while the engine is not there: some 5 s */
+#define REMOVAL_TRIES 10 /* while the engine removes something already */
+#define REMOVAL_MS 1000
 #define REPLY_MAX ((size_t)16 * 1024 * 1024)
 #define MIB ((int64_t)1024 * 1024)
 #define LABEL "millrace"
 #define LABEL_OWNER "millrace.owner"
+#define SHUT "rw,nosuid,nodev,mode=755,size=65536"
 
 /*
  * The container's first process. It waits for children, as whoever has that number must, and ends
@@ -51,7 +56,10 @@ end_of(struct engine *e, enum http_end end, const struct http_request *q)
 	if (end == HTTP_ENDED)
 		return ENGINE_ENDED;
 	if (end != HTTP_DONE) {
-		snprintf(e->why, sizeof(e->why), "%s", q->error);
+		bool is_shut = access(q->socket, R_OK | W_OK) != 0;
+
+		snprintf(e->why, sizeof(e->why), "%s: %s", q->socket,
+		    is_shut ? strerror(errno) : q->error);
 		return ENGINE_AWAY;
 	}
 	if ((q->status >= 200 && q->status < 300) || q->status == 304)
@@ -69,9 +77,9 @@ prepare(const struct engine *e, struct http_request *q, const char *method, stru
 		.url = arena_printf(e->a, "http://engine%.*s", S_ARG(path)).p,
 		.headers = headers,
 		.socket = config()->container_socket,
-		.within_ms = CALL_MS,
+		.within_ms = e->brief_ms > 0 ? e->brief_ms : CALL_MS,
 		.reply_max = REPLY_MAX,
-		.tries = TRIES,
+		.tries = e->brief_ms > 0 ? 1 : TRIES,
 		.patience_ms = CALL_MS };
 }
 
@@ -123,7 +131,10 @@ put_ulimits(struct buf *b)
 
 /*
  * MemorySwap is memory and swap together: by itself it would be twice the memory. The first process
- * is root's, without capabilities, so that no command can change or end it.
+ * is root's, so that no command can change or end it. Its two capabilities are for commands of ours
+ * beside a stranger's: they end all that runs, and measure directories that are shut. A stranger's
+ * have none, and no-new-privileges keeps it so. Podman would add directories in memory without a
+ * bound.
  */
 static struct str
 create_body(const struct engine *e, const struct uuid *owner, const char *name)
@@ -142,13 +153,15 @@ create_body(const struct engine *e, const struct uuid *owner, const char *name)
 	buf_put(&b, S(",\"HostConfig\":{\"NetworkMode\":"));
 	buf_json(&b, str_from(c->container_network));
 	buf_printf(&b,
-	    ",\"ReadonlyRootfs\":true,\"CapDrop\":[\"ALL\"],\"SecurityOpt\":[\"no-new-"
-	    "privileges\"],"
+	    ",\"ReadonlyRootfs\":true,\"CapDrop\":[\"ALL\"],"
+	    "\"CapAdd\":[\"DAC_READ_SEARCH\",\"KILL\"],"
+	    "\"SecurityOpt\":[\"no-new-privileges\"],"
 	    "\"Memory\":%lld,\"MemorySwap\":%lld,\"NanoCpus\":%lld,\"PidsLimit\":%lld,"
-	    "\"Binds\":[\"%s:/workspace\"],\"Tmpfs\":{\"/tmp\":\"rw,nosuid,nodev,mode=1777,"
-	    "size=%lld\"},",
+	    "\"Binds\":[\"%s:/workspace\"],\"ShmSize\":%lld,\"Tmpfs\":{"
+	    "\"/run\":\"" SHUT "\",\"/var/tmp\":\"" SHUT "\","
+	    "\"/tmp\":\"rw,nosuid,nodev,mode=1777,size=%lld\"},",
 	    memory, memory, (long long)c->container_cpu_percent * 10000000,
-	    (long long)c->container_pids, name, memory / 2);
+	    (long long)c->container_pids, name, memory / 4, memory / 2);
 	put_ulimits(&b);
 	buf_put(&b, S("}}"));
 	return buf_str(&b);
@@ -184,7 +197,23 @@ engine_run(struct engine *e, const struct uuid *owner)
 	return end;
 }
 
-/* What is not there any more is as good as removed; what is being removed soon will be. */
+/* Waits where it is being removed already, to which Docker says no. */
+static enum engine_end
+delete_container(struct engine *e, const char *name)
+{
+	struct str path = arena_printf(e->a, "/containers/%s?force=true", name);
+	enum engine_end end;
+
+	for (int tries = 1;; tries++) {
+		end = ask(e, "DELETE", path, (struct str){ NULL, 0 }, NULL);
+		if (end != ENGINE_REFUSED || tries == REMOVAL_TRIES)
+			return end;
+		if (!stop_sleep(e->stop, REMOVAL_MS))
+			return ENGINE_STOPPED;
+	}
+}
+
+/* What is not there any more is as good as removed. */
 enum engine_end
 engine_remove(struct engine *e, const struct uuid *owner, bool force)
 {
@@ -200,8 +229,7 @@ engine_remove(struct engine *e, const struct uuid *owner, bool force)
 		return ENGINE_DONE;
 	if (end == ENGINE_STOPPED || end == ENGINE_AWAY)
 		return end;
-	end = ask(e, "DELETE", arena_printf(e->a, "/containers/%s?force=true", name),
-	    (struct str){ NULL, 0 }, NULL);
+	end = delete_container(e, name);
 	return end == ENGINE_MISSING ? ENGINE_DONE : end;
 }
 
@@ -261,11 +289,19 @@ engine_look(struct engine *e, struct engine_list *out)
 	return ENGINE_DONE;
 }
 
+enum engine_end
+engine_image(struct engine *e)
+{
+	return ask(e, "GET", arena_printf(e->a, "/images/%s/json", config()->container_image),
+	    (struct str){ NULL, 0 }, NULL);
+}
+
 /* -- commands -- */
 
 /* What does not run is a conflict to Docker, and an error of its own to Podman. */
 enum engine_end
-engine_exec(struct engine *e, const struct uuid *owner, struct str command, struct engine_exec *out)
+engine_exec(struct engine *e, const struct uuid *owner, enum engine_as as, struct str command,
+    struct engine_exec *out)
 {
 	struct buf b = { .a = e->a };
 	char name[ENGINE_NAME_MAX];
@@ -274,8 +310,10 @@ engine_exec(struct engine *e, const struct uuid *owner, struct str command, stru
 	struct str id;
 
 	engine_name(owner, name);
-	buf_put(&b, S("{\"User\":\"1000:1000\",\"AttachStdout\":true,\"AttachStderr\":true,"
-		      "\"Cmd\":[\"/bin/sh\",\"-c\","));
+	buf_printf(&b,
+	    "{\"User\":\"%s\",\"AttachStdout\":true,\"AttachStderr\":true,"
+	    "\"Cmd\":[\"/bin/sh\",\"-c\",",
+	    as == ENGINE_AS_ROOT ? "0:0" : "1000:1000");
 	buf_json(&b, command);
 	buf_put(&b, S("]}"));
 	end = ask(e, "POST", arena_printf(e->a, "/containers/%s/exec", name), buf_str(&b), &reply);

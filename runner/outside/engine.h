@@ -16,6 +16,7 @@ struct engine {
 	struct stop *stop; /* ends each call */
 	struct arena *a;
 	struct str installation; /* whose containers these are, among others' at the engine */
+	int64_t brief_ms; /* 0, or how long a call may take, which is not repeated then */
 	char why[320]; /* what went wrong, for the log */
 };
 
@@ -42,6 +43,9 @@ MUST_CHECK enum engine_end engine_remove(struct engine *e, const struct uuid *ow
 /* Removes its workspace. */
 MUST_CHECK enum engine_end engine_forget(struct engine *e, const struct uuid *owner);
 
+/* Has it the image of MILLRACE_CONTAINER_IMAGE? ENGINE_MISSING: no. */
+MUST_CHECK enum engine_end engine_image(struct engine *e);
+
 /* Owners of the installation's containers and volumes: canonical uuids. */
 struct engine_list {
 	struct str_list running, containers, volumes;
@@ -57,9 +61,13 @@ struct engine_exec {
 	int64_t tick_ms;
 	void *arg;
 };
+enum engine_as {
+	ENGINE_AS_USER = 1, /* a stranger's */
+	ENGINE_AS_ROOT /* ours: no command of a stranger's can end it, or write what it writes */
+};
 /* Prepares `command`, for a shell. */
-MUST_CHECK enum engine_end engine_exec(
-    struct engine *e, const struct uuid *owner, struct str command, struct engine_exec *out);
+MUST_CHECK enum engine_end engine_exec(struct engine *e, const struct uuid *owner,
+    enum engine_as as, struct str command, struct engine_exec *out);
 /*
  * Begins it and takes what it writes, until its streams are closed or `within_ms` are over
  * (ENGINE_AWAY). However it comes back, the command may still run.

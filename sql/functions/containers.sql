@@ -168,6 +168,13 @@ CREATE OR REPLACE FUNCTION container_is(owner uuid, status text) RETURNS void LA
 $$;
 GRANT EXECUTE ON FUNCTION container_is TO millrace_runner;
 
+-- It has ended under its command, and is not there any more. Where somebody starts or stops it
+-- meanwhile, it is theirs to say.
+CREATE OR REPLACE FUNCTION container_ended(owner uuid) RETURNS void LANGUAGE sql AS $$
+	SELECT container_is(c.owner_id, 'stopped') FROM container c WHERE c.owner_id = $1 AND c.status = 'running'
+$$;
+GRANT EXECUTE ON FUNCTION container_ended TO millrace_runner;
+
 -- Compares the rows with what the engine had when it was asked, `ago` before now: containers that
 -- `run`, all that are `there`, and users that have `volumes`. What is to be done, by `action`:
 --   remove	it is nobody's: with its workspace
@@ -183,6 +190,7 @@ DECLARE
 	c container;
 	n int;
 	left_over boolean;
+	has_ended boolean;
 	full_house boolean;
 BEGIN
 	IF NOT pg_try_advisory_xact_lock(hashtext('millrace.containers')) THEN
@@ -199,20 +207,22 @@ BEGIN
 		EXIT WHEN more;
 		SELECT NOT command_is_alive(m) INTO left_over FROM container_command m WHERE m.owner_id = c.owner_id AND m.ended_at IS NULL;
 		owner := c.owner_id;
+		has_ended := c.status = 'running' AND NOT owner = ANY ($1);
 		full_house := c.asked = 'start' AND c.status IN ('stopped', 'failed') AND left_over IS NOT TRUE AND NOT container_room(owner);
 		action := CASE
 			WHEN full_house THEN NULL
 			WHEN c.status IN ('starting', 'stopping') THEN CASE WHEN c.since < now() - container_takes() THEN 'stop' END
-			WHEN c.status = 'running' AND NOT owner = ANY ($1) THEN
-				CASE WHEN c.asked = 'stop' OR c.crashes >= crashes_max THEN 'stop' ELSE 'start' END
+			-- Whoever has a command there finds that out, and says so.
+			WHEN has_ended AND left_over IS FALSE THEN NULL
+			WHEN has_ended THEN CASE WHEN c.asked = 'stop' OR c.crashes >= crashes_max THEN 'stop' ELSE 'start' END
 			WHEN left_over THEN 'stop'
 			WHEN c.asked IS NOT NULL THEN CASE WHEN (c.asked = 'start') <> (c.status = 'running') THEN c.asked END
 			WHEN c.status = 'running' THEN CASE WHEN c.used_at < now() - $5 AND left_over IS NULL THEN 'stop' END
 			WHEN owner = ANY ($2) AND left_over IS NULL THEN 'stop'
 		END;
 		UPDATE container x SET
-			asked = CASE WHEN full_house OR left_over OR c.status IN ('starting', 'stopping') THEN c.asked END,
-			crashes = CASE WHEN c.status = 'running' AND NOT owner = ANY ($1) THEN c.crashes + 1 ELSE c.crashes END,
+			asked = CASE WHEN full_house OR left_over OR (has_ended AND left_over IS FALSE) OR c.status IN ('starting', 'stopping') THEN c.asked END,
+			crashes = CASE WHEN has_ended AND left_over IS NOT FALSE THEN c.crashes + 1 ELSE c.crashes END,
 			status = CASE action WHEN 'start' THEN 'starting' WHEN 'stop' THEN 'stopping' ELSE c.status END,
 			since = CASE WHEN action IN ('start', 'stop') THEN now() ELSE c.since END,
 			used_at = CASE WHEN c.asked = 'start' AND NOT full_house THEN now() ELSE c.used_at END

@@ -6,6 +6,7 @@ import { after, before } from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { kill, revived, sleep, test, until, value, world } from "./faults.mjs";
+import { container, good, run } from "./containers.mjs";
 import { Podman } from "../js/podman.mjs";
 import { newUser } from "../js/instance.mjs";
 import { eventsOf } from "../js/log.mjs";
@@ -27,22 +28,6 @@ after(async () => {
 	await podman?.stop();
 });
 
-/* What a tool's client is told of a command. */
-async function run(user, command, seconds) {
-	const { json } = assertStatus(await user.api.post("/api/mcp", { jsonrpc: "2.0", id: 1, method: "tools/call",
-		params: { name: "run_command", arguments: { command, ...seconds && { seconds } } } }), 200);
-	return { text: json.result.content[0].text, failed: json.result.isError };
-}
-
-/* A command that comes to its own end; what it has written. */
-async function good(user, command) {
-	const { text, failed } = await run(user, command);
-	assert.match(text, /^Exit status 0, after /);
-	assert.ok(!failed);
-	return text.slice(text.indexOf("\n\n") + 2);
-}
-
-const container = async (user) => assertStatus(await user.api.get("/api/user"), 200).json.container;
 const sweep = () => millrace.psql("SELECT pg_notify('millrace_periodic', 'containers')");
 /* Sweeps pass by what has just changed. */
 const swept = (fn, what) => until(async () => { await sweep(); await sleep(300); return fn(); }, what);

@@ -187,6 +187,34 @@ bad_values(void)
 		"MILLRACE_RUNTIME_DIR has 91 bytes"));
 }
 
+/* Each by a name and a value. */
+static void
+containers(void)
+{
+	static const char *const bad[][2] = { { "_SOCKET", "run/docker.sock" },
+		{ "_NETWORK", "host" }, { "_NETWORK", "container:other" },
+		{ "_NETWORK", "ns:/proc/1/ns/net" }, { "_IMAGE", "a b" }, { "_IMAGE", "a?b" },
+		{ "_MEMORY_MIB", "8" }, { "_CPU_PERCENT", "0" }, { "_PIDS", "1" },
+		{ "_DISK_MIB", "0" }, { "_SECONDS", "3601" }, { "_IDLE_SECONDS", "0" } };
+	bool good = true;
+	char name[64];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		snprintf(name, sizeof(name), "MILLRACE_CONTAINER%s", bad[i][0]);
+		EACH(good,
+		    stops((struct start){ .names = { { name, bad[i][1] } }, .role = CONFIG_RUNNER },
+			name),
+		    "%s=%s", name, bad[i][1]);
+	}
+	CHECK("a container engine's settings that are none", good);
+	CHECK("and those that are",
+	    starts((struct start){
+		.names = { { "MILLRACE_CONTAINER_SOCKET", "/run/docker.sock" },
+		    { "MILLRACE_CONTAINER_NETWORK", "my_net-2.b" },
+		    { "MILLRACE_CONTAINER_IMAGE", "registry.example:5000/a/b@sha256:0f" } },
+		.role = CONFIG_RUNNER }));
+}
+
 static void
 secrets(void)
 {
@@ -259,6 +287,7 @@ main(void)
 		abort();
 	settings();
 	bad_values();
+	containers();
 	secrets();
 	logging();
 	while (n_files > 0)

@@ -21,6 +21,11 @@ SELECT container_want($1, $2) AS verdict;
 -- row: container_is void
 SELECT container_is($1, $2);
 
+-- name: runner_container_ended
+-- args: owner uuid
+-- row: container_ended void
+SELECT container_ended($1);
+
 -- name: runner_command_begin
 -- args: run_id uuid, runner_name text, attempt int4, call text, workspace_max int8
 -- row: verdict text, over bool
