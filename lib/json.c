@@ -219,10 +219,30 @@ keep_large(struct arena *a, struct str text)
 	return buf_str(&b);
 }
 
+/* Parses one value; *at is where it ends, or is none any more. */
+static json_object *
+tokens_parse(struct arena *a, struct str text, enum json_tokener_error *state, size_t *at)
+{
+	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+	json_object *o;
+
+	if (!tok)
+		abort();
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	/* With the NUL after the text json-c knows that a number at its end is complete. */
+	o = json_tokener_parse_ex(tok, arena_cstr(a, text), (int)text.n + 1);
+	*state = json_tokener_get_error(tok);
+	*at = json_tokener_get_parse_end(tok) + 1;
+	json_tokener_free(tok);
+	if (o)
+		arena_defer(a, json_free_object, o);
+	return o;
+}
+
 enum err
 json_parse(struct arena *a, struct str text, json_object **out, const char **why)
 {
-	struct json_tokener *tok;
+	struct str kept;
 	json_object *o;
 	enum json_tokener_error state;
 	size_t at;
@@ -238,18 +258,11 @@ json_parse(struct arena *a, struct str text, json_object **out, const char **why
 						     : text_problem(text);
 	if (*why)
 		return ERR_BAD_REQUEST;
-	tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-	if (!tok)
-		return ERR_INTERNAL;
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	/* With the NUL after the text json-c knows that a number at its end is complete. */
-	text = keep_large(a, text);
-	o = json_tokener_parse_ex(tok, arena_cstr(a, text), (int)text.n + 1);
-	state = json_tokener_get_error(tok);
-	at = json_tokener_get_parse_end(tok) + 1;
-	json_tokener_free(tok);
-	if (o)
-		arena_defer(a, json_free_object, o);
+	kept = keep_large(a, text);
+	o = tokens_parse(a, kept, &state, &at);
+	/* The place is told of the text that was given. */
+	if (!o && kept.p != text.p)
+		(void)tokens_parse(a, text, &state, &at);
 	if (state != json_tokener_success || !o) {
 		*why = state == json_tokener_error_depth ? "nested too deep"
 		       : state == json_tokener_continue	 ? "cut short"

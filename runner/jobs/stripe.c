@@ -94,6 +94,16 @@ read_buyer(struct job *j, const struct stripe_in *in, struct buyer *b)
 	return ERR_OK;
 }
 
+/* False: the database failed. */
+static bool
+forget_customer(struct job *j, struct str customer)
+{
+	PGresult *res = NULL;
+
+	log_warn("stripe: a customer is gone", "id", arena_cstr(j->a, customer));
+	return job_runner_stripe_customer_gone(j, &res, j->owner, customer) == ERR_OK;
+}
+
 static void
 put_price_data(struct buf *form, struct job *j, struct str name, struct str period, int64_t cents)
 {
@@ -155,6 +165,25 @@ checkout_form(struct job *j, const struct stripe_in *in, const struct buyer *b)
 	return buf_str(&form);
 }
 
+/*
+ * Makes what the form asks for; again without a customer whom Stripe does not have any more, who is
+ * forgotten: else the user could never buy again. The key goes with the form.
+ */
+static enum stripe_end
+post_session(struct job *j, const struct stripe_in *in, struct buyer *b, struct stripe_reply *reply)
+{
+	enum stripe_end end =
+	    stripe_post(&j->stop, j->a, "/v1/checkout/sessions", checkout_form(j, in, b),
+		arena_printf(j->a, "millrace-%s%s", j->run.text, b->customer.p ? "" : "-new").p,
+		"checkout.session", reply);
+
+	if (end != STRIPE_REFUSED || !b->customer.p || !reply->lacks_customer ||
+	    !forget_customer(j, b->customer))
+		return end;
+	b->customer = (struct str){ NULL, 0 };
+	return post_session(j, in, b, reply);
+}
+
 static struct outcome
 checkout(struct job *j, const struct stripe_in *in)
 {
@@ -167,8 +196,7 @@ checkout(struct job *j, const struct stripe_in *in)
 
 	if ((e = read_buyer(j, in, &b)) != ERR_OK)
 		return job_db_error(j, e, "the buyer could not be read");
-	end = stripe_post(&j->stop, j->a, "/v1/checkout/sessions", checkout_form(j, in, &b),
-	    arena_printf(j->a, "millrace-%s", j->run.text).p, "checkout.session", &reply);
+	end = post_session(j, in, &b, &reply);
 	if (end != STRIPE_OK)
 		return call_failed(j, end, &reply);
 	url = json_text(reply.o, "url");
@@ -201,6 +229,8 @@ portal(struct job *j, const struct stripe_in *in)
 	form_put(&form, "return_url", in->success_url);
 	end = stripe_post(&j->stop, j->a, "/v1/billing_portal/sessions", buf_str(&form),
 	    arena_printf(j->a, "millrace-%s", j->run.text).p, "billing_portal.session", &reply);
+	if (end == STRIPE_REFUSED && reply.lacks_customer && forget_customer(j, b.customer))
+		return answer_error(j, ERR_CONFLICT, "Stripe has no such customer any more.");
 	if (end != STRIPE_OK)
 		return call_failed(j, end, &reply);
 	buf_put(&body, S("{\"url\":"));

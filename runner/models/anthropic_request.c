@@ -26,16 +26,20 @@ is_good_id(struct str id)
 	return id.n > 0;
 }
 
-/* An id that the vendor's pattern allows: another's may be anything. */
+/*
+ * An id that the vendor's pattern allows: another's may be anything. What is not allowed is written
+ * in hexadecimal digits, so that two ids stay two.
+ */
 static void
 put_id(struct buf *b, const struct tool_call *call)
 {
 	struct str id = is_good_id(call->wire_id) ? call->wire_id : call->id;
+	bool is_good = is_good_id(id);
 
 	buf_put(b, S("\""));
 	for (size_t i = 0; i < id.n; i++)
-		buf_put(b,
-		    is_good_id((struct str){ id.p + i, 1 }) ? (struct str){ id.p + i, 1 } : S("_"));
+		buf_printf(b, is_good || isalnum((unsigned char)id.p[i]) ? "%c" : "_%02x",
+		    (unsigned char)id.p[i]);
 	buf_put(b, S("\""));
 }
 

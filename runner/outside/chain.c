@@ -150,6 +150,8 @@ chain_fees(struct chain *c, struct chain_fees *fees)
 
 	if (end != CHAIN_OK)
 		return end;
+	if (!json_object_is_type(block, json_type_object))
+		return away(c, "eth_getBlockByNumber: no block");
 	*fees = (struct chain_fees){ .legacy = !json_at(block, "baseFeePerGas") };
 	if (fees->legacy)
 		return call_quantity(c, "eth_gasPrice", S(""), &fees->fee);

@@ -32,7 +32,11 @@ static enum stripe_end
 read_error(struct arena *a, const struct http_request *q, struct stripe_reply *out)
 {
 	struct str said = refusal_words(a, q->reply);
+	json_object *o = NULL, *error;
 
+	error = lenient_parse(a, q->reply, &o) ? json_at(o, "error") : NULL;
+	out->lacks_customer = str_eq(json_text(error, "code"), S("resource_missing")) &&
+			      str_eq(json_text(error, "param"), S("customer"));
 	if (said.n > 0)
 		snprintf(out->problem, sizeof(out->problem), "Stripe: %.*s", S_ARG(said));
 	else

@@ -25,6 +25,7 @@ struct stripe_reply {
 	struct str text; /* the object, the arena's */
 	json_object *o; /* the same */
 	char problem[400]; /* Stripe's words, or the client's: for whoever asked, and the log */
+	bool lacks_customer; /* refused: the customer was deleted there, or is of the other mode */
 };
 
 /* Is there a key to ask Stripe with? */

@@ -108,6 +108,14 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION stripe_buyer TO millrace_runner;
 
+-- Forgets a customer whom Stripe does not have any more: the next checkout makes another one.
+-- As the owner: what Stripe says is no role's to write.
+CREATE OR REPLACE FUNCTION stripe_customer_gone(owner uuid, customer text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	DELETE FROM stripe_customer c WHERE c.owner_id = $1 AND c.customer = $2
+$$;
+GRANT EXECUTE ON FUNCTION stripe_customer_gone TO millrace_runner;
+
 -- What an event is about.
 -- As the owner: the inbox is no role's.
 CREATE OR REPLACE FUNCTION stripe_event_about(event text, OUT kind text, OUT object text, OUT payment_intent text, OUT api_version text) RETURNS SETOF record
@@ -159,8 +167,8 @@ CREATE OR REPLACE FUNCTION stripe_subscription_row(o jsonb) RETURNS user_subscri
 			JOIN pricing_package p ON p.stripe_price_id = i #>> '{}' LIMIT 1),
 			(SELECT p.id FROM pricing_package p WHERE p.id::text = o -> 'metadata' ->> 'millrace_package')),
 		o ->> 'status', coalesce(stripe_time(o -> 'start_date'), stripe_time(o -> 'created')),
-		coalesce(stripe_time(o -> 'ended_at'), stripe_time(o -> 'cancel_at'), CASE WHEN (o -> 'cancel_at_period_end')::boolean THEN period.ends END),
-		coalesce((SELECT sum(stripe_usd(i -> 'price' -> 'unit_amount') * coalesce((i -> 'quantity')::numeric, 1))
+		coalesce(stripe_time(o -> 'ended_at'), stripe_time(o -> 'cancel_at'), CASE WHEN (o ->> 'cancel_at_period_end')::boolean THEN period.ends END),
+		coalesce((SELECT sum(stripe_usd(i -> 'price' -> 'unit_amount') * coalesce((i ->> 'quantity')::numeric, 1))
 			FROM jsonb_path_query(o, '$.items.data[*]') i), 0),
 		stripe_id(o, 'customer'), o ->> 'id', s.created_at, s.updated_at, period.ends)::user_subscription
 	FROM (SELECT max(stripe_time(i)) AS ends FROM jsonb_path_query(o, '$.items.data[*].current_period_end') i) period
@@ -312,7 +320,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 		WHEN 'invoice' THEN o ->> 'status' = 'paid' AND NOT EXISTS (SELECT FROM stripe_payment p WHERE p.payment = o ->> 'id')
 			AND EXISTS (SELECT FROM user_subscription s WHERE s.stripe_subscription_id = stripe_id(o #> '{parent,subscription_details}', 'subscription'))
 		-- What an invoice was paid in parts by tells of its own part.
-		WHEN 'charge' THEN (o -> 'disputed')::boolean OR EXISTS (SELECT FROM stripe_payment p
+		WHEN 'charge' THEN (o ->> 'disputed')::boolean OR EXISTS (SELECT FROM stripe_payment p
 			WHERE p.payment_intents @> ARRAY[stripe_id(o, 'payment_intent')]
 			AND (p.returned_usd <> stripe_usd(o -> 'amount_refunded') OR cardinality(p.payment_intents) > 1))
 		ELSE false END

@@ -158,6 +158,14 @@ test("where blocks have no base fee a transaction is of EIP-155", async (t) => {
 	assert.deepEqual([read.type, read.chainId, read.from, parseTransaction(raw).type], [0, BigInt(CHAIN_ID), accounts.arc.address, "legacy"]);
 });
 
+test("a node that has no block yet is asked again, and not taken for one whose blocks have no base fee", async (t) => {
+	let asked = 0;
+	chain.change.set("eth_getBlockByNumber", (block) => asked++ < 2 ? null : block);
+	t.after(() => chain.change.delete("eth_getBlockByNumber"));
+	const made = assertStatus(await pay("noblock", "1"), 200).json, raws = await rawsOf(await paymentOf(made));
+	assert.deepEqual([asked > 2, raws.map((raw) => ethers.Transaction.from(raw).type)], [true, [2]]);
+});
+
 test("what is wrong is refused in words, and charges and sends nothing", async () => {
 	const sent = () => new Set(chain.of("eth_sendRawTransaction").map((c) => c.params[0])).size, had = sent();
 	for (const amount of ["-1", "0", "0.0", "NaN", "Infinity", "1e300", "12345678901234567890", "1000000001", '"1"', "null", "[]", "0.1234567890123456789", "1e-19"])

@@ -130,6 +130,29 @@ test("credits are bought, once, though the reply is lost and the event comes thr
 	await ledgerHolds();
 });
 
+test("a customer whom Stripe has deleted, or whom the key of the other mode has made, is forgotten: the user buys again as another one", async () => {
+	const user = await newUser(api), customers = [];
+	const buys = async () => {
+		const { id } = await session(user, { mode: "payment", price_id: stripe.price(300).id });
+		await deliverAll(stripe.pay(id).events);
+		customers.push(stripe.objects.get(id).customer);
+	};
+	await buys();
+	await buys();
+	assert.equal(customers[0], customers[1]);
+	stripe.objects.delete(customers[0]);
+	stripe.fail = [undefined, "lost"];        /* the refusal comes, and the reply of the repeat without a customer is lost */
+	await buys();
+	assert.notEqual(customers[2], customers[0]);
+	assert.match(assertStatus(await user.api.post("/api/payments/portal"), 200).json.url, /^https:/);
+	stripe.objects.delete(customers[2]);
+	for (const words of [/no such customer any more/, /Nothing was bought/])
+		assert.match(assertStatus(await user.api.post("/api/payments/portal"), 409).json.error, words);
+	await buys();
+	assert.equal(await balance(user), 12);
+	await ledgerHolds();
+});
+
 test("the webhook takes what Stripe has signed, by either secret, within five minutes, and nothing else", async () => {
 	const event = { id: `evt_${newName()}`, object: "event", type: "customer.created", api_version: "2020-08-27", data: { object: { object: "customer", id: "cus_1" } } };
 	const body = JSON.stringify(event), t = Math.floor(Date.now() / 1000), good = header(body).split("v1=")[1], at = /t=(\d+)/.exec(header(body))[1];
@@ -318,5 +341,5 @@ test("Stripe away for a while: the event waits, and is done once it is back; the
 	stripe.fail = [503, "cut", 503, 503];
 	await deliverAll(events);
 	assert.equal(await balance(user), 1);
-	assert.deepEqual(stripe.faults.filter((f) => !/No such price: 'price_none'|same parameters/.test(f)), []);
+	assert.deepEqual(stripe.faults.filter((f) => !/No such price: 'price_none'|No such customer|same parameters/.test(f)), []);
 });

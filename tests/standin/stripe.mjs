@@ -118,7 +118,7 @@ export class Stripe {
 		if (path === "/v1/checkout/sessions")
 			return this.#createSession(form);
 		if (path === "/v1/billing_portal/sessions") {
-			must(form.customer && this.objects.get(form.customer)?.object === "customer", `No such customer: '${form.customer}'`);
+			this.#customer(form.customer);
 			must(/^https?:/.test(form.return_url), "Not a valid URL");
 			return { id: newId("bps"), object: "billing_portal.session", customer: form.customer, return_url: form.return_url, url: "https://billing.stripe.com/p/x" };
 		}
@@ -154,6 +154,11 @@ export class Stripe {
 		return { object: "list", url: path, has_more: all.length > size, data: copy(all.slice(0, size)) };
 	}
 
+	/* Deleted, or made by a key of the other mode, is the same. */
+	#customer(id) {
+		must(this.objects.get(id)?.object === "customer", `No such customer: '${id}'`, { code: "resource_missing", param: "customer" });
+	}
+
 	#createSession(f) {
 		for (const name of Object.keys(f))
 			must(SESSION.includes(name), `Received unknown parameter: ${name}`);
@@ -161,7 +166,8 @@ export class Stripe {
 		for (const name of ["success_url", "cancel_url"])
 			must(/^https?:\/\/\S+$/.test(f[name] ?? ""), `Not a valid URL: ${name}`);
 		must(!(f.customer && f.customer_email), "You may only specify one of these parameters: customer, customer_email.");
-		must(!f.customer || this.objects.get(f.customer)?.object === "customer", `No such customer: '${f.customer}'`);
+		if (f.customer)
+			this.#customer(f.customer);
 		must(!(f.customer_creation && f.mode !== "payment"), "customer_creation can only be used in payment mode");
 		must(!(f.subscription_data && f.mode !== "subscription"), "You can not pass `subscription_data` in `payment` mode.");
 		must(!(f.payment_intent_data && f.mode !== "payment"), "You can not pass `payment_intent_data` in `subscription` mode.");

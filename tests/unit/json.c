@@ -203,6 +203,10 @@ why_not(void)
 		abort();
 	CHECK("a byte order mark is named", strcmp(bom, "it begins with a byte order mark") == 0);
 	CHECK("and the place", strcmp(comma, "not JSON from byte 8 on") == 0);
+	if (json_parse(a, S("[123456789012345678901,123456789012345678901,x]"), &o, &comma) ==
+	    ERR_OK)
+		abort();
+	CHECK("behind numbers beyond 64 bits, too", strcmp(comma, "not JSON from byte 46 on") == 0);
 	arena_free(a);
 }
 

@@ -137,6 +137,8 @@ test_foreign(void)
 		.name = S("look up"),
 		.arguments = S("[1]"),
 		.extra = S("{\"thoughtSignature\":\"s\"}") };
+	struct tool_call pair[] = { { .id = S("a:_1"), .wire_id = S("a:_1"), .name = S("look") },
+		{ .id = S("a._1"), .wire_id = S("a._1"), .name = S("look") } };
 	struct message messages[] = { question[1],
 		{ .role = ROLE_ASSISTANT,
 		    .content = S(" \n"),
@@ -157,6 +159,16 @@ test_foreign(void)
 	    strstr(text, "\"content\":[{\"type\":\"thinking\",\"thinking\":\"t\"},{\"type\":"
 			 "\"tool_use\",\"id\":\"call_1_1\",\"name\":\"look_up\",\"input\":{}}]") &&
 		strstr(text, "\"tool_use_id\":\"call_1_1\"") && !strstr(text, "odd"));
+	messages[1].calls = pair;
+	messages[1].n_calls = 2;
+	messages[2].call_id = pair[1].wire_id;
+	text = json_serialised(asked(&wire_anthropic, "claude-x", messages, 3, PARTS_ALL)).p;
+	CHECK("two ids stay two, where both have what is not allowed",
+	    strstr(text, "\"id\":\"a_3a_5f1\"") && strstr(text, "\"id\":\"a_2e_5f1\"") &&
+		strstr(text, "\"tool_use_id\":\"a_2e_5f1\""));
+	messages[1].calls = &call;
+	messages[1].n_calls = 1;
+	messages[2].call_id = call.wire_id;
 	text = json_serialised(asked(&wire_google, "gemini-3", messages, 3, PARTS_ALL)).p;
 	CHECK("a signature goes with its call",
 	    strstr(text, "\"args\":{}},\"thoughtSignature\":\"s\"}") &&

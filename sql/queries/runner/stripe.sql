@@ -3,6 +3,11 @@
 -- row: customer text, email text, cents int8, name text, period text
 SELECT customer, email, cents, name, period FROM stripe_buyer($1, $2);
 
+-- name: runner_stripe_customer_gone
+-- args: owner uuid, customer text
+-- row: gone void
+SELECT stripe_customer_gone($1, $2) AS gone;
+
 -- name: runner_stripe_event
 -- args: event text
 -- row: kind text, object text, payment_intent text, api_version text
