@@ -71,6 +71,13 @@ export const revived = (millrace, role, before) => until(() => {
 	return now.length > 0 && !now.some((pid) => before.includes(pid));
 }, `a new ${role}`);
 
+/* Kills the runner, and has its keeper begin another at once, where it would wait for longer after each early end. */
+export async function killRunner(millrace) {
+	const keeper = keeperOf(millrace, "runner"), before = await kill(millrace, "runner");
+	process.kill(keeper.pid, "SIGHUP");
+	await revived(millrace, "runner", before);
+}
+
 /* How a role's keeper was started. */
 function keeperOf(millrace, role) {
 	const pidFile = join(millrace.runDir, `${role}.pid`);

@@ -1,7 +1,7 @@
 /* Folders at Google Drive and OneDrive that are kept in step: runners that are killed at each page, and before a page is stored; two runners at once. */
 import { after, before } from "node:test";
 import assert from "node:assert/strict";
-import { column, hold, kill, revived, secondRunner, test, until, value } from "./faults.mjs";
+import { column, hold, kill, killRunner, revived, secondRunner, test, until, value } from "./faults.mjs";
 import { assertStatus } from "../js/expect.mjs";
 import { person, signIn, startAll } from "../js/oauth.mjs";
 import { Cloud } from "../standin/cloud.mjs";
@@ -37,9 +37,8 @@ async function killAt(of, path) {
 	const held = { of, path, wait };
 	cloud.next.push(held);
 	await until(() => !cloud.next.includes(held), `${path} is asked for`);
-	const dead = await kill(millrace, "runner");
+	await killRunner(millrace);
 	answer();
-	await revived(millrace, "runner", dead);
 }
 
 for (const [service, of, page, changes] of [["google_drive", "drive", "/drive/v3/files", "/changes"], ["onedrive", "graph", "/children", "/delta"]]) {

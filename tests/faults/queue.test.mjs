@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:http";
-import { column, endlessPdf, halt, hold, kill, revived, test, until, value, world } from "./faults.mjs";
+import { column, endlessPdf, halt, hold, kill, killRunner, revived, test, until, value, world } from "./faults.mjs";
 import { Chat, assertAllWhole, running } from "./chats.mjs";
 import { assertDone, assertOneEnd, contentOf } from "../js/events.mjs";
 import { assertError, assertStatus } from "../js/expect.mjs";
@@ -227,14 +227,13 @@ test("killed in the steps of a workflow: it goes on there, and does nothing agai
 	const http = (id) => ({ id, type: "http", url: `{{steps.base.output.url}}/${id}` });
 	const id = await execute(user, [base, http("a"), { id: "t", type: "transform", input: { a: "{{steps.a.output}}" } },
 		http("b"), { id: "c", type: "agent", agent: "chat_agent", input: { message: "[[say:All is well.]]" } }, { id: "d", type: "wait", seconds: 1 }, http("e")]);
-	const again = async () => revived(millrace, "runner", await kill(millrace, "runner"));
 	await until(() => times("/b") === 1, "the step b");
-	await again();
+	await killRunner(millrace);
 	await until(async () => (await workflowOf(user, id)).steps.find((s) => s.id === "d")?.status === "waiting", "the step d");
-	await again();
+	await killRunner(millrace);
 	await until(() => times("/e") === 1, "the step e");
 	await millrace.psql(`UPDATE job SET max_attempts = attempts WHERE run_id = '${id}'`);
-	await again();
+	await killRunner(millrace);
 	const lost = await until(async () => { const run = await workflowOf(user, id); return run.status === "failed" && run; }, "its end");
 	assert.deepEqual([lost.error, lost.steps.at(-1).status], ["The run was interrupted too often and was given up.", "failed"]);
 	const [retried] = /[0-9a-f]{8}-[0-9a-f-]{27}/.exec((await millrace.ctl("jobs", "retry", id)).stdout.replaceAll(id, ""));
@@ -261,7 +260,7 @@ test("killed after a step of each kind: none that has ended is done again", asyn
 			assertStatus(await user.api.post(`/api/workflow-runs/${id}/approve`, {}), 200);
 		}
 		await until(() => times(path) === 1, `the request for ${path}`);
-		await revived(millrace, "runner", await kill(millrace, "runner"));
+		await killRunner(millrace);
 		/* It need not wait, as it does after so many attempts. */
 		await until(async () => {
 			await millrace.psql(`UPDATE job SET run_at = now() WHERE run_id = '${id}' AND state = 'queued'; NOTIFY millrace_job`);

@@ -155,6 +155,9 @@ export class Instance {
 		};
 	}
 
+	/* The runner does this of its periodic work now, and not only after its interval. */
+	periodic(name) { return this.psql(`NOTIFY millrace_periodic, '${name}'`); }
+
 	/* Lines of any log that hold the text. */
 	async grepLogs(text) {
 		const { stdout } = await run("grep", ["-rF", "--", text, join(this.dir, "log")]).catch((e) => {
