@@ -135,6 +135,15 @@ bad(struct multipart *m, const char *problem)
 	return ERR_BAD_REQUEST;
 }
 
+/* Encodings that change nothing; the others are of mails, and deprecated here (RFC 7578, 4.7). */
+static bool
+is_plain(struct str encoding)
+{
+	encoding = str_trim(encoding);
+	return str_eq_nocase(encoding, S("binary")) || str_eq_nocase(encoding, S("8bit")) ||
+	       str_eq_nocase(encoding, S("7bit"));
+}
+
 static enum err
 begin_part(struct multipart *m, struct str head)
 {
@@ -149,10 +158,13 @@ begin_part(struct multipart *m, struct str head)
 		value = str_cut(line, ':', &field);
 		if (!value.p)
 			return bad(m, "A part's header is malformed.");
-		if (!str_eq_nocase(field, S("Content-Disposition")))
-			continue;
 		if (value.n > 0 && value.p[value.n - 1] == '\r')
 			value.n--;
+		if (str_eq_nocase(field, S("Content-Transfer-Encoding")) && !is_plain(value))
+			return bad(m, "A part's Content-Transfer-Encoding is not read: send the "
+				      "file's own bytes.");
+		if (!str_eq_nocase(field, S("Content-Disposition")))
+			continue;
 		name = form_name(m->a, value, S("name"));
 		file_name = form_name(m->a, value, S("filename"));
 	}

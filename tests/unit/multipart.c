@@ -133,6 +133,13 @@ well_formed(void)
 	    is_heard(S("--bnd\r\nX-Name: name=\"no\"\r\ncontent-DISPOSITION:form-data; "
 		       "name=\"a\"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nx\r\n" END),
 		"[a|-]x;"));
+	CHECK("an encoding that changes nothing",
+	    is_heard(S("--bnd\r\nContent-Transfer-Encoding: Binary \r\n" DISPOSITION
+		       "name=a\r\n\r\nx\r\n" END),
+		"[a|-]x;"));
+	CHECK("an encoding of mails",
+	    is_refused(S("--bnd\r\n" DISPOSITION "name=a\r\nContent-transfer-encoding:base64\r\n"
+			 "\r\neA==\r\n" END)));
 }
 
 static void
