@@ -34,13 +34,15 @@ static enum err
 connect_stored(struct req *r)
 {
 	const struct uuid *id = r->state;
+	struct str bot = row_text(r, 0, 0);
 	struct buf b = { .a = r->a };
 
-	if (!row_text(r, 0, 0).p)
-		return refuse(r, ERR_OVERLOADED,
-		    "Telegram is not set up here, or does not work at the moment.");
+	if (!bot.p)
+		return refuse(r, ERR_CONFLICT, "Telegram is not set up here: TELEGRAM_BOT_TOKEN.");
+	if (bot.n == 0)
+		return refuse(r, ERR_OVERLOADED, "Telegram does not work at the moment.");
 	buf_put(&b, S("{\"botUrl\":"));
-	buf_json(&b, bot_url(r, id, row_text(r, 0, 0)));
+	buf_json(&b, bot_url(r, id, bot));
 	buf_put(&b, S("}"));
 	return reply_json(r, 200, buf_str(&b));
 }
@@ -107,7 +109,7 @@ qr_known(struct req *r)
 	struct uuid id;
 	QRcode *qr;
 
-	if (row_count(r) == 0 || !row_text(r, 0, 1).p)
+	if (row_count(r) == 0 || row_text(r, 0, 1).n == 0)
 		return refuse(r, ERR_NOT_FOUND,
 		    "There is no link to draw: POST /api/telegram/connect makes one.");
 	id = row_uuid(r, 0, 0);

@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION telegram_connect(id uuid, code_hash bytea) RETURNS te
 DECLARE
 	bot text := telegram_username();
 BEGIN
-	IF bot IS NOT NULL THEN
+	IF bot <> '' THEN
 		INSERT INTO telegram_code AS c (owner_id, id, code_hash, expires_at) VALUES (caller_id(), $1, $2, now() + interval '15 minutes')
 		ON CONFLICT (owner_id) DO UPDATE SET id = excluded.id, code_hash = excluded.code_hash, expires_at = excluded.expires_at;
 	END IF;
@@ -14,11 +14,11 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION telegram_connect TO millrace_api;
 
--- The bot's name, where it works.
+-- The bot's name; empty where it does not work, null where there is none.
 -- As the owner: the bot's row is no role's.
 CREATE OR REPLACE FUNCTION telegram_username() RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	RETURN (SELECT b.username FROM telegram_bot b WHERE b.problem IS NULL);
+	RETURN (SELECT CASE WHEN b.problem IS NULL THEN b.username ELSE '' END FROM telegram_bot b);
 END $$;
 GRANT EXECUTE ON FUNCTION telegram_username TO millrace_api;
 

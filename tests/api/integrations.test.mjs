@@ -74,3 +74,9 @@ test("an integration goes with its chatbot", async () => {
 	assertStatus(await user.api.delete(`/api/chatbots/${bot}`), 204);
 	assertError(await user.api.get(`/api/integrations/${id}`), "NOT_FOUND");
 });
+
+test("Telegram that is not set up is told as such, and not as a failure that passes", async () => {
+	const reply = await user.api.post("/api/telegram/connect");
+	assertError(reply, "CONFLICT");
+	assert.match(reply.json.error, /TELEGRAM_BOT_TOKEN/);
+});
