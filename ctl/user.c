@@ -21,15 +21,14 @@ user_unknown(const char *login)
 	return ctl_fail("there is no user %s.", login);
 }
 
-void
-user_warn_no_admin(const PGresult *res, int column)
+int
+user_fail(enum err e, const char *what)
 {
-	int64_t admins;
-
-	if (str_int(sql_get(res, 0, column), &admins) && admins == 0)
-		(void)fputs("There is no administrator left; `millracectl user role USER admin` "
-			    "makes one.\n",
-		    stderr);
+	if (e == ERR_CONFLICT)
+		return ctl_fail("%s: there would be no administrator left. `millracectl user role "
+				"USER admin` makes another one.",
+		    what);
+	return ctl_fail_db(e, what);
 }
 
 enum err
@@ -133,7 +132,7 @@ user_role_run(struct ctl *c)
 	if (*names == NULL)
 		return ctl_usage(c->command, "a role is user, admin or service, not `%s`.", role);
 	if ((e = db_admin_user_role(c->db, c->a, &res, login, str_from(role))) != ERR_OK)
-		return ctl_fail_db(e, "the role was not changed");
+		return user_fail(e, "the role was not changed");
 	if (PQntuples(res) == 0)
 		return user_unknown(user);
 	login = printable(c->a, sql_get(res, 0, 0));
@@ -142,7 +141,5 @@ user_role_run(struct ctl *c)
 	else
 		(void)printf(
 		    "%.*s is %s now (was %s).\n", S_ARG(login), role, PQgetvalue(res, 0, 1));
-	if (strcmp(PQgetvalue(res, 0, 1), "admin") == 0 && strcmp(role, "admin") != 0)
-		user_warn_no_admin(res, 2);
 	return CTL_OK;
 }

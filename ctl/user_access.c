@@ -75,13 +75,11 @@ set_disabled(struct ctl *c, bool disable, const char *done)
 	if (find(c, &user, &login) != ERR_OK)
 		return CTL_FAILED;
 	if ((e = db_admin_user_disable(c->db, c->a, &res, user, disable)) != ERR_OK)
-		return ctl_fail_db(e, "the user was not changed");
+		return user_fail(e, "the user was not changed");
 	if (PQntuples(res) == 0)
 		return user_unknown(c->operands[0]);
 	(void)printf(
 	    "%.*s %s%s.\n", S_ARG(login), done, sql_bool(res, 0, 0) == disable ? " already" : "");
-	if (disable && strcmp(PQgetvalue(res, 0, 1), "admin") == 0)
-		user_warn_no_admin(res, 2);
 	return CTL_OK;
 }
 
@@ -127,12 +125,10 @@ user_delete_run(struct ctl *c)
 	if (c->options[OPT_YES] == NULL && !is_meant(login))
 		return ctl_fail("nothing was erased.");
 	if ((e = db_admin_user_erase(c->db, c->a, &res, user)) != ERR_OK)
-		return ctl_fail_db(e, "nothing was erased");
+		return user_fail(e, "nothing was erased");
 	if (PQntuples(res) == 0 || !sql_bool(res, 0, 0))
 		return user_unknown(c->operands[0]);
 	(void)printf("%.*s is erased.\n", S_ARG(login));
-	if (sql_bool(res, 0, 1))
-		user_warn_no_admin(res, 2);
 	return CTL_OK;
 }
 

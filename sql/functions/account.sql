@@ -23,11 +23,6 @@ CREATE OR REPLACE FUNCTION user_named(name text) RETURNS SETOF app_user LANGUAGE
 		OR u.id = CASE WHEN $1 ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN $1::uuid END
 $$;
 
--- How many administrators there would be without this user.
-CREATE OR REPLACE FUNCTION admins_beside(who uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
-	SELECT count(*) FROM app_user u WHERE u.role = 'admin' AND u.disabled_at IS NULL AND u.id <> $1
-$$;
-
 -- The user as /api/v1 shows it.
 CREATE OR REPLACE FUNCTION account_json(u app_user) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', u.id, 'username', u.username, 'email', u.email, 'name', u.display_name, 'role', u.role,

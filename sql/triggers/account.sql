@@ -10,14 +10,13 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- Keeps the API from taking the last administrator away; in the shell millracectl makes another. An
--- administrator whose row is locked counts as none: of two who take each other's role at once,
--- neither waits for the other.
+-- Keeps the API and millracectl from taking the last administrator away. An administrator whose row
+-- is locked counts as none: of two who take each other's role at once, neither waits for the other.
 -- As the owner: administrators' rows are others' to the one who writes.
 CREATE OR REPLACE FUNCTION admin_kept() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-	IF session_user = 'millrace_api' THEN
+	IF session_user IN ('millrace_api', 'millrace_owner') THEN
 		PERFORM FROM app_user u WHERE u.role = 'admin' AND u.disabled_at IS NULL AND u.id <> OLD.id LIMIT 1 FOR SHARE SKIP LOCKED;
 		IF NOT FOUND THEN
 			PERFORM refuse('CONFLICT', 'This is the only administrator; make somebody else one first.');

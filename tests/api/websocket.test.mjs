@@ -191,6 +191,7 @@ test("analytics: one's own events, or everybody's for an administrator or the sc
 	await own.settled();
 	assert.deepEqual(own.messages, []);
 	/* who is no administrator any more sees no more */
+	await admin();          /* the last one stays */
 	await millrace.ctl("user", "role", boss.email, "user");
 	assert.equal((await all.end()).code, 1008);
 	[own, scoped].forEach((s) => s.close());

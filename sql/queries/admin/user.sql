@@ -23,15 +23,15 @@ FROM app_user u
 WHERE u.erased_at IS NULL AND ($1::uuid IS NULL OR u.id > $1)
 ORDER BY u.id LIMIT $2;
 
--- No row where there is no such user. `admins`: active ones beside this user.
+-- No row where there is no such user.
 -- name: admin_user_role
 -- args: login text, role text
--- row: login text, was text, admins int8
+-- row: login text, was text
 WITH old AS (
 	SELECT id, role FROM app_user WHERE id = (SELECT n.id FROM user_named($1) n) FOR UPDATE
 )
 UPDATE app_user u SET role = $2, updated_at = now() FROM old WHERE u.id = old.id
-RETURNING coalesce(u.email, u.username, u.id::text) AS login, old.role AS was, admins_beside(u.id) AS admins;
+RETURNING coalesce(u.email, u.username, u.id::text) AS login, old.role AS was;
 
 -- No row where there is no such user. `sessions`: how many have ended.
 -- name: admin_user_password
@@ -40,16 +40,16 @@ RETURNING coalesce(u.email, u.username, u.id::text) AS login, old.role AS was, a
 SELECT password_set(u, $2) AS sessions, u.disabled_at IS NOT NULL AS disabled FROM app_user u WHERE u.id = $1 FOR UPDATE;
 
 -- Shuts a user out, or lets them in again. No row where there is no such user. `was`: they were
--- shut out before; `admins`: active ones beside this user.
+-- shut out before.
 -- name: admin_user_disable
 -- args: id uuid, disable bool
--- row: was bool, role text, admins int8
+-- row: was bool
 WITH old AS (
 	SELECT id, disabled_at FROM app_user WHERE id = $1 FOR UPDATE
 )
 UPDATE app_user u SET disabled_at = CASE WHEN $2 THEN coalesce(old.disabled_at, now()) END, updated_at = now()
 FROM old WHERE u.id = old.id
-RETURNING old.disabled_at IS NOT NULL AS was, u.role, admins_beside(u.id) AS admins;
+RETURNING old.disabled_at IS NOT NULL AS was;
 
 -- No row where there is no such user.
 -- name: admin_user_find
@@ -57,12 +57,11 @@ RETURNING old.disabled_at IS NOT NULL AS was, u.role, admins_beside(u.id) AS adm
 -- row: id uuid, login text
 SELECT u.id, coalesce(u.email, u.username, u.id::text) AS login FROM user_named($1) u;
 
--- No row where there is no such user. `admin`: they were an active one; `admins`: those beside
--- them.
+-- No row where there is no such user.
 -- name: admin_user_erase
 -- args: id uuid
--- row: erased bool, admin bool, admins int8
-SELECT account_shut(u.id) AS erased, u.role = 'admin' AND u.disabled_at IS NULL AS admin, admins_beside(u.id) AS admins
+-- row: erased bool
+SELECT account_shut(u.id) AS erased
 FROM app_user u WHERE u.id = $1;
 
 -- A user's open sessions, the oldest first, after the id `after` (null: from the start).
