@@ -110,7 +110,8 @@ on_thought_block(void *arg, json_object *block)
 	arena_free(a);
 }
 
-/* Of a whole answer they are kept within LOGPROBS_MAX, or left out. */
+/* Of a whole answer, or for the next piece of text, they are kept within LOGPROBS_MAX, or left out.
+ */
 static void
 on_logprobs(void *arg, struct str list)
 {
@@ -118,7 +119,7 @@ on_logprobs(void *arg, struct str list)
 	struct arena *a = arena_new();
 	struct buf b = { .a = a };
 
-	if (f->streams) {
+	if (f->streams && f->format->logprobs) {
 		begin(f, &b);
 		f->format->logprobs(f, &b, list);
 		outbox_token(f->call.job->out, buf_str(&b));

@@ -43,7 +43,7 @@ struct face_call {
 	bool wrapped; /* as of call_in */
 	bool begun; /* the stream has its first event */
 	bool wants_logprobs; /* which only servers of OpenAI's format give */
-	struct buf logprobs; /* elements, of a whole answer */
+	struct buf logprobs; /* elements, of a whole answer, or which no event had alone */
 	size_t n_thought; /* bytes of call.thoughts that came before the text */
 	/* Of a request: the calls of the last message, while they are read; the earlier answer that
 	 * an item named last, how long it is, and all of them */
@@ -62,7 +62,7 @@ struct face_call {
 	size_t block;
 	int64_t sequence;
 	struct buf blocks;
-	size_t said;
+	size_t said, likely; /* the latter: bytes of logprobs that came with a piece of text */
 };
 
 struct face_format {
@@ -78,7 +78,7 @@ struct face_format {
 	void (*thought)(struct face_call *f, struct buf *b, struct str text);
 	/*
 	 * Optional: a block of thoughts as Anthropic's servers want it back; elements of logprobs,
-	 * of a stream
+	 * of a stream (NULL: they go with the text)
 	 */
 	void (*block)(struct face_call *f, struct buf *b, json_object *block);
 	void (*logprobs)(struct face_call *f, struct buf *b, struct str list);
@@ -92,6 +92,8 @@ struct face_format {
 extern const struct face_format face_chat, face_messages, face_responses;
 const char *messages_read(struct face_call *f);
 const char *responses_read(struct face_call *f);
+/* Does the client ask for `what`, by `include`? */
+bool responses_includes(const struct face_call *f, struct str what);
 
 /* OpenAI's embeddings (call_embeddings.c), which are no conversation. */
 struct outcome call_embeddings(struct job *j, const struct call_in *in);

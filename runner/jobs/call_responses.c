@@ -23,14 +23,31 @@ status_of(const struct face_call *f)
 	return cut_by(f) ? "incomplete" : "completed";
 }
 
+/* How likely the text's words were from a byte of all of it on, as a list. */
+static void
+put_logprobs(struct face_call *f, struct buf *b, size_t from)
+{
+	struct str list = buf_str(&f->logprobs);
+
+	buf_put(b, S(",\"logprobs\":["));
+	if (list.n > from && list.n <= LOGPROBS_MAX) {
+		from += list.p[from] == ',';
+		buf_put(b, (struct str){ list.p + from, list.n - from });
+	}
+	buf_put(b, S("]"));
+}
+
 /* The message's one part: a text, or the model's refusal. */
 static void
 put_part(struct face_call *f, struct buf *b, struct str text)
 {
-	buf_put(
-	    b, f->call.refuses
-		   ? S("{\"type\":\"refusal\",\"refusal\":")
-		   : S("{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":"));
+	if (f->call.refuses) {
+		buf_put(b, S("{\"type\":\"refusal\",\"refusal\":"));
+	} else {
+		buf_put(b, S("{\"type\":\"output_text\",\"annotations\":[]"));
+		put_logprobs(f, b, text.n > 0 ? 0 : f->logprobs.n);
+		buf_put(b, S(",\"text\":"));
+	}
 	buf_json(b, text);
 	buf_put(b, S("}"));
 }
@@ -75,16 +92,21 @@ put_kept(struct face_call *f, struct buf *b, struct str kept)
 	buf_put(b, S("}"));
 }
 
-static bool
-wants_kept(const struct face_call *f)
+bool
+responses_includes(const struct face_call *f, struct str what)
 {
 	json_object *include = json_at(f->asked, "include");
 
 	for (size_t i = 0; i < json_length(include); i++)
-		if (str_eq(lenient_text(f->call.a, json_object_array_get_idx(include, i)),
-			S("reasoning.encrypted_content")))
+		if (str_eq(lenient_text(f->call.a, json_object_array_get_idx(include, i)), what))
 			return true;
 	return false;
+}
+
+static bool
+wants_kept(const struct face_call *f)
+{
+	return responses_includes(f, S("reasoning.encrypted_content"));
 }
 
 static void
@@ -133,10 +155,15 @@ put_items(struct face_call *f, struct buf *b, bool tells)
 	buf_put(b, S("]"));
 }
 
+/* For a later call, to which it is nothing how likely the words were. */
 static void
 put_output(struct face_call *f, struct buf *b)
 {
+	size_t n = f->logprobs.n;
+
+	f->logprobs.n = 0;
 	put_items(f, b, true);
+	f->logprobs.n = n;
 }
 
 static void
@@ -312,7 +339,9 @@ responses_text(struct face_call *f, struct buf *b, struct str text)
 		buf_put(b, S(",\"delta\":"));
 	} else {
 		put_text_event(f, b, "response.output_text.delta");
-		buf_put(b, S(",\"logprobs\":[],\"delta\":"));
+		put_logprobs(f, b, f->likely);
+		f->likely = f->logprobs.n;
+		buf_put(b, S(",\"delta\":"));
 	}
 	buf_json(b, text);
 	buf_put(b, S("}\n\n"));
@@ -328,7 +357,8 @@ end_text(struct face_call *f, struct buf *b)
 		buf_put(b, S(",\"refusal\":"));
 	} else {
 		put_text_event(f, b, "response.output_text.done");
-		buf_put(b, S(",\"logprobs\":[],\"text\":"));
+		put_logprobs(f, b, 0);
+		buf_put(b, S(",\"text\":"));
 	}
 	buf_json(b, buf_str(&f->call.text));
 	buf_put(b, S("}\n\n"));

@@ -301,6 +301,13 @@ read_others(struct face_call *f, struct buf *more)
 	    json_serialised(json_at(f->asked, "metadata")).n > METADATA_MAX)
 		return "metadata must have at most 16 KiB.";
 	f->call.shows_thoughts = json_text(reasoning, "summary").n > 0;
+	f->wants_logprobs = responses_includes(f, S("message.output_text.logprobs"));
+	if (f->wants_logprobs) {
+		static const char *const names[] = { "top_logprobs", NULL };
+
+		buf_put(more, S(",\"logprobs\":true"));
+		face_members(f, more, names);
+	}
 	if (verbosity)
 		buf_printf(more, ",\"verbosity\":%.*s", S_ARG(json_serialised(verbosity)));
 	if (!wrong)

@@ -162,6 +162,18 @@ test("OpenAI's client: thoughts in pieces, and back; logprobs; a refusal", async
 	assert.deepEqual((await openai.chat.completions.stream({ model: DEEP, messages: [{ role: "user", content: "plain" }], logprobs: true }).finalChatCompletion()).choices[0].logprobs.content, likely.content);
 	assert.equal((await chat("plain")).choices[0].logprobs, null);
 	await refuses(chat("x", { model: CLAUDE, logprobs: true }), /logprobs/);
+	const respond = (more) => ({ model: DEEP, input: "plain", include: ["message.output_text.logprobs"], top_logprobs: 3, ...more });
+	const part = (response) => response.output.find((item) => item.type === "message").content[0];
+	assert.deepEqual(part(await openai.responses.create(respond())).logprobs, likely.content);
+	assert.deepEqual([deep.requests.at(-1).logprobs, deep.requests.at(-1).top_logprobs], [true, 3]);
+	const events = await all(await openai.responses.create(respond({ stream: true }))), of = (type) => events.filter((e) => e.type === type);
+	assert.deepEqual(of("response.output_text.delta").map((e) => [e.delta, e.logprobs]), likely.content.map((l) => [l.token, [l]]));
+	assert.deepEqual(of("response.content_part.added")[0].part.logprobs, []);
+	for (const logprobs of [of("response.output_text.done")[0].logprobs, of("response.content_part.done")[0].part.logprobs, part(of("response.completed")[0].response).logprobs])
+		assert.deepEqual(logprobs, likely.content);
+	assert.deepEqual(part(await openai.responses.create(respond({ include: [] }))).logprobs, []);
+	assert.equal(deep.requests.at(-1).logprobs, undefined);
+	await refuses(openai.responses.create(respond({ model: CLAUDE })), /logprobs/);
 	const refused = (await chat("refuse")).choices[0].message;
 	assert.deepEqual([refused.content, refused.refusal], [null, "It is so."]);
 	assert.equal((await openai.chat.completions.stream({ model: DEEP, messages: [{ role: "user", content: "refuse" }] }).finalMessage()).refusal, "It is so.");
