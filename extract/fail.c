@@ -1,4 +1,4 @@
-/* How the worker ends early. The fuzz targets have their own (tests/fuzz/extract.h). */
+/* How the worker ends early. The fuzz targets have their own (tests/fuzz/worker.h). */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 # What the documentation says: GitHub's Flavored Markdown (5.3) has the mark as the item's state, and both packages parse by it. Their READMEs name
 # the target's dialect and no loss. Slack and Telegram have no boxes of their own, so the characters would have to stay. No issue was found.
 #
-# What we do: our own conversion for Slack leaves what it does not know as it stands (runner/outside/mrkdwn.c). Before either package: replace
+# What we do: our own conversion for Slack leaves what it does not know as it stands (runner/outside/markup.c). Before either package: replace
 # `[x]` and `[ ]` at an item's start by characters such as ☑ and ☐, and two spaces at a line's end by nothing.
 #
 # Seen on 2026-11-28, with Node 20.20:
