@@ -143,14 +143,21 @@ export class Instance {
 	/* Every worker's pid, to see that none died. */
 	workers() { return Object.fromEntries([...POOLS, "streamd", "runner"].map((role) => [role, this.pids(role)])); }
 
-	/* The runner holds still, so that what is asked of it waits; it counts as there, however long that takes. Returns what lets it go on. */
+	/* The runner holds still, so that what is asked of it waits; it counts as there, however long that takes. It holds no transaction, whose
+	   locks others would wait for. Returns what lets it go on. */
 	async holdRunner() {
 		const seen = (at) => this.psql(`UPDATE role_seen SET seen_at = ${at} WHERE role = 'runner'`);
-		const pids = this.pids("runner");
-		pids.forEach((pid) => process.kill(pid, "SIGSTOP"));
+		const pids = this.pids("runner"), signal = (name) => pids.forEach((pid) => process.kill(pid, name));
+		await until(async () => {
+			signal("SIGSTOP");
+			const within = await this.psql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'millrace_runner' AND xact_start IS NOT NULL");
+			if (within.trim() === "0")
+				return true;
+			signal("SIGCONT");
+		}, "the runner is in no transaction");
 		await seen("now() + interval '1 hour'");
 		return async () => {
-			pids.forEach((pid) => process.kill(pid, "SIGCONT"));
+			signal("SIGCONT");
 			await seen("now()");
 		};
 	}
