@@ -124,10 +124,12 @@ BEGIN
 	END IF;
 END $$;
 
--- What earlier answers have that a call names by their ids: bytes, which are no fewer tokens.
+-- What earlier answers have that a call names by their ids: bytes, which are no fewer tokens. Each
+-- is read once, however often it is named.
 CREATE OR REPLACE FUNCTION call_earlier(ids jsonb) RETURNS bigint LANGUAGE sql STABLE SET enable_seqscan = off AS $$
-	SELECT coalesce(sum(octet_length((r.outcome -> 'output')::text)), 0)
-	FROM (SELECT (regexp_match(i, '_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'))[1]::uuid AS id FROM jsonb_array_elements_text($1) i) e
+	SELECT coalesce(sum(e.n * octet_length((r.outcome -> 'output')::text)), 0)
+	FROM (SELECT (regexp_match(i, '_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'))[1]::uuid AS id, count(*) AS n
+		FROM jsonb_array_elements_text($1) i GROUP BY 1) e
 	JOIN run r ON r.id = e.id AND r.kind = 'call' AND (r.owner_id = caller_id()
 		OR EXISTS (SELECT FROM service_user s WHERE s.service_id = caller_id() AND s.user_id = r.owner_id))
 $$;

@@ -180,8 +180,10 @@ waits_for_disk(void)
 	worker.shares.others_until_ms = 0;
 	(void)!send(&a, 69);
 	CHECK("the pipe is full", held("a") == 64);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 4; i++) {
+		worker.shares.quick.ended_us = clock_us(); /* as if it had taken no time */
 		units[i].held(units[i].arg);
+	}
 	CHECK("those that are held make room", held("a") == 68 && done_ok == 0);
 	reply(ERR_OK, 0);
 	CHECK("and none once more when they are done", held("a") == 67 && done_ok == 1);
