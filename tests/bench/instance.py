@@ -200,7 +200,7 @@ class Instance:
         return "host=%s/pg dbname=millrace" % self.run_dir
 
     def sql(self, text):
-        return subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo + " user=postgres", "-c", text],
+        return subprocess.run([PGBIN + "/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo + " user=postgres", "-c", text],
                               check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.strip()
 
     def secret(self):
