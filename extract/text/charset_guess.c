@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <uchardet/uchardet.h>
 #include <unicode/uchar.h>
 #include <unicode/uscript.h>
@@ -14,9 +15,13 @@
 #define SURE 8 /* characters beyond ASCII that say something, from which nonsense is refused */
 #define WORDS 50 /* the least score of what is no nonsense */
 
-/* Tried beside uchardet's guess; they win only by better words. */
-static const char *const others[] = { "windows-1252", "windows-1250", "macintosh", "ibm-850",
-	"windows-31j" };
+/*
+ * Tried beside uchardet's guess; they win only by better words, but for those of Windows beside a
+ * guess of DOS or of old Macintoshes, whose letters are their quotes and dashes: there they win
+ * where it is no better.
+ */
+static const char *const others[] = { "windows-1252", "windows-1250", "windows-1251", "macintosh",
+	"ibm-850", "windows-31j" };
 
 /* Is it part of a word? Combining marks are. */
 static bool
@@ -45,6 +50,40 @@ script(uint32_t c)
 	return s == USCRIPT_HIRAGANA || s == USCRIPT_KATAKANA ? USCRIPT_HAN : s;
 }
 
+/* The same of a mark: 1 where typography has it between such neighbours, -1 where it never does. */
+static int
+score_mark(uint32_t before, uint32_t c, uint32_t after)
+{
+	bool in = is_letter(after) || u_isdigit((UChar32)after);
+	bool out = is_letter(before) || (u_ispunct((UChar32)before) && !in);
+
+	switch (c) {
+	case 0x2019: /* an apostrophe, too */
+		return out || in;
+	case 0x2018:
+	case 0x201C: /* closes in German */
+	case 0x201D: /* opens in Swedish */
+		return in && is_letter(before) ? -1 : in || out;
+	case 0x201A:
+	case 0x201E:
+		return is_letter(before) ? -1 : in;
+	case 0x2013:
+	case 0x2014:
+		if (c == 0x2013 && u_islower((UChar32)before) && u_islower((UChar32)after))
+			return -1;
+		return u_isspace((UChar32)before) && u_isspace((UChar32)after);
+	case 0x2020:
+	case 0x2021:
+	case 0x2022:
+	case 0x2030:
+		return is_letter(after) && is_letter(before) ? -1 : 0;
+	case 0x20AC:
+		return u_isdigit((UChar32)before) || u_isdigit((UChar32)after);
+	default:
+		return 0;
+	}
+}
+
 /*
  * A character beyond ASCII among its neighbours: 1 where it makes a word with them, -1 where it
  * cannot, 0 where nothing can be said.
@@ -54,9 +93,12 @@ score_one(uint32_t before, uint32_t c, uint32_t after)
 {
 	uint32_t beside = is_letter(before) ? before : after;
 	UScriptCode own = script(c);
+	int mark = score_mark(before, c, after);
 
 	if (c == 0xFFFD)
 		return -1;
+	if (mark != 0)
+		return mark;
 	if (!is_letter(beside))
 		return 0;
 	/* The ordinals of Spanish and Portuguese end a word. */
@@ -128,6 +170,13 @@ sample(struct bytes b)
 	return b;
 }
 
+/* Has it letters where Windows has quotes and dashes? */
+static bool
+is_before_windows(const char *name)
+{
+	return strncasecmp(name, "ibm", 3) == 0 || strcasestr(name, "mac") != NULL;
+}
+
 const char *
 charset_guess(struct bytes b)
 {
@@ -145,6 +194,8 @@ charset_guess(struct bytes b)
 		points = score(text, &n);
 		/* Of two that read the same the more usual one is named. */
 		if (best == NULL || points > best_points ||
+		    (points == best_points && strncmp(name, "windows-125", 11) == 0 &&
+			is_before_windows(best)) ||
 		    (i == 1 && text.n == best_text.n && memcmp(text.p, best_text.p, text.n) == 0)) {
 			best = name;
 			best_points = points;
