@@ -19,6 +19,12 @@ str_starts(struct str s, struct str prefix)
 	return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
+bool
+str_starts_nocase(struct str s, struct str prefix)
+{
+	return s.n >= prefix.n && str_eq_nocase((struct str){ s.p, prefix.n }, prefix);
+}
+
 struct str
 str_trim(struct str s)
 {

@@ -40,9 +40,9 @@ static bool
 is_web_url(struct str url)
 {
 	struct str host, rest;
-	size_t n = str_starts(url, S("https://")) ? 8 : 7;
+	size_t n = str_starts_nocase(url, S("https://")) ? 8 : 7;
 
-	if (n == 7 && !str_starts(url, S("http://")))
+	if (n == 7 && !str_starts_nocase(url, S("http://")))
 		return false;
 	for (size_t i = 0; i < url.n; i++)
 		if ((unsigned char)url.p[i] <= ' ' || url.p[i] == 0x7f || url.p[i] == '\\')

@@ -51,6 +51,8 @@ str_eq(struct str a, struct str b)
 bool str_eq_nocase(struct str a, struct str b);
 /* Does s begin with prefix, byte for byte? Every s begins with an empty one. */
 bool str_starts(struct str s, struct str prefix);
+/* The same but for the case of ASCII letters. */
+bool str_starts_nocase(struct str s, struct str prefix);
 /* s without the spaces and tabs at both ends. */
 struct str str_trim(struct str s);
 /*

@@ -85,7 +85,7 @@ read_address(struct open *x)
 	enum page_end end;
 	enum err e;
 
-	if (!str_starts(p.url, S("http://")) && !str_starts(p.url, S("https://")))
+	if (!str_starts_nocase(p.url, S("http://")) && !str_starts_nocase(p.url, S("https://")))
 		return fails(x, "The resource_identifier must be an address that begins with "
 				"http:// or https://.");
 	e = headers_open(j, x->s->secret, x->s->headers, "datasource", &p.secret_headers, x->why);

@@ -109,6 +109,28 @@ keep_header(struct http_request *q, struct str name, struct str value)
 			snprintf(kept[i].room, kept[i].size, "%.*s", S_ARG(value));
 }
 
+/*
+ * Content-Encoding: libcurl undoes those that it knows, and fails by another, which a server may
+ * say of a text that is as it is ("utf-8", "aws-chunked").
+ */
+static void
+keep_coding(CURL *easy, struct str list)
+{
+	static const char *const known[] = { "gzip", "x-gzip", "deflate", "br", "zstd",
+		"identity" };
+	struct str one;
+
+	while (list.p) {
+		bool is_known = false;
+
+		list = str_cut(list, ',', &one);
+		for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+			is_known = is_known || str_eq_nocase(str_trim(one), str_from(known[i]));
+		if (!is_known)
+			curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+	}
+}
+
 static size_t
 on_header(char *bytes, size_t one, size_t n, void *arg)
 {
@@ -130,6 +152,8 @@ on_header(char *bytes, size_t one, size_t n, void *arg)
 	value = str_trim(str_cut(line, ':', &name));
 	if (str_eq_nocase(name, S("retry-after")) && value.n > 0)
 		q->retry_after_ms = retry_after(value);
+	else if (str_eq_nocase(name, S("content-encoding")))
+		keep_coding(c->t->easy, value);
 	else
 		keep_header(q, name, value);
 	return n;

@@ -129,7 +129,7 @@ failed(struct arena *a, struct page *p, enum http_end end, const struct http_req
 static enum page_end
 take(struct arena *a, struct page *p, const struct http_request *q, const struct sink *w)
 {
-	if (q->status == 304)
+	if (q->status == 304 && (*p->etag_before || *p->last_modified_before))
 		return PAGE_SAME;
 	if (q->status != 200 && q->status != 203)
 		return unwanted(a, p, q->status);

@@ -3,6 +3,7 @@ import test, { before, beforeEach } from "node:test";
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { readFileSync } from "node:fs";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { join } from "node:path";
 import { once } from "node:events";
 import { fixtures, newUser, privateInstance } from "../js/instance.mjs";
@@ -122,8 +123,25 @@ test("only public addresses, and what the administrator has opened: by any name,
 test("addresses as people write them: umlauts in the path, and in the name of the host", async () => {
 	pages["/M%c3%bchle?q=%c3%a4"] = { body: html("Mühle", LONG) };
 	assert.equal((await added("/Mühle?q=ä")).status, "ready");
+	assert.equal(assertStatus(await add(`HTTP://${OURS}:${port}/Mühle?q=ä`), 200).json.error, null);
 	const { json } = assertStatus(await add(`http://müller.invalid:${port}/`), 200);
 	assert.match((json.status === "pending" ? await settled(json.id) : json).error, /cannot be reached/);
+});
+
+test("a page that a server keeps compressed is read, though nobody asks for that; a coding that is none is no matter", async () => {
+	const body = html("Kept", LONG);
+	for (const [coding, packed] of Object.entries({ gzip: gzipSync(body), "X-GZip": gzipSync(body), deflate: deflateSync(body), br: brotliCompressSync(body),
+		"gzip, gzip": gzipSync(gzipSync(body)), identity: body, "utf-8": body, "aws-chunked,": body })) {
+		const path = `/packed/${Object.keys(pages).length}`;
+		pages[path] = { headers: { "content-encoding": coding }, body: packed };
+		const page = await added(path);
+		assert.deepEqual([page.status, page.error, (await get(page.id)).size], ["ready", null, body.length], coding);
+	}
+	assert.equal(asked.at(-1).headers["accept-encoding"], "identity");
+	pages["/bomb"] = { headers: { "content-encoding": "gzip" }, body: gzipSync(Buffer.alloc(50000000, "x ")) };
+	assert.match((await added("/bomb")).error, /larger than 300000 bytes/);
+	pages["/damaged"] = { headers: { "content-encoding": "gzip" }, body: "no such thing" };
+	assert.equal((await added("/damaged")).status, "failed");
 });
 
 test("redirects are followed, but not for ever", async () => {
@@ -142,7 +160,8 @@ test("what is no page of text is refused in words, and leaves no file", async ()
 	pages["/big"] = { body: "x".repeat(400000) };
 	pages["/picture"] = { headers: { "content-type": "image/png" }, body: Buffer.from("89504e470d0a1a0a0000000d49484452", "hex") };
 	pages["/forbidden"] = { status: 403 };
-	for (const [path, error] of Object.entries({ "/empty": /empty/, "/big": /larger than 300000 bytes/, "/picture": /PNG|image|picture/i, "/forbidden": /does not show .*403/,
+	pages["/same"] = { status: 304 };
+	for (const [path, error] of Object.entries({ "/empty": /empty/, "/big": /larger than 300000 bytes/, "/picture": /PNG|image|picture/i, "/forbidden": /does not show .*403/, "/same": /refused .*304/,
 		"/none": /no such page/ })) {
 		const page = await added(path);
 		assert.equal(page.status, "failed", path);
