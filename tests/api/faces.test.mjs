@@ -284,6 +284,23 @@ test("of earlier answers a request names 8 MiB at most, however often one of the
 	assert.equal((await openai.responses.create({ model, input: [...names(20), { role: "user", content: "[[tokens:5]]" }] })).output_text, words(5));
 });
 
+test("what an earlier answer reserves is read once, however often it is named", async () => {
+	const { output } = await openai.responses.create({ model: MODELS[0], input: "[[tokens:5]]" }), run = output.find(({ type }) => type === "message").id.slice(4, 40);
+	await sql(`UPDATE run SET outcome = replace(outcome::text, 'w1', (SELECT string_agg(md5(g::text), '') FROM generate_series(1, 1000) g))::json
+		WHERE id = '${run}'`);
+	/* Pieces of rows that are too long for a page: those of the answer. */
+	const read = `SELECT 'read ' || sum(s.idx_tup_fetch) FROM pg_stat_xact_all_tables s JOIN pg_class c ON c.reltoastrelid = s.relid WHERE c.relname = 'run';`;
+	const reads = async (n) => {
+		const said = await sql(`BEGIN; SET LOCAL millrace.caller = '${user.uid}'; ${read}
+			SELECT 'bytes ' || call_earlier('${JSON.stringify(many(n, () => `msg_${run}_0`))}'); ${read} COMMIT`);
+		const [before, after] = said.match(/^read \d+$/gm).map((l) => Number(l.slice(5)));
+		return { bytes: Number(/^bytes (\d+)$/m.exec(said)[1]), pieces: after - before };
+	};
+	const once = await reads(1), often = await reads(500);
+	assert.ok(once.pieces > 5 && once.bytes > 30000, JSON.stringify(once));
+	assert.deepEqual(often, { bytes: 500 * once.bytes, pieces: once.pieces });
+});
+
 test("OpenAI's client: embeddings as numbers and in base64, of each provider that has some", async () => {
 	const id = randomUUID(), input = ["a red mill", "the sea", "a red mill"], [vendor] = servers;
 	const reply = await openai.embeddings.create({ model: "text-embedding-3-small", input }, { headers: { "x-request-id": id } });
