@@ -15,18 +15,7 @@
 #include "runner/knowledge/support.h"
 #include "runner/knowledge/utf8.h"
 #include "runner/knowledge/words.h"
-
-static int passed, failed;
-
-static void
-check(const char *name, bool good)
-{
-	if (good)
-		passed++;
-	else
-		failed++;
-	printf("%s - %s\n", good ? "ok" : "not ok", name);
-}
+#include "test.h"
 
 static void
 test_sentences(void)
@@ -40,9 +29,9 @@ test_sentences(void)
 		rest = sentence_next(rest, &s);
 		good = good && str_eq(s, str_from(want[i]));
 	}
-	check("sentences", good);
+	CHECK("sentences", good);
 	rest = sentence_next(S("水は流れる。水車が回る。"), &s);
-	check("in Japanese", str_eq(s, S("水は流れる。")) && rest.n > 0);
+	CHECK("in Japanese", str_eq(s, S("水は流れる。")) && rest.n > 0);
 }
 
 static void
@@ -52,16 +41,16 @@ test_words(void)
 	struct words w;
 
 	words_of(a, S("When did the Miller open the gates, the MILLER?"), &w);
-	check("each word once", w.n == 6);
-	check("found in other forms", words_in(a, &w, S("the millers open a gate")) == 0x3c);
+	CHECK("each word once", w.n == 6);
+	CHECK("found in other forms", words_in(a, &w, S("the millers open a gate")) == 0x3c);
 	words_of(a, S("水車は川"), &w);
-	check("pairs where no spaces are", w.n == 2 &&
+	CHECK("pairs where no spaces are", w.n == 2 &&
 					       words_in(a, &w, S("大きな水車は川のそば")) == 0x3 &&
 					       words_in(a, &w, S("火車")) == 0);
 	words_of(a, S("cafe GROSSMANN"), &w);
-	check("however they are written", words_in(a, &w, S("Café, Großmann")) == 0x3);
+	CHECK("however they are written", words_in(a, &w, S("Café, Großmann")) == 0x3);
 	words_of(a, S(""), &w);
-	check("none in nothing", w.n == 0 && words_in(a, &w, S("text")) == 0);
+	CHECK("none in nothing", w.n == 0 && words_in(a, &w, S("text")) == 0);
 	arena_free(a);
 }
 
@@ -105,21 +94,21 @@ test_chunks(void)
 		buf_printf(
 		    &b, "Sentence %d is about the wheel and the race.%s", i, i % 90 ? " " : "\n\n");
 	good = cut(a, buf_str(&b), chunks, &n);
-	check("nothing is lost, and none too long", good && n > 9 && n < 20);
+	CHECK("nothing is lost, and none too long", good && n > 9 && n < 20);
 	for (size_t i = 0; i < n; i++)
 		good = good && chunks[i].text.p[0] == 'S' &&
 		       chunks[i].text.p[chunks[i].text.n - 1] == '.';
-	check("cut at sentences", good);
-	check("whole sentences are carried over", chunks[1].carried > 40 &&
+	CHECK("cut at sentences", good);
+	CHECK("whole sentences are carried over", chunks[1].carried > 40 &&
 						      chunks[1].carried <= 201 &&
 						      str_starts(chunks[1].text, S("Sentence ")));
 	b = (struct buf){ .a = a };
 	for (int i = 0; i < 5000; i++)
 		buf_put(&b, i < 2000 ? S("x") : S("é"));
-	check("text without any place to cut is cut all the same, between characters",
+	CHECK("text without any place to cut is cut all the same, between characters",
 	    cut(a, buf_str(&b), chunks, &n) && n == 3);
-	check("space gives none", cut(a, S(" \n\t "), chunks, &n) && n == 0);
-	check("an empty cell at the beginning stays",
+	CHECK("space gives none", cut(a, S(" \n\t "), chunks, &n) && n == 0);
+	CHECK("an empty cell at the beginning stays",
 	    cut(a, S("\n\tQ1\tQ2\nNorth\t1\t2\n"), chunks, &n) &&
 		str_eq(chunks[0].text, S("\tQ1\tQ2\nNorth\t1\t2")));
 	arena_free(a);
@@ -143,13 +132,13 @@ test_headings(void)
 	buf_put(&b, S("\n\n2. Gates\n\n"));
 	for (int i = 0; i < 30; i++)
 		buf_put(&b, S("A gate is raised in spring. "));
-	check("cut before headings", cut(a, buf_str(&b), chunks, &n) && n >= 3);
-	check("a passage stands under its heading, and has those that follow",
+	CHECK("cut before headings", cut(a, buf_str(&b), chunks, &n) && n >= 3);
+	CHECK("a passage stands under its heading, and has those that follow",
 	    str_eq(chunks[0].heading, S("1. Wheels")) &&
 		str_eq(chunks[0].inside, S("1.1. Of wood\n")));
-	check("below those above",
+	CHECK("below those above",
 	    str_eq(chunks[1].heading, S("1. Wheels › 1.1. Of wood › Their price")));
-	check("until one of their level", str_eq(chunks[n - 1].heading, S("2. Gates")));
+	CHECK("until one of their level", str_eq(chunks[n - 1].heading, S("2. Gates")));
 	arena_free(a);
 }
 
@@ -175,10 +164,10 @@ test_languages(void)
 		       is_known &&
 		       str_eq(stemmer_stem(stemmer_new(a, samples[i].l), str_from(samples[i].word)),
 			   str_from(samples[i].stem));
-	check("languages, and stems of each", good);
+	CHECK("languages, and stems of each", good);
 	(void)language_of(S("xyzzy 1234"), &is_known);
-	check("none of a code", !is_known);
-	check("common words", language_is_common(LANGUAGE_ENGLISH, S("which")) &&
+	CHECK("none of a code", !is_known);
+	CHECK("common words", language_is_common(LANGUAGE_ENGLISH, S("which")) &&
 				  !language_is_common(LANGUAGE_GERMAN, S("which")));
 	arena_free(a);
 }
@@ -223,10 +212,10 @@ test_rank(void)
 	};
 
 	rank_of(a, S("When does the miller grease the wheels?"), c, 5);
-	check("all of a question in one sentence is best",
+	CHECK("all of a question in one sentence is best",
 	    c[0].score > c[1].score && c[0].share > 0.99 && c[1].share < 0.8 && c[1].share > 0.4);
-	check("nothing of it is nothing", c[2].score < 1e-6 && c[2].share < 1e-6);
-	check("headings and titles count", c[3].score > c[4].score && c[4].score > c[2].score);
+	CHECK("nothing of it is nothing", c[2].score < 1e-6 && c[2].share < 1e-6);
+	CHECK("headings and titles count", c[3].score > c[4].score && c[4].score > c[2].score);
 	arena_free(a);
 }
 
@@ -244,13 +233,13 @@ test_support(void)
 		q->term[i].passages = 1;
 	question_weigh(q, 100);
 	support_rate(a, a, q, &p, 1);
-	check("each piece that can be quoted is rated, and what defines most",
+	CHECK("each piece that can be quoted is rated, and what defines most",
 	    p.n_support == 5 && p.support[1] > p.support[0] && p.support[0] > 0.9 &&
 		p.support[2] > 0.9 && p.support[3] < 0.1 && p.support[4] > 0.9);
 	question_read(a, S("tide mill"), q);
 	question_weigh(q, 100);
 	support_rate(a, a, q, &p, 1);
-	check("where that is asked", p.support[1] <= 1);
+	CHECK("where that is asked", p.support[1] <= 1);
 	arena_free(a);
 }
 
@@ -262,32 +251,32 @@ test_question(void)
 	size_t before;
 
 	question_read(a, S("How do I grease the Gruendelrad-Wheels?"), q);
-	check("without common words, each once", str_eq(q->word[0], S("grease")));
+	CHECK("without common words, each once", str_eq(q->word[0], S("grease")));
 	question_read(a, S("to be or not to be"), q);
-	check("but where there are no others", q->n == 4);
+	CHECK("but where there are no others", q->n == 4);
 	question_read(a, S("turbine"), q);
 	before = q->n_terms;
-	check("what no passage has is not known", question_is_unknown(q, 0));
+	CHECK("what no passage has is not known", question_is_unknown(q, 0));
 	question_near(q, 0, S("tubrine"), 3);
 	question_near(q, 0, S("turbines"), 3);
 	question_near(q, 0, S("turbulence"), 3);
 	question_near(q, 0, S("urbane"), 3);
-	check("slips of the keyboard are known again",
+	CHECK("slips of the keyboard are known again",
 	    q->n_terms == before + 2 && !q->term[before].is_form);
 	question_weigh(q, 10);
-	check("what no passage has is not looked for, and weighs what it is a slip for",
+	CHECK("what no passage has is not looked for, and weighs what it is a slip for",
 	    q->idf[0] > 1 && q->idf[0] < 2 && q->n_terms >= 3 &&
 		q->term[q->n_terms - 1].passages == 3);
 	question_read(a, S("turbine"), q);
 	question_weigh(q, 10);
-	check("where it is none, it is rare", q->idf[0] > 2);
+	CHECK("where it is none, it is rare", q->idf[0] > 2);
 	question_read(a, S("Wo steht die Muehle?"), q);
 	q->n_terms = 0;
 	q->term[q->n_terms++] = (struct asked){
 		.text = S("mill"), .word = q->n - 1, .similar = { 0.8, 0.8, 0.6 }, .passages = 5
 	};
 	question_weigh(q, 10);
-	check("a word of another language weighs what its translation does",
+	CHECK("a word of another language weighs what its translation does",
 	    q->idf[q->n - 1] < 1 && q->term[0].similar[SIMILAR_CONTEXT] > 0.59);
 	arena_free(a);
 }
@@ -312,37 +301,37 @@ test_written(void)
 
 	question_read(a, S("Does Debain 2023 have QUIC in version 4.0?"), q);
 	i = place(q, "4.0");
-	check("a number is a name, and not its digits",
+	CHECK("a number is a name, and not its digits",
 	    i < q->n && q->name[i] && q->parts[i] == 0 && q->name[place(q, "2023")]);
-	check("numbers and capitals are no slips", !question_is_unknown(q, place(q, "2023")) &&
+	CHECK("numbers and capitals are no slips", !question_is_unknown(q, place(q, "2023")) &&
 						       !question_is_unknown(q, place(q, "quic")) &&
 						       question_is_unknown(q, place(q, "debain")));
 	question_read(a, S("Kostet das 2023 mehr?"), q);
-	check("in German, too", q->name[place(q, "2023")]);
+	CHECK("in German, too", q->name[place(q, "2023")]);
 	for (size_t k = 0; k < q->n_terms; k++)
 		q->term[k].passages = q->term[k].word == place(q, "2023") ? 1 : 60;
 	question_weigh(q, 100);
-	check("what is everywhere does not count",
+	CHECK("what is everywhere does not count",
 	    q->n == 3 && q->everywhere[place(q, "kostet")] &&
 		question_share(q, (double[QUESTION_WORDS]){ [0] = 1, [1] = 0, [2] = 0 }) ==
 		    (place(q, "2023") == 0 ? 1 : 0));
 	for (size_t k = 0; k < q->n_terms; k++)
 		q->term[k].passages = 60;
 	question_weigh(q, 100);
-	check("unless all is", !q->everywhere[0] && !q->everywhere[1]);
+	CHECK("unless all is", !q->everywhere[0] && !q->everywhere[1]);
 	question_read(a, S("We have three mills. How can we grease them?"), q);
-	check("how it is done", q->how && !q->whether && !q->fact);
+	CHECK("how it is done", q->how && !q->whether && !q->fact);
 	question_read(a, S("Gibt es eine M\u00fchle?"), q);
-	check("yes or no", !q->how && q->whether);
+	CHECK("yes or no", !q->how && q->whether);
 	question_read(a, S("Wie lege ich ein Konto an?"), q);
 	i = 0;
 	for (size_t k = 0; k < q->n_terms; k++)
 		i +=
 		    q->term[k].word == place(q, "lege") && q->term[k].is_form &&
 		    (str_eq(q->term[k].text, S("anleg")) || str_eq(q->term[k].text, S("angelegt")));
-	check("a German verb that is taken apart", i == 2);
+	CHECK("a German verb that is taken apart", i == 2);
 	question_read(a, S("Can the mill"), q);
-	check("not without a question mark", !q->how && !q->whether);
+	CHECK("not without a question mark", !q->how && !q->whether);
 	arena_free(a);
 }
 
@@ -377,29 +366,29 @@ test_answered(void)
 	static const struct covered translated = { .share = 0.2, .together = 1, .foreign = true };
 	static const struct covered gone = { .share = 0.2, .foreign = true };
 
-	check("a question in the passage's words is answered",
+	CHECK("a question in the passage's words is answered",
 	    answered("When does the miller grease the wheels?", wheels, 300, 3));
-	check("one about something else is not",
+	CHECK("one about something else is not",
 	    !answered("Who painted the Mona Lisa?", wheels, 300, 0));
-	check("nor is one whose words stand elsewhere",
+	CHECK("nor is one whose words stand elsewhere",
 	    !answered("How are cheese and butter sold?", wheels, 300, 3));
-	check("a name has to be there",
+	CHECK("a name has to be there",
 	    answered("Do the wheels need grease in spring?", wheels, 300, 3) &&
 		!answered("Do the wheels need grease in Oracle?", wheels, 300, 3) &&
 		answered("Do wheels grease PostgreSQL?", wheels, 300, 3));
-	check("more is asked of one among many",
+	CHECK("more is asked of one among many",
 	    answered("wheels cheese butter", wheels, 2, 1) &&
 		!answered("wheels cheese butter", wheels, 3000, 1));
 	question_read(a, S("How does MILL-9 in Eling work with the i486?"), q);
 	for (size_t i = 0; i < q->n; i++)
-		check("names by their looks", q->name[i] == !str_eq(q->word[i], S("work")));
+		CHECK("names by their looks", q->name[i] == !str_eq(q->word[i], S("work")));
 	question_read(a, S("WHO OWNS THE MILL?"), q);
-	check("not where all is in capitals", !q->name[0] && !q->name[1]);
+	CHECK("not where all is in capitals", !q->name[0] && !q->name[1]);
 	question_read(a, S("Wem gehört die Mühle bei Eling?"), q);
-	check("nor in German", q->n > 1 && !q->name[q->n - 1]);
-	check("of translations less is asked", question_is_answered(q, &translated));
-	check("but that there are some together", !question_is_answered(q, &gone));
-	check("who asks for a fact is told by their words",
+	CHECK("nor in German", q->n > 1 && !q->name[q->n - 1]);
+	CHECK("of translations less is asked", question_is_answered(q, &translated));
+	CHECK("but that there are some together", !question_is_answered(q, &gone));
+	CHECK("who asks for a fact is told by their words",
 	    !q->fact && (question_read(a, S("Wie lange mahlt die M\u00fchle?"), q), q->fact) &&
 		(question_read(a, S("How much does the mill grind?"), q), q->fact) &&
 		!(question_read(a, S("How does a showman sell as many?"), q), q->fact));
@@ -419,6 +408,5 @@ main(void)
 	test_rank();
 	test_support();
 	test_answered();
-	printf("%d passed, %d failed\n", passed, failed);
-	return failed > 0;
+	return test_end();
 }

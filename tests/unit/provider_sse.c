@@ -5,8 +5,7 @@
 #include <millrace/arena.h>
 
 #include "runner/outside/sse.c"
-
-static int passed, failed;
+#include "test.h"
 
 struct seen {
 	char text[512];
@@ -21,16 +20,6 @@ on_event(void *arg, struct str type, struct str data)
 	snprintf(s->text + n, sizeof(s->text) - n, "%s%.*s|", str_eq(type, S("message")) ? "" : "!",
 	    S_ARG(data));
 	return !str_eq(data, S("end"));
-}
-
-static void
-check(const char *name, bool good)
-{
-	if (good)
-		passed++;
-	else
-		failed++;
-	printf("%s - %s\n", good ? "ok" : "not ok", name);
 }
 
 /* The stream in two pieces, cut everywhere, and byte for byte: always `want`. */
@@ -59,7 +48,7 @@ is(const char *name, struct str stream, const char *want)
 			good = false;
 		}
 	}
-	check(name, good);
+	CHECK(name, good);
 }
 
 static void
@@ -72,15 +61,15 @@ test_bounds(void)
 
 	memset(line, 'x', sizeof(line));
 	sse_init(&s, 1000);
-	check("a line without end is given up",
+	CHECK("a line without end is given up",
 	    !sse_feed(&s, (struct str){ line, sizeof(line) }, on_event, &seen));
 	sse_free(&s);
 	sse_init(&s, 1000);
 	for (int i = 0; i < 300 && more; i++)
 		more = sse_feed(&s, S("data: abcdef\n"), on_event, &seen);
-	check("and so is an event without end", !more);
+	CHECK("and so is an event without end", !more);
 	sse_free(&s);
-	check("of which nothing was told", seen.text[0] == '\0');
+	CHECK("of which nothing was told", seen.text[0] == '\0');
 }
 
 /* What a stream that ends without an empty line has dispatched in the end. */
@@ -94,7 +83,7 @@ ends(const char *name, struct str stream, const char *want)
 	if (sse_feed(&s, stream, on_event, &seen))
 		(void)sse_end(&s, on_event, &seen);
 	sse_free(&s);
-	check(name, strcmp(seen.text, want) == 0);
+	CHECK(name, strcmp(seen.text, want) == 0);
 }
 
 static void
@@ -141,6 +130,5 @@ main(void)
 	test_end_of_stream();
 	is("the callback ends it", S("data: a\n\ndata: end\n\ndata: b\n\n"), "a|end|");
 	test_bounds();
-	printf("%d passed, %d failed\n", passed, failed);
-	return failed > 0;
+	return test_end();
 }
