@@ -226,18 +226,14 @@ check_headers(struct checking *c, json_object *headers, struct str path)
 static void
 check_contents(struct checking *c, json_object *step, struct str path, int depth)
 {
-	static const char *const nested[] = { "then", "else", "branches" };
+	static const char *const nested[] = { "then", "else", "branches", NULL };
 
 	if (str_eq(json_text(step, "type"), S("http")) && json_at(step, "headers"))
 		check_headers(
 		    c, json_at(step, "headers"), arena_printf(c->a, "%.*s.headers", S_ARG(path)));
 
 	json_object_object_foreach (step, key, member) {
-		bool is_nested = false;
-
-		for (size_t i = 0; i < sizeof(nested) / sizeof(*nested); i++)
-			is_nested = is_nested || strcmp(key, nested[i]) == 0;
-		if (!is_nested)
+		if (!str_is_in(str_from(key), nested))
 			check_texts(c, arena_printf(c->a, "%.*s.%s", S_ARG(path), key), member);
 	}
 	if (str_eq(json_text(step, "type"), S("condition"))) {

@@ -79,14 +79,7 @@ is_hosted(const char *name)
 static bool
 is_one_of(json_object *o, const char *name, const char *const *values)
 {
-	struct str value = json_text(o, name);
-
-	if (!json_at(o, name))
-		return true;
-	for (; *values; values++)
-		if (str_eq(value, str_from(*values)))
-			return true;
-	return false;
+	return !json_at(o, name) || str_is_in(json_text(o, name), values);
 }
 
 /* NULL, or what is wrong with it. */

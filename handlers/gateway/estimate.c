@@ -28,15 +28,6 @@ struct walk {
 	struct buf earlier; /* ids of items of earlier answers, as JSON */
 };
 
-static bool
-is_in(const char *const *names, struct str name)
-{
-	for (; *names; names++)
-		if (str_eq(name, str_from(*names)))
-			return true;
-	return false;
-}
-
 /* Members below which nothing is a part of a message, whatever it looks like. */
 static const char *const opaque[] = { "tools", "functions", "args", "arguments", "response",
 	"parameters", "input_schema", "schema", "response_format", "metadata", NULL };
@@ -78,7 +69,8 @@ is_document(json_object *part)
 	json_object *o = json_at(part, "inlineData");
 
 	if (!o && !(o = json_at(part, "inline_data")))
-		return (is_in(documents, json_text(part, "type")) && !str_eq(source, S("text"))) ||
+		return (str_is_in(json_text(part, "type"), documents) &&
+			   !str_eq(source, S("text"))) ||
 		       json_at(part, "fileData") || json_at(part, "file_data");
 	type = json_text(o, json_at(o, "mimeType") ? "mimeType" : "mime_type");
 	return !str_starts(type, S("image/")) && !str_starts(type, S("audio/")) &&
@@ -118,9 +110,9 @@ walk_object(struct walk *w, json_object *o, bool is_opaque, json_object *picture
 		bool is_list = json_object_is_type(value, json_type_array);
 		/* A tool's use has an object there; a request, its items. */
 		bool hides =
-		    is_in(opaque, str_from(name)) || (strcmp(name, "input") == 0 && !is_list);
+		    str_is_in(str_from(name), opaque) || (strcmp(name, "input") == 0 && !is_list);
 
-		if (is_list && !is_opaque && is_in(lists, str_from(name)))
+		if (is_list && !is_opaque && str_is_in(str_from(name), lists))
 			walk_parts(w, value);
 		else
 			walk(w, value, is_opaque || hides, picture);

@@ -49,6 +49,8 @@ str_eq(struct str a, struct str b)
 
 /* Are they equal but for the case of ASCII letters? For header names and the like. */
 bool str_eq_nocase(struct str a, struct str b);
+/* Is it one of these, byte for byte? NULL ends them. */
+bool str_is_in(struct str s, const char *const *names);
 /* Does s begin with prefix, byte for byte? Every s begins with an empty one. */
 bool str_starts(struct str s, struct str prefix);
 /* The same but for the case of ASCII letters. */

@@ -7,15 +7,6 @@
 const char *const scope_names[] = { "read", "write", "account", "analytics:read",
 	"notifications:read", NULL };
 
-static bool
-is_known(struct str name)
-{
-	for (const char *const *s = scope_names; *s; s++)
-		if (str_eq(name, str_from(*s)))
-			return true;
-	return false;
-}
-
 bool
 scopes_are_known(const char *names)
 {
@@ -23,7 +14,7 @@ scopes_are_known(const char *names)
 
 	do {
 		rest = str_cut(rest, ' ', &name);
-		if (!is_known(name))
+		if (!str_is_in(name, scope_names))
 			return false;
 	} while (rest.p);
 	return true;

@@ -46,16 +46,13 @@ static enum oauth_end
 refusal(struct job *j, const struct oauth_provider *p, int status, struct str error)
 {
 	static const char *const spent[] = { "invalid_grant", "bad_verification_code",
-		"bad_refresh_token", "invalid_token" };
-	bool known = false;
+		"bad_refresh_token", "invalid_token", NULL };
 	char text[80];
 
-	for (size_t i = 0; i < sizeof(spent) / sizeof(*spent); i++)
-		known = known || str_eq(error, str_from(spent[i]));
 	snprintf(text, sizeof(text), "status %d, %.*s", status, error.n < 40 ? (int)error.n : 40,
 	    error.p ? error.p : "");
-	return oauth_complain(
-	    j, p, known ? OAUTH_REFUSED : OAUTH_BAD, "the token endpoint says no", text);
+	return oauth_complain(j, p, str_is_in(error, spent) ? OAUTH_REFUSED : OAUTH_BAD,
+	    "the token endpoint says no", text);
 }
 
 /*

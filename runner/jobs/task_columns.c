@@ -155,12 +155,9 @@ is_about(struct str word)
 	static const char *const about[] = { "type", "label", "status", "state", "date", "time",
 		"sent", "opened", "bounced", "verified", "valid", "consent", "opt", "optin",
 		"optout", "count", "country", "code", "extension", "provider", "carrier", "model",
-		"subject", "template", "list", "id" };
+		"subject", "template", "list", "id", NULL };
 
-	for (size_t i = 0; i < sizeof(about) / sizeof(*about); i++)
-		if (str_eq(word, str_from(about[i])))
-			return true;
-	return false;
+	return str_is_in(word, about);
 }
 
 /* "Work e-mail", "Phone 1 - Value", "contact.phone": by one of its few words. */

@@ -74,12 +74,9 @@ is_legal_form(struct str word)
 {
 	static const char *const forms[] = { "ltd", "limited", "inc", "llc", "llp", "plc", "corp",
 		"gmbh", "ag", "kg", "ohg", "ug", "lda", "sa", "sarl", "sas", "srl", "spa", "sl",
-		"bv", "nv", "oy", "ab", "as", "aps", "sro", "kft" };
+		"bv", "nv", "oy", "ab", "as", "aps", "sro", "kft", NULL };
 
-	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++)
-		if (str_eq(word, str_from(forms[i])))
-			return true;
-	return false;
+	return str_is_in(word, forms);
 }
 
 static int

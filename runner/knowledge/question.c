@@ -244,15 +244,6 @@ find_parts(struct question *q)
 	}
 }
 
-static bool
-is_in(struct str word, const char *const *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(word, str_from(list[i])))
-			return true;
-	return false;
-}
-
 static void
 put_other_form(struct question *q, size_t word, struct str text)
 {
@@ -271,7 +262,7 @@ put_separable(struct arena *a, struct str terms, struct question *q)
 {
 	static const char *const particles[] = { "ab", "an", "auf", "aus", "bei", "durch", "ein",
 		"fest", "frei", "her", "hin", "los", "mit", "nach", "um", "vor", "weg", "zu",
-		"zuruck", "zusammen" };
+		"zuruck", "zusammen", NULL };
 	struct stemmer *stemmer = stemmer_new(a, LANGUAGE_GERMAN);
 	struct str rest, first, second, last = { NULL, 0 };
 
@@ -279,7 +270,7 @@ put_separable(struct arena *a, struct str terms, struct question *q)
 	(void)str_cut(rest, ' ', &second);
 	for (rest = terms; rest.n > 0;)
 		rest = str_cut(rest, ' ', &last);
-	if (!is_in(last, particles, sizeof(particles) / sizeof(*particles)))
+	if (!str_is_in(last, particles))
 		return;
 	for (size_t i = 0; i < q->n; i++)
 		if (str_eq(q->word[i], first) || str_eq(q->word[i], second)) {

@@ -7,34 +7,25 @@
 #define QUOTED 8 /* passages */
 #define DEFINES 1.2 /* more than any sentence has that only has all words */
 
-static bool
-is_one_of(struct str word, const char *const *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(word, str_from(list[i])))
-			return true;
-	return false;
-}
-
 /* Does the sentence begin as one that says what the question's words are: "A mill is …"? */
 static bool
 is_definition(struct arena *scratch, const struct question *q, struct str sentence)
 {
 	static const char *const articles[] = { "a", "an", "the", "der", "die", "das", "ein",
-		"eine", "le", "la", "les", "un", "une", "el", "los", "las", "una" };
+		"eine", "le", "la", "les", "un", "une", "el", "los", "las", "una", NULL };
 	static const char *const verbs[] = { "is", "are", "means", "ist", "sind", "bedeutet",
-		"bezeichnet", "est", "sont", "es", "son" };
+		"bezeichnet", "est", "sont", "es", "son", NULL };
 	struct terms terms;
 	struct str rest, word;
 	size_t i = 0;
 
 	terms_of(scratch, sentence, &terms);
 	rest = str_cut(terms.words, ' ', &word);
-	if (is_one_of(word, articles, sizeof(articles) / sizeof(*articles)))
+	if (str_is_in(word, articles))
 		rest = str_cut(rest, ' ', &word);
 	for (; i < q->n && str_eq(word, q->word[i]); i++)
 		rest = str_cut(rest, ' ', &word);
-	return i > 0 && i == q->n && is_one_of(word, verbs, sizeof(verbs) / sizeof(*verbs));
+	return i > 0 && i == q->n && str_is_in(word, verbs);
 }
 
 static void

@@ -125,14 +125,12 @@ static bool
 names_event(struct str data)
 {
 	static const char *const reserved[] = { "\"connect\"", "\"connect_error\"",
-		"\"disconnect\"", "\"disconnecting\"", "\"newListener\"", "\"removeListener\"" };
+		"\"disconnect\"", "\"disconnecting\"", "\"newListener\"", "\"removeListener\"",
+		NULL };
 	struct str name;
 
-	if (!json_scan_element(&data, &name))
+	if (!json_scan_element(&data, &name) || str_is_in(name, reserved))
 		return false;
-	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
-		if (str_eq(name, str_from(reserved[i])))
-			return false;
 	return name.p[0] == '"' || name.p[0] == '-' || (name.p[0] >= '0' && name.p[0] <= '9');
 }
 

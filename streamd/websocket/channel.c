@@ -75,10 +75,7 @@ is_topic(struct str topic)
 
 	if (!id.p)
 		return str_eq(topic, S("analytics")) || trend_is(topic);
-	for (size_t i = 0; kinds[i]; i++)
-		if (str_eq(kind, str_from(kinds[i])))
-			return id.n > 0 && topic.n <= TOPIC_MAX;
-	return false;
+	return id.n > 0 && topic.n <= TOPIC_MAX && str_is_in(kind, kinds);
 }
 
 static bool

@@ -152,6 +152,7 @@ uuids(void)
 static void
 pieces(void)
 {
+	static const char *const some[] = { "a", "b", NULL };
 	struct str head, rest = str_cut(S("a=b=c"), '=', &head);
 
 	CHECK("cut at the first", str_eq(head, S("a")) && str_eq(rest, S("b=c")));
@@ -165,6 +166,8 @@ pieces(void)
 	CHECK("case is ignored for ASCII only",
 	    str_eq_nocase(S("Content-TYPE"), S("content-type")) && !str_eq_nocase(S("a"), S("b")) &&
 		!str_eq_nocase(S("\xc3\xa4"), S("\xc3\x84")) && !str_eq_nocase(S("a"), S("aa")));
+	CHECK("one of several", str_is_in(S("b"), some) && !str_is_in(S("bc"), some) &&
+				    !str_is_in((struct str){ NULL, 0 }, some));
 	CHECK("starts", str_starts(S("Bearer x"), S("Bearer ")) && !str_starts(S("B"), S("Be")) &&
 			    str_starts((struct str){ NULL, 0 }, S("")) &&
 			    str_starts(S("a"), (struct str){ NULL, 0 }));
