@@ -359,7 +359,7 @@ fail_declares(const struct parse *x)
 }
 
 static void
-on_entity(void *arg, const xmlChar *name, int type, const xmlChar *public_id,
+package_on_entity(void *arg, const xmlChar *name, int type, const xmlChar *public_id,
     const xmlChar *system_id, xmlChar *content)
 {
 	(void)name, (void)type, (void)public_id, (void)system_id, (void)content;
@@ -368,7 +368,7 @@ on_entity(void *arg, const xmlChar *name, int type, const xmlChar *public_id,
 
 /* Default values of attributes would come again with each of their elements. */
 static void
-on_attribute(void *arg, const xmlChar *element, const xmlChar *name, int type, int defaults,
+package_on_attribute(void *arg, const xmlChar *element, const xmlChar *name, int type, int defaults,
     const xmlChar *value, xmlEnumerationPtr values)
 {
 	(void)element, (void)name, (void)type, (void)defaults, (void)value, (void)values;
@@ -376,7 +376,7 @@ on_attribute(void *arg, const xmlChar *element, const xmlChar *name, int type, i
 }
 
 static int
-on_read(void *arg, char *buf, int len)
+package_on_read(void *arg, char *buf, int len)
 {
 	struct parse *x = arg;
 	zip_int64_t n = read_part(x->package, x->file, buf, (size_t)len);
@@ -387,7 +387,7 @@ on_read(void *arg, char *buf, int len)
 }
 
 static int
-on_close(void *arg)
+package_on_close(void *arg)
 {
 	(void)arg;
 	return 0;
@@ -398,8 +398,8 @@ package_xml_whole(struct package *p, const char *part, const struct xml_events *
 {
 	xmlSAXHandler sax = {
 		.initialized = XML_SAX2_MAGIC,
-		.entityDecl = on_entity,
-		.attributeDecl = on_attribute,
+		.entityDecl = package_on_entity,
+		.attributeDecl = package_on_attribute,
 		.startElementNs = xml_on_start,
 		.endElementNs = xml_on_end,
 		.characters = xml_on_text,
@@ -419,7 +419,8 @@ package_xml_whole(struct package *p, const char *part, const struct xml_events *
 		return false;
 	}
 	xmlInitParser();
-	ctx = xmlCreateIOParserCtxt(&sax, x, on_read, on_close, x, XML_CHAR_ENCODING_NONE);
+	ctx = xmlCreateIOParserCtxt(
+	    &sax, x, package_on_read, package_on_close, x, XML_CHAR_ENCODING_NONE);
 	if (ctx == NULL)
 		fail_damaged(p);
 	xmlCtxtUseOptions(ctx, XML_PARSE_NONET);

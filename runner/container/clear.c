@@ -25,7 +25,7 @@ struct said {
 };
 
 static bool
-on_bytes(void *arg, unsigned int stream, struct str bytes)
+clear_on_bytes(void *arg, unsigned int stream, struct str bytes)
 {
 	struct said *s = arg;
 	size_t n = bytes.n < sizeof(s->text) - s->n ? bytes.n : sizeof(s->text) - s->n;
@@ -42,7 +42,7 @@ static struct str
 say(struct engine *e, const struct uuid *owner, struct str command, int64_t within_ms)
 {
 	struct said said = { .n = 0 };
-	struct engine_exec x = { .on_bytes = on_bytes, .arg = &said };
+	struct engine_exec x = { .on_bytes = clear_on_bytes, .arg = &said };
 
 	if (engine_exec(e, owner, ENGINE_AS_ROOT, command, &x) == ENGINE_DONE)
 		(void)!engine_attach(e, &x, within_ms);

@@ -162,7 +162,7 @@ prepare(struct work *w)
 /* -- the command -- */
 
 static bool
-on_bytes(void *arg, unsigned int stream, struct str bytes)
+command_on_bytes(void *arg, unsigned int stream, struct str bytes)
 {
 	struct work *w = arg;
 
@@ -176,7 +176,7 @@ on_bytes(void *arg, unsigned int stream, struct str bytes)
  * What it has begun in the background may hold its output open; and its disk fills while it runs.
  */
 static bool
-on_tick(void *arg)
+command_on_tick(void *arg)
 {
 	struct work *w = arg;
 	bool runs = true;
@@ -235,8 +235,8 @@ attach(struct work *w)
 			w->c->end = COMMAND_NOT_RUN;
 		return;
 	}
-	w->exec.on_bytes = on_bytes;
-	w->exec.on_tick = on_tick;
+	w->exec.on_bytes = command_on_bytes;
+	w->exec.on_tick = command_on_tick;
 	w->exec.tick_ms = TICK_MS;
 	w->exec.arg = w;
 	w->began = clock_ms();

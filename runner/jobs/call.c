@@ -63,7 +63,7 @@ begin(struct face_call *f, struct buf *b)
 }
 
 static void
-on_text(void *arg, struct str text)
+call_on_text(void *arg, struct str text)
 {
 	struct face_call *f = arg;
 	struct arena *a = arena_new();
@@ -78,7 +78,7 @@ on_text(void *arg, struct str text)
 }
 
 static void
-on_thought(void *arg, struct str text)
+call_on_thought(void *arg, struct str text)
 {
 	struct face_call *f = arg;
 	struct arena *a = arena_new();
@@ -95,7 +95,7 @@ on_thought(void *arg, struct str text)
 }
 
 static void
-on_thought_block(void *arg, json_object *block)
+call_on_thought_block(void *arg, json_object *block)
 {
 	struct face_call *f = arg;
 	struct arena *a = arena_new();
@@ -113,7 +113,7 @@ on_thought_block(void *arg, json_object *block)
 /* Of a whole answer, or for the next piece of text, they are kept within LOGPROBS_MAX, or left out.
  */
 static void
-on_logprobs(void *arg, struct str list)
+call_on_logprobs(void *arg, struct str list)
 {
 	struct face_call *f = arg;
 	struct arena *a = arena_new();
@@ -346,9 +346,9 @@ make_call(struct job *j, const struct call_in *in)
 				     .as_is = true,
 				     .keeps_use = true,
 				     .found = &none,
-				     .on_text = on_text,
-				     .on_thought = on_thought,
-				     .on_thought_block = on_thought_block,
+				     .on_text = call_on_text,
+				     .on_thought = call_on_thought,
+				     .on_thought_block = call_on_thought_block,
 				     .text_arg = f,
 				     .text = { .a = j->a },
 				     .thoughts = { .a = j->a } },
@@ -371,7 +371,7 @@ make_call(struct job *j, const struct call_in *in)
 	if (passes)
 		return pass_run(j, in, p);
 	f->asked_of = p;
-	f->call.on_logprobs = f->wants_logprobs ? on_logprobs : NULL;
+	f->call.on_logprobs = f->wants_logprobs ? call_on_logprobs : NULL;
 	if (f->wants_logprobs && p->wire != &wire_openai)
 		return job_failed("BAD_REQUEST",
 		    "logprobs are given by servers of OpenAI's format alone, and this model's is "

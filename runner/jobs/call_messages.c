@@ -116,7 +116,7 @@ messages_text(struct face_call *f, struct buf *b, struct str text)
 
 /* Anthropic's own servers show what they are asked to show. */
 static bool
-shows(const struct face_call *f)
+messages_shows(const struct face_call *f)
 {
 	return f->call.shows_thoughts || f->call.provider->wire == &wire_anthropic;
 }
@@ -240,7 +240,7 @@ blocks_of(struct face_call *f)
 {
 	struct str thoughts = buf_str(&f->call.thoughts), kept = packed(f);
 
-	if (f->blocks.n == 0 && thoughts.n > 0 && shows(f)) {
+	if (f->blocks.n == 0 && thoughts.n > 0 && messages_shows(f)) {
 		buf_put(&f->blocks, S("{\"type\":\"thinking\",\"thinking\":"));
 		buf_json(&f->blocks, thoughts);
 		buf_put(&f->blocks, S(",\"signature\":"));
@@ -281,7 +281,7 @@ const struct face_format face_messages = {
 	.read = messages_read,
 	.begin = messages_begin,
 	.text = messages_text,
-	.shows = shows,
+	.shows = messages_shows,
 	.thought = messages_thought,
 	.block = messages_block,
 	.end = messages_end,

@@ -136,7 +136,7 @@ is_usage_alone(json_object *o)
 }
 
 static bool
-on_event(void *arg, struct str type, struct str data)
+pass_on_event(void *arg, struct str type, struct str data)
 {
 	struct pass *x = arg;
 	json_object *o = NULL;
@@ -158,14 +158,14 @@ on_event(void *arg, struct str type, struct str data)
 }
 
 static enum http_want
-on_bytes(void *arg, struct str bytes)
+pass_on_bytes(void *arg, struct str bytes)
 {
 	struct pass *x = arg;
 
 	/* A stream is not answered by anything else. */
 	if (strncasecmp(x->http.content_type, "text/event-stream", 17) != 0)
 		return HTTP_NO_MORE;
-	return sse_feed(&x->sse, bytes, on_event, x) ? HTTP_MORE : HTTP_NO_MORE;
+	return sse_feed(&x->sse, bytes, pass_on_event, x) ? HTTP_MORE : HTTP_NO_MORE;
 }
 
 static enum call_end
@@ -259,12 +259,12 @@ send_once(struct pass *x, struct str body, const char *type)
 		.patience_ms = CALL_PATIENCE_MS,
 		.reply_max = REPLY_MAX,
 		.tries = TRIES,
-		.on_body = x->in->stream ? on_bytes : NULL,
+		.on_body = x->in->stream ? pass_on_bytes : NULL,
 		.arg = x };
 	sse_init(&x->sse, EVENT_MAX);
 	how = http_call(&x->c.job->stop, x->c.a, &x->http);
 	if (x->n_events > 0 && how == HTTP_DONE)
-		(void)sse_end(&x->sse, on_event, x);
+		(void)sse_end(&x->sse, pass_on_event, x);
 	sse_free(&x->sse);
 	return conclude(x, how);
 }

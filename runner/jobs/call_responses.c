@@ -278,7 +278,7 @@ responses_begin(struct face_call *f, struct buf *b)
 
 /* Thoughts that come behind the text are the model's alone. */
 static bool
-shows(const struct face_call *f)
+responses_shows(const struct face_call *f)
 {
 	return f->call.shows_thoughts && !f->has_text;
 }
@@ -439,7 +439,7 @@ const struct face_format face_responses = {
 	.read = responses_read,
 	.begin = responses_begin,
 	.text = responses_text,
-	.shows = shows,
+	.shows = responses_shows,
 	.thought = responses_thought,
 	.end = responses_end,
 	.whole = responses_whole,

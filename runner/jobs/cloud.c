@@ -54,7 +54,7 @@ ask_list(struct cloud *c, void *arg)
 }
 
 static enum err
-ask_file(struct cloud *c, void *arg)
+cloud_ask_file(struct cloud *c, void *arg)
 {
 	struct asking *x = arg;
 
@@ -170,7 +170,7 @@ static struct outcome
 file(struct job *j, struct asking *x)
 {
 	struct buf body = { .a = j->a };
-	enum err e = cloud_use(j, x->service, within_ms(1), ask_file, x, &x->why);
+	enum err e = cloud_use(j, x->service, within_ms(1), cloud_ask_file, x, &x->why);
 
 	if (e != ERR_OK)
 		return end_refused(j, e, x->why);

@@ -71,7 +71,7 @@ read_answer(struct str answer, size_t n, size_t places[PASSAGES_MAX])
 }
 
 static void
-on_text(void *arg, struct str text)
+rerank_on_text(void *arg, struct str text)
 {
 	(void)arg;
 	(void)text;
@@ -105,7 +105,7 @@ rerank_choose(struct job *j, struct arena *a, struct str question, const struct 
 		.max_tokens = ANSWER_TOKENS,
 		.temperature = S("0"),
 		.within_ms = config()->rerank_ms,
-		.on_text = on_text,
+		.on_text = rerank_on_text,
 		.text = { .a = a } };
 	int64_t number = -(j->attempt * 1000 + ++j->n_searches) - 1;
 	size_t n = 0;

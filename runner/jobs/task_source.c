@@ -123,7 +123,7 @@ struct asking {
 
 /* What the id is; the bytes of a file. What stands for a folder is that folder, where it is. */
 static enum err
-ask_file(struct cloud *c, void *arg)
+task_ask_file(struct cloud *c, void *arg)
 {
 	struct asking *q = arg;
 	enum err e = q->service->show(c, q->id, &q->file);
@@ -203,7 +203,7 @@ static bool
 read_table(struct open *x, const struct asking *folder, const struct cloud_file *table)
 {
 	struct asking q = { .service = folder->service, .id = table->id, .into = folder->into };
-	bool ends, good = ask(x, &q, ask_file, &ends) ? read_file(x, &q) : !ends;
+	bool ends, good = ask(x, &q, task_ask_file, &ends) ? read_file(x, &q) : !ends;
 
 	if (good && *x->why)
 		*x->why = arena_printf(x->t->j->a, "%.*s: %s", S_ARG(table->name), *x->why).p;
@@ -249,7 +249,7 @@ read_cloud(struct open *x, const struct cloud_service *service)
 
 	if (!cloud_is_id(q.id))
 		return fails(x, "The resource_identifier must be the id of a file or a folder.");
-	if (!ask(x, &q, ask_file, &ends))
+	if (!ask(x, &q, task_ask_file, &ends))
 		return !ends;
 	if (!q.file.is_folder)
 		return read_file(x, &q);

@@ -17,7 +17,7 @@
  * it `begins` is a token or two: where it breaks off, a guess by its text is nearer.
  */
 static void
-on_counts(struct reply *r, json_object *usage, bool begins)
+anthropic_on_counts(struct reply *r, json_object *usage, bool begins)
 {
 	struct call *c = r->c;
 	int64_t in = lenient_count(json_at(usage, "input_tokens")),
@@ -45,8 +45,8 @@ on_counts(struct reply *r, json_object *usage, bool begins)
 static void
 anthropic_on_usage(struct reply *r, json_object *o)
 {
-	on_counts(r, json_at(o, "usage"), false);
-	on_counts(r, json_at(json_at(o, "message"), "usage"), true);
+	anthropic_on_counts(r, json_at(o, "usage"), false);
+	anthropic_on_counts(r, json_at(json_at(o, "message"), "usage"), true);
 }
 
 /* Keeps {"anthropic":[block]}, behind the blocks before it. Takes `block`. */
@@ -101,7 +101,7 @@ end_block(struct reply *r)
 }
 
 static bool
-on_call(struct reply *r, int64_t index, json_object *block)
+anthropic_on_call(struct reply *r, int64_t index, json_object *block)
 {
 	struct call_piece piece = { .index = index,
 		.id = json_text(block, "id"),
@@ -115,7 +115,7 @@ on_call(struct reply *r, int64_t index, json_object *block)
 }
 
 static void
-on_redacted(struct reply *r, json_object *block)
+anthropic_on_redacted(struct reply *r, json_object *block)
 {
 	json_object *o = json_object_new_object();
 
@@ -128,7 +128,7 @@ on_redacted(struct reply *r, json_object *block)
 
 /* A block begins; of a whole answer it is all there. */
 static bool
-on_block(struct reply *r, int64_t index, json_object *block)
+anthropic_on_block(struct reply *r, int64_t index, json_object *block)
 {
 	struct str type = json_text(block, "type");
 
@@ -138,7 +138,7 @@ on_block(struct reply *r, int64_t index, json_object *block)
 		return reply_text(r, lenient_text(r->scratch, json_at(block, "text")));
 	}
 	if (str_eq(type, S("tool_use")))
-		return on_call(r, index, block);
+		return anthropic_on_call(r, index, block);
 	if (str_eq(type, S("thinking"))) {
 		r->block = BLOCK_THINKING;
 		r->thinking.n = r->signature.n = 0;
@@ -146,13 +146,13 @@ on_block(struct reply *r, int64_t index, json_object *block)
 		buf_put(&r->thinking, json_text(block, "thinking"));
 		buf_put(&r->signature, json_text(block, "signature"));
 	} else if (str_eq(type, S("redacted_thinking"))) {
-		on_redacted(r, block);
+		anthropic_on_redacted(r, block);
 	}
 	return true;
 }
 
 static bool
-on_delta(struct reply *r, int64_t index, json_object *delta)
+anthropic_on_delta(struct reply *r, int64_t index, json_object *delta)
 {
 	struct str type = json_text(delta, "type");
 	struct call_piece piece = { .index = index };
@@ -173,7 +173,7 @@ on_delta(struct reply *r, int64_t index, json_object *delta)
 }
 
 static void
-on_reason(struct reply *r, struct str reason, json_object *o)
+anthropic_on_reason(struct reply *r, struct str reason, json_object *o)
 {
 	static const struct {
 		const char *said, *meant;
@@ -194,7 +194,7 @@ on_reason(struct reply *r, struct str reason, json_object *o)
 
 /* All of an answer, where a stream was asked for or not. */
 static bool
-on_message(struct reply *r, json_object *o)
+anthropic_on_message(struct reply *r, json_object *o)
 {
 	json_object *content = json_at(o, "content");
 
@@ -203,11 +203,11 @@ on_message(struct reply *r, json_object *o)
 	    !reply_text(r, lenient_text(r->scratch, content)))
 		return false;
 	for (size_t i = 0; i < json_length(content); i++) {
-		if (!on_block(r, (int64_t)i, json_object_array_get_idx(content, i)))
+		if (!anthropic_on_block(r, (int64_t)i, json_object_array_get_idx(content, i)))
 			return false;
 		end_block(r);
 	}
-	on_reason(r, json_text(o, "stop_reason"), o);
+	anthropic_on_reason(r, json_text(o, "stop_reason"), o);
 	return true;
 }
 
@@ -218,20 +218,20 @@ anthropic_on_document(struct reply *r, json_object *o)
 	int64_t index = lenient_count(json_at(o, "index"));
 
 	if (str_eq(type, S("content_block_start")))
-		return on_block(r, index, json_at(o, "content_block"));
+		return anthropic_on_block(r, index, json_at(o, "content_block"));
 	if (str_eq(type, S("content_block_delta")))
-		return on_delta(r, index, json_at(o, "delta"));
+		return anthropic_on_delta(r, index, json_at(o, "delta"));
 	if (str_eq(type, S("content_block_stop"))) {
 		end_block(r);
 	} else if (str_eq(type, S("message_delta"))) {
 		o = json_at(o, "delta");
-		on_reason(r, json_text(o, "stop_reason"), o);
+		anthropic_on_reason(r, json_text(o, "stop_reason"), o);
 	} else if (str_eq(type, S("message_stop"))) {
 		/* Some servers say that it ends, and not why. */
 		r->done = r->finish != NULL || r->spoke;
 		return !r->done;
 	} else if (str_eq(type, S("message"))) {
-		return on_message(r, o);
+		return anthropic_on_message(r, o);
 	}
 	return true;
 }

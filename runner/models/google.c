@@ -289,7 +289,7 @@ google_on_usage(struct reply *r, json_object *o)
 }
 
 static bool
-on_part(struct reply *r, json_object *part)
+google_on_part(struct reply *r, json_object *part)
 {
 	static const char *const members[] = { "text", "thought", "functionCall", "inlineData",
 		"executableCode", "codeExecutionResult", "partMetadata", "videoMetadata", NULL };
@@ -318,7 +318,7 @@ on_part(struct reply *r, json_object *part)
 }
 
 static void
-on_reason(struct reply *r, struct str reason)
+google_on_reason(struct reply *r, struct str reason)
 {
 	static const struct {
 		const char *said, *meant;
@@ -350,12 +350,12 @@ google_on_document(struct reply *r, json_object *o)
 	if (json_text(json_at(o, "promptFeedback"), "blockReason").n > 0)
 		r->finish = "content_filter";
 	parts = json_at(json_at(first, "content"), "parts");
-	if (json_object_is_type(parts, json_type_object) && !on_part(r, parts))
+	if (json_object_is_type(parts, json_type_object) && !google_on_part(r, parts))
 		return false;
 	for (size_t i = 0; i < json_length(parts); i++)
-		if (!on_part(r, json_object_array_get_idx(parts, i)) || r->garbage)
+		if (!google_on_part(r, json_object_array_get_idx(parts, i)) || r->garbage)
 			return false;
-	on_reason(r, json_text(first, "finishReason"));
+	google_on_reason(r, json_text(first, "finishReason"));
 	return true;
 }
 

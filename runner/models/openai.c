@@ -159,7 +159,7 @@ openai_request(const struct call *c, unsigned parts)
 
 /* False where the call is longer than may be. */
 static bool
-on_piece(struct reply *r, json_object *o)
+openai_on_piece(struct reply *r, json_object *o)
 {
 	static const char *const call_members[] = { "index", "id", "type", "function", NULL };
 	static const char *const flat_members[] = { "index", "id", "type", "function", "name",
@@ -183,23 +183,23 @@ on_piece(struct reply *r, json_object *o)
 }
 
 static bool
-on_tool_calls(struct reply *r, json_object *pieces)
+openai_on_tool_calls(struct reply *r, json_object *pieces)
 {
 	if (json_object_is_type(pieces, json_type_object))
-		return on_piece(r, pieces);
+		return openai_on_piece(r, pieces);
 	if (!json_object_is_type(pieces, json_type_array))
 		return true;
 	for (size_t i = 0; i < json_object_array_length(pieces); i++)
-		if (!on_piece(r, json_object_array_get_idx(pieces, i)))
+		if (!openai_on_piece(r, json_object_array_get_idx(pieces, i)))
 			return false;
 	return true;
 }
 
 /* A call in the form of before there were several. */
 static bool
-on_function_call(struct reply *r, json_object *o)
+openai_on_function_call(struct reply *r, json_object *o)
 {
-	return !json_object_is_type(o, json_type_object) || on_piece(r, o);
+	return !json_object_is_type(o, json_type_object) || openai_on_piece(r, o);
 }
 
 /* -- chunks -- */
@@ -233,7 +233,7 @@ detail(json_object *usage, const char *in_chat, const char *in_responses, const 
 }
 
 static void
-on_counts(struct reply *r, json_object *usage)
+openai_on_counts(struct reply *r, json_object *usage)
 {
 	struct call *c = r->c;
 	int64_t in = lenient_count(json_at(usage, "prompt_tokens")),
@@ -272,7 +272,7 @@ message_of(const struct reply *r, json_object *choice)
 
 /* What it thinks, of servers that tell, in either of two members. */
 static void
-on_thought(struct reply *r, json_object *message)
+openai_on_thought(struct reply *r, json_object *message)
 {
 	struct str text = json_text(message, "reasoning_content");
 
@@ -283,7 +283,7 @@ on_thought(struct reply *r, json_object *message)
 
 /* How likely the words were, of servers that are asked for it. */
 static void
-on_logprobs(struct reply *r, json_object *list)
+openai_on_logprobs(struct reply *r, json_object *list)
 {
 	struct str o;
 
@@ -297,7 +297,7 @@ on_logprobs(struct reply *r, json_object *list)
 
 /* Some servers name the text that has ended the answer: vLLM, SGLang. */
 static void
-on_stop(struct reply *r, json_object *choice)
+openai_on_stop(struct reply *r, json_object *choice)
 {
 	struct str text = json_text(choice, "stop_reason");
 
@@ -309,7 +309,7 @@ on_stop(struct reply *r, json_object *choice)
 
 /* False where the reply is to be read no further. */
 static bool
-on_choice(struct reply *r, json_object *choice)
+openai_on_choice(struct reply *r, json_object *choice)
 {
 	static const char *const members[] = { "role", "content", "refusal", "tool_calls",
 		"function_call", "name", "annotations", "audio", NULL };
@@ -323,11 +323,11 @@ on_choice(struct reply *r, json_object *choice)
 	if (text.n == 0)
 		text = lenient_text(r->scratch, json_at(choice, "text"));
 	reply_keep(r, &r->kept, message, members);
-	on_thought(r, message);
-	on_logprobs(r, json_at(json_at(choice, "logprobs"), "content"));
-	on_stop(r, choice);
-	if (!on_tool_calls(r, json_at(message, "tool_calls")) ||
-	    !on_function_call(r, json_at(message, "function_call")) || !reply_text(r, text))
+	openai_on_thought(r, message);
+	openai_on_logprobs(r, json_at(json_at(choice, "logprobs"), "content"));
+	openai_on_stop(r, choice);
+	if (!openai_on_tool_calls(r, json_at(message, "tool_calls")) ||
+	    !openai_on_function_call(r, json_at(message, "function_call")) || !reply_text(r, text))
 		return false;
 	if (finish.n > 0 && (r->finish = finish_name(finish)) == NULL)
 		reply_fail(r, finish);
@@ -350,10 +350,10 @@ first_choice(json_object *o)
 static void
 openai_on_usage(struct reply *r, json_object *o)
 {
-	on_counts(r, json_at(o, "usage"));
-	on_counts(r, json_at(json_at(o, "x_groq"), "usage"));
-	on_counts(r, json_at(json_at(o, "response"), "usage"));
-	on_counts(r, json_at(first_choice(o), "usage"));
+	openai_on_counts(r, json_at(o, "usage"));
+	openai_on_counts(r, json_at(json_at(o, "x_groq"), "usage"));
+	openai_on_counts(r, json_at(json_at(o, "response"), "usage"));
+	openai_on_counts(r, json_at(first_choice(o), "usage"));
 }
 
 static bool
@@ -362,7 +362,7 @@ openai_on_document(struct reply *r, json_object *o)
 	json_object *choice = first_choice(o);
 
 	r->is_answer = r->is_answer || json_at(o, "choices") != NULL;
-	return choice ? on_choice(r, choice) : true;
+	return choice ? openai_on_choice(r, choice) : true;
 }
 
 const struct wire wire_openai = {

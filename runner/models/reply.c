@@ -54,7 +54,7 @@ emit(struct reply *r, struct str text)
 
 /* Says text of whole characters. False where the reply is to be read no further. */
 static bool
-on_whole_text(struct reply *r, struct str text)
+reply_on_whole_text(struct reply *r, struct str text)
 {
 	size_t room;
 
@@ -96,7 +96,7 @@ whole_characters(struct reply *r, struct buf *held, struct str text)
 bool
 reply_text(struct reply *r, struct str text)
 {
-	return text.n == 0 || on_whole_text(r, whole_characters(r, &r->held, text));
+	return text.n == 0 || reply_on_whole_text(r, whole_characters(r, &r->held, text));
 }
 
 void
@@ -122,7 +122,7 @@ end_text(struct reply *r)
 	struct str rest;
 
 	if (r->held.n > 0)
-		(void)on_whole_text(r, text_mend(r->c->a, buf_str(&r->held)));
+		(void)reply_on_whole_text(r, text_mend(r->c->a, buf_str(&r->held)));
 	r->held.n = 0;
 	rest = echo_rest(&r->echo);
 	if (r->echo.is_open && is_whole)
@@ -303,7 +303,7 @@ reply_fail(struct reply *r, struct str reason)
 
 /* A chunk, or a whole answer. False where the reply is to be read no further. */
 static bool
-on_document(struct reply *r, json_object *o, struct str type)
+reply_on_document(struct reply *r, json_object *o, struct str type)
 {
 	struct refusal refusal;
 
@@ -323,16 +323,16 @@ on_document(struct reply *r, json_object *o, struct str type)
 }
 
 static bool
-on_documents(struct reply *r, json_object *list)
+reply_on_documents(struct reply *r, json_object *list)
 {
 	for (size_t i = 0; i < json_object_array_length(list); i++)
-		if (!on_document(r, json_object_array_get_idx(list, i), S("")))
+		if (!reply_on_document(r, json_object_array_get_idx(list, i), S("")))
 			return false;
 	return true;
 }
 
 static bool
-on_data(struct reply *r, struct str type, struct str data)
+reply_on_data(struct reply *r, struct str type, struct str data)
 {
 	json_object *o;
 
@@ -353,13 +353,13 @@ on_data(struct reply *r, struct str type, struct str data)
 	}
 	/* Google's, where it is asked without alt=sse, is a list of chunks. */
 	if (json_object_is_type(o, json_type_array))
-		return on_documents(r, o);
-	return o ? on_document(r, o, type) : true;
+		return reply_on_documents(r, o);
+	return o ? reply_on_document(r, o, type) : true;
 }
 
 /* One document, or, of servers that put no empty line between events, one in each line. */
 static bool
-on_event(void *arg, struct str type, struct str data)
+reply_on_event(void *arg, struct str type, struct str data)
 {
 	struct str line, rest = str_cut(data, '\n', &line);
 	struct reply *r = arg;
@@ -367,10 +367,10 @@ on_event(void *arg, struct str type, struct str data)
 
 	arena_reset(r->scratch);
 	if (!rest.p || !lenient_parse(r->scratch, line, &o))
-		return on_data(r, type, data);
+		return reply_on_data(r, type, data);
 	for (rest = data; rest.p;) {
 		rest = str_cut(rest, '\n', &line);
-		if (!on_data(r, type, line))
+		if (!reply_on_data(r, type, line))
 			return false;
 	}
 	return true;
@@ -378,9 +378,9 @@ on_event(void *arg, struct str type, struct str data)
 
 /* A body that is no event stream: one answer, or the chunks of a stream, a line each. */
 static void
-on_body(struct reply *r)
+reply_on_body(struct reply *r)
 {
-	(void)on_event(r, S(""), str_trim(buf_str(&r->body)));
+	(void)reply_on_event(r, S(""), str_trim(buf_str(&r->body)));
 	/* Of lines the end may be missing. */
 	r->done =
 	    !r->is_error && !r->garbage && r->is_answer && (r->done || r->finish || r->is_whole);
@@ -410,7 +410,7 @@ bool
 reply_feed(struct reply *r, struct str bytes)
 {
 	if (r->kind == BODY_STREAM)
-		return sse_feed(&r->sse, bytes, on_event, r);
+		return sse_feed(&r->sse, bytes, reply_on_event, r);
 	while (r->body.n == 0 && bytes.n > 0 && is_blank(bytes.p[0])) {
 		bytes.p++;
 		bytes.n--;
@@ -422,7 +422,7 @@ reply_feed(struct reply *r, struct str bytes)
 	buf_put(&r->body, bytes);
 	if (r->kind == BODY_UNKNOWN)
 		sniff(r);
-	return r->kind != BODY_STREAM || sse_feed(&r->sse, buf_str(&r->body), on_event, r);
+	return r->kind != BODY_STREAM || sse_feed(&r->sse, buf_str(&r->body), reply_on_event, r);
 }
 
 void
@@ -434,9 +434,9 @@ reply_end(struct reply *r, bool whole)
 	r->is_ending = true;
 	r->is_whole = whole;
 	if (r->kind == BODY_WHOLE && goes_on)
-		on_body(r);
+		reply_on_body(r);
 	else if (r->kind == BODY_STREAM && goes_on)
-		(void)sse_end(&r->sse, on_event, r);
+		(void)sse_end(&r->sse, reply_on_event, r);
 	if (!r->repeats)
 		end_text(r);
 }

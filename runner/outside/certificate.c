@@ -30,7 +30,7 @@ certificate_end(void)
  * the handshake ends there.
  */
 static int
-on_certificate(int good, X509_STORE_CTX *context)
+certificate_on_certificate(int good, X509_STORE_CTX *context)
 {
 	const X509 *leaf = X509_STORE_CTX_get0_cert(context);
 	struct tm tm;
@@ -42,11 +42,11 @@ on_certificate(int good, X509_STORE_CTX *context)
 }
 
 static CURLcode
-on_tls(CURL *easy, void *context, void *arg)
+certificate_on_tls(CURL *easy, void *context, void *arg)
 {
 	(void)easy;
 	(void)arg;
-	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, on_certificate);
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, certificate_on_certificate);
 	return CURLE_OK;
 }
 
@@ -65,7 +65,7 @@ certificate_run(struct db *db, struct arena *a, struct stop *stop)
 	atomic_store(&end_s, 0);
 	t = transfer_acquire();
 	curl_easy_setopt(t->easy, CURLOPT_URL, config()->public_url);
-	curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+	curl_easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, certificate_on_tls);
 	curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
 	t->until_ms = clock_ms() + WHOLE_MS;
 	(void)transfer_run(t, stop, &code);

@@ -337,7 +337,7 @@ struct attached {
 };
 
 static enum http_want
-on_body(void *arg, struct str bytes)
+engine_on_body(void *arg, struct str bytes)
 {
 	struct attached *at = arg;
 
@@ -348,7 +348,7 @@ on_body(void *arg, struct str bytes)
 }
 
 static bool
-on_tick(void *arg)
+engine_on_tick(void *arg)
 {
 	struct attached *at = arg;
 
@@ -365,8 +365,8 @@ engine_attach(struct engine *e, struct engine_exec *x, int64_t within_ms)
 	prepare(e, &q, "POST", arena_printf(e->a, "/exec/%s/start", x->id));
 	q.body = S("{\"Detach\":false,\"Tty\":false}");
 	q.within_ms = within_ms;
-	q.on_body = on_body;
-	q.on_tick = x->on_tick ? on_tick : NULL;
+	q.on_body = engine_on_body;
+	q.on_tick = x->on_tick ? engine_on_tick : NULL;
 	q.tick_ms = x->tick_ms;
 	q.arg = &at;
 	end = end_of(e, http_call(e->stop, e->a, &q), &q);

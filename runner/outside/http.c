@@ -34,7 +34,7 @@ is_success(int status)
 }
 
 static size_t
-on_body(char *bytes, size_t one, size_t n, void *arg)
+http_on_body(char *bytes, size_t one, size_t n, void *arg)
 {
 	struct call *c = arg;
 	struct http_request *q = c->q;
@@ -132,7 +132,7 @@ keep_coding(CURL *easy, struct str list)
 }
 
 static size_t
-on_header(char *bytes, size_t one, size_t n, void *arg)
+http_on_header(char *bytes, size_t one, size_t n, void *arg)
 {
 	struct call *c = arg;
 	struct http_request *q = c->q;
@@ -161,7 +161,7 @@ on_header(char *bytes, size_t one, size_t n, void *arg)
 
 /* libcurl asks this for each address that it is about to connect to. */
 static curl_socket_t
-on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+http_on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct call *c = arg;
 
@@ -217,13 +217,13 @@ set_up(CURL *easy, struct call *c, struct curl_slist *list)
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, list);
 	set_method(easy, q);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, c);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, http_on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, c);
 	curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, q->socket);
 	if (q->foreign) {
-		curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+		curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, http_on_socket);
 		curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
 		/*
 		 * A proxy would resolve the name itself, and a kept connection was not looked at.

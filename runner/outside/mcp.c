@@ -48,7 +48,7 @@ response_in(json_object *o, int64_t id)
 
 /* What else comes in a stream tells of the request's progress. */
 static bool
-on_event(void *arg, struct str type, struct str data)
+mcp_on_event(void *arg, struct str type, struct str data)
 {
 	struct exchange *x = arg;
 	json_object *o;
@@ -73,7 +73,7 @@ mcp_on_bytes(void *arg, struct str bytes)
 		buf_put(&x->body, bytes);
 		return HTTP_MORE;
 	}
-	if (sse_feed(&x->sse, bytes, on_event, x))
+	if (sse_feed(&x->sse, bytes, mcp_on_event, x))
 		return HTTP_MORE;
 	x->http.useful = x->reply != NULL;
 	return HTTP_NO_MORE;
@@ -188,7 +188,7 @@ conclude(struct exchange *x, enum http_end how, struct mcp_answer *out)
 	if (x->is_too_long)
 		return failed(out, "It says more than a mebibyte.");
 	if (how == HTTP_DONE && x->is_stream && !x->reply)
-		(void)!sse_end(&x->sse, on_event, x);
+		(void)!sse_end(&x->sse, mcp_on_event, x);
 	if (x->reply)
 		return read_response(x, x->reply, out);
 	if (x->http.status >= 300)

@@ -14,7 +14,7 @@
 #define WHOLE_MS 120000
 
 static size_t
-on_read(char *into, size_t one, size_t room, void *arg)
+smtp_on_read(char *into, size_t one, size_t room, void *arg)
 {
 	struct str *rest = arg;
 	size_t n = rest->n < one * room ? rest->n : one * room;
@@ -46,7 +46,7 @@ set_up(CURL *easy, struct str *rest, const char *from, struct curl_slist *to)
 	curl_easy_setopt(easy, CURLOPT_MAIL_FROM, from);
 	curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, to);
 	curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-	curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(easy, CURLOPT_READFUNCTION, smtp_on_read);
 	curl_easy_setopt(easy, CURLOPT_READDATA, rest);
 }
 

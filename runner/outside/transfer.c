@@ -38,7 +38,7 @@ read_trusted(void)
 }
 
 static CURLcode
-on_tls(CURL *easy, void *context, void *arg)
+transfer_on_tls(CURL *easy, void *context, void *arg)
 {
 	(void)easy;
 	(void)arg;
@@ -52,7 +52,7 @@ set_up(CURL *easy)
 {
 	curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
 	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+	curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, transfer_on_tls);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
