@@ -12,9 +12,9 @@
 
 const script = document.currentScript ?? document.querySelector("script[data-chatbot]");
 const server = new URL(script.src).origin;
-const bot = script.dataset.chatbot ?? "";
+const bot = (script.dataset.chatbot ?? "").trim();
 
-/* ------------------------------------------------------------------ texts, by language */
+/* -- texts, by language */
 
 const NAMES = ["open", "close", "write", "send", "anew", "answering", "sources", "page", "up", "down",
 	"failed", "busy", "lost", "you", "suggestions", "messages"];
@@ -48,7 +48,7 @@ const language = [script.dataset.lang ?? [], navigator.languages ?? []].flat().m
 const t = Object.fromEntries(TEXTS[language].split("|").map((text, i) => [NAMES[i], text]));
 const direction = ["ar", "he", "fa"].includes(language) ? "rtl" : "ltr";
 
-/* ------------------------------------------------------------------ nodes */
+/* -- nodes */
 
 /* An element with attributes and children (nodes, or text). */
 function el(name, attributes = {}, ...children) {
@@ -76,9 +76,9 @@ const ICONS = {
 };
 const button = (what, label, more = {}) => el("button", { type: "button", class: what, "aria-label": label, title: label, ...more }, icon(ICONS[what]));
 
-/* ------------------------------------------------------------------ Markdown */
+/* -- Markdown */
 
-/* An address to which an answer may link; undefined for all others (javascript:, data: …). */
+/* An address to which an answer may link, or undefined. */
 function safeUrl(text) {
 	try {
 		const url = new URL(text);
@@ -269,14 +269,15 @@ function markdown(lines, out, depth = 0) {
 	return out;
 }
 
-/* ------------------------------------------------------------------ looks */
+/* -- looks */
 
+/* !important: before the page's rules */
 const STYLE = `
-:host { all: initial; position: fixed; inset: auto 20px 20px auto; z-index: 2147483000; color-scheme: light;
-	--accent: #1f5fbf; --on: #fff; --back: #fff; --text: #1c1e21; --soft: #eef0f3; --line: #c6cad1; --dim: #555b66; --radius: 14px;
-	font: 15px/1.5 var(--font, system-ui, sans-serif); color: var(--text); }
-:host([data-dark]) { color-scheme: dark; --back: #1d1f23; --text: #ececf0; --soft: #2d3036; --line: #4a4f58; --dim: #b0b5bf; }
-:host([data-left]) { inset: auto auto 20px 20px; }
+:host { all: initial !important; position: fixed !important; inset: auto 20px 20px auto !important; z-index: 2147483000 !important;
+	font: 15px/1.5 var(--font, system-ui, sans-serif) !important; color: var(--text) !important; color-scheme: light !important;
+	--accent: #1f5fbf; --on: #fff; --back: #fff; --text: #1c1e21; --soft: #eef0f3; --line: #c6cad1; --dim: #555b66; --radius: 14px; }
+:host([data-dark]) { color-scheme: dark !important; --back: #1d1f23; --text: #ececf0; --soft: #2d3036; --line: #4a4f58; --dim: #b0b5bf; }
+:host([data-left]) { inset: auto auto 20px 20px !important; }
 * { box-sizing: border-box; }
 [hidden] { display: none !important; }
 button, textarea, summary { font: inherit; color: inherit; }
@@ -334,18 +335,18 @@ textarea::placeholder { color: var(--dim); opacity: 1; }
 	dialog, :host([data-left]) dialog { inset: 0; width: 100vw; height: 100vh; height: 100dvh; border: 0; border-radius: 0; }
 }
 @media (forced-colors: active) { .chat, .send, .user .text { border: 1px solid; } }
-@media print { :host { display: none; } }
+@media print { :host { display: none !important; } }
 @media (prefers-reduced-motion: no-preference) { .busy { animation: busy 1.2s ease-in-out infinite alternate; } }
 @keyframes busy { from { opacity: 1; } to { opacity: .45; } }
 `;
 
-const host = el("section", { lang: language, dir: direction });
+const host = el("section", { lang: language, dir: direction, id: `millrace-${bot}` });
 const root = host.attachShadow({ mode: "open" });
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(STYLE);
 root.adoptedStyleSheets = [sheet];
 
-/* The colour of text on the accent: of black and white the one with the larger contrast (WCAG 2, relative luminance). */
+/* Black or white, by contrast (WCAG 2, relative luminance). */
 function onAccent() {
 	const [r, g, b] = getComputedStyle(launcher).backgroundColor.match(/[\d.]+/g).map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
 	return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
@@ -365,7 +366,7 @@ function dress({ color, scheme, position, radius, font }) {
 	host.style.setProperty("--on", onAccent());
 }
 
-/* ------------------------------------------------------------------ what is kept, and the server */
+/* -- what is kept, and the server */
 
 /* Pages may be without storage; then a conversation ends with its page. */
 const kept = {
@@ -380,7 +381,8 @@ const kept = {
 	},
 };
 const always = () => localStorage, thisTab = () => sessionStorage;
-let session = kept.get(always, "session");
+const keptSession = () => kept.get(always, "session")?.match(/^[\da-f-]{36}$/)?.[0];
+let session = keptSession();
 const keepSession = (id) => kept.set(always, "session", session = id);
 
 const pause = (ms) => new Promise((resolve) => {
@@ -409,14 +411,14 @@ async function* eventsOf(reply) {
 	}
 }
 
-/* ------------------------------------------------------------------ the conversation */
+/* -- the conversation */
 
 const launcher = button("chat", t.open, { "aria-haspopup": "dialog" });
 const title = el("h2", { id: "title", dir: "auto" });
 const anew = button("anew", t.anew), closer = button("close", t.close);
 const log = el("div", { class: "log", role: "log", "aria-live": "off", "aria-label": t.messages, tabindex: "0" });
 const state = el("div", { class: "state", "aria-hidden": "true", hidden: "" });
-/* What a screen reader says by itself: that an answer comes, and all of it; not each word. */
+/* What a screen reader says by itself: not each word. */
 const said = el("div", { class: "said", role: "status" });
 const input = el("textarea", { rows: "1", maxlength: "4000", placeholder: t.write, "aria-label": t.write, enterkeyhint: "send", dir: direction });
 const form = el("form", {}, input, el("button", { class: "send", "aria-label": t.send, title: t.send }, icon(ICONS.send)));
@@ -480,7 +482,7 @@ function finish({ message }, id, sources, rating) {
 	atEnd(() => message.append(...(sources?.length > 0 ? [sourcesOf(sources)] : []), ...(id ? [thumbs(id, rating)] : [])));
 }
 
-/* The page without a conversation: the welcome, and what one could ask. */
+/* Without a conversation. */
 function begin(welcome) {
 	log.replaceChildren();
 	if (welcome)
@@ -534,7 +536,7 @@ async function follow(post) {
 				}
 			}
 		} catch (e) {
-			/* with a status the server has refused; all else may be better soon */
+			/* a status is a refusal; all else may be better soon */
 			if ((e.status && e.status < 500) || tries >= 10) {
 				if (!content)
 					answer.message.remove();
@@ -546,7 +548,7 @@ async function follow(post) {
 	}
 }
 
-/* Runs what talks to the server, one at a time; says what went wrong. */
+/* One at a time; says what went wrong. */
 async function occupied(work) {
 	if (busy)
 		return;
@@ -569,6 +571,8 @@ const ask = (message) => occupied(async () => {
 	show(t.answering);
 	let isSent = false, once = key();
 	const send = async () => {
+		/* another tab's */
+		session ??= keptSession();
 		if (!session)
 			keepSession((await (await widget("session", {})).json()).sessionId);
 		const reply = await widget("message", { sessionId: session, message }, { Accept: "text/event-stream", "Idempotency-Key": once });
@@ -628,7 +632,7 @@ async function load() {
 		await follow();
 }
 
-/* ------------------------------------------------------------------ opening, closing, writing */
+/* -- opening, closing, writing */
 
 /* Where nobody asked for it, the page keeps the focus. */
 function open(isAsked) {
@@ -652,9 +656,10 @@ dialog.addEventListener("close", () => {
 	kept.set(thisTab, "open", undefined);
 	launcher.focus();
 });
+/* what the page does with keys is not meant when somebody writes here */
+for (const name of ["keydown", "keypress", "keyup"])
+	dialog.addEventListener(name, (e) => e.stopPropagation());
 dialog.addEventListener("keydown", (e) => {
-	/* what the page does with keys is not meant when somebody writes here */
-	e.stopPropagation();
 	if (e.key === "Escape" && !e.isComposing)
 		dialog.close();
 });
@@ -677,7 +682,8 @@ const fit = () => {
 };
 input.addEventListener("input", fit);
 input.addEventListener("keydown", (e) => {
-	if (e.key === "Enter" && !e.shiftKey && !e.isComposing) {
+	/* 229: Safari's Enter that ends a composition */
+	if (e.key === "Enter" && !e.shiftKey && !e.isComposing && e.keyCode !== 229) {
 		e.preventDefault();
 		form.requestSubmit();
 	}
@@ -696,6 +702,9 @@ form.addEventListener("submit", (e) => {
 async function start() {
 	const reply = await call(`chatbots/widget-config/${encodeURIComponent(bot)}`);
 	config = await reply.json();
+	/* the script may be there twice */
+	if (document.getElementById(host.id))
+		return;
 	title.textContent = script.dataset.title ?? config.name;
 	host.setAttribute("aria-label", title.textContent);
 	document.body.append(host);
