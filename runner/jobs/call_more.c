@@ -1,6 +1,6 @@
 /*
  * What a client asks for that only a server of OpenAI's format may know: it gets it as it is, where
- * that changes neither the reply's form nor its price. The others are told a schema in words.
+ * that changes neither the reply's form nor its price. All are told a schema in words, too.
  */
 #include <millrace/json.h>
 
@@ -92,6 +92,10 @@ face_schema(struct face_call *f, struct buf *more, json_object *format, json_obj
 	else
 		return;
 	face_add(f, m);
+	f->call.format = S(",\"responseMimeType\":\"application/json\"");
+	if (schema)
+		f->call.format = arena_printf(f->call.a, "%.*s,\"responseJsonSchema\":%.*s",
+		    S_ARG(f->call.format), S_ARG(json_serialised(schema)));
 	buf_printf(more, ",\"response_format\":{\"type\":\"%s\"", schema ? "json_schema" : type.p);
 	if (schema) {
 		buf_put(more, S(",\"json_schema\":{\"name\":"));

@@ -312,17 +312,27 @@ sync_list(struct stripe_sync *s, const char *path, struct buf *seen)
 	return end;
 }
 
+/* The list may be older than the row: who subscribed meanwhile is not in it, and is at Stripe. */
 static enum stripe_end
 note_unknown(struct stripe_sync *s, const struct buf *seen)
 {
 	PGresult *res = NULL;
 	struct str list = arena_printf(s->j->a, "[%.*s]", (int)seen->n, seen->p ? seen->p : "");
+	enum stripe_end end = STRIPE_OK;
 
 	if (job_runner_stripe_unknown(s->j, &res, list) != ERR_OK)
 		return db_failed(s);
-	for (int i = 0; i < PQntuples(res); i++)
-		note(s, arena_printf(s->j->a, "%.*s is not at Stripe", S_ARG(sql_get(res, i, 0))));
-	return STRIPE_OK;
+	for (int i = 0; i < PQntuples(res) && end == STRIPE_OK; i++) {
+		struct arena *a = arena_new();
+		struct str id = sql_get(res, i, 0);
+
+		if ((end = sync_subscription(s, a, id)) == STRIPE_GONE) {
+			note(s, arena_printf(s->j->a, "%.*s is not at Stripe", S_ARG(id)));
+			end = STRIPE_OK;
+		}
+		arena_free(a);
+	}
+	return end;
 }
 
 enum stripe_end

@@ -79,9 +79,20 @@ introduce(struct db *db, struct arena *a, struct stop *stop)
 		return RETRY_MS;
 	if (!name.p)
 		return REFUSED_MS;
-	log_info("telegram: the bot is there", "bot", name.p);
-	atomic_store(&known, true);
+	if (!atomic_exchange(&known, true))
+		log_info("telegram: the bot is there", "bot", name.p);
 	return 0;
+}
+
+/* There is no bot that is heard, once no other runner asks for its updates any more. */
+static int64_t
+forget(struct db *db, struct arena *a)
+{
+	PGresult *res = NULL;
+
+	if (db_runner_telegram_bot_forget(db, a, &res) != ERR_OK)
+		return RETRY_MS;
+	return sql_bool(res, 0, 0) ? PERIODIC_AS_TABLED : PERIODIC_WHEN_WOKEN;
 }
 
 static int64_t
@@ -168,8 +179,9 @@ telegram_updates_run(struct db *db, struct arena *a, struct stop *stop)
 	int64_t wait;
 
 	if (!*config()->telegram_token || (is_webhook() && !*config()->public_url))
-		return PERIODIC_WHEN_WOKEN;
-	if (!atomic_load(&known) && (wait = introduce(db, a, stop)) > 0)
+		return forget(db, a);
+	/* A runner without a token may have forgotten a bot whose updates nobody asks for. */
+	if ((is_webhook() || !atomic_load(&known)) && (wait = introduce(db, a, stop)) > 0)
 		return wait;
 	return is_webhook() ? watch_webhook(a, stop) : poll_updates(db, a, stop);
 }

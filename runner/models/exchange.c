@@ -21,7 +21,7 @@
 /* By their bits, for the log. */
 static const char *const part_names[] = { "stream_options", "tools", "stream",
 	"what came with earlier messages", "system messages", "sampling parameters",
-	"the usual limit of the answer" };
+	"the usual limit of the answer", "the answer's format" };
 
 /*
  * What the model was found to refuse (a set of parts), and until when by clock_ms() that is
@@ -56,6 +56,9 @@ parts_of(const struct call *c, unsigned may)
 		may &= ~(unsigned)PART_TOOLS;
 	if (!extra)
 		may &= ~(unsigned)PART_EXTRA;
+	/* Google's models before the third generation take it without tools alone. */
+	if (c->format.n == 0 || c->provider->wire != &wire_google || may & PART_TOOLS)
+		may &= ~(unsigned)PART_FORMAT;
 	if (!c->temperature.p && !c->top_p.p && !c->top_k.p)
 		may &= ~(unsigned)PART_SAMPLING;
 	if (c->max_tokens == 0 && c->provider->wire != &wire_anthropic)
@@ -263,7 +266,8 @@ named_parts(const char *text, unsigned sent)
 		{ PART_SAMPLING, "top_p" }, { PART_SAMPLING, "topP" }, { PART_SAMPLING, "top_k" },
 		{ PART_SAMPLING, "topK" }, { PART_LIMIT, "max_tokens" },
 		{ PART_LIMIT, "max_completion_tokens" }, { PART_LIMIT, "max_output_tokens" },
-		{ PART_LIMIT, "maxOutputTokens" } };
+		{ PART_LIMIT, "maxOutputTokens" }, { PART_FORMAT, "JSON mode" },
+		{ PART_FORMAT, "mime type" }, { PART_FORMAT, "name \"responseJsonSchema\"" } };
 	static const char *const refusing[] = { "support", "permit", "allow", "accept", "enable",
 		"require", "deprecat", "unknown", "unrecogni", "unexpected", "extra", "invalid",
 		"implement", "must be verified",
@@ -406,11 +410,15 @@ parts_to_drop(const struct refusal *why, unsigned sent, bool *is_named)
 		return 0;
 	if (why->text.n > 0)
 		named = named_parts(why->text.p, sent);
+	/* This schema is too much for the model, or has what it does not know: another one is not.
+	 */
+	if (!named && strcasestr(why->text.p ? why->text.p : "", "schema") && sent & PART_FORMAT)
+		return PART_FORMAT;
 	/* A refusal without a word can only be of the request. */
 	*is_named = named || why->text.n == 0;
 	if (named || (why->status != 400 && why->status != 422))
 		return named;
-	return sent & (PART_USAGE | PART_TOOLS | PART_EXTRA | PART_SAMPLING);
+	return sent & (PART_USAGE | PART_TOOLS | PART_EXTRA | PART_SAMPLING | PART_FORMAT);
 }
 
 unsigned

@@ -193,6 +193,8 @@ put_limits(struct buf *b, const struct call *c, unsigned parts)
 		buf_printf(&limits, ",\"stopSequences\":%.*s", S_ARG(c->stop));
 	put_thinking(&limits, c, t->thinking);
 	buf_put(&limits, c->more_google);
+	if (parts & PART_FORMAT)
+		buf_put(&limits, c->format);
 	if (limits.n > 0)
 		buf_printf(b, ",\"generationConfig\":{%.*s}", (int)limits.n - 1, limits.p + 1);
 }

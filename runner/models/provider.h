@@ -76,6 +76,8 @@ struct call {
 	struct str stop; /* a JSON array of texts that end the answer; absent: none */
 	struct str more; /* members that servers of OpenAI's format get as they are, with commas */
 	struct str more_google; /* the same of Google's generationConfig */
+	/* What that says of the answer's format (PART_FORMAT); absent: nothing */
+	struct str format;
 	/* What the client has sent, where that is in Anthropic's format: its servers get it as it
 	 * is */
 	struct json_object *messages_body;

@@ -25,7 +25,8 @@ enum {
 	PART_SYSTEM = 16, /* a message of that role; else it stands before the user's first */
 	PART_SAMPLING = 32, /* temperature, top_p */
 	PART_LIMIT = 64, /* the bound of the answer as the model's row has it; else another way */
-	PARTS_ALL = 127
+	PART_FORMAT = 128, /* Google's responseJsonSchema; the system's message has it, too */
+	PARTS_ALL = 255
 };
 
 struct wire {

@@ -123,11 +123,13 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION figures_roll TO millrace_runner;
 
--- An instant, or the beginning of a day in the zone.
+-- An instant, or the beginning of a day in the zone: the first of two, where clocks are put back at
+-- the end of its first hour.
 CREATE OR REPLACE FUNCTION instant_in(said text, zone text) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	PERFORM now() AT TIME ZONE $2;
-	RETURN CASE WHEN length($1) = 10 THEN $1::timestamp AT TIME ZONE $2 ELSE $1::timestamptz END;
+	RETURN CASE WHEN length($1) = 10 THEN least($1::timestamp AT TIME ZONE $2,
+		($1::timestamp - interval '1 second') AT TIME ZONE $2 + interval '1 second') ELSE $1::timestamptz END;
 EXCEPTION WHEN invalid_parameter_value THEN
 	PERFORM refuse('BAD_REQUEST', format('The database does not know the time zone %s.', $2));
 END $$;
@@ -168,19 +170,20 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION analytics_models TO millrace_api;
 
--- What each package brought in each month of the zone's, from start_date to before end_date, less
--- what was returned of it; the oldest first. What was sold without a package, or with one that is
--- deleted, is under none.
+-- What each package brought in each month of the zone's and in each currency, from start_date to
+-- before end_date, less what was returned of it; the oldest first. What was sold without a package,
+-- or with one that is deleted, is under none.
 -- As the owner: figures are of everybody's rows.
 CREATE OR REPLACE FUNCTION analytics_revenue(key_hash bytea, start_date timestamptz, end_date timestamptz, zone text) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	PERFORM analytics_admit($1);
 	RETURN (SELECT coalesce(json_agg(json_build_object('month', to_char(r.month, 'YYYY-MM'), 'package_id', r.package_id, 'package', k.name,
-			'revenue_usd', r.revenue, 'payments', r.payments) ORDER BY r.month, k.name, r.package_id), '[]')
+			'currency', r.currency, 'revenue_usd', r.revenue, 'payments', r.payments) ORDER BY r.month, k.name, r.package_id, r.currency), '[]')
 		FROM (
-			SELECT date_trunc('month', p.paid_at AT TIME ZONE $4) AS month, p.package_id, sum(p.paid_usd - p.returned_usd) AS revenue, count(*) AS payments
-			FROM stripe_payment p WHERE p.paid_at >= $2 AND p.paid_at < $3 GROUP BY 1, 2 ORDER BY 1 DESC LIMIT 5000
+			SELECT date_trunc('month', p.paid_at AT TIME ZONE $4) AS month, p.package_id, p.currency, sum(p.paid_usd - p.returned_usd) AS revenue,
+				count(*) AS payments
+			FROM stripe_payment p WHERE p.paid_at >= $2 AND p.paid_at < $3 GROUP BY 1, 2, 3 ORDER BY 1 DESC LIMIT 5000
 		) r LEFT JOIN pricing_package k ON k.id = r.package_id);
 END $$;
 GRANT EXECUTE ON FUNCTION analytics_revenue TO millrace_api;

@@ -44,8 +44,8 @@ BEGIN
 		SELECT u.timezone AS name, (now() AT TIME ZONE u.timezone)::date AS today FROM app_user u WHERE u.id = caller_id()
 	), day AS (
 		SELECT d::date AS date, z.name FROM zone z, generate_series(z.today - ($1 - 1), z.today, interval '1 day') d
-	), since AS (
-		SELECT min(d.date)::timestamp AT TIME ZONE min(d.name) AS at FROM day d
+	), since AS (	-- or earlier: a day begins twice where clocks are put back at the end of its first hour
+		SELECT (min(d.date) - 1)::timestamp AT TIME ZONE min(d.name) AS at FROM day d
 	), cost AS (
 		SELECT (e.created_at AT TIME ZONE z.name)::date AS date, -sum(e.amount_usd) AS usd FROM ledger_entry e, zone z
 		WHERE e.owner_id = caller_id() AND e.charge_id IS NOT NULL AND e.created_at >= (SELECT at FROM since) GROUP BY 1

@@ -4,7 +4,7 @@
 
 CREATE OR REPLACE FUNCTION stripe_payment_json(p stripe_payment) RETURNS json LANGUAGE sql STABLE AS $$
 	SELECT json_build_object('id', p.id, 'payment', p.payment, 'payment_intents', p.payment_intents, 'package_id', p.package_id, 'paidUsd', p.paid_usd,
-		'creditedUsd', p.credited_usd, 'takenBackUsd', p.taken_usd, 'returnedUsd', p.returned_usd, 'paidAt', rfc3339(p.paid_at))
+		'currency', p.currency, 'creditedUsd', p.credited_usd, 'takenBackUsd', p.taken_usd, 'returnedUsd', p.returned_usd, 'paidAt', rfc3339(p.paid_at))
 $$;
 GRANT EXECUTE ON FUNCTION stripe_payment_json TO millrace_api;
 
@@ -37,9 +37,14 @@ CREATE OR REPLACE FUNCTION stripe_time(seconds jsonb) RETURNS timestamptz LANGUA
 	SELECT CASE jsonb_typeof($1) WHEN 'number' THEN to_timestamp($1::float8) END
 $$;
 
--- An amount in a currency's cents.
-CREATE OR REPLACE FUNCTION stripe_usd(cents jsonb) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
-	SELECT trim_scale(CASE jsonb_typeof($1) WHEN 'number' THEN $1::numeric ELSE 0 END * 0.01)
+-- An amount as Stripe writes it, in the currency's smallest unit: which that is, its page on
+-- currencies says. Króna and Ugandan shillings have no cents any more, but count in these all the
+-- same.
+CREATE OR REPLACE FUNCTION stripe_amount(units jsonb, currency text) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+	SELECT trim_scale(CASE WHEN $1 #>> '{}' ~ '^-?\d+(\.\d+)?$' THEN ($1 #>> '{}')::numeric ELSE 0 END * CASE
+		WHEN lower($2) = ANY ('{bif,clp,djf,gnf,jpy,kmf,krw,mga,pyg,rwf,vnd,vuv,xaf,xof,xpf}') THEN 1
+		WHEN lower($2) = ANY ('{bhd,jod,kwd,omr,tnd}') THEN 0.001
+		ELSE 0.01 END)
 $$;
 
 -- The address of a page that a browser comes back to; `problem` says why what the caller has given
@@ -168,7 +173,8 @@ CREATE OR REPLACE FUNCTION stripe_subscription_row(o jsonb) RETURNS user_subscri
 			(SELECT p.id FROM pricing_package p WHERE p.id::text = o -> 'metadata' ->> 'millrace_package')),
 		o ->> 'status', coalesce(stripe_time(o -> 'start_date'), stripe_time(o -> 'created')),
 		coalesce(stripe_time(o -> 'ended_at'), stripe_time(o -> 'cancel_at'), CASE WHEN (o ->> 'cancel_at_period_end')::boolean THEN period.ends END),
-		coalesce((SELECT sum(stripe_usd(i -> 'price' -> 'unit_amount') * coalesce((i ->> 'quantity')::numeric, 1))
+		coalesce((SELECT sum(stripe_amount(coalesce(nullif(i -> 'price' -> 'unit_amount', 'null'), i -> 'price' -> 'unit_amount_decimal'),
+				i -> 'price' ->> 'currency') * coalesce((i ->> 'quantity')::numeric, 1))
 			FROM jsonb_path_query(o, '$.items.data[*]') i), 0),
 		stripe_id(o, 'customer'), o ->> 'id', s.created_at, s.updated_at, period.ends)::user_subscription
 	FROM (SELECT max(stripe_time(i)) AS ends FROM jsonb_path_query(o, '$.items.data[*].current_period_end') i) period
@@ -237,7 +243,8 @@ BEGIN
 	r.payment := o ->> 'id';
 	r.owner_id := coalesce(stripe_owner(o), subscriber);
 	r.payment_intents := $3;
-	r.paid_usd := coalesce(stripe_usd(o -> CASE WHEN is_invoice THEN 'amount_paid' ELSE 'amount_total' END), 0);
+	r.currency := coalesce(lower(o ->> 'currency'), 'usd');
+	r.paid_usd := coalesce(stripe_amount(o -> CASE WHEN is_invoice THEN 'amount_paid' ELSE 'amount_total' END, r.currency), 0);
 	r.paid_at := coalesce(stripe_time(o #> '{status_transitions,paid_at}'), stripe_time(o -> 'created'));
 	SELECT p.* INTO sold FROM pricing_package p WHERE CASE WHEN is_invoice
 		THEN p.id = stripe_invoice_package(o)
@@ -246,10 +253,10 @@ BEGIN
 	r.credited_usd := CASE WHEN is_invoice THEN CASE WHEN o ->> 'billing_reason' IN ('subscription_create', 'subscription_cycle')
 			THEN coalesce(sold.credits_usd, 0) ELSE 0 END
 		WHEN sold.id IS NOT NULL THEN sold.credits_usd
-		WHEN o ->> 'currency' = 'usd' THEN r.paid_usd ELSE 0 END;
+		WHEN r.currency = 'usd' THEN r.paid_usd ELSE 0 END;
 	r.returned_usd := least(r.paid_usd,
-		coalesce((SELECT sum(stripe_usd(c)) FROM jsonb_path_query($4, '$.data[*].amount_refunded') c), 0)
-		+ coalesce((SELECT sum(stripe_usd(d -> 'amount')) FROM jsonb_path_query($5, '$.data[*]') d
+		coalesce((SELECT sum(stripe_amount(c, r.currency)) FROM jsonb_path_query($4, '$.data[*].amount_refunded') c), 0)
+		+ coalesce((SELECT sum(stripe_amount(d -> 'amount', r.currency)) FROM jsonb_path_query($5, '$.data[*]') d
 			WHERE d ->> 'status' NOT IN ('won', 'prevented', 'warning_needs_response', 'warning_under_review', 'warning_closed')), 0));
 	r.taken_usd := CASE WHEN r.returned_usd = 0 THEN 0 WHEN r.returned_usd = r.paid_usd THEN r.credited_usd
 		ELSE round(r.credited_usd * r.returned_usd / r.paid_usd, 6) END;
@@ -281,14 +288,16 @@ BEGIN
 		OR coalesce(o ->> 'payment_status', o ->> 'status') <> 'paid') THEN
 		RETURN NULL;
 	ELSIF was.payment IS NULL THEN
-		INSERT INTO stripe_payment (payment, owner_id, payment_intents, package_id, paid_usd, credited_usd, paid_at)
-		VALUES ($1, r.owner_id, r.payment_intents, r.package_id, r.paid_usd, r.credited_usd, r.paid_at) RETURNING * INTO was;
+		INSERT INTO stripe_payment (payment, owner_id, payment_intents, package_id, paid_usd, currency, credited_usd, paid_at)
+		VALUES ($1, r.owner_id, r.payment_intents, r.package_id, r.paid_usd, r.currency, r.credited_usd, r.paid_at) RETURNING * INTO was;
 		IF r.credited_usd <> 0 THEN
-			PERFORM credit_move(r.owner_id, r.credited_usd, 'purchase', 'purchases', format('Paid %s US dollars', r.paid_usd));
+			PERFORM credit_move(r.owner_id, r.credited_usd, 'purchase', 'purchases', format('Paid %s %s', r.paid_usd,
+				CASE r.currency WHEN 'usd' THEN 'US dollars' ELSE upper(r.currency) END));
 		END IF;
 		said := said || format('%s gave %s', $1, r.credited_usd);
 	END IF;
-	UPDATE stripe_payment p SET payment_intents = r.payment_intents WHERE p.id = was.id AND p.payment_intents <> r.payment_intents;
+	UPDATE stripe_payment p SET payment_intents = r.payment_intents, paid_usd = r.paid_usd, currency = r.currency
+	WHERE p.id = was.id AND (p.payment_intents, p.paid_usd, p.currency) IS DISTINCT FROM (r.payment_intents, r.paid_usd, r.currency);
 	IF was.credited_usd <> r.credited_usd THEN
 		r.taken_usd := CASE WHEN r.returned_usd = r.paid_usd THEN was.credited_usd ELSE round(was.credited_usd * r.returned_usd / r.paid_usd, 6) END;
 	END IF;
@@ -322,7 +331,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 		-- What an invoice was paid in parts by tells of its own part.
 		WHEN 'charge' THEN (o ->> 'disputed')::boolean OR EXISTS (SELECT FROM stripe_payment p
 			WHERE p.payment_intents @> ARRAY[stripe_id(o, 'payment_intent')]
-			AND (p.returned_usd <> stripe_usd(o -> 'amount_refunded') OR cardinality(p.payment_intents) > 1))
+			AND (p.returned_usd <> stripe_amount(o -> 'amount_refunded', o ->> 'currency') OR cardinality(p.payment_intents) > 1))
 		ELSE false END
 $$;
 GRANT EXECUTE ON FUNCTION stripe_suspects TO millrace_runner;

@@ -29,8 +29,20 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 	INSERT INTO telegram_bot AS b (username, secret_hash, problem) VALUES ($1, $2, $3)
 	ON CONFLICT (single) DO UPDATE SET username = coalesce(excluded.username, b.username),
 		secret_hash = excluded.secret_hash, problem = excluded.problem
+	WHERE (b.username, b.secret_hash, b.problem) IS DISTINCT FROM (coalesce(excluded.username, b.username), excluded.secret_hash, excluded.problem)
 $$;
 GRANT EXECUTE ON FUNCTION telegram_bot_store TO millrace_runner;
+
+-- The runner has no token any more: there is no bot, unless another runner asks for its updates
+-- now. Chats stay connected for when it is back. True: it is still there.
+-- As the owner: the bot's row is no role's.
+CREATE OR REPLACE FUNCTION telegram_bot_forget() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	DELETE FROM telegram_bot b WHERE (b.poller_until >= now()) IS NOT TRUE;
+	RETURN EXISTS (SELECT FROM telegram_bot);
+END $$;
+GRANT EXECUTE ON FUNCTION telegram_bot_forget TO millrace_runner;
 
 -- Lets one runner at a time ask for updates: the first that it has not had. No row: it is
 -- another's turn.

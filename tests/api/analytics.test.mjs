@@ -119,6 +119,19 @@ test("days are those of a time zone", async () => {
 		const months = (await get(`revenue?start_date=1992-03-01&end_date=1992-11-01&timezone=${zone}`)).map((r) => [r.month, r.revenue_usd]);
 		assert.deepEqual(months, [["1992-03", 4], ["1992-09", 5]], zone);
 	}
+	/* A midnight that comes twice, one that does not come at all, and a day that was left out. */
+	for (const [zone, date, first] of [["America/Havana", "1998-10-25", "1998-10-25T04:00:00Z"], ["America/Santiago", "1998-09-27", "1998-09-27T04:00:00Z"],
+		["Africa/Cairo", "1998-04-24", "1998-04-23T22:00:00Z"], ["Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z"],
+		["Australia/Lord_Howe", "1998-03-29", "1998-03-28T13:00:00Z"], ["Asia/Kathmandu", "1998-01-01", "1997-12-31T18:15:00Z"]]) {
+		const at = (seconds) => new Date(Date.parse(first) + seconds * 1000).toISOString(), local = new Intl.DateTimeFormat("sv", { timeZone: zone });
+		assert.deepEqual([-1, 0].map((s) => local.format(new Date(at(s))) === date), [false, true], `${zone} ${date}: what the test expects`);
+		await millrace.psql(`SET session_replication_role = replica; ${[-1, 0, 1800].map((s) => `INSERT INTO lead (owner_id, name, created_at)
+			VALUES ('${user.uid}', 'x', '${at(s)}'); INSERT INTO stripe_payment (owner_id, payment, paid_usd, credited_usd, paid_at)
+			VALUES ('${user.uid}', gen_random_uuid(), 1, 0, '${at(s)}');`).join("")}`);
+		assert.deepEqual(await get(`leads/trends?start_date=${date}&end_date=${date}&timezone=${zone}`), [{ date, value: 2 }], zone);
+		const day = await get(`revenue?start_date=${date}&end_date=${at(1800)}&timezone=${zone}`);
+		assert.deepEqual(day.map((r) => r.revenue_usd), [1], zone);   /* the end is not in it */
+	}
 	assert.deepEqual((await get("leads/trends?start_date=1992-03-29&end_date=1992-03-29&timezone=America/New_York")).map((p) => p.value), [2]);
 	assertError(await admin.api.get("/api/analytics/leads/trends?timezone=Mars/Dust"), "BAD_REQUEST", ["timezone"]);
 });

@@ -416,6 +416,22 @@ test("a schema, and how much to think, reach a server of OpenAI's format from ev
 			if (name === "responses" && model === MODELS[0])
 				assert.equal(body.reasoning_effort, "low");
 		}
+	/* Google's gets it where there are no tools: what it refuses is asked for once more, in words alone. */
+	const config = (mark) => logged(mark).map(({ body }) => body.generationConfig ?? {}), odd = { ...schema, $defs: { a: { const: 1 } }, title: "states" };
+	const asks = (mark, model, of, more) => chat(`${mark} [[say:{"q":1}]]`, { model, response_format: of, ...more });
+	const format = (of) => ({ type: "json_schema", json_schema: { name: "q", schema: of } });
+	for (const [model, of, more, ...sent] of [[MODELS[2], format(schema), {}, schema], [MODELS[2], format(odd), {}, odd, undefined], [MODELS[2], format(schema), {}, schema],
+		["google/gemini-2.5-flash", format(schema), { tools: [LOOK] }, undefined], ["google/gemma-3-27b-it", format(schema), {}, schema, undefined]]) {
+		const mark = randomUUID(), reply = await asks(mark, model, of, more);
+		assert.equal(reply.choices[0].message.content, '{"q":1}', model);
+		assert.deepEqual(config(mark).map((c) => c.responseJsonSchema), sent, model);
+		for (const { body } of logged(mark))
+			assert.match(JSON.stringify(body.systemInstruction), /fits this JSON Schema/);
+		assert.deepEqual(config(mark).map((c) => c.responseMimeType), sent.map((s) => s && "application/json"));
+	}
+	const mark = randomUUID();
+	await asks(mark, MODELS[2], { type: "json_object" });
+	assert.deepEqual(config(mark), [{ responseMimeType: "application/json" }]);
 	for (const tier of ["priority", "scale"]) {
 		await rejects(chat("x", { service_tier: tier }), OpenAI.BadRequestError, 400, /service_tier/);
 		await rejects(openai.responses.create({ model: MODELS[0], input: "x", service_tier: tier }), OpenAI.BadRequestError, 400, /service_tier/);

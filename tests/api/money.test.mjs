@@ -386,6 +386,55 @@ test("use by day, in the user's time zone, days without use included", async () 
 		assertError(await user.api.get(`/api/usage?days=${bad}`), "BAD_REQUEST");
 });
 
+test("use by day, whatever the clocks do: days of 23 and 25 hours, midnights that do not come or come twice, the ends of months", async () => {
+	const user = await newUser(api), QUARTER = 900000, now = Math.floor(Date.now() / QUARTER) * QUARTER;
+	const ids = ["before", "first", "second", "last", "after"];
+	for (const id of ids)
+		assertStatus(await spend(user.api, user.uid, "default", "0.25", id), 200);
+	for (const zone of ["America/Havana", "America/Santiago", "Atlantic/Azores", "Africa/Cairo", "Asia/Beirut", "Australia/Lord_Howe", "Asia/Kathmandu"]) {
+		assertStatus(await user.api.patch("/api/user", { timezone: zone }), 200);
+		const local = new Intl.DateTimeFormat("sv", { timeZone: zone }), days = new Map();
+		for (let at = now - 364 * 86400000; at < now + 2 * 86400000; at += QUARTER) {
+			const date = local.format(at), known = days.get(date);
+			days.set(date, { first: known?.first ?? at, end: at + QUARTER });
+		}
+		/* Whole ones, and over, as the next is. */
+		const dates = [...days.keys()].slice(1).filter((d) => days.get(d).end < now - 86400000), long = (d) => (days.get(d).end - days.get(d).first) / 3600000;
+		for (const date of [...dates.filter((d) => long(d) !== 24), dates.find((d) => d.endsWith("-01")), dates.find((d) => d.endsWith("-28"))]) {
+			const { first, end } = days.get(date), at = { before: first - 1, first, second: first + 1800000, last: end - 1, after: end };
+			await sql(`SET session_replication_role = replica; ${ids.map((id) => `UPDATE ledger_entry SET created_at = '${new Date(at[id]).toISOString()}'
+				WHERE charge_id = (SELECT id FROM charge WHERE owner_id = '${user.uid}' AND request_id = '${id}');`).join("")}`);
+			const { json } = await until(async () => {
+				const today = local.format(Date.now()), n = [...days.keys()].indexOf(today) - [...days.keys()].indexOf(date) + 1;
+				const said = n > 0 && assertStatus(await user.api.get(`/api/usage?days=${n}`), 200);
+				return said && said.json.at(-1).date === today && said;
+			}, "a day that does not end meanwhile");
+			assert.deepEqual(json.slice(0, 2).map((d) => [d.date, d.costUsd]), [[date, 0.75], [dates[dates.indexOf(date) + 1], 0.25]], `${zone} ${date}: ${long(date)} hours`);
+		}
+	}
+});
+
+test("the history of credits, page by page, also of what happened at one instant", async () => {
+	const user = await newUser(api), other = await newUser(api);
+	for (let i = 1; i <= 7; i++)
+		for (const u of [user, other])
+			assertStatus(await admin.api.post("/api/v1/admin/credits/grant", { user_id: u.uid, amount_usd: i, reason: `no. ${i}` }), 201);
+	await sql(`SET session_replication_role = replica; UPDATE ledger_entry SET created_at = '2026-01-01' WHERE owner_id = '${user.uid}'`);
+	const seen = [];
+	for (let next = "/api/credits/history?limit=3"; next;) {
+		const page = assertStatus(await user.api.get(next), 200);
+		assert.ok(page.json.length <= 3);
+		seen.push(...page.json);
+		next = /^<([^>]+)>; rel="next"/.exec(page.headers.link ?? "")?.[1];
+	}
+	assert.deepEqual(seen.map((e) => [e.description, e.balanceUsd]), [7, 6, 5, 4, 3, 2, 1].map((i) => [`no. ${i}`, i * (i + 1) / 2]));
+	/* Somebody else's cursor shows nothing of theirs. */
+	const theirs = (await other.api.get("/api/credits/history")).json.map((e) => e.id);
+	const mixed = assertStatus(await user.api.get(`/api/credits/history?before=${theirs[3]}`), 200).json;
+	assert.ok(mixed.every((e) => !theirs.includes(e.id)));
+	assertError(await user.api.get("/api/credits/history?before=x"), "BAD_REQUEST");
+});
+
 test("packages, campaigns and subscriptions", async () => {
 	const name = newName();
 	const pro = assertStatus(await admin.api.post("/api/pricing/packages", { name, price_usd: 20, features: ["a"], stripe_price_id: `price_${name}` }), 201).json;

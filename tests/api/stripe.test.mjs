@@ -43,8 +43,8 @@ const balance = async (user) => (await user.api.get("/api/user")).json.credits.b
 const subscriptions = async (user) => assertStatus(await user.api.get("/api/subscriptions"), 200).json;
 const ledgerHolds = async () => assert.match((await millrace.ctl("ledger", "verify")).stdout, /^The ledger holds/);
 const session = async (user, body = {}) => assertStatus(await user.api.post("/api/payments/create-checkout-session", body), 200).json;
-const newPackage = async (cents, more = {}) => {
-	const price = stripe.price(cents, more.period === "once" ? undefined : "month");
+const newPackage = async (cents, { currency, ...more } = {}) => {
+	const price = stripe.price(cents, more.period === "once" ? undefined : "month", currency);
 	const pkg = assertStatus(await admin.api.post("/api/pricing/packages", { name: newName(), price_usd: cents / 100, stripe_price_id: price.id, ...more }), 201).json;
 	return { ...pkg, price };
 };
@@ -271,12 +271,42 @@ test("revenue by package and month, less what was returned", async () => {
 	await deliverAll([...events, ...stripe.renew(subscription), ...stripe.refund(charge, 500)]);
 	await millrace.psql(`UPDATE stripe_payment SET paid_at = '2024-02-29T23:59:59Z' WHERE owner_id = '${user.uid}' AND returned_usd > 0`);
 	const revenue = async (query) => assertStatus(await admin.api.get(`/api/analytics/revenue${query}`), 200).json.filter((r) => r.package_id === pkg.id);
-	const month = new Date().toISOString().slice(0, 7), row = { package_id: pkg.id, package: pkg.name, payments: 1 };
+	const month = new Date().toISOString().slice(0, 7), row = { package_id: pkg.id, package: pkg.name, currency: "usd", payments: 1 };
 	assert.deepEqual(await revenue("?start_date=2024-01-01"), [{ month: "2024-02", ...row, revenue_usd: 15 }, { month, ...row, revenue_usd: 20 }]);
 	assert.deepEqual(await revenue("?start_date=2024-03-01&end_date=2025-01-01"), []);
 	assert.equal((await revenue("")).length, 1);
 	assertError(await user.api.get("/api/analytics/revenue"), "FORBIDDEN");
 	assert.ok((await admin.api.get("/api/analytics/overview")).json.total_revenue.value >= 20);
+});
+
+test("what is paid in another currency is counted in that currency's own units", async () => {
+	const month = new Date().toISOString().slice(0, 7);
+	/* Stripe counts króna and Ugandan shillings in hundredths that they do not have; of payouts alone forints and Taiwan dollars have none. */
+	for (const [currency, units, amount] of [["jpy", 1500, 1500], ["kwd", 12340, 12.34], ["isk", 150000, 1500], ["ugx", 500000, 5000], ["huf", 123456, 1234.56],
+		["twd", 80045, 800.45], ["mga", 4000, 4000], ["eur", 1999, 19.99]]) {
+		const user = await newUser(api), pkg = await newPackage(units, { currency, credits_usd: 10 });
+		const { charge, events, subscription } = stripe.pay((await session(user, { price_id: pkg.price.id })).id);
+		await deliverAll([...events, ...stripe.refund(charge, units / 4 | 0)]);
+		const [{ final_price }] = await subscriptions(user), share = (units / 4 | 0) / units;
+		assert.equal(final_price, amount, currency);
+		assert.equal(await balance(user), Number((10 - Number((10 * share).toFixed(6))).toFixed(6)), currency);
+		const row = assertStatus(await admin.api.get("/api/analytics/revenue"), 200).json.find((r) => r.package_id === pkg.id);
+		assert.deepEqual({ ...row, revenue_usd: row.revenue_usd.toFixed(3) }, { month, package_id: pkg.id, package: pkg.name, currency,
+			revenue_usd: (amount * (1 - share)).toFixed(3), payments: 1 }, currency);
+		assert.match((await user.api.get("/api/credits/history")).json.at(-1).description, new RegExp(`^Paid ${amount}0* ${currency.toUpperCase()}$`));
+		/* A price of parts of the smallest unit has no whole one. */
+		subscription.items.data[0].price = { ...subscription.items.data[0].price, unit_amount: null, unit_amount_decimal: "100.5" };
+		await deliverAll(stripe.change(subscription, "updated", {}));
+		assert.equal((await subscriptions(user))[0].final_price, Number((100.5 * amount / units).toFixed(4)), currency);
+	}
+	/* Money that is bought is in dollars alone. */
+	const buyer = await newUser(api);
+	assertStatus(await buyer.api.post("/api/credits/purchase", { amountUsd: 7 }), 200);
+	const bought = [...stripe.objects.values()].find((o) => o.client_reference_id === buyer.uid);
+	Object.assign(bought, { currency: "jpy", amount_total: 700 });
+	await deliverAll(stripe.pay(bought.id).events);
+	assert.equal(await balance(buyer), 0);
+	await ledgerHolds();
 });
 
 /* What a user has in the end, by what the clients see. */
@@ -332,6 +362,23 @@ test("what no event told is found and named by the comparison, and stored", asyn
 	assert.match(again, /^cs_test_\w+ took back 7, and not 0$/m);
 	stripe.objects.delete(subscription.id);
 	assert.match(await compare(), new RegExp(`^${subscription.id} is not at Stripe$`, "m"));
+	/* Who subscribes while it walks is in no page that it has read: that is no difference. */
+	await compare();
+	const meanwhile = await subscribed();
+	stripe.objects.delete(meanwhile.subscription.id);
+	let told = false;
+	stripe.onAsked = async (url) => {
+		if (told || !url.startsWith("/v1/checkout/sessions?"))
+			return;
+		told = true;
+		stripe.objects.set(meanwhile.subscription.id, meanwhile.subscription);
+		await deliverAll(meanwhile.events);
+	};
+	const during = await compare();
+	stripe.onAsked = null;
+	assert.ok(told);
+	assert.ok(!new RegExp(`${meanwhile.subscription.id} is not at Stripe`).test(during), during);
+	assert.equal((await subscriptions(meanwhile.user)).length, 1);
 	stripe.pageMax = 100;
 	await ledgerHolds();
 });

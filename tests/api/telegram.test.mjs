@@ -111,7 +111,7 @@ test("where there are no drafts, the bot types and changes one message", async (
 
 test("a long answer comes in messages that Telegram takes; a rate limit is waited out", async () => {
 	const { chat } = await connected();
-	telegram.faults.push({ method: "sendMessage", code: 429, description: "Too Many Requests: retry after 1", parameters: { retry_after: 1 } });
+	telegram.faults.push({ method: "sendMessage", chat, code: 429, description: "Too Many Requests: retry after 1", parameters: { retry_after: 1 } });
 	telegram.send(chat, { text: "[[tokens:1200 delay:0]]" });
 	await said(chat, /w1199/);
 	const words = telegram.texts(chat).slice(1).join("").trim().split(/\s+/);
@@ -127,7 +127,7 @@ test("an answer's Markdown is shown as what it means, and as it is written where
 		[["bold", 0, 4, undefined], ["code", 11, 4, undefined], ["text_link", 17, 6, "https://a.example/?x=1&y=2"]]);
 	/* The message that was sent may be changed once more when the answer has ended. */
 	for (const method of ["sendMessage", "editMessageText"])
-		telegram.faults.push({ method, code: 400, description: "Bad Request: can't parse entities: Unsupported start tag" });
+		telegram.faults.push({ method, chat, code: 400, description: "Bad Request: can't parse entities: Unsupported start tag" });
 	telegram.send(chat, { text: "[[say:**As** it is]]" });
 	await said(chat, /^\*\*As\*\* it is$/);
 	assert.deepEqual(shown().entities, []);
@@ -238,4 +238,37 @@ test("a token that was revoked is told, and connects nobody", async () => {
 	await until(async () => (await millrace.psql("SELECT pg_notify('millrace_periodic', 'telegram')"),
 	    (await user.api.post("/api/telegram/connect")).status === 503), "the bot is known not to work");
 	assert.match(await millrace.psql("SELECT problem FROM telegram_bot"), /TELEGRAM_BOT_TOKEN/);
+});
+
+test("where the token is taken out of the settings there is no bot; chats are connected again when it is back", async () => {
+	const token = millrace.env.TELEGRAM_BOT_TOKEN, periodic = () => millrace.psql("SELECT pg_notify('millrace_periodic', 'telegram')");
+	telegram.token = token;
+	const works = async (user) => (await periodic(), (await user.api.post("/api/telegram/connect")).status === 200);
+	const user = await newUser(api), chat = newChat();
+	await until(() => works(user), "the bot works again");
+	const update = telegram.send(chat, { text: `/start ${codeOf(await linkOf(user))}` });
+	const post = (it) => api.fresh().post("/api/telegram/webhook", it, { headers: { "x-telegram-bot-api-secret-token": telegram.webhook.secret_token } });
+	assertStatus(await post(update), 200);
+	await said(chat, /You are connected/);
+	await linkOf(user);
+	await millrace.psql("UPDATE telegram_bot SET poller_until = NULL");
+	millrace.env.TELEGRAM_BOT_TOKEN = "";
+	await millrace.replace("runner");
+	await until(async () => (await periodic(), (await user.api.post("/api/telegram/connect")).status === 409), "the bot is forgotten");
+	assert.equal(await isConnected(user), false);
+	assertError(await user.api.get("/api/telegram/connect/qr.svg"), "NOT_FOUND");
+	assertError(await post(telegram.send(chat, { text: "Hello?" })), "UNAUTHORIZED");
+	millrace.env.TELEGRAM_BOT_TOKEN = token;
+	await millrace.replace("runner");
+	await until(() => works(user), "the bot is back");
+	assert.equal(await isConnected(user), true);
+	/* One that a runner asks for updates of is not forgotten by another one without a token, nor for long by one whose updates come by themselves. */
+	const forgets = async () => (await millrace.psql("SELECT telegram_bot_forget()")).trim();
+	await millrace.psql("UPDATE telegram_bot SET poller_until = now() + interval '1 minute'");
+	assert.equal(await forgets(), "t");
+	await millrace.psql("UPDATE telegram_bot SET poller_until = now() - interval '1 minute'");
+	assert.equal(await forgets(), "f");
+	await until(() => works(user), "the bot that is looked after");
+	assertStatus(await post(telegram.send(chat, { text: "[[say:Here again.]]" })), 200);
+	await said(chat, /^Here again\.$/);
 });

@@ -6,7 +6,7 @@
 import { vectorOf } from "./openai.mjs";
 import { Refusal, Vendor, counted, isObject, planOf, signature } from "./vendor.mjs";
 
-const MODELS = { "gemini-3.6-flash": true, "gemini-2.5-flash": false };       /* does it check signatures? */
+const MODELS = { "gemini-3.6-flash": true, "gemini-2.5-flash": false, "gemma-3-27b-it": false };       /* does it check signatures? */
 const STATUS = { 400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE" };
 const EMBEDDING_MODEL = "gemini-embedding-001", TASKS = ["RETRIEVAL_QUERY", "RETRIEVAL_DOCUMENT", "SEMANTIC_SIMILARITY"];
 const FIELDS = ["contents", "tools", "toolConfig", "safetySettings", "systemInstruction", "generationConfig", "cachedContent", "model"];
@@ -66,6 +66,20 @@ function checkCalls(contents, checked) {
 	});
 }
 
+/* Models before the third generation take no schema beside tools; none takes one without its type, or one of very many states. */
+function checkFormat({ generationConfig: { responseMimeType: type, responseJsonSchema: schema } = {}, tools = [] }, model) {
+	if (schema !== undefined && type !== "application/json")
+		bad("* GenerateContentRequest.generation_config.response_mime_type: response_mime_type must be application/json when response_json_schema is set");
+	if (schema !== undefined && !isObject(schema))
+		bad("Invalid value at 'generation_config.response_json_schema'");
+	if (type === "application/json" && tools.length > 0 && !MODELS[model])
+		bad("Function calling with a response mime type: 'application/json' is unsupported");
+	if (JSON.stringify(schema ?? {}).includes('"states"'))
+		bad("The specified schema produces a constraint that has too many states for serving. Typical causes of this error are schemas with lots of text.");
+	if (type === "application/json" && model === "gemma-3-27b-it")
+		bad("JSON mode is not enabled for models/gemma-3-27b-it");
+}
+
 function check(body, model) {
 	known(body, FIELDS, "");
 	if (!Array.isArray(body.contents) || body.contents.length === 0)
@@ -81,6 +95,7 @@ function check(body, model) {
 	if (body.systemInstruction)
 		known(body.systemInstruction, ["role", "parts"], "system_instruction");
 	known(body.generationConfig ?? {}, CONFIG, "generation_config");
+	checkFormat(body, model);
 	(body.tools ?? []).forEach((tool, i) => {
 		known(tool, ["functionDeclarations", "googleSearch", "codeExecution", "urlContext"], `tools[${i}]`);
 		(tool.functionDeclarations ?? []).forEach((f, k) => {

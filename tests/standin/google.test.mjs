@@ -46,6 +46,15 @@ test("functions and their results", async () => {
 	await refused(ask([question, content, { role: "user", parts: results.parts.slice(1) }], config), 400, /number of function response parts/);
 });
 
+test("a schema of the answer", async () => {
+	const schema = (more) => ({ responseMimeType: "application/json", responseJsonSchema: { type: "object", additionalProperties: false, ...more } });
+	assert.equal((await client.models.generateContent(ask("[[say:{}]]", schema()))).text, "{}");
+	await refused(ask("x", schema({ title: "states" })), 400, /too many states/);
+	await refused(ask("x", { responseJsonSchema: {} }), 400, /response_mime_type/);
+	await refused(ask("x", { ...schema(), tools: [{ functionDeclarations: [{ name: "look" }] }] }, "gemini-2.5-flash"), 400, /Function calling with a response mime type/);
+	await refused(ask("x", schema(), "gemma-3-27b-it"), 400, /JSON mode is not enabled/);
+});
+
 test("what is refused", async () => {
 	await refused(ask("x", {}, "claude"), 404, /is not found for API version/);
 	await refused(ask("x"), 400, /API key not valid/, clientOf("other"));

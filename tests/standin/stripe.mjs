@@ -51,6 +51,7 @@ export class Stripe {
 	keys = new Map();            /* Idempotency-Key: { request, status, body } */
 	requests = [];
 	faults = [];
+	onAsked = null;              /* is awaited with the address of each request, before it is answered */
 	fail = [];                   /* statuses with which the next requests fail; "cut": a reply that breaks off; "lost": it was done, and breaks off */
 
 	async start() {
@@ -74,6 +75,7 @@ export class Stripe {
 	async #answer(q, s) {
 		const body = await text(q), key = q.headers["idempotency-key"], request = `${q.method} ${q.url} ${body}`;
 		this.requests.push({ method: q.method, url: q.url, body, key, version: q.headers["stripe-version"] });
+		await this.onAsked?.(q.url);
 		const how = this.fail.shift();
 		if (typeof how === "number")
 			return this.#send(s, how, { error: { type: "api_error", message: "An unknown error occurred" } });
@@ -199,20 +201,21 @@ export class Stripe {
 		return { id: newId("evt"), object: "event", api_version, created: now(), type, livemode: false, data: { object: copy(o) } };
 	}
 
-	price(unit_amount, interval) {
-		return this.#put({ id: newId("price"), object: "price", unit_amount, currency: "usd", recurring: interval && { interval }, created: now() });
+	price(unit_amount, interval, currency = "usd") {
+		return this.#put({ id: newId("price"), object: "price", unit_amount, currency, recurring: interval && { interval }, created: now() });
 	}
 
-	#charge(amount) {
+	#charge(amount, currency) {
 		const intent = newId("pi");
-		return this.#put({ id: newId("ch"), object: "charge", amount, amount_refunded: 0, disputed: false, refunded: false, payment_intent: intent,
+		return this.#put({ id: newId("ch"), object: "charge", amount, currency, amount_refunded: 0, disputed: false, refunded: false, payment_intent: intent,
 			status: "succeeded", created: now() });
 	}
 
 	/* Paid at once, or in parts of these amounts, each by a payment of its own. */
 	#invoice(subscription, reason, parts) {
-		const [item] = subscription.items.data, amount = item.price.unit_amount, charges = (parts ?? [amount]).map((part) => this.#charge(part));
-		const invoice = this.#put({ id: newId("in"), object: "invoice", status: "paid", amount_paid: amount, currency: "usd", billing_reason: reason,
+		const [item] = subscription.items.data, { unit_amount: amount, currency } = item.price;
+		const charges = (parts ?? [amount]).map((part) => this.#charge(part, currency));
+		const invoice = this.#put({ id: newId("in"), object: "invoice", status: "paid", amount_paid: amount, currency, billing_reason: reason,
 			customer: subscription.customer, metadata: {},
 			parent: { type: "subscription_details", subscription_details: { subscription: subscription.id, metadata: copy(subscription.metadata) } },
 			lines: { object: "list", has_more: false, data: [{ id: newId("il"), object: "line_item", amount,
@@ -231,7 +234,7 @@ export class Stripe {
 		session.customer ??= this.#put({ id: newId("cus"), object: "customer", email: session.customer_email }).id;
 		Object.assign(session, { status: "complete", payment_status: "paid" });
 		if (session.mode === "payment") {
-			const charge = this.#charge(session.amount_total);
+			const charge = this.#charge(session.amount_total, session.currency);
 			session.payment_intent = charge.payment_intent;
 			return { events: [this.event("checkout.session.completed", session), this.event("charge.succeeded", charge)], charge };
 		}
@@ -266,13 +269,13 @@ export class Stripe {
 	refund(charge, amount) {
 		charge.amount_refunded += amount;
 		charge.refunded = charge.amount_refunded === charge.amount;
-		const refund = this.#put({ id: newId("re"), object: "refund", amount, charge: charge.id, payment_intent: charge.payment_intent, created: now() });
+		const refund = this.#put({ id: newId("re"), object: "refund", amount, currency: charge.currency, charge: charge.id, payment_intent: charge.payment_intent, created: now() });
 		return [this.event("charge.refunded", charge), this.event("refund.created", refund)];
 	}
 
 	dispute(charge) {
 		charge.disputed = true;
-		const dispute = this.#put({ id: newId("dp"), object: "dispute", amount: charge.amount, charge: charge.id, payment_intent: charge.payment_intent,
+		const dispute = this.#put({ id: newId("dp"), object: "dispute", amount: charge.amount, currency: charge.currency, charge: charge.id, payment_intent: charge.payment_intent,
 			status: "needs_response", created: now() });
 		return { dispute, events: [this.event("charge.dispute.created", dispute)] };
 	}

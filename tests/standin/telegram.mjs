@@ -4,8 +4,8 @@
  *
  * start() gives { url, token, username, calls, send(chat, message), update(fields), texts(chat),
  * … }. What comes from people is put in by send() and update(), and goes out by getUpdates or to
- * the webhook. `faults` is a list of { method, code, description, parameters } that the next calls
- * of a method are answered with; `hold` a promise that replies of sendMessage wait for, after the
+ * the webhook. `faults` is a list of { method, chat, code, description, parameters } that the next
+ * calls of a method, in that chat or any, are answered with; `hold` a promise that replies of sendMessage wait for, after the
  * message is there.
  */
 import http from "node:http";
@@ -123,7 +123,7 @@ class Telegram {
 			const text = Buffer.concat(chunks).toString();
 			const body = text === "" ? {} : JSON.parse(text);
 			this.calls.push({ method: rest, body });
-			const i = this.faults.findIndex((f) => f.method === rest);
+			const i = this.faults.findIndex((f) => f.method === rest && (f.chat ?? body.chat_id) === body.chat_id);
 			if (i >= 0) {
 				const [{ code, description, parameters }] = this.faults.splice(i, 1);
 				throw new ApiError(code, description, parameters);

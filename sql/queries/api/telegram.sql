@@ -11,7 +11,7 @@ SELECT c.id, telegram_username() AS username FROM telegram_code c WHERE c.owner_
 -- name: telegram_connected
 -- row: body json
 -- reads
-SELECT json_build_object('connected', EXISTS (SELECT FROM telegram_link l WHERE l.owner_id = caller_id())) AS body;
+SELECT json_build_object('connected', EXISTS (SELECT FROM telegram_link l WHERE l.owner_id = caller_id()) AND telegram_username() IS NOT NULL) AS body;
 
 -- name: telegram_disconnect
 -- row: id uuid

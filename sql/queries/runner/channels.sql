@@ -27,6 +27,10 @@ SELECT relay_again($1, $2, $3, $4, $5, $6, $7);
 -- row: done text
 SELECT telegram_bot_store($1, $2, $3)::text AS done;
 
+-- name: runner_telegram_bot_forget
+-- row: stays bool
+SELECT telegram_bot_forget() AS stays;
+
 -- name: runner_telegram_poll
 -- args: runner_name text
 -- row: next_update int8
