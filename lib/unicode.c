@@ -1,4 +1,5 @@
 #include <ctype.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include <idn2.h>
@@ -275,31 +276,56 @@ is_lower(ucs4_t c)
 	return c < 0x80 ? c >= 'a' && c <= 'z' : uc_is_property_lowercase(c);
 }
 
-/*
- * The text with a border before each capital that begins a part of a word (one behind a small
- * letter; of several in a row the last, where a small one follows), and around signs.
- */
-static struct str
-with_borders(struct arena *a, struct str s)
-{
-	struct buf b = { .a = a };
-	bool after_lower = false, after_upper = false;
+/* A text that is being folded. */
+struct folding {
+	struct buf to;
+	bool after_lower, after_upper; /* the character before, without its marks */
+};
 
-	for (size_t i = 0; i < s.n;) {
-		ucs4_t c, next = 0;
+/*
+ * Does a border stand before c: a capital that begins a part of a word, which is one behind a small
+ * letter, or of several in a row the last, where a small one follows? Notes c.
+ */
+static bool
+begins_part(struct folding *f, bool upper, bool lower, bool next_lower)
+{
+	bool begins = upper && (f->after_lower || (f->after_upper && next_lower));
+
+	f->after_lower = lower;
+	f->after_upper = upper;
+	return begins;
+}
+
+/* The character at i; 0 at the end. */
+static ucs4_t
+char_at(struct str s, size_t i)
+{
+	ucs4_t c = 0;
+
+	if (i < s.n)
+		(void)u8_mbtouc(&c, bytes_of(s) + i, s.n - i);
+	return c;
+}
+
+/* The characters from i to `end` with borders, also around signs. */
+static struct str
+with_borders(struct folding *f, struct str s, size_t i, size_t end)
+{
+	struct buf b = { .a = f->to.a };
+
+	while (i < end) {
+		ucs4_t c;
+		bool sign;
 
 		i += (size_t)u8_mbtouc(&c, bytes_of(s) + i, s.n - i);
-		if (i < s.n)
-			(void)u8_mbtouc(&next, bytes_of(s) + i, s.n - i);
-		if (is_sign(c) || (is_upper(c) && (after_lower || (after_upper && is_lower(next)))))
+		sign = is_sign(c);
+		if ((!is_mark(c) &&
+			begins_part(f, is_upper(c), is_lower(c), is_lower(char_at(s, i)))) ||
+		    sign)
 			put_char(&b, BORDER);
 		put_char(&b, c);
-		if (is_sign(c))
+		if (sign)
 			put_char(&b, BORDER);
-		if (is_mark(c))
-			continue;
-		after_lower = is_lower(c);
-		after_upper = is_upper(c);
 	}
 	return buf_str(&b);
 }
@@ -390,23 +416,137 @@ spelled_plainly(struct arena *a, struct str s)
 	return buf_str(&b);
 }
 
-struct str
-unicode_fold(struct arena *a, struct str s)
+/* What text outside of ASCII becomes, once it has its borders. */
+static struct str
+folded(struct arena *a, struct str s)
 {
 	size_t n = 0;
-	uint8_t *p;
+	uint8_t *p = u8_normalize(UNINORM_NFKD, bytes_of(s), s.n, NULL, &n);
 
-	if (!str_utf8(s))
-		return s;
-	s = with_borders(a, s);
-	if (!is_ascii(s)) {
-		p = u8_normalize(UNINORM_NFKD, bytes_of(s), s.n, NULL, &n);
-		s = spelled_plainly(a, taken(a, p, n, s));
-	}
+	s = spelled_plainly(a, taken(a, p, n, s));
 	if (is_ascii(s))
 		return ascii_lower(a, s);
 	p = u8_casefold(bytes_of(s), s.n, NULL, UNINORM_NFC, NULL, &n);
 	return taken(a, p, n, s);
+}
+
+/*
+ * Characters that become the same whatever stands beside them, each worked out once: Latin, Greek
+ * and Cyrillic ones, as long as there is no mark among them.
+ */
+#define ALONE_END 0x530
+
+static struct alone {
+	bool upper, lower, sign;
+	unsigned char n;
+	char text[12];
+} alone[ALONE_END];
+static pthread_once_t alone_once = PTHREAD_ONCE_INIT;
+
+static void
+alone_fill(void)
+{
+	struct arena *a = arena_new();
+
+	for (ucs4_t c = 0x80; c < ALONE_END; c++) {
+		struct alone *x = &alone[c];
+		struct buf b = { .a = a };
+		struct str text;
+
+		put_char(&b, c);
+		text = folded(a, buf_str(&b));
+		*x = (struct alone){ is_upper(c), is_lower(c), is_sign(c), (unsigned char)text.n,
+			"" };
+		memcpy(x->text, text.p, text.n < sizeof(x->text) ? text.n : sizeof(x->text));
+		arena_reset(a);
+	}
+	arena_free(a);
+}
+
+/* The others of that kind are punctuation, which stays as it is, and a border. */
+static bool
+is_alone(ucs4_t c)
+{
+	ucs4_t to[UC_DECOMPOSITION_MAX_LENGTH];
+	int tag;
+
+	if (c < ALONE_END)
+		return !is_mark(c);
+	return c == BORDER || (uc_is_general_category_withtable(c, UC_CATEGORY_MASK_P) &&
+				  uc_decomposition(c, &tag, to) < 0);
+}
+
+static void
+fold_alone(struct folding *f, ucs4_t c, bool next_lower)
+{
+	static const struct alone other;
+	const struct alone *x = c < ALONE_END ? &alone[c] : &other;
+
+	if (begins_part(f, x->upper, x->lower, next_lower) || x->sign)
+		put_char(&f->to, BORDER);
+	if (c < ALONE_END)
+		buf_put(&f->to, (struct str){ x->text, x->n });
+	else
+		put_char(&f->to, c);
+	if (x->sign)
+		put_char(&f->to, BORDER);
+}
+
+/* Folds what stands from i on outside of ASCII; returns where it ends. */
+static size_t
+fold_others(struct folding *f, struct str s, size_t i)
+{
+	size_t end = i;
+	bool all_alone = true;
+	ucs4_t c;
+
+	while (end < s.n && (unsigned char)s.p[end] >= 0x80) {
+		end += (size_t)u8_mbtouc(&c, bytes_of(s) + end, s.n - end);
+		all_alone = all_alone && is_alone(c);
+	}
+	if (!all_alone) {
+		buf_put(&f->to, folded(f->to.a, with_borders(f, s, i, end)));
+		return end;
+	}
+	(void)pthread_once(&alone_once, alone_fill);
+	while (i < end) {
+		i += (size_t)u8_mbtouc(&c, bytes_of(s) + i, s.n - i);
+		fold_alone(f, c, is_lower(char_at(s, i)));
+	}
+	return end;
+}
+
+/* The same of ASCII. */
+static size_t
+fold_ascii(struct folding *f, struct str s, size_t i)
+{
+	char part[256];
+	size_t n = 0;
+
+	for (; i < s.n && (unsigned char)s.p[i] < 0x80 && n + 4 <= sizeof(part); i++) {
+		ucs4_t c = (unsigned char)s.p[i];
+		bool upper = is_upper(c);
+
+		if (begins_part(f, upper, is_lower(c), upper && is_lower(char_at(s, i + 1)))) {
+			memcpy(part + n, "\u200b", 3);
+			n += 3;
+		}
+		part[n++] = (char)(upper ? c | 0x20 : c);
+	}
+	buf_put(&f->to, (struct str){ part, n });
+	return i;
+}
+
+struct str
+unicode_fold(struct arena *a, struct str s)
+{
+	struct folding f = { .to = { .a = a } };
+
+	if (!str_utf8(s))
+		return s;
+	for (size_t i = 0; i < s.n;)
+		i = ((unsigned char)s.p[i] < 0x80 ? fold_ascii : fold_others)(&f, s, i);
+	return buf_str(&f.to);
 }
 
 /* Scripts without spaces between words. */

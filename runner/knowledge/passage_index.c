@@ -1,5 +1,3 @@
-#include <stdlib.h>
-
 #include <millrace/clock.h>
 #include <millrace/log.h>
 
@@ -12,60 +10,6 @@
 
 #define RETRY_MS 5000
 #define LANGUAGE_BYTES 20000 /* of a document, by which its language is known */
-
-/* -- one passage -- */
-
-static int
-in_order(const void *a, const void *b)
-{
-	const struct str *x = a, *y = b;
-	int c = memcmp(x->p, y->p, x->n < y->n ? x->n : y->n);
-
-	return c != 0 ? c : (x->n > y->n) - (x->n < y->n);
-}
-
-/* Adds the terms of a list, and their stems where these differ. */
-static void
-add_terms(struct arena *a, struct stemmer *s, struct str *all, size_t *n, struct str list)
-{
-	while (list.n > 0) {
-		struct str stem;
-
-		list = str_cut(list, ' ', &all[*n]);
-		stem = stemmer_stem(s, all[(*n)++]);
-		if (!str_eq(stem, all[*n - 1]))
-			all[(*n)++] = arena_printf(a, STEM_MARK "%.*s", S_ARG(stem));
-	}
-}
-
-/*
- * What a passage is found by: all terms and stems, each once: most come again, and the database
- * takes its time for each.
- */
-static struct str
-words_each_once(struct arena *a, struct stemmer *s, struct str text)
-{
-	struct arena *scratch = arena_new();
-	struct terms t;
-	struct buf b = { .a = a };
-	struct str *all;
-	size_t n = 0;
-
-	terms_of(scratch, text, &t);
-	/* No term is shorter than a byte and a space, and each has a stem. */
-	all = arena_alloc(scratch, (t.words.n + t.more.n + 2) * sizeof(*all));
-	add_terms(scratch, s, all, &n, t.words);
-	add_terms(scratch, s, all, &n, t.more);
-	qsort(all, n, sizeof(*all), in_order);
-	for (size_t i = 0; i < n; i++) {
-		if (i > 0 && str_eq(all[i], all[i - 1]))
-			continue;
-		buf_put(&b, i > 0 ? S(" ") : S(""));
-		buf_put(&b, all[i]);
-	}
-	arena_free(scratch);
-	return buf_str(&b);
-}
 
 /* -- a document -- */
 
@@ -86,8 +30,7 @@ add(struct str_list *list, struct str s)
 }
 
 static void
-add_passage(
-    struct index *x, enum language l, struct stemmer *s, struct str mark, const struct chunk *c)
+add_passage(struct index *x, struct lexicon *l, struct str mark, const struct chunk *c)
 {
 	struct str headings = arena_printf(x->a, "%.*s\n%.*s", S_ARG(c->heading), S_ARG(c->inside));
 
@@ -104,8 +47,8 @@ add_passage(
 	add(&x->headings, c->heading);
 	add(&x->texts, c->text);
 	add(&x->carried, arena_printf(x->a, "%zu", c->carried));
-	add(&x->stems, passage_stems(x->a, l, s, headings, c->text));
-	add(&x->words, words_each_once(x->a, s,
+	add(&x->stems, passage_stems(x->a, l, headings, c->text));
+	add(&x->words, passage_words(x->a, l,
 			   arena_printf(x->a, "%.*s\n%.*s\n%.*s", S_ARG(x->title), S_ARG(headings),
 			       S_ARG(c->text))));
 	x->characters += str_chars(c->text) - c->carried;
@@ -166,8 +109,8 @@ language_in(const struct block *blocks, size_t n)
 void
 index_document(struct index *x, struct block *blocks, size_t n)
 {
-	enum language l = language_in(blocks, n);
-	struct stemmer *s = stemmer_new(x->a, l);
+	struct arena *scratch = arena_new();
+	struct lexicon *l = lexicon_new(scratch, language_in(blocks, n));
 	struct chunker c = { .a = x->a };
 	struct chunk chunk;
 
@@ -176,9 +119,10 @@ index_document(struct index *x, struct block *blocks, size_t n)
 		c.text = together(x->a, blocks + i, n - i, &used);
 		c.at = c.carried = 0;
 		while (chunk_next(&c, &chunk))
-			add_passage(x, l, s,
+			add_passage(x, l,
 			    mark_at(blocks + i, used, (size_t)(chunk.text.p - c.text.p)), &chunk);
 	}
+	arena_free(scratch);
 }
 
 /* -- documents of before -- */

@@ -239,9 +239,9 @@ find_candidates(struct search *s, struct str query, int64_t most, PGresult **res
 
 /* The stems of a document's names, made once for those that follow each other. */
 static struct str
-title_stems(struct search *s, struct stemmer *stemmer, struct str names)
+title_stems(struct search *s, struct lexicon *l, struct str names)
 {
-	return passage_stems(s->a, LANGUAGE_ENGLISH, stemmer, names, S(""));
+	return passage_stems(s->a, l, names, S(""));
 }
 
 /* All of a search's candidates; near[i] is the place of one among the passages like the question.
@@ -256,7 +256,7 @@ struct candidates {
 static void
 add_candidates(struct search *s, PGresult *res, struct candidates *all, size_t near)
 {
-	struct stemmer *stemmer = stemmer_new(s->a, LANGUAGE_ENGLISH);
+	struct lexicon *l = lexicon_new(s->a, LANGUAGE_ENGLISH);
 
 	for (int i = 0; i < PQntuples(res) && all->n < all->room; i++) {
 		struct candidate *c = &all->c[all->n];
@@ -265,12 +265,11 @@ add_candidates(struct search *s, PGresult *res, struct candidates *all, size_t n
 		c->stems = sql_get(res, i, 4);
 		/* A passage of an earlier version of the index */
 		if (c->stems.n == 0)
-			c->stems = passage_stems(
-			    s->a, LANGUAGE_ENGLISH, stemmer, S(""), sql_get(res, i, 5));
+			c->stems = passage_stems(s->a, l, S(""), sql_get(res, i, 5));
 		if (i > 0 && str_eq(sql_get(res, i, 1), sql_get(res, i - 1, 1)))
 			c->title = c[-1].title;
 		else
-			c->title = title_stems(s, stemmer,
+			c->title = title_stems(s, l,
 			    arena_printf(s->a, "%.*s\n%.*s", S_ARG(sql_get(res, i, 2)),
 				S_ARG(sql_get(res, i, 3))));
 		all->near[all->n] = near;

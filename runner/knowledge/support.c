@@ -33,19 +33,16 @@ rate_one(struct arena *a, struct arena *scratch, const struct question *q, struc
 {
 	struct candidate *c = arena_alloc(scratch, SUPPORT_MAX * sizeof(*c));
 	struct str piece, rest = p->text;
-	struct stemmer *stemmer;
+	struct lexicon *l;
 	struct terms terms;
-	enum language l;
 	bool is_known;
 	size_t n = 0;
 
 	terms_of(scratch, p->text, &terms);
-	l = language_of(terms.words, &is_known);
-	stemmer = stemmer_new(scratch, l);
+	l = lexicon_new(scratch, language_of(terms.words, &is_known));
 	for (rest = quote_next(rest, &piece); piece.n > 0 && n < SUPPORT_MAX;
 	     rest = quote_next(rest, &piece))
-		c[n++] =
-		    (struct candidate){ .stems = passage_stems(scratch, l, stemmer, S(""), piece) };
+		c[n++] = (struct candidate){ .stems = passage_stems(scratch, l, S(""), piece) };
 	rank(scratch, q, 0, c, n);
 	p->support = arena_alloc(a, (n + 1) * sizeof(*p->support));
 	for (size_t i = 0; i < n; i++)

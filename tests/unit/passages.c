@@ -172,6 +172,43 @@ test_languages(void)
 	arena_free(a);
 }
 
+/* A text of n words that no other number gives. */
+static struct str
+numbered(struct arena *a, int from, int n)
+{
+	struct buf b = { .a = a };
+
+	for (int i = from; i < from + n; i++)
+		buf_printf(&b, "q%c%c%c%c ", 'a' + i % 16, 'a' + i / 16 % 16, 'a' + i / 256 % 16,
+		    'a' + i / 4096 % 16);
+	return buf_str(&b);
+}
+
+static void
+test_lexicon(void)
+{
+	struct arena *a = arena_new();
+	struct lexicon *l = lexicon_new(a, LANGUAGE_ENGLISH);
+	struct str text = S("The wheels of Mills turn, and mill-wheels turned the wheels.");
+	const char *words =
+	    "and mill mills millwheels of the turn turned wheels ~mill ~millwheel ~turn ~wheel";
+	struct str stems = passage_stems(a, l, S(""), text);
+	bool same = true;
+
+	check("the words of a passage, each once, with stems",
+	    str_eq(passage_words(a, l, text), str_from(words)));
+	check("the same for the next passage", str_eq(passage_words(a, l, text), str_from(words)));
+	/* More than a lexicon keeps */
+	for (int i = 0; i < 60000; i += 1000)
+		same = same && str_eq(passage_words(a, l, numbered(a, i, 1000)),
+				   passage_words(
+				       a, lexicon_new(a, LANGUAGE_ENGLISH), numbered(a, i, 1000)));
+	check("a document of very many words", same);
+	check("and the same behind it", str_eq(passage_words(a, l, text), str_from(words)) &&
+					    str_eq(passage_stems(a, l, S(""), text), stems));
+	arena_free(a);
+}
+
 /* The scores of passages for a question over a collection where each word is in one passage of 100.
  */
 static void
@@ -189,11 +226,11 @@ rank_of(struct arena *a, struct str question, struct candidate *c, size_t n)
 static struct candidate
 candidate(struct arena *a, struct str title, struct str heading, struct str text)
 {
-	struct stemmer *s = stemmer_new(a, LANGUAGE_ENGLISH);
+	struct lexicon *l = lexicon_new(a, LANGUAGE_ENGLISH);
 
 	return (struct candidate){
-		.stems = passage_stems(a, LANGUAGE_ENGLISH, s, heading, text),
-		.title = passage_stems(a, LANGUAGE_ENGLISH, s, title, S("")),
+		.stems = passage_stems(a, l, heading, text),
+		.title = passage_stems(a, l, title, S("")),
 	};
 }
 
@@ -403,6 +440,7 @@ main(void)
 	test_chunks();
 	test_headings();
 	test_languages();
+	test_lexicon();
 	test_question();
 	test_written();
 	test_rank();

@@ -111,6 +111,28 @@ static const struct form folded[] = {
 	{ "\xf3\xbf\xbf\xbd", "\xf3\xbf\xbf\xbd" },
 };
 
+/*
+ * Is what a letter becomes by itself the same as what it becomes beside an accent, which is left
+ * out, and beside punctuation?
+ */
+static bool
+alike_in_company(struct arena *a)
+{
+	for (unsigned int c = 0xc0; c < 0x530; c++) {
+		struct str letter = arena_printf(a, "%c%c", 0xc0 | c >> 6, 0x80 | (c & 0x3f));
+		struct str plain = arena_printf(a, "x%.*sY", S_ARG(letter));
+		struct str accent = arena_printf(a, "x%.*s\u0301Y", S_ARG(letter));
+		struct str quoted = arena_printf(a, "\u201c%.*s\u201d", S_ARG(plain));
+
+		plain = unicode_fold(a, plain);
+		if (!str_eq(plain, unicode_fold(a, accent)) ||
+		    !str_eq(
+			unicode_fold(a, quoted), arena_printf(a, "\u201c%.*s\u201d", S_ARG(plain))))
+			return false;
+	}
+	return true;
+}
+
 int
 main(void)
 {
@@ -122,6 +144,7 @@ main(void)
 	CHECK("names", ARE(unicode_name, names));
 	CHECK("names in lower case", ARE(unicode_name_lower, lower));
 	CHECK("as search compares it", ARE(unicode_fold, folded));
+	CHECK("the same alone and in company", alike_in_company(a));
 	CHECK("what is no UTF-8 stays as it is",
 	    str_eq(unicode_nfc(a, broken), broken) && str_eq(unicode_password(a, broken), broken) &&
 		str_eq(unicode_name(a, broken), broken) &&
