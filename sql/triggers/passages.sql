@@ -7,6 +7,8 @@ $$;
 -- transaction at a time does so for an owner, until its end, so that a row stays where it was
 -- found. Word by word, by the index, whatever the plan: one that was made while there were hardly
 -- any words joins all of an owner's with all that go, which takes hours.
+-- Before that, the passages that were added are sorted into chunk_keys, a statement's together:
+-- every search reads through what still waits for it, of whomever it is.
 -- As the owner: the counts are no role's to write.
 CREATE OR REPLACE FUNCTION passages_counted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
@@ -15,11 +17,15 @@ DECLARE
 	sign CONSTANT int := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
 	c record;
 BEGIN
-	FOR c IN SELECT w.owner_id AS owner, array_agg(w.word ORDER BY w.word) AS words, array_agg(w.n ORDER BY w.word) AS counts FROM (
+	IF sign > 0 THEN
+		PERFORM gin_clean_pending_list('chunk_keys');
+	END IF;
+	FOR c IN SELECT w.owner_id AS owner, array_agg(w.word) AS words, array_agg(w.n) AS counts FROM (
 		SELECT x.owner_id, l.lexeme COLLATE "C" AS word, count(*) AS n
 		FROM changed x CROSS JOIN LATERAL unnest(tsvector_to_array(x.words)) l (lexeme) WHERE x.stems IS NOT NULL GROUP BY 1, 2
 		UNION ALL
 		SELECT x.owner_id, '', sum(octet_length(x.stems) / 4)::bigint FROM changed x WHERE x.stems IS NOT NULL GROUP BY 1
+		ORDER BY 1, 2
 	) w GROUP BY 1 ORDER BY 1 LOOP
 		PERFORM pg_advisory_xact_lock(passage_word_lock(c.owner));
 		INSERT INTO passage_word AS k (owner_id, word, n) SELECT c.owner, u.word, sign * u.n FROM unnest(c.words, c.counts) u (word, n)
