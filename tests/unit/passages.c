@@ -195,16 +195,16 @@ test_lexicon(void)
 	struct str stems = passage_stems(a, l, S(""), text);
 	bool same = true;
 
-	check("the words of a passage, each once, with stems",
+	CHECK("the words of a passage, each once, with stems",
 	    str_eq(passage_words(a, l, text), str_from(words)));
-	check("the same for the next passage", str_eq(passage_words(a, l, text), str_from(words)));
+	CHECK("the same for the next passage", str_eq(passage_words(a, l, text), str_from(words)));
 	/* More than a lexicon keeps */
 	for (int i = 0; i < 60000; i += 1000)
 		same = same && str_eq(passage_words(a, l, numbered(a, i, 1000)),
 				   passage_words(
 				       a, lexicon_new(a, LANGUAGE_ENGLISH), numbered(a, i, 1000)));
-	check("a document of very many words", same);
-	check("and the same behind it", str_eq(passage_words(a, l, text), str_from(words)) &&
+	CHECK("a document of very many words", same);
+	CHECK("and the same behind it", str_eq(passage_words(a, l, text), str_from(words)) &&
 					    str_eq(passage_stems(a, l, S(""), text), stems));
 	arena_free(a);
 }
