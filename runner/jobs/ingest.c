@@ -23,10 +23,11 @@
 #define NOTICES_MAX 32 /* the extractor gives fewer (extract/out.h) */
 
 /*
- * Held from the extractor's start until the passages are stored: a child may take 512 MiB and half
- * a minute, and a file's passages a connection for as long.
+ * The first is held while the extractor runs, a child that may take 512 MiB and half a minute, and
+ * until there is the second, for a file's passages, which may take a connection for as long: while
+ * some are stored, the next files are read, and no text waits that has neither.
  */
-static struct slots slots = SLOTS(2, 4);
+static struct slots reading = SLOTS(2, 4), storing = SLOTS(2, 4);
 
 /* What is known of a document beside its file. */
 struct origin {
@@ -154,45 +155,53 @@ store(struct job *j, struct str text, const struct origin *of)
 	return o;
 }
 
+/* What came of the extractor; its slot goes when there is one for the passages. */
 static struct outcome
-read_file(struct job *j, int file, const struct extract_how *how, const struct origin *of)
+store_in_turn(struct job *j, struct slot *of_reading, struct str text, const struct origin *of)
 {
-	struct extracted x;
+	struct slot mine;
 	struct outcome o;
+	bool stopped = !slot_acquire(&mine, &storing, j->owner, &j->stop);
 
-	switch (extract(&j->stop, file, how, &x)) {
-	case EXTRACT_TEXT:
-		o = store(j, (struct str){ x.text, x.n }, of);
-		break;
-	case EXTRACT_UNREADABLE:
-		o = fail_document(j, arena_printf(j->a, "%s", x.why).p);
-		break;
-	case EXTRACT_BROKEN:
-		log_error("extractor: failed", "run", j->run.text, "error", x.why);
-		if (j->attempt >= j->max_attempts)
-			o = fail_document(j, "The document could not be read.");
-		else
-			o = job_again("the extractor could not be run", 0);
-		break;
-	case EXTRACT_STOPPED:
-	default:
-		o = job_stopped();
-		break;
-	}
-	free(x.text);
+	slot_release(of_reading);
+	if (stopped)
+		return job_stopped();
+	o = store(j, text, of);
+	slot_release(&mine);
 	return o;
+}
+
+static struct outcome
+unread(struct job *j, enum extract_end end, const char *why)
+{
+	if (end == EXTRACT_UNREADABLE)
+		return fail_document(j, arena_printf(j->a, "%s", why).p);
+	if (end != EXTRACT_BROKEN)
+		return job_stopped();
+	log_error("extractor: failed", "run", j->run.text, "error", why);
+	if (j->attempt >= j->max_attempts)
+		return fail_document(j, "The document could not be read.");
+	return job_again("the extractor could not be run", 0);
 }
 
 static struct outcome
 in_turn(struct job *j, int file, const struct extract_how *how, const struct origin *of)
 {
 	struct slot mine;
+	struct extracted x;
 	struct outcome o;
+	enum extract_end end;
 
-	if (!slot_acquire(&mine, &slots, j->owner, &j->stop))
+	if (!slot_acquire(&mine, &reading, j->owner, &j->stop))
 		return job_stopped();
-	o = read_file(j, file, how, of);
-	slot_release(&mine);
+	end = extract(&j->stop, file, how, &x);
+	if (end == EXTRACT_TEXT) {
+		o = store_in_turn(j, &mine, (struct str){ x.text, x.n }, of);
+	} else {
+		slot_release(&mine);
+		o = unread(j, end, x.why);
+	}
+	free(x.text);
 	return o;
 }
 
