@@ -180,7 +180,8 @@ $(B)/unit/http: $(call objects,$(addprefix runner/,outside/http.c outside/transf
 wires := $(call objects,runner/outside/sse.c runner/outside/refusal.c $(addprefix runner/models/,reply.c echo.c kept.c \
 	wire.c openai.c anthropic.c anthropic_request.c google.c traits.c))
 $(B)/unit/reply $(B)/unit/wire: $(wires)
-$(B)/unit/share: $(call objects,fcgi/share.c)
+$(B)/unit/share: $(call objects,fcgi/share.c fcgi/together.c)
+$(B)/unit/together: $(call objects,fcgi/together.c)
 $(B)/unit/skeleton: $(call objects,fcgi/skeleton.c)
 $(B)/unit/estimate $(B)/fuzz-estimate: $(call objects,handlers/gateway/estimate.c fcgi/skeleton.c)
 $(B)/unit/slots: $(call objects,$(addprefix runner/,queue/slots.c queue/stop.c thread.c))

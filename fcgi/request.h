@@ -14,6 +14,7 @@
  *	reply
  *	params, results			what came in; the replies that handlers share
  *	caller
+ *	together			what goes down it as one statement
  *	share				who may have how much in the pipe
  *	ask
  *	upload

@@ -138,8 +138,10 @@ line_send(struct worker *w, struct line *l, const struct unit *u)
 	struct lane *lane = lane_of(&w->shares, l, u);
 	bool is_quick = lane == &w->shares.quick;
 	struct sent *sent = xmalloc(sizeof(*sent));
-	enum err e = pipe_send_held(is_quick ? w->pipe : lane->pipe, w->scratch, u->statements,
-	    u->n, share_held, share_done, sent);
+	enum err e = is_quick ? together_send(&w->shares.together, w->pipe, w->scratch,
+				    u->statements, u->n, share_held, share_done, sent)
+			      : pipe_send_held(lane->pipe, w->scratch, u->statements, u->n,
+				    share_held, share_done, sent);
 
 	arena_reset(w->scratch);
 	if (e != ERR_OK) {

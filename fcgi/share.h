@@ -18,6 +18,8 @@
 #include <millrace/loop.h>
 #include <millrace/pipe.h>
 
+#include "fcgi/together.h"
+
 #define SHARES_REMEMBERED 256
 
 struct line;
@@ -41,6 +43,7 @@ struct habit {
 /* A worker's; zero at its start. */
 struct shares {
 	struct lane quick, slow;
+	struct together together; /* in the quick one */
 	struct line *lines; /* of callers with something in a pipe or waiting, by r->subject */
 	struct line *turns; /* those of them in which something waits; the first is next */
 	struct habit habits[SHARES_REMEMBERED]; /* by a hash of who, which some may share */

@@ -71,7 +71,6 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	who CONSTANT uuid := CASE WHEN $1 IS NULL THEN caller_id() ELSE user_of_name($1, true) END;
 	made CONSTANT uuid := uuid_v7();
-	now_is record;
 	r record;
 	whole jsonb;
 	hand runner_ready;
@@ -80,48 +79,43 @@ BEGIN
 	IF who IS NULL THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such user.');
 	END IF;
-	-- What queue_check() and work_require() look at, where nobody waits and all are there.
-	SELECT EXISTS (SELECT FROM job j WHERE j.state = 'queued') AS some_wait,
-		(SELECT count(*) FROM role_seen s WHERE s.role IN ('runner', 'streamd') AND s.seen_at > now() - interval '30 seconds') AS roles,
-		own_keys(who) AS keys
-	INTO now_is;
-	IF now_is.some_wait OR now_is.roles < 2 THEN
-		PERFORM queue_check(queue_max), work_require(true);
-	END IF;
 	r := charge_make(who, $2, $3, 'call', $4, $5, $6, $8, $9, NULL, made);
-	IF r.verdict = 'REPEATED' THEN
+	verdict := r.verdict;
+	message := r.message;
+	IF verdict = 'REPEATED' THEN
 		SELECT c.run_id INTO run FROM charge c JOIN run x ON x.id = c.run_id WHERE c.owner_id = who AND c.request_id = $3;
 		verdict := CASE WHEN run IS NULL THEN 'CONFLICT' END;
-	ELSE
-		verdict := r.verdict;
+		RETURN;
+	ELSIF verdict IS NOT NULL THEN
+		RETURN;
 	END IF;
-	message := r.message;
-	IF r.verdict IS NULL THEN
-		run := made;
-		whole := $7 || jsonb_build_object('provider', $4, 'model', $5, 'reply', true, 'credits', $9, 'keys', now_is.keys);
-		IF NOT now_is.some_wait OR NOT EXISTS (SELECT FROM job j WHERE j.state = 'queued' AND queue_owner(j.owner_id) = caller_id()) THEN
-			hand := runner_at_hand();
+	run := made;
+	whole := $7 || jsonb_build_object('provider', $4, 'model', $5, 'reply', true, 'credits', $9, 'keys', own_keys(who));
+	hand := runner_at_hand(true);
+	IF hand.name IS NULL THEN
+		PERFORM queue_check(queue_max), work_require(true);
+		IF NOT EXISTS (SELECT FROM job j WHERE j.state = 'queued' AND queue_owner(j.owner_id) = caller_id()) THEN
+			hand := runner_at_hand(false);
 		END IF;
-		IF hand.name IS NULL THEN
-			INSERT INTO run (id, owner_id, kind, input) VALUES (made, who, 'call', whole);
-			INSERT INTO job (run_id, owner_id, kind) VALUES (made, caller_id(), 'call');
-			PERFORM notify_durable('millrace_job', '');
-			RETURN;
-		END IF;
-		-- Who writes events counts on a topic; the end of a call makes its own.
-		WITH begun AS (
-			INSERT INTO run (id, owner_id, kind, input, status, started_at) VALUES (made, who, 'call', whole, 'running', now())
-		), heard AS (
-			INSERT INTO topic (name) SELECT 'run:' || made WHERE $7 ->> 'stream' = 'true'
-		)
-		INSERT INTO job (run_id, owner_id, kind, state, attempts, runner, lease_until)
-		VALUES (made, caller_id(), 'call', 'running', 1, hand.name, now() + hand.lease);
-		told := concat_ws(E'\n', hand.name, made, who, whole);
-		IF octet_length(told) >= 7900 OR NOT notify_has_room() THEN
-			told := concat_ws(E'\n', hand.name, made, who);
-		END IF;
-		PERFORM notify_durable('millrace_handed', told);
 	END IF;
+	IF hand.name IS NULL THEN
+		INSERT INTO run (id, owner_id, kind, input) VALUES (made, who, 'call', whole);
+		INSERT INTO job (run_id, owner_id, kind) VALUES (made, caller_id(), 'call');
+		PERFORM notify_durable('millrace_job', '');
+		RETURN;
+	END IF;
+	INSERT INTO run (id, owner_id, kind, input, status, started_at) VALUES (made, who, 'call', whole, 'running', now());
+	INSERT INTO job (run_id, owner_id, kind, state, attempts, runner, lease_until)
+	VALUES (made, caller_id(), 'call', 'running', 1, hand.name, now() + hand.lease);
+	-- Who writes events counts on a topic; the end of a call makes its own.
+	IF $7 ->> 'stream' = 'true' THEN
+		INSERT INTO topic (name) VALUES ('run:' || made);
+	END IF;
+	told := concat_ws(E'\n', hand.name, made, who, whole);
+	IF octet_length(told) >= 7900 OR NOT notify_has_room() THEN
+		told := concat_ws(E'\n', hand.name, made, who);
+	END IF;
+	PERFORM notify_durable('millrace_handed', told);
 END $$;
 
 -- What earlier answers have that a call names by their ids: bytes, which are no fewer tokens. Each
@@ -145,8 +139,16 @@ DECLARE
 	m record;
 	b record;
 BEGIN
-	SELECT f.provider, f.model, coalesce(usage_bound(p, most, $8, 0), 0) AS estimate INTO m
-	FROM model_find($4) f LEFT JOIN LATERAL price_in_force(f.provider, f.model) p ON true;
+	-- By far most name a model that has a price, of the first provider with one of that name:
+	-- what model_find() and price_in_force() would say.
+	SELECT g.name AS provider, $4 AS model, usage_bound(p, most, $8, 0) AS estimate, p.valid_from <= now() AS priced INTO m
+	FROM gateway_provider g JOIN provider_price p ON p.provider = g.name WHERE p.model = $4 AND g.kind <> 'local'
+		AND strpos($4, '/') = 0 AND $4 <> 'local'
+	ORDER BY g.place, p.valid_from <= now() DESC, p.valid_from DESC, p.id DESC LIMIT 1;
+	IF m.priced IS NOT TRUE THEN
+		SELECT f.provider, f.model, coalesce(usage_bound(p, most, $8, 0), 0) AS estimate INTO m
+		FROM model_find($4) f LEFT JOIN LATERAL price_in_force(f.provider, f.model) p ON true;
+	END IF;
 	IF FOUND THEN
 		b := call_begin($1, $2, $3, m.provider, m.model, $5,
 			CASE WHEN $6 ? 'earlier' THEN jsonb_set($6, '{expected,most}', to_jsonb(most)) ELSE $6 END, m.estimate, $9, $10);
@@ -157,6 +159,92 @@ BEGIN
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION gateway_start TO millrace_api;
+
+-- Begins calls of faces that have come together, as gateway_start() begins one behind its caller's
+-- statement: each statement is for all of them. A caller is a session, or, where that is '', an
+-- API key's SHA-256 in hexadecimal, which needs one of the scopes. Row i of what it returns is that
+-- of the i-th, with what that caller's own statement says. `run` NULL: it is not as most are (it is
+-- refused or a repetition, its model or project is another than most, it has no room), nothing
+-- was stored, and it is to be begun alone. Rows are locked in the order of users.
+-- As the owner: nobody is the caller, and the ledger is no role's to write.
+CREATE OR REPLACE FUNCTION gateway_starts(sessions text[], keys text[], scopes text[], projects text[], request_ids text[], models text[],
+	operations text[], inputs text[], input_tokens bigint[], output_tokens bigint[], credits boolean)
+RETURNS TABLE (user_id uuid, key_id uuid, ends bigint, run uuid)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+	hand CONSTANT runner_ready := runner_at_hand(true);
+	has_room CONSTANT boolean := notify_has_room();
+	made record;
+BEGIN
+	WITH g AS MATERIALIZED (
+		SELECT a.n, a.project, a.request_id, a.model, a.operation, a.input ->> 'stream' = 'true' AS streams, w.user_id, w.key_id, w.ends,
+			m.provider, m.estimate, uuid_v7() AS id, a.input || jsonb_build_object('provider', m.provider, 'model', a.model, 'reply', true,
+				'credits', $11, 'keys', own_keys(w.user_id)) AS input
+		FROM (SELECT u.*, u.given::jsonb AS input FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY
+			u (session, key, scope, project, request_id, model, operation, given, most, output, n) WHERE hand.name IS NOT NULL OFFSET 0) a
+		CROSS JOIN LATERAL (
+			SELECT s.user_id, NULL::uuid AS key_id, NULL::bigint AS ends FROM session_live s WHERE s.id = nullif(a.session, '')::uuid
+			UNION ALL
+			SELECT o.id, k.id, extract(epoch FROM k.expires_at)::bigint FROM api_key k JOIN app_user o ON o.id = k.user_id
+			WHERE a.session = '' AND k.hash = decode(a.key, 'hex') AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+				AND k.last_used_at >= now() - interval '1 minute' AND string_to_array(a.scope, ' ') && key_scopes(k, o.role)
+		) w
+		CROSS JOIN LATERAL (
+			SELECT g.name AS provider, usage_bound(p, a.most, a.output, 0) AS estimate, p.valid_from <= now() AS priced
+			FROM gateway_provider g JOIN provider_price p ON p.provider = g.name WHERE p.model = a.model AND g.kind <> 'local'
+			ORDER BY g.place, p.valid_from <= now() DESC, p.valid_from DESC, p.id DESC LIMIT 1
+		) m
+		WHERE m.priced AND strpos(a.model, '/') = 0 AND a.model <> 'local' AND octet_length(a.request_id) < 36 AND NOT a.input ? 'earlier'
+	), held AS MATERIALIZED (
+		SELECT d.user_id, d.project, l.*,
+			(SELECT count(*) FROM (SELECT FROM job j WHERE j.state = 'running' AND j.owner_id = d.user_id LIMIT hand.per_user) r) AS running
+		FROM (SELECT DISTINCT g.user_id, g.project FROM g ORDER BY g.user_id, g.project) d
+		CROSS JOIN LATERAL (
+			SELECT q AS p, u.balance_usd - u.reserved_usd AS left_usd FROM app_user u JOIN project q ON q.owner_id = u.id
+			WHERE u.id = d.user_id AND q.name = d.project AND u.disabled_at IS NULL AND q.require_approval_above IS NULL
+				AND num_nonnulls(q.allowed_providers, q.allowed_models, q.requests_per_minute, q.tokens_per_hour) = 0
+				AND q.forbidden_operations = '{}'
+			FOR NO KEY UPDATE OF u, q
+		) l
+	), fit AS MATERIALIZED (
+		SELECT g.*, h.p, h.left_usd, h.running, sum(g.estimate) OVER of_project AS project_usd, sum(g.estimate) OVER of_user AS user_usd,
+			row_number() OVER of_user AS nth
+		FROM g JOIN held h ON h.user_id = g.user_id AND h.project = g.project
+		WINDOW of_user AS (PARTITION BY g.user_id ORDER BY g.n), of_project AS (PARTITION BY (h.p).id ORDER BY g.n)
+	), c AS (
+		INSERT INTO charge AS x (id, owner_id, project_id, request_id, kind, state, reserved_usd, provider, model, operation, run_id)
+		SELECT f.id, f.user_id, (f.p).id, f.request_id, 'call', 'reserved', f.estimate, f.provider, f.model, f.operation, f.id FROM fit f
+		WHERE budget_passed(f.p, f.project_usd) IS NULL AND NOT ($11 AND f.left_usd < f.user_usd) AND f.running + f.nth <= hand.per_user
+		ORDER BY f.n ON CONFLICT ON CONSTRAINT charge_owner_id_request_id_key DO NOTHING RETURNING x.id
+	), b AS MATERIALIZED (
+		SELECT f.*, (f.p).id AS project_id FROM c JOIN fit f ON f.id = c.id
+	), of_user AS (
+		UPDATE app_user x SET reserved_usd = x.reserved_usd + s.usd
+		FROM (SELECT b.user_id, sum(b.estimate) AS usd FROM b GROUP BY b.user_id ORDER BY b.user_id) s
+		WHERE x.id = s.user_id AND s.usd <> 0 AND x.id = ANY (ARRAY(SELECT b.user_id FROM b))
+	), of_project AS (
+		UPDATE project x SET reserved_usd = x.reserved_usd + s.usd
+		FROM (SELECT b.project_id, sum(b.estimate) AS usd FROM b GROUP BY b.project_id) s
+		WHERE x.id = s.project_id AND s.usd <> 0 AND x.id = ANY (ARRAY(SELECT b.project_id FROM b))
+	), begun AS (
+		INSERT INTO run (id, owner_id, kind, input, status, started_at) SELECT b.id, b.user_id, 'call', b.input, 'running', now() FROM b
+	), heard AS (
+		INSERT INTO topic (name) SELECT 'run:' || b.id FROM b WHERE b.streams
+	), handed AS (
+		INSERT INTO job (run_id, owner_id, kind, state, attempts, runner, lease_until)
+		SELECT b.id, b.user_id, 'call', 'running', 1, hand.name, now() + hand.lease FROM b
+	)
+	SELECT array_agg(b.n) AS ns, array_agg(b.user_id) AS users, array_agg(b.key_id) AS keys, array_agg(b.ends) AS ends, array_agg(b.id) AS runs,
+		array_agg(CASE WHEN has_room AND octet_length(t.all) < 7900 THEN t.all ELSE concat_ws(E'\n', hand.name, b.id, b.user_id) END) AS told
+	INTO made FROM b CROSS JOIN LATERAL (SELECT concat_ws(E'\n', hand.name, b.id, b.user_id, b.input) AS all) t;
+	IF made.told IS NOT NULL THEN
+		PERFORM notify_durable('millrace_handed', VARIADIC made.told);
+	END IF;
+	RETURN QUERY SELECT r.user_id, r.key_id, r.ends, r.run FROM generate_subscripts(request_ids, 1) k (n)
+	LEFT JOIN unnest(made.ns, made.users, made.keys, made.ends, made.runs) r (n, user_id, key_id, ends, run) ON r.n = k.n ORDER BY k.n;
+END $$;
+GRANT EXECUTE ON FUNCTION gateway_starts TO millrace_api;
 
 -- The same for a call that is passed on as it is: `operation` has to be one of the endpoints of the
 -- provider's kind, and the model to have a price. `problem`: what is wrong with the payload. No
@@ -366,10 +454,11 @@ BEGIN
 		CROSS JOIN LATERAL (SELECT o.owner_id FROM run o WHERE o.id = g.run_id OFFSET 0) r
 		LEFT JOIN LATERAL price_in_force(g.provider, g.model) p ON true WHERE g.call > 0
 		ON CONFLICT ON CONSTRAINT usage_event_run_id_call_key DO NOTHING;
+		PERFORM runs_close(runs, after, data, replies);
+		-- Last, since whoever begins a call waits for its user's and its project's row.
 		IF charges_pay(runs) < many THEN
 			RAISE SQLSTATE 'MR001';
 		END IF;
-		PERFORM runs_close(runs, after, data, replies);
 		RETURN QUERY SELECT unnest(after);
 		RETURN;
 	EXCEPTION WHEN SQLSTATE 'MR001' THEN

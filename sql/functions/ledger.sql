@@ -141,8 +141,7 @@ BEGIN
 END $$;
 
 -- charge_reserve() for a run, whose charge has its id, where `run` is not NULL; called as the
--- owner. What is needed of the two rows is looked at as they are locked, and what is reserved is
--- one statement: by far most requests take no other.
+-- owner. What is needed of the two rows is looked at as they are locked.
 CREATE OR REPLACE FUNCTION charge_make(owner uuid, project text, request_id text, kind text, provider text, model text, operation text,
 	estimate numeric, credits boolean, lasts interval, run uuid, OUT charge uuid, OUT verdict text, OUT message text) RETURNS record
 LANGUAGE plpgsql AS $$
@@ -186,23 +185,19 @@ BEGIN
 		why := approval_request(p, $3, $4, $5, $6, $7, $8);
 	END IF;
 	IF why IS NULL THEN
-		WITH c AS (
-			INSERT INTO charge AS x (id, owner_id, project_id, request_id, kind, state, reserved_usd, provider, model, operation, expires_at, run_id)
-			VALUES (coalesce($11, uuid_v7()), $1, r.id, $3, $4, 'reserved', $8, $5, $6, $7, now() + $10, $11)
-			ON CONFLICT ON CONSTRAINT charge_owner_id_request_id_key DO UPDATE SET id = coalesce(excluded.run_id, x.id), state = 'reserved',
-				project_id = excluded.project_id, kind = excluded.kind, reserved_usd = excluded.reserved_usd, provider = excluded.provider,
-				model = excluded.model, operation = excluded.operation, expires_at = excluded.expires_at, created_at = now(), ended_at = NULL,
-				run_id = coalesce(excluded.run_id, x.run_id)
-			WHERE x.state = 'released'
-			RETURNING x.id
-		), of_project AS (
-			UPDATE project x SET reserved_usd = x.reserved_usd + $8 FROM c WHERE x.id = r.id AND $8 <> 0
-		), of_user AS (
-			UPDATE app_user x SET reserved_usd = x.reserved_usd + $8 FROM c WHERE x.id = $1 AND $8 <> 0
-		)
-		SELECT c.id INTO charge FROM c;
+		INSERT INTO charge AS x (id, owner_id, project_id, request_id, kind, state, reserved_usd, provider, model, operation, expires_at, run_id)
+		VALUES (coalesce($11, uuid_v7()), $1, r.id, $3, $4, 'reserved', $8, $5, $6, $7, now() + $10, $11)
+		ON CONFLICT ON CONSTRAINT charge_owner_id_request_id_key DO NOTHING RETURNING x.id INTO charge;
+		IF NOT FOUND THEN
+			UPDATE charge x SET id = coalesce($11, x.id), state = 'reserved', project_id = r.id, kind = $4, reserved_usd = $8, provider = $5,
+				model = $6, operation = $7, expires_at = now() + $10, created_at = now(), ended_at = NULL, run_id = coalesce($11, x.run_id)
+			WHERE x.owner_id = $1 AND x.request_id = $3 AND x.state = 'released' RETURNING x.id INTO charge;
+		END IF;
 		IF NOT FOUND THEN
 			why := ARRAY['REPEATED', 'This request_id was used before.'];
+		ELSIF $8 <> 0 THEN
+			UPDATE project x SET reserved_usd = x.reserved_usd + $8 WHERE x.id = r.id;
+			UPDATE app_user x SET reserved_usd = x.reserved_usd + $8 WHERE x.id = $1;
 		END IF;
 	END IF;
 	verdict := why[1];

@@ -153,8 +153,9 @@ GRANT EXECUTE ON FUNCTION runner_is_ready TO millrace_runner;
 -- The runner that a job of the caller's is handed to at once, leased from its beginning: it needs
 -- neither a claim nor that one's flush. NULL: it has to wait in the queue, since as many run as
 -- may, or nobody is there; who has others waiting there does not ask. A runner is there while its
--- connection holds the lock of its name. It gives back what it has no room for.
-CREATE OR REPLACE FUNCTION runner_at_hand() RETURNS runner_ready LANGUAGE plpgsql AS $$
+-- connection holds the lock of its name. It gives back what it has no room for. `alone`: only where
+-- nobody waits, and a streamd is there, which is all that queue_check() and work_require() look at.
+CREATE OR REPLACE FUNCTION runner_at_hand(alone boolean) RETURNS runner_ready LANGUAGE plpgsql AS $$
 DECLARE
 	r runner_ready;
 	lock CONSTANT int := hashtext('millrace.runner');
@@ -163,6 +164,8 @@ BEGIN
 		AND CASE WHEN pg_try_advisory_lock_shared(lock, hashtext(x.name))
 			THEN NOT pg_advisory_unlock_shared(lock, hashtext(x.name)) ELSE true END
 		AND (SELECT count(*) FROM (SELECT FROM job j WHERE j.state = 'running' AND j.owner_id = caller_id() LIMIT x.per_user) n) < x.per_user
+		AND NOT (alone AND (EXISTS (SELECT FROM job j WHERE j.state = 'queued')
+			OR NOT EXISTS (SELECT FROM role_seen s WHERE s.role = 'streamd' AND s.seen_at > now() - interval '30 seconds')))
 	ORDER BY random() LIMIT 1;
 	RETURN r;
 END $$;

@@ -32,6 +32,12 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+-- A limit is no less than nothing.
+CREATE OR REPLACE FUNCTION project_limits() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE check_violation USING MESSAGE = 'A limit of a project is negative.';
+END $$;
+
 -- A project's charges go with it. (A foreign key would do the same, and look each new one's project
 -- up, which who makes one has locked.)
 -- As the owner: the ledger is no role's to write.

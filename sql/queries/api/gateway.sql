@@ -89,7 +89,17 @@ SELECT m.body FROM model_list() m WHERE m.id = $1;
 -- args: user_name text, project text, request_id text, model text, operation text, input jsonb, input_tokens int8, output_tokens int8, credits bool, queue_max int4
 -- row: run uuid, verdict text, message text
 -- keep
+-- many face_starts
 SELECT s.run, s.verdict, s.message FROM gateway_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) s;
+
+-- The same for many, in one transaction with finding out who calls (fcgi/together.c). No run: it is
+-- to be asked alone.
+-- name: face_starts
+-- args: sessions text[], keys text[], scopes text[], users text[], projects text[], request_ids text[], models text[], operations text[], inputs text[], input_tokens text[], output_tokens text[], credits text[], queue_max text[]
+-- row: user_id uuid, key_id uuid, ends int8, run uuid, verdict text, message text
+SELECT s.user_id, s.key_id, s.ends, s.run, NULL::text AS verdict, NULL::text AS message
+FROM gateway_starts($1, $2, $3, $5, $6, $7, $8, $9, $10::text[]::bigint[], $11::text[]::bigint[], ($12::text[])[1]::boolean) s
+WHERE cardinality($4::text[]) > 0 AND cardinality($13::text[]) > 0;
 
 -- About how many tokens a request has, of so many bytes.
 -- name: face_count
