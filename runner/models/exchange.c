@@ -21,7 +21,8 @@
 /* By their bits, for the log. */
 static const char *const part_names[] = { "stream_options", "tools", "stream",
 	"what came with earlier messages", "system messages", "sampling parameters",
-	"the usual limit of the answer", "the answer's format" };
+	"the usual limit of the answer", "the answer's format",
+	"null for a text that is not there" };
 
 /*
  * What the model was found to refuse (a set of parts), and until when by clock_ms() that is
@@ -43,12 +44,13 @@ wire_refused_new(size_t i)
 static unsigned
 parts_of(const struct call *c, unsigned may)
 {
-	bool extra = false;
+	bool extra = false, null = false;
 
-	for (size_t i = 0; i < c->n_messages && !extra; i++) {
+	for (size_t i = 0; i < c->n_messages; i++) {
 		const struct message *m = &c->messages[i];
 
-		extra = m->extra.n > 0;
+		null = null || (m->n_calls > 0 && m->content.n == 0);
+		extra = extra || m->extra.n > 0;
 		for (size_t k = 0; k < m->n_calls && !extra; k++)
 			extra = m->calls[k].extra.n > 0 || m->calls[k].function_extra.n > 0;
 	}
@@ -59,6 +61,8 @@ parts_of(const struct call *c, unsigned may)
 	/* Google's models before the third generation take it without tools alone. */
 	if (c->format.n == 0 || c->provider->wire != &wire_google || may & PART_TOOLS)
 		may &= ~(unsigned)PART_FORMAT;
+	if (!null || c->provider->wire != &wire_openai)
+		may &= ~(unsigned)PART_NULL;
 	if (!c->temperature.p && !c->top_p.p && !c->top_k.p)
 		may &= ~(unsigned)PART_SAMPLING;
 	if (c->max_tokens == 0 && c->provider->wire != &wire_anthropic)
@@ -274,6 +278,11 @@ named_parts(const char *text, unsigned sent)
 		"\u4e0d\u652f\u6301" /* not supported, in Chinese */ };
 	unsigned parts = 0;
 	bool refuses = false;
+
+	/* Cloudflare: "Type mismatch of '/messages/2/content', 'string' not in 'null'" */
+	if (names(text, "content") && (strcasestr(text, "null") || strcasestr(text, "string") ||
+					  strcasestr(text, "empty") || strcasestr(text, "none")))
+		parts |= PART_NULL;
 
 	for (size_t i = 0; i < sizeof(refusing) / sizeof(*refusing); i++)
 		refuses = refuses || strcasestr(text, refusing[i]);

@@ -58,7 +58,7 @@ put_message(struct buf *b, const struct message *m, unsigned parts)
 
 	buf_printf(b, "{\"role\":\"%s\",\"content\":", roles[m->role]);
 	if (m->n_calls > 0 && m->content.n == 0)
-		buf_put(b, S("null"));
+		buf_put(b, parts & PART_NULL ? S("null") : S("\"\""));
 	else if (m->is_error)
 		buf_json(b, arena_printf(b->a, "Error: %.*s", S_ARG(m->content)));
 	else if (m->parts.n > 0)

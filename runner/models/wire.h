@@ -26,7 +26,8 @@ enum {
 	PART_SAMPLING = 32, /* temperature, top_p */
 	PART_LIMIT = 64, /* the bound of the answer as the model's row has it; else another way */
 	PART_FORMAT = 128, /* Google's responseJsonSchema; the system's message has it, too */
-	PARTS_ALL = 255
+	PART_NULL = 256, /* a message of tool calls alone says that its text is null; else "" */
+	PARTS_ALL = 511
 };
 
 struct wire {

@@ -295,6 +295,9 @@ test("parts of a request that are refused are left out, and remembered", async (
 		assert.ok(others.every((p) => has(requests[1], p)), `${name}: more was left out`);
 		assert.deepEqual((await ask(name)).requests.map((r) => has(r, part)), [false], `${name} was not remembered`);
 	}
+	await millrace.replace("runner");
+	assert.deepEqual((await says("nonull", "done with tools")).requests.map((r) => r.body.messages.findLast((m) => m.tool_calls)?.content), [undefined, null, ""]);
+	assert.deepEqual((await says("nonull", "done with tools")).requests.map((r) => Boolean(r.body.tools)), [true, true]);
 	assert.match(odd.log("[[odd:nosystem]]").at(-1).body.messages[0].content, /^You are .*\n\n.*\[\[odd:nosystem\]\]$/s);
 });
 
