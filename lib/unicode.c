@@ -264,16 +264,28 @@ is_sign(ucs4_t c)
 	       uc_decomposition(c, &tag, to) > 0;
 }
 
+/* Small letters are folded to these (CaseFolding.txt). */
+static bool
+is_cherokee_capital(ucs4_t c)
+{
+	return c >= 0x13a0 && c <= 0x13f5;
+}
+
+/* Of those that folded text has, none: neither Cherokee's nor pictographs of letters (U+1F189). */
 static bool
 is_upper(ucs4_t c)
 {
-	return c < 0x80 ? c >= 'A' && c <= 'Z' : uc_is_property_uppercase(c);
+	if (c < 0x80)
+		return c >= 'A' && c <= 'Z';
+	return uc_is_property_uppercase(c) && !is_cherokee_capital(c) &&
+	       (is_sign(c) || !uc_is_general_category(c, UC_OTHER_SYMBOL));
 }
 
 static bool
 is_lower(ucs4_t c)
 {
-	return c < 0x80 ? c >= 'a' && c <= 'z' : uc_is_property_lowercase(c);
+	return c < 0x80 ? c >= 'a' && c <= 'z'
+			: uc_is_property_lowercase(c) || is_cherokee_capital(c);
 }
 
 /* A text that is being folded. */

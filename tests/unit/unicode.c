@@ -108,6 +108,8 @@ static const struct form folded[] = {
 	{ "Acme™, m², ①②, 20℃", "acme\u200btm\u200b, m\u200b2\u200b, \u200b1\u200b\u200b2\u200b, "
 				"20\u200b°c\u200b" },
 	{ "हिन्दी, ภาษาไทย", "हिन्दी, ภาษาไทย" },
+	{ "s\uab85, s\u13b5, \u13e3\u13b3T", "s\u13b5, s\u13b5, \u13e3\u13b3\u200bt" },
+	{ "\u0132\U0001f189", "ij\U0001f189" },
 	{ "\xf3\xbf\xbf\xbd", "\xf3\xbf\xbf\xbd" },
 };
 
