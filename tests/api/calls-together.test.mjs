@@ -136,3 +136,26 @@ test("each of many at once is answered as if it were alone", async () => {
 	await until(async () => await sql("SELECT count(*) FROM charge WHERE state = 'reserved'") === "0", "the settlement");
 	assert.match((await millrace.ctl("ledger", "verify")).stdout, /^The ledger holds/m);
 });
+
+test("workers that are killed with such calls in them: a repeat is answered, and each is made and charged once", async () => {
+	const [a, slow] = [await caller(), await caller()], ids = Array.from({ length: 10 }, newId);
+	const lock = sql(`BEGIN; SELECT FROM app_user WHERE id = '${slow.uid}' FOR UPDATE; SELECT pg_sleep(2); COMMIT`);
+	await until(async () => await sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") !== "0", "the lock");
+	const gone = [...Array.from({ length: 4 }, () => chat(slow.api, "first")), ...ids.map((id) => chat(a.api, `mark ${id}`, { id }))];
+	const ends = Promise.allSettled(gone);
+	await until(async () => await sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'millrace gateway' AND wait_event_type = 'Lock'") !== "0", "a worker that waits");
+	await millrace.replace("gateway", { kill: true });
+	await ends;
+	await lock;
+	for (const id of ids) {
+		const reply = await until(async () => {
+			const got = await chat(a.api, `mark ${id}`, { id });
+			return got.status < 500 && got;
+		}, "a worker");
+		assertStatus(reply, 200);
+		assert.equal(vendor.log(`mark ${id}`).length, 1, "it was asked once");
+	}
+	await until(async () => await sql("SELECT count(*) FROM charge WHERE state = 'reserved'") === "0", "the settlement");
+	assert.equal(await sql(`SELECT count(*) FROM charge WHERE owner_id = '${a.uid}' AND state = 'settled'`), String(ids.length));
+	assert.match((await millrace.ctl("ledger", "verify")).stdout, /^The ledger holds/m);
+});
