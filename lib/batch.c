@@ -10,8 +10,11 @@
  */
 #define SHARED_MAX 32
 #define LATE_MS 50 /* after which writers in no hurry have a flush of their own */
+#define ALIKE_MANY \
+	3 /* writers alone, one after the other, for whom the connection's mode changes */
 
 extern const struct query query_batch_begin;
+extern const struct query query_batch_shared;
 extern const struct query query_batch_alone;
 extern const struct query query_batch_direct;
 extern const struct query query_batch_waker;
@@ -22,17 +25,41 @@ extern const struct query query_batch_doubt;
  */
 extern bool batch_is_stopped(void) __attribute__((weak));
 
-const struct pipe_statement *
-batch_before(enum unit_kind kind)
-{
-	static const struct pipe_statement before[] = {
-		[UNIT_ALONE] = { .query = &query_batch_alone },
-		[UNIT_DIRECT] = { .query = &query_batch_direct },
-		[UNIT_WAKER] = { .query = &query_batch_waker },
-		[UNIT_FLUSH] = { .query = NULL },
-	};
+static bool batch_send(
+    struct pipe *p, enum unit_kind kind, const struct pipe_statement *s, pipe_done *done);
+static void batch_begun(void *arg, const struct pipe_reply *reply);
 
-	return before[kind].query ? &before[kind] : NULL;
+bool
+batch_before(struct pipe *p, enum unit_kind kind, struct pipe_statement *before)
+{
+	static const struct query *const modes[] = {
+		[UNIT_ALONE] = &query_batch_alone,
+		[UNIT_DIRECT] = &query_batch_direct,
+		[UNIT_WRITER] = &query_batch_shared,
+		[UNIT_WAKER] = &query_batch_waker,
+		[UNIT_LATE] = &query_batch_shared,
+		[UNIT_FLUSH] = NULL,
+	};
+	static const struct sql_arg local = { .type = SQL_BOOL, .b = true };
+	static const struct sql_arg session = { .type = SQL_BOOL, .b = false };
+	struct batch *b = &p->batch;
+	const struct query *mode = modes[kind];
+
+	if (!mode)
+		return true;
+	b->n_alike = mode == b->last ? b->n_alike + 1 : 1;
+	b->last = mode;
+	if (mode == b->mode)
+		return true;
+	*before = (struct pipe_statement){ .query = mode, .args = &local, .n_args = 1 };
+	if (mode != &query_batch_shared && b->n_alike < ALIKE_MANY)
+		return true;
+	before->args = &session;
+	b->mode = mode;
+	if (!batch_send(p, UNIT_PLAIN, before, batch_begun))
+		return false;
+	before->query = NULL;
+	return true;
 }
 
 enum unit_kind
@@ -132,13 +159,12 @@ batch_holds(struct pipe *p, struct unit *u)
 	return true;
 }
 
-/* A unit of one statement without arguments; false where the connection is lost. */
+/* A unit of one statement; false where the connection is lost. */
 static bool
-batch_send(struct pipe *p, enum unit_kind kind, const struct query *q, pipe_done *done)
+batch_send(struct pipe *p, enum unit_kind kind, const struct pipe_statement *s, pipe_done *done)
 {
-	const struct pipe_statement s = { .query = q };
 	struct arena *a = arena_new();
-	bool sent = unit_send(p, a, kind, &s, 1, done, p) != NULL;
+	bool sent = unit_send(p, a, kind, s, 1, done, p) != NULL;
 
 	arena_free(a);
 	return sent;
@@ -156,7 +182,10 @@ batch_begun(void *arg, const struct pipe_reply *reply)
 void
 batch_begin(struct pipe *p)
 {
-	if (batch_send(p, UNIT_PLAIN, &query_batch_begin, batch_begun) && p->batch.in_doubt)
+	const struct pipe_statement begin = { .query = &query_batch_begin };
+
+	p->batch.mode = &query_batch_shared;
+	if (batch_send(p, UNIT_PLAIN, &begin, batch_begun) && p->batch.in_doubt)
 		pipe_doubt(p);
 }
 
@@ -175,9 +204,10 @@ batch_lose(struct pipe *p)
 void
 pipe_doubt(struct pipe *p)
 {
+	const struct pipe_statement doubt = { .query = &query_batch_doubt };
 	struct batch *b = &p->batch;
 
-	b->in_doubt = !p->up || !batch_send(p, UNIT_PLAIN, &query_batch_doubt, NULL);
+	b->in_doubt = !p->up || !batch_send(p, UNIT_PLAIN, &doubt, NULL);
 	if (b->in_doubt)
 		return;
 	b->unnotified = true;
@@ -207,16 +237,18 @@ batch_notified(void *arg, const struct pipe_reply *reply)
 static void
 batch_flush(struct pipe *p)
 {
+	const struct pipe_statement flush = { .query = &query_batch_flush };
+	const struct pipe_statement notify = { .query = &query_batch_notify };
 	struct batch *b = &p->batch;
 
 	if (b->unflushed > 0 && batch_is_stopped && batch_is_stopped()) {
 		loop_arm(p->loop, &b->turn, AGAIN_MS);
 		return;
 	}
-	if (b->unflushed > 0 && !batch_send(p, UNIT_FLUSH, &query_batch_flush, NULL))
+	if (b->unflushed > 0 && !batch_send(p, UNIT_FLUSH, &flush, NULL))
 		return;
 	if (b->unnotified)
-		b->unnotified = !batch_send(p, UNIT_PLAIN, &query_batch_notify, batch_notified);
+		b->unnotified = !batch_send(p, UNIT_PLAIN, &notify, batch_notified);
 }
 
 /* Few who write while a flush is in flight wait for its end, to share the next. */

@@ -42,6 +42,9 @@ struct batch {
 	size_t late; /* of these, such as are in no hurry */
 	bool unnotified; /* writers were sent, and no notify unit behind them */
 	size_t flushing; /* flushes in flight */
+	const struct query *mode; /* what the connection's writers run under */
+	const struct query *last; /* what the last one did */
+	int n_alike; /* so many of them, one after the other */
 	bool in_doubt; /* a connection was lost with units in flight */
 	struct loop_timer turn; /* fires at the end of a turn in which writers were sent */
 };
@@ -65,8 +68,12 @@ struct pipe {
 	void *arg;
 };
 
-/* The pipe's own statement that comes before those of a unit of this kind; NULL: none. */
-const struct pipe_statement *batch_before(enum unit_kind kind);
+/*
+ * What a unit of this kind runs under: *before gets the pipe's own statement that comes before
+ * those of the unit, if any, or that was sent for all from here on. False where the connection is
+ * lost.
+ */
+MUST_CHECK bool batch_before(struct pipe *p, enum unit_kind kind, struct pipe_statement *before);
 
 /* pipe.c: as pipe_send, for any kind of unit; NULL where the connection turned out to be lost. */
 struct unit *unit_send(struct pipe *p, struct arena *scratch, enum unit_kind kind,

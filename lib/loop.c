@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,9 @@ struct loop {
 	size_t n_handlers;
 	void (*turn)(void *arg);
 	void *turn_arg;
+	bool is_shared;
+	pthread_mutex_t lock; /* of a loop that is shared: held while it does not wait */
+	int64_t until_ms; /* when a wait ends by itself, clock_ms() */
 };
 
 struct loop *
@@ -222,17 +226,57 @@ fire_due(struct loop *l)
 }
 
 void
+loop_share(struct loop *l)
+{
+	pthread_mutex_init(&l->lock, NULL);
+	l->is_shared = true;
+}
+
+bool
+loop_borrow(struct loop *l)
+{
+	if (pthread_mutex_trylock(&l->lock) != 0)
+		return false;
+	l->now_ms = clock_ms();
+	return true;
+}
+
+bool
+loop_give_back(struct loop *l)
+{
+	bool is_late = l->n_timers > 0 && l->heap[0]->due_ms < l->until_ms;
+
+	pthread_mutex_unlock(&l->lock);
+	return is_late;
+}
+
+/* Waits for what is ready; what was borrowed meanwhile is waited for. */
+static int
+wait_for_ready(struct loop *l)
+{
+	int64_t now = clock_ms(), wait = 60000;
+	int n;
+
+	if (l->n_timers > 0 && l->heap[0]->due_ms - now < wait)
+		wait = l->heap[0]->due_ms > now ? l->heap[0]->due_ms - now : 0;
+	l->until_ms = now + wait;
+	if (l->is_shared)
+		pthread_mutex_unlock(&l->lock);
+	n = epoll_wait(l->epoll, l->ready, EVENTS_A_TURN, (int)wait);
+	if (n < 0 && errno != EINTR)
+		die("epoll_wait: %s.", strerror(errno));
+	if (l->is_shared)
+		pthread_mutex_lock(&l->lock);
+	return n;
+}
+
+void
 loop_run(struct loop *l)
 {
+	if (l->is_shared)
+		pthread_mutex_lock(&l->lock);
 	while (!l->stopped) {
-		int64_t wait = l->n_timers > 0 ? l->heap[0]->due_ms - clock_ms() : -1;
-
-		if (l->n_timers > 0 && wait < 0)
-			wait = 0;
-		l->n_ready = epoll_wait(
-		    l->epoll, l->ready, EVENTS_A_TURN, (int)(wait > 60000 ? 60000 : wait));
-		if (l->n_ready < 0 && errno != EINTR)
-			die("epoll_wait: %s.", strerror(errno));
+		l->n_ready = wait_for_ready(l);
 		l->now_ms = clock_ms();
 		for (int i = 0; i < l->n_ready; i++) {
 			struct loop_fd *f = l->ready[i].data.ptr;
@@ -245,6 +289,8 @@ loop_run(struct loop *l)
 		if (l->turn)
 			l->turn(l->turn_arg);
 	}
+	if (l->is_shared)
+		pthread_mutex_unlock(&l->lock);
 }
 
 void

@@ -441,14 +441,14 @@ struct unit *
 unit_send(struct pipe *p, struct arena *scratch, enum unit_kind kind,
     const struct pipe_statement *statements, int n, pipe_done *done, void *arg)
 {
-	const struct pipe_statement *before = batch_before(kind);
-	bool sent = !before || prepare(p, before);
+	struct pipe_statement before = { .query = NULL };
+	bool sent = batch_before(p, kind, &before) && (!before.query || prepare(p, &before));
 	struct unit *u;
 
 	for (int i = 0; sent && i < n; i++)
 		sent = prepare(p, &statements[i]);
-	if (sent && before)
-		sent = send_statement(p, scratch, before);
+	if (sent && before.query)
+		sent = send_statement(p, scratch, &before);
 	for (int i = 0; sent && i < n; i++)
 		sent = send_statement(p, scratch, &statements[i]);
 	if (sent)
@@ -460,7 +460,7 @@ unit_send(struct pipe *p, struct arena *scratch, enum unit_kind kind,
 	}
 	u = unit_new(p, n, statements[0].query->name, done, arg);
 	u->kind = kind;
-	u->seen = before ? -1 : 0;
+	u->seen = before.query ? -1 : 0;
 	batch_sent(p, kind);
 	flush_deferred(p);
 	return u;

@@ -1,7 +1,8 @@
 /*
  * An epoll loop: file descriptors, timers, and signals by signalfd(2). A loop and everything on it
- * belong to one thread. Callbacks run to their end and must not block. What the kernel refuses
- * (epoll_create1, epoll_ctl, epoll_wait) ends the process, so nothing returns errors.
+ * belong to one thread, or to who has borrowed it. Callbacks run to their end and must not block.
+ * What the kernel refuses (epoll_create1, epoll_ctl, epoll_wait) ends the process, so nothing
+ * returns errors.
  */
 #ifndef MILLRACE_LOOP_H
 #define MILLRACE_LOOP_H
@@ -9,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+
+#include <millrace/err.h>
 
 /* Embed it in the object that the descriptor belongs to (container_of.h). */
 struct loop_fd {
@@ -61,5 +64,16 @@ void loop_each_turn(struct loop *l, void (*turn)(void *arg), void *arg);
 /* Runs until loop_stop is called, and then to that turn's end. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
+
+/* Lets other threads borrow the loop; before it runs. */
+void loop_share(struct loop *l);
+/*
+ * True where the loop's thread waits: what belongs to the loop is the caller's until
+ * loop_give_back, but no descriptor is taken out. False, at once, where it does not wait, or
+ * somebody else has it.
+ */
+bool loop_borrow(struct loop *l);
+/* True where the thread has to be woken, since a timer is due before its wait ends. */
+MUST_CHECK bool loop_give_back(struct loop *l);
 
 #endif

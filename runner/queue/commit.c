@@ -38,7 +38,7 @@ static struct {
 	pthread_cond_t up;
 	void (*turn)(void);
 	pthread_t thread;
-	struct loop *loop; /* the thread's own, as all that follows */
+	struct loop *loop; /* the thread's own, or whose it is in commit_turn; so is what follows */
 	struct loop_fd wake; /* an eventfd: something was queued */
 	struct pipe *pipe;
 	struct arena *scratch;
@@ -48,8 +48,8 @@ static struct {
 	.last = &committer.first,
 	.waiting_last = &committer.waiting };
 
-void
-commit_wake(void)
+static void
+wake(void)
 {
 	uint64_t one = 1;
 
@@ -219,20 +219,14 @@ commit_wait(struct commit *c)
 
 /* Sends all that was queued: they share a turn, and so a flush. */
 static void
-on_wake(struct loop_fd *self, uint32_t events)
+send_queued(void)
 {
 	struct commit *c, *next;
-	uint64_t n;
-	bool is_ending;
 
-	(void)events;
-	while (read(self->fd, &n, sizeof(n)) < 0 && errno == EINTR)
-		;
 	pthread_mutex_lock(&committer.lock);
 	c = committer.first;
 	committer.first = NULL;
 	committer.last = &committer.first;
-	is_ending = committer.is_ending;
 	pthread_mutex_unlock(&committer.lock);
 	for (; c; c = next) {
 		next = c->next;
@@ -243,8 +237,35 @@ on_wake(struct loop_fd *self, uint32_t events)
 	}
 	many_send();
 	committer.turn();
+}
+
+static void
+on_wake(struct loop_fd *self, uint32_t events)
+{
+	uint64_t n;
+	bool is_ending;
+
+	(void)events;
+	while (read(self->fd, &n, sizeof(n)) < 0 && errno == EINTR)
+		;
+	pthread_mutex_lock(&committer.lock);
+	is_ending = committer.is_ending;
+	pthread_mutex_unlock(&committer.lock);
+	send_queued();
 	if (is_ending)
 		loop_stop(committer.loop);
+}
+
+void
+commit_turn(void)
+{
+	if (!loop_borrow(committer.loop)) {
+		wake();
+		return;
+	}
+	send_queued();
+	if (loop_give_back(committer.loop))
+		wake();
 }
 
 static void *
@@ -289,6 +310,7 @@ commit_start(void (*turn)(void))
 	committer.turn = turn;
 	thread_cond_init(&committer.up);
 	committer.loop = loop_new();
+	loop_share(committer.loop);
 	committer.scratch = arena_new();
 	committer.wake =
 	    (struct loop_fd){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .ready = on_wake };
@@ -309,7 +331,7 @@ commit_stop(void)
 	pthread_mutex_lock(&committer.lock);
 	committer.is_ending = true;
 	pthread_mutex_unlock(&committer.lock);
-	commit_wake();
+	wake();
 	pthread_join(committer.thread, NULL);
 	pipe_close(committer.pipe);
 	loop_free(committer.loop);
@@ -330,7 +352,7 @@ commit_query(struct arena *a, const struct query *q, const struct sql_arg *args,
 	committer.last = &c.next;
 	pthread_mutex_unlock(&committer.lock);
 	if (is_first)
-		commit_wake();
+		commit_turn();
 	while (sem_wait(&c.done) < 0)
 		;
 	sem_destroy(&c.done);

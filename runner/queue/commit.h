@@ -6,8 +6,8 @@
  * connections: here they would keep all others waiting.
  *
  * The queries are those marked `-- batched`: commit_NAME(a, &res, …) of sql_runner.h, and job_NAME
- * or job_end_NAME of sql_job.h. Those marked `-- posted` are sent from the committer's own thread
- * by who does not wait: post_NAME(done, done_arg, …). Of those marked `-- many` one goes at a time;
+ * or job_end_NAME of sql_job.h. Those marked `-- posted` are sent in the committer's turn by who
+ * does not wait: post_NAME(done, done_arg, …). Of those marked `-- many` one goes at a time;
  * what comes meanwhile goes together, as one statement.
  */
 #ifndef RUNNER_QUEUE_COMMIT_H
@@ -18,8 +18,8 @@
 
 /*
  * Starts the thread, and waits some seconds at most for its connection. What a predecessor may have
- * committed and not notified is announced once (pipe_doubt). `turn` is called on that thread soon
- * after each commit_wake.
+ * committed and not notified is announced once (pipe_doubt). `turn` is called at each commit_turn,
+ * or soon after.
  */
 void commit_start(void (*turn)(void));
 /*
@@ -28,11 +28,14 @@ void commit_start(void (*turn)(void));
  */
 void commit_stop(void);
 
-/* Any thread, between start and stop. */
-void commit_wake(void);
-/* The thread's loop, for timers of what runs there. That thread only. */
+/*
+ * Any thread, between start and stop: sends what is queued. Where the committer's thread has
+ * nothing to do, the caller's does so, which spares a first token the time until that is awake.
+ */
+void commit_turn(void);
+/* The thread's loop, for timers of what runs there. In a turn, or on that thread. */
 struct loop *commit_loop(void);
-/* As pipe_send of the one statement, and on that thread only: returns at once. */
+/* As pipe_send of the one statement; in a turn, or on that thread: returns at once. */
 MUST_CHECK enum err commit_post(
     const struct query *q, const struct sql_arg *args, pipe_done *done, void *done_arg);
 

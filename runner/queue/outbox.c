@@ -50,14 +50,14 @@ struct batch {
 	struct str_list runs, attempts, after, counts, topics, types, data;
 };
 
-/* What writes the outboxes; it lives on the committer's thread. */
+/* What writes the outboxes, in the committer's turns. */
 static struct {
-	pthread_mutex_t lock; /* guards what follows, up to the thread's own */
+	pthread_mutex_t lock; /* guards what follows, up to the turn's own */
 	struct outbox *filled_boxes; /* those with events; who has waited longest is first */
 	/* So many writes are of one outbox each, to find the one that the server refuses */
 	size_t singly;
 	bool is_writing; /* a write is under way, or is to be done again */
-	struct batch batch; /* that write; the thread's own, as all that follows */
+	struct batch batch; /* that write; the turn's own, as all that follows */
 	int tries;
 	int64_t began_us;
 	int64_t next_ms; /* when the next write may begin, clock_ms() */
@@ -113,19 +113,21 @@ may_wait(struct outbox *o)
 	return !o->is_broken && stop_why(o->stop) != STOP_LOST;
 }
 
-static void
+/* True where nobody has had anything, so that a turn of the writer is to come. */
+static bool
 append(struct outbox *o, struct event *e)
 {
+	bool is_first = !writer.filled_boxes && !writer.is_writing;
+
 	o->len += e->n;
 	if (o->oldest) {
 		o->newest->next = e;
 	} else {
-		if (!writer.filled_boxes && !writer.is_writing)
-			commit_wake();
 		o->oldest = e;
 		DL_APPEND(writer.filled_boxes, o);
 	}
 	o->newest = e;
+	return is_first;
 }
 
 static struct event *
@@ -162,6 +164,8 @@ merged(struct outbox *o, struct str text)
 static void
 put(struct outbox *o, const char *type, bool is_token, struct str bytes)
 {
+	bool is_first = false;
+
 	pthread_mutex_lock(&writer.lock);
 	while (o->len > OUTBOX_MAX && may_wait(o) && stop_why(o->stop) == STOP_NOT)
 		pthread_cond_wait(&o->written, &writer.lock);
@@ -178,9 +182,11 @@ put(struct outbox *o, const char *type, bool is_token, struct str bytes)
 		e = event_new(type, is_token, n < bytes.n ? bytes.n : n);
 		memcpy(e->bytes, bytes.p, bytes.n);
 		e->n = bytes.n;
-		append(o, e);
+		is_first = append(o, e);
 	}
 	pthread_mutex_unlock(&writer.lock);
+	if (is_first)
+		commit_turn();
 }
 
 void
@@ -375,7 +381,7 @@ settle_batch(struct batch *b, enum err e, const PGresult *res)
 		writer.singly = b->n;
 }
 
-/* -- the committer's thread; the lock is not held while the database is asked -- */
+/* -- the committer's turn; the lock is not held while the database is asked -- */
 
 static void write_batch(void);
 
@@ -436,14 +442,24 @@ on_written(void *arg, const struct pipe_reply *reply)
 	outbox_turn();
 }
 
+/* An outbox's seq changes in a turn alone. */
+static enum err
+post_batch(const struct batch *b)
+{
+	const struct outbox *o = b->boxes[0];
+
+	if (b->data.n == 1)
+		return post_runner_event_write(on_written, NULL, str_from(runner.name), o->run,
+		    o->attempt, o->seq, b->types.p[0], b->data.p[0]);
+	return post_runner_events_write(on_written, NULL, str_from(runner.name), b->runs,
+	    b->attempts, b->after, b->counts, b->topics, b->types, b->data);
+}
+
 static void
 write_batch(void)
 {
-	struct batch *b = &writer.batch;
-
 	writer.began_us = clock_us();
-	if (post_runner_events_write(on_written, NULL, str_from(runner.name), b->runs, b->attempts,
-		b->after, b->counts, b->topics, b->types, b->data) != ERR_OK) {
+	if (post_batch(&writer.batch) != ERR_OK) {
 		atomic_fetch_add(&counters.flush_errors, 1);
 		write_again_later();
 	}

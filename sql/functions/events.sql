@@ -80,7 +80,7 @@ CREATE OR REPLACE FUNCTION event_notification(topic text, seq bigint, type text,
 LANGUAGE sql STABLE AS $$
 	SELECT CASE
 		WHEN octet_length(data) + octet_length(topic) + octet_length(type) <= 7800 AND notify_has_room()
-		THEN topic || E'\n' || seq || E'\n' || type || E'\n' || floor(extract(epoch FROM now()) * 1000)::bigint || E'\n' || data
+		THEN concat_ws(E'\n', topic, seq, type, floor(extract(epoch FROM now()) * 1000)::bigint, data)
 		ELSE topic || E'\n' || seq END
 $$;
 
@@ -114,9 +114,9 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION events_after TO millrace_stream;
 
--- publish, publish_several, publish_many, job_publish and run_close: the log's only writers. They
--- give out seq under the topic's row lock, so that readers see events in the order of seq; several
--- topics are locked in the order of their names.
+-- publish, publish_several, publish_many, job_publish, job_publish_one and run_close: the log's only
+-- writers. They give out seq under the topic's row lock, so that readers see events in the order of
+-- seq; several topics are locked in the order of their names.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION publish(topic text, type text, data json) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -475,31 +475,12 @@ CREATE OR REPLACE FUNCTION job_publish(runner text, runs uuid[], attempts int[],
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-	names text[] := CASE cardinality(runs) WHEN 1 THEN ARRAY['run:' || runs[1]] ELSE ARRAY(SELECT 'run:' || r FROM unnest(runs) r) END;
+	names CONSTANT text[] := ARRAY(SELECT 'run:' || r FROM unnest(runs) r);
 	stands bigint[];	-- where a run's log does, of whose lease is not lost
 	due bigint[];	-- and where it will, of whose events are written
 	moved bigint;
 	held bigint;
 BEGIN
-	-- One run alone takes the short way: it is somebody's first token. Its topic is moved, and
-	-- so locked, before its job is looked at; where its lease is lost it is moved back.
-	IF cardinality(runs) = 1 THEN
-		UPDATE topic t SET seq = after[1] + counts[1], updated_at = now() WHERE t.name = names[1] AND t.seq = after[1];
-		IF FOUND THEN
-			INSERT INTO stream_event (topic, seq, type, data)
-			SELECT e.topic, after[1] + e.k, e.type, e.data::json FROM unnest(topics, types, data) WITH ORDINALITY AS e (topic, type, data, k)
-			WHERE (SELECT j.state = 'running' AND j.runner = $1 AND j.attempts = $3[1] FROM job j WHERE j.run_id = $2[1]);
-			IF FOUND THEN
-				PERFORM notify_durable('millrace_event', VARIADIC ARRAY(SELECT event_notification(e.topic, after[1] + e.k, e.type, e.data)
-					FROM unnest(topics, types, data) WITH ORDINALITY AS e (topic, type, data, k) ORDER BY e.k));
-				n := 1;
-				seq := after[1] + counts[1];
-				RETURN NEXT;
-				RETURN;
-			END IF;
-			UPDATE topic t SET seq = after[1] WHERE t.name = names[1];
-		END IF;
-	END IF;
 	-- With the topics locked, the jobs' state read here holds until the commit: a successor
 	-- begins by taking the same lock. Moving the topics locks them, and is all there is to do
 	-- where each log stands as its run counts on, and no lease is lost; else it is undone.
@@ -541,6 +522,30 @@ BEGIN
 	RETURN QUERY SELECT s.n::int, coalesce(s.due, s.seq) FROM unnest(due, stands) WITH ORDINALITY AS s (due, seq, n);
 END $$;
 GRANT EXECUTE ON FUNCTION job_publish TO millrace_runner;
+
+-- The same of one event, the short way: it is somebody's first token. The topic is moved, and so
+-- locked, before the job is looked at; where the lease is lost it is moved back.
+-- As the owner: the log is no role's to write.
+CREATE OR REPLACE FUNCTION job_publish_one(runner text, run_id uuid, attempt int, after bigint, type text, data text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+	log CONSTANT text := 'run:' || $2;
+	stands CONSTANT bigint := after + 1;
+	nothing text;
+BEGIN
+	UPDATE topic t SET seq = stands, updated_at = now() WHERE t.name = log AND t.seq = after;
+	IF FOUND THEN
+		INSERT INTO stream_event (topic, seq, type, data) SELECT log, stands, $5, $6::json
+		WHERE (SELECT j.state = 'running' AND j.runner = $1 AND j.attempts = $3 FROM job j WHERE j.run_id = $2);
+		IF FOUND THEN
+			nothing := notify_durable('millrace_event', event_notification(log, stands, $5, $6));
+			RETURN stands;
+		END IF;
+		UPDATE topic t SET seq = after WHERE t.name = log;
+	END IF;
+	RETURN (SELECT p.seq FROM job_publish($1, ARRAY[$2], ARRAY[$3], ARRAY[after], ARRAY[1], ARRAY[log], ARRAY[$5], ARRAY[$6]) p);
+END $$;
+GRANT EXECUTE ON FUNCTION job_publish_one TO millrace_runner;
 
 -- An attempt's last step, for every kind of run. All three return NULL where the lease is lost, and
 -- `after` where the run has ended; another seq where the log does not stand there (nothing is done

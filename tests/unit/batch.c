@@ -91,6 +91,43 @@ notifies_directly(void)
 	end();
 }
 
+/* One after the other; then two at once, and one more. */
+static bool
+sent_one_by_one(void)
+{
+	if (n_ups > 0 && n_done == n_sent && n_sent < 7) {
+		bool is_last = n_sent == 6;
+
+		if (!SEND(&plain) || (is_last && !SEND(&kept)))
+			abort();
+	}
+	return is_notifying();
+}
+
+static void
+send_first(void)
+{
+	n_expected = 8;
+	(void)sent_one_by_one();
+}
+
+static void
+stays_direct(void)
+{
+	begin(send_first);
+	pipe_batch(pipe_under_test, true);
+	CHECK("writers alone, one after the other, change what the connection's run under",
+	    postgres_run(sent_one_by_one, 0, ALONE_MS) && in_order());
+	CHECK("once, until one shares a flush",
+	    strcmp(postgres.seen,
+		"batch_begin batch_direct plain batch_direct plain batch_direct plain plain plain "
+		"plain plain batch_shared kept batch_flush batch_notify ") == 0);
+	for (int i = 0; i < n_done; i++)
+		if (done[i].e != ERR_OK || strcmp(done[i].values, i < 7 ? "plain" : "kept") != 0)
+			CHECK("each with its own results", false);
+	end();
+}
+
 static void
 send_uncommitted(void)
 {
@@ -293,6 +330,7 @@ main(void)
 	writes_alone();
 	wakes_before();
 	notifies_directly();
+	stays_direct();
 	commit_refused();
 	shares();
 	shares_with_some();

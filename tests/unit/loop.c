@@ -1,5 +1,8 @@
 /* lib/loop.c: timers in order, descriptors that come and go within a turn, signals. */
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <time.h>
 
@@ -222,6 +225,71 @@ signals(void)
 	loop_free(loop);
 }
 
+static sem_t in_turn, may_go_on;
+static struct loop_timer borrowed;
+
+/* The loop's thread stays in its turn until the other lets it go on. */
+static void
+stay(struct loop_fd *self, uint32_t events)
+{
+	char c;
+
+	(void)events;
+	if (read(self->fd, &c, 1) != 1)
+		abort();
+	sem_post(&in_turn);
+	sem_wait(&may_go_on);
+}
+
+static void
+end_loop(struct loop_timer *self)
+{
+	(void)self;
+	loop_stop(loop);
+}
+
+static void *
+run_loop(void *arg)
+{
+	loop_run(loop);
+	return arg;
+}
+
+static void
+borrowing(void)
+{
+	struct pipe_end a;
+	pthread_t other;
+
+	sem_init(&in_turn, 0, 0);
+	sem_init(&may_go_on, 0, 0);
+	borrowed.fire = end_loop;
+	loop = loop_new();
+	loop_share(loop);
+	open_pipe(&a, NULL, stay);
+	pthread_create(&other, NULL, run_loop, NULL);
+	sem_wait(&in_turn);
+	CHECK("a loop is not lent within a turn", !loop_borrow(loop));
+	sem_post(&may_go_on);
+	while (!loop_borrow(loop))
+		sched_yield();
+	loop_arm(loop, &borrowed, 120 * 1000);
+	CHECK("it is while its thread waits", !loop_give_back(loop));
+	while (!loop_borrow(loop))
+		sched_yield();
+	loop_arm(loop, &borrowed, 0);
+	CHECK("which is to be woken for a timer that is due before", loop_give_back(loop));
+	sem_post(&may_go_on);
+	if (write(a.writer, "x", 1) != 1)
+		abort();
+	pthread_join(other, NULL);
+	CHECK("and then fires", borrowed.due_ms == 0);
+	loop_watch(loop, &a.f, 0);
+	close(a.f.fd);
+	close(a.writer);
+	loop_free(loop);
+}
+
 int
 main(void)
 {
@@ -230,5 +298,6 @@ main(void)
 	leaving_within_a_turn();
 	putting_back();
 	signals();
+	borrowing();
 	return test_end();
 }

@@ -71,7 +71,7 @@ commit_loop(void)
 }
 
 void
-commit_wake(void)
+commit_turn(void)
 {
 	atomic_fetch_add(&n_wakes, 1);
 }
@@ -88,6 +88,11 @@ commit_post(const struct query *q, const struct sql_arg *args, pipe_done *done, 
 	under_way = done;
 	n_posts++;
 	posted[0] = '\0';
+	if (args[1].type == SQL_UUID) {
+		snprintf(posted, sizeof(posted), "%.1s+%lld: %.*s %.30s", args[1].u.text,
+		    (long long)args[3].i, S_ARG(args[4].s), args[5].s.p);
+		return ERR_OK;
+	}
 	for (size_t i = 0; i < args[1].list.n; i++) {
 		n += (size_t)snprintf(posted + n, sizeof(posted) - n, "%s%.1s+%.*s:", i ? "; " : "",
 		    args[1].list.p[i].p, S_ARG(args[3].list.p[i]));

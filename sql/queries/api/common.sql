@@ -69,23 +69,35 @@ SELECT set_config('millrace.durable', current_setting('synchronous_commit'), fal
 	|| set_config('millrace.collect', 'millrace.pending', false) || set_config('millrace.pending', '', false)
 	|| set_config('millrace.flushed', '', false) AS durable;
 
--- Before the statements of a writer alone: its commit waits for the disk, and after that its
--- notifications may go.
+-- What a writer runs under: for its transaction, or from here on. One that shares a flush: as
+-- batch_begin says.
+-- name: batch_shared
+-- args: is_local bool
+-- row: set text
+SELECT set_config('synchronous_commit', 'off', $1) || set_config('millrace.collect', 'millrace.pending', $1)
+	|| set_config('millrace.wake', '', $1) AS set;
+
+-- One alone: its commit waits for the disk, and after that its notifications may go.
 -- name: batch_alone
--- row: durable text
-SELECT set_config('synchronous_commit', current_setting('millrace.durable'), true)
-	|| set_config('millrace.collect', 'millrace.flushed', true) AS durable;
+-- args: is_local bool
+-- row: set text
+SELECT set_config('synchronous_commit', current_setting('millrace.durable'), $1)
+	|| set_config('millrace.collect', 'millrace.flushed', $1) || set_config('millrace.wake', '', $1) AS set;
 
--- Before those of a writer alone on a connection whose notifications go with its commit.
+-- One alone on a connection whose notifications go with its commit.
 -- name: batch_direct
--- row: durable text
-SELECT set_config('synchronous_commit', current_setting('millrace.durable'), true) || set_config('millrace.collect', '', true) AS durable;
+-- args: is_local bool
+-- row: set text
+SELECT set_config('synchronous_commit', current_setting('millrace.durable'), $1)
+	|| set_config('millrace.collect', '', $1) || set_config('millrace.wake', '', $1) AS set;
 
--- Before those of a writer that has nobody beside it and makes a job: runners are woken at its
--- commit, which does not wait for the disk.
+-- One that has nobody beside it and makes a job: runners are woken at its commit, which does not
+-- wait for the disk.
 -- name: batch_waker
--- row: wake text
-SELECT set_config('millrace.wake', 'now', true) AS wake;
+-- args: is_local bool
+-- row: set text
+SELECT set_config('synchronous_commit', 'off', $1) || set_config('millrace.collect', 'millrace.pending', $1)
+	|| set_config('millrace.wake', 'now', $1) AS set;
 
 -- Everything that was committed before is on disk with this, and may be notified.
 -- name: batch_flush
@@ -96,8 +108,8 @@ SELECT settle() AS settled,
 
 -- Sends what was collected and is on disk.
 -- name: batch_notify
--- row: sent int8
-SELECT notify_collected('millrace.flushed') AS sent;
+-- row: sent int8, waits text
+SELECT notify_collected('millrace.flushed') AS sent, set_config('synchronous_commit', 'off', true) AS waits;
 
 -- What somebody has committed may never be notified: whoever waits for it looks again, and what was
 -- collected goes, since that says no more.

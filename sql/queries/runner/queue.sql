@@ -126,6 +126,13 @@ SELECT deletion_step($1, $2, $3) AS wait_ms;
 -- posted
 SELECT n, seq FROM job_publish($1, $2, $3::text[]::int[], $4::text[]::bigint[], $5::text[]::int[], $6, $7, $8);
 
+-- The same of one event.
+-- name: runner_event_write
+-- args: runner_name text, run_id uuid, attempt int4, after int8, type text, data text
+-- row: n int4, seq int8
+-- posted
+SELECT 1 AS n, job_publish_one($1, $2, $3, $4, $5, $6) AS seq;
+
 -- name: runner_job_give_back
 -- args: run_id uuid, runner_name text, delay interval, error text, counts bool
 -- row: job_release bool
