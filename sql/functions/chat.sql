@@ -73,6 +73,8 @@ GRANT EXECUTE ON FUNCTION message_json TO millrace_api;
 -- its job; and what it may cost is reserved, from the credits where `credits` says so.
 CREATE OR REPLACE FUNCTION chat_start(message text, conversation uuid, queue_max int, credits boolean)
 RETURNS TABLE (run_id uuid, conversation_id uuid) LANGUAGE plpgsql AS $$
+DECLARE
+	nothing text;	-- an assignment is no statement of its own, as PERFORM is
 BEGIN
 	IF conversation IS NULL THEN
 		INSERT INTO conversation (owner_id, title)
@@ -87,7 +89,7 @@ BEGIN
 	run_id := run_enqueue('chat', json_build_object('message', $1)::jsonb, queue_max, conversation_id);
 	INSERT INTO message (conversation_id, owner_id, run_id, role, content)
 	VALUES (chat_start.conversation_id, caller_id(), chat_start.run_id, 'user', $1);
-	PERFORM chat_reserve(chat_start.run_id, $4);
+	nothing := chat_reserve(chat_start.run_id, $4);
 	RETURN NEXT;
 END $$;
 GRANT EXECUTE ON FUNCTION chat_start(text, uuid, int, boolean) TO millrace_api;

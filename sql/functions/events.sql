@@ -114,19 +114,20 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION events_after TO millrace_stream;
 
--- publish, publish_several, publish_many, job_publish, job_publish_one and run_close: the log's only
--- writers. They give out seq under the topic's row lock, so that readers see events in the order of
--- seq; several topics are locked in the order of their names.
+-- publish, publish_several, publish_many, job_publish, job_publish_one and run_close: the log's
+-- only writers. They give out seq under the topic's row lock, so that readers see events in the
+-- order of seq; several topics are locked in the order of their names.
 -- As the owner: the log is no role's to write.
 CREATE OR REPLACE FUNCTION publish(topic text, type text, data json) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	n bigint;
+	nothing text;	-- an assignment is no statement of its own, as PERFORM is
 BEGIN
 	INSERT INTO topic AS t (name, seq) VALUES ($1, 1)
 	ON CONFLICT (name) DO UPDATE SET seq = t.seq + 1, updated_at = now() RETURNING t.seq INTO n;
 	INSERT INTO stream_event (topic, seq, type, data) VALUES ($1, n, $2, $3);
-	PERFORM notify_durable('millrace_event', event_notification($1, n, $2, $3::text));
+	nothing := notify_durable('millrace_event', event_notification($1, n, $2, $3::text));
 	RETURN n;
 END $$;
 GRANT EXECUTE ON FUNCTION publish TO millrace_runner;
@@ -228,11 +229,13 @@ GRANT EXECUTE ON FUNCTION topic_own TO millrace_api, millrace_runner;
 -- As the owner: outbox is no role's.
 CREATE OR REPLACE FUNCTION publish_to_owner(owner uuid, type text, data json) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+	nothing text;	-- an assignment is no statement of its own, as PERFORM is
 BEGIN
 	INSERT INTO outbox (owner_id, type, data) VALUES ($1, $2, $3);
 	IF $2 ~ '^(lead|subscription)_' OR $2 IN ('message_created', 'conversation_deleted') THEN
 		INSERT INTO outbox_analytics (type, data) VALUES ($2, $3);
-		PERFORM notify_durable('millrace_periodic', 'analytics');
+		nothing := notify_durable('millrace_periodic', 'analytics');
 	END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION publish_to_owner TO millrace_api, millrace_runner;

@@ -200,7 +200,7 @@ BEGIN
 	IF coalesce(m.estimate, 0) = 0 AND NOT EXISTS (SELECT FROM project p WHERE p.owner_id = caller_id() AND p.name = 'default') THEN
 		RETURN;
 	END IF;
-	SELECT * INTO r FROM charge_reserve(caller_id(), 'default', $1::text, 'chat', m.provider, m.model, 'chat', coalesce(m.estimate, 0), $2, NULL);
+	r := charge_make(caller_id(), 'default', $1::text, 'chat', m.provider, m.model, 'chat', coalesce(m.estimate, 0), $2, NULL, NULL);
 	CASE r.verdict
 	WHEN 'BUDGET_EXCEEDED' THEN
 		PERFORM refuse('BUDGET_EXCEEDED', r.message);

@@ -63,13 +63,14 @@ CREATE OR REPLACE FUNCTION run_enqueue(kind text, input jsonb, queue_max int, co
 	document_id uuid DEFAULT NULL, priority int DEFAULT 0) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
 	new_id uuid;
+	nothing text;	-- an assignment is no statement of its own, as PERFORM is
 BEGIN
-	PERFORM queue_check(queue_max);
+	nothing := queue_check(queue_max);
 	INSERT INTO run (owner_id, kind, input, conversation_id, document_id)
 	VALUES (caller_id(), $1, $2, $4, $5) RETURNING id INTO new_id;
 	INSERT INTO job (run_id, owner_id, kind, priority) VALUES (new_id, caller_id(), $1, $6);
-	PERFORM work_require(kind = 'chat' OR input ? 'reply');
-	PERFORM notify_durable('millrace_job', '');
+	nothing := work_require(kind = 'chat' OR input ? 'reply');
+	nothing := notify_durable('millrace_job', '');
 	RETURN new_id;
 END $$;
 GRANT EXECUTE ON FUNCTION run_enqueue TO millrace_api;

@@ -9,6 +9,7 @@ CREATE OR REPLACE FUNCTION outbox_publish() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 DECLARE
 	e record;
+	nothing text;	-- an assignment is no statement of its own, as PERFORM is
 BEGIN
 	IF TG_OP = 'INSERT' THEN
 		UPDATE outbox o SET due = true WHERE o.n = NEW.n;
@@ -26,7 +27,7 @@ BEGIN
 		CROSS JOIN LATERAL unnest(event_topics(m.owner_id, m.type, m.data)) t (name) GROUP BY t.name ORDER BY t.name
 	LOOP
 		IF e.n = 1 THEN
-			PERFORM publish(e.name, e.types[1], e.datas[1]);
+			nothing := publish(e.name, e.types[1], e.datas[1]);
 		ELSE
 			PERFORM publish_several(e.name, e.types, e.datas);
 		END IF;
@@ -68,8 +69,10 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION publish_message_created() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+	nothing text;	-- an assignment is no statement of its own, as PERFORM is
 BEGIN
-	PERFORM publish_to_owner(NEW.owner_id, 'message_created', json_build_object('conversation_id', NEW.conversation_id,
+	nothing := publish_to_owner(NEW.owner_id, 'message_created', json_build_object('conversation_id', NEW.conversation_id,
 		'message_id', NEW.id, 'user_id', NEW.owner_id, 'created_at', rfc3339(NEW.created_at)));
 	RETURN NULL;
 END $$;
