@@ -204,7 +204,9 @@ server_turn(void *server)
 	struct server *s = server;
 
 	hub_recall(s->hub);
-	/* The log last: writing may make a subscriber ready. */
+	/* Writing may make a subscriber ready, as a stream's head does; the log last. */
+	server_flush(s);
+	hub_recall(s->hub);
 	server_flush(s);
 	hub_turn(s->hub);
 	metrics.topics = hub_topics(s->hub);

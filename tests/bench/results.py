@@ -93,8 +93,11 @@ def chats(out):
                  ["and these statements, p50 ms", spread([x["statements"]["p50"] for x in r], 1), ""],
                  ["first token behind, p99 ms", spread([x["first"]["p99"] for x in r], 1), ""],
                  ["its floor, p99 ms: at the provider itself, while pgbench asks for as many chats", spread([x["floor"]["p99"] for x in r], 1), ""],
-                 ["and these statements, p99 ms", spread([x["statements"]["p99"] for x in r], 1), ""],
-                 ["a token behind the provider's, p50 ms", spread([x["token"]["p50"] for x in r], 1), ""],
+                 ["and these statements, p99 ms", spread([x["statements"]["p99"] for x in r], 1), ""]]
+        for stage in zip(*(x["stages"] for x in r)):
+            rows += [["of a first token, %s, p50 ms" % stage[0]["stage"], spread([x["p50"] for x in stage], 1), ""],
+                     ["and of the slowest hundredth, ms", spread([x["slow"] for x in stage], 1), ""]]
+        rows += [["a token behind the provider's, p50 ms", spread([x["token"]["p50"] for x in r], 1), ""],
                  ["a token behind the provider's, p99 ms", spread([x["token"]["p99"] for x in r], 1), ""]]
         for role in ("runner", "streamd", "nginx", "postgresql"):
             rows.append([role + ": processors busy", spread([x["cpu_s"][role] / x["seconds"] for x in r], 2), ""])

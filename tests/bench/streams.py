@@ -147,6 +147,32 @@ class Asked:
         return figures(took)
 
 
+STAGES = ["from when it was due until its transaction begins", "until it is claimed", "until the provider is asked",
+          "from the provider's token until its write begins", "until the client has it"]
+STAMPS = """SELECT concat_ws(' ', w.m[1], w.m[2], %s) FROM run r JOIN stream_event e ON e.topic = 'run:' || r.id
+    CROSS JOIN LATERAL (SELECT regexp_match(e.data::text, '~([0-9]+)[.]([0-9]+)~')) w (m)
+    WHERE e.type = 'token' AND w.m IS NOT NULL""" % ", ".join(
+        "(extract(epoch FROM %s) * 1000000)::int8" % at for at in ("r.created_at", "r.started_at", "e.created_at"))
+
+
+def stages(instance, r):
+    """Where first tokens lose their time: each stage's median, and its mean of the slowest hundredth, in milliseconds. Their ends are what the
+    client says, and when transactions began."""
+    told = {int(line.split(" ")[0]): [int(x) for x in line.split(" ")] for line in instance.sql(STAMPS).splitlines()}
+    came, found = {}, []
+    for sent, at in r["stamps"]:
+        if sent in told:
+            came.setdefault(at, []).append(told[sent])
+    for due, first, _, _, _, _, _ in r["requests"]:
+        if came.get(first):
+            sent, waited, made, claimed, written = came[first].pop()
+            found.append([made - due, claimed - made, sent - waited - claimed, written - sent, first - written])
+    found.sort(key=sum)
+    slow = found[-max(len(found) // 100, 1):]
+    return [{"stage": what, "p50": percentile([f[i] / 1000 for f in found], 50), "slow": sum(f[i] for f in slow) / len(slow) / 1000}
+            for i, what in enumerate(STAGES)] if found else []
+
+
 def token_rate(requests):
     """Tokens a second, from the first one of all to the last end."""
     return sum(x[5] for x in requests) / ((max(x[2] for x in requests) - min(x[1] for x in requests if x[1])) / 1e6)
@@ -155,7 +181,8 @@ def token_rate(requests):
 def at_once(instance, users, chats, per_chat, delay_ms):
     """So many chats, asked within a second, over HTTPS with a connection each. All have to end with `done`. `direct`: tokens/s of the
     same client at the provider itself, without TLS: since the chats do not all begin at once it is less than the provider's rate, and
-    more is not to be had. `floor`: its first tokens; `statements`: what a chat begins with, as often in that second by pgbench."""
+    more is not to be had. `floor`: its first tokens; `statements`: what a chat begins with, as often in that second by pgbench, with nothing
+    beside it that a chat needs, too; `stages`: where its first token waits."""
     directive = "[[first:300 tokens:%d delay:%d]] How deep is the river?" % (per_chat, delay_ms)
     asked = Asked(instance, users, chats)
     direct = client("--connections", chats, "--requests", chats, "--rate", chats,
@@ -177,7 +204,7 @@ def at_once(instance, users, chats, per_chat, delay_ms):
     behind = [(came - sent) / 1000 for sent, came in r["stamps"]]
     return {"chats": chats, "done": done, "tokens": seen, "expected": chats * per_chat, "rate": token_rate(q), "direct": token_rate(direct["requests"]),
             "provider_rate": chats * 1000 / delay_ms, "took_s": r["took_s"], "first": firsts(q), "token": figures(behind),
-            "floor": firsts(direct["requests"]), "statements": statements,
+            "floor": firsts(direct["requests"]), "statements": statements, "stages": stages(instance, r),
             "cpu_s": {role: after[role] - before.get(role, 0) for role in after}, "seconds": time.time() - began,
             "peak": watch.peak, "connections": watch.connections}
 
