@@ -23,10 +23,13 @@ busybox=$(command -v busybox)
 dir=$(mktemp -d)
 cd "$dir" || exit 2
 conmons() { pgrep -f "conmon .*$dir/root" | wc -l; }
-engine() { podman --root "$dir/root" --runroot "$dir/run" --tmpdir "$dir/tmp" --storage-driver=vfs --runtime runc --cgroup-manager=cgroupfs "$@"; }
+options="--root $dir/root --runroot $dir/run --tmpdir $dir/tmp --storage-driver=vfs --runtime runc --cgroup-manager=cgroupfs"
+# shellcheck disable=SC2086
+engine() { podman $options "$@"; }
 api() { curl -sS --unix-socket "$dir/s" -H 'Content-Type: application/json' "$@"; }
 mkdir -p image/bin && cp "$busybox" image/bin/sh && tar -C image -c . | engine import - localhost/finding >/dev/null || exit 2
-engine system service --time=0 "unix://$dir/s" &
+# shellcheck disable=SC2086
+podman $options system service --time=0 "unix://$dir/s" &
 service=$!
 trap 'kill $service; kill -KILL $(pgrep -f "conmon .*$dir/root"); engine rm -fa >/dev/null 2>&1; rm -rf "$dir"' EXIT
 until [ -S s ]; do sleep 0.1; done
