@@ -144,7 +144,7 @@ said(struct req *r)
 }
 
 static enum err
-say_admitted(struct req *r)
+send_admitted(struct req *r)
 {
 	const struct config *c = config();
 	const struct visit *v = r->state;
@@ -166,7 +166,7 @@ widget_send(struct req *r)
 	if ((e = body_bind(r, widget_send_body, &in)) != ERR_OK)
 		return e;
 	return admit(
-	    r, &(struct visit){ .session = in.session_id, .message = in.message }, say_admitted);
+	    r, &(struct visit){ .session = in.session_id, .message = in.message }, send_admitted);
 }
 
 static enum err

@@ -37,9 +37,9 @@ clear_on_bytes(void *arg, unsigned int stream, struct str bytes)
 	return true;
 }
 
-/* What a short command of ours says. */
+/* What a short command of ours prints. */
 static struct str
-say(struct engine *e, const struct uuid *owner, struct str command, int64_t within_ms)
+output_of(struct engine *e, const struct uuid *owner, struct str command, int64_t within_ms)
 {
 	struct said said = { .n = 0 };
 	struct engine_exec x = { .on_bytes = clear_on_bytes, .arg = &said };
@@ -63,13 +63,13 @@ kib_of(struct str text)
 int64_t
 container_usage(struct engine *e, const struct uuid *owner)
 {
-	return kib_of(say(e, owner, USAGE, USAGE_MS));
+	return kib_of(output_of(e, owner, USAGE, USAGE_MS));
 }
 
 enum clear_end
 container_clear(struct engine *e, const struct uuid *owner, int64_t *kib)
 {
-	struct str text = say(e, owner, CLEAR, CLEAR_MS);
+	struct str text = output_of(e, owner, CLEAR, CLEAR_MS);
 
 	*kib = SQL_NULL_INT;
 	if (str_starts(text, KILLED)) {

@@ -36,7 +36,7 @@ static const struct field cloud_fields[] = {
 };
 
 /* What is asked of one service, and what came. */
-struct asking {
+struct fetching {
 	const struct cloud_service *service;
 	const struct cloud_in *in;
 	struct cloud_files files;
@@ -45,18 +45,18 @@ struct asking {
 };
 
 static enum err
-ask_list(struct cloud *c, void *arg)
+fetch_list(struct cloud *c, void *arg)
 {
-	struct asking *x = arg;
+	struct fetching *x = arg;
 
 	x->files = (struct cloud_files){ 0 };
 	return x->service->list(c, x->in->id, x->in->cursor, x->in->limit, &x->files);
 }
 
 static enum err
-cloud_ask_file(struct cloud *c, void *arg)
+cloud_fetch_file(struct cloud *c, void *arg)
 {
-	struct asking *x = arg;
+	struct fetching *x = arg;
 
 	return x->service->show(c, x->in->id, &x->file);
 }
@@ -85,7 +85,7 @@ put_file(struct buf *b, const struct cloud_service *s, const struct cloud_file *
 
 /* What came without an id or a name is nothing that could be shown, or asked for. */
 static void
-put_files(struct buf *b, const struct asking *x)
+put_files(struct buf *b, const struct fetching *x)
 {
 	for (size_t i = 0; i < x->files.n; i++) {
 		const struct cloud_file *f = &x->files.p[i];
@@ -99,7 +99,7 @@ put_files(struct buf *b, const struct asking *x)
 
 /* Where the next page of one service's list is. */
 static struct str
-next_path(struct arena *a, const struct asking *x)
+next_path(struct arena *a, const struct fetching *x)
 {
 	struct buf b = { .a = a }, query = { .a = a };
 
@@ -147,10 +147,10 @@ within_ms(int services)
 }
 
 static struct outcome
-list(struct job *j, struct asking *x)
+list(struct job *j, struct fetching *x)
 {
 	struct buf body = { .a = j->a }, headers = { .a = j->a };
-	enum err e = cloud_use(j, x->service, within_ms(1), ask_list, x, &x->why);
+	enum err e = cloud_use(j, x->service, within_ms(1), fetch_list, x, &x->why);
 
 	if (e != ERR_OK)
 		return end_refused(j, e, x->why);
@@ -167,10 +167,10 @@ list(struct job *j, struct asking *x)
 }
 
 static struct outcome
-file(struct job *j, struct asking *x)
+file(struct job *j, struct fetching *x)
 {
 	struct buf body = { .a = j->a };
-	enum err e = cloud_use(j, x->service, within_ms(1), cloud_ask_file, x, &x->why);
+	enum err e = cloud_use(j, x->service, within_ms(1), cloud_fetch_file, x, &x->why);
 
 	if (e != ERR_OK)
 		return end_refused(j, e, x->why);
@@ -179,7 +179,7 @@ file(struct job *j, struct asking *x)
 }
 
 static void
-put_failed(struct buf *b, const struct asking *x, enum err e)
+put_failed(struct buf *b, const struct fetching *x, enum err e)
 {
 	buf_printf(b, "%s{\"provider\":\"%s\",\"code\":\"%s\",\"error\":", b->n > 0 ? "," : "",
 	    x->service->name, err_info(e)->code);
@@ -188,7 +188,7 @@ put_failed(struct buf *b, const struct asking *x, enum err e)
 }
 
 static void
-put_next(struct buf *b, const struct asking *x, struct str path)
+put_next(struct buf *b, const struct fetching *x, struct str path)
 {
 	buf_printf(b, "%s\"%s\":", b->n > 0 ? "," : "", x->service->name);
 	buf_json(b, path);
@@ -203,13 +203,13 @@ all(struct job *j, const struct cloud_in *in)
 	struct str name, rest = in->platform;
 
 	while (rest.p) {
-		struct asking x = { .in = in, .why = "" };
+		struct fetching x = { .in = in, .why = "" };
 		enum err e;
 
 		rest = str_cut(rest, ' ', &name);
 		if (!(x.service = cloud_service(name)))
 			continue;
-		e = cloud_use(j, x.service, within_ms(2), ask_list, &x, &x.why);
+		e = cloud_use(j, x.service, within_ms(2), fetch_list, &x, &x.why);
 		if (stop_why(&j->stop) != STOP_NOT)
 			return job_stopped();
 		if (e != ERR_OK)
@@ -228,7 +228,7 @@ struct outcome
 cloud_run(struct job *j)
 {
 	struct cloud_in in = { .limit = 100 };
-	struct asking x = { .in = &in, .why = "" };
+	struct fetching x = { .in = &in, .why = "" };
 	struct outcome o;
 
 	if (!job_input(j, cloud_fields, sizeof(cloud_fields) / sizeof(*cloud_fields), &in, &o))

@@ -50,7 +50,7 @@ struct look {
 /* -- requests -- */
 
 static enum err
-ask_self(struct cloud *c, void *arg)
+fetch_self(struct cloud *c, void *arg)
 {
 	struct look *x = arg;
 	enum err e = x->service->show(c, x->root.n > 0 ? x->root : x->folder, &x->file);
@@ -62,7 +62,7 @@ ask_self(struct cloud *c, void *arg)
 }
 
 static enum err
-ask_rows(struct cloud *c, void *arg)
+fetch_rows(struct cloud *c, void *arg)
 {
 	struct look *x = arg;
 	enum err e;
@@ -74,7 +74,7 @@ ask_rows(struct cloud *c, void *arg)
 }
 
 static enum err
-ask_changes(struct cloud *c, void *arg)
+fetch_changes(struct cloud *c, void *arg)
 {
 	struct look *x = arg;
 	enum err e;
@@ -86,7 +86,7 @@ ask_changes(struct cloud *c, void *arg)
 }
 
 static enum err
-ask(struct look *x, enum err (*fn)(struct cloud *, void *))
+fetch(struct look *x, enum err (*fn)(struct cloud *, void *))
 {
 	x->why = "";
 	return cloud_use(x->j, x->service, WITHIN_MS, fn, x, &x->why);
@@ -217,7 +217,7 @@ static bool
 look(struct look *x, struct outcome *o)
 {
 	PGresult *row = NULL;
-	enum err e = ask(x, ask_self);
+	enum err e = fetch(x, fetch_self);
 
 	if (e == ERR_NOT_FOUND)
 		x->why = arena_printf(
@@ -271,7 +271,7 @@ drop(struct look *x, struct outcome *o)
 static bool
 list(struct look *x, struct outcome *o)
 {
-	enum err e = ask(x, ask_rows);
+	enum err e = fetch(x, fetch_rows);
 
 	x->followed = false; /* what has changed meanwhile is asked for */
 	if (e == ERR_OK)
@@ -291,7 +291,7 @@ list(struct look *x, struct outcome *o)
 static bool
 changes(struct look *x, struct outcome *o)
 {
-	enum err e = ask(x, ask_changes);
+	enum err e = fetch(x, fetch_changes);
 
 	if (e == ERR_NOT_FOUND || e == ERR_BAD_REQUEST || e == ERR_FORBIDDEN) {
 		log_info("folder: listed anew, since its changes are not known any more", "run",

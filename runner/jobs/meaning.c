@@ -329,7 +329,7 @@ is_paused(const struct set *m, struct str provider, struct str model)
 
 /* Asks one model, which a row of embedding_serving() names. */
 static bool
-ask_question(
+embed_question(
     struct job *j, struct arena *a, PGresult *res, int row, struct str item, struct meaning *out)
 {
 	struct call c = { .job = j, .a = a };
@@ -379,7 +379,7 @@ question_meaning(struct job *j, struct arena *a, struct str question, struct mea
 		return false;
 	for (int i = 0; i < PQntuples(res) && stop_why(&j->stop) == STOP_NOT; i++)
 		if (!is_paused(&m, sql_get(res, i, 1), sql_get(res, i, 2)) &&
-		    ask_question(j, a, res, i, json_of(a, question), out))
+		    embed_question(j, a, res, i, json_of(a, question), out))
 			return true;
 	return false;
 }

@@ -66,7 +66,7 @@ take_page(struct listing *l, json_object *tools)
 }
 
 static enum mcp_end
-ask_all(
+list_all(
     struct job *j, struct remote_server *s, int64_t until_ms, struct listing *l, const char **why)
 {
 	struct mcp_answer answer;
@@ -128,7 +128,7 @@ list_server(struct job *j, struct remote_server *s, int64_t until_ms, struct str
 	struct listing l = { .kept = { .a = j->a } };
 	struct str kept = { NULL, 0 }, revision = { NULL, 0 };
 	const char *why;
-	enum mcp_end end = ask_all(j, s, until_ms, &l, &why);
+	enum mcp_end end = list_all(j, s, until_ms, &l, &why);
 
 	if (end == MCP_STOPPED)
 		return ERR_CONFLICT;

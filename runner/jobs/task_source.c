@@ -112,7 +112,7 @@ read_address(struct open *x)
 
 /* --- cloud services --- */
 
-struct asking {
+struct fetching {
 	const struct cloud_service *service;
 	struct str id;
 	struct str cursor;
@@ -123,9 +123,9 @@ struct asking {
 
 /* What the id is; the bytes of a file. What stands for a folder is that folder, where it is. */
 static enum err
-task_ask_file(struct cloud *c, void *arg)
+task_fetch_file(struct cloud *c, void *arg)
 {
-	struct asking *q = arg;
+	struct fetching *q = arg;
 	enum err e = q->service->show(c, q->id, &q->file);
 
 	if (e == ERR_OK && q->file.is_link && q->file.is_folder)
@@ -141,9 +141,9 @@ task_ask_file(struct cloud *c, void *arg)
 }
 
 static enum err
-ask_folder(struct cloud *c, void *arg)
+fetch_folder(struct cloud *c, void *arg)
 {
-	struct asking *q = arg;
+	struct fetching *q = arg;
 
 	q->files = (struct cloud_files){ 0 };
 	return q->service->list(c, q->id, q->cursor, FOLDER_PAGE, &q->files);
@@ -152,7 +152,7 @@ ask_folder(struct cloud *c, void *arg)
 /* True: *fn was done. False: it could not be, and x says the rest, with *ends where the job is to
    end. */
 static bool
-ask(struct open *x, struct asking *q, enum err (*fn)(struct cloud *, void *), bool *ends)
+fetch(struct open *x, struct fetching *q, enum err (*fn)(struct cloud *, void *), bool *ends)
 {
 	struct job *j = x->t->j;
 	const char *why = "";
@@ -171,7 +171,7 @@ ask(struct open *x, struct asking *q, enum err (*fn)(struct cloud *, void *), bo
 }
 
 static bool
-read_file(struct open *x, const struct asking *q)
+read_file(struct open *x, const struct fetching *q)
 {
 	struct extract_how how = { .name = arena_cstr(x->t->j->a, q->file.name) };
 
@@ -200,10 +200,10 @@ is_table(const struct cloud_file *f)
 
 /* A table of a folder. True: *why names it, where it could not be read. */
 static bool
-read_table(struct open *x, const struct asking *folder, const struct cloud_file *table)
+read_table(struct open *x, const struct fetching *folder, const struct cloud_file *table)
 {
-	struct asking q = { .service = folder->service, .id = table->id, .into = folder->into };
-	bool ends, good = ask(x, &q, task_ask_file, &ends) ? read_file(x, &q) : !ends;
+	struct fetching q = { .service = folder->service, .id = table->id, .into = folder->into };
+	bool ends, good = fetch(x, &q, task_fetch_file, &ends) ? read_file(x, &q) : !ends;
 
 	if (good && *x->why)
 		*x->why = arena_printf(x->t->j->a, "%.*s: %s", S_ARG(table->name), *x->why).p;
@@ -212,14 +212,14 @@ read_table(struct open *x, const struct asking *folder, const struct cloud_file 
 
 /* All tables of a folder, but not those of folders in it. The first that fails says why. */
 static bool
-read_folder(struct open *x, struct asking *folder)
+read_folder(struct open *x, struct fetching *folder)
 {
 	const char *first = NULL;
 	size_t n = 0;
 	bool ends;
 
 	for (int page = 0; page < FOLDER_PAGES_MAX; page++) {
-		if (!ask(x, folder, ask_folder, &ends))
+		if (!fetch(x, folder, fetch_folder, &ends))
 			return !ends;
 		for (size_t i = 0; i < folder->files.n; i++) {
 			if (!is_table(&folder->files.p[i]))
@@ -242,14 +242,14 @@ read_folder(struct open *x, struct asking *folder)
 static bool
 read_cloud(struct open *x, const struct cloud_service *service)
 {
-	struct asking q = { .service = service,
+	struct fetching q = { .service = service,
 		.id = x->s->resource,
 		.into = { .file = x->file, .most = config()->upload_max } };
 	bool ends;
 
 	if (!cloud_is_id(q.id))
 		return fails(x, "The resource_identifier must be the id of a file or a folder.");
-	if (!ask(x, &q, task_ask_file, &ends))
+	if (!fetch(x, &q, task_fetch_file, &ends))
 		return !ends;
 	if (!q.file.is_folder)
 		return read_file(x, &q);

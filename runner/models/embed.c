@@ -249,7 +249,7 @@ add_use(struct use *use, const struct embedding *e, const struct batch *batch, i
 
 /* `a` is this request's: replies are large. */
 static enum call_end
-ask(struct arena *a, struct call *c, struct embedding *e, const struct batch *batch,
+send_batch(struct arena *a, struct call *c, struct embedding *e, const struct batch *batch,
     struct use *use)
 {
 	bool google = c->provider->wire == &wire_google;
@@ -285,13 +285,13 @@ ask(struct arena *a, struct call *c, struct embedding *e, const struct batch *ba
 }
 
 static enum call_end
-ask_all(struct call *c, struct embedding *e, struct use *use)
+send_all(struct call *c, struct embedding *e, struct use *use)
 {
 	for (int lacking = 0; e->n_came < e->n;) {
 		struct batch batch = next_batch(e);
 		struct arena *a = arena_new();
 		size_t before = e->n_came;
-		enum call_end end = ask(a, c, e, &batch, use);
+		enum call_end end = send_batch(a, c, e, &batch, use);
 
 		arena_free(a);
 		if (end != CALL_DONE)
@@ -342,7 +342,7 @@ embed(struct call *c, struct embedding *e, int64_t number)
 		c->refused = 400;
 		return CALL_REFUSED;
 	}
-	end = ask_all(c, e, &use);
+	end = send_all(c, e, &use);
 	c->input_tokens = use.tokens;
 	atomic_fetch_add(&counters.calls, 1);
 	if (end != CALL_DONE && end != CALL_STOPPED)

@@ -85,7 +85,8 @@ prepare(const struct engine *e, struct http_request *q, const char *method, stru
 
 /* Nothing is asked twice but where the engine was not there. */
 static enum engine_end
-ask(struct engine *e, const char *method, struct str path, struct str body, json_object **reply)
+send_request(
+    struct engine *e, const char *method, struct str path, struct str body, json_object **reply)
 {
 	struct http_request q;
 	enum engine_end end;
@@ -176,10 +177,10 @@ create(struct engine *e, const struct uuid *owner, const char *name)
 	buf_printf(&volume, "{\"Name\":\"%s\",", name);
 	put_labels(&volume, e, owner);
 	buf_put(&volume, S("}"));
-	end = ask(e, "POST", S("/volumes/create"), buf_str(&volume), NULL);
+	end = send_request(e, "POST", S("/volumes/create"), buf_str(&volume), NULL);
 	if (end != ENGINE_DONE)
 		return end;
-	return ask(e, "POST", arena_printf(e->a, "/containers/create?name=%s", name),
+	return send_request(e, "POST", arena_printf(e->a, "/containers/create?name=%s", name),
 	    create_body(e, owner, name), NULL);
 }
 
@@ -193,7 +194,8 @@ engine_run(struct engine *e, const struct uuid *owner)
 	if (end == ENGINE_DONE)
 		end = create(e, owner, name);
 	if (end == ENGINE_DONE)
-		end = ask(e, "POST", arena_printf(e->a, "/containers/%s/start", name), S(""), NULL);
+		end = send_request(
+		    e, "POST", arena_printf(e->a, "/containers/%s/start", name), S(""), NULL);
 	return end;
 }
 
@@ -205,7 +207,7 @@ delete_container(struct engine *e, const char *name)
 	enum engine_end end;
 
 	for (int tries = 1;; tries++) {
-		end = ask(e, "DELETE", path, (struct str){ NULL, 0 }, NULL);
+		end = send_request(e, "DELETE", path, (struct str){ NULL, 0 }, NULL);
 		if (end != ENGINE_REFUSED || tries == REMOVAL_TRIES)
 			return end;
 		if (!stop_sleep(e->stop, REMOVAL_MS))
@@ -224,7 +226,7 @@ engine_remove(struct engine *e, const struct uuid *owner, bool force)
 	engine_name(owner, name);
 	how = force ? arena_printf(e->a, "/containers/%s/kill?signal=KILL", name)
 		    : arena_printf(e->a, "/containers/%s/stop?t=%d", name, STOP_S);
-	end = ask(e, "POST", how, S(""), NULL);
+	end = send_request(e, "POST", how, S(""), NULL);
 	if (end == ENGINE_MISSING)
 		return ENGINE_DONE;
 	if (end == ENGINE_STOPPED || end == ENGINE_AWAY)
@@ -240,7 +242,7 @@ engine_forget(struct engine *e, const struct uuid *owner)
 	enum engine_end end;
 
 	engine_name(owner, name);
-	end = ask(
+	end = send_request(
 	    e, "DELETE", arena_printf(e->a, "/volumes/%s", name), (struct str){ NULL, 0 }, NULL);
 	return end == ENGINE_MISSING ? ENGINE_DONE : end;
 }
@@ -276,10 +278,11 @@ engine_look(struct engine *e, struct engine_list *out)
 	json_object *list, *volumes;
 	enum engine_end end;
 
-	end = ask(e, "GET", arena_printf(e->a, "/containers/json?all=true&%.*s", S_ARG(filter)),
+	end = send_request(e, "GET",
+	    arena_printf(e->a, "/containers/json?all=true&%.*s", S_ARG(filter)),
 	    (struct str){ NULL, 0 }, &list);
 	if (end == ENGINE_DONE)
-		end = ask(e, "GET", arena_printf(e->a, "/volumes?%.*s", S_ARG(filter)),
+		end = send_request(e, "GET", arena_printf(e->a, "/volumes?%.*s", S_ARG(filter)),
 		    (struct str){ NULL, 0 }, &volumes);
 	if (end != ENGINE_DONE)
 		return end;
@@ -292,7 +295,8 @@ engine_look(struct engine *e, struct engine_list *out)
 enum engine_end
 engine_image(struct engine *e)
 {
-	return ask(e, "GET", arena_printf(e->a, "/images/%s/json", config()->container_image),
+	return send_request(e, "GET",
+	    arena_printf(e->a, "/images/%s/json", config()->container_image),
 	    (struct str){ NULL, 0 }, NULL);
 }
 
@@ -316,7 +320,8 @@ engine_exec(struct engine *e, const struct uuid *owner, enum engine_as as, struc
 	    as == ENGINE_AS_ROOT ? "0:0" : "1000:1000");
 	buf_json(&b, command);
 	buf_put(&b, S("]}"));
-	end = ask(e, "POST", arena_printf(e->a, "/containers/%s/exec", name), buf_str(&b), &reply);
+	end = send_request(
+	    e, "POST", arena_printf(e->a, "/containers/%s/exec", name), buf_str(&b), &reply);
 	if (end == ENGINE_REFUSED)
 		return ENGINE_MISSING;
 	if (end != ENGINE_DONE)
@@ -382,7 +387,7 @@ engine_inspect(struct engine *e, const struct engine_exec *x, bool *runs, int64_
 	json_object *reply = NULL;
 	enum engine_end end;
 
-	end = ask(
+	end = send_request(
 	    e, "GET", arena_printf(e->a, "/exec/%s/json", x->id), (struct str){ NULL, 0 }, &reply);
 	if (end != ENGINE_DONE)
 		return end;
