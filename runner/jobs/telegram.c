@@ -74,7 +74,7 @@ ended(struct job *j, enum telegram_end end, int64_t chat, const struct telegram_
  * as it is where Telegram cannot read that.
  */
 static enum telegram_end
-send_text(struct relay *r, const char *method, const char *more, struct str text,
+send_part(struct relay *r, const char *method, const char *more, struct str text,
     struct telegram_reply *reply)
 {
 	const struct telegram_in *in = r->arg;
@@ -102,7 +102,7 @@ telegram_put(struct relay *r, struct str text, struct str *id, struct outcome *o
 {
 	const struct telegram_in *in = r->arg;
 	struct telegram_reply reply;
-	enum telegram_end end = send_text(r, "sendMessage",
+	enum telegram_end end = send_part(r, "sendMessage",
 	    r->again ? NO_PREVIEW "\"disable_notification\":true," : NO_PREVIEW, text, &reply);
 
 	r->unsent = end != TELEGRAM_STOPPED && (end != TELEGRAM_LATER || reply.wait_ms > 0);
@@ -119,7 +119,7 @@ telegram_change(struct relay *r, struct str id, struct str text, struct outcome 
 	const struct telegram_in *in = r->arg;
 	struct telegram_reply reply;
 	struct str more = arena_printf(r->j->a, NO_PREVIEW "\"message_id\":%.*s,", S_ARG(id));
-	enum telegram_end end = send_text(r, "editMessageText", more.p, text, &reply);
+	enum telegram_end end = send_part(r, "editMessageText", more.p, text, &reply);
 
 	*o = ended(r->j, end, in->chat, &reply);
 	/* Refused: it is as it should be already, or the person has deleted it. */
@@ -134,7 +134,7 @@ draft(struct relay *r, struct str text, struct outcome *o)
 	struct telegram_reply reply;
 	struct str more =
 	    arena_printf(r->j->a, "\"draft_id\":%lld,\"can_stop\":true,", (long long)in->draft);
-	enum telegram_end end = send_text(r, "sendMessageDraft", more.p, text, &reply);
+	enum telegram_end end = send_part(r, "sendMessageDraft", more.p, text, &reply);
 
 	if (end == TELEGRAM_REFUSED || end == TELEGRAM_BAD_TOKEN) {
 		r->plain = true;
