@@ -71,6 +71,7 @@ struct req {
 
 	void *state; /* the handler's own, in the arena */
 	int64_t list_limit; /* list_rows': the most rows that res_list shows */
+	int64_t read_us; /* what its statements took so far (fcgi/share.c) */
 	struct upload *upload; /* BODY_UPLOAD: the file (fcgi/upload.h) */
 
 	answer_fn *answer; /* the second half that is waited for */

@@ -44,7 +44,7 @@ enum err res_list(struct req *r);
  * first column. True where that is all: nothing to show, but more to look at, before *before. Its
  * answer then sends the statement again, so that others in the pipe have their turn between.
  */
-#define LIST_LOOK 500
+#define LIST_LOOK 200
 bool list_goes_on(struct req *r, struct uuid *before);
 /*
  * 200 with the first column of the first row, an object that holds a page; its second column, where

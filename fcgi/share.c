@@ -11,9 +11,9 @@
 
 #define ROOM 64
 #define SHARE (ROOM / 4)
-#define COST_US 250 /* what counts for one */
+#define COST_US 50 /* what counts for one */
 #define OTHERS_MS 1000 /* somebody who came within that time is here */
-#define SLOW_US 1000 /* who takes so much a statement is slow */
+#define SLOW_US 400 /* who takes so much a request is slow */
 #define SLOW_ROOM 2 /* statements of the slow in their pipe: one works, one comes */
 #define AT_ONCE_US 25000 /* what a slow one may take before the first rest */
 #define RESTED_US 250000 /* rested for at most, of a statement: more may have been a stall */
@@ -261,19 +261,33 @@ share_next(struct worker *w)
 }
 
 /*
+ * What a request takes of whoever is quick now and then: where the machine is busy, any may take as
+ * long as one that is long always does.
+ */
+static int64_t
+at_best_us(int64_t before, int64_t took_us)
+{
+	return before + (took_us - before) / (took_us < before ? 2 : 16);
+}
+
+/*
  * Remembers what a unit took, and for how long its caller's reading rests, which is for three times
- * that. Writers mostly wait for the disk, and so take nothing from others.
+ * that. A request that reads on by many short statements is a long one. Writers mostly wait for the
+ * disk, and so take nothing from others.
  */
 static void
-habit_learn(struct worker *w, struct line *l, bool reads, int64_t took_us, int64_t now_us)
+habit_learn(struct worker *w, struct line *l, const struct unit *u, int64_t took_us, int64_t now_us)
 {
 	struct habit *h = habit_of(&w->shares, l);
 	int64_t from, most;
 
 	h->us = (3 * h->us + took_us) / 4;
-	if (reads)
-		h->reads_us = (3 * h->reads_us + took_us) / 4;
-	if (h->reads_us < SLOW_US || !reads)
+	if (!u->reads)
+		return;
+	if (u->done)
+		u->r->read_us += took_us;
+	h->reads_us = at_best_us(h->reads_us, u->done ? u->r->read_us : took_us);
+	if (h->reads_us < SLOW_US)
 		return;
 	if (!w->shares.slow.pipe && pipe_is_up(w->pipe))
 		w->shares.slow.pipe = pipe_open(w->loop, "millrace_api", w->pool, NULL, NULL, NULL);
@@ -297,7 +311,7 @@ sent_detach(struct sent *sent)
 	if (sent->has_left)
 		return;
 	sent->has_left = true;
-	habit_learn(sent->worker, sent->line, sent->unit.reads, now - lane->ended_us, now);
+	habit_learn(sent->worker, sent->line, &sent->unit, now - lane->ended_us, now);
 	lane->ended_us = now;
 	lane->load -= sent->cost;
 	sent->line->load -= lane == &sent->worker->shares.quick ? sent->cost : 0;

@@ -4,12 +4,12 @@
  * it; alone, all of it. What is too much waits here, in a line for each caller, and the lines take
  * turns. What has come back and waits for the disk only (pipe_batch) takes no room.
  *
- * Room is measured in time: a statement counts for as many quarters of a millisecond as its
+ * Room is measured in time: a statement counts for as many twentieths of a millisecond as its
  * caller's last ones took. So a caller of long ones has one or two in the pipe, and one of short
- * ones sixteen. Callers of long ones read by a pipe of their own, made when the first of them
- * comes, so that nobody waits for even one of these; and while others are here, their reading rests
- * for three times as long as it took (three quarters of a second at most), so that nobody waits for
- * the processors either.
+ * ones sixteen. Callers of long requests, of one statement or many, read by a pipe of their own,
+ * made when the first of them comes, so that nobody waits for even one of these; and while others
+ * are here, their reading rests for three times as long as it took (three quarters of a second at
+ * most), so that nobody waits for the processors either.
  */
 #ifndef FCGI_SHARE_H
 #define FCGI_SHARE_H
@@ -36,7 +36,8 @@ struct lane {
 /* What a caller did of late. */
 struct habit {
 	int64_t us; /* what a statement took */
-	int64_t reads_us; /* the same of those that read: who writes waits for the disk */
+	int64_t
+	    reads_us; /* what a request that reads took at best: who writes waits for the disk */
 	int64_t rests_until_us; /* on clock_us' clock; once slow, and while others are here */
 };
 

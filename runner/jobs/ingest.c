@@ -27,7 +27,7 @@
  * until there is the second, for a file's passages, which may take a connection for as long: while
  * some are stored, the next files are read, and no text waits that has neither.
  */
-static struct slots reading = SLOTS(2, 4), storing = SLOTS(2, 4);
+static struct slots reading = SLOTS(2, 4, 0), storing = SLOTS(2, 4, 0);
 
 /* What is known of a document beside its file. */
 struct origin {
@@ -159,9 +159,9 @@ store(struct job *j, struct str text, const struct origin *of)
 static struct outcome
 store_in_turn(struct job *j, struct slot *of_reading, struct str text, const struct origin *of)
 {
-	struct slot mine;
+	struct slot mine = { .of = &storing, .owner = j->owner };
 	struct outcome o;
-	bool stopped = !slot_acquire(&mine, &storing, j->owner, &j->stop);
+	bool stopped = !slot_acquire(&mine, &j->stop);
 
 	slot_release(of_reading);
 	if (stopped)
@@ -187,12 +187,12 @@ unread(struct job *j, enum extract_end end, const char *why)
 static struct outcome
 in_turn(struct job *j, int file, const struct extract_how *how, const struct origin *of)
 {
-	struct slot mine;
+	struct slot mine = { .of = &reading, .owner = j->owner };
 	struct extracted x;
 	struct outcome o;
 	enum extract_end end;
 
-	if (!slot_acquire(&mine, &reading, j->owner, &j->stop))
+	if (!slot_acquire(&mine, &j->stop))
 		return job_stopped();
 	end = extract(&j->stop, file, how, &x);
 	if (end == EXTRACT_TEXT) {

@@ -18,7 +18,7 @@
 #define CLOUD_WITHIN_MS (60 * 1000) /* no request to a cloud service begins later */
 
 /* A page is held in memory while it is fetched, which its server may take its time over. */
-static struct slots fetching = SLOTS(2, 8);
+static struct slots fetching = SLOTS(2, 8, 0);
 
 /* Reads the file by parts: into the hash, or, where there is a blob, into that. */
 static enum err
@@ -240,10 +240,10 @@ ingest_page(struct job *j, const struct page_before *before, int file, struct pa
 		.bytes_max = config()->upload_max };
 	struct str metadata = { NULL, 0 };
 	enum page_end end;
-	struct slot mine;
+	struct slot mine = { .of = &fetching, .owner = j->owner };
 
 	*o = job_stopped();
-	if (!slot_acquire(&mine, &fetching, j->owner, &j->stop))
+	if (!slot_acquire(&mine, &j->stop))
 		return false;
 	end = fetch(j, before, &p, in, &metadata);
 	slot_release(&mine);

@@ -21,7 +21,7 @@
 #define FOLDER_PAGES_MAX 50 /* some services give fewer files a page than are asked for */
 
 /* Held while a source is fetched and read: its file is in memory, and a child reads it. */
-static struct slots slots = SLOTS(2, 4);
+static struct slots slots = SLOTS(2, 4, 0);
 
 /* What a source's reading needs all the way. */
 struct open {
@@ -263,13 +263,13 @@ task_source_read(
 {
 	const struct cloud_service *service = cloud_service(s->platform);
 	struct open x = { t, s, -1, why, later, o };
-	struct slot mine;
+	struct slot mine = { .of = &slots, .owner = t->j->owner };
 	bool good;
 
 	*why = NULL;
 	*later = false;
 	*o = job_stopped();
-	if (!slot_acquire(&mine, &slots, t->j->owner, &t->j->stop))
+	if (!slot_acquire(&mine, &t->j->stop))
 		return false;
 	if ((x.file = memfd_create("source", MFD_CLOEXEC)) < 0) {
 		*o = job_again("there is no memory for a source's file", 0);

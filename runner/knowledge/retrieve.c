@@ -14,6 +14,7 @@
 #include "sql_job.h"
 
 #define QUERY_MAX 2000 /* bytes of a query that count */
+#define FEW 1000 /* passages that are searched in a few milliseconds */
 
 #define CANDIDATES 150 /* passages that are ranked */
 #define ANSWER_AMONG 6 /* of the best, one has to answer */
@@ -34,8 +35,11 @@ retrieve_init(const struct retrieve_models *m)
 	models = m;
 }
 
-/* Over many passages a search is a good part of a processor's tenth of a second. */
-static struct slots slots = SLOTS(2, 4);
+/*
+ * Over many passages a search is a good part of a processor's tenth of a second. A third of the
+ * time is for who searches them while others are here.
+ */
+static struct slots slots = SLOTS(2, 4, 2);
 
 static bool
 has(const struct passages *list, int64_t chunk)
@@ -470,6 +474,7 @@ take_best(struct search *s, struct candidates *all, size_t want, struct passages
 	return ERR_OK;
 }
 
+/* In a slot, which who searches many passages holds alone while others are here. */
 static enum err
 search(
     struct search *s, struct str query, const struct meaning *m, size_t want, struct passages *into)
@@ -478,8 +483,7 @@ search(
 	struct candidates all = { .n = 0 };
 	enum err e;
 
-	question_read(s->a, query, s->q);
-	if ((e = count_terms(s)) != ERR_OK || (e = guess_words(s)) != ERR_OK)
+	if ((e = guess_words(s)) != ERR_OK)
 		return e;
 	question_weigh(s->q, s->passages);
 	if (m && (e = near_find(s->j, s->a, m, s->of_chatbot, &near)) != ERR_OK)
@@ -496,7 +500,7 @@ retrieve(struct job *j, struct str query, int want, struct passages *into, size_
 {
 	struct search s = { .j = j, .of_chatbot = into->of_chatbot };
 	struct meaning m;
-	struct slot mine;
+	struct slot mine = { .of = &slots, .owner = j->owner };
 	bool has_meaning;
 	enum err e;
 
@@ -506,15 +510,16 @@ retrieve(struct job *j, struct str query, int want, struct passages *into, size_
 	s.a = arena_new();
 	s.q = arena_alloc(s.a, sizeof(*s.q));
 	has_meaning = models && models->meaning && models->meaning(j, s.a, query, &m);
-	if (!slot_acquire(&mine, &slots, j->owner, &j->stop)) {
-		arena_free(s.a);
-		return ERR_OK;
-	}
+	question_read(s.a, query, s.q);
 	j->stops_statements = true;
-	e = search(&s, query, has_meaning ? &m : NULL, (size_t)want, into);
+	e = count_terms(&s);
+	mine.is_short = s.passages <= FEW;
+	if (e == ERR_OK && slot_acquire(&mine, &j->stop)) {
+		e = search(&s, query, has_meaning ? &m : NULL, (size_t)want, into);
+		slot_release(&mine);
+	}
 	j->stops_statements = false;
 	arena_free(s.a);
-	slot_release(&mine);
 	return e != ERR_OK && stop_why(&j->stop) != STOP_NOT ? ERR_OK : e;
 }
 

@@ -13,7 +13,7 @@
 #include "runner/queue/slots.h"
 
 /* A page is held in memory, and read by a process of its own. */
-static struct slots fetching = SLOTS(2, 4);
+static struct slots fetching = SLOTS(2, 4, 0);
 
 struct fetch_in {
 	struct str url;
@@ -74,7 +74,7 @@ enum err
 tool_fetch_url(struct job *j, struct tool_call *call, struct passages *found, bool *failed)
 {
 	struct fetch_in in = { 0 };
-	struct slot mine;
+	struct slot mine = { .of = &fetching, .owner = j->owner };
 	enum err e = ERR_CONFLICT;
 	int file;
 
@@ -83,7 +83,7 @@ tool_fetch_url(struct job *j, struct tool_call *call, struct passages *found, bo
 		return ERR_OK;
 	if ((file = memfd_create("page", MFD_CLOEXEC)) == -1)
 		return ERR_INTERNAL;
-	if (slot_acquire(&mine, &fetching, j->owner, &j->stop)) {
+	if (slot_acquire(&mine, &j->stop)) {
 		e = fetch(j, call, in.url, file, failed);
 		slot_release(&mine);
 	}

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include <uthash.h>
 #include <utlist.h>
 
 #include <millrace/clock.h>
@@ -8,6 +9,7 @@
 #include "runner/thread.h"
 
 #define OTHERS_MS 5000 /* who came beside somebody within that time is here */
+#define REST_MOST_MS 500
 
 static int
 held_by(const struct slots *of, const struct uuid *owner)
@@ -31,8 +33,28 @@ is_anothers(const struct slot *list, const struct uuid *owner)
 	return false;
 }
 
+static int64_t *
+rest_of(struct slots *of, const struct uuid *owner)
+{
+	unsigned hash;
+
+	HASH_VALUE(owner->text, strlen(owner->text), hash);
+	return &of->rests_until_ms[hash % SLOTS_REMEMBERED];
+}
+
+/* Is no further slot of the owner's, who holds n? */
+static bool
+has_enough(struct slots *of, const struct slot *p, int n, bool beside)
+{
+	if (p->is_short)
+		return n >= of->open;
+	if (beside && (n >= of->most / 4 || clock_ms() < *rest_of(of, &p->owner)))
+		return true;
+	return n > 0 && of->n_held >= of->open;
+}
+
 static struct slot *
-next_of(const struct slots *of)
+next_of(struct slots *of)
 {
 	bool beside = clock_ms() < of->others_until_ms;
 	struct slot *best = NULL, *p;
@@ -43,8 +65,7 @@ next_of(const struct slots *of)
 	DL_FOREACH (of->waiting, p) {
 		int n = held_by(of, &p->owner);
 
-		if ((n > 0 && of->n_held >= of->open) || (beside && n >= of->most / 4) ||
-		    (best && n >= fewest))
+		if (has_enough(of, p, n, beside) || (best && n >= fewest))
 			continue;
 		best = p;
 		fewest = n;
@@ -63,19 +84,24 @@ hand_out(struct slots *of)
 		DL_APPEND(of->held, p);
 		of->n_held++;
 		p->is_held = true;
+		p->since_ms = clock_ms();
 		pthread_cond_signal(&p->changed);
 	}
 }
 
-/* What one user may have grows when the others have been gone for a while, too. */
+/* What one user may have grows when a rest is over, or the others have been gone for a while, too.
+ */
 static void
 wait_for_change(struct slot *mine)
 {
 	struct slots *of = mine->of;
+	int64_t now = clock_ms(), until = of->others_until_ms, rest = *rest_of(of, &mine->owner);
 
-	if (clock_ms() >= of->others_until_ms)
+	if (now < rest && rest < until)
+		until = rest;
+	if (now >= until)
 		pthread_cond_wait(&mine->changed, &of->lock);
-	else if (!thread_cond_wait_until(&mine->changed, &of->lock, of->others_until_ms))
+	else if (!thread_cond_wait_until(&mine->changed, &of->lock, until))
 		hand_out(of);
 }
 
@@ -90,15 +116,15 @@ slot_wake(void *arg)
 }
 
 bool
-slot_acquire(struct slot *mine, struct slots *of, struct uuid owner, struct stop *stop)
+slot_acquire(struct slot *mine, struct stop *stop)
 {
+	struct slots *of = mine->of;
 	bool is_held;
 
-	*mine = (struct slot){ .of = of, .owner = owner };
 	thread_cond_init(&mine->changed);
 	stop_on_set(stop, slot_wake, mine);
 	pthread_mutex_lock(&of->lock);
-	if (is_anothers(of->held, &owner) || is_anothers(of->waiting, &owner))
+	if (is_anothers(of->held, &mine->owner) || is_anothers(of->waiting, &mine->owner))
 		of->others_until_ms = clock_ms() + OTHERS_MS;
 	DL_APPEND(of->waiting, mine);
 	hand_out(of);
@@ -118,8 +144,11 @@ void
 slot_release(struct slot *mine)
 {
 	struct slots *of = mine->of;
+	int64_t now = clock_ms(), rest = (now - mine->since_ms) * of->rest;
 
 	pthread_mutex_lock(&of->lock);
+	if (!mine->is_short)
+		*rest_of(of, &mine->owner) = now + (rest < REST_MOST_MS ? rest : REST_MOST_MS);
 	DL_DELETE(of->held, mine);
 	of->n_held--;
 	hand_out(of);

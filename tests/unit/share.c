@@ -200,7 +200,7 @@ weights(void)
 	struct req a = caller("a"), b = caller("b");
 
 	(void)!send(&a, 1);
-	reply(ERR_OK, 3000);
+	reply(ERR_OK, 600);
 	(void)!send(&a, 12);
 	CHECK("some", held("a") == 4);
 	reply(ERR_OK, 20000);
@@ -318,6 +318,34 @@ slow(void)
 	arena_free(a.a), arena_free(b.a), arena_free(writes.a);
 }
 
+/* A request of many short statements is a long one; one that takes long now and then is not. */
+static void
+reads_on(void)
+{
+	struct route get = { .method = M_GET };
+	struct req a = caller("a"), b = caller("b"), more = caller("b");
+
+	a.route = b.route = more.route = &get;
+	for (int i = 0; i < 8; i++) {
+		more.read_us = 0;
+		(void)!send(&more, 1);
+		reply(ERR_OK, i % 4 == 0 ? 2 * MS : 100);
+	}
+	(void)!send(&more, 1);
+	CHECK("who is quick at best is not slow", !units[end - 1].is_slow);
+	reply(ERR_OK, 100);
+	for (int i = 0; i < 60; i++) {
+		(void)!send(&a, 1);
+		reply(ERR_OK, 200);
+	}
+	CHECK("who reads on and on is", units[end - 1].is_slow);
+	(void)!send(&b, 1);
+	CHECK("others are not", !units[end - 1].is_slow);
+	reply(ERR_OK, 0);
+	CHECK("all were done", done_ok == 70 && !worker.shares.lines);
+	arena_free(a.a), arena_free(b.a), arena_free(more.a);
+}
+
 /* Who has waited for the disk does not read beside those who are slow. */
 static void
 writers(void)
@@ -393,6 +421,8 @@ main(void)
 	rests_once();
 	begin();
 	slow();
+	begin();
+	reads_on();
 	begin();
 	writers();
 	begin();

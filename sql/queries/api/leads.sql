@@ -16,26 +16,11 @@ FROM lead l WHERE l.owner_id = caller_id() AND l.id < (SELECT page_before($2))
 WINDOW page AS (ORDER BY l.id DESC ROWS UNBOUNDED PRECEDING)
 ORDER BY l.id DESC LIMIT $1;
 
--- Those of a status, and those that hold `q` (NFC) in a name, an address, a number or the company;
--- letter case aside. Looks at no more than `most` leads: where there are more, a row without body
--- comes last, and the cursor is that of the last one that was looked at.
 -- name: lead_search
 -- args: rows int8, before uuid, status text, q text, most int8
 -- row: body json, cursor uuid
 -- reads
-SELECT CASE WHEN k.n <= $5::int8 AND page_has_room(sum(octet_length(concat((f.l).notes, (f.l).metadata))) OVER page, count(*) OVER page)
-		THEN lead_json(f.l) END AS body,
-	CASE WHEN k.n <= $5::int8 THEN k.id ELSE k.above END AS cursor
-FROM (
-	SELECT o.id, row_number() OVER newest AS n, lag(o.id) OVER newest AS above, ($3::text IS NULL OR o.status = $3)
-		AND ($4::text IS NULL OR strpos(folded(concat_ws(' ', o.name, o.email, o.phone, o.company)), lower($4)) > 0) AS fits
-	FROM lead o WHERE o.owner_id = caller_id() AND o.id < (SELECT page_before($2))
-	WINDOW newest AS (ORDER BY o.id DESC)
-	ORDER BY o.id DESC LIMIT $5::int8 + 1
-) k CROSS JOIN LATERAL (SELECT l FROM lead l WHERE l.id = k.id OFFSET 0) f
-WHERE k.fits OR k.n > $5::int8
-WINDOW page AS (ORDER BY k.id DESC ROWS UNBOUNDED PRECEDING)
-ORDER BY k.id DESC LIMIT $1;
+SELECT body, cursor FROM lead_search($1, $2, $3, $4, $5);
 
 -- name: lead_show
 -- args: id uuid
