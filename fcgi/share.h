@@ -36,8 +36,8 @@ struct lane {
 /* What a caller did of late. */
 struct habit {
 	int64_t us; /* what a statement took */
-	int64_t
-	    reads_us; /* what a request that reads took at best: who writes waits for the disk */
+	/* What a request that reads took at best: who writes waits for the disk. */
+	int64_t reads_us;
 	int64_t rests_until_us; /* on clock_us' clock; once slow, and while others are here */
 };
 

@@ -36,8 +36,8 @@ struct slots {
 
 /* One that is held or waited for; on the stack of who does. */
 struct slot {
-	struct slots
-	    *of; /* this, the owner and what it is for are set by who waits; the rest is zero */
+	/* This, the owner and whether it is short are set by who waits; the rest is zero. */
+	struct slots *of;
 	struct uuid owner; /* absent: nobody's, who count as one user */
 	bool is_short; /* a few milliseconds' work */
 	bool is_held;
