@@ -134,6 +134,11 @@ const char *face_more(struct face_call *f, struct buf *more);
 void face_members(struct face_call *f, struct buf *more, const char *const members[]);
 /* How hard the model is to think, or NULL. NULL, or what is wrong with it. */
 const char *face_effort(struct face_call *f, json_object *effort);
+/*
+ * Takes away the tools that a tool_choice of type allowed_tools does not name, and sets its mode.
+ * NULL, or what is wrong with it.
+ */
+const char *face_allowed(struct face_call *f, json_object *allowed);
 /* NULL, or that one of the members is not taken, where it is there and neither null nor false. */
 const char *face_named(struct face_call *f, const char *const members[]);
 /* What the model has thought before it said anything. */

@@ -50,6 +50,7 @@ read_message(struct face_call *f, json_object *o)
 		return "A message's role must be system, developer, user, assistant or tool.";
 	if ((wrong = face_content(f, json_at(o, "content"), &m)) != NULL)
 		return wrong;
+	m.name = m.role == ROLE_TOOL ? (struct str){ NULL, 0 } : json_text(o, "name");
 	if (m.role == ROLE_TOOL && (m.call_id = json_text(o, "tool_call_id")).n == 0)
 		return "A tool's message must have a tool_call_id.";
 	if (m.role == ROLE_ASSISTANT && (wrong = read_calls(f, json_at(o, "tool_calls"), &m)))
@@ -82,6 +83,8 @@ read_tools(struct face_call *f)
 	f->call.schema = arena_cstr(f->call.a, json_serialised(tools));
 	if (json_object_is_type(choice, json_type_string))
 		f->call.tool_choice = json_text(f->asked, "tool_choice");
+	else if (json_at(choice, "allowed_tools"))
+		return face_allowed(f, json_at(choice, "allowed_tools"));
 	else if (choice && name.n == 0)
 		return "tool_choice must be auto, none, required, or a function with its name.";
 	else if (choice)

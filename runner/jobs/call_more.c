@@ -63,6 +63,52 @@ face_effort(struct face_call *f, json_object *effort)
 	return NULL;
 }
 
+static struct str
+name_of(json_object *tool)
+{
+	json_object *function = json_at(tool, "function");
+
+	return json_text(function ? function : tool, "name");
+}
+
+static bool
+is_named(json_object *list, struct str name)
+{
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		if (str_eq(name_of(json_object_array_get_idx(list, i)), name))
+			return true;
+	return false;
+}
+
+const char *
+face_allowed(struct face_call *f, json_object *allowed)
+{
+	json_object *list = json_at(allowed, "tools"), *all;
+	struct buf b = { .a = f->call.a };
+	const char *why;
+
+	f->call.tool_choice = json_text(allowed, "mode");
+	if (!json_object_is_type(list, json_type_array) ||
+	    (!str_eq(f->call.tool_choice, S("auto")) &&
+		!str_eq(f->call.tool_choice, S("required"))) ||
+	    json_parse(f->call.a, str_from(f->call.schema), &all, &why) != ERR_OK)
+		return "allowed_tools of tool_choice must have a list of tools, and the mode auto "
+		       "or required.";
+	for (size_t i = 0; i < json_object_array_length(all); i++) {
+		json_object *tool = json_object_array_get_idx(all, i);
+
+		if (!is_named(list, name_of(tool)))
+			continue;
+		buf_put(&b, b.n > 0 ? S(",") : S("["));
+		buf_put(&b, json_serialised(tool));
+	}
+	if (b.n == 0)
+		return "allowed_tools of tool_choice names none of tools.";
+	buf_put(&b, S("]"));
+	f->call.schema = arena_cstr(f->call.a, buf_str(&b));
+	return NULL;
+}
+
 const char *
 face_named(struct face_call *f, const char *const members[])
 {

@@ -280,6 +280,8 @@ read_tools(struct face_call *f)
 	f->call.schema = arena_cstr(f->call.a, buf_str(&b));
 	if (json_object_is_type(choice, json_type_string))
 		f->call.tool_choice = json_text(f->asked, "tool_choice");
+	else if (str_eq(json_text(choice, "type"), S("allowed_tools")))
+		return face_allowed(f, choice);
 	else if (str_eq(json_text(choice, "type"), S("function")) &&
 		 json_text(choice, "name").n > 0)
 		f->call.tool_choice =

@@ -122,6 +122,8 @@ problem_of(const struct call *c, int status, struct str said)
 		    "look at %s and %s",
 		    p->key_setting, p->url_setting)
 			   .p;
+	else if (status == 404 && c->as_is)
+		what = "The model's provider does not know this model";
 	else if (status == 404)
 		what = arena_printf(c->a,
 		    "The model's provider does not know the configured model or address; an "

@@ -65,6 +65,10 @@ put_message(struct buf *b, const struct message *m, unsigned parts)
 		buf_put(b, m->parts);
 	else
 		buf_json(b, m->content.p ? m->content : S(""));
+	if (m->name.n > 0) {
+		buf_put(b, S(",\"name\":"));
+		buf_json(b, m->name);
+	}
 	if (m->n_calls > 0)
 		put_calls(b, m, parts);
 	if (parts & PART_EXTRA)

@@ -36,6 +36,7 @@ struct message {
 	enum role role;
 	struct str content;
 	struct str parts; /* ROLE_USER: OpenAI's list of content parts instead; absent: text */
+	struct str name; /* who of several speaks, for servers of OpenAI's format; absent: nobody */
 	const struct tool_call *calls; /* ROLE_ASSISTANT */
 	size_t n_calls;
 	struct str extra; /* ROLE_ASSISTANT: a JSON object that goes back with it; absent: none */

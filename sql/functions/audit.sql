@@ -65,12 +65,23 @@ CREATE OR REPLACE FUNCTION audit_cut_off() RETURNS TABLE (seq bigint, problem te
 	WHERE h.seq > 0 AND NOT EXISTS (SELECT FROM audit_log l WHERE l.seq = h.seq AND l.hash = h.hash)
 $$;
 
+-- An entry that no row is about: nobody has logged it. It is told by the row that it was put
+-- before, or by the last.
+CREATE OR REPLACE FUNCTION audit_entry_added() RETURNS TABLE (seq bigint, problem text) LANGUAGE sql STABLE AS $$
+	SELECT coalesce((SELECT min(l.seq) FROM audit_log l WHERE l.at >= e.created_at), (SELECT h.seq FROM audit_head h)),
+		format('the entry %s, of before it, is in no row', e.id)
+	FROM audit_entry e
+	WHERE NOT EXISTS (SELECT FROM audit_log l WHERE l.type = 'request_logged' AND (l.data ->> 'entry')::uuid = e.id) ORDER BY e.id LIMIT 1
+$$;
+
 -- The first row that is not as it was written, and why; no row: the chain holds.
 CREATE OR REPLACE FUNCTION audit_verify() RETURNS TABLE (seq bigint, problem text)
 LANGUAGE sql STABLE AS $$
 	SELECT * FROM audit_verify_between(0, 9223372036854775807)
 	UNION ALL
 	SELECT * FROM audit_cut_off()
+	UNION ALL
+	SELECT * FROM audit_entry_added()
 	LIMIT 1
 $$;
 
@@ -95,7 +106,7 @@ BEGIN
 	SELECT v.seq, v.problem INTO seq, problem FROM audit_verify_between($1, $1 + $2) v;
 	IF seq IS NULL AND ends THEN
 		upto := coalesce((SELECT max(l.seq) FROM audit_log l), 0);
-		SELECT c.seq, c.problem INTO seq, problem FROM audit_cut_off() c;
+		SELECT c.seq, c.problem INTO seq, problem FROM (SELECT * FROM audit_cut_off() UNION ALL SELECT * FROM audit_entry_added() LIMIT 1) c;
 	END IF;
 	RETURN NEXT;
 END $$;

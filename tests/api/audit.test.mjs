@@ -277,7 +277,8 @@ async function forge() {
 	const seed = randomBytes(32), der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), seed]);
 	const secret = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
 	const publicKey = Buffer.from(secret.export({ format: "jwk" }).x, "base64url").toString("hex");
-	await tamper(`UPDATE audit_key SET public_key = '\\x${publicKey}'; UPDATE audit_checkpoint c SET hash = (SELECT hash FROM audit_log WHERE seq = c.seq)`);
+	await tamper(`UPDATE audit_checkpoint SET key_id = (SELECT id FROM audit_key WHERE retired_at IS NULL); DELETE FROM audit_key WHERE retired_at IS NOT NULL;
+		UPDATE audit_key SET public_key = '\\x${publicKey}'; UPDATE audit_checkpoint c SET hash = (SELECT hash FROM audit_log WHERE seq = c.seq)`);
 	const rows = await value("SELECT n, seq, encode(hash, 'hex'), (extract(epoch FROM at) * 1000000)::bigint FROM audit_checkpoint");
 	for (const [n, seq, hash, at] of rows.split("\n").map((l) => l.split("|"))) {
 		const signature = signBy(null, Buffer.from(`millrace audit checkpoint\n${n}\n${seq}\n${hash}\n${at}\n`), secret);
@@ -382,8 +383,8 @@ const DUMP = `SELECT json_build_object('row', json_build_object('seq', seq, 'at_
 	SELECT json_build_object('checkpoint', json_build_object('n', n, 'seq', seq, 'hash', encode(hash, 'hex'), 'at_us', (extract(epoch FROM at) * 1000000)::bigint,
 		'public_key', encode(public_key, 'hex'), 'signature', encode(signature, 'hex'))) FROM audit_checkpoint c JOIN audit_key k ON k.id = c.key_id ORDER BY n`;
 
-async function standAlone() {
-	const done = spawnSync(new URL("../audit/verify.py", import.meta.url).pathname, { input: await millrace.psql(DUMP), encoding: "utf8" });
+async function standAlone(...args) {
+	const done = spawnSync(new URL("../audit/verify.py", import.meta.url).pathname, args, { input: await millrace.psql(DUMP), encoding: "utf8" });
 	assert.equal(done.stderr, "");
 	return done.stdout.trim();
 }
@@ -391,8 +392,11 @@ async function standAlone() {
 test("another language, the API and millracectl find the same: a changed byte, a removed row, a cut tail, a swapped pair, an entry that was touched", async () => {
 	const service = await newService(), admin = await newAdmin(millrace);
 	const gone = entry({ user_id: "goes" });
-	for (const e of [entry(), entry({ audit_data: { n: 1e-7, big: 12345678901234567890, "": "", aa: [], b: {} } }), gone])
+	for (const e of [entry(), entry({ audit_data: { n: 1e-7, big: 12345678901234567890, "": "", aa: [], b: {}, "é\u{1f600}": "\u2028\u007f\t\"\\/", Z: 1, "\u{10000}": "\uffff" } }), gone])
 		assertStatus(await service.post("/api/v1/audit/logs", e), 200);
+	/* As they are written: 1e2 is 100 here, 1.50 stays. */
+	assertStatus(await service.request("POST", "/api/v1/audit/logs", { headers: { "content-type": "application/json" },
+		body: `{"request_id": "numbers", "audit_data": {"big": 12345678901234567890, "é": [1e2, 1.50, -0, 0.0, 1E-7, 1e25], "Z": 1, "aa": 1, "b": 2, "B": 3}}` }), 200);
 	await another();
 	const kept = await keep();
 	await millrace.psql("CREATE TABLE kept_entry AS TABLE audit_entry");
@@ -405,6 +409,7 @@ test("another language, the API and millracectl find the same: a changed byte, a
 	await whole();
 	const [{ seq: logged }] = await log(`type = 'request_logged' AND data ->> 'entry' = (SELECT id::text FROM audit_entry WHERE request_id = '${gone.request_id}')`);
 	const last = Number(await value("SELECT max(seq) FROM audit_log"));
+	const [{ seq: numbers }] = await log(`type = 'request_logged' AND data ->> 'entry' = (SELECT id::text FROM audit_entry WHERE request_id = 'numbers')`);
 	const touch = `WHERE request_id = '${gone.request_id}'`;
 	for (const [what, sql, row] of [
 		["a changed byte", "UPDATE audit_log SET data = data || '{\"sessions\": 2}' WHERE seq = 7", 7],
@@ -414,6 +419,13 @@ test("another language, the API and millracectl find the same: a changed byte, a
 		["an entry's changed byte", `UPDATE audit_entry SET data = '{"a": 1}' ${touch}`, logged],
 		["an entry's other user", `UPDATE audit_entry SET owner_id = writer_id ${touch}`, logged],
 		["a removed entry", `DELETE FROM audit_entry ${touch}`, logged],
+		["an entry that nobody has logged", `INSERT INTO audit_entry SELECT (jsonb_populate_record(e, '{"id": "01900000-0000-7000-8000-000000000000", "created_at": "2100-01-01"}')).* FROM audit_entry e ${touch}`, last],
+		["a number that is the same", `UPDATE audit_entry SET data = replace(data::text, '1.50', '1.5')::jsonb WHERE request_id = 'numbers'`, numbers],
+		["a number that is nearly the same", `UPDATE audit_entry SET data = replace(data::text, '12345678901234567890', '12345678901234567891')::jsonb WHERE request_id = 'numbers'`, numbers],
+		["the same word, otherwise composed", `UPDATE audit_entry SET data = replace(data::text, 'é', E'e\\u0301')::jsonb WHERE request_id = 'numbers'`, numbers],
+		["the same name, in other letters", `UPDATE audit_entry SET data = data - 'Z' || '{"z": 1}' WHERE request_id = 'numbers'`, numbers],
+		["rows of one time, exchanged", `UPDATE audit_log SET at = (SELECT at FROM audit_log WHERE seq = 8) WHERE seq = 9`, 9],
+		["a row twice", "UPDATE audit_log a SET (at, actor, subject, type, data, prev, subject_prev, hash) = (SELECT at, actor, subject, type, data, prev, subject_prev, hash FROM audit_log WHERE seq = 8) WHERE seq = 9", 9],
 		["a chain written anew", `UPDATE audit_log SET type = 'logout' WHERE seq = 3; ${REWRITE(3)}`, await value("SELECT seq FROM audit_checkpoint WHERE n = 1")],
 	]) {
 		await tamper(sql);
@@ -426,6 +438,27 @@ test("another language, the API and millracectl find the same: a changed byte, a
 			await kept.restore();
 			await tamper("DELETE FROM audit_entry; INSERT INTO audit_entry TABLE kept_entry");
 		}
+	}
+	/* A forger who signs anew is found by what was kept elsewhere: the key, or a checkpoint. */
+	const keys = (await millrace.ctl("audit", "key")).stdout.trim().split("\n").flatMap((k) => ["--key", k]);
+	const checkpoint = await value("SELECT n || ':' || seq || ':' || encode(hash, 'hex') FROM audit_checkpoint ORDER BY n DESC LIMIT 1");
+	assert.match(await standAlone(...keys, "--checkpoint", checkpoint), /^holds /);
+	process.kill(millrace.pids("runner")[0], "SIGSTOP");
+	try {
+		await tamper(`UPDATE audit_log SET type = 'logout' WHERE seq = 3; ${REWRITE(3)}`);
+		await tamper("UPDATE audit_checkpoint c SET hash = (SELECT hash FROM audit_log WHERE seq = c.seq)");
+		assert.match(await standAlone(), /^broken \d+ it is not what was signed/);
+		await forge();
+		assert.match(await standAlone(), /^holds /);
+		assert.match(await standAlone(...keys), /^broken \d+ it is signed by another key/);
+		assert.match(await standAlone("--checkpoint", checkpoint), new RegExp(`^broken ${checkpoint.split(":")[1]} a checkpoint that was kept is not there`));
+		await kept.restore();
+		await tamper("DELETE FROM audit_checkpoint WHERE n = (SELECT max(n) FROM audit_checkpoint)");
+		assert.match(await standAlone(...keys), /^holds /);
+		assert.match(await standAlone(...keys, "--checkpoint", checkpoint), /a checkpoint that was kept is not there/);
+	} finally {
+		await kept.restore();
+		process.kill(millrace.pids("runner")[0], "SIGCONT");
 	}
 	await kept.forget();
 	await millrace.psql("DROP TABLE kept_entry");

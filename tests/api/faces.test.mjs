@@ -137,6 +137,31 @@ test("OpenAI's client: images, schemas and what else a server of its format take
 	assert.deepEqual(bodies[2].contents.at(-1).parts[1], { inlineData: { mimeType: "image/png", data: "aGk=" } });
 });
 
+test("OpenAI's client: some of the tools are allowed, and several people speak", async () => {
+	const named = (name) => ({ type: "function", function: { name } }), flat = ({ type, function: { name, parameters = {} } }) => ({ type, name, parameters, strict: false });
+	const other = { type: "function", function: { name: "other", parameters: { type: "object", properties: {} } } };
+	const toolsOf = ({ tools }) => tools.flatMap((t) => t.functionDeclarations ?? [t]).map((t) => t.function?.name ?? t.name);
+	const modeOf = (body) => body.tool_choice?.type ?? body.tool_choice ?? body.toolConfig.functionCallingConfig.mode;
+	for (const model of MODELS)
+		for (const mode of ["auto", "required"]) {
+			const [mark, second] = [randomUUID(), randomUUID()], text = (m) => `${m} [[tool:look {"q":1}]]`;
+			const { choices: [{ message }] } = await chat(text(mark), { model, tools: [other, LOOK],
+				tool_choice: { type: "allowed_tools", allowed_tools: { mode, tools: [named("look")] } } });
+			assert.equal(message.tool_calls[0].function.name, "look");
+			await openai.responses.create({ model, input: text(second), tools: [other, LOOK].map(flat), tool_choice: { type: "allowed_tools", mode, tools: [{ type: "function", name: "look" }] } });
+			for (const m of [mark, second]) {
+				const [{ body }] = logged(m);
+				assert.deepEqual([toolsOf(body), modeOf(body).toLowerCase()], [["look"], mode === "auto" ? "auto" : model === MODELS[0] ? "required" : "any"], model);
+			}
+		}
+	for (const allowed of [{ mode: "none", tools: [named("look")] }, { mode: "auto", tools: [] }, { mode: "auto", tools: [named("nobody")] }, { mode: "auto" }])
+		await rejects(chat("x", { tools: [LOOK], tool_choice: { type: "allowed_tools", allowed_tools: allowed } }), OpenAI.BadRequestError, 400, /allowed_tools/);
+	const mark = randomUUID();
+	await openai.chat.completions.create({ model: MODELS[0], messages: [{ role: "user", name: "ann", content: mark }, { role: "assistant", name: "mill", content: "Yes?" },
+		{ role: "user", name: "bob", content: [{ type: "text", text: "And I?" }] }] });
+	assert.deepEqual(logged(mark)[0].body.messages.map((m) => m.name), ["ann", "mill", "bob"]);
+});
+
 test("OpenAI's client: errors in its shape", async () => {
 	await rejects(clientOf("mr_nobodys").models.list(), OpenAI.AuthenticationError, 401, /./);
 	await rejects(chat("x", { model: "" }), OpenAI.BadRequestError, 400, /model/);
@@ -144,7 +169,7 @@ test("OpenAI's client: errors in its shape", async () => {
 	await rejects(openai.models.retrieve("no/such"), OpenAI.NotFoundError, 404, /./);
 	await rejects(openai.get("/nothing"), OpenAI.NotFoundError, 404, /./);
 	await rejects(chat("[[500 tokens:1]]", { stream: true }), OpenAI.InternalServerError, 502, /./);
-	await rejects(chat("x", { model: "gpt-9-none" }), OpenAI.NotFoundError, 404, /./);
+	await rejects(chat("x", { model: "gpt-9-none" }), OpenAI.NotFoundError, 404, /does not know this model: .*gpt-9-none/);
 	for (const fault of ["cut:5", "errorchunk:5"]) {
 		const id = randomUUID(), stream = await chat(`[[tokens:20 ${fault}]]`, { stream: true }, { headers: { "x-request-id": id } });
 		await assert.rejects(all(stream), OpenAI.APIError);

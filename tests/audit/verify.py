@@ -3,8 +3,11 @@
 
 Reads a JSON object a line: {"row": …} of audit_log, in the order of seq, {"head": …} of audit_head, {"entry": …} of audit_entry, {"gone": "user's id"} of
 erased users, and {"checkpoint": …} with its public key in hexadecimal digits. Prints "holds N" or "broken ROW why", and exits 0 or 1.
-Signatures are openssl's to verify.
+Signatures are openssl's to verify. As against whoever can write all of the tables, it takes what was kept elsewhere: `--key BASE64`, as `millracectl
+audit key` prints it, of each key that may have signed, and `--checkpoint N:ROW:HASH`, which has to be there.
 """
+import argparse
+import base64
 import hashlib
 import json
 import subprocess
@@ -48,7 +51,7 @@ def is_signed(c):
 
 def walk(rows, entries, gone):
     """The first broken row, and why; None: none is."""
-    seq, prev, subjects = 0, ZERO, {}
+    seq, prev, subjects, logged = 0, ZERO, {}, set()
     for r in rows:
         if int(r["seq"]) != seq + 1:
             return r["seq"], "a row before it is missing"
@@ -58,6 +61,7 @@ def walk(rows, entries, gone):
             return r["seq"], "its content was changed"
         if r["type"] == "request_logged":
             e = entries.get(r["data"]["entry"])
+            logged.add(r["data"]["entry"])
             if e is None and r["subject"] not in gone:
                 return r["seq"], "its entry is missing"
             if e is not None and r["data"]["sha256"] != digest(e["id"], e["owner_id"], e["writer_id"], e["request_id"], e["type"], e["data"],
@@ -66,10 +70,13 @@ def walk(rows, entries, gone):
         seq, prev = int(r["seq"]), r["hash"]
         if r["subject"]:
             subjects[r["subject"]] = r["hash"]
+    for added in sorted(entries.keys() - logged):
+        at = int(entries[added]["created_us"])
+        return next((r["seq"] for r in rows if int(r["at_us"]) >= at), seq), "the entry of before it is in no row: " + added
     return None
 
 
-def verdict(things):
+def verdict(things, keys, kept):
     rows = [t["row"] for t in things if "row" in t]
     head = next(t["head"] for t in things if "head" in t)
     broken = walk(rows, {t["entry"]["id"]: t["entry"] for t in things if "entry" in t}, {t["gone"] for t in things if "gone" in t})
@@ -77,15 +84,25 @@ def verdict(things):
         return broken
     if int(head["seq"]) and (not rows or rows[-1]["seq"] != head["seq"] or rows[-1]["hash"] != head["hash"]):
         return head["seq"], "the rows up to it were cut off"
-    for n, c in enumerate((t["checkpoint"] for t in things if "checkpoint" in t), 1):
-        if int(c["n"]) != n or int(c["seq"]) > len(rows) or rows[int(c["seq"]) - 1]["hash"] != c["hash"] or not is_signed(c):
+    checkpoints = [t["checkpoint"] for t in things if "checkpoint" in t]
+    for n, c in enumerate(checkpoints, 1):
+        if keys and c["public_key"] not in keys:
+            return c["seq"], "it is signed by another key"
+        if int(c["n"]) != n or not 1 <= int(c["seq"]) <= len(rows) or rows[int(c["seq"]) - 1]["hash"] != c["hash"] or not is_signed(c):
             return c["seq"], "it is not what was signed"
+    for name in kept:
+        if name not in [f"{c['n']}:{c['seq']}:{c['hash']}" for c in checkpoints]:
+            return name.split(":")[1], "a checkpoint that was kept is not there"
     return None
 
 
 def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--key", action="append", default=[])
+    options.add_argument("--checkpoint", action="append", default=[])
+    given = options.parse_args()
     things = [json.loads(line, parse_int=Number, parse_float=Number) for line in sys.stdin if line.strip()]
-    broken = verdict(things)
+    broken = verdict(things, {base64.b64decode(k).hex() for k in given.key}, given.checkpoint)
     print(f"broken {broken[0]} {broken[1]}" if broken else f"holds {sum('row' in t for t in things)}")
     return 1 if broken else 0
 
