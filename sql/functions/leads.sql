@@ -41,8 +41,8 @@ BEGIN
 			WHERE x.%4$I >= $4 AND x.%4$I < $5 %3$s GROUP BY 1
 		) c USING (first_day)$q$, unit, counted, CASE WHEN everybody THEN '' ELSE 'AND x.owner_id = $6' END, at, figure)
 	INTO series USING first, last, ('1 ' || unit)::interval,
-		-- Or earlier: a day begins twice where its first hour comes twice.
-		(first - interval '1 day') AT TIME ZONE zone,
+		-- Of a midnight that comes twice this is the second.
+		(first - interval '3 hours') AT TIME ZONE zone,
 		(last + ('1 ' || unit)::interval) AT TIME ZONE zone, caller, zone;
 	RETURN series;
 END $$;
