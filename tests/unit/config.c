@@ -165,6 +165,17 @@ bad_values(void)
 		stops((struct start){ .names = { { "MILLRACE_MICROSOFT_ISSUER", "ftp://a" } } },
 		    "https://") &&
 		starts((struct start){ .names = { { "SUPABASE_URL", "http://a" } } }));
+	CHECK("a base is no endpoint's address",
+	    stops((struct start){ .names = { { "OPENAI_BASE_URL",
+				      "https://a/v1/chat/completions" } } },
+		"without the endpoint") &&
+		stops((struct start){ .names = { { "ANTHROPIC_BASE_URL",
+					  "https://a/v1/messages/" } } },
+		    "without the endpoint") &&
+		stops((struct start){ .names = { { "MILLRACE_PROVIDERS",
+					  "a=openai:http://a/v1/responses" } } },
+		    "names with") &&
+		starts((struct start){ .names = { { "OPENAI_BASE_URL", "http://models/v1/" } } }));
 	CHECK("namespaces, a conninfo",
 	    stops((struct start){ .names = { { "MILLRACE_SOCKETIO_NAMESPACES", "/a,b" } } },
 		"at most 15") &&
