@@ -139,15 +139,28 @@ put_word(struct gather *g, struct str term, enum language l, bool is_known)
 	q->known[q->n - 1] = q->n_terms > forms;
 }
 
+/* What "how" and "wie" are joined with: the answer gives the measure, and seldom has this word. */
+static bool
+is_measure(struct str before, struct str term)
+{
+	static const char *const measures[] = { "big", "deep", "early", "expensive", "far", "fast",
+		"heavy", "high", "large", "late", "long", "often", "old", "tall", "wide", "alt",
+		"breit", "gross", "haufig", "hoch", "lang", "lange", "oft", "schnell", "schwer",
+		"spat", "teuer", "tief", "viele", "weit", NULL };
+
+	return (str_eq(before, S("how")) || str_eq(before, S("wie"))) && str_is_in(term, measures);
+}
+
 /* The words but for common ones, or all of them. */
 static void
 put_words(struct gather *g, struct str terms, enum language l, bool is_known, bool all)
 {
-	struct str term;
+	struct str term, before = { NULL, 0 };
 
-	while (terms.n > 0 && g->q->n < QUESTION_WORDS) {
+	for (; terms.n > 0 && g->q->n < QUESTION_WORDS; before = term) {
 		terms = str_cut(terms, ' ', &term);
-		if ((all || !language_is_common(l, term)) && !is_asked(g->q, term))
+		if ((all || (!language_is_common(l, term) && !is_measure(before, term))) &&
+		    !is_asked(g->q, term))
 			put_word(g, term, l, is_known);
 	}
 }

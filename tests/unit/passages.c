@@ -291,6 +291,11 @@ test_question(void)
 	CHECK("without common words, each once", str_eq(q->word[0], S("grease")));
 	question_read(a, S("to be or not to be"), q);
 	CHECK("but where there are no others", q->n == 4);
+	question_read(a, S("Wie hoch ist die Gebühr?"), q);
+	CHECK("what asks for a measure is part of the asking",
+	    q->fact && q->n == 1 && str_eq(q->word[0], S("gebuhr")));
+	question_read(a, S("How old?"), q);
+	CHECK("but where nothing else is asked", q->n == 2);
 	question_read(a, S("turbine"), q);
 	before = q->n_terms;
 	CHECK("what no passage has is not known", question_is_unknown(q, 0));
