@@ -12,6 +12,7 @@
 #define ROOM 64
 #define SHARE (ROOM / 4)
 #define COST_US 50 /* what counts for one */
+#define WRITE_COST_US 250 /* of writers: they wait for the disk, and many go together */
 #define OTHERS_MS 1000 /* somebody who came within that time is here */
 #define SLOW_US 400 /* who takes so much a request is slow */
 #define SLOW_ROOM 2 /* statements of the slow in their pipe: one works, one comes */
@@ -108,9 +109,9 @@ lane_of(struct shares *all, const struct line *l, const struct unit *u)
 }
 
 static int
-cost_of(struct shares *all, const struct line *l)
+cost_of(struct shares *all, const struct line *l, const struct unit *u)
 {
-	int64_t cost = 1 + habit_of(all, l)->us / COST_US;
+	int64_t cost = 1 + habit_of(all, l)->us / (u->reads ? COST_US : WRITE_COST_US);
 
 	return cost < SHARE ? (int)cost : SHARE;
 }
@@ -129,7 +130,7 @@ fits(struct worker *w, const struct line *l, const struct unit *u)
 		return lane->load < (beside ? 1 : SLOW_ROOM);
 	if (lane->load >= ROOM)
 		return false;
-	return l->load == 0 || l->load + cost_of(all, l) <= (beside ? SHARE : ROOM);
+	return l->load == 0 || l->load + cost_of(all, l, u) <= (beside ? SHARE : ROOM);
 }
 
 static enum err
@@ -148,9 +149,10 @@ line_send(struct worker *w, struct line *l, const struct unit *u)
 		free(sent);
 		return e;
 	}
-	*sent = (struct sent){
-		.worker = w, .line = l, .lane = lane, .cost = is_quick ? cost_of(&w->shares, l) : 1
-	};
+	*sent = (struct sent){ .worker = w,
+		.line = l,
+		.lane = lane,
+		.cost = is_quick ? cost_of(&w->shares, l, u) : 1 };
 	sent->unit = *u;
 	if (lane->load == 0)
 		lane->ended_us = clock_us();

@@ -5,11 +5,12 @@
  * turns. What has come back and waits for the disk only (pipe_batch) takes no room.
  *
  * Room is measured in time: a statement counts for as many twentieths of a millisecond as its
- * caller's last ones took. So a caller of long ones has one or two in the pipe, and one of short
- * ones sixteen. Callers of long requests, of one statement or many, read by a pipe of their own,
- * made when the first of them comes, so that nobody waits for even one of these; and while others
- * are here, their reading rests for three times as long as it took (three quarters of a second at
- * most), so that nobody waits for the processors either.
+ * caller's last ones took. One that writes counts for a fifth of that: many are to go together. So
+ * a caller of long ones has one or two in the pipe, and one of short ones sixteen. Callers of long
+ * requests, of one statement or many, read by a pipe of their own, made when the first of them
+ * comes, so that nobody waits for even one of these; and while others are here, their reading rests
+ * for three times as long as it took (three quarters of a second at most), so that nobody waits for
+ * the processors either.
  */
 #ifndef FCGI_SHARE_H
 #define FCGI_SHARE_H

@@ -197,12 +197,21 @@ waits_for_disk(void)
 static void
 weights(void)
 {
-	struct req a = caller("a"), b = caller("b");
+	struct route get = { .method = M_GET };
+	struct req a = caller("a"), b = caller("b"), reads = caller("r");
 
-	(void)!send(&a, 1);
+	reads.route = &get;
+	(void)!send(&reads, 1);
 	reply(ERR_OK, 600);
+	(void)!send(&reads, 12);
+	CHECK("some", held("r") == 4);
+	while (first < end)
+		reply(ERR_OK, 0);
+	begin();
+	(void)!send(&a, 1);
+	reply(ERR_OK, 3000);
 	(void)!send(&a, 12);
-	CHECK("some", held("a") == 4);
+	CHECK("more of those that write", held("a") == 4);
 	reply(ERR_OK, 20000);
 	for (int i = 0; i < 3; i++)
 		reply(ERR_OK, 0);
@@ -216,7 +225,7 @@ weights(void)
 		later(SECOND);
 	}
 	CHECK("in the end all", done_ok == 18 && !worker.shares.lines);
-	arena_free(a.a), arena_free(b.a);
+	arena_free(a.a), arena_free(b.a), arena_free(reads.a);
 }
 
 /*
