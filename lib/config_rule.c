@@ -69,26 +69,10 @@ is_http(const char *url)
 	       strlen(strstr(url, "//")) > 2 && is_visible(url);
 }
 
-/* Of what vendors' pages show a request to, without the endpoint, which is put behind it. */
-static bool
-is_base(struct str url)
-{
-	static const char *const endpoints[] = { "completions", "responses", "embeddings",
-		"messages", "models", NULL };
-	struct str part, last = { NULL, 0 };
-
-	while (url.n > 0) {
-		url = str_cut(url, '/', &part);
-		if (part.n > 0)
-			last = part;
-	}
-	return !str_is_in(last, endpoints);
-}
-
 static bool
 is_base_url(const char *url)
 {
-	return is_http(url) && is_base(str_from(url));
+	return is_http(url) && provider_list_is_base(str_from(url));
 }
 
 /* Also an app's own scheme. */
@@ -186,8 +170,7 @@ is_servers(const char *value)
 
 	while (provider_list_next_pair(&rest, &name, &url))
 		if (!provider_list_is_name(name) || is_own_provider(name) || !url.p ||
-		    !provider_list_server(url, &kind, &url) || !is_base(url) ||
-		    ++n > PROVIDERS_MORE)
+		    !provider_list_server(url, &kind, &url) || ++n > PROVIDERS_MORE)
 			return false;
 	return true;
 }
@@ -336,9 +319,7 @@ static const struct config_rule rules[] = {
 	{ "SMTP_URL", is_relay, "smtp://host:587 or smtps://host:465", false },
 	{ "SMTP_FROM", is_sender, "an address, or Name <address>", false },
 	{ "*_BASE_URL", is_base_url,
-	    "an address that begins with https:// (or http://, in a network you trust), without "
-	    "the endpoint, such as https://api.openai.com/v1",
-	    false },
+	    "an address without the endpoint, such as https://api.openai.com/v1", false },
 	{ "*_URL", is_http,
 	    "an address that begins with https:// (or http://, in a network you trust)", false },
 	{ "*_ISSUER", is_http, "an address that begins with https://", false },

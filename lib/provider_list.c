@@ -56,11 +56,27 @@ provider_list_find(const char *pairs, struct str name, struct str *value)
 }
 
 bool
+provider_list_is_base(struct str url)
+{
+	static const char *const endpoints[] = { "completions", "responses", "embeddings",
+		"messages", "models", NULL };
+	struct str part, last = { NULL, 0 };
+
+	while (url.n > 0) {
+		url = str_cut(url, '/', &part);
+		if (part.n > 0)
+			last = part;
+	}
+	return !str_is_in(last, endpoints);
+}
+
+bool
 provider_list_server(struct str value, struct str *kind, struct str *url)
 {
 	*url = str_cut(value, ':', kind);
 	return provider_list_is_kind(*kind) &&
-	       (str_starts(*url, S("http://")) || str_starts(*url, S("https://")));
+	       (str_starts(*url, S("http://")) || str_starts(*url, S("https://"))) &&
+	       provider_list_is_base(*url);
 }
 
 bool

@@ -22,7 +22,12 @@ bool provider_list_next(struct str *rest, struct str *name, struct str *model);
 bool provider_list_next_pair(struct str *rest, struct str *name, struct str *value);
 /* What stands behind `name` and = in the first such word. False: there is none. */
 bool provider_list_find(const char *pairs, struct str name, struct str *value);
-/* Cuts what stands behind a name of MILLRACE_PROVIDERS. False: it is not KIND:URL. */
+/*
+ * Is it a server's address without the endpoint, which is put behind it? Vendors' pages show a
+ * request's with it, such as /v1/chat/completions.
+ */
+bool provider_list_is_base(struct str url);
+/* Cuts what stands behind a name of MILLRACE_PROVIDERS. False: it is not KIND:URL of a base. */
 bool provider_list_server(struct str value, struct str *kind, struct str *url);
 /* May a provider be called so? Small letters, digits, dots, hyphens and underscores. */
 bool provider_list_is_name(struct str name);
