@@ -319,7 +319,7 @@ static const struct config_rule rules[] = {
 	{ "SMTP_URL", is_relay, "smtp://host:587 or smtps://host:465", false },
 	{ "SMTP_FROM", is_sender, "an address, or Name <address>", false },
 	{ "*_BASE_URL", is_base_url,
-	    "an address without the endpoint, such as https://api.openai.com/v1", false },
+	    "an address that begins with https:// (or http://), without the endpoint", false },
 	{ "*_URL", is_http,
 	    "an address that begins with https:// (or http://, in a network you trust)", false },
 	{ "*_ISSUER", is_http, "an address that begins with https://", false },
@@ -386,8 +386,7 @@ config_credits_required(void)
 	return strcmp(config()->credits, "required") == 0;
 }
 
-/* The setting that the vendor's own server takes a key from, where there is none; NULL: all is
- * well. */
+/* The setting of a key that is missing for the vendor's own server; NULL: all is well. */
 static const char *
 missing_key(struct str name)
 {
