@@ -10,8 +10,7 @@
  */
 #define SHARED_MAX 32
 #define LATE_MS 50 /* after which writers in no hurry have a flush of their own */
-#define ALIKE_MANY \
-	3 /* writers alone, one after the other, for whom the connection's mode changes */
+#define ALIKE_MANY 3 /* writers of one mode in a row, for whom it becomes the connection's */
 
 extern const struct query query_batch_begin;
 extern const struct query query_batch_shared;

@@ -7,9 +7,7 @@
 #include "runner/knowledge/terms.h"
 #include "runner/knowledge/words.h"
 
-#define WORDS_KEPT                                                                    \
-	50000 /* begins anew behind the passage with so many, which bounds its memory \
-	       */
+#define WORDS_KEPT 50000 /* it begins anew behind a passage with so many: bounds its memory */
 
 /* A term, or the stem of one with its mark. */
 struct word {

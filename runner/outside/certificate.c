@@ -30,7 +30,7 @@ certificate_end(void)
  * the handshake ends there.
  */
 static int
-certificate_on_certificate(int good, X509_STORE_CTX *context)
+certificate_on_verify(int good, X509_STORE_CTX *context)
 {
 	const X509 *leaf = X509_STORE_CTX_get0_cert(context);
 	struct tm tm;
@@ -46,7 +46,7 @@ certificate_on_tls(CURL *easy, void *context, void *arg)
 {
 	(void)easy;
 	(void)arg;
-	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, certificate_on_certificate);
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, certificate_on_verify);
 	return CURLE_OK;
 }
 
