@@ -42,7 +42,7 @@ BEGIN
 		) c USING (first_day)$q$, unit, counted, CASE WHEN everybody THEN '' ELSE 'AND x.owner_id = $6' END, at, figure)
 	INTO series USING first, last, ('1 ' || unit)::interval,
 		-- Of a midnight that comes twice this is the second.
-		(first - interval '3 hours') AT TIME ZONE zone,
+		(first AT TIME ZONE zone) - interval '3 hours',
 		(last + ('1 ' || unit)::interval) AT TIME ZONE zone, caller, zone;
 	RETURN series;
 END $$;
