@@ -124,19 +124,20 @@ put_wait(struct req *r, int64_t wait_s)
 		reply_header(r, "X-Should-Retry", S("false"));
 }
 
-/* A vendor's clients show the message alone: it says what is wrong with which field. */
+/*
+ * Clients show the text alone, so it says what is wrong with the first of the fields; a vendor's
+ * says no more than that.
+ */
 static struct str
-face_text(struct req *r)
+problem_text(struct req *r)
 {
-	struct str list = arena_printf(r->a, "[%.*s]", S_ARG(buf_str(&r->problems.json)));
-	json_object *o, *first;
-	const char *why;
+	struct str text = r->error_text.p ? r->error_text : S("Some fields are not valid.");
 
-	if (r->problems.n == 0 || json_parse(r->a, list, &o, &why) != ERR_OK)
+	if (r->problems.n == 0)
 		return r->error_text;
-	first = json_object_array_get_idx(o, 0);
-	return arena_printf(r->a, "%.*s: %.*s.", S_ARG(json_text(first, "field")),
-	    S_ARG(json_text(first, "problem")));
+	if (face_is_path(r->path))
+		return arena_printf(r->a, "%.*s.", S_ARG(r->problems.first));
+	return arena_printf(r->a, "%.*s: %.*s.", (int)text.n - 1, text.p, S_ARG(r->problems.first));
 }
 
 void
@@ -154,11 +155,11 @@ reply_error(struct req *r, enum err e)
 	if (e == ERR_UNAUTHORIZED)
 		reply_header(r, "WWW-Authenticate", S("Bearer"));
 	if (face_is_path(r->path)) {
-		buf_put(&b, face_error(r->a, e, face_text(r), r->request_id));
+		buf_put(&b, face_error(r->a, e, problem_text(r), r->request_id));
 		b.n--;
 	} else {
 		buf_put(&b, S("{"));
-		reply_error_members(&b, e, r->error_text);
+		reply_error_members(&b, e, problem_text(r));
 		buf_put(&b, S(",\"request_id\":"));
 		buf_json(&b, r->request_id);
 	}

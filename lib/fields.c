@@ -33,6 +33,8 @@ problem_add(struct problems *p, struct str field, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	if (p->n == 0)
+		p->first = arena_printf(p->json.a, "%.*s %s", S_ARG(field), text);
 	buf_put(&p->json, p->n++ ? S(",{\"field\":") : S("{\"field\":"));
 	buf_json(&p->json, field);
 	buf_put(&p->json, S(",\"problem\":"));
@@ -386,18 +388,16 @@ bind_members(struct arena *a, const struct field *fields, size_t n, json_object 
 	for (size_t i = 0; i < n; i++) {
 		struct target s = { .a = a,
 			.f = &fields[i],
-			.name = field_name(a, &fields[i], true),
+			.name = str_from(fields[i].name),
 			.problems = problems };
+		struct str camel = field_name(a, &fields[i], true);
 		json_object *v = json_at(from, fields[i].name);
 
-		if (v)
-			s.name = str_from(fields[i].name);
-		else
-			v = json_at(from, s.name.p);
+		if (!v && ((v = json_at(from, camel.p)) || problems->camel))
+			s.name = camel;
 		if (prefix.n > 0)
 			s.name = arena_printf(a, "%.*s.%.*s", S_ARG(prefix), S_ARG(s.name));
 		if (!v && fields[i].required == REQUIRED) {
-			s.name = prefix.n > 0 ? s.name : str_from(fields[i].name);
 			good = PROBLEM(&s, "is required");
 		} else if (v && !bind_value(&s, v, (char *)into + fields[i].offset)) {
 			good = false;
@@ -469,13 +469,19 @@ text_field(struct arena *a, const struct field *fields, size_t n, struct str nam
 	       bind_text(&s, value, out);
 }
 
+static void
+problem_missing(struct problems *p, const struct field *f)
+{
+	problem_add(p, field_name(p->json.a, f, p->camel), "is required");
+}
+
 void
 fields_missing(const struct field *fields, size_t n, const void *into, struct problems *problems)
 {
 	for (size_t i = 0; i < n; i++)
 		if (fields[i].required == REQUIRED &&
 		    is_absent(&fields[i], (const char *)into + fields[i].offset))
-			problem_add(problems, str_from(fields[i].name), "is required");
+			problem_missing(problems, &fields[i]);
 }
 
 /* Binds one name=value. `seen` has a flag for each field: the first of a name counts. */
@@ -525,7 +531,7 @@ query_fields(struct arena *a, const struct field *fields, size_t n, struct str q
 	}
 	for (size_t i = 0; i < n; i++)
 		if (fields[i].required == REQUIRED && !seen[i]) {
-			problem_add(problems, str_from(fields[i].name), "is required");
+			problem_missing(problems, &fields[i]);
 			good = false;
 		}
 	return good;

@@ -60,7 +60,8 @@ read_history(struct req *r, struct str *out)
 			problem_add(&r->problems, S("chatHistory"), "must hold objects");
 			return ERR_BAD_REQUEST;
 		}
-		if (!json_fields(r->a, turn_fields, 2, turn, &in, &r->problems))
+		if (!json_fields_at(r->a, turn_fields, 2, turn, &in,
+			arena_printf(r->a, "chatHistory[%zu]", i), &r->problems))
 			return ERR_BAD_REQUEST;
 		buf_put(&b, i ? S(",{\"role\":") : S("{\"role\":"));
 		buf_json(&b, in.role);

@@ -17,6 +17,7 @@ struct integration_in {
 };
 
 static const char *const statuses[] = { "active", "inactive", NULL };
+static const char *const shown_statuses[] = { "active", "inactive", "error", NULL };
 
 /* What was read may be written back; a credential given here would never be looked at. */
 static const char *const masks[] = { "••••••••", NULL };
@@ -27,22 +28,26 @@ static const struct field config_fields[] = {
 	F_ENUM_OR(struct config_in, signing_secret, masks, OPTIONAL, ELSEWHERE),
 };
 
-#define INTEGRATION_FIELDS(need)                                       \
-	F_SHOWN(struct integration_in, name, 200, need),               \
-	    F_UUID(struct integration_in, chatbot_id, need),           \
-	    F_ENUM(struct integration_in, status, statuses, OPTIONAL), \
+#define INTEGRATION_FIELDS(need, words)                             \
+	F_SHOWN(struct integration_in, name, 200, need),            \
+	    F_UUID(struct integration_in, chatbot_id, need),        \
+	    F_ENUM(struct integration_in, status, words, OPTIONAL), \
 	    F_OBJECT(struct integration_in, config, config_fields, OPTIONAL)
 
-static const struct field create_fields[] = { INTEGRATION_FIELDS(REQUIRED) };
+static const struct field create_fields[] = { INTEGRATION_FIELDS(REQUIRED, statuses) };
 FIELD_TABLE(integration_create_body, struct integration_in, create_fields, integration_create);
 
-static const struct field change_fields[] = { INTEGRATION_FIELDS(OPTIONAL) };
+static const struct field change_fields[] = { INTEGRATION_FIELDS(OPTIONAL, shown_statuses) };
 FIELD_TABLE(integration_change_body, struct integration_in, change_fields, integration_change);
 
-static struct str
-public_url(void)
+struct str
+server_url(struct req *r)
 {
-	return str_from(config()->public_url);
+	struct str host = req_param(r, "HTTP_HOST");
+
+	if (*config()->public_url || !host.p)
+		return str_from(config()->public_url);
+	return arena_printf(r->a, "https://%.*s", S_ARG(host));
 }
 
 /* What was given, as a JSON object. */
@@ -71,7 +76,7 @@ integration_list(struct req *r)
 
 	if ((e = query_bind(r, list_query, &in)) != ERR_OK)
 		return e;
-	return sql_integration_list(r, res_list, public_url(), list_rows(r, in.limit), in.before);
+	return sql_integration_list(r, res_list, server_url(r), list_rows(r, in.limit), in.before);
 }
 
 /* POST /api/integrations/{type} */
@@ -84,14 +89,14 @@ integration_create(struct req *r)
 	if ((e = body_bind(r, integration_create_body, &in)) != ERR_OK)
 		return e;
 	return sql_integration_create(r, res_created, path_text(r, 0), in.name, in.chatbot_id,
-	    in.status, config_json(r->a, &in.config), public_url());
+	    in.status, config_json(r->a, &in.config), server_url(r));
 }
 
 /* GET /api/integrations/{id} */
 enum err
 integration_show(struct req *r)
 {
-	return sql_integration_show(r, res_one, path_uuid(r, 0), public_url());
+	return sql_integration_show(r, res_one, path_uuid(r, 0), server_url(r));
 }
 
 /* PUT /api/integrations/{id}: any subset. */
@@ -103,8 +108,11 @@ integration_change(struct req *r)
 
 	if ((e = body_bind(r, integration_change_body, &in)) != ERR_OK)
 		return e;
+	/* An integration comes to it by itself: written back it changes nothing. */
+	if (str_eq(in.status, S("error")))
+		in.status = (struct str){ NULL, 0 };
 	return sql_integration_change(r, res_one, path_uuid(r, 0), in.name, in.chatbot_id,
-	    in.status, config_json(r->a, &in.config), public_url());
+	    in.status, config_json(r->a, &in.config), server_url(r));
 }
 
 /* DELETE /api/integrations/{id} */

@@ -8,6 +8,9 @@
 #include "fcgi/request.h"
 
 /* integrations.c */
+
+/* MILLRACE_PUBLIC_URL, or the address by which the caller reaches this server. */
+struct str server_url(struct req *r);
 extern const struct field_table integration_create_body, integration_change_body;
 enum err integration_list(struct req *r);
 enum err integration_create(struct req *r);

@@ -113,7 +113,7 @@ credentials_seal(struct req *r)
 		closed =
 		    secretbox(r->a, signing_purpose(r->a, &c->integration), c->in.signing_secret);
 	return sql_slack_credentials(r, credentials_wait, c->integration, sealed, key_id, closed,
-	    str_from(config()->public_url), config()->queue_max);
+	    server_url(r), config()->queue_max);
 }
 
 /*

@@ -205,6 +205,8 @@ bool field_is_origin(struct str s);
 struct problems {
 	struct buf json; /* the caller sets json.a */
 	size_t n; /* also of those beyond a bound, which are not written */
+	struct str first; /* in words, for a text: "name is required" */
+	bool camel; /* the client writes camelCase: so are fields named that it did not give */
 };
 
 /* Adds a problem; the formatted text is cut at 255 bytes. */

@@ -221,7 +221,7 @@ BEGIN
 	SELECT * INTO was FROM app_user u WHERE u.id = (SELECT f.id FROM account_find($1) f) AND u.erased_at IS NULL FOR NO KEY UPDATE;
 	IF was.id IS NULL THEN
 		RETURN;
-	ELSIF $6 IS NOT NULL AND NOT caller_is_admin() THEN
+	ELSIF $6 <> was.role AND NOT caller_is_admin() THEN
 		PERFORM refuse('FORBIDDEN', 'Only an administrator gives roles.');
 	END IF;
 	moves := $3 IS NOT NULL AND lower($3) IS DISTINCT FROM lower(was.email);

@@ -85,9 +85,8 @@ bind_topic(struct channel *c, struct arena *a, json_object *o, struct subscribe_
 
 	*in = (struct subscribe_in){ .params.since = -1 };
 	if (!json_fields(a, subscribe_fields, 2, o, in, &problems)) {
-		channel_malformed(c, arena_printf(a, "The message is not valid: %.*s",
-					 S_ARG(buf_str(&problems.json)))
-					 .p);
+		channel_malformed(
+		    c, arena_printf(a, "The message is not valid: %.*s.", S_ARG(problems.first)).p);
 		return false;
 	}
 	if (is_topic(in->topic))

@@ -67,6 +67,9 @@ test("roles are an administrator's to give, and count at once", async () => {
 	const user = await signedIn(api);
 	assertError(await user.session.send("PUT", dao(user.id), { json: { role: "admin" } }), "FORBIDDEN");
 	assertError(await user.session.send("POST", "/api/v1/user/dao", { json: { role: "admin" } }), "FORBIDDEN");
+	const mine = assertStatus(await user.session.send("GET", dao(user.id)), 200).json;
+	const back = assertStatus(await user.session.send("PUT", dao(user.id), { json: mine }), 200).json;
+	assert.deepEqual({ ...back, updated_at: mine.updated_at }, mine, "what was read may be written back");
 	assertError(await user.session.send("GET", "/api/v1/user/manager"), "FORBIDDEN");
 	assert.equal(assertStatus(await admin.api.put(dao(user.id), { role: "admin" }), 200).json.role, "admin");
 	assertStatus(await user.session.send("GET", "/api/v1/user/manager?limit=1"), 200);

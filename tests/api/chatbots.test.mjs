@@ -168,7 +168,7 @@ test("a preview answers as the chatbot would, and keeps nothing", async () => {
 	assert.match(shown.response, /wheat/);
 	assert.equal(shown.sources[0].sentence, "The tide mill at Eling grinds wheat.");
 	assertError(await user.api.post("/api/chatbots/preview", { ...json, documents: [randomUUID()] }), "NOT_FOUND");
-	assertError(await user.api.post("/api/chatbots/preview", { ...json, chatHistory: [{ role: "wizard", content: "x" }] }), "BAD_REQUEST", ["role"]);
+	assertError(await user.api.post("/api/chatbots/preview", { ...json, chatHistory: [{ role: "wizard", content: "x" }] }), "BAD_REQUEST", ["chatHistory[0].role"]);
 	assertError(await user.api.post("/api/chatbots/preview", { ...json, chatHistory: {} }), "BAD_REQUEST", ["chatHistory"]);
 	const anonymous = assertStatus(await api.fresh().post("/api/chatbots/preview", { ...json, settings: { provider: "openai" } }), 200).json;
 	assert.deepEqual(anonymous.sources, []);

@@ -146,6 +146,15 @@ test("OPTIONS answers preflights, without a token, for configured origins only",
 		assert.equal(bad.headers["access-control-allow-credentials"], undefined, origin);
 	}
 	assertError(await api.request("OPTIONS", "/api/nope", { headers: { origin: millrace.origin } }), "NOT_FOUND");
+	/* The request itself is refused, which the page reads: of a preflight it would learn nothing. */
+	for (const path of ["/api/nope", "/api/documents/undefined", "/api/usage"]) {
+		const asked = assertStatus(await api.request("OPTIONS", path, { headers: { origin: millrace.origin,
+			"access-control-request-method": "DELETE", "access-control-request-headers": "x-stainless-lang,x-trace" } }), 204);
+		assert.match(asked.headers["access-control-allow-methods"], /\bDELETE\b/, path);
+		assert.match(asked.headers["access-control-allow-headers"], /x-stainless-lang,x-trace/, path);
+		assert.equal((await api.request("OPTIONS", path, { headers: { origin: "https://evil.example",
+			"access-control-request-method": "DELETE" } })).headers["access-control-allow-origin"], undefined);
+	}
 });
 
 test("replies and errors carry CORS headers, once", async () => {

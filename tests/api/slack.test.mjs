@@ -50,7 +50,7 @@ async function working(settings) {
 test("an integration works when Slack takes its credentials, which nobody reads again", async () => {
 	const bot = await newBot(), made = await integrate(user, bot), other = await newUser(api);
 	assert.deepEqual([made.type, made.status, made.problem], ["slack", "error", "It has no credentials yet."]);
-	assert.deepEqual(made.config, { eventsUrl: `/api/integrations/slack/events?integration=${made.id}`, teamId: null, team: null, botUserId: null, botToken: null,
+	assert.deepEqual(made.config, { eventsUrl: `${millrace.url}/api/integrations/slack/events?integration=${made.id}`, teamId: null, team: null, botUserId: null, botToken: null,
 		signingSecret: null });
 	/* A credential that nobody would look at is refused; what was read may be written back. */
 	for (const config of [{ botToken: slack.token }, { bot_token: "x" }, { signingSecret: slack.signing }, { allowedOrigins: [], signing_secret: "" }])
@@ -59,6 +59,8 @@ test("an integration works when Slack takes its credentials, which nobody reads 
 			assert.match(reply.text, /integrations\/slack\/\{id\}\/credentials/);
 		}
 	assertStatus(await user.api.put(`/api/integrations/${made.id}`, { config: { ...made.config, botToken: "••••••••" } }), 200);
+	const back = assertStatus(await user.api.put(`/api/integrations/${made.id}`, made), 200).json;
+	assert.deepEqual({ ...back, updatedAt: made.updatedAt }, made);
 	assertError(await give(made.id, {}), "BAD_REQUEST");
 	for (const bot_token of ["xoxb-with a blank", "xoxb-\n", "xoxb-ü"])
 		assertError(await give(made.id, { bot_token }), "BAD_REQUEST", ["bot_token"]);

@@ -94,7 +94,7 @@ test("ping, heartbeat, and what is malformed", async () => {
 	s.say("nonsense");
 	assert.equal((await s.type("error")).code, "BAD_REQUEST");
 	s.say({ type: "subscribe" });
-	assert.equal((await s.type("error")).code, "BAD_REQUEST");
+	assert.deepEqual(await s.type("error"), { type: "error", code: "BAD_REQUEST", message: "The message is not valid: topic is required." });
 	s.say({ type: "unheard of" });
 	await s.type("error");
 	assert.equal((await s.end()).code, 1008);

@@ -28,6 +28,8 @@ export function assertError(reply, code, fields, what = "") {
 	if (!fields)
 		return;
 	assert.ok(Array.isArray(json.fields), `no fields in ${seen}`);
+	const [{ field, problem }] = json.fields, said = json.error.message ?? json.error;
+	assert.ok(said.includes(field) && said.includes(problem), `the text does not say which field: ${seen}`);
 	assert.deepEqual(json.fields.map((f) => f.field).sort(), [...fields].sort(), seen);
 	for (const f of json.fields)
 		assert.ok(typeof f.problem === "string" && f.problem !== "", seen);
