@@ -90,9 +90,9 @@ arena_reset(struct arena *a)
 		d->free_fn(d->p);
 	}
 	while (a->newest->older) {
-		struct block *b = a->newest;
+		struct block *b = a->newest->older;
 
-		a->newest = b->older;
+		a->newest->older = b->older;
 		ASAN_UNPOISON_MEMORY_REGION(b->bytes, b->len);
 		free(b);
 	}
@@ -121,8 +121,11 @@ arena_alloc(struct arena *a, size_t len)
 	if (len > SIZE_MAX / 2)
 		abort();
 	len = (len + align - 1) / align * align;
-	if (len > b->len - b->used)
-		a->newest = b = block_new(len > BLOCK_LEN ? len : BLOCK_LEN, b);
+	/* What fills a block leaves the newest its room for what comes. */
+	if (len > BLOCK_LEN)
+		b = b->older = block_new(len, b->older);
+	else if (len > b->len - b->used)
+		a->newest = b = block_new(BLOCK_LEN, b);
 	p = b->bytes + b->used;
 	b->used += len;
 	ASAN_UNPOISON_MEMORY_REGION(p, len);
@@ -184,9 +187,24 @@ arena_fill(struct arena *a, const char *text, const char *place, struct str valu
 	    a, "%.*s%.*s%s", (int)(at - text), text, S_ARG(value), at + strlen(place));
 }
 
+/* Is it the last of the newest block, which has so much room? It has it then. */
+static bool
+extend(struct buf *b, size_t room)
+{
+	struct block *last = b->a->newest;
+	size_t more = room - b->room;
+
+	if (b->p + b->room != last->bytes + last->used || more > last->len - last->used)
+		return false;
+	ASAN_UNPOISON_MEMORY_REGION(last->bytes + last->used, more);
+	last->used += more;
+	b->room = room;
+	return true;
+}
+
 /*
- * Makes room for `more` bytes and a NUL. The old block stays in the arena; doubling bounds the
- * waste.
+ * Makes room for `more` bytes and a NUL. Where the buffer cannot grow in its place, the old bytes
+ * stay in the arena; doubling bounds the waste.
  */
 static void
 buf_grow(struct buf *b, size_t more)
@@ -198,6 +216,8 @@ buf_grow(struct buf *b, size_t more)
 		return;
 	while (room <= b->n + more)
 		room *= 2;
+	if (b->p && extend(b, room))
+		return;
 	p = arena_alloc(b->a, room);
 	if (b->n > 0)
 		memcpy(p, b->p, b->n);

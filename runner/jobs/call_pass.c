@@ -30,7 +30,6 @@ struct pass {
 	struct http_request http;
 	struct str data; /* the whole reply, JSON */
 	struct sse sse;
-	struct arena *scratch; /* of one event */
 	struct refusal refusal; /* an error in a reply of success */
 	bool is_refused;
 	bool is_lost; /* the provider may have answered, and nothing of it came */
@@ -108,9 +107,9 @@ units_in(const struct call_in *in, json_object *o)
 }
 
 static void
-pass_on(struct pass *x, struct str type, struct str data)
+pass_on(struct pass *x, struct arena *a, struct str type, struct str data)
 {
-	struct buf b = { .a = x->scratch };
+	struct buf b = { .a = a };
 	struct str line;
 
 	if (!str_eq(type, S("message")))
@@ -135,15 +134,14 @@ is_usage_alone(json_object *o)
 	       json_object_array_length(choices) == 0 && json_at(o, "usage");
 }
 
+/* False where nothing more is to be read. */
 static bool
-pass_on_event(void *arg, struct str type, struct str data)
+pass_on_if_wanted(struct pass *x, struct arena *a, struct str type, struct str data)
 {
-	struct pass *x = arg;
 	json_object *o = NULL;
 
-	arena_reset(x->scratch);
-	data = text_mend(x->scratch, data);
-	if (lenient_parse(x->scratch, data, &o) && o) {
+	data = text_mend(a, data);
+	if (lenient_parse(a, data, &o) && o) {
 		if (x->n_events == 0 &&
 		    refusal_in(x->c.a, o, str_eq(type, S("error")), &x->refusal)) {
 			x->is_refused = true;
@@ -153,8 +151,18 @@ pass_on_event(void *arg, struct str type, struct str data)
 		if (x->hides_usage && is_usage_alone(o))
 			return true;
 	}
-	pass_on(x, type, data);
+	pass_on(x, a, type, data);
 	return true;
+}
+
+static bool
+pass_on_event(void *arg, struct str type, struct str data)
+{
+	struct arena *a = arena_new();
+	bool more = pass_on_if_wanted(arg, a, type, data);
+
+	arena_free(a);
+	return more;
 }
 
 static enum http_want
@@ -381,7 +389,6 @@ pass_run(struct job *j, const struct call_in *in, const struct provider *p)
 	int64_t began_ms = clock_ms();
 	json_object *payload;
 	struct str body;
-	struct outcome o;
 
 	*x = (struct pass){ .in = in,
 		.c = { .job = j,
@@ -401,8 +408,5 @@ pass_run(struct job *j, const struct call_in *in, const struct provider *p)
 	if (str_eq(in->meter, S("seconds")) &&
 	    (wrong = call_form(j->a, payload, &body, &type)) != NULL)
 		return job_failed("BAD_REQUEST", wrong);
-	x->scratch = arena_new();
-	o = ended(x, send_request(x, body, type), clock_ms() - began_ms);
-	arena_free(x->scratch);
-	return o;
+	return ended(x, send_request(x, body, type), clock_ms() - began_ms);
 }

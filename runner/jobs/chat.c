@@ -518,16 +518,16 @@ struct outcome
 chat_run(struct job *j)
 {
 	struct chat *c = arena_alloc(j->a, sizeof(*c));
-	struct chat_in in = { 0 };
+	struct chat_in *in = arena_alloc(j->a, sizeof(*in));
 	struct outcome o;
 	enum err e;
 
-	if (!job_input(j, chat_fields, sizeof(chat_fields) / sizeof(*chat_fields), &in, &o))
+	if (!job_input(j, chat_fields, sizeof(chat_fields) / sizeof(*chat_fields), in, &o))
 		return o;
 	*c = (struct chat){
-		.j = j, .p = provider_default(), .question = in.message, .answer = { .a = j->a }
+		.j = j, .p = provider_default(), .question = in->message, .answer = { .a = j->a }
 	};
-	if ((e = prepare(c, &in)) != ERR_OK)
+	if ((e = prepare(c, in)) != ERR_OK)
 		return job_db_error(j, e, "the conversation could not be read");
 	if (stop_why(&j->stop) != STOP_NOT)
 		return stopped(c);

@@ -50,6 +50,14 @@ has(const struct passages *list, int64_t chunk)
 	return false;
 }
 
+static void
+add(struct arena *a, struct passages *list, const struct passage *p)
+{
+	if (!list->p)
+		list->p = arena_alloc(a, PASSAGES_MAX * sizeof(*list->p));
+	list->p[list->n++] = *p;
+}
+
 /* The query's start, cut between characters. */
 static struct str
 shortened(struct str query)
@@ -436,7 +444,7 @@ put_passage(struct search *s, PGresult *texts, int row, double score, struct pas
 	    !uuid_parse(sql_get(texts, row, 2), &p.document) || has(into, p.chunk))
 		return;
 	p.score = arena_printf(s->j->a, "%.6f", score);
-	into->p[into->n++] = p;
+	add(s->j->a, into, &p);
 }
 
 /* The texts of the best, in their order. */
@@ -470,7 +478,8 @@ take_best(struct search *s, struct candidates *all, size_t want, struct passages
 		score = i > 0 ? fmin(score, -best.c[i]->score) : -best.c[i]->score;
 		put_passage(s, texts, best.row[i], score, into);
 	}
-	support_rate(s->j->a, s->a, s->q, into->p + before, into->n - before);
+	if (into->n > before)
+		support_rate(s->j->a, s->a, s->q, into->p + before, into->n - before);
 	return ERR_OK;
 }
 
@@ -548,7 +557,7 @@ retrieve_chosen(struct job *j, struct str query, int want, struct passages *into
 			places[n++] = i;
 	for (size_t i = 0; i < n && i < (size_t)want && into->n < PASSAGES_MAX; i++)
 		if (!has(into, some->p[places[i]].chunk))
-			into->p[into->n++] = some->p[places[i]];
+			add(j->a, into, &some->p[places[i]]);
 	return ERR_OK;
 }
 

@@ -27,7 +27,7 @@ struct passage {
 
 /* Numbered from 1 in the order found: [1], [2] … */
 struct passages {
-	struct passage p[PASSAGES_MAX];
+	struct passage *p; /* NULL: none yet; else room for PASSAGES_MAX */
 	size_t n;
 	bool of_chatbot; /* only of the documents that the run's chatbot has (run_documents()) */
 	bool answer; /* some answer what was searched for, as far as words tell (question.h) */

@@ -22,7 +22,6 @@ reply_init(struct reply *r, struct call *c, const struct wire *wire)
 {
 	*r = (struct reply){ .c = c,
 		.wire = wire,
-		.scratch = arena_new(),
 		.body = { .a = c->a },
 		.held = { .a = c->a },
 		.held_thought = { .a = c->a },
@@ -37,7 +36,6 @@ void
 reply_free(struct reply *r)
 {
 	sse_free(&r->sse);
-	arena_free(r->scratch);
 }
 
 /* -- text -- */
@@ -359,13 +357,11 @@ reply_on_data(struct reply *r, struct str type, struct str data)
 
 /* One document, or, of servers that put no empty line between events, one in each line. */
 static bool
-reply_on_event(void *arg, struct str type, struct str data)
+reply_on_lines(struct reply *r, struct str type, struct str data)
 {
 	struct str line, rest = str_cut(data, '\n', &line);
-	struct reply *r = arg;
 	json_object *o;
 
-	arena_reset(r->scratch);
 	if (!rest.p || !lenient_parse(r->scratch, line, &o))
 		return reply_on_data(r, type, data);
 	for (rest = data; rest.p;) {
@@ -374,6 +370,19 @@ reply_on_event(void *arg, struct str type, struct str data)
 			return false;
 	}
 	return true;
+}
+
+/* A thousand replies that wait for their next event hold nothing of the last. */
+static bool
+reply_on_event(void *arg, struct str type, struct str data)
+{
+	struct reply *r = arg;
+	bool more;
+
+	r->scratch = arena_new();
+	more = reply_on_lines(r, type, data);
+	arena_free(r->scratch);
+	return more;
 }
 
 /* A body that is no event stream: one answer, or the chunks of a stream, a line each. */

@@ -43,7 +43,7 @@ struct reply {
 	/* reply.c's and the wires' own */
 	struct call *c;
 	const struct wire *wire;
-	struct arena *scratch; /* of one chunk */
+	struct arena *scratch; /* of one chunk, while it is read */
 	bool is_answer; /* a document was one of the protocol's */
 	struct buf thinking, signature; /* Anthropic's: of a block that has not ended */
 	enum { BLOCK_OTHER, BLOCK_TEXT, BLOCK_CALL, BLOCK_THINKING } block;

@@ -225,7 +225,7 @@ tools_schema(struct arena *a, unsigned given)
 		buf_printf(&b, ",\"parameters\":%s}}", tool_list[i].parameters);
 	}
 	buf_put(&b, b.n > 0 ? S("]") : S("[]"));
-	return arena_cstr(a, buf_str(&b));
+	return b.p;
 }
 
 unsigned

@@ -15,7 +15,7 @@
 #define ERROR_BODY_MAX (16 * 1024)
 #define RETRY_AFTER_MAX_MS (3600 * 1000)
 #define RETRY_MS 200 /* before the second try; then twice, … */
-#define BEARER_MAX 8300 /* bytes of the Authorization line */
+#define LOCATION_MAX 4096
 
 /* One try. */
 struct call {
@@ -84,13 +84,13 @@ static void
 forget_headers(struct http_request *q)
 {
 	q->retry_after_ms = -1;
-	q->content_type[0] = q->etag[0] = q->last_modified[0] = q->location[0] = '\0';
-	q->mcp_session[0] = '\0';
+	q->content_type[0] = q->etag[0] = q->last_modified[0] = q->mcp_session[0] = '\0';
+	q->location = "";
 }
 
 /* One that does not fit is none: half a location, or half an entity tag, would be another. */
 static void
-keep_header(struct http_request *q, struct str name, struct str value)
+keep_header(struct arena *a, struct http_request *q, struct str name, struct str value)
 {
 	const struct {
 		struct str name;
@@ -100,13 +100,14 @@ keep_header(struct http_request *q, struct str name, struct str value)
 		{ S("content-type"), q->content_type, sizeof(q->content_type) },
 		{ S("etag"), q->etag, sizeof(q->etag) },
 		{ S("last-modified"), q->last_modified, sizeof(q->last_modified) },
-		{ S("location"), q->location, sizeof(q->location) },
 		{ S("mcp-session-id"), q->mcp_session, sizeof(q->mcp_session) },
 	};
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
 		if (str_eq_nocase(name, kept[i].name) && value.n < kept[i].size)
 			snprintf(kept[i].room, kept[i].size, "%.*s", S_ARG(value));
+	if (str_eq_nocase(name, S("location")) && value.n < LOCATION_MAX)
+		q->location = arena_cstr(a, value);
 }
 
 /*
@@ -155,7 +156,7 @@ http_on_header(char *bytes, size_t one, size_t n, void *arg)
 	else if (str_eq_nocase(name, S("content-encoding")))
 		keep_coding(c->t->easy, value);
 	else
-		keep_header(q, name, value);
+		keep_header(c->reply.a, q, name, value);
 	return n;
 }
 
@@ -174,19 +175,30 @@ http_on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+/* On no thread's stack, which would keep room for the longest. */
+static struct curl_slist *
+append_bearer(struct curl_slist *list, const char *token)
+{
+	static const char name[] = "Authorization: Bearer ";
+	size_t size = sizeof(name) + strlen(token);
+	char *line = xmalloc(size);
+
+	snprintf(line, size, "%s%s", name, token);
+	list = curl_slist_append(list, line);
+	explicit_bzero(line, size);
+	free(line);
+	return list;
+}
+
 static struct curl_slist *
 headers(const struct http_request *q)
 {
 	struct curl_slist *list = curl_slist_append(NULL, "Expect:");
-	char line[BEARER_MAX];
 
 	for (const char *const *h = q->headers; h && *h; h++)
 		list = curl_slist_append(list, *h);
-	if (q->bearer && *q->bearer) {
-		snprintf(line, sizeof(line), "Authorization: Bearer %s", q->bearer);
-		list = curl_slist_append(list, line);
-		explicit_bzero(line, sizeof(line));
-	}
+	if (q->bearer && *q->bearer)
+		list = append_bearer(list, q->bearer);
 	return list;
 }
 

@@ -76,7 +76,8 @@ struct http_request {
 	bool was_sent; /* some of the request */
 	/* Headers; "" for one that did not come or is longer. */
 	char content_type[128];
-	char etag[256], last_modified[64], location[4096], mcp_session[128];
+	char etag[256], last_modified[64], mcp_session[128];
+	const char *location; /* the arena's */
 	int64_t retry_after_ms; /* -1: none given */
 	struct str reply; /* the arena's; of a status that is not 2xx the first 16 KiB */
 	char error[256]; /* what went wrong, for the log */

@@ -93,6 +93,40 @@ allocating(void)
 	arena_free(a);
 }
 
+/* What fills a block is apart from those that others share. */
+static void
+sharing(void)
+{
+	struct arena *a = arena_new();
+	char *small = arena_alloc(a, 16), *large = arena_alloc(a, 100000);
+	char *after = arena_alloc(a, 16);
+
+	CHECK("a large piece leaves the block before it its room", after == small + 16);
+	memset(large, 1, 100000);
+	arena_reset(a);
+	memset(arena_alloc(a, 7000), 2, 7000);
+	CHECK("and is freed by itself", is_zero(arena_alloc(a, 100000), 100000));
+	arena_free(a);
+}
+
+static void
+growing_in_place(void)
+{
+	struct arena *a = arena_new();
+	struct buf b = { .a = a }, other = { .a = a };
+	struct str before;
+
+	buf_put(&b, S("a"));
+	before = buf_str(&b);
+	buf_printf(&b, "%01000d", 0);
+	CHECK("what nothing stands behind grows where it is", buf_str(&b).p == before.p);
+	buf_put(&other, S("b"));
+	buf_printf(&b, "%02000d", 0);
+	CHECK("else it moves", buf_str(&b).p != before.p && before.p[0] == 'a');
+	CHECK("and leaves what is there", str_eq(buf_str(&other), S("b")) && b.n == 3001);
+	arena_free(a);
+}
+
 static void
 copying(void)
 {
@@ -214,6 +248,8 @@ main(void)
 	deferring();
 	filling();
 	allocating();
+	sharing();
+	growing_in_place();
 	copying();
 	growing();
 	json_strings();
