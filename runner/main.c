@@ -78,6 +78,7 @@ static const struct periodic periodic_table[] = {
 	{ "vault", 30000, 500, 0, PERIODIC_LONG, vault_run },
 	{ "audit", 15000, 500, 0, PERIODIC_LONG, audit_run },
 	{ "index", 60000, 0, 0, PERIODIC_LONG, passage_index_run },
+	{ "passages", 600000, 1000, 1000, PERIODIC_LONG, passages_sort_run },
 	{ "stripe", 600000, 0, 0, PERIODIC_SHORT, sweep_stripe },
 	{ "embeddings", 60000, 250, 0, PERIODIC_SHORT, embeddings_run },
 	{ "telegram", 60000, 0, 0, PERIODIC_APART, telegram_updates_run },

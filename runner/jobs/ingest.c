@@ -150,6 +150,7 @@ store(struct job *j, struct str text, const struct origin *of)
 	if (o.end == END_DONE) {
 		atomic_fetch_add(&counters.documents, 1);
 		atomic_fetch_add(&counters.passages, (long long)x.marks.n);
+		periodic_wake(S("passages"));
 		periodic_wake(S("embeddings"));
 	}
 	return o;

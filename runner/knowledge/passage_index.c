@@ -180,7 +180,16 @@ passage_index_run(struct db *db, struct arena *a, struct stop *stop)
 		return RETRY_MS;
 	good = index_again(db, a, document, sql_get(res, 0, 1), sql_get(res, 0, 2));
 	took = clock_ms() - began;
-	if (good)
+	if (good) {
+		periodic_wake(S("passages"));
 		log_debug("index: a document was indexed again", "document", document.text);
+	}
 	return good ? 3 * took + 1 : RETRY_MS;
+}
+
+int64_t
+passages_sort_run(struct db *db, struct arena *a, struct stop *stop)
+{
+	(void)stop;
+	return db_runner_passages_sort(db, a, NULL) == ERR_OK ? PERIODIC_AS_TABLED : RETRY_MS;
 }

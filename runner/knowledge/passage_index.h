@@ -34,4 +34,7 @@ void index_document(struct index *x, struct block *blocks, size_t n);
  */
 int64_t passage_index_run(struct db *db, struct arena *a, struct stop *stop);
 
+/* "passages": sorts what was stored into the index of words, of several documents at once. */
+int64_t passages_sort_run(struct db *db, struct arena *a, struct stop *stop);
+
 #endif

@@ -213,6 +213,17 @@ CREATE OR REPLACE FUNCTION passages_replace(d document, marks text[], headings t
 $$;
 GRANT EXECUTE ON FUNCTION passages_replace TO millrace_runner;
 
+-- Sorts the passages that were added into the index of their words: every search reads through what
+-- still waits for it, of whomever it is. Each word's list is written once for all of them, so that
+-- those of several documents go together.
+-- As the owner: an index is sorted by its owner alone.
+CREATE OR REPLACE FUNCTION passages_sort() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+	PERFORM gin_clean_pending_list('chunk_keys');
+END $$;
+GRANT EXECUTE ON FUNCTION passages_sort TO millrace_runner;
+
 -- An ingestion's end: replaces the document's passages and marks it ready, in one step. `metadata`
 -- has the notices as a member, and `page` where the document is one: its new file, by what it is
 -- known again, what else is told. Storing takes long, so it locks nothing that others wait for but

@@ -8,8 +8,6 @@ $$;
 -- found. Word by word, by the index, whatever the plan: one that was made while there were hardly
 -- any words joins all of an owner's with all that go, which takes hours. ts_stat() counts in a
 -- third of the time, and reads the table: what is there, and not what is gone.
--- Before that, the passages that were added are sorted into chunk_keys, a statement's together:
--- every search reads through what still waits for it, of whomever it is.
 -- As the owner: the counts are no role's to write.
 CREATE OR REPLACE FUNCTION passages_counted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
@@ -20,9 +18,6 @@ DECLARE
 	counts bigint[];
 	c record;
 BEGIN
-	IF sign > 0 THEN
-		PERFORM gin_clean_pending_list('chunk_keys');
-	END IF;
 	FOR c IN SELECT x.owner_id AS owner, array_agg(x.id) AS ids, sum(octet_length(x.stems) / 4)::bigint AS stems
 		FROM changed x WHERE x.stems IS NOT NULL GROUP BY 1 ORDER BY 1 LOOP
 		IF sign > 0 THEN

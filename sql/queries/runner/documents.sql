@@ -72,6 +72,10 @@ SELECT document_ready($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10::text
 -- batched
 SELECT document_failed($1, $2, $3, $4, $5);
 
+-- name: runner_passages_sort
+-- row: passages_sort void
+SELECT passages_sort();
+
 -- A document whose passages are of a lower version of the index.
 -- name: runner_index_next
 -- args: version int4
