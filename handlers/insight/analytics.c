@@ -10,10 +10,12 @@
 
 struct overview_in {
 	int64_t days;
+	struct str currency; /* of the revenue */
 };
 
 static const struct field overview_fields[] = {
 	F_INT(struct overview_in, days, 1, DAYS_MAX, OPTIONAL),
+	F_STR(struct overview_in, currency, 3, 3, OPTIONAL),
 };
 FIELD_TABLE(analytics_overview_query, struct overview_in, overview_fields, analytics_overview);
 
@@ -22,6 +24,7 @@ struct period_in {
 	struct str end_date; /* absent: now */
 	struct str aggregation;
 	struct str timezone; /* of days, weeks and months, and of dates without a time */
+	struct str currency; /* of the revenue */
 };
 
 static const char *const aggregations[] = { "daily", "weekly", "monthly", NULL };
@@ -34,6 +37,7 @@ static const char *const aggregations[] = { "daily", "weekly", "monthly", NULL }
 static const struct field series_fields[] = {
 	PERIOD_FIELDS,
 	F_ENUM(struct period_in, aggregation, aggregations, OPTIONAL),
+	F_STR(struct period_in, currency, 3, 3, OPTIONAL),
 };
 FIELD_TABLE(analytics_series_query, struct period_in, series_fields, analytics_series);
 
@@ -45,19 +49,21 @@ FIELD_TABLE(analytics_revenue_query, struct period_in, span_fields, analytics_re
 enum err
 analytics_overview(struct req *r)
 {
-	struct overview_in in = { .days = DAYS_DEFAULT };
+	struct overview_in in = { .days = DAYS_DEFAULT, .currency = S("usd") };
 	enum err e;
 
 	if ((e = query_bind(r, analytics_overview_query, &in)) != ERR_OK)
 		return e;
-	return sql_analytics_overview(r, res_one, r->caller.key_hash, in.days);
+	return sql_analytics_overview(r, res_one, r->caller.key_hash, in.days, in.currency);
 }
 
 /* GET /api/analytics/{leads,conversations,models,revenue}/trends */
 enum err
 analytics_series(struct req *r)
 {
-	struct period_in in = { .aggregation = S("daily"), .timezone = S("UTC") };
+	struct period_in in = {
+		.aggregation = S("daily"), .timezone = S("UTC"), .currency = S("usd")
+	};
 	struct str rest = str_from(r->route->path), part = { NULL, 0 };
 	enum err e;
 
@@ -66,7 +72,7 @@ analytics_series(struct req *r)
 	for (int i = 0; i < 4; i++) /* "", api, analytics, what */
 		rest = str_cut(rest, '/', &part);
 	return sql_analytics_series(r, res_one, r->caller.key_hash, part, in.start_date,
-	    in.end_date, in.aggregation, in.timezone);
+	    in.end_date, in.aggregation, in.timezone, in.currency);
 }
 
 /* GET /api/analytics/models: what each model did in a time, the busiest first. */

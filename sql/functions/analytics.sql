@@ -52,9 +52,9 @@ END $$;
 
 -- The last `days` times 24 hours, each figure against as many before: leads that were made,
 -- conversations with messages, how many percent of the leads that were made are customers, and
--- what was paid, less what was returned of it.
+-- what was paid in one currency, less what was returned of it.
 -- As the owner: figures are of everybody's rows.
-CREATE OR REPLACE FUNCTION analytics_overview(key_hash bytea, days int) RETURNS json
+CREATE OR REPLACE FUNCTION analytics_overview(key_hash bytea, days int, currency text DEFAULT 'usd') RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	middle timestamptz := now() - make_interval(days => days);
@@ -69,7 +69,7 @@ BEGIN
 	FROM lead l WHERE l.created_at >= first AND l.created_at < now() AND l.status = 'converted';
 	SELECT ARRAY[coalesce(sum(p.paid_usd - p.returned_usd) FILTER (WHERE p.paid_at < middle), 0),
 		coalesce(sum(p.paid_usd - p.returned_usd) FILTER (WHERE p.paid_at >= middle), 0)]
-	INTO revenue FROM stripe_payment p WHERE p.paid_at >= first AND p.paid_at < now();
+	INTO revenue FROM stripe_payment p WHERE p.paid_at >= first AND p.paid_at < now() AND p.currency = lower($3);
 	RETURN json_build_object('total_leads', figure_json(leads[2], leads[1]),
 		'active_conversations', figure_json(talks_active(middle, now()), talks_active(first, middle)),
 		'conversion_rate', figure_json(round(100.0 * won[2] / greatest(leads[2], 1), 1), round(100.0 * won[1] / greatest(leads[1], 1), 1)),
@@ -137,11 +137,11 @@ GRANT EXECUTE ON FUNCTION instant_in TO millrace_api;
 
 -- `what` is leads, conversations, models or revenue.
 -- As the owner: figures are of everybody's rows.
-CREATE OR REPLACE FUNCTION analytics_series(key_hash bytea, what text, start_date timestamptz, end_date timestamptz, aggregation text, zone text)
-RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE OR REPLACE FUNCTION analytics_series(key_hash bytea, what text, start_date timestamptz, end_date timestamptz, aggregation text, zone text,
+	currency text DEFAULT 'usd') RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	PERFORM analytics_admit($1);
-	RETURN trend_series(caller_id(), true, rtrim($2, 's') || '_trends', $3, $4, $5, $6);
+	RETURN trend_series(caller_id(), true, rtrim($2, 's') || '_trends', $3, $4, $5, $6, lower($7));
 END $$;
 GRANT EXECUTE ON FUNCTION analytics_series TO millrace_api;
 
@@ -179,7 +179,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	PERFORM analytics_admit($1);
 	RETURN (SELECT coalesce(json_agg(json_build_object('month', to_char(r.month, 'YYYY-MM'), 'package_id', r.package_id, 'package', k.name,
-			'currency', r.currency, 'revenue_usd', r.revenue, 'payments', r.payments) ORDER BY r.month, k.name, r.package_id, r.currency), '[]')
+			'currency', r.currency, 'revenue', r.revenue, 'payments', r.payments) ORDER BY r.month, k.name, r.package_id, r.currency), '[]')
 		FROM (
 			SELECT date_trunc('month', p.paid_at AT TIME ZONE $4) AS month, p.package_id, p.currency, sum(p.paid_usd - p.returned_usd) AS revenue,
 				count(*) AS payments

@@ -1,14 +1,14 @@
 -- Leads, and series of what was made when.
 
--- How many leads or conversations were made, or calls of models answered, or what was paid, less
--- what was returned of it, in US dollars: [{"date", "value"}, …],
--- date being the first day of a day, week (from Monday) or month in the zone: all periods from that
--- which start_date lies in to that which end_date lies in, each counted whole, 0 where there was
--- nothing. Of the caller's rows, or of all users', as the caller of this function decides. At most
--- 1000 periods.
+-- How many leads or conversations were made, or calls of models answered, or what was paid in one
+-- currency (as Stripe writes it), less what was returned of it: [{"date", "value"}, …], date being
+-- the first day of a day, week (from Monday) or month in the zone: all periods from that which
+-- start_date lies in to that which end_date lies in, each counted whole, 0 where there was nothing.
+-- Of the caller's rows, or of all users', as the caller of this function decides. At most 1000
+-- periods.
 -- As the owner: streamd asks it for others.
 CREATE OR REPLACE FUNCTION trend_series(caller uuid, everybody boolean, what text, start_date timestamptz, end_date timestamptz, aggregation text,
-	zone text DEFAULT 'UTC') RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+	zone text DEFAULT 'UTC', currency text DEFAULT 'usd') RETURNS json LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
 	unit text := CASE aggregation WHEN 'daily' THEN 'day' WHEN 'weekly' THEN 'week' WHEN 'monthly' THEN 'month' END;
 	counted text := CASE what WHEN 'lead_trends' THEN 'lead' WHEN 'conversation_trends' THEN 'conversation'
@@ -39,11 +39,12 @@ BEGIN
 		LEFT JOIN (
 			SELECT date_trunc(%1$L, x.%4$I AT TIME ZONE $7) AS first_day, %5$s AS n FROM %2$I x
 			WHERE x.%4$I >= $4 AND x.%4$I < $5 %3$s GROUP BY 1
-		) c USING (first_day)$q$, unit, counted, CASE WHEN everybody THEN '' ELSE 'AND x.owner_id = $6' END, at, figure)
+		) c USING (first_day)$q$, unit, counted, CASE WHEN everybody THEN '' ELSE 'AND x.owner_id = $6' END
+		|| CASE what WHEN 'revenue_trends' THEN 'AND x.currency = $8' ELSE '' END, at, figure)
 	INTO series USING first, last, ('1 ' || unit)::interval,
 		-- Of a midnight that comes twice this is the second.
 		(first AT TIME ZONE zone) - interval '3 hours',
-		(last + ('1 ' || unit)::interval) AT TIME ZONE zone, caller, zone;
+		(last + ('1 ' || unit)::interval) AT TIME ZONE zone, caller, zone, currency;
 	RETURN series;
 END $$;
 GRANT EXECUTE ON FUNCTION trend_series TO millrace_stream;

@@ -272,7 +272,7 @@ test("revenue by package and month, less what was returned", async () => {
 	await millrace.psql(`UPDATE stripe_payment SET paid_at = '2024-02-29T23:59:59Z' WHERE owner_id = '${user.uid}' AND returned_usd > 0`);
 	const revenue = async (query) => assertStatus(await admin.api.get(`/api/analytics/revenue${query}`), 200).json.filter((r) => r.package_id === pkg.id);
 	const month = new Date().toISOString().slice(0, 7), row = { package_id: pkg.id, package: pkg.name, currency: "usd", payments: 1 };
-	assert.deepEqual(await revenue("?start_date=2024-01-01"), [{ month: "2024-02", ...row, revenue_usd: 15 }, { month, ...row, revenue_usd: 20 }]);
+	assert.deepEqual(await revenue("?start_date=2024-01-01"), [{ month: "2024-02", ...row, revenue: 15 }, { month, ...row, revenue: 20 }]);
 	assert.deepEqual(await revenue("?start_date=2024-03-01&end_date=2025-01-01"), []);
 	assert.equal((await revenue("")).length, 1);
 	assertError(await user.api.get("/api/analytics/revenue"), "FORBIDDEN");
@@ -280,7 +280,8 @@ test("revenue by package and month, less what was returned", async () => {
 });
 
 test("what is paid in another currency is counted in that currency's own units", async () => {
-	const month = new Date().toISOString().slice(0, 7);
+	const month = new Date().toISOString().slice(0, 7), figures = async (what) => assertStatus(await admin.api.get(`/api/analytics/${what}`), 200).json;
+	const total = async (query) => (await figures(`overview${query}`)).total_revenue.value, dollars = await total("");
 	/* Stripe counts króna and Ugandan shillings in hundredths that they do not have; of payouts alone forints and Taiwan dollars have none. */
 	for (const [currency, units, amount] of [["jpy", 1500, 1500], ["kwd", 12340, 12.34], ["isk", 150000, 1500], ["ugx", 500000, 5000], ["huf", 123456, 1234.56],
 		["twd", 80045, 800.45], ["mga", 4000, 4000], ["eur", 1999, 19.99]]) {
@@ -291,14 +292,19 @@ test("what is paid in another currency is counted in that currency's own units",
 		assert.equal(final_price, amount, currency);
 		assert.equal(await balance(user), Number((10 - Number((10 * share).toFixed(6))).toFixed(6)), currency);
 		const row = assertStatus(await admin.api.get("/api/analytics/revenue"), 200).json.find((r) => r.package_id === pkg.id);
-		assert.deepEqual({ ...row, revenue_usd: row.revenue_usd.toFixed(3) }, { month, package_id: pkg.id, package: pkg.name, currency,
-			revenue_usd: (amount * (1 - share)).toFixed(3), payments: 1 }, currency);
+		assert.deepEqual({ ...row, revenue: row.revenue.toFixed(3) }, { month, package_id: pkg.id, package: pkg.name, currency,
+			revenue: (amount * (1 - share)).toFixed(3), payments: 1 }, currency);
+		assert.equal((await total(`?currency=${currency.toUpperCase()}`)).toFixed(3), row.revenue.toFixed(3), currency);
+		const [point] = (await figures(`revenue/trends?currency=${currency}`)).filter(({ value }) => value !== 0);
+		assert.equal(point.value.toFixed(3), row.revenue.toFixed(3), currency);
 		assert.match((await user.api.get("/api/credits/history")).json.at(-1).description, new RegExp(`^Paid ${amount}0* ${currency.toUpperCase()}$`));
 		/* A price of parts of the smallest unit has no whole one. */
 		subscription.items.data[0].price = { ...subscription.items.data[0].price, unit_amount: null, unit_amount_decimal: "100.5" };
 		await deliverAll(stripe.change(subscription, "updated", {}));
 		assert.equal((await subscriptions(user))[0].final_price, Number((100.5 * amount / units).toFixed(4)), currency);
 	}
+	assert.equal(await total(""), dollars, "no other currency is added to dollars");
+	assertError(await admin.api.get("/api/analytics/overview?currency=euro"), "BAD_REQUEST");
 	/* Money that is bought is in dollars alone. */
 	const buyer = await newUser(api);
 	assertStatus(await buyer.api.post("/api/credits/purchase", { amountUsd: 7 }), 200);

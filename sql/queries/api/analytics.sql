@@ -1,15 +1,15 @@
 -- Figures of all users. `key_hash` is NULL where the caller came by something else than an API key.
 -- name: analytics_overview
--- args: key_hash bytea, days int4
+-- args: key_hash bytea, days int4, currency text
 -- row: body json
 -- reads
-SELECT analytics_overview($1, $2) AS body;
+SELECT analytics_overview($1, $2, $3) AS body;
 
 -- name: analytics_series
--- args: key_hash bytea, what text, start_date text, end_date text, aggregation text, zone text
+-- args: key_hash bytea, what text, start_date text, end_date text, aggregation text, zone text, currency text
 -- row: body json
 -- reads
-SELECT analytics_series($1, $2, coalesce(instant_in($3, $6), now() - interval '30 days'), coalesce(instant_in($4, $6), now()), $5, $6) AS body;
+SELECT analytics_series($1, $2, coalesce(instant_in($3, $6), now() - interval '30 days'), coalesce(instant_in($4, $6), now()), $5, $6, $7) AS body;
 
 -- name: analytics_models
 -- args: key_hash bytea, start_date text, end_date text, zone text
