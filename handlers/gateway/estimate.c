@@ -70,7 +70,7 @@ is_document(json_object *part)
 
 	if (!o && !(o = json_at(part, "inline_data")))
 		return (str_is_in(json_text(part, "type"), documents) &&
-			   !str_eq(source, S("text"))) ||
+			   !str_eq(source, S("text")) && !str_eq(source, S("content"))) ||
 		       json_at(part, "fileData") || json_at(part, "file_data");
 	type = json_text(o, json_at(o, "mimeType") ? "mimeType" : "mime_type");
 	return !str_starts(type, S("image/")) && !str_starts(type, S("audio/")) &&

@@ -204,16 +204,20 @@ face_messages(struct req *r)
 				 .max_tokens = in.max_tokens });
 }
 
-/* POST /v1/messages/count_tokens: an estimate, by which the call's own reservation goes, too. */
+/* POST /v1/messages/count_tokens: an estimate, by which a call goes whose provider has not counted.
+ */
 enum err
 face_count(struct req *r)
 {
 	struct count_in in = { 0 };
+	json_object *body;
 	enum err e;
 
-	if ((e = body_bind(r, face_count_body, &in)) != ERR_OK)
+	if ((e = body_bind(r, face_count_body, &in)) != ERR_OK ||
+	    (e = body_object(r, &body)) != ERR_OK)
 		return e;
-	return sql_face_count(r, res_one, in.model, (int64_t)r->body.n);
+	return sql_face_count(
+	    r, res_one, in.model, call_size(r->a, body, r->body.n, in.model).likely);
 }
 
 /* POST /v1/responses */

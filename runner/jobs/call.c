@@ -95,7 +95,7 @@ call_on_thought(void *arg, struct str text)
 }
 
 static void
-call_on_thought_block(void *arg, json_object *block)
+call_on_block(void *arg, json_object *block)
 {
 	struct face_call *f = arg;
 	struct arena *a = arena_new();
@@ -348,13 +348,14 @@ make_call(struct job *j, const struct call_in *in)
 				     .found = &none,
 				     .on_text = call_on_text,
 				     .on_thought = call_on_thought,
-				     .on_thought_block = call_on_thought_block,
+				     .on_block = call_on_block,
 				     .text_arg = f,
 				     .text = { .a = j->a },
 				     .thoughts = { .a = j->a } },
 		.system = { .a = j->a },
 		.logprobs = { .a = j->a },
 		.blocks = { .a = j->a },
+		.seen = { .a = j->a },
 		.id = uuid_str(&j->run),
 		.created_s = clock_unix_ms() / 1000,
 		.streams = in->stream,

@@ -51,6 +51,7 @@ struct face_call {
 	json_object *earlier;
 	struct uuid earlier_run;
 	size_t earlier_n, earlier_bytes;
+	struct buf seen; /* what tools have shown, that is not said yet: a list's elements */
 	/*
 	 * The formats' own. Of a request: what the next of the assistant's messages gets back. Of a
 	 * stream: text has come, thoughts have; which block is open; those that have ended; the
@@ -77,8 +78,8 @@ struct face_format {
 	bool (*shows)(const struct face_call *f);
 	void (*thought)(struct face_call *f, struct buf *b, struct str text);
 	/*
-	 * Optional: a block of thoughts as Anthropic's servers want it back; elements of logprobs,
-	 * of a stream (NULL: they go with the text)
+	 * Optional: a block of Anthropic's (call.on_block); elements of logprobs, of a stream
+	 * (NULL: they go with the text)
 	 */
 	void (*block)(struct face_call *f, struct buf *b, json_object *block);
 	void (*logprobs)(struct face_call *f, struct buf *b, struct str list);

@@ -138,9 +138,10 @@ messages_thought(struct face_call *f, struct buf *b, struct str text)
 	put_delta(f, b, "thinking_delta", "thinking", text);
 }
 
-/* Of a whole answer: the text so far, behind the blocks before it. */
+/* Of a whole answer: the text so far, behind the blocks before it; a list of what it quotes, or
+ * NULL. */
 static void
-put_said(struct face_call *f)
+put_said(struct face_call *f, json_object *citations)
 {
 	struct str rest = { f->call.text.p + f->said, f->call.text.n - f->said };
 
@@ -149,16 +150,38 @@ put_said(struct face_call *f)
 	buf_put(&f->blocks, f->blocks.n > 0 ? S(",") : S(""));
 	buf_put(&f->blocks, S("{\"type\":\"text\",\"text\":"));
 	buf_json(&f->blocks, rest);
+	if (json_length(citations) > 0)
+		buf_printf(&f->blocks, ",\"citations\":%s", json_serialised(citations).p);
 	buf_put(&f->blocks, S("}"));
 	f->said = f->call.text.n;
 }
 
-/* A block of Anthropic's, whose thoughts a stream has told already; of a whole answer, any. */
+/* The end of a block of text, of which there may have been none. */
+static void
+end_text(struct face_call *f, struct buf *b, json_object *citations)
+{
+	if (!f->streams)
+		put_said(f, citations);
+	if (f->open != OPEN_TEXT)
+		return;
+	for (size_t i = 0; i < json_length(citations); i++) {
+		put_event(f, b, "content_block_delta");
+		buf_printf(b, ",\"delta\":{\"type\":\"citations_delta\",\"citation\":%s}}\n\n",
+		    json_serialised(json_object_array_get_idx(citations, i)).p);
+	}
+	put_block_stop(f, b);
+}
+
+/* A block of Anthropic's, whose thoughts and text a stream has told already; of a whole answer,
+ * any.
+ */
 static void
 messages_block(struct face_call *f, struct buf *b, json_object *block)
 {
-	if (!f->streams) {
-		put_said(f);
+	if (str_eq(json_text(block, "type"), S("text"))) {
+		end_text(f, b, json_at(block, "citations"));
+	} else if (!f->streams) {
+		put_said(f, NULL);
 		buf_put(&f->blocks, f->blocks.n > 0 ? S(",") : S(""));
 		buf_put(&f->blocks, json_serialised(block));
 	} else if (str_eq(json_text(block, "type"), S("thinking"))) {
@@ -247,7 +270,7 @@ blocks_of(struct face_call *f)
 		buf_json(&f->blocks, THOUGHTS_OURS);
 		buf_put(&f->blocks, S("}"));
 	}
-	put_said(f);
+	put_said(f, NULL);
 	if (kept.n > 0) {
 		buf_put(&f->blocks, f->blocks.n > 0 ? S(",") : S(""));
 		buf_put(&f->blocks, kept);

@@ -52,15 +52,48 @@ put_source(struct face_call *f, struct said *s, bool is_image, json_object *bloc
 	return NULL;
 }
 
+static void
+put_titled(struct face_call *f, struct said *s, json_object *block, struct str text)
+{
+	put_text(s, arena_printf(f->call.a, "%.*s\n\n%.*s\n\n", S_ARG(json_text(block, "title")),
+			S_ARG(text)));
+}
+
+/* A document of the client's own blocks has images, too. */
 static const char *
 put_document(struct face_call *f, struct said *s, json_object *block)
 {
-	json_object *source = json_at(block, "source");
+	json_object *source = json_at(block, "source"), *content = json_at(source, "content");
+	bool has_blocks = str_eq(json_text(source, "type"), S("content"));
+	const char *wrong = NULL;
 
-	if (!str_eq(json_text(source, "type"), S("text")))
+	if (!has_blocks && !str_eq(json_text(source, "type"), S("text")))
 		return put_source(f, s, false, block);
-	put_text(s, arena_printf(f->call.a, "%.*s\n\n%.*s\n\n", S_ARG(json_text(block, "title")),
-			S_ARG(json_text(source, "data"))));
+	put_titled(
+	    f, s, block, has_blocks ? lenient_text(f->call.a, content) : json_text(source, "data"));
+	for (size_t i = 0; i < json_length(content) && !wrong; i++)
+		if (str_eq(json_text(json_object_array_get_idx(content, i), "type"), S("image")))
+			wrong = put_source(f, s, true, json_object_array_get_idx(content, i));
+	return wrong;
+}
+
+/* A block that is no result; NULL, or what is wrong with it. */
+static const char *
+put_block(struct face_call *f, struct said *s, json_object *block)
+{
+	struct str type = json_text(block, "type");
+
+	if (str_eq(type, S("image")))
+		return put_source(f, s, true, block);
+	if (str_eq(type, S("document")))
+		return put_document(f, s, block);
+	if (str_eq(type, S("search_result")))
+		put_titled(f, s, block, lenient_text(f->call.a, json_at(block, "content")));
+	else if (str_eq(type, S("text")))
+		put_text(s, json_text(block, "text"));
+	else
+		return "A user's block must be a text, an image, a document, a search_result or a "
+		       "tool_result.";
 	return NULL;
 }
 
@@ -68,16 +101,15 @@ put_document(struct face_call *f, struct said *s, json_object *block)
 static const char *
 put_result(struct face_call *f, struct said *s, json_object *block)
 {
+	static const char *const shown[] = { "image", "document", "search_result", NULL };
 	json_object *content = json_at(block, "content"), *part;
 	struct str said = lenient_text(f->call.a, content);
 	const char *wrong = NULL;
 
 	for (size_t i = 0; i < json_length(content) && !wrong; i++) {
 		part = json_object_array_get_idx(content, i);
-		if (str_eq(json_text(part, "type"), S("image")))
-			wrong = put_source(f, s, true, part);
-		else if (str_eq(json_text(part, "type"), S("document")))
-			wrong = put_document(f, s, part);
+		if (str_is_in(json_text(part, "type"), shown))
+			wrong = put_block(f, s, part);
 	}
 	face_add(f, (struct message){ .role = ROLE_TOOL,
 			.content = said.p ? said : S(""),
@@ -95,19 +127,10 @@ read_user(struct face_call *f, json_object *blocks)
 
 	for (size_t i = 0; i < json_object_array_length(blocks) && !wrong; i++) {
 		json_object *block = json_object_array_get_idx(blocks, i);
-		struct str type = json_text(block, "type");
 
-		if (str_eq(type, S("tool_result")))
-			wrong = put_result(f, &s, block);
-		else if (str_eq(type, S("image")))
-			wrong = put_source(f, &s, true, block);
-		else if (str_eq(type, S("document")))
-			wrong = put_document(f, &s, block);
-		else if (str_eq(type, S("text")))
-			put_text(&s, json_text(block, "text"));
-		else
-			wrong = "A user's block must be a text, an image, a document or a "
-				"tool_result.";
+		wrong = str_eq(json_text(block, "type"), S("tool_result"))
+			    ? put_result(f, &s, block)
+			    : put_block(f, &s, block);
 	}
 	m.content = buf_str(&s.text);
 	if (s.has_more)
@@ -159,9 +182,12 @@ read_message(struct face_call *f, json_object *o)
 	json_object *content = json_at(o, "content");
 	bool is_user = str_eq(role, S("user"));
 
-	if (!is_user && !str_eq(role, S("assistant")))
-		return "A message's role must be user or assistant.";
-	if (json_object_is_type(content, json_type_string))
+	if (!is_user && !str_eq(role, S("assistant")) && !str_eq(role, S("system")))
+		return "A message's role must be user, assistant or system.";
+	if (str_eq(role, S("system")))
+		face_add(f, (struct message){
+				.role = ROLE_SYSTEM, .content = lenient_text(f->call.a, content) });
+	else if (json_object_is_type(content, json_type_string))
 		face_add(f, (struct message){ .role = is_user ? ROLE_USER : ROLE_ASSISTANT,
 				.content = json_text(o, "content") });
 	else if (!json_object_is_type(content, json_type_array))

@@ -55,7 +55,7 @@ face_content(struct face_call *f, json_object *content, struct message *m)
 	bool has_more = false;
 
 	if (!content || json_object_is_type(content, json_type_string)) {
-		m->content = lenient_text(f->call.a, content);
+		m->content = content ? lenient_text(f->call.a, content) : S("");
 		return NULL;
 	}
 	if (!json_object_is_type(content, json_type_array))

@@ -40,7 +40,17 @@ put_part(struct buf *parts, json_object *part)
 	return NULL;
 }
 
-/* A list of parts in the form that chat completions have. */
+static void
+put_text(struct buf *parts, struct str text)
+{
+	if (!parts)
+		return;
+	buf_put(parts, S(",{\"type\":\"text\",\"text\":"));
+	buf_json(parts, text);
+	buf_put(parts, S("}"));
+}
+
+/* A list of parts in the form that chat completions have; of a tool's, what is no text alone. */
 static const char *
 read_parts(struct face_call *f, json_object *list, struct message *m)
 {
@@ -59,9 +69,7 @@ read_parts(struct face_call *f, json_object *list, struct message *m)
 			   str_eq(type, S("refusal"))) {
 			said = said.n > 0 ? said : json_text(part, "refusal");
 			buf_put(&text, said);
-			buf_put(&parts, S(",{\"type\":\"text\",\"text\":"));
-			buf_json(&parts, said);
-			buf_put(&parts, S("}"));
+			put_text(m->role == ROLE_TOOL ? NULL : &parts, said);
 		} else {
 			wrong = "A part of content must be an input_text, output_text, "
 				"input_image or input_file.";
@@ -70,8 +78,8 @@ read_parts(struct face_call *f, json_object *list, struct message *m)
 	m->content = buf_str(&text);
 	if (wrong || !has_more)
 		return wrong;
-	if (m->role != ROLE_USER)
-		return "Only a user's message may have images and files.";
+	if (m->role != ROLE_USER && m->role != ROLE_TOOL)
+		return "Only a user's message and a function's output may have images and files.";
 	m->parts = arena_printf(f->call.a, "[%.*s]", (int)parts.n - 1, parts.p + 1);
 	return NULL;
 }
@@ -156,7 +164,20 @@ read_reasoning(struct face_call *f, json_object *o)
 		face_give_back(f, kept, last, NULL);
 }
 
-/* A tool's result: a text, or a list of texts. */
+/* Images and files of tools' results: servers take results that are texts alone, so the user shows
+ * them behind all results of a turn. */
+static void
+show_seen(struct face_call *f)
+{
+	if (f->seen.n == 0)
+		return;
+	face_add(f, (struct message){ .role = ROLE_USER,
+			.content = S(""),
+			.parts = arena_printf(f->call.a, "[%.*s]", (int)f->seen.n, f->seen.p) });
+	f->seen = (struct buf){ .a = f->call.a };
+}
+
+/* A tool's result: a text, or a list of parts. */
 static const char *
 read_output(struct face_call *f, json_object *o)
 {
@@ -171,6 +192,11 @@ read_output(struct face_call *f, json_object *o)
 		m.content = lenient_text(f->call.a, output);
 	if (!m.content.p)
 		m.content = S("");
+	if (m.parts.n > 0) {
+		buf_put(&f->seen, f->seen.n > 0 ? S(",") : S(""));
+		buf_put(&f->seen, (struct str){ m.parts.p + 1, m.parts.n - 2 });
+		m.parts.n = 0;
+	}
 	face_add(f, m);
 	return wrong;
 }
@@ -226,6 +252,8 @@ read_item(struct face_call *f, json_object *o, bool is_kept)
 {
 	struct str type = json_text(o, "type");
 
+	if (!str_eq(type, S("function_call_output")))
+		show_seen(f);
 	if (type.n == 0 || str_eq(type, S("message")))
 		return read_message(f, o);
 	if (str_eq(type, S("function_call")))
@@ -339,6 +367,7 @@ responses_read(struct face_call *f)
 	else
 		for (size_t i = 0; i < json_object_array_length(input) && !wrong; i++)
 			wrong = read_item(f, json_object_array_get_idx(input, i), false);
+	show_seen(f);
 	if (!wrong && (!face_number(f->asked, "temperature", &f->call.temperature) ||
 			  !face_number(f->asked, "top_p", &f->call.top_p) ||
 			  !face_count(f->asked, "max_output_tokens", &f->call.max_tokens)))

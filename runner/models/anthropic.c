@@ -71,6 +71,30 @@ put_member(struct reply *r, json_object *o, const char *name, struct str value)
 	    o, name, json_object_new_string_len(text.p ? text.p : "", (int)text.n));
 }
 
+static void
+add_citation(struct reply *r, json_object *o)
+{
+	if (!o || r->citations.n >= EXTRA_MAX)
+		return;
+	buf_put(&r->citations, r->citations.n > 0 ? S(",") : S(""));
+	buf_put(&r->citations, json_serialised(o));
+}
+
+/* The next text is another block's, with citations of its own. */
+static void
+tell_text_end(struct reply *r)
+{
+	json_object *o = NULL;
+
+	if (r->c->on_block &&
+	    lenient_parse(r->scratch,
+		arena_printf(r->scratch, "{\"type\":\"text\",\"citations\":[%.*s]}",
+		    S_ARG(buf_str(&r->citations))),
+		&o))
+		r->c->on_block(r->c->text_arg, o);
+	r->citations.n = 0;
+}
+
 /* The block that was begun is whole. */
 static void
 end_block(struct reply *r)
@@ -82,6 +106,7 @@ end_block(struct reply *r)
 		json_object_put(o);
 		return;
 	case BLOCK_TEXT:
+		tell_text_end(r);
 		json_object_object_add(o, "type", json_object_new_string("text"));
 		json_object_object_add(o, "end", json_object_new_int64((int64_t)r->c->text.n));
 		break;
@@ -92,8 +117,8 @@ end_block(struct reply *r)
 		json_object_object_add(o, "type", json_object_new_string("thinking"));
 		put_member(r, o, "thinking", buf_str(&r->thinking));
 		put_member(r, o, "signature", buf_str(&r->signature));
-		if (r->c->on_thought_block)
-			r->c->on_thought_block(r->c->text_arg, o);
+		if (r->c->on_block)
+			r->c->on_block(r->c->text_arg, o);
 		break;
 	}
 	keep_block(r, o);
@@ -121,8 +146,8 @@ anthropic_on_redacted(struct reply *r, json_object *block)
 
 	json_object_object_add(o, "type", json_object_new_string("redacted_thinking"));
 	put_member(r, o, "data", json_text(block, "data"));
-	if (r->c->on_thought_block)
-		r->c->on_thought_block(r->c->text_arg, o);
+	if (r->c->on_block)
+		r->c->on_block(r->c->text_arg, o);
 	keep_block(r, o);
 }
 
@@ -135,6 +160,8 @@ anthropic_on_block(struct reply *r, int64_t index, json_object *block)
 	r->block = BLOCK_OTHER;
 	if (str_eq(type, S("text"))) {
 		r->block = BLOCK_TEXT;
+		for (size_t i = 0; i < json_length(json_at(block, "citations")); i++)
+			add_citation(r, json_object_array_get_idx(json_at(block, "citations"), i));
 		return reply_text(r, lenient_text(r->scratch, json_at(block, "text")));
 	}
 	if (str_eq(type, S("tool_use")))
@@ -160,6 +187,8 @@ anthropic_on_delta(struct reply *r, int64_t index, json_object *delta)
 
 	if (str_eq(type, S("text_delta")) || (type.n == 0 && json_at(delta, "text")))
 		return reply_text(r, lenient_text(r->scratch, json_at(delta, "text")));
+	if (str_eq(type, S("citations_delta")))
+		add_citation(r, json_at(delta, "citation"));
 	if (arguments && r->block == BLOCK_CALL) {
 		piece.arguments = reply_arguments(r, arguments);
 		(void)reply_piece(r, &piece);

@@ -191,6 +191,11 @@ put_messages(struct buf *b, const struct call *c, unsigned parts)
 
 		if (m->role == ROLE_SYSTEM)
 			continue;
+		/* The vendor's servers want the user to have begun. */
+		if (put == 0 && m->role == ROLE_ASSISTANT) {
+			buf_put(b, S("{\"role\":\"user\",\"content\":\"(nothing)\"}"));
+			put++;
+		}
 		buf_printf(b, "%s{\"role\":\"%s\",\"content\":[", put++ > 0 ? "," : "",
 		    m->role == ROLE_ASSISTANT ? "assistant" : "user");
 		from = b->n;
@@ -405,6 +410,7 @@ anthropic_request(const struct call *c, unsigned parts)
 {
 	struct buf b = { .a = c->a };
 
+	parts = wire_parts(c, parts);
 	buf_put(&b, S("{\"model\":"));
 	buf_json(&b, str_from(c->provider->model));
 	put_limits(&b, c, parts);

@@ -100,10 +100,13 @@ put_user(struct buf *b, const struct call *c, const struct message *m)
 	json_object *parts = NULL;
 	struct wire_part part;
 	struct str type, data, url;
+	size_t from = b->n;
 
 	for (size_t i = 0; wire_part(c->a, m, &parts, i, &part); i++) {
-		buf_put(b, i > 0 ? S(",") : S(""));
 		url = part.image.n > 0 ? part.image : part.file;
+		if (url.n == 0 && wire_is_blank(part.text))
+			continue;
+		buf_put(b, b->n > from ? S(",") : S(""));
 		if (url.n == 0) {
 			put_text(b, part.text);
 		} else if (wire_is_data_url(url, &type, &data)) {
@@ -119,9 +122,31 @@ put_user(struct buf *b, const struct call *c, const struct message *m)
 		}
 		buf_put(b, S("}"));
 	}
+	if (b->n == from)
+		buf_put(b, S("{\"text\":\"(nothing)\"}"));
 }
 
-/* There have to be as many results in one content as there were calls. */
+/* There have to be as many results in one content as there were calls, and in their order. */
+static size_t
+put_results(struct buf *b, const struct call *c, const struct message *messages, size_t i, size_t n)
+{
+	static const struct message none;
+	const struct message *made = i > 0 ? &messages[i - 1] : &none;
+	size_t end = i, *place = arena_alloc(c->a, (n - i) * sizeof(*place));
+
+	for (; end < n && messages[end].role == ROLE_TOOL; end++)
+		for (place[end - i] = 0; place[end - i] < made->n_calls; place[end - i]++)
+			if (str_eq(made->calls[place[end - i]].wire_id, messages[end].call_id))
+				break;
+	for (size_t k = 0, put = 0; k <= made->n_calls; k++)
+		for (size_t at = i; at < end; at++)
+			if (place[at - i] == k) {
+				buf_put(b, put++ > 0 ? S(",") : S(""));
+				put_result(b, messages, at);
+			}
+	return end - 1;
+}
+
 static void
 put_contents(struct buf *b, const struct call *c, unsigned parts)
 {
@@ -140,11 +165,7 @@ put_contents(struct buf *b, const struct call *c, unsigned parts)
 		} else if (m->role == ROLE_USER) {
 			put_user(b, c, m);
 		} else {
-			put_result(b, messages, i);
-			while (i + 1 < n && messages[i + 1].role == ROLE_TOOL) {
-				buf_put(b, S(","));
-				put_result(b, messages, ++i);
-			}
+			i = put_results(b, c, messages, i, n);
 		}
 		buf_put(b, S("]}"));
 	}
@@ -243,6 +264,7 @@ google_request(const struct call *c, unsigned parts)
 {
 	struct buf b = { .a = c->a };
 
+	parts = wire_parts(c, parts);
 	buf_put(&b, S("{\"contents\":["));
 	put_contents(&b, c, parts);
 	buf_put(&b, S("]"));

@@ -106,11 +106,11 @@ struct call {
 	/* called for each delta, from the job's thread */
 	void (*on_text)(void *arg, struct str text);
 	/*
-	 * Optional: the same for what the model thinks; and for a block of that which is whole, as
-	 * Anthropic's servers want it back.
+	 * Optional: the same for what the model thinks; and for a block of Anthropic's that is
+	 * whole: of thoughts as its servers want it back, of text without that, for its citations.
 	 */
 	void (*on_thought)(void *arg, struct str text);
-	void (*on_thought_block)(void *arg, struct json_object *block);
+	void (*on_block)(void *arg, struct json_object *block);
 	/* Optional: the next elements of OpenAI's logprobs.content, with commas between them */
 	void (*on_logprobs)(void *arg, struct str list);
 	void *text_arg;

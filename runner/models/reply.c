@@ -27,6 +27,7 @@ reply_init(struct reply *r, struct call *c, const struct wire *wire)
 		.held_thought = { .a = c->a },
 		.thinking = { .a = c->a },
 		.signature = { .a = c->a },
+		.citations = { .a = c->a },
 		.n_said = c->text.n };
 	echo_init(&r->echo, c->a, buf_str(&c->text));
 	sse_init(&r->sse, EVENT_MAX);

@@ -46,6 +46,7 @@ struct reply {
 	struct arena *scratch; /* of one chunk, while it is read */
 	bool is_answer; /* a document was one of the protocol's */
 	struct buf thinking, signature; /* Anthropic's: of a block that has not ended */
+	struct buf citations; /* likewise, a list's elements */
 	enum { BLOCK_OTHER, BLOCK_TEXT, BLOCK_CALL, BLOCK_THINKING } block;
 	int64_t uncached; /* Anthropic's: input tokens beside the cached ones */
 	enum { BODY_UNKNOWN, BODY_STREAM, BODY_WHOLE } kind;

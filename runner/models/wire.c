@@ -105,6 +105,14 @@ wire_call_of(const struct message *messages, size_t i)
 	return NULL;
 }
 
+unsigned
+wire_parts(const struct call *c, unsigned parts)
+{
+	bool is_all = c->n_messages == 1 && c->messages[0].role == ROLE_SYSTEM;
+
+	return is_all ? parts & ~(unsigned)PART_SYSTEM : parts;
+}
+
 const struct message *
 wire_messages(const struct call *c, unsigned parts, size_t *n)
 {
@@ -126,6 +134,8 @@ wire_messages(const struct call *c, unsigned parts, size_t *n)
 		}
 		all[(*n)++] = m;
 	}
+	if (system.n > 0)
+		all[(*n)++] = (struct message){ .role = ROLE_USER, .content = system };
 	if (c->text.n == 0)
 		return all;
 	/* The rest of an answer that was broken off is asked for. */

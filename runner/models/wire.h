@@ -77,6 +77,9 @@ struct refused *wire_refused_new(size_t i);
 /* How signatures begin that the gateway gives to thoughts of models whose vendors give none. */
 #define THOUGHTS_OURS S("millrace.")
 
+/* Without the system's part where a message of the system's is all: servers want one of the user's,
+ * and wire_messages() makes it that. */
+unsigned wire_parts(const struct call *c, unsigned parts);
 /*
  * The messages to send, *n of them: where a system's may not be sent, it stands before the user's
  * first; where an answer is to be continued, that and the wish to stand last.

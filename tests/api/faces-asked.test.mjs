@@ -13,7 +13,7 @@ import { generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 import { newUser, privateInstance } from "../js/instance.mjs";
 import { relayTo } from "../js/relay.mjs";
 import { start as startOpenAI } from "../standin/openai.mjs";
-import { Anthropic } from "../standin/anthropic.mjs";
+import { Anthropic, CITATION } from "../standin/anthropic.mjs";
 import { Google } from "../standin/google.mjs";
 import { THOUGHT, start as startThinker } from "../standin/thinker.mjs";
 import { assertStatus, until } from "../js/expect.mjs";
@@ -274,6 +274,79 @@ test("documents reach every vendor that reads them", async () => {
 	const mark = randomUUID();
 	await message([{ type: "document", title: "T", source: { type: "text", media_type: "text/plain", data: mark } }, { type: "text", text: "?" }], { model: "gpt-4o-mini" });
 	assert.match(bodyOf(openaiServer, mark).messages[0].content, new RegExp(`^T\n\n${mark}`));
+});
+
+test("Anthropic's client: what an answer quotes of documents, with the text that quotes it", async () => {
+	const source = { type: "text", media_type: "text/plain", data: "The mill is red." };
+	for (const whole of ["", " whole"]) {
+		const ask = said([{ type: "document", source, citations: { enabled: true } }, { type: "text", text: `[[tokens:3 cited${whole}]]` }]);
+		for (const answer of [await anthropic.messages.create(ask), await anthropic.messages.stream(ask).finalMessage()])
+			assert.deepEqual(answer.content, [{ type: "text", text: "w0" }, { type: "text", text: " w1 w2", citations: [CITATION] }], whole);
+	}
+	assert.equal((await chat("[[tokens:3 cited]]", { model: CLAUDE })).choices[0].message.content, "w0 w1 w2");
+	const { sources } = await generateText({ model: createAnthropic({ apiKey: key, baseURL: `${relay.url}/v1` })(CLAUDE), maxRetries: 0, messages: [{ role: "user", content: [
+		{ type: "file", mediaType: "text/plain", data: Buffer.from("The mill is red."), filename: "mill.txt", providerOptions: { anthropic: { citations: { enabled: true } } } },
+		{ type: "text", text: "[[tokens:3 cited]]" }] }] });
+	assert.equal(sources.length, 1);
+});
+
+test("Anthropic's client: instructions amid the messages, results of a search and documents of blocks, to every vendor", async () => {
+	const image = { type: "image", source: { type: "base64", media_type: "image/png", data: "aGk=" } }, result = (text) => ({ type: "search_result", source: "https://x.example", title: "A page", content: [{ type: "text", text }] });
+	for (const [model, server] of [[CLAUDE, claudeServer], [GEMINI, googleServer], ["gpt-4o-mini", openaiServer]]) {
+		const [mark, found, inside, later, seen] = Array.from({ length: 5 }, () => randomUUID());
+		const messages = [{ role: "user", content: [{ type: "text", text: mark }, result(found), { type: "document", title: "Blocks", source: { type: "content", content: [{ type: "text", text: inside }, image] } }] },
+			{ role: "assistant", content: [{ type: "tool_use", id: "toolu_1", name: "look", input: {} }, { type: "tool_use", id: "toolu_2", name: "look", input: {} }] },
+			{ role: "user", content: [{ type: "tool_result", tool_use_id: "toolu_1", content: [result(seen)] }, { type: "tool_result", tool_use_id: "toolu_2" }] },
+			{ role: "system", content: [{ type: "text", text: later }] }];
+		await message("", { model, messages, tools: [LOOK] });
+		const body = bodyOf(server, mark);
+		if (model === CLAUDE)
+			assert.deepEqual(body.messages, messages);
+		for (const text of [found, inside, later, seen])
+			assert.ok(JSON.stringify(body).includes(text), `${model} ${[found, inside, later, seen].indexOf(text)}`);
+		assert.equal(JSON.stringify(body).split("aGk=").length, 2, `${model}: the image`);
+	}
+	await refuses(message("", { messages: [{ role: "user", content: [{ type: "document", source: { type: "file", file_id: "f" } }] }] }), /source/);
+});
+
+test("OpenAI's responses: images and files that tools give are shown behind all results", async () => {
+	const pdf = "data:application/pdf;base64,aGk=", png = "data:image/png;base64,aGk=", tools = [{ ...LOOKS.function, type: "function", strict: false }];
+	for (const [model, server] of [[CLAUDE, claudeServer], [GEMINI, googleServer], ["gpt-4o-mini", openaiServer]])
+		for (const after of [[], [{ role: "user", content: "and?" }]]) {
+			const mark = randomUUID(), calls = ["c1", "c2"].map((call_id) => ({ type: "function_call", call_id, name: "look", arguments: "{}" }));
+			const outputs = [["c2", [{ type: "input_text", text: "two" }, { type: "input_image", image_url: png }, { type: "input_file", filename: "a.pdf", file_data: pdf }]], ["c1", "one"]];
+			await openai.responses.create({ model, tools, input: [{ role: "user", content: mark }, ...calls, ...outputs.map(([call_id, output]) => ({ type: "function_call_output", call_id, output })), ...after] });
+			const body = bodyOf(server, mark), turns = (body.messages ?? body.contents).slice(2).map((m) => m.content ?? m.parts), shown = turns.length - 1 - after.length;
+			assert.match(JSON.stringify(turns.slice(0, shown)), /"two"/);
+			assert.ok(!JSON.stringify(turns.slice(0, shown)).includes("aGk="), model);
+			assert.equal(turns[shown].length, 2, model);
+			assert.equal(JSON.stringify(turns[shown]).split("aGk=").length, 3, model);
+		}
+	await refuses(openai.responses.create({ model: CLAUDE, input: [{ role: "assistant", content: [{ type: "input_image", image_url: png }] }] }), /images/);
+});
+
+test("what OpenAI's format allows and other vendors' do not: instructions alone, an assistant that begins, texts that are empty, results in any order", async () => {
+	const call = (id, name) => ({ id, type: "function", function: { name, arguments: "{}" } }), given = (id) => ({ role: "tool", tool_call_id: id, content: `of ${id}` });
+	const other = { type: "function", function: { ...LOOKS.function, name: "other" } };
+	for (const [model, server] of [[CLAUDE, claudeServer], [NEW_CLAUDE, claudeServer], [GEMINI, googleServer], ["gpt-4o-mini", openaiServer]])
+		for (const messages of [[{ role: "system", content: "Say hello." }], [{ role: "developer", content: "Say" }, { role: "system", content: "hello." }],
+			[{ role: "assistant", content: "Welcome!" }, { role: "user", content: "hi" }], [{ role: "user", content: "" }], [{ role: "user", content: null }], [{ role: "user", content: [] }],
+			[{ role: "user", content: [{ type: "text", text: "" }, { type: "text", text: "hi" }, { type: "text", text: " " }] }], [{ role: "user", content: "a" }, { role: "assistant", content: "" }, { role: "user", content: "b" }],
+			[{ role: "user", content: "a" }, { role: "assistant", content: null, tool_calls: [call("c1", "look"), call("c2", "other")] }, given("c2"), given("c1")]]) {
+			const seen = server.log("").length, reply = await openai.chat.completions.create({ model, messages, tools: [LOOKS, other] });
+			assert.equal(reply.choices[0].finish_reason, "stop");
+			assert.equal(server.log("").length, seen + 1, `${model} ${JSON.stringify(messages)}: at the first try`);
+		}
+	await openai.chat.completions.create({ model: GEMINI, messages: [{ role: "system", content: "Say hello." }] });
+	assert.deepEqual(googleServer.log("").at(-1).body.contents, [{ role: "user", parts: [{ text: "Say hello." }] }]);
+	assert.equal(googleServer.log("").at(-1).body.systemInstruction, undefined);
+});
+
+test("a picture's bytes are not counted as words", async () => {
+	const data = Buffer.alloc(600000, 1).toString("base64"), count = async (content) => (await anthropic.messages.countTokens({ model: CLAUDE, messages: [{ role: "user", content }] })).input_tokens;
+	const picture = await count([{ type: "image", source: { type: "base64", media_type: "image/png", data } }, { type: "text", text: "what is it?" }]);
+	assert.ok(picture > 500 && picture < 5000, `${picture}`);
+	assert.ok(await count("word ".repeat(4000)) > 4000);
 });
 
 test("what cannot be had is refused in words, and costs nothing", async () => {

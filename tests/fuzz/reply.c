@@ -41,7 +41,7 @@ on_say(void *arg, struct str text)
 }
 
 static void
-on_thought_block(void *arg, json_object *block)
+on_block(void *arg, json_object *block)
 {
 	(void)arg;
 	assert(is_json_object(json_serialised(block)));
@@ -79,7 +79,7 @@ read_all(struct arena *a, struct str bytes, size_t step, size_t before)
 	struct call c = { .a = a,
 		.on_text = on_say,
 		.on_thought = on_say,
-		.on_thought_block = on_thought_block,
+		.on_block = on_block,
 		.on_logprobs = on_logprobs,
 		.text_arg = &len,
 		.text = { .a = a },

@@ -12,8 +12,9 @@ const FIELDS = new Set(["model", "messages", "max_tokens", "system", "stream", "
 	"tool_choice", "metadata", "thinking", "service_tier", "output_config", "cache_control", "container", "speed"]);
 const BLOCKS = { text: ["text", "cache_control", "citations"], tool_use: ["id", "name", "input", "cache_control", "caller"],
 	tool_result: ["tool_use_id", "content", "is_error", "cache_control"], thinking: ["thinking", "signature"], redacted_thinking: ["data"],
-	image: ["source", "cache_control"], document: ["source", "cache_control", "title", "context", "citations"] };
+	image: ["source", "cache_control"], search_result: ["source", "title", "content", "cache_control", "citations"], document: ["source", "cache_control", "title", "context", "citations"] };
 
+export const CITATION = { type: "char_location", cited_text: "The mill is red.", document_index: 0, document_title: null, file_id: null, start_char_index: 0, end_char_index: 16 };
 const refusal = (status, message, headers) => new Refusal(status, { type: "error", error: { type: TYPES[status], message }, request_id: "req_standin" }, headers);
 const bad = (message) => { throw refusal(400, message); };
 const known = (value, names, where) => {
@@ -43,7 +44,7 @@ function checkBlock(block, at, role) {
 		if (!isObject(block.input))
 			bad(`${at}.tool_use.input: Input should be a valid dictionary`);
 	}
-	if (block.type === "tool_result" && (role !== "user" || !(typeof block.content === "string" || Array.isArray(block.content))))
+	if (block.type === "tool_result" && (role !== "user" || !(block.content === undefined || typeof block.content === "string" || Array.isArray(block.content))))
 		bad(`${at}.tool_result.content: Input should be a valid string or list, in a \`user\` message`);
 	if (block.type === "thinking" && block.signature !== signature(block.thinking))
 		bad(`${at}: Invalid \`signature\` in \`thinking\` block`);
@@ -78,8 +79,8 @@ function checkMessages(messages, model) {
 	if (messages.length === 0)
 		bad("messages: at least one message is required");
 	messages.forEach((message, i) => {
-		if (!isObject(message) || !["user", "assistant"].includes(message.role))
-			bad(`messages.${i}.role: Input should be 'user' or 'assistant'`);
+		if (!isObject(message) || !["user", "assistant", "system"].includes(message.role))
+			bad(`messages.${i}.role: Input should be 'user', 'assistant' or 'system'`);
 		known(message, ["role", "content"], `messages.${i}.`);
 		if (typeof message.content !== "string" && !Array.isArray(message.content))
 			bad(`messages.${i}.content: Input should be a valid list`);
@@ -197,7 +198,7 @@ export class Anthropic extends Vendor {
 			    'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_standin"}\n\n');
 		const content = blocks.map(({ block, pieces }) => pieces.reduce((b, d) => ({ ...b,
 			...(d.type === "text_delta" && { text: b.text + d.text }), ...(d.type === "thinking_delta" && { thinking: b.thinking + d.thinking }),
-			...(d.type === "signature_delta" && { signature: d.signature }),
+			...(d.type === "signature_delta" && { signature: d.signature }), ...(d.type === "citations_delta" && { citations: [...b.citations, d.citation] }),
 			...(d.type === "input_json_delta" && { input: JSON.parse(pieces.map((p) => p.partial_json).join("") || "{}") }) }), block));
 		return this.json(res, 200, { ...head, content, ...end, usage: { ...usage, output_tokens: counted(content) } });
 	}
@@ -221,7 +222,10 @@ export class Anthropic extends Vendor {
 				{ type: "signature_delta", signature: signature(thought) }] });
 		if (d.redacted !== undefined)
 			blocks.push({ block: { type: "redacted_thinking", data: signature("redacted") }, pieces: [] });
-		if (said.length > 0 || d.before !== undefined)
+		if (d.cited !== undefined) {
+			blocks.push({ block: { type: "text", text: "" }, pieces: [{ type: "text_delta", text: said[0] }] },
+			    { block: { type: "text", text: "", citations: [] }, pieces: [{ type: "citations_delta", citation: CITATION }, ...said.slice(1).map((text) => ({ type: "text_delta", text }))] });
+		} else if (said.length > 0 || d.before !== undefined)
 			blocks.push({ block: { type: "text", text: "" }, pieces: (said.length > 0 ? said : ["let me ", "look"]).map((text) => ({ type: "text_delta", text })) });
 		calls.forEach(({ name, args }, i) => blocks.push({ block: { type: "tool_use", id: `toolu_${entry.n}_${i}`, name, input: {} },
 			pieces: ["", ...args.match(/[^]{1,7}/gu) ?? []].map((partial_json) => ({ type: "input_json_delta", partial_json })) }));

@@ -43,6 +43,8 @@ function checkPart(part, at) {
 		if (!isObject(part.functionResponse.response))
 			bad(`Invalid value at '${at}.function_response.response' (type.googleapis.com/google.protobuf.Struct)`);
 	}
+	if (part.text === "" && !part.thoughtSignature)
+		bad(`* GenerateContentRequest.${at}.data: required oneof field 'data' must have one initialized field`);
 	if (part.thoughtSignature !== undefined && part.thoughtSignature !== NONE && part.thoughtSignature !== signature("part"))
 		bad("Thought signature is not valid");
 }

@@ -7,6 +7,7 @@
  *   [[wait:SECONDS]]     what a 429 asks for (1)
  *   [[late:402]]         this status, always, once tools have answered
  *   [[whole]]            200 with a whole answer, where a stream was asked for
+ *   [[cited]]            Anthropic's: behind the first word a block that quotes a document
  */
 import http from "node:http";
 import { once } from "node:events";

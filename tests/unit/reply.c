@@ -298,7 +298,7 @@ test_vendors(void)
 static struct buf blocks, likely;
 
 static void
-on_thought_block(void *arg, json_object *block)
+on_block(void *arg, json_object *block)
 {
 	(void)arg;
 	buf_put(&blocks, json_serialised(block));
@@ -318,7 +318,7 @@ think_by(const struct wire *wire, const char *const events[])
 	c = (struct call){ .a = a,
 		.on_text = on_text,
 		.on_thought = on_text,
-		.on_thought_block = on_thought_block,
+		.on_block = on_block,
 		.on_logprobs = on_logprobs,
 		.stop = S("[\"END\"]"),
 		.thoughts = { .a = a },
@@ -363,6 +363,14 @@ test_thoughts(void)
 			BEGINS("\"type\":\"redacted_thinking\",\"data\":\"d\",\"n\":NaN"), ENDS },
 		    "[ab]{\"type\":\"thinking\",\"thinking\":\"ab\",\"signature\":\"s\"}"
 		    "{\"type\":\"redacted_thinking\",\"data\":\"d\"}" },
+		{ &wire_anthropic,
+		    { BEGINS("\"type\":\"text\",\"text\":\"a\",\"citations\":[{\"n\":1}]"),
+			DELTA("\"type\":\"citations_delta\",\"citation\":{\"n\":2}"),
+			"{\"type\":\"content_block_stop\"}",
+			BEGINS("\"type\":\"text\",\"text\":\"\""), DELTA(TEXT "\"b\""),
+			"{\"type\":\"content_block_stop\"}", ENDS },
+		    "[]ab{\"type\":\"text\",\"citations\":[{\"n\":1},{\"n\":2}]}"
+		    "{\"type\":\"text\",\"citations\":[]}" },
 		{ &wire_anthropic,
 		    { DELTA(TEXT "\"a\""),
 			"{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":"

@@ -101,12 +101,12 @@ SELECT s.user_id, s.key_id, s.ends, s.run, NULL::text AS verdict, NULL::text AS 
 FROM gateway_starts($1, $2, $3, $5, $6, $7, $8, $9, $10::text[]::bigint[], $11::text[]::bigint[], ($12::text[])[1]::boolean) s
 WHERE cardinality($4::text[]) > 0 AND cardinality($13::text[]) > 0;
 
--- About how many tokens a request has, of so many bytes.
+-- About how many tokens a request has.
 -- name: face_count
--- args: model text, bytes int8
+-- args: model text, tokens int8
 -- row: body json
 -- reads
-SELECT json_build_object('input_tokens', ($2::int8 + 3) / 4) AS body FROM model_find($1) m;
+SELECT json_build_object('input_tokens', $2::int8) AS body FROM model_find($1) m;
 
 -- A call that is passed on to a provider. No row: there is no such provider.
 -- name: provider_call
