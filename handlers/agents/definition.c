@@ -12,7 +12,7 @@
 #define WAIT_MAX_S (30 * 86400)
 #define BRANCHES_MAX 20
 
-/* Every step, and every type's own fields, in one struct. */
+/* Every step, and every type's own fields, in one struct; not those that may be any JSON. */
 struct step_in {
 	struct str id;
 	struct str type;
@@ -23,7 +23,6 @@ struct step_in {
 	struct str method;
 	struct str url;
 	struct str headers;
-	struct str body;
 	struct str expression;
 	struct str condition;
 	struct str then;
@@ -84,11 +83,9 @@ static const struct field http_fields[] = {
 	F_CHECKED(struct step_in, url, 1, 2048, REQUIRED, is_step_url,
 	    "must be an http or https address that is not a private one"),
 	F_JSON(struct step_in, headers, OBJECT_MAX, OPTIONAL),
-	F_JSON(struct step_in, body, OBJECT_MAX, OPTIONAL),
 };
 static const struct field transform_fields[] = {
 	F_STR(struct step_in, expression, 1, 10000, OPTIONAL),
-	F_JSON(struct step_in, input, OBJECT_MAX, OPTIONAL),
 };
 static const struct field condition_fields[] = {
 	F_STR(struct step_in, condition, 1, 10000, REQUIRED),

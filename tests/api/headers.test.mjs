@@ -15,8 +15,11 @@ let millrace, api, user, own, other, mcp, model, token, key;
 /* A service that says what it was asked with, and gives rows to who has both secrets. */
 async function service(host) {
 	const s = { requests: [], routes: {} };
-	s.server = http.createServer((q, reply) => {
-		s.requests.push({ path: q.url, headers: q.headers });
+	s.server = http.createServer(async (q, reply) => {
+		let sent = "";
+		for await (const text of q.setEncoding("utf8"))
+			sent += text;
+		s.requests.push({ path: q.url, headers: q.headers, sent });
 		const to = s.routes[q.url];
 		if (to)
 			return reply.writeHead(302, { location: to }).end();
@@ -148,4 +151,13 @@ test("a workflow's step asks at what a person writes for an address, or says tha
 	assert.deepEqual([status, error, own.requests.map((r) => r.path)], ["completed", null, ["/leads/Zo%c3%a9%20Silva?q=Zo%c3%a9+Silva"]]);
 	assert.equal((await run("a\nHost: x")).error, "The step a failed: its url is no address that begins with http:// or https://.");
 	assert.equal(own.requests.length, 1);
+});
+
+test("a workflow's request sends any JSON, also all of what a step gave", async () => {
+	const headers = { Authorization: `Bearer ${token}`, "X-Api-Key": key }, post = (id, body) => ({ id, type: "http", method: "POST", url: `${own.url}/${id}`, headers, body });
+	const { id: workflow_id } = await create("/api/workflows", { name: "Send", definition: { steps: [{ id: "list", type: "transform", input: [1, { two: 2 }] },
+		post("all", "{{steps.list.output}}"), post("text", "hi {{steps.list.output.0}}"), post("none", "{{inputs.none}}")] } });
+	assert.equal(assertStatus(await user.api.post("/api/agents/workflows/execute", { workflow_id }), 200).json.error, null);
+	assert.deepEqual(own.requests.map(({ headers: h, sent }) => [h["content-type"], sent && JSON.parse(sent)]),
+	    [["application/json", [1, { two: 2 }]], ["application/json", "hi 1"], [undefined, ""]]);
 });

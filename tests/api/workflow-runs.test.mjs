@@ -44,6 +44,14 @@ test("steps in order, with what they give handed on; each is stored and told", a
 	assert.deepEqual(listed, { ...run, definition: null, inputs: null, steps: null });
 });
 
+test("what a transform is given is any JSON, also all of what a step gave", async () => {
+	const made = await begin(await newUser(api), [
+		{ id: "list", type: "transform", expression: "[.[] | . + 1]", input: [1, "{{inputs.two}}"] },
+		{ id: "n", type: "transform", expression: "length", input: "{{steps.list.output}}" }, { id: "same", type: "transform", input: "{{steps.list.output.1}}" },
+		{ id: "text", type: "transform", input: "n is {{steps.n.output}}" }, { id: "none", type: "transform", input: "{{inputs.none}}" }], { two: 2 });
+	assert.deepEqual([made.error, made.outputs], [null, { list: [2, 3], n: 2, same: 3, text: "n is 2", none: null }]);
+});
+
 test("an approval is waited for; no is a failure; a run that is cancelled ends at once", async () => {
 	const user = await newUser(api), ask = [{ id: "ask", type: "approval", message: "Send {{inputs.what}}?" }, { id: "then", type: "transform" }];
 	const started = async (steps) => (await begin(user, steps, { what: "it" }, { async: true })).workflow_run_id;
