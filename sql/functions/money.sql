@@ -65,11 +65,11 @@ BEGIN
 	RETURN json_build_object(
 		'allowed_providers', coalesce(to_json(p.allowed_providers), (SELECT json_agg(x.provider ORDER BY x.provider)
 			FROM (SELECT DISTINCT provider FROM provider_price) x)),
-		'allowed_models', (SELECT json_object_agg(x.provider, x.models ORDER BY x.provider) FROM (
+		'allowed_models', coalesce((SELECT json_object_agg(x.provider, x.models ORDER BY x.provider) FROM (
 			SELECT provider, to_jsonb(array_agg(DISTINCT model ORDER BY model)) AS models FROM provider_price
 			WHERE NOT coalesce(p.allowed_models, '{}') ? provider AND (provider = ANY (p.allowed_providers)) IS NOT FALSE GROUP BY provider
 			UNION ALL
-			SELECT key, value FROM jsonb_each(p.allowed_models)) x),
+			SELECT key, value FROM jsonb_each(p.allowed_models)) x), '{}'),
 		'rate_limits', json_build_object('requests_per_minute', p.requests_per_minute, 'tokens_per_hour', p.tokens_per_hour),
 		'forbidden_operations', p.forbidden_operations, 'require_approval_above', p.require_approval_above);
 END $$;

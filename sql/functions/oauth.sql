@@ -211,7 +211,7 @@ BEGIN
 		DELETE FROM external_identity i WHERE i.user_id = caller_id() AND i.provider = $1;
 	END IF;
 	IF n = 0 AND (stays OR NOT FOUND) THEN
-		PERFORM refuse('CONFLICT', $2 || ' is not connected.');
+		PERFORM refuse('NOT_CONNECTED', $2 || ' is not connected.');
 	END IF;
 	RETURN json_build_object('message', $2 || ' is disconnected.' || CASE WHEN stays
 		THEN ' It remains the way to sign in, since this account has no other.' ELSE '' END || CASE WHEN $1 = 'microsoft'

@@ -120,12 +120,15 @@ test("policies: all of them are set, and a list that is not given is of all that
 	assert.deepEqual([open.rate_limits, open.forbidden_operations, open.require_approval_above],
 	    [{ requests_per_minute: null, tokens_per_hour: null }, [], null]);
 	assert.deepEqual(assertStatus(await service.put(at("p", "app", "policies"), { allowed_providers: [] }), 200).json.allowed_providers, []);
+	assert.deepEqual((await service.get(at("p", "app", "policies"))).json.allowed_models, {}, "clients look for a provider in it");
 });
 
 test("prices: shipped with their source, set by administrators, kept with their history", async () => {
 	const shipped = assertStatus(await service.get("/api/v1/providers/openai/models/gpt-4o/cost"), 200);
 	assert.deepEqual([numberOf(shipped, "input_cost_per_1k"), numberOf(shipped, "output_cost_per_1k")], ["0.0025", "0.01"]);
 	assertKeys(shipped.json, ["provider", "model", "input_cost_per_1k", "output_cost_per_1k", "updated_at"]);
+	const example = assertStatus(await service.get("/api/v1/providers/openai/models/gpt-4/cost"), 200);
+	assert.deepEqual([numberOf(example, "input_cost_per_1k"), numberOf(example, "output_cost_per_1k")], ["0.03", "0.06"]);
 	const [{ source, as_of: asOf }] = assertStatus(await service.get("/api/v1/providers/openai/models/gpt-4o/prices"), 200).json;
 	assert.match(source, /^https:\/\//);
 	assert.match(asOf, /^\d{4}-\d\d-\d\d$/);

@@ -51,7 +51,7 @@ test("disconnect: GitHub's grant is deleted, the tokens are gone, and so is the 
 	await until(() => github.revoked.includes(github.user.id), "the revocation");
 	await until(async () => await token(github.user.id, "count(*)") === "0", "the tokens' end");
 	assert.equal(await value(`SELECT count(*) FROM external_identity WHERE user_id = '${user.id}'`), "0");
-	assertError(await disconnect(b, "github"), "CONFLICT");
+	assertError(await disconnect(b, "github"), "NOT_CONNECTED");
 	assert.match((await disconnect(b, "github")).json.error, /GitHub is not connected/);
 	const types = await value(`SELECT string_agg(type, ' ' ORDER BY type) FROM audit_log WHERE subject = '${user.id}' AND data ->> 'provider' = 'github'`);
 	assert.equal(types, "identity_linked identity_unlinked provider_connected provider_disconnected");
@@ -65,7 +65,7 @@ test("disconnect: the only way in stays one, and the reply says so", async () =>
 	const b = browser(), me = await signIn(b, "github");
 	assert.match(assertStatus(await disconnect(b, "github"), 200).json.message, /remains the way to sign in/);
 	await until(() => github.revoked.includes(github.user.id), "the revocation");
-	assertError(await disconnect(b, "github"), "CONFLICT");
+	assertError(await disconnect(b, "github"), "NOT_CONNECTED");
 	assert.equal((await signIn(browser(), "github")).id, me.id);
 	assertStatus(await disconnect(b, "github"), 200);
 });
@@ -75,7 +75,7 @@ test("disconnect: Google's refresh token is revoked; of Microsoft the reply says
 	microsoft.user = person();
 	const { user, b } = await linked("google");
 	assert.equal((await signIn(b, "microsoft")).id, user.id);
-	assertError(await disconnect(b, "github"), "CONFLICT");
+	assertError(await disconnect(b, "github"), "NOT_CONNECTED");
 	assert.equal(assertStatus(await disconnect(b, "google"), 200).json.message, "Google is disconnected.");
 	await until(() => google.revoked.includes(google.user.sub), "the revocation");
 	assert.match(assertStatus(await disconnect(b, "microsoft"), 200).json.message, /Microsoft is disconnected\. Microsoft lets no application revoke/);
@@ -90,7 +90,7 @@ test("disconnect needs a caller and the double submit, and is one's own affair",
 	const { b } = await linked("github"), other = await linked("google");
 	assertError(await api.post("/api/v1/auth/disconnect/github"), "UNAUTHORIZED");
 	assertError(await b.send("POST", "/api/v1/auth/disconnect/github", { headers: { "x-csrf-token": "x" } }), "FORBIDDEN");
-	assertError(await disconnect(other.b, "github"), "CONFLICT");
+	assertError(await disconnect(other.b, "github"), "NOT_CONNECTED");
 	assertError(await disconnect(b, "gitlab"), "NOT_FOUND");
 	assert.equal(await token(github.user.id, "forgotten_at IS NULL"), "t");
 });
@@ -255,7 +255,7 @@ test("without a key for the vault one signs in all the same, and nothing is conn
 		const b = browser();
 		await signIn(b, "github");
 		assert.equal(await token(github.user.id, "count(*)"), "0");
-		assertError(await disconnect(b, "github"), "CONFLICT");
+		assertError(await disconnect(b, "github"), "NOT_CONNECTED");
 	} finally {
 		writeFileSync(keyFile, right);
 		await millrace.replace("runner");
