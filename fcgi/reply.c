@@ -111,6 +111,8 @@ error_wait_s(const struct req *r, enum err e)
 	 */
 	int64_t wait_s = r->rate_remaining == 0 ? r->rate_reset - time(NULL) : 0;
 
+	if (e == ERR_RATE_LIMITED && r->refused_s > 0)
+		return r->refused_s;
 	if (e == ERR_RATE_LIMITED)
 		return wait_s > 0 ? wait_s : 1;
 	return e == ERR_OVERLOADED ? OVERLOADED_S : 0;

@@ -68,6 +68,7 @@ struct req {
 	struct caller caller;
 	struct str subject; /* whom it counts for: the caller, or an address */
 	int64_t rate_limit, rate_remaining, rate_reset; /* rate_limit 0: none applies */
+	int64_t refused_s; /* for so long RATE_LIMITED stands; 0: as the rate says */
 
 	void *state; /* the handler's own, in the arena */
 	int64_t list_limit; /* list_rows': the most rows that res_list shows */

@@ -97,6 +97,7 @@ call_started(struct req *r)
 	if (!verdict.p)
 		return res_call(r, row_text(r, 0, 0));
 	r->error_text = row_text(r, 0, 2);
+	(void)str_int(row_text(r, 0, 3), &r->refused_s);
 	return err_from_code(arena_cstr(r->a, verdict));
 }
 

@@ -51,8 +51,9 @@ header_lines(struct walk *w, json_object *step, json_object *given, bool has_bod
 		lines[n++] = arena_printf(w->j->a, "Idempotency-Key: %s/%.*s", w->j->run.text,
 		    S_ARG(json_text(step, "id")))
 				 .p;
-	if (has_body && !has_header(given, "Content-Type"))
-		lines[n++] = "Content-Type: application/json";
+	/* Without one curl says that it is a form. */
+	if (!has_header(given, "Content-Type"))
+		lines[n++] = has_body ? "Content-Type: application/json" : "Content-Type:";
 	if (json_object_is_type(given, json_type_object)) {
 		json_object_object_foreach (given, name, value) {
 			struct str line = arena_printf(

@@ -63,10 +63,11 @@ GRANT EXECUTE ON FUNCTION model_list TO millrace_api;
 
 -- Begins a call: reserves what it may cost, and has a runner make it. `user_name`, as the caller
 -- names a user; NULL: the caller. Either `run`, which is the first one's where the request_id was
--- used before, or `verdict` and `message`, which the caller answers with: what has been stored, an
--- approval that is asked for, stays.
+-- used before, or `verdict` and `message`, which the caller answers with (and for how
+-- long, where it refuses for a while): what has been stored, an approval that is asked for, stays.
 CREATE OR REPLACE FUNCTION call_begin(user_name text, project text, request_id text, provider text, model text, operation text, input jsonb,
-	estimate numeric, credits boolean, queue_max int, OUT run uuid, OUT verdict text, OUT message text) RETURNS record
+	estimate numeric, credits boolean, queue_max int, OUT run uuid, OUT verdict text, OUT message text,
+	OUT wait_s bigint) RETURNS record
 LANGUAGE plpgsql AS $$
 DECLARE
 	who CONSTANT uuid := CASE WHEN $1 IS NULL THEN caller_id() ELSE user_of_name($1, true) END;
@@ -82,6 +83,7 @@ BEGIN
 	r := charge_make(who, $2, $3, 'call', $4, $5, $6, $8, $9, NULL, made);
 	verdict := r.verdict;
 	message := r.message;
+	wait_s := r.wait_s;
 	IF verdict = 'REPEATED' THEN
 		SELECT c.run_id INTO run FROM charge c JOIN run x ON x.id = c.run_id WHERE c.owner_id = who AND c.request_id = $3;
 		verdict := CASE WHEN run IS NULL THEN 'CONFLICT' END;
@@ -132,7 +134,8 @@ $$;
 -- nobody has it. A model without a price costs nothing.
 -- As the owner: whom a service names is another's row, and the ledger is no role's to write.
 CREATE OR REPLACE FUNCTION gateway_start(user_name text, project text, request_id text, asked text, operation text, input jsonb,
-	input_tokens bigint, output_tokens bigint, credits boolean, queue_max int) RETURNS TABLE (run uuid, verdict text, message text)
+	input_tokens bigint, output_tokens bigint, credits boolean, queue_max int)
+RETURNS TABLE (run uuid, verdict text, message text, wait_s bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	most CONSTANT bigint := $7 + CASE WHEN $6 ? 'earlier' THEN call_earlier($6 -> 'earlier') ELSE 0 END;
@@ -155,6 +158,7 @@ BEGIN
 		run := b.run;
 		verdict := b.verdict;
 		message := b.message;
+		wait_s := b.wait_s;
 		RETURN NEXT;
 	END IF;
 END $$;
@@ -253,7 +257,7 @@ GRANT EXECUTE ON FUNCTION gateway_starts TO millrace_api;
 -- As the owner: whom a service names is another's row, and the ledger is no role's to write.
 CREATE OR REPLACE FUNCTION provider_call(user_name text, project text, request_id text, provider text, model text, operation text,
 	input jsonb, streams boolean, input_tokens bigint, output_tokens bigint, images bigint, seconds bigint, problem text, credits boolean, queue_max int)
-RETURNS TABLE (run uuid, verdict text, message text)
+RETURNS TABLE (run uuid, verdict text, message text, wait_s bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	g gateway_provider;
@@ -282,7 +286,7 @@ BEGIN
 		verdict := 'FORBIDDEN';
 		message := format('No price is known for the model %s of %s, so it is not called; an administrator sets one.', $5, $4);
 	ELSE
-		SELECT b.* INTO run, verdict, message FROM call_begin($1, $2, $3, $4, $5, $6, $7 || CASE g.kind
+		SELECT b.* INTO run, verdict, message, wait_s FROM call_begin($1, $2, $3, $4, $5, $6, $7 || CASE g.kind
 			WHEN 'local' THEN '{"face": "chat", "wrapped": true}' ELSE jsonb_build_object('face', 'pass', 'meter', e.meter, 'expected',
 				CASE e.meter WHEN 'free' THEN '{}' ELSE ($7 -> 'expected') || jsonb_build_object('units', units) END) END::jsonb,
 			CASE e.meter WHEN 'free' THEN 0 ELSE estimate END, $14, $15) b;

@@ -65,31 +65,43 @@ BEGIN
 		RETURN format('The project''s policies do not allow the model %s of %s.', $3, $2);
 	ELSIF p.forbidden_operations <> '{}' THEN
 		RETURN (SELECT format('The project''s policies forbid the operation %s.', $4)
-			FROM unnest(p.forbidden_operations) o WHERE ltrim(o, '/') = $4 LIMIT 1);
+			FROM unnest(p.forbidden_operations) o WHERE regexp_replace(o, '^/?(v1/)?', '') = $4 LIMIT 1);
 	END IF;
 	RETURN NULL;
 END $$;
 
--- Why the project's policies do not let a call through now, as (code, message); NULL: they do.
--- What has no limit is not counted.
+-- Seconds until then, at least one.
+CREATE OR REPLACE FUNCTION seconds_until(at timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT greatest(ceil(extract(epoch FROM $1 - now())), 1)::text
+$$;
+
+-- Why the project's policies do not let a call through now, as (code, message), and for how many
+-- seconds where that passes; NULL: they do. What has no limit is not counted.
 CREATE OR REPLACE FUNCTION policy_refusal(p project, provider text, model text, operation text) RETURNS text[]
 LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 DECLARE
 	forbidden CONSTANT text := policy_forbids(p, $2, $3, $4);
+	until timestamptz;
 BEGIN
 	IF forbidden IS NOT NULL THEN
 		RETURN ARRAY['FORBIDDEN', forbidden];
 	END IF;
 	IF p.requests_per_minute IS NOT NULL THEN
-		IF (SELECT count(*) FROM (SELECT FROM charge c WHERE c.project_id = p.id AND c.created_at > now() - interval '1 minute'
-			LIMIT p.requests_per_minute) x) >= p.requests_per_minute THEN
-			RETURN ARRAY['RATE_LIMITED', 'The project has had as many requests as its policies allow in a minute.'];
+		-- The oldest of as many as there may be.
+		SELECT c.created_at + interval '1 minute' INTO until FROM charge c WHERE c.project_id = p.id AND c.created_at > now() - interval '1 minute'
+		ORDER BY c.created_at DESC OFFSET p.requests_per_minute - 1 LIMIT 1;
+		IF FOUND THEN
+			RETURN ARRAY['RATE_LIMITED', 'The project has had as many requests as its policies allow in a minute.', seconds_until(until)];
 		END IF;
 	END IF;
 	IF p.tokens_per_hour IS NOT NULL THEN
-		IF (SELECT coalesce(sum(c.tokens), 0) FROM charge c WHERE c.project_id = p.id AND c.created_at > now() - interval '1 hour')
-			>= p.tokens_per_hour THEN
-			RETURN ARRAY['RATE_LIMITED', 'The project has used as many tokens as its policies allow in an hour.'];
+		-- The newest that, with those after it, has used as many as there may be.
+		SELECT max(x.created_at) + interval '1 hour' INTO until FROM (
+			SELECT c.created_at, sum(c.tokens) OVER (ORDER BY c.created_at DESC, c.id) AS used FROM charge c
+			WHERE c.project_id = p.id AND c.created_at > now() - interval '1 hour'
+		) x WHERE x.used >= p.tokens_per_hour;
+		IF until IS NOT NULL THEN
+			RETURN ARRAY['RATE_LIMITED', 'The project has used as many tokens as its policies allow in an hour.', seconds_until(until)];
 		END IF;
 	END IF;
 	RETURN NULL;
@@ -143,7 +155,8 @@ END $$;
 -- charge_reserve() for a run, whose charge has its id, where `run` is not NULL; called as the
 -- owner. What is needed of the two rows is looked at as they are locked.
 CREATE OR REPLACE FUNCTION charge_make(owner uuid, project text, request_id text, kind text, provider text, model text, operation text,
-	estimate numeric, credits boolean, lasts interval, run uuid, OUT charge uuid, OUT verdict text, OUT message text) RETURNS record
+	estimate numeric, credits boolean, lasts interval, run uuid, OUT charge uuid, OUT verdict text, OUT message text,
+	OUT wait_s bigint) RETURNS record
 LANGUAGE plpgsql AS $$
 DECLARE
 	r record;
@@ -202,6 +215,7 @@ BEGIN
 	END IF;
 	verdict := why[1];
 	message := why[2];
+	wait_s := why[3];
 END $$;
 
 -- Reserves `estimate` for a request before its work begins. `verdict` NULL: it is reserved, as
@@ -213,7 +227,7 @@ CREATE OR REPLACE FUNCTION charge_reserve(owner uuid, project text, request_id t
 	estimate numeric, credits boolean, lasts interval) RETURNS TABLE (charge uuid, verdict text, message text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-	RETURN QUERY SELECT m.* FROM charge_make($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL) m;
+	RETURN QUERY SELECT m.charge, m.verdict, m.message FROM charge_make($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL) m;
 END $$;
 GRANT EXECUTE ON FUNCTION charge_reserve TO millrace_runner;
 

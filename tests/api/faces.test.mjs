@@ -196,8 +196,20 @@ test("a budget is kept before a stream begins, and a request counts once", async
 	assertStatus(await user.api.put(`${budget}/budget`, { daily_limit: 0.0000001 }), 200);
 	await rejects(chat("hi", { stream: true }, { headers: { "x-project-id": project } }), OpenAI.APIError, 402, /daily_limit/);
 	assertStatus(await user.api.put(`${budget}/budget`, {}), 200);
-	assertStatus(await user.api.put(`${budget}/policies`, { forbidden_operations: ["chat/completions"] }), 200);
-	await rejects(chat("hi", {}, { headers: { "x-project-id": project } }), OpenAI.PermissionDeniedError, 403, /forbid/);
+	for (const name of ["chat/completions", "/v1/chat/completions"]) {
+		assertStatus(await user.api.put(`${budget}/policies`, { forbidden_operations: [name] }), 200);
+		await rejects(chat("hi", {}, { headers: { "x-project-id": project } }), OpenAI.PermissionDeniedError, 403, /forbid/);
+	}
+	/* A refusal says for how long it stands; OpenAI's client does not come back for one that stands long. */
+	for (const [limits, most, again] of [[{ requests_per_minute: 2 }, 60, null], [{ tokens_per_hour: 3 }, 3600, "false"]]) {
+		assertStatus(await user.api.put(`${budget}/policies`, { rate_limits: limits }), 200);
+		const refused = await chat("hi", {}, { headers: { "x-project-id": project } }).catch((e) => e), wait = Number(refused.headers.get("retry-after"));
+		assert.equal(refused.status, 429);
+		assert.ok(wait > most - 50 && wait <= most, `${wait}`);
+		assert.equal(refused.headers.get("x-should-retry"), again);
+	}
+	assertError(await pass("openai", "/chat/completions", said("x"), { project_id: project }), "RATE_LIMITED");
+	assertStatus(await user.api.put(`${budget}/policies`, {}), 200);
 	assert.match((await millrace.ctl("ledger", "verify")).stdout, /^The ledger holds/m);
 });
 

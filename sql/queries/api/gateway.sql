@@ -87,17 +87,17 @@ SELECT m.body FROM model_list() m WHERE m.id = $1;
 -- A call of a model in one of the wire formats that clients speak. No row: nobody has the model.
 -- name: face_start
 -- args: user_name text, project text, request_id text, model text, operation text, input jsonb, input_tokens int8, output_tokens int8, credits bool, queue_max int4
--- row: run uuid, verdict text, message text
+-- row: run uuid, verdict text, message text, wait_s int8
 -- keep
 -- many face_starts
-SELECT s.run, s.verdict, s.message FROM gateway_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) s;
+SELECT s.run, s.verdict, s.message, s.wait_s FROM gateway_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) s;
 
 -- The same for many, in one transaction with finding out who calls (fcgi/together.c). No run: it is
 -- to be asked alone.
 -- name: face_starts
 -- args: sessions text[], keys text[], scopes text[], users text[], projects text[], request_ids text[], models text[], operations text[], inputs text[], input_tokens text[], output_tokens text[], credits text[], queue_max text[]
--- row: user_id uuid, key_id uuid, ends int8, run uuid, verdict text, message text
-SELECT s.user_id, s.key_id, s.ends, s.run, NULL::text AS verdict, NULL::text AS message
+-- row: user_id uuid, key_id uuid, ends int8, run uuid, verdict text, message text, wait_s int8
+SELECT s.user_id, s.key_id, s.ends, s.run, NULL::text AS verdict, NULL::text AS message, NULL::int8 AS wait_s
 FROM gateway_starts($1, $2, $3, $5, $6, $7, $8, $9, $10::text[]::bigint[], $11::text[]::bigint[], ($12::text[])[1]::boolean) s
 WHERE cardinality($4::text[]) > 0 AND cardinality($13::text[]) > 0;
 
@@ -111,6 +111,6 @@ SELECT json_build_object('input_tokens', $2::int8) AS body FROM model_find($1) m
 -- A call that is passed on to a provider. No row: there is no such provider.
 -- name: provider_call
 -- args: user_name text, project text, request_id text, provider text, model text, operation text, input jsonb, streams bool, input_tokens int8, output_tokens int8, images int8, seconds int8, problem text, credits bool, queue_max int4
--- row: run uuid, verdict text, message text
+-- row: run uuid, verdict text, message text, wait_s int8
 -- keep
-SELECT c.run, c.verdict, c.message FROM provider_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) c;
+SELECT c.run, c.verdict, c.message, c.wait_s FROM provider_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) c;
