@@ -68,6 +68,7 @@ is_absent(const struct field *f, const void *value)
 	case FIELD_ENUM:
 	case FIELD_JSON:
 	case FIELD_ARRAY:
+	case FIELD_ITEMS:
 		return ((const struct str *)value)->p == NULL;
 	case FIELD_STRS:
 		return ((const struct str_list *)value)->p == NULL;
@@ -267,6 +268,7 @@ bind_text(const struct target *s, struct str text, void *out)
 	case FIELD_STRS:
 	case FIELD_JSON:
 	case FIELD_ARRAY:
+	case FIELD_ITEMS:
 	case FIELD_OBJECT:
 		break;
 	}
@@ -324,6 +326,31 @@ bind_json(const struct target *s, json_object *v, struct str *out)
 static bool bind_members(struct arena *a, const struct field *fields, size_t n, json_object *from,
     void *into, struct str prefix, struct problems *problems);
 
+/* Each item is checked; the array is kept as it came. */
+static bool
+bind_items(const struct target *s, json_object *v, struct str *out)
+{
+	void *item = arena_alloc(s->a, s->f->object_len);
+	size_t n = 0;
+
+	if (!json_object_is_type(v, json_type_array) ||
+	    (n = json_object_array_length(v)) > (size_t)s->f->max)
+		return PROBLEM(s, "must be an array of at most %lld", (long long)s->f->max);
+	for (size_t i = 0; i < n; i++) {
+		struct target at = *s;
+		json_object *o = json_object_array_get_idx(v, i);
+
+		at.name = arena_printf(s->a, "%.*s[%zu]", S_ARG(s->name), i);
+		if (!json_object_is_type(o, json_type_object))
+			return PROBLEM(&at, "must be an object");
+		if (!bind_members(
+			s->a, s->f->fields, s->f->n_fields, o, item, at.name, s->problems))
+			return false;
+	}
+	*out = json_serialised(v);
+	return true;
+}
+
 /* json-c gives one of these for an integer beyond int64_t, so both count as out of range. */
 static bool
 is_clamped(json_object *v)
@@ -365,6 +392,8 @@ bind_value(const struct target *s, json_object *v, void *out)
 	case FIELD_JSON:
 	case FIELD_ARRAY:
 		return bind_json(s, v, out);
+	case FIELD_ITEMS:
+		return bind_items(s, v, out);
 	case FIELD_OBJECT:
 		if (type != json_type_object)
 			return PROBLEM(s, "must be an object");
@@ -545,7 +574,7 @@ fields_fit(const struct field *fields, size_t n, size_t len)
 
 		if (f->struct_len != len || f->offset >= len)
 			return false;
-		if (f->kind == FIELD_OBJECT && !fields_fit(f->fields, f->n_fields, f->object_len))
+		if (f->fields && !fields_fit(f->fields, f->n_fields, f->object_len))
 			return false;
 	}
 	return true;

@@ -114,6 +114,12 @@ field_schema(struct buf *b, const struct field *f, int flags)
 		put_type(b, "array", null);
 		buf_put(b, S(",\"items\":{}}"));
 		break;
+	case FIELD_ITEMS:
+		put_type(b, "array", null);
+		buf_printf(b, ",\"maxItems\":%lld,\"items\":", (long long)f->max);
+		put_object(b, f->fields, f->n_fields, false, flags);
+		buf_put(b, S("}"));
+		break;
 	case FIELD_OBJECT:
 		put_object(b, f->fields, f->n_fields, null, flags);
 		break;

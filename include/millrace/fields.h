@@ -28,6 +28,7 @@ enum field_kind {
 	FIELD_STRS,
 	FIELD_JSON, /* struct str: any JSON object, serialised; at most max bytes */
 	FIELD_ARRAY, /* struct str: any JSON array, serialised; at most max bytes */
+	FIELD_ITEMS, /* struct str: a JSON array of at most max objects by a table, serialised */
 	FIELD_OBJECT /* a nested struct with a table of its own */
 };
 
@@ -52,9 +53,9 @@ struct field {
 	 */
 	bool (*prepare)(struct arena *a, struct str given, struct str *out);
 	const char *problem; /* the problem where `valid` or `prepare` is false: "must be …" */
-	const struct field *fields; /* FIELD_OBJECT */
+	const struct field *fields; /* FIELD_OBJECT, FIELD_ITEMS */
 	size_t n_fields;
-	size_t object_len; /* of the nested struct */
+	size_t object_len; /* of the nested struct, or of an item's */
 };
 
 /* The offset of a member; a member of another type than `kind` fills does not compile. */
@@ -134,6 +135,13 @@ struct field {
 #define F_ARRAY(type, m, most, req)                                         \
 	{                                                                   \
 		FIELD(type, m, struct str, FIELD_ARRAY, req), .max = (most) \
+	}
+/* table: an array of rows for an item_type; of what an item has beside it nothing is lost. */
+#define F_ITEMS(type, m, item_type, table, most, req)                                             \
+	{                                                                                         \
+		FIELD(type, m, struct str, FIELD_ITEMS, req),                                     \
+		    .max = (most), .fields = (table),                                             \
+		    .n_fields = sizeof(table) / sizeof(*(table)), .object_len = sizeof(item_type) \
 	}
 /* fn brings each entry into the form that is stored; `why` is the problem where it is false. */
 #define F_ENTRIES(type, m, most, req, fn, why)                                                    \

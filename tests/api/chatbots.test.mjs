@@ -170,6 +170,9 @@ test("a preview answers as the chatbot would, and keeps nothing", async () => {
 	assertError(await user.api.post("/api/chatbots/preview", { ...json, documents: [randomUUID()] }), "NOT_FOUND");
 	assertError(await user.api.post("/api/chatbots/preview", { ...json, chatHistory: [{ role: "wizard", content: "x" }] }), "BAD_REQUEST", ["chatHistory[0].role"]);
 	assertError(await user.api.post("/api/chatbots/preview", { ...json, chatHistory: {} }), "BAD_REQUEST", ["chatHistory"]);
+	/* A page sends what it shows: long answers, many turns, with members of its own. */
+	const long = Array.from({ length: 201 }, (_, i) => ({ id: i, role: i % 2 ? "assistant" : "user", content: i === 1 ? "x".repeat(20000) : "Hm?", timestamp: null }));
+	assert.match(assertStatus(await user.api.post("/api/chatbots/preview", { ...json, chatHistory: long }), 200).json.response, /wheat/);
 	const anonymous = assertStatus(await api.fresh().post("/api/chatbots/preview", { ...json, settings: { provider: "openai" } }), 200).json;
 	assert.deepEqual(anonymous.sources, []);
 	assert.doesNotMatch(anonymous.response, /wheat/);

@@ -167,6 +167,19 @@ test("replies and errors carry CORS headers, once", async () => {
 	assert.equal((await user.api.get("/api/user")).headers["access-control-allow-origin"], undefined);
 });
 
+test("what a reply says in its headers, a page of another origin may read", async () => {
+	const headers = { origin: millrace.origin }, once = { ...headers, "idempotency-key": randomUUID() };
+	const plumbing = /^(access-control-.*|cache-control|connection|content-(length|type|security-policy)|date|keep-alive|referrer-policy|server|transfer-encoding|vary|x-content-type-options)$/;
+	const replies = [await user.api.get("/api/v1/user/export", { headers }), await user.api.delete("/api/usage", { headers }),
+		await user.api.post("/api/leads", { name: "One" }, { headers: once }), await user.api.post("/api/leads", { name: "One" }, { headers: once }),
+		await user.api.get("/api/leads?limit=1", { headers })];
+	const said = new Set(replies.flatMap((reply) => Object.keys(reply.headers)).filter((name) => !plumbing.test(name)));
+	for (const name of ["content-disposition", "allow", "idempotent-replayed", "x-request-id"])
+		assert.ok(said.has(name), `${name} is in none of ${[...said].join(", ")}`);
+	const exposed = replies[0].headers["access-control-expose-headers"].toLowerCase().split(", ");
+	assert.deepEqual([...said].filter((name) => !exposed.includes(name)), []);
+});
+
 test("a sane request id is kept, any other replaced", async () => {
 	for (const id of ["a", "Abc-1_2.3", "x".repeat(64), randomUUID()]) {
 		assert.equal((await user.api.get("/api/user", { headers: { "x-request-id": id } })).headers["x-request-id"], id);

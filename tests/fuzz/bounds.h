@@ -83,7 +83,8 @@ bounds_str(const struct field *f, struct str s)
 	} else if (f->kind == FIELD_ENUM) {
 		bounds_one_of(f, s);
 	} else {
-		assert((int64_t)s.n <= f->max && s.p[0] == '{');
+		assert(s.p[0] == (f->kind == FIELD_JSON ? '{' : '['));
+		assert((int64_t)s.n <= f->max || f->kind == FIELD_ITEMS);
 	}
 }
 
@@ -116,6 +117,7 @@ bounds_hold(const struct field *fields, size_t n, const void *into, bool whole)
 		case FIELD_ENUM:
 		case FIELD_JSON:
 		case FIELD_ARRAY:
+		case FIELD_ITEMS:
 			memcpy(&text, place, sizeof(text));
 			bounds_str(f, text);
 			break;

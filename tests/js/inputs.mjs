@@ -64,7 +64,7 @@ export function inputs(document) {
 		const s = resolve(schema), x = (n) => "x".repeat(n);
 		const values = s.description || s.format ? []
 		    : [...(s.enum ?? []), s.minLength !== undefined && x(s.minLength), s.maxLength && x(s.maxLength), s.minimum,
-		        s.maximum < Number.MAX_SAFE_INTEGER && s.maximum, s.maxItems && Array(s.maxItems).fill(s.items.enum?.[0] ?? x(s.items.maxLength))];
+		        s.maximum < Number.MAX_SAFE_INTEGER && s.maximum, s.maxItems && Array(s.maxItems).fill(s.items.properties ? sample(s.items) : s.items.enum?.[0] ?? x(s.items.maxLength))];
 		return values.filter((v) => v !== undefined && v !== false && v !== null && v !== 0);
 	}
 
