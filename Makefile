@@ -136,11 +136,11 @@ $(B)/test/millrace-streamd: $(call objects,$(streamd_src)) $(test_parts) $(LIB)
 	@$(CC) $(LINK) -o $@ $^ -lhttp_parser -lwslay -lz $(LIB_LIBS)
 $(B)/millrace-runner: $(call objects,$(runner_src)) $(if $(SAN),$(runner_switches)) $(LIB)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $^ -lcurl -lssl -lstemmer -lm $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $^ -lcurl -lssl -lm $(LIB_LIBS)
 $(B)/test/millrace-runner: $(call objects,$(runner_src)) $(runner_switches) $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $^ -lcurl -lssl -lstemmer -lm $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $^ -lcurl -lssl -lm $(LIB_LIBS)
 $(B)/millracectl: $(call objects,$(ctl_src) streamd/handover/wire.c) $(LIB)
 	@echo '  LD $@'
 	@$(CC) $(LINK) -o $@ $^ -lcurl $(LIB_LIBS)
@@ -160,7 +160,7 @@ $(B)/millrace-spawn: $(call objects,$(spawn_src)) $(LIB)
 thesaurus_objects := $(call objects,$(thesaurus_src) $(addprefix runner/knowledge/,language.c terms.c utf8.c))
 $(B)/millrace-thesaurus: $(thesaurus_objects) $(LIB)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $^ -lstemmer -lz -lm $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $^ -lz -lm $(LIB_LIBS)
 # Of the dictionaries that are installed; says what it has gone without. The program runs once and leaves its memory to its end. It takes
 # seconds: not again for each change to lib.
 $(B)/thesaurus: $(thesaurus_objects) $(wildcard /usr/share/wordnet/data.noun /usr/share/dictd/freedict-*.dict.dz) | $(B)/millrace-thesaurus
@@ -209,11 +209,10 @@ $(B)/unit/routes $(B)/unit/rate $(B)/unit/caller: $(worker_parts)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	@echo '  LD $@'
-	@$(CC) $(LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lqrencode -lwslay -lz -lcurl -lssl -lstemmer -lm $(LIB_LIBS)
+	@$(CC) $(LINK) -o $@ $(filter-out $(LIB),$^) $(LIB) -lfcgi -lqrencode -lwslay -lz -lcurl -lssl -lm $(LIB_LIBS)
 
 # A fuzz target, the same way. tests/fuzz/run calls this with clang and B=build/fuzz.
 $(B)/fuzz-compound: $(call objects,$(addprefix runner/knowledge/,compound.c furniture.c language.c stems.c terms.c utf8.c words.c))
-$(B)/fuzz-compound: FUZZ_LIBS = -lstemmer
 $(B)/fuzz-docx_label: $(call objects,$(addprefix extract/,docx/docx_styles.c buffer.c number.c symbol.c out.c kind.c fail.c))
 $(B)/fuzz-fields: $(worker_parts)
 $(B)/fuzz-markup: $(call objects,runner/outside/markup.c)

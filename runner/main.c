@@ -23,6 +23,7 @@
 #include "runner/jobs/meaning.h"
 #include "runner/jobs/rerank.h"
 #include "runner/jobs/telegram_updates.h"
+#include "runner/knowledge/language.h"
 #include "runner/knowledge/passage_index.h"
 #include "runner/knowledge/thesaurus.h"
 #include "runner/metrics.h"
@@ -205,6 +206,7 @@ run(void)
 	raise_limits();
 	(void)process_started();
 	open_thesaurus();
+	stemmer_check();
 	transfer_init();
 	vault_init();
 	audit_init();

@@ -1,8 +1,12 @@
+#include <dlfcn.h>
 #include <libstemmer.h>
 #include <pthread.h>
 
+#include <millrace/log.h>
+
 #include "runner/knowledge/language.h"
 
+#define LIBRARY "libstemmer.so.0d"
 #define SLOTS 4096 /* a power of two, some three times the words below */
 
 /*
@@ -118,6 +122,19 @@ static struct {
 } slots[SLOTS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/*
+ * What is called of libstemmer, once it is loaded, with the first stemmer: its tables, of which
+ * each process has a copy of its own, take a sixth of the memory of a runner that has nothing to
+ * do.
+ */
+static struct {
+	__typeof__(sb_stemmer_new) *new;
+	__typeof__(sb_stemmer_delete) *delete;
+	__typeof__(sb_stemmer_stem) *stem;
+	__typeof__(sb_stemmer_length) *length;
+} sb;
+static pthread_once_t sb_once = PTHREAD_ONCE_INIT;
+
 static size_t
 slot_of(struct str word)
 {
@@ -188,10 +205,43 @@ language_is_common(enum language l, struct str term)
 	return (languages_of(term) >> l & 1) != 0;
 }
 
+static void *
+library_open(void)
+{
+	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+
+	if (!library)
+		die("libstemmer cannot be loaded: %s", dlerror());
+	return library;
+}
+
+void
+stemmer_check(void)
+{
+	dlclose(library_open());
+}
+
+static void
+load(void)
+{
+	const struct {
+		const char *name;
+		void *to;
+	} functions[] = { { "sb_stemmer_new", &sb.new }, { "sb_stemmer_delete", &sb.delete },
+		{ "sb_stemmer_stem", &sb.stem }, { "sb_stemmer_length", &sb.length } };
+	void *library = library_open(), *f;
+
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+		if ((f = dlsym(library, functions[i].name)) == NULL)
+			die("libstemmer has no %s", functions[i].name);
+		memcpy(functions[i].to, &f, sizeof(f));
+	}
+}
+
 static void
 delete_stemmer(void *p)
 {
-	sb_stemmer_delete(p);
+	sb.delete(p);
 }
 
 struct str
@@ -210,8 +260,10 @@ language_without_umlauts(struct arena *a, struct str term)
 struct stemmer *
 stemmer_new(struct arena *a, enum language l)
 {
-	struct sb_stemmer *s = sb_stemmer_new(languages[l].stemmer, "UTF_8");
+	struct sb_stemmer *s;
 
+	(void)pthread_once(&sb_once, load);
+	s = sb.new(languages[l].stemmer, "UTF_8");
 	if (s != NULL)
 		arena_defer(a, delete_stemmer, s);
 	return (struct stemmer *)s;
@@ -220,11 +272,11 @@ stemmer_new(struct arena *a, enum language l)
 struct str
 stemmer_stem(struct stemmer *s, struct str term)
 {
-	struct sb_stemmer *sb = (struct sb_stemmer *)s;
+	struct sb_stemmer *of = (struct sb_stemmer *)s;
 	const sb_symbol *stem;
 
-	if (sb == NULL || term.n > 64 ||
-	    (stem = sb_stemmer_stem(sb, (const sb_symbol *)term.p, (int)term.n)) == NULL)
+	if (of == NULL || term.n > 64 ||
+	    (stem = sb.stem(of, (const sb_symbol *)term.p, (int)term.n)) == NULL)
 		return term;
-	return (struct str){ (const char *)stem, (size_t)sb_stemmer_length(sb) };
+	return (struct str){ (const char *)stem, (size_t)sb.length(of) };
 }

@@ -30,6 +30,8 @@ bool language_is_common(enum language l, struct str term);
  * without; the arena's. */
 struct str language_without_umlauts(struct arena *a, struct str term);
 
+/* Ends the process where libstemmer, which the first stemmer loads, is not there. */
+void stemmer_check(void);
 /* For one language; the arena frees it. One thread at a time. */
 struct stemmer;
 struct stemmer *stemmer_new(struct arena *a, enum language l);
