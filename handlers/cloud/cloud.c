@@ -9,7 +9,7 @@
 #define CURSOR_MAX 4000 /* bytes: Graph's are addresses */
 
 struct list_query_in {
-	struct str folder_id;
+	struct str folder_id; /* absent, or empty: the top */
 	struct str cursor;
 	int64_t limit;
 };
@@ -29,8 +29,15 @@ struct file_in {
 	F_CHECKED(type, m, 1, CLOUD_ID_MAX, req, cloud_is_id, \
 	    "must be an id that Google Drive or OneDrive has given")
 
+static bool
+is_folder_id(struct str s)
+{
+	return s.n == 0 || cloud_is_id(s);
+}
+
 static const struct field list_query_fields[] = {
-	F_CLOUD_ID(struct list_query_in, folder_id, OPTIONAL),
+	F_CHECKED(struct list_query_in, folder_id, 0, CLOUD_ID_MAX, OPTIONAL, is_folder_id,
+	    "must be an id that Google Drive or OneDrive has given"),
 	F_STR(struct list_query_in, cursor, 1, CURSOR_MAX, OPTIONAL),
 	F_INT(struct list_query_in, limit, 1, ROWS_MAX, OPTIONAL),
 };
@@ -65,6 +72,8 @@ list(struct req *r, struct str platform)
 
 	if ((e = query_bind(r, cloud_list_query, &in)) != ERR_OK)
 		return e;
+	if (in.folder_id.n == 0)
+		in.folder_id.p = NULL;
 	return sql_cloud_ask_folder(r, cloud_wait, platform, in.folder_id, in.cursor,
 	    in.limit ? in.limit : ROWS_DEFAULT, config()->queue_max);
 }

@@ -146,6 +146,7 @@ test("Drive: folders, shared drives and their pages, shortcuts, one file's facts
 	for (const f of top.json)
 		assertKeys(f, FILE);
 	assert.deepEqual(await pages(`${DRIVE}/files?folder_id=${folder.id}&limit=2`), [["p1.txt", "p2.txt"], ["p3.txt", "p4.txt"], ["p5.txt"]]);
+	assert.deepEqual((await get(`${DRIVE}/files?folder_id=`)).json, (await get(`${DRIVE}/files`)).json, "none is the top");
 	const [weir] = (await get(`${DRIVE}/files?folder_id=${top.json[0].id}`)).json;
 	assert.deepEqual(weir, { id: `${shared.id}:${inside.id}`, name: "weir.txt", mimeType: "text/plain", size: 4, modifiedAt: "2026-11-02T10:00:00.000Z",
 		isFolder: false, provider: "google_drive", webUrl: inside.webViewLink });
