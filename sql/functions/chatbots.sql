@@ -132,7 +132,7 @@ GRANT EXECUTE ON FUNCTION widget_config TO millrace_api;
 
 -- A conversation's title by its first message.
 CREATE OR REPLACE FUNCTION title_of(message text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-	SELECT left(regexp_replace(btrim($1), '\s+', ' ', 'g'), 80)
+	SELECT left(btrim(regexp_replace($1, '\s+', ' ', 'g')), 80)
 $$;
 GRANT EXECUTE ON FUNCTION title_of TO millrace_api;
 

@@ -118,6 +118,22 @@ test("what the user makes is theirs, and a stream is", async () => {
 	assertError(await instance.api.get(`/api/conversations/${id}`, { token: other }), "NOT_FOUND");
 });
 
+test("a token expires within a minute: what it has asked for comes all the same, its WebSocket ends", async () => {
+	const claims = clerkClaims(), { id } = await user(await sign(rsa, claims)), run = randomUUID();
+	await instance.psql(`INSERT INTO run (id, owner_id, kind, status, input) VALUES ('${run}', '${id}', 'chat', 'running', '{}')`);
+	const short = await sign(rsa, { ...claims, exp: now() + 2 });
+	const stream = await instance.api.as(short).resume(run), socket = await new Socket(instance, "/api/ws/notifications", { token: short }).open();
+	assert.equal((await socket.end()).code, 1008);
+	await instance.psql(`SELECT publish('run:${run}', 'token', '{"content": "late"}')`);
+	assert.deepEqual((await stream.take(1)).map((e) => e.data.content), ["late"]);
+	stream.close();
+	/* clocks differ: just now is still good, also for who waits for a reply */
+	const passed = instance.api.as(await sign(rsa, { ...claims, exp: now() - 1 }));
+	assert.deepEqual(assertStatus(await passed.get("/api/documents/search?q=mill"), 200).json, []);
+	const said = await passed.chat("hello");
+	assert.equal((await said.all()).at(-1).event, "done");
+});
+
 test("twenty first sights at once make one user", async () => {
 	const email = newAddress();
 	const token = await sign(rsa, clerkClaims({ email, email_verified: true }));
