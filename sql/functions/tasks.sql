@@ -408,7 +408,7 @@ BEGIN
 	UPDATE datasource x SET failed_at = CASE WHEN $5 IS NOT NULL THEN coalesce(x.failed_at, now()) END, failure = $5,
 		told_at = CASE WHEN tells AND $5 IS NOT NULL THEN now() ELSE x.told_at END
 	WHERE x.id = d.id;
-	FOR address IN SELECT unnest(p.emails) FROM agent_process p WHERE p.id = d.process_id AND tells LOOP
+	FOR address IN SELECT DISTINCT unnest(p.emails) FROM agent_process p WHERE p.id = d.process_id AND tells LOOP
 		PERFORM run_add(d.owner_id, 'mail', jsonb_build_object('template',
 			CASE WHEN $5 IS NULL THEN 'source_back' ELSE 'source_lost' END, 'to', address, 'platform', d.platform), 5, 8);
 	END LOOP;

@@ -126,7 +126,7 @@ test("where no mail is set up, none is tried", async () => {
 test("a process's addresses hear when a source stops answering, and when it is back; not again within the hour", async () => {
 	const user = await newUser(api), to = newAddress();
 	const create = async (path, json) => assertStatus(await user.api.post(path, json), 201).json;
-	const { id: process_id } = await create("/api/v1/admin/processes", { name: "<b>Leads</b>", emails: [to] });
+	const { id: process_id } = await create("/api/v1/admin/processes", { name: "<b>Leads</b>", emails: [to, to.toUpperCase()] });
 	const { id } = await create("/api/datasources", { process_id, platform: "upload", resource_identifier: randomUUID() });
 	const run = async () => {
 		const task = await create("/api/agent/task", { process_id });
