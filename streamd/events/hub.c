@@ -86,11 +86,12 @@ hub_head(const struct hub *h, struct str topic, int64_t *head)
 static struct topic *
 topic_get(struct hub *h, struct str name)
 {
+	size_t size = offsetof(struct topic, name) + name.n + 1;
 	struct topic *t = topic_find(h, name);
 
 	if (t)
 		return t;
-	t = xmalloc(sizeof(*t) + name.n + 1);
+	t = xmalloc(size > sizeof(*t) ? size : sizeof(*t));
 	*t = (struct topic){ .hub = h,
 		.stale = true,
 		.name_len = (uint32_t)name.n,

@@ -37,7 +37,7 @@ struct topics {
 struct topic_request {
 	struct topics *topics;
 	struct topic_query *query; /* NULL: cancelled */
-	struct uuid user;
+	struct user_usage *user; /* whose `queries` this is one of */
 	uint64_t generation; /* as of sending: a reply from before a change is not cached */
 	struct allowed *allowed; /* the entry to cache */
 };
@@ -107,7 +107,6 @@ topics_on_reply(void *arg, const struct pipe_reply *reply)
 	struct topic_request *r = arg;
 	struct topics *ts = r->topics;
 	struct topic_query *q = r->query;
-	struct user_usage *u = usage_find(ts->usage, &r->user);
 	PGresult *const *res = reply->res;
 	enum err e = reply->e;
 	bool allowed = false, kept = false;
@@ -124,8 +123,8 @@ topics_on_reply(void *arg, const struct pipe_reply *reply)
 		cache_add(ts, r->allowed);
 		r->allowed = NULL;
 	}
-	u->queries--;
-	usage_release(ts->usage, u);
+	r->user->queries--;
+	usage_release(ts->usage, r->user);
 	free(r->allowed);
 	free(r);
 	if (!q)
@@ -153,10 +152,10 @@ topics_query(struct topics *ts, struct topic_query *q, const struct principal *p
 	r = xmalloc(sizeof(*r));
 	*r = (struct topic_request){ .topics = ts,
 		.query = q,
-		.user = p->user,
+		.user = usage_get(ts->usage, &p->user),
 		.generation = ts->generation,
 		.allowed = x };
-	usage_get(ts->usage, &p->user)->queries++;
+	r->user->queries++;
 	q->request = r;
 	e = pipe_stream_topic_allowed(feed_pipe(ts->feed), ts->scratch, topics_on_reply, r, p->user,
 	    p->analytics, topic, after);

@@ -18,9 +18,9 @@ struct principal;
 struct user_usage {
 	UT_hash_handle hh;
 	struct uuid user;
+	bool trend_query; /* one of their series is being queried */
 	unsigned queries; /* topic queries without a reply, cancelled ones included */
 	unsigned streams;
-	bool trend_query; /* one of their series is being queried */
 	int64_t trend_from_ms; /* not before this is the next, on loop_now's clock */
 	struct principal *principals; /* one for each stream (utlist.h) */
 };

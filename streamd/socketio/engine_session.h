@@ -66,6 +66,7 @@ struct session {
 	void *own; /* the application's */
 	struct loop_timer timer;
 	char sid[SID_LEN + 1];
+	uint8_t refused; /* how many tokens were not valid */
 	/* The user whom the worker identified when it was opened; without a user: nobody. */
 	struct principal who;
 	int64_t who_ends_ms; /* when that ends, on loop_now's clock; 0: never */
@@ -78,7 +79,6 @@ struct session {
 	int64_t heartbeat_ms; /* when a ping is due, or its pong overdue */
 	int64_t probe_ms; /* when an upgrade is given up */
 	int64_t end_ms; /* ending: how long it waits for the polls that take what is left */
-	uint8_t refused; /* how many tokens were not valid */
 	bool polls; /* it has not been upgraded */
 	bool is_anonymous; /* in engine->anonymous */
 	bool pinged; /* without a pong yet */
