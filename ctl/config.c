@@ -117,6 +117,7 @@ check(struct ctl *c)
 		roles = CONFIG_NO_SECRETS;
 		print_fault(NULL, false, "the secrets are not looked at: only root may.");
 	}
+	settings_notes(c->a, print_fault, NULL);
 	return config_check(roles, print_fault, NULL) == 0 && read;
 }
 

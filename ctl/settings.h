@@ -19,6 +19,10 @@ bool settings_read(void);
  * False: there is a store, and it is not for this user to look into. */
 bool settings_find_secrets(struct arena *a, unsigned roles);
 
+/* Notes on the file that was read: of a name's lines one alone counts; nothing reads a line; a
+ * secret is given to every program. */
+void settings_notes(struct arena *a, config_report *report, void *arg);
+
 /* Once they are loaded: where a setting's value comes from, for a person; the arena's, or constant.
  * NULL: it is the default. */
 const char *settings_source(struct arena *a, const struct setting *s);

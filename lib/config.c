@@ -8,6 +8,7 @@
 
 #include "config_rule.h"
 #include "config_secret.h"
+#include "config_together.h"
 
 extern char **environ;
 
@@ -62,8 +63,7 @@ const struct setting config_settings[] = {
 	ROW("MILLRACE_UPLOAD_MAX", NUMBER, W | R, upload_max, "52428800", 1024, 1073741824, "bytes",
 	    "size of one uploaded file; nginx has a limit of its own (upload-limit.conf)"),
 	ROW("MILLRACE_USER_BYTES", NUMBER, W | R, user_bytes, "5368709120", 0, INT64_MAX, "bytes",
-	    "size of all files of one user together: uploads, and what the assistant wrote; 0: no "
-	    "limit"),
+	    "size of one user's files: uploads, and what the assistant wrote; 0: no limit"),
 	ROW("MILLRACE_USER_DOCUMENTS", NUMBER, W | R, user_documents, "10000", 0, 1000000000,
 	    "documents", "documents of one user; 0: no limit"),
 	ROW("MILLRACE_FOLDER_SECONDS", NUMBER, W | R, folder_seconds, "300", 1, 86400, "s",
@@ -500,8 +500,8 @@ load_one(struct check *k, const struct setting *s)
 		load_text(k, s, value);
 }
 
-static bool
-is_known(struct str name)
+bool
+config_is_known(struct str name)
 {
 	for (size_t i = 0; i < n_config_settings; i++) {
 		struct str known = str_from(config_settings[i].name);
@@ -534,7 +534,7 @@ check_all(unsigned roles, struct check *k)
 		struct str name;
 
 		(void)str_cut(str_from(*e), '=', &name);
-		if (str_starts(name, S("MILLRACE_")) && !is_known(name))
+		if (str_starts(name, S("MILLRACE_")) && !config_is_known(name))
 			report(k, true,
 			    "%.*s is not a setting of Millrace; `millracectl config` lists them.",
 			    S_ARG(name));
@@ -550,7 +550,7 @@ check_all(unsigned roles, struct check *k)
 			config_secret_forget(s->name);
 	}
 	k->name = "";
-	config_rule_together(said_together, k);
+	config_together(said_together, k);
 	return k->n_wrong;
 }
 

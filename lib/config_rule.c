@@ -15,6 +15,28 @@
 
 #define LETTERS_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
+static bool
+is_port(struct str port)
+{
+	int64_t n;
+
+	return str_int(port, &n) && n >= 1 && n <= 65535;
+}
+
+/* As libpq's "port" has them: one for each host, which may be empty. */
+static bool
+is_ports(const char *value)
+{
+	struct str rest = str_from(value), one;
+
+	while (rest.n > 0) {
+		rest = str_cut(rest, ',', &one);
+		if (one.n > 0 && !is_port(one))
+			return false;
+	}
+	return true;
+}
+
 /* A URI is none: db_conninfo puts the user behind it. */
 static bool
 is_conninfo(const char *value)
@@ -22,11 +44,13 @@ is_conninfo(const char *value)
 	struct arena *a = arena_new();
 	char *why = NULL;
 	PQconninfoOption *all = PQconninfoParse(arena_printf(a, "%s user=millrace", value).p, &why);
-	bool good = false;
+	bool good = all != NULL;
 
 	for (const PQconninfoOption *o = all; o && o->keyword; o++)
 		if (strcmp(o->keyword, "user") == 0)
-			good = o->val && strcmp(o->val, "millrace") == 0;
+			good = good && o->val && strcmp(o->val, "millrace") == 0;
+		else if (strcmp(o->keyword, "port") == 0)
+			good = good && (!o->val || is_ports(o->val));
 	PQconninfoFree(all);
 	PQfreemem(why);
 	arena_free(a);
@@ -53,6 +77,25 @@ is_image(const char *value)
 	return strspn(value, LETTERS_DIGITS "._/:@-") == strlen(value);
 }
 
+/* systemd has no comments behind a value: what looks like one is part of it. */
+static bool
+has_comment(const char *value)
+{
+	return strstr(value, " #") != NULL || strstr(value, "\t#") != NULL;
+}
+
+static bool
+is_directory(const char *value)
+{
+	return is_absolute(value) && !has_comment(value);
+}
+
+static bool
+is_without_comment(const char *value)
+{
+	return !has_comment(value);
+}
+
 static bool
 is_visible(const char *value)
 {
@@ -62,11 +105,126 @@ is_visible(const char *value)
 	return true;
 }
 
+/* A name, an id or a key of a vendor's. */
+static bool
+is_id(const char *value)
+{
+	return is_visible(value) && strpbrk(value, "\"'\\") == NULL;
+}
+
+/* Not also what stands around one elsewhere: NAME= of a file of settings, "Bearer". */
+static bool
+is_secret(const char *value)
+{
+	size_t name = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+
+	for (const char *p = value; *p; p++)
+		if ((unsigned char)*p > '~')
+			return false;
+	/* A key in base64 may end in =. */
+	return is_id(value) &&
+	       (name == 0 || value[name] != '=' || value[name + strspn(value + name, "=")] == '\0');
+}
+
+static bool
+is_stripe_key(const char *value)
+{
+	return is_secret(value) && (strncmp(value, "sk_", 3) == 0 || strncmp(value, "rk_", 3) == 0);
+}
+
+static bool
+is_stripe_signing(const char *value)
+{
+	return is_secret(value) && strncmp(value, "whsec_", 6) == 0;
+}
+
+static bool
+is_price(const char *value)
+{
+	return is_id(value) && strncmp(value, "prod_", 5) != 0;
+}
+
+static bool
+is_scopes(const char *value)
+{
+	return strpbrk(value, "\"'\\") == NULL && !has_comment(value);
+}
+
+static bool
+is_label(const char *value)
+{
+	return strspn(value, LETTERS_DIGITS "._-") == strlen(value);
+}
+
+/* What stands between the scheme and the path: [user@]host[:port], with a host (RFC 3986, 3.2). */
+static bool
+is_authority(struct str text)
+{
+	const char *at = memrchr(text.p, '@', text.n), *end = text.p + text.n, *port;
+	struct str host = at ? (struct str){ at + 1, (size_t)(end - at) - 1 } : text;
+
+	port = host.n > 0 && host.p[0] == '[' ? memrchr(host.p, ']', host.n) : host.p;
+	if (!port)
+		return false;
+	port = memchr(port, ':', (size_t)(end - port));
+	if (port && !is_port((struct str){ port + 1, (size_t)(end - port) - 1 }))
+		return false;
+	return (port ? port : end) > host.p;
+}
+
+/* The authority of a URL, which has one. */
+static struct str
+authority_of(const char *url)
+{
+	const char *p = strstr(url, "//") + 2;
+
+	return (struct str){ p, strcspn(p, "/?#") };
+}
+
 static bool
 is_http(const char *url)
 {
 	return (strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0) &&
-	       strlen(strstr(url, "//")) > 2 && is_visible(url);
+	       is_visible(url) && is_authority(authority_of(url));
+}
+
+/* Paths are put behind it, and others are told it. */
+static bool
+is_public(const char *url)
+{
+	struct str authority;
+
+	if (!is_http(url) || strpbrk(url, "?#"))
+		return false;
+	authority = authority_of(url);
+	return memchr(authority.p, '@', authority.n) == NULL;
+}
+
+/* An issuer is compared by its bytes, and Clerk's have no slash at their end. */
+static bool
+is_clerk_issuer(const char *url)
+{
+	return is_http(url) && url[strlen(url) - 1] != '/';
+}
+
+static bool
+is_project(const char *url)
+{
+	return is_http(url) && strstr(url, "/auth/v1") == NULL;
+}
+
+/* Origins as browsers send them. */
+static bool
+is_parties(const char *value)
+{
+	struct str rest = str_from(value), one;
+
+	while (rest.n > 0) {
+		rest = str_cut(rest, ' ', &one);
+		if (one.n > 0 && (one.p[one.n - 1] == '/' || one.p[0] == '#' || one.p[0] == '"'))
+			return false;
+	}
+	return true;
 }
 
 static bool
@@ -93,13 +251,23 @@ is_page(const char *url)
 static bool
 is_relay(const char *url)
 {
-	return (strncasecmp(url, "smtp://", 7) == 0 || strncasecmp(url, "smtps://", 8) == 0) &&
-	       is_visible(url);
+	struct str authority;
+
+	if (strncasecmp(url, "smtp://", 7) != 0 && strncasecmp(url, "smtps://", 8) != 0)
+		return false;
+	authority = authority_of(url);
+	/* A user and password would be shown wherever the address is. */
+	return is_visible(url) && is_authority(authority) &&
+	       memchr(authority.p, '@', authority.n) == NULL;
 }
 
 static bool
 is_sender(const char *value)
 {
+	const char *open = strchr(value, '<');
+
+	if (open && strchr(open, '>') != value + strlen(value) - 1)
+		return false;
 	for (const char *p = value; *p; p++)
 		if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
 			return false;
@@ -123,7 +291,7 @@ is_namespaces(const char *value)
 	while (rest.p) {
 		rest = str_cut(rest, ',', &one);
 		one = str_trim(one);
-		if (one.n < 2 || one.p[0] != '/' || ++n > 15)
+		if (one.n < 2 || one.p[0] != '/' || memchr(one.p, ' ', one.n) || ++n > 15)
 			return false;
 	}
 	return true;
@@ -165,11 +333,12 @@ is_embeddings(const char *value)
 static bool
 is_servers(const char *value)
 {
-	struct str rest = str_from(value), name, kind, url;
+	struct str rest = str_from(value), name, kind, url, first;
 	int n = 0;
 
 	while (provider_list_next_pair(&rest, &name, &url))
 		if (!provider_list_is_name(name) || is_own_provider(name) || !url.p ||
+		    !provider_list_find(value, name, &first) || first.p != url.p ||
 		    !provider_list_server(url, &kind, &url) || ++n > PROVIDERS_MORE)
 			return false;
 	return true;
@@ -241,6 +410,8 @@ is_key(const char *value)
 	return good;
 }
 
+#define ALONE "what the vendor gave, alone in the file, without blanks and quotes around it"
+
 /* What stands above comes first. */
 static const struct config_rule rules[] = {
 	{ "MILLRACE_DB", is_conninfo,
@@ -258,11 +429,14 @@ static const struct config_rule rules[] = {
 	    false },
 	{ "MILLRACE_FETCH_NETWORKS", address_is_networks,
 	    "networks separated by spaces, such as 10.1.0.0/16 fd12::/32", false },
+	{ "MILLRACE_RUNTIME_DIR", is_directory, "a path from the root on, such as /run/millrace",
+	    false },
+	{ "MILLRACE_INSTANCE", is_label, "letters, digits and ._-, such as 1", false },
 	{ "MILLRACE_LOG_LEVEL", NULL, "debug, info, warn or error", false },
 	{ "MILLRACE_PROVIDER", is_provider,
 	    "auto, or names of providers such as anthropic openai/gpt-4o local", false },
 	{ "MILLRACE_PROVIDERS", is_servers,
-	    "names with the format and address of a server each, such as "
+	    "names with the format and address of a server each, every name once, such as "
 	    "vllm=openai:http://127.0.0.1:8000/v1",
 	    false },
 	{ "MILLRACE_PAYMENT_NETWORKS", payment_networks_fit,
@@ -283,7 +457,8 @@ static const struct config_rule rules[] = {
 	{ "MILLRACE_RERANK", is_one_provider, "one provider, such as openai or openai/gpt-4o-mini",
 	    false },
 	{ "MILLRACE_SOCKETIO_NAMESPACES", is_namespaces,
-	    "at most 15 names with a slash each, such as /admin,/shop", false },
+	    "at most 15 names with a slash each, separated by commas, such as /admin,/shop",
+	    false },
 	{ "MILLRACE_VAULT_KEY", is_key,
 	    "32 bytes in base64, as `millracectl vault init` writes them", true },
 	{ "MILLRACE_VAULT_KEY_OLD", is_key,
@@ -316,8 +491,42 @@ static const struct config_rule rules[] = {
 	    "https://app.example.com/join?invitation={token}",
 	    false },
 	{ "SMTP_TLS", NULL, "required or off", false },
-	{ "SMTP_URL", is_relay, "smtp://host:587 or smtps://host:465", false },
+	{ "SMTP_URL", is_relay,
+	    "smtp://host:587 or smtps://host:465; a user is for SMTP_USER and SMTP_PASSWORD",
+	    false },
+	{ "SMTP_USER", is_without_comment, "the user's name alone, without a comment behind it",
+	    false },
 	{ "SMTP_FROM", is_sender, "an address, or Name <address>", false },
+	{ "STRIPE_API_KEY", is_stripe_key,
+	    "Stripe's secret key alone, which begins with sk_ (or rk_)", false },
+	{ "STRIPE_WEBHOOK_SECRET", is_stripe_signing,
+	    "the endpoint's signing secret alone, which begins with whsec_", false },
+	{ "STRIPE_WEBHOOK_SECRET_OLD", is_stripe_signing,
+	    "the endpoint's signing secret alone, which begins with whsec_", false },
+	{ "STRIPE_PRICE_ID", is_price,
+	    "a price's id, such as price_0123456789 (prod_… is a product's)", false },
+	{ "*_API_KEY", is_secret, ALONE, false },
+	{ "*_CLIENT_SECRET", is_secret, ALONE, false },
+	{ "SLACK_SIGNING_SECRET", is_secret, ALONE, false },
+	{ "SLACK_SIGNING_SECRET_OLD", is_secret, ALONE, false },
+	{ "*_CLIENT_ID", is_id, "the id alone, without blanks and quotes", false },
+	{ "*_MODEL", is_id, "a model's name alone, without blanks and quotes", false },
+	{ "*_SCOPES", is_scopes, "scopes separated by spaces, without quotes or a comment", false },
+	{ "*_TENANT", is_label, "common, organizations, consumers, or a tenant's id or domain",
+	    false },
+	{ "MILLRACE_CLERK_AZP", is_parties,
+	    "origins separated by spaces, without a slash behind them, such as "
+	    "https://app.example.com",
+	    false },
+	{ "MILLRACE_CLERK_ISSUER", is_clerk_issuer,
+	    "an address that begins with https://, without a slash behind it, as the tokens' iss",
+	    false },
+	{ "SUPABASE_URL", is_project,
+	    "the project's address, such as https://abcdefghijkl.supabase.co", false },
+	{ "MILLRACE_PUBLIC_URL", is_public,
+	    "an address that begins with https:// (or http://), without ?, # and @, such as "
+	    "https://api.example.com",
+	    false },
 	{ "*_BASE_URL", is_base_url,
 	    "an address that begins with https:// (or http://), without the endpoint", false },
 	{ "*_URL", is_http,
@@ -359,242 +568,4 @@ config_rule_broken(const char *name, const char *value)
 			return (r->holds ? r->holds(value) : is_word(r->takes, value)) ? NULL : r;
 	}
 	return NULL;
-}
-
-static bool
-is_given(const char *value)
-{
-	return value != NULL && *value != '\0';
-}
-
-/* A secret of ours that is not there; NULL is another program's. */
-static bool
-is_missing(const char *secret)
-{
-	return secret != NULL && *secret == '\0';
-}
-
-bool
-config_has_mail(void)
-{
-	return *config()->smtp_url && *config()->smtp_from;
-}
-
-bool
-config_credits_required(void)
-{
-	return strcmp(config()->credits, "required") == 0;
-}
-
-/* The setting of a key that is missing for the vendor's own server; NULL: all is well. */
-static const char *
-missing_key(struct str name)
-{
-	const struct config *c = config();
-	const struct {
-		const char *name, *key_name, *key, *url, *vendor;
-	} own[] = {
-		{ "openai", "OPENAI_API_KEY", c->openai_key, c->openai_base_url,
-		    "://api.openai.com" },
-		{ "anthropic", "ANTHROPIC_API_KEY", c->anthropic_key, c->anthropic_base_url,
-		    "://api.anthropic.com" },
-		{ "google", "GEMINI_API_KEY", c->gemini_key, c->gemini_base_url,
-		    "://generativelanguage.googleapis.com" },
-	};
-
-	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
-		if (str_eq(name, str_from(own[i].name)) && is_missing(own[i].key) &&
-		    strstr(own[i].url, own[i].vendor) != NULL)
-			return own[i].key_name;
-	return NULL;
-}
-
-/* Is each that MILLRACE_PROVIDER names there, with its key and model? */
-static void
-check_providers(config_report *report, void *arg, struct arena *a)
-{
-	const struct config *c = config();
-	struct str rest = str_from(c->provider), name, model, value;
-
-	while (provider_list_next(&rest, &name, &model)) {
-		bool listed = provider_list_find(c->providers, name, &value);
-
-		if (!provider_list_is_name(name))
-			continue; /* which its own rule says */
-		if (!is_own_provider(name) && !listed)
-			report(arg, true,
-			    arena_printf(a,
-				"MILLRACE_PROVIDER names %.*s, which is neither auto, local, "
-				"openai, "
-				"anthropic or google nor one of MILLRACE_PROVIDERS.",
-				S_ARG(name))
-				.p);
-		else if (listed && !model.p)
-			report(arg, true,
-			    arena_printf(a,
-				"MILLRACE_PROVIDER has to name a model of %.*s: %.*s/MODEL.",
-				S_ARG(name), S_ARG(name))
-				.p);
-		if (missing_key(name))
-			report(arg, false,
-			    arena_printf(a,
-				"Chats fail: MILLRACE_PROVIDER is %.*s, and %s is not set.",
-				S_ARG(name), missing_key(name))
-				.p);
-	}
-}
-
-/* Does each model of MILLRACE_FALLBACKS lead to a provider that is there? */
-static void
-check_fallbacks(config_report *report, void *arg, struct arena *a)
-{
-	struct str rest = str_from(config()->fallbacks), asked, other, name, server;
-
-	while (provider_list_next_pair(&rest, &asked, &other)) {
-		(void)str_cut(other, '/', &name);
-		if (!is_own_provider(name) &&
-		    !provider_list_find(config()->providers, name, &server))
-			report(arg, true,
-			    arena_printf(a,
-				"MILLRACE_FALLBACKS names %.*s, which is neither openai, anthropic "
-				"or google nor one of MILLRACE_PROVIDERS.",
-				S_ARG(name))
-				.p);
-	}
-}
-
-/* Is each key of a further provider's? */
-static void
-check_keys(config_report *report, void *arg, struct arena *a)
-{
-	struct str rest, name, key, server;
-
-	if (!is_given(config()->provider_keys))
-		return;
-	rest = str_from(config()->provider_keys);
-	while (provider_list_next_pair(&rest, &name, &key))
-		if (!provider_list_find(config()->providers, name, &server))
-			report(arg, false,
-			    arena_printf(a,
-				"A key in MILLRACE_PROVIDER_KEYS is used by nobody: "
-				"MILLRACE_PROVIDERS has no %.*s.",
-				S_ARG(name))
-				.p);
-}
-
-/* Has each network a node, and is each recipient on one of them? */
-static void
-check_payments(config_report *report, void *arg, struct arena *a)
-{
-	const struct config *c = config();
-	struct str rest = str_from(c->payment_networks), pair, value, provider, at;
-	struct payment_network n;
-
-	while (payment_network_next(&rest, &n))
-		if (c->payment_urls && !provider_list_find(c->payment_urls, n.name, &value))
-			report(arg, false,
-			    arena_printf(a,
-				"Nothing is paid on %.*s: MILLRACE_PAYMENT_URLS has no node of it.",
-				S_ARG(n.name))
-				.p);
-	rest = str_from(c->payment_recipients);
-	while (provider_list_next_pair(&rest, &pair, &value)) {
-		at = str_cut(pair, '@', &provider);
-		if (!payment_network_find(c->payment_networks, at, &n))
-			report(arg, false,
-			    arena_printf(a,
-				"Nothing is paid to %.*s: MILLRACE_PAYMENT_NETWORKS has no such "
-				"network.",
-				S_ARG(pair))
-				.p);
-	}
-}
-
-/* A provider by its name, as two settings beside MILLRACE_PROVIDER name one. */
-static void
-check_named(
-    config_report *report, void *arg, struct arena *a, const char *setting, const char *value)
-{
-	struct str rest = str_from(value), name, model, server, kind, url;
-
-	if (!provider_list_next(&rest, &name, &model))
-		return;
-	if (!is_own_provider(name) && !provider_list_find(config()->providers, name, &server))
-		report(arg, true,
-		    arena_printf(a,
-			"%s names %.*s, which is neither openai, anthropic or google nor one of "
-			"MILLRACE_PROVIDERS.",
-			setting, S_ARG(name))
-			.p);
-	else if (!is_own_provider(name) && !model.p)
-		report(arg, true,
-		    arena_printf(a, "%s has to name a model of %.*s: %.*s/MODEL.", setting,
-			S_ARG(name), S_ARG(name))
-			.p);
-	else if (!is_own_provider(name) && provider_list_server(server, &kind, &url) &&
-		 str_eq(kind, S("anthropic")) && strcmp(setting, "MILLRACE_EMBEDDINGS") == 0)
-		report(arg, true,
-		    arena_printf(a,
-			"MILLRACE_EMBEDDINGS names %.*s, which speaks Anthropic's format: it has "
-			"no embeddings.",
-			S_ARG(name))
-			.p);
-	else if (missing_key(name))
-		report(arg, false,
-		    arena_printf(a, "%s does nothing: it names %.*s, and %s is not set.", setting,
-			S_ARG(name), missing_key(name))
-			.p);
-}
-
-void
-config_rule_together(config_report *report, void *arg)
-{
-	const struct config *c = config();
-	bool mail = *c->smtp_url != '\0', pages = *c->public_url && *c->oauth_return_url;
-	struct arena *a = arena_new();
-
-	if (strcmp(c->smtp_tls, "off") == 0 && is_given(c->smtp_password))
-		report(arg, true, "SMTP_TLS is off, so SMTP_PASSWORD would go out in clear.");
-	if (mail != is_given(c->smtp_from))
-		report(arg, false, "No mail is sent: that takes SMTP_URL and SMTP_FROM, both.");
-	else if (mail && !*c->reset_url)
-		report(arg, false,
-		    "No link for a new password is mailed: that takes MILLRACE_RESET_URL.");
-	check_providers(report, arg, a);
-	check_keys(report, arg, a);
-	check_fallbacks(report, arg, a);
-	check_payments(report, arg, a);
-	check_named(report, arg, a, "MILLRACE_EMBEDDINGS", c->embeddings);
-	check_named(report, arg, a, "MILLRACE_RERANK", c->rerank);
-	if (is_given(c->telegram_token) && strcmp(c->telegram_updates, "webhook") == 0 &&
-	    !*c->public_url)
-		report(arg, false,
-		    "Telegram is not heard: MILLRACE_TELEGRAM_UPDATES is webhook, which takes "
-		    "MILLRACE_PUBLIC_URL.");
-	if (is_given(c->stripe_key) && is_missing(c->stripe_webhook_secret))
-		report(arg, false,
-		    "Payments are not noticed: Stripe's events take STRIPE_WEBHOOK_SECRET.");
-	if (access(arena_printf(a, "%s/millrace-extract", c->libexec_dir).p, X_OK) != 0)
-		report(arg, false,
-		    arena_printf(a,
-			"No document is read: %s, which is MILLRACE_LIBEXEC_DIR, has no "
-			"millrace-extract.",
-			c->libexec_dir)
-			.p);
-	/* Without it text in the usual fonts of Chinese, Japanese and Korean is refused. */
-	if (access("/usr/share/poppler/cidToUnicode", R_OK | X_OK) != 0)
-		report(arg, false,
-		    "PDF files in Chinese, Japanese or Korean are not read: that takes the package "
-		    "poppler-data.");
-	for (const struct oauth_provider *p = oauth_providers;
-	     p < oauth_providers + n_oauth_providers; p++)
-		if (*oauth_config(p)->client_id &&
-		    (!pages || is_missing(oauth_config(p)->client_secret)))
-			report(arg, false,
-			    arena_printf(a,
-				"Nobody can sign in by %s: that takes its client id and secret, "
-				"MILLRACE_PUBLIC_URL and MILLRACE_OAUTH_RETURN_URL.",
-				p->title)
-				.p);
-	arena_free(a);
 }

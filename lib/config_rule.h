@@ -1,6 +1,6 @@
 /*
  * What settings take beyond the bounds of their rows (include/millrace/config.h): words, addresses,
- * keys, and what must go together. Pure; any thread.
+ * keys. Pure; any thread.
  */
 #ifndef LIB_CONFIG_RULE_H
 #define LIB_CONFIG_RULE_H
@@ -17,8 +17,5 @@ struct config_rule {
 
 /* The rule that a value, which is not empty, breaks; NULL: it is good. */
 const struct config_rule *config_rule_broken(const char *name, const char *value);
-
-/* Says which of config()'s settings do not go together; all of them have been read. */
-void config_rule_together(config_report *report, void *arg);
 
 #endif

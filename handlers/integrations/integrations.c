@@ -46,7 +46,7 @@ server_url(struct req *r)
 	struct str host = req_param(r, "HTTP_HOST");
 
 	if (*config()->public_url || !host.p)
-		return str_from(config()->public_url);
+		return config_public_url();
 	return arena_printf(r->a, "https://%.*s", S_ARG(host));
 }
 

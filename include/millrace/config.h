@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <millrace/str.h>
+
 /* This server's registration at an identity provider (include/millrace/oauth.h). */
 struct oauth_config {
 	const char *client_id; /* "": no sign-in by this provider */
@@ -211,12 +213,17 @@ void config_load(enum config_role role);
  */
 void config_load_only(enum config_role role, const char *names);
 
+/* Is it a setting, or where a secret's file is named? Those of ./dev and of the tests are, too. */
+bool config_is_known(struct str name);
+
 /* Once they are read: where a setting's value comes from, the file of a secret or "environment";
  * NULL: nobody has given it. */
 const char *config_source(const struct setting *s);
 
 /* Is there a relay and a sender for mails? */
 bool config_has_mail(void);
+/* MILLRACE_PUBLIC_URL without a slash at its end; empty where it is not set. */
+struct str config_public_url(void);
 /* Does a chat need credits (MILLRACE_CREDITS)? */
 bool config_credits_required(void);
 

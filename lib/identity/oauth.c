@@ -29,11 +29,8 @@ oauth_is_set_up(const struct oauth_provider *p)
 struct str
 oauth_callback_url(struct arena *a, const struct oauth_provider *p)
 {
-	struct str base = str_from(config()->public_url);
-
-	while (base.n > 0 && base.p[base.n - 1] == '/')
-		base.n--;
-	return arena_printf(a, "%.*s/api/v1/auth2/%s/callback", S_ARG(base), p->name);
+	return arena_printf(
+	    a, "%.*s/api/v1/auth2/%s/callback", S_ARG(config_public_url()), p->name);
 }
 
 struct str

@@ -98,7 +98,7 @@ forget(struct db *db, struct arena *a)
 static int64_t
 watch_webhook(struct arena *a, struct stop *stop)
 {
-	struct str url = arena_printf(a, "%s/api/telegram/webhook", config()->public_url);
+	struct str url = arena_printf(a, "%.*s/api/telegram/webhook", S_ARG(config_public_url()));
 	struct telegram_reply reply;
 	struct buf b = { .a = a };
 	enum telegram_end end = call(stop, a, "getWebhookInfo", S("{}"), &reply);

@@ -342,6 +342,22 @@ wire_failed(struct call *c, const struct http_request *q, enum http_end how, str
 	return CALL_BUSY;
 }
 
+/*
+ * Is the error in a stream about the request, or the model's mistake in a call, and not a break?
+ * Groq tells the latter ("tool_use_failed") when the model has thought, or said something before it.
+ */
+static bool
+is_refusal(const struct reply *r)
+{
+	const struct call *c = r->c;
+	int status = r->error.status;
+
+	if (!r->is_error)
+		return false;
+	return (c->text.n == r->n_said && c->thoughts.n == 0) ||
+	       (!c->as_is && status >= 400 && !is_later(status));
+}
+
 /* What came of a request: *why is filled where it was refused, in whichever way. */
 static enum call_end
 conclude(struct call *c, struct exchange *x, enum http_end how, struct refusal *why)
@@ -353,7 +369,7 @@ conclude(struct call *c, struct exchange *x, enum http_end how, struct refusal *
 		return wire_failed(c, q, how, why);
 	if (reply_is_complete(r))
 		return ended(r);
-	if (!r->is_error || c->text.n > r->n_said || c->thoughts.n > 0)
+	if (!is_refusal(r))
 		return broken_off(r, q, how);
 	*why = r->error;
 	if (why->status == 0)
@@ -476,5 +492,6 @@ wire_call(struct call *c)
 				    c->job->run.text, "part", part_names[i]);
 		dropped |= drop;
 		learned |= is_named ? drop : 0;
+		c->thoughts.n = 0;
 	}
 }

@@ -308,7 +308,7 @@ test("what a server sends, and does not take back, is not sent back", async () =
 });
 
 test("a refusal without a word is tried with less; what a model does wrong once is not remembered", async () => {
-	for (const [name, again] of [["toolflake", 2], ["neither", 1]]) {
+	for (const [name, again] of [["toolflake", 2], ["toolflakethought", 2], ["toolflakesaid", 2], ["neither", 1]]) {
 		await millrace.replace("runner");
 		assert.equal((await says(name, "plain answer")).requests.length, 2, name);
 		assert.equal((await says(name, "plain answer")).requests.length, again, name);

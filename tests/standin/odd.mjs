@@ -27,6 +27,9 @@ const event = (value) => raw(`data: ${JSON.stringify(value)}\n\n`);
 const json = (value, status = 200, headers = {}) => ({ status, headers: { "content-type": "application/json", ...headers },
 	body: JSON.stringify(value) });
 const refuse = (message, status = 400, more = {}) => json({ error: { message, type: "invalid_request_error", ...more } }, status);
+/* Groq's event for a call that its model could not word. */
+const FLAKE = raw(`event: error\ndata: ${JSON.stringify({ error: { message: "Failed to call a function. Please adjust your prompt.",
+	type: "invalid_request_error", code: "tool_use_failed", failed_generation: "<function=write_file{>" } })}\n\n`);
 /* The connection ends here, in mid-reply. */
 const CUT = { cut: true };
 
@@ -192,6 +195,8 @@ const CASES = {
 	nosystem: without((b) => b.messages[0].role === "system", refuse("Unsupported value: 'messages[0].role' does not support 'system' with this model.")),
 	neither: without((b) => b.tools || b.stream_options, { status: 400, headers: {}, body: "" }),
 	toolflake: without((b) => b.tools, refuse("Failed to call a function. Please adjust your prompt.", 400, { code: "tool_use_failed" })),
+	toolflakethought: (b) => b.tools ? [chunk({ reasoning: "I call it." }), FLAKE] : plain(),
+	toolflakesaid: (b) => b.tools ? [say("plain "), FLAKE] : isContinued(b) ? [say("answer"), ...stop()] : plain(),
 
 	/* templates that know no other order of roles */
 	inturn: without(({ messages }) => messages.filter((m) => m.role !== "system").some((m, i) => m.role !== ["user", "assistant"][i % 2]),
