@@ -87,6 +87,19 @@ option_check(
 	return CTL_OK;
 }
 
+/* What getopt does not take: no option of ours, or one that was given a value and has none. */
+static int
+option_unknown(const struct command *c, const struct option *longs, const char *word)
+{
+	size_t n = strcspn(word, "=");
+
+	for (; longs->name != NULL; longs++)
+		if (word[n] == '=' && n == strlen(longs->name) + 2 &&
+		    strncmp(word + 2, longs->name, n - 2) == 0)
+			return ctl_usage(c, "--%s takes no value.", longs->name);
+	return ctl_usage(c, "there is no option %s.", word);
+}
+
 /* Parses options and operands; argv[0] is the command's last word. -1: run it; else the status. */
 static int
 parse(struct ctl *c, int argc, char **argv)
@@ -107,7 +120,7 @@ parse(struct ctl *c, int argc, char **argv)
 		if (i == ':')
 			return ctl_usage(c->command, "%s lacks its value.", argv[optind - 1]);
 		if (i == '?')
-			return ctl_usage(c->command, "there is no option %s.", argv[optind - 1]);
+			return option_unknown(c->command, longs, argv[optind - 1]);
 		if ((c->command->options & (1u << i)) == 0)
 			return ctl_usage(c->command, "this command takes no --%s.", longs[i].name);
 		c->options[i] = longs[i].has_arg == no_argument ? "" : optarg;
@@ -122,8 +135,13 @@ parse(struct ctl *c, int argc, char **argv)
 	}
 	c->operands = (const char *const *)(argv + optind);
 	c->n_operands = argc - optind;
-	if (c->n_operands < c->command->least)
-		return ctl_usage(c->command, "%s is missing.", c->command->operands);
+	if (c->n_operands < c->command->least) {
+		const char *missing = c->command->operands;
+
+		for (i = 0; i < c->n_operands; i++)
+			missing += strcspn(missing, " ") + 1;
+		return ctl_usage(c->command, "%s is missing.", missing);
+	}
 	if (c->n_operands > c->command->most)
 		return ctl_usage(
 		    c->command, "`%s` is one word too many.", c->operands[c->command->most]);

@@ -28,7 +28,8 @@ enum {
 	P_BODY,
 	P_DISK_FULL,
 	P_PROVIDER_UNSET,
-	P_CERTIFICATE
+	P_CERTIFICATE,
+	P_CERTIFICATE_FAULT
 };
 /* Columns of admin_role_list. */
 enum { R_ROLE, R_MISSING };
@@ -106,14 +107,36 @@ check_process(struct arena *a, struct warnings *w, const PGresult *res, int row)
 			   S_ARG(role), S_ARG(pid), S_ARG(host), S_ARG(version), MILLRACE_VERSION));
 }
 
+/* A certificate by which clients refuse to connect, or soon will. */
+static void
+check_certificate(struct arena *a, struct warnings *w, const PGresult *res, int row)
+{
+	int64_t days = number_at(res, row, P_CERTIFICATE),
+		fault = number_at(res, row, P_CERTIFICATE_FAULT);
+
+	if (!PQgetisnull(res, row, P_CERTIFICATE) && days < 0)
+		warn(w, S("The certificate at MILLRACE_PUBLIC_URL has ended: renew it, and reload "
+			  "nginx."));
+	else if (!PQgetisnull(res, row, P_CERTIFICATE) && days < CERTIFICATE_DAYS)
+		warn(w, arena_printf(a,
+			    "The certificate at MILLRACE_PUBLIC_URL ends within %lld day%s: renew "
+			    "it, and reload nginx.",
+			    (long long)days + 1, days == 0 ? "" : "s"));
+	if (fault == 1)
+		warn(w, S("The certificate at MILLRACE_PUBLIC_URL is of nobody whom this host "
+			  "trusts: it is self-signed, or its file lacks the certificates between "
+			  "(certbot's fullchain.pem has them)."));
+	else if (fault == 2)
+		warn(w, S("The certificate at MILLRACE_PUBLIC_URL is for another name."));
+}
+
 /* What a live process reports of its surroundings. */
 static void
 check_surroundings(struct arena *a, struct warnings *w, const PGresult *res, int row)
 {
 	struct str role = printable(a, sql_get(res, row, P_ROLE)),
 		   host = printable(a, sql_get(res, row, P_HOST)), pid = sql_get(res, row, P_PID);
-	int64_t disk_full = number_at(res, row, P_DISK_FULL),
-		days = number_at(res, row, P_CERTIFICATE);
+	int64_t disk_full = number_at(res, row, P_DISK_FULL);
 
 	if (!PQgetisnull(res, row, P_DISK_FULL) && disk_full <= DISK_FULL_SECONDS)
 		warn(w, arena_printf(a,
@@ -125,14 +148,7 @@ check_surroundings(struct arena *a, struct warnings *w, const PGresult *res, int
 		    arena_printf(a,
 			"%.*s %.*s on %.*s has no model to ask: no API key of a provider is set.",
 			S_ARG(role), S_ARG(pid), S_ARG(host)));
-	if (!PQgetisnull(res, row, P_CERTIFICATE) && days < 0)
-		warn(w, S("The certificate at MILLRACE_PUBLIC_URL has ended: renew it, and reload "
-			  "nginx."));
-	else if (!PQgetisnull(res, row, P_CERTIFICATE) && days < CERTIFICATE_DAYS)
-		warn(w, arena_printf(a,
-			    "The certificate at MILLRACE_PUBLIC_URL ends within %lld day%s: renew "
-			    "it, and reload nginx.",
-			    (long long)days + 1, days == 0 ? "" : "s"));
+	check_certificate(a, w, res, row);
 }
 
 static void

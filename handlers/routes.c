@@ -179,7 +179,7 @@ const struct route routes[] = {
 
 	/* Chat */
 	{ M_POST,   "chat",      AUTH_USER,   RATE_WRITE, STREAM,    BODY_JSON,   "/api/chat",                        chat_post,
-	    200, "EventStream", "Send a message; the reply comes as events. A repeated Idempotency-Key goes on after Last-Event-ID",
+	    200, "EventStream", "Send a message; the reply comes as events. A repeat, by its Idempotency-Key or the same message, goes on after Last-Event-ID",
 	    .body = &chat_body, .idempotent = true },
 	{ M_GET,    "chat",      AUTH_USER,   RATE_READ,  IMMEDIATE, BODY_NONE,   "/api/runs/{id:uuid}",              run_show,
 	    200, "Run", "A run's state and outcome" },

@@ -199,6 +199,11 @@ static const struct metric table[] = {
 	    .help = "When the certificate at MILLRACE_PUBLIC_URL ends, in Unix seconds; 0 is not "
 		    "known.",
 	    .read = certificate_end },
+	{ .name = "millrace_certificate_fault",
+	    .kind = METRIC_GAUGE,
+	    .help = "What else is wrong with it: 0 (nothing), 1 (its issuer is not trusted, or "
+		    "its chain is not complete), 2 (it is for another name).",
+	    .read = certificate_fault },
 	DISK_FULL_METRIC,
 };
 

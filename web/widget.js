@@ -712,8 +712,10 @@ async function start() {
 	if (kept.get(thisTab, "open") || "open" in script.dataset)
 		open(false);
 }
-const begins = () => start().catch((e) => console.warn(`Millrace: no chatbot ${bot} for pages of ${location.origin}: ` +
-	`${e.message}. Its owner allows an origin by its setting allowedOrigins.`));
+/* Browsers send "null" for a frame that is sandboxed, whatever its address is. */
+const remedy = () => self.origin === "null" ? "This page has no origin that could be allowed: it is a file, or its frame is sandboxed without allow-same-origin."
+	: "Its owner allows an origin by its setting allowedOrigins.";
+const begins = () => start().catch((e) => console.warn(`Millrace: no chatbot ${bot} for pages of ${self.origin}: ${e.message}. ${remedy()}`));
 if (document.body)
 	void begins();
 else

@@ -31,15 +31,45 @@ chat_started(struct req *r)
 	return run_resume(r, run, 0);
 }
 
-/* POST /api/chat: a message in a conversation, or in a new one; the reply comes as events. */
+static enum err
+start(struct req *r, const struct chat_in *in)
+{
+	return sql_chat_start(r, chat_started, in->message, in->conversation_id,
+	    config()->queue_max, config_credits_required());
+}
+
+/* A request that says what it has seen of the reply; the offset first, for run_resumed. */
+struct repeat {
+	int64_t after;
+	struct chat_in in;
+};
+
+static enum err
+repeated(struct req *r)
+{
+	const struct repeat *again = r->state;
+
+	return row_count(r) > 0 ? run_resumed(r) : start(r, &again->in);
+}
+
+/*
+ * POST /api/chat: a message in a conversation, or in a new one; the reply comes as events. Clients
+ * that repeat the request where its reply broke off (fetch-event-source does by itself) say by
+ * Last-Event-ID what they have seen; without an Idempotency-Key, too, they are not answered, and
+ * charged, once more.
+ */
 enum err
 chat_post(struct req *r)
 {
-	struct chat_in in = { 0 };
+	struct repeat *again = arena_alloc(r->a, sizeof(*again));
 	enum err e;
 
-	if ((e = body_bind(r, chat_body, &in)) != ERR_OK)
+	*again = (struct repeat){ 0 };
+	if ((e = body_bind(r, chat_body, &again->in)) != ERR_OK)
 		return e;
-	return sql_chat_start(r, chat_started, in.message, in.conversation_id, config()->queue_max,
-	    config_credits_required());
+	if (r->idempotency_key.n > 0 || !run_has_seen(r, &again->after) || again->after == 0)
+		return start(r, &again->in);
+	r->state = again;
+	return sql_run_repeated(
+	    r, repeated, again->in.message, again->in.conversation_id, again->after);
 }

@@ -29,6 +29,8 @@ MUST_CHECK enum err run_stream_offset(struct req *r, int64_t *after);
  */
 enum err run_resumed(struct req *r);
 void run_resume_after(struct req *r, int64_t otherwise);
+/* Reads Last-Event-ID; false, and *after as it was, where there is none that is a number. */
+bool run_has_seen(struct req *r, int64_t *after);
 /* Looks the run up, and streams what follows Last-Event-ID, or `otherwise`. Uses r->state. */
 enum err run_resume(struct req *r, struct uuid run, int64_t otherwise);
 

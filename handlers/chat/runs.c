@@ -92,8 +92,14 @@ run_resume_after(struct req *r, int64_t otherwise)
 	int64_t *after = arena_alloc(r->a, sizeof(*after));
 
 	*after = otherwise;
-	(void)read_event_id(req_param(r, "HTTP_LAST_EVENT_ID"), after);
+	(void)run_has_seen(r, after);
 	r->state = after;
+}
+
+bool
+run_has_seen(struct req *r, int64_t *after)
+{
+	return read_event_id(req_param(r, "HTTP_LAST_EVENT_ID"), after);
 }
 
 enum err

@@ -344,7 +344,8 @@ wire_failed(struct call *c, const struct http_request *q, enum http_end how, str
 
 /*
  * Is the error in a stream about the request, or the model's mistake in a call, and not a break?
- * Groq tells the latter ("tool_use_failed") when the model has thought, or said something before it.
+ * Groq tells the latter ("tool_use_failed") when the model has thought, or said something before
+ * it.
  */
 static bool
 is_refusal(const struct reply *r)

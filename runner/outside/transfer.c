@@ -37,7 +37,7 @@ read_trusted(void)
 		die("The system's certificates cannot be read.");
 }
 
-static CURLcode
+CURLcode
 transfer_on_tls(CURL *easy, void *context, void *arg)
 {
 	(void)easy;

@@ -40,6 +40,8 @@ void transfer_init(void);
  */
 struct transfer *transfer_acquire(void);
 void transfer_release(struct transfer *t);
+/* CURLOPT_SSL_CTX_FUNCTION of all of them: the authorities that are trusted. */
+CURLcode transfer_on_tls(CURL *easy, void *context, void *arg);
 /* Runs what t->easy was set up for; blocks. */
 enum transfer_end transfer_run(struct transfer *t, struct stop *stop, CURLcode *code);
 

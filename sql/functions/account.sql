@@ -137,7 +137,8 @@ GRANT EXECUTE ON FUNCTION account_find TO millrace_api;
 -- Looks at `most`; the last row then has no body, as in lead_search.
 -- As the owner: an administrator's accounts are others' rows.
 CREATE OR REPLACE FUNCTION account_search(q text, rows bigint, before uuid, most bigint) RETURNS TABLE (body json, cursor uuid)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY SELECT CASE WHEN k.n <= $4 THEN (SELECT account_json(u) FROM app_user u WHERE u.id = k.id) END, CASE WHEN k.n <= $4 THEN k.id ELSE k.above END

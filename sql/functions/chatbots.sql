@@ -273,6 +273,8 @@ BEGIN
 	SELECT * INTO b FROM chatbot_serving($1);
 	IF b.id IS NULL THEN
 		PERFORM refuse('NOT_FOUND', 'There is no such chatbot.');
+	ELSIF origin = 'null' THEN
+		PERFORM refuse('FORBIDDEN', 'The page has no origin that could be allowed: it is a file, or its frame is sandboxed without allow-same-origin.');
 	ELSIF NOT ((origin IS NULL AND reads) OR chatbot_allows(b, origin)) IS TRUE THEN
 		PERFORM refuse('FORBIDDEN', 'Pages of this origin may not use the chatbot; its owner has to allow the origin.');
 	END IF;

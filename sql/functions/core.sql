@@ -171,7 +171,7 @@ GRANT EXECUTE ON FUNCTION system_state TO millrace_api;
 CREATE OR REPLACE FUNCTION uuid_v7_floor(t timestamptz) RETURNS uuid LANGUAGE sql STABLE AS $$
 	SELECT (encode(substring(int8send((extract(epoch FROM $1) * 1000)::bigint) FROM 3), 'hex') || '70008000000000000000')::uuid
 $$;
-GRANT EXECUTE ON FUNCTION uuid_v7_floor TO millrace_runner;
+GRANT EXECUTE ON FUNCTION uuid_v7_floor TO millrace_api, millrace_runner;
 
 -- Deletes up to `most` rows of each kind that is kept for a time only; true: there is more. Runs
 -- and notifications are found by their ids, which grow with time.

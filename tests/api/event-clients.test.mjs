@@ -112,6 +112,33 @@ test("fetch-event-source: a chat that is cut goes on by its Idempotency-Key wher
 	assert.deepEqual(await fetched("/api/chat", { ...request, headers: { ...request.headers, "last-event-id": events.at(-1).id } }), []);
 });
 
+test("fetch-event-source: a chat that is cut is not asked, and paid, once more without an Idempotency-Key", async () => {
+	const user = await newUser(api), { request: { headers: { "idempotency-key": _, ...headers } } } = await answered(user);
+	const body = JSON.stringify({ message: "Who grinds at night?" }), request = { method: "POST", headers, body };
+	const runs = () => millrace.psql(`SELECT count(*) FROM run WHERE owner_id = '${user.uid}'`).then((said) => said.trim());
+	relay.on = () => relay.requests.length === 1 ? { cut: 200 } : {};
+	const events = await fetched("/api/chat", request);
+	const seenThen = [...relay.requests[0].body.matchAll(/\nid: (\d+)\n/g)].at(-1)[1];
+	assert.deepEqual([relay.requests.length, relay.requests[1].headers["last-event-id"], await runs()], [2, seenThen, "2"]);
+	assert.deepEqual(events.map(({ id }) => Number(id)), events.map((_, i) => i + 1));
+	assert.equal(events.at(-1).event, "done");
+	const { conversationId } = JSON.parse(events.at(-1).data), seen = { ...headers, "last-event-id": "1" };
+	const again = (of, more) => user.api.sse("POST", "/api/chat", { body: JSON.stringify(of), headers: more }).then((stream) => stream.all());
+	/* In its conversation, too; all of it, and more than there was, has been seen: that is another question. */
+	assert.deepEqual((await again({ message: "Who grinds at night?", conversationId }, seen)).map((e) => e.id), events.slice(1).map((e) => e.id));
+	assert.deepEqual(await again({ message: "Who grinds at night?" }, { ...headers, "last-event-id": events.at(-1).id }), []);
+	assert.equal(await runs(), "2");
+	for (const [of, more, n] of [[{ message: "Who grinds at night?" }, { ...headers, "last-event-id": "1000" }, "3"], [{ message: "Who grinds at noon?" }, seen, "4"],
+		[{ message: "Who grinds at night?" }, seen, "5"], [{ message: "Who grinds at night?" }, headers, "6"], [{ message: "Who grinds at night?" }, { ...headers, "last-event-id": "0" }, "7"],
+		[{ message: "Who grinds at night?" }, { ...seen, "idempotency-key": randomUUID() }, "8"]]) {
+		assert.equal((await again(of, more)).at(-1).event, "done");
+		assert.equal(await runs(), n, JSON.stringify([of, more]));
+	}
+	const other = await newUser(api);
+	assert.equal((await other.api.sse("POST", "/api/chat", { body, headers: { ...seen, authorization: `Bearer ${other.token}` } }).then((stream) => stream.all())).at(-1).event, "done");
+	assert.equal(await millrace.psql(`SELECT count(*) FROM run WHERE owner_id = '${other.uid}'`).then((said) => said.trim()), "1");
+});
+
 test("fetch-event-source: what keeps the connection alive is no message", async () => {
 	const user = await newUser(api), { path, say } = await runOf(user);
 	const messages = fetched(path, { headers: { authorization: `Bearer ${user.token}` } });

@@ -25,7 +25,7 @@ before(async () => {
 	site = http.createServer((req, res) => {
 		const { searchParams: q } = new URL(req.url, "http://site");
 		res.writeHead(200, { "content-type": "text/html; charset=utf-8", "content-security-policy":
-			`default-src 'none'; img-src data:; script-src ${millrace.url}; connect-src ${millrace.url}; require-trusted-types-for 'script'; trusted-types 'none'` });
+			`${q.has("sandbox") ? "sandbox allow-scripts; " : ""}default-src 'none'; img-src data:; script-src ${millrace.url}; connect-src ${millrace.url}; require-trusted-types-for 'script'; trusted-types 'none'` });
 		res.end(`<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>A shop</title><link rel="icon" href="data:,">
 			<main><h1>A shop</h1><p>All about mills.</p></main>
 			${`<script src="${millrace.url}/widget.js" data-chatbot="${q.get("bot")}" async></script>`.repeat(q.has("twice") ? 2 : 1)}</html>`);
@@ -53,7 +53,7 @@ async function visit(bot, options = {}) {
 	const page = await context.newPage(), complaints = [];
 	page.on("console", (m) => { if (["error", "warning"].includes(m.type())) complaints.push(m.text()); });
 	page.on("pageerror", (e) => complaints.push(e.message));
-	await page.goto(`${origin}/?bot=${bot.id}`);
+	await page.goto(`${origin}/?bot=${bot.id}${options.more ?? ""}`);
 	return { page, complaints, context };
 }
 const opened = async (bot, options) => {
@@ -277,6 +277,16 @@ test("on pages of origins that the chatbot does not allow it is not there, and s
 	const refused = await page.evaluate(([server, id]) => fetch(`${server}/api/chat/widget/${id}/session`, { method: "POST", body: "{}",
 		headers: { "content-type": "application/json" } }).then((r) => r.status, () => "unreadable"), [millrace.url, page.url().split("bot=")[1]]);
 	assert.equal(refused, "unreadable");
+});
+
+test("nor in a sandboxed frame, which has no origin, whatever the chatbot allows: that is said, too", async () => {
+	const bot = await newBot(), { page, complaints } = await visit(bot, { more: "&sandbox" });
+	await until(() => complaints.some((c) => /no chatbot .* for pages of null: .*sandboxed without allow-same-origin/.test(c)), "the warning");
+	assert.ok(!complaints.some((c) => c.includes("allowedOrigins")), complaints.join("\n"));
+	assert.equal(await page.locator("section").count(), 0);
+	const refused = await api.as(null).post(`/api/chat/widget/${bot.id}/session`, {}, { headers: { origin: "null" } });
+	assert.deepEqual([refused.status, refused.json.code], [403, "FORBIDDEN"]);
+	assert.match(refused.json.error, /no origin that could be allowed/);
 });
 
 test("the README's chatbot on a page: two PDFs, a chatbot, and an answer with its sources", async () => {

@@ -74,7 +74,7 @@ nginx_layout() {
 			-e "s|/usr/share/millrace/web|$ROOT/web|g" "$f" \
 			>"$T/etc/nginx/millrace/${f##*/}"
 	done
-	ln -s ../millrace/http.conf "$T/etc/nginx/conf.d/millrace.conf"
+	ln -s ../millrace/http.conf "$T/etc/nginx/conf.d/00-millrace.conf"
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
 		-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$T/key.pem" -out "$T/cert.pem" \
 		2>/dev/null

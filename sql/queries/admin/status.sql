@@ -24,16 +24,18 @@ SELECT count(*) AS outdated FROM document d WHERE d.index_version < $1 AND d.sta
 
 -- Processes with a heartbeat within a day, and their most telling counters, where they are not
 -- zero. disk_full: seconds since it met a full disk; certificate: days until that of
--- MILLRACE_PUBLIC_URL ends; null where there is none of it.
+-- MILLRACE_PUBLIC_URL ends, and certificate_fault: what else is wrong with it (certificate.h); null
+-- where there is none of it.
 -- name: admin_process_list
--- row: role text, host text, pid int4, version text, age int8, seen int8, doing text, body json, disk_full int8, provider_unset bool, certificate int8
+-- row: role text, host text, pid int4, version text, age int8, seen int8, doing text, body json, disk_full int8, provider_unset bool, certificate int8, certificate_fault int8
 SELECT p.role, p.host, p.pid, p.version, extract(epoch FROM now() - p.started_at)::int8 AS age,
 	extract(epoch FROM now() - p.seen_at)::int8 AS seen, c.doing,
 	json_build_object('role', p.role, 'host', p.host, 'pid', p.pid, 'version', p.version,
 		'startedAt', rfc3339(p.started_at), 'seenAt', rfc3339(p.seen_at), 'stats', p.stats::jsonb - 'families') AS body,
 	(extract(epoch FROM now()) - nullif((p.stats ->> 'millrace_disk_full_timestamp_seconds')::numeric, 0))::int8 AS disk_full,
 	coalesce((p.stats ->> 'millrace_provider_unset')::numeric = 1, false) AS provider_unset,
-	floor((nullif((p.stats ->> 'millrace_certificate_end_timestamp_seconds')::numeric, 0) - extract(epoch FROM now())) / 86400)::int8 AS certificate
+	floor((nullif((p.stats ->> 'millrace_certificate_end_timestamp_seconds')::numeric, 0) - extract(epoch FROM now())) / 86400)::int8 AS certificate,
+	(p.stats ->> 'millrace_certificate_fault')::numeric::int8 AS certificate_fault
 FROM process p CROSS JOIN LATERAL (
 	SELECT string_agg(s.total || ' ' || s.label, ', ' ORDER BY s.place) AS doing
 	FROM (

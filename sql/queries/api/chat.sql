@@ -20,6 +20,20 @@ SELECT r.id AS run_id, r.conversation_id, r.last_seq,
 	r.ended_at IS NULL OR run_is_resumable(r.id) AS kept
 FROM run r CROSS JOIN settle() WHERE r.id = $1 AND r.owner_id = caller_id() AND run_is_shown(r);
 
+-- The run that a repeat of its question goes on with: the caller's newest, of the last hour, if it
+-- was asked the same.
+-- name: run_repeated
+-- args: message text, conversation uuid, after int8
+-- row: run_id uuid, conversation_id uuid, last_seq int8, kept bool
+-- reads
+SELECT r.id AS run_id, r.conversation_id, r.last_seq,
+	r.ended_at IS NULL OR run_is_resumable(r.id) AS kept
+FROM run r CROSS JOIN settle() WHERE r.id = (
+		SELECT n.id FROM run n WHERE n.owner_id = caller_id() AND n.id >= uuid_v7_floor(now() - interval '1 hour')
+			AND n.kind = 'chat' AND NOT n.input ? 'visitor' AND ($2::uuid IS NULL OR n.conversation_id = $2)
+		ORDER BY n.id DESC LIMIT 1)
+	AND r.input ->> 'message' = $1 AND (r.last_seq IS NULL OR r.last_seq >= $3) AND run_is_shown(r);
+
 -- name: run_cancel
 -- args: id uuid
 -- row: body json
