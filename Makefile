@@ -195,7 +195,7 @@ $(B)/unit/topics: $(call objects,streamd/events/topics.c streamd/events/usage.c 
 	streamd/events/event.c streamd/events/recent.c streamd/metrics.c)
 $(B)/unit/packet: $(call objects,streamd/socketio/packet.c streamd/json_scan.c)
 $(B)/unit/number: $(call objects,$(addprefix extract/,number.c symbol.c out.c kind.c fail.c))
-retrieval := $(addprefix runner/knowledge/,answered.c chunker.c compound.c furniture.c language.c stems.c question.c rank.c support.c terms.c thesaurus.c utf8.c words.c)
+retrieval := $(addprefix runner/knowledge/,answered.c chunker.c compound.c furniture.c language.c stems.c question.c rank.c support.c terms.c thesaurus.c utf8.c weigh.c words.c)
 $(B)/unit/passages: $(call objects,$(retrieval))
 $(B)/unit/quotes: $(call objects,$(addprefix runner/knowledge/,furniture.c running.c terms.c utf8.c words.c))
 $(B)/unit/compound: $(call objects,$(addprefix runner/knowledge/,compound.c language.c))

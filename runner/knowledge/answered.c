@@ -1,31 +1,36 @@
 #include <math.h>
 
-#include "runner/knowledge/question.h"
+#include "runner/knowledge/answered.h"
+#include "runner/knowledge/terms.h"
+
+#define AMONG 6 /* of the best, one has to answer */
+#define BEST_FITS 3 /* of these */
+#define BEST_OF 25 /* passages for each of them */
+#define WORDS_MOST 8
+#define TOLD_APART 2 /* names, or words that nobody knows: more of them say no more */
+#define PASSAGES_LEAST 150 /* fewer are no easier, and more were not measured */
+#define PASSAGES_MOST 3000
 
 /*
- * Whether a question is answered: by logistic regression on the questions of tests/bench/questions
- * over ten collections of 70 to 1,430 passages, about half of them without an answer. Which terms
- * it has was chosen by leaving one collection out at a time.
+ * What each feature weighs where passages are in the question's language, and where they are in
+ * another, of whose words translations are never all there is. tests/bench/answered has fitted
+ * these, by logistic regression on ten collections, and says how each holds where it is left out.
  */
-#define ANSWER_SHARE 7.7
-#define ANSWER_UNKNOWN 4.3 /* where no word is in any passage */
-#define ANSWER_ALONE 4.15 /* for each that the thesaurus does not know, either */
-#define ANSWER_NAME 2.3 /* for each other name that the best passage does not have */
-#define ANSWER_NAMES 2
-#define ANSWER_FACT 1.2 /* where it asks who, when, or how much: words do not tell that */
-#define ANSWER_RARE 1.5 /* where the best passage has a name that hardly another has */
-#define ANSWER_HOW 1.25 /* where it asks how something is done */
-#define ANSWER_WHETHER 1.05 /* where yes or no answers it */
-#define ANSWER_WORD 0.33 /* for each word of the question */
-#define ANSWER_WORDS 8
-#define ANSWER_PASSAGES 0.39 /* for each e-fold of passages */
-#define ANSWER_PASSAGES_MOST 3000
-#define ANSWER_LEAST 2.12
-/* The same of one in another language, of whose words translations are never all there is. */
-#define FOREIGN_SHARE 4.65
-#define FOREIGN_TOGETHER 3.9 /* where three sentences have a translation of each, in part */
-#define FOREIGN_WORD 0.9 /* for each word */
-#define FOREIGN_LEAST 5.6
+static const struct {
+	double same, other;
+} weights[FEATURE_N] = {
+	[FEATURE_FIT] = { 7.70, 2.70 },
+	[FEATURE_TOGETHER] = { 0, 3.71 },
+	[FEATURE_MISSING] = { -3.13, 0 },
+	[FEATURE_NONE] = { -100.00, 0 },
+	[FEATURE_ALONE] = { -3.82, 0 },
+	[FEATURE_NAMES] = { -2.40, 0 },
+	[FEATURE_FACT] = { -1.97, -1.35 },
+	[FEATURE_HOW] = { -2.34, 0 },
+	[FEATURE_WORDS] = { 0.58, 0 },
+	[FEATURE_PASSAGES] = { -0.85, 0 },
+	[FEATURE_ONE] = { 2.54, -2.46 },
+};
 
 /* Is word i one of the words, or all its parts? */
 static bool
@@ -61,43 +66,93 @@ is_unknown(const struct question *q, size_t i, bool *known)
 	return part_in_none && is_in_none(q, i);
 }
 
-static bool
-is_answered_in_translation(const struct question *q, const struct covered *by)
+/*
+ * How much of the question those of n passages have that have most of it, on average: three, and
+ * fewer of few passages, of which one may say it all.
+ */
+static double
+fit_of_best(struct candidate *const *c, size_t n, double passages)
 {
-	double words = 0;
+	double most[BEST_FITS + 1] = { 0 }, sum = 0;
+	size_t count = (size_t)fmin(fmax(passages / BEST_OF, 1), BEST_FITS);
 
-	for (size_t i = 0; i < q->n; i++)
-		words += !q->part[i] && !q->everywhere[i];
-	return FOREIGN_SHARE * by->share + FOREIGN_TOGETHER * by->together +
-		   FOREIGN_WORD * fmin(words, ANSWER_WORDS) >=
-	       FOREIGN_LEAST;
+	for (size_t i = 0; i < n; i++) {
+		size_t k = BEST_FITS;
+
+		for (; k > 0 && most[k - 1] < c[i]->fit; k--)
+			most[k] = most[k - 1];
+		most[k] = c[i]->fit;
+	}
+	count = count < n ? count : n;
+	for (size_t k = 0; k < count; k++)
+		sum += most[k];
+	return sum / (double)count;
 }
 
-bool
-question_is_answered(const struct question *q, const struct covered *by)
+void
+answered_by(struct arena *scratch, const struct question *q, struct candidate *const *best,
+    size_t n, struct str text, struct covered *out)
 {
-	double words = 0, unknown = 0, alone = 0, names = 0, rare = 0;
+	struct terms terms;
+	enum language l;
+	double share = -1;
+	bool is_known;
 
-	if (by->foreign)
-		return is_answered_in_translation(q, by);
+	*out = (struct covered){ 0 };
+	n = n < AMONG ? n : AMONG;
+	for (size_t i = 0; i < n; i++) {
+		if (best[i]->share > share) {
+			share = best[i]->share;
+			out->by_best = best[i]->words;
+		}
+		out->by_any |= best[i]->words;
+		out->together = fmax(out->together, best[i]->together);
+	}
+	out->fit = fit_of_best(best, n, q->total);
+	terms_of(scratch, text, &terms);
+	l = language_of(terms.words, &is_known);
+	out->foreign = q->language_known && is_known && l != q->language;
+}
+
+void
+answered_features(const struct question *q, const struct covered *by, double x[FEATURE_N])
+{
+	double words = 0, missing = 0, alone = 0, names = 0;
+
 	for (size_t i = 0; i < q->n; i++) {
 		bool known, in_none = is_unknown(q, i, &known);
 
 		if (q->part[i] || q->everywhere[i])
 			continue;
 		words++;
-		in_none = in_none && !is_among(q, by->by_any, i);
-		unknown += in_none;
-		alone += in_none && !known;
-		names += (known || !in_none) && q->name[i] && !is_among(q, by->by_best, i);
-		rare += q->name[i] && is_among(q, by->by_best, i) &&
-			q->idf[i] >= log(fmax(q->total, 2) / 3);
+		if (is_among(q, by->by_best, i))
+			continue;
+		if (in_none && !known && !is_among(q, by->by_any, i)) {
+			alone++;
+		} else {
+			missing++;
+			names += q->name[i];
+		}
 	}
-	return ANSWER_SHARE * by->share - ANSWER_UNKNOWN * unknown / fmax(words, 1) -
-		   ANSWER_ALONE * fmin(alone, ANSWER_NAMES) -
-		   ANSWER_NAME * fmin(names, ANSWER_NAMES) - ANSWER_FACT * q->fact -
-		   ANSWER_HOW * q->how + ANSWER_WHETHER * q->whether +
-		   ANSWER_WORD * fmin(words, ANSWER_WORDS) + ANSWER_RARE * fmin(rare, 1) -
-		   ANSWER_PASSAGES * log(fmin(fmax(q->total, 1), ANSWER_PASSAGES_MOST)) >=
-	       ANSWER_LEAST;
+	x[FEATURE_FIT] = by->fit;
+	x[FEATURE_TOGETHER] = by->together;
+	x[FEATURE_MISSING] = missing / fmax(words, 1);
+	x[FEATURE_NONE] = alone + missing == words;
+	x[FEATURE_ALONE] = fmin(alone, TOLD_APART);
+	x[FEATURE_NAMES] = fmin(names, TOLD_APART);
+	x[FEATURE_FACT] = q->fact || q->what;
+	x[FEATURE_HOW] = q->how;
+	x[FEATURE_WORDS] = fmin(words, WORDS_MOST);
+	x[FEATURE_PASSAGES] = log(fmin(fmax(q->total, PASSAGES_LEAST), PASSAGES_MOST));
+	x[FEATURE_ONE] = 1;
+}
+
+bool
+answered(const struct covered *by, const double x[FEATURE_N])
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < FEATURE_N; i++)
+		sum += x[i] * (by->foreign ? weights[i].other : weights[i].same);
+	return sum >= 0;
 }

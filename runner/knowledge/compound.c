@@ -8,25 +8,14 @@
 /* What stands between the parts of a compound; the empty one is tried first. */
 static const char *const joints[] = { "", "s", "n", "es", "en", "er" };
 
-static void
-see(void *arg, struct str word, double weight)
-{
-	(void)word;
-	(void)weight;
-	*(bool *)arg = true;
-}
-
 /* As it is written, or with the umlauts that are written ae, oe and ue. */
 static bool
 is_word(struct arena *a, struct stemmer *s, struct str term)
 {
 	struct str bare = language_without_umlauts(a, term);
-	bool there = false;
 
-	thesaurus_each(THESAURUS_FOREIGN, stemmer_stem(s, term), see, &there);
-	if (!there && bare.n < term.n)
-		thesaurus_each(THESAURUS_FOREIGN, stemmer_stem(s, bare), see, &there);
-	return there;
+	return thesaurus_has(THESAURUS_FOREIGN, stemmer_stem(s, term)) ||
+	       (bare.n < term.n && thesaurus_has(THESAURUS_FOREIGN, stemmer_stem(s, bare)));
 }
 
 /* What comes before a joint that the text ends with; nothing where it does not. */

@@ -1,5 +1,3 @@
-#include <math.h>
-#include <stdlib.h>
 
 #include "runner/knowledge/compound.h"
 #include "runner/knowledge/language.h"
@@ -11,12 +9,8 @@
 
 #define SIMILAR_LEAST 0.08
 #define SIMILAR_MOST 160 /* words like one of the question's */
-#define LIKELY 0.7 /* of the best similarity: another translation */
 #define NEAR_LETTERS 4 /* a shorter word is not guessed */
 #define NEAR_LETTERS_MAX 32
-
-#define EVERYWHERE 0.35 /* of the passages that have a word: it tells nothing */
-#define EVERYWHERE_LEAST 12 /* passages */
 
 /* What is gathered of one word. */
 struct gather {
@@ -130,7 +124,7 @@ put_word(struct gather *g, struct str term, enum language l, bool is_known)
 		for (int i = 0; i < 2; i++)
 			if (!is_asked(q, part[i]))
 				put_word(g, part[i], l, is_known);
-	q->name[q->n] = q->exact[q->n] = q->everywhere[q->n] = false;
+	q->name[q->n] = q->exact[q->n] = q->everywhere[q->n] = q->amount[q->n] = false;
 	q->word[q->n++] = arena_str(g->a, term);
 	g->first = q->n_terms;
 	put_forms(g, term, l, is_known);
@@ -146,22 +140,44 @@ is_measure(struct str before, struct str term)
 	static const char *const measures[] = { "big", "deep", "early", "expensive", "far", "fast",
 		"heavy", "high", "large", "late", "long", "often", "old", "tall", "wide", "alt",
 		"breit", "gross", "haufig", "hoch", "lang", "lange", "oft", "schnell", "schwer",
-		"spat", "teuer", "tief", "viele", "weit", NULL };
+		"spat", "teuer", "tief", "viel", "viele", "weit", NULL };
 
 	return (str_eq(before, S("how")) || str_eq(before, S("wie"))) && str_is_in(term, measures);
+}
+
+/*
+ * "much" in "How much …?", "cost" in "What does … cost?": the answer gives a number, and need not
+ * have this word.
+ */
+static bool
+is_amount(struct str first, struct str before, struct str term)
+{
+	static const char *const amounts[] = { "much", "many", NULL };
+	static const char *const prices[] = { "cost", "costs", "pay", "kostet", "kosten", "zahlen",
+		"zahle", "zahlt", NULL };
+
+	return (str_eq(before, S("how")) && str_is_in(term, amounts)) ||
+	       ((str_eq(first, S("what")) || str_eq(first, S("was"))) && str_is_in(term, prices));
 }
 
 /* The words but for common ones, or all of them. */
 static void
 put_words(struct gather *g, struct str terms, enum language l, bool is_known, bool all)
 {
-	struct str term, before = { NULL, 0 };
+	struct str term, first, before = { NULL, 0 };
 
+	(void)str_cut(terms, ' ', &first);
 	for (; terms.n > 0 && g->q->n < QUESTION_WORDS; before = term) {
+		bool measure, amount;
+
 		terms = str_cut(terms, ' ', &term);
-		if ((all || (!language_is_common(l, term) && !is_measure(before, term))) &&
-		    !is_asked(g->q, term))
+		measure = is_measure(before, term);
+		amount = is_amount(first, before, term);
+		g->q->fact = g->q->fact || measure || amount;
+		if ((all || (!language_is_common(l, term) && !measure)) && !is_asked(g->q, term)) {
 			put_word(g, term, l, is_known);
+			g->q->amount[g->q->n - 1] = amount;
+		}
 	}
 }
 
@@ -323,25 +339,20 @@ static void
 read_sentences(struct arena *a, struct str text, struct str all, struct question *q)
 {
 	static const char *const fact[] = { "who", "when was", "when is", "when will", "when did",
-		"when does", "how many", "how much", "how old", "how large", "how big", "how often",
-		"what price", "what is the price", "what year", "wer", "wann", "wie viel",
-		"wie viele", "wie hoch", "wie lange", "wie oft", "wie alt", "wie teuer",
-		"wie gross", "was kostet", "combien", "quand", "qui", "cuanto", "cuanta", "cuantos",
+		"when does", "what time", "what price", "what is the price", "what year", "wer",
+		"wann", "wieviel", "combien", "quand", "qui", "cuanto", "cuanta", "cuantos",
 		"cuantas", "cuando", "quien" };
 	static const char *const how[] = { "how do", "how can", "how to", "how should", "how does",
 		"how is", "how are", "how must", "how would", "how could", "wie", "comment", "como",
 		"hoe" };
-	static const char *const whether[] = { "is", "are", "does", "do", "can", "will", "should",
-		"has", "have", "may", "must", "could", "would", "was", "were", "did", "am", "kann",
-		"ist", "gibt", "sind", "muss", "darf", "hat", "wird", "werden", "soll", "kommt",
-		"braucht", "est ce", "peut on", "puis je", "y a", "hay", "puedo", "se puede",
-		"es" };
+	static const char *const which[] = { "which", "when", "welche", "welcher", "welches",
+		"quel", "quelle", "cual" };
 	static const char *const what[] = { "what is", "what are", "what s", "was ist", "was sind",
 		"was bedeutet", "qu est ce", "que es" };
 	struct str sentence;
 
-	q->fact = HAS_PHRASE(all, fact, false);
-	q->how = q->whether = q->what = false;
+	q->fact = q->fact || HAS_PHRASE(all, fact, false);
+	q->how = q->what = false;
 	for (text = sentence_next(text, &sentence); sentence.n > 0;
 	     text = sentence_next(text, &sentence)) {
 		struct terms t;
@@ -350,10 +361,64 @@ read_sentences(struct arena *a, struct str text, struct str all, struct question
 		if (q->language_known && q->language == LANGUAGE_GERMAN)
 			put_separable(a, t.words, q);
 		q->how = q->how || (!q->fact && HAS_PHRASE(t.words, how, true));
+		q->fact = q->fact || HAS_PHRASE(t.words, which, true);
 		q->what = q->what || HAS_PHRASE(t.words, what, true);
-		q->whether =
-		    q->whether || (sentence_asks(sentence) && HAS_PHRASE(t.words, whether, true));
 	}
+}
+
+/* How many of the terms are common words of a language, or ones that its dictionary has. */
+static size_t
+known_words(struct arena *a, struct str terms, enum language l)
+{
+	enum thesaurus_relation dictionary =
+	    l == LANGUAGE_ENGLISH ? THESAURUS_WORDNET : THESAURUS_FOREIGN;
+	struct stemmer *s = stemmer_new(a, l);
+	struct str term;
+	size_t n = 0;
+
+	while (terms.n > 0) {
+		terms = str_cut(terms, ' ', &term);
+		n +=
+		    language_is_common(l, term) || thesaurus_has(dictionary, stemmer_stem(s, term));
+	}
+	return n;
+}
+
+/* "Was zahlen Kinder?": where the only common words are English ones, too, dictionaries tell. */
+static void
+find_language(struct arena *a, struct str terms, struct question *q)
+{
+	struct str rest = terms, term;
+
+	q->language = language_of(terms, &q->language_known);
+	if (!q->language_known || q->language != LANGUAGE_ENGLISH)
+		return;
+	while (rest.n > 0) {
+		rest = str_cut(rest, ' ', &term);
+		if (language_is_common(LANGUAGE_ENGLISH, term) &&
+		    !language_is_common(LANGUAGE_GERMAN, term))
+			return;
+	}
+	if (known_words(a, terms, LANGUAGE_GERMAN) > known_words(a, terms, LANGUAGE_ENGLISH))
+		q->language = LANGUAGE_GERMAN;
+}
+
+/* Without the marks of "<b>speed</b>"; one that nothing closes is asked about. */
+static struct str
+without_tags(struct arena *a, struct str text)
+{
+	struct buf b = { .a = a };
+
+	if (text.n == 0 || !memmem(text.p, text.n, "</", 2))
+		return text;
+	for (size_t i = 0; i < text.n; i++) {
+		const char *end = text.p[i] == '<' ? memchr(text.p + i, '>', text.n - i) : NULL;
+
+		buf_put(&b, end ? S(" ") : (struct str){ text.p + i, 1 });
+		if (end)
+			i = (size_t)(end - text.p);
+	}
+	return buf_str(&b);
 }
 
 void
@@ -363,8 +428,10 @@ question_read(struct arena *a, struct str text, struct question *q)
 	struct terms terms;
 
 	q->n = q->n_terms = 0;
+	q->fact = false;
+	text = without_tags(a, text);
 	terms_of(a, text, &terms);
-	q->language = language_of(terms.words, &q->language_known);
+	find_language(a, terms.words, q);
 	put_words(&g, terms.words, q->language, q->language_known, false);
 	if (q->n == 0)
 		put_words(&g, terms_asked(&terms), q->language, q->language_known, true);
@@ -454,117 +521,4 @@ question_near(struct question *q, size_t i, struct str word, int64_t passages)
 		.is_near = true,
 		.similar = { similar, similar, similar },
 		.passages = passages };
-}
-
-/* -- weights -- */
-
-static double
-idf_of(double total, double passages)
-{
-	return log(1 + (fmax(total, passages) - passages + 0.5) / (passages + 0.5));
-}
-
-/*
- * A word that is in no passage weighs what the commonest does of those that it probably stands for,
- * by translation or as a slip, which would count for next to nothing beside a word that rare.
- */
-static void
-take_meant(const struct question *q, int64_t most[QUESTION_WORDS])
-{
-	bool foreign = q->language_known && q->language != LANGUAGE_ENGLISH;
-	double best[QUESTION_WORDS] = { 0 };
-	bool is_there[QUESTION_WORDS];
-
-	for (size_t i = 0; i < q->n; i++)
-		is_there[i] = most[i] > 0;
-	for (size_t i = 0; i < q->n_terms; i++) {
-		const struct asked *t = &q->term[i];
-
-		if (!t->is_form && t->passages > 0 && (foreign || t->is_near))
-			best[t->word] = fmax(best[t->word], t->similar[SIMILAR_CONTEXT]);
-	}
-	for (size_t i = 0; i < q->n_terms; i++) {
-		const struct asked *t = &q->term[i];
-
-		if (!is_there[t->word] && !t->is_form && (foreign || t->is_near) &&
-		    t->similar[SIMILAR_CONTEXT] >= LIKELY * best[t->word] &&
-		    t->passages > most[t->word])
-			most[t->word] = t->passages;
-	}
-}
-
-/* Which words are in so many passages that to have them says nothing; none where all are. */
-static void
-find_everywhere(struct question *q, const int64_t most[QUESTION_WORDS])
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < q->n; i++) {
-		int64_t in = q->parts[i] != 0 ? INT64_MAX : 0;
-
-		for (size_t k = 0; k < i; k++)
-			if ((q->parts[i] >> k & 1) != 0 && most[k] < in)
-				in = most[k];
-		in = most[i] > in ? most[i] : in;
-		q->everywhere[i] = (double)in > fmax(EVERYWHERE * q->total, EVERYWHERE_LEAST);
-		n += !q->part[i] && !q->everywhere[i];
-	}
-	for (size_t i = 0; i < q->n && n == 0; i++)
-		q->everywhere[i] = false;
-}
-
-void
-question_weigh(struct question *q, double total)
-{
-	int64_t most[QUESTION_WORDS] = { 0 };
-	size_t n = 0;
-
-	q->total = total;
-	for (size_t i = 0; i < q->n_terms; i++)
-		if (q->term[i].is_form && q->term[i].passages > most[q->term[i].word])
-			most[q->term[i].word] = q->term[i].passages;
-	find_everywhere(q, most);
-	take_meant(q, most);
-	for (size_t i = 0; i < q->n; i++)
-		q->idf[i] = idf_of(total, (double)most[i]);
-	for (size_t i = 0; i < q->n_terms; i++) {
-		struct asked t = q->term[i];
-		double down = fmin(1, idf_of(total, (double)t.passages) / q->idf[t.word]);
-
-		if (t.passages == 0 && !t.is_form)
-			continue;
-		for (int k = 0; k < SIMILAR_N && !t.is_form; k++)
-			t.similar[k] *= down;
-		q->term[n++] = t;
-	}
-	q->n_terms = n;
-}
-
-/* -- what somebody has of it -- */
-
-/* How much of word i somebody has, or of the part that they have least of. */
-static double
-has_word(const struct question *q, const double has[QUESTION_WORDS], size_t i)
-{
-	double least = q->parts[i] != 0 ? 1 : 0;
-
-	for (size_t k = 0; k < i; k++)
-		if ((q->parts[i] >> k & 1) != 0)
-			least = fmin(least, has[k]);
-	return fmax(has[i], least);
-}
-
-double
-question_share(const struct question *q, const double has[QUESTION_WORDS])
-{
-	double sum = 0;
-	size_t n = 0;
-
-	for (size_t i = 0; i < q->n; i++) {
-		if (q->part[i] || q->everywhere[i])
-			continue;
-		sum += has_word(q, has, i);
-		n++;
-	}
-	return n > 0 ? sum / (double)n : 0;
 }

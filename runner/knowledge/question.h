@@ -32,15 +32,15 @@ struct question {
 	bool name[QUESTION_WORDS]; /* written as one: a capital letter, or digits in it */
 	bool exact[QUESTION_WORDS]; /* in capitals, or with digits: no slip for another word */
 	bool everywhere[QUESTION_WORDS]; /* in so many passages that it tells nothing */
+	bool amount[QUESTION_WORDS]; /* "much", "cost": what is asked for, and told by a number */
 	bool part[QUESTION_WORDS]; /* of a word that follows: flood and gate of floodgate */
 	uint32_t parts[QUESTION_WORDS]; /* the words that it is made of: a bit for each */
 	bool known[QUESTION_WORDS]; /* to the thesaurus, or a slip for a word that passages have */
 	double idf[QUESTION_WORDS];
 	size_t n;
 	double total; /* passages */
-	bool fact; /* it asks who, when, or how much */
+	bool fact; /* it asks who, when, how much, or which */
 	bool how; /* how something is done */
-	bool whether; /* what yes or no answers */
 	bool what; /* what something is */
 	enum language language;
 	bool language_known;
@@ -67,20 +67,5 @@ void question_weigh(struct question *q, double total);
  * parts that it is made of. Words that are everywhere do not count, unless all are.
  */
 double question_share(const struct question *q, const double has[QUESTION_WORDS]);
-
-/* What the best passages have of a question (rank.h). */
-struct covered {
-	double share; /* of its words, in three sentences of the one that has most, from 0 to 1 */
-	uint32_t by_best; /* words that this one has, or words much like them: a bit for each */
-	uint32_t by_any; /* and those that one of them has */
-	double together; /* the share that three of its sentences have a word a little like of */
-	bool foreign; /* they are in another language than the question */
-};
-/*
- * Whether these passages answer it, as far as words tell: the more passages there are, the more of
- * a question about something else stands in one of them; and what it is about is mostly a name, or
- * a word that neither they nor the thesaurus have.
- */
-bool question_is_answered(const struct question *q, const struct covered *by);
 
 #endif

@@ -1,6 +1,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include <millrace/log.h>
+
+#include "runner/knowledge/answered.h"
 #include "runner/knowledge/furniture.h"
 #include "runner/knowledge/near.h"
 #include "runner/knowledge/question.h"
@@ -17,7 +20,6 @@
 #define FEW 1000 /* passages that are searched in a few milliseconds */
 
 #define CANDIDATES 150 /* passages that are ranked */
-#define ANSWER_AMONG 6 /* of the best, one has to answer */
 #define MORE_SHOWN 6 /* passages, for those that are tables of contents */
 #define READ_MOST 6000 /* passages that candidates are chosen of, about */
 #define LITTLE 0.3 /* a similarity that counts little */
@@ -385,27 +387,30 @@ best_of(struct candidate *c, size_t n, const size_t *taken, size_t n_taken)
 	return best;
 }
 
+/* For tests/bench/answered. */
+static void
+log_features(struct arena *a, const struct covered *by, const double x[FEATURE_N])
+{
+	struct buf b = { .a = a };
+
+	for (size_t i = 0; i < FEATURE_N; i++)
+		buf_printf(&b, "%s%.4f", i > 0 ? " " : "", x[i]);
+	log_debug("search: features", "foreign", by->foreign ? "1" : "0", "of",
+	    arena_cstr(a, buf_str(&b)));
+}
+
 /* Whether the best answer the question; `text` is that of the first. */
 static bool
 is_answered(struct search *s, struct candidate *const *best, size_t n, struct str text)
 {
-	struct covered by = { 0 };
-	struct terms terms;
-	enum language l;
-	bool is_known;
+	double x[FEATURE_N];
+	struct covered by;
 
-	for (size_t i = 0; i < n && i < ANSWER_AMONG; i++) {
-		if (i == 0 || best[i]->share > by.share) {
-			by.share = best[i]->share;
-			by.by_best = best[i]->words;
-		}
-		by.by_any |= best[i]->words;
-		by.together = fmax(by.together, best[i]->together);
-	}
-	terms_of(s->a, text, &terms);
-	l = language_of(terms.words, &is_known);
-	by.foreign = s->q->language_known && is_known && l != s->q->language;
-	return question_is_answered(s->q, &by);
+	answered_by(s->a, s->q, best, n, text, &by);
+	answered_features(s->q, &by, x);
+	if (log_wants(LOG_DEBUG))
+		log_features(s->a, &by, x);
+	return answered(&by, x);
 }
 
 /* The best passages and what is shown of them, in their order. */

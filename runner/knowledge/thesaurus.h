@@ -18,4 +18,22 @@ bool thesaurus_open(const char *path);
 void thesaurus_each(enum thesaurus_relation r, struct str stem,
     void (*put)(void *arg, struct str word, double weight), void *arg);
 
+static inline void
+thesaurus_saw(void *arg, struct str word, double weight)
+{
+	(void)word;
+	(void)weight;
+	*(bool *)arg = true;
+}
+
+/* Is anything related to the stem? */
+static inline bool
+thesaurus_has(enum thesaurus_relation r, struct str stem)
+{
+	bool has = false;
+
+	thesaurus_each(r, stem, thesaurus_saw, &has);
+	return has;
+}
+
 #endif
