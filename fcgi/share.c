@@ -30,11 +30,15 @@ struct unit {
 
 struct waiting {
 	struct waiting *prev, *next;
-	struct arena *a; /* holds this and what it points to, but the request */
+	struct arena
+	    *a; /* holds this and what it points to, but the request; NULL: the request's */
 	struct unit unit;
 };
 
-/* A caller's. It lasts while something of the caller's is in a pipe or waits. */
+/*
+ * A caller's. It lasts while something of the caller's is in a pipe or waits, and the last of all
+ * until the next.
+ */
 struct line {
 	UT_hash_handle hh;
 	struct line *prev, *next; /* in `turns` */
@@ -64,8 +68,10 @@ line_of(struct shares *all, struct str subject)
 	struct line *l;
 
 	HASH_FIND(hh, all->lines, subject.p, subject.n, l);
-	if (l)
+	if (l) {
+		all->idle = l == all->idle ? NULL : all->idle;
 		return l;
+	}
 	l = xmalloc(sizeof(*l) + subject.n);
 	*l = (struct line){ .first = NULL };
 	memcpy(l->subject, subject.p, subject.n);
@@ -74,12 +80,23 @@ line_of(struct shares *all, struct str subject)
 }
 
 static void
+idle_free(struct shares *all)
+{
+	if (!all->idle)
+		return;
+	HASH_DEL(all->lines, all->idle);
+	free(all->idle);
+	all->idle = NULL;
+}
+
+/* One stays while it is idle: a table that was empty would be made anew for each request. */
+static void
 line_settle(struct shares *all, struct line *l)
 {
-	if (l->n_sent > 0 || l->first)
+	if (l->n_sent > 0 || l->first || l == all->idle)
 		return;
-	HASH_DEL(all->lines, l);
-	free(l);
+	idle_free(all);
+	all->idle = l;
 }
 
 static struct habit *
@@ -124,13 +141,13 @@ fits(struct worker *w, const struct line *l, const struct unit *u)
 	const struct lane *lane = lane_of(all, l, u);
 	bool beside = others_are_here(w);
 
-	if (beside && u->reads && clock_us() < habit_of(all, l)->rests_until_us)
+	if (lane->load >= (lane == &all->quick ? ROOM : beside ? 1 : SLOW_ROOM))
 		return false;
-	if (lane == &all->slow)
-		return lane->load < (beside ? 1 : SLOW_ROOM);
-	if (lane->load >= ROOM)
+	if (beside && u->reads && all->rests_until_us &&
+	    clock_us() < habit_of(all, l)->rests_until_us)
 		return false;
-	return l->load == 0 || l->load + cost_of(all, l, u) <= (beside ? SHARE : ROOM);
+	return lane == &all->slow || l->load == 0 ||
+	       l->load + cost_of(all, l, u) <= (beside ? SHARE : ROOM);
 }
 
 static enum err
@@ -191,11 +208,19 @@ static void
 line_turn(struct worker *w, struct line *l)
 {
 	struct waiting *it = line_pop(w, l);
+	struct arena *own = it->a;
 	enum err e = line_send(w, l, &it->unit);
 
 	if (e != ERR_OK)
 		line_fail(w, l, it, e);
-	arena_free(it->a);
+	arena_free(own);
+}
+
+/* Is there any use in looking for one that fits? Where many wait, each of them would be asked. */
+static bool
+is_room(const struct shares *all)
+{
+	return all->quick.load < ROOM || (all->slow.pipe && all->slow.load < SLOW_ROOM);
 }
 
 /*
@@ -206,6 +231,7 @@ static void
 slow_refuse(struct worker *w)
 {
 	struct waiting *it;
+	struct arena *own;
 	struct line *l;
 
 	do {
@@ -214,8 +240,9 @@ slow_refuse(struct worker *w)
 				break;
 		if (l) {
 			it = line_pop(w, l);
+			own = it->a;
 			line_fail(w, l, it, ERR_OVERLOADED);
-			arena_free(it->a);
+			arena_free(own);
 		}
 	} while (l);
 }
@@ -233,8 +260,15 @@ static void
 wake_after_rest(struct worker *w)
 {
 	struct line *l;
-	int64_t now = clock_us(), first = INT64_MAX;
+	int64_t now, first = INT64_MAX;
 
+	if (w->shares.rests_until_us == 0)
+		return;
+	now = clock_us();
+	if (now >= w->shares.rests_until_us) {
+		w->shares.rests_until_us = 0;
+		return;
+	}
 	DL_FOREACH (w->shares.turns, l) {
 		int64_t until = habit_of(&w->shares, l)->rests_until_us;
 
@@ -250,15 +284,15 @@ wake_after_rest(struct worker *w)
 static void
 share_next(struct worker *w)
 {
-	struct line *l;
+	struct line *l = w->shares.turns;
 
-	do {
+	while (l && is_room(&w->shares)) {
 		DL_FOREACH (w->shares.turns, l)
 			if (fits(w, l, &l->first->unit))
 				break;
 		if (l)
 			line_turn(w, l);
-	} while (l);
+	}
 	wake_after_rest(w);
 }
 
@@ -301,6 +335,8 @@ habit_learn(struct worker *w, struct line *l, const struct unit *u, int64_t took
 	/* Many that were sent before they were known to be long are one rest's. */
 	most = now_us + 3 * RESTED_US;
 	h->rests_until_us = from < most ? from : most;
+	if (h->rests_until_us > w->shares.rests_until_us)
+		w->shares.rests_until_us = h->rests_until_us;
 }
 
 /* It takes no room any more. */
@@ -359,10 +395,12 @@ is_too_much(const struct worker *w, const struct line *l)
 static void
 line_wait(struct worker *w, struct line *l, const struct unit *u)
 {
-	struct arena *a = arena_new();
+	/* That of a reply in pieces would hold each piece's. */
+	struct arena *own = u->done && !u->r->page ? NULL : arena_new();
+	struct arena *a = own ? own : u->r->a;
 	struct waiting *it = arena_alloc(a, sizeof(*it));
 
-	it->a = a;
+	it->a = own;
 	it->unit = *u;
 	it->unit.statements = arena_alloc(a, (size_t)u->n * sizeof(*u->statements));
 	for (int i = 0; i < u->n; i++) {
@@ -406,4 +444,5 @@ shares_close(struct shares *all)
 	if (all->slow.pipe)
 		pipe_close(all->slow.pipe);
 	all->slow.pipe = NULL;
+	idle_free(all);
 }

@@ -47,9 +47,11 @@ struct shares {
 	struct lane quick, slow;
 	struct together together; /* in the quick one */
 	struct line *lines; /* of callers with something in a pipe or waiting, by r->subject */
+	struct line *idle; /* the last of them that had no more */
 	struct line *turns; /* those of them in which something waits; the first is next */
 	struct habit habits[SHARES_REMEMBERED]; /* by a hash of who, which some may share */
 	struct loop_timer rest; /* the first rest of those that wait ends */
+	int64_t rests_until_us; /* the last of all rests ends; 0: nobody rests */
 	unsigned last; /* a hash of who came last */
 	int64_t others_until_ms; /* until then there are others, on loop_now's clock */
 };
@@ -64,7 +66,7 @@ struct shares {
 MUST_CHECK enum err share_send(
     struct req *r, struct pipe_statement *statements, int n, pipe_done *done);
 
-/* At the worker's end, before its own pipe: closes the other. */
+/* At the worker's end, before its own pipe: closes the other, and frees the idle line. */
 void shares_close(struct shares *all);
 
 #endif
