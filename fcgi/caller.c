@@ -9,6 +9,7 @@
 #include "fcgi/worker.h"
 
 extern const struct query query_caller_session;
+extern const struct query query_caller_admin;
 extern const struct query query_caller_key;
 extern const struct query query_caller_external;
 
@@ -232,25 +233,34 @@ external_statement(struct req *r, struct pipe_statement *s, struct sql_arg *args
 	};
 }
 
+/* A session's statement, of which there are two: administrators are few. */
+static void
+session_statement(const struct req *r, struct pipe_statement *s, struct sql_arg *args)
+{
+	args[0] = (struct sql_arg){ .type = SQL_UUID, .u = r->caller.claims.session };
+	*s = (struct pipe_statement){ .query = r->route->caller == AUTH_ADMIN
+						   ? &query_caller_admin
+						   : &query_caller_session,
+		.args = args,
+		.n_args = 1 };
+}
+
 size_t
 caller_statement(struct req *r, struct pipe_statement *s, struct sql_arg *args)
 {
-	bool by_key = r->caller.how == CALLER_KEY;
-
 	if (r->caller.how == CALLER_NOBODY)
 		return 0;
 	if (r->caller.how == CALLER_EXTERNAL) {
 		external_statement(r, s, args);
 		return 1;
 	}
-	if (by_key)
-		args[0] = (struct sql_arg){ .type = SQL_BYTES, .s = r->caller.key_hash };
-	else
-		args[0] = (struct sql_arg){ .type = SQL_UUID, .u = r->caller.claims.session };
+	if (r->caller.how == CALLER_SESSION) {
+		session_statement(r, s, args);
+		return 1;
+	}
+	args[0] = (struct sql_arg){ .type = SQL_BYTES, .s = r->caller.key_hash };
 	args[1] = (struct sql_arg){ .type = SQL_BOOL, .b = r->route->caller == AUTH_ADMIN };
 	args[2] = (struct sql_arg){ .type = SQL_TEXT, .s = scope_of(r->route) };
-	*s = (struct pipe_statement){ .query = by_key ? &query_caller_key : &query_caller_session,
-		.args = args,
-		.n_args = by_key ? 3 : 2 };
+	*s = (struct pipe_statement){ .query = &query_caller_key, .args = args, .n_args = 3 };
 	return 1;
 }

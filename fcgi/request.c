@@ -109,9 +109,9 @@ find_route(struct req *r)
 static enum err
 read_idempotency_key(struct req *r)
 {
-	struct str key = req_param(r, "HTTP_IDEMPOTENCY_KEY");
+	struct str key;
 
-	if (!key.p || !r->route->idempotent)
+	if (!r->route->idempotent || !(key = req_param(r, "HTTP_IDEMPOTENCY_KEY")).p)
 		return ERR_OK;
 	if (key.n == 0 || key.n > IDEMPOTENCY_KEY_MAX || !str_utf8(key)) {
 		problem_add(&r->problems, S("Idempotency-Key"), "must have 1 to %d bytes of UTF-8",
@@ -172,10 +172,12 @@ refuses_in_band(const struct req *r)
 static enum err
 check_coding(struct req *r)
 {
-	struct str coding = str_trim(req_param(r, "HTTP_CONTENT_ENCODING"));
+	struct str coding;
 
-	if (r->route->body_kind == BODY_NONE || coding.n == 0 ||
-	    str_eq_nocase(coding, S("identity")))
+	if (r->route->body_kind == BODY_NONE)
+		return ERR_OK;
+	coding = str_trim(req_param(r, "HTTP_CONTENT_ENCODING"));
+	if (coding.n == 0 || str_eq_nocase(coding, S("identity")))
 		return ERR_OK;
 	return refuse(r, ERR_UNSUPPORTED_MEDIA_TYPE,
 	    "The body is to be sent as it is, without a Content-Encoding.");

@@ -41,8 +41,8 @@ static bool
 is_kind(const struct pipe_statement *s, int n)
 {
 	return n == 2 && s[1].query->many && !s[1].keep && !s[1].args[0].s.p &&
-	       (s[0].query == &query_caller_session || s[0].query == &query_caller_key) &&
-	       !s[0].args[1].b;
+	       (s[0].query == &query_caller_session ||
+		   (s[0].query == &query_caller_key && !s[0].args[1].b));
 }
 
 /* Puts a caller into the i-th place of the three lists. */

@@ -23,6 +23,13 @@ BEGIN
 END $$;
 GRANT EXECUTE ON FUNCTION caller_id TO millrace_api;
 
+-- The same as an expression, which is part of the plan and takes a microsecond less: for the user's
+-- own row, which any plan finds by its primary key.
+CREATE OR REPLACE FUNCTION caller_self() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $$
+	SELECT nullif(current_setting('millrace.caller', true), '')::uuid
+$$;
+GRANT EXECUTE ON FUNCTION caller_self TO millrace_api;
+
 CREATE OR REPLACE FUNCTION login_subject(email text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
 	SELECT 'account ' || encode(sha256(convert_to(lower(email), 'UTF8')), 'hex')
 $$;

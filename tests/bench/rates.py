@@ -51,7 +51,7 @@ def query(name):
 
 def select(user):
     """The bare SELECT: the row alone, without who asks. `user` is SQL."""
-    return query("user_show").replace("caller_id()", user)
+    return re.sub(r"caller_\w+\(\)", user, query("user_show"))
 
 
 class Peers:

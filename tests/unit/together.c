@@ -113,7 +113,7 @@ send(const struct query *q, const char *who, bool by_key)
 	struct pipe_statement s[2] = {
 		{ .query = by_key ? &query_caller_key : &query_caller_session,
 		    .args = caller,
-		    .n_args = by_key ? 3 : 2 },
+		    .n_args = by_key ? 3 : 1 },
 		{ .query = q, .args = own, .n_args = 2 },
 	};
 	struct sender *sender = arena_alloc(scratch, sizeof(*sender));

@@ -38,7 +38,7 @@ RETURNING json_build_object('message', 'Logout successful') AS body;
 -- row: body json
 -- reads
 SELECT json_build_object('uid', id, 'email', email, 'displayName', display_name, 'token', NULL) AS body
-FROM app_user WHERE id = caller_id();
+FROM app_user WHERE id = caller_self();
 
 -- The account as /api/v1 shows it, and its session.
 -- name: session_register
@@ -57,4 +57,4 @@ FROM session_open_by_login($1, $2, $3, make_interval(secs => $4::int8), $5, $6, 
 -- name: account_show
 -- row: body json
 -- reads
-SELECT account_json(u) AS body FROM app_user u WHERE u.id = caller_id();
+SELECT account_json(u) AS body FROM app_user u WHERE u.id = caller_self();

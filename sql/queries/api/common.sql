@@ -1,11 +1,19 @@
 -- First statement of every signed-in request: makes the session's user the transaction's caller, or
--- raises 401 or 403.
+-- raises 401.
 -- name: caller_session
--- args: session uuid, needs_admin bool
+-- args: session uuid
+-- row: user_id text
+-- reads
+SELECT coalesce((SELECT set_config('millrace.caller', s.user_id::text, true) FROM session_live s WHERE s.id = $1), session_refuse($1)) AS user_id;
+
+-- The same where the route wants an administrator; else 403. (A function that a statement names costs
+-- each execution, called or not.)
+-- name: caller_admin
+-- args: session uuid
 -- row: user_id text
 -- reads
 SELECT coalesce((SELECT set_config('millrace.caller', s.user_id::text, true) FROM session_live s
-	WHERE s.id = $1 AND (NOT $2 OR user_is_admin(s.user_id))), session_refuse($1)) AS user_id;
+	WHERE s.id = $1 AND user_is_admin(s.user_id)), session_refuse($1)) AS user_id;
 
 -- The same by an API key's SHA-256; `ends` is in Unix seconds, NULL: never. (OFFSET 0: the key is
 -- the caller's to see once the function has said who that is. Marked as reading, though it stores

@@ -1,7 +1,7 @@
 -- name: settings_show
 -- row: body json
 -- reads
-SELECT settings_json(u) AS body FROM app_user u WHERE u.id = caller_id();
+SELECT settings_json(u) AS body FROM app_user u WHERE u.id = caller_self();
 
 -- Merges what is given into the caller's own settings, one level deep; protected names are left
 -- out.
