@@ -30,8 +30,7 @@ struct unit {
 
 struct waiting {
 	struct waiting *prev, *next;
-	struct arena
-	    *a; /* holds this and what it points to, but the request; NULL: the request's */
+	struct arena *a; /* holds this and what it points to; NULL: the request's does */
 	struct unit unit;
 };
 

@@ -6,8 +6,8 @@
 -- reads
 SELECT coalesce((SELECT set_config('millrace.caller', s.user_id::text, true) FROM session_live s WHERE s.id = $1), session_refuse($1)) AS user_id;
 
--- The same where the route wants an administrator; else 403. (A function that a statement names costs
--- each execution, called or not.)
+-- The same where the route wants an administrator; else 403. (A function that a statement names
+-- costs each execution, called or not.)
 -- name: caller_admin
 -- args: session uuid
 -- row: user_id text
