@@ -78,8 +78,8 @@ line_of(struct shares *all, struct str subject)
 	return l;
 }
 
-static void
-idle_free(struct shares *all)
+void
+shares_free(struct shares *all)
 {
 	if (!all->idle)
 		return;
@@ -94,7 +94,7 @@ line_settle(struct shares *all, struct line *l)
 {
 	if (l->n_sent > 0 || l->first || l == all->idle)
 		return;
-	idle_free(all);
+	shares_free(all);
 	all->idle = l;
 }
 
@@ -443,5 +443,4 @@ shares_close(struct shares *all)
 	if (all->slow.pipe)
 		pipe_close(all->slow.pipe);
 	all->slow.pipe = NULL;
-	idle_free(all);
 }

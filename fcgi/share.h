@@ -66,7 +66,10 @@ struct shares {
 MUST_CHECK enum err share_send(
     struct req *r, struct pipe_statement *statements, int n, pipe_done *done);
 
-/* At the worker's end, before its own pipe: closes the other, and frees the idle line. */
+/* At the worker's end, before its own pipe: closes the other. */
 void shares_close(struct shares *all);
+
+/* Frees the idle line; after both pipes, whose ends may leave one. */
+void shares_free(struct shares *all);
 
 #endif

@@ -284,6 +284,7 @@ worker_run(const char *pool)
 	loop_run(w.loop);
 	shares_close(&w.shares);
 	pipe_close(w.pipe);
+	shares_free(&w.shares);
 	arena_free(w.scratch);
 	loop_free(w.loop);
 	log_info("stopped");

@@ -129,7 +129,7 @@ held(const char *who)
 static bool
 nothing_is_left(void)
 {
-	shares_close(&worker.shares);
+	shares_free(&worker.shares);
 	return !worker.shares.lines;
 }
 
@@ -139,7 +139,7 @@ begin(void)
 {
 	first = end = done_ok = done_failed = 0;
 	loop_disarm(worker.loop, &worker.shares.rest);
-	shares_close(&worker.shares);
+	shares_free(&worker.shares);
 	worker.shares = (struct shares){ .last = 0 };
 }
 
