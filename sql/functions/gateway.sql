@@ -432,7 +432,7 @@ CREATE OR REPLACE FUNCTION calls_answer(runs uuid[], runner text, attempts int[]
 	input_tokens bigint[], output_tokens bigint[], cached_tokens bigint[], cache_write_tokens bigint[], reasoning_tokens bigint[],
 	estimated boolean[], ms int[], data text[], replies text[]) RETURNS SETOF bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off SET enable_hashjoin = off
-SET enable_mergejoin = off SET plan_cache_mode = force_generic_plan AS $$
+SET enable_mergejoin = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	many CONSTANT int := cardinality(runs);
 	n int;

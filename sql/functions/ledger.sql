@@ -269,7 +269,8 @@ END $$;
 
 -- The same for many charges of calls at once, whose runs have these ids, by what their uses have
 -- come to; each as if it were alone, in the order given. Returns how many. (Whatever the plan, `=
--- ANY` keeps it to these rows, in the order of their ids.)
+-- ANY` keeps it to these rows, in the order of their ids where its caller forbids bitmaps, which go
+-- by the place of a row.)
 CREATE OR REPLACE FUNCTION charges_pay(runs uuid[]) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	paid bigint;
