@@ -161,7 +161,9 @@ test("a chatbot goes with its sessions, and its documents stay", async () => {
 });
 
 test("a preview answers as the chatbot would, and keeps nothing", async () => {
-	const mark = newName(), json = { settings: { systemPrompt: mark }, message: `${QUESTION} ${mark}`, documents: [mill],
+	/* What is looked for afterwards, and is no word of the question. */
+	const mark = Array.from({ length: 40 }, () => Math.random() < 0.5 ? "!" : "?").join("");
+	const json = { settings: { systemPrompt: mark }, message: `${QUESTION} ${mark}`, documents: [mill],
 		chatHistory: [{ role: "user", content: mark }, { role: "assistant", content: "Yes?" }] };
 	const shown = assertStatus(await user.api.post("/api/chatbots/preview", json), 200).json;
 	assertKeys(shown, ["response", "sources"]);

@@ -92,7 +92,7 @@ test("the text is shown as it was written", async () => {
 });
 
 test("the sentence that answers is quoted, however the question writes it", async () => {
-	const events = await (await user.api.chat("Where does GROSSMANN live?")).all();
+	const events = await (await user.api.chat("Wo wohnt GROSSMANN?")).all();
 	assert.match(events.at(-1).data.content, /Größmann wohnt/);
 });
 
