@@ -137,16 +137,6 @@ test("each of many at once is answered as if it were alone", async () => {
 	assert.match((await millrace.ctl("ledger", "verify")).stdout, /^The ledger holds/m);
 });
 
-test("calls of many users that begin and end together do not wait for each other in a circle", async () => {
-	const users = await Promise.all(Array.from({ length: 20 }, () => caller()));
-	await Promise.all(Array.from({ length: 32 }, async (_, i) => {
-		for (let n = 0; n < 40; n++)
-			assertStatus(await chat(users[(i * 7 + n) % users.length].api, "mark circle"), 200);
-	}));
-	await until(async () => await sql("SELECT count(*) FROM charge WHERE state = 'reserved'") === "0", "the settlement");
-	assert.equal(await millrace.grepLogs("deadlock detected"), "");
-});
-
 test("workers that are killed with such calls in them: a repeat is answered, and each is made and charged once", async () => {
 	const [a, slow] = [await caller(), await caller()], ids = Array.from({ length: 10 }, newId);
 	const lock = sql(`BEGIN; SELECT FROM app_user WHERE id = '${slow.uid}' FOR UPDATE; SELECT pg_sleep(2); COMMIT`);
