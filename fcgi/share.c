@@ -9,8 +9,9 @@
 #include "fcgi/share.h"
 #include "fcgi/worker.h"
 
-#define ROOM 64
-#define SHARE (ROOM / 4)
+#define ROOM 128
+#define ALONE (ROOM / 2) /* what one may have of it while nobody else is here */
+#define SHARE (ROOM / 8) /* and beside others */
 #define COST_US 50 /* what counts for one */
 #define WRITE_COST_US 250 /* of writers: they wait for the disk, and many go together */
 #define OTHERS_MS 1000 /* somebody who came within that time is here */
@@ -146,7 +147,7 @@ fits(struct worker *w, const struct line *l, const struct unit *u)
 	    clock_us() < habit_of(all, l)->rests_until_us)
 		return false;
 	return lane == &all->slow || l->load == 0 ||
-	       l->load + cost_of(all, l, u) <= (beside ? SHARE : ROOM);
+	       l->load + cost_of(all, l, u) <= (beside ? SHARE : ALONE);
 }
 
 static enum err

@@ -1,7 +1,7 @@
 /*
  * Shares of the worker's pipe. PostgreSQL does what is in it one after the other, so each caller
- * waits for what the others have in it. While others are here, one caller has at most a quarter of
- * it; alone, all of it. What is too much waits here, in a line for each caller, and the lines take
+ * waits for what the others have in it. While others are here, one caller has at most an eighth of
+ * it; alone, half of it. What is too much waits here, in a line for each caller, and the lines take
  * turns. What has come back and waits for the disk only (pipe_batch) takes no room.
  *
  * Room is measured in time: a statement counts for as many twentieths of a millisecond as its

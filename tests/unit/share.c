@@ -151,14 +151,14 @@ shares(void)
 
 	CHECK("somebody is sent at once", send(&a, 1) == ERR_OK && held("a") == 1);
 	worker.shares.others_until_ms = 0;
-	CHECK("alone one has all of it", send(&a, 99) == ERR_OK && held("a") == 64);
-	CHECK("another waits while it is full", send(&b, 40) == ERR_OK && held("b") == 0);
+	CHECK("alone one has half of it", send(&a, 99) == ERR_OK && held("a") == 64);
+	CHECK("another has an eighth at once", send(&b, 40) == ERR_OK && held("b") == 16);
 	for (int i = 0; i < 16; i++)
 		reply(ERR_OK, 0);
-	CHECK("and has all that gets free, up to a quarter", held("a") == 48 && held("b") == 16);
+	CHECK("and all that gets free is others'", held("a") == 48 && held("b") == 16);
 	for (int i = 0; i < 32; i++)
 		reply(ERR_OK, 0);
-	CHECK("the first has no more than a quarter then", held("a") == 16 && held("b") == 16);
+	CHECK("the first has no more than an eighth then", held("a") == 16 && held("b") == 16);
 	CHECK("a third has its own", send(&c, 3) == ERR_OK && held("c") == 3);
 	while (first < end && done_ok < 143) {
 		reply(ERR_OK, 0);
@@ -189,7 +189,7 @@ waits_for_disk(void)
 	(void)!send(&a, 1);
 	worker.shares.others_until_ms = 0;
 	(void)!send(&a, 69);
-	CHECK("the pipe is full", held("a") == 64);
+	CHECK("it has what one may have", held("a") == 64);
 	for (int i = 0; i < 4; i++) {
 		worker.shares.quick.ended_us = clock_us(); /* as if it had taken no time */
 		units[i].held(units[i].arg);
